@@ -1,0 +1,255 @@
+#!/usr/bin/env bash
+# Container images for the tests, made from distribution packages: no image registry is asked.
+#
+#   ops/lib/images.sh list             their names
+#   ops/lib/images.sh make [NAME..]    make NAME.tar (all of them without a name) where it is not there yet
+#   ops/lib/images.sh load NAME..      inside a sandbox: make it known to Podman as flatnet-test/NAME
+#
+#   busybox    a shell, nc, ping, wget, ip, ..; runs httpd on port 80; /cgi-bin/who says container and client
+#   web        nginx on port 80; /who says container and client
+#   redis      Redis on port 6379, with redis-cli
+#   postgres   PostgreSQL on port 5432, user postgres without password, with psql; ready about 2 s after start
+#
+# Environment: FLATNET_IMAGES  where the tar files are kept (/var/cache/flatnet-test/images)
+set -euo pipefail
+
+ops_lib=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=ops/lib/install.sh
+source "$ops_lib/install.sh"
+
+cache=${FLATNET_IMAGES:-/var/cache/flatnet-test/images}
+names=(busybox web redis postgres)
+
+# --- files from packages --------------------------------------------------------------------------
+
+# Dependencies are asked for as if nothing were installed, so that every library comes along. What only
+# serves installing is left out, and LLVM (30 MB), which PostgreSQL needs for its JIT alone.
+# (--print-uris would leave out what lies in /var/cache/apt/archives.)
+list_packages() { # PACKAGE..
+    apt-get install --simulate -qq --no-install-recommends -o Dir::State::status=/dev/null "$@" |
+        sed -n 's/^Inst \([^ ]*\) .*/\1/p' |
+        grep -E "^(lib|zlib|tzdata|nginx|redis|postgresql)" |
+        grep -vE "^(libllvm|libz3|libperl|lib.*-perl|postgresql-(client-)?common)"
+}
+
+# The tree gets a merged /usr first, so that a library has one path, whichever package it comes from.
+unpack_packages() { # DIRECTORY PACKAGE..
+    local unpacked=$1 folder packages deb
+    shift
+    packages=$(list_packages "$@" 2>/dev/null) || packages=
+    if [[ -z $packages ]]; then
+        update_package_lists
+        packages=$(list_packages "$@") || fail "images.sh: apt-get does not know how to get: $*" \
+            "Look at what this prints: apt-get install --simulate --no-install-recommends $*"
+    fi
+    for folder in bin sbin lib lib64; do
+        mkdir -p "$unpacked/usr/$folder"
+        ln -s "usr/$folder" "$unpacked/$folder"
+    done
+    mkdir "$unpacked/debs"
+    # shellcheck disable=SC2086 # one word for each package
+    (cd "$unpacked/debs" && apt-get download -qq -o APT::Sandbox::User=root $packages >&2) ||
+        fail "images.sh: the packages for the test images could not be downloaded (see above)." \
+            "Run \`apt-get update\` and try again."
+    # `dpkg-deb --extract` would put a folder in the place of the links made above.
+    for deb in "$unpacked"/debs/*.deb; do
+        dpkg-deb --fsys-tarfile "$deb" | tar --extract --keep-directory-symlink --directory "$unpacked"
+    done
+    rm -rf "$unpacked/debs"
+    cp "$busybox" "$unpacked/busybox"
+}
+
+# Copies programs or shared objects with every library that the loader in the tree finds for them.
+copy_with_libraries() { # UNPACKED ROOTFS FILE..
+    local unpacked=$1 rootfs=$2 loader file libraries library folder
+    shift 2
+    # In lib64 on x86-64, in lib on ARM.
+    loader=$(cd "$unpacked" && find usr/lib64 usr/lib -maxdepth 1 -name 'ld-linux-*.so.*' -print -quit)
+    [[ -n $loader ]] || fail "images.sh: libc6 as unpacked in $unpacked has no loader (ld-linux-*.so.*)." \
+        "This machine's package layout is unknown to images.sh: please report it with \`cat /etc/os-release\`."
+    for file in "$@" "/$loader"; do copy_file "$unpacked" "$rootfs" "$file"; done
+    for file in "$@"; do
+        libraries=$(chroot "$unpacked" "/$loader" --list "$file") ||
+            fail "images.sh: $file in $unpacked lacks a library (named above)." \
+                "Its package is not among those that list_packages in $0 keeps: add it there."
+        while IFS= read -r library; do
+            copy_file "$unpacked" "$rootfs" "$library"
+        done < <(sed -n 's/.*=> \(\/[^ ]*\).*/\1/p' <<<"$libraries")
+    done
+    # Programs ask for the loader, and the loader looks for libraries, by the names without /usr.
+    for folder in lib lib64; do
+        [[ -e $rootfs/$folder ]] || ln -s "usr/$folder" "$rootfs/$folder"
+    done
+}
+
+copy_file() { # UNPACKED ROOTFS FILE: the content of FILE under its name, links followed within UNPACKED
+    local folder
+    folder=$(merged "$(dirname "$3")")
+    mkdir -p "$2$folder"
+    # A link such as /usr/lib64/ld-linux-.. -> /lib/.. must not be followed out of the tree.
+    [[ -e $2$folder/${3##*/} ]] || chroot "$1" /busybox cat "$3" >"$2$folder/${3##*/}"
+    chmod 755 "$2$folder/${3##*/}"
+}
+
+merged() { case $1 in /lib* | /bin* | /sbin*) echo "/usr$1" ;; *) echo "$1" ;; esac; }
+
+# --- the images -----------------------------------------------------------------------------------
+
+busybox=
+
+find_busybox() {
+    install_busybox
+    busybox=$(command -v busybox)
+}
+
+busybox_root() { # ROOTFS: the part that all images share
+    local applet
+    mkdir -p "$1"/{bin,etc,proc,sys,dev,run,tmp,var/tmp,root}
+    ln -s ../run "$1/var/run"
+    chmod 1777 "$1/tmp" "$1/var/tmp"
+    cp "$busybox" "$1/bin/busybox"
+    for applet in $("$busybox" --list); do
+        [[ $applet == busybox ]] || ln -sf busybox "$1/bin/$applet"
+    done
+    echo 'root:x:0:0:root:/root:/bin/sh' >"$1/etc/passwd"
+    echo 'root:x:0:' >"$1/etc/group"
+}
+
+make_busybox() { # WORK ROOTFS
+    mkdir -p "$2/www/cgi-bin"
+    echo 'hello from flatnet-test/busybox' >"$2/www/index.html"
+    cat >"$2/www/cgi-bin/who" <<'CGI'
+#!/bin/sh
+printf 'Content-Type: text/plain\r\n\r\n%s %s\n' "$(hostname)" "$REMOTE_ADDR"
+CGI
+    chmod 755 "$2/www/cgi-bin/who"
+}
+
+make_web() { # WORK ROOTFS
+    unpack_packages "$1" nginx
+    copy_with_libraries "$1" "$2" /usr/sbin/nginx
+    mkdir -p "$2"/{etc/nginx,www,var/lib/nginx,var/log/nginx,usr/share/nginx}
+    echo 'hello from flatnet-test/web' >"$2/www/index.html"
+    cat >"$2/etc/nginx/nginx.conf" <<'CONF'
+daemon off;
+user root root;
+worker_processes 1;
+error_log stderr;
+pid /run/nginx.pid;
+events {}
+http {
+    access_log off;
+    server {
+        listen 80;
+        root /www;
+        location = /who { default_type text/plain; return 200 "$hostname $remote_addr\n"; }
+    }
+}
+CONF
+}
+
+make_redis() { # WORK ROOTFS
+    unpack_packages "$1" redis-server
+    copy_with_libraries "$1" "$2" /usr/bin/redis-server /usr/bin/redis-cli
+}
+
+make_postgres() { # WORK ROOTFS
+    local bin lib version objects
+    unpack_packages "$1" postgresql
+    bin=$(cd "$1" && echo usr/lib/postgresql/*/bin)
+    lib=${bin%/bin}/lib
+    version=$(basename "${bin%/bin}")
+    objects=$(cd "$1" && ls "$lib"/{plpgsql,dict_snowball,libpqwalreceiver}.so)
+    # shellcheck disable=SC2046,SC2086 # one word for each file
+    copy_with_libraries "$1" "$2" $(printf "/$bin/%s " postgres initdb psql pg_isready) $(printf '/%s ' $objects)
+    mkdir -p "$2/usr/bin" "$2/usr/share/postgresql" "$2/var/lib/postgresql" "$2/run/postgresql"
+    cp -a "$1/usr/share/postgresql/$version" "$2/usr/share/postgresql/"
+    cp -a "$1/usr/share/zoneinfo" "$2/usr/share/"
+    ln -s "/$bin"/{postgres,initdb,psql,pg_isready} "$2/usr/bin/"
+    write_postgres_start "$2"
+    echo 'postgres:x:999:999::/var/lib/postgresql:/bin/sh' >>"$2/etc/passwd"
+    echo 'postgres:x:999:' >>"$2/etc/group"
+    chown 999:999 "$2/var/lib/postgresql" "$2/run/postgresql"
+}
+
+# initdb lists the system's locales by a program of libc-bin: a stand-in that knows the one there is.
+write_postgres_start() { # ROOTFS
+    printf '#!/bin/sh\necho C\n' >"$1/usr/bin/locale"
+    cat >"$1/usr/bin/start-postgres" <<'START'
+#!/bin/sh
+set -e
+data=/var/lib/postgresql/data
+if [ ! -s "$data/PG_VERSION" ]; then
+    initdb --pgdata "$data" --auth trust --no-locale --encoding UTF8 --no-sync --username postgres >/dev/null
+    echo 'host all all 0.0.0.0/0 trust' >>"$data/pg_hba.conf"
+fi
+exec postgres -D "$data" -c listen_addresses='*' -c jit=off -c shared_buffers=16MB "$@"
+START
+    chmod 755 "$1/usr/bin/locale" "$1/usr/bin/start-postgres"
+}
+
+# How an image starts and stops. As a container's first process busybox's programs do not hear SIGTERM,
+# and `podman stop` would take its full 10 s: they are killed at once.
+changes() { # NAME
+    case $1 in
+        busybox) printf '%s\n' 'CMD ["httpd","-f","-p","0.0.0.0:80","-h","/www"]' 'EXPOSE 80' 'STOPSIGNAL SIGKILL' ;;
+        web) printf '%s\n' 'CMD ["/usr/sbin/nginx"]' 'EXPOSE 80' ;;
+        redis) printf '%s\n' 'CMD ["redis-server","--bind","0.0.0.0","--protected-mode","no","--save",""]' 'EXPOSE 6379' ;;
+        postgres) printf '%s\n' 'CMD ["start-postgres"]' 'EXPOSE 5432' 'USER postgres' 'STOPSIGNAL SIGINT' ;;
+    esac
+    echo 'ENV PATH=/usr/sbin:/usr/bin:/sbin:/bin'
+}
+
+# --- making and loading ---------------------------------------------------------------------------
+
+check_name() {
+    local name
+    for name in "${names[@]}"; do [[ $name != "$1" ]] || return 0; done
+    fail "images.sh: there is no test image \"$1\"." "There are: ${names[*]}"
+}
+
+# The tar gets its name when it is whole: a reader never sees half of one.
+make_image() { # NAME
+    local partial=$cache/$1.partial
+    say "making the test image $1 (once, kept in $cache)"
+    rm -rf --one-file-system "$partial"
+    mkdir -p "$partial/packages" "$partial/rootfs"
+    find_busybox
+    busybox_root "$partial/rootfs"
+    "make_$1" "$partial/packages" "$partial/rootfs"
+    tar --create --numeric-owner --directory "$partial/rootfs" --file "$partial/image.tar" .
+    mv "$partial/image.tar" "$cache/$1.tar"
+    rm -rf --one-file-system "$partial"
+}
+
+make_image_once() { # NAME
+    [[ ! -s $cache/$1.tar ]] || return 0
+    require_root "images.sh make"
+    mkdir -p "$cache"
+    exec 9>"$cache/$1.lock"
+    flock 9
+    [[ -s $cache/$1.tar ]] || make_image "$1"
+    exec 9>&-
+}
+
+load_image() { # NAME
+    local arguments=() change
+    [[ -s $cache/$1.tar ]] || fail "images.sh: $cache/$1.tar is not there." \
+        "Make it on the machine, outside of the sandbox: ops/lib/images.sh make $1"
+    while IFS= read -r change; do arguments+=(--change "$change"); done < <(changes "$1")
+    podman import --quiet "${arguments[@]}" "$cache/$1.tar" "flatnet-test/$1" >/dev/null
+}
+
+main() {
+    local action=${1-} name
+    shift || true
+    for name in "$@"; do check_name "$name"; done
+    case $action in
+        list) printf '%s\n' "${names[@]}" ;;
+        make) for name in "${@:-${names[@]}}"; do make_image_once "$name"; done ;;
+        load) for name in "$@"; do load_image "$name"; done ;;
+        *) fail "images.sh: unknown action \"$action\"." "Use: images.sh list | make [NAME..] | load NAME.." ;;
+    esac
+}
+
+main "$@"

@@ -1,0 +1,186 @@
+#!/usr/bin/env bash
+# Installs what the other scripts need from the distribution's packages. To be sourced.
+#
+#   install_runtime   what Flatnet needs to run: Podman, nft, ip, ..
+#   install_build     what compiling it needs: a C compiler and Rust; puts that Rust on PATH
+#   install_test      what its tests need on top of install_runtime
+#
+# For Debian 12, Debian 13 and Ubuntu 24.04, as root. Only what is missing is installed; where nothing is,
+# apt is not called and root is not needed. Messages go to stderr.
+
+# The oldest Rust that compiles Flatnet (rust-version in Cargo.toml).
+readonly rust_minimum=85
+
+say() { printf '%s\n' "$*" >&2; }
+
+fail() { # LINE..: the last one says what to do
+    printf '%s\n' "$@" >&2
+    exit 1
+}
+
+require_root() { # NAME
+    [[ $(id -u) == 0 ]] || fail "$1 must run as root." "Run it again with: sudo -i, or sudo $1"
+}
+
+# --- what is missing ------------------------------------------------------------------------------
+
+# A need is "THING:PACKAGE": THING is a command, or a file if it begins with "/" (several, one of which is
+# enough, are separated by "|"). sbin is looked into too: it is not on every user's PATH.
+is_there() { # THING
+    local thing things
+    IFS='|' read -ra things <<<"$1"
+    for thing in "${things[@]}"; do
+        if [[ $thing == /* ]]; then
+            # Unquoted, so that a file can be given as a pattern.
+            compgen -G "$thing" >/dev/null && return
+        else
+            PATH=$PATH:/usr/sbin:/sbin command -v "$thing" >/dev/null && return
+        fi
+    done
+    return 1
+}
+
+install_missing() { # PURPOSE NEED..
+    local purpose=$1 need missing=()
+    shift
+    for need in "$@"; do
+        is_there "${need%%:*}" || missing+=("${need#*:}")
+    done
+    if ((${#missing[@]} > 0)); then install_packages "$purpose" "${missing[@]}"; fi
+}
+
+install_packages() { # PURPOSE PACKAGE..
+    local purpose=$1
+    shift
+    require_apt "$@"
+    require_root "Installing packages"
+    update_package_lists
+    say "installing for $purpose: $*"
+    apt_get install --no-install-recommends "$@" || fail "The packages for $purpose could not be installed (see above)." \
+        "Mend what apt-get complains of, or install them by hand: apt-get install $*"
+}
+
+require_apt() { # PACKAGE..
+    command -v apt-get >/dev/null || fail "This is not Debian or Ubuntu: there is no apt-get." \
+        "Install with the package manager of this system what these Debian packages hold: $*"
+}
+
+# Fresh systems have no package lists, old ones list packages that are no longer there. Once is enough.
+update_package_lists() {
+    [[ -z ${package_lists_are_new-} ]] || return 0
+    require_root "apt-get update"
+    say "reading the package lists"
+    # A foreign repository that fails is the machine's affair, as long as the packages are found.
+    apt_get update || say "warning: apt-get update failed in part (see above); going on with the lists there are"
+    package_lists_are_new=1
+}
+
+# Quiet, and without a question, also about configuration files and services to restart. Its output is
+# shown when it fails. Another apt that is running (a fresh machine updating itself) is waited for.
+apt_get() {
+    local output
+    if ! output=$(DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l apt-get -q -y -o DPkg::Lock::Timeout=300 \
+        -o Dpkg::Options::=--force-confold "$@" 2>&1 </dev/null); then
+        tail -n 20 <<<"$output" >&2
+        return 1
+    fi
+}
+
+# --- the sets -------------------------------------------------------------------------------------
+
+# Podman 4 has the CNI face and the reference plugins next to it; Podman 5 has netavark. Installing both is
+# cheap, and what this machine's Podman does not use stays idle.
+install_runtime() {
+    install_missing "running Flatnet" \
+        ip:iproute2 nft:nftables sysctl:procps nsenter:util-linux podman:podman crun:crun conmon:conmon \
+        '/usr/lib/podman/netavark|/usr/libexec/podman/netavark:netavark' \
+        '/usr/lib/podman/aardvark-dns|/usr/libexec/podman/aardvark-dns:aardvark-dns' \
+        /usr/lib/cni/bridge:containernetworking-plugins \
+        curl:curl /etc/ssl/certs/ca-certificates.crt:ca-certificates ping:iputils-ping
+    install_busybox
+}
+
+install_test() {
+    install_runtime
+    install_missing "the tests" \
+        jq:jq ncat:ncat conntrack:conntrack shellcheck:shellcheck python3:python3 unshare:util-linux tar:tar \
+        buildah:buildah iperf3:iperf3 dig:bind9-dnsutils
+    install_debootstrap
+}
+
+# The plain `busybox` is linked dynamically and would not run in an image that holds nothing else.
+install_busybox() {
+    install_missing "test images" /var/lib/dpkg/info/busybox-static.list:busybox-static
+}
+
+install_debootstrap() {
+    install_missing "making the Debian 13 tree" \
+        debootstrap:debootstrap /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring
+}
+
+install_build() {
+    install_missing "compiling" cc:gcc /usr/include/stdlib.h:libc6-dev
+    rust_is_new_enough || use_rust_from_home || use_versioned_rust || install_rust
+}
+
+# --- Rust -----------------------------------------------------------------------------------------
+
+rust_is_new_enough() {
+    command -v cargo >/dev/null && command -v rustc >/dev/null && is_new_rust "$(rustc --version 2>/dev/null)"
+}
+
+is_new_rust() { # "rustc 1.85.0 (..)" or "1.85.0+dfsg1"
+    [[ $1 =~ (^|[^0-9])1\.([0-9]+)\. ]] && ((BASH_REMATCH[2] >= rust_minimum))
+}
+
+# rustup puts cargo there, and a shell that is not a login shell does not know.
+use_rust_from_home() {
+    [[ -x ${CARGO_HOME:-$HOME/.cargo}/bin/cargo ]] || return 1
+    local old_path=$PATH
+    PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
+    if rust_is_new_enough; then return; fi
+    PATH=$old_path
+    return 1
+}
+
+# Ubuntu keeps several Rusts beside each other, in /usr/lib/rust-1.NN/bin.
+use_versioned_rust() {
+    local folder
+    while IFS= read -r folder; do
+        [[ -x $folder/cargo && -x $folder/rustc ]] || continue
+        is_new_rust "${folder//[!0-9.]/}." || continue
+        export PATH=$folder:$PATH
+        return
+    done < <(compgen -G '/usr/lib/rust-1.*/bin' | sort --version-sort --reverse)
+    return 1
+}
+
+# Which packages hold a new Rust differs:
+#   Debian 13      cargo, rustc (1.85)
+#   Debian 12      cargo and rustc are 1.63; cargo-web and rustc-web, kept new for building browsers, are newer.
+#                  They take the place of cargo, rustc and rustup packages that are installed.
+#   Ubuntu 24.04   cargo and rustc are 1.75; cargo-1.NN and rustc-1.NN beside them are newer
+install_rust() {
+    local suffix
+    require_apt cargo rustc
+    update_package_lists
+    for suffix in '' -web $(versioned_rusts); do
+        is_new_rust "$(candidate "cargo$suffix")" || continue
+        is_new_rust "$(candidate "rustc$suffix")" || continue
+        install_packages compiling "cargo$suffix" "rustc$suffix"
+        hash -r
+        if rust_is_new_enough || use_versioned_rust; then return; fi
+    done
+    fail "Flatnet needs Rust 1.$rust_minimum or newer, and no package of this system has it." \
+        "Install it for this user by the way shown on https://rustup.rs and run this again." \
+        "On Debian 12 the packages cargo-web and rustc-web have it, if bookworm-security is among the apt sources."
+}
+
+versioned_rusts() { # newest first: -1.89 -1.85 ..
+    apt-cache search --names-only '^cargo-1\.[0-9]+$' 2>/dev/null | sed -n 's/^cargo\(-1\.[0-9]*\) .*/\1/p' |
+        sort --version-sort --reverse
+}
+
+candidate() { # PACKAGE: the version apt would install
+    apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: \([0-9].*\)/\1/p'
+}

@@ -1,0 +1,99 @@
+//! The command line: each command parses, calls the engine, prints.
+
+mod down;
+mod output;
+mod plan;
+mod up;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Config, DEFAULT_PATH};
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::execute::HostExecutor;
+use crate::log::Log;
+
+/// Flat, routable addresses for Podman containers, by commands that anybody can read.
+#[derive(Debug, Parser)]
+#[command(name = "flatnet", version, arg_required_else_help = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The configuration.
+    #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_PATH, env = "FLATNET_CONFIG")]
+    config: PathBuf,
+    /// Where leases and receipts are kept, instead of `paths.state` of the configuration.
+    #[arg(long, global = true, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// Where locks are kept, instead of `paths.run` of the configuration.
+    #[arg(long, global = true, value_name = "DIR")]
+    run_dir: Option<PathBuf>,
+    /// Print lists as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Show commands as they run, on standard error.
+    #[arg(long, short, global = true)]
+    verbose: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Plan(plan::Plan),
+    Up(up::Up),
+    Down(down::Down),
+}
+
+/// Parses the command line and carries it out; the exit status.
+pub fn run() -> eyre::Result<u8> {
+    color_eyre::config::HookBuilder::default()
+        .display_env_section(false)
+        .theme(output::theme())
+        .install()?;
+    let Cli { options, command } = Cli::parse();
+    let status = match command {
+        Command::Plan(command) => command.run(&options)?,
+        Command::Up(command) => command.run(&options)?,
+        Command::Down(command) => command.run(&options)?,
+    };
+    Ok(status)
+}
+
+/// Prints an error with its causes.
+pub fn report(report: &eyre::Report) {
+    output::note(&format!("Error: {report:?}"));
+}
+
+impl Options {
+    /// The configuration, with the directories that the command line names.
+    fn config(&self) -> Result<Config> {
+        let mut config = config::load(&self.config)?;
+        if let Some(state) = &self.state_dir {
+            config.paths.state.clone_from(state);
+        }
+        if let Some(run) = &self.run_dir {
+            config.paths.run.clone_from(run);
+        }
+        Ok(config)
+    }
+
+    /// The engine, which shows each command before it runs when `--verbose` is given.
+    fn engine(&self) -> Result<Engine> {
+        let config = self.config()?;
+        let log = Log::new(&config.paths.log);
+        if !self.verbose {
+            return Engine::open(config, log);
+        }
+        let limit = std::time::Duration::from_secs(config.limits.command_seconds);
+        let executor = HostExecutor::new(limit).observed_by(|command| output::note(&format!("+ {command}")));
+        Engine::with_executor(config, Box::new(executor), log)
+    }
+}

@@ -1,0 +1,223 @@
+//! `flatnet plan`: what would be done, step by step, and by which commands.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, IsTerminal};
+use std::net::Ipv4Addr;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+
+use super::{Options, output};
+use crate::command::Command;
+use crate::engine::{Change, Engine};
+use crate::error::{Error, Kind, Result};
+use crate::plan::{Undo, attach, detach};
+use crate::render;
+use crate::tools::Tools;
+use crate::types::{AttachmentId, ContainerId, ContainerName, IfName, NetnsPath};
+
+/// Show what `up`, `down`, or attaching a container would do, and why, and how it is undone.
+///
+/// On a terminal it offers to run the plan. With --dry-run it never runs anything, and needs no root: what it may
+/// not read it takes as absent, and says so.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  flatnet plan --dry-run\n  flatnet plan --dry-run --format sh > up.sh   # the same when pasted\n  flatnet plan down\n  flatnet plan add web --netns /run/netns/x --id 0123abcd")]
+pub(super) struct Plan {
+    #[command(subcommand)]
+    target: Option<Target>,
+    /// Run nothing.
+    #[arg(long, global = true)]
+    dry_run: bool,
+    /// Run it without asking.
+    #[arg(long, global = true, conflicts_with = "dry_run")]
+    yes: bool,
+    /// Exit with 1 when something would change.
+    #[arg(long, global = true)]
+    exit_code: bool,
+    /// How to print it.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum Target {
+    /// Bring this host to the configured state (the default).
+    Up,
+    /// Take back what `up` did.
+    Down,
+    /// Attach a container.
+    Add(Container),
+    /// Detach a container.
+    Del(Container),
+}
+
+#[derive(Clone, Debug, Args)]
+struct Container {
+    /// The container's name.
+    name: ContainerName,
+    /// Its network namespace; without it the plan shows a placeholder.
+    #[arg(long, value_name = "PATH")]
+    netns: Option<NetnsPath>,
+    /// Its ID; without it the plan shows a placeholder.
+    #[arg(long)]
+    id: Option<ContainerId>,
+    /// Its address; without it the one that it would get.
+    #[arg(long)]
+    ip: Option<Ipv4Addr>,
+    /// The interface inside it.
+    #[arg(long, value_name = "NAME", default_value = "eth0")]
+    ifname: IfName,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// A script that does the same when pasted.
+    Sh,
+    /// For programs.
+    Json,
+}
+
+const PLACEHOLDER_NETNS: &str = "/run/netns/NETNS";
+const PLACEHOLDER_ID: &str = "CONTAINER_ID";
+const WITHOUT_RECEIPT: &str =
+    "These are kernel commands only: pasted, they make no lease and no receipt, and `flatnet repair` takes the result for an orphan.";
+
+impl Plan {
+    pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
+        let mut engine = self.engine(options)?;
+        let change = self.change(&mut engine)?;
+        output::print(&match self.format {
+            Format::Text => text(&change, &engine.tools),
+            Format::Sh => script(&change, &engine.tools),
+            Format::Json => format!("{:#}\n", as_json(&change, &engine.tools)),
+        });
+        if self.runs(&change)? {
+            self.carry_out(&mut engine)?;
+        }
+        Ok(u8::from(self.exit_code && !change.plan.is_empty()))
+    }
+
+    fn engine(&self, options: &Options) -> Result<Engine> {
+        if self.dry_run { Engine::open_to_look(options.config()?) } else { options.engine() }
+    }
+
+    fn change(&self, engine: &mut Engine) -> Result<Change> {
+        match &self.target {
+            None | Some(Target::Up) => engine.plan_up(),
+            Some(Target::Down) => engine.plan_down(),
+            Some(Target::Add(container)) => {
+                let wanted = engine.would_attach(&container.id()?, &container.netns()?, Some(&container.name), container.ip)?;
+                let plan = attach(&wanted, &crate::observe::attachment::ObservedAttachment::default());
+                Ok(Change { plan, notes: vec![WITHOUT_RECEIPT.to_owned()] })
+            }
+            Some(Target::Del(container)) => {
+                let wanted = engine.would_attach(&container.id()?, &container.netns()?, Some(&container.name), container.ip)?;
+                Ok(Change { plan: detach(&wanted), notes: vec![WITHOUT_RECEIPT.to_owned()] })
+            }
+        }
+    }
+
+    /// Only the host's own plan is run from here; containers are the runtime's business.
+    fn runs(&self, change: &Change) -> Result<bool> {
+        let is_host = matches!(self.target, None | Some(Target::Up | Target::Down));
+        if self.dry_run || change.plan.is_empty() || !is_host {
+            return Ok(false);
+        }
+        if self.yes {
+            return Ok(true);
+        }
+        if !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
+            return Ok(false);
+        }
+        output::print("\nRun it? [y/N] ");
+        let mut answer = String::new();
+        let failed = |cause| Error::new(Kind::Io, "the answer cannot be read").source(cause);
+        std::io::stdin().lock().read_line(&mut answer).map_err(failed)?;
+        Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+    }
+
+    fn carry_out(&self, engine: &mut Engine) -> Result<()> {
+        let change = if matches!(self.target, Some(Target::Down)) { engine.down(false) } else { engine.up() };
+        output::note(done(&change?).trim_end());
+        Ok(())
+    }
+}
+
+impl Container {
+    fn id(&self) -> Result<AttachmentId> {
+        let container_id = match &self.id {
+            Some(id) => id.clone(),
+            None => PLACEHOLDER_ID.parse()?,
+        };
+        Ok(AttachmentId { container_id, if_name: self.ifname.clone() })
+    }
+
+    fn netns(&self) -> Result<NetnsPath> {
+        self.netns.clone().map_or_else(|| PLACEHOLDER_NETNS.parse(), Ok)
+    }
+}
+
+fn commands(change: &Change, tools: &Tools) -> Vec<Command> {
+    let ops = change.plan.steps.iter().map(|step| &step.op);
+    render::commands(ops, tools).into_iter().map(|one| one.command).collect()
+}
+
+/// What was done, in one or more lines.
+pub(super) fn done(change: &Change) -> String {
+    let mut text = if change.plan.is_empty() {
+        "Nothing to do: all is as configured.\n".to_owned()
+    } else {
+        change.plan.steps.iter().map(|step| format!("{}\n", render::line(&step.op))).collect()
+    };
+    for note in &change.notes {
+        let _ = writeln!(text, "Note: {note}");
+    }
+    text
+}
+
+fn text(change: &Change, tools: &Tools) -> String {
+    let mut text = String::new();
+    if change.plan.is_empty() {
+        text.push_str("Nothing to do: all is as configured.\n");
+    } else {
+        let _ = writeln!(text, "{}", output::bold(&format!("Plan: {} steps", change.plan.steps.len())));
+        for (index, step) in change.plan.steps.iter().enumerate() {
+            let _ = writeln!(text, "\n{:>3}. {}", index + 1, output::bold(&render::line(&step.op)));
+            let _ = writeln!(text, "     why:  {}", step.why);
+            let _ = writeln!(text, "     undo: {}", undo(&step.undo));
+        }
+        let _ = writeln!(text, "\n{}\n", output::bold("Commands:"));
+        for command in commands(change, tools) {
+            let _ = writeln!(text, "{command}");
+        }
+    }
+    for note in &change.notes {
+        let _ = writeln!(text, "\nNote: {note}");
+    }
+    text
+}
+
+fn undo(undo: &Undo) -> String {
+    match undo {
+        Undo::Op(op) => render::line(op),
+        Undo::With(index) => format!("goes with step {}", index + 1),
+        Undo::Nothing => "nothing to undo".to_owned(),
+    }
+}
+
+fn script(change: &Change, tools: &Tools) -> String {
+    let mut text = "#!/bin/sh\n# Made by `flatnet plan --format sh`.\nset -e\n".to_owned();
+    for note in &change.notes {
+        let _ = writeln!(text, "# {note}");
+    }
+    for command in commands(change, tools) {
+        let _ = writeln!(text, "{command}");
+    }
+    text
+}
+
+fn as_json(change: &Change, tools: &Tools) -> Value {
+    json!({"steps": change.plan.steps, "commands": commands(change, tools), "notes": change.notes})
+}

@@ -1,0 +1,20 @@
+//! `flatnet up`.
+
+use clap::Args;
+
+use super::{Options, output};
+
+/// Bring this host to the configured state: ruleset, bridge, settings.
+///
+/// Twice is the same as once. `flatnet plan` shows what it would do.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  flatnet up\n  flatnet up --verbose   # show each command as it runs")]
+pub(super) struct Up {}
+
+impl Up {
+    pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
+        let change = options.engine()?.up()?;
+        output::print(&super::plan::done(&change));
+        Ok(0)
+    }
+}

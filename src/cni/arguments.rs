@@ -1,0 +1,119 @@
+//! The `CNI_*` environment variables.
+
+use std::net::Ipv4Addr;
+
+use crate::error::{Error, Kind, Result};
+use crate::types::{AttachmentId, ContainerName, Mac, NetnsPath};
+
+/// What the environment says.
+#[derive(Debug, Default)]
+pub(super) struct Environment {
+    container_id: String,
+    if_name: String,
+    netns: String,
+    /// `CNI_ARGS`.
+    pub(super) arguments: Arguments,
+}
+
+/// `CNI_ARGS`, as far as Flatnet knows them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Arguments {
+    /// `K8S_POD_NAME`, where Podman puts the name of the container or pod.
+    pub(super) name: Option<ContainerName>,
+    /// `IP`.
+    pub(super) ip: Option<Ipv4Addr>,
+    /// `MAC`.
+    pub(super) mac: Option<Mac>,
+}
+
+impl Environment {
+    pub(super) fn read() -> Result<Self> {
+        let variable = |name: &str| match std::env::var(name) {
+            Ok(value) => Ok(value),
+            Err(std::env::VarError::NotPresent) => Ok(String::new()),
+            Err(std::env::VarError::NotUnicode(_)) => {
+                Err(Error::new(Kind::Environment, format!("{name} is not UTF-8")))
+            }
+        };
+        Ok(Self {
+            container_id: variable("CNI_CONTAINERID")?,
+            if_name: variable("CNI_IFNAME")?,
+            netns: variable("CNI_NETNS")?,
+            arguments: Arguments::parse(&variable("CNI_ARGS")?)?,
+        })
+    }
+
+    /// Which attachment is meant; an error names every variable that is missing.
+    pub(super) fn attachment(&self) -> Result<AttachmentId> {
+        let variables = [("CNI_CONTAINERID", &self.container_id), ("CNI_IFNAME", &self.if_name)];
+        let missing: Vec<&str> = variables.iter().filter(|(_, value)| value.is_empty()).map(|(name, _)| *name).collect();
+        if !missing.is_empty() {
+            return Err(Error::new(Kind::Environment, format!("{} must be set", missing.join(" and "))));
+        }
+        Ok(AttachmentId {
+            container_id: self.container_id.parse().map_err(|error| environment("CNI_CONTAINERID", &error))?,
+            if_name: self.if_name.parse().map_err(|error| environment("CNI_IFNAME", &error))?,
+        })
+    }
+
+    /// The container's namespace.
+    pub(super) fn netns(&self) -> Result<NetnsPath> {
+        if self.netns.is_empty() {
+            return Err(Error::new(Kind::Environment, "CNI_NETNS must be set"));
+        }
+        self.netns.parse().map_err(|error| environment("CNI_NETNS", &error))
+    }
+}
+
+impl Arguments {
+    /// Parses `KEY=VALUE;KEY=VALUE`. A key that is not known is an error, unless `IgnoreUnknown=1` (or `true`) is
+    /// among them.
+    fn parse(text: &str) -> Result<Self> {
+        let mut arguments = Self::default();
+        let mut unknown = Vec::new();
+        let mut ignore_unknown = false;
+        for pair in text.split(';').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').ok_or_else(|| {
+                Error::new(Kind::Environment, format!("CNI_ARGS: \"{}\" is not KEY=VALUE", pair.escape_debug()))
+            })?;
+            match key {
+                "IgnoreUnknown" => ignore_unknown = ["1", "t", "T", "true", "TRUE", "True"].contains(&value),
+                "K8S_POD_NAME" if value.is_empty() => {}
+                "K8S_POD_NAME" => arguments.name = Some(value.parse().map_err(|error| environment("CNI_ARGS", &error))?),
+                "IP" => arguments.ip = Some(super::conf::address(value).map_err(|error| environment("CNI_ARGS: IP", &error))?),
+                "MAC" => arguments.mac = Some(value.parse().map_err(|error| environment("CNI_ARGS", &error))?),
+                _ => unknown.push(key.escape_debug().to_string()),
+            }
+        }
+        if unknown.is_empty() || ignore_unknown {
+            return Ok(arguments);
+        }
+        Err(Error::new(Kind::Environment, format!("CNI_ARGS: {} is not known", unknown.join(", ")))
+            .remedy("Add IgnoreUnknown=1 to pass over what a plugin does not know"))
+    }
+}
+
+fn environment(variable: &str, error: &Error) -> Error {
+    Error::new(Kind::Environment, format!("{variable}: {}", error.message()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn podman_s_arguments() {
+        let parsed =
+            Arguments::parse("IgnoreUnknown=1;K8S_POD_NAME=web;X=y;IP=10.87.1.9;MAC=02:00:00:00:00:01").unwrap();
+        assert_eq!(parsed.name.unwrap().as_str(), "web");
+        assert_eq!(parsed.ip, Some(Ipv4Addr::new(10, 87, 1, 9)));
+        assert_eq!(parsed.mac.unwrap().to_string(), "02:00:00:00:00:01");
+    }
+
+    #[test]
+    fn what_is_not_known_or_malformed_is_code_4() {
+        for text in ["X=y", "IP", "IP=10.87.1.999", "MAC=zz", "K8S_POD_NAME=a b"] {
+            assert_eq!(Arguments::parse(text).unwrap_err().kind().cni_code(), 4, "{text}");
+        }
+    }
+}

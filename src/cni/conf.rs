@@ -1,0 +1,168 @@
+//! The network configuration that comes on standard input.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::Version;
+use super::arguments::Arguments;
+use super::result::Previous;
+use crate::config::DEFAULT_PATH;
+use crate::error::{Error, Kind, Result};
+use crate::types::{AttachmentId, ContainerId, ContainerName, IfName, Mac, PortMapping};
+
+/// What this plugin reads of a network configuration.
+#[derive(Debug)]
+pub(super) struct Conf {
+    /// `cniVersion`.
+    pub(super) version: Version,
+    /// `name`.
+    pub(super) name: String,
+    /// `config`: Flatnet's own key, the path of the YAML.
+    pub(super) config: PathBuf,
+    raw: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawPort {
+    host_port: u16,
+    container_port: u16,
+    #[serde(default)]
+    protocol: String,
+    #[serde(default, rename = "hostIP")]
+    host_ip: String,
+}
+
+#[derive(Deserialize)]
+struct RawAttachment {
+    #[serde(rename = "containerID")]
+    container_id: ContainerId,
+    ifname: IfName,
+}
+
+impl Conf {
+    /// Parses standard input; `version` is set as soon as it is known.
+    pub(super) fn parse(stdin: &[u8], version: &mut Version) -> Result<Self> {
+        let raw: Value = serde_json::from_slice(stdin).map_err(|cause| {
+            Error::new(Kind::Decode, "the network configuration on standard input is no JSON").source(cause)
+        })?;
+        let text = |key: &str| raw.get(key).and_then(Value::as_str);
+        *version = Version::parse(text("cniVersion"))?;
+        let name = text("name").filter(|name| !name.is_empty()).ok_or_else(|| missing("name"))?.to_owned();
+        let config = PathBuf::from(text("config").unwrap_or(DEFAULT_PATH));
+        if !config.is_absolute() {
+            return Err(Error::new(Kind::Config, format!("config: {} is no absolute path", config.display()))
+                .remedy(format!("Write {DEFAULT_PATH} in the conflist")));
+        }
+        Ok(Self { version: *version, name, config, raw })
+    }
+
+    /// A field below `runtimeConfig`; absent or null is none.
+    fn runtime<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+        match self.raw.pointer(&format!("/runtimeConfig/{key}")) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => serde_json::from_value(value.clone())
+                .map(Some)
+                .map_err(|cause| Error::new(Kind::Decode, format!("runtimeConfig.{key} cannot be read")).source(cause)),
+        }
+    }
+
+    /// The container's other names on this network: Podman gives a map by network.
+    pub(super) fn aliases(&self) -> Result<Vec<ContainerName>> {
+        let all: BTreeMap<String, Option<Vec<ContainerName>>> = self.runtime("aliases")?.unwrap_or_default();
+        Ok(all.into_iter().find(|(network, _)| *network == self.name).and_then(|(_, names)| names).unwrap_or_default())
+    }
+
+    /// The one address asked for, from `runtimeConfig.ips`, `CNI_ARGS` or `args.cni.ips`.
+    pub(super) fn requested_ip(&self, arguments: &Arguments) -> Result<Option<Ipv4Addr>> {
+        let mut asked: BTreeSet<Ipv4Addr> = arguments.ip.into_iter().collect();
+        let runtime: Vec<String> = self.runtime("ips")?.unwrap_or_default();
+        let args = self.raw.pointer("/args/cni/ips").and_then(Value::as_array).into_iter().flatten();
+        for text in runtime.iter().map(String::as_str).chain(args.filter_map(Value::as_str)) {
+            asked.insert(address(text)?);
+        }
+        if asked.len() > 1 {
+            let list: Vec<String> = asked.iter().map(ToString::to_string).collect();
+            return Err(Error::new(Kind::Unsupported, format!("{} addresses are asked for ({}), and Flatnet gives one", asked.len(), list.join(", ")))
+                .remedy("Give --ip once"));
+        }
+        Ok(asked.pop_first())
+    }
+
+    /// The MAC asked for, from `runtimeConfig.mac`, `CNI_ARGS` or `args.cni.mac`.
+    pub(super) fn requested_mac(&self, arguments: &Arguments) -> Result<Option<Mac>> {
+        if let Some(mac) = self.runtime::<Mac>("mac")? {
+            return Ok(Some(mac));
+        }
+        match self.raw.pointer("/args/cni/mac").and_then(Value::as_str) {
+            Some(text) => text.parse().map(Some),
+            None => Ok(arguments.mac),
+        }
+    }
+
+    /// The published ports. An IPv6 host address is refused, since nothing would answer there.
+    pub(super) fn port_mappings(&self) -> Result<Vec<PortMapping>> {
+        let raw: Vec<RawPort> = self.runtime("portMappings")?.unwrap_or_default();
+        raw.iter().filter(|port| port.host_port != 0).map(port_mapping).collect()
+    }
+
+    /// `prevResult`, in the format of [`Conf::version`].
+    pub(super) fn previous(&self) -> Result<Option<Previous>> {
+        match self.raw.get("prevResult") {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => Previous::parse(value, self.version).map(Some),
+        }
+    }
+
+    /// `cni.dev/valid-attachments`; without it GC would remove all, so it must be there.
+    pub(super) fn valid_attachments(&self) -> Result<BTreeSet<AttachmentId>> {
+        const KEY: &str = "cni.dev/valid-attachments";
+        let value = self.raw.get(KEY).ok_or_else(|| missing(KEY))?;
+        let all: Option<Vec<RawAttachment>> = serde_json::from_value(value.clone())
+            .map_err(|cause| Error::new(Kind::Decode, format!("{KEY} cannot be read")).source(cause))?;
+        let id = |raw: RawAttachment| AttachmentId { container_id: raw.container_id, if_name: raw.ifname };
+        Ok(all.unwrap_or_default().into_iter().map(id).collect())
+    }
+}
+
+fn port_mapping(raw: &RawPort) -> Result<PortMapping> {
+    if raw.container_port == 0 {
+        return Err(Error::new(Kind::Decode, format!("host port {} is published to container port 0", raw.host_port)));
+    }
+    Ok(PortMapping {
+        protocol: if raw.protocol.is_empty() { crate::types::Protocol::Tcp } else { raw.protocol.parse()? },
+        host_ip: host_ip(&raw.host_ip)?,
+        host_port: raw.host_port,
+        container_port: raw.container_port,
+    })
+}
+
+/// The host address of a published port: empty and 0.0.0.0 are every address.
+pub(crate) fn host_ip(text: &str) -> Result<Option<Ipv4Addr>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let address: Ipv4Addr = text.parse().map_err(|_| {
+        Error::new(Kind::Unsupported, format!("a port cannot be published at \"{}\"", text.escape_debug()))
+            .remedy("Use an IPv4 address of this host, or none; IPv6 is not supported yet")
+    })?;
+    Ok((!address.is_unspecified()).then_some(address))
+}
+
+/// An IPv4 address, with or without a prefix length.
+pub(super) fn address(text: &str) -> Result<Ipv4Addr> {
+    let bare = text.split('/').next().unwrap_or_default();
+    bare.parse().map_err(|_| {
+        Error::new(Kind::Unsupported, format!("the address \"{}\" is no IPv4 address", text.escape_debug()))
+            .remedy("IPv6 is not supported yet")
+    })
+}
+
+fn missing(key: &str) -> Error {
+    Error::new(Kind::Config, format!("the network configuration has no field {key}"))
+}

@@ -1,0 +1,96 @@
+//! From a field path such as `allocate.to` or `reserved[1]` to a line of the YAML text.
+
+/// The line (from 1) where the field stands, or the deepest of its parents that the text has. `None` when not
+/// even the first part is there. Follows block style; what a flow collection holds is found at its own line.
+pub(super) fn line_of(text: &str, field: &str) -> Option<usize> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut found = None;
+    let mut start = 0;
+    let mut indent = 0;
+    for part in field.split('.') {
+        let (key, index) = match part.split_once('[') {
+            Some((key, rest)) => (key, rest.trim_end_matches(']').parse::<usize>().ok()),
+            None => (part, None),
+        };
+        let Some(at) = find_key(&lines, start, indent, key) else { break };
+        found = Some(at + 1);
+        start = at + 1;
+        indent = indent_of_block(&lines, start);
+        if let Some(item) = index.and_then(|index| find_item(&lines, start, index)) {
+            found = Some(item + 1);
+            start = item;
+        }
+    }
+    found
+}
+
+fn indentation(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+fn has_content(line: &str) -> bool {
+    let trimmed = line.trim_start();
+    !trimmed.is_empty() && !trimmed.starts_with('#') && trimmed != "---"
+}
+
+fn indent_of_block(lines: &[&str], start: usize) -> usize {
+    lines.iter().skip(start).find(|line| has_content(line)).map_or(0, |line| indentation(line))
+}
+
+fn find_key(lines: &[&str], start: usize, indent: usize, key: &str) -> Option<usize> {
+    lines.iter().enumerate().skip(start).filter(|(_, line)| has_content(line)).find_map(|(at, line)| {
+        let name = line.trim_start().trim_start_matches("- ").split(':').next()?.trim_matches(['"', '\'']);
+        (indentation(line) == indent && name.trim_end() == key).then_some(at)
+    })
+}
+
+fn find_item(lines: &[&str], start: usize, index: usize) -> Option<usize> {
+    let indent = indent_of_block(lines, start);
+    lines
+        .iter()
+        .enumerate()
+        .skip(start)
+        .take_while(|(_, line)| !has_content(line) || indentation(line) >= indent)
+        .filter(|(_, line)| indentation(line) == indent && line.trim_start().starts_with('-'))
+        .nth(index)
+        .map(|(at, _)| at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::line_of;
+
+    const TEXT: &str = "\
+# top
+network: flatnet
+allocate:
+  # inner
+  from: 10.87.1.2
+  to: 10.87.1.9
+
+reserved:
+  - 10.87.1.3
+  - 10.87.1.4
+host_ports:
+- protocol: tcp
+  port: 53
+- protocol: udp
+  port: 0
+dns: {servers: [1.1.1.1]}
+";
+
+    #[test]
+    fn finds_keys_nested_keys_and_items() {
+        for (field, line) in [
+            ("network", Some(2)),
+            ("allocate", Some(3)),
+            ("allocate.to", Some(6)),
+            ("reserved[1]", Some(10)),
+            ("host_ports[1]", Some(14)),
+            ("dns.servers[0]", Some(16)),
+            ("subnet", None),
+        ] {
+            assert_eq!(line_of(TEXT, field), line, "{field}");
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! `/etc/flatnet/flatnet.yaml`: the one source people edit.
+//!
+//! [`load`] is the only way in: it refuses files that others may write, unknown fields and values that cannot
+//! work, each with file, line, field, value and remedy. This is the only user of `serde_yaml`.
+
+mod auto;
+mod load;
+mod locate;
+mod validate;
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use ipnet::Ipv4Net;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use auto::{IngressGateways, Mtu, Uplink};
+pub use load::{DEFAULT_PATH, load, parse};
+
+use crate::types::{IfName, NetworkName, Protocol};
+
+/// Flatnet's configuration. Every field has a default, so an empty file is a configuration too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The name people use after `podman run --network`.
+    #[schemars(with = "String")]
+    pub network: NetworkName,
+    /// The bridge on this host; at most 15 characters.
+    #[schemars(with = "String")]
+    pub bridge: IfName,
+    /// The whole of Flatnet, over all hosts. Nothing between two addresses in it is translated.
+    #[schemars(with = "String")]
+    pub range: Ipv4Net,
+    /// This host's share of the range.
+    #[schemars(with = "String")]
+    pub subnet: Ipv4Net,
+    /// The bridge's address, which is the containers' default gateway. Unset: the first of the subnet.
+    #[schemars(with = "Option<Ipv4Addr>")]
+    pub gateway: Option<Ipv4Addr>,
+    /// The addresses that are handed out. Unset: all of the subnet but network, gateway and broadcast.
+    pub allocate: Option<AllocateRange>,
+    /// Addresses in the subnet that are never handed out.
+    pub reserved: Vec<Ipv4Addr>,
+    /// `auto` (that of the uplink) or a number of bytes from 576 to 65535.
+    pub mtu: Mtu,
+    /// The interface towards the world: `auto` (that of the default route), `none`, or a name.
+    pub uplink: Uplink,
+    /// Who may open connections to containers from outside: `auto` or a list of IPv4 addresses. `auto` is the
+    /// default route's next hop on WSL2 in NAT mode, which is Windows; anywhere else nobody.
+    pub ingress_gateways: IngressGateways,
+    /// What happens to packets of containers that leave Flatnet.
+    pub egress: Egress,
+    /// How containers of this host reach one another.
+    pub bridging: Bridging,
+    /// Ports of this host, beside ping and DNS at the gateway address, that containers may reach.
+    pub host_ports: Vec<HostPort>,
+    /// What containers find in their resolv.conf. Empty: what Podman puts there by itself.
+    pub dns: Dns,
+    /// How long things may take.
+    pub limits: Limits,
+    /// Where programs are found. Unset: in /usr/sbin, /usr/bin, /sbin and /bin.
+    pub tools: ToolPaths,
+    /// Where Flatnet keeps what it writes.
+    pub paths: Paths,
+}
+
+/// The first and the last address that is handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AllocateRange {
+    /// The first address.
+    pub from: Ipv4Addr,
+    /// The last address, handed out too.
+    pub to: Ipv4Addr,
+}
+
+/// What happens to packets of containers that leave Flatnet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Egress {
+    /// They take this host's address.
+    Masquerade,
+    /// They are dropped.
+    None,
+}
+
+/// How containers of this host reach one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Bridging {
+    /// Routed through this host: one ruleset sees all, no spoofing, no ARP poisoning; no broadcast and multicast.
+    Isolated,
+    /// Frame by frame over the bridge: broadcast and multicast work, the guards between containers do not.
+    Plain,
+}
+
+/// A port of this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HostPort {
+    /// `tcp`, `udp` or `sctp`.
+    pub protocol: Protocol,
+    /// 1 to 65535.
+    pub port: u16,
+}
+
+/// What containers find in their resolv.conf.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dns {
+    /// `nameserver` lines.
+    pub servers: Vec<Ipv4Addr>,
+    /// The `search` line.
+    pub search: Vec<String>,
+}
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Seconds that one `ip`, `nft` or `sysctl` may take before it is killed.
+    pub command_seconds: u64,
+    /// Seconds to wait for a lock that another run holds.
+    pub lock_seconds: u64,
+}
+
+/// Where programs are found; each must be an absolute path of a file that only root may write.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ToolPaths {
+    /// iproute2's `ip`.
+    pub ip: Option<PathBuf>,
+    /// iproute2's `bridge`.
+    pub bridge: Option<PathBuf>,
+    /// `nft`.
+    pub nft: Option<PathBuf>,
+    /// procps' `sysctl`.
+    pub sysctl: Option<PathBuf>,
+    /// util-linux' `nsenter`.
+    pub nsenter: Option<PathBuf>,
+    /// util-linux' `unshare`.
+    pub unshare: Option<PathBuf>,
+}
+
+/// Where Flatnet keeps what it writes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Paths {
+    /// Leases and receipts; survives a reboot.
+    pub state: PathBuf,
+    /// Locks; gone after a reboot.
+    pub run: PathBuf,
+    /// The log where there is no journald: JSON lines.
+    pub log: PathBuf,
+}
+
+impl Config {
+    /// The bridge's address: [`Config::gateway`], or the first of the subnet.
+    #[must_use]
+    pub fn gateway(&self) -> Ipv4Addr {
+        self.gateway.unwrap_or_else(|| next(self.subnet.network()))
+    }
+
+    /// The bridge's address with the subnet's prefix length.
+    #[must_use]
+    pub fn gateway_net(&self) -> Ipv4Net {
+        self.with_prefix(self.gateway())
+    }
+
+    /// `address` with the subnet's prefix length.
+    #[must_use]
+    pub fn with_prefix(&self, address: Ipv4Addr) -> Ipv4Net {
+        Ipv4Net::new_assert(address, self.subnet.prefix_len())
+    }
+
+    /// The first and the last address that is handed out.
+    #[must_use]
+    pub fn allocate(&self) -> AllocateRange {
+        self.allocate.unwrap_or_else(|| AllocateRange {
+            from: next(self.subnet.network()),
+            to: Ipv4Addr::from_bits(self.subnet.broadcast().to_bits().saturating_sub(1)),
+        })
+    }
+
+    /// Whether `address` may never be handed out: network, broadcast, gateway or reserved.
+    #[must_use]
+    pub fn is_reserved(&self, address: Ipv4Addr) -> bool {
+        address == self.subnet.network()
+            || address == self.subnet.broadcast()
+            || address == self.gateway()
+            || self.reserved.contains(&address)
+    }
+
+    /// Every address that can be handed out, in order.
+    pub fn pool(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
+        let AllocateRange { from, to } = self.allocate();
+        (from.to_bits()..=to.to_bits()).map(Ipv4Addr::from_bits).filter(|&address| !self.is_reserved(address))
+    }
+}
+
+fn next(address: Ipv4Addr) -> Ipv4Addr {
+    Ipv4Addr::from_bits(address.to_bits().saturating_add(1))
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let fixed = |text: &str| text.parse().unwrap_or_else(|_| unreachable!("a constant that parses"));
+        Self {
+            network: NetworkName::parse("flatnet").unwrap_or_else(|_| unreachable!("a constant that parses")),
+            bridge: IfName::parse("flatnet-br0").unwrap_or_else(|_| unreachable!("a constant that parses")),
+            range: fixed("10.87.0.0/16"),
+            subnet: fixed("10.87.1.0/24"),
+            gateway: None,
+            allocate: None,
+            reserved: Vec::new(),
+            mtu: Mtu::Auto,
+            uplink: Uplink::Auto,
+            ingress_gateways: IngressGateways::Auto,
+            egress: Egress::Masquerade,
+            bridging: Bridging::Isolated,
+            host_ports: Vec::new(),
+            dns: Dns::default(),
+            limits: Limits::default(),
+            tools: ToolPaths::default(),
+            paths: Paths::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { command_seconds: 10, lock_seconds: 10 }
+    }
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self {
+            state: "/var/lib/flatnet".into(),
+            run: "/run/flatnet".into(),
+            log: "/var/log/flatnet/flatnet.log".into(),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What a configuration that parses must also hold to work.
+
+use std::net::Ipv4Addr;
+
+use super::{Config, IngressGateways, Mtu};
+
+/// One thing that is wrong.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Problem {
+    /// Path of the field: `allocate.to`, `reserved[1]`.
+    pub(super) field: String,
+    /// The value found there.
+    pub(super) value: String,
+    /// Why it cannot work.
+    pub(super) why: String,
+    /// What to write instead.
+    pub(super) remedy: String,
+}
+
+fn problem(field: impl Into<String>, value: impl ToString, why: impl Into<String>, remedy: impl Into<String>) -> Problem {
+    Problem { field: field.into(), value: value.to_string(), why: why.into(), remedy: remedy.into() }
+}
+
+/// The first thing that is wrong, in the order of the file's fields.
+pub(super) fn validate(config: &Config) -> Result<(), Problem> {
+    networks(config)?;
+    gateway(config)?;
+    allocate(config)?;
+    reserved(config)?;
+    mtu(config)?;
+    ingress(config)?;
+    host_ports(config)?;
+    dns(config)?;
+    limits(config)?;
+    absolute_paths(config)
+}
+
+fn networks(config: &Config) -> Result<(), Problem> {
+    for (field, net) in [("range", config.range), ("subnet", config.subnet)] {
+        if net.addr() != net.network() {
+            return Err(problem(field, net, "has bits set behind its prefix", format!("Write {}", net.trunc())));
+        }
+        let first = net.network();
+        if first.is_loopback() || first.is_multicast() || first.is_unspecified() || first.is_link_local() || first.octets()[0] >= 240 {
+            return Err(problem(field, net, "is no range for hosts", "Use a private one such as 10.87.0.0/16"));
+        }
+    }
+    if !(8..=30).contains(&config.subnet.prefix_len()) {
+        return Err(problem("subnet", config.subnet, "must be between /8 and /30", "Use a /24 such as 10.87.1.0/24"));
+    }
+    if !config.range.contains(&config.subnet) {
+        let why = format!("is not inside range {}", config.range);
+        return Err(problem("subnet", config.subnet, why, "Make the range larger or choose a subnet inside it"));
+    }
+    Ok(())
+}
+
+fn usable(config: &Config, address: Ipv4Addr) -> Result<(), String> {
+    if !config.subnet.contains(&address) {
+        Err(format!("is not inside subnet {}", config.subnet))
+    } else if address == config.subnet.network() || address == config.subnet.broadcast() {
+        Err(format!("is the network or broadcast address of {}", config.subnet))
+    } else {
+        Ok(())
+    }
+}
+
+fn gateway(config: &Config) -> Result<(), Problem> {
+    usable(config, config.gateway())
+        .map_err(|why| problem("gateway", config.gateway(), why, "Use the first address of the subnet, or leave it out"))
+}
+
+fn allocate(config: &Config) -> Result<(), Problem> {
+    let range = config.allocate();
+    for (field, address) in [("allocate.from", range.from), ("allocate.to", range.to)] {
+        usable(config, address).map_err(|why| problem(field, address, why, "Use an address between network and broadcast"))?;
+    }
+    if range.from > range.to {
+        return Err(problem("allocate.to", range.to, format!("comes before allocate.from {}", range.from), "Swap the two"));
+    }
+    if config.pool().next().is_none() {
+        let value = format!("{} to {}", range.from, range.to);
+        return Err(problem("allocate", value, "leaves no address: gateway and reserved take all", "Widen it"));
+    }
+    Ok(())
+}
+
+fn reserved(config: &Config) -> Result<(), Problem> {
+    for (index, &address) in config.reserved.iter().enumerate() {
+        if !config.subnet.contains(&address) {
+            let why = format!("is not inside subnet {}", config.subnet);
+            return Err(problem(format!("reserved[{index}]"), address, why, "Leave it out: it is never handed out"));
+        }
+    }
+    Ok(())
+}
+
+fn mtu(config: &Config) -> Result<(), Problem> {
+    match config.mtu {
+        Mtu::Bytes(bytes) if !(576..=65535).contains(&bytes) => {
+            Err(problem("mtu", bytes, "is not between 576 and 65535", "Write auto"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn ingress(config: &Config) -> Result<(), Problem> {
+    let IngressGateways::List(list) = &config.ingress_gateways else { return Ok(()) };
+    for (index, address) in list.iter().enumerate() {
+        let field = format!("ingress_gateways[{index}]");
+        if address.is_unspecified() || address.is_broadcast() || address.is_multicast() || address.is_loopback() {
+            return Err(problem(field, address, "is no host's address", "Name the gateway's own address"));
+        }
+        if config.range.contains(address) {
+            let why = format!("lies in Flatnet's own range {}, which may come in anyway", config.range);
+            return Err(problem(field, address, why, "Leave it out"));
+        }
+    }
+    Ok(())
+}
+
+fn host_ports(config: &Config) -> Result<(), Problem> {
+    for (index, open) in config.host_ports.iter().enumerate() {
+        if open.port == 0 {
+            return Err(problem(format!("host_ports[{index}].port"), 0, "is no port", "Use 1 to 65535"));
+        }
+    }
+    Ok(())
+}
+
+fn dns(config: &Config) -> Result<(), Problem> {
+    for (index, domain) in config.dns.search.iter().enumerate() {
+        let label = |label: &str| {
+            (1..=63).contains(&label.len()) && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+        };
+        if domain.len() > 253 || !domain.trim_end_matches('.').split('.').all(label) {
+            return Err(problem(format!("dns.search[{index}]"), domain.escape_debug(), "is no domain", "Use a name such as corp.example"));
+        }
+    }
+    Ok(())
+}
+
+fn limits(config: &Config) -> Result<(), Problem> {
+    let limits = config.limits;
+    for (field, seconds) in [("limits.command_seconds", limits.command_seconds), ("limits.lock_seconds", limits.lock_seconds)] {
+        if !(1..=600).contains(&seconds) {
+            return Err(problem(field, seconds, "is not between 1 and 600", "Write 10"));
+        }
+    }
+    Ok(())
+}
+
+fn absolute_paths(config: &Config) -> Result<(), Problem> {
+    let tools = &config.tools;
+    let paths = [
+        ("tools.ip", tools.ip.as_ref()),
+        ("tools.bridge", tools.bridge.as_ref()),
+        ("tools.nft", tools.nft.as_ref()),
+        ("tools.sysctl", tools.sysctl.as_ref()),
+        ("tools.nsenter", tools.nsenter.as_ref()),
+        ("tools.unshare", tools.unshare.as_ref()),
+        ("paths.state", Some(&config.paths.state)),
+        ("paths.run", Some(&config.paths.run)),
+        ("paths.log", Some(&config.paths.log)),
+    ];
+    for (field, path) in paths.into_iter().filter_map(|(field, path)| path.map(|path| (field, path))) {
+        let text = path.to_string_lossy();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/_.-+".contains(c);
+        if !path.is_absolute() || text.split('/').any(|part| part == "..") || !text.chars().all(plain) {
+            let why = "is no absolute path of letters, digits and /_.-+ without ..";
+            return Err(problem(field, text.escape_debug(), why, "Write the whole path"));
+        }
+    }
+    Ok(())
+}

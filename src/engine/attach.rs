@@ -1,0 +1,275 @@
+//! ADD: an address, a receipt, three commands.
+
+use super::host::rolled_back;
+use super::{Engine, now, undo};
+use crate::desired::{AttachmentState, HostFacts, Routes};
+use crate::error::{Error, Kind, Result};
+use crate::execute::{CommandFailure, Exit, Running};
+use crate::lease::{Claim, Found};
+use crate::lock::Lock;
+use crate::observe;
+use crate::observe::attachment::ObservedAttachment;
+use crate::observe::netns::Netns;
+use crate::plan::{self, Op, Plan};
+use crate::receipt::{self, Event, Receipt};
+use crate::render::{self, Rendered};
+use crate::request::{Attached, Request};
+use crate::types::Mac;
+
+impl Engine {
+    /// Attaches a container. One that is attached already, because the runtime was killed, is attached anew. When
+    /// it fails, nothing stays.
+    pub fn attach(&mut self, request: &Request) -> Result<Attached> {
+        let started = std::time::Instant::now();
+        let result = self.attach_with_lock(request);
+        let mut fields = serde_json::Map::new();
+        fields.insert("container".to_owned(), request.id.to_string().into());
+        fields.insert("network".to_owned(), self.config.network.as_str().into());
+        fields.insert("milliseconds".to_owned(), (started.elapsed().as_secs_f64() * 1e3).into());
+        if let Ok(attached) = &result {
+            fields.insert("address".to_owned(), attached.address.addr().to_string().into());
+        }
+        self.log.operation("add", result.as_ref().map(|_| ()), fields);
+        result.map_err(|error| error.context(format!("container {} cannot be attached", request.id)))
+    }
+
+    fn attach_with_lock(&mut self, request: &Request) -> Result<Attached> {
+        let netns = Netns::open(&request.netns)?;
+        let own = self.attachment_lock(&request.id)?;
+        let result = self.attach_locked(request, &netns, &own);
+        own.remove()?;
+        result
+    }
+
+    fn attach_locked(&mut self, request: &Request, netns: &Netns, own: &Lock) -> Result<Attached> {
+        let network = self.network_lock()?;
+        self.clear_the_way(request, &network, own)?;
+        let peek = netns.peek(&request.id.if_name)?;
+        if peek.has_if_name {
+            let if_name = &request.id.if_name;
+            return Err(Error::new(Kind::Conflict, format!("{if_name} exists in {} already, and is not Flatnet's", request.netns))
+                .remedy("Give this network another interface name, or remove what made it"));
+        }
+        let facts = self.ensure_host(&network)?;
+        let routes = if peek.has_default_route { Routes::RangeOnly } else { Routes::Default };
+        let (wanted, plan, receipt) = self.record(request, netns, &facts, routes, &network, own)?;
+        self.make(&wanted, &plan, &receipt, network, own)?;
+        Ok(attached(&wanted, self.config.gateway()))
+    }
+
+    /// Removes what an earlier ADD for the same attachment left, when the runtime was killed.
+    fn clear_the_way(&mut self, request: &Request, network: &Lock, own: &Lock) -> Result<()> {
+        if let Some((stale, _)) = self.store.receipt(&request.id)? {
+            self.undo_receipt(&stale, network, own)?;
+        }
+        let link = request.id.host_link(&self.config.network);
+        if observe::link_index(link.as_str()).is_none() {
+            return Ok(());
+        }
+        // Of its name, which is a hash of network, container and ifname, and yet without a receipt.
+        let stuck = undo::run(&[Op::LinkDel { dev: link.clone() }], &mut *self.executor, &self.tools, &[own]);
+        if stuck.is_empty() {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Conflict, format!("the link {link} is in the way: {}", undo::describe(&stuck))))
+    }
+
+    /// Chooses the address and writes down what is about to be done, before it is done.
+    fn record(
+        &mut self,
+        request: &Request,
+        netns: &Netns,
+        facts: &HostFacts,
+        routes: Routes,
+        network: &Lock,
+        own: &Lock,
+    ) -> Result<(AttachmentState, Plan, Receipt)> {
+        let name = request.name.as_ref().map_or("", |name| name.as_str());
+        let claim = Claim { id: &request.id, name, requested: request.ip, now: now() };
+        let mut leases = self.store.leases()?;
+        let address = match leases.find(&self.config, &claim)? {
+            Found::Free(address) => address,
+            Found::HeldBy(holders) => {
+                self.reap(&holders, &leases, network, own)?;
+                leases = self.store.leases()?;
+                match leases.find(&self.config, &claim)? {
+                    Found::Free(address) => address,
+                    Found::HeldBy(_) => return Err(leases.refusal(&self.config, &claim)),
+                }
+            }
+        };
+        let (id, ports) = (&request.id, &request.ports);
+        let mac = request.mac;
+        if let Some(mac) = mac {
+            self.refuse_taken_mac(mac)?;
+        }
+        let wanted = AttachmentState::new(&self.config, facts, id, &request.netns, address, mac, ports, routes);
+        let plan = plan::attach(&wanted, &ObservedAttachment::default());
+        let receipt = self.receipt(request, netns, &wanted, &plan, routes);
+        leases.hold(address, &claim);
+        self.store.write_receipt(&receipt)?;
+        self.store.write_leases(&leases).inspect_err(|_| {
+            // The receipt must not outlive the failure; what else could be done is in the error already.
+            let _ = self.store.remove_receipt(id);
+        })?;
+        Ok((wanted, plan, receipt))
+    }
+
+    fn refuse_taken_mac(&self, mac: Mac) -> Result<()> {
+        let taken = if mac == Mac::of_container(self.config.gateway()) {
+            Some("the bridge".to_owned())
+        } else {
+            self.store.receipts()?.into_iter().find(|receipt| receipt.mac == mac).map(|receipt| receipt.id.to_string())
+        };
+        let Some(holder) = taken else { return Ok(()) };
+        Err(Error::new(Kind::AddressRefused, format!("MAC address {mac} is held by {holder}")).remedy("Ask for another, or for none"))
+    }
+
+    fn receipt(
+        &self,
+        request: &Request,
+        netns: &Netns,
+        wanted: &AttachmentState,
+        plan: &Plan,
+        routes: Routes,
+    ) -> Receipt {
+        let commands = |ops: &[Op]| render::commands(ops, &self.tools).into_iter().map(|one| one.command).collect();
+        Receipt {
+            version: receipt::VERSION,
+            flatnet: env!("CARGO_PKG_VERSION").to_owned(),
+            network: self.config.network.clone(),
+            id: request.id.clone(),
+            name: request.name.as_ref().map(ToString::to_string).unwrap_or_default(),
+            aliases: request.aliases.iter().map(ToString::to_string).collect(),
+            address: wanted.address,
+            mac: wanted.mac,
+            host_link: wanted.host_link.clone(),
+            netns: request.netns.clone(),
+            netns_id: netns.id(),
+            ports: request.ports.clone(),
+            boot_id: observe::boot_id(),
+            created: now(),
+            default_route: routes == Routes::Default,
+            commands: commands(&plan.steps.iter().map(|step| step.op.clone()).collect::<Vec<_>>()),
+            undo: commands(&plan.undo()),
+            steps: plan.steps.clone(),
+        }
+    }
+
+    /// Runs the plan, each command under the lock of what it changes: `nft` beside all others, then the host's end,
+    /// then what stands on it side by side. The network's lock is let go as soon as `nft` has it.
+    fn make(
+        &mut self,
+        wanted: &AttachmentState,
+        plan: &Plan,
+        receipt: &Receipt,
+        network: Lock,
+        own: &Lock,
+    ) -> Result<()> {
+        let commands = render::commands(plan.steps.iter().map(|step| &step.op), &self.tools);
+        let mut commands = commands.into_iter().enumerate();
+        let mut events = Vec::new();
+        let elements = commands.next().map(|one| self.start(one, &network));
+        drop(network);
+        let mut made = Ok(());
+        if let Some(host_end) = commands.next() {
+            made = self.start(host_end, own).finish(&mut events);
+        }
+        if made.is_ok() {
+            let side_by_side: Vec<Job> = commands.map(|one| self.start(one, own)).collect();
+            // All are waited for, whatever becomes of the first.
+            made = side_by_side.into_iter().fold(made, |made, job| made.and(job.finish(&mut events)));
+        }
+        let mut entered = elements.map_or(Ok(()), |job| job.finish(&mut events));
+        let refused = entered.as_ref().is_err_and(exited);
+        if made.is_ok() && refused {
+            entered = self.enter_again();
+        }
+        let Err(error) = made.and(entered) else {
+            events.push(Event { at: now(), command: None, milliseconds: None, outcome: "attached".to_owned() });
+            self.store.append_events(&wanted.id, &events);
+            return Ok(());
+        };
+        let network = self.network_lock()?;
+        // A transaction that nft refused did nothing.
+        let may_have_run = |index: usize| !(refused && matches!(plan.steps[index].op, Op::ElementAdd(_)));
+        let stuck = self.undo_ops(&plan.undo_of(may_have_run), &network, own);
+        self.forget(&receipt.id, &stuck)?;
+        Err(rolled_back(self.explain(error, receipt), &stuck))
+    }
+
+    fn start(&mut self, (index, rendered): (usize, Rendered), lock: &Lock) -> Job {
+        let running = self.executor.start(&rendered.command, &[lock]);
+        Job { index, rendered, running }
+    }
+
+    /// The elements could not be entered: as a rule the tables are gone (`nft flush ruleset`). Then this host is set
+    /// up again, with the elements of every receipt, the new one's too.
+    fn enter_again(&mut self) -> Result<()> {
+        let network = self.network_lock()?;
+        self.up_locked(&network).map(drop)
+    }
+
+    /// Names who is in the way, where that is what failed.
+    fn explain(&self, error: Error, receipt: &Receipt) -> Error {
+        let Ok(others) = self.store.receipts() else { return error };
+        for other in others.iter().filter(|other| other.id != receipt.id) {
+            if let Some(port) = receipt.ports.iter().find(|port| other.ports.iter().any(|held| held.clashes_with(port))) {
+                let holder = if other.name.is_empty() { other.id.to_string() } else { format!("{} {}", other.name, other.id) };
+                return Error::new(Kind::Conflict, format!("port {port} is published by {holder} already"))
+                    .remedy("Publish another port, or remove that container")
+                    .source(error);
+            }
+        }
+        error
+    }
+}
+
+/// A command that was started, or could not be.
+struct Job {
+    index: usize,
+    rendered: Rendered,
+    running: Result<Box<dyn Running>>,
+}
+
+impl Job {
+    /// Waits for its end, and records it.
+    fn finish(self, events: &mut Vec<Event>) -> Result<()> {
+        let output = self.running?.wait()?;
+        let took = output.took;
+        let result = output.checked(&self.rendered.command).map(drop);
+        events.push(event(self.index, took, if result.is_ok() { "ok" } else { "failed" }));
+        result
+    }
+}
+
+/// Whether the failure is a command that ended by itself, so that what it did is known.
+fn exited(error: &Error) -> bool {
+    let failure = std::error::Error::source(error).and_then(|source| source.downcast_ref::<CommandFailure>());
+    failure.is_some_and(|failure| matches!(failure.exit, Exit::Code(_)))
+}
+
+fn event(command: usize, took: std::time::Duration, outcome: &str) -> Event {
+    Event {
+        at: now(),
+        command: Some(command),
+        milliseconds: Some((took.as_secs_f64() * 1e6).round() / 1e3),
+        outcome: outcome.to_owned(),
+    }
+}
+
+fn attached(wanted: &AttachmentState, gateway: std::net::Ipv4Addr) -> Attached {
+    Attached {
+        bridge: wanted.bridge.clone(),
+        bridge_mac: Mac::of_container(gateway),
+        host_link: wanted.host_link.clone(),
+        host_mac: wanted.host_mac,
+        if_name: wanted.id.if_name.clone(),
+        mac: wanted.mac,
+        mtu: wanted.mtu,
+        netns: wanted.netns.clone(),
+        address: wanted.address,
+        gateway,
+        route_to: wanted.route_to,
+    }
+}

@@ -1,0 +1,119 @@
+//! CHECK and STATUS: is all as it was made, and could ADD work?
+
+use std::net::Ipv4Addr;
+
+use super::Engine;
+use crate::desired::{AttachmentState, HostFacts, Routes};
+use crate::error::{Error, Kind, Result};
+use crate::lease::{Claim, Found};
+use crate::observe;
+use crate::plan::{self, Plan};
+use crate::receipt::Receipt;
+use crate::render;
+use crate::tools;
+use crate::types::{AttachmentId, ContainerName, NetnsPath};
+
+impl Engine {
+    /// Whether the attachment is as it was made: looks again, and what would have to be done must be nothing.
+    pub fn check(&mut self, id: &AttachmentId, addresses: &[Ipv4Addr]) -> Result<()> {
+        let Some((receipt, _)) = self.store.receipt(id)? else {
+            return Err(Error::new(Kind::UnknownContainer, format!("container {id} is not attached to {}", self.config.network))
+                .remedy("`flatnet ps` lists who is; start the container again"));
+        };
+        if !addresses.is_empty() && !addresses.contains(&receipt.address.addr()) {
+            let what = format!("container {id} has {} and not the address of the runtime's result", receipt.address.addr());
+            return Err(Error::new(Kind::Differs, what).remedy("Start the container again"));
+        }
+        let leases = self.store.leases()?;
+        let held = leases.get(receipt.address.addr()).is_some_and(|lease| !lease.released && lease.id == *id);
+        if !held {
+            let what = format!("container {id} uses {} without holding it", receipt.address.addr());
+            return Err(Error::new(Kind::Differs, what).remedy("Start the container again"));
+        }
+        let host = self.plan_up()?.plan;
+        refuse_difference(&host, "this host", "Run `flatnet up`")?;
+        let attachment = self.plan_attachment(&receipt)?;
+        refuse_difference(&attachment, &format!("container {id}"), "Start the container again")
+    }
+
+    /// What would make an attachment as its receipt says.
+    pub fn plan_attachment(&mut self, receipt: &Receipt) -> Result<Plan> {
+        let facts = self.facts()?;
+        let wanted = self.recorded(receipt, &facts);
+        let observed = observe::attachment::observe(&wanted, &mut *self.executor, &self.tools)?;
+        Ok(plan::attach(&wanted, &observed))
+    }
+
+    /// The attachment state that a receipt describes.
+    fn recorded(&self, receipt: &Receipt, facts: &HostFacts) -> AttachmentState {
+        let routes = if receipt.default_route { Routes::Default } else { Routes::RangeOnly };
+        let (address, mac) = (receipt.address.addr(), Some(receipt.mac));
+        AttachmentState::new(&self.config, facts, &receipt.id, &receipt.netns, address, mac, &receipt.ports, routes)
+    }
+
+    /// What an attachment would be, without making it: the address asked for, or the one that it would get. What is
+    /// recorded of one that is attached comes first.
+    pub fn would_attach(
+        &mut self,
+        id: &AttachmentId,
+        netns: &NetnsPath,
+        name: Option<&ContainerName>,
+        requested: Option<Ipv4Addr>,
+    ) -> Result<AttachmentState> {
+        let facts = self.facts()?;
+        if let Some((receipt, _)) = self.store.receipt(id)? {
+            return Ok(self.recorded(&receipt, &facts));
+        }
+        let claim = Claim { id, name: name.map_or("", |name| name.as_str()), requested, now: super::now() };
+        let leases = self.store.leases()?;
+        let Found::Free(address) = leases.find(&self.config, &claim)? else {
+            return Err(leases.refusal(&self.config, &claim));
+        };
+        Ok(AttachmentState::new(&self.config, &facts, id, netns, address, None, &[], Routes::Default))
+    }
+
+    /// What `auto` meant at the last `up`, or means now.
+    pub fn facts(&mut self) -> Result<HostFacts> {
+        let hash = super::config_hash(&self.config);
+        match self.store.host()? {
+            Some(record) if record.facts.config_hash == hash => Ok(record.facts),
+            _ => observe::host::facts(&self.config, &hash, &mut *self.executor, &self.tools),
+        }
+    }
+
+    /// Whether ADD could work now: the programs are there, and an address.
+    pub fn status(&mut self) -> Result<()> {
+        let unavailable = |error: Error| Error::new(Kind::Unavailable, "ADD could not work now").source(error);
+        for program in self.tools.all() {
+            tools::find(program).map_err(unavailable)?;
+        }
+        let id = nobody();
+        let claim = Claim { id: &id, name: "", requested: None, now: 0 };
+        let leases = self.store.leases()?;
+        let Found::HeldBy(holders) = leases.find(&self.config, &claim)? else { return Ok(()) };
+        for lease in holders.iter().filter_map(|address| leases.get(*address)) {
+            let receipt = self.store.receipt(&lease.id)?;
+            if receipt.is_none_or(|(receipt, _)| self.is_dead(&receipt)) {
+                return Ok(());
+            }
+        }
+        Err(unavailable(leases.refusal(&self.config, &claim)))
+    }
+}
+
+/// An attachment that nobody can have: its container ID is no ID of a runtime.
+fn nobody() -> AttachmentId {
+    let parse = "status-of-flatnet".parse();
+    AttachmentId {
+        container_id: parse.unwrap_or_else(|_| unreachable!("a constant that parses")),
+        if_name: "eth0".parse().unwrap_or_else(|_| unreachable!("a constant that parses")),
+    }
+}
+
+fn refuse_difference(plan: &Plan, of: &str, remedy: &str) -> Result<()> {
+    if plan.is_empty() {
+        return Ok(());
+    }
+    let missing: Vec<String> = plan.steps.iter().map(|step| render::line(&step.op)).collect();
+    Err(Error::new(Kind::Differs, format!("{of} is not as it was made; missing: {}", missing.join("; "))).remedy(remedy))
+}

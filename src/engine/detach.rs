@@ -1,0 +1,128 @@
+//! DEL: what a receipt says is undone.
+
+use super::{Engine, now, undo};
+use crate::error::Result;
+use crate::lock::Lock;
+use crate::observe;
+use crate::plan::Op;
+use crate::receipt::Receipt;
+use crate::render;
+use crate::types::AttachmentId;
+
+impl Engine {
+    /// Detaches a container: any number of times, whether its namespace is there or not. The runtime does not ask
+    /// again, so what cannot be undone now is recorded for whoever comes next, and is no failure.
+    pub fn detach(&mut self, id: &AttachmentId) -> Result<()> {
+        let started = std::time::Instant::now();
+        let result = self.detach_with_lock(id);
+        let mut fields = serde_json::Map::new();
+        fields.insert("container".to_owned(), id.to_string().into());
+        fields.insert("network".to_owned(), self.config.network.as_str().into());
+        fields.insert("milliseconds".to_owned(), (started.elapsed().as_secs_f64() * 1e3).into());
+        self.log.operation("del", result.as_ref().map(|&()| ()), fields);
+        if let Err(error) = result {
+            self.log.warn(&format!("container {id} is to be undone later (`flatnet gc`): {}", error.whole()));
+            if self.store.receipt(id).ok().flatten().is_some() {
+                self.store.mark_pending(id)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn detach_with_lock(&mut self, id: &AttachmentId) -> Result<()> {
+        let own = self.attachment_lock(id)?;
+        let result = self.detach_locked(id, &own);
+        own.remove()?;
+        result
+    }
+
+    fn detach_locked(&mut self, id: &AttachmentId, own: &Lock) -> Result<()> {
+        let network = self.network_lock()?;
+        let stuck = match self.store.receipt(id)? {
+            Some((receipt, _)) => {
+                let ops = self.undo_of(&receipt)?;
+                let leaving = undo::start_elements(&ops, &mut *self.executor, &self.tools, &[&network]);
+                drop(network);
+                let mut stuck = undo::run(&ops, &mut *self.executor, &self.tools, &[own]);
+                stuck.extend(leaving.finish(&mut *self.executor, &self.tools, &[]));
+                stuck
+            }
+            None => {
+                drop(network);
+                self.undo_without_receipt(id, own)
+            }
+        };
+        let _network = self.network_lock()?;
+        self.forget(id, &stuck)
+    }
+
+    /// Undoes a receipt while both locks are held.
+    pub(super) fn undo_receipt(&mut self, receipt: &Receipt, network: &Lock, own: &Lock) -> Result<()> {
+        let ops = self.undo_of(receipt)?;
+        let stuck = self.undo_ops(&ops, network, own);
+        self.forget(&receipt.id, &stuck)
+    }
+
+    /// Runs `ops` while both locks are held.
+    pub(super) fn undo_ops(&mut self, ops: &[Op], network: &Lock, own: &Lock) -> Vec<undo::Stuck> {
+        let leaving = undo::start_elements(ops, &mut *self.executor, &self.tools, &[network]);
+        let mut stuck = undo::run(ops, &mut *self.executor, &self.tools, &[own]);
+        stuck.extend(leaving.finish(&mut *self.executor, &self.tools, &[network]));
+        stuck
+    }
+
+    /// What undoes `receipt`: what it says, or, where a later version wrote it, what follows from its address. Set
+    /// elements stay when the address has been given to somebody else since.
+    fn undo_of(&self, receipt: &Receipt) -> Result<Vec<Op>> {
+        let mut ops = receipt.undo_ops();
+        if ops.is_empty() {
+            let table = receipt.network.table();
+            ops.push(Op::LinkDel { dev: receipt.host_link.clone() });
+            ops.extend(receipt.elements(&table).into_iter().map(Op::ElementDel));
+        }
+        let leases = self.store.leases()?;
+        let holder = leases.get(receipt.address.addr()).filter(|lease| !lease.released);
+        if holder.is_some_and(|lease| lease.id != receipt.id) {
+            ops.retain(|op| !matches!(op, Op::ElementDel(_)));
+        }
+        Ok(ops)
+    }
+
+    fn undo_without_receipt(&mut self, id: &AttachmentId, own: &Lock) -> Vec<undo::Stuck> {
+        let link = id.host_link(&self.config.network);
+        undo::run(&[Op::LinkDel { dev: link }], &mut *self.executor, &self.tools, &[own])
+    }
+
+    /// Releases the address and removes the receipt, unless something is stuck: then both stay for `flatnet gc`.
+    pub(super) fn forget(&mut self, id: &AttachmentId, stuck: &[undo::Stuck]) -> Result<()> {
+        if !stuck.is_empty() {
+            self.store.mark_pending(id)?;
+            let what = undo::describe(stuck);
+            return Err(crate::error::Error::new(crate::error::Kind::Command, format!("not all could be undone: {what}")));
+        }
+        let mut leases = self.store.leases()?;
+        if leases.release(id, now()) {
+            self.store.write_leases(&leases)?;
+        }
+        self.store.remove_receipt(id)
+    }
+
+    /// The commands that detach `receipt`, for people to read.
+    #[must_use]
+    pub fn undo_commands(&self, receipt: &Receipt) -> Vec<crate::command::Command> {
+        let ops = self.undo_of(receipt).unwrap_or_default();
+        render::commands(&ops, &self.tools).into_iter().map(|one| one.command).collect()
+    }
+
+    /// Whether nothing of an attachment lives any more: its link and its namespace are gone, or it was to be
+    /// undone before.
+    #[must_use]
+    pub fn is_dead(&self, receipt: &Receipt) -> bool {
+        if self.store.is_pending(&receipt.id) {
+            return true;
+        }
+        // The kernel removes the pair of links with the namespace, so a link that is there proves that it lives.
+        observe::link_index(receipt.host_link.as_str()).is_none()
+            && observe::netns::id_at(&receipt.netns) != Some(receipt.netns_id)
+    }
+}

@@ -1,0 +1,196 @@
+//! This host's part: bridge, settings, ruleset.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Engine, config_hash, now, undo};
+use crate::desired::{HostFacts, HostState};
+use crate::error::{Error, Kind, Result};
+use crate::execute::CommandFailure;
+use crate::lock::Lock;
+use crate::observe;
+use crate::observe::host::ObservedHost;
+use crate::plan::{self, Op, Plan};
+use crate::receipt::Receipt;
+use crate::render;
+use crate::types::SysctlKey;
+
+/// What `up` found and did; `host.json` in the state directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostRecord {
+    /// What `auto` meant.
+    pub facts: HostFacts,
+    /// The kernel's boot ID: after a reboot the settings below are what they always were.
+    pub boot_id: String,
+    /// Settings that are not the bridge's, as they were before the first `up` since boot.
+    pub found: BTreeMap<SysctlKey, u32>,
+    /// When: milliseconds since 1970.
+    pub at: i64,
+}
+
+/// What a plan for this host changed, or would change.
+#[derive(Debug)]
+pub struct Change {
+    /// The steps.
+    pub plan: Plan,
+    /// What a person should know beside them.
+    pub notes: Vec<String>,
+}
+
+impl Engine {
+    /// Brings this host to the configured state.
+    pub fn up(&mut self) -> Result<Change> {
+        let network = self.network_lock()?;
+        let result = self.up_locked(&network);
+        self.log.operation("up", result.as_ref().map(|_| ()), serde_json::Map::new());
+        let (_, plan) = result?;
+        Ok(Change { plan, notes: Vec::new() })
+    }
+
+    /// What [`Engine::up`] would do.
+    pub fn plan_up(&mut self) -> Result<Change> {
+        let (_, plan, _) = self.wanted_up()?;
+        Ok(Change { plan, notes: Vec::new() })
+    }
+
+    /// What holds for this host, found out again only when something is missing: the fast path of ADD looks at
+    /// one file, one link and one setting.
+    pub(super) fn ensure_host(&mut self, network: &Lock) -> Result<HostFacts> {
+        if let Some(record) = self.store.host()? {
+            let forwards = observe::sysctl(&SysctlKey::ip_forward()) == Some(1);
+            let same = record.facts.config_hash == config_hash(&self.config);
+            if same && forwards && observe::link_index(self.config.bridge.as_str()).is_some() {
+                return Ok(record.facts);
+            }
+        }
+        self.up_locked(network).map(|(facts, _)| facts)
+    }
+
+    pub(super) fn up_locked(&mut self, network: &Lock) -> Result<(HostFacts, Plan)> {
+        let (facts, plan, observed) = self.wanted_up()?;
+        self.record_host(&facts, &observed)?;
+        self.run_host_plan(&plan, &[network]).map_err(|error| error.context("this host cannot be set up"))?;
+        Ok((facts, plan))
+    }
+
+    fn wanted_up(&mut self) -> Result<(HostFacts, Plan, ObservedHost)> {
+        let hash = config_hash(&self.config);
+        let facts = observe::host::facts(&self.config, &hash, &mut *self.executor, &self.tools)?;
+        let (wanted, observed) = self.look(&facts)?;
+        let plan = plan::up(&wanted, &observed)?;
+        Ok((facts, plan, observed))
+    }
+
+    fn look(&mut self, facts: &HostFacts) -> Result<(HostState, ObservedHost)> {
+        let receipts: Vec<Receipt> = self.store.receipts()?;
+        let wanted = HostState::new(&self.config, facts, &receipts)?;
+        let observed = observe::host::observe(&wanted, &mut *self.executor, &self.tools)?;
+        Ok((wanted, observed))
+    }
+
+    /// Remembers how the settings were before the first `up` since boot, so that `down` can give them back.
+    fn record_host(&self, facts: &HostFacts, observed: &ObservedHost) -> Result<()> {
+        let boot_id = observe::boot_id();
+        let before = self.store.host()?;
+        let mut found = match &before {
+            Some(record) if record.boot_id == boot_id => record.found.clone(),
+            _ => BTreeMap::new(),
+        };
+        let key = SysctlKey::ip_forward();
+        if let Some(&value) = observed.sysctls.get(&key) {
+            found.entry(key).or_insert(value);
+        }
+        let record = HostRecord { facts: facts.clone(), boot_id, found, at: now() };
+        if before.is_some_and(|before| HostRecord { at: record.at, ..before } == record) {
+            return Ok(());
+        }
+        self.store.write_host(&record)
+    }
+
+    /// Takes back all that [`Engine::up`] did. Attached containers are in the way, unless `force` undoes them first.
+    pub fn down(&mut self, force: bool) -> Result<Change> {
+        let attached = self.store.receipts()?;
+        if !attached.is_empty() && !force {
+            return Err(Error::new(Kind::Conflict, format!("{} are attached: {}", count(attached.len()), names(&attached)))
+                .remedy("Stop them first, or cut them off with `flatnet down --force`"));
+        }
+        for receipt in &attached {
+            self.detach(&receipt.id)?;
+        }
+        let network = self.network_lock()?;
+        let result = self.down_locked(&network);
+        self.log.operation("down", result.as_ref().map(|_| ()), serde_json::Map::new());
+        result
+    }
+
+    fn down_locked(&mut self, network: &Lock) -> Result<Change> {
+        let change = self.plan_down()?;
+        self.run_host_plan(&change.plan, &[network]).map_err(|error| error.context("this host cannot be taken down"))?;
+        self.store.remove_host()?;
+        Ok(change)
+    }
+
+    /// What [`Engine::down`] would do once no container is attached.
+    pub fn plan_down(&mut self) -> Result<Change> {
+        let record = self.store.host()?.filter(|record| record.boot_id == observe::boot_id());
+        let facts = match &record {
+            Some(record) => record.facts.clone(),
+            None => {
+                observe::host::facts(&self.config, &config_hash(&self.config), &mut *self.executor, &self.tools)?
+            }
+        };
+        let found = record.map(|record| record.found).unwrap_or_default();
+        let (wanted, observed) = self.look(&facts)?;
+        let users = self.other_users_of_forwarding()?;
+        let plan = plan::down(&wanted, &observed, &found, !users.is_empty())?;
+        let restorable = found.get(&SysctlKey::ip_forward()).is_some_and(|&before| before == 0);
+        let notes = if restorable && !users.is_empty() {
+            vec![format!("net.ipv4.ip_forward stays 1: {} may need it", users.join(", "))]
+        } else {
+            Vec::new()
+        };
+        Ok(Change { plan, notes })
+    }
+
+    /// The other bridges of this host: each is, as a rule, a network of Podman, Docker or another Flatnet.
+    fn other_users_of_forwarding(&mut self) -> Result<Vec<String>> {
+        let bridges = observe::host::bridges(&mut *self.executor, &self.tools)?;
+        Ok(bridges.into_iter().filter(|name| *name != self.config.bridge.as_str()).collect())
+    }
+
+    /// Runs a plan for this host, one command after the other; takes back what was done when one fails.
+    fn run_host_plan(&mut self, plan: &Plan, locks: &[&Lock]) -> Result<()> {
+        for rendered in render::commands(plan.steps.iter().map(|step| &step.op), &self.tools) {
+            let command = &rendered.command;
+            let ended = self.executor.run(command, locks);
+            let Err(error) = ended.and_then(|output| output.checked(command)) else { continue };
+            // A line of a batch that failed did nothing; whatever came before it is done.
+            let failed_line = std::error::Error::source(&error)
+                .and_then(|source| source.downcast_ref::<CommandFailure>())
+                .and_then(CommandFailure::failed_line);
+            let may_have_run = failed_line.map_or(rendered.ops.end, |line| rendered.ops.start + line);
+            let undo: Vec<Op> = plan.undo_of(|index| index < may_have_run);
+            let stuck = undo::run(&undo, &mut *self.executor, &self.tools, locks);
+            return Err(rolled_back(error, &stuck));
+        }
+        Ok(())
+    }
+}
+
+/// Says of `error` what became of what was done before it.
+pub(super) fn rolled_back(error: Error, stuck: &[undo::Stuck]) -> Error {
+    if stuck.is_empty() {
+        return error.context("all was taken back");
+    }
+    error.context(format!("not all could be taken back ({})", undo::describe(stuck)))
+}
+
+fn count(number: usize) -> String {
+    if number == 1 { "1 container".to_owned() } else { format!("{number} containers") }
+}
+
+fn names(receipts: &[Receipt]) -> String {
+    let name = |receipt: &Receipt| if receipt.name.is_empty() { receipt.id.to_string() } else { receipt.name.clone() };
+    receipts.iter().take(5).map(name).collect::<Vec<_>>().join(", ")
+}

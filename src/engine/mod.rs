@@ -1,0 +1,131 @@
+//! The engine: reads state, asks the pure parts what is to be done, does it, records it.
+//!
+//! Two locks order everything. The network's lock covers leases, receipts and the ruleset; an attachment's own lock
+//! covers its links. Who takes both takes the attachment's first.
+
+mod attach;
+mod check;
+mod detach;
+mod gc;
+mod host;
+mod store;
+mod undo;
+
+use std::path::Path;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+pub use gc::Collected;
+pub use host::{Change, HostRecord};
+pub use store::Store;
+
+use crate::config::Config;
+use crate::error::{Error, Kind, Result};
+use crate::execute::{Executor, HostExecutor};
+use crate::lock::Lock;
+use crate::log::Log;
+use crate::state_dir::StateDir;
+use crate::tools::Tools;
+use crate::types::AttachmentId;
+
+/// One network of this host.
+pub struct Engine {
+    /// Its configuration.
+    pub config: Config,
+    /// What programs are called.
+    pub tools: Tools,
+    /// Leases and receipts.
+    pub store: Store,
+    executor: Box<dyn Executor>,
+    locks: Option<LockDirs>,
+    log: Log,
+}
+
+/// Where the locks lie; both directories stay open, so that nobody can put others in their place.
+#[derive(Debug)]
+struct LockDirs {
+    run: StateDir,
+    attachments: StateDir,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Opens the state of the configured network, making its directories where they are missing.
+    pub fn open(config: Config, log: Log) -> Result<Self> {
+        let limit = Duration::from_secs(config.limits.command_seconds);
+        let executor = HostExecutor::new(limit);
+        #[cfg(feature = "faults")]
+        let executor = crate::execute::fault::FaultyExecutor::new(executor);
+        Self::with_executor(config, Box::new(executor), log)
+    }
+
+    /// The same, running commands by `executor`.
+    pub fn with_executor(config: Config, executor: Box<dyn Executor>, log: Log) -> Result<Self> {
+        let run = StateDir::create(&config.paths.run)?;
+        let attachments = run.subdir(config.network.as_str())?;
+        Ok(Self {
+            tools: Tools::new(&config.tools),
+            store: Store::create(&config, log.clone())?,
+            locks: Some(LockDirs { run, attachments }),
+            executor,
+            log,
+            config,
+        })
+    }
+
+    /// An engine to look and plan with: it makes no directory and takes no lock, and must not be asked to change
+    /// anything. State that is not there, or may not be read, is taken as absent.
+    pub fn open_to_look(config: Config) -> Result<Self> {
+        let executor = HostExecutor::new(Duration::from_secs(config.limits.command_seconds));
+        Ok(Self {
+            tools: Tools::new(&config.tools),
+            store: Store::open_or_nothing(&config),
+            locks: None,
+            executor: Box::new(executor),
+            log: Log::silent(),
+            config,
+        })
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_secs(self.config.limits.lock_seconds)
+    }
+
+    /// The lock over leases, receipts and ruleset.
+    fn network_lock(&self) -> Result<Lock> {
+        let path = self.lock_dirs()?.run.path().join(format!("{}.lock", self.config.network));
+        Lock::acquire(&path, self.patience())
+    }
+
+    /// The lock over the links of one attachment.
+    fn attachment_lock(&self, id: &AttachmentId) -> Result<Lock> {
+        let name = id.host_link(&self.config.network);
+        Lock::acquire(&self.lock_dirs()?.attachments.path().join(format!("{name}.lock")), self.patience())
+    }
+
+    fn lock_dirs(&self) -> Result<&LockDirs> {
+        self.locks.as_ref().ok_or_else(|| Error::new(Kind::NotAllowed, "this engine was opened to look only"))
+    }
+}
+
+/// A hash over what the configuration says, whatever its comments and layout.
+fn config_hash(config: &Config) -> String {
+    let text = serde_json::to_string(config).unwrap_or_default();
+    Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Milliseconds since 1970.
+fn now() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+/// Whether `path` exists, without following it.
+fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}

@@ -1,0 +1,124 @@
+//! Taking back what was done: on past errors, and only what is there.
+
+use std::time::{Duration, Instant};
+
+use crate::command::Command;
+use crate::error::Result;
+use crate::execute::{CommandFailure, Executor, Exit, Running};
+use crate::lock::Lock;
+use crate::observe;
+use crate::plan::{Element, Op, TableElement};
+use crate::render;
+use crate::tools::Tools;
+
+/// How long to sleep between two looks whether a link is gone.
+const LOOK_AGAIN: Duration = Duration::from_micros(300);
+
+/// Something that could not be undone.
+#[derive(Debug)]
+pub(super) struct Stuck {
+    /// What to paste into a shell.
+    pub(super) command: Command,
+    /// Why it failed.
+    pub(super) why: String,
+}
+
+/// Set elements on their way out: `nft` runs while the caller does something else.
+pub(super) struct ElementsLeaving {
+    elements: Vec<TableElement>,
+    running: Option<Result<(Command, Box<dyn Running>)>>,
+}
+
+/// Starts one transaction that deletes the set elements among `ops`; it holds `locks` until it is done.
+pub(super) fn start_elements(
+    ops: &[Op],
+    executor: &mut dyn Executor,
+    tools: &Tools,
+    locks: &[&Lock],
+) -> ElementsLeaving {
+    let element = |op: &Op| if let Op::ElementDel(element) = op { Some(element.clone()) } else { None };
+    let elements: Vec<TableElement> = ops.iter().filter_map(element).collect();
+    let deletions: Vec<Op> = elements.iter().cloned().map(Op::ElementDel).collect();
+    let running = render::commands(&deletions, tools).into_iter().next().map(|rendered| {
+        let running = executor.start(&rendered.command, locks)?;
+        Ok((rendered.command, running))
+    });
+    ElementsLeaving { elements, running }
+}
+
+impl ElementsLeaving {
+    /// Waits for the transaction. Where it failed, the elements are deleted one by one, and one that is not there
+    /// is gone.
+    pub(super) fn finish(self, executor: &mut dyn Executor, tools: &Tools, locks: &[&Lock]) -> Vec<Stuck> {
+        let whole = match self.running {
+            None => return Vec::new(),
+            Some(Ok((_, running))) => running.wait(),
+            Some(Err(error)) => Err(error),
+        };
+        if whole.is_ok_and(|output| output.success()) {
+            return Vec::new();
+        }
+        self.elements.into_iter().filter_map(|element| delete_one(element, executor, tools, locks)).collect()
+    }
+}
+
+fn delete_one(element: TableElement, executor: &mut dyn Executor, tools: &Tools, locks: &[&Lock]) -> Option<Stuck> {
+    let get = render::get_element(&element, tools);
+    let stuck = run_one(&Op::ElementDel(element.clone()), executor, tools, locks)?;
+    // A clean exit that is not 0 says that there is no such element, set or table. A port that is there and cannot
+    // be deleted leads to another container.
+    let there = executor.run(&get, locks);
+    let is_gone = there.as_ref().is_ok_and(|output| matches!(output.exit, Exit::Code(code) if code != 0));
+    let is_anothers = matches!(element.element, Element::Published { .. }) && there.is_ok_and(|output| output.success());
+    (!is_gone && !is_anothers).then_some(stuck)
+}
+
+/// Carries out `ops` but for set elements, in order. A link that is not there is gone already; of one that is, only
+/// its absence is awaited, not the end of `ip`, which takes 20 ms longer (its exit waits for the kernel's RCU).
+pub(super) fn run(ops: &[Op], executor: &mut dyn Executor, tools: &Tools, locks: &[&Lock]) -> Vec<Stuck> {
+    ops.iter()
+        .filter(|op| !matches!(op, Op::ElementDel(_)))
+        .filter_map(|op| match op {
+            Op::LinkDel { dev } if observe::link_index(dev.as_str()).is_none() => None,
+            Op::LinkDel { dev } => delete_link(op, dev.as_str(), executor, tools, locks),
+            _ => run_one(op, executor, tools, locks),
+        })
+        .collect()
+}
+
+fn delete_link(op: &Op, dev: &str, executor: &mut dyn Executor, tools: &Tools, locks: &[&Lock]) -> Option<Stuck> {
+    let command = render::commands([op], tools).into_iter().next()?.command;
+    let running = match executor.start(&command, locks) {
+        Ok(running) => running,
+        Err(error) => return Some(Stuck { command, why: error.whole() }),
+    };
+    let started = Instant::now();
+    while !running.has_ended() && started.elapsed() < Duration::from_secs(1) {
+        if observe::link_index(dev).is_none() {
+            return None;
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
+    judge(command, running.wait(), || observe::link_index(dev).is_none())
+}
+
+fn run_one(op: &Op, executor: &mut dyn Executor, tools: &Tools, locks: &[&Lock]) -> Option<Stuck> {
+    let command = render::commands([op], tools).into_iter().next()?.command;
+    let output = executor.run(&command, locks);
+    judge(command, output, || false)
+}
+
+fn judge(command: Command, output: Result<crate::execute::Output>, is_gone: impl FnOnce() -> bool) -> Option<Stuck> {
+    let why = match output {
+        Ok(output) if output.success() => return None,
+        Ok(output) => CommandFailure::new(&command, &output).to_string(),
+        Err(error) => error.whole(),
+    };
+    if is_gone() { None } else { Some(Stuck { command, why }) }
+}
+
+/// What a person can do about what is stuck, one command to each.
+pub(super) fn describe(stuck: &[Stuck]) -> String {
+    let each = stuck.iter().map(|Stuck { command, why }| format!("{why}; to mend it by hand: {command}"));
+    each.collect::<Vec<_>>().join("; ")
+}

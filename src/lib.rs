@@ -1,0 +1,23 @@
+//! Flatnet: flat, routable addresses for containers, by commands that anybody can read.
+pub mod cni;
+pub mod cli;
+pub mod command;
+pub mod config;
+pub mod desired;
+pub mod engine;
+pub mod error;
+pub mod execute;
+pub mod face;
+pub mod lease;
+pub mod lock;
+pub mod log;
+pub mod netavark;
+pub mod observe;
+pub mod plan;
+pub mod receipt;
+pub mod render;
+pub mod request;
+pub mod ruleset;
+pub mod state_dir;
+pub mod tools;
+pub mod types;

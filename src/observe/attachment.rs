@@ -1,0 +1,99 @@
+//! What is there of one attachment.
+
+use std::collections::BTreeSet;
+
+use super::link::{self, Link};
+use super::route::{self, Route};
+use super::ruleset;
+use crate::command::Command;
+use crate::desired::AttachmentState;
+use crate::error::{Error, Kind, Result};
+use crate::execute::Executor;
+use crate::plan::{Element, Place};
+use crate::render;
+use crate::tools::Tools;
+
+/// What is there of one attachment; by default nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ObservedAttachment {
+    /// The host's end.
+    pub host_link: Option<Link>,
+    /// MACs that the bridge has been told to be at the host's end.
+    pub fdb: Vec<String>,
+    /// The container's end.
+    pub container_link: Option<Link>,
+    /// The container's routes.
+    pub routes: Vec<Route>,
+    /// What the tables hold, of any container.
+    pub elements: BTreeSet<Element>,
+}
+
+/// Looks at what `wanted` names. What is not there is absent, not an error.
+pub fn observe(wanted: &AttachmentState, executor: &mut dyn Executor, tools: &Tools) -> Result<ObservedAttachment> {
+    let container = Place::Netns(wanted.netns.clone());
+    let json = ip_show(&container, &["route", "show"], executor, tools)?;
+    let routes = json.as_deref().map_or(Ok(Vec::new()), route::parse).map_err(|cause| bad_json("ip route", cause))?;
+    let mut found = ruleset::Ruleset::default();
+    for family in ["inet", "arp"] {
+        if let Some(part) = table(family, wanted.table.as_str(), executor, tools)? {
+            found.extend(part);
+        }
+    }
+    let host_link = link(&Place::Host, wanted.host_link.as_str(), executor, tools)?;
+    Ok(ObservedAttachment {
+        fdb: if host_link.is_some() { fdb(wanted.host_link.as_str(), executor, tools)? } else { Vec::new() },
+        host_link,
+        container_link: link(&container, wanted.id.if_name.as_str(), executor, tools)?,
+        routes,
+        elements: found.elements.into_keys().collect(),
+    })
+}
+
+/// One link with its addresses.
+pub(super) fn link(place: &Place, name: &str, executor: &mut dyn Executor, tools: &Tools) -> Result<Option<Link>> {
+    let Some(json) = ip_show(place, &["-d", "addr", "show", "dev", name], executor, tools)? else { return Ok(None) };
+    let links = link::parse(&json).map_err(|cause| bad_json("ip addr", cause))?;
+    Ok(links.into_iter().find(|link| link.name == name))
+}
+
+/// What one table holds; `None` where there is none.
+pub(super) fn table(
+    family: &str,
+    name: &str,
+    executor: &mut dyn Executor,
+    tools: &Tools,
+) -> Result<Option<ruleset::Ruleset>> {
+    let output = executor.run(&Command::new([tools.nft.as_str(), "-j", "list", "table", family, name]), &[])?;
+    if !output.success() {
+        return Ok(None);
+    }
+    ruleset::parse(&output.stdout).map(Some).map_err(|cause| bad_json("nft", cause))
+}
+
+/// The MACs that stay at the port `name` (`bridge -j fdb show brport`), whatever frames say.
+fn fdb(name: &str, executor: &mut dyn Executor, tools: &Tools) -> Result<Vec<String>> {
+    #[derive(serde::Deserialize)]
+    struct Entry {
+        mac: String,
+        #[serde(default)]
+        state: String,
+    }
+    let command = Command::new([tools.bridge.as_str(), "-j", "fdb", "show", "brport", name]);
+    let output = executor.run(&command, &[])?.checked(&command)?;
+    let entries: Vec<Entry> = serde_json::from_str(&output.stdout).map_err(|cause| bad_json("bridge fdb", cause))?;
+    Ok(entries.into_iter().filter(|entry| entry.state == "static").map(|entry| entry.mac).collect())
+}
+
+fn ip_show(place: &Place, words: &[&str], executor: &mut dyn Executor, tools: &Tools) -> Result<Option<String>> {
+    let mut command = Command::new(render::ip_prefix(place, tools));
+    command.argv.push("-j".to_owned());
+    command.argv.extend(words.iter().map(|&word| word.to_owned()));
+    let output = executor.run(&command, &[])?;
+    Ok(output.success().then_some(output.stdout))
+}
+
+pub(super) fn bad_json(program: &str, cause: serde_json::Error) -> Error {
+    Error::new(Kind::Tool, format!("`{program}` printed something that is no JSON of its own"))
+        .source(cause)
+        .remedy("Look what it prints with `-j`; Flatnet needs iproute2 6.1 and nft 1.0.6 or later, with JSON")
+}

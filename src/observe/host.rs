@@ -1,0 +1,197 @@
+//! What is there of this host's part.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use super::attachment::{bad_json, link, table};
+use super::link::Link;
+use super::{proc_route, ruleset};
+use crate::command::Command;
+use crate::config::{Config, IngressGateways, Mtu, Uplink};
+use crate::desired::{HostFacts, HostState};
+use crate::error::{Error, Kind, Result};
+use crate::execute::Executor;
+use crate::plan::{Element, Place};
+use crate::tools::Tools;
+use crate::types::SysctlKey;
+
+/// What is there of this host's part.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObservedHost {
+    /// What bears the bridge's name.
+    pub bridge: Option<Link>,
+    /// The settings that [`HostState`] names, as far as they are there.
+    pub sysctls: BTreeMap<SysctlKey, u32>,
+    /// Whether the kernel speaks IPv6.
+    pub has_ipv6: bool,
+    /// What the tables hold.
+    pub ruleset: ObservedRuleset,
+}
+
+/// What the tables hold, against what they should.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ObservedRuleset {
+    /// Not both are there.
+    Absent,
+    /// The rules differ.
+    Differs {
+        /// A transaction that makes the tables as they are.
+        text: String,
+    },
+    /// The rules are as wanted; these are the elements.
+    Same {
+        /// With the comment of each.
+        elements: BTreeMap<Element, String>,
+    },
+}
+
+impl ObservedHost {
+    /// Nothing is there but the kernel.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self { bridge: None, sysctls: BTreeMap::new(), has_ipv6: true, ruleset: ObservedRuleset::Absent }
+    }
+}
+
+/// What `auto` in the configuration means here, and what the kernel can do.
+pub fn facts(config: &Config, config_hash: &str, executor: &mut dyn Executor, tools: &Tools) -> Result<HostFacts> {
+    let routes = std::fs::read_to_string("/proc/thread-self/net/route").unwrap_or_default();
+    let default_route = proc_route::default_route(&routes);
+    let uplink = match &config.uplink {
+        Uplink::None => None,
+        Uplink::Dev(name) => Some(name.to_string()),
+        Uplink::Auto => default_route.as_ref().map(|route| route.dev.clone()),
+    };
+    let fib = has_fib(executor, tools);
+    Ok(HostFacts {
+        config_hash: config_hash.to_owned(),
+        mtu: mtu(config, uplink.as_deref(), executor, tools)?,
+        ingress_gateways: match &config.ingress_gateways {
+            IngressGateways::List(list) => list.clone(),
+            IngressGateways::Auto if is_wsl2_with_nat(executor) => {
+                default_route.and_then(|route| route.via).into_iter().collect()
+            }
+            IngressGateways::Auto => Vec::new(),
+        },
+        uplink,
+        host_addresses: if fib { Vec::new() } else { host_addresses() },
+        fib,
+    })
+}
+
+/// Looks at what `wanted` names.
+pub fn observe(wanted: &HostState, executor: &mut dyn Executor, tools: &Tools) -> Result<ObservedHost> {
+    let sysctls = wanted
+        .settings
+        .iter()
+        .filter_map(|setting| super::sysctl(&setting.key).map(|value| (setting.key.clone(), value)))
+        .collect();
+    Ok(ObservedHost {
+        bridge: link(&Place::Host, wanted.bridge.as_str(), executor, tools)?,
+        sysctls,
+        has_ipv6: std::path::Path::new("/proc/sys/net/ipv6").exists(),
+        ruleset: observe_ruleset(wanted, executor, tools)?,
+    })
+}
+
+fn observe_ruleset(wanted: &HostState, executor: &mut dyn Executor, tools: &Tools) -> Result<ObservedRuleset> {
+    let name = wanted.table.as_str();
+    let (inet, arp) = (table("inet", name, executor, tools)?, table("arp", name, executor, tools)?);
+    let (Some(mut live), Some(arp)) = (inet, arp) else { return Ok(ObservedRuleset::Absent) };
+    live.extend(arp);
+    if live.structure == load_elsewhere(wanted, executor, tools)?.structure {
+        return Ok(ObservedRuleset::Same { elements: live.elements });
+    }
+    let text = ["inet", "arp"].map(|family| listing(family, name, executor, tools));
+    let [inet, arp] = text;
+    Ok(ObservedRuleset::Differs { text: inet? + &arp? })
+}
+
+/// The wanted tables as nft itself prints them: loaded in a namespace of their own, which goes at once.
+fn load_elsewhere(wanted: &HostState, executor: &mut dyn Executor, tools: &Tools) -> Result<ruleset::Ruleset> {
+    let script = r#""$0" -f - && exec "$0" -j list ruleset"#;
+    let command = Command::new([tools.unshare.as_str(), "--net", "--", "sh", "-c", script, tools.nft.as_str()])
+        .stdin(wanted.ruleset.clone());
+    let output = executor.run(&command, &[])?.checked(&command)?;
+    ruleset::parse(&output.stdout).map_err(|cause| bad_json("nft", cause))
+}
+
+/// The names of all bridges of this host.
+pub fn bridges(executor: &mut dyn Executor, tools: &Tools) -> Result<Vec<String>> {
+    let command = Command::new([tools.ip.as_str(), "-j", "-d", "link", "show", "type", "bridge"]);
+    let output = executor.run(&command, &[])?.checked(&command)?;
+    let links = super::link::parse(&output.stdout).map_err(|cause| bad_json("ip link", cause))?;
+    Ok(links.into_iter().map(|link| link.name).collect())
+}
+
+/// A transaction that makes the table as it is.
+fn listing(family: &str, name: &str, executor: &mut dyn Executor, tools: &Tools) -> Result<String> {
+    let command = Command::new([tools.nft.as_str(), "list", "table", family, name]);
+    let output = executor.run(&command, &[])?.checked(&command)?;
+    Ok(format!("table {family} {name}\ndelete table {family} {name}\n{}", output.stdout))
+}
+
+fn mtu(config: &Config, uplink: Option<&str>, executor: &mut dyn Executor, tools: &Tools) -> Result<u32> {
+    match (config.mtu, uplink) {
+        (Mtu::Bytes(bytes), _) => Ok(bytes),
+        (Mtu::Auto, None) => Ok(1500),
+        (Mtu::Auto, Some(name)) => Ok(link(&Place::Host, name, executor, tools)?
+            .ok_or_else(|| {
+                Error::new(Kind::Config, format!("uplink: there is no interface {name}"))
+                    .remedy("Write `uplink: auto` in the configuration, or one that `ip link` lists")
+            })?
+            .mtu),
+    }
+}
+
+/// Only WSL2 in NAT mode has Windows as its default route's next hop.
+fn is_wsl2_with_nat(executor: &mut dyn Executor) -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    if !release.to_lowercase().contains("microsoft") {
+        return false;
+    }
+    // Without wslinfo (before WSL 2.0.4) there is no other mode than NAT.
+    executor
+        .run(&Command::new(["wslinfo", "--networking-mode"]), &[])
+        .map_or(true, |output| !output.success() || output.stdout.trim() == "nat")
+}
+
+fn has_fib(executor: &mut dyn Executor, tools: &Tools) -> bool {
+    let command = Command::new([tools.nft.as_str(), "-c", "-f", "-"]).stdin(
+        "table inet flatnet-probe { chain c { type nat hook prerouting priority 0; fib daddr type local accept; }; }\n",
+    );
+    executor.run(&command, &[]).is_ok_and(|output| output.success())
+}
+
+/// This host's own IPv4 addresses, from `/proc/net/fib_trie`.
+#[must_use]
+pub fn host_addresses() -> Vec<Ipv4Addr> {
+    parse_fib_trie(&std::fs::read_to_string("/proc/thread-self/net/fib_trie").unwrap_or_default())
+}
+
+/// The addresses that stand above a line `/32 host LOCAL`, sorted.
+fn parse_fib_trie(text: &str) -> Vec<Ipv4Addr> {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let mut found: Vec<Ipv4Addr> = lines
+        .windows(2)
+        .filter(|pair| pair[1] == "/32 host LOCAL")
+        .filter_map(|pair| pair[0].strip_prefix("|-- ")?.parse().ok())
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hosts_addresses_are_the_local_ones() {
+        let text = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 0.0.0.0\n        /0 universe UNICAST\n\
+                    Local:\n     |-- 127.0.0.1\n        /32 host LOCAL\n     |-- 10.0.0.5\n        /32 host LOCAL\n\
+                    \n     |-- 10.0.0.255\n        /32 link BROADCAST\n     |-- 10.0.0.5\n        /32 host LOCAL\n";
+        let wanted: Vec<Ipv4Addr> = vec!["10.0.0.5".parse().unwrap(), "127.0.0.1".parse().unwrap()];
+        assert_eq!(parse_fib_trie(text), wanted);
+    }
+}

@@ -1,0 +1,124 @@
+//! `ip -j -d addr show`: links and their addresses.
+
+use ipnet::Ipv4Net;
+use serde::Deserialize;
+
+/// One link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its name.
+    pub name: String,
+    /// `bridge`, `veth`; empty for hardware.
+    pub kind: String,
+    /// Its Ethernet address, in lower case.
+    pub mac: String,
+    /// Bytes.
+    pub mtu: u32,
+    /// Whether it was set up (`IFF_UP`).
+    pub up: bool,
+    /// Its alias; empty where it has none.
+    pub alias: String,
+    /// The bridge it is a port of; empty where it is none.
+    pub master: String,
+    /// How it behaves as a port of a bridge.
+    pub port: PortFlags,
+    /// Its IPv4 addresses.
+    pub addresses: Vec<Ipv4Net>,
+}
+
+/// How a port of a bridge behaves; see bridge(8).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "the kernel has four flags")]
+pub struct PortFlags {
+    /// No frames pass between it and other isolated ports.
+    pub isolated: bool,
+    /// The bridge believes what source addresses say.
+    pub learning: bool,
+    /// Only frames pass whose source the bridge knows at this port.
+    pub locked: bool,
+    /// A frame may leave by the port it came in.
+    pub hairpin: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct Raw {
+    ifname: String,
+    flags: Vec<String>,
+    mtu: u32,
+    master: String,
+    address: String,
+    ifalias: String,
+    linkinfo: RawInfo,
+    addr_info: Vec<RawAddress>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct RawInfo {
+    info_kind: String,
+    info_slave_data: PortFlags,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct RawAddress {
+    family: String,
+    local: String,
+    prefixlen: u8,
+}
+
+/// Parses what `ip -j -d addr show` prints. Empty objects, which iproute2 prints for links that a filter leaves
+/// out, are passed over.
+pub fn parse(json: &str) -> Result<Vec<Link>, serde_json::Error> {
+    if json.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    let raw: Vec<Raw> = serde_json::from_str(json)?;
+    Ok(raw.into_iter().filter(|raw| !raw.ifname.is_empty()).map(link).collect())
+}
+
+fn link(raw: Raw) -> Link {
+    let address = |raw: &RawAddress| {
+        (raw.family == "inet").then(|| Ipv4Net::new(raw.local.parse().ok()?, raw.prefixlen).ok()).flatten()
+    };
+    Link {
+        up: raw.flags.iter().any(|flag| flag == "UP"),
+        addresses: raw.addr_info.iter().filter_map(address).collect(),
+        name: raw.ifname,
+        kind: raw.linkinfo.info_kind,
+        mac: raw.address,
+        mtu: raw.mtu,
+        alias: raw.ifalias,
+        master: raw.master,
+        port: raw.linkinfo.info_slave_data,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parses_a_bridge_and_a_port_of_iproute2_6_1() {
+        let json = include_str!("../../tests/captured/iproute2-6.1/addr.json");
+        let links = parse(json).unwrap();
+        let bridge = links.iter().find(|link| link.name == "flatnet-br0").unwrap();
+        assert_eq!(bridge.kind, "bridge");
+        assert!(bridge.up);
+        assert_eq!(bridge.addresses, ["10.87.1.1/24".parse().unwrap()]);
+        let port = links.iter().find(|link| link.name == "fn76dac0ffaa3e").unwrap();
+        assert_eq!(port.master, "flatnet-br0");
+        assert!(port.port.isolated && port.port.learning && !port.port.locked);
+        assert!(port.alias.starts_with("flatnet/flatnet/"), "{}", port.alias);
+    }
+
+    #[test]
+    fn nothing_is_no_links() {
+        assert_eq!(parse("").unwrap(), []);
+        assert_eq!(parse("[{},{}]").unwrap(), []);
+        assert!(parse("garbage").is_err());
+    }
+}

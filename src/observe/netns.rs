@@ -1,0 +1,112 @@
+//! A container's network namespace: opened once, checked, looked into.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use super::proc_route;
+use crate::error::{Error, Kind, Result};
+use crate::receipt::NetnsId;
+use crate::types::{IfName, NetnsPath};
+
+/// `f_type` of the file system that namespaces live in (`NSFS_MAGIC` of linux/magic.h).
+const NSFS_MAGIC: i64 = 0x6e73_6673;
+
+/// An open network namespace that is not this host's.
+#[derive(Debug)]
+pub struct Netns {
+    file: File,
+    path: NetnsPath,
+    id: NetnsId,
+}
+
+/// What a look into a namespace found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peek {
+    /// Whether the interface is there.
+    pub has_if_name: bool,
+    /// Whether there is a default route.
+    pub has_default_route: bool,
+}
+
+impl Netns {
+    /// Opens the namespace at `path`. It is an error for it to be missing, no namespace, or the host's own.
+    pub fn open(path: &NetnsPath) -> Result<Self> {
+        let file = File::open(path.as_str()).map_err(|cause| {
+            let error = Error::new(Kind::Netns, format!("the network namespace {path} cannot be opened")).source(cause);
+            error.remedy("The container has ended, or the path is wrong; `ls -l /run/netns` shows what is there")
+        })?;
+        let file_system = rustix::fs::fstatfs(&file).map_err(|errno| Error::new(Kind::Netns, format!("cannot look at {path}")).source(std::io::Error::from(errno)))?;
+        #[allow(clippy::useless_conversion, reason = "f_type has another width on other platforms")]
+        if i64::from(file_system.f_type) != NSFS_MAGIC {
+            return Err(Error::new(Kind::Netns, format!("{path} is not a network namespace"))
+                .remedy("Make one with `ip netns add NAME`; its path is /run/netns/NAME"));
+        }
+        let id = id_of(&file).ok_or_else(|| Error::new(Kind::Netns, format!("cannot look at {path}")))?;
+        if own().is_some_and(|own| own == id) {
+            return Err(Error::new(Kind::OwnNetns, format!("{path} is this host's own network namespace"))
+                .remedy("Run the container without `--network host`"));
+        }
+        Ok(Self { file, path: path.clone(), id })
+    }
+
+    /// Which namespace it is.
+    #[must_use]
+    pub fn id(&self) -> NetnsId {
+        self.id
+    }
+
+    /// Looks whether the interface `if_name` and a default route are there. A thread of its own enters the
+    /// namespace and reads `/proc`: no program is started.
+    pub fn peek(&self, if_name: &IfName) -> Result<Peek> {
+        let look = || -> std::io::Result<Peek> {
+            move_into_link_name_space(self.file.as_fd(), Some(LinkNameSpaceType::Network))?;
+            let routes = std::fs::read_to_string("/proc/thread-self/net/route")?;
+            Ok(Peek {
+                has_if_name: super::link_index(if_name.as_str()).is_some(),
+                has_default_route: proc_route::default_route(&routes).is_some(),
+            })
+        };
+        let looked = std::thread::scope(|scope| scope.spawn(look).join());
+        looked
+            .unwrap_or_else(|_| Err(std::io::Error::other("the thread that entered it ended")))
+            .map_err(|cause| self.not_entered(cause))
+    }
+
+    fn not_entered(&self, cause: std::io::Error) -> Error {
+        let path = &self.path;
+        match cause.raw_os_error() {
+            Some(code) if code == rustix::io::Errno::INVAL.raw_os_error() => {
+                Error::new(Kind::Netns, format!("{path} is a namespace, but no network namespace"))
+                    .remedy("Use /proc/PID/ns/net")
+            }
+            Some(code) if code == rustix::io::Errno::PERM.raw_os_error() => {
+                Error::new(Kind::NotAllowed, format!("this process may not enter {path}"))
+                    .remedy("Flatnet needs root with CAP_NET_ADMIN and CAP_SYS_ADMIN; rootless Podman cannot use it")
+            }
+            _ => Error::new(Kind::Netns, format!("cannot enter {path}")),
+        }
+        .source(cause)
+    }
+}
+
+/// Which namespace lies at `path` now; `None` where there is none.
+#[must_use]
+pub fn id_at(path: &NetnsPath) -> Option<NetnsId> {
+    let file = File::open(path.as_str()).ok()?;
+    let file_system = rustix::fs::fstatfs(&file).ok()?;
+    #[allow(clippy::useless_conversion, reason = "f_type has another width on other platforms")]
+    let is_namespace = i64::from(file_system.f_type) == NSFS_MAGIC;
+    if is_namespace { id_of(&file) } else { None }
+}
+
+fn own() -> Option<NetnsId> {
+    id_of(&File::open("/proc/thread-self/ns/net").ok()?)
+}
+
+fn id_of(file: &File) -> Option<NetnsId> {
+    let found = file.metadata().ok()?;
+    Some(NetnsId { dev: found.dev(), ino: found.ino() })
+}

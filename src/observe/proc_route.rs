@@ -1,0 +1,67 @@
+//! `/proc/net/route`: the one route that Flatnet must know without starting a program.
+
+use std::net::Ipv4Addr;
+
+/// A default route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefaultRoute {
+    /// Out of which link.
+    pub dev: String,
+    /// The next hop, where it has one.
+    pub via: Option<Ipv4Addr>,
+}
+
+/// `RTF_UP` of linux/route.h.
+const UP: u32 = 1;
+/// `RTF_REJECT`: an `unreachable` route, which is no way out.
+const REJECT: u32 = 0x200;
+
+/// The default route with the lowest metric in the text of `/proc/net/route` (whose addresses are hexadecimal in
+/// the byte order of the machine).
+#[must_use]
+pub fn default_route(text: &str) -> Option<DefaultRoute> {
+    text.lines().skip(1).filter_map(parse).min_by_key(|(metric, _)| *metric).map(|(_, route)| route)
+}
+
+fn parse(line: &str) -> Option<(u32, DefaultRoute)> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let [dev, destination, gateway, flags, _, _, metric, mask, ..] = fields[..] else { return None };
+    let flags = u32::from_str_radix(flags, 16).ok()?;
+    if destination != "00000000" || mask != "00000000" || flags & UP == 0 || flags & REJECT != 0 {
+        return None;
+    }
+    let via = Ipv4Addr::from(u32::from_str_radix(gateway, 16).ok()?.to_ne_bytes());
+    let route = DefaultRoute { dev: dev.to_owned(), via: (!via.is_unspecified()).then_some(via) };
+    Some((metric.parse().ok()?, route))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n";
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn takes_the_lowest_metric() {
+        let text = format!(
+            "{HEAD}eth1\t00000000\t0200000A\t0003\t0\t0\t100\t00000000\t0\t0\t0\n\
+             eth0\t00000000\t01640A0A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n\
+             eth0\t00640A0A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
+        );
+        let route = default_route(&text).unwrap();
+        assert_eq!((route.dev.as_str(), route.via), ("eth0", Some(Ipv4Addr::new(10, 10, 100, 1))));
+    }
+
+    #[test]
+    fn unreachable_half_and_garbled_routes_are_none() {
+        for line in [
+            "*\t00000000\t00000000\t0201\t0\t0\t9999\t00000000\t0\t0\t0\n",
+            "tun0\t00000000\t00000000\t0001\t0\t0\t0\t00000080\t0\t0\t0\n",
+            "x\t\u{1F600}\n",
+            "",
+        ] {
+            assert_eq!(default_route(&format!("{HEAD}{line}")), None, "{line}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! `ip -j route show`: routes.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use serde::Deserialize;
+
+/// One IPv4 route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Where to; `0.0.0.0/0` is the default route.
+    pub to: Ipv4Net,
+    /// The next hop; none for a network at the link.
+    pub via: Option<Ipv4Addr>,
+    /// Out of which link.
+    pub dev: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Raw {
+    dst: String,
+    gateway: String,
+    dev: String,
+}
+
+/// Parses what `ip -j route show` prints.
+pub fn parse(json: &str) -> Result<Vec<Route>, serde_json::Error> {
+    if json.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    let raw: Vec<Raw> = serde_json::from_str(json)?;
+    Ok(raw.into_iter().filter_map(route).collect())
+}
+
+fn route(raw: Raw) -> Option<Route> {
+    let to = match raw.dst.as_str() {
+        "default" => Ipv4Net::default(),
+        text if text.contains('/') => text.parse().ok()?,
+        text => Ipv4Net::new(text.parse().ok()?, 32).ok()?,
+    };
+    Some(Route { to, via: raw.gateway.parse().ok(), dev: raw.dev })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parses_default_network_and_host_routes() {
+        let json = r#"[{"dst":"default","gateway":"10.87.1.1","dev":"eth0","protocol":"87","flags":[]},
+            {"dst":"10.87.1.0/24","dev":"eth0","protocol":"kernel","scope":"link","prefsrc":"10.87.1.2","flags":[]},
+            {"dst":"10.9.9.9","via":{"family":"inet6","host":"fe80::1"},"dev":"eth0"}]"#;
+        let routes = parse(json).unwrap();
+        assert_eq!(routes[0], Route { to: Ipv4Net::default(), via: "10.87.1.1".parse().ok(), dev: "eth0".into() });
+        assert_eq!(routes[1].via, None);
+        assert_eq!(routes[2].to.to_string(), "10.9.9.9/32");
+    }
+}

@@ -1,0 +1,125 @@
+//! What attaches a container.
+
+use super::{LinkAttribute, Op, Place, Plan, Undo};
+use crate::desired::AttachmentState;
+use crate::observe::attachment::ObservedAttachment;
+use crate::observe::link::PortFlags;
+
+/// What makes `observed` into `wanted`; on the way of ADD nothing is observed and everything is made.
+///
+/// The set elements come first, since they are what another program checks first, and the container's link is set
+/// up last: it never sends a packet that is not guarded.
+#[must_use]
+pub fn attach(wanted: &AttachmentState, observed: &ObservedAttachment) -> Plan {
+    let mut plan = Plan::default();
+    for element in wanted.elements() {
+        if !observed.elements.contains(&element.element) {
+            let why = "the ruleset knows the container by it";
+            plan.push(Op::ElementAdd(element.clone()), Op::ElementDel(element), why);
+        }
+    }
+    let link = host_end(&mut plan, wanted, observed);
+    container_end(&mut plan, wanted, observed, link);
+    plan
+}
+
+/// What takes `wanted` back, whatever of it is there: two deletions, the rest goes with them.
+#[must_use]
+pub fn detach(wanted: &AttachmentState) -> Plan {
+    Plan {
+        steps: attach(wanted, &ObservedAttachment::default())
+            .undo()
+            .into_iter()
+            .map(|op| super::Step { op, undo: Undo::Nothing, why: "the container leaves the network".to_owned() })
+            .collect(),
+    }
+}
+
+fn host_end(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttachment) -> Option<usize> {
+    let AttachmentState { host_link, host_mac, bridge, alias, isolated, mtu, netns, mac, id, .. } = wanted;
+    let link_del = Op::LinkDel { dev: host_link.clone() };
+    let made = observed.host_link.is_none().then(|| {
+        plan.push(
+            Op::VethAdd {
+                dev: host_link.clone(),
+                mac: *host_mac,
+                mtu: *mtu,
+                master: bridge.clone(),
+                peer: id.if_name.clone(),
+                peer_mac: *mac,
+                netns: netns.clone(),
+            },
+            link_del.clone(),
+            "a pair of links joins the container to the bridge",
+        )
+    });
+    let link = observed.host_link.as_ref();
+    let mut set = |needed: bool, attribute: LinkAttribute, why: &str| {
+        if needed {
+            let op = Op::LinkSet { place: Place::Host, dev: host_link.clone(), attribute };
+            plan.push_with(op, made, Undo::Nothing, why);
+        }
+    };
+    let differs = |found: Option<bool>| found.unwrap_or(true);
+    set(
+        differs(link.map(|link| link.alias != alias.as_str())),
+        LinkAttribute::Alias(alias.clone()),
+        "marks the link as Flatnet's, and whose it is",
+    );
+    if let Some(link) = link {
+        set(link.master != bridge.as_str(), LinkAttribute::Master(bridge.clone()), "a port of the bridge");
+        set(link.mtu != *mtu, LinkAttribute::Mtu(*mtu), "the bridge's MTU");
+    }
+    let flags = [
+        (LinkAttribute::Isolated(*isolated), *isolated, "containers exchange packets through this host only"),
+        (LinkAttribute::Hairpin(!*isolated), !*isolated, "a container can use its own published port"),
+        (LinkAttribute::Learning(false), true, "the bridge believes the entry below, not what frames say"),
+        (LinkAttribute::Locked(true), true, "no frame passes with another's MAC (kernels before 5.18 ignore it)"),
+    ];
+    for (attribute, needed_when_new, why) in flags {
+        let needed = link.map_or(needed_when_new, |link| !has_flag(link.port, &attribute));
+        set(needed, attribute, why);
+    }
+    set(differs(link.map(|link| !link.up)), LinkAttribute::Up, "the host's end works");
+    if !observed.fdb.contains(&mac.to_string()) {
+        let op = Op::FdbAdd { dev: host_link.clone(), mac: *mac };
+        plan.push_with(op, made, Undo::Nothing, "frames to the container go to it alone");
+    }
+    made
+}
+
+fn has_flag(port: PortFlags, attribute: &LinkAttribute) -> bool {
+    match attribute {
+        LinkAttribute::Isolated(on) => port.isolated == *on,
+        LinkAttribute::Hairpin(on) => port.hairpin == *on,
+        LinkAttribute::Learning(on) => port.learning == *on,
+        LinkAttribute::Locked(on) => port.locked == *on,
+        _ => true,
+    }
+}
+
+fn container_end(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttachment, link: Option<usize>) {
+    let AttachmentState { netns, id, address, route_to, gateway, .. } = wanted;
+    let place = Place::Netns(netns.clone());
+    let dev = &id.if_name;
+    let found = observed.container_link.as_ref();
+    if found.is_none_or(|found| !found.addresses.contains(address)) {
+        let op = Op::AddrAdd { place: place.clone(), dev: dev.clone(), address: *address };
+        let undo = Op::AddrDel { place: place.clone(), dev: dev.clone(), address: *address };
+        plan.push_with(op, link, Undo::Op(Box::new(undo)), "the container's flat address");
+    }
+    if found.is_none_or(|found| !found.up) {
+        let op = Op::LinkSet { place: place.clone(), dev: dev.clone(), attribute: LinkAttribute::Up };
+        plan.push_with(op, link, Undo::Nothing, "the container's end works");
+    }
+    let there = observed.routes.iter().any(|route| route.to == *route_to && route.via == Some(*gateway));
+    if !there {
+        let op = Op::RouteAdd { place, to: *route_to, via: *gateway, dev: dev.clone() };
+        let why = if route_to.prefix_len() == 0 {
+            "this host is the way to everything"
+        } else {
+            "the container keeps its own default route; this host is the way to Flatnet"
+        };
+        plan.push_with(op, link, Undo::Nothing, why);
+    }
+}

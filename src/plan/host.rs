@@ -1,0 +1,152 @@
+//! What brings this host to the configured state, and what takes it back.
+
+use std::collections::BTreeMap;
+
+use super::{LinkAttribute, Op, Place, Plan, Undo};
+use crate::desired::HostState;
+use crate::error::{Error, Kind, Result};
+use crate::observe::host::{ObservedHost, ObservedRuleset};
+use crate::observe::link::Link;
+use crate::types::SysctlKey;
+
+/// What makes `observed` into `wanted`. An error, and nothing done, where the bridge's name is somebody else's.
+///
+/// The ruleset comes first: nothing is forwarded before it guards.
+pub fn up(wanted: &HostState, observed: &ObservedHost) -> Result<Plan> {
+    let bridge = observed.bridge.as_ref();
+    if let Some(bridge) = bridge {
+        refuse_foreign(wanted, bridge)?;
+    }
+    let mut plan = Plan::default();
+    ruleset(&mut plan, wanted, observed);
+    let made = bridge_link(&mut plan, wanted, bridge);
+    settings(&mut plan, wanted, observed, made);
+    let set_up = Op::LinkSet { place: Place::Host, dev: wanted.bridge.clone(), attribute: LinkAttribute::Up };
+    if bridge.is_none_or(|bridge| !bridge.up) {
+        plan.push_with(set_up, made, Undo::Nothing, "the bridge works");
+    }
+    Ok(plan)
+}
+
+/// What takes back all that [`up`] made; `found` are the settings as `up` found them, and `keep_forwarding` is why
+/// ip_forward must stay on.
+pub fn down(wanted: &HostState, observed: &ObservedHost, found: &BTreeMap<SysctlKey, u32>, keep_forwarding: bool) -> Result<Plan> {
+    let mut plan = Plan::default();
+    if let Some(bridge) = &observed.bridge {
+        refuse_foreign(wanted, bridge)?;
+        plan.push_final(Op::LinkDel { dev: wanted.bridge.clone() }, "the bridge goes, with its address and settings");
+    }
+    for setting in wanted.settings.iter().filter(|setting| !setting.of_bridge) {
+        let Some(&before) = found.get(&setting.key) else { continue };
+        let kept = keep_forwarding && setting.key == SysctlKey::ip_forward();
+        if !kept && observed.sysctls.get(&setting.key).is_some_and(|&now| now != before) {
+            let op = Op::Sysctl { key: setting.key.clone(), value: before };
+            plan.push_final(op, "as it was before `flatnet up`");
+        }
+    }
+    if !matches!(observed.ruleset, ObservedRuleset::Absent) {
+        plan.push_final(Op::RulesetDel { table: wanted.table.clone() }, "nothing is left to guard");
+    }
+    Ok(plan)
+}
+
+fn ruleset(plan: &mut Plan, wanted: &HostState, observed: &ObservedHost) {
+    let table = &wanted.table;
+    let replace = |text: &str| Op::RulesetReplace { table: table.clone(), text: text.to_owned() };
+    match &observed.ruleset {
+        ObservedRuleset::Absent => {
+            let undo = Op::RulesetDel { table: table.clone() };
+            plan.push(replace(&wanted.ruleset), undo, "who may talk to whom; before anything is forwarded");
+        }
+        ObservedRuleset::Differs { text } => {
+            let why = "the loaded rules differ from the configured ones";
+            plan.push(replace(&wanted.ruleset), replace(text), why);
+        }
+        ObservedRuleset::Same { elements } => {
+            for element in &wanted.elements {
+                if !elements.contains_key(&element.element) {
+                    let why = "an attached container's, and missing";
+                    plan.push(Op::ElementAdd(element.clone()), Op::ElementDel(element.clone()), why);
+                }
+            }
+        }
+    }
+}
+
+fn bridge_link(plan: &mut Plan, wanted: &HostState, found: Option<&Link>) -> Option<usize> {
+    let HostState { bridge, mac, mtu, alias, address, .. } = wanted;
+    let made = found.is_none().then(|| {
+        plan.push(
+            Op::BridgeAdd { dev: bridge.clone(), mac: *mac, mtu: *mtu },
+            Op::LinkDel { dev: bridge.clone() },
+            "containers are joined to it",
+        )
+    });
+    let mut set = |needed: bool, attribute: LinkAttribute, undo: Undo, why: &str| {
+        if needed {
+            let op = Op::LinkSet { place: Place::Host, dev: bridge.clone(), attribute };
+            plan.push_with(op, made, undo, why);
+        }
+    };
+    let differs = |differs: fn(&Link, &HostState) -> bool| found.is_none_or(|found| differs(found, wanted));
+    set(
+        differs(|found, wanted| found.alias != wanted.alias.as_str()),
+        LinkAttribute::Alias(alias.clone()),
+        Undo::Nothing,
+        "marks the bridge as Flatnet's",
+    );
+    if let Some(found) = found {
+        set(found.mac != mac.to_string(), LinkAttribute::Address(*mac), Undo::Nothing, "containers know it by this address");
+        let back = Op::LinkSet { place: Place::Host, dev: bridge.clone(), attribute: LinkAttribute::Mtu(found.mtu) };
+        set(found.mtu != *mtu, LinkAttribute::Mtu(*mtu), Undo::Op(Box::new(back)), "the uplink's MTU");
+    }
+    if differs(|found, wanted| !found.addresses.contains(&wanted.address)) {
+        let op = Op::AddrAdd { place: Place::Host, dev: bridge.clone(), address: *address };
+        let undo = Op::AddrDel { place: Place::Host, dev: bridge.clone(), address: *address };
+        plan.push_with(op, made, Undo::Op(Box::new(undo)), "the containers' gateway");
+    }
+    made
+}
+
+fn settings(plan: &mut Plan, wanted: &HostState, observed: &ObservedHost, made: Option<usize>) {
+    for setting in &wanted.settings {
+        let now = observed.sysctls.get(&setting.key).copied();
+        if now == Some(setting.value) {
+            continue;
+        }
+        // A kernel without IPv6 has no such setting, and needs none.
+        if now.is_none() && setting.key.as_str().starts_with("net/ipv6/") && !observed.has_ipv6 {
+            continue;
+        }
+        let op = Op::Sysctl { key: setting.key.clone(), value: setting.value };
+        let undo = now.map_or(Undo::Nothing, |before| Undo::Op(Box::new(Op::Sysctl { key: setting.key.clone(), value: before })));
+        let with = if setting.of_bridge { made } else { None };
+        plan.push_with(op, with, undo, setting.why);
+    }
+}
+
+/// A bridge is ours by its alias. One without an alias is ours by its MAC: a run was killed before it could mark it.
+fn refuse_foreign(wanted: &HostState, found: &Link) -> Result<()> {
+    let bridge = &wanted.bridge;
+    let unmarked_ours = found.alias.is_empty() && found.mac == wanted.mac.to_string();
+    if found.kind != "bridge" || (found.alias != wanted.alias.as_str() && !unmarked_ours) {
+        let kind = if found.kind.is_empty() { "hardware" } else { &found.kind };
+        let alias = if found.alias.is_empty() { "no alias" } else { &found.alias };
+        return Err(Error::new(
+            Kind::Conflict,
+            format!("the link {bridge} belongs to somebody else ({kind}, {alias}; Flatnet's has the alias {})", wanted.alias),
+        )
+        .remedy(format!(
+            "Name another `bridge` in the configuration, or delete it with `ip link del {bridge}` if nobody needs it"
+        )));
+    }
+    if !found.addresses.is_empty() && !found.addresses.contains(&wanted.address) {
+        let others: Vec<String> = found.addresses.iter().map(ToString::to_string).collect();
+        let others = others.join(", ");
+        return Err(Error::new(Kind::Conflict, format!("the bridge {bridge} has the address {others}, not {}", wanted.address))
+            .remedy(format!(
+                "If you changed `subnet` or `gateway`, run `flatnet down --force` with the old configuration first; else `ip addr del {others} dev {bridge}`"
+            )));
+    }
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! What would make the world as it is wanted: [`Plan`], a list of typed [`Step`]s.
+//!
+//! Planning is pure: from a wanted state ([`crate::desired`]) and an observed one ([`crate::observe`]) comes the
+//! difference. An empty plan means "already so".
+
+mod attachment;
+mod host;
+mod op;
+
+pub use attachment::{attach, detach};
+pub use host::{down, up};
+pub use op::{Element, LinkAttribute, Op, Place, TableElement};
+
+use serde::{Deserialize, Serialize};
+
+/// Steps in the order in which they run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The steps.
+    pub steps: Vec<Step>,
+}
+
+/// One operation, how it is undone, and why it is done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// What is done.
+    #[serde(flatten)]
+    pub op: Op,
+    /// How it is undone.
+    pub undo: Undo,
+    /// Why, for the person who reads the plan.
+    pub why: String,
+}
+
+/// How a step is undone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Undo {
+    /// By the inverse operation.
+    Op(Box<Op>),
+    /// It goes by itself when the step at this index is undone: an address goes with its link.
+    With(usize),
+    /// There is nothing to undo: the step itself takes something away.
+    Nothing,
+}
+
+impl Plan {
+    /// Whether all is as wanted already.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Adds a step that the inverse operation undoes; returns its index.
+    pub fn push(&mut self, op: Op, undo: Op, why: impl Into<String>) -> usize {
+        self.add(op, Undo::Op(Box::new(undo)), why)
+    }
+
+    /// Adds a step that goes with the step at `with`, or by `undo` where no step of this plan made what it
+    /// stands on.
+    pub fn push_with(&mut self, op: Op, with: Option<usize>, undo: Undo, why: impl Into<String>) {
+        self.add(op, with.map_or(undo, Undo::With), why);
+    }
+
+    /// Adds a step that has no inverse; returns its index.
+    pub fn push_final(&mut self, op: Op, why: impl Into<String>) -> usize {
+        self.add(op, Undo::Nothing, why)
+    }
+
+    fn add(&mut self, op: Op, undo: Undo, why: impl Into<String>) -> usize {
+        self.steps.push(Step { op, undo, why: why.into() });
+        self.steps.len() - 1
+    }
+
+    /// What takes back the steps for which `may_have_run` holds, last first.
+    #[must_use]
+    pub fn undo_of(&self, may_have_run: impl Fn(usize) -> bool) -> Vec<Op> {
+        self.steps
+            .iter()
+            .enumerate()
+            .rev()
+            .filter(|(index, _)| may_have_run(*index))
+            .filter_map(|(_, step)| match &step.undo {
+                Undo::Op(op) => Some((**op).clone()),
+                Undo::With(_) | Undo::Nothing => None,
+            })
+            .collect()
+    }
+
+    /// What takes back the whole plan, last first.
+    #[must_use]
+    pub fn undo(&self) -> Vec<Op> {
+        self.undo_of(|_| true)
+    }
+}

@@ -1,0 +1,185 @@
+//! What a step does: a closed set of operations on typed values.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+use crate::types::{ContainerId, IfName, LinkAlias, Mac, NetnsPath, PortMapping, SysctlKey, TableName};
+
+/// In which network namespace a step works.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// This host's.
+    Host,
+    /// The container's.
+    Netns(NetnsPath),
+}
+
+/// One operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "op")]
+pub enum Op {
+    /// `ip link add dev NAME type bridge`.
+    BridgeAdd {
+        /// The bridge.
+        dev: IfName,
+        /// Its fixed address: without one it changes with the ports.
+        mac: Mac,
+        /// Bytes.
+        mtu: u32,
+    },
+    /// `ip link add dev NAME type veth peer name PEER netns PATH`.
+    VethAdd {
+        /// The host's end.
+        dev: IfName,
+        /// Its address.
+        mac: Mac,
+        /// Bytes, for both ends.
+        mtu: u32,
+        /// The bridge whose port it becomes.
+        master: IfName,
+        /// The container's end.
+        peer: IfName,
+        /// Its address.
+        peer_mac: Mac,
+        /// Where it goes.
+        netns: NetnsPath,
+    },
+    /// `bridge fdb add MAC dev NAME master static`: frames to this MAC leave by this port and no other.
+    FdbAdd {
+        /// The port.
+        dev: IfName,
+        /// The container's MAC.
+        mac: Mac,
+    },
+    /// `ip link set dev NAME ATTRIBUTE`: one attribute to a step, since a line with two can half happen.
+    LinkSet {
+        /// Where.
+        place: Place,
+        /// Which link.
+        dev: IfName,
+        /// What becomes of it.
+        attribute: LinkAttribute,
+    },
+    /// `ip link del dev NAME`.
+    LinkDel {
+        /// Which link of the host.
+        dev: IfName,
+    },
+    /// `ip addr add ADDRESS dev NAME`.
+    AddrAdd {
+        /// Where.
+        place: Place,
+        /// Which link.
+        dev: IfName,
+        /// Address and prefix length.
+        address: Ipv4Net,
+    },
+    /// `ip addr del ADDRESS dev NAME`.
+    AddrDel {
+        /// Where.
+        place: Place,
+        /// Which link.
+        dev: IfName,
+        /// Address and prefix length.
+        address: Ipv4Net,
+    },
+    /// `ip route add DESTINATION via GATEWAY dev NAME`.
+    RouteAdd {
+        /// Where.
+        place: Place,
+        /// `0.0.0.0/0` is the default route.
+        to: Ipv4Net,
+        /// The next hop.
+        via: Ipv4Addr,
+        /// Out of which link.
+        dev: IfName,
+    },
+    /// `sysctl -w KEY=VALUE`.
+    Sysctl {
+        /// The key.
+        key: SysctlKey,
+        /// The value: a number.
+        value: u32,
+    },
+    /// An nft transaction that replaces both tables.
+    RulesetReplace {
+        /// Their name.
+        table: TableName,
+        /// The text of the transaction, made by [`crate::ruleset`] or read from the kernel.
+        text: String,
+    },
+    /// Deletes both tables.
+    RulesetDel {
+        /// Their name.
+        table: TableName,
+    },
+    /// `nft add element`.
+    ElementAdd(TableElement),
+    /// `nft delete element`.
+    ElementDel(TableElement),
+}
+
+/// What `ip link set` changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkAttribute {
+    /// `up`.
+    Up,
+    /// `alias TEXT`: whose link it is.
+    Alias(LinkAlias),
+    /// `mtu BYTES`.
+    Mtu(u32),
+    /// `address MAC`.
+    Address(Mac),
+    /// `master BRIDGE`.
+    Master(IfName),
+    /// `type bridge_slave isolated on|off`: whether frames pass between this port and other isolated ones.
+    Isolated(bool),
+    /// `type bridge_slave learning on|off`: whether the bridge believes what source addresses say.
+    Learning(bool),
+    /// `type bridge_slave locked on|off`: whether only frames pass whose source the bridge knows at this port.
+    Locked(bool),
+    /// `type bridge_slave hairpin on|off`: whether a frame may leave by the port it came in.
+    Hairpin(bool),
+}
+
+/// An element of a named set or map in one of our tables, with the container it belongs to as its comment.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TableElement {
+    /// The table's name.
+    pub table: TableName,
+    /// What is in it.
+    pub element: Element,
+    /// Whose it is.
+    pub container_id: ContainerId,
+}
+
+/// What an element says.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Element {
+    /// In `inet` set `bindings`: this MAC may send from this address.
+    Binding {
+        /// The container's MAC.
+        mac: Mac,
+        /// The container's address.
+        address: Ipv4Addr,
+    },
+    /// In `arp` set `bindings`: this MAC may claim this address.
+    ArpBinding {
+        /// The container's MAC.
+        mac: Mac,
+        /// The container's address.
+        address: Ipv4Addr,
+    },
+    /// In `inet` map `published_anywhere` or, for one host address, `published_at_address`.
+    Published {
+        /// Port of the host and of the container.
+        port: PortMapping,
+        /// The container's address.
+        address: Ipv4Addr,
+    },
+}

@@ -1,0 +1,130 @@
+//! The record of what was run for one attachment, and how to undo it.
+//!
+//! A receipt is written before the first command runs. Its file holds JSON lines: the receipt, then one
+//! [`Event`] for each thing that happened since. A line that a crash tore is passed over.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::command::Command;
+use crate::plan::{Element, Op, Plan, Step, TableElement};
+use crate::types::{AttachmentId, IfName, Mac, NetnsPath, NetworkName, PortMapping, TableName};
+
+/// The version of the format that this Flatnet writes. It reads any version: [`Receipt::undo`] is plain commands.
+pub const VERSION: u32 = 1;
+/// How a receipt's file name ends.
+pub const SUFFIX: &str = ".json";
+
+/// One attachment: whose, where, and by which commands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Format version.
+    pub version: u32,
+    /// Version of the Flatnet that wrote it.
+    pub flatnet: String,
+    /// The network.
+    pub network: NetworkName,
+    /// The attachment.
+    #[serde(flatten)]
+    pub id: AttachmentId,
+    /// The container's or pod's name; empty where unknown.
+    #[serde(default)]
+    pub name: String,
+    /// Other names it is known by on this network.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// Its address, with the subnet's prefix length.
+    pub address: Ipv4Net,
+    /// Its MAC.
+    pub mac: Mac,
+    /// The host's end of its veth pair.
+    pub host_link: IfName,
+    /// Its network namespace.
+    pub netns: NetnsPath,
+    /// Which namespace was there.
+    pub netns_id: NetnsId,
+    /// Its published ports.
+    #[serde(default)]
+    pub ports: Vec<PortMapping>,
+    /// The kernel's boot ID when it was made.
+    pub boot_id: String,
+    /// When it was made: milliseconds since 1970.
+    pub created: i64,
+    /// Which routes it was given: the default route, or the range of Flatnet only.
+    #[serde(default)]
+    pub default_route: bool,
+    /// What was to be done, with reasons. Empty when a later version wrote steps that this one does not know.
+    #[serde(default, deserialize_with = "known_steps")]
+    pub steps: Vec<Step>,
+    /// The commands, as they ran.
+    #[serde(default)]
+    pub commands: Vec<Command>,
+    /// The commands that undo it, in order.
+    pub undo: Vec<Command>,
+}
+
+/// A network namespace's device and inode number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetnsId {
+    /// `st_dev`.
+    pub dev: u64,
+    /// `st_ino`.
+    pub ino: u64,
+}
+
+/// Something that happened to an attachment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Milliseconds since 1970.
+    pub at: i64,
+    /// Index of the command in [`Receipt::commands`], where one ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<usize>,
+    /// How long it took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub milliseconds: Option<f64>,
+    /// `ok`, `attached`, or what went wrong.
+    pub outcome: String,
+}
+
+impl Receipt {
+    /// The elements that the attachment has in the tables, whoever wrote the receipt.
+    #[must_use]
+    pub fn elements(&self, table: &TableName) -> Vec<TableElement> {
+        elements(self.mac, self.address.addr(), &self.ports)
+            .map(|element| TableElement { table: table.clone(), element, container_id: self.id.container_id.clone() })
+            .collect()
+    }
+
+    /// The operations that undo it, last first; empty when a later version wrote it.
+    #[must_use]
+    pub fn undo_ops(&self) -> Vec<Op> {
+        Plan { steps: self.steps.clone() }.undo()
+    }
+}
+
+/// The elements of a container with this MAC, address and these published ports.
+pub fn elements(mac: Mac, address: Ipv4Addr, ports: &[PortMapping]) -> impl Iterator<Item = Element> + '_ {
+    [Element::Binding { mac, address }, Element::ArpBinding { mac, address }]
+        .into_iter()
+        .chain(ports.iter().map(move |&port| Element::Published { port, address }))
+}
+
+/// Parses a receipt's file: the receipt and what happened since.
+pub fn parse(bytes: &[u8]) -> Result<(Receipt, Vec<Event>), serde_json::Error> {
+    let mut lines = bytes.split(|&byte| byte == b'\n');
+    let receipt = serde_json::from_slice(lines.next().unwrap_or_default())?;
+    Ok((receipt, lines.filter_map(|line| serde_json::from_slice(line).ok()).collect()))
+}
+
+/// A value as one line of JSON.
+pub fn to_line(value: &impl Serialize) -> Result<String, serde_json::Error> {
+    serde_json::to_string(value).map(|text| text + "\n")
+}
+
+fn known_steps<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Step>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).unwrap_or_default())
+}

@@ -1,0 +1,66 @@
+//! `ip` and `bridge`: one operation as it stands on the command line or in a batch.
+
+use crate::plan::{LinkAttribute, Op, Place};
+use crate::tools::Tools;
+use crate::types::{IfName, NetnsPath};
+
+/// Routes of ours carry this protocol number (`ip route show proto 87`).
+const ROUTE_PROTOCOL: &str = "87";
+
+/// `ip`, `ip -n NAME` where iproute2 finds the namespace by name, else `nsenter --net=PATH ip`.
+pub(super) fn prefix(place: &Place, tools: &Tools) -> Vec<String> {
+    match place {
+        Place::Host => vec![tools.ip.clone()],
+        Place::Netns(path) => match path.iproute2_name() {
+            Some(name) => vec![tools.ip.clone(), "-n".to_owned(), name.to_owned()],
+            None => vec![tools.nsenter.clone(), format!("--net={path}"), tools.ip.clone()],
+        },
+    }
+}
+
+fn port_flag(dev: &IfName, flag: &str, on: bool) -> String {
+    format!("link set dev {dev} type bridge_slave {flag} {}", if on { "on" } else { "off" })
+}
+
+fn netns_argument(path: &NetnsPath) -> &str {
+    path.iproute2_name().unwrap_or(path.as_str())
+}
+
+/// The words after `ip` or `bridge`. None of them holds white space, so they are a batch line too.
+pub(super) fn arguments(op: &Op) -> Vec<String> {
+    let words = match op {
+        Op::BridgeAdd { dev, mac, mtu } => format!(
+            "link add dev {dev} address {mac} mtu {mtu} type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
+        ),
+        Op::VethAdd { dev, mac, mtu, master, peer, peer_mac, netns } => format!(
+            "link add dev {dev} address {mac} mtu {mtu} master {master} type veth \
+             peer name {peer} address {peer_mac} mtu {mtu} netns {}",
+            netns_argument(netns)
+        ),
+        Op::LinkSet { place: _, dev, attribute } => match attribute {
+            LinkAttribute::Up => format!("link set dev {dev} up"),
+            LinkAttribute::Alias(alias) => format!("link set dev {dev} alias {alias}"),
+            LinkAttribute::Mtu(bytes) => format!("link set dev {dev} mtu {bytes}"),
+            LinkAttribute::Address(mac) => format!("link set dev {dev} address {mac}"),
+            LinkAttribute::Master(bridge) => format!("link set dev {dev} master {bridge}"),
+            LinkAttribute::Isolated(on) => port_flag(dev, "isolated", *on),
+            LinkAttribute::Learning(on) => port_flag(dev, "learning", *on),
+            LinkAttribute::Locked(on) => port_flag(dev, "locked", *on),
+            LinkAttribute::Hairpin(on) => port_flag(dev, "hairpin", *on),
+        },
+        Op::FdbAdd { dev, mac } => format!("fdb add {mac} dev {dev} master static"),
+        Op::LinkDel { dev } => format!("link del dev {dev}"),
+        Op::AddrAdd { place: _, dev, address } => format!("addr add {address} brd + dev {dev}"),
+        Op::AddrDel { place: _, dev, address } => format!("addr del {address} dev {dev}"),
+        Op::RouteAdd { place: _, to, via, dev } => {
+            let to = if to.prefix_len() == 0 { "default".to_owned() } else { to.to_string() };
+            format!("route add {to} via {via} dev {dev} proto {ROUTE_PROTOCOL}")
+        }
+        Op::Sysctl { .. }
+        | Op::RulesetReplace { .. }
+        | Op::RulesetDel { .. }
+        | Op::ElementAdd(_)
+        | Op::ElementDel(_) => unreachable!("not an operation of ip"),
+    };
+    words.split_whitespace().map(str::to_owned).collect()
+}

@@ -1,0 +1,49 @@
+//! Container IDs.
+
+use super::pattern::pattern;
+use crate::error::Result;
+
+pattern!(CONTAINER_ID, "container ID", r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}$");
+
+/// How many characters of an ID go into an nft comment (which holds fewer than 128 bytes).
+const COMMENT_LENGTH: usize = 64;
+
+/// A container ID as the CNI specification has it (`^[a-zA-Z0-9][a-zA-Z0-9_.\-]*$`), at most 128 characters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContainerId(String);
+
+impl ContainerId {
+    /// Checks `text`.
+    pub fn parse(text: &str) -> Result<Self> {
+        CONTAINER_ID.check(text)?;
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The first 12 characters, as Podman shows them.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        self.0.get(..12).unwrap_or(&self.0)
+    }
+
+    /// The first 64 characters: the comment on each nft element of this container.
+    #[must_use]
+    pub fn comment(&self) -> &str {
+        self.0.get(..COMMENT_LENGTH).unwrap_or(&self.0)
+    }
+}
+
+super::string_newtype!(ContainerId);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn follows_the_cni_specification_within_bounds() {
+        assert!(ContainerId::parse("buildah-buildah1811_x.y").is_ok());
+        assert_eq!(ContainerId::parse(&"a".repeat(128)).unwrap().comment().len(), 64);
+        for id in ["", "-x", "../x", "a/b", "a b", "a\"; flush ruleset", &"a".repeat(129), "é"] {
+            assert!(ContainerId::parse(id).is_err(), "{id:?}");
+        }
+    }
+}

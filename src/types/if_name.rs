@@ -1,0 +1,48 @@
+//! Names of network interfaces.
+
+use super::pattern::{bad, pattern};
+use crate::error::Result;
+
+pattern!(IF_NAME, "interface name", r"^[A-Za-z0-9_][A-Za-z0-9_.\-]{0,14}$");
+
+/// A network interface name: 1 to 15 characters of `A-Z a-z 0-9 _ . -`, not starting with `-` or `.`, and
+/// none of the words `lo`, `all` and `default`, which mean something else to the kernel and to `sysctl`.
+///
+/// Narrower than `dev_valid_name` of the kernel and than the CNI specification, on purpose.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IfName(String);
+
+impl IfName {
+    /// Checks `text`.
+    pub fn parse(text: &str) -> Result<Self> {
+        IF_NAME.check(text)?;
+        if ["lo", "all", "default"].contains(&text) {
+            return Err(bad("interface name", text, "is reserved"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+super::string_newtype!(IfName);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_what_the_kernel_and_nft_take() {
+        for name in ["eth0", "flatnet-br0", "a", "eth0.100", "_x", "fn0123456789ab"] {
+            assert_eq!(IfName::parse(name).unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn refuses_what_could_mean_something_else() {
+        for name in [
+            "", "-a", ".", "..", "lo", "all", "default", "a/b", "a b", "a:1", "%d", "a;b", "a\"", "a\n",
+            "0123456789abcdef", "é",
+        ] {
+            assert!(IfName::parse(name).is_err(), "{name:?}");
+        }
+    }
+}

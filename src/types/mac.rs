@@ -1,0 +1,94 @@
+//! Ethernet addresses.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::pattern::bad;
+use crate::error::{Error, Result};
+
+/// An Ethernet unicast address, printed in lower case as iproute2 does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mac([u8; 6]);
+
+impl Mac {
+    /// Of the container's end: `02:f1` and the four octets of its address, locally administered. A container
+    /// that gets a used address again has the MAC that its neighbours still know.
+    #[must_use]
+    pub fn of_container(address: Ipv4Addr) -> Self {
+        Self::derived([0x02, 0xf1], address)
+    }
+
+    /// Of the host's end of the container's veth pair: `06:f1` and the container's address.
+    #[must_use]
+    pub fn of_host_link(address: Ipv4Addr) -> Self {
+        Self::derived([0x06, 0xf1], address)
+    }
+
+    fn derived(prefix: [u8; 2], address: Ipv4Addr) -> Self {
+        let [a, b, c, d] = address.octets();
+        Self([prefix[0], prefix[1], a, b, c, d])
+    }
+}
+
+impl FromStr for Mac {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parts: Vec<&str> = text.split([':', '-']).collect();
+        let octets: Option<Vec<u8>> = parts
+            .iter()
+            .map(|part| {
+                let two_digits = part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+                two_digits.then(|| u8::from_str_radix(part, 16).ok()).flatten()
+            })
+            .collect();
+        let octets: [u8; 6] = octets
+            .and_then(|octets| octets.try_into().ok())
+            .ok_or_else(|| bad("MAC address", text, "must look like 02:f1:0a:57:01:02"))?;
+        if octets[0] & 1 == 1 || octets == [0; 6] {
+            return Err(bad("MAC address", text, "must be a unicast address"));
+        }
+        Ok(Self(octets))
+    }
+}
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl Serialize for Mac {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Mac {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_derived_from_the_address() {
+        assert_eq!(Mac::of_container(Ipv4Addr::new(10, 87, 1, 2)).to_string(), "02:f1:0a:57:01:02");
+        assert_eq!(Mac::of_host_link(Ipv4Addr::new(10, 87, 1, 2)).to_string(), "06:f1:0a:57:01:02");
+    }
+
+    #[test]
+    fn takes_unicast_addresses_only() {
+        assert_eq!("02-F1-0a-57-01-02".parse::<Mac>().unwrap().to_string(), "02:f1:0a:57:01:02");
+        for text in ["", "02:f1", "01:00:5e:00:00:01", "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00", "+2:f1:0a:57:01:02"] {
+            assert!(text.parse::<Mac>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The patterns names must match.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::error::{Error, Kind, Result};
+
+/// A pattern, compiled when it is first used.
+pub(super) struct Pattern {
+    regex: LazyLock<Result<Regex, regex::Error>>,
+    what: &'static str,
+    text: &'static str,
+}
+
+impl Pattern {
+    pub(super) const fn new(
+        what: &'static str,
+        text: &'static str,
+        compile: fn() -> Result<Regex, regex::Error>,
+    ) -> Self {
+        Self { regex: LazyLock::new(compile), what, text }
+    }
+
+    /// Checks `value`; the error shows it cut short and escaped, for it may be hostile.
+    pub(super) fn check(&self, value: &str) -> Result<()> {
+        let matches = self.regex.as_ref().is_ok_and(|regex| regex.is_match(value));
+        if matches { Ok(()) } else { Err(bad(self.what, value, &format!("must match {}", self.text))) }
+    }
+}
+
+/// An error about one value: `value` is shown escaped and cut short.
+pub(super) fn bad(what: &str, value: &str, why: &str) -> Error {
+    let mut shown: String = value.escape_debug().take(64).collect();
+    if shown.len() < value.len() {
+        shown.push_str("..");
+    }
+    Error::new(Kind::Decode, format!("{what} \"{shown}\" {why}"))
+}
+
+macro_rules! pattern {
+    ($name:ident, $what:literal, $text:literal) => {
+        static $name: $crate::types::pattern::Pattern =
+            $crate::types::pattern::Pattern::new($what, $text, || regex::Regex::new($text));
+    };
+}
+pub(super) use pattern;

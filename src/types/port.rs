@@ -1,0 +1,78 @@
+//! Published ports.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::pattern::bad;
+use crate::error::{Error, Result};
+
+/// A transport protocol whose ports can be published.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// SCTP.
+    Sctp,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+        })
+    }
+}
+
+impl FromStr for Protocol {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "tcp" | "TCP" => Ok(Self::Tcp),
+            "udp" | "UDP" => Ok(Self::Udp),
+            "sctp" | "SCTP" => Ok(Self::Sctp),
+            _ => Err(bad("protocol", text, "is none of tcp, udp, sctp")),
+        }
+    }
+}
+
+/// One port of this host that leads to a container: `podman run -p [HOST_IP:]HOST_PORT:CONTAINER_PORT/PROTOCOL`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PortMapping {
+    /// tcp, udp or sctp.
+    pub protocol: Protocol,
+    /// At this address of the host only; none: at every address of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_ip: Option<Ipv4Addr>,
+    /// The port on the host, not 0.
+    pub host_port: u16,
+    /// The port in the container, not 0.
+    pub container_port: u16,
+}
+
+impl PortMapping {
+    /// Whether both would take the same packets.
+    #[must_use]
+    pub fn clashes_with(&self, other: &Self) -> bool {
+        self.protocol == other.protocol && self.host_port == other.host_port && self.host_ip == other.host_ip
+    }
+}
+
+impl fmt::Display for PortMapping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(address) = self.host_ip {
+            write!(f, "{address}:")?;
+        }
+        write!(f, "{}->{}/{}", self.host_port, self.container_port, self.protocol)
+    }
+}

@@ -1,0 +1,47 @@
+//! Keys of `sysctl`.
+
+use super::IfName;
+
+/// A sysctl key in the form with slashes, which is right also where an interface name holds a dot.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SysctlKey(String);
+
+impl SysctlKey {
+    /// Whether this host forwards IPv4: `net/ipv4/ip_forward`.
+    #[must_use]
+    pub fn ip_forward() -> Self {
+        Self("net/ipv4/ip_forward".to_owned())
+    }
+
+    /// `net/ipv4/conf/DEV/SETTING`.
+    #[must_use]
+    pub fn ipv4_conf(dev: &IfName, setting: &'static str) -> Self {
+        Self(format!("net/ipv4/conf/{dev}/{setting}"))
+    }
+
+    /// `net/ipv4/neigh/DEV/SETTING`.
+    #[must_use]
+    pub fn ipv4_neigh(dev: &IfName, setting: &'static str) -> Self {
+        Self(format!("net/ipv4/neigh/{dev}/{setting}"))
+    }
+
+    /// `net/ipv6/conf/DEV/SETTING`.
+    #[must_use]
+    pub fn ipv6_conf(dev: &IfName, setting: &'static str) -> Self {
+        Self(format!("net/ipv6/conf/{dev}/{setting}"))
+    }
+
+    /// Where the kernel shows it.
+    #[must_use]
+    pub fn proc_path(&self) -> std::path::PathBuf {
+        std::path::Path::new("/proc/sys").join(&self.0)
+    }
+
+    fn parse(text: &str) -> crate::error::Result<Self> {
+        KEY.check(text)?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+super::pattern::pattern!(KEY, "sysctl key", r"^net/ipv[46](/[A-Za-z0-9_][A-Za-z0-9_.\-]*){1,3}$");
+super::string_newtype!(SysctlKey);

@@ -1,0 +1,5 @@
+//! Everything that needs a kernel, a container runtime or a whole process: one binary, one module to a subject.
+//!
+//! Each test starts a [`sandbox::Sandbox`] of its own, so tests never change the machine and run in parallel.
+
+mod sandbox;
