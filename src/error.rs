@@ -165,9 +165,8 @@ pub(crate) fn io(what: &str, path: &std::path::Path) -> impl FnOnce(std::io::Err
     let message = format!("cannot {what} {}", path.display());
     move |source| {
         match source.kind() {
-            std::io::ErrorKind::PermissionDenied => {
-                Error::new(Kind::NotAllowed, message).remedy("Flatnet works as root only: use sudo; rootless Podman cannot use it")
-            }
+            std::io::ErrorKind::PermissionDenied => Error::new(Kind::NotAllowed, message)
+                .remedy("Flatnet works as root only: use sudo; rootless Podman cannot use it"),
             std::io::ErrorKind::StorageFull => Error::new(Kind::Io, message).remedy("Free some space there"),
             _ => Error::new(Kind::Io, message),
         }
@@ -181,9 +180,8 @@ mod tests {
 
     #[test]
     fn whole_joins_causes_and_remedy_and_display_does_not_repeat_the_source() {
-        let error = Error::new(Kind::Io, "cannot read /x")
-            .source(std::io::Error::other("boom"))
-            .remedy("Create it");
+        let error =
+            Error::new(Kind::Io, "cannot read /x").source(std::io::Error::other("boom")).remedy("Create it");
         assert_eq!(error.to_string(), "cannot read /x. Create it");
         assert_eq!(error.whole(), "cannot read /x: boom. Create it");
     }

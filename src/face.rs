@@ -35,7 +35,11 @@ pub fn engine(path: &Path, name: &str) -> Result<Engine> {
         let network = &config.network;
         return Err(Error::new(
             Kind::Config,
-            format!("the runtime calls this network \"{}\", {} calls it {network}", name.escape_debug(), path.display()),
+            format!(
+                "the runtime calls this network \"{}\", {} calls it {network}",
+                name.escape_debug(),
+                path.display()
+            ),
         )
         .remedy("Give both the same name; `flatnet init --force` writes the conflist anew"));
     }

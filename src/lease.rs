@@ -87,7 +87,10 @@ impl Leases {
                 _ => Found::Free(address),
             });
         }
-        let free = self.sticky(config, claim).or_else(|| self.never_used(config)).or_else(|| self.longest_free(config));
+        let free = self
+            .sticky(config, claim)
+            .or_else(|| self.never_used(config))
+            .or_else(|| self.longest_free(config));
         Ok(free.map_or_else(|| Found::HeldBy(self.held().map(|(address, _)| address).collect()), Found::Free))
     }
 
@@ -95,7 +98,10 @@ impl Leases {
         let usable = |address: Ipv4Addr| config.subnet.contains(&address) && !config.is_reserved(address);
         let by_id = |lease: &Lease| lease.id == *claim.id;
         let by_name = |lease: &Lease| {
-            lease.released && !claim.name.is_empty() && lease.name == claim.name && lease.id.if_name == claim.id.if_name
+            lease.released
+                && !claim.name.is_empty()
+                && lease.name == claim.name
+                && lease.id.if_name == claim.id.if_name
         };
         // Of several under one name the last: an older one may be what `--ip` once asked for.
         let latest = |wanted: &dyn Fn(&Lease) -> bool| {
@@ -124,7 +130,8 @@ impl Leases {
     /// Records that `claim` holds `address` from now on, and nothing else.
     pub fn hold(&mut self, address: Ipv4Addr, claim: &Claim<'_>) {
         self.leases.retain(|_, lease| lease.id != *claim.id);
-        let lease = Lease { id: claim.id.clone(), name: claim.name.to_owned(), since: claim.now, released: false };
+        let lease =
+            Lease { id: claim.id.clone(), name: claim.name.to_owned(), since: claim.now, released: false };
         self.leases.insert(address, lease);
     }
 
@@ -191,7 +198,10 @@ mod tests {
     use crate::types::{ContainerId, IfName};
 
     fn id(text: &str) -> AttachmentId {
-        AttachmentId { container_id: ContainerId::parse(text).unwrap(), if_name: IfName::parse("eth0").unwrap() }
+        AttachmentId {
+            container_id: ContainerId::parse(text).unwrap(),
+            if_name: IfName::parse("eth0").unwrap(),
+        }
     }
 
     fn config() -> Config {
@@ -265,7 +275,10 @@ mod tests {
     fn requests_are_checked_and_holders_named() {
         let mut world = World::new();
         world.config.reserved = vec!["10.87.1.6".parse().unwrap()];
-        assert_eq!(world.ask("a", "web", Some("10.87.1.5")).unwrap(), Found::Free("10.87.1.5".parse().unwrap()));
+        assert_eq!(
+            world.ask("a", "web", Some("10.87.1.5")).unwrap(),
+            Found::Free("10.87.1.5".parse().unwrap())
+        );
         for (address, why) in [
             ("10.87.1.0", "network address"),
             ("10.87.1.1", "gateway's own"),
@@ -293,7 +306,10 @@ mod tests {
         let z = id("z");
         let claim = Claim { id: &z, name: "", requested: None, now: 9 };
         let text = world.leases.refusal(&world.config, &claim).to_string();
-        assert!(text.starts_with("all 5 addresses from 10.87.1.1 to 10.87.1.6 are held: 10.87.1.2 a (eth0), "), "{text}");
+        assert!(
+            text.starts_with("all 5 addresses from 10.87.1.1 to 10.87.1.6 are held: 10.87.1.2 a (eth0), "),
+            "{text}"
+        );
         assert!(text.contains("flatnet gc"), "{text}");
     }
 }

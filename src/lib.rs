@@ -1,6 +1,6 @@
 //! Flatnet: flat, routable addresses for containers, by commands that anybody can read.
-pub mod cni;
 pub mod cli;
+pub mod cni;
 pub mod command;
 pub mod config;
 pub mod desired;

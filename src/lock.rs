@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::fs::{FlockOperation, flock};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 
 use crate::error::{self, Error, Kind, Result};
@@ -43,7 +43,9 @@ impl Lock {
     /// Removes the file and lets the lock go. Who waits for it finds out and takes a new one.
     pub fn remove(self) -> Result<()> {
         match std::fs::remove_file(&self.path) {
-            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(error::io("remove", &self.path)(cause)),
+            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+                Err(error::io("remove", &self.path)(cause))
+            }
             _ => Ok(()),
         }
     }
@@ -70,7 +72,7 @@ fn open(path: &Path) -> Result<File> {
         .create(true)
         .truncate(false)
         .mode(0o600)
-        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+        .custom_flags(crate::state_dir::NOFOLLOW)
         .open(path)
         .map_err(error::io("open the lock", path))
 }
@@ -98,7 +100,11 @@ fn is_still_at(file: &File, path: &Path) -> bool {
 fn busy(path: &Path, patience: Duration) -> Error {
     Error::new(
         Kind::TryLater,
-        format!("another flatnet, or a program it started, has held {} for {} s", path.display(), patience.as_secs()),
+        format!(
+            "another flatnet, or a program it started, has held {} for {} s",
+            path.display(),
+            patience.as_secs()
+        ),
     )
     .remedy(format!("Try again; `fuser -v {}` shows who holds it", path.display()))
 }

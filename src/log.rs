@@ -1,5 +1,6 @@
 //! One line for each operation: to journald where there is one, else to a file of JSON lines.
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
@@ -31,7 +32,12 @@ impl Log {
     }
 
     /// Logs one operation. That a log cannot be written stops nothing.
-    pub fn operation(&self, operation: &str, outcome: Result<(), &crate::error::Error>, mut fields: Map<String, Value>) {
+    pub fn operation(
+        &self,
+        operation: &str,
+        outcome: Result<(), &crate::error::Error>,
+        mut fields: Map<String, Value>,
+    ) {
         fields.insert("operation".to_owned(), json!(operation));
         let message = match outcome {
             Ok(()) => {
@@ -73,19 +79,23 @@ impl Log {
         line.extend(fields);
         let mut text = Value::Object(line).to_string();
         text.push('\n');
-        let nofollow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
-        let mut file =
-            std::fs::OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(nofollow).open(&self.file)?;
+        let mut file = std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o640)
+            .custom_flags(crate::state_dir::NOFOLLOW)
+            .open(&self.file)?;
         file.write_all(text.as_bytes())
     }
 }
 
 /// Sends one entry; a value is one line, for JSON text holds no newline.
 fn to_journal(priority: u8, message: &str, fields: &Map<String, Value>) -> bool {
-    let mut entry = format!("PRIORITY={priority}\nSYSLOG_IDENTIFIER=flatnet\nMESSAGE={}\n", one_line(message));
+    let mut entry =
+        format!("PRIORITY={priority}\nSYSLOG_IDENTIFIER=flatnet\nMESSAGE={}\n", one_line(message));
     for (name, value) in fields {
         let text = value.as_str().map_or_else(|| value.to_string(), one_line);
-        entry.push_str(&format!("FLATNET_{}={text}\n", name.to_uppercase()));
+        let _ = writeln!(entry, "FLATNET_{}={text}", name.to_uppercase());
     }
     UnixDatagram::unbound().and_then(|socket| socket.send_to(entry.as_bytes(), JOURNAL)).is_ok()
 }

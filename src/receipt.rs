@@ -94,7 +94,11 @@ impl Receipt {
     #[must_use]
     pub fn elements(&self, table: &TableName) -> Vec<TableElement> {
         elements(self.mac, self.address.addr(), &self.ports)
-            .map(|element| TableElement { table: table.clone(), element, container_id: self.id.container_id.clone() })
+            .map(|element| TableElement {
+                table: table.clone(),
+                element,
+                container_id: self.id.container_id.clone(),
+            })
             .collect()
     }
 

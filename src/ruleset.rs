@@ -49,7 +49,9 @@ fn lists(elements: &BTreeSet<TableElement>) -> (Vec<Value>, Vec<Value>) {
     for TableElement { table: _, element, container_id } in elements {
         let id = container_id.comment();
         match element {
-            Element::Binding { mac, address } => bindings.push(json!({"mac": mac, "address": address, "id": id})),
+            Element::Binding { mac, address } => {
+                bindings.push(json!({"mac": mac, "address": address, "id": id}));
+            }
             // The template renders one list into both tables.
             Element::ArpBinding { .. } => {}
             Element::Published { port, address } => published.push(json!({

@@ -13,6 +13,9 @@ use crate::error::{self, Error, Kind, Result};
 
 /// Bytes that one file of state may hold; more is no file of ours.
 const MAX_BYTES: u64 = 64 << 20;
+/// `O_NOFOLLOW` as std's `custom_flags` takes it.
+#[expect(clippy::cast_possible_wrap, reason = "the flag is far below the sign bit")]
+pub(crate) const NOFOLLOW: i32 = OFlags::NOFOLLOW.bits() as i32;
 /// The one name for files that are being written: the next writer overwrites what a killed one left.
 const TEMPORARY: &str = ".new";
 
@@ -44,11 +47,10 @@ impl StateDir {
         match rustix::fs::open(path, flags, Mode::empty()) {
             Ok(fd) => Self { fd: Some(fd), path: path.to_owned(), look_only: false }.checked().map(Some),
             Err(Errno::NOENT) => Ok(None),
-            Err(Errno::LOOP | Errno::NOTDIR) => Err(Error::new(
-                Kind::Io,
-                format!("{} is no directory, or a symbolic link", path.display()),
-            )
-            .remedy("Flatnet follows no link to its state: move it away")),
+            Err(Errno::LOOP | Errno::NOTDIR) => {
+                Err(Error::new(Kind::Io, format!("{} is no directory, or a symbolic link", path.display()))
+                    .remedy("Flatnet follows no link to its state: move it away"))
+            }
             Err(errno) => Err(error::io("open", path)(errno.into())),
         }
     }
@@ -85,9 +87,15 @@ impl StateDir {
         let shown = self.path.display();
         Err(Error::new(
             Kind::Io,
-            format!("{shown} may be entered by others (owner {}, mode {:04o})", found.st_uid, found.st_mode & 0o7777),
+            format!(
+                "{shown} may be entered by others (owner {}, mode {:04o})",
+                found.st_uid,
+                found.st_mode & 0o7777
+            ),
         )
-        .remedy(format!("Look whether anything in it is not yours, then run `chown root {shown}; chmod 700 {shown}`")))
+        .remedy(format!(
+            "Look whether anything in it is not yours, then run `chown root {shown}; chmod 700 {shown}`"
+        )))
     }
 
     /// Where it is.
@@ -140,7 +148,8 @@ impl StateDir {
     pub fn append(&self, name: &str, line: &str) -> Result<()> {
         let path = self.path.join(name);
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let append = || File::from(openat(self.writable()?, name, flags, Mode::empty())?).write_all(line.as_bytes());
+        let append =
+            || File::from(openat(self.writable()?, name, flags, Mode::empty())?).write_all(line.as_bytes());
         append().map_err(error::io("append to", &path))
     }
 
@@ -207,7 +216,11 @@ mod tests {
         state.write("a.json", b"22").unwrap();
         state.append("a.json", "3").unwrap();
         assert_eq!(state.read("a.json").unwrap().unwrap(), b"223");
-        assert_eq!(state.names("").unwrap().iter().filter(|name| !name.starts_with("..")).count(), 2, "a.json and .");
+        assert_eq!(
+            state.names("").unwrap().iter().filter(|name| !name.starts_with("..")).count(),
+            2,
+            "a.json and ."
+        );
         state.remove("a.json").unwrap();
         state.remove("a.json").unwrap();
     }

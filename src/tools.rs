@@ -72,8 +72,13 @@ fn refuse_writable_by_others(path: &Path) -> Result<()> {
         return Ok(());
     }
     let shown = path.display();
-    Err(Error::new(Kind::Tool, format!("{shown} is not root's, or others may write it (mode {:04o})", found.mode() & 0o7777))
-        .remedy(format!("Name another in `tools:` of the configuration, or run `chown root {shown}; chmod 755 {shown}`")))
+    Err(Error::new(
+        Kind::Tool,
+        format!("{shown} is not root's, or others may write it (mode {:04o})", found.mode() & 0o7777),
+    )
+    .remedy(format!(
+        "Name another in `tools:` of the configuration, or run `chown root {shown}; chmod 755 {shown}`"
+    )))
 }
 
 fn missing(program: &str) -> Error {

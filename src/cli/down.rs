@@ -8,7 +8,9 @@ use super::{Options, output};
 ///
 /// Refuses while containers are attached. Leases stay, so that containers get their addresses back.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  flatnet down\n  flatnet down --force   # cut off the containers that are attached")]
+#[command(
+    after_help = "Examples:\n  flatnet down\n  flatnet down --force   # cut off the containers that are attached"
+)]
 pub(super) struct Down {
     /// Undo attached containers first: they lose their network.
     #[arg(long)]

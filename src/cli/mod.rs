@@ -54,10 +54,7 @@ enum Command {
 
 /// Parses the command line and carries it out; the exit status.
 pub fn run() -> eyre::Result<u8> {
-    color_eyre::config::HookBuilder::default()
-        .display_env_section(false)
-        .theme(output::theme())
-        .install()?;
+    color_eyre::config::HookBuilder::default().display_env_section(false).theme(output::theme()).install()?;
     let Cli { options, command } = Cli::parse();
     let status = match command {
         Command::Plan(command) => command.run(&options)?,

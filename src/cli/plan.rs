@@ -21,7 +21,9 @@ use crate::types::{AttachmentId, ContainerId, ContainerName, IfName, NetnsPath};
 /// On a terminal it offers to run the plan. With --dry-run it never runs anything, and needs no root: what it may
 /// not read it takes as absent, and says so.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  flatnet plan --dry-run\n  flatnet plan --dry-run --format sh > up.sh   # the same when pasted\n  flatnet plan down\n  flatnet plan add web --netns /run/netns/x --id 0123abcd")]
+#[command(
+    after_help = "Examples:\n  flatnet plan --dry-run\n  flatnet plan --dry-run --format sh > up.sh   # the same when pasted\n  flatnet plan down\n  flatnet plan add web --netns /run/netns/x --id 0123abcd"
+)]
 pub(super) struct Plan {
     #[command(subcommand)]
     target: Option<Target>,
@@ -81,8 +83,7 @@ enum Format {
 
 const PLACEHOLDER_NETNS: &str = "/run/netns/NETNS";
 const PLACEHOLDER_ID: &str = "CONTAINER_ID";
-const WITHOUT_RECEIPT: &str =
-    "These are kernel commands only: pasted, they make no lease and no receipt, and `flatnet repair` takes the result for an orphan.";
+const WITHOUT_RECEIPT: &str = "These are kernel commands only: pasted, they make no lease and no receipt, and `flatnet repair` takes the result for an orphan.";
 
 impl Plan {
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
@@ -108,12 +109,22 @@ impl Plan {
             None | Some(Target::Up) => engine.plan_up(),
             Some(Target::Down) => engine.plan_down(),
             Some(Target::Add(container)) => {
-                let wanted = engine.would_attach(&container.id()?, &container.netns()?, Some(&container.name), container.ip)?;
+                let wanted = engine.would_attach(
+                    &container.id()?,
+                    &container.netns()?,
+                    Some(&container.name),
+                    container.ip,
+                )?;
                 let plan = attach(&wanted, &crate::observe::attachment::ObservedAttachment::default());
                 Ok(Change { plan, notes: vec![WITHOUT_RECEIPT.to_owned()] })
             }
             Some(Target::Del(container)) => {
-                let wanted = engine.would_attach(&container.id()?, &container.netns()?, Some(&container.name), container.ip)?;
+                let wanted = engine.would_attach(
+                    &container.id()?,
+                    &container.netns()?,
+                    Some(&container.name),
+                    container.ip,
+                )?;
                 Ok(Change { plan: detach(&wanted), notes: vec![WITHOUT_RECEIPT.to_owned()] })
             }
         }

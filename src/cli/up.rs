@@ -12,6 +12,7 @@ use super::{Options, output};
 pub(super) struct Up {}
 
 impl Up {
+    #[expect(clippy::unused_self, reason = "each command has the same signature")]
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
         let change = options.engine()?.up()?;
         output::print(&super::plan::done(&change));

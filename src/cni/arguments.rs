@@ -46,12 +46,16 @@ impl Environment {
     /// Which attachment is meant; an error names every variable that is missing.
     pub(super) fn attachment(&self) -> Result<AttachmentId> {
         let variables = [("CNI_CONTAINERID", &self.container_id), ("CNI_IFNAME", &self.if_name)];
-        let missing: Vec<&str> = variables.iter().filter(|(_, value)| value.is_empty()).map(|(name, _)| *name).collect();
+        let missing: Vec<&str> =
+            variables.iter().filter(|(_, value)| value.is_empty()).map(|(name, _)| *name).collect();
         if !missing.is_empty() {
             return Err(Error::new(Kind::Environment, format!("{} must be set", missing.join(" and "))));
         }
         Ok(AttachmentId {
-            container_id: self.container_id.parse().map_err(|error| environment("CNI_CONTAINERID", &error))?,
+            container_id: self
+                .container_id
+                .parse()
+                .map_err(|error| environment("CNI_CONTAINERID", &error))?,
             if_name: self.if_name.parse().map_err(|error| environment("CNI_IFNAME", &error))?,
         })
     }
@@ -74,14 +78,25 @@ impl Arguments {
         let mut ignore_unknown = false;
         for pair in text.split(';').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').ok_or_else(|| {
-                Error::new(Kind::Environment, format!("CNI_ARGS: \"{}\" is not KEY=VALUE", pair.escape_debug()))
+                Error::new(
+                    Kind::Environment,
+                    format!("CNI_ARGS: \"{}\" is not KEY=VALUE", pair.escape_debug()),
+                )
             })?;
             match key {
                 "IgnoreUnknown" => ignore_unknown = ["1", "t", "T", "true", "TRUE", "True"].contains(&value),
                 "K8S_POD_NAME" if value.is_empty() => {}
-                "K8S_POD_NAME" => arguments.name = Some(value.parse().map_err(|error| environment("CNI_ARGS", &error))?),
-                "IP" => arguments.ip = Some(super::conf::address(value).map_err(|error| environment("CNI_ARGS: IP", &error))?),
-                "MAC" => arguments.mac = Some(value.parse().map_err(|error| environment("CNI_ARGS", &error))?),
+                "K8S_POD_NAME" => {
+                    arguments.name = Some(value.parse().map_err(|error| environment("CNI_ARGS", &error))?);
+                }
+                "IP" => {
+                    arguments.ip = Some(
+                        super::conf::address(value).map_err(|error| environment("CNI_ARGS: IP", &error))?,
+                    );
+                }
+                "MAC" => {
+                    arguments.mac = Some(value.parse().map_err(|error| environment("CNI_ARGS", &error))?);
+                }
                 _ => unknown.push(key.escape_debug().to_string()),
             }
         }
@@ -104,7 +119,8 @@ mod tests {
     #[test]
     fn podman_s_arguments() {
         let parsed =
-            Arguments::parse("IgnoreUnknown=1;K8S_POD_NAME=web;X=y;IP=10.87.1.9;MAC=02:00:00:00:00:01").unwrap();
+            Arguments::parse("IgnoreUnknown=1;K8S_POD_NAME=web;X=y;IP=10.87.1.9;MAC=02:00:00:00:00:01")
+                .unwrap();
         assert_eq!(parsed.name.unwrap().as_str(), "web");
         assert_eq!(parsed.ip, Some(Ipv4Addr::new(10, 87, 1, 9)));
         assert_eq!(parsed.mac.unwrap().to_string(), "02:00:00:00:00:01");

@@ -56,8 +56,11 @@ impl Conf {
         let name = text("name").filter(|name| !name.is_empty()).ok_or_else(|| missing("name"))?.to_owned();
         let config = PathBuf::from(text("config").unwrap_or(DEFAULT_PATH));
         if !config.is_absolute() {
-            return Err(Error::new(Kind::Config, format!("config: {} is no absolute path", config.display()))
-                .remedy(format!("Write {DEFAULT_PATH} in the conflist")));
+            return Err(Error::new(
+                Kind::Config,
+                format!("config: {} is no absolute path", config.display()),
+            )
+            .remedy(format!("Write {DEFAULT_PATH} in the conflist")));
         }
         Ok(Self { version: *version, name, config, raw })
     }
@@ -66,16 +69,20 @@ impl Conf {
     fn runtime<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
         match self.raw.pointer(&format!("/runtimeConfig/{key}")) {
             None | Some(Value::Null) => Ok(None),
-            Some(value) => serde_json::from_value(value.clone())
-                .map(Some)
-                .map_err(|cause| Error::new(Kind::Decode, format!("runtimeConfig.{key} cannot be read")).source(cause)),
+            Some(value) => serde_json::from_value(value.clone()).map(Some).map_err(|cause| {
+                Error::new(Kind::Decode, format!("runtimeConfig.{key} cannot be read")).source(cause)
+            }),
         }
     }
 
     /// The container's other names on this network: Podman gives a map by network.
     pub(super) fn aliases(&self) -> Result<Vec<ContainerName>> {
         let all: BTreeMap<String, Option<Vec<ContainerName>>> = self.runtime("aliases")?.unwrap_or_default();
-        Ok(all.into_iter().find(|(network, _)| *network == self.name).and_then(|(_, names)| names).unwrap_or_default())
+        Ok(all
+            .into_iter()
+            .find(|(network, _)| *network == self.name)
+            .and_then(|(_, names)| names)
+            .unwrap_or_default())
     }
 
     /// The one address asked for, from `runtimeConfig.ips`, `CNI_ARGS` or `args.cni.ips`.
@@ -88,8 +95,15 @@ impl Conf {
         }
         if asked.len() > 1 {
             let list: Vec<String> = asked.iter().map(ToString::to_string).collect();
-            return Err(Error::new(Kind::Unsupported, format!("{} addresses are asked for ({}), and Flatnet gives one", asked.len(), list.join(", ")))
-                .remedy("Give --ip once"));
+            return Err(Error::new(
+                Kind::Unsupported,
+                format!(
+                    "{} addresses are asked for ({}), and Flatnet gives one",
+                    asked.len(),
+                    list.join(", ")
+                ),
+            )
+            .remedy("Give --ip once"));
         }
         Ok(asked.pop_first())
     }
@@ -132,7 +146,10 @@ impl Conf {
 
 fn port_mapping(raw: &RawPort) -> Result<PortMapping> {
     if raw.container_port == 0 {
-        return Err(Error::new(Kind::Decode, format!("host port {} is published to container port 0", raw.host_port)));
+        return Err(Error::new(
+            Kind::Decode,
+            format!("host port {} is published to container port 0", raw.host_port),
+        ));
     }
     Ok(PortMapping {
         protocol: if raw.protocol.is_empty() { crate::types::Protocol::Tcp } else { raw.protocol.parse()? },

@@ -58,7 +58,10 @@ fn answer(version: &mut Version) -> Result<Option<Value>> {
         "STATUS" => status(&conf).map(|()| None),
         _ => Err(Error::new(
             Kind::Environment,
-            format!("CNI_COMMAND is \"{}\", and none of ADD, DEL, CHECK, GC, STATUS, VERSION", command.escape_debug()),
+            format!(
+                "CNI_COMMAND is \"{}\", and none of ADD, DEL, CHECK, GC, STATUS, VERSION",
+                command.escape_debug()
+            ),
         )),
     }
 }

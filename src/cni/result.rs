@@ -44,9 +44,11 @@ impl Previous {
     /// The addresses of the container's interface `if_name`.
     pub(super) fn addresses(&self, if_name: &IfName) -> Vec<Ipv4Addr> {
         let is_ours = |ip: &&Value| {
-            let index = ip.get("interface").and_then(Value::as_u64).and_then(|index| usize::try_from(index).ok());
+            let index =
+                ip.get("interface").and_then(Value::as_u64).and_then(|index| usize::try_from(index).ok());
             let interface = index.and_then(|index| self.interfaces.get(index));
-            interface.and_then(|interface| interface.get("name")).and_then(Value::as_str) == Some(if_name.as_str())
+            interface.and_then(|interface| interface.get("name")).and_then(Value::as_str)
+                == Some(if_name.as_str())
         };
         let address = |ip: &Value| ip.get("address")?.as_str()?.split('/').next()?.parse().ok();
         self.ips.iter().filter(is_ours).filter_map(address).collect()
@@ -69,7 +71,8 @@ pub(super) fn render(version: Version, attached: &Attached, dns: &Dns, previous:
     let mut all = previous.unwrap_or_default();
     let container_end = all.interfaces.len() + 2;
     all.interfaces.extend(interfaces(version, attached));
-    let mut ip = json!({"address": attached.address, "gateway": attached.gateway, "interface": container_end});
+    let mut ip =
+        json!({"address": attached.address, "gateway": attached.gateway, "interface": container_end});
     if version < Version::V1_0_0 {
         ip["version"] = json!("4");
     }
@@ -90,8 +93,11 @@ fn interfaces(version: Version, attached: &Attached) -> [Value; 3] {
     let host = |name: &IfName, mac| json!({"name": name, "mac": mac});
     let mut container = host(&attached.if_name, attached.mac);
     container["sandbox"] = json!(attached.netns);
-    let mut interfaces =
-        [host(&attached.bridge, attached.bridge_mac), host(&attached.host_link, attached.host_mac), container];
+    let mut interfaces = [
+        host(&attached.bridge, attached.bridge_mac),
+        host(&attached.host_link, attached.host_mac),
+        container,
+    ];
     if version >= Version::V1_1_0 {
         for interface in &mut interfaces {
             interface["mtu"] = json!(attached.mtu);

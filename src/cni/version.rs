@@ -65,7 +65,11 @@ impl Version {
         if self >= since {
             return Ok(());
         }
-        let message = format!("{command} is of CNI {}, and the network's cniVersion is {}", since.as_str(), self.as_str());
+        let message = format!(
+            "{command} is of CNI {}, and the network's cniVersion is {}",
+            since.as_str(),
+            self.as_str()
+        );
         Err(Error::new(Kind::Version, message))
     }
 }

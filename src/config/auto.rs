@@ -81,7 +81,11 @@ impl Visitor<'_> for MtuVisitor {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Mtu, E> {
-        if text == "auto" { Ok(Mtu::Auto) } else { Err(E::invalid_value(serde::de::Unexpected::Str(text), &self)) }
+        if text == "auto" {
+            Ok(Mtu::Auto)
+        } else {
+            Err(E::invalid_value(serde::de::Unexpected::Str(text), &self))
+        }
     }
 }
 

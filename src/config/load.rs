@@ -30,11 +30,12 @@ pub fn load(path: &Path) -> Result<Config> {
 
 /// Parses and checks `text`; `path` is what errors name.
 pub fn parse(text: &str, path: &Path) -> Result<Config> {
-    let config: Config = if text.lines().all(|line| line.trim_start().starts_with('#') || line.trim().is_empty()) {
-        Config::default()
-    } else {
-        serde_yaml::from_str(text).map_err(|cause| yaml_error(&cause, path))?
-    };
+    let config: Config =
+        if text.lines().all(|line| line.trim_start().starts_with('#') || line.trim().is_empty()) {
+            Config::default()
+        } else {
+            serde_yaml::from_str(text).map_err(|cause| yaml_error(&cause, path))?
+        };
     validate(&config).map_err(|problem| value_error(&problem, text, path))?;
     Ok(config)
 }
@@ -61,7 +62,11 @@ fn refuse_writable_by_others(file: &File, path: &Path) -> Result<()> {
         let shown = path.display();
         return Err(Error::new(
             Kind::Config,
-            format!("{shown} may be written by others than root (owner {}, mode {:04o})", found.uid(), found.mode() & 0o7777),
+            format!(
+                "{shown} may be written by others than root (owner {}, mode {:04o})",
+                found.uid(),
+                found.mode() & 0o7777
+            ),
         )
         .remedy(format!("Run `chown root:root {shown}; chmod 644 {shown}`")));
     }
@@ -85,22 +90,43 @@ mod tests {
     fn errors_name_file_line_field_value_and_remedy() {
         for (text, wanted) in [
             ("network: a\nbrigde: x\n", "f.yaml:2:1: unknown field `brigde`, expected one of"),
-            ("subnet: 10.88.1.0/24\n", "f.yaml:1: subnet: 10.88.1.0/24 is not inside range 10.87.0.0/16. Make the range larger"),
-            ("subnet: 10.87.1.7/24\n", "f.yaml:1: subnet: 10.87.1.7/24 has bits set behind its prefix. Write 10.87.1.0/24"),
-            ("# c\nallocate:\n  from: 10.87.1.9\n  to: 10.87.1.3\n", "f.yaml:4: allocate.to: 10.87.1.3 comes before allocate.from 10.87.1.9. Swap"),
-            ("allocate: {from: 10.87.1.1, to: 10.87.1.1}\n", "f.yaml:1: allocate: 10.87.1.1 to 10.87.1.1 leaves no address"),
+            (
+                "subnet: 10.88.1.0/24\n",
+                "f.yaml:1: subnet: 10.88.1.0/24 is not inside range 10.87.0.0/16. Make the range larger",
+            ),
+            (
+                "subnet: 10.87.1.7/24\n",
+                "f.yaml:1: subnet: 10.87.1.7/24 has bits set behind its prefix. Write 10.87.1.0/24",
+            ),
+            (
+                "# c\nallocate:\n  from: 10.87.1.9\n  to: 10.87.1.3\n",
+                "f.yaml:4: allocate.to: 10.87.1.3 comes before allocate.from 10.87.1.9. Swap",
+            ),
+            (
+                "allocate: {from: 10.87.1.1, to: 10.87.1.1}\n",
+                "f.yaml:1: allocate: 10.87.1.1 to 10.87.1.1 leaves no address",
+            ),
             ("gateway: 10.87.1.255\n", "f.yaml:1: gateway: 10.87.1.255 is the network or broadcast address"),
-            ("reserved:\n- 10.87.1.4\n- 10.99.0.1\n", "f.yaml:3: reserved[1]: 10.99.0.1 is not inside subnet"),
+            (
+                "reserved:\n- 10.87.1.4\n- 10.99.0.1\n",
+                "f.yaml:3: reserved[1]: 10.99.0.1 is not inside subnet",
+            ),
             ("mtu: 40\n", "f.yaml:1: mtu: 40 is not between 576 and 65535"),
             ("ingress_gateways: [0.0.0.0]\n", "f.yaml:1: ingress_gateways[0]: 0.0.0.0 is no host's address"),
             ("tools: {ip: ip}\n", "f.yaml:1: tools.ip: ip is no absolute path"),
             ("limits: {lock_seconds: 0}\n", "f.yaml:1: limits.lock_seconds: 0 is not between"),
             ("bridge: \"a;b\"\n", "interface name \\\"a;b\\\" must match"),
-            ("mtu: 'big'\n", "f.yaml:1:6: mtu: invalid value: string \"big\", expected `auto` or a number of bytes"),
+            (
+                "mtu: 'big'\n",
+                "f.yaml:1:6: mtu: invalid value: string \"big\", expected `auto` or a number of bytes",
+            ),
             ("dns: {search: [\"a b\"]}\n", "dns.search[0]: a b is no domain"),
         ] {
             let message = message(text).replace("\\\"", "\"");
-            assert!(message.contains(&wanted.replace("\\\"", "\"")), "{text}\n  got: {message}\n  not: {wanted}");
+            assert!(
+                message.contains(&wanted.replace("\\\"", "\"")),
+                "{text}\n  got: {message}\n  not: {wanted}"
+            );
         }
     }
 }

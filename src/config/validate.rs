@@ -17,7 +17,12 @@ pub(super) struct Problem {
     pub(super) remedy: String,
 }
 
-fn problem(field: impl Into<String>, value: impl ToString, why: impl Into<String>, remedy: impl Into<String>) -> Problem {
+fn problem(
+    field: impl Into<String>,
+    value: impl std::fmt::Display,
+    why: impl Into<String>,
+    remedy: impl Into<String>,
+) -> Problem {
     Problem { field: field.into(), value: value.to_string(), why: why.into(), remedy: remedy.into() }
 }
 
@@ -38,19 +43,44 @@ pub(super) fn validate(config: &Config) -> Result<(), Problem> {
 fn networks(config: &Config) -> Result<(), Problem> {
     for (field, net) in [("range", config.range), ("subnet", config.subnet)] {
         if net.addr() != net.network() {
-            return Err(problem(field, net, "has bits set behind its prefix", format!("Write {}", net.trunc())));
+            return Err(problem(
+                field,
+                net,
+                "has bits set behind its prefix",
+                format!("Write {}", net.trunc()),
+            ));
         }
         let first = net.network();
-        if first.is_loopback() || first.is_multicast() || first.is_unspecified() || first.is_link_local() || first.octets()[0] >= 240 {
-            return Err(problem(field, net, "is no range for hosts", "Use a private one such as 10.87.0.0/16"));
+        if first.is_loopback()
+            || first.is_multicast()
+            || first.is_unspecified()
+            || first.is_link_local()
+            || first.octets()[0] >= 240
+        {
+            return Err(problem(
+                field,
+                net,
+                "is no range for hosts",
+                "Use a private one such as 10.87.0.0/16",
+            ));
         }
     }
     if !(8..=30).contains(&config.subnet.prefix_len()) {
-        return Err(problem("subnet", config.subnet, "must be between /8 and /30", "Use a /24 such as 10.87.1.0/24"));
+        return Err(problem(
+            "subnet",
+            config.subnet,
+            "must be between /8 and /30",
+            "Use a /24 such as 10.87.1.0/24",
+        ));
     }
     if !config.range.contains(&config.subnet) {
         let why = format!("is not inside range {}", config.range);
-        return Err(problem("subnet", config.subnet, why, "Make the range larger or choose a subnet inside it"));
+        return Err(problem(
+            "subnet",
+            config.subnet,
+            why,
+            "Make the range larger or choose a subnet inside it",
+        ));
     }
     Ok(())
 }
@@ -66,21 +96,33 @@ fn usable(config: &Config, address: Ipv4Addr) -> Result<(), String> {
 }
 
 fn gateway(config: &Config) -> Result<(), Problem> {
-    usable(config, config.gateway())
-        .map_err(|why| problem("gateway", config.gateway(), why, "Use the first address of the subnet, or leave it out"))
+    usable(config, config.gateway()).map_err(|why| {
+        problem("gateway", config.gateway(), why, "Use the first address of the subnet, or leave it out")
+    })
 }
 
 fn allocate(config: &Config) -> Result<(), Problem> {
     let range = config.allocate();
     for (field, address) in [("allocate.from", range.from), ("allocate.to", range.to)] {
-        usable(config, address).map_err(|why| problem(field, address, why, "Use an address between network and broadcast"))?;
+        usable(config, address)
+            .map_err(|why| problem(field, address, why, "Use an address between network and broadcast"))?;
     }
     if range.from > range.to {
-        return Err(problem("allocate.to", range.to, format!("comes before allocate.from {}", range.from), "Swap the two"));
+        return Err(problem(
+            "allocate.to",
+            range.to,
+            format!("comes before allocate.from {}", range.from),
+            "Swap the two",
+        ));
     }
     if config.pool().next().is_none() {
         let value = format!("{} to {}", range.from, range.to);
-        return Err(problem("allocate", value, "leaves no address: gateway and reserved take all", "Widen it"));
+        return Err(problem(
+            "allocate",
+            value,
+            "leaves no address: gateway and reserved take all",
+            "Widen it",
+        ));
     }
     Ok(())
 }
@@ -89,7 +131,12 @@ fn reserved(config: &Config) -> Result<(), Problem> {
     for (index, &address) in config.reserved.iter().enumerate() {
         if !config.subnet.contains(&address) {
             let why = format!("is not inside subnet {}", config.subnet);
-            return Err(problem(format!("reserved[{index}]"), address, why, "Leave it out: it is never handed out"));
+            return Err(problem(
+                format!("reserved[{index}]"),
+                address,
+                why,
+                "Leave it out: it is never handed out",
+            ));
         }
     }
     Ok(())
@@ -108,7 +155,11 @@ fn ingress(config: &Config) -> Result<(), Problem> {
     let IngressGateways::List(list) = &config.ingress_gateways else { return Ok(()) };
     for (index, address) in list.iter().enumerate() {
         let field = format!("ingress_gateways[{index}]");
-        if address.is_unspecified() || address.is_broadcast() || address.is_multicast() || address.is_loopback() {
+        if address.is_unspecified()
+            || address.is_broadcast()
+            || address.is_multicast()
+            || address.is_loopback()
+        {
             return Err(problem(field, address, "is no host's address", "Name the gateway's own address"));
         }
         if config.range.contains(address) {
@@ -131,10 +182,16 @@ fn host_ports(config: &Config) -> Result<(), Problem> {
 fn dns(config: &Config) -> Result<(), Problem> {
     for (index, domain) in config.dns.search.iter().enumerate() {
         let label = |label: &str| {
-            (1..=63).contains(&label.len()) && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+            (1..=63).contains(&label.len())
+                && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
         };
         if domain.len() > 253 || !domain.trim_end_matches('.').split('.').all(label) {
-            return Err(problem(format!("dns.search[{index}]"), domain.escape_debug(), "is no domain", "Use a name such as corp.example"));
+            return Err(problem(
+                format!("dns.search[{index}]"),
+                domain.escape_debug(),
+                "is no domain",
+                "Use a name such as corp.example",
+            ));
         }
     }
     Ok(())
@@ -142,7 +199,9 @@ fn dns(config: &Config) -> Result<(), Problem> {
 
 fn limits(config: &Config) -> Result<(), Problem> {
     let limits = config.limits;
-    for (field, seconds) in [("limits.command_seconds", limits.command_seconds), ("limits.lock_seconds", limits.lock_seconds)] {
+    for (field, seconds) in
+        [("limits.command_seconds", limits.command_seconds), ("limits.lock_seconds", limits.lock_seconds)]
+    {
         if !(1..=600).contains(&seconds) {
             return Err(problem(field, seconds, "is not between 1 and 600", "Write 10"));
         }

@@ -71,7 +71,8 @@ impl HostState {
     /// What `config` means with `facts`, while the attachments of `receipts` are there.
     pub fn new(config: &Config, facts: &HostFacts, receipts: &[Receipt]) -> Result<Self> {
         let table = config.network.table();
-        let elements: BTreeSet<TableElement> = receipts.iter().flat_map(|receipt| receipt.elements(&table)).collect();
+        let elements: BTreeSet<TableElement> =
+            receipts.iter().flat_map(|receipt| receipt.elements(&table)).collect();
         Ok(Self {
             bridge: config.bridge.clone(),
             mac: Mac::of_container(config.gateway()),
@@ -95,14 +96,22 @@ fn settings(bridge: &IfName) -> Vec<Setting> {
             "this host answers ARP for containers, which are isolated from one another",
         ),
         of_bridge(SysctlKey::ipv4_neigh(bridge, "proxy_delay"), 0, "and answers at once"),
-        of_bridge(SysctlKey::ipv4_conf(bridge, "send_redirects"), 0, "containers have no other way than this host"),
+        of_bridge(
+            SysctlKey::ipv4_conf(bridge, "send_redirects"),
+            0,
+            "containers have no other way than this host",
+        ),
         of_bridge(SysctlKey::ipv4_conf(bridge, "accept_redirects"), 0, "containers tell this host no routes"),
         of_bridge(
             SysctlKey::ipv4_conf(bridge, "route_localnet"),
             1,
             "published ports answer at 127.0.0.1; the ruleset drops 127/8 from any wire",
         ),
-        of_bridge(SysctlKey::ipv6_conf(bridge, "disable_ipv6"), 1, "no IPv6 between this host and containers"),
+        of_bridge(
+            SysctlKey::ipv6_conf(bridge, "disable_ipv6"),
+            1,
+            "no IPv6 between this host and containers",
+        ),
         Setting {
             key: SysctlKey::ip_forward(),
             value: 1,

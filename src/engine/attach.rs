@@ -47,8 +47,11 @@ impl Engine {
         let peek = netns.peek(&request.id.if_name)?;
         if peek.has_if_name {
             let if_name = &request.id.if_name;
-            return Err(Error::new(Kind::Conflict, format!("{if_name} exists in {} already, and is not Flatnet's", request.netns))
-                .remedy("Give this network another interface name, or remove what made it"));
+            return Err(Error::new(
+                Kind::Conflict,
+                format!("{if_name} exists in {} already, and is not Flatnet's", request.netns),
+            )
+            .remedy("Give this network another interface name, or remove what made it"));
         }
         let facts = self.ensure_host(&network)?;
         let routes = if peek.has_default_route { Routes::RangeOnly } else { Routes::Default };
@@ -103,7 +106,8 @@ impl Engine {
         if let Some(mac) = mac {
             self.refuse_taken_mac(mac)?;
         }
-        let wanted = AttachmentState::new(&self.config, facts, id, &request.netns, address, mac, ports, routes);
+        let wanted =
+            AttachmentState::new(&self.config, facts, id, &request.netns, address, mac, ports, routes);
         let plan = plan::attach(&wanted, &ObservedAttachment::default());
         let receipt = self.receipt(request, netns, &wanted, &plan, routes);
         leases.hold(address, &claim);
@@ -119,10 +123,15 @@ impl Engine {
         let taken = if mac == Mac::of_container(self.config.gateway()) {
             Some("the bridge".to_owned())
         } else {
-            self.store.receipts()?.into_iter().find(|receipt| receipt.mac == mac).map(|receipt| receipt.id.to_string())
+            self.store
+                .receipts()?
+                .into_iter()
+                .find(|receipt| receipt.mac == mac)
+                .map(|receipt| receipt.id.to_string())
         };
         let Some(holder) = taken else { return Ok(()) };
-        Err(Error::new(Kind::AddressRefused, format!("MAC address {mac} is held by {holder}")).remedy("Ask for another, or for none"))
+        Err(Error::new(Kind::AddressRefused, format!("MAC address {mac} is held by {holder}"))
+            .remedy("Ask for another, or for none"))
     }
 
     fn receipt(
@@ -133,7 +142,8 @@ impl Engine {
         plan: &Plan,
         routes: Routes,
     ) -> Receipt {
-        let commands = |ops: &[Op]| render::commands(ops, &self.tools).into_iter().map(|one| one.command).collect();
+        let commands =
+            |ops: &[Op]| render::commands(ops, &self.tools).into_iter().map(|one| one.command).collect();
         Receipt {
             version: receipt::VERSION,
             flatnet: env!("CARGO_PKG_VERSION").to_owned(),
@@ -186,7 +196,12 @@ impl Engine {
             entered = self.enter_again();
         }
         let Err(error) = made.and(entered) else {
-            events.push(Event { at: now(), command: None, milliseconds: None, outcome: "attached".to_owned() });
+            events.push(Event {
+                at: now(),
+                command: None,
+                milliseconds: None,
+                outcome: "attached".to_owned(),
+            });
             self.store.append_events(&wanted.id, &events);
             return Ok(());
         };
@@ -214,8 +229,14 @@ impl Engine {
     fn explain(&self, error: Error, receipt: &Receipt) -> Error {
         let Ok(others) = self.store.receipts() else { return error };
         for other in others.iter().filter(|other| other.id != receipt.id) {
-            if let Some(port) = receipt.ports.iter().find(|port| other.ports.iter().any(|held| held.clashes_with(port))) {
-                let holder = if other.name.is_empty() { other.id.to_string() } else { format!("{} {}", other.name, other.id) };
+            if let Some(port) =
+                receipt.ports.iter().find(|port| other.ports.iter().any(|held| held.clashes_with(port)))
+            {
+                let holder = if other.name.is_empty() {
+                    other.id.to_string()
+                } else {
+                    format!("{} {}", other.name, other.id)
+                };
                 return Error::new(Kind::Conflict, format!("port {port} is published by {holder} already"))
                     .remedy("Publish another port, or remove that container")
                     .source(error);

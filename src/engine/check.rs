@@ -17,11 +17,17 @@ impl Engine {
     /// Whether the attachment is as it was made: looks again, and what would have to be done must be nothing.
     pub fn check(&mut self, id: &AttachmentId, addresses: &[Ipv4Addr]) -> Result<()> {
         let Some((receipt, _)) = self.store.receipt(id)? else {
-            return Err(Error::new(Kind::UnknownContainer, format!("container {id} is not attached to {}", self.config.network))
-                .remedy("`flatnet ps` lists who is; start the container again"));
+            return Err(Error::new(
+                Kind::UnknownContainer,
+                format!("container {id} is not attached to {}", self.config.network),
+            )
+            .remedy("`flatnet ps` lists who is; start the container again"));
         };
         if !addresses.is_empty() && !addresses.contains(&receipt.address.addr()) {
-            let what = format!("container {id} has {} and not the address of the runtime's result", receipt.address.addr());
+            let what = format!(
+                "container {id} has {} and not the address of the runtime's result",
+                receipt.address.addr()
+            );
             return Err(Error::new(Kind::Differs, what).remedy("Start the container again"));
         }
         let leases = self.store.leases()?;
@@ -48,7 +54,16 @@ impl Engine {
     fn recorded(&self, receipt: &Receipt, facts: &HostFacts) -> AttachmentState {
         let routes = if receipt.default_route { Routes::Default } else { Routes::RangeOnly };
         let (address, mac) = (receipt.address.addr(), Some(receipt.mac));
-        AttachmentState::new(&self.config, facts, &receipt.id, &receipt.netns, address, mac, &receipt.ports, routes)
+        AttachmentState::new(
+            &self.config,
+            facts,
+            &receipt.id,
+            &receipt.netns,
+            address,
+            mac,
+            &receipt.ports,
+            routes,
+        )
     }
 
     /// What an attachment would be, without making it: the address asked for, or the one that it would get. What is
@@ -83,7 +98,8 @@ impl Engine {
 
     /// Whether ADD could work now: the programs are there, and an address.
     pub fn status(&mut self) -> Result<()> {
-        let unavailable = |error: Error| Error::new(Kind::Unavailable, "ADD could not work now").source(error);
+        let unavailable =
+            |error: Error| Error::new(Kind::Unavailable, "ADD could not work now").source(error);
         for program in self.tools.all() {
             tools::find(program).map_err(unavailable)?;
         }
@@ -115,5 +131,6 @@ fn refuse_difference(plan: &Plan, of: &str, remedy: &str) -> Result<()> {
         return Ok(());
     }
     let missing: Vec<String> = plan.steps.iter().map(|step| render::line(&step.op)).collect();
-    Err(Error::new(Kind::Differs, format!("{of} is not as it was made; missing: {}", missing.join("; "))).remedy(remedy))
+    Err(Error::new(Kind::Differs, format!("{of} is not as it was made; missing: {}", missing.join("; ")))
+        .remedy(remedy))
 }

@@ -22,8 +22,9 @@ impl Engine {
         self.log.operation("del", result.as_ref().map(|&()| ()), fields);
         if let Err(error) = result {
             self.log.warn(&format!("container {id} is to be undone later (`flatnet gc`): {}", error.whole()));
+            // Without a mark the receipt alone tells, once link and namespace are gone.
             if self.store.receipt(id).ok().flatten().is_some() {
-                self.store.mark_pending(id)?;
+                let _ = self.store.mark_pending(id);
             }
         }
         Ok(())
@@ -38,21 +39,16 @@ impl Engine {
 
     fn detach_locked(&mut self, id: &AttachmentId, own: &Lock) -> Result<()> {
         let network = self.network_lock()?;
-        let stuck = match self.store.receipt(id)? {
-            Some((receipt, _)) => {
-                let ops = self.undo_of(&receipt)?;
-                let leaving = undo::start_elements(&ops, &mut *self.executor, &self.tools, &[&network]);
-                drop(network);
-                let mut stuck = undo::run(&ops, &mut *self.executor, &self.tools, &[own]);
-                stuck.extend(leaving.finish(&mut *self.executor, &self.tools, &[]));
-                stuck
-            }
-            None => {
-                drop(network);
-                self.undo_without_receipt(id, own)
-            }
+        let ops = match self.store.receipt(id)? {
+            Some((receipt, _)) => self.undo_of(&receipt)?,
+            None => vec![Op::LinkDel { dev: id.host_link(&self.config.network) }],
         };
-        let _network = self.network_lock()?;
+        let leaving = undo::start_elements(&ops, &mut *self.executor, &self.tools, &[&network]);
+        // `nft` holds the network's lock for as long as it works; the links need only this attachment's own.
+        drop(network);
+        let mut stuck = undo::run(&ops, &mut *self.executor, &self.tools, &[own]);
+        let network = self.network_lock()?;
+        stuck.extend(leaving.finish(&mut *self.executor, &self.tools, &[&network]));
         self.forget(id, &stuck)
     }
 
@@ -88,17 +84,15 @@ impl Engine {
         Ok(ops)
     }
 
-    fn undo_without_receipt(&mut self, id: &AttachmentId, own: &Lock) -> Vec<undo::Stuck> {
-        let link = id.host_link(&self.config.network);
-        undo::run(&[Op::LinkDel { dev: link }], &mut *self.executor, &self.tools, &[own])
-    }
-
     /// Releases the address and removes the receipt, unless something is stuck: then both stay for `flatnet gc`.
     pub(super) fn forget(&mut self, id: &AttachmentId, stuck: &[undo::Stuck]) -> Result<()> {
         if !stuck.is_empty() {
             self.store.mark_pending(id)?;
             let what = undo::describe(stuck);
-            return Err(crate::error::Error::new(crate::error::Kind::Command, format!("not all could be undone: {what}")));
+            return Err(crate::error::Error::new(
+                crate::error::Kind::Command,
+                format!("not all could be undone: {what}"),
+            ));
         }
         let mut leases = self.store.leases()?;
         if leases.release(id, now()) {

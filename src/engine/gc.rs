@@ -23,7 +23,11 @@ impl Engine {
     /// Undoes the attachments whose namespace is dead, and no others.
     pub fn collect_dead(&mut self) -> Result<Collected> {
         let receipts = self.store.receipts()?;
-        let dead: Vec<_> = receipts.iter().filter(|receipt| self.is_dead(receipt)).map(|receipt| receipt.id.clone()).collect();
+        let dead: Vec<_> = receipts
+            .iter()
+            .filter(|receipt| self.is_dead(receipt))
+            .map(|receipt| receipt.id.clone())
+            .collect();
         let mut collected = self.collect(dead);
         collected.freed.extend(self.release_orphans()?);
         Ok(collected)
@@ -33,8 +37,11 @@ impl Engine {
     pub fn collect_all_but(&mut self, valid: &BTreeSet<AttachmentId>) -> Result<Collected> {
         let receipts = self.store.receipts()?;
         let held = self.store.leases()?;
-        let known: BTreeSet<AttachmentId> =
-            receipts.into_iter().map(|receipt| receipt.id).chain(held.held().map(|(_, lease)| lease.id.clone())).collect();
+        let known: BTreeSet<AttachmentId> = receipts
+            .into_iter()
+            .map(|receipt| receipt.id)
+            .chain(held.held().map(|(_, lease)| lease.id.clone()))
+            .collect();
         Ok(self.collect(known.difference(valid).cloned().collect()))
     }
 
@@ -43,7 +50,9 @@ impl Engine {
         for id in ids {
             match self.detach_with_lock(&id) {
                 Ok(()) => collected.freed.push(id),
-                Err(error) => collected.errors.push(error.context(format!("container {id} cannot be undone"))),
+                Err(error) => {
+                    collected.errors.push(error.context(format!("container {id} cannot be undone")));
+                }
             }
         }
         collected
@@ -72,7 +81,13 @@ impl Engine {
 
     /// Frees those of `addresses` whose holders are dead, because ADD needs one. The caller holds both locks; an
     /// attachment that another run works on is left alone.
-    pub(super) fn reap(&mut self, addresses: &[Ipv4Addr], leases: &Leases, network: &Lock, own: &Lock) -> Result<()> {
+    pub(super) fn reap(
+        &mut self,
+        addresses: &[Ipv4Addr],
+        leases: &Leases,
+        network: &Lock,
+        own: &Lock,
+    ) -> Result<()> {
         for lease in addresses.iter().filter_map(|address| leases.get(*address)) {
             match self.store.receipt(&lease.id)? {
                 Some((receipt, _)) if self.is_dead(&receipt) => self.undo_receipt(&receipt, network, own)?,

@@ -112,8 +112,11 @@ impl Engine {
     pub fn down(&mut self, force: bool) -> Result<Change> {
         let attached = self.store.receipts()?;
         if !attached.is_empty() && !force {
-            return Err(Error::new(Kind::Conflict, format!("{} are attached: {}", count(attached.len()), names(&attached)))
-                .remedy("Stop them first, or cut them off with `flatnet down --force`"));
+            return Err(Error::new(
+                Kind::Conflict,
+                format!("{} are attached: {}", count(attached.len()), names(&attached)),
+            )
+            .remedy("Stop them first, or cut them off with `flatnet down --force`"));
         }
         for receipt in &attached {
             self.detach(&receipt.id)?;
@@ -126,7 +129,8 @@ impl Engine {
 
     fn down_locked(&mut self, network: &Lock) -> Result<Change> {
         let change = self.plan_down()?;
-        self.run_host_plan(&change.plan, &[network]).map_err(|error| error.context("this host cannot be taken down"))?;
+        self.run_host_plan(&change.plan, &[network])
+            .map_err(|error| error.context("this host cannot be taken down"))?;
         self.store.remove_host()?;
         Ok(change)
     }
@@ -136,9 +140,12 @@ impl Engine {
         let record = self.store.host()?.filter(|record| record.boot_id == observe::boot_id());
         let facts = match &record {
             Some(record) => record.facts.clone(),
-            None => {
-                observe::host::facts(&self.config, &config_hash(&self.config), &mut *self.executor, &self.tools)?
-            }
+            None => observe::host::facts(
+                &self.config,
+                &config_hash(&self.config),
+                &mut *self.executor,
+                &self.tools,
+            )?,
         };
         let found = record.map(|record| record.found).unwrap_or_default();
         let (wanted, observed) = self.look(&facts)?;
@@ -191,6 +198,8 @@ fn count(number: usize) -> String {
 }
 
 fn names(receipts: &[Receipt]) -> String {
-    let name = |receipt: &Receipt| if receipt.name.is_empty() { receipt.id.to_string() } else { receipt.name.clone() };
+    let name = |receipt: &Receipt| {
+        if receipt.name.is_empty() { receipt.id.to_string() } else { receipt.name.clone() }
+    };
     receipts.iter().take(5).map(name).collect::<Vec<_>>().join(", ")
 }

@@ -37,7 +37,11 @@ impl Store {
     #[must_use]
     pub fn open_or_nothing(config: &Config) -> Self {
         let network = StateDir::open_to_look(&config.paths.state.join(config.network.as_str()));
-        Self { receipts: StateDir::open_to_look(&network.path().join("receipts")), network, log: Log::silent() }
+        Self {
+            receipts: StateDir::open_to_look(&network.path().join("receipts")),
+            network,
+            log: Log::silent(),
+        }
     }
 
     /// Who holds and held which address. A file that does not parse is set aside, and the receipts tell who holds.
@@ -150,5 +154,6 @@ fn file_name(id: &AttachmentId) -> String {
 }
 
 fn json(value: &impl serde::Serialize) -> Result<String> {
-    receipt::to_line(value).map_err(|cause| Error::new(Kind::Io, "state cannot be written as JSON").source(cause))
+    receipt::to_line(value)
+        .map_err(|cause| Error::new(Kind::Io, "state cannot be written as JSON").source(cause))
 }

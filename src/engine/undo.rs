@@ -58,18 +58,24 @@ impl ElementsLeaving {
         if whole.is_ok_and(|output| output.success()) {
             return Vec::new();
         }
-        self.elements.into_iter().filter_map(|element| delete_one(element, executor, tools, locks)).collect()
+        self.elements.iter().filter_map(|element| delete_one(element, executor, tools, locks)).collect()
     }
 }
 
-fn delete_one(element: TableElement, executor: &mut dyn Executor, tools: &Tools, locks: &[&Lock]) -> Option<Stuck> {
-    let get = render::get_element(&element, tools);
+fn delete_one(
+    element: &TableElement,
+    executor: &mut dyn Executor,
+    tools: &Tools,
+    locks: &[&Lock],
+) -> Option<Stuck> {
+    let get = render::get_element(element, tools);
     let stuck = run_one(&Op::ElementDel(element.clone()), executor, tools, locks)?;
     // A clean exit that is not 0 says that there is no such element, set or table. A port that is there and cannot
     // be deleted leads to another container.
     let there = executor.run(&get, locks);
     let is_gone = there.as_ref().is_ok_and(|output| matches!(output.exit, Exit::Code(code) if code != 0));
-    let is_anothers = matches!(element.element, Element::Published { .. }) && there.is_ok_and(|output| output.success());
+    let is_anothers =
+        matches!(element.element, Element::Published { .. }) && there.is_ok_and(|output| output.success());
     (!is_gone && !is_anothers).then_some(stuck)
 }
 
@@ -86,7 +92,13 @@ pub(super) fn run(ops: &[Op], executor: &mut dyn Executor, tools: &Tools, locks:
         .collect()
 }
 
-fn delete_link(op: &Op, dev: &str, executor: &mut dyn Executor, tools: &Tools, locks: &[&Lock]) -> Option<Stuck> {
+fn delete_link(
+    op: &Op,
+    dev: &str,
+    executor: &mut dyn Executor,
+    tools: &Tools,
+    locks: &[&Lock],
+) -> Option<Stuck> {
     let command = render::commands([op], tools).into_iter().next()?.command;
     let running = match executor.start(&command, locks) {
         Ok(running) => running,
@@ -94,9 +106,7 @@ fn delete_link(op: &Op, dev: &str, executor: &mut dyn Executor, tools: &Tools, l
     };
     let started = Instant::now();
     while !running.has_ended() && started.elapsed() < Duration::from_secs(1) {
-        if observe::link_index(dev).is_none() {
-            return None;
-        }
+        observe::link_index(dev)?;
         std::thread::sleep(LOOK_AGAIN);
     }
     judge(command, running.wait(), || observe::link_index(dev).is_none())
@@ -108,7 +118,11 @@ fn run_one(op: &Op, executor: &mut dyn Executor, tools: &Tools, locks: &[&Lock])
     judge(command, output, || false)
 }
 
-fn judge(command: Command, output: Result<crate::execute::Output>, is_gone: impl FnOnce() -> bool) -> Option<Stuck> {
+fn judge(
+    command: Command,
+    output: Result<crate::execute::Output>,
+    is_gone: impl FnOnce() -> bool,
+) -> Option<Stuck> {
     let why = match output {
         Ok(output) if output.success() => return None,
         Ok(output) => CommandFailure::new(&command, &output).to_string(),

@@ -97,7 +97,12 @@ impl Running for Child {
         let Some(output) = ended else {
             // A program that does not die at once is left to the kernel: this run must not hang with it.
             let _ = self.handle.kill();
-            return Ok(Output { exit: Exit::TimedOut(self.limit), stdout: String::new(), stderr: String::new(), took });
+            return Ok(Output {
+                exit: Exit::TimedOut(self.limit),
+                stdout: String::new(),
+                stderr: String::new(),
+                took,
+            });
         };
         let exit = match (output.status.code(), output.status.signal()) {
             (Some(code), _) => Exit::Code(code),

@@ -109,15 +109,27 @@ impl CommandFailure {
     fn remedy(&self) -> Option<(Kind, &'static str)> {
         let has = |text: &str| self.stderr.contains(text);
         if has("Exchange full") || has("Exfull") {
-            Some((Kind::Conflict, "A bridge has at most 1023 ports: remove containers, or give this host a second network"))
+            Some((
+                Kind::Conflict,
+                "A bridge has at most 1023 ports: remove containers, or give this host a second network",
+            ))
         } else if has("Operation not permitted") {
-            Some((Kind::NotAllowed, "Flatnet needs root with CAP_NET_ADMIN and CAP_SYS_ADMIN in the first user namespace; rootless Podman cannot use it"))
+            Some((
+                Kind::NotAllowed,
+                "Flatnet needs root with CAP_NET_ADMIN and CAP_SYS_ADMIN in the first user namespace; rootless Podman cannot use it",
+            ))
         } else if matches!(self.exit, Exit::TimedOut(_)) {
-            Some((Kind::Command, "See what it waits for, or raise limits.command_seconds in the configuration"))
+            Some((
+                Kind::Command,
+                "See what it waits for, or raise limits.command_seconds in the configuration",
+            ))
         } else if has("syntax error") && self.command.program() == "nft" {
             Some((Kind::Tool, "This nft is too old: Flatnet needs 1.0.6 or later (Debian package nftables)"))
         } else if self.command.program() == "nft" && has("Could not process rule: Operation not supported") {
-            Some((Kind::Tool, "This kernel lacks a part of nftables that Flatnet needs; on WSL2 run `wsl --update`"))
+            Some((
+                Kind::Tool,
+                "This kernel lacks a part of nftables that Flatnet needs; on WSL2 run `wsl --update`",
+            ))
         } else {
             None
         }
@@ -132,7 +144,11 @@ impl fmt::Display for CommandFailure {
             Exit::Signal(signal) => write!(f, "died by signal {signal}")?,
             Exit::TimedOut(limit) => write!(f, "was killed after {} s", limit.as_secs())?,
         }
-        if self.stderr.is_empty() { f.write_str(" without a word") } else { write!(f, ": {}", first_lines(&self.stderr)) }
+        if self.stderr.is_empty() {
+            f.write_str(" without a word")
+        } else {
+            write!(f, ": {}", first_lines(&self.stderr))
+        }
     }
 }
 
@@ -140,7 +156,8 @@ impl std::error::Error for CommandFailure {}
 
 impl From<CommandFailure> for Error {
     fn from(failure: CommandFailure) -> Self {
-        let (kind, remedy) = failure.remedy().map_or((Kind::Command, None), |(kind, remedy)| (kind, Some(remedy)));
+        let (kind, remedy) =
+            failure.remedy().map_or((Kind::Command, None), |(kind, remedy)| (kind, Some(remedy)));
         let error = Self::new(kind, format!("`{}` failed", failure.command.program())).source(failure);
         match remedy {
             Some(remedy) => error.remedy(remedy),

@@ -47,7 +47,9 @@ fn answer(arguments: &[String]) -> Result<Option<Value>> {
         ["create"] => create(&parse(&face::read_stdin()?)?).map(Some),
         ["setup", netns] => setup(netns, &parse(&face::read_stdin()?)?).map(Some),
         ["teardown", _] => teardown(&parse(&face::read_stdin()?)?).map(|()| None),
-        _ => Err(Error::new(Kind::Environment, "expected `create`, `setup NETNS`, `teardown NETNS` or `info`")),
+        _ => {
+            Err(Error::new(Kind::Environment, "expected `create`, `setup NETNS`, `teardown NETNS` or `info`"))
+        }
     }
 }
 
@@ -88,6 +90,7 @@ struct Call {
 }
 
 #[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names of the protocol")]
 struct Port {
     container_port: u16,
     #[serde(default)]
@@ -119,7 +122,10 @@ struct Options {
 
 impl Call {
     fn id(&self) -> AttachmentId {
-        AttachmentId { container_id: self.container_id.clone(), if_name: self.network_options.interface_name.clone() }
+        AttachmentId {
+            container_id: self.container_id.clone(),
+            if_name: self.network_options.interface_name.clone(),
+        }
     }
 
     fn config(&self) -> PathBuf {
@@ -131,8 +137,11 @@ impl Call {
         let Options { interface_name: _, aliases, static_ips, static_mac } = &self.network_options;
         let ips = static_ips.clone().unwrap_or_default();
         if ips.len() > 1 {
-            return Err(Error::new(Kind::Unsupported, format!("{} addresses are asked for, and Flatnet gives one", ips.len()))
-                .remedy("Give --ip once"));
+            return Err(Error::new(
+                Kind::Unsupported,
+                format!("{} addresses are asked for, and Flatnet gives one", ips.len()),
+            )
+            .remedy("Give --ip once"));
         }
         let mac: Option<Mac> = match static_mac.as_deref() {
             None | Some("") => None,
@@ -155,10 +164,14 @@ fn ports(all: &[Port]) -> Result<Vec<PortMapping>> {
     let mut mappings = Vec::new();
     for port in all.iter().filter(|port| port.host_port != 0) {
         for offset in 0..port.range.max(1) {
-            let (Some(host_port), Some(container_port)) =
-                (port.host_port.checked_add(offset), port.container_port.checked_add(offset).filter(|&port| port != 0))
-            else {
-                return Err(Error::new(Kind::Decode, format!("{} ports from {} on end behind 65535", port.range, port.host_port)));
+            let (Some(host_port), Some(container_port)) = (
+                port.host_port.checked_add(offset),
+                port.container_port.checked_add(offset).filter(|&port| port != 0),
+            ) else {
+                return Err(Error::new(
+                    Kind::Decode,
+                    format!("{} ports from {} on end behind 65535", port.range, port.host_port),
+                ));
             };
             let protocols = if port.protocol.is_empty() { "tcp" } else { &port.protocol };
             for protocol in protocols.split(',') {
@@ -210,7 +223,10 @@ mod tests {
             range,
         };
         let spread = ports(&[port(8080, 3)]).unwrap();
-        assert_eq!(spread.iter().map(|port| (port.host_port, port.container_port)).collect::<Vec<_>>(), [(8080, 80), (8081, 81), (8082, 82)]);
+        assert_eq!(
+            spread.iter().map(|port| (port.host_port, port.container_port)).collect::<Vec<_>>(),
+            [(8080, 80), (8081, 81), (8082, 82)]
+        );
         assert!(ports(&[port(65535, 2)]).is_err());
     }
 }

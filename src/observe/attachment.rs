@@ -29,10 +29,15 @@ pub struct ObservedAttachment {
 }
 
 /// Looks at what `wanted` names. What is not there is absent, not an error.
-pub fn observe(wanted: &AttachmentState, executor: &mut dyn Executor, tools: &Tools) -> Result<ObservedAttachment> {
+pub fn observe(
+    wanted: &AttachmentState,
+    executor: &mut dyn Executor,
+    tools: &Tools,
+) -> Result<ObservedAttachment> {
     let container = Place::Netns(wanted.netns.clone());
     let json = ip_show(&container, &["route", "show"], executor, tools)?;
-    let routes = json.as_deref().map_or(Ok(Vec::new()), route::parse).map_err(|cause| bad_json("ip route", cause))?;
+    let routes =
+        json.as_deref().map_or(Ok(Vec::new()), route::parse).map_err(|cause| bad_json("ip route", cause))?;
     let mut found = ruleset::Ruleset::default();
     for family in ["inet", "arp"] {
         if let Some(part) = table(family, wanted.table.as_str(), executor, tools)? {
@@ -50,8 +55,15 @@ pub fn observe(wanted: &AttachmentState, executor: &mut dyn Executor, tools: &To
 }
 
 /// One link with its addresses.
-pub(super) fn link(place: &Place, name: &str, executor: &mut dyn Executor, tools: &Tools) -> Result<Option<Link>> {
-    let Some(json) = ip_show(place, &["-d", "addr", "show", "dev", name], executor, tools)? else { return Ok(None) };
+pub(super) fn link(
+    place: &Place,
+    name: &str,
+    executor: &mut dyn Executor,
+    tools: &Tools,
+) -> Result<Option<Link>> {
+    let Some(json) = ip_show(place, &["-d", "addr", "show", "dev", name], executor, tools)? else {
+        return Ok(None);
+    };
     let links = link::parse(&json).map_err(|cause| bad_json("ip addr", cause))?;
     Ok(links.into_iter().find(|link| link.name == name))
 }
@@ -63,7 +75,8 @@ pub(super) fn table(
     executor: &mut dyn Executor,
     tools: &Tools,
 ) -> Result<Option<ruleset::Ruleset>> {
-    let output = executor.run(&Command::new([tools.nft.as_str(), "-j", "list", "table", family, name]), &[])?;
+    let output =
+        executor.run(&Command::new([tools.nft.as_str(), "-j", "list", "table", family, name]), &[])?;
     if !output.success() {
         return Ok(None);
     }
@@ -80,11 +93,17 @@ fn fdb(name: &str, executor: &mut dyn Executor, tools: &Tools) -> Result<Vec<Str
     }
     let command = Command::new([tools.bridge.as_str(), "-j", "fdb", "show", "brport", name]);
     let output = executor.run(&command, &[])?.checked(&command)?;
-    let entries: Vec<Entry> = serde_json::from_str(&output.stdout).map_err(|cause| bad_json("bridge fdb", cause))?;
+    let entries: Vec<Entry> =
+        serde_json::from_str(&output.stdout).map_err(|cause| bad_json("bridge fdb", cause))?;
     Ok(entries.into_iter().filter(|entry| entry.state == "static").map(|entry| entry.mac).collect())
 }
 
-fn ip_show(place: &Place, words: &[&str], executor: &mut dyn Executor, tools: &Tools) -> Result<Option<String>> {
+fn ip_show(
+    place: &Place,
+    words: &[&str],
+    executor: &mut dyn Executor,
+    tools: &Tools,
+) -> Result<Option<String>> {
     let mut command = Command::new(render::ip_prefix(place, tools));
     command.argv.push("-j".to_owned());
     command.argv.extend(words.iter().map(|&word| word.to_owned()));

@@ -54,7 +54,12 @@ impl ObservedHost {
 }
 
 /// What `auto` in the configuration means here, and what the kernel can do.
-pub fn facts(config: &Config, config_hash: &str, executor: &mut dyn Executor, tools: &Tools) -> Result<HostFacts> {
+pub fn facts(
+    config: &Config,
+    config_hash: &str,
+    executor: &mut dyn Executor,
+    tools: &Tools,
+) -> Result<HostFacts> {
     let routes = std::fs::read_to_string("/proc/thread-self/net/route").unwrap_or_default();
     let default_route = proc_route::default_route(&routes);
     let uplink = match &config.uplink {
@@ -94,7 +99,11 @@ pub fn observe(wanted: &HostState, executor: &mut dyn Executor, tools: &Tools) -
     })
 }
 
-fn observe_ruleset(wanted: &HostState, executor: &mut dyn Executor, tools: &Tools) -> Result<ObservedRuleset> {
+fn observe_ruleset(
+    wanted: &HostState,
+    executor: &mut dyn Executor,
+    tools: &Tools,
+) -> Result<ObservedRuleset> {
     let name = wanted.table.as_str();
     let (inet, arp) = (table("inet", name, executor, tools)?, table("arp", name, executor, tools)?);
     let (Some(mut live), Some(arp)) = (inet, arp) else { return Ok(ObservedRuleset::Absent) };
@@ -108,10 +117,15 @@ fn observe_ruleset(wanted: &HostState, executor: &mut dyn Executor, tools: &Tool
 }
 
 /// The wanted tables as nft itself prints them: loaded in a namespace of their own, which goes at once.
-fn load_elsewhere(wanted: &HostState, executor: &mut dyn Executor, tools: &Tools) -> Result<ruleset::Ruleset> {
+fn load_elsewhere(
+    wanted: &HostState,
+    executor: &mut dyn Executor,
+    tools: &Tools,
+) -> Result<ruleset::Ruleset> {
     let script = r#""$0" -f - && exec "$0" -j list ruleset"#;
-    let command = Command::new([tools.unshare.as_str(), "--net", "--", "sh", "-c", script, tools.nft.as_str()])
-        .stdin(wanted.ruleset.clone());
+    let command =
+        Command::new([tools.unshare.as_str(), "--net", "--", "sh", "-c", script, tools.nft.as_str()])
+            .stdin(wanted.ruleset.clone());
     let output = executor.run(&command, &[])?.checked(&command)?;
     ruleset::parse(&output.stdout).map_err(|cause| bad_json("nft", cause))
 }

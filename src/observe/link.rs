@@ -29,14 +29,13 @@ pub struct Link {
 /// How a port of a bridge behaves; see bridge(8).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-#[expect(clippy::struct_excessive_bools, reason = "the kernel has four flags")]
 pub struct PortFlags {
     /// No frames pass between it and other isolated ports.
     pub isolated: bool,
     /// The bridge believes what source addresses say.
     pub learning: bool,
-    /// Only frames pass whose source the bridge knows at this port.
-    pub locked: bool,
+    /// Only frames pass whose source the bridge knows at this port; kernels before 5.18 do not know of it.
+    pub locked: Option<bool>,
     /// A frame may leave by the port it came in.
     pub hairpin: bool,
 }
@@ -111,7 +110,7 @@ mod tests {
         assert_eq!(bridge.addresses, ["10.87.1.1/24".parse().unwrap()]);
         let port = links.iter().find(|link| link.name == "fn76dac0ffaa3e").unwrap();
         assert_eq!(port.master, "flatnet-br0");
-        assert!(port.port.isolated && port.port.learning && !port.port.locked);
+        assert!(port.port.isolated && port.port.learning && port.port.locked == Some(false));
         assert!(port.alias.starts_with("flatnet/flatnet/"), "{}", port.alias);
     }
 

@@ -17,8 +17,13 @@ use crate::types::SysctlKey;
 #[must_use]
 pub fn link_index(name: &str) -> Option<u32> {
     let flags = rustix::net::SocketFlags::CLOEXEC;
-    let socket =
-        rustix::net::socket_with(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, flags, None).ok()?;
+    let socket = rustix::net::socket_with(
+        rustix::net::AddressFamily::INET,
+        rustix::net::SocketType::DGRAM,
+        flags,
+        None,
+    )
+    .ok()?;
     rustix::net::netdevice::name_to_index(&socket, name).ok()
 }
 

@@ -35,10 +35,15 @@ impl Netns {
     /// Opens the namespace at `path`. It is an error for it to be missing, no namespace, or the host's own.
     pub fn open(path: &NetnsPath) -> Result<Self> {
         let file = File::open(path.as_str()).map_err(|cause| {
-            let error = Error::new(Kind::Netns, format!("the network namespace {path} cannot be opened")).source(cause);
-            error.remedy("The container has ended, or the path is wrong; `ls -l /run/netns` shows what is there")
+            let error = Error::new(Kind::Netns, format!("the network namespace {path} cannot be opened"))
+                .source(cause);
+            error.remedy(
+                "The container has ended, or the path is wrong; `ls -l /run/netns` shows what is there",
+            )
         })?;
-        let file_system = rustix::fs::fstatfs(&file).map_err(|errno| Error::new(Kind::Netns, format!("cannot look at {path}")).source(std::io::Error::from(errno)))?;
+        let file_system = rustix::fs::fstatfs(&file).map_err(|errno| {
+            Error::new(Kind::Netns, format!("cannot look at {path}")).source(std::io::Error::from(errno))
+        })?;
         #[allow(clippy::useless_conversion, reason = "f_type has another width on other platforms")]
         if i64::from(file_system.f_type) != NSFS_MAGIC {
             return Err(Error::new(Kind::Netns, format!("{path} is not a network namespace"))
@@ -83,8 +88,9 @@ impl Netns {
                     .remedy("Use /proc/PID/ns/net")
             }
             Some(code) if code == rustix::io::Errno::PERM.raw_os_error() => {
-                Error::new(Kind::NotAllowed, format!("this process may not enter {path}"))
-                    .remedy("Flatnet needs root with CAP_NET_ADMIN and CAP_SYS_ADMIN; rootless Podman cannot use it")
+                Error::new(Kind::NotAllowed, format!("this process may not enter {path}")).remedy(
+                    "Flatnet needs root with CAP_NET_ADMIN and CAP_SYS_ADMIN; rootless Podman cannot use it",
+                )
             }
             _ => Error::new(Kind::Netns, format!("cannot enter {path}")),
         }

@@ -39,7 +39,8 @@ fn parse(line: &str) -> Option<(u32, DefaultRoute)> {
 mod tests {
     use super::*;
 
-    const HEAD: &str = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n";
+    const HEAD: &str =
+        "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n";
 
     #[test]
     #[cfg(target_endian = "little")]

@@ -52,7 +52,10 @@ mod tests {
             {"dst":"10.87.1.0/24","dev":"eth0","protocol":"kernel","scope":"link","prefsrc":"10.87.1.2","flags":[]},
             {"dst":"10.9.9.9","via":{"family":"inet6","host":"fe80::1"},"dev":"eth0"}]"#;
         let routes = parse(json).unwrap();
-        assert_eq!(routes[0], Route { to: Ipv4Net::default(), via: "10.87.1.1".parse().ok(), dev: "eth0".into() });
+        assert_eq!(
+            routes[0],
+            Route { to: Ipv4Net::default(), via: "10.87.1.1".parse().ok(), dev: "eth0".into() }
+        );
         assert_eq!(routes[1].via, None);
         assert_eq!(routes[2].to.to_string(), "10.9.9.9/32");
     }

@@ -58,7 +58,9 @@ fn take_elements(object: &mut Value, elements: &mut BTreeMap<Element, String>) {
         let name = set.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
         if DYNAMIC.contains(&name.as_str()) {
             let found = set.remove("elem").unwrap_or_default();
-            elements.extend(found.as_array().into_iter().flatten().filter_map(|elem| element(&family, &name, elem)));
+            elements.extend(
+                found.as_array().into_iter().flatten().filter_map(|elem| element(&family, &name, elem)),
+            );
         }
     }
 }
@@ -72,8 +74,12 @@ fn element(family: &str, set: &str, elem: &Value) -> Option<(Element, String)> {
     let comment = key.pointer("/elem/comment").and_then(Value::as_str).unwrap_or_default().to_owned();
     let key = parts(key.pointer("/elem/val").unwrap_or(key))?;
     let element = match (family, set, key.as_slice()) {
-        ("inet", "bindings", [mac, address]) => Element::Binding { mac: mac.parse().ok()?, address: address.parse().ok()? },
-        ("arp", "bindings", [mac, address]) => Element::ArpBinding { mac: mac.parse().ok()?, address: address.parse().ok()? },
+        ("inet", "bindings", [mac, address]) => {
+            Element::Binding { mac: mac.parse().ok()?, address: address.parse().ok()? }
+        }
+        ("arp", "bindings", [mac, address]) => {
+            Element::ArpBinding { mac: mac.parse().ok()?, address: address.parse().ok()? }
+        }
         ("inet", "published_anywhere", [protocol, port]) => published(protocol, None, port, value?)?,
         ("inet", "published_at_address", [protocol, host, port]) => {
             published(protocol, Some(host.parse().ok()?), port, value?)?

@@ -30,7 +30,11 @@ pub fn detach(wanted: &AttachmentState) -> Plan {
         steps: attach(wanted, &ObservedAttachment::default())
             .undo()
             .into_iter()
-            .map(|op| super::Step { op, undo: Undo::Nothing, why: "the container leaves the network".to_owned() })
+            .map(|op| super::Step {
+                op,
+                undo: Undo::Nothing,
+                why: "the container leaves the network".to_owned(),
+            })
             .collect(),
     }
 }
@@ -54,38 +58,53 @@ fn host_end(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttach
         )
     });
     let link = observed.host_link.as_ref();
-    let mut set = |needed: bool, attribute: LinkAttribute, why: &str| {
+    let mut set = |needed: bool, attribute: LinkAttribute, back: Option<LinkAttribute>, why: &str| {
         if needed {
-            let op = Op::LinkSet { place: Place::Host, dev: host_link.clone(), attribute };
-            plan.push_with(op, made, Undo::Nothing, why);
+            plan.push_link_set((&Place::Host, host_link), (attribute, back), made, why);
         }
     };
-    let differs = |found: Option<bool>| found.unwrap_or(true);
+    // A mark is not taken back: the link is ours by its name.
     set(
-        differs(link.map(|link| link.alias != alias.as_str())),
+        link.is_none_or(|link| link.alias != alias.as_str()),
         LinkAttribute::Alias(alias.clone()),
+        None,
         "marks the link as Flatnet's, and whose it is",
     );
     if let Some(link) = link {
-        set(link.master != bridge.as_str(), LinkAttribute::Master(bridge.clone()), "a port of the bridge");
-        set(link.mtu != *mtu, LinkAttribute::Mtu(*mtu), "the bridge's MTU");
+        let master = LinkAttribute::Master(bridge.clone());
+        set(link.master != bridge.as_str(), master, Some(LinkAttribute::NoMaster), "a port of the bridge");
+        let back = LinkAttribute::Mtu(link.mtu);
+        set(link.mtu != *mtu, LinkAttribute::Mtu(*mtu), Some(back), "the bridge's MTU");
     }
-    let flags = [
-        (LinkAttribute::Isolated(*isolated), *isolated, "containers exchange packets through this host only"),
-        (LinkAttribute::Hairpin(!*isolated), !*isolated, "a container can use its own published port"),
-        (LinkAttribute::Learning(false), true, "the bridge believes the entry below, not what frames say"),
-        (LinkAttribute::Locked(true), true, "no frame passes with another's MAC (kernels before 5.18 ignore it)"),
-    ];
-    for (attribute, needed_when_new, why) in flags {
-        let needed = link.map_or(needed_when_new, |link| !has_flag(link.port, &attribute));
-        set(needed, attribute, why);
+    for (flag, on, when_new, why) in port_flags(*isolated) {
+        let needed = link.map_or(when_new, |link| !has_flag(link.port, &flag(on)));
+        set(needed, flag(on), Some(flag(!on)), why);
     }
-    set(differs(link.map(|link| !link.up)), LinkAttribute::Up, "the host's end works");
+    let up = link.is_some_and(|link| link.up);
+    set(!up, LinkAttribute::Up, Some(LinkAttribute::Down), "the host's end works");
     if !observed.fdb.contains(&mac.to_string()) {
         let op = Op::FdbAdd { dev: host_link.clone(), mac: *mac };
-        plan.push_with(op, made, Undo::Nothing, "frames to the container go to it alone");
+        let undo = Op::FdbDel { dev: host_link.clone(), mac: *mac };
+        plan.push_with(op, made, Undo::Op(Box::new(undo)), "frames to the container go to it alone");
     }
     made
+}
+
+/// How the host's end behaves as a port: which flag, its value, whether a new port needs to be told, and why.
+type PortFlag = (fn(bool) -> LinkAttribute, bool, bool, &'static str);
+
+fn port_flags(isolated: bool) -> [PortFlag; 4] {
+    [
+        (LinkAttribute::Isolated, isolated, isolated, "containers exchange packets through this host only"),
+        (LinkAttribute::Hairpin, !isolated, !isolated, "a container can use its own published port"),
+        (LinkAttribute::Learning, false, true, "the bridge believes its static entries, not what frames say"),
+        (
+            LinkAttribute::Locked,
+            true,
+            true,
+            "no frame passes with another's MAC (kernels before 5.18 ignore it)",
+        ),
+    ]
 }
 
 fn has_flag(port: PortFlags, attribute: &LinkAttribute) -> bool {
@@ -93,12 +112,17 @@ fn has_flag(port: PortFlags, attribute: &LinkAttribute) -> bool {
         LinkAttribute::Isolated(on) => port.isolated == *on,
         LinkAttribute::Hairpin(on) => port.hairpin == *on,
         LinkAttribute::Learning(on) => port.learning == *on,
-        LinkAttribute::Locked(on) => port.locked == *on,
+        LinkAttribute::Locked(on) => port.locked.is_none_or(|locked| locked == *on),
         _ => true,
     }
 }
 
-fn container_end(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttachment, link: Option<usize>) {
+fn container_end(
+    plan: &mut Plan,
+    wanted: &AttachmentState,
+    observed: &ObservedAttachment,
+    link: Option<usize>,
+) {
     let AttachmentState { netns, id, address, route_to, gateway, .. } = wanted;
     let place = Place::Netns(netns.clone());
     let dev = &id.if_name;
@@ -109,17 +133,19 @@ fn container_end(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedA
         plan.push_with(op, link, Undo::Op(Box::new(undo)), "the container's flat address");
     }
     if found.is_none_or(|found| !found.up) {
-        let op = Op::LinkSet { place: place.clone(), dev: dev.clone(), attribute: LinkAttribute::Up };
-        plan.push_with(op, link, Undo::Nothing, "the container's end works");
+        let up = (LinkAttribute::Up, Some(LinkAttribute::Down));
+        plan.push_link_set((&place, dev), up, link, "the container's end works");
     }
     let there = observed.routes.iter().any(|route| route.to == *route_to && route.via == Some(*gateway));
     if !there {
-        let op = Op::RouteAdd { place, to: *route_to, via: *gateway, dev: dev.clone() };
+        let (to, via) = (*route_to, *gateway);
+        let undo = Op::RouteDel { place: place.clone(), to, via, dev: dev.clone() };
+        let op = Op::RouteAdd { place, to, via, dev: dev.clone() };
         let why = if route_to.prefix_len() == 0 {
             "this host is the way to everything"
         } else {
             "the container keeps its own default route; this host is the way to Flatnet"
         };
-        plan.push_with(op, link, Undo::Nothing, why);
+        plan.push_with(op, link, Undo::Op(Box::new(undo)), why);
     }
 }

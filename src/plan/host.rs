@@ -21,20 +21,28 @@ pub fn up(wanted: &HostState, observed: &ObservedHost) -> Result<Plan> {
     ruleset(&mut plan, wanted, observed);
     let made = bridge_link(&mut plan, wanted, bridge);
     settings(&mut plan, wanted, observed, made);
-    let set_up = Op::LinkSet { place: Place::Host, dev: wanted.bridge.clone(), attribute: LinkAttribute::Up };
     if bridge.is_none_or(|bridge| !bridge.up) {
-        plan.push_with(set_up, made, Undo::Nothing, "the bridge works");
+        let up = (LinkAttribute::Up, Some(LinkAttribute::Down));
+        plan.push_link_set((&Place::Host, &wanted.bridge), up, made, "the bridge works");
     }
     Ok(plan)
 }
 
 /// What takes back all that [`up`] made; `found` are the settings as `up` found them, and `keep_forwarding` is why
-/// ip_forward must stay on.
-pub fn down(wanted: &HostState, observed: &ObservedHost, found: &BTreeMap<SysctlKey, u32>, keep_forwarding: bool) -> Result<Plan> {
+/// `ip_forward` must stay on.
+pub fn down(
+    wanted: &HostState,
+    observed: &ObservedHost,
+    found: &BTreeMap<SysctlKey, u32>,
+    keep_forwarding: bool,
+) -> Result<Plan> {
     let mut plan = Plan::default();
     if let Some(bridge) = &observed.bridge {
         refuse_foreign(wanted, bridge)?;
-        plan.push_final(Op::LinkDel { dev: wanted.bridge.clone() }, "the bridge goes, with its address and settings");
+        plan.push_final(
+            Op::LinkDel { dev: wanted.bridge.clone() },
+            "the bridge goes, with its address and settings",
+        );
     }
     for setting in wanted.settings.iter().filter(|setting| !setting.of_bridge) {
         let Some(&before) = found.get(&setting.key) else { continue };
@@ -82,25 +90,26 @@ fn bridge_link(plan: &mut Plan, wanted: &HostState, found: Option<&Link>) -> Opt
             "containers are joined to it",
         )
     });
-    let mut set = |needed: bool, attribute: LinkAttribute, undo: Undo, why: &str| {
+    let mut set = |needed: bool, attribute: LinkAttribute, back: Option<LinkAttribute>, why: &str| {
         if needed {
-            let op = Op::LinkSet { place: Place::Host, dev: bridge.clone(), attribute };
-            plan.push_with(op, made, undo, why);
+            plan.push_link_set((&Place::Host, bridge), (attribute, back), made, why);
         }
     };
-    let differs = |differs: fn(&Link, &HostState) -> bool| found.is_none_or(|found| differs(found, wanted));
+    // A mark is not taken back: the bridge is ours by its MAC.
     set(
-        differs(|found, wanted| found.alias != wanted.alias.as_str()),
+        found.is_none_or(|found| found.alias != alias.as_str()),
         LinkAttribute::Alias(alias.clone()),
-        Undo::Nothing,
+        None,
         "marks the bridge as Flatnet's",
     );
     if let Some(found) = found {
-        set(found.mac != mac.to_string(), LinkAttribute::Address(*mac), Undo::Nothing, "containers know it by this address");
-        let back = Op::LinkSet { place: Place::Host, dev: bridge.clone(), attribute: LinkAttribute::Mtu(found.mtu) };
-        set(found.mtu != *mtu, LinkAttribute::Mtu(*mtu), Undo::Op(Box::new(back)), "the uplink's MTU");
+        let back = found.mac.parse().ok().map(LinkAttribute::Address);
+        let known_by = "containers know it by this address";
+        set(found.mac != mac.to_string(), LinkAttribute::Address(*mac), back, known_by);
+        let back = Some(LinkAttribute::Mtu(found.mtu));
+        set(found.mtu != *mtu, LinkAttribute::Mtu(*mtu), back, "the uplink's MTU");
     }
-    if differs(|found, wanted| !found.addresses.contains(&wanted.address)) {
+    if found.is_none_or(|found| !found.addresses.contains(address)) {
         let op = Op::AddrAdd { place: Place::Host, dev: bridge.clone(), address: *address };
         let undo = Op::AddrDel { place: Place::Host, dev: bridge.clone(), address: *address };
         plan.push_with(op, made, Undo::Op(Box::new(undo)), "the containers' gateway");
@@ -119,7 +128,9 @@ fn settings(plan: &mut Plan, wanted: &HostState, observed: &ObservedHost, made: 
             continue;
         }
         let op = Op::Sysctl { key: setting.key.clone(), value: setting.value };
-        let undo = now.map_or(Undo::Nothing, |before| Undo::Op(Box::new(Op::Sysctl { key: setting.key.clone(), value: before })));
+        let undo = now.map_or(Undo::Nothing, |before| {
+            Undo::Op(Box::new(Op::Sysctl { key: setting.key.clone(), value: before }))
+        });
         let with = if setting.of_bridge { made } else { None };
         plan.push_with(op, with, undo, setting.why);
     }

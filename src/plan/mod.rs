@@ -13,6 +13,8 @@ pub use op::{Element, LinkAttribute, Op, Place, TableElement};
 
 use serde::{Deserialize, Serialize};
 
+use crate::types::IfName;
+
 /// Steps in the order in which they run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -60,6 +62,19 @@ impl Plan {
     /// stands on.
     pub fn push_with(&mut self, op: Op, with: Option<usize>, undo: Undo, why: impl Into<String>) {
         self.add(op, with.map_or(undo, Undo::With), why);
+    }
+
+    /// Adds a step that sets an attribute of the link `dev`, to be set `back` where no step of this plan made it.
+    pub fn push_link_set(
+        &mut self,
+        (place, dev): (&Place, &IfName),
+        (attribute, back): (LinkAttribute, Option<LinkAttribute>),
+        with: Option<usize>,
+        why: &str,
+    ) {
+        let op = |attribute| Op::LinkSet { place: place.clone(), dev: dev.clone(), attribute };
+        let undo = back.map_or(Undo::Nothing, |back| Undo::Op(Box::new(op(back))));
+        self.push_with(op(attribute), with, undo, why);
     }
 
     /// Adds a step that has no inverse; returns its index.

@@ -54,6 +54,13 @@ pub enum Op {
         /// The container's MAC.
         mac: Mac,
     },
+    /// `bridge fdb del MAC dev NAME master`.
+    FdbDel {
+        /// The port.
+        dev: IfName,
+        /// The container's MAC.
+        mac: Mac,
+    },
     /// `ip link set dev NAME ATTRIBUTE`: one attribute to a step, since a line with two can half happen.
     LinkSet {
         /// Where.
@@ -97,6 +104,17 @@ pub enum Op {
         /// Out of which link.
         dev: IfName,
     },
+    /// `ip route del DESTINATION via GATEWAY dev NAME`.
+    RouteDel {
+        /// Where.
+        place: Place,
+        /// `0.0.0.0/0` is the default route.
+        to: Ipv4Net,
+        /// The next hop.
+        via: Ipv4Addr,
+        /// Out of which link.
+        dev: IfName,
+    },
     /// `sysctl -w KEY=VALUE`.
     Sysctl {
         /// The key.
@@ -128,6 +146,8 @@ pub enum Op {
 pub enum LinkAttribute {
     /// `up`.
     Up,
+    /// `down`.
+    Down,
     /// `alias TEXT`: whose link it is.
     Alias(LinkAlias),
     /// `mtu BYTES`.
@@ -136,6 +156,8 @@ pub enum LinkAttribute {
     Address(Mac),
     /// `master BRIDGE`.
     Master(IfName),
+    /// `nomaster`.
+    NoMaster,
     /// `type bridge_slave isolated on|off`: whether frames pass between this port and other isolated ones.
     Isolated(bool),
     /// `type bridge_slave learning on|off`: whether the bridge believes what source addresses say.

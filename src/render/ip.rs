@@ -1,5 +1,7 @@
 //! `ip` and `bridge`: one operation as it stands on the command line or in a batch.
 
+use ipnet::Ipv4Net;
+
 use crate::plan::{LinkAttribute, Op, Place};
 use crate::tools::Tools;
 use crate::types::{IfName, NetnsPath};
@@ -16,6 +18,10 @@ pub(super) fn prefix(place: &Place, tools: &Tools) -> Vec<String> {
             None => vec![tools.nsenter.clone(), format!("--net={path}"), tools.ip.clone()],
         },
     }
+}
+
+fn destination(to: Ipv4Net) -> String {
+    if to.prefix_len() == 0 { "default".to_owned() } else { to.to_string() }
 }
 
 fn port_flag(dev: &IfName, flag: &str, on: bool) -> String {
@@ -39,6 +45,8 @@ pub(super) fn arguments(op: &Op) -> Vec<String> {
         ),
         Op::LinkSet { place: _, dev, attribute } => match attribute {
             LinkAttribute::Up => format!("link set dev {dev} up"),
+            LinkAttribute::Down => format!("link set dev {dev} down"),
+            LinkAttribute::NoMaster => format!("link set dev {dev} nomaster"),
             LinkAttribute::Alias(alias) => format!("link set dev {dev} alias {alias}"),
             LinkAttribute::Mtu(bytes) => format!("link set dev {dev} mtu {bytes}"),
             LinkAttribute::Address(mac) => format!("link set dev {dev} address {mac}"),
@@ -48,13 +56,16 @@ pub(super) fn arguments(op: &Op) -> Vec<String> {
             LinkAttribute::Locked(on) => port_flag(dev, "locked", *on),
             LinkAttribute::Hairpin(on) => port_flag(dev, "hairpin", *on),
         },
+        Op::FdbDel { dev, mac } => format!("fdb del {mac} dev {dev} master"),
         Op::FdbAdd { dev, mac } => format!("fdb add {mac} dev {dev} master static"),
         Op::LinkDel { dev } => format!("link del dev {dev}"),
         Op::AddrAdd { place: _, dev, address } => format!("addr add {address} brd + dev {dev}"),
         Op::AddrDel { place: _, dev, address } => format!("addr del {address} dev {dev}"),
         Op::RouteAdd { place: _, to, via, dev } => {
-            let to = if to.prefix_len() == 0 { "default".to_owned() } else { to.to_string() };
-            format!("route add {to} via {via} dev {dev} proto {ROUTE_PROTOCOL}")
+            format!("route add {} via {via} dev {dev} proto {ROUTE_PROTOCOL}", destination(*to))
+        }
+        Op::RouteDel { place: _, to, via, dev } => {
+            format!("route del {} via {via} dev {dev} proto {ROUTE_PROTOCOL}", destination(*to))
         }
         Op::Sysctl { .. }
         | Op::RulesetReplace { .. }

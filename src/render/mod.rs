@@ -28,13 +28,16 @@ enum Group<'a> {
 fn group(op: &Op) -> Group<'_> {
     match op {
         Op::BridgeAdd { .. } | Op::VethAdd { .. } | Op::LinkDel { .. } => Group::Ip(&Place::Host),
-        Op::FdbAdd { .. } => Group::Bridge,
+        Op::FdbAdd { .. } | Op::FdbDel { .. } => Group::Bridge,
         Op::LinkSet { place, .. }
         | Op::AddrAdd { place, .. }
         | Op::AddrDel { place, .. }
-        | Op::RouteAdd { place, .. } => Group::Ip(place),
+        | Op::RouteAdd { place, .. }
+        | Op::RouteDel { place, .. } => Group::Ip(place),
         Op::Sysctl { .. } => Group::Sysctl,
-        Op::RulesetReplace { .. } | Op::RulesetDel { .. } | Op::ElementAdd(_) | Op::ElementDel(_) => Group::Nft,
+        Op::RulesetReplace { .. } | Op::RulesetDel { .. } | Op::ElementAdd(_) | Op::ElementDel(_) => {
+            Group::Nft
+        }
     }
 }
 

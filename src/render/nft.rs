@@ -12,9 +12,9 @@ pub(super) fn lines(op: &Op) -> String {
     match op {
         Op::RulesetReplace { table: _, text } => text.clone(),
         // `delete` fails where there is no table and nft 1.0.6 has no `destroy`: declare it first.
-        Op::RulesetDel { table } => {
-            ["inet", "arp"].map(|family| format!("table {family} {table}\ndelete table {family} {table}\n")).concat()
-        }
+        Op::RulesetDel { table } => ["inet", "arp"]
+            .map(|family| format!("table {family} {table}\ndelete table {family} {table}\n"))
+            .concat(),
         Op::ElementAdd(element) => format!("add element {}\n", with_value(element)),
         // Adding first makes deleting what is not there no error, and deleting another container's port one:
         // `delete element` alone takes no notice of a map's value.
@@ -59,7 +59,11 @@ fn parts(element: &Element) -> (&'static str, String, Option<String>) {
             let value = Some(format!("{address} . {}", port.container_port));
             match port.host_ip {
                 None => ("published_anywhere", format!("{} . {}", port.protocol, port.host_port), value),
-                Some(host) => ("published_at_address", format!("{} . {host} . {}", port.protocol, port.host_port), value),
+                Some(host) => (
+                    "published_at_address",
+                    format!("{} . {host} . {}", port.protocol, port.host_port),
+                    value,
+                ),
             }
         }
     }

@@ -39,8 +39,22 @@ mod tests {
     #[test]
     fn refuses_what_could_mean_something_else() {
         for name in [
-            "", "-a", ".", "..", "lo", "all", "default", "a/b", "a b", "a:1", "%d", "a;b", "a\"", "a\n",
-            "0123456789abcdef", "é",
+            "",
+            "-a",
+            ".",
+            "..",
+            "lo",
+            "all",
+            "default",
+            "a/b",
+            "a b",
+            "a:1",
+            "%d",
+            "a;b",
+            "a\"",
+            "a\n",
+            "0123456789abcdef",
+            "é",
         ] {
             assert!(IfName::parse(name).is_err(), "{name:?}");
         }

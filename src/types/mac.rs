@@ -57,8 +57,7 @@ impl FromStr for Mac {
 
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+        f.write_str(&self.0.map(|octet| format!("{octet:02x}")).join(":"))
     }
 }
 
@@ -87,7 +86,9 @@ mod tests {
     #[test]
     fn takes_unicast_addresses_only() {
         assert_eq!("02-F1-0a-57-01-02".parse::<Mac>().unwrap().to_string(), "02:f1:0a:57:01:02");
-        for text in ["", "02:f1", "01:00:5e:00:00:01", "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00", "+2:f1:0a:57:01:02"] {
+        for text in
+            ["", "02:f1", "01:00:5e:00:00:01", "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00", "+2:f1:0a:57:01:02"]
+        {
             assert!(text.parse::<Mac>().is_err(), "{text}");
         }
     }

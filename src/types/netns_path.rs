@@ -15,7 +15,11 @@ impl NetnsPath {
     pub fn parse(text: &str) -> Result<Self> {
         NETNS_PATH.check(text)?;
         if text.len() > 512 || text.split('/').any(|part| part == ".." || part == ".") {
-            return Err(bad("network namespace path", text, "must be absolute, below 512 characters, without .."));
+            return Err(bad(
+                "network namespace path",
+                text,
+                "must be absolute, below 512 characters, without ..",
+            ));
         }
         Ok(Self(text.to_owned()))
     }

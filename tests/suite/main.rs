@@ -2,4 +2,6 @@
 //!
 //! Each test starts a [`sandbox::Sandbox`] of its own, so tests never change the machine and run in parallel.
 
+mod model;
+mod planner;
 mod sandbox;

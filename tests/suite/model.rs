@@ -1,0 +1,224 @@
+//! A small model of the kernel: what each operation of a plan does to links, addresses, routes, settings and tables.
+//!
+//! It is strict as the kernel is: to add what is there, or to delete what is not, fails.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flatnet::desired::{AttachmentState, HostState};
+use flatnet::observe::attachment::ObservedAttachment;
+use flatnet::observe::host::{ObservedHost, ObservedRuleset};
+use flatnet::observe::link::{Link, PortFlags};
+use flatnet::observe::route::Route;
+use flatnet::plan::{Element, LinkAttribute, Op, Place, TableElement};
+use flatnet::types::{IfName, SysctlKey};
+
+/// The kernel's state, as far as Flatnet changes it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Model {
+    pub(crate) host: BTreeMap<String, Link>,
+    pub(crate) container: BTreeMap<String, Link>,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) fdb: BTreeSet<(String, String)>,
+    pub(crate) sysctls: BTreeMap<SysctlKey, u32>,
+    pub(crate) ruleset: Option<String>,
+    pub(crate) elements: BTreeSet<TableElement>,
+}
+
+type Applied = Result<(), String>;
+
+impl Model {
+    /// A host just booted: nothing but settings at the kernel's defaults.
+    pub(crate) fn booted() -> Self {
+        Self { sysctls: [(SysctlKey::ip_forward(), 0)].into(), ..Self::default() }
+    }
+
+    fn links(&mut self, place: &Place) -> &mut BTreeMap<String, Link> {
+        match place {
+            Place::Host => &mut self.host,
+            Place::Netns(_) => &mut self.container,
+        }
+    }
+
+    fn link(&mut self, place: &Place, dev: &IfName) -> Result<&mut Link, String> {
+        self.links(place).get_mut(dev.as_str()).ok_or_else(|| format!("Cannot find device {dev}"))
+    }
+
+    fn add_link(&mut self, place: &Place, link: Link) -> Applied {
+        let name = link.name.clone();
+        match self.links(place).insert(name.clone(), link) {
+            None => Ok(()),
+            Some(_) => Err(format!("{name}: File exists")),
+        }
+    }
+
+    fn has_table(&self) -> Applied {
+        self.ruleset.as_ref().map(drop).ok_or_else(|| "No such file or directory".to_owned())
+    }
+
+    /// Carries out one operation.
+    pub(crate) fn apply(&mut self, op: &Op) -> Applied {
+        match op {
+            Op::BridgeAdd { dev, mac, mtu } => {
+                for setting in HostSettings::of(dev) {
+                    self.sysctls.insert(setting.0, setting.1);
+                }
+                self.add_link(&Place::Host, new_link(dev, "bridge", &mac.to_string(), *mtu))
+            }
+            Op::VethAdd { dev, mac, mtu, master, peer, peer_mac, netns } => {
+                self.link(&Place::Host, master)?;
+                let mut host_end = new_link(dev, "veth", &mac.to_string(), *mtu);
+                host_end.master = master.to_string();
+                host_end.port = PortFlags { learning: true, locked: Some(false), ..PortFlags::default() };
+                self.add_link(&Place::Host, host_end)?;
+                let peer = new_link(peer, "veth", &peer_mac.to_string(), *mtu);
+                self.add_link(&Place::Netns(netns.clone()), peer)
+            }
+            Op::LinkSet { place, dev, attribute } => {
+                set(self.link(place, dev)?, attribute);
+                Ok(())
+            }
+            Op::LinkDel { dev } => self.delete_link(dev),
+            Op::AddrAdd { place, dev, address } => {
+                let addresses = &mut self.link(place, dev)?.addresses;
+                let new = !addresses.contains(address);
+                addresses.push(*address);
+                new.then_some(()).ok_or_else(|| format!("{address}: File exists"))
+            }
+            Op::AddrDel { place, dev, address } => {
+                let addresses = &mut self.link(place, dev)?.addresses;
+                let before = addresses.len();
+                addresses.retain(|found| found != address);
+                (addresses.len() < before).then_some(()).ok_or_else(|| format!("{address}: Cannot assign"))
+            }
+            Op::RouteAdd { place, to, via, dev } => {
+                let up = self.link(place, dev)?.up;
+                self.routes.push(Route { to: *to, via: Some(*via), dev: dev.to_string() });
+                up.then_some(()).ok_or_else(|| "Nexthop has invalid gateway".to_owned())
+            }
+            Op::RouteDel { to, via, .. } => {
+                let before = self.routes.len();
+                self.routes.retain(|route| route.to != *to || route.via != Some(*via));
+                (self.routes.len() < before).then_some(()).ok_or_else(|| "No such process".to_owned())
+            }
+            Op::FdbAdd { dev, mac } => {
+                self.link(&Place::Host, dev)?;
+                let new = self.fdb.insert((dev.to_string(), mac.to_string()));
+                new.then_some(()).ok_or_else(|| "File exists".to_owned())
+            }
+            Op::FdbDel { dev, mac } => {
+                let was = self.fdb.remove(&(dev.to_string(), mac.to_string()));
+                was.then_some(()).ok_or_else(|| "No such file".to_owned())
+            }
+            Op::Sysctl { key, value } => {
+                self.sysctls.insert(key.clone(), *value).map(drop).ok_or_else(|| format!("{key}: no such key"))
+            }
+            Op::RulesetReplace { text, .. } => {
+                self.ruleset = Some(text.clone());
+                Ok(())
+            }
+            Op::RulesetDel { .. } => {
+                self.ruleset = None;
+                self.elements.clear();
+                Ok(())
+            }
+            Op::ElementAdd(element) => {
+                self.has_table()?;
+                self.elements.insert(element.clone());
+                Ok(())
+            }
+            Op::ElementDel(element) => {
+                self.has_table()?;
+                self.elements.remove(element);
+                Ok(())
+            }
+        }
+    }
+
+    fn delete_link(&mut self, dev: &IfName) -> Applied {
+        let gone = self.host.remove(dev.as_str()).ok_or_else(|| format!("Cannot find device {dev}"))?;
+        if gone.kind == "bridge" {
+            for (key, _) in HostSettings::of(dev) {
+                self.sysctls.remove(&key);
+            }
+        } else {
+            self.container.clear();
+            self.routes.clear();
+            self.fdb.retain(|(port, _)| port != dev.as_str());
+        }
+        Ok(())
+    }
+
+    /// What an observer of the host sees.
+    pub(crate) fn observe_host(&self, wanted: &HostState) -> ObservedHost {
+        let elements: BTreeMap<Element, String> =
+            self.elements.iter().map(|one| (one.element.clone(), one.container_id.comment().to_owned())).collect();
+        ObservedHost {
+            bridge: self.host.get(wanted.bridge.as_str()).cloned(),
+            sysctls: self.sysctls.clone(),
+            has_ipv6: true,
+            ruleset: match &self.ruleset {
+                None => ObservedRuleset::Absent,
+                Some(text) if *text == wanted.ruleset => ObservedRuleset::Same { elements },
+                Some(text) => ObservedRuleset::Differs { text: text.clone() },
+            },
+        }
+    }
+
+    /// What an observer of one attachment sees.
+    pub(crate) fn observe_attachment(&self, wanted: &AttachmentState) -> ObservedAttachment {
+        let fdb = self.fdb.iter().filter(|(port, _)| port == wanted.host_link.as_str());
+        ObservedAttachment {
+            host_link: self.host.get(wanted.host_link.as_str()).cloned(),
+            fdb: fdb.map(|(_, mac)| mac.clone()).collect(),
+            container_link: self.container.get(wanted.id.if_name.as_str()).cloned(),
+            routes: self.routes.clone(),
+            elements: self.elements.iter().map(|one| one.element.clone()).collect(),
+        }
+    }
+}
+
+/// The settings that come and go with a bridge, at the kernel's defaults.
+struct HostSettings;
+
+impl HostSettings {
+    fn of(dev: &IfName) -> [(SysctlKey, u32); 6] {
+        [
+            (SysctlKey::ipv4_conf(dev, "proxy_arp_pvlan"), 0),
+            (SysctlKey::ipv4_neigh(dev, "proxy_delay"), 80),
+            (SysctlKey::ipv4_conf(dev, "send_redirects"), 1),
+            (SysctlKey::ipv4_conf(dev, "accept_redirects"), 1),
+            (SysctlKey::ipv4_conf(dev, "route_localnet"), 0),
+            (SysctlKey::ipv6_conf(dev, "disable_ipv6"), 0),
+        ]
+    }
+}
+
+fn new_link(name: &IfName, kind: &str, mac: &str, mtu: u32) -> Link {
+    Link {
+        name: name.to_string(),
+        kind: kind.to_owned(),
+        mac: mac.to_owned(),
+        mtu,
+        up: false,
+        alias: String::new(),
+        master: String::new(),
+        port: PortFlags::default(),
+        addresses: Vec::new(),
+    }
+}
+
+fn set(link: &mut Link, attribute: &LinkAttribute) {
+    match attribute {
+        LinkAttribute::Up => link.up = true,
+        LinkAttribute::Down => link.up = false,
+        LinkAttribute::Alias(alias) => link.alias = alias.to_string(),
+        LinkAttribute::Mtu(bytes) => link.mtu = *bytes,
+        LinkAttribute::Address(mac) => link.mac = mac.to_string(),
+        LinkAttribute::Master(bridge) => link.master = bridge.to_string(),
+        LinkAttribute::NoMaster => link.master.clear(),
+        LinkAttribute::Isolated(on) => link.port.isolated = *on,
+        LinkAttribute::Learning(on) => link.port.learning = *on,
+        LinkAttribute::Locked(on) => link.port.locked = Some(*on),
+        LinkAttribute::Hairpin(on) => link.port.hairpin = *on,
+    }
+}
