@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Config;
+use crate::config::{Bridging, Config};
 use crate::error::Result;
 use crate::plan::TableElement;
 use crate::receipt::Receipt;
@@ -79,7 +79,7 @@ impl HostState {
             mtu: facts.mtu,
             alias: LinkAlias::of_bridge(&config.network),
             address: config.gateway_net(),
-            settings: settings(&config.bridge),
+            settings: settings(&config.bridge, config.bridging == Bridging::Isolated),
             ruleset: ruleset::render(config, facts, &elements)?,
             elements,
             table,
@@ -87,13 +87,13 @@ impl HostState {
     }
 }
 
-fn settings(bridge: &IfName) -> Vec<Setting> {
+fn settings(bridge: &IfName, isolated: bool) -> Vec<Setting> {
     let of_bridge = |key, value, why| Setting { key, value, of_bridge: true, why };
     vec![
         of_bridge(
             SysctlKey::ipv4_conf(bridge, "proxy_arp_pvlan"),
-            1,
-            "this host answers ARP for containers, which are isolated from one another",
+            u32::from(isolated),
+            "this host answers ARP for containers where they are isolated from one another",
         ),
         of_bridge(SysctlKey::ipv4_neigh(bridge, "proxy_delay"), 0, "and answers at once"),
         of_bridge(

@@ -23,13 +23,13 @@ impl Engine {
         let started = std::time::Instant::now();
         let result = self.attach_with_lock(request);
         let mut fields = serde_json::Map::new();
-        fields.insert("container".to_owned(), request.id.to_string().into());
-        fields.insert("network".to_owned(), self.config.network.as_str().into());
-        fields.insert("milliseconds".to_owned(), (started.elapsed().as_secs_f64() * 1e3).into());
+        if let Some(name) = &request.name {
+            fields.insert("name".to_owned(), name.as_str().into());
+        }
         if let Ok(attached) = &result {
             fields.insert("address".to_owned(), attached.address.addr().to_string().into());
         }
-        self.log.operation("add", result.as_ref().map(|_| ()), fields);
+        self.log_operation("add", Some(&request.id), started, result.as_ref(), fields);
         result.map_err(|error| error.context(format!("container {} cannot be attached", request.id)))
     }
 
@@ -123,11 +123,8 @@ impl Engine {
         let taken = if mac == Mac::of_container(self.config.gateway()) {
             Some("the bridge".to_owned())
         } else {
-            self.store
-                .receipts()?
-                .into_iter()
-                .find(|receipt| receipt.mac == mac)
-                .map(|receipt| receipt.id.to_string())
+            let holds = |receipt: &Receipt| receipt.mac == mac && !self.is_dead(receipt);
+            self.store.receipts()?.into_iter().find(holds).map(|receipt| receipt.id.to_string())
         };
         let Some(holder) = taken else { return Ok(()) };
         Err(Error::new(Kind::AddressRefused, format!("MAC address {mac} is held by {holder}"))

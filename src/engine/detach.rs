@@ -15,11 +15,7 @@ impl Engine {
     pub fn detach(&mut self, id: &AttachmentId) -> Result<()> {
         let started = std::time::Instant::now();
         let result = self.detach_with_lock(id);
-        let mut fields = serde_json::Map::new();
-        fields.insert("container".to_owned(), id.to_string().into());
-        fields.insert("network".to_owned(), self.config.network.as_str().into());
-        fields.insert("milliseconds".to_owned(), (started.elapsed().as_secs_f64() * 1e3).into());
-        self.log.operation("del", result.as_ref().map(|&()| ()), fields);
+        self.log_operation("del", Some(id), started, result.as_ref(), serde_json::Map::new());
         if let Err(error) = result {
             self.log.warn(&format!("container {id} is to be undone later (`flatnet gc`): {}", error.whole()));
             // Without a mark the receipt alone tells, once link and namespace are gone.

@@ -41,9 +41,10 @@ pub struct Change {
 impl Engine {
     /// Brings this host to the configured state.
     pub fn up(&mut self) -> Result<Change> {
+        let started = std::time::Instant::now();
         let network = self.network_lock()?;
         let result = self.up_locked(&network);
-        self.log.operation("up", result.as_ref().map(|_| ()), serde_json::Map::new());
+        self.log_operation("up", None, started, result.as_ref(), serde_json::Map::new());
         let (_, plan) = result?;
         Ok(Change { plan, notes: Vec::new() })
     }
@@ -83,7 +84,8 @@ impl Engine {
     }
 
     fn look(&mut self, facts: &HostFacts) -> Result<(HostState, ObservedHost)> {
-        let receipts: Vec<Receipt> = self.store.receipts()?;
+        let mut receipts: Vec<Receipt> = self.store.receipts()?;
+        receipts.retain(|receipt| !self.is_dead(receipt));
         let wanted = HostState::new(&self.config, facts, &receipts)?;
         let observed = observe::host::observe(&wanted, &mut *self.executor, &self.tools)?;
         Ok((wanted, observed))
@@ -111,19 +113,21 @@ impl Engine {
     /// Takes back all that [`Engine::up`] did. Attached containers are in the way, unless `force` undoes them first.
     pub fn down(&mut self, force: bool) -> Result<Change> {
         let attached = self.store.receipts()?;
-        if !attached.is_empty() && !force {
-            return Err(Error::new(
-                Kind::Conflict,
-                format!("{} are attached: {}", count(attached.len()), names(&attached)),
-            )
-            .remedy("Stop them first, or cut them off with `flatnet down --force`"));
+        let living: Vec<&Receipt> = attached.iter().filter(|receipt| !self.is_dead(receipt)).collect();
+        if !living.is_empty() && !force {
+            let (count, names) = (living.len(), names(&living));
+            let message =
+                format!("{count} container{} attached: {names}", if count == 1 { " is" } else { "s are" });
+            return Err(Error::new(Kind::Conflict, message)
+                .remedy("Stop them first, or cut them off with `flatnet down --force`"));
         }
         for receipt in &attached {
             self.detach(&receipt.id)?;
         }
+        let started = std::time::Instant::now();
         let network = self.network_lock()?;
         let result = self.down_locked(&network);
-        self.log.operation("down", result.as_ref().map(|_| ()), serde_json::Map::new());
+        self.log_operation("down", None, started, result.as_ref(), serde_json::Map::new());
         result
     }
 
@@ -193,12 +197,8 @@ pub(super) fn rolled_back(error: Error, stuck: &[undo::Stuck]) -> Error {
     error.context(format!("not all could be taken back ({})", undo::describe(stuck)))
 }
 
-fn count(number: usize) -> String {
-    if number == 1 { "1 container".to_owned() } else { format!("{number} containers") }
-}
-
-fn names(receipts: &[Receipt]) -> String {
-    let name = |receipt: &Receipt| {
+fn names(receipts: &[&Receipt]) -> String {
+    let name = |receipt: &&Receipt| {
         if receipt.name.is_empty() { receipt.id.to_string() } else { receipt.name.clone() }
     };
     receipts.iter().take(5).map(name).collect::<Vec<_>>().join(", ")

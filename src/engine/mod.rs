@@ -12,8 +12,9 @@ mod store;
 mod undo;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 pub use gc::Collected;
@@ -22,7 +23,7 @@ pub use store::Store;
 
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
-use crate::execute::{Executor, HostExecutor};
+use crate::execute::{Executor, HostExecutor, Record, Recorded};
 use crate::lock::Lock;
 use crate::log::Log;
 use crate::state_dir::StateDir;
@@ -38,6 +39,7 @@ pub struct Engine {
     /// Leases and receipts.
     pub store: Store,
     executor: Box<dyn Executor>,
+    record: Record,
     locks: Option<LockDirs>,
     log: Log,
 }
@@ -69,9 +71,12 @@ impl Engine {
     pub fn with_executor(config: Config, executor: Box<dyn Executor>, log: Log) -> Result<Self> {
         let run = StateDir::create(&config.paths.run)?;
         let attachments = run.subdir(config.network.as_str())?;
+        let record = Record::default();
+        let executor = Box::new(Recorded::new(executor, record.clone()));
         Ok(Self {
             tools: Tools::new(&config.tools),
             store: Store::create(&config, log.clone())?,
+            record,
             locks: Some(LockDirs { run, attachments }),
             executor,
             log,
@@ -88,9 +93,30 @@ impl Engine {
             store: Store::open_or_nothing(&config),
             locks: None,
             executor: Box::new(executor),
+            record: Record::default(),
             log: Log::silent(),
             config,
         })
+    }
+
+    /// One line of log for one operation: how it ended, how long it took, and every command it ran.
+    fn log_operation<T>(
+        &self,
+        operation: &str,
+        id: Option<&AttachmentId>,
+        started: Instant,
+        result: Result<&T, &Error>,
+        mut fields: Map<String, Value>,
+    ) {
+        fields.insert("network".to_owned(), json!(self.config.network));
+        if let Some(id) = id {
+            fields.insert("container".to_owned(), json!(id.container_id));
+            fields.insert("interface".to_owned(), json!(id.if_name));
+        }
+        fields
+            .insert("milliseconds".to_owned(), json!((started.elapsed().as_secs_f64() * 1e6).round() / 1e3));
+        fields.insert("steps".to_owned(), json!(self.record.take()));
+        self.log.operation(operation, result.map(|_| ()), fields);
     }
 
     fn patience(&self) -> Duration {

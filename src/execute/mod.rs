@@ -6,11 +6,13 @@
 #[cfg(feature = "faults")]
 pub mod fault;
 mod host;
+mod record;
 
 use std::fmt;
 use std::time::Duration;
 
 pub use host::HostExecutor;
+pub use record::{Ran, Record, Recorded};
 
 use crate::command::Command;
 use crate::error::{Error, Kind, Result};

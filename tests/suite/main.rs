@@ -2,6 +2,9 @@
 //!
 //! Each test starts a [`sandbox::Sandbox`] of its own, so tests never change the machine and run in parallel.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod golden;
 mod model;
 mod planner;
 mod sandbox;

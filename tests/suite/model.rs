@@ -109,9 +109,11 @@ impl Model {
                 let was = self.fdb.remove(&(dev.to_string(), mac.to_string()));
                 was.then_some(()).ok_or_else(|| "No such file".to_owned())
             }
-            Op::Sysctl { key, value } => {
-                self.sysctls.insert(key.clone(), *value).map(drop).ok_or_else(|| format!("{key}: no such key"))
-            }
+            Op::Sysctl { key, value } => self
+                .sysctls
+                .insert(key.clone(), *value)
+                .map(drop)
+                .ok_or_else(|| format!("{key}: no such key")),
             Op::RulesetReplace { text, .. } => {
                 self.ruleset = Some(text.clone());
                 Ok(())
@@ -150,8 +152,11 @@ impl Model {
 
     /// What an observer of the host sees.
     pub(crate) fn observe_host(&self, wanted: &HostState) -> ObservedHost {
-        let elements: BTreeMap<Element, String> =
-            self.elements.iter().map(|one| (one.element.clone(), one.container_id.comment().to_owned())).collect();
+        let elements: BTreeMap<Element, String> = self
+            .elements
+            .iter()
+            .map(|one| (one.element.clone(), one.container_id.comment().to_owned()))
+            .collect();
         ObservedHost {
             bridge: self.host.get(wanted.bridge.as_str()).cloned(),
             sysctls: self.sysctls.clone(),

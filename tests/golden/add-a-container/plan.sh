@@ -1,0 +1,19 @@
+set -e
+nft -f - <<'EOF'
+add element inet flatnet bindings { 02:f1:0a:57:01:02 . 10.87.1.2 comment "4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e" }
+add element arp flatnet bindings { 02:f1:0a:57:01:02 . 10.87.1.2 comment "4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e" }
+EOF
+ip -batch - <<'EOF'
+link add dev fnfc76e0b5d19e address 06:f1:0a:57:01:02 mtu 1400 master flatnet-br0 type veth peer name eth0 address 02:f1:0a:57:01:02 mtu 1400 netns netns-7b0c
+link set dev fnfc76e0b5d19e alias flatnet/flatnet/4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e/eth0
+link set dev fnfc76e0b5d19e type bridge_slave isolated on
+link set dev fnfc76e0b5d19e type bridge_slave learning off
+link set dev fnfc76e0b5d19e type bridge_slave locked on
+link set dev fnfc76e0b5d19e up
+EOF
+bridge fdb add 02:f1:0a:57:01:02 dev fnfc76e0b5d19e master static
+ip -n netns-7b0c -batch - <<'EOF'
+addr add 10.87.1.2/24 brd + dev eth0
+link set dev eth0 up
+route add default via 10.87.1.1 dev eth0 proto 87
+EOF
