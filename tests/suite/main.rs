@@ -2,6 +2,9 @@
 //!
 //! Each test starts a [`sandbox::Sandbox`] of its own, so tests never change the machine and run in parallel.
 
+mod cni;
+mod cni_versions;
 mod model;
 mod planner;
 mod sandbox;
+mod world;
