@@ -4,7 +4,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod cni;
+mod cni_versions;
 mod golden;
 mod model;
 mod planner;
 mod sandbox;
+mod world;

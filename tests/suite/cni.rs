@@ -1,0 +1,229 @@
+//! Calls the binary as a container runtime calls a CNI plugin, and reads what it answers.
+
+#![allow(clippy::panic, clippy::expect_used, dead_code, reason = "a panic is a failed test; this is a vocabulary")]
+
+use std::fmt::Write as _;
+
+use flatnet::types::{AttachmentId, NetworkName};
+use serde_json::{Value, json};
+
+use crate::sandbox::{FLATNET, Sandbox};
+
+/// Where the YAML lies.
+pub(crate) const CONFIG: &str = "/etc/flatnet/flatnet.yaml";
+/// All versions of the specification.
+pub(crate) const VERSIONS: [&str; 7] = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
+
+/// A sandbox with this configuration and without a container.
+pub(crate) fn host(config: &str) -> Sandbox {
+    let sandbox = Sandbox::podman4().start();
+    sandbox.write(CONFIG, config);
+    sandbox
+}
+
+/// One call: environment and standard input.
+#[derive(Clone, Debug)]
+#[must_use = "a call does nothing until it is run"]
+pub(crate) struct Call {
+    environment: Vec<(String, String)>,
+    conf: Value,
+    stdin: Option<String>,
+    prefix: String,
+}
+
+/// What came of a call.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    /// The one JSON document on standard output; null where there was nothing.
+    pub(crate) json: Value,
+    /// The exit status.
+    pub(crate) status: Option<i32>,
+    /// What went to standard error.
+    pub(crate) stderr: String,
+    call: String,
+}
+
+impl Call {
+    /// `CNI_COMMAND=command` for the container `id`, whose namespace is `/run/netns/ID`, in version 1.0.0.
+    pub(crate) fn new(command: &str, id: &str) -> Self {
+        let netns = format!("/run/netns/{id}");
+        let variables = [
+            ("CNI_COMMAND", command),
+            ("CNI_CONTAINERID", id),
+            ("CNI_NETNS", netns.as_str()),
+            ("CNI_IFNAME", "eth0"),
+            ("CNI_PATH", "/opt/cni/bin"),
+        ];
+        Self {
+            environment: variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+            conf: json!({"cniVersion": "1.0.0", "name": "flatnet", "type": "flatnet"}),
+            stdin: None,
+            prefix: String::new(),
+        }
+    }
+
+    /// ADD.
+    pub(crate) fn add(id: &str) -> Self {
+        Self::new("ADD", id)
+    }
+
+    /// DEL.
+    pub(crate) fn del(id: &str) -> Self {
+        Self::new("DEL", id)
+    }
+
+    /// CHECK with the result of ADD.
+    pub(crate) fn check(id: &str, result: &Value) -> Self {
+        Self::new("CHECK", id).version(result["cniVersion"].as_str().unwrap_or_default()).conf("prevResult", result.clone())
+    }
+
+    /// GC that keeps these attachments.
+    pub(crate) fn gc(valid: &[(&str, &str)]) -> Self {
+        let valid: Vec<Value> = valid.iter().map(|(id, ifname)| json!({"containerID": id, "ifname": ifname})).collect();
+        Self::new("GC", "").version("1.1.0").conf("cni.dev/valid-attachments", json!(valid)).bare()
+    }
+
+    /// STATUS.
+    pub(crate) fn status() -> Self {
+        Self::new("STATUS", "").version("1.1.0").bare()
+    }
+
+    /// Without variables that name an attachment.
+    fn bare(self) -> Self {
+        self.without("CNI_CONTAINERID").without("CNI_NETNS").without("CNI_IFNAME")
+    }
+
+    /// Another cniVersion; the empty one leaves it out.
+    pub(crate) fn version(mut self, version: &str) -> Self {
+        self.conf["cniVersion"] = json!(version);
+        if version.is_empty() {
+            self.conf.as_object_mut().map(|conf| conf.remove("cniVersion"));
+        }
+        self
+    }
+
+    /// A field of the network configuration.
+    pub(crate) fn conf(mut self, key: &str, value: Value) -> Self {
+        self.conf[key] = value;
+        self
+    }
+
+    /// An environment variable.
+    pub(crate) fn var(self, name: &str, value: &str) -> Self {
+        let mut call = self.without(name);
+        call.environment.push((name.to_owned(), value.to_owned()));
+        call
+    }
+
+    /// Without an environment variable.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.environment.retain(|(variable, _)| variable != name);
+        self
+    }
+
+    /// Another namespace.
+    pub(crate) fn netns(self, path: &str) -> Self {
+        self.var("CNI_NETNS", path)
+    }
+
+    /// Another interface name.
+    pub(crate) fn ifname(self, name: &str) -> Self {
+        self.var("CNI_IFNAME", name)
+    }
+
+    /// This text instead of a network configuration.
+    pub(crate) fn stdin(mut self, text: &str) -> Self {
+        self.stdin = Some(text.to_owned());
+        self
+    }
+
+    /// The command line that starts the plugin, such as `setpriv --reuid 65534`.
+    pub(crate) fn through(mut self, prefix: &str) -> Self {
+        prefix.clone_into(&mut self.prefix);
+        self
+    }
+
+    /// A shell command that makes this call, with its standard input, for scripts that make several.
+    pub(crate) fn script(&self) -> String {
+        format!("{} <<<{}", self.command(), quoted(&self.input()))
+    }
+
+    fn command(&self) -> String {
+        let mut command = "env".to_owned();
+        for (name, value) in &self.environment {
+            let _ = write!(command, " {name}={}", quoted(value));
+        }
+        format!("{command} {} {FLATNET}", self.prefix)
+    }
+
+    fn input(&self) -> String {
+        self.stdin.clone().unwrap_or_else(|| self.conf.to_string())
+    }
+
+    /// Makes the call. Whatever comes of it, standard output holds one JSON document or nothing.
+    #[track_caller]
+    pub(crate) fn run(&self, sandbox: &Sandbox) -> Answer {
+        let output = sandbox.sh_with_stdin(&self.command(), &self.input());
+        let call = format!("{output}\n--- stdin\n{}", self.input());
+        let json = match output.stdout.as_str() {
+            "" => Value::Null,
+            text => serde_json::from_str(text).unwrap_or_else(|error| panic!("stdout is not one JSON document: {error}\n{call}")),
+        };
+        Answer { json, status: output.status, stderr: output.stderr, call }
+    }
+}
+
+impl Answer {
+    /// Asserts success and returns the result.
+    #[track_caller]
+    pub(crate) fn succeeds(self) -> Value {
+        assert_eq!(self.status, Some(0), "this was to succeed: {}\n{}", self.json["msg"], self.call);
+        self.json
+    }
+
+    /// Asserts success without a word.
+    #[track_caller]
+    pub(crate) fn succeeds_silently(self) {
+        assert_eq!(self.status, Some(0), "this was to succeed: {}\n{}", self.json["msg"], self.call);
+        assert_eq!(self.json, Value::Null, "a success without an answer prints nothing\n{}", self.call);
+    }
+
+    /// Asserts an error of this code in the protocol's form, and returns all that it says.
+    #[track_caller]
+    pub(crate) fn fails_with(self, code: u32) -> String {
+        let said = self.fails();
+        assert_eq!(self.json["code"], json!(code), "another code\n{}", self.call);
+        said
+    }
+
+    /// Asserts an error in the protocol's form, and returns all that it says.
+    #[track_caller]
+    pub(crate) fn fails(&self) -> String {
+        assert_eq!(self.status, Some(1), "this was to fail\n{}", self.call);
+        let keys: Vec<&str> = self.json.as_object().map(|object| object.keys().map(String::as_str).collect()).unwrap_or_default();
+        assert_eq!(keys, ["cniVersion", "code", "details", "msg"], "{}", self.call);
+        let text = |key: &str| self.json[key].as_str().unwrap_or_else(|| panic!("{key} is no text\n{}", self.call));
+        assert!(VERSIONS.contains(&text("cniVersion")), "{}", self.call);
+        assert!(!text("msg").is_empty(), "{}", self.call);
+        format!("{}\n{}", text("msg"), text("details"))
+    }
+}
+
+/// The name of the host's end of an attachment to the network `flatnet`.
+pub(crate) fn host_link(id: &str, ifname: &str) -> String {
+    let parsed = "an ID and a name of this test";
+    let id = AttachmentId { container_id: id.parse().expect(parsed), if_name: ifname.parse().expect(parsed) };
+    id.host_link(&NetworkName::parse("flatnet").expect(parsed)).to_string()
+}
+
+/// The address in a result of 0.3.0 or later.
+#[track_caller]
+pub(crate) fn address(result: &Value) -> String {
+    let address = result["ips"][0]["address"].as_str().unwrap_or_else(|| panic!("no address in {result}"));
+    address.split('/').next().unwrap_or_default().to_owned()
+}
+
+/// A word that the shell takes literally.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}

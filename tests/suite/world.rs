@@ -1,0 +1,204 @@
+//! The oracle: all that Flatnet could leave behind, before and after.
+//!
+//! A [`World`] is what the kernel and the disk of a sandbox hold: links, addresses, routes, neighbours and forwarding
+//! entries of every namespace, the whole ruleset (other programs' tables too), namespaces, sysctls, state, locks and
+//! processes. What changes by itself is left out: indices, handles, counters, times, learnt entries, the log. "Nothing
+//! leaked" means, in every test, that two worlds are the same.
+
+#![allow(clippy::panic, dead_code, reason = "a panic is a failed test; this is a vocabulary")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::sandbox::Sandbox;
+
+/// How long what was begun may take to end: `ip` exits some 20 ms after the link that it deletes is gone.
+const SETTLES_WITHIN: Duration = Duration::from_secs(5);
+
+/// The facts of a world, each a line, by section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct World {
+    sections: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl World {
+    /// Looks at all there is.
+    #[track_caller]
+    pub(crate) fn of(sandbox: &Sandbox) -> Self {
+        let output = sandbox.sh(LOOK).succeeds().stdout;
+        let mut sections: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for part in output.split("\u{1}section ").skip(1) {
+            let (title, text) = part.split_once('\n').unwrap_or((part, ""));
+            sections.entry(title.to_owned()).or_default().extend(facts(title, text));
+        }
+        sections.retain(|_, facts| !facts.is_empty());
+        Self { sections }
+    }
+
+    /// The same without what Flatnet writes to its own directories: what is left is the kernel's.
+    pub(crate) fn without_files(mut self) -> Self {
+        self.sections.retain(|title, _| !title.starts_with("file "));
+        self
+    }
+
+    /// Asserts that the sandbox's world is this one again, as soon as what was begun has ended.
+    #[track_caller]
+    pub(crate) fn assert_is_back(&self, sandbox: &Sandbox) {
+        let end = Instant::now() + SETTLES_WITHIN;
+        loop {
+            let now = Self::of(sandbox);
+            if now == *self || Instant::now() > end {
+                return assert_same(self, &now);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The lines that only one of the two has.
+    fn difference(&self, after: &Self) -> String {
+        let nothing = BTreeSet::new();
+        let titles: BTreeSet<&String> = self.sections.keys().chain(after.sections.keys()).collect();
+        let mut text = String::new();
+        for title in titles {
+            let before = self.sections.get(title).unwrap_or(&nothing);
+            let after = after.sections.get(title).unwrap_or(&nothing);
+            if before != after {
+                let _ = writeln!(text, "{title}");
+            }
+            for line in before.difference(after) {
+                let _ = writeln!(text, "  - {line}");
+            }
+            for line in after.difference(before) {
+                let _ = writeln!(text, "  + {line}");
+            }
+        }
+        text
+    }
+}
+
+/// Asserts that nothing is gone and nothing was left.
+#[track_caller]
+pub(crate) fn assert_same(before: &World, after: &World) {
+    assert!(before == after, "the world is another (- gone, + left behind):\n{}", before.difference(after));
+}
+
+/// Prints each section after a line that starts with the byte 1, which no tool prints.
+///
+/// Sysctls are those of links and of the host that a network plugin may want to change; the ones that the kernel
+/// counts or derives are not among them. The process group of this script is not looked at.
+const LOOK: &str = r#"
+section() { printf '\001section %s\n' "$*"; }
+namespace() { # TITLE COMMAND-PREFIX..
+    local title=$1; shift
+    section "links in $title";      "$@" ip -j -d addr show
+    section "routes in $title";     "$@" ip route show table all; "$@" ip -6 route show table all
+    section "rules in $title";      "$@" ip rule show; "$@" ip -6 rule show
+    section "neighbours in $title"; "$@" ip neigh show nud permanent; "$@" ip neigh show proxy
+    section "fdb in $title";        "$@" bridge fdb show | grep -E 'permanent|static' | grep -vE '^(33:33|01:00:5e)' || true
+    section "ruleset in $title";    "$@" nft -s list ruleset
+    section "sysctls in $title"
+    "$@" sh -c 'grep -r . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf /proc/sys/net/ipv4/neigh \
+        /proc/sys/net/ipv6/conf /proc/sys/net/bridge 2>/dev/null || true' |
+        grep -vE '/(stable_secret|base_reachable_time|mc_forwarding|ioam6)' || true
+}
+namespace "this host"
+for path in /run/netns/*; do
+    [[ -e $path ]] || continue
+    kind=$(stat -f -c %T "$path")
+    section "namespaces"; echo "$path $kind"
+    [[ $kind != nsfs ]] || ! nsenter --net="$path" true 2>/dev/null || namespace "$path" nsenter --net="$path"
+done
+find /var/lib/flatnet /run/flatnet -type f -o -type l 2>/dev/null | while read -r file; do
+    section "file $file"; stat -c '%F %U %a' "$file"; cat "$file" 2>/dev/null || true
+done
+section "locks held"
+for file in $(find /run/flatnet -name '*.lock' 2>/dev/null); do flock -n "$file" true || echo "$file"; done
+section "processes"
+ps -e -o pgid=,stat=,args= | awk -v own="$(ps -o pgid= $$)" '$1 != own+0 && $2 !~ /^Z/ { $1 = $2 = ""; print }' |
+    grep -v 'sandbox.sh' || true
+"#;
+
+/// The lines of one section, without what changes by itself.
+fn facts(title: &str, text: &str) -> Vec<String> {
+    if title.starts_with("links in ") {
+        return links(text);
+    }
+    if title.starts_with("ruleset in ") {
+        return ruleset(text);
+    }
+    if title.ends_with("/leases.json") {
+        return held_leases(text);
+    }
+    if title.ends_with("/host.json") {
+        return without_time(text);
+    }
+    // The network's lock is one file for ever; that nobody holds it is a section of its own.
+    if title.starts_with("file /run/flatnet/") && title.matches('/').count() == 3 {
+        return Vec::new();
+    }
+    text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
+}
+
+fn links(text: &str) -> Vec<String> {
+    let links: Vec<Value> = serde_json::from_str(text).unwrap_or_else(|error| panic!("`ip -j` printed {error}: {text}"));
+    links.iter().flat_map(link).collect()
+}
+
+/// What of a link does not change by itself: not its index, its peer's namespace number, timers and life times.
+fn link(link: &Value) -> Vec<String> {
+    let name = link["ifname"].as_str().unwrap_or_default();
+    let mut kept = json!({});
+    for key in ["address", "mtu", "flags", "operstate", "ifalias", "master", "group"] {
+        kept[key] = link[key].clone();
+    }
+    let flags = link["linkinfo"]["info_slave_data"].as_object();
+    let port = ["isolated", "learning", "locked", "hairpin"].map(|flag| flags.map(|flags| flags.get(flag).cloned()));
+    let mut facts =
+        vec![format!("{name}: {kept} {} port {port:?}", link["linkinfo"]["info_kind"].as_str().unwrap_or("hardware"))];
+    for address in link["addr_info"].as_array().into_iter().flatten() {
+        facts.push(format!("{name} has {}/{}", address["local"].as_str().unwrap_or_default(), address["prefixlen"]));
+    }
+    facts
+}
+
+/// Each line after the names of what it stands in, so that a line is a fact by itself.
+fn ruleset(text: &str) -> Vec<String> {
+    let mut inside: Vec<String> = Vec::new();
+    let mut facts = Vec::new();
+    for (number, line) in text.lines().map(str::trim).filter(|line| !line.is_empty()).enumerate() {
+        if line == "}" {
+            inside.pop();
+            continue;
+        }
+        // The order of rules matters, that of everything else does not.
+        let order = if inside.iter().any(|name| name.starts_with("chain")) { format!("{number:04} ") } else { String::new() };
+        facts.push(format!("{order}{} / {}", inside.join(" / "), line.trim_end_matches(',')));
+        if line.ends_with('{') {
+            inside.push(line.trim_end_matches('{').trim().to_owned());
+        } else if line.starts_with('}') || (line.ends_with('}') && !line.contains('{')) {
+            inside.pop();
+        }
+    }
+    facts
+}
+
+/// A released lease is remembered, not held.
+fn held_leases(text: &str) -> Vec<String> {
+    let text = text.split_once('\n').map_or(text, |(_, content)| content);
+    let Ok(file) = serde_json::from_str::<Value>(text) else { return vec![format!("no JSON: {text}")] };
+    let leases = file["leases"].as_object().cloned().unwrap_or_default();
+    let held = leases.into_iter().filter(|(_, lease)| lease["released"] != json!(true));
+    held.map(|(address, lease)| format!("{address} is held by {} {}", lease["container_id"], lease["if_name"])).collect()
+}
+
+fn without_time(text: &str) -> Vec<String> {
+    let (mode, content) = text.split_once('\n').unwrap_or((text, ""));
+    let mut value: Value = serde_json::from_str(content).unwrap_or_else(|_| json!(content));
+    if let Some(object) = value.as_object_mut() {
+        object.remove("at");
+    }
+    vec![mode.to_owned(), value.to_string()]
+}
