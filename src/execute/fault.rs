@@ -4,6 +4,7 @@
 //! `kill@N` kills this process with SIGKILL right after it. A line of a batch is a step, and so is a transaction
 //! of nft. Commands that only look are not counted.
 
+use std::io::Write;
 use std::time::Duration;
 
 use super::{Executor, Exit, Output, Running};
@@ -13,6 +14,9 @@ use crate::lock::Lock;
 
 /// Where the fault is asked for.
 pub const VARIABLE: &str = "FLATNET_FAULT";
+
+/// What is said when the fault comes to pass.
+const NOTICE: &str = "a fault was asked for";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
@@ -51,6 +55,8 @@ impl<E: Executor> Executor for FaultyExecutor<E> {
         self.steps += steps_of(command);
         let due = self.fault.filter(|&(_, step)| (before + 1..=self.steps).contains(&step));
         let Some((action, step)) = due else { return self.inner.start(command, locks) };
+        // For the test to know that the fault came to pass.
+        let _ = writeln!(std::io::stderr(), "{NOTICE}");
         match action {
             Action::Fail => {
                 if let Some(part) = first_steps(command, step - before - 1) {
@@ -106,7 +112,7 @@ struct Failed {
 
 impl Running for Failed {
     fn wait(self: Box<Self>) -> Result<Output> {
-        let stderr = format!("a fault was asked for\nCommand failed -:{}", self.line);
+        let stderr = format!("{NOTICE}\nCommand failed -:{}", self.line);
         Ok(Output { exit: Exit::Code(1), stdout: String::new(), stderr, took: Duration::ZERO })
     }
 

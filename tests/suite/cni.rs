@@ -1,6 +1,11 @@
 //! Calls the binary as a container runtime calls a CNI plugin, and reads what it answers.
 
-#![allow(clippy::panic, clippy::expect_used, dead_code, reason = "a panic is a failed test; this is a vocabulary")]
+#![allow(
+    clippy::panic,
+    clippy::expect_used,
+    dead_code,
+    reason = "a panic is a failed test; this is a vocabulary"
+)]
 
 use std::fmt::Write as _;
 
@@ -74,12 +79,15 @@ impl Call {
 
     /// CHECK with the result of ADD.
     pub(crate) fn check(id: &str, result: &Value) -> Self {
-        Self::new("CHECK", id).version(result["cniVersion"].as_str().unwrap_or_default()).conf("prevResult", result.clone())
+        Self::new("CHECK", id)
+            .version(result["cniVersion"].as_str().unwrap_or_default())
+            .conf("prevResult", result.clone())
     }
 
     /// GC that keeps these attachments.
     pub(crate) fn gc(valid: &[(&str, &str)]) -> Self {
-        let valid: Vec<Value> = valid.iter().map(|(id, ifname)| json!({"containerID": id, "ifname": ifname})).collect();
+        let valid: Vec<Value> =
+            valid.iter().map(|(id, ifname)| json!({"containerID": id, "ifname": ifname})).collect();
         Self::new("GC", "").version("1.1.0").conf("cni.dev/valid-attachments", json!(valid)).bare()
     }
 
@@ -167,7 +175,8 @@ impl Call {
         let call = format!("{output}\n--- stdin\n{}", self.input());
         let json = match output.stdout.as_str() {
             "" => Value::Null,
-            text => serde_json::from_str(text).unwrap_or_else(|error| panic!("stdout is not one JSON document: {error}\n{call}")),
+            text => serde_json::from_str(text)
+                .unwrap_or_else(|error| panic!("stdout is not one JSON document: {error}\n{call}")),
         };
         Answer { json, status: output.status, stderr: output.stderr, call }
     }
@@ -200,9 +209,14 @@ impl Answer {
     #[track_caller]
     pub(crate) fn fails(&self) -> String {
         assert_eq!(self.status, Some(1), "this was to fail\n{}", self.call);
-        let keys: Vec<&str> = self.json.as_object().map(|object| object.keys().map(String::as_str).collect()).unwrap_or_default();
+        let keys: Vec<&str> = self
+            .json
+            .as_object()
+            .map(|object| object.keys().map(String::as_str).collect())
+            .unwrap_or_default();
         assert_eq!(keys, ["cniVersion", "code", "details", "msg"], "{}", self.call);
-        let text = |key: &str| self.json[key].as_str().unwrap_or_else(|| panic!("{key} is no text\n{}", self.call));
+        let text =
+            |key: &str| self.json[key].as_str().unwrap_or_else(|| panic!("{key} is no text\n{}", self.call));
         assert!(VERSIONS.contains(&text("cniVersion")), "{}", self.call);
         assert!(!text("msg").is_empty(), "{}", self.call);
         format!("{}\n{}", text("msg"), text("details"))

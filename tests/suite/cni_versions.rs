@@ -90,7 +90,8 @@ fn a_version_that_is_no_text_does_not_decode() {
 fn version_answers_without_configuration_and_whatever_the_input() {
     let sandbox = Sandbox::podman4().start();
     let before = World::of(&sandbox);
-    let dummy = |call: Call| call.var("CNI_CONTAINERID", "").netns("dummy").ifname("dummy").var("CNI_PATH", "dummy");
+    let dummy =
+        |call: Call| call.var("CNI_CONTAINERID", "").netns("dummy").ifname("dummy").var("CNI_PATH", "dummy");
     for version in VERSIONS {
         let stdin = json!({"cniVersion": version}).to_string();
         let answer = dummy(Call::new("VERSION", "").stdin(&stdin)).run(&sandbox).succeeds();
@@ -159,9 +160,11 @@ fn a_result_before_ours_is_passed_through_and_ours_comes_after_it() {
     let netns = sandbox.add_netns("c1");
     for version in VERSIONS.into_iter().filter(|version| *version >= "0.3.0") {
         let before = previous(version);
-        let result = Call::add("c1").version(version).conf("prevResult", before.clone()).run(&sandbox).succeeds();
+        let result =
+            Call::add("c1").version(version).conf("prevResult", before.clone()).run(&sandbox).succeeds();
         let ours = expected(version, &netns);
-        let joined = |key: &str| [before[key].as_array().unwrap().as_slice(), ours[key].as_array().unwrap()].concat();
+        let joined =
+            |key: &str| [before[key].as_array().unwrap().as_slice(), ours[key].as_array().unwrap()].concat();
         let mut ips = joined("ips");
         ips[2]["interface"] = json!(4);
         let dns = json!({"nameservers": ["192.0.2.7"], "search": ["flat.example"], "options": ["ndots:1"]});

@@ -6,6 +6,8 @@
 
 mod cni;
 mod cni_versions;
+#[cfg(feature = "faults")]
+mod faults;
 mod golden;
 mod model;
 mod planner;

@@ -58,7 +58,7 @@ impl World {
     }
 
     /// The lines that only one of the two has.
-    fn difference(&self, after: &Self) -> String {
+    pub(crate) fn difference(&self, after: &Self) -> String {
         let nothing = BTreeSet::new();
         let titles: BTreeSet<&String> = self.sections.keys().chain(after.sections.keys()).collect();
         let mut text = String::new();
@@ -143,7 +143,8 @@ fn facts(title: &str, text: &str) -> Vec<String> {
 }
 
 fn links(text: &str) -> Vec<String> {
-    let links: Vec<Value> = serde_json::from_str(text).unwrap_or_else(|error| panic!("`ip -j` printed {error}: {text}"));
+    let links: Vec<Value> =
+        serde_json::from_str(text).unwrap_or_else(|error| panic!("`ip -j` printed {error}: {text}"));
     links.iter().flat_map(link).collect()
 }
 
@@ -155,11 +156,18 @@ fn link(link: &Value) -> Vec<String> {
         kept[key] = link[key].clone();
     }
     let flags = link["linkinfo"]["info_slave_data"].as_object();
-    let port = ["isolated", "learning", "locked", "hairpin"].map(|flag| flags.map(|flags| flags.get(flag).cloned()));
-    let mut facts =
-        vec![format!("{name}: {kept} {} port {port:?}", link["linkinfo"]["info_kind"].as_str().unwrap_or("hardware"))];
+    let port =
+        ["isolated", "learning", "locked", "hairpin"].map(|flag| flags.map(|flags| flags.get(flag).cloned()));
+    let mut facts = vec![format!(
+        "{name}: {kept} {} port {port:?}",
+        link["linkinfo"]["info_kind"].as_str().unwrap_or("hardware")
+    )];
     for address in link["addr_info"].as_array().into_iter().flatten() {
-        facts.push(format!("{name} has {}/{}", address["local"].as_str().unwrap_or_default(), address["prefixlen"]));
+        facts.push(format!(
+            "{name} has {}/{}",
+            address["local"].as_str().unwrap_or_default(),
+            address["prefixlen"]
+        ));
     }
     facts
 }
@@ -174,7 +182,11 @@ fn ruleset(text: &str) -> Vec<String> {
             continue;
         }
         // The order of rules matters, that of everything else does not.
-        let order = if inside.iter().any(|name| name.starts_with("chain")) { format!("{number:04} ") } else { String::new() };
+        let order = if inside.iter().any(|name| name.starts_with("chain")) {
+            format!("{number:04} ")
+        } else {
+            String::new()
+        };
         facts.push(format!("{order}{} / {}", inside.join(" / "), line.trim_end_matches(',')));
         if line.ends_with('{') {
             inside.push(line.trim_end_matches('{').trim().to_owned());
@@ -191,7 +203,10 @@ fn held_leases(text: &str) -> Vec<String> {
     let Ok(file) = serde_json::from_str::<Value>(text) else { return vec![format!("no JSON: {text}")] };
     let leases = file["leases"].as_object().cloned().unwrap_or_default();
     let held = leases.into_iter().filter(|(_, lease)| lease["released"] != json!(true));
-    held.map(|(address, lease)| format!("{address} is held by {} {}", lease["container_id"], lease["if_name"])).collect()
+    held.map(|(address, lease)| {
+        format!("{address} is held by {} {}", lease["container_id"], lease["if_name"])
+    })
+    .collect()
 }
 
 fn without_time(text: &str) -> Vec<String> {

@@ -193,8 +193,9 @@ table arp flatnet {
 }
 EOF
 ip -batch - <<'EOF'
-link add dev flatnet-br0 address 02:f1:0a:57:01:01 mtu 1400 type bridge stp_state 0 forward_delay 0 mcast_snooping 0
+link add dev flatnet-br0 address 02:f1:0a:57:01:01 type bridge stp_state 0 forward_delay 0 mcast_snooping 0
 link set dev flatnet-br0 alias flatnet/flatnet
+link set dev flatnet-br0 mtu 1400
 addr add 10.87.1.1/24 brd + dev flatnet-br0
 EOF
 sysctl -qw net/ipv4/conf/flatnet-br0/proxy_arp_pvlan=1 net/ipv4/neigh/flatnet-br0/proxy_delay=0 net/ipv4/conf/flatnet-br0/send_redirects=0 net/ipv4/conf/flatnet-br0/accept_redirects=0 net/ipv4/conf/flatnet-br0/route_localnet=1 net/ipv6/conf/flatnet-br0/disable_ipv6=1 net/ipv4/ip_forward=1

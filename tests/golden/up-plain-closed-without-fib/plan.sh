@@ -202,8 +202,9 @@ table arp flatnet-lab {
 }
 EOF
 ip -batch - <<'EOF'
-link add dev lab0 address 02:f1:0a:5b:04:01 mtu 1500 type bridge stp_state 0 forward_delay 0 mcast_snooping 0
+link add dev lab0 address 02:f1:0a:5b:04:01 type bridge stp_state 0 forward_delay 0 mcast_snooping 0
 link set dev lab0 alias flatnet/lab
+link set dev lab0 mtu 1500
 addr add 10.91.4.1/22 brd + dev lab0
 EOF
 sysctl -qw net/ipv4/conf/lab0/proxy_arp_pvlan=0 net/ipv4/neigh/lab0/proxy_delay=0 net/ipv4/conf/lab0/send_redirects=0 net/ipv4/conf/lab0/accept_redirects=0 net/ipv4/conf/lab0/route_localnet=1 net/ipv6/conf/lab0/disable_ipv6=1
