@@ -1,6 +1,7 @@
 //! The command line: each command parses, calls the engine, prints.
 
 mod down;
+mod init;
 mod output;
 mod plan;
 mod up;
@@ -47,6 +48,7 @@ pub struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::Init),
     Plan(plan::Plan),
     Up(up::Up),
     Down(down::Down),
@@ -57,6 +59,7 @@ pub fn run() -> eyre::Result<u8> {
     color_eyre::config::HookBuilder::default().display_env_section(false).theme(output::theme()).install()?;
     let Cli { options, command } = Cli::parse();
     let status = match command {
+        Command::Init(command) => command.run(&options)?,
         Command::Plan(command) => command.run(&options)?,
         Command::Up(command) => command.run(&options)?,
         Command::Down(command) => command.run(&options)?,

@@ -1,0 +1,212 @@
+//! Putting files and links in their place: all of them, or none.
+
+use std::fs::Permissions;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::error::{Error, Kind, Result, io};
+
+/// Something to be put in its place.
+#[derive(Debug)]
+pub(super) struct Item {
+    /// Where.
+    pub(super) path: PathBuf,
+    /// What.
+    pub(super) content: Content,
+}
+
+/// What an [`Item`] is.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// A file with this text.
+    File(String),
+    /// A symbolic link to this file.
+    Link(PathBuf),
+}
+
+/// What became of an [`Item`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Outcome {
+    /// There was nothing.
+    Written,
+    /// There was something else, and it was to be overwritten.
+    Overwritten,
+    /// It is as wanted.
+    AlreadySo,
+    /// There is something else, and it stays.
+    Kept,
+}
+
+impl Outcome {
+    /// For people.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Written => "written",
+            Self::Overwritten => "overwritten",
+            Self::AlreadySo => "already so",
+            Self::Kept => "kept",
+        }
+    }
+}
+
+/// Puts all of `items` in their place. What differs stays, unless `force`. On an error nothing new is left behind.
+pub(super) fn install(items: &[Item], force: bool) -> Result<Vec<Outcome>> {
+    let outcomes = items.iter().map(|item| item.outcome(force)).collect::<Result<Vec<_>>>()?;
+    let to_write = || items.iter().zip(&outcomes).filter(|(_, outcome)| outcome.writes());
+    // Declared first, so that it goes last, when the temporary files in them are gone.
+    let mut folders = MadeFolders::default();
+    let mut staged = Vec::new();
+    for (item, outcome) in to_write() {
+        folders.make_above(&item.path)?;
+        staged.push((item, *outcome, item.stage()?));
+    }
+    let mut made = Vec::new();
+    for (item, outcome, temporary) in staged {
+        if let Err(cause) = temporary.persist(&item.path) {
+            made.iter().for_each(|path: &&PathBuf| drop(std::fs::remove_file(path)));
+            return Err(io("write", &item.path)(cause.error));
+        }
+        if outcome == Outcome::Written {
+            made.push(&item.path);
+        }
+    }
+    Ok(outcomes)
+}
+
+impl Outcome {
+    fn writes(self) -> bool {
+        matches!(self, Self::Written | Self::Overwritten)
+    }
+}
+
+impl Item {
+    fn outcome(&self, force: bool) -> Result<Outcome> {
+        match self.path.symlink_metadata() {
+            Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(Outcome::Written),
+            Err(cause) => return Err(io("look at", &self.path)(cause)),
+            Ok(found) if found.is_dir() => {
+                let shown = self.path.display();
+                return Err(Error::new(
+                    Kind::Conflict,
+                    format!("{shown} is a directory, and should be a file"),
+                )
+                .remedy(format!("Look what it is, and move it away: mv {shown} {shown}.old")));
+            }
+            Ok(_) => {}
+        }
+        Ok(match (self.is_in_place()?, force) {
+            (true, _) => Outcome::AlreadySo,
+            (false, true) => Outcome::Overwritten,
+            (false, false) => Outcome::Kept,
+        })
+    }
+
+    fn is_in_place(&self) -> Result<bool> {
+        let unless_dangling = |cause: std::io::Error| match cause.kind() {
+            ErrorKind::NotFound => Ok(false),
+            _ => Err(io("read", &self.path)(cause)),
+        };
+        match &self.content {
+            Content::File(text) => {
+                std::fs::read(&self.path).map_or_else(unless_dangling, |found| Ok(found == text.as_bytes()))
+            }
+            // Also where the program itself lies there, or a chain of links leads to it.
+            Content::Link(target) => Ok(std::fs::read_link(&self.path).is_ok_and(|found| found == *target)
+                || std::fs::canonicalize(&self.path).is_ok_and(|found| found == *target)),
+        }
+    }
+
+    /// The file or link under a temporary name, beside its place.
+    fn stage(&self) -> Result<tempfile::NamedTempFile<()>> {
+        let folder = self.path.parent().unwrap_or(Path::new("/"));
+        let staged =
+            tempfile::Builder::new().prefix(".flatnet-init-").make_in(folder, |path| match &self.content {
+                Content::File(text) => write_new(path, text),
+                Content::Link(target) => symlink(target, path),
+            });
+        staged.map_err(io("write", &self.path))
+    }
+}
+
+fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(text.as_bytes())?;
+    // Whatever the umask is: Podman's rootless users may read it too.
+    file.set_permissions(Permissions::from_mode(0o644))?;
+    file.sync_all()
+}
+
+/// Folders that were made; those in which nothing came to lie are removed again.
+#[derive(Default)]
+struct MadeFolders(Vec<PathBuf>);
+
+impl MadeFolders {
+    fn make_above(&mut self, path: &Path) -> Result<()> {
+        let missing: Vec<&Path> = path.ancestors().skip(1).take_while(|folder| !folder.exists()).collect();
+        for folder in missing.into_iter().rev() {
+            std::fs::create_dir(folder).map_err(io("make", folder))?;
+            self.0.push(folder.to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for MadeFolders {
+    fn drop(&mut self) {
+        // Refused by the kernel for a folder that holds something.
+        self.0.iter().rev().for_each(|folder| drop(std::fs::remove_dir(folder)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &Path, text: &str) -> Item {
+        Item { path: path.to_owned(), content: Content::File(text.to_owned()) }
+    }
+
+    #[test]
+    fn writes_once_keeps_what_differs_and_overwrites_when_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b/c");
+        let link =
+            Item { path: dir.path().join("d/link"), content: Content::Link(dir.path().join("target")) };
+        let items = [file(&path, "one"), link];
+        assert_eq!(install(&items, false).unwrap(), [Outcome::Written; 2]);
+        assert_eq!(install(&items, false).unwrap(), [Outcome::AlreadySo; 2]);
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o7777, 0o644);
+        let items = [
+            file(&path, "two"),
+            Item { path: items[1].path.clone(), content: Content::Link("/else".into()) },
+        ];
+        assert_eq!(install(&items, false).unwrap(), [Outcome::Kept; 2]);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one");
+        assert_eq!(install(&items, true).unwrap(), [Outcome::Overwritten; 2]);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "two");
+        assert_eq!(std::fs::read_link(&items[1].path).unwrap(), Path::new("/else"));
+        assert_eq!(
+            std::fs::read_dir(path.parent().unwrap()).unwrap().count(),
+            1,
+            "no temporary file is left"
+        );
+    }
+
+    #[test]
+    fn an_error_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        let items = [file(&dir.path().join("a/b/c"), "one"), file(&dir.path().join("file/x"), "two")];
+        assert!(install(&items, false).is_err());
+        let left: Vec<_> =
+            std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["file"]);
+        std::fs::create_dir(dir.path().join("folder")).unwrap();
+        let error = install(&[file(&dir.path().join("folder"), "x")], true).unwrap_err();
+        assert!(error.to_string().contains("is a directory"), "{error}");
+    }
+}

@@ -1,0 +1,129 @@
+//! Which of Flatnet's faces the Podman of this host calls. Only the command line may ask: a plugin that runs `podman`
+//! waits for the locks that Podman holds while it waits for the plugin.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::command::Command;
+use crate::execute::{CommandFailure, Executor};
+use crate::tools;
+use crate::types::NetworkName;
+
+/// The Podman of this host.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Podman {
+    /// It was not looked for.
+    NotAsked,
+    /// There is none.
+    Missing,
+    /// It does not say.
+    Unknown {
+        /// Why.
+        why: String,
+    },
+    /// It calls Flatnet as a CNI plugin.
+    Cni {
+        /// Podman's version.
+        version: String,
+        /// Whether it lists the network.
+        lists_network: bool,
+    },
+    /// It calls Flatnet as a netavark plugin.
+    Netavark {
+        /// Podman's version.
+        version: String,
+        /// Whether the network was created in it.
+        lists_network: bool,
+        /// Whether it finds the plugin.
+        finds_plugin: bool,
+    },
+    /// It uses a netavark that knows no plugins.
+    TooOld {
+        /// Podman's version.
+        version: String,
+    },
+}
+
+impl Podman {
+    /// Asks it.
+    pub(super) fn ask(executor: &mut dyn Executor, network: &NetworkName) -> Self {
+        if tools::find("podman").is_err() {
+            return Self::Missing;
+        }
+        let command = Command::new(["podman", "info", "--format", "json"]);
+        let info = match executor.run(&command, &[]) {
+            Ok(output) if output.success() => output.stdout,
+            Ok(output) => return Self::Unknown { why: CommandFailure::new(&command, &output).to_string() },
+            Err(error) => return Self::Unknown { why: error.whole() },
+        };
+        let exists = Command::new(["podman", "network", "exists", network.as_str()]);
+        let lists_network = executor.run(&exists, &[]).is_ok_and(|output| output.success());
+        Self::from_info(&info, lists_network)
+    }
+
+    /// What `podman info --format json` says of it.
+    fn from_info(json: &str, lists_network: bool) -> Self {
+        let info: Value = serde_json::from_str(json).unwrap_or_default();
+        let text = |pointer: &str| info.pointer(pointer).and_then(Value::as_str);
+        let Some(version) = text("/version/Version").map(str::to_owned) else {
+            return Self::Unknown { why: "`podman info` names no version".to_owned() };
+        };
+        // Podman 3 knew nothing but CNI, and so did not say.
+        if text("/host/networkBackend").is_none_or(|backend| backend == "cni") {
+            return Self::Cni { version, lists_network };
+        }
+        // Plugins came with netavark 1.6; a Podman before 4.5 does not name netavark's version and does not know them.
+        let netavark = text("/host/networkBackendInfo/version").and_then(numbers);
+        if netavark.unwrap_or((0, 0)) < (1, 6) && numbers(&version).is_none_or(|podman| podman < (5, 0)) {
+            return Self::TooOld { version };
+        }
+        let drivers = info.pointer("/plugins/network").and_then(Value::as_array);
+        let finds_plugin = drivers.is_some_and(|drivers| drivers.iter().any(|driver| driver == "flatnet"));
+        Self::Netavark { version, lists_network, finds_plugin }
+    }
+}
+
+/// Major and minor of a version such as `netavark 1.14.0` or `4.3.1`.
+fn numbers(version: &str) -> Option<(u32, u32)> {
+    let mut parts = version.split_whitespace().next_back()?.split('.').map(|part| part.parse().ok());
+    Some((parts.next()??, parts.next()??))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(podman: &str, backend: &str, netavark: Option<&str>, drivers: &[&str]) -> Podman {
+        let netavark = netavark.map(|version| serde_json::json!({"backend": "netavark", "version": version}));
+        let info = serde_json::json!({
+            "host": {"networkBackend": backend, "networkBackendInfo": netavark},
+            "plugins": {"network": drivers},
+            "version": {"Version": podman},
+        });
+        Podman::from_info(&info.to_string(), true)
+    }
+
+    #[test]
+    fn tells_the_faces_apart() {
+        let cni = |version: &str| Podman::Cni { version: version.to_owned(), lists_network: true };
+        let too_old = |version: &str| Podman::TooOld { version: version.to_owned() };
+        let netavark = |version: &str, finds_plugin| Podman::Netavark {
+            version: version.to_owned(),
+            lists_network: true,
+            finds_plugin,
+        };
+        assert_eq!(info("4.3.1", "cni", None, &["bridge"]), cni("4.3.1"));
+        assert_eq!(info("4.3.1", "netavark", None, &["bridge"]), too_old("4.3.1"));
+        assert_eq!(
+            info("4.9.3", "netavark", Some("netavark 1.4.0"), &["bridge", "flatnet"]),
+            too_old("4.9.3")
+        );
+        assert_eq!(
+            info("5.4.2", "netavark", Some("netavark 1.14.0"), &["bridge", "flatnet"]),
+            netavark("5.4.2", true)
+        );
+        assert_eq!(info("5.4.2", "netavark", Some("netavark 1.14.0"), &["bridge"]), netavark("5.4.2", false));
+        assert!(matches!(Podman::from_info("{}", false), Podman::Unknown { .. }));
+    }
+}
