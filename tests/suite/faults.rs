@@ -84,12 +84,8 @@ fn add_on_a_fresh_host_that_fails_at_any_step_leaves_the_host_as_it_was_or_set_u
         } else {
             answer.fails();
         }
-        let now = World::of(&sandbox).without_files();
-        assert!(
-            now == fresh || now == up,
-            "step {step}: neither as it was nor set up:\n{}",
-            fresh.difference(&now)
-        );
+        let is_up = sandbox.sh("ip link show flatnet-br0").status == Some(0);
+        (if is_up { &up } else { &fresh }).assert_is_back_but_for_files(&sandbox);
         sandbox.sh("flatnet down").succeeds();
         faulted
     });

@@ -47,9 +47,20 @@ impl World {
     /// Asserts that the sandbox's world is this one again, as soon as what was begun has ended.
     #[track_caller]
     pub(crate) fn assert_is_back(&self, sandbox: &Sandbox) {
+        self.assert_comes_back(|| Self::of(sandbox));
+    }
+
+    /// The same of a world [`World::without_files`].
+    #[track_caller]
+    pub(crate) fn assert_is_back_but_for_files(&self, sandbox: &Sandbox) {
+        self.assert_comes_back(|| Self::of(sandbox).without_files());
+    }
+
+    #[track_caller]
+    fn assert_comes_back(&self, look: impl Fn() -> Self) {
         let end = Instant::now() + SETTLES_WITHIN;
         loop {
-            let now = Self::of(sandbox);
+            let now = look();
             if now == *self || Instant::now() > end {
                 return assert_same(self, &now);
             }
@@ -58,7 +69,7 @@ impl World {
     }
 
     /// The lines that only one of the two has.
-    pub(crate) fn difference(&self, after: &Self) -> String {
+    fn difference(&self, after: &Self) -> String {
         let nothing = BTreeSet::new();
         let titles: BTreeSet<&String> = self.sections.keys().chain(after.sections.keys()).collect();
         let mut text = String::new();
