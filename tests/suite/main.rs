@@ -2,4 +2,6 @@
 //!
 //! Each test starts a [`sandbox::Sandbox`] of its own, so tests never change the machine and run in parallel.
 
+mod ruleset_matrix;
 mod sandbox;
+mod traffic;
