@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Config;
+use crate::config::{Bridging, Config};
 use crate::error::Result;
 use crate::plan::TableElement;
 use crate::receipt::Receipt;
@@ -26,7 +26,7 @@ pub struct HostFacts {
     pub ingress_gateways: Vec<Ipv4Addr>,
     /// Whether the ruleset can ask the kernel which addresses are this host's (`fib daddr type local`).
     pub fib: bool,
-    /// This host's addresses; kept only where the kernel cannot be asked.
+    /// This host's addresses but loopback and the bridge's; kept only where the kernel cannot be asked.
     #[serde(default)]
     pub host_addresses: Vec<Ipv4Addr>,
 }
@@ -78,7 +78,7 @@ impl HostState {
             mtu: facts.mtu,
             alias: LinkAlias::of_bridge(&config.network),
             address: config.gateway_net(),
-            settings: settings(&config.bridge),
+            settings: settings(&config.bridge, config.bridging == Bridging::Isolated),
             ruleset: ruleset::render(config, facts, &elements)?,
             elements,
             table,
@@ -86,14 +86,15 @@ impl HostState {
     }
 }
 
-fn settings(bridge: &IfName) -> Vec<Setting> {
+fn settings(bridge: &IfName, isolated: bool) -> Vec<Setting> {
     let of_bridge = |key, value, why| Setting { key, value, of_bridge: true, why };
+    let why_proxy_arp = if isolated {
+        "this host answers ARP for containers, which are isolated from one another"
+    } else {
+        "containers answer one another's ARP themselves"
+    };
     vec![
-        of_bridge(
-            SysctlKey::ipv4_conf(bridge, "proxy_arp_pvlan"),
-            1,
-            "this host answers ARP for containers, which are isolated from one another",
-        ),
+        of_bridge(SysctlKey::ipv4_conf(bridge, "proxy_arp_pvlan"), u32::from(isolated), why_proxy_arp),
         of_bridge(SysctlKey::ipv4_neigh(bridge, "proxy_delay"), 0, "and answers at once"),
         of_bridge(SysctlKey::ipv4_conf(bridge, "send_redirects"), 0, "containers have no other way than this host"),
         of_bridge(SysctlKey::ipv4_conf(bridge, "accept_redirects"), 0, "containers tell this host no routes"),
