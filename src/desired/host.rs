@@ -26,7 +26,7 @@ pub struct HostFacts {
     pub ingress_gateways: Vec<Ipv4Addr>,
     /// Whether the ruleset can ask the kernel which addresses are this host's (`fib daddr type local`).
     pub fib: bool,
-    /// This host's addresses; kept only where the kernel cannot be asked.
+    /// This host's addresses but loopback and the bridge's; kept only where the kernel cannot be asked.
     #[serde(default)]
     pub host_addresses: Vec<Ipv4Addr>,
 }
@@ -89,12 +89,13 @@ impl HostState {
 
 fn settings(bridge: &IfName, isolated: bool) -> Vec<Setting> {
     let of_bridge = |key, value, why| Setting { key, value, of_bridge: true, why };
+    let why_proxy_arp = if isolated {
+        "this host answers ARP for containers, which are isolated from one another"
+    } else {
+        "containers answer one another's ARP themselves"
+    };
     vec![
-        of_bridge(
-            SysctlKey::ipv4_conf(bridge, "proxy_arp_pvlan"),
-            u32::from(isolated),
-            "this host answers ARP for containers where they are isolated from one another",
-        ),
+        of_bridge(SysctlKey::ipv4_conf(bridge, "proxy_arp_pvlan"), u32::from(isolated), why_proxy_arp),
         of_bridge(SysctlKey::ipv4_neigh(bridge, "proxy_delay"), 0, "and answers at once"),
         of_bridge(
             SysctlKey::ipv4_conf(bridge, "send_redirects"),

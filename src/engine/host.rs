@@ -60,12 +60,18 @@ impl Engine {
     pub(super) fn ensure_host(&mut self, network: &Lock) -> Result<HostFacts> {
         if let Some(record) = self.store.host()? {
             let forwards = observe::sysctl(&SysctlKey::ip_forward()) == Some(1);
-            let same = record.facts.config_hash == config_hash(&self.config);
+            let same = record.facts.config_hash == config_hash(&self.config)
+                && self.knows_all_addresses(&record.facts);
             if same && forwards && observe::link_index(self.config.bridge.as_str()).is_some() {
                 return Ok(record.facts);
             }
         }
         self.up_locked(network).map(|(facts, _)| facts)
+    }
+
+    /// Without `fib` the ruleset lists this host's addresses, and DHCP or a person may have changed them.
+    fn knows_all_addresses(&self, facts: &HostFacts) -> bool {
+        facts.fib || facts.host_addresses == observe::host::host_addresses(self.config.gateway())
     }
 
     pub(super) fn up_locked(&mut self, network: &Lock) -> Result<(HostFacts, Plan)> {

@@ -79,7 +79,7 @@ pub fn facts(
             IngressGateways::Auto => Vec::new(),
         },
         uplink,
-        host_addresses: if fib { Vec::new() } else { host_addresses() },
+        host_addresses: if fib { Vec::new() } else { host_addresses(config.gateway()) },
         fib,
     })
 }
@@ -177,10 +177,14 @@ fn has_fib(executor: &mut dyn Executor, tools: &Tools) -> bool {
     executor.run(&command, &[]).is_ok_and(|output| output.success())
 }
 
-/// This host's own IPv4 addresses, from `/proc/net/fib_trie`.
+/// This host's own IPv4 addresses, from `/proc/net/fib_trie`, but loopback and the bridge's: those are in the ruleset
+/// anyway.
 #[must_use]
-pub fn host_addresses() -> Vec<Ipv4Addr> {
-    parse_fib_trie(&std::fs::read_to_string("/proc/thread-self/net/fib_trie").unwrap_or_default())
+pub fn host_addresses(bridge: Ipv4Addr) -> Vec<Ipv4Addr> {
+    let mut found =
+        parse_fib_trie(&std::fs::read_to_string("/proc/thread-self/net/fib_trie").unwrap_or_default());
+    found.retain(|address| !address.is_loopback() && *address != bridge);
+    found
 }
 
 /// The addresses that stand above a line `/32 host LOCAL`, sorted.

@@ -8,8 +8,15 @@ mod cni;
 mod cni_versions;
 #[cfg(feature = "faults")]
 mod faults;
+mod frames;
 mod golden;
 mod model;
 mod planner;
+mod ruleset_genuine;
+mod ruleset_matrix;
+mod ruleset_published;
+mod ruleset_replaced;
+mod ruleset_text;
 mod sandbox;
+mod traffic;
 mod world;

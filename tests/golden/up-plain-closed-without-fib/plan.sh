@@ -75,9 +75,8 @@ table inet flatnet-lab {
 
 	set host_addresses {
 		typeof ip daddr
-		comment "this host's own addresses, for kernels without fib; flatnet refreshes it"
+		comment "this host's own addresses but loopback, for kernels without fib; flatnet refreshes it"
 		elements = {
-			127.0.0.1,
 			10.91.4.1,
 			127.0.0.1,
 			192.0.2.5,
@@ -144,13 +143,14 @@ table inet flatnet-lab {
 	chain at_translation {
 		comment "just before dstnat: the first DNAT wins, a stale rule of another tool must not take a live port"
 		type nat hook prerouting priority dstnat - 1; policy accept;
-		ip daddr != 127.0.0.0/8 ip daddr @host_addresses counter jump what_is_published comment "to this host's own addresses only; loopback never from a wire"
+		ip daddr @host_addresses counter jump what_is_published comment "to this host's own addresses only; loopback never from a wire"
 	}
 
 	chain at_own_translation {
 		comment "the same for this host's own connections; wins over conmon, which holds each published port"
 		type nat hook output priority -101; policy accept;
-		ip daddr @host_addresses counter jump what_is_published comment "to this host's own addresses only, 127.0.0.1 included"
+		ip daddr 127.0.0.0/8 counter jump what_is_published comment "to this host's own addresses only: loopback"
+		ip daddr @host_addresses counter jump what_is_published comment "to this host's own addresses only: the others"
 	}
 
 	chain at_this_host {

@@ -1,0 +1,161 @@
+//! Frames that no honest container sends, byte by byte.
+
+#![allow(clippy::panic, reason = "a panic is a failed test")]
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// An Ethernet address.
+pub(crate) type Mac = [u8; 6];
+
+/// Everybody.
+pub(crate) const BROADCAST: Mac = [0xff; 6];
+
+/// No address.
+pub(crate) const NOBODY: Mac = [0; 6];
+
+/// ARP asks.
+pub(crate) const REQUEST: u16 = 1;
+
+/// ARP tells.
+pub(crate) const REPLY: u16 = 2;
+
+const UDP: u8 = 17;
+const SCTP: u8 = 132;
+const ICMP: u8 = 1;
+const ICMP6: u8 = 58;
+
+/// The address that text says.
+pub(crate) fn ip(text: &str) -> Ipv4Addr {
+    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// The MAC that Flatnet derives from a container's address; the bridge's from its own.
+pub(crate) fn mac(address: &str) -> Mac {
+    let [a, b, c, d] = ip(address).octets();
+    [0x02, 0xf1, a, b, c, d]
+}
+
+/// The MAC that text such as `02:f1:0a:57:01:02` says.
+pub(crate) fn parse_mac(text: &str) -> Mac {
+    let octets: Vec<u8> =
+        text.trim().split(':').filter_map(|part| u8::from_str_radix(part, 16).ok()).collect();
+    octets.try_into().unwrap_or_else(|_| panic!("{text} is no MAC"))
+}
+
+/// An ARP frame from `source`: `sender` says that it has the address `claims`.
+pub(crate) fn arp(to: Mac, source: Mac, operation: u16, sender: (Mac, &str), target: (Mac, &str)) -> Vec<u8> {
+    let body = [
+        &[0, 1, 8, 0, 6, 4][..],
+        &operation.to_be_bytes(),
+        &sender.0,
+        &ip(sender.1).octets(),
+        &target.0,
+        &ip(target.1).octets(),
+    ];
+    ethernet(to, source, 0x0806, &body.concat())
+}
+
+/// A UDP packet in a frame.
+pub(crate) fn udp(to: Mac, source: Mac, from: &str, dest: &str, ports: (u16, u16)) -> Vec<u8> {
+    let header = [ports.0, ports.1, 9, 0].map(u16::to_be_bytes).concat();
+    ethernet(to, source, 0x0800, &ipv4(from, dest, UDP, &[header, vec![b'x']].concat()))
+}
+
+/// An ICMP redirect in a frame: `gateway` is the better way to `dest`.
+pub(crate) fn redirect(to: Mac, source: Mac, from: &str, dest: &str, gateway: &str) -> Vec<u8> {
+    let about = ipv4(dest, from, UDP, &[0, 1, 0, 2, 0, 8, 0, 0]);
+    let mut body = [&[5, 1, 0, 0][..], &ip(gateway).octets(), &about].concat();
+    let sum = checksum(&body);
+    body[2..4].copy_from_slice(&sum);
+    ethernet(to, source, 0x0800, &ipv4(from, dest, ICMP, &body))
+}
+
+/// The first packet of an SCTP association in a frame.
+pub(crate) fn sctp_init(to: Mac, source: Mac, from: &str, dest: &str, ports: (u16, u16)) -> Vec<u8> {
+    let mut packet = [ports.0, ports.1].map(u16::to_be_bytes).concat();
+    packet.extend([0; 8]);
+    // INIT, 20 bytes: initiate tag, window, one stream each way, first TSN.
+    packet.extend([1, 0, 0, 20, 0, 0, 0x12, 0x34, 0, 1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 7]);
+    let sum = crc32c(&packet).to_le_bytes();
+    packet[8..12].copy_from_slice(&sum);
+    ethernet(to, source, 0x0800, &ipv4(from, dest, SCTP, &packet))
+}
+
+/// The SCTP packet in a frame: its destination's port and whether its checksum is right.
+pub(crate) fn sctp_in(frame: &[u8]) -> Option<(u16, bool)> {
+    if protocol(frame) != Some(SCTP) {
+        return None;
+    }
+    let length = usize::from(u16::from_be_bytes([frame[16], frame[17]]));
+    let mut packet = frame.get(34..14 + length)?.to_vec();
+    let said = packet.get(8..12)?.to_vec();
+    packet[8..12].fill(0);
+    Some((u16::from_be_bytes([packet[2], packet[3]]), crc32c(&packet).to_le_bytes()[..] == said))
+}
+
+/// A router advertisement to all nodes, which would make a host take `source` for its router.
+pub(crate) fn router_advertisement(source: Mac) -> Vec<u8> {
+    let from = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x66).octets();
+    let dest = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1).octets();
+    let mut body = vec![134, 0, 0, 0, 64, 0, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0];
+    let pseudo = [&from[..], &dest, &[0, 0, 0, 16, 0, 0, 0, ICMP6], &body].concat();
+    let sum = checksum(&pseudo);
+    body[2..4].copy_from_slice(&sum);
+    let packet = [&[0x60, 0, 0, 0, 0, 16, ICMP6, 255][..], &from, &dest, &body].concat();
+    ethernet([0x33, 0x33, 0, 0, 0, 1], source, 0x86dd, &packet)
+}
+
+/// Whether it is the UDP packet that [`udp`] made, whatever has become of its addresses.
+pub(crate) fn is_udp(frame: &[u8]) -> bool {
+    protocol(frame) == Some(UDP)
+}
+
+/// Whether it is an ICMP redirect.
+pub(crate) fn is_redirect(frame: &[u8]) -> bool {
+    protocol(frame) == Some(ICMP) && frame.get(34) == Some(&5)
+}
+
+/// Whether it is an ICMP echo request to this address.
+pub(crate) fn is_ping_to(frame: &[u8], address: &str) -> bool {
+    protocol(frame) == Some(ICMP) && frame.get(34) == Some(&8) && frame[30..34] == ip(address).octets()
+}
+
+/// Whether this address sent it.
+pub(crate) fn is_from(frame: &[u8], source: Mac) -> bool {
+    frame.get(6..12) == Some(&source[..])
+}
+
+fn protocol(frame: &[u8]) -> Option<u8> {
+    (frame.get(12..14)? == [8, 0]).then(|| frame.get(23).copied())?
+}
+
+fn ethernet(to: Mac, source: Mac, kind: u16, payload: &[u8]) -> Vec<u8> {
+    [&to[..], &source, &kind.to_be_bytes(), payload].concat()
+}
+
+fn ipv4(from: &str, dest: &str, protocol: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(20 + payload.len()).unwrap_or_else(|error| panic!("{error}")).to_be_bytes();
+    let mut header = vec![0x45, 0, length[0], length[1], 0, 1, 0, 0, 64, protocol, 0, 0];
+    header.extend(ip(from).octets());
+    header.extend(ip(dest).octets());
+    let sum = checksum(&header);
+    header[10..12].copy_from_slice(&sum);
+    [&header[..], payload].concat()
+}
+
+/// The internet's (RFC 1071).
+fn checksum(bytes: &[u8]) -> [u8; 2] {
+    let word = |pair: &[u8]| u32::from(pair[0]) << 8 | u32::from(pair.get(1).copied().unwrap_or_default());
+    let mut sum: u32 = bytes.chunks(2).map(word).sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    let [_, _, high, low] = (!sum).to_be_bytes();
+    [high, low]
+}
+
+/// SCTP's (RFC 9260, appendix A).
+fn crc32c(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 };
+    !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
+}

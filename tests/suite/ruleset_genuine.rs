@@ -1,0 +1,205 @@
+//! Who is who: a container can pass for nobody else, neither towards this host nor, when isolated, towards its neighbours.
+//!
+//! Each test ends by taking the guard away and doing the same again, which then succeeds: so it is the guard that stopped it.
+
+use serde_json::json;
+
+use crate::frames::{
+    self, BROADCAST, NOBODY, REPLY, REQUEST, arp, is_from, is_ping_to, is_redirect, is_udp, mac, redirect,
+    udp,
+};
+use crate::sandbox::Sandbox;
+use crate::traffic::World;
+
+const BRIDGE: &str = "10.87.1.1";
+/// The victim.
+const C2: &str = "10.87.1.2";
+/// The attacker.
+const C3: &str = "10.87.1.3";
+/// Whom both talk to.
+const C4: &str = "10.87.1.4";
+
+fn world(bridging: &str) -> World {
+    let world = World::new(Sandbox::podman4(), &format!("bridging: {bridging}\n"));
+    for (name, address) in [("c2", C2), ("c3", C3), ("c4", C4)] {
+        assert_eq!(world.attach(name, &json!([])), address);
+    }
+    // By default the kernel believes no news about a neighbour for a second after it heard of it.
+    world.sh("sysctl -qw net/ipv4/neigh/flatnet-br0/locktime=0");
+    world.sh("ping -nqc1 -W2 10.87.1.2; ip netns exec c3 ping -nqc1 -W2 10.87.1.4; ip netns exec c2 ping -nqc1 -W2 10.87.1.1");
+    world
+}
+
+/// The host's end of the attacker's link.
+fn attackers_link(world: &World) -> String {
+    let script = "ip -j -d link show master flatnet-br0 | jq -r '.[] | select(.ifalias | contains(\"c3-id\")) | .ifname'";
+    let link = world.sh(script).trim().to_owned();
+    assert!(!link.is_empty(), "no port of the bridge bears c3's alias");
+    link
+}
+
+fn is_poisoned(world: &World) -> bool {
+    let known = world.sh("ip neigh show 10.87.1.2 dev flatnet-br0");
+    assert!(known.contains("lladdr"), "this host knows no MAC for {C2}: {known}");
+    !known.contains("02:f1:0a:57:01:02")
+}
+
+#[test]
+fn nobody_poisons_this_host_when_isolated() {
+    this_host_is_not_poisoned("isolated");
+}
+
+#[test]
+fn nobody_poisons_this_host_when_plain() {
+    this_host_is_not_poisoned("plain");
+}
+
+fn this_host_is_not_poisoned(bridging: &str) {
+    let world = world(bridging);
+    let (bridge, victim, liar) = (mac(BRIDGE), mac(C2), mac(C3));
+    let gratuitous = arp(BROADCAST, liar, REPLY, (liar, C2), (BROADCAST, C2));
+    let lies = [
+        ("a gratuitous reply", gratuitous.clone()),
+        ("a gratuitous request", arp(BROADCAST, liar, REQUEST, (liar, C2), (NOBODY, C2))),
+        ("a reply to the host", arp(bridge, liar, REPLY, (liar, C2), (bridge, BRIDGE))),
+        ("a request for the host", arp(BROADCAST, liar, REQUEST, (liar, C2), (NOBODY, BRIDGE))),
+        (
+            "the victim's frame, the liar's claim",
+            arp(BROADCAST, victim, REQUEST, (liar, C2), (NOBODY, BRIDGE)),
+        ),
+    ];
+    for (way, lie) in lies {
+        world.wire(&[], &[("c3", lie.clone()), ("c3", lie)], "");
+        assert!(!is_poisoned(&world), "{bridging}: {way} poisoned this host");
+    }
+    // An honest frame, claiming what is the sender's, but for another MAC: this host would send C3's packets to C4.
+    let inner_lie = arp(BROADCAST, liar, REQUEST, (mac(C4), C3), (NOBODY, BRIDGE));
+    world.wire(&[], &[("c3", inner_lie)], "");
+    let known = world.sh("ip neigh show 10.87.1.3 dev flatnet-br0");
+    assert!(!known.contains("02:f1:0a:57:01:04"), "{known}");
+    // An address that nobody has, and one that asks whether it is free.
+    let unbound = arp(BROADCAST, liar, REQUEST, (liar, "10.87.1.99"), (NOBODY, BRIDGE));
+    let dad = arp(BROADCAST, liar, REQUEST, (liar, "0.0.0.0"), (NOBODY, BRIDGE));
+    let heard = world.wire(&["c3"], &[("c3", unbound), ("c3", dad)], "");
+    assert_eq!(world.sh("ip neigh show 10.87.1.99 dev flatnet-br0"), "");
+    assert!(!heard[0].iter().any(|frame| is_from(frame, bridge)), "this host answered a lie");
+    assert!(world.counted("do not belong together") > 0);
+    assert!(world.counted("a false claim inside") > 0);
+    world.sh("ip netns exec c3 ping -nqc1 -W2 10.87.1.1");
+
+    world.sh("nft delete table arp flatnet");
+    world.wire(&[], &[("c3", gratuitous)], "");
+    assert!(is_poisoned(&world), "without the guard it should have succeeded: this test proves nothing");
+}
+
+#[test]
+fn isolated_neighbours_hear_no_lie() {
+    neighbours_hear("isolated", false);
+}
+
+/// What plain bridging gives up.
+#[test]
+fn plain_neighbours_hear_everything() {
+    neighbours_hear("plain", true);
+}
+
+fn neighbours_hear(bridging: &str, heard: bool) {
+    let world = world(bridging);
+    let (victim, liar) = (mac(C2), mac(C3));
+    let frames = [
+        arp(victim, liar, REPLY, (liar, BRIDGE), (victim, C2)),
+        arp(BROADCAST, liar, REPLY, (liar, BRIDGE), (BROADCAST, BRIDGE)),
+        udp(victim, liar, C3, C2, (5, 80)),
+        udp(BROADCAST, liar, "0.0.0.0", "255.255.255.255", (68, 67)),
+        frames::router_advertisement(liar),
+    ];
+    for (index, frame) in frames.into_iter().enumerate() {
+        let at_c2 = world.wire(&["c2"], &[("c3", frame)], "").remove(0);
+        assert_eq!(at_c2.iter().any(|frame| is_from(frame, liar)), heard, "{bridging}, frame {index}");
+    }
+    let gateway = world.sh("ip -n c2 neigh show 10.87.1.1");
+    assert_eq!(gateway.contains("02:f1:0a:57:01:03"), heard, "{bridging}: {gateway}");
+}
+
+#[test]
+fn nobody_sends_in_anothers_name_when_isolated() {
+    nobody_sends_in_anothers_name("isolated");
+}
+
+#[test]
+fn nobody_sends_in_anothers_name_when_plain() {
+    nobody_sends_in_anothers_name("plain");
+}
+
+fn nobody_sends_in_anothers_name(bridging: &str) {
+    let world = world(bridging);
+    let (bridge, victim, liar) = (mac(BRIDGE), mac(C2), mac(C3));
+    // All are sent to this host, which routes them to C4.
+    let at_c4 = |frame: Vec<u8>| {
+        world.wire(&["c4"], &[("c3", frame)], "").remove(0).iter().filter(|frame| is_udp(frame)).count()
+    };
+    let both = udp(bridge, victim, C2, C4, (5, 80));
+    assert_eq!(at_c4(udp(bridge, liar, C3, C4, (5, 80))), 1, "{bridging}: an honest packet");
+    assert_eq!(at_c4(udp(bridge, liar, C2, C4, (5, 80))), 0, "{bridging}: another's address");
+    assert_eq!(at_c4(udp(bridge, liar, "10.87.1.99", C4, (5, 80))), 0, "{bridging}: nobody's address");
+    assert_eq!(at_c4(udp(bridge, liar, "198.51.100.9", C4, (5, 80))), 0, "{bridging}: a foreign address");
+    assert_eq!(at_c4(udp(bridge, victim, C3, C4, (5, 80))), 0, "{bridging}: another's MAC");
+    assert_eq!(at_c4(udp(bridge, [2, 0, 0, 0, 0, 9], C3, C4, (5, 80))), 0, "{bridging}: nobody's MAC");
+    assert_eq!(at_c4(both.clone()), 0, "{bridging}: another's MAC and address");
+
+    // Nor does the bridge now send the victim's packets to the liar; LLDP frames are learned from on their own.
+    let lldp = [&[0x01, 0x80, 0xc2, 0, 0, 0x0e][..], &victim, &[0x88, 0xcc], &[0; 46]].concat();
+    let heard =
+        world.wire(&["c2", "c3"], &[("c3", both.clone()), ("c3", lldp)], "ping -nqc2 -i0.2 -W1 10.87.1.2");
+    assert!(heard[0].iter().any(|frame| is_ping_to(frame, C2)), "{bridging}: C2 gets its packets");
+    assert!(!heard[1].iter().any(|frame| is_ping_to(frame, C2)), "{bridging}: C3 gets C2's packets");
+
+    let before = world.counted("spoofed, or not a container");
+    world.wire(&[], &[("c3", udp(BROADCAST, liar, "0.0.0.0", "255.255.255.255", (68, 67)))], "");
+    assert_eq!(world.counted("spoofed, or not a container"), before + 1, "{bridging}: DHCP");
+
+    // MAC and address together are the bridge's to guard: no rule can tell one port from another.
+    world.sh(&format!("ip link set dev {} type bridge_slave locked off", attackers_link(&world)));
+    assert_eq!(at_c4(both), 1, "without the port's lock it should have succeeded: this test proves nothing");
+    world.sh("nft delete table inet flatnet; sysctl -qw net/ipv4/conf/all/rp_filter=0 net/ipv4/conf/flatnet-br0/rp_filter=0");
+    assert_eq!(at_c4(udp(bridge, liar, C2, C4, (5, 80))), 1, "without the rules it should have succeeded");
+}
+
+#[test]
+fn redirects_go_neither_way() {
+    let world = world("isolated");
+    // Effective is `all` or the bridge's own, so the bridge's 0 alone does not help.
+    world.sh("sysctl -qw net/ipv4/conf/all/send_redirects=1");
+    let pings = "ip netns exec c2 ping -nqc3 -i0.2 -W1 10.87.1.3";
+    let redirects =
+        || world.wire(&["c2"], &[], pings).remove(0).iter().filter(|frame| is_redirect(frame)).count();
+    assert_eq!(redirects(), 0);
+    assert!(world.counted("do not send containers past this host") > 0);
+
+    world.wire(&[], &[("c3", redirect(mac(BRIDGE), mac(C3), C3, BRIDGE, C4))], "");
+    assert_eq!(world.counted("containers are no routers"), 1);
+
+    world.sh("nft delete table inet flatnet");
+    assert_ne!(redirects(), 0, "without the rule it should have sent some: this test proves nothing");
+}
+
+#[test]
+fn no_ipv6_from_containers() {
+    let world = world("isolated");
+    assert_eq!(world.sh("ip -6 -o addr show dev flatnet-br0"), "", "the bridge has no IPv6 at all");
+    // Somebody switches it on: then the rules are what is left.
+    world.sh("sysctl -qw net/ipv6/conf/flatnet-br0/accept_dad=0 net/ipv6/conf/flatnet-br0/accept_ra=2
+         sysctl -qw net/ipv6/conf/flatnet-br0/disable_ipv6=0
+         ip addr add fe80::1/64 dev flatnet-br0 nodad
+         ip -n c2 addr add fe80::2/64 dev eth0 nodad");
+    let ping = "ip netns exec c2 ping -6 -nqc1 -W1 fe80::1%eth0";
+    world.sandbox.sh(ping).fails();
+    world.wire(&[], &[("c3", frames::router_advertisement(mac(C3)))], "");
+    assert_eq!(world.sh("ip -6 route show default"), "");
+    assert!(world.counted("no IPv6 from containers yet") >= 2);
+
+    world.sh("nft delete table inet flatnet");
+    world.sandbox.eventually(ping);
+    world.wire(&[], &[("c3", frames::router_advertisement(mac(C3)))], "");
+    assert_ne!(world.sh("ip -6 route show default"), "", "without the rule it should have been believed");
+}

@@ -1,0 +1,122 @@
+//! The ruleset as an operator reads it, and as nft 1.0.6 and 1.1.3 read what the other wrote.
+
+use serde_json::{Value, json};
+
+use crate::sandbox::Sandbox;
+use crate::traffic::{NFT_WITHOUT_FIB, World, probe};
+
+#[test]
+fn everything_is_counted_and_says_why_it_is_there() {
+    let world = World::new(Sandbox::podman4(), "");
+    let ports = json!([{"hostPort": 8080, "containerPort": 80, "protocol": "tcp", "hostIP": ""}]);
+    world.attach("c2", &ports);
+    for (isolated, fib, egress) in
+        [(true, true, "masquerade"), (false, false, "masquerade"), (true, false, "none")]
+    {
+        let bridging = if isolated { "isolated" } else { "plain" };
+        let tools = if fib { String::new() } else { format!("tools: {{nft: {NFT_WITHOUT_FIB}}}\n") };
+        let mode = format!("bridging: {bridging}\negress: {egress}\n{tools}");
+        world.configure(&mode);
+        world.sh("flatnet up");
+        for family in ["inet", "arp"] {
+            let json = world.sh(&format!("nft -j list table {family} flatnet"));
+            let rules = rules(&json);
+            assert!(rules.len() >= 3, "{json}");
+            for rule in rules {
+                assert!(rule.get("comment").is_some(), "{mode}a rule without comment: {rule}");
+                assert!(
+                    rule["expr"].to_string().contains("\"counter\""),
+                    "{mode}a rule without counter: {rule}"
+                );
+                assert!(!rule["expr"].to_string().contains("\"set\":["), "{mode}an anonymous set: {rule}");
+            }
+            let text = world.sh(&format!("nft list table {family} flatnet"));
+            let opened = ["table ", "chain ", "set ", "map "];
+            let mut lines = text.lines().map(str::trim).peekable();
+            while let Some(line) = lines.next() {
+                if line.ends_with('{') && opened.iter().any(|word| line.starts_with(word)) {
+                    let mut inside =
+                        lines.clone().take_while(|line| *line != "}" && !line.starts_with("elements"));
+                    assert!(
+                        inside.any(|line| line.starts_with("comment \"")),
+                        "{mode}{line} has no comment\n{text}"
+                    );
+                }
+            }
+        }
+        let bindings = world.sh("nft list set inet flatnet bindings; nft list set arp flatnet bindings");
+        let element = "02:f1:0a:57:01:02 . 10.87.1.2 comment \"c2-id\"";
+        assert_eq!(bindings.matches(element).count(), 2, "{bindings}");
+        assert!(!bindings.contains("type ether_addr") && bindings.contains("typeof"), "{bindings}");
+    }
+}
+
+fn rules(json: &str) -> Vec<Value> {
+    let document: Value = serde_json::from_str(json).unwrap_or_default();
+    let objects = document["nftables"].as_array().cloned().unwrap_or_default();
+    objects.iter().filter_map(|object| object.get("rule").cloned()).collect()
+}
+
+#[test]
+fn debian_13_loads_it() {
+    let sandbox = Sandbox::trixie().start();
+    sandbox.sh("mkdir -p /etc/flatnet && touch /etc/flatnet/flatnet.yaml").succeeds();
+    sandbox.sh("nft --version").prints("nftables v1.1");
+    sandbox.sh("flatnet up").succeeds();
+    sandbox.sh("nft list table inet flatnet").prints("chain who_may_come_in");
+    sandbox.sh("nft list table arp flatnet").prints("chain is_the_arp_genuine");
+    sandbox.sh("flatnet plan --dry-run --exit-code").succeeds();
+    sandbox.sh("flatnet down && nft list ruleset").prints_exactly("");
+}
+
+/// WSL distributions share one network namespace: a Debian 12 and a Debian 13 may take turns at one ruleset.
+/// nft 1.0.6 dies of some of what 1.1 writes.
+#[test]
+fn two_versions_of_nft_take_turns() {
+    // Makes the tree where it is missing.
+    drop(Sandbox::trixie().start());
+    let world = World::new(Sandbox::podman4(), "");
+    // By its own loader, not chroot: `nft -f -` opens /dev/stdin, for which the tree has no /proc.
+    world.sh(
+        "tree=$(/usr/local/lib/flatnet-test/trixie.sh --check)
+         cat >/usr/local/sbin/nft-13 <<END
+#!/bin/sh
+exec $(echo $tree/lib64/ld-linux-*.so.2) --library-path $(echo $tree/usr/lib/*-linux-gnu) $tree/usr/sbin/nft \"\\$@\"
+END
+         chmod 755 /usr/local/sbin/nft-13",
+    );
+    world.sandbox.sh("nft-13 --version").prints("nftables v1.1");
+    let (older, newer) = ("", "tools: {nft: /usr/local/sbin/nft-13}\n");
+    let port = |host: u16| json!([{"hostPort": host, "containerPort": 80, "protocol": "tcp", "hostIP": ""}]);
+    let same = |when: &str| {
+        for nft in ["nft", "nft-13"] {
+            for way in ["", "-j"] {
+                let listed = world.sh(&format!("{nft} {way} list ruleset"));
+                assert!(listed.contains("who_may_come_in"), "{when}: {nft} {way} list ruleset\n{listed}");
+            }
+        }
+    };
+    for (first, second) in [(newer, older), (older, newer)] {
+        world.configure(first);
+        world.attach("c2", &port(8080));
+        same("written by the first");
+        world.configure(second);
+        world.attach("c3", &port(8081));
+        same("added to by the second");
+        world.serve(&[("c2", "c2", "0.0.0.0", &[80]), ("c3", "c3", "0.0.0.0", &[80])]);
+        let served = [
+            probe("the first's", "stranger", "tcp", "192.168.50.2", 8080, "c2 192.168.50.66"),
+            probe("the second's", "stranger", "tcp", "192.168.50.2", 8081, "c3 192.168.50.66"),
+        ];
+        world.ask("both versions", &served);
+        world.sandbox.sh("flatnet plan --dry-run --exit-code").succeeds();
+        world.cni("DEL", "c2", &port(8080)).succeeds();
+        let elements = world.sh("nft list map inet flatnet published_anywhere");
+        assert!(!elements.contains("8080") && elements.contains("8081"), "{elements}");
+        world.sh("flatnet up");
+        same("replaced by the second");
+        world.configure(first);
+        world.cni("DEL", "c3", &port(8081)).succeeds();
+        world.sh("flatnet down; ip netns del c2; ip netns del c3");
+    }
+}

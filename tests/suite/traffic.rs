@@ -1,0 +1,250 @@
+//! A small internet inside a sandbox, and traffic through it by real sockets (`traffic.py`).
+//!
+//! ```text
+//! inet 198.51.100.9 -- gw 192.168.50.1 --+-- stranger 192.168.50.66
+//!                                        +-- 192.168.50.2 HOST 10.87.1.1 -- c2 c3 c4 (10.87.1.2 ..)
+//!                                                         HOST 172.31.0.1 -- foreign 172.31.0.2
+//! ```
+//!
+//! `foreign` stands for whatever else this host forwards for and Flatnet must leave alone. The names are network
+//! namespaces; `""` is the host, the sandbox's own.
+
+#![allow(
+    clippy::panic,
+    dead_code,
+    reason = "a panic is a failed test; a vocabulary, of which not every word need be used"
+)]
+
+use serde_json::{Value, json};
+
+use crate::sandbox::{Builder, Output, Sandbox};
+
+/// The host.
+pub(crate) const HOST: &str = "";
+
+/// What a probe that is dropped hears.
+pub(crate) const SILENCE: &str = "silence";
+
+/// What a probe hears where nobody listens.
+pub(crate) const REFUSED: &str = "connection refused";
+
+const NETWORK: &str = r"
+for name in sw gw stranger inet foreign; do ip netns add $name; ip -n $name link set lo up; done
+ip -n sw link add name sw0 type bridge; ip -n sw link set sw0 up
+ip link add name eth0 type veth peer name p-host netns sw
+ip -n sw link set p-host master sw0 up; ip addr add 192.168.50.2/24 dev eth0; ip link set eth0 up
+for pair in gw:192.168.50.1 stranger:192.168.50.66; do
+    name=${pair%:*}
+    ip link add name eth0 netns $name type veth peer name p-$name netns sw
+    ip -n sw link set p-$name master sw0 up
+    ip -n $name addr add ${pair#*:}/24 dev eth0; ip -n $name link set eth0 up
+    ip -n $name route add 10.87.1.0/24 via 192.168.50.2; ip -n $name route add 172.31.0.0/24 via 192.168.50.2
+done
+ip link add name wan netns gw type veth peer name eth0 netns inet
+ip -n gw addr add 198.51.100.1/24 dev wan; ip -n gw link set wan up
+ip -n inet addr add 198.51.100.9/24 dev eth0; ip -n inet link set eth0 up
+ip -n inet route add default via 198.51.100.1
+ip -n stranger route add default via 192.168.50.1
+ip netns exec gw sysctl -qw net.ipv4.ip_forward=1
+ip route add default via 192.168.50.1
+ip link add name fo0 type veth peer name eth0 netns foreign; ip addr add 172.31.0.1/24 dev fo0; ip link set fo0 up
+ip -n foreign addr add 172.31.0.2/24 dev eth0; ip -n foreign link set eth0 up
+ip -n foreign route add default via 172.31.0.1
+";
+
+/// An `nft` that says of every ruleset that the kernel cannot load it, when it is only asked (`nft -c`): so Flatnet
+/// finds a kernel without `fib`, as those of WSL before 6.6.114 are.
+pub(crate) const NFT_WITHOUT_FIB: &str = "/usr/local/sbin/nft-without-fib";
+
+/// The small internet, with Flatnet on the host.
+pub(crate) struct World {
+    /// The host is the sandbox's own namespace.
+    pub(crate) sandbox: Sandbox,
+}
+
+/// A question and the answer that it must get.
+pub(crate) struct Probe {
+    what: String,
+    from: String,
+    proto: &'static str,
+    to: String,
+    port: u16,
+    source: Option<&'static str>,
+    want: String,
+}
+
+/// `want` is the server's name and the address that it sees (`c2 10.87.1.3`), [`SILENCE`] or [`REFUSED`].
+pub(crate) fn probe(what: &str, from: &str, proto: &'static str, to: &str, port: u16, want: &str) -> Probe {
+    Probe {
+        what: what.to_owned(),
+        from: from.to_owned(),
+        proto,
+        to: to.to_owned(),
+        port,
+        source: None,
+        want: want.to_owned(),
+    }
+}
+
+impl Probe {
+    /// Asked from this address.
+    pub(crate) fn source(mut self, address: &'static str) -> Self {
+        self.source = Some(address);
+        self
+    }
+}
+
+impl World {
+    /// The small internet, with this configuration and nothing of Flatnet made yet. The gateway may come in.
+    pub(crate) fn new(builder: Builder, yaml: &str) -> Self {
+        let sandbox = builder.start();
+        sandbox.sh(NETWORK).succeeds();
+        sandbox.write("/usr/local/bin/traffic.py", include_str!("traffic.py"));
+        sandbox.write(NFT_WITHOUT_FIB, "#!/bin/sh\n[ \"$1\" != -c ] || exit 1\nexec /usr/sbin/nft \"$@\"\n");
+        sandbox.sh(&format!("chmod 755 {NFT_WITHOUT_FIB}")).succeeds();
+        let world = Self { sandbox };
+        world.configure(yaml);
+        world
+    }
+
+    /// Runs a script on the host; it must succeed.
+    #[track_caller]
+    pub(crate) fn sh(&self, script: &str) -> String {
+        self.sandbox.sh(script).succeeds().stdout
+    }
+
+    /// Writes the configuration.
+    pub(crate) fn configure(&self, yaml: &str) {
+        self.sandbox.write("/etc/flatnet/flatnet.yaml", &format!("ingress_gateways: [192.168.50.1]\n{yaml}"));
+    }
+
+    /// What `bridge-nf-call-iptables` is, which decides whether bridged packets pass the IP hooks too.
+    pub(crate) fn bridge_nf_call(&self, value: u8) {
+        let key = "net.bridge.bridge-nf-call";
+        self.sandbox
+            .sh(&format!("sysctl -qw {key}-iptables={value} {key}-ip6tables={value} {key}-arptables={value}"))
+            .succeeds();
+    }
+
+    /// Attaches the namespace `name`, making it where it is missing, by CNI; returns the container's address.
+    #[track_caller]
+    pub(crate) fn attach(&self, name: &str, ports: &Value) -> String {
+        self.sh(&format!(
+            "[ -e /run/netns/{name} ] || {{ ip netns add {name}; ip -n {name} link set lo up; }}"
+        ));
+        let output = self.cni("ADD", name, ports).succeeds();
+        let result: Value =
+            serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}\n{output}"));
+        let address = result.pointer("/ips/0/address").and_then(Value::as_str).unwrap_or_default();
+        address.trim_end_matches("/24").to_owned()
+    }
+
+    /// Calls the plugin for the namespace `name`, the way a runtime does.
+    #[must_use]
+    pub(crate) fn cni(&self, command: &str, name: &str, ports: &Value) -> Output {
+        let conf = json!({
+            "cniVersion": "1.0.0", "name": "flatnet", "type": "flatnet", "runtimeConfig": {"portMappings": ports},
+        });
+        let script = format!(
+            "CNI_COMMAND={command} CNI_CONTAINERID={name}-id CNI_NETNS=/run/netns/{name} CNI_IFNAME=eth0 \
+             CNI_ARGS='IgnoreUnknown=1;K8S_POD_NAME={name}' CNI_PATH=/usr/local/bin flatnet"
+        );
+        self.sandbox.sh_with_stdin(&script, &conf.to_string())
+    }
+
+    /// Starts servers for TCP and UDP: namespace, what they call themselves, where they listen, ports.
+    pub(crate) fn serve(&self, servers: &[(&str, &str, &str, &[u16])]) {
+        self.traffic("serve", &json!(servers));
+    }
+
+    /// Asks all questions side by side.
+    ///
+    /// # Panics
+    ///
+    /// If answers are not as wanted; the message names all that are not.
+    #[track_caller]
+    pub(crate) fn ask(&self, world: &str, probes: &[Probe]) {
+        let questions: Vec<Value> = probes
+            .iter()
+            .map(|probe| {
+                // A drop is only seen by waiting; an answer may take its time on a busy machine.
+                let seconds = if probe.want == SILENCE { 1.2 } else { 8.0 };
+                json!([probe.from, probe.proto, probe.to, probe.port, seconds, probe.source])
+            })
+            .collect();
+        let answers = self.traffic("ask", &json!(questions));
+        let wrong: Vec<String> = probes
+            .iter()
+            .zip(answers.as_array().into_iter().flatten())
+            .filter(|(probe, answer)| answer.as_str() != Some(&probe.want))
+            .map(|(Probe { what, from, proto, to, port, want, .. }, answer)| {
+                let from = if from.is_empty() { "host" } else { from };
+                format!("{what}: {from} to {to}:{port}/{proto}: {answer}, and not {want:?}")
+            })
+            .collect();
+        assert_eq!(answers.as_array().map(Vec::len), Some(probes.len()));
+        assert!(
+            wrong.is_empty(),
+            "{world}: {} of {} are wrong:\n{}",
+            wrong.len(),
+            probes.len(),
+            wrong.join("\n")
+        );
+    }
+
+    /// Opens these TCP connections, runs a script and then asserts that each still carries data both ways; returns
+    /// what each server said at first.
+    pub(crate) fn hold(&self, connections: &[(&str, &str, u16)], script: &str) -> Vec<String> {
+        let answer = self.traffic("hold", &json!({"connect": connections, "run": script}));
+        serde_json::from_value(answer).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Sends frames as they are from `eth0` of their namespaces, runs a script, and returns the frames that `eth0` of
+    /// each namespace in `hear` heard.
+    pub(crate) fn wire(&self, hear: &[&str], send: &[(&str, Vec<u8>)], script: &str) -> Vec<Vec<Vec<u8>>> {
+        let send: Vec<(&str, String)> = send.iter().map(|(netns, frame)| (*netns, to_hex(frame))).collect();
+        let heard = self.traffic("wire", &json!({"hear": hear, "send": send, "run": script}));
+        let heard: Vec<Vec<String>> = serde_json::from_value(heard).unwrap_or_else(|error| panic!("{error}"));
+        heard.iter().map(|frames| frames.iter().map(|frame| from_hex(frame)).collect()).collect()
+    }
+
+    /// The packets that the rules with this comment counted.
+    pub(crate) fn counted(&self, comment: &str) -> u64 {
+        let listed = self.sh("nft -j list table inet flatnet; nft -j list table arp flatnet");
+        let packets = |rule: &Value| {
+            let expr = rule.get("expr").and_then(Value::as_array).cloned().unwrap_or_default();
+            expr.iter()
+                .find_map(|one| one.pointer("/counter/packets").and_then(Value::as_u64))
+                .unwrap_or_default()
+        };
+        let matching: Vec<u64> = listed
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .flat_map(|table| table["nftables"].as_array().cloned().unwrap_or_default())
+            .filter_map(|object| object.get("rule").cloned())
+            .filter(|rule| {
+                rule.get("comment").and_then(Value::as_str).is_some_and(|text| text.contains(comment))
+            })
+            .map(|rule| packets(&rule))
+            .collect();
+        assert!(!matching.is_empty(), "no rule has a comment with {comment:?}");
+        matching.iter().sum()
+    }
+
+    fn traffic(&self, verb: &str, input: &Value) -> Value {
+        let output = self
+            .sandbox
+            .sh_with_stdin(&format!("/usr/bin/python3 /usr/local/bin/traffic.py {verb}"), &input.to_string());
+        let output = output.succeeds();
+        serde_json::from_str(&output.stdout).unwrap_or(Value::Null)
+    }
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn from_hex(text: &str) -> Vec<u8> {
+    let pairs = text.as_bytes().chunks(2).filter_map(|pair| std::str::from_utf8(pair).ok());
+    pairs.filter_map(|pair| u8::from_str_radix(pair, 16).ok()).collect()
+}
