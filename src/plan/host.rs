@@ -85,7 +85,7 @@ fn bridge_link(plan: &mut Plan, wanted: &HostState, found: Option<&Link>) -> Opt
     let HostState { bridge, mac, mtu, alias, address, .. } = wanted;
     let made = found.is_none().then(|| {
         plan.push(
-            Op::BridgeAdd { dev: bridge.clone(), mac: *mac, mtu: *mtu },
+            Op::BridgeAdd { dev: bridge.clone(), mac: *mac },
             Op::LinkDel { dev: bridge.clone() },
             "containers are joined to it",
         )
@@ -106,9 +106,14 @@ fn bridge_link(plan: &mut Plan, wanted: &HostState, found: Option<&Link>) -> Opt
         let back = found.mac.parse().ok().map(LinkAttribute::Address);
         let known_by = "containers know it by this address";
         set(found.mac != mac.to_string(), LinkAttribute::Address(*mac), back, known_by);
-        let back = Some(LinkAttribute::Mtu(found.mtu));
-        set(found.mtu != *mtu, LinkAttribute::Mtu(*mtu), back, "the uplink's MTU");
     }
+    // Not in `link add`: only an MTU that is set later stays when the last port leaves.
+    set(
+        found.is_none_or(|found| found.mtu != *mtu),
+        LinkAttribute::Mtu(*mtu),
+        found.map(|found| LinkAttribute::Mtu(found.mtu)),
+        "the uplink's MTU",
+    );
     if found.is_none_or(|found| !found.addresses.contains(address)) {
         let op = Op::AddrAdd { place: Place::Host, dev: bridge.clone(), address: *address };
         let undo = Op::AddrDel { place: Place::Host, dev: bridge.clone(), address: *address };

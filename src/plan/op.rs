@@ -27,8 +27,6 @@ pub enum Op {
         dev: IfName,
         /// Its fixed address: without one it changes with the ports.
         mac: Mac,
-        /// Bytes.
-        mtu: u32,
     },
     /// `ip link add dev NAME type veth peer name PEER netns PATH`.
     VethAdd {

@@ -35,9 +35,9 @@ fn netns_argument(path: &NetnsPath) -> &str {
 /// The words after `ip` or `bridge`. None of them holds white space, so they are a batch line too.
 pub(super) fn arguments(op: &Op) -> Vec<String> {
     let words = match op {
-        Op::BridgeAdd { dev, mac, mtu } => format!(
-            "link add dev {dev} address {mac} mtu {mtu} type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
-        ),
+        Op::BridgeAdd { dev, mac } => {
+            format!("link add dev {dev} address {mac} type bridge stp_state 0 forward_delay 0 mcast_snooping 0")
+        }
         Op::VethAdd { dev, mac, mtu, master, peer, peer_mac, netns } => format!(
             "link add dev {dev} address {mac} mtu {mtu} master {master} type veth \
              peer name {peer} address {peer_mac} mtu {mtu} netns {}",

@@ -58,11 +58,11 @@ impl Model {
     /// Carries out one operation.
     pub(crate) fn apply(&mut self, op: &Op) -> Applied {
         match op {
-            Op::BridgeAdd { dev, mac, mtu } => {
+            Op::BridgeAdd { dev, mac } => {
                 for setting in HostSettings::of(dev) {
                     self.sysctls.insert(setting.0, setting.1);
                 }
-                self.add_link(&Place::Host, new_link(dev, "bridge", &mac.to_string(), *mtu))
+                self.add_link(&Place::Host, new_link(dev, "bridge", &mac.to_string(), 1500))
             }
             Op::VethAdd { dev, mac, mtu, master, peer, peer_mac, netns } => {
                 self.link(&Place::Host, master)?;
