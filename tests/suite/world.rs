@@ -122,7 +122,7 @@ for path in /run/netns/*; do
     section "namespaces"; echo "$path $kind"
     [[ $kind != nsfs ]] || ! nsenter --net="$path" true 2>/dev/null || namespace "$path" nsenter --net="$path"
 done
-find /var/lib/flatnet /run/flatnet -type f -o -type l 2>/dev/null | while read -r file; do
+{ find /var/lib/flatnet /run/flatnet -type f -o -type l 2>/dev/null || true; } | while read -r file; do
     section "file $file"; stat -c '%F %U %a' "$file"; cat "$file" 2>/dev/null || true
 done
 section "locks held"
