@@ -10,11 +10,11 @@ use crate::lock::Lock;
 use crate::observe;
 use crate::observe::attachment::ObservedAttachment;
 use crate::observe::netns::Netns;
-use crate::plan::{self, Op, Plan};
+use crate::plan::{self, Op, Place, Plan};
 use crate::receipt::{self, Event, Receipt};
 use crate::render::{self, Rendered};
 use crate::request::{Attached, Request};
-use crate::types::Mac;
+use crate::types::{LinkAlias, Mac};
 
 impl Engine {
     /// Attaches a container. One that is attached already, because the runtime was killed, is attached anew. When
@@ -69,7 +69,16 @@ impl Engine {
         if observe::link_index(link.as_str()).is_none() {
             return Ok(());
         }
-        // Of its name, which is a hash of network, container and ifname, and yet without a receipt.
+        // Of its name, which is a hash of network, container and ifname, and yet without a receipt: ours by its mark.
+        let alias = LinkAlias::of_attachment(&self.config.network, &request.id);
+        let found = observe::attachment::link(&Place::Host, link.as_str(), &mut *self.executor, &self.tools)?;
+        if found.is_some_and(|found| found.alias != alias.as_str()) {
+            return Err(Error::new(
+                Kind::Conflict,
+                format!("the link {link}, which the container needs, belongs to somebody else"),
+            )
+            .remedy(format!("See whose it is with `ip -d link show dev {link}`, and rename or delete it")));
+        }
         let stuck = undo::run(&[Op::LinkDel { dev: link.clone() }], &mut *self.executor, &self.tools, &[own]);
         if stuck.is_empty() {
             return Ok(());

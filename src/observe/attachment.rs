@@ -55,12 +55,7 @@ pub fn observe(
 }
 
 /// One link with its addresses.
-pub(super) fn link(
-    place: &Place,
-    name: &str,
-    executor: &mut dyn Executor,
-    tools: &Tools,
-) -> Result<Option<Link>> {
+pub fn link(place: &Place, name: &str, executor: &mut dyn Executor, tools: &Tools) -> Result<Option<Link>> {
     let Some(json) = ip_show(place, &["-d", "addr", "show", "dev", name], executor, tools)? else {
         return Ok(None);
     };
