@@ -1,0 +1,184 @@
+"""Who is measured: each gives the call that attaches container number N, and the one that detaches it."""
+
+import glob
+import hashlib
+import json
+import os
+import re
+import subprocess
+
+from measure import Call, Failed, sh
+
+FLATNET = "/usr/local/bin/flatnet"
+REFERENCE = "/usr/lib/cni/bridge"
+BARE = "/usr/local/bin/bare"
+INPUTS = "/run/bench"
+RECEIPTS = "/var/lib/flatnet/flatnet/receipts"
+
+
+def container_id(number):
+    return hashlib.sha256(f"bench {number}".encode()).hexdigest()
+
+
+def netns(number):
+    return f"bench{number}"
+
+
+def make_namespaces(count):
+    sh("ip -batch -", "".join(f"netns add {netns(number)}\n" for number in range(count)))
+
+
+def write(name, text):
+    path = os.path.join(INPUTS, name)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
+class Cni:
+    """A CNI plugin and its network configuration."""
+
+    def __init__(self, name, plugin, conf, bridge):
+        self.name, self.plugin, self.bridge = name, plugin, bridge
+        self.conf = write(f"{name}.json", json.dumps(conf))
+
+    def call(self, command, number):
+        env = {
+            "CNI_COMMAND": command,
+            "CNI_CONTAINERID": container_id(number),
+            "CNI_NETNS": f"/run/netns/{netns(number)}",
+            "CNI_IFNAME": "eth0",
+            "CNI_PATH": "/opt/cni/bin:/usr/lib/cni",
+            "CNI_ARGS": f"IgnoreUnknown=1;K8S_POD_NAME=bench-{number}",
+        }
+        return Call([self.plugin], env, self.conf)
+
+    def add(self, number):
+        return self.call("ADD", number)
+
+    def delete(self, number):
+        return self.call("DEL", number)
+
+    def attached(self):
+        """How many containers there are, by the kernel's own account."""
+        return len(glob.glob(f"/sys/class/net/{self.bridge}/brif/*"))
+
+
+def flatnet():
+    conf = {"cniVersion": "1.0.0", "name": "flatnet", "type": "flatnet", "config": "/etc/flatnet/flatnet.yaml"}
+    return Cni("flatnet", FLATNET, conf, "flatnet-br0")
+
+
+def reference():
+    """Debian's bridge and host-local, with masquerading: a comparable job."""
+    conf = {
+        "cniVersion": "1.0.0",
+        "name": "reference",
+        "type": "bridge",
+        "bridge": "reference0",
+        "isDefaultGateway": True,
+        "ipMasq": True,
+        "ipam": {"type": "host-local", "subnet": "10.88.0.0/20"},
+    }
+    return Cni("reference", REFERENCE, conf, "reference0")
+
+
+class Netavark:
+    """netavark's own bridge driver: that of the Debian 13 tree where there is one (it is much the faster), else the machine's."""
+
+    name = "netavark"
+
+    def __init__(self):
+        self.argv = self.find()
+        version = subprocess.run([*self.argv, "--version"], capture_output=True, text=True, check=False)
+        self.version = version.stdout.strip()
+        if version.returncode != 0:
+            raise Failed(f"{' '.join(self.argv)} --version failed: {version.stderr}")
+
+    @staticmethod
+    def find():
+        tree = os.environ.get("FLATNET_TRIXIE", "/var/cache/flatnet-test/trixie")
+        loaders = glob.glob(f"{tree}/usr/lib*/ld-linux-*.so.*") + glob.glob(f"{tree}/usr/lib/*/ld-linux-*.so.*")
+        libraries = glob.glob(f"{tree}/usr/lib/*-linux-gnu")
+        if loaders and libraries:
+            return [os.path.realpath(loaders[0]), "--library-path", libraries[0], f"{tree}/usr/lib/podman/netavark"]
+        return ["/usr/lib/podman/netavark"]
+
+    def input(self, number):
+        network = {
+            "name": self.name,
+            "id": container_id(self.name),
+            "driver": "bridge",
+            "network_interface": "netavark0",
+            "subnets": [{"gateway": "10.89.0.1", "subnet": "10.89.0.0/20"}],
+            "dns_enabled": False,
+            "internal": False,
+            "ipv6_enabled": False,
+        }
+        # Podman chooses the address itself, before it calls netavark.
+        address = f"10.89.{(number + 2) // 256}.{(number + 2) % 256}"
+        wanted = {"interface_name": "eth0", "static_ips": [address], "aliases": []}
+        return {
+            "container_id": container_id(number),
+            "container_name": f"bench-{number}",
+            "networks": {self.name: wanted},
+            "network_info": {self.name: network},
+        }
+
+    def call(self, command, number):
+        stdin = write(f"netavark-{number}.json", json.dumps(self.input(number)))
+        argv = [*self.argv, "--config", "/run/bench-netavark", command, f"/run/netns/{netns(number)}"]
+        return Call(argv, {"NETAVARK_FW": "nftables"} if len(self.argv) > 1 else {}, stdin)
+
+    def add(self, number):
+        return self.call("setup", number)
+
+    def delete(self, number):
+        return self.call("teardown", number)
+
+    def attached(self):
+        return len(glob.glob("/sys/class/net/netavark0/brif/*"))
+
+
+class Floor:
+    """The commands of Flatnet's own receipt, run by bare.c in the same order and just as concurrently."""
+
+    name = "floor"
+
+    def __init__(self, flatnet_candidate):
+        self.flatnet = flatnet_candidate
+        self.plans = {}
+
+    def learn(self, number, run):
+        """Attaches number by Flatnet, reads what it ran, and detaches it. `run` is how a call is run."""
+        run(self.flatnet.add(number))
+        with open(f"{RECEIPTS}/{container_id(number)}@eth0.json", encoding="utf-8") as file:
+            receipt = json.loads(file.readline())
+        run(self.flatnet.delete(number))
+        elements, host_end, *side_by_side = receipt["commands"]
+        add = [("start", elements), ("wait", host_end), *(("start", command) for command in side_by_side)]
+        undo = {os.path.basename(command["argv"][0]): command for command in receipt["undo"]}
+        delete = [("start", undo["nft"]), (f"gone={receipt['host_link']}", undo["ip"])]
+        if len(undo) != len(receipt["undo"]) or not re.search("nft$", elements["argv"][0]):
+            raise Failed(f"the floor does not know how Flatnet runs this receipt:\n{json.dumps(receipt, indent=1)}")
+        self.plans[number] = (self.plan(f"{number}-add", add), self.plan(f"{number}-del", delete))
+
+    @staticmethod
+    def plan(name, steps):
+        lines = []
+        for index, (how, command) in enumerate(steps):
+            stdin = command.get("stdin")
+            path = write(f"floor-{name}-{index}.in", stdin) if stdin else "/dev/null"
+            program, *arguments = command["argv"]
+            program = sh(f"PATH=/usr/sbin:/usr/bin:/sbin:/bin command -v {program}").strip()
+            lines.append("\t".join([how, path, program, *arguments]))
+        return write(f"floor-{name}.plan", "\n".join(lines) + "\n")
+
+    def add(self, number):
+        return Call([BARE, "run", self.plans[number][0]])
+
+    def delete(self, number):
+        return Call([BARE, "run", self.plans[number][1]])
+
+    def attached(self):
+        return self.flatnet.attached()

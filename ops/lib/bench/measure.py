@@ -1,0 +1,92 @@
+"""Programs, started and timed all in the same way: posix_spawn, waitpid, the clock around both."""
+
+import os
+import statistics
+import subprocess
+import time
+
+# What a program prints goes here and is read when it fails. On a tmpfs, the same for every candidate.
+SCRATCH = "/run/bench.out"
+
+# After each measured call the machine rests: Flatnet returns as soon as a link is gone, while `ip` still waits
+# for the kernel's clean-up. Nobody's clock is running then, and the next call must not find it at work.
+REST = 0.06
+
+
+class Failed(Exception):
+    """A candidate did not do its job: its time would mean nothing."""
+
+
+class Call:
+    """A program with its arguments, its environment, and the file that it reads."""
+
+    def __init__(self, argv, env=None, stdin="/dev/null"):
+        self.argv = argv
+        self.env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **(env or {})}
+        self.stdin = stdin
+
+    def start(self, scratch=SCRATCH):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        files = [
+            (os.POSIX_SPAWN_OPEN, 0, self.stdin, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, scratch, flags, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ]
+        return os.posix_spawn(self.argv[0], self.argv, self.env, file_actions=files)
+
+    def refuse(self, status, scratch=SCRATCH):
+        if status == 0:
+            return
+        with open(scratch, encoding="utf-8", errors="replace") as printed:
+            tail = printed.read()[-2000:]
+        code = os.waitstatus_to_exitcode(status)
+        raise Failed(f"{' '.join(self.argv)}\n  ended with {code} and printed:\n{tail}")
+
+
+def timed(call):
+    """Milliseconds from before the start of `call` until after its end."""
+    begin = time.perf_counter_ns()
+    pid = call.start()
+    _, status = os.waitpid(pid, 0)
+    took = (time.perf_counter_ns() - begin) / 1e6
+    call.refuse(status)
+    time.sleep(REST)
+    return took
+
+
+def timed_at_once(calls):
+    """Milliseconds from before the first start until after the last end."""
+    scratch = [f"{SCRATCH}.{number}" for number in range(len(calls))]
+    begin = time.perf_counter_ns()
+    started = [call.start(file) for call, file in zip(calls, scratch)]
+    ended = [os.waitpid(pid, 0)[1] for pid in started]
+    took = (time.perf_counter_ns() - begin) / 1e6
+    for call, status, file in zip(calls, ended, scratch):
+        call.refuse(status, file)
+        os.unlink(file)
+    time.sleep(1)
+    return took
+
+
+def peak_kib(bare, call):
+    """Peak memory of `call`, or of a program that it ran if that needed more."""
+    # Not by Python's own fork: the child's figure would begin with Python's.
+    with open(call.stdin, "rb") as stdin:
+        done = subprocess.run(
+            [bare, "peak", *call.argv], env=call.env, stdin=stdin, capture_output=True, text=True, check=False
+        )
+    if done.returncode != 0:
+        raise Failed(f"{' '.join(call.argv)}\n  failed and printed:\n{done.stdout}{done.stderr}")
+    time.sleep(REST)
+    return int(done.stderr.split()[-1])
+
+
+def sh(script, stdin=None):
+    """Runs what only prepares: not measured, must succeed."""
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], input=stdin, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Failed(f"{script}\n  ended with {done.returncode} and printed:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+median = statistics.median

@@ -1,0 +1,89 @@
+"""The table: what was measured, the ratio that is promised, and whether it was reached."""
+
+import json
+import os
+import platform
+import subprocess
+
+from measure import median
+
+# name, measured, against ("" for an absolute figure), how they are compared, most that is promised
+TARGETS = [
+    ("ADD", "flatnet add", "reference add", "ratio", 0.30),
+    ("ADD", "flatnet add", "netavark add", "ratio", 0.50),
+    ("ADD", "flatnet add", "floor add", "ratio", 1.4),
+    ("DEL", "flatnet delete", "reference delete", "ratio", 0.35),
+    ("DEL", "flatnet delete", "netavark delete", "ratio", 0.60),
+    ("DEL", "flatnet delete", "floor delete", "ratio", 1.4),
+    ("ADD, {present} attached", "flatnet add, many", "floor add, many", "ratio", 1.4),
+    ("ADD, {present} attached", "flatnet add, many", "flatnet add", "ratio", 1.5),
+    ("DEL, {present} attached", "flatnet delete, many", "floor delete, many", "ratio", None),
+    ("{at_once} ADDs at once", "flatnet add, at once", "reference add, at once", "ratio", 0.45),
+    ("{at_once} DELs at once", "flatnet delete, at once", "reference delete, at once", "ratio", 0.55),
+    ("podman run", "podman run on flatnet", "podman run without network", "over", 40.0),
+    ("VERSION", "flatnet version", "true", "over", 1.5),
+    ("peak memory of ADD", "flatnet peak", "", "below", 12.0),
+]
+
+
+def rows(raw, sizes):
+    for title, measured, against, how, most in TARGETS:
+        if measured not in raw or (against and against not in raw):
+            continue
+        value = median(raw[measured])
+        other = median(raw[against]) if against else None
+        compared = {"ratio": lambda: value / other, "over": lambda: value - other, "below": lambda: value}[how]()
+        unit = {"ratio": "", "over": " ms", "below": " MiB"}[how]
+        yield {
+            "what": title.format(**sizes),
+            "flatnet": f"{value:.1f} MiB" if how == "below" else f"{value:.1f} ms",
+            "against": f"{against.split(' add')[0].split(' delete')[0]} {other:.1f} ms" if against else "",
+            "compared": f"{compared:.2f}{unit}" if how == "ratio" else f"{compared:.1f}{unit}",
+            "target": "" if most is None else f"{most:g}{unit}",
+            "reached": "" if most is None else ("yes" if compared <= most else "no"),
+        }
+
+
+def table(raw, sizes):
+    head = {
+        "what": "what",
+        "flatnet": "Flatnet",
+        "against": "against",
+        "compared": "ratio or difference",
+        "target": "at most",
+        "reached": "reached",
+    }
+    lines = [head, *rows(raw, sizes)]
+    widths = {key: max(len(line[key]) for line in lines) for key in head}
+    shown = ["| " + " | ".join(line[key].ljust(widths[key]) for key in head) + " |" for line in lines]
+    shown.insert(1, "|" + "|".join("-" * (widths[key] + 2) for key in head) + "|")
+    return "\n".join(shown)
+
+
+def first_line(*argv):
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    except OSError as missing:
+        return str(missing)
+    return (done.stdout or done.stderr).splitlines()[0].strip()
+
+
+def machine(netavark):
+    with open("/etc/os-release", encoding="utf-8") as file:
+        system = dict(line.strip().split("=", 1) for line in file if "=" in line)
+    return {
+        "system": system.get("PRETTY_NAME", "").strip('"'),
+        "kernel": platform.release(),
+        "cpus": os.cpu_count(),
+        "flatnet": first_line("flatnet", "--version").split()[-1],
+        "podman": first_line("podman", "--version").split()[-1],
+        "nftables": first_line("nft", "--version").split()[1],
+        "iproute2": first_line("ip", "-V").split("-")[-1].split(",")[0],
+        "netavark": netavark.split()[-1],
+        "reference": first_line("dpkg-query", "-W", "-f", "${Version}", "containernetworking-plugins"),
+    }
+
+
+def save(path, raw, sizes, about):
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({"machine": about, "sizes": sizes, "milliseconds": raw}, file, indent=1)
