@@ -1,10 +1,13 @@
 //! The executor that runs commands on this host: the only place that starts a program.
 
 use std::collections::HashMap;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+
+use rustix::fs::MemfdFlags;
 
 use super::{Executor, Exit, Output, Running};
 use crate::command::Command;
@@ -63,33 +66,59 @@ impl Executor for HostExecutor {
         if let Some(observer) = &mut self.observer {
             observer(command);
         }
+        let failed = |cause| Error::new(Kind::Tool, format!("cannot start {}", path.display())).source(cause);
+        let stdin = command.stdin.as_deref().map(filled).transpose().map_err(failed)?;
+        let stdout = memory_file().map_err(failed)?;
+        let stderr = memory_file().map_err(failed)?;
         #[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
         let expression = duct::cmd(&path, arguments)
             .full_env([("PATH", tools::PATH), ("LC_ALL", "C")])
             .dir("/")
-            .stdout_capture()
-            .stderr_capture()
+            .stdout_file(stdout.try_clone().map_err(failed)?)
+            .stderr_file(stderr.try_clone().map_err(failed)?)
             .unchecked();
-        let expression = match &command.stdin {
-            Some(stdin) => expression.stdin_bytes(stdin.as_bytes()),
+        let expression = match stdin {
+            Some(stdin) => expression.stdin_file(stdin),
             None => expression.stdin_null(),
         };
         let started = Instant::now();
-        let handle = lock::inherited(locks, || expression.start()).map_err(|cause| {
-            Error::new(Kind::Tool, format!("cannot start {}", path.display())).source(cause)
-        })?;
-        Ok(Box::new(Child { handle, started, limit: self.limit }))
+        let handle = lock::inherited(locks, || expression.start()).map_err(failed)?;
+        Ok(Box::new(Child { handle, stdout, stderr, started, limit: self.limit }))
     }
+}
+
+/// A file in memory. Pipes would take a thread each, and a program that is left to end by itself would hold their
+/// other ends.
+fn memory_file() -> io::Result<File> {
+    Ok(File::from(rustix::fs::memfd_create("flatnet", MemfdFlags::CLOEXEC)?))
+}
+
+/// A file in memory that holds `text`, at its beginning.
+fn filled(text: &str) -> io::Result<File> {
+    let mut file = memory_file()?;
+    file.write_all(text.as_bytes())?;
+    file.rewind()?;
+    Ok(file)
+}
+
+/// All that a program wrote.
+fn content(file: &mut File) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 struct Child {
     handle: duct::Handle,
+    stdout: File,
+    stderr: File,
     started: Instant,
     limit: Duration,
 }
 
 impl Running for Child {
-    fn wait(self: Box<Self>) -> Result<Output> {
+    fn wait(mut self: Box<Self>) -> Result<Output> {
         let failed = |cause: io::Error| Error::new(Kind::Command, "cannot wait for a command").source(cause);
         let deadline = self.started + self.limit;
         let ended = self.handle.wait_deadline(deadline).map_err(failed)?;
@@ -108,8 +137,8 @@ impl Running for Child {
             (Some(code), _) => Exit::Code(code),
             (None, signal) => Exit::Signal(signal.unwrap_or_default()),
         };
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ok(Output { exit, stdout: text(&output.stdout), stderr: text(&output.stderr), took })
+        let stdout = content(&mut self.stdout).map_err(failed)?;
+        Ok(Output { exit, stdout, stderr: content(&mut self.stderr).map_err(failed)?, took })
     }
 
     fn has_ended(&self) -> bool {
