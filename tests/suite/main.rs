@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod cni;
+mod cni_input;
+mod cni_lifecycle;
 mod cni_versions;
 #[cfg(feature = "faults")]
 mod faults;
