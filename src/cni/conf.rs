@@ -54,17 +54,24 @@ impl Conf {
         let text = |key: &str| match raw.get(key) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.as_str())),
-            Some(_) => Err(Error::new(Kind::Decode, format!("the network configuration's field {key} is no text"))),
+            Some(_) => {
+                Err(Error::new(Kind::Decode, format!("the network configuration's field {key} is no text")))
+            }
         };
         if !raw.is_object() {
-            return Err(Error::new(Kind::Decode, "the network configuration on standard input is no JSON object"));
+            return Err(Error::new(
+                Kind::Decode,
+                "the network configuration on standard input is no JSON object",
+            ));
         }
         *version = Version::parse(text("cniVersion")?)?;
         let name = text("name")?.filter(|name| !name.is_empty()).ok_or_else(|| missing("name"))?.to_owned();
         let config = text("config")?.unwrap_or(DEFAULT_PATH);
         if !config.starts_with('/') {
             let what = format!("config: \"{}\" is no absolute path", shown(config));
-            return Err(Error::new(Kind::Config, what).remedy(format!("Write {DEFAULT_PATH} in the conflist")));
+            return Err(
+                Error::new(Kind::Config, what).remedy(format!("Write {DEFAULT_PATH} in the conflist"))
+            );
         }
         let config = PathBuf::from(config);
         Ok(Self { version: *version, name, config, raw })
@@ -146,7 +153,10 @@ impl Conf {
         let all: Option<Vec<RawAttachment>> = serde_json::from_value(value.clone())
             .map_err(|cause| Error::new(Kind::Decode, format!("{KEY} cannot be read")).source(cause))?;
         let id = |raw: RawAttachment| {
-            Some(AttachmentId { container_id: raw.container_id.parse().ok()?, if_name: raw.ifname.parse().ok()? })
+            Some(AttachmentId {
+                container_id: raw.container_id.parse().ok()?,
+                if_name: raw.ifname.parse().ok()?,
+            })
         };
         Ok(all.unwrap_or_default().into_iter().filter_map(id).collect())
     }

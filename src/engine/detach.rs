@@ -53,7 +53,8 @@ impl Engine {
     fn undo_without_receipt(&mut self, id: &AttachmentId) -> Result<Vec<Op>> {
         let mut ops = vec![Op::LinkDel { dev: id.host_link(&self.config.network) }];
         let table = self.config.network.table();
-        let live = observe::attachment::elements(&table, &mut *self.executor, &self.tools).unwrap_or_default();
+        let live =
+            observe::attachment::elements(&table, &mut *self.executor, &self.tools).unwrap_or_default();
         let comment = id.container_id.comment();
         let marked: Vec<_> = live.into_iter().filter(|(_, found)| found == comment).collect();
         if !marked.is_empty() {
@@ -64,7 +65,8 @@ impl Engine {
                 element,
                 container_id: id.container_id.clone(),
             };
-            let lost = marked.into_iter().map(|(found, _)| element(found)).filter(|found| !others.contains(found));
+            let lost =
+                marked.into_iter().map(|(found, _)| element(found)).filter(|found| !others.contains(found));
             ops.extend(lost.map(Op::ElementDel));
         }
         Ok(ops)

@@ -212,10 +212,8 @@ fn setup(netns: &str, call: &Call) -> Result<Value> {
 
 fn teardown(subject: &Subject) -> Result<()> {
     let Subject { container_id, network, network_options } = subject;
-    let id = AttachmentId {
-        container_id: container_id.clone(),
-        if_name: network_options.interface_name.clone(),
-    };
+    let id =
+        AttachmentId { container_id: container_id.clone(), if_name: network_options.interface_name.clone() };
     face::engine(&network.config(), &network.name)?.detach(&id)
 }
 

@@ -19,8 +19,8 @@ pub use container_name::ContainerName;
 pub use if_name::IfName;
 pub use mac::Mac;
 pub use netns_path::NetnsPath;
-pub use pattern::shown;
 pub use network_name::{NetworkName, TableName};
+pub use pattern::shown;
 pub use port::{PortMapping, Protocol};
 pub use sysctl_key::SysctlKey;
 

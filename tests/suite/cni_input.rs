@@ -20,9 +20,17 @@ fn missing_variables_are_all_named() {
     let (sandbox, before) = ready();
     let cases: [(&str, &[&str], &str); 6] = [
         ("ADD", &["CNI_NETNS"], "CNI_NETNS must be set"),
-        ("ADD", &["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"], "CNI_CONTAINERID and CNI_NETNS and CNI_IFNAME must be set"),
+        (
+            "ADD",
+            &["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"],
+            "CNI_CONTAINERID and CNI_NETNS and CNI_IFNAME must be set",
+        ),
         ("ADD", &["CNI_CONTAINERID"], "CNI_CONTAINERID must be set"),
-        ("DEL", &["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"], "CNI_CONTAINERID and CNI_IFNAME must be set"),
+        (
+            "DEL",
+            &["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"],
+            "CNI_CONTAINERID and CNI_IFNAME must be set",
+        ),
         ("DEL", &["CNI_IFNAME"], "CNI_IFNAME must be set"),
         ("CHECK", &["CNI_NETNS", "CNI_IFNAME"], "CNI_NETNS and CNI_IFNAME must be set"),
     ];
@@ -81,7 +89,10 @@ fn address_and_mac_can_be_asked_for_in_every_way_the_protocol_has() {
 fn addresses_that_cannot_be_had_are_refused_with_the_reason() {
     let (sandbox, _) = ready();
     sandbox.add_netns("c2");
-    Call::add("c2").var("CNI_ARGS", "IgnoreUnknown=1;K8S_POD_NAME=db;IP=10.87.1.9;MAC=02:aa:00:00:00:01").run(&sandbox).succeeds();
+    Call::add("c2")
+        .var("CNI_ARGS", "IgnoreUnknown=1;K8S_POD_NAME=db;IP=10.87.1.9;MAC=02:aa:00:00:00:01")
+        .run(&sandbox)
+        .succeeds();
     let before = World::of(&sandbox);
     for (arguments, code, wanted) in [
         ("IP=10.87.1.1", 101, "is the gateway's own"),
@@ -109,13 +120,21 @@ fn addresses_that_cannot_be_had_are_refused_with_the_reason() {
 fn what_is_no_network_configuration_does_not_decode() {
     let (sandbox, before) = ready();
     let too_long = format!("{{\"name\": \"{}\"}}", "x".repeat(1 << 20));
-    for stdin in ["", "{", "flatnet", "[]", "\"x\"", "7", "{\"name\": \"flatnet\"} {}", "\u{fffd}", too_long.as_str()] {
+    for stdin in
+        ["", "{", "flatnet", "[]", "\"x\"", "7", "{\"name\": \"flatnet\"} {}", "\u{fffd}", too_long.as_str()]
+    {
         for command in ["ADD", "DEL", "CHECK", "GC", "STATUS"] {
             Call::new(command, "c1").stdin(stdin).run(&sandbox).fails_with(6);
         }
     }
-    for ports in [json!(7), json!([{"hostPort": 70000, "containerPort": 80}]), json!([{"hostPort": 80}]), json!(["80"])] {
-        let said = Call::add("c1").conf("runtimeConfig", json!({"portMappings": ports})).run(&sandbox).fails_with(6);
+    for ports in [
+        json!(7),
+        json!([{"hostPort": 70000, "containerPort": 80}]),
+        json!([{"hostPort": 80}]),
+        json!(["80"]),
+    ] {
+        let said =
+            Call::add("c1").conf("runtimeConfig", json!({"portMappings": ports})).run(&sandbox).fails_with(6);
         assert!(said.contains("runtimeConfig.portMappings"), "{said}");
     }
     let said = Call::add("c1").conf("name", json!("")).run(&sandbox).fails_with(7);
@@ -135,7 +154,10 @@ fn a_configuration_that_cannot_be_used_is_named_with_its_line() {
     for (yaml, wanted) in [
         ("network: flatnet\nsubnet: [\n", "other.yaml:"),
         ("network: flatnet\nbrigde: x\n", "other.yaml:2:1: unknown field `brigde`"),
-        ("network: flatnet\nsubnet: 10.88.1.0/24\n", "other.yaml:2: subnet: 10.88.1.0/24 is not inside range"),
+        (
+            "network: flatnet\nsubnet: 10.88.1.0/24\n",
+            "other.yaml:2: subnet: 10.88.1.0/24 is not inside range",
+        ),
         ("network: blue\n", "calls this network \"flatnet\", /etc/flatnet/other.yaml calls it blue"),
     ] {
         sandbox.write(other, yaml);
@@ -188,7 +210,9 @@ fn every_way_to_name_a_namespace_works() {
     let _holder = sandbox.spawn(holder);
     let of_host = sandbox.eventually("cat /tmp/holder").stdout.trim().to_owned();
     let _sleeper = sandbox.spawn("echo $$ >/tmp/sleeper; exec nsenter --net=/run/netns/c1 sleep 100");
-    let inside = sandbox.eventually("test $(readlink /proc/$(cat /tmp/sleeper)/ns/net) != $(readlink /proc/1/ns/net) && cat /tmp/sleeper");
+    let inside = sandbox.eventually(
+        "test $(readlink /proc/$(cat /tmp/sleeper)/ns/net) != $(readlink /proc/1/ns/net) && cat /tmp/sleeper",
+    );
     let running = World::of(&sandbox);
     let paths = [
         format!("/proc/{}/ns/net", inside.stdout.trim()),

@@ -12,7 +12,13 @@ fn add_again_for_the_same_attachment_heals_it() {
     let before = World::of(&sandbox).without_files();
     let first = Call::add("c1").run(&sandbox).succeeds();
     let attached = World::of(&sandbox).without_files();
-    for damage in ["true", "ip -n c1 addr flush dev eth0", "ip -n c1 link del eth0", "nft flush ruleset", "rm /var/lib/flatnet/flatnet/leases.json"] {
+    for damage in [
+        "true",
+        "ip -n c1 addr flush dev eth0",
+        "ip -n c1 link del eth0",
+        "nft flush ruleset",
+        "rm /var/lib/flatnet/flatnet/leases.json",
+    ] {
         sandbox.sh(damage).succeeds();
         let again = Call::add("c1").run(&sandbox).succeeds();
         assert_eq!(first, again, "after {damage}");
@@ -58,7 +64,10 @@ fn a_container_keeps_its_own_default_route() {
     let before = World::of(&sandbox);
     let result = Call::add("c1").run(&sandbox).succeeds();
     assert_eq!(result["routes"], json!([{"dst": "10.87.0.0/16", "gw": "10.87.1.1"}]));
-    sandbox.sh("ip -n c1 route show").prints("default via 192.0.2.1 dev net9").prints("10.87.0.0/16 via 10.87.1.1 dev eth0");
+    sandbox
+        .sh("ip -n c1 route show")
+        .prints("default via 192.0.2.1 dev net9")
+        .prints("10.87.0.0/16 via 10.87.1.1 dev eth0");
     Call::check("c1", &result).run(&sandbox).succeeds_silently();
     Call::del("c1").run(&sandbox).succeeds_silently();
     before.assert_is_back(&sandbox);
@@ -133,7 +142,9 @@ fn check_passes_after_add_and_names_what_is_missing() {
     sandbox.add_netns("c1");
     let link = host_link("c1", "eth0");
     let bridge_of = |rule: &str| {
-        format!("handle=$(nft -a list chain inet flatnet {rule} | grep -o 'handle [0-9]*' | tail -1); nft delete rule inet flatnet {rule} $handle")
+        format!(
+            "handle=$(nft -a list chain inet flatnet {rule} | grep -o 'handle [0-9]*' | tail -1); nft delete rule inet flatnet {rule} $handle"
+        )
     };
     let cases = [
         ("ip -n c1 addr del 10.87.1.2/24 dev eth0".to_owned(), "addr add 10.87.1.2/24"),
@@ -144,7 +155,10 @@ fn check_passes_after_add_and_names_what_is_missing() {
         (format!("ip link set {link} down"), "up"),
         (format!("ip link set {link} type bridge_slave isolated off"), "isolated on"),
         (format!("bridge fdb del 02:f1:0a:57:01:02 dev {link} master"), "fdb"),
-        ("nft delete element inet flatnet bindings '{ 02:f1:0a:57:01:02 . 10.87.1.2 }'".to_owned(), "bindings"),
+        (
+            "nft delete element inet flatnet bindings '{ 02:f1:0a:57:01:02 . 10.87.1.2 }'".to_owned(),
+            "bindings",
+        ),
         ("nft delete element arp flatnet bindings '{ 02:f1:0a:57:01:02 . 10.87.1.2 }'".to_owned(), "arp"),
         (bridge_of("who_may_come_in"), "replace tables inet flatnet"),
         ("nft flush table inet flatnet".to_owned(), "replace tables inet flatnet"),
@@ -208,7 +222,9 @@ fn several_containers_have_addresses_of_their_own_and_reach_one_another() {
         addresses.push(address(&Call::add(id).run(&sandbox).succeeds()));
     }
     assert_eq!(addresses, ["10.87.1.2", "10.87.1.3", "10.87.1.4"]);
-    sandbox.sh("ip netns exec c1 ping -c 1 -W 2 10.87.1.3; ip netns exec c2 ping -c 1 -W 2 10.87.1.4").succeeds();
+    sandbox
+        .sh("ip netns exec c1 ping -c 1 -W 2 10.87.1.3; ip netns exec c2 ping -c 1 -W 2 10.87.1.4")
+        .succeeds();
     for id in ["c2", "c1", "c3"] {
         Call::del(id).run(&sandbox).succeeds_silently();
         sandbox.sh(&format!("ip netns del {id}")).succeeds();
