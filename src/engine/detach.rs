@@ -48,10 +48,11 @@ impl Engine {
         self.forget(id, &stuck)
     }
 
-    /// What can be told of an attachment whose receipt is lost: the name of its link, and the elements that bear its
-    /// container's ID and are no other attachment's. What cannot be read is for `flatnet gc`.
+    /// What can be told of an attachment whose receipt is lost: its link, by name and mark, and the elements that bear
+    /// its container's ID and are no other attachment's. A link of that name without the mark is somebody else's.
     fn undo_without_receipt(&mut self, id: &AttachmentId) -> Result<Vec<Op>> {
-        let mut ops = vec![Op::LinkDel { dev: id.host_link(&self.config.network) }];
+        let link = self.link_without_receipt(id).ok().flatten();
+        let mut ops: Vec<Op> = link.map(|dev| Op::LinkDel { dev }).into_iter().collect();
         let table = self.config.network.table();
         let live =
             observe::attachment::elements(&table, &mut *self.executor, &self.tools).unwrap_or_default();

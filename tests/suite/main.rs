@@ -7,17 +7,14 @@
 mod cni;
 mod cni_concurrency;
 mod cni_failures;
+mod cni_hostile;
 mod cni_input;
 mod cni_lifecycle;
 mod cni_versions;
-<<<<<<< HEAD
-#[cfg(feature = "faults")]
 mod faults;
 mod frames;
 mod golden;
-=======
 mod host_up_down;
->>>>>>> 4103d98 (The named failures, concurrency, plan, up and down, each against the whole world)
 mod model;
 mod planner;
 mod ruleset_genuine;

@@ -47,7 +47,6 @@ impl World {
     /// Asserts that the sandbox's world is this one again, as soon as what was begun has ended.
     #[track_caller]
     pub(crate) fn assert_is_back(&self, sandbox: &Sandbox) {
-<<<<<<< HEAD
         self.assert_comes_back(|| Self::of(sandbox));
     }
 
@@ -59,19 +58,6 @@ impl World {
 
     #[track_caller]
     fn assert_comes_back(&self, look: impl Fn() -> Self) {
-=======
-        self.assert_becomes(|| Self::of(sandbox));
-    }
-
-    /// The same for a world [without files](World::without_files).
-    #[track_caller]
-    pub(crate) fn assert_is_back_without_files(&self, sandbox: &Sandbox) {
-        self.assert_becomes(|| Self::of(sandbox).without_files());
-    }
-
-    #[track_caller]
-    fn assert_becomes(&self, look: impl Fn() -> Self) {
->>>>>>> 4103d98 (The named failures, concurrency, plan, up and down, each against the whole world)
         let end = Instant::now() + SETTLES_WITHIN;
         loop {
             let now = look();
