@@ -34,7 +34,7 @@ pub enum Kind {
     AddressRefused,
     /// No root, or a capability is missing (code 102).
     NotAllowed,
-    /// The namespace is missing or is none (code 103).
+    /// The namespace is missing or is none (CNI code 8 too).
     Netns,
     /// A name is taken, or an object belongs to somebody else (code 104).
     Conflict,
@@ -58,13 +58,12 @@ impl Kind {
             Self::Io => 5,
             Self::Decode => 6,
             Self::Config => 7,
-            Self::OwnNetns => 8,
+            Self::OwnNetns | Self::Netns => 8,
             Self::TryLater => 11,
             Self::Unavailable => 50,
             Self::Exhausted => 100,
             Self::AddressRefused => 101,
             Self::NotAllowed => 102,
-            Self::Netns => 103,
             Self::Conflict => 104,
             Self::Tool => 105,
             Self::Command => 106,

@@ -37,7 +37,7 @@ pub fn engine(path: &Path, name: &str) -> Result<Engine> {
             Kind::Config,
             format!(
                 "the runtime calls this network \"{}\", {} calls it {network}",
-                name.escape_debug(),
+                crate::types::shown(name),
                 path.display()
             ),
         )

@@ -3,16 +3,15 @@
 use std::net::Ipv4Addr;
 
 use crate::error::{Error, Kind, Result};
-use crate::types::{AttachmentId, ContainerName, Mac, NetnsPath};
+use crate::types::{AttachmentId, ContainerName, Mac, NetnsPath, shown};
 
-/// What the environment says.
+/// What the environment says, read as far as a verb asks.
 #[derive(Debug, Default)]
 pub(super) struct Environment {
     container_id: String,
     if_name: String,
     netns: String,
-    /// `CNI_ARGS`.
-    pub(super) arguments: Arguments,
+    arguments: String,
 }
 
 /// `CNI_ARGS`, as far as Flatnet knows them.
@@ -39,18 +38,13 @@ impl Environment {
             container_id: variable("CNI_CONTAINERID")?,
             if_name: variable("CNI_IFNAME")?,
             netns: variable("CNI_NETNS")?,
-            arguments: Arguments::parse(&variable("CNI_ARGS")?)?,
+            arguments: variable("CNI_ARGS")?,
         })
     }
 
-    /// Which attachment is meant; an error names every variable that is missing.
+    /// Which attachment is meant, for a verb that needs no namespace.
     pub(super) fn attachment(&self) -> Result<AttachmentId> {
-        let variables = [("CNI_CONTAINERID", &self.container_id), ("CNI_IFNAME", &self.if_name)];
-        let missing: Vec<&str> =
-            variables.iter().filter(|(_, value)| value.is_empty()).map(|(name, _)| *name).collect();
-        if !missing.is_empty() {
-            return Err(Error::new(Kind::Environment, format!("{} must be set", missing.join(" and "))));
-        }
+        refuse_missing(&[("CNI_CONTAINERID", &self.container_id), ("CNI_IFNAME", &self.if_name)])?;
         Ok(AttachmentId {
             container_id: self
                 .container_id
@@ -60,28 +54,43 @@ impl Environment {
         })
     }
 
-    /// The container's namespace.
-    pub(super) fn netns(&self) -> Result<NetnsPath> {
-        if self.netns.is_empty() {
-            return Err(Error::new(Kind::Environment, "CNI_NETNS must be set"));
-        }
-        self.netns.parse().map_err(|error| environment("CNI_NETNS", &error))
+    /// Which attachment is meant, and its namespace.
+    pub(super) fn attachment_in_netns(&self) -> Result<(AttachmentId, NetnsPath)> {
+        refuse_missing(&[
+            ("CNI_CONTAINERID", &self.container_id),
+            ("CNI_NETNS", &self.netns),
+            ("CNI_IFNAME", &self.if_name),
+        ])?;
+        let netns = self.netns.parse().map_err(|error| environment("CNI_NETNS", &error))?;
+        Ok((self.attachment()?, netns))
     }
+
+    /// `CNI_ARGS`.
+    pub(super) fn arguments(&self) -> Result<Arguments> {
+        Arguments::parse(&self.arguments)
+    }
+}
+
+/// An error names every variable that is missing.
+fn refuse_missing(variables: &[(&str, &String)]) -> Result<()> {
+    let missing: Vec<&str> =
+        variables.iter().filter(|(_, value)| value.is_empty()).map(|(name, _)| *name).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Environment, format!("{} must be set", missing.join(" and "))))
 }
 
 impl Arguments {
     /// Parses `KEY=VALUE;KEY=VALUE`. A key that is not known is an error, unless `IgnoreUnknown=1` (or `true`) is
     /// among them.
-    fn parse(text: &str) -> Result<Self> {
+    pub(super) fn parse(text: &str) -> Result<Self> {
         let mut arguments = Self::default();
         let mut unknown = Vec::new();
         let mut ignore_unknown = false;
         for pair in text.split(';').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').ok_or_else(|| {
-                Error::new(
-                    Kind::Environment,
-                    format!("CNI_ARGS: \"{}\" is not KEY=VALUE", pair.escape_debug()),
-                )
+                Error::new(Kind::Environment, format!("CNI_ARGS: \"{}\" is not KEY=VALUE", shown(pair)))
             })?;
             match key {
                 "IgnoreUnknown" => ignore_unknown = ["1", "t", "T", "true", "TRUE", "True"].contains(&value),
@@ -97,7 +106,7 @@ impl Arguments {
                 "MAC" => {
                     arguments.mac = Some(value.parse().map_err(|error| environment("CNI_ARGS", &error))?);
                 }
-                _ => unknown.push(key.escape_debug().to_string()),
+                _ => unknown.push(shown(key)),
             }
         }
         if unknown.is_empty() || ignore_unknown {

@@ -13,7 +13,7 @@ use super::arguments::Arguments;
 use super::result::Previous;
 use crate::config::DEFAULT_PATH;
 use crate::error::{Error, Kind, Result};
-use crate::types::{AttachmentId, ContainerId, ContainerName, IfName, Mac, PortMapping};
+use crate::types::{AttachmentId, ContainerName, Mac, PortMapping, shown};
 
 /// What this plugin reads of a network configuration.
 #[derive(Debug)]
@@ -41,8 +41,8 @@ struct RawPort {
 #[derive(Deserialize)]
 struct RawAttachment {
     #[serde(rename = "containerID")]
-    container_id: ContainerId,
-    ifname: IfName,
+    container_id: String,
+    ifname: String,
 }
 
 impl Conf {
@@ -51,17 +51,29 @@ impl Conf {
         let raw: Value = serde_json::from_slice(stdin).map_err(|cause| {
             Error::new(Kind::Decode, "the network configuration on standard input is no JSON").source(cause)
         })?;
-        let text = |key: &str| raw.get(key).and_then(Value::as_str);
-        *version = Version::parse(text("cniVersion"))?;
-        let name = text("name").filter(|name| !name.is_empty()).ok_or_else(|| missing("name"))?.to_owned();
-        let config = PathBuf::from(text("config").unwrap_or(DEFAULT_PATH));
-        if !config.is_absolute() {
+        let text = |key: &str| match raw.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.as_str())),
+            Some(_) => {
+                Err(Error::new(Kind::Decode, format!("the network configuration's field {key} is no text")))
+            }
+        };
+        if !raw.is_object() {
             return Err(Error::new(
-                Kind::Config,
-                format!("config: {} is no absolute path", config.display()),
-            )
-            .remedy(format!("Write {DEFAULT_PATH} in the conflist")));
+                Kind::Decode,
+                "the network configuration on standard input is no JSON object",
+            ));
         }
+        *version = Version::parse(text("cniVersion")?)?;
+        let name = text("name")?.filter(|name| !name.is_empty()).ok_or_else(|| missing("name"))?.to_owned();
+        let config = text("config")?.unwrap_or(DEFAULT_PATH);
+        if !config.starts_with('/') {
+            let what = format!("config: \"{}\" is no absolute path", shown(config));
+            return Err(
+                Error::new(Kind::Config, what).remedy(format!("Write {DEFAULT_PATH} in the conflist"))
+            );
+        }
+        let config = PathBuf::from(config);
         Ok(Self { version: *version, name, config, raw })
     }
 
@@ -133,14 +145,20 @@ impl Conf {
         }
     }
 
-    /// `cni.dev/valid-attachments`; without it GC would remove all, so it must be there.
+    /// `cni.dev/valid-attachments`; without it GC would remove all, so it must be there. What Flatnet would not
+    /// have attached under such a name is passed over.
     pub(super) fn valid_attachments(&self) -> Result<BTreeSet<AttachmentId>> {
         const KEY: &str = "cni.dev/valid-attachments";
         let value = self.raw.get(KEY).ok_or_else(|| missing(KEY))?;
         let all: Option<Vec<RawAttachment>> = serde_json::from_value(value.clone())
             .map_err(|cause| Error::new(Kind::Decode, format!("{KEY} cannot be read")).source(cause))?;
-        let id = |raw: RawAttachment| AttachmentId { container_id: raw.container_id, if_name: raw.ifname };
-        Ok(all.unwrap_or_default().into_iter().map(id).collect())
+        let id = |raw: RawAttachment| {
+            Some(AttachmentId {
+                container_id: raw.container_id.parse().ok()?,
+                if_name: raw.ifname.parse().ok()?,
+            })
+        };
+        Ok(all.unwrap_or_default().into_iter().filter_map(id).collect())
     }
 }
 
@@ -165,7 +183,7 @@ pub(crate) fn host_ip(text: &str) -> Result<Option<Ipv4Addr>> {
         return Ok(None);
     }
     let address: Ipv4Addr = text.parse().map_err(|_| {
-        Error::new(Kind::Unsupported, format!("a port cannot be published at \"{}\"", text.escape_debug()))
+        Error::new(Kind::Unsupported, format!("a port cannot be published at \"{}\"", shown(text)))
             .remedy("Use an IPv4 address of this host, or none; IPv6 is not supported yet")
     })?;
     Ok((!address.is_unspecified()).then_some(address))
@@ -175,7 +193,7 @@ pub(crate) fn host_ip(text: &str) -> Result<Option<Ipv4Addr>> {
 pub(super) fn address(text: &str) -> Result<Ipv4Addr> {
     let bare = text.split('/').next().unwrap_or_default();
     bare.parse().map_err(|_| {
-        Error::new(Kind::Unsupported, format!("the address \"{}\" is no IPv4 address", text.escape_debug()))
+        Error::new(Kind::Unsupported, format!("the address \"{}\" is no IPv4 address", shown(text)))
             .remedy("IPv6 is not supported yet")
     })
 }

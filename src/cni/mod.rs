@@ -60,20 +60,22 @@ fn answer(version: &mut Version) -> Result<Option<Value>> {
             Kind::Environment,
             format!(
                 "CNI_COMMAND is \"{}\", and none of ADD, DEL, CHECK, GC, STATUS, VERSION",
-                command.escape_debug()
+                crate::types::shown(&command)
             ),
         )),
     }
 }
 
 fn add(conf: &Conf, environment: &Environment) -> Result<Value> {
+    let (id, netns) = environment.attachment_in_netns()?;
+    let arguments = environment.arguments()?;
     let request = Request {
-        id: environment.attachment()?,
-        netns: environment.netns()?,
-        name: environment.arguments.name.clone(),
+        id,
+        netns,
         aliases: conf.aliases()?,
-        ip: conf.requested_ip(&environment.arguments)?,
-        mac: conf.requested_mac(&environment.arguments)?,
+        ip: conf.requested_ip(&arguments)?,
+        mac: conf.requested_mac(&arguments)?,
+        name: arguments.name,
         ports: conf.port_mappings()?,
     };
     let previous = conf.previous()?;
@@ -89,8 +91,7 @@ fn del(conf: &Conf, environment: &Environment) -> Result<()> {
 
 fn check(conf: &Conf, environment: &Environment) -> Result<()> {
     conf.version.require(Version::V0_4_0, "CHECK")?;
-    let id = environment.attachment()?;
-    let netns = environment.netns()?;
+    let (id, netns) = environment.attachment_in_netns()?;
     let Some(previous) = conf.previous()? else {
         return Err(Error::new(Kind::Config, "CHECK needs the field prevResult, with the result of ADD"));
     };

@@ -55,8 +55,11 @@ impl Version {
         let text = text.filter(|text| !text.is_empty()).unwrap_or("0.1.0");
         SUPPORTED.into_iter().find(|version| version.as_str() == text).ok_or_else(|| {
             let all = SUPPORTED.map(Self::as_str).join(", ");
-            Error::new(Kind::Version, format!("cniVersion \"{}\" is not supported", text.escape_debug()))
-                .remedy(format!("Write one of {all} in the conflist"))
+            Error::new(
+                Kind::Version,
+                format!("cniVersion \"{}\" is not supported", crate::types::shown(text)),
+            )
+            .remedy(format!("Write one of {all} in the conflist"))
         })
     }
 

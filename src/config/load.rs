@@ -1,9 +1,11 @@
 //! Reading the file.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+
+use rustix::fs::OFlags;
 
 use super::validate::{Problem, validate};
 use super::{Config, locate};
@@ -17,10 +19,14 @@ const MAX_BYTES: u64 = 1 << 20;
 
 /// Reads, parses and checks the configuration at `path`.
 pub fn load(path: &Path) -> Result<Config> {
-    let file = File::open(path).map_err(|cause| {
-        let missing = cause.kind() == std::io::ErrorKind::NotFound;
-        let error = error::io("read the configuration", path)(cause);
-        if missing { error.remedy("Run `flatnet init` to write one") } else { error }
+    // Whoever names the path may name a pipe, on which an open would wait.
+    let not_waiting = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(not_waiting).open(path).map_err(|cause| {
+        if cause.kind() == std::io::ErrorKind::NotFound {
+            let what = format!("there is no configuration at {}", path.display());
+            return Error::new(Kind::Config, what).remedy("Run `flatnet init` to write one").source(cause);
+        }
+        error::io("read the configuration", path)(cause)
     })?;
     refuse_writable_by_others(&file, path)?;
     let mut text = String::new();
@@ -58,7 +64,11 @@ fn value_error(problem: &Problem, text: &str, path: &Path) -> Error {
 fn refuse_writable_by_others(file: &File, path: &Path) -> Result<()> {
     let found = file.metadata().map_err(error::io("read the configuration", path))?;
     let owner_is_trusted = found.uid() == 0 || found.uid() == rustix::process::geteuid().as_raw();
-    if !found.is_file() || !owner_is_trusted || found.mode() & 0o022 != 0 {
+    if !found.is_file() {
+        return Err(Error::new(Kind::Config, format!("the configuration {} is no file", path.display()))
+            .remedy(format!("Name a file, such as {DEFAULT_PATH}")));
+    }
+    if !owner_is_trusted || found.mode() & 0o022 != 0 {
         let shown = path.display();
         return Err(Error::new(
             Kind::Config,

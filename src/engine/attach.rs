@@ -14,7 +14,7 @@ use crate::plan::{self, Op, Place, Plan};
 use crate::receipt::{self, Event, Receipt};
 use crate::render::{self, Rendered};
 use crate::request::{Attached, Request};
-use crate::types::{LinkAlias, Mac};
+use crate::types::{AttachmentId, IfName, LinkAlias, Mac};
 
 impl Engine {
     /// Attaches a container. One that is attached already, because the runtime was killed, is attached anew. When
@@ -65,12 +65,22 @@ impl Engine {
         if let Some((stale, _)) = self.store.receipt(&request.id)? {
             self.undo_receipt(&stale, network, own)?;
         }
-        let link = request.id.host_link(&self.config.network);
-        if observe::link_index(link.as_str()).is_none() {
+        let Some(link) = self.link_without_receipt(&request.id)? else { return Ok(()) };
+        let stuck = undo::run(&[Op::LinkDel { dev: link.clone() }], &mut *self.executor, &self.tools, &[own]);
+        if stuck.is_empty() {
             return Ok(());
         }
-        // Of its name, which is a hash of network, container and ifname, and yet without a receipt: ours by its mark.
-        let alias = LinkAlias::of_attachment(&self.config.network, &request.id);
+        Err(Error::new(Kind::Conflict, format!("the link {link} is in the way: {}", undo::describe(&stuck))))
+    }
+
+    /// The link of the attachment's name, which is a hash of network, container and ifname, where there is one; an
+    /// error when it does not bear the attachment's mark.
+    pub(super) fn link_without_receipt(&mut self, id: &AttachmentId) -> Result<Option<IfName>> {
+        let link = id.host_link(&self.config.network);
+        if observe::link_index(link.as_str()).is_none() {
+            return Ok(None);
+        }
+        let alias = LinkAlias::of_attachment(&self.config.network, id);
         let found = observe::attachment::link(&Place::Host, link.as_str(), &mut *self.executor, &self.tools)?;
         if found.is_some_and(|found| found.alias != alias.as_str()) {
             return Err(Error::new(
@@ -79,11 +89,7 @@ impl Engine {
             )
             .remedy(format!("See whose it is with `ip -d link show dev {link}`, and rename or delete it")));
         }
-        let stuck = undo::run(&[Op::LinkDel { dev: link.clone() }], &mut *self.executor, &self.tools, &[own]);
-        if stuck.is_empty() {
-            return Ok(());
-        }
-        Err(Error::new(Kind::Conflict, format!("the link {link} is in the way: {}", undo::describe(&stuck))))
+        Ok(Some(link))
     }
 
     /// Chooses the address and writes down what is about to be done, before it is done.

@@ -4,7 +4,7 @@ use super::{Engine, now, undo};
 use crate::error::Result;
 use crate::lock::Lock;
 use crate::observe;
-use crate::plan::Op;
+use crate::plan::{Op, TableElement};
 use crate::receipt::Receipt;
 use crate::render;
 use crate::types::AttachmentId;
@@ -37,7 +37,7 @@ impl Engine {
         let network = self.network_lock()?;
         let ops = match self.store.receipt(id)? {
             Some((receipt, _)) => self.undo_of(&receipt)?,
-            None => vec![Op::LinkDel { dev: id.host_link(&self.config.network) }],
+            None => self.undo_without_receipt(id)?,
         };
         let leaving = undo::start_elements(&ops, &mut *self.executor, &self.tools, &[&network]);
         // `nft` holds the network's lock for as long as it works; the links need only this attachment's own.
@@ -46,6 +46,31 @@ impl Engine {
         let network = self.network_lock()?;
         stuck.extend(leaving.finish(&mut *self.executor, &self.tools, &[&network]));
         self.forget(id, &stuck)
+    }
+
+    /// What can be told of an attachment whose receipt is lost: its link, by name and mark, and the elements that bear
+    /// its container's ID and are no other attachment's. A link of that name without the mark is somebody else's.
+    fn undo_without_receipt(&mut self, id: &AttachmentId) -> Result<Vec<Op>> {
+        let link = self.link_without_receipt(id).ok().flatten();
+        let mut ops: Vec<Op> = link.map(|dev| Op::LinkDel { dev }).into_iter().collect();
+        let table = self.config.network.table();
+        let live =
+            observe::attachment::elements(&table, &mut *self.executor, &self.tools).unwrap_or_default();
+        let comment = id.container_id.comment();
+        let marked: Vec<_> = live.into_iter().filter(|(_, found)| found == comment).collect();
+        if !marked.is_empty() {
+            let receipts = self.store.receipts()?;
+            let others: Vec<_> = receipts.iter().flat_map(|receipt| receipt.elements(&table)).collect();
+            let element = |element| TableElement {
+                table: table.clone(),
+                element,
+                container_id: id.container_id.clone(),
+            };
+            let lost =
+                marked.into_iter().map(|(found, _)| element(found)).filter(|found| !others.contains(found));
+            ops.extend(lost.map(Op::ElementDel));
+        }
+        Ok(ops)
     }
 
     /// Undoes a receipt while both locks are held.

@@ -77,7 +77,21 @@ fn create(network: &Map<String, Value>) -> Result<Value> {
     Ok(Value::Object(network))
 }
 
-/// What `setup` and `teardown` get.
+/// What `setup` and `teardown` get, as far as it names the attachment. `teardown` reads no more, so that nothing else
+/// that is wrong keeps a container from going.
+#[derive(Deserialize)]
+struct Subject {
+    container_id: ContainerId,
+    network: Network,
+    network_options: SubjectOptions,
+}
+
+#[derive(Deserialize)]
+struct SubjectOptions {
+    interface_name: IfName,
+}
+
+/// What `setup` gets.
 #[derive(Deserialize)]
 struct Call {
     container_id: ContainerId,
@@ -120,17 +134,19 @@ struct Options {
     static_mac: Option<String>,
 }
 
+impl Network {
+    fn config(&self) -> PathBuf {
+        let path = self.options.as_ref().and_then(|options| options.get("config"));
+        path.map_or_else(|| DEFAULT_PATH.into(), PathBuf::from)
+    }
+}
+
 impl Call {
     fn id(&self) -> AttachmentId {
         AttachmentId {
             container_id: self.container_id.clone(),
             if_name: self.network_options.interface_name.clone(),
         }
-    }
-
-    fn config(&self) -> PathBuf {
-        let path = self.network.options.as_ref().and_then(|options| options.get("config"));
-        path.map_or_else(|| DEFAULT_PATH.into(), PathBuf::from)
     }
 
     fn request(&self, netns: &str) -> Result<Request> {
@@ -189,13 +205,16 @@ fn ports(all: &[Port]) -> Result<Vec<PortMapping>> {
 
 fn setup(netns: &str, call: &Call) -> Result<Value> {
     let request = call.request(netns)?;
-    let mut engine = face::engine(&call.config(), &call.network.name)?;
+    let mut engine = face::engine(&call.network.config(), &call.network.name)?;
     let attached = engine.attach(&request)?;
     Ok(status_block(&attached, &engine.config.dns))
 }
 
-fn teardown(call: &Call) -> Result<()> {
-    face::engine(&call.config(), &call.network.name)?.detach(&call.id())
+fn teardown(subject: &Subject) -> Result<()> {
+    let Subject { container_id, network, network_options } = subject;
+    let id =
+        AttachmentId { container_id: container_id.clone(), if_name: network_options.interface_name.clone() };
+    face::engine(&network.config(), &network.name)?.detach(&id)
 }
 
 /// netavark's `StatusBlock`.

@@ -1,6 +1,6 @@
 //! What is there of one attachment.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::link::{self, Link};
 use super::route::{self, Route};
@@ -12,6 +12,7 @@ use crate::execute::Executor;
 use crate::plan::{Element, Place};
 use crate::render;
 use crate::tools::Tools;
+use crate::types::TableName;
 
 /// What is there of one attachment; by default nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,20 +39,30 @@ pub fn observe(
     let json = ip_show(&container, &["route", "show"], executor, tools)?;
     let routes =
         json.as_deref().map_or(Ok(Vec::new()), route::parse).map_err(|cause| bad_json("ip route", cause))?;
-    let mut found = ruleset::Ruleset::default();
-    for family in ["inet", "arp"] {
-        if let Some(part) = table(family, wanted.table.as_str(), executor, tools)? {
-            found.extend(part);
-        }
-    }
+    let elements = elements(&wanted.table, executor, tools)?;
     let host_link = link(&Place::Host, wanted.host_link.as_str(), executor, tools)?;
     Ok(ObservedAttachment {
         fdb: if host_link.is_some() { fdb(wanted.host_link.as_str(), executor, tools)? } else { Vec::new() },
         host_link,
         container_link: link(&container, wanted.id.if_name.as_str(), executor, tools)?,
         routes,
-        elements: found.elements.into_keys().collect(),
+        elements: elements.into_keys().collect(),
     })
+}
+
+/// What both tables hold for containers, each with its comment; nothing where there are no tables.
+pub(crate) fn elements(
+    name: &TableName,
+    executor: &mut dyn Executor,
+    tools: &Tools,
+) -> Result<BTreeMap<Element, String>> {
+    let mut found = ruleset::Ruleset::default();
+    for family in ["inet", "arp"] {
+        if let Some(part) = table(family, name.as_str(), executor, tools)? {
+            found.extend(part);
+        }
+    }
+    Ok(found.elements)
 }
 
 /// One link with its addresses.

@@ -1,9 +1,10 @@
 //! A container's network namespace: opened once, checked, looked into.
 
 use std::fs::File;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
 
+use rustix::fs::{Mode, OFlags};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::proc_route;
@@ -34,7 +35,7 @@ pub struct Peek {
 impl Netns {
     /// Opens the namespace at `path`. It is an error for it to be missing, no namespace, or the host's own.
     pub fn open(path: &NetnsPath) -> Result<Self> {
-        let file = File::open(path.as_str()).map_err(|cause| {
+        let file = open_path(path.as_str()).map_err(|cause| {
             let error = Error::new(Kind::Netns, format!("the network namespace {path} cannot be opened"))
                 .source(cause);
             error.remedy(
@@ -54,6 +55,10 @@ impl Netns {
             return Err(Error::new(Kind::OwnNetns, format!("{path} is this host's own network namespace"))
                 .remedy("Run the container without `--network host`"));
         }
+        let opened = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        let file = opened.map_err(|cause| {
+            Error::new(Kind::Netns, format!("the network namespace {path} cannot be opened")).source(cause)
+        })?;
         Ok(Self { file, path: path.clone(), id })
     }
 
@@ -101,11 +106,17 @@ impl Netns {
 /// Which namespace lies at `path` now; `None` where there is none.
 #[must_use]
 pub fn id_at(path: &NetnsPath) -> Option<NetnsId> {
-    let file = File::open(path.as_str()).ok()?;
+    let file = open_path(path.as_str()).ok()?;
     let file_system = rustix::fs::fstatfs(&file).ok()?;
     #[allow(clippy::useless_conversion, reason = "f_type has another width on other platforms")]
     let is_namespace = i64::from(file_system.f_type) == NSFS_MAGIC;
     if is_namespace { id_of(&file) } else { None }
+}
+
+/// Finds the file without opening it for anything: an open would wait for a pipe's other end, and wakes a device.
+fn open_path(path: &str) -> std::io::Result<File> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
 }
 
 fn own() -> Option<NetnsId> {

@@ -20,6 +20,7 @@ pub use if_name::IfName;
 pub use mac::Mac;
 pub use netns_path::NetnsPath;
 pub use network_name::{NetworkName, TableName};
+pub use pattern::shown;
 pub use port::{PortMapping, Protocol};
 pub use sysctl_key::SysctlKey;
 

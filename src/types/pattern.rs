@@ -31,11 +31,17 @@ impl Pattern {
 
 /// An error about one value: `value` is shown escaped and cut short.
 pub(super) fn bad(what: &str, value: &str, why: &str) -> Error {
+    Error::new(Kind::Decode, format!("{what} \"{}\" {why}", shown(value)))
+}
+
+/// `value` escaped and cut short, for an error: it may be hostile.
+#[must_use]
+pub fn shown(value: &str) -> String {
     let mut shown: String = value.escape_debug().take(64).collect();
     if shown.len() < value.len() {
         shown.push_str("..");
     }
-    Error::new(Kind::Decode, format!("{what} \"{shown}\" {why}"))
+    shown
 }
 
 macro_rules! pattern {

@@ -99,7 +99,7 @@ fn version_answers_without_configuration_and_whatever_the_input() {
     }
     for stdin in ["", "{}", "[]", "\"x\"", "no JSON", r#"{"cniVersion": 7}"#] {
         let answer = dummy(Call::new("VERSION", "").stdin(stdin)).run(&sandbox).succeeds();
-        assert_eq!(answer, json!({"cniVersion": "1.1.0", "supportedVersions": VERSIONS}), "{stdin:?}");
+        assert_eq!(answer, json!({"cniVersion": "0.1.0", "supportedVersions": VERSIONS}), "{stdin:?}");
     }
     before.assert_is_back(&sandbox);
     sandbox.sh("ls /run/flatnet /var/lib/flatnet").fails();

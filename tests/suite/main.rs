@@ -5,11 +5,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod cni;
+mod cni_concurrency;
+mod cni_failures;
+mod cni_hostile;
+mod cni_input;
+mod cni_lifecycle;
 mod cni_versions;
-#[cfg(feature = "faults")]
 mod faults;
 mod frames;
 mod golden;
+mod host_up_down;
 mod model;
 mod planner;
 mod ruleset_genuine;

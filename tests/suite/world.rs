@@ -105,7 +105,7 @@ section() { printf '\001section %s\n' "$*"; }
 namespace() { # TITLE COMMAND-PREFIX..
     local title=$1; shift
     section "links in $title";      "$@" ip -j -d addr show
-    section "routes in $title";     "$@" ip route show table all; "$@" ip -6 route show table all
+    section "routes in $title";     "$@" ip -4 route show table all; "$@" ip -6 route show table all | grep -vE '^(local|anycast) fe80:' || true
     section "rules in $title";      "$@" ip rule show; "$@" ip -6 rule show
     section "neighbours in $title"; "$@" ip neigh show nud permanent; "$@" ip neigh show proxy
     section "fdb in $title";        "$@" bridge fdb show | grep -E 'permanent|static' | grep -vE '^(33:33|01:00:5e)' || true

@@ -1,0 +1,109 @@
+//! Many calls at once, and locks that others hold.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::cni::{CONFIG, Call, address, host};
+use crate::sandbox::Sandbox;
+use crate::world::World;
+
+/// Makes all calls at once and returns their answers, none of which may be an error.
+#[track_caller]
+fn all_at_once(sandbox: &Sandbox, calls: &[Call]) -> Vec<Value> {
+    let mut script = "rm -rf /tmp/answers; mkdir /tmp/answers\n".to_owned();
+    for (number, call) in calls.iter().enumerate() {
+        let _ = writeln!(
+            script,
+            "{{ {} >/tmp/answers/{number} 2>&1 || echo failed >>/tmp/failed; }} &",
+            call.script()
+        );
+    }
+    script.push_str("wait\ncat /tmp/answers/* >&2\n[[ ! -e /tmp/failed ]]\n");
+    sandbox.sh(&script).succeeds();
+    let read = |number| sandbox.read(&format!("/tmp/answers/{number}"));
+    (0..calls.len()).map(read).map(|text| serde_json::from_str(&text).unwrap_or(Value::Null)).collect()
+}
+
+#[test]
+fn thirty_containers_come_and_go_at_once() {
+    let sandbox = host("");
+    let before = World::of(&sandbox).without_files();
+    let ids: Vec<String> = (0..30).map(|number| format!("c{number}")).collect();
+    sandbox.sh("for i in $(seq 0 29); do ip netns add c$i; done").succeeds();
+    // The first has to set up the host, and nobody knows who that is.
+    let adds: Vec<Call> = ids.iter().map(|id| Call::add(id)).collect();
+    let results = all_at_once(&sandbox, &adds);
+    let addresses: BTreeSet<String> = results.iter().map(address).collect();
+    assert_eq!(addresses.len(), 30, "an address was given twice: {addresses:?}");
+    for (id, result) in ids.iter().zip(&results).step_by(7) {
+        Call::check(id, result).run(&sandbox).succeeds_silently();
+    }
+    let dels: Vec<Call> = ids.iter().map(|id| Call::del(id)).collect();
+    all_at_once(&sandbox, &dels);
+    sandbox.sh("for i in $(seq 0 29); do ip netns del c$i; done; flatnet down").succeeds();
+    before.assert_is_back_but_for_files(&sandbox);
+    sandbox
+        .sh("ls -A /var/lib/flatnet/flatnet/receipts /run/flatnet/flatnet")
+        .prints_exactly("/run/flatnet/flatnet:\n\n/var/lib/flatnet/flatnet/receipts:");
+}
+
+#[test]
+fn ten_adds_for_one_attachment_leave_one() {
+    let sandbox = host("");
+    sandbox.add_netns("c1");
+    sandbox.sh("flatnet up").succeeds();
+    let before = World::of(&sandbox);
+    let once = Call::add("c1").run(&sandbox).succeeds();
+    Call::del("c1").run(&sandbox).succeeds_silently();
+    let calls: Vec<Call> = (0..10).map(|_| Call::add("c1")).collect();
+    for result in all_at_once(&sandbox, &calls) {
+        assert_eq!(result, once);
+    }
+    sandbox.sh("ip -br link show master flatnet-br0 | wc -l").prints_exactly("1");
+    Call::check("c1", &once).run(&sandbox).succeeds_silently();
+    let calls: Vec<Call> = (0..10).map(|_| Call::del("c1")).collect();
+    all_at_once(&sandbox, &calls);
+    before.assert_is_back(&sandbox);
+}
+
+#[test]
+fn adds_and_dels_of_one_attachment_at_once_end_in_one_or_none() {
+    let sandbox = host("");
+    sandbox.add_netns("c1");
+    sandbox.sh("flatnet up").succeeds();
+    let before = World::of(&sandbox);
+    let calls: Vec<Call> =
+        (0..12).map(|number| if number % 2 == 0 { Call::add("c1") } else { Call::del("c1") }).collect();
+    all_at_once(&sandbox, &calls);
+    Call::del("c1").run(&sandbox).succeeds_silently();
+    before.assert_is_back(&sandbox);
+}
+
+#[test]
+fn a_lock_that_somebody_holds_is_try_later_for_add_and_put_off_by_del() {
+    let sandbox = host("limits: {lock_seconds: 1}\n");
+    sandbox.add_netns("c1");
+    sandbox.add_netns("c2");
+    sandbox.sh("flatnet up").succeeds();
+    let before = World::of(&sandbox);
+    let first = Call::add("c1").run(&sandbox).succeeds();
+    let attached = World::of(&sandbox);
+    let mut holder =
+        sandbox.spawn("exec 9<>/run/flatnet/flatnet.lock; flock 9; echo $$ >/tmp/holder; exec sleep 100");
+    sandbox.eventually("! flock -n /run/flatnet/flatnet.lock true");
+    let said = Call::add("c2").run(&sandbox).fails_with(11);
+    assert!(said.contains("/run/flatnet/flatnet.lock") && said.contains("1 s"), "{said}");
+    Call::del("c1").conf("prevResult", first).run(&sandbox).succeeds_silently();
+    Call::del("c2").run(&sandbox).succeeds_silently();
+    sandbox.sh("ls -A /var/lib/flatnet/flatnet/receipts").prints("c1@eth0.undo");
+    sandbox.sh("kill $(cat /tmp/holder)").succeeds();
+    let _ = holder.wait();
+    assert_ne!(attached, World::of(&sandbox), "the DEL is recorded");
+    // Whoever comes next collects what was put off, whatever is listed as valid: the runtime has forgotten it.
+    Call::gc(&[]).run(&sandbox).succeeds_silently();
+    before.assert_is_back(&sandbox);
+    sandbox.write(CONFIG, "");
+    Call::add("c2").run(&sandbox).succeeds();
+}

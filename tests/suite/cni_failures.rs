@@ -1,0 +1,238 @@
+//! The failures that people meet, each provoked for real: what is said, and that nothing stays.
+
+use serde_json::json;
+
+use crate::cni::{CONFIG, Call, host, host_link};
+use crate::sandbox::Sandbox;
+use crate::world::World;
+
+/// Puts a root-owned script at `/opt/fake/NAME`, which runs the real program unless `condition` holds.
+fn fake(sandbox: &Sandbox, name: &str, condition: &str, then: &str) {
+    let script = format!(
+        "#!/bin/bash\nif {condition}; then {then}; fi\nfor dir in /usr/sbin /usr/bin /sbin /bin; do\n  [[ ! -x $dir/{name} ]] || exec $dir/{name} \"$@\"\ndone\n"
+    );
+    sandbox.write(&format!("/opt/fake/{name}"), &script);
+    sandbox.sh(&format!("chmod 755 /opt/fake/{name}")).succeeds();
+}
+
+#[test]
+fn an_exhausted_range_says_how_many_are_held_and_by_whom_and_leaves_no_link() {
+    let sandbox = host("subnet: 10.87.1.0/29\n");
+    sandbox.sh("flatnet up").succeeds();
+    // Eight addresses less network, broadcast and gateway.
+    for number in 1..=5 {
+        let id = format!("c{number}");
+        sandbox.add_netns(&id);
+        let name = format!("IgnoreUnknown=1;K8S_POD_NAME=name{number}");
+        Call::add(&id).var("CNI_ARGS", &name).run(&sandbox).succeeds();
+    }
+    sandbox.add_netns("c6");
+    Call::status().run(&sandbox).fails_with(50);
+    let before = World::of(&sandbox);
+    let said = Call::add("c6").run(&sandbox).fails_with(100);
+    for wanted in
+        ["all 5 addresses", "10.87.1.2 name1 c1 (eth0)", "10.87.1.6 name5 c5 (eth0)", "flatnet gc", "widen"]
+    {
+        assert!(said.contains(wanted), "lacks {wanted}: {said}");
+    }
+    before.assert_is_back(&sandbox);
+    let said = Call::status().run(&sandbox).fails_with(50);
+    assert!(said.contains("all 5 addresses"), "{said}");
+    // One that died without a DEL is taken back by the next ADD that needs it.
+    sandbox.sh("ip netns del c3").succeeds();
+    sandbox.eventually(&format!("! ip link show {}", host_link("c3", "eth0")));
+    Call::status().run(&sandbox).succeeds_silently();
+    let result = Call::add("c6").run(&sandbox).succeeds();
+    assert_eq!(result["ips"][0]["address"], json!("10.87.1.4/29"));
+}
+
+#[test]
+fn who_is_not_root_is_told_so() {
+    let sandbox = host("");
+    sandbox.add_netns("c1");
+    let nobody = "setpriv --reuid 65534 --regid 65534 --clear-groups";
+    let before = World::of(&sandbox);
+    for command in ["ADD", "DEL"] {
+        let said = Call::new(command, "c1").through(nobody).run(&sandbox).fails_with(102);
+        assert!(said.contains("root") && said.contains("rootless Podman"), "{said}");
+    }
+    before.assert_is_back(&sandbox);
+    // Root's files, and yet nobody who may change a network: a container, or rootless Podman.
+    sandbox.sh("flatnet up").succeeds();
+    let before = World::of(&sandbox);
+    let without = "setpriv --bounding-set -net_admin,-sys_admin --inh-caps -net_admin,-sys_admin";
+    let said = Call::add("c1").through(without).run(&sandbox).fails_with(102);
+    assert!(said.contains("CAP_NET_ADMIN"), "{said}");
+    before.assert_is_back(&sandbox);
+}
+
+#[test]
+fn a_bridge_of_that_name_that_is_not_ours_is_refused() {
+    let sandbox = host("");
+    sandbox.add_netns("c1");
+    for (make, code, wanted) in [
+        (
+            "ip link add flatnet-br0 type bridge",
+            104,
+            "belongs to somebody else (bridge, no alias; Flatnet's has the alias flatnet/flatnet)",
+        ),
+        (
+            "ip link add flatnet-br0 type bridge; ip link set flatnet-br0 alias docker",
+            104,
+            "(bridge, docker;",
+        ),
+        ("ip link add flatnet-br0 type veth peer name peer9", 104, "(veth, no alias;"),
+        (
+            "flatnet up; ip addr flush dev flatnet-br0; ip addr add 192.0.2.1/24 dev flatnet-br0; rm /var/lib/flatnet/flatnet/host.json",
+            104,
+            "has the address 192.0.2.1/24, not 10.87.1.1/24",
+        ),
+    ] {
+        sandbox.sh(make).succeeds();
+        let before = World::of(&sandbox);
+        let said = Call::add("c1").run(&sandbox).fails_with(code);
+        assert!(said.contains(wanted) && said.contains("ip "), "{make}: {said}");
+        before.assert_is_back(&sandbox);
+        Call::del("c1").run(&sandbox).succeeds_silently();
+        before.assert_is_back(&sandbox);
+        sandbox.sh("ip link del flatnet-br0").succeeds();
+    }
+}
+
+#[test]
+fn a_veth_that_cannot_be_made_leaves_nothing() {
+    let sandbox = host("limits: {command_seconds: 1}\n");
+    sandbox.add_netns("c1");
+    sandbox.sh("flatnet up").succeeds();
+    // Of the name, and made by somebody else; the name is a hash, so this is malice or a lost receipt.
+    let link = host_link("c1", "eth0");
+    sandbox.sh(&format!("ip link add {link} type bridge; ip link set {link} alias somebody")).succeeds();
+    let before = World::of(&sandbox);
+    let said = Call::add("c1").run(&sandbox).fails_with(104);
+    assert!(said.contains(&link), "{said}");
+    before.assert_is_back(&sandbox);
+    Call::del("c1").run(&sandbox).succeeds_silently();
+    before.assert_is_back(&sandbox);
+}
+
+#[test]
+fn a_full_bridge_says_so_and_leaves_nothing() {
+    let sandbox = host("");
+    sandbox.add_netns("c1");
+    sandbox.sh("flatnet up; for i in $(seq 1023); do echo link add name p$i master flatnet-br0 type ifb; done | ip -batch -").succeeds();
+    let before = World::of(&sandbox);
+    let said = Call::add("c1").run(&sandbox).fails();
+    assert!(said.contains("1023 ports"), "{said}");
+    before.assert_is_back(&sandbox);
+}
+
+/// How a program can fail: what it does then, and what is said.
+const WAYS: [(&str, &str); 4] = [
+    ("echo broken >&2; exit 1", "exited with 1: broken"),
+    ("exit 255", "exited with 255"),
+    ("kill -SEGV $$", "died by signal 11"),
+    ("exec sleep 100", "was killed after 1 s"),
+];
+
+#[test]
+fn an_ip_that_fails_in_any_way_is_rolled_back() {
+    fails_in_any_way(
+        "ip",
+        "[[ $(readlink /proc/self/ns/net) != $(readlink /proc/1/ns/net) || $* == *-batch* ]]",
+    );
+}
+
+#[test]
+fn an_nft_that_fails_in_any_way_is_rolled_back() {
+    fails_in_any_way("nft", "[[ $* == '-f -' ]]");
+}
+
+#[test]
+fn an_nft_that_refuses_once_makes_flatnet_set_the_host_up_again() {
+    let sandbox = host("tools: {nft: /opt/fake/nft}\n");
+    sandbox.add_netns("c1");
+    fake(&sandbox, "nft", "false", "true");
+    sandbox.sh("flatnet up").succeeds();
+    fake(&sandbox, "nft", "[[ $* == '-f -' && ! -e /tmp/failed ]]", ": >/tmp/failed; exit 1");
+    let result = Call::add("c1").run(&sandbox).succeeds();
+    sandbox.sh("test -e /tmp/failed").succeeds();
+    Call::check("c1", &result).run(&sandbox).succeeds_silently();
+}
+
+#[test]
+fn a_bridge_program_that_fails_in_any_way_is_rolled_back() {
+    fails_in_any_way("bridge", "[[ $* == *fdb* ]]");
+}
+
+/// With `name` failing under `condition` ADD is refused, and everything is as before.
+fn fails_in_any_way(name: &str, condition: &str) {
+    let sandbox = host("");
+    sandbox.add_netns("c1");
+    let yaml = format!("limits: {{command_seconds: 1}}\ntools: {{{name}: /opt/fake/{name}}}\n");
+    sandbox.write(CONFIG, &yaml);
+    fake(&sandbox, name, "false", "true");
+    sandbox.sh("flatnet up").succeeds();
+    let before = World::of(&sandbox);
+    for (then, wanted) in WAYS {
+        fake(&sandbox, name, condition, then);
+        let said = Call::add("c1").run(&sandbox).fails();
+        assert!(said.contains(wanted), "{then}: {said}");
+        // What a broken program could not undo is recorded, and undone as soon as it works.
+        fake(&sandbox, name, "false", "true");
+        Call::del("c1").run(&sandbox).succeeds_silently();
+        before.assert_is_back(&sandbox);
+        let result = Call::add("c1").run(&sandbox).succeeds();
+        assert_eq!(result["ips"][0]["address"], json!("10.87.1.2/24"));
+        Call::check("c1", &result).run(&sandbox).succeeds_silently();
+        Call::del("c1").run(&sandbox).succeeds_silently();
+        before.assert_is_back(&sandbox);
+    }
+}
+
+#[test]
+fn a_rollback_leaves_nothing_even_before_del() {
+    let sandbox = host("");
+    sandbox.add_netns("c1");
+    sandbox.write(CONFIG, "tools: {bridge: /opt/fake/bridge}\n");
+    fake(&sandbox, "bridge", "false", "true");
+    sandbox.sh("flatnet up").succeeds();
+    let before = World::of(&sandbox);
+    fake(&sandbox, "bridge", "[[ $* == *fdb* ]]", "echo broken >&2; exit 1");
+    let said = Call::add("c1").run(&sandbox).fails_with(106);
+    assert!(
+        said.contains("all was taken back") && said.contains("broken") && said.contains("bridge fdb"),
+        "{said}"
+    );
+    before.assert_is_back(&sandbox);
+}
+
+#[test]
+fn a_tool_that_is_missing_is_named_with_its_package() {
+    let sandbox = host("");
+    sandbox.add_netns("c1");
+    sandbox.sh("flatnet up").succeeds();
+    let before = World::of(&sandbox);
+    for (tool, package) in [("ip", "iproute2"), ("nft", "nftables"), ("bridge", "iproute2")] {
+        sandbox.write(CONFIG, &format!("tools: {{{tool}: /nowhere/{tool}}}\n"));
+        let said = Call::status().run(&sandbox).fails_with(50);
+        assert!(
+            said.contains(&format!("the program /nowhere/{tool} is missing")) && said.contains(package),
+            "{said}"
+        );
+        let said = Call::add("c1").run(&sandbox).fails_with(105);
+        assert!(said.contains(&format!("/nowhere/{tool} is missing")) && said.contains(package), "{said}");
+        Call::del("c1").run(&sandbox).succeeds_silently();
+        sandbox.write(CONFIG, "");
+        Call::del("c1").run(&sandbox).succeeds_silently();
+        sandbox.sh("flatnet up").succeeds();
+        before.assert_is_back(&sandbox);
+    }
+    sandbox.sh("cp /bin/true /opt/nft; chmod 777 /opt/nft").succeeds();
+    sandbox.write(CONFIG, "tools: {nft: /opt/nft}\n");
+    let said = Call::add("c1").run(&sandbox).fails_with(105);
+    assert!(said.contains("/opt/nft") && said.contains("others may write it"), "{said}");
+    sandbox.write(CONFIG, "");
+    Call::del("c1").run(&sandbox).succeeds_silently();
+    sandbox.sh("flatnet up").succeeds();
+    before.assert_is_back(&sandbox);
+}

@@ -1,0 +1,195 @@
+//! Values that try to be something else: shell, nft, paths, formats. None does anything but what it says.
+
+use serde_json::{Value, json};
+
+use crate::cni::{CONFIG, Call, host};
+use crate::sandbox::Sandbox;
+use crate::world::World;
+
+/// What is put where a name, a path or an address is expected.
+fn hostile() -> Vec<String> {
+    let mut values: Vec<String> = [
+        "\"; flush ruleset; add table inet owned; #",
+        "x\" } }; delete table inet bystander; #",
+        "'; touch /tmp/owned; '",
+        "$(touch /tmp/owned)",
+        "`touch /tmp/owned`",
+        "a;touch /tmp/owned",
+        "a|touch /tmp/owned",
+        "a\ntouch /tmp/owned\n",
+        "a\nlink del flatnet-br0",
+        "../../../../tmp/owned",
+        "/tmp/owned",
+        "..",
+        ".",
+        "-all",
+        "--help",
+        "-n",
+        "%s%n%x",
+        "a b",
+        "a\tb",
+        "a\\nb",
+        "a@b",
+        "*",
+        "é\u{301}🦀\u{202e}",
+        "\u{7f}\u{1b}[31m",
+        "all",
+        "lo",
+        "default",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    values.push("x".repeat(10_240));
+    values.push("\"".repeat(10_240));
+    values
+}
+
+/// A host with a container of its own and a table and a file that nobody may touch.
+fn watched() -> (Sandbox, World) {
+    let sandbox = host("");
+    sandbox.add_netns("c1");
+    sandbox.add_netns("c2");
+    sandbox
+        .sh("flatnet up; nft add table inet bystander
+             nft 'add set inet bystander s { type ipv4_addr; elements = { 192.0.2.1 }; }'
+             nft 'add chain inet bystander c { type filter hook input priority 0; }'
+             nft 'add rule inet bystander c accept comment \"mine\"'
+             mkdir /tmp/watched; echo mine >/tmp/watched/file")
+        .succeeds();
+    Call::add("c2").run(&sandbox).succeeds();
+    let before = World::of(&sandbox);
+    (sandbox, before)
+}
+
+/// The files that are there now, outside of the directories that the oracle looks at.
+fn files(sandbox: &Sandbox) -> String {
+    sandbox
+        .sh("find /tmp /etc /root /opt /usr/local /var/lib /run /dev/shm -xdev \\( -path /var/log -o -path /run/flatnet-sandbox \\) -prune -o \
+             -type f -printf '%p %s %T@\\n' | grep -v '^/var/lib/flatnet/' | sort; cat /tmp/watched/file")
+        .succeeds()
+        .stdout
+}
+
+/// Calls ADD, DEL, CHECK and GC with a value in one place. Each must be refused in the protocol's words, or do no
+/// more than it says.
+fn try_everywhere(place: impl Fn(Call, &str) -> Call) {
+    let (sandbox, before) = watched();
+    let files_before = files(&sandbox);
+    for value in hostile() {
+        for command in ["ADD", "CHECK", "DEL"] {
+            let call = place(Call::new(command, "c1").version("1.1.0"), &value);
+            let answer = call.run(&sandbox);
+            if answer.status == Some(0) {
+                call.var("CNI_COMMAND", "DEL").run(&sandbox).succeeds_silently();
+            } else {
+                let said = answer.fails();
+                assert!(said.len() < 2_000, "an error is no place for 10 kB: {} bytes", said.len());
+                assert!(!said.contains('\u{1b}'), "an error must not steer a terminal: {said:?}");
+            }
+        }
+    }
+    before.assert_is_back(&sandbox);
+    assert_eq!(files_before, files(&sandbox));
+}
+
+#[test]
+fn in_the_container_id() {
+    try_everywhere(|call, value| call.var("CNI_CONTAINERID", value));
+}
+
+#[test]
+fn in_the_interface_name() {
+    try_everywhere(|call, value| call.ifname(value));
+}
+
+#[test]
+fn in_the_namespace_path() {
+    try_everywhere(|call, value| call.netns(&format!("/run/netns/{value}")));
+}
+
+#[test]
+fn in_the_arguments() {
+    try_everywhere(|call, value| call.var("CNI_ARGS", &format!("IgnoreUnknown=1;K8S_POD_NAME={value}")));
+}
+
+#[test]
+fn in_the_address_and_the_mac() {
+    try_everywhere(|call, value| {
+        call.conf("runtimeConfig", json!({"ips": [value], "mac": value}))
+            .conf("args", json!({"cni": {"ips": [value]}}))
+    });
+}
+
+#[test]
+fn in_aliases_and_ports() {
+    try_everywhere(|call, value| {
+        let port = json!({"hostPort": 80, "containerPort": 80, "protocol": value, "hostIP": value});
+        call.conf("runtimeConfig", json!({"aliases": {"flatnet": [value]}, "portMappings": [port]}))
+    });
+}
+
+#[test]
+fn in_the_network_s_name_and_the_path_of_the_configuration() {
+    try_everywhere(|call, value| call.conf("name", json!(value)));
+    try_everywhere(|call, value| call.conf("config", json!(format!("/{value}"))));
+}
+
+#[test]
+fn in_the_result_before_ours() {
+    try_everywhere(|call, value| {
+        let previous = json!({
+            "cniVersion": value, "interfaces": [{"name": value, "sandbox": value}],
+            "ips": [{"address": value, "interface": 0}, {"address": value, "interface": u64::MAX}, {"interface": -1}],
+            "routes": [{"dst": value}], "dns": {"nameservers": [value]},
+        });
+        call.conf("prevResult", previous)
+    });
+}
+
+#[test]
+fn in_the_list_of_what_is_valid() {
+    let (sandbox, before) = watched();
+    let files_before = files(&sandbox);
+    for value in hostile() {
+        let valid: Value =
+            json!([{"containerID": value, "ifname": value}, {"containerID": "c2", "ifname": "eth0"}]);
+        Call::gc(&[]).conf("cni.dev/valid-attachments", valid).run(&sandbox).succeeds_silently();
+    }
+    before.assert_is_back(&sandbox);
+    assert_eq!(files_before, files(&sandbox));
+}
+
+#[test]
+fn in_the_configuration() {
+    let (sandbox, before) = watched();
+    let files_before = files(&sandbox);
+    let mut cases = String::new();
+    for field in ["network", "bridge", "subnet", "gateway", "mtu", "uplink", "tools"] {
+        for value in hostile() {
+            let value = json!(value);
+            let yaml = match field {
+                "tools" => format!("tools: {{ip: {value}, nft: {value}}}\n"),
+                _ => format!("{field}: {value}\n"),
+            };
+            cases.push_str(&yaml);
+            cases.push('\u{4}');
+        }
+    }
+    sandbox.write("/tmp/cases", &cases);
+    // In one script, since a call each is what costs.
+    let each = r#"
+        while IFS= read -r -d $'\004' yaml; do
+            printf '%s\n' "$yaml" >/etc/flatnet/flatnet.yaml
+            CALL >/tmp/answer && status=0 || status=$?
+            [[ $status == 1 && $(cat /tmp/answer) == '{"cniVersion":"1.0.0","code":'* ]] ||
+                { printf 'not refused: %.200s\n' "$yaml" >&2; cat /tmp/answer >&2; exit 1; }
+        done </tmp/cases
+        rm /tmp/answer /tmp/cases"#;
+    sandbox.sh(&each.replace("CALL", &Call::add("c1").script())).succeeds();
+    sandbox.sh(&format!(": >{CONFIG}; touch -d @0 {CONFIG}")).succeeds();
+    before.assert_is_back(&sandbox);
+    let without_config = |text: &str| {
+        text.lines().filter(|line| !line.starts_with(CONFIG)).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(without_config(&files_before), without_config(&files(&sandbox)));
+}

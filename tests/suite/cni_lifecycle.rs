@@ -1,0 +1,233 @@
+//! An attachment from ADD to DEL, through what runtimes, reboots and people do to it in between.
+
+use serde_json::json;
+
+use crate::cni::{Call, address, host, host_link};
+use crate::world::World;
+
+#[test]
+fn add_again_for_the_same_attachment_heals_it() {
+    let sandbox = host("");
+    sandbox.add_netns("c1");
+    let before = World::of(&sandbox).without_files();
+    let first = Call::add("c1").run(&sandbox).succeeds();
+    let attached = World::of(&sandbox).without_files();
+    for damage in [
+        "true",
+        "ip -n c1 addr flush dev eth0",
+        "ip -n c1 link del eth0",
+        "nft flush ruleset",
+        "rm /var/lib/flatnet/flatnet/leases.json",
+    ] {
+        sandbox.sh(damage).succeeds();
+        let again = Call::add("c1").run(&sandbox).succeeds();
+        assert_eq!(first, again, "after {damage}");
+        attached_again(&attached, &sandbox);
+    }
+    // A new namespace for the same ID: the machine was switched off, or the runtime was killed.
+    sandbox.sh("ip netns del c1").succeeds();
+    sandbox.add_netns("c1");
+    assert_eq!(first, Call::add("c1").run(&sandbox).succeeds());
+    attached_again(&attached, &sandbox);
+    Call::del("c1").run(&sandbox).succeeds_silently();
+    sandbox.sh("flatnet down").succeeds();
+    let after = World::of(&sandbox).without_files();
+    crate::world::assert_same(&before, &after);
+}
+
+#[track_caller]
+fn attached_again(attached: &World, sandbox: &crate::sandbox::Sandbox) {
+    crate::world::assert_same(attached, &World::of(sandbox).without_files());
+}
+
+#[test]
+fn an_interface_that_somebody_else_made_is_left_alone() {
+    let sandbox = host("");
+    sandbox.add_netns("c1");
+    sandbox.sh("flatnet up; ip -n c1 link add eth0 type veth peer name peer9; ip -n c1 addr add 192.0.2.1/24 dev eth0").succeeds();
+    let before = World::of(&sandbox);
+    let said = Call::add("c1").run(&sandbox).fails_with(104);
+    assert!(said.contains("eth0 exists in /run/netns/c1 already, and is not Flatnet's"), "{said}");
+    before.assert_is_back(&sandbox);
+    let result = Call::add("c1").ifname("net1").run(&sandbox).succeeds();
+    assert_eq!(result["interfaces"][2]["name"], json!("net1"));
+    Call::del("c1").ifname("net1").run(&sandbox).succeeds_silently();
+    before.assert_is_back(&sandbox);
+}
+
+#[test]
+fn a_container_keeps_its_own_default_route() {
+    let sandbox = host("");
+    sandbox.add_netns("c1");
+    sandbox.sh("ip -n c1 link add net9 type veth peer name peer9; ip -n c1 link set peer9 up; ip -n c1 addr add 192.0.2.2/24 dev net9; ip -n c1 link set net9 up").succeeds();
+    sandbox.sh("ip -n c1 route add default via 192.0.2.1; flatnet up").succeeds();
+    let before = World::of(&sandbox);
+    let result = Call::add("c1").run(&sandbox).succeeds();
+    assert_eq!(result["routes"], json!([{"dst": "10.87.0.0/16", "gw": "10.87.1.1"}]));
+    sandbox
+        .sh("ip -n c1 route show")
+        .prints("default via 192.0.2.1 dev net9")
+        .prints("10.87.0.0/16 via 10.87.1.1 dev eth0");
+    Call::check("c1", &result).run(&sandbox).succeeds_silently();
+    Call::del("c1").run(&sandbox).succeeds_silently();
+    before.assert_is_back(&sandbox);
+}
+
+#[test]
+fn del_works_any_number_of_times_and_whatever_is_left() {
+    let sandbox = host("");
+    sandbox.sh("flatnet up").succeeds();
+    let before = World::of(&sandbox);
+    let ports = json!({"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]});
+    let gone = "ip netns del c1";
+    let lost = "rm -r /var/lib/flatnet/flatnet/receipts /var/lib/flatnet/flatnet/leases.json";
+    for (done_before, netns) in [
+        ("true", "/run/netns/c1"),
+        ("true", ""),
+        (gone, "/run/netns/c1"),
+        (gone, ""),
+        (lost, "/run/netns/c1"),
+        ("nft flush ruleset", "/run/netns/c1"),
+        ("ip link del flatnet-br0", "/run/netns/c1"),
+        ("ip -n c1 link del eth0", "/run/netns/c1"),
+        ("echo '{' >/var/lib/flatnet/flatnet/receipts/c1@eth0.json", "/run/netns/c1"),
+    ] {
+        sandbox.add_netns("c1");
+        let result = Call::add("c1").conf("runtimeConfig", ports.clone()).run(&sandbox).succeeds();
+        sandbox.sh(done_before).succeeds();
+        Call::del("c1").netns(netns).conf("prevResult", result).run(&sandbox).succeeds_silently();
+        Call::del("c1").netns(netns).run(&sandbox).succeeds_silently();
+        Call::del("c1").netns("").run(&sandbox).succeeds_silently();
+        sandbox.sh("ip netns del c1 2>/dev/null || true; rm -f /var/lib/flatnet/flatnet/receipts/*.bad-*; flatnet up").succeeds();
+        before.assert_is_back(&sandbox);
+    }
+    // A container that never was.
+    Call::del("c7").run(&sandbox).succeeds_silently();
+    before.assert_is_back(&sandbox);
+}
+
+#[test]
+fn gc_removes_exactly_what_is_not_listed_the_living_too() {
+    let sandbox = host("");
+    for id in ["c1", "c2", "c3", "c4"] {
+        sandbox.add_netns(id);
+    }
+    Call::add("c1").run(&sandbox).succeeds();
+    Call::add("c2").run(&sandbox).succeeds();
+    sandbox.sh("ip netns del c4; ip netns add c4").succeeds();
+    let before = World::of(&sandbox);
+    Call::add("c3").run(&sandbox).succeeds();
+    Call::add("c1").ifname("eth1").run(&sandbox).succeeds();
+    Call::add("c4").run(&sandbox).succeeds();
+    sandbox.sh("ip netns del c4; ip netns add c4").succeeds();
+    // One that Flatnet would never have attached is somebody else's.
+    Call::gc(&[("c1", "eth0"), ("c2", "eth0"), ("not ours", "*")]).run(&sandbox).succeeds_silently();
+    before.assert_is_back(&sandbox);
+    Call::gc(&[("c1", "eth0"), ("c2", "eth0")]).run(&sandbox).succeeds_silently();
+    before.assert_is_back(&sandbox);
+    let result = Call::add("c2").run(&sandbox).succeeds();
+    Call::check("c2", &result).run(&sandbox).succeeds_silently();
+    // Without the list GC would remove all.
+    let said = Call::gc(&[]).conf("cni.dev/valid-attachments", serde_json::Value::Null).run(&sandbox);
+    said.succeeds_silently();
+    sandbox.sh("ls /var/lib/flatnet/flatnet/receipts").prints_exactly("");
+    let conf = json!({"cniVersion": "1.1.0", "name": "flatnet", "type": "flatnet"}).to_string();
+    let said = Call::gc(&[]).stdin(&conf).run(&sandbox).fails_with(7);
+    assert!(said.contains("cni.dev/valid-attachments"), "{said}");
+}
+
+#[test]
+fn check_passes_after_add_and_names_what_is_missing() {
+    let sandbox = host("");
+    sandbox.add_netns("c1");
+    let link = host_link("c1", "eth0");
+    let bridge_of = |rule: &str| {
+        format!(
+            "handle=$(nft -a list chain inet flatnet {rule} | grep -o 'handle [0-9]*' | tail -1); nft delete rule inet flatnet {rule} $handle"
+        )
+    };
+    let cases = [
+        ("ip -n c1 addr del 10.87.1.2/24 dev eth0".to_owned(), "addr add 10.87.1.2/24"),
+        ("ip -n c1 route del default".to_owned(), "route add default via 10.87.1.1"),
+        ("ip -n c1 link set eth0 down".to_owned(), "link set dev eth0 up"),
+        ("ip -n c1 link del eth0".to_owned(), link.as_str()),
+        (format!("ip link set {link} nomaster"), "master flatnet-br0"),
+        (format!("ip link set {link} down"), "up"),
+        (format!("ip link set {link} type bridge_slave isolated off"), "isolated on"),
+        (format!("bridge fdb del 02:f1:0a:57:01:02 dev {link} master"), "fdb"),
+        (
+            "nft delete element inet flatnet bindings '{ 02:f1:0a:57:01:02 . 10.87.1.2 }'".to_owned(),
+            "bindings",
+        ),
+        ("nft delete element arp flatnet bindings '{ 02:f1:0a:57:01:02 . 10.87.1.2 }'".to_owned(), "arp"),
+        (bridge_of("who_may_come_in"), "replace tables inet flatnet"),
+        ("nft flush table inet flatnet".to_owned(), "replace tables inet flatnet"),
+        ("nft delete table arp flatnet".to_owned(), "replace tables inet flatnet"),
+        ("ip link set flatnet-br0 down".to_owned(), "link set dev flatnet-br0 up"),
+        ("ip addr flush dev flatnet-br0".to_owned(), "addr add 10.87.1.1/24"),
+        ("ip link del flatnet-br0".to_owned(), "link add dev flatnet-br0"),
+        ("sysctl -qw net.ipv4.ip_forward=0".to_owned(), "ip_forward=1"),
+        ("rm /var/lib/flatnet/flatnet/receipts/c1@eth0.json".to_owned(), "is not attached"),
+        ("sed -i 's/\"c1\"/\"c9\"/' /var/lib/flatnet/flatnet/leases.json".to_owned(), "without holding it"),
+    ];
+    for (damage, wanted) in cases {
+        let result = Call::add("c1").run(&sandbox).succeeds();
+        Call::check("c1", &result).run(&sandbox).succeeds_silently();
+        sandbox.sh(&damage).succeeds();
+        let said = Call::check("c1", &result).run(&sandbox).fails();
+        assert!(said.contains(wanted), "after {damage}: {said}");
+        Call::del("c1").run(&sandbox).succeeds_silently();
+        sandbox.sh("flatnet down --force; rm -rf /var/lib/flatnet; flatnet up").succeeds();
+    }
+}
+
+#[test]
+fn check_needs_a_result_and_believes_it() {
+    let sandbox = host("");
+    sandbox.add_netns("c1");
+    for version in ["0.4.0", "1.0.0", "1.1.0"] {
+        let mut result = Call::add("c1").version(version).run(&sandbox).succeeds();
+        Call::check("c1", &result).run(&sandbox).succeeds_silently();
+        let said = Call::new("CHECK", "c1").version(version).run(&sandbox).fails_with(7);
+        assert!(said.contains("prevResult"), "{said}");
+        result["ips"][0]["address"] = json!("10.87.1.99/24");
+        let said = Call::check("c1", &result).run(&sandbox).fails_with(107);
+        assert!(said.contains("10.87.1.2 and not the address"), "{said}");
+    }
+    let result = Call::add("c1").run(&sandbox).succeeds();
+    sandbox.sh("ip netns del c1").succeeds();
+    Call::check("c1", &result).run(&sandbox).fails_with(8);
+}
+
+#[test]
+fn check_tolerates_what_a_later_plugin_did() {
+    let sandbox = host("");
+    sandbox.add_netns("c1");
+    let result = Call::add("c1").run(&sandbox).succeeds();
+    sandbox
+        .sh("ip -n c1 addr add 192.0.2.7/24 dev eth0; ip -n c1 route add 198.51.100.0/24 via 192.0.2.1
+             ip -n c1 link add net9 type veth peer name peer9; nft add table inet later")
+        .succeeds();
+    Call::check("c1", &result).run(&sandbox).succeeds_silently();
+}
+
+#[test]
+fn several_containers_have_addresses_of_their_own_and_reach_one_another() {
+    let sandbox = host("");
+    sandbox.sh("flatnet up").succeeds();
+    let before = World::of(&sandbox);
+    let mut addresses = Vec::new();
+    for id in ["c1", "c2", "c3"] {
+        sandbox.add_netns(id);
+        addresses.push(address(&Call::add(id).run(&sandbox).succeeds()));
+    }
+    assert_eq!(addresses, ["10.87.1.2", "10.87.1.3", "10.87.1.4"]);
+    sandbox
+        .sh("ip netns exec c1 ping -c 1 -W 2 10.87.1.3; ip netns exec c2 ping -c 1 -W 2 10.87.1.4")
+        .succeeds();
+    for id in ["c2", "c1", "c3"] {
+        Call::del(id).run(&sandbox).succeeds_silently();
+        sandbox.sh(&format!("ip netns del {id}")).succeeds();
+    }
+    before.assert_is_back(&sandbox);
+}

@@ -1,0 +1,120 @@
+//! `flatnet plan`, `up` and `down`: the host's part, and what becomes of attached containers.
+
+use crate::cni::{Call, host};
+use crate::sandbox::Sandbox;
+use crate::world::{World, assert_same};
+
+fn kernel(sandbox: &Sandbox) -> World {
+    World::of(sandbox).without_files()
+}
+
+#[test]
+fn the_plan_as_a_script_does_the_same_as_up_and_down() {
+    let (pasted, run) = (host(""), host(""));
+    let before = kernel(&pasted);
+    let script = pasted.sh("flatnet plan --dry-run --format sh").succeeds().stdout;
+    assert_same(&before, &World::of(&pasted));
+    pasted.write("/tmp/up.sh", &script);
+    pasted.sh("sh /tmp/up.sh").succeeds();
+    run.sh("flatnet up").succeeds();
+    assert_same(&kernel(&run), &kernel(&pasted));
+    pasted.sh("flatnet plan --dry-run --exit-code").prints("Nothing to do: all is as configured.");
+    let script = run.sh("flatnet plan down --dry-run --format sh").succeeds().stdout;
+    run.write("/tmp/down.sh", &script);
+    run.sh("sh /tmp/down.sh").succeeds();
+    assert_same(&before, &kernel(&run));
+}
+
+#[test]
+fn a_dry_run_changes_nothing_and_needs_no_root() {
+    let sandbox = host("");
+    let before = World::of(&sandbox);
+    for plan in ["plan", "plan down", "plan add web --netns /run/netns/x --id abc", "plan del web --id abc"] {
+        let as_root = sandbox.sh(&format!("flatnet {plan} --dry-run --format sh")).succeeds();
+        sandbox
+            .sh(&format!("setpriv --reuid 65534 --regid 65534 --clear-groups flatnet {plan} --dry-run"))
+            .succeeds();
+        assert!(as_root.stdout.starts_with("#!/bin/sh\n"), "{as_root}");
+    }
+    assert_same(&before, &World::of(&sandbox));
+    sandbox.sh("ls /run/flatnet /var/lib/flatnet /var/log/flatnet").fails();
+}
+
+#[test]
+fn up_twice_is_up_once_and_down_restores() {
+    let sandbox = host("");
+    sandbox
+        .sh("sysctl -qw net.ipv4.ip_forward=0; nft add table inet bystander; nft add chain inet bystander x")
+        .succeeds();
+    let before = kernel(&sandbox);
+    sandbox.sh("flatnet up").prints("ip_forward=1");
+    let up = World::of(&sandbox);
+    sandbox.sh("flatnet up").prints_exactly("Nothing to do: all is as configured.");
+    assert_same(&up, &World::of(&sandbox));
+    sandbox.sh("flatnet down").prints("ip_forward=0");
+    assert_same(&before, &kernel(&sandbox));
+    sandbox.sh("flatnet down").prints_exactly("Nothing to do: all is as configured.");
+    assert_same(&before, &kernel(&sandbox));
+}
+
+#[test]
+fn forwarding_that_was_on_or_that_another_bridge_uses_stays_on() {
+    let sandbox = host("");
+    sandbox.sh("sysctl -qw net.ipv4.ip_forward=1").succeeds();
+    let before = kernel(&sandbox);
+    sandbox.sh("flatnet up; flatnet down").succeeds();
+    assert_same(&before, &kernel(&sandbox));
+    sandbox.sh("sysctl -qw net.ipv4.ip_forward=0; flatnet up; ip link add podman0 type bridge").succeeds();
+    sandbox.sh("flatnet down").prints("Note: net.ipv4.ip_forward stays 1: podman0 may need it");
+    sandbox.sh("sysctl -n net.ipv4.ip_forward").prints_exactly("1");
+    sandbox.sh("ip link del podman0").succeeds();
+    assert_same(&before, &kernel(&sandbox));
+}
+
+#[test]
+fn down_refuses_while_containers_are_attached_unless_forced() {
+    let sandbox = host("");
+    sandbox.add_netns("c1");
+    let before = kernel(&sandbox);
+    Call::add("c1").var("CNI_ARGS", "IgnoreUnknown=1;K8S_POD_NAME=web").run(&sandbox).succeeds();
+    let attached = World::of(&sandbox);
+    sandbox.sh("flatnet down").complains("1 container are attached: web").complains("--force");
+    assert_same(&attached, &World::of(&sandbox));
+    sandbox.sh("flatnet down --force").succeeds();
+    before.assert_is_back_but_for_files(&sandbox);
+    Call::del("c1").run(&sandbox).succeeds_silently();
+}
+
+#[test]
+fn a_flushed_ruleset_comes_back_whole_with_the_next_add() {
+    let sandbox = host("");
+    sandbox.sh("nft add table inet bystander").succeeds();
+    for id in ["c1", "c2", "c3"] {
+        sandbox.add_netns(id);
+    }
+    let ports =
+        serde_json::json!({"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]});
+    let first = Call::add("c1").conf("runtimeConfig", ports).run(&sandbox).succeeds();
+    let second = Call::add("c2").run(&sandbox).succeeds();
+    let third = Call::add("c3").run(&sandbox).succeeds();
+    let attached = World::of(&sandbox);
+    Call::del("c3").run(&sandbox).succeeds_silently();
+    sandbox.sh("nft flush ruleset; nft add table inet bystander").succeeds();
+    assert_eq!(third, Call::add("c3").run(&sandbox).succeeds());
+    for (id, result) in [("c1", &first), ("c2", &second), ("c3", &third)] {
+        Call::check(id, result).run(&sandbox).succeeds_silently();
+    }
+    assert_same(&attached.without_files(), &kernel(&sandbox));
+}
+
+#[test]
+fn a_deleted_bridge_comes_back_with_the_next_add() {
+    let sandbox = host("");
+    sandbox.add_netns("c1");
+    sandbox.add_netns("c2");
+    Call::add("c1").run(&sandbox).succeeds();
+    sandbox.sh("ip link del flatnet-br0").succeeds();
+    let result = Call::add("c2").run(&sandbox).succeeds();
+    Call::check("c2", &result).run(&sandbox).succeeds_silently();
+    sandbox.sh("ip netns exec c2 ping -c 1 -W 2 10.87.1.1").succeeds();
+}
