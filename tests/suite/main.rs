@@ -11,6 +11,7 @@ mod cni_hostile;
 mod cni_input;
 mod cni_lifecycle;
 mod cni_versions;
+#[cfg(feature = "faults")]
 mod faults;
 mod frames;
 mod golden;
