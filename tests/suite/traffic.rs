@@ -208,6 +208,17 @@ impl World {
         heard.iter().map(|frames| frames.iter().map(|frame| from_hex(frame)).collect()).collect()
     }
 
+    /// The kernel's number for table `inet flatnet`: another one after the table was replaced.
+    pub(crate) fn table_handle(&self) -> u64 {
+        let tables: Value = serde_json::from_str(&self.sh("nft -j list tables")).unwrap_or_default();
+        let mut tables =
+            tables["nftables"].as_array().into_iter().flatten().filter_map(|object| object.get("table"));
+        let table = tables.find(|table| table["family"] == "inet" && table["name"] == "flatnet");
+        table
+            .and_then(|table| table["handle"].as_u64())
+            .unwrap_or_else(|| panic!("there is no table inet flatnet"))
+    }
+
     /// The packets that the rules with this comment counted.
     pub(crate) fn counted(&self, comment: &str) -> u64 {
         let listed = self.sh("nft -j list table inet flatnet; nft -j list table arp flatnet");
