@@ -112,6 +112,10 @@ fn neighbours_hear(bridging: &str, heard: bool) {
     world.bridge_nf_call(0);
     world.sh("ip netns exec c2 sysctl -qw net/ipv4/neigh/eth0/locktime=0");
     let (victim, liar) = (mac(C2), mac(C3));
+    // Isolated, this host answers for the neighbour; plain, the neighbour itself does, and nobody else.
+    world.sh("ip -n c3 neigh flush all; ip netns exec c3 ping -nqc1 -W2 10.87.1.2");
+    let answered = world.sh("ip -n c3 neigh show 10.87.1.2");
+    assert_eq!(answered.contains("02:f1:0a:57:01:02"), heard, "{bridging}: {answered}");
     let lie = arp(victim, liar, REPLY, (liar, BRIDGE), (victim, C2));
     // More than once, for the victim may just be asking the true gateway.
     let believed = (0..3).any(|_| {

@@ -31,7 +31,7 @@ struct Mode {
     fib: bool,
 }
 
-/// The known limit: br_netfilter bridges what a container sends to its host's published port once it is translated,
+/// The known limit: `br_netfilter` bridges what a container sends to its host's published port once it is translated,
 /// and isolation then drops it. No rule can mend that; 0 does, and this asserts that it does.
 fn hairpin_is_lost(mode: &Mode, bridge_nf_call: u8) -> bool {
     mode.isolated && bridge_nf_call == 1
@@ -148,6 +148,9 @@ fn flat(proto: &'static str) -> Vec<Probe> {
             80,
             "foreign 172.31.0.1",
         ),
+        probe("container to another host's container", "c2", proto, "10.87.2.5", 80, "stranger 10.87.1.2"),
+        probe("another host's container to container", "stranger", proto, "10.87.1.2", 80, SILENCE)
+            .source("10.87.2.5"),
         probe("gateway to container", "gw", proto, "10.87.1.2", 80, "c2 192.168.50.1"),
         probe("this host to container", HOST, proto, "10.87.1.2", 80, "c2 10.87.1.1"),
         probe("LAN to container", "stranger", proto, "10.87.1.2", 80, SILENCE),

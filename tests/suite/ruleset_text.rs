@@ -18,6 +18,8 @@ fn everything_is_counted_and_says_why_it_is_there() {
         let mode = format!("bridging: {bridging}\negress: {egress}\n{tools}");
         world.configure(&mode);
         world.sh("flatnet up");
+        let proxy_arp = world.sh("cat /proc/sys/net/ipv4/conf/flatnet-br0/proxy_arp_pvlan");
+        assert_eq!(proxy_arp.trim(), u8::from(isolated).to_string(), "{mode}");
         for family in ["inet", "arp"] {
             let json = world.sh(&format!("nft -j list table {family} flatnet"));
             let rules = rules(&json);

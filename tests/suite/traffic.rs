@@ -6,7 +6,7 @@
 //!                                                         HOST 172.31.0.1 -- foreign 172.31.0.2
 //! ```
 //!
-//! `foreign` stands for whatever else this host forwards for and Flatnet must leave alone. The names are network
+//! `stranger` is also another Flatnet host, with the container 10.87.2.5. `foreign` stands for whatever else this host forwards for and Flatnet must leave alone. The names are network
 //! namespaces; `""` is the host, the sandbox's own.
 
 #![allow(
@@ -50,6 +50,7 @@ ip route add default via 192.168.50.1
 ip link add name fo0 type veth peer name eth0 netns foreign; ip addr add 172.31.0.1/24 dev fo0; ip link set fo0 up
 ip -n foreign addr add 172.31.0.2/24 dev eth0; ip -n foreign link set eth0 up
 ip -n foreign route add default via 172.31.0.1
+ip -n stranger addr add 10.87.2.5/32 dev lo; ip route add 10.87.2.0/24 via 192.168.50.66
 ";
 
 /// An `nft` that says of every ruleset that the kernel cannot load it, when it is only asked (`nft -c`): so Flatnet
@@ -252,7 +253,8 @@ impl World {
 }
 
 fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or_default();
+    bytes.iter().flat_map(|&byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 fn from_hex(text: &str) -> Vec<u8> {
