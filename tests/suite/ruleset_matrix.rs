@@ -245,7 +245,8 @@ fn loopback_from_the_wire(world: &World) {
     }
     let mut probes = Vec::new();
     for proto in ["tcp", "udp"] {
-        for port in [7777, 8080, 8081] {
+        // 5000 is opened to containers at any address of this host; a service that listens there at 127.0.0.1 is not.
+        for port in [5000, 7777, 8080, 8081] {
             probes.push(
                 probe("127.0.0.1 from LAN", "stranger", proto, "127.0.0.1", port, SILENCE)
                     .source("192.168.50.66"),
@@ -259,7 +260,7 @@ fn loopback_from_the_wire(world: &World) {
     let before = world.counted("loopback never comes over a wire");
     world.ask("127.0.0.1 over a wire", &probes);
     assert!(
-        world.counted("loopback never comes over a wire") >= before + 6,
+        world.counted("loopback never comes over a wire") >= before + 8,
         "the packets never came to the rule"
     );
 }
