@@ -60,12 +60,17 @@ fn an_address_added_later_works_after_up_or_add_without_fib() {
 fn a_clash_disturbs_nobody() {
     let world = world("");
     let clashing = json!([port("tcp", 8080, 99), port("udp", 9999, 99)]);
+    // What is published at every address is so at this one.
+    let at_address =
+        json!([{"hostPort": 8080, "containerPort": 99, "protocol": "tcp", "hostIP": "192.168.50.2"}]);
     world.sh("ip netns add c3");
-    let refused = world.cni("ADD", "c3", &clashing).fails();
-    assert!(refused.stdout.contains("is published by c2 c2-id (eth0) already"), "{refused}");
-    world.ask("after the ADD that failed", &[from_lan("192.168.50.2", SERVED)]);
-    world.cni("DEL", "c3", &clashing).succeeds();
-    world.ask("after its DEL", &[from_lan("192.168.50.2", SERVED)]);
+    for ports in [&clashing, &at_address] {
+        let refused = world.cni("ADD", "c3", ports).fails();
+        assert!(refused.stdout.contains("is published by c2 c2-id (eth0) already"), "{refused}");
+        world.ask("after the ADD that failed", &[from_lan("192.168.50.2", SERVED)]);
+        world.cni("DEL", "c3", ports).succeeds();
+        world.ask("after its DEL", &[from_lan("192.168.50.2", SERVED)]);
+    }
     let elements = world.sh("nft list map inet flatnet published_anywhere");
     assert!(!elements.contains("9999") && !elements.contains("c3-id"), "{elements}");
     assert!(elements.contains("c2-id"), "{elements}");
@@ -73,6 +78,18 @@ fn a_clash_disturbs_nobody() {
     world.cni("DEL", "c2", &json!([port("tcp", 8080, 80)])).succeeds();
     assert_eq!(world.attach("c3", &clashing), "10.87.1.3", "the port is free again");
     world.ask("nobody listens in c3", &[from_lan("192.168.50.2", "connection refused")]);
+}
+
+/// Nobody tells the plugin when a container's namespace dies with its runtime: its port must not be lost.
+#[test]
+fn a_dead_containers_port_is_free() {
+    let world = World::new(Sandbox::podman4(), "");
+    world.attach("c2", &json!([port("tcp", 8080, 80)]));
+    world.sh("ip netns del c2");
+    world.sandbox.eventually("[ -z \"$(ip -o link show master flatnet-br0)\" ]");
+    world.attach("c3", &json!([port("tcp", 8080, 80)]));
+    world.serve(&[("c3", "c3", "0.0.0.0", &[80])]);
+    world.ask("its successor", &[from_lan("192.168.50.2", "c3 192.168.50.66")]);
 }
 
 /// No kernel here has SCTP sockets, so a first packet is sent as it is; its checksum must be right after translation.
