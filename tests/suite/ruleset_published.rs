@@ -115,6 +115,7 @@ fn egress_none_lets_nothing_out() {
     world.serve(&[
         ("inet", "inet", "0.0.0.0", &[80]),
         ("gw", "gw", "0.0.0.0", &[80]),
+        ("stranger", "stranger", "0.0.0.0", &[80]),
         ("", "host", "0.0.0.0", &[53]),
     ]);
     world.attach("c3", &json!([]));
@@ -125,6 +126,7 @@ fn egress_none_lets_nothing_out() {
             probe("the gateway, unasked", "c2", proto, "192.168.50.1", 80, SILENCE),
             probe("the gateway asks", "gw", proto, "10.87.1.2", 80, "c2 192.168.50.1"),
             probe("another container", "c3", proto, "10.87.1.2", 80, "c2 10.87.1.3"),
+            probe("another host's container", "c2", proto, "10.87.2.5", 80, "stranger 10.87.1.2"),
             probe("DNS", "c2", proto, "10.87.1.1", 53, "host 10.87.1.2"),
         ]);
     }
