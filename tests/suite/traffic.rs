@@ -121,6 +121,9 @@ impl World {
 
     /// What `bridge-nf-call-iptables` is, which decides whether bridged packets pass the IP hooks too.
     pub(crate) fn bridge_nf_call(&self, value: u8) {
+        self.sandbox
+            .sh("[ -e /proc/sys/net/bridge/bridge-nf-call-iptables ] || { echo 'run: modprobe br_netfilter' >&2; exit 1; }")
+            .succeeds();
         let key = "net.bridge.bridge-nf-call";
         self.sandbox
             .sh(&format!("sysctl -qw {key}-iptables={value} {key}-ip6tables={value} {key}-arptables={value}"))
