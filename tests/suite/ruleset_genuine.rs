@@ -214,14 +214,26 @@ fn no_ipv6_from_containers() {
          sysctl -qw net/ipv6/conf/flatnet-br0/disable_ipv6=0
          ip addr add fe80::1/64 dev flatnet-br0 nodad
          ip -n c2 addr add fe80::2/64 dev eth0 nodad");
+    // And makes this host an IPv6 router, to whom everybody's way is known.
+    world.sh(
+        "sysctl -qw net/ipv6/conf/all/forwarding=1
+         ip addr add fd00:1::1/64 dev flatnet-br0 nodad; ip addr add fd00:2::1/64 dev eth0 nodad
+         ip -n c2 addr add fd00:1::2/64 dev eth0 nodad; ip -n c2 route add default via fd00:1::1
+         ip -n stranger addr add fd00:2::66/64 dev eth0 nodad; ip -n stranger route add fd00:1::/64 via fd00:2::1
+         ip neigh replace fd00:1::2 lladdr 02:f1:0a:57:01:02 dev flatnet-br0
+         ip -n c2 neigh replace fd00:1::1 lladdr 02:f1:0a:57:01:01 dev eth0",
+    );
     let ping = "ip netns exec c2 ping -6 -nqc1 -W1 fe80::1%eth0";
+    let ping_through = "ip netns exec c2 ping -6 -nqc1 -W1 fd00:2::66";
     world.sandbox.sh(ping).fails();
+    world.sandbox.sh(ping_through).fails();
     world.wire(&[], &[("c3", frames::router_advertisement(mac(C3)))], "");
     assert_eq!(world.sh("ip -6 route show default"), "");
     assert!(world.counted("no IPv6 from containers yet") >= 2);
 
     world.sh("nft delete table inet flatnet");
     world.sandbox.eventually(ping);
+    world.sandbox.eventually(ping_through);
     world.wire(&[], &[("c3", frames::router_advertisement(mac(C3)))], "");
     assert_ne!(world.sh("ip -6 route show default"), "", "without the rule it should have been believed");
 }
