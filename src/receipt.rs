@@ -102,6 +102,12 @@ impl Receipt {
             .collect()
     }
 
+    /// The first of `ports` that the attachment has published already.
+    #[must_use]
+    pub fn port_in_the_way_of<'a>(&self, ports: &'a [PortMapping]) -> Option<&'a PortMapping> {
+        ports.iter().find(|port| self.ports.iter().any(|held| held.clashes_with(port)))
+    }
+
     /// The operations that undo it, last first; empty when a later version wrote it.
     #[must_use]
     pub fn undo_ops(&self) -> Vec<Op> {

@@ -106,6 +106,16 @@ install_test() {
         jq:jq ncat:ncat conntrack:conntrack shellcheck:shellcheck python3:python3 unshare:util-linux tar:tar \
         buildah:buildah iperf3:iperf3 dig:bind9-dnsutils
     install_debootstrap
+    load_br_netfilter
+}
+
+# Some tests need it, and a sandbox loads no module. The machine's own bridges are left as they were without it.
+load_br_netfilter() {
+    local bridge=/proc/sys/net/bridge which
+    [[ ! -e $bridge/bridge-nf-call-iptables ]] || return 0
+    modprobe br_netfilter || fail "The kernel module br_netfilter, which tests need, cannot be loaded." \
+        "Load it by hand, or run the tests on a machine where that is allowed."
+    for which in iptables ip6tables arptables; do echo 0 >"$bridge/bridge-nf-call-$which"; done
 }
 
 # The plain `busybox` is linked dynamically and would not run in an image that holds nothing else.

@@ -54,6 +54,7 @@ impl Engine {
             .remedy("Give this network another interface name, or remove what made it"));
         }
         let facts = self.ensure_host(&network)?;
+        self.free_ports(request, &network, own)?;
         let routes = if peek.has_default_route { Routes::RangeOnly } else { Routes::Default };
         let (wanted, plan, receipt) = self.record(request, netns, &facts, routes, &network, own)?;
         self.make(&wanted, &plan, &receipt, network, own)?;
@@ -241,17 +242,8 @@ impl Engine {
     fn explain(&self, error: Error, receipt: &Receipt) -> Error {
         let Ok(others) = self.store.receipts() else { return error };
         for other in others.iter().filter(|other| other.id != receipt.id) {
-            if let Some(port) =
-                receipt.ports.iter().find(|port| other.ports.iter().any(|held| held.clashes_with(port)))
-            {
-                let holder = if other.name.is_empty() {
-                    other.id.to_string()
-                } else {
-                    format!("{} {}", other.name, other.id)
-                };
-                return Error::new(Kind::Conflict, format!("port {port} is published by {holder} already"))
-                    .remedy("Publish another port, or remove that container")
-                    .source(error);
+            if let Some(port) = other.port_in_the_way_of(&receipt.ports) {
+                return super::gc::port_taken(port, other).source(error);
             }
         }
         error

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use super::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::lease::Leases;
 use crate::lock::Lock;
 use crate::observe;
-use crate::types::AttachmentId;
+use crate::receipt::Receipt;
+use crate::request::Request;
+use crate::types::{AttachmentId, PortMapping};
 
 /// What was collected.
 #[derive(Debug, Default)]
@@ -97,4 +99,28 @@ impl Engine {
         }
         Ok(())
     }
+
+    /// Makes way for the ports that ADD publishes: what dead containers left goes, and a living one keeps what it has.
+    /// One that comes or goes just now has no link; whether its port is taken `nft` knows.
+    pub(super) fn free_ports(&mut self, request: &Request, network: &Lock, own: &Lock) -> Result<()> {
+        if request.ports.is_empty() {
+            return Ok(());
+        }
+        for holder in self.store.receipts()?.iter().filter(|holder| holder.id != request.id) {
+            let Some(port) = holder.port_in_the_way_of(&request.ports) else { continue };
+            if self.is_dead(holder) {
+                self.undo_receipt(holder, network, own)?;
+            } else if observe::link_index(holder.host_link.as_str()).is_some() {
+                return Err(port_taken(port, holder));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Says who is in the way.
+pub(super) fn port_taken(port: &PortMapping, holder: &Receipt) -> Error {
+    let name = if holder.name.is_empty() { String::new() } else { format!("{} ", holder.name) };
+    Error::new(Kind::Conflict, format!("port {port} is published by {name}{} already", holder.id))
+        .remedy("Publish another port, or remove that container")
 }

@@ -61,10 +61,12 @@ pub struct PortMapping {
 }
 
 impl PortMapping {
-    /// Whether both would take the same packets.
+    /// Whether there are packets that both would take: a port at every address is taken at each.
     #[must_use]
     pub fn clashes_with(&self, other: &Self) -> bool {
-        self.protocol == other.protocol && self.host_port == other.host_port && self.host_ip == other.host_ip
+        let at_one_address =
+            self.host_ip.is_none() || other.host_ip.is_none() || self.host_ip == other.host_ip;
+        self.protocol == other.protocol && self.host_port == other.host_port && at_one_address
     }
 }
 

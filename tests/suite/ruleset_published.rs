@@ -50,16 +50,9 @@ fn an_address_added_later_works_after_up_or_add_without_fib() {
     world.ask("after ADD", &[from_lan("192.168.50.4", SERVED), from_lan("192.168.50.2", SERVED)]);
     assert!(!listed("192.168.50.3"), "an address that went is forgotten");
 
-    let before =
-        world.sh("cat /var/lib/flatnet/flatnet/host.json; nft -a list chain inet flatnet at_arrival");
+    let before = world.table_handle();
     world.attach("c4", &json!([]));
-    let after = world.sh("cat /var/lib/flatnet/flatnet/host.json; nft -a list chain inet flatnet at_arrival");
-    let stable = |text: &str| {
-        text.lines()
-            .map(|line| line.split("counter").next().unwrap_or_default().to_owned())
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(stable(&before), stable(&after), "with nothing new ADD leaves the ruleset alone");
+    assert_eq!(world.table_handle(), before, "with nothing new ADD leaves the ruleset alone");
 }
 
 /// The second container's ADD fails, and its DEL takes nothing of the first's.
@@ -67,12 +60,17 @@ fn an_address_added_later_works_after_up_or_add_without_fib() {
 fn a_clash_disturbs_nobody() {
     let world = world("");
     let clashing = json!([port("tcp", 8080, 99), port("udp", 9999, 99)]);
+    // What is published at every address is so at this one.
+    let at_address =
+        json!([{"hostPort": 8080, "containerPort": 99, "protocol": "tcp", "hostIP": "192.168.50.2"}]);
     world.sh("ip netns add c3");
-    let refused = world.cni("ADD", "c3", &clashing).fails();
-    assert!(refused.stdout.contains("port 8080/tcp is published by c2"), "{refused}");
-    world.ask("after the ADD that failed", &[from_lan("192.168.50.2", SERVED)]);
-    world.cni("DEL", "c3", &clashing).succeeds();
-    world.ask("after its DEL", &[from_lan("192.168.50.2", SERVED)]);
+    for ports in [&clashing, &at_address] {
+        let refused = world.cni("ADD", "c3", ports).fails();
+        assert!(refused.stdout.contains("is published by c2 c2-id (eth0) already"), "{refused}");
+        world.ask("after the ADD that failed", &[from_lan("192.168.50.2", SERVED)]);
+        world.cni("DEL", "c3", ports).succeeds();
+        world.ask("after its DEL", &[from_lan("192.168.50.2", SERVED)]);
+    }
     let elements = world.sh("nft list map inet flatnet published_anywhere");
     assert!(!elements.contains("9999") && !elements.contains("c3-id"), "{elements}");
     assert!(elements.contains("c2-id"), "{elements}");
@@ -80,6 +78,18 @@ fn a_clash_disturbs_nobody() {
     world.cni("DEL", "c2", &json!([port("tcp", 8080, 80)])).succeeds();
     assert_eq!(world.attach("c3", &clashing), "10.87.1.3", "the port is free again");
     world.ask("nobody listens in c3", &[from_lan("192.168.50.2", "connection refused")]);
+}
+
+/// Nobody tells the plugin when a container's namespace dies with its runtime: its port must not be lost.
+#[test]
+fn a_dead_containers_port_is_free() {
+    let world = World::new(Sandbox::podman4(), "");
+    world.attach("c2", &json!([port("tcp", 8080, 80)]));
+    world.sh("ip netns del c2");
+    world.sandbox.eventually("[ -z \"$(ip -o link show master flatnet-br0)\" ]");
+    world.attach("c3", &json!([port("tcp", 8080, 80)]));
+    world.serve(&[("c3", "c3", "0.0.0.0", &[80])]);
+    world.ask("its successor", &[from_lan("192.168.50.2", "c3 192.168.50.66")]);
 }
 
 /// No kernel here has SCTP sockets, so a first packet is sent as it is; its checksum must be right after translation.
@@ -105,6 +115,7 @@ fn egress_none_lets_nothing_out() {
     world.serve(&[
         ("inet", "inet", "0.0.0.0", &[80]),
         ("gw", "gw", "0.0.0.0", &[80]),
+        ("stranger", "stranger", "0.0.0.0", &[80]),
         ("", "host", "0.0.0.0", &[53]),
     ]);
     world.attach("c3", &json!([]));
@@ -115,6 +126,7 @@ fn egress_none_lets_nothing_out() {
             probe("the gateway, unasked", "c2", proto, "192.168.50.1", 80, SILENCE),
             probe("the gateway asks", "gw", proto, "10.87.1.2", 80, "c2 192.168.50.1"),
             probe("another container", "c3", proto, "10.87.1.2", 80, "c2 10.87.1.3"),
+            probe("another host's container", "c2", proto, "10.87.2.5", 80, "stranger 10.87.1.2"),
             probe("DNS", "c2", proto, "10.87.1.1", 53, "host 10.87.1.2"),
         ]);
     }

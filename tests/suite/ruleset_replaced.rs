@@ -22,9 +22,7 @@ fn world() -> World {
 #[test]
 fn open_connections_survive() {
     let world = world();
-    let first_handle =
-        || world.sh("nft -a list chain inet flatnet at_arrival | sed -n 's/.*jump.*handle //p'");
-    let before = first_handle();
+    let before = world.table_handle();
     world.configure("host_ports: [{protocol: tcp, port: 6000}]\n");
     let connections = [
         ("c2", "198.51.100.9", 80),
@@ -49,7 +47,7 @@ fn open_connections_survive() {
     ];
     assert_eq!(seen, wanted);
     assert!(world.sh("nft list set inet flatnet host_ports").contains("tcp . 6000"));
-    assert_ne!(first_handle(), before, "the ruleset was not replaced: this test proves nothing");
+    assert_ne!(world.table_handle(), before, "the ruleset was not replaced: this test proves nothing");
 }
 
 /// Whatever Flatnet does: replace its tables, make them, add and delete elements, take everything down.
@@ -62,7 +60,9 @@ table inet other {
     set bindings { typeof ether saddr . ip saddr; elements = { 02:00:00:00:00:01 . 10.87.1.2 comment \"not ours\" }; }
     chain at_arrival { type filter hook prerouting priority 5; policy accept; ip daddr 192.0.2.1 counter drop comment \"not ours\"; }
 }
-table ip flatnet { chain c { counter comment \"the same name, another family\"; } }
+table ip flatnet {
+    chain c { counter comment \"the same name, another family\"; }
+}
 END
          iptables -t nat -A POSTROUTING -s 172.31.0.0/24 -d 203.0.113.0/24 -j MASQUERADE -m comment --comment 'not ours'",
     );

@@ -18,6 +18,8 @@ fn everything_is_counted_and_says_why_it_is_there() {
         let mode = format!("bridging: {bridging}\negress: {egress}\n{tools}");
         world.configure(&mode);
         world.sh("flatnet up");
+        let proxy_arp = world.sh("cat /proc/sys/net/ipv4/conf/flatnet-br0/proxy_arp_pvlan");
+        assert_eq!(proxy_arp.trim(), u8::from(isolated).to_string(), "{mode}");
         for family in ["inet", "arp"] {
             let json = world.sh(&format!("nft -j list table {family} flatnet"));
             let rules = rules(&json);
@@ -66,7 +68,7 @@ fn debian_13_loads_it() {
     sandbox.sh("nft list table inet flatnet").prints("chain who_may_come_in");
     sandbox.sh("nft list table arp flatnet").prints("chain is_the_arp_genuine");
     sandbox.sh("flatnet plan --dry-run --exit-code").succeeds();
-    sandbox.sh("flatnet down && nft list ruleset").prints_exactly("");
+    sandbox.sh("flatnet down >/dev/null && nft list ruleset").prints_exactly("");
 }
 
 /// WSL distributions share one network namespace: a Debian 12 and a Debian 13 may take turns at one ruleset.
@@ -78,7 +80,7 @@ fn two_versions_of_nft_take_turns() {
     let world = World::new(Sandbox::podman4(), "");
     // By its own loader, not chroot: `nft -f -` opens /dev/stdin, for which the tree has no /proc.
     world.sh(
-        "tree=$(/usr/local/lib/flatnet-test/trixie.sh --check)
+        "tree=$(/usr/local/lib/flatnet-test/trixie.sh)
          cat >/usr/local/sbin/nft-13 <<END
 #!/bin/sh
 exec $(echo $tree/lib64/ld-linux-*.so.2) --library-path $(echo $tree/usr/lib/*-linux-gnu) $tree/usr/sbin/nft \"\\$@\"

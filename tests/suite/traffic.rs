@@ -6,7 +6,7 @@
 //!                                                         HOST 172.31.0.1 -- foreign 172.31.0.2
 //! ```
 //!
-//! `foreign` stands for whatever else this host forwards for and Flatnet must leave alone. The names are network
+//! `stranger` is also another Flatnet host, with the container 10.87.2.5. `foreign` stands for whatever else this host forwards for and Flatnet must leave alone. The names are network
 //! namespaces; `""` is the host, the sandbox's own.
 
 #![allow(
@@ -50,6 +50,7 @@ ip route add default via 192.168.50.1
 ip link add name fo0 type veth peer name eth0 netns foreign; ip addr add 172.31.0.1/24 dev fo0; ip link set fo0 up
 ip -n foreign addr add 172.31.0.2/24 dev eth0; ip -n foreign link set eth0 up
 ip -n foreign route add default via 172.31.0.1
+ip -n stranger addr add 10.87.2.5/32 dev lo; ip route add 10.87.2.0/24 via 192.168.50.66
 ";
 
 /// An `nft` that says of every ruleset that the kernel cannot load it, when it is only asked (`nft -c`): so Flatnet
@@ -120,6 +121,9 @@ impl World {
 
     /// What `bridge-nf-call-iptables` is, which decides whether bridged packets pass the IP hooks too.
     pub(crate) fn bridge_nf_call(&self, value: u8) {
+        self.sandbox
+            .sh("[ -e /proc/sys/net/bridge/bridge-nf-call-iptables ] || { echo 'run: modprobe br_netfilter' >&2; exit 1; }")
+            .succeeds();
         let key = "net.bridge.bridge-nf-call";
         self.sandbox
             .sh(&format!("sysctl -qw {key}-iptables={value} {key}-ip6tables={value} {key}-arptables={value}"))
@@ -208,6 +212,17 @@ impl World {
         heard.iter().map(|frames| frames.iter().map(|frame| from_hex(frame)).collect()).collect()
     }
 
+    /// The kernel's number for table `inet flatnet`: another one after the table was replaced.
+    pub(crate) fn table_handle(&self) -> u64 {
+        let tables: Value = serde_json::from_str(&self.sh("nft -j list tables")).unwrap_or_default();
+        let mut tables =
+            tables["nftables"].as_array().into_iter().flatten().filter_map(|object| object.get("table"));
+        let table = tables.find(|table| table["family"] == "inet" && table["name"] == "flatnet");
+        table
+            .and_then(|table| table["handle"].as_u64())
+            .unwrap_or_else(|| panic!("there is no table inet flatnet"))
+    }
+
     /// The packets that the rules with this comment counted.
     pub(crate) fn counted(&self, comment: &str) -> u64 {
         let listed = self.sh("nft -j list table inet flatnet; nft -j list table arp flatnet");
@@ -241,7 +256,8 @@ impl World {
 }
 
 fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or_default();
+    bytes.iter().flat_map(|&byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 fn from_hex(text: &str) -> Vec<u8> {
