@@ -88,7 +88,10 @@ const WITHOUT_RECEIPT: &str = "These are kernel commands only: pasted, they make
 impl Plan {
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
         let mut engine = self.engine(options)?;
-        let change = self.change(&mut engine)?;
+        let mut change = self.change(&mut engine)?;
+        if self.dry_run {
+            change.notes.extend(unread(&mut engine));
+        }
         output::print(&match self.format {
             Format::Text => text(&change, &engine.tools),
             Format::Sh => script(&change, &engine.tools),
@@ -101,7 +104,7 @@ impl Plan {
     }
 
     fn engine(&self, options: &Options) -> Result<Engine> {
-        if self.dry_run { Engine::open_to_look(options.config()?) } else { options.engine() }
+        if self.dry_run { options.engine_to_look() } else { options.engine() }
     }
 
     fn change(&self, engine: &mut Engine) -> Result<Change> {
@@ -168,6 +171,15 @@ impl Container {
     fn netns(&self) -> Result<NetnsPath> {
         self.netns.clone().map_or_else(|| PLACEHOLDER_NETNS.parse(), Ok)
     }
+}
+
+/// What the plan rests on and this user may not read.
+fn unread(engine: &mut Engine) -> Option<String> {
+    let unread = engine.unread();
+    let what = unread.join(", ");
+    (!unread.is_empty()).then(|| {
+        format!("What may not be read is taken as absent: {what}. For root the plan may be another.")
+    })
 }
 
 fn commands(change: &Change, tools: &Tools) -> Vec<Command> {
