@@ -9,7 +9,7 @@ use super::{Options, output};
 use crate::command::Command;
 use crate::engine::{Attachment, Engine};
 use crate::error::{Error, Kind, Result};
-use crate::plan::{Step, Undo};
+use crate::plan::{Op, Step, Undo};
 use crate::receipt::{Event, Receipt};
 use crate::render;
 
@@ -158,15 +158,21 @@ fn undo_of(receipt: &Receipt, index: usize) -> Vec<String> {
     let mut lines: Vec<String> = steps
         .iter()
         .filter_map(|step| match &step.undo {
-            Undo::Op(op) => Some(render::line(op)),
-            Undo::With(step) => {
-                receipt.steps.get(*step).map(|made| format!("goes with `{}`", render::line(&made.op)))
-            }
+            // Without the half of the transaction that makes it safe to repeat, which stands below.
+            Undo::Op(op) => render::line(op).rsplit("; ").next().map(str::to_owned),
+            Undo::With(step) => receipt.steps.get(*step).map(|made| goes_with(&made.op)),
             Undo::Nothing => None,
         })
         .collect();
     lines.dedup();
     lines
+}
+
+fn goes_with(op: &Op) -> String {
+    match op {
+        Op::VethAdd { dev, .. } => format!("goes with the link {dev}"),
+        _ => format!("goes with `{}`", render::line(op)),
+    }
 }
 
 fn by_hand(undo: &[Command]) -> String {

@@ -27,7 +27,13 @@ use crate::log::Log;
 
 /// Flat, routable addresses for Podman containers, by commands that anybody can read.
 #[derive(Debug, Parser)]
-#[command(name = "flatnet", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(
+    name = "flatnet",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = "Examples:\n  flatnet init && flatnet up    # once on each host\n  podman run -d --name web --network flatnet IMAGE\n  flatnet ps\n  flatnet status"
+)]
 pub struct Cli {
     #[command(flatten)]
     options: Options,
@@ -135,5 +141,25 @@ impl Options {
             return executor;
         }
         executor.observed_by(|command| output::note(&format!("+ {command}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_help_of_every_command_has_examples() {
+        fn check(mut command: clap::Command, path: &str) {
+            let help = command.render_long_help().to_string();
+            assert!(help.contains("Examples:\n  "), "`{path} --help` has no example:\n{help}");
+            for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+                check(inner.clone(), &format!("{path} {}", inner.get_name()));
+            }
+        }
+        Cli::command().debug_assert();
+        check(Cli::command(), "flatnet");
     }
 }

@@ -44,12 +44,18 @@ pub(super) struct Plan {
 #[derive(Clone, Debug, Subcommand)]
 enum Target {
     /// Bring this host to the configured state (the default).
+    #[command(after_help = "Examples:\n  flatnet plan up --dry-run\n  flatnet plan up --yes")]
     Up,
     /// Take back what `up` did.
+    #[command(after_help = "Examples:\n  flatnet plan down --dry-run")]
     Down,
     /// Attach a container.
+    #[command(
+        after_help = "Examples:\n  flatnet plan add web --dry-run\n  flatnet plan add web --netns /run/netns/x --id 0123abcd --ip 10.87.1.9"
+    )]
     Add(Container),
     /// Detach a container.
+    #[command(after_help = "Examples:\n  flatnet plan del web --id 0123abcd")]
     Del(Container),
 }
 

@@ -132,16 +132,22 @@ pub struct Limits {
 #[serde(deny_unknown_fields, default)]
 pub struct ToolPaths {
     /// iproute2's `ip`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<PathBuf>,
     /// iproute2's `bridge`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bridge: Option<PathBuf>,
     /// `nft`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub nft: Option<PathBuf>,
     /// procps' `sysctl`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sysctl: Option<PathBuf>,
     /// util-linux' `nsenter`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub nsenter: Option<PathBuf>,
     /// util-linux' `unshare`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub unshare: Option<PathBuf>,
 }
 

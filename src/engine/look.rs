@@ -7,7 +7,6 @@ use serde::Serialize;
 use super::Engine;
 use crate::command::Command;
 use crate::error::Result;
-use crate::execute::CommandFailure;
 use crate::lease::Lease;
 use crate::observe;
 use crate::observe::foreign::DroppingChain;
@@ -112,7 +111,10 @@ impl Engine {
         let command = Command::new([self.tools.nft.as_str(), "list", "tables"]);
         match self.executor.run(&command, &[]) {
             Ok(output) if output.success() => {}
-            Ok(output) => unread.push(format!("the ruleset ({})", CommandFailure::new(&command, &output))),
+            Ok(output) => {
+                let why = output.stderr.lines().next().unwrap_or("nft fails without a word");
+                unread.push(format!("the ruleset ({why})"));
+            }
             Err(error) => unread.push(format!("the ruleset ({})", error.message())),
         }
         unread

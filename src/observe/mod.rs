@@ -34,7 +34,7 @@ pub fn sysctl(key: &SysctlKey) -> Option<u32> {
     std::fs::read_to_string(key.proc_path()).ok()?.trim().parse().ok()
 }
 
-/// Whether bridges hand IPv4 packets to the chains for routed packets (`bridge-nf-call-iptables`, of br_netfilter).
+/// Whether bridges hand IPv4 packets to the chains for routed packets (`bridge-nf-call-iptables`, of `br_netfilter`).
 #[must_use]
 pub fn bridges_call_iptables() -> bool {
     std::fs::read_to_string("/proc/sys/net/bridge/bridge-nf-call-iptables")

@@ -1,15 +1,5 @@
 //! What `nft list` prints, cut into lines that can be compared.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
-
-/// What counts by itself.
-static COUNTER: LazyLock<Result<Regex, regex::Error>> =
-    LazyLock::new(|| Regex::new(r"counter packets \d+ bytes \d+"));
-/// The comment of an element.
-static COMMENT: LazyLock<Result<Regex, regex::Error>> = LazyLock::new(|| Regex::new(r#"comment "([^"]*)""#));
-
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Line {
@@ -47,14 +37,26 @@ pub(super) fn lines(text: &str) -> Vec<Line> {
 }
 
 fn plain(line: &str) -> Line {
-    let compared =
-        COUNTER.as_ref().map_or_else(|_| line.into(), |counter| counter.replace_all(line, "counter"));
-    Line { shown: line.to_owned(), compared: compared.into_owned(), element_of: None }
+    Line { shown: line.to_owned(), compared: without_counts(line), element_of: None }
 }
 
 fn element(line: &str) -> Line {
-    let comment = COMMENT.as_ref().ok().and_then(|comment| comment.captures(line));
-    Line { element_of: comment.map(|found| found[1].to_owned()), ..plain(line) }
+    let comment = line.split_once("comment \"").and_then(|(_, after)| after.split_once('"'));
+    Line { element_of: comment.map(|(comment, _)| comment.to_owned()), ..plain(line) }
+}
+
+/// `counter packets 7 bytes 84` becomes `counter`.
+fn without_counts(line: &str) -> String {
+    let mut words = line.split(' ').peekable();
+    let mut kept = Vec::new();
+    while let Some(word) = words.next() {
+        kept.push(word);
+        if word.trim_start() == "counter" && words.peek() == Some(&"packets") {
+            // packets NUMBER bytes NUMBER
+            words.by_ref().take(4).for_each(drop);
+        }
+    }
+    kept.join(" ")
 }
 
 /// Splits at commas; a comment of ours holds none.

@@ -3,6 +3,7 @@
 mod problems;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 
 use clap::Args;
@@ -38,10 +39,10 @@ struct Report {
     mtu: Option<u32>,
     uplink: Option<String>,
     ingress_gateways: Option<Vec<Ipv4Addr>>,
-    addresses: Addresses,
+    addresses: Option<Addresses>,
     /// By state.
-    containers: BTreeMap<&'static str, usize>,
-    published_ports: usize,
+    containers: Option<BTreeMap<&'static str, usize>>,
+    published_ports: Option<usize>,
     problems: Vec<Problem>,
     /// What could not be looked at.
     unread: Vec<String>,
@@ -100,6 +101,7 @@ fn look(engine: &mut Engine) -> Result<Report> {
         *containers.entry(state.word()).or_default() += 1;
     }
     let config = &engine.config;
+    let is_known = engine.store.refused().is_none();
     Ok(Report {
         network: config.network.to_string(),
         range: config.range.to_string(),
@@ -112,9 +114,10 @@ fn look(engine: &mut Engine) -> Result<Report> {
         mtu: facts.as_ref().map(|facts| facts.mtu),
         uplink: facts.as_ref().and_then(|facts| facts.uplink.clone()),
         ingress_gateways: facts.map(|facts| facts.ingress_gateways),
-        addresses: addresses(engine)?,
-        containers,
-        published_ports: attachments.iter().map(|attachment| attachment.receipt.ports.len()).sum(),
+        addresses: if is_known { Some(addresses(engine)?) } else { None },
+        containers: is_known.then_some(containers),
+        published_ports: is_known
+            .then(|| attachments.iter().map(|attachment| attachment.receipt.ports.len()).sum()),
         problems,
         unread,
     })
@@ -149,49 +152,85 @@ fn addresses(engine: &Engine) -> Result<Addresses> {
 }
 
 fn text(report: &Report) -> String {
+    let rows: Vec<Vec<String>> =
+        rows(report).into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
+    let mut text = output::columns(&rows);
+    for Problem { what, help } in &report.problems {
+        let _ = writeln!(text, "\n{} {what}\n   {} {help}", output::red("problem:"), output::bold("help:"));
+    }
+    if !report.unread.is_empty() {
+        let _ =
+            writeln!(text, "\nNote: not looked at, since it may not be read: {}", report.unread.join(", "));
+    }
+    text
+}
+
+fn rows(report: &Report) -> [(&'static str, String); 11] {
     let Report { network, range, subnet, gateway, bridge, problems, unread, .. } = report;
-    let host = match report.host {
+    let problems = match (problems.len(), unread.is_empty()) {
+        (0, true) => output::green("none"),
+        (0, false) => "none found, and not all was looked at".to_owned(),
+        (count, _) => output::red(&count.to_string()),
+    };
+    [
+        ("network", format!("{network}: {subnet} of {range}")),
+        ("host", host_in_words(&report.host)),
+        ("bridge", format!("{bridge}, {gateway}, {}", bridging_in_words(report.bridging))),
+        ("uplink", report.uplink.clone().unwrap_or_else(|| "none".to_owned())),
+        ("mtu", or_not_known(report.mtu.as_ref(), ToString::to_string)),
+        ("egress", egress_in_words(report.egress).to_owned()),
+        ("ingress", or_not_known(report.ingress_gateways.as_ref(), |list| or(&listed(list), "nobody"))),
+        ("addresses", or_not_known(report.addresses.as_ref(), Addresses::in_words)),
+        ("containers", or_not_known(report.containers.as_ref(), |states| or(&counted(states), "none"))),
+        ("ports", or_not_known(report.published_ports.as_ref(), |count| format!("{count} published"))),
+        ("problems", problems),
+    ]
+}
+
+const NOT_KNOWN: &str = "not known";
+
+fn or_not_known<T>(value: Option<&T>, words: impl Fn(&T) -> String) -> String {
+    value.map_or_else(|| NOT_KNOWN.to_owned(), words)
+}
+
+fn or(text: &str, instead: &str) -> String {
+    if text.is_empty() { instead } else { text }.to_owned()
+}
+
+fn host_in_words(host: &Host) -> String {
+    match host {
         Host::AsConfigured => output::green("as configured"),
         Host::StepsMissing(1) => output::red("1 step is missing"),
         Host::StepsMissing(steps) => output::red(&format!("{steps} steps are missing")),
-        Host::Unknown => "not known".to_owned(),
-    };
-    let ingress = match report.ingress_gateways.as_deref() {
-        None => "not known".to_owned(),
-        Some([]) => "nobody".to_owned(),
-        Some(list) => list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-    };
-    let bridging = match report.bridging {
+        Host::Unknown => NOT_KNOWN.to_owned(),
+    }
+}
+
+fn bridging_in_words(bridging: Bridging) -> &'static str {
+    match bridging {
         Bridging::Isolated => "containers isolated, routed",
         Bridging::Plain => "plain",
-    };
-    let egress = match report.egress {
+    }
+}
+
+fn egress_in_words(egress: Egress) -> &'static str {
+    match egress {
         Egress::Masquerade => "masqueraded",
         Egress::None => "none",
-    };
-    let Addresses { total, held, free, remembered } = &report.addresses;
-    let states: Vec<String> =
-        report.containers.iter().map(|(state, count)| format!("{count} {state}")).collect();
-    let rows = [
-        ("network", format!("{network}: {subnet} of {range}")),
-        ("host", host),
-        ("bridge", format!("{bridge}, {gateway}, {bridging}")),
-        ("uplink", report.uplink.clone().unwrap_or_else(|| "none".to_owned())),
-        ("mtu", report.mtu.map_or_else(|| "not known".to_owned(), |mtu| mtu.to_string())),
-        ("egress", egress.to_owned()),
-        ("ingress", ingress),
-        ("addresses", format!("{held} held, {free} of {total} free, {remembered} remembered")),
-        ("containers", if states.is_empty() { "none".to_owned() } else { states.join(", ") }),
-        ("ports", format!("{} published", report.published_ports)),
-        ("problems", if problems.is_empty() { "none".to_owned() } else { problems.len().to_string() }),
-    ];
-    let rows: Vec<Vec<String>> = rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
-    let mut text = output::columns(&rows);
-    for Problem { what, help } in problems {
-        text += &format!("\n{} {what}\n   {} {help}\n", output::red("problem:"), output::bold("help:"));
     }
-    if !unread.is_empty() {
-        text += &format!("\nNote: not looked at, since it may not be read: {}\n", unread.join(", "));
+}
+
+fn listed(addresses: &[Ipv4Addr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn counted(states: &BTreeMap<&'static str, usize>) -> String {
+    states.iter().map(|(state, count)| format!("{count} {state}")).collect::<Vec<_>>().join(", ")
+}
+
+impl Addresses {
+    fn in_words(&self) -> String {
+        let Self { total, held, free, remembered } = self;
+        format!("{held} held, {free} of {total} free, {remembered} remembered")
     }
-    text
 }
