@@ -26,6 +26,7 @@ pub struct StateDir {
     fd: Option<OwnedFd>,
     path: PathBuf,
     look_only: bool,
+    refused: Option<Box<Error>>,
 }
 
 impl StateDir {
@@ -45,7 +46,9 @@ impl StateDir {
     pub fn open(path: &Path) -> Result<Option<Self>> {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
         match rustix::fs::open(path, flags, Mode::empty()) {
-            Ok(fd) => Self { fd: Some(fd), path: path.to_owned(), look_only: false }.checked().map(Some),
+            Ok(fd) => Self { fd: Some(fd), path: path.to_owned(), look_only: false, refused: None }
+                .checked()
+                .map(Some),
             Err(Errno::NOENT) => Ok(None),
             Err(Errno::LOOP | Errno::NOTDIR) => {
                 Err(Error::new(Kind::Io, format!("{} is no directory, or a symbolic link", path.display()))
@@ -58,8 +61,17 @@ impl StateDir {
     /// Opens the directory at `path` for reading: one that is not there, or may not be read, is empty.
     #[must_use]
     pub fn open_to_look(path: &Path) -> Self {
-        let fd = Self::open(path).ok().flatten().and_then(|dir| dir.fd);
-        Self { fd, path: path.to_owned(), look_only: true }
+        let (fd, refused) = match Self::open(path) {
+            Ok(dir) => (dir.and_then(|dir| dir.fd), None),
+            Err(error) => (None, Some(Box::new(error))),
+        };
+        Self { fd, path: path.to_owned(), look_only: true, refused }
+    }
+
+    /// Why what is there counts as empty, where [`StateDir::open_to_look`] was refused.
+    #[must_use]
+    pub fn refused(&self) -> Option<&Error> {
+        self.refused.as_deref()
     }
 
     /// The descriptor for a change.

@@ -1,16 +1,25 @@
 //! The command line: each command parses, calls the engine, prints.
 
+mod completions;
+mod config;
 mod down;
+mod gc;
 mod init;
+mod inspect;
+mod man;
 mod output;
 mod plan;
+mod ps;
+mod report;
+mod rules;
+mod status;
 mod up;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{self, Config, DEFAULT_PATH};
+use crate::config::{Config, DEFAULT_PATH, load};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::execute::HostExecutor;
@@ -18,7 +27,13 @@ use crate::log::Log;
 
 /// Flat, routable addresses for Podman containers, by commands that anybody can read.
 #[derive(Debug, Parser)]
-#[command(name = "flatnet", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(
+    name = "flatnet",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = "Examples:\n  flatnet init && flatnet up    # once on each host\n  podman run -d --name web --network flatnet IMAGE\n  flatnet ps\n  flatnet status"
+)]
 pub struct Cli {
     #[command(flatten)]
     options: Options,
@@ -52,6 +67,14 @@ enum Command {
     Plan(plan::Plan),
     Up(up::Up),
     Down(down::Down),
+    Ps(ps::Ps),
+    Status(status::Status),
+    Inspect(inspect::Inspect),
+    Gc(gc::Gc),
+    Rules(rules::Rules),
+    Config(config::Config),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 /// Parses the command line and carries it out; the exit status.
@@ -63,19 +86,27 @@ pub fn run() -> eyre::Result<u8> {
         Command::Plan(command) => command.run(&options)?,
         Command::Up(command) => command.run(&options)?,
         Command::Down(command) => command.run(&options)?,
+        Command::Ps(command) => command.run(&options)?,
+        Command::Status(command) => command.run(&options)?,
+        Command::Inspect(command) => command.run(&options)?,
+        Command::Gc(command) => command.run(&options)?,
+        Command::Rules(command) => command.run(&options)?,
+        Command::Config(command) => command.run(&options)?,
+        Command::Completions(command) => command.run(&options)?,
+        Command::Man(command) => command.run(&options)?,
     };
     Ok(status)
 }
 
 /// Prints an error with its causes.
 pub fn report(report: &eyre::Report) {
-    output::note(&format!("Error: {report:?}"));
+    output::note(&report::text(report, output::errors_have_colour()));
 }
 
 impl Options {
     /// The configuration, with the directories that the command line names.
     fn config(&self) -> Result<Config> {
-        let mut config = config::load(&self.config)?;
+        let mut config = load(&self.config)?;
         if let Some(state) = &self.state_dir {
             config.paths.state.clone_from(state);
         }
@@ -85,15 +116,50 @@ impl Options {
         Ok(config)
     }
 
-    /// The engine, which shows each command before it runs when `--verbose` is given.
+    /// The engine.
     fn engine(&self) -> Result<Engine> {
         let config = self.config()?;
         let log = Log::new(&config.paths.log);
         if !self.verbose {
             return Engine::open(config, log);
         }
-        let limit = std::time::Duration::from_secs(config.limits.command_seconds);
-        let executor = HostExecutor::new(limit).observed_by(|command| output::note(&format!("+ {command}")));
-        Engine::with_executor(config, Box::new(executor), log)
+        let executor = Box::new(self.executor(&config));
+        Engine::with_executor(config, executor, log)
+    }
+
+    /// An engine for commands that change nothing.
+    fn engine_to_look(&self) -> Result<Engine> {
+        let config = self.config()?;
+        let executor = Box::new(self.executor(&config));
+        Ok(Engine::look_with_executor(config, executor))
+    }
+
+    /// Runs commands, and shows each before it runs when `--verbose` is given.
+    fn executor(&self, config: &Config) -> HostExecutor {
+        let executor = HostExecutor::new(std::time::Duration::from_secs(config.limits.command_seconds));
+        if !self.verbose {
+            return executor;
+        }
+        executor.observed_by(|command| output::note(&format!("+ {command}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_help_of_every_command_has_examples() {
+        fn check(mut command: clap::Command, path: &str) {
+            let help = command.render_long_help().to_string();
+            assert!(help.contains("Examples:\n  "), "`{path} --help` has no example:\n{help}");
+            for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+                check(inner.clone(), &format!("{path} {}", inner.get_name()));
+            }
+        }
+        Cli::command().debug_assert();
+        check(Cli::command(), "flatnet");
     }
 }

@@ -3,6 +3,9 @@
 use std::io::{IsTerminal, Write};
 
 use color_eyre::config::Theme;
+use serde_json::Value;
+
+use crate::engine::Engine;
 
 /// Writes `text`, which ends in a newline or is empty, to standard output. A reader that went away (`| head`) is
 /// nobody's fault.
@@ -16,6 +19,13 @@ pub(super) fn note(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
+/// Says on standard error that leases and receipts are there and may not be read.
+pub(super) fn note_unread(engine: &Engine) {
+    if let Some(error) = engine.store.refused() {
+        note(&format!("Note: leases and receipts are taken as absent: {error}"));
+    }
+}
+
 /// Whether standard output is a person's terminal that wants colour.
 pub(super) fn has_colour() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
@@ -26,8 +36,78 @@ pub(super) fn bold(text: &str) -> String {
     if has_colour() { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() }
 }
 
+/// `text` in red where there is colour.
+pub(super) fn red(text: &str) -> String {
+    if has_colour() { format!("\u{1b}[31m{text}\u{1b}[0m") } else { text.to_owned() }
+}
+
+/// `text` in green where there is colour.
+pub(super) fn green(text: &str) -> String {
+    if has_colour() { format!("\u{1b}[32m{text}\u{1b}[0m") } else { text.to_owned() }
+}
+
+/// Whether standard error is a person's terminal that wants colour.
+pub(super) fn errors_have_colour() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
 /// Error reports have colour on a terminal only.
 pub(super) fn theme() -> Theme {
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    if colour { Theme::dark() } else { Theme::new() }
+    if errors_have_colour() { Theme::dark() } else { Theme::new() }
+}
+
+/// Prints a value as JSON.
+pub(super) fn print_json(value: &Value) {
+    print(&format!("{value:#}\n"));
+}
+
+/// Rows in columns two blanks apart; the last column is as wide as it likes.
+pub(super) fn columns(rows: &[Vec<String>]) -> String {
+    let count = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let width =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..count).map(|column| width(column).unwrap_or_default()).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
+}
+
+/// A point in time, milliseconds since 1970, as RFC 3339 has it, in UTC.
+pub(super) fn time(milliseconds: i64) -> String {
+    jiff::Timestamp::from_millisecond(milliseconds)
+        .map_or_else(|_| milliseconds.to_string(), |time| time.to_string())
+}
+
+/// How long ago that was, roughly.
+pub(super) fn ago(milliseconds: i64) -> String {
+    let seconds = (jiff::Timestamp::now().as_millisecond() - milliseconds).max(0) / 1000;
+    match seconds {
+        0..120 => format!("{seconds} s ago"),
+        120..7200 => format!("{} min ago", seconds / 60),
+        7200..172_800 => format!("{} h ago", seconds / 3600),
+        _ => format!("{} d ago", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_lines_end_without_blanks() {
+        let rows = [["A", "LONG", "C"], ["xyz", "b", ""]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(columns(&rows), "A    LONG  C\nxyz  b\n");
+    }
+
+    #[test]
+    fn ago_speaks_in_round_units() {
+        let now = jiff::Timestamp::now().as_millisecond();
+        for (seconds, text) in
+            [(5, "5 s ago"), (600, "10 min ago"), (10_800, "3 h ago"), (900_000, "10 d ago")]
+        {
+            assert_eq!(ago(now - seconds * 1000), text);
+        }
+    }
 }

@@ -44,12 +44,18 @@ pub(super) struct Plan {
 #[derive(Clone, Debug, Subcommand)]
 enum Target {
     /// Bring this host to the configured state (the default).
+    #[command(after_help = "Examples:\n  flatnet plan up --dry-run\n  flatnet plan up --yes")]
     Up,
     /// Take back what `up` did.
+    #[command(after_help = "Examples:\n  flatnet plan down --dry-run")]
     Down,
     /// Attach a container.
+    #[command(
+        after_help = "Examples:\n  flatnet plan add web --dry-run\n  flatnet plan add web --netns /run/netns/x --id 0123abcd --ip 10.87.1.9"
+    )]
     Add(Container),
     /// Detach a container.
+    #[command(after_help = "Examples:\n  flatnet plan del web --id 0123abcd")]
     Del(Container),
 }
 
@@ -88,7 +94,10 @@ const WITHOUT_RECEIPT: &str = "These are kernel commands only: pasted, they make
 impl Plan {
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
         let mut engine = self.engine(options)?;
-        let change = self.change(&mut engine)?;
+        let mut change = self.change(&mut engine)?;
+        if self.dry_run {
+            change.notes.extend(unread(&mut engine));
+        }
         output::print(&match self.format {
             Format::Text => text(&change, &engine.tools),
             Format::Sh => script(&change, &engine.tools),
@@ -101,7 +110,7 @@ impl Plan {
     }
 
     fn engine(&self, options: &Options) -> Result<Engine> {
-        if self.dry_run { Engine::open_to_look(options.config()?) } else { options.engine() }
+        if self.dry_run { options.engine_to_look() } else { options.engine() }
     }
 
     fn change(&self, engine: &mut Engine) -> Result<Change> {
@@ -168,6 +177,15 @@ impl Container {
     fn netns(&self) -> Result<NetnsPath> {
         self.netns.clone().map_or_else(|| PLACEHOLDER_NETNS.parse(), Ok)
     }
+}
+
+/// What the plan rests on and this user may not read.
+fn unread(engine: &mut Engine) -> Option<String> {
+    let unread = engine.unread();
+    let what = unread.join(", ");
+    (!unread.is_empty()).then(|| {
+        format!("What may not be read is taken as absent: {what}. For root the plan may be another.")
+    })
 }
 
 fn commands(change: &Change, tools: &Tools) -> Vec<Command> {

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use auto::{IngressGateways, Mtu, Uplink};
 pub use load::{DEFAULT_PATH, load, parse};
 
+use crate::error::{Error, Kind, Result};
 use crate::types::{IfName, NetworkName, Protocol};
 
 /// Flatnet's configuration. Every field has a default, so an empty file is a configuration too.
@@ -131,16 +132,22 @@ pub struct Limits {
 #[serde(deny_unknown_fields, default)]
 pub struct ToolPaths {
     /// iproute2's `ip`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<PathBuf>,
     /// iproute2's `bridge`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bridge: Option<PathBuf>,
     /// `nft`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub nft: Option<PathBuf>,
     /// procps' `sysctl`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sysctl: Option<PathBuf>,
     /// util-linux' `nsenter`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub nsenter: Option<PathBuf>,
     /// util-linux' `unshare`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub unshare: Option<PathBuf>,
 }
 
@@ -156,7 +163,26 @@ pub struct Paths {
     pub log: PathBuf,
 }
 
+/// The JSON Schema of the configuration.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Config).to_value()
+}
+
+/// A configuration as YAML, which [`parse`] reads again.
+pub fn to_yaml(config: &Config) -> Result<String> {
+    let failed =
+        |cause| Error::new(Kind::Config, "the configuration cannot be written as YAML").source(cause);
+    serde_yaml::to_string(config).map_err(failed)
+}
+
 impl Config {
+    /// The same, with what follows from other fields filled in.
+    #[must_use]
+    pub fn resolved(&self) -> Self {
+        Self { gateway: Some(self.gateway()), allocate: Some(self.allocate()), ..self.clone() }
+    }
+
     /// The bridge's address: [`Config::gateway`], or the first of the subnet.
     #[must_use]
     pub fn gateway(&self) -> Ipv4Addr {

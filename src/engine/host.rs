@@ -89,10 +89,22 @@ impl Engine {
         Ok((facts, plan, observed))
     }
 
-    fn look(&mut self, facts: &HostFacts) -> Result<(HostState, ObservedHost)> {
+    /// The wanted state of this host, and what `auto` means on it now.
+    pub fn wanted_host(&mut self) -> Result<(HostFacts, HostState)> {
+        let hash = config_hash(&self.config);
+        let facts = observe::host::facts(&self.config, &hash, &mut *self.executor, &self.tools)?;
+        let wanted = self.wanted(&facts)?;
+        Ok((facts, wanted))
+    }
+
+    fn wanted(&self, facts: &HostFacts) -> Result<HostState> {
         let mut receipts: Vec<Receipt> = self.store.receipts()?;
         receipts.retain(|receipt| !self.is_dead(receipt));
-        let wanted = HostState::new(&self.config, facts, &receipts)?;
+        HostState::new(&self.config, facts, &receipts)
+    }
+
+    fn look(&mut self, facts: &HostFacts) -> Result<(HostState, ObservedHost)> {
+        let wanted = self.wanted(facts)?;
         let observed = observe::host::observe(&wanted, &mut *self.executor, &self.tools)?;
         Ok((wanted, observed))
     }

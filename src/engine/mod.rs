@@ -8,6 +8,7 @@ mod check;
 mod detach;
 mod gc;
 mod host;
+mod look;
 mod store;
 mod undo;
 
@@ -19,6 +20,7 @@ use sha2::{Digest, Sha256};
 
 pub use gc::Collected;
 pub use host::{Change, HostRecord};
+pub use look::{Attachment, Loaded, State};
 pub use store::Store;
 
 use crate::config::Config;
@@ -88,15 +90,21 @@ impl Engine {
     /// anything. State that is not there, or may not be read, is taken as absent.
     pub fn open_to_look(config: Config) -> Result<Self> {
         let executor = HostExecutor::new(Duration::from_secs(config.limits.command_seconds));
-        Ok(Self {
+        Ok(Self::look_with_executor(config, Box::new(executor)))
+    }
+
+    /// The same, running commands by `executor`.
+    #[must_use]
+    pub fn look_with_executor(config: Config, executor: Box<dyn Executor>) -> Self {
+        Self {
             tools: Tools::new(&config.tools),
             store: Store::open_or_nothing(&config),
             locks: None,
-            executor: Box::new(executor),
+            executor,
             record: Record::default(),
             log: Log::silent(),
             config,
-        })
+        }
     }
 
     /// One line of log for one operation: how it ended, how long it took, and every command it ran.

@@ -44,6 +44,12 @@ impl Store {
         }
     }
 
+    /// Why state that is there counts as absent, where it may not be read.
+    #[must_use]
+    pub fn refused(&self) -> Option<&Error> {
+        self.network.refused().or_else(|| self.receipts.refused())
+    }
+
     /// Who holds and held which address. A file that does not parse is set aside, and the receipts tell who holds.
     pub fn leases(&self) -> Result<Leases> {
         let Some(bytes) = self.network.read(lease::FILE)? else { return self.leases_from_receipts() };

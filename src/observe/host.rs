@@ -122,12 +122,49 @@ fn load_elsewhere(
     executor: &mut dyn Executor,
     tools: &Tools,
 ) -> Result<ruleset::Ruleset> {
-    let script = r#""$0" -f - && exec "$0" -j list ruleset"#;
-    let command =
-        Command::new([tools.unshare.as_str(), "--net", "--", "sh", "-c", script, tools.nft.as_str()])
-            .stdin(wanted.ruleset.clone());
-    let output = executor.run(&command, &[])?.checked(&command)?;
-    ruleset::parse(&output.stdout).map_err(|cause| bad_json("nft", cause))
+    let json = list_elsewhere(wanted, "-j list ruleset", executor, tools)?;
+    ruleset::parse(&json).map_err(|cause| bad_json("nft", cause))
+}
+
+/// What `nft LISTING` prints in a namespace where the wanted tables are all there is.
+fn list_elsewhere(
+    wanted: &HostState,
+    listing: &str,
+    executor: &mut dyn Executor,
+    tools: &Tools,
+) -> Result<String> {
+    let script = format!(r#""$0" -f - && exec "$0" {listing}"#);
+    let command = Command::new([
+        tools.unshare.as_str(),
+        "--net",
+        "--",
+        "sh",
+        "-c",
+        script.as_str(),
+        tools.nft.as_str(),
+    ])
+    .stdin(wanted.ruleset.clone());
+    Ok(executor.run(&command, &[])?.checked(&command)?.stdout)
+}
+
+/// The wanted tables as nft prints them for people.
+pub fn wanted_listing(wanted: &HostState, executor: &mut dyn Executor, tools: &Tools) -> Result<String> {
+    list_elsewhere(wanted, "list ruleset", executor, tools)
+}
+
+/// The loaded tables as nft prints them for people; those that are not there are left out.
+pub fn live_listing(wanted: &HostState, executor: &mut dyn Executor, tools: &Tools) -> Result<String> {
+    let mut text = String::new();
+    for family in ["inet", "arp"] {
+        let command = Command::new([tools.nft.as_str(), "list", "table", family, wanted.table.as_str()]);
+        let output = executor.run(&command, &[])?;
+        if output.success() {
+            text.push_str(&output.stdout);
+        } else if !output.stderr.contains("No such file or directory") {
+            output.checked(&command)?;
+        }
+    }
+    Ok(text)
 }
 
 /// The names of all bridges of this host.
@@ -174,6 +211,16 @@ fn has_fib(executor: &mut dyn Executor, tools: &Tools) -> bool {
     let command = Command::new([tools.nft.as_str(), "-c", "-f", "-"]).stdin(
         "table inet flatnet-probe { chain c { type nat hook prerouting priority 0; fib daddr type local accept; }; }\n",
     );
+    if executor.run(&command, &[]).is_ok_and(|output| output.success()) {
+        return true;
+    }
+    if rustix::process::geteuid().is_root() {
+        return false;
+    }
+    // Who is not root may ask nft in a namespace of its own, where it is.
+    let unshare = [tools.unshare.as_str(), "--map-root-user", "--net", "--"];
+    let command =
+        Command { argv: unshare.map(str::to_owned).into_iter().chain(command.argv).collect(), ..command };
     executor.run(&command, &[]).is_ok_and(|output| output.success())
 }
 

@@ -3,6 +3,7 @@
 //! Parsers are pure functions of `&str`; [`host`] and [`attachment`] run the commands.
 
 pub mod attachment;
+pub mod foreign;
 pub mod host;
 pub mod link;
 pub mod netns;
@@ -31,6 +32,13 @@ pub fn link_index(name: &str) -> Option<u32> {
 #[must_use]
 pub fn sysctl(key: &SysctlKey) -> Option<u32> {
     std::fs::read_to_string(key.proc_path()).ok()?.trim().parse().ok()
+}
+
+/// Whether bridges hand IPv4 packets to the chains for routed packets (`bridge-nf-call-iptables`, of `br_netfilter`).
+#[must_use]
+pub fn bridges_call_iptables() -> bool {
+    std::fs::read_to_string("/proc/sys/net/bridge/bridge-nf-call-iptables")
+        .is_ok_and(|text| text.trim() == "1")
 }
 
 /// The kernel's boot ID; empty where there is none.

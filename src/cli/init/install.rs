@@ -67,7 +67,9 @@ pub(super) fn install(items: &[Item], force: bool) -> Result<Vec<Outcome>> {
     let mut made = Vec::new();
     for (item, outcome, temporary) in staged {
         if let Err(cause) = temporary.persist(&item.path) {
-            made.iter().for_each(|path: &&PathBuf| drop(std::fs::remove_file(path)));
+            for path in made {
+                let _: std::io::Result<()> = std::fs::remove_file::<&PathBuf>(path);
+            }
             return Err(io("write", &item.path)(cause.error));
         }
         if outcome == Outcome::Written {

@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn the_example_mentions_every_field() {
-        let schema = schemars::schema_for!(Config).to_value();
+        let schema = crate::config::schema();
         let mut fields = Vec::new();
         collect_fields(&schema, &mut fields);
         assert!(fields.len() > 30, "{fields:?}");

@@ -1,0 +1,131 @@
+//! `flatnet rules`: the wanted ruleset, and the loaded one against it.
+
+mod listing;
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use serde_json::json;
+use similar::{ChangeTag, TextDiff};
+
+use self::listing::{Line, lines};
+use super::{Options, output};
+use crate::engine::Engine;
+use crate::error::Result;
+
+/// Print the firewall rules that are wanted or, with --live, those that are loaded.
+///
+/// With --live each line is marked as in a diff: `-` is wanted and not loaded, `+` is loaded and not wanted. Counters
+/// are shown and not compared; elements bear the container's name. The exit status is then 1 when they differ.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  flatnet rules                    # what `flatnet up` loads; needs no root\n  flatnet rules --live             # what is loaded, and how it differs\n  flatnet rules --live | grep '^[-+]'"
+)]
+pub(super) struct Rules {
+    /// What is loaded, against what is wanted.
+    #[arg(long)]
+    live: bool,
+}
+
+impl Rules {
+    pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
+        let mut engine = options.engine_to_look()?;
+        output::note_unread(&engine);
+        if self.live {
+            return Ok(live(&mut engine, options.json)?);
+        }
+        let (_, wanted) = engine.wanted_host()?;
+        if options.json {
+            output::print_json(&json!({"ruleset": wanted.ruleset, "elements": wanted.elements}));
+        } else {
+            output::print(&wanted.ruleset);
+        }
+        Ok(0)
+    }
+}
+
+fn live(engine: &mut Engine, as_json: bool) -> Result<u8> {
+    let names = names(engine)?;
+    let loaded = engine.loaded()?;
+    let (wanted, live) = (lines(&loaded.wanted), lines(&loaded.live));
+    let marked = compare(&wanted, &live);
+    let differs = marked.iter().any(|(mark, _)| *mark != ' ');
+    if as_json {
+        let lines: Vec<_> = marked
+            .iter()
+            .map(|(mark, line)| json!({"mark": mark.to_string(), "line": line.shown, "container": name_of(line, &names)}))
+            .collect();
+        output::print_json(&json!({"differs": differs, "lines": lines}));
+    } else {
+        let table = engine.config.network.table();
+        output::print(&format!(
+            "--- wanted: flatnet rules\n+++ loaded: nft list table inet {table}; nft list table arp {table}\n"
+        ));
+        output::print(&marked.iter().map(|(mark, line)| shown(*mark, line, &names)).collect::<String>());
+    }
+    Ok(u8::from(differs))
+}
+
+/// The wanted lines and the live ones in one list, each with `-`, `+` or a blank before it.
+fn compare<'a>(wanted: &'a [Line], live: &'a [Line]) -> Vec<(char, &'a Line)> {
+    let keys = |lines: &'a [Line]| lines.iter().map(|line| line.compared.as_str()).collect::<Vec<&'a str>>();
+    let (old, new) = (keys(wanted), keys(live));
+    let diff = TextDiff::from_slices(&old, &new);
+    let marked = diff.iter_all_changes().filter_map(|change| match change.tag() {
+        ChangeTag::Delete => Some(('-', wanted.get(change.old_index()?)?)),
+        ChangeTag::Insert => Some(('+', live.get(change.new_index()?)?)),
+        // The live one, with what it has counted.
+        ChangeTag::Equal => Some((' ', live.get(change.new_index()?)?)),
+    });
+    marked.collect()
+}
+
+fn shown(mark: char, line: &Line, names: &BTreeMap<String, String>) -> String {
+    let name = name_of(line, names).map_or(String::new(), |name| format!("  # {name}"));
+    let text = format!("{mark}{}{name}", line.shown);
+    let painted = match mark {
+        '-' => output::red(&text),
+        '+' => output::green(&text),
+        _ => text,
+    };
+    painted + "\n"
+}
+
+fn name_of<'a>(line: &Line, names: &'a BTreeMap<String, String>) -> Option<&'a str> {
+    names.get(line.element_of.as_ref()?).map(String::as_str)
+}
+
+/// From the comment on a container's elements to its name.
+fn names(engine: &Engine) -> Result<BTreeMap<String, String>> {
+    let receipts = engine.store.receipts()?;
+    let named = receipts.into_iter().filter(|receipt| !receipt.name.is_empty());
+    Ok(named.map(|receipt| (receipt.id.container_id.comment().to_owned(), receipt.name)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_shown_and_not_compared_and_what_differs_is_marked() {
+        let wanted =
+            lines("table inet f {\n\tchain c {\n\t\tcounter packets 0 bytes 0 drop\n\t\taccept\n\t}\n}\n");
+        let live = lines(
+            "table inet f {\n\tchain c {\n\t\tcounter packets 7 bytes 84 drop\n\t\tip saddr 1.2.3.4 accept\n\t}\n}\n",
+        );
+        let marked: Vec<String> =
+            compare(&wanted, &live).into_iter().map(|(mark, line)| format!("{mark}{}", line.shown)).collect();
+        assert_eq!(
+            marked,
+            [
+                " table inet f {",
+                " \tchain c {",
+                " \t\tcounter packets 7 bytes 84 drop",
+                "-\t\taccept",
+                "+\t\tip saddr 1.2.3.4 accept",
+                " \t}",
+                " }"
+            ]
+        );
+    }
+}

@@ -1,0 +1,136 @@
+//! What is there, for commands that only look.
+
+use std::net::Ipv4Addr;
+
+use serde::Serialize;
+
+use super::Engine;
+use crate::command::Command;
+use crate::error::Result;
+use crate::lease::Lease;
+use crate::observe;
+use crate::observe::foreign::DroppingChain;
+use crate::receipt::{Event, Receipt};
+
+/// How an attachment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// It works.
+    Running,
+    /// ADD has not ended: it runs right now, or was killed.
+    Unfinished,
+    /// Its namespace lives, but the host's end of its links is gone.
+    Cut,
+    /// Its namespace and its links are gone.
+    Dead,
+    /// It was to be undone, which could not be done then.
+    Pending,
+}
+
+impl State {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Unfinished => "unfinished",
+            Self::Cut => "cut",
+            Self::Dead => "dead",
+            Self::Pending => "pending",
+        }
+    }
+}
+
+/// One attachment.
+#[derive(Clone, Debug)]
+pub struct Attachment {
+    /// Its receipt.
+    pub receipt: Receipt,
+    /// What happened since the receipt was written.
+    pub events: Vec<Event>,
+    /// How it is.
+    pub state: State,
+}
+
+/// The rules that are wanted, and those that are loaded, both as `nft list` prints them, with counters.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The wanted ones, as they look when they are loaded.
+    pub wanted: String,
+    /// The loaded ones; empty where there are none.
+    pub live: String,
+}
+
+impl Engine {
+    /// All attachments, by address.
+    pub fn attachments(&self) -> Result<Vec<Attachment>> {
+        let mut attachments = Vec::new();
+        for listed in self.store.receipts()? {
+            // One that went away in between is none.
+            if let Some((receipt, events)) = self.store.receipt(&listed.id)? {
+                let state = self.state(&receipt, &events);
+                attachments.push(Attachment { receipt, events, state });
+            }
+        }
+        attachments.sort_by_key(|attachment| attachment.receipt.address);
+        Ok(attachments)
+    }
+
+    fn state(&self, receipt: &Receipt, events: &[Event]) -> State {
+        if self.store.is_pending(&receipt.id) {
+            State::Pending
+        } else if self.is_dead(receipt) {
+            State::Dead
+        } else if observe::link_index(receipt.host_link.as_str()).is_some() {
+            let attached = events.iter().any(|event| event.outcome == "attached");
+            if attached { State::Running } else { State::Unfinished }
+        } else {
+            State::Cut
+        }
+    }
+
+    /// Addresses that are held without a receipt.
+    pub fn held_without_receipt(&self) -> Result<Vec<(Ipv4Addr, Lease)>> {
+        let receipts = self.store.receipts()?;
+        let has_receipt = |lease: &Lease| receipts.iter().any(|receipt| receipt.id == lease.id);
+        let leases = self.store.leases()?;
+        Ok(leases
+            .held()
+            .filter(|(_, lease)| !has_receipt(lease))
+            .map(|(address, lease)| (address, lease.clone()))
+            .collect())
+    }
+
+    /// What is there and may not be read, each in a few words; a plan takes it as absent.
+    pub fn unread(&mut self) -> Vec<String> {
+        let mut unread = Vec::new();
+        if let Some(error) = self.store.refused() {
+            unread.push(format!("leases and receipts ({})", error.message()));
+        }
+        let command = Command::new([self.tools.nft.as_str(), "list", "tables"]);
+        match self.executor.run(&command, &[]) {
+            Ok(output) if output.success() => {}
+            Ok(output) => {
+                let why = output.stderr.lines().next().unwrap_or("nft fails without a word");
+                unread.push(format!("the ruleset ({why})"));
+            }
+            Err(error) => unread.push(format!("the ruleset ({})", error.message())),
+        }
+        unread
+    }
+
+    /// The wanted and the loaded rules.
+    pub fn loaded(&mut self) -> Result<Loaded> {
+        let (_, wanted) = self.wanted_host()?;
+        Ok(Loaded {
+            live: observe::host::live_listing(&wanted, &mut *self.executor, &self.tools)?,
+            wanted: observe::host::wanted_listing(&wanted, &mut *self.executor, &self.tools)?,
+        })
+    }
+
+    /// Chains of others that drop what this host forwards for containers.
+    pub fn dropping_chains(&mut self) -> Result<Vec<DroppingChain>> {
+        observe::foreign::dropping_chains(self.config.bridge.as_str(), &mut *self.executor, &self.tools)
+    }
+}
