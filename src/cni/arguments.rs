@@ -11,8 +11,7 @@ pub(super) struct Environment {
     container_id: String,
     if_name: String,
     netns: String,
-    /// `CNI_ARGS`.
-    pub(super) arguments: Arguments,
+    arguments: String,
 }
 
 /// `CNI_ARGS`, as far as Flatnet knows them.
@@ -39,7 +38,7 @@ impl Environment {
             container_id: variable("CNI_CONTAINERID")?,
             if_name: variable("CNI_IFNAME")?,
             netns: variable("CNI_NETNS")?,
-            arguments: Arguments::parse(&variable("CNI_ARGS")?)?,
+            arguments: variable("CNI_ARGS")?,
         })
     }
 
@@ -58,6 +57,11 @@ impl Environment {
                 .map_err(|error| environment("CNI_CONTAINERID", &error))?,
             if_name: self.if_name.parse().map_err(|error| environment("CNI_IFNAME", &error))?,
         })
+    }
+
+    /// `CNI_ARGS`. Only ADD asks: what a container was refused for must not keep DEL from cleaning up after it.
+    pub(super) fn arguments(&self) -> Result<Arguments> {
+        Arguments::parse(&self.arguments)
     }
 
     /// The container's namespace.

@@ -67,13 +67,14 @@ fn answer(version: &mut Version) -> Result<Option<Value>> {
 }
 
 fn add(conf: &Conf, environment: &Environment) -> Result<Value> {
+    let arguments = environment.arguments()?;
     let request = Request {
         id: environment.attachment()?,
         netns: environment.netns()?,
-        name: environment.arguments.name.clone(),
+        name: arguments.name.clone(),
         aliases: conf.aliases()?,
-        ip: conf.requested_ip(&environment.arguments)?,
-        mac: conf.requested_mac(&environment.arguments)?,
+        ip: conf.requested_ip(&arguments)?,
+        mac: conf.requested_mac(&arguments)?,
         ports: conf.port_mappings()?,
     };
     let previous = conf.previous()?;
@@ -84,7 +85,7 @@ fn add(conf: &Conf, environment: &Environment) -> Result<Value> {
 
 fn del(conf: &Conf, environment: &Environment) -> Result<()> {
     let id = environment.attachment()?;
-    face::engine(&conf.config, &conf.name)?.detach(&id)
+    face::engine_to_detach(&conf.config, &conf.name)?.detach(&id)
 }
 
 fn check(conf: &Conf, environment: &Environment) -> Result<()> {

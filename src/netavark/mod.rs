@@ -195,7 +195,7 @@ fn setup(netns: &str, call: &Call) -> Result<Value> {
 }
 
 fn teardown(call: &Call) -> Result<()> {
-    face::engine(&call.config(), &call.network.name)?.detach(&call.id())
+    face::engine_to_detach(&call.config(), &call.network.name)?.detach(&call.id())
 }
 
 /// netavark's `StatusBlock`.

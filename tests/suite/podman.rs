@@ -80,6 +80,8 @@ impl Lab {
         sandbox
             .sh(&format!("podman run --rm --network podman {IMAGE} true; podman run --rm --network flatnet {IMAGE} true"))
             .succeeds();
+        // The kernel notices a moment later that a bridge's last port is gone.
+        sandbox.eventually("ip link show flatnet-br0 | grep NO-CARRIER");
         let empty = World::of(&sandbox);
         Self { sandbox, flavour, empty }
     }

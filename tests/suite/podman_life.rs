@@ -69,8 +69,9 @@ fn pods(lab: &Lab) {
 fn builds(lab: &Lab) {
     let address = lab.run("web", "");
     let build = "podman build --no-cache --network flatnet --file - .";
-    let file =
-        format!("FROM {IMAGE}\nRUN wget -qO- -T 5 http://{address}/cgi-bin/who && ip -4 addr show eth0\n");
+    let file = format!(
+        "FROM {IMAGE}\nRUN timeout 5 wget -qO- http://{address}/cgi-bin/who && ip -4 addr show eth0\n"
+    );
     lab.sandbox.sh_with_stdin(build, &file).prints("inet 10.87.1.");
     let file = format!("FROM {IMAGE}\nRUN false\n");
     lab.sandbox.sh_with_stdin(build, &file).fails();

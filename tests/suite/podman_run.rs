@@ -12,7 +12,7 @@ on_both!(
 );
 
 fn a_container_is_reached_at_its_address(lab: &Lab) {
-    let address = lab.run("web", "");
+    let address = lab.run("web", "--cap-add NET_RAW");
     let networks = "{{range .NetworkSettings.Networks}}{{.Gateway}} {{.IPPrefixLen}} {{.MacAddress}}{{end}}";
     lab.sh(&format!("podman inspect web --format '{networks}'")).prints("10.87.1.1 24 02:");
     lab.answers(&address, "10.87.1.1");
@@ -50,7 +50,8 @@ fn several_at_once(lab: &Lab) {
         lab.answers(address, "10.87.1.1");
     }
     // Container to container, untranslated.
-    let asked = lab.sh(&format!("podman exec c1 wget -qO- -T 3 http://{}/cgi-bin/who", lab.address("c2")));
+    let asked =
+        lab.sh(&format!("podman exec c1 timeout 5 wget -qO- http://{}/cgi-bin/who", lab.address("c2")));
     asked.prints(&lab.address("c1"));
     lab.sh("for i in $(seq 10); do podman rm --force --time 0 c$i >/dev/null & done; wait").succeeds();
     lab.nothing_left();
@@ -120,7 +121,7 @@ fn published_ports(lab: &Lab) {
     lab.sh("podman port range").prints("8102");
     // A container reaches another's published port, and its own.
     for client in ["one", "any"] {
-        lab.sh(&format!("podman exec {client} wget -qO- -T 3 http://{LAN_ADDRESS}:8080/cgi-bin/who"))
+        lab.sh(&format!("podman exec {client} timeout 5 wget -qO- http://{LAN_ADDRESS}:8080/cgi-bin/who"))
             .prints("10.87.1.1");
     }
     lab.run("udp", "-p 5300:53/udp");
@@ -156,7 +157,7 @@ fn a_port_in_use(lab: &Lab) {
         until ss -Hltn | grep -q :8080; do sleep 0.05; done
         ! podman run -d --name second --network flatnet -p 8080:80 flatnet-test/busybox
         podman rm --force second
-        (echo hello; sleep 0.2) | ncat 127.0.0.1 8080")
+        exec 3<>/dev/tcp/127.0.0.1/8080; echo hello >&3; timeout 5 head -n 1 <&3")
         .prints("hello");
     lab.nothing_left();
 }
