@@ -46,6 +46,15 @@ pub fn engine(path: &Path, name: &str) -> Result<Engine> {
     open(config)
 }
 
+/// The same to detach by, which must work while somebody edits the configuration: a runtime asks only once. State is
+/// then looked for in its usual place; what is not found there, the next ADD or `flatnet gc` frees.
+pub fn engine_to_detach(path: &Path, name: &str) -> Result<Engine> {
+    let Err(error) = config::load(path) else { return engine(path, name) };
+    let config = Config { network: name.parse()?, ..Config::default() };
+    Log::new(&config.paths.log).warn(&format!("detaching without the configuration: {}", error.whole()));
+    open(config)
+}
+
 fn open(config: Config) -> Result<Engine> {
     let log = Log::new(&config.paths.log);
     Engine::open(config, log)

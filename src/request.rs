@@ -48,6 +48,6 @@ pub struct Attached {
     pub address: Ipv4Net,
     /// The next hop.
     pub gateway: Ipv4Addr,
-    /// Where its route leads: `0.0.0.0/0`, or the range of Flatnet.
-    pub route_to: Ipv4Net,
+    /// Where its routes lead: `0.0.0.0/0`, unless it had a default route already, and the range of Flatnet.
+    pub routes_to: Vec<Ipv4Net>,
 }

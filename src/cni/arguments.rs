@@ -65,7 +65,7 @@ impl Environment {
         Ok((self.attachment()?, netns))
     }
 
-    /// `CNI_ARGS`.
+    /// `CNI_ARGS`. Only ADD asks: what a container was refused for must not keep DEL from cleaning up after it.
     pub(super) fn arguments(&self) -> Result<Arguments> {
         Arguments::parse(&self.arguments)
     }

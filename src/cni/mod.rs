@@ -86,7 +86,7 @@ fn add(conf: &Conf, environment: &Environment) -> Result<Value> {
 
 fn del(conf: &Conf, environment: &Environment) -> Result<()> {
     let id = environment.attachment()?;
-    face::engine(&conf.config, &conf.name)?.detach(&id)
+    face::engine_to_detach(&conf.config, &conf.name)?.detach(&id)
 }
 
 fn check(conf: &Conf, environment: &Environment) -> Result<()> {

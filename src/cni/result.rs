@@ -63,7 +63,7 @@ pub(super) fn render(version: Version, attached: &Attached, dns: &Dns, previous:
             "ip4": {
                 "ip": attached.address,
                 "gateway": attached.gateway,
-                "routes": [{"dst": attached.route_to, "gw": attached.gateway}],
+                "routes": routes(attached),
             },
             "dns": dns_json(dns),
         });
@@ -77,7 +77,7 @@ pub(super) fn render(version: Version, attached: &Attached, dns: &Dns, previous:
         ip["version"] = json!("4");
     }
     all.ips.push(ip);
-    all.routes.push(json!({"dst": attached.route_to, "gw": attached.gateway}));
+    all.routes.extend(routes(attached));
     all.dns.extend(dns_json(dns));
     json!({
         "cniVersion": version.as_str(),
@@ -86,6 +86,10 @@ pub(super) fn render(version: Version, attached: &Attached, dns: &Dns, previous:
         "routes": all.routes,
         "dns": all.dns,
     })
+}
+
+fn routes(attached: &Attached) -> Vec<Value> {
+    attached.routes_to.iter().map(|to| json!({"dst": to, "gw": attached.gateway})).collect()
 }
 
 /// The bridge, the host's end, the container's end.

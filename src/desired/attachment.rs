@@ -13,7 +13,7 @@ use crate::types::{AttachmentId, IfName, LinkAlias, Mac, NetnsPath, PortMapping,
 /// Which routes a container is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Routes {
-    /// The default route.
+    /// The default route, behind any that another network adds, and the range of Flatnet.
     Default,
     /// Only the range of Flatnet: the container has a default route already, and keeps it.
     RangeOnly,
@@ -44,8 +44,8 @@ pub struct AttachmentState {
     pub mac: Mac,
     /// The container's address.
     pub address: Ipv4Net,
-    /// Where its route leads.
-    pub route_to: Ipv4Net,
+    /// Where its routes lead.
+    pub routes_to: Vec<Ipv4Net>,
     /// The next hop: the bridge.
     pub gateway: Ipv4Addr,
     /// Its published ports.
@@ -77,9 +77,9 @@ impl AttachmentState {
             netns: netns.clone(),
             mac: mac.unwrap_or_else(|| Mac::of_container(address)),
             address: config.with_prefix(address),
-            route_to: match routes {
-                Routes::Default => Ipv4Net::default(),
-                Routes::RangeOnly => config.range,
+            routes_to: match routes {
+                Routes::Default => vec![Ipv4Net::default(), config.range],
+                Routes::RangeOnly => vec![config.range],
             },
             gateway: config.gateway(),
             ports: ports.to_vec(),

@@ -105,17 +105,11 @@ impl Engine {
     ) -> Result<(AttachmentState, Plan, Receipt)> {
         let name = request.name.as_ref().map_or("", |name| name.as_str());
         let claim = Claim { id: &request.id, name, requested: request.ip, now: now() };
+        self.free_the_dead(network, own)?;
         let mut leases = self.store.leases()?;
         let address = match leases.find(&self.config, &claim)? {
             Found::Free(address) => address,
-            Found::HeldBy(holders) => {
-                self.reap(&holders, &leases, network, own)?;
-                leases = self.store.leases()?;
-                match leases.find(&self.config, &claim)? {
-                    Found::Free(address) => address,
-                    Found::HeldBy(_) => return Err(leases.refusal(&self.config, &claim)),
-                }
-            }
+            Found::HeldBy(_) => return Err(leases.refusal(&self.config, &claim)),
         };
         let (id, ports) = (&request.id, &request.ports);
         let mac = request.mac;
@@ -206,7 +200,7 @@ impl Engine {
         let mut entered = elements.map_or(Ok(()), |job| job.finish(&mut events));
         let refused = entered.as_ref().is_err_and(exited);
         if made.is_ok() && refused {
-            entered = self.enter_again();
+            entered = entered.or_else(|error| self.enter_again(receipt, error));
         }
         let Err(error) = made.and(entered) else {
             events.push(Event {
@@ -223,7 +217,7 @@ impl Engine {
         let may_have_run = |index: usize| !(refused && matches!(plan.steps[index].op, Op::ElementAdd(_)));
         let stuck = self.undo_ops(&plan.undo_of(may_have_run), &network, own);
         self.forget(&receipt.id, &stuck)?;
-        Err(rolled_back(self.explain(error, receipt), &stuck))
+        Err(rolled_back(error, &stuck))
     }
 
     fn start(&mut self, (index, rendered): (usize, Rendered), lock: &Lock) -> Job {
@@ -231,22 +225,16 @@ impl Engine {
         Job { index, rendered, running }
     }
 
-    /// The elements could not be entered: as a rule the tables are gone (`nft flush ruleset`). Then this host is set
-    /// up again, with the elements of every receipt, the new one's too.
-    fn enter_again(&mut self) -> Result<()> {
+    /// The elements could not be entered: a port is another container's, or the tables are gone (`nft flush ruleset`).
+    /// Then this host is set up again, with the elements of every receipt, the new one's too.
+    fn enter_again(&mut self, receipt: &Receipt, refusal: Error) -> Result<()> {
         let network = self.network_lock()?;
-        self.up_locked(&network).map(drop)
-    }
-
-    /// Names who is in the way, where that is what failed.
-    fn explain(&self, error: Error, receipt: &Receipt) -> Error {
-        let Ok(others) = self.store.receipts() else { return error };
-        for other in others.iter().filter(|other| other.id != receipt.id) {
+        for other in self.store.receipts()?.iter().filter(|other| other.id != receipt.id) {
             if let Some(port) = other.port_in_the_way_of(&receipt.ports) {
-                return super::gc::port_taken(port, other).source(error);
+                return Err(super::gc::port_taken(port, other).source(refusal));
             }
         }
-        error
+        self.up_locked(&network).map(drop)
     }
 }
 
@@ -295,6 +283,6 @@ fn attached(wanted: &AttachmentState, gateway: std::net::Ipv4Addr) -> Attached {
         netns: wanted.netns.clone(),
         address: wanted.address,
         gateway,
-        route_to: wanted.route_to,
+        routes_to: wanted.routes_to.clone(),
     }
 }

@@ -1,11 +1,9 @@
 //! Collecting what no living namespace owns.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
 
 use super::Engine;
 use crate::error::{Error, Kind, Result};
-use crate::lease::Leases;
 use crate::lock::Lock;
 use crate::observe;
 use crate::receipt::Receipt;
@@ -81,20 +79,24 @@ impl Engine {
         Ok(observe::link_index(link.as_str()).is_none() && self.store.receipt(id)?.is_none())
     }
 
-    /// Frees those of `addresses` whose holders are dead, because ADD needs one. The caller holds both locks; an
-    /// attachment that another run works on is left alone.
-    pub(super) fn reap(
-        &mut self,
-        addresses: &[Ipv4Addr],
-        leases: &Leases,
-        network: &Lock,
-        own: &Lock,
-    ) -> Result<()> {
-        for lease in addresses.iter().filter_map(|address| leases.get(*address)) {
-            match self.store.receipt(&lease.id)? {
-                Some((receipt, _)) if self.is_dead(&receipt) => self.undo_receipt(&receipt, network, own)?,
-                None if self.is_orphan(&lease.id)? => self.forget(&lease.id, &[])?,
-                _ => {}
+    /// Frees what the dead hold, before ADD gives out an address, a name's or a port: Podman calls no plugin when a
+    /// namespace is gone before its container is removed, nor after a reboot. That one of them cannot be undone is no
+    /// reason to refuse another. The caller holds the network's lock, and `own` for the links.
+    pub(super) fn free_the_dead(&mut self, network: &Lock, own: &Lock) -> Result<()> {
+        let leases = self.store.leases()?;
+        let put_off = self.store.pending()?;
+        let links = observe::LinkNames::open();
+        let has_no_link =
+            |id: &AttachmentId| links.index(id.host_link(&self.config.network).as_str()).is_none();
+        let suspects: Vec<AttachmentId> = leases
+            .held()
+            .map(|(_, lease)| &lease.id)
+            .filter(|id| has_no_link(id) || put_off.contains(&id.file_stem()))
+            .cloned()
+            .collect();
+        for id in suspects {
+            if let Err(error) = self.free_if_dead(&id, network, own) {
+                self.log.warn(&format!("container {id} is gone and cannot be undone: {}", error.whole()));
             }
         }
         Ok(())
@@ -115,6 +117,18 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    fn free_if_dead(&mut self, id: &AttachmentId, network: &Lock, own: &Lock) -> Result<()> {
+        match self.store.receipt(id)? {
+            // Nothing in the kernel outlives a boot, and `up` enters only the living.
+            Some((receipt, _)) if self.is_dead(&receipt) && receipt.boot_id != observe::boot_id() => {
+                self.forget(id, &[])
+            }
+            Some((receipt, _)) if self.is_dead(&receipt) => self.undo_receipt(&receipt, network, own),
+            None if self.is_orphan(id)? => self.forget(id, &[]),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 //! A file that cannot be read is set aside with a warning and made again from the others; it never stops a
 //! container.
 
+use std::collections::BTreeSet;
+
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::lease::{self, Leases};
@@ -129,6 +131,12 @@ impl Store {
     /// Marks an attachment as to be undone by whoever comes next.
     pub fn mark_pending(&self, id: &AttachmentId) -> Result<()> {
         self.receipts.touch(&(id.file_stem() + PENDING_SUFFIX))
+    }
+
+    /// The file stems of all attachments that are marked so.
+    pub fn pending(&self) -> Result<BTreeSet<String>> {
+        let names = self.receipts.names(PENDING_SUFFIX)?;
+        Ok(names.iter().filter_map(|name| name.strip_suffix(PENDING_SUFFIX)).map(str::to_owned).collect())
     }
 
     /// Whether an attachment is marked so.

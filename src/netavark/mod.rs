@@ -214,7 +214,7 @@ fn teardown(subject: &Subject) -> Result<()> {
     let Subject { container_id, network, network_options } = subject;
     let id =
         AttachmentId { container_id: container_id.clone(), if_name: network_options.interface_name.clone() };
-    face::engine(&network.config(), &network.name)?.detach(&id)
+    face::engine_to_detach(&network.config(), &network.name)?.detach(&id)
 }
 
 /// netavark's `StatusBlock`.

@@ -11,21 +11,35 @@ pub mod proc_route;
 pub mod route;
 pub mod ruleset;
 
+use std::os::fd::OwnedFd;
+
 use crate::types::SysctlKey;
 
-/// The index of the link `name` in the namespace of the calling thread; `None` where there is none. One system
-/// call, which sees the right namespace whatever is mounted on /sys.
+/// The index of the link `name` in the namespace of the calling thread; `None` where there is none.
 #[must_use]
 pub fn link_index(name: &str) -> Option<u32> {
-    let flags = rustix::net::SocketFlags::CLOEXEC;
-    let socket = rustix::net::socket_with(
-        rustix::net::AddressFamily::INET,
-        rustix::net::SocketType::DGRAM,
-        flags,
-        None,
-    )
-    .ok()?;
-    rustix::net::netdevice::name_to_index(&socket, name).ok()
+    LinkNames::open().index(name)
+}
+
+/// Looks links up by name, one system call for each, which sees the right namespace whatever is mounted on /sys.
+#[derive(Debug)]
+pub struct LinkNames {
+    socket: Option<OwnedFd>,
+}
+
+impl LinkNames {
+    /// Of the namespace of the calling thread.
+    #[must_use]
+    pub fn open() -> Self {
+        let (family, kind) = (rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM);
+        Self { socket: rustix::net::socket_with(family, kind, rustix::net::SocketFlags::CLOEXEC, None).ok() }
+    }
+
+    /// The index of the link `name`; `None` where there is none.
+    #[must_use]
+    pub fn index(&self, name: &str) -> Option<u32> {
+        rustix::net::netdevice::name_to_index(self.socket.as_ref()?, name).ok()
+    }
 }
 
 /// The value of a sysctl, a number; `None` where it is not there or may not be read.

@@ -123,7 +123,7 @@ fn container_end(
     observed: &ObservedAttachment,
     link: Option<usize>,
 ) {
-    let AttachmentState { netns, id, address, route_to, gateway, .. } = wanted;
+    let AttachmentState { netns, id, address, routes_to, gateway, .. } = wanted;
     let place = Place::Netns(netns.clone());
     let dev = &id.if_name;
     let found = observed.container_link.as_ref();
@@ -136,16 +136,17 @@ fn container_end(
         let up = (LinkAttribute::Up, Some(LinkAttribute::Down));
         plan.push_link_set((&place, dev), up, link, "the container's end works");
     }
-    let there = observed.routes.iter().any(|route| route.to == *route_to && route.via == Some(*gateway));
-    if !there {
-        let (to, via) = (*route_to, *gateway);
+    for &to in routes_to {
+        if observed.routes.iter().any(|route| route.to == to && route.via == Some(*gateway)) {
+            continue;
+        }
+        let (place, via, dev) = (place.clone(), *gateway, dev.clone());
         let undo = Op::RouteDel { place: place.clone(), to, via, dev: dev.clone() };
-        let op = Op::RouteAdd { place, to, via, dev: dev.clone() };
-        let why = if route_to.prefix_len() == 0 {
-            "this host is the way to everything"
+        let why = if to.prefix_len() == 0 {
+            "this host is the way to everything, unless another network of the container's is"
         } else {
-            "the container keeps its own default route; this host is the way to Flatnet"
+            "this host is the way to Flatnet, whichever network the default route leads to"
         };
-        plan.push_with(op, link, Undo::Op(Box::new(undo)), why);
+        plan.push_with(Op::RouteAdd { place, to, via, dev }, link, Undo::Op(Box::new(undo)), why);
     }
 }

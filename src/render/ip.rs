@@ -8,6 +8,9 @@ use crate::types::{IfName, NetnsPath};
 
 /// Routes of ours carry this protocol number (`ip route show proto 87`).
 const ROUTE_PROTOCOL: &str = "87";
+/// The metric of a container's default route. Runtimes attach networks in no certain order, and the default routes of
+/// others (CNI's bridge: 0, netavark: 100) are to win whichever came first.
+const DEFAULT_ROUTE_METRIC: &str = "4096";
 
 /// `ip`, `ip -n NAME` where iproute2 finds the namespace by name, else `nsenter --net=PATH ip`.
 pub(super) fn prefix(place: &Place, tools: &Tools) -> Vec<String> {
@@ -62,7 +65,9 @@ pub(super) fn arguments(op: &Op) -> Vec<String> {
         Op::AddrAdd { place: _, dev, address } => format!("addr add {address} brd + dev {dev}"),
         Op::AddrDel { place: _, dev, address } => format!("addr del {address} dev {dev}"),
         Op::RouteAdd { place: _, to, via, dev } => {
-            format!("route add {} via {via} dev {dev} proto {ROUTE_PROTOCOL}", destination(*to))
+            let metric =
+                if to.prefix_len() == 0 { format!(" metric {DEFAULT_ROUTE_METRIC}") } else { String::new() };
+            format!("route add {} via {via} dev {dev} proto {ROUTE_PROTOCOL}{metric}", destination(*to))
         }
         Op::RouteDel { place: _, to, via, dev } => {
             format!("route del {} via {via} dev {dev} proto {ROUTE_PROTOCOL}", destination(*to))

@@ -12,7 +12,7 @@ const BRIDGE_MAC: &str = "02:f1:0a:57:01:01";
 /// The document that ADD answers in `version` for the first container.
 fn expected(version: &str, netns: &str) -> Value {
     let dns = json!({"nameservers": ["192.0.2.7"], "search": ["flat.example"]});
-    let routes = json!([{"dst": "0.0.0.0/0", "gw": "10.87.1.1"}]);
+    let routes = json!([{"dst": "0.0.0.0/0", "gw": "10.87.1.1"}, {"dst": "10.87.0.0/16", "gw": "10.87.1.1"}]);
     if version < "0.3.0" {
         let ip4 = json!({"ip": "10.87.1.2/24", "gateway": "10.87.1.1", "routes": routes});
         return json!({"cniVersion": version, "ip4": ip4, "dns": dns});

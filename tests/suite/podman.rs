@@ -1,0 +1,163 @@
+//! What every test with a real Podman starts from: a host with Flatnet, and its neighbours.
+//!
+//! The two Podmans call Flatnet by different protocols, and the same container gets the same treatment: a scenario is
+//! a function over a [`Lab`], and [`on_both`] makes a test of it for Podman 4 (CNI) and one for Podman 5 (netavark).
+
+#![allow(clippy::panic, dead_code, reason = "a panic is a failed test; this is a vocabulary")]
+
+use crate::sandbox::{Output, Sandbox};
+use crate::world::World;
+
+/// Which Podman, and so which of Flatnet's faces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flavour {
+    /// Podman 4, which calls Flatnet as CNI plugin.
+    Cni,
+    /// Podman 5, which calls Flatnet as netavark plugin.
+    Netavark,
+}
+
+/// Makes two tests of each scenario: one for each [`Flavour`].
+macro_rules! on_both {
+    ($($scenario:ident),+ $(,)?) => {
+        mod podman4 {
+            $(#[test] fn $scenario() { super::$scenario(&crate::podman::Lab::start(crate::podman::Flavour::Cni)); })+
+        }
+        mod podman5 {
+            $(#[test] fn $scenario() { super::$scenario(&crate::podman::Lab::start(crate::podman::Flavour::Netavark)); })+
+        }
+    };
+}
+pub(crate) use on_both;
+
+/// The image of all containers here: a web server on port 80 whose /cgi-bin/who says who asked.
+pub(crate) const IMAGE: &str = "flatnet-test/busybox";
+/// The host's address towards Windows.
+pub(crate) const LAN_ADDRESS: &str = "192.168.77.10";
+/// Windows' address: the default route's next hop, which the configuration lets in.
+pub(crate) const WINDOWS: &str = "192.168.77.1";
+/// The address of somebody else on a network of this host's.
+pub(crate) const STRANGER: &str = "192.168.88.66";
+
+/// The configuration of a [`Lab`].
+pub(crate) const YAML: &str = "\
+ingress_gateways: [192.168.77.1]
+dns:
+  servers: [10.87.1.1]
+  search: [flat.test]
+";
+
+/// A host with Flatnet, a Windows and a stranger beside it, each with a route to the flat addresses.
+///
+/// Both networks have been used once, so that what a first container makes (bridges, Podman's own firewall) is there.
+#[derive(Debug)]
+pub(crate) struct Lab {
+    /// The host.
+    pub(crate) sandbox: Sandbox,
+    /// Its Podman.
+    pub(crate) flavour: Flavour,
+    /// The host without containers.
+    empty: World,
+}
+
+impl Lab {
+    /// Sets all up, as an operator does: `flatnet init`, for Podman 5 `podman network create`, `flatnet up`.
+    pub(crate) fn start(flavour: Flavour) -> Self {
+        let builder = match flavour {
+            Flavour::Cni => Sandbox::podman4(),
+            Flavour::Netavark => Sandbox::trixie(),
+        };
+        let sandbox = builder.image("busybox").start();
+        sandbox.sh(NEIGHBOURS).succeeds();
+        sandbox.write("/etc/flatnet/flatnet.yaml", YAML);
+        sandbox.sh("flatnet init").succeeds();
+        let podman = sandbox.sh("podman --version").succeeds().stdout;
+        match flavour {
+            Flavour::Cni => assert!(podman.contains(" 4."), "this machine's Podman has no CNI: {podman}"),
+            Flavour::Netavark => drop(sandbox.sh("podman network create -d flatnet flatnet").succeeds()),
+        }
+        sandbox.sh("flatnet up").succeeds();
+        sandbox
+            .sh(&format!("podman run --rm --network podman {IMAGE} true; podman run --rm --network flatnet {IMAGE} true"))
+            .succeeds();
+        // The kernel notices a moment later that a bridge's last port is gone.
+        sandbox.eventually("ip link show flatnet-br0 | grep NO-CARRIER");
+        let empty = World::of(&sandbox);
+        Self { sandbox, flavour, empty }
+    }
+
+    /// Runs a script on the host.
+    #[must_use = "a script whose outcome nobody looks at tests nothing"]
+    pub(crate) fn sh(&self, script: &str) -> Output {
+        self.sandbox.sh(script)
+    }
+
+    /// `podman run -d --name NAME --network flatnet OPTIONS`; returns its address.
+    #[track_caller]
+    pub(crate) fn run(&self, name: &str, options: &str) -> String {
+        self.try_run(name, options).succeeds();
+        self.address(name)
+    }
+
+    /// The same, whatever comes of it.
+    #[must_use = "a script whose outcome nobody looks at tests nothing"]
+    pub(crate) fn try_run(&self, name: &str, options: &str) -> Output {
+        self.sh(&format!("podman run -d --name {name} --network flatnet {options} {IMAGE}"))
+    }
+
+    /// A container's flat address, as `podman inspect` tells it.
+    #[track_caller]
+    pub(crate) fn address(&self, name: &str) -> String {
+        let format = "{{.NetworkSettings.Networks.flatnet.IPAddress}}";
+        let address = self
+            .sh(&format!("podman inspect {name} --format '{format}'"))
+            .succeeds()
+            .stdout
+            .trim()
+            .to_owned();
+        assert!(
+            address.starts_with("10.87.1."),
+            "podman inspect {name} knows no flat address: \"{address}\""
+        );
+        address
+    }
+
+    /// Asserts that the web server at `address` answers the host, which it sees as `client`.
+    #[track_caller]
+    pub(crate) fn answers(&self, address: &str, client: &str) {
+        self.answers_in("", address, client);
+    }
+
+    /// The same for whoever lives behind `prefix`, such as `ip netns exec windows`.
+    #[track_caller]
+    pub(crate) fn answers_in(&self, prefix: &str, address: &str, client: &str) {
+        let output = self.sandbox.eventually(&format!("{prefix} curl -sS -m 5 http://{address}/cgi-bin/who"));
+        assert_eq!(output.stdout.split_whitespace().nth(1), Some(client), "seen as somebody else\n{output}");
+    }
+
+    /// Removes all containers.
+    #[track_caller]
+    pub(crate) fn remove_all(&self) {
+        self.sh("podman rm --all --force --time 0").succeeds();
+    }
+
+    /// Asserts that this host is as before the first container: no link, rule, held address, receipt, lock, process.
+    #[track_caller]
+    pub(crate) fn nothing_left(&self) {
+        self.empty.assert_is_back(&self.sandbox);
+    }
+}
+
+/// Two wires lead out of the host, each to one neighbour.
+const NEIGHBOURS: &str = "
+neighbour() { # NAME LINK HOST-ADDRESS ADDRESS
+    ip netns add $1
+    ip link add $2 type veth peer name eth0 netns $1
+    ip addr add $3/24 dev $2 && ip link set $2 up
+    ip -n $1 addr add $4/24 dev eth0 && ip -n $1 link set eth0 up && ip -n $1 link set lo up
+    ip -n $1 route add 10.87.0.0/16 via $3
+}
+neighbour windows lan0 192.168.77.10 192.168.77.1
+neighbour stranger lan1 192.168.88.10 192.168.88.66
+ip route add default via 192.168.77.1
+";

@@ -1,0 +1,149 @@
+//! What breaks around a container: power, Podman itself, its namespace, the configuration.
+
+use crate::podman::{Flavour, IMAGE, Lab, YAML, on_both};
+
+on_both!(
+    a_reboot,
+    podman_is_killed_during_add,
+    the_namespace_is_gone_before_rm,
+    the_dead_do_not_keep_addresses_and_ports,
+    a_configuration_that_cannot_be_read,
+    without_root,
+);
+
+/// What a reboot takes: processes, namespaces, links, rules and /run. What it leaves: state and Podman's storage.
+/// (The kernel's boot ID stays too, in a sandbox.)
+const REBOOT: &str = "
+for container in $(podman ps -q); do
+    pid=$(podman inspect $container --format '{{.State.ConmonPid}} {{.State.Pid}}')
+    kill -9 $pid
+done
+for netns in /run/netns/netns-*; do umount $netns; rm $netns; done
+while ip -br link | grep -q '^fn'; do sleep 0.02; done
+ip link del flatnet-br0
+ip link del cni-podman0 2>/dev/null || ip link del podman0
+nft flush ruleset
+echo 0 >/proc/sys/net/ipv4/ip_forward
+grep -o ' /var/lib/containers/[^ ]*/merged\\| /var/lib/containers/[^ ]*/shm' /proc/mounts | xargs -r umount
+rm -rf /run/flatnet /run/containers /run/libpod /run/crun
+";
+
+fn a_reboot(lab: &Lab) {
+    let address = lab.run("web", "-p 8080:80");
+    let other = lab.run("other", "-p 8081:80");
+    lab.sh(REBOOT).succeeds();
+    lab.sh("podman start web").succeeds();
+    assert_eq!(lab.address("web"), address);
+    lab.answers(&address, "10.87.1.1");
+    lab.answers("127.0.0.1:8080", "10.87.1.1");
+    // Nobody tells Flatnet of this one: it was removed before it was started again.
+    lab.sh("podman rm other").succeeds();
+    assert_eq!(lab.run("other", "-p 8081:80"), other, "made again after the reboot");
+    lab.answers("127.0.0.1:8081", "10.87.1.1");
+    lab.remove_all();
+    // Podman's bridge and its rules are not there again: nobody has used that network.
+    lab.sh(&format!("podman run --rm --network podman {IMAGE} true")).succeeds();
+    lab.sh("flatnet ps --json && flatnet plan --dry-run --exit-code").succeeds();
+    lab.sh("ls /var/lib/flatnet/flatnet/receipts /run/flatnet/flatnet")
+        .prints_exactly("/run/flatnet/flatnet:\n\n/var/lib/flatnet/flatnet/receipts:");
+}
+
+/// An `ip` that waits as long as /run/hold is there.
+const SLOW_IP: &str = "#!/bin/sh\nwhile [ -e /run/hold ]; do sleep 0.02; done\nexec /usr/sbin/ip \"$@\"\n";
+
+/// Podman sends no DEL afterwards; the plugin, orphaned, goes on.
+fn podman_is_killed_during_add(lab: &Lab) {
+    lab.sandbox.write("/usr/local/sbin/slow-ip", SLOW_IP);
+    lab.sh("chmod 755 /usr/local/sbin/slow-ip").succeeds();
+    lab.sandbox.write("/etc/flatnet/flatnet.yaml", &format!("{YAML}tools:\n  ip: /usr/local/sbin/slow-ip\n"));
+    lab.sh("flatnet up").succeeds();
+    let before = crate::world::World::of(&lab.sandbox);
+    let killed = format!(
+        "touch /run/hold
+        podman run -d --name web --network flatnet -p 8080:80 {IMAGE} & podman=$!
+        until pgrep -f '^/bin/sh /usr/local/sbin/slow-ip' >/dev/null; do sleep 0.02; done
+        kill -9 $podman
+        wait $podman || true"
+    );
+    lab.sh(&killed).succeeds();
+    // The next ADD waits for what the first one started.
+    lab.sh("(sleep 0.5; rm /run/hold) & podman start web; wait").succeeds();
+    let address = lab.address("web");
+    lab.answers(&address, "10.87.1.1");
+    lab.answers("127.0.0.1:8080", "10.87.1.1");
+    lab.sh("ip -br link | grep -c '^fn'").prints_exactly("1");
+    lab.remove_all();
+    // The namespace of the killed run is Podman's leak: it lost its name.
+    lab.sh("for netns in /run/netns/netns-*; do [ ! -e $netns ] || { umount $netns; rm $netns; }; done")
+        .succeeds();
+    before.assert_is_back(&lab.sandbox);
+}
+
+fn the_namespace_is_gone_before_rm(lab: &Lab) {
+    let address = lab.run("web", "-p 8080:80");
+    remove_with_its_namespace(lab, "web");
+    // Podman told nobody. The name's next container gets the name's address, and the port.
+    assert_eq!(lab.run("web", "-p 8080:80"), address);
+    lab.answers("127.0.0.1:8080", "10.87.1.1");
+    lab.remove_all();
+    lab.nothing_left();
+}
+
+fn the_dead_do_not_keep_addresses_and_ports(lab: &Lab) {
+    lab.run("dead", "-p 8080:80 --ip 10.87.1.50");
+    remove_with_its_namespace(lab, "dead");
+    assert_ne!(lab.run("port", "-p 8080:80"), "10.87.1.50");
+    lab.answers("127.0.0.1:8080", "10.87.1.1");
+    assert_eq!(lab.run("address", "--ip 10.87.1.50"), "10.87.1.50");
+    lab.answers("10.87.1.50", "10.87.1.1");
+    lab.remove_all();
+    lab.nothing_left();
+}
+
+/// Removes a container whose namespace somebody has removed: then Podman calls no plugin. Podman 5 fails once and
+/// removes it when told again.
+fn remove_with_its_namespace(lab: &Lab, name: &str) {
+    let format = "{{.State.Pid}} {{.NetworkSettings.SandboxKey}}";
+    lab.sh(&format!(
+        "read -r pid netns < <(podman inspect {name} --format '{format}')
+        kill -9 $pid; umount $netns; rm $netns
+        podman rm --force --time 0 {name} || podman rm --force --time 0 {name}
+        ! podman container exists {name}
+        while ip -br link | grep -q '^fn'; do sleep 0.02; done"
+    ))
+    .succeeds();
+}
+
+fn a_configuration_that_cannot_be_read(lab: &Lab) {
+    lab.run("web", "-p 8080:80");
+    lab.sandbox.write("/etc/flatnet/flatnet.yaml", "network: flatnet\nbrige: x\n");
+    lab.try_run("refused", "").complains("/etc/flatnet/flatnet.yaml:2:1: unknown field `brige`");
+    lab.sh("podman rm --force refused").succeeds();
+    // What is attached can be detached all the same.
+    lab.sh("podman rm --force --time 0 web").succeeds();
+    lab.sh("rm /etc/flatnet/flatnet.yaml").succeeds();
+    lab.try_run("refused", "").complains("cannot read the configuration /etc/flatnet/flatnet.yaml");
+    lab.sh("podman rm --force refused").succeeds();
+    lab.sandbox.write("/etc/flatnet/flatnet.yaml", YAML);
+    lab.nothing_left();
+}
+
+/// What rootless Podman does: it calls the plugin as an ordinary user who is root in a user namespace of their own.
+fn without_root(lab: &Lab) {
+    let call = match lab.flavour {
+        Flavour::Cni => {
+            "CNI_COMMAND=ADD CNI_CONTAINERID=abc CNI_IFNAME=eth0 CNI_NETNS=/proc/self/ns/net /opt/cni/bin/flatnet"
+        }
+        Flavour::Netavark => "/usr/local/libexec/netavark/flatnet setup /proc/self/ns/net",
+    };
+    let request = r#"{"cniVersion":"1.0.0","name":"flatnet","type":"flatnet",
+        "container_id":"abc","container_name":"web","network":{"name":"flatnet"},"network_options":{"interface_name":"eth0"}}"#;
+    for user in [
+        "setpriv --reuid 65534 --regid 65534 --clear-groups",
+        "setpriv --reuid 65534 --regid 65534 --clear-groups unshare --user --map-root-user --net",
+    ] {
+        let refused = lab.sandbox.sh_with_stdin(&format!("{user} env {call}"), request).fails();
+        assert!(refused.stdout.contains("rootless Podman cannot use it"), "{refused}");
+    }
+    lab.nothing_left();
+}

@@ -1,0 +1,80 @@
+//! A container's life on Flatnet: it stops, starts, is connected and made again, and its address stays its own.
+
+use crate::podman::{IMAGE, Lab, on_both};
+
+on_both!(an_address_stays_with_its_container, networks_change_while_it_runs, pods, builds);
+
+fn an_address_stays_with_its_container(lab: &Lab) {
+    let address = lab.run("web", "");
+    let other = lab.run("other", "");
+    for again in [
+        "podman stop --time 0 web && podman start web",
+        "podman restart --time 0 web",
+        "podman kill web && podman wait web && podman start web",
+        // Made again under its name, while others come and go.
+        "podman rm --force --time 0 web && podman run --rm --network flatnet flatnet-test/busybox true && \
+         podman run -d --name web --network flatnet flatnet-test/busybox",
+    ] {
+        lab.sh(again).succeeds();
+        assert_eq!(lab.address("web"), address, "after: {again}");
+        lab.answers(&address, "10.87.1.1");
+        lab.sh("podman exec web ip addr show eth0").prints(&format!("inet {address}/24"));
+    }
+    assert_eq!(lab.address("other"), other);
+    lab.sh("podman stop --time 0 web other").succeeds();
+    lab.nothing_left();
+    lab.sh("podman start other web").succeeds();
+    assert_eq!((lab.address("web"), lab.address("other")), (address, other));
+    lab.remove_all();
+    lab.nothing_left();
+}
+
+fn networks_change_while_it_runs(lab: &Lab) {
+    let address = lab.run("web", "-p 8080:80");
+    lab.sh("podman network reload web").succeeds();
+    assert_eq!(lab.address("web"), address);
+    lab.answers(&address, "10.87.1.1");
+    lab.answers("127.0.0.1:8080", "10.87.1.1");
+    lab.sh("podman network connect flatnet web").complains("already connected");
+    lab.sh("podman network disconnect flatnet web").succeeds();
+    lab.sh("podman exec web ip addr show").prints("lo:");
+    lab.sh(&format!("curl -sS -m 1 http://{address}/")).fails();
+    lab.sh("podman network connect flatnet web").succeeds();
+    assert_eq!(lab.address("web"), address, "its address is still its own");
+    lab.answers(&address, "10.87.1.1");
+    lab.remove_all();
+    lab.nothing_left();
+}
+
+/// The containers of a pod share one attachment. Its first container is an image of ours, since Podman's own needs
+/// the package catatonit.
+fn pods(lab: &Lab) {
+    let infra = format!("--infra-image {IMAGE} --infra-command 'sleep 1000'");
+    lab.sh(&format!("podman pod create --name pod --network flatnet -p 8099:80 {infra}")).succeeds();
+    lab.sh(&format!("podman run -d --pod pod --name web {IMAGE}")).succeeds();
+    let show = format!("podman run --rm --pod pod {IMAGE} ip -o -4 addr show eth0");
+    let shown = lab.sh(&show).prints("10.87.1.").stdout;
+    let address = shown.split_whitespace().find_map(|word| word.strip_suffix("/24")).unwrap_or_default();
+    lab.answers(address, "10.87.1.1");
+    lab.answers("127.0.0.1:8099", "10.87.1.1");
+    lab.sh("podman pod stop --time 0 pod").succeeds();
+    lab.nothing_left();
+    lab.sh("podman pod start pod").succeeds();
+    lab.sh(&show).prints(address);
+    lab.sh("podman pod rm --force --time 0 pod").succeeds();
+    lab.nothing_left();
+}
+
+/// `podman build` makes its namespaces itself and names them by `/proc/PID/fd/N`.
+fn builds(lab: &Lab) {
+    let address = lab.run("web", "");
+    let build = "podman build --no-cache --network flatnet --file - .";
+    let file = format!(
+        "FROM {IMAGE}\nRUN timeout 5 wget -qO- http://{address}/cgi-bin/who && ip -4 addr show eth0\n"
+    );
+    lab.sandbox.sh_with_stdin(build, &file).prints("inet 10.87.1.");
+    let file = format!("FROM {IMAGE}\nRUN false\n");
+    lab.sandbox.sh_with_stdin(build, &file).fails();
+    lab.remove_all();
+    lab.nothing_left();
+}
