@@ -95,15 +95,22 @@ apt_get() {
 install_host() {
     install_missing "running Flatnet" \
         ip:iproute2 nft:nftables sysctl:procps nsenter:util-linux podman:podman crun:crun conmon:conmon \
-        /usr/lib/cni/bridge:containernetworking-plugins \
         curl:curl /etc/ssl/certs/ca-certificates.crt:ca-certificates ping:iputils-ping
+    # For Podman 4's own networks.
+    if podman_is_old; then install_missing "Podman's own networks" /usr/lib/cni/bridge:containernetworking-plugins; fi
     install_busybox
+}
+
+podman_is_old() { # before 5
+    local version
+    version=$(podman --version) && version=${version##* } && ((${version%%.*} < 5))
 }
 
 # In a sandbox Podman is told which backend to take, so both can be there.
 install_runtime() {
     install_host
-    install_missing "running Podman's own networks" \
+    install_missing "running other networks beside it" \
+        /usr/lib/cni/bridge:containernetworking-plugins \
         '/usr/lib/podman/netavark|/usr/libexec/podman/netavark:netavark' \
         '/usr/lib/podman/aardvark-dns|/usr/libexec/podman/aardvark-dns:aardvark-dns'
 }

@@ -22,7 +22,7 @@ check_backend() {
 }
 
 refuse_backend() { # VERSION
-    remedy="nothing was installed and nothing changed. Podman $1 can use Flatnet by its other backend, CNI:
+    remedy="nothing of Flatnet was installed, and Podman is as it was. Podman $1 can use Flatnet by its other backend, CNI:
     1. podman stop --all
     2. in the section [network] of /etc/containers/containers.conf write:  network_backend = \"cni\"
     3. make your own networks again (\`podman network create\`): each backend keeps its own
