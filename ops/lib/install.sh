@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Installs what the other scripts need from the distribution's packages. To be sourced.
 #
-#   install_runtime   what Flatnet needs to run: Podman, nft, ip, ..
+#   install_host      what Flatnet needs to run on this machine: Podman, nft, ip, ..
+#   install_runtime   the same and netavark, for sandboxes; would turn a fresh machine's Podman 4 away from CNI
 #   install_build     what compiling it needs: a C compiler and Rust; puts that Rust on PATH
+#   install_lint      Rust's formatter and linter, on top of install_build
 #   install_test      what its tests need on top of install_runtime
 #
 # For Debian 12, Debian 13 and Ubuntu 24.04, as root. Only what is missing is installed; where nothing is,
@@ -88,16 +90,29 @@ apt_get() {
 
 # --- the sets -------------------------------------------------------------------------------------
 
-# Podman 4 has the CNI face and the reference plugins next to it; Podman 5 has netavark. Installing both is
-# cheap, and what this machine's Podman does not use stays idle.
-install_runtime() {
+# Without netavark on purpose: Podman 4 takes it, where it is there, instead of CNI, and that old one knows no
+# plugins. Podman 5 brings it along by itself.
+install_host() {
     install_missing "running Flatnet" \
         ip:iproute2 nft:nftables sysctl:procps nsenter:util-linux podman:podman crun:crun conmon:conmon \
-        '/usr/lib/podman/netavark|/usr/libexec/podman/netavark:netavark' \
-        '/usr/lib/podman/aardvark-dns|/usr/libexec/podman/aardvark-dns:aardvark-dns' \
-        /usr/lib/cni/bridge:containernetworking-plugins \
         curl:curl /etc/ssl/certs/ca-certificates.crt:ca-certificates ping:iputils-ping
+    # For Podman 4's own networks.
+    if podman_is_old; then install_missing "Podman's own networks" /usr/lib/cni/bridge:containernetworking-plugins; fi
     install_busybox
+}
+
+podman_is_old() { # before 5
+    local version
+    version=$(podman --version) && version=${version##* } && ((${version%%.*} < 5))
+}
+
+# In a sandbox Podman is told which backend to take, so both can be there.
+install_runtime() {
+    install_host
+    install_missing "running other networks beside it" \
+        /usr/lib/cni/bridge:containernetworking-plugins \
+        '/usr/lib/podman/netavark|/usr/libexec/podman/netavark:netavark' \
+        '/usr/lib/podman/aardvark-dns|/usr/libexec/podman/aardvark-dns:aardvark-dns'
 }
 
 install_test() {
@@ -193,4 +208,23 @@ versioned_rusts() { # newest first: -1.89 -1.85 ..
 
 candidate() { # PACKAGE: the version apt would install
     apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: \([0-9].*\)/\1/p'
+}
+
+# rustup has them as components; Debian and Ubuntu as packages named like that of the rustc which is used
+# (rustc-web: rust-web-clippy, rustfmt-web; rustc-1.89: rust-1.89-clippy, rustfmt-1.89).
+install_lint() {
+    local owner suffix
+    install_build
+    if cargo fmt --version && cargo clippy --version; then return; fi >/dev/null 2>&1
+    if command -v rustup >/dev/null; then
+        rustup component add rustfmt clippy >&2 || fail "rustup could not add rustfmt and clippy (see above)." \
+            "Run \`rustup component add rustfmt clippy\` and try again."
+        return
+    fi
+    owner=$(dpkg-query --search "$(readlink -f "$(command -v rustc)")" 2>/dev/null) ||
+        fail "cargo fmt or cargo clippy is missing, and $(command -v rustc) is neither rustup's nor a package's." \
+            "Install rustfmt and clippy the way that Rust was installed."
+    suffix=${owner%%:*}
+    suffix=${suffix#rustc}
+    install_packages linting "rust$suffix-clippy" "rustfmt$suffix"
 }

@@ -1,0 +1,66 @@
+# Recipes for those who work on Flatnet: `just` lists them. Operators need only ./ops/quickstart.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+_default:
+    @just --list --unsorted
+
+# Debug build
+[group('build')]
+build:
+    cargo build --locked
+
+# Release build, as it is shipped
+[group('build')]
+release:
+    cargo build --locked --release
+
+# The whole job in a sandbox, shown step by step
+[group('build')]
+quickstart *OPTIONS:
+    ./ops/quickstart {{ OPTIONS }}
+
+# What CI runs
+[group('test')]
+ci:
+    ./.ci/run
+
+# All checks and tests, or those named (`just test lint unit`)
+[group('test')]
+test *NAMES:
+    ./ops/test {{ NAMES }}
+
+# Tests in sandboxes whose name contains NAME
+[group('test')]
+suite NAME='':
+    cargo test --locked --features faults --test suite {{ NAME }}
+
+# Rewrite the golden plans; the difference is for review
+[group('test')]
+golden:
+    FLATNET_GOLDEN=write cargo test --locked --test suite golden
+
+# Format, clippy, shellcheck, documentation, licences
+[group('lint')]
+lint:
+    ./ops/test format lint shell docs licences
+
+# Format all Rust
+[group('lint')]
+format:
+    cargo fmt
+
+# Known vulnerabilities in the dependency tree (asks github.com)
+[group('lint')]
+advisories:
+    cargo deny check advisories
+
+# ADD and DEL against the reference plugins, netavark and the floor
+[group('bench')]
+bench *OPTIONS:
+    ./ops/bench attach {{ OPTIONS }}
+
+# The API documentation, opened in a browser
+[group('docs')]
+docs:
+    cargo doc --locked --no-deps --open

@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# The quickstart's tour: all of Flatnet's main job with real Podman. Runs in a sandbox that ops/quickstart made.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=ops/lib/quickstart/words.sh
+source "$here/words.sh"
+
+# As on WSL2: Windows is the next hop of the default route, and routes the flat range to the WSL address.
+windows=172.27.0.1
+wsl=172.27.0.2
+stranger=192.168.7.9
+
+podman=$(podman --version | sed 's/.* //')
+backend=CNI
+((${podman%%.*} < 5)) || backend=netavark
+
+address_of() { podman inspect --format '{{.NetworkSettings.Networks.flatnet.IPAddress}}' "$1"; }
+
+# A network namespace is a host: joined by a veth pair, with a route to containers by way of this one.
+add_neighbour() { # NAME ADDRESS OUR-ADDRESS
+    try ip netns add "$1"
+    try ip link add "to-$1" type veth peer name eth0 netns "$1"
+    try ip addr add "$3/24" dev "to-$1"
+    try ip link set "to-$1" up
+    try ip -n "$1" addr add "$2/24" dev eth0
+    try ip -n "$1" link set eth0 up
+    try ip -n "$1" route add 10.87.1.0/24 via "$3"
+}
+
+simulate_windows() {
+    step "Around this host: Windows, and a stranger in the LAN" \
+        "a kernel without network namespaces or veth cannot run containers either: look at \`dmesg | tail\`"
+    add_neighbour windows "$windows" "$wsl"
+    add_neighbour stranger "$stranger" 192.168.7.1
+    try ip route add default via "$windows"
+    note "Windows   $windows    next hop of the default route; has the route 10.87.1.0/24 via $wsl (\"WSL\")"
+    note "stranger  $stranger   in the LAN, with a route to the containers of its own"
+}
+
+configure() {
+    step "Configure: flatnet init writes /etc/flatnet/flatnet.yaml and tells Podman $podman ($backend)" \
+        "look at what it complains of; \`flatnet init --help\` tells what it writes"
+    show flatnet init
+    # On WSL2 \`auto\` finds Windows by itself; a sandbox does not look like WSL2.
+    try sed -i "s/^ingress_gateways: auto\$/ingress_gateways: [$windows]/" /etc/flatnet/flatnet.yaml
+    show grep '^ingress_gateways' /etc/flatnet/flatnet.yaml
+}
+
+bring_up() {
+    step "Plan, then do: flatnet plan shows each step; reasons, undo and exact commands are left out here" \
+        "the error names the command that failed; paste it to see it fail alone. \`flatnet down\` takes back the rest"
+    printf '    $ flatnet plan --dry-run\n'
+    try flatnet plan --dry-run
+    grep -E '^ *[0-9]+\. ' <<<"$output" | cut -c 1-108 | indented
+    try flatnet up
+    good "flatnet up: done"
+    try flatnet plan --exit-code
+    good "flatnet plan: nothing left to do"
+    if [[ $backend == netavark ]]; then show podman network create --driver flatnet flatnet; fi
+}
+
+run_containers() {
+    step "Three containers by podman run" \
+        "\`flatnet plan\` says whether this host is as configured; /var/log/flatnet/flatnet.log has the commands that ran"
+    show podman run -d --name web --network flatnet flatnet-test/web
+    show podman run -d --name db --network flatnet flatnet-test/redis
+    show podman run -d --name client --network flatnet flatnet-test/redis sleep 3600
+    web=$(address_of web)
+    db=$(address_of db)
+    show flatnet ps
+}
+
+reach() {
+    step "Who reaches whom" \
+        "\`flatnet rules --live\` shows the ruleset with a counter at each verdict: the one that grows decided"
+    printf '    windows$ curl http://%s/who\n' "$web"
+    eventually ip netns exec windows curl --silent --show-error --max-time 5 "http://$web/who"
+    indented <<<"$output"
+    expect "${output##* }" "$windows" "the address that the web server saw"
+    good "Windows reaches the web server at its flat address, and is seen as $windows: nothing is translated"
+
+    # That it can reach this host shows that it is the ruleset which refuses it.
+    try ip netns exec stranger ping -c 1 -W 2 192.168.7.1
+    if ip netns exec stranger curl --silent --max-time 2 "http://$web/who" >/dev/null 2>&1; then
+        output="the stranger at $stranger got an answer from $web"
+        failed "ip netns exec stranger curl http://$web/who" 0
+    fi
+    good "the stranger is refused"
+
+    printf '    client$ redis-cli -h %s set greeting "hello, flat world"; redis-cli -h %s get greeting\n' "$db" "$db"
+    eventually podman exec client redis-cli -h "$db" set greeting "hello, flat world"
+    try podman exec client redis-cli -h "$db" get greeting
+    indented <<<"$output"
+    expect "$output" "hello, flat world" "what the database answered"
+    good "the client reaches the database at its flat address"
+}
+
+stop_and_start() {
+    step "Stop and start: the address stays" "\`flatnet ps\` shows who holds which address"
+    try podman stop web
+    try podman start web
+    expect "$(address_of web)" "$web" "the address of web after a restart"
+    eventually ip netns exec windows curl --silent --max-time 2 "http://$web/who"
+    good "web is back at $web, and Windows reaches it there"
+}
+
+take_down() {
+    step "Take everything down" "\`flatnet down --force\` undoes what is still attached"
+    show podman rm -f -t 0 web db client
+    if [[ $backend == netavark ]]; then show podman network rm flatnet; fi
+    try flatnet down
+    good "flatnet down: done"
+    expect "$(ip -o link | sed -n 's/^[0-9]*: \(flatnet[^:@]*\|fn[0-9a-f]\{12\}\).*/\1/p')" "" "links of Flatnet's"
+    expect "$(nft list tables | grep -c flatnet || true)" 0 "nft tables of Flatnet's"
+    expect "$(ip netns list | grep -vcE '^(windows|stranger)' || true)" 0 "network namespaces of containers"
+    expect "$(find /var/lib/flatnet/flatnet/receipts /run/flatnet/flatnet -type f | wc -l)" 0 "receipts and locks"
+    expect "$(cat /proc/sys/net/ipv4/ip_forward)" "$forwarding" "ip_forward"
+    good "gone: bridge, links, tables, namespaces, receipts; ip_forward is what it was ($forwarding)"
+}
+
+forwarding=$(cat /proc/sys/net/ipv4/ip_forward)
+web=
+db=
+simulate_windows
+configure
+bring_up
+run_containers
+reach
+stop_and_start
+take_down
