@@ -4,6 +4,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod cli_init;
+mod cli_look;
+mod cli_rules;
+mod cli_words;
 mod cni;
 mod cni_concurrency;
 mod cni_failures;

@@ -1,0 +1,129 @@
+//! `flatnet init`: what it writes, keeps and says, in front of each Podman.
+
+use serde_json::Value;
+
+use crate::cni::CONFIG;
+use crate::sandbox::Sandbox;
+
+const CONFLIST: &str = "/etc/cni/net.d/flatnet.conflist";
+
+#[test]
+fn init_writes_once_keeps_what_differs_and_overwrites_when_told() {
+    let sandbox = Sandbox::podman4().start();
+    sandbox.sh("umask 077; flatnet init").prints(
+        "written     /etc/flatnet/flatnet.yaml\n\
+         written     /etc/cni/net.d/flatnet.conflist\n\
+         written     /opt/cni/bin/flatnet -> /usr/local/bin/flatnet\n\
+         written     /usr/local/libexec/netavark/flatnet -> /usr/local/bin/flatnet\n",
+    );
+    sandbox.sh(&format!("stat -c %a {CONFIG} {CONFLIST}")).prints_exactly("644\n644");
+    sandbox.sh("flatnet config check --json | jq -r .subnet").prints_exactly("10.87.1.0/24");
+
+    let again = sandbox.sh("flatnet init").succeeds().stdout;
+    assert_eq!(again.matches("already so  ").count(), 4, "{again}");
+
+    sandbox.write(CONFIG, "# mine\nmtu: 1400\n");
+    sandbox.sh("flatnet init --host 7").prints(
+        "kept        /etc/flatnet/flatnet.yaml (differs; overwrite it with --force)\nalready so  /etc/cni",
+    );
+    assert_eq!(sandbox.read(CONFIG), "# mine\nmtu: 1400\n");
+    sandbox.sh("flatnet init --host 7 --force").prints("overwritten /etc/flatnet/flatnet.yaml\nalready so ");
+    sandbox
+        .sh("flatnet config check --json | jq -r .subnet,.gateway")
+        .prints_exactly("10.87.7.0/24\n10.87.7.1");
+    // Podman puts its lock there when it reads the networks.
+    sandbox.sh("ls -A --ignore=cni.lock /etc/flatnet /etc/cni/net.d /opt/cni/bin").prints_exactly(
+        "/etc/cni/net.d:\nflatnet.conflist\n\n/etc/flatnet:\nflatnet.yaml\n\n/opt/cni/bin:\nflatnet",
+    );
+}
+
+#[test]
+fn init_leaves_nothing_half_made() {
+    let sandbox = Sandbox::podman4().start();
+    sandbox.sh("rm -rf /opt/cni && touch /opt/cni && flatnet init").complains("error: cannot ");
+    sandbox
+        .sh(&format!("ls {CONFIG} {CONFLIST} /usr/local/libexec/netavark/flatnet"))
+        .complains("No such file");
+    sandbox.sh("ls /etc/flatnet").complains("No such file");
+    let broken = "network: [\n";
+    sandbox.write(CONFIG, broken);
+    sandbox.sh("rm /opt/cni; flatnet init").complains("/etc/flatnet/flatnet.yaml:");
+    sandbox.sh(&format!("ls {CONFLIST}")).complains("No such file");
+    assert_eq!(sandbox.read(CONFIG), broken);
+}
+
+#[test]
+fn podman_4_lists_the_network_that_init_wrote() {
+    let sandbox = Sandbox::podman4().start();
+    sandbox.sh("flatnet init").prints(
+        "\nPodman 4.3.1 uses CNI and calls Flatnet as a CNI plugin. Next:\n  flatnet up\n  podman run --network flatnet IMAGE\n",
+    );
+    sandbox.sh("podman network ls --format '{{.Name}} {{.Driver}}'").prints("flatnet flatnet");
+    let labels = sandbox.sh("podman network inspect flatnet").succeeds().stdout;
+    let labels: Value = serde_json::from_str(&labels).unwrap();
+    assert_eq!(labels[0]["labels"]["io.flatnet.config"], CONFIG);
+}
+
+#[test]
+fn a_second_network_has_its_own_conflist() {
+    let sandbox = Sandbox::podman4().start();
+    sandbox
+        .sh("flatnet init --network lab --bridge lab-br0 --host 8 --config /etc/flatnet/lab.yaml")
+        .prints("  flatnet --config /etc/flatnet/lab.yaml up\n  podman run --network lab IMAGE\n");
+    let conflist: Value = serde_json::from_str(&sandbox.read("/etc/cni/net.d/lab.conflist")).unwrap();
+    assert_eq!(conflist["name"], "lab");
+    assert_eq!(conflist["plugins"][0]["config"], "/etc/flatnet/lab.yaml");
+    sandbox.sh("podman network exists lab").succeeds();
+    sandbox
+        .sh("FLATNET_CONFIG=/etc/flatnet/lab.yaml flatnet up && ip -br addr show lab-br0")
+        .prints("10.87.8.1/24");
+}
+
+#[test]
+fn a_netavark_without_plugins_is_told_the_way_to_cni_and_nothing_is_changed() {
+    let sandbox = Sandbox::podman4().start();
+    let script = "sed -i 's/\"cni\"/\"netavark\"/' /etc/containers/containers.conf
+        sha256sum /etc/containers/containers.conf >before; flatnet init; sha256sum -c --quiet before
+        podman info --format '{{.Host.NetworkBackend}}'";
+    let said =
+        sandbox.sh(script).prints("Podman 4.3.1 uses netavark, in a version that knows no plugins").stdout;
+    assert!(said.contains("network_backend = \"cni\""), "{said}");
+    assert!(said.ends_with("\nnetavark\n"), "{said}");
+}
+
+#[test]
+fn without_podman_init_works_and_says_so() {
+    let sandbox = Sandbox::podman4().start();
+    sandbox.sh("rm /usr/bin/podman; flatnet init").prints("\nThere is no Podman on this host.");
+    sandbox.sh("flatnet up && flatnet init --json | jq -r .podman").prints("\nmissing");
+}
+
+#[test]
+fn below_a_root_paths_are_those_of_later() {
+    let sandbox = Sandbox::podman4().start();
+    let script =
+        "mkdir -p /pkg/usr/bin; cp /usr/local/bin/flatnet /pkg/usr/bin; /pkg/usr/bin/flatnet init --root /pkg
+        readlink /pkg/opt/cni/bin/flatnet; jq -r '.plugins[0].config' /pkg/etc/cni/net.d/flatnet.conflist
+        ls /etc/flatnet 2>&1 || true";
+    let said = sandbox.sh(script).succeeds().stdout;
+    assert!(said.starts_with("written     /pkg/etc/flatnet/flatnet.yaml\n"), "{said}");
+    assert!(said.contains("\n/usr/bin/flatnet\n/etc/flatnet/flatnet.yaml\nls: cannot access"), "{said}");
+}
+
+#[test]
+fn podman_5_finds_the_plugin_and_is_given_its_create_line() {
+    let sandbox = Sandbox::trixie().start();
+    let create = "podman network create -d flatnet flatnet";
+    sandbox.sh("flatnet init").prints(&format!(
+        "\nPodman 5.4.2 uses netavark and calls Flatnet as a netavark plugin.\nNext:\n  flatnet up\n  {create}\n"
+    ));
+    // Without a word of ours in containers.conf, Podman looks where init links to.
+    sandbox
+        .sh(&format!("sed -i /netavark_plugin_dirs/d /etc/containers/containers.conf; {create}"))
+        .prints("flatnet");
+    let said = sandbox.sh("flatnet init").succeeds().stdout;
+    assert!(!said.contains("network create") && !said.contains("netavark_plugin_dirs"), "{said}");
+    sandbox
+        .sh("sed -i '/^\\[network\\]/a netavark_plugin_dirs = [\"/nowhere\"]' /etc/containers/containers.conf; flatnet init")
+        .prints("netavark_plugin_dirs = [\"/usr/local/libexec/netavark\"]");
+}

@@ -1,0 +1,77 @@
+//! `flatnet rules`: the wanted text, and the loaded rules against it.
+
+use serde_json::{Value, json};
+
+use crate::cni::{Call, host};
+use crate::sandbox::Sandbox;
+
+/// The lines of `flatnet rules --live` that differ, without the two that head it.
+fn differences(sandbox: &Sandbox) -> Vec<String> {
+    let output = sandbox.sh("flatnet rules --live || [ $? = 1 ]").succeeds();
+    let marked = output.stdout.lines().skip(2).filter(|line| !line.starts_with(' '));
+    let found: Vec<String> = marked.map(|line| line.replace('\t', "")).collect();
+    sandbox.sh("flatnet rules --live").exits_with(i32::from(!found.is_empty()));
+    let json = sandbox.sh("flatnet rules --live --json || [ $? = 1 ]").succeeds().stdout;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["differs"], !found.is_empty());
+    found
+}
+
+fn host_with_a_container() -> Sandbox {
+    let sandbox = host("");
+    sandbox.add_netns("aaaa");
+    sandbox.add_netns("bbbb");
+    let ports = json!({"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]});
+    for (id, name) in [("aaaa", "web"), ("bbbb", "db")] {
+        let call = Call::add(id).var("CNI_ARGS", &format!("IgnoreUnknown=1;K8S_POD_NAME={name}"));
+        let call = if id == "aaaa" { call.conf("runtimeConfig", ports.clone()) } else { call };
+        call.run(&sandbox).succeeds();
+    }
+    sandbox
+}
+
+#[test]
+fn rules_prints_what_up_loads_and_needs_no_root() {
+    let sandbox = host("");
+    sandbox.sh("flatnet rules | nft -f - && flatnet rules --live").succeeds();
+    let root = sandbox.sh("flatnet rules").succeeds().stdout;
+    sandbox.sh("setpriv --reuid 65534 --clear-groups flatnet rules").prints_exactly(&root);
+}
+
+#[test]
+fn rules_live_is_the_same_whatever_was_counted_and_names_each_container() {
+    let sandbox = host_with_a_container();
+    sandbox.sh("ping -qc2 10.87.1.2 && ip netns exec aaaa ping -qc2 10.87.1.3").succeeds();
+    assert_eq!(differences(&sandbox), Vec::<String>::new());
+    let text = sandbox.sh("flatnet rules --live").succeeds().stdout;
+    for line in [
+        "02:f1:0a:57:01:02 . 10.87.1.2 comment \"aaaa\",  # web\n",
+        "02:f1:0a:57:01:03 . 10.87.1.3 comment \"bbbb\",  # db\n",
+        ": 10.87.1.2 . 80,  # web\n",
+    ] {
+        assert!(text.contains(line), "{line} is missing in {text}");
+    }
+    let counted = text
+        .lines()
+        .find(|line| line.contains("counter packets") && line.contains("everything that containers send"));
+    assert!(counted.is_some_and(|line| !line.contains("packets 0 ")), "counters are shown: {text}");
+}
+
+#[test]
+fn rules_live_marks_what_was_changed_by_hand() {
+    let sandbox = host_with_a_container();
+    sandbox.sh("nft insert rule inet flatnet who_may_come_in ip saddr 192.0.2.1 accept").succeeds();
+    assert_eq!(differences(&sandbox), ["+ip saddr 192.0.2.1 accept"]);
+    sandbox.sh("nft delete element inet flatnet bindings '{ 02:f1:0a:57:01:03 . 10.87.1.3 }'").succeeds();
+    assert_eq!(
+        differences(&sandbox),
+        ["-02:f1:0a:57:01:03 . 10.87.1.3 comment \"bbbb\",  # db", "+ip saddr 192.0.2.1 accept"]
+    );
+    sandbox.sh("flatnet up").succeeds();
+    assert_eq!(differences(&sandbox), Vec::<String>::new());
+
+    sandbox.sh("nft delete table arp flatnet").succeeds();
+    let missing = differences(&sandbox);
+    assert!(missing.len() > 5 && missing.iter().all(|line| line.starts_with('-')), "{missing:#?}");
+    assert_eq!(missing[0], "-table arp flatnet {");
+}

@@ -1,0 +1,127 @@
+//! What the command line says: errors, help, the configuration, manual pages; and to whom.
+
+use serde_json::Value;
+
+use crate::cni::{CONFIG, Call, host};
+use crate::sandbox::Sandbox;
+
+const NOBODY: &str = "setpriv --reuid 65534 --clear-groups";
+
+#[test]
+fn errors_are_told_in_three_parts_without_colour() {
+    let sandbox = Sandbox::podman4().start();
+    let output = sandbox.sh("flatnet status").exits_with(2);
+    assert_eq!(
+        output.stderr,
+        "error: cannot read the configuration /etc/flatnet/flatnet.yaml\n  No such file or directory (os error 2)\nhelp: Run `flatnet init` to write one\n"
+    );
+    sandbox.write(CONFIG, "subnet: 10.88.0.0/24\n");
+    let output = sandbox.sh("flatnet plan --dry-run").exits_with(2);
+    assert!(
+        output.stderr.starts_with("error: /etc/flatnet/flatnet.yaml:1: subnet: 10.88.0.0/24 is not inside"),
+        "{output}"
+    );
+    assert!(output.stderr.contains("\nhelp: Make the range larger"), "{output}");
+    sandbox.sh("flatnet nonsense").exits_with(2);
+    sandbox.write(CONFIG, "");
+    let output = sandbox.sh(&format!("{NOBODY} flatnet up")).exits_with(2);
+    assert!(output.stderr.contains("\nhelp: Flatnet works as root only"), "{output}");
+}
+
+#[test]
+fn on_a_terminal_errors_have_colour_unless_told_not_to() {
+    let sandbox = Sandbox::podman4().start();
+    let on_a_terminal =
+        |command: &str| sandbox.sh(&format!("script -qec '{command}' /dev/null || true")).succeeds().stdout;
+    assert!(on_a_terminal("flatnet status").contains("\u{1b}[1;31merror:\u{1b}[0m cannot read"));
+    assert!(on_a_terminal("NO_COLOR=1 flatnet status").starts_with("error: cannot read"));
+}
+
+#[test]
+fn a_dry_run_needs_no_root_and_says_what_it_could_not_read() {
+    let sandbox = host("");
+    let plan = "flatnet plan --dry-run --format json";
+    let by_root: Value = serde_json::from_str(&sandbox.sh(plan).succeeds().stdout).unwrap();
+    let by_nobody: Value =
+        serde_json::from_str(&sandbox.sh(&format!("{NOBODY} {plan}")).succeeds().stdout).unwrap();
+    assert_eq!(by_root["notes"], Value::Array(Vec::new()));
+    assert_eq!(
+        by_root["commands"], by_nobody["commands"],
+        "on a fresh host there is nothing that nobody cannot see"
+    );
+    let note = by_nobody["notes"][0].as_str().unwrap();
+    assert!(note.starts_with("What may not be read is taken as absent: the ruleset ("), "{note}");
+
+    sandbox.add_netns("aaaa");
+    Call::add("aaaa").run(&sandbox).succeeds();
+    sandbox.sh("flatnet plan --dry-run --exit-code").prints_exactly("Nothing to do: all is as configured.");
+    let output = sandbox.sh(&format!("{NOBODY} flatnet plan --dry-run")).succeeds();
+    let last = output.stdout.lines().last().unwrap_or_default();
+    assert!(
+        last.starts_with("Note: What may not be read is taken as absent: leases and receipts ("),
+        "{output}"
+    );
+}
+
+#[test]
+fn commands_that_look_say_what_they_may_not_read() {
+    let sandbox = host("");
+    sandbox.add_netns("aaaa");
+    Call::add("aaaa").run(&sandbox).succeeds();
+    let output = sandbox.sh(&format!("{NOBODY} flatnet ps")).succeeds();
+    assert!(
+        output.stderr.starts_with("Note: leases and receipts are taken as absent: cannot open"),
+        "{output}"
+    );
+    sandbox
+        .sh(&format!("{NOBODY} flatnet status"))
+        .prints("addresses   not known\n")
+        .prints("\nNote: not looked at");
+    sandbox.sh(&format!("{NOBODY} flatnet rules --live")).exits_with(2).complains("Operation not permitted");
+}
+
+/// Looking makes nothing: neither directories nor locks.
+#[test]
+fn commands_that_look_leave_no_trace() {
+    let sandbox = host("");
+    for command in
+        ["ps --all", "status", "rules", "rules --live", "inspect x", "plan --dry-run", "config check"]
+    {
+        sandbox.sh(&format!("flatnet {command} >/dev/null 2>&1 || true; ls -d /var/lib/flatnet /run/flatnet /var/log/flatnet 2>&1 || true"))
+            .prints_exactly("ls: cannot access '/var/lib/flatnet': No such file or directory\nls: cannot access '/run/flatnet': No such file or directory\nls: cannot access '/var/log/flatnet': No such file or directory");
+    }
+}
+
+#[test]
+fn config_check_prints_a_configuration_that_means_the_same() {
+    let sandbox = host("subnet: 10.87.3.0/24\nreserved: [10.87.3.9]\n");
+    let script = "flatnet config check >whole.yaml && flatnet config check whole.yaml | diff - whole.yaml && grep gateway whole.yaml";
+    sandbox.sh(script).prints_exactly("gateway: 10.87.3.1\ningress_gateways: auto");
+    sandbox.write("/tmp/bad.yaml", "mtu: 40\n");
+    sandbox
+        .sh("flatnet config check /tmp/bad.yaml")
+        .exits_with(2)
+        .complains("error: /tmp/bad.yaml:1: mtu: 40 is not between");
+    let schema: Value = serde_json::from_str(&sandbox.sh("flatnet config schema").succeeds().stdout).unwrap();
+    assert_eq!(schema["properties"]["subnet"]["type"], "string");
+    assert_eq!(schema["additionalProperties"], false);
+}
+
+#[test]
+fn completions_and_manual_pages_are_what_their_programs_take() {
+    let sandbox = Sandbox::podman4().start();
+    sandbox
+        .sh("flatnet completions bash >c && bash -n c && source ./c && complete -p flatnet")
+        .prints("_flatnet");
+    sandbox.sh("flatnet man man && ls man | grep -c '^flatnet.*\\.1$'").succeeds();
+    sandbox.sh("ls man/flatnet.1 man/flatnet-plan-add.1 man/flatnet-inspect.1").succeeds();
+    sandbox.sh("flatnet man").prints(".TH flatnet 1");
+    sandbox.sh("flatnet --version").prints(concat!("flatnet ", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn verbose_shows_commands_as_they_run() {
+    let sandbox = host("");
+    let output = sandbox.sh("flatnet up --verbose").succeeds();
+    assert!(output.stderr.contains("\n+ sysctl -qw "), "{output}");
+}
