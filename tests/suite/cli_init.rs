@@ -92,6 +92,20 @@ fn a_netavark_without_plugins_is_told_the_way_to_cni_and_nothing_is_changed() {
 }
 
 #[test]
+fn init_warns_of_a_program_that_others_may_write() {
+    let sandbox = Sandbox::podman4().start();
+    assert_eq!(sandbox.sh("flatnet init").succeeds().stderr, "");
+    let output = sandbox
+        .sh("install -o nobody /usr/local/bin/flatnet /srv/flatnet; /srv/flatnet init --force")
+        .succeeds();
+    assert!(output.stderr.starts_with("Note: /srv/flatnet may be written by others than root"), "{output}");
+    sandbox.sh("readlink /opt/cni/bin/flatnet").prints_exactly("/srv/flatnet");
+    sandbox.sh("setpriv --reuid 65534 --clear-groups flatnet init --config /etc/other/flatnet.yaml").complains(
+        "error: cannot make /etc/other\n  Permission denied (os error 13)\nhelp: Flatnet works as root only",
+    );
+}
+
+#[test]
 fn without_podman_init_works_and_says_so() {
     let sandbox = Sandbox::podman4().start();
     sandbox.sh("rm /usr/bin/podman; flatnet init").prints("\nThere is no Podman on this host.");

@@ -69,6 +69,10 @@ fn rules_live_marks_what_was_changed_by_hand() {
     );
     sandbox.sh("flatnet up").succeeds();
     assert_eq!(differences(&sandbox), Vec::<String>::new());
+    let stray = "02:00:00:00:00:01 . 10.87.1.9 comment \"cccc\"";
+    sandbox.sh(&format!("nft 'add element inet flatnet bindings {{ {stray} }}'")).succeeds();
+    assert_eq!(differences(&sandbox), [format!("+{stray},  # of no container that is attached")]);
+    sandbox.sh("nft 'delete element inet flatnet bindings { 02:00:00:00:00:01 . 10.87.1.9 }'").succeeds();
 
     sandbox.sh("nft delete table arp flatnet").succeeds();
     let missing = differences(&sandbox);

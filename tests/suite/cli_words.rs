@@ -13,7 +13,7 @@ fn errors_are_told_in_three_parts_without_colour() {
     let output = sandbox.sh("flatnet status").exits_with(2);
     assert_eq!(
         output.stderr,
-        "error: cannot read the configuration /etc/flatnet/flatnet.yaml\n  No such file or directory (os error 2)\nhelp: Run `flatnet init` to write one\n"
+        "error: there is no configuration at /etc/flatnet/flatnet.yaml\n  No such file or directory (os error 2)\nhelp: Run `flatnet init` to write one\n"
     );
     sandbox.write(CONFIG, "subnet: 10.88.0.0/24\n");
     let output = sandbox.sh("flatnet plan --dry-run").exits_with(2);
@@ -33,8 +33,8 @@ fn on_a_terminal_errors_have_colour_unless_told_not_to() {
     let sandbox = Sandbox::podman4().start();
     let on_a_terminal =
         |command: &str| sandbox.sh(&format!("script -qec '{command}' /dev/null || true")).succeeds().stdout;
-    assert!(on_a_terminal("flatnet status").contains("\u{1b}[1;31merror:\u{1b}[0m cannot read"));
-    assert!(on_a_terminal("NO_COLOR=1 flatnet status").starts_with("error: cannot read"));
+    assert!(on_a_terminal("flatnet status").contains("\u{1b}[1;31merror:\u{1b}[0m there is no"));
+    assert!(on_a_terminal("NO_COLOR=1 flatnet status").starts_with("error: there is no"));
 }
 
 #[test]

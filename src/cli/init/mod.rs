@@ -6,6 +6,7 @@ mod podman;
 mod templates;
 
 use std::fmt::Write as _;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -59,6 +60,9 @@ impl Init {
         let config = self.effective(&path, &yaml)?;
         let items = self.items(&path, yaml, &config)?;
         let outcomes = install(&items, self.force)?;
+        if self.root.is_none() {
+            note_writable_by_others()?;
+        }
         let podman = if self.root.is_some() {
             Podman::NotAsked
         } else {
@@ -85,12 +89,13 @@ impl Init {
     }
 
     fn items(&self, path: &Path, yaml: String, config: &Config) -> Result<Vec<Item>> {
-        let exe = std::env::current_exe()
-            .and_then(std::fs::canonicalize)
-            .map_err(io("find", Path::new("/proc/self/exe")))?;
+        let exe = executable()?;
         // A package's program lies below the root too, and is linked to as it will be found later.
         let target = match &self.root {
-            Some(root) => exe.strip_prefix(root).map_or(exe.clone(), |inside| Path::new("/").join(inside)),
+            Some(root) => {
+                let root = std::path::absolute(root).map_err(io("find", root))?;
+                exe.strip_prefix(root).map_or(exe.clone(), |inside| Path::new("/").join(inside))
+            }
             None => exe,
         };
         let conflist = Path::new(CONFLISTS).join(format!("{}.conflist", config.network));
@@ -117,6 +122,25 @@ impl Init {
             None => path.to_owned(),
         }
     }
+}
+
+/// This program, without links on the way.
+fn executable() -> Result<PathBuf> {
+    std::env::current_exe().and_then(std::fs::canonicalize).map_err(io("find", Path::new("/proc/self/exe")))
+}
+
+/// Podman runs the plugin as root, so who may write it may do anything.
+fn note_writable_by_others() -> Result<()> {
+    let exe = executable()?;
+    let found = std::fs::metadata(&exe).map_err(io("look at", &exe))?;
+    if found.uid() != 0 || found.mode() & 0o022 != 0 {
+        output::note(&format!(
+            "Note: {} may be written by others than root, and Podman now runs it as root: `install -m 755 {} /usr/local/bin/` and init from there",
+            exe.display(),
+            exe.display()
+        ));
+    }
+    Ok(())
 }
 
 fn executor() -> HostExecutor {

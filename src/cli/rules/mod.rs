@@ -81,8 +81,12 @@ fn compare<'a>(wanted: &'a [Line], live: &'a [Line]) -> Vec<(char, &'a Line)> {
 }
 
 fn shown(mark: char, line: &Line, names: &BTreeMap<String, String>) -> String {
-    let name = name_of(line, names).map_or(String::new(), |name| format!("  # {name}"));
-    let text = format!("{mark}{}{name}", line.shown);
+    let whose = match (name_of(line, names), &line.element_of) {
+        (Some(name), _) if !name.is_empty() => format!("  # {name}"),
+        (None, Some(_)) => "  # of no container that is attached".to_owned(),
+        _ => String::new(),
+    };
+    let text = format!("{mark}{}{whose}", line.shown);
     let painted = match mark {
         '-' => output::red(&text),
         '+' => output::green(&text),
@@ -95,11 +99,13 @@ fn name_of<'a>(line: &Line, names: &'a BTreeMap<String, String>) -> Option<&'a s
     names.get(line.element_of.as_ref()?).map(String::as_str)
 }
 
-/// From the comment on a container's elements to its name.
+/// From the comment on a container's elements to its name, which is empty where the runtime told none.
 fn names(engine: &Engine) -> Result<BTreeMap<String, String>> {
     let receipts = engine.store.receipts()?;
-    let named = receipts.into_iter().filter(|receipt| !receipt.name.is_empty());
-    Ok(named.map(|receipt| (receipt.id.container_id.comment().to_owned(), receipt.name)).collect())
+    Ok(receipts
+        .into_iter()
+        .map(|receipt| (receipt.id.container_id.comment().to_owned(), receipt.name))
+        .collect())
 }
 
 #[cfg(test)]
