@@ -20,7 +20,8 @@ const MAX_BYTES: u64 = 1 << 20;
 /// Reads, parses and checks the configuration at `path`.
 pub fn load(path: &Path) -> Result<Config> {
     // Whoever names the path may name a pipe, on which an open would wait.
-    let not_waiting = OFlags::NONBLOCK.bits().cast_signed();
+    #[expect(clippy::cast_possible_wrap, reason = "the flag is far below the sign bit")]
+    let not_waiting = OFlags::NONBLOCK.bits() as i32;
     let file = OpenOptions::new().read(true).custom_flags(not_waiting).open(path).map_err(|cause| {
         if cause.kind() == std::io::ErrorKind::NotFound {
             let what = format!("there is no configuration at {}", path.display());
