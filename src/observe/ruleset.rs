@@ -93,12 +93,22 @@ fn published(protocol: &str, host_ip: Option<Ipv4Addr>, host_port: &str, value: 
     let value = parts(value)?;
     let [address, container_port] = value.as_slice() else { return None };
     let port = PortMapping {
-        protocol: protocol.parse::<Protocol>().ok()?,
+        protocol: protocol_of(protocol)?,
         host_ip,
         host_port: host_port.parse().ok()?,
         container_port: container_port.parse().ok()?,
     };
     Some(Element::Published { port, address: address.parse().ok()? })
+}
+
+/// A protocol's name or, where there is no /etc/protocols (Debian package netbase), its number.
+fn protocol_of(text: &str) -> Option<Protocol> {
+    match text {
+        "6" => Some(Protocol::Tcp),
+        "17" => Some(Protocol::Udp),
+        "132" => Some(Protocol::Sctp),
+        name => name.parse().ok(),
+    }
 }
 
 /// The parts of `{"concat": [..]}` as text.
@@ -146,5 +156,14 @@ mod tests {
         assert_eq!(ruleset.elements, wanted.into_iter().map(|element| (element, "abc".to_owned())).collect());
         assert!(ruleset.structure.len() > 30);
         assert!(!serde_json::to_string(&ruleset.structure).unwrap().contains("handle"));
+    }
+
+    #[test]
+    fn protocols_are_numbers_where_there_is_no_etc_protocols() {
+        let by_name = include_str!("../../tests/captured/nft-1.0.6/inet.json");
+        let by_number =
+            by_name.replace("[\"tcp\", 8080]", "[6, 8080]").replace("[\"udp\", \"127", "[17, \"127");
+        assert_eq!(by_number.len(), by_name.len() - 7, "both were replaced");
+        assert_eq!(parse(&by_number).unwrap().elements, parse(by_name).unwrap().elements);
     }
 }

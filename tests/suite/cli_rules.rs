@@ -79,3 +79,16 @@ fn rules_live_marks_what_was_changed_by_hand() {
     assert!(missing.len() > 5 && missing.iter().all(|line| line.starts_with('-')), "{missing:#?}");
     assert_eq!(missing[0], "-table arp flatnet {");
 }
+
+/// nft 1.1 prints another way than 1.0.6, and this Debian 13 has no /etc/protocols: protocols are numbers there.
+#[test]
+fn with_podman_5_and_nft_1_1_a_published_port_is_recognised() {
+    let sandbox = Sandbox::trixie().image("busybox").start();
+    let script = "[ ! -e /etc/protocols ]; flatnet init >/dev/null; podman network create -d flatnet flatnet
+        podman run -d --name web -p 8080:80 -p 127.0.0.1:81:81/udp --network flatnet flatnet-test/busybox sleep 1000";
+    sandbox.sh(script).succeeds();
+    sandbox.sh("flatnet plan --dry-run --exit-code").prints_exactly("Nothing to do: all is as configured.");
+    sandbox.sh("flatnet rules --live").prints(": 10.87.1.2 . 81,  # web\n");
+    sandbox.sh("nft insert rule inet flatnet who_may_come_in accept").succeeds();
+    assert_eq!(differences(&sandbox), ["+accept"]);
+}
