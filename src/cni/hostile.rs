@@ -58,7 +58,8 @@ fn any_json() -> impl Strategy<Value = Value> {
 fn any_conf() -> impl Strategy<Value = Value> {
     let version = prop_oneof![Just(json!("1.0.0")), Just(json!("1.1.0")), Just(json!("0.3.1")), any_json()];
     let name = prop_oneof![3 => Just(json!("flatnet")), 1 => any_json()];
-    (version, name, any_json(), any_json(), any_json(), any_json(), any_json()).prop_map(
+    let config = prop_oneof![6 => Just(json!("/etc/flatnet/flatnet.yaml")), 1 => any_json()];
+    (version, name, any_json(), any_json(), any_json(), any_json(), config).prop_map(
         |(version, name, runtime, args, previous, valid, config)| {
             json!({"cniVersion": version, "name": name, "runtimeConfig": runtime, "args": args,
                    "prevResult": previous, "cni.dev/valid-attachments": valid, "config": config})
