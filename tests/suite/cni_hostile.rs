@@ -96,7 +96,7 @@ fn in_the_container_id() {
 
 #[test]
 fn in_the_interface_name() {
-    try_everywhere(|call, value| call.ifname(value));
+    try_everywhere(Call::ifname);
 }
 
 #[test]
