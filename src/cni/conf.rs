@@ -67,8 +67,11 @@ impl Conf {
         *version = Version::parse(text("cniVersion")?)?;
         let name = text("name")?.filter(|name| !name.is_empty()).ok_or_else(|| missing("name"))?.to_owned();
         let config = text("config")?.unwrap_or(DEFAULT_PATH);
-        if !config.starts_with('/') {
-            let what = format!("config: \"{}\" is no absolute path", shown(config));
+        if !config.starts_with('/') || config.len() > 512 || config.contains(char::is_control) {
+            let what = format!(
+                "config: \"{}\" is no absolute path of at most 512 printable characters",
+                shown(config)
+            );
             return Err(
                 Error::new(Kind::Config, what).remedy(format!("Write {DEFAULT_PATH} in the conflist"))
             );

@@ -5,6 +5,8 @@
 
 mod arguments;
 mod conf;
+#[cfg(test)]
+mod hostile;
 mod result;
 mod version;
 

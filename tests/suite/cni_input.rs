@@ -206,10 +206,10 @@ fn what_is_no_container_s_network_namespace_is_code_8() {
 fn every_way_to_name_a_namespace_works() {
     let (sandbox, before) = ready();
     // A process in the namespace, which holds it open as descriptor 9 too.
-    let holder = "exec 9</run/netns/c1; echo $$ >/tmp/holder; exec sleep 100";
-    let _holder = sandbox.spawn(holder);
+    let holding = "exec 9</run/netns/c1; echo $$ >/tmp/holder; exec sleep 100";
+    let mut holder = sandbox.spawn(holding);
     let of_host = sandbox.eventually("cat /tmp/holder").stdout.trim().to_owned();
-    let _sleeper = sandbox.spawn("echo $$ >/tmp/sleeper; exec nsenter --net=/run/netns/c1 sleep 100");
+    let mut sleeper = sandbox.spawn("echo $$ >/tmp/sleeper; exec nsenter --net=/run/netns/c1 sleep 100");
     let inside = sandbox.eventually(
         "test $(readlink /proc/$(cat /tmp/sleeper)/ns/net) != $(readlink /proc/1/ns/net) && cat /tmp/sleeper",
     );
@@ -228,5 +228,7 @@ fn every_way_to_name_a_namespace_works() {
         Call::del("c1").netns(&path).conf("prevResult", result).run(&sandbox).succeeds_silently();
         running.assert_is_back(&sandbox);
     }
-    assert_ne!(before, running, "the two processes are there");
+    sandbox.sh("kill $(cat /tmp/holder /tmp/sleeper)").succeeds();
+    let _ = (holder.wait(), sleeper.wait());
+    before.assert_is_back(&sandbox);
 }

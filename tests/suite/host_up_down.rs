@@ -78,7 +78,7 @@ fn down_refuses_while_containers_are_attached_unless_forced() {
     let before = kernel(&sandbox);
     Call::add("c1").var("CNI_ARGS", "IgnoreUnknown=1;K8S_POD_NAME=web").run(&sandbox).succeeds();
     let attached = World::of(&sandbox);
-    sandbox.sh("flatnet down").complains("1 container are attached: web").complains("--force");
+    sandbox.sh("flatnet down").complains("1 container is attached: web").complains("--force");
     assert_same(&attached, &World::of(&sandbox));
     sandbox.sh("flatnet down --force").succeeds();
     before.assert_is_back_but_for_files(&sandbox);

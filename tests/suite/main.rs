@@ -20,6 +20,7 @@ mod faults;
 mod frames;
 mod golden;
 mod host_up_down;
+mod hostile_parsers;
 mod model;
 mod planner;
 mod podman;

@@ -105,7 +105,7 @@ section() { printf '\001section %s\n' "$*"; }
 namespace() { # TITLE COMMAND-PREFIX..
     local title=$1; shift
     section "links in $title";      "$@" ip -j -d addr show
-    section "routes in $title";     "$@" ip -4 route show table all; "$@" ip -6 route show table all | grep -vE '^(local|anycast) fe80:' || true
+    section "routes in $title";     "$@" ip -4 route show table all; "$@" ip -6 route show table all | grep -vE '^((local|anycast) fe80:|fe80::/64|multicast ff00::/8)' || true
     section "rules in $title";      "$@" ip rule show; "$@" ip -6 rule show
     section "neighbours in $title"; "$@" ip neigh show nud permanent; "$@" ip neigh show proxy
     section "fdb in $title";        "$@" bridge fdb show | grep -E 'permanent|static' | grep -vE '^(33:33|01:00:5e)' || true
@@ -150,7 +150,8 @@ fn facts(title: &str, text: &str) -> Vec<String> {
     if title.starts_with("file /run/flatnet/") && title.matches('/').count() == 3 {
         return Vec::new();
     }
-    text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
+    let without_carrier = |line: &str| line.trim().trim_end_matches(" linkdown").trim().to_owned();
+    text.lines().map(without_carrier).filter(|line| !line.is_empty()).collect()
 }
 
 fn links(text: &str) -> Vec<String> {
@@ -163,8 +164,12 @@ fn links(text: &str) -> Vec<String> {
 fn link(link: &Value) -> Vec<String> {
     let name = link["ifname"].as_str().unwrap_or_default();
     let mut kept = json!({});
-    for key in ["address", "mtu", "flags", "operstate", "ifalias", "master", "group"] {
+    for key in ["address", "mtu", "flags", "ifalias", "master", "group"] {
         kept[key] = link[key].clone();
+    }
+    // The kernel finds out about a carrier some time after the link is up.
+    if let Some(flags) = kept["flags"].as_array_mut() {
+        flags.retain(|flag| *flag != json!("NO-CARRIER") && *flag != json!("LOWER_UP"));
     }
     let flags = link["linkinfo"]["info_slave_data"].as_object();
     let port =
@@ -173,7 +178,9 @@ fn link(link: &Value) -> Vec<String> {
         "{name}: {kept} {} port {port:?}",
         link["linkinfo"]["info_kind"].as_str().unwrap_or("hardware")
     )];
-    for address in link["addr_info"].as_array().into_iter().flatten() {
+    // With the carrier comes the kernel's own link-local address.
+    let own = |address: &&Value| address["scope"] != json!("link") || address["family"] != json!("inet6");
+    for address in link["addr_info"].as_array().into_iter().flatten().filter(own) {
         facts.push(format!(
             "{name} has {}/{}",
             address["local"].as_str().unwrap_or_default(),
