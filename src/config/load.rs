@@ -69,6 +69,13 @@ fn refuse_writable_by_others(file: &File, path: &Path) -> Result<()> {
         return Err(Error::new(Kind::Config, format!("the configuration {} is no file", path.display()))
             .remedy(format!("Name a file, such as {DEFAULT_PATH}")));
     }
+    if !owner_is_trusted && is_in_user_namespace() {
+        return Err(Error::new(
+            Kind::NotAllowed,
+            "this process is root in a user namespace only, as under rootless Podman",
+        )
+        .remedy("Flatnet works as root only: use sudo; rootless Podman cannot use it"));
+    }
     if !owner_is_trusted || found.mode() & 0o022 != 0 {
         let shown = path.display();
         return Err(Error::new(
@@ -82,6 +89,12 @@ fn refuse_writable_by_others(file: &File, path: &Path) -> Result<()> {
         .remedy(format!("Run `chown root:root {shown}; chmod 644 {shown}`")));
     }
     Ok(())
+}
+
+/// Whether the users of this process are not the host's: then root's own files seem to be a stranger's.
+fn is_in_user_namespace() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    !map.is_empty() && map.split_whitespace().ne(["0", "0", "4294967295"])
 }
 
 #[cfg(test)]

@@ -18,10 +18,10 @@ for container in $(podman ps -q); do
     pid=$(podman inspect $container --format '{{.State.ConmonPid}} {{.State.Pid}}')
     kill -9 $pid
 done
-for netns in /run/netns/netns-*; do umount $netns; rm $netns; done
+for netns in /run/netns/netns-*; do umount --lazy $netns; rm $netns; done
 while ip -br link | grep -q '^fn'; do sleep 0.02; done
 ip link del flatnet-br0
-ip link del cni-podman0 2>/dev/null || ip link del podman0
+ip link del cni-podman0 2>/dev/null || true # Podman 5 removes its bridge itself
 nft flush ruleset
 echo 0 >/proc/sys/net/ipv4/ip_forward
 grep -o ' /var/lib/containers/[^ ]*/merged\\| /var/lib/containers/[^ ]*/shm' /proc/mounts | xargs -r umount
@@ -41,11 +41,9 @@ fn a_reboot(lab: &Lab) {
     assert_eq!(lab.run("other", "-p 8081:80"), other, "made again after the reboot");
     lab.answers("127.0.0.1:8081", "10.87.1.1");
     lab.remove_all();
-    // Podman's bridge and its rules are not there again: nobody has used that network.
-    lab.sh(&format!("podman run --rm --network podman {IMAGE} true")).succeeds();
-    lab.sh("flatnet ps --json && flatnet plan --dry-run --exit-code").succeeds();
-    lab.sh("ls /var/lib/flatnet/flatnet/receipts /run/flatnet/flatnet")
-        .prints_exactly("/run/flatnet/flatnet:\n\n/var/lib/flatnet/flatnet/receipts:");
+    lab.sh("flatnet plan --dry-run --exit-code").succeeds();
+    lab.sh("ls /var/lib/flatnet/flatnet/receipts /run/flatnet/flatnet; ip -br link | grep -c '^fn' || true")
+        .prints_exactly("/run/flatnet/flatnet:\n\n/var/lib/flatnet/flatnet/receipts:\n0");
 }
 
 /// An `ip` that waits as long as /run/hold is there.
@@ -74,8 +72,10 @@ fn podman_is_killed_during_add(lab: &Lab) {
     lab.sh("ip -br link | grep -c '^fn'").prints_exactly("1");
     lab.remove_all();
     // The namespace of the killed run is Podman's leak: it lost its name.
-    lab.sh("for netns in /run/netns/netns-*; do [ ! -e $netns ] || { umount $netns; rm $netns; }; done")
-        .succeeds();
+    lab.sh(
+        "for netns in /run/netns/netns-*; do [ ! -e $netns ] || { umount --lazy $netns; rm $netns; }; done",
+    )
+    .succeeds();
     before.assert_is_back(&lab.sandbox);
 }
 
@@ -106,7 +106,7 @@ fn remove_with_its_namespace(lab: &Lab, name: &str) {
     let format = "{{.State.Pid}} {{.NetworkSettings.SandboxKey}}";
     lab.sh(&format!(
         "read -r pid netns < <(podman inspect {name} --format '{format}')
-        kill -9 $pid; umount $netns; rm $netns
+        kill -9 $pid; umount --lazy $netns; rm $netns
         podman rm --force --time 0 {name} || podman rm --force --time 0 {name}
         ! podman container exists {name}
         while ip -br link | grep -q '^fn'; do sleep 0.02; done"
@@ -122,7 +122,7 @@ fn a_configuration_that_cannot_be_read(lab: &Lab) {
     // What is attached can be detached all the same.
     lab.sh("podman rm --force --time 0 web").succeeds();
     lab.sh("rm /etc/flatnet/flatnet.yaml").succeeds();
-    lab.try_run("refused", "").complains("cannot read the configuration /etc/flatnet/flatnet.yaml");
+    lab.try_run("refused", "").complains("there is no configuration at /etc/flatnet/flatnet.yaml");
     lab.sh("podman rm --force refused").succeeds();
     lab.sandbox.write("/etc/flatnet/flatnet.yaml", YAML);
     lab.nothing_left();
@@ -145,5 +145,20 @@ fn without_root(lab: &Lab) {
         let refused = lab.sandbox.sh_with_stdin(&format!("{user} env {call}"), request).fails();
         assert!(refused.stdout.contains("rootless Podman cannot use it"), "{refused}");
     }
+    if lab.flavour == Flavour::Netavark {
+        lab.sh(ROOTLESS_PODMAN).complains("rootless Podman cannot use it");
+    }
     lab.nothing_left();
 }
+
+/// Networks of rootless Podman are the user's own: this is where it first meets Flatnet. (Rootless Podman 4 looks for
+/// conflists in the user's home, and does not know of Flatnet.)
+const ROOTLESS_PODMAN: &str = "
+echo nobody:100000:65536 | tee -a /etc/subuid >>/etc/subgid
+install -d -o nobody /tmp/home /run/user/65534
+cd /tmp
+# A process of Podman's keeps the user namespace.
+trap 'kill $(find /run/user/65534 -name pause.pid | xargs cat)' EXIT
+setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/tmp/home USER=nobody XDG_RUNTIME_DIR=/run/user/65534 \
+    STORAGE_DRIVER=vfs podman network create -d flatnet flatnet
+";
