@@ -120,6 +120,13 @@ pub(crate) fn is_ping_to(frame: &[u8], address: &str) -> bool {
     protocol(frame) == Some(ICMP) && frame.get(34) == Some(&8) && frame[30..34] == ip(address).octets()
 }
 
+/// Whether it is an ARP reply to whoever claimed this address.
+pub(crate) fn is_arp_reply_to(frame: &[u8], address: &str) -> bool {
+    frame.get(12..14) == Some(&[8, 6])
+        && frame[20..22] == REPLY.to_be_bytes()
+        && frame[38..42] == ip(address).octets()
+}
+
 /// Whether this address sent it.
 pub(crate) fn is_from(frame: &[u8], source: Mac) -> bool {
     frame.get(6..12) == Some(&source[..])
