@@ -1,6 +1,6 @@
 //! The CNI plugin: <https://www.cni.dev/docs/spec/>, versions 0.1.0 to 1.1.0.
 //!
-//! Environment and standard input become a [`Request`](crate::request::Request); the answer goes to standard output,
+//! Environment and standard input become a [`Request`]; the answer goes to standard output,
 //! and so does an error, in the protocol's own JSON.
 
 mod arguments;

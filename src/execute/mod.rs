@@ -1,6 +1,6 @@
 //! Running commands.
 //!
-//! An [`Executor`] starts a [`Command`]; [`HostExecutor`] does it for real, [`fault`] makes it fail where a test
+//! An [`Executor`] starts a [`Command`]; [`HostExecutor`] does it for real, `fault` (with the feature `faults`) makes it fail where a test
 //! wants it to, a test's own may record.
 
 #[cfg(feature = "faults")]
