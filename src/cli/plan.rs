@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Options, output};
 use crate::command::Command;
+use crate::desired::AttachmentState;
 use crate::engine::{Change, Engine};
 use crate::error::{Error, Kind, Result};
 use crate::plan::{Undo, attach, detach};
@@ -89,7 +90,8 @@ enum Format {
 
 const PLACEHOLDER_NETNS: &str = "/run/netns/NETNS";
 const PLACEHOLDER_ID: &str = "CONTAINER_ID";
-const WITHOUT_RECEIPT: &str = "These are kernel commands only: pasted, they make no lease and no receipt, and `flatnet repair` takes the result for an orphan.";
+const WITHOUT_RECEIPT: &str = "These are kernel commands only: pasted, they make and remove no lease and no receipt, and \
+    what they make is an orphan to Flatnet, which a repair removes.";
 
 impl Plan {
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
@@ -118,22 +120,12 @@ impl Plan {
             None | Some(Target::Up) => engine.plan_up(),
             Some(Target::Down) => engine.plan_down(),
             Some(Target::Add(container)) => {
-                let wanted = engine.would_attach(
-                    &container.id()?,
-                    &container.netns()?,
-                    Some(&container.name),
-                    container.ip,
-                )?;
+                let wanted = container.wanted(engine)?;
                 let plan = attach(&wanted, &crate::observe::attachment::ObservedAttachment::default());
                 Ok(Change { plan, notes: vec![WITHOUT_RECEIPT.to_owned()] })
             }
             Some(Target::Del(container)) => {
-                let wanted = engine.would_attach(
-                    &container.id()?,
-                    &container.netns()?,
-                    Some(&container.name),
-                    container.ip,
-                )?;
+                let wanted = container.wanted(engine)?;
                 Ok(Change { plan: detach(&wanted), notes: vec![WITHOUT_RECEIPT.to_owned()] })
             }
         }
@@ -166,16 +158,19 @@ impl Plan {
 }
 
 impl Container {
-    fn id(&self) -> Result<AttachmentId> {
-        let container_id = match &self.id {
-            Some(id) => id.clone(),
-            None => PLACEHOLDER_ID.parse()?,
+    /// What attaches it: of one that is attached what its receipt says; else what it would get.
+    fn wanted(&self, engine: &mut Engine) -> Result<AttachmentState> {
+        let id = match (&self.id, engine.attached_as(&self.name)?) {
+            (None, Some(attached)) => attached,
+            (id, _) => self.with_id(id.as_ref())?,
         };
-        Ok(AttachmentId { container_id, if_name: self.ifname.clone() })
+        let netns = self.netns.clone().map_or_else(|| PLACEHOLDER_NETNS.parse(), Ok)?;
+        engine.would_attach(&id, &netns, Some(&self.name), self.ip)
     }
 
-    fn netns(&self) -> Result<NetnsPath> {
-        self.netns.clone().map_or_else(|| PLACEHOLDER_NETNS.parse(), Ok)
+    fn with_id(&self, id: Option<&ContainerId>) -> Result<AttachmentId> {
+        let container_id = id.cloned().map_or_else(|| PLACEHOLDER_ID.parse(), Ok)?;
+        Ok(AttachmentId { container_id, if_name: self.ifname.clone() })
     }
 }
 

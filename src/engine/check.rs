@@ -66,6 +66,12 @@ impl Engine {
         )
     }
 
+    /// The attachment of the container of this name, where one is attached.
+    pub fn attached_as(&self, name: &ContainerName) -> Result<Option<AttachmentId>> {
+        let named = |receipt: &Receipt| receipt.name == name.as_str();
+        Ok(self.store.receipts()?.into_iter().find(named).map(|receipt| receipt.id))
+    }
+
     /// What an attachment would be, without making it: the address asked for, or the one that it would get. What is
     /// recorded of one that is attached comes first.
     pub fn would_attach(

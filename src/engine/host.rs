@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Engine, config_hash, now, undo};
+use crate::config::Uplink;
 use crate::desired::{HostFacts, HostState};
 use crate::error::{Error, Kind, Result};
 use crate::execute::CommandFailure;
@@ -45,14 +46,24 @@ impl Engine {
         let network = self.network_lock()?;
         let result = self.up_locked(&network);
         self.log_operation("up", None, started, result.as_ref(), serde_json::Map::new());
-        let (_, plan) = result?;
-        Ok(Change { plan, notes: Vec::new() })
+        let (facts, plan) = result?;
+        Ok(Change { notes: self.notes(&facts, &plan), plan })
     }
 
     /// What [`Engine::up`] would do.
     pub fn plan_up(&mut self) -> Result<Change> {
-        let (_, plan, _) = self.wanted_up()?;
-        Ok(Change { plan, notes: Vec::new() })
+        let (facts, plan, _) = self.wanted_up()?;
+        Ok(Change { notes: self.notes(&facts, &plan), plan })
+    }
+
+    /// What a person should know of what `auto` means here.
+    fn notes(&self, facts: &HostFacts, plan: &Plan) -> Vec<String> {
+        // Said once, when the host is set up.
+        let without_uplink =
+            self.config.uplink == Uplink::Auto && facts.uplink.is_none() && !plan.is_empty();
+        let note = "this host has no default route: no uplink is taken, the MTU is 1500 unless configured, and nobody \
+                    outside is let in by `ingress_gateways: auto`";
+        without_uplink.then(|| note.to_owned()).into_iter().collect()
     }
 
     /// What holds for this host, found out again only when something is missing: the fast path of ADD looks at
