@@ -137,7 +137,11 @@ fn container_end(
         plan.push_link_set((&place, dev), up, link, "the container's end works");
     }
     for &to in routes_to {
-        if observed.routes.iter().any(|route| route.to == to && route.via == Some(*gateway)) {
+        if observed
+            .routes
+            .iter()
+            .any(|route| route.to == to && route.via == Some(*gateway) && route.dev == dev.as_str())
+        {
             continue;
         }
         let (place, via, dev) = (place.clone(), *gateway, dev.clone());

@@ -91,7 +91,7 @@ pub enum Op {
         /// Address and prefix length.
         address: Ipv4Net,
     },
-    /// `ip route add DESTINATION via GATEWAY dev NAME`.
+    /// `ip route append DESTINATION via GATEWAY dev NAME`.
     RouteAdd {
         /// Where.
         place: Place,

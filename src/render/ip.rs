@@ -67,7 +67,8 @@ pub(super) fn arguments(op: &Op) -> Vec<String> {
         Op::RouteAdd { place: _, to, via, dev } => {
             let metric =
                 if to.prefix_len() == 0 { format!(" metric {DEFAULT_ROUTE_METRIC}") } else { String::new() };
-            format!("route add {} via {via} dev {dev} proto {ROUTE_PROTOCOL}{metric}", destination(*to))
+            // Not `add`: a second interface on Flatnet has the same route, and takes over when the first one goes.
+            format!("route append {} via {via} dev {dev} proto {ROUTE_PROTOCOL}{metric}", destination(*to))
         }
         Op::RouteDel { place: _, to, via, dev } => {
             format!("route del {} via {via} dev {dev} proto {ROUTE_PROTOCOL}", destination(*to))

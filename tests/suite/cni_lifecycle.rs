@@ -148,7 +148,7 @@ fn check_passes_after_add_and_names_what_is_missing() {
     };
     let cases = [
         ("ip -n c1 addr del 10.87.1.2/24 dev eth0".to_owned(), "addr add 10.87.1.2/24"),
-        ("ip -n c1 route del default".to_owned(), "route add default via 10.87.1.1"),
+        ("ip -n c1 route del default".to_owned(), "route append default via 10.87.1.1"),
         ("ip -n c1 link set eth0 down".to_owned(), "link set dev eth0 up"),
         ("ip -n c1 link del eth0".to_owned(), link.as_str()),
         (format!("ip link set {link} nomaster"), "master flatnet-br0"),

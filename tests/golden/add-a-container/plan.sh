@@ -15,6 +15,6 @@ bridge fdb add 02:f1:0a:57:01:02 dev fnfc76e0b5d19e master static
 ip -n netns-7b0c -batch - <<'EOF'
 addr add 10.87.1.2/24 brd + dev eth0
 link set dev eth0 up
-route add default via 10.87.1.1 dev eth0 proto 87 metric 4096
-route add 10.87.0.0/16 via 10.87.1.1 dev eth0 proto 87
+route append default via 10.87.1.1 dev eth0 proto 87 metric 4096
+route append 10.87.0.0/16 via 10.87.1.1 dev eth0 proto 87
 EOF

@@ -17,5 +17,5 @@ bridge fdb add 02:f1:0a:57:01:09 dev fn50724f0d3e53 master static
 nsenter --net=/proc/4242/ns/net ip -batch - <<'EOF'
 addr add 10.87.1.9/24 brd + dev eth1
 link set dev eth1 up
-route add 10.87.0.0/16 via 10.87.1.1 dev eth1 proto 87
+route append 10.87.0.0/16 via 10.87.1.1 dev eth1 proto 87
 EOF
