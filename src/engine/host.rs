@@ -59,8 +59,7 @@ impl Engine {
     /// What a person should know of what `auto` means here.
     fn notes(&self, facts: &HostFacts, plan: &Plan) -> Vec<String> {
         // Said once, when the host is set up.
-        let without_uplink =
-            self.config.uplink == Uplink::Auto && facts.uplink.is_none() && !plan.is_empty();
+        let without_uplink = self.config.uplink == Uplink::Auto && facts.uplink.is_none() && !plan.is_empty();
         let note = "this host has no default route: no uplink is taken, the MTU is 1500 unless configured, and nobody \
                     outside is let in by `ingress_gateways: auto`";
         without_uplink.then(|| note.to_owned()).into_iter().collect()
