@@ -109,6 +109,13 @@ impl Error {
         self
     }
 
+    /// The same failure, with words put behind its message: what became of it.
+    #[must_use]
+    pub fn outcome(mut self, what: impl fmt::Display) -> Self {
+        self.message = format!("{}; {what}", self.message);
+        self
+    }
+
     /// Which kind of failure it is.
     #[must_use]
     pub fn kind(&self) -> Kind {

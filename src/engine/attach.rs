@@ -105,8 +105,7 @@ impl Engine {
     ) -> Result<(AttachmentState, Plan, Receipt)> {
         let name = request.name.as_ref().map_or("", |name| name.as_str());
         let claim = Claim { id: &request.id, name, requested: request.ip, now: now() };
-        self.free_the_dead(network, own)?;
-        let mut leases = self.store.leases()?;
+        let mut leases = self.free_the_dead(network, own)?;
         let address = match leases.find(&self.config, &claim)? {
             Found::Free(address) => address,
             Found::HeldBy(_) => return Err(leases.refusal(&self.config, &claim)),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Engine;
 use crate::error::{Error, Kind, Result};
+use crate::lease::Leases;
 use crate::lock::Lock;
 use crate::observe;
 use crate::receipt::Receipt;
@@ -81,8 +82,9 @@ impl Engine {
 
     /// Frees what the dead hold, before ADD gives out an address, a name's or a port: Podman calls no plugin when a
     /// namespace is gone before its container is removed, nor after a reboot. That one of them cannot be undone is no
-    /// reason to refuse another. The caller holds the network's lock, and `own` for the links.
-    pub(super) fn free_the_dead(&mut self, network: &Lock, own: &Lock) -> Result<()> {
+    /// reason to refuse another. Returns the leases that stay. The caller holds the network's lock, and `own` for the
+    /// links.
+    pub(super) fn free_the_dead(&mut self, network: &Lock, own: &Lock) -> Result<Leases> {
         let leases = self.store.leases()?;
         let put_off = self.store.pending()?;
         let links = observe::LinkNames::open();
@@ -94,12 +96,15 @@ impl Engine {
             .filter(|id| has_no_link(id) || put_off.contains(&id.file_stem()))
             .cloned()
             .collect();
+        if suspects.is_empty() {
+            return Ok(leases);
+        }
         for id in suspects {
             if let Err(error) = self.free_if_dead(&id, network, own) {
                 self.log.warn(&format!("container {id} is gone and cannot be undone: {}", error.whole()));
             }
         }
-        Ok(())
+        self.store.leases()
     }
 
     /// Makes way for the ports that ADD publishes: what dead containers left goes, and a living one keeps what it has.

@@ -220,9 +220,9 @@ impl Engine {
 /// Says of `error` what became of what was done before it.
 pub(super) fn rolled_back(error: Error, stuck: &[undo::Stuck]) -> Error {
     if stuck.is_empty() {
-        return error.context("all was taken back");
+        return error.outcome("all was taken back");
     }
-    error.context(format!("not all could be taken back ({})", undo::describe(stuck)))
+    error.outcome(format!("not all could be taken back ({})", undo::describe(stuck)))
 }
 
 fn names(receipts: &[&Receipt]) -> String {

@@ -3,7 +3,7 @@
 use super::{AttachmentId, NetworkName};
 use crate::error::Result;
 
-super::pattern::pattern!(ALIAS, "link alias", r"^flatnet/[A-Za-z0-9_./\-]{1,240}$");
+super::pattern::pattern!(ALIAS, "link alias", r"^flatnet/[A-Za-z0-9_./\-]+$", 248);
 
 /// The alias (`ip link set DEV alias TEXT`) on each link of ours: whose link it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,7 +3,7 @@
 use super::pattern::pattern;
 use crate::error::Result;
 
-pattern!(CONTAINER_ID, "container ID", r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}$");
+pattern!(CONTAINER_ID, "container ID", r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", 128);
 
 /// How many characters of an ID go into an nft comment (which holds fewer than 128 bytes).
 const COMMENT_LENGTH: usize = 64;

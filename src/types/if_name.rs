@@ -3,7 +3,7 @@
 use super::pattern::{bad, pattern};
 use crate::error::Result;
 
-pattern!(IF_NAME, "interface name", r"^[A-Za-z0-9_][A-Za-z0-9_.\-]{0,14}$");
+pattern!(IF_NAME, "interface name", r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$", 15);
 
 /// A network interface name: 1 to 15 characters of `A-Z a-z 0-9 _ . -`, not starting with `-` or `.`, and
 /// none of the words `lo`, `all` and `default`, which mean something else to the kernel and to `sysctl`.

@@ -3,7 +3,7 @@
 use super::pattern::{bad, pattern};
 use crate::error::Result;
 
-pattern!(NETNS_PATH, "network namespace path", r"^(/[A-Za-z0-9_.\-]+){1,32}$");
+pattern!(NETNS_PATH, "network namespace path", r"^(/[A-Za-z0-9_.\-]+)+$", 512);
 
 /// An absolute path without `..`, such as `/run/netns/x`, `/proc/42/ns/net` or `/proc/42/fd/7`.
 /// That it names a namespace is for [`crate::observe::netns`] to find out.

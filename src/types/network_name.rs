@@ -3,7 +3,7 @@
 use super::pattern::pattern;
 use crate::error::Result;
 
-pattern!(NETWORK_NAME, "network name", r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}$");
+pattern!(NETWORK_NAME, "network name", r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", 64);
 
 /// The name people use after `podman run --network`: as CNI has it, at most 64 characters.
 /// It names a directory below the state directory and, through [`NetworkName::table`], the nft tables.
@@ -27,7 +27,7 @@ impl NetworkName {
 
 super::string_newtype!(NetworkName);
 
-pattern!(TABLE_NAME, "nft table", r"^flatnet(-[A-Za-z0-9_.\-]+)?$");
+pattern!(TABLE_NAME, "nft table", r"^flatnet(-[A-Za-z0-9_.\-]+)?$", 72);
 
 /// The name of a network's nft tables, one of family `inet` and one of family `arp`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

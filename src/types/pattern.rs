@@ -11,21 +11,27 @@ pub(super) struct Pattern {
     regex: LazyLock<Result<Regex, regex::Error>>,
     what: &'static str,
     text: &'static str,
+    longest: usize,
 }
 
 impl Pattern {
     pub(super) const fn new(
         what: &'static str,
         text: &'static str,
+        longest: usize,
         compile: fn() -> Result<Regex, regex::Error>,
     ) -> Self {
-        Self { regex: LazyLock::new(compile), what, text }
+        Self { regex: LazyLock::new(compile), what, text, longest }
     }
 
     /// Checks `value`; the error shows it cut short and escaped, for it may be hostile.
     pub(super) fn check(&self, value: &str) -> Result<()> {
-        let matches = self.regex.as_ref().is_ok_and(|regex| regex.is_match(value));
-        if matches { Ok(()) } else { Err(bad(self.what, value, &format!("must match {}", self.text))) }
+        let Self { regex, what, text, longest } = self;
+        // The length is not part of the expression: a bounded repetition is slow to compile and to match.
+        if value.len() <= *longest && regex.as_ref().is_ok_and(|regex| regex.is_match(value)) {
+            return Ok(());
+        }
+        Err(bad(what, value, &format!("must match {text} and have at most {longest} characters")))
     }
 }
 
@@ -45,9 +51,9 @@ pub fn shown(value: &str) -> String {
 }
 
 macro_rules! pattern {
-    ($name:ident, $what:literal, $text:literal) => {
+    ($name:ident, $what:literal, $text:literal, $longest:literal) => {
         static $name: $crate::types::pattern::Pattern =
-            $crate::types::pattern::Pattern::new($what, $text, || regex::Regex::new($text));
+            $crate::types::pattern::Pattern::new($what, $text, $longest, || regex::Regex::new($text));
     };
 }
 pub(super) use pattern;

@@ -43,5 +43,5 @@ impl SysctlKey {
     }
 }
 
-super::pattern::pattern!(KEY, "sysctl key", r"^net/ipv[46](/[A-Za-z0-9_][A-Za-z0-9_.\-]*){1,3}$");
+super::pattern::pattern!(KEY, "sysctl key", r"^net/ipv[46](/[A-Za-z0-9_][A-Za-z0-9_.\-]*)+$", 128);
 super::string_newtype!(SysctlKey);
