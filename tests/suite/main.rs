@@ -21,6 +21,7 @@ mod frames;
 mod golden;
 mod host_up_down;
 mod hostile_parsers;
+mod log;
 mod model;
 mod planner;
 mod podman;
