@@ -171,7 +171,7 @@ impl Leases {
 }
 
 fn describe(lease: &Lease) -> String {
-    if lease.name.is_empty() { lease.id.to_string() } else { format!("{} {}", lease.name, lease.id) }
+    lease.id.called(&lease.name)
 }
 
 fn check_requested(config: &Config, address: Ipv4Addr) -> Result<()> {

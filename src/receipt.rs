@@ -14,6 +14,8 @@ use crate::types::{AttachmentId, IfName, Mac, NetnsPath, NetworkName, PortMappin
 
 /// The version of the format that this Flatnet writes. It reads any version: [`Receipt::undo`] is plain commands.
 pub const VERSION: u32 = 1;
+/// The outcome of an ADD that came to its end.
+pub const ATTACHED: &str = "attached";
 /// How a receipt's file name ends.
 pub const SUFFIX: &str = ".json";
 

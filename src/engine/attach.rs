@@ -206,7 +206,7 @@ impl Engine {
                 at: now(),
                 command: None,
                 milliseconds: None,
-                outcome: "attached".to_owned(),
+                outcome: receipt::ATTACHED.to_owned(),
             });
             self.store.append_events(&wanted.id, &events);
             return Ok(());

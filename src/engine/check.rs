@@ -98,7 +98,7 @@ impl Engine {
         let hash = super::config_hash(&self.config);
         match self.store.host()? {
             Some(record) if record.facts.config_hash == hash => Ok(record.facts),
-            _ => observe::host::facts(&self.config, &hash, &mut *self.executor, &self.tools),
+            _ => self.find_facts(),
         }
     }
 

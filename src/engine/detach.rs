@@ -1,7 +1,7 @@
 //! DEL: what a receipt says is undone.
 
 use super::{Engine, now, undo};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::lock::Lock;
 use crate::observe;
 use crate::plan::{Op, TableElement};
@@ -110,10 +110,7 @@ impl Engine {
         if !stuck.is_empty() {
             self.store.mark_pending(id)?;
             let what = undo::describe(stuck);
-            return Err(crate::error::Error::new(
-                crate::error::Kind::Command,
-                format!("not all could be undone: {what}"),
-            ));
+            return Err(Error::new(Kind::Command, format!("not all could be undone: {what}")));
         }
         let mut leases = self.store.leases()?;
         if leases.release(id, now()) {

@@ -139,7 +139,7 @@ impl Engine {
 
 /// Says who is in the way.
 pub(super) fn port_taken(port: &PortMapping, holder: &Receipt) -> Error {
-    let name = if holder.name.is_empty() { String::new() } else { format!("{} ", holder.name) };
-    Error::new(Kind::Conflict, format!("port {port} is published by {name}{} already", holder.id))
+    let holder = holder.id.called(&holder.name);
+    Error::new(Kind::Conflict, format!("port {port} is published by {holder} already"))
         .remedy("Publish another port, or remove that container")
 }

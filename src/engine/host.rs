@@ -92,8 +92,7 @@ impl Engine {
     }
 
     fn wanted_up(&mut self) -> Result<(HostFacts, Plan, ObservedHost)> {
-        let hash = config_hash(&self.config);
-        let facts = observe::host::facts(&self.config, &hash, &mut *self.executor, &self.tools)?;
+        let facts = self.find_facts()?;
         let (wanted, observed) = self.look(&facts)?;
         let plan = plan::up(&wanted, &observed)?;
         Ok((facts, plan, observed))
@@ -101,10 +100,15 @@ impl Engine {
 
     /// The wanted state of this host, and what `auto` means on it now.
     pub fn wanted_host(&mut self) -> Result<(HostFacts, HostState)> {
-        let hash = config_hash(&self.config);
-        let facts = observe::host::facts(&self.config, &hash, &mut *self.executor, &self.tools)?;
+        let facts = self.find_facts()?;
         let wanted = self.wanted(&facts)?;
         Ok((facts, wanted))
+    }
+
+    /// What `auto` means on this host now.
+    pub(super) fn find_facts(&mut self) -> Result<HostFacts> {
+        let hash = config_hash(&self.config);
+        observe::host::facts(&self.config, &hash, &mut *self.executor, &self.tools)
     }
 
     fn wanted(&self, facts: &HostFacts) -> Result<HostState> {
@@ -172,12 +176,7 @@ impl Engine {
         let record = self.store.host()?.filter(|record| record.boot_id == observe::boot_id());
         let facts = match &record {
             Some(record) => record.facts.clone(),
-            None => observe::host::facts(
-                &self.config,
-                &config_hash(&self.config),
-                &mut *self.executor,
-                &self.tools,
-            )?,
+            None => self.find_facts()?,
         };
         let found = record.map(|record| record.found).unwrap_or_default();
         let (wanted, observed) = self.look(&facts)?;

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::lease::Lease;
 use crate::observe;
 use crate::observe::foreign::DroppingChain;
-use crate::receipt::{Event, Receipt};
+use crate::receipt::{self, Event, Receipt};
 
 /// How an attachment is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -66,12 +66,9 @@ impl Engine {
     /// All attachments, by address.
     pub fn attachments(&self) -> Result<Vec<Attachment>> {
         let mut attachments = Vec::new();
-        for listed in self.store.receipts()? {
-            // One that went away in between is none.
-            if let Some((receipt, events)) = self.store.receipt(&listed.id)? {
-                let state = self.state(&receipt, &events);
-                attachments.push(Attachment { receipt, events, state });
-            }
+        for (receipt, events) in self.store.receipts_and_events()? {
+            let state = self.state(&receipt, &events);
+            attachments.push(Attachment { receipt, events, state });
         }
         attachments.sort_by_key(|attachment| attachment.receipt.address);
         Ok(attachments)
@@ -83,7 +80,7 @@ impl Engine {
         } else if self.is_dead(receipt) {
             State::Dead
         } else if observe::link_index(receipt.host_link.as_str()).is_some() {
-            let attached = events.iter().any(|event| event.outcome == "attached");
+            let attached = events.iter().any(|event| event.outcome == receipt::ATTACHED);
             if attached { State::Running } else { State::Unfinished }
         } else {
             State::Cut

@@ -101,11 +101,16 @@ impl Store {
 
     /// All receipts.
     pub fn receipts(&self) -> Result<Vec<Receipt>> {
-        let mut receipts = Vec::new();
+        Ok(self.receipts_and_events()?.into_iter().map(|(receipt, _)| receipt).collect())
+    }
+
+    /// All receipts, each with what happened since.
+    pub fn receipts_and_events(&self) -> Result<Vec<(Receipt, Vec<Event>)>> {
+        let mut all = Vec::new();
         for name in self.receipts.names(receipt::SUFFIX)? {
-            receipts.extend(self.read_receipt(&name)?.map(|(receipt, _)| receipt));
+            all.extend(self.read_receipt(&name)?);
         }
-        Ok(receipts)
+        Ok(all)
     }
 
     /// Writes a receipt; the caller holds the network's lock.

@@ -30,6 +30,12 @@ impl AttachmentId {
         IfName::parse(&format!("fn{digits}")).unwrap_or_else(|_| unreachable!("fn and hexadecimal digits"))
     }
 
+    /// How a message calls it: by the container's name, where that is known, and by its ID.
+    #[must_use]
+    pub fn called(&self, name: &str) -> String {
+        if name.is_empty() { self.to_string() } else { format!("{name} {self}") }
+    }
+
     /// What its receipt and its lock are called: `CONTAINER_ID@IFNAME`, unambiguous since neither holds an `@`.
     #[must_use]
     pub fn file_stem(&self) -> String {
