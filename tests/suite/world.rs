@@ -194,19 +194,22 @@ fn link(link: &Value) -> Vec<String> {
 fn ruleset(text: &str) -> Vec<String> {
     let mut inside: Vec<String> = Vec::new();
     let mut facts = Vec::new();
-    for (number, line) in text.lines().map(str::trim).filter(|line| !line.is_empty()).enumerate() {
+    let mut number = 0;
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         if line == "}" {
             inside.pop();
             continue;
         }
-        // The order of rules matters, that of everything else does not.
+        // The order of rules in their chain matters, that of everything else does not.
         let order = if inside.iter().any(|name| name.starts_with("chain")) {
-            format!("{number:04} ")
+            number += 1;
+            format!("{number:02} ")
         } else {
             String::new()
         };
         facts.push(format!("{order}{} / {}", inside.join(" / "), line.trim_end_matches(',')));
         if line.ends_with('{') {
+            number = 0;
             inside.push(line.trim_end_matches('{').trim().to_owned());
         } else if line.starts_with('}') || (line.ends_with('}') && !line.contains('{')) {
             inside.pop();
