@@ -135,6 +135,13 @@ impl Leases {
         self.leases.insert(address, lease);
     }
 
+    /// Records that `claim` holds `address`, unless somebody else does.
+    pub fn hold_again(&mut self, address: Ipv4Addr, claim: &Claim<'_>) {
+        if self.leases.get(&address).is_none_or(|lease| lease.released || lease.id == *claim.id) {
+            self.hold(address, claim);
+        }
+    }
+
     /// Releases what `id` holds, and remembers who had it.
     pub fn release(&mut self, id: &AttachmentId, now: i64) -> bool {
         let mut changed = false;

@@ -9,6 +9,7 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::command::Command;
+use crate::lease::Claim;
 use crate::plan::{Element, Op, Plan, Step, TableElement};
 use crate::types::{AttachmentId, IfName, Mac, NetnsPath, NetworkName, PortMapping, TableName};
 
@@ -102,6 +103,18 @@ impl Receipt {
                 container_id: self.id.container_id.clone(),
             })
             .collect()
+    }
+
+    /// How a message calls the container.
+    #[must_use]
+    pub fn called(&self) -> String {
+        self.id.called(&self.name)
+    }
+
+    /// Who holds the receipt's address, and since when.
+    #[must_use]
+    pub fn claim(&self) -> Claim<'_> {
+        Claim { id: &self.id, name: &self.name, requested: None, now: self.created }
     }
 
     /// The first of `ports` that the attachment has published already.

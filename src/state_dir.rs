@@ -16,6 +16,8 @@ const MAX_BYTES: u64 = 64 << 20;
 /// `O_NOFOLLOW` as std's `custom_flags` takes it.
 #[expect(clippy::cast_possible_wrap, reason = "the flag is far below the sign bit")]
 pub(crate) const NOFOLLOW: i32 = OFlags::NOFOLLOW.bits() as i32;
+/// What stands between the name of a file that was set aside and the time.
+pub(crate) const ASIDE: &str = ".bad-";
 /// The one name for files that are being written: the next writer overwrites what a killed one left.
 const TEMPORARY: &str = ".new";
 
@@ -191,7 +193,7 @@ impl StateDir {
         if self.look_only {
             return Ok(self.path.join(name));
         }
-        let aside = format!("{name}.bad-{}", jiff::Timestamp::now().as_millisecond());
+        let aside = format!("{name}{ASIDE}{}", jiff::Timestamp::now().as_millisecond());
         let rename = || self.writable().and_then(|fd| Ok(renameat(fd, name, fd, &aside)?));
         rename().map_err(error::io("set aside", &self.path.join(name)))?;
         Ok(self.path.join(aside))

@@ -10,6 +10,7 @@ mod man;
 mod output;
 mod plan;
 mod ps;
+mod repair;
 mod report;
 mod rules;
 mod status;
@@ -71,6 +72,7 @@ enum Command {
     Status(status::Status),
     Inspect(inspect::Inspect),
     Gc(gc::Gc),
+    Repair(repair::Repair),
     Rules(rules::Rules),
     Config(config::Config),
     Completions(completions::Completions),
@@ -90,6 +92,7 @@ pub fn run() -> eyre::Result<u8> {
         Command::Status(command) => command.run(&options)?,
         Command::Inspect(command) => command.run(&options)?,
         Command::Gc(command) => command.run(&options)?,
+        Command::Repair(command) => command.run(&options)?,
         Command::Rules(command) => command.run(&options)?,
         Command::Config(command) => command.run(&options)?,
         Command::Completions(command) => command.run(&options)?,

@@ -1,5 +1,7 @@
 //! ADD: an address, a receipt, three commands.
 
+use ipnet::Ipv4Net;
+
 use super::host::rolled_back;
 use super::{Engine, now, undo};
 use crate::desired::{AttachmentState, HostFacts, Routes};
@@ -11,10 +13,10 @@ use crate::observe;
 use crate::observe::attachment::ObservedAttachment;
 use crate::observe::netns::Netns;
 use crate::plan::{self, Op, Place, Plan};
-use crate::receipt::{self, Event, Receipt};
+use crate::receipt::{self, Event, NetnsId, Receipt};
 use crate::render::{self, Rendered};
 use crate::request::{Attached, Request};
-use crate::types::{AttachmentId, IfName, LinkAlias, Mac};
+use crate::types::{AttachmentId, ContainerName, IfName, LinkAlias, Mac};
 
 impl Engine {
     /// Attaches a container. One that is attached already, because the runtime was killed, is attached anew. When
@@ -35,10 +37,7 @@ impl Engine {
 
     fn attach_with_lock(&mut self, request: &Request) -> Result<Attached> {
         let netns = Netns::open(&request.netns)?;
-        let own = self.attachment_lock(&request.id)?;
-        let result = self.attach_locked(request, &netns, &own);
-        own.remove()?;
-        result
+        self.locked(&request.id, |engine, own| engine.attach_locked(request, &netns, own))
     }
 
     fn attach_locked(&mut self, request: &Request, netns: &Netns, own: &Lock) -> Result<Attached> {
@@ -118,7 +117,7 @@ impl Engine {
         let wanted =
             AttachmentState::new(&self.config, facts, id, &request.netns, address, mac, ports, routes);
         let plan = plan::attach(&wanted, &ObservedAttachment::default());
-        let receipt = self.receipt(request, netns, &wanted, &plan, routes);
+        let receipt = self.receipt(&wanted, &plan, netns.id(), name, &request.aliases);
         leases.hold(address, &claim);
         self.store.write_receipt(&receipt)?;
         self.store.write_leases(&leases).inspect_err(|_| {
@@ -140,13 +139,14 @@ impl Engine {
             .remedy("Ask for another, or for none"))
     }
 
-    fn receipt(
+    /// The receipt of what `plan` makes: `wanted`, in the namespace `netns_id`, for a container called `name`.
+    pub(super) fn receipt(
         &self,
-        request: &Request,
-        netns: &Netns,
         wanted: &AttachmentState,
         plan: &Plan,
-        routes: Routes,
+        netns_id: NetnsId,
+        name: &str,
+        aliases: &[ContainerName],
     ) -> Receipt {
         let commands =
             |ops: &[Op]| render::commands(ops, &self.tools).into_iter().map(|one| one.command).collect();
@@ -154,18 +154,18 @@ impl Engine {
             version: receipt::VERSION,
             flatnet: env!("CARGO_PKG_VERSION").to_owned(),
             network: self.config.network.clone(),
-            id: request.id.clone(),
-            name: request.name.as_ref().map(ToString::to_string).unwrap_or_default(),
-            aliases: request.aliases.iter().map(ToString::to_string).collect(),
+            id: wanted.id.clone(),
+            name: name.to_owned(),
+            aliases: aliases.iter().map(ToString::to_string).collect(),
             address: wanted.address,
             mac: wanted.mac,
             host_link: wanted.host_link.clone(),
-            netns: request.netns.clone(),
-            netns_id: netns.id(),
-            ports: request.ports.clone(),
+            netns: wanted.netns.clone(),
+            netns_id,
+            ports: wanted.ports.clone(),
             boot_id: observe::boot_id(),
             created: now(),
-            default_route: routes == Routes::Default,
+            default_route: wanted.routes_to.contains(&Ipv4Net::default()),
             commands: commands(&plan.steps.iter().map(|step| step.op.clone()).collect::<Vec<_>>()),
             undo: commands(&plan.undo()),
             steps: plan.steps.clone(),

@@ -7,6 +7,7 @@ use crate::desired::{AttachmentState, HostFacts, Routes};
 use crate::error::{Error, Kind, Result};
 use crate::lease::{Claim, Found};
 use crate::observe;
+use crate::observe::attachment::ObservedAttachment;
 use crate::plan::{self, Plan};
 use crate::receipt::Receipt;
 use crate::render;
@@ -44,14 +45,26 @@ impl Engine {
 
     /// What would make an attachment as its receipt says.
     pub fn plan_attachment(&mut self, receipt: &Receipt) -> Result<Plan> {
-        let facts = self.facts()?;
-        let wanted = self.recorded(receipt, &facts);
-        let observed = observe::attachment::observe(&wanted, &mut *self.executor, &self.tools)?;
+        let (wanted, mut observed) = self.look_at_links(receipt)?;
+        let elements = observe::attachment::elements(&wanted.table, &mut *self.executor, &self.tools)?;
+        observed.elements = elements.into_keys().collect();
         Ok(plan::attach(&wanted, &observed))
     }
 
+    /// What an attachment should be, and what its links are; its elements are taken to be there.
+    pub(super) fn look_at_links(
+        &mut self,
+        receipt: &Receipt,
+    ) -> Result<(AttachmentState, ObservedAttachment)> {
+        let facts = self.facts()?;
+        let wanted = self.recorded(receipt, &facts);
+        let elements = wanted.elements().map(|element| element.element).collect();
+        let observed = observe::attachment::observe(&wanted, elements, &mut *self.executor, &self.tools)?;
+        Ok((wanted, observed))
+    }
+
     /// The attachment state that a receipt describes.
-    fn recorded(&self, receipt: &Receipt, facts: &HostFacts) -> AttachmentState {
+    pub(super) fn recorded(&self, receipt: &Receipt, facts: &HostFacts) -> AttachmentState {
         let routes = if receipt.default_route { Routes::Default } else { Routes::RangeOnly };
         let (address, mac) = (receipt.address.addr(), Some(receipt.mac));
         AttachmentState::new(

@@ -27,10 +27,7 @@ impl Engine {
     }
 
     pub(super) fn detach_with_lock(&mut self, id: &AttachmentId) -> Result<()> {
-        let own = self.attachment_lock(id)?;
-        let result = self.detach_locked(id, &own);
-        own.remove()?;
-        result
+        self.locked(id, |engine, own| engine.detach_locked(id, own))
     }
 
     fn detach_locked(&mut self, id: &AttachmentId, own: &Lock) -> Result<()> {
@@ -90,7 +87,7 @@ impl Engine {
 
     /// What undoes `receipt`: what it says, or, where a later version wrote it, what follows from its address. Set
     /// elements stay when the address has been given to somebody else since.
-    fn undo_of(&self, receipt: &Receipt) -> Result<Vec<Op>> {
+    pub(super) fn undo_of(&self, receipt: &Receipt) -> Result<Vec<Op>> {
         let mut ops = receipt.undo_ops();
         if ops.is_empty() {
             let table = receipt.network.table();
@@ -113,7 +110,8 @@ impl Engine {
             return Err(Error::new(Kind::Command, format!("not all could be undone: {what}")));
         }
         let mut leases = self.store.leases()?;
-        if leases.release(id, now()) {
+        // Where the file is lost, the receipts are all there is, and may not be all that there was: see `recover`.
+        if self.store.has_leases() && leases.release(id, now()) {
             self.store.write_leases(&leases)?;
         }
         self.store.remove_receipt(id)

@@ -30,7 +30,10 @@ impl Engine {
             .map(|receipt| receipt.id.clone())
             .collect();
         let mut collected = self.collect(dead);
-        collected.freed.extend(self.release_orphans()?);
+        let network = self.network_lock()?;
+        collected.freed.extend(self.release_orphans(&network)?);
+        drop(network);
+        self.sweep_locks()?;
         Ok(collected)
     }
 
@@ -60,8 +63,7 @@ impl Engine {
     }
 
     /// Releases addresses that are held without a receipt and without a link.
-    fn release_orphans(&mut self) -> Result<Vec<AttachmentId>> {
-        let _network = self.network_lock()?;
+    pub(super) fn release_orphans(&mut self, _network: &Lock) -> Result<Vec<AttachmentId>> {
         let mut leases = self.store.leases()?;
         let mut freed = Vec::new();
         for (_, lease) in leases.clone().held() {
@@ -75,7 +77,18 @@ impl Engine {
         Ok(freed)
     }
 
-    fn is_orphan(&self, id: &AttachmentId) -> Result<bool> {
+    /// Removes the locks of attachments that a killed run left: a file that nobody holds.
+    pub(super) fn sweep_locks(&self) -> Result<()> {
+        let dir = &self.lock_dirs()?.attachments;
+        for name in dir.names(".lock")? {
+            if let Ok(lock) = Lock::acquire(&dir.path().join(name), std::time::Duration::ZERO) {
+                lock.remove()?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_orphan(&self, id: &AttachmentId) -> Result<bool> {
         let link = id.host_link(&self.config.network);
         Ok(observe::link_index(link.as_str()).is_none() && self.store.receipt(id)?.is_none())
     }
@@ -85,7 +98,7 @@ impl Engine {
     /// reason to refuse another. Returns the leases that stay. The caller holds the network's lock, and `own` for the
     /// links.
     pub(super) fn free_the_dead(&mut self, network: &Lock, own: &Lock) -> Result<Leases> {
-        let leases = self.store.leases()?;
+        let leases = self.whole_leases()?;
         let put_off = self.store.pending()?;
         let links = observe::LinkNames::open();
         let has_no_link =
@@ -98,6 +111,9 @@ impl Engine {
             .collect();
         if suspects.is_empty() {
             return Ok(leases);
+        }
+        if self.store.leases()? != leases {
+            self.store.write_leases(&leases)?;
         }
         for id in suspects {
             if let Err(error) = self.free_if_dead(&id, network, own) {
@@ -139,7 +155,6 @@ impl Engine {
 
 /// Says who is in the way.
 pub(super) fn port_taken(port: &PortMapping, holder: &Receipt) -> Error {
-    let holder = holder.id.called(&holder.name);
-    Error::new(Kind::Conflict, format!("port {port} is published by {holder} already"))
+    Error::new(Kind::Conflict, format!("port {port} is published by {} already", holder.called()))
         .remedy("Publish another port, or remove that container")
 }

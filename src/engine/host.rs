@@ -124,7 +124,7 @@ impl Engine {
     }
 
     /// Remembers how the settings were before the first `up` since boot, so that `down` can give them back.
-    fn record_host(&self, facts: &HostFacts, observed: &ObservedHost) -> Result<()> {
+    pub(super) fn record_host(&self, facts: &HostFacts, observed: &ObservedHost) -> Result<()> {
         let boot_id = observe::boot_id();
         let before = self.store.host()?;
         let mut found = match &before {
@@ -198,7 +198,7 @@ impl Engine {
     }
 
     /// Runs a plan for this host, one command after the other; takes back what was done when one fails.
-    fn run_host_plan(&mut self, plan: &Plan, locks: &[&Lock]) -> Result<()> {
+    pub(super) fn run_host_plan(&mut self, plan: &Plan, locks: &[&Lock]) -> Result<()> {
         for rendered in render::commands(plan.steps.iter().map(|step| &step.op), &self.tools) {
             let command = &rendered.command;
             let ended = self.executor.run(command, locks);

@@ -9,6 +9,8 @@ mod detach;
 mod gc;
 mod host;
 mod look;
+mod recover;
+mod repair;
 mod store;
 mod undo;
 
@@ -21,6 +23,8 @@ use sha2::{Digest, Sha256};
 pub use gc::Collected;
 pub use host::{Change, HostRecord};
 pub use look::{Attachment, Loaded, State};
+pub use recover::Left;
+pub use repair::{Part, Repair};
 pub use store::Store;
 
 use crate::config::Config;
@@ -141,6 +145,18 @@ impl Engine {
     fn attachment_lock(&self, id: &AttachmentId) -> Result<Lock> {
         let name = id.host_link(&self.config.network);
         Lock::acquire(&self.lock_dirs()?.attachments.path().join(format!("{name}.lock")), self.patience())
+    }
+
+    /// Works under the lock of one attachment, whose file goes afterwards.
+    fn locked<T>(
+        &mut self,
+        id: &AttachmentId,
+        work: impl FnOnce(&mut Self, &Lock) -> Result<T>,
+    ) -> Result<T> {
+        let own = self.attachment_lock(id)?;
+        let result = work(self, &own);
+        own.remove()?;
+        result
     }
 
     fn lock_dirs(&self) -> Result<&LockDirs> {

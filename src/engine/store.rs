@@ -4,13 +4,14 @@
 //! container.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::lease::{self, Leases};
 use crate::log::Log;
 use crate::receipt::{self, Event, Receipt};
-use crate::state_dir::StateDir;
+use crate::state_dir::{self, StateDir};
 use crate::types::AttachmentId;
 
 use super::host::HostRecord;
@@ -69,11 +70,27 @@ impl Store {
     fn leases_from_receipts(&self) -> Result<Leases> {
         let mut leases = Leases::default();
         for receipt in self.receipts()? {
-            let claim =
-                lease::Claim { id: &receipt.id, name: &receipt.name, requested: None, now: receipt.created };
-            leases.hold(receipt.address.addr(), &claim);
+            leases.hold(receipt.address.addr(), &receipt.claim());
         }
         Ok(leases)
+    }
+
+    /// Whether the file of leases is there; one that could not be read is no more.
+    #[must_use]
+    pub fn has_leases(&self) -> bool {
+        super::exists(&self.network.path().join(lease::FILE))
+    }
+
+    /// The receipts of those who hold nothing in `leases`, by the names of their files: to read all takes too long.
+    pub fn receipts_not_in(&self, leases: &Leases) -> Result<Vec<Receipt>> {
+        let held: BTreeSet<String> = leases.held().map(|(_, lease)| lease.id.file_stem()).collect();
+        let mut found = Vec::new();
+        for name in self.receipts.names(receipt::SUFFIX)? {
+            if name.strip_suffix(receipt::SUFFIX).is_some_and(|stem| !held.contains(stem)) {
+                found.extend(self.read_receipt(&name)?.map(|(receipt, _)| receipt));
+            }
+        }
+        Ok(found)
     }
 
     /// Writes the leases; the caller holds the network's lock.
@@ -111,6 +128,16 @@ impl Store {
             all.extend(self.read_receipt(&name)?);
         }
         Ok(all)
+    }
+
+    /// Files that could not be read and were set aside.
+    pub fn set_aside(&self) -> Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        for dir in [&self.network, &self.receipts] {
+            let names = dir.names("")?.into_iter().filter(|name| name.contains(state_dir::ASIDE));
+            found.extend(names.map(|name| dir.path().join(name)));
+        }
+        Ok(found)
     }
 
     /// Writes a receipt; the caller holds the network's lock.

@@ -29,9 +29,11 @@ pub struct ObservedAttachment {
     pub elements: BTreeSet<Element>,
 }
 
-/// Looks at what `wanted` names. What is not there is absent, not an error.
+/// Looks at what `wanted` names; `elements` is what the tables hold. What is not there is absent, not
+/// an error.
 pub fn observe(
     wanted: &AttachmentState,
+    elements: BTreeSet<Element>,
     executor: &mut dyn Executor,
     tools: &Tools,
 ) -> Result<ObservedAttachment> {
@@ -39,19 +41,18 @@ pub fn observe(
     let json = ip_show(&container, &["route", "show"], executor, tools)?;
     let routes =
         json.as_deref().map_or(Ok(Vec::new()), route::parse).map_err(|cause| bad_json("ip route", cause))?;
-    let elements = elements(&wanted.table, executor, tools)?;
     let host_link = link(&Place::Host, wanted.host_link.as_str(), executor, tools)?;
     Ok(ObservedAttachment {
         fdb: if host_link.is_some() { fdb(wanted.host_link.as_str(), executor, tools)? } else { Vec::new() },
         host_link,
         container_link: link(&container, wanted.id.if_name.as_str(), executor, tools)?,
         routes,
-        elements: elements.into_keys().collect(),
+        elements,
     })
 }
 
 /// What both tables hold for containers, each with its comment; nothing where there are no tables.
-pub(crate) fn elements(
+pub fn elements(
     name: &TableName,
     executor: &mut dyn Executor,
     tools: &Tools,

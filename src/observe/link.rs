@@ -24,6 +24,8 @@ pub struct Link {
     pub port: PortFlags,
     /// Its IPv4 addresses.
     pub addresses: Vec<Ipv4Net>,
+    /// The number by which this host knows the namespace of a veth's other end (`ip netns list-id`).
+    pub peer_netns: Option<u32>,
 }
 
 /// How a port of a bridge behaves; see bridge(8).
@@ -50,6 +52,7 @@ struct Raw {
     master: String,
     address: String,
     ifalias: String,
+    link_netnsid: Option<u32>,
     linkinfo: RawInfo,
     addr_info: Vec<RawAddress>,
 }
@@ -93,6 +96,7 @@ fn link(raw: Raw) -> Link {
         alias: raw.ifalias,
         master: raw.master,
         port: raw.linkinfo.info_slave_data,
+        peer_netns: raw.link_netnsid,
     }
 }
 

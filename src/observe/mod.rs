@@ -6,6 +6,7 @@ pub mod attachment;
 pub mod foreign;
 pub mod host;
 pub mod link;
+pub mod marked;
 pub mod netns;
 pub mod proc_route;
 pub mod route;

@@ -76,13 +76,15 @@ fn host_end(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttach
         let back = LinkAttribute::Mtu(link.mtu);
         set(link.mtu != *mtu, LinkAttribute::Mtu(*mtu), Some(back), "the bridge's MTU");
     }
+    // What joins a bridge is a new port, whatever it was at another.
+    let port = link.filter(|link| link.master == bridge.as_str());
     for (flag, on, when_new, why) in port_flags(*isolated) {
-        let needed = link.map_or(when_new, |link| !has_flag(link.port, &flag(on)));
+        let needed = port.map_or(when_new, |link| !has_flag(link.port, &flag(on)));
         set(needed, flag(on), Some(flag(!on)), why);
     }
     let up = link.is_some_and(|link| link.up);
     set(!up, LinkAttribute::Up, Some(LinkAttribute::Down), "the host's end works");
-    if !observed.fdb.contains(&mac.to_string()) {
+    if port.is_none() || !observed.fdb.contains(&mac.to_string()) {
         let op = Op::FdbAdd { dev: host_link.clone(), mac: *mac };
         let undo = Op::FdbDel { dev: host_link.clone(), mac: *mac };
         plan.push_with(op, made, Undo::Op(Box::new(undo)), "frames to the container go to it alone");
@@ -123,10 +125,22 @@ fn container_end(
     observed: &ObservedAttachment,
     link: Option<usize>,
 ) {
-    let AttachmentState { netns, id, address, routes_to, gateway, .. } = wanted;
+    let AttachmentState { netns, id, mac, mtu, address, routes_to, gateway, .. } = wanted;
     let place = Place::Netns(netns.clone());
     let dev = &id.if_name;
     let found = observed.container_link.as_ref();
+    if let Some(found) = found {
+        let mut set = |attribute: LinkAttribute, back: Option<LinkAttribute>, why: &str| {
+            plan.push_link_set((&place, dev), (attribute, back), link, why);
+        };
+        if found.mac != mac.to_string() {
+            let back = found.mac.parse().ok().map(LinkAttribute::Address);
+            set(LinkAttribute::Address(*mac), back, "the ruleset knows the container by it");
+        }
+        if found.mtu != *mtu {
+            set(LinkAttribute::Mtu(*mtu), Some(LinkAttribute::Mtu(found.mtu)), "the bridge's MTU");
+        }
+    }
     if found.is_none_or(|found| !found.addresses.contains(address)) {
         let op = Op::AddrAdd { place: place.clone(), dev: dev.clone(), address: *address };
         let undo = Op::AddrDel { place: place.clone(), dev: dev.clone(), address: *address };

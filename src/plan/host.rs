@@ -2,30 +2,88 @@
 
 use std::collections::BTreeMap;
 
-use super::{LinkAttribute, Op, Place, Plan, Undo};
+use super::{LinkAttribute, Op, Place, Plan, TableElement, Undo};
 use crate::desired::HostState;
 use crate::error::{Error, Kind, Result};
 use crate::observe::host::{ObservedHost, ObservedRuleset};
 use crate::observe::link::Link;
-use crate::types::SysctlKey;
+use crate::types::{IfName, SysctlKey};
 
-/// What makes `observed` into `wanted`. An error, and nothing done, where the bridge's name is somebody else's.
+/// What makes `observed` into `wanted`. An error, and nothing done, where the bridge's name is somebody else's, or its
+/// address is another.
 ///
 /// The ruleset comes first: nothing is forwarded before it guards.
 pub fn up(wanted: &HostState, observed: &ObservedHost) -> Result<Plan> {
     let bridge = observed.bridge.as_ref();
     if let Some(bridge) = bridge {
         refuse_foreign(wanted, bridge)?;
+        refuse_other_address(wanted, bridge)?;
     }
     let mut plan = Plan::default();
     ruleset(&mut plan, wanted, observed);
-    let made = bridge_link(&mut plan, wanted, bridge);
-    settings(&mut plan, wanted, observed, made);
+    bridge_and_settings(&mut plan, wanted, observed, bridge);
+    Ok(plan)
+}
+
+/// The same, and what only a repair may do: a bridge of ours that was renamed (`strays` bear the bridge's mark) gets its
+/// name back, or goes where there is another; one that lost its address gets it back, whatever others it has; elements
+/// of no attached container go.
+pub fn mend(wanted: &HostState, observed: &ObservedHost, strays: &[Link]) -> Result<Plan> {
+    let mut bridge = observed.bridge.clone();
+    if let Some(bridge) = &bridge {
+        refuse_foreign(wanted, bridge)?;
+    }
+    let mut plan = Plan::default();
+    lost_elements(&mut plan, wanted, observed);
+    ruleset(&mut plan, wanted, observed);
+    for stray in strays {
+        let Ok(dev) = stray.name.parse::<IfName>() else { continue };
+        if bridge.is_some() {
+            plan.push_final(Op::LinkDel { dev }, "a second bridge with Flatnet's mark");
+        } else {
+            bridge = Some(rename(&mut plan, wanted, stray, &dev));
+        }
+    }
+    bridge_and_settings(&mut plan, wanted, observed, bridge.as_ref());
+    Ok(plan)
+}
+
+/// Gives the bridge its name back, and leaves it down: so no kernel refuses.
+fn rename(plan: &mut Plan, wanted: &HostState, stray: &Link, dev: &IfName) -> Link {
+    if stray.up {
+        let down = (LinkAttribute::Down, Some(LinkAttribute::Up));
+        plan.push_link_set((&Place::Host, dev), down, None, "a link that is up cannot be renamed");
+    }
+    let set = |dev: &IfName, name: &IfName| Op::LinkSet {
+        place: Place::Host,
+        dev: dev.clone(),
+        attribute: LinkAttribute::Name(name.clone()),
+    };
+    plan.push(
+        set(dev, &wanted.bridge),
+        set(&wanted.bridge, dev),
+        "it bears the bridge's mark; rules know it by name",
+    );
+    Link { name: wanted.bridge.to_string(), up: false, ..stray.clone() }
+}
+
+fn lost_elements(plan: &mut Plan, wanted: &HostState, observed: &ObservedHost) {
+    let ObservedRuleset::Same { elements } = &observed.ruleset else { return };
+    for (element, comment) in elements {
+        let is_wanted = wanted.elements.iter().any(|wanted| wanted.element == *element);
+        let Some(container_id) = (!is_wanted).then(|| comment.parse().ok()).flatten() else { continue };
+        let lost = TableElement { table: wanted.table.clone(), element: element.clone(), container_id };
+        plan.push(Op::ElementDel(lost.clone()), Op::ElementAdd(lost), "no attached container's");
+    }
+}
+
+fn bridge_and_settings(plan: &mut Plan, wanted: &HostState, observed: &ObservedHost, bridge: Option<&Link>) {
+    let made = bridge_link(plan, wanted, bridge);
+    settings(plan, wanted, observed, made);
     if bridge.is_none_or(|bridge| !bridge.up) {
         let up = (LinkAttribute::Up, Some(LinkAttribute::Down));
         plan.push_link_set((&Place::Host, &wanted.bridge), up, made, "the bridge works");
     }
-    Ok(plan)
 }
 
 /// What takes back all that [`up`] made; `found` are the settings as `up` found them, and `keep_forwarding` is why
@@ -152,6 +210,11 @@ fn refuse_foreign(wanted: &HostState, found: &Link) -> Result<()> {
             "Name another `bridge` in the configuration, or delete it with `ip link del {bridge}` if nobody needs it"
         )));
     }
+    Ok(())
+}
+
+fn refuse_other_address(wanted: &HostState, found: &Link) -> Result<()> {
+    let bridge = &wanted.bridge;
     if !found.addresses.is_empty() && !found.addresses.contains(&wanted.address) {
         let others: Vec<String> = found.addresses.iter().map(ToString::to_string).collect();
         let others = others.join(", ");

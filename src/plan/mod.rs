@@ -8,7 +8,7 @@ mod host;
 mod op;
 
 pub use attachment::{attach, detach};
-pub use host::{down, up};
+pub use host::{down, mend, up};
 pub use op::{Element, LinkAttribute, Op, Place, TableElement};
 
 use serde::{Deserialize, Serialize};
@@ -85,6 +85,18 @@ impl Plan {
     fn add(&mut self, op: Op, undo: Undo, why: impl Into<String>) -> usize {
         self.steps.push(Step { op, undo, why: why.into() });
         self.steps.len() - 1
+    }
+
+    /// Adds the steps of `other`, with what they concern before each reason.
+    pub fn append(&mut self, other: &Self, what: &str) {
+        let start = self.steps.len();
+        for Step { op, undo, why } in &other.steps {
+            let undo = match undo {
+                Undo::With(index) => Undo::With(index + start),
+                undo => undo.clone(),
+            };
+            self.add(op.clone(), undo, format!("{what}: {why}"));
+        }
     }
 
     /// What takes back the steps for which `may_have_run` holds, last first.

@@ -152,6 +152,8 @@ pub enum LinkAttribute {
     Mtu(u32),
     /// `address MAC`.
     Address(Mac),
+    /// `name NAME`: what it is called from then on. Only a link that is down can be renamed (kernels before 6.2).
+    Name(IfName),
     /// `master BRIDGE`.
     Master(IfName),
     /// `nomaster`.

@@ -53,6 +53,7 @@ pub(super) fn arguments(op: &Op) -> Vec<String> {
             LinkAttribute::Alias(alias) => format!("link set dev {dev} alias {alias}"),
             LinkAttribute::Mtu(bytes) => format!("link set dev {dev} mtu {bytes}"),
             LinkAttribute::Address(mac) => format!("link set dev {dev} address {mac}"),
+            LinkAttribute::Name(name) => format!("link set dev {dev} name {name}"),
             LinkAttribute::Master(bridge) => format!("link set dev {dev} master {bridge}"),
             LinkAttribute::Isolated(on) => port_flag(dev, "isolated", *on),
             LinkAttribute::Learning(on) => port_flag(dev, "learning", *on),

@@ -28,6 +28,7 @@ mod podman;
 mod podman_failures;
 mod podman_life;
 mod podman_run;
+mod repair;
 mod ruleset_genuine;
 mod ruleset_matrix;
 mod ruleset_published;

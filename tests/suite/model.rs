@@ -73,6 +73,12 @@ impl Model {
                 let peer = new_link(peer, "veth", &peer_mac.to_string(), *mtu);
                 self.add_link(&Place::Netns(netns.clone()), peer)
             }
+            Op::LinkSet { place, dev, attribute: LinkAttribute::Name(name) } => {
+                let link = self.links(place).remove(dev.as_str()).ok_or("Cannot find device")?;
+                let down = (!link.up).then_some(()).ok_or_else(|| "Device or resource busy".to_owned());
+                self.add_link(place, Link { name: name.to_string(), ..link })?;
+                down
+            }
             Op::LinkSet { place, dev, attribute } => {
                 set(self.link(place, dev)?, attribute);
                 Ok(())
@@ -209,6 +215,7 @@ fn new_link(name: &IfName, kind: &str, mac: &str, mtu: u32) -> Link {
         master: String::new(),
         port: PortFlags::default(),
         addresses: Vec::new(),
+        peer_netns: None,
     }
 }
 
@@ -217,6 +224,7 @@ fn set(link: &mut Link, attribute: &LinkAttribute) {
         LinkAttribute::Up => link.up = true,
         LinkAttribute::Down => link.up = false,
         LinkAttribute::Alias(alias) => link.alias = alias.to_string(),
+        LinkAttribute::Name(name) => link.name = name.to_string(),
         LinkAttribute::Mtu(bytes) => link.mtu = *bytes,
         LinkAttribute::Address(mac) => link.mac = mac.to_string(),
         LinkAttribute::Master(bridge) => link.master = bridge.to_string(),

@@ -1,20 +1,18 @@
 //! `flatnet plan`: what would be done, step by step, and by which commands.
 
-use std::fmt::Write as _;
+mod print;
+
 use std::io::{BufRead, IsTerminal};
 use std::net::Ipv4Addr;
 
-use clap::{Args, Subcommand, ValueEnum};
-use serde_json::{Value, json};
+use clap::{Args, Subcommand};
 
+pub(super) use self::print::{Format, as_json, done};
 use super::{Options, output};
-use crate::command::Command;
 use crate::desired::AttachmentState;
 use crate::engine::{Change, Engine};
 use crate::error::{Error, Kind, Result};
-use crate::plan::{Undo, attach, detach};
-use crate::render;
-use crate::tools::Tools;
+use crate::plan::{attach, detach};
 use crate::types::{AttachmentId, ContainerId, ContainerName, IfName, NetnsPath};
 
 /// Show what `up`, `down`, or attaching a container would do, and why, and how it is undone.
@@ -78,20 +76,10 @@ struct Container {
     ifname: IfName,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people.
-    Text,
-    /// A script that does the same when pasted.
-    Sh,
-    /// For programs.
-    Json,
-}
-
 const PLACEHOLDER_NETNS: &str = "/run/netns/NETNS";
 const PLACEHOLDER_ID: &str = "CONTAINER_ID";
-const WITHOUT_RECEIPT: &str = "These are kernel commands only: pasted, they make and remove no lease and no receipt, and \
-    what they make is an orphan to Flatnet, which a repair removes.";
+const WITHOUT_RECEIPT: &str = "These are kernel commands only: pasted, they make and remove no lease and no receipt; \
+    `flatnet repair` writes down what they made, and forgets what they removed.";
 
 impl Plan {
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
@@ -100,11 +88,7 @@ impl Plan {
         if self.dry_run {
             change.notes.extend(unread(&mut engine));
         }
-        output::print(&match self.format {
-            Format::Text => text(&change, &engine.tools),
-            Format::Sh => script(&change, &engine.tools),
-            Format::Json => format!("{:#}\n", as_json(&change, &engine.tools)),
-        });
+        output::print(&self.format.print(&change, &engine.tools));
         if self.runs(&change)? {
             self.carry_out(&mut engine)?;
         }
@@ -181,67 +165,4 @@ fn unread(engine: &mut Engine) -> Option<String> {
     (!unread.is_empty()).then(|| {
         format!("What may not be read is taken as absent: {what}. For root the plan may be another.")
     })
-}
-
-fn commands(change: &Change, tools: &Tools) -> Vec<Command> {
-    let ops = change.plan.steps.iter().map(|step| &step.op);
-    render::commands(ops, tools).into_iter().map(|one| one.command).collect()
-}
-
-/// What was done, in one or more lines.
-pub(super) fn done(change: &Change) -> String {
-    let mut text = if change.plan.is_empty() {
-        "Nothing to do: all is as configured.\n".to_owned()
-    } else {
-        change.plan.steps.iter().map(|step| format!("{}\n", render::line(&step.op))).collect()
-    };
-    for note in &change.notes {
-        let _ = writeln!(text, "Note: {note}");
-    }
-    text
-}
-
-fn text(change: &Change, tools: &Tools) -> String {
-    let mut text = String::new();
-    if change.plan.is_empty() {
-        text.push_str("Nothing to do: all is as configured.\n");
-    } else {
-        let _ = writeln!(text, "{}", output::bold(&format!("Plan: {} steps", change.plan.steps.len())));
-        for (index, step) in change.plan.steps.iter().enumerate() {
-            let _ = writeln!(text, "\n{:>3}. {}", index + 1, output::bold(&render::line(&step.op)));
-            let _ = writeln!(text, "     why:  {}", step.why);
-            let _ = writeln!(text, "     undo: {}", undo(&step.undo));
-        }
-        let _ = writeln!(text, "\n{}\n", output::bold("Commands:"));
-        for command in commands(change, tools) {
-            let _ = writeln!(text, "{command}");
-        }
-    }
-    for note in &change.notes {
-        let _ = writeln!(text, "\nNote: {note}");
-    }
-    text
-}
-
-fn undo(undo: &Undo) -> String {
-    match undo {
-        Undo::Op(op) => render::line(op),
-        Undo::With(index) => format!("goes with step {}", index + 1),
-        Undo::Nothing => "nothing to undo".to_owned(),
-    }
-}
-
-fn script(change: &Change, tools: &Tools) -> String {
-    let mut text = "#!/bin/sh\n# Made by `flatnet plan --format sh`.\nset -e\n".to_owned();
-    for note in &change.notes {
-        let _ = writeln!(text, "# {note}");
-    }
-    for command in commands(change, tools) {
-        let _ = writeln!(text, "{command}");
-    }
-    text
-}
-
-fn as_json(change: &Change, tools: &Tools) -> Value {
-    json!({"steps": change.plan.steps, "commands": commands(change, tools), "notes": change.notes})
 }

@@ -1,0 +1,97 @@
+//! How a plan is printed: for people, as a script, for programs.
+
+use std::fmt::Write as _;
+
+use clap::ValueEnum;
+use serde_json::{Value, json};
+
+use crate::cli::output;
+use crate::command::Command;
+use crate::engine::Change;
+use crate::plan::Undo;
+use crate::render;
+use crate::tools::Tools;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum Format {
+    /// For people.
+    Text,
+    /// A script that does the same when pasted.
+    Sh,
+    /// For programs.
+    Json,
+}
+
+impl Format {
+    /// A plan in this format.
+    pub(in crate::cli) fn print(self, change: &Change, tools: &Tools) -> String {
+        match self {
+            Self::Text => text(change, tools),
+            Self::Sh => script(change, tools),
+            Self::Json => format!("{:#}\n", as_json(change, tools)),
+        }
+    }
+}
+
+fn commands(change: &Change, tools: &Tools) -> Vec<Command> {
+    let ops = change.plan.steps.iter().map(|step| &step.op);
+    render::commands(ops, tools).into_iter().map(|one| one.command).collect()
+}
+
+/// What was done, in one or more lines.
+pub(in crate::cli) fn done(change: &Change) -> String {
+    let mut text = if change.plan.is_empty() {
+        "Nothing to do: all is as configured.\n".to_owned()
+    } else {
+        change.plan.steps.iter().map(|step| format!("{}\n", render::line(&step.op))).collect()
+    };
+    for note in &change.notes {
+        let _ = writeln!(text, "Note: {note}");
+    }
+    text
+}
+
+fn text(change: &Change, tools: &Tools) -> String {
+    let mut text = String::new();
+    if change.plan.is_empty() {
+        text.push_str("Nothing to do: all is as configured.\n");
+    } else {
+        let _ = writeln!(text, "{}", output::bold(&format!("Plan: {} steps", change.plan.steps.len())));
+        for (index, step) in change.plan.steps.iter().enumerate() {
+            let _ = writeln!(text, "\n{:>3}. {}", index + 1, output::bold(&render::line(&step.op)));
+            let _ = writeln!(text, "     why:  {}", step.why);
+            let _ = writeln!(text, "     undo: {}", undo(&step.undo));
+        }
+        let _ = writeln!(text, "\n{}\n", output::bold("Commands:"));
+        for command in commands(change, tools) {
+            let _ = writeln!(text, "{command}");
+        }
+    }
+    for note in &change.notes {
+        let _ = writeln!(text, "\nNote: {note}");
+    }
+    text
+}
+
+fn undo(undo: &Undo) -> String {
+    match undo {
+        Undo::Op(op) => render::line(op),
+        Undo::With(index) => format!("goes with step {}", index + 1),
+        Undo::Nothing => "nothing to undo".to_owned(),
+    }
+}
+
+fn script(change: &Change, tools: &Tools) -> String {
+    let mut text = "#!/bin/sh\n# Made by `flatnet plan --format sh`.\nset -e\n".to_owned();
+    for note in &change.notes {
+        let _ = writeln!(text, "# {note}");
+    }
+    for command in commands(change, tools) {
+        let _ = writeln!(text, "{command}");
+    }
+    text
+}
+
+pub(in crate::cli) fn as_json(change: &Change, tools: &Tools) -> Value {
+    json!({"steps": change.plan.steps, "commands": commands(change, tools), "notes": change.notes})
+}

@@ -1,0 +1,56 @@
+//! `flatnet repair`.
+
+use clap::Args;
+use serde_json::json;
+
+use super::plan::{Format, as_json, done};
+use super::{Options, output};
+use crate::engine::{Left, Repair as Repaired};
+use crate::error::Error;
+
+/// Make state and kernel agree: undo what is dead, put back what living containers and this host lost.
+///
+/// Looks at receipts, leases, links, rules and settings, works out the plan that makes them agree, and runs it. What
+/// still works goes on working. Only what bears Flatnet's mark is touched; what cannot be told apart stays, and is named
+/// with what a person can do. Run it after `nft flush ruleset`, a deleted bridge, a crash; a service runs it at boot.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  flatnet repair --dry-run\n  flatnet repair\n  flatnet repair --dry-run --format json | jq .commands"
+)]
+pub(super) struct Repair {
+    /// Show what would be done, and run nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// How to print the plan of a dry run.
+    #[arg(long, value_enum, default_value_t = Format::Text, requires = "dry_run")]
+    format: Format,
+}
+
+impl Repair {
+    pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
+        let mut engine = if self.dry_run { options.engine_to_look()? } else { options.engine()? };
+        let repaired = if self.dry_run { engine.plan_repair()? } else { engine.repair()? };
+        let change = repaired.change();
+        if options.json || self.format == Format::Json {
+            let mut value = as_json(&change, &engine.tools);
+            let errors: Vec<String> = repaired.errors.iter().map(Error::whole).collect();
+            value["left"] = json!(repaired.left);
+            value["errors"] = json!(errors);
+            output::print_json(&value);
+        } else {
+            let text = if self.dry_run { self.format.print(&change, &engine.tools) } else { done(&change) };
+            output::print(&text);
+            tell(&repaired);
+        }
+        Ok(if repaired.errors.is_empty() { 0 } else { 2 })
+    }
+}
+
+fn tell(repaired: &Repaired) {
+    for Left { what, help } in &repaired.left {
+        output::note(&format!("left as it is: {what}\n  {} {help}", output::bold("help:")));
+    }
+    for error in &repaired.errors {
+        output::note(&format!("error: {}", error.whole()));
+    }
+}

@@ -1,0 +1,198 @@
+//! Receipts and leases that were lost, made again from what bears Flatnet's mark in the kernel.
+//!
+//! A link says by its alias whose it is; the sets say, by the container's ID, which MAC, address and ports it has.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+
+use super::{Engine, now};
+use crate::desired::{AttachmentState, Routes};
+use crate::error::{Error, Result};
+use crate::lease::Leases;
+use crate::observe;
+use crate::observe::attachment::{self, ObservedAttachment};
+use crate::observe::link::Link;
+use crate::observe::marked::{self, MarkedLinks};
+use crate::observe::netns;
+use crate::plan::{self, Element};
+use crate::receipt::{self, Event, Receipt};
+use crate::types::{AttachmentId, IfName, Mac, NetnsPath, PortMapping};
+
+/// What the kernel holds that no receipt knows of.
+#[derive(Debug, Default)]
+pub(super) struct Unrecorded {
+    /// Attachments that work: what their receipts must have said.
+    pub(super) receipts: Vec<Receipt>,
+    /// Host ends of attachments that do not: the ruleset does not know them, or the container never got its address.
+    pub(super) orphans: Vec<IfName>,
+    /// What cannot be told apart, and what a person can do.
+    pub(super) left: Vec<Left>,
+}
+
+/// Something that stays as it is, since it cannot be told whose it is or how to mend it without harm.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Left {
+    /// What it is, and why it stays.
+    pub what: String,
+    /// What a person can do.
+    pub help: String,
+}
+
+impl Left {
+    /// A failure that says what stands in the way.
+    pub(super) fn of_error(what: &str, error: &Error) -> Self {
+        let help = error.remedy_text().unwrap_or("See `flatnet doctor`").to_owned();
+        Self { what: format!("{what}: {}", error.message()), help }
+    }
+}
+
+impl Engine {
+    /// Looks at the marked links of attachments that are not `recorded`.
+    pub(super) fn unrecorded(
+        &mut self,
+        links: &MarkedLinks,
+        recorded: &BTreeSet<AttachmentId>,
+    ) -> Result<Unrecorded> {
+        let mut found = Unrecorded::default();
+        let unknown: Vec<_> = links.ports.iter().filter(|(id, _)| !recorded.contains(id)).collect();
+        if unknown.is_empty() {
+            return Ok(found);
+        }
+        let elements = attachment::elements(&self.config.network.table(), &mut *self.executor, &self.tools)?;
+        let names = marked::netns_names(&mut *self.executor, &self.tools)?;
+        for (id, link) in unknown {
+            let Some(name) = self.own_name(id, link, &mut found.left) else { continue };
+            let Some((mac, address)) = binding(id, link, &elements) else {
+                found.orphans.push(name);
+                continue;
+            };
+            let Some(netns) = link.peer_netns.and_then(|number| names.get(&number)) else {
+                found.left.push(Left {
+                    what: format!(
+                        "container {id} uses {address}, and its receipt is lost; its namespace has no name in /run/netns to find it by"
+                    ),
+                    help: format!("Restart the container: `podman restart {}`", id.container_id.short()),
+                });
+                continue;
+            };
+            match self.remember(id, netns, mac, address, &elements)? {
+                Some(receipt) => found.receipts.push(receipt),
+                None => found.orphans.push(name),
+            }
+        }
+        Ok(found)
+    }
+
+    /// The link's name, where it is the one that the attachment's link must have.
+    fn own_name(&self, id: &AttachmentId, link: &Link, left: &mut Vec<Left>) -> Option<IfName> {
+        let name = id.host_link(&self.config.network);
+        if link.name == name.as_str() {
+            return Some(name);
+        }
+        left.push(Left {
+            what: format!("the link {} bears the mark of container {id}, whose link is called {name}", link.name),
+            help: format!(
+                "If it was renamed: `ip link set dev {0} down; ip link set dev {0} name {name}; ip link set dev {name} up`",
+                link.name
+            ),
+        });
+        None
+    }
+
+    /// What the receipt of a working attachment must have said; nothing where the container has no such address.
+    fn remember(
+        &mut self,
+        id: &AttachmentId,
+        path: &NetnsPath,
+        mac: Mac,
+        address: Ipv4Addr,
+        elements: &BTreeMap<Element, String>,
+    ) -> Result<Option<Receipt>> {
+        let facts = self.facts()?;
+        let ports = published(address, elements);
+        let state =
+            |routes| AttachmentState::new(&self.config, &facts, id, path, address, Some(mac), &ports, routes);
+        let known = elements.keys().cloned().collect();
+        let observed =
+            attachment::observe(&state(Routes::RangeOnly), known, &mut *self.executor, &self.tools)?;
+        let Some(netns_id) = netns::id_at(path).filter(|_| has_address(&observed, address)) else {
+            return Ok(None);
+        };
+        let leads_here = observed.routes.iter().any(|route| {
+            route.to == Ipv4Net::default()
+                && route.via == Some(self.config.gateway())
+                && route.dev == id.if_name.as_str()
+        });
+        let wanted = state(if leads_here { Routes::Default } else { Routes::RangeOnly });
+        let plan = plan::attach(&wanted, &ObservedAttachment::default());
+        let name = self.store.leases()?.get(address).map(|lease| lease.name.clone()).unwrap_or_default();
+        Ok(Some(self.receipt(&wanted, &plan, netns_id, &name, &[])))
+    }
+
+    /// Writes down what [`Engine::unrecorded`] found. The caller holds the network's lock.
+    pub(super) fn adopt(&mut self, found: &[Receipt]) -> Result<()> {
+        for receipt in found {
+            self.store.write_receipt(receipt)?;
+            let event =
+                Event { at: now(), command: None, milliseconds: None, outcome: receipt::ATTACHED.to_owned() };
+            self.store.append_events(&receipt.id, &[event]);
+            self.log.warn(&format!(
+                "the receipt of container {}, {}, was lost and is written again from what the kernel has",
+                receipt.id,
+                receipt.address.addr()
+            ));
+        }
+        Ok(())
+    }
+
+    /// Leases that are whole: where their file is lost, made again from the receipts and the kernel; where it lacks a
+    /// receipt's address (an older file was put in its place), with that too. The caller holds the network's lock.
+    pub(super) fn whole_leases(&mut self) -> Result<Leases> {
+        let mut leases = self.store.leases()?;
+        if !self.store.has_leases() {
+            let links = marked::links(&self.config.network, &mut *self.executor, &self.tools)?;
+            let recorded = self.store.receipts()?.into_iter().map(|receipt| receipt.id).collect();
+            let found = self.unrecorded(&links, &recorded)?;
+            self.adopt(&found.receipts)?;
+            leases = self.store.leases()?;
+        }
+        for receipt in self.store.receipts_not_in(&leases)? {
+            // One without a link is a DEL that was killed between its last two writes.
+            if observe::link_index(receipt.host_link.as_str()).is_some() {
+                leases.hold_again(receipt.address.addr(), &receipt.claim());
+            }
+        }
+        Ok(leases)
+    }
+}
+
+/// Whether the container has `address`.
+pub(super) fn has_address(observed: &ObservedAttachment, address: Ipv4Addr) -> bool {
+    let link = observed.container_link.as_ref();
+    link.is_some_and(|link| link.addresses.iter().any(|found| found.addr() == address))
+}
+
+/// The MAC and address that the ruleset lets the container use by this link: of two that it has, the one that the
+/// link's own MAC follows from.
+fn binding(id: &AttachmentId, link: &Link, elements: &BTreeMap<Element, String>) -> Option<(Mac, Ipv4Addr)> {
+    elements.iter().find_map(|(element, comment)| match element {
+        Element::Binding { mac, address }
+            if comment == id.container_id.comment()
+                && link.mac == Mac::of_host_link(*address).to_string() =>
+        {
+            Some((*mac, *address))
+        }
+        _ => None,
+    })
+}
+
+/// The ports that lead to `address`.
+fn published(address: Ipv4Addr, elements: &BTreeMap<Element, String>) -> Vec<PortMapping> {
+    let port = |element: &Element| match element {
+        Element::Published { port, address: to } if *to == address => Some(*port),
+        _ => None,
+    };
+    elements.keys().filter_map(port).collect()
+}

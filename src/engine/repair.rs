@@ -1,0 +1,350 @@
+//! Repair: makes state and kernel agree, from what both say.
+//!
+//! What is dead is undone, what a living container or this host lost is put back, what bears our mark and is nobody's
+//! goes. Nothing else is touched; what cannot be told apart is named, with what a person can do.
+
+use super::recover::{Left, Unrecorded, has_address};
+use super::{Change, Engine};
+use crate::desired::{HostFacts, HostState};
+use crate::error::{Error, Kind, Result};
+use crate::lease::Leases;
+use crate::lock::Lock;
+use crate::observe;
+use crate::observe::host::ObservedHost;
+use crate::observe::marked::{self, MarkedLinks};
+use crate::plan::{self, Op, Plan};
+use crate::receipt::{self, Event, Receipt};
+use crate::types::AttachmentId;
+
+/// What a repair did, or would do.
+#[derive(Debug, Default)]
+pub struct Repair {
+    /// In the order in which they run; none is empty.
+    pub parts: Vec<Part>,
+    /// What becomes of state, in sentences.
+    pub notes: Vec<String>,
+    /// What stays as it is, and what a person can do.
+    pub left: Vec<Left>,
+    /// What was tried and failed; what was done of that part is taken back.
+    pub errors: Vec<Error>,
+}
+
+/// The steps that concern one thing.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// What they concern: this host, a container, links of nobody.
+    pub what: String,
+    /// The steps.
+    pub plan: Plan,
+}
+
+/// What there is, sorted by what becomes of it.
+struct Survey {
+    /// To be undone, and why.
+    gone: Vec<(Receipt, &'static str)>,
+    /// To be whole, what is recorded and what is not.
+    living: Vec<Receipt>,
+    links: MarkedLinks,
+    unrecorded: Unrecorded,
+}
+
+/// This host's part.
+struct HostPart {
+    facts: HostFacts,
+    observed: ObservedHost,
+    plan: Plan,
+    /// What the bridge is called now, where the plan gives it its name back.
+    renamed: Option<String>,
+}
+
+impl Repair {
+    /// All of it as one plan, each step with what it concerns.
+    #[must_use]
+    pub fn change(&self) -> Change {
+        let mut plan = Plan::default();
+        for part in &self.parts {
+            plan.append(&part.plan, &part.what);
+        }
+        Change { plan, notes: self.notes.clone() }
+    }
+
+    fn push(&mut self, part: Part) {
+        if !part.plan.is_empty() {
+            self.parts.push(part);
+        }
+    }
+}
+
+impl Engine {
+    /// What [`Engine::repair`] would do now.
+    pub fn plan_repair(&mut self) -> Result<Repair> {
+        let survey = self.survey()?;
+        let mut repair = Repair::default();
+        for (receipt, why) in &survey.gone {
+            repair.notes.push(released(receipt));
+            let plan = self.plan_undo(receipt)?;
+            repair.push(Part { what: format!("container {} {why}", receipt.called()), plan });
+        }
+        let leases = self.store.leases()?;
+        self.note_state(&survey, &leases, &mut repair)?;
+        let host = match self.host_part(&survey, &mut repair.left) {
+            Ok(host) => host,
+            Err(error) => {
+                repair.left.push(Left::of_error("this host", &error));
+                return Ok(repair);
+            }
+        };
+        repair.push(of_host(host.plan));
+        repair.push(orphans(&survey.unrecorded));
+        for receipt in &survey.living {
+            match self.plan_mend(receipt, host.renamed.as_deref()) {
+                Ok(plan) => repair.push(of_attachment(receipt, plan)),
+                Err(error) => {
+                    repair.left.push(Left::of_error(&format!("container {}", receipt.called()), &error));
+                }
+            }
+        }
+        Ok(repair)
+    }
+
+    /// Makes state and kernel agree. A part that fails is taken back by itself, and the others are done.
+    pub fn repair(&mut self) -> Result<Repair> {
+        let started = std::time::Instant::now();
+        let result = self.repair_in_parts();
+        self.log_operation("repair", None, started, result.as_ref(), serde_json::Map::new());
+        result
+    }
+
+    fn repair_in_parts(&mut self) -> Result<Repair> {
+        let mut repair = Repair::default();
+        for (receipt, why) in self.survey()?.gone {
+            let what = format!("container {} {why}", receipt.called());
+            match self.locked(&receipt.id, |engine, own| engine.undo_gone(&receipt.id, own)) {
+                Ok(Some(plan)) => {
+                    repair.notes.push(released(&receipt));
+                    repair.push(Part { what, plan });
+                }
+                Ok(None) => {}
+                Err(error) => repair.errors.push(error.context(what)),
+            }
+        }
+        for receipt in self.repair_host(&mut repair)? {
+            match self.locked(&receipt.id, |engine, own| engine.mend(&receipt.id, own)) {
+                Ok(plan) => repair.push(of_attachment(&receipt, plan)),
+                Err(error) if error.kind() == Kind::Conflict => {
+                    repair.left.push(Left::of_error(&format!("container {}", receipt.called()), &error));
+                }
+                Err(error) => repair.errors.push(error.context(format!("container {}", receipt.called()))),
+            }
+        }
+        self.sweep_locks()?;
+        Ok(repair)
+    }
+
+    fn survey(&mut self) -> Result<Survey> {
+        let links = marked::links(&self.config.network, &mut *self.executor, &self.tools)?;
+        let (mut gone, mut living) = (Vec::new(), Vec::new());
+        for (receipt, events) in self.store.receipts_and_events()? {
+            match self.why_gone(&receipt, &events)? {
+                Some(why) => gone.push((receipt, why)),
+                None => living.push(receipt),
+            }
+        }
+        let recorded = gone.iter().map(|(receipt, _)| receipt).chain(&living).map(|receipt| &receipt.id);
+        let unrecorded = self.unrecorded(&links, &recorded.cloned().collect())?;
+        living.extend(unrecorded.receipts.iter().cloned());
+        Ok(Survey { gone, living, links, unrecorded })
+    }
+
+    /// Why an attachment is to be undone, where it is. One that ADD did not finish is nobody's, for the runtime was
+    /// not told of it; the container's address is the last thing but routes that ADD sees to.
+    fn why_gone(&mut self, receipt: &Receipt, events: &[Event]) -> Result<Option<&'static str>> {
+        if self.is_dead(receipt) {
+            return Ok(Some("is gone"));
+        }
+        if events.iter().any(|event| event.outcome == receipt::ATTACHED) {
+            return Ok(None);
+        }
+        let (_, observed) = self.look_at_links(receipt)?;
+        Ok((!has_address(&observed, receipt.address.addr())).then_some("was never attached to the end"))
+    }
+
+    /// What undoes `receipt`, as far as it is there.
+    fn plan_undo(&mut self, receipt: &Receipt) -> Result<Plan> {
+        let table = receipt.network.table();
+        let elements = observe::attachment::elements(&table, &mut *self.executor, &self.tools)?;
+        let is_there = |op: &Op| match op {
+            Op::LinkDel { dev } => observe::link_index(dev.as_str()).is_some(),
+            Op::ElementDel(lost) => elements.contains_key(&lost.element),
+            _ => true,
+        };
+        let mut plan = Plan::default();
+        for op in self.undo_of(receipt)?.into_iter().filter(is_there) {
+            plan.push_final(op, "what it had goes");
+        }
+        Ok(plan)
+    }
+
+    /// Undoes an attachment, unless it has come to life or has gone meanwhile.
+    fn undo_gone(&mut self, id: &AttachmentId, own: &Lock) -> Result<Option<Plan>> {
+        let network = self.network_lock()?;
+        let Some((receipt, events)) = self.store.receipt(id)? else { return Ok(None) };
+        if self.why_gone(&receipt, &events)?.is_none() {
+            return Ok(None);
+        }
+        let plan = self.plan_undo(&receipt)?;
+        let ops: Vec<Op> = plan.steps.iter().map(|step| step.op.clone()).collect();
+        let stuck = self.undo_ops(&ops, &network, own);
+        self.forget(id, &stuck)?;
+        Ok(Some(plan))
+    }
+
+    /// Repairs this host, and what is on it that no receipt knows of; returns the attachments that live.
+    fn repair_host(&mut self, repair: &mut Repair) -> Result<Vec<Receipt>> {
+        let network = self.network_lock()?;
+        let survey = self.survey()?;
+        self.adopt(&survey.unrecorded.receipts)?;
+        let leases = self.whole_leases()?;
+        self.note_state(&survey, &leases, repair)?;
+        self.store.write_leases(&leases)?;
+        self.release_orphans(&network)?;
+        let host = match self.host_part(&survey, &mut repair.left) {
+            Ok(host) => host,
+            Err(error) => {
+                repair.left.push(Left::of_error("this host", &error));
+                return Ok(Vec::new());
+            }
+        };
+        self.record_host(&host.facts, &host.observed)?;
+        for part in [of_host(host.plan), orphans(&survey.unrecorded)] {
+            match self.run_host_plan(&part.plan, &[&network]) {
+                Ok(()) => repair.push(part),
+                Err(error) => repair.errors.push(error.context(part.what)),
+            }
+        }
+        Ok(survey.living)
+    }
+
+    /// What this host lacks for `living`, and what is on its bridge that a person may want to look at.
+    fn host_part(&mut self, survey: &Survey, left: &mut Vec<Left>) -> Result<HostPart> {
+        let facts = self.find_facts()?;
+        let wanted = HostState::new(&self.config, &facts, &survey.living)?;
+        let observed = observe::host::observe(&wanted, &mut *self.executor, &self.tools)?;
+        let is_stray = |link: &&observe::link::Link| link.name != self.config.bridge.as_str();
+        let strays: Vec<_> = survey.links.bridges.iter().filter(is_stray).cloned().collect();
+        let moved = survey.living.iter().find(|receipt| !self.config.subnet.contains(&receipt.address));
+        let plan = match moved {
+            // `subnet` was changed under a running container: not for a repair to decide.
+            Some(_) => plan::up(&wanted, &observed)?,
+            None => plan::mend(&wanted, &observed, &strays)?,
+        };
+        for bridge in observed.bridge.iter().chain(&strays) {
+            for other in bridge.addresses.iter().filter(|&address| *address != wanted.address) {
+                left.push(Left {
+                    what: format!(
+                        "the bridge {} has the address {other} too, which is not Flatnet's",
+                        bridge.name
+                    ),
+                    help: format!("If nobody needs it: `ip addr del {other} dev {}`", wanted.bridge),
+                });
+            }
+        }
+        let renamed = strays.first().filter(|_| observed.bridge.is_none()).map(|link| link.name.clone());
+        Ok(HostPart { facts, observed, plan, renamed })
+    }
+
+    /// What is written down and is not so, and what only a person can decide.
+    fn note_state(&mut self, survey: &Survey, leases: &Leases, repair: &mut Repair) -> Result<()> {
+        for receipt in &survey.unrecorded.receipts {
+            let (who, address) = (receipt.called(), receipt.address.addr());
+            repair
+                .notes
+                .push(format!("the receipt of container {who}, {address}, is lost and written again"));
+        }
+        for (address, lease) in leases.held() {
+            let is_survivor = survey.unrecorded.receipts.iter().any(|receipt| receipt.id == lease.id);
+            if !is_survivor && self.is_orphan(&lease.id)? {
+                repair.notes.push(format!("{address}, held by {}, which is gone, is released", lease.id));
+            }
+        }
+        for receipt in &survey.living {
+            let address = receipt.address.addr();
+            if let Some(other) = leases.get(address).filter(|lease| !lease.released && lease.id != receipt.id)
+            {
+                repair.left.push(Left {
+                    what: format!(
+                        "container {} and container {} both have {address}",
+                        receipt.called(),
+                        other.id
+                    ),
+                    help: format!("Restart one: `podman restart {}`", receipt.id.container_id.short()),
+                });
+            }
+        }
+        repair.left.extend(survey.unrecorded.left.iter().cloned());
+        repair.left.extend(self.store.set_aside()?.into_iter().map(|path| Left {
+            what: format!("{} could not be read and was set aside", path.display()),
+            help: format!("Look what it was, then `rm {}`", path.display()),
+        }));
+        Ok(())
+    }
+
+    /// What the links of a living attachment lack; its elements are this host's part. An error where the links are
+    /// there and yet not as they were made: to mend them could cut what still works. `renamed` is what the bridge is
+    /// called now, where it will have its name back by then.
+    fn plan_mend(&mut self, receipt: &Receipt, renamed: Option<&str>) -> Result<Plan> {
+        let (wanted, mut observed) = self.look_at_links(receipt)?;
+        let conflict = |what: String| {
+            let restart =
+                format!("Restart the container: `podman restart {}`", receipt.id.container_id.short());
+            Err(Error::new(Kind::Conflict, what).remedy(restart))
+        };
+        let Some(link) = &mut observed.host_link else { return Ok(plan::attach(&wanted, &observed)) };
+        if link.alias != wanted.alias.as_str() && link.mac != wanted.host_mac.to_string() {
+            return conflict(format!("the link {} belongs to somebody else", link.name));
+        }
+        if renamed.is_some_and(|name| link.master == name) {
+            link.master = wanted.bridge.to_string();
+        }
+        if observed.container_link.is_none() {
+            let if_name = &receipt.id.if_name;
+            return conflict(format!(
+                "{if_name} is not in {} any more, though its other end is here",
+                receipt.netns
+            ));
+        }
+        Ok(plan::attach(&wanted, &observed))
+    }
+
+    /// Puts back what a living attachment lost, unless it has gone meanwhile.
+    fn mend(&mut self, id: &AttachmentId, own: &Lock) -> Result<Plan> {
+        let network = self.network_lock()?;
+        let Some((receipt, _)) = self.store.receipt(id)? else { return Ok(Plan::default()) };
+        if self.is_dead(&receipt) {
+            return Ok(Plan::default());
+        }
+        let plan = self.plan_mend(&receipt, None)?;
+        self.run_host_plan(&plan, &[&network, own])?;
+        Ok(plan)
+    }
+}
+
+fn of_host(plan: Plan) -> Part {
+    Part { what: "this host".to_owned(), plan }
+}
+
+fn of_attachment(receipt: &Receipt, plan: Plan) -> Part {
+    Part { what: format!("container {}", receipt.called()), plan }
+}
+
+fn orphans(unrecorded: &Unrecorded) -> Part {
+    let mut plan = Plan::default();
+    for dev in &unrecorded.orphans {
+        plan.push_final(Op::LinkDel { dev: dev.clone() }, "nobody has an address behind it");
+    }
+    Part { what: "a link that no receipt knows".to_owned(), plan }
+}
+
+fn released(receipt: &Receipt) -> String {
+    format!("container {} holds {} no more", receipt.called(), receipt.address.addr())
+}

@@ -1,0 +1,93 @@
+//! What bears Flatnet's mark, whether any receipt knows of it or not.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::attachment::bad_json;
+use super::link::{self, Link};
+use crate::command::Command;
+use crate::error::Result;
+use crate::execute::Executor;
+use crate::tools::Tools;
+use crate::types::{AttachmentId, LinkAlias, NetnsPath, NetworkName};
+
+/// The links of one network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MarkedLinks {
+    /// Those with the bridge's mark, whatever they are called.
+    pub bridges: Vec<Link>,
+    /// Those with an attachment's.
+    pub ports: Vec<(AttachmentId, Link)>,
+}
+
+/// The links of this host that bear the mark of `network`.
+pub fn links(network: &NetworkName, executor: &mut dyn Executor, tools: &Tools) -> Result<MarkedLinks> {
+    let command = Command::new([tools.ip.as_str(), "-j", "-d", "addr", "show"]);
+    let output = executor.run(&command, &[])?.checked(&command)?;
+    let links = link::parse(&output.stdout).map_err(|cause| bad_json("ip addr", cause))?;
+    Ok(sort(links, network))
+}
+
+fn sort(links: Vec<Link>, network: &NetworkName) -> MarkedLinks {
+    let mark = LinkAlias::of_bridge(network);
+    let mut marked = MarkedLinks::default();
+    for link in links {
+        if link.alias == mark.as_str() && link.kind == "bridge" {
+            marked.bridges.push(link);
+        } else if let Some(id) = LinkAlias::attachment_in(&link.alias, network) {
+            marked.ports.push((id, link));
+        }
+    }
+    marked
+}
+
+/// The namespaces that have a name, by the number by which this host knows them ([`Link::peer_netns`]).
+pub fn netns_names(executor: &mut dyn Executor, tools: &Tools) -> Result<BTreeMap<u32, NetnsPath>> {
+    let command = Command::new([tools.ip.as_str(), "-j", "netns", "list-id"]);
+    let output = executor.run(&command, &[])?.checked(&command)?;
+    parse_names(&output.stdout).map_err(|cause| bad_json("ip netns", cause))
+}
+
+fn parse_names(json: &str) -> Result<BTreeMap<u32, NetnsPath>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Entry {
+        nsid: i64,
+        #[serde(default)]
+        name: String,
+    }
+    if json.trim().is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let entries: Vec<Entry> = serde_json::from_str(json)?;
+    let named = |Entry { nsid, name }: Entry| {
+        let path = (!name.is_empty()).then(|| format!("/run/netns/{name}").parse().ok())??;
+        Some((u32::try_from(nsid).ok()?, path))
+    };
+    Ok(entries.into_iter().filter_map(named).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_bears_the_mark_is_ours() {
+        let links = link::parse(include_str!("../../tests/captured/iproute2-6.1/addr.json")).unwrap();
+        let total = links.len();
+        let marked = sort(links.clone(), &NetworkName::parse("flatnet").unwrap());
+        assert_eq!(marked.bridges.iter().map(|link| link.name.as_str()).collect::<Vec<_>>(), ["flatnet-br0"]);
+        assert_eq!(marked.ports.len(), 1);
+        assert!(marked.bridges.len() + marked.ports.len() < total, "lo is nobody's");
+        assert_eq!(sort(links, &NetworkName::parse("other").unwrap()), MarkedLinks::default());
+    }
+
+    /// As iproute2 6.1 prints it.
+    #[test]
+    fn namespaces_without_a_name_are_passed_over() {
+        let names = parse_names(r#"[{"nsid":0,"name":"c1"},{"nsid":1},{"nsid":2,"name":"c2"}]"#).unwrap();
+        assert_eq!(names.keys().copied().collect::<Vec<_>>(), [0, 2]);
+        assert_eq!(names[&2].as_str(), "/run/netns/c2");
+        assert!(parse_names("").unwrap().is_empty());
+    }
+}

@@ -1,0 +1,346 @@
+//! `flatnet repair`: whatever was broken is as it was, in one go, and what still works goes on working.
+
+use serde_json::{Value, json};
+
+use crate::cni::{CONFIG, Call, host, host_link};
+use crate::sandbox::Sandbox;
+use crate::world::World;
+
+/// Two containers, the first with a published port, and a connection from the second to the first, and to the first
+/// from this host: each end says a line when the other does.
+fn running() -> (Sandbox, World, [Value; 2]) {
+    let sandbox = host("mtu: 1400\n");
+    sandbox.add_netns("c1");
+    sandbox.add_netns("c2");
+    let results = [add_c1().run(&sandbox).succeeds(), Call::add("c2").run(&sandbox).succeeds()];
+    sandbox.write("/tmp/echo.py", ECHO);
+    sandbox.write("/tmp/talk.py", TALK);
+    sandbox.sh("nft add table inet bystander; sysctl -qw net.ipv4.tcp_syn_retries=2").succeeds();
+    let world = World::of(&sandbox);
+    (sandbox, world, results)
+}
+
+fn add_c1() -> Call {
+    let port = json!({"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]});
+    Call::add("c1").var("CNI_ARGS", "IgnoreUnknown=1;K8S_POD_NAME=web").conf("runtimeConfig", port)
+}
+
+/// Sends back each line.
+const ECHO: &str = "
+import socketserver
+class Echo(socketserver.StreamRequestHandler):
+    def handle(self):
+        for line in self.rfile:
+            self.wfile.write(line)
+socketserver.ThreadingTCPServer.allow_reuse_address = True
+socketserver.ThreadingTCPServer(('', 80), Echo).serve_forever()
+";
+
+/// Keeps one connection: each time the file `ask` appears, says a line and waits for the answer, then removes it.
+const TALK: &str = "
+import os, socket, sys, time
+address, ask = sys.argv[1], sys.argv[2]
+stream = socket.create_connection((address, 80), timeout=20).makefile('rw')
+open(ask + '.ready', 'w')
+while True:
+    while not os.path.exists(ask):
+        time.sleep(0.01)
+    stream.write('hello\\n'); stream.flush()
+    assert stream.readline() == 'hello\\n'
+    os.remove(ask)
+";
+
+/// Two connections that stay open.
+fn connect(sandbox: &Sandbox) {
+    sandbox.sh("rm -f /tmp/ask*").succeeds();
+    drop(sandbox.spawn("exec ip netns exec c1 python3 /tmp/echo.py"));
+    sandbox.eventually("ip netns exec c1 ss -Hltn 'sport = 80' | grep -q LISTEN");
+    drop(sandbox.spawn("exec python3 /tmp/talk.py 10.87.1.2 /tmp/ask1"));
+    drop(sandbox.spawn("exec ip netns exec c2 python3 /tmp/talk.py 10.87.1.2 /tmp/ask2"));
+    sandbox.eventually("[[ -e /tmp/ask1.ready && -e /tmp/ask2.ready ]]");
+}
+
+/// Both connections still carry what is said.
+#[track_caller]
+fn assert_connected(sandbox: &Sandbox) {
+    sandbox.sh("touch /tmp/ask1 /tmp/ask2").succeeds();
+    sandbox.eventually("[[ ! -e /tmp/ask1 && ! -e /tmp/ask2 ]]");
+}
+
+/// Breaks something in a way of its own, and asserts that CHECK names it with `named`, that a dry run changes nothing,
+/// and that one repair puts back the whole world and keeps the connections; a second one finds nothing to do.
+#[track_caller]
+fn mends(breaks: &[(&str, &str)]) {
+    let (sandbox, healthy, results) = running();
+    connect(&sandbox);
+    let with_connections = World::of(&sandbox);
+    for (script, named) in breaks {
+        sandbox.sh(script).succeeds();
+        let broken = World::of(&sandbox);
+        assert_ne!(broken, with_connections, "`{script}` breaks nothing");
+        let said: String = [("c1", &results[0]), ("c2", &results[1])]
+            .iter()
+            .map(|(id, result)| Call::check(id, result).run(&sandbox))
+            .filter(|answer| answer.status != Some(0))
+            .map(|answer| answer.fails())
+            .collect();
+        assert!(said.contains(named), "after `{script}` CHECK says not {named:?} but: {said}");
+        let planned = sandbox.sh("flatnet repair --dry-run --format json").succeeds().stdout;
+        broken.assert_is_back(&sandbox);
+        let done = sandbox.sh("flatnet repair --json").succeeds().stdout;
+        assert_eq!(steps(&planned), steps(&done), "after `{script}` another plan was run than shown");
+        with_connections.assert_is_back(&sandbox);
+        assert_connected(&sandbox);
+        for (id, result) in [("c1", &results[0]), ("c2", &results[1])] {
+            Call::check(id, result).run(&sandbox).succeeds_silently();
+        }
+        sandbox.sh("flatnet repair").prints("Nothing to do");
+    }
+    sandbox.sh("pkill -f '^python3 /tmp/' || true; rm -f /tmp/ask*").succeeds();
+    healthy.assert_is_back(&sandbox);
+}
+
+fn steps(json: &str) -> Value {
+    let change: Value = serde_json::from_str(json).unwrap();
+    assert_eq!(change["errors"], json!([]), "{change}");
+    assert_ne!(change["commands"], json!([]), "nothing was to be done");
+    change["commands"].clone()
+}
+
+#[test]
+fn the_ruleset() {
+    mends(&[
+        ("nft flush ruleset; nft add table inet bystander", "replace tables inet flatnet and arp flatnet"),
+        ("nft delete table arp flatnet", "replace tables"),
+        ("nft flush chain inet flatnet at_arrival", "replace tables"),
+        ("nft delete element inet flatnet bindings '{ 02:f1:0a:57:01:02 . 10.87.1.2 }'", "10.87.1.2"),
+        ("nft delete element inet flatnet published_anywhere '{ tcp . 8080 }'", "8080"),
+    ]);
+}
+
+#[test]
+fn the_bridge() {
+    mends(&[
+        ("ip link del flatnet-br0", "link add dev flatnet-br0"),
+        (
+            "ip link set flatnet-br0 down; ip link set flatnet-br0 name lost0; ip link set lost0 up",
+            "flatnet-br0",
+        ),
+        (
+            "ip link set flatnet-br0 down; ip link set flatnet-br0 name lost0; flatnet up",
+            "master flatnet-br0",
+        ),
+        ("ip addr del 10.87.1.1/24 dev flatnet-br0", "addr add 10.87.1.1/24"),
+        ("ip link set flatnet-br0 down", "link set dev flatnet-br0 up"),
+        ("ip link set flatnet-br0 mtu 1200", "mtu 1400"),
+        ("ip link set flatnet-br0 address 02:00:00:00:00:09", "address 02:f1:0a:57:01:01"),
+        ("sysctl -qw net.ipv4.ip_forward=0", "ip_forward=1"),
+        ("sysctl -qw net.ipv4.conf.flatnet-br0.proxy_arp_pvlan=0", "proxy_arp_pvlan=1"),
+    ]);
+}
+
+#[test]
+fn the_links() {
+    let link = host_link("c1", "eth0");
+    mends(&[
+        (&format!("ip link del {link}"), "type veth"),
+        (&format!("ip link set {link} down"), &format!("{link} up")),
+        (&format!("ip link set {link} nomaster"), "master flatnet-br0"),
+        (&format!("bridge link set dev {link} isolated off"), "isolated on"),
+        (&format!("bridge link set dev {link} locked off learning on"), "locked on"),
+        (&format!("bridge fdb del 02:f1:0a:57:01:02 dev {link} master"), "fdb add"),
+        (&format!("ip link set {link} alias ''"), "alias"),
+        ("ip -n c1 link set eth0 down", "eth0 up"),
+        ("ip -n c1 addr del 10.87.1.2/24 dev eth0", "addr add 10.87.1.2/24"),
+        ("ip -n c2 route del default", "route append default"),
+        ("ip -n c2 link set eth0 address 02:00:00:00:00:09", "address 02:f1:0a:57:01:03"),
+        ("ip -n c2 link set eth0 mtu 900", "mtu 1400"),
+    ]);
+}
+
+#[test]
+fn all_at_once() {
+    let link = host_link("c1", "eth0");
+    mends(&[(
+        &format!(
+            "nft flush ruleset; nft add table inet bystander; ip link del {link}; ip link del flatnet-br0; \
+             sysctl -qw net.ipv4.ip_forward=0; rm /var/lib/flatnet/flatnet/host.json"
+        ),
+        "link add dev flatnet-br0",
+    )]);
+}
+
+#[test]
+fn another_address_of_the_bridge_stays_and_is_named() {
+    let (sandbox, healthy, results) = running();
+    sandbox.sh("ip addr flush dev flatnet-br0; ip addr add 192.0.2.1/24 dev flatnet-br0").succeeds();
+    let said = Call::check("c1", &results[0]).run(&sandbox).fails();
+    assert!(said.contains("192.0.2.1/24"), "{said}");
+    let output = sandbox.sh("flatnet repair").prints("addr add 10.87.1.1/24");
+    assert!(output.stderr.contains("192.0.2.1/24") && output.stderr.contains("ip addr del"), "{output}");
+    Call::check("c1", &results[0]).run(&sandbox).succeeds_silently();
+    sandbox.sh("ip addr del 192.0.2.1/24 dev flatnet-br0").succeeds();
+    healthy.assert_is_back(&sandbox);
+}
+
+#[test]
+fn receipts_and_leases_that_were_lost_are_written_again_from_the_kernel() {
+    let (sandbox, healthy, results) = running();
+    for lost in [
+        "rm -r /var/lib/flatnet/flatnet",
+        "rm /var/lib/flatnet/flatnet/leases.json",
+        "rm /var/lib/flatnet/flatnet/receipts/c1@eth0.json",
+        "echo garbage >/var/lib/flatnet/flatnet/receipts/c1@eth0.json",
+        ": >/var/lib/flatnet/flatnet/leases.json; echo '{}' >/var/lib/flatnet/flatnet/receipts/c2@eth0.json",
+    ] {
+        sandbox.sh(lost).succeeds();
+        sandbox.sh("flatnet repair").succeeds();
+        healthy.clone().without_files().assert_is_back_but_for_files(&sandbox);
+        for (id, result) in [("c1", &results[0]), ("c2", &results[1])] {
+            Call::check(id, result).run(&sandbox).succeeds_silently();
+        }
+        sandbox.sh("flatnet ps --json").prints("10.87.1.3");
+        let aside = sandbox.sh("find /var/lib/flatnet -name '*.bad-*'").succeeds().stdout;
+        let output = sandbox.sh("flatnet repair").prints("Nothing to do");
+        assert!(aside.lines().all(|path| output.stderr.contains(path)), "{aside}{output}");
+        sandbox.sh("find /var/lib/flatnet -name '*.bad-*' -delete").succeeds();
+    }
+    // What was written again undoes as the first one did.
+    sandbox.sh("rm -r /var/lib/flatnet/flatnet; flatnet repair").succeeds();
+    sandbox.add_netns("c3");
+    let third = Call::add("c3").run(&sandbox).succeeds();
+    assert_eq!(third["ips"][0]["address"], json!("10.87.1.4/24"));
+    for id in ["c1", "c2", "c3"] {
+        Call::del(id).run(&sandbox).succeeds_silently();
+    }
+    sandbox.sh("ip -br link").succeeds();
+    sandbox.sh("nft list ruleset | grep -c 02:f1").exits_with(1);
+    sandbox.sh("ls -A /var/lib/flatnet/flatnet/receipts /run/flatnet/flatnet | grep -c @").exits_with(1);
+}
+
+#[test]
+fn no_address_is_given_twice_though_all_state_is_lost() {
+    let (sandbox, _, _) = running();
+    sandbox.add_netns("c3");
+    sandbox.sh("rm -r /var/lib/flatnet/flatnet").succeeds();
+    let third = Call::add("c3").run(&sandbox).succeeds();
+    assert_eq!(third["ips"][0]["address"], json!("10.87.1.4/24"));
+    sandbox.sh("flatnet ps --json | grep -c 10.87.1.2").prints_exactly("1");
+    // An older file in the place of the new one: the receipts know better.
+    sandbox.sh("cp /var/lib/flatnet/flatnet/leases.json /tmp/old").succeeds();
+    sandbox.add_netns("c4");
+    Call::add("c4").run(&sandbox).succeeds();
+    sandbox.sh("cp /tmp/old /var/lib/flatnet/flatnet/leases.json").succeeds();
+    sandbox.add_netns("c5");
+    let fifth = Call::add("c5").run(&sandbox).succeeds();
+    assert_eq!(fifth["ips"][0]["address"], json!("10.87.1.6/24"));
+}
+
+#[test]
+fn what_bears_our_mark_and_is_nobodys_goes() {
+    let (sandbox, healthy, _) = running();
+    sandbox.add_netns("c3");
+    let before = World::of(&sandbox);
+    let link = host_link("c3", "eth0");
+    for (make, named) in [
+        (
+            format!(
+                "ip link add {link} alias x type veth peer name eth0 netns c3; ip link set {link} alias flatnet/flatnet/c3/eth0"
+            ),
+            link.as_str(),
+        ),
+        (
+            "nft add element inet flatnet bindings '{ 02:f1:0a:57:01:09 . 10.87.1.9 comment \"c9\" }'"
+                .to_owned(),
+            "10.87.1.9",
+        ),
+        (
+            "nft add element inet flatnet published_anywhere '{ tcp . 99 comment \"c9\" : 10.87.1.9 . 9 }'"
+                .to_owned(),
+            "tcp . 99",
+        ),
+        (
+            "ip link add spare type bridge; ip link set spare alias flatnet/flatnet".to_owned(),
+            "link del dev spare",
+        ),
+        (": >/run/flatnet/flatnet/fn000000000000.lock".to_owned(), ""),
+    ] {
+        sandbox.sh(&make).succeeds();
+        sandbox.sh("flatnet repair --dry-run").prints(named);
+        sandbox.sh("flatnet repair").prints(named);
+        before.assert_is_back(&sandbox);
+    }
+    // What is pasted from a plan works, so it is an attachment: written down, and undone by its DEL.
+    sandbox
+        .sh("flatnet plan add web3 --netns /run/netns/c3 --id c3 --dry-run --format sh >/tmp/add.sh; sh /tmp/add.sh; flatnet repair")
+        .prints("c3");
+    sandbox.sh("flatnet ps").prints("10.87.1.4");
+    Call::del("c3").run(&sandbox).succeeds_silently();
+    sandbox.sh("rm /tmp/add.sh").succeeds();
+    before.assert_is_back(&sandbox);
+    sandbox.sh("ip netns del c3").succeeds();
+    healthy.assert_is_back(&sandbox);
+}
+
+#[test]
+fn what_is_not_marked_ours_stays() {
+    let (sandbox, _, _) = running();
+    let link = host_link("c1", "eth0");
+    sandbox
+        .sh(&format!(
+            "ip link del {link}; ip link add {link} type ifb; ip link set {link} alias somebody
+             ip link add other type bridge; ip link set other alias flatnet/another
+             ip link add fnffffffffffff type ifb"
+        ))
+        .succeeds();
+    let before = World::of(&sandbox);
+    let output = sandbox.sh("flatnet repair").succeeds();
+    assert!(output.stderr.contains(&link) && output.stderr.contains("somebody else"), "{output}");
+    before.assert_is_back(&sandbox);
+}
+
+#[test]
+fn the_dead_and_the_unfinished_are_undone() {
+    let (sandbox, healthy, _) = running();
+    sandbox.add_netns("c3");
+    sandbox.write(
+        "/opt/fake/ip",
+        "#!/bin/sh\ncase \"$*\" in *c3*) exec sleep 100;; esac\nexec /usr/sbin/ip \"$@\"\n",
+    );
+    sandbox.sh("chmod 755 /opt/fake/ip").succeeds();
+    let yaml = "mtu: 1400\n";
+    sandbox.write(CONFIG, &format!("{yaml}tools: {{ip: /opt/fake/ip}}\n"));
+    sandbox.sh("flatnet up; ip -n c3 link set lo up").succeeds();
+    // ADD is killed while it waits for the container's end.
+    let add = Call::add("c3").script();
+    sandbox
+        .sh(&format!("{{ {add} & }} >/dev/null; sleep 1; pkill -KILL -x flatnet; pkill -KILL -x sleep"))
+        .succeeds();
+    sandbox.write(CONFIG, yaml);
+    sandbox.sh("flatnet repair").prints("fn");
+    sandbox.sh("ip netns del c3; rm -r /opt/fake; flatnet up").succeeds();
+    healthy.assert_is_back(&sandbox);
+    // A namespace that is gone without DEL.
+    sandbox.add_netns("c3");
+    Call::add("c3").run(&sandbox).succeeds();
+    sandbox.sh("ip netns del c3").succeeds();
+    sandbox.eventually(&format!("! ip link show {}", host_link("c3", "eth0")));
+    sandbox.sh("flatnet repair --dry-run").prints("is gone");
+    sandbox.sh("flatnet repair").prints("holds 10.87.1.4 no more");
+    healthy.assert_is_back(&sandbox);
+}
+
+#[test]
+fn what_is_printed_does_the_same_when_pasted() {
+    let (sandbox, healthy, _) = running();
+    let kernel = healthy.without_files();
+    let link = host_link("c1", "eth0");
+    sandbox
+        .sh(&format!(
+            "nft flush ruleset; nft add table inet bystander; ip link del flatnet-br0; ip link del {link}"
+        ))
+        .succeeds();
+    sandbox.sh("flatnet repair --dry-run --format sh >/tmp/mend.sh; sh /tmp/mend.sh").succeeds();
+    kernel.assert_is_back_but_for_files(&sandbox);
+    sandbox.sh("flatnet repair").prints("Nothing to do");
+}
