@@ -7,6 +7,8 @@ use crate::error::{Error, Kind, Result};
 use crate::lease::Leases;
 use crate::lock::Lock;
 use crate::observe;
+use crate::observe::marked;
+use crate::plan;
 use crate::receipt::Receipt;
 use crate::request::Request;
 use crate::types::{AttachmentId, PortMapping};
@@ -37,16 +39,34 @@ impl Engine {
         Ok(collected)
     }
 
-    /// Undoes every attachment that is not in `valid`, living or not (CNI's GC).
+    /// Undoes every attachment that is not in `valid`, living or not, recorded or not (CNI's GC).
     pub fn collect_all_but(&mut self, valid: &BTreeSet<AttachmentId>) -> Result<Collected> {
         let receipts = self.store.receipts()?;
         let held = self.store.leases()?;
+        let links = marked::links(&self.config.network, &mut *self.executor, &self.tools)?;
         let known: BTreeSet<AttachmentId> = receipts
             .into_iter()
             .map(|receipt| receipt.id)
             .chain(held.held().map(|(_, lease)| lease.id.clone()))
+            .chain(links.ports.into_iter().map(|(id, _)| id))
             .collect();
-        Ok(self.collect(known.difference(valid).cloned().collect()))
+        let mut collected = self.collect(known.difference(valid).cloned().collect());
+        let is_valid = |container: &str| valid.iter().any(|id| id.container_id.comment() == container);
+        if let Err(error) = self.collect_elements(is_valid) {
+            collected.errors.push(error);
+        }
+        self.sweep_locks()?;
+        Ok(collected)
+    }
+
+    /// Takes out of the tables what belongs to no receipt, nor to a container that `is_valid`.
+    fn collect_elements(&mut self, is_valid: impl Fn(&str) -> bool) -> Result<()> {
+        let network = self.network_lock()?;
+        let table = self.config.network.table();
+        let wanted = self.store.receipts()?.iter().flat_map(|receipt| receipt.elements(&table)).collect();
+        let mut found = observe::attachment::elements(&table, &mut *self.executor, &self.tools)?;
+        found.retain(|_, container| !is_valid(container));
+        self.run_host_plan(&plan::lost_elements(&table, &wanted, &found), &[&network])
     }
 
     fn collect(&mut self, ids: Vec<AttachmentId>) -> Collected {

@@ -1,13 +1,13 @@
 //! What brings this host to the configured state, and what takes it back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{LinkAttribute, Op, Place, Plan, TableElement, Undo};
+use super::{Element, LinkAttribute, Op, Place, Plan, TableElement, Undo};
 use crate::desired::HostState;
 use crate::error::{Error, Kind, Result};
 use crate::observe::host::{ObservedHost, ObservedRuleset};
 use crate::observe::link::Link;
-use crate::types::{IfName, SysctlKey};
+use crate::types::{IfName, SysctlKey, TableName};
 
 /// What makes `observed` into `wanted`. An error, and nothing done, where the bridge's name is somebody else's, or its
 /// address is another.
@@ -34,7 +34,9 @@ pub fn mend(wanted: &HostState, observed: &ObservedHost, strays: &[Link]) -> Res
         refuse_foreign(wanted, bridge)?;
     }
     let mut plan = Plan::default();
-    lost_elements(&mut plan, wanted, observed);
+    if let ObservedRuleset::Same { elements } = &observed.ruleset {
+        plan = lost_elements(&wanted.table, &wanted.elements, elements);
+    }
     ruleset(&mut plan, wanted, observed);
     for stray in strays {
         let Ok(dev) = stray.name.parse::<IfName>() else { continue };
@@ -46,6 +48,24 @@ pub fn mend(wanted: &HostState, observed: &ObservedHost, strays: &[Link]) -> Res
     }
     bridge_and_settings(&mut plan, wanted, observed, bridge.as_ref());
     Ok(plan)
+}
+
+/// What takes out of the tables the elements of no attached container: those not in `wanted`. One whose comment is no
+/// container's ID was put there by somebody else, and stays.
+#[must_use]
+pub fn lost_elements(
+    table: &TableName,
+    wanted: &BTreeSet<TableElement>,
+    found: &BTreeMap<Element, String>,
+) -> Plan {
+    let wanted: BTreeSet<&Element> = wanted.iter().map(|wanted| &wanted.element).collect();
+    let mut plan = Plan::default();
+    for (element, comment) in found.iter().filter(|(element, _)| !wanted.contains(element)) {
+        let Ok(container_id) = comment.parse() else { continue };
+        let lost = TableElement { table: table.clone(), element: element.clone(), container_id };
+        plan.push(Op::ElementDel(lost.clone()), Op::ElementAdd(lost), "no attached container's");
+    }
+    plan
 }
 
 /// Gives the bridge its name back, and leaves it down: so no kernel refuses.
@@ -65,16 +85,6 @@ fn rename(plan: &mut Plan, wanted: &HostState, stray: &Link, dev: &IfName) -> Li
         "it bears the bridge's mark; rules know it by name",
     );
     Link { name: wanted.bridge.to_string(), up: false, ..stray.clone() }
-}
-
-fn lost_elements(plan: &mut Plan, wanted: &HostState, observed: &ObservedHost) {
-    let ObservedRuleset::Same { elements } = &observed.ruleset else { return };
-    for (element, comment) in elements {
-        let is_wanted = wanted.elements.iter().any(|wanted| wanted.element == *element);
-        let Some(container_id) = (!is_wanted).then(|| comment.parse().ok()).flatten() else { continue };
-        let lost = TableElement { table: wanted.table.clone(), element: element.clone(), container_id };
-        plan.push(Op::ElementDel(lost.clone()), Op::ElementAdd(lost), "no attached container's");
-    }
 }
 
 fn bridge_and_settings(plan: &mut Plan, wanted: &HostState, observed: &ObservedHost, bridge: Option<&Link>) {

@@ -8,7 +8,7 @@ mod host;
 mod op;
 
 pub use attachment::{attach, detach};
-pub use host::{down, mend, up};
+pub use host::{down, lost_elements, mend, up};
 pub use op::{Element, LinkAttribute, Op, Place, TableElement};
 
 use serde::{Deserialize, Serialize};

@@ -51,6 +51,15 @@ impl Model {
         }
     }
 
+    /// A link that leaves a bridge forgets what it was as its port.
+    pub(crate) fn leave_bridge(&mut self, dev: &IfName) {
+        if let Some(link) = self.host.get_mut(dev.as_str()) {
+            link.master.clear();
+            link.port = new_port();
+            self.fdb.retain(|(port, _)| port != dev.as_str());
+        }
+    }
+
     fn has_table(&self) -> Applied {
         self.ruleset.as_ref().map(drop).ok_or_else(|| "No such file or directory".to_owned())
     }
@@ -68,7 +77,7 @@ impl Model {
                 self.link(&Place::Host, master)?;
                 let mut host_end = new_link(dev, "veth", &mac.to_string(), *mtu);
                 host_end.master = master.to_string();
-                host_end.port = PortFlags { learning: true, locked: Some(false), ..PortFlags::default() };
+                host_end.port = new_port();
                 self.add_link(&Place::Host, host_end)?;
                 let peer = new_link(peer, "veth", &peer_mac.to_string(), *mtu);
                 self.add_link(&Place::Netns(netns.clone()), peer)
@@ -202,6 +211,10 @@ impl HostSettings {
             (SysctlKey::ipv6_conf(dev, "disable_ipv6"), 0),
         ]
     }
+}
+
+fn new_port() -> PortFlags {
+    PortFlags { learning: true, locked: Some(false), ..PortFlags::default() }
 }
 
 fn new_link(name: &IfName, kind: &str, mac: &str, mtu: u32) -> Link {

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use flatnet::config::{Bridging, Config};
 use flatnet::desired::{AttachmentState, HostFacts, HostState, Routes};
 use flatnet::observe::attachment::ObservedAttachment;
+use flatnet::observe::link::Link;
 use flatnet::plan::{self, Op, Plan};
 use flatnet::types::{AttachmentId, Mac, PortMapping, Protocol, SysctlKey};
 use proptest::prelude::*;
@@ -116,6 +117,37 @@ proptest! {
     }
 
     #[test]
+    fn mend_converges_from_what_up_refuses_too_and_its_prefixes_can_be_undone(
+        (bridging, mut model) in disturbed_host(), renamed in any::<bool>(), readdressed in any::<bool>(),
+        second in any::<bool>(), lost in any::<bool>(),
+    ) {
+        let wanted = host(bridging);
+        if let Some(bridge) = model.host.get_mut(wanted.bridge.as_str()).filter(|_| readdressed) {
+            bridge.addresses = vec!["192.0.2.1/24".parse().unwrap()];
+        }
+        if let Some(bridge) = model.host.get(wanted.bridge.as_str()).cloned().filter(|_| renamed) {
+            model.host.insert("lost0".to_owned(), Link { name: "lost0".to_owned(), ..bridge });
+            if !second {
+                model.host.remove(wanted.bridge.as_str());
+            }
+        }
+        if lost && model.ruleset.as_ref() == Some(&wanted.ruleset) {
+            let elements = attachment(bridging, 2, Routes::Default).elements().collect::<Vec<_>>();
+            model.elements.extend(elements);
+        }
+        let strays: Vec<Link> = model.host.get("lost0").into_iter().cloned().collect();
+        let plan = plan::mend(&wanted, &model.observe_host(&wanted), &strays).unwrap();
+        // A link that was deleted, as the one of two bridges is, does not come back.
+        if !(renamed && second) {
+            assert_undo_is_identity(&model, &plan);
+        }
+        run(&mut model, &ops(&plan));
+        prop_assert!(!model.host.contains_key("lost0"));
+        let again = plan::mend(&wanted, &model.observe_host(&wanted), &[]).unwrap();
+        prop_assert!(again.is_empty(), "{again:#?}");
+    }
+
+    #[test]
     fn down_takes_back_what_up_made(forward in 0_u32..2, keep in any::<bool>()) {
         let wanted = host(Bridging::Isolated);
         let mut before = Model::booted();
@@ -165,7 +197,7 @@ fn disturb(model: &mut Model, wanted: &AttachmentState, what: usize) {
     let Some(link) = model.host.get_mut(wanted.host_link.as_str()) else { return };
     match what {
         0 => link.up = false,
-        1 => link.master.clear(),
+        1 => model.leave_bridge(&wanted.host_link),
         2 => link.port.isolated = !link.port.isolated,
         3 => model.routes.clear(),
         _ => model.elements.clear(),

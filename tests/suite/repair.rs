@@ -283,6 +283,24 @@ fn what_bears_our_mark_and_is_nobodys_goes() {
 }
 
 #[test]
+fn the_runtimes_gc_takes_what_no_receipt_knows_too() {
+    let (sandbox, _, _) = running();
+    sandbox.sh("rm /var/lib/flatnet/flatnet/receipts/*").succeeds();
+    let before = World::of(&sandbox);
+    let listed = [("c1", "eth0"), ("c2", "eth0")];
+    Call::gc(&listed).run(&sandbox).succeeds_silently();
+    before.assert_is_back(&sandbox);
+    sandbox
+        .sh("nft add element inet flatnet bindings '{ 02:f1:0a:57:01:09 . 10.87.1.9 comment \"c9\" }'")
+        .succeeds();
+    Call::gc(&listed).run(&sandbox).succeeds_silently();
+    before.assert_is_back(&sandbox);
+    Call::gc(&listed[..1]).run(&sandbox).succeeds_silently();
+    sandbox.sh("flatnet repair; flatnet ps --json | jq -r '.[].address'").prints("10.87.1.2");
+    sandbox.sh("ip -br link show type veth | wc -l; nft list ruleset | grep -c 10.87.1.3").exits_with(1);
+}
+
+#[test]
 fn what_is_not_marked_ours_stays() {
     let (sandbox, _, _) = running();
     let link = host_link("c1", "eth0");
