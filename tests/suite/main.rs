@@ -36,4 +36,5 @@ mod ruleset_replaced;
 mod ruleset_text;
 mod sandbox;
 mod traffic;
+mod units;
 mod world;

@@ -13,7 +13,7 @@ on_both!(
 
 /// What a reboot takes: processes, namespaces, links, rules and /run. What it leaves: state and Podman's storage.
 /// (The kernel's boot ID stays too, in a sandbox.)
-const REBOOT: &str = "
+pub(crate) const REBOOT: &str = "
 for container in $(podman ps -q); do
     pid=$(podman inspect $container --format '{{.State.ConmonPid}} {{.State.Pid}}')
     kill -9 $pid

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::podman::Podman;
+use super::units;
 use crate::config::DEFAULT_PATH;
 use crate::types::NetworkName;
 
@@ -35,6 +36,20 @@ pub(super) fn advice(podman: &Podman, network: &NetworkName, config: &Path) -> S
             netavark(version, *lists_network, *finds_plugin, network, config, &up, &run)
         }
         Podman::TooOld { version } => too_old(version, network, &up, &run),
+    }
+}
+
+/// What brings this host up again after a reboot.
+pub(super) fn at_boot(has_systemd: bool, network: &NetworkName) -> String {
+    if has_systemd {
+        let (up, gc) = (units::name("flatnet", network), units::name("flatnet-gc", network));
+        format!(
+            "At every boot, before Podman starts containers:\n  systemctl enable --now {up}.service {gc}.timer\n"
+        )
+    } else {
+        "There is no systemd here: after a reboot run `flatnet up` and `flatnet repair`, before containers start; the \
+         first container does the same.\n"
+            .to_owned()
     }
 }
 

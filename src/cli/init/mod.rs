@@ -4,6 +4,7 @@ mod advice;
 mod install;
 mod podman;
 mod templates;
+mod units;
 
 use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt;
@@ -29,7 +30,8 @@ const PLUGINS: [&str; 2] = ["/opt/cni/bin/flatnet", "/usr/local/libexec/netavark
 /// Write the configuration, tell Podman of the network, and say what comes next.
 ///
 /// Writes the YAML (--config says where), the conflist /etc/cni/net.d/NETWORK.conflist, and links this program as
-/// plugin into /opt/cni/bin (Podman 4) and /usr/local/libexec/netavark (Podman 5). It asks nothing, works without
+/// plugin into /opt/cni/bin (Podman 4) and /usr/local/libexec/netavark (Podman 5); where systemd runs, units that bring
+/// this host up and repair it at boot and collect garbage every hour, to be enabled. It asks nothing, works without
 /// Podman, changes nothing of Podman's own, and overwrites nothing unless told to.
 #[derive(Debug, Args)]
 #[command(
@@ -78,6 +80,9 @@ impl Init {
         } else {
             output::print(&table(&items, &outcomes));
             output::print(&advice::advice(&podman, &config.network, &path));
+            if self.root.is_none() {
+                output::print(&advice::at_boot(units::is_booted(), &config.network));
+            }
         }
         Ok(0)
     }
@@ -112,6 +117,13 @@ impl Init {
                 content: Content::Link(target.clone()),
             }),
         );
+        if self.root.is_some() || units::is_booted() {
+            let units = units::units(&config.network, &target, path);
+            items.extend(units.into_iter().map(|(name, text)| Item {
+                path: self.placed(&Path::new(units::DIRECTORY).join(name)),
+                content: Content::File(text),
+            }));
+        }
         Ok(items)
     }
 
