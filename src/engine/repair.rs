@@ -215,9 +215,11 @@ impl Engine {
                 return Ok(Vec::new());
             }
         };
-        self.record_host(&host.facts, &host.observed)?;
-        for part in [of_host(host.plan), orphans(&survey.unrecorded)] {
-            match self.run_host_plan(&part.plan, &[&network]) {
+        let set_up = self.set_up(&host.facts, &host.observed, &host.plan, &network);
+        let unrecorded = orphans(&survey.unrecorded);
+        let deleted = self.run_host_plan(&unrecorded.plan, &[&network]);
+        for (part, result) in [(of_host(host.plan), set_up), (unrecorded, deleted)] {
+            match result {
                 Ok(()) => repair.push(part),
                 Err(error) => repair.errors.push(error.context(part.what)),
             }
