@@ -53,6 +53,12 @@ impl Store {
         self.network.refused().or_else(|| self.receipts.refused())
     }
 
+    /// Removes what a killed writer left; the caller holds the network's lock.
+    pub fn sweep(&self) {
+        self.network.sweep();
+        self.receipts.sweep();
+    }
+
     /// Who holds and held which address. A file that does not parse is set aside, and the receipts tell who holds.
     pub fn leases(&self) -> Result<Leases> {
         let Some(bytes) = self.network.read(lease::FILE)? else { return self.leases_from_receipts() };
