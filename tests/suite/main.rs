@@ -21,6 +21,8 @@ mod frames;
 mod golden;
 mod host_up_down;
 mod hostile_parsers;
+#[cfg(feature = "faults")]
+mod kill_steps;
 mod log;
 mod model;
 mod planner;
