@@ -15,12 +15,14 @@ mod cni_hostile;
 mod cni_input;
 mod cni_lifecycle;
 mod cni_versions;
+mod drive;
 #[cfg(feature = "faults")]
 mod faults;
 mod frames;
 mod golden;
 mod host_up_down;
 mod hostile_parsers;
+mod kill_random;
 #[cfg(feature = "faults")]
 mod kill_steps;
 mod log;
