@@ -1,5 +1,5 @@
 //! SIGKILL at each step of ADD and of DEL: of Flatnet alone right after the step, and of Flatnet with all that it started
-//! while the step's command runs. The namespace stays or goes, and then comes a DEL, an ADD, or `flatnet gc`.
+//! while the step's command runs. The namespace stays or goes, and then comes a DEL, an ADD, or `flatnet repair`.
 //!
 //! Needs the feature `faults`, whose `src/execute/fault.rs` does the killing.
 
@@ -30,7 +30,7 @@ enum Netns {
 enum Then {
     Del,
     Add,
-    Gc,
+    Repair,
 }
 
 /// One test for each way, so that they run side by side.
@@ -46,16 +46,16 @@ macro_rules! nothing_stays_after {
 nothing_stays_after! {
     add_and_a_del: Add, Kept, Del;
     add_and_an_add: Add, Kept, Add;
-    add_and_gc: Add, Kept, Gc;
+    add_and_repair: Add, Kept, Repair;
     add_without_namespace_and_a_del: Add, Gone, Del;
     add_without_namespace_and_an_add: Add, Gone, Add;
-    add_without_namespace_and_gc: Add, Gone, Gc;
+    add_without_namespace_and_repair: Add, Gone, Repair;
     del_and_a_del: Del, Kept, Del;
     del_and_an_add: Del, Kept, Add;
-    del_and_gc: Del, Kept, Gc;
+    del_and_repair: Del, Kept, Repair;
     del_without_namespace_and_a_del: Del, Gone, Del;
     del_without_namespace_and_an_add: Del, Gone, Add;
-    del_without_namespace_and_gc: Del, Gone, Gc;
+    del_without_namespace_and_repair: Del, Gone, Repair;
 }
 
 fn at_every_step(verb: Verb, netns: Netns, then: Then) {
@@ -85,14 +85,14 @@ fn at_every_step(verb: Verb, netns: Netns, then: Then) {
 fn come_next(then: Then, netns: Netns, sandbox: &Sandbox) {
     match (then, netns) {
         (Then::Del, _) => Call::del("c1").run(sandbox).succeeds_silently(),
-        (Then::Gc, Netns::Gone) => {
+        (Then::Repair, Netns::Gone) => {
             // The kernel takes a moment to take the pair of links away.
             sandbox.eventually("! ip -br link | grep '^fn'");
-            sandbox.sh("flatnet gc").succeeds();
+            repair(sandbox);
         }
-        (Then::Gc, Netns::Kept) => {
+        (Then::Repair, Netns::Kept) => {
             // Its container may be alive.
-            sandbox.sh("flatnet gc").succeeds();
+            repair(sandbox);
             Call::del("c1").run(sandbox).succeeds_silently();
         }
         (Then::Add, _) => {}
@@ -103,6 +103,13 @@ fn come_next(then: Then, netns: Netns, sandbox: &Sandbox) {
     if matches!(then, Then::Add) {
         add_check_del(sandbox);
     }
+}
+
+/// Repairs, and has nothing to repair any more.
+fn repair(sandbox: &Sandbox) {
+    sandbox
+        .sh("flatnet repair >&2; flatnet repair --dry-run --format json | jq -c .commands")
+        .prints_exactly("[]");
 }
 
 fn add_check_del(sandbox: &Sandbox) {
