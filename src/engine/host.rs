@@ -13,7 +13,7 @@ use crate::lock::Lock;
 use crate::observe;
 use crate::observe::host::ObservedHost;
 use crate::plan::{self, Op, Plan};
-use crate::receipt::Receipt;
+use crate::receipt::{self, Receipt};
 use crate::render;
 use crate::types::SysctlKey;
 
@@ -134,8 +134,9 @@ impl Engine {
     }
 
     fn wanted(&self, facts: &HostFacts) -> Result<HostState> {
-        let mut receipts: Vec<Receipt> = self.store.receipts()?;
-        receipts.retain(|receipt| !self.is_dead(receipt));
+        let mut recorded = self.store.receipts_and_events()?;
+        recorded.retain(|(receipt, events)| !receipt::is_leaving(events) && !self.is_dead(receipt));
+        let receipts: Vec<Receipt> = recorded.into_iter().map(|(receipt, _)| receipt).collect();
         HostState::new(&self.config, facts, &receipts)
     }
 

@@ -162,6 +162,9 @@ impl Engine {
         if self.is_dead(receipt) {
             return Ok(Some("is gone"));
         }
+        if receipt::is_leaving(events) {
+            return Ok(Some("was detached in part"));
+        }
         if events.iter().any(|event| event.outcome == receipt::ATTACHED) {
             return Ok(None);
         }

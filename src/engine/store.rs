@@ -160,6 +160,13 @@ impl Store {
         }
     }
 
+    /// Notes that DEL has begun: from here on the attachment's elements are not to be entered again by an `up` that comes
+    /// in between. A full disk does not keep DEL from its work.
+    pub fn note_leaving(&self, id: &AttachmentId) {
+        let line = receipt::to_line(&Event::of_attachment(receipt::LEAVING)).unwrap_or_default();
+        let _ = self.receipts.append(&file_name(id), &line);
+    }
+
     /// Removes a receipt and its marker.
     pub fn remove_receipt(&self, id: &AttachmentId) -> Result<()> {
         self.receipts.remove(&file_name(id))?;
