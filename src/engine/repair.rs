@@ -38,6 +38,9 @@ pub struct Part {
     pub plan: Plan,
 }
 
+/// Why an attachment is to be undone that no ADD came to the end with.
+const UNFINISHED: &str = "was never attached to the end";
+
 /// What there is, sorted by what becomes of it.
 struct Survey {
     /// To be undone, and why.
@@ -169,7 +172,7 @@ impl Engine {
             return Ok(None);
         }
         let (_, observed) = self.look_at_links(receipt)?;
-        Ok((!has_address(&observed, receipt.address.addr())).then_some("was never attached to the end"))
+        Ok((!has_address(&observed, receipt.address.addr())).then_some(UNFINISHED))
     }
 
     /// What undoes `receipt`, as far as it is there.
@@ -205,7 +208,10 @@ impl Engine {
     /// Repairs this host, and what is on it that no receipt knows of; returns the attachments that live.
     fn repair_host(&mut self, repair: &mut Repair) -> Result<Vec<Receipt>> {
         let network = self.network_lock()?;
-        let survey = self.survey()?;
+        let mut survey = self.survey()?;
+        // What was left unfinished has been undone by now: who is still unfinished is being attached just now.
+        let attaching = survey.gone.iter().filter(|(_, why)| *why == UNFINISHED);
+        survey.living.extend(attaching.map(|(receipt, _)| receipt.clone()));
         self.adopt(&survey.unrecorded.receipts)?;
         let leases = self.whole_leases()?;
         self.note_state(&survey, &leases, repair)?;
