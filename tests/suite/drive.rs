@@ -7,8 +7,14 @@ use crate::sandbox::Sandbox;
 /// Where the drivers lie inside.
 const FOLDER: &str = "/usr/local/lib/drive";
 
-const FILES: [(&str, &str); 2] =
-    [("plugin.py", include_str!("drive/plugin.py")), ("kill.py", include_str!("drive/kill.py"))];
+const FILES: [(&str, &str); 6] = [
+    ("plugin.py", include_str!("drive/plugin.py")),
+    ("cycle.py", include_str!("drive/cycle.py")),
+    ("kill.py", include_str!("drive/kill.py")),
+    ("mixed.py", include_str!("drive/mixed.py")),
+    ("parallel.py", include_str!("drive/parallel.py")),
+    ("reuse.py", include_str!("drive/reuse.py")),
+];
 
 /// Puts the drivers into a sandbox.
 pub(crate) fn install(sandbox: &Sandbox) {

@@ -19,7 +19,7 @@ ROWS = [
     Row("kill-steps", "SIGKILL after every step of ADD and DEL", "kill_steps::", 20, "rounds", 1, 15),
     Row("kill-random", "SIGKILL at a random moment, then DEL", "kill_random::", 10_000, "kills", 400, 15),
     Row("parallel", "ADDs in parallel, then DELs", "storm::parallel", 4_000, "containers", 200, 10),
-    Row("mixed", "ADD, DEL, CHECK, gc, up, rules, ps, status at once", "storm::mixed", 60, "seconds", 20, 5),
+    Row("mixed", "ADD, DEL, CHECK, gc, up, repair, rules, ps, status at once", "storm::mixed", 60, "seconds", 20, 5),
     Row("exhaustion", "a full /29, a full bridge", "soak_exhaustion::", 20, "rounds", 1, 10),
     Row("disk", "disk full, no inodes, read-only, at every write", "soak_disk", 20, "rounds", 1, 15),
     Row("state", "state cut short, garbled, foreign, deleted", "soak_state", 1_000, "files", 200, 15),

@@ -10,30 +10,32 @@ FLATNET = "/usr/local/bin/flatnet"
 STATE, RUN = "/var/lib/flatnet/flatnet", "/run/flatnet/flatnet"
 
 
-def start(command, container, conf=None, **options):
-    """The call, begun. Its network namespace is /run/netns/CONTAINER."""
+def start(command, container, conf=None, namespace=None, **options):
+    """The call, begun. The namespace is /run/netns/CONTAINER unless another one is named."""
     text = {"cniVersion": "1.0.0", "name": "flatnet", "type": "flatnet", **(conf or {})}
-    variables = {"COMMAND": command, "CONTAINERID": container, "NETNS": f"/run/netns/{container}", "IFNAME": "eth0"}
+    path = f"/run/netns/{namespace or container}"
+    variables = {"COMMAND": command, "CONTAINERID": container, "NETNS": path, "IFNAME": "eth0", "PATH": "/opt/cni/bin"}
+    environment = {f"CNI_{name}": value for name, value in variables.items()}
     with tempfile.TemporaryFile() as stdin:
         stdin.write(json.dumps(text).encode())
         stdin.seek(0)
         return subprocess.Popen(
             [FLATNET], stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env={"PATH": os.environ["PATH"], "CNI_PATH": "/opt/cni/bin"} | {f"CNI_{name}": value for name, value in variables.items()},
-            **options,
+            env={"PATH": os.environ["PATH"], **environment}, **options,
         )
 
 
-def call(command, container, conf=None):
+def call(command, container, conf=None, namespace=None):
     """The call, ended: exit status, what it printed, and how many milliseconds it took."""
     began = time.monotonic()
-    process = start(command, container, conf)
+    process = start(command, container, conf, namespace)
     stdout, stderr = process.communicate()
     return process.returncode, stdout + stderr, (time.monotonic() - began) * 1000
 
 
-def succeed(command, container, conf=None):
-    status, said, milliseconds = call(command, container, conf)
+def succeed(command, container, conf=None, namespace=None):
+    """What it printed, and how many milliseconds it took."""
+    status, said, milliseconds = call(command, container, conf, namespace)
     if status:
         raise RuntimeError(f"{command} of {container}: status {status}: {said}")
     return said, milliseconds
