@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::cni::{CONFIG, Call, host};
+use crate::cni_failures::fake;
 use crate::sandbox::Sandbox;
 use crate::world::World;
 
@@ -54,6 +55,23 @@ fn adds_and_dels_of_one_attachment_at_once_end_in_one_or_none() {
         (0..12).map(|number| if number % 2 == 0 { Call::add("c1") } else { Call::del("c1") }).collect();
     all_at_once(&sandbox, &calls);
     Call::del("c1").run(&sandbox).succeeds_silently();
+    before.assert_is_back(&sandbox);
+}
+
+#[test]
+fn an_up_while_a_del_waits_for_its_link_enters_nothing_again() {
+    let sandbox = host("tools: {ip: /opt/fake/ip}\n");
+    sandbox.add_netns("c1");
+    fake(&sandbox, "ip", "false", "true");
+    sandbox.sh("flatnet up").succeeds();
+    let before = World::of(&sandbox);
+    Call::add("c1").run(&sandbox).succeeds();
+    fake(&sandbox, "ip", "[[ $* == *-batch* || $* == *del* ]]", "sleep 2");
+    let mut del = sandbox.spawn(&Call::del("c1").script());
+    sandbox.eventually("! nft list ruleset | grep c1");
+    sandbox.sh("ip link show master flatnet-br0 | grep fn").succeeds();
+    sandbox.sh("flatnet up").succeeds();
+    assert!(del.wait().is_ok_and(|status| status.success()));
     before.assert_is_back(&sandbox);
 }
 
