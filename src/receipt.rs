@@ -17,6 +17,8 @@ use crate::types::{AttachmentId, IfName, Mac, NetnsPath, NetworkName, PortMappin
 pub const VERSION: u32 = 1;
 /// The outcome of an ADD that came to its end.
 pub const ATTACHED: &str = "attached";
+/// The outcome of the event with which DEL begins.
+pub const LEAVING: &str = "leaving";
 /// How a receipt's file name ends.
 pub const SUFFIX: &str = ".json";
 
@@ -88,8 +90,23 @@ pub struct Event {
     /// How long it took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub milliseconds: Option<f64>,
-    /// `ok`, `attached`, or what went wrong.
+    /// `ok`, `attached`, `leaving`, or what went wrong.
     pub outcome: String,
+}
+
+impl Event {
+    /// Something that befell the attachment as a whole, now.
+    #[must_use]
+    pub fn of_attachment(outcome: &str) -> Self {
+        let at = jiff::Timestamp::now().as_millisecond();
+        Self { at, command: None, milliseconds: None, outcome: outcome.to_owned() }
+    }
+}
+
+/// Whether DEL has begun.
+#[must_use]
+pub fn is_leaving(events: &[Event]) -> bool {
+    events.iter().any(|event| event.outcome == LEAVING)
 }
 
 impl Receipt {

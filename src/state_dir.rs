@@ -18,7 +18,7 @@ const MAX_BYTES: u64 = 64 << 20;
 pub(crate) const NOFOLLOW: i32 = OFlags::NOFOLLOW.bits() as i32;
 /// What stands between the name of a file that was set aside and the time.
 pub(crate) const ASIDE: &str = ".bad-";
-/// The one name for files that are being written: the next writer overwrites what a killed one left.
+/// The one name for files that are being written: whoever takes the lock next removes what a killed writer left.
 const TEMPORARY: &str = ".new";
 
 /// An open directory, mode 0700 and ours. No symbolic link is followed to it or below it.
@@ -142,11 +142,15 @@ impl StateDir {
     /// caller holds the lock that covers this directory.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.path.join(name);
-        let written = self.write_and_rename(name, bytes);
-        if let (Err(_), Ok(fd)) = (&written, self.writable()) {
+        self.write_and_rename(name, bytes).inspect_err(|_| self.sweep()).map_err(error::io("write", &path))
+    }
+
+    /// Removes what a writer that failed or was killed left, where anything can be removed. The caller holds the lock
+    /// that covers this directory.
+    pub fn sweep(&self) {
+        if let Ok(fd) = self.writable() {
             let _ = unlinkat(fd, TEMPORARY, AtFlags::empty());
         }
-        written.map_err(error::io("write", &path))
     }
 
     fn write_and_rename(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {

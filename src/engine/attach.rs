@@ -202,12 +202,7 @@ impl Engine {
             entered = entered.or_else(|error| self.enter_again(receipt, error));
         }
         let Err(error) = made.and(entered) else {
-            events.push(Event {
-                at: now(),
-                command: None,
-                milliseconds: None,
-                outcome: receipt::ATTACHED.to_owned(),
-            });
+            events.push(Event::of_attachment(receipt::ATTACHED));
             self.store.append_events(&wanted.id, &events);
             return Ok(());
         };

@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::lease::{Claim, Found};
 use crate::observe;
 use crate::observe::attachment::ObservedAttachment;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Op, Plan};
 use crate::receipt::Receipt;
 use crate::render;
 use crate::tools;
@@ -37,7 +37,11 @@ impl Engine {
             let what = format!("container {id} uses {} without holding it", receipt.address.addr());
             return Err(Error::new(Kind::Differs, what).remedy("Start the container again"));
         }
-        let host = self.plan_up()?.plan;
+        let mut host = self.plan_up()?.plan;
+        // Another container may come or go just now.
+        host.steps.retain(
+            |step| !matches!(&step.op, Op::ElementAdd(element) if element.container_id != id.container_id),
+        );
         refuse_difference(&host, "this host", "Run `flatnet up`")?;
         let attachment = self.plan_attachment(&receipt)?;
         refuse_difference(&attachment, &format!("container {id}"), "Start the container again")

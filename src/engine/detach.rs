@@ -33,7 +33,10 @@ impl Engine {
     fn detach_locked(&mut self, id: &AttachmentId, own: &Lock) -> Result<()> {
         let network = self.network_lock()?;
         let ops = match self.store.receipt(id)? {
-            Some((receipt, _)) => self.undo_of(&receipt)?,
+            Some((receipt, _)) => {
+                self.store.note_leaving(id);
+                self.undo_of(&receipt)?
+            }
             None => self.undo_without_receipt(id)?,
         };
         let leaving = undo::start_elements(&ops, &mut *self.executor, &self.tools, &[&network]);

@@ -13,7 +13,7 @@ use crate::lock::Lock;
 use crate::observe;
 use crate::observe::host::ObservedHost;
 use crate::plan::{self, Op, Plan};
-use crate::receipt::Receipt;
+use crate::receipt::{self, Receipt};
 use crate::render;
 use crate::types::SysctlKey;
 
@@ -28,6 +28,9 @@ pub struct HostRecord {
     pub found: BTreeMap<SysctlKey, u32>,
     /// When: milliseconds since 1970.
     pub at: i64,
+    /// Whether all was done. One that was killed or failed in between leaves the rest to the next ADD.
+    #[serde(default)]
+    pub complete: bool,
 }
 
 /// What a plan for this host changed, or would change.
@@ -72,7 +75,11 @@ impl Engine {
             let forwards = observe::sysctl(&SysctlKey::ip_forward()) == Some(1);
             let same = record.facts.config_hash == config_hash(&self.config)
                 && self.knows_all_addresses(&record.facts);
-            if same && forwards && observe::link_index(self.config.bridge.as_str()).is_some() {
+            if record.complete
+                && same
+                && forwards
+                && observe::link_index(self.config.bridge.as_str()).is_some()
+            {
                 return Ok(record.facts);
             }
         }
@@ -86,9 +93,24 @@ impl Engine {
 
     pub(super) fn up_locked(&mut self, network: &Lock) -> Result<(HostFacts, Plan)> {
         let (facts, plan, observed) = self.wanted_up()?;
-        self.record_host(&facts, &observed)?;
-        self.run_host_plan(&plan, &[network]).map_err(|error| error.context("this host cannot be set up"))?;
+        self.set_up(&facts, &observed, &plan, network)
+            .map_err(|error| error.context("this host cannot be set up"))?;
         Ok((facts, plan))
+    }
+
+    /// Does what this host lacks, and records before that it is not done, and then that it is.
+    pub(super) fn set_up(
+        &mut self,
+        facts: &HostFacts,
+        observed: &ObservedHost,
+        plan: &Plan,
+        network: &Lock,
+    ) -> Result<()> {
+        if !plan.is_empty() {
+            self.record_host(facts, observed, false)?;
+            self.run_host_plan(plan, &[network])?;
+        }
+        self.record_host(facts, observed, true)
     }
 
     fn wanted_up(&mut self) -> Result<(HostFacts, Plan, ObservedHost)> {
@@ -112,8 +134,9 @@ impl Engine {
     }
 
     fn wanted(&self, facts: &HostFacts) -> Result<HostState> {
-        let mut receipts: Vec<Receipt> = self.store.receipts()?;
-        receipts.retain(|receipt| !self.is_dead(receipt));
+        let mut recorded = self.store.receipts_and_events()?;
+        recorded.retain(|(receipt, events)| !receipt::is_leaving(events) && !self.is_dead(receipt));
+        let receipts: Vec<Receipt> = recorded.into_iter().map(|(receipt, _)| receipt).collect();
         HostState::new(&self.config, facts, &receipts)
     }
 
@@ -124,7 +147,7 @@ impl Engine {
     }
 
     /// Remembers how the settings were before the first `up` since boot, so that `down` can give them back.
-    pub(super) fn record_host(&self, facts: &HostFacts, observed: &ObservedHost) -> Result<()> {
+    fn record_host(&self, facts: &HostFacts, observed: &ObservedHost, complete: bool) -> Result<()> {
         let boot_id = observe::boot_id();
         let before = self.store.host()?;
         let mut found = match &before {
@@ -135,7 +158,7 @@ impl Engine {
         if let Some(&value) = observed.sysctls.get(&key) {
             found.entry(key).or_insert(value);
         }
-        let record = HostRecord { facts: facts.clone(), boot_id, found, at: now() };
+        let record = HostRecord { facts: facts.clone(), boot_id, found, at: now(), complete };
         if before.is_some_and(|before| HostRecord { at: record.at, ..before } == record) {
             return Ok(());
         }

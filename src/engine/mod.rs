@@ -135,10 +135,12 @@ impl Engine {
         Duration::from_secs(self.config.limits.lock_seconds)
     }
 
-    /// The lock over leases, receipts and ruleset.
+    /// The lock over leases, receipts and ruleset. Who held it last may have been killed while writing.
     fn network_lock(&self) -> Result<Lock> {
         let path = self.lock_dirs()?.run.path().join(format!("{}.lock", self.config.network));
-        Lock::acquire(&path, self.patience())
+        let lock = Lock::acquire(&path, self.patience())?;
+        self.store.sweep();
+        Ok(lock)
     }
 
     /// The lock over the links of one attachment.

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-use super::{Engine, now};
+use super::Engine;
 use crate::desired::{AttachmentState, Routes};
 use crate::error::{Error, Result};
 use crate::lease::Leases;
@@ -135,8 +135,7 @@ impl Engine {
     pub(super) fn adopt(&mut self, found: &[Receipt]) -> Result<()> {
         for receipt in found {
             self.store.write_receipt(receipt)?;
-            let event =
-                Event { at: now(), command: None, milliseconds: None, outcome: receipt::ATTACHED.to_owned() };
+            let event = Event::of_attachment(receipt::ATTACHED);
             self.store.append_events(&receipt.id, &[event]);
             self.log.warn(&format!(
                 "the receipt of container {}, {}, was lost and is written again from what the kernel has",

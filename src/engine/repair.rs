@@ -38,6 +38,9 @@ pub struct Part {
     pub plan: Plan,
 }
 
+/// Why an attachment is to be undone that no ADD came to the end with.
+const UNFINISHED: &str = "was never attached to the end";
+
 /// What there is, sorted by what becomes of it.
 struct Survey {
     /// To be undone, and why.
@@ -162,11 +165,14 @@ impl Engine {
         if self.is_dead(receipt) {
             return Ok(Some("is gone"));
         }
+        if receipt::is_leaving(events) {
+            return Ok(Some("was detached in part"));
+        }
         if events.iter().any(|event| event.outcome == receipt::ATTACHED) {
             return Ok(None);
         }
         let (_, observed) = self.look_at_links(receipt)?;
-        Ok((!has_address(&observed, receipt.address.addr())).then_some("was never attached to the end"))
+        Ok((!has_address(&observed, receipt.address.addr())).then_some(UNFINISHED))
     }
 
     /// What undoes `receipt`, as far as it is there.
@@ -202,7 +208,10 @@ impl Engine {
     /// Repairs this host, and what is on it that no receipt knows of; returns the attachments that live.
     fn repair_host(&mut self, repair: &mut Repair) -> Result<Vec<Receipt>> {
         let network = self.network_lock()?;
-        let survey = self.survey()?;
+        let mut survey = self.survey()?;
+        // What was left unfinished has been undone by now: who is still unfinished is being attached just now.
+        let attaching = survey.gone.iter().filter(|(_, why)| *why == UNFINISHED);
+        survey.living.extend(attaching.map(|(receipt, _)| receipt.clone()));
         self.adopt(&survey.unrecorded.receipts)?;
         let leases = self.whole_leases()?;
         self.note_state(&survey, &leases, repair)?;
@@ -215,9 +224,11 @@ impl Engine {
                 return Ok(Vec::new());
             }
         };
-        self.record_host(&host.facts, &host.observed)?;
-        for part in [of_host(host.plan), orphans(&survey.unrecorded)] {
-            match self.run_host_plan(&part.plan, &[&network]) {
+        let set_up = self.set_up(&host.facts, &host.observed, &host.plan, &network);
+        let unrecorded = orphans(&survey.unrecorded);
+        let deleted = self.run_host_plan(&unrecorded.plan, &[&network]);
+        for (part, result) in [(of_host(host.plan), set_up), (unrecorded, deleted)] {
+            match result {
                 Ok(()) => repair.push(part),
                 Err(error) => repair.errors.push(error.context(part.what)),
             }

@@ -53,6 +53,12 @@ impl Store {
         self.network.refused().or_else(|| self.receipts.refused())
     }
 
+    /// Removes what a killed writer left; the caller holds the network's lock.
+    pub fn sweep(&self) {
+        self.network.sweep();
+        self.receipts.sweep();
+    }
+
     /// Who holds and held which address. A file that does not parse is set aside, and the receipts tell who holds.
     pub fn leases(&self) -> Result<Leases> {
         let Some(bytes) = self.network.read(lease::FILE)? else { return self.leases_from_receipts() };
@@ -152,6 +158,13 @@ impl Store {
         if let Err(error) = self.receipts.append(&file_name(id), &lines) {
             self.log.warn(&error.whole());
         }
+    }
+
+    /// Notes that DEL has begun: from here on the attachment's elements are not to be entered again by an `up` that comes
+    /// in between. A full disk does not keep DEL from its work.
+    pub fn note_leaving(&self, id: &AttachmentId) {
+        let line = receipt::to_line(&Event::of_attachment(receipt::LEAVING)).unwrap_or_default();
+        let _ = self.receipts.append(&file_name(id), &line);
     }
 
     /// Removes a receipt and its marker.

@@ -52,7 +52,8 @@ struct Raw {
     master: String,
     address: String,
     ifalias: String,
-    link_netnsid: Option<u32>,
+    /// -1 while the namespace of the other end is on its way out.
+    link_netnsid: Option<i64>,
     linkinfo: RawInfo,
     addr_info: Vec<RawAddress>,
 }
@@ -96,7 +97,7 @@ fn link(raw: Raw) -> Link {
         alias: raw.ifalias,
         master: raw.master,
         port: raw.linkinfo.info_slave_data,
-        peer_netns: raw.link_netnsid,
+        peer_netns: raw.link_netnsid.and_then(|number| number.try_into().ok()),
     }
 }
 
@@ -123,5 +124,12 @@ mod tests {
         assert_eq!(parse("").unwrap(), []);
         assert_eq!(parse("[{},{}]").unwrap(), []);
         assert!(parse("garbage").is_err());
+    }
+
+    #[test]
+    fn a_namespace_on_its_way_out_has_no_number() {
+        let links = parse(r#"[{"ifname": "a", "link_netnsid": -1}, {"ifname": "b", "link_netnsid": 7}]"#);
+        let numbers: Vec<_> = links.unwrap().into_iter().map(|link| link.peer_netns).collect();
+        assert_eq!(numbers, [None, Some(7)]);
     }
 }

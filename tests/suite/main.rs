@@ -15,12 +15,16 @@ mod cni_hostile;
 mod cni_input;
 mod cni_lifecycle;
 mod cni_versions;
+mod drive;
 #[cfg(feature = "faults")]
 mod faults;
 mod frames;
 mod golden;
 mod host_up_down;
 mod hostile_parsers;
+mod kill_random;
+#[cfg(feature = "faults")]
+mod kill_steps;
 mod log;
 mod model;
 mod planner;
@@ -35,6 +39,11 @@ mod ruleset_published;
 mod ruleset_replaced;
 mod ruleset_text;
 mod sandbox;
+mod soak;
+mod soak_cycle;
+mod soak_exhaustion;
+mod soak_reuse;
+mod storm;
 mod traffic;
 mod units;
 mod world;

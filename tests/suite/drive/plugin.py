@@ -1,0 +1,64 @@
+"""Calls the plugin as a runtime does, and looks at what there is: what the drivers beside this file share."""
+
+import json
+import os
+import subprocess
+import tempfile
+import time
+
+FLATNET = "/usr/local/bin/flatnet"
+STATE, RUN = "/var/lib/flatnet/flatnet", "/run/flatnet/flatnet"
+
+
+def start(command, container, conf=None, namespace=None, **options):
+    """The call, begun. The namespace is /run/netns/CONTAINER unless another one is named."""
+    text = {"cniVersion": "1.0.0", "name": "flatnet", "type": "flatnet", **(conf or {})}
+    path = f"/run/netns/{namespace or container}"
+    variables = {"COMMAND": command, "CONTAINERID": container, "NETNS": path, "IFNAME": "eth0", "PATH": "/opt/cni/bin"}
+    environment = {f"CNI_{name}": value for name, value in variables.items()}
+    with tempfile.TemporaryFile() as stdin:
+        stdin.write(json.dumps(text).encode())
+        stdin.seek(0)
+        return subprocess.Popen(
+            [FLATNET], stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={"PATH": os.environ["PATH"], **environment}, **options,
+        )
+
+
+def call(command, container, conf=None, namespace=None):
+    """The call, ended: exit status, what it printed, and how many milliseconds it took."""
+    began = time.monotonic()
+    process = start(command, container, conf, namespace)
+    stdout, stderr = process.communicate()
+    return process.returncode, stdout + stderr, (time.monotonic() - began) * 1000
+
+
+def succeed(command, container, conf=None, namespace=None):
+    """What it printed, and how many milliseconds it took."""
+    status, said, milliseconds = call(command, container, conf, namespace)
+    if status:
+        raise RuntimeError(f"{command} of {container}: status {status}: {said}")
+    return said, milliseconds
+
+
+def address(result):
+    return json.loads(result)["ips"][0]["address"].split("/")[0]
+
+
+def publish(port):
+    return {"runtimeConfig": {"portMappings": [{"hostPort": port, "containerPort": 80, "protocol": "tcp"}]}}
+
+
+def netns(verb, name):
+    subprocess.run(["ip", "netns", verb, name], check=True)
+
+
+def look():
+    """All of Flatnet's that can be told cheaply: links, the ruleset, held addresses, receipts and locks; a line each."""
+    ruleset = subprocess.run(["nft", "-s", "list", "ruleset"], check=True, capture_output=True, text=True).stdout
+    found = {f"link {name}" for name in os.listdir("/sys/class/net")} | {f"rule {line}" for line in ruleset.splitlines()}
+    found |= {f"file {folder}/{name}" for folder in (STATE, STATE + "/receipts", RUN) for name in os.listdir(folder)}
+    with open(STATE + "/leases.json", encoding="utf-8") as file:
+        leases = json.load(file)["leases"]
+    held = {f"{address} is held by {lease['container_id']}" for address, lease in leases.items() if not lease.get("released")}
+    return found | held

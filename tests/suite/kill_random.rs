@@ -1,0 +1,41 @@
+//! SIGKILL at random moments, as a machine without memory or an impatient runtime does it, and the runtime's DEL at once
+//! after.
+
+use serde_json::json;
+
+use crate::cni::host;
+use crate::drive::{self, drive};
+use crate::soak;
+use crate::world::World;
+
+/// After so many kills the whole world is looked at; after each, what can be told cheaply.
+const BATCH: usize = 100;
+
+#[test]
+fn add_or_del_at_any_moment_and_a_del_leave_nothing() {
+    let sandbox = host("");
+    drive::install(&sandbox);
+    sandbox.sh("flatnet up && nft add table inet bystander").succeeds();
+    let before = World::of(&sandbox);
+    let runs = soak::count(200);
+    let (mut adds, mut dels, mut times, mut wrong) = (0, 0, Vec::new(), Vec::new());
+    for first in (0..runs).step_by(BATCH) {
+        let plan =
+            json!({"seed": soak::seed() + first as u64, "first": first, "runs": BATCH.min(runs - first)});
+        let answer = drive(&sandbox, "kill", &plan);
+        adds += answer["killed"]["ADD"].as_u64().unwrap_or_default();
+        dels += answer["killed"]["DEL"].as_u64().unwrap_or_default();
+        times.extend(drive::numbers(&answer, "times"));
+        wrong.extend(drive::texts(&answer, "wrong"));
+        if wrong.is_empty() {
+            before.assert_is_back(&sandbox);
+        }
+    }
+    let figures =
+        json!({"ADDs killed before their end": adds, "DELs killed": dels, "ms for the DEL after": times});
+    soak::report(runs, wrong.len(), &figures);
+    assert!(wrong.is_empty(), "{} of {runs} left something behind:\n{}", wrong.len(), wrong.join("\n"));
+    // Moments are drawn from little more than the time a call takes: most are within it.
+    let killed = usize::try_from(adds + dels).unwrap_or_default();
+    assert!(killed * 2 >= runs, "only {killed} of {runs} were killed before they ended");
+}

@@ -1,0 +1,163 @@
+//! SIGKILL at each step of ADD and of DEL: of Flatnet alone right after the step, and of Flatnet with all that it started
+//! while the step's command runs. The namespace stays or goes, and then comes a DEL, an ADD, or `flatnet repair`.
+//!
+//! Needs the feature `faults`, whose `src/execute/fault.rs` does the killing.
+
+use serde_json::json;
+
+use crate::cni::{Answer, Call, host};
+use crate::faults::{YAML, add, count_steps, ready, with_fault};
+use crate::sandbox::Sandbox;
+use crate::soak;
+use crate::world::World;
+
+/// What is killed.
+#[derive(Clone, Copy, PartialEq)]
+enum Verb {
+    Add,
+    Del,
+}
+
+/// What becomes of the namespace after the kill.
+#[derive(Clone, Copy, PartialEq)]
+enum Netns {
+    Kept,
+    Gone,
+}
+
+/// Who comes next.
+#[derive(Clone, Copy)]
+enum Then {
+    Del,
+    Add,
+    Repair,
+}
+
+/// One test for each way, so that they run side by side.
+macro_rules! nothing_stays_after {
+    ($($name:ident: $verb:ident, $netns:ident, $then:ident;)*) => {
+        $(#[test]
+        fn $name() {
+            at_every_step(Verb::$verb, Netns::$netns, Then::$then);
+        })*
+    };
+}
+
+nothing_stays_after! {
+    add_and_a_del: Add, Kept, Del;
+    add_and_an_add: Add, Kept, Add;
+    add_and_repair: Add, Kept, Repair;
+    add_without_namespace_and_a_del: Add, Gone, Del;
+    add_without_namespace_and_an_add: Add, Gone, Add;
+    add_without_namespace_and_repair: Add, Gone, Repair;
+    del_and_a_del: Del, Kept, Del;
+    del_and_an_add: Del, Kept, Add;
+    del_and_repair: Del, Kept, Repair;
+    del_without_namespace_and_a_del: Del, Gone, Del;
+    del_without_namespace_and_an_add: Del, Gone, Add;
+    del_without_namespace_and_repair: Del, Gone, Repair;
+}
+
+fn at_every_step(verb: Verb, netns: Netns, then: Then) {
+    let (sandbox, before) = ready();
+    let mut kills = 0;
+    for fault in [alone, tree] {
+        let steps = count_steps(|step| {
+            if verb == Verb::Del {
+                add().run(&sandbox).succeeds();
+            }
+            let call = if verb == Verb::Add { add() } else { Call::del("c1") };
+            let killed = was_killed(&with_fault(call, &fault(step), &sandbox));
+            if netns == Netns::Gone {
+                sandbox.sh("ip netns del c1").succeeds();
+            }
+            come_next(then, netns, &sandbox);
+            before.assert_is_back(&sandbox);
+            killed
+        });
+        assert!(steps >= if verb == Verb::Add { 10 } else { 2 }, "only {steps} steps were killed");
+        kills += steps;
+    }
+    soak::report(kills, 0, &json!({}));
+}
+
+/// Leaves the namespace `c1` there, without an attachment.
+fn come_next(then: Then, netns: Netns, sandbox: &Sandbox) {
+    match (then, netns) {
+        (Then::Del, _) => Call::del("c1").run(sandbox).succeeds_silently(),
+        (Then::Repair, Netns::Gone) => {
+            // The kernel takes a moment to take the pair of links away.
+            sandbox.eventually("! ip -br link | grep '^fn'");
+            repair(sandbox);
+        }
+        (Then::Repair, Netns::Kept) => {
+            // Its container may be alive.
+            repair(sandbox);
+            Call::del("c1").run(sandbox).succeeds_silently();
+        }
+        (Then::Add, _) => {}
+    }
+    if netns == Netns::Gone {
+        sandbox.add_netns("c1");
+    }
+    if matches!(then, Then::Add) {
+        add_check_del(sandbox);
+    }
+}
+
+/// Repairs, and has nothing to repair any more.
+fn repair(sandbox: &Sandbox) {
+    sandbox
+        .sh("flatnet repair >&2; flatnet repair --dry-run --format json | jq -c .commands")
+        .prints_exactly("[]");
+}
+
+fn add_check_del(sandbox: &Sandbox) {
+    let result = add().run(sandbox).succeeds();
+    Call::check("c1", &result).run(sandbox).succeeds_silently();
+    Call::del("c1").run(sandbox).succeeds_silently();
+}
+
+/// The first ADD sets the host up too: killed at any step, the host is as it was or can be taken down.
+#[test]
+fn the_first_add_of_a_host() {
+    let sandbox = host(YAML);
+    sandbox.add_netns("c1");
+    sandbox.sh("flatnet up && flatnet down").succeeds();
+    let fresh = World::of(&sandbox).without_files();
+    sandbox.sh("flatnet up").succeeds();
+    let up = World::of(&sandbox);
+    sandbox.sh("flatnet down").succeeds();
+    let mut kills = 0;
+    for fault in [alone, tree] {
+        let steps = count_steps(|step| {
+            let killed = was_killed(&with_fault(add(), &fault(step), &sandbox));
+            Call::del("c1").run(&sandbox).succeeds_silently();
+            sandbox.sh("flatnet down").succeeds();
+            fresh.assert_is_back_but_for_files(&sandbox);
+            let _ = with_fault(add(), &fault(step), &sandbox);
+            add_check_del(&sandbox);
+            up.assert_is_back(&sandbox);
+            sandbox.sh("flatnet down").succeeds();
+            killed
+        });
+        assert!(steps >= 17, "only {steps} steps were killed");
+        kills += 2 * steps;
+    }
+    soak::report(kills, 0, &json!({}));
+}
+
+fn alone(step: usize) -> String {
+    format!("kill@{step}")
+}
+
+/// Within the time that a command takes, at another moment for each step and in each round of a soak.
+fn tree(step: usize) -> String {
+    let after = (soak::seed() * 7919 + u64::try_from(step).unwrap_or_default() * 1237) % 6000;
+    format!("kill-tree@{step}+{after}")
+}
+
+fn was_killed(answer: &Answer) -> bool {
+    // 128 and SIGKILL, as the shell has it, or no status at all.
+    answer.status.is_none() || answer.status == Some(137)
+}

@@ -1,0 +1,45 @@
+//! ADD and DEL over and over: what grows, and what gets slower.
+
+use serde_json::{Value, json};
+
+use crate::cni::host;
+use crate::drive::{self, drive};
+use crate::soak;
+use crate::world::World;
+
+/// As many as there are addresses in the range, and as many again: from then on the file of leases is full.
+const BATCH: usize = 250;
+
+#[test]
+fn add_and_del_over_and_over_leave_all_as_it_is() {
+    let sandbox = host("subnet: 10.87.1.0/25\n");
+    drive::install(&sandbox);
+    sandbox.sh("flatnet up").succeeds();
+    let before = World::of(&sandbox);
+    let runs = soak::count(500);
+    let (mut times, mut looks): (Vec<f64>, Vec<Value>) = (Vec::new(), Vec::new());
+    for first in (0..runs).step_by(BATCH) {
+        let answer = drive(&sandbox, "cycle", &json!({"first": first, "runs": BATCH.min(runs - first)}));
+        times.extend(drive::numbers(&answer, "times"));
+        looks.push(answer);
+    }
+    before.assert_is_back(&sandbox);
+    let (Some(start), Some(end)) = (looks.first(), looks.last()) else { return };
+    let grown =
+        |what: &str| end[what].as_i64().unwrap_or_default() - start[what].as_i64().unwrap_or_default();
+    let tenth = (runs / 10).max(1);
+    let figures = json!({
+        "ms per cycle in the first tenth": &times[..tenth],
+        "in the last tenth": &times[runs - tenth..],
+        "state KiB": [end["state"].as_f64().unwrap_or_default() / 1024.0],
+        "state grew by bytes": grown("state"),
+        "open files of the sandbox grew by": grown("files"),
+        "of the system by": grown("system files"),
+        "slab grew by KiB": grown("slab"),
+        "of it unreclaimable": grown("unreclaimable slab"),
+    });
+    soak::report(runs, 0, &figures);
+    for what in ["state", "files"] {
+        assert_eq!(grown(what), 0, "{what} grew: {start} to {end}");
+    }
+}

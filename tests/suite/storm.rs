@@ -1,0 +1,47 @@
+//! Many containers at once: no error, no address given twice, nothing left.
+
+use serde_json::json;
+
+use crate::cni::host;
+use crate::drive::{self, drive};
+use crate::soak;
+use crate::world::World;
+
+#[test]
+fn parallel_adds_then_dels() {
+    let sandbox = host("");
+    drive::install(&sandbox);
+    let before = World::of(&sandbox).without_files();
+    let containers = soak::count(100);
+    // The first has to set up the host, and nobody knows who that is.
+    let answer = drive(&sandbox, "parallel", &json!({"containers": containers}));
+    let wrong = drive::texts(&answer, "wrong");
+    let figures = json!({"errors": wrong.len(), "ms for all ADDs": [answer["add"]], "ms for all DELs": [answer["del"]]});
+    soak::report(containers, 0, &figures);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    sandbox.sh("flatnet down").succeeds();
+    before.assert_is_back_but_for_files(&sandbox);
+    sandbox
+        .sh("ls -A /var/lib/flatnet/flatnet/receipts /run/flatnet/flatnet")
+        .prints_exactly("/run/flatnet/flatnet:\n\n/var/lib/flatnet/flatnet/receipts:");
+}
+
+#[test]
+fn mixed_with_all_that_people_and_timers_call() {
+    let sandbox = host("");
+    drive::install(&sandbox);
+    sandbox.sh("flatnet up").succeeds();
+    let before = World::of(&sandbox);
+    let seconds = soak::count(5);
+    let answer = drive(&sandbox, "mixed", &json!({"seconds": seconds, "seed": soak::seed()}));
+    let wrong = drive::texts(&answer, "wrong");
+    let mut figures = answer["counts"].clone();
+    figures["errors"] = json!(wrong.len());
+    soak::report(seconds, 0, &figures);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    before.assert_is_back(&sandbox);
+    // Now that nobody comes or goes there is nothing to be seen.
+    sandbox.sh("flatnet status && flatnet rules --live").succeeds();
+    let counted = |what: &str| answer["counts"][what].as_u64().unwrap_or_default();
+    assert!(counted("DEL") > 5 && counted("CHECK") > 5 && counted("other commands") > 5, "{answer}");
+}
