@@ -15,7 +15,7 @@ const TEMPLATES: [(&str, &str, &str); 3] = [
     ("flatnet-gc", "timer", include_str!("../../../templates/flatnet-gc.timer")),
 ];
 
-/// Whether systemd runs this host (sd_booted(3)).
+/// Whether systemd runs this host (`sd_booted(3)`).
 pub(super) fn is_booted() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }
