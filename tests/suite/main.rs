@@ -35,5 +35,7 @@ mod ruleset_published;
 mod ruleset_replaced;
 mod ruleset_text;
 mod sandbox;
+mod soak;
+mod soak_exhaustion;
 mod traffic;
 mod world;

@@ -1,0 +1,36 @@
+"""What a soak does: one row for each question, with its long count. The tests take the same path in the suite, shorter."""
+
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """`tests` is what the names of its tests begin with; each of them runs once in a round, with the round's count."""
+
+    name: str
+    what: str
+    tests: str
+    wanted: int
+    unit: str
+    a_round: int  # how many of `wanted` one round does
+    minutes: int  # a round that takes longer has failed
+
+
+ROWS = [
+    Row("kill-steps", "SIGKILL after every step of ADD and DEL", "kill_steps::", 20, "rounds", 1, 15),
+    Row("kill-random", "SIGKILL at a random moment, then DEL", "kill_random::", 10_000, "kills", 400, 15),
+    Row("parallel", "ADDs in parallel, then DELs", "storm::parallel", 4_000, "containers", 200, 10),
+    Row("mixed", "ADD, DEL, CHECK, gc, up, rules, ps, status at once", "storm::mixed", 60, "seconds", 20, 5),
+    Row("exhaustion", "a full /29, a full bridge", "soak_exhaustion::", 20, "rounds", 1, 10),
+    Row("disk", "disk full, no inodes, read-only, at every write", "soak_disk", 20, "rounds", 1, 15),
+    Row("state", "state cut short, garbled, foreign, deleted", "soak_state", 1_000, "files", 200, 15),
+    Row("fuzz", "stdin, YAML and environment, fuzzed", "soak_fuzz", 10_000_000, "cases", 200_000, 30),
+    Row("hostile", "hostile names, labels, IDs, paths", "soak_hostile", 100_000, "names", 10_000, 30),
+    Row("reuse", "an address reused at once: its first pings", "soak_reuse::", 1_000, "reuses", 50, 10),
+    Row("cycle", "ADD and DEL, one after the other", "soak_cycle::", 50_000, "cycles", 5_000, 30),
+]
+
+
+def quick(row):
+    """The same for a look whether all of it works."""
+    wanted = max(row.wanted // 100, 1)
+    return row._replace(wanted=wanted, a_round=min(row.a_round, wanted))
