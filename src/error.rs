@@ -180,6 +180,21 @@ pub(crate) fn io(what: &str, path: &std::path::Path) -> impl FnOnce(std::io::Err
     }
 }
 
+/// Characters that are kept of each end of what a parser says.
+const END: usize = 150;
+
+/// What a parser says of a text that may be hostile: on one line, and its middle left out where it quotes too much.
+pub(crate) fn parser_says(cause: &impl fmt::Display) -> String {
+    let one_line: Vec<char> =
+        cause.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    match (one_line.get(..END), one_line.len().checked_sub(END).and_then(|tail| one_line.get(tail..))) {
+        (Some(head), Some(tail)) if one_line.len() > 2 * END => {
+            head.iter().chain(&['.', '.']).chain(tail).collect()
+        }
+        _ => one_line.into_iter().collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,5 +205,13 @@ mod tests {
             Error::new(Kind::Io, "cannot read /x").source(std::io::Error::other("boom")).remedy("Create it");
         assert_eq!(error.to_string(), "cannot read /x. Create it");
         assert_eq!(error.whole(), "cannot read /x: boom. Create it");
+    }
+
+    #[test]
+    fn what_a_parser_quotes_is_neither_long_nor_able_to_steer_a_terminal() {
+        assert_eq!(parser_says(&"invalid\u{1b} x"), "invalid  x");
+        let said = parser_says(&format!("invalid type: {}, expected u16", "é".repeat(10_000)));
+        assert!(said.starts_with("invalid type: é") && said.ends_with(", expected u16"), "{said}");
+        assert_eq!(said.chars().count(), 2 * END + 2);
     }
 }
