@@ -1,12 +1,13 @@
 //! What the faces share: bounded input, and the way from a configuration's path to an engine.
 
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, DEFAULT_PATH};
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
 use crate::log::Log;
+use crate::types::shown;
 
 /// Bytes that a runtime may send.
 const MAX_STDIN: u64 = 1 << 20;
@@ -28,6 +29,16 @@ pub fn write_line(line: &str) {
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }
 
+/// Where the configuration lies, as a network's field `config` says; absent, in its usual place.
+pub fn config_path(text: Option<&str>) -> Result<PathBuf> {
+    let text = text.unwrap_or(DEFAULT_PATH);
+    if text.starts_with('/') && text.len() <= 512 && !text.contains(char::is_control) {
+        return Ok(PathBuf::from(text));
+    }
+    let what = format!("config: \"{}\" is no absolute path of at most 512 printable characters", shown(text));
+    Err(Error::new(Kind::Config, what).remedy(format!("Write {DEFAULT_PATH} in the network's configuration")))
+}
+
 /// The engine of the network `name`, as the configuration at `path` has it.
 pub fn engine(path: &Path, name: &str) -> Result<Engine> {
     let config = config::load(path)?;
@@ -37,7 +48,7 @@ pub fn engine(path: &Path, name: &str) -> Result<Engine> {
             Kind::Config,
             format!(
                 "the runtime calls this network \"{}\", {} calls it {network}",
-                crate::types::shown(name),
+                shown(name),
                 path.display()
             ),
         )
