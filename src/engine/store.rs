@@ -6,11 +6,14 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use serde::de::Error as _;
+
 use crate::config::Config;
-use crate::error::{Error, Kind, Result};
+use crate::error::{self, Error, Kind, Result};
 use crate::lease::{self, Leases};
 use crate::log::Log;
 use crate::receipt::{self, Event, Receipt};
+use crate::seal;
 use crate::state_dir::{self, StateDir};
 use crate::types::AttachmentId;
 
@@ -18,7 +21,7 @@ use super::host::HostRecord;
 
 /// The record of what `up` did.
 const HOST_FILE: &str = "host.json";
-/// How the name of an attachment's marker ends whose undoing was put off.
+/// How the name of an attachment's mark ends whose undoing was put off.
 const PENDING_SUFFIX: &str = ".undo";
 
 /// The state of one network.
@@ -26,6 +29,8 @@ const PENDING_SUFFIX: &str = ".undo";
 pub struct Store {
     network: StateDir,
     receipts: StateDir,
+    /// Below the run directory: what is marked there does not outlive a boot, nor a full disk for state.
+    marks: StateDir,
     log: Log,
 }
 
@@ -33,7 +38,8 @@ impl Store {
     /// Opens it, making its directories where they are missing.
     pub fn create(config: &Config, log: Log) -> Result<Self> {
         let network = StateDir::create(&config.paths.state)?.subdir(config.network.as_str())?;
-        Ok(Self { receipts: network.subdir("receipts")?, network, log })
+        let marks = StateDir::create(&config.paths.run)?.subdir(config.network.as_str())?;
+        Ok(Self { receipts: network.subdir("receipts")?, network, marks, log })
     }
 
     /// Opens it to be read only: what is not there, or may not be read, is nothing.
@@ -42,6 +48,7 @@ impl Store {
         let network = StateDir::open_to_look(&config.paths.state.join(config.network.as_str()));
         Self {
             receipts: StateDir::open_to_look(&network.path().join("receipts")),
+            marks: StateDir::open_to_look(&config.paths.run.join(config.network.as_str())),
             network,
             log: Log::silent(),
         }
@@ -53,17 +60,42 @@ impl Store {
         self.network.refused().or_else(|| self.receipts.refused())
     }
 
-    /// Who holds and held which address. A file that does not parse is set aside, and the receipts tell who holds.
-    pub fn leases(&self) -> Result<Leases> {
-        let Some(bytes) = self.network.read(lease::FILE)? else { return self.leases_from_receipts() };
-        match serde_json::from_slice(&bytes) {
-            Ok(leases) => Ok(leases),
-            Err(cause) => {
-                let aside = self.network.set_aside(lease::FILE)?;
-                let why = format!("{cause}; moved to {}, made again from the receipts", aside.display());
-                self.log.warn(&format!("the file of leases cannot be read: {why}"));
-                self.leases_from_receipts()
+    /// What `name` in `dir` says, as `parse` reads it. A file that cannot be used is set aside with a warning, and is
+    /// as good as none.
+    fn read<T>(
+        &self,
+        dir: &StateDir,
+        name: &str,
+        parse: impl Fn(&[u8]) -> Result<T, serde_json::Error>,
+    ) -> Result<Option<T>> {
+        let look =
+            || dir.read(name)?.map(|bytes| parse(&bytes).map_err(|cause| unusable(&cause))).transpose();
+        let is_bad =
+            |found: &Result<Option<T>>| found.as_ref().is_err_and(|error| error.kind() == Kind::Decode);
+        let found = look();
+        if !is_bad(&found) {
+            return found;
+        }
+        dir.alone(|| match look() {
+            Err(error) if error.kind() == Kind::Decode => {
+                let (path, aside) = (dir.path().join(name), dir.set_aside(name)?);
+                let why = error.message();
+                self.log.warn(&format!(
+                    "{} cannot be used and is now {}: {why}",
+                    path.display(),
+                    aside.display()
+                ));
+                Ok(None)
             }
+            found => found,
+        })
+    }
+
+    /// Who holds and held which address. Where there is no file that tells, the receipts tell who holds.
+    pub fn leases(&self) -> Result<Leases> {
+        match self.read(&self.network, lease::FILE, seal::from_line)? {
+            Some(leases) => Ok(leases),
+            None => self.leases_from_receipts(),
         }
     }
 
@@ -104,16 +136,14 @@ impl Store {
     }
 
     fn read_receipt(&self, name: &str) -> Result<Option<(Receipt, Vec<Event>)>> {
-        let Some(bytes) = self.receipts.read(name)? else { return Ok(None) };
-        match receipt::parse(&bytes) {
-            Ok(read) => Ok(Some(read)),
-            Err(cause) => {
-                let aside = self.receipts.set_aside(name)?;
-                let why = format!("{cause}; moved to {}", aside.display());
-                self.log.warn(&format!("the receipt {name} cannot be read: {why}"));
-                Ok(None)
+        self.read(&self.receipts, name, |bytes| {
+            let read = receipt::parse(bytes)?;
+            if file_name(&read.0.id) == name {
+                Ok(read)
+            } else {
+                Err(serde_json::Error::custom("it is another attachment's"))
             }
-        }
+        })
     }
 
     /// All receipts.
@@ -154,34 +184,35 @@ impl Store {
         }
     }
 
-    /// Removes a receipt and its marker.
+    /// Removes a receipt and its mark, and what a killed run left half written; the caller holds the network's lock.
     pub fn remove_receipt(&self, id: &AttachmentId) -> Result<()> {
+        self.network.sweep();
+        self.receipts.sweep();
         self.receipts.remove(&file_name(id))?;
-        self.receipts.remove(&(id.file_stem() + PENDING_SUFFIX))
+        self.marks.remove(&(id.file_stem() + PENDING_SUFFIX))
     }
 
     /// Marks an attachment as to be undone by whoever comes next.
     pub fn mark_pending(&self, id: &AttachmentId) -> Result<()> {
-        self.receipts.touch(&(id.file_stem() + PENDING_SUFFIX))
+        self.marks.touch(&(id.file_stem() + PENDING_SUFFIX))
     }
 
     /// The file stems of all attachments that are marked so.
     pub fn pending(&self) -> Result<BTreeSet<String>> {
-        let names = self.receipts.names(PENDING_SUFFIX)?;
+        let names = self.marks.names(PENDING_SUFFIX)?;
         Ok(names.iter().filter_map(|name| name.strip_suffix(PENDING_SUFFIX)).map(str::to_owned).collect())
     }
 
     /// Whether an attachment is marked so.
     #[must_use]
     pub fn is_pending(&self, id: &AttachmentId) -> bool {
-        super::exists(&self.receipts.path().join(id.file_stem() + PENDING_SUFFIX))
+        super::exists(&self.marks.path().join(id.file_stem() + PENDING_SUFFIX))
     }
 
     /// What `up` did; `None` where it never ran, or where its record cannot be read.
     pub fn host(&self) -> Result<Option<HostRecord>> {
-        let Some(bytes) = self.network.read(HOST_FILE)? else { return Ok(None) };
         // Made again by the next `up`, at the price of not knowing how it found the settings.
-        Ok(serde_json::from_slice(&bytes).ok())
+        self.read(&self.network, HOST_FILE, seal::from_line)
     }
 
     /// Writes what `up` did; the caller holds the network's lock.
@@ -200,6 +231,10 @@ fn file_name(id: &AttachmentId) -> String {
 }
 
 fn json(value: &impl serde::Serialize) -> Result<String> {
-    receipt::to_line(value)
+    seal::to_line(value)
         .map_err(|cause| Error::new(Kind::Io, "state cannot be written as JSON").source(cause))
+}
+
+fn unusable(cause: &serde_json::Error) -> Error {
+    Error::new(Kind::Decode, error::parser_says(cause))
 }
