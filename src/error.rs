@@ -173,7 +173,14 @@ pub(crate) fn io(what: &str, path: &std::path::Path) -> impl FnOnce(std::io::Err
         match source.kind() {
             std::io::ErrorKind::PermissionDenied => Error::new(Kind::NotAllowed, message)
                 .remedy("Flatnet works as root only: use sudo; rootless Podman cannot use it"),
-            std::io::ErrorKind::StorageFull => Error::new(Kind::Io, message).remedy("Free some space there"),
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                Error::new(Kind::Io, message).remedy(
+                    "Free some space there; `df -h` and, for the number of files, `df -i` show what is full",
+                )
+            }
+            std::io::ErrorKind::ReadOnlyFilesystem => Error::new(Kind::Io, message).remedy(
+                "Mount that disk to be written again; `findmnt --target PATH` and `dmesg` tell why it is not",
+            ),
             _ => Error::new(Kind::Io, message),
         }
         .source(source)

@@ -30,7 +30,7 @@ pub use store::Store;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::execute::{Executor, HostExecutor, Record, Recorded};
-use crate::lock::Lock;
+use crate::lock::{self, Lock};
 use crate::log::Log;
 use crate::state_dir::StateDir;
 use crate::tools::Tools;
@@ -57,6 +57,13 @@ struct LockDirs {
     attachments: StateDir,
 }
 
+impl LockDirs {
+    fn create(config: &Config) -> Result<Self> {
+        let run = StateDir::create(&config.paths.run)?;
+        Ok(Self { attachments: run.subdir(config.network.as_str())?, run })
+    }
+}
+
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine").field("config", &self.config).finish_non_exhaustive()
@@ -66,28 +73,40 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// Opens the state of the configured network, making its directories where they are missing.
     pub fn open(config: Config, log: Log) -> Result<Self> {
-        let limit = Duration::from_secs(config.limits.command_seconds);
-        let executor = HostExecutor::new(limit);
-        #[cfg(feature = "faults")]
-        let executor = crate::execute::fault::FaultyExecutor::new(executor);
-        Self::with_executor(config, Box::new(executor), log)
+        let executor = host_executor(&config);
+        Self::with_executor(config, executor, log)
     }
 
     /// The same, running commands by `executor`.
     pub fn with_executor(config: Config, executor: Box<dyn Executor>, log: Log) -> Result<Self> {
-        let run = StateDir::create(&config.paths.run)?;
-        let attachments = run.subdir(config.network.as_str())?;
+        let locks = LockDirs::create(&config)?;
+        let store = Store::create(&config, log.clone())?;
+        Ok(Self::with_state(config, executor, log, store, Some(locks)))
+    }
+
+    /// An engine to detach by, which opens whatever became of the state: a runtime asks only once. What cannot be
+    /// read or written is left for later, and the kernel is cleaned of the container all the same.
+    #[must_use]
+    pub fn open_to_detach(config: Config, log: Log) -> Self {
+        let warn =
+            |error: &Error| log.warn(&format!("detaching without what cannot be used: {}", error.whole()));
+        let locks = LockDirs::create(&config).inspect_err(warn).ok();
+        let store = Store::create(&config, log.clone()).inspect_err(warn);
+        let store = store.unwrap_or_else(|_| Store::open_or_nothing(&config));
+        let executor = host_executor(&config);
+        Self::with_state(config, executor, log, store, locks)
+    }
+
+    fn with_state(
+        config: Config,
+        executor: Box<dyn Executor>,
+        log: Log,
+        store: Store,
+        locks: Option<LockDirs>,
+    ) -> Self {
         let record = Record::default();
         let executor = Box::new(Recorded::new(executor, record.clone()));
-        Ok(Self {
-            tools: Tools::new(&config.tools),
-            store: Store::create(&config, log.clone())?,
-            record,
-            locks: Some(LockDirs { run, attachments }),
-            executor,
-            log,
-            config,
-        })
+        Self { tools: Tools::new(&config.tools), store, record, locks, executor, log, config }
     }
 
     /// An engine to look and plan with: it makes no directory and takes no lock, and must not be asked to change
@@ -137,14 +156,24 @@ impl Engine {
 
     /// The lock over leases, receipts and ruleset.
     fn network_lock(&self) -> Result<Lock> {
-        let path = self.lock_dirs()?.run.path().join(format!("{}.lock", self.config.network));
-        Lock::acquire(&path, self.patience())
+        self.lock(&self.lock_dirs()?.run, self.config.network.as_str())
     }
 
     /// The lock over the links of one attachment.
     fn attachment_lock(&self, id: &AttachmentId) -> Result<Lock> {
-        let name = id.host_link(&self.config.network);
-        Lock::acquire(&self.lock_dirs()?.attachments.path().join(format!("{name}.lock")), self.patience())
+        self.lock(&self.lock_dirs()?.attachments, id.host_link(&self.config.network).as_str())
+    }
+
+    fn lock(&self, dir: &StateDir, what: &str) -> Result<Lock> {
+        let name = format!("{what}.lock");
+        let path = dir.path().join(&name);
+        if lock::is_foreign(&path) {
+            let aside = dir.alone(|| lock::is_foreign(&path).then(|| dir.set_aside(&name)).transpose())?;
+            if let Some(aside) = aside {
+                self.log.warn(&format!("{} is no lock and is now {}", path.display(), aside.display()));
+            }
+        }
+        Lock::acquire(&path, self.patience())
     }
 
     /// Works under the lock of one attachment, whose file goes afterwards.
@@ -155,13 +184,21 @@ impl Engine {
     ) -> Result<T> {
         let own = self.attachment_lock(id)?;
         let result = work(self, &own);
-        own.remove()?;
+        own.remove();
         result
     }
 
     fn lock_dirs(&self) -> Result<&LockDirs> {
         self.locks.as_ref().ok_or_else(|| Error::new(Kind::NotAllowed, "this engine was opened to look only"))
     }
+}
+
+/// Runs commands on this host; fails where a test asks for it.
+fn host_executor(config: &Config) -> Box<dyn Executor> {
+    let executor = HostExecutor::new(Duration::from_secs(config.limits.command_seconds));
+    #[cfg(feature = "faults")]
+    let executor = crate::execute::fault::FaultyExecutor::new(executor);
+    Box::new(executor)
 }
 
 /// A hash over what the configuration says, whatever its comments and layout.
