@@ -37,5 +37,6 @@ mod ruleset_text;
 mod sandbox;
 mod soak;
 mod soak_exhaustion;
+mod soak_fuzz;
 mod traffic;
 mod world;
