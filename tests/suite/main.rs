@@ -36,6 +36,7 @@ mod ruleset_replaced;
 mod ruleset_text;
 mod sandbox;
 mod soak;
+mod soak_disk;
 mod soak_exhaustion;
 mod soak_fuzz;
 mod traffic;
