@@ -61,12 +61,6 @@ pub fn inherited<T>(locks: &[&Lock], spawn: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Whether what lies at `path` is no file, so that it cannot be locked.
-#[must_use]
-pub fn is_foreign(path: &Path) -> bool {
-    path.symlink_metadata().is_ok_and(|found| !found.is_file())
-}
-
 /// A lock needs no more than reading: one that is there can be had where nothing can be written.
 fn open(path: &Path) -> Result<File> {
     let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;

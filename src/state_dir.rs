@@ -19,7 +19,7 @@ pub(crate) const NOFOLLOW: i32 = OFlags::NOFOLLOW.bits() as i32;
 /// What stands between the name of a file that was set aside and the time.
 pub(crate) const ASIDE: &str = ".bad-";
 /// The one name for files that are being written: the next writer removes what a killed one left.
-const TEMPORARY: &str = ".new";
+pub(crate) const TEMPORARY: &str = ".new";
 
 /// An open directory, mode 0700 and ours. No symbolic link is followed to it or below it.
 #[derive(Debug)]
@@ -169,10 +169,8 @@ impl StateDir {
 
     /// Removes what a writer that was killed left. The caller holds the lock that covers this directory.
     pub fn sweep(&self) {
-        let Ok(fd) = self.writable() else { return };
-        if unlinkat(fd, TEMPORARY, AtFlags::empty()) == Err(Errno::ISDIR) {
-            // Nobody of ours made that; the write that it is in the way of says what is wrong.
-            let _ = self.set_aside(TEMPORARY);
+        if let Ok(fd) = self.writable() {
+            let _ = unlinkat(fd, TEMPORARY, AtFlags::empty());
         }
     }
 
@@ -225,6 +223,16 @@ impl StateDir {
         let rename = || self.writable().and_then(|fd| Ok(renameat(fd, name, fd, &aside)?));
         rename().map_err(error::io("set aside", &self.path.join(name)))?;
         Ok(self.path.join(aside))
+    }
+
+    /// The same for what lies at `name` and is no file, whatever a file there would hold.
+    pub fn set_foreign_aside(&self, name: &str) -> Result<Option<PathBuf>> {
+        let path = self.path.join(name);
+        let is_foreign = || path.symlink_metadata().is_ok_and(|found| !found.is_file());
+        if !is_foreign() {
+            return Ok(None);
+        }
+        self.alone(|| is_foreign().then(|| self.set_aside(name)).transpose())
     }
 
     /// The names of the files whose name ends in `suffix`, sorted.

@@ -30,7 +30,7 @@ pub use store::Store;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::execute::{Executor, HostExecutor, Record, Recorded};
-use crate::lock::{self, Lock};
+use crate::lock::Lock;
 use crate::log::Log;
 use crate::state_dir::StateDir;
 use crate::tools::Tools;
@@ -167,11 +167,8 @@ impl Engine {
     fn lock(&self, dir: &StateDir, what: &str) -> Result<Lock> {
         let name = format!("{what}.lock");
         let path = dir.path().join(&name);
-        if lock::is_foreign(&path) {
-            let aside = dir.alone(|| lock::is_foreign(&path).then(|| dir.set_aside(&name)).transpose())?;
-            if let Some(aside) = aside {
-                self.log.warn(&format!("{} is no lock and is now {}", path.display(), aside.display()));
-            }
+        if let Some(aside) = dir.set_foreign_aside(&name)? {
+            self.log.warn(&format!("{} is no lock and is now {}", path.display(), aside.display()));
         }
         Lock::acquire(&path, self.patience())
     }

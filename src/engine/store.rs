@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use serde::Serialize;
 use serde::de::Error as _;
 
 use crate::config::Config;
@@ -91,6 +92,29 @@ impl Store {
         })
     }
 
+    /// Writes `value` to `name` in `dir`; the caller holds the network's lock.
+    fn write(&self, dir: &StateDir, name: &str, value: &impl Serialize) -> Result<()> {
+        let line = seal::to_line(value)
+            .map_err(|cause| Error::new(Kind::Io, "state cannot be written as JSON").source(cause))?;
+        self.sweep(dir)?;
+        dir.write(name, line.as_bytes())
+    }
+
+    /// Removes what a writer that was killed left; the caller holds the network's lock.
+    fn sweep(&self, dir: &StateDir) -> Result<()> {
+        self.set_foreign_aside(dir, state_dir::TEMPORARY)?;
+        dir.sweep();
+        Ok(())
+    }
+
+    /// Moves away what lies in a file's place and is none.
+    fn set_foreign_aside(&self, dir: &StateDir, name: &str) -> Result<()> {
+        if let Some(aside) = dir.set_foreign_aside(name)? {
+            self.log.warn(&format!("what is now {} was no file of Flatnet's", aside.display()));
+        }
+        Ok(())
+    }
+
     /// Who holds and held which address. Where there is no file that tells, the receipts tell who holds.
     pub fn leases(&self) -> Result<Leases> {
         match self.read(&self.network, lease::FILE, seal::from_line)? {
@@ -127,7 +151,7 @@ impl Store {
 
     /// Writes the leases; the caller holds the network's lock.
     pub fn write_leases(&self, leases: &Leases) -> Result<()> {
-        self.network.write(lease::FILE, json(leases)?.as_bytes())
+        self.write(&self.network, lease::FILE, leases)
     }
 
     /// The receipt of one attachment, and what happened since.
@@ -163,7 +187,7 @@ impl Store {
     /// Files that could not be read and were set aside.
     pub fn set_aside(&self) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();
-        for dir in [&self.network, &self.receipts] {
+        for dir in [&self.network, &self.receipts, &self.marks] {
             let names = dir.names("")?.into_iter().filter(|name| name.contains(state_dir::ASIDE));
             found.extend(names.map(|name| dir.path().join(name)));
         }
@@ -172,7 +196,9 @@ impl Store {
 
     /// Writes a receipt; the caller holds the network's lock.
     pub fn write_receipt(&self, receipt: &Receipt) -> Result<()> {
-        self.receipts.write(&file_name(&receipt.id), json(receipt)?.as_bytes())
+        // What was put off for an earlier one of that name is no business of this one.
+        self.remove_mark(&receipt.id)?;
+        self.write(&self.receipts, &file_name(&receipt.id), receipt)
     }
 
     /// Appends to a receipt what happened. That it cannot be written is no reason to fail: the receipt itself holds
@@ -186,15 +212,22 @@ impl Store {
 
     /// Removes a receipt and its mark, and what a killed run left half written; the caller holds the network's lock.
     pub fn remove_receipt(&self, id: &AttachmentId) -> Result<()> {
-        self.network.sweep();
-        self.receipts.sweep();
+        self.sweep(&self.network)?;
+        self.sweep(&self.receipts)?;
         self.receipts.remove(&file_name(id))?;
-        self.marks.remove(&(id.file_stem() + PENDING_SUFFIX))
+        self.remove_mark(id)
+    }
+
+    fn remove_mark(&self, id: &AttachmentId) -> Result<()> {
+        let name = mark_name(id);
+        self.set_foreign_aside(&self.marks, &name)?;
+        // On a disk that became read-only to remove nothing is an error too.
+        if self.is_pending(id) { self.marks.remove(&name) } else { Ok(()) }
     }
 
     /// Marks an attachment as to be undone by whoever comes next.
     pub fn mark_pending(&self, id: &AttachmentId) -> Result<()> {
-        self.marks.touch(&(id.file_stem() + PENDING_SUFFIX))
+        self.marks.touch(&mark_name(id))
     }
 
     /// The file stems of all attachments that are marked so.
@@ -206,7 +239,7 @@ impl Store {
     /// Whether an attachment is marked so.
     #[must_use]
     pub fn is_pending(&self, id: &AttachmentId) -> bool {
-        super::exists(&self.marks.path().join(id.file_stem() + PENDING_SUFFIX))
+        self.marks.path().join(mark_name(id)).symlink_metadata().is_ok_and(|found| found.is_file())
     }
 
     /// What `up` did; `None` where it never ran, or where its record cannot be read.
@@ -217,7 +250,7 @@ impl Store {
 
     /// Writes what `up` did; the caller holds the network's lock.
     pub fn write_host(&self, record: &HostRecord) -> Result<()> {
-        self.network.write(HOST_FILE, json(record)?.as_bytes())
+        self.write(&self.network, HOST_FILE, record)
     }
 
     /// Forgets what `up` did.
@@ -230,9 +263,8 @@ fn file_name(id: &AttachmentId) -> String {
     id.file_stem() + receipt::SUFFIX
 }
 
-fn json(value: &impl serde::Serialize) -> Result<String> {
-    seal::to_line(value)
-        .map_err(|cause| Error::new(Kind::Io, "state cannot be written as JSON").source(cause))
+fn mark_name(id: &AttachmentId) -> String {
+    id.file_stem() + PENDING_SUFFIX
 }
 
 fn unusable(cause: &serde_json::Error) -> Error {

@@ -39,5 +39,6 @@ mod soak;
 mod soak_disk;
 mod soak_exhaustion;
 mod soak_fuzz;
+mod soak_state;
 mod traffic;
 mod world;
