@@ -59,7 +59,7 @@ pub fn engine_to_detach(path: &Path, name: &str) -> Result<Engine> {
         }
     };
     let log = Log::new(&config.paths.log);
-    Ok(Engine::open_to_detach(config, log))
+    Engine::open_to_detach(config, log)
 }
 
 /// `config`, unless the runtime calls its network by another name.

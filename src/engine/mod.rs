@@ -85,16 +85,14 @@ impl Engine {
     }
 
     /// An engine to detach by, which opens whatever became of the state: a runtime asks only once. What cannot be
-    /// read or written is left for later, and the kernel is cleaned of the container all the same.
-    #[must_use]
-    pub fn open_to_detach(config: Config, log: Log) -> Self {
-        let warn =
-            |error: &Error| log.warn(&format!("detaching without what cannot be used: {}", error.whole()));
-        let locks = LockDirs::create(&config).inspect_err(warn).ok();
-        let store = Store::create(&config, log.clone()).inspect_err(warn);
-        let store = store.unwrap_or_else(|_| Store::open_or_nothing(&config));
+    /// read or written is left for later, and the kernel is cleaned of the container all the same. Who may not do
+    /// that either is told so.
+    pub fn open_to_detach(config: Config, log: Log) -> Result<Self> {
+        let locks = or_without(LockDirs::create(&config), &log)?;
+        let store = or_without(Store::create(&config, log.clone()), &log)?;
+        let store = store.unwrap_or_else(|| Store::open_or_nothing(&config));
         let executor = host_executor(&config);
-        Self::with_state(config, executor, log, store, locks)
+        Ok(Self::with_state(config, executor, log, store, locks))
     }
 
     fn with_state(
@@ -187,6 +185,17 @@ impl Engine {
 
     fn lock_dirs(&self) -> Result<&LockDirs> {
         self.locks.as_ref().ok_or_else(|| Error::new(Kind::NotAllowed, "this engine was opened to look only"))
+    }
+}
+
+/// What was opened; nothing, with a warning, where it cannot be used and yet the caller may do without.
+fn or_without<T>(opened: Result<T>, log: &Log) -> Result<Option<T>> {
+    match opened {
+        Err(error) if error.kind() != Kind::NotAllowed => {
+            log.warn(&format!("detaching without what cannot be used: {}", error.whole()));
+            Ok(None)
+        }
+        opened => opened.map(Some),
     }
 }
 
