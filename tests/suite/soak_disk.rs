@@ -64,11 +64,10 @@ impl<'a> Disk<'a> {
     /// Takes it away; what it holds stays.
     fn remove(self) {
         let at = self.at;
-        self.sandbox
-            .sh(&format!(
-                "cp -a {at} /tmp/kept; umount {at}; rm -rf {at}; cp -a /tmp/kept {at}; rm -rf /tmp/kept"
-            ))
-            .succeeds();
+        self.sandbox.sh(&format!("cp -a {at} /tmp/kept")).succeeds();
+        // An `ip` on its way out holds a lock there for a moment.
+        self.sandbox.eventually(&format!("umount {at}"));
+        self.sandbox.sh(&format!("rm -rf {at}; cp -a /tmp/kept {at}; rm -rf /tmp/kept")).succeeds();
     }
 
     fn read_only(&self) {
@@ -161,7 +160,7 @@ fn the_first_add_on_a_full_disk() {
         Call::del("c1").run(&sandbox).succeeds_silently();
         disk.clear();
         sandbox
-            .sh(&format!("flatnet down; umount {at}; rm -rf /var/lib/flatnet/* /run/flatnet/*"))
+            .sh(&format!("flatnet down; while ! umount {at}; do sleep 0.05; done; rm -rf /var/lib/flatnet/* /run/flatnet/*"))
             .succeeds();
         fresh.assert_is_back_but_for_files(&sandbox);
     }
