@@ -173,10 +173,32 @@ pub(crate) fn io(what: &str, path: &std::path::Path) -> impl FnOnce(std::io::Err
         match source.kind() {
             std::io::ErrorKind::PermissionDenied => Error::new(Kind::NotAllowed, message)
                 .remedy("Flatnet works as root only: use sudo; rootless Podman cannot use it"),
-            std::io::ErrorKind::StorageFull => Error::new(Kind::Io, message).remedy("Free some space there"),
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                Error::new(Kind::Io, message).remedy(
+                    "Free some space there; `df -h` and, for the number of files, `df -i` show what is full",
+                )
+            }
+            std::io::ErrorKind::ReadOnlyFilesystem => Error::new(Kind::Io, message).remedy(
+                "Mount that disk to be written again; `findmnt --target PATH` and `dmesg` tell why it is not",
+            ),
             _ => Error::new(Kind::Io, message),
         }
         .source(source)
+    }
+}
+
+/// Characters that are kept of each end of what a parser says.
+const END: usize = 150;
+
+/// What a parser says of a text that may be hostile: on one line, and its middle left out where it quotes too much.
+pub(crate) fn parser_says(cause: &impl fmt::Display) -> String {
+    let one_line: Vec<char> =
+        cause.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    match (one_line.get(..END), one_line.len().checked_sub(END).and_then(|tail| one_line.get(tail..))) {
+        (Some(head), Some(tail)) if one_line.len() > 2 * END => {
+            head.iter().chain(&['.', '.']).chain(tail).collect()
+        }
+        _ => one_line.into_iter().collect(),
     }
 }
 
@@ -190,5 +212,13 @@ mod tests {
             Error::new(Kind::Io, "cannot read /x").source(std::io::Error::other("boom")).remedy("Create it");
         assert_eq!(error.to_string(), "cannot read /x. Create it");
         assert_eq!(error.whole(), "cannot read /x: boom. Create it");
+    }
+
+    #[test]
+    fn what_a_parser_quotes_is_neither_long_nor_able_to_steer_a_terminal() {
+        assert_eq!(parser_says(&"invalid\u{1b} x"), "invalid  x");
+        let said = parser_says(&format!("invalid type: {}, expected u16", "é".repeat(10_000)));
+        assert!(said.starts_with("invalid type: é") && said.ends_with(", expected u16"), "{said}");
+        assert_eq!(said.chars().count(), 2 * END + 2);
     }
 }

@@ -1,12 +1,13 @@
 //! What the faces share: bounded input, and the way from a configuration's path to an engine.
 
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, DEFAULT_PATH};
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
 use crate::log::Log;
+use crate::types::shown;
 
 /// Bytes that a runtime may send.
 const MAX_STDIN: u64 = 1 << 20;
@@ -28,34 +29,47 @@ pub fn write_line(line: &str) {
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }
 
+/// Where the configuration lies, as a network's field `config` says; absent, in its usual place.
+pub fn config_path(text: Option<&str>) -> Result<PathBuf> {
+    let text = text.unwrap_or(DEFAULT_PATH);
+    if text.starts_with('/') && text.len() <= 512 && !text.contains(char::is_control) {
+        return Ok(PathBuf::from(text));
+    }
+    let what = format!("config: \"{}\" is no absolute path of at most 512 printable characters", shown(text));
+    Err(Error::new(Kind::Config, what).remedy(format!("Write {DEFAULT_PATH} in the network's configuration")))
+}
+
 /// The engine of the network `name`, as the configuration at `path` has it.
 pub fn engine(path: &Path, name: &str) -> Result<Engine> {
-    let config = config::load(path)?;
-    if config.network.as_str() != name {
-        let network = &config.network;
-        return Err(Error::new(
-            Kind::Config,
-            format!(
-                "the runtime calls this network \"{}\", {} calls it {network}",
-                crate::types::shown(name),
-                path.display()
-            ),
-        )
-        .remedy("Give both the same name; `flatnet init --force` writes the conflist anew"));
-    }
-    open(config)
+    let config = named(config::load(path)?, path, name)?;
+    let log = Log::new(&config.paths.log);
+    Engine::open(config, log)
 }
 
 /// The same to detach by, which must work while somebody edits the configuration: a runtime asks only once. State is
 /// then looked for in its usual place; what is not found there, the next ADD or `flatnet gc` frees.
 pub fn engine_to_detach(path: &Path, name: &str) -> Result<Engine> {
-    let Err(error) = config::load(path) else { return engine(path, name) };
-    let config = Config { network: name.parse()?, ..Config::default() };
-    Log::new(&config.paths.log).warn(&format!("detaching without the configuration: {}", error.whole()));
-    open(config)
+    let config = match config::load(path) {
+        Ok(config) => named(config, path, name)?,
+        Err(error) => {
+            let config = Config { network: name.parse()?, ..Config::default() };
+            Log::new(&config.paths.log)
+                .warn(&format!("detaching without the configuration: {}", error.whole()));
+            config
+        }
+    };
+    let log = Log::new(&config.paths.log);
+    Engine::open_to_detach(config, log)
 }
 
-fn open(config: Config) -> Result<Engine> {
-    let log = Log::new(&config.paths.log);
-    Engine::open(config, log)
+/// `config`, unless the runtime calls its network by another name.
+fn named(config: Config, path: &Path, name: &str) -> Result<Config> {
+    let network = &config.network;
+    if network.as_str() == name {
+        return Ok(config);
+    }
+    let what =
+        format!("the runtime calls this network \"{}\", {} calls it {network}", shown(name), path.display());
+    Err(Error::new(Kind::Config, what)
+        .remedy("Give both the same name; `flatnet init --force` writes the conflist anew"))
 }

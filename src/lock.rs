@@ -5,12 +5,12 @@
 
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 
 use crate::error::{self, Error, Kind, Result};
@@ -41,13 +41,9 @@ impl Lock {
     }
 
     /// Removes the file and lets the lock go. Who waits for it finds out and takes a new one.
-    pub fn remove(self) -> Result<()> {
-        match std::fs::remove_file(&self.path) {
-            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
-                Err(error::io("remove", &self.path)(cause))
-            }
-            _ => Ok(()),
-        }
+    pub fn remove(self) {
+        // One that stays, on a disk that became read-only, is taken by the next as it is.
+        let _ = std::fs::remove_file(&self.path);
     }
 }
 
@@ -65,16 +61,11 @@ pub fn inherited<T>(locks: &[&Lock], spawn: impl FnOnce() -> T) -> T {
     result
 }
 
+/// A lock needs no more than reading: one that is there can be had where nothing can be written.
 fn open(path: &Path) -> Result<File> {
-    std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(crate::state_dir::NOFOLLOW)
-        .open(path)
-        .map_err(error::io("open the lock", path))
+    let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR);
+    opened.map(File::from).map_err(|errno| error::io("open the lock", path)(errno.into()))
 }
 
 /// Blocks in a thread of its own: `flock(2)` queues fairly and knows no time-out. A thread that waits in vain
@@ -135,11 +126,11 @@ mod tests {
             move || Lock::acquire(&path, Duration::from_secs(5)).unwrap()
         });
         std::thread::sleep(SHORT);
-        first.remove().unwrap();
+        first.remove();
         let second = waiter.join().unwrap();
         assert!(path.exists());
         assert_eq!(Lock::acquire(&path, SHORT).unwrap_err().kind(), Kind::TryLater);
-        second.remove().unwrap();
+        second.remove();
         assert!(!path.exists());
     }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::command::Command;
 use crate::lease::Claim;
 use crate::plan::{Element, Op, Plan, Step, TableElement};
+use crate::seal;
 use crate::types::{AttachmentId, IfName, Mac, NetnsPath, NetworkName, PortMapping, TableName};
 
 /// The version of the format that this Flatnet writes. It reads any version: [`Receipt::undo`] is plain commands.
@@ -157,7 +158,7 @@ pub fn elements(mac: Mac, address: Ipv4Addr, ports: &[PortMapping]) -> impl Iter
 /// Parses a receipt's file: the receipt and what happened since.
 pub fn parse(bytes: &[u8]) -> Result<(Receipt, Vec<Event>), serde_json::Error> {
     let mut lines = bytes.split(|&byte| byte == b'\n');
-    let receipt = serde_json::from_slice(lines.next().unwrap_or_default())?;
+    let receipt = seal::from_line(lines.next().unwrap_or_default())?;
     Ok((receipt, lines.filter_map(|line| serde_json::from_slice(line).ok()).collect()))
 }
 

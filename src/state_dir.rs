@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, mkdirat, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
 use crate::error::{self, Error, Kind, Result};
@@ -19,7 +19,7 @@ pub(crate) const NOFOLLOW: i32 = OFlags::NOFOLLOW.bits() as i32;
 /// What stands between the name of a file that was set aside and the time.
 pub(crate) const ASIDE: &str = ".bad-";
 /// The one name for files that are being written: whoever takes the lock next removes what a killed writer left.
-const TEMPORARY: &str = ".new";
+pub(crate) const TEMPORARY: &str = ".new";
 
 /// An open directory, mode 0700 and ours. No symbolic link is followed to it or below it.
 #[derive(Debug)]
@@ -118,7 +118,7 @@ impl StateDir {
         &self.path
     }
 
-    /// The file's bytes; `None` where there is none.
+    /// The file's bytes; `None` where there is none. What is no file of Flatnet's is [`Kind::Decode`].
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let path = self.path.join(name);
         let Some(fd) = &self.fd else { return Ok(None) };
@@ -126,12 +126,21 @@ impl StateDir {
         let file = match openat(fd, name, flags, Mode::empty()) {
             Ok(fd) => File::from(fd),
             Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::LOOP) => return Err(foreign("is a symbolic link")),
+            Err(Errno::NXIO) => return Err(foreign("is a socket")),
             Err(errno) => return Err(error::io("read", &path)(errno.into())),
         };
         let found = file.metadata().map_err(error::io("look at", &path))?;
         if !found.is_file() || found.size() > MAX_BYTES {
-            return Err(Error::new(Kind::Io, format!("{} is no file of Flatnet's", path.display()))
-                .remedy("Move it away"));
+            return Err(foreign("is no file of Flatnet's"));
+        }
+        if found.uid() != rustix::process::geteuid().as_raw() || found.mode() & 0o022 != 0 {
+            let whose = format!(
+                "may be written by others (owner {}, mode {:04o})",
+                found.uid(),
+                found.mode() & 0o7777
+            );
+            return Err(foreign(&whose));
         }
         let mut bytes = Vec::new();
         file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(error::io("read", &path))?;
@@ -154,7 +163,7 @@ impl StateDir {
     }
 
     fn write_and_rename(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = self.writable()?;
         let mut file = File::from(openat(fd, TEMPORARY, flags, Mode::RUSR | Mode::WUSR)?);
         file.write_all(bytes)?;
@@ -192,6 +201,16 @@ impl StateDir {
         }
     }
 
+    /// Runs `change` while no other process is in here: who sets a file aside must find it bad in here, for another
+    /// may have made it again since it was read.
+    pub fn alone<T>(&self, change: impl FnOnce() -> T) -> T {
+        let lock = |operation| self.fd.as_ref().map(|fd| rustix::fs::flock(fd, operation));
+        let _ = lock(FlockOperation::LockExclusive);
+        let changed = change();
+        let _ = lock(FlockOperation::Unlock);
+        changed
+    }
+
     /// Moves a file that cannot be used out of the way; returns its new name. Who only looks leaves it where it is.
     pub fn set_aside(&self, name: &str) -> Result<PathBuf> {
         if self.look_only {
@@ -201,6 +220,16 @@ impl StateDir {
         let rename = || self.writable().and_then(|fd| Ok(renameat(fd, name, fd, &aside)?));
         rename().map_err(error::io("set aside", &self.path.join(name)))?;
         Ok(self.path.join(aside))
+    }
+
+    /// The same for what lies at `name` and is no file, whatever a file there would hold.
+    pub fn set_foreign_aside(&self, name: &str) -> Result<Option<PathBuf>> {
+        let path = self.path.join(name);
+        let is_foreign = || path.symlink_metadata().is_ok_and(|found| !found.is_file());
+        if !is_foreign() {
+            return Ok(None);
+        }
+        self.alone(|| is_foreign().then(|| self.set_aside(name)).transpose())
     }
 
     /// The names of the files whose name ends in `suffix`, sorted.
@@ -219,6 +248,11 @@ impl StateDir {
         names.sort();
         Ok(names)
     }
+}
+
+/// What lies where a file of state should be, and is none.
+fn foreign(what: &str) -> Error {
+    Error::new(Kind::Decode, format!("it {what}"))
 }
 
 #[cfg(test)]

@@ -1,17 +1,20 @@
 //! The `CNI_*` environment variables.
 
+use std::ffi::{OsStr, OsString};
 use std::net::Ipv4Addr;
+use std::str::FromStr;
 
 use crate::error::{Error, Kind, Result};
 use crate::types::{AttachmentId, ContainerName, Mac, NetnsPath, shown};
 
-/// What the environment says, read as far as a verb asks.
-#[derive(Debug, Default)]
-pub(super) struct Environment {
-    container_id: String,
-    if_name: String,
-    netns: String,
-    arguments: String,
+/// What the environment says, each variable read as far as a verb asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Environment {
+    command: OsString,
+    container_id: OsString,
+    if_name: OsString,
+    netns: OsString,
+    arguments: OsString,
 }
 
 /// `CNI_ARGS`, as far as Flatnet knows them.
@@ -26,31 +29,29 @@ pub(super) struct Arguments {
 }
 
 impl Environment {
-    pub(super) fn read() -> Result<Self> {
-        let variable = |name: &str| match std::env::var(name) {
-            Ok(value) => Ok(value),
-            Err(std::env::VarError::NotPresent) => Ok(String::new()),
-            Err(std::env::VarError::NotUnicode(_)) => {
-                Err(Error::new(Kind::Environment, format!("{name} is not UTF-8")))
-            }
-        };
-        Ok(Self {
-            container_id: variable("CNI_CONTAINERID")?,
-            if_name: variable("CNI_IFNAME")?,
-            netns: variable("CNI_NETNS")?,
-            arguments: variable("CNI_ARGS")?,
-        })
+    /// What `variable` answers for each name; nothing is the same as an empty text.
+    pub fn of(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let variable = |name| variable(name).unwrap_or_default();
+        Self {
+            command: variable("CNI_COMMAND"),
+            container_id: variable("CNI_CONTAINERID"),
+            if_name: variable("CNI_IFNAME"),
+            netns: variable("CNI_NETNS"),
+            arguments: variable("CNI_ARGS"),
+        }
+    }
+
+    /// The verb.
+    pub(super) fn command(&self) -> Result<&str> {
+        text("CNI_COMMAND", &self.command)
     }
 
     /// Which attachment is meant, for a verb that needs no namespace.
     pub(super) fn attachment(&self) -> Result<AttachmentId> {
         refuse_missing(&[("CNI_CONTAINERID", &self.container_id), ("CNI_IFNAME", &self.if_name)])?;
         Ok(AttachmentId {
-            container_id: self
-                .container_id
-                .parse()
-                .map_err(|error| environment("CNI_CONTAINERID", &error))?,
-            if_name: self.if_name.parse().map_err(|error| environment("CNI_IFNAME", &error))?,
+            container_id: parsed("CNI_CONTAINERID", &self.container_id)?,
+            if_name: parsed("CNI_IFNAME", &self.if_name)?,
         })
     }
 
@@ -61,18 +62,26 @@ impl Environment {
             ("CNI_NETNS", &self.netns),
             ("CNI_IFNAME", &self.if_name),
         ])?;
-        let netns = self.netns.parse().map_err(|error| environment("CNI_NETNS", &error))?;
+        let netns = parsed("CNI_NETNS", &self.netns)?;
         Ok((self.attachment()?, netns))
     }
 
     /// `CNI_ARGS`. Only ADD asks: what a container was refused for must not keep DEL from cleaning up after it.
     pub(super) fn arguments(&self) -> Result<Arguments> {
-        Arguments::parse(&self.arguments)
+        Arguments::parse(text("CNI_ARGS", &self.arguments)?)
     }
 }
 
+fn text<'a>(name: &str, value: &'a OsStr) -> Result<&'a str> {
+    value.to_str().ok_or_else(|| Error::new(Kind::Environment, format!("{name} is not UTF-8")))
+}
+
+fn parsed<T: FromStr<Err = Error>>(name: &str, value: &OsStr) -> Result<T> {
+    text(name, value)?.parse().map_err(|error| environment(name, &error))
+}
+
 /// An error names every variable that is missing.
-fn refuse_missing(variables: &[(&str, &String)]) -> Result<()> {
+fn refuse_missing(variables: &[(&str, &OsString)]) -> Result<()> {
     let missing: Vec<&str> =
         variables.iter().filter(|(_, value)| value.is_empty()).map(|(name, _)| *name).collect();
     if missing.is_empty() {

@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::Version;
 use super::arguments::Arguments;
 use super::result::Previous;
-use crate::config::DEFAULT_PATH;
-use crate::error::{Error, Kind, Result};
+use crate::error::{self, Error, Kind, Result};
+use crate::face;
 use crate::types::{AttachmentId, ContainerName, Mac, PortMapping, shown};
 
 /// What this plugin reads of a network configuration.
@@ -49,7 +49,8 @@ impl Conf {
     /// Parses standard input; `version` is set as soon as it is known.
     pub(super) fn parse(stdin: &[u8], version: &mut Version) -> Result<Self> {
         let raw: Value = serde_json::from_slice(stdin).map_err(|cause| {
-            Error::new(Kind::Decode, "the network configuration on standard input is no JSON").source(cause)
+            Error::new(Kind::Decode, "the network configuration on standard input is no JSON")
+                .source(error::parser_says(&cause))
         })?;
         let text = |key: &str| match raw.get(key) {
             None | Some(Value::Null) => Ok(None),
@@ -66,17 +67,7 @@ impl Conf {
         }
         *version = Version::parse(text("cniVersion")?)?;
         let name = text("name")?.filter(|name| !name.is_empty()).ok_or_else(|| missing("name"))?.to_owned();
-        let config = text("config")?.unwrap_or(DEFAULT_PATH);
-        if !config.starts_with('/') || config.len() > 512 || config.contains(char::is_control) {
-            let what = format!(
-                "config: \"{}\" is no absolute path of at most 512 printable characters",
-                shown(config)
-            );
-            return Err(
-                Error::new(Kind::Config, what).remedy(format!("Write {DEFAULT_PATH} in the conflist"))
-            );
-        }
-        let config = PathBuf::from(config);
+        let config = face::config_path(text("config")?)?;
         Ok(Self { version: *version, name, config, raw })
     }
 
@@ -85,7 +76,8 @@ impl Conf {
         match self.raw.pointer(&format!("/runtimeConfig/{key}")) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => serde_json::from_value(value.clone()).map(Some).map_err(|cause| {
-                Error::new(Kind::Decode, format!("runtimeConfig.{key} cannot be read")).source(cause)
+                Error::new(Kind::Decode, format!("runtimeConfig.{key} cannot be read"))
+                    .source(error::parser_says(&cause))
             }),
         }
     }
@@ -153,8 +145,9 @@ impl Conf {
     pub(super) fn valid_attachments(&self) -> Result<BTreeSet<AttachmentId>> {
         const KEY: &str = "cni.dev/valid-attachments";
         let value = self.raw.get(KEY).ok_or_else(|| missing(KEY))?;
-        let all: Option<Vec<RawAttachment>> = serde_json::from_value(value.clone())
-            .map_err(|cause| Error::new(Kind::Decode, format!("{KEY} cannot be read")).source(cause))?;
+        let all: Option<Vec<RawAttachment>> = serde_json::from_value(value.clone()).map_err(|cause| {
+            Error::new(Kind::Decode, format!("{KEY} cannot be read")).source(error::parser_says(&cause))
+        })?;
         let id = |raw: RawAttachment| {
             Some(AttachmentId {
                 container_id: raw.container_id.parse().ok()?,

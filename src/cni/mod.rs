@@ -1,119 +1,88 @@
 //! The CNI plugin: <https://www.cni.dev/docs/spec/>, versions 0.1.0 to 1.1.0.
 //!
-//! Environment and standard input become a [`Request`]; the answer goes to standard output,
+//! Environment and standard input become a [`Call`]; the answer goes to standard output,
 //! and so does an error, in the protocol's own JSON.
 
 mod arguments;
+mod call;
 mod conf;
 #[cfg(test)]
 mod hostile;
 mod result;
 mod version;
 
-use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
-
 use serde_json::{Value, json};
 
+pub use arguments::Environment;
+pub use call::Call;
 pub(crate) use conf::host_ip;
 pub use version::{SUPPORTED, Version};
 
+use call::Verb;
+
 use crate::error::{Error, Kind, Result};
 use crate::face;
-use crate::request::Request;
+use crate::observe::netns::Netns;
 
-use arguments::Environment;
-use conf::Conf;
-
-/// Answers one call. Prints the answer, or the error; returns the exit status.
+/// Answers this process's call. Prints the answer, or the error; returns the exit status.
 #[must_use]
 pub fn run() -> u8 {
+    let environment = Environment::of(|name| std::env::var_os(name));
+    let (answer, status) = match face::read_stdin() {
+        Ok(stdin) => answer(&environment, &stdin, carry_out),
+        Err(error) => (Some(error_json(&error, Version::default())), 1),
+    };
+    if let Some(answer) = answer {
+        face::write_line(&answer.to_string());
+    }
+    status
+}
+
+/// Answers one call: what goes to standard output, and the exit status. Only `carry_out`, which is asked when the call
+/// was understood, looks at the host.
+pub fn answer(
+    environment: &Environment,
+    stdin: &[u8],
+    carry_out: impl FnOnce(Call) -> Result<Option<Value>>,
+) -> (Option<Value>, u8) {
+    if environment.command().is_ok_and(|command| command == "VERSION") {
+        return (Some(version::answer(stdin)), 0);
+    }
     let mut version = Version::default();
-    match answer(&mut version) {
-        Ok(answer) => {
-            if let Some(answer) = answer {
-                face::write_line(&answer.to_string());
+    match Call::parse(environment, stdin, &mut version).and_then(carry_out) {
+        Ok(answer) => (answer, 0),
+        Err(error) => (Some(error_json(&error, version)), 1),
+    }
+}
+
+/// Does what was asked for, and returns the answer where the verb has one.
+fn carry_out(call: Call) -> Result<Option<Value>> {
+    let Call { version, config, network, verb } = call;
+    match verb {
+        Verb::Add { request, previous } => {
+            let mut engine = face::engine(&config, &network)?;
+            let attached = engine.attach(&request)?;
+            return Ok(Some(result::render(version, &attached, &engine.config.dns, previous)));
+        }
+        Verb::Del(id) => face::engine_to_detach(&config, &network)?.detach(&id)?,
+        Verb::Check { id, netns, addresses } => {
+            Netns::open(&netns)?;
+            face::engine(&config, &network)?.check(&id, &addresses)?;
+        }
+        Verb::Gc { valid } => {
+            let collected = face::engine(&config, &network)?.collect_all_but(&valid)?;
+            let errors: Vec<String> = collected.errors.iter().map(Error::whole).collect();
+            if !errors.is_empty() {
+                return Err(Error::new(Kind::Command, errors.join("; ")));
             }
-            0
         }
-        Err(error) => {
-            face::write_line(&error_json(&error, version).to_string());
-            1
+        Verb::Status => {
+            let unavailable =
+                |error: Error| Error::new(Kind::Unavailable, "ADD could not work now").source(error);
+            face::engine(&config, &network).map_err(unavailable)?.status()?;
         }
     }
-}
-
-/// `version` is set as soon as the input tells it, so that an error can bear it too.
-fn answer(version: &mut Version) -> Result<Option<Value>> {
-    let command = std::env::var("CNI_COMMAND").unwrap_or_default();
-    let stdin = face::read_stdin()?;
-    if command == "VERSION" {
-        return Ok(Some(version::answer(&stdin)));
-    }
-    let conf = Conf::parse(&stdin, version)?;
-    let environment = Environment::read()?;
-    match command.as_str() {
-        "ADD" => add(&conf, &environment).map(Some),
-        "DEL" => del(&conf, &environment).map(|()| None),
-        "CHECK" => check(&conf, &environment).map(|()| None),
-        "GC" => gc(&conf).map(|()| None),
-        "STATUS" => status(&conf).map(|()| None),
-        _ => Err(Error::new(
-            Kind::Environment,
-            format!(
-                "CNI_COMMAND is \"{}\", and none of ADD, DEL, CHECK, GC, STATUS, VERSION",
-                crate::types::shown(&command)
-            ),
-        )),
-    }
-}
-
-fn add(conf: &Conf, environment: &Environment) -> Result<Value> {
-    let (id, netns) = environment.attachment_in_netns()?;
-    let arguments = environment.arguments()?;
-    let request = Request {
-        id,
-        netns,
-        aliases: conf.aliases()?,
-        ip: conf.requested_ip(&arguments)?,
-        mac: conf.requested_mac(&arguments)?,
-        name: arguments.name,
-        ports: conf.port_mappings()?,
-    };
-    let previous = conf.previous()?;
-    let mut engine = face::engine(&conf.config, &conf.name)?;
-    let attached = engine.attach(&request)?;
-    Ok(result::render(conf.version, &attached, &engine.config.dns, previous))
-}
-
-fn del(conf: &Conf, environment: &Environment) -> Result<()> {
-    let id = environment.attachment()?;
-    face::engine_to_detach(&conf.config, &conf.name)?.detach(&id)
-}
-
-fn check(conf: &Conf, environment: &Environment) -> Result<()> {
-    conf.version.require(Version::V0_4_0, "CHECK")?;
-    let (id, netns) = environment.attachment_in_netns()?;
-    let Some(previous) = conf.previous()? else {
-        return Err(Error::new(Kind::Config, "CHECK needs the field prevResult, with the result of ADD"));
-    };
-    crate::observe::netns::Netns::open(&netns)?;
-    let addresses: Vec<Ipv4Addr> = previous.addresses(&id.if_name);
-    face::engine(&conf.config, &conf.name)?.check(&id, &addresses)
-}
-
-fn gc(conf: &Conf) -> Result<()> {
-    conf.version.require(Version::V1_1_0, "GC")?;
-    let valid: BTreeSet<_> = conf.valid_attachments()?;
-    let collected = face::engine(&conf.config, &conf.name)?.collect_all_but(&valid)?;
-    let errors: Vec<String> = collected.errors.iter().map(Error::whole).collect();
-    if errors.is_empty() { Ok(()) } else { Err(Error::new(Kind::Command, errors.join("; "))) }
-}
-
-fn status(conf: &Conf) -> Result<()> {
-    conf.version.require(Version::V1_1_0, "STATUS")?;
-    let unavailable = |error: Error| Error::new(Kind::Unavailable, "ADD could not work now").source(error);
-    face::engine(&conf.config, &conf.name).map_err(unavailable)?.status()
+    Ok(None)
 }
 
 /// An error as the specification has it: `msg` says what happened, `details` why and what to do.

@@ -10,6 +10,7 @@ use rustix::fs::OFlags;
 use super::validate::{Problem, validate};
 use super::{Config, locate};
 use crate::error::{self, Error, Kind, Result};
+use crate::types::shown;
 
 /// Where the configuration lies unless told otherwise.
 pub const DEFAULT_PATH: &str = "/etc/flatnet/flatnet.yaml";
@@ -49,7 +50,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Config> {
 
 fn yaml_error(cause: &serde_yaml::Error, path: &Path) -> Error {
     let place = cause.location().map_or(String::new(), |at| format!(":{}:{}", at.line(), at.column()));
-    let whole = cause.to_string();
+    let whole = error::parser_says(cause);
     let what = whole.split(" at line ").next().unwrap_or(&whole);
     Error::new(Kind::Config, format!("{}{place}: {what}", path.display()))
         .remedy("`flatnet config schema` lists every field")
@@ -58,7 +59,8 @@ fn yaml_error(cause: &serde_yaml::Error, path: &Path) -> Error {
 fn value_error(problem: &Problem, text: &str, path: &Path) -> Error {
     let Problem { field, value, why, remedy } = problem;
     let place = locate::line_of(text, field).map_or(String::new(), |line| format!(":{line}"));
-    Error::new(Kind::Config, format!("{}{place}: {field}: {value} {why}", path.display())).remedy(remedy)
+    Error::new(Kind::Config, format!("{}{place}: {field}: {} {why}", path.display(), shown(value)))
+        .remedy(remedy)
 }
 
 /// A file that others may write would let them run what they like as root.

@@ -210,8 +210,14 @@ impl Engine {
         // A transaction that nft refused did nothing.
         let may_have_run = |index: usize| !(refused && matches!(plan.steps[index].op, Op::ElementAdd(_)));
         let stuck = self.undo_ops(&plan.undo_of(may_have_run), &network, own);
-        self.forget(&receipt.id, &stuck)?;
-        Err(rolled_back(error, &stuck))
+        let forgotten = self.forget(&receipt.id, &stuck);
+        let error = rolled_back(error, &stuck);
+        match forgotten {
+            Err(why) if stuck.is_empty() => {
+                Err(error.outcome(format!("the address is freed later: {}", why.whole())))
+            }
+            _ => Err(error),
+        }
     }
 
     fn start(&mut self, (index, rendered): (usize, Rendered), lock: &Lock) -> Job {

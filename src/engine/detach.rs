@@ -27,18 +27,21 @@ impl Engine {
     }
 
     pub(super) fn detach_with_lock(&mut self, id: &AttachmentId) -> Result<()> {
-        self.locked(id, |engine, own| engine.detach_locked(id, own))
+        match self.attachment_lock(id) {
+            Ok(own) => {
+                let result = self.detach_locked(id, &own);
+                own.remove();
+                result
+            }
+            // On a full disk: where no file can be made there is none, and nobody holds it.
+            Err(error) if error.kind() == Kind::Io => self.detach_under_one_lock(id),
+            Err(error) => Err(error),
+        }
     }
 
     fn detach_locked(&mut self, id: &AttachmentId, own: &Lock) -> Result<()> {
         let network = self.network_lock()?;
-        let ops = match self.store.receipt(id)? {
-            Some((receipt, _)) => {
-                self.store.note_leaving(id);
-                self.undo_of(&receipt)?
-            }
-            None => self.undo_without_receipt(id)?,
-        };
+        let ops = self.undo_of_attachment(id)?;
         let leaving = undo::start_elements(&ops, &mut *self.executor, &self.tools, &[&network]);
         // `nft` holds the network's lock for as long as it works; the links need only this attachment's own.
         drop(network);
@@ -46,6 +49,25 @@ impl Engine {
         let network = self.network_lock()?;
         stuck.extend(leaving.finish(&mut *self.executor, &self.tools, &[&network]));
         self.forget(id, &stuck)
+    }
+
+    /// The same while nobody else may do anything, the same attachment's ADD included: before it makes links, it
+    /// waits for the network's lock.
+    fn detach_under_one_lock(&mut self, id: &AttachmentId) -> Result<()> {
+        let network = self.network_lock()?;
+        let ops = self.undo_of_attachment(id)?;
+        let stuck = self.undo_ops(&ops, &network, &network);
+        self.forget(id, &stuck)
+    }
+
+    fn undo_of_attachment(&mut self, id: &AttachmentId) -> Result<Vec<Op>> {
+        match self.store.receipt(id)? {
+            Some((receipt, _)) => {
+                self.store.note_leaving(id);
+                self.undo_of(&receipt)
+            }
+            None => self.undo_without_receipt(id),
+        }
     }
 
     /// What can be told of an attachment whose receipt is lost: its link, by name and mark, and the elements that bear
@@ -105,19 +127,22 @@ impl Engine {
         Ok(ops)
     }
 
-    /// Releases the address and removes the receipt, unless something is stuck: then both stay for `flatnet gc`.
+    /// Removes the receipt and releases the address, unless something is stuck: then both stay for `flatnet gc`. The
+    /// receipt goes first, which makes room on a full disk; an address held without a receipt and without a link is
+    /// released by whoever comes next.
     pub(super) fn forget(&mut self, id: &AttachmentId, stuck: &[undo::Stuck]) -> Result<()> {
         if !stuck.is_empty() {
             self.store.mark_pending(id)?;
             let what = undo::describe(stuck);
             return Err(Error::new(Kind::Command, format!("not all could be undone: {what}")));
         }
+        self.store.remove_receipt(id)?;
         let mut leases = self.store.leases()?;
         // Where the file is lost, the receipts are all there is, and may not be all that there was: see `recover`.
         if self.store.has_leases() && leases.release(id, now()) {
             self.store.write_leases(&leases)?;
         }
-        self.store.remove_receipt(id)
+        Ok(())
     }
 
     /// The commands that detach `receipt`, for people to read.

@@ -102,7 +102,7 @@ impl Engine {
         let dir = &self.lock_dirs()?.attachments;
         for name in dir.names(".lock")? {
             if let Ok(lock) = Lock::acquire(&dir.path().join(name), std::time::Duration::ZERO) {
-                lock.remove()?;
+                lock.remove();
             }
         }
         Ok(())

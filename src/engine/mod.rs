@@ -57,6 +57,13 @@ struct LockDirs {
     attachments: StateDir,
 }
 
+impl LockDirs {
+    fn create(config: &Config) -> Result<Self> {
+        let run = StateDir::create(&config.paths.run)?;
+        Ok(Self { attachments: run.subdir(config.network.as_str())?, run })
+    }
+}
+
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine").field("config", &self.config).finish_non_exhaustive()
@@ -66,28 +73,38 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// Opens the state of the configured network, making its directories where they are missing.
     pub fn open(config: Config, log: Log) -> Result<Self> {
-        let limit = Duration::from_secs(config.limits.command_seconds);
-        let executor = HostExecutor::new(limit);
-        #[cfg(feature = "faults")]
-        let executor = crate::execute::fault::FaultyExecutor::new(executor);
-        Self::with_executor(config, Box::new(executor), log)
+        let executor = host_executor(&config);
+        Self::with_executor(config, executor, log)
     }
 
     /// The same, running commands by `executor`.
     pub fn with_executor(config: Config, executor: Box<dyn Executor>, log: Log) -> Result<Self> {
-        let run = StateDir::create(&config.paths.run)?;
-        let attachments = run.subdir(config.network.as_str())?;
+        let locks = LockDirs::create(&config)?;
+        let store = Store::create(&config, log.clone())?;
+        Ok(Self::with_state(config, executor, log, store, Some(locks)))
+    }
+
+    /// An engine to detach by, which opens whatever became of the state: a runtime asks only once. What cannot be
+    /// read or written is left for later, and the kernel is cleaned of the container all the same. Who may not do
+    /// that either is told so.
+    pub fn open_to_detach(config: Config, log: Log) -> Result<Self> {
+        let locks = or_without(LockDirs::create(&config), &log)?;
+        let store = or_without(Store::create(&config, log.clone()), &log)?;
+        let store = store.unwrap_or_else(|| Store::open_or_nothing(&config));
+        let executor = host_executor(&config);
+        Ok(Self::with_state(config, executor, log, store, locks))
+    }
+
+    fn with_state(
+        config: Config,
+        executor: Box<dyn Executor>,
+        log: Log,
+        store: Store,
+        locks: Option<LockDirs>,
+    ) -> Self {
         let record = Record::default();
         let executor = Box::new(Recorded::new(executor, record.clone()));
-        Ok(Self {
-            tools: Tools::new(&config.tools),
-            store: Store::create(&config, log.clone())?,
-            record,
-            locks: Some(LockDirs { run, attachments }),
-            executor,
-            log,
-            config,
-        })
+        Self { tools: Tools::new(&config.tools), store, record, locks, executor, log, config }
     }
 
     /// An engine to look and plan with: it makes no directory and takes no lock, and must not be asked to change
@@ -137,16 +154,23 @@ impl Engine {
 
     /// The lock over leases, receipts and ruleset. Who held it last may have been killed while writing.
     fn network_lock(&self) -> Result<Lock> {
-        let path = self.lock_dirs()?.run.path().join(format!("{}.lock", self.config.network));
-        let lock = Lock::acquire(&path, self.patience())?;
+        let lock = self.lock(&self.lock_dirs()?.run, self.config.network.as_str())?;
         self.store.sweep();
         Ok(lock)
     }
 
     /// The lock over the links of one attachment.
     fn attachment_lock(&self, id: &AttachmentId) -> Result<Lock> {
-        let name = id.host_link(&self.config.network);
-        Lock::acquire(&self.lock_dirs()?.attachments.path().join(format!("{name}.lock")), self.patience())
+        self.lock(&self.lock_dirs()?.attachments, id.host_link(&self.config.network).as_str())
+    }
+
+    fn lock(&self, dir: &StateDir, what: &str) -> Result<Lock> {
+        let name = format!("{what}.lock");
+        let path = dir.path().join(&name);
+        if let Some(aside) = dir.set_foreign_aside(&name)? {
+            self.log.warn(&format!("{} is no lock and is now {}", path.display(), aside.display()));
+        }
+        Lock::acquire(&path, self.patience())
     }
 
     /// Works under the lock of one attachment, whose file goes afterwards.
@@ -157,13 +181,32 @@ impl Engine {
     ) -> Result<T> {
         let own = self.attachment_lock(id)?;
         let result = work(self, &own);
-        own.remove()?;
+        own.remove();
         result
     }
 
     fn lock_dirs(&self) -> Result<&LockDirs> {
         self.locks.as_ref().ok_or_else(|| Error::new(Kind::NotAllowed, "this engine was opened to look only"))
     }
+}
+
+/// What was opened; nothing, with a warning, where it cannot be used and yet the caller may do without.
+fn or_without<T>(opened: Result<T>, log: &Log) -> Result<Option<T>> {
+    match opened {
+        Err(error) if error.kind() != Kind::NotAllowed => {
+            log.warn(&format!("detaching without what cannot be used: {}", error.whole()));
+            Ok(None)
+        }
+        opened => opened.map(Some),
+    }
+}
+
+/// Runs commands on this host; fails where a test asks for it.
+fn host_executor(config: &Config) -> Box<dyn Executor> {
+    let executor = HostExecutor::new(Duration::from_secs(config.limits.command_seconds));
+    #[cfg(feature = "faults")]
+    let executor = crate::execute::fault::FaultyExecutor::new(executor);
+    Box::new(executor)
 }
 
 /// A hash over what the configuration says, whatever its comments and layout.

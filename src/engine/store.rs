@@ -6,11 +6,15 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use serde::Serialize;
+use serde::de::Error as _;
+
 use crate::config::Config;
-use crate::error::{Error, Kind, Result};
+use crate::error::{self, Error, Kind, Result};
 use crate::lease::{self, Leases};
 use crate::log::Log;
 use crate::receipt::{self, Event, Receipt};
+use crate::seal;
 use crate::state_dir::{self, StateDir};
 use crate::types::AttachmentId;
 
@@ -18,7 +22,7 @@ use super::host::HostRecord;
 
 /// The record of what `up` did.
 const HOST_FILE: &str = "host.json";
-/// How the name of an attachment's marker ends whose undoing was put off.
+/// How the name of an attachment's mark ends whose undoing was put off.
 const PENDING_SUFFIX: &str = ".undo";
 
 /// The state of one network.
@@ -26,6 +30,8 @@ const PENDING_SUFFIX: &str = ".undo";
 pub struct Store {
     network: StateDir,
     receipts: StateDir,
+    /// Below the run directory: what is marked there does not outlive a boot, nor a full disk for state.
+    marks: StateDir,
     log: Log,
 }
 
@@ -33,7 +39,8 @@ impl Store {
     /// Opens it, making its directories where they are missing.
     pub fn create(config: &Config, log: Log) -> Result<Self> {
         let network = StateDir::create(&config.paths.state)?.subdir(config.network.as_str())?;
-        Ok(Self { receipts: network.subdir("receipts")?, network, log })
+        let marks = StateDir::create(&config.paths.run)?.subdir(config.network.as_str())?;
+        Ok(Self { receipts: network.subdir("receipts")?, network, marks, log })
     }
 
     /// Opens it to be read only: what is not there, or may not be read, is nothing.
@@ -42,6 +49,7 @@ impl Store {
         let network = StateDir::open_to_look(&config.paths.state.join(config.network.as_str()));
         Self {
             receipts: StateDir::open_to_look(&network.path().join("receipts")),
+            marks: StateDir::open_to_look(&config.paths.run.join(config.network.as_str())),
             network,
             log: Log::silent(),
         }
@@ -53,23 +61,68 @@ impl Store {
         self.network.refused().or_else(|| self.receipts.refused())
     }
 
-    /// Removes what a killed writer left; the caller holds the network's lock.
+    /// Removes what a writer that was killed left, and moves away what is no file in its place; the caller holds the
+    /// network's lock.
     pub fn sweep(&self) {
-        self.network.sweep();
-        self.receipts.sweep();
+        for dir in [&self.network, &self.receipts] {
+            if let Err(error) = self.set_foreign_aside(dir, state_dir::TEMPORARY) {
+                self.log.warn(&error.whole());
+            }
+            dir.sweep();
+        }
     }
 
-    /// Who holds and held which address. A file that does not parse is set aside, and the receipts tell who holds.
-    pub fn leases(&self) -> Result<Leases> {
-        let Some(bytes) = self.network.read(lease::FILE)? else { return self.leases_from_receipts() };
-        match serde_json::from_slice(&bytes) {
-            Ok(leases) => Ok(leases),
-            Err(cause) => {
-                let aside = self.network.set_aside(lease::FILE)?;
-                let why = format!("{cause}; moved to {}, made again from the receipts", aside.display());
-                self.log.warn(&format!("the file of leases cannot be read: {why}"));
-                self.leases_from_receipts()
+    /// What `name` in `dir` says, as `parse` reads it. A file that cannot be used is set aside with a warning, and is
+    /// as good as none.
+    fn read<T>(
+        &self,
+        dir: &StateDir,
+        name: &str,
+        parse: impl Fn(&[u8]) -> Result<T, serde_json::Error>,
+    ) -> Result<Option<T>> {
+        let look =
+            || dir.read(name)?.map(|bytes| parse(&bytes).map_err(|cause| unusable(&cause))).transpose();
+        let is_bad =
+            |found: &Result<Option<T>>| found.as_ref().is_err_and(|error| error.kind() == Kind::Decode);
+        let found = look();
+        if !is_bad(&found) {
+            return found;
+        }
+        dir.alone(|| match look() {
+            Err(error) if error.kind() == Kind::Decode => {
+                let (path, aside) = (dir.path().join(name), dir.set_aside(name)?);
+                let why = error.message();
+                self.log.warn(&format!(
+                    "{} cannot be used and is now {}: {why}",
+                    path.display(),
+                    aside.display()
+                ));
+                Ok(None)
             }
+            found => found,
+        })
+    }
+
+    /// Writes `value` to `name` in `dir`; the caller holds the network's lock.
+    fn write(&self, dir: &StateDir, name: &str, value: &impl Serialize) -> Result<()> {
+        let line = seal::to_line(value)
+            .map_err(|cause| Error::new(Kind::Io, "state cannot be written as JSON").source(cause))?;
+        dir.write(name, line.as_bytes())
+    }
+
+    /// Moves away what lies in a file's place and is none.
+    fn set_foreign_aside(&self, dir: &StateDir, name: &str) -> Result<()> {
+        if let Some(aside) = dir.set_foreign_aside(name)? {
+            self.log.warn(&format!("what is now {} was no file of Flatnet's", aside.display()));
+        }
+        Ok(())
+    }
+
+    /// Who holds and held which address. Where there is no file that tells, the receipts tell who holds.
+    pub fn leases(&self) -> Result<Leases> {
+        match self.read(&self.network, lease::FILE, seal::from_line)? {
+            Some(leases) => Ok(leases),
+            None => self.leases_from_receipts(),
         }
     }
 
@@ -101,7 +154,7 @@ impl Store {
 
     /// Writes the leases; the caller holds the network's lock.
     pub fn write_leases(&self, leases: &Leases) -> Result<()> {
-        self.network.write(lease::FILE, json(leases)?.as_bytes())
+        self.write(&self.network, lease::FILE, leases)
     }
 
     /// The receipt of one attachment, and what happened since.
@@ -110,16 +163,14 @@ impl Store {
     }
 
     fn read_receipt(&self, name: &str) -> Result<Option<(Receipt, Vec<Event>)>> {
-        let Some(bytes) = self.receipts.read(name)? else { return Ok(None) };
-        match receipt::parse(&bytes) {
-            Ok(read) => Ok(Some(read)),
-            Err(cause) => {
-                let aside = self.receipts.set_aside(name)?;
-                let why = format!("{cause}; moved to {}", aside.display());
-                self.log.warn(&format!("the receipt {name} cannot be read: {why}"));
-                Ok(None)
+        self.read(&self.receipts, name, |bytes| {
+            let read = receipt::parse(bytes)?;
+            if file_name(&read.0.id) == name {
+                Ok(read)
+            } else {
+                Err(serde_json::Error::custom("it is another attachment's"))
             }
-        }
+        })
     }
 
     /// All receipts.
@@ -139,7 +190,7 @@ impl Store {
     /// Files that could not be read and were set aside.
     pub fn set_aside(&self) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();
-        for dir in [&self.network, &self.receipts] {
+        for dir in [&self.network, &self.receipts, &self.marks] {
             let names = dir.names("")?.into_iter().filter(|name| name.contains(state_dir::ASIDE));
             found.extend(names.map(|name| dir.path().join(name)));
         }
@@ -148,7 +199,9 @@ impl Store {
 
     /// Writes a receipt; the caller holds the network's lock.
     pub fn write_receipt(&self, receipt: &Receipt) -> Result<()> {
-        self.receipts.write(&file_name(&receipt.id), json(receipt)?.as_bytes())
+        // What was put off for an earlier one of that name is no business of this one.
+        self.remove_mark(&receipt.id)?;
+        self.write(&self.receipts, &file_name(&receipt.id), receipt)
     }
 
     /// Appends to a receipt what happened. That it cannot be written is no reason to fail: the receipt itself holds
@@ -167,39 +220,45 @@ impl Store {
         let _ = self.receipts.append(&file_name(id), &line);
     }
 
-    /// Removes a receipt and its marker.
+    /// Removes a receipt and its mark; the caller holds the network's lock.
     pub fn remove_receipt(&self, id: &AttachmentId) -> Result<()> {
         self.receipts.remove(&file_name(id))?;
-        self.receipts.remove(&(id.file_stem() + PENDING_SUFFIX))
+        self.remove_mark(id)
+    }
+
+    fn remove_mark(&self, id: &AttachmentId) -> Result<()> {
+        let name = mark_name(id);
+        self.set_foreign_aside(&self.marks, &name)?;
+        // On a disk that became read-only to remove nothing is an error too.
+        if self.is_pending(id) { self.marks.remove(&name) } else { Ok(()) }
     }
 
     /// Marks an attachment as to be undone by whoever comes next.
     pub fn mark_pending(&self, id: &AttachmentId) -> Result<()> {
-        self.receipts.touch(&(id.file_stem() + PENDING_SUFFIX))
+        self.marks.touch(&mark_name(id))
     }
 
     /// The file stems of all attachments that are marked so.
     pub fn pending(&self) -> Result<BTreeSet<String>> {
-        let names = self.receipts.names(PENDING_SUFFIX)?;
+        let names = self.marks.names(PENDING_SUFFIX)?;
         Ok(names.iter().filter_map(|name| name.strip_suffix(PENDING_SUFFIX)).map(str::to_owned).collect())
     }
 
     /// Whether an attachment is marked so.
     #[must_use]
     pub fn is_pending(&self, id: &AttachmentId) -> bool {
-        super::exists(&self.receipts.path().join(id.file_stem() + PENDING_SUFFIX))
+        self.marks.path().join(mark_name(id)).symlink_metadata().is_ok_and(|found| found.is_file())
     }
 
     /// What `up` did; `None` where it never ran, or where its record cannot be read.
     pub fn host(&self) -> Result<Option<HostRecord>> {
-        let Some(bytes) = self.network.read(HOST_FILE)? else { return Ok(None) };
         // Made again by the next `up`, at the price of not knowing how it found the settings.
-        Ok(serde_json::from_slice(&bytes).ok())
+        self.read(&self.network, HOST_FILE, seal::from_line)
     }
 
     /// Writes what `up` did; the caller holds the network's lock.
     pub fn write_host(&self, record: &HostRecord) -> Result<()> {
-        self.network.write(HOST_FILE, json(record)?.as_bytes())
+        self.write(&self.network, HOST_FILE, record)
     }
 
     /// Forgets what `up` did.
@@ -212,7 +271,10 @@ fn file_name(id: &AttachmentId) -> String {
     id.file_stem() + receipt::SUFFIX
 }
 
-fn json(value: &impl serde::Serialize) -> Result<String> {
-    receipt::to_line(value)
-        .map_err(|cause| Error::new(Kind::Io, "state cannot be written as JSON").source(cause))
+fn mark_name(id: &AttachmentId) -> String {
+    id.file_stem() + PENDING_SUFFIX
+}
+
+fn unusable(cause: &serde_json::Error) -> Error {
+    Error::new(Kind::Decode, error::parser_says(cause))
 }

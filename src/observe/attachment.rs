@@ -40,7 +40,7 @@ pub fn observe(
     let container = Place::Netns(wanted.netns.clone());
     let json = ip_show(&container, &["route", "show"], executor, tools)?;
     let routes =
-        json.as_deref().map_or(Ok(Vec::new()), route::parse).map_err(|cause| bad_json("ip route", cause))?;
+        json.as_deref().map_or(Ok(Vec::new()), route::parse).map_err(|cause| bad_json("ip route", &cause))?;
     let host_link = link(&Place::Host, wanted.host_link.as_str(), executor, tools)?;
     Ok(ObservedAttachment {
         fdb: if host_link.is_some() { fdb(wanted.host_link.as_str(), executor, tools)? } else { Vec::new() },
@@ -71,7 +71,7 @@ pub fn link(place: &Place, name: &str, executor: &mut dyn Executor, tools: &Tool
     let Some(json) = ip_show(place, &["-d", "addr", "show", "dev", name], executor, tools)? else {
         return Ok(None);
     };
-    let links = link::parse(&json).map_err(|cause| bad_json("ip addr", cause))?;
+    let links = link::parse(&json).map_err(|cause| bad_json("ip addr", &cause))?;
     Ok(links.into_iter().find(|link| link.name == name))
 }
 
@@ -87,7 +87,7 @@ pub(super) fn table(
     if !output.success() {
         return Ok(None);
     }
-    ruleset::parse(&output.stdout).map(Some).map_err(|cause| bad_json("nft", cause))
+    ruleset::parse(&output.stdout).map(Some).map_err(|cause| bad_json("nft", &cause))
 }
 
 /// The MACs that stay at the port `name` (`bridge -j fdb show brport`), whatever frames say.
@@ -101,7 +101,7 @@ fn fdb(name: &str, executor: &mut dyn Executor, tools: &Tools) -> Result<Vec<Str
     let command = Command::new([tools.bridge.as_str(), "-j", "fdb", "show", "brport", name]);
     let output = executor.run(&command, &[])?.checked(&command)?;
     let entries: Vec<Entry> =
-        serde_json::from_str(&output.stdout).map_err(|cause| bad_json("bridge fdb", cause))?;
+        serde_json::from_str(&output.stdout).map_err(|cause| bad_json("bridge fdb", &cause))?;
     Ok(entries.into_iter().filter(|entry| entry.state == "static").map(|entry| entry.mac).collect())
 }
 
@@ -118,8 +118,8 @@ fn ip_show(
     Ok(output.success().then_some(output.stdout))
 }
 
-pub(super) fn bad_json(program: &str, cause: serde_json::Error) -> Error {
+pub(super) fn bad_json(program: &str, cause: &serde_json::Error) -> Error {
     Error::new(Kind::Tool, format!("`{program}` printed something that is no JSON of its own"))
-        .source(cause)
+        .source(crate::error::parser_says(cause))
         .remedy("Look what it prints with `-j`; Flatnet needs iproute2 6.1 and nft 1.0.6 or later, with JSON")
 }

@@ -30,12 +30,12 @@ pub fn dropping_chains(
 ) -> Result<Vec<DroppingChain>> {
     let command = Command::new([tools.nft.as_str(), "-j", "list", "chains"]);
     let chains = executor.run(&command, &[])?.checked(&command)?.stdout;
-    let mut found = parse_chains(&chains).map_err(|cause| bad_json("nft", cause))?;
+    let mut found = parse_chains(&chains).map_err(|cause| bad_json("nft", &cause))?;
     let mut in_the_way = Vec::new();
     for chain in found.drain(..) {
         let command = Command::new([tools.nft.as_str(), "-j", "list", "table", &chain.family, &chain.table]);
         let table = executor.run(&command, &[])?.checked(&command)?.stdout;
-        if !accepts_both_ways(&table, bridge).map_err(|cause| bad_json("nft", cause))? {
+        if !accepts_both_ways(&table, bridge).map_err(|cause| bad_json("nft", &cause))? {
             in_the_way.push(chain);
         }
     }

@@ -123,7 +123,7 @@ fn load_elsewhere(
     tools: &Tools,
 ) -> Result<ruleset::Ruleset> {
     let json = list_elsewhere(wanted, "-j list ruleset", executor, tools)?;
-    ruleset::parse(&json).map_err(|cause| bad_json("nft", cause))
+    ruleset::parse(&json).map_err(|cause| bad_json("nft", &cause))
 }
 
 /// What `nft LISTING` prints in a namespace where the wanted tables are all there is.
@@ -171,7 +171,7 @@ pub fn live_listing(wanted: &HostState, executor: &mut dyn Executor, tools: &Too
 pub fn bridges(executor: &mut dyn Executor, tools: &Tools) -> Result<Vec<String>> {
     let command = Command::new([tools.ip.as_str(), "-j", "-d", "link", "show", "type", "bridge"]);
     let output = executor.run(&command, &[])?.checked(&command)?;
-    let links = super::link::parse(&output.stdout).map_err(|cause| bad_json("ip link", cause))?;
+    let links = super::link::parse(&output.stdout).map_err(|cause| bad_json("ip link", &cause))?;
     Ok(links.into_iter().map(|link| link.name).collect())
 }
 

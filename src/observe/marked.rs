@@ -25,7 +25,7 @@ pub struct MarkedLinks {
 pub fn links(network: &NetworkName, executor: &mut dyn Executor, tools: &Tools) -> Result<MarkedLinks> {
     let command = Command::new([tools.ip.as_str(), "-j", "-d", "addr", "show"]);
     let output = executor.run(&command, &[])?.checked(&command)?;
-    let links = link::parse(&output.stdout).map_err(|cause| bad_json("ip addr", cause))?;
+    let links = link::parse(&output.stdout).map_err(|cause| bad_json("ip addr", &cause))?;
     Ok(sort(links, network))
 }
 
@@ -46,7 +46,7 @@ fn sort(links: Vec<Link>, network: &NetworkName) -> MarkedLinks {
 pub fn netns_names(executor: &mut dyn Executor, tools: &Tools) -> Result<BTreeMap<u32, NetnsPath>> {
     let command = Command::new([tools.ip.as_str(), "-j", "netns", "list-id"]);
     let output = executor.run(&command, &[])?.checked(&command)?;
-    parse_names(&output.stdout).map_err(|cause| bad_json("ip netns", cause))
+    parse_names(&output.stdout).map_err(|cause| bad_json("ip netns", &cause))
 }
 
 fn parse_names(json: &str) -> Result<BTreeMap<u32, NetnsPath>, serde_json::Error> {

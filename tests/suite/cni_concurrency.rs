@@ -91,7 +91,7 @@ fn a_lock_that_somebody_holds_is_try_later_for_add_and_put_off_by_del() {
     assert!(said.contains("/run/flatnet/flatnet.lock") && said.contains("1 s"), "{said}");
     Call::del("c1").conf("prevResult", first).run(&sandbox).succeeds_silently();
     Call::del("c2").run(&sandbox).succeeds_silently();
-    sandbox.sh("ls -A /var/lib/flatnet/flatnet/receipts").prints("c1@eth0.undo");
+    sandbox.sh("ls -A /run/flatnet/flatnet").prints("c1@eth0.undo");
     sandbox.sh("kill $(cat /tmp/holder)").succeeds();
     let _ = holder.wait();
     assert_ne!(attached, World::of(&sandbox), "the DEL is recorded");

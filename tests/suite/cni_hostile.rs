@@ -7,7 +7,7 @@ use crate::sandbox::Sandbox;
 use crate::world::World;
 
 /// What is put where a name, a path or an address is expected.
-fn hostile() -> Vec<String> {
+pub(crate) fn hostile() -> Vec<String> {
     let mut values: Vec<String> = [
         "\"; flush ruleset; add table inet owned; #",
         "x\" } }; delete table inet bystander; #",

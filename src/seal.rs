@@ -1,0 +1,63 @@
+//! JSON that tells whether it is as it was written.
+//!
+//! A file of state ends in a checksum of itself: bits that turn on a disk make JSON that parses and says something
+//! else, such as an address that is another container's. A file without one is of a version that wrote none.
+
+use serde::Serialize;
+use serde::de::{DeserializeOwned, Error as _};
+use serde_json::Error;
+use sha2::{Digest, Sha256};
+
+/// What comes before the checksum, as the object's last field.
+const FIELD: &str = ",\"sha256\":\"";
+/// What comes after it.
+const END: &str = "\"}";
+
+/// A value, which must be an object with fields, as one sealed line.
+pub fn to_line(value: &impl Serialize) -> Result<String, Error> {
+    let mut text = serde_json::to_string(value)?;
+    text.truncate(text.len().saturating_sub(1));
+    let sum = checksum(text.as_bytes());
+    Ok(text + FIELD + &sum + END + "\n")
+}
+
+/// The value of a line that [`to_line`] wrote, or that an earlier version wrote without a checksum.
+pub fn from_line<T: DeserializeOwned>(line: &[u8]) -> Result<T, Error> {
+    let value = serde_json::from_slice(line)?;
+    let text = String::from_utf8_lossy(line);
+    match text.rsplit_once(FIELD) {
+        Some((sealed, sum)) if sum.trim_end().strip_suffix(END) != Some(&checksum(sealed.as_bytes())) => {
+            Err(Error::custom("its checksum is another: it is not as it was written"))
+        }
+        _ => Ok(value),
+    }
+}
+
+fn checksum(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read_and_a_changed_bit_is_found() {
+        let value = json!({"address": "10.87.1.2", "name": "web"});
+        let line = to_line(&value).unwrap();
+        let mut read: Value = from_line(line.as_bytes()).unwrap();
+        read.as_object_mut().unwrap().remove("sha256");
+        assert_eq!(read, value);
+        for (old, new) in [("10.87.1.2", "10.87.1.3"), ("web", "wee")] {
+            let error = from_line::<Value>(line.replace(old, new).as_bytes()).unwrap_err();
+            assert!(error.to_string().contains("checksum"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_earlier_version_s_line_has_no_checksum() {
+        assert_eq!(from_line::<Value>(b"{\"a\":1}\n").unwrap(), json!({"a": 1}));
+    }
+}
