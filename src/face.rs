@@ -34,14 +34,13 @@ pub fn engine(path: &Path, name: &str) -> Result<Engine> {
     if config.network.as_str() != name {
         let network = &config.network;
         return Err(Error::new(
-            Kind::Config,
+            Kind::NetworkName,
             format!(
                 "the runtime calls this network \"{}\", {} calls it {network}",
                 crate::types::shown(name),
                 path.display()
             ),
-        )
-        .remedy("Give both the same name; `flatnet init --force` writes the conflist anew"));
+        ));
     }
     open(config)
 }

@@ -41,7 +41,7 @@ impl StateDir {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(errno) => return Err(error::io("make", path)(errno.into())),
         }
-        Self::open(path)?.ok_or_else(|| Error::new(Kind::Io, format!("{} went away", path.display())))
+        Self::open(path)?.ok_or_else(|| went_away(path))
     }
 
     /// Opens the directory at `path`; `None` where there is none.
@@ -52,10 +52,14 @@ impl StateDir {
                 .checked()
                 .map(Some),
             Err(Errno::NOENT) => Ok(None),
-            Err(Errno::LOOP | Errno::NOTDIR) => {
-                Err(Error::new(Kind::Io, format!("{} is no directory, or a symbolic link", path.display()))
-                    .remedy("Flatnet follows no link to its state: move it away"))
-            }
+            Err(Errno::LOOP | Errno::NOTDIR) => Err(Error::new(
+                Kind::UnsafeDirectory,
+                format!("{} is no directory, or a symbolic link", path.display()),
+            )
+            .remedy(format!(
+                "Flatnet follows no link to its state: move it away, `mv {0} {0}.old`",
+                path.display()
+            ))),
             Err(errno) => Err(error::io("open", path)(errno.into())),
         }
     }
@@ -89,7 +93,7 @@ impl StateDir {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(errno) => return Err(error::io("make", &path)(errno.into())),
         }
-        Self::open(&path)?.ok_or_else(|| Error::new(Kind::Io, format!("{} went away", path.display())))
+        Self::open(&path)?.ok_or_else(|| went_away(&path))
     }
 
     fn checked(self) -> Result<Self> {
@@ -100,7 +104,7 @@ impl StateDir {
         }
         let shown = self.path.display();
         Err(Error::new(
-            Kind::Io,
+            Kind::UnsafeDirectory,
             format!(
                 "{shown} may be entered by others (owner {}, mode {:04o})",
                 found.st_uid,
@@ -130,8 +134,8 @@ impl StateDir {
         };
         let found = file.metadata().map_err(error::io("look at", &path))?;
         if !found.is_file() || found.size() > MAX_BYTES {
-            return Err(Error::new(Kind::Io, format!("{} is no file of Flatnet's", path.display()))
-                .remedy("Move it away"));
+            return Err(Error::new(Kind::ForeignFile, format!("{} is no file of Flatnet's", path.display()))
+                .remedy(format!("Move it away: `mv {0} {0}.old`", path.display())));
         }
         let mut bytes = Vec::new();
         file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(error::io("read", &path))?;
@@ -215,6 +219,11 @@ impl StateDir {
         names.sort();
         Ok(names)
     }
+}
+
+fn went_away(path: &Path) -> Error {
+    Error::new(Kind::Io, format!("{} went away as soon as it was made", path.display()))
+        .remedy("See who removes it, and try again")
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ impl Conf {
                 shown(config)
             );
             return Err(
-                Error::new(Kind::Config, what).remedy(format!("Write {DEFAULT_PATH} in the conflist"))
+                Error::new(Kind::Conflist, what).remedy(format!("Write {DEFAULT_PATH} in the conflist"))
             );
         }
         let config = PathBuf::from(config);
@@ -168,7 +168,7 @@ impl Conf {
 fn port_mapping(raw: &RawPort) -> Result<PortMapping> {
     if raw.container_port == 0 {
         return Err(Error::new(
-            Kind::Decode,
+            Kind::BadValue,
             format!("host port {} is published to container port 0", raw.host_port),
         ));
     }
@@ -202,5 +202,5 @@ pub(super) fn address(text: &str) -> Result<Ipv4Addr> {
 }
 
 fn missing(key: &str) -> Error {
-    Error::new(Kind::Config, format!("the network configuration has no field {key}"))
+    Error::new(Kind::Conflist, format!("the network configuration has no field {key}"))
 }

@@ -11,6 +11,7 @@ mod result;
 mod version;
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
@@ -18,12 +19,17 @@ use serde_json::{Value, json};
 pub(crate) use conf::host_ip;
 pub use version::{SUPPORTED, Version};
 
+use crate::error::line::{one_line, shortened};
 use crate::error::{Error, Kind, Result};
+use crate::execute::CommandFailure;
 use crate::face;
 use crate::request::Request;
 
 use arguments::Environment;
 use conf::Conf;
+
+/// Characters of each part of an error's `details`.
+const MAX_DETAIL: usize = 4096;
 
 /// Answers one call. Prints the answer, or the error; returns the exit status.
 #[must_use]
@@ -95,7 +101,7 @@ fn check(conf: &Conf, environment: &Environment) -> Result<()> {
     conf.version.require(Version::V0_4_0, "CHECK")?;
     let (id, netns) = environment.attachment_in_netns()?;
     let Some(previous) = conf.previous()? else {
-        return Err(Error::new(Kind::Config, "CHECK needs the field prevResult, with the result of ADD"));
+        return Err(Error::new(Kind::Conflist, "CHECK needs the field prevResult, with the result of ADD"));
     };
     crate::observe::netns::Netns::open(&netns)?;
     let addresses: Vec<Ipv4Addr> = previous.addresses(&id.if_name);
@@ -107,7 +113,10 @@ fn gc(conf: &Conf) -> Result<()> {
     let valid: BTreeSet<_> = conf.valid_attachments()?;
     let collected = face::engine(&conf.config, &conf.name)?.collect_all_but(&valid)?;
     let errors: Vec<String> = collected.errors.iter().map(Error::whole).collect();
-    if errors.is_empty() { Ok(()) } else { Err(Error::new(Kind::Command, errors.join("; "))) }
+    if errors.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(Kind::NotUndone, format!("not all could be collected: {}", errors.join("; "))))
 }
 
 fn status(conf: &Conf) -> Result<()> {
@@ -116,19 +125,25 @@ fn status(conf: &Conf) -> Result<()> {
     face::engine(&conf.config, &conf.name).map_err(unavailable)?.status()
 }
 
-/// An error as the specification has it: `msg` says what happened, `details` why and what to do.
+/// An error as the specification has it. Podman shows `msg`, so that says all; `details` where there is more to read.
 fn error_json(error: &Error, version: Version) -> Value {
-    let mut details = Vec::new();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        details.push(inner.to_string());
-        cause = inner.source();
-    }
-    details.extend(error.remedy_text().map(str::to_owned));
     json!({
         "cniVersion": version.as_str(),
         "code": error.kind().cni_code(),
-        "msg": error.message(),
-        "details": details.join(". "),
+        "msg": error.whole(),
+        "details": details(error),
     })
+}
+
+/// Where to read on, and all of what `msg` had to cut short.
+fn details(error: &Error) -> String {
+    let mut details = format!("`flatnet explain {}` tells more", error.kind().code());
+    if let Some(full) = error.in_full() {
+        let _ = write!(details, "; in full: {}", shortened(&full, MAX_DETAIL));
+    }
+    if let Some(failure) = CommandFailure::of(error).filter(|failure| failure.more_than_first_lines()) {
+        let stderr: Vec<String> = failure.stderr.lines().map(one_line).collect();
+        let _ = write!(details, "; stderr was: {}", shortened(&stderr.join("\n"), MAX_DETAIL));
+    }
+    details
 }

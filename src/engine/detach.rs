@@ -17,7 +17,9 @@ impl Engine {
         let result = self.detach_with_lock(id);
         self.log_operation("del", Some(id), started, result.as_ref(), serde_json::Map::new());
         if let Err(error) = result {
-            self.log.warn(&format!("container {id} is to be undone later (`flatnet gc`): {}", error.whole()));
+            let called = self.called(id);
+            self.log
+                .warn(&format!("container {called} is to be undone later (`flatnet gc`): {}", error.whole()));
             // Without a mark the receipt alone tells, once link and namespace are gone.
             if self.store.receipt(id).ok().flatten().is_some() {
                 let _ = self.store.mark_pending(id);
@@ -107,7 +109,7 @@ impl Engine {
         if !stuck.is_empty() {
             self.store.mark_pending(id)?;
             let what = undo::describe(stuck);
-            return Err(Error::new(Kind::Command, format!("not all could be undone: {what}")));
+            return Err(Error::new(Kind::NotUndone, format!("not all could be undone: {what}")));
         }
         let mut leases = self.store.leases()?;
         // Where the file is lost, the receipts are all there is, and may not be all that there was: see `recover`.

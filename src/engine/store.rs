@@ -201,5 +201,5 @@ fn file_name(id: &AttachmentId) -> String {
 
 fn json(value: &impl serde::Serialize) -> Result<String> {
     receipt::to_line(value)
-        .map_err(|cause| Error::new(Kind::Io, "state cannot be written as JSON").source(cause))
+        .map_err(|cause| Error::new(Kind::Internal, "state cannot be written as JSON").source(cause))
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::command::Command;
 use crate::error::Result;
-use crate::execute::{CommandFailure, Executor, Exit, Running};
+use crate::execute::{CommandFailure, Executor, Exit, Output, Running};
 use crate::lock::Lock;
 use crate::observe;
 use crate::plan::{Element, Op, TableElement};
@@ -118,11 +118,7 @@ fn run_one(op: &Op, executor: &mut dyn Executor, tools: &Tools, locks: &[&Lock])
     judge(command, output, || false)
 }
 
-fn judge(
-    command: Command,
-    output: Result<crate::execute::Output>,
-    is_gone: impl FnOnce() -> bool,
-) -> Option<Stuck> {
+fn judge(command: Command, output: Result<Output>, is_gone: impl FnOnce() -> bool) -> Option<Stuck> {
     let why = match output {
         Ok(output) if output.success() => return None,
         Ok(output) => CommandFailure::new(&command, &output).to_string(),
@@ -133,6 +129,8 @@ fn judge(
 
 /// What a person can do about what is stuck, one command to each.
 pub(super) fn describe(stuck: &[Stuck]) -> String {
-    let each = stuck.iter().map(|Stuck { command, why }| format!("{why}; to mend it by hand: {command}"));
+    let each = stuck
+        .iter()
+        .map(|Stuck { command, why }| format!("{why}; to mend it by hand: {}", command.one_line()));
     each.collect::<Vec<_>>().join("; ")
 }

@@ -65,8 +65,11 @@ fn create(network: &Map<String, Value>) -> Result<Value> {
     let path = options.get("config").and_then(Value::as_str).unwrap_or(DEFAULT_PATH);
     let config = config::load(Path::new(path))?;
     if config.network.as_str() != name {
-        return Err(Error::new(Kind::Config, format!("{path} configures the network {}", config.network))
-            .remedy(format!("Run `podman network create -d flatnet {}`", config.network)));
+        return Err(Error::new(
+            Kind::NetworkName,
+            format!("{path} configures the network {}", config.network),
+        )
+        .remedy(format!("Run `podman network create -d flatnet {}`", config.network)));
     }
     let mut network = network.clone();
     network.insert("ipam_options".to_owned(), json!({"driver": IPAM_DRIVER}));
@@ -185,7 +188,7 @@ fn ports(all: &[Port]) -> Result<Vec<PortMapping>> {
                 port.container_port.checked_add(offset).filter(|&port| port != 0),
             ) else {
                 return Err(Error::new(
-                    Kind::Decode,
+                    Kind::BadValue,
                     format!("{} ports from {} on end behind 65535", port.range, port.host_port),
                 ));
             };
