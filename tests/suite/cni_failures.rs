@@ -7,7 +7,7 @@ use crate::sandbox::Sandbox;
 use crate::world::World;
 
 /// Puts a root-owned script at `/opt/fake/NAME`, which runs the real program unless `condition` holds.
-fn fake(sandbox: &Sandbox, name: &str, condition: &str, then: &str) {
+pub(crate) fn fake(sandbox: &Sandbox, name: &str, condition: &str, then: &str) {
     let script = format!(
         "#!/bin/bash\nif {condition}; then {then}; fi\nfor dir in /usr/sbin /usr/bin /sbin /bin; do\n  [[ ! -x $dir/{name} ]] || exec $dir/{name} \"$@\"\ndone\n"
     );

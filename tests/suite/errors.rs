@@ -29,7 +29,7 @@ pub(crate) fn stands_alone(msg: &str, cni_code: &Value) -> Result<Kind, String> 
 }
 
 /// Whether `text` holds the parts of `pattern` between its `..`, in their order.
-fn looks_like(text: &str, pattern: &str) -> bool {
+pub(crate) fn looks_like(text: &str, pattern: &str) -> bool {
     let mut rest = text;
     pattern.split("..").all(|part| match rest.split_once(part) {
         Some((_, after)) => {
