@@ -33,6 +33,18 @@ impl Command {
         self.argv.first().and_then(|path| path.rsplit('/').next()).unwrap_or_default()
     }
 
+    /// All of it on one line, which can be pasted too, for a message.
+    #[must_use]
+    pub fn one_line(&self) -> String {
+        match &self.stdin {
+            None => self.line(),
+            Some(stdin) => {
+                let lines: Vec<String> = stdin.lines().map(quote).collect();
+                format!("printf '%s\\n' {} | {}", lines.join(" "), self.line())
+            }
+        }
+    }
+
     /// The first line: program and arguments, without the input.
     #[must_use]
     pub fn line(&self) -> String {
@@ -70,5 +82,6 @@ mod tests {
         assert_eq!(command.to_string(), r"ip link set dev x alias 'a b'\''c'");
         let batch = Command::new(["ip", "-batch", "-"]).stdin("link del dev x\n");
         assert_eq!(batch.to_string(), "ip -batch - <<'EOF'\nlink del dev x\nEOF");
+        assert_eq!(batch.one_line(), r"printf '%s\n' 'link del dev x' | ip -batch -");
     }
 }

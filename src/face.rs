@@ -36,7 +36,8 @@ pub fn config_path(text: Option<&str>) -> Result<PathBuf> {
         return Ok(PathBuf::from(text));
     }
     let what = format!("config: \"{}\" is no absolute path of at most 512 printable characters", shown(text));
-    Err(Error::new(Kind::Config, what).remedy(format!("Write {DEFAULT_PATH} in the network's configuration")))
+    Err(Error::new(Kind::Conflist, what)
+        .remedy(format!("Write {DEFAULT_PATH} in the network's configuration")))
 }
 
 /// The engine of the network `name`, as the configuration at `path` has it.
@@ -70,6 +71,6 @@ fn named(config: Config, path: &Path, name: &str) -> Result<Config> {
     }
     let what =
         format!("the runtime calls this network \"{}\", {} calls it {network}", shown(name), path.display());
-    Err(Error::new(Kind::Config, what)
+    Err(Error::new(Kind::NetworkName, what)
         .remedy("Give both the same name; `flatnet init --force` writes the conflist anew"))
 }

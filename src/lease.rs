@@ -158,8 +158,7 @@ impl Leases {
     pub fn refusal(&self, config: &Config, claim: &Claim<'_>) -> Error {
         if let Some(address) = claim.requested {
             let holder = self.leases.get(&address).map_or(String::new(), describe);
-            return Error::new(Kind::AddressRefused, format!("address {address} is held by {holder}"))
-                .remedy("Stop that container, or ask for another address; `flatnet ps` lists them");
+            return Error::new(Kind::AddressTaken, format!("address {address} is held by {holder}"));
         }
         let held: Vec<String> =
             self.held().map(|(address, lease)| format!("{address} {}", describe(lease))).collect();
@@ -171,9 +170,13 @@ impl Leases {
         let range = config.allocate();
         Error::new(
             Kind::Exhausted,
-            format!("all {} addresses from {} to {} are held: {named}", config.pool().count(), range.from, range.to),
+            format!(
+                "all {} addresses from {} to {} are held: {named}",
+                config.pool().count(),
+                range.from,
+                range.to
+            ),
         )
-        .remedy("Remove a container, free what the dead hold with `flatnet gc`, or widen `allocate` and `subnet` in the configuration")
     }
 }
 

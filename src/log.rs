@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use crate::error::line::one_line;
+
 /// Where journald listens (`sd_journal_send`'s protocol: <https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>).
 const JOURNAL: &str = "/run/systemd/journal/socket";
 
@@ -47,6 +49,7 @@ impl Log {
             Err(error) => {
                 fields.insert("outcome".to_owned(), json!("failed"));
                 fields.insert("error".to_owned(), json!(error.whole()));
+                fields.insert("code".to_owned(), json!(error.codes()));
                 format!("{operation}: {}", error.whole())
             }
         };
@@ -98,8 +101,4 @@ fn to_journal(priority: u8, message: &str, fields: &Map<String, Value>) -> bool 
         let _ = writeln!(entry, "FLATNET_{}={text}", name.to_uppercase());
     }
     UnixDatagram::unbound().and_then(|socket| socket.send_to(entry.as_bytes(), JOURNAL)).is_ok()
-}
-
-fn one_line(text: &str) -> String {
-    text.replace('\n', " ")
 }

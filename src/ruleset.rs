@@ -40,7 +40,9 @@ pub fn render(config: &Config, facts: &HostFacts, elements: &BTreeSet<TableEleme
                 published,
             },
         )
-        .map_err(|cause| Error::new(Kind::Config, "the ruleset's template cannot be rendered").source(cause))
+        .map_err(|cause| {
+            Error::new(Kind::Internal, "the ruleset's template cannot be rendered").source(cause)
+        })
 }
 
 fn lists(elements: &BTreeSet<TableElement>) -> (Vec<Value>, Vec<Value>) {

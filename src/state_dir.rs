@@ -41,7 +41,7 @@ impl StateDir {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(errno) => return Err(error::io("make", path)(errno.into())),
         }
-        Self::open(path)?.ok_or_else(|| Error::new(Kind::Io, format!("{} went away", path.display())))
+        Self::open(path)?.ok_or_else(|| went_away(path))
     }
 
     /// Opens the directory at `path`; `None` where there is none.
@@ -52,10 +52,14 @@ impl StateDir {
                 .checked()
                 .map(Some),
             Err(Errno::NOENT) => Ok(None),
-            Err(Errno::LOOP | Errno::NOTDIR) => {
-                Err(Error::new(Kind::Io, format!("{} is no directory, or a symbolic link", path.display()))
-                    .remedy("Flatnet follows no link to its state: move it away"))
-            }
+            Err(Errno::LOOP | Errno::NOTDIR) => Err(Error::new(
+                Kind::UnsafeDirectory,
+                format!("{} is no directory, or a symbolic link", path.display()),
+            )
+            .remedy(format!(
+                "Flatnet follows no link to its state: move it away, `mv {0} {0}.old`",
+                path.display()
+            ))),
             Err(errno) => Err(error::io("open", path)(errno.into())),
         }
     }
@@ -89,7 +93,7 @@ impl StateDir {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(errno) => return Err(error::io("make", &path)(errno.into())),
         }
-        Self::open(&path)?.ok_or_else(|| Error::new(Kind::Io, format!("{} went away", path.display())))
+        Self::open(&path)?.ok_or_else(|| went_away(&path))
     }
 
     fn checked(self) -> Result<Self> {
@@ -100,7 +104,7 @@ impl StateDir {
         }
         let shown = self.path.display();
         Err(Error::new(
-            Kind::Io,
+            Kind::UnsafeDirectory,
             format!(
                 "{shown} may be entered by others (owner {}, mode {:04o})",
                 found.st_uid,
@@ -118,7 +122,7 @@ impl StateDir {
         &self.path
     }
 
-    /// The file's bytes; `None` where there is none. What is no file of Flatnet's is [`Kind::Decode`].
+    /// The file's bytes; `None` where there is none. What is no file of Flatnet's is [`Kind::ForeignFile`].
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let path = self.path.join(name);
         let Some(fd) = &self.fd else { return Ok(None) };
@@ -252,7 +256,12 @@ impl StateDir {
 
 /// What lies where a file of state should be, and is none.
 fn foreign(what: &str) -> Error {
-    Error::new(Kind::Decode, format!("it {what}"))
+    Error::new(Kind::ForeignFile, format!("it {what}"))
+}
+
+fn went_away(path: &Path) -> Error {
+    Error::new(Kind::Io, format!("{} went away as soon as it was made", path.display()))
+        .remedy("See who removes it, and try again")
 }
 
 #[cfg(test)]

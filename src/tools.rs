@@ -73,7 +73,7 @@ fn refuse_writable_by_others(path: &Path) -> Result<()> {
     }
     let shown = path.display();
     Err(Error::new(
-        Kind::Tool,
+        Kind::ToolUnsafe,
         format!("{shown} is not root's, or others may write it (mode {:04o})", found.mode() & 0o7777),
     )
     .remedy(format!(
@@ -91,7 +91,7 @@ fn missing(program: &str) -> Error {
         other => other,
     };
     let place = if program.contains('/') { String::new() } else { format!(" in {PATH}") };
-    Error::new(Kind::Tool, format!("the program {program} is missing{place}"))
+    Error::new(Kind::ToolMissing, format!("the program {program} is missing{place}"))
         .remedy(format!("Run `apt-get install {package}`"))
 }
 
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn a_missing_program_names_its_package() {
         let error = find("/nowhere/nft").unwrap_err();
-        assert_eq!(error.kind(), Kind::Tool);
+        assert_eq!(error.kind(), Kind::ToolMissing);
         assert_eq!(error.to_string(), "the program /nowhere/nft is missing. Run `apt-get install nftables`");
     }
 

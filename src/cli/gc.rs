@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 use serde_json::json;
 
-use super::{Options, output};
+use super::{Options, output, report};
 use crate::engine::{Collected, Engine};
 use crate::error::{Error, Result};
 use crate::types::AttachmentId;
@@ -38,8 +38,8 @@ impl Gc {
             if freed.is_empty() && errors.is_empty() {
                 output::print("Nothing to free: whoever holds an address lives.\n");
             }
-            for error in errors.iter().map(Error::whole) {
-                output::note(&format!("error: {error}"));
+            for error in &errors {
+                output::note(&report::of(error, output::errors_have_colour()));
             }
         }
         Ok(if errors.is_empty() { 0 } else { 2 })

@@ -52,7 +52,7 @@ impl Inspect {
             several => {
                 let list: Vec<String> = several.iter().map(|one| called(&one.receipt)).collect();
                 let what = format!("\"{}\" is any of {}: {}", self.container, several.len(), list.join(", "));
-                Err(Error::new(Kind::UnknownContainer, what).remedy("Give the address, or more of the ID"))
+                Err(Error::new(Kind::Ambiguous, what))
             }
         }
     }
@@ -79,8 +79,7 @@ impl Inspect {
             let name = if lease.name.is_empty() { lease.id.to_string() } else { lease.name.clone() };
             let _ = write!(what, "; {address} was {name}'s, {word} {}", output::ago(lease.since));
         }
-        Ok(Error::new(Kind::UnknownContainer, what)
-            .remedy("`flatnet ps --all` lists names, IDs and addresses"))
+        Ok(Error::new(Kind::UnknownContainer, what))
     }
 }
 

@@ -3,6 +3,7 @@
 mod completions;
 mod config;
 mod down;
+mod explain;
 mod gc;
 mod init;
 mod inspect;
@@ -73,6 +74,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Gc(gc::Gc),
     Repair(repair::Repair),
+    Explain(explain::Explain),
     Rules(rules::Rules),
     Config(config::Config),
     Completions(completions::Completions),
@@ -93,6 +95,7 @@ pub fn run() -> eyre::Result<u8> {
         Command::Inspect(command) => command.run(&options)?,
         Command::Gc(command) => command.run(&options)?,
         Command::Repair(command) => command.run(&options)?,
+        Command::Explain(command) => command.run(&options)?,
         Command::Rules(command) => command.run(&options)?,
         Command::Config(command) => command.run(&options)?,
         Command::Completions(command) => command.run(&options)?,

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::plan::{Format, as_json, done};
-use super::{Options, output};
+use super::{Options, output, report};
 use crate::engine::{Left, Repair as Repaired};
 use crate::error::Error;
 
@@ -51,6 +51,6 @@ fn tell(repaired: &Repaired) {
         output::note(&format!("left as it is: {what}\n  {} {help}", output::bold("help:")));
     }
     for error in &repaired.errors {
-        output::note(&format!("error: {}", error.whole()));
+        output::note(&report::of(error, output::errors_have_colour()));
     }
 }

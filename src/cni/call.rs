@@ -80,7 +80,7 @@ fn check(conf: &Conf, environment: &Environment) -> Result<Verb> {
     conf.version.require(Version::V0_4_0, "CHECK")?;
     let (id, netns) = environment.attachment_in_netns()?;
     let Some(previous) = conf.previous()? else {
-        return Err(Error::new(Kind::Config, "CHECK needs the field prevResult, with the result of ADD"));
+        return Err(Error::new(Kind::Conflist, "CHECK needs the field prevResult, with the result of ADD"));
     };
     let addresses = previous.addresses(&id.if_name);
     Ok(Verb::Check { id, netns, addresses })

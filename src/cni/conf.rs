@@ -161,7 +161,7 @@ impl Conf {
 fn port_mapping(raw: &RawPort) -> Result<PortMapping> {
     if raw.container_port == 0 {
         return Err(Error::new(
-            Kind::Decode,
+            Kind::BadValue,
             format!("host port {} is published to container port 0", raw.host_port),
         ));
     }
@@ -195,5 +195,5 @@ pub(super) fn address(text: &str) -> Result<Ipv4Addr> {
 }
 
 fn missing(key: &str) -> Error {
-    Error::new(Kind::Config, format!("the network configuration has no field {key}"))
+    Error::new(Kind::Conflist, format!("the network configuration has no field {key}"))
 }

@@ -11,6 +11,8 @@ mod hostile;
 mod result;
 mod version;
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 pub use arguments::Environment;
@@ -20,9 +22,14 @@ pub use version::{SUPPORTED, Version};
 
 use call::Verb;
 
+use crate::error::line::{one_line, shortened};
 use crate::error::{Error, Kind, Result};
+use crate::execute::CommandFailure;
 use crate::face;
 use crate::observe::netns::Netns;
+
+/// Characters of each part of an error's `details`.
+const MAX_DETAIL: usize = 4096;
 
 /// Answers this process's call. Prints the answer, or the error; returns the exit status.
 #[must_use]
@@ -73,7 +80,8 @@ fn carry_out(call: Call) -> Result<Option<Value>> {
             let collected = face::engine(&config, &network)?.collect_all_but(&valid)?;
             let errors: Vec<String> = collected.errors.iter().map(Error::whole).collect();
             if !errors.is_empty() {
-                return Err(Error::new(Kind::Command, errors.join("; ")));
+                let what = format!("not all could be collected: {}", errors.join("; "));
+                return Err(Error::new(Kind::NotUndone, what));
             }
         }
         Verb::Status => {
@@ -85,19 +93,25 @@ fn carry_out(call: Call) -> Result<Option<Value>> {
     Ok(None)
 }
 
-/// An error as the specification has it: `msg` says what happened, `details` why and what to do.
+/// An error as the specification has it. Podman shows `msg`, so that says all; `details` where there is more to read.
 fn error_json(error: &Error, version: Version) -> Value {
-    let mut details = Vec::new();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        details.push(inner.to_string());
-        cause = inner.source();
-    }
-    details.extend(error.remedy_text().map(str::to_owned));
     json!({
         "cniVersion": version.as_str(),
         "code": error.kind().cni_code(),
-        "msg": error.message(),
-        "details": details.join(". "),
+        "msg": error.whole(),
+        "details": details(error),
     })
+}
+
+/// Where to read on, and all of what `msg` had to cut short.
+fn details(error: &Error) -> String {
+    let mut details = format!("`flatnet explain {}` tells more", error.kind().code());
+    if let Some(full) = error.in_full() {
+        let _ = write!(details, "; in full: {}", shortened(&full, MAX_DETAIL));
+    }
+    if let Some(failure) = CommandFailure::of(error).filter(|failure| failure.more_than_first_lines()) {
+        let stderr: Vec<String> = failure.stderr.lines().map(one_line).collect();
+        let _ = write!(details, "; stderr was: {}", shortened(&stderr.join("\n"), MAX_DETAIL));
+    }
+    details
 }

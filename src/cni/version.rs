@@ -73,7 +73,8 @@ impl Version {
             since.as_str(),
             self.as_str()
         );
-        Err(Error::new(Kind::Version, message))
+        Err(Error::new(Kind::Version, message)
+            .remedy(format!("Write {} in the conflist, if this runtime reads it", since.as_str())))
     }
 }
 

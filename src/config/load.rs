@@ -26,7 +26,7 @@ pub fn load(path: &Path) -> Result<Config> {
     let file = OpenOptions::new().read(true).custom_flags(not_waiting).open(path).map_err(|cause| {
         if cause.kind() == std::io::ErrorKind::NotFound {
             let what = format!("there is no configuration at {}", path.display());
-            return Error::new(Kind::Config, what).remedy("Run `flatnet init` to write one").source(cause);
+            return Error::new(Kind::ConfigMissing, what).source(cause);
         }
         error::io("read the configuration", path)(cause)
     })?;
@@ -52,14 +52,13 @@ fn yaml_error(cause: &serde_yaml::Error, path: &Path) -> Error {
     let place = cause.location().map_or(String::new(), |at| format!(":{}:{}", at.line(), at.column()));
     let whole = error::parser_says(cause);
     let what = whole.split(" at line ").next().unwrap_or(&whole);
-    Error::new(Kind::Config, format!("{}{place}: {what}", path.display()))
-        .remedy("`flatnet config schema` lists every field")
+    Error::new(Kind::ConfigSyntax, format!("{}{place}: {what}", path.display()))
 }
 
 fn value_error(problem: &Problem, text: &str, path: &Path) -> Error {
     let Problem { field, value, why, remedy } = problem;
     let place = locate::line_of(text, field).map_or(String::new(), |line| format!(":{line}"));
-    Error::new(Kind::Config, format!("{}{place}: {field}: {} {why}", path.display(), shown(value)))
+    Error::new(Kind::ConfigValue, format!("{}{place}: {field}: {} {why}", path.display(), shown(value)))
         .remedy(remedy)
 }
 
@@ -68,20 +67,22 @@ fn refuse_writable_by_others(file: &File, path: &Path) -> Result<()> {
     let found = file.metadata().map_err(error::io("read the configuration", path))?;
     let owner_is_trusted = found.uid() == 0 || found.uid() == rustix::process::geteuid().as_raw();
     if !found.is_file() {
-        return Err(Error::new(Kind::Config, format!("the configuration {} is no file", path.display()))
-            .remedy(format!("Name a file, such as {DEFAULT_PATH}")));
+        return Err(Error::new(
+            Kind::ConfigUnsafe,
+            format!("the configuration {} is no file", path.display()),
+        )
+        .remedy(format!("Name a file, such as {DEFAULT_PATH}")));
     }
     if !owner_is_trusted && is_in_user_namespace() {
         return Err(Error::new(
             Kind::NotAllowed,
             "this process is root in a user namespace only, as under rootless Podman",
-        )
-        .remedy("Flatnet works as root only: use sudo; rootless Podman cannot use it"));
+        ));
     }
     if !owner_is_trusted || found.mode() & 0o022 != 0 {
         let shown = path.display();
         return Err(Error::new(
-            Kind::Config,
+            Kind::ConfigUnsafe,
             format!(
                 "{shown} may be written by others than root (owner {}, mode {:04o})",
                 found.uid(),

@@ -172,7 +172,7 @@ pub fn schema() -> serde_json::Value {
 /// A configuration as YAML, which [`parse`] reads again.
 pub fn to_yaml(config: &Config) -> Result<String> {
     let failed =
-        |cause| Error::new(Kind::Config, "the configuration cannot be written as YAML").source(cause);
+        |cause| Error::new(Kind::Internal, "the configuration cannot be written as YAML").source(cause);
     serde_yaml::to_string(config).map_err(failed)
 }
 

@@ -32,7 +32,8 @@ impl Engine {
             fields.insert("address".to_owned(), attached.address.addr().to_string().into());
         }
         self.log_operation("add", Some(&request.id), started, result.as_ref(), fields);
-        result.map_err(|error| error.context(format!("container {} cannot be attached", request.id)))
+        let called = request.id.called(request.name.as_ref().map_or("", |name| name.as_str()));
+        result.map_err(|error| error.context(format!("container {called} cannot be attached")))
     }
 
     fn attach_with_lock(&mut self, request: &Request) -> Result<Attached> {
@@ -47,10 +48,9 @@ impl Engine {
         if peek.has_if_name {
             let if_name = &request.id.if_name;
             return Err(Error::new(
-                Kind::Conflict,
+                Kind::InterfaceExists,
                 format!("{if_name} exists in {} already, and is not Flatnet's", request.netns),
-            )
-            .remedy("Give this network another interface name, or remove what made it"));
+            ));
         }
         let facts = self.ensure_host(&network)?;
         self.free_ports(request, &network, own)?;
@@ -70,7 +70,7 @@ impl Engine {
         if stuck.is_empty() {
             return Ok(());
         }
-        Err(Error::new(Kind::Conflict, format!("the link {link} is in the way: {}", undo::describe(&stuck))))
+        Err(Error::new(Kind::NotUndone, format!("the link {link} is in the way: {}", undo::describe(&stuck))))
     }
 
     /// The link of the attachment's name, which is a hash of network, container and ifname, where there is one; an
@@ -84,7 +84,7 @@ impl Engine {
         let found = observe::attachment::link(&Place::Host, link.as_str(), &mut *self.executor, &self.tools)?;
         if found.is_some_and(|found| found.alias != alias.as_str()) {
             return Err(Error::new(
-                Kind::Conflict,
+                Kind::ForeignLink,
                 format!("the link {link}, which the container needs, belongs to somebody else"),
             )
             .remedy(format!("See whose it is with `ip -d link show dev {link}`, and rename or delete it")));
@@ -132,11 +132,10 @@ impl Engine {
             Some("the bridge".to_owned())
         } else {
             let holds = |receipt: &Receipt| receipt.mac == mac && !self.is_dead(receipt);
-            self.store.receipts()?.into_iter().find(holds).map(|receipt| receipt.id.to_string())
+            self.store.receipts()?.into_iter().find(holds).map(|receipt| receipt.called())
         };
         let Some(holder) = taken else { return Ok(()) };
-        Err(Error::new(Kind::AddressRefused, format!("MAC address {mac} is held by {holder}"))
-            .remedy("Ask for another, or for none"))
+        Err(Error::new(Kind::MacTaken, format!("MAC address {mac} is held by {holder}")))
     }
 
     /// The receipt of what `plan` makes: `wanted`, in the namespace `netns_id`, for a container called `name`.
@@ -210,14 +209,15 @@ impl Engine {
         // A transaction that nft refused did nothing.
         let may_have_run = |index: usize| !(refused && matches!(plan.steps[index].op, Op::ElementAdd(_)));
         let stuck = self.undo_ops(&plan.undo_of(may_have_run), &network, own);
-        let forgotten = self.forget(&receipt.id, &stuck);
         let error = rolled_back(error, &stuck);
-        match forgotten {
-            Err(why) if stuck.is_empty() => {
-                Err(error.outcome(format!("the address is freed later: {}", why.whole())))
+        Err(match self.forget(&receipt.id, &stuck) {
+            // What is stuck is told already.
+            Err(failed) if stuck.is_empty() => {
+                error.outcome(failed.context("its address stays held").whole())
             }
-            _ => Err(error),
-        }
+            Err(_) => error.outcome("`flatnet gc` tries again"),
+            Ok(()) => error,
+        })
     }
 
     fn start(&mut self, (index, rendered): (usize, Rendered), lock: &Lock) -> Job {
@@ -258,8 +258,7 @@ impl Job {
 
 /// Whether the failure is a command that ended by itself, so that what it did is known.
 fn exited(error: &Error) -> bool {
-    let failure = std::error::Error::source(error).and_then(|source| source.downcast_ref::<CommandFailure>());
-    failure.is_some_and(|failure| matches!(failure.exit, Exit::Code(_)))
+    CommandFailure::of(error).is_some_and(|failure| matches!(failure.exit, Exit::Code(_)))
 }
 
 fn event(command: usize, took: std::time::Duration, outcome: &str) -> Event {

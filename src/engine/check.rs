@@ -24,27 +24,28 @@ impl Engine {
             )
             .remedy("`flatnet ps` lists who is; start the container again"));
         };
+        let called = receipt.called();
         if !addresses.is_empty() && !addresses.contains(&receipt.address.addr()) {
             let what = format!(
-                "container {id} has {} and not the address of the runtime's result",
+                "container {called} has {} and not the address of the runtime's result",
                 receipt.address.addr()
             );
-            return Err(Error::new(Kind::Differs, what).remedy("Start the container again"));
+            return Err(Error::new(Kind::ContainerDiffers, what));
         }
         let leases = self.store.leases()?;
         let held = leases.get(receipt.address.addr()).is_some_and(|lease| !lease.released && lease.id == *id);
         if !held {
-            let what = format!("container {id} uses {} without holding it", receipt.address.addr());
-            return Err(Error::new(Kind::Differs, what).remedy("Start the container again"));
+            let what = format!("container {called} uses {} without holding it", receipt.address.addr());
+            return Err(Error::new(Kind::ContainerDiffers, what));
         }
         let mut host = self.plan_up()?.plan;
         // Another container may come or go just now.
         host.steps.retain(
             |step| !matches!(&step.op, Op::ElementAdd(element) if element.container_id != id.container_id),
         );
-        refuse_difference(&host, "this host", "Run `flatnet up`")?;
+        refuse_difference(&host, Kind::HostDiffers, "this host")?;
         let attachment = self.plan_attachment(&receipt)?;
-        refuse_difference(&attachment, &format!("container {id}"), "Start the container again")
+        refuse_difference(&attachment, Kind::ContainerDiffers, &format!("container {called}"))
     }
 
     /// What would make an attachment as its receipt says.
@@ -149,11 +150,10 @@ fn nobody() -> AttachmentId {
     }
 }
 
-fn refuse_difference(plan: &Plan, of: &str, remedy: &str) -> Result<()> {
+fn refuse_difference(plan: &Plan, kind: Kind, of: &str) -> Result<()> {
     if plan.is_empty() {
         return Ok(());
     }
     let missing: Vec<String> = plan.steps.iter().map(|step| render::line(&step.op)).collect();
-    Err(Error::new(Kind::Differs, format!("{of} is not as it was made; missing: {}", missing.join("; ")))
-        .remedy(remedy))
+    Err(Error::new(kind, format!("{of} is not as it was made; missing: {}", missing.join("; "))))
 }

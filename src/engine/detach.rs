@@ -17,7 +17,9 @@ impl Engine {
         let result = self.detach_with_lock(id);
         self.log_operation("del", Some(id), started, result.as_ref(), serde_json::Map::new());
         if let Err(error) = result {
-            self.log.warn(&format!("container {id} is to be undone later (`flatnet gc`): {}", error.whole()));
+            let called = self.called(id);
+            self.log
+                .warn(&format!("container {called} is to be undone later (`flatnet gc`): {}", error.whole()));
             // Without a mark the receipt alone tells, once link and namespace are gone.
             if self.store.receipt(id).ok().flatten().is_some() {
                 let _ = self.store.mark_pending(id);
@@ -34,7 +36,9 @@ impl Engine {
                 result
             }
             // On a full disk: where no file can be made there is none, and nobody holds it.
-            Err(error) if error.kind() == Kind::Io => self.detach_under_one_lock(id),
+            Err(error) if matches!(error.kind(), Kind::Io | Kind::DiskFull | Kind::ReadOnly) => {
+                self.detach_under_one_lock(id)
+            }
             Err(error) => Err(error),
         }
     }
@@ -134,7 +138,7 @@ impl Engine {
         if !stuck.is_empty() {
             self.store.mark_pending(id)?;
             let what = undo::describe(stuck);
-            return Err(Error::new(Kind::Command, format!("not all could be undone: {what}")));
+            return Err(Error::new(Kind::NotUndone, format!("not all could be undone: {what}")));
         }
         self.store.remove_receipt(id)?;
         let mut leases = self.store.leases()?;

@@ -75,7 +75,8 @@ impl Engine {
             match self.detach_with_lock(&id) {
                 Ok(()) => collected.freed.push(id),
                 Err(error) => {
-                    collected.errors.push(error.context(format!("container {id} cannot be undone")));
+                    let called = self.called(&id);
+                    collected.errors.push(error.context(format!("container {called} cannot be undone")));
                 }
             }
         }
@@ -137,7 +138,8 @@ impl Engine {
         }
         for id in suspects {
             if let Err(error) = self.free_if_dead(&id, network, own) {
-                self.log.warn(&format!("container {id} is gone and cannot be undone: {}", error.whole()));
+                let called = self.called(&id);
+                self.log.warn(&format!("container {called} is gone and cannot be undone: {}", error.whole()));
             }
         }
         self.store.leases()
@@ -175,6 +177,5 @@ impl Engine {
 
 /// Says who is in the way.
 pub(super) fn port_taken(port: &PortMapping, holder: &Receipt) -> Error {
-    Error::new(Kind::Conflict, format!("port {port} is published by {} already", holder.called()))
-        .remedy("Publish another port, or remove that container")
+    Error::new(Kind::PortTaken, format!("port {port} is published by {} already", holder.called()))
 }

@@ -173,8 +173,7 @@ impl Engine {
             let (count, names) = (living.len(), names(&living));
             let message =
                 format!("{count} container{} attached: {names}", if count == 1 { " is" } else { "s are" });
-            return Err(Error::new(Kind::Conflict, message)
-                .remedy("Stop them first, or cut them off with `flatnet down --force`"));
+            return Err(Error::new(Kind::ContainersAttached, message));
         }
         for receipt in &attached {
             self.detach(&receipt.id)?;
@@ -227,9 +226,7 @@ impl Engine {
             let ended = self.executor.run(command, locks);
             let Err(error) = ended.and_then(|output| output.checked(command)) else { continue };
             // A line of a batch that failed did nothing; whatever came before it is done.
-            let failed_line = std::error::Error::source(&error)
-                .and_then(|source| source.downcast_ref::<CommandFailure>())
-                .and_then(CommandFailure::failed_line);
+            let failed_line = CommandFailure::of(&error).and_then(CommandFailure::failed_line);
             let may_have_run = failed_line.map_or(rendered.ops.end, |line| rendered.ops.start + line);
             let undo: Vec<Op> = plan.undo_of(|index| index < may_have_run);
             let stuck = undo::run(&undo, &mut *self.executor, &self.tools, locks);

@@ -148,6 +148,12 @@ impl Engine {
         self.log.operation(operation, result.map(|_| ()), fields);
     }
 
+    /// How messages call an attachment: by the container's name too, where its receipt tells it.
+    fn called(&self, id: &AttachmentId) -> String {
+        let receipt = self.store.receipt(id).ok().flatten();
+        receipt.map_or_else(|| id.to_string(), |(receipt, _)| receipt.called())
+    }
+
     fn patience(&self) -> Duration {
         Duration::from_secs(self.config.limits.lock_seconds)
     }
@@ -186,7 +192,7 @@ impl Engine {
     }
 
     fn lock_dirs(&self) -> Result<&LockDirs> {
-        self.locks.as_ref().ok_or_else(|| Error::new(Kind::NotAllowed, "this engine was opened to look only"))
+        self.locks.as_ref().ok_or_else(|| Error::new(Kind::Internal, "this engine was opened to look only"))
     }
 }
 

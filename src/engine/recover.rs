@@ -43,7 +43,7 @@ pub struct Left {
 impl Left {
     /// A failure that says what stands in the way.
     pub(super) fn of_error(what: &str, error: &Error) -> Self {
-        let help = error.remedy_text().unwrap_or("See `flatnet doctor`").to_owned();
+        let help = error.remedies().join(". ");
         Self { what: format!("{what}: {}", error.message()), help }
     }
 }

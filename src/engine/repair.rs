@@ -134,7 +134,7 @@ impl Engine {
         for receipt in self.repair_host(&mut repair)? {
             match self.locked(&receipt.id, |engine, own| engine.mend(&receipt.id, own)) {
                 Ok(plan) => repair.push(of_attachment(&receipt, plan)),
-                Err(error) if error.kind() == Kind::Conflict => {
+                Err(error) if error.kind() == Kind::ContainerDiffers => {
                     repair.left.push(Left::of_error(&format!("container {}", receipt.called()), &error));
                 }
                 Err(error) => repair.errors.push(error.context(format!("container {}", receipt.called()))),
@@ -308,7 +308,7 @@ impl Engine {
         let conflict = |what: String| {
             let restart =
                 format!("Restart the container: `podman restart {}`", receipt.id.container_id.short());
-            Err(Error::new(Kind::Conflict, what).remedy(restart))
+            Err(Error::new(Kind::ContainerDiffers, what).remedy(restart))
         };
         let Some(link) = &mut observed.host_link else { return Ok(plan::attach(&wanted, &observed)) };
         if link.alias != wanted.alias.as_str() && link.mac != wanted.host_mac.to_string() {

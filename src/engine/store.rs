@@ -82,14 +82,13 @@ impl Store {
     ) -> Result<Option<T>> {
         let look =
             || dir.read(name)?.map(|bytes| parse(&bytes).map_err(|cause| unusable(&cause))).transpose();
-        let is_bad =
-            |found: &Result<Option<T>>| found.as_ref().is_err_and(|error| error.kind() == Kind::Decode);
+        let is_bad = |found: &Result<Option<T>>| found.as_ref().is_err_and(is_unusable);
         let found = look();
         if !is_bad(&found) {
             return found;
         }
         dir.alone(|| match look() {
-            Err(error) if error.kind() == Kind::Decode => {
+            Err(error) if is_unusable(&error) => {
                 let (path, aside) = (dir.path().join(name), dir.set_aside(name)?);
                 let why = error.message();
                 self.log.warn(&format!(
@@ -104,9 +103,9 @@ impl Store {
     }
 
     /// Writes `value` to `name` in `dir`; the caller holds the network's lock.
-    fn write(&self, dir: &StateDir, name: &str, value: &impl Serialize) -> Result<()> {
+    fn write(dir: &StateDir, name: &str, value: &impl Serialize) -> Result<()> {
         let line = seal::to_line(value)
-            .map_err(|cause| Error::new(Kind::Io, "state cannot be written as JSON").source(cause))?;
+            .map_err(|cause| Error::new(Kind::Internal, "state cannot be written as JSON").source(cause))?;
         dir.write(name, line.as_bytes())
     }
 
@@ -154,7 +153,7 @@ impl Store {
 
     /// Writes the leases; the caller holds the network's lock.
     pub fn write_leases(&self, leases: &Leases) -> Result<()> {
-        self.write(&self.network, lease::FILE, leases)
+        Self::write(&self.network, lease::FILE, leases)
     }
 
     /// The receipt of one attachment, and what happened since.
@@ -201,7 +200,7 @@ impl Store {
     pub fn write_receipt(&self, receipt: &Receipt) -> Result<()> {
         // What was put off for an earlier one of that name is no business of this one.
         self.remove_mark(&receipt.id)?;
-        self.write(&self.receipts, &file_name(&receipt.id), receipt)
+        Self::write(&self.receipts, &file_name(&receipt.id), receipt)
     }
 
     /// Appends to a receipt what happened. That it cannot be written is no reason to fail: the receipt itself holds
@@ -258,7 +257,7 @@ impl Store {
 
     /// Writes what `up` did; the caller holds the network's lock.
     pub fn write_host(&self, record: &HostRecord) -> Result<()> {
-        self.write(&self.network, HOST_FILE, record)
+        Self::write(&self.network, HOST_FILE, record)
     }
 
     /// Forgets what `up` did.
@@ -273,6 +272,11 @@ fn file_name(id: &AttachmentId) -> String {
 
 fn mark_name(id: &AttachmentId) -> String {
     id.file_stem() + PENDING_SUFFIX
+}
+
+/// Whether a file is there and tells nothing; another error may be over when it is read again.
+fn is_unusable(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Decode | Kind::ForeignFile)
 }
 
 fn unusable(cause: &serde_json::Error) -> Error {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::command::Command;
 use crate::error::Result;
-use crate::execute::{CommandFailure, Executor, Exit, Running};
+use crate::execute::{CommandFailure, Executor, Output, Running};
 use crate::lock::Lock;
 use crate::observe;
 use crate::plan::{Element, Op, TableElement};
@@ -70,10 +70,12 @@ fn delete_one(
 ) -> Option<Stuck> {
     let get = render::get_element(element, tools);
     let stuck = run_one(&Op::ElementDel(element.clone()), executor, tools, locks)?;
-    // A clean exit that is not 0 says that there is no such element, set or table. A port that is there and cannot
-    // be deleted leads to another container.
+    // So nft says that there is no such element, set or table; any other failure tells nothing. A port that is there
+    // and cannot be deleted leads to another container.
     let there = executor.run(&get, locks);
-    let is_gone = there.as_ref().is_ok_and(|output| matches!(output.exit, Exit::Code(code) if code != 0));
+    let says_gone =
+        |output: &Output| !output.success() && output.stderr.contains("No such file or directory");
+    let is_gone = there.as_ref().is_ok_and(says_gone);
     let is_anothers =
         matches!(element.element, Element::Published { .. }) && there.is_ok_and(|output| output.success());
     (!is_gone && !is_anothers).then_some(stuck)
@@ -118,11 +120,7 @@ fn run_one(op: &Op, executor: &mut dyn Executor, tools: &Tools, locks: &[&Lock])
     judge(command, output, || false)
 }
 
-fn judge(
-    command: Command,
-    output: Result<crate::execute::Output>,
-    is_gone: impl FnOnce() -> bool,
-) -> Option<Stuck> {
+fn judge(command: Command, output: Result<Output>, is_gone: impl FnOnce() -> bool) -> Option<Stuck> {
     let why = match output {
         Ok(output) if output.success() => return None,
         Ok(output) => CommandFailure::new(&command, &output).to_string(),
@@ -133,6 +131,8 @@ fn judge(
 
 /// What a person can do about what is stuck, one command to each.
 pub(super) fn describe(stuck: &[Stuck]) -> String {
-    let each = stuck.iter().map(|Stuck { command, why }| format!("{why}; to mend it by hand: {command}"));
+    let each = stuck
+        .iter()
+        .map(|Stuck { command, why }| format!("{why}; to mend it by hand: {}", command.one_line()));
     each.collect::<Vec<_>>().join("; ")
 }

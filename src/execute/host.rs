@@ -61,12 +61,14 @@ impl Executor for HostExecutor {
         let (program, arguments) = command
             .argv
             .split_first()
-            .ok_or_else(|| Error::new(Kind::Command, "a receipt holds a command without a program"))?;
+            .ok_or_else(|| Error::new(Kind::Internal, "a receipt holds a command without a program"))?;
         let path = self.find(program)?;
         if let Some(observer) = &mut self.observer {
             observer(command);
         }
-        let failed = |cause| Error::new(Kind::Tool, format!("cannot start {}", path.display())).source(cause);
+        let failed = |cause| {
+            Error::new(Kind::ToolNotStarted, format!("cannot start {}", path.display())).source(cause)
+        };
         let stdin = command.stdin.as_deref().map(filled).transpose().map_err(failed)?;
         let stdout = memory_file().map_err(failed)?;
         let stderr = memory_file().map_err(failed)?;
@@ -119,7 +121,7 @@ struct Child {
 
 impl Running for Child {
     fn wait(mut self: Box<Self>) -> Result<Output> {
-        let failed = |cause: io::Error| Error::new(Kind::Command, "cannot wait for a command").source(cause);
+        let failed = |cause: io::Error| Error::new(Kind::Internal, "cannot wait for a command").source(cause);
         let deadline = self.started + self.limit;
         let ended = self.handle.wait_deadline(deadline).map_err(failed)?;
         let took = self.started.elapsed();

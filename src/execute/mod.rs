@@ -75,6 +75,13 @@ impl Output {
     }
 }
 
+/// How many lines of stderr a message holds.
+const FIRST_LINES: usize = 4;
+/// What to do about an `nft` that died by a signal.
+const TWO_NFTS: &str = "As a rule two versions of nft share this kernel's ruleset, and nft 1.0.6 crashes (139) on what 1.1.2 or \
+                        later wrote: compare `nft --version` in every WSL2 distribution and container with the host's \
+                        network, and bring all to one version (`apt-get install nftables`)";
+
 /// A command that did not exit with 0.
 #[derive(Clone, Debug)]
 pub struct CommandFailure {
@@ -108,32 +115,42 @@ impl CommandFailure {
         line.map_or_else(|| self.command.line(), |line| format!("{}: {line}", self.command.line()))
     }
 
-    fn remedy(&self) -> Option<(Kind, &'static str)> {
+    /// The command that `error` comes from, where it comes from one.
+    #[must_use]
+    pub fn of(error: &Error) -> Option<&Self> {
+        error.chain().find_map(|cause| cause.downcast_ref())
+    }
+
+    /// What the first lines of stderr, which a message holds, leave out.
+    #[must_use]
+    pub fn more_than_first_lines(&self) -> bool {
+        told(&self.stderr).count() > FIRST_LINES
+    }
+
+    /// The signal that it died by; a shell between says it by a status of 128 more.
+    fn signal(&self) -> Option<i32> {
+        match self.exit {
+            Exit::Signal(signal) => Some(signal),
+            Exit::Code(code @ 129..=192) => Some(code - 128),
+            Exit::Code(_) | Exit::TimedOut(_) => None,
+        }
+    }
+
+    /// Whether it is `nft`, or another program that runs it.
+    fn runs_nft(&self) -> bool {
+        self.command.argv.iter().any(|word| word == "nft" || word.ends_with("/nft"))
+    }
+
+    fn kind(&self) -> Kind {
         let has = |text: &str| self.stderr.contains(text);
-        if has("Exchange full") || has("Exfull") {
-            Some((
-                Kind::Conflict,
-                "A bridge has at most 1023 ports: remove containers, or give this host a second network",
-            ))
-        } else if has("Operation not permitted") {
-            Some((
-                Kind::NotAllowed,
-                "Flatnet needs root with CAP_NET_ADMIN and CAP_SYS_ADMIN in the first user namespace; rootless Podman cannot use it",
-            ))
-        } else if matches!(self.exit, Exit::TimedOut(_)) {
-            Some((
-                Kind::Command,
-                "See what it waits for, or raise limits.command_seconds in the configuration",
-            ))
-        } else if has("syntax error") && self.command.program() == "nft" {
-            Some((Kind::Tool, "This nft is too old: Flatnet needs 1.0.6 or later (Debian package nftables)"))
-        } else if self.command.program() == "nft" && has("Could not process rule: Operation not supported") {
-            Some((
-                Kind::Tool,
-                "This kernel lacks a part of nftables that Flatnet needs; on WSL2 run `wsl --update`",
-            ))
-        } else {
-            None
+        match self.exit {
+            Exit::TimedOut(_) => Kind::CommandTimedOut,
+            _ if self.signal().is_some() => Kind::CommandCrashed,
+            _ if has("Exchange full") || has("Exfull") => Kind::BridgeFull,
+            _ if has("Operation not permitted") => Kind::NoCapability,
+            _ if has("syntax error") && self.runs_nft() => Kind::ToolTooOld,
+            _ if has("Could not process rule: Operation not supported") => Kind::KernelLacks,
+            _ => Kind::Command,
         }
     }
 }
@@ -141,10 +158,10 @@ impl CommandFailure {
 impl fmt::Display for CommandFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` ", self.culprit())?;
-        match self.exit {
-            Exit::Code(code) => write!(f, "exited with {code}")?,
-            Exit::Signal(signal) => write!(f, "died by signal {signal}")?,
-            Exit::TimedOut(limit) => write!(f, "was killed after {} s", limit.as_secs())?,
+        match (self.exit, self.signal()) {
+            (_, Some(signal)) | (Exit::Signal(signal), None) => write!(f, "died by signal {signal}")?,
+            (Exit::Code(code), None) => write!(f, "exited with {code}")?,
+            (Exit::TimedOut(limit), None) => write!(f, "was killed after {} s", limit.as_secs())?,
         }
         if self.stderr.is_empty() {
             f.write_str(" without a word")
@@ -158,19 +175,20 @@ impl std::error::Error for CommandFailure {}
 
 impl From<CommandFailure> for Error {
     fn from(failure: CommandFailure) -> Self {
-        let (kind, remedy) =
-            failure.remedy().map_or((Kind::Command, None), |(kind, remedy)| (kind, Some(remedy)));
+        let kind = failure.kind();
+        let runs_nft = failure.runs_nft();
         let error = Self::new(kind, format!("`{}` failed", failure.command.program())).source(failure);
-        match remedy {
-            Some(remedy) => error.remedy(remedy),
-            None => error,
-        }
+        if kind == Kind::CommandCrashed && runs_nft { error.remedy(TWO_NFTS) } else { error }
     }
 }
 
-/// The first four lines on one, since an error is one line.
+/// The first lines on one, since an error is one line.
 fn first_lines(text: &str) -> String {
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).take(4).collect::<Vec<_>>().join("; ")
+    told(text).take(FIRST_LINES).collect::<Vec<_>>().join("; ")
+}
+
+fn told(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty())
 }
 
 #[cfg(test)]
@@ -202,8 +220,37 @@ mod tests {
     #[test]
     fn a_full_bridge_and_missing_rights_have_their_remedy() {
         let full = Error::from(failure("RTNETLINK answers: Exchange full", Exit::Code(2)));
-        assert!(full.to_string().contains("1023 ports"), "{full}");
+        assert!(full.whole().contains("1023 ports"), "{full}");
         let denied = Error::from(failure("RTNETLINK answers: Operation not permitted", Exit::Code(2)));
-        assert_eq!(denied.kind(), Kind::NotAllowed);
+        assert_eq!(denied.kind(), Kind::NoCapability);
+    }
+
+    #[test]
+    fn an_nft_that_crashes_is_not_alone_on_this_kernel() {
+        let crash = |argv: &[&str], exit: Exit| {
+            let command = Command::new(argv.iter().copied());
+            Error::from(CommandFailure { command, exit, stderr: String::new() }).whole()
+        };
+        for (argv, exit) in [
+            (&["/usr/sbin/nft", "-f", "-"][..], Exit::Signal(11)),
+            (&["unshare", "--net", "--", "sh", "-c", "\"$0\" -f -", "nft"], Exit::Code(139)),
+        ] {
+            let said = crash(argv, exit);
+            assert!(
+                said.contains("died by signal 11") && said.contains("two versions of nft share"),
+                "{said}"
+            );
+            assert!(said.ends_with("(FLAT-E072)"), "{said}");
+        }
+        assert!(!crash(&["ip"], Exit::Signal(11)).contains("nft"));
+        assert!(crash(&["ip"], Exit::Code(255)).ends_with("(FLAT-E071)"));
+    }
+
+    #[test]
+    fn a_message_holds_four_lines_of_stderr() {
+        let long = failure("a\n\n b\nc\nd\n", Exit::Code(1));
+        assert!(!long.more_than_first_lines());
+        let longer = failure("a\nb\nc\nd\ne\n", Exit::Code(1));
+        assert!(longer.more_than_first_lines() && longer.to_string().ends_with("exited with 1: a; b; c; d"));
     }
 }

@@ -168,7 +168,7 @@ fn ports(all: &[Port]) -> Result<Vec<PortMapping>> {
                 port.container_port.checked_add(offset).filter(|&port| port != 0),
             ) else {
                 return Err(Error::new(
-                    Kind::Decode,
+                    Kind::BadValue,
                     format!("{} ports from {} on end behind 65535", port.range, port.host_port),
                 ));
             };

@@ -74,7 +74,7 @@ fn create(mut network: Map<String, Value>, name: &str, path: &Path) -> Result<Va
     let config = config::load(path)?;
     if config.network.as_str() != name {
         let what = format!("{} configures the network {}", path.display(), config.network);
-        return Err(Error::new(Kind::Config, what)
+        return Err(Error::new(Kind::NetworkName, what)
             .remedy(format!("Run `podman network create -d flatnet {}`", config.network)));
     }
     network.insert("ipam_options".to_owned(), json!({"driver": IPAM_DRIVER}));

@@ -119,7 +119,6 @@ fn ip_show(
 }
 
 pub(super) fn bad_json(program: &str, cause: &serde_json::Error) -> Error {
-    Error::new(Kind::Tool, format!("`{program}` printed something that is no JSON of its own"))
+    Error::new(Kind::ToolOutput, format!("`{program}` printed something that is no JSON of its own"))
         .source(crate::error::parser_says(cause))
-        .remedy("Look what it prints with `-j`; Flatnet needs iproute2 6.1 and nft 1.0.6 or later, with JSON")
 }

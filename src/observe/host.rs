@@ -187,10 +187,7 @@ fn mtu(config: &Config, uplink: Option<&str>, executor: &mut dyn Executor, tools
         (Mtu::Bytes(bytes), _) => Ok(bytes),
         (Mtu::Auto, None) => Ok(1500),
         (Mtu::Auto, Some(name)) => Ok(link(&Place::Host, name, executor, tools)?
-            .ok_or_else(|| {
-                Error::new(Kind::Config, format!("uplink: there is no interface {name}"))
-                    .remedy("Write `uplink: auto` in the configuration, or one that `ip link` lists")
-            })?
+            .ok_or_else(|| Error::new(Kind::NoUplink, format!("uplink: there is no interface {name}")))?
             .mtu),
     }
 }

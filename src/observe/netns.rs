@@ -36,24 +36,18 @@ impl Netns {
     /// Opens the namespace at `path`. It is an error for it to be missing, no namespace, or the host's own.
     pub fn open(path: &NetnsPath) -> Result<Self> {
         let file = open_path(path.as_str()).map_err(|cause| {
-            let error = Error::new(Kind::Netns, format!("the network namespace {path} cannot be opened"))
-                .source(cause);
-            error.remedy(
-                "The container has ended, or the path is wrong; `ls -l /run/netns` shows what is there",
-            )
+            Error::new(Kind::Netns, format!("the network namespace {path} cannot be opened")).source(cause)
         })?;
         let file_system = rustix::fs::fstatfs(&file).map_err(|errno| {
             Error::new(Kind::Netns, format!("cannot look at {path}")).source(std::io::Error::from(errno))
         })?;
         #[allow(clippy::useless_conversion, reason = "f_type has another width on other platforms")]
         if i64::from(file_system.f_type) != NSFS_MAGIC {
-            return Err(Error::new(Kind::Netns, format!("{path} is not a network namespace"))
-                .remedy("Make one with `ip netns add NAME`; its path is /run/netns/NAME"));
+            return Err(Error::new(Kind::NotANetns, format!("{path} is not a network namespace")));
         }
         let id = id_of(&file).ok_or_else(|| Error::new(Kind::Netns, format!("cannot look at {path}")))?;
         if own().is_some_and(|own| own == id) {
-            return Err(Error::new(Kind::OwnNetns, format!("{path} is this host's own network namespace"))
-                .remedy("Run the container without `--network host`"));
+            return Err(Error::new(Kind::OwnNetns, format!("{path} is this host's own network namespace")));
         }
         let opened = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()));
         let file = opened.map_err(|cause| {
@@ -89,13 +83,10 @@ impl Netns {
         let path = &self.path;
         match cause.raw_os_error() {
             Some(code) if code == rustix::io::Errno::INVAL.raw_os_error() => {
-                Error::new(Kind::Netns, format!("{path} is a namespace, but no network namespace"))
-                    .remedy("Use /proc/PID/ns/net")
+                Error::new(Kind::NotANetns, format!("{path} is a namespace, but no network namespace"))
             }
             Some(code) if code == rustix::io::Errno::PERM.raw_os_error() => {
-                Error::new(Kind::NotAllowed, format!("this process may not enter {path}")).remedy(
-                    "Flatnet needs root with CAP_NET_ADMIN and CAP_SYS_ADMIN; rootless Podman cannot use it",
-                )
+                Error::new(Kind::NoCapability, format!("this process may not enter {path}"))
             }
             _ => Error::new(Kind::Netns, format!("cannot enter {path}")),
         }

@@ -213,7 +213,7 @@ fn refuse_foreign(wanted: &HostState, found: &Link) -> Result<()> {
         let kind = if found.kind.is_empty() { "hardware" } else { &found.kind };
         let alias = if found.alias.is_empty() { "no alias" } else { &found.alias };
         return Err(Error::new(
-            Kind::Conflict,
+            Kind::ForeignBridge,
             format!("the link {bridge} belongs to somebody else ({kind}, {alias}; Flatnet's has the alias {})", wanted.alias),
         )
         .remedy(format!(
@@ -228,7 +228,7 @@ fn refuse_other_address(wanted: &HostState, found: &Link) -> Result<()> {
     if !found.addresses.is_empty() && !found.addresses.contains(&wanted.address) {
         let others: Vec<String> = found.addresses.iter().map(ToString::to_string).collect();
         let others = others.join(", ");
-        return Err(Error::new(Kind::Conflict, format!("the bridge {bridge} has the address {others}, not {}", wanted.address))
+        return Err(Error::new(Kind::BridgeAddress, format!("the bridge {bridge} has the address {others}, not {}", wanted.address))
             .remedy(format!(
                 "If you changed `subnet` or `gateway`, run `flatnet down --force` with the old configuration first; else `ip addr del {others} dev {bridge}`"
             )));

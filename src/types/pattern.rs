@@ -37,7 +37,7 @@ impl Pattern {
 
 /// An error about one value: `value` is shown escaped and cut short.
 pub(super) fn bad(what: &str, value: &str, why: &str) -> Error {
-    Error::new(Kind::Decode, format!("{what} \"{}\" {why}", shown(value)))
+    Error::new(Kind::BadValue, format!("{what} \"{}\" {why}", shown(value)))
 }
 
 /// `value` escaped and cut short, for an error: it may be hostile.

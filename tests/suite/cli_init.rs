@@ -40,7 +40,7 @@ fn init_writes_once_keeps_what_differs_and_overwrites_when_told() {
 #[test]
 fn init_leaves_nothing_half_made() {
     let sandbox = Sandbox::podman4().start();
-    sandbox.sh("rm -rf /opt/cni && touch /opt/cni && flatnet init").complains("error: cannot ");
+    sandbox.sh("rm -rf /opt/cni && touch /opt/cni && flatnet init").complains("error[FLAT-E081]: cannot ");
     sandbox
         .sh(&format!("ls {CONFIG} {CONFLIST} /usr/local/libexec/netavark/flatnet"))
         .complains("No such file");
@@ -101,7 +101,7 @@ fn init_warns_of_a_program_that_others_may_write() {
     assert!(output.stderr.starts_with("Note: /srv/flatnet may be written by others than root"), "{output}");
     sandbox.sh("readlink /opt/cni/bin/flatnet").prints_exactly("/srv/flatnet");
     sandbox.sh("setpriv --reuid 65534 --clear-groups flatnet init --config /etc/other/flatnet.yaml").complains(
-        "error: cannot make /etc/other\n  Permission denied (os error 13)\nhelp: Flatnet works as root only",
+        "error[FLAT-E021]: cannot make /etc/other\n  Permission denied (os error 13)\nhelp: Flatnet works as root only",
     );
 }
 

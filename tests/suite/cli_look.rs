@@ -204,10 +204,10 @@ fn inspect_knows_a_container_by_all_that_it_is_called() {
     assert!(text.contains("ip -n abcd1111 -batch - <<'EOF'\naddr add 10.87.1.2/24"), "{text}");
 
     sandbox.sh("flatnet inspect abcd").exits_with(2).complains(
-        "error: \"abcd\" is any of 2: web abcd1111 (eth0), 10.87.1.2, db abcd2222 (eth0), 10.87.1.3\nhelp: Give the address",
+        "error[FLAT-E004]: \"abcd\" is any of 2: web abcd1111 (eth0), 10.87.1.2, db abcd2222 (eth0), 10.87.1.3\nhelp: Give the address",
     );
     sandbox.sh("flatnet inspect nobody").exits_with(2).complains(
-        "error: no container \"nobody\" is attached to flatnet\nhelp: `flatnet ps --all` lists names, IDs and addresses",
+        "error[FLAT-E003]: no container \"nobody\" is attached to flatnet\nhelp: `flatnet ps --all` lists names, IDs and addresses",
     );
     Call::del("abcd1111").run(&sandbox).succeeds_silently();
     sandbox.sh("flatnet inspect web").complains("; 10.87.1.2 was web's, released ");

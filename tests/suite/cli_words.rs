@@ -13,12 +13,14 @@ fn errors_are_told_in_three_parts_without_colour() {
     let output = sandbox.sh("flatnet status").exits_with(2);
     assert_eq!(
         output.stderr,
-        "error: there is no configuration at /etc/flatnet/flatnet.yaml\n  No such file or directory (os error 2)\nhelp: Run `flatnet init` to write one\n"
+        "error[FLAT-E011]: there is no configuration at /etc/flatnet/flatnet.yaml\n  No such file or directory (os error 2)\nhelp: Run `flatnet init` to write one\n"
     );
     sandbox.write(CONFIG, "subnet: 10.88.0.0/24\n");
     let output = sandbox.sh("flatnet plan --dry-run").exits_with(2);
     assert!(
-        output.stderr.starts_with("error: /etc/flatnet/flatnet.yaml:1: subnet: 10.88.0.0/24 is not inside"),
+        output
+            .stderr
+            .starts_with("error[FLAT-E013]: /etc/flatnet/flatnet.yaml:1: subnet: 10.88.0.0/24 is not inside"),
         "{output}"
     );
     assert!(output.stderr.contains("\nhelp: Make the range larger"), "{output}");
@@ -33,8 +35,8 @@ fn on_a_terminal_errors_have_colour_unless_told_not_to() {
     let sandbox = Sandbox::podman4().start();
     let on_a_terminal =
         |command: &str| sandbox.sh(&format!("script -qec '{command}' /dev/null || true")).succeeds().stdout;
-    assert!(on_a_terminal("flatnet status").contains("\u{1b}[1;31merror:\u{1b}[0m there is no"));
-    assert!(on_a_terminal("NO_COLOR=1 flatnet status").starts_with("error: there is no"));
+    assert!(on_a_terminal("flatnet status").contains("\u{1b}[1;31merror[FLAT-E011]:\u{1b}[0m there is no"));
+    assert!(on_a_terminal("NO_COLOR=1 flatnet status").starts_with("error[FLAT-E011]: there is no"));
 }
 
 #[test]
@@ -107,7 +109,7 @@ fn config_check_prints_a_configuration_that_means_the_same() {
     sandbox
         .sh("flatnet config check /tmp/bad.yaml")
         .exits_with(2)
-        .complains("error: /tmp/bad.yaml:1: mtu: 40 is not between");
+        .complains("error[FLAT-E013]: /tmp/bad.yaml:1: mtu: 40 is not between");
     let schema: Value = serde_json::from_str(&sandbox.sh("flatnet config schema").succeeds().stdout).unwrap();
     assert_eq!(schema["properties"]["subnet"]["type"], "string");
     assert_eq!(schema["additionalProperties"], false);

@@ -224,7 +224,7 @@ impl Answer {
         assert_eq!(self.json, Value::Null, "a success without an answer prints nothing\n{}", self.call);
     }
 
-    /// Asserts an error of this code in the protocol's form, and returns all that it says.
+    /// Asserts an error of this code in the protocol's form, and returns what Podman shows of it.
     #[track_caller]
     pub(crate) fn fails_with(self, code: u32) -> String {
         let said = self.fails();
@@ -232,7 +232,7 @@ impl Answer {
         said
     }
 
-    /// Asserts an error in the protocol's form, and returns all that it says.
+    /// Asserts an error in the protocol's form, and returns what Podman shows of it.
     #[track_caller]
     pub(crate) fn fails(&self) -> String {
         assert_eq!(self.status, Some(1), "this was to fail\n{}", self.call);
@@ -245,8 +245,11 @@ impl Answer {
         let text =
             |key: &str| self.json[key].as_str().unwrap_or_else(|| panic!("{key} is no text\n{}", self.call));
         assert!(VERSIONS.contains(&text("cniVersion")), "{}", self.call);
-        assert!(!text("msg").is_empty(), "{}", self.call);
-        format!("{}\n{}", text("msg"), text("details"))
+        let msg = text("msg");
+        if let Err(why) = crate::errors::stands_alone(msg, &self.json["code"]) {
+            panic!("the message {why}: {msg}\n{}", self.call);
+        }
+        msg.to_owned()
     }
 }
 

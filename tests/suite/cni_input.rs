@@ -100,7 +100,7 @@ fn addresses_that_cannot_be_had_are_refused_with_the_reason() {
         ("IP=10.87.1.255", 101, "broadcast address"),
         ("IP=10.87.2.9", 101, "not inside this host's subnet 10.87.1.0/24"),
         ("IP=10.87.1.9", 101, "10.87.1.9 is held by db c2 (eth0)"),
-        ("MAC=02:aa:00:00:00:01", 101, "is held by c2 (eth0)"),
+        ("MAC=02:aa:00:00:00:01", 101, "is held by db c2 (eth0)"),
         ("MAC=02:f1:0a:57:01:01", 101, "is held by the bridge"),
         ("MAC=01:00:5e:00:00:01", 4, "unicast"),
         ("IP=2001:db8::1", 4, "no IPv4 address"),

@@ -101,7 +101,7 @@ fn script(ops: &[Op]) -> String {
     text
 }
 
-fn compare(path: &Path, found: &str, differences: &mut Vec<String>) {
+pub(crate) fn compare(path: &Path, found: &str, differences: &mut Vec<String>) {
     if std::env::var("FLATNET_GOLDEN").is_ok_and(|value| value == "write") {
         std::fs::write(path, found).unwrap();
     }

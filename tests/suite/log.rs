@@ -44,6 +44,17 @@ fn without_journald_each_operation_is_a_line_of_json() {
 }
 
 #[test]
+fn a_failure_is_logged_with_its_code() {
+    let sandbox = host("");
+    sandbox.add_netns("c1");
+    let said = Call::add("c1").var("CNI_ARGS", "IP=10.87.1.1").run(&sandbox).fails();
+    let line: Value = serde_json::from_str(&sandbox.read("/var/log/flatnet/flatnet.log")).unwrap();
+    assert_eq!((&line["outcome"], &line["code"]), (&"failed".into(), &"FLAT-E043".into()), "{line:#}");
+    let logged = line["error"].as_str().unwrap();
+    assert!(said.ends_with(logged), "{logged} is not what the runtime was told: {said}");
+}
+
+#[test]
 fn where_there_is_journald_it_gets_the_line_and_the_file_does_not() {
     let sandbox = host("");
     let mut journald = sandbox.spawn(JOURNALD);

@@ -16,6 +16,8 @@ mod cni_input;
 mod cni_lifecycle;
 mod cni_versions;
 mod drive;
+mod error_messages;
+mod errors;
 #[cfg(feature = "faults")]
 mod faults;
 mod frames;

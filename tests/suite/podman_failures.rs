@@ -8,6 +8,7 @@ on_both!(
     the_namespace_is_gone_before_rm,
     the_dead_do_not_keep_addresses_and_ports,
     a_configuration_that_cannot_be_read,
+    podman_says_what_failed_and_what_to_do,
     without_root,
 );
 
@@ -125,6 +126,29 @@ fn a_configuration_that_cannot_be_read(lab: &Lab) {
     lab.try_run("refused", "").complains("there is no configuration at /etc/flatnet/flatnet.yaml");
     lab.sh("podman rm --force refused").succeeds();
     lab.sandbox.write("/etc/flatnet/flatnet.yaml", YAML);
+    lab.nothing_left();
+}
+
+fn podman_says_what_failed_and_what_to_do(lab: &Lab) {
+    lab.run("web", "-p 8080:80 --ip 10.87.1.9");
+    let mut cases = vec![
+        ("-p 8080:80", ["is published by web ", "Publish another port", "(FLAT-E045)"]),
+        ("--ip 10.87.1.9", ["address 10.87.1.9 is held by web ", "Stop that container", "(FLAT-E042)"]),
+        ("--ip 10.87.1.1", ["10.87.1.1 is the gateway's own", "Ask for one of 10.87.1.0/24", "(FLAT-E043)"]),
+    ];
+    if lab.flavour == Flavour::Netavark {
+        // Podman 5 listens on the port itself before it asks for a network, and says so in its own words.
+        let (options, _) = cases.remove(0);
+        lab.try_run("refused", options).complains("address already in use");
+        lab.sh("podman rm --force refused").succeeds();
+    }
+    for (options, wanted) in cases {
+        let refused = lab.try_run("refused", options).fails();
+        let line = refused.stderr.lines().find(|line| line.contains("FLAT-E")).unwrap_or_default();
+        assert!(wanted.iter().all(|text| line.contains(text)), "{wanted:?} are not on one line\n{refused}");
+        lab.sh("podman rm --force refused").succeeds();
+    }
+    lab.remove_all();
     lab.nothing_left();
 }
 

@@ -71,23 +71,27 @@ fn debian_13_loads_it() {
     sandbox.sh("flatnet down >/dev/null && nft list ruleset").prints_exactly("");
 }
 
-/// WSL distributions share one network namespace: a Debian 12 and a Debian 13 may take turns at one ruleset.
-/// nft 1.0.6 dies of some of what 1.1 writes.
-#[test]
-fn two_versions_of_nft_take_turns() {
+/// Puts Debian 13's nft at /usr/local/sbin/nft-13, beside Debian 12's.
+pub(crate) fn install_newer_nft(sandbox: &Sandbox) {
     // Makes the tree where it is missing.
     drop(Sandbox::trixie().start());
-    let world = World::new(Sandbox::podman4(), "");
     // By its own loader, not chroot: `nft -f -` opens /dev/stdin, for which the tree has no /proc.
-    world.sh(
-        "tree=$(/usr/local/lib/flatnet-test/trixie.sh)
+    let script = "tree=$(/usr/local/lib/flatnet-test/trixie.sh)
          cat >/usr/local/sbin/nft-13 <<END
 #!/bin/sh
 exec $(echo $tree/lib64/ld-linux-*.so.2) --library-path $(echo $tree/usr/lib/*-linux-gnu) $tree/usr/sbin/nft \"\\$@\"
 END
-         chmod 755 /usr/local/sbin/nft-13",
-    );
-    world.sandbox.sh("nft-13 --version").prints("nftables v1.1");
+         chmod 755 /usr/local/sbin/nft-13";
+    sandbox.sh(script).succeeds();
+    sandbox.sh("nft-13 --version").prints("nftables v1.1");
+}
+
+/// WSL distributions share one network namespace: a Debian 12 and a Debian 13 may take turns at one ruleset.
+/// nft 1.0.6 dies of some of what 1.1 writes.
+#[test]
+fn two_versions_of_nft_take_turns() {
+    let world = World::new(Sandbox::podman4(), "");
+    install_newer_nft(&world.sandbox);
     let (older, newer) = ("", "tools: {nft: /usr/local/sbin/nft-13}\n");
     let port = |host: u16| json!([{"hostPort": host, "containerPort": 80, "protocol": "tcp", "hostIP": ""}]);
     let same = |when: &str| {

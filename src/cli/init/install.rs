@@ -93,7 +93,7 @@ impl Item {
             Ok(found) if found.is_dir() => {
                 let shown = self.path.display();
                 return Err(Error::new(
-                    Kind::Conflict,
+                    Kind::DirectoryInTheWay,
                     format!("{shown} is a directory, and should be a file"),
                 )
                 .remedy(format!("Look what it is, and move it away: mv {shown} {shown}.old")));

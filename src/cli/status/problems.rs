@@ -28,20 +28,8 @@ impl Problem {
 
     /// A failure that stood in the way of looking.
     pub(super) fn of_error(error: &Error) -> Self {
-        let mut what = error.message().to_owned();
-        let mut help = error.remedy_text().map(str::to_owned);
-        let mut cause = std::error::Error::source(error);
-        while let Some(inner) = cause {
-            let own = inner.downcast_ref::<Error>();
-            what =
-                format!("{what}: {}", own.map_or_else(|| inner.to_string(), |own| own.message().to_owned()));
-            help = help.or_else(|| own.and_then(Error::remedy_text).map(str::to_owned));
-            cause = inner.source();
-        }
-        Self::new(
-            what,
-            help.unwrap_or_else(|| "`flatnet plan --verbose` shows the commands that look".to_owned()),
-        )
+        let what = std::iter::once(error.message().to_owned()).chain(error.causes()).collect::<Vec<_>>();
+        Self::new(format!("{} ({})", what.join(": "), error.codes()), error.remedies().join(". "))
     }
 }
 

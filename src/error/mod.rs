@@ -1,0 +1,267 @@
+//! The one error type: what was wanted, why it failed, what became of it, what to do.
+
+mod kind;
+pub(crate) mod line;
+pub mod manual;
+mod table;
+
+use std::fmt;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use rustix::io::Errno;
+
+pub use table::Kind;
+
+pub(crate) use line::parser_says;
+use line::{one_line, shortened};
+
+/// `Result` with [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Characters of what happened, of what became of it, and of what to do, in a message of one line.
+const LONGEST: (usize, usize, usize) = (700, 500, 500);
+
+/// A failure. `Display` says what happened and what to do, on one line;
+/// [`std::error::Error::source`] leads to the cause, which `Display` never repeats.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    message: String,
+    outcome: Option<String>,
+    remedy: Option<String>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    /// `message` says what was wanted and what stood in the way.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), outcome: None, remedy: None, source: None }
+    }
+
+    /// What a person can do about it, where more is known than the kind's own remedy.
+    #[must_use]
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    /// The cause.
+    #[must_use]
+    pub fn source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The same failure, with words put before its message.
+    #[must_use]
+    pub fn context(mut self, what: impl fmt::Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
+    /// The same failure, with what became of what was done before it.
+    #[must_use]
+    pub fn outcome(mut self, what: impl fmt::Display) -> Self {
+        self.outcome = Some(match self.outcome {
+            Some(before) => format!("{before}; {what}"),
+            None => what.to_string(),
+        });
+        self
+    }
+
+    /// Which kind of failure it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What happened, without the remedy.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What became of what was done before it.
+    #[must_use]
+    pub fn outcome_text(&self) -> Option<&str> {
+        self.outcome.as_deref()
+    }
+
+    /// The causes, outermost first, each on one line.
+    #[must_use]
+    pub fn causes(&self) -> Vec<String> {
+        let own = |cause: &Self| match &cause.outcome {
+            Some(outcome) => format!("{}; {outcome}", cause.message),
+            None => cause.message.clone(),
+        };
+        let text = |cause: &Cause| cause.downcast_ref::<Self>().map_or_else(|| cause.to_string(), own);
+        self.chain().skip(1).map(|cause| one_line(&text(cause))).collect()
+    }
+
+    /// What to do: what is known here or of the causes, else what helps with this kind of failure.
+    #[must_use]
+    pub fn remedies(&self) -> Vec<&str> {
+        let known = |cause| <Cause>::downcast_ref::<Self>(cause).and_then(|own| own.remedy.as_deref());
+        let mut all: Vec<&str> = self.chain().filter_map(known).collect();
+        all.dedup();
+        if all.is_empty() { vec![self.kind.remedy()] } else { all }
+    }
+
+    /// The codes of this failure and of the causes that have one.
+    #[must_use]
+    pub fn codes(&self) -> String {
+        let code = |cause| <Cause>::downcast_ref::<Self>(cause).map(|own| own.kind.code());
+        let mut all: Vec<&str> = self.chain().filter_map(code).collect();
+        all.dedup();
+        all.join(", ")
+    }
+
+    /// All of it on one line of bounded length: what, why, what became of it, what to do, the code.
+    #[must_use]
+    pub fn whole(&self) -> String {
+        let [what, outcome] = self.told();
+        let (longest_what, longest_outcome, longest_remedy) = LONGEST;
+        let remedies = shortened(&one_line(&self.remedies().join(". ")), longest_remedy);
+        let told = shortened(&what, longest_what) + &shortened(&outcome, longest_outcome);
+        format!("{told}. {remedies} ({})", self.codes())
+    }
+
+    /// What happened, why, and what became of it, where [`Error::whole`] leaves out some of it.
+    #[must_use]
+    pub fn in_full(&self) -> Option<String> {
+        let [what, outcome] = self.told();
+        let is_cut = what.chars().count() > LONGEST.0 || outcome.chars().count() > LONGEST.1;
+        is_cut.then(|| what + &outcome)
+    }
+
+    /// What happened and why, and what became of it, each on one line.
+    fn told(&self) -> [String; 2] {
+        let parts: Vec<String> = std::iter::once(one_line(&self.message)).chain(self.causes()).collect();
+        let outcome = self.outcome.as_ref().map_or(String::new(), |what| format!("; {}", one_line(what)));
+        [parts.join(": ").trim_end_matches('.').to_owned(), outcome]
+    }
+
+    /// This failure, then its causes.
+    pub(crate) fn chain(&self) -> impl Iterator<Item = &Cause> {
+        std::iter::successors(Some(self as &Cause), |cause| cause.source())
+    }
+}
+
+type Cause = dyn std::error::Error + 'static;
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        if let Some(outcome) = &self.outcome {
+            write!(f, "; {outcome}")?;
+        }
+        match &self.remedy {
+            Some(remedy) => write!(f, ". {remedy}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&Cause> {
+        self.source.as_ref().map(|source| &**source as _)
+    }
+}
+
+/// Turns an I/O error into ours, naming the file.
+pub(crate) fn io(what: &str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.to_owned();
+    let message = format!("cannot {what} {}", path.display());
+    move |source| {
+        // The file may not be there, the directory is.
+        let place = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(&path).display();
+        let error = match source.kind() {
+            ErrorKind::PermissionDenied => Error::new(Kind::NotAllowed, message),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Error::new(Kind::DiskFull, message)
+                .remedy(format!("Free some space: `df -h {place}; df -i {place}` shows what is full")),
+            ErrorKind::ReadOnlyFilesystem => Error::new(Kind::ReadOnly, message).remedy(format!(
+                "See why with `findmnt -T {place}` and `dmesg | tail`, and remount it: `mount -o remount,rw DIRECTORY`"
+            )),
+            _ if source.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+                Error::new(Kind::ForeignFile, message)
+                    .remedy(format!("Flatnet follows no link here: move it away, `mv {0} {0}.old`", path.display()))
+            }
+            _ => Error::new(Kind::Io, message),
+        };
+        error.source(source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_message_is_whole_and_display_does_not_repeat_the_source() {
+        let boom = std::io::Error::other("boom\nand\u{7}more");
+        let error = Error::new(Kind::Io, "cannot read /x").source(boom).remedy("Create it");
+        assert_eq!(error.to_string(), "cannot read /x. Create it");
+        assert_eq!(error.whole(), "cannot read /x: boom and more. Create it (FLAT-E081)");
+        let outer = Error::new(Kind::Unavailable, "ADD could not work now")
+            .source(error.outcome("all was taken back"));
+        assert_eq!(
+            outer.whole(),
+            "ADD could not work now: cannot read /x; all was taken back: boom and more. Create it (FLAT-E091, FLAT-E081)"
+        );
+    }
+
+    #[test]
+    fn a_failure_without_a_remedy_has_its_kind_s() {
+        let error = Error::new(Kind::PortTaken, "port 80");
+        assert_eq!(error.whole(), format!("port 80. {} (FLAT-E045)", Kind::PortTaken.remedy()));
+    }
+
+    #[test]
+    fn a_message_has_an_end_and_keeps_what_counts() {
+        let long = "x".repeat(10_000);
+        let error = Error::new(Kind::Io, long.clone()).outcome(long.clone()).remedy(long);
+        let whole = error.whole();
+        assert!(whole.len() < 2000 && whole.ends_with("x [..] (FLAT-E081)"), "{whole}");
+        assert_eq!(error.in_full().unwrap().len(), 20_002);
+        assert_eq!(Error::new(Kind::Io, "short").in_full(), None);
+    }
+
+    #[test]
+    fn codes_are_unique_in_order_and_found() {
+        let codes: Vec<&str> = Kind::ALL.iter().map(|kind| kind.code()).collect();
+        assert!(codes.is_sorted());
+        assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len());
+        for (kind, code) in Kind::ALL.iter().zip(codes) {
+            let number = code.strip_prefix("FLAT-E").unwrap();
+            assert!(number.len() == 3 && number.parse::<u32>().is_ok(), "{code}");
+            assert_eq!(Kind::of_code(code), Some(*kind));
+            assert_eq!(Kind::of_code(&format!("e{number}")), Some(*kind));
+        }
+        assert_eq!(Kind::of_code("FLAT-E000"), None);
+    }
+
+    /// CNI keeps 0 to 99 to itself: <https://www.cni.dev/docs/spec/#error>.
+    #[test]
+    fn codes_for_the_runtime_are_the_specification_s_or_our_own() {
+        for kind in Kind::ALL {
+            let code = kind.cni_code();
+            assert!(
+                [1, 2, 3, 4, 5, 6, 7, 8, 11, 50].contains(&code) || (100..=108).contains(&code),
+                "{kind:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn texts_are_one_line_and_end_without_a_full_stop() {
+        for kind in Kind::ALL {
+            for text in [kind.title(), kind.remedy()].into_iter().chain(kind.seen().iter().copied()) {
+                assert_eq!(one_line(text), text, "{kind:?}");
+            }
+            assert!(!kind.remedy().ends_with('.') && !kind.title().ends_with('.'), "{kind:?}");
+        }
+    }
+}

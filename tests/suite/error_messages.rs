@@ -1,0 +1,406 @@
+//! Every failure that a container runtime can meet, provoked for real: what Podman would show says what failed, why, what
+//! was taken back, what to do, and the right code, in this order.
+
+use flatnet::error::Kind;
+use serde_json::{Value, json};
+
+use crate::cni::{CONFIG, Call, host, host_link};
+use crate::cni_failures::fake;
+use crate::errors::looks_like;
+use crate::ruleset_text::install_newer_nft;
+use crate::sandbox::Sandbox;
+
+/// Short patience, so that the tests of it are short too.
+const LIMITS: &str = "limits: {command_seconds: 1, lock_seconds: 1}";
+
+/// One failure.
+struct Case {
+    kind: Kind,
+    call: Call,
+    /// What the message says; `..` stands for what is between.
+    says: &'static str,
+    /// What breaks the host before the call.
+    breaks: String,
+    /// What mends it.
+    mends: String,
+}
+
+/// A failure for which nothing need be broken.
+fn case(kind: Kind, call: Call, says: &'static str) -> Case {
+    Case { kind, call, says, breaks: "true".to_owned(), mends: "true".to_owned() }
+}
+
+/// ADD with this configuration fails.
+fn configured(kind: Kind, yaml: &str, says: &'static str) -> Case {
+    let write = format!("printf '%s\\n' '{LIMITS}' '{yaml}' >{CONFIG}");
+    case(kind, add(), says).broken_by(&write).mended_by(MEND)
+}
+
+impl Case {
+    fn broken_by(self, script: &str) -> Self {
+        Self { breaks: script.to_owned(), ..self }
+    }
+
+    fn mended_by(self, script: &str) -> Self {
+        Self { mends: script.to_owned(), ..self }
+    }
+
+    fn run(&self, sandbox: &Sandbox) {
+        let Self { kind, call, says, breaks, mends } = self;
+        sandbox.sh(breaks).succeeds();
+        let said = call.run(sandbox).fails();
+        let code = kind.code();
+        assert!(said.contains(&format!("({code}")), "{kind:?} is {code}: {said}");
+        assert!(looks_like(&said, says), "{kind:?} does not say {says:?}: {said}");
+        sandbox.sh(mends).succeeds();
+    }
+}
+
+/// A host with one container, `db c2`, that has an address, a MAC and a port of its own; its result.
+fn ready() -> (Sandbox, Value) {
+    let sandbox = host(&format!("{LIMITS}\n"));
+    sandbox.sh(&format!("cp {CONFIG} /tmp/good.yaml; flatnet up")).succeeds();
+    sandbox.add_netns("c1");
+    sandbox.add_netns("c2");
+    let result = Call::add("c2")
+        .var("CNI_ARGS", "IgnoreUnknown=1;K8S_POD_NAME=db;IP=10.87.1.9;MAC=02:aa:00:00:00:01")
+        .conf("runtimeConfig", ports())
+        .run(&sandbox)
+        .succeeds();
+    (sandbox, result)
+}
+
+fn ports() -> Value {
+    json!({"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]})
+}
+
+fn add() -> Call {
+    Call::add("c1")
+}
+
+fn asking(arguments: &str) -> Call {
+    add().var("CNI_ARGS", arguments)
+}
+
+/// Puts the configuration back, and the host as it has it.
+const MEND: &str = "cp -p /tmp/good.yaml /etc/flatnet/flatnet.yaml; flatnet up >/dev/null";
+
+#[test]
+fn what_a_runtime_can_send() {
+    let (sandbox, _) = ready();
+    let two = json!({"ips": ["10.87.1.20", "10.87.1.21"]});
+    let never_added = Call::check("c1", &json!({"cniVersion": "1.0.0"}));
+    let bad_mac = json!({"cni": {"mac": "zz"}});
+    let nobody = "setpriv --reuid 65534 --clear-groups";
+    for one in [
+        case(
+            Kind::Version,
+            add().version("9.9.9"),
+            "cniVersion \"9.9.9\" is not supported. Write one of 0.1.0",
+        ),
+        case(Kind::Unsupported, add().conf("runtimeConfig", two), "10.87.1.20, 10.87.1.21..Give --ip once"),
+        case(
+            Kind::UnknownContainer,
+            never_added,
+            "container c1 (eth0) is not attached to flatnet. `flatnet ps`",
+        ),
+        case(Kind::Environment, asking("COLOUR=blue"), "CNI_ARGS: COLOUR is not known. Add IgnoreUnknown=1"),
+        case(
+            Kind::Decode,
+            add().stdin("{"),
+            "is no JSON: EOF while parsing..jq . /etc/cni/net.d/flatnet.conflist",
+        ),
+        case(Kind::BadValue, add().conf("args", bad_mac), "MAC address \"zz\" must look like..of the form"),
+        case(Kind::Conflist, add().conf("name", json!("")), "has no field name..`flatnet init --force`"),
+        case(
+            Kind::Netns,
+            add().netns("/run/netns/none"),
+            "/run/netns/none cannot be opened: No such..podman logs",
+        ),
+        case(Kind::NotANetns, add().netns("/dev/null"), "/dev/null is not a network..`ip netns add NAME`"),
+        case(Kind::OwnNetns, add().netns("/proc/1/ns/net"), "this host's own..without `--network host`"),
+        case(Kind::NotAllowed, add().through(nobody), "cannot open..: Permission denied..use sudo"),
+    ] {
+        one.run(&sandbox);
+    }
+}
+
+#[test]
+fn what_a_container_can_ask_for() {
+    let (sandbox, _) = ready();
+    for one in [
+        case(
+            Kind::AddressTaken,
+            asking("IgnoreUnknown=1;K8S_POD_NAME=web;IP=10.87.1.9"),
+            "container web c1 (eth0) cannot be attached: address 10.87.1.9 is held by db c2 (eth0). Stop that",
+        ),
+        case(
+            Kind::AddressRefused,
+            asking("IP=10.87.1.1"),
+            "container c1 (eth0) cannot be attached: address 10.87.1.1 is the gateway's own. Ask for one of 10.87.1.0/24",
+        ),
+        case(
+            Kind::MacTaken,
+            asking("MAC=02:aa:00:00:00:01"),
+            "address 02:aa:00:00:00:01 is held by db c2 (eth0). Ask for another",
+        ),
+        case(
+            Kind::PortTaken,
+            add().conf("runtimeConfig", ports()),
+            "port 8080->80/tcp is published by db c2 (eth0) already. Publish another port",
+        ),
+        case(Kind::InterfaceExists, add(), "eth0 exists in /run/netns/c1..another interface name")
+            .broken_by("ip -n c1 link add eth0 type bridge")
+            .mended_by("ip -n c1 link del eth0"),
+    ] {
+        one.run(&sandbox);
+    }
+}
+
+#[test]
+fn what_a_configuration_can_be_refused_for() {
+    let (sandbox, _) = ready();
+    let without_nft = "tools: {nft: /nowhere/nft}";
+    let unsafe_nft = "cp /usr/sbin/nft /opt/nft; chmod 777 /opt/nft";
+    sandbox.sh(unsafe_nft).succeeds();
+    for one in [
+        case(
+            Kind::ConfigMissing,
+            add(),
+            "no configuration at /etc/flatnet/flatnet.yaml: No such file..`flatnet init`",
+        )
+        .broken_by(&format!("rm {CONFIG}"))
+        .mended_by(MEND),
+        configured(
+            Kind::ConfigSyntax,
+            "brigde: x",
+            "flatnet.yaml:2:1: unknown field `brigde`..`flatnet config schema`",
+        ),
+        configured(Kind::ConfigValue, "mtu: 40", "flatnet.yaml:2: mtu: 40 is not between.. Write"),
+        case(
+            Kind::ConfigUnsafe,
+            add(),
+            "mode 0666..`chown root:root /etc/flatnet/flatnet.yaml; chmod 644 /etc/flatnet/flatnet.yaml`",
+        )
+        .broken_by(&format!("chmod 666 {CONFIG}"))
+        .mended_by(&format!("chmod 644 {CONFIG}")),
+        configured(
+            Kind::NetworkName,
+            "network: blue",
+            "\"flatnet\", /etc/flatnet/flatnet.yaml calls it blue. Give both",
+        ),
+        configured(Kind::NoUplink, "uplink: nothing0", "no interface nothing0..`uplink: auto`"),
+        configured(
+            Kind::Exhausted,
+            "allocate: {from: 10.87.1.9, to: 10.87.1.9}",
+            "all 1 addresses..10.87.1.9 db c2 (eth0)..flatnet gc",
+        ),
+        configured(Kind::ToolMissing, without_nft, "/nowhere/nft is missing. Run `apt-get install nftables`"),
+        Case {
+            call: Call::status(),
+            ..configured(
+                Kind::Unavailable,
+                without_nft,
+                "ADD could not work now: the program /nowhere/nft is missing. Run..(FLAT-E091, FLAT-E061)",
+            )
+        },
+        configured(
+            Kind::ToolUnsafe,
+            "tools: {nft: /opt/nft}",
+            "/opt/nft is not root's, or others may write it (mode 0777)..`chown root /opt/nft; chmod 755 /opt/nft`",
+        ),
+    ] {
+        one.run(&sandbox);
+    }
+}
+
+#[test]
+fn what_links_can_be_in_the_way() {
+    let (sandbox, result) = ready();
+    let link = host_link("c1", "eth0");
+    sandbox.sh("ip link add other0 type bridge").succeeds();
+    for one in [
+        configured(Kind::ForeignBridge, "bridge: other0", "other0 belongs to somebody else..`ip link del other0`"),
+        configured(
+            Kind::BridgeAddress,
+            "gateway: 10.87.1.99",
+            "flatnet-br0 has the address 10.87.1.1/24, not 10.87.1.99/24..`ip addr del 10.87.1.1/24 dev flatnet-br0`",
+        ),
+        case(Kind::ForeignLink, add(), "which the container needs, belongs to somebody else..`ip -d link show dev fn")
+            .broken_by(&format!("ip link add {link} type bridge"))
+            .mended_by(&format!("ip link del {link}")),
+        case(
+            Kind::HostDiffers,
+            Call::check("c2", &result),
+            "this host is not as it was made; missing: ip link set dev flatnet-br0 mtu 1500. Run `flatnet up`",
+        )
+        .broken_by("ip link set flatnet-br0 mtu 1300")
+        .mended_by("flatnet up"),
+        case(
+            Kind::ContainerDiffers,
+            Call::check("c2", &result),
+            "container db c2 (eth0) is not as it was made; missing: ip ..route ..Start the container again",
+        )
+        .broken_by("ip -n c2 route del default"),
+    ] {
+        one.run(&sandbox);
+    }
+}
+
+/// Somebody keeps the network's lock, without a process in between.
+const HOLD_THE_LOCK: &str =
+    "(exec 9<>/run/flatnet/flatnet.lock; flock 9; echo $BASHPID >/tmp/holder; exec sleep 60) &
+until test -s /tmp/holder; do sleep 0.02; done";
+
+#[test]
+fn what_files_can_be_in_the_way() {
+    const STATE: &str = "/var/lib/flatnet";
+    let (sandbox, _) = ready();
+    let unmount = format!("umount {STATE}");
+    let receipt = format!("{STATE}/flatnet/receipts/c1@eth0.json");
+    for one in [
+        case(Kind::DiskFull, add(), "cannot ..: No space left on device..`df -h /var/lib/flatnet")
+            .broken_by(&format!("mount -t tmpfs -o mode=700,nr_inodes=3 none {STATE}"))
+            .mended_by(&unmount),
+        case(Kind::ReadOnly, add(), "cannot ..: Read-only file system..`findmnt -T /var/lib/flatnet`")
+            .broken_by(&format!("mount -t tmpfs -o mode=700,ro none {STATE}"))
+            .mended_by(&unmount),
+        case(
+            Kind::UnsafeDirectory,
+            add(),
+            "may be entered by others (owner 0, mode 0755)..`chown root /var/lib/flatnet; chmod 700 /var/lib/flatnet`",
+        )
+        .broken_by(&format!("chmod 755 {STATE}"))
+        .mended_by(&format!("chmod 700 {STATE}")),
+        case(Kind::ForeignFile, add(), "receipts/c1@eth0.json is no file of Flatnet's. Move it away: `mv /var/lib")
+            .broken_by(&format!("mkdir {receipt}"))
+            .mended_by(&format!("rmdir {receipt}")),
+        configured(Kind::Io, "paths: {run: /dev/null/run}", "cannot make /dev/null: File exists..dmesg"),
+        case(Kind::TryLater, add(), "has held /run/flatnet/flatnet.lock for 1 s..`fuser -v /run/flatnet/flatnet.lock`")
+            .broken_by(HOLD_THE_LOCK)
+            .mended_by("kill $(cat /tmp/holder)"),
+    ] {
+        one.run(&sandbox);
+    }
+}
+
+/// How programs fail: kind, program, when, what it does then, and what the message says.
+const FAILURES: [(Kind, &str, &str, &str, &str); 9] = [
+    (
+        Kind::Command,
+        "bridge",
+        FDB,
+        "echo broken >&2; exit 1",
+        "`bridge` failed: `/opt/fake/bridge fdb add ..` exited with 1: broken; all was taken back. `journalctl -t flatnet",
+    ),
+    (
+        Kind::CommandTimedOut,
+        "bridge",
+        FDB,
+        "exec sleep 100",
+        "was killed after 1 s..; all was taken back. See..limits.command_seconds",
+    ),
+    (
+        Kind::CommandCrashed,
+        "bridge",
+        FDB,
+        "kill -SEGV $$",
+        "died by signal 11..; all was taken back. Look..dmesg",
+    ),
+    (
+        Kind::CommandCrashed,
+        "nft",
+        FROM_STDIN,
+        "kill -SEGV $$",
+        "`/opt/fake/nft -f -` died by signal 11 without a word; not all could be taken back (..| /opt/fake/nft -f -; .. [..]. As a rule two \
+         versions of nft share this kernel's ruleset..`nft --version`",
+    ),
+    (
+        Kind::BridgeFull,
+        "bridge",
+        FDB,
+        "echo 'RTNETLINK answers: Exchange full' >&2; exit 2",
+        "Exchange full; all was taken back. A bridge has at most 1023 ports",
+    ),
+    (
+        Kind::NoCapability,
+        "bridge",
+        FDB,
+        "echo 'RTNETLINK answers: Operation not permitted' >&2; exit 2",
+        "Operation not permitted; all was taken back. Flatnet needs root with CAP_NET_ADMIN",
+    ),
+    (
+        Kind::ToolTooOld,
+        "nft",
+        FROM_STDIN,
+        "echo '-:1:1-3: Error: syntax error, unexpected string' >&2; exit 1",
+        "syntax error, unexpected string; all was taken back. This nft is too old: Flatnet needs 1.0.6",
+    ),
+    (
+        Kind::KernelLacks,
+        "nft",
+        FROM_STDIN,
+        "echo 'Error: Could not process rule: Operation not supported' >&2; exit 1",
+        "Operation not supported; all was taken back. This kernel lacks..`wsl --update`",
+    ),
+    (
+        Kind::NotUndone,
+        "nft",
+        FROM_STDIN,
+        "echo broken >&2; exit 1",
+        "container db c2 (eth0) cannot be undone..: broken; to mend it by hand: printf..flatnet gc",
+    ),
+];
+const FDB: &str = "[[ $* == *fdb* ]]";
+const FROM_STDIN: &str = "[[ $* == '-f -' ]]";
+
+#[test]
+fn what_programs_can_fail_by() {
+    let (sandbox, result) = ready();
+    let replace = |name: &str| {
+        sandbox.write(CONFIG, &format!("{LIMITS}\ntools: {{{name}: /opt/fake/{name}}}\n"));
+    };
+    replace("ip");
+    fake(&sandbox, "ip", "[[ $* == *-j* ]]", "echo garbage; exit 0");
+    case(Kind::ToolOutput, Call::check("c2", &result), "`ip addr` printed..: expected value..`-j`")
+        .mended_by(MEND)
+        .run(&sandbox);
+    for (kind, name, condition, then, says) in FAILURES {
+        replace(name);
+        fake(&sandbox, name, "false", "true");
+        sandbox.sh("flatnet up").succeeds();
+        fake(&sandbox, name, condition, then);
+        let call = if kind == Kind::NotUndone { Call::gc(&[]) } else { add() };
+        case(kind, call, says).mended_by(MEND).run(&sandbox);
+        Call::del("c1").run(&sandbox).succeeds_silently();
+    }
+}
+
+/// Another WSL2 distribution, whose nft is a later one, has written a table of its own.
+#[test]
+fn an_nft_that_crashes_on_what_a_later_one_wrote_is_explained() {
+    let (sandbox, _) = ready();
+    install_newer_nft(&sandbox);
+    sandbox.sh("nft-13 'add table ip other; add set ip other names { type ipv4_addr; }'").succeeds();
+    let crash = "died by signal 11..two versions of nft share this kernel's ruleset..(FLAT-E072)";
+    case(Kind::CommandCrashed, add(), crash).run(&sandbox);
+    // As the section of the code says.
+    sandbox.sh("nft-13 delete table ip other").succeeds();
+    Call::del("c1").run(&sandbox).succeeds_silently();
+    add().run(&sandbox).succeeds();
+}
+
+/// `msg` holds the first lines of what a program complained of, `details` all of them.
+#[test]
+fn details_hold_what_a_line_cannot() {
+    let (sandbox, _) = ready();
+    sandbox.write(CONFIG, "tools: {bridge: /opt/fake/bridge}\n");
+    fake(&sandbox, "bridge", FDB, r"printf 'one\ntwo\nthree\n\e[31mfour\nfive\n' >&2; exit 1");
+    let answer = add().run(&sandbox);
+    let said = answer.fails();
+    assert!(said.contains("exited with 1: one; two; three; [31mfour; all was taken back"), "{said}");
+    assert_eq!(
+        answer.json["details"],
+        "`flatnet explain FLAT-E071` tells more; stderr was: one\ntwo\nthree\n[31mfour\nfive"
+    );
+}
