@@ -18,6 +18,7 @@ pub mod receipt;
 pub mod render;
 pub mod request;
 pub mod ruleset;
+mod setup;
 pub mod state_dir;
 pub mod tools;
 pub mod types;

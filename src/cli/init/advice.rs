@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::podman::Podman;
 use crate::config::DEFAULT_PATH;
+use crate::setup::podman::Podman;
 use crate::types::NetworkName;
 
 /// Which of Flatnet's faces this Podman uses, and the commands that come next.
