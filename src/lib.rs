@@ -4,6 +4,7 @@ pub mod cni;
 pub mod command;
 pub mod config;
 pub mod desired;
+pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod execute;
