@@ -2,6 +2,7 @@
 
 mod completions;
 mod config;
+mod doctor;
 mod down;
 mod explain;
 mod gc;
@@ -17,15 +18,19 @@ mod rules;
 mod status;
 mod up;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::command;
 use crate::config::{Config, DEFAULT_PATH, load};
+use crate::doctor::{Called, Context};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::execute::HostExecutor;
 use crate::log::Log;
+use crate::setup::podman::Podman;
 
 /// Flat, routable addresses for Podman containers, by commands that anybody can read.
 #[derive(Debug, Parser)]
@@ -71,6 +76,7 @@ enum Command {
     Down(down::Down),
     Ps(ps::Ps),
     Status(status::Status),
+    Doctor(doctor::Doctor),
     Inspect(inspect::Inspect),
     Gc(gc::Gc),
     Repair(repair::Repair),
@@ -92,6 +98,7 @@ pub fn run() -> eyre::Result<u8> {
         Command::Down(command) => command.run(&options)?,
         Command::Ps(command) => command.run(&options)?,
         Command::Status(command) => command.run(&options)?,
+        Command::Doctor(command) => command.run(&options)?,
         Command::Inspect(command) => command.run(&options)?,
         Command::Gc(command) => command.run(&options)?,
         Command::Repair(command) => command.run(&options)?,
@@ -140,9 +147,41 @@ impl Options {
         Ok(Engine::look_with_executor(config, executor))
     }
 
+    /// What the doctor looks at. A configuration that cannot be used is a finding of its.
+    fn context(&self) -> Result<Context> {
+        let config = self.config();
+        let usable = config.as_ref().map_or_else(|_| Config::default(), Clone::clone);
+        let engine = Engine::look_with_executor(usable.clone(), Box::new(self.executor(&usable)));
+        let called = Called { config, config_path: self.config.clone(), program: self.program() };
+        Context::gather(called, engine, Box::new(self.patient_executor()))
+    }
+
+    /// `flatnet` with the options that lead to the same configuration and state.
+    fn program(&self) -> String {
+        let mut argv = vec!["flatnet".to_owned()];
+        let is_default = self.config == Path::new(DEFAULT_PATH);
+        let options = [
+            ("--config", (!is_default).then_some(&self.config)),
+            ("--state-dir", self.state_dir.as_ref()),
+            ("--run-dir", self.run_dir.as_ref()),
+        ];
+        for (option, path) in options {
+            argv.extend(path.into_iter().flat_map(|path| [option.to_owned(), path.display().to_string()]));
+        }
+        command::Command::new(argv).line()
+    }
+
     /// Runs commands, and shows each before it runs when `--verbose` is given.
     fn executor(&self, config: &Config) -> HostExecutor {
-        let executor = HostExecutor::new(std::time::Duration::from_secs(config.limits.command_seconds));
+        self.shown(HostExecutor::new(Duration::from_secs(config.limits.command_seconds)))
+    }
+
+    /// The same for programs that may take their time, such as Podman.
+    fn patient_executor(&self) -> HostExecutor {
+        self.shown(Podman::executor())
+    }
+
+    fn shown(&self, executor: HostExecutor) -> HostExecutor {
         if !self.verbose {
             return executor;
         }

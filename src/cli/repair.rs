@@ -46,7 +46,7 @@ impl Repair {
     }
 }
 
-fn tell(repaired: &Repaired) {
+pub(super) fn tell(repaired: &Repaired) {
     for Left { what, help } in &repaired.left {
         output::note(&format!("left as it is: {what}\n  {} {help}", output::bold("help:")));
     }

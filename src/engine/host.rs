@@ -34,7 +34,7 @@ pub struct HostRecord {
 }
 
 /// What a plan for this host changed, or would change.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Change {
     /// The steps.
     pub plan: Plan,

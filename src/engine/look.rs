@@ -6,10 +6,11 @@ use serde::Serialize;
 
 use super::Engine;
 use crate::command::Command;
+use crate::config::Config;
 use crate::error::Result;
 use crate::lease::Lease;
 use crate::observe;
-use crate::observe::foreign::DroppingChain;
+use crate::observe::foreign::{self, DroppingChain, Traffic};
 use crate::receipt::{self, Event, Receipt};
 
 /// How an attachment is.
@@ -128,6 +129,14 @@ impl Engine {
 
     /// Chains of others that drop what this host forwards for containers.
     pub fn dropping_chains(&mut self) -> Result<Vec<DroppingChain>> {
-        observe::foreign::dropping_chains(self.config.bridge.as_str(), &mut *self.executor, &self.tools)
+        let facts = self.facts()?;
+        let Config { network, bridge, subnet, .. } = &self.config;
+        let traffic = Traffic {
+            own_table: &network.table(),
+            bridge: bridge.as_str(),
+            uplink: facts.uplink.as_deref(),
+            subnet: *subnet,
+        };
+        foreign::dropping_chains(traffic, &mut *self.executor, &self.tools)
     }
 }

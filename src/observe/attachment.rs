@@ -118,7 +118,7 @@ fn ip_show(
     Ok(output.success().then_some(output.stdout))
 }
 
-pub(super) fn bad_json(program: &str, cause: &serde_json::Error) -> Error {
+pub(crate) fn bad_json(program: &str, cause: &serde_json::Error) -> Error {
     Error::new(Kind::ToolOutput, format!("`{program}` printed something that is no JSON of its own"))
         .source(crate::error::parser_says(cause))
 }

@@ -9,6 +9,7 @@ pub mod link;
 pub mod marked;
 pub mod netns;
 pub mod proc_route;
+mod proc_tcp;
 pub mod route;
 pub mod ruleset;
 

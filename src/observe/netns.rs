@@ -1,13 +1,15 @@
 //! A container's network namespace: opened once, checked, looked into.
 
+use std::collections::BTreeMap;
 use std::fs::File;
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use super::proc_route;
+use super::{proc_route, proc_tcp};
 use crate::error::{Error, Kind, Result};
 use crate::receipt::NetnsId;
 use crate::types::{IfName, NetnsPath};
@@ -62,18 +64,34 @@ impl Netns {
         self.id
     }
 
-    /// Looks whether the interface `if_name` and a default route are there. A thread of its own enters the
-    /// namespace and reads `/proc`: no program is started.
+    /// Looks whether the interface `if_name` and a default route are there.
     pub fn peek(&self, if_name: &IfName) -> Result<Peek> {
-        let look = || -> std::io::Result<Peek> {
-            move_into_link_name_space(self.file.as_fd(), Some(LinkNameSpaceType::Network))?;
+        self.inside(|| {
             let routes = std::fs::read_to_string("/proc/thread-self/net/route")?;
             Ok(Peek {
                 has_if_name: super::link_index(if_name.as_str()).is_some(),
                 has_default_route: proc_route::default_route(&routes).is_some(),
             })
+        })
+    }
+
+    /// The TCP ports that listen at `address` or at every address; `false` where that may be IPv6 only.
+    pub fn listening(&self, address: Ipv4Addr) -> Result<BTreeMap<u16, bool>> {
+        let text = self.inside(|| {
+            let read = |file: &str| std::fs::read_to_string(format!("/proc/thread-self/net/{file}"));
+            // A kernel without IPv6 has no tcp6.
+            Ok(read("tcp")? + &read("tcp6").unwrap_or_default())
+        })?;
+        Ok(proc_tcp::listening(&text, address))
+    }
+
+    /// Looks from inside. A thread of its own enters the namespace and reads `/proc`: no program is started.
+    fn inside<T: Send>(&self, look: impl FnOnce() -> std::io::Result<T> + Send) -> Result<T> {
+        let enter_and_look = || {
+            move_into_link_name_space(self.file.as_fd(), Some(LinkNameSpaceType::Network))?;
+            look()
         };
-        let looked = std::thread::scope(|scope| scope.spawn(look).join());
+        let looked = std::thread::scope(|scope| scope.spawn(enter_and_look).join());
         looked
             .unwrap_or_else(|_| Err(std::io::Error::other("the thread that entered it ended")))
             .map_err(|cause| self.not_entered(cause))

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::podman::Podman;
-use super::units;
 use crate::config::DEFAULT_PATH;
+use crate::setup::podman::Podman;
+use crate::setup::units;
 use crate::types::NetworkName;
 
 /// Which of Flatnet's faces this Podman uses, and the commands that come next.

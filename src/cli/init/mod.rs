@@ -1,31 +1,20 @@
 //! `flatnet init`: the configuration, the conflist and the plugin's links, for this host.
 
 mod advice;
-mod install;
-mod podman;
-mod templates;
-mod units;
 
 use std::fmt::Write as _;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
 
-use self::install::{Content, Item, Outcome, install};
-use self::podman::Podman;
 use super::{Options, output};
 use crate::config::{self, Config};
 use crate::error::{Result, io};
-use crate::execute::HostExecutor;
+use crate::setup::install::{Content, Item, Outcome, install};
+use crate::setup::podman::Podman;
+use crate::setup::{self, executable, templates, units};
 use crate::types::{IfName, NetworkName};
-
-/// Where a Podman with CNI looks for networks.
-const CONFLISTS: &str = "/etc/cni/net.d";
-/// Where a Podman with CNI, and one with netavark, look for plugins.
-const PLUGINS: [&str; 2] = ["/opt/cni/bin/flatnet", "/usr/local/libexec/netavark/flatnet"];
 
 /// Write the configuration, tell Podman of the network, and say what comes next.
 ///
@@ -68,7 +57,7 @@ impl Init {
         let podman = if self.root.is_some() {
             Podman::NotAsked
         } else {
-            Podman::ask(&mut executor(), &config.network)
+            Podman::ask(&mut Podman::executor(), &config.network)
         };
         if options.json {
             let files: Vec<_> = items
@@ -103,28 +92,14 @@ impl Init {
             }
             None => exe,
         };
-        let conflist = Path::new(CONFLISTS).join(format!("{}.conflist", config.network));
-        let mut items = vec![
-            Item { path: self.placed(path), content: Content::File(yaml) },
-            Item {
-                path: self.placed(&conflist),
-                content: Content::File(templates::conflist(&config.network, path)),
-            },
-        ];
-        items.extend(
-            PLUGINS.map(|link| Item {
-                path: self.placed(Path::new(link)),
-                content: Content::Link(target.clone()),
-            }),
-        );
+        let yaml = Item { path: path.to_owned(), content: Content::File(yaml) };
+        let mut items = vec![yaml, setup::conflist(&config.network, path)];
+        items.extend(setup::plugin_links(&target));
         if self.root.is_some() || units::is_booted() {
-            let units = units::units(&config.network, &target, path);
-            items.extend(units.into_iter().map(|(name, text)| Item {
-                path: self.placed(&Path::new(units::DIRECTORY).join(name)),
-                content: Content::File(text),
-            }));
+            items.extend(units::units(&config.network, &target, path));
         }
-        Ok(items)
+        let placed = |item: Item| Item { path: self.placed(&item.path), ..item };
+        Ok(items.into_iter().map(placed).collect())
     }
 
     /// Where the file that is called `path` later lies now.
@@ -136,16 +111,10 @@ impl Init {
     }
 }
 
-/// This program, without links on the way.
-fn executable() -> Result<PathBuf> {
-    std::env::current_exe().and_then(std::fs::canonicalize).map_err(io("find", Path::new("/proc/self/exe")))
-}
-
 /// Podman runs the plugin as root, so who may write it may do anything.
 fn note_writable_by_others() -> Result<()> {
     let exe = executable()?;
-    let found = std::fs::metadata(&exe).map_err(io("look at", &exe))?;
-    if found.uid() != 0 || found.mode() & 0o022 != 0 {
+    if setup::is_writable_by_others(&exe)? {
         output::note(&format!(
             "Note: {} may be written by others than root, and Podman now runs it as root: `install -m 755 {} /usr/local/bin/` and init from there",
             exe.display(),
@@ -153,11 +122,6 @@ fn note_writable_by_others() -> Result<()> {
         ));
     }
     Ok(())
-}
-
-fn executor() -> HostExecutor {
-    // Podman's storage may have to be set up first.
-    HostExecutor::new(Duration::from_secs(30))
 }
 
 fn table(items: &[Item], outcomes: &[Outcome]) -> String {

@@ -10,17 +10,17 @@ use serde::Serialize;
 use crate::error::{Error, Kind, Result, io};
 
 /// Something to be put in its place.
-#[derive(Debug)]
-pub(super) struct Item {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Item {
     /// Where.
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
     /// What.
-    pub(super) content: Content,
+    pub(crate) content: Content,
 }
 
 /// What an [`Item`] is.
-#[derive(Debug)]
-pub(super) enum Content {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
     /// A file with this text.
     File(String),
     /// A symbolic link to this file.
@@ -30,7 +30,7 @@ pub(super) enum Content {
 /// What became of an [`Item`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     /// There was nothing.
     Written,
     /// There was something else, and it was to be overwritten.
@@ -43,7 +43,7 @@ pub(super) enum Outcome {
 
 impl Outcome {
     /// For people.
-    pub(super) fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Written => "written",
             Self::Overwritten => "overwritten",
@@ -54,7 +54,7 @@ impl Outcome {
 }
 
 /// Puts all of `items` in their place. What differs stays, unless `force`. On an error nothing new is left behind.
-pub(super) fn install(items: &[Item], force: bool) -> Result<Vec<Outcome>> {
+pub(crate) fn install(items: &[Item], force: bool) -> Result<Vec<Outcome>> {
     let outcomes = items.iter().map(|item| item.outcome(force)).collect::<Result<Vec<_>>>()?;
     let to_write = || items.iter().zip(&outcomes).filter(|(_, outcome)| outcome.writes());
     // Declared first, so that it goes last, when the temporary files in them are gone.
@@ -107,7 +107,8 @@ impl Item {
         })
     }
 
-    fn is_in_place(&self) -> Result<bool> {
+    /// Whether it is there as it should be.
+    pub(crate) fn is_in_place(&self) -> Result<bool> {
         let unless_dangling = |cause: std::io::Error| match cause.kind() {
             ErrorKind::NotFound => Ok(false),
             _ => Err(io("read", &self.path)(cause)),

@@ -1,18 +1,20 @@
 //! Which of Flatnet's faces the Podman of this host calls. Only the command line may ask: a plugin that runs `podman`
 //! waits for the locks that Podman holds while it waits for the plugin.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::command::Command;
-use crate::execute::{CommandFailure, Executor};
+use crate::execute::{CommandFailure, Executor, HostExecutor};
 use crate::tools;
 use crate::types::NetworkName;
 
 /// The Podman of this host.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Podman {
+pub(crate) enum Podman {
     /// It was not looked for.
     NotAsked,
     /// There is none.
@@ -46,8 +48,13 @@ pub(super) enum Podman {
 }
 
 impl Podman {
+    /// What to run it by: its storage may have to be set up first.
+    pub(crate) fn executor() -> HostExecutor {
+        HostExecutor::new(Duration::from_secs(30))
+    }
+
     /// Asks it.
-    pub(super) fn ask(executor: &mut dyn Executor, network: &NetworkName) -> Self {
+    pub(crate) fn ask(executor: &mut dyn Executor, network: &NetworkName) -> Self {
         if tools::find("podman").is_err() {
             return Self::Missing;
         }

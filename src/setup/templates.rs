@@ -5,11 +5,11 @@ use std::path::Path;
 use crate::config::DEFAULT_PATH;
 use crate::types::{IfName, NetworkName};
 
-const YAML: &str = include_str!("../../../templates/flatnet.yaml");
-const CONFLIST: &str = include_str!("../../../templates/flatnet.conflist");
+const YAML: &str = include_str!("../../templates/flatnet.yaml");
+const CONFLIST: &str = include_str!("../../templates/flatnet.conflist");
 
 /// The commented configuration of host number `host`.
-pub(super) fn yaml(host: u8, network: &NetworkName, bridge: &IfName) -> String {
+pub(crate) fn yaml(host: u8, network: &NetworkName, bridge: &IfName) -> String {
     YAML.replace("10.87.1.", &format!("10.87.{host}."))
         .replace("--network flatnet\n", &format!("--network {network}\n"))
         .replace("\nnetwork: flatnet\n", &format!("\nnetwork: {network}\n"))
@@ -17,7 +17,7 @@ pub(super) fn yaml(host: u8, network: &NetworkName, bridge: &IfName) -> String {
 }
 
 /// The network as a Podman with CNI reads it; `config` is where the YAML lies.
-pub(super) fn conflist(network: &NetworkName, config: &Path) -> String {
+pub(crate) fn conflist(network: &NetworkName, config: &Path) -> String {
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     CONFLIST
         .replace(&quoted(DEFAULT_PATH), &quoted(&config.to_string_lossy()))

@@ -1,7 +1,5 @@
 //! `flatnet status`: this host, its addresses, its containers and what is wrong, on one screen.
 
-mod problems;
-
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
@@ -10,17 +8,15 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 
-use self::problems::Problem;
-use super::{Options, output};
+use super::{Options, doctor, output};
 use crate::config::{Bridging, Egress};
-use crate::desired::HostFacts;
+use crate::doctor::{Context, Entry, Level, examine};
 use crate::engine::{Attachment, Engine};
 use crate::error::Result;
-use crate::observe;
 
 /// Show this host's part, the addresses, the containers, and what is wrong.
 ///
-/// The exit status is 1 when something is wrong; each problem is shown with what to do.
+/// The exit status is 1 when something is wrong; each problem is shown with what to do. `flatnet doctor` looks at more.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  flatnet status\n  flatnet status --json | jq .problems")]
 pub(super) struct Status {}
@@ -43,7 +39,7 @@ struct Report {
     /// By state.
     containers: Option<BTreeMap<&'static str, usize>>,
     published_ports: Option<usize>,
-    problems: Vec<Problem>,
+    problems: Vec<Entry>,
     /// What could not be looked at.
     unread: Vec<String>,
 }
@@ -71,8 +67,8 @@ struct Addresses {
 impl Status {
     #[expect(clippy::unused_self, reason = "each command has the same signature")]
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
-        let mut engine = options.engine_to_look()?;
-        let report = look(&mut engine)?;
+        options.config()?;
+        let report = look(&mut options.context()?)?;
         if options.json {
             output::print_json(&json!(report));
         } else {
@@ -82,62 +78,39 @@ impl Status {
     }
 }
 
-fn look(engine: &mut Engine) -> Result<Report> {
-    let unread = engine.unread();
-    let attachments = engine.attachments()?;
-    let mut problems = Vec::new();
-    let host = host(engine, unread.is_empty(), &mut problems);
-    // A problem with the uplink is among the problems of the host already.
-    let facts: Option<HostFacts> = engine.wanted_host().ok().map(|(facts, _)| facts);
-    if unread.is_empty() {
-        problems.extend(problems::in_the_way(engine));
-        problems.extend(problems::unavailable(engine));
-    }
-    problems.extend(problems::hairpin(&engine.config, &attachments, observe::bridges_call_iptables()));
-    problems.extend(problems::containers(&attachments));
-    problems.extend(problems::orphans(&engine.held_without_receipt()?));
+fn look(context: &mut Context) -> Result<Report> {
+    let mut problems = examine(context, true);
+    problems.retain(|entry| entry.finding.level >= Level::Warning);
+    let Context { engine, attachments, facts, unread, .. } = context;
     let mut containers = BTreeMap::new();
-    for Attachment { state, .. } in &attachments {
+    for Attachment { state, .. } in &*attachments {
         *containers.entry(state.word()).or_default() += 1;
     }
-    let config = &engine.config;
     let is_known = engine.store.refused().is_none();
+    let config = &engine.config;
     Ok(Report {
         network: config.network.to_string(),
         range: config.range.to_string(),
         subnet: config.subnet.to_string(),
         gateway: config.gateway(),
-        host,
+        host: match &context.plan {
+            Some(plan) if plan.is_empty() => Host::AsConfigured,
+            Some(plan) => Host::StepsMissing(plan.steps.len()),
+            None => Host::Unknown,
+        },
         bridge: config.bridge.to_string(),
         bridging: config.bridging,
         egress: config.egress,
         mtu: facts.as_ref().map(|facts| facts.mtu),
         uplink: facts.as_ref().and_then(|facts| facts.uplink.clone()),
-        ingress_gateways: facts.map(|facts| facts.ingress_gateways),
+        ingress_gateways: facts.as_ref().map(|facts| facts.ingress_gateways.clone()),
         addresses: if is_known { Some(addresses(engine)?) } else { None },
         containers: is_known.then_some(containers),
         published_ports: is_known
             .then(|| attachments.iter().map(|attachment| attachment.receipt.ports.len()).sum()),
         problems,
-        unread,
+        unread: unread.clone(),
     })
-}
-
-fn host(engine: &mut Engine, is_readable: bool, problems: &mut Vec<Problem>) -> Host {
-    if !is_readable {
-        return Host::Unknown;
-    }
-    match engine.plan_up() {
-        Ok(change) if change.plan.is_empty() => Host::AsConfigured,
-        Ok(change) => {
-            problems.push(problems::not_set_up(&change.plan));
-            Host::StepsMissing(change.plan.steps.len())
-        }
-        Err(error) => {
-            problems.push(Problem::of_error(&error));
-            Host::Unknown
-        }
-    }
 }
 
 fn addresses(engine: &Engine) -> Result<Addresses> {
@@ -155,8 +128,8 @@ fn text(report: &Report) -> String {
     let rows: Vec<Vec<String>> =
         rows(report).into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
     let mut text = output::columns(&rows);
-    for Problem { what, help } in &report.problems {
-        let _ = writeln!(text, "\n{} {what}\n   {} {help}", output::red("problem:"), output::bold("help:"));
+    for problem in &report.problems {
+        let _ = write!(text, "\n{}", doctor::entry(problem));
     }
     if !report.unread.is_empty() {
         let _ =

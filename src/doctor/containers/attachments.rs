@@ -1,0 +1,53 @@
+//! Every attachment has come to its end, and its container lives.
+
+use std::collections::BTreeMap;
+
+use crate::doctor::context::called;
+use crate::doctor::{Check, Context, Finding, Group, Needs};
+use crate::engine::{Attachment, State};
+use crate::error::Result;
+
+pub(in crate::doctor) const CHECK: Check = Check {
+    id: "attachments",
+    group: Group::Containers,
+    looks_at: "every receipt: whether its container and its links are there",
+    shows: "a container runs without network; or an address or a port stays taken by one that is gone",
+    needs: Needs::State,
+    quick: true,
+    look,
+};
+
+fn look(context: &mut Context) -> Result<Vec<Finding>> {
+    let mut found: Vec<Finding> =
+        context.attachments.iter().filter_map(|attachment| judge(context, attachment)).collect();
+    if context.attachments.is_empty() {
+        found.push(Finding::not_applicable("no container is attached"));
+    } else if found.is_empty() {
+        let mut states: BTreeMap<&str, usize> = BTreeMap::new();
+        for attachment in &context.attachments {
+            *states.entry(attachment.state.word()).or_default() += 1;
+        }
+        let words: Vec<String> = states.iter().map(|(state, count)| format!("{count} {state}")).collect();
+        found.push(Finding::good(words.join(", ")));
+    }
+    Ok(found)
+}
+
+fn judge(context: &Context, attachment: &Attachment) -> Option<Finding> {
+    let Attachment { receipt, state, .. } = attachment;
+    let who = called(receipt);
+    let finding = match state {
+        State::Running => return None,
+        State::Unfinished => {
+            let what = "attaching it has not ended; the runtime was killed, or it runs right now";
+            Finding::warning(format!("{who}: {what}")).help("Look again first: it may have ended by now")
+        }
+        State::Cut => Finding::failure(format!("{who}: its link {} is gone", receipt.host_link)),
+        State::Dead => {
+            Finding::warning(format!("{who}: its namespace is gone, and its address is held still"))
+                .help("Whoever needs the address frees it too")
+        }
+        State::Pending => Finding::warning(format!("{who}: it left, and not all could be undone")),
+    };
+    Some(finding.commands([context.flatnet("repair")]))
+}

@@ -1,0 +1,224 @@
+//! From this host to each container, layer by layer: its link, then ping, then the TCP ports on which it listens.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use crate::command::Command;
+use crate::doctor::context::called;
+use crate::doctor::{Check, Context, Finding, Group, Needs};
+use crate::error::Result;
+use crate::observe::netns::Netns;
+use crate::receipt::Receipt;
+use crate::tools;
+use crate::types::Protocol;
+
+pub(in crate::doctor) const CHECK: Check = Check {
+    id: "reachable",
+    group: Group::Containers,
+    looks_at: "the way from this host to each container: link, ping, TCP ports; stops at the first layer that fails",
+    shows: "`curl http://ADDRESS/` on this host hangs, or is refused",
+    needs: Needs::State,
+    quick: false,
+    look,
+};
+
+/// How many are asked at once.
+const AT_ONCE: usize = 32;
+/// How long a container on this host may take to answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+fn look(context: &mut Context) -> Result<Vec<Finding>> {
+    let running = context.running();
+    if running.is_empty() {
+        return Ok(vec![Finding::not_applicable("no container runs")]);
+    }
+    let (up, mut found) = with_carrier(context, &running)?;
+    let answering = if tools::find("ping").is_ok() { ping(context, &up, &mut found) } else { up };
+    let mut ports = 0;
+    for receipt in answering {
+        let open = tcp(receipt, &mut found);
+        ports += open;
+    }
+    if found.is_empty() {
+        let how = if tools::find("ping").is_ok() { "ping and " } else { "" };
+        let who = if running.len() == 1 {
+            "1 container answers".to_owned()
+        } else {
+            format!("{} containers answer", running.len())
+        };
+        found.push(Finding::good(format!("{who} {how}on {ports} TCP ports")));
+    }
+    Ok(found)
+}
+
+/// First layer: both ends of the container's links are up.
+fn with_carrier<'a>(
+    context: &mut Context,
+    receipts: &'a [Receipt],
+) -> Result<(Vec<&'a Receipt>, Vec<Finding>)> {
+    let config = &context.engine.config;
+    let command = Command::new([
+        context.engine.tools.ip.as_str(),
+        "-j",
+        "link",
+        "show",
+        "master",
+        config.bridge.as_str(),
+    ]);
+    let state = carriers(&context.stdout(&command)?);
+    let (mut up, mut found) = (Vec::new(), Vec::new());
+    for receipt in receipts {
+        if state.get(receipt.host_link.as_str()) == Some(&true) {
+            up.push(receipt);
+        } else {
+            found.push(
+                stopped(
+                    receipt,
+                    "at the link",
+                    &format!("{} has no carrier: an end of it is down", receipt.host_link),
+                )
+                .commands([context.mends_host()]),
+            );
+        }
+    }
+    Ok((up, found))
+}
+
+/// Whether each link of `ip -j link show` carries anything.
+fn carriers(json: &str) -> BTreeMap<String, bool> {
+    let links: Vec<serde_json::Value> = serde_json::from_str(json).unwrap_or_default();
+    let is_flagged = |link: &serde_json::Value, flag: &str| {
+        link["flags"].as_array().is_some_and(|flags| flags.iter().any(|one| one == flag))
+    };
+    links
+        .iter()
+        .filter_map(|link| Some((link["ifname"].as_str()?.to_owned(), is_flagged(link, "LOWER_UP"))))
+        .collect()
+}
+
+/// Second layer: it answers ping; if not, whether it answers ARP.
+fn ping<'a>(context: &mut Context, receipts: &[&'a Receipt], found: &mut Vec<Finding>) -> Vec<&'a Receipt> {
+    let mut answering = Vec::new();
+    for some in receipts.chunks(AT_ONCE) {
+        let commands: Vec<Command> = some
+            .iter()
+            .map(|receipt| {
+                Command::new([
+                    "ping",
+                    "-n",
+                    "-q",
+                    "-c",
+                    "2",
+                    "-i",
+                    "0.2",
+                    "-W",
+                    "1",
+                    &receipt.address.addr().to_string(),
+                ])
+            })
+            .collect();
+        for (receipt, output) in some.iter().zip(context.run_all(&commands)) {
+            if output.is_ok_and(|output| output.success()) {
+                answering.push(*receipt);
+            } else {
+                found.push(unanswered(context, receipt));
+            }
+        }
+    }
+    answering
+}
+
+fn unanswered(context: &mut Context, receipt: &Receipt) -> Finding {
+    let (ip, bridge) = (context.engine.tools.ip.clone(), context.engine.config.bridge.to_string());
+    let address = receipt.address.addr().to_string();
+    let command = Command::new([ip.as_str(), "neigh", "show", &address, "dev", &bridge]);
+    let neighbour = context.stdout(&command).unwrap_or_default();
+    if is_known(&neighbour) {
+        stopped(receipt, "at ping", "it answers ARP, and no ping")
+            .help("Rules inside of the container may drop ping: then only this check minds. Else look which rule counts: `nft list ruleset`")
+    } else {
+        stopped(receipt, "at the neighbour", "it does not answer ARP")
+            .commands([format!("podman restart {}", receipt.id.container_id.short())])
+            .help(format!("Or look inside first: `nsenter --net={} ip -d addr`", receipt.netns))
+    }
+}
+
+/// Whether `ip neigh show` has the neighbour's MAC.
+fn is_known(neighbour: &str) -> bool {
+    neighbour.contains("lladdr") && !neighbour.contains("FAILED")
+}
+
+/// Third layer: the ports on which it listens, and those that it publishes. How many answer.
+fn tcp(receipt: &Receipt, found: &mut Vec<Finding>) -> usize {
+    let address = receipt.address.addr();
+    let listening = match Netns::open(&receipt.netns).and_then(|netns| netns.listening(address)) {
+        Ok(ports) => ports,
+        Err(error) => {
+            found.push(Finding::of_error(&error));
+            return 0;
+        }
+    };
+    let published = receipt.ports.iter().filter(|port| port.protocol == Protocol::Tcp);
+    for port in published.filter(|port| !listening.contains_key(&port.container_port)) {
+        found.push(
+            Finding::warning(format!("{}: it publishes {port}, and nothing in it listens there", called(receipt)))
+                .help(format!(
+                    "The program inside may have ended, may not have started yet, or listens on 127.0.0.1 only: `podman logs {}`",
+                    receipt.id.container_id.short()
+                )),
+        );
+    }
+    let mut open = 0;
+    let mut closed = Vec::new();
+    for (port, is_sure) in listening {
+        match refusal(address, port) {
+            None => open += 1,
+            // It listens on IPv6 only.
+            Some(REFUSED) if !is_sure => {}
+            Some(why) => closed.push(format!("{port} {why}")),
+        }
+    }
+    if !closed.is_empty() {
+        let why = format!("it listens, and does not answer this host: {}", closed.join(", "));
+        found.push(
+            stopped(receipt, "at TCP", &why)
+                .help("A program may be busy, or rules inside of the container refuse this host"),
+        );
+    }
+    open
+}
+
+const REFUSED: &str = "refuses";
+
+/// Why no connection can be opened; `None` where one can.
+fn refusal(address: Ipv4Addr, port: u16) -> Option<&'static str> {
+    let to = SocketAddr::from((address, port));
+    let error = TcpStream::connect_timeout(&to, PATIENCE).err()?;
+    Some(match error.kind() {
+        ErrorKind::ConnectionRefused => REFUSED,
+        ErrorKind::TimedOut => "does not answer",
+        _ => "cannot be reached",
+    })
+}
+
+fn stopped(receipt: &Receipt, layer: &str, why: &str) -> Finding {
+    Finding::failure(format!("{} is not reached from this host; it stops {layer}: {why}", called(receipt)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As iproute2 6.1 prints them.
+    #[test]
+    fn reads_carriers_and_neighbours() {
+        let json = r#"[{"ifname":"fn1","flags":["BROADCAST","UP","LOWER_UP"]},{"ifname":"fn2","flags":["NO-CARRIER","UP"]}]"#;
+        assert_eq!(carriers(json), BTreeMap::from([("fn1".to_owned(), true), ("fn2".to_owned(), false)]));
+        assert!(is_known("10.87.1.2 lladdr 02:f1:0a:57:01:02 REACHABLE\n"));
+        for text in ["", "10.87.1.2  FAILED\n", "10.87.1.2  INCOMPLETE\n"] {
+            assert!(!is_known(text), "{text}");
+        }
+    }
+}

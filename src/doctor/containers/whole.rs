@@ -1,0 +1,48 @@
+//! Every attachment is as it was made: what CHECK looks at.
+
+use crate::doctor::context::called;
+use crate::doctor::finding::quoted_commands;
+use crate::doctor::{Check, Context, Finding, Group, Needs};
+use crate::error::Result;
+use crate::receipt::Receipt;
+use crate::render;
+
+pub(in crate::doctor) const CHECK: Check = Check {
+    id: "container-links",
+    group: Group::Containers,
+    looks_at: "links, addresses, routes, forwarding entries and set elements of each container, as CNI's CHECK does",
+    shows: "a single container reaches nobody, or is not reached, while others are",
+    needs: Needs::State,
+    quick: false,
+    look,
+};
+
+fn look(context: &mut Context) -> Result<Vec<Finding>> {
+    let running = context.running();
+    let mut found = Vec::new();
+    for receipt in &running {
+        let plan = context.engine.plan_attachment(receipt)?;
+        if plan.is_empty() {
+            continue;
+        }
+        let missing: Vec<String> = plan.steps.iter().map(|step| render::line(&step.op)).collect();
+        let what = format!("{} is not as it was made; missing: {}", called(receipt), missing.join("; "));
+        found.push(Finding::failure(what).commands(mend(context, receipt)?));
+    }
+    if found.is_empty() {
+        found.push(match running.len() {
+            0 => Finding::not_applicable("no container runs"),
+            1 => Finding::good("1 container is as it was made"),
+            count => Finding::good(format!("{count} containers are as they were made")),
+        });
+    }
+    Ok(found)
+}
+
+/// A repair, unless it would leave this container to a person.
+fn mend(context: &mut Context, receipt: &Receipt) -> Result<Vec<String>> {
+    let who = format!("container {}:", receipt.called());
+    let repair = context.flatnet("repair");
+    let left = context.repair()?.left.iter().find(|left| left.what.starts_with(&who));
+    Ok(left.map_or_else(|| vec![repair], |left| quoted_commands(&left.help)))
+}

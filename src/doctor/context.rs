@@ -1,0 +1,155 @@
+//! What all checks look at: gathered once.
+
+use std::path::PathBuf;
+
+use super::Needs;
+use crate::command::Command;
+use crate::config::Config;
+use crate::desired::HostFacts;
+use crate::engine::{Attachment, Engine, Repair, State};
+use crate::error::{Error, Result};
+use crate::execute::{Executor, Output};
+use crate::plan::Plan;
+use crate::receipt::Receipt;
+use crate::setup::podman::Podman;
+
+/// How the doctor was called.
+#[derive(Debug)]
+pub struct Called {
+    /// The configuration, or why it cannot be used.
+    pub config: Result<Config>,
+    /// Where it lies.
+    pub config_path: PathBuf,
+    /// `flatnet` with the options that lead to the same configuration and state.
+    pub program: String,
+}
+
+/// What all checks look at.
+pub struct Context {
+    /// Opened to look.
+    pub engine: Engine,
+    /// Where the configuration lies.
+    pub(super) config_path: PathBuf,
+    /// Why the configuration cannot be used; the checks that need none then look as if there were the default one.
+    pub(super) config_error: Option<Error>,
+    /// What may not be read.
+    pub unread: Vec<String>,
+    /// What `flatnet up` would do; `None` where that is not known.
+    pub plan: Option<Plan>,
+    /// Why it is not.
+    pub(super) plan_error: Option<Error>,
+    /// What `auto` in the configuration means here.
+    pub facts: Option<HostFacts>,
+    /// What is attached.
+    pub attachments: Vec<Attachment>,
+    program: String,
+    executor: Box<dyn Executor>,
+    podman: Option<Podman>,
+    repair: Option<Repair>,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}
+
+impl Context {
+    /// Looks at what more than one check needs. `engine` is opened to look; `executor` is for programs that may take
+    /// longer than those of the engine.
+    pub fn gather(called: Called, mut engine: Engine, executor: Box<dyn Executor>) -> Result<Self> {
+        let Called { config, config_path, program } = called;
+        let config_error = config.err();
+        let unread = engine.unread();
+        let (mut plan, mut plan_error) = (None, None);
+        if unread.is_empty() && config_error.is_none() {
+            match engine.plan_up() {
+                Ok(change) => plan = Some(change.plan),
+                Err(error) => plan_error = Some(error),
+            }
+        }
+        Ok(Self {
+            facts: engine.wanted_host().ok().map(|(facts, _)| facts),
+            attachments: engine.attachments()?,
+            podman: None,
+            repair: None,
+            engine,
+            config_path,
+            config_error,
+            unread,
+            plan,
+            plan_error,
+            program,
+            executor,
+        })
+    }
+
+    /// Why a check that needs this cannot look.
+    pub(super) fn hindrance(&self, needs: Needs) -> Option<String> {
+        let config = || self.config_error.as_ref().map(|_| "the configuration cannot be used".to_owned());
+        let state = || (!self.unread.is_empty()).then(|| self.unread.join(", "));
+        match needs {
+            Needs::Nothing => None,
+            Needs::Config => config(),
+            Needs::State => config().or_else(state),
+        }
+    }
+
+    /// A command of Flatnet's for the same configuration.
+    pub(super) fn flatnet(&self, command: &str) -> String {
+        format!("{} {command}", self.program)
+    }
+
+    /// Runs a program that looks.
+    pub(super) fn run(&mut self, command: &Command) -> Result<Output> {
+        self.executor.run(command, &[])
+    }
+
+    /// What it prints, when it succeeds.
+    pub(super) fn stdout(&mut self, command: &Command) -> Result<String> {
+        Ok(self.run(command)?.checked(command)?.stdout)
+    }
+
+    /// Runs programs that look, side by side.
+    pub(super) fn run_all(&mut self, commands: &[Command]) -> Vec<Result<Output>> {
+        let running: Vec<_> = commands.iter().map(|command| self.executor.start(command, &[])).collect();
+        running.into_iter().map(|started| started?.wait()).collect()
+    }
+
+    /// What Podman says of itself.
+    pub(super) fn podman(&mut self) -> &Podman {
+        let Self { podman, executor, engine, .. } = self;
+        podman.get_or_insert_with(|| Podman::ask(&mut **executor, &engine.config.network))
+    }
+
+    /// What brings this host's part, and that of running containers, back to what is wanted.
+    pub(super) fn mends_host(&self) -> String {
+        self.flatnet(if self.attachments.is_empty() { "up" } else { "repair" })
+    }
+
+    /// The receipts of the containers that run.
+    pub(super) fn running(&self) -> Vec<Receipt> {
+        let running = self.attachments.iter().filter(|one| one.state == State::Running);
+        running.map(|one| one.receipt.clone()).collect()
+    }
+
+    /// What `flatnet repair` would do; looked at once.
+    pub fn repair(&mut self) -> Result<&Repair> {
+        let planned = match self.repair.take() {
+            Some(planned) => planned,
+            None => self.engine.plan_repair()?,
+        };
+        Ok(self.repair.insert(planned))
+    }
+
+    /// Whether root may look at all of it, with a configuration.
+    #[must_use]
+    pub fn sees_state(&self) -> bool {
+        self.hindrance(Needs::State).is_none()
+    }
+}
+
+/// How a finding calls a container.
+pub(super) fn called(receipt: &Receipt) -> String {
+    format!("container {}, {}", receipt.called(), receipt.address.addr())
+}

@@ -1,0 +1,148 @@
+//! What a check found.
+
+use serde::Serialize;
+
+use crate::command::Command;
+use crate::error::Error;
+use crate::setup::install::Item;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// As it should be.
+    Good,
+    /// There is nothing to look at here.
+    NotApplicable,
+    /// It could not be looked at.
+    NotLooked,
+    /// It works, and will not always, or not for everybody.
+    Warning,
+    /// Something does not work.
+    Failure,
+}
+
+/// What a check found, and what mends it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub level: Level,
+    /// What was found.
+    pub what: String,
+    /// What to paste into a shell, line by line; empty where no command mends it, or nothing is wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<String>,
+    /// What else there is to know or to choose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// What `doctor --fix` does about it.
+    #[serde(skip)]
+    pub(super) fix: Option<Fix>,
+}
+
+/// Something that the doctor does itself when it is told to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fix {
+    /// Runs this.
+    Run(Vec<Command>),
+    /// Puts this file in its place.
+    Install(Item),
+}
+
+impl Finding {
+    fn new(level: Level, what: impl Into<String>) -> Self {
+        Self { level, what: what.into(), commands: Vec::new(), help: None, fix: None }
+    }
+
+    /// All is well.
+    pub(super) fn good(what: impl Into<String>) -> Self {
+        Self::new(Level::Good, what)
+    }
+
+    /// There is nothing to look at, and why.
+    pub(super) fn not_applicable(why: impl Into<String>) -> Self {
+        Self::new(Level::NotApplicable, why)
+    }
+
+    /// It could not be looked at, and why.
+    pub(super) fn not_looked(why: impl Into<String>) -> Self {
+        Self::new(Level::NotLooked, why)
+    }
+
+    /// It works, and will not always, or not for everybody.
+    pub(super) fn warning(what: impl Into<String>) -> Self {
+        Self::new(Level::Warning, what)
+    }
+
+    /// Something does not work.
+    pub(super) fn failure(what: impl Into<String>) -> Self {
+        Self::new(Level::Failure, what)
+    }
+
+    /// A failure that stood in the way of looking, or that ADD would meet, with its causes and remedies.
+    pub(super) fn of_error(error: &Error) -> Self {
+        let what = [vec![error.message().to_owned()], error.causes()].concat().join(": ");
+        let help = format!("{} ({})", error.remedies().join(". "), error.codes());
+        Self::failure(what).commands(quoted_commands(&help)).help(help)
+    }
+
+    /// What mends it.
+    pub(super) fn commands<S: Into<String>>(mut self, commands: impl IntoIterator<Item = S>) -> Self {
+        self.commands = commands.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// What else there is to know.
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The doctor may run `commands` itself: they touch only what is Flatnet's.
+    pub(super) fn mended_by(self, commands: Vec<Command>) -> Self {
+        let mut finding = self.commands(commands.iter().map(ToString::to_string));
+        finding.fix = Some(Fix::Run(commands));
+        finding
+    }
+
+    /// The doctor may put `item` in its place itself.
+    pub(super) fn mended_by_file(mut self, item: Item) -> Self {
+        self.fix = Some(Fix::Install(item));
+        self
+    }
+}
+
+/// The command of a remedy: of `Run X to ..`, or of a sentence that ends in it.
+pub(super) fn quoted_commands(help: &str) -> Vec<String> {
+    let parts: Vec<&str> = help.split('`').collect();
+    let is_told = |before: &str| [" run ", "Run ", ": "].iter().any(|end| before.ends_with(end));
+    let command = match parts[..] {
+        ["Run ", command, _] | [.., _, command, ""] if is_told(parts[parts.len() - 3]) => Some(command),
+        _ => None,
+    };
+    command.map(str::to_owned).into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remedy_tells_its_command_or_none() {
+        for (help, command) in [
+            ("Run `apt-get install nftables`", Some("apt-get install nftables")),
+            ("Run `flatnet init` to write one", Some("flatnet init")),
+            (
+                "Name another in `tools:`, or run `chown root x; chmod 755 x`",
+                Some("chown root x; chmod 755 x"),
+            ),
+            ("If nobody needs it: `ip addr del x dev y`", Some("ip addr del x dev y")),
+            ("Run `a` with the old configuration first; else `b`", None),
+            ("`flatnet ps` lists them", None),
+            ("Move it away", None),
+            ("", None),
+        ] {
+            assert_eq!(quoted_commands(help), command.into_iter().collect::<Vec<_>>(), "{help}");
+        }
+    }
+}

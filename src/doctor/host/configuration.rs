@@ -1,0 +1,25 @@
+//! The configuration can be read.
+
+use crate::doctor::{Check, Context, Finding, Group, Needs};
+use crate::error::Result;
+
+pub(in crate::doctor) const CHECK: Check = Check {
+    id: "configuration",
+    group: Group::Host,
+    looks_at: "the YAML: whether it is there, safe, and makes sense",
+    shows: "no container on the network starts; running ones go on",
+    needs: Needs::Nothing,
+    quick: false,
+    look,
+};
+
+fn look(context: &mut Context) -> Result<Vec<Finding>> {
+    let path = context.config_path.display();
+    Ok(vec![match &context.config_error {
+        Some(error) => Finding::of_error(error),
+        None => Finding::good(format!(
+            "{path}: network {}, {}",
+            context.engine.config.network, context.engine.config.subnet
+        )),
+    }])
+}

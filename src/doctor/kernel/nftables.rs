@@ -1,0 +1,98 @@
+//! The parts of nftables that the ruleset is made of.
+
+use crate::command::Command;
+use crate::doctor::{Check, Context, Finding, Group, Needs};
+use crate::error::Result;
+use crate::execute::CommandFailure;
+
+pub(in crate::doctor) const CHECK: Check = Check {
+    id: "kernel-nftables",
+    group: Group::Kernel,
+    looks_at: "nftables: sets, NAT, the arp family, fib; checked by `nft -c` in a namespace of its own",
+    shows: "`flatnet up` fails: \"Could not process rule: Operation not supported\"",
+    needs: Needs::State,
+    quick: false,
+    look,
+};
+
+/// What is tried, in which text, and the module that brings it.
+const TRIALS: [(&str, &str, &str); 4] = [
+    (
+        "sets",
+        "table inet probe { set s { typeof ether saddr . ip saddr; }; chain c { type filter hook forward priority 0; ether saddr . ip saddr @s accept; }; }\n",
+        "nf_tables",
+    ),
+    (
+        "NAT",
+        "table inet probe { chain a { type nat hook postrouting priority 100; masquerade; }; chain b { type nat hook prerouting priority -100; dnat ip to 192.0.2.1; }; }\n",
+        "nft_chain_nat",
+    ),
+    ("the arp family", "table arp probe { chain c { type filter hook input priority 0; }; }\n", "nf_tables"),
+    (
+        FIB,
+        "table inet probe { chain c { type nat hook prerouting priority 0; fib daddr type local accept; }; }\n",
+        "nft_fib_inet",
+    ),
+];
+const FIB: &str = "fib";
+
+fn look(context: &mut Context) -> Result<Vec<Finding>> {
+    let tools = &context.engine.tools;
+    let base =
+        [tools.unshare.as_str(), "--net", "--", tools.nft.as_str(), "-c", "-f", "-"].map(str::to_owned);
+    let commands = TRIALS.map(|(_, text, _)| Command::new(base.clone()).stdin(text));
+    let mut found = Vec::new();
+    for ((what, _, module), (command, output)) in
+        TRIALS.iter().zip(commands.iter().zip(context.run_all(&commands)))
+    {
+        let output = output?;
+        if !output.success() {
+            found.push(judge(what, module, &CommandFailure::new(command, &output)));
+        }
+    }
+    if found.is_empty() {
+        found.push(Finding::good("sets, NAT, the arp family and fib work"));
+    }
+    Ok(found)
+}
+
+fn judge(what: &str, module: &str, failure: &CommandFailure) -> Finding {
+    if failure.stderr.starts_with("unshare:") {
+        return Finding::not_looked(format!("no namespace to try {what} in: see kernel-links"));
+    }
+    let why = format!("nftables has no {what} here: {failure}");
+    if what == FIB {
+        // ADR 0004 lists addresses instead.
+        return Finding::good(format!(
+            "sets, NAT and the arp family work; without fib, this host's addresses are listed in the rules ({failure})"
+        ));
+    }
+    Finding::failure(why)
+        .commands([format!("modprobe {module}")])
+        .help("On WSL2 run `wsl --update` in Windows: kernels before 6.6 lack the arp family")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Level;
+    use crate::execute::Exit;
+
+    /// As nft 1.0.6 prints it on the WSL2 kernel 5.15.
+    #[test]
+    fn only_fib_can_be_done_without() {
+        let failure = CommandFailure {
+            command: Command::new(["nft"]),
+            exit: Exit::Code(1),
+            stderr: "/dev/stdin:1:1-62: Error: Could not process rule: Operation not supported".to_owned(),
+        };
+        for (what, level) in [
+            ("sets", Level::Failure),
+            ("NAT", Level::Failure),
+            ("the arp family", Level::Failure),
+            (FIB, Level::Good),
+        ] {
+            assert_eq!(judge(what, "nf_tables", &failure).level, level, "{what}");
+        }
+    }
+}

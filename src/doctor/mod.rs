@@ -1,0 +1,179 @@
+//! What can be wrong on a host, how it shows, and what mends it: one check to a file.
+//!
+//! A check looks and judges, and changes nothing. `flatnet doctor` runs all of them, `flatnet status` the quick ones.
+
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "each check has the same signature, and some cannot fail to look"
+)]
+
+mod containers;
+mod context;
+mod finding;
+mod fix;
+mod host;
+mod kernel;
+mod network;
+mod podman;
+mod tools;
+mod wsl;
+
+use serde::{Serialize, Serializer};
+
+pub use context::{Called, Context};
+pub use finding::{Finding, Level};
+pub use fix::{Treatment, plan_fix};
+
+use crate::error::Result;
+
+/// Where each check has a section of its ID.
+pub const DOC: &str = "docs/operations/troubleshooting.md";
+
+/// One check.
+#[derive(Debug)]
+pub struct Check {
+    /// Its name, and that of its section in [`DOC`].
+    pub id: &'static str,
+    /// Where it is listed.
+    pub group: Group,
+    /// What it looks at.
+    pub looks_at: &'static str,
+    /// What people see when it is wrong.
+    pub shows: &'static str,
+    /// What it cannot look without.
+    needs: Needs,
+    /// Whether `status` looks at it too.
+    quick: bool,
+    look: fn(&mut Context) -> Result<Vec<Finding>>,
+}
+
+/// What a check is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Group {
+    /// This host.
+    Host,
+    /// What its kernel can do.
+    Kernel,
+    /// The programs that Flatnet runs.
+    Tools,
+    /// Podman, and how it finds Flatnet.
+    Podman,
+    /// Bridge, settings, rules and addresses.
+    Network,
+    /// What is attached.
+    Containers,
+    /// Only inside WSL2.
+    Wsl2,
+}
+
+impl Group {
+    /// For people.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Host => "Host",
+            Self::Kernel => "Kernel",
+            Self::Tools => "Tools",
+            Self::Podman => "Podman",
+            Self::Network => "Network",
+            Self::Containers => "Containers",
+            Self::Wsl2 => "WSL2",
+        }
+    }
+}
+
+/// What a check cannot look without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Needs {
+    /// It can always look.
+    Nothing,
+    /// The configuration.
+    Config,
+    /// The configuration, leases, receipts and the ruleset, which only root may read.
+    State,
+}
+
+/// All checks, by group.
+pub const CHECKS: &[Check] = &[
+    host::privileges::CHECK,
+    host::configuration::CHECK,
+    host::state_directory::CHECK,
+    host::state_space::CHECK,
+    kernel::links::CHECK,
+    kernel::nftables::CHECK,
+    tools::programs::CHECK,
+    tools::nft_versions::CHECK,
+    podman::backend::CHECK,
+    podman::network::CHECK,
+    podman::conflist::CHECK,
+    podman::plugin::CHECK,
+    network::bridge::CHECK,
+    network::ruleset::CHECK,
+    network::ip_forward::CHECK,
+    network::mtu::CHECK,
+    network::foreign_drops::CHECK,
+    network::bridge_netfilter::CHECK,
+    network::rp_filter::CHECK,
+    network::proxy_arp::CHECK,
+    network::routes::CHECK,
+    network::podman_subnets::CHECK,
+    network::addresses::CHECK,
+    containers::attachments::CHECK,
+    containers::whole::CHECK,
+    containers::left_over::CHECK,
+    containers::reachable::CHECK,
+    wsl::mode::CHECK,
+    wsl::systemd::CHECK,
+    wsl::windows_address::CHECK,
+    wsl::idle::CHECK,
+    wsl::clock::CHECK,
+];
+
+/// What one check found.
+#[derive(Debug, Serialize)]
+pub struct Entry {
+    /// Which check.
+    #[serde(flatten)]
+    pub check: &'static Check,
+    /// What it found.
+    #[serde(flatten)]
+    pub finding: Finding,
+}
+
+/// Runs all checks, or the quick ones only.
+#[must_use]
+pub fn examine(context: &mut Context, only_quick: bool) -> Vec<Entry> {
+    let wanted = CHECKS.iter().filter(|check| check.quick || !only_quick);
+    let examined = wanted.flat_map(|check| {
+        let findings = match context.hindrance(check.needs) {
+            Some(why) => vec![Finding::not_looked(why)],
+            None => (check.look)(context).unwrap_or_else(|error| vec![Finding::of_error(&error)]),
+        };
+        findings.into_iter().map(move |finding| Entry { check, finding })
+    });
+    examined.collect()
+}
+
+impl Serialize for Check {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Shown<'a> {
+            id: &'a str,
+            group: Group,
+            looks_at: &'a str,
+            shows: &'a str,
+            doc: String,
+        }
+        let Self { id, group, looks_at, shows, .. } = *self;
+        Shown { id, group, looks_at, shows, doc: self.doc() }.serialize(serializer)
+    }
+}
+
+impl Check {
+    /// The section about it.
+    #[must_use]
+    pub fn doc(&self) -> String {
+        format!("{DOC}#{}", self.id)
+    }
+}

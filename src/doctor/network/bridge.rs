@@ -1,0 +1,52 @@
+//! The bridge: it is there, ours, up, with its address, MAC, MTU and settings.
+
+use super::{is_setting, proxy_arp};
+use crate::doctor::{Check, Context, Finding, Group, Needs};
+use crate::error::Result;
+use crate::plan::Op;
+use crate::render;
+use crate::types::SysctlKey;
+
+pub(in crate::doctor) const CHECK: Check = Check {
+    id: "bridge",
+    group: Group::Network,
+    looks_at: "the bridge: whose it is, whether it is up, its address, MAC, MTU and settings",
+    shows: "containers on the network reach nobody, or do not start",
+    needs: Needs::State,
+    quick: true,
+    look,
+};
+
+/// How many steps are named.
+const NAMED: usize = 3;
+
+fn look(context: &mut Context) -> Result<Vec<Finding>> {
+    if let Some(error) = &context.plan_error {
+        return Ok(vec![Finding::of_error(error)]);
+    }
+    let Some(plan) = &context.plan else { return Ok(vec![Finding::not_applicable("not known")]) };
+    let is_new = plan.steps.iter().any(|step| matches!(step.op, Op::BridgeAdd { .. }));
+    let config = &context.engine.config;
+    let concerns = |op: &Op| match op {
+        Op::LinkSet { .. } | Op::AddrAdd { .. } => true,
+        other => is_setting(other, |key| {
+            *key != SysctlKey::ip_forward() && *key != proxy_arp::key_of_bridge(&config.bridge)
+        }),
+    };
+    let steps: Vec<String> = plan
+        .steps
+        .iter()
+        .filter(|step| is_new || concerns(&step.op))
+        .map(|step| render::line(&step.op))
+        .collect();
+    if steps.is_empty() {
+        let mtu = context.facts.as_ref().map_or(String::new(), |facts| format!(", MTU {}", facts.mtu));
+        return Ok(vec![Finding::good(format!("{} has {}{mtu}", config.bridge, config.gateway_net()))]);
+    }
+    let what =
+        if is_new { "this host is not set up as configured" } else { "the bridge is not as configured" };
+    let more = steps.len().saturating_sub(NAMED);
+    let named = steps[..steps.len() - more].join("; ");
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Ok(vec![Finding::failure(format!("{what}; missing: {named}{more}")).commands([context.mends_host()])])
+}

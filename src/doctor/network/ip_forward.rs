@@ -1,0 +1,27 @@
+//! This host forwards.
+
+use super::{is_setting, missing_steps};
+use crate::doctor::{Check, Context, Finding, Group, Needs};
+use crate::error::Result;
+use crate::types::SysctlKey;
+
+pub(in crate::doctor) const CHECK: Check = Check {
+    id: "ip-forward",
+    group: Group::Network,
+    looks_at: "net.ipv4.ip_forward",
+    shows: "containers reach this host and nobody else, not even one another",
+    needs: Needs::State,
+    quick: true,
+    look,
+};
+
+fn look(context: &mut Context) -> Result<Vec<Finding>> {
+    let steps = missing_steps(context, |op| is_setting(op, |key| *key == SysctlKey::ip_forward()));
+    Ok(vec![match steps {
+        Err(why) => Finding::not_applicable(why),
+        Ok(steps) if steps.is_empty() => Finding::good("net.ipv4.ip_forward is 1"),
+        Ok(_) => Finding::failure("net.ipv4.ip_forward is 0: this host forwards nothing")
+            .commands([context.mends_host()])
+            .help("If it is 0 again after a while, something sets it: `grep -r ip_forward /etc/sysctl.conf /etc/sysctl.d /usr/lib/sysctl.d`"),
+    }])
+}

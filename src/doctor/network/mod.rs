@@ -1,0 +1,38 @@
+//! Bridge, settings, rules, routes and addresses.
+
+pub(super) mod addresses;
+pub(super) mod bridge;
+pub(super) mod bridge_netfilter;
+pub(super) mod foreign_drops;
+pub(super) mod ip_forward;
+pub(super) mod mtu;
+pub(super) mod podman_subnets;
+pub(super) mod proxy_arp;
+pub(super) mod routes;
+pub(super) mod rp_filter;
+pub(super) mod ruleset;
+
+use crate::doctor::Context;
+use crate::plan::Op;
+use crate::render;
+use crate::types::SysctlKey;
+
+/// The steps of `flatnet up` that `concerns` picks, as commands; what to say instead where there is no such plan.
+fn missing_steps(context: &Context, concerns: impl Fn(&Op) -> bool) -> Result<Vec<String>, &'static str> {
+    let Some(plan) = &context.plan else { return Err("not known: see bridge") };
+    let is_new = plan.steps.iter().any(|step| matches!(step.op, Op::BridgeAdd { .. }));
+    if is_new {
+        return Err("this host is not set up: see bridge");
+    }
+    Ok(plan.steps.iter().filter(|step| concerns(&step.op)).map(|step| render::line(&step.op)).collect())
+}
+
+/// The interface towards the world, as far as there is one.
+fn uplink(context: &Context) -> Option<crate::types::IfName> {
+    context.facts.as_ref()?.uplink.as_deref()?.parse().ok()
+}
+
+/// Whether `op` is a setting of the kernel that `concerns` picks.
+fn is_setting(op: &Op, concerns: impl Fn(&SysctlKey) -> bool) -> bool {
+    matches!(op, Op::Sysctl { key, .. } if concerns(key))
+}

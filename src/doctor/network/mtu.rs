@@ -1,0 +1,72 @@
+//! No packet of a container is larger than what its way takes.
+
+use crate::command::Command;
+use crate::config::Mtu;
+use crate::doctor::{Check, Context, Finding, Group, Needs};
+use crate::error::Result;
+use crate::observe::attachment::bad_json;
+use crate::observe::link::{self, Link};
+
+pub(in crate::doctor) const CHECK: Check = Check {
+    id: "mtu",
+    group: Group::Network,
+    looks_at: "the MTU of containers and of the uplink, against the bridge's",
+    shows: "small requests work; downloads, TLS or `git clone` hang",
+    needs: Needs::State,
+    quick: false,
+    look,
+};
+
+fn look(context: &mut Context) -> Result<Vec<Finding>> {
+    let Some(mtu) = context.facts.as_ref().map(|facts| facts.mtu) else {
+        return Ok(vec![Finding::not_applicable("not known: see bridge")]);
+    };
+    let ip = context.engine.tools.ip.clone();
+    let mut links = |of: &[&str]| -> Result<Vec<Link>> {
+        let words = [&[ip.as_str(), "-j", "-d", "addr", "show"], of].concat();
+        let shown = context.stdout(&Command::new(words))?;
+        link::parse(&shown).map_err(|cause| bad_json("ip addr", &cause))
+    };
+    let all = links(&[])?;
+    let uplink = context.facts.as_ref().and_then(|facts| facts.uplink.clone());
+    let uplink = all.iter().find(|link| Some(&link.name) == uplink.as_ref());
+    let bridge = context.engine.config.bridge.as_str();
+    let mut found = Vec::new();
+    if let (Mtu::Bytes(_), Some(uplink)) =
+        (context.engine.config.mtu, uplink.filter(|uplink| uplink.mtu < mtu))
+    {
+        found.push(
+            Finding::warning(format!(
+                "the configuration says `mtu: {mtu}`, and {} takes {} only",
+                uplink.name, uplink.mtu
+            ))
+            .help(format!(
+                "Write `mtu: auto` in {}, then run `{}` and restart the containers",
+                context.config_path.display(),
+                context.flatnet("up")
+            )),
+        );
+    }
+    let others: Vec<&Link> = all.iter().filter(|link| link.master == bridge && link.mtu != mtu).collect();
+    for link in others {
+        found.push(older(context, link, mtu));
+    }
+    if found.is_empty() {
+        let uplink = uplink.map_or(String::new(), |uplink| format!("; {} has {}", uplink.name, uplink.mtu));
+        found.push(Finding::good(format!("bridge and containers have {mtu}{uplink}")));
+    }
+    Ok(found)
+}
+
+/// A container that was started with another MTU.
+fn older(context: &Context, link: &Link, mtu: u32) -> Finding {
+    let owner = context.attachments.iter().find(|one| one.receipt.host_link.as_str() == link.name);
+    let what =
+        |who: &str| Finding::warning(format!("{who}: its link has the MTU {}, the bridge {mtu}", link.mtu));
+    match owner {
+        Some(one) => what(&crate::doctor::context::called(&one.receipt))
+            .commands([format!("podman restart {}", one.receipt.id.container_id.short())])
+            .help("A running container keeps the MTU that it was started with"),
+        None => what(&link.name).commands([format!("ip link set dev {} mtu {mtu}", link.name)]),
+    }
+}

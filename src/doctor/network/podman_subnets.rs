@@ -1,0 +1,139 @@
+//! Podman's other networks, and the pools from which it takes new ones.
+
+use std::path::Path;
+
+use ipnet::Ipv4Net;
+use serde_json::Value;
+
+use crate::command::Command;
+use crate::config::Config;
+use crate::doctor::{Check, Context, Finding, Group, Needs};
+use crate::error::Result;
+use crate::setup::podman::Podman;
+
+pub(in crate::doctor) const CHECK: Check = Check {
+    id: "podman-subnets",
+    group: Group::Network,
+    looks_at: "the subnets of Podman's other networks, and its `default_subnet_pools`",
+    shows: "containers of two networks have the same addresses, and only some of them can be reached",
+    needs: Needs::Config,
+    quick: false,
+    look,
+};
+
+/// Where Podman finds its configuration, the last counts.
+const CONFIGURATIONS: [&str; 2] =
+    ["/usr/share/containers/containers.conf", "/etc/containers/containers.conf"];
+const DROP_INS: &str = "/etc/containers/containers.conf.d";
+/// What Podman takes unless told otherwise: containers.conf(5).
+const POOLS: [&str; 6] =
+    ["10.88.0.0/16", "10.89.0.0/16", "10.90.0.0/15", "10.92.0.0/14", "10.96.0.0/11", "10.128.0.0/9"];
+
+fn look(context: &mut Context) -> Result<Vec<Finding>> {
+    if !matches!(context.podman(), Podman::Cni { .. } | Podman::Netavark { .. }) {
+        return Ok(vec![Finding::not_applicable("no Podman that can be asked")]);
+    }
+    let listed = context.stdout(&Command::new(["podman", "network", "ls", "--format", "json"]))?;
+    let config = &context.engine.config;
+    let mut found = networks(&serde_json::from_str(&listed).unwrap_or_default(), config);
+    found.extend(in_pool(&pools(), config));
+    if found.is_empty() {
+        found.push(Finding::good(format!("nothing of Podman's lies in {}", config.range)));
+    }
+    Ok(found)
+}
+
+/// Networks of Podman's own in the range of Flatnet.
+fn networks(listed: &Value, config: &Config) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for network in listed.as_array().into_iter().flatten() {
+        let name = network["name"].as_str().unwrap_or_default();
+        // Another Flatnet network of this host has its share of the range, too.
+        if name == config.network.as_str() {
+            continue;
+        }
+        let is_flatnet = network["driver"] == "flatnet";
+        let ours = if is_flatnet { config.subnet } else { config.range };
+        let subnets = network["subnets"].as_array().into_iter().flatten();
+        let nets = subnets.filter_map(|subnet| subnet["subnet"].as_str()?.parse::<Ipv4Net>().ok());
+        for net in nets.filter(|net| overlap(*net, ours)) {
+            found.push(
+                Finding::failure(format!("Podman's network {name} has {net}, which overlaps with {ours}"))
+                    .commands([format!("podman network rm {name}")])
+                    .help("Make it again with another subnet: `podman network create --subnet ..`; its containers first"),
+            );
+        }
+    }
+    found
+}
+
+fn in_pool(pools: &[Ipv4Net], config: &Config) -> Option<Finding> {
+    let pool = pools.iter().find(|pool| overlap(**pool, config.range))?;
+    Some(
+        Finding::warning(format!("Podman may give new networks subnets of {pool}, which overlaps with {}", config.range))
+            .help("Leave it out of `default_subnet_pools` in containers.conf, or choose another `range` in the configuration"),
+    )
+}
+
+fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
+    one.contains(&other) || other.contains(&one)
+}
+
+/// The pools of the last file that names some.
+fn pools() -> Vec<Ipv4Net> {
+    let mut drop_ins: Vec<_> = std::fs::read_dir(DROP_INS)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
+    drop_ins.sort();
+    let files = CONFIGURATIONS.iter().map(Path::new).chain(drop_ins.iter().map(AsRef::as_ref));
+    let named = files.rev().find_map(|file| pools_of(&std::fs::read_to_string(file).ok()?));
+    named.unwrap_or_else(|| POOLS.iter().filter_map(|pool| pool.parse().ok()).collect())
+}
+
+/// The networks in `default_subnet_pools = [{"base" = "10.89.0.0/16", "size" = 24}, ..]`.
+fn pools_of(toml: &str) -> Option<Vec<Ipv4Net>> {
+    let code: Vec<&str> = toml.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
+    let code = code.join("\n");
+    let (_, after) = code.split_once("default_subnet_pools")?;
+    let (list, _) = after.split_once(']')?;
+    Some(list.split('"').filter_map(|word| word.parse().ok()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_pools_where_there_are_some() {
+        let toml = "[network]\n# default_subnet_pools = [{\"base\" = \"10.1.0.0/16\"}]\ndefault_subnet_pools = [\n  \
+                    {\"base\" = \"10.87.0.0/16\", \"size\" = 24},\n  {base = \"172.20.0.0/14\", size = 24}]\n";
+        let pools = pools_of(toml).unwrap();
+        assert_eq!(
+            pools.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["10.87.0.0/16", "172.20.0.0/14"]
+        );
+        assert!(in_pool(&pools, &Config::default()).is_some());
+        assert_eq!(pools_of("[network]\n# default_subnet_pools = []\n"), None);
+        let defaults: Vec<Ipv4Net> = POOLS.iter().map(|pool| pool.parse().unwrap()).collect();
+        assert_eq!(in_pool(&defaults, &Config::default()), None);
+    }
+
+    #[test]
+    fn another_flatnet_may_share_the_range_but_not_the_subnet() {
+        let listed = |driver: &str, subnet: &str| serde_json::json!([{"name": "other", "driver": driver, "subnets": [{"subnet": subnet}]}]);
+        for (driver, subnet, count) in [
+            ("bridge", "10.87.9.0/24", 1),
+            ("bridge", "10.88.0.0/16", 0),
+            ("flatnet", "10.87.9.0/24", 0),
+            ("flatnet", "10.87.1.0/25", 1),
+        ] {
+            assert_eq!(
+                networks(&listed(driver, subnet), &Config::default()).len(),
+                count,
+                "{driver} {subnet}"
+            );
+        }
+    }
+}

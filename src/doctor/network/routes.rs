@@ -1,0 +1,118 @@
+//! Other routes to containers' addresses: a VPN, another network, an address of this host's.
+
+use ipnet::Ipv4Net;
+use serde::Deserialize;
+
+use crate::command::Command;
+use crate::config::Config;
+use crate::doctor::{Check, Context, Finding, Group, Needs};
+use crate::error::Result;
+use crate::observe::attachment::bad_json;
+
+pub(in crate::doctor) const CHECK: Check = Check {
+    id: "routes",
+    group: Group::Network,
+    looks_at: "routes of all tables that lead elsewhere and cover the subnet, or parts of it",
+    shows: "some or all containers cannot be reached, or only while a VPN is off; or hosts of another network cannot",
+    needs: Needs::Config,
+    quick: false,
+    look,
+};
+
+/// One line of `ip -j route show table all`.
+#[derive(Debug, Deserialize, Default)]
+#[serde(default)]
+struct Route {
+    #[serde(rename = "type")]
+    kind: String,
+    dst: String,
+    gateway: String,
+    dev: String,
+    table: String,
+}
+
+fn look(context: &mut Context) -> Result<Vec<Finding>> {
+    let ip = context.engine.tools.ip.clone();
+    let shown = context.stdout(&Command::new([ip.as_str(), "-j", "-4", "route", "show", "table", "all"]))?;
+    let routes: Vec<Route> = serde_json::from_str(&shown).map_err(|cause| bad_json("ip route", &cause))?;
+    let config = &context.engine.config;
+    let mut found: Vec<Finding> = routes.iter().filter_map(|route| judge(route, config)).collect();
+    if found.is_empty() {
+        found.push(Finding::good(format!("no route but the bridge's leads to {}", config.subnet)));
+    }
+    Ok(found)
+}
+
+fn judge(route: &Route, config: &Config) -> Option<Finding> {
+    let to: Ipv4Net = match route.dst.split_once('/') {
+        Some(_) => route.dst.parse().ok()?,
+        None => Ipv4Net::from(route.dst.parse::<std::net::Ipv4Addr>().ok()?),
+    };
+    // Half of the world is how VPNs write the default route.
+    if route.dev == config.bridge.as_str() || to.prefix_len() <= 1 || route.kind == "broadcast" {
+        return None;
+    }
+    let (subnet, way) = (config.subnet, words(route));
+    if subnet.contains(&to) {
+        let what = format!("{to} leads to {way}, which is part of the containers' subnet {subnet}");
+        return Some(Finding::failure(what).commands([command(route, to)]).help(
+            "Find out first who made it (a VPN, another network of containers): it comes back with that",
+        ));
+    }
+    to.contains(&subnet).then(|| {
+        Finding::warning(format!(
+            "{to} leads to {way}; the addresses {subnet} of that network cannot be reached from here, and those of other Flatnet hosts are looked for there"
+        ))
+        .help("Choose a `range` and `subnet` that nobody uses, or have that network leave out Flatnet's range")
+    })
+}
+
+fn words(Route { gateway, dev, table, .. }: &Route) -> String {
+    let dev = if dev.is_empty() { "nowhere" } else { dev };
+    let via = if gateway.is_empty() { String::new() } else { format!(" via {gateway}") };
+    let table = if is_usual(table) { String::new() } else { format!(" (table {table})") };
+    format!("{dev}{via}{table}")
+}
+
+fn is_usual(table: &str) -> bool {
+    ["", "main", "local"].contains(&table)
+}
+
+fn command(Route { kind, dev, table, .. }: &Route, to: Ipv4Net) -> String {
+    if kind == "local" {
+        return format!("ip addr del {} dev {dev}", to.addr());
+    }
+    let kind = if kind.is_empty() || kind == "unicast" { String::new() } else { format!("{kind} ") };
+    let dev = if dev.is_empty() { String::new() } else { format!(" dev {dev}") };
+    let table = if is_usual(table) { String::new() } else { format!(" table {table}") };
+    format!("ip route del {kind}{to}{dev}{table}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Level;
+
+    #[test]
+    fn inside_is_a_failure_around_is_a_warning_beside_is_none() {
+        let config = Config::default();
+        for (json, level, word) in [
+            (r#"{"dst":"default","gateway":"192.168.0.1","dev":"eth0"}"#, None, ""),
+            (r#"{"dst":"0.0.0.0/1","gateway":"10.8.0.1","dev":"tun0"}"#, None, ""),
+            (r#"{"dst":"10.87.1.0/24","dev":"flatnet-br0","protocol":"kernel"}"#, None, ""),
+            (r#"{"dst":"10.87.2.0/24","gateway":"192.168.0.2","dev":"eth0"}"#, None, "another host's share"),
+            (r#"{"dst":"10.0.0.0/8","dev":"tun0"}"#, Some(Level::Warning), "10.0.0.0/8 leads to tun0;"),
+            (r#"{"dst":"10.87.1.128/25","dev":"wg0","table":"51820"}"#, Some(Level::Failure), "table 51820"),
+            (
+                r#"{"type":"local","dst":"10.87.1.9","dev":"eth0","table":"local"}"#,
+                Some(Level::Failure),
+                "10.87.1.9/32 leads to eth0",
+            ),
+            (r#"{"type":"blackhole","dst":"10.87.1.0/24"}"#, Some(Level::Failure), "leads to nowhere"),
+        ] {
+            let found = judge(&serde_json::from_str(json).unwrap(), &config);
+            assert_eq!(found.as_ref().map(|found| found.level), level, "{json}");
+            assert!(found.is_none_or(|found| found.what.contains(word)), "{json}");
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Podman, and how it finds Flatnet.
+
+pub(super) mod backend;
+pub(super) mod conflist;
+pub(super) mod network;
+pub(super) mod plugin;

@@ -1,0 +1,101 @@
+//! Podman knows the network, as the configuration has it.
+
+use serde_json::Value;
+
+use crate::command::Command;
+use crate::config::{Config, DEFAULT_PATH};
+use crate::doctor::{Check, Context, Finding, Group, Needs};
+use crate::error::Result;
+use crate::setup::podman::Podman;
+
+pub(in crate::doctor) const CHECK: Check = Check {
+    id: "podman-network",
+    group: Group::Podman,
+    looks_at: "whether Podman lists the network, with Flatnet's driver and the configured addresses",
+    shows: "`podman run --network flatnet` fails: \"network not found\"; `podman inspect` tells other addresses",
+    needs: Needs::Config,
+    quick: false,
+    look,
+};
+
+fn look(context: &mut Context) -> Result<Vec<Finding>> {
+    let network = context.engine.config.network.to_string();
+    let (is_cni, lists) = match context.podman() {
+        Podman::Cni { lists_network, .. } => (true, *lists_network),
+        Podman::Netavark { lists_network, .. } => (false, *lists_network),
+        _ => return Ok(vec![Finding::not_applicable("no Podman that can use it")]),
+    };
+    let missing = Finding::failure(format!("Podman does not list the network {network}"));
+    if !lists && is_cni {
+        return Ok(vec![missing.commands([context.flatnet("init")]).help(
+            "Its containers.conf must have /etc/cni/net.d as `network_config_dir`, and /opt/cni/bin among \
+             `cni_plugin_dirs`, as is the default",
+        )]);
+    }
+    let create = create(context);
+    if !lists {
+        return Ok(vec![missing.commands([create])]);
+    }
+    if is_cni {
+        return Ok(vec![Finding::good(format!("Podman lists {network}"))]);
+    }
+    let found = context.stdout(&Command::new(["podman", "network", "inspect", &network]))?;
+    Ok(vec![judge(&serde_json::from_str(&found).unwrap_or_default(), &context.engine.config, &create)])
+}
+
+/// Judges what `podman network inspect` prints of a network that `podman network create` made.
+fn judge(inspected: &Value, config: &Config, create: &str) -> Finding {
+    let text = |pointer: &str| inspected.pointer(pointer).and_then(Value::as_str).unwrap_or("none");
+    let (network, driver) = (&config.network, text("/0/driver"));
+    let again = [format!("podman network rm {network}"), create.to_owned()];
+    if driver != "flatnet" {
+        return Finding::failure(format!("Podman's network {network} has the driver {driver}, not flatnet"))
+            .commands(again)
+            .help("Only if nobody needs that network; else give Flatnet's another name");
+    }
+    let recorded = (text("/0/subnets/0/subnet"), text("/0/subnets/0/gateway"));
+    if recorded != (config.subnet.to_string().as_str(), config.gateway().to_string().as_str()) {
+        let (subnet, gateway) = recorded;
+        return Finding::warning(format!(
+            "Podman has {subnet} with gateway {gateway} for {network}, and the configuration {} with {}",
+            config.subnet,
+            config.gateway()
+        ))
+        .commands(again)
+        .help("Podman keeps what `podman network create` was told: remove its containers first, and run them again");
+    }
+    Finding::good(format!("Podman lists {network} with {}", config.subnet))
+}
+
+fn create(context: &Context) -> String {
+    let option = if context.config_path == std::path::Path::new(DEFAULT_PATH) {
+        String::new()
+    } else {
+        format!(" -o config={}", context.config_path.display())
+    };
+    format!("podman network create -d flatnet{option} {}", context.engine.config.network)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Level;
+
+    #[test]
+    fn driver_and_addresses_must_agree() {
+        let inspected = |driver: &str, subnet: &str| serde_json::json!([{"driver": driver, "subnets": [{"subnet": subnet, "gateway": "10.87.1.1"}]}]);
+        let config = Config::default();
+        for (driver, subnet, level) in [
+            ("flatnet", "10.87.1.0/24", Level::Good),
+            ("flatnet", "10.87.0.0/16", Level::Warning),
+            ("bridge", "10.87.1.0/24", Level::Failure),
+        ] {
+            assert_eq!(
+                judge(&inspected(driver, subnet), &config, "create").level,
+                level,
+                "{driver} {subnet}"
+            );
+        }
+        assert_eq!(judge(&Value::Null, &config, "create").level, Level::Failure);
+    }
+}

@@ -1,0 +1,60 @@
+//! The program that Podman calls is this one.
+
+use std::path::Path;
+
+use crate::command::Command;
+use crate::doctor::{Check, Context, Finding, Group, Needs};
+use crate::error::Result;
+use crate::setup::podman::Podman;
+use crate::setup::{executable, is_writable_by_others, plugin_links};
+
+pub(in crate::doctor) const CHECK: Check = Check {
+    id: "plugin",
+    group: Group::Podman,
+    looks_at: "the links by which Podman finds the plugin, and who may write the program",
+    shows: "`podman run --network flatnet` fails: \"failed to find plugin\"; or another version of Flatnet works than this",
+    needs: Needs::Config,
+    quick: false,
+    look,
+};
+
+fn look(context: &mut Context) -> Result<Vec<Finding>> {
+    let program = executable()?;
+    let mut found = Vec::new();
+    if is_writable_by_others(&program)? {
+        found.push(writable(&program));
+    }
+    let [cni, netavark] = plugin_links(&program);
+    let link = if matches!(context.podman(), Podman::Netavark { .. }) { netavark } else { cni };
+    if link.is_in_place()? {
+        if found.is_empty() {
+            found.push(Finding::good(format!("{} is {}", link.path.display(), program.display())));
+        }
+        return Ok(found);
+    }
+    let path = link.path.display().to_string();
+    let relink = Command::new(["ln", "-sfn", &program.to_string_lossy(), &path]).to_string();
+    found.push(match std::fs::canonicalize(&link.path) {
+        Ok(other) => {
+            Finding::failure(format!("Podman calls {}, and this is {}", other.display(), program.display()))
+                .commands([relink])
+                .help("If the other one is meant, call it for the command line, too")
+        }
+        Err(_) if link.path.is_symlink() => {
+            Finding::failure(format!("{path} leads nowhere")).commands([relink]).mended_by_file(link)
+        }
+        Err(_) => Finding::failure(format!("there is no plugin at {path}"))
+            .commands([context.flatnet("init")])
+            .mended_by_file(link),
+    });
+    Ok(found)
+}
+
+fn writable(program: &Path) -> Finding {
+    let shown = program.to_string_lossy();
+    Finding::failure(format!("{shown} may be written by others than root, and Podman runs it as root"))
+        .commands([
+            Command::new(["chown", "root:root", &shown]).to_string(),
+            Command::new(["chmod", "755", &shown]).to_string(),
+        ])
+}

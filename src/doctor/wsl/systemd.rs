@@ -1,0 +1,47 @@
+//! systemd runs: what brings containers up after a start of Windows.
+
+use super::{ini, inside};
+use crate::doctor::{Check, Context, Finding, Group, Needs};
+use crate::error::Result;
+
+pub(in crate::doctor) const CHECK: Check = Check {
+    id: "wsl-systemd",
+    group: Group::Wsl2,
+    looks_at: "whether the first process is systemd, and /etc/wsl.conf",
+    shows: "after `wsl --shutdown`, or a restart of Windows, no container runs until somebody starts it",
+    needs: Needs::Nothing,
+    quick: false,
+    look,
+};
+
+fn look(_: &mut Context) -> Result<Vec<Finding>> {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    Ok(inside(|| judge(&read("/proc/1/comm"), &read("/etc/wsl.conf"))))
+}
+
+fn judge(first_process: &str, wsl_conf: &str) -> Finding {
+    if first_process.trim() == "systemd" {
+        return Finding::good("systemd runs");
+    }
+    let restart = "Then in Windows: `wsl --shutdown`, which stops all distributions";
+    if ini(wsl_conf, "boot", "systemd").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        return Finding::warning("systemd does not run, and /etc/wsl.conf asks for it").help(restart);
+    }
+    Finding::warning("systemd does not run: no unit brings Flatnet and containers up")
+        .commands([r"printf '\n[boot]\nsystemd=true\n' >> /etc/wsl.conf"])
+        .help(restart)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Level;
+
+    #[test]
+    fn asks_for_systemd_once() {
+        assert_eq!(judge("systemd\n", "").level, Level::Good);
+        assert_eq!(judge("init\n", "").commands.len(), 1);
+        let asked = judge("init(Debian)\n", "[boot]\nsystemd=true\n");
+        assert!(asked.level == Level::Warning && asked.commands.is_empty(), "{asked:?}");
+    }
+}

@@ -1,0 +1,180 @@
+//! What somebody else's rules do with a container's packets, as far as that can be told without a packet.
+
+use std::collections::BTreeMap;
+
+use ipnet::Ipv4Net;
+
+/// How deep chains call one another at most (`NFT_JUMP_STACK_SIZE` of the kernel).
+const DEPTH: u32 = 16;
+
+/// Chains by name.
+pub(super) type Chains = BTreeMap<String, Vec<Rule>>;
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Rule {
+    /// The chain that it stands in.
+    pub(super) chain: String,
+    /// What is to be true of the packet.
+    pub(super) matches: Vec<Match>,
+    /// What then becomes of it.
+    pub(super) verdict: Verdict,
+    /// How it is called: its handle, or its text.
+    pub(super) called: String,
+}
+
+/// Something that a rule asks of a packet, or of which it asks the opposite.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Match {
+    pub(super) what: Asked,
+    pub(super) negated: bool,
+}
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Asked {
+    /// It came in by one of these links; a name may end in `*`.
+    Iif(Vec<String>),
+    /// It leaves by one of these links.
+    Oif(Vec<String>),
+    /// It comes from one of these networks.
+    Source(Vec<Ipv4Net>),
+    /// It goes to one of these networks.
+    Destination(Vec<Ipv4Net>),
+    /// Its connection is in one of these states.
+    State(Vec<String>),
+    /// It is IPv4, or not.
+    Ipv4(bool),
+    /// Something else: it may be true or not.
+    Unknown,
+}
+
+/// What a rule decides.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Verdict {
+    Accept,
+    Drop,
+    Jump(String),
+    Goto(String),
+    Return,
+    /// It only counts, marks or logs.
+    Nothing,
+}
+
+/// The first packet of a connection from or to containers; what is not known is `None`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Packet<'a> {
+    pub(super) iif: Option<&'a str>,
+    pub(super) oif: Option<&'a str>,
+    pub(super) source: Option<Ipv4Net>,
+    pub(super) destination: Option<Ipv4Net>,
+}
+
+/// What becomes of a packet in a chain.
+#[derive(Debug, PartialEq)]
+pub(super) enum Fate<'a> {
+    Accepted,
+    /// By this rule.
+    Dropped(&'a Rule),
+    /// It comes to the chain's end.
+    Passed,
+}
+
+/// What becomes of `packet` in `chain`. A rule that may hold or not is taken not to.
+pub(super) fn walk<'a>(chains: &'a Chains, chain: &str, packet: Packet<'_>) -> Fate<'a> {
+    walk_to(chains, chain, packet, DEPTH)
+}
+
+fn walk_to<'a>(chains: &'a Chains, chain: &str, packet: Packet<'_>, depth: u32) -> Fate<'a> {
+    let rules = chains.get(chain).filter(|_| depth > 0);
+    for rule in rules.into_iter().flatten().filter(|rule| rule.surely_holds(packet)) {
+        let fate = match &rule.verdict {
+            Verdict::Accept => Fate::Accepted,
+            Verdict::Drop => Fate::Dropped(rule),
+            Verdict::Return => return Fate::Passed,
+            Verdict::Goto(to) => return walk_to(chains, to, packet, depth - 1),
+            Verdict::Jump(to) => walk_to(chains, to, packet, depth - 1),
+            Verdict::Nothing => Fate::Passed,
+        };
+        if fate != Fate::Passed {
+            return fate;
+        }
+    }
+    Fate::Passed
+}
+
+impl Rule {
+    fn surely_holds(&self, packet: Packet<'_>) -> bool {
+        self.matches.iter().all(|one| one.what.holds(packet) == Some(!one.negated))
+    }
+}
+
+impl Asked {
+    /// Whether it is so; `None` where that depends on the packet.
+    fn holds(&self, packet: Packet<'_>) -> Option<bool> {
+        match self {
+            Self::Iif(names) => packet.iif.map(|link| names.iter().any(|name| is_called(link, name))),
+            Self::Oif(names) => packet.oif.map(|link| names.iter().any(|name| is_called(link, name))),
+            Self::Source(nets) => lies_in(packet.source?, nets),
+            Self::Destination(nets) => lies_in(packet.destination?, nets),
+            Self::State(states) => Some(states.iter().any(|state| state.eq_ignore_ascii_case("new"))),
+            Self::Ipv4(is) => Some(*is),
+            Self::Unknown => None,
+        }
+    }
+}
+
+fn is_called(link: &str, name: &str) -> bool {
+    name.strip_suffix('*').map_or(link == name, |start| link.starts_with(start))
+}
+
+fn lies_in(subnet: Ipv4Net, nets: &[Ipv4Net]) -> Option<bool> {
+    if nets.iter().any(|net| net.contains(&subnet)) {
+        return Some(true);
+    }
+    if nets.iter().any(|net| subnet.contains(net)) { None } else { Some(false) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(matches: &[(Asked, bool)], verdict: Verdict) -> Rule {
+        let matches =
+            matches.iter().map(|(what, negated)| Match { what: what.clone(), negated: *negated }).collect();
+        Rule { chain: "c".to_owned(), matches, verdict, called: String::new() }
+    }
+
+    #[test]
+    fn the_first_rule_that_surely_holds_decides() {
+        let bridge = || Asked::Iif(vec!["flatnet-*".to_owned()]);
+        let net = |text: &str| Asked::Source(vec![text.parse().unwrap()]);
+        let (accept, drop) = (Verdict::Accept, Verdict::Drop);
+        for (rules, dropped) in [
+            (vec![rule(&[], drop.clone())], true),
+            (vec![rule(&[(Asked::Unknown, false)], drop.clone())], false),
+            (vec![rule(&[(bridge(), false)], accept.clone()), rule(&[], drop.clone())], false),
+            (vec![rule(&[(bridge(), true)], accept.clone()), rule(&[], drop.clone())], true),
+            (vec![rule(&[(net("10.0.0.0/8"), false)], accept.clone()), rule(&[], drop.clone())], false),
+            (vec![rule(&[(net("10.87.1.9/32"), false)], drop.clone())], false),
+            (
+                vec![
+                    rule(&[(Asked::State(vec!["established".to_owned()]), false)], accept.clone()),
+                    rule(&[], drop.clone()),
+                ],
+                true,
+            ),
+            (vec![rule(&[], Verdict::Jump("sub".to_owned())), rule(&[], drop.clone())], false),
+            (vec![rule(&[], Verdict::Goto("none".to_owned())), rule(&[], drop.clone())], false),
+            (vec![rule(&[], Verdict::Jump("c".to_owned())), rule(&[], drop.clone())], true),
+        ] {
+            let chains = Chains::from([
+                ("c".to_owned(), rules.clone()),
+                ("sub".to_owned(), vec![rule(&[], accept.clone())]),
+            ]);
+            let packet =
+                Packet { iif: Some("flatnet-br0"), source: "10.87.1.0/24".parse().ok(), ..Packet::default() };
+            assert_eq!(matches!(walk(&chains, "c", packet), Fate::Dropped(_)), dropped, "{rules:?}");
+        }
+    }
+}
