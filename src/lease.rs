@@ -315,7 +315,7 @@ mod tests {
         }
         let z = id("z");
         let claim = Claim { id: &z, name: "", requested: None, now: 9 };
-        let text = world.leases.refusal(&world.config, &claim).to_string();
+        let text = world.leases.refusal(&world.config, &claim).whole();
         assert!(
             text.starts_with("all 5 addresses from 10.87.1.1 to 10.87.1.6 are held: 10.87.1.2 a (eth0), "),
             "{text}"
