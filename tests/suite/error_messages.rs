@@ -257,7 +257,6 @@ fn what_files_can_be_in_the_way() {
     const STATE: &str = "/var/lib/flatnet";
     let (sandbox, _) = ready();
     let unmount = format!("umount {STATE}");
-    let receipt = format!("{STATE}/flatnet/receipts/c1@eth0.json");
     for one in [
         case(Kind::DiskFull, add(), "cannot ..: No space left on device..`df -h /var/lib/flatnet")
             .broken_by(&format!("mount -t tmpfs -o mode=700,nr_inodes=3 none {STATE}"))
@@ -272,9 +271,9 @@ fn what_files_can_be_in_the_way() {
         )
         .broken_by(&format!("chmod 755 {STATE}"))
         .mended_by(&format!("chmod 700 {STATE}")),
-        case(Kind::ForeignFile, add(), "receipts/c1@eth0.json is no file of Flatnet's. Move it away: `mv /var/lib")
-            .broken_by(&format!("mkdir {receipt}"))
-            .mended_by(&format!("rmdir {receipt}")),
+        case(Kind::UnsafeDirectory, add(), "is no directory, or a symbolic link..`mv /var/lib/flatnet ")
+            .broken_by(&format!("mv {STATE} {STATE}.real; ln -s {STATE}.real {STATE}"))
+            .mended_by(&format!("rm {STATE}; mv {STATE}.real {STATE}")),
         configured(Kind::Io, "paths: {run: /dev/null/run}", "cannot make /dev/null: File exists..dmesg"),
         case(Kind::TryLater, add(), "has held /run/flatnet/flatnet.lock for 1 s..`fuser -v /run/flatnet/flatnet.lock`")
             .broken_by(HOLD_THE_LOCK)
