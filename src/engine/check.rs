@@ -44,8 +44,17 @@ impl Engine {
             |step| !matches!(&step.op, Op::ElementAdd(element) if element.container_id != id.container_id),
         );
         refuse_difference(&host, Kind::HostDiffers, "this host")?;
+        self.refuse_drops()?;
         let attachment = self.plan_attachment(&receipt)?;
         refuse_difference(&attachment, Kind::ContainerDiffers, &format!("container {called}"))
+    }
+
+    /// An error where rules of somebody else drop what this host forwards for containers.
+    fn refuse_drops(&mut self) -> Result<()> {
+        let chains = self.dropping_chains()?;
+        let Some(chain) = chains.first() else { return Ok(()) };
+        let mend = chain.mend(self.config.bridge.as_str()).join("; ");
+        Err(Error::new(Kind::ForeignDrops, chain.to_string()).remedy(format!("Run `{mend}`")))
     }
 
     /// What would make an attachment as its receipt says.

@@ -398,8 +398,17 @@ kinds! {
         seen: ["container .. is not as it was made; missing: ..", "the link .. belongs to somebody else", ".. is not in .. any more, though its other end is here", "container .. uses .. without holding it", "container .. has .. and not .."],
         means: "CHECK found that a link, address, route or rule of the container was changed or removed, or that its \
                 address is not recorded as its own.",
-        remedy: "Start the container again",
-        more: "`podman restart NAME` makes all of it anew, with the same address. `flatnet inspect NAME` shows what was made.",
+        remedy: "Run `flatnet repair`",
+        more: "It puts back what is missing, and connections go on. `podman restart NAME` makes all of it anew, with the same address. `flatnet inspect NAME` shows what was made.",
+    }
+    ForeignDrops = "FLAT-E094", cni 107 {
+        title: "Another program drops what this host forwards for containers",
+        seen: ["chain .. drops what this host forwards for containers, by .."],
+        means: "CHECK found a chain of Docker's, a firewall's or somebody else's at the forward hook that drops packets from \
+                or to containers. An accept in Flatnet's table cannot undo a drop in another one.",
+        remedy: "Let them pass there: `flatnet doctor` prints the command",
+        more: "The command speaks to the program that made the chain, and says how the change stays over its next start. \
+               Flatnet's own rules still guard containers.",
     }
     Internal = "FLAT-E099", cni 108 {
         title: "A fault of Flatnet itself",

@@ -184,6 +184,27 @@ fn another_address_of_the_bridge_stays_and_is_named() {
 }
 
 #[test]
+fn a_foreign_drop_is_named_with_the_command_that_mends_it_and_left_to_its_owner() {
+    let (sandbox, healthy, results) = running();
+    sandbox
+        .sh("nft add chain inet bystander c '{ type filter hook forward priority 0; policy drop; }'")
+        .succeeds();
+    let dropping = World::of(&sandbox);
+    let said = Call::check("c1", &results[0]).run(&sandbox).fails();
+    assert!(
+        said.contains("chain c of table inet bystander drops") && said.contains("nft insert rule"),
+        "{said}"
+    );
+    let output = sandbox.sh("flatnet repair").prints("Nothing to do");
+    dropping.assert_is_back(&sandbox);
+    let help = output.stderr.split_once("Run `").unwrap().1.split_once('`').unwrap().0;
+    sandbox.sh(help).succeeds();
+    Call::check("c1", &results[0]).run(&sandbox).succeeds_silently();
+    sandbox.sh("nft delete chain inet bystander c").succeeds();
+    healthy.assert_is_back(&sandbox);
+}
+
+#[test]
 fn receipts_and_leases_that_were_lost_are_written_again_from_the_kernel() {
     let (sandbox, healthy, results) = running();
     for lost in [

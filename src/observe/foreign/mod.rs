@@ -1,6 +1,7 @@
 //! Other programs' rules in the way of Flatnet's packets: an accept of ours does not undo a drop of theirs.
 
 mod legacy;
+mod mend;
 mod nft;
 mod rules;
 

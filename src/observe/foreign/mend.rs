@@ -1,0 +1,109 @@
+//! How a chain that drops is told of, and what lets containers' packets pass it.
+
+use std::fmt;
+
+use super::{DroppingChain, Owner, Place};
+
+impl fmt::Display for DroppingChain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::Nft { family, table } => write!(f, "chain {} of table {family} {table}", self.chain)?,
+            Place::Legacy => write!(f, "chain {} of iptables-legacy", self.chain)?,
+        }
+        f.write_str(" drops what this host forwards for containers, ")?;
+        match &self.rule {
+            Some(rule) => write!(f, "by the rule `{rule}`"),
+            None => f.write_str("by its policy"),
+        }
+    }
+}
+
+impl DroppingChain {
+    /// What lets containers' packets pass there, in the words of who made it; Flatnet's own rules still hold.
+    #[must_use]
+    pub fn mend(&self, bridge: &str) -> Vec<String> {
+        let ways: Vec<(&str, &str, &str)> = [
+            self.outward.then_some(("-i", "iifname", "in")),
+            self.inward.then_some(("-o", "oifname", "out")),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let iptables = match self.place {
+            Place::Legacy => "iptables-legacy",
+            Place::Nft { .. } => "iptables",
+        };
+        match (self.owner, &self.place) {
+            (Owner::Firewalld, _) => vec![
+                format!("firewall-cmd --permanent --zone=trusted --add-interface={bridge}"),
+                "firewall-cmd --reload".to_owned(),
+            ],
+            (Owner::Ufw, _) => {
+                ways.iter().map(|(_, _, way)| format!("ufw route allow {way} on {bridge}")).collect()
+            }
+            (Owner::Docker, _) => ways
+                .iter()
+                .map(|(option, ..)| format!("{iptables} -I DOCKER-USER {option} {bridge} -j ACCEPT"))
+                .collect(),
+            (Owner::Other, Place::Legacy) => ways
+                .iter()
+                .map(|(option, ..)| format!("{iptables} -I {} {option} {bridge} -j ACCEPT", self.chain))
+                .collect(),
+            (Owner::Other, Place::Nft { family, table }) => ways
+                .iter()
+                .map(|(_, key, _)| {
+                    format!("nft insert rule {family} {table} {} {key} {bridge} accept", self.chain)
+                })
+                .collect(),
+        }
+    }
+}
+
+impl Owner {
+    /// What else there is to know.
+    #[must_use]
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Docker => {
+                "An accept of Flatnet's cannot undo a drop in another table. The lines last until Docker or this host \
+             starts again: put them into a unit after docker.service, or write `\"ip-forward-no-drop\": true` into \
+             /etc/docker/daemon.json (Docker 28 and later), which keeps Docker from setting the policy at its next start"
+            }
+            Self::Firewalld | Self::Ufw => {
+                "An accept of Flatnet's cannot undo a drop in another table; Flatnet's own rules still guard containers"
+            }
+            Self::Other => {
+                "An accept of Flatnet's cannot undo a drop in another table. Add the same to what makes that table, or it is \
+             gone with the next start; Flatnet's own rules still guard containers"
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_firewall_is_spoken_to_in_its_own_words() {
+        let chain = |owner, place| DroppingChain {
+            place,
+            chain: "FORWARD".to_owned(),
+            rule: None,
+            outward: true,
+            inward: false,
+            owner,
+        };
+        let nft = || Place::Nft { family: "ip".to_owned(), table: "filter".to_owned() };
+        for (owner, place, command) in [
+            (Owner::Docker, nft(), "iptables -I DOCKER-USER -i br0 -j ACCEPT"),
+            (Owner::Docker, Place::Legacy, "iptables-legacy -I DOCKER-USER -i br0 -j ACCEPT"),
+            (Owner::Ufw, nft(), "ufw route allow in on br0"),
+            (Owner::Firewalld, nft(), "firewall-cmd --permanent --zone=trusted --add-interface=br0"),
+            (Owner::Other, nft(), "nft insert rule ip filter FORWARD iifname br0 accept"),
+            (Owner::Other, Place::Legacy, "iptables-legacy -I FORWARD -i br0 -j ACCEPT"),
+        ] {
+            assert_eq!(chain(owner, place).mend("br0")[0], command);
+        }
+    }
+}
