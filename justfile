@@ -35,6 +35,11 @@ test *NAMES:
 suite NAME='':
     cargo test --locked --features faults --test suite {{ NAME }}
 
+# Kills, storms and broken state for hours, resumable (`just soak --quick`)
+[group('test')]
+soak *ROWS:
+    ./ops/soak {{ ROWS }}
+
 # Rewrite the golden plans; the difference is for review
 [group('test')]
 golden:

@@ -208,7 +208,7 @@ fn every_way_to_name_a_namespace_works() {
     // A process in the namespace, which holds it open as descriptor 9 too.
     let holding = "exec 9</run/netns/c1; echo $$ >/tmp/holder; exec sleep 100";
     let mut holder = sandbox.spawn(holding);
-    let of_host = sandbox.eventually("cat /tmp/holder").stdout.trim().to_owned();
+    let of_host = sandbox.eventually("grep . /tmp/holder").stdout.trim().to_owned();
     let mut sleeper = sandbox.spawn("echo $$ >/tmp/sleeper; exec nsenter --net=/run/netns/c1 sleep 100");
     let inside = sandbox.eventually(
         "test $(readlink /proc/$(cat /tmp/sleeper)/ns/net) != $(readlink /proc/1/ns/net) && cat /tmp/sleeper",

@@ -29,14 +29,14 @@ fn add_and_del_over_and_over_leave_all_as_it_is() {
         |what: &str| end[what].as_i64().unwrap_or_default() - start[what].as_i64().unwrap_or_default();
     let tenth = (runs / 10).max(1);
     let figures = json!({
-        "ms per cycle in the first tenth": &times[..tenth],
-        "in the last tenth": &times[runs - tenth..],
+        "ms per cycle, first tenth": &times[..tenth],
+        "ms per cycle, last tenth": &times[runs - tenth..],
         "state KiB": [end["state"].as_f64().unwrap_or_default() / 1024.0],
-        "state grew by bytes": grown("state"),
-        "open files of the sandbox grew by": grown("files"),
-        "of the system by": grown("system files"),
-        "slab grew by KiB": grown("slab"),
-        "of it unreclaimable": grown("unreclaimable slab"),
+        "state bytes grew by": grown("state"),
+        "open files grew by": grown("files"),
+        "open files of the machine grew by": grown("system files"),
+        "slab KiB grew by": grown("slab"),
+        "unreclaimable slab KiB grew by": grown("unreclaimable slab"),
     });
     soak::report(runs, 0, &figures);
     for what in ["state", "files"] {

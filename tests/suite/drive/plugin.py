@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import tempfile
 import time
@@ -56,7 +57,9 @@ def netns(verb, name):
 def look():
     """All of Flatnet's that can be told cheaply: links, the ruleset, held addresses, receipts and locks; a line each."""
     ruleset = subprocess.run(["nft", "-s", "list", "ruleset"], check=True, capture_output=True, text=True).stdout
-    found = {f"link {name}" for name in os.listdir("/sys/class/net")} | {f"rule {line}" for line in ruleset.splitlines()}
+    # Not by /sys/class/net, where a link that went with its namespace is shown for a moment longer.
+    links = {f"link {name}" for _, name in socket.if_nameindex()}
+    found = links | {f"rule {line}" for line in ruleset.splitlines()}
     found |= {f"file {folder}/{name}" for folder in (STATE, STATE + "/receipts", RUN) for name in os.listdir(folder)}
     with open(STATE + "/leases.json", encoding="utf-8") as file:
         leases = json.load(file)["leases"]
