@@ -177,3 +177,37 @@ impl Check {
         format!("{DOC}#{}", self.id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A finding sends people to the section of its check; a section of no check is about nothing.
+    #[test]
+    fn every_check_has_its_section_and_every_section_its_check() {
+        let mut sections = Vec::new();
+        let mut group = "";
+        for line in include_str!("../../docs/operations/troubleshooting.md").lines() {
+            if let Some(title) = line.strip_prefix("## ") {
+                group = title;
+            } else if let Some(id) = line.strip_prefix("### ") {
+                sections.push((group, id));
+            }
+        }
+        let checks: Vec<_> = CHECKS.iter().map(|check| (check.group.title(), check.id)).collect();
+        assert_eq!(sections, checks);
+    }
+
+    /// Markdown numbers the second anchor of a name, and makes others of capitals and spaces.
+    #[test]
+    fn every_id_is_an_anchor_of_its_own() {
+        let mut anchors: Vec<String> =
+            CHECKS.iter().map(|check| check.group.title().to_lowercase()).collect();
+        anchors.dedup();
+        for Check { id, .. } in CHECKS {
+            assert!(id.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{id}");
+            assert!(!anchors.contains(&(*id).to_owned()), "{id}");
+            anchors.push((*id).to_owned());
+        }
+    }
+}
