@@ -8,7 +8,7 @@ use super::ruleset;
 use crate::command::Command;
 use crate::desired::AttachmentState;
 use crate::error::{Error, Kind, Result};
-use crate::execute::Executor;
+use crate::execute::{Executor, Exit};
 use crate::plan::{Element, Place};
 use crate::render;
 use crate::tools::Tools;
@@ -75,18 +75,21 @@ pub fn link(place: &Place, name: &str, executor: &mut dyn Executor, tools: &Tool
     Ok(links.into_iter().find(|link| link.name == name))
 }
 
-/// What one table holds; `None` where there is none.
+/// What one table holds; `None` where there is none, or where this user may not look. Another failure is an error: a
+/// ruleset that `nft` cannot read is not an absent one, which would be made anew.
 pub(super) fn table(
     family: &str,
     name: &str,
     executor: &mut dyn Executor,
     tools: &Tools,
 ) -> Result<Option<ruleset::Ruleset>> {
-    let output =
-        executor.run(&Command::new([tools.nft.as_str(), "-j", "list", "table", family, name]), &[])?;
-    if !output.success() {
+    let command = Command::new([tools.nft.as_str(), "-j", "list", "table", family, name]);
+    let output = executor.run(&command, &[])?;
+    let says = |words: &str| matches!(output.exit, Exit::Code(_)) && output.stderr.contains(words);
+    if says("No such file or directory") || says("Operation not permitted") {
         return Ok(None);
     }
+    let output = output.checked(&command)?;
     ruleset::parse(&output.stdout).map(Some).map_err(|cause| bad_json("nft", &cause))
 }
 

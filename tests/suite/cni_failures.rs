@@ -148,6 +148,22 @@ fn fails_in_any_way(name: &str, condition: &str) {
 }
 
 #[test]
+fn a_ruleset_that_cannot_be_read_is_not_taken_for_none() {
+    let sandbox = host("");
+    sandbox.add_netns("c1");
+    sandbox.write(CONFIG, "tools: {nft: /opt/fake/nft}\n");
+    fake(&sandbox, "nft", "false", "true");
+    sandbox.sh("flatnet up").succeeds();
+    Call::add("c1").run(&sandbox).succeeds();
+    let before = World::of(&sandbox);
+    for (then, said) in [("exit 1", "exited with 1"), ("kill -SEGV $$", "died by signal 11")] {
+        fake(&sandbox, "nft", "[[ $* == *'list table '* ]]", then);
+        sandbox.sh("flatnet up").complains(said);
+        before.assert_is_back(&sandbox);
+    }
+}
+
+#[test]
 fn a_rollback_leaves_nothing_even_before_del() {
     let sandbox = host("");
     sandbox.add_netns("c1");

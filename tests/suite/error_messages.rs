@@ -239,7 +239,7 @@ fn what_links_can_be_in_the_way() {
         case(
             Kind::ContainerDiffers,
             Call::check("c2", &result),
-            "container db c2 (eth0) is not as it was made; missing: ip ..route ..Start the container again",
+            "container db c2 (eth0) is not as it was made; missing: ip ..route ..Run `flatnet repair`",
         )
         .broken_by("ip -n c2 route del default"),
     ] {
