@@ -31,7 +31,7 @@ pub(super) struct Doctor {
 
 impl Doctor {
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
-        let mut context = options.context()?;
+        let mut context = options.context();
         let entries = examine(&mut context, false);
         if !(options.json && self.yes) {
             print(&entries, options.json);
@@ -54,7 +54,7 @@ impl Doctor {
             super::repair::tell(&options.engine()?.repair()?);
         }
         output::note("Done; looked again:\n");
-        let entries = examine(&mut options.context()?, false);
+        let entries = examine(&mut options.context(), false);
         print(&entries, options.json);
         Ok(status(&entries))
     }

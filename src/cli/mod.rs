@@ -148,7 +148,7 @@ impl Options {
     }
 
     /// What the doctor looks at. A configuration that cannot be used is a finding of its.
-    fn context(&self) -> Result<Context> {
+    fn context(&self) -> Context {
         let config = self.config();
         let usable = config.as_ref().map_or_else(|_| Config::default(), Clone::clone);
         let engine = Engine::look_with_executor(usable.clone(), Box::new(self.executor(&usable)));

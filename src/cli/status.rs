@@ -68,7 +68,7 @@ impl Status {
     #[expect(clippy::unused_self, reason = "each command has the same signature")]
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
         options.config()?;
-        let report = look(&mut options.context()?)?;
+        let report = look(&mut options.context())?;
         if options.json {
             output::print_json(&json!(report));
         } else {

@@ -40,8 +40,10 @@ pub struct Context {
     pub(super) plan_error: Option<Error>,
     /// What `auto` in the configuration means here.
     pub facts: Option<HostFacts>,
-    /// What is attached.
+    /// What is attached; empty where that cannot be read.
     pub attachments: Vec<Attachment>,
+    /// Why it cannot.
+    pub(super) attachments_error: Option<Error>,
     program: String,
     executor: Box<dyn Executor>,
     podman: Option<Podman>,
@@ -57,7 +59,8 @@ impl std::fmt::Debug for Context {
 impl Context {
     /// Looks at what more than one check needs. `engine` is opened to look; `executor` is for programs that may take
     /// longer than those of the engine.
-    pub fn gather(called: Called, mut engine: Engine, executor: Box<dyn Executor>) -> Result<Self> {
+    #[must_use]
+    pub fn gather(called: Called, mut engine: Engine, executor: Box<dyn Executor>) -> Self {
         let Called { config, config_path, program } = called;
         let config_error = config.err();
         let unread = engine.unread();
@@ -68,9 +71,14 @@ impl Context {
                 Err(error) => plan_error = Some(error),
             }
         }
-        Ok(Self {
+        let (attachments, attachments_error) = match engine.attachments() {
+            Ok(attachments) => (attachments, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        Self {
             facts: engine.wanted_host().ok().map(|(facts, _)| facts),
-            attachments: engine.attachments()?,
+            attachments,
+            attachments_error,
             podman: None,
             repair: None,
             engine,
@@ -81,17 +89,20 @@ impl Context {
             plan_error,
             program,
             executor,
-        })
+        }
     }
 
     /// Why a check that needs this cannot look.
     pub(super) fn hindrance(&self, needs: Needs) -> Option<String> {
         let config = || self.config_error.as_ref().map(|_| "the configuration cannot be used".to_owned());
         let state = || (!self.unread.is_empty()).then(|| self.unread.join(", "));
+        let attachments =
+            || self.attachments_error.as_ref().map(|_| "receipts cannot be read: see attachments".to_owned());
         match needs {
             Needs::Nothing => None,
             Needs::Config => config(),
             Needs::State => config().or_else(state),
+            Needs::Attachments => config().or_else(state).or_else(attachments),
         }
     }
 
@@ -124,7 +135,8 @@ impl Context {
 
     /// What brings this host's part, and that of running containers, back to what is wanted.
     pub(super) fn mends_host(&self) -> String {
-        self.flatnet(if self.attachments.is_empty() { "up" } else { "repair" })
+        let is_none = self.attachments.is_empty() && self.attachments_error.is_none();
+        self.flatnet(if is_none { "up" } else { "repair" })
     }
 
     /// The receipts of the containers that run.
@@ -145,7 +157,7 @@ impl Context {
     /// Whether root may look at all of it, with a configuration.
     #[must_use]
     pub fn sees_state(&self) -> bool {
-        self.hindrance(Needs::State).is_none()
+        self.hindrance(Needs::Attachments).is_none()
     }
 }
 

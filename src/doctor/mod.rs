@@ -92,6 +92,8 @@ enum Needs {
     Config,
     /// The configuration, leases, receipts and the ruleset, which only root may read.
     State,
+    /// All that, and every receipt read.
+    Attachments,
 }
 
 /// All checks, by group.

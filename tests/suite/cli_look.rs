@@ -224,3 +224,16 @@ fn the_undo_that_inspect_prints_works_when_pasted() {
     sandbox.sh(&format!("! ip link show {}", host_link("aaaa", "eth0"))).succeeds();
     sandbox.sh("nft list ruleset | grep -c aaaa || true").prints_exactly("0");
 }
+
+#[test]
+fn a_receipt_that_a_broken_disk_keeps_is_a_finding_and_does_not_end_the_doctor() {
+    let sandbox = host_that_is_up("");
+    attach(&sandbox, "aaaa", "web");
+    // The memory of a process that has ended is a file that opens, and whose reading fails.
+    let receipt = "/var/lib/flatnet/flatnet/receipts/*.json";
+    let output =
+        sandbox.sh(&format!("mount --bind /proc/self/mem {receipt} && flatnet doctor")).exits_with(2);
+    for part in ["attachments: cannot read", "reachable: receipts cannot be read", "not looked at"] {
+        assert!(output.stdout.contains(part), "{part} is missing\n{output}");
+    }
+}

@@ -18,6 +18,9 @@ pub(in crate::doctor) const CHECK: Check = Check {
 };
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
+    if let Some(error) = &context.attachments_error {
+        return Ok(vec![Finding::of_error(error)]);
+    }
     let mut found: Vec<Finding> =
         context.attachments.iter().filter_map(|attachment| judge(context, attachment)).collect();
     if context.attachments.is_empty() {

@@ -12,7 +12,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
     group: Group::Containers,
     looks_at: "links, set elements, bridges and files of Flatnet's that belong to no container; lost receipts",
     shows: "ports are taken by nobody; `ip link` shows links that lead nowhere; a container that works is not in `flatnet ps`",
-    needs: Needs::State,
+    needs: Needs::Attachments,
     quick: false,
     look,
 };

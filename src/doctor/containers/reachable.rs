@@ -19,7 +19,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
     group: Group::Containers,
     looks_at: "the way from this host to each container: link, ping, TCP ports; stops at the first layer that fails",
     shows: "`curl http://ADDRESS/` on this host hangs, or is refused",
-    needs: Needs::State,
+    needs: Needs::Attachments,
     quick: false,
     look,
 };

@@ -12,7 +12,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
     group: Group::Containers,
     looks_at: "links, addresses, routes, forwarding entries and set elements of each container, as CNI's CHECK does",
     shows: "a single container reaches nobody, or is not reached, while others are",
-    needs: Needs::State,
+    needs: Needs::Attachments,
     quick: false,
     look,
 };

@@ -9,7 +9,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
     group: Group::Network,
     looks_at: "how many of the addresses that can be handed out are held, and by whom",
     shows: "no new container on the network starts: \"all .. addresses .. are held\"",
-    needs: Needs::State,
+    needs: Needs::Attachments,
     quick: true,
     look,
 };

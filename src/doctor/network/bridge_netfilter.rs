@@ -10,7 +10,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
     group: Group::Network,
     looks_at: "net.bridge.bridge-nf-call-iptables, where containers are isolated and publish ports",
     shows: "containers cannot use published ports of other containers, and everybody else can",
-    needs: Needs::State,
+    needs: Needs::Attachments,
     quick: true,
     look,
 };

@@ -12,7 +12,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
     group: Group::Network,
     looks_at: "the MTU of containers and of the uplink, against the bridge's",
     shows: "small requests work; downloads, TLS or `git clone` hang",
-    needs: Needs::State,
+    needs: Needs::Attachments,
     quick: false,
     look,
 };
