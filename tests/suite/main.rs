@@ -15,6 +15,7 @@ mod cni_hostile;
 mod cni_input;
 mod cni_lifecycle;
 mod cni_versions;
+mod doctor;
 mod drive;
 mod error_messages;
 mod errors;

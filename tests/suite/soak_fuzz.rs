@@ -1,7 +1,7 @@
 //! Whatever comes in by standard input, environment, arguments and configuration: an answer of the protocol, no panic.
 //!
 //! The faces are called in this process, with what is to be carried out left undone: up to there they hold nothing by
-//! which a program could be started or a file be changed. What happens behind is for `hostile_calls.rs`.
+//! which a program could be started or a file be changed. What happens behind is for `cni_hostile.rs`.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
