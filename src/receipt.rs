@@ -104,6 +104,12 @@ impl Event {
     }
 }
 
+/// Whether ADD came to its end.
+#[must_use]
+pub fn is_attached(events: &[Event]) -> bool {
+    events.iter().any(|event| event.outcome == ATTACHED)
+}
+
 /// Whether DEL has begun.
 #[must_use]
 pub fn is_leaving(events: &[Event]) -> bool {

@@ -165,7 +165,7 @@ impl Engine {
             boot_id: observe::boot_id(),
             created: now(),
             default_route: wanted.routes_to.contains(&Ipv4Net::default()),
-            commands: commands(&plan.steps.iter().map(|step| step.op.clone()).collect::<Vec<_>>()),
+            commands: commands(&plan.ops()),
             undo: commands(&plan.undo()),
             steps: plan.steps.clone(),
         }

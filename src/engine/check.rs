@@ -78,7 +78,7 @@ impl Engine {
     }
 
     /// The attachment state that a receipt describes.
-    pub(super) fn recorded(&self, receipt: &Receipt, facts: &HostFacts) -> AttachmentState {
+    fn recorded(&self, receipt: &Receipt, facts: &HostFacts) -> AttachmentState {
         let routes = if receipt.default_route { Routes::Default } else { Routes::RangeOnly };
         let (address, mac) = (receipt.address.addr(), Some(receipt.mac));
         AttachmentState::new(

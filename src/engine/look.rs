@@ -81,8 +81,7 @@ impl Engine {
         } else if self.is_dead(receipt) {
             State::Dead
         } else if observe::link_index(receipt.host_link.as_str()).is_some() {
-            let attached = events.iter().any(|event| event.outcome == receipt::ATTACHED);
-            if attached { State::Running } else { State::Unfinished }
+            if receipt::is_attached(events) { State::Running } else { State::Unfinished }
         } else {
             State::Cut
         }

@@ -168,7 +168,7 @@ impl Engine {
         if receipt::is_leaving(events) {
             return Ok(Some("was detached in part"));
         }
-        if events.iter().any(|event| event.outcome == receipt::ATTACHED) {
+        if receipt::is_attached(events) {
             return Ok(None);
         }
         let (_, observed) = self.look_at_links(receipt)?;
@@ -199,8 +199,7 @@ impl Engine {
             return Ok(None);
         }
         let plan = self.plan_undo(&receipt)?;
-        let ops: Vec<Op> = plan.steps.iter().map(|step| step.op.clone()).collect();
-        let stuck = self.undo_ops(&ops, &network, own);
+        let stuck = self.undo_ops(&plan.ops(), &network, own);
         self.forget(id, &stuck)?;
         Ok(Some(plan))
     }

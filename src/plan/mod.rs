@@ -53,6 +53,12 @@ impl Plan {
         self.steps.is_empty()
     }
 
+    /// What its steps do, in order.
+    #[must_use]
+    pub fn ops(&self) -> Vec<Op> {
+        self.steps.iter().map(|step| step.op.clone()).collect()
+    }
+
     /// Adds a step that the inverse operation undoes; returns its index.
     pub fn push(&mut self, op: Op, undo: Op, why: impl Into<String>) -> usize {
         self.add(op, Undo::Op(Box::new(undo)), why)

@@ -122,8 +122,7 @@ fn plans_are_as_written() {
         let observed: Observed =
             serde_json::from_str(&observed).unwrap_or_else(|why| panic!("{}: {why}", case.display()));
         let plan = observed.plan(&config);
-        let ops: Vec<Op> = plan.steps.iter().map(|step| step.op.clone()).collect();
-        compare(&case.join("plan.sh"), &script(&ops), &mut differences);
+        compare(&case.join("plan.sh"), &script(&plan.ops()), &mut differences);
         compare(&case.join("undo.sh"), &script(&plan.undo()), &mut differences);
         cases += 1;
     }

@@ -53,20 +53,16 @@ fn run(model: &mut Model, ops: &[Op]) {
     }
 }
 
-fn ops(plan: &Plan) -> Vec<Op> {
-    plan.steps.iter().map(|step| step.op.clone()).collect()
-}
-
 fn bring_up(model: &mut Model, wanted: &HostState) {
     let plan = plan::up(wanted, &model.observe_host(wanted)).unwrap();
-    run(model, &ops(&plan));
+    run(model, &plan.ops());
 }
 
 /// Every prefix of `plan`, run on `model` and undone, leads back to `model`.
 fn assert_undo_is_identity(model: &Model, plan: &Plan) {
     for done in 0..=plan.steps.len() {
         let mut world = model.clone();
-        run(&mut world, &ops(plan)[..done]);
+        run(&mut world, &plan.ops()[..done]);
         let undo = plan.undo_of(|index| index < done);
         run(&mut world, &undo);
         assert_eq!(world, *model, "after undoing the first {done} steps");
@@ -85,7 +81,7 @@ fn disturbed_host() -> impl Strategy<Value = (Bridging, Model)> {
         // At least up to the mark: the rest may be missing.
         let marked = plan.steps.iter().position(|step| matches!(step.op, Op::LinkSet { .. })).unwrap();
         let done = done.min(plan.steps.len());
-        run(&mut model, &ops(&plan)[..if done > 1 { done.max(marked + 1) } else { done }]);
+        run(&mut model, &plan.ops()[..if done > 1 { done.max(marked + 1) } else { done }]);
         if let Some(bridge) = model.host.get_mut(wanted.bridge.as_str()) {
             bridge.up &= !down;
             bridge.mtu = if mtu { 1500 } else { bridge.mtu };
@@ -111,7 +107,7 @@ proptest! {
         let plan = plan::up(&wanted, &model.observe_host(&wanted)).unwrap();
         assert_undo_is_identity(&model, &plan);
         let mut world = model.clone();
-        run(&mut world, &ops(&plan));
+        run(&mut world, &plan.ops());
         let again = plan::up(&wanted, &world.observe_host(&wanted)).unwrap();
         prop_assert!(again.is_empty(), "{again:#?}");
     }
@@ -141,7 +137,7 @@ proptest! {
         if !(renamed && second) {
             assert_undo_is_identity(&model, &plan);
         }
-        run(&mut model, &ops(&plan));
+        run(&mut model, &plan.ops());
         prop_assert!(!model.host.contains_key("lost0"));
         let again = plan::mend(&wanted, &model.observe_host(&wanted), &[]).unwrap();
         prop_assert!(again.is_empty(), "{again:#?}");
@@ -156,7 +152,7 @@ proptest! {
         bring_up(&mut world, &wanted);
         let found = [(SysctlKey::ip_forward(), forward)].into();
         let down = plan::down(&wanted, &world.observe_host(&wanted), &found, keep).unwrap();
-        run(&mut world, &ops(&down));
+        run(&mut world, &down.ops());
         if keep {
             before.sysctls.insert(SysctlKey::ip_forward(), 1);
         }
@@ -179,15 +175,15 @@ proptest! {
         assert_undo_is_identity(&model, &fresh);
 
         let mut part = model.clone();
-        run(&mut part, &ops(&fresh)[..done.min(fresh.steps.len())]);
+        run(&mut part, &fresh.ops()[..done.min(fresh.steps.len())]);
         disturb(&mut part, &wanted, lost);
         let rest = plan::attach(&wanted, &part.observe_attachment(&wanted));
         let mut repaired = part.clone();
-        run(&mut repaired, &ops(&rest));
+        run(&mut repaired, &rest.ops());
         let again = plan::attach(&wanted, &repaired.observe_attachment(&wanted));
         prop_assert!(again.is_empty(), "{again:#?}");
 
-        run(&mut repaired, &ops(&plan::detach(&wanted)));
+        run(&mut repaired, &plan::detach(&wanted).ops());
         prop_assert_eq!(repaired, model);
     }
 }
