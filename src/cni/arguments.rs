@@ -108,9 +108,7 @@ impl Arguments {
                     arguments.name = Some(value.parse().map_err(|error| environment("CNI_ARGS", &error))?);
                 }
                 "IP" => {
-                    arguments.ip = Some(
-                        super::conf::address(value).map_err(|error| environment("CNI_ARGS: IP", &error))?,
-                    );
+                    arguments.ip = Some(address(value).map_err(|error| environment("CNI_ARGS: IP", &error))?);
                 }
                 "MAC" => {
                     arguments.mac = Some(value.parse().map_err(|error| environment("CNI_ARGS", &error))?);
@@ -124,6 +122,15 @@ impl Arguments {
         Err(Error::new(Kind::Environment, format!("CNI_ARGS: {} is not known", unknown.join(", ")))
             .remedy("Add IgnoreUnknown=1 to pass over what a plugin does not know"))
     }
+}
+
+/// An IPv4 address, with or without a prefix length.
+pub(super) fn address(text: &str) -> Result<Ipv4Addr> {
+    let bare = text.split('/').next().unwrap_or_default();
+    bare.parse().map_err(|_| {
+        Error::new(Kind::Unsupported, format!("the address \"{}\" is no IPv4 address", shown(text)))
+            .remedy("IPv6 is not supported yet")
+    })
 }
 
 fn environment(variable: &str, error: &Error) -> Error {

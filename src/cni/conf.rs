@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Version;
-use super::arguments::Arguments;
+use super::arguments::{Arguments, address};
 use super::result::Previous;
 use crate::error::{self, Error, Kind, Result};
 use crate::face;
@@ -183,15 +183,6 @@ pub(crate) fn host_ip(text: &str) -> Result<Option<Ipv4Addr>> {
             .remedy("Use an IPv4 address of this host, or none; IPv6 is not supported yet")
     })?;
     Ok((!address.is_unspecified()).then_some(address))
-}
-
-/// An IPv4 address, with or without a prefix length.
-pub(super) fn address(text: &str) -> Result<Ipv4Addr> {
-    let bare = text.split('/').next().unwrap_or_default();
-    bare.parse().map_err(|_| {
-        Error::new(Kind::Unsupported, format!("the address \"{}\" is no IPv4 address", shown(text)))
-            .remedy("IPv6 is not supported yet")
-    })
 }
 
 fn missing(key: &str) -> Error {

@@ -304,7 +304,9 @@ kinds! {
         means: "`ip`, `bridge`, `nft` or `sysctl` refused to do what Flatnet asked for. The message holds the command, of a \
                 batch the line, and what the program said. What was done before it was taken back.",
         remedy: "`journalctl -t flatnet -n 5` or /var/log/flatnet/flatnet.log shows every command that ran; run the one that failed by hand",
-        more: "`flatnet plan` prints the commands for this host, `flatnet plan add NAME` those for a container; both can be pasted.",
+        more: "`flatnet plan` prints the commands for this host, `flatnet plan add NAME` those for a container; both can be pasted. \
+               Where the program says `File exists`, something left over may be in the way: `flatnet repair` takes out what \
+               is Flatnet's own.",
     }
     CommandCrashed = "FLAT-E072", cni 106 {
         title: "A command died by a signal",

@@ -115,7 +115,32 @@ fn the_ruleset() {
         ("nft flush chain inet flatnet at_arrival", "replace tables"),
         ("nft delete element inet flatnet bindings '{ 02:f1:0a:57:01:02 . 10.87.1.2 }'", "10.87.1.2"),
         ("nft delete element inet flatnet published_anywhere '{ tcp . 8080 }'", "8080"),
+        (
+            "nft delete element inet flatnet published_anywhere '{ tcp . 8080 }'; \
+             nft add element inet flatnet published_anywhere '{ tcp . 8080 comment \"dead\" : 10.87.1.9 . 80 }'",
+            "8080",
+        ),
     ]);
+}
+
+/// `up` gives the bridge and the rules the new mode, `repair` the ports of the containers that run.
+#[test]
+fn the_mode_of_attached_ports_follows_the_configuration() {
+    let (sandbox, isolated, results) = running();
+    connect(&sandbox);
+    let configure = |mode: &str| {
+        sandbox.write(CONFIG, &format!("mtu: 1400\nbridging: {mode}\n"));
+        sandbox.sh("flatnet up").succeeds();
+        sandbox.sh("flatnet repair").succeeds();
+        assert_connected(&sandbox);
+        Call::check("c1", &results[0]).run(&sandbox).succeeds_silently();
+        sandbox.sh("flatnet repair").prints("Nothing to do");
+    };
+    configure("plain");
+    sandbox.sh(&format!("bridge -d link show dev {}", host_link("c1", "eth0"))).prints("isolated off");
+    configure("isolated");
+    sandbox.sh("pkill -f '^python3 /tmp/' || true; rm -f /tmp/ask*").succeeds();
+    isolated.assert_is_back(&sandbox);
 }
 
 #[test]

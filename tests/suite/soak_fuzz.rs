@@ -200,11 +200,7 @@ fn one_call_of_cni(seeds: &Seeds, base: &Value, dice: &mut Dice) {
         understood = true;
         Ok(None)
     });
-    if understood {
-        assert_eq!((answer, status), (None, 0), "{}", input());
-        return;
-    }
-    let answer = answer.unwrap_or_else(|| panic!("no answer: {}", input()));
+    let Some(answer) = refusal(understood, (answer, status), &input) else { return };
     let text = |key: &str| {
         answer[key].as_str().unwrap_or_else(|| panic!("{key} in {answer}: {}", input())).to_owned()
     };
@@ -216,6 +212,19 @@ fn one_call_of_cni(seeds: &Seeds, base: &Value, dice: &mut Dice) {
     assert_eq!((status, answer.as_object().map(serde_json::Map::len)), (1, Some(4)), "{answer}: {}", input());
     assert!(answer["code"].as_u64().is_some_and(|code| code > 0), "{answer}");
     assert_tame(&(text("msg") + &text("details")), &input);
+}
+
+/// What was said instead of carrying out what was asked for; what was understood is answered by nothing but success.
+fn refusal(
+    understood: bool,
+    (answer, status): (Option<Value>, u8),
+    input: &dyn Fn() -> String,
+) -> Option<Value> {
+    if understood {
+        assert_eq!((answer, status), (None, 0), "{}", input());
+        return None;
+    }
+    Some(answer.unwrap_or_else(|| panic!("no answer: {}", input())))
 }
 
 fn a_call_of_netavark() -> Value {
@@ -254,11 +263,7 @@ fn one_call_of_netavark(seeds: &Seeds, base: &Value, dice: &mut Dice) {
             Ok(None)
         },
     );
-    if understood {
-        assert_eq!((answer, status), (None, 0), "{}", input());
-        return;
-    }
-    let answer = answer.unwrap_or_else(|| panic!("no answer: {}", input()));
+    let Some(answer) = refusal(understood, (answer, status), &input) else { return };
     assert_eq!((status, answer.as_object().map(serde_json::Map::len)), (1, Some(1)), "{answer}: {}", input());
     assert_tame(answer["error"].as_str().unwrap_or_default(), &input);
 }
