@@ -235,3 +235,27 @@ fn several_containers_have_addresses_of_their_own_and_reach_one_another() {
     }
     before.assert_is_back(&sandbox);
 }
+
+/// Podman holds its locks while a plugin runs: one that calls it waits for ever.
+#[test]
+fn no_verb_calls_podman() {
+    let sandbox = host("");
+    let witness = "#!/bin/sh\ntouch /tmp/podman-was-called\n";
+    sandbox.write("/usr/sbin/podman", witness);
+    sandbox.sh("chmod 755 /usr/sbin/podman; podman; rm /tmp/podman-was-called").succeeds();
+    sandbox.add_netns("c1");
+    let result = Call::add("c1").run(&sandbox).succeeds();
+    Call::check("c1", &result).run(&sandbox).succeeds_silently();
+    Call::status().run(&sandbox).succeeds_silently();
+    Call::gc(&[("c1", "eth0")]).run(&sandbox).succeeds_silently();
+    Call::del("c1").run(&sandbox).succeeds_silently();
+    let setup = json!({
+        "container_id": "c1", "container_name": "web",
+        "network": {"name": "flatnet", "id": "0", "driver": "flatnet", "ipam_options": {"driver": "flatnet"}},
+        "network_options": {"interface_name": "eth0"},
+    });
+    sandbox.write("/tmp/setup.json", &setup.to_string());
+    sandbox.sh("flatnet setup /run/netns/c1 </tmp/setup.json").succeeds();
+    sandbox.sh("flatnet teardown /run/netns/c1 </tmp/setup.json").succeeds();
+    sandbox.sh("[[ ! -e /tmp/podman-was-called ]]").succeeds();
+}
