@@ -30,6 +30,7 @@ mod kill_random;
 mod kill_steps;
 mod log;
 mod model;
+mod older_state;
 mod planner;
 mod podman;
 mod podman_failures;
