@@ -19,8 +19,11 @@ pub(super) fn note(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Says on standard error that leases and receipts are there and may not be read.
+/// Says on standard error which leases and receipts are there, and may not be read or cannot be used.
 pub(super) fn note_unread(engine: &Engine) {
+    for (path, why) in engine.store.unusable().unwrap_or_default() {
+        note(&format!("Note: {} cannot be used, and is taken as absent: {why}", path.display()));
+    }
     if let Some(error) = engine.store.refused() {
         note(&format!("Note: leases and receipts are taken as absent: {error}"));
     }

@@ -299,9 +299,13 @@ impl Engine {
             }
         }
         repair.left.extend(survey.unrecorded.left.iter().cloned());
+        // Who repairs has set them aside by now.
+        for (path, why) in self.store.unusable()? {
+            repair.notes.push(format!("{} cannot be used and is set aside: {why}", path.display()));
+        }
         repair.left.extend(self.store.set_aside()?.into_iter().map(|path| Left {
             what: format!("{} could not be read and was set aside", path.display()),
-            help: format!("Look what it was, then `rm {}`", path.display()),
+            help: format!("Look what it was, then run `rm {}`", path.display()),
         }));
         Ok(())
     }
