@@ -10,6 +10,7 @@ use crate::desired::HostFacts;
 use crate::engine::{Attachment, Engine, Repair, State};
 use crate::error::{Error, Kind, Result};
 use crate::execute::{Executor, Output};
+use crate::observe;
 use crate::plan::{Op, Plan};
 use crate::receipt::Receipt;
 use crate::setup::podman::Podman;
@@ -157,6 +158,11 @@ impl Context {
         let Some(plan) = &self.plan else { return Err("not known: see bridge") };
         let is_new = plan.steps.iter().any(|step| matches!(step.op, Op::BridgeAdd { .. }));
         if is_new { Err("this host is not set up: see bridge") } else { Ok(plan) }
+    }
+
+    /// Whether Windows is the next hop of this host's default route.
+    pub(super) fn is_wsl2_with_nat(&mut self) -> bool {
+        observe::host::is_wsl2_with_nat(&mut *self.executor)
     }
 
     /// The receipts of the containers that run.
