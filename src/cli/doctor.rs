@@ -1,7 +1,6 @@
 //! `flatnet doctor`: what is wrong on this host, how it shows, what mends it.
 
 use std::fmt::Write as _;
-use std::io::{BufRead, IsTerminal};
 
 use clap::Args;
 use serde_json::json;
@@ -10,6 +9,7 @@ use super::plan::Format;
 use super::{Options, output};
 use crate::doctor::{Entry, Level, Treatment, examine, plan_fix};
 use crate::engine::Change;
+use crate::error::Result;
 use crate::tools::Tools;
 
 /// Look at everything that can be wrong, say how it shows, and print the command that mends it.
@@ -43,7 +43,7 @@ impl Doctor {
         let repair = if context.sees_state() { context.repair()?.change() } else { Change::default() };
         output::note(&plan_in_words(&treatments, &repair, &context.engine.tools));
         let is_nothing = treatments.is_empty() && repair.plan.is_empty() && repair.notes.is_empty();
-        if is_nothing || !(self.yes || may_go_on()) {
+        if is_nothing || !(self.yes || may_go_on()?) {
             return Ok(status(&entries));
         }
         let mut executor = options.patient_executor();
@@ -182,13 +182,10 @@ fn plan_in_words(treatments: &[Treatment], repair: &Change, tools: &Tools) -> St
 }
 
 /// Asks on a terminal; elsewhere only --yes will do.
-fn may_go_on() -> bool {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+fn may_go_on() -> Result<bool> {
+    let answer = output::ask("Do it?")?;
+    if answer.is_none() {
         output::note("Nothing was changed. To do it: --fix --yes");
-        return false;
     }
-    output::note("Do it? [y/N]");
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    read.is_ok() && ["y", "yes"].contains(&answer.trim().to_lowercase().as_str())
+    Ok(answer == Some(true))
 }
