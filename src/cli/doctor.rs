@@ -14,8 +14,15 @@ use crate::tools::Tools;
 
 /// Look at everything that can be wrong, say how it shows, and print the command that mends it.
 ///
-/// Changes nothing, unless --fix is given. The exit status is 0, 1 when there are warnings, 2 when something does not
-/// work.
+/// Changes nothing, unless --fix is given. The exit status is 0 when nothing is wrong, 1 when there are warnings only, and
+/// 2 when something does not work, or the doctor itself could not be run. What could not be looked at, or has no place on
+/// this host, is neither.
+///
+/// With --json it prints one object. `findings` is a list, by check, in the order of the text: each has `id`, `group`,
+/// `looks_at` and `shows` (what people see when it is wrong), `doc` (the section about it), `level` (`good`,
+/// `not_applicable`, `not_looked`, `warning` or `failure`) and `what` (what was found); where there is something to do,
+/// `commands` (lines for a shell) and `help`. `summary` has how many there are of each: `good`, `not_applicable`,
+/// `not_looked`, `warnings`, `failures`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  flatnet doctor\n  flatnet doctor --fix             # shows what it would do, then asks\n  flatnet doctor --json | jq -r '.findings[] | select(.commands) | .commands[]'"
