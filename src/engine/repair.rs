@@ -100,6 +100,8 @@ impl Engine {
         repair.push(of_host(host.plan));
         repair.push(orphans(&survey.unrecorded));
         for receipt in &survey.living {
+            let recorded = self.store.receipt(&receipt.id)?;
+            repair.notes.extend(recorded.and_then(|(receipt, events)| unnoted_end(&receipt, &events)));
             match self.plan_mend(receipt, host.renamed.as_deref()) {
                 Ok(plan) => repair.push(of_attachment(receipt, plan)),
                 Err(error) => {
@@ -132,7 +134,8 @@ impl Engine {
             }
         }
         for receipt in self.repair_host(&mut repair)? {
-            match self.locked(&receipt.id, |engine, own| engine.mend(&receipt.id, own)) {
+            let notes = &mut repair.notes;
+            match self.locked(&receipt.id, |engine, own| engine.mend(&receipt.id, own, notes)) {
                 Ok(plan) => repair.push(of_attachment(&receipt, plan)),
                 Err(error) if error.kind() == Kind::ContainerDiffers => {
                     repair.left.push(Left::of_error(&format!("container {}", receipt.called()), &error));
@@ -299,9 +302,13 @@ impl Engine {
             }
         }
         repair.left.extend(survey.unrecorded.left.iter().cloned());
+        // Who repairs has set them aside by now.
+        for (path, why) in self.store.unusable()? {
+            repair.notes.push(format!("{} cannot be used and is set aside: {why}", path.display()));
+        }
         repair.left.extend(self.store.set_aside()?.into_iter().map(|path| Left {
             what: format!("{} could not be read and was set aside", path.display()),
-            help: format!("Look what it was, then `rm {}`", path.display()),
+            help: format!("Look what it was, then run `rm {}`", path.display()),
         }));
         Ok(())
     }
@@ -333,17 +340,29 @@ impl Engine {
         Ok(plan::attach(&wanted, &observed))
     }
 
-    /// Puts back what a living attachment lost, unless it has gone meanwhile.
-    fn mend(&mut self, id: &AttachmentId, own: &Lock) -> Result<Plan> {
+    /// Puts back what a living attachment lost, unless it has gone meanwhile. That ADD came to its end, and a full disk
+    /// or a kill kept it from saying so, is written down.
+    fn mend(&mut self, id: &AttachmentId, own: &Lock, notes: &mut Vec<String>) -> Result<Plan> {
         let network = self.network_lock()?;
-        let Some((receipt, _)) = self.store.receipt(id)? else { return Ok(Plan::default()) };
+        let Some((receipt, events)) = self.store.receipt(id)? else { return Ok(Plan::default()) };
         if self.is_dead(&receipt) {
             return Ok(Plan::default());
         }
+        let is_whole = self.why_gone(&receipt, &events)?.is_none();
         let plan = self.plan_mend(&receipt, None)?;
         self.run_host_plan(&plan, &[&network, own])?;
+        if let Some(note) = unnoted_end(&receipt, &events).filter(|_| is_whole) {
+            self.store.append_events(id, &[Event::of_attachment(receipt::ATTACHED)]);
+            notes.push(note);
+        }
         Ok(plan)
     }
+}
+
+/// What is said of an attachment that came to its end, where its receipt does not say so.
+fn unnoted_end(receipt: &Receipt, events: &[Event]) -> Option<String> {
+    let note = || format!("container {} is attached, which its receipt did not say", receipt.called());
+    (!receipt::is_attached(events)).then(note)
 }
 
 fn of_host(plan: Plan) -> Part {

@@ -1,11 +1,12 @@
 //! What is there of this host's part.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
 use super::attachment::{bad_json, link, table};
 use super::link::Link;
-use super::{proc_route, ruleset};
+use super::proc_route::{self, DefaultRoute};
+use super::ruleset;
 use crate::command::Command;
 use crate::config::{Config, IngressGateways, Mtu, Uplink};
 use crate::desired::{HostFacts, HostState};
@@ -60,8 +61,7 @@ pub fn facts(
     executor: &mut dyn Executor,
     tools: &Tools,
 ) -> Result<HostFacts> {
-    let routes = std::fs::read_to_string("/proc/thread-self/net/route").unwrap_or_default();
-    let default_route = proc_route::default_route(&routes);
+    let default_route = default_route();
     let uplink = match &config.uplink {
         Uplink::None => None,
         Uplink::Dev(name) => Some(name.to_string()),
@@ -82,6 +82,23 @@ pub fn facts(
         host_addresses: if fib { Vec::new() } else { host_addresses(config.gateway()) },
         fib,
     })
+}
+
+/// This host's way to the world.
+#[must_use]
+pub fn default_route() -> Option<DefaultRoute> {
+    proc_route::default_route(&std::fs::read_to_string("/proc/thread-self/net/route").unwrap_or_default())
+}
+
+/// This host's address towards `neighbour`, as the kernel would choose it; nothing is sent.
+#[must_use]
+pub fn address_towards(neighbour: Ipv4Addr) -> Option<Ipv4Addr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect((neighbour, 9)).ok()?;
+    match socket.local_addr().ok()? {
+        SocketAddr::V4(own) => Some(*own.ip()),
+        SocketAddr::V6(_) => None,
+    }
 }
 
 /// Looks at what `wanted` names.
@@ -193,7 +210,7 @@ fn mtu(config: &Config, uplink: Option<&str>, executor: &mut dyn Executor, tools
 }
 
 /// Only WSL2 in NAT mode has Windows as its default route's next hop.
-fn is_wsl2_with_nat(executor: &mut dyn Executor) -> bool {
+pub fn is_wsl2_with_nat(executor: &mut dyn Executor) -> bool {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     if !release.to_lowercase().contains("microsoft") {
         return false;
