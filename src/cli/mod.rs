@@ -53,13 +53,13 @@ pub struct Cli {
 #[derive(Debug, Args)]
 pub struct Options {
     /// The configuration.
-    #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_PATH, env = "FLATNET_CONFIG")]
+    #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_PATH, env = "FLATNET_CONFIG", value_parser = path)]
     config: PathBuf,
     /// Where leases and receipts are kept, instead of `paths.state` of the configuration.
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", value_parser = path)]
     state_dir: Option<PathBuf>,
     /// Where locks are kept, instead of `paths.run` of the configuration.
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", value_parser = path)]
     run_dir: Option<PathBuf>,
     /// Print lists as JSON.
     #[arg(long, global = true)]
@@ -113,6 +113,15 @@ pub fn run() -> eyre::Result<u8> {
         Command::Man(command) => command.run(&options)?,
     };
     Ok(status)
+}
+
+/// A path that can be shown, and pasted as part of a command.
+fn path(text: &str) -> Result<PathBuf, &'static str> {
+    match text {
+        "" => Err("it is empty"),
+        _ if text.contains(steers) => Err("it holds characters that a terminal takes for commands"),
+        _ => Ok(text.into()),
+    }
 }
 
 /// Prints the help that was asked for, or which word is wrong. Clap repeats it as it came, and it may be hostile.

@@ -42,7 +42,13 @@ fn on_a_terminal_errors_have_colour_unless_told_not_to() {
 #[test]
 fn words_that_steer_a_terminal_are_not_shown_as_they_came() {
     let sandbox = Sandbox::podman4().start();
-    for words in ["plan add \u{1b}[31mx", "x\u{1b}[2J\u{7}", "explain \u{202e}x", "inspect --ip \rx"] {
+    for words in [
+        "plan add \u{1b}[31mx",
+        "x\u{1b}[2J\u{7}",
+        "explain \u{202e}x",
+        "inspect --ip \rx",
+        "doctor --config /\u{1b}[31mx",
+    ] {
         let command = format!("script -qec \"flatnet {words}\" /dev/null || true");
         let said = sandbox.sh(&command).succeeds().stdout.replace("\r\n", "\n");
         assert!(said.contains("error: ") && said.contains("--help"), "{said}");

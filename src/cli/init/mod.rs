@@ -41,7 +41,7 @@ pub(super) struct Init {
     #[arg(long)]
     force: bool,
     /// Write below DIR instead of /, for packages and images; Podman is then not looked at.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = super::path)]
     root: Option<PathBuf>,
 }
 

@@ -67,6 +67,7 @@ def judge(call, status, stdout, stderr):
     """Whether the call succeeded; an error must be one of ours."""
     said = text(stderr, 20_000)
     if call.face == "cli":
+        text(stdout, 500_000)
         if status not in (0, 1, 2) or "panicked" in said:
             raise Wrong("it died")
         is_usage = "try '--help'" in said or "Usage:" in said
