@@ -18,7 +18,7 @@ HERE = "/tmp/here"  # where calls are made from, and what lies there
 TRAPS = {"PATH": "/tmp/traps", "BASH_ENV": "/tmp/traps/mark", "ENV": "/tmp/traps/mark", "IFS": "/", "HOME": HERE}
 TRAPPED = ["ip", "nft", "bridge", "sysctl", "nsenter", "unshare", "sh", "bash", "env", "podman", "touch"]
 # A program refused what came through, or nobody knows what happened: whatever is hostile ends before that.
-TOO_DEEP = re.compile(r"FLAT-E(063|064|065|066|071|072|073|074|099)")
+TOO_DEEP = re.compile(r"(?:error\[|\()(?:FLAT-E\d\d\d, )*FLAT-E(063|064|065|066|071|072|073|074|099)\b")
 STEERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 VERSIONS = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"]
 
