@@ -183,7 +183,7 @@ impl Engine {
         let table = receipt.network.table();
         let elements = observe::attachment::elements(&table, &mut *self.executor, &self.tools)?;
         let is_there = |op: &Op| match op {
-            Op::LinkDel { dev } => observe::link_index(dev.as_str()).is_some(),
+            Op::LinkDel { dev } => !observe::link_is_gone(dev.as_str()),
             Op::ElementDel(lost) => elements.contains_key(&lost.element),
             _ => true,
         };

@@ -73,9 +73,7 @@ fn delete_one(
     // So nft says that there is no such element, set or table; any other failure tells nothing. A port that is there
     // and cannot be deleted leads to another container.
     let there = executor.run(&get, locks);
-    let says_gone =
-        |output: &Output| !output.success() && output.stderr.contains("No such file or directory");
-    let is_gone = there.as_ref().is_ok_and(says_gone);
+    let is_gone = there.as_ref().is_ok_and(|output| output.complains("No such file or directory"));
     let is_anothers =
         matches!(element.element, Element::Published { .. }) && there.is_ok_and(|output| output.success());
     (!is_gone && !is_anothers).then_some(stuck)
@@ -87,7 +85,7 @@ pub(super) fn run(ops: &[Op], executor: &mut dyn Executor, tools: &Tools, locks:
     ops.iter()
         .filter(|op| !matches!(op, Op::ElementDel(_)))
         .filter_map(|op| match op {
-            Op::LinkDel { dev } if observe::link_index(dev.as_str()).is_none() => None,
+            Op::LinkDel { dev } if observe::link_is_gone(dev.as_str()) => None,
             Op::LinkDel { dev } => delete_link(op, dev.as_str(), executor, tools, locks),
             _ => run_one(op, executor, tools, locks),
         })
@@ -108,10 +106,12 @@ fn delete_link(
     };
     let started = Instant::now();
     while !running.has_ended() && started.elapsed() < Duration::from_secs(1) {
-        observe::link_index(dev)?;
+        if observe::link_is_gone(dev) {
+            return None;
+        }
         std::thread::sleep(LOOK_AGAIN);
     }
-    judge(command, running.wait(), || observe::link_index(dev).is_none())
+    judge(command, running.wait(), || observe::link_is_gone(dev))
 }
 
 fn run_one(op: &Op, executor: &mut dyn Executor, tools: &Tools, locks: &[&Lock]) -> Option<Stuck> {

@@ -69,6 +69,13 @@ impl Output {
         self.exit == Exit::Code(0)
     }
 
+    /// Whether it ended by itself and complained of this. What was killed or crashed has told nothing, nor has what
+    /// exits with 127: so say shells and loaders that a program or its library is not there.
+    #[must_use]
+    pub fn complains(&self, of: &str) -> bool {
+        matches!(self.exit, Exit::Code(code) if code != 0 && code != 127) && self.stderr.contains(of)
+    }
+
     /// Nothing but an error, unless it exited with 0.
     pub fn checked(self, command: &Command) -> Result<Self> {
         if self.success() { Ok(self) } else { Err(CommandFailure::new(command, &self).into()) }
