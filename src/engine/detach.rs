@@ -51,8 +51,9 @@ impl Engine {
         // `nft` holds the network's lock for as long as it works; the links need only this attachment's own.
         drop(network);
         let mut stuck = undo::run(&ops, &mut *self.executor, &self.tools, &[own]);
+        let remaining = leaving.wait();
         let network = self.network_lock()?;
-        stuck.extend(leaving.finish(&mut *self.executor, &self.tools, &[&network]));
+        stuck.extend(remaining.finish(&mut *self.executor, &self.tools, &[&network]));
         self.forget(id, &stuck)
     }
 
@@ -113,7 +114,7 @@ impl Engine {
     pub(super) fn undo_ops(&mut self, ops: &[Op], network: &Lock, own: &Lock) -> Vec<undo::Stuck> {
         let leaving = undo::start_elements(ops, &mut *self.executor, &self.tools, &[network]);
         let mut stuck = undo::run(ops, &mut *self.executor, &self.tools, &[own]);
-        stuck.extend(leaving.finish(&mut *self.executor, &self.tools, &[network]));
+        stuck.extend(leaving.wait().finish(&mut *self.executor, &self.tools, &[network]));
         stuck
     }
 
