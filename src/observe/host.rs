@@ -154,6 +154,9 @@ fn list_elsewhere(
     let command = Command::new([
         tools.unshare.as_str(),
         "--net",
+        // With the shell goes the nft that it started, where that takes too long.
+        "--pid",
+        "--kill-child",
         "--",
         "sh",
         "-c",
