@@ -148,6 +148,14 @@ impl CommandFailure {
         self.command.argv.iter().any(|word| word == "nft" || word.ends_with("/nft"))
     }
 
+    /// Whether the program says, in its own words, that it does not know a word it was given.
+    fn is_not_understood(&self) -> bool {
+        let says = |words: &str| self.stderr.contains(words);
+        let ip = ["is unknown, try", "unknown option \"", "is a garbage", "unknown command \""];
+        let others = ["unrecognized option", "invalid option --"];
+        (self.runs_nft() && says("syntax error")) || ip.into_iter().chain(others).any(says)
+    }
+
     fn kind(&self) -> Kind {
         let has = |text: &str| self.stderr.contains(text);
         match self.exit {
@@ -155,7 +163,7 @@ impl CommandFailure {
             _ if self.signal().is_some() => Kind::CommandCrashed,
             _ if has("Exchange full") || has("Exfull") => Kind::BridgeFull,
             _ if has("Operation not permitted") => Kind::NoCapability,
-            _ if has("syntax error") && self.runs_nft() => Kind::ToolTooOld,
+            _ if self.is_not_understood() => Kind::ToolTooOld,
             _ if has("Could not process rule: Operation not supported") => Kind::KernelLacks,
             _ => Kind::Command,
         }
