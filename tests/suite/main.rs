@@ -15,6 +15,8 @@ mod cni_hostile;
 mod cni_input;
 mod cni_lifecycle;
 mod cni_versions;
+#[cfg(feature = "faults")]
+mod config_missing;
 mod doctor;
 mod doctor_containers;
 mod doctor_firewall;
