@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[cfg(feature = "faults")]
+mod boots;
 mod cli_init;
 mod cli_look;
 mod cli_rules;
