@@ -64,6 +64,8 @@ mod soak_hostile;
 mod soak_reuse;
 mod soak_state;
 mod storm;
+#[cfg(feature = "faults")]
+mod tool_failures;
 mod traffic;
 mod units;
 mod world;
