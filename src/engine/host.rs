@@ -79,11 +79,7 @@ impl Engine {
             let forwards = observe::sysctl(&SysctlKey::ip_forward()) == Some(1);
             let same = record.facts.config_hash == config_hash(&self.config)
                 && self.knows_all_addresses(&record.facts);
-            if record.complete
-                && same
-                && forwards
-                && observe::link_index(self.config.bridge.as_str()).is_some()
-            {
+            if record.complete && same && forwards && !observe::link_is_gone(self.config.bridge.as_str()) {
                 return Ok(record.facts);
             }
         }

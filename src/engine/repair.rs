@@ -71,6 +71,16 @@ impl Repair {
         Change { plan, notes: self.notes.clone() }
     }
 
+    /// What is not as Flatnet made it is for a person to decide; whatever else stood in the way is an error.
+    fn refused(&mut self, what: String, error: Error) {
+        let is_undecided = [Kind::ForeignBridge, Kind::BridgeAddress, Kind::ContainerDiffers];
+        if is_undecided.contains(&error.kind()) {
+            self.left.push(Left::of_error(&what, &error));
+        } else {
+            self.errors.push(error.context(what));
+        }
+    }
+
     fn push(&mut self, part: Part) {
         if !part.plan.is_empty() {
             self.parts.push(part);
@@ -93,7 +103,7 @@ impl Engine {
         let host = match self.host_part(&survey, &mut repair.left) {
             Ok(host) => host,
             Err(error) => {
-                repair.left.push(Left::of_error("this host", &error));
+                repair.refused("this host".to_owned(), error);
                 return Ok(repair);
             }
         };
@@ -104,9 +114,7 @@ impl Engine {
             repair.notes.extend(recorded.and_then(|(receipt, events)| unnoted_end(&receipt, &events)));
             match self.plan_mend(receipt, host.renamed.as_deref()) {
                 Ok(plan) => repair.push(of_attachment(receipt, plan)),
-                Err(error) => {
-                    repair.left.push(Left::of_error(&format!("container {}", receipt.called()), &error));
-                }
+                Err(error) => repair.refused(format!("container {}", receipt.called()), error),
             }
         }
         Ok(repair)
@@ -137,10 +145,7 @@ impl Engine {
             let notes = &mut repair.notes;
             match self.locked(&receipt.id, |engine, own| engine.mend(&receipt.id, own, notes)) {
                 Ok(plan) => repair.push(of_attachment(&receipt, plan)),
-                Err(error) if error.kind() == Kind::ContainerDiffers => {
-                    repair.left.push(Left::of_error(&format!("container {}", receipt.called()), &error));
-                }
-                Err(error) => repair.errors.push(error.context(format!("container {}", receipt.called()))),
+                Err(error) => repair.refused(format!("container {}", receipt.called()), error),
             }
         }
         self.sweep_locks()?;
@@ -183,7 +188,7 @@ impl Engine {
         let table = receipt.network.table();
         let elements = observe::attachment::elements(&table, &mut *self.executor, &self.tools)?;
         let is_there = |op: &Op| match op {
-            Op::LinkDel { dev } => observe::link_index(dev.as_str()).is_some(),
+            Op::LinkDel { dev } => !observe::link_is_gone(dev.as_str()),
             Op::ElementDel(lost) => elements.contains_key(&lost.element),
             _ => true,
         };
@@ -222,20 +227,22 @@ impl Engine {
         let host = match self.host_part(&survey, &mut repair.left) {
             Ok(host) => host,
             Err(error) => {
-                repair.left.push(Left::of_error("this host", &error));
+                repair.refused("this host".to_owned(), error);
                 return Ok(Vec::new());
             }
         };
         let set_up = self.set_up(&host.facts, &host.observed, &host.plan, &network);
         let unrecorded = orphans(&survey.unrecorded);
         let deleted = self.run_host_plan(&unrecorded.plan, &[&network]);
+        // Containers stand on what could not be set up: to mend them now would fail too, and hide why.
+        let living = if set_up.is_ok() { survey.living } else { Vec::new() };
         for (part, result) in [(of_host(host.plan), set_up), (unrecorded, deleted)] {
             match result {
                 Ok(()) => repair.push(part),
                 Err(error) => repair.errors.push(error.context(part.what)),
             }
         }
-        Ok(survey.living)
+        Ok(living)
     }
 
     /// What this host lacks for `living`, and what is on its bridge that a person may want to look at.

@@ -67,7 +67,7 @@ pub fn facts(
         Uplink::Dev(name) => Some(name.to_string()),
         Uplink::Auto => default_route.as_ref().map(|route| route.dev.clone()),
     };
-    let fib = has_fib(executor, tools);
+    let fib = has_fib(executor, tools)?;
     Ok(HostFacts {
         config_hash: config_hash.to_owned(),
         mtu: mtu(config, uplink.as_deref(), executor, tools)?,
@@ -154,6 +154,9 @@ fn list_elsewhere(
     let command = Command::new([
         tools.unshare.as_str(),
         "--net",
+        // With the shell goes the nft that it started, where that takes too long.
+        "--pid",
+        "--kill-child",
         "--",
         "sh",
         "-c",
@@ -177,7 +180,7 @@ pub fn live_listing(wanted: &HostState, executor: &mut dyn Executor, tools: &Too
         let output = executor.run(&command, &[])?;
         if output.success() {
             text.push_str(&output.stdout);
-        } else if !output.stderr.contains("No such file or directory") {
+        } else if !output.complains("No such file or directory") {
             output.checked(&command)?;
         }
     }
@@ -221,21 +224,23 @@ pub fn is_wsl2_with_nat(executor: &mut dyn Executor) -> bool {
         .map_or(true, |output| !output.success() || output.stdout.trim() == "nat")
 }
 
-fn has_fib(executor: &mut dyn Executor, tools: &Tools) -> bool {
+/// Whether this kernel and nft know `fib`. Only a refusal in nft's own words says that they do not.
+fn has_fib(executor: &mut dyn Executor, tools: &Tools) -> Result<bool> {
     let command = Command::new([tools.nft.as_str(), "-c", "-f", "-"]).stdin(
         "table inet flatnet-probe { chain c { type nat hook prerouting priority 0; fib daddr type local accept; }; }\n",
     );
-    if executor.run(&command, &[]).is_ok_and(|output| output.success()) {
-        return true;
+    let output = executor.run(&command, &[])?;
+    if output.success() {
+        return Ok(true);
     }
     if rustix::process::geteuid().is_root() {
-        return false;
+        return if output.complains("Error: ") { Ok(false) } else { output.checked(&command).map(|_| false) };
     }
     // Who is not root may ask nft in a namespace of its own, where it is.
     let unshare = [tools.unshare.as_str(), "--map-root-user", "--net", "--"];
     let command =
         Command { argv: unshare.map(str::to_owned).into_iter().chain(command.argv).collect(), ..command };
-    executor.run(&command, &[]).is_ok_and(|output| output.success())
+    Ok(executor.run(&command, &[]).is_ok_and(|output| output.success()))
 }
 
 /// This host's own IPv4 addresses, from `/proc/net/fib_trie`, but loopback and the bridge's: those are in the ruleset

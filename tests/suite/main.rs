@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[cfg(feature = "faults")]
+mod boots;
 mod cli_init;
 mod cli_look;
 mod cli_rules;
@@ -15,6 +17,8 @@ mod cni_hostile;
 mod cni_input;
 mod cni_lifecycle;
 mod cni_versions;
+#[cfg(feature = "faults")]
+mod config_missing;
 mod doctor;
 mod doctor_containers;
 mod doctor_firewall;
@@ -60,6 +64,8 @@ mod soak_hostile;
 mod soak_reuse;
 mod soak_state;
 mod storm;
+#[cfg(feature = "faults")]
+mod tool_failures;
 mod traffic;
 mod units;
 mod world;
