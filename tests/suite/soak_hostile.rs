@@ -20,10 +20,12 @@ const WORLDS: usize = 2;
 /// Calls between two looks at the whole world; after each that came to a program the driver looks at what is cheap.
 const BATCH: usize = 250;
 
-/// Tables, links, files and a process of others, by names and with marks like Flatnet's. `/tmp` is the sandbox's own,
-/// so that whatever comes to lie there was made by a call.
+/// Tables, links, files and a process of others, by names and with marks like Flatnet's. `/tmp` and `/etc` are the
+/// sandbox's own, so that what changes there was changed by a call, and not on this machine below the overlay.
 const NEIGHBOURS: &str = r#"
 mount -t tmpfs tmpfs /tmp
+cp -a /etc /tmp/etc
+mount --bind /tmp/etc /etc
 mkdir -p /tmp/here/folder /var/lib/flatnet/other
 echo mine | tee /tmp/here/file /tmp/here/folder/file /var/lib/flatnet/flatnet/notes /var/lib/flatnet/flatnet/receipts/notes \
     /run/flatnet/flatnet/notes

@@ -103,7 +103,9 @@ def refuse_depth(said):
 def files():
     """All that lies where a hostile path may lead, but for what is Flatnet's own: state, locks, log."""
     own = {"/var/lib/flatnet", "/run/flatnet", "/var/log/flatnet", LAB}
-    found = {f"{top}/{name}" for top in ("", "/root", "/home", "/var/lib", "/var/log", "/usr/local/bin") for name in os.listdir(top or "/")}
+    # These are the machine's below the overlay, where somebody may install something meanwhile.
+    tops = ("", "/root", "/home", "/var/lib", "/var/log", "/usr/local/bin")
+    found = {f"{top}/{name}" for top in tops for name in os.listdir(top or "/") if not top or "owned" in name}
     for top in ("/etc", "/tmp", "/run", "/opt/cni"):
         for folder, folders, names in os.walk(top):
             folders[:] = [name for name in folders if f"{folder}/{name}" not in own]
