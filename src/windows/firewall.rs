@@ -2,16 +2,20 @@
 
 use super::action::Action;
 use super::decide::Planned;
+use super::route;
 use super::seen::{HypervSetting, Rule};
 use super::view::{Mode, View};
-use crate::doctor::Finding;
+use crate::doctor::{Finding, Level};
 
 /// Of all rules that are ours, in both firewalls.
 const PREFIX: &str = "Flatnet ";
+/// Why a rule goes.
+const OUTDATED: &str = "it is not for what there is now";
+const OURS: &str = "it is Flatnet's";
 
 /// What lets in whom the gateway is for, and takes back what let in others.
 pub(super) fn up(view: &View) -> Vec<Planned> {
-    let mut planned = reconcile(&view.seen.lan_rules, lan_rule(view), lan_add, lan_remove);
+    let mut planned = reconcile(&view.seen.lan_rules, lan_rule(view), OUTDATED, lan_add, lan_remove);
     let hyperv = hyperv_rule(view);
     // What an earlier probe found is not forgotten because the rule that it led to works.
     let keep = Some(subnet_rule(view))
@@ -20,14 +24,14 @@ pub(super) fn up(view: &View) -> Vec<Planned> {
         Mode::Mirrored => |name| Action::AddPortsRule { name },
         _ => |name| Action::AddSubnetRule { name },
     };
-    planned.extend(reconcile(&view.seen.hyperv_rules, hyperv.or(keep), add, hyperv_remove));
+    planned.extend(reconcile(&view.seen.hyperv_rules, hyperv.or(keep), OUTDATED, add, hyperv_remove));
     planned
 }
 
 /// What takes all our rules away.
 pub(super) fn down(view: &View) -> Vec<Planned> {
-    let mut planned = reconcile(&view.seen.lan_rules, None, lan_add, lan_remove);
-    planned.extend(reconcile(&view.seen.hyperv_rules, None, lan_add, hyperv_remove));
+    let mut planned = reconcile(&view.seen.lan_rules, None, OURS, lan_add, lan_remove);
+    planned.extend(reconcile(&view.seen.hyperv_rules, None, OURS, lan_add, hyperv_remove));
     planned
 }
 
@@ -41,12 +45,11 @@ pub(super) fn look_lan(view: &View) -> Finding {
             .commands(["flatnet.ps1 up"]);
     }
     // The link to WSL2 can be listed as a network without a name, which is public.
-    let is_switch = |interface| view.switch().is_some_and(|switch| switch.interface == interface);
     let public: Vec<&str> = view
         .seen
         .networks
         .iter()
-        .filter(|network| network.category == "Public" && !is_switch(network.interface))
+        .filter(|network| network.category == "Public" && !view.is_wsl(network.interface))
         .map(|network| network.name.as_str())
         .collect();
     if !public.is_empty() {
@@ -78,7 +81,10 @@ pub(super) fn look_hyperv(view: &View) -> Finding {
                 .help("If `flatnet doctor` in WSL2 finds nothing, a policy may void local rules: Get-NetFirewallHyperVProfile -PolicyStore ActiveStore shows AllowLocalFirewallRules")
         }
         (_, Some(name)) => Finding::good(format!("\"{name}\"")),
-        (_, None) => Finding::good("Windows gets through the Hyper-V firewall"),
+        (_, None) if view.seen.probes.bridge == Some(true) => {
+            Finding::good("Windows gets through the Hyper-V firewall")
+        }
+        (_, None) => Finding::not_looked("it shows only when the route is right and eth0 answers"),
     }
 }
 
@@ -105,7 +111,7 @@ fn subnet_rule(view: &View) -> String {
 /// Whether the way ends between eth0 and the bridge, though the route is right.
 fn is_behind_eth0(view: &View) -> bool {
     let probes = &view.seen.probes;
-    probes.eth0 == Some(true) && probes.bridge == Some(false) && super::route::up(view).is_empty()
+    probes.eth0 == Some(true) && probes.bridge == Some(false) && route::look(view).level == Level::Good
 }
 
 fn blocks(setting: &HypervSetting) -> bool {
@@ -120,6 +126,7 @@ fn is_there(rules: &[Rule], name: &str) -> bool {
 fn reconcile(
     rules: &[Rule],
     wanted: Option<String>,
+    why_not: &str,
     add: fn(String) -> Action,
     remove: fn(String) -> Action,
 ) -> Vec<Planned> {
@@ -127,7 +134,7 @@ fn reconcile(
     let mut planned: Vec<Planned> = rules
         .iter()
         .filter(|rule| rule.name.starts_with(PREFIX) && !is_right(rule))
-        .map(|rule| Planned::new(remove(rule.name.clone()), "it is not for what there is now"))
+        .map(|rule| Planned::new(remove(rule.name.clone()), why_not))
         .collect();
     if let Some(name) = wanted.filter(|name| !is_there(rules, name)) {
         planned.push(Planned::new(add(name), "else the gateway's packets are dropped"));

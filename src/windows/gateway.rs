@@ -41,7 +41,7 @@ pub(super) fn look(view: &View) -> Finding {
                 "flatnet-gateway.service in WSL2 is {}",
                 state.unwrap_or("not there")
             ))
-            .commands(["wsl -u root --exec systemctl enable --now flatnet-gateway.service"])
+            .commands([view.in_wsl("systemctl enable --now flatnet-gateway.service")])
             .help("ops/wsl/README.md says how it is installed"),
         };
     }

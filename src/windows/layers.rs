@@ -76,7 +76,7 @@ fn forwarding(view: &View) -> Finding {
     match view.facts.ip_forward.trim() {
         "1" => Finding::good("WSL2 forwards"),
         _ => Finding::failure("WSL2 does not forward between eth0 and the containers: ip_forward is 0")
-            .commands(["wsl -u root --exec flatnet up"]),
+            .commands([view.in_wsl("flatnet up")]),
     }
 }
 
@@ -119,7 +119,7 @@ fn bridge(view: &View) -> Finding {
         _ if view.mode == Mode::Mirrored => not_from_windows(),
         Some(true) => Finding::good(format!("{address} answers")),
         _ => Finding::failure(format!("the bridge, {address}, does not answer to a ping"))
-            .commands(["wsl -u root --exec flatnet doctor"]),
+            .commands([view.in_wsl("flatnet doctor")]),
     }
 }
 
@@ -132,7 +132,7 @@ fn container(view: &View) -> Finding {
         _ if view.mode == Mode::Mirrored => not_from_windows(),
         Some(true) => Finding::good(format!("{called} answers")),
         _ => Finding::failure(format!("{called} does not answer to a ping"))
-            .commands(["wsl -u root --exec flatnet doctor"])
+            .commands([view.in_wsl("flatnet doctor")])
             .help("Another distribution's Docker drops what it does not know: all share one network. The doctor names the rule"),
     }
 }

@@ -63,7 +63,10 @@ fn judge(view: &View, wanted: (u32, Ipv4Addr)) -> Finding {
         let old = own(view).find(|route| route.store == Store::ActiveStore);
         let what = match old {
             Some(old) => {
-                format!("the route to {subnet} leads to {}, and WSL2 is at {next_hop} now", old.next_hop)
+                format!(
+                    "the route to {subnet} leads to {}, interface {}, and WSL2 is at {next_hop}, interface {interface}",
+                    old.next_hop, old.interface
+                )
             }
             None => format!("there is no route to {subnet}"),
         };
@@ -106,15 +109,16 @@ fn foreign<'a>(view: &'a View) -> impl Iterator<Item = &'a Route> {
         .filter(move |route| route.destination != subnet || is_elsewhere(view, route))
 }
 
-/// Whether it leaves by another adapter that is up.
+/// Whether it leaves by an adapter that is up and is not WSL2's.
 fn is_elsewhere(view: &View, route: &Route) -> bool {
-    let is_switch = view.seen.way.as_ref().is_some_and(|way| way.interface == route.interface);
-    !is_switch && view.seen.addresses.iter().any(|address| address.interface == route.interface)
+    let is_up = view.seen.addresses.iter().any(|address| address.interface == route.interface);
+    is_up && !view.is_wsl(route.interface)
 }
 
 fn why_remove(view: &View, route: &Route, wanted: Option<(u32, Ipv4Addr)>) -> &'static str {
     match (wanted, &view.mode) {
         (None, Mode::Mirrored) => "mirrored mode would copy it into WSL2",
+        (None, Mode::Other(_)) => "no route leads to WSL2 in this mode",
         (Some(wanted), _) if wanted == (route.interface, route.next_hop) => {
             "kept over a restart of Windows, it may lead nowhere"
         }

@@ -61,6 +61,8 @@ pub struct Seen {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
+    /// As `wsl --list` shows it.
+    pub distribution: String,
     /// What may be routed to WSL2.
     #[schemars(with = "String")]
     pub subnet: Ipv4Net,

@@ -65,6 +65,19 @@ impl<'a> View<'a> {
         (network.contains(&eth0) && way.prefix_length > 0).then_some(way)
     }
 
+    /// Whether it is Windows' end of a link to WSL2. That of a mode before may still be there, without leading anywhere.
+    pub(super) fn is_wsl(&self, interface: u32) -> bool {
+        let is_switch =
+            self.mode == Mode::Nat && self.switch().is_some_and(|switch| switch.interface == interface);
+        let named = |address: &Address| address.interface == interface && address.alias.contains("WSL");
+        is_switch || self.seen.addresses.iter().any(named)
+    }
+
+    /// A command in the distribution, as it is typed on Windows.
+    pub(super) fn in_wsl(&self, command: &str) -> String {
+        format!("wsl -d {} -u root --exec {command}", self.seen.settings.distribution)
+    }
+
     /// The process of this number.
     pub(super) fn process(&self, pid: u32) -> Option<&'a Process> {
         self.seen.processes.iter().find(|process| process.pid == pid)
