@@ -71,3 +71,4 @@ mod traffic;
 mod units;
 mod windows;
 mod world;
+mod wsl;
