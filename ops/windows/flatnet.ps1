@@ -32,7 +32,7 @@ if ($Verb -eq 'up' -or $Verb -eq 'down') {
     for ($round = 1; $round -le 3; $round++) {
         $decision = Get-Decision -Settings $settings -Verb $Verb
         if (@($decision.actions).Count -eq 0) { break }
-        if (-not $WhatIfPreference) { Assert-Elevated }
+        Assert-Elevated
         Show-Route -Settings $settings -When 'before'
         foreach ($action in @($decision.actions)) {
             Write-Host "  # $($action.why)"

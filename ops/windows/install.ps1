@@ -11,7 +11,7 @@ $ErrorActionPreference = 'Stop'
 . "$PSScriptRoot\lib\run.ps1"
 
 $target = Join-Path -Path $env:ProgramFiles -ChildPath 'Flatnet'
-if (-not $WhatIfPreference) { Assert-Elevated }
+Assert-Elevated
 Invoke-Shown New-Item ([ordered]@{ ItemType = 'Directory'; Path = "$target\lib"; Force = $true })
 foreach ($file in 'flatnet.ps1', 'openresty.ps1', 'task.ps1', 'task.xml', 'install.ps1', 'settings.psd1') {
     if ($file -eq 'settings.psd1' -and (Test-Path -LiteralPath "$target\$file")) { continue }

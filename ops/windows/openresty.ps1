@@ -4,7 +4,7 @@
 #   openresty.ps1 start | stop
 #   openresty.ps1 reload           after a change of the configuration; routes need none
 #   openresty.ps1 status           how many nginx run, and who has the ports
-#   openresty.ps1 install-service  as the service flatnet-gateway: -Wrapper WinSW or NSSM, -WrapperPath where that lies
+#   openresty.ps1 install-service  as the service FlatnetGateway: -Wrapper WinSW or NSSM, -WrapperPath where that lies
 #   openresty.ps1 remove-service
 #
 # -WhatIf shows the commands and runs none.

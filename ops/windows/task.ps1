@@ -26,11 +26,11 @@ function Get-TaskText {
 
 switch ($Verb) {
     'register' {
-        if (-not $WhatIfPreference) { Assert-Elevated }
+        Assert-Elevated
         Invoke-Shown Register-ScheduledTask ([ordered]@{ TaskName = 'Flatnet'; Xml = Get-TaskText; Force = $true })
     }
     'unregister' {
-        if (-not $WhatIfPreference) { Assert-Elevated }
+        Assert-Elevated
         Invoke-Shown Unregister-ScheduledTask ([ordered]@{ TaskName = 'Flatnet'; Confirm = $false })
     }
     'status' {

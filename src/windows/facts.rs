@@ -25,6 +25,8 @@ pub struct Facts {
     pub subnet: Ipv4Net,
     /// The bridge's address.
     pub bridge: Ipv4Addr,
+    /// What `ip -4 -o addr show to BRIDGE up` printed: nothing while WSL2 is still starting.
+    pub bridge_link: String,
     /// The first container that runs.
     pub container: Option<Container>,
     /// What `/proc/sys/net/ipv4/ip_forward` holds.
@@ -51,14 +53,16 @@ pub fn gather(config: &Config, attachments: &[Attachment], executor: &mut dyn Ex
         output.ok().filter(|output: &Output| !output.stdout.trim().is_empty()).map(|output| output.stdout)
     };
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let ip = Tools::new(&config.tools).ip;
+    let (ip, bridge) = (Tools::new(&config.tools).ip, config.gateway());
     Facts {
         version: VERSION,
         mode: stdout(&["wslinfo", "--networking-mode"]),
         eth0: stdout(&[&ip, "-4", "-o", "addr", "show", "dev", "eth0", "scope", "global"])
             .and_then(|text| first_address(&text)),
         subnet: config.subnet,
-        bridge: config.gateway(),
+        bridge,
+        bridge_link: stdout(&[&ip, "-4", "-o", "addr", "show", "to", &bridge.to_string(), "up"])
+            .unwrap_or_default(),
         container: attachments
             .iter()
             .find(|one| one.state == State::Running)

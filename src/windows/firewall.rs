@@ -108,10 +108,11 @@ fn subnet_rule(view: &View) -> String {
     format!("{PREFIX}subnet {}", view.seen.settings.subnet)
 }
 
-/// Whether the way ends between eth0 and the bridge, though the route is right.
+/// Whether the way ends between eth0 and the bridge, though the bridge is up and the route is right.
 fn is_behind_eth0(view: &View) -> bool {
     let probes = &view.seen.probes;
-    probes.eth0 == Some(true) && probes.bridge == Some(false) && route::look(view).level == Level::Good
+    let ends = probes.eth0 == Some(true) && probes.bridge == Some(false);
+    ends && !view.facts.bridge_link.is_empty() && route::look(view).level == Level::Good
 }
 
 fn blocks(setting: &HypervSetting) -> bool {

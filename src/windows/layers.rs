@@ -116,6 +116,10 @@ fn eth0(view: &View) -> Finding {
 fn bridge(view: &View) -> Finding {
     let address = view.facts.bridge;
     match view.seen.probes.bridge {
+        _ if view.facts.bridge_link.is_empty() => Finding::failure(format!(
+            "there is no bridge in WSL2 with the address {address}, or WSL2 is still starting"
+        ))
+        .commands([view.in_wsl("flatnet up")]),
         _ if view.mode == Mode::Mirrored => not_from_windows(),
         Some(true) => Finding::good(format!("{address} answers")),
         _ => Finding::failure(format!("the bridge, {address}, does not answer to a ping"))

@@ -70,5 +70,6 @@ mod tool_failures;
 mod traffic;
 mod units;
 mod windows;
+mod windows_xml;
 mod world;
 mod wsl;

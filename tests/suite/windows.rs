@@ -170,6 +170,7 @@ fn the_program_tells_facts_and_decides_by_standard_input() {
     sandbox.sh("flatnet init && flatnet up && podman run -d --name web --network flatnet flatnet-test/busybox sleep 600").succeeds();
     let facts: Value = serde_json::from_str(&sandbox.sh("flatnet windows facts").succeeds().stdout).unwrap();
     assert_eq!(facts["container"], json!({"name": "web", "address": "10.87.1.2"}));
+    assert!(facts["bridge_link"].as_str().unwrap().contains("flatnet-br0"), "{facts}");
     assert_eq!((&facts["bridge"], &facts["ip_forward"]), (&json!("10.87.1.1"), &json!("1\n")));
     let eth0 = sandbox
         .sh("ip -4 -o addr show dev eth0 scope global | awk '{ sub(\"/.*\", \"\", $4); print $4 }'")

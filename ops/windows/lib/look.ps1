@@ -114,7 +114,7 @@ function Get-TaskState {
 }
 
 function Get-ServiceState {
-    $found = Get-Service -Name 'flatnet-gateway' -ErrorAction SilentlyContinue
+    $found = Get-Service -Name 'FlatnetGateway' -ErrorAction SilentlyContinue
     if ($found) { return "$($found.Status)" }
     return $null
 }

@@ -1,9 +1,14 @@
 # OpenResty on Windows: a process of whoever starts it, or a service.
 
-$script:service = 'flatnet-gateway'
+# WinSW asks for letters and digits only.
+$script:service = 'FlatnetGateway'
 
 function Start-Gateway {
     param($Settings)
+    # nginx on Windows would share the port with another one, unnoticed.
+    if (@(Get-Listener -Ports $Settings.Ports).Count -gt 0) {
+        throw "Somebody has the gateway's ports already: 'openresty.ps1 status' says who."
+    }
     if (Get-ServiceState) {
         Invoke-Shown Start-Service ([ordered]@{ Name = $script:service })
     }
@@ -27,6 +32,13 @@ function Stop-Gateway {
     else {
         Invoke-Program $Settings.OpenResty (@(Get-NginxArgument -Settings $Settings) + @('-s', 'quit'))
     }
+    if ($WhatIfPreference) { return }
+    # It ends when the requests that it has are answered.
+    for ($try = 1; $try -le 20; $try++) {
+        if (@(Get-Listener -Ports $Settings.Ports).Count -eq 0) { return }
+        Start-Sleep -Milliseconds 500
+    }
+    throw "Somebody has the gateway's ports still: 'openresty.ps1 status' says who."
 }
 
 # `-s reload` says success though the new configuration is bad, and cannot reach a service of another account: so the

@@ -40,6 +40,7 @@ function Format-Parameter {
 }
 
 function Assert-Elevated {
+    if ($WhatIfPreference) { return }
     $me = New-Object -TypeName Security.Principal.WindowsPrincipal -ArgumentList ([Security.Principal.WindowsIdentity]::GetCurrent())
     if (-not $me.IsInRole([Security.Principal.WindowsBuiltInRole]::Administrator)) {
         throw 'This changes Windows: start PowerShell by "Run as administrator", as the user whose distribution it is, and run it again. -WhatIf shows what it would do.'

@@ -53,13 +53,12 @@ function Get-WinswText {
   <name>Flatnet gateway</name>
   <description>Takes HTTP from the LAN to the containers of Flatnet in WSL2.</description>
   <executable>$($Settings.OpenResty)</executable>
-  <arguments>$arguments</arguments>
+  <startarguments>$arguments</startarguments>
   <stopexecutable>$($Settings.OpenResty)</stopexecutable>
   <stoparguments>$arguments -s quit</stoparguments>
   <workingdirectory>$($Settings.GatewayDirectory)</workingdirectory>
   <logpath>$($Settings.GatewayDirectory)\logs</logpath>
   <onfailure action="restart" delay="5 sec"/>
-  <log mode="none"/>
 </service>
 "@
 }
