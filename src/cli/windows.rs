@@ -38,7 +38,8 @@ impl Windows {
         match &self.question {
             Question::Facts => {
                 let config = options.config()?;
-                let attachments = options.engine_to_look()?.attachments()?;
+                // Windows is not the place to be told of a receipt that cannot be read: the doctor here does.
+                let attachments = options.engine_to_look()?.attachments().unwrap_or_default();
                 print(&facts::gather(&config, &attachments, &mut options.executor(&config)))?;
             }
             Question::Decide { verb } => {
