@@ -24,3 +24,4 @@ mod setup;
 pub mod state_dir;
 pub mod tools;
 pub mod types;
+pub mod windows;
