@@ -76,7 +76,7 @@ impl Default for Gateway {
         let domain = |text| HostName::parse(text).unwrap_or_else(|_| unreachable!("a constant that parses"));
         let net = |text: &str| text.parse().unwrap_or_else(|_| unreachable!("a constant that parses"));
         Self {
-            directory: "/var/lib/flatnet/gateway".into(),
+            directory: "/var/lib/flatnet-gateway".into(),
             domains: ["flatnet.internal", "local"].map(domain).into(),
             expose: Expose::All,
             listen: 80,

@@ -422,4 +422,50 @@ kinds! {
         remedy: "Report it with this message and the output of `flatnet status`",
         more: "What was done is undone by `flatnet gc`.",
     }
+    PodmanOutput = "FLAT-E101", cni 109 {
+        title: "What Podman prints cannot be read",
+        seen: ["what `podman inspect` prints cannot be read: .."],
+        means: "The gateway's routes are made from what Podman says about containers, and it said something else than a list \
+                of them. The routes stay as they were.",
+        remedy: "Look at it: `podman ps -aq --no-trunc | xargs podman inspect --type container`",
+        more: "Podman 4.3 and 5.4 are tested. If yours is newer, report it with a container's `podman inspect`.",
+    }
+    PodmanLost = "FLAT-E102", cni 109 {
+        title: "Podman does not list containers that are there",
+        seen: ["Podman lists no container, and .. is attached at .."],
+        means: "Podman's list is empty, while a container that has a route is still attached to the network: Podman looks at \
+                another storage than before, or has lost its database. The routes stay as they were.",
+        remedy: "Compare `podman ps -a` with `flatnet ps`, and look at the storage that `podman info` names",
+        more: "If the containers are really gone, `flatnet gc` frees what is left of them, and the routes follow.",
+    }
+    BadLabel = "FLAT-E103", cni 109 {
+        title: "A container's label is wrong",
+        seen: ["label flatnet... of container ..: .."],
+        means: "A label that begins with `flatnet.` has a value that cannot work, or a name that there is none of. That container \
+                gets no route; all others do.",
+        remedy: "Make the container again with the right label: `podman run --label flatnet.port=3000 ..`",
+        more: "`flatnet gateway routes` lists it with what is wrong, and so does the portal.",
+    }
+    GatewayMissing = "FLAT-E104", cni 109 {
+        title: "The gateway is not installed",
+        seen: ["there is no gateway in .."],
+        means: "The folder that `gateway.directory` of the configuration names is not there, or is no gateway's.",
+        remedy: "Run `flatnet gateway install`, or mend `gateway.directory` in the configuration",
+        more: "On WSL2 it may lie on Windows' disk, which is not mounted: `findmnt /mnt/c`.",
+    }
+    RoutesHeld = "FLAT-E105", cni 109 {
+        title: "A program holds the file of routes open",
+        seen: ["cannot replace ..: .."],
+        means: "The gateway's file of routes could not be replaced for two seconds. On Windows' disk that is so while a program \
+                there has it open without sharing it. The gateway goes on with the routes that it has.",
+        remedy: "Close what has it open on Windows (an editor, a virus scanner), or see who may write the folder; it is tried again",
+        more: "The gateway itself opens the file for microseconds. Except the folder from scans: it holds no programs of others.",
+    }
+    NoRoutes = "FLAT-E106", cni 109 {
+        title: "There is no table of routes",
+        seen: ["there is no table of routes at .."],
+        means: "Nothing has written the gateway's routes yet, or the file was lost or torn.",
+        remedy: "Run `flatnet gateway sync`",
+        more: "`flatnet gateway watch` keeps it as the containers are; as a service: `systemctl enable --now flatnet-gateway-watch`.",
+    }
 }
