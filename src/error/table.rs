@@ -416,7 +416,8 @@ kinds! {
         title: "A fault of Flatnet itself",
         seen: [
             "this engine was opened to look only", "a receipt holds a command without a program", "the configuration cannot be written as YAML..",
-            "the ruleset's template cannot be rendered..", "state cannot be written as JSON..", "cannot wait for a command..",
+            "the ruleset's template cannot be rendered..", "state cannot be written as JSON..", "cannot wait for a command..", "a table of routes is wrong: ..",
+            "cannot wait for what happens..", "cannot wait for signals..", "podman was not asked",
         ],
         means: "Something happened that cannot happen, and nothing that you did is the reason.",
         remedy: "Report it with this message and the output of `flatnet status`",
@@ -467,5 +468,13 @@ kinds! {
         means: "Nothing has written the gateway's routes yet, or the file was lost or torn.",
         remedy: "Run `flatnet gateway sync`",
         more: "`flatnet gateway watch` keeps it as the containers are; as a service: `systemctl enable --now flatnet-gateway-watch`.",
+    }
+    PodmanEvents = "FLAT-E107", cni 109 {
+        title: "Podman's events have ended",
+        seen: ["Podman tells no events now: .."],
+        means: "`flatnet gateway watch` learns from `podman events` that containers start and stop, and that command ended. Until it \
+                runs again, changes are seen by Flatnet's own receipts, and every 30 seconds.",
+        remedy: "Nothing, if it happens once: it is started again. Else see what `podman events` says by hand",
+        more: "An upgrade of Podman, or `podman system renumber`, ends it too.",
     }
 }

@@ -1,6 +1,6 @@
 //! Containers -> the table of routes. Pure: the same containers, answers and table before give the same table.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::choose::{self, Answers, Remembered, Why};
@@ -44,13 +44,15 @@ struct Routed<'a> {
     hosts: Vec<HostPattern>,
 }
 
-/// The ports to be asked before [`build`].
+/// The ports to be asked before [`build`], each with the life of its container: after a start it may be another program.
 #[must_use]
-pub fn to_ask(sources: &Sources<'_>) -> BTreeSet<SocketAddrV4> {
+pub fn to_ask(sources: &Sources<'_>) -> BTreeMap<SocketAddrV4, String> {
     let remembered = Remembered::of(sources.before);
     let asked = sources.containers.iter().filter_map(|container| {
         let wanted = wanted(sources, container)?.ok()?;
-        wanted.port.is_none().then(|| choose::to_ask(container, &sources.config.network, &remembered))
+        let life = format!("{} {}", container.id, container.since);
+        let ports = choose::to_ask(container, &sources.config.network, &remembered);
+        wanted.port.is_none().then(|| ports.into_iter().map(move |port| (port, life.clone())))
     });
     asked.flatten().collect()
 }

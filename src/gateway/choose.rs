@@ -14,7 +14,9 @@ pub enum Answer {
     Http,
     /// It answered something else.
     Other,
-    /// It refused, or said nothing in time.
+    /// It took the question, and said nothing.
+    Silence,
+    /// It did not take it.
     Nothing,
 }
 

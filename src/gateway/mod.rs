@@ -2,7 +2,8 @@
 //!
 //!     podman inspect -> Container -> (labels, probes, the table before) -> Table -> state/routes.json
 //!
-//! [`podman`], [`labels`], [`table`] and [`build`] are pure; [`probe`], [`publish`] and [`sync`] touch the world.
+//! [`podman`], [`labels`], [`table`] and [`build`] are pure; [`look`], [`probe`],
+//! [`publish`], [`sync`] and [`watch`] touch the world.
 
 pub mod build;
 pub mod choose;
@@ -14,3 +15,4 @@ pub mod publish;
 pub mod sync;
 pub mod table;
 pub mod told;
+pub mod watch;

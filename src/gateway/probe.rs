@@ -1,6 +1,5 @@
 //! Whether a port speaks HTTP: asked from this host, at the flat address.
 
-use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, SocketAddrV4, TcpStream};
 use std::time::Duration;
@@ -14,8 +13,8 @@ const AT_ONCE: usize = 32;
 
 /// Asks all of `ports`, side by side.
 #[must_use]
-pub fn ask_all(ports: &BTreeSet<SocketAddrV4>) -> Answers {
-    let ports: Vec<SocketAddrV4> = ports.iter().copied().collect();
+pub fn ask_all(ports: impl IntoIterator<Item = SocketAddrV4>) -> Answers {
+    let ports: Vec<SocketAddrV4> = ports.into_iter().collect();
     let mut answers = Answers::new();
     for some in ports.chunks(AT_ONCE) {
         std::thread::scope(|scope| {
@@ -39,7 +38,7 @@ pub fn ask(port: SocketAddrV4) -> Answer {
         "GET / HTTP/1.1\r\nHost: {port}\r\nUser-Agent: flatnet\r\nAccept: */*\r\nConnection: close\r\n\r\n"
     );
     if limits.and_then(|()| stream.write_all(request.as_bytes())).is_err() {
-        return Answer::Nothing;
+        return Answer::Silence;
     }
     judge(&first_bytes(&mut stream))
 }
@@ -61,7 +60,7 @@ const HTTP: &[u8] = b"HTTP/1.";
 
 fn judge(bytes: &[u8]) -> Answer {
     match bytes {
-        [] => Answer::Nothing,
+        [] => Answer::Silence,
         _ if bytes.starts_with(HTTP) => Answer::Http,
         _ => Answer::Other,
     }
@@ -96,9 +95,9 @@ mod tests {
             (server(b"HTTP/1.1 401 Unauthorized\r\n\r\n"), Answer::Http),
             (server(b"-ERR unknown command 'GET'\r\n"), Answer::Other),
             (server(b"HTT"), Answer::Other),
-            (server(b""), Answer::Nothing),
+            (server(b""), Answer::Silence),
             (closed, Answer::Nothing),
         ];
-        assert_eq!(ask_all(&ports.iter().map(|(port, _)| *port).collect()), ports.into());
+        assert_eq!(ask_all(ports.map(|(port, _)| port)), ports.into());
     }
 }

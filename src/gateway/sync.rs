@@ -23,6 +23,7 @@ pub struct Seen {
     host: HostName,
     containers: Vec<Container>,
     last_addresses: BTreeMap<String, Ipv4Addr>,
+    /// The last table that could be read: one that was lost since is still remembered.
     before: Option<Table>,
 }
 
@@ -41,10 +42,11 @@ pub struct Synced {
 
 impl Seen {
     /// Looks at Podman's containers, at what Flatnet knows of them and at the table before.
-    pub fn look(engine: &Engine, executor: &mut dyn Executor) -> Result<Self> {
+    pub fn look(engine: &Engine, executor: &mut dyn Executor, earlier: Option<&Self>) -> Result<Self> {
         let config = &engine.config;
         let containers = look::all_containers(executor)?;
-        let before = publish::published(&config.gateway.directory);
+        let before = publish::published(&config.gateway.directory)
+            .or_else(|| earlier.and_then(|seen| seen.before.clone()));
         if containers.is_empty() {
             look::refuse_lost(&containers, before.as_ref(), &engine.attachments()?)?;
         }
@@ -59,21 +61,17 @@ impl Seen {
         Sources { config, host, containers, last_addresses, before: before.as_ref() }
     }
 
-    /// The containers.
-    #[must_use]
-    pub fn containers(&self) -> &[Container] {
-        &self.containers
-    }
-
     /// Publishes what these containers and answers make, unless it says what is published already.
     pub fn publish(&mut self, config: &Config, answers: &Answers) -> Result<Synced> {
-        let Built { table, conflicts } = build::build(&self.sources(config), answers);
-        if let Some(before) = &self.before {
-            if table.says_the_same_as(before) {
-                return Ok(Synced { table: before.clone(), before: None, written: false, conflicts });
-            }
-        }
         let directory = &config.gateway.directory;
+        let on_disk = publish::published(directory);
+        if on_disk.is_some() {
+            self.before.clone_from(&on_disk);
+        }
+        let Built { table, conflicts } = build::build(&self.sources(config), answers);
+        if let Some(table) = on_disk.filter(|on_disk| table.says_the_same_as(on_disk)) {
+            return Ok(Synced { table, before: None, written: false, conflicts });
+        }
         let written = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second()).unwrap_or_default();
         let table = table.numbered(publish::last_generation(directory) + 1, written.to_string());
         table
@@ -88,8 +86,8 @@ impl Seen {
 pub fn sync(engine: &Engine, executor: &mut dyn Executor) -> Result<Synced> {
     let config = &engine.config;
     let _lock = lock(config)?;
-    let mut seen = Seen::look(engine, executor)?;
-    let answers = probe::ask_all(&build::to_ask(&seen.sources(config)));
+    let mut seen = Seen::look(engine, executor, None)?;
+    let answers = probe::ask_all(build::to_ask(&seen.sources(config)).into_keys());
     seen.publish(config, &answers)
 }
 

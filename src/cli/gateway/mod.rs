@@ -2,6 +2,7 @@
 
 mod routes;
 mod sync;
+mod watch;
 
 use clap::{Args, Subcommand};
 
@@ -14,7 +15,7 @@ use super::Options;
 #[derive(Debug, Args)]
 #[command(
     arg_required_else_help = true,
-    after_help = "Examples:\n  flatnet gateway sync      # containers -> routes, once\n  flatnet gateway routes    # who is reached by which URL, and who is not and why"
+    after_help = "Examples:\n  flatnet gateway sync      # containers -> routes, once\n  flatnet gateway watch     # the same, whenever something changes\n  flatnet gateway routes    # who is reached by which URL, and who is not and why"
 )]
 pub(super) struct Gateway {
     #[command(subcommand)]
@@ -24,6 +25,7 @@ pub(super) struct Gateway {
 #[derive(Debug, Subcommand)]
 enum Command {
     Sync(sync::Sync),
+    Watch(watch::Watch),
     Routes(routes::Routes),
 }
 
@@ -31,6 +33,7 @@ impl Gateway {
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
         match &self.command {
             Command::Sync(command) => command.run(options),
+            Command::Watch(command) => command.run(options),
             Command::Routes(command) => command.run(options),
         }
     }
