@@ -1,0 +1,85 @@
+-- Which endpoints answer, as all workers know it.
+--
+--   down      a connection failed: looked at by flatnet.recover until one succeeds
+--   seen      one has succeeded at some time
+--   sick, well   what the checks by label say (flatnet.checks); such an endpoint is used only while it is well
+local M = {}
+
+local dict = ngx.shared.flatnet_health
+
+-- Long enough for any outage that somebody still looks at; what is gone for good is forgotten.
+local REMEMBERED = 86400
+
+function M.usable(endpoint)
+    return endpoint.state == "running" and not dict:get("down " .. endpoint.key)
+        and (not endpoint.health or dict:get("well " .. endpoint.key) ~= nil)
+end
+
+-- An endpoint to use now, each in turn, or nil. `except` is not taken.
+function M.pick(route, except)
+    local endpoints = route.endpoints
+    local count = #endpoints
+    local turn = route.turn or 0
+    route.turn = turn + 1
+    for index = 1, count do
+        local endpoint = endpoints[(turn + index) % count + 1]
+        if endpoint ~= except and M.usable(endpoint) then
+            return endpoint
+        end
+    end
+    return nil
+end
+
+-- The first failure counts: `add` leaves what is there.
+function M.failed(endpoint)
+    dict:add("down " .. endpoint.key, ngx.now(), REMEMBERED)
+end
+
+function M.answered(endpoint)
+    dict:delete("down " .. endpoint.key)
+    dict:set("seen " .. endpoint.key, true, REMEMBERED)
+end
+
+-- What a check by label found.
+function M.checked(endpoint, well)
+    if well then
+        dict:set("well " .. endpoint.key, true)
+        dict:delete("sick " .. endpoint.key)
+    else
+        dict:delete("well " .. endpoint.key)
+        dict:add("sick " .. endpoint.key, ngx.now(), REMEMBERED)
+    end
+end
+
+-- Nothing is known any more: the container was stopped, and is not used again before it is checked.
+function M.forget(endpoint)
+    dict:delete("well " .. endpoint.key)
+    dict:delete("sick " .. endpoint.key)
+end
+
+-- In a word: up, down, unhealthy, unchecked, or that it does not run.
+function M.word(endpoint)
+    if endpoint.state ~= "running" then
+        return endpoint.state
+    elseif dict:get("down " .. endpoint.key) then
+        return "down"
+    elseif not endpoint.health then
+        return dict:get("seen " .. endpoint.key) and "up" or "unchecked"
+    elseif dict:get("well " .. endpoint.key) then
+        return "up"
+    end
+    return dict:get("sick " .. endpoint.key) and "unhealthy" or "unchecked"
+end
+
+-- Since when it cannot be used: requests are held for a while from then on. An endpoint that never answered counts from its
+-- start, so that a dead one does not hold requests after each restart of the gateway.
+function M.unusable_since(endpoint)
+    local since = endpoint.changed
+    if endpoint.state == "running" then
+        local down = dict:get("seen " .. endpoint.key) and dict:get("down " .. endpoint.key)
+        since = math.max(since, down or 0, dict:get("sick " .. endpoint.key) or 0)
+    end
+    return since
+end
+
+return M
