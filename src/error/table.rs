@@ -417,7 +417,7 @@ kinds! {
         seen: [
             "this engine was opened to look only", "a receipt holds a command without a program", "the configuration cannot be written as YAML..",
             "the ruleset's template cannot be rendered..", "state cannot be written as JSON..", "cannot wait for a command..", "a table of routes is wrong: ..",
-            "cannot wait for what happens..", "cannot wait for signals..", "podman was not asked",
+            "cannot wait for what happens..", "cannot wait for signals..", "podman was not asked", "the template of .. cannot be rendered..", ".. is no text",
         ],
         means: "Something happened that cannot happen, and nothing that you did is the reason.",
         remedy: "Report it with this message and the output of `flatnet status`",
@@ -476,5 +476,12 @@ kinds! {
                 runs again, changes are seen by Flatnet's own receipts, and every 30 seconds.",
         remedy: "Nothing, if it happens once: it is started again. Else see what `podman events` says by hand",
         more: "An upgrade of Podman, or `podman system renumber`, ends it too.",
+    }
+    NginxRefuses = "FLAT-E108", cni 109 {
+        title: "nginx does not take the configuration",
+        seen: ["nginx does not take what was to be ..: ..; .. is as before"],
+        means: "`nginx -t` failed with the new file in its place, so the one before was put back. nginx names the file and the line.",
+        remedy: "Mend what nginx names; for `duplicate default server` add --no-default-server, or remove /etc/nginx/sites-enabled/default",
+        more: "`flatnet gateway render --static` prints what was to be written. nginx goes on with what it has.",
     }
 }

@@ -7,11 +7,13 @@
 
 pub mod build;
 pub mod choose;
+pub mod install;
 pub mod labels;
 pub mod look;
 pub mod podman;
 pub mod probe;
 pub mod publish;
+pub mod static_mode;
 pub mod sync;
 pub mod table;
 pub mod told;

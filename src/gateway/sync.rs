@@ -91,6 +91,14 @@ pub fn sync(engine: &Engine, executor: &mut dyn Executor) -> Result<Synced> {
     seen.publish(config, &answers)
 }
 
+/// The table of the containers as they are, which nobody is told of.
+pub fn built(engine: &Engine, executor: &mut dyn Executor) -> Result<Table> {
+    let seen = Seen::look(engine, executor, None)?;
+    let sources = seen.sources(&engine.config);
+    let answers = probe::ask_all(build::to_ask(&sources).into_keys());
+    Ok(build::build(&sources, &answers).table)
+}
+
 /// One at a time writes the table.
 pub(super) fn lock(config: &Config) -> Result<Lock> {
     let run = StateDir::create(&config.paths.run)?;

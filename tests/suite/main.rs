@@ -22,6 +22,7 @@ mod errors;
 #[cfg(feature = "faults")]
 mod faults;
 mod frames;
+mod gateway_install;
 mod golden;
 mod host_up_down;
 mod hostile_parsers;
@@ -36,6 +37,10 @@ mod podman_failures;
 mod podman_life;
 mod podman_run;
 mod repair;
+mod routes;
+mod routes_static;
+mod routes_sync;
+mod routes_watch;
 mod ruleset_genuine;
 mod ruleset_matrix;
 mod ruleset_published;

@@ -1,5 +1,7 @@
 //! `flatnet gateway ..`: containers by name, for browsers of the LAN.
 
+mod install;
+mod render;
 mod routes;
 mod sync;
 mod watch;
@@ -15,7 +17,7 @@ use super::Options;
 #[derive(Debug, Args)]
 #[command(
     arg_required_else_help = true,
-    after_help = "Examples:\n  flatnet gateway sync      # containers -> routes, once\n  flatnet gateway watch     # the same, whenever something changes\n  flatnet gateway routes    # who is reached by which URL, and who is not and why"
+    after_help = "Examples:\n  flatnet gateway install   # its files\n  flatnet gateway sync      # containers -> routes, once\n  flatnet gateway watch     # the same, whenever something changes\n  flatnet gateway routes    # who is reached by which URL, and who is not and why"
 )]
 pub(super) struct Gateway {
     #[command(subcommand)]
@@ -24,17 +26,21 @@ pub(super) struct Gateway {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Install(install::Install),
     Sync(sync::Sync),
     Watch(watch::Watch),
     Routes(routes::Routes),
+    Render(render::Render),
 }
 
 impl Gateway {
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
         match &self.command {
+            Command::Install(command) => command.run(options),
             Command::Sync(command) => command.run(options),
             Command::Watch(command) => command.run(options),
             Command::Routes(command) => command.run(options),
+            Command::Render(command) => command.run(options),
         }
     }
 }
