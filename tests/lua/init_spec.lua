@@ -1,7 +1,7 @@
 local fixture = require("fixture")
 
 describe("starting", function()
-    it("reads all that runs later, so that nginx -t finds what is missing", function()
+    it("reads all that runs later, so that a start finds what is missing", function()
         package.loaded["ngx.balancer"] = {}
         require("flatnet.init").start(fixture.settings())
         for name in io.popen("ls templates/gateway/lua/flatnet"):lines() do

@@ -42,8 +42,8 @@ describe("error pages", function()
         for _, language in ipairs({ "en", "ja" }) do
             ngx.var.http_accept_language = language
             for _, reason in ipairs({ "no_routes", "unknown_host", "unknown_path", "forbidden", "stopped", "paused",
-                "restarting",
-                "down", "unhealthy", "unchecked", "no_endpoint", "broke_off", "timed_out" }) do
+                "restarting", "down", "unhealthy", "unchecked", "no_endpoint",
+                "broke_off", "timed_out" }) do
                 ngx.sent = {}
                 local of = route("running", { health = { path = "/healthz" } })
                 pages.refuse(500, reason, { route = of, endpoint = of.endpoints[1], host = "x", path = "/x" })
@@ -55,7 +55,8 @@ describe("error pages", function()
     it("answer gRPC clients in their own way", function()
         ngx.var.content_type = "application/grpc+proto"
         pages.refuse(503, "down", { route = route("running"), endpoint = route("running").endpoints[1] })
-        assert.same({ 200, "14", "%3Cweb%3E does not answer" }, { ngx.status, ngx.header["grpc-status"], ngx.header["grpc-message"] })
+        local header = ngx.header
+        assert.same({ 200, "14", "%3Cweb%3E does not answer" }, { ngx.status, header["grpc-status"], header["grpc-message"] })
     end)
 
     it("tell of the endpoint that is nearest to being used", function()

@@ -91,7 +91,7 @@ impl Gateway {
         render(settings, files.path());
         let sandbox = Sandbox::podman4().bind(files.path(), "/mnt").start();
         sandbox.sh(&format!("{NETWORK} cp -r /mnt {DIRECTORY}; chmod 755 {DIRECTORY}")).succeeds();
-        sandbox.sh(&format!("cd {DIRECTORY}; chown -R www-data state logs temp; mkdir -p /run/backend")).succeeds();
+        sandbox.sh(&format!("cd {DIRECTORY}; chown www-data state; mkdir -p /run/backend")).succeeds();
         for (name, text) in DRIVERS {
             sandbox.write(&format!("/usr/local/lib/drive/{name}"), text);
         }
@@ -117,14 +117,17 @@ impl Gateway {
 
     /// Ends nginx and waits until it is gone.
     pub(crate) fn quit(&self) {
-        let script = "pid=$(cat logs/nginx.pid); kill $pid; while kill -0 $pid 2>/dev/null; do sleep 0.02; done";
+        let script =
+            "pid=$(cat logs/nginx.pid); kill $pid; while kill -0 $pid 2>/dev/null; do sleep 0.02; done";
         self.sandbox.sh(&format!("cd {DIRECTORY}; {script}")).succeeds();
     }
 
     /// Replaces the list of routes as `flatnet gateway sync` does, in one step.
     pub(crate) fn write_routes(&self, document: &Value) {
         let path = format!("{DIRECTORY}/state/routes.json");
-        self.sandbox.sh_with_stdin(&format!("cat >{path}.new && mv {path}.new {path}"), &document.to_string()).succeeds();
+        self.sandbox
+            .sh_with_stdin(&format!("cat >{path}.new && mv {path}.new {path}"), &document.to_string())
+            .succeeds();
     }
 
     /// The same, and waits until they are in force with all workers.
@@ -136,8 +139,9 @@ impl Gateway {
     /// Each worker reads for itself: several answers in a row must say the same.
     pub(crate) fn await_generation(&self, generation: u64) {
         let ask = "curl -sf http://127.0.0.1/_flatnet/status | jq -e";
-        self.sandbox
-            .eventually(&format!("for i in 1 2 3 4 5 6 7 8; do {ask} '.generation == {generation}' >/dev/null; done"));
+        self.sandbox.eventually(&format!(
+            "for i in 1 2 3 4 5 6 7 8; do {ask} '.generation == {generation}' >/dev/null; done"
+        ));
         // No worker's poll is older than this.
         self.sandbox.sh("sleep 0.3").succeeds();
     }
@@ -171,7 +175,11 @@ impl Gateway {
 
     /// How many requests whose note begins with `what` a container has received in full.
     pub(crate) fn received(&self, name: &str, what: &str) -> usize {
-        self.sandbox.read(&format!("/run/backend/{name}.log")).lines().filter(|line| line.contains(what)).count()
+        self.sandbox
+            .read(&format!("/run/backend/{name}.log"))
+            .lines()
+            .filter(|line| line.contains(what))
+            .count()
     }
 
     /// curl from a network, to the gateway.
@@ -189,7 +197,9 @@ impl Gateway {
     /// The status code that this address has from the LAN.
     #[track_caller]
     pub(crate) fn code(&self, url: &str) -> String {
-        self.curl("lan", &format!("-o /dev/null -w '%{{http_code}}' {} '{url}'", resolve(url))).succeeds().stdout
+        self.curl("lan", &format!("-o /dev/null -w '%{{http_code}}' {} '{url}'", resolve(url)))
+            .succeeds()
+            .stdout
     }
 
     /// Runs a driver in the LAN.
@@ -204,7 +214,8 @@ impl Gateway {
 /// No DNS in here: curl is told where the name leads.
 fn resolve(url: &str) -> String {
     let host = url.split('/').nth(2).unwrap_or_default();
-    let (name, port) = host.split_once(':').unwrap_or((host, if url.starts_with("https") { "443" } else { "80" }));
+    let (name, port) =
+        host.split_once(':').unwrap_or((host, if url.starts_with("https") { "443" } else { "80" }));
     format!("--resolve {name}:{port}:{ADDRESS}")
 }
 
@@ -235,7 +246,9 @@ pub(crate) fn endpoint(name: &str, last: u8, state: &str) -> Value {
 
 /// `value` with some of its keys replaced.
 pub(crate) fn with(mut value: Value, changes: Value) -> Value {
-    let (Some(object), Value::Object(changes)) = (value.as_object_mut(), changes) else { panic!("two objects") };
+    let (Some(object), Value::Object(changes)) = (value.as_object_mut(), changes) else {
+        panic!("two objects")
+    };
     object.extend(changes);
     value
 }

@@ -28,7 +28,7 @@ fn hosts_wildcards_and_paths_lead_where_they_should() {
         ("http://forgejo.local/api/v1/repos?x=1", "api"),
         ("http://forgejo.local/api/v12", "forgejo"),
         ("http://forgejo.local/api", "forgejo"),
-        ("http://forgejo.local/api/v1/../../x", "forgejo"),
+        ("http://forgejo.local/api/v1/%2e%2e/v2", "forgejo"),
         ("http://alice.git.example.org/", "pages"),
         ("http://a.b.git.example.org/", "pages"),
         ("http://docs.git.example.org/", "docs"),
@@ -37,7 +37,7 @@ fn hosts_wildcards_and_paths_lead_where_they_should() {
         ("http://flatnet.internal/app/page", "app"),
     ];
     for (url, container) in cases {
-        assert_eq!(name(&gateway.get(&format!("--path-as-is {url}").replace("--path-as-is ", ""))), container, "{url}");
+        assert_eq!(name(&gateway.get(url)), container, "{url}");
     }
     for url in [
         "http://unknown.local/",
@@ -50,7 +50,9 @@ fn hosts_wildcards_and_paths_lead_where_they_should() {
         let code = if url.contains("/app/x") { "200" } else { "404" };
         assert_eq!(gateway.code(url), code, "{url}");
     }
-    gateway.curl("lan", "-i -H 'Host: forgejo.local' http://192.168.7.1/_flatnet/status").prints("\"name\": \"forgejo\"");
+    gateway
+        .curl("lan", "-i -H 'Host: forgejo.local' http://192.168.7.1/_flatnet/status")
+        .prints("\"name\": \"forgejo\"");
 }
 
 #[test]
@@ -85,7 +87,7 @@ fn routes_follow_the_file_without_a_reload() {
     gateway.container("one", 2);
     gateway.container("two", 3);
     assert_eq!(name(&gateway.get("http://one.local/")), "one");
-    let before = gateway.sandbox.sh("pgrep -f 'nginx: worker'").succeeds().stdout;
+    let before = gateway.sandbox.sh("pgrep -f 'nginx: [w]orker'").succeeds().stdout;
     // The same name at another address, another name at the first.
     let moved = with(route("one", 3), json!({"endpoints": [endpoint("two", 3, "running")]}));
     gateway.publish(2, &[moved, route("first", 2)]);
@@ -93,7 +95,11 @@ fn routes_follow_the_file_without_a_reload() {
     assert_eq!(name(&gateway.get("http://first.local/")), "one");
     gateway.publish(3, &[route("first", 2)]);
     assert_eq!(gateway.code("http://one.local/"), "404");
-    assert_eq!(gateway.sandbox.sh("pgrep -f 'nginx: worker'").succeeds().stdout, before, "the workers are the same");
+    assert_eq!(
+        gateway.sandbox.sh("pgrep -f 'nginx: [w]orker'").succeeds().stdout,
+        before,
+        "the workers are the same"
+    );
 }
 
 #[test]
@@ -106,7 +112,12 @@ fn two_routes_with_one_host_are_a_conflict_that_the_first_wins() {
     assert_eq!(name(&gateway.get("http://first.local/")), "first");
     assert_eq!(name(&gateway.get("http://second.local/")), "second");
     let conflicts = &gateway.status()["conflicts"];
-    assert_eq!(conflicts[0], json!({"route": "second", "host": "first.local", "path": "/", "winner": "first"}));
+    assert_eq!(
+        conflicts[0],
+        json!({"route": "second", "host": "first.local", "path": "/", "winner": "first"})
+    );
     assert_eq!(conflicts[1]["winner"], "the gateway itself", "{conflicts}");
-    gateway.curl("lan", "http://192.168.7.1/").prints("first.local/: taken by first, so second does not get it.");
+    gateway
+        .curl("lan", "http://192.168.7.1/")
+        .prints("first.local/: taken by first, so second does not get it.");
 }

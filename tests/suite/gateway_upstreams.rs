@@ -10,7 +10,8 @@ fn what_clients_claim_about_themselves_is_overwritten() {
     gateway.container("web", 2);
     let claims = "-H 'X-Forwarded-For: 1.2.3.4' -H 'X-Forwarded-Proto: https' -H 'X-Forwarded-Host: evil' -H 'X-Real-IP: 1.2.3.4' \
         -H 'X-Forwarded-Port: 1' -H 'X-Forwarded-Prefix: /evil' -H 'Forwarded: for=1.2.3.4' -H 'X-Request-ID: $(bad)'";
-    let output = gateway.curl("lan", &format!("-i {claims} -H 'Host: web.local' http://192.168.7.1/")).succeeds();
+    let output =
+        gateway.curl("lan", &format!("-i {claims} -H 'Host: web.local' http://192.168.7.1/")).succeeds();
     let (head, body) = output.stdout.split_once("\r\n\r\n").unwrap();
     let answer: Value = serde_json::from_str(body).unwrap();
     let headers = &answer["headers"];
@@ -24,11 +25,16 @@ fn what_clients_claim_about_themselves_is_overwritten() {
     ] {
         assert_eq!(headers[name], value, "{headers}");
     }
-    assert_eq!((&headers["forwarded"], &headers["x-forwarded-prefix"]), (&Value::Null, &Value::Null), "{headers}");
+    assert_eq!(
+        (&headers["forwarded"], &headers["x-forwarded-prefix"]),
+        (&Value::Null, &Value::Null),
+        "{headers}"
+    );
     let id = headers["x-request-id"].as_str().unwrap();
     assert!(id.len() == 32 && !id.contains("bad"), "{id}");
     assert!(head.contains(&format!("X-Request-ID: {id}")), "{head}");
-    let own = gateway.curl("lan", "-i -H 'X-Request-ID: build-4711.a' -H 'Host: web.local' http://192.168.7.1/");
+    let own =
+        gateway.curl("lan", "-i -H 'X-Request-ID: build-4711.a' -H 'Host: web.local' http://192.168.7.1/");
     own.prints("X-Request-ID: build-4711.a").prints("\"x-request-id\": \"build-4711.a\"");
 }
 
@@ -37,7 +43,12 @@ fn websockets_and_events_pass_and_survive_swaps() {
     let gateway = Gateway::start(&[route("web", 2)]);
     gateway.container("web", 2);
     // While the socket is open the route moves to another container, twice.
-    let list = |generation, last| crate::gateway::document(generation, &[with(route("web", 3), json!({"endpoints": [endpoint("web", last, "running")]}))]);
+    let list = |generation, last| {
+        crate::gateway::document(
+            generation,
+            &[with(route("web", 3), json!({"endpoints": [endpoint("web", last, "running")]}))],
+        )
+    };
     gateway.sandbox.write("/run/2.json", &list(2, 3).to_string());
     gateway.sandbox.write("/run/3.json", &list(3, 2).to_string());
     let _swaps = gateway.sandbox.spawn(
@@ -62,7 +73,12 @@ fn large_uploads_are_buffered_or_streamed() {
     gateway.container("web", 2);
     gateway.sandbox.sh("head -c 40000000 /dev/urandom >/run/upload").succeeds();
     let digest = gateway.sandbox.sh("sha256sum </run/upload | cut -d' ' -f1").succeeds().stdout;
-    for (name, method) in [("web", "-T"), ("stream", "-T"), ("web", "-H 'Transfer-Encoding: chunked' -T"), ("stream", "-H 'Transfer-Encoding: chunked' -T")] {
+    for (name, method) in [
+        ("web", "-T"),
+        ("stream", "-T"),
+        ("web", "-H 'Transfer-Encoding: chunked' -T"),
+        ("stream", "-H 'Transfer-Encoding: chunked' -T"),
+    ] {
         let arguments = format!("-H 'Host: {name}.local' {method} /run/upload http://192.168.7.1/put");
         let answer: Value = serde_json::from_str(&gateway.curl("lan", &arguments).succeeds().stdout).unwrap();
         assert_eq!(answer["length"], 40_000_000, "{name} {method}");
@@ -70,8 +86,12 @@ fn large_uploads_are_buffered_or_streamed() {
     }
     // At 2 MB/s a body of 3 MB takes 1.5 s: the container hears of it at once, or only when it is complete.
     for (name, at_once) in [("web", false), ("stream", true)] {
-        let arguments = format!("-H 'Host: {name}.local' --limit-rate 2M --data-binary @- http://192.168.7.1/{name}");
-        gateway.sandbox.sh(&format!("head -c 3000000 /run/upload | ip netns exec lan curl -sS {arguments}")).succeeds();
+        let arguments =
+            format!("-H 'Host: {name}.local' --limit-rate 2M --data-binary @- http://192.168.7.1/{name}");
+        gateway
+            .sandbox
+            .sh(&format!("head -c 3000000 /run/upload | ip netns exec lan curl -sS {arguments}"))
+            .succeeds();
         let log = gateway.sandbox.read("/run/backend/web.log");
         let time = |note: &str| -> f64 {
             let line = log.lines().find(|line| line.ends_with(&format!("{note} /{name}"))).unwrap();
@@ -85,7 +105,10 @@ fn large_uploads_are_buffered_or_streamed() {
 #[test]
 fn https_and_grpc_containers_are_reached() {
     let scheme = |name: &str, port: u16, scheme: &str| {
-        with(route(name, 2), json!({"scheme": scheme, "endpoints": [with(endpoint(name, 2, "running"), json!({"port": port}))]}))
+        with(
+            route(name, 2),
+            json!({"scheme": scheme, "endpoints": [with(endpoint(name, 2, "running"), json!({"port": port}))]}),
+        )
     };
     // Containers of real nginx: one with a certificate of its own making, two that speak HTTP/2 alone.
     let servers = "daemon off; pid /run/box.pid; error_log stderr; events {} http { access_log off;
@@ -107,18 +130,28 @@ fn https_and_grpc_containers_are_reached() {
     gateway.write_routes(&crate::gateway::document(1, &routes));
     gateway.run();
     let body = |host: &str, options: &str| {
-        gateway.curl("lan", &format!("-k {options} --resolve {host}:443:192.168.7.1 https://{host}/pkg.Service/Method"))
+        gateway.curl(
+            "lan",
+            &format!("-k {options} --resolve {host}:443:192.168.7.1 https://{host}/pkg.Service/Method"),
+        )
     };
-    gateway.sandbox.eventually("curl -sf 127.0.0.1/_flatnet/status | jq -e 'all(.routes[:3][]; .health == \"up\")'");
+    gateway
+        .sandbox
+        .eventually("curl -sf 127.0.0.1/_flatnet/status | jq -e 'all(.routes[:3][]; .health == \"up\")'");
     body("secure.local", "").prints_exactly("tls secure.local");
-    body("rpc.local", "--http2 -i -H 'Content-Type: application/grpc'").prints("HTTP/2.0/pkg.Service/Method").prints("grpc-status: 0");
+    body("rpc.local", "--http2 -i -H 'Content-Type: application/grpc'")
+        .prints("HTTP/2.0/pkg.Service/Method")
+        .prints("grpc-status: 0");
     body("rpcs.local", "--http2").prints_exactly("HTTP/2.0https");
-    body("rpcdead.local", "--http2 -i -H 'Content-Type: application/grpc'").prints("HTTP/2 200").prints("grpc-status: 14");
+    body("rpcdead.local", "--http2 -i -H 'Content-Type: application/grpc'")
+        .prints("HTTP/2 200")
+        .prints("grpc-status: 14");
 }
 
-/// A certificate for anything, at /run/c.pem and /run/k.pem.
+/// A certificate for web.local, at /run/c.pem and /run/k.pem.
 fn certificate(gateway: &Gateway) {
-    let subject = "-subj /CN=gateway -addext subjectAltName=DNS:*.local";
+    // Not *.local: clients refuse a wildcard right below a top level.
+    let subject = "-subj /CN=gateway -addext subjectAltName=DNS:web.local";
     gateway
         .sandbox
         .sh(&format!("openssl req -x509 -newkey rsa:2048 -nodes -days 2 {subject} -keyout /run/k.pem -out /run/c.pem 2>/dev/null"))
@@ -135,7 +168,10 @@ fn tls_redirects_by_choice_and_speaks_http2() {
     gateway.run();
     let plain = gateway.curl("lan", "-i -d x -H 'Host: web.local' 'http://192.168.7.1/a%2Fb?q=1'");
     plain.prints("308 Permanent Redirect").prints("Location: https://web.local:8443/a%2Fb?q=1");
-    let secure = gateway.curl("lan", "-i --http2 --cacert /run/c.pem --resolve web.local:8443:192.168.7.1 https://web.local:8443/x");
+    let secure = gateway.curl(
+        "lan",
+        "-i --http2 --cacert /run/c.pem --resolve web.local:8443:192.168.7.1 https://web.local:8443/x",
+    );
     secure
         .prints("HTTP/2 200")
         .prints("\"x-forwarded-proto\": \"https\"")
@@ -155,13 +191,22 @@ fn the_log_is_json_and_can_be_rotated() {
     let log = format!("{DIRECTORY}/logs/access.log");
     let line = gateway.sandbox.eventually(&format!("tail -n 1 {log} | jq -e .")).stdout;
     let line: Value = serde_json::from_str(&line).unwrap();
-    for (key, value) in [("route", "web"), ("container", "web"), ("client", "192.168.7.2"), ("user_agent", "a\"b\\c"), ("upstream", "10.87.1.2:3000")] {
+    for (key, value) in [
+        ("route", "web"),
+        ("container", "web"),
+        ("client", "192.168.7.2"),
+        ("user_agent", "a\"b\\c"),
+        ("upstream", "10.87.1.2:3000"),
+    ] {
         assert_eq!(line[key], value, "{line}");
     }
     assert!(line["upstream_seconds"].as_str().is_some_and(|text| text.parse::<f64>().is_ok()), "{line}");
     assert_eq!(line["status"], 200);
     // As logrotate does it on Linux, with the file that is delivered; on Windows the same by hand.
-    gateway.sandbox.sh(&format!("mv {log} {log}.1; nginx -p {DIRECTORY} -c conf/nginx.conf -s reopen")).succeeds();
+    gateway
+        .sandbox
+        .sh(&format!("mv {log} {log}.1; nginx -p {DIRECTORY} -c conf/nginx.conf -s reopen"))
+        .succeeds();
     gateway.sandbox.eventually(&format!("test -e {log}"));
     gateway.sandbox.sh("sleep 0.2").succeeds();
     assert_eq!(gateway.code("http://web.local/after"), "200");
