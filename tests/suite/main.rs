@@ -22,7 +22,14 @@ mod errors;
 #[cfg(feature = "faults")]
 mod faults;
 mod frames;
+mod gateway;
+mod gateway_conf;
+mod gateway_files;
 mod gateway_install;
+mod gateway_pages;
+mod gateway_restart;
+mod gateway_routes;
+mod gateway_upstreams;
 mod golden;
 mod host_up_down;
 mod hostile_parsers;

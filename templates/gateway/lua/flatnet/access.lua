@@ -40,8 +40,10 @@ function M.dispatch()
         return pages.refuse(503, "no_routes", {})
     end
     local route = state.table:find(host, path, is_own)
-    if not route then
-        return is_own and own.fallback(path) or pages.refuse(404, "unknown_host", { host = host })
+    if not route and is_own then
+        return own.fallback(path)
+    elseif not route then
+        return pages.refuse(404, "unknown_host", { host = host })
     end
     var.flatnet_route = route.name
     var.flatnet_scheme = route.scheme

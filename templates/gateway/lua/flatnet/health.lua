@@ -19,11 +19,13 @@ end
 function M.pick(route, except)
     local endpoints = route.endpoints
     local count = #endpoints
-    local turn = route.turn or 0
-    route.turn = turn + 1
-    for index = 1, count do
-        local endpoint = endpoints[(turn + index) % count + 1]
+    local last = route.last_picked or 0
+    for step = 0, count - 1 do
+        -- On from the one that was picked last, so that the neighbour of a dead one does not get its share too.
+        local index = (last + step) % count + 1
+        local endpoint = endpoints[index]
         if endpoint ~= except and M.usable(endpoint) then
+            route.last_picked = index
             return endpoint
         end
     end

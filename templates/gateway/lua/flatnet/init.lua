@@ -4,7 +4,7 @@ local M = {}
 function M.start(given)
     local state = require("flatnet.state")
     state.settings = require("flatnet.settings").check(given)
-    -- Whatever is used while requests run is read now: an error shows in `nginx -t`.
+    -- Whatever is used while requests run is read now: where something is missing, nginx does not start.
     require("flatnet.names").start(state.settings)
     require("flatnet.pages").start(state.settings)
     require("flatnet.portal").start(state.settings)

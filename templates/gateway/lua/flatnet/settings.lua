@@ -1,4 +1,5 @@
--- The settings from nginx.conf, checked once: `nginx -t` fails where one is wrong.
+-- The settings from nginx.conf, checked once: nginx does not start, or goes on as before a reload, where one is wrong.
+-- (`nginx -t` runs no Lua.)
 local ipv4 = require("flatnet.ipv4")
 
 local M = {}
