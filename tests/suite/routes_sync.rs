@@ -131,7 +131,7 @@ fn containers_share_a_namespace(lab: &Lab) {
     lab.syncs_to(&["web.flatnet.internal / web:80 running", "side.flatnet.internal / side:8081 running"]);
     lab.sh("flatnet gateway routes --json | jq -r '.routes[].endpoints[].address' | sort -u | wc -l")
         .prints_exactly("1");
-    lab.sh("podman rm -f -t 0 side web").succeeds();
+    lab.sh("podman rm -f -t 0 side && podman rm -f -t 0 web").succeeds();
     // In a pod, the pod's own container is none.
     lab.sh(&format!("podman pod create --name pod --network flatnet --infra-image {IMAGE} --infra-command 'sleep 1000'; podman run -d --pod pod --name member --label flatnet.port=80 {IMAGE}")).succeeds();
     lab.syncs_to(&["member.flatnet.internal / member:80 running"]);

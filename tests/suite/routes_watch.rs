@@ -16,7 +16,7 @@ const START: &str = "flatnet gateway watch >/tmp/watch.out 2>&1 & echo $! >/tmp/
 fn watching(lab: &Lab) {
     lab.with_gateway();
     lab.sh(START).succeeds();
-    lab.sandbox.eventually(&format!("[[ -e {TABLE} ]] && pgrep -f 'podman events'"));
+    lab.sandbox.eventually(&format!("[[ -e {TABLE} ]] && pgrep -f '[p]odman events'"));
 }
 
 fn routes_follow_containers(lab: &Lab) {
@@ -53,12 +53,12 @@ fn a_server_that_starts_late_is_found_and_a_database_is_left_alone(lab: &Lab) {
 
 fn podman_s_events_end_and_begin_again(lab: &Lab) {
     watching(lab);
-    let first = lab.sh("pgrep -f 'podman events'").succeeds().stdout;
+    let first = lab.sh("pgrep -f '[p]odman events'").succeeds().stdout;
     lab.sh(&format!("kill -9 {first}")).succeeds();
     lab.sandbox.eventually("grep -q FLAT-E107 /tmp/watch.out");
     lab.start_container("web", "");
     lab.becomes(&["web.flatnet.internal / web:80 running"]);
-    lab.sandbox.eventually("pgrep -f 'podman events'");
+    lab.sandbox.eventually("pgrep -f '[p]odman events'");
     lab.sh("podman stop -t 0 web").succeeds();
     lab.becomes(&["web.flatnet.internal / web:80 stopped"]);
     // A table that somebody spoilt is mended with the next change.
@@ -73,7 +73,7 @@ fn podman_fails_for_a_while(lab: &Lab) {
     let before = lab.sandbox.read(TABLE);
     let breaks = "mv $(readlink -f /usr/bin/podman) /usr/bin/podman.real; printf '#!/bin/sh\\necho broken >&2; exit 125\\n' >/usr/bin/podman; chmod 755 /usr/bin/podman";
     lab.sh(breaks).succeeds();
-    lab.sh("podman.real stop -t 0 web; pkill -f 'podman events' || true").succeeds();
+    lab.sh("podman.real stop -t 0 web; kill $(pgrep -f '[p]odman events')").succeeds();
     lab.sandbox.eventually("grep -q 'exited with 125: broken' /tmp/watch.out");
     // It is told once, not with each try.
     lab.sandbox.eventually("sleep 3; [[ $(grep -c 'podman ps.*broken' /tmp/watch.out) == 1 ]]");
@@ -85,13 +85,13 @@ fn podman_fails_for_a_while(lab: &Lab) {
 }
 
 fn it_ends_on_a_signal_and_leaves_nothing(lab: &Lab) {
-    let running = "pgrep -f 'podman events|gateway watch'";
+    lab.with_gateway();
+    let running = "pgrep -f '[p]odman events|[g]ateway watch'";
     for (signal, status) in [("TERM", 0), ("INT", 0), ("KILL", 137)] {
-        // A shell has its background children ignore SIGINT; setsid's do not.
-        lab.with_gateway();
+        // A shell has its background children ignore SIGINT.
         lab.sh(&format!(
-            "rm -f {TABLE}; python3 -c 'import signal, os; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(\"flatnet\", [\"flatnet\", \"gateway\", \"watch\"])' >/tmp/watch.out 2>&1 & pid=$!
-             until [[ -e {TABLE} ]] && pgrep -f 'podman events' >/dev/null; do sleep 0.05; done
+            "rm -f {TABLE}; env --default-signal=INT flatnet gateway watch >/tmp/watch.out 2>&1 & pid=$!
+             until [[ -e {TABLE} ]] && pgrep -f '[p]odman events' >/dev/null; do sleep 0.05; done
              kill -{signal} $pid; status=0; wait $pid || status=$?; echo $status"
         ))
         .prints_exactly(&status.to_string());

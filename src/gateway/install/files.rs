@@ -109,7 +109,11 @@ mod tests {
     fn every_template_is_there() {
         fn walk(folder: &Path, into: &mut BTreeSet<PathBuf>) {
             for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-                if entry.is_dir() { walk(&entry, into) } else { drop(into.insert(entry)) }
+                if entry.is_dir() {
+                    walk(&entry, into);
+                } else {
+                    into.insert(entry);
+                }
             }
         }
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/gateway");
