@@ -56,8 +56,8 @@ pub struct Container {
     pub state: State,
     /// Since when: RFC 3339 in UTC, to the second.
     pub since: String,
-    /// When it was made, likewise.
-    pub created: String,
+    /// When it was made.
+    pub created: jiff::Timestamp,
     /// Whether it has run at all.
     pub has_run: bool,
     /// Its labels, its image's among them.
@@ -185,7 +185,6 @@ impl TryFrom<Raw> for Container {
             own => own.into_iter().chain(network_settings.ports).flatten().collect(),
         };
         let how = if state.restarting { State::Restarting } else { State::of(&state.status) };
-        let created = time(&created).unwrap_or_else(|| "1970-01-01T00:00:00Z".to_owned());
         let (started, finished) = (time(&state.started_at), time(&state.finished_at));
         let since =
             if how == State::Stopped { finished.clone().or(started.clone()) } else { started.clone() };
@@ -193,8 +192,8 @@ impl TryFrom<Raw> for Container {
             id,
             name,
             state: how,
-            since: since.unwrap_or_else(|| created.clone()),
-            created,
+            since: since.or_else(|| time(&created)).unwrap_or_else(|| "1970-01-01T00:00:00Z".to_owned()),
+            created: created.parse().unwrap_or_default(),
             has_run: started.is_some() || finished.is_some(),
             labels: config.labels.unwrap_or_default(),
             exposed: ports.keys().filter_map(|port| tcp(port)).collect(),

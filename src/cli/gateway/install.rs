@@ -23,7 +23,7 @@ use crate::setup::units;
 )]
 pub(super) struct Install {
     /// Where to.
-    #[arg(value_name = "DIR")]
+    #[arg(value_name = "DIR", value_parser = crate::cli::path)]
     directory: Option<PathBuf>,
     /// What runs it; unless given, windows for a directory on a disk of Windows (/mnt/c/..), else linux.
     #[arg(long)]

@@ -21,7 +21,7 @@ pub(super) struct Render {
     #[arg(long = "static", required = true)]
     is_static: bool,
     /// Write it to FILE, which nginx includes, and take it back if `nginx -t` refuses it. Unset: print it.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = crate::cli::path)]
     output: Option<PathBuf>,
     /// Then have nginx reload.
     #[arg(long, requires = "output")]

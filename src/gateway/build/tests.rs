@@ -77,7 +77,7 @@ fn container(name: &str, number: u8, ports: &[u16]) -> Container {
         name: ContainerName::parse(name).unwrap(),
         state: State::Running,
         since: "2026-11-23T12:00:00Z".to_owned(),
-        created: format!("2026-11-23T11:{number:02}:00Z"),
+        created: jiff::Timestamp::from_second(1_795_439_000 + i64::from(number)).unwrap(),
         has_run: true,
         labels: BTreeMap::new(),
         exposed: ports.iter().copied().collect(),
