@@ -51,7 +51,7 @@ pub(crate) struct Gateway {
 /// What the templates are given where a test says nothing else.
 pub(crate) fn settings() -> Value {
     json!({
-        "version": "0.0.0", "platform": "linux", "user": "www-data", "name": "dev-pc",
+        "version": "0.0.0", "directory": DIRECTORY, "platform": "linux", "user": "www-data", "name": "dev-pc",
         "domains": ["flatnet.internal", "local"], "range": ["10.87.0.0/16"],
         "allow": ["127.0.0.0/8", "192.168.0.0/16"], "listen": ["80"], "tls": null,
     })
@@ -171,6 +171,12 @@ impl Gateway {
     /// Ends a container's server at once.
     pub(crate) fn kill_container(&self, name: &str) {
         self.sandbox.sh(&format!("kill -9 $(cat /run/backend/{name}.pid)")).succeeds();
+    }
+
+    /// Runs a script beside the test.
+    pub(crate) fn beside(&self, script: &str) {
+        let run = "f=$(mktemp); cat >$f; setsid bash -eu $f >$f.out 2>&1 </dev/null &";
+        self.sandbox.sh_with_stdin(run, script).succeeds();
     }
 
     /// How many requests whose note begins with `what` a container has received in full.
