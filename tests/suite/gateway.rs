@@ -51,7 +51,7 @@ pub(crate) struct Gateway {
 /// What the templates are given where a test says nothing else.
 pub(crate) fn settings() -> Value {
     json!({
-        "version": "0.0.0", "directory": DIRECTORY, "platform": "linux", "user": "www-data", "name": "dev-pc",
+        "version": "0.0.0", "platform": "linux", "user": "www-data", "name": "dev-pc",
         "domains": ["flatnet.internal", "local"], "range": ["10.87.0.0/16"],
         "allow": ["127.0.0.0/8", "192.168.0.0/16"], "listen": ["80"], "tls": null,
     })

@@ -203,9 +203,11 @@ fn the_log_is_json_and_can_be_rotated() {
     assert!(line["upstream_seconds"].as_str().is_some_and(|text| text.parse::<f64>().is_ok()), "{line}");
     assert_eq!(line["status"], 200);
     // By the file that is delivered. On Windows the same is done by hand: rename, then `-s reopen`.
+    let prepare =
+        format!("sed 's,/var/lib/flatnet/gateway,{DIRECTORY},' {DIRECTORY}/logrotate >/run/logrotate");
     gateway
         .sandbox
-        .sh(&format!("/usr/sbin/logrotate --force --state /run/rotated {DIRECTORY}/logrotate"))
+        .sh(&format!("{prepare}; /usr/sbin/logrotate --force --state /run/rotated /run/logrotate"))
         .succeeds();
     gateway.sandbox.eventually(&format!("test -e {log}"));
     gateway.sandbox.sh("sleep 0.2").succeeds();
