@@ -164,7 +164,7 @@ function M.admit()
     local endpoint = pick(route, streamed)
     if not endpoint then
         local began = ngx.now()
-        endpoint, route = hold.wait(find)
+        endpoint, route = hold.wait(find, last ~= nil)
         ngx.var.flatnet_held = string.format("%.3f", ngx.now() - began)
     end
     if not route then

@@ -76,12 +76,16 @@ end
 -- Since when it cannot be used: requests are held for a while from then on. An endpoint that never answered counts from its
 -- start, so that a dead one does not hold requests after each restart of the gateway.
 function M.unusable_since(endpoint)
-    local since = endpoint.changed
-    if endpoint.state == "running" then
-        local down = dict:get(endpoint.seen) and dict:get(endpoint.down)
-        since = math.max(since, down or 0, dict:get(endpoint.sick) or 0)
+    if endpoint.state ~= "running" then
+        return endpoint.changed
     end
-    return since
+    local down = dict:get(endpoint.seen) and dict:get(endpoint.down) or 0
+    local sick = 0
+    if endpoint.health and not dict:get(endpoint.well) then
+        -- Not checked yet: that comes within moments of meeting it.
+        sick = dict:get(endpoint.sick) or endpoint.met
+    end
+    return math.max(endpoint.changed, down, sick)
 end
 
 return M

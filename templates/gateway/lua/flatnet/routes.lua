@@ -60,16 +60,18 @@ local function longest_prefix(set, path)
     return set.paths["/"]
 end
 
--- When the endpoint got into the state it is in, by this machine's clock: the clock of WSL may be off by minutes.
-local function changed(endpoint, before, now)
-    if not before then
-        return math.min(M.epoch(endpoint.since) or now, now)
-    end
-    local old = before.endpoints[endpoint.key]
+-- When the endpoint got into the state it is in, by this machine's clock (that of WSL may be off by minutes), and when this
+-- gateway met it there: later, if the gateway has just started.
+local function date(endpoint, before, now)
+    local old = before and before.endpoints[endpoint.key]
     if old and old.state == endpoint.state and old.since == endpoint.since then
-        return old.changed
+        endpoint.changed, endpoint.met = old.changed, old.met
+    else
+        endpoint.changed, endpoint.met = now, now
     end
-    return now
+    if not before then
+        endpoint.changed = math.min(M.epoch(endpoint.since) or now, now)
+    end
 end
 
 local function add_endpoints(built, route, before, now)
@@ -81,7 +83,7 @@ local function add_endpoints(built, route, before, now)
         endpoint.peer = endpoint.address .. ":" .. endpoint.port
         endpoint.health = route.health
         endpoint.scheme = route.scheme
-        endpoint.changed = changed(endpoint, before, now)
+        date(endpoint, before, now)
         built.endpoints[endpoint.key] = endpoint
     end
 end
