@@ -25,14 +25,36 @@ describe("the way of a request", function()
 
     local function dispatch(host, uri, request_uri)
         ngx.var.host, ngx.var.uri, ngx.var.request_uri = host, uri, request_uri or uri
-        ngx.var.flatnet_target = ngx.var.request_uri
+        ngx.var.flatnet_target, ngx.var.flatnet_prefix = "", ""
         access.dispatch()
     end
 
-    it("leads to the place for the route", function()
+    it("leaves the usual request where it is", function()
         dispatch("web.local", "/x")
-        assert.same({ "@http", "web", "http", "/x" },
-            { ngx.place, ngx.var.flatnet_route, ngx.var.flatnet_scheme, ngx.var.flatnet_target })
+        assert.is_nil(ngx.place)
+        assert.equal("10.87.1.2", ngx.ctx.endpoint.address)
+        dispatch("WEB.local", "/x")
+        assert.equal("404 unknown_host", refused)
+    end)
+
+    it("leads to the place for the route, and where nothing can be used at once, to the one that waits", function()
+        for place, changes in pairs({ ["@http"] = { scheme = "https" }, ["@stream"] = { stream = true },
+            ["@grpc"] = { scheme = "grpc" } }) do
+            state.table = fixture.table({ fixture.route(changes) })
+            dispatch("web.local", "/x")
+            assert.same({ place, "web", changes.scheme or "http", "/x" },
+                { ngx.place, ngx.var.flatnet_route, ngx.var.flatnet_scheme, ngx.var.flatnet_target })
+        end
+        state.table, ngx.place = fixture.table(), nil
+        health.failed(state.table.routes[1].endpoints[1])
+        dispatch("web.local", "/x")
+        assert.equal("@http", ngx.place)
+    end)
+
+    it("changes the path of gRPC calls in place", function()
+        state.table = fixture.table({ fixture.route({ scheme = "grpc", path = "/rpc", strip = true }) })
+        dispatch("web.local", "/rpc/pkg.Service/Call")
+        assert.equal("/pkg.Service/Call", ngx.uri)
     end)
 
     it("ends with pages of its own", function()
@@ -66,7 +88,7 @@ describe("the way of a request", function()
         ngx.var.flatnet_route, ngx.var.http_upgrade = "web", "websocket"
         access.admit()
         assert.equal("10.87.1.2", ngx.ctx.endpoint.address)
-        assert.is_true(ngx.ctx.upgrade)
+        assert.equal("websocket", ngx.ctx.upgrade)
         assert.is_nil(ngx.var.flatnet_held)
     end)
 

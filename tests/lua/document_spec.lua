@@ -59,6 +59,10 @@ describe("the list of routes", function()
         end
     end)
 
+    it("is refused when a name occurs twice", function()
+        refused(fixture.document({ fixture.route(), fixture.route() }), "route 2 web: the name occurs twice")
+    end)
+
     it("lets others run meanwhile", function()
         local routes, pauses = {}, 0
         for number = 1, 100 do routes[number] = fixture.route({ name = "web" .. number }) end

@@ -63,4 +63,16 @@ describe("health", function()
         -- Never seen alive: from its start.
         assert.equal(began - 100, health.unusable_since(second))
     end)
+
+    it("counts the time to hold from meeting what has to be checked first", function()
+        local _, first = two({ health = { path = "/", interval = 5, healthy = 1, unhealthy = 1 } })
+        local began = ngx.now()
+        first.changed = began - 100
+        ngx.turn(5)
+        assert.equal(began, health.unusable_since(first))
+        health.checked(first, false)
+        assert.equal(began + 5, health.unusable_since(first))
+        health.checked(first, true)
+        assert.equal(began - 100, health.unusable_since(first))
+    end)
 end)

@@ -57,6 +57,12 @@ describe("holding a request", function()
         assert.equal("up", health.word(endpoint))
     end)
 
+    it("has none when a connection of its own has just failed", function()
+        health.failed(built.routes[1].endpoints[1])
+        accepts = true
+        assert.is_nil(hold.wait(find, true))
+    end)
+
     it("follows the list", function()
         health.answered(built.routes[1].endpoints[1])
         health.failed(built.routes[1].endpoints[1])

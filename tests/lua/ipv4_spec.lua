@@ -8,7 +8,7 @@ describe("ipv4", function()
     end)
 
     it("refuses what is none", function()
-        for _, text in ipairs({ "", "10.87.1", "10.87.1.256", "10.87.1.2.3", "10.87.1.2 ",
+        for _, text in ipairs({ "", "10.87.1", "10.87.1.256", "256.87.1.2", "10.87.1.2.3", "10.87.1.2 ",
             "a.b.c.d", "10.87.1.-2", "::1", "10.87.1.0002" }) do
             assert.is_nil(ipv4.number(text), text)
         end

@@ -40,10 +40,10 @@ describe("metrics", function()
     end)
 
     it("are fed by the log, which learns the container", function()
-        ngx.ctx.endpoint = { container = "web" }
-        ngx.var.flatnet_route, ngx.var.request_time, ngx.status = "web", "0.1", 503
+        ngx.ctx.route, ngx.ctx.endpoint = { name = "web" }, { container = "web-1" }
+        ngx.status = 503
         log.run()
-        assert.equal("web", ngx.var.flatnet_container)
+        assert.same({ "web", "web-1" }, { ngx.var.flatnet_route, ngx.var.flatnet_container })
         assert.matches('flatnet_requests_total{route="web",status="503"} 1', text(), 1, true)
     end)
 end)

@@ -41,7 +41,8 @@ ngx = {
     escape_uri = function(text)
         return (string.gsub(text, "[^%w._~-]", function(c) return string.format("%%%02X", string.byte(c)) end))
     end,
-    req = { get_method = function() return ngx.method or "GET" end, set_uri = function(uri) ngx.uri = uri end },
+    req = { get_method = function() return ngx.method or "GET" end, set_uri = function(uri) ngx.uri = uri end,
+        start_time = function() return clock - 0.1 end },
     worker = { id = function() return 0 end, exiting = function() return false end },
     timer = { at = function(delay, run, argument)
         table.insert(timers, { at = clock + delay, run = run, argument = argument })

@@ -173,6 +173,12 @@ impl Gateway {
         self.sandbox.sh(&format!("kill -9 $(cat /run/backend/{name}.pid)")).succeeds();
     }
 
+    /// Runs a script beside the test.
+    pub(crate) fn beside(&self, script: &str) {
+        let run = "f=$(mktemp); cat >$f; setsid bash -eu $f >$f.out 2>&1 </dev/null &";
+        self.sandbox.sh_with_stdin(run, script).succeeds();
+    }
+
     /// How many requests whose note begins with `what` a container has received in full.
     pub(crate) fn received(&self, name: &str, what: &str) -> usize {
         self.sandbox

@@ -11,9 +11,14 @@ local state = require("flatnet.state")
 
 local M = {}
 
--- The route that dispatch found, as it is now.
+-- The route of this request, as it is now. gRPC paths are changed on the way, so its name is remembered.
 local function find()
-    return state.table.by_name[ngx.var.flatnet_route]
+    local name = ngx.var.flatnet_route
+    if name and name ~= "" then
+        return state.table.by_name[name]
+    end
+    local host = ngx.var.host
+    return state.table:find(host, ngx.var.uri, names.is_own(host))
 end
 
 -- The request's target without the route's prefix. The client's own spelling is kept where it begins with the prefix.
@@ -30,12 +35,31 @@ local function strip(prefix)
     return string.sub(target, 1, 1) == "/" and target or "/" .. target
 end
 
-function M.dispatch()
+-- What the named places are told about the request.
+local function prepare(route)
     local var = ngx.var
-    local host, path = var.host, var.uri
+    var.flatnet_route = route.name
+    var.flatnet_scheme = route.scheme
+    var.flatnet_target = var.request_uri
+    if route.strip and route.path ~= "/" then
+        var.flatnet_prefix = route.path
+        var.flatnet_target = strip(route.path)
+    end
+end
+
+local function set_grpc_path(route)
+    -- grpc_pass takes no target.
+    if route.strip and route.path ~= "/" then
+        ngx.req.set_uri((string.gsub(string.sub(ngx.var.uri, #route.path + 1), "^/?", "/")))
+    end
+end
+
+-- No route has this host as one of its own with this path: it is ours, or somebody's by wildcard, or nobody's.
+local function dispatch_other(host)
+    local path = ngx.var.uri
     local is_own = names.is_own(host)
     if is_own and own.answer(path) then
-        return
+        return nil
     elseif not state.table then
         return pages.refuse(503, "no_routes", {})
     end
@@ -45,16 +69,34 @@ function M.dispatch()
     elseif not route then
         return pages.refuse(404, "unknown_host", { host = host })
     end
-    var.flatnet_route = route.name
-    var.flatnet_scheme = route.scheme
-    if route.strip and route.path ~= "/" then
-        var.flatnet_prefix = route.path
-        var.flatnet_target = strip(route.path)
-        if route.place == "@grpc" then
-            -- grpc_pass takes no target.
-            ngx.req.set_uri((string.gsub(string.sub(path, #route.path + 1), "^/?", "/")))
+    return route
+end
+
+local function use(route, endpoint)
+    local context = ngx.ctx
+    context.route, context.endpoint = route, endpoint
+    context.upgrade = ngx.var.http_upgrade
+end
+
+-- Runs for every request, so the usual case is short: a known host, an endpoint that is up.
+function M.dispatch()
+    local host = ngx.var.host
+    local current = state.table
+    local set = current and current.exact[host]
+    local route = set and set.only or dispatch_other(host)
+    if not route then
+        return
+    elseif route.is_plain then
+        local endpoint = health.pick(route)
+        if endpoint then
+            ngx.ctx.at_once = true
+            return use(route, endpoint)
         end
     end
+    if route.place == "@grpc" then
+        set_grpc_path(route)
+    end
+    prepare(route)
     return ngx.exec(route.place)
 end
 
@@ -107,6 +149,10 @@ function M.admit()
     if not route then
         return pages.refuse(404, "unknown_host", { host = ngx.var.host })
     end
+    if ngx.var.flatnet_target == "" then
+        -- It comes from a first attempt at the usual place.
+        prepare(route)
+    end
     local streamed = route.stream and has_body()
     local last = attempt.read(ngx.var)
     if last then
@@ -118,7 +164,7 @@ function M.admit()
     local endpoint = pick(route, streamed)
     if not endpoint then
         local began = ngx.now()
-        endpoint, route = hold.wait(find)
+        endpoint, route = hold.wait(find, last ~= nil)
         ngx.var.flatnet_held = string.format("%.3f", ngx.now() - began)
     end
     if not route then
@@ -126,9 +172,7 @@ function M.admit()
     elseif not endpoint then
         return pages.unavailable(route)
     end
-    local context = ngx.ctx
-    context.route, context.endpoint = route, endpoint
-    context.upgrade = (ngx.var.http_upgrade or "") ~= ""
+    use(route, endpoint)
 end
 
 return M

@@ -5,8 +5,9 @@ local recover = require("flatnet.recover")
 
 local M = {}
 
--- Seconds. A dead address is given up soon; an answer may take its time; a WebSocket may be silent for an hour.
-local CONNECT, SEND, READ, READ_UPGRADED = 1, 300, 300, 3600
+-- Seconds to connect, to send and to read for upgraded connections: a WebSocket may be silent for an hour. All others
+-- have those of proxy.conf and grpc.conf.
+local CONNECT, SEND, READ_UPGRADED = 1, 300, 3600
 
 -- Nothing may be refused here: nginx would answer 500. Who comes here has an endpoint.
 function M.run()
@@ -22,7 +23,9 @@ function M.run()
         balancer.set_more_tries(1)
     end
     context.tried = true
-    balancer.set_timeouts(CONNECT, SEND, context.upgrade and READ_UPGRADED or READ)
+    if context.upgrade then
+        balancer.set_timeouts(CONNECT, SEND, READ_UPGRADED)
+    end
     local set, why = balancer.set_current_peer(endpoint.address, endpoint.port)
     if not set then
         ngx.log(ngx.ERR, "flatnet: ", endpoint.peer, " cannot be used: ", why)

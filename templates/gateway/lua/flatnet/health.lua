@@ -11,8 +11,8 @@ local dict = ngx.shared.flatnet_health
 local REMEMBERED = 86400
 
 function M.usable(endpoint)
-    return endpoint.state == "running" and not dict:get("down " .. endpoint.key)
-        and (not endpoint.health or dict:get("well " .. endpoint.key) ~= nil)
+    return endpoint.state == "running" and not dict:get(endpoint.down)
+        and (not endpoint.health or dict:get(endpoint.well) ~= nil)
 end
 
 -- An endpoint to use now, each in turn, or nil. `except` is not taken.
@@ -34,54 +34,58 @@ end
 
 -- The first failure counts: `add` leaves what is there.
 function M.failed(endpoint)
-    dict:add("down " .. endpoint.key, ngx.now(), REMEMBERED)
+    dict:add(endpoint.down, ngx.now(), REMEMBERED)
 end
 
 function M.answered(endpoint)
-    dict:delete("down " .. endpoint.key)
-    dict:set("seen " .. endpoint.key, true, REMEMBERED)
+    dict:delete(endpoint.down)
+    dict:set(endpoint.seen, true, REMEMBERED)
 end
 
 -- What a check by label found.
 function M.checked(endpoint, well)
     if well then
-        dict:set("well " .. endpoint.key, true)
-        dict:delete("sick " .. endpoint.key)
+        dict:set(endpoint.well, true)
+        dict:delete(endpoint.sick)
     else
-        dict:delete("well " .. endpoint.key)
-        dict:add("sick " .. endpoint.key, ngx.now(), REMEMBERED)
+        dict:delete(endpoint.well)
+        dict:add(endpoint.sick, ngx.now(), REMEMBERED)
     end
 end
 
 -- Nothing is known any more: the container was stopped, and is not used again before it is checked.
 function M.forget(endpoint)
-    dict:delete("well " .. endpoint.key)
-    dict:delete("sick " .. endpoint.key)
+    dict:delete(endpoint.well)
+    dict:delete(endpoint.sick)
 end
 
 -- In a word: up, down, unhealthy, unchecked, or that it does not run.
 function M.word(endpoint)
     if endpoint.state ~= "running" then
         return endpoint.state
-    elseif dict:get("down " .. endpoint.key) then
+    elseif dict:get(endpoint.down) then
         return "down"
     elseif not endpoint.health then
-        return dict:get("seen " .. endpoint.key) and "up" or "unchecked"
-    elseif dict:get("well " .. endpoint.key) then
+        return dict:get(endpoint.seen) and "up" or "unchecked"
+    elseif dict:get(endpoint.well) then
         return "up"
     end
-    return dict:get("sick " .. endpoint.key) and "unhealthy" or "unchecked"
+    return dict:get(endpoint.sick) and "unhealthy" or "unchecked"
 end
 
 -- Since when it cannot be used: requests are held for a while from then on. An endpoint that never answered counts from its
 -- start, so that a dead one does not hold requests after each restart of the gateway.
 function M.unusable_since(endpoint)
-    local since = endpoint.changed
-    if endpoint.state == "running" then
-        local down = dict:get("seen " .. endpoint.key) and dict:get("down " .. endpoint.key)
-        since = math.max(since, down or 0, dict:get("sick " .. endpoint.key) or 0)
+    if endpoint.state ~= "running" then
+        return endpoint.changed
     end
-    return since
+    local down = dict:get(endpoint.seen) and dict:get(endpoint.down) or 0
+    local sick = 0
+    if endpoint.health and not dict:get(endpoint.well) then
+        -- Not checked yet: that comes within moments of meeting it.
+        sick = dict:get(endpoint.sick) or endpoint.met
+    end
+    return math.max(endpoint.changed, down, sick)
 end
 
 return M

@@ -34,8 +34,9 @@ local function look(route)
     return nil
 end
 
--- find: gives the route as it is now. Returns an endpoint and its route; or nil and the route, if that is still there.
-function M.wait(find)
+-- find: gives the route as it is now; tried: this request has just had a connection fail.
+-- Returns an endpoint and its route; or nil and the route, if that is still there.
+function M.wait(find, tried)
     local began = ngx.now()
     local route = find()
     while route do
@@ -45,7 +46,7 @@ function M.wait(find)
         end
         local now = ngx.now()
         if now >= M.deadline(route) or now - began >= route.hold then
-            return look(route), route
+            return not tried and look(route) or nil, route
         end
         for _, waited_for in ipairs(route.endpoints) do
             if waited_for.state == "running" then

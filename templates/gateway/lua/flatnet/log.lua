@@ -4,12 +4,16 @@ local metrics = require("flatnet.metrics")
 local M = {}
 
 function M.run()
-    local endpoint = ngx.ctx.endpoint
+    local context, var = ngx.ctx, ngx.var
+    local endpoint = context.endpoint
     if endpoint then
-        ngx.var.flatnet_container = endpoint.container
+        var.flatnet_route, var.flatnet_container = context.route.name, endpoint.container
     end
-    local var = ngx.var
-    metrics.count(var.flatnet_route or "", ngx.status, tonumber(var.request_time) or 0, var.flatnet_held, var.flatnet_replays)
+    local seconds = ngx.now() - ngx.req.start_time()
+    if context.at_once then
+        return metrics.count(context.route.name, ngx.status, seconds)
+    end
+    metrics.count(var.flatnet_route or "", ngx.status, seconds, var.flatnet_held, var.flatnet_replays)
 end
 
 return M

@@ -3,15 +3,49 @@ local M = {}
 
 local dict = ngx.shared.flatnet_metrics
 
--- A key is "KIND ROUTE LABEL"; names of routes have no spaces.
+-- Each worker counts for itself and adds to what all share once a second: a request costs next to nothing.
+local INTERVAL = 1
+
+-- By route, then by "requests STATUS", "seconds", "held" or "replayed".
+local counts = {}
+local waiting = false
+
+local function flush()
+    waiting = false
+    for route, numbers in pairs(counts) do
+        for what, number in pairs(numbers) do
+            -- Names of routes have no spaces.
+            dict:incr(route .. " " .. what, number, 0)
+        end
+    end
+    counts = {}
+end
+
+local function add(numbers, what, number)
+    numbers[what] = (numbers[what] or 0) + number
+end
+
+local REQUESTS = setmetatable({}, { __index = function(names, status)
+    names[status] = "requests " .. status
+    return names[status]
+end })
+
 function M.count(route, status, seconds, held, replays)
-    dict:incr("requests " .. route .. " " .. status, 1, 0)
-    dict:incr("seconds " .. route .. " ", seconds, 0)
+    local numbers = counts[route]
+    if not numbers then
+        numbers = {}
+        counts[route] = numbers
+        if not waiting then
+            waiting = ngx.timer.at(INTERVAL, flush) and true or false
+        end
+    end
+    add(numbers, REQUESTS[status], 1)
+    add(numbers, "seconds", seconds)
     if held and held ~= "" then
-        dict:incr("held " .. route .. " ", 1, 0)
+        add(numbers, "held", 1)
     end
     if replays and replays ~= "" then
-        dict:incr("replayed " .. route .. " ", 1, 0)
+        add(numbers, "replayed", 1)
     end
 end
 
@@ -47,7 +81,7 @@ local function counters(lines)
         local kind, name = family[1], family[2]
         head(lines, name, family[3], family[4])
         for _, key in ipairs(keys) do
-            local key_kind, route, label = string.match(key, "^(%S+) (%S*) (%S*)$")
+            local route, key_kind, label = string.match(key, "^(%S*) (%S+) ?(%S*)$")
             if key_kind == kind then
                 local labels = { { "route", route } }
                 if label ~= "" then
@@ -78,6 +112,7 @@ end
 
 -- model: flatnet.status; connections: what nginx counts, by name.
 function M.text(model, connections)
+    flush()
     local lines = {}
     counters(lines)
     endpoints(lines, model)

@@ -9,7 +9,7 @@ local TICK = 0.025
 -- Apart at first, then further and further; with a request waiting never further than HURRY.
 local FIRST, FURTHER, LAST, HURRY = 0.05, 1.5, 2, 0.1
 -- A dead address takes TIMEOUT, and 16 at once leave descriptors to requests on Windows (1,024 in all).
-local TIMEOUT, AT_ONCE = 1, 16
+local TIMEOUT, AT_ONCE = 0.9, 16
 
 local entries = {}
 local busy = 0

@@ -37,11 +37,16 @@ local function add_path(sets, host, route)
     end
     set.paths[route.path] = route
     set.longest = math.max(set.longest, #route.path)
+    -- The usual host has one route for all paths.
+    set.only = set.longest == 1 and route or nil
     return nil
 end
 
 -- At borders of segments only: /x is a prefix of /x and /x/y, not of /xy.
 local function longest_prefix(set, path)
+    if set.only then
+        return set.only
+    end
     local head = path
     if #head > set.longest then
         head = string.match(string.sub(head, 1, set.longest + 1), "^(.*)/") or ""
@@ -55,25 +60,30 @@ local function longest_prefix(set, path)
     return set.paths["/"]
 end
 
--- When the endpoint got into the state it is in, by this machine's clock: the clock of WSL may be off by minutes.
-local function changed(endpoint, before, now)
-    if not before then
-        return math.min(M.epoch(endpoint.since) or now, now)
-    end
-    local old = before.endpoints[endpoint.key]
+-- When the endpoint got into the state it is in, by this machine's clock (that of WSL may be off by minutes), and when this
+-- gateway met it there: later, if the gateway has just started.
+local function date(endpoint, before, now)
+    local old = before and before.endpoints[endpoint.key]
     if old and old.state == endpoint.state and old.since == endpoint.since then
-        return old.changed
+        endpoint.changed, endpoint.met = old.changed, old.met
+    else
+        endpoint.changed, endpoint.met = now, now
     end
-    return now
+    if not before then
+        endpoint.changed = math.min(M.epoch(endpoint.since) or now, now)
+    end
 end
 
 local function add_endpoints(built, route, before, now)
     for _, endpoint in ipairs(route.endpoints) do
         endpoint.key = endpoint.id .. "@" .. endpoint.address .. ":" .. endpoint.port
+        -- By which flatnet.health knows it.
+        endpoint.down, endpoint.seen = "down " .. endpoint.key, "seen " .. endpoint.key
+        endpoint.well, endpoint.sick = "well " .. endpoint.key, "sick " .. endpoint.key
         endpoint.peer = endpoint.address .. ":" .. endpoint.port
         endpoint.health = route.health
         endpoint.scheme = route.scheme
-        endpoint.changed = changed(endpoint, before, now)
+        date(endpoint, before, now)
         built.endpoints[endpoint.key] = endpoint
     end
 end
@@ -94,7 +104,7 @@ local function add_route(built, route, is_own)
         if suffix then
             local winner = add_path(built.wildcard, suffix, route)
             if winner then conflict(host, winner.name) end
-        elseif is_own(host) and route.path == "/" then
+        elseif is_own(host) and (route.path == "/" or string.find(route.path, "^/_flatnet")) then
             conflict(host, "the gateway itself")
         else
             local winner = add_path(built.exact, host, route)
@@ -125,6 +135,7 @@ function M.build(document, before, is_own, now, pause)
             route.path = "/"
         end
         route.place = place(route)
+        route.is_plain = route.place == "@http" and route.scheme == "http" and not (route.strip and route.path ~= "/")
         built.by_name[route.name] = route
         add_endpoints(built, route, before, now)
         add_route(built, route, is_own)
