@@ -310,8 +310,8 @@ fn any_container() -> impl Strategy<Value = Container> {
     let state = prop::sample::select(vec![State::Running, State::Paused, State::Restarting, State::Stopped]);
     let ports = prop::collection::vec(1..=u16::MAX, 0..3);
     (names, 2..250u8, ports, labels, state).prop_map(|(name, number, ports, labels, state)| Container {
-        labels,
         state,
+        labels,
         ..container(&name, number, &ports)
     })
 }

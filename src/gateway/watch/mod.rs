@@ -114,7 +114,7 @@ impl Watch {
             let looked = self.look(now);
             self.tell(looked, say);
         } else if self.publish_now {
-            let published = self.publish(now);
+            let published = lock(&self.engine.config).and_then(|_lock| self.publish(now));
             self.tell(published, say);
         }
         self.prober.ask_due(Instant::now());

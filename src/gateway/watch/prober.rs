@@ -172,11 +172,10 @@ mod tests {
 
     #[test]
     fn it_is_asked_more_and_more_seldom() {
-        let seconds = |answer, asked_for| pause(answer, Duration::from_secs(asked_for)).as_secs_f32();
-        assert_eq!(
-            [0, 4, 20, 600, 6000].map(|time| seconds(Answer::Nothing, time)),
-            [0.2, 0.2, 1.0, 30.0, 30.0]
-        );
-        assert_eq!([0, 4, 20_000].map(|time| seconds(Answer::Silence, time)), [1.0, 2.0, 3600.0]);
+        let pauses = |answer, asked_for: &[u64]| -> Vec<u128> {
+            asked_for.iter().map(|&seconds| pause(answer, Duration::from_secs(seconds)).as_millis()).collect()
+        };
+        assert_eq!(pauses(Answer::Nothing, &[0, 4, 20, 600, 6000]), [200, 200, 1000, 30_000, 30_000]);
+        assert_eq!(pauses(Answer::Silence, &[0, 4, 20_000]), [1000, 2000, 3_600_000]);
     }
 }
