@@ -9,6 +9,7 @@ pub mod engine;
 pub mod error;
 pub mod execute;
 pub mod face;
+pub mod gateway;
 pub mod lease;
 pub mod lock;
 pub mod log;

@@ -5,6 +5,7 @@ mod config;
 mod doctor;
 mod down;
 mod explain;
+mod gateway;
 mod gc;
 mod init;
 mod inspect;
@@ -80,6 +81,7 @@ enum Command {
     Status(status::Status),
     Doctor(doctor::Doctor),
     Inspect(inspect::Inspect),
+    Gateway(gateway::Gateway),
     Gc(gc::Gc),
     Repair(repair::Repair),
     Explain(explain::Explain),
@@ -106,6 +108,7 @@ pub fn run() -> eyre::Result<u8> {
         Command::Status(command) => command.run(&options)?,
         Command::Doctor(command) => command.run(&options)?,
         Command::Inspect(command) => command.run(&options)?,
+        Command::Gateway(command) => command.run(&options)?,
         Command::Gc(command) => command.run(&options)?,
         Command::Repair(command) => command.run(&options)?,
         Command::Explain(command) => command.run(&options)?,
