@@ -53,7 +53,7 @@ pub fn gather(config: &Config, attachments: &[Attachment], executor: &mut dyn Ex
         output.ok().filter(|output: &Output| !output.stdout.trim().is_empty()).map(|output| output.stdout)
     };
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let (ip, bridge) = (Tools::new(&config.tools).ip, config.gateway());
+    let (ip, bridge) = (Tools::new(&config.tools).ip, config.bridge_address());
     Facts {
         version: VERSION,
         mode: stdout(&["wslinfo", "--networking-mode"]),
