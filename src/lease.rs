@@ -187,7 +187,7 @@ fn describe(lease: &Lease) -> String {
 fn check_requested(config: &Config, address: Ipv4Addr) -> Result<()> {
     let why = if !config.subnet.contains(&address) {
         format!("is not inside this host's subnet {}", config.subnet)
-    } else if address == config.gateway() {
+    } else if address == config.bridge_address() {
         "is the gateway's own".to_owned()
     } else if address == config.subnet.network() {
         format!("is the network address of {}", config.subnet)

@@ -26,7 +26,7 @@ pub fn render(config: &Config, facts: &HostFacts, elements: &BTreeSet<TableEleme
                 version => env!("CARGO_PKG_VERSION"),
                 table => config.network.table(),
                 bridge => config.bridge,
-                bridge_address => config.gateway(),
+                bridge_address => config.bridge_address(),
                 subnet => config.subnet,
                 range => config.range,
                 isolated => config.bridging == Bridging::Isolated,

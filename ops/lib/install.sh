@@ -4,6 +4,7 @@
 #   install_host      what Flatnet needs to run on this machine: Podman, nft, ip, ..
 #   install_runtime   the same and netavark, for sandboxes; would turn a fresh machine's Podman 4 away from CNI
 #   install_build     what compiling it needs: a C compiler and Rust; puts that Rust on PATH
+#   install_gateway   what the HTTP gateway needs to run on this machine: nginx with Lua, whose own service is kept off
 #   install_lint      Rust's formatter and linter, on top of install_build
 #   install_test      what its tests need on top of install_runtime
 #
@@ -119,9 +120,28 @@ install_test() {
     install_runtime
     install_missing "the tests" \
         jq:jq ncat:ncat conntrack:conntrack shellcheck:shellcheck python3:python3 unshare:util-linux tar:tar \
-        buildah:buildah iperf3:iperf3 dig:bind9-dnsutils
+        buildah:buildah iperf3:iperf3 dig:bind9-dnsutils openssl:openssl logrotate:logrotate
+    install_gateway
+    install_missing "checking the gateway's Lua" busted:lua-busted luacheck:lua-check
     install_debootstrap
     load_br_netfilter
+}
+
+# Debian starts a service as soon as it is installed, and again at each boot. That of nginx would take port 80 with a page of
+# its own; the gateway has a service of its own.
+install_gateway() {
+    local policy=/usr/sbin/policy-rc.d fresh=0 forbidden=0
+    is_there nginx || fresh=1
+    if ((fresh == 1)) && [[ ! -e $policy ]] && [[ $(id -u) == 0 ]]; then
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
+        forbidden=1
+    fi
+    (install_missing "the gateway" nginx:nginx '/usr/lib/nginx/modules/ngx_http_lua_module.so:libnginx-mod-http-lua' \
+        '/usr/share/lua/5.1/cjson/util.lua:lua-cjson') || fresh=2
+    if ((forbidden == 1)); then rm -f "$policy"; fi
+    if ((fresh == 2)); then exit 1; fi
+    if ((fresh == 1)) && command -v systemctl >/dev/null; then systemctl disable --quiet nginx 2>/dev/null || true; fi
 }
 
 # Some tests need it, and a sandbox loads no module. The machine's own bridges are left as they were without it.

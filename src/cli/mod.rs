@@ -5,6 +5,7 @@ mod config;
 mod doctor;
 mod down;
 mod explain;
+mod gateway;
 mod gc;
 mod init;
 mod inspect;
@@ -17,6 +18,7 @@ mod report;
 mod rules;
 mod status;
 mod up;
+mod windows;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -79,11 +81,13 @@ enum Command {
     Status(status::Status),
     Doctor(doctor::Doctor),
     Inspect(inspect::Inspect),
+    Gateway(gateway::Gateway),
     Gc(gc::Gc),
     Repair(repair::Repair),
     Explain(explain::Explain),
     Rules(rules::Rules),
     Config(config::Config),
+    Windows(windows::Windows),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -104,11 +108,13 @@ pub fn run() -> eyre::Result<u8> {
         Command::Status(command) => command.run(&options)?,
         Command::Doctor(command) => command.run(&options)?,
         Command::Inspect(command) => command.run(&options)?,
+        Command::Gateway(command) => command.run(&options)?,
         Command::Gc(command) => command.run(&options)?,
         Command::Repair(command) => command.run(&options)?,
         Command::Explain(command) => command.run(&options)?,
         Command::Rules(command) => command.run(&options)?,
         Command::Config(command) => command.run(&options)?,
+        Command::Windows(command) => command.run(&options)?,
         Command::Completions(command) => command.run(&options)?,
         Command::Man(command) => command.run(&options)?,
     };

@@ -92,7 +92,7 @@ fn look(context: &mut Context) -> Result<Report> {
         network: config.network.to_string(),
         range: config.range.to_string(),
         subnet: config.subnet.to_string(),
-        gateway: config.gateway(),
+        gateway: config.bridge_address(),
         host: match &context.plan {
             Some(plan) if plan.is_empty() => Host::AsConfigured,
             Some(plan) => Host::StepsMissing(plan.steps.len()),

@@ -136,7 +136,30 @@ mod tests {
                 "allocate: {from: 10.87.1.1, to: 10.87.1.1}\n",
                 "f.yaml:1: allocate: 10.87.1.1 to 10.87.1.1 leaves no address",
             ),
-            ("gateway: 10.87.1.255\n", "f.yaml:1: gateway: 10.87.1.255 is the network or broadcast address"),
+            (
+                "bridge_address: 10.87.1.255\n",
+                "f.yaml:1: bridge_address: 10.87.1.255 is the network or broadcast address",
+            ),
+            (
+                "network: a\ngateway: 10.87.1.1\n",
+                "f.yaml:2:10: gateway: this is the section of the HTTP gateway now; write `bridge_address: 10.87.1.1`",
+            ),
+            ("gateway: {hosts: 1}\n", "unknown field `hosts`, expected one of `directory`, `domains`"),
+            ("gateway: 7\n", "expected the fields of the HTTP gateway"),
+            ("gateway:\n  domains: [a, \"b;c\"]\n", "gateway.domains: host name \"b;c\" is none"),
+            ("gateway:\n  domains: []\n", "f.yaml:2: gateway.domains: [] names no domain. Write"),
+            ("gateway:\n  listen: 0\n", "f.yaml:2: gateway.listen: 0 is no port"),
+            (
+                "gateway:\n  allow: [10.1.2.3/8]\n",
+                "f.yaml:2: gateway.allow[0]: 10.1.2.3/8 has bits set behind its prefix. Write 10.0.0.0/8",
+            ),
+            (
+                "gateway:\n  tls: {certificate: a.pem, key: a.key, listen: 80}\n",
+                "f.yaml:2: gateway.tls.listen: 80 is the port of gateway.listen too",
+            ),
+            ("gateway:\n  tls: {certificate: \"a b\", key: k}\n", "gateway.tls: path \"a b\" must match"),
+            ("gateway:\n  hold: 301\n", "f.yaml:2: gateway.hold: 301 is more than 300 seconds"),
+            ("gateway:\n  directory: c\n", "f.yaml:2: gateway.directory: c is no absolute path"),
             (
                 "reserved:\n- 10.87.1.4\n- 10.99.0.1\n",
                 "f.yaml:3: reserved[1]: 10.99.0.1 is not inside subnet",

@@ -4,6 +4,7 @@
 //! work, each with file, line, field, value and remedy. This is the only user of `serde_yaml`.
 
 mod auto;
+mod gateway;
 mod load;
 mod locate;
 mod validate;
@@ -16,6 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use auto::{IngressGateways, Mtu, Uplink};
+pub use gateway::{Expose, Gateway, LONGEST_HOLD, Tls};
 pub use load::{DEFAULT_PATH, load, parse};
 
 use crate::error::{Error, Kind, Result};
@@ -39,8 +41,8 @@ pub struct Config {
     pub subnet: Ipv4Net,
     /// The bridge's address, which is the containers' default gateway. Unset: the first of the subnet.
     #[schemars(with = "Option<Ipv4Addr>")]
-    pub gateway: Option<Ipv4Addr>,
-    /// The addresses that are handed out. Unset: all of the subnet but network, gateway and broadcast.
+    pub bridge_address: Option<Ipv4Addr>,
+    /// The addresses that are handed out. Unset: all of the subnet but network, bridge and broadcast.
     pub allocate: Option<AllocateRange>,
     /// Addresses in the subnet that are never handed out.
     pub reserved: Vec<Ipv4Addr>,
@@ -55,7 +57,7 @@ pub struct Config {
     pub egress: Egress,
     /// How containers of this host reach one another.
     pub bridging: Bridging,
-    /// Ports of this host, beside ping and DNS at the gateway address, that containers may reach.
+    /// Ports of this host, beside ping and DNS at the bridge's address, that containers may reach.
     pub host_ports: Vec<HostPort>,
     /// What containers find in their resolv.conf. Empty: what Podman puts there by itself.
     pub dns: Dns,
@@ -65,6 +67,9 @@ pub struct Config {
     pub tools: ToolPaths,
     /// Where Flatnet keeps what it writes.
     pub paths: Paths,
+    /// The HTTP gateway, through which browsers of the LAN reach containers by name.
+    #[serde(deserialize_with = "gateway::section")]
+    pub gateway: Gateway,
 }
 
 /// The first and the last address that is handed out.
@@ -180,19 +185,19 @@ impl Config {
     /// The same, with what follows from other fields filled in.
     #[must_use]
     pub fn resolved(&self) -> Self {
-        Self { gateway: Some(self.gateway()), allocate: Some(self.allocate()), ..self.clone() }
+        Self { bridge_address: Some(self.bridge_address()), allocate: Some(self.allocate()), ..self.clone() }
     }
 
-    /// The bridge's address: [`Config::gateway`], or the first of the subnet.
+    /// The bridge's address: its field, or the first of the subnet.
     #[must_use]
-    pub fn gateway(&self) -> Ipv4Addr {
-        self.gateway.unwrap_or_else(|| next(self.subnet.network()))
+    pub fn bridge_address(&self) -> Ipv4Addr {
+        self.bridge_address.unwrap_or_else(|| next(self.subnet.network()))
     }
 
     /// The bridge's address with the subnet's prefix length.
     #[must_use]
-    pub fn gateway_net(&self) -> Ipv4Net {
-        self.with_prefix(self.gateway())
+    pub fn bridge_net(&self) -> Ipv4Net {
+        self.with_prefix(self.bridge_address())
     }
 
     /// `address` with the subnet's prefix length.
@@ -210,12 +215,12 @@ impl Config {
         })
     }
 
-    /// Whether `address` may never be handed out: network, broadcast, gateway or reserved.
+    /// Whether `address` may never be handed out: network, broadcast, bridge or reserved.
     #[must_use]
     pub fn is_reserved(&self, address: Ipv4Addr) -> bool {
         address == self.subnet.network()
             || address == self.subnet.broadcast()
-            || address == self.gateway()
+            || address == self.bridge_address()
             || self.reserved.contains(&address)
     }
 
@@ -238,7 +243,7 @@ impl Default for Config {
             bridge: IfName::parse("flatnet-br0").unwrap_or_else(|_| unreachable!("a constant that parses")),
             range: fixed("10.87.0.0/16"),
             subnet: fixed("10.87.1.0/24"),
-            gateway: None,
+            bridge_address: None,
             allocate: None,
             reserved: Vec::new(),
             mtu: Mtu::Auto,
@@ -251,6 +256,7 @@ impl Default for Config {
             limits: Limits::default(),
             tools: ToolPaths::default(),
             paths: Paths::default(),
+            gateway: Gateway::default(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::{Config, IngressGateways, Mtu};
+use super::{Config, IngressGateways, Mtu, gateway};
 
 /// One thing that is wrong.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(super) struct Problem {
     pub(super) remedy: String,
 }
 
-fn problem(
+pub(super) fn problem(
     field: impl Into<String>,
     value: impl std::fmt::Display,
     why: impl Into<String>,
@@ -29,7 +29,7 @@ fn problem(
 /// The first thing that is wrong, in the order of the file's fields.
 pub(super) fn validate(config: &Config) -> Result<(), Problem> {
     networks(config)?;
-    gateway(config)?;
+    bridge_address(config)?;
     allocate(config)?;
     reserved(config)?;
     mtu(config)?;
@@ -37,6 +37,7 @@ pub(super) fn validate(config: &Config) -> Result<(), Problem> {
     host_ports(config)?;
     dns(config)?;
     limits(config)?;
+    gateway::validate(&config.gateway)?;
     absolute_paths(config)
 }
 
@@ -95,9 +96,14 @@ fn usable(config: &Config, address: Ipv4Addr) -> Result<(), String> {
     }
 }
 
-fn gateway(config: &Config) -> Result<(), Problem> {
-    usable(config, config.gateway()).map_err(|why| {
-        problem("gateway", config.gateway(), why, "Use the first address of the subnet, or leave it out")
+fn bridge_address(config: &Config) -> Result<(), Problem> {
+    usable(config, config.bridge_address()).map_err(|why| {
+        problem(
+            "bridge_address",
+            config.bridge_address(),
+            why,
+            "Use the first address of the subnet, or leave it out",
+        )
     })
 }
 
@@ -120,7 +126,7 @@ fn allocate(config: &Config) -> Result<(), Problem> {
         return Err(problem(
             "allocate",
             value,
-            "leaves no address: gateway and reserved take all",
+            "leaves no address: bridge_address and reserved take all",
             "Widen it",
         ));
     }
@@ -221,6 +227,7 @@ fn absolute_paths(config: &Config) -> Result<(), Problem> {
         ("paths.state", Some(&config.paths.state)),
         ("paths.run", Some(&config.paths.run)),
         ("paths.log", Some(&config.paths.log)),
+        ("gateway.directory", Some(&config.gateway.directory)),
     ];
     for (field, path) in paths.into_iter().filter_map(|(field, path)| path.map(|path| (field, path))) {
         let text = path.to_string_lossy();

@@ -81,7 +81,7 @@ impl AttachmentState {
                 Routes::Default => vec![Ipv4Net::default(), config.range],
                 Routes::RangeOnly => vec![config.range],
             },
-            gateway: config.gateway(),
+            gateway: config.bridge_address(),
             ports: ports.to_vec(),
             id: id.clone(),
         }

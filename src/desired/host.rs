@@ -75,10 +75,10 @@ impl HostState {
             receipts.iter().flat_map(|receipt| receipt.elements(&table)).collect();
         Ok(Self {
             bridge: config.bridge.clone(),
-            mac: Mac::of_container(config.gateway()),
+            mac: Mac::of_container(config.bridge_address()),
             mtu: facts.mtu,
             alias: LinkAlias::of_bridge(&config.network),
-            address: config.gateway_net(),
+            address: config.bridge_net(),
             settings: settings(&config.bridge, config.bridging == Bridging::Isolated),
             ruleset: ruleset::render(config, facts, &elements)?,
             elements,

@@ -57,7 +57,7 @@ impl Engine {
         let routes = if peek.has_default_route { Routes::RangeOnly } else { Routes::Default };
         let (wanted, plan, receipt) = self.record(request, netns, &facts, routes, &network, own)?;
         self.make(&wanted, &plan, &receipt, network, own)?;
-        Ok(attached(&wanted, self.config.gateway()))
+        Ok(attached(&wanted, self.config.bridge_address()))
     }
 
     /// Removes what an earlier ADD for the same attachment left, when the runtime was killed.
@@ -128,7 +128,7 @@ impl Engine {
     }
 
     fn refuse_taken_mac(&self, mac: Mac) -> Result<()> {
-        let taken = if mac == Mac::of_container(self.config.gateway()) {
+        let taken = if mac == Mac::of_container(self.config.bridge_address()) {
             Some("the bridge".to_owned())
         } else {
             let holds = |receipt: &Receipt| receipt.mac == mac && !self.is_dead(receipt);

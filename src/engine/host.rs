@@ -88,7 +88,7 @@ impl Engine {
 
     /// Without `fib` the ruleset lists this host's addresses, and DHCP or a person may have changed them.
     fn knows_all_addresses(&self, facts: &HostFacts) -> bool {
-        facts.fib || facts.host_addresses == observe::host::host_addresses(self.config.gateway())
+        facts.fib || facts.host_addresses == observe::host::host_addresses(self.config.bridge_address())
     }
 
     pub(super) fn up_locked(&mut self, network: &Lock) -> Result<(HostFacts, Plan)> {

@@ -27,7 +27,7 @@ pub use recover::Left;
 pub use repair::{Part, Repair};
 pub use store::Store;
 
-use crate::config::Config;
+use crate::config::{Config, Gateway};
 use crate::error::{Error, Kind, Result};
 use crate::execute::{Executor, HostExecutor, Record, Recorded};
 use crate::lock::Lock;
@@ -215,9 +215,10 @@ fn host_executor(config: &Config) -> Box<dyn Executor> {
     Box::new(executor)
 }
 
-/// A hash over what the configuration says, whatever its comments and layout.
+/// A hash over what the configuration says of the network, whatever its comments and layout.
 fn config_hash(config: &Config) -> String {
-    let text = serde_json::to_string(config).unwrap_or_default();
+    let config = Config { gateway: Gateway::default(), ..config.clone() };
+    let text = serde_json::to_string(&config).unwrap_or_default();
     Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 

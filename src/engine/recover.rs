@@ -122,7 +122,7 @@ impl Engine {
         };
         let leads_here = observed.routes.iter().any(|route| {
             route.to == Ipv4Net::default()
-                && route.via == Some(self.config.gateway())
+                && route.via == Some(self.config.bridge_address())
                 && route.dev == id.if_name.as_str()
         });
         let wanted = state(if leads_here { Routes::Default } else { Routes::RangeOnly });

@@ -416,10 +416,72 @@ kinds! {
         title: "A fault of Flatnet itself",
         seen: [
             "this engine was opened to look only", "a receipt holds a command without a program", "the configuration cannot be written as YAML..",
-            "the ruleset's template cannot be rendered..", "state cannot be written as JSON..", "cannot wait for a command..",
+            "the ruleset's template cannot be rendered..", "state cannot be written as JSON..", "cannot wait for a command..", "a table of routes is wrong: ..",
+            "cannot wait for what happens..", "cannot wait for signals..", "podman was not asked", "the template of .. cannot be rendered..", ".. is no text",
         ],
         means: "Something happened that cannot happen, and nothing that you did is the reason.",
         remedy: "Report it with this message and the output of `flatnet status`",
         more: "What was done is undone by `flatnet gc`.",
+    }
+    PodmanOutput = "FLAT-E101", cni 109 {
+        title: "What Podman prints cannot be read",
+        seen: ["what `podman inspect` prints cannot be read: .."],
+        means: "The gateway's routes are made from what Podman says about containers, and it said something else than a list \
+                of them. The routes stay as they were.",
+        remedy: "Look at it: `podman ps -aq --no-trunc | xargs podman inspect --type container`",
+        more: "Podman 4.3 and 5.4 are tested. If yours is newer, report it with a container's `podman inspect`.",
+    }
+    PodmanLost = "FLAT-E102", cni 109 {
+        title: "Podman does not list containers that are there",
+        seen: ["Podman lists no container, and .. is attached at .."],
+        means: "Podman's list is empty, while a container that has a route is still attached to the network: Podman looks at \
+                another storage than before, or has lost its database. The routes stay as they were.",
+        remedy: "Compare `podman ps -a` with `flatnet ps`, and look at the storage that `podman info` names",
+        more: "If the containers are really gone, `flatnet gc` frees what is left of them, and the routes follow.",
+    }
+    BadLabel = "FLAT-E103", cni 109 {
+        title: "A container's label is wrong",
+        seen: ["label flatnet... of container ..: .."],
+        means: "A label that begins with `flatnet.` has a value that cannot work, or a name that there is none of. That container \
+                gets no route; all others do.",
+        remedy: "Make the container again with the right label: `podman run --label flatnet.port=3000 ..`",
+        more: "`flatnet gateway routes` lists it with what is wrong, and so does the portal.",
+    }
+    GatewayMissing = "FLAT-E104", cni 109 {
+        title: "The gateway is not installed",
+        seen: ["there is no gateway in .."],
+        means: "The folder that `gateway.directory` of the configuration names is not there, or is no gateway's.",
+        remedy: "Run `flatnet gateway install`, or mend `gateway.directory` in the configuration",
+        more: "On WSL2 it may lie on Windows' disk, which is not mounted: `findmnt /mnt/c`.",
+    }
+    RoutesHeld = "FLAT-E105", cni 109 {
+        title: "A program holds the file of routes open",
+        seen: ["cannot replace ..: .."],
+        means: "The gateway's file of routes could not be replaced for two seconds. On Windows' disk that is so while a program \
+                there has it open without sharing it. The gateway goes on with the routes that it has.",
+        remedy: "Close what has it open on Windows (an editor, a virus scanner), or see who may write the folder; it is tried again",
+        more: "The gateway itself opens the file for microseconds. Except the folder from scans: it holds no programs of others.",
+    }
+    NoRoutes = "FLAT-E106", cni 109 {
+        title: "There is no table of routes",
+        seen: ["there is no table of routes at .."],
+        means: "Nothing has written the gateway's routes yet, or the file was lost or torn.",
+        remedy: "Run `flatnet gateway sync`",
+        more: "`flatnet gateway watch` keeps it as the containers are; as a service: `systemctl enable --now flatnet-gateway-watch`.",
+    }
+    PodmanEvents = "FLAT-E107", cni 109 {
+        title: "Podman's events have ended",
+        seen: ["Podman tells no events now: .."],
+        means: "`flatnet gateway watch` learns from `podman events` that containers start and stop, and that command ended. Until it \
+                runs again, changes are seen by Flatnet's own receipts, and every 30 seconds.",
+        remedy: "Nothing, if it happens once: it is started again. Else see what `podman events` says by hand",
+        more: "An upgrade of Podman, or `podman system renumber`, ends it too.",
+    }
+    NginxRefuses = "FLAT-E108", cni 109 {
+        title: "nginx does not take the configuration",
+        seen: ["nginx does not take what was to be ..: ..; .. is as before"],
+        means: "`nginx -t` failed with the new file in its place, so the one before was put back. nginx names the file and the line.",
+        remedy: "Mend what nginx names; for `duplicate default server` add --no-default-server, or remove /etc/nginx/sites-enabled/default",
+        more: "`flatnet gateway render --static` prints what was to be written. nginx goes on with what it has.",
     }
 }

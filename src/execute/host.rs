@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use rustix::fs::MemfdFlags;
 
-use super::{Executor, Exit, Output, Running};
+use super::{Executor, Exit, Output, Running, Stream};
 use crate::command::Command;
 use crate::error::{Error, Kind, Result};
 use crate::lock::{self, Lock};
@@ -46,6 +48,48 @@ impl HostExecutor {
         self
     }
 
+    /// Starts `command`, which goes on until the stream is dropped.
+    pub fn stream(&mut self, command: &Command) -> Result<Stream> {
+        let (expression, failed) = self.expression(command)?;
+        let prepared = memory_file().and_then(|stderr| {
+            let (ours, theirs) = UnixStream::pair()?;
+            ours.set_nonblocking(true)?;
+            Ok((stderr.try_clone()?, ours, expression.stdout_file(theirs).stderr_file(stderr)))
+        });
+        let (stderr, stdout, expression) = prepared.map_err(&failed)?;
+        let handle = lock::inherited(&[], || expression.start()).map_err(&failed)?;
+        Ok(Stream { command: command.clone(), handle, stdout, stderr, rest: Vec::new() })
+    }
+
+    /// What all commands have in common, and the error where one cannot be started.
+    fn expression(
+        &mut self,
+        command: &Command,
+    ) -> Result<(duct::Expression, impl Fn(io::Error) -> Error + use<>)> {
+        let (program, arguments) = command
+            .argv
+            .split_first()
+            .ok_or_else(|| Error::new(Kind::Internal, "a receipt holds a command without a program"))?;
+        let path = self.find(program)?;
+        if let Some(observer) = &mut self.observer {
+            observer(command);
+        }
+        let shown = path.display().to_string();
+        let failed =
+            move |cause| Error::new(Kind::ToolNotStarted, format!("cannot start {shown}")).source(cause);
+        let stdin = command.stdin.as_deref().map(filled).transpose().map_err(&failed)?;
+        #[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
+        let expression = duct::cmd(&path, arguments)
+            .full_env([("PATH", tools::PATH), ("LC_ALL", "C")])
+            .dir("/")
+            .unchecked();
+        let expression = match stdin {
+            Some(stdin) => expression.stdin_file(stdin),
+            None => expression.stdin_null(),
+        };
+        Ok((expression, failed))
+    }
+
     fn find(&mut self, program: &str) -> Result<PathBuf> {
         if let Some(path) = self.found.get(program) {
             return Ok(path.clone());
@@ -58,31 +102,12 @@ impl HostExecutor {
 
 impl Executor for HostExecutor {
     fn start(&mut self, command: &Command, locks: &[&Lock]) -> Result<Box<dyn Running>> {
-        let (program, arguments) = command
-            .argv
-            .split_first()
-            .ok_or_else(|| Error::new(Kind::Internal, "a receipt holds a command without a program"))?;
-        let path = self.find(program)?;
-        if let Some(observer) = &mut self.observer {
-            observer(command);
-        }
-        let failed = |cause| {
-            Error::new(Kind::ToolNotStarted, format!("cannot start {}", path.display())).source(cause)
-        };
-        let stdin = command.stdin.as_deref().map(filled).transpose().map_err(failed)?;
-        let stdout = memory_file().map_err(failed)?;
-        let stderr = memory_file().map_err(failed)?;
-        #[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
-        let expression = duct::cmd(&path, arguments)
-            .full_env([("PATH", tools::PATH), ("LC_ALL", "C")])
-            .dir("/")
-            .stdout_file(stdout.try_clone().map_err(failed)?)
-            .stderr_file(stderr.try_clone().map_err(failed)?)
-            .unchecked();
-        let expression = match stdin {
-            Some(stdin) => expression.stdin_file(stdin),
-            None => expression.stdin_null(),
-        };
+        let (expression, failed) = self.expression(command)?;
+        let stdout = memory_file().map_err(&failed)?;
+        let stderr = memory_file().map_err(&failed)?;
+        let expression = expression
+            .stdout_file(stdout.try_clone().map_err(&failed)?)
+            .stderr_file(stderr.try_clone().map_err(&failed)?);
         let started = Instant::now();
         let handle = lock::inherited(locks, || expression.start()).map_err(failed)?;
         Ok(Box::new(Child { handle, stdout, stderr, started, limit: self.limit }))
@@ -104,11 +129,19 @@ fn filled(text: &str) -> io::Result<File> {
 }
 
 /// All that a program wrote.
-fn content(file: &mut File) -> io::Result<String> {
+pub(super) fn content(file: &mut File) -> io::Result<String> {
     let mut bytes = Vec::new();
     file.rewind()?;
     file.read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// How a program ended by itself.
+pub(super) fn exit_of(status: ExitStatus) -> Exit {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Exit::Code(code),
+        (None, signal) => Exit::Signal(signal.unwrap_or_default()),
+    }
 }
 
 struct Child {
@@ -135,10 +168,7 @@ impl Running for Child {
                 took,
             });
         };
-        let exit = match (output.status.code(), output.status.signal()) {
-            (Some(code), _) => Exit::Code(code),
-            (None, signal) => Exit::Signal(signal.unwrap_or_default()),
-        };
+        let exit = exit_of(output.status);
         let stdout = content(&mut self.stdout).map_err(failed)?;
         Ok(Output { exit, stdout, stderr: content(&mut self.stderr).map_err(failed)?, took })
     }

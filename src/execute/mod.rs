@@ -7,12 +7,14 @@
 pub mod fault;
 mod host;
 mod record;
+mod stream;
 
 use std::fmt;
 use std::time::Duration;
 
 pub use host::HostExecutor;
 pub use record::{Ran, Record, Recorded};
+pub use stream::{Lines, Stream};
 
 use crate::command::Command;
 use crate::error::{Error, Kind, Result};

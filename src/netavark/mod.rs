@@ -78,7 +78,8 @@ fn create(mut network: Map<String, Value>, name: &str, path: &Path) -> Result<Va
             .remedy(format!("Run `podman network create -d flatnet {}`", config.network)));
     }
     network.insert("ipam_options".to_owned(), json!({"driver": IPAM_DRIVER}));
-    network.insert("subnets".to_owned(), json!([{"subnet": config.subnet, "gateway": config.gateway()}]));
+    network
+        .insert("subnets".to_owned(), json!([{"subnet": config.subnet, "gateway": config.bridge_address()}]));
     network.insert("network_interface".to_owned(), json!(config.bridge));
     network.insert("ipv6_enabled".to_owned(), json!(false));
     network.insert("dns_enabled".to_owned(), json!(false));

@@ -79,7 +79,7 @@ pub fn facts(
             IngressGateways::Auto => Vec::new(),
         },
         uplink,
-        host_addresses: if fib { Vec::new() } else { host_addresses(config.gateway()) },
+        host_addresses: if fib { Vec::new() } else { host_addresses(config.bridge_address()) },
         fib,
     })
 }

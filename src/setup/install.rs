@@ -127,7 +127,7 @@ impl Item {
     fn stage(&self) -> Result<tempfile::NamedTempFile<()>> {
         let folder = self.path.parent().unwrap_or(Path::new("/"));
         let staged =
-            tempfile::Builder::new().prefix(".flatnet-init-").make_in(folder, |path| match &self.content {
+            tempfile::Builder::new().prefix(".flatnet-new-").make_in(folder, |path| match &self.content {
                 Content::File(text) => write_new(path, text),
                 Content::Link(target) => symlink(target, path),
             });
@@ -139,7 +139,11 @@ fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path)?;
     file.write_all(text.as_bytes())?;
     // Whatever the umask is: Podman's rootless users may read it too.
-    file.set_permissions(Permissions::from_mode(0o644))?;
+    match file.set_permissions(Permissions::from_mode(0o644)) {
+        // On Windows' disk a mode means nothing, and to change it is refused.
+        Err(cause) if cause.kind() != ErrorKind::PermissionDenied => return Err(cause),
+        _ => {}
+    }
     file.sync_all()
 }
 

@@ -48,7 +48,8 @@ mod tests {
     #[test]
     fn the_examples_in_comments_work() {
         for example in [
-            "gateway: 10.87.1.1",
+            "bridge_address: 10.87.1.1",
+            "tls: {certificate: tls/gateway.pem, key: tls/gateway.key, listen: 443, redirect: false}",
             "allocate:\n  from: 10.87.1.10\n  to: 10.87.1.199",
             "host_ports:\n  - {protocol: tcp, port: 5432}",
             "tools:\n  ip: /usr/sbin/ip",
@@ -56,7 +57,12 @@ mod tests {
             for line in example.lines().filter(|line| *line != "host_ports:") {
                 assert!(YAML.contains(line), "{line}");
             }
-            parse(example, Path::new("f")).unwrap();
+            let whole = if example.starts_with("tls: ") {
+                format!("gateway: {{{example}}}")
+            } else {
+                example.to_owned()
+            };
+            parse(&whole, Path::new("f")).unwrap();
         }
     }
 

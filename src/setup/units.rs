@@ -1,4 +1,4 @@
-//! The systemd units that `init` writes, from `templates/`: up and repair at boot, gc every hour.
+//! The systemd units that `init` writes, from `templates/`: up and repair at boot, gc every hour, the gateway's routes.
 
 use std::path::Path;
 
@@ -10,10 +10,11 @@ use crate::types::NetworkName;
 const DIRECTORY: &str = "/etc/systemd/system";
 /// Where the templates have the program.
 const PROGRAM: &str = "/usr/local/bin/flatnet";
-const TEMPLATES: [(&str, &str, &str); 3] = [
+const TEMPLATES: [(&str, &str, &str); 4] = [
     ("flatnet", "service", include_str!("../../templates/flatnet.service")),
     ("flatnet-gc", "service", include_str!("../../templates/flatnet-gc.service")),
     ("flatnet-gc", "timer", include_str!("../../templates/flatnet-gc.timer")),
+    ("flatnet-gateway-watch", "service", include_str!("../../templates/flatnet-gateway-watch.service")),
 ];
 
 /// Whether systemd runs this host (`sd_booted(3)`).
@@ -22,7 +23,7 @@ pub(crate) fn is_booted() -> bool {
 }
 
 /// The units of the network; `program` and `config` are where they will be found.
-pub(crate) fn units(network: &NetworkName, program: &Path, config: &Path) -> [Item; 3] {
+pub(crate) fn units(network: &NetworkName, program: &Path, config: &Path) -> [Item; 4] {
     let unit = |(stem, kind, template): (&str, &str, &str)| {
         let text = template
             .replace(
@@ -74,7 +75,10 @@ mod tests {
         let units = units(&network("flatnet"), Path::new(PROGRAM), Path::new(DEFAULT_PATH));
         let units = texts(&units);
         let names: Vec<&str> = units.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["flatnet.service", "flatnet-gc.service", "flatnet-gc.timer"]);
+        assert_eq!(
+            names,
+            ["flatnet.service", "flatnet-gc.service", "flatnet-gc.timer", "flatnet-gateway-watch.service"]
+        );
         assert!(units.iter().zip(TEMPLATES).all(|((_, text), (_, _, template))| *text == template));
     }
 

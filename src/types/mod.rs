@@ -1,28 +1,34 @@
-//! Newtypes that cannot hold a bad value. Only what one of them holds reaches `ip`, `nft` or a path.
+//! Newtypes that cannot hold a bad value. Only what one of them holds reaches `ip`, `nft`, nginx or a path.
 
 mod alias;
 mod attachment_id;
 mod container_id;
 mod container_name;
+mod host_name;
 mod if_name;
 mod mac;
 mod netns_path;
 mod network_name;
+mod nginx_path;
 mod pattern;
 mod port;
 mod sysctl_key;
+mod url_path;
 
 pub use alias::LinkAlias;
 pub use attachment_id::AttachmentId;
 pub use container_id::ContainerId;
 pub use container_name::ContainerName;
+pub use host_name::{HostName, HostPattern};
 pub use if_name::IfName;
 pub use mac::Mac;
 pub use netns_path::NetnsPath;
 pub use network_name::{NetworkName, TableName};
+pub use nginx_path::NginxPath;
 pub use pattern::shown;
 pub use port::{PortMapping, Protocol};
 pub use sysctl_key::SysctlKey;
+pub use url_path::UrlPath;
 
 /// Implements `Display`, `FromStr`-based (de)serialisation and `AsRef<str>` for a newtype over `String`
 /// that has `fn parse(&str) -> Result<Self>`.

@@ -29,7 +29,7 @@ fn init_writes_once_keeps_what_differs_and_overwrites_when_told() {
     assert_eq!(sandbox.read(CONFIG), "# mine\nmtu: 1400\n");
     sandbox.sh("flatnet init --host 7 --force").prints("overwritten /etc/flatnet/flatnet.yaml\nalready so ");
     sandbox
-        .sh("flatnet config check --json | jq -r .subnet,.gateway")
+        .sh("flatnet config check --json | jq -r .subnet,.bridge_address")
         .prints_exactly("10.87.7.0/24\n10.87.7.1");
     // Podman puts its lock there when it reads the networks.
     sandbox.sh("ls -A --ignore=cni.lock /etc/flatnet /etc/cni/net.d /opt/cni/bin").prints_exactly(

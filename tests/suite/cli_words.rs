@@ -120,8 +120,8 @@ fn commands_that_look_leave_no_trace() {
 #[test]
 fn config_check_prints_a_configuration_that_means_the_same() {
     let sandbox = host("subnet: 10.87.3.0/24\nreserved: [10.87.3.9]\n");
-    let script = "flatnet config check >whole.yaml && flatnet config check whole.yaml | diff - whole.yaml && grep gateway whole.yaml";
-    sandbox.sh(script).prints_exactly("gateway: 10.87.3.1\ningress_gateways: auto");
+    let script = "flatnet config check >whole.yaml && flatnet config check whole.yaml | diff - whole.yaml && grep -E '^(bridge_address|ingress_gateways):' whole.yaml";
+    sandbox.sh(script).prints_exactly("bridge_address: 10.87.3.1\ningress_gateways: auto");
     sandbox.write("/tmp/bad.yaml", "mtu: 40\n");
     sandbox
         .sh("flatnet config check /tmp/bad.yaml")

@@ -223,7 +223,7 @@ fn what_links_can_be_in_the_way() {
         configured(Kind::ForeignBridge, "bridge: other0", "other0 belongs to somebody else..`ip link del other0`"),
         configured(
             Kind::BridgeAddress,
-            "gateway: 10.87.1.99",
+            "bridge_address: 10.87.1.99",
             "flatnet-br0 has the address 10.87.1.1/24, not 10.87.1.99/24..`ip addr del 10.87.1.1/24 dev flatnet-br0`",
         ),
         case(Kind::ForeignLink, add(), "which the container needs, belongs to somebody else..`ip -d link show dev fn")

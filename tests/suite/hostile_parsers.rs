@@ -74,7 +74,7 @@ proptest! {
         match config::parse(&text, Path::new("file.yaml")) {
             Ok(config) => {
                 prop_assert!(config.pool().next().is_some(), "a configuration that is accepted has an address to give");
-                prop_assert!(config.range.contains(&config.subnet) && config.subnet.contains(&config.gateway()));
+                prop_assert!(config.range.contains(&config.subnet) && config.subnet.contains(&config.bridge_address()));
             }
             Err(error) => prop_assert!(error.to_string().contains("file.yaml"), "{}", error),
         }

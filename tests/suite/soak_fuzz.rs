@@ -290,7 +290,7 @@ fn one_configuration(seeds: &Seeds, base: &[u8], dice: &mut Dice) {
         Ok(config) => {
             assert!(config.pool().next().is_some(), "a configuration without an address to give:\n{text}");
             assert!(
-                config.range.contains(&config.subnet) && config.subnet.contains(&config.gateway()),
+                config.range.contains(&config.subnet) && config.subnet.contains(&config.bridge_address()),
                 "{text}"
             );
         }

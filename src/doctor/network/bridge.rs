@@ -41,7 +41,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
         .collect();
     if steps.is_empty() {
         let mtu = context.facts.as_ref().map_or(String::new(), |facts| format!(", MTU {}", facts.mtu));
-        return Ok(vec![Finding::good(format!("{} has {}{mtu}", config.bridge, config.gateway_net()))]);
+        return Ok(vec![Finding::good(format!("{} has {}{mtu}", config.bridge, config.bridge_net()))]);
     }
     let what =
         if is_new { "this host is not set up as configured" } else { "the bridge is not as configured" };

@@ -61,12 +61,12 @@ fn judge(inspected: &Value, config: &Config, create: &str) -> Finding {
             .help("Only if nobody needs that network; else give Flatnet's another name");
     }
     let recorded = (text("/0/subnets/0/subnet"), text("/0/subnets/0/gateway"));
-    if recorded != (config.subnet.to_string().as_str(), config.gateway().to_string().as_str()) {
+    if recorded != (config.subnet.to_string().as_str(), config.bridge_address().to_string().as_str()) {
         let (subnet, gateway) = recorded;
         return Finding::warning(format!(
             "Podman has {subnet} with gateway {gateway} for {network}, and the configuration {} with {}",
             config.subnet,
-            config.gateway()
+            config.bridge_address()
         ))
         .commands(again)
         .help("Podman keeps what `podman network create` was told: remove its containers first, and run them again");

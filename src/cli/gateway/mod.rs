@@ -1,0 +1,46 @@
+//! `flatnet gateway ..`: containers by name, for browsers of the LAN.
+
+mod install;
+mod render;
+mod routes;
+mod sync;
+mod watch;
+
+use clap::{Args, Subcommand};
+
+use super::Options;
+
+/// The HTTP gateway, through which browsers of the LAN open containers by name.
+///
+/// The gateway is nginx with Lua: `OpenResty` on Windows, or Debian's nginx on this host. These commands write its files
+/// and keep its routes as the containers are; they do not run it. The section `gateway` of the configuration says how.
+#[derive(Debug, Args)]
+#[command(
+    arg_required_else_help = true,
+    after_help = "Examples:\n  flatnet gateway install   # its files\n  flatnet gateway sync      # containers -> routes, once\n  flatnet gateway watch     # the same, whenever something changes\n  flatnet gateway routes    # who is reached by which URL, and who is not and why"
+)]
+pub(super) struct Gateway {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Install(install::Install),
+    Sync(sync::Sync),
+    Watch(watch::Watch),
+    Routes(routes::Routes),
+    Render(render::Render),
+}
+
+impl Gateway {
+    pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
+        match &self.command {
+            Command::Install(command) => command.run(options),
+            Command::Sync(command) => command.run(options),
+            Command::Watch(command) => command.run(options),
+            Command::Routes(command) => command.run(options),
+            Command::Render(command) => command.run(options),
+        }
+    }
+}

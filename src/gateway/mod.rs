@@ -1,0 +1,20 @@
+//! Running containers -> routes for the HTTP gateway.
+//!
+//!     podman inspect -> Container -> (labels, probes, the table before) -> Table -> state/routes.json
+//!
+//! [`podman`], [`labels`], [`table`] and [`build`] are pure; [`look`], [`probe`],
+//! [`publish`], [`sync`] and [`watch`] touch the world.
+
+pub mod build;
+pub mod choose;
+pub mod install;
+pub mod labels;
+pub mod look;
+pub mod podman;
+pub mod probe;
+pub mod publish;
+pub mod static_mode;
+pub mod sync;
+pub mod table;
+pub mod told;
+pub mod watch;

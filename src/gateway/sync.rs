@@ -1,0 +1,107 @@
+//! Once: look, build, publish.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use super::build::{self, Built, Sources};
+use super::choose::Answers;
+use super::podman::Container;
+use super::table::Table;
+use super::{look, probe, publish};
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::error::{Error, Kind, Result};
+use crate::execute::Executor;
+use crate::lock::Lock;
+use crate::state_dir::StateDir;
+use crate::types::HostName;
+
+/// What there is, as it was looked at.
+#[derive(Debug)]
+pub struct Seen {
+    host: HostName,
+    containers: Vec<Container>,
+    last_addresses: BTreeMap<String, Ipv4Addr>,
+    /// The last table that could be read: one that was lost since is still remembered.
+    before: Option<Table>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Synced {
+    /// The table that holds now.
+    pub table: Table,
+    /// The one before it, where it was another.
+    pub before: Option<Table>,
+    /// Whether it was written.
+    pub written: bool,
+    /// Routes that ask for what another one has.
+    pub conflicts: Vec<String>,
+}
+
+impl Seen {
+    /// Looks at Podman's containers, at what Flatnet knows of them and at the table before.
+    pub fn look(engine: &Engine, executor: &mut dyn Executor, earlier: Option<&Self>) -> Result<Self> {
+        let config = &engine.config;
+        let containers = look::all_containers(executor)?;
+        let before = publish::published(&config.gateway.directory)
+            .or_else(|| earlier.and_then(|seen| seen.before.clone()));
+        if containers.is_empty() {
+            look::refuse_lost(&containers, before.as_ref(), &engine.attachments()?)?;
+        }
+        let last_addresses = look::last_addresses(&engine.store.leases()?);
+        Ok(Self { host: look::host_name(config), containers, last_addresses, before })
+    }
+
+    /// What a table is built from.
+    #[must_use]
+    pub fn sources<'a>(&'a self, config: &'a Config) -> Sources<'a> {
+        let Self { host, containers, last_addresses, before } = self;
+        Sources { config, host, containers, last_addresses, before: before.as_ref() }
+    }
+
+    /// Publishes what these containers and answers make, unless it says what is published already.
+    pub fn publish(&mut self, config: &Config, answers: &Answers) -> Result<Synced> {
+        let directory = &config.gateway.directory;
+        let on_disk = publish::published(directory);
+        if on_disk.is_some() {
+            self.before.clone_from(&on_disk);
+        }
+        let Built { table, conflicts } = build::build(&self.sources(config), answers);
+        if let Some(table) = on_disk.filter(|on_disk| table.says_the_same_as(on_disk)) {
+            return Ok(Synced { table, before: None, written: false, conflicts });
+        }
+        let written = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second()).unwrap_or_default();
+        let table = table.numbered(publish::last_generation(directory) + 1, written.to_string());
+        table
+            .validate(&config.range)
+            .map_err(|why| Error::new(Kind::Internal, format!("a table of routes is wrong: {why}")))?;
+        publish::publish(directory, &table)?;
+        Ok(Synced { before: self.before.replace(table.clone()), table, written: true, conflicts })
+    }
+}
+
+/// Looks, asks ports, publishes.
+pub fn sync(engine: &Engine, executor: &mut dyn Executor) -> Result<Synced> {
+    let config = &engine.config;
+    let _lock = lock(config)?;
+    let mut seen = Seen::look(engine, executor, None)?;
+    let answers = probe::ask_all(build::to_ask(&seen.sources(config)).into_keys());
+    seen.publish(config, &answers)
+}
+
+/// The table of the containers as they are, which nobody is told of.
+pub fn built(engine: &Engine, executor: &mut dyn Executor) -> Result<Table> {
+    let seen = Seen::look(engine, executor, None)?;
+    let sources = seen.sources(&engine.config);
+    let answers = probe::ask_all(build::to_ask(&sources).into_keys());
+    Ok(build::build(&sources, &answers).table)
+}
+
+/// One at a time writes the table.
+pub(super) fn lock(config: &Config) -> Result<Lock> {
+    let run = StateDir::create(&config.paths.run)?;
+    let path = run.path().join(format!("{}.gateway.lock", config.network));
+    Lock::acquire(&path, Duration::from_secs(config.limits.lock_seconds))
+}

@@ -1,0 +1,66 @@
+//! Tables in words.
+
+use std::collections::BTreeMap;
+
+use super::table::{Endpoint, Route, Scheme, Table, Unrouted};
+
+/// `3 routes, 1 container without, 1 of which wants a look`.
+#[must_use]
+pub fn counted(table: &Table) -> String {
+    let Table { routes, unrouted, .. } = table;
+    let warnings = unrouted.iter().filter(|one| one.warning).count();
+    let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let mut text = plural(routes.len(), "route");
+    if !unrouted.is_empty() {
+        text = format!("{text}, {} without one", plural(unrouted.len(), "container"));
+    }
+    if warnings > 0 {
+        text = format!("{text}, {} (`flatnet gateway routes` says which)", plural(warnings, "warning"));
+    }
+    text
+}
+
+/// Where a browser finds `route`: each of its URLs, or its path at the gateway's own names.
+#[must_use]
+pub fn urls(route: &Route, listen: u16) -> Vec<String> {
+    let port = if listen == 80 { String::new() } else { format!(":{listen}") };
+    let Route { hosts, path, .. } = route;
+    if hosts.is_empty() {
+        return vec![format!("http://GATEWAY{port}{path}")];
+    }
+    hosts.iter().map(|host| format!("http://{host}{port}{path}")).collect()
+}
+
+/// What is another than before, a line each.
+#[must_use]
+pub fn changes(before: Option<&Table>, after: &Table) -> Vec<String> {
+    let old = before.map(facts).unwrap_or_default();
+    let new = facts(after);
+    let gone = old.keys().filter(|name| !new.contains_key(*name)).map(|name| format!("{name}: gone"));
+    let differs = new.iter().filter(|(name, fact)| old.get(*name) != Some(*fact));
+    gone.chain(differs.map(|(name, fact)| format!("{name}: {fact}"))).collect()
+}
+
+/// What is to be known of each container.
+fn facts(table: &Table) -> BTreeMap<String, String> {
+    let routed = table.routes.iter().flat_map(|route| {
+        route.endpoints.iter().map(move |one| (one.container.to_string(), endpoint(route, one)))
+    });
+    let none = |one: &Unrouted| {
+        let how = if one.warning { "no route, warning" } else { "no route" };
+        (one.container.to_string(), format!("{how}: {}", one.why))
+    };
+    routed.chain(table.unrouted.iter().map(none)).collect()
+}
+
+fn endpoint(route: &Route, one: &Endpoint) -> String {
+    let Endpoint { address, port, state, .. } = one;
+    let scheme = match route.scheme {
+        Scheme::Http => "http",
+        Scheme::Https => "https",
+        Scheme::Grpc => "grpc",
+        Scheme::Grpcs => "grpcs",
+    };
+    let url = urls(route, 80).first().cloned().unwrap_or_default();
+    format!("{} at {scheme}://{address}:{port}, {url}", state.word())
+}

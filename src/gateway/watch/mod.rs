@@ -1,0 +1,231 @@
+//! Keeping the routes as the containers are, for as long as it runs.
+//!
+//! One thread waits for whatever comes first: an event of Podman's, a receipt, the answer of a port, the time for a look
+//! at everything, the signal to end. Whatever it was, the whole table is made anew, so that nothing can be missed for
+//! longer than [`EVERYTHING`].
+
+mod prober;
+mod sources;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use self::prober::Prober;
+use self::sources::{Events, News};
+use super::build;
+use super::sync::{Seen, Synced, lock};
+use crate::engine::Engine;
+use crate::error::{Error, Kind, Result};
+use crate::execute::HostExecutor;
+
+/// Events come in bursts: so long is waited for the rest of one.
+const BURST: Duration = Duration::from_millis(30);
+/// How often everything is looked at, whether or not anything was said.
+const EVERYTHING: Duration = Duration::from_secs(30);
+/// After Podman's events have begun, once more: between their beginning and the first look something may have happened.
+const SETTLED: Duration = Duration::from_secs(2);
+/// How long is waited at first, and at most, after a failure.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// What happened, for whoever runs it.
+#[derive(Debug)]
+pub enum Said<'a> {
+    /// Another table is published.
+    Changed(&'a Synced),
+    /// Something does not work, and will be tried again.
+    Failed(&'a Error),
+    /// It works again.
+    Recovered,
+}
+
+/// Keeps the routes until something can be read from `stop`.
+pub fn watch(
+    engine: Engine,
+    executor: HostExecutor,
+    stop: &UnixStream,
+    say: &mut dyn FnMut(Said<'_>),
+) -> Result<()> {
+    let failed =
+        |cause: std::io::Error| Error::new(Kind::Internal, "cannot wait for what happens").source(cause);
+    let now = Instant::now();
+    let mut watch = Watch {
+        prober: Prober::new().map_err(failed)?,
+        events: Events::new(now),
+        receipts: None,
+        folder: engine.config.paths.state.join(engine.config.network.as_str()).join("receipts"),
+        seen: None,
+        look_at: now,
+        publish_now: false,
+        has_begun: false,
+        pause: PAUSE.0,
+        failing: None,
+        conflicts: Vec::new(),
+        engine,
+        executor,
+    };
+    loop {
+        watch.work(say);
+        if watch.wait(stop, say).map_err(|errno| failed(errno.into()))? {
+            return Ok(());
+        }
+    }
+}
+
+struct Watch {
+    engine: Engine,
+    executor: HostExecutor,
+    prober: Prober,
+    events: Events,
+    /// Says when a receipt comes or goes; `None` while there is no such folder yet.
+    receipts: Option<OwnedFd>,
+    folder: PathBuf,
+    /// What there was at the last look.
+    seen: Option<Seen>,
+    /// When to look at everything.
+    look_at: Instant,
+    /// Whether a port has answered something new.
+    publish_now: bool,
+    /// Whether Podman's events have begun and nothing was looked at since.
+    has_begun: bool,
+    pause: Duration,
+    /// The failure that was told last, as long as it lasts.
+    failing: Option<String>,
+    conflicts: Vec<String>,
+}
+
+impl Watch {
+    /// Does what is due.
+    fn work(&mut self, say: &mut dyn FnMut(Said<'_>)) {
+        let now = Instant::now();
+        let started = self.events.start(&mut self.executor, now);
+        if started.matters {
+            (self.look_at, self.has_begun) = (now, true);
+        }
+        take(started, say);
+        if self.receipts.is_none() {
+            self.receipts = sources::receipts(&self.folder).ok();
+        }
+        if self.look_at <= now {
+            self.look_at = now + if std::mem::take(&mut self.has_begun) { SETTLED } else { EVERYTHING };
+            let looked = self.look(now);
+            self.tell(looked, say);
+        } else if self.publish_now {
+            let published = lock(&self.engine.config).and_then(|_lock| self.publish(now));
+            self.tell(published, say);
+        }
+        self.prober.ask_due(Instant::now());
+    }
+
+    /// Looks at all containers and publishes what they make.
+    fn look(&mut self, now: Instant) -> Result<Option<Synced>> {
+        let _lock = lock(&self.engine.config)?;
+        let seen = Seen::look(&self.engine, &mut self.executor, self.seen.as_ref())?;
+        self.seen = Some(seen);
+        self.publish(now)
+    }
+
+    /// Publishes what the containers of the last look make with what their ports answer.
+    fn publish(&mut self, now: Instant) -> Result<Option<Synced>> {
+        self.publish_now = false;
+        let Some(seen) = &mut self.seen else { return Ok(None) };
+        let config = &self.engine.config;
+        self.prober.want(build::to_ask(&seen.sources(config)), now);
+        let synced = seen.publish(config, &self.prober.answers())?;
+        Ok(Some(synced))
+    }
+
+    /// Says what came of it, a failure once.
+    fn tell(&mut self, result: Result<Option<Synced>>, say: &mut dyn FnMut(Said<'_>)) {
+        match result {
+            Ok(synced) => {
+                self.pause = PAUSE.0;
+                if self.failing.take().is_some() {
+                    say(Said::Recovered);
+                }
+                if let Some(synced) =
+                    synced.filter(|synced| synced.written || synced.conflicts != self.conflicts)
+                {
+                    say(Said::Changed(&synced));
+                    self.conflicts = synced.conflicts;
+                }
+            }
+            Err(error) => {
+                self.look_at = Instant::now() + self.pause;
+                self.pause = (self.pause * 2).min(PAUSE.1);
+                let text = error.whole();
+                if self.failing.as_ref() != Some(&text) {
+                    say(Said::Failed(&error));
+                    self.failing = Some(text);
+                }
+            }
+        }
+    }
+
+    /// Waits for whatever comes first; whether it is the end.
+    fn wait(&mut self, stop: &UnixStream, say: &mut dyn FnMut(Said<'_>)) -> rustix::io::Result<bool> {
+        let timeout = self.timeout();
+        let is_readable = {
+            let sources: [Option<BorrowedFd<'_>>; 4] = [
+                Some(stop.as_fd()),
+                Some(self.prober.as_fd()),
+                self.events.stream().map(AsFd::as_fd),
+                self.receipts.as_ref().map(AsFd::as_fd),
+            ];
+            readable(sources, timeout)?
+        };
+        let [is_end, has_answers, has_events, has_receipts] = is_readable;
+        let now = Instant::now();
+        if has_answers {
+            self.publish_now |= self.prober.take(now);
+        }
+        let news = if has_events { self.events.read(now) } else { News::default() };
+        let has_receipts = has_receipts && self.take_receipts();
+        if news.matters || has_receipts {
+            self.look_at = self.look_at.min(now + BURST);
+        }
+        take(news, say);
+        Ok(is_end)
+    }
+
+    /// Whether receipts have changed; a folder that is gone is looked for again.
+    fn take_receipts(&mut self) -> bool {
+        if !self.receipts.as_ref().is_some_and(sources::drain) {
+            self.receipts = None;
+        }
+        true
+    }
+
+    /// Until something is due.
+    fn timeout(&self) -> Duration {
+        let due = [Some(self.look_at), self.prober.next(), self.events.next()].into_iter().flatten().min();
+        due.map_or(EVERYTHING, |due| due.saturating_duration_since(Instant::now()))
+    }
+}
+
+fn take(news: News, say: &mut dyn FnMut(Said<'_>)) {
+    if let Some(error) = news.problem {
+        say(Said::Failed(&error));
+    }
+}
+
+/// Which of `sources` can be read, or have ended, within `timeout`.
+fn readable<const N: usize>(
+    sources: [Option<BorrowedFd<'_>>; N],
+    timeout: Duration,
+) -> rustix::io::Result<[bool; N]> {
+    // Rounded up: a wait that ends a moment too early would be repeated without any pause.
+    let milliseconds = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX - 1) + 1;
+    let timeout = Timespec { tv_sec: milliseconds / 1000, tv_nsec: (milliseconds % 1000) * 1_000_000 };
+    let mut fds: Vec<PollFd<'_>> =
+        sources.iter().flatten().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    match poll(&mut fds, Some(&timeout)) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        Err(errno) => return Err(errno),
+    }
+    let mut found = fds.iter().map(|fd| !fd.revents().is_empty());
+    Ok(sources.map(|source| source.is_some() && found.next() == Some(true)))
+}

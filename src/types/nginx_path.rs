@@ -1,0 +1,36 @@
+//! Paths of files that nginx reads.
+
+super::pattern::pattern!(NGINX_PATH, "path", r"^([A-Za-z]:)?[A-Za-z0-9/_.+\-]+$", 256);
+
+/// The path of a file as nginx is told it: on Windows `C:/certificates/gateway.pem`, elsewhere `/etc/..`, or relative to
+/// the folder of `nginx.conf`. None of its characters mean anything to nginx or to a shell.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NginxPath(String);
+
+impl NginxPath {
+    /// Checks `text`.
+    pub fn parse(text: &str) -> crate::error::Result<Self> {
+        NGINX_PATH.check(text)?;
+        if text.split('/').any(|part| part == "..") || text.ends_with('/') {
+            return Err(super::pattern::bad("path", text, "is no file's, or has .. in it"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+super::string_newtype!(NginxPath);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_plain() {
+        for text in ["/etc/ssl/gateway.pem", "C:/flatnet/tls/key.pem", "gateway.pem", "tls/gateway.pem"] {
+            assert_eq!(NginxPath::parse(text).unwrap().as_str(), text);
+        }
+        for text in ["", "a b", "a;b", "C:\\x", "$a", "a\"", "a{", "../a", "a/", "é", "a\n", "a#"] {
+            assert!(NginxPath::parse(text).is_err(), "{text:?}");
+        }
+    }
+}

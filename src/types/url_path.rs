@@ -1,0 +1,52 @@
+//! Paths in URLs.
+
+super::pattern::pattern!(URL_PATH, "path", r"^/[A-Za-z0-9/_.~\-]*$", 256);
+
+/// A prefix of URLs, such as `/` or `/wiki`: starts with a slash, ends with none unless it is `/`, and has neither `//`
+/// nor `.` nor `..` between slashes, so that it is what nginx makes of a request's path.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UrlPath(String);
+
+impl UrlPath {
+    /// Checks `text`; a slash at the end is left out.
+    pub fn parse(text: &str) -> crate::error::Result<Self> {
+        URL_PATH.check(text)?;
+        let path = text.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(text);
+        if text.contains("//") || path.split('/').any(|part| part == "." || part == "..") {
+            return Err(super::pattern::bad("path", text, "has an empty part, or one that is . or .."));
+        }
+        Ok(Self(path.to_owned()))
+    }
+
+    /// `/`.
+    #[must_use]
+    pub fn root() -> Self {
+        Self("/".to_owned())
+    }
+
+    /// Whether it is `/`.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.0 == "/"
+    }
+}
+
+super::string_newtype!(UrlPath);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_plain() {
+        for (text, path) in [("/", "/"), ("/x", "/x"), ("/x/", "/x"), ("/a/b.c", "/a/b.c"), ("/~me", "/~me")]
+        {
+            assert_eq!(UrlPath::parse(text).unwrap().as_str(), path);
+        }
+        for text in
+            ["", "x", "//", "/a//b", "/a/../b", "/.", "/a b", "/a;", "/a?b", "/%2e", "/a\n", "/é", "/{"]
+        {
+            assert!(UrlPath::parse(text).is_err(), "{text:?}");
+        }
+    }
+}

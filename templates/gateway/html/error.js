@@ -1,0 +1,22 @@
+"use strict";
+// Looks whether the container is back, and opens the page that was wanted. A form that was posted is not sent again.
+const reason = document.documentElement.dataset.reason;
+
+function open() {
+  // With a fragment, replacing would only scroll.
+  if (location.hash) location.reload();
+  else location.replace(location.href);
+}
+
+async function look() {
+  try {
+    const answer = await fetch(location.href, { method: "HEAD", cache: "no-store", redirect: "manual" });
+    const now = answer.headers.get("X-Flatnet-Error");
+    if (now !== reason) return open();
+  } catch {
+    // The gateway is away as well.
+  }
+  setTimeout(look, 2000);
+}
+
+if (document.querySelector(".again")) setTimeout(look, 2000);

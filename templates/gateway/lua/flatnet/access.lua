@@ -1,0 +1,178 @@
+-- The way of a request: whose it is (dispatch), then an endpoint for it or the page that says why there is none (admit).
+local attempt = require("flatnet.attempt")
+local health = require("flatnet.health")
+local hold = require("flatnet.hold")
+local names = require("flatnet.names")
+local own = require("flatnet.own")
+local pages = require("flatnet.pages")
+local probe = require("flatnet.probe")
+local recover = require("flatnet.recover")
+local state = require("flatnet.state")
+
+local M = {}
+
+-- The route of this request, as it is now. gRPC paths are changed on the way, so its name is remembered.
+local function find()
+    local name = ngx.var.flatnet_route
+    if name and name ~= "" then
+        return state.table.by_name[name]
+    end
+    local host = ngx.var.host
+    return state.table:find(host, ngx.var.uri, names.is_own(host))
+end
+
+-- The request's target without the route's prefix. The client's own spelling is kept where it begins with the prefix.
+local function strip(prefix)
+    local target = ngx.var.request_uri
+    local following = string.sub(target, #prefix + 1, #prefix + 1)
+    if string.sub(target, 1, #prefix) == prefix and (following == "" or string.find(following, "[/?]")) then
+        target = string.sub(target, #prefix + 1)
+    else
+        -- Such as /%78/y for /x/y.
+        local path = string.sub(ngx.var.uri, #prefix + 1)
+        target = string.gsub(path, "[^%w/._~!$&'()*+,;=:@-]", ngx.escape_uri) .. (ngx.var.is_args or "") .. (ngx.var.args or "")
+    end
+    return string.sub(target, 1, 1) == "/" and target or "/" .. target
+end
+
+-- What the named places are told about the request.
+local function prepare(route)
+    local var = ngx.var
+    var.flatnet_route = route.name
+    var.flatnet_scheme = route.scheme
+    var.flatnet_target = var.request_uri
+    if route.strip and route.path ~= "/" then
+        var.flatnet_prefix = route.path
+        var.flatnet_target = strip(route.path)
+    end
+end
+
+local function set_grpc_path(route)
+    -- grpc_pass takes no target.
+    if route.strip and route.path ~= "/" then
+        ngx.req.set_uri((string.gsub(string.sub(ngx.var.uri, #route.path + 1), "^/?", "/")))
+    end
+end
+
+-- No route has this host as one of its own with this path: it is ours, or somebody's by wildcard, or nobody's.
+local function dispatch_other(host)
+    local path = ngx.var.uri
+    local is_own = names.is_own(host)
+    if is_own and own.answer(path) then
+        return nil
+    elseif not state.table then
+        return pages.refuse(503, "no_routes", {})
+    end
+    local route = state.table:find(host, path, is_own)
+    if not route and is_own then
+        return own.fallback(path)
+    elseif not route then
+        return pages.refuse(404, "unknown_host", { host = host })
+    end
+    return route
+end
+
+local function use(route, endpoint)
+    local context = ngx.ctx
+    context.route, context.endpoint = route, endpoint
+    context.upgrade = ngx.var.http_upgrade
+end
+
+-- Runs for every request, so the usual case is short: a known host, an endpoint that is up.
+function M.dispatch()
+    local host = ngx.var.host
+    local current = state.table
+    local set = current and current.exact[host]
+    local route = set and set.only or dispatch_other(host)
+    if not route then
+        return
+    elseif route.is_plain then
+        local endpoint = health.pick(route)
+        if endpoint then
+            ngx.ctx.at_once = true
+            return use(route, endpoint)
+        end
+    end
+    if route.place == "@grpc" then
+        set_grpc_path(route)
+    end
+    prepare(route)
+    return ngx.exec(route.place)
+end
+
+local function has_body()
+    local length = ngx.var.content_length
+    return (length and length ~= "" and length ~= "0") or ngx.var.http_transfer_encoding ~= nil
+end
+
+local function endpoint_of(route, peer)
+    for _, endpoint in ipairs(route.endpoints) do
+        if endpoint.peer == peer then
+            return endpoint
+        end
+    end
+    return nil
+end
+
+-- The attempt failed: remembers that; whether there may be another.
+local function fail(route, last, streamed)
+    local endpoint = endpoint_of(route, last.peer)
+    if endpoint and not (last.connected and last.status == 504) then
+        health.failed(endpoint)
+        recover.watch(endpoint)
+    end
+    if not attempt.may_repeat(last, ngx.req.get_method(), streamed) then
+        return false, endpoint
+    end
+    ngx.var.flatnet_replays = (tonumber(ngx.var.flatnet_replays) or 0) + 1
+    return true
+end
+
+-- A streamed body can be sent only once, so it is sent only to an endpoint that has just accepted.
+local function pick(route, streamed)
+    local endpoint = health.pick(route)
+    if endpoint and streamed and not probe.accepts(endpoint, 1) then
+        health.failed(endpoint)
+        recover.watch(endpoint)
+        endpoint = health.pick(route)
+    end
+    return endpoint
+end
+
+local function refuse_failed(route, last, endpoint)
+    local reason = last.status == 504 and last.connected and "timed_out" or "broke_off"
+    return pages.refuse(reason == "timed_out" and 504 or 502, reason, { route = route, endpoint = endpoint })
+end
+
+function M.admit()
+    local route = find()
+    if not route then
+        return pages.refuse(404, "unknown_host", { host = ngx.var.host })
+    end
+    if ngx.var.flatnet_target == "" then
+        -- It comes from a first attempt at the usual place.
+        prepare(route)
+    end
+    local streamed = route.stream and has_body()
+    local last = attempt.read(ngx.var)
+    if last then
+        local again, failed = fail(route, last, streamed)
+        if not again then
+            return refuse_failed(route, last, failed)
+        end
+    end
+    local endpoint = pick(route, streamed)
+    if not endpoint then
+        local began = ngx.now()
+        endpoint, route = hold.wait(find, last ~= nil)
+        ngx.var.flatnet_held = string.format("%.3f", ngx.now() - began)
+    end
+    if not route then
+        return pages.refuse(404, "unknown_host", { host = ngx.var.host })
+    elseif not endpoint then
+        return pages.unavailable(route)
+    end
+    use(route, endpoint)
+end
+
+return M

@@ -1,0 +1,114 @@
+-- What one worker does for all: a first look at new endpoints, and the checks that labels ask for.
+local health = require("flatnet.health")
+local probe = require("flatnet.probe")
+local recover = require("flatnet.recover")
+local state = require("flatnet.state")
+
+local M = {}
+
+local TICK = 0.25
+local TIMEOUT, AT_ONCE = 2, 16
+
+-- By endpoint key: {endpoint, due, passes, failures, busy}.
+local entries = {}
+local busy = 0
+local ticking = false
+local before
+
+-- `healthy` passes in a row make an endpoint well, `unhealthy` failures sick; the very first answer decides at once.
+local function count(entry, well)
+    local wanted = entry.endpoint.health
+    if well then
+        entry.passes, entry.failures = entry.passes + 1, 0
+    else
+        entry.passes, entry.failures = 0, entry.failures + 1
+    end
+    if entry.passes >= wanted.healthy or (well and entry.first) then
+        health.checked(entry.endpoint, true)
+    elseif entry.failures >= wanted.unhealthy or (not well and entry.first) then
+        health.checked(entry.endpoint, false)
+    end
+    entry.first = false
+end
+
+local function check(premature, entry)
+    if premature then
+        return
+    end
+    local fine, well = pcall(probe.is_well, entry.endpoint, entry.endpoint.health.path, TIMEOUT)
+    busy = busy - 1
+    entry.busy = false
+    -- It may have been taken off the table meanwhile.
+    if entries[entry.endpoint.key] == entry then
+        count(entry, fine and well)
+        -- A new container is asked again soon: it is not used before it is well.
+        local soon = health.word(entry.endpoint) ~= "up" and entry.passes == 0 and not entry.was_well
+        entry.was_well = entry.was_well or health.word(entry.endpoint) == "up"
+        entry.due = ngx.now() + (soon and math.min(1, entry.endpoint.health.interval) or entry.endpoint.health.interval)
+    end
+end
+
+local function tick(premature)
+    ticking = false
+    if premature then
+        return
+    end
+    local now = ngx.now()
+    for _, entry in pairs(entries) do
+        if not entry.busy and entry.due <= now and busy < AT_ONCE and ngx.timer.at(0, check, entry) then
+            entry.busy = true
+            busy = busy + 1
+        end
+    end
+    M.start()
+end
+
+function M.start()
+    if not ticking and next(entries) then
+        ticking = ngx.timer.at(TICK, tick) ~= nil
+    end
+end
+
+local function follow_endpoint(key, endpoint)
+    local old = before and before.endpoints[key]
+    local started = not old or old.state ~= "running" or old.changed ~= endpoint.changed
+    if started then
+        recover.watch(endpoint)
+    end
+    if not endpoint.health then
+        return nil
+    end
+    local entry = entries[key]
+    if started or not entry then
+        health.forget(endpoint)
+        entry = { due = 0, passes = 0, failures = 0, first = true }
+    end
+    -- The label may have changed.
+    entry.endpoint = endpoint
+    return entry
+end
+
+-- A new table is in force.
+function M.follow(current)
+    local kept = {}
+    for key, endpoint in pairs(current.endpoints) do
+        if endpoint.state == "running" then
+            kept[key] = follow_endpoint(key, endpoint)
+        else
+            health.forget(endpoint)
+        end
+    end
+    entries, before = kept, current
+    M.start()
+end
+
+-- For the status page.
+function M.count()
+    local number = 0
+    for _ in pairs(state.table and entries or {}) do
+        number = number + 1
+    end
+    return number
+end
+
+return M

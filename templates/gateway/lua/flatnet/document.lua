@@ -1,0 +1,164 @@
+-- state/routes.json: text -> checked document. Anything wrong refuses the whole: half a table would send requests astray.
+local cjson = require("cjson.safe")
+local ipv4 = require("flatnet.ipv4")
+
+local M = {}
+
+local SCHEMES = { http = true, https = true, grpc = true, grpcs = true }
+local STATES = { running = true, paused = true, restarting = true, stopped = true }
+-- So many routes are checked in one go before other requests get their turn.
+local BATCH = 25
+
+local function wrong(where, message, ...)
+    error({ message = where .. ": " .. string.format(message, ...) }, 0)
+end
+
+local function is_integer(value, least, most)
+    return type(value) == "number" and value >= least and value <= most and value % 1 == 0
+end
+
+local function text(object, key, where, pattern)
+    local value = object[key]
+    if type(value) ~= "string" or not string.find(value, pattern or ".") then
+        wrong(where, "%s is %s", key, cjson.encode(value) or "not a text")
+    end
+    return value
+end
+
+local function list(object, key, where)
+    local value = object[key]
+    -- An array has no other keys than 1 to #value.
+    if type(value) ~= "table" or (next(value) ~= nil and #value == 0) then
+        wrong(where, "%s is no list", key)
+    end
+    return value
+end
+
+local function check_endpoint(endpoint, where, range)
+    if type(endpoint) ~= "table" then
+        wrong(where, "is no object")
+    end
+    text(endpoint, "container", where)
+    text(endpoint, "id", where, "^%x+$")
+    text(endpoint, "since", where)
+    local address = text(endpoint, "address", where)
+    local number = ipv4.number(address)
+    if not number then
+        wrong(where, "address %q is no IPv4 address", address)
+    elseif not ipv4.within(number, range.networks) then
+        -- Else whoever can write this file could reach anything that the gateway reaches.
+        wrong(where, "address %s is outside %s", address, range.text)
+    elseif not is_integer(endpoint.port, 1, 65535) then
+        wrong(where, "port is %s", tostring(endpoint.port))
+    elseif not STATES[endpoint.state] then
+        wrong(where, "state is %s", tostring(endpoint.state))
+    end
+end
+
+local function check_health(health, where)
+    if health == nil or health == cjson.null then
+        return
+    elseif type(health) ~= "table" then
+        wrong(where, "health is no object")
+    end
+    text(health, "path", where, "^/[!-~]*$")
+    if type(health.interval) ~= "number" or health.interval < 1 or health.interval > 3600 then
+        wrong(where, "health.interval is %s", tostring(health.interval))
+    end
+    for _, key in ipairs({ "healthy", "unhealthy" }) do
+        if not is_integer(health[key], 1, 100) then
+            wrong(where, "health.%s is %s", key, tostring(health[key]))
+        end
+    end
+end
+
+local function check_hosts(route, where)
+    for _, host in ipairs(list(route, "hosts", where)) do
+        local name = type(host) == "string" and string.gsub(host, "^%*%.", "") or ""
+        if #name > 253 or not string.find(name, "^[a-z0-9_][a-z0-9_.-]*$") then
+            wrong(where, "host %s is no lower-case host name", cjson.encode(host) or "?")
+        end
+    end
+end
+
+local function check_upstream(route, where)
+    if not SCHEMES[route.scheme] then
+        wrong(where, "scheme is %s", tostring(route.scheme))
+    elseif type(route.strip) ~= "boolean" or type(route.stream) ~= "boolean" then
+        wrong(where, "strip and stream must be true or false")
+    elseif type(route.hold) ~= "number" or route.hold < 0 or route.hold > 300 then
+        wrong(where, "hold is %s", tostring(route.hold))
+    end
+end
+
+local function check_route(route, where, names, range)
+    if type(route) ~= "table" then
+        wrong(where, "is no object")
+    end
+    local name = text(route, "name", where, "^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")
+    where = where .. " " .. name
+    if #name > 128 then
+        wrong(where, "the name is longer than 128 characters")
+    elseif names[name] then
+        wrong(where, "the name occurs twice")
+    end
+    names[name] = true
+    check_hosts(route, where)
+    if text(route, "path", where, "^/[!-~]*$") == "/" and #route.hosts == 0 then
+        wrong(where, "has neither a host nor a path")
+    end
+    check_upstream(route, where)
+    check_health(route.health, where)
+    for index, endpoint in ipairs(list(route, "endpoints", where)) do
+        check_endpoint(endpoint, where .. " endpoint " .. index, range)
+    end
+end
+
+local function check_unrouted(item, where)
+    if type(item) ~= "table" then
+        wrong(where, "is no object")
+    end
+    for _, key in ipairs({ "container", "address", "state", "why" }) do
+        text(item, key, where)
+    end
+end
+
+local function check(document, range, pause)
+    if type(document) ~= "table" then
+        wrong("the document", "is no object")
+    elseif document.version ~= 1 then
+        wrong("version", "is %s; this gateway knows 1", tostring(document.version))
+    elseif not is_integer(document.generation, 0, 2 ^ 53) then
+        wrong("generation", "is %s", tostring(document.generation))
+    elseif document["end"] ~= document.generation then
+        -- The last key repeats the generation: a file that was only half replaced is found out.
+        wrong("end", "is %s and generation %s: the file is torn", tostring(document["end"]), tostring(document.generation))
+    end
+    local names = {}
+    for index, route in ipairs(list(document, "routes", "the document")) do
+        check_route(route, "route " .. index, names, range)
+        if index % BATCH == 0 then
+            pause()
+        end
+    end
+    for index, item in ipairs(list(document, "unrouted", "the document")) do
+        check_unrouted(item, "unrouted " .. index)
+    end
+    return document
+end
+
+-- range: {networks = .., text = ..}; pause: called now and then, to let others run.
+-- Returns the document, or nil and what is wrong with it.
+function M.read(content, range, pause)
+    local decoded, problem = cjson.decode(content)
+    if decoded == nil then
+        return nil, "no valid JSON: " .. tostring(problem)
+    end
+    local fine, result = pcall(check, decoded, range, pause)
+    if fine then
+        return result
+    end
+    return nil, type(result) == "table" and result.message or tostring(result)
+end
+
+return M

@@ -1,0 +1,91 @@
+-- Which endpoints answer, as all workers know it.
+--
+--   down      a connection failed: looked at by flatnet.recover until one succeeds
+--   seen      one has succeeded at some time
+--   sick, well   what the checks by label say (flatnet.checks); such an endpoint is used only while it is well
+local M = {}
+
+local dict = ngx.shared.flatnet_health
+
+-- Long enough for any outage that somebody still looks at; what is gone for good is forgotten.
+local REMEMBERED = 86400
+
+function M.usable(endpoint)
+    return endpoint.state == "running" and not dict:get(endpoint.down)
+        and (not endpoint.health or dict:get(endpoint.well) ~= nil)
+end
+
+-- An endpoint to use now, each in turn, or nil. `except` is not taken.
+function M.pick(route, except)
+    local endpoints = route.endpoints
+    local count = #endpoints
+    local last = route.last_picked or 0
+    for step = 0, count - 1 do
+        -- On from the one that was picked last, so that the neighbour of a dead one does not get its share too.
+        local index = (last + step) % count + 1
+        local endpoint = endpoints[index]
+        if endpoint ~= except and M.usable(endpoint) then
+            route.last_picked = index
+            return endpoint
+        end
+    end
+    return nil
+end
+
+-- The first failure counts: `add` leaves what is there.
+function M.failed(endpoint)
+    dict:add(endpoint.down, ngx.now(), REMEMBERED)
+end
+
+function M.answered(endpoint)
+    dict:delete(endpoint.down)
+    dict:set(endpoint.seen, true, REMEMBERED)
+end
+
+-- What a check by label found.
+function M.checked(endpoint, well)
+    if well then
+        dict:set(endpoint.well, true)
+        dict:delete(endpoint.sick)
+    else
+        dict:delete(endpoint.well)
+        dict:add(endpoint.sick, ngx.now(), REMEMBERED)
+    end
+end
+
+-- Nothing is known any more: the container was stopped, and is not used again before it is checked.
+function M.forget(endpoint)
+    dict:delete(endpoint.well)
+    dict:delete(endpoint.sick)
+end
+
+-- In a word: up, down, unhealthy, unchecked, or that it does not run.
+function M.word(endpoint)
+    if endpoint.state ~= "running" then
+        return endpoint.state
+    elseif dict:get(endpoint.down) then
+        return "down"
+    elseif not endpoint.health then
+        return dict:get(endpoint.seen) and "up" or "unchecked"
+    elseif dict:get(endpoint.well) then
+        return "up"
+    end
+    return dict:get(endpoint.sick) and "unhealthy" or "unchecked"
+end
+
+-- Since when it cannot be used: requests are held for a while from then on. An endpoint that never answered counts from its
+-- start, so that a dead one does not hold requests after each restart of the gateway.
+function M.unusable_since(endpoint)
+    if endpoint.state ~= "running" then
+        return endpoint.changed
+    end
+    local down = dict:get(endpoint.seen) and dict:get(endpoint.down) or 0
+    local sick = 0
+    if endpoint.health and not dict:get(endpoint.well) then
+        -- Not checked yet: that comes within moments of meeting it.
+        sick = dict:get(endpoint.sick) or endpoint.met
+    end
+    return math.max(endpoint.changed, down, sick)
+end
+
+return M

@@ -1,0 +1,25 @@
+-- Called by nginx.conf: once before the workers start, and in each worker.
+local M = {}
+
+function M.start(given)
+    local state = require("flatnet.state")
+    state.settings = require("flatnet.settings").check(given)
+    -- Whatever is used while requests run is read now: where something is missing, nginx does not start.
+    require("flatnet.names").start(state.settings)
+    require("flatnet.pages").start(state.settings)
+    require("flatnet.portal").start(state.settings)
+    require("flatnet.access")
+    require("flatnet.balancer")
+    require("flatnet.log")
+    require("flatnet.watch").start()
+end
+
+function M.start_worker()
+    local watch = require("flatnet.watch")
+    if ngx.worker.id() == 0 then
+        watch.on_change(require("flatnet.checks").follow)
+    end
+    watch.start_worker()
+end
+
+return M

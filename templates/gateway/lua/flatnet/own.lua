@@ -1,0 +1,61 @@
+-- The gateway's own pages: / and /_flatnet/*, for the networks that may see them.
+local json = require("flatnet.json")
+local metrics = require("flatnet.metrics")
+local pages = require("flatnet.pages")
+local portal = require("flatnet.portal")
+local state = require("flatnet.state")
+local status = require("flatnet.status")
+
+local M = {}
+
+local function send(kind, text)
+    ngx.header["Content-Type"] = kind
+    ngx.header["Cache-Control"] = "no-store"
+    ngx.print(text)
+    return ngx.exit(ngx.HTTP_OK)
+end
+
+local function connections()
+    local list = {}
+    for _, name in ipairs({ "active", "reading", "writing", "waiting" }) do
+        local value = ngx.var["connections_" .. name]
+        if value then
+            list[#list + 1] = { name, value }
+        end
+    end
+    return list
+end
+
+local PAGES = {
+    ["/"] = function() return portal.send(status.model()) end,
+    ["/_flatnet/status"] = function() return send("application/json", json.encode(status.model()) .. "\n") end,
+    ["/_flatnet/metrics"] = function()
+        return send("text/plain; version=0.0.4", metrics.text(status.model(), connections()))
+    end,
+    ["/_flatnet/healthz"] = function()
+        ngx.status = state.table and 200 or 503
+        return send("text/plain", state.table and "ok\n" or "no routes\n")
+    end,
+}
+
+-- Answers what is the gateway's own; false if it is not.
+function M.answer(path)
+    if path ~= "/" and string.sub(path, 1, 10) ~= "/_flatnet/" then
+        return false
+    end
+    if ngx.var.flatnet_allowed ~= "1" then
+        pages.refuse(403, "forbidden", {})
+    elseif PAGES[path] then
+        PAGES[path]()
+    else
+        pages.refuse(404, "unknown_path", { path = path })
+    end
+    return true
+end
+
+-- No route either.
+function M.fallback(path)
+    return pages.refuse(404, "unknown_path", { path = path })
+end
+
+return M

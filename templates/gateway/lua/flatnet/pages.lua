@@ -1,0 +1,124 @@
+-- Why there is no answer from a container: what is wrong, which container, what to do. In HTML or JSON, English or Japanese.
+local accept = require("flatnet.accept")
+local health = require("flatnet.health")
+local html = require("flatnet.html")
+local json = require("flatnet.json")
+local texts = require("flatnet.texts")
+
+local M = {}
+
+local page
+
+-- Reasons that pass by themselves: the page looks again, and programs are told when to.
+local PASSING = { no_routes = true, stopped = true, paused = true, restarting = true, down = true, unhealthy = true,
+    unchecked = true, no_endpoint = true }
+
+function M.start(settings)
+    page = html.load(settings.prefix, "error")
+end
+
+-- A gRPC client reads the status from headers, whatever the HTTP status.
+local function send_grpc(title)
+    ngx.status = 200
+    ngx.header["Content-Type"] = "application/grpc"
+    ngx.header["grpc-status"] = "14"
+    ngx.header["grpc-message"] = string.gsub(title, "[^%w .,:-]", ngx.escape_uri)
+    ngx.send_headers()
+end
+
+local function send_json(status, reason, values, words)
+    local route = values.route_object
+    ngx.header["Content-Type"] = "application/json; charset=utf-8"
+    ngx.say(json.encode({
+        status = status, reason = reason, title = words.title, what = words.what, todo = words.todo,
+        route = route and route.name or nil, container = values.container, state = values.state,
+        request_id = ngx.var.flatnet_request_id,
+    }))
+end
+
+local function send_html(status, reason, words, language)
+    local text = texts[language]
+    html.send(html.fill(page, {
+        language = language,
+        status = status,
+        reason = reason,
+        title = html.escape(words.title),
+        what = html.escape(words.what),
+        todo = html.escape(words.todo),
+        again = PASSING[reason] and '<p class="again">' .. html.escape(text.back) .. "</p>" or "",
+        start_url = html.escape(M.start_url()),
+        start_page = html.escape(text.start_page),
+        request = html.escape(text.request),
+        request_id = html.escape(ngx.var.flatnet_request_id),
+    }))
+end
+
+-- The gateway by its address, which works without any DNS.
+function M.start_url()
+    local port = ngx.var.server_port
+    local address = ngx.var.server_addr
+    if string.find(address, ":", 1, true) then
+        address = "[" .. address .. "]"
+    end
+    local usual = ngx.var.scheme == "https" and "443" or "80"
+    return ngx.var.scheme .. "://" .. address .. (port == usual and "" or ":" .. port) .. "/"
+end
+
+local function values_of(facts)
+    local route, endpoint = facts.route, facts.endpoint
+    local values = { host = facts.host, path = facts.path, client = ngx.var.remote_addr }
+    if route then
+        values.route_object, values.route = route, route.name
+        values.container = endpoint and endpoint.container or route.name
+        values.health_path = route.health and route.health.path
+    end
+    if endpoint then
+        values.port, values.state = endpoint.port, endpoint.state
+    end
+    return values
+end
+
+-- facts: {route, endpoint, host, path}, as far as they matter for `reason`, which names the texts. Ends the request.
+function M.refuse(status, reason, facts)
+    local language = accept.language(ngx.var.http_accept_language)
+    local values = values_of(facts)
+    local text = texts[language]
+    local words = {
+        title = texts.fill(text[reason], values),
+        what = texts.fill(text[reason .. "_what"], values),
+        todo = texts.fill(text[reason .. "_todo"], values),
+    }
+    ngx.status = status
+    ngx.header["X-Flatnet-Error"] = reason
+    ngx.header["Cache-Control"] = "no-store"
+    ngx.header["Vary"] = "Accept, Accept-Language"
+    if PASSING[reason] then
+        ngx.header["Retry-After"] = "2"
+    end
+    if string.find(ngx.var.content_type or "", "^application/grpc") then
+        send_grpc(words.title)
+    elseif accept.form(ngx.var.http_accept) == "text/html" then
+        send_html(status, reason, words, language)
+    else
+        send_json(status, reason, values, words)
+    end
+    return ngx.exit(ngx.HTTP_OK)
+end
+
+-- No endpoint of this route can be used. Told of is the one that is nearest to it.
+function M.unavailable(route)
+    local order = { "unchecked", "unhealthy", "down", "restarting", "paused", "stopped" }
+    for _, reason in ipairs(order) do
+        for _, endpoint in ipairs(route.endpoints) do
+            local word = health.word(endpoint)
+            if word == reason and (reason ~= "unchecked" or endpoint.health) then
+                return M.refuse(503, reason, { route = route, endpoint = endpoint })
+            end
+        end
+    end
+    -- It has come back this very moment: the client will see when it looks again.
+    local endpoint = route.endpoints[1]
+    return M.refuse(503, endpoint and "restarting" or "no_endpoint", { route = route, endpoint = endpoint })
+end
+
+return M

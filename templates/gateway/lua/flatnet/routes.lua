@@ -1,0 +1,169 @@
+-- The table of routes: a checked document -> what answers "which route is it?" for a host and a path.
+local cjson = require("cjson.safe")
+
+local M = {}
+
+local BATCH = 25
+
+local Table = {}
+Table.__index = Table
+
+-- "2026-11-23T11:58:01Z" -> seconds since 1970 (days from the civil calendar: os.time knows only local time).
+function M.epoch(text)
+    local year, month, day, hour, minute, second =
+        string.match(text, "^(%d%d%d%d)-(%d%d)-(%d%d)T(%d%d):(%d%d):(%d%d)")
+    if not year then
+        return nil
+    end
+    year, month, day = tonumber(year), tonumber(month), tonumber(day)
+    if month <= 2 then
+        year, month = year - 1, month + 12
+    end
+    local days = 365 * year + math.floor(year / 4) - math.floor(year / 100) + math.floor(year / 400)
+        + math.floor((153 * (month - 3) + 2) / 5) + day - 1 - 719468
+    return ((days * 24 + hour) * 60 + minute) * 60 + second
+end
+
+-- Paths of one host: the longest one that a request's path begins with is found by shortening that.
+local function add_path(sets, host, route)
+    local set = sets[host]
+    if not set then
+        set = { longest = 0, paths = {} }
+        sets[host] = set
+    end
+    local winner = set.paths[route.path]
+    if winner then
+        return winner
+    end
+    set.paths[route.path] = route
+    set.longest = math.max(set.longest, #route.path)
+    -- The usual host has one route for all paths.
+    set.only = set.longest == 1 and route or nil
+    return nil
+end
+
+-- At borders of segments only: /x is a prefix of /x and /x/y, not of /xy.
+local function longest_prefix(set, path)
+    if set.only then
+        return set.only
+    end
+    local head = path
+    if #head > set.longest then
+        head = string.match(string.sub(head, 1, set.longest + 1), "^(.*)/") or ""
+    end
+    while head ~= "" do
+        if set.paths[head] then
+            return set.paths[head]
+        end
+        head = string.match(head, "^(.*)/") or ""
+    end
+    return set.paths["/"]
+end
+
+-- When the endpoint got into the state it is in, by this machine's clock (that of WSL may be off by minutes), and when this
+-- gateway met it there: later, if the gateway has just started.
+local function date(endpoint, before, now)
+    local old = before and before.endpoints[endpoint.key]
+    if old and old.state == endpoint.state and old.since == endpoint.since then
+        endpoint.changed, endpoint.met = old.changed, old.met
+    else
+        endpoint.changed, endpoint.met = now, now
+    end
+    if not before then
+        endpoint.changed = math.min(M.epoch(endpoint.since) or now, now)
+    end
+end
+
+local function add_endpoints(built, route, before, now)
+    for _, endpoint in ipairs(route.endpoints) do
+        endpoint.key = endpoint.id .. "@" .. endpoint.address .. ":" .. endpoint.port
+        -- By which flatnet.health knows it.
+        endpoint.down, endpoint.seen = "down " .. endpoint.key, "seen " .. endpoint.key
+        endpoint.well, endpoint.sick = "well " .. endpoint.key, "sick " .. endpoint.key
+        endpoint.peer = endpoint.address .. ":" .. endpoint.port
+        endpoint.health = route.health
+        endpoint.scheme = route.scheme
+        date(endpoint, before, now)
+        built.endpoints[endpoint.key] = endpoint
+    end
+end
+
+local function place(route)
+    if route.scheme == "grpc" or route.scheme == "grpcs" then
+        return "@grpc"
+    end
+    return route.stream and "@stream" or "@http"
+end
+
+local function add_route(built, route, is_own)
+    local function conflict(host, winner)
+        built.conflicts[#built.conflicts + 1] = { route = route.name, host = host, path = route.path, winner = winner }
+    end
+    for _, host in ipairs(route.hosts) do
+        local suffix = string.match(host, "^%*%.(.*)$")
+        if suffix then
+            local winner = add_path(built.wildcard, suffix, route)
+            if winner then conflict(host, winner.name) end
+        elseif is_own(host) and (route.path == "/" or string.find(route.path, "^/_flatnet")) then
+            conflict(host, "the gateway itself")
+        else
+            local winner = add_path(built.exact, host, route)
+            if winner then conflict(host, winner.name) end
+        end
+    end
+    if #route.hosts == 0 then
+        local winner = add_path(built.own, "", route)
+        if winner then conflict("", winner.name) end
+    end
+end
+
+-- before: the table that this one replaces, or nil; is_own: whether a host is the gateway's own name.
+function M.build(document, before, is_own, now, pause)
+    local built = setmetatable({
+        generation = document.generation, written = document.written, host = document.host,
+        routes = document.routes, unrouted = document.unrouted,
+        by_name = {}, exact = {}, wildcard = {}, own = {}, conflicts = {}, endpoints = {},
+    }, Table)
+    for index, route in ipairs(document.routes) do
+        if route.health == cjson.null then
+            route.health = nil
+        end
+        if #route.path > 1 then
+            route.path = string.gsub(route.path, "/+$", "")
+        end
+        if route.path == "" then
+            route.path = "/"
+        end
+        route.place = place(route)
+        route.is_plain = route.place == "@http" and route.scheme == "http" and not (route.strip and route.path ~= "/")
+        built.by_name[route.name] = route
+        add_endpoints(built, route, before, now)
+        add_route(built, route, is_own)
+        if index % BATCH == 0 then
+            pause()
+        end
+    end
+    return built
+end
+
+-- The route for a request, or nil. `own`: the host is one of the gateway's own names.
+function Table:find(host, path, own)
+    local set = self.exact[host]
+    local route = set and longest_prefix(set, path)
+    local suffix = host
+    while not route do
+        -- One label less: the longest wildcard is met first.
+        suffix = string.match(suffix, "^[^.]+%.(.+)$")
+        if not suffix then
+            break
+        end
+        set = self.wildcard[suffix]
+        route = set and longest_prefix(set, path)
+    end
+    if not route and own and self.own[""] then
+        route = longest_prefix(self.own[""], path)
+    end
+    return route
+end
+
+return M

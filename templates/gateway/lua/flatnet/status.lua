@@ -1,0 +1,66 @@
+-- What the gateway knows, for the portal, /_flatnet/status and /_flatnet/metrics: one model for all three.
+local health = require("flatnet.health")
+local json = require("flatnet.json")
+local state = require("flatnet.state")
+
+local M = {}
+
+local function time(seconds)
+    return seconds and os.date("!%Y-%m-%dT%H:%M:%SZ", seconds)
+end
+
+-- One word for a route: the best of its endpoints.
+local RANK = { up = 1, unchecked = 2, unhealthy = 3, down = 4, restarting = 5, paused = 6, stopped = 7 }
+
+local function word(route)
+    local best
+    for _, endpoint in ipairs(route.endpoints) do
+        local own = health.word(endpoint)
+        if not best or RANK[own] < RANK[best] then
+            best = own
+        end
+    end
+    return best or "no_endpoint"
+end
+
+local function route_of(route)
+    local endpoints = json.list()
+    for index, endpoint in ipairs(route.endpoints) do
+        endpoints[index] = {
+            container = endpoint.container, id = endpoint.id, address = endpoint.address, port = endpoint.port,
+            state = endpoint.state, since = endpoint.since, health = health.word(endpoint),
+        }
+    end
+    return {
+        name = route.name, hosts = json.list(route.hosts), path = route.path, strip = route.strip, scheme = route.scheme,
+        stream = route.stream, hold = route.hold, health = word(route), endpoints = endpoints,
+    }
+end
+
+local function list(items, make)
+    local made = json.list()
+    for index, item in ipairs(items or {}) do
+        made[index] = make and make(item) or item
+    end
+    return made
+end
+
+-- What there is not (no problem, no table yet) is left out.
+function M.model()
+    local current = state.table or {}
+    local problem = state.problem
+    return {
+        name = state.settings.name,
+        version = state.settings.version,
+        generation = current.generation,
+        written = current.written,
+        source = state.source,
+        loaded = time(state.loaded),
+        problem = problem and { message = problem.message, since = time(problem.since) } or nil,
+        routes = list(current.routes, route_of),
+        unrouted = list(current.unrouted),
+        conflicts = list(current.conflicts),
+    }
+end
+
+return M

@@ -1,0 +1,121 @@
+local fixture = require("fixture")
+
+describe("the way of a request", function()
+    local access, health, refused, state
+
+    before_each(function()
+        ngx.reset()
+        refused = nil
+        package.loaded["flatnet.own"] = { answer = function(path) return path == "/" end,
+            fallback = function() refused = "own 404" end }
+        package.loaded["flatnet.pages"] = { refuse = function(status, reason) refused = status .. " " .. reason end,
+            unavailable = function(route) refused = "503 " .. route.name end }
+        package.loaded["flatnet.probe"] = { accepts = function() return false end }
+        package.loaded["flatnet.recover"] = { watch = function() end }
+        package.loaded["flatnet.hold"], package.loaded["flatnet.access"] = nil, nil
+        require("flatnet.names").start({ name = "dev-pc", domains = { "local" } })
+        health, state, access = require("flatnet.health"), require("flatnet.state"), require("flatnet.access")
+        state.table = fixture.table()
+    end)
+    teardown(function()
+        for _, name in ipairs({ "own", "pages", "probe", "recover", "hold", "access" }) do
+            package.loaded["flatnet." .. name] = nil
+        end
+    end)
+
+    local function dispatch(host, uri, request_uri)
+        ngx.var.host, ngx.var.uri, ngx.var.request_uri = host, uri, request_uri or uri
+        ngx.var.flatnet_target, ngx.var.flatnet_prefix = "", ""
+        access.dispatch()
+    end
+
+    it("leaves the usual request where it is", function()
+        dispatch("web.local", "/x")
+        assert.is_nil(ngx.place)
+        assert.equal("10.87.1.2", ngx.ctx.endpoint.address)
+        dispatch("WEB.local", "/x")
+        assert.equal("404 unknown_host", refused)
+    end)
+
+    it("leads to the place for the route, and where nothing can be used at once, to the one that waits", function()
+        for place, changes in pairs({ ["@http"] = { scheme = "https" }, ["@stream"] = { stream = true },
+            ["@grpc"] = { scheme = "grpc" } }) do
+            state.table = fixture.table({ fixture.route(changes) })
+            dispatch("web.local", "/x")
+            assert.same({ place, "web", changes.scheme or "http", "/x" },
+                { ngx.place, ngx.var.flatnet_route, ngx.var.flatnet_scheme, ngx.var.flatnet_target })
+        end
+        state.table, ngx.place = fixture.table(), nil
+        health.failed(state.table.routes[1].endpoints[1])
+        dispatch("web.local", "/x")
+        assert.equal("@http", ngx.place)
+    end)
+
+    it("changes the path of gRPC calls in place", function()
+        state.table = fixture.table({ fixture.route({ scheme = "grpc", path = "/rpc", strip = true }) })
+        dispatch("web.local", "/rpc/pkg.Service/Call")
+        assert.equal("/pkg.Service/Call", ngx.uri)
+    end)
+
+    it("ends with pages of its own", function()
+        dispatch("other.local", "/")
+        assert.equal("404 unknown_host", refused)
+        dispatch("192.168.7.1", "/nothing")
+        assert.equal("own 404", refused)
+        refused = nil
+        dispatch("192.168.7.1", "/")
+        assert.is_nil(refused)
+        state.table = nil
+        dispatch("web.local", "/")
+        assert.equal("503 no_routes", refused)
+        assert.is_nil(ngx.place)
+    end)
+
+    it("strips a prefix and keeps the rest as it was written", function()
+        state.table = fixture.table({ fixture.route({ path = "/app", strip = true }) })
+        for asked, wanted in pairs({ ["/app"] = "/", ["/app?x=%20"] = "/?x=%20", ["/app/a%2Fb"] = "/a%2Fb" }) do
+            dispatch("web.local", (string.gsub(string.gsub(asked, "?.*", ""), "%%2F", "/")), asked)
+            assert.equal(wanted, ngx.var.flatnet_target)
+            assert.equal("/app", ngx.var.flatnet_prefix)
+        end
+        -- Written in another way: made anew from what nginx decoded.
+        ngx.var.is_args, ngx.var.args = "?", "q=1"
+        dispatch("web.local", "/app/x y/%", "/%61pp/x%20y/%25?q=1")
+        assert.equal("/x%20y/%25?q=1", ngx.var.flatnet_target)
+    end)
+
+    it("hands an endpoint to the balancer", function()
+        ngx.var.flatnet_route, ngx.var.http_upgrade = "web", "websocket"
+        access.admit()
+        assert.equal("10.87.1.2", ngx.ctx.endpoint.address)
+        assert.equal("websocket", ngx.ctx.upgrade)
+        assert.is_nil(ngx.var.flatnet_held)
+    end)
+
+    it("ends with a page when nothing can be used", function()
+        state.table.routes[1].hold = 0
+        health.failed(state.table.routes[1].endpoints[1])
+        ngx.var.flatnet_route = "web"
+        access.admit()
+        assert.equal("503 web", refused)
+        state.table = fixture.table({})
+        access.admit()
+        assert.equal("404 unknown_host", refused)
+    end)
+
+    it("repeats after a refused connection, and not what may have been received", function()
+        ngx.var.flatnet_route, ngx.method = "web", "POST"
+        ngx.var.upstream_addr, ngx.var.upstream_bytes_sent = "10.87.1.2:3000", "0"
+        ngx.var.upstream_connect_time, ngx.var.upstream_status = "-", "502"
+        state.table.routes[1].hold = 0
+        access.admit()
+        assert.equal(1, ngx.var.flatnet_replays)
+        assert.equal("503 web", refused)
+        ngx.var.upstream_bytes_sent, ngx.var.upstream_connect_time = "100", "0.001"
+        access.admit()
+        assert.equal("502 broke_off", refused)
+        ngx.var.upstream_status = "504"
+        access.admit()
+        assert.equal("504 timed_out", refused)
+    end)
+end)

@@ -1,0 +1,57 @@
+local fixture = require("fixture")
+
+describe("the balancer", function()
+    local balancer, health, peers, more, times
+
+    before_each(function()
+        ngx.reset()
+        peers, more, times = {}, nil, nil
+        package.loaded["ngx.balancer"] = {
+            set_current_peer = function(address, port) peers[#peers + 1] = address .. ":" .. port return true end,
+            set_more_tries = function(count) more = count end,
+            set_timeouts = function(...) times = { ... } end,
+        }
+        package.loaded["flatnet.recover"] = { watch = function() end }
+        package.loaded["flatnet.balancer"] = nil
+        health, balancer = require("flatnet.health"), require("flatnet.balancer")
+    end)
+    teardown(function() package.loaded["flatnet.recover"], package.loaded["ngx.balancer"] = nil, nil end)
+
+    local function context(endpoints)
+        local route = fixture.table({ fixture.route({ endpoints = endpoints }) }).routes[1]
+        ngx.ctx = { route = route, endpoint = route.endpoints[1] }
+        return route
+    end
+
+    it("hands on the endpoint that was chosen", function()
+        context({ fixture.endpoint() })
+        balancer.run()
+        assert.same({ "10.87.1.2:3000" }, peers)
+        assert.is_nil(times)
+        assert.is_nil(more)
+    end)
+
+    it("waits an hour for upgraded connections", function()
+        context({ fixture.endpoint() })
+        ngx.ctx.upgrade = true
+        balancer.run()
+        assert.same({ 1, 300, 3600 }, times)
+    end)
+
+    it("goes on to another endpoint, and remembers the failure", function()
+        local route = context({ fixture.endpoint(), fixture.endpoint({ address = "10.87.1.3" }) })
+        balancer.run()
+        assert.equal(1, more)
+        balancer.run()
+        assert.same({ "10.87.1.2:3000", "10.87.1.3:3000" }, peers)
+        assert.equal("down", health.word(route.endpoints[1]))
+        assert.equal(route.endpoints[2], ngx.ctx.endpoint)
+    end)
+
+    it("takes the only one again: the connection may have been an old one", function()
+        context({ fixture.endpoint() })
+        balancer.run()
+        balancer.run()
+        assert.same({ "10.87.1.2:3000", "10.87.1.2:3000" }, peers)
+    end)
+end)

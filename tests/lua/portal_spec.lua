@@ -1,0 +1,69 @@
+local cjson = require("cjson.safe")
+local fixture = require("fixture")
+local json = require("flatnet.json")
+local own = require("flatnet.own")
+local pages = require("flatnet.pages")
+local portal = require("flatnet.portal")
+local state = require("flatnet.state")
+local status = require("flatnet.status")
+
+describe("the gateway's own pages", function()
+    state.settings = fixture.settings()
+    portal.start(state.settings)
+    pages.start(state.settings)
+    local via = { language = "en", scheme = "http", http_host = "192.168.7.1" }
+
+    before_each(function()
+        ngx.reset()
+        ngx.var = { flatnet_allowed = "1", remote_addr = "192.168.7.2", scheme = "http", server_addr = "1.2.3.4",
+            server_port = "80" }
+        state.table, state.problem, state.source, state.loaded = fixture.table(), nil, "state/routes.json", 0
+    end)
+
+    it("show services with links, words and addresses", function()
+        local page = portal.render(status.model(), via)
+        for _, text in ipairs({ '<a href="http://web.local/">web.local</a>', "<code>10.87.1.2:3000</code>",
+            "List 7, read at 1970-01-01T00:00:00Z" }) do
+            assert.matches(text, page, 1, true)
+        end
+    end)
+
+    it("link with the port that the browser came by", function()
+        assert.equal("http://web.local:8080/x", portal.url("web.local", "/x", "http", "192.168.7.1:8080"))
+        assert.equal("https://web.local/", portal.url("web.local", "/", "https", "[fd00::1]"))
+        assert.is_nil(portal.url("*.local", "/", "http", "x"))
+    end)
+
+    it("show nothing as nothing, and a bad file as bad", function()
+        state.table, state.problem = nil, { message = "torn <file>", since = 0 }
+        local page = portal.render(status.model(), via)
+        assert.matches("No container is routed yet.", page, 1, true)
+        assert.matches("torn &lt;file&gt;", page, 1, true)
+    end)
+
+    it("give the status as JSON", function()
+        own.answer("/_flatnet/status")
+        local said = cjson.decode(ngx.sent[1])
+        assert.equal("unchecked", said.routes[1].health)
+        assert.equal(json.encode(json.list()), json.encode(status.model().conflicts))
+    end)
+
+    it("are not for everybody", function()
+        ngx.var.flatnet_allowed = "0"
+        for _, path in ipairs({ "/", "/_flatnet/status", "/_flatnet/anything" }) do
+            ngx.sent = {}
+            assert.is_true(own.answer(path))
+            assert.equal(403, ngx.status)
+            assert.equal("forbidden", cjson.decode(ngx.sent[1]).reason)
+        end
+        assert.is_false(own.answer("/app"))
+    end)
+
+    it("say when there is no table", function()
+        own.answer("/_flatnet/healthz")
+        assert.equal(200, ngx.status)
+        state.table = nil
+        own.answer("/_flatnet/healthz")
+        assert.equal(503, ngx.status)
+    end)
+end)

@@ -1,0 +1,25 @@
+local texts = require("flatnet.texts")
+
+describe("texts", function()
+    local function slots(text)
+        local list = {}
+        for name in string.gmatch(text, "{([%w_]+)}") do list[name] = true end
+        return list
+    end
+
+    it("are there in both languages, with the same things filled in", function()
+        for key, text in pairs(texts.en) do
+            assert.is_string(texts.ja[key], key)
+            for name in pairs(slots(texts.ja[key])) do
+                assert.is_true(slots(text)[name], key .. " fills in " .. name .. " in one language only")
+            end
+        end
+        for key in pairs(texts.ja) do
+            assert.is_string(texts.en[key], key)
+        end
+    end)
+
+    it("are filled in as they are", function()
+        assert.equal("100% of a.b%1 {other}", texts.fill("100% of {name} {other}", { name = "a.b%1" }))
+    end)
+end)

@@ -1,0 +1,108 @@
+//! The rendered configuration: `nginx -t` on every variant, settings that are wrong, and ten thousand routes.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::gateway::{DIRECTORY, Gateway, document, route, settings, with};
+
+fn test(gateway: &Gateway) -> crate::sandbox::Output {
+    gateway.sandbox.sh(&format!("nginx -t -p {DIRECTORY} -c conf/nginx.conf"))
+}
+
+#[test]
+fn nginx_accepts_every_variant() {
+    let certificate =
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=x -keyout conf/k.pem -out conf/c.pem";
+    let tls = |redirect: bool| json!({"certificate": "c.pem", "key": "k.pem", "listen": ["443", "[::]:443"], "port": 443, "redirect": redirect});
+    for platform in ["linux", "windows"] {
+        for tls in [Value::Null, tls(false), tls(true)] {
+            let gateway = Gateway::files(&with(
+                settings(),
+                json!({"platform": platform, "tls": tls, "listen": ["80", "[::]:80"], "allow": ["127.0.0.0/8", "fd00::/8"]}),
+            ));
+            gateway.sandbox.sh(&format!("cd {DIRECTORY}; {certificate}")).succeeds();
+            if platform == "windows" {
+                // OpenResty has the modules inside; Debian's nginx must be told.
+                let modules = "/usr/lib/nginx/modules";
+                let lines = format!(
+                    "load_module {modules}/ndk_http_module.so; load_module {modules}/ngx_http_lua_module.so;"
+                );
+                gateway.sandbox.sh(&format!("cd {DIRECTORY}/conf; sed -i '1i {lines}' nginx.conf; grep -q 'worker_processes 1;' nginx.conf")).succeeds();
+            }
+            let output = test(&gateway).succeeds();
+            assert!(!output.stderr.contains("warn"), "{platform} {tls}\n{output}");
+        }
+    }
+}
+
+#[test]
+fn nginx_does_not_start_with_a_setting_that_is_wrong() {
+    // `nginx -t` runs no Lua.
+    let start = |gateway: &Gateway| gateway.sandbox.sh(&format!("nginx -p {DIRECTORY} -c conf/nginx.conf"));
+    for (changes, complaint) in [
+        (
+            json!({"range": ["10.87.0.0"]}),
+            "setting range must be a list of networks such as 10.87.0.0/16, not 10.87.0.0",
+        ),
+        (json!({"range": []}), "setting range must be a list of at least one text"),
+        (json!({"domains": []}), "setting domains must be a list of at least one text"),
+        (json!({"name": ""}), "setting name must be a text"),
+    ] {
+        let gateway = Gateway::files(&with(settings(), changes));
+        start(&gateway).complains(complaint);
+    }
+    let gateway = Gateway::files(&settings());
+    gateway.sandbox.sh(&format!("rm {DIRECTORY}/html/error.html")).succeeds();
+    start(&gateway).complains("html/error.html");
+}
+
+#[test]
+fn ten_thousand_routes_are_served() {
+    let mut routes: Vec<Value> = (0..10_000)
+        .map(|number| {
+            let address = format!("10.87.{}.{}", 2 + number / 250, 1 + number % 250);
+            let hosts = json!([format!("s{number}.flatnet.internal"), format!("s{number}.local")]);
+            let endpoint = with(
+                crate::gateway::endpoint("x", 2, "stopped"),
+                json!({"address": address, "id": format!("{number:012x}")}),
+            );
+            with(route(&format!("s{number}"), 2), json!({"hosts": hosts, "endpoints": [endpoint]}))
+        })
+        .collect();
+    routes.push(route("web", 2));
+    let gateway = Gateway::start(&routes);
+    gateway.container("web", 2);
+    assert_eq!(gateway.code("http://web.local/"), "200");
+    routes.push(route("late", 2));
+    gateway.write_routes(&document(2, &routes));
+    let began = Instant::now();
+    // Both workers have it when several connections in a row are answered.
+    let late = "ip netns exec lan curl -sf -o /dev/null -H 'Host: late.local' http://192.168.7.1/";
+    gateway.sandbox.eventually(&format!("for i in 1 2 3 4 5 6; do {late}; done"));
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    gateway.curl("lan", "-H 'Host: s9999.local' http://192.168.7.1/").prints("podman start x");
+    gateway.curl("lan", "-f http://192.168.7.1/_flatnet/metrics").prints("flatnet_routes 10002");
+    let done = gateway.drive("browse", &json!({"address": "192.168.7.1", "host": "web.local", "threads": 4, "seconds": 1, "methods": ["GET"]}));
+    assert_eq!(done["failed"], json!([]), "{done}");
+}
+
+#[test]
+fn a_reload_keeps_serving() {
+    let gateway = Gateway::start(&[route("web", 2)]);
+    gateway.container("web", 2);
+    gateway.beside(&format!(
+        "for i in 1 2 3; do sleep 0.5; nginx -p {DIRECTORY} -c conf/nginx.conf -s reload; done"
+    ));
+    let done = gateway.drive("browse", &json!({"address": "192.168.7.1", "host": "web.local", "threads": 4, "seconds": 3, "methods": ["GET"]}));
+    // A reload closes kept connections, and a request may be on its way to one: at most one to each browser and reload.
+    let failed = done["failed"].as_array().unwrap();
+    assert!(done["total"].as_u64() > Some(100) && failed.len() <= 12, "{done}");
+    let closed = |problem: &Value| {
+        problem
+            .as_str()
+            .is_some_and(|text| text.contains("RemoteDisconnected") || text.contains("ConnectionReset"))
+    };
+    assert!(failed.iter().all(closed), "{done}");
+    assert_eq!(gateway.code("http://web.local/"), "200");
+}

@@ -1,0 +1,208 @@
+//! Containers that restart, die, or are balanced: what is held, what is repeated, and what is said.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::gateway::{Gateway, document, endpoint, route, with};
+
+fn browse(gateway: &Gateway, methods: &[&str], seconds: f64) -> Value {
+    gateway.drive(
+        "browse",
+        &json!({"address": "192.168.7.1", "host": "web.local", "threads": 8, "seconds": seconds, "methods": methods}),
+    )
+}
+
+#[test]
+fn a_restart_under_load_fails_no_get() {
+    let gateway = Gateway::start(&[route("web", 2)]);
+    gateway.container("web", 2);
+    // Twice: dead for 1.5 s while requests go on, then back at the same address.
+    let restarts = "for i in 1 2; do sleep 1; kill -9 $(cat /run/backend/web.pid); sleep 1.5
+        ip netns exec box setsid /usr/bin/python3 -B /usr/local/lib/drive/backend.py 10.87.1.2 3000 web >/dev/null 2>&1 </dev/null &
+        done; wait";
+    gateway.beside(restarts);
+    let done = browse(&gateway, &["GET"], 7.0);
+    assert_eq!(done["failed"], json!([]), "{done}");
+    assert!(done["total"].as_u64() > Some(100), "{done}");
+    assert!(done["slowest"].as_f64() > Some(1.0), "requests were held: {done}");
+}
+
+#[test]
+fn a_post_is_held_and_is_never_sent_twice() {
+    let gateway = Gateway::start(&[route("web", 2)]);
+    gateway.container("web", 2);
+    assert_eq!(gateway.code("http://web.local/"), "200");
+    gateway.kill_container("web");
+    gateway.beside(
+        "sleep 2; exec ip netns exec box /usr/bin/python3 -B /usr/local/lib/drive/backend.py 10.87.1.2 3000 web",
+    );
+    // The first meets a refused connection: nothing was sent, so it may be sent again.
+    gateway.curl("lan", "-d order=1 -H 'Host: web.local' http://192.168.7.1/order").prints("\"length\": 7");
+    assert_eq!(gateway.received("web", "POST /order"), 1);
+    // Received, and no answer: a POST is not repeated, a GET once.
+    let cut = gateway.curl("lan", "-d x -H 'Host: web.local' -w '%{http_code}' http://192.168.7.1/cut");
+    cut.prints("\"reason\":\"broke_off\"").prints("502");
+    assert_eq!(gateway.received("web", "POST /cut"), 1);
+    gateway.curl("lan", "-H 'Host: web.local' http://192.168.7.1/cut?get").prints("\"reason\":\"broke_off\"");
+    assert_eq!(gateway.received("web", "GET /cut?get"), 2);
+    // A broken answer is no reason to stop sending requests to it.
+    assert_eq!(gateway.code("http://web.local/"), "200");
+}
+
+#[test]
+fn stop_and_start_as_the_list_tells_of_them_lose_nothing() {
+    let gateway = Gateway::start(&[route("web", 2)]);
+    gateway.container("web", 2);
+    assert_eq!(gateway.code("http://web.local/"), "200");
+    gateway.kill_container("web");
+    gateway.publish(2, &[with(route("web", 2), json!({"endpoints": [endpoint("web", 2, "stopped")]}))]);
+    let list = document(3, &[with(route("web", 3), json!({"endpoints": [endpoint("web", 3, "running")]}))]);
+    gateway.sandbox.write("/run/next.json", &list.to_string());
+    // It comes back at another address.
+    gateway.beside(
+        "sleep 1; mv /run/next.json /srv/gateway/state/routes.json; sleep 1
+         exec ip netns exec box /usr/bin/python3 -B /usr/local/lib/drive/backend.py 10.87.1.3 3000 web",
+    );
+    let began = Instant::now();
+    gateway.curl("lan", "-d order=1 -H 'Host: web.local' http://192.168.7.1/order").prints("\"length\": 7");
+    assert!(began.elapsed() > Duration::from_millis(1500), "it was held: {:?}", began.elapsed());
+    assert_eq!(gateway.received("web", "POST /order"), 1);
+}
+
+#[test]
+fn what_is_dead_is_named_within_a_second() {
+    let dead = |name: &str, last: u8, state: &str| {
+        with(route(name, last), json!({"endpoints": [endpoint(name, last, state)]}))
+    };
+    let gateway = Gateway::start(&[
+        dead("stopped", 2, "stopped"),
+        dead("paused", 3, "paused"),
+        dead("silent", 4, "running"),
+        dead("gone", 99, "running"),
+        with(route("empty", 5), json!({"endpoints": []})),
+    ]);
+    // Nobody has the address of "gone": not even a refusal comes.
+    for (name, reason) in [
+        ("stopped", "stopped"),
+        ("paused", "paused"),
+        ("silent", "down"),
+        ("gone", "down"),
+        ("empty", "no_endpoint"),
+    ] {
+        let timed = "-w '%{stderr}%{time_total}' -d x";
+        let page = gateway.curl("lan", &format!("{timed} -H 'Host: {name}.local' http://192.168.7.1/"));
+        let page = page.prints(&format!("\"reason\":\"{reason}\"")).prints("\"status\":503");
+        // A second, and what a busy machine takes.
+        assert!(page.stderr.parse::<f64>().unwrap() < 1.5, "{name}: {page}");
+    }
+    // Back without anybody telling the gateway.
+    gateway.container("silent", 4);
+    assert_eq!(gateway.code("http://silent.local/"), "200");
+}
+
+#[test]
+fn the_time_to_hold_is_counted_from_the_failure() {
+    let gateway = Gateway::start(&[
+        with(route("web", 2), json!({"hold": 2})),
+        with(route("now", 3), json!({"hold": 0})),
+    ]);
+    gateway.container("web", 2);
+    gateway.container("now", 3);
+    gateway
+        .sandbox
+        .eventually("curl -sf 127.0.0.1/_flatnet/status | jq -e 'all(.routes[]; .health == \"up\")'");
+    gateway.kill_container("web");
+    gateway.kill_container("now");
+    let timed = |name: &str| {
+        let format = "-o /dev/null -w '%{http_code} %{time_total}'";
+        let told =
+            gateway.curl("lan", &format!("{format} -H 'Host: {name}.local' http://192.168.7.1/")).succeeds();
+        let (code, seconds) = told.stdout.split_once(' ').unwrap();
+        assert_eq!(code, "503");
+        seconds.parse::<f64>().unwrap()
+    };
+    let (held, at_once, later) = (timed("web"), timed("now"), timed("web"));
+    assert!((1.7..3.0).contains(&held), "held for 2 s: {held}");
+    assert!(at_once < 0.9, "not held: {at_once}");
+    assert!(later < 0.9, "the time was over: {later}");
+}
+
+#[test]
+fn several_containers_share_the_work_and_one_that_dies_is_left_out() {
+    let both = json!([
+        endpoint("one", 2, "running"),
+        endpoint("two", 3, "running"),
+        endpoint("dead", 99, "running")
+    ]);
+    let gateway = Gateway::start(&[with(route("web", 2), json!({"endpoints": both}))]);
+    gateway.container("one", 2);
+    gateway.container("two", 3);
+    gateway.sandbox.eventually(
+        "curl -sf 127.0.0.1/_flatnet/status | jq -e '[.routes[0].endpoints[].health] == [\"up\", \"up\", \"down\"]'",
+    );
+    let done = browse(&gateway, &["GET", "POST"], 1.0);
+    assert_eq!(done["failed"], json!([]), "{done}");
+    let share = |done: &Value, name: &str| done["names"][name].as_f64().unwrap_or_default();
+    let (one, two) = (share(&done, "one"), share(&done, "two"));
+    assert!(one > 0.7 * two && two > 0.7 * one, "{done}");
+    gateway.beside("sleep 0.7; kill -9 $(cat /run/backend/two.pid)");
+    let done = browse(&gateway, &["GET"], 2.0);
+    assert_eq!(done["failed"], json!([]), "{done}");
+    assert!(share(&done, "one") > share(&done, "two"), "{done}");
+    assert!(done["slowest"].as_f64() < Some(1.5), "nobody waited for the dead one: {done}");
+}
+
+#[test]
+fn health_checks_by_label_decide_who_is_asked() {
+    let health = json!({"path": "/healthz", "interval": 1, "healthy": 2, "unhealthy": 2});
+    let both = json!([endpoint("one", 2, "running"), endpoint("two", 3, "running")]);
+    let gateway = Gateway::files(&crate::gateway::settings());
+    gateway.sandbox.sh("touch /run/backend/two.sick").succeeds();
+    gateway.container("one", 2);
+    gateway.container("two", 3);
+    let web = with(route("web", 2), json!({"endpoints": both, "health": health, "hold": 3}));
+    gateway.write_routes(&document(1, &[web]));
+    gateway.run();
+    // Never used before it is well.
+    let done = browse(&gateway, &["GET"], 1.0);
+    assert_eq!(done["failed"], json!([]), "{done}");
+    assert_eq!(done["names"]["two"], Value::Null, "{done}");
+    let words = |expected: &str| {
+        let script = "curl -sf 127.0.0.1/_flatnet/status | jq -c '[.routes[0].endpoints[].health]'";
+        gateway.sandbox.eventually(&format!("test \"$({script})\" = '{expected}'"));
+    };
+    words(r#"["up","unhealthy"]"#);
+    gateway.sandbox.sh("rm /run/backend/two.sick").succeeds();
+    words(r#"["up","up"]"#);
+    gateway.sandbox.sh("touch /run/backend/one.sick /run/backend/two.sick").succeeds();
+    words(r#"["unhealthy","unhealthy"]"#);
+    gateway.sandbox.sh("sleep 3.2").succeeds();
+    gateway
+        .curl("lan", "-H 'Host: web.local' http://192.168.7.1/")
+        .prints("fails its health check at /healthz");
+}
+
+#[test]
+fn swaps_under_load_fail_nothing() {
+    let gateway = Gateway::start(&[route("web", 2)]);
+    gateway.container("web", 2);
+    gateway.container("other", 3);
+    let routes = |generation: u64| {
+        let last = if generation % 2 == 0 { 2 } else { 3 };
+        let mut routes: Vec<Value> = (0..250).map(|number| route(&format!("filler{number}"), 4)).collect();
+        routes.push(with(route("web", last), json!({"endpoints": [endpoint("web", last, "running")]})));
+        document(generation, &routes)
+    };
+    for generation in 2..=25 {
+        gateway.sandbox.write(&format!("/run/lists/{generation}.json"), &routes(generation).to_string());
+    }
+    gateway.beside(
+        "sleep 0.5; for i in $(seq 2 25); do cp /run/lists/$i.json /srv/gateway/state/routes.new
+         mv /srv/gateway/state/routes.new /srv/gateway/state/routes.json; sleep 0.3; done",
+    );
+    let done = browse(&gateway, &["GET", "POST"], 9.0);
+    assert_eq!(done["failed"], json!([]), "{done}");
+    assert!(done["names"]["web"].as_u64() > Some(50) && done["names"]["other"].as_u64() > Some(50), "{done}");
+    assert_eq!(gateway.status()["generation"], 25);
+}

@@ -1,0 +1,80 @@
+//! What tests of the gateway's routes have in common: `flatnet gateway sync` and the table that it writes.
+
+#![allow(clippy::panic, dead_code, reason = "a panic is a failed test; this is a vocabulary")]
+
+use serde_json::Value;
+
+use crate::podman::Lab;
+
+/// Where the gateway lies, and its table.
+pub(crate) const GATEWAY: &str = "/var/lib/flatnet-gateway";
+pub(crate) const TABLE: &str = "/var/lib/flatnet-gateway/state/routes.json";
+/// A container that listens on 5432 and does not speak HTTP.
+pub(crate) const DATABASE: &str =
+    "--expose 5432 flatnet-test/busybox sh -c 'while true; do echo no | nc -l -p 5432; done'";
+
+impl Lab {
+    /// Has a gateway, so that there is a place for its routes.
+    pub(crate) fn with_gateway(&self) -> &Self {
+        self.sh("flatnet gateway install").succeeds();
+        self
+    }
+
+    /// `podman run -d --name NAME --network flatnet REST`, where REST may end in a command.
+    #[track_caller]
+    pub(crate) fn start_container(&self, name: &str, rest: &str) {
+        let image = if rest.contains("flatnet-test/") { "" } else { crate::podman::IMAGE };
+        self.sh(&format!("podman run -d --name {name} --network flatnet {rest} {image}")).succeeds();
+    }
+
+    /// Syncs until the table is `wanted`: a container's server takes a moment to listen.
+    #[track_caller]
+    pub(crate) fn syncs_to(&self, wanted: &[&str]) {
+        let mut last = Vec::new();
+        for _ in 0..50 {
+            self.sh("flatnet gateway sync").succeeds();
+            last = self.routes();
+            if last == wanted {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        assert_eq!(last, wanted);
+    }
+
+    /// The table as it is, once it is `wanted`: somebody else writes it.
+    #[track_caller]
+    pub(crate) fn becomes(&self, wanted: &[&str]) {
+        let mut last = Vec::new();
+        for _ in 0..200 {
+            last = self.routes();
+            if last == wanted {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        assert_eq!(last, wanted, "what watch says: {}", self.sh("cat /tmp/watch.out").stdout);
+    }
+
+    /// Its lines: `web.flatnet.internal / web:80 running`, and `db: why`; a warning begins with `!`.
+    pub(crate) fn routes(&self) -> Vec<String> {
+        let output = self.sh(&format!("cat {TABLE}"));
+        let Ok(table) = serde_json::from_str::<Value>(&output.stdout) else { return Vec::new() };
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        let mut lines: Vec<String> = Vec::new();
+        for route in list(&table["routes"]) {
+            let ends: Vec<String> = list(&route["endpoints"])
+                .iter()
+                .map(|one| format!("{}:{} {}", text(&one["container"]), one["port"], text(&one["state"])))
+                .collect();
+            let host = list(&route["hosts"]).first().map_or("-".to_owned(), text);
+            lines.push(format!("{host} {} {}", text(&route["path"]), ends.join(", ")));
+        }
+        for one in list(&table["unrouted"]) {
+            let mark = if one["warning"] == true { "!" } else { "" };
+            lines.push(format!("{mark}{}: {}", text(&one["container"]), text(&one["why"])));
+        }
+        lines
+    }
+}

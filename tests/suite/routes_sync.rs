@@ -1,0 +1,180 @@
+//! `flatnet gateway sync` with both Podmans: which container gets which route.
+
+use crate::podman::{IMAGE, Lab, on_both};
+use crate::routes::{DATABASE, TABLE};
+
+on_both!(
+    labels_and_the_rule_without,
+    a_route_follows_its_container_through_its_life,
+    containers_share_a_host_by_label,
+    containers_share_a_namespace,
+    while_podman_fails_the_routes_stay,
+    a_file_that_is_held_is_waited_for,
+);
+
+fn labels_and_the_rule_without(lab: &Lab) {
+    lab.with_gateway();
+    lab.start_container("web", "");
+    lab.start_container("db", DATABASE);
+    let two = "--expose 8080 flatnet-test/busybox sh -c 'httpd -p 8080 -h /www; exec httpd -f -p 80 -h /www'";
+    lab.start_container("two", two);
+    lab.start_container(
+        "git",
+        "--label flatnet.port=80 --label 'flatnet.host=*.pages.example.org, Git' --label flatnet.path=/x/",
+    );
+    lab.start_container(
+        "app",
+        "--label flatnet.path=/app --label flatnet.strip=true --label flatnet.hold=30s",
+    );
+    lab.start_container("off", "--label flatnet.enable=false");
+    lab.start_container("wrong", "--label flatnet.prot=80");
+    lab.sh(&format!("podman run -d --name elsewhere --network podman --label flatnet.port=80 {IMAGE}; podman run -d --name foreign --network podman {IMAGE}; podman create --name fresh --network flatnet {IMAGE}")).succeeds();
+    let known = "enable, host, port, path, strip, scheme, stream, hold, health.path, health.interval, health.healthy, health.unhealthy";
+    let wrong = format!(
+        "!wrong: label flatnet.prot of container wrong: there is none of this name; there are {known}"
+    );
+    let mut wanted = vec![
+        "web.flatnet.internal / web:80 running",
+        "git.flatnet.internal /x git:80 running",
+        "- /app app:80 running",
+        "db: none of its ports 80, 5432 answers HTTP",
+        "!two: its ports 80, 8080 all answer HTTP: choose one by the label flatnet.port",
+        "off: its label flatnet.enable says so",
+        &wrong,
+        "!elsewhere: it has labels of Flatnet's, and is not on the network flatnet",
+        "fresh: it has had no address yet",
+    ];
+    // Several may be made within one second: then their names decide.
+    let sorted = |mut lines: Vec<String>| {
+        lines.sort();
+        lines
+    };
+    wanted.sort_unstable();
+    lab.sandbox.eventually("flatnet gateway sync >/dev/null; flatnet gateway routes --json | jq -e '[.unrouted[] | select(.warning)] | length == 3' && flatnet gateway routes --json | jq -e '.routes | length == 3'");
+    assert_eq!(sorted(lab.routes()), wanted);
+    let table = lab.sh("flatnet gateway routes").prints("http://GATEWAY/app").stdout;
+    for part in [
+        "http://git.local/x",
+        "http://*.pages.example.org/x",
+        "10.87.1.",
+        "warning: its ports 80, 8080",
+        "3 warnings",
+    ] {
+        assert!(table.contains(part), "{part}: {table}");
+    }
+    lab.sh("jq -e '.routes[] | select(.name == \"app\") | .strip and .hold == 30' /var/lib/flatnet-gateway/state/routes.json").succeeds();
+    // Nothing changed: nothing is written.
+    let before = lab.sh(&format!("stat -c %i {TABLE}")).succeeds().stdout;
+    lab.sh("flatnet gateway sync").prints("is already so: 3 routes, 6 containers without one, 3 warnings");
+    lab.sh(&format!("stat -c %i {TABLE}")).prints_exactly(&before);
+    // Only the one who asked for nothing is dropped by this; nobody by that.
+    lab.sh("echo 'gateway: {expose: labelled}' >>/etc/flatnet/flatnet.yaml; flatnet gateway sync")
+        .prints("2 routes");
+    lab.sh("sed -i s/labelled/none/ /etc/flatnet/flatnet.yaml; flatnet gateway sync").prints("0 routes");
+    lab.remove_all();
+    lab.sh("flatnet gateway sync").prints("is written: 0 routes\n");
+    lab.nothing_left();
+}
+
+fn a_route_follows_its_container_through_its_life(lab: &Lab) {
+    lab.with_gateway();
+    lab.start_container("web", "");
+    lab.syncs_to(&["web.flatnet.internal / web:80 running"]);
+    lab.sh("podman stop -t 0 web; flatnet gateway sync").prints("web: stopped at http://10.87.1.");
+    lab.syncs_to(&["web.flatnet.internal / web:80 stopped"]);
+    let address = "jq -r '.routes[0].endpoints[0].address' /var/lib/flatnet-gateway/state/routes.json";
+    let stopped_at = lab.sh(address).prints("10.87.1.").stdout;
+    // The table is lost: the address is still known, the port is not.
+    lab.sh(&format!("rm {TABLE}; flatnet gateway sync")).prints("Generation 1 is written");
+    lab.syncs_to(&["web: it is stopped, and did not answer HTTP before"]);
+    lab.sh("podman start web").succeeds();
+    lab.syncs_to(&["web.flatnet.internal / web:80 running"]);
+    lab.sh(address).prints_exactly(&stopped_at);
+    // Made anew under its name, it is routed before its server listens.
+    lab.sh("podman rm -f -t 0 web").succeeds();
+    lab.start_container("web", "flatnet-test/busybox sh -c 'sleep 1000'");
+    lab.sh("flatnet gateway sync").succeeds();
+    assert_eq!(lab.routes(), ["web.flatnet.internal / web:80 running"]);
+    lab.remove_all();
+    lab.sh("flatnet gateway sync").prints("web: gone");
+    lab.nothing_left();
+}
+
+fn containers_share_a_host_by_label(lab: &Lab) {
+    lab.with_gateway();
+    for name in ["a", "b"] {
+        lab.start_container(name, "--label flatnet.host=app --label flatnet.port=80");
+    }
+    lab.syncs_to(&["app.flatnet.internal / a:80 running, b:80 running"]);
+    lab.start_container("c", "--label flatnet.host=app,c --label flatnet.port=80");
+    let said = lab.sh("flatnet gateway sync").succeeds();
+    assert!(said.stderr.contains("warning: c asks for app.flatnet.internal, which a has"), "{said}");
+    lab.sh("podman stop -t 0 a").succeeds();
+    lab.syncs_to(&[
+        "app.flatnet.internal / a:80 stopped, b:80 running",
+        "app.flatnet.internal / c:80 running",
+    ]);
+}
+
+fn containers_share_a_namespace(lab: &Lab) {
+    lab.with_gateway();
+    lab.start_container("web", "");
+    lab.sh(&format!(
+        "podman run -d --name side --network container:web {IMAGE} sh -c 'exec httpd -f -p 8081 -h /www'"
+    ))
+    .succeeds();
+    lab.syncs_to(&[
+        "web.flatnet.internal / web:80 running",
+        "side: port 80 is that of web, whose address it shares",
+    ]);
+    lab.sh(&format!("podman rm -f -t 0 side; podman run -d --name side --label flatnet.port=8081 --network container:web {IMAGE} sh -c 'exec httpd -f -p 8081 -h /www'")).succeeds();
+    lab.syncs_to(&["web.flatnet.internal / web:80 running", "side.flatnet.internal / side:8081 running"]);
+    lab.sh("flatnet gateway routes --json | jq -r '.routes[].endpoints[].address' | sort -u | wc -l")
+        .prints_exactly("1");
+    lab.sh("podman rm -f -t 0 side && podman rm -f -t 0 web").succeeds();
+    // In a pod, the pod's own container is none.
+    lab.sh(&format!("podman pod create --name pod --network flatnet --infra-image {IMAGE} --infra-command 'sleep 1000'; podman run -d --pod pod --name member --label flatnet.port=80 {IMAGE}")).succeeds();
+    lab.syncs_to(&["member.flatnet.internal / member:80 running"]);
+}
+
+fn while_podman_fails_the_routes_stay(lab: &Lab) {
+    lab.with_gateway();
+    lab.start_container("web", "");
+    lab.syncs_to(&["web.flatnet.internal / web:80 running"]);
+    let before = lab.sandbox.read(TABLE);
+    for (stand_in, says) in [
+        ("echo 'Error: database is locked' >&2; exit 125", "exited with 125: Error: database is locked"),
+        ("[ $1 = ps ] && echo 0123456789ab && exit; echo oops", "FLAT-E101"),
+        (
+            "[ $1 = ps ] && echo 0123456789ab && exit; echo 'Error: no such container' >&2; exit 125",
+            "no such container",
+        ),
+        ("exit 0", "FLAT-E102"),
+        ("echo '; rm -rf /'", "FLAT-E"),
+    ] {
+        lab.sandbox.write("/usr/sbin/podman", &format!("#!/bin/sh\n{stand_in}\n"));
+        lab.sh("chmod 755 /usr/sbin/podman; flatnet gateway sync").complains(says);
+        assert_eq!(lab.sandbox.read(TABLE), before, "{stand_in}");
+    }
+    lab.sh("rm /usr/sbin/podman; flatnet gateway sync").prints("is already so");
+    // An empty list is one where nothing that was routed is attached any more.
+    lab.remove_all();
+    lab.sh("flatnet gateway sync").prints("web: gone");
+}
+
+fn a_file_that_is_held_is_waited_for(lab: &Lab) {
+    lab.with_gateway();
+    lab.sh("flatnet gateway sync").prints("Generation 1 is written");
+    lab.start_container("web", "--label flatnet.port=80");
+    // A mount is what Linux has to let nobody replace a file.
+    lab.sh(&format!("mount --bind {TABLE} {TABLE}; flatnet gateway sync")).complains("FLAT-E105");
+    lab.sh(&format!("(sleep 0.3; umount {TABLE}) & flatnet gateway sync; wait"))
+        .prints("Generation 2 is written");
+    assert_eq!(lab.routes(), ["web.flatnet.internal / web:80 running"]);
+    lab.sh(&format!("ls -A {} | grep -v ^routes.json$ || true", "/var/lib/flatnet-gateway/state"))
+        .prints_exactly("");
+    // What is no gateway's directory is none.
+    lab.sh("rm -r /var/lib/flatnet-gateway; flatnet gateway sync")
+        .complains("flatnet gateway install /var/lib/flatnet-gateway");
+    lab.sh("flatnet gateway routes").complains("FLAT-E106");
+}

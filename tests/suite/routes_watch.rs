@@ -1,0 +1,101 @@
+//! `flatnet gateway watch` with both Podmans: routes follow containers, whatever happens to Podman.
+
+use crate::podman::{Lab, on_both};
+use crate::routes::{DATABASE, TABLE};
+
+on_both!(
+    routes_follow_containers,
+    a_server_that_starts_late_is_found_and_a_database_is_left_alone,
+    podman_s_events_end_and_begin_again,
+    podman_fails_for_a_while,
+    it_ends_on_a_signal_and_leaves_nothing,
+);
+
+const START: &str = "flatnet gateway watch >/tmp/watch.out 2>&1 & echo $! >/tmp/watch.pid";
+
+fn watching(lab: &Lab) {
+    lab.with_gateway();
+    lab.sh(START).succeeds();
+    lab.sandbox.eventually(&format!("[[ -e {TABLE} ]] && pgrep -f '[p]odman events'"));
+}
+
+fn routes_follow_containers(lab: &Lab) {
+    watching(lab);
+    lab.start_container("web", "");
+    lab.becomes(&["web.flatnet.internal / web:80 running"]);
+    lab.sh("podman pause web || true").succeeds();
+    lab.sh("podman unpause web || true; podman stop -t 0 web").succeeds();
+    lab.becomes(&["web.flatnet.internal / web:80 stopped"]);
+    lab.sh("podman start web").succeeds();
+    lab.becomes(&["web.flatnet.internal / web:80 running"]);
+    lab.sh("podman restart -t 0 web; podman rename web www").succeeds();
+    lab.becomes(&["www.flatnet.internal / www:80 running"]);
+    lab.sh("podman kill www").succeeds();
+    lab.becomes(&["www.flatnet.internal / www:80 stopped"]);
+    lab.sh("podman rm www").succeeds();
+    lab.sandbox.eventually(&format!("jq -e '.routes == [] and .unrouted == []' {TABLE}"));
+    lab.sandbox.eventually("grep -q '^www: gone' /tmp/watch.out");
+    lab.sh("cat /tmp/watch.out").prints("web: stopped at http://10.87.1.");
+}
+
+fn a_server_that_starts_late_is_found_and_a_database_is_left_alone(lab: &Lab) {
+    watching(lab);
+    lab.start_container(
+        "late",
+        "flatnet-test/busybox sh -c 'while [ ! -e /go ]; do sleep 0.1; done; exec httpd -f -p 80 -h /www'",
+    );
+    lab.start_container("db", DATABASE);
+    let db = "db: none of its ports 80, 5432 answers HTTP";
+    lab.becomes(&["late: its port 80 does not answer HTTP", db]);
+    lab.sh("podman exec late touch /go").succeeds();
+    lab.becomes(&["late.flatnet.internal / late:80 running", db]);
+}
+
+fn podman_s_events_end_and_begin_again(lab: &Lab) {
+    watching(lab);
+    let first = lab.sh("pgrep -f '[p]odman events'").succeeds().stdout;
+    lab.sh(&format!("kill -9 {first}")).succeeds();
+    lab.sandbox.eventually("grep -q FLAT-E107 /tmp/watch.out");
+    lab.start_container("web", "");
+    lab.becomes(&["web.flatnet.internal / web:80 running"]);
+    lab.sandbox.eventually("pgrep -f '[p]odman events'");
+    lab.sh("podman stop -t 0 web").succeeds();
+    lab.becomes(&["web.flatnet.internal / web:80 stopped"]);
+    // A table that somebody spoilt is mended with the next change.
+    lab.sh(&format!("echo '{{' >{TABLE}; podman start web")).succeeds();
+    lab.becomes(&["web.flatnet.internal / web:80 running"]);
+}
+
+fn podman_fails_for_a_while(lab: &Lab) {
+    lab.start_container("web", "");
+    watching(lab);
+    lab.becomes(&["web.flatnet.internal / web:80 running"]);
+    let before = lab.sandbox.read(TABLE);
+    let breaks = "mv $(readlink -f /usr/bin/podman) /usr/bin/podman.real; printf '#!/bin/sh\\necho broken >&2; exit 125\\n' >/usr/bin/podman; chmod 755 /usr/bin/podman";
+    lab.sh(breaks).succeeds();
+    lab.sh("podman.real stop -t 0 web; kill $(pgrep -f '[p]odman events')").succeeds();
+    lab.sandbox.eventually("grep -q 'exited with 125: broken' /tmp/watch.out");
+    // It is told once, not with each try.
+    lab.sandbox.eventually("sleep 3; [[ $(grep -c 'podman ps.*broken' /tmp/watch.out) == 1 ]]");
+    assert_eq!(lab.sandbox.read(TABLE), before);
+    lab.sh("mv /usr/bin/podman.real /usr/bin/podman; podman start web").succeeds();
+    lab.sandbox.eventually("grep -q 'it works again' /tmp/watch.out");
+    lab.sh("podman stop -t 0 web").succeeds();
+    lab.becomes(&["web.flatnet.internal / web:80 stopped"]);
+}
+
+fn it_ends_on_a_signal_and_leaves_nothing(lab: &Lab) {
+    lab.with_gateway();
+    let running = "pgrep -f '[p]odman events|[g]ateway watch'";
+    for (signal, status) in [("TERM", 0), ("INT", 0), ("KILL", 137)] {
+        // A shell has its background children ignore SIGINT.
+        lab.sh(&format!(
+            "rm -f {TABLE}; env --default-signal=INT flatnet gateway watch >/tmp/watch.out 2>&1 & pid=$!
+             until [[ -e {TABLE} ]] && pgrep -f '[p]odman events' >/dev/null; do sleep 0.05; done
+             kill -{signal} $pid; status=0; wait $pid || status=$?; echo $status"
+        ))
+        .prints_exactly(&status.to_string());
+        lab.sandbox.eventually(&format!("! {running}"));
+    }
+    lab.nothing_left();
+}
