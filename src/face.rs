@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{self, Config, DEFAULT_PATH};
 use crate::engine::Engine;
+use crate::error::line::steers;
 use crate::error::{Error, Kind, Result};
 use crate::log::Log;
 use crate::types::shown;
@@ -32,10 +33,14 @@ pub fn write_line(line: &str) {
 /// Where the configuration lies, as a network's field `config` says; absent, in its usual place.
 pub fn config_path(text: Option<&str>) -> Result<PathBuf> {
     let text = text.unwrap_or(DEFAULT_PATH);
-    if text.starts_with('/') && text.len() <= 512 && !text.contains(char::is_control) {
+    let leaves = text.split('/').any(|part| part == "..");
+    if text.starts_with('/') && text.len() <= 512 && !text.contains(steers) && !leaves {
         return Ok(PathBuf::from(text));
     }
-    let what = format!("config: \"{}\" is no absolute path of at most 512 printable characters", shown(text));
+    let what = format!(
+        "config: \"{}\" is no absolute path of at most 512 printable characters without ..",
+        shown(text)
+    );
     Err(Error::new(Kind::Conflist, what)
         .remedy(format!("Write {DEFAULT_PATH} in the network's configuration")))
 }

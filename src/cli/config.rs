@@ -27,6 +27,7 @@ enum Command {
     )]
     Check {
         /// Instead of the one that --config names.
+        #[arg(value_parser = super::path)]
         file: Option<PathBuf>,
     },
     /// Print the JSON Schema of the configuration, by which editors complete and check it.

@@ -1,7 +1,6 @@
 //! `flatnet doctor`: what is wrong on this host, how it shows, what mends it.
 
 use std::fmt::Write as _;
-use std::io::{BufRead, IsTerminal};
 
 use clap::Args;
 use serde_json::json;
@@ -10,12 +9,20 @@ use super::plan::Format;
 use super::{Options, output};
 use crate::doctor::{Entry, Level, Treatment, examine, plan_fix};
 use crate::engine::Change;
+use crate::error::Result;
 use crate::tools::Tools;
 
 /// Look at everything that can be wrong, say how it shows, and print the command that mends it.
 ///
-/// Changes nothing, unless --fix is given. The exit status is 0, 1 when there are warnings, 2 when something does not
-/// work.
+/// Changes nothing, unless --fix is given. The exit status is 0 when nothing is wrong, 1 when there are warnings only, and
+/// 2 when something does not work, or the doctor itself could not be run. What could not be looked at, or has no place on
+/// this host, is neither.
+///
+/// With --json it prints one object. `findings` is a list, by check, in the order of the text: each has `id`, `group`,
+/// `looks_at` and `shows` (what people see when it is wrong), `doc` (the section about it), `level` (`good`,
+/// `not_applicable`, `not_looked`, `warning` or `failure`) and `what` (what was found); where there is something to do,
+/// `commands` (lines for a shell) and `help`. `summary` has how many there are of each: `good`, `not_applicable`,
+/// `not_looked`, `warnings`, `failures`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  flatnet doctor\n  flatnet doctor --fix             # shows what it would do, then asks\n  flatnet doctor --json | jq -r '.findings[] | select(.commands) | .commands[]'"
@@ -43,7 +50,7 @@ impl Doctor {
         let repair = if context.sees_state() { context.repair()?.change() } else { Change::default() };
         output::note(&plan_in_words(&treatments, &repair, &context.engine.tools));
         let is_nothing = treatments.is_empty() && repair.plan.is_empty() && repair.notes.is_empty();
-        if is_nothing || !(self.yes || may_go_on()) {
+        if is_nothing || !(self.yes || may_go_on()?) {
             return Ok(status(&entries));
         }
         let mut executor = options.patient_executor();
@@ -182,13 +189,10 @@ fn plan_in_words(treatments: &[Treatment], repair: &Change, tools: &Tools) -> St
 }
 
 /// Asks on a terminal; elsewhere only --yes will do.
-fn may_go_on() -> bool {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+fn may_go_on() -> Result<bool> {
+    let answer = output::ask("Do it?")?;
+    if answer.is_none() {
         output::note("Nothing was changed. To do it: --fix --yes");
-        return false;
     }
-    output::note("Do it? [y/N]");
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    read.is_ok() && ["y", "yes"].contains(&answer.trim().to_lowercase().as_str())
+    Ok(answer == Some(true))
 }

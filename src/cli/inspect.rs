@@ -12,6 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::plan::{Op, Step, Undo};
 use crate::receipt::{Event, Receipt};
 use crate::render;
+use crate::types::shown;
 
 /// Show the receipt of a container: every command that ran for it, when, how long it took, and how it is undone.
 #[derive(Debug, Args)]
@@ -51,7 +52,12 @@ impl Inspect {
             [] => Err(self.unknown(engine)?),
             several => {
                 let list: Vec<String> = several.iter().map(|one| called(&one.receipt)).collect();
-                let what = format!("\"{}\" is any of {}: {}", self.container, several.len(), list.join(", "));
+                let what = format!(
+                    "\"{}\" is any of {}: {}",
+                    shown(&self.container),
+                    several.len(),
+                    list.join(", ")
+                );
                 Err(Error::new(Kind::Ambiguous, what))
             }
         }
@@ -73,7 +79,7 @@ impl Inspect {
             lease.name == wanted || lease.id.container_id.as_str() == wanted || address.to_string() == wanted
         });
         let network = &engine.config.network;
-        let mut what = format!("no container \"{}\" is attached to {network}", wanted.escape_debug());
+        let mut what = format!("no container \"{}\" is attached to {network}", shown(wanted));
         if let Some((address, lease)) = had {
             let word = if lease.released { "released" } else { "held without a receipt since" };
             let name = if lease.name.is_empty() { lease.id.to_string() } else { lease.name.clone() };

@@ -14,7 +14,7 @@ use crate::error::io;
 )]
 pub(super) struct Man {
     /// Write flatnet.1, flatnet-plan.1 and so on here, making the directory where it is missing.
-    #[arg(value_name = "DIR")]
+    #[arg(value_name = "DIR", value_parser = super::path)]
     dir: Option<PathBuf>,
 }
 

@@ -28,6 +28,7 @@ use crate::config::{Config, DEFAULT_PATH, load};
 use crate::doctor::{Called, Context};
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::error::line::{one_line, steers};
 use crate::execute::HostExecutor;
 use crate::log::Log;
 use crate::setup::podman::Podman;
@@ -52,13 +53,13 @@ pub struct Cli {
 #[derive(Debug, Args)]
 pub struct Options {
     /// The configuration.
-    #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_PATH, env = "FLATNET_CONFIG")]
+    #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_PATH, env = "FLATNET_CONFIG", value_parser = path)]
     config: PathBuf,
     /// Where leases and receipts are kept, instead of `paths.state` of the configuration.
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", value_parser = path)]
     state_dir: Option<PathBuf>,
     /// Where locks are kept, instead of `paths.run` of the configuration.
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", value_parser = path)]
     run_dir: Option<PathBuf>,
     /// Print lists as JSON.
     #[arg(long, global = true)]
@@ -90,7 +91,10 @@ enum Command {
 /// Parses the command line and carries it out; the exit status.
 pub fn run() -> eyre::Result<u8> {
     color_eyre::config::HookBuilder::default().display_env_section(false).theme(output::theme()).install()?;
-    let Cli { options, command } = Cli::parse();
+    let Cli { options, command } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return Ok(tell(&error)),
+    };
     let status = match command {
         Command::Init(command) => command.run(&options)?,
         Command::Plan(command) => command.run(&options)?,
@@ -109,6 +113,27 @@ pub fn run() -> eyre::Result<u8> {
         Command::Man(command) => command.run(&options)?,
     };
     Ok(status)
+}
+
+/// A path that can be shown, and pasted as part of a command.
+fn path(text: &str) -> Result<PathBuf, &'static str> {
+    match text {
+        "" => Err("it is empty"),
+        _ if text.contains(steers) => Err("it holds characters that a terminal takes for commands"),
+        _ => Ok(text.into()),
+    }
+}
+
+/// Prints the help that was asked for, or which word is wrong. Clap repeats it as it came, and it may be hostile.
+fn tell(error: &clap::Error) -> u8 {
+    if std::env::args_os().any(|word| word.to_string_lossy().contains(steers)) {
+        let said = error.render().to_string();
+        output::note(&said.lines().map(one_line).collect::<Vec<_>>().join("\n"));
+    } else {
+        // A reader that went away is nobody's fault.
+        let _ = error.print();
+    }
+    u8::try_from(error.exit_code()).unwrap_or(2)
 }
 
 /// Prints an error with its causes.

@@ -1,11 +1,12 @@
 //! What goes to the terminal.
 
-use std::io::{IsTerminal, Write};
+use std::io::{BufRead, IsTerminal, Write, stdin};
 
 use color_eyre::config::Theme;
 use serde_json::Value;
 
 use crate::engine::Engine;
+use crate::error::{Error, Kind, Result};
 
 /// Writes `text`, which ends in a newline or is empty, to standard output. A reader that went away (`| head`) is
 /// nobody's fault.
@@ -19,11 +20,28 @@ pub(super) fn note(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Says on standard error that leases and receipts are there and may not be read.
+/// Says on standard error which leases and receipts are there, and may not be read or cannot be used.
 pub(super) fn note_unread(engine: &Engine) {
+    for (path, why) in engine.store.unusable().unwrap_or_default() {
+        note(&format!("Note: {} cannot be used, and is taken as absent: {why}", path.display()));
+    }
     if let Some(error) = engine.store.refused() {
         note(&format!("Note: leases and receipts are taken as absent: {error}"));
     }
+}
+
+/// Asks a person, who answers `y` or anything else; `None` where nobody reads or answers.
+pub(super) fn ask(question: &str) -> Result<Option<bool>> {
+    let has_person =
+        stdin().is_terminal() && std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+    if !has_person {
+        return Ok(None);
+    }
+    let _ = write!(std::io::stderr(), "\n{question} [y/N] ");
+    let mut answer = String::new();
+    let failed = |cause| Error::new(Kind::Io, "the answer cannot be read").source(cause);
+    stdin().lock().read_line(&mut answer).map_err(failed)?;
+    Ok(Some(["y", "yes"].contains(&answer.trim().to_lowercase().as_str())))
 }
 
 /// Whether standard output is a person's terminal that wants colour.

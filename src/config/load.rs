@@ -31,8 +31,11 @@ pub fn load(path: &Path) -> Result<Config> {
         error::io("read the configuration", path)(cause)
     })?;
     refuse_writable_by_others(&file, path)?;
-    let mut text = String::new();
-    file.take(MAX_BYTES).read_to_string(&mut text).map_err(error::io("read the configuration", path))?;
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(error::io("read the configuration", path))?;
+    let text = String::from_utf8(bytes).map_err(|cause| {
+        Error::new(Kind::ConfigSyntax, format!("{} is no text", path.display())).source(cause)
+    })?;
     parse(&text, path)
 }
 

@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 
 use super::Needs;
+use super::host::privileges;
 use crate::command::Command;
 use crate::config::Config;
 use crate::desired::HostFacts;
 use crate::engine::{Attachment, Engine, Repair, State};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::execute::{Executor, Output};
-use crate::plan::Plan;
+use crate::observe;
+use crate::plan::{Op, Plan};
 use crate::receipt::Receipt;
 use crate::setup::podman::Podman;
 
@@ -94,16 +96,28 @@ impl Context {
 
     /// Why a check that needs this cannot look.
     pub(super) fn hindrance(&self, needs: Needs) -> Option<String> {
+        let root = || privileges::hindrance().map(str::to_owned);
         let config = || self.config_error.as_ref().map(|_| "the configuration cannot be used".to_owned());
-        let state = || (!self.unread.is_empty()).then(|| self.unread.join(", "));
+        let state = || (!self.unread.is_empty()).then(|| self.why_unread());
         let attachments =
             || self.attachments_error.as_ref().map(|_| "receipts cannot be read: see attachments".to_owned());
         match needs {
             Needs::Nothing => None,
+            Needs::Root => root(),
             Needs::Config => config(),
-            Needs::State => config().or_else(state),
-            Needs::Attachments => config().or_else(state).or_else(attachments),
+            Needs::RootAndConfig => config().or_else(root),
+            Needs::State => config().or_else(root).or_else(state),
+            Needs::Attachments => config().or_else(root).or_else(state).or_else(attachments),
         }
+    }
+
+    /// One check tells of a directory that is not trusted; the others send there.
+    fn why_unread(&self) -> String {
+        let refused = self.engine.store.refused();
+        if refused.is_some_and(|error| error.kind() == Kind::UnsafeDirectory) {
+            return "leases and receipts are not trusted: see state-directory".to_owned();
+        }
+        self.unread.join(", ")
     }
 
     /// A command of Flatnet's for the same configuration.
@@ -137,6 +151,18 @@ impl Context {
     pub(super) fn mends_host(&self) -> String {
         let is_none = self.attachments.is_empty() && self.attachments_error.is_none();
         self.flatnet(if is_none { "up" } else { "repair" })
+    }
+
+    /// What `flatnet up` would do on a host that is set up; else what to say instead.
+    pub(super) fn plan_of_set_up_host(&self) -> Result<&Plan, &'static str> {
+        let Some(plan) = &self.plan else { return Err("not known: see bridge") };
+        let is_new = plan.steps.iter().any(|step| matches!(step.op, Op::BridgeAdd { .. }));
+        if is_new { Err("this host is not set up: see bridge") } else { Ok(plan) }
+    }
+
+    /// Whether Windows is the next hop of this host's default route.
+    pub(super) fn is_wsl2_with_nat(&mut self) -> bool {
+        observe::host::is_wsl2_with_nat(&mut *self.executor)
     }
 
     /// The receipts of the containers that run.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::command::Command;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::setup::install::Item;
 
 /// How bad it is.
@@ -79,11 +79,22 @@ impl Finding {
         Self::new(Level::Failure, what)
     }
 
-    /// A failure that stood in the way of looking, or that ADD would meet, with its causes and remedies.
+    /// A failure, with its causes and remedies.
     pub(super) fn of_error(error: &Error) -> Self {
         let what = [vec![error.message().to_owned()], error.causes()].concat().join(": ");
-        let help = format!("{} ({})", error.remedies().join(". "), error.codes());
-        Self::failure(what).commands(quoted_commands(&help)).help(help)
+        let remedies = error.remedies();
+        let commands = remedies.iter().flat_map(|remedy| quoted_commands(remedy));
+        Self::failure(what).commands(commands).help(format!("{} ({})", remedies.join(". "), error.codes()))
+    }
+
+    /// A failure that stood in the way of looking; of a program that cannot be run, one check tells for all.
+    pub(super) fn of_failed_look(error: &Error) -> Self {
+        match error.kind() {
+            Kind::ToolMissing | Kind::ToolUnsafe => {
+                Self::not_looked(format!("{}: see programs", error.message()))
+            }
+            _ => Self::of_error(error),
+        }
     }
 
     /// What mends it.

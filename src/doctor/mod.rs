@@ -88,9 +88,13 @@ impl Group {
 enum Needs {
     /// It can always look.
     Nothing,
+    /// Root with all capabilities.
+    Root,
     /// The configuration.
     Config,
-    /// The configuration, leases, receipts and the ruleset, which only root may read.
+    /// Both: what root's Podman does with it.
+    RootAndConfig,
+    /// Both, and leases, receipts and the ruleset.
     State,
     /// All that, and every receipt read.
     Attachments,
@@ -150,7 +154,7 @@ pub fn examine(context: &mut Context, only_quick: bool) -> Vec<Entry> {
     let examined = wanted.flat_map(|check| {
         let findings = match context.hindrance(check.needs) {
             Some(why) => vec![Finding::not_looked(why)],
-            None => (check.look)(context).unwrap_or_else(|error| vec![Finding::of_error(&error)]),
+            None => (check.look)(context).unwrap_or_else(|error| vec![Finding::of_failed_look(&error)]),
         };
         findings.into_iter().map(move |finding| Entry { check, finding })
     });

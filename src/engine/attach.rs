@@ -77,7 +77,7 @@ impl Engine {
     /// error when it does not bear the attachment's mark.
     pub(super) fn link_without_receipt(&mut self, id: &AttachmentId) -> Result<Option<IfName>> {
         let link = id.host_link(&self.config.network);
-        if observe::link_index(link.as_str()).is_none() {
+        if observe::link_is_gone(link.as_str()) {
             return Ok(None);
         }
         let alias = LinkAlias::of_attachment(&self.config.network, id);

@@ -17,11 +17,12 @@ impl Engine {
         let result = self.detach_with_lock(id);
         self.log_operation("del", Some(id), started, result.as_ref(), serde_json::Map::new());
         if let Err(error) = result {
-            let called = self.called(id);
-            self.log
-                .warn(&format!("container {called} is to be undone later (`flatnet gc`): {}", error.whole()));
+            let is_recorded = self.store.receipt(id).ok().flatten().is_some();
+            let (called, by) = (self.called(id), if is_recorded { "gc" } else { "repair" });
+            let why = error.whole();
+            self.log.warn(&format!("container {called} is to be undone later (`flatnet {by}`): {why}"));
             // Without a mark the receipt alone tells, once link and namespace are gone.
-            if self.store.receipt(id).ok().flatten().is_some() {
+            if is_recorded {
                 let _ = self.store.mark_pending(id);
             }
         }
@@ -50,8 +51,9 @@ impl Engine {
         // `nft` holds the network's lock for as long as it works; the links need only this attachment's own.
         drop(network);
         let mut stuck = undo::run(&ops, &mut *self.executor, &self.tools, &[own]);
+        let remaining = leaving.wait();
         let network = self.network_lock()?;
-        stuck.extend(leaving.finish(&mut *self.executor, &self.tools, &[&network]));
+        stuck.extend(remaining.finish(&mut *self.executor, &self.tools, &[&network]));
         self.forget(id, &stuck)
     }
 
@@ -77,11 +79,13 @@ impl Engine {
     /// What can be told of an attachment whose receipt is lost: its link, by name and mark, and the elements that bear
     /// its container's ID and are no other attachment's. A link of that name without the mark is somebody else's.
     fn undo_without_receipt(&mut self, id: &AttachmentId) -> Result<Vec<Op>> {
-        let link = self.link_without_receipt(id).ok().flatten();
+        let link = match self.link_without_receipt(id) {
+            Err(error) if error.kind() == Kind::ForeignLink => None,
+            found => found?,
+        };
         let mut ops: Vec<Op> = link.map(|dev| Op::LinkDel { dev }).into_iter().collect();
         let table = self.config.network.table();
-        let live =
-            observe::attachment::elements(&table, &mut *self.executor, &self.tools).unwrap_or_default();
+        let live = observe::attachment::elements(&table, &mut *self.executor, &self.tools)?;
         let comment = id.container_id.comment();
         let marked: Vec<_> = live.into_iter().filter(|(_, found)| found == comment).collect();
         if !marked.is_empty() {
@@ -110,7 +114,7 @@ impl Engine {
     pub(super) fn undo_ops(&mut self, ops: &[Op], network: &Lock, own: &Lock) -> Vec<undo::Stuck> {
         let leaving = undo::start_elements(ops, &mut *self.executor, &self.tools, &[network]);
         let mut stuck = undo::run(ops, &mut *self.executor, &self.tools, &[own]);
-        stuck.extend(leaving.finish(&mut *self.executor, &self.tools, &[network]));
+        stuck.extend(leaving.wait().finish(&mut *self.executor, &self.tools, &[network]));
         stuck
     }
 
@@ -164,7 +168,8 @@ impl Engine {
             return true;
         }
         // The kernel removes the pair of links with the namespace, so a link that is there proves that it lives.
-        observe::link_index(receipt.host_link.as_str()).is_none()
-            && observe::netns::id_at(&receipt.netns) != Some(receipt.netns_id)
+        let is_another = |found| found != Some(receipt.netns_id);
+        observe::link_is_gone(receipt.host_link.as_str())
+            && observe::netns::id_at(&receipt.netns).is_ok_and(is_another)
     }
 }

@@ -111,7 +111,7 @@ impl Engine {
 
     pub(super) fn is_orphan(&self, id: &AttachmentId) -> Result<bool> {
         let link = id.host_link(&self.config.network);
-        Ok(observe::link_index(link.as_str()).is_none() && self.store.receipt(id)?.is_none())
+        Ok(observe::link_is_gone(link.as_str()) && self.store.receipt(id)?.is_none())
     }
 
     /// Frees what the dead hold, before ADD gives out an address, a name's or a port: Podman calls no plugin when a
@@ -122,8 +122,7 @@ impl Engine {
         let leases = self.whole_leases()?;
         let put_off = self.store.pending()?;
         let links = observe::LinkNames::open();
-        let has_no_link =
-            |id: &AttachmentId| links.index(id.host_link(&self.config.network).as_str()).is_none();
+        let has_no_link = |id: &AttachmentId| links.is_gone(id.host_link(&self.config.network).as_str());
         let suspects: Vec<AttachmentId> = leases
             .held()
             .map(|(_, lease)| &lease.id)
@@ -155,7 +154,7 @@ impl Engine {
             let Some(port) = holder.port_in_the_way_of(&request.ports) else { continue };
             if self.is_dead(holder) {
                 self.undo_receipt(holder, network, own)?;
-            } else if observe::link_index(holder.host_link.as_str()).is_some() {
+            } else if !observe::link_is_gone(holder.host_link.as_str()) {
                 return Err(port_taken(port, holder));
             }
         }

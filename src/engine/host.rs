@@ -1,6 +1,7 @@
 //! This host's part: bridge, settings, ruleset.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,9 @@ pub struct HostRecord {
     pub found: BTreeMap<SysctlKey, u32>,
     /// When: milliseconds since 1970.
     pub at: i64,
+    /// This host's address towards the next hop of its default route: on WSL2 the one that Windows' route leads to.
+    #[serde(default)]
+    pub uplink_address: Option<Ipv4Addr>,
     /// Whether all was done. One that was killed or failed in between leaves the rest to the next ADD.
     #[serde(default)]
     pub complete: bool,
@@ -75,11 +79,7 @@ impl Engine {
             let forwards = observe::sysctl(&SysctlKey::ip_forward()) == Some(1);
             let same = record.facts.config_hash == config_hash(&self.config)
                 && self.knows_all_addresses(&record.facts);
-            if record.complete
-                && same
-                && forwards
-                && observe::link_index(self.config.bridge.as_str()).is_some()
-            {
+            if record.complete && same && forwards && !observe::link_is_gone(self.config.bridge.as_str()) {
                 return Ok(record.facts);
             }
         }
@@ -158,7 +158,15 @@ impl Engine {
         if let Some(&value) = observed.sysctls.get(&key) {
             found.entry(key).or_insert(value);
         }
-        let record = HostRecord { facts: facts.clone(), boot_id, found, at: now(), complete };
+        let next_hop = observe::host::default_route().and_then(|route| route.via);
+        let record = HostRecord {
+            facts: facts.clone(),
+            boot_id,
+            found,
+            at: now(),
+            uplink_address: next_hop.and_then(observe::host::address_towards),
+            complete,
+        };
         if before.is_some_and(|before| HostRecord { at: record.at, ..before } == record) {
             return Ok(());
         }

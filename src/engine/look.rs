@@ -80,7 +80,7 @@ impl Engine {
             State::Pending
         } else if self.is_dead(receipt) {
             State::Dead
-        } else if observe::link_index(receipt.host_link.as_str()).is_some() {
+        } else if !observe::link_is_gone(receipt.host_link.as_str()) {
             if receipt::is_attached(events) { State::Running } else { State::Unfinished }
         } else {
             State::Cut

@@ -117,7 +117,7 @@ impl Engine {
         let known = elements.keys().cloned().collect();
         let observed =
             attachment::observe(&state(Routes::RangeOnly), known, &mut *self.executor, &self.tools)?;
-        let Some(netns_id) = netns::id_at(path).filter(|_| has_address(&observed, address)) else {
+        let Some(netns_id) = netns::id_at(path)?.filter(|_| has_address(&observed, address)) else {
             return Ok(None);
         };
         let leads_here = observed.routes.iter().any(|route| {
@@ -159,7 +159,7 @@ impl Engine {
         }
         for receipt in self.store.receipts_not_in(&leases)? {
             // One without a link is a DEL that was killed between its last two writes.
-            if observe::link_index(receipt.host_link.as_str()).is_some() {
+            if !observe::link_is_gone(receipt.host_link.as_str()) {
                 leases.hold_again(receipt.address.addr(), &receipt.claim());
             }
         }

@@ -71,6 +71,16 @@ impl Repair {
         Change { plan, notes: self.notes.clone() }
     }
 
+    /// What is not as Flatnet made it is for a person to decide; whatever else stood in the way is an error.
+    fn refused(&mut self, what: String, error: Error) {
+        let is_undecided = [Kind::ForeignBridge, Kind::BridgeAddress, Kind::ContainerDiffers];
+        if is_undecided.contains(&error.kind()) {
+            self.left.push(Left::of_error(&what, &error));
+        } else {
+            self.errors.push(error.context(what));
+        }
+    }
+
     fn push(&mut self, part: Part) {
         if !part.plan.is_empty() {
             self.parts.push(part);
@@ -93,18 +103,18 @@ impl Engine {
         let host = match self.host_part(&survey, &mut repair.left) {
             Ok(host) => host,
             Err(error) => {
-                repair.left.push(Left::of_error("this host", &error));
+                repair.refused("this host".to_owned(), error);
                 return Ok(repair);
             }
         };
         repair.push(of_host(host.plan));
         repair.push(orphans(&survey.unrecorded));
         for receipt in &survey.living {
+            let recorded = self.store.receipt(&receipt.id)?;
+            repair.notes.extend(recorded.and_then(|(receipt, events)| unnoted_end(&receipt, &events)));
             match self.plan_mend(receipt, host.renamed.as_deref()) {
                 Ok(plan) => repair.push(of_attachment(receipt, plan)),
-                Err(error) => {
-                    repair.left.push(Left::of_error(&format!("container {}", receipt.called()), &error));
-                }
+                Err(error) => repair.refused(format!("container {}", receipt.called()), error),
             }
         }
         Ok(repair)
@@ -132,12 +142,10 @@ impl Engine {
             }
         }
         for receipt in self.repair_host(&mut repair)? {
-            match self.locked(&receipt.id, |engine, own| engine.mend(&receipt.id, own)) {
+            let notes = &mut repair.notes;
+            match self.locked(&receipt.id, |engine, own| engine.mend(&receipt.id, own, notes)) {
                 Ok(plan) => repair.push(of_attachment(&receipt, plan)),
-                Err(error) if error.kind() == Kind::ContainerDiffers => {
-                    repair.left.push(Left::of_error(&format!("container {}", receipt.called()), &error));
-                }
-                Err(error) => repair.errors.push(error.context(format!("container {}", receipt.called()))),
+                Err(error) => repair.refused(format!("container {}", receipt.called()), error),
             }
         }
         self.sweep_locks()?;
@@ -180,7 +188,7 @@ impl Engine {
         let table = receipt.network.table();
         let elements = observe::attachment::elements(&table, &mut *self.executor, &self.tools)?;
         let is_there = |op: &Op| match op {
-            Op::LinkDel { dev } => observe::link_index(dev.as_str()).is_some(),
+            Op::LinkDel { dev } => !observe::link_is_gone(dev.as_str()),
             Op::ElementDel(lost) => elements.contains_key(&lost.element),
             _ => true,
         };
@@ -219,20 +227,22 @@ impl Engine {
         let host = match self.host_part(&survey, &mut repair.left) {
             Ok(host) => host,
             Err(error) => {
-                repair.left.push(Left::of_error("this host", &error));
+                repair.refused("this host".to_owned(), error);
                 return Ok(Vec::new());
             }
         };
         let set_up = self.set_up(&host.facts, &host.observed, &host.plan, &network);
         let unrecorded = orphans(&survey.unrecorded);
         let deleted = self.run_host_plan(&unrecorded.plan, &[&network]);
+        // Containers stand on what could not be set up: to mend them now would fail too, and hide why.
+        let living = if set_up.is_ok() { survey.living } else { Vec::new() };
         for (part, result) in [(of_host(host.plan), set_up), (unrecorded, deleted)] {
             match result {
                 Ok(()) => repair.push(part),
                 Err(error) => repair.errors.push(error.context(part.what)),
             }
         }
-        Ok(survey.living)
+        Ok(living)
     }
 
     /// What this host lacks for `living`, and what is on its bridge that a person may want to look at.
@@ -299,9 +309,13 @@ impl Engine {
             }
         }
         repair.left.extend(survey.unrecorded.left.iter().cloned());
+        // Who repairs has set them aside by now.
+        for (path, why) in self.store.unusable()? {
+            repair.notes.push(format!("{} cannot be used and is set aside: {why}", path.display()));
+        }
         repair.left.extend(self.store.set_aside()?.into_iter().map(|path| Left {
             what: format!("{} could not be read and was set aside", path.display()),
-            help: format!("Look what it was, then `rm {}`", path.display()),
+            help: format!("Look what it was, then run `rm {}`", path.display()),
         }));
         Ok(())
     }
@@ -333,17 +347,29 @@ impl Engine {
         Ok(plan::attach(&wanted, &observed))
     }
 
-    /// Puts back what a living attachment lost, unless it has gone meanwhile.
-    fn mend(&mut self, id: &AttachmentId, own: &Lock) -> Result<Plan> {
+    /// Puts back what a living attachment lost, unless it has gone meanwhile. That ADD came to its end, and a full disk
+    /// or a kill kept it from saying so, is written down.
+    fn mend(&mut self, id: &AttachmentId, own: &Lock, notes: &mut Vec<String>) -> Result<Plan> {
         let network = self.network_lock()?;
-        let Some((receipt, _)) = self.store.receipt(id)? else { return Ok(Plan::default()) };
+        let Some((receipt, events)) = self.store.receipt(id)? else { return Ok(Plan::default()) };
         if self.is_dead(&receipt) {
             return Ok(Plan::default());
         }
+        let is_whole = self.why_gone(&receipt, &events)?.is_none();
         let plan = self.plan_mend(&receipt, None)?;
         self.run_host_plan(&plan, &[&network, own])?;
+        if let Some(note) = unnoted_end(&receipt, &events).filter(|_| is_whole) {
+            self.store.append_events(id, &[Event::of_attachment(receipt::ATTACHED)]);
+            notes.push(note);
+        }
         Ok(plan)
     }
+}
+
+/// What is said of an attachment that came to its end, where its receipt does not say so.
+fn unnoted_end(receipt: &Receipt, events: &[Event]) -> Option<String> {
+    let note = || format!("container {} is attached, which its receipt did not say", receipt.called());
+    (!receipt::is_attached(events)).then(note)
 }
 
 fn of_host(plan: Plan) -> Part {

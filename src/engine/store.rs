@@ -80,8 +80,7 @@ impl Store {
         name: &str,
         parse: impl Fn(&[u8]) -> Result<T, serde_json::Error>,
     ) -> Result<Option<T>> {
-        let look =
-            || dir.read(name)?.map(|bytes| parse(&bytes).map_err(|cause| unusable(&cause))).transpose();
+        let look = || look(dir, name, &parse);
         let is_bad = |found: &Result<Option<T>>| found.as_ref().is_err_and(is_unusable);
         let found = look();
         if !is_bad(&found) {
@@ -162,14 +161,27 @@ impl Store {
     }
 
     fn read_receipt(&self, name: &str) -> Result<Option<(Receipt, Vec<Event>)>> {
-        self.read(&self.receipts, name, |bytes| {
-            let read = receipt::parse(bytes)?;
-            if file_name(&read.0.id) == name {
-                Ok(read)
-            } else {
-                Err(serde_json::Error::custom("it is another attachment's"))
+        self.read(&self.receipts, name, |bytes| parse_receipt(name, bytes))
+    }
+
+    /// Files that cannot be used, and why: whoever changes something next sets them aside.
+    pub fn unusable(&self) -> Result<Vec<(PathBuf, String)>> {
+        let mut found = Vec::new();
+        let mut note = |dir: &StateDir, name: &str, looked: Result<()>| match looked {
+            Err(error) if is_unusable(&error) => {
+                found.push((dir.path().join(name), error.message().to_owned()));
+                Ok(())
             }
-        })
+            looked => looked,
+        };
+        let network = &self.network;
+        note(network, lease::FILE, look(network, lease::FILE, seal::from_line::<Leases>).map(drop))?;
+        note(network, HOST_FILE, look(network, HOST_FILE, seal::from_line::<HostRecord>).map(drop))?;
+        for name in self.receipts.names(receipt::SUFFIX)? {
+            let looked = look(&self.receipts, &name, |bytes| parse_receipt(&name, bytes));
+            note(&self.receipts, &name, looked.map(drop))?;
+        }
+        Ok(found)
     }
 
     /// All receipts.
@@ -263,6 +275,24 @@ impl Store {
     /// Forgets what `up` did.
     pub fn remove_host(&self) -> Result<()> {
         self.network.remove(HOST_FILE)
+    }
+}
+
+/// What `name` in `dir` says, as `parse` reads it.
+fn look<T>(
+    dir: &StateDir,
+    name: &str,
+    parse: impl Fn(&[u8]) -> Result<T, serde_json::Error>,
+) -> Result<Option<T>> {
+    dir.read(name)?.map(|bytes| parse(&bytes).map_err(|cause| unusable(&cause))).transpose()
+}
+
+fn parse_receipt(name: &str, bytes: &[u8]) -> Result<(Receipt, Vec<Event>), serde_json::Error> {
+    let read = receipt::parse(bytes)?;
+    if file_name(&read.0.id) == name {
+        Ok(read)
+    } else {
+        Err(serde_json::Error::custom("it is another attachment's"))
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::command::Command;
 use crate::error::Result;
-use crate::execute::{CommandFailure, Executor, Output, Running};
+use crate::execute::{CommandFailure, Executor, Exit, Output, Running};
 use crate::lock::Lock;
 use crate::observe;
 use crate::plan::{Element, Op, TableElement};
@@ -46,19 +46,36 @@ pub(super) fn start_elements(
     ElementsLeaving { elements, running }
 }
 
+/// What the transaction did not do.
+#[derive(Default)]
+pub(super) struct Remaining {
+    /// To be deleted one by one.
+    elements: Vec<TableElement>,
+    /// The transaction itself, where it took too long.
+    hung: Option<Stuck>,
+}
+
 impl ElementsLeaving {
-    /// Waits for the transaction. Where it failed, the elements are deleted one by one, and one that is not there
-    /// is gone.
-    pub(super) fn finish(self, executor: &mut dyn Executor, tools: &Tools, locks: &[&Lock]) -> Vec<Stuck> {
-        let whole = match self.running {
-            None => return Vec::new(),
-            Some(Ok((_, running))) => running.wait(),
-            Some(Err(error)) => Err(error),
-        };
-        if whole.is_ok_and(|output| output.success()) {
-            return Vec::new();
+    /// Waits for the transaction, which lets its locks go when it has ended or was killed: who holds none of them yet
+    /// must do this first.
+    pub(super) fn wait(self) -> Remaining {
+        let Some(running) = self.running else { return Remaining::default() };
+        match running.and_then(|(command, running)| Ok((running.wait()?, command))) {
+            Ok((output, _)) if output.success() => Remaining::default(),
+            // An nft that hangs is not asked again for each element: the runtime waits.
+            Ok((output, command)) if matches!(output.exit, Exit::TimedOut(_)) => {
+                Remaining { hung: judge(command, Ok(output), || false), ..Remaining::default() }
+            }
+            _ => Remaining { elements: self.elements, hung: None },
         }
-        self.elements.iter().filter_map(|element| delete_one(element, executor, tools, locks)).collect()
+    }
+}
+
+impl Remaining {
+    /// Deletes the elements one by one; one that is not there is gone.
+    pub(super) fn finish(self, executor: &mut dyn Executor, tools: &Tools, locks: &[&Lock]) -> Vec<Stuck> {
+        let each = self.elements.iter().filter_map(|element| delete_one(element, executor, tools, locks));
+        self.hung.into_iter().chain(each).collect()
     }
 }
 
@@ -73,9 +90,7 @@ fn delete_one(
     // So nft says that there is no such element, set or table; any other failure tells nothing. A port that is there
     // and cannot be deleted leads to another container.
     let there = executor.run(&get, locks);
-    let says_gone =
-        |output: &Output| !output.success() && output.stderr.contains("No such file or directory");
-    let is_gone = there.as_ref().is_ok_and(says_gone);
+    let is_gone = there.as_ref().is_ok_and(|output| output.complains("No such file or directory"));
     let is_anothers =
         matches!(element.element, Element::Published { .. }) && there.is_ok_and(|output| output.success());
     (!is_gone && !is_anothers).then_some(stuck)
@@ -87,7 +102,7 @@ pub(super) fn run(ops: &[Op], executor: &mut dyn Executor, tools: &Tools, locks:
     ops.iter()
         .filter(|op| !matches!(op, Op::ElementDel(_)))
         .filter_map(|op| match op {
-            Op::LinkDel { dev } if observe::link_index(dev.as_str()).is_none() => None,
+            Op::LinkDel { dev } if observe::link_is_gone(dev.as_str()) => None,
             Op::LinkDel { dev } => delete_link(op, dev.as_str(), executor, tools, locks),
             _ => run_one(op, executor, tools, locks),
         })
@@ -108,10 +123,12 @@ fn delete_link(
     };
     let started = Instant::now();
     while !running.has_ended() && started.elapsed() < Duration::from_secs(1) {
-        observe::link_index(dev)?;
+        if observe::link_is_gone(dev) {
+            return None;
+        }
         std::thread::sleep(LOOK_AGAIN);
     }
-    judge(command, running.wait(), || observe::link_index(dev).is_none())
+    judge(command, running.wait(), || observe::link_is_gone(dev))
 }
 
 fn run_one(op: &Op, executor: &mut dyn Executor, tools: &Tools, locks: &[&Lock]) -> Option<Stuck> {

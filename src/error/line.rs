@@ -3,12 +3,13 @@
 /// `text` without control characters, line ends and what turns the direction of writing: each run of these and of
 /// spaces becomes one space.
 pub(crate) fn one_line(text: &str) -> String {
-    let is_gap = |c: char| c.is_whitespace() || c.is_control() || is_direction(c);
+    let is_gap = |c: char| c.is_whitespace() || steers(c);
     text.split(is_gap).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-fn is_direction(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Whether a terminal takes `c` for a command: control characters, and what turns the direction of writing.
+pub(crate) fn steers(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// At most `limit` characters of `text`.

@@ -271,11 +271,11 @@ kinds! {
         more: "Look first whether it is the one that was installed: `dpkg --verify`.",
     }
     ToolTooOld = "FLAT-E063", cni 105 {
-        title: "nft is too old",
-        seen: ["..syntax error.."],
-        means: "`nft` does not understand the rules that Flatnet gives it.",
-        remedy: "This nft is too old: Flatnet needs 1.0.6 or later (Debian package nftables)",
-        more: "`nft --version`; `flatnet rules` prints what it was given.",
+        title: "A program is too old",
+        seen: ["..syntax error..", "..is unknown, try..", "..unknown option ..", "..is a garbage.."],
+        means: "`nft` does not understand the rules that Flatnet gives it, or `ip` or another program does not know an option.",
+        remedy: "This program is too old: Flatnet needs nft 1.0.6, iproute2 6.1 and util-linux 2.38 or later; upgrade its package",
+        more: "`nft --version`, `ip -V`; `flatnet doctor` compares them all. `flatnet rules` prints what nft was given.",
     }
     KernelLacks = "FLAT-E064", cni 105 {
         title: "The kernel lacks a part of nftables",

@@ -69,6 +69,13 @@ impl Output {
         self.exit == Exit::Code(0)
     }
 
+    /// Whether it ended by itself and complained of this. What was killed or crashed has told nothing, nor has what
+    /// exits with 127: so say shells and loaders that a program or its library is not there.
+    #[must_use]
+    pub fn complains(&self, of: &str) -> bool {
+        matches!(self.exit, Exit::Code(code) if code != 0 && code != 127) && self.stderr.contains(of)
+    }
+
     /// Nothing but an error, unless it exited with 0.
     pub fn checked(self, command: &Command) -> Result<Self> {
         if self.success() { Ok(self) } else { Err(CommandFailure::new(command, &self).into()) }
@@ -141,6 +148,14 @@ impl CommandFailure {
         self.command.argv.iter().any(|word| word == "nft" || word.ends_with("/nft"))
     }
 
+    /// Whether the program says, in its own words, that it does not know a word it was given.
+    fn is_not_understood(&self) -> bool {
+        let says = |words: &str| self.stderr.contains(words);
+        let ip = ["is unknown, try", "unknown option \"", "is a garbage", "unknown command \""];
+        let others = ["unrecognized option", "invalid option --"];
+        (self.runs_nft() && says("syntax error")) || ip.into_iter().chain(others).any(says)
+    }
+
     fn kind(&self) -> Kind {
         let has = |text: &str| self.stderr.contains(text);
         match self.exit {
@@ -148,7 +163,7 @@ impl CommandFailure {
             _ if self.signal().is_some() => Kind::CommandCrashed,
             _ if has("Exchange full") || has("Exfull") => Kind::BridgeFull,
             _ if has("Operation not permitted") => Kind::NoCapability,
-            _ if has("syntax error") && self.runs_nft() => Kind::ToolTooOld,
+            _ if self.is_not_understood() => Kind::ToolTooOld,
             _ if has("Could not process rule: Operation not supported") => Kind::KernelLacks,
             _ => Kind::Command,
         }

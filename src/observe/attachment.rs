@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::link::{self, Link};
 use super::route::{self, Route};
-use super::ruleset;
+use super::{netns, ruleset};
 use crate::command::Command;
 use crate::desired::AttachmentState;
 use crate::error::{Error, Kind, Result};
-use crate::execute::{Executor, Exit};
+use crate::execute::Executor;
 use crate::plan::{Element, Place};
 use crate::render;
 use crate::tools::Tools;
@@ -66,13 +66,15 @@ pub fn elements(
     Ok(found.elements)
 }
 
-/// One link with its addresses.
+/// One link with its addresses; `None` where there is none, or where this user may not look. A look that failed for
+/// another reason tells nothing, and is an error.
 pub fn link(place: &Place, name: &str, executor: &mut dyn Executor, tools: &Tools) -> Result<Option<Link>> {
     let Some(json) = ip_show(place, &["-d", "addr", "show", "dev", name], executor, tools)? else {
         return Ok(None);
     };
     let links = link::parse(&json).map_err(|cause| bad_json("ip addr", &cause))?;
-    Ok(links.into_iter().find(|link| link.name == name))
+    let other = || Error::new(Kind::ToolOutput, format!("`ip addr show dev {name}` printed something else"));
+    links.into_iter().find(|link| link.name == name).map(Some).ok_or_else(other)
 }
 
 /// What one table holds; `None` where there is none, or where this user may not look. Another failure is an error: a
@@ -85,8 +87,7 @@ pub(super) fn table(
 ) -> Result<Option<ruleset::Ruleset>> {
     let command = Command::new([tools.nft.as_str(), "-j", "list", "table", family, name]);
     let output = executor.run(&command, &[])?;
-    let says = |words: &str| matches!(output.exit, Exit::Code(_)) && output.stderr.contains(words);
-    if says("No such file or directory") || says("Operation not permitted") {
+    if output.complains("No such file or directory") || output.complains(MAY_NOT) {
         return Ok(None);
     }
     let output = output.checked(&command)?;
@@ -108,6 +109,10 @@ fn fdb(name: &str, executor: &mut dyn Executor, tools: &Tools) -> Result<Vec<Str
     Ok(entries.into_iter().filter(|entry| entry.state == "static").map(|entry| entry.mac).collect())
 }
 
+/// What a program says to who may not look.
+const MAY_NOT: &str = "Operation not permitted";
+
+/// What `ip -j` prints; `None` where the link or the namespace is not there, or where this user may not look.
 fn ip_show(
     place: &Place,
     words: &[&str],
@@ -118,7 +123,14 @@ fn ip_show(
     command.argv.push("-j".to_owned());
     command.argv.extend(words.iter().map(|&word| word.to_owned()));
     let output = executor.run(&command, &[])?;
-    Ok(output.success().then_some(output.stdout))
+    if output.complains("does not exist") || output.complains(MAY_NOT) {
+        return Ok(None);
+    }
+    // Where the namespace is gone `ip`, or the `nsenter` before it, has its own words for each way it can be.
+    match (output.checked(&command), place) {
+        (Err(_), Place::Netns(path)) if netns::id_at(path)?.is_none() => Ok(None),
+        (output, _) => Ok(Some(output?.stdout)),
+    }
 }
 
 pub(crate) fn bad_json(program: &str, cause: &serde_json::Error) -> Error {

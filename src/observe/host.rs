@@ -1,11 +1,12 @@
 //! What is there of this host's part.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
 use super::attachment::{bad_json, link, table};
 use super::link::Link;
-use super::{proc_route, ruleset};
+use super::proc_route::{self, DefaultRoute};
+use super::ruleset;
 use crate::command::Command;
 use crate::config::{Config, IngressGateways, Mtu, Uplink};
 use crate::desired::{HostFacts, HostState};
@@ -60,14 +61,13 @@ pub fn facts(
     executor: &mut dyn Executor,
     tools: &Tools,
 ) -> Result<HostFacts> {
-    let routes = std::fs::read_to_string("/proc/thread-self/net/route").unwrap_or_default();
-    let default_route = proc_route::default_route(&routes);
+    let default_route = default_route();
     let uplink = match &config.uplink {
         Uplink::None => None,
         Uplink::Dev(name) => Some(name.to_string()),
         Uplink::Auto => default_route.as_ref().map(|route| route.dev.clone()),
     };
-    let fib = has_fib(executor, tools);
+    let fib = has_fib(executor, tools)?;
     Ok(HostFacts {
         config_hash: config_hash.to_owned(),
         mtu: mtu(config, uplink.as_deref(), executor, tools)?,
@@ -82,6 +82,23 @@ pub fn facts(
         host_addresses: if fib { Vec::new() } else { host_addresses(config.gateway()) },
         fib,
     })
+}
+
+/// This host's way to the world.
+#[must_use]
+pub fn default_route() -> Option<DefaultRoute> {
+    proc_route::default_route(&std::fs::read_to_string("/proc/thread-self/net/route").unwrap_or_default())
+}
+
+/// This host's address towards `neighbour`, as the kernel would choose it; nothing is sent.
+#[must_use]
+pub fn address_towards(neighbour: Ipv4Addr) -> Option<Ipv4Addr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect((neighbour, 9)).ok()?;
+    match socket.local_addr().ok()? {
+        SocketAddr::V4(own) => Some(*own.ip()),
+        SocketAddr::V6(_) => None,
+    }
 }
 
 /// Looks at what `wanted` names.
@@ -137,6 +154,9 @@ fn list_elsewhere(
     let command = Command::new([
         tools.unshare.as_str(),
         "--net",
+        // With the shell goes the nft that it started, where that takes too long.
+        "--pid",
+        "--kill-child",
         "--",
         "sh",
         "-c",
@@ -160,7 +180,7 @@ pub fn live_listing(wanted: &HostState, executor: &mut dyn Executor, tools: &Too
         let output = executor.run(&command, &[])?;
         if output.success() {
             text.push_str(&output.stdout);
-        } else if !output.stderr.contains("No such file or directory") {
+        } else if !output.complains("No such file or directory") {
             output.checked(&command)?;
         }
     }
@@ -193,7 +213,7 @@ fn mtu(config: &Config, uplink: Option<&str>, executor: &mut dyn Executor, tools
 }
 
 /// Only WSL2 in NAT mode has Windows as its default route's next hop.
-fn is_wsl2_with_nat(executor: &mut dyn Executor) -> bool {
+pub fn is_wsl2_with_nat(executor: &mut dyn Executor) -> bool {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     if !release.to_lowercase().contains("microsoft") {
         return false;
@@ -204,21 +224,23 @@ fn is_wsl2_with_nat(executor: &mut dyn Executor) -> bool {
         .map_or(true, |output| !output.success() || output.stdout.trim() == "nat")
 }
 
-fn has_fib(executor: &mut dyn Executor, tools: &Tools) -> bool {
+/// Whether this kernel and nft know `fib`. Only a refusal in nft's own words says that they do not.
+fn has_fib(executor: &mut dyn Executor, tools: &Tools) -> Result<bool> {
     let command = Command::new([tools.nft.as_str(), "-c", "-f", "-"]).stdin(
         "table inet flatnet-probe { chain c { type nat hook prerouting priority 0; fib daddr type local accept; }; }\n",
     );
-    if executor.run(&command, &[]).is_ok_and(|output| output.success()) {
-        return true;
+    let output = executor.run(&command, &[])?;
+    if output.success() {
+        return Ok(true);
     }
     if rustix::process::geteuid().is_root() {
-        return false;
+        return if output.complains("Error: ") { Ok(false) } else { output.checked(&command).map(|_| false) };
     }
     // Who is not root may ask nft in a namespace of its own, where it is.
     let unshare = [tools.unshare.as_str(), "--map-root-user", "--net", "--"];
     let command =
         Command { argv: unshare.map(str::to_owned).into_iter().chain(command.argv).collect(), ..command };
-    executor.run(&command, &[]).is_ok_and(|output| output.success())
+    Ok(executor.run(&command, &[]).is_ok_and(|output| output.success()))
 }
 
 /// This host's own IPv4 addresses, from `/proc/net/fib_trie`, but loopback and the bridge's: those are in the ruleset

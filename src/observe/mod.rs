@@ -17,10 +17,11 @@ use std::os::fd::OwnedFd;
 
 use crate::types::SysctlKey;
 
-/// The index of the link `name` in the namespace of the calling thread; `None` where there is none.
+/// Whether there is no link `name` in the namespace of the calling thread. Only the kernel's word counts: a look that
+/// failed, for want of a descriptor or of memory, is no proof that a container is gone.
 #[must_use]
-pub fn link_index(name: &str) -> Option<u32> {
-    LinkNames::open().index(name)
+pub fn link_is_gone(name: &str) -> bool {
+    LinkNames::open().is_gone(name)
 }
 
 /// Looks links up by name, one system call for each, which sees the right namespace whatever is mounted on /sys.
@@ -37,10 +38,11 @@ impl LinkNames {
         Self { socket: rustix::net::socket_with(family, kind, rustix::net::SocketFlags::CLOEXEC, None).ok() }
     }
 
-    /// The index of the link `name`; `None` where there is none.
+    /// Whether there is no link `name`; see [`link_is_gone`].
     #[must_use]
-    pub fn index(&self, name: &str) -> Option<u32> {
-        rustix::net::netdevice::name_to_index(self.socket.as_ref()?, name).ok()
+    pub fn is_gone(&self, name: &str) -> bool {
+        let index = self.socket.as_ref().map(|socket| rustix::net::netdevice::name_to_index(socket, name));
+        index == Some(Err(rustix::io::Errno::NODEV))
     }
 }
 
@@ -61,4 +63,15 @@ pub fn bridges_call_iptables() -> bool {
 #[must_use]
 pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_gone_when_the_kernel_says_so() {
+        assert!(!link_is_gone("lo") && link_is_gone("none-such"));
+        assert!(!LinkNames { socket: None }.is_gone("none-such"), "the kernel was not asked");
+    }
 }

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::{proc_route, proc_tcp};
-use crate::error::{Error, Kind, Result};
+use crate::error::{self, Error, Kind, Result};
 use crate::receipt::NetnsId;
 use crate::types::{IfName, NetnsPath};
 
@@ -69,7 +72,7 @@ impl Netns {
         self.inside(|| {
             let routes = std::fs::read_to_string("/proc/thread-self/net/route")?;
             Ok(Peek {
-                has_if_name: super::link_index(if_name.as_str()).is_some(),
+                has_if_name: !super::link_is_gone(if_name.as_str()),
                 has_default_route: proc_route::default_route(&routes).is_some(),
             })
         })
@@ -100,10 +103,10 @@ impl Netns {
     fn not_entered(&self, cause: std::io::Error) -> Error {
         let path = &self.path;
         match cause.raw_os_error() {
-            Some(code) if code == rustix::io::Errno::INVAL.raw_os_error() => {
+            Some(code) if code == Errno::INVAL.raw_os_error() => {
                 Error::new(Kind::NotANetns, format!("{path} is a namespace, but no network namespace"))
             }
-            Some(code) if code == rustix::io::Errno::PERM.raw_os_error() => {
+            Some(code) if code == Errno::PERM.raw_os_error() => {
                 Error::new(Kind::NoCapability, format!("this process may not enter {path}"))
             }
             _ => Error::new(Kind::Netns, format!("cannot enter {path}")),
@@ -112,14 +115,26 @@ impl Netns {
     }
 }
 
-/// Which namespace lies at `path` now; `None` where there is none.
-#[must_use]
-pub fn id_at(path: &NetnsPath) -> Option<NetnsId> {
-    let file = open_path(path.as_str()).ok()?;
-    let file_system = rustix::fs::fstatfs(&file).ok()?;
+/// Which namespace lies at `path` now; `None` where there is none. A look that failed is an error: it does not prove
+/// that a namespace is gone.
+pub fn id_at(path: &NetnsPath) -> Result<Option<NetnsId>> {
+    let failed = |cause| error::io("look at", Path::new(path.as_str()))(cause);
+    let file = match open_path(path.as_str()) {
+        // Of a process that has ended the kernel says the latter.
+        Err(cause) if matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(cause) if cause.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => return Ok(None),
+        opened => opened.map_err(failed)?,
+    };
+    let file_system = rustix::fs::fstatfs(&file).map_err(|errno| failed(errno.into()))?;
     #[allow(clippy::useless_conversion, reason = "f_type has another width on other platforms")]
     let is_namespace = i64::from(file_system.f_type) == NSFS_MAGIC;
-    if is_namespace { id_of(&file) } else { None }
+    if !is_namespace {
+        return Ok(None);
+    }
+    let found = file.metadata().map_err(failed)?;
+    Ok(Some(NetnsId { dev: found.dev(), ino: found.ino() }))
 }
 
 /// Finds the file without opening it for anything: an open would wait for a pipe's other end, and wakes a device.
@@ -135,4 +150,20 @@ fn own() -> Option<NetnsId> {
 fn id_of(file: &File) -> Option<NetnsId> {
     let found = file.metadata().ok()?;
     Some(NetnsId { dev: found.dev(), ino: found.ino() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_cannot_be_followed_does_not_prove_that_a_namespace_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| id_at(&dir.path().join(name).display().to_string().parse().unwrap());
+        std::os::unix::fs::symlink("loop", dir.path().join("loop")).unwrap();
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        assert!(at("loop").is_err());
+        assert_eq!((at("file").unwrap(), at("none").unwrap(), at("file/none").unwrap()), (None, None, None));
+        assert!(id_at(&"/proc/self/ns/net".parse().unwrap()).unwrap().is_some());
+    }
 }

@@ -26,9 +26,6 @@ struct Raw {
 
 /// Parses what `ip -j route show` prints.
 pub fn parse(json: &str) -> Result<Vec<Route>, serde_json::Error> {
-    if json.trim().is_empty() {
-        return Ok(Vec::new());
-    }
     let raw: Vec<Raw> = serde_json::from_str(json)?;
     Ok(raw.into_iter().filter_map(route).collect())
 }

@@ -53,6 +53,21 @@ fn init_leaves_nothing_half_made() {
 }
 
 #[test]
+fn init_takes_no_path_that_the_plugin_would_refuse_or_that_leaves_its_root() {
+    let sandbox = Sandbox::podman4().start();
+    sandbox.sh("mkdir -p /srv/init/root/etc").succeeds();
+    let long = format!("/{}yaml", "a/".repeat(256));
+    for path in ["/etc/../../outside.yaml", "../outside.yaml", &long] {
+        let init = format!("cd /srv/init && flatnet init --root root --config {path}");
+        sandbox.sh(&init).complains("error[FLAT-E016]: config: ");
+        sandbox.sh("find /srv -name '*yaml' | grep .").fails();
+    }
+    sandbox
+        .sh("cd /srv/init && flatnet init --root root --config '/etc/a b.yaml' && ls 'root/etc/a b.yaml'")
+        .succeeds();
+}
+
+#[test]
 fn podman_4_lists_the_network_that_init_wrote() {
     let sandbox = Sandbox::podman4().start();
     sandbox.sh("flatnet init").prints(

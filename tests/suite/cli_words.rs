@@ -40,6 +40,23 @@ fn on_a_terminal_errors_have_colour_unless_told_not_to() {
 }
 
 #[test]
+fn words_that_steer_a_terminal_are_not_shown_as_they_came() {
+    let sandbox = Sandbox::podman4().start();
+    for words in [
+        "plan add \u{1b}[31mx",
+        "x\u{1b}[2J\u{7}",
+        "explain \u{202e}x",
+        "inspect --ip \rx",
+        "doctor --config /\u{1b}[31mx",
+    ] {
+        let command = format!("script -qec \"flatnet {words}\" /dev/null || true");
+        let said = sandbox.sh(&command).succeeds().stdout.replace("\r\n", "\n");
+        assert!(said.contains("error: ") && said.contains("--help"), "{said}");
+        assert!(!said.contains(['\u{1b}', '\u{202e}', '\r', '\u{7}']), "{said:?}");
+    }
+}
+
+#[test]
 fn a_dry_run_needs_no_root_and_says_what_it_could_not_read() {
     let sandbox = host("");
     let plan = "flatnet plan --dry-run --format json";

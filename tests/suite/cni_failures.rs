@@ -164,6 +164,29 @@ fn a_ruleset_that_cannot_be_read_is_not_taken_for_none() {
 }
 
 #[test]
+fn a_detachment_without_a_receipt_that_cannot_look_is_not_taken_for_done() {
+    let sandbox = host("tools: {ip: /opt/fake/ip, nft: /opt/fake/nft}\n");
+    sandbox.add_netns("c1");
+    for tool in ["ip", "nft"] {
+        fake(&sandbox, tool, "false", "true");
+    }
+    sandbox.sh("flatnet up").succeeds();
+    let before = World::of(&sandbox);
+    for (tool, look) in [("ip", "addr show"), ("nft", "list table")] {
+        Call::add("c1").run(&sandbox).succeeds();
+        sandbox.sh("rm /var/lib/flatnet/flatnet/receipts/*").succeeds();
+        fake(&sandbox, tool, &format!("[[ $* == *'{look}'* ]]"), "exit 1");
+        let answer = Call::del("c1").run(&sandbox);
+        assert!(answer.stderr.contains("later (`flatnet repair`)"), "{}", answer.stderr);
+        answer.succeeds_silently();
+        sandbox.sh("flatnet repair").complains("exited with 1");
+        fake(&sandbox, tool, "false", "true");
+        Call::del("c1").run(&sandbox).succeeds_silently();
+        before.assert_is_back(&sandbox);
+    }
+}
+
+#[test]
 fn a_rollback_leaves_nothing_even_before_del() {
     let sandbox = host("");
     sandbox.add_netns("c1");

@@ -1,71 +1,221 @@
-//! `flatnet doctor`: what is healthy is good; what was broken is named, and the command that it prints mends it.
+//! `flatnet doctor`: each check in a real situation. What is broken is found by that check and no other, shown with
+//! what mends it, and mended by it; after that all is well again.
+//!
+//! Here is what the tests of the doctor are made of; `doctor_*.rs` break things, subject by subject.
+
+#![allow(clippy::panic, reason = "a panic is a failed test; this is a vocabulary")]
 
 use serde_json::Value;
 
-use crate::podman::{Lab, on_both};
+use crate::cni::host;
+use crate::sandbox::Sandbox;
+use crate::{
+    doctor_containers, doctor_firewall, doctor_host, doctor_kernel, doctor_network, doctor_podman, doctor_wsl,
+};
 
-on_both!(what_is_broken_is_named_and_mended_by_the_printed_command,);
+/// Something that is broken on a host that is well.
+pub(crate) struct Break {
+    id: &'static str,
+    level: &'static str,
+    script: &'static str,
+    says: &'static str,
+    mend: Mend,
+    through: &'static str,
+    also: &'static [&'static str],
+}
 
-/// Breaks: the script, the check that finds it, and whether what mends it is `--fix`'s to do.
-const BREAKS: [(&str, &str, bool); 8] = [
-    ("sysctl -qw net.ipv4.ip_forward=0", "ip-forward", true),
-    ("nft flush ruleset", "ruleset", true),
-    ("ip link del flatnet-br0", "bridge", true),
-    ("chmod 755 /var/lib/flatnet", "state-directory", true),
-    ("rm -f /opt/cni/bin/flatnet /usr/local/libexec/netavark/flatnet", "plugin", true),
-    (
-        "nft 'add table inet fw; add chain inet fw f { type filter hook forward priority 5; policy drop; }'",
-        "foreign-drops",
-        false,
-    ),
-    (
-        "nft 'add table inet last; add chain inet last f { type filter hook forward priority 5; }; add rule inet last f reject'",
-        "foreign-drops",
-        false,
-    ),
-    ("ip route add 10.87.1.128/25 via 192.168.77.1", "routes", false),
-];
+/// What mends it.
+#[derive(Clone, Copy)]
+pub(crate) enum Mend {
+    /// `flatnet doctor --fix --yes`.
+    Fix,
+    /// The commands that the doctor prints.
+    Printed,
+    /// No command that the doctor could know: this stands for what a person does who has read the help.
+    ByHand(&'static str),
+}
 
-fn what_is_broken_is_named_and_mended_by_the_printed_command(lab: &Lab) {
-    lab.run("web", "-p 8080:80");
-    assert_healthy(lab);
-    for (script, id, is_ours) in BREAKS {
-        lab.sh(script).succeeds();
-        let findings = findings(lab);
-        let found = findings.iter().find(|finding| finding["id"] == id);
-        let found = found.unwrap_or_else(|| panic!("after `{script}` nothing of {id}: {findings:#?}"));
-        assert!(found["shows"].as_str().is_some_and(|shows| !shows.is_empty()), "{found}");
-        if is_ours {
-            lab.sh("flatnet doctor --fix --yes || true").succeeds();
-        } else {
-            lab.sh("flatnet doctor --fix --yes").fails();
-            for command in found["commands"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                lab.sh(command).succeeds();
-            }
-        }
-        assert_healthy(lab);
+impl Break {
+    /// `script` breaks what the check `id` finds, at this level and in words with `says`.
+    pub(crate) const fn new(
+        id: &'static str,
+        level: &'static str,
+        script: &'static str,
+        says: &'static str,
+        mend: Mend,
+    ) -> Self {
+        Self { id, level, script, says, mend, through: "", also: &[] }
+    }
+
+    /// The doctor is started by this, such as `setpriv --reuid 65534`, until it is mended.
+    pub(crate) const fn through(mut self, prefix: &'static str) -> Self {
+        self.through = prefix;
+        self
+    }
+
+    /// Checks that find something, too, since it is broken in more than one way.
+    pub(crate) const fn also(mut self, ids: &'static [&'static str]) -> Self {
+        self.also = ids;
+        self
     }
 }
 
-/// What is no good, with exit status 1 or 2 when there is something.
-fn findings(lab: &Lab) -> Vec<Value> {
-    let output = lab.sh("flatnet doctor --json");
+/// A host without Podman and containers that is well in the eyes of the doctor: up, with `init` done, a way to the world by
+/// `lan0`, another wire, `lan1`, and the command `container add|del ID [RUNTIME-CONFIG]`, which is a runtime that uses CNI.
+pub(crate) fn well(config: &str) -> Sandbox {
+    let sandbox = host(config);
+    sandbox.write("/usr/local/bin/container", CONTAINER);
+    sandbox.sh(WIRES).succeeds();
+    sandbox.sh("flatnet init && flatnet up").succeeds();
+    sandbox
+}
+
+const CONTAINER: &str = r#"#!/bin/bash -e
+export CNI_COMMAND=${1^^} CNI_CONTAINERID=$2 CNI_NETNS=/run/netns/$2 CNI_IFNAME=eth0 CNI_PATH=/opt/cni/bin
+export CNI_ARGS="IgnoreUnknown=1;K8S_POD_NAME=$2"
+[[ $1 = del ]] || ip netns add "$2"
+echo "{\"cniVersion\":\"1.0.0\",\"name\":\"flatnet\",\"type\":\"flatnet\",\"runtimeConfig\":${3:-{\}}}" | flatnet
+[[ $1 = add ]] || ip netns del "$2"
+"#;
+
+const WIRES: &str = "
+mv /usr/bin/podman /root
+chmod 755 /usr/local/bin/container
+echo 0 >/proc/sys/net/bridge/bridge-nf-call-iptables
+for lan in lan0 lan1; do
+    ip netns add $lan
+    ip link add $lan type veth peer name eth0 netns $lan
+    ip -n $lan link set eth0 up && ip link set $lan up
+done
+ip addr add 192.168.77.10/24 dev lan0 && ip addr add 192.168.88.10/24 dev lan1
+ip -n lan0 addr add 192.168.77.1/24 dev eth0 && ip -n lan1 addr add 192.168.88.66/24 dev eth0
+ip route add default via 192.168.77.1
+";
+
+/// Starts what goes on until the sandbox ends.
+pub(crate) fn go_on(sandbox: &Sandbox, command: &str) {
+    sandbox.sh(&format!("setsid {command} >/dev/null 2>&1 </dev/null &")).succeeds();
+}
+
+/// What is no good, by `flatnet doctor --json`, whose exit status must fit.
+#[track_caller]
+pub(crate) fn findings(sandbox: &Sandbox, through: &str) -> Vec<Value> {
+    let output = sandbox.sh(&format!("{through} flatnet doctor --json"));
     let report: Value = serde_json::from_str(&output.stdout).unwrap_or_else(|why| panic!("{why}: {output}"));
-    let all = report["findings"].as_array().cloned().unwrap_or_default();
-    assert!(all.len() > 20, "{output}");
-    let bad: Vec<Value> = all
-        .into_iter()
-        .filter(|finding| ["warning", "failure"].iter().any(|level| finding["level"] == *level))
-        .collect();
-    let worst =
-        if bad.iter().any(|finding| finding["level"] == "failure") { 2 } else { i32::from(!bad.is_empty()) };
-    assert_eq!(output.status, Some(worst), "{output}");
+    let bad: Vec<Value> = report["findings"].as_array().cloned().unwrap_or_default();
+    let bad: Vec<Value> = bad.into_iter().filter(|one| status_of(one) > 0).collect();
+    assert_eq!(output.status, Some(bad.iter().map(status_of).max().unwrap_or_default()), "{output}");
     bad
 }
 
+fn status_of(finding: &Value) -> i32 {
+    ["warning", "failure"]
+        .iter()
+        .zip(1..)
+        .find(|(level, _)| finding["level"] == **level)
+        .map_or(0, |(_, one)| one)
+}
+
 #[track_caller]
-fn assert_healthy(lab: &Lab) {
-    let bad = findings(lab);
-    assert!(bad.is_empty(), "{bad:#?}");
-    lab.sh("flatnet doctor").succeeds();
+pub(crate) fn assert_well(sandbox: &Sandbox, when: &str) {
+    let bad = findings(sandbox, "");
+    assert!(bad.is_empty(), "{when} all should be well: {bad:#?}");
+}
+
+/// Breaks one thing after the other, has each found, shown and mended.
+#[track_caller]
+pub(crate) fn each_is_found_and_mended(sandbox: &Sandbox, breaks: &[Break]) {
+    assert_well(sandbox, "at first");
+    for one in breaks {
+        sandbox.sh(one.script).succeeds();
+        let found = findings(sandbox, one.through);
+        assert_found(one, &found);
+        assert_shown(sandbox, one, &found);
+        match one.mend {
+            // It looks again, and its exit status tells.
+            Mend::Fix => drop(sandbox.sh("flatnet doctor --fix --yes").exits_with(0)),
+            Mend::Printed => run_printed(sandbox, one, &found),
+            Mend::ByHand(script) => {
+                sandbox.sh(script).succeeds();
+                assert_well(sandbox, &format!("after what mends `{}`", one.script));
+            }
+        }
+    }
+}
+
+fn assert_found(Break { id, level, script, says, also, .. }: &Break, found: &[Value]) {
+    let is_wanted = |finding: &Value| finding["id"] == *id && finding["level"] == *level;
+    assert!(
+        found.iter().any(|one| is_wanted(one) && text(one, "what").contains(says)),
+        "`{script}` was to be a {level} of {id} that says \"{says}\": {found:#?}"
+    );
+    let others: Vec<_> =
+        found.iter().filter(|one| one["id"] != *id && !also.iter().any(|id| one["id"] == *id)).collect();
+    assert!(others.is_empty(), "`{script}` is for {id} to find, and others find: {others:#?}");
+    for id in *also {
+        assert!(
+            found.iter().any(|one| one["id"] == *id),
+            "`{script}` was to be found by {id}, too: {found:#?}"
+        );
+    }
+}
+
+/// What people read holds what scripts read, but for numbers that change from one look to the next.
+fn assert_shown(sandbox: &Sandbox, one: &Break, found: &[Value]) {
+    let shown = sandbox.sh(&format!("{} flatnet doctor", one.through)).fails();
+    assert!(shown.stdout.contains(one.says), "\"{}\" is missing\n{shown}", one.says);
+    for finding in found {
+        let commands: Vec<&str> = commands(finding).collect();
+        for part in ["id", "shows", "doc"].map(|key| text(finding, key)).iter().chain(&commands) {
+            assert!(!part.is_empty() && shown.stdout.contains(part), "\"{part}\" is missing\n{shown}");
+        }
+        assert!(!commands.is_empty() || shown.stdout.contains(text(finding, "help")), "{shown}");
+    }
+}
+
+/// Runs what is printed until all is well: what one command brings to light, such as a file that was set aside, another
+/// mends.
+fn run_printed(sandbox: &Sandbox, one: &Break, found: &[Value]) {
+    let mut found = found.to_vec();
+    let mut ran = Vec::new();
+    while !found.is_empty() {
+        let script: Vec<&str> = found.iter().flat_map(commands).collect();
+        let script = script.join("\n");
+        assert!(
+            !script.is_empty() && !ran.contains(&script),
+            "`{}` is not mended by what was printed, {ran:?}: {found:#?}",
+            one.script
+        );
+        sandbox.sh(&script).succeeds();
+        ran.push(script);
+        found = findings(sandbox, "");
+    }
+}
+
+fn commands(finding: &Value) -> impl Iterator<Item = &str> {
+    finding["commands"].as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
+fn text<'a>(finding: &'a Value, key: &str) -> &'a str {
+    finding[key].as_str().unwrap_or_default()
+}
+
+/// A check that was never seen to find anything is not to be trusted: whoever adds one breaks here what it looks at.
+#[test]
+fn every_check_is_tried_on_something_broken() {
+    let tried = [
+        doctor_containers::BREAKS,
+        doctor_firewall::BREAKS,
+        doctor_host::BREAKS,
+        doctor_kernel::BREAKS,
+        doctor_network::BREAKS,
+        doctor_podman::BREAKS,
+        doctor_podman::CNI,
+        doctor_podman::NETAVARK,
+        doctor_wsl::BREAKS,
+    ];
+    let is_tried = |id: &str| tried.iter().any(|breaks| breaks.iter().any(|one| one.id == id));
+    let untried: Vec<_> =
+        flatnet::doctor::CHECKS.iter().map(|check| check.id).filter(|id| !is_tried(id)).collect();
+    assert!(untried.is_empty(), "nothing is broken to try these checks: {untried:?}");
 }

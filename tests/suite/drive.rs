@@ -7,9 +7,12 @@ use crate::sandbox::Sandbox;
 /// Where the drivers lie inside.
 const FOLDER: &str = "/usr/local/lib/drive";
 
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 9] = [
     ("plugin.py", include_str!("drive/plugin.py")),
     ("cycle.py", include_str!("drive/cycle.py")),
+    ("hostile.py", include_str!("drive/hostile.py")),
+    ("hostile_calls.py", include_str!("drive/hostile_calls.py")),
+    ("hostile_texts.py", include_str!("drive/hostile_texts.py")),
     ("kill.py", include_str!("drive/kill.py")),
     ("mixed.py", include_str!("drive/mixed.py")),
     ("parallel.py", include_str!("drive/parallel.py")),

@@ -333,7 +333,7 @@ const FAILURES: [(Kind, &str, &str, &str, &str); 9] = [
         "nft",
         FROM_STDIN,
         "echo '-:1:1-3: Error: syntax error, unexpected string' >&2; exit 1",
-        "syntax error, unexpected string; all was taken back. This nft is too old: Flatnet needs 1.0.6",
+        "syntax error, unexpected string; all was taken back. This program is too old: Flatnet needs nft 1.0.6",
     ),
     (
         Kind::KernelLacks,

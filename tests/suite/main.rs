@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[cfg(feature = "faults")]
+mod boots;
 mod cli_init;
 mod cli_look;
 mod cli_rules;
@@ -15,7 +17,17 @@ mod cni_hostile;
 mod cni_input;
 mod cni_lifecycle;
 mod cni_versions;
+#[cfg(feature = "faults")]
+mod config_missing;
 mod doctor;
+mod doctor_containers;
+mod doctor_firewall;
+mod doctor_fix;
+mod doctor_host;
+mod doctor_kernel;
+mod doctor_network;
+mod doctor_podman;
+mod doctor_wsl;
 mod drive;
 mod error_messages;
 mod errors;
@@ -37,6 +49,7 @@ mod kill_random;
 mod kill_steps;
 mod log;
 mod model;
+mod older_state;
 mod planner;
 mod podman;
 mod podman_failures;
@@ -54,9 +67,12 @@ mod soak_cycle;
 mod soak_disk;
 mod soak_exhaustion;
 mod soak_fuzz;
+mod soak_hostile;
 mod soak_reuse;
 mod soak_state;
 mod storm;
+#[cfg(feature = "faults")]
+mod tool_failures;
 mod traffic;
 mod units;
 mod world;

@@ -4,6 +4,7 @@ use crate::podman::{Flavour, IMAGE, Lab, YAML, on_both};
 
 on_both!(
     a_reboot,
+    wsl_terminate,
     podman_is_killed_during_add,
     the_namespace_is_gone_before_rm,
     the_dead_do_not_keep_addresses_and_ports,
@@ -12,34 +13,53 @@ on_both!(
     without_root,
 );
 
-/// What a reboot takes: processes, namespaces, links, rules and /run. What it leaves: state and Podman's storage.
-/// (The kernel's boot ID stays too, in a sandbox.)
-pub(crate) const REBOOT: &str = "
+/// What `wsl --terminate` takes: processes, namespaces and with them links, and /run. What it leaves: bridges, rules,
+/// settings, state and Podman's storage.
+const WSL_TERMINATE: &str = "
 for container in $(podman ps -q); do
     pid=$(podman inspect $container --format '{{.State.ConmonPid}} {{.State.Pid}}')
     kill -9 $pid
 done
 for netns in /run/netns/netns-*; do umount --lazy $netns; rm $netns; done
 while ip -br link | grep -q '^fn'; do sleep 0.02; done
-ip link del flatnet-br0
-ip link del cni-podman0 2>/dev/null || true # Podman 5 removes its bridge itself
-nft flush ruleset
-echo 0 >/proc/sys/net/ipv4/ip_forward
 grep -o ' /var/lib/containers/[^ ]*/merged\\| /var/lib/containers/[^ ]*/shm' /proc/mounts | xargs -r umount
 rm -rf /run/flatnet /run/containers /run/libpod /run/crun
 ";
 
+/// What else a reboot takes: the links and rules that are left, settings, and the boot ID.
+pub(crate) const ANOTHER_BOOT: &str = "
+ip link del flatnet-br0
+ip link del cni-podman0 2>/dev/null || true # Podman 5 removes its bridge itself
+nft flush ruleset
+echo 0 >/proc/sys/net/ipv4/ip_forward
+cat /proc/sys/kernel/random/uuid >/tmp/boot_id
+mount --bind /tmp/boot_id /proc/sys/kernel/random/boot_id
+";
+
+/// What a reboot takes.
+pub(crate) fn reboot() -> String {
+    [WSL_TERMINATE, ANOTHER_BOOT].concat()
+}
+
 fn a_reboot(lab: &Lab) {
+    is_outlived(lab, &reboot());
+}
+
+fn wsl_terminate(lab: &Lab) {
+    is_outlived(lab, WSL_TERMINATE);
+}
+
+fn is_outlived(lab: &Lab, event: &str) {
     let address = lab.run("web", "-p 8080:80");
     let other = lab.run("other", "-p 8081:80");
-    lab.sh(REBOOT).succeeds();
+    lab.sh(event).succeeds();
     lab.sh("podman start web").succeeds();
     assert_eq!(lab.address("web"), address);
     lab.answers(&address, "10.87.1.1");
     lab.answers("127.0.0.1:8080", "10.87.1.1");
     // Nobody tells Flatnet of this one: it was removed before it was started again.
     lab.sh("podman rm other").succeeds();
-    assert_eq!(lab.run("other", "-p 8081:80"), other, "made again after the reboot");
+    assert_eq!(lab.run("other", "-p 8081:80"), other, "made again afterwards");
     lab.answers("127.0.0.1:8081", "10.87.1.1");
     lab.remove_all();
     lab.sh("flatnet plan --dry-run --exit-code").succeeds();

@@ -1,6 +1,6 @@
 //! The systemd units that `init` writes: what they run at boot, and that systemd takes them.
 
-use crate::podman_failures::REBOOT;
+use crate::podman_failures::reboot;
 use crate::sandbox::{Output, Sandbox};
 use crate::world::World;
 
@@ -49,7 +49,7 @@ fn after_a_reboot_the_unit_makes_way_for_the_containers_that_podman_restarts() {
         .succeeds();
     let addresses = "for c in web db; do podman inspect --format '{{.NetworkSettings.Networks.flatnet.IPAddress}}' $c; done";
     sandbox.sh(addresses).prints_exactly("10.87.1.2\n10.87.1.3");
-    sandbox.sh(REBOOT).succeeds();
+    sandbox.sh(&reboot()).succeeds();
     start(&sandbox, "flatnet.service").prints("web");
     fresh.assert_is_back(&sandbox);
     sandbox.sh("podman start --all --filter restart-policy=always").succeeds();

@@ -144,7 +144,7 @@ fn facts(title: &str, text: &str) -> Vec<String> {
         return held_leases(text);
     }
     if title.ends_with("/host.json") {
-        return without_time(text);
+        return without_time_and_boot(text);
     }
     // The network's lock is one file for ever; that nobody holds it is a section of its own.
     if title.starts_with("file /run/flatnet/") && title.matches('/').count() == 3 {
@@ -230,11 +230,12 @@ fn held_leases(text: &str) -> Vec<String> {
     .collect()
 }
 
-fn without_time(text: &str) -> Vec<String> {
+fn without_time_and_boot(text: &str) -> Vec<String> {
     let (mode, content) = text.split_once('\n').unwrap_or((text, ""));
     let mut value: Value = serde_json::from_str(content).unwrap_or_else(|_| json!(content));
     if let Some(object) = value.as_object_mut() {
         object.remove("at");
+        object.remove("boot_id");
         // It says no more than the rest, and the time is in it.
         object.remove("sha256");
     }

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::{Options, output};
 use crate::config::{self, Config};
 use crate::error::{Result, io};
+use crate::face;
 use crate::setup::install::{Content, Item, Outcome, install};
 use crate::setup::podman::Podman;
 use crate::setup::{self, executable, templates, units};
@@ -40,13 +41,15 @@ pub(super) struct Init {
     #[arg(long)]
     force: bool,
     /// Write below DIR instead of /, for packages and images; Podman is then not looked at.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = super::path)]
     root: Option<PathBuf>,
 }
 
 impl Init {
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
         let path = std::path::absolute(&options.config).map_err(io("find", &options.config))?;
+        // As the plugin takes it, which reads it in the conflist; and nothing is to be written outside of --root.
+        let path = face::config_path(Some(&path.to_string_lossy()))?;
         let yaml = templates::yaml(self.host, &self.network, &self.bridge);
         let config = self.effective(&path, &yaml)?;
         let items = self.items(&path, yaml, &config)?;

@@ -2,7 +2,6 @@
 
 mod print;
 
-use std::io::{BufRead, IsTerminal};
 use std::net::Ipv4Addr;
 
 use clap::{Args, Subcommand};
@@ -11,7 +10,7 @@ pub(super) use self::print::{Format, as_json, done};
 use super::{Options, output};
 use crate::desired::AttachmentState;
 use crate::engine::{Change, Engine};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::plan::{attach, detach};
 use crate::types::{AttachmentId, ContainerId, ContainerName, IfName, NetnsPath};
 
@@ -121,17 +120,7 @@ impl Plan {
         if self.dry_run || change.plan.is_empty() || !is_host {
             return Ok(false);
         }
-        if self.yes {
-            return Ok(true);
-        }
-        if !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
-            return Ok(false);
-        }
-        output::print("\nRun it? [y/N] ");
-        let mut answer = String::new();
-        let failed = |cause| Error::new(Kind::Io, "the answer cannot be read").source(cause);
-        std::io::stdin().lock().read_line(&mut answer).map_err(failed)?;
-        Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+        Ok(self.yes || output::ask("Run it?")? == Some(true))
     }
 
     fn carry_out(&self, engine: &mut Engine) -> Result<()> {

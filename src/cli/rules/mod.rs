@@ -12,11 +12,13 @@ use self::listing::{Line, lines};
 use super::{Options, output};
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::receipt::{self, Receipt};
 
 /// Print the firewall rules that are wanted or, with --live, those that are loaded.
 ///
 /// With --live each line is marked as in a diff: `-` is wanted and not loaded, `+` is loaded and not wanted. Counters
-/// are shown and not compared; elements bear the container's name. The exit status is then 1 when they differ.
+/// are shown and not compared; elements bear the container's name. `~` marks elements of a container that comes or goes
+/// just now: they are not compared. The exit status is then 1 when wanted and loaded differ.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  flatnet rules                    # what `flatnet up` loads; needs no root\n  flatnet rules --live             # what is loaded, and how it differs\n  flatnet rules --live | grep '^[-+]'"
@@ -44,31 +46,61 @@ impl Rules {
     }
 }
 
+/// The loaded rules against the wanted ones.
+struct Look {
+    /// Each line with its mark: `-`, `+`, `~` or a blank.
+    marked: Vec<(char, Line)>,
+    /// From the comment on a container's elements to its name, which is empty where the runtime told none.
+    names: BTreeMap<String, String>,
+}
+
+impl Look {
+    fn at(engine: &mut Engine) -> Result<Self> {
+        let before = attached(engine)?;
+        let loaded = engine.loaded()?;
+        let after = attached(engine)?;
+        let (wanted, live) = (lines(&loaded.wanted), lines(&loaded.live));
+        let mut marked = compare(&wanted, &live);
+        for (mark, line) in &mut marked {
+            let whose = line.element_of.as_ref();
+            if *mark != ' ' && whose.is_some_and(|whose| is_moving(before.get(whose), after.get(whose))) {
+                *mark = '~';
+            }
+        }
+        let names = before.into_iter().chain(after).map(|(whose, (name, _))| (whose, name)).collect();
+        Ok(Self { marked, names })
+    }
+
+    fn differs(&self) -> bool {
+        self.marked.iter().any(|(mark, _)| matches!(mark, '-' | '+'))
+    }
+}
+
 fn live(engine: &mut Engine, as_json: bool) -> Result<u8> {
-    let names = names(engine)?;
-    let loaded = engine.loaded()?;
-    let (wanted, live) = (lines(&loaded.wanted), lines(&loaded.live));
-    let marked = compare(&wanted, &live);
-    let differs = marked.iter().any(|(mark, _)| *mark != ' ');
+    let mut look = Look::at(engine)?;
+    if look.differs() {
+        // A container may have come and gone between two files that were read.
+        look = Look::at(engine)?;
+    }
+    let Look { marked, names } = &look;
     if as_json {
         let lines: Vec<_> = marked
             .iter()
-            .map(|(mark, line)| json!({"mark": mark.to_string(), "line": line.shown, "container": name_of(line, &names)}))
+            .map(|(mark, line)| json!({"mark": mark.to_string(), "line": line.shown, "container": name_of(line, names)}))
             .collect();
-        output::print_json(&json!({"differs": differs, "lines": lines}));
+        output::print_json(&json!({"differs": look.differs(), "lines": lines}));
     } else {
         let table = engine.config.network.table();
         output::print(&format!(
             "--- wanted: flatnet rules\n+++ loaded: nft list table inet {table}; nft list table arp {table}\n"
         ));
-        output::print(&marked.iter().map(|(mark, line)| shown(*mark, line, &names)).collect::<String>());
+        output::print(&marked.iter().map(|(mark, line)| shown(*mark, line, names)).collect::<String>());
     }
-    Ok(u8::from(differs))
+    Ok(u8::from(look.differs()))
 }
 
 /// The wanted lines and the live ones in one list, each with `-`, `+` or a blank before it.
-fn compare<'a>(wanted: &'a [Line], live: &'a [Line]) -> Vec<(char, &'a Line)> {
-    let keys = |lines: &'a [Line]| lines.iter().map(|line| line.compared.as_str()).collect::<Vec<&'a str>>();
+fn compare(wanted: &[Line], live: &[Line]) -> Vec<(char, Line)> {
     let (old, new) = (keys(wanted), keys(live));
     let diff = TextDiff::from_slices(&old, &new);
     let marked = diff.iter_all_changes().filter_map(|change| match change.tag() {
@@ -77,7 +109,11 @@ fn compare<'a>(wanted: &'a [Line], live: &'a [Line]) -> Vec<(char, &'a Line)> {
         // The live one, with what it has counted.
         ChangeTag::Equal => Some((' ', live.get(change.new_index()?)?)),
     });
-    marked.collect()
+    marked.map(|(mark, line)| (mark, line.clone())).collect()
+}
+
+fn keys(lines: &[Line]) -> Vec<&str> {
+    lines.iter().map(|line| line.compared.as_str()).collect()
 }
 
 fn shown(mark: char, line: &Line, names: &BTreeMap<String, String>) -> String {
@@ -99,13 +135,25 @@ fn name_of<'a>(line: &Line, names: &'a BTreeMap<String, String>) -> Option<&'a s
     names.get(line.element_of.as_ref()?).map(String::as_str)
 }
 
-/// From the comment on a container's elements to its name, which is empty where the runtime told none.
-fn names(engine: &Engine) -> Result<BTreeMap<String, String>> {
-    let receipts = engine.store.receipts()?;
+/// What is attached at one moment: from the comment on a container's elements to its name, which is empty where the
+/// runtime told none, and whether it is neither on its way in nor out.
+type Attached = BTreeMap<String, (String, bool)>;
+
+fn attached(engine: &Engine) -> Result<Attached> {
+    let receipts = engine.store.receipts_and_events()?;
     Ok(receipts
         .into_iter()
-        .map(|receipt| (receipt.id.container_id.comment().to_owned(), receipt.name))
+        .map(|(Receipt { id, name, .. }, events)| {
+            let settled = receipt::is_attached(&events) && !receipt::is_leaving(&events);
+            (id.container_id.comment().to_owned(), (name, settled))
+        })
         .collect())
+}
+
+/// Whether a container came or went while the rules were looked at, so that what they hold of it says nothing.
+fn is_moving(before: Option<&(String, bool)>, after: Option<&(String, bool)>) -> bool {
+    let is_settled = |found: Option<&(String, bool)>| found.is_some_and(|(_, settled)| *settled);
+    (before.is_some() || after.is_some()) && !(is_settled(before) && is_settled(after))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Every attachment has come to its end, and its container lives.
+//! Every attachment has come to its end, its container lives, and the files that tell of it can be used.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::error::Result;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "attachments",
     group: Group::Containers,
-    looks_at: "every receipt: whether its container and its links are there",
+    looks_at: "leases and receipts: whether each can be used, and whether its container and its links are there",
     shows: "a container runs without network; or an address or a port stays taken by one that is gone",
     needs: Needs::State,
     quick: true,
@@ -23,9 +23,18 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     }
     let mut found: Vec<Finding> =
         context.attachments.iter().filter_map(|attachment| judge(context, attachment)).collect();
+    for (path, why) in context.engine.store.unusable()? {
+        let what = format!("{} cannot be used, and is taken as absent: {why}", path.display());
+        found.push(Finding::warning(what).commands([context.flatnet("repair")]).help(
+            "It sets the file aside, and writes it again from what the kernel and the other files say",
+        ));
+    }
+    if !found.is_empty() {
+        return Ok(found);
+    }
     if context.attachments.is_empty() {
         found.push(Finding::not_applicable("no container is attached"));
-    } else if found.is_empty() {
+    } else {
         let mut states: BTreeMap<&str, usize> = BTreeMap::new();
         for attachment in &context.attachments {
             *states.entry(attachment.state.word()).or_default() += 1;

@@ -1,10 +1,12 @@
 //! What belongs to no container: what `flatnet repair` would take away, and what it would leave to a person.
 
+use std::collections::BTreeSet;
+
 use crate::doctor::finding::quoted_commands;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
-use crate::engine::{Attachment, Left, Repair};
+use crate::engine::{Left, Repair};
 use crate::error::Result;
-use crate::plan::Op;
+use crate::plan::{Element, Op};
 use crate::render;
 
 pub(in crate::doctor) const CHECK: Check = Check {
@@ -19,22 +21,49 @@ pub(in crate::doctor) const CHECK: Check = Check {
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let command = context.flatnet("repair");
-    let known = context.attachments.clone();
-    let mut found = judge(context.repair()?, &known, &command);
+    let told = Told::find(context)?;
+    let mut found = judge(context.repair()?, &told, &command);
     if found.is_empty() {
         found.push(Finding::good("there is nothing of Flatnet's that belongs to nobody"));
     }
     Ok(found)
 }
 
-/// What concerns a container whose receipt is there is for other checks to say.
-fn judge(repair: &Repair, known: &[Attachment], command: &str) -> Vec<Finding> {
-    let is_known =
-        |what: &str| known.iter().any(|one| what.starts_with(&format!("container {}", one.receipt.called())));
-    let parts = repair.parts.iter().filter(|part| !is_known(&part.what));
+/// What other checks tell of.
+struct Told {
+    /// How messages about it begin.
+    beginnings: Vec<String>,
+    /// The elements of containers whose receipts are there.
+    elements: BTreeSet<Element>,
+}
+
+impl Told {
+    fn find(context: &mut Context) -> Result<Self> {
+        let table = context.engine.config.network.table();
+        let receipts = || context.attachments.iter().map(|one| &one.receipt);
+        let elements =
+            receipts().flat_map(|receipt| receipt.elements(&table)).map(|one| one.element).collect();
+        let mut beginnings: Vec<String> =
+            receipts().map(|receipt| format!("container {}", receipt.called())).collect();
+        beginnings.push("this host: ".to_owned());
+        beginnings.extend(context.engine.dropping_chains()?.iter().map(ToString::to_string));
+        Ok(Self { beginnings, elements })
+    }
+
+    fn has(&self, what: &str) -> bool {
+        self.beginnings.iter().any(|beginning| what.starts_with(beginning))
+    }
+}
+
+fn judge(repair: &Repair, told: &Told, command: &str) -> Vec<Finding> {
+    let parts = repair.parts.iter().filter(|part| !told.has(&part.what));
     let goes: Vec<String> = parts
         .flat_map(|part| &part.plan.steps)
-        .filter(|step| matches!(step.op, Op::LinkDel { .. } | Op::ElementDel(_)))
+        .filter(|step| match &step.op {
+            Op::LinkDel { .. } => true,
+            Op::ElementDel(lost) => !told.elements.contains(&lost.element),
+            _ => false,
+        })
         .map(|step| render::line(&step.op))
         .collect();
     let mut found = Vec::new();
@@ -45,7 +74,7 @@ fn judge(repair: &Repair, known: &[Attachment], command: &str) -> Vec<Finding> {
     }
     let lost = repair.notes.iter().filter(|note| note.starts_with("the receipt of "));
     found.extend(lost.map(|note| Finding::warning(format!("{note} by a repair")).commands([command])));
-    let left = repair.left.iter().filter(|left| !is_known(&left.what));
+    let left = repair.left.iter().filter(|left| !told.has(&left.what));
     found.extend(left.map(|Left { what, help }| {
         Finding::warning(what.as_str()).commands(quoted_commands(help)).help(help.as_str())
     }));

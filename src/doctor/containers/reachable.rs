@@ -34,6 +34,9 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     if running.is_empty() {
         return Ok(vec![Finding::not_applicable("no container runs")]);
     }
+    if let Err(why) = context.plan_of_set_up_host() {
+        return Ok(vec![Finding::not_looked(why)]);
+    }
     let (up, mut found) = with_carrier(context, &running)?;
     let answering = if tools::find("ping").is_ok() { ping(context, &up, &mut found) } else { up };
     let mut ports = 0;

@@ -1,6 +1,6 @@
 //! Root, and the capabilities that `ip`, `nft` and namespaces ask for.
 
-use crate::doctor::{Check, Context, Finding, Group, Needs};
+use crate::doctor::{Check, Context, Finding, Group, Level, Needs};
 use crate::error::{Result, io};
 
 pub(in crate::doctor) const CHECK: Check = Check {
@@ -17,28 +17,52 @@ pub(in crate::doctor) const CHECK: Check = Check {
 const NEEDED: [(u32, &str); 2] = [(12, "CAP_NET_ADMIN"), (21, "CAP_SYS_ADMIN")];
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
-    let read = |path: &str| std::fs::read_to_string(path).map_err(io("read", path.as_ref()));
-    let (status, uid_map) = (read("/proc/self/status")?, read("/proc/self/uid_map")?);
-    Ok(vec![judge(&status, &uid_map, &context.flatnet("doctor"))])
+    Ok(vec![judge(&Caller::find()?, &context.flatnet("doctor"))])
 }
 
-/// Judges `/proc/self/status` and `/proc/self/uid_map`.
-fn judge(status: &str, uid_map: &str, again: &str) -> Finding {
-    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    let uid = field("Uid:").and_then(|ids| ids.split_whitespace().nth(1)).unwrap_or("unknown");
+/// Why not everything can be looked at; `None` for this host's root who lacks nothing.
+pub(in crate::doctor) fn hindrance() -> Option<&'static str> {
+    let is_whole = Caller::find().is_ok_and(|caller| judge(&caller, "").level == Level::Good);
+    (!is_whole).then_some("only root with all capabilities may look: see privileges")
+}
+
+/// Who looks.
+struct Caller {
+    uid: String,
+    /// The capabilities that Flatnet cannot do without and that are not there.
+    lacks: Vec<&'static str>,
+    is_in_user_namespace: bool,
+}
+
+impl Caller {
+    fn find() -> Result<Self> {
+        let read = |path: &str| std::fs::read_to_string(path).map_err(io("read", path.as_ref()));
+        Ok(Self::parse(&read("/proc/self/status")?, &read("/proc/self/uid_map")?))
+    }
+
+    /// Reads `/proc/self/status` and `/proc/self/uid_map`.
+    fn parse(status: &str, uid_map: &str) -> Self {
+        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let has = field("CapEff:").and_then(|caps| u64::from_str_radix(caps, 16).ok()).unwrap_or_default();
+        Self {
+            uid: field("Uid:").and_then(|ids| ids.split_whitespace().nth(1)).unwrap_or("unknown").to_owned(),
+            lacks: NEEDED.iter().filter(|(bit, _)| has & (1 << bit) == 0).map(|(_, name)| *name).collect(),
+            is_in_user_namespace: uid_map.split_whitespace().ne(["0", "0", "4294967295"]),
+        }
+    }
+}
+
+fn judge(Caller { uid, lacks, is_in_user_namespace }: &Caller, again: &str) -> Finding {
     if uid != "0" {
         return Finding::warning(format!("the doctor runs as user {uid}, and may not look at everything"))
             .commands([format!("sudo {again}")]);
     }
-    let has = field("CapEff:").and_then(|caps| u64::from_str_radix(caps, 16).ok()).unwrap_or_default();
-    let missing: Vec<&str> =
-        NEEDED.iter().filter(|(bit, _)| has & (1 << bit) == 0).map(|(_, name)| *name).collect();
-    if !missing.is_empty() {
-        return Finding::failure(format!("root lacks {}", missing.join(" and "))).help(
+    if !lacks.is_empty() {
+        return Finding::failure(format!("root lacks {}", lacks.join(" and "))).help(
             "Run this, and Podman, outside of containers; in a systemd unit look at CapabilityBoundingSet=",
         );
     }
-    if uid_map.split_whitespace().ne(["0", "0", "4294967295"]) {
+    if *is_in_user_namespace {
         return Finding::failure("this is root in a user namespace only")
             .help("Run this, and Podman, as the host's root: Flatnet cannot be used rootless");
     }
@@ -48,7 +72,6 @@ fn judge(status: &str, uid_map: &str, again: &str) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::Level;
 
     #[test]
     fn tells_root_from_less_than_root() {
@@ -62,7 +85,7 @@ mod tests {
             ("1000", "0000000000000000", all, Level::Warning, "user 1000"),
         ] {
             let status = format!("Name:\tflatnet\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\nCapEff:\t{caps}\n");
-            let found = judge(&status, map, "flatnet doctor");
+            let found = judge(&Caller::parse(&status, map), "flatnet doctor");
             assert_eq!(found.level, level, "{found:?}");
             assert!(found.what.contains(word), "{found:?}");
         }

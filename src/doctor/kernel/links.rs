@@ -10,7 +10,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
     group: Group::Kernel,
     looks_at: "bridge, veth and isolated ports, made in a namespace of their own",
     shows: "`flatnet up`, or the first container, fails: \"Unknown device type\" or \"Operation not supported\"",
-    needs: Needs::State,
+    needs: Needs::Root,
     quick: false,
     look,
 };

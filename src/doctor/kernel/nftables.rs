@@ -10,7 +10,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
     group: Group::Kernel,
     looks_at: "nftables: sets, NAT, the arp family, fib; checked by `nft -c` in a namespace of its own",
     shows: "`flatnet up` fails: \"Could not process rule: Operation not supported\"",
-    needs: Needs::State,
+    needs: Needs::Root,
     quick: false,
     look,
 };

@@ -22,7 +22,7 @@ const NAMED: usize = 3;
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     if let Some(error) = &context.plan_error {
-        return Ok(vec![Finding::of_error(error)]);
+        return Ok(vec![Finding::of_failed_look(error)]);
     }
     let Some(plan) = &context.plan else { return Ok(vec![Finding::not_applicable("not known")]) };
     let is_new = plan.steps.iter().any(|step| matches!(step.op, Op::BridgeAdd { .. }));

@@ -19,11 +19,7 @@ use crate::types::SysctlKey;
 
 /// The steps of `flatnet up` that `concerns` picks, as commands; what to say instead where there is no such plan.
 fn missing_steps(context: &Context, concerns: impl Fn(&Op) -> bool) -> Result<Vec<String>, &'static str> {
-    let Some(plan) = &context.plan else { return Err("not known: see bridge") };
-    let is_new = plan.steps.iter().any(|step| matches!(step.op, Op::BridgeAdd { .. }));
-    if is_new {
-        return Err("this host is not set up: see bridge");
-    }
+    let plan = context.plan_of_set_up_host()?;
     Ok(plan.steps.iter().filter(|step| concerns(&step.op)).map(|step| render::line(&step.op)).collect())
 }
 

@@ -16,7 +16,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
     group: Group::Network,
     looks_at: "the subnets of Podman's other networks, and its `default_subnet_pools`",
     shows: "containers of two networks have the same addresses, and only some of them can be reached",
-    needs: Needs::Config,
+    needs: Needs::RootAndConfig,
     quick: false,
     look,
 };

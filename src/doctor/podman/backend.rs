@@ -1,7 +1,10 @@
 //! Which network backend Podman uses, and whether it can call Flatnet at all.
 
+use std::path::Path;
+
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
+use crate::setup::PLUGINS;
 use crate::setup::podman::Podman;
 
 pub(in crate::doctor) const CHECK: Check = Check {
@@ -9,16 +12,17 @@ pub(in crate::doctor) const CHECK: Check = Check {
     group: Group::Podman,
     looks_at: "Podman's version and network backend, and whether it finds the plugin",
     shows: "`podman run --network flatnet` fails: \"network not found\", or \"unsupported driver\"",
-    needs: Needs::Config,
+    needs: Needs::RootAndConfig,
     quick: false,
     look,
 };
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
-    Ok(vec![judge(context.podman())])
+    let [_, plugin] = PLUGINS.map(|path| Path::new(path).exists());
+    Ok(vec![judge(context.podman(), plugin)])
 }
 
-fn judge(podman: &Podman) -> Finding {
+fn judge(podman: &Podman, is_plugin_there: bool) -> Finding {
     match podman {
         Podman::NotAsked | Podman::Missing => Finding::not_applicable("there is no Podman on this host"),
         Podman::Unknown { why } => Finding::failure(format!("Podman does not answer: {why}"))
@@ -27,6 +31,9 @@ fn judge(podman: &Podman) -> Finding {
         Podman::Netavark { version, finds_plugin: true, .. } => {
             Finding::good(format!("Podman {version} calls Flatnet as netavark plugin"))
         }
+        Podman::Netavark { version, .. } if !is_plugin_there => Finding::not_looked(format!(
+            "Podman {version} uses netavark, and there is no plugin that it could find: see plugin"
+        )),
         Podman::Netavark { version, .. } => Finding::failure(format!(
             "Podman {version} uses netavark, and does not find the plugin"
         ))

@@ -15,7 +15,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
     group: Group::Podman,
     looks_at: "/etc/cni/net.d/NETWORK.conflist: whether a Podman with CNI finds this network and this configuration",
     shows: "`podman run --network flatnet` fails: \"network not found\"; or `--ip` and `-p` are refused or ignored",
-    needs: Needs::Config,
+    needs: Needs::RootAndConfig,
     quick: false,
     look,
 };

@@ -1,5 +1,7 @@
 //! Podman knows the network, as the configuration has it.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::command::Command;
@@ -7,13 +9,14 @@ use crate::config::{Config, DEFAULT_PATH};
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
 use crate::setup::podman::Podman;
+use crate::setup::{conflist_path, executable, plugin_links};
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "podman-network",
     group: Group::Podman,
     looks_at: "whether Podman lists the network, with Flatnet's driver and the configured addresses",
     shows: "`podman run --network flatnet` fails: \"network not found\"; `podman inspect` tells other addresses",
-    needs: Needs::Config,
+    needs: Needs::RootAndConfig,
     quick: false,
     look,
 };
@@ -27,7 +30,11 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     };
     let missing = Finding::failure(format!("Podman does not list the network {network}"));
     if !lists && is_cni {
-        return Ok(vec![missing.commands([context.flatnet("init")]).help(
+        let [plugin, _] = plugin_links(&executable()?);
+        if !(conflist_path(&context.engine.config.network).exists() && plugin.is_in_place()?) {
+            return Ok(vec![Finding::not_looked("it cannot be listed: see conflist and plugin")]);
+        }
+        return Ok(vec![missing.help(
             "Its containers.conf must have /etc/cni/net.d as `network_config_dir`, and /opt/cni/bin among \
              `cni_plugin_dirs`, as is the default",
         )]);
@@ -68,7 +75,7 @@ fn judge(inspected: &Value, config: &Config, create: &str) -> Finding {
 }
 
 fn create(context: &Context) -> String {
-    let option = if context.config_path == std::path::Path::new(DEFAULT_PATH) {
+    let option = if context.config_path == Path::new(DEFAULT_PATH) {
         String::new()
     } else {
         format!(" -o config={}", context.config_path.display())

@@ -13,7 +13,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
     group: Group::Podman,
     looks_at: "the links by which Podman finds the plugin, and who may write the program",
     shows: "`podman run --network flatnet` fails: \"failed to find plugin\"; or another version of Flatnet works than this",
-    needs: Needs::Config,
+    needs: Needs::RootAndConfig,
     quick: false,
     look,
 };

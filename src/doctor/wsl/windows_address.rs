@@ -1,9 +1,15 @@
-//! Windows is still where the rules let it in from: its address can change whenever it starts.
+//! Windows and this host still are where each other's rules and routes look for them: WSL2 may give both another address
+//! whenever it starts.
+
+use std::net::Ipv4Addr;
 
 use super::inside;
+use crate::config::Config;
 use crate::desired::HostFacts;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
+use crate::engine::HostRecord;
 use crate::error::Result;
+use crate::observe::host::{address_towards, default_route};
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "wsl-address",
@@ -16,30 +22,62 @@ pub(in crate::doctor) const CHECK: Check = Check {
 };
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
-    let recorded = context.engine.store.host()?.map(|record| record.facts);
-    let up = context.flatnet("up");
-    Ok(inside(|| judge(recorded.as_ref(), context.facts.as_ref(), &up)))
+    let record = context.engine.store.host()?;
+    let (mends, config_path) = (context.mends_host(), context.config_path.display().to_string());
+    Ok(inside(|| {
+        if !context.is_wsl2_with_nat() {
+            return Finding::not_applicable("Windows is no neighbour of this host: see wsl-networking-mode");
+        }
+        let Some(windows) = default_route().and_then(|route| route.via) else {
+            return Finding::failure("this host has no default route, whose next hop Windows would be")
+                .help("In Windows: `wsl --shutdown`, which stops all distributions");
+        };
+        let (Some(record), Some(facts)) = (record, &context.facts) else {
+            return Finding::not_applicable("`flatnet up` has not run yet");
+        };
+        let now = Now { windows, own: address_towards(windows), facts };
+        judge(&record, &now, &context.engine.config, &mends, &config_path)
+    }))
 }
 
-fn judge(recorded: Option<&HostFacts>, now: Option<&HostFacts>, up: &str) -> Finding {
-    let (Some(recorded), Some(now)) = (recorded, now) else {
-        return Finding::not_applicable("`flatnet up` has not run yet");
-    };
-    let listed = |facts: &HostFacts| {
-        let addresses = facts.ingress_gateways.iter().chain(&facts.host_addresses);
-        addresses.map(ToString::to_string).collect::<Vec<_>>().join(", ")
-    };
-    let (before, now) = (listed(recorded), listed(now));
-    if before == now {
-        return Finding::good(if now.is_empty() {
-            "nobody outside is let in".to_owned()
-        } else {
-            format!("as recorded: {now}")
-        });
+/// What is so now.
+struct Now<'a> {
+    windows: Ipv4Addr,
+    own: Option<Ipv4Addr>,
+    facts: &'a HostFacts,
+}
+
+fn judge(record: &HostRecord, now: &Now<'_>, config: &Config, mends: &str, config_path: &str) -> Finding {
+    let Now { windows, own, facts } = now;
+    if !facts.ingress_gateways.contains(windows) {
+        let let_in = or_nobody(&facts.ingress_gateways);
+        return Finding::warning(format!("Windows is {windows}, and the configuration lets {let_in} in"))
+            .help(format!("Write `ingress_gateways: auto` in {config_path}, then run `{mends}`"));
     }
-    Finding::failure(format!("the rules know {before}, and now it is {now}")).commands([up]).help(
-        "Windows needs its route again, too, if eth0 has another address: `route print 10.87.*` in Windows shows where it leads",
-    )
+    if known(&record.facts) != known(facts) {
+        let (before, after) = (or_nobody(&known(&record.facts)), or_nobody(&known(facts)));
+        return Finding::failure(format!("the rules know {before}, and now it is {after}")).commands([mends]);
+    }
+    match (record.uplink_address, own) {
+        (Some(before), Some(own)) if before != *own => {
+            let (to, mask) = (config.range.network(), config.range.netmask());
+            Finding::warning(format!("this host was {before} at `flatnet up`, and is {own} now")).commands([mends]).help(format!(
+                "Windows' route leads to {before} still, unless somebody changed it; in Windows, as administrator: \
+                 `route change {to} mask {mask} {own}`"
+            ))
+        }
+        _ => Finding::good(format!("Windows is {windows}, as recorded")),
+    }
+}
+
+/// The addresses that the rules are made of.
+fn known(facts: &HostFacts) -> Vec<Ipv4Addr> {
+    facts.ingress_gateways.iter().chain(&facts.host_addresses).copied().collect()
+}
+
+fn or_nobody(addresses: &[Ipv4Addr]) -> String {
+    let words: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    if words.is_empty() { "nobody".to_owned() } else { words.join(", ") }
 }
 
 #[cfg(test)]
@@ -47,19 +85,44 @@ mod tests {
     use super::*;
     use crate::doctor::Level;
 
+    /// Each has a remedy of its own.
     #[test]
-    fn another_next_hop_is_a_failure() {
+    fn tells_what_has_changed() {
+        let address = |text: &str| text.parse::<Ipv4Addr>().unwrap();
         let facts = |gateway: &str| HostFacts {
             config_hash: String::new(),
             mtu: 1500,
             uplink: Some("eth0".to_owned()),
-            ingress_gateways: vec![gateway.parse().unwrap()],
+            ingress_gateways: vec![address(gateway)],
             fib: true,
             host_addresses: Vec::new(),
         };
-        let (old, new) = (facts("172.20.0.1"), facts("172.29.16.1"));
-        assert_eq!(judge(Some(&old), Some(&old), "up").level, Level::Good);
-        assert_eq!(judge(Some(&old), Some(&new), "up").commands, ["up"]);
-        assert_eq!(judge(None, Some(&new), "up").level, Level::NotApplicable);
+        let record = HostRecord {
+            facts: facts("172.20.0.1"),
+            boot_id: String::new(),
+            found: std::collections::BTreeMap::new(),
+            at: 0,
+            uplink_address: Some(address("172.20.0.2")),
+            complete: true,
+        };
+        for (windows, let_in, own, level, word, commands) in [
+            ("172.20.0.1", "172.20.0.1", "172.20.0.2", Level::Good, "as recorded", &[][..]),
+            ("172.29.0.1", "172.29.0.1", "172.29.0.2", Level::Failure, "rules know 172.20.0.1", &["up"]),
+            (
+                "172.29.0.1",
+                "172.20.0.1",
+                "172.29.0.2",
+                Level::Warning,
+                "configuration lets 172.20.0.1 in",
+                &[],
+            ),
+            ("172.20.0.1", "172.20.0.1", "172.20.0.9", Level::Warning, "is 172.20.0.9 now", &["up"]),
+        ] {
+            let facts = facts(let_in);
+            let now = Now { windows: address(windows), own: Some(address(own)), facts: &facts };
+            let found = judge(&record, &now, &Config::default(), "up", "/etc/x.yaml");
+            assert!(found.level == level && found.what.contains(word), "{found:?}");
+            assert_eq!(found.commands, commands, "{found:?}");
+        }
     }
 }

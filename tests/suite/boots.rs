@@ -1,0 +1,155 @@
+//! What a reboot and `wsl --terminate` take, and what they leave: whoever comes next sets the host up, frees the dead,
+//! and containers that were stopped get their addresses back.
+
+#![allow(clippy::print_stderr, reason = "a test that fails shows at which case")]
+
+use serde_json::Value;
+
+use crate::cni::{Call, address, host, host_link};
+use crate::podman_failures::ANOTHER_BOOT;
+use crate::sandbox::Sandbox;
+use crate::world::World;
+
+/// All namespaces go, and with them the links.
+const NO_NAMESPACES: &str = "
+for name in c1 c2; do ip netns del $name; done
+while ip -br link | grep -q '^fn'; do sleep 0.02; done
+";
+/// The namespace of c1 loses its name and not its life: a process is left in it.
+const A_NAMESPACE_STAYS: &str = "
+ip netns exec c1 sleep 1000 & echo $! >/tmp/sleeper
+until [[ $(readlink /proc/$(cat /tmp/sleeper)/ns/net) != $(readlink /proc/self/ns/net) ]]; do sleep 0.02; done
+for name in c1 c2; do ip netns del $name; done
+while [[ $(ip -br link | grep -c '^fn') != 1 ]]; do sleep 0.02; done
+";
+/// A /run on disk keeps what a killed run left: the lock over c1, and that it was to be undone.
+const RUN_STAYS: &str = "touch /run/flatnet/flatnet/c1@eth0.undo /run/flatnet/flatnet/C1.lock\n";
+const NO_RUN: &str = "rm -rf /run/flatnet\n";
+
+/// What happened to the host.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Reboot,
+    RebootWithRunOnDisk,
+    WslTerminate,
+    WslTerminateWithALinkLeft,
+}
+
+impl Event {
+    fn script(self) -> String {
+        match self {
+            Self::Reboot => [NO_NAMESPACES, ANOTHER_BOOT, NO_RUN].concat(),
+            Self::RebootWithRunOnDisk => {
+                let run_stays = RUN_STAYS.replace("C1", &host_link("c1", "eth0"));
+                [NO_NAMESPACES, ANOTHER_BOOT, &run_stays].concat()
+            }
+            Self::WslTerminate => [NO_NAMESPACES, NO_RUN].concat(),
+            Self::WslTerminateWithALinkLeft => [A_NAMESPACE_STAYS, NO_RUN].concat(),
+        }
+    }
+}
+
+/// A host with the containers c1, which publishes a port, and c2, before and after.
+struct Lab {
+    sandbox: Sandbox,
+    /// Without containers.
+    empty: World,
+    addresses: [String; 2],
+}
+
+impl Lab {
+    fn start() -> Self {
+        let sandbox = host("mtu: 1400\n");
+        sandbox.sh("flatnet up").succeeds();
+        let empty = World::of(&sandbox);
+        let addresses = ["c1", "c2"].map(|id| {
+            sandbox.add_netns(id);
+            address(&add(id).run(&sandbox).succeeds())
+        });
+        Self { sandbox, empty, addresses }
+    }
+
+    fn befalls(&self, event: Event) {
+        self.sandbox.sh(&event.script()).succeeds();
+    }
+
+    /// Starts c1 and c2 again: all works, at the addresses that they had.
+    fn starts_again(&self) {
+        for (id, wanted) in ["c1", "c2"].into_iter().zip(&self.addresses) {
+            self.sandbox.add_netns(id);
+            let result = add(id).run(&self.sandbox).succeeds();
+            assert_eq!(address(&result), *wanted, "{id} has another address");
+            self.works(id, &result);
+        }
+    }
+
+    fn works(&self, id: &str, result: &Value) {
+        Call::check(id, result).run(&self.sandbox).succeeds_silently();
+        self.sandbox.sh(&format!("ip netns exec {id} ping -c 1 -W 2 10.87.1.1")).succeeds();
+    }
+
+    /// Stops all containers: nothing is left of them, nor of those before.
+    fn stops(&self, ids: &[&str]) {
+        for id in ids {
+            Call::del(id).run(&self.sandbox).succeeds_silently();
+            self.sandbox.sh(&format!("ip netns del {id}")).succeeds();
+        }
+        self.sandbox
+            .sh("[[ ! -e /tmp/sleeper ]] || { kill $(cat /tmp/sleeper); rm /tmp/sleeper; }")
+            .succeeds();
+        self.empty.assert_is_back(&self.sandbox);
+    }
+}
+
+/// ADD; c1 publishes a port.
+fn add(id: &str) -> Call {
+    if id == "c1" { crate::faults::add() } else { Call::add(id) }
+}
+
+/// Each event, and who comes after it, on one host: what one leaves behind, the next one meets.
+fn after_each(who_comes: impl Fn(&Lab)) {
+    let lab = Lab::start();
+    for event in
+        [Event::Reboot, Event::WslTerminate, Event::RebootWithRunOnDisk, Event::WslTerminateWithALinkLeft]
+    {
+        eprintln!("{event:?}");
+        lab.befalls(event);
+        who_comes(&lab);
+        lab.stops(&["c1", "c2"]);
+        for id in ["c1", "c2"] {
+            lab.sandbox.add_netns(id);
+            add(id).run(&lab.sandbox).succeeds();
+        }
+    }
+}
+
+#[test]
+fn the_containers_that_were_stopped_come_first() {
+    after_each(Lab::starts_again);
+}
+
+#[test]
+fn another_container_comes_first() {
+    after_each(|lab| {
+        lab.sandbox.add_netns("c3");
+        let other = Call::add("c3").run(&lab.sandbox).succeeds();
+        assert!(!lab.addresses.contains(&address(&other)), "c3 took {}", address(&other));
+        lab.works("c3", &other);
+        lab.starts_again();
+        Call::del("c3").run(&lab.sandbox).succeeds_silently();
+        lab.sandbox.sh("ip netns del c3").succeeds();
+    });
+}
+
+#[test]
+fn the_service_comes_first() {
+    after_each(|lab| {
+        lab.sandbox.sh("flatnet up && flatnet repair").succeeds();
+        lab.sandbox.sh("flatnet plan --exit-code && flatnet repair").prints("Nothing to do");
+        // The one that lives is for its owner to restart.
+        if lab.sandbox.sh("test -e /tmp/sleeper").status != Some(0) {
+            lab.empty.assert_is_back(&lab.sandbox);
+        }
+        lab.starts_again();
+    });
+}

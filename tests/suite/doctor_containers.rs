@@ -1,0 +1,132 @@
+//! The doctor's checks of what is attached, and of the addresses that it holds.
+
+use crate::doctor::{Break, Mend, each_is_found_and_mended, go_on, well};
+
+pub(crate) const BREAKS: &[Break] = &[
+    Break::new(
+        "addresses",
+        "warning",
+        "container add c2; container add c3; container add c4",
+        "4 of 5 addresses are held",
+        Mend::ByHand("container del c4"),
+    ),
+    Break::new(
+        "addresses",
+        "failure",
+        "container add c4; container add c5",
+        "5 of 5 addresses are held",
+        Mend::ByHand("container del c3; container del c4; container del c5"),
+    ),
+    Break::new(
+        "attachments",
+        "warning",
+        "container add c3; ip netns del c3; while ip link show | grep -q c3; do sleep 0.1; done; sleep 0.3",
+        "its namespace is gone, and its address is held still",
+        Mend::Fix,
+    ),
+    Break::new(
+        "attachments",
+        "failure",
+        "ip link del $(port c2)",
+        "c2 c2 (eth0), 10.87.1.3: its link fn",
+        Mend::Fix,
+    ),
+    Break::new(
+        "attachments",
+        "warning",
+        "sed -i '$d' /var/lib/flatnet/flatnet/receipts/c2@eth0.json",
+        "attaching it has not ended",
+        Mend::Fix,
+    ),
+    Break::new(
+        "attachments",
+        "warning",
+        "echo nonsense >/var/lib/flatnet/flatnet/receipts/c2@eth0.json",
+        "c2@eth0.json cannot be used, and is taken as absent",
+        Mend::Printed,
+    )
+    .also(&["addresses", "left-over"]),
+    Break::new(
+        "attachments",
+        "warning",
+        "sed -i s/c2/c9/ /var/lib/flatnet/flatnet/leases.json",
+        "leases.json cannot be used, and is taken as absent",
+        Mend::Printed,
+    ),
+    Break::new(
+        "container-links",
+        "failure",
+        "bridge link set dev $(port c2) isolated off",
+        "c2 c2 (eth0), 10.87.1.3 is not as it was made; missing: ",
+        Mend::Fix,
+    ),
+    Break::new("container-links", "failure", "ip -n c2 route del default", "missing: ip -n", Mend::Fix),
+    Break::new(
+        "left-over",
+        "warning",
+        "ip link add fn0e4e89d63483 type veth peer other; ip link set fn0e4e89d63483 alias flatnet/flatnet/gone/eth0",
+        "belongs to no container, and goes by: ip link del dev fn0e4e89d63483",
+        Mend::Fix,
+    ),
+    Break::new(
+        "left-over",
+        "warning",
+        "nft add element inet flatnet bindings '{ 02:f1:0a:57:01:63 . 10.87.1.99 comment \"gone\" }'",
+        "nft delete element inet flatnet bindings { 02:f1:0a:57:01:63 . 10.87.1.99 }",
+        Mend::Fix,
+    ),
+    Break::new(
+        "left-over",
+        "warning",
+        "echo >/var/lib/flatnet/flatnet/leases.json.bad-1",
+        "leases.json.bad-1 could not be read and was set aside",
+        Mend::Printed,
+    ),
+    Break::new(
+        "left-over",
+        "warning",
+        "rm /var/lib/flatnet/flatnet/receipts/c2@eth0.json",
+        "the receipt of container c2",
+        Mend::Fix,
+    )
+    .also(&["addresses"]),
+    Break::new(
+        "reachable",
+        "failure",
+        "ip netns exec c2 nft 'add table ip t; add chain ip t c { type filter hook input priority 0; policy drop; }'",
+        "it stops at ping: it answers ARP, and no ping",
+        Mend::ByHand("ip netns exec c2 nft delete table ip t"),
+    ),
+    Break::new(
+        "reachable",
+        "failure",
+        "ip netns exec c1 nft 'add table ip t; add chain ip t c { type filter hook input priority 0; }; add rule ip t c tcp dport 80 drop'",
+        "it listens, and does not answer this host: 80 does not answer",
+        Mend::ByHand("ip netns exec c1 nft delete table ip t"),
+    ),
+    Break::new(
+        "reachable",
+        "warning",
+        "kill $(ss -N c1 -Hltnp | grep -o 'pid=[0-9]*' | cut -d= -f2)",
+        "it publishes 8080->80/tcp, and nothing in it listens there",
+        Mend::ByHand(
+            "setsid ip netns exec c1 python3 -m http.server 80 >/dev/null 2>&1 & until ip netns exec c1 ss -Hltn | grep -q :80; do sleep 0.1; done",
+        ),
+    ),
+];
+
+#[test]
+fn what_is_wrong_with_containers_is_found_and_mended() {
+    let sandbox = well("subnet: 10.87.1.0/29\n");
+    sandbox
+        .sh(r#"container add c1 '{"portMappings":[{"hostPort":8080,"containerPort":80,"protocol":"tcp"}]}'"#)
+        .succeeds();
+    sandbox.write(
+        "/usr/local/bin/port",
+        "#!/bin/sh\nip -j link | jq -r '.[] | select((.ifalias // \"\") | contains(\"/'$1'/\")) | .ifname'\n",
+    );
+    sandbox.sh("chmod 755 /usr/local/bin/port").succeeds();
+    go_on(&sandbox, "ip netns exec c1 python3 -m http.server 80");
+    sandbox.eventually("ip netns exec c1 ss -Hltn 'sport = 80' | grep -q LISTEN");
+    each_is_found_and_mended(&sandbox, BREAKS);
+}

@@ -1,0 +1,114 @@
+//! The doctor's checks of the kernel and of the programs by which it is told what to do.
+
+use crate::doctor::{Break, Mend, each_is_found_and_mended, well};
+use crate::ruleset_text::install_newer_nft;
+
+/// For a kernel that lacks something stands a program that refuses what it would be refused, in the same words, and leaves
+/// all else to the real one; `stand-in PROGRAM` makes one of a script, `stand-in -d PROGRAM` takes it away.
+const STAND_IN: &str = r#"#!/bin/bash -e
+path=$(type -P "${@: -1}")
+if [[ $1 = -d ]]; then
+    mv "$path.real" "$path"
+else
+    mv "$path" "$path.real"
+    { echo '#!/bin/bash'; cat; echo "exec $path.real \"\$@\""; } >"$path"
+    chmod 755 "$path"
+fi
+"#;
+
+pub(crate) const BREAKS: &[Break] = &[
+    Break::new(
+        "kernel-links",
+        "failure",
+        r#"stand-in ip <<'END'
+if [[ $1 = -batch ]]; then
+    lines=$(cat)
+    if [[ $lines = *"type veth"* ]]; then
+        printf 'Error: Unknown device type.\nCommand failed -:2\n' >&2
+        exit 1
+    fi
+    exec ip.real "$@" <<<"$lines"
+fi
+END"#,
+        "this kernel has no veth pairs",
+        Mend::ByHand("stand-in -d ip"),
+    ),
+    // The limit is the machine's: user.max_net_namespaces.
+    Break::new(
+        "kernel-links",
+        "failure",
+        "stand-in unshare <<<'echo unshare: unshare failed: No space left on device >&2; exit 1'",
+        "nothing can be tried in a namespace: `unshare --net -- ip -batch -` exited with 1: unshare: unshare failed: No space left",
+        Mend::ByHand("stand-in -d unshare"),
+    )
+    .also(&["bridge"]),
+    Break::new(
+        "kernel-nftables",
+        "failure",
+        r#"stand-in nft <<'END'
+if [[ $* = *"-f -"* ]]; then
+    text=$(cat)
+    if [[ $text = *"table arp"* ]]; then
+        echo '/dev/stdin:1:1-62: Error: Could not process rule: Operation not supported' >&2
+        exit 1
+    fi
+    exec nft.real "$@" <<<"$text"
+fi
+END"#,
+        "nftables has no the arp family here",
+        Mend::ByHand("stand-in -d nft"),
+    )
+    .also(&["bridge"]),
+    Break::new(
+        "programs",
+        "failure",
+        "mv /usr/sbin/nft /root",
+        "the program nft is missing",
+        Mend::ByHand("mv /root/nft /usr/sbin"),
+    ),
+    Break::new(
+        "programs",
+        "failure",
+        "chmod 777 /usr/sbin/nft",
+        "others may write it (mode 0777)",
+        Mend::Printed,
+    ),
+    Break::new(
+        "programs",
+        "failure",
+        "stand-in nft <<<'if [[ $1 = --version ]]; then echo \"nftables v1.0.2 (Lester Gooch)\"; exit; fi'",
+        "nft is 1.0.2 (nftables); Flatnet is tested with 1.0.6 and later",
+        Mend::ByHand("stand-in -d nft"),
+    ),
+    Break::new(
+        "programs",
+        "failure",
+        "stand-in nft <<<'if [[ $* = \"-j list chains\" ]]; then shift; fi'",
+        "`nft -j list chains` prints no JSON",
+        Mend::ByHand("stand-in -d nft"),
+    )
+    .also(&["foreign-drops", "left-over"]),
+    Break::new(
+        "nft-versions",
+        "failure",
+        "nft-13 'add table ip other; add set ip other s { type ipv4_addr; }; add map ip other m { type ipv4_addr : verdict; }; add chain ip other c; add rule ip other c ip saddr vmap { 1.1.1.1 : accept }'",
+        "nft 1.0.6 crashes when it lists table ip other",
+        Mend::ByHand("nft-13 delete table ip other"),
+    ),
+    Break::new(
+        "nft-versions",
+        "warning",
+        "ln /usr/local/sbin/nft-13 /usr/local/sbin/nft",
+        "there is more than one nft",
+        Mend::ByHand("rm /usr/local/sbin/nft"),
+    ),
+];
+
+#[test]
+fn what_is_wrong_with_kernel_and_programs_is_found_and_mended() {
+    let sandbox = well("");
+    sandbox.write("/usr/local/bin/stand-in", STAND_IN);
+    sandbox.sh("chmod 755 /usr/local/bin/stand-in").succeeds();
+    install_newer_nft(&sandbox);
+    each_is_found_and_mended(&sandbox, BREAKS);
+}

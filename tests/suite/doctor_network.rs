@@ -1,0 +1,124 @@
+//! The doctor's checks of the network: bridge, settings, routes, addresses.
+
+use crate::doctor::{Break, Mend, each_is_found_and_mended, go_on, well};
+
+pub(crate) const BREAKS: &[Break] = &[
+    Break::new(
+        "bridge",
+        "failure",
+        "ip link del flatnet-br0",
+        "not set up as configured; missing: ip link add",
+        Mend::Fix,
+    ),
+    Break::new(
+        "bridge",
+        "failure",
+        "ip link set flatnet-br0 mtu 1400",
+        "missing: ip link set dev flatnet-br0 mtu 1500",
+        Mend::Fix,
+    ),
+    Break::new("ruleset", "failure", "nft flush ruleset", "are missing, or differ", Mend::Fix),
+    Break::new(
+        "ruleset",
+        "failure",
+        "nft flush set inet flatnet bindings",
+        "lack 1 of the elements",
+        Mend::Fix,
+    )
+    .also(&["reachable"]),
+    Break::new(
+        "ip-forward",
+        "failure",
+        "sysctl -qw net.ipv4.ip_forward=0",
+        "net.ipv4.ip_forward is 0",
+        Mend::Fix,
+    ),
+    Break::new(
+        "mtu",
+        "warning",
+        "ip link set lan0 mtu 1400; echo 'mtu: 1500' >/etc/flatnet/flatnet.yaml",
+        "says `mtu: 1500`, and lan0 takes 1400",
+        Mend::ByHand("ip link set lan0 mtu 1500; echo >/etc/flatnet/flatnet.yaml; flatnet up"),
+    ),
+    Break::new(
+        "mtu",
+        "warning",
+        "ip link add spare mtu 1400 type veth peer spare2; ip link set spare up master flatnet-br0",
+        "spare: its link has the MTU 1400, the bridge 1500",
+        Mend::Printed,
+    ),
+    Break::new(
+        "bridge-netfilter",
+        "warning",
+        "echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables",
+        "isolation drops it",
+        Mend::Printed,
+    ),
+    Break::new(
+        "rp-filter",
+        "warning",
+        "ip route add default via 192.168.88.66 metric 500; sysctl -qw net/ipv4/conf/lan0/rp_filter=1",
+        "default routes lead out of lan0 and lan1",
+        Mend::Printed,
+    ),
+    Break::new(
+        "rp-filter",
+        "warning",
+        "ip route del default via 192.168.88.66; ip rule add from 192.168.77.10 table 77; sysctl -qw net/ipv4/conf/all/rp_filter=1 net/ipv4/conf/lan0/rp_filter=0",
+        "there are 1 rules of policy routing",
+        Mend::Printed,
+    ),
+    Break::new(
+        "proxy-arp",
+        "failure",
+        "sysctl -qw net/ipv4/conf/flatnet-br0/proxy_arp_pvlan=0",
+        "nobody answers for them",
+        Mend::Fix,
+    ),
+    Break::new(
+        "proxy-arp",
+        "warning",
+        "sysctl -qw net/ipv4/conf/lan0/proxy_arp=1",
+        "lan0: proxy_arp is 1",
+        Mend::Printed,
+    ),
+    Break::new(
+        "routes",
+        "failure",
+        "ip route add 10.87.1.128/25 via 192.168.88.66",
+        "leads to lan1 via 192.168.88.66",
+        Mend::Printed,
+    ),
+    Break::new(
+        "routes",
+        "failure",
+        "ip route add blackhole 10.87.1.64/26 table 51820",
+        "leads to nowhere (table 51820)",
+        Mend::Printed,
+    ),
+    Break::new(
+        "routes",
+        "failure",
+        "ip addr add 10.87.1.200/32 dev lan1",
+        "10.87.1.200/32 leads to lan1",
+        Mend::Printed,
+    ),
+    Break::new(
+        "routes",
+        "warning",
+        "ip route add 10.0.0.0/8 dev lan1",
+        "10.0.0.0/8 leads to lan1",
+        Mend::ByHand("ip route del 10.0.0.0/8"),
+    ),
+];
+
+#[test]
+fn what_is_wrong_with_the_network_is_found_and_mended() {
+    let sandbox = well("");
+    sandbox
+        .sh(r#"container add c1 '{"portMappings":[{"hostPort":8080,"containerPort":80,"protocol":"tcp"}]}'"#)
+        .succeeds();
+    go_on(&sandbox, "ip netns exec c1 python3 -m http.server 80");
+    sandbox.eventually("ip netns exec c1 ss -Hltn 'sport = 80' | grep -q LISTEN");
+    each_is_found_and_mended(&sandbox, BREAKS);
+}

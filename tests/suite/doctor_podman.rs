@@ -1,0 +1,157 @@
+//! The doctor's checks of Podman and how it finds Flatnet, and what only a real container shows.
+
+use crate::doctor::{Break, Mend, each_is_found_and_mended};
+use crate::podman::{Flavour, Lab, on_both};
+
+on_both!(what_is_wrong_with_podman_is_found_and_mended,);
+
+/// The same with both Podmans.
+pub(crate) const BREAKS: &[Break] = &[
+    Break::new(
+        "podman-backend",
+        "failure",
+        "echo nonsense >>/etc/containers/containers.conf",
+        "Podman does not answer: `podman info --format json` exited with",
+        Mend::ByHand("sed -i /nonsense/d /etc/containers/containers.conf"),
+    ),
+    Break::new(
+        "podman-subnets",
+        "failure",
+        "podman network create --subnet 10.87.9.0/24 other",
+        "Podman's network other has 10.87.9.0/24",
+        Mend::Printed,
+    ),
+    Break::new(
+        "plugin",
+        "failure",
+        "rm /opt/cni/bin/flatnet /usr/local/libexec/netavark/flatnet",
+        "there is no plugin at",
+        Mend::Fix,
+    ),
+    Break::new(
+        "plugin",
+        "failure",
+        "ln -sfn /bin/true /opt/cni/bin/flatnet; ln -sfn /bin/true /usr/local/libexec/netavark/flatnet",
+        "Podman calls /usr/bin/true, and this is /usr/local/bin/flatnet",
+        Mend::Printed,
+    ),
+];
+
+/// With Podman 4, or as well with any.
+pub(crate) const CNI: &[Break] = &[
+    Break::new(
+        "podman-network",
+        "failure",
+        "sed -i 's,/etc/cni/net.d,/etc/cni/other.d,' /etc/containers/containers.conf",
+        "Podman does not list the network flatnet",
+        Mend::ByHand("sed -i 's,/etc/cni/other.d,/etc/cni/net.d,' /etc/containers/containers.conf"),
+    ),
+    Break::new(
+        "conflist",
+        "failure",
+        "rm /etc/cni/net.d/flatnet.conflist",
+        "there is no /etc/cni/net.d/flatnet.conflist",
+        Mend::Printed,
+    ),
+    Break::new(
+        "conflist",
+        "failure",
+        "sed -i 's/\"ips\": true/\"ips\": false/' /etc/cni/net.d/flatnet.conflist",
+        "plugins/0/capabilities/ips is false, and should be true",
+        Mend::Printed,
+    ),
+    Break::new(
+        "conflist",
+        "failure",
+        "sed -i s,/etc/flatnet/flatnet.yaml,/etc/old.yaml, /etc/cni/net.d/flatnet.conflist",
+        "plugins/0/config is \"/etc/old.yaml\"",
+        Mend::Fix,
+    ),
+    Break::new(
+        "plugin",
+        "failure",
+        "chmod 777 /usr/local/bin/flatnet",
+        "/usr/local/bin/flatnet may be written by others than root",
+        Mend::Printed,
+    ),
+    Break::new(
+        "plugin",
+        "failure",
+        "ln -sfn /nowhere /opt/cni/bin/flatnet",
+        "leads nowhere",
+        Mend::Printed,
+    ),
+    Break::new(
+        "podman-subnets",
+        "warning",
+        "mkdir -p /etc/containers/containers.conf.d; printf '[network]\ndefault_subnet_pools = [{\"base\" = \"10.80.0.0/12\", \"size\" = 24}]\n' >/etc/containers/containers.conf.d/pools.conf",
+        "Podman may give new networks subnets of 10.80.0.0/12",
+        Mend::ByHand("rm /etc/containers/containers.conf.d/pools.conf"),
+    ),
+    Break::new(
+        "mtu",
+        "warning",
+        "ip -n $(basename $(inside)) link set eth0 mtu 1400; ip link set $(ip -br link show master flatnet-br0 | cut -d@ -f1) mtu 1400",
+        "its link has the MTU 1400, the bridge 1500",
+        Mend::Printed,
+    )
+    .also(&["bridge", "container-links"]),
+    Break::new(
+        "reachable",
+        "failure",
+        "ip -n $(basename $(inside)) link set eth0 arp off; ip neigh flush dev flatnet-br0",
+        "it stops at the neighbour: it does not answer ARP",
+        Mend::Printed,
+    ),
+    Break::new(
+        "reachable",
+        "failure",
+        "ip -n $(basename $(inside)) link set eth0 down",
+        "it stops at the link",
+        Mend::Printed,
+    )
+    .also(&["container-links"]),
+];
+
+/// With Podman 5.
+pub(crate) const NETAVARK: &[Break] = &[
+    Break::new(
+        "podman-backend",
+        "failure",
+        "sed -i 's,^netavark_plugin_dirs.*,netavark_plugin_dirs = [\"/usr/libexec/netavark\"],' /etc/containers/containers.conf",
+        "uses netavark, and does not find the plugin",
+        Mend::Printed,
+    ),
+    Break::new(
+        "podman-network",
+        "failure",
+        "podman rm -f -t 0 web; podman network rm flatnet",
+        "Podman does not list the network flatnet",
+        Mend::Printed,
+    ),
+    Break::new(
+        "podman-network",
+        "failure",
+        "podman network rm flatnet; podman network create flatnet",
+        "Podman's network flatnet has the driver bridge",
+        Mend::Printed,
+    ),
+    Break::new(
+        "podman-network",
+        "warning",
+        "podman network rm flatnet; printf 'subnet: 10.87.1.0/25\n' >/root/half.yaml; podman network create -d flatnet -o config=/root/half.yaml flatnet",
+        "Podman has 10.87.1.0/25 with gateway 10.87.1.1 for flatnet",
+        Mend::Printed,
+    ),
+];
+
+fn what_is_wrong_with_podman_is_found_and_mended(lab: &Lab) {
+    lab.run("web", "-p 8080:80");
+    lab.sandbox.write(
+        "/usr/local/bin/inside",
+        "#!/bin/sh\npodman inspect web --format '{{.NetworkSettings.SandboxKey}}'\n",
+    );
+    lab.sh("chmod 755 /usr/local/bin/inside").succeeds();
+    each_is_found_and_mended(&lab.sandbox, BREAKS);
+    each_is_found_and_mended(&lab.sandbox, if lab.flavour == Flavour::Cni { CNI } else { NETAVARK });
+}

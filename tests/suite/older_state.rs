@@ -1,0 +1,156 @@
+//! State that another version of Flatnet wrote, under a container that still runs: understood, or set aside and named.
+//!
+//! `captured/flatnet-first` is what the first version that attached anything wrote for a container `c1` called `web`
+//! with a published port: no checksums, fewer fields, other routes. Its own commands make the container here.
+
+use std::fmt::Write as _;
+
+use flatnet::receipt;
+use serde_json::{Value, json};
+
+use crate::cni::{Call, address, host, host_link};
+use crate::sandbox::Sandbox;
+use crate::world::World;
+
+const RECEIPT: &str = include_str!("../captured/flatnet-first/receipt.json");
+const LEASES: &str = include_str!("../captured/flatnet-first/leases.json");
+const HOST: &str = include_str!("../captured/flatnet-first/host.json");
+const STATE: &str = "/var/lib/flatnet/flatnet";
+
+/// A host on which the container runs that the first version attached, and its world before that.
+fn host_of_the_first_version() -> (Sandbox, World) {
+    let sandbox = host("");
+    sandbox.add_netns("c1");
+    sandbox.sh("flatnet up").succeeds();
+    let before = World::of(&sandbox).without_files();
+    let (receipt, _) = receipt::parse(RECEIPT.as_bytes()).unwrap();
+    let mut script = String::new();
+    for command in receipt.commands {
+        let _ = writeln!(script, "{command}");
+    }
+    sandbox.sh(&script).succeeds();
+    // Of this machine, and not of the one where it was captured.
+    let boot = json!(sandbox.read("/proc/sys/kernel/random/boot_id").trim());
+    let netns = sandbox.sh(r#"stat -Lc '{"dev":%d,"ino":%i}' /run/netns/c1"#).succeeds().stdout;
+    let changes = [("boot_id", boot), ("netns_id", serde_json::from_str(&netns).unwrap())];
+    write_receipt(&sandbox, |first| {
+        for (key, value) in changes.clone() {
+            first[key] = value;
+        }
+    });
+    let mut host: Value = serde_json::from_str(HOST).unwrap();
+    host["boot_id"] = changes[0].1.clone();
+    write(&sandbox, "host.json", &host.to_string());
+    write(&sandbox, "leases.json", LEASES);
+    (sandbox, before)
+}
+
+fn write(sandbox: &Sandbox, name: &str, text: &str) {
+    sandbox.write(&format!("{STATE}/{name}"), text);
+    sandbox.sh(&format!("chmod 600 {STATE}/{name}")).succeeds();
+}
+
+/// Writes the captured receipt, or the one that is there, with a change.
+fn write_receipt(sandbox: &Sandbox, change: impl FnOnce(&mut Value)) {
+    let path = "receipts/c1@eth0.json";
+    let there = sandbox.sh(&format!("cat {STATE}/{path} 2>/dev/null || true")).succeeds().stdout;
+    let text = if there.is_empty() { RECEIPT } else { &there };
+    let (first, events) = text.split_once('\n').unwrap();
+    let mut receipt: Value = serde_json::from_str(first).unwrap();
+    change(&mut receipt);
+    write(sandbox, path, &format!("{receipt}\n{events}"));
+}
+
+/// What the runtime kept of ADD.
+fn check(sandbox: &Sandbox) -> crate::cni::Answer {
+    let result = json!({
+        "cniVersion": "1.0.0", "interfaces": [{"name": "eth0", "sandbox": "/run/netns/c1"}],
+        "ips": [{"address": "10.87.1.2/24", "gateway": "10.87.1.1", "interface": 0}],
+    });
+    Call::check("c1", &result).run(sandbox)
+}
+
+/// DEL leaves nothing but a remembered address, which the next container of that name gets.
+fn goes_without_a_trace(sandbox: &Sandbox, before: &World) {
+    Call::del("c1").run(sandbox).succeeds_silently();
+    before.assert_is_back_but_for_files(sandbox);
+    sandbox.sh(&format!("ls {STATE}/receipts | grep -v bad-")).fails();
+    let again = Call::add("c1").var("CNI_ARGS", "K8S_POD_NAME=web").run(sandbox).succeeds();
+    assert_eq!(address(&again), "10.87.1.2");
+}
+
+#[test]
+fn of_the_first_version_is_understood() {
+    let (sandbox, before) = host_of_the_first_version();
+    let attached = World::of(&sandbox).without_files();
+    sandbox.sh("flatnet ps").prints("web   c1  10.87.1.2").prints(&host_link("c1", "eth0")).prints("running");
+    sandbox.sh("flatnet inspect web").prints("by flatnet 0.1.0").prints("undo: ip link del dev fn");
+    sandbox.sh("flatnet up").succeeds();
+    attached.assert_is_back_but_for_files(&sandbox);
+    // It knew one route where there are two now: that is named, and made good without a restart.
+    let said = check(&sandbox).fails_with(107);
+    assert!(
+        said.contains(
+            "container web c1 (eth0) is not as it was made; missing: ip -n c1 route append 10.87.0.0"
+        ),
+        "{said}"
+    );
+    sandbox.sh("flatnet repair").prints("route append");
+    check(&sandbox).succeeds_silently();
+    sandbox.add_netns("c2");
+    assert_eq!(address(&Call::add("c2").run(&sandbox).succeeds()), "10.87.1.3");
+    Call::del("c2").run(&sandbox).succeeds_silently();
+    sandbox.sh("ip netns del c2").succeeds();
+    goes_without_a_trace(&sandbox, &before);
+}
+
+#[test]
+fn of_the_first_version_goes_by_del_alone_and_by_gc() {
+    let (sandbox, before) = host_of_the_first_version();
+    goes_without_a_trace(&sandbox, &before);
+    let (sandbox, before) = host_of_the_first_version();
+    sandbox.sh("ip netns del c1").succeeds();
+    sandbox.eventually("! ip -br link | grep '^fn'");
+    sandbox.sh("flatnet gc").prints("freed web c1 (eth0), 10.87.1.2");
+    sandbox.add_netns("c1");
+    before.assert_is_back_but_for_files(&sandbox);
+}
+
+/// A later version may know steps, fields and events that this one does not.
+#[test]
+fn of_a_later_version_is_understood_as_far_as_it_matters() {
+    let (sandbox, before) = host_of_the_first_version();
+    write_receipt(&sandbox, |receipt| {
+        receipt["version"] = json!(2);
+        receipt["flatnet"] = json!("7.0.0");
+        receipt["steps"] =
+            json!([{"op": "warp", "factor": 9, "undo": {"op": {"op": "unwarp"}}, "why": "speed"}]);
+        receipt["mood"] = json!({"good": true});
+    });
+    sandbox
+        .sh(&format!("echo '{{\"at\":1,\"outcome\":\"warped\",\"by\":[]}}' >>{STATE}/receipts/c1@eth0.json"))
+        .succeeds();
+    sandbox.sh("flatnet ps").prints("10.87.1.2").prints("running");
+    sandbox.sh("flatnet inspect web").prints("by flatnet 7.0.0").prints("ip link del dev fn");
+    sandbox.sh("flatnet repair").prints("route append");
+    check(&sandbox).succeeds_silently();
+    goes_without_a_trace(&sandbox, &before);
+}
+
+#[test]
+fn of_no_version_is_set_aside_named_and_made_again_from_the_kernel() {
+    for missing in ["netns_id", "address", "host_link", "undo"] {
+        let (sandbox, before) = host_of_the_first_version();
+        write_receipt(&sandbox, |receipt| drop(receipt.as_object_mut().unwrap().remove(missing)));
+        let repaired = sandbox.sh("flatnet repair").succeeds();
+        let named = format!("{STATE}/receipts/c1@eth0.json cannot be used and is now");
+        assert!(repaired.stderr.contains(&named) && repaired.stderr.contains(missing), "{repaired}");
+        sandbox.sh("flatnet ps").prints("10.87.1.2").prints("running");
+        check(&sandbox).succeeds_silently();
+        goes_without_a_trace(&sandbox, &before);
+    }
+    // Without a repair in between.
+    let (sandbox, before) = host_of_the_first_version();
+    write_receipt(&sandbox, |receipt| *receipt = json!({"version": 0, "id": "c1"}));
+    goes_without_a_trace(&sandbox, &before);
+}

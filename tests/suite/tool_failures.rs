@@ -1,0 +1,334 @@
+//! Every program that Flatnet starts fails in every way, each way at another of its calls, under every verb that needs
+//! it: the run ends in time, says what failed and how, and the next run with a healthy program leaves nothing behind.
+
+#![allow(clippy::print_stderr, reason = "a test that fails shows at which case")]
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::cni::{Call, host};
+use crate::faults::add;
+use crate::sandbox::Sandbox;
+use crate::world::World;
+
+/// How a program fails.
+#[derive(Debug)]
+struct Way {
+    /// What it does instead of its work; a file of this name in /run/fake tells the stand-in since when.
+    script: &'static str,
+    /// What is said of it.
+    says: &'static str,
+    /// By which code.
+    code: &'static str,
+}
+
+const fn way(script: &'static str, says: &'static str, code: &'static str) -> Way {
+    Way { script, says, code }
+}
+
+const WAYS: [Way; 7] = [
+    way("echo broken >&2; exit 1", "exited with 1: broken", "FLAT-E071"),
+    way("exit 255", "exited with 255 without a word", "FLAT-E071"),
+    way("kill -SEGV $$", "died by signal 11", "FLAT-E072"),
+    way("exec sleep 100", "was killed after 2 s", "FLAT-E073"),
+    way("echo garbage; exit 0", LIE, "FLAT-E065"),
+    // As iproute2 and nft say it.
+    way("echo 'Option \"-j\" is unknown, try \"ip -help\".' >&2; exit 255", "is unknown", "FLAT-E063"),
+    way(GONE, "/opt/fake/", "FLAT-E06"),
+];
+/// What is said of a program that prints garbage and exits with 0.
+const LIE: &str = "printed something";
+/// The program itself goes.
+const GONE: &str = "missing";
+
+/// How often it fails.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Span {
+    Once,
+    ForGood,
+}
+
+/// A stand-in for every program. `/run/fake/NAME` holds the number of the first and of the last call that fails, and
+/// how; without that file it runs the real program.
+const STAND_IN: &str = r#"#!/bin/bash
+name=${0##*/}
+echo . >>/run/fake/$name.calls
+call=$(wc -l </run/fake/$name.calls)
+real=$(PATH=/usr/sbin:/usr/bin:/sbin:/bin type -P "$name")
+if [[ -e /run/fake/$name ]]; then
+    { read -r first last; read -r how; } </run/fake/$name
+    if [[ $how == missing ]]; then
+        ((call < first - 1)) || mv "$0" "$0.gone"
+    elif ((call >= first && call <= last)); then
+        eval "$how"
+    fi
+fi
+exec "$real" "$@"
+"#;
+
+const YAML: &str = "
+mtu: 1400
+limits: {command_seconds: 2}
+tools: {ip: /opt/fake/ip, bridge: /opt/fake/bridge, nft: /opt/fake/nft, sysctl: /opt/fake/sysctl,
+        nsenter: /opt/fake/nsenter, unshare: /opt/fake/unshare}
+";
+
+const TOOLS: [&str; 6] = ["ip", "bridge", "nft", "sysctl", "nsenter", "unshare"];
+/// The container's namespace.
+const NETNS: &str = "/run/elsewhere";
+/// What a program may take.
+const LIMIT: Duration = Duration::from_secs(2);
+/// What a run may take that waits for no program.
+const SLOW_MACHINE: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Verb {
+    Add,
+    Del,
+    Check,
+    Gc,
+    Up,
+    Repair,
+}
+
+/// What came of a run.
+struct Outcome {
+    ok: bool,
+    said: String,
+}
+
+/// A host whose programs are stand-ins, and what it is like when it is down, up, and has a container attached.
+struct Lab {
+    sandbox: Sandbox,
+    down: World,
+    up: World,
+    attached: World,
+    result: Value,
+}
+
+impl Lab {
+    /// Ready for `verb`.
+    fn start(verb: Verb) -> Self {
+        let sandbox = host(YAML);
+        sandbox.write("/opt/fake/ip", STAND_IN);
+        sandbox
+            .sh("cd /opt/fake; chmod 755 ip; for name in bridge nft sysctl nsenter unshare; do cp ip $name; done
+                 mkdir /run/fake; nft add table inet bystander; flatnet up; flatnet down")
+            .succeeds();
+        sandbox.add_netns("c1");
+        // Not where `ip -n` finds it: `nsenter` is needed too.
+        sandbox.sh("touch /run/elsewhere; mount --bind /run/netns/c1 /run/elsewhere").succeeds();
+        let down = World::of(&sandbox);
+        sandbox.sh("flatnet up").succeeds();
+        let up = World::of(&sandbox);
+        let result = attach().run(&sandbox).succeeds();
+        let attached = World::of(&sandbox);
+        let lab = Self { sandbox, down, up, attached, result };
+        match verb {
+            Verb::Check | Verb::Repair => {}
+            Verb::Up => drop(lab.sandbox.sh("flatnet down --force").succeeds()),
+            Verb::Add | Verb::Del | Verb::Gc => Call::del("c1").run(&lab.sandbox).succeeds_silently(),
+        }
+        lab
+    }
+
+    /// How often `verb` calls each program.
+    fn calls_of(&self, verb: Verb) -> Vec<(&'static str, usize)> {
+        self.prepare(verb);
+        self.heal();
+        let outcome = self.run(verb);
+        assert!(outcome.ok, "{verb:?}: {}", outcome.said);
+        let script = "cd /run/fake; for tool; do cat $tool.calls 2>/dev/null | wc -l; done";
+        let counted = self
+            .sandbox
+            .sh(&format!("set -- {}; set +o pipefail; {script}", TOOLS.join(" ")))
+            .succeeds()
+            .stdout;
+        let counts = counted.lines().map(|line| line.parse().unwrap_or_default());
+        let calls: Vec<(&str, usize)> = TOOLS.into_iter().zip(counts).collect();
+        match verb {
+            Verb::Add => Call::del("c1").run(&self.sandbox).succeeds_silently(),
+            Verb::Up => drop(self.sandbox.sh("flatnet down").succeeds()),
+            Verb::Del | Verb::Check | Verb::Gc | Verb::Repair => {}
+        }
+        calls.into_iter().filter(|(_, calls)| *calls > 0).collect()
+    }
+
+    /// From the call `first` on, once or for good, `tool` fails.
+    fn break_tool(&self, &Case { tool, first, span, way, .. }: &Case<'_>) {
+        let last = if span == Span::Once { first } else { 9999 };
+        let is_gone = way.script == GONE && first == 1;
+        let move_away = if is_gone { "mv /opt/fake/{tool} /opt/fake/{tool}.gone" } else { "" };
+        let script = format!("rm -f /run/fake/*; cat >/run/fake/{tool}\n{move_away}").replace("{tool}", tool);
+        self.sandbox.sh_with_stdin(&script, &format!("{first} {last}\n{}\n", way.script)).succeeds();
+    }
+
+    /// All programs work again; how often any was called meanwhile.
+    fn heal(&self) -> u64 {
+        let script = "cat /run/fake/*.calls 2>/dev/null | wc -l || true
+            rm -f /run/fake/*; for gone in /opt/fake/*.gone; do [[ ! -e $gone ]] || mv $gone ${gone%.gone}; done";
+        let counted = self.sandbox.sh(script).succeeds();
+        counted.stdout.trim().parse().unwrap_or_default()
+    }
+
+    /// Makes what `verb` is to work on.
+    fn prepare(&self, verb: Verb) {
+        match verb {
+            Verb::Add | Verb::Up | Verb::Check => {}
+            Verb::Del | Verb::Gc => drop(attach().run(&self.sandbox).succeeds()),
+            Verb::Repair => {
+                self.sandbox.sh("ip link del flatnet-br0; nft delete table inet flatnet").succeeds();
+            }
+        }
+    }
+
+    fn run(&self, verb: Verb) -> Outcome {
+        let call = match verb {
+            Verb::Add => attach(),
+            Verb::Del => Call::del("c1"),
+            Verb::Check => Call::check("c1", &self.result).netns(NETNS),
+            Verb::Gc => Call::gc(&[]),
+            Verb::Up | Verb::Repair => {
+                let verb = if verb == Verb::Up { "up" } else { "repair" };
+                let output = self.sandbox.sh(&format!("env -u RUST_BACKTRACE flatnet {verb}"));
+                return Outcome { ok: output.status == Some(0), said: output.stderr };
+            }
+        };
+        let answer = call.run(&self.sandbox);
+        let ok = answer.status == Some(0);
+        Outcome { said: if ok { answer.stderr } else { answer.fails() }, ok }
+    }
+}
+
+fn attach() -> Call {
+    add().netns(NETNS)
+}
+
+/// One program that fails under one verb.
+struct Case<'a> {
+    tool: &'a str,
+    verb: Verb,
+    /// From which of its calls on.
+    first: usize,
+    span: Span,
+    way: &'a Way,
+}
+
+impl fmt::Display for Case<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { tool, verb, first, span, way } = self;
+        write!(f, "{tool} from call {first} of {verb:?} on, {span:?}: {}", way.script)
+    }
+}
+
+impl Case<'_> {
+    fn run(&self, lab: &Lab) {
+        eprintln!("{self}");
+        lab.prepare(self.verb);
+        lab.break_tool(self);
+        let started = Instant::now();
+        let outcome = lab.run(self.verb);
+        let took = started.elapsed();
+        let calls = lab.heal();
+        assert!(
+            took < LIMIT * u32::try_from(calls).unwrap_or(1) + SLOW_MACHINE,
+            "{self} took {took:?} for {calls} calls"
+        );
+        if !outcome.ok {
+            assert!(self.is_told(&outcome.said), "{self}: {}", outcome.said);
+        }
+        self.nothing_is_left(lab, &outcome);
+    }
+
+    /// What failed, how, and by which code.
+    fn is_told(&self, said: &str) -> bool {
+        let Way { says, code, .. } = self.way;
+        if *says == LIE {
+            // A step that was not done, whatever its program says, is found out by the next one that needs it.
+            return said.contains(says) && said.contains(code) || said.contains("FLAT-E071");
+        }
+        let code = if said.contains("not all could be undone") { "FLAT-E074" } else { code };
+        said.contains(says) && said.contains(code) && said.contains(self.tool)
+    }
+
+    /// The next run makes the host what it is to be, unless this one has.
+    fn nothing_is_left(&self, lab: &Lab, Outcome { ok, said }: &Outcome) {
+        let sandbox = &lab.sandbox;
+        let is_taken_in = self.way.says == LIE;
+        match self.verb {
+            Verb::Check => {
+                assert!(!ok, "{self}: fine, without having looked");
+            }
+            Verb::Add if *ok => {
+                assert!(is_taken_in || self.tool == "nft", "{self}: nothing failed");
+                // What exits with 0 is taken at its word, and a ruleset that refuses once is made again.
+                sandbox.sh("flatnet repair").succeeds();
+                lab.attached.clone().without_files().assert_is_back_but_for_files(sandbox);
+                Call::del("c1").run(sandbox).succeeds_silently();
+                lab.up.assert_is_back(sandbox);
+            }
+            Verb::Add => {
+                if !said.contains("all was taken back") {
+                    sandbox.sh("flatnet gc").succeeds();
+                }
+                lab.up.assert_is_back(sandbox);
+            }
+            Verb::Del | Verb::Gc => {
+                assert!(self.verb == Verb::Gc || *ok, "{self}: {said}");
+                if *ok && !is_taken_in && !said.contains("later") {
+                    lab.up.assert_is_back(sandbox);
+                }
+                assert!(lab.run(self.verb).ok, "{self}: not even afterwards");
+                lab.up.assert_is_back(sandbox);
+            }
+            Verb::Up => {
+                if !ok && !said.contains("not all could be taken back") {
+                    lab.down.clone().without_files().assert_is_back_but_for_files(sandbox);
+                }
+                sandbox.sh("flatnet up").succeeds();
+                lab.up.assert_is_back(sandbox);
+                sandbox.sh("flatnet down").succeeds();
+            }
+            Verb::Repair => {
+                if !ok || is_taken_in {
+                    sandbox.sh("flatnet repair").succeeds();
+                }
+                lab.attached.assert_is_back(sandbox);
+            }
+        }
+    }
+}
+
+/// Each way at another call, so that all ways of a program meet all its calls as far as they go.
+fn every_way_under(verb: Verb) {
+    let lab = Lab::start(verb);
+    for (tool, calls) in lab.calls_of(verb) {
+        for (number, way) in WAYS.iter().enumerate() {
+            let span = if (number + calls) % 2 == 0 { Span::Once } else { Span::ForGood };
+            Case { tool, verb, first: 1 + number % calls, span, way }.run(&lab);
+        }
+    }
+    if verb == Verb::Check {
+        lab.attached.assert_is_back(&lab.sandbox);
+    }
+}
+
+macro_rules! every_way {
+    ($($name:ident: $verb:ident;)*) => {
+        $(#[test]
+        fn $name() {
+            every_way_under(Verb::$verb);
+        })*
+    };
+}
+
+every_way! {
+    under_add: Add;
+    under_del: Del;
+    under_check: Check;
+    under_gc: Gc;
+    under_up: Up;
+    under_repair: Repair;
+}
