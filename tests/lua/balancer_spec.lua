@@ -1,14 +1,13 @@
 local fixture = require("fixture")
 
 describe("the balancer", function()
-    local balancer, health, peers, more, times
+    local balancer, health, peers, times
 
     before_each(function()
         ngx.reset()
-        peers, more, times = {}, nil, nil
+        peers, times = {}, nil
         package.loaded["ngx.balancer"] = {
             set_current_peer = function(address, port) peers[#peers + 1] = address .. ":" .. port return true end,
-            set_more_tries = function(count) more = count end,
             set_timeouts = function(...) times = { ... } end,
         }
         package.loaded["flatnet.recover"] = { watch = function() end }
@@ -28,7 +27,6 @@ describe("the balancer", function()
         balancer.run()
         assert.same({ "10.87.1.2:3000" }, peers)
         assert.is_nil(times)
-        assert.is_nil(more)
     end)
 
     it("waits an hour for upgraded connections", function()
@@ -41,7 +39,6 @@ describe("the balancer", function()
     it("goes on to another endpoint, and remembers the failure", function()
         local route = context({ fixture.endpoint(), fixture.endpoint({ address = "10.87.1.3" }) })
         balancer.run()
-        assert.equal(1, more)
         balancer.run()
         assert.same({ "10.87.1.2:3000", "10.87.1.3:3000" }, peers)
         assert.equal("down", health.word(route.endpoints[1]))

@@ -51,7 +51,7 @@ describe("recover", function()
         for _, endpoint in ipairs(endpoints) do assert.equal("down", health.word(endpoint)) end
         accepts = true
         recover.watch(endpoints[77], true)
-        ngx.turn(0.05)
+        ngx.turn(0.2)
         assert.equal("up", health.word(endpoints[77]))
     end)
 
