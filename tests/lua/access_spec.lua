@@ -117,9 +117,12 @@ describe("the way of a request", function()
         access.admit()
         assert.equal(1, ngx.var.flatnet_replays)
         assert.equal("503 web", refused)
+        assert.equal("down", health.word(state.table.routes[1].endpoints[1]))
+        health.answered(state.table.routes[1].endpoints[1])
         ngx.var.upstream_bytes_sent, ngx.var.upstream_connect_time = "100", "0.001"
         access.admit()
         assert.equal("502 broke_off", refused)
+        assert.equal("up", health.word(state.table.routes[1].endpoints[1]))
         ngx.var.upstream_status = "504"
         access.admit()
         assert.equal("504 timed_out", refused)

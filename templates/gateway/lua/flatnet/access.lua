@@ -122,10 +122,11 @@ local function endpoint_of(route, peer)
     return nil
 end
 
--- The attempt failed: remembers that; whether there may be another.
+-- The attempt failed: remembers where nobody accepts; whether there may be another. A connection that broke off says little
+-- of the container: if that is gone, the next one will tell.
 local function fail(route, last, streamed)
     local endpoint = endpoint_of(route, last.peer)
-    if endpoint and not (last.connected and last.status == 504) then
+    if endpoint and not last.connected then
         health.failed(endpoint)
         recover.watch(endpoint)
     end
@@ -148,8 +149,13 @@ local function pick(route, streamed)
 end
 
 local function refuse_failed(route, last, endpoint)
-    local reason = last.status == 504 and last.connected and "timed_out" or "broke_off"
-    return pages.refuse(reason == "timed_out" and 504 or 502, reason, { route = route, endpoint = endpoint })
+    local facts = { route = route, endpoint = endpoint }
+    if not last.connected and last.sent == 0 then
+        return pages.refuse(502, "down", facts)
+    elseif last.connected and last.status == 504 then
+        return pages.refuse(504, "timed_out", facts)
+    end
+    return pages.refuse(502, "broke_off", facts)
 end
 
 function M.admit()

@@ -2,7 +2,6 @@
 -- kept; what fails otherwise goes back to flatnet.access.
 local balancer = require("ngx.balancer")
 local health = require("flatnet.health")
-local recover = require("flatnet.recover")
 
 local M = {}
 
@@ -15,9 +14,6 @@ function M.run()
     local context = ngx.ctx
     local endpoint = context.endpoint
     if context.tried then
-        -- The container may be gone, or have closed the connection only: recover finds that out within milliseconds.
-        health.failed(endpoint)
-        recover.watch(endpoint)
         endpoint = health.pick(context.route, endpoint) or endpoint
         context.endpoint = endpoint
     end
