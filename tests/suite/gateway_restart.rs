@@ -215,7 +215,7 @@ fn who_goes_away_while_held_is_not_sent_later() {
     gateway.kill_container("web");
     gateway.curl("lan", "-m 1 -d order=1 -H 'Host: web.local' http://192.168.7.1/order").exits_with(28);
     // At once, not when the time to hold is over.
-    gateway.sandbox.sh("sleep 1; tail -n 1 /srv/gateway/logs/access.log").prints("\"status\":499");
+    gateway.sandbox.sh("sleep 2.5; tail -n 1 /srv/gateway/logs/access.log").prints("\"status\":499");
     gateway.container("web", 2);
     assert_eq!(gateway.code("http://web.local/after"), "200");
     assert_eq!(gateway.received("web", "/after"), 2);
