@@ -109,6 +109,20 @@ describe("the way of a request", function()
         assert.equal("404 unknown_host", refused)
     end)
 
+    it("does not repeat a body that was passed on while it came in", function()
+        ngx.var.upstream_addr, ngx.var.upstream_bytes_sent = "10.87.1.2:3000", "0"
+        ngx.var.upstream_connect_time, ngx.var.upstream_status = "-", "502"
+        for method, repeated in pairs({ POST = false, GET = true }) do
+            for _, changes in ipairs({ { stream = true }, { scheme = "grpc" } }) do
+                changes.hold = 0
+                state.table = fixture.table({ fixture.route(changes) })
+                ngx.var.flatnet_route, ngx.method, refused = "web", method, nil
+                access.admit()
+                assert.equal(repeated and "503 web" or "502 down", refused)
+            end
+        end
+    end)
+
     it("repeats after a refused connection, and not what may have been received", function()
         ngx.var.flatnet_route, ngx.method = "web", "POST"
         ngx.var.upstream_addr, ngx.var.upstream_bytes_sent = "10.87.1.2:3000", "0"

@@ -108,9 +108,14 @@ function M.dispatch()
     return ngx.exec(route.place)
 end
 
-local function has_body()
+-- Whether a body is passed on while it comes in: of that nothing is left for a second attempt.
+local function is_streamed(route)
+    local method = ngx.req.get_method()
     local length = ngx.var.content_length
-    return (length and length ~= "" and length ~= "0") or ngx.var.http_transfer_encoding ~= nil
+    -- In HTTP/2 a body needs no header to announce it.
+    local has_body = method ~= "GET" and method ~= "HEAD" or (length and length ~= "" and length ~= "0")
+        or ngx.var.http_transfer_encoding ~= nil
+    return has_body and (route.stream or route.place == "@grpc")
 end
 
 local function endpoint_of(route, peer)
@@ -137,10 +142,11 @@ local function fail(route, last, streamed)
     return true
 end
 
--- A streamed body can be sent only once, so it is sent only to an endpoint that has just accepted.
+-- A streamed body can be sent only once, so it is sent only to an endpoint that has just accepted. gRPC clients, which call
+-- often, repeat by themselves.
 local function pick(route, streamed)
     local endpoint = health.pick(route)
-    if endpoint and streamed and not probe.accepts(endpoint, 1) then
+    if endpoint and streamed and route.stream and not probe.accepts(endpoint, 1) then
         health.failed(endpoint)
         recover.watch(endpoint)
         endpoint = health.pick(route)
@@ -167,7 +173,7 @@ function M.admit()
         -- It comes from a first attempt at the usual place.
         prepare(route)
     end
-    local streamed = route.stream and has_body()
+    local streamed = is_streamed(route)
     local last = attempt.read(ngx.var)
     if last then
         local again, failed = fail(route, last, streamed)
