@@ -73,11 +73,17 @@ describe("the way of a request", function()
 
     it("strips a prefix and keeps the rest as it was written", function()
         state.table = fixture.table({ fixture.route({ path = "/app", strip = true }) })
-        for asked, wanted in pairs({ ["/app"] = "/", ["/app?x=%20"] = "/?x=%20", ["/app/a%2Fb"] = "/a%2Fb" }) do
+        for asked, wanted in pairs({ ["/app/"] = "/", ["/app/?x=%20"] = "/?x=%20", ["/app/a%2Fb"] = "/a%2Fb" }) do
             dispatch("web.local", (string.gsub(string.gsub(asked, "?.*", ""), "%%2F", "/")), asked)
             assert.equal(wanted, ngx.var.flatnet_target)
             assert.equal("/app", ngx.var.flatnet_prefix)
         end
+        ngx.method, ngx.var.is_args, ngx.var.args = "POST", nil, nil
+        dispatch("web.local", "/app", "/app?x")
+        assert.equal("/?x", ngx.var.flatnet_target)
+        ngx.method, ngx.var.is_args, ngx.var.args = nil, "?", "x=%20"
+        dispatch("web.local", "/app", "/app?x=%20")
+        assert.equal("308 /app/?x=%20", ngx.place)
         -- Written in another way: made anew from what nginx decoded.
         ngx.var.is_args, ngx.var.args = "?", "q=1"
         dispatch("web.local", "/app/x y/%", "/%61pp/x%20y/%25?q=1")
@@ -103,6 +109,20 @@ describe("the way of a request", function()
         assert.equal("404 unknown_host", refused)
     end)
 
+    it("does not repeat a body that was passed on while it came in", function()
+        ngx.var.upstream_addr, ngx.var.upstream_bytes_sent = "10.87.1.2:3000", "0"
+        ngx.var.upstream_connect_time, ngx.var.upstream_status = "-", "502"
+        for method, repeated in pairs({ POST = false, GET = true }) do
+            for _, changes in ipairs({ { stream = true }, { scheme = "grpc" } }) do
+                changes.hold = 0
+                state.table = fixture.table({ fixture.route(changes) })
+                ngx.var.flatnet_route, ngx.method, refused = "web", method, nil
+                access.admit()
+                assert.equal(repeated and "503 web" or "502 down", refused)
+            end
+        end
+    end)
+
     it("repeats after a refused connection, and not what may have been received", function()
         ngx.var.flatnet_route, ngx.method = "web", "POST"
         ngx.var.upstream_addr, ngx.var.upstream_bytes_sent = "10.87.1.2:3000", "0"
@@ -111,9 +131,12 @@ describe("the way of a request", function()
         access.admit()
         assert.equal(1, ngx.var.flatnet_replays)
         assert.equal("503 web", refused)
+        assert.equal("down", health.word(state.table.routes[1].endpoints[1]))
+        health.answered(state.table.routes[1].endpoints[1])
         ngx.var.upstream_bytes_sent, ngx.var.upstream_connect_time = "100", "0.001"
         access.admit()
         assert.equal("502 broke_off", refused)
+        assert.equal("up", health.word(state.table.routes[1].endpoints[1]))
         ngx.var.upstream_status = "504"
         access.admit()
         assert.equal("504 timed_out", refused)

@@ -12,9 +12,9 @@ describe("attempts", function()
     end)
 
     it("are read from nginx's lists", function()
-        assert.same({ count = 1, sent = 0, peer = "10.87.1.2:3000", connected = false, status = 502 },
+        assert.same({ rounds = 1, sent = 0, peer = "10.87.1.2:3000", connected = false, status = 502 },
             read("10.87.1.2:3000", "0", "-", "502"))
-        assert.same({ count = 3, sent = 2, peer = "10.87.1.4:80", connected = true, status = 504 },
+        assert.same({ rounds = 2, sent = 2, peer = "10.87.1.4:80", connected = true, status = 504 },
             read("10.87.1.2:80, 10.87.1.3:80 : 10.87.1.4:80", "120, 0 : 120", "0.000, - : 0.001", "502, 502 : 504"))
     end)
 
@@ -41,7 +41,7 @@ describe("attempts", function()
 
     it("are not repeated when the answer takes too long, nor forever", function()
         assert.is_false(attempt.may_repeat(read("a:1", "100", "0.000", "504"), "GET", false))
-        local five = read("a:1, a:1, a:1, a:1, a:1", "0, 0, 0, 0, 0", "-, -, -, -, -", "502")
+        local five = read("a:1 : a:1 : a:1 : a:1 : a:1", "0 : 0 : 0 : 0 : 0", "- : - : - : - : -", "502")
         assert.is_false(attempt.may_repeat(five, "GET", false))
     end)
 end)

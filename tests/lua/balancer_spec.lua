@@ -1,21 +1,19 @@
 local fixture = require("fixture")
 
 describe("the balancer", function()
-    local balancer, health, peers, more, times
+    local balancer, peers, times
 
     before_each(function()
         ngx.reset()
-        peers, more, times = {}, nil, nil
+        peers, times = {}, nil
         package.loaded["ngx.balancer"] = {
             set_current_peer = function(address, port) peers[#peers + 1] = address .. ":" .. port return true end,
-            set_more_tries = function(count) more = count end,
             set_timeouts = function(...) times = { ... } end,
         }
-        package.loaded["flatnet.recover"] = { watch = function() end }
         package.loaded["flatnet.balancer"] = nil
-        health, balancer = require("flatnet.health"), require("flatnet.balancer")
+        balancer = require("flatnet.balancer")
     end)
-    teardown(function() package.loaded["flatnet.recover"], package.loaded["ngx.balancer"] = nil, nil end)
+    teardown(function() package.loaded["ngx.balancer"] = nil end)
 
     local function context(endpoints)
         local route = fixture.table({ fixture.route({ endpoints = endpoints }) }).routes[1]
@@ -28,7 +26,6 @@ describe("the balancer", function()
         balancer.run()
         assert.same({ "10.87.1.2:3000" }, peers)
         assert.is_nil(times)
-        assert.is_nil(more)
     end)
 
     it("waits an hour for upgraded connections", function()
@@ -38,13 +35,11 @@ describe("the balancer", function()
         assert.same({ 1, 300, 3600 }, times)
     end)
 
-    it("goes on to another endpoint, and remembers the failure", function()
+    it("goes on to another endpoint", function()
         local route = context({ fixture.endpoint(), fixture.endpoint({ address = "10.87.1.3" }) })
         balancer.run()
-        assert.equal(1, more)
         balancer.run()
         assert.same({ "10.87.1.2:3000", "10.87.1.3:3000" }, peers)
-        assert.equal("down", health.word(route.endpoints[1]))
         assert.equal(route.endpoints[2], ngx.ctx.endpoint)
     end)
 

@@ -98,6 +98,9 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def ws(self):
+        if self.headers.get("Upgrade") != "websocket" or self.headers.get("Connection", "").lower() != "upgrade":
+            self.say(400, {})
+            return
         key = self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
         self.send_response(101)
         self.send_header("Upgrade", "websocket")

@@ -72,6 +72,12 @@ local function dispatch_other(host)
     return route
 end
 
+-- A prefix without its slash: a page's own links, which are relative to it, would lead past it.
+local function lacks_slash(route)
+    local method = ngx.req.get_method()
+    return route.strip and ngx.var.uri == route.path and (method == "GET" or method == "HEAD")
+end
+
 local function use(route, endpoint)
     local context = ngx.ctx
     context.route, context.endpoint = route, endpoint
@@ -95,14 +101,21 @@ function M.dispatch()
     end
     if route.place == "@grpc" then
         set_grpc_path(route)
+    elseif lacks_slash(route) then
+        return ngx.redirect(route.path .. "/" .. (ngx.var.is_args or "") .. (ngx.var.args or ""), 308)
     end
     prepare(route)
     return ngx.exec(route.place)
 end
 
-local function has_body()
+-- Whether a body is passed on while it comes in: of that nothing is left for a second attempt.
+local function is_streamed(route)
+    local method = ngx.req.get_method()
     local length = ngx.var.content_length
-    return (length and length ~= "" and length ~= "0") or ngx.var.http_transfer_encoding ~= nil
+    -- In HTTP/2 a body needs no header to announce it.
+    local has_body = method ~= "GET" and method ~= "HEAD" or (length and length ~= "" and length ~= "0")
+        or ngx.var.http_transfer_encoding ~= nil
+    return has_body and (route.stream or route.place == "@grpc")
 end
 
 local function endpoint_of(route, peer)
@@ -114,10 +127,11 @@ local function endpoint_of(route, peer)
     return nil
 end
 
--- The attempt failed: remembers that; whether there may be another.
+-- The attempt failed: remembers where nobody accepts; whether there may be another. A connection that broke off says little
+-- of the container: if that is gone, the next one will tell.
 local function fail(route, last, streamed)
     local endpoint = endpoint_of(route, last.peer)
-    if endpoint and not (last.connected and last.status == 504) then
+    if endpoint and not last.connected then
         health.failed(endpoint)
         recover.watch(endpoint)
     end
@@ -128,10 +142,11 @@ local function fail(route, last, streamed)
     return true
 end
 
--- A streamed body can be sent only once, so it is sent only to an endpoint that has just accepted.
+-- A streamed body can be sent only once, so it is sent only to an endpoint that has just accepted. gRPC clients, which call
+-- often, repeat by themselves.
 local function pick(route, streamed)
     local endpoint = health.pick(route)
-    if endpoint and streamed and not probe.accepts(endpoint, 1) then
+    if endpoint and streamed and route.stream and not probe.accepts(endpoint, 1) then
         health.failed(endpoint)
         recover.watch(endpoint)
         endpoint = health.pick(route)
@@ -140,8 +155,13 @@ local function pick(route, streamed)
 end
 
 local function refuse_failed(route, last, endpoint)
-    local reason = last.status == 504 and last.connected and "timed_out" or "broke_off"
-    return pages.refuse(reason == "timed_out" and 504 or 502, reason, { route = route, endpoint = endpoint })
+    local facts = { route = route, endpoint = endpoint }
+    if not last.connected and last.sent == 0 then
+        return pages.refuse(502, "down", facts)
+    elseif last.connected and last.status == 504 then
+        return pages.refuse(504, "timed_out", facts)
+    end
+    return pages.refuse(502, "broke_off", facts)
 end
 
 function M.admit()
@@ -153,7 +173,7 @@ function M.admit()
         -- It comes from a first attempt at the usual place.
         prepare(route)
     end
-    local streamed = route.stream and has_body()
+    local streamed = is_streamed(route)
     local last = attempt.read(ngx.var)
     if last then
         local again, failed = fail(route, last, streamed)

@@ -4,7 +4,7 @@ local M = {}
 -- Methods that may be repeated after they were sent (RFC 9110, 9.2.2).
 local IDEMPOTENT = { GET = true, HEAD = true, OPTIONS = true, PUT = true, DELETE = true, TRACE = true, PROPFIND = true }
 
--- More refused connections than this for one request mean that the container comes and goes.
+-- More rounds than this for one request mean that the container comes and goes; nginx itself ends it at ten.
 local MOST = 5
 
 local function tokens(text)
@@ -15,29 +15,31 @@ local function tokens(text)
     return list
 end
 
--- In how many rounds the request was sent. Within a round nginx itself may take several connections that it had kept, all
--- of which the container had closed by then.
-local function rounds_sent(bytes)
-    local count = 0
+-- Rounds, and in how many of them the request was sent. Within a round nginx itself may take several connections that it had
+-- kept, all of which the container had closed by then.
+local function count_rounds(bytes)
+    local rounds, sent = 0, 0
     for round in string.gmatch((bytes or "") .. " : ", "(.-) : ") do
+        rounds = rounds + 1
         if string.find(round, "[1-9]") then
-            count = count + 1
+            sent = sent + 1
         end
     end
-    return count
+    return rounds, sent
 end
 
--- The attempts so far, or nil if there was none: {count, sent = in how many rounds, peer, connected, status}.
+-- The attempts so far, or nil if there was none: {rounds, sent = in how many of them, peer, connected, status}.
 function M.read(var)
     local peers = tokens(var.upstream_addr)
     if #peers == 0 then
         return nil
     end
+    local rounds, sent = count_rounds(var.upstream_bytes_sent)
     local times = tokens(var.upstream_connect_time)
     local states = tokens(var.upstream_status)
     return {
-        count = #peers,
-        sent = rounds_sent(var.upstream_bytes_sent),
+        rounds = rounds,
+        sent = sent,
         peer = peers[#peers],
         connected = tonumber(times[#times]) ~= nil,
         status = tonumber(states[#states]),
@@ -46,15 +48,13 @@ end
 
 -- Once more only where that cannot do twice what was meant once.
 function M.may_repeat(attempt, method, body_is_gone)
-    if body_is_gone then
+    if body_is_gone or attempt.rounds >= MOST then
         return false
     elseif attempt.connected and attempt.status == 504 then
         -- It accepted and is silent: it would be silent again.
         return false
-    elseif attempt.sent == 0 then
-        return attempt.count < MOST
     end
-    return attempt.sent == 1 and IDEMPOTENT[method] == true
+    return attempt.sent == 0 or (attempt.sent == 1 and IDEMPOTENT[method] == true)
 end
 
 return M

@@ -1,7 +1,7 @@
--- Hands the endpoint that flatnet.access chose to nginx; called again where the connection to it failed.
+-- Hands the endpoint that flatnet.access chose to nginx. Called again where a connection turns out to be closed that had been
+-- kept; what fails otherwise goes back to flatnet.access.
 local balancer = require("ngx.balancer")
 local health = require("flatnet.health")
-local recover = require("flatnet.recover")
 
 local M = {}
 
@@ -14,13 +14,8 @@ function M.run()
     local context = ngx.ctx
     local endpoint = context.endpoint
     if context.tried then
-        -- It may have been a kept connection that the container closed: recover finds that out within milliseconds.
-        health.failed(endpoint)
-        recover.watch(endpoint)
         endpoint = health.pick(context.route, endpoint) or endpoint
         context.endpoint = endpoint
-    elseif #context.route.endpoints > 1 then
-        balancer.set_more_tries(1)
     end
     context.tried = true
     if context.upgrade then
