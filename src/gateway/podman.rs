@@ -97,16 +97,31 @@ pub fn containers(json: &str) -> Result<Vec<Container>> {
     raw.into_iter().map(Container::try_from).collect()
 }
 
-/// Whether a line of `podman events --format json` may change a route. What is not understood may.
+/// What a line of `podman events` says to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing that matters to a route.
+    Nothing,
+    /// This container.
+    Of(ContainerId),
+    /// This container, which is gone.
+    Gone(ContainerId),
+    /// It is not clear what: everything.
+    Unclear,
+}
+
+/// What a line of `podman events --format json` says to look at.
 #[must_use]
-pub fn matters(event: &str) -> bool {
-    let Ok(event) = serde_json::from_str::<Event>(event) else { return true };
-    match event.kind.as_str() {
-        "container" => {
-            !matches!(event.status.as_str(), "exec" | "exec_died" | "health_status" | "attach" | "export")
-        }
-        "network" => matches!(event.status.as_str(), "connect" | "disconnect"),
-        kind => !matches!(kind, "image" | "volume" | "pod" | "secret"),
+pub fn change(event: &str) -> Change {
+    let Ok(Event { kind, status, id }) = serde_json::from_str(event) else { return Change::Unclear };
+    let id = ContainerId::parse(&id);
+    match (kind.as_str(), status.as_str(), id) {
+        ("image" | "volume" | "pod" | "secret", ..)
+        | ("network", "create" | "remove", _)
+        | ("container", "exec" | "exec_died" | "health_status" | "attach" | "export", _) => Change::Nothing,
+        ("container", "remove", Ok(id)) => Change::Gone(id),
+        ("container", _, Ok(id)) | ("network", "connect" | "disconnect", Ok(id)) => Change::Of(id),
+        _ => Change::Unclear,
     }
 }
 
@@ -116,6 +131,9 @@ struct Event {
     kind: String,
     #[serde(rename = "Status", default)]
     status: String,
+    /// Of a network's event, the container's.
+    #[serde(rename = "ID", default)]
+    id: String,
 }
 
 #[derive(Deserialize)]
@@ -295,12 +313,26 @@ mod tests {
             include_str!("../../tests/captured/podman-5.4.2/events.jsonl"),
         ] {
             for line in events.lines() {
-                let is_other = line.contains("\"Type\":\"image\"") || line.contains("\"Type\":\"pod\"");
-                assert_eq!(matters(line), !is_other, "{line}");
+                let id =
+                    || ContainerId::parse(line.split('"').find(|word| word.len() == 64).unwrap()).unwrap();
+                let wanted = match line {
+                    _ if line.contains("\"Type\":\"image\"") || line.contains("\"Type\":\"pod\"") => {
+                        Change::Nothing
+                    }
+                    _ if line.contains("\"Status\":\"remove\"") => Change::Gone(id()),
+                    _ => Change::Of(id()),
+                };
+                assert_eq!(change(line), wanted, "{line}");
             }
         }
-        assert!(!matters(r#"{"Type":"container","Status":"exec_died"}"#));
-        assert!(matters("what is this?"));
+        assert_eq!(change(r#"{"Type":"container","Status":"exec_died","ID":"ab"}"#), Change::Nothing);
+        for unclear in [
+            "what is this?",
+            r#"{"Type":"system","Status":"renumber"}"#,
+            r#"{"Type":"container","ID":"a b"}"#,
+        ] {
+            assert_eq!(change(unclear), Change::Unclear, "{unclear}");
+        }
     }
 
     #[test]
