@@ -97,45 +97,6 @@ pub fn containers(json: &str) -> Result<Vec<Container>> {
     raw.into_iter().map(Container::try_from).collect()
 }
 
-/// What a line of `podman events` says to look at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// Nothing that matters to a route.
-    Nothing,
-    /// This container.
-    Of(ContainerId),
-    /// This container, which is gone.
-    Gone(ContainerId),
-    /// It is not clear what: everything.
-    Unclear,
-}
-
-/// What a line of `podman events --format json` says to look at.
-#[must_use]
-pub fn change(event: &str) -> Change {
-    let Ok(Event { kind, status, id }) = serde_json::from_str(event) else { return Change::Unclear };
-    let id = ContainerId::parse(&id);
-    match (kind.as_str(), status.as_str(), id) {
-        ("image" | "volume" | "pod" | "secret", ..)
-        | ("network", "create" | "remove", _)
-        | ("container", "exec" | "exec_died" | "health_status" | "attach" | "export", _) => Change::Nothing,
-        ("container", "remove", Ok(id)) => Change::Gone(id),
-        ("container", _, Ok(id)) | ("network", "connect" | "disconnect", Ok(id)) => Change::Of(id),
-        _ => Change::Unclear,
-    }
-}
-
-#[derive(Deserialize)]
-struct Event {
-    #[serde(rename = "Type", default)]
-    kind: String,
-    #[serde(rename = "Status", default)]
-    status: String,
-    /// Of a network's event, the container's.
-    #[serde(rename = "ID", default)]
-    id: String,
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Raw {
@@ -304,35 +265,6 @@ mod tests {
             assert_eq!(containers(json).unwrap_err().kind(), Kind::PodmanOutput, "{json}");
         }
         assert!(containers("[]").unwrap().is_empty());
-    }
-
-    #[test]
-    fn the_events_that_change_routes() {
-        for events in [
-            include_str!("../../tests/captured/podman-4.3.1/events.jsonl"),
-            include_str!("../../tests/captured/podman-5.4.2/events.jsonl"),
-        ] {
-            for line in events.lines() {
-                let id =
-                    || ContainerId::parse(line.split('"').find(|word| word.len() == 64).unwrap()).unwrap();
-                let wanted = match line {
-                    _ if line.contains("\"Type\":\"image\"") || line.contains("\"Type\":\"pod\"") => {
-                        Change::Nothing
-                    }
-                    _ if line.contains("\"Status\":\"remove\"") => Change::Gone(id()),
-                    _ => Change::Of(id()),
-                };
-                assert_eq!(change(line), wanted, "{line}");
-            }
-        }
-        assert_eq!(change(r#"{"Type":"container","Status":"exec_died","ID":"ab"}"#), Change::Nothing);
-        for unclear in [
-            "what is this?",
-            r#"{"Type":"system","Status":"renumber"}"#,
-            r#"{"Type":"container","ID":"a b"}"#,
-        ] {
-            assert_eq!(change(unclear), Change::Unclear, "{unclear}");
-        }
     }
 
     #[test]

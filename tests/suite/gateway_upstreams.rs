@@ -204,7 +204,7 @@ fn the_log_is_json_and_can_be_rotated() {
     assert_eq!(line["status"], 200);
     // By the file that is delivered. On Windows the same is done by hand: rename, then `-s reopen`.
     let prepare =
-        format!("sed 's,/var/lib/flatnet-gateway,{DIRECTORY},' {DIRECTORY}/logrotate >/run/logrotate");
+        format!("sed 's,/var/lib/flatnet-gateway,{DIRECTORY},g' {DIRECTORY}/logrotate >/run/logrotate");
     gateway
         .sandbox
         .sh(&format!("{prepare}; /usr/sbin/logrotate --force --state /run/rotated /run/logrotate"))

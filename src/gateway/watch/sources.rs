@@ -10,8 +10,7 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use crate::command::Command;
 use crate::error::{Error, Kind, Result};
 use crate::execute::{HostExecutor, Lines, Stream};
-use crate::gateway::changed::Changed;
-use crate::gateway::podman::{Change, change};
+use crate::gateway::changed::{Change, Changed, change};
 use crate::types::ContainerId;
 
 /// How long is waited at first, and at most, before Podman's events are asked for again.
