@@ -130,18 +130,28 @@ install_test() {
 # Debian starts a service as soon as it is installed, and again at each boot. That of nginx would take port 80 with a page of
 # its own; the gateway has a service of its own.
 install_gateway() {
-    local policy=/usr/sbin/policy-rc.d fresh=0 forbidden=0
-    is_there nginx || fresh=1
-    if ((fresh == 1)) && [[ ! -e $policy ]] && [[ $(id -u) == 0 ]]; then
-        printf '#!/bin/sh\nexit 101\n' >"$policy"
-        chmod 755 "$policy"
-        forbidden=1
+    local needs=(nginx:nginx /usr/lib/nginx/modules/ngx_http_lua_module.so:libnginx-mod-http-lua
+        '/usr/lib/*/lua/5.1/cjson.so:lua-cjson')
+    if is_there nginx; then
+        install_missing "the gateway" "${needs[@]}"
+        return
     fi
-    (install_missing "the gateway" nginx:nginx '/usr/lib/nginx/modules/ngx_http_lua_module.so:libnginx-mod-http-lua' \
-        '/usr/share/lua/5.1/cjson/util.lua:lua-cjson') || fresh=2
-    if ((forbidden == 1)); then rm -f "$policy"; fi
-    if ((fresh == 2)); then exit 1; fi
-    if ((fresh == 1)) && command -v systemctl >/dev/null; then systemctl disable --quiet nginx 2>/dev/null || true; fi
+    (
+        without_services
+        install_missing "the gateway" "${needs[@]}"
+    )
+    if command -v systemctl >/dev/null; then systemctl --quiet disable nginx || true; fi
+}
+
+# Packages that are installed before this subshell ends start no service. A machine that forbids it anyway has the file.
+without_services() {
+    local policy=/usr/sbin/policy-rc.d
+    require_root "Installing packages"
+    [[ ! -e $policy ]] || return 0
+    # shellcheck disable=SC2064 # the path is known now
+    trap "rm -f $policy" EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
 }
 
 # Some tests need it, and a sandbox loads no module. The machine's own bridges are left as they were without it.

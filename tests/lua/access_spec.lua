@@ -73,11 +73,17 @@ describe("the way of a request", function()
 
     it("strips a prefix and keeps the rest as it was written", function()
         state.table = fixture.table({ fixture.route({ path = "/app", strip = true }) })
-        for asked, wanted in pairs({ ["/app"] = "/", ["/app?x=%20"] = "/?x=%20", ["/app/a%2Fb"] = "/a%2Fb" }) do
+        for asked, wanted in pairs({ ["/app/"] = "/", ["/app/?x=%20"] = "/?x=%20", ["/app/a%2Fb"] = "/a%2Fb" }) do
             dispatch("web.local", (string.gsub(string.gsub(asked, "?.*", ""), "%%2F", "/")), asked)
             assert.equal(wanted, ngx.var.flatnet_target)
             assert.equal("/app", ngx.var.flatnet_prefix)
         end
+        ngx.method, ngx.var.is_args, ngx.var.args = "POST", nil, nil
+        dispatch("web.local", "/app", "/app?x")
+        assert.equal("/?x", ngx.var.flatnet_target)
+        ngx.method, ngx.var.is_args, ngx.var.args = nil, "?", "x=%20"
+        dispatch("web.local", "/app", "/app?x=%20")
+        assert.equal("308 /app/?x=%20", ngx.place)
         -- Written in another way: made anew from what nginx decoded.
         ngx.var.is_args, ngx.var.args = "?", "q=1"
         dispatch("web.local", "/app/x y/%", "/%61pp/x%20y/%25?q=1")

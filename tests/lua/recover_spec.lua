@@ -40,6 +40,21 @@ describe("recover", function()
         assert.equal("up", health.word(endpoint))
     end)
 
+    it("forgets none among many that are dead, and does not let a request wait for them", function()
+        local endpoints = {}
+        for number = 1, 300 do
+            endpoints[number] = fixture.endpoint({ address = "10.87.2.2", port = number })
+        end
+        state.table = fixture.table({ fixture.route({ endpoints = endpoints }) })
+        for _, endpoint in ipairs(endpoints) do recover.watch(endpoint) end
+        ngx.turn(0.6)
+        for _, endpoint in ipairs(endpoints) do assert.equal("down", health.word(endpoint)) end
+        accepts = true
+        recover.watch(endpoints[77], true)
+        ngx.turn(0.05)
+        assert.equal("up", health.word(endpoints[77]))
+    end)
+
     it("forgets what is no longer in the list", function()
         recover.watch(state.table.routes[1].endpoints[1])
         ngx.turn(1)

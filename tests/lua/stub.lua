@@ -36,6 +36,7 @@ ngx = {
     print = function(text) table.insert(ngx.sent, text) end,
     say = function(text) table.insert(ngx.sent, text .. "\n") end,
     exit = function(code) ngx.exited = code end,
+    redirect = function(target, status) ngx.place = status .. " " .. target end,
     exec = function(place) ngx.place = place end,
     send_headers = function() end,
     escape_uri = function(text)

@@ -206,3 +206,37 @@ fn swaps_under_load_fail_nothing() {
     assert!(done["names"]["web"].as_u64() > Some(50) && done["names"]["other"].as_u64() > Some(50), "{done}");
     assert_eq!(gateway.status()["generation"], 25);
 }
+
+#[test]
+fn who_goes_away_while_held_is_not_sent_later() {
+    let gateway = Gateway::start(&[route("web", 2)]);
+    gateway.container("web", 2);
+    assert_eq!(gateway.code("http://web.local/"), "200");
+    gateway.kill_container("web");
+    gateway.curl("lan", "-m 1 -d order=1 -H 'Host: web.local' http://192.168.7.1/order").exits_with(28);
+    gateway.container("web", 2);
+    assert_eq!(gateway.code("http://web.local/after"), "200");
+    assert_eq!(gateway.received("web", "/after"), 2);
+    assert_eq!(gateway.received("web", "/order"), 0);
+}
+
+#[test]
+fn a_streamed_upload_is_held_and_never_sent_twice() {
+    let gateway = Gateway::start(&[with(route("web", 2), json!({"stream": true}))]);
+    gateway.container("web", 2);
+    assert_eq!(gateway.code("http://web.local/"), "200");
+    gateway.kill_container("web");
+    gateway.beside(
+        "sleep 1; exec ip netns exec box /usr/bin/python3 -B /usr/local/lib/drive/backend.py 10.87.1.2 3000 web",
+    );
+    gateway.sandbox.sh("head -c 3000000 /dev/zero >/run/body").succeeds();
+    let upload = |path: &str, rate: &str| {
+        gateway.curl("lan", &format!("{rate} -T /run/body -H 'Host: web.local' http://192.168.7.1/{path}"))
+    };
+    upload("held", "").prints("\"length\": 3000000");
+    // The container dies in the middle of it.
+    gateway.beside("until grep -q 'head /broken' /run/backend/web.log; do sleep 0.05; done; kill -9 $(cat /run/backend/web.pid)
+        exec ip netns exec box /usr/bin/python3 -B /usr/local/lib/drive/backend.py 10.87.1.2 3000 web");
+    upload("broken", "--limit-rate 1M").prints("\"reason\":\"broke_off\"");
+    assert_eq!(gateway.received("web", "head /broken"), 1);
+}

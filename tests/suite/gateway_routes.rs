@@ -33,7 +33,7 @@ fn hosts_wildcards_and_paths_lead_where_they_should() {
         ("http://a.b.git.example.org/", "pages"),
         ("http://docs.git.example.org/", "docs"),
         ("http://x.docs.git.example.org/", "docs"),
-        ("http://192.168.7.1/app", "app"),
+        ("http://192.168.7.1/app/", "app"),
         ("http://flatnet.internal/app/page", "app"),
     ];
     for (url, container) in cases {
@@ -45,10 +45,8 @@ fn hosts_wildcards_and_paths_lead_where_they_should() {
         "http://forgejo/",
         "http://forgejo.local.evil.org/",
         "http://192.168.7.1/apple",
-        "http://forgejo.flatnet.internal:80/app/x",
     ] {
-        let code = if url.contains("/app/x") { "200" } else { "404" };
-        assert_eq!(gateway.code(url), code, "{url}");
+        assert_eq!(gateway.code(url), "404", "{url}");
     }
     gateway
         .curl("lan", "-i -H 'Host: forgejo.local' http://192.168.7.1/_flatnet/status")
@@ -63,9 +61,8 @@ fn a_prefix_is_stripped_and_put_back() {
     gateway.container("app", 6);
     gateway.container("kept", 5);
     for (asked, received) in [
-        ("/app", "/"),
         ("/app/", "/"),
-        ("/app?q=1", "/?q=1"),
+        ("/app/?q=1", "/?q=1"),
         ("/app/a%2Fb%20c/?q=%26&r=/app", "/a%2Fb%20c/?q=%26&r=/app"),
         ("/%61pp/x%20y?q=1", "/x%20y?q=1"),
         ("/app/app/x", "/app/x"),
@@ -74,10 +71,12 @@ fn a_prefix_is_stripped_and_put_back() {
         let answer = gateway.get(&format!("http://192.168.7.1{asked}"));
         assert_eq!(answer["path"], received, "{asked}");
     }
+    gateway.curl("lan", "-i 'http://192.168.7.1/app?q=%20'").prints("308").prints("Location: /app/?q=%20");
+    gateway.curl("lan", "-d x 'http://192.168.7.1/app?q'").prints("\"path\": \"/?q\"");
     let answer = gateway.get("http://192.168.7.1/app/x");
     assert_eq!(answer["headers"]["x-forwarded-prefix"], "/app");
     let redirect = gateway.curl("lan", "-i http://192.168.7.1/app/go");
-    redirect.prints("Location: http://192.168.7.1/app/login").prints("Set-Cookie: session=1; Path=/app/");
+    redirect.prints("Location: /app/login").prints("Set-Cookie: session=1; Path=/app/");
     gateway.curl("lan", "-i http://192.168.7.1/kept/../kept/x").prints("200 OK");
 }
 

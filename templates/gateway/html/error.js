@@ -2,7 +2,7 @@
 // Looks whether the container is back, and opens the page that was wanted. A form that was posted is not sent again.
 const reason = document.documentElement.dataset.reason;
 
-function open() {
+function openAgain() {
   // With a fragment, replacing would only scroll.
   if (location.hash) location.reload();
   else location.replace(location.href);
@@ -12,7 +12,7 @@ async function look() {
   try {
     const answer = await fetch(location.href, { method: "HEAD", cache: "no-store", redirect: "manual" });
     const now = answer.headers.get("X-Flatnet-Error");
-    if (now !== reason) return open();
+    if (now !== reason) return openAgain();
   } catch {
     // The gateway is away as well.
   }

@@ -72,6 +72,12 @@ local function dispatch_other(host)
     return route
 end
 
+-- A prefix without its slash: a page's own links, which are relative to it, would lead past it.
+local function lacks_slash(route)
+    local method = ngx.req.get_method()
+    return route.strip and ngx.var.uri == route.path and (method == "GET" or method == "HEAD")
+end
+
 local function use(route, endpoint)
     local context = ngx.ctx
     context.route, context.endpoint = route, endpoint
@@ -95,6 +101,8 @@ function M.dispatch()
     end
     if route.place == "@grpc" then
         set_grpc_path(route)
+    elseif lacks_slash(route) then
+        return ngx.redirect(route.path .. "/" .. (ngx.var.is_args or "") .. (ngx.var.args or ""), 308)
     end
     prepare(route)
     return ngx.exec(route.place)

@@ -22,14 +22,15 @@ local function look(premature, entry)
     -- Timers run apart from requests: whatever happens here, the count must be right.
     local fine, accepts = pcall(probe.accepts, entry.endpoint, TIMEOUT)
     busy = busy - 1
-    entry.busy = false
+    entry.busy, entry.urgent = false, false
     if fine and accepts then
         health.answered(entry.endpoint)
         entries[entry.endpoint.key] = nil
         return
     end
     health.failed(entry.endpoint)
-    entry.due = ngx.now() + entry.delay
+    entry.looked = ngx.now()
+    entry.due = entry.looked + entry.delay
     entry.delay = math.min(entry.delay * FURTHER, LAST)
 end
 
@@ -38,23 +39,37 @@ local function is_current(endpoint)
     return current and current.state == "running"
 end
 
+-- Among thousands of dead ones none is forgotten: urgent ones first, then the one that has been due the longest.
+local function next_due(now)
+    local chosen, earliest
+    for key, entry in pairs(entries) do
+        if not entry.busy and not is_current(entry.endpoint) then
+            entries[key] = nil
+        elseif not entry.busy then
+            local due = entry.due
+            if entry.urgent then
+                due = entry.looked + HURRY <= now and 0 or due
+            end
+            if due <= now and (not earliest or due < earliest) then
+                chosen, earliest = entry, due
+            end
+        end
+    end
+    return chosen
+end
+
 local function tick(premature)
     ticking = false
     if premature then
         return
     end
-    local now = ngx.now()
-    for key, entry in pairs(entries) do
-        if not entry.busy and not is_current(entry.endpoint) then
-            entries[key] = nil
-        elseif not entry.busy and entry.due <= now and busy < AT_ONCE then
-            entry.busy = true
-            busy = busy + 1
-            if not ngx.timer.at(0, look, entry) then
-                entry.busy = false
-                busy = busy - 1
-            end
+    while busy < AT_ONCE do
+        local entry = next_due(ngx.now())
+        if not entry or not ngx.timer.at(0, look, entry) then
+            break
         end
+        entry.busy = true
+        busy = busy + 1
     end
     M.start()
 end
@@ -69,11 +84,10 @@ end
 function M.watch(endpoint, hurry)
     local entry = entries[endpoint.key]
     if not entry then
-        entry = { endpoint = endpoint, due = 0, delay = FIRST }
+        entry = { endpoint = endpoint, due = ngx.now(), looked = 0, delay = FIRST }
         entries[endpoint.key] = entry
-    elseif hurry then
-        entry.due = math.min(entry.due, ngx.now() + HURRY)
     end
+    entry.urgent = entry.urgent or hurry
     M.start()
 end
 
