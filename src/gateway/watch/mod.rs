@@ -2,7 +2,7 @@
 //!
 //! One thread waits for whatever comes first: an event of Podman's, a receipt, the answer of a port, the time for a look
 //! at everything, the signal to end. The containers that it is about are looked at again, and the whole table is made anew;
-//! what was missed is not missed for longer than [`EVERYTHING`].
+//! what was missed is not missed for longer than a minute.
 
 mod prober;
 mod sources;
