@@ -25,3 +25,4 @@ mod setup;
 pub mod state_dir;
 pub mod tools;
 pub mod types;
+pub mod windows;

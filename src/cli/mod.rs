@@ -18,6 +18,7 @@ mod report;
 mod rules;
 mod status;
 mod up;
+mod windows;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -86,6 +87,7 @@ enum Command {
     Explain(explain::Explain),
     Rules(rules::Rules),
     Config(config::Config),
+    Windows(windows::Windows),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -112,6 +114,7 @@ pub fn run() -> eyre::Result<u8> {
         Command::Explain(command) => command.run(&options)?,
         Command::Rules(command) => command.run(&options)?,
         Command::Config(command) => command.run(&options)?,
+        Command::Windows(command) => command.run(&options)?,
         Command::Completions(command) => command.run(&options)?,
         Command::Man(command) => command.run(&options)?,
     };

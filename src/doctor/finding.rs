@@ -55,27 +55,27 @@ impl Finding {
     }
 
     /// All is well.
-    pub(super) fn good(what: impl Into<String>) -> Self {
+    pub(crate) fn good(what: impl Into<String>) -> Self {
         Self::new(Level::Good, what)
     }
 
     /// There is nothing to look at, and why.
-    pub(super) fn not_applicable(why: impl Into<String>) -> Self {
+    pub(crate) fn not_applicable(why: impl Into<String>) -> Self {
         Self::new(Level::NotApplicable, why)
     }
 
     /// It could not be looked at, and why.
-    pub(super) fn not_looked(why: impl Into<String>) -> Self {
+    pub(crate) fn not_looked(why: impl Into<String>) -> Self {
         Self::new(Level::NotLooked, why)
     }
 
     /// It works, and will not always, or not for everybody.
-    pub(super) fn warning(what: impl Into<String>) -> Self {
+    pub(crate) fn warning(what: impl Into<String>) -> Self {
         Self::new(Level::Warning, what)
     }
 
     /// Something does not work.
-    pub(super) fn failure(what: impl Into<String>) -> Self {
+    pub(crate) fn failure(what: impl Into<String>) -> Self {
         Self::new(Level::Failure, what)
     }
 
@@ -98,13 +98,13 @@ impl Finding {
     }
 
     /// What mends it.
-    pub(super) fn commands<S: Into<String>>(mut self, commands: impl IntoIterator<Item = S>) -> Self {
+    pub(crate) fn commands<S: Into<String>>(mut self, commands: impl IntoIterator<Item = S>) -> Self {
         self.commands = commands.into_iter().map(Into::into).collect();
         self
     }
 
     /// What else there is to know.
-    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }

@@ -99,7 +99,7 @@ impl Sandbox {
     /// If the script cannot be started or takes longer than two minutes.
     #[must_use = "a script whose outcome nobody looks at tests nothing"]
     pub(crate) fn sh(&self, script: &str) -> Output {
-        run(self.entered().args(["bash", "-euo", "pipefail", "-c", script]), script, "")
+        self.sh_with_stdin(script, "")
     }
 
     /// The same with text for the script's stdin, such as a CNI configuration.
@@ -109,7 +109,8 @@ impl Sandbox {
     /// As [`Sandbox::sh`].
     #[must_use = "a script whose outcome nobody looks at tests nothing"]
     pub(crate) fn sh_with_stdin(&self, script: &str, stdin: &str) -> Output {
-        run(self.entered().args(["bash", "-euo", "pipefail", "-c", script]), script, stdin)
+        let limit = ["timeout", "--kill-after=5", &SCRIPT_SECONDS.to_string()];
+        run(self.entered(&limit).args(["bash", "-euo", "pipefail", "-c", script]), script, stdin)
     }
 
     /// Starts a script that goes on beside the test, with its output thrown away. It ends with the sandbox; to
@@ -119,7 +120,7 @@ impl Sandbox {
     ///
     /// If it cannot be started.
     pub(crate) fn spawn(&self, script: &str) -> Child {
-        self.entered()
+        self.entered(&[])
             .args(["bash", "-euo", "pipefail", "-c", script])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -205,10 +206,9 @@ impl Sandbox {
     }
 
     /// `sandbox.sh --enter`, which gives the script the sandbox's clean environment.
-    fn entered(&self) -> Command {
+    fn entered(&self, through: &[&str]) -> Command {
         let mut command = Command::new(script());
-        command.args(["--enter", &self.first_process]);
-        command.args(["timeout", "--kill-after=5", &SCRIPT_SECONDS.to_string()]);
+        command.args(["--enter", &self.first_process]).args(through);
         command
     }
 }

@@ -7,8 +7,10 @@ use crate::drive::{self, drive};
 use crate::soak;
 use crate::world::World;
 
-/// What the first ping may take.
-const MILLISECONDS: f64 = 50.0;
+/// What the first ping should take on a machine that does nothing else: how many take longer is a figure.
+const SOON: f64 = 50.0;
+/// What it must not take: who asks for a neighbour again, since the entry is stale, waits for a second.
+const STALE: f64 = 900.0;
 
 #[test]
 fn the_first_ping_of_a_reused_address_is_answered_at_once() {
@@ -19,18 +21,18 @@ fn the_first_ping_of_a_reused_address_is_answered_at_once() {
     let runs = soak::count(50);
     let answer = drive(&sandbox, "reuse", &json!({"runs": runs}));
     before.assert_is_back(&sandbox);
-    let is_late = |time: &Value| time.as_f64().is_none_or(|time| time >= MILLISECONDS);
-    let mut late = 0;
+    let mut times: Vec<Option<f64>> = Vec::new();
     for from in ["host", "container"] {
-        let times = answer[from].as_array().cloned().unwrap_or_default();
-        assert_eq!(times.len(), runs);
-        late += times.iter().filter(|time| is_late(time)).count();
+        times.extend(answer[from].as_array().into_iter().flatten().map(Value::as_f64));
     }
+    assert_eq!(times.len(), 2 * runs);
+    let later_than = |limit: f64| times.iter().filter(|time| time.is_none_or(|time| time >= limit)).count();
     let figures = json!({
         "ms from the host": drive::numbers(&answer, "host"),
         "ms from a container": drive::numbers(&answer, "container"),
-        "lost or too late": late,
+        "lost or later than 50 ms": later_than(SOON),
+        "lost or later than 900 ms": later_than(STALE),
     });
     soak::report(runs, 0, &figures);
-    assert_eq!(late, 0, "pings that were lost, or took {MILLISECONDS} ms: {answer}");
+    assert_eq!(later_than(STALE), 0, "pings that were lost, or took {STALE} ms: {answer}");
 }

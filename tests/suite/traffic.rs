@@ -101,7 +101,15 @@ impl World {
         let sandbox = builder.start();
         sandbox.sh(NETWORK).succeeds();
         sandbox.write("/usr/local/bin/traffic.py", include_str!("traffic.py"));
-        sandbox.write(NFT_WITHOUT_FIB, "#!/bin/sh\n[ \"$1\" != -c ] || exit 1\nexec /usr/sbin/nft \"$@\"\n");
+        sandbox.write(
+            NFT_WITHOUT_FIB,
+            "#!/bin/sh
+            if [ \"$1\" = -c ]; then
+                echo '/dev/stdin:1:1-9: Error: Could not process rule: No such file or directory' >&2
+                exit 1
+            fi
+            exec /usr/sbin/nft \"$@\"",
+        );
         sandbox.sh(&format!("chmod 755 {NFT_WITHOUT_FIB}")).succeeds();
         let world = Self { sandbox };
         world.configure(yaml);

@@ -20,7 +20,7 @@ fn inside(look: impl FnOnce() -> Finding) -> Vec<Finding> {
 }
 
 /// The value of `key` in `[section]` of an INI file such as wsl.conf or .wslconfig.
-fn ini<'a>(text: &'a str, section: &str, key: &str) -> Option<&'a str> {
+pub(crate) fn ini<'a>(text: &'a str, section: &str, key: &str) -> Option<&'a str> {
     let mut inside = false;
     let mut value = None;
     for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {

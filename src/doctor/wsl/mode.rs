@@ -28,7 +28,7 @@ fn judge(mode: Option<&str>) -> Finding {
         None => Finding::good("no wslinfo: an older WSL, which knows the mode nat only"),
         Some("nat") => Finding::good("nat: Windows is the next hop of this host's default route"),
         Some(mode) => Finding::warning(format!("the networking mode is {mode}; Windows reaches containers by a route in the mode nat only"))
-            .help("In Windows write `networkingMode=nat` under [wsl2] into %UserProfile%\\.wslconfig, then `wsl --shutdown`. Published ports work in the mode mirrored, too"),
+            .help("In Windows write `networkingMode=nat` under [wsl2] into %UserProfile%\\.wslconfig, then `wsl --shutdown`. Published ports, and the gateway inside WSL2 (ops/wsl/README.md), work in the mode mirrored, too"),
     }
 }
 

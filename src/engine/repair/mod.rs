@@ -3,18 +3,19 @@
 //! What is dead is undone, what a living container or this host lost is put back, what bears our mark and is nobody's
 //! goes. Nothing else is touched; what cannot be told apart is named, with what a person can do.
 
-use super::recover::{Left, Unrecorded, has_address};
+mod attachment;
+mod survey;
+
+use self::attachment::unnoted_end;
+use self::survey::{Survey, UNFINISHED};
+use super::recover::{Left, Unrecorded};
 use super::{Change, Engine};
 use crate::desired::{HostFacts, HostState};
 use crate::error::{Error, Kind, Result};
-use crate::lease::Leases;
-use crate::lock::Lock;
 use crate::observe;
 use crate::observe::host::ObservedHost;
-use crate::observe::marked::{self, MarkedLinks};
 use crate::plan::{self, Op, Plan};
-use crate::receipt::{self, Event, Receipt};
-use crate::types::AttachmentId;
+use crate::receipt::Receipt;
 
 /// What a repair did, or would do.
 #[derive(Debug, Default)]
@@ -36,19 +37,6 @@ pub struct Part {
     pub what: String,
     /// The steps.
     pub plan: Plan,
-}
-
-/// Why an attachment is to be undone that no ADD came to the end with.
-const UNFINISHED: &str = "was never attached to the end";
-
-/// What there is, sorted by what becomes of it.
-struct Survey {
-    /// To be undone, and why.
-    gone: Vec<(Receipt, &'static str)>,
-    /// To be whole, what is recorded and what is not.
-    living: Vec<Receipt>,
-    links: MarkedLinks,
-    unrecorded: Unrecorded,
 }
 
 /// This host's part.
@@ -152,66 +140,6 @@ impl Engine {
         Ok(repair)
     }
 
-    fn survey(&mut self) -> Result<Survey> {
-        let links = marked::links(&self.config.network, &mut *self.executor, &self.tools)?;
-        let (mut gone, mut living) = (Vec::new(), Vec::new());
-        for (receipt, events) in self.store.receipts_and_events()? {
-            match self.why_gone(&receipt, &events)? {
-                Some(why) => gone.push((receipt, why)),
-                None => living.push(receipt),
-            }
-        }
-        let recorded = gone.iter().map(|(receipt, _)| receipt).chain(&living).map(|receipt| &receipt.id);
-        let unrecorded = self.unrecorded(&links, &recorded.cloned().collect())?;
-        living.extend(unrecorded.receipts.iter().cloned());
-        Ok(Survey { gone, living, links, unrecorded })
-    }
-
-    /// Why an attachment is to be undone, where it is. One that ADD did not finish is nobody's, for the runtime was
-    /// not told of it; the container's address is the last thing but routes that ADD sees to.
-    fn why_gone(&mut self, receipt: &Receipt, events: &[Event]) -> Result<Option<&'static str>> {
-        if self.is_dead(receipt) {
-            return Ok(Some("is gone"));
-        }
-        if receipt::is_leaving(events) {
-            return Ok(Some("was detached in part"));
-        }
-        if receipt::is_attached(events) {
-            return Ok(None);
-        }
-        let (_, observed) = self.look_at_links(receipt)?;
-        Ok((!has_address(&observed, receipt.address.addr())).then_some(UNFINISHED))
-    }
-
-    /// What undoes `receipt`, as far as it is there.
-    fn plan_undo(&mut self, receipt: &Receipt) -> Result<Plan> {
-        let table = receipt.network.table();
-        let elements = observe::attachment::elements(&table, &mut *self.executor, &self.tools)?;
-        let is_there = |op: &Op| match op {
-            Op::LinkDel { dev } => !observe::link_is_gone(dev.as_str()),
-            Op::ElementDel(lost) => elements.contains_key(&lost.element),
-            _ => true,
-        };
-        let mut plan = Plan::default();
-        for op in self.undo_of(receipt)?.into_iter().filter(is_there) {
-            plan.push_final(op, "what it had goes");
-        }
-        Ok(plan)
-    }
-
-    /// Undoes an attachment, unless it has come to life or has gone meanwhile.
-    fn undo_gone(&mut self, id: &AttachmentId, own: &Lock) -> Result<Option<Plan>> {
-        let network = self.network_lock()?;
-        let Some((receipt, events)) = self.store.receipt(id)? else { return Ok(None) };
-        if self.why_gone(&receipt, &events)?.is_none() {
-            return Ok(None);
-        }
-        let plan = self.plan_undo(&receipt)?;
-        let stuck = self.undo_ops(&plan.ops(), &network, own);
-        self.forget(id, &stuck)?;
-        Ok(Some(plan))
-    }
-
     /// Repairs this host, and what is on it that no receipt knows of; returns the attachments that live.
     fn repair_host(&mut self, repair: &mut Repair) -> Result<Vec<Receipt>> {
         let network = self.network_lock()?;
@@ -279,97 +207,6 @@ impl Engine {
         }
         Ok(HostPart { facts, observed, plan, renamed })
     }
-
-    /// What is written down and is not so, and what only a person can decide.
-    fn note_state(&mut self, survey: &Survey, leases: &Leases, repair: &mut Repair) -> Result<()> {
-        for receipt in &survey.unrecorded.receipts {
-            let (who, address) = (receipt.called(), receipt.address.addr());
-            repair
-                .notes
-                .push(format!("the receipt of container {who}, {address}, is lost and written again"));
-        }
-        for (address, lease) in leases.held() {
-            let is_survivor = survey.unrecorded.receipts.iter().any(|receipt| receipt.id == lease.id);
-            if !is_survivor && self.is_orphan(&lease.id)? {
-                repair.notes.push(format!("{address}, held by {}, which is gone, is released", lease.id));
-            }
-        }
-        for receipt in &survey.living {
-            let address = receipt.address.addr();
-            if let Some(other) = leases.get(address).filter(|lease| !lease.released && lease.id != receipt.id)
-            {
-                repair.left.push(Left {
-                    what: format!(
-                        "container {} and container {} both have {address}",
-                        receipt.called(),
-                        other.id
-                    ),
-                    help: format!("Restart one: `podman restart {}`", receipt.id.container_id.short()),
-                });
-            }
-        }
-        repair.left.extend(survey.unrecorded.left.iter().cloned());
-        // Who repairs has set them aside by now.
-        for (path, why) in self.store.unusable()? {
-            repair.notes.push(format!("{} cannot be used and is set aside: {why}", path.display()));
-        }
-        repair.left.extend(self.store.set_aside()?.into_iter().map(|path| Left {
-            what: format!("{} could not be read and was set aside", path.display()),
-            help: format!("Look what it was, then run `rm {}`", path.display()),
-        }));
-        Ok(())
-    }
-
-    /// What the links of a living attachment lack; its elements are this host's part. An error where the links are
-    /// there and yet not as they were made: to mend them could cut what still works. `renamed` is what the bridge is
-    /// called now, where it will have its name back by then.
-    fn plan_mend(&mut self, receipt: &Receipt, renamed: Option<&str>) -> Result<Plan> {
-        let (wanted, mut observed) = self.look_at_links(receipt)?;
-        let conflict = |what: String| {
-            let restart =
-                format!("Restart the container: `podman restart {}`", receipt.id.container_id.short());
-            Err(Error::new(Kind::ContainerDiffers, what).remedy(restart))
-        };
-        let Some(link) = &mut observed.host_link else { return Ok(plan::attach(&wanted, &observed)) };
-        if link.alias != wanted.alias.as_str() && link.mac != wanted.host_mac.to_string() {
-            return conflict(format!("the link {} belongs to somebody else", link.name));
-        }
-        if renamed.is_some_and(|name| link.master == name) {
-            link.master = wanted.bridge.to_string();
-        }
-        if observed.container_link.is_none() {
-            let if_name = &receipt.id.if_name;
-            return conflict(format!(
-                "{if_name} is not in {} any more, though its other end is here",
-                receipt.netns
-            ));
-        }
-        Ok(plan::attach(&wanted, &observed))
-    }
-
-    /// Puts back what a living attachment lost, unless it has gone meanwhile. That ADD came to its end, and a full disk
-    /// or a kill kept it from saying so, is written down.
-    fn mend(&mut self, id: &AttachmentId, own: &Lock, notes: &mut Vec<String>) -> Result<Plan> {
-        let network = self.network_lock()?;
-        let Some((receipt, events)) = self.store.receipt(id)? else { return Ok(Plan::default()) };
-        if self.is_dead(&receipt) {
-            return Ok(Plan::default());
-        }
-        let is_whole = self.why_gone(&receipt, &events)?.is_none();
-        let plan = self.plan_mend(&receipt, None)?;
-        self.run_host_plan(&plan, &[&network, own])?;
-        if let Some(note) = unnoted_end(&receipt, &events).filter(|_| is_whole) {
-            self.store.append_events(id, &[Event::of_attachment(receipt::ATTACHED)]);
-            notes.push(note);
-        }
-        Ok(plan)
-    }
-}
-
-/// What is said of an attachment that came to its end, where its receipt does not say so.
-fn unnoted_end(receipt: &Receipt, events: &[Event]) -> Option<String> {
-    let note = || format!("container {} is attached, which its receipt did not say", receipt.called());
-    (!receipt::is_attached(events)).then(note)
 }
 
 fn of_host(plan: Plan) -> Part {

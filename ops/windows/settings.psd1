@@ -1,0 +1,16 @@
+# What is settled for this Windows. Only administrators may write here (Program Files), and nothing else says what the
+# elevated scripts route, open or start.
+@{
+    # As `wsl --list` shows it.
+    Distribution = 'Debian'
+    # As `subnet` in /etc/flatnet/flatnet.yaml in WSL2.
+    Subnet = '10.87.1.0/24'
+    # HTTP first, then HTTPS if there is a certificate.
+    Ports = @(80)
+    # A name by which the LAN calls the gateway.
+    Name = 'flatnet.internal'
+    # As `flatnet gateway install` was told; without spaces.
+    GatewayDirectory = 'C:\flatnet\gateway'
+    # Where OpenResty for Windows was unpacked.
+    OpenResty = 'C:\openresty\nginx.exe'
+}

@@ -1,0 +1,91 @@
+//! One attachment: what undoes it when it is gone, what it lacks while it lives.
+
+use crate::engine::Engine;
+use crate::error::{Error, Kind, Result};
+use crate::lock::Lock;
+use crate::observe;
+use crate::plan::{self, Op, Plan};
+use crate::receipt::{self, Event, Receipt};
+use crate::types::AttachmentId;
+
+impl Engine {
+    /// What undoes `receipt`, as far as it is there.
+    pub(super) fn plan_undo(&mut self, receipt: &Receipt) -> Result<Plan> {
+        let table = receipt.network.table();
+        let elements = observe::attachment::elements(&table, &mut *self.executor, &self.tools)?;
+        let is_there = |op: &Op| match op {
+            Op::LinkDel { dev } => !observe::link_is_gone(dev.as_str()),
+            Op::ElementDel(lost) => elements.contains_key(&lost.element),
+            _ => true,
+        };
+        let mut plan = Plan::default();
+        for op in self.undo_of(receipt)?.into_iter().filter(is_there) {
+            plan.push_final(op, "what it had goes");
+        }
+        Ok(plan)
+    }
+
+    /// Undoes an attachment, unless it has come to life or has gone meanwhile.
+    pub(super) fn undo_gone(&mut self, id: &AttachmentId, own: &Lock) -> Result<Option<Plan>> {
+        let network = self.network_lock()?;
+        let Some((receipt, events)) = self.store.receipt(id)? else { return Ok(None) };
+        if self.why_gone(&receipt, &events)?.is_none() {
+            return Ok(None);
+        }
+        let plan = self.plan_undo(&receipt)?;
+        let stuck = self.undo_ops(&plan.ops(), &network, own);
+        self.forget(id, &stuck)?;
+        Ok(Some(plan))
+    }
+
+    /// What the links of a living attachment lack; its elements are this host's part. An error where the links are
+    /// there and yet not as they were made: to mend them could cut what still works. `renamed` is what the bridge is
+    /// called now, where it will have its name back by then.
+    pub(super) fn plan_mend(&mut self, receipt: &Receipt, renamed: Option<&str>) -> Result<Plan> {
+        let (wanted, mut observed) = self.look_at_links(receipt)?;
+        let conflict = |what: String| {
+            let restart =
+                format!("Restart the container: `podman restart {}`", receipt.id.container_id.short());
+            Err(Error::new(Kind::ContainerDiffers, what).remedy(restart))
+        };
+        let Some(link) = &mut observed.host_link else { return Ok(plan::attach(&wanted, &observed)) };
+        if link.alias != wanted.alias.as_str() && link.mac != wanted.host_mac.to_string() {
+            return conflict(format!("the link {} belongs to somebody else", link.name));
+        }
+        if renamed.is_some_and(|name| link.master == name) {
+            link.master = wanted.bridge.to_string();
+        }
+        if observed.container_link.is_none() {
+            let if_name = &receipt.id.if_name;
+            return conflict(format!(
+                "{if_name} is not in {} any more, though its other end is here",
+                receipt.netns
+            ));
+        }
+        Ok(plan::attach(&wanted, &observed))
+    }
+
+    /// Puts back what a living attachment lost, unless it has gone meanwhile. That ADD came to its end, and a full disk
+    /// or a kill kept it from saying so, is written down.
+    pub(super) fn mend(&mut self, id: &AttachmentId, own: &Lock, notes: &mut Vec<String>) -> Result<Plan> {
+        let network = self.network_lock()?;
+        let Some((receipt, events)) = self.store.receipt(id)? else { return Ok(Plan::default()) };
+        if self.is_dead(&receipt) {
+            return Ok(Plan::default());
+        }
+        let is_whole = self.why_gone(&receipt, &events)?.is_none();
+        let plan = self.plan_mend(&receipt, None)?;
+        self.run_host_plan(&plan, &[&network, own])?;
+        if let Some(note) = unnoted_end(&receipt, &events).filter(|_| is_whole) {
+            self.store.append_events(id, &[Event::of_attachment(receipt::ATTACHED)]);
+            notes.push(note);
+        }
+        Ok(plan)
+    }
+}
+
+/// What is said of an attachment that came to its end, where its receipt does not say so.
+pub(super) fn unnoted_end(receipt: &Receipt, events: &[Event]) -> Option<String> {
+    let note = || format!("container {} is attached, which its receipt did not say", receipt.called());
+    (!receipt::is_attached(events)).then(note)
+}

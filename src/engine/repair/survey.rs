@@ -1,0 +1,96 @@
+//! What there is, and what becomes of it.
+
+use crate::engine::Engine;
+use crate::engine::recover::{Left, Unrecorded, has_address};
+use crate::error::Result;
+use crate::lease::Leases;
+use crate::observe::marked::{self, MarkedLinks};
+use crate::receipt::{self, Event, Receipt};
+
+use super::Repair;
+
+/// Why an attachment is to be undone that no ADD came to the end with.
+pub(super) const UNFINISHED: &str = "was never attached to the end";
+
+/// What there is, sorted by what becomes of it.
+pub(super) struct Survey {
+    /// To be undone, and why.
+    pub(super) gone: Vec<(Receipt, &'static str)>,
+    /// To be whole, what is recorded and what is not.
+    pub(super) living: Vec<Receipt>,
+    pub(super) links: MarkedLinks,
+    pub(super) unrecorded: Unrecorded,
+}
+
+impl Engine {
+    pub(super) fn survey(&mut self) -> Result<Survey> {
+        let links = marked::links(&self.config.network, &mut *self.executor, &self.tools)?;
+        let (mut gone, mut living) = (Vec::new(), Vec::new());
+        for (receipt, events) in self.store.receipts_and_events()? {
+            match self.why_gone(&receipt, &events)? {
+                Some(why) => gone.push((receipt, why)),
+                None => living.push(receipt),
+            }
+        }
+        let recorded = gone.iter().map(|(receipt, _)| receipt).chain(&living).map(|receipt| &receipt.id);
+        let unrecorded = self.unrecorded(&links, &recorded.cloned().collect())?;
+        living.extend(unrecorded.receipts.iter().cloned());
+        Ok(Survey { gone, living, links, unrecorded })
+    }
+
+    /// Why an attachment is to be undone, where it is. One that ADD did not finish is nobody's, for the runtime was
+    /// not told of it; the container's address is the last thing but routes that ADD sees to.
+    pub(super) fn why_gone(&mut self, receipt: &Receipt, events: &[Event]) -> Result<Option<&'static str>> {
+        if self.is_dead(receipt) {
+            return Ok(Some("is gone"));
+        }
+        if receipt::is_leaving(events) {
+            return Ok(Some("was detached in part"));
+        }
+        if receipt::is_attached(events) {
+            return Ok(None);
+        }
+        let (_, observed) = self.look_at_links(receipt)?;
+        Ok((!has_address(&observed, receipt.address.addr())).then_some(UNFINISHED))
+    }
+
+    /// What is written down and is not so, and what only a person can decide.
+    pub(super) fn note_state(&mut self, survey: &Survey, leases: &Leases, repair: &mut Repair) -> Result<()> {
+        for receipt in &survey.unrecorded.receipts {
+            let (who, address) = (receipt.called(), receipt.address.addr());
+            repair
+                .notes
+                .push(format!("the receipt of container {who}, {address}, is lost and written again"));
+        }
+        for (address, lease) in leases.held() {
+            let is_survivor = survey.unrecorded.receipts.iter().any(|receipt| receipt.id == lease.id);
+            if !is_survivor && self.is_orphan(&lease.id)? {
+                repair.notes.push(format!("{address}, held by {}, which is gone, is released", lease.id));
+            }
+        }
+        for receipt in &survey.living {
+            let address = receipt.address.addr();
+            if let Some(other) = leases.get(address).filter(|lease| !lease.released && lease.id != receipt.id)
+            {
+                repair.left.push(Left {
+                    what: format!(
+                        "container {} and container {} both have {address}",
+                        receipt.called(),
+                        other.id
+                    ),
+                    help: format!("Restart one: `podman restart {}`", receipt.id.container_id.short()),
+                });
+            }
+        }
+        repair.left.extend(survey.unrecorded.left.iter().cloned());
+        // Who repairs has set them aside by now.
+        for (path, why) in self.store.unusable()? {
+            repair.notes.push(format!("{} cannot be used and is set aside: {why}", path.display()));
+        }
+        repair.left.extend(self.store.set_aside()?.into_iter().map(|path| Left {
+            what: format!("{} could not be read and was set aside", path.display()),
+            help: format!("Look what it was, then run `rm {}`", path.display()),
+        }));
+        Ok(())
+    }
+}

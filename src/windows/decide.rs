@@ -1,0 +1,90 @@
+//! What is to be done, and how far the way from the LAN to a container goes.
+
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use super::action::Action;
+use super::seen::Seen;
+use super::view::View;
+use super::{VERSION, firewall, gateway, layers, route};
+use crate::doctor::{Finding, Level};
+use crate::error::Result;
+
+/// What the person at Windows asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// To be told how it is.
+    Look,
+    /// That it works.
+    Up,
+    /// That nothing is left on Windows.
+    Down,
+}
+
+impl FromStr for Verb {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        match word {
+            "look" => Ok(Self::Look),
+            "up" => Ok(Self::Up),
+            "down" => Ok(Self::Down),
+            _ => Err("none of look, up, down".to_owned()),
+        }
+    }
+}
+
+/// The answer to Windows' scripts.
+#[derive(Debug, Serialize)]
+pub struct Decision {
+    /// [`VERSION`].
+    pub version: u32,
+    /// What is looked at, in the order in which a packet meets it.
+    pub layers: Vec<Layer>,
+    /// The first layer that fails.
+    pub stops_at: Option<&'static str>,
+    /// What to do, in this order.
+    pub actions: Vec<Planned>,
+}
+
+/// One stretch of the way.
+#[derive(Debug, Serialize)]
+pub struct Layer {
+    /// What it is called.
+    pub layer: &'static str,
+    /// How it is.
+    #[serde(flatten)]
+    pub finding: Finding,
+}
+
+/// An action, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Planned {
+    /// What to do.
+    #[serde(flatten)]
+    pub action: Action,
+    /// What it is for.
+    pub why: String,
+}
+
+impl Planned {
+    pub(super) fn new(action: Action, why: &str) -> Self {
+        Self { action, why: why.to_owned() }
+    }
+}
+
+/// Decides by what was seen, and by nothing else.
+pub fn decide(verb: Verb, seen: &Seen) -> Result<Decision> {
+    let view = View::new(seen)?;
+    let actions = match verb {
+        Verb::Look => Vec::new(),
+        // A route that could take other traffic away is worse than none.
+        Verb::Up if layers::settings(&view).level == Level::Failure => Vec::new(),
+        Verb::Up => [route::up(&view), firewall::up(&view), gateway::up(&view)].concat(),
+        Verb::Down => [gateway::down(&view), firewall::down(&view), route::down(&view)].concat(),
+    };
+    let layers = layers::all(&view);
+    let stops_at = layers.iter().find(|layer| layer.finding.level == Level::Failure).map(|layer| layer.layer);
+    Ok(Decision { version: VERSION, layers, stops_at, actions })
+}

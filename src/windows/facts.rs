@@ -1,0 +1,96 @@
+//! What WSL2 tells Windows of itself: `flatnet windows facts`.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+use super::VERSION;
+use crate::command::Command;
+use crate::config::Config;
+use crate::engine::{Attachment, State};
+use crate::execute::{Executor, Output};
+use crate::tools::Tools;
+
+/// All of it, as text where a program said it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// [`VERSION`] of this program.
+    pub version: u32,
+    /// What `wslinfo --networking-mode` printed; none where there is no such program.
+    pub mode: Option<String>,
+    /// eth0's first address; `hostname -I` would list the bridge's, too.
+    pub eth0: Option<Ipv4Addr>,
+    /// This host's share of the range.
+    pub subnet: Ipv4Net,
+    /// The bridge's address.
+    pub bridge: Ipv4Addr,
+    /// What `ip -4 -o addr show to BRIDGE up` printed: nothing while WSL2 is still starting.
+    pub bridge_link: String,
+    /// The first container that runs.
+    pub container: Option<Container>,
+    /// What `/proc/sys/net/ipv4/ip_forward` holds.
+    pub ip_forward: String,
+    /// What `/proc/1/comm` holds.
+    pub first_process: String,
+    /// What `systemctl is-active flatnet-gateway.service` printed.
+    pub gateway: Option<String>,
+}
+
+/// A container that Windows can try to reach.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Container {
+    /// What people call it.
+    pub name: String,
+    /// Its flat address.
+    pub address: Ipv4Addr,
+}
+
+/// Looks; what cannot be looked at is told as empty.
+pub fn gather(config: &Config, attachments: &[Attachment], executor: &mut dyn Executor) -> Facts {
+    let mut stdout = |argv: &[&str]| {
+        let output = executor.run(&Command::new(argv.iter().copied()), &[]);
+        output.ok().filter(|output: &Output| !output.stdout.trim().is_empty()).map(|output| output.stdout)
+    };
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let (ip, bridge) = (Tools::new(&config.tools).ip, config.bridge_address());
+    Facts {
+        version: VERSION,
+        mode: stdout(&["wslinfo", "--networking-mode"]),
+        eth0: stdout(&[&ip, "-4", "-o", "addr", "show", "dev", "eth0", "scope", "global"])
+            .and_then(|text| first_address(&text)),
+        subnet: config.subnet,
+        bridge,
+        bridge_link: stdout(&[&ip, "-4", "-o", "addr", "show", "to", &bridge.to_string(), "up"])
+            .unwrap_or_default(),
+        container: attachments
+            .iter()
+            .find(|one| one.state == State::Running)
+            .map(|one| Container { name: one.receipt.name.clone(), address: one.receipt.address.addr() }),
+        ip_forward: read("/proc/sys/net/ipv4/ip_forward"),
+        first_process: read("/proc/1/comm"),
+        gateway: stdout(&["systemctl", "is-active", "flatnet-gateway.service"]),
+    }
+}
+
+/// The first address in what `ip -4 -o addr show` prints.
+fn first_address(text: &str) -> Option<Ipv4Addr> {
+    let mut words = text.lines().next()?.split_whitespace().skip_while(|word| *word != "inet");
+    words.nth(1)?.split('/').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_address_of_eth0() {
+        let line = "2: eth0    inet 172.27.0.2/20 brd 172.27.15.255 scope global eth0\\       valid_lft forever preferred_lft forever\n";
+        assert_eq!(first_address(line), Some(Ipv4Addr::new(172, 27, 0, 2)));
+        // As `wsl.exe` may hand it on.
+        assert_eq!(first_address(&line.replace('\n', "\r\n")), Some(Ipv4Addr::new(172, 27, 0, 2)));
+        for text in ["", "\n", "Device \"eth0\" does not exist.\n", "2: eth0    inet"] {
+            assert_eq!(first_address(text), None, "{text}");
+        }
+    }
+}

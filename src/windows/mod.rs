@@ -1,0 +1,17 @@
+//! Windows around WSL2: what it must do so that its gateway reaches the containers.
+//!
+//! Windows' scripts (ops/windows) collect what they see, send it here, and carry out what is decided here: the
+//! decisions are pure functions of text, so they are tested without Windows (docs/adr/0018).
+
+pub mod action;
+pub mod decide;
+pub mod facts;
+mod firewall;
+mod gateway;
+mod layers;
+mod route;
+pub mod seen;
+mod view;
+
+/// What both sides must agree on: another number is another language.
+pub const VERSION: u32 = 1;

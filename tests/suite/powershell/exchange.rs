@@ -1,0 +1,88 @@
+//! What Windows' scripts and `flatnet windows` say to each other, in the words of both.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::scripts;
+use super::tree::{Script, below, children};
+
+/// Field names of every object in a schema.
+fn objects(schema: &serde_json::Value) -> BTreeSet<Vec<String>> {
+    let inner = schema["$defs"].as_object().into_iter().flat_map(|defs| defs.values());
+    let fields =
+        |object: &serde_json::Value| Some(object["properties"].as_object()?.keys().cloned().collect());
+    std::iter::once(schema).chain(inner).filter_map(fields).map(sorted).collect()
+}
+
+fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort();
+    names
+}
+
+#[test]
+fn what_windows_sends_has_the_fields_that_are_read() {
+    let schema = schemars::schema_for!(flatnet::windows::seen::Seen).to_value();
+    let wanted = objects(&schema);
+    assert!(wanted.len() > 8, "{wanted:?}");
+    let scripts = scripts();
+    let senders = scripts.iter().filter(|script| ["look.ps1", "probe.ps1"].contains(&script.name.as_str()));
+    let sent: BTreeSet<Vec<String>> = senders
+        .flat_map(|script| {
+            let literals = below(script.root()).filter(|node| node.kind() == "hash_literal_expression");
+            literals.map(|hash| sorted(script.entries(hash).into_iter().map(|(key, _)| key).collect()))
+        })
+        .collect();
+    assert_eq!(sent, wanted);
+}
+
+/// What is asked of `variable`, as `$variable.field`.
+fn fields_of(script: &Script, node: tree_sitter::Node, variable: &str) -> BTreeSet<String> {
+    let members = below(node).filter(|node| node.kind() == "member_access");
+    let named = members.filter_map(|member| {
+        let (of, field) = (member.named_child(0)?, member.named_child(1)?);
+        let is_it = script.text(of).eq_ignore_ascii_case(&format!("${variable}"));
+        is_it.then(|| script.text(field).to_owned())
+    });
+    named.collect()
+}
+
+#[test]
+fn what_windows_is_told_to_do_is_what_it_can_do() {
+    let schema = schemars::schema_for!(flatnet::windows::action::Action).to_value();
+    let mut told = BTreeMap::new();
+    for action in schema["oneOf"].as_array().unwrap() {
+        let fields = action["properties"].as_object().unwrap();
+        let name = fields["do"]["const"].as_str().unwrap().to_owned();
+        told.insert(name, fields.keys().filter(|field| *field != "do").cloned().collect::<BTreeSet<_>>());
+    }
+    let scripts = scripts();
+    let act = scripts.iter().find(|script| script.name == "act.ps1").unwrap();
+    let mut can = BTreeMap::new();
+    for clause in below(act.root()).filter(|node| node.kind() == "switch_clause") {
+        let condition = act.words(children(clause).next().unwrap());
+        if let [name] = &condition[..] {
+            can.insert(name.clone(), fields_of(act, clause, "Action"));
+        }
+    }
+    assert_eq!(can, told);
+}
+
+#[test]
+fn what_windows_reads_of_the_answers_is_there() {
+    let case = crate::windows::base();
+    let decision = flatnet::windows::decide::decide(flatnet::windows::decide::Verb::Up, &case).unwrap();
+    let decision = serde_json::to_value(decision).unwrap();
+    let facts: serde_json::Value = serde_json::from_str(&case.facts).unwrap();
+    let of = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+    let mut checked = 0;
+    for script in scripts() {
+        for (variable, answer) in
+            [("decision", &decision), ("layer", &decision["layers"][0]), ("wsl", &facts)]
+        {
+            let read = fields_of(&script, script.root(), variable);
+            let known = of(answer);
+            assert!(read.is_subset(&known), "{}: ${variable} has {known:?}, not {read:?}", script.name);
+            checked += read.len();
+        }
+    }
+    assert!(checked > 8, "{checked}");
+}
