@@ -105,6 +105,11 @@ impl<'de> Visitor<'de> for Section {
         Gateway::deserialize(MapAccessDeserializer::new(map))
     }
 
+    /// `gateway:` with every line below it commented out.
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Gateway, E> {
+        Ok(Gateway::default())
+    }
+
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Gateway, E> {
         Err(match text.parse::<std::net::Ipv4Addr>() {
             Ok(address) => E::custom(format_args!(

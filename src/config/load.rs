@@ -113,7 +113,9 @@ mod tests {
 
     #[test]
     fn an_empty_file_is_the_default() {
-        assert_eq!(parse("# nothing\n", Path::new("f")).unwrap(), Config::default());
+        for text in ["# nothing\n", "gateway:\n#  hold: 3\n"] {
+            assert_eq!(parse(text, Path::new("f")).unwrap(), Config::default());
+        }
     }
 
     #[test]

@@ -473,7 +473,7 @@ kinds! {
         title: "Podman's events have ended",
         seen: ["Podman tells no events now: .."],
         means: "`flatnet gateway watch` learns from `podman events` that containers start and stop, and that command ended. Until it \
-                runs again, changes are seen by Flatnet's own receipts, and every 30 seconds.",
+                runs again, changes are seen by Flatnet's own receipts, and once a minute.",
         remedy: "Nothing, if it happens once: it is started again. Else see what `podman events` says by hand",
         more: "An upgrade of Podman, or `podman system renumber`, ends it too.",
     }

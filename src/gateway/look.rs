@@ -1,7 +1,7 @@
 //! What there is: Podman's containers, and what Flatnet itself knows of them. Only the command line may call this: a
 //! plugin that runs `podman` waits for locks that Podman holds while it waits for the plugin.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use super::podman::{Container, containers};
@@ -10,7 +10,7 @@ use crate::command::Command;
 use crate::config::Config;
 use crate::engine::{Attachment, State};
 use crate::error::{Error, Kind, Result};
-use crate::execute::{CommandFailure, Executor};
+use crate::execute::{CommandFailure, Executor, Output};
 use crate::types::{ContainerId, HostName};
 
 /// How often the list is asked for again when a container on it went away before it was looked at.
@@ -26,10 +26,7 @@ pub fn all_containers(executor: &mut dyn Executor) -> Result<Vec<Container>> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let look = ["podman", "inspect", "--type", "container"]
-            .into_iter()
-            .chain(ids.iter().map(ContainerId::as_str));
-        let look = Command::new(look);
+        let look = inspect(&ids);
         let output = executor.run(&look, &[])?;
         if output.success() {
             return containers(&output.stdout);
@@ -41,6 +38,20 @@ pub fn all_containers(executor: &mut dyn Executor) -> Result<Vec<Container>> {
         }
     }
     Err(failure.map_or_else(|| Error::new(Kind::Internal, "podman was not asked"), Error::from))
+}
+
+/// These containers; `None` where that cannot be told, for example since one is gone.
+pub fn some_containers(executor: &mut dyn Executor, ids: &BTreeSet<ContainerId>) -> Option<Vec<Container>> {
+    if ids.is_empty() {
+        return Some(Vec::new());
+    }
+    let output = executor.run(&inspect(ids), &[]).ok().filter(Output::success)?;
+    containers(&output.stdout).ok()
+}
+
+fn inspect<'a>(ids: impl IntoIterator<Item = &'a ContainerId>) -> Command {
+    let ids = ids.into_iter().map(ContainerId::as_str);
+    Command::new(["podman", "inspect", "--type", "container"].into_iter().chain(ids))
 }
 
 /// An empty list where containers that were routed are still attached is no list: taking their routes away would cut off

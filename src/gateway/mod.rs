@@ -6,6 +6,7 @@
 //! [`publish`], [`sync`] and [`watch`] touch the world.
 
 pub mod build;
+pub mod changed;
 pub mod choose;
 pub mod install;
 pub mod labels;

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::build::{self, Built, Sources};
+use super::changed::Changed;
 use super::choose::Answers;
 use super::podman::Container;
 use super::table::Table;
@@ -15,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::execute::Executor;
 use crate::lock::Lock;
 use crate::state_dir::StateDir;
-use crate::types::HostName;
+use crate::types::{ContainerId, HostName};
 
 /// What there is, as it was looked at.
 #[derive(Debug)]
@@ -52,6 +53,25 @@ impl Seen {
         }
         let last_addresses = look::last_addresses(&engine.store.leases()?);
         Ok(Self { host: look::host_name(config), containers, last_addresses, before })
+    }
+
+    /// Looks again at those containers that have changed; whether that could be told.
+    pub fn update(
+        &mut self,
+        engine: &Engine,
+        executor: &mut dyn Executor,
+        changed: &Changed,
+    ) -> Result<bool> {
+        let mut ids = changed.to_ask();
+        let follows = |one: &&Container| one.shares.as_ref().is_some_and(|whose| ids.contains(whose));
+        let followers: Vec<ContainerId> =
+            self.containers.iter().filter(follows).map(|one| one.id.clone()).collect();
+        ids.extend(followers.into_iter().filter(|id| !changed.gone.contains(id)));
+        let Some(again) = look::some_containers(executor, &ids) else { return Ok(false) };
+        self.containers.retain(|one| !ids.contains(&one.id) && !changed.gone.contains(&one.id));
+        self.containers.extend(again);
+        self.last_addresses = look::last_addresses(&engine.store.leases()?);
+        Ok(true)
     }
 
     /// What a table is built from.

@@ -63,6 +63,8 @@ fn labels_and_the_rule_without(lab: &Lab) {
         assert!(table.contains(part), "{part}: {table}");
     }
     lab.sh("jq -e '.routes[] | select(.name == \"app\") | .strip and .hold == 30' /var/lib/flatnet-gateway/state/routes.json").succeeds();
+    lab.sh("setpriv --reuid nobody --clear-groups flatnet gateway routes")
+        .complains("cannot read /var/lib/flatnet-gateway/state/routes.json");
     // Nothing changed: nothing is written.
     let before = lab.sh(&format!("stat -c %i {TABLE}")).succeeds().stdout;
     lab.sh("flatnet gateway sync").prints("is already so: 3 routes, 6 containers without one, 3 warnings");

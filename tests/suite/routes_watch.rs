@@ -90,12 +90,13 @@ fn it_ends_on_a_signal_and_leaves_nothing(lab: &Lab) {
     for (signal, status) in [("TERM", 0), ("INT", 0), ("KILL", 137)] {
         // A shell has its background children ignore SIGINT.
         lab.sh(&format!(
-            "rm -f {TABLE}; env --default-signal=INT flatnet gateway watch >/tmp/watch.out 2>&1 & pid=$!
-             until [[ -e {TABLE} ]] && pgrep -f '[p]odman events' >/dev/null; do sleep 0.05; done
+            "rm -f {TABLE} /tmp/watch.out; env --default-signal=INT flatnet gateway watch --json >/tmp/watch.out & pid=$!
+             until [[ -s /tmp/watch.out ]] && pgrep -f '[p]odman events' >/dev/null; do sleep 0.05; done
              kill -{signal} $pid; status=0; wait $pid || status=$?; echo $status"
         ))
         .prints_exactly(&status.to_string());
         lab.sandbox.eventually(&format!("! {running}"));
+        lab.sh("jq -c '[.generation, .changes, .conflicts]' /tmp/watch.out").prints_exactly("[1,[],[]]");
     }
     lab.nothing_left();
 }

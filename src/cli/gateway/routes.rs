@@ -1,10 +1,14 @@
 //! `flatnet gateway routes`.
 
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::Path;
+
 use clap::Args;
 use serde_json::json;
 
 use crate::cli::{Options, output};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, io};
 use crate::gateway::table::{Route, Table, Unrouted};
 use crate::gateway::{publish, told};
 
@@ -22,18 +26,21 @@ impl Routes {
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
         let config = options.config()?;
         let directory = &config.gateway.directory;
-        let table = publish::published(directory).ok_or_else(|| {
-            Error::new(
-                Kind::NoRoutes,
-                format!("there is no table of routes at {}", publish::path(directory).display()),
-            )
-        })?;
+        let table = publish::published(directory).ok_or_else(|| none(&publish::path(directory)))?;
         if options.json {
             output::print_json(&json!(table));
         } else {
             output::print(&listing(&table, config.gateway.listen));
         }
         Ok(0)
+    }
+}
+
+/// Why there is no table.
+fn none(path: &Path) -> Error {
+    match File::open(path) {
+        Err(cause) if cause.kind() == ErrorKind::PermissionDenied => io("read", path)(cause),
+        _ => Error::new(Kind::NoRoutes, format!("there is no table of routes at {}", path.display())),
     }
 }
 

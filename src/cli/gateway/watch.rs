@@ -15,7 +15,7 @@ use crate::gateway::watch::{Said, watch};
 /// Keep the gateway's routes as the containers are, until it is ended.
 ///
 /// It follows Podman's events and Flatnet's own receipts, asks new containers again and again until they speak HTTP, and
-/// looks at everything every 30 seconds. It prints each change. While Podman fails, the routes stay as they are, and it
+/// looks at everything once a minute. It prints each change. While Podman fails, the routes stay as they are, and it
 /// tries again. `flatnet init` writes a systemd unit that runs it.
 #[derive(Debug, Args)]
 #[command(

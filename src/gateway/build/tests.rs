@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::super::choose::Answer;
+use super::super::podman::State;
 use super::*;
 use crate::types::{ContainerId, ContainerName};
 

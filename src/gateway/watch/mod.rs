@@ -1,8 +1,8 @@
 //! Keeping the routes as the containers are, for as long as it runs.
 //!
 //! One thread waits for whatever comes first: an event of Podman's, a receipt, the answer of a port, the time for a look
-//! at everything, the signal to end. Whatever it was, the whole table is made anew, so that nothing can be missed for
-//! longer than [`EVERYTHING`].
+//! at everything, the signal to end. The containers that it is about are looked at again, and the whole table is made anew;
+//! what was missed is not missed for longer than a minute.
 
 mod prober;
 mod sources;
@@ -17,6 +17,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use self::prober::Prober;
 use self::sources::{Events, News};
 use super::build;
+use super::changed::Changed;
 use super::sync::{Seen, Synced, lock};
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
@@ -24,8 +25,11 @@ use crate::execute::HostExecutor;
 
 /// Events come in bursts: so long is waited for the rest of one.
 const BURST: Duration = Duration::from_millis(30);
+/// How long after a receipt its container is looked at, unless an event tells of it before. A receipt is written while
+/// Podman starts the container, and a look at it would wait for Podman.
+const STARTED: Duration = Duration::from_secs(1);
 /// How often everything is looked at, whether or not anything was said.
-const EVERYTHING: Duration = Duration::from_secs(30);
+const EVERYTHING: Duration = Duration::from_secs(60);
 /// After Podman's events have begun, once more: between their beginning and the first look something may have happened.
 const SETTLED: Duration = Duration::from_secs(2);
 /// How long is waited at first, and at most, after a failure.
@@ -58,7 +62,9 @@ pub fn watch(
         receipts: None,
         folder: engine.config.paths.state.join(engine.config.network.as_str()).join("receipts"),
         seen: None,
-        look_at: now,
+        changed: Changed::default(),
+        look_at: None,
+        everything_at: now,
         publish_now: false,
         has_begun: false,
         pause: PAUSE.0,
@@ -85,8 +91,11 @@ struct Watch {
     folder: PathBuf,
     /// What there was at the last look.
     seen: Option<Seen>,
+    /// What is to be looked at again, and when.
+    changed: Changed,
+    look_at: Option<Instant>,
     /// When to look at everything.
-    look_at: Instant,
+    everything_at: Instant,
     /// Whether a port has answered something new.
     publish_now: bool,
     /// Whether Podman's events have begun and nothing was looked at since.
@@ -102,15 +111,16 @@ impl Watch {
     fn work(&mut self, say: &mut dyn FnMut(Said<'_>)) {
         let now = Instant::now();
         let started = self.events.start(&mut self.executor, now);
-        if started.matters {
-            (self.look_at, self.has_begun) = (now, true);
-        }
-        take(started, say);
+        self.has_begun |= !started.changed.is_nothing();
+        self.take(started, now, BURST, say);
         if self.receipts.is_none() {
             self.receipts = sources::receipts(&self.folder).ok();
         }
-        if self.look_at <= now {
-            self.look_at = now + if std::mem::take(&mut self.has_begun) { SETTLED } else { EVERYTHING };
+        if self.everything_at <= now {
+            (self.changed, self.look_at) = (Changed::everything(), Some(now));
+        }
+        if self.look_at.is_some_and(|at| at <= now) {
+            self.look_at = None;
             let looked = self.look(now);
             self.tell(looked, say);
         } else if self.publish_now {
@@ -120,11 +130,18 @@ impl Watch {
         self.prober.ask_due(Instant::now());
     }
 
-    /// Looks at all containers and publishes what they make.
+    /// Looks at what has changed and publishes what all containers make.
     fn look(&mut self, now: Instant) -> Result<Option<Synced>> {
         let _lock = lock(&self.engine.config)?;
-        let seen = Seen::look(&self.engine, &mut self.executor, self.seen.as_ref())?;
-        self.seen = Some(seen);
+        let changed = std::mem::take(&mut self.changed);
+        let is_done = match &mut self.seen {
+            Some(seen) if !changed.everything => seen.update(&self.engine, &mut self.executor, &changed)?,
+            _ => false,
+        };
+        if !is_done {
+            self.seen = Some(Seen::look(&self.engine, &mut self.executor, self.seen.as_ref())?);
+            self.everything_at = now + if std::mem::take(&mut self.has_begun) { SETTLED } else { EVERYTHING };
+        }
         self.publish(now)
     }
 
@@ -154,7 +171,7 @@ impl Watch {
                 }
             }
             Err(error) => {
-                self.look_at = Instant::now() + self.pause;
+                self.everything_at = Instant::now() + self.pause;
                 self.pause = (self.pause * 2).min(PAUSE.1);
                 let text = error.whole();
                 if self.failing.as_ref() != Some(&text) {
@@ -182,33 +199,38 @@ impl Watch {
         if has_answers {
             self.publish_now |= self.prober.take(now);
         }
-        let news = if has_events { self.events.read(now) } else { News::default() };
-        let has_receipts = has_receipts && self.take_receipts();
-        if news.matters || has_receipts {
-            self.look_at = self.look_at.min(now + BURST);
+        if has_events {
+            let news = self.events.read(now);
+            self.take(news, now, BURST, say);
         }
-        take(news, say);
+        if has_receipts {
+            // A folder that is gone is looked for again.
+            let receipts = self.receipts.take();
+            if let Some(changed) = receipts.as_ref().and_then(sources::drain) {
+                self.receipts = receipts;
+                self.take(News { changed, problem: None }, now, STARTED, say);
+            }
+        }
         Ok(is_end)
     }
 
-    /// Whether receipts have changed; a folder that is gone is looked for again.
-    fn take_receipts(&mut self) -> bool {
-        if !self.receipts.as_ref().is_some_and(sources::drain) {
-            self.receipts = None;
+    /// Notes what has changed, to be looked at after `pause`.
+    fn take(&mut self, news: News, now: Instant, pause: Duration, say: &mut dyn FnMut(Said<'_>)) {
+        let News { changed, problem } = news;
+        if !changed.is_nothing() {
+            self.changed.add(changed);
+            self.look_at = Some(self.look_at.map_or(now + pause, |at| at.min(now + pause)));
         }
-        true
+        if let Some(error) = problem {
+            say(Said::Failed(&error));
+        }
     }
 
     /// Until something is due.
     fn timeout(&self) -> Duration {
-        let due = [Some(self.look_at), self.prober.next(), self.events.next()].into_iter().flatten().min();
-        due.map_or(EVERYTHING, |due| due.saturating_duration_since(Instant::now()))
-    }
-}
-
-fn take(news: News, say: &mut dyn FnMut(Said<'_>)) {
-    if let Some(error) = news.problem {
-        say(Said::Failed(&error));
+        let due = [self.look_at, self.prober.next(), self.events.next()];
+        let due = due.into_iter().flatten().fold(self.everything_at, Instant::min);
+        due.saturating_duration_since(Instant::now())
     }
 }
 

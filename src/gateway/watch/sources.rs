@@ -10,7 +10,8 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use crate::command::Command;
 use crate::error::{Error, Kind, Result};
 use crate::execute::{HostExecutor, Lines, Stream};
-use crate::gateway::podman::matters;
+use crate::gateway::changed::{Change, Changed, change};
+use crate::types::ContainerId;
 
 /// How long is waited at first, and at most, before Podman's events are asked for again.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
@@ -31,8 +32,8 @@ pub(super) struct Events {
 /// What a look at the events came to.
 #[derive(Debug, Default)]
 pub(super) struct News {
-    /// Whether a route may have changed.
-    pub(super) matters: bool,
+    /// What may have changed.
+    pub(super) changed: Changed,
     /// What somebody should know.
     pub(super) problem: Option<Error>,
 }
@@ -54,7 +55,7 @@ impl Events {
         match executor.stream(&Command::new(events)) {
             Ok(stream) => {
                 (self.stream, self.began) = (Some(stream), now);
-                News { matters: true, problem: None }
+                News { changed: Changed::everything(), problem: None }
             }
             Err(error) => self.failed(error, now),
         }
@@ -64,10 +65,13 @@ impl Events {
     pub(super) fn read(&mut self, now: Instant) -> News {
         let Some(stream) = &mut self.stream else { return News::default() };
         let Lines { lines, end } = stream.lines();
-        let is_matter = lines.iter().any(|line| matters(line));
+        let mut changed = Changed::default();
+        for line in &lines {
+            changed.note(change(line));
+        }
         match end {
-            None => News { matters: is_matter, problem: None },
-            Some(error) => News { matters: is_matter, ..self.failed(error, now) },
+            None => News { changed, problem: None },
+            Some(error) => News { changed, ..self.failed(error, now) },
         }
     }
 
@@ -81,7 +85,7 @@ impl Events {
         let is_new = self.told.as_ref() != Some(&text);
         self.told = Some(text);
         let problem = Error::new(Kind::PodmanEvents, "Podman tells no events now").source(error);
-        News { matters: false, problem: is_new.then_some(problem) }
+        News { changed: Changed::default(), problem: is_new.then_some(problem) }
     }
 
     pub(super) fn stream(&self) -> Option<&Stream> {
@@ -107,15 +111,23 @@ pub(super) fn receipts(folder: &Path) -> Result<OwnedFd> {
     Ok(inotify)
 }
 
-/// Takes what is there to be taken; whether the folder itself is still there.
-pub(super) fn drain(inotify: &OwnedFd) -> bool {
+/// Whose receipts have come or gone; `None` where the folder itself is gone.
+pub(super) fn drain(inotify: &OwnedFd) -> Option<Changed> {
     let mut buffer = [MaybeUninit::uninit(); 4096];
     let mut reader = inotify::Reader::new(inotify, &mut buffer);
-    let mut is_there = true;
+    let mut changed = Changed::default();
     while let Ok(event) = reader.next() {
-        is_there &= !event.events().intersects(ReadFlags::DELETE_SELF | ReadFlags::IGNORED);
+        if event.events().intersects(ReadFlags::DELETE_SELF | ReadFlags::IGNORED) {
+            return None;
+        }
+        if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
+            changed.note(Change::Unclear);
+        }
+        let name = event.file_name().and_then(|name| name.to_str().ok());
+        let id = name.and_then(|name| name.split_once('@')).and_then(|(id, _)| ContainerId::parse(id).ok());
+        changed.note(id.map_or(Change::Nothing, Change::Of));
     }
-    is_there
+    Some(changed)
 }
 
 #[cfg(test)]
@@ -135,10 +147,14 @@ mod tests {
                 == 1
         };
         assert!(!is_readable());
-        std::fs::write(folder.join("a"), "x").unwrap();
-        assert!(is_readable() && drain(&inotify) && !is_readable());
+        std::fs::write(folder.join("0123@eth0.json"), "x").unwrap();
+        std::fs::write(folder.join(".new"), "x").unwrap();
+        assert!(is_readable());
+        let containers = [ContainerId::parse("0123").unwrap()].into();
+        assert_eq!(drain(&inotify), Some(Changed { containers, ..Changed::default() }));
+        assert!(!is_readable());
         std::fs::remove_dir_all(&folder).unwrap();
-        assert!(is_readable() && !drain(&inotify));
+        assert!(is_readable() && drain(&inotify).is_none());
     }
 
     #[test]
@@ -151,7 +167,7 @@ mod tests {
             let told = events.failed(Error::new(Kind::Io, "x"), now).problem.is_some();
             assert_eq!(told, pauses.is_empty(), "the same is told once");
             let pause = events.next().unwrap() - now;
-            assert!(!events.start(&mut executor, now + pause / 2).matters, "not yet");
+            assert!(events.start(&mut executor, now + pause / 2).changed.is_nothing(), "not yet");
             pauses.push(pause.as_millis());
         }
         assert_eq!(pauses, [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
