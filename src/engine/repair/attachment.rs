@@ -1,5 +1,7 @@
 //! One attachment: what undoes it when it is gone, what it lacks while it lives.
 
+use std::time::{Duration, Instant};
+
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
 use crate::lock::Lock;
@@ -7,6 +9,9 @@ use crate::observe;
 use crate::plan::{self, Op, Plan};
 use crate::receipt::{self, Event, Receipt};
 use crate::types::AttachmentId;
+
+/// How long the kernel may take to delete the links of a namespace that was deleted.
+const DEATH: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// What undoes `receipt`, as far as it is there.
@@ -74,13 +79,34 @@ impl Engine {
             return Ok(Plan::default());
         }
         let is_whole = self.why_gone(&receipt, &events)?.is_none();
-        let plan = self.plan_mend(&receipt, None)?;
-        self.run_host_plan(&plan, &[&network, own])?;
+        let mended = self.plan_mend(&receipt, None).and_then(|plan| {
+            self.run_host_plan(&plan, &[&network, own])?;
+            Ok(plan)
+        });
+        if mended.is_err() && self.is_dying(&receipt) {
+            return Ok(Plan::default());
+        }
+        let plan = mended?;
         if let Some(note) = unnoted_end(&receipt, &events).filter(|_| is_whole) {
             self.store.append_events(id, &[Event::of_attachment(receipt::ATTACHED)]);
             notes.push(note);
         }
         Ok(plan)
+    }
+
+    /// Whether what failed did so because the container went while it was looked at: the kernel takes a moment to
+    /// delete the links of a namespace that was deleted.
+    pub(super) fn is_dying(&self, receipt: &Receipt) -> bool {
+        let end = Instant::now() + DEATH;
+        loop {
+            if self.is_dead(receipt) {
+                return true;
+            }
+            if Instant::now() >= end {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 

@@ -50,7 +50,10 @@ impl Engine {
         if receipt::is_attached(events) {
             return Ok(None);
         }
-        let (_, observed) = self.look_at_links(receipt)?;
+        let (_, observed) = match self.look_at_links(receipt) {
+            Err(_) if self.is_dying(receipt) => return Ok(Some("is gone")),
+            found => found?,
+        };
         Ok((!has_address(&observed, receipt.address.addr())).then_some(UNFINISHED))
     }
 
