@@ -57,6 +57,7 @@ mod podman_failures;
 mod podman_life;
 mod podman_run;
 mod powershell;
+mod reliability;
 mod repair;
 mod routes;
 mod routes_static;
