@@ -23,10 +23,12 @@ packages=(
     podman netavark aardvark-dns crun conmon buildah
     nftables iproute2 procps iputils-ping curl ca-certificates busybox-static
     conntrack jq ncat
+    nginx-light libnginx-mod-http-lua lua-cjson
 )
 
 # The tree gets its final name only when it is whole, so the name alone says that it is.
-tree_is_made() { [[ -x $tree/usr/bin/podman ]]; }
+# One that was made before the gateway needed nginx is made anew.
+tree_is_made() { [[ -x $tree/usr/bin/podman && -x $tree/usr/sbin/nginx ]]; }
 
 # debootstrap mounts /proc inside the tree. In a mount and pid namespace of its own nothing of that
 # outlives it, however it ends, and `rm -rf` of a leftover can never reach through a mount.

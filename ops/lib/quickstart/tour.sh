@@ -10,6 +10,10 @@ source "$here/words.sh"
 windows=172.27.0.1
 wsl=172.27.0.2
 stranger=192.168.7.9
+# The LAN behind Windows, and a colleague in it.
+lan=192.168.50.1
+colleague=192.168.50.23
+gateway=/var/lib/flatnet-gateway
 
 podman=$(podman --version | sed 's/.* //')
 backend=CNI
@@ -96,10 +100,50 @@ reach() {
     good "the client reaches the database at its flat address"
 }
 
+# What a colleague's browser gets; names lead to Windows, as by the LAN's DNS or a hosts file.
+browse() { # HOST PATH
+    ip netns exec colleague curl --silent --show-error --max-time 15 --resolve "$1:80:$lan" "http://$1$2"
+}
+
+add_colleague() {
+    try ip netns add colleague
+    try ip link add lan netns windows type veth peer name eth0 netns colleague
+    try ip -n windows addr add "$lan/24" dev lan
+    try ip -n windows link set lan up
+    try ip -n colleague addr add "$colleague/24" dev eth0
+    try ip -n colleague link set eth0 up
+}
+
+open_by_name() {
+    step "A colleague's browser in the LAN opens containers by name, through the gateway on Windows" \
+        "\`flatnet gateway routes\` says why a container has no route; $gateway/logs/error.log is nginx's"
+    add_colleague
+    try flatnet gateway install
+    good "flatnet gateway install: nginx's configuration and Lua are in $gateway"
+    show flatnet gateway sync
+    show flatnet gateway routes
+    note "nginx runs on Windows, which has the addresses $windows and, towards the LAN, $lan"
+    try ip netns exec windows nginx -p "$gateway" -c conf/nginx.conf
+    printf '    colleague$ curl http://web.flatnet.internal/who\n'
+    eventually browse web.flatnet.internal /who
+    indented <<<"$output"
+    expect "${output##* }" "$windows" "the address that the web server saw"
+    try browse flatnet.internal /_flatnet/status
+    good "the portal is http://$lan/ or http://flatnet.internal/, the web server http://web.flatnet.internal/"
+    expect "$(browse nobody.flatnet.internal / | grep -c nobody.flatnet.internal)" 1 "pages that name the unknown host"
+    good "a name that nobody has gets the gateway's own page"
+}
+
 stop_and_start() {
     step "Stop and start: the address stays" "\`flatnet ps\` shows who holds which address"
     try podman stop web
-    try podman start web
+    try flatnet gateway sync
+    printf '    colleague$ curl http://web.flatnet.internal/who     # and podman start web, two seconds later\n'
+    (sleep 2 && podman start web >/dev/null && flatnet gateway sync >/dev/null) &
+    try browse web.flatnet.internal /who
+    indented <<<"$output"
+    try wait "$!"
+    good "the colleague's request waited for the container"
     expect "$(address_of web)" "$web" "the address of web after a restart"
     eventually ip netns exec windows curl --silent --max-time 2 "http://$web/who"
     good "web is back at $web, and Windows reaches it there"
@@ -107,13 +151,14 @@ stop_and_start() {
 
 take_down() {
     step "Take everything down" "\`flatnet down --force\` undoes what is still attached"
+    try ip netns exec windows nginx -p "$gateway" -c conf/nginx.conf -s quit
     show podman rm -f -t 0 web db client
     if [[ $backend == netavark ]]; then show podman network rm flatnet; fi
     try flatnet down
     good "flatnet down: done"
     expect "$(ip -o link | sed -n 's/^[0-9]*: \(flatnet[^:@]*\|fn[0-9a-f]\{12\}\).*/\1/p')" "" "links of Flatnet's"
     expect "$(nft list tables | grep -c flatnet || true)" 0 "nft tables of Flatnet's"
-    expect "$(ip netns list | grep -vcE '^(windows|stranger)' || true)" 0 "network namespaces of containers"
+    expect "$(ip netns list | grep -vcE '^(windows|stranger|colleague)' || true)" 0 "network namespaces of containers"
     expect "$(find /var/lib/flatnet/flatnet/receipts /run/flatnet/flatnet -type f | wc -l)" 0 "receipts and locks"
     expect "$(cat /proc/sys/net/ipv4/ip_forward)" "$forwarding" "ip_forward"
     good "gone: bridge, links, tables, namespaces, receipts; ip_forward is what it was ($forwarding)"
@@ -127,5 +172,6 @@ configure
 bring_up
 run_containers
 reach
+open_by_name
 stop_and_start
 take_down
