@@ -185,7 +185,8 @@ def of_a_runtime(dice, face, spoiled):
         spoil(dice, call)
     if call.verb == "GC" and isinstance(call.stdin, dict):
         # What is not in the list would be removed: the one who stays is always there.
-        listed = [RESIDENT, {"containerID": hostile(dice, "c1"), "ifname": hostile(dice, "eth0")}]
+        other = {"containerID": hostile(dice, "c1"), "ifname": hostile(dice, "eth0")} if spoiled else {"containerID": "c1", "ifname": "eth0"}
+        listed = [RESIDENT, other]
         call.stdin["cni.dev/valid-attachments"] = listed
     return call
 
