@@ -71,7 +71,7 @@ slim() {
 make_tree() {
     say "making a Debian 13 tree with Podman 5 in $tree (once, 1 to 3 minutes; log: $log)"
     : >"$log"
-    rm -rf --one-file-system "$partial"
+    rm -rf --one-file-system "$partial" "$tree.old"
     if ! debootstrap_alone 2>&1 | show_progress; then
         fail "debootstrap could not make the Debian 13 tree." \
             "Its last words are above, all of them in $log and $partial/debootstrap/debootstrap.log." \
@@ -79,7 +79,9 @@ make_tree() {
             "Then run $0 again: it starts over."
     fi
     slim
+    if [[ -e $tree ]]; then mv -T "$tree" "$tree.old"; fi
     mv -T "$partial" "$tree"
+    rm -rf --one-file-system "$tree.old"
     say "the Debian 13 tree is ready: $tree ($(du -sh "$tree" | cut -f1))"
 }
 

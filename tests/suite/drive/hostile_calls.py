@@ -132,7 +132,7 @@ def cli(dice, spoiled):
 def lab(dice, spoiled):
     """A second network, of which the configuration is hostile: looked at, or brought up and taken down again."""
     config = {
-        "network": "lab", "bridge": "lab-br0", "range": "10.99.0.0/16", "subnet": "10.99.1.0/24", "gateway": "10.99.1.1",
+        "network": "lab", "bridge": "lab-br0", "range": "10.99.0.0/16", "subnet": "10.99.1.0/24", "bridge_address": "10.99.1.1",
         "allocate": {"from": "10.99.1.2", "to": "10.99.1.99"}, "reserved": ["10.99.1.9"], "mtu": 1400, "uplink": "none",
         "ingress_gateways": ["192.0.2.1"], "egress": "masquerade", "bridging": "isolated",
         "host_ports": [{"protocol": "tcp", "port": 53}], "dns": {"servers": ["10.99.1.1"], "search": ["a.test"]},
