@@ -1,6 +1,8 @@
 //! Running containers -> routes for the HTTP gateway.
 //!
-//!     podman inspect -> Container -> (labels, probes, the table before) -> Table -> state/routes.json
+//! ```text
+//! podman inspect -> Container -> (labels, probes, the table before) -> Table -> state/routes.json
+//! ```
 //!
 //! [`podman`], [`labels`], [`table`] and [`build`] are pure; [`look`], [`probe`],
 //! [`publish`], [`sync`] and [`watch`] touch the world.

@@ -128,7 +128,8 @@ done
 section "locks held"
 for file in $(find /run/flatnet -name '*.lock' 2>/dev/null); do flock -n "$file" true || echo "$file"; done
 section "processes"
-ps -e -o pgid=,stat=,args= | awk -v own="$(ps -o pgid= $$)" '$1 != own+0 && $2 !~ /^Z/ { $1 = $2 = ""; print }' |
+# One that is about to be gone has no command line any more, and ps puts its name in brackets.
+ps -e -o pgid=,stat=,args= | awk -v own="$(ps -o pgid= $$)" '$1 != own+0 && $2 !~ /^Z/ && $3 !~ /^\[/ { $1 = $2 = ""; print }' |
     grep -v 'sandbox.sh' || true
 "#;
 
