@@ -86,7 +86,7 @@ impl Log {
             .append(true)
             .create(true)
             .mode(0o640)
-            .custom_flags(crate::state_dir::NOFOLLOW)
+            .custom_flags(crate::state_dir::WARILY)
             .open(&self.file)?;
         file.write_all(text.as_bytes())
     }

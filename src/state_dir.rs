@@ -13,9 +13,9 @@ use crate::error::{self, Error, Kind, Result};
 
 /// Bytes that one file of state may hold; more is no file of ours.
 const MAX_BYTES: u64 = 64 << 20;
-/// `O_NOFOLLOW` as std's `custom_flags` takes it.
-#[expect(clippy::cast_possible_wrap, reason = "the flag is far below the sign bit")]
-pub(crate) const NOFOLLOW: i32 = OFlags::NOFOLLOW.bits() as i32;
+/// How a file in somebody else's folder is opened, as std's `custom_flags` takes it: no link leads away, no pipe holds up.
+#[expect(clippy::cast_possible_wrap, reason = "the flags are far below the sign bit")]
+pub(crate) const WARILY: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits() as i32;
 /// What stands between the name of a file that was set aside and the time.
 pub(crate) const ASIDE: &str = ".bad-";
 /// The one name for files that are being written: whoever takes the lock next removes what a killed writer left.

@@ -9,7 +9,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::validate::{Problem, problem};
+use super::problem::{Problem, problem};
 use crate::types::{HostName, NginxPath};
 
 /// Seconds that a request may be held at most.

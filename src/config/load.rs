@@ -7,7 +7,8 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use super::validate::{Problem, validate};
+use super::problem::Problem;
+use super::validate::validate;
 use super::{Config, locate};
 use crate::error::{self, Error, Kind, Result};
 use crate::types::shown;

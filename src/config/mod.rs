@@ -7,6 +7,7 @@ mod auto;
 mod gateway;
 mod load;
 mod locate;
+mod problem;
 mod validate;
 
 use std::net::Ipv4Addr;

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::table::Table;
 use crate::error::{Error, Kind, Result, io};
-use crate::state_dir::NOFOLLOW;
+use crate::state_dir::WARILY;
 
 /// Bytes that a table may have: 10,000 routes take some 4 MB.
 const MAX_BYTES: u64 = 64 << 20;
@@ -37,7 +37,7 @@ pub fn last_generation(directory: &Path) -> u64 {
 }
 
 fn read(path: &Path) -> Option<Table> {
-    let file = OpenOptions::new().read(true).custom_flags(NOFOLLOW).open(path).ok()?;
+    let file = OpenOptions::new().read(true).custom_flags(WARILY).open(path).ok()?;
     let mut text = String::new();
     file.take(MAX_BYTES).read_to_string(&mut text).ok()?;
     let table: Table = serde_json::from_str(&text).ok()?;
@@ -157,6 +157,13 @@ mod tests {
             std::fs::write(path(dir.path()), bad).unwrap();
             assert_eq!((published(dir.path()), last_generation(dir.path())), (None, 7), "{bad}");
         }
+        std::fs::remove_file(path(dir.path())).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, path(dir.path()), rustix::fs::Mode::RWXU).unwrap();
+        assert_eq!(
+            published(dir.path()),
+            None,
+            "a pipe that the workers' account made there is not waited for"
+        );
         std::fs::remove_file(path(dir.path())).unwrap();
         std::fs::create_dir(path(dir.path())).unwrap();
         assert!(publish(dir.path(), &table(8)).is_err());

@@ -59,6 +59,22 @@ pub enum Action {
     StopGateway,
 }
 
+/// An action, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Planned {
+    /// What to do.
+    #[serde(flatten)]
+    pub action: Action,
+    /// What it is for.
+    pub why: String,
+}
+
+impl Planned {
+    pub(super) fn new(action: Action, why: &str) -> Self {
+        Self { action, why: why.to_owned() }
+    }
+}
+
 /// Windows' tables of routes: one that is in force, and one that is copied into it at each start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]

@@ -4,11 +4,12 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::action::Action;
+use super::action::Planned;
+use super::layers::{self, Layer};
 use super::seen::Seen;
 use super::view::View;
-use super::{VERSION, firewall, gateway, layers, route};
-use crate::doctor::{Finding, Level};
+use super::{VERSION, firewall, gateway, route};
+use crate::doctor::Level;
 use crate::error::Result;
 
 /// What the person at Windows asked for.
@@ -46,32 +47,6 @@ pub struct Decision {
     pub stops_at: Option<&'static str>,
     /// What to do, in this order.
     pub actions: Vec<Planned>,
-}
-
-/// One stretch of the way.
-#[derive(Debug, Serialize)]
-pub struct Layer {
-    /// What it is called.
-    pub layer: &'static str,
-    /// How it is.
-    #[serde(flatten)]
-    pub finding: Finding,
-}
-
-/// An action, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Planned {
-    /// What to do.
-    #[serde(flatten)]
-    pub action: Action,
-    /// What it is for.
-    pub why: String,
-}
-
-impl Planned {
-    pub(super) fn new(action: Action, why: &str) -> Self {
-        Self { action, why: why.to_owned() }
-    }
 }
 
 /// Decides by what was seen, and by nothing else.

@@ -1,7 +1,6 @@
 //! Windows' two firewalls: its own, and the one around WSL2.
 
-use super::action::Action;
-use super::decide::Planned;
+use super::action::{Action, Planned};
 use super::route;
 use super::seen::{HypervSetting, Rule};
 use super::view::{Mode, View};

@@ -1,7 +1,6 @@
 //! `OpenResty` on Windows: how many run, and who has its ports.
 
-use super::action::Action;
-use super::decide::Planned;
+use super::action::{Action, Planned};
 use super::seen::Process;
 use super::view::{Mode, View};
 use crate::doctor::Finding;

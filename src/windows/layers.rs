@@ -1,10 +1,21 @@
 //! The way from Windows to a container and from the LAN to Windows, stretch by stretch.
 
-use super::decide::Layer;
+use serde::Serialize;
+
 use super::seen::Curl;
 use super::view::{Mode, View};
 use super::{firewall, gateway, route};
 use crate::doctor::{Finding, ini};
+
+/// One stretch of the way.
+#[derive(Debug, Serialize)]
+pub struct Layer {
+    /// What it is called.
+    pub layer: &'static str,
+    /// How it is.
+    #[serde(flatten)]
+    pub finding: Finding,
+}
 
 /// How one stretch is.
 type Look = fn(&View) -> Finding;

@@ -2,8 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::action::{Action, Store};
-use super::decide::Planned;
+use super::action::{Action, Planned, Store};
 use super::seen::Route;
 use super::view::{Mode, View};
 use crate::doctor::Finding;

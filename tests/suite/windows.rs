@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use flatnet::doctor::Level;
-use flatnet::windows::action::{Action, Store};
-use flatnet::windows::decide::{Decision, Planned, Verb, decide};
+use flatnet::windows::action::{Action, Planned, Store};
+use flatnet::windows::decide::{Decision, Verb, decide};
 use flatnet::windows::seen::{self, Listener, Process, Route, Rule, Seen};
 use serde_json::{Value, json};
 
