@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes a Debian 13 (trixie) tree with Podman 5 in a folder, once. Prints the folder's name on stdout.
+# Makes a Debian 13 (trixie) tree with Podman 5 and a browser in a folder, once. Prints the folder's name on stdout.
 #
-#   ops/lib/trixie.sh                make the tree if it is not there (1 to 3 minutes, about 350 MB)
+#   ops/lib/trixie.sh                make the tree if it is not there (2 to 4 minutes, about 1 GB)
 #   ops/lib/trixie.sh --check        exit 0 if it is there, 1 if not; changes nothing
 #
 # Environment: FLATNET_TRIXIE         where the tree is (/var/cache/flatnet-test/trixie)
@@ -24,11 +24,13 @@ packages=(
     nftables iproute2 procps iputils-ping curl ca-certificates busybox-static
     conntrack jq ncat
     nginx-light libnginx-mod-http-lua lua-cjson
+    # debootstrap takes no alternatives: dbus-x11 is the session bus that a dependency of Chromium wants.
+    chromium chromium-driver dbus-x11 python3-selenium fonts-liberation fonts-ipafont-gothic git
 )
 
 # The tree gets its final name only when it is whole, so the name alone says that it is.
-# One that was made before the gateway needed nginx is made anew.
-tree_is_made() { [[ -x $tree/usr/bin/podman && -x $tree/usr/sbin/nginx ]]; }
+# One that was made before the gateway needed nginx, and its tests a browser, is made anew.
+tree_is_made() { [[ -x $tree/usr/bin/podman && -x $tree/usr/sbin/nginx && -x $tree/usr/bin/chromedriver ]]; }
 
 # debootstrap mounts /proc inside the tree. In a mount and pid namespace of its own nothing of that
 # outlives it, however it ends, and `rm -rf` of a leftover can never reach through a mount.
@@ -69,7 +71,7 @@ slim() {
 }
 
 make_tree() {
-    say "making a Debian 13 tree with Podman 5 in $tree (once, 1 to 3 minutes; log: $log)"
+    say "making a Debian 13 tree with Podman 5 in $tree (once, 2 to 4 minutes; log: $log)"
     : >"$log"
     rm -rf --one-file-system "$partial" "$tree.old"
     if ! debootstrap_alone 2>&1 | show_progress; then
