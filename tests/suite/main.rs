@@ -66,6 +66,7 @@ mod routes_sync;
 mod routes_watch;
 mod ruleset_genuine;
 mod ruleset_matrix;
+mod ruleset_networks;
 mod ruleset_published;
 mod ruleset_replaced;
 mod ruleset_text;

@@ -1,0 +1,37 @@
+//! Two networks on one host: who is in one does not get into the other, and this host reaches both.
+
+use serde_json::json;
+
+use crate::cni::{Call, address};
+use crate::sandbox::Sandbox;
+use crate::traffic::{HOST, SILENCE, World, probe};
+
+const LAB: &str = "/etc/flatnet/lab.yaml";
+
+#[test]
+fn containers_of_another_network_do_not_get_in() {
+    let world = World::new(Sandbox::podman4(), "");
+    world.attach("c2", &json!([]));
+    world.attach("c3", &json!([]));
+    world.sandbox.write(LAB, "network: lab\nbridge: lab-br0\nsubnet: 10.87.8.0/24\n");
+    world.sandbox.add_netns("l2");
+    let lab = Call::add("l2").conf("name", json!("lab")).conf("config", json!(LAB));
+    assert_eq!(address(&lab.run(&world.sandbox).succeeds()), "10.87.8.2");
+    world.serve(&[("c2", "c2", "0.0.0.0", &[80]), ("l2", "l2", "0.0.0.0", &[80])]);
+    world.ask(
+        "two networks",
+        &[
+            probe("within the first", "c3", "tcp", "10.87.1.2", 80, "c2 10.87.1.3"),
+            probe("from the first to the second", "c3", "tcp", "10.87.8.2", 80, SILENCE),
+            probe("from the second to the first", "l2", "tcp", "10.87.1.2", 80, SILENCE),
+            probe("from this host to the first", HOST, "tcp", "10.87.1.2", 80, "c2 10.87.1.1"),
+            probe("from this host to the second", HOST, "tcp", "10.87.8.2", 80, "l2 10.87.8.1"),
+        ],
+    );
+    // It is the rules that keep them apart: without those of the second network the first gets in.
+    world.sh("nft delete table inet flatnet-lab");
+    world.ask(
+        "without the second one's rules",
+        &[probe("from the first", "c3", "tcp", "10.87.8.2", 80, "l2 10.87.1.3")],
+    );
+}
