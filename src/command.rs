@@ -1,4 +1,4 @@
-//! A command: what is printed is what runs.
+//! A command: what is printed is what runs. [`crate::render`] makes them, [`crate::execute`] runs them.
 
 use std::fmt;
 

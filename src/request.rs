@@ -1,4 +1,5 @@
-//! What both protocols ask of the engine, and what it answers.
+//! What both protocols ask of the engine, and what it answers: [`crate::cni`] and [`crate::netavark`] make a [`Request`], and
+//! [`Engine::attach`](crate::engine::Engine::attach) makes an [`Attached`] of it.
 
 use std::net::Ipv4Addr;
 

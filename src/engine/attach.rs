@@ -1,4 +1,4 @@
-//! ADD: an address, a receipt, three commands.
+//! ADD: an address, a receipt, four commands.
 
 use ipnet::Ipv4Net;
 

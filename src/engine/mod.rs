@@ -2,6 +2,17 @@
 //!
 //! Two locks order everything. The network's lock covers leases, receipts and the ruleset; an attachment's own lock
 //! covers its links. Who takes both takes the attachment's first.
+//!
+//! | asked by | function |
+//! | --- | --- |
+//! | ADD, netavark's `setup` | [`Engine::attach`] |
+//! | DEL, netavark's `teardown` | [`Engine::detach`] |
+//! | CHECK, STATUS, GC | [`Engine::check`], [`Engine::status`], [`Engine::collect_all_but`] |
+//! | `flatnet up`, `down`, `plan` | [`Engine::up`], [`Engine::down`], [`Engine::plan_up`] |
+//! | `flatnet repair`, `gc` | [`Engine::repair`], [`Engine::collect_dead`] |
+//! | `flatnet ps`, `status`, `rules` | [`Engine::attachments`], [`Engine::loaded`] |
+//!
+//! `docs/architecture/add-and-del.md` and `state-and-locks.md` show the order in which things happen.
 
 mod attach;
 mod check;

@@ -1,4 +1,6 @@
 //! The one error type: what was wanted, why it failed, what became of it, what to do.
+//!
+//! Each [`Kind`] has a code for ever; [`manual`] is the page about all of them.
 
 mod kind;
 pub(crate) mod line;

@@ -1,4 +1,5 @@
-//! From steps to commands: consecutive steps of one program in one namespace become one command.
+//! From the steps of a [`crate::plan`] to commands: consecutive steps of one program in one namespace become one command.
+//! What is rendered is both what is shown and what [`crate::execute`] runs.
 
 mod ip;
 mod nft;
