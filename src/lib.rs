@@ -6,14 +6,13 @@
 //!
 //! # From a configuration to commands
 //!
-//! Each arrow is a value that is passed on. Only what stands in capitals looks at the kernel or changes it.
+//! Each arrow is a value that is passed on. Only what stands in capitals touches the kernel or the disk.
 //!
 //! ```text
-//! flatnet.yaml -> Config --+
-//!                          +-> HostState, AttachmentState --+
-//! CNI or netavark          |         (desired)              +-> Plan -> Command -> EXECUTE -> RECEIPT, LEASES
-//!    call -> Request ------+                                |  (plan)  (render)
-//!                                                 OBSERVE --+
+//! YAML -> Config ---+
+//!                   +-> desired state --+
+//! call -> Request --+                   +-> Plan -> Command -> EXECUTE -> RECEIPT
+//!                            OBSERVE ---+
 //! ```
 //!
 //! | module | what it does |

@@ -152,6 +152,27 @@ fn every_file_that_the_pages_name_is_there() {
     assert_eq!(missing, Vec::<String>::new(), "these are not there");
 }
 
+/// A page that nothing leads to is read by nobody.
+#[test]
+fn every_page_of_docs_is_reached_from_the_readme() {
+    let link = Regex::new(r"\]\(([^)#\s]+\.md)").unwrap();
+    let mut reached = BTreeSet::from([root().join("README.md")]);
+    let mut waiting: Vec<PathBuf> = reached.iter().cloned().collect();
+    while let Some(page) = waiting.pop() {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for found in link.captures_iter(&text) {
+            // What leads nowhere is no page.
+            let Ok(linked) = page.with_file_name("").join(&found[1]).canonicalize() else { continue };
+            if reached.insert(linked.clone()) {
+                waiting.push(linked);
+            }
+        }
+    }
+    let lost: Vec<String> =
+        pages("docs").into_iter().filter(|page| !reached.contains(&root().join(page))).collect();
+    assert_eq!(lost, Vec::<String>::new(), "no link leads to these");
+}
+
 /// The table of components has every module of the crate, and no other.
 #[test]
 fn the_page_of_components_has_every_module() {
