@@ -198,3 +198,25 @@ fn every_test_that_the_pages_name_is_there() {
     }
     assert_eq!(missing, Vec::<String>::new(), "these tests are not in the suite");
 }
+
+/// A threat without a test is a promise.
+#[test]
+fn every_threat_has_a_test_that_shows_what_holds_it() {
+    let page = file(&format!("{PAGES}/security.md"));
+    let (_, threats) = page.split_once("## Threats").unwrap();
+    let rows: Vec<&str> = threats
+        .split("\n## ")
+        .next()
+        .unwrap_or_default()
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .skip(2)
+        .collect();
+    assert!(rows.len() >= 20, "only {} threats were found", rows.len());
+    let untested = |row: &&str| {
+        let cells: Vec<&str> = row.trim_end_matches(" |").split(" | ").collect();
+        cells.len() != 4 || !cells[3].contains("::")
+    };
+    let untested: Vec<&str> = rows.into_iter().filter(untested).collect();
+    assert_eq!(untested, Vec::<&str>::new(), "these name no test");
+}
