@@ -120,7 +120,8 @@ install_test() {
     install_runtime
     install_missing "the tests" \
         jq:jq ncat:ncat conntrack:conntrack shellcheck:shellcheck python3:python3 unshare:util-linux tar:tar \
-        buildah:buildah iperf3:iperf3 dig:bind9-dnsutils openssl:openssl logrotate:logrotate
+        buildah:buildah iperf3:iperf3 dig:bind9-dnsutils openssl:openssl logrotate:logrotate \
+        /usr/lib/python3/dist-packages/grpc:python3-grpcio
     install_gateway
     install_missing "checking the gateway's Lua" busted:lua-busted luacheck:lua-check
     install_debootstrap

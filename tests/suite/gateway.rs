@@ -8,12 +8,7 @@
 //!
 //! `lan` may see the portal, `guest` may not. A container is `drive/backend.py` at an address of `box`.
 
-use std::fs;
-use std::path::Path;
-
-use minijinja::{Environment, UndefinedBehavior};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::sandbox::{Output, Sandbox};
 
@@ -36,66 +31,39 @@ link box 10.87.1.1/16 10.87.0.1/16
 for last in 2 3 4 5 6; do ip -n box addr add 10.87.1.$last/32 dev lo; done
 ";
 
-const DRIVERS: [(&str, &str); 3] = [
+const DRIVERS: [(&str, &str); 4] = [
     ("backend.py", include_str!("drive/backend.py")),
     ("browse.py", include_str!("drive/browse.py")),
+    ("grpc_calls.py", include_str!("drive/grpc_calls.py")),
     ("websocket.py", include_str!("drive/websocket.py")),
 ];
 
 /// A sandbox with the gateway's files and the networks around it.
 pub(crate) struct Gateway {
     pub(crate) sandbox: Sandbox,
-    _files: TempDir,
 }
 
-/// What the templates are given where a test says nothing else.
+/// The section `gateway` of the configuration where a test says nothing else.
 pub(crate) fn settings() -> Value {
-    json!({
-        "version": "0.0.0", "platform": "linux", "user": "www-data", "name": "dev-pc",
-        "domains": ["flatnet.internal", "local"], "range": ["10.87.0.0/16"],
-        "allow": ["127.0.0.0/8", "192.168.0.0/16"], "listen": ["80"], "tls": null,
-    })
-}
-
-/// Renders `templates/gateway` into a folder.
-pub(crate) fn render(settings: &Value, folder: &Path) {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/gateway");
-    for made in ["conf/local.d", "state", "logs", "temp"] {
-        fs::create_dir_all(folder.join(made)).unwrap();
-    }
-    render_folder(&source, folder, settings);
-}
-
-fn render_folder(source: &Path, target: &Path, settings: &Value) {
-    fs::create_dir_all(target).unwrap();
-    for entry in fs::read_dir(source).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap();
-        if path.is_dir() {
-            render_folder(&path, &target.join(name), settings);
-        } else if let Some(rendered) = name.strip_suffix(".j2") {
-            let mut environment = Environment::new();
-            environment.set_undefined_behavior(UndefinedBehavior::Strict);
-            let text = environment.render_str(&fs::read_to_string(&path).unwrap(), settings).unwrap();
-            fs::write(target.join(rendered), text).unwrap();
-        } else {
-            fs::copy(&path, target.join(name)).unwrap();
-        }
-    }
+    json!({"directory": DIRECTORY, "allow": ["127.0.0.0/8", "192.168.0.0/16"]})
 }
 
 impl Gateway {
-    /// The files and networks, with nothing running yet.
+    /// The files as `flatnet gateway install` lays them down, and the networks, with nothing running yet.
     pub(crate) fn files(settings: &Value) -> Self {
-        let files = tempfile::tempdir().unwrap();
-        render(settings, files.path());
-        let sandbox = Sandbox::podman4().bind(files.path(), "/mnt").start();
-        sandbox.sh(&format!("{NETWORK} cp -r /mnt {DIRECTORY}; chmod 755 {DIRECTORY}")).succeeds();
-        sandbox.sh(&format!("cd {DIRECTORY}; chown www-data state; mkdir -p /run/backend")).succeeds();
+        Self::files_for("linux", settings)
+    }
+
+    pub(crate) fn files_for(platform: &str, settings: &Value) -> Self {
+        let sandbox = Sandbox::podman4().start();
+        sandbox.sh(&format!("{NETWORK} hostname dev-pc; mkdir -p /run/backend")).succeeds();
+        // JSON is YAML, too.
+        sandbox.write("/etc/flatnet/flatnet.yaml", &json!({"gateway": settings}).to_string());
+        sandbox.sh(&format!("flatnet gateway install --platform {platform}")).succeeds();
         for (name, text) in DRIVERS {
             sandbox.write(&format!("/usr/local/lib/drive/{name}"), text);
         }
-        Self { sandbox, _files: files }
+        Self { sandbox }
     }
 
     /// With nginx running and these routes in force; with the usual settings.

@@ -101,6 +101,11 @@ fn a_cold_start_with_a_bad_file_takes_the_last_good_one() {
     let gateway = Gateway::start(&[route("web", 2)]);
     gateway.container("web", 2);
     gateway.sandbox.eventually(&format!("test -s {DIRECTORY}/state/routes.last-good.json"));
+    // nginx' umask is 0.
+    gateway
+        .sandbox
+        .sh(&format!("stat -c '%a %U' {DIRECTORY}/state/routes.last-good.json"))
+        .prints_exactly("640 www-data");
     for script in ["echo '{\"version\":' >\"$f\"", "true"] {
         gateway.quit();
         spoil(&gateway, script, "");

@@ -116,7 +116,7 @@ fn https_and_grpc_containers_are_reached() {
         server { listen 10.87.1.2:50051 http2; location / { add_header grpc-status 0; default_type application/grpc; return 200 $server_protocol$uri; } }
         server { listen 10.87.1.2:50052 ssl http2; ssl_certificate /run/c.pem; ssl_certificate_key /run/k.pem;
             location / { default_type application/grpc; return 200 $server_protocol$scheme; } } }";
-    let tls = json!({"certificate": "/run/c.pem", "key": "/run/k.pem", "listen": ["443"], "port": 443, "redirect": false});
+    let tls = json!({"certificate": "/run/c.pem", "key": "/run/k.pem"});
     let gateway = Gateway::files(&with(crate::gateway::settings(), json!({"tls": tls})));
     certificate(&gateway);
     gateway.sandbox.write("/run/box.conf", servers);
@@ -148,6 +148,41 @@ fn https_and_grpc_containers_are_reached() {
         .prints("grpc-status: 14");
 }
 
+/// gRPC's own client and server: calls of each kind, status and trailers, messages as they are sent.
+#[test]
+fn a_grpc_client_talks_to_a_grpc_server() {
+    let tls = json!({"certificate": "/run/c.pem", "key": "/run/k.pem"});
+    let gateway = Gateway::files(&with(crate::gateway::settings(), json!({"tls": tls})));
+    certificate(&gateway);
+    gateway.beside(
+        "exec ip netns exec box /usr/bin/python3 -B /usr/local/lib/drive/grpc_calls.py serve 10.87.1.2:50051",
+    );
+    let ends = json!([with(endpoint("web", 2, "running"), json!({"port": 50051}))]);
+    let web = with(route("web", 2), json!({"scheme": "grpc", "hold": 0, "endpoints": ends}));
+    gateway.write_routes(&crate::gateway::document(1, &[web]));
+    gateway.run();
+    let is_up = "curl -sf 127.0.0.1/_flatnet/status | jq -e '.routes[0].health == \"up\"'";
+    gateway.sandbox.eventually(is_up);
+    let mut plan = json!({"address": "192.168.7.1", "name": "web.local", "certificate": "/run/c.pem"});
+    let done = gateway.drive("grpc_calls", &plan);
+    assert_eq!(done["echo"], true, "{done}");
+    assert_eq!(done["trailer"], "by the client", "{done}");
+    let late: Vec<f64> = done["late"].as_array().unwrap().iter().filter_map(Value::as_f64).collect();
+    assert!(
+        late.len() == 3 && late.iter().all(|&late| late < 0.3),
+        "each message comes when it is sent: {done}"
+    );
+    assert_eq!(done["chat"], json!(["re: hello 0", "re: hello 1", "re: hello 2"]));
+    assert_eq!(done["not_found"], json!(["NOT_FOUND", "there is no nobody"]));
+    assert_eq!(done["unknown"][0], "UNIMPLEMENTED", "{done}");
+    assert_eq!(done["deadline"][0], "DEADLINE_EXCEEDED", "{done}");
+    gateway.sandbox.sh("kill $(pgrep -f '[g]rpc_calls.py serve')").succeeds();
+    plan["refused"] = json!(true);
+    let refused = gateway.drive("grpc_calls", &plan);
+    assert_eq!(refused["refused"][0], "UNAVAILABLE", "{refused}");
+    assert!(refused["refused"][1].as_str().is_some_and(|text| text.contains("web")), "{refused}");
+}
+
 /// A certificate for web.local, at /run/c.pem and /run/k.pem.
 fn certificate(gateway: &Gateway) {
     // Not *.local: clients refuse a wildcard right below a top level.
@@ -160,7 +195,7 @@ fn certificate(gateway: &Gateway) {
 
 #[test]
 fn tls_redirects_by_choice_and_speaks_http2() {
-    let tls = json!({"certificate": "/run/c.pem", "key": "/run/k.pem", "listen": ["8443"], "port": 8443, "redirect": true});
+    let tls = json!({"certificate": "/run/c.pem", "key": "/run/k.pem", "listen": 8443, "redirect": true});
     let gateway = Gateway::files(&with(crate::gateway::settings(), json!({"tls": tls})));
     certificate(&gateway);
     gateway.container("web", 2);

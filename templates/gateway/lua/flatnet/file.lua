@@ -1,6 +1,18 @@
 -- Whole files. "rb" and "wb": on Windows the other modes translate line ends.
 local M = {}
 
+-- A mode means nothing on Windows, and specs may run where there is no FFI.
+local has_ffi, ffi = pcall(require, "ffi")
+local has_modes = has_ffi and ffi.os ~= "Windows"
+if has_modes then
+    ffi.cdef("int chmod(const char *path, unsigned int mode);")
+end
+
+-- 0640: nginx runs with the umask 0, and would let everybody write.
+local function close_to_others(path)
+    return not has_modes or ffi.C.chmod(path, 416) == 0
+end
+
 -- The content without a byte order mark, or nil and why not.
 function M.read(path)
     local file, why = io.open(path, "rb")
@@ -25,6 +37,10 @@ function M.replace(path, content)
     local file, why = io.open(temporary, "wb")
     if not file then
         return nil, why
+    end
+    if not close_to_others(temporary) then
+        file:close()
+        return nil, temporary .. ": its mode cannot be set"
     end
     local written, problem = file:write(content)
     -- A full disk may show only when the buffer is flushed.

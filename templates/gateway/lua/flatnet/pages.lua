@@ -17,10 +17,11 @@ function M.start(settings)
     page = html.load(settings.prefix, "error")
 end
 
--- A gRPC client reads the status from headers, whatever the HTTP status.
+-- A gRPC client reads the status from the headers, if the stream ends with them: that is what the length of 0 is for.
 local function send_grpc(title)
     ngx.status = 200
     ngx.header["Content-Type"] = "application/grpc"
+    ngx.header["Content-Length"] = 0
     ngx.header["grpc-status"] = "14"
     ngx.header["grpc-message"] = string.gsub(title, "[^%w .,:-]", ngx.escape_uri)
     ngx.send_headers()
