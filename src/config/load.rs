@@ -33,7 +33,13 @@ pub fn load(path: &Path) -> Result<Config> {
     })?;
     refuse_writable_by_others(&file, path)?;
     let mut bytes = Vec::new();
-    file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(error::io("read the configuration", path))?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(error::io("read the configuration", path))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let what = format!("{}: it has more than {} MiB", path.display(), MAX_BYTES >> 20);
+        return Err(
+            Error::new(Kind::ConfigSyntax, what).remedy("Is it the right file? `flatnet init` writes one")
+        );
+    }
     let text = String::from_utf8(bytes).map_err(|cause| {
         Error::new(Kind::ConfigSyntax, format!("{} is no text", path.display())).source(cause)
     })?;
