@@ -1,4 +1,5 @@
-//! The systemd units that `init` writes, from `templates/`: up and repair at boot, gc every hour, the gateway's routes.
+//! The systemd units that `init` and `gateway install` write, from `templates/`: up and repair at boot, gc every hour, the
+//! gateway's routes, the gateway.
 
 use std::path::Path;
 
@@ -10,11 +11,16 @@ use crate::types::NetworkName;
 const DIRECTORY: &str = "/etc/systemd/system";
 /// Where the templates have the program.
 const PROGRAM: &str = "/usr/local/bin/flatnet";
+/// Where the template of the gateway has its directory.
+const GATEWAY_DIRECTORY: &str = "/var/lib/flatnet-gateway";
+const GATEWAY: &str = include_str!("../../templates/flatnet-gateway.service");
+const WATCH: (&str, &str, &str) =
+    ("flatnet-gateway-watch", "service", include_str!("../../templates/flatnet-gateway-watch.service"));
 const TEMPLATES: [(&str, &str, &str); 4] = [
     ("flatnet", "service", include_str!("../../templates/flatnet.service")),
     ("flatnet-gc", "service", include_str!("../../templates/flatnet-gc.service")),
     ("flatnet-gc", "timer", include_str!("../../templates/flatnet-gc.timer")),
-    ("flatnet-gateway-watch", "service", include_str!("../../templates/flatnet-gateway-watch.service")),
+    WATCH,
 ];
 
 /// Whether systemd runs this host (`sd_booted(3)`).
@@ -24,17 +30,37 @@ pub(crate) fn is_booted() -> bool {
 
 /// The units of the network; `program` and `config` are where they will be found.
 pub(crate) fn units(network: &NetworkName, program: &Path, config: &Path) -> [Item; 4] {
-    let unit = |(stem, kind, template): (&str, &str, &str)| {
-        let text = template
-            .replace(
-                &format!("{PROGRAM} --config {DEFAULT_PATH}"),
-                &format!("{} --config {}", word(program), word(config)),
-            )
-            .replace("After=flatnet.service", &format!("After={}.service", name("flatnet", network)));
-        let path = Path::new(DIRECTORY).join(format!("{}.{kind}", name(stem, network)));
-        Item { path, content: Content::File(text) }
-    };
-    TEMPLATES.map(unit)
+    TEMPLATES.map(|template| unit(template, network, program, config))
+}
+
+/// The unit of `gateway watch` alone.
+pub(crate) fn watch(network: &NetworkName, program: &Path, config: &Path) -> Item {
+    unit(WATCH, network, program, config)
+}
+
+/// The unit of the gateway on this host, which serves `directory`.
+pub(crate) fn gateway(network: &NetworkName, directory: &Path) -> Item {
+    let text = GATEWAY
+        .replace(GATEWAY_DIRECTORY, &word(directory))
+        .replace(" flatnet.service", &format!(" {}.service", name("flatnet", network)));
+    let path = Path::new(DIRECTORY).join(format!("{}.service", name("flatnet-gateway", network)));
+    Item { path, content: Content::File(text) }
+}
+
+fn unit(
+    (stem, kind, template): (&str, &str, &str),
+    network: &NetworkName,
+    program: &Path,
+    config: &Path,
+) -> Item {
+    let text = template
+        .replace(
+            &format!("{PROGRAM} --config {DEFAULT_PATH}"),
+            &format!("{} --config {}", word(program), word(config)),
+        )
+        .replace("After=flatnet.service", &format!("After={}.service", name("flatnet", network)));
+    let path = Path::new(DIRECTORY).join(format!("{}.{kind}", name(stem, network)));
+    Item { path, content: Content::File(text) }
 }
 
 /// `flatnet`; of another network than the first `flatnet@NETWORK`.
@@ -92,5 +118,19 @@ mod tests {
         assert!(units[0].1.contains(line), "{}", units[0].1);
         assert!(units[1].1.contains("After=flatnet@lab.service"), "{}", units[1].1);
         assert!(!units.iter().any(|(_, text)| text.contains(DEFAULT_PATH)));
+    }
+
+    #[test]
+    fn the_gateway_s_unit_serves_its_directory() {
+        let unit = |network_name, directory| gateway(&network(network_name), Path::new(directory));
+        assert_eq!(texts(&[unit("flatnet", GATEWAY_DIRECTORY)])[0].1, GATEWAY);
+        let lab = [unit("lab", "/srv/my gateway")];
+        let (path, text) = &texts(&lab)[0];
+        assert_eq!(path, "flatnet-gateway@lab.service");
+        assert!(
+            text.contains("-p \"/srv/my gateway\" -c") && text.contains(" flatnet@lab.service\n"),
+            "{text}"
+        );
+        assert!(!text.contains(GATEWAY_DIRECTORY), "{text}");
     }
 }

@@ -39,6 +39,41 @@ fn systemd_takes_them_in_the_right_order() {
 }
 
 #[test]
+fn gateway_install_writes_those_of_the_gateway() {
+    let sandbox = with_systemd();
+    sandbox.sh("rm /etc/systemd/system/flatnet-gateway-watch.service").succeeds();
+    sandbox
+        .sh("flatnet gateway install /srv/gateway")
+        .prints("written     /etc/systemd/system/flatnet-gateway.service\n")
+        .prints("written     /etc/systemd/system/flatnet-gateway-watch.service\n")
+        .prints("  systemctl enable --now flatnet-gateway.service flatnet-gateway-watch.service\n");
+    sandbox
+        .sh("cd /etc/systemd/system; systemd-analyze verify --man=no flatnet-gateway.service flatnet-gateway-watch.service")
+        .prints_exactly("");
+    // As systemd does: tested, then started in the foreground.
+    let unit = sandbox.read("/etc/systemd/system/flatnet-gateway.service");
+    let line = |key: &str| unit.lines().find_map(|line| line.strip_prefix(key)).unwrap().to_owned();
+    sandbox.sh(&line("ExecStartPre=")).succeeds();
+    let mut nginx = sandbox.spawn(&format!("exec {}", line("ExecStart=")));
+    sandbox.eventually("curl -s 127.0.0.1/_flatnet/healthz").prints_exactly("no routes");
+    sandbox.sh("kill -QUIT $(cat /srv/gateway/logs/nginx.pid)").succeeds();
+    assert!(nginx.wait().unwrap().success());
+    // An edited one stays; on Windows' side only watch runs here.
+    let edit = "cd /etc/systemd/system; echo '# mine' >>flatnet-gateway.service";
+    sandbox.sh(&format!("{edit}; flatnet gateway install /srv/gateway")).prints(
+        "kept        /etc/systemd/system/flatnet-gateway.service (edited; overwrite it with --force)",
+    );
+    sandbox
+        .sh("rm /etc/systemd/system/flatnet-gateway.service; flatnet gateway install /mnt/c/gateway; ! ls /etc/systemd/system/flatnet-gateway.service 2>&1")
+        .prints("  systemctl enable --now flatnet-gateway-watch.service\n");
+    // Where systemd does not run, nothing is written for it.
+    sandbox
+        .sh("rm -r /run/systemd; rm /etc/systemd/system/flatnet-*; flatnet gateway install /srv/other; ! ls /etc/systemd/system/flatnet-* 2>&1")
+        .prints("  nginx -p /srv/other -c conf/nginx.conf\n")
+        .prints("  flatnet gateway watch   # keeps the routes as the containers are\n");
+}
+
+#[test]
 fn after_a_reboot_the_unit_makes_way_for_the_containers_that_podman_restarts() {
     let sandbox = with_systemd();
     start(&sandbox, "flatnet.service").succeeds();

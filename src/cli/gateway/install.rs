@@ -7,16 +7,18 @@ use serde_json::json;
 
 use crate::cli::{Options, output};
 use crate::config::Config;
-use crate::error::io;
-use crate::gateway::install::{Became, Installed, Platform, USER, files, hand_over_state, install};
+use crate::error::{Result, io};
+use crate::gateway::install::{Became, Installed, Platform, USER, drive, files, hand_over_state, install};
 use crate::gateway::look::host_name;
-use crate::setup::units;
+use crate::setup::install::{Item, install as put};
+use crate::setup::{executable, units};
 
 /// Write the gateway's files: nginx's configuration, Lua, pages.
 ///
 /// DIR is `gateway.directory` of the configuration unless given. What you add goes into DIR/conf/local.d/, which is never
 /// touched; of the other files those that you have edited stay, and are named. Run it again after a change of the
-/// configuration or an upgrade of Flatnet, and reload nginx.
+/// configuration or an upgrade of Flatnet, and reload nginx. Where systemd runs, it writes the units of `gateway watch` and
+/// (for linux) of the gateway, to be enabled.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  flatnet gateway install                                    # on this host\n  flatnet gateway install /mnt/c/flatnet/gateway             # OpenResty on Windows, seen from WSL2\n  flatnet gateway install DIR --platform windows --force     # overwrite what was edited, too"
@@ -38,11 +40,20 @@ impl Install {
         let config = options.config()?;
         let wanted = self.directory.as_ref().unwrap_or(&config.gateway.directory);
         let directory = std::path::absolute(wanted).map_err(io("find", wanted))?;
-        let platform = self.platform.unwrap_or_else(|| platform_of(&directory));
+        let platform = self.platform.unwrap_or_else(|| Platform::of(&directory));
         let files = files(&config, platform, &host_name(&config), USER)?;
-        let installed = install(&directory, &files, self.force)?;
-        if platform == Platform::Linux && rustix::process::geteuid().is_root() {
+        let mut installed = install(&directory, &files, platform, self.force)?;
+        let is_root = rustix::process::geteuid().is_root();
+        if platform == Platform::Linux && is_root {
             hand_over_state(&directory, USER)?;
+        }
+        let has_units = units::is_booted() && is_root;
+        if has_units {
+            let items = unit_files(&config, &directory, platform, &options.config)?;
+            let outcomes = put(&items, self.force)?;
+            let became = items.into_iter().zip(outcomes);
+            installed
+                .extend(became.map(|(item, outcome)| Installed { path: item.path, outcome: outcome.into() }));
         }
         if options.json {
             output::print_json(&json!({"directory": directory, "platform": platform, "files": installed}));
@@ -57,22 +68,26 @@ impl Install {
                 directory.display()
             ));
         }
-        output::print(&next(&config, &directory, platform, &options.program()));
+        let next =
+            Next { config: &config, directory: &directory, platform, flatnet: options.program(), has_units };
+        output::print(&next.text());
         Ok(0)
     }
 }
 
-/// On a disk of Windows the gateway is `OpenResty`'s.
-fn platform_of(directory: &Path) -> Platform {
-    if drive(directory).is_some() { Platform::Windows } else { Platform::Linux }
-}
-
-/// `C:/flatnet/gateway` for `/mnt/c/flatnet/gateway`.
-fn drive(directory: &Path) -> Option<String> {
-    let rest = directory.to_str()?.strip_prefix("/mnt/")?;
-    let (letter, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let is_letter = letter.len() == 1 && letter.bytes().all(|byte| byte.is_ascii_alphabetic());
-    is_letter.then(|| format!("{}:/{path}", letter.to_ascii_uppercase()))
+/// The units of watch, which `init` writes too, and on this host of the gateway itself.
+fn unit_files(
+    config: &Config,
+    directory: &Path,
+    platform: Platform,
+    config_path: &Path,
+) -> Result<Vec<Item>> {
+    let path = std::path::absolute(config_path).map_err(io("find", config_path))?;
+    let mut items = vec![units::watch(&config.network, &executable()?, &path)];
+    if platform == Platform::Linux {
+        items.push(units::gateway(&config.network, directory));
+    }
+    Ok(items)
 }
 
 /// What is not as it was, file by file; the rest is counted.
@@ -86,39 +101,51 @@ fn table(installed: &[Installed]) -> String {
     if same > 0 { format!("{changed}{same} files are already so\n") } else { changed }
 }
 
-fn next(config: &Config, directory: &Path, platform: Platform, flatnet: &str) -> String {
-    let here = directory.display();
-    let (seen, nginx, packages) = match platform {
-        Platform::Linux => (
-            here.to_string(),
-            "nginx",
-            "  apt-get install nginx-light libnginx-mod-http-lua lua-cjson lua-resty-core   # where they are missing\n",
-        ),
-        Platform::Windows => {
-            (drive(directory).unwrap_or_else(|| here.to_string()), "openresty\\nginx.exe", "")
-        }
-    };
-    let watch = units::name("flatnet-gateway-watch", &config.network);
-    let domains: Vec<&str> = config.gateway.domains.iter().map(crate::types::HostName::as_str).collect();
-    format!(
-        "\nNext:\n{packages}  {nginx} -t -p {seen} -c conf/nginx.conf\n  {nginx} -p {seen} -c conf/nginx.conf\n  {flatnet} gateway sync\n\
-         To keep the routes as the containers are: systemctl enable --now {watch}.service\n\
-         Names in {} must lead to the gateway: in the LAN's DNS, or in each client's hosts file.\n",
-        domains.join(", ")
-    )
+/// What comes next, as commands.
+struct Next<'a> {
+    config: &'a Config,
+    directory: &'a Path,
+    platform: Platform,
+    /// `flatnet` with its options.
+    flatnet: String,
+    /// Whether the units are there.
+    has_units: bool,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Next<'_> {
+    fn text(&self) -> String {
+        let Self { config, directory, platform, .. } = self;
+        let here = directory.display().to_string();
+        let (seen, nginx) = match platform {
+            Platform::Linux => (here, "nginx"),
+            Platform::Windows => (drive(directory).unwrap_or(here), "openresty\\nginx.exe"),
+        };
+        let mut lines = vec![format!("{nginx} -t -p {seen} -c conf/nginx.conf")];
+        if *platform == Platform::Linux {
+            let packages = "nginx-light libnginx-mod-http-lua lua-cjson lua-resty-core";
+            lines.insert(0, format!("apt-get install {packages}   # where they are missing"));
+        }
+        if *platform == Platform::Windows || !self.has_units {
+            lines.push(format!("{nginx} -p {seen} -c conf/nginx.conf"));
+        }
+        lines.push(self.watch());
+        let domains: Vec<&str> = config.gateway.domains.iter().map(crate::types::HostName::as_str).collect();
+        format!(
+            "\nNext:\n  {}\nNames in {} must lead to the gateway: in the LAN's DNS, or in each client's hosts file.\n",
+            lines.join("\n  "),
+            domains.join(", ")
+        )
+    }
 
-    #[test]
-    fn a_disk_of_windows_is_known() {
-        let drive = |path: &str| drive(Path::new(path));
-        assert_eq!(drive("/mnt/c/flatnet/gateway").as_deref(), Some("C:/flatnet/gateway"));
-        assert_eq!(drive("/mnt/d").as_deref(), Some("D:/"));
-        for path in ["/mnt/wsl/x", "/mnt", "/var/lib/flatnet-gateway", "/mnt/data/gateway"] {
-            assert_eq!(drive(path), None, "{path}");
+    /// What keeps the routes as the containers are; on this host with the gateway itself.
+    fn watch(&self) -> String {
+        let Self { flatnet, config, .. } = self;
+        let unit = |stem| format!("{}.service", units::name(stem, &config.network));
+        let (gateway, watch) = (unit("flatnet-gateway"), unit("flatnet-gateway-watch"));
+        match (self.has_units, self.platform) {
+            (true, Platform::Linux) => format!("systemctl enable --now {gateway} {watch}"),
+            (true, Platform::Windows) => format!("systemctl enable --now {watch}"),
+            (false, _) => format!("{flatnet} gateway watch   # keeps the routes as the containers are"),
         }
     }
 }

@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
 use include_dir::{Dir, include_dir};
 use minijinja::{Environment, UndefinedBehavior, context};
-use serde::Serialize;
 
+use super::Platform;
 use crate::config::{Config, Tls};
 use crate::error::{Error, Kind, Result};
 use crate::types::HostName;
@@ -14,15 +13,6 @@ use crate::types::HostName;
 static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates/gateway");
 /// How the name of a file ends that is rendered.
 const TEMPLATE: &str = ".j2";
-/// Where the gateway runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Platform {
-    /// Debian's nginx with its Lua module.
-    Linux,
-    /// `OpenResty` for Windows.
-    Windows,
-}
 
 /// One file of the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]

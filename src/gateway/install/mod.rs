@@ -1,6 +1,8 @@
 //! Laying down the gateway's files.
 
 mod files;
+mod found;
+mod platform;
 mod record;
 
 use std::fs::Permissions;
@@ -11,7 +13,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub(super) use files::render;
-pub use files::{File, Platform, files};
+pub use files::{File, files};
+pub use found::{Found, found, platform};
+pub use platform::{Platform, drive};
 
 use self::record::Record;
 use crate::error::{Result, io};
@@ -73,7 +77,7 @@ impl From<Outcome> for Became {
 }
 
 /// Puts `files` into `directory`. What somebody has edited stays, unless `force`; `conf/local.d` is the user's own.
-pub fn install(directory: &Path, files: &[File], force: bool) -> Result<Vec<Installed>> {
+pub fn install(directory: &Path, files: &[File], platform: Platform, force: bool) -> Result<Vec<Installed>> {
     make_folders(directory)?;
     let before = Record::read(directory);
     let (ours, others): (Vec<&File>, Vec<&File>) =
@@ -91,7 +95,7 @@ pub fn install(directory: &Path, files: &[File], force: bool) -> Result<Vec<Inst
         std::fs::remove_file(&path).map_err(io("remove", &path))?;
         installed.push(Installed { path, outcome: Became::Removed });
     }
-    let record = File { path: record::PATH.into(), text: Record::of(files).text() };
+    let record = File { path: record::PATH.into(), text: Record::of(files, platform).text() };
     put(&[item(directory, &record)], true)?;
     installed.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(installed)
@@ -145,6 +149,8 @@ fn account(accounts: &str, user: &str) -> Option<(u32, u32)> {
 mod tests {
     use super::*;
 
+    const LINUX: Platform = Platform::Linux;
+
     fn file(path: &str, text: &str) -> File {
         File { path: path.into(), text: text.to_owned() }
     }
@@ -158,7 +164,8 @@ mod tests {
     fn ours_are_updated_and_what_was_edited_stays() {
         let dir = tempfile::tempdir().unwrap();
         let directory = dir.path().join("gateway");
-        let run = |files: &[File], force| outcomes(&install(&directory, files, force).unwrap(), &directory);
+        let run =
+            |files: &[File], force| outcomes(&install(&directory, files, LINUX, force).unwrap(), &directory);
         let first = [file("conf/nginx.conf", "1"), file("lua/a.lua", "1"), file("lua/old.lua", "1")];
         assert!(run(&first, false).iter().all(|(_, became)| *became == Became::Written));
         assert!(run(&first, false).iter().all(|(_, became)| *became == Became::AlreadySo));
@@ -188,12 +195,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("victim"), "x").unwrap();
         let directory = dir.path().join("gateway");
-        install(&directory, &[file("a", "1")], false).unwrap();
+        install(&directory, &[file("a", "1")], LINUX, false).unwrap();
         let text = std::fs::read_to_string(directory.join(record::PATH)).unwrap();
-        let hash = Record::of(&[file("../victim", "x")]).text();
+        let hash = Record::of(&[file("../victim", "x")], LINUX).text();
         assert_ne!(text, hash);
         std::fs::write(directory.join(record::PATH), hash).unwrap();
-        install(&directory, &[file("a", "1")], false).unwrap();
+        install(&directory, &[file("a", "1")], LINUX, false).unwrap();
         assert!(dir.path().join("victim").exists());
     }
 

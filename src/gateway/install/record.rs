@@ -1,12 +1,12 @@
 //! What was installed: so that a newer Flatnet replaces its own files, and none that somebody has edited.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::File;
+use super::{File, Platform};
 
 /// Where it lies below the gateway's directory: among files that only root may write, for files are removed by it.
 pub(super) const PATH: &str = "conf/installed.json";
@@ -16,14 +16,18 @@ pub(super) const PATH: &str = "conf/installed.json";
 pub(super) struct Record {
     /// The version that installed it.
     flatnet: String,
+    /// For what; a record of before that was noted has none.
+    #[serde(default)]
+    pub(super) platform: Option<Platform>,
     files: BTreeMap<PathBuf, String>,
 }
 
 impl Record {
     /// That of `files`.
-    pub(super) fn of(files: &[File]) -> Self {
+    pub(super) fn of(files: &[File], platform: Platform) -> Self {
         let files = files.iter().map(|file| (file.path.clone(), hash(file.text.as_bytes())));
-        Self { flatnet: env!("CARGO_PKG_VERSION").to_owned(), files: files.collect() }
+        let flatnet = env!("CARGO_PKG_VERSION").to_owned();
+        Self { flatnet, platform: Some(platform), files: files.collect() }
     }
 
     /// The one that lies in `directory`; an empty one, where there is none that can be read.
@@ -47,8 +51,8 @@ impl Record {
 
     /// The files that are not among `files` any more.
     pub(super) fn not_in<'a>(&'a self, files: &[File]) -> impl Iterator<Item = &'a PathBuf> {
-        let new = Self::of(files).files;
-        self.files.keys().filter(move |path| !new.contains_key(*path))
+        let new: BTreeSet<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
+        self.files.keys().filter(move |path| !new.contains(*path))
     }
 }
 
