@@ -10,7 +10,7 @@ use crate::desired::HostFacts;
 use crate::engine::{Attachment, Engine, Repair, State};
 use crate::error::{Error, Kind, Result};
 use crate::execute::{Executor, Output};
-use crate::observe;
+use crate::observe::host::{WslMode, wsl_mode};
 use crate::plan::{Op, Plan};
 use crate::receipt::Receipt;
 use crate::setup::podman::Podman;
@@ -160,9 +160,9 @@ impl Context {
         if is_new { Err("this host is not set up: see bridge") } else { Ok(plan) }
     }
 
-    /// Whether Windows is the next hop of this host's default route.
-    pub(super) fn is_wsl2_with_nat(&mut self) -> bool {
-        observe::host::is_wsl2_with_nat(&mut *self.executor)
+    /// How WSL2 is joined to Windows' network, if this is WSL2.
+    pub(super) fn wsl_mode(&mut self) -> WslMode {
+        wsl_mode(&mut *self.executor)
     }
 
     /// The receipts of the containers that run.

@@ -73,10 +73,14 @@ pub fn facts(
         mtu: mtu(config, uplink.as_deref(), executor, tools)?,
         ingress_gateways: match &config.ingress_gateways {
             IngressGateways::List(list) => list.clone(),
-            IngressGateways::Auto if is_wsl2_with_nat(executor) => {
-                default_route.and_then(|route| route.via).into_iter().collect()
-            }
-            IngressGateways::Auto => Vec::new(),
+            IngressGateways::Auto => match wsl_mode(executor) {
+                // Where it cannot be told, the mode that WSL2 has unless told otherwise: else a wslinfo that fails once,
+                // while WSL2 starts, would shut Windows out. The doctor says so.
+                WslMode::Nat | WslMode::Unknown(_) => {
+                    default_route.and_then(|route| route.via).into_iter().collect()
+                }
+                WslMode::NotWsl | WslMode::Other(_) => Vec::new(),
+            },
         },
         uplink,
         host_addresses: if fib { Vec::new() } else { host_addresses(config.bridge_address()) },
@@ -212,16 +216,36 @@ fn mtu(config: &Config, uplink: Option<&str>, executor: &mut dyn Executor, tools
     }
 }
 
-/// Only WSL2 in NAT mode has Windows as its default route's next hop.
-pub fn is_wsl2_with_nat(executor: &mut dyn Executor) -> bool {
+/// How WSL2 is joined to Windows' network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WslMode {
+    /// This is not WSL2.
+    NotWsl,
+    /// Windows is a router, and the next hop of this host's default route: only in this mode.
+    Nat,
+    /// By another one: mirrored, virtioproxy, none.
+    Other(String),
+    /// `wslinfo` is there and does not say; why.
+    Unknown(String),
+}
+
+/// Asks WSL2.
+pub fn wsl_mode(executor: &mut dyn Executor) -> WslMode {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     if !release.to_lowercase().contains("microsoft") {
-        return false;
+        return WslMode::NotWsl;
     }
-    // Without wslinfo (before WSL 2.0.4) there is no other mode than NAT.
-    executor
-        .run(&Command::new(["wslinfo", "--networking-mode"]), &[])
-        .map_or(true, |output| !output.success() || output.stdout.trim() == "nat")
+    let command = Command::new(["wslinfo", "--networking-mode"]);
+    match executor.run(&command, &[]).and_then(|output| output.checked(&command)) {
+        Ok(output) => match output.stdout.trim() {
+            "nat" => WslMode::Nat,
+            "" => WslMode::Unknown("`wslinfo --networking-mode` prints nothing".to_owned()),
+            other => WslMode::Other(other.to_owned()),
+        },
+        // Before WSL 2.0.4 there was no wslinfo, and no other mode.
+        Err(error) if error.kind() == Kind::ToolMissing => WslMode::Nat,
+        Err(error) => WslMode::Unknown(error.message().to_owned()),
+    }
 }
 
 /// Whether this kernel and nft know `fib`. Only a refusal in nft's own words says that they do not.

@@ -11,6 +11,14 @@ pub(crate) const BREAKS: &[Break] = &[
         Mend::ByHand("echo nat >/root/mode"),
     )
     .also(&["ruleset"]),
+    // A wslinfo that fails tells of no mode; the rules stay as they are.
+    Break::new(
+        "wsl-networking-mode",
+        "warning",
+        "mv /root/mode /root/gone",
+        "the networking mode is not known, and taken for nat",
+        Mend::ByHand("mv /root/gone /root/mode"),
+    ),
     Break::new(
         "wsl-systemd",
         "warning",

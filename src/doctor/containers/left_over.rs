@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::doctor::finding::quoted_commands;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::engine::{Left, Repair};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::plan::{Element, Op};
 use crate::render;
 
@@ -78,5 +78,35 @@ fn judge(repair: &Repair, told: &Told, command: &str) -> Vec<Finding> {
     found.extend(left.map(|Left { what, help }| {
         Finding::warning(what.as_str()).commands(quoted_commands(help)).help(help.as_str())
     }));
+    let in_the_way = |error: &Error| {
+        if told.has(error.message()) {
+            Finding::not_looked(format!("a repair could not look at all: {}", error.message()))
+        } else {
+            Finding::of_error(error)
+        }
+    };
+    found.extend(repair.errors.iter().map(in_the_way));
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Level;
+    use crate::error::Kind;
+
+    /// What stood in the way of looking is no proof that nothing is there.
+    #[test]
+    fn what_a_repair_could_not_look_at_is_not_good() {
+        let told = Told { beginnings: vec!["container c1".to_owned()], elements: BTreeSet::new() };
+        for (of, level) in [("container c1 c1 (eth0)", Level::NotLooked), ("links of nobody", Level::Failure)]
+        {
+            let errors = vec![Error::new(Kind::Io, "cannot read /proc/x").context(of)];
+            let found = judge(&Repair { errors, ..Repair::default() }, &told, "flatnet repair");
+            assert!(
+                matches!(&found[..], [one] if one.level == level && one.what.contains("/proc/x")),
+                "{found:?}"
+            );
+        }
+    }
 }

@@ -9,7 +9,7 @@ use crate::desired::HostFacts;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::engine::HostRecord;
 use crate::error::Result;
-use crate::observe::host::{address_towards, default_route};
+use crate::observe::host::{WslMode, address_towards, default_route};
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "wsl-address",
@@ -25,8 +25,16 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let record = context.engine.store.host()?;
     let (mends, config_path) = (context.mends_host(), context.config_path.display().to_string());
     Ok(inside(|| {
-        if !context.is_wsl2_with_nat() {
-            return Finding::not_applicable("Windows is no neighbour of this host: see wsl-networking-mode");
+        match context.wsl_mode() {
+            WslMode::Nat => {}
+            WslMode::Unknown(_) => {
+                return Finding::not_looked("the networking mode is not known: see wsl-networking-mode");
+            }
+            WslMode::NotWsl | WslMode::Other(_) => {
+                return Finding::not_applicable(
+                    "Windows is no neighbour of this host: see wsl-networking-mode",
+                );
+            }
         }
         let Some(windows) = default_route().and_then(|route| route.via) else {
             return Finding::failure("this host has no default route, whose next hop Windows would be")
@@ -60,10 +68,10 @@ fn judge(record: &HostRecord, now: &Now<'_>, config: &Config, mends: &str, confi
     }
     match (record.uplink_address, own) {
         (Some(before), Some(own)) if before != *own => {
-            let (to, mask) = (config.range.network(), config.range.netmask());
+            let (to, mask) = (config.subnet.network(), config.subnet.netmask());
             Finding::warning(format!("this host was {before} at `flatnet up`, and is {own} now")).commands([mends]).help(format!(
                 "Windows' route leads to {before} still, unless somebody changed it; in Windows, as administrator: \
-                 `route change {to} mask {mask} {own}`"
+                 `flatnet.ps1 up`, or without the scripts `route change {to} mask {mask} {own}`"
             ))
         }
         _ => Finding::good(format!("Windows is {windows}, as recorded")),
@@ -123,6 +131,10 @@ mod tests {
             let found = judge(&record, &now, &Config::default(), "up", "/etc/x.yaml");
             assert!(found.level == level && found.what.contains(word), "{found:?}");
             assert_eq!(found.commands, commands, "{found:?}");
+            // As the scripts of Windows have it: this host's share, no more.
+            let routed = "route change 10.87.1.0 mask 255.255.255.0 172.20.0.9";
+            let is_moved = word.contains("is 172.20.0.9 now");
+            assert_eq!(found.help.is_some_and(|help| help.contains(routed)), is_moved);
         }
     }
 }
