@@ -40,11 +40,27 @@ impl Lock {
         }
     }
 
+    /// Takes a share of the lock at `path`, beside whoever else has one.
+    pub fn share(path: &Path) -> Result<Self> {
+        let file = open(path)?;
+        flock(file.as_fd(), FlockOperation::LockShared)
+            .map_err(|errno| error::io("lock", path)(errno.into()))?;
+        Ok(Self { file, path: path.to_owned() })
+    }
+
     /// Removes the file and lets the lock go. Who waits for it finds out and takes a new one.
     pub fn remove(self) {
         // One that stays, on a disk that became read-only, is taken by the next as it is.
         let _ = std::fs::remove_file(&self.path);
     }
+}
+
+/// Whether somebody has the lock at `path`, or a share of it. Makes nothing.
+#[must_use]
+pub fn is_held(path: &Path) -> bool {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let Ok(file) = rustix::fs::open(path, flags, Mode::empty()) else { return false };
+    flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
 }
 
 /// Runs `spawn` with `locks` inheritable, so that the program it starts holds them too.
@@ -114,6 +130,20 @@ mod tests {
         assert_eq!(Lock::acquire(&path, SHORT).unwrap_err().kind(), Kind::TryLater);
         drop(held);
         Lock::acquire(&path, SHORT).unwrap();
+    }
+
+    #[test]
+    fn several_share_one_and_who_looks_takes_and_makes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("l");
+        assert!(!is_held(&path) && !path.exists());
+        let shares = [Lock::share(&path).unwrap(), Lock::share(&path).unwrap()];
+        assert!(is_held(&path) && is_held(&path));
+        let [one, other] = shares;
+        drop(one);
+        assert!(is_held(&path));
+        drop(other);
+        assert!(!is_held(&path));
     }
 
     #[test]

@@ -183,12 +183,16 @@ impl Options {
         let config = self.config();
         let usable = config.as_ref().map_or_else(|_| Config::default(), Clone::clone);
         let engine = Engine::look_with_executor(usable.clone(), Box::new(self.executor(&usable)));
-        let called = Called { config, config_path: self.config.clone(), program: self.program() };
+        let called = Called { config, config_path: self.config.clone(), program: self.program_and_options() };
         Context::gather(called, engine, Box::new(self.patient_executor()))
     }
 
     /// `flatnet` with the options that lead to the same configuration and state.
     fn program(&self) -> String {
+        command::Command::new(self.program_and_options()).line()
+    }
+
+    fn program_and_options(&self) -> Vec<String> {
         let mut argv = vec!["flatnet".to_owned()];
         let is_default = self.config == Path::new(DEFAULT_PATH);
         let options = [
@@ -199,7 +203,7 @@ impl Options {
         for (option, path) in options {
             argv.extend(path.into_iter().flat_map(|path| [option.to_owned(), path.display().to_string()]));
         }
-        command::Command::new(argv).line()
+        argv
     }
 
     /// Runs commands, and shows each before it runs when `--verbose` is given.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
+use std::path::Path;
 
 use clap::Args;
 use serde::Serialize;
@@ -13,6 +14,7 @@ use crate::config::{Bridging, Egress};
 use crate::doctor::{Context, Entry, Level, examine};
 use crate::engine::{Attachment, Engine};
 use crate::error::Result;
+use crate::gateway::{install, publish, told};
 
 /// Show this host's part, the addresses, the containers, and what is wrong.
 ///
@@ -39,6 +41,8 @@ struct Report {
     /// By state.
     containers: Option<BTreeMap<&'static str, usize>>,
     published_ports: Option<usize>,
+    /// Those of the HTTP gateway, where there is one.
+    routes: Option<String>,
     problems: Vec<Entry>,
     /// What could not be looked at.
     unread: Vec<String>,
@@ -108,8 +112,18 @@ fn look(context: &mut Context) -> Result<Report> {
         containers: is_known.then_some(containers),
         published_ports: is_known
             .then(|| attachments.iter().map(|attachment| attachment.receipt.ports.len()).sum()),
+        routes: routes(&config.gateway.directory),
         problems,
         unread: unread.clone(),
+    })
+}
+
+/// What the gateway in `directory` was told last.
+fn routes(directory: &Path) -> Option<String> {
+    install::platform(directory)?;
+    Some(match publish::read(&publish::path(directory)) {
+        Ok(table) => format!("generation {}: {}", table.generation, told::counted(&table)),
+        Err(why) => format!("{NOT_KNOWN}: {why}"),
     })
 }
 
@@ -138,7 +152,7 @@ fn text(report: &Report) -> String {
     text
 }
 
-fn rows(report: &Report) -> [(&'static str, String); 11] {
+fn rows(report: &Report) -> [(&'static str, String); 12] {
     let Report { network, range, subnet, gateway, bridge, problems, unread, .. } = report;
     let problems = match (problems.len(), unread.is_empty()) {
         (0, true) => output::green("none"),
@@ -156,6 +170,7 @@ fn rows(report: &Report) -> [(&'static str, String); 11] {
         ("addresses", or_not_known(report.addresses.as_ref(), Addresses::in_words)),
         ("containers", or_not_known(report.containers.as_ref(), |states| or(&counted(states), "none"))),
         ("ports", or_not_known(report.published_ports.as_ref(), |count| format!("{count} published"))),
+        ("routes", report.routes.clone().unwrap_or_else(|| "no gateway here".to_owned())),
         ("problems", problems),
     ]
 }

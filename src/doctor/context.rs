@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Needs;
+use super::gateway::Heard;
 use super::host::privileges;
 use crate::command::Command;
 use crate::config::Config;
@@ -13,6 +14,7 @@ use crate::execute::{Executor, Output};
 use crate::observe::host::{WslMode, wsl_mode};
 use crate::plan::{Op, Plan};
 use crate::receipt::Receipt;
+use crate::setup::executable;
 use crate::setup::podman::Podman;
 
 /// How the doctor was called.
@@ -23,7 +25,7 @@ pub struct Called {
     /// Where it lies.
     pub config_path: PathBuf,
     /// `flatnet` with the options that lead to the same configuration and state.
-    pub program: String,
+    pub program: Vec<String>,
 }
 
 /// What all checks look at.
@@ -46,10 +48,12 @@ pub struct Context {
     pub attachments: Vec<Attachment>,
     /// Why it cannot.
     pub(super) attachments_error: Option<Error>,
-    program: String,
+    program: Vec<String>,
     executor: Box<dyn Executor>,
     podman: Option<Podman>,
     repair: Option<Repair>,
+    /// What was heard of the gateway, once it was asked.
+    pub(super) heard: Option<Heard>,
 }
 
 impl std::fmt::Debug for Context {
@@ -83,6 +87,7 @@ impl Context {
             attachments_error,
             podman: None,
             repair: None,
+            heard: None,
             engine,
             config_path,
             config_error,
@@ -122,7 +127,15 @@ impl Context {
 
     /// A command of Flatnet's for the same configuration.
     pub(super) fn flatnet(&self, command: &str) -> String {
-        format!("{} {command}", self.program)
+        format!("{} {command}", Command::new(self.program.iter().cloned()).line())
+    }
+
+    /// The same, to be run: by this program, wherever it lies.
+    pub(super) fn own(&self, words: &[&str]) -> Result<Command> {
+        let program = executable()?.to_string_lossy().into_owned();
+        let options = self.program.iter().skip(1).cloned();
+        let words = words.iter().map(|&word| word.to_owned());
+        Ok(Command::new(std::iter::once(program).chain(options).chain(words)))
     }
 
     /// Runs a program that looks.
@@ -169,6 +182,14 @@ impl Context {
     pub(super) fn running(&self) -> Vec<Receipt> {
         let running = self.attachments.iter().filter(|one| one.state == State::Running);
         running.map(|one| one.receipt.clone()).collect()
+    }
+
+    /// Looks with the engine and Podman.
+    pub(super) fn with_podman<T>(
+        &mut self,
+        look: impl FnOnce(&Engine, &mut dyn Executor) -> Result<T>,
+    ) -> Result<T> {
+        look(&self.engine, &mut *self.executor)
     }
 
     /// What `flatnet repair` would do; looked at once.

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use super::Context;
 use crate::command::Command;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Result};
 use crate::setup::install::Item;
 
 /// How bad it is.
@@ -114,6 +115,12 @@ impl Finding {
         let mut finding = self.commands(commands.iter().map(ToString::to_string));
         finding.fix = Some(Fix::Run(commands));
         finding
+    }
+
+    /// The doctor may run this command of Flatnet's itself.
+    pub(super) fn mended_by_flatnet(self, context: &Context, words: &[&str]) -> Result<Self> {
+        let finding = self.mended_by(vec![context.own(words)?]);
+        Ok(finding.commands([context.flatnet(&words.join(" "))]))
     }
 
     /// The doctor may put `item` in its place itself.

@@ -11,6 +11,7 @@ mod containers;
 mod context;
 mod finding;
 mod fix;
+mod gateway;
 mod host;
 mod kernel;
 mod network;
@@ -64,6 +65,8 @@ pub enum Group {
     Network,
     /// What is attached.
     Containers,
+    /// The HTTP gateway.
+    Gateway,
     /// Only inside WSL2.
     Wsl2,
 }
@@ -79,6 +82,7 @@ impl Group {
             Self::Podman => "Podman",
             Self::Network => "Network",
             Self::Containers => "Containers",
+            Self::Gateway => "Gateway",
             Self::Wsl2 => "WSL2",
         }
     }
@@ -130,6 +134,13 @@ pub const CHECKS: &[Check] = &[
     containers::whole::CHECK,
     containers::left_over::CHECK,
     containers::reachable::CHECK,
+    gateway::files::CHECK,
+    gateway::routes::CHECK,
+    gateway::unrouted::CHECK,
+    gateway::watch::CHECK,
+    gateway::answers::CHECK,
+    gateway::in_force::CHECK,
+    gateway::endpoints::CHECK,
     wsl::mode::CHECK,
     wsl::systemd::CHECK,
     wsl::windows_address::CHECK,

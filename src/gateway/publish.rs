@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use super::table::Table;
-use crate::error::{Error, Kind, Result, io};
+use crate::error::{Error, Kind, Result, io, parser_says};
 use crate::state_dir::WARILY;
 
 /// Bytes that a table may have: 10,000 routes take some 4 MB.
@@ -26,22 +26,40 @@ pub fn path(directory: &Path) -> PathBuf {
 /// The table that was published last, if it can be read.
 #[must_use]
 pub fn published(directory: &Path) -> Option<Table> {
-    read(&path(directory))
+    read(&path(directory)).ok()
 }
 
 /// The number of the last generation, also where the table itself was lost and the gateway still has its copy.
 #[must_use]
 pub fn last_generation(directory: &Path) -> u64 {
-    let last_good = || read(&directory.join("state/routes.last-good.json"));
+    let last_good = || read(&directory.join("state/routes.last-good.json")).ok();
     published(directory).or_else(last_good).map_or(0, |table| table.generation)
 }
 
-fn read(path: &Path) -> Option<Table> {
-    let file = OpenOptions::new().read(true).custom_flags(WARILY).open(path).ok()?;
+/// The table at `path`, or why there is none.
+pub fn read(path: &Path) -> Result<Table, String> {
+    let unreadable = |cause: std::io::Error| match cause.kind() {
+        ErrorKind::NotFound => "it is not there".to_owned(),
+        _ => format!("it cannot be read: {cause}"),
+    };
+    let file = OpenOptions::new().read(true).custom_flags(WARILY).open(path).map_err(unreadable)?;
     let mut text = String::new();
-    file.take(MAX_BYTES).read_to_string(&mut text).ok()?;
-    let table: Table = serde_json::from_str(&text).ok()?;
-    (table.generation == table.end).then_some(table)
+    file.take(MAX_BYTES).read_to_string(&mut text).map_err(unreadable)?;
+    let table: Table = serde_json::from_str(&text)
+        .map_err(|cause| format!("it is no list of routes: {}", parser_says(&cause)))?;
+    if table.generation != table.end {
+        return Err(format!(
+            "it is torn: it begins as generation {} and ends as {}",
+            table.generation, table.end
+        ));
+    }
+    Ok(table)
+}
+
+/// Whether the gateway, which runs as another user, may read it. On Windows' disk it always may.
+#[must_use]
+pub fn may_be_read(directory: &Path) -> bool {
+    path(directory).metadata().is_ok_and(|found| found.permissions().mode() & 0o004 != 0)
 }
 
 /// Puts `table` in the place of the one before.

@@ -89,7 +89,8 @@ impl Seen {
             self.before.clone_from(&on_disk);
         }
         let Built { table, conflicts } = build::build(&self.sources(config), answers);
-        if let Some(table) = on_disk.filter(|on_disk| table.says_the_same_as(on_disk)) {
+        let is_so = |on_disk: &Table| table.says_the_same_as(on_disk) && publish::may_be_read(directory);
+        if let Some(table) = on_disk.filter(is_so) {
             return Ok(Synced { table, before: None, written: false, conflicts });
         }
         let written = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second()).unwrap_or_default();

@@ -90,6 +90,7 @@ ingress     nobody
 addresses   1 held, 4 of 5 free, 0 remembered
 containers  1 running
 ports       0 published
+routes      no gateway here
 problems    none",
     );
 }

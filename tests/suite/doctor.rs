@@ -10,7 +10,8 @@ use serde_json::Value;
 use crate::cni::host;
 use crate::sandbox::Sandbox;
 use crate::{
-    doctor_containers, doctor_firewall, doctor_host, doctor_kernel, doctor_network, doctor_podman, doctor_wsl,
+    doctor_containers, doctor_firewall, doctor_gateway, doctor_host, doctor_kernel, doctor_network,
+    doctor_podman, doctor_wsl,
 };
 
 /// Something that is broken on a host that is well.
@@ -206,6 +207,8 @@ fn every_check_is_tried_on_something_broken() {
     let tried = [
         doctor_containers::BREAKS,
         doctor_firewall::BREAKS,
+        doctor_gateway::WRITTEN,
+        doctor_gateway::RUNNING,
         doctor_host::BREAKS,
         doctor_kernel::BREAKS,
         doctor_network::BREAKS,

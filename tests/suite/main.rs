@@ -24,6 +24,7 @@ mod doctor;
 mod doctor_containers;
 mod doctor_firewall;
 mod doctor_fix;
+mod doctor_gateway;
 mod doctor_host;
 mod doctor_kernel;
 mod doctor_network;

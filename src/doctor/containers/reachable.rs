@@ -1,4 +1,5 @@
-//! From this host to each container, layer by layer: its link, then ping, then the TCP ports on which it listens.
+//! From this host to each container, layer by layer: its link, then ping, then the TCP ports on which it listens, and last
+//! by its name through the gateway.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use crate::command::Command;
 use crate::doctor::context::called;
+use crate::doctor::gateway::by_name;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
 use crate::observe::netns::Netns;
@@ -17,7 +19,7 @@ use crate::types::Protocol;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "reachable",
     group: Group::Containers,
-    looks_at: "the way from this host to each container: link, ping, TCP ports; stops at the first layer that fails",
+    looks_at: "the way from this host to each container: link, ping, TCP ports, its name at the gateway; stops at the first layer that fails",
     shows: "`curl http://ADDRESS/` on this host hangs, or is refused",
     needs: Needs::Attachments,
     quick: false,
@@ -40,10 +42,10 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let (up, mut found) = with_carrier(context, &running)?;
     let answering = if tools::find("ping").is_ok() { ping(context, &up, &mut found) } else { up };
     let mut ports = 0;
-    for receipt in answering {
-        let open = tcp(receipt, &mut found);
-        ports += open;
+    for receipt in &answering {
+        ports += tcp(receipt, &mut found);
     }
+    let by_name = by_name::through(context, &answering, &mut found);
     if found.is_empty() {
         let how = if tools::find("ping").is_ok() { "ping and " } else { "" };
         let who = if running.len() == 1 {
@@ -51,7 +53,8 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
         } else {
             format!("{} containers answer", running.len())
         };
-        found.push(Finding::good(format!("{who} {how}on {ports} TCP ports")));
+        let named = if by_name == 0 { String::new() } else { format!(", {by_name} by name at the gateway") };
+        found.push(Finding::good(format!("{who} {how}on {ports} TCP ports{named}")));
     }
     Ok(found)
 }

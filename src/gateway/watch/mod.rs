@@ -19,9 +19,12 @@ use self::sources::{Events, News};
 use super::build;
 use super::changed::Changed;
 use super::sync::{Seen, Synced, lock};
+use crate::config::Config;
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
 use crate::execute::HostExecutor;
+use crate::lock::Lock;
+use crate::state_dir::StateDir;
 
 /// Events come in bursts: so long is waited for the rest of one.
 const BURST: Duration = Duration::from_millis(30);
@@ -46,6 +49,12 @@ pub enum Said<'a> {
     Recovered,
 }
 
+/// Each watch holds a share of this lock as long as it runs, so that others can tell.
+#[must_use]
+pub fn lock_path(config: &Config) -> PathBuf {
+    config.paths.run.join(format!("{}.gateway-watch.lock", config.network))
+}
+
 /// Keeps the routes until something can be read from `stop`.
 pub fn watch(
     engine: Engine,
@@ -55,6 +64,8 @@ pub fn watch(
 ) -> Result<()> {
     let failed =
         |cause: std::io::Error| Error::new(Kind::Internal, "cannot wait for what happens").source(cause);
+    StateDir::create(&engine.config.paths.run)?;
+    let _running = Lock::share(&lock_path(&engine.config))?;
     let now = Instant::now();
     let mut watch = Watch {
         prober: Prober::new().map_err(failed)?,

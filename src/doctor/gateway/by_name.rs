@@ -1,0 +1,95 @@
+//! The last layer of the way to a container: through the gateway, by its name.
+
+use super::ask::head;
+use crate::command::Command;
+use crate::doctor::context::called;
+use crate::doctor::{Context, Finding};
+use crate::gateway::podman::State;
+use crate::gateway::table::{Route, Scheme, Table};
+use crate::gateway::{install, publish};
+use crate::receipt::Receipt;
+
+/// How many are asked at once.
+const AT_ONCE: usize = 16;
+
+/// Asks for each of `receipts` that has a route; how many came through. Where the gateway does not tell how it is, other
+/// checks say so.
+pub(in crate::doctor) fn through(
+    context: &mut Context,
+    receipts: &[&Receipt],
+    found: &mut Vec<Finding>,
+) -> usize {
+    let directory = context.engine.config.gateway.directory.clone();
+    let Some(platform) = install::platform(&directory) else { return 0 };
+    let Some((base, _)) = context.gateway_status(platform) else { return 0 };
+    let Some(table) = publish::published(&directory) else { return 0 };
+    let asked: Vec<(&Receipt, Command)> = receipts
+        .iter()
+        .filter_map(|receipt| Some((*receipt, question(route(&table, receipt)?, &base))))
+        .collect();
+    let mut arrived = 0;
+    for some in asked.chunks(AT_ONCE) {
+        let commands: Vec<Command> = some.iter().map(|(_, command)| command.clone()).collect();
+        for ((receipt, command), output) in some.iter().zip(context.run_all(&commands)) {
+            let why = match output {
+                Ok(output) if output.success() => refusal(&output.stdout),
+                Ok(output) => Some(output.stderr.trim().to_owned()),
+                Err(error) => Some(error.message().to_owned()),
+            };
+            match why {
+                None => arrived += 1,
+                Some(why) => found.push(
+                    Finding::failure(format!(
+                        "{} is not reached by its name; it stops at the gateway: {why}",
+                        called(receipt)
+                    ))
+                    .help(format!("Asked was: {command}")),
+                ),
+            }
+        }
+    }
+    // What the gateway found out just now, it tells when it is asked again.
+    context.heard = None;
+    arrived
+}
+
+/// The route that leads to this container, unless the container must be asked in a way that curl's is not.
+fn route<'a>(table: &'a Table, receipt: &Receipt) -> Option<&'a Route> {
+    let id = receipt.id.container_id.short();
+    let leads = |route: &&Route| {
+        route.endpoints.iter().any(|one| one.id == id && one.state == State::Running)
+            && matches!(route.scheme, Scheme::Http | Scheme::Https)
+    };
+    table.routes.iter().find(leads)
+}
+
+fn question(route: &Route, base: &str) -> Command {
+    let host = route.hosts.first().map(|host| host.to_string().replacen('*', "flatnet-doctor", 1));
+    head(&format!("{base}{}", route.path), host.as_deref())
+}
+
+/// The gateway's own reason, where it answered in the container's place.
+fn refusal(headers: &str) -> Option<String> {
+    let own = headers.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("x-flatnet-error").then(|| value.trim().to_owned())
+    });
+    let code = headers.lines().next_back().unwrap_or_default();
+    own.map(|reason| format!("HTTP {code}, {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_gateway_s_own_pages_are_a_stop() {
+        let own = "HTTP/1.1 503 Service Unavailable\r\nX-Flatnet-Error: down\r\nRetry-After: 2\r\n\r\n503";
+        assert_eq!(refusal(own).as_deref(), Some("HTTP 503, down"));
+        for container in
+            ["HTTP/1.1 404 Not Found\r\nServer: x\r\n\r\n404", "HTTP/1.1 500 Oops\r\n\r\n500", ""]
+        {
+            assert_eq!(refusal(container), None, "{container}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The gateway's files are as this version and this configuration have them.
+
+use std::path::{Path, PathBuf};
+
+use super::{reload, where_installed};
+use crate::doctor::{Check, Context, Finding, Group, Needs};
+use crate::error::Result;
+use crate::gateway::install::{Found, Platform, found};
+
+pub(in crate::doctor) const CHECK: Check = Check {
+    id: "gateway-files",
+    group: Group::Gateway,
+    looks_at: "nginx's configuration, Lua and pages in `gateway.directory`, against what `flatnet gateway install` would lay there",
+    shows: "a change of the configuration, or an upgrade, shows no effect at the gateway; or nginx does not start",
+    needs: Needs::RootAndConfig,
+    quick: false,
+    look,
+};
+
+fn look(context: &mut Context) -> Result<Vec<Finding>> {
+    where_installed(context, |context, platform| {
+        let directory = context.engine.config.gateway.directory.clone();
+        let Found { missing, older, edited } = found(&context.engine.config, platform)?;
+        let mut install = vec!["gateway", "install"];
+        if platform != Platform::of(&directory) {
+            install.extend(["--platform", platform.word()]);
+        }
+        let reload = format!("nginx takes it up after {}", reload(context, platform));
+        let mut findings = Vec::new();
+        if !missing.is_empty() {
+            findings.push(
+                Finding::failure(format!("{} lacks {}", directory.display(), listed(&missing)))
+                    .mended_by_flatnet(context, &install)?
+                    .help(reload.as_str()),
+            );
+        }
+        if !older.is_empty() {
+            let what = "of another version, or for another configuration";
+            findings.push(
+                Finding::warning(format!("{what}: {} in {}", listed(&older), directory.display()))
+                    .mended_by_flatnet(context, &install)?
+                    .help(reload.as_str()),
+            );
+        }
+        if !edited.is_empty() {
+            let what = format!("edited by somebody: {} in {}", listed(&edited), directory.display());
+            findings.push(Finding::warning(what).commands([context.flatnet(&format!("{} --force", install.join(" ")))]).help(
+                format!("What is to stay belongs into conf/local.d/, which is never replaced: move it there first. {reload}"),
+            ));
+        }
+        if findings.is_empty() {
+            findings.push(Finding::good(format!("{} is as this version has it", directory.display())));
+        }
+        Ok(findings)
+    })
+}
+
+/// The first few.
+fn listed(paths: &[PathBuf]) -> String {
+    let shown: Vec<String> =
+        paths.iter().take(3).map(|path: &PathBuf| Path::display(path).to_string()).collect();
+    let more = paths.len().saturating_sub(shown.len());
+    let rest = if more == 0 { String::new() } else { format!(" and {more} more") };
+    shown.join(", ") + &rest
+}

@@ -1,0 +1,80 @@
+//! The gateway has taken up the routes that this host has written, by the configuration that is there.
+
+use std::time::Duration;
+
+use super::ask::{Conflict, Status};
+use super::{reload, where_installed};
+use crate::doctor::{Check, Context, Finding, Group, Needs};
+use crate::error::Result;
+use crate::gateway::install::Platform;
+use crate::gateway::publish;
+
+pub(in crate::doctor) const CHECK: Check = Check {
+    id: "gateway-in-force",
+    group: Group::Gateway,
+    looks_at: "the generation, problem, conflicts and version that the gateway tells, against state/routes.json and this program",
+    shows: "a container that is routed by `flatnet gateway routes` has the gateway's page \"not found\", or an old one's address",
+    needs: Needs::RootAndConfig,
+    quick: false,
+    look,
+};
+
+/// The gateway looks at the file every 250 ms.
+const TAKEN_UP: Duration = Duration::from_millis(700);
+
+fn look(context: &mut Context) -> Result<Vec<Finding>> {
+    where_installed(context, |context, platform| {
+        let Some((mut base, mut status)) = context.gateway_status(platform) else {
+            return Ok(vec![Finding::not_looked("the gateway does not tell: see gateway-answers")]);
+        };
+        if status.problem.is_some() || status.generation != published(context) {
+            std::thread::sleep(TAKEN_UP);
+            context.heard = None;
+            (base, status) = context.gateway_status(platform).unwrap_or((base, status));
+        }
+        let Some(ours) = published(context) else {
+            return Ok(vec![Finding::not_looked("there are no routes to compare with: see gateway-routes")]);
+        };
+        let mut found = judge(context, &status, ours, &base)?;
+        found.extend(version(context, platform, &status));
+        found.extend(status.conflicts.iter().map(conflict));
+        if found.is_empty() {
+            found.push(Finding::good(format!("generation {ours} is in force")));
+        }
+        Ok(found)
+    })
+}
+
+fn published(context: &Context) -> Option<u64> {
+    publish::published(&context.engine.config.gateway.directory).map(|table| table.generation)
+}
+
+fn judge(context: &Context, status: &Status, ours: u64, base: &str) -> Result<Vec<Finding>> {
+    let directory = context.engine.config.gateway.directory.display();
+    Ok(if let Some(problem) = &status.problem {
+        let what = format!("the gateway refuses its routes, and keeps those of before: {}", problem.message);
+        vec![Finding::failure(what).mended_by_flatnet(context, &["gateway", "sync"])?]
+    } else if status.generation != Some(ours) {
+        let theirs = status.generation.map_or("none".to_owned(), |number| number.to_string());
+        let what = format!("{base}/ has generation {theirs}, and {directory}/state/routes.json is {ours}");
+        vec![Finding::failure(what).help(format!(
+            "It reads another file: its prefix (`-p`) must be {directory}. `ps -C nginx -f` shows what it was started with"
+        ))]
+    } else {
+        Vec::new()
+    })
+}
+
+fn version(context: &Context, platform: Platform, status: &Status) -> Option<Finding> {
+    let ours = env!("CARGO_PKG_VERSION");
+    (status.version != ours).then(|| {
+        Finding::warning(format!("the gateway runs version {}, and this is {ours}", status.version))
+            .help(format!("See gateway-files; then {}", reload(context, platform)))
+    })
+}
+
+fn conflict(Conflict { route, host, path, winner }: &Conflict) -> Finding {
+    let host = if host.is_empty() { "the gateway's own name" } else { host };
+    Finding::warning(format!("route {route} does not have {host}{path}: {winner} has it"))
+        .help("Give one of them another name by the label flatnet.host, or another flatnet.path")
+}

@@ -1,0 +1,276 @@
+//! The doctor's checks of the HTTP gateway, with real nginx and real Podman.
+
+use crate::doctor::{Break, Mend, assert_well, each_is_found_and_mended, findings};
+use crate::podman::{Flavour, Lab};
+use crate::routes::{GATEWAY, TABLE};
+use crate::sandbox::Sandbox;
+
+/// Its files, and the routes that are written for it.
+pub(crate) const WRITTEN: &[Break] = &[
+    Break::new(
+        "gateway-files",
+        "failure",
+        "rm /var/lib/flatnet-gateway/html/style.css",
+        "/var/lib/flatnet-gateway lacks html/style.css",
+        Mend::Fix,
+    ),
+    Break::new(
+        "gateway-files",
+        "warning",
+        "echo 'gateway: {allow: [127.0.0.0/8]}' >>/etc/flatnet/flatnet.yaml; flatnet up",
+        "of another version, or for another configuration: conf/nginx.conf in /var/lib/flatnet-gateway",
+        Mend::Fix,
+    ),
+    Break::new(
+        "gateway-files",
+        "warning",
+        "echo '# mine' >>/var/lib/flatnet-gateway/conf/proxy.conf",
+        "edited by somebody: conf/proxy.conf",
+        Mend::Printed,
+    ),
+    Break::new(
+        "gateway-routes",
+        "failure",
+        "rm /var/lib/flatnet-gateway/state/routes.json",
+        "state/routes.json: it is not there",
+        Mend::Fix,
+    ),
+    Break::new(
+        "gateway-routes",
+        "failure",
+        "truncate -s -20 /var/lib/flatnet-gateway/state/routes.json",
+        "state/routes.json: it is no list of routes: EOF",
+        Mend::Fix,
+    ),
+    Break::new(
+        "gateway-routes",
+        "failure",
+        "cd /var/lib/flatnet-gateway/state; jq '.routes[0].endpoints[0].address = \"192.168.1.9\"' routes.json >/tmp/r; cat /tmp/r >routes.json; sleep 0.6",
+        "the gateway refuses it: route web leads to 192.168.1.9:80, outside of 10.87.0.0/16",
+        Mend::Fix,
+    )
+    .also(&["gateway-in-force"]),
+    Break::new(
+        "gateway-routes",
+        "warning",
+        "podman run -d --name second --network flatnet flatnet-test/busybox",
+        "the routes are not as the containers are: second: running at http://10.87.1.",
+        Mend::Fix,
+    ),
+    Break::new(
+        "gateway-routes",
+        "warning",
+        "podman rm -f -t 0 second",
+        "the routes are not as the containers are: second: gone",
+        Mend::Fix,
+    ),
+    Break::new(
+        "gateway-unrouted",
+        "warning",
+        "podman run -d --name odd --network flatnet --label flatnet.prot=80 flatnet-test/busybox; flatnet gateway sync",
+        "container odd has no route: label flatnet.prot of container odd: there is none of this name",
+        Mend::ByHand("podman rm -f -t 0 odd; flatnet gateway sync"),
+    ),
+    Break::new(
+        "gateway-in-force",
+        "failure",
+        "chmod 600 /var/lib/flatnet-gateway/state/routes.json",
+        "the gateway refuses its routes, and keeps those of before: ",
+        Mend::Fix,
+    ),
+    Break::new(
+        "gateway-in-force",
+        "warning",
+        "podman run -d --name c --network flatnet --label flatnet.host=web,c --label flatnet.port=80 flatnet-test/busybox; flatnet gateway sync",
+        "route c does not have web.flatnet.internal/: web has it",
+        Mend::ByHand("podman rm -f -t 0 c; flatnet gateway sync"),
+    ),
+];
+
+/// What runs.
+pub(crate) const RUNNING: &[Break] = &[
+    Break::new(
+        "gateway-in-force",
+        "failure",
+        "gateway quit; cp -a /var/lib/flatnet-gateway /srv/other; cd /srv/other/state; jq '.generation = 1000 | .end = 1000' routes.json >/tmp/r; cat /tmp/r >routes.json; nginx -p /srv/other -c conf/nginx.conf",
+        "http://127.0.0.1:80/ has generation 1000, and /var/lib/flatnet-gateway/state/routes.json is ",
+        Mend::ByHand("gateway quit /srv/other; gateway start"),
+    ),
+    Break::new(
+        "gateway-in-force",
+        "warning",
+        "cd /var/lib/flatnet-gateway; sed -i 's/version = \"[^\"]*\"/version = \"0.0.1\"/' conf/nginx.conf; nginx -p $PWD -c conf/nginx.conf -s reload; sleep 1; flatnet gateway install --force",
+        "the gateway runs version 0.0.1, and this is ",
+        Mend::ByHand("nginx -p /var/lib/flatnet-gateway -c conf/nginx.conf -s reload; sleep 1"),
+    ),
+    Break::new(
+        "gateway-watch",
+        "warning",
+        "gateway unwatch",
+        "it does not run: nobody holds /run/flatnet/flatnet.gateway-watch.lock",
+        Mend::ByHand("gateway watch"),
+    ),
+    Break::new(
+        "gateway-watch",
+        "warning",
+        "mkdir -p /run/systemd/system",
+        "it runs, and will not after a reboot: flatnet-gateway-watch.service is not enabled",
+        Mend::ByHand("rmdir /run/systemd/system"),
+    ),
+    Break::new("gateway-answers", "failure", "gateway quit", "nobody answers: curl: (7)", Mend::Printed),
+    Break::new(
+        "gateway-answers",
+        "failure",
+        "gateway quit; setsid python3 -m http.server 80 >/dev/null 2>&1 & echo $! >/tmp/other.pid; until curl -s 127.0.0.1 >/dev/null; do sleep 0.1; done",
+        "something else than Flatnet's gateway answers at http://127.0.0.1:80/ (HTTP 404)",
+        Mend::ByHand(
+            "kill $(cat /tmp/other.pid); while curl -s 127.0.0.1 >/dev/null; do sleep 0.1; done; gateway start",
+        ),
+    ),
+    Break::new(
+        "gateway-answers",
+        "warning",
+        "echo 'gateway: {allow: [10.0.0.0/8]}' >>/etc/flatnet/flatnet.yaml; flatnet up; flatnet gateway install; nginx -p /var/lib/flatnet-gateway -c conf/nginx.conf -s reload; sleep 1",
+        "http://127.0.0.1:80/ answers, and does not tell this host how it is (403)",
+        Mend::ByHand(
+            "sed -i '/^gateway/d' /etc/flatnet/flatnet.yaml; flatnet up; flatnet gateway install; nginx -p /var/lib/flatnet-gateway -c conf/nginx.conf -s reload; sleep 1",
+        ),
+    ),
+    Break::new(
+        "gateway-answers",
+        "failure",
+        "gateway quit; rm /var/lib/flatnet-gateway/state/*; gateway start",
+        "answers, and has had no list of routes yet",
+        Mend::Printed,
+    )
+    .also(&["gateway-routes"]),
+    Break::new(
+        "gateway-endpoints",
+        "warning",
+        "podman exec web killall httpd",
+        "container web takes no connection at 10.87.1.",
+        Mend::ByHand("podman exec web httpd -p 80 -h /www; gateway up"),
+    )
+    .also(&["reachable"]),
+    Break::new(
+        "reachable",
+        "failure",
+        "podman exec web killall httpd",
+        "is not reached by its name; it stops at the gateway: HTTP 503, down",
+        Mend::ByHand("podman exec web httpd -p 80 -h /www; gateway up"),
+    )
+    .also(&["gateway-endpoints"]),
+];
+
+/// What an operator does with the gateway. Watch is frozen once it has written the routes: else it would mend what is to be
+/// found before the doctor comes.
+const OPERATOR: &str = r#"#!/bin/bash -eu
+directory=${2:-/var/lib/flatnet-gateway}
+is_up() { curl -sf 127.0.0.1/_flatnet/status | jq -e '.routes[0].endpoints[0].health == "up"' >/dev/null; }
+case $1 in
+    start) nginx -p $directory -c conf/nginx.conf ;;
+    quit) pid=$(cat $directory/logs/nginx.pid); kill $pid; while kill -0 $pid 2>/dev/null; do sleep 0.05; done ;;
+    up) until curl -sf -H 'Host: web.local' 127.0.0.1 >/dev/null && is_up; do sleep 0.1; done ;;
+    unwatch) kill -KILL $(cat /tmp/watch.pid); while kill -0 $(cat /tmp/watch.pid) 2>/dev/null; do sleep 0.05; done ;;
+    watch)
+        : >/tmp/watch.out
+        setsid flatnet gateway watch >/tmp/watch.out 2>&1 </dev/null & echo $! >/tmp/watch.pid
+        until pgrep -f '[p]odman events' >/dev/null; do sleep 0.1; done
+        until jq -e '.routes[0].name == "web"' /var/lib/flatnet-gateway/state/routes.json >/dev/null; do sleep 0.1; done
+        sleep 3
+        kill -STOP $(cat /tmp/watch.pid) ;;
+esac
+"#;
+
+/// A host with the gateway on it, and a container whose server may end while it runs.
+fn served() -> Lab {
+    let lab = Lab::start(Flavour::Cni);
+    lab.with_gateway();
+    lab.sandbox.write("/usr/local/bin/gateway", OPERATOR);
+    let server =
+        "--expose 80 --label flatnet.hold=0 flatnet-test/busybox sh -c 'httpd -p 80 -h /www; sleep 10000'";
+    lab.start_container("web", server);
+    lab.sh("chmod 755 /usr/local/bin/gateway; gateway start; gateway watch; gateway up").succeeds();
+    lab
+}
+
+#[test]
+fn what_is_wrong_with_what_was_written_is_found_and_mended() {
+    each_is_found_and_mended(&served().sandbox, WRITTEN);
+}
+
+#[test]
+fn what_is_wrong_with_what_runs_is_found_and_mended() {
+    each_is_found_and_mended(&served().sandbox, RUNNING);
+}
+
+#[test]
+fn it_says_what_is_well_and_one_line_where_there_is_no_gateway() {
+    let lab = served();
+    assert_well(&lab.sandbox, "at first");
+    let said = lab.sh("flatnet doctor").succeeds().stdout;
+    for part in [
+        "1 container answers ping and on 1 TCP ports, 1 by name at the gateway",
+        "gateway-routes: 1 route; generation ",
+        "gateway-watch: it runs: it holds /run/flatnet/flatnet.gateway-watch.lock",
+        "gateway-answers: http://127.0.0.1:80/ answers",
+        "gateway-in-force: generation ",
+        "gateway-endpoints: 1 of 1 endpoints are up",
+    ] {
+        assert!(said.contains(part), "{part}\n{said}");
+    }
+    lab.sh("flatnet status").prints("\nroutes      generation ");
+    lab.sh("mv /var/lib/flatnet-gateway /tmp").succeeds();
+    let said = lab.sh("flatnet doctor").succeeds().stdout;
+    assert!(said.contains("\nGateway\n  -        no gateway here: /var/lib/flatnet-gateway\n\n"), "{said}");
+    lab.sh("flatnet status").prints("\nroutes      no gateway here\n");
+}
+
+/// With a redirect, HTTPS answers.
+#[test]
+fn by_https_it_is_asked_where_http_leads_there() {
+    let lab = served();
+    lab.sh("openssl req -x509 -newkey rsa:2048 -nodes -keyout /etc/g.key -out /etc/g.pem -days 1 -subj /CN=gateway 2>/dev/null
+        echo 'gateway: {tls: {certificate: /etc/g.pem, key: /etc/g.key, redirect: true}}' >>/etc/flatnet/flatnet.yaml
+        flatnet up; flatnet gateway install; gateway quit; gateway start").succeeds();
+    assert_well(&lab.sandbox, "by HTTPS");
+    lab.sh("flatnet doctor")
+        .prints("gateway-answers: https://127.0.0.1:443/ answers")
+        .prints("1 by name at the gateway");
+}
+
+const WINDOWS: &str = "/mnt/c/flatnet/gateway";
+
+/// WSL2 as far as it shows, with Windows as the next hop of the default route.
+const WSL2: &str = r"
+echo 6.6.114.1-microsoft-standard-WSL2 >/root/osrelease
+mount --bind /root/osrelease /proc/sys/kernel/osrelease
+printf '#!/bin/sh\necho nat\n' >/usr/bin/wslinfo && chmod 755 /usr/bin/wslinfo
+printf 'gateway: {directory: /mnt/c/flatnet/gateway}\n' >/etc/flatnet/flatnet.yaml
+ip addr add 127.0.0.1/8 dev lo 2>/dev/null || true
+flatnet up; flatnet gateway install; flatnet gateway sync
+";
+
+/// Debian's nginx plays `OpenResty`, which has the modules inside.
+const OPENRESTY: &str = "ip netns exec windows nginx -p /mnt/c/flatnet/gateway -c conf/nginx.conf -g 'load_module /usr/lib/nginx/modules/ndk_http_module.so; load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;'";
+
+#[test]
+fn on_windows_it_is_looked_for_at_windows_address_and_a_firewall_is_no_proof() {
+    let lab = Lab::start(Flavour::Cni);
+    lab.sh(WSL2).succeeds();
+    let answers = |sandbox: &Sandbox| {
+        let said = sandbox.sh("{ flatnet doctor --json || true; } | jq -r '.findings[] | select(.id == \"gateway-answers\") | \"\\(.level): \\(.what)\"'");
+        said.succeeds().stdout
+    };
+    let refused = answers(&lab.sandbox);
+    assert!(refused.starts_with("failure: nobody listens on Windows: curl: (7)"), "{refused}");
+    lab.sh("ip netns exec windows nft 'add table ip t; add chain ip t c { type filter hook input priority 0; }; add rule ip t c tcp dport 80 drop'").succeeds();
+    let silent = answers(&lab.sandbox);
+    assert!(silent.starts_with("not_looked: no answer from Windows, whose firewall may drop"), "{silent}");
+    lab.sh("ip netns exec windows nft delete table ip t").succeeds();
+    lab.sh(OPENRESTY).succeeds();
+    assert_eq!(answers(&lab.sandbox), "good: http://192.168.77.1:80/ answers\n");
+    let bad: Vec<String> = findings(&lab.sandbox, "").iter().map(|one| one["id"].to_string()).collect();
+    assert!(!bad.iter().any(|id| id.contains("gateway-") && !id.contains("gateway-watch")), "{bad:?}");
+    lab.sh(&format!("kill $(cat {WINDOWS}/logs/nginx.pid); test -e {WINDOWS}/state/routes.json; test ! -e {GATEWAY}; test ! -e {TABLE}")).succeeds();
+}
