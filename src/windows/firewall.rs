@@ -43,6 +43,11 @@ pub(super) fn look_lan(view: &View) -> Finding {
         return Finding::failure(format!("there is no firewall rule \"{name}\" that is enabled"))
             .commands(["flatnet.ps1 up"]);
     }
+    for_private_networks(view, &name)
+}
+
+/// The rule is there: whether it is for the networks that there are.
+fn for_private_networks(view: &View, name: &str) -> Finding {
     // The link to WSL2 can be listed as a network without a name, which is public.
     let public: Vec<&str> = view
         .seen
@@ -79,7 +84,7 @@ pub(super) fn look_hyperv(view: &View) -> Finding {
             Finding::failure(format!("there is the rule \"{name}\", and the bridge does not answer all the same"))
                 .help("If `flatnet doctor` in WSL2 finds nothing, a policy may void local rules: Get-NetFirewallHyperVProfile -PolicyStore ActiveStore shows AllowLocalFirewallRules")
         }
-        (_, Some(name)) => Finding::good(format!("\"{name}\"")),
+        (_, Some(name)) => for_private_networks(view, &name),
         (_, None) if view.seen.probes.bridge == Some(true) => {
             Finding::good("Windows gets through the Hyper-V firewall")
         }

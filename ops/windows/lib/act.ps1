@@ -88,14 +88,18 @@ function Add-PortsRule {
         [Parameter(Mandatory = $true)] [ValidatePattern('^Flatnet gateway [0-9 ]+$')] [string] $Name,
         [Parameter(Mandatory = $true)] [int[]] $Ports
     )
-    Invoke-Shown New-NetFirewallHyperVRule ([ordered]@{
-            DisplayName = $Name
-            Direction = 'Inbound'
-            Action = 'Allow'
-            VMCreatorId = $script:wslCreator
-            Protocol = 'TCP'
-            LocalPorts = $Ports
-        })
+    # Two of one name: that one rule may have two profiles is not documented.
+    foreach ($kind in 'Private', 'Domain') {
+        Invoke-Shown New-NetFirewallHyperVRule ([ordered]@{
+                DisplayName = $Name
+                Direction = 'Inbound'
+                Action = 'Allow'
+                VMCreatorId = $script:wslCreator
+                Protocol = 'TCP'
+                LocalPorts = $Ports
+                Profiles = $kind
+            })
+    }
 }
 
 function Remove-HypervRule {
