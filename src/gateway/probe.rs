@@ -8,8 +8,8 @@ use super::choose::{Answer, Answers};
 
 /// How long a container on this host may take to accept, and then to say something.
 const PATIENCE: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(1));
-/// How many are asked at once.
-const AT_ONCE: usize = 32;
+/// How many are asked at once: all that a host's share of the range has, for those that stay silent take their second each.
+pub(super) const AT_ONCE: usize = 256;
 
 /// Asks all of `ports`, side by side.
 #[must_use]
@@ -68,7 +68,8 @@ fn judge(bytes: &[u8]) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::time::Instant;
 
     use super::*;
 
@@ -99,5 +100,23 @@ mod tests {
             (closed, Answer::Nothing),
         ];
         assert_eq!(ask_all(ports.map(|(port, _)| port)), ports.into());
+    }
+
+    /// As many databases as a host may have.
+    #[test]
+    fn many_that_stay_silent_take_no_longer_than_one() {
+        let listeners: Vec<TcpListener> =
+            (1..=150).map(|last| TcpListener::bind((Ipv4Addr::new(127, 0, 9, last), 0)).unwrap()).collect();
+        let ports = listeners.iter().map(|listener| match listener.local_addr().unwrap() {
+            SocketAddr::V4(at) => at,
+            SocketAddr::V6(_) => unreachable!("bound to IPv4"),
+        });
+        let began = Instant::now();
+        let answers = ask_all(ports);
+        assert!(began.elapsed() < PATIENCE.1 * 3, "{:?}", began.elapsed());
+        assert!(
+            answers.len() == 150 && answers.values().all(|answer| *answer == Answer::Silence),
+            "{answers:?}"
+        );
     }
 }

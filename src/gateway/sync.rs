@@ -46,8 +46,8 @@ impl Seen {
     pub fn look(engine: &Engine, executor: &mut dyn Executor, earlier: Option<&Self>) -> Result<Self> {
         let config = &engine.config;
         let containers = look::all_containers(executor)?;
-        let before = publish::published(&config.gateway.directory)
-            .or_else(|| earlier.and_then(|seen| seen.before.clone()));
+        let before =
+            publish::last(&config.gateway.directory).or_else(|| earlier.and_then(|seen| seen.before.clone()));
         if containers.is_empty() {
             look::refuse_lost(&containers, before.as_ref(), &engine.attachments()?)?;
         }
@@ -94,7 +94,8 @@ impl Seen {
             return Ok(Synced { table, before: None, written: false, conflicts });
         }
         let written = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second()).unwrap_or_default();
-        let table = table.numbered(publish::last_generation(directory) + 1, written.to_string());
+        let generation = publish::last(directory).map_or(0, |table| table.generation) + 1;
+        let table = table.numbered(generation, written.to_string());
         table
             .validate(&config.range)
             .map_err(|why| Error::new(Kind::Internal, format!("a table of routes is wrong: {why}")))?;

@@ -1,6 +1,6 @@
 //! `flatnet gateway watch` with both Podmans: routes follow containers, whatever happens to Podman.
 
-use crate::podman::{Lab, on_both};
+use crate::podman::{Flavour, Lab, on_both};
 use crate::routes::{DATABASE, TABLE};
 
 on_both!(
@@ -49,6 +49,31 @@ fn a_server_that_starts_late_is_found_and_a_database_is_left_alone(lab: &Lab) {
     lab.becomes(&["late: its port 80 does not answer HTTP", db]);
     lab.sh("podman exec late touch /go").succeeds();
     lab.becomes(&["late.flatnet.internal / late:80 running", db]);
+}
+
+/// Tried with 150 that run, too; here most are only made, which takes a tenth of the time.
+#[test]
+fn many_containers_are_followed() {
+    let lab = Lab::start(Flavour::Cni);
+    lab.with_gateway();
+    let make = "podman create --network flatnet --name c{} flatnet-test/busybox";
+    lab.sh(&format!("seq 64 | xargs -P 4 -I{{}} {make} >/dev/null; podman start c1 c2 c3 c4 >/dev/null"))
+        .succeeds();
+    lab.sh(START).succeeds();
+    let running = |count: usize| {
+        let routes = format!("[.routes[].endpoints[] | select(.state == \"running\")] | length == {count}");
+        lab.sandbox
+            .eventually(&format!("jq -e '({routes}) and (.routes + .unrouted | length == 64)' {TABLE}"));
+    };
+    running(4);
+    lab.sh("podman start c64; podman stop -t 0 c1 c2").succeeds();
+    running(3);
+    // The list is lost while nobody watches, and the gateway has its copy: ports are known before they are asked.
+    let lost =
+        format!("kill -KILL $(cat /tmp/watch.pid); mv {TABLE} {}", TABLE.replace(".json", ".last-good.json"));
+    lab.sh(&format!("{lost}; {START}")).succeeds();
+    running(3);
+    lab.sh("! grep 'c1: gone\\|c1: no route' /tmp/watch.out").succeeds();
 }
 
 fn podman_s_events_end_and_begin_again(lab: &Lab) {

@@ -11,8 +11,6 @@ use std::time::{Duration, Instant};
 use crate::gateway::choose::{Answer, Answers};
 use crate::gateway::probe;
 
-/// How many ports are asked at once.
-const AT_ONCE: usize = 64;
 /// How long is waited at least, and at most, before a port that refuses is asked again.
 const REFUSING: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
 /// The same of one that takes the question and says nothing: a database, as a rule, which writes that to its log.
@@ -67,7 +65,7 @@ impl Prober {
     pub(super) fn ask_due(&mut self, now: Instant) {
         let running = self.asked.values().filter(|asked| asked.is_asked_now).count();
         let due = self.asked.iter_mut().filter(|(_, asked)| asked.is_waiting() && asked.next <= now);
-        for (&port, asked) in due.take(AT_ONCE.saturating_sub(running)) {
+        for (&port, asked) in due.take(probe::AT_ONCE.saturating_sub(running)) {
             let (send, life, wake) = (self.results.0.clone(), asked.life.clone(), self.wake.1.try_clone());
             let ask = move || {
                 let _ = send.send((port, life, probe::ask(port)));
