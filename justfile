@@ -35,6 +35,17 @@ test *NAMES:
 suite NAME='':
     cargo test --locked --features faults --test suite {{ NAME }}
 
+# The gateway with real nginx: its tests in sandboxes
+[group('test')]
+gateway:
+    cargo test --locked --features faults --test suite gateway
+
+# luacheck and specs of the gateway's Lua (`just lua --filter NAME` runs some)
+[group('test')]
+lua *OPTIONS:
+    luacheck --no-color .
+    busted {{ OPTIONS }}
+
 # Kills, storms and broken state for hours, resumable (`just soak --quick`)
 [group('test')]
 soak *ROWS:

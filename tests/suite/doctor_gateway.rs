@@ -220,6 +220,10 @@ fn it_says_what_is_well_and_one_line_where_there_is_no_gateway() {
         assert!(said.contains(part), "{part}\n{said}");
     }
     lab.sh("flatnet status").prints("\nroutes      generation ");
+    let said = lab.sh("mv /usr/bin/curl /root; flatnet doctor; mv /root/curl /usr/bin").succeeds().stdout;
+    for check in ["gateway-answers: there is no curl here", "gateway-in-force: the gateway does not tell"] {
+        assert!(said.contains(&format!("  unseen   {check}")), "{said}");
+    }
     lab.sh("mv /var/lib/flatnet-gateway /tmp").succeeds();
     let said = lab.sh("flatnet doctor").succeeds().stdout;
     assert!(said.contains("\nGateway\n  -        no gateway here: /var/lib/flatnet-gateway\n\n"), "{said}");

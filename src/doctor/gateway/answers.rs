@@ -2,7 +2,7 @@
 
 use super::{Heard, nginx, reload, where_installed};
 use crate::doctor::{Check, Context, Finding, Group, Needs};
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::gateway::install::Platform;
 use crate::setup::units;
 
@@ -18,7 +18,15 @@ pub(in crate::doctor) const CHECK: Check = Check {
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     where_installed(context, |context, platform| {
-        Ok(vec![match context.heard(platform)? {
+        let heard = match context.heard(platform) {
+            Err(error) if error.kind() == Kind::ToolMissing => {
+                return Ok(vec![Finding::not_looked(
+                    "there is no curl here to ask with: `apt-get install curl`",
+                )]);
+            }
+            other => other?,
+        };
+        Ok(vec![match heard {
             Heard::Status { base, status } if status.generation.is_some() => {
                 Finding::good(format!("{base}/ answers"))
             }
