@@ -9,6 +9,9 @@
 #   web        nginx on port 80; /who says container and client
 #   redis      Redis on port 6379, with redis-cli
 #   postgres   PostgreSQL on port 5432, user postgres without password, with psql; ready about 2 s after start
+#   app        a web application (Tornado) on port 80 whose page shows what comes by WebSocket and events
+#   forge      cgit and git over HTTP on port 80: /cgit/ shows, /git/NAME clones and takes pushes of /srv/git/NAME
+#   adminer    Adminer on port 80: a web front of databases
 #
 # Environment: FLATNET_IMAGES  where the tar files are kept (/var/cache/flatnet-test/images)
 set -euo pipefail
@@ -18,7 +21,7 @@ ops_lib=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$ops_lib/install.sh"
 
 cache=${FLATNET_IMAGES:-/var/cache/flatnet-test/images}
-names=(busybox web redis postgres)
+names=(busybox web redis postgres app forge adminer)
 
 # --- files from packages --------------------------------------------------------------------------
 
@@ -28,8 +31,8 @@ names=(busybox web redis postgres)
 list_packages() { # PACKAGE..
     apt-get install --simulate -qq --no-install-recommends -o Dir::State::status=/dev/null "$@" |
         sed -n 's/^Inst \([^ ]*\) .*/\1/p' |
-        grep -E "^(lib|zlib|tzdata|nginx|redis|postgresql)" |
-        grep -vE "^(libllvm|libz3|libperl|lib.*-perl|postgresql-(client-)?common)"
+        grep -E "^(lib|zlib|tzdata|nginx|redis|postgresql|python3|git$|cgit|lighttpd$|php|adminer)" |
+        grep -vE "^(libllvm|libz3|libperl|lib.*-perl|libapache2|postgresql-(client-)?common)"
 }
 
 # The tree gets a merged /usr first, so that a library has one path, whichever package it comes from.
@@ -188,6 +191,47 @@ START
     chmod 755 "$1/usr/bin/locale" "$1/usr/bin/start-postgres"
 }
 
+# Python's own modules and Tornado. The first import leaves its bytecode behind, so that containers start soon.
+make_app() { # WORK ROOTFS
+    local python objects
+    unpack_packages "$1" python3-tornado
+    python=$(cd "$1" && ls usr/bin/python3.[0-9]*)
+    objects=$(cd "$1" && find "usr/lib/${python##*/}/lib-dynload" usr/lib/python3/dist-packages/tornado -name '*.so')
+    # shellcheck disable=SC2046,SC2086 # one word for each file
+    copy_with_libraries "$1" "$2" "/$python" $(printf '/%s ' $objects)
+    mkdir -p "$2/usr/lib/python3/dist-packages" "$2/srv/app"
+    cp -a "$1/usr/lib/${python##*/}" "$2/usr/lib/"
+    cp -a "$1/usr/lib/python3/dist-packages/tornado" "$2/usr/lib/python3/dist-packages/"
+    ln -s "${python##*/}" "$2/usr/bin/python3"
+    cp "$ops_lib"/images/app.{py,html} "$2/srv/app/"
+    chroot "$2" /usr/bin/python3 -c 'import asyncio, tornado.web, tornado.websocket'
+}
+
+make_forge() { # WORK ROOTFS
+    unpack_packages "$1" cgit git lighttpd
+    copy_with_libraries "$1" "$2" /usr/sbin/lighttpd /usr/lib/lighttpd/mod_cgi.so /usr/bin/git \
+        /usr/lib/git-core/git-http-backend /usr/lib/cgit/cgit.cgi
+    mkdir -p "$2/usr/share/git-core/templates" "$2/var/www" "$2/srv/git"
+    cp -a "$1/usr/share/cgit" "$2/usr/share/"
+    cp "$ops_lib/images/cgitrc" "$2/etc/cgitrc"
+    cp "$ops_lib/images/lighttpd.conf" "$2/etc/lighttpd.conf"
+    printf '%s\n' '[http]' 'receivepack = true' '[receive]' 'autogc = false' '[safe]' 'directory = *' >"$2/etc/gitconfig"
+}
+
+# Debian's configuration has Adminer ask nobody whether there is a newer one.
+make_adminer() { # WORK ROOTFS
+    local php module
+    unpack_packages "$1" adminer php-cli php-pgsql
+    php=$(cd "$1" && ls usr/bin/php[0-9]*)
+    module=$(cd "$1" && ls usr/lib/php/20*/pgsql.so)
+    copy_with_libraries "$1" "$2" "/$php" "/$module"
+    mkdir -p "$2/usr/share/adminer"
+    cp -a "$1/etc/adminer" "$2/etc/"
+    cp -a "$1"/usr/share/adminer/{adminer.php,plugins} "$2/usr/share/adminer/"
+    ln -s "${php##*/}" "$2/usr/bin/php"
+    printf '%s\n' "extension=/$module" 'display_errors=0' 'session.save_path=/tmp' >"$2/etc/php.ini"
+}
+
 # How an image starts and stops. As a container's first process busybox's programs do not hear SIGTERM,
 # and `podman stop` would take its full 10 s: they are killed at once.
 changes() { # NAME
@@ -195,6 +239,12 @@ changes() { # NAME
         busybox) printf '%s\n' 'CMD ["httpd","-f","-p","0.0.0.0:80","-h","/www"]' 'EXPOSE 80' 'STOPSIGNAL SIGKILL' ;;
         web) printf '%s\n' 'CMD ["/usr/sbin/nginx"]' 'EXPOSE 80' ;;
         redis) printf '%s\n' 'CMD ["redis-server","--bind","0.0.0.0","--protected-mode","no","--save",""]' 'EXPOSE 6379' ;;
+        app) printf '%s\n' 'CMD ["python3","/srv/app/app.py"]' 'EXPOSE 80' 'STOPSIGNAL SIGINT' ;;
+        forge) printf '%s\n' 'CMD ["lighttpd","-D","-f","/etc/lighttpd.conf"]' 'EXPOSE 80' ;;
+        adminer)
+            printf '%s\n' 'CMD ["php","-c","/etc/php.ini","-S","0.0.0.0:80","/etc/adminer/conf.php"]' 'EXPOSE 80' \
+                'ENV PHP_CLI_SERVER_WORKERS=4' 'STOPSIGNAL SIGKILL'
+            ;;
         postgres) printf '%s\n' 'CMD ["start-postgres"]' 'EXPOSE 5432' 'USER postgres' 'STOPSIGNAL SIGINT' ;;
     esac
     echo 'ENV PATH=/usr/sbin:/usr/bin:/sbin:/bin'

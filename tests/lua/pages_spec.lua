@@ -33,9 +33,13 @@ describe("error pages", function()
         assert.matches("podman start &lt;web&gt;", ngx.sent[1], 1, true)
         assert.matches('class="again"', ngx.sent[1], 1, true)
         ngx.sent = {}
-        pages.refuse(404, "unknown_host", { host = "x.local" })
+        pages.refuse(403, "forbidden", {})
         assert.is_nil(string.find(ngx.sent[1], 'class="again"', 1, true))
         assert.matches('href="http://192.168.7.1/"', ngx.sent[1], 1, true)
+        ngx.sent, ngx.header = {}, {}
+        pages.refuse(404, "unknown_host", { host = "x.local" })
+        assert.matches("as soon as there is such a service", ngx.sent[1], 1, true)
+        assert.is_nil(ngx.header["Retry-After"])
     end)
 
     it("have a text for every reason in both languages, with all filled in", function()

@@ -23,9 +23,35 @@ describe("the gateway's own pages", function()
     it("show services with links, words and addresses", function()
         local page = portal.render(status.model(), via)
         for _, text in ipairs({ '<a href="http://web.local/">web.local</a>', "<code>10.87.1.2:3000</code>",
-            "List 7, read at 1970-01-01T00:00:00Z" }) do
+            'List 7, read at <time datetime="1970-01-01T00:00:00Z">' }) do
             assert.matches(text, page, 1, true)
         end
+    end)
+
+    it("list services by name, count their states, and say a lone container's name once", function()
+        local other = fixture.endpoint({ address = "10.87.1.3", state = "stopped", container = "other" })
+        state.table = fixture.table({ fixture.route({ name = "zoo", hosts = { "zoo.local" }, endpoints = { other } }),
+            fixture.route({ name = "Web" }), fixture.route({ name = "cache", hosts = { "cache.local" } }) })
+        local page = portal.render(status.model(), via)
+        local order = {}
+        for name in string.gmatch(page, '<article id="route%-(%w+)">') do order[#order + 1] = name end
+        assert.same({ "cache", "Web", "zoo" }, order)
+        assert.matches('<span class="badge unchecked">2 starting</span> <span class="badge stopped">1 stopped</span>', page,
+            1, true)
+        assert.matches("<li><span>other <code>10.87.1.3:3000</code></span> <small>", page, 1, true)
+        local alone = portal.render({ name = "x", version = "1", unrouted = {}, conflicts = {}, routes = { {
+            name = "web", path = "/", hosts = {}, health = "up", endpoints = { { container = "web", address = "10.87.1.2",
+            port = 80, since = "now", health = "up" } } } } }, via)
+        assert.matches("<li><span><code>10.87.1.2:80</code></span> <small>", alone, 1, true)
+    end)
+
+    it("link no name that leads to another route, and show warnings first", function()
+        state.table = fixture.table({ fixture.route(), fixture.route({ name = "second" }) })
+        state.table.unrouted = { { container = "db", address = "10.87.1.8", state = "running", why = "no", warning = false },
+            { container = "shop", address = "10.87.1.9", state = "running", why = "choose", warning = true } }
+        local page = portal.render(status.model(), via)
+        assert.matches('<h2>second .-<p class="links"><s>web.local</s></p>', page)
+        assert.matches('class="warning">shop.-class="quiet">db', page)
     end)
 
     it("link with the port that the browser came by", function()

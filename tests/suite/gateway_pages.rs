@@ -137,14 +137,10 @@ fn an_unknown_host_is_told_so_and_shown_the_way() {
     assert_eq!(said["reason"], "unknown_host");
     assert_eq!(said["title"], "other.local というサービスはありません");
     let page = gateway.curl("lan", "-i -H 'Host: other.local' -H 'Accept: text/html' http://192.168.7.1/x");
-    page.prints("404 Not Found").prints("No service other.local here").prints("href=\"http://192.168.7.1/\"");
-    // Nobody waits for a host that is not there.
-    assert!(
-        !gateway
-            .curl("lan", "-H 'Host: other.local' -H 'Accept: text/html' http://192.168.7.1/")
-            .stdout
-            .contains("class=\"again\"")
-    );
+    let page = page.prints("404 Not Found").prints("No service other.local here");
+    let page = page.prints("href=\"http://192.168.7.1/\"");
+    // A container that is made anew is not there for a moment: the page looks again, and nothing is held.
+    page.prints("class=\"again\"");
 }
 
 #[test]

@@ -7,6 +7,11 @@
 mod architecture;
 #[cfg(feature = "faults")]
 mod boots;
+mod browser;
+mod browser_git;
+mod browser_life;
+mod browser_pages;
+mod browser_services;
 mod cli_init;
 mod cli_look;
 mod cli_rules;

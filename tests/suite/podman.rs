@@ -5,7 +5,7 @@
 
 #![allow(clippy::panic, dead_code, reason = "a panic is a failed test; this is a vocabulary")]
 
-use crate::sandbox::{Output, Sandbox};
+use crate::sandbox::{Builder, Output, Sandbox};
 use crate::world::World;
 
 /// Which Podman, and so which of Flatnet's faces.
@@ -67,6 +67,11 @@ impl Lab {
             Flavour::Cni => Sandbox::podman4(),
             Flavour::Netavark => Sandbox::trixie(),
         };
+        Self::start_in(builder, flavour)
+    }
+
+    /// The same in a sandbox that holds more than others do.
+    pub(crate) fn start_in(builder: Builder, flavour: Flavour) -> Self {
         let sandbox = builder.image("busybox").start();
         sandbox.sh(NEIGHBOURS).succeeds();
         sandbox.write("/etc/flatnet/flatnet.yaml", YAML);

@@ -9,6 +9,11 @@ function M.escape(text)
     return (string.gsub(tostring(text), "[&<>\"']", ESCAPES))
 end
 
+-- The same for texts of ours, in which `this` is to be typed.
+function M.mark(text)
+    return (string.gsub(M.escape(text), "`([^`]*)`", "<code>%1</code>"))
+end
+
 -- {{name}} -> values.name, which must be HTML by then. A name that is not given is our own mistake.
 function M.fill(page, values)
     return (string.gsub(page, "{{([%w_]+)}}", function(name)

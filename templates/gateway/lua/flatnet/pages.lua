@@ -12,6 +12,8 @@ local page
 -- Reasons that pass by themselves: the page looks again, and programs are told when to.
 local PASSING = { no_routes = true, stopped = true, paused = true, restarting = true, down = true, unhealthy = true,
     unchecked = true, no_endpoint = true }
+-- The page looks again for these too: a container that is made anew under its name is not there for a moment.
+local AGAIN = { unknown_host = "back_unknown" }
 
 function M.start(settings)
     page = html.load(settings.prefix, "error")
@@ -37,16 +39,29 @@ local function send_json(status, reason, values, words)
     }))
 end
 
+local function without_marks(text)
+    return (string.gsub(text, "`", ""))
+end
+
+local function escape_all(values)
+    local escaped = {}
+    for name, value in pairs(values) do
+        escaped[name] = html.escape(value)
+    end
+    return escaped
+end
+
 local function send_html(status, reason, words, language)
     local text = texts[language]
+    local again = PASSING[reason] and text.back or text[AGAIN[reason]]
     html.send(html.fill(page, {
         language = language,
         status = status,
         reason = reason,
-        title = html.escape(words.title),
-        what = html.escape(words.what),
-        todo = html.escape(words.todo),
-        again = PASSING[reason] and '<p class="again">' .. html.escape(text.back) .. "</p>" or "",
+        title = words.title,
+        what = words.what,
+        todo = words.todo,
+        again = again and '<p class="again">' .. html.escape(again) .. "</p>" or "",
         start_url = html.escape(M.start_url()),
         start_page = html.escape(text.start_page),
         request = html.escape(text.request),
@@ -79,16 +94,19 @@ local function values_of(facts)
     return values
 end
 
+local function words_of(text, reason, values, prepare)
+    local words = {}
+    for part, key in pairs({ title = reason, what = reason .. "_what", todo = reason .. "_todo" }) do
+        words[part] = texts.fill(prepare(text[key]), values)
+    end
+    return words
+end
+
 -- facts: {route, endpoint, host, path}, as far as they matter for `reason`, which names the texts. Ends the request.
 function M.refuse(status, reason, facts)
     local language = accept.language(ngx.var.http_accept_language)
     local values = values_of(facts)
     local text = texts[language]
-    local words = {
-        title = texts.fill(text[reason], values),
-        what = texts.fill(text[reason .. "_what"], values),
-        todo = texts.fill(text[reason .. "_todo"], values),
-    }
     ngx.status = status
     ngx.header["X-Flatnet-Error"] = reason
     ngx.header["Cache-Control"] = "no-store"
@@ -97,11 +115,11 @@ function M.refuse(status, reason, facts)
         ngx.header["Retry-After"] = "2"
     end
     if string.find(ngx.var.content_type or "", "^application/grpc") then
-        send_grpc(words.title)
+        send_grpc(texts.fill(text[reason], values))
     elseif accept.form(ngx.var.http_accept) == "text/html" then
-        send_html(status, reason, words, language)
+        send_html(status, reason, words_of(text, reason, escape_all(values), html.mark), language)
     else
-        send_json(status, reason, values, words)
+        send_json(status, reason, values, words_of(text, reason, values, without_marks))
     end
     return ngx.exit(ngx.HTTP_OK)
 end

@@ -1,0 +1,124 @@
+"""Two browsers follow containers through restart, stop, start, kill and removal, while others keep asking for them.
+
+`steady` holds requests for ten seconds, as is usual; `app` for one, so that its page is soon there.
+"""
+
+import http.client
+import threading
+import time
+
+from browser import PORTAL, Browser, host, until
+
+STEADY, APP = "steady.flatnet.internal", "app.flatnet.internal"
+
+
+class Asking:
+    """Asks for / again and again, as others in the LAN do, and counts what comes."""
+
+    def __init__(self, name):
+        self.name, self.answers, self.ending = name, [], threading.Event()
+        self.thread = threading.Thread(target=self.ask)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ending.set()
+        self.thread.join()
+
+    def ask(self):
+        connection = http.client.HTTPConnection(self.name, timeout=30)
+        while not self.ending.is_set():
+            try:
+                connection.request("GET", "/")
+                answer = connection.getresponse()
+                answer.read()
+                self.answers.append((answer.status, answer.getheader("X-Flatnet-Error")))
+            except (OSError, http.client.HTTPException) as error:
+                self.answers.append((repr(error), None))
+                connection.close()
+            time.sleep(0.02)
+
+    def expect(self, *allowed):
+        """That each of these was met, and nothing else."""
+        met = set(self.answers)
+        assert met == set(allowed), f"{self.name}: {[(one, self.answers.count(one)) for one in met]}"
+
+
+def number(browser):
+    """Of the last message that came back through the WebSocket."""
+    return int(browser.text("#socket").split()[1])
+
+
+def restart(page, portal):
+    """Nobody is refused, and a page that is open goes on by itself."""
+    page.open(f"http://{STEADY}/")
+    page.shows("message 2", "#socket")
+    page.run("new MutationObserver(() => { window.lost ||= document.body.innerText.includes('connection lost') })"
+             ".observe(document.body, {childList: true, subtree: true, characterData: true})")
+    with Asking(STEADY) as others:
+        until("an answer", lambda: others.answers)
+        host("podman restart -t 0 steady")
+        until("the WebSocket was lost", lambda: page.run("return window.lost"))
+        page.shows("message", "#socket")
+        page.shows("event", "#events")
+        after = number(page)
+        until("the WebSocket works", lambda: number(page) > after + 1)
+        portal.shows("running", "#route-steady .badge")
+    others.expect((200, None))
+
+
+def stop_and_start(page, portal, others):
+    page.open(f"http://{APP}/")
+    page.shows("message 2", "#socket")
+    host("podman stop -t 0 app")
+    portal.shows("stopped", "#route-app .badge")
+    portal.picture("portal-stopped")
+    page.open(f"http://{APP}/")
+    page.shows("app is stopped", "h1")
+    for text in ("The container app is there, but does not run.", "podman start app", "looks again by itself"):
+        page.shows(text)
+    page.picture("stopped")
+    until("others are told so", lambda: (503, "stopped") in others.answers)
+    host("podman start app")
+    page.shows("message", "#socket")
+    portal.shows("running", "#route-app .badge")
+    others.expect((200, None), (503, "stopped"))
+
+
+def kill(page, portal):
+    host("podman kill app")
+    portal.shows("stopped", "#route-app .badge")
+    page.open(f"http://{APP}/")
+    page.shows("app is stopped", "h1")
+
+
+def remove_and_run(page, portal, others):
+    """The page of the stopped container becomes that of an unknown name, and that the new container's, without a hand."""
+    host("podman rm -f -t 0 app")
+    page.shows(f"No service {APP} here", "h1")
+    page.picture("removed")
+    until("the portal forgets it", lambda: not portal.all("#route-app"))
+    until("others are told so", lambda: (404, "unknown_host") in others.answers)
+    host("podman run -d --name app --network flatnet --label flatnet.hold=1 flatnet-test/app")
+    page.shows("message", "#socket")
+    portal.shows("running", "#route-app .badge")
+    others.expect((200, None), (503, "stopped"), (404, "unknown_host"))
+
+
+def is_expected(entry):
+    """What a browser logs by itself when an answer is not 200 (405: Tornado knows no HEAD), or a connection is cut."""
+    is_theirs = f"//{APP}/" in entry or f"//{STEADY}/" in entry
+    return is_theirs and any(word in entry for word in (" 404 ", " 405 ", " 503 ", "WebSocket", "INCOMPLETE_CHUNKED"))
+
+
+with Browser() as page, Browser() as portal:
+    portal.open(PORTAL)
+    restart(page, portal)
+    with Asking(APP) as others:
+        stop_and_start(page, portal, others)
+        kill(page, portal)
+        remove_and_run(page, portal, others)
+    page.expect_quiet(is_expected)
+    portal.expect_quiet()

@@ -1,0 +1,50 @@
+//! A repository of 200 MB goes through the gateway, there and back, and the gateway writes none of it to its disk.
+
+use crate::browser::{colleague, lan};
+use crate::podman::Lab;
+use crate::routes::GATEWAY;
+
+/// Commits twenty files of 10 MB that cannot be compressed; prints the commit and a digest of all content.
+///
+/// Nothing of it is checked out: everything in a sandbox is in memory.
+const COMMIT: &str = r#"
+git init -q --bare -b main /tmp/there && cd /tmp/there
+git config user.name Ada && git config user.email ada@example.org && git config core.compression 0
+for number in $(seq 10 29); do
+    printf '100644 blob %s\tfile%s\n' $(head -c 10000000 /dev/urandom | git hash-object -w --stdin) $number
+done >/tmp/list
+git update-ref refs/heads/main $(git mktree </tmp/list | xargs git commit-tree -m 'Two hundred megabytes')
+"#;
+
+const WHAT: &str =
+    "git rev-parse main; git ls-tree --name-only main | sed 's/^/main:/' | git cat-file --batch | sha256sum";
+
+#[test]
+fn two_hundred_megabytes_are_pushed_and_cloned_without_the_gateways_disk() {
+    let lab = lan("git", &["forge"]);
+    lab.start_container("forge", "--label flatnet.stream=true flatnet-test/forge");
+    lab.start_container("app", "");
+    lab.becomes(&["forge.flatnet.internal / forge:80 running", "app.flatnet.internal / app:80 running"]);
+    lab.sh("podman exec forge git init -q --bare -b main /srv/git/big.git").succeeds();
+
+    colleague(&lab, COMMIT).succeeds();
+    let url = "http://forge.flatnet.internal/git/big.git";
+    // Nothing is similar to anything: git need not look.
+    colleague(&lab, &format!("cd /tmp/there; git -c pack.window=0 push -q {url} main")).succeeds();
+    colleague(&lab, &format!("git clone -q --bare {url} /tmp/back")).succeeds();
+
+    let sent = colleague(&lab, &format!("cd /tmp/there; {WHAT}")).succeeds().stdout;
+    colleague(&lab, &format!("cd /tmp/back; {WHAT}")).prints_exactly(&sent);
+    lab.sh("podman exec forge du -sm /srv/git/big.git | awk '{ print ($1 > 190) }'").prints_exactly("1");
+    assert_eq!(spooled(&lab), 0);
+    // nginx says so where it does: an upload to a service that does not stream.
+    colleague(&lab, "head -c 1000000 /dev/zero | curl -sS -o /dev/null -T - http://app.flatnet.internal/x")
+        .succeeds();
+    assert_eq!(spooled(&lab), 1);
+}
+
+/// How many bodies nginx has written to temporary files, as it warns each time.
+fn spooled(lab: &Lab) -> usize {
+    let log = lab.sandbox.read(&format!("{GATEWAY}/logs/error.log"));
+    log.lines().filter(|line| line.contains("buffered to a temporary file")).count()
+}

@@ -1,0 +1,14 @@
+//! What somebody in the LAN sees while containers come and go.
+
+use serde_json::json;
+
+use crate::browser::{browse, lan};
+
+#[test]
+fn browsers_follow_containers_without_a_hand() {
+    let lab = lan("life", &["app"]);
+    lab.start_container("steady", "flatnet-test/app");
+    lab.start_container("app", "--label flatnet.hold=1 flatnet-test/app");
+    lab.becomes(&["steady.flatnet.internal / steady:80 running", "app.flatnet.internal / app:80 running"]);
+    browse(&lab.sandbox, "life", &json!({}));
+}
