@@ -215,7 +215,8 @@ make_forge() { # WORK ROOTFS
     cp -a "$1/usr/share/cgit" "$2/usr/share/"
     cp "$ops_lib/images/cgitrc" "$2/etc/cgitrc"
     cp "$ops_lib/images/lighttpd.conf" "$2/etc/lighttpd.conf"
-    printf '%s\n' '[http]' 'receivepack = true' '[receive]' 'autogc = false' '[safe]' 'directory = *' >"$2/etc/gitconfig"
+    # Whoever asks may push; nobody waits while git looks for what large files have in common.
+    printf '%s\n' '[http]' 'receivepack = true' '[core]' 'bigFileThreshold = 1m' '[safe]' 'directory = *' >"$2/etc/gitconfig"
 }
 
 # Debian's configuration has Adminer ask nobody whether there is a newer one.

@@ -5,6 +5,7 @@
 #   install_runtime   the same and netavark, for sandboxes; would turn a fresh machine's Podman 4 away from CNI
 #   install_build     what compiling it needs: a C compiler and Rust; puts that Rust on PATH
 #   install_gateway   what the HTTP gateway needs to run on this machine: nginx with Lua, whose own service is kept off
+#   install_browser   Chromium, for the quickstart's picture; does nothing where there is no such package
 #   install_lint      Rust's formatter and linter, on top of install_build
 #   install_test      what its tests need on top of install_runtime
 #
@@ -142,6 +143,14 @@ install_gateway() {
         install_missing "the gateway" "${needs[@]}"
     )
     if command -v systemctl >/dev/null; then systemctl --quiet disable nginx || true; fi
+}
+
+# Ubuntu's Chromium is a snap, which does not run in a sandbox: there the quickstart takes no picture, and says so.
+install_browser() {
+    local chromium=/usr/lib/chromium/chromium
+    if is_there "$chromium"; then return; fi
+    if [[ -z $(candidate chromium) ]]; then update_package_lists; fi
+    if [[ -n $(candidate chromium) ]]; then install_missing "the picture of the portal" "$chromium:chromium"; fi
 }
 
 # Packages that are installed before this subshell ends start no service. A machine that forbids it anyway has the file.

@@ -10,15 +10,13 @@ import time
 import urllib.parse
 
 from selenium import webdriver
-from selenium.common.exceptions import JavascriptException, NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import TimeoutException, WebDriverException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
 PORTAL = "http://flatnet.internal/"
 PICTURES = "/pictures"
-# What a condition may meet while a page is being replaced.
-PASSING = (NoSuchElementException, StaleElementReferenceException, JavascriptException)
 
 
 def host(script):
@@ -31,15 +29,18 @@ def host(script):
 
 def until(what, condition, seconds=20):
     """Waits until `condition` is true, and returns how long that took."""
-    began = time.monotonic()
+    began, last = time.monotonic(), "not so"
     while time.monotonic() < began + seconds:
         try:
             if condition():
                 return time.monotonic() - began
-        except PASSING:
-            pass
+        except TimeoutException:
+            raise
+        except WebDriverException as error:
+            # It looked while the page was being replaced.
+            last = error.msg
         time.sleep(0.02)
-    raise AssertionError(f"not within {seconds} s: {what}")
+    raise AssertionError(f"not within {seconds} s: {what} ({last})")
 
 
 class Browser:

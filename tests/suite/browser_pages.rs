@@ -11,7 +11,7 @@ fn windows() -> Sandbox {
     let sandbox = sandbox("pages").start();
     sandbox.add_netns("windows");
     sandbox.sh("for last in $(seq 2 40); do ip -n windows addr add 10.87.1.$last/32 dev lo; done").succeeds();
-    let server = "busybox httpd -p 0.0.0.0:3000 -h /usr/share/cgit";
+    let server = "busybox httpd -p 0.0.0.0:3000 -h /usr/share";
     sandbox.sh(&format!("ip netns exec windows {server}; flatnet init")).succeeds();
     start_gateway(&sandbox);
     sandbox

@@ -10,10 +10,10 @@ source "$here/words.sh"
 windows=172.27.0.1
 wsl=172.27.0.2
 stranger=192.168.7.9
-# The LAN behind Windows, and a colleague in it.
+# Windows in the LAN.
 lan=192.168.50.1
-colleague=192.168.50.23
 gateway=/var/lib/flatnet-gateway
+portal=http://flatnet.internal/
 
 podman=$(podman --version | sed 's/.* //')
 backend=CNI
@@ -100,24 +100,15 @@ reach() {
     good "the client reaches the database at its flat address"
 }
 
-# What a colleague's browser gets; names lead to Windows, as by the LAN's DNS or a hosts file.
-browse() { # HOST PATH
-    ip netns exec colleague curl --silent --show-error --max-time 15 --resolve "$1:80:$lan" "http://$1$2"
-}
-
-add_colleague() {
-    try ip netns add colleague
-    try ip link add lan netns windows type veth peer name eth0 netns colleague
-    try ip -n windows addr add "$lan/24" dev lan
-    try ip -n windows link set lan up
-    try ip -n colleague addr add "$colleague/24" dev eth0
-    try ip -n colleague link set eth0 up
+# As a colleague's browser asks.
+browse() { # URL
+    ip netns exec colleague curl --silent --show-error --fail-with-body --max-time 15 "$1"
 }
 
 open_by_name() {
     step "A colleague's browser in the LAN opens containers by name, through the gateway on Windows" \
         "\`flatnet gateway routes\` says why a container has no route; $gateway/logs/error.log is nginx's"
-    add_colleague
+    try "$here/../lan.sh" flatnet.internal web.flatnet.internal web.local nobody.flatnet.internal
     try flatnet gateway install
     good "flatnet gateway install: nginx's configuration and Lua are in $gateway"
     show flatnet gateway sync
@@ -125,12 +116,10 @@ open_by_name() {
     note "nginx runs on Windows, which has the addresses $windows and, towards the LAN, $lan"
     try ip netns exec windows nginx -p "$gateway" -c conf/nginx.conf
     printf '    colleague$ curl http://web.flatnet.internal/who\n'
-    eventually browse web.flatnet.internal /who
+    eventually browse http://web.flatnet.internal/who
     indented <<<"$output"
     expect "${output##* }" "$windows" "the address that the web server saw"
-    try browse flatnet.internal /_flatnet/status
-    good "the portal is http://$lan/ or http://flatnet.internal/, the web server http://web.flatnet.internal/"
-    expect "$(browse nobody.flatnet.internal / | grep -c nobody.flatnet.internal)" 1 "pages that name the unknown host"
+    expect "$(browse http://nobody.flatnet.internal/ | grep -c nobody.flatnet.internal)" 1 "pages that name the unknown host"
     good "a name that nobody has gets the gateway's own page"
 }
 
@@ -140,13 +129,38 @@ stop_and_start() {
     try flatnet gateway sync
     printf '    colleague$ curl http://web.flatnet.internal/who     # and podman start web, two seconds later\n'
     (sleep 2 && podman start web >/dev/null && flatnet gateway sync >/dev/null) &
-    try browse web.flatnet.internal /who
+    try browse http://web.flatnet.internal/who
     indented <<<"$output"
     try wait "$!"
     good "the colleague's request waited for the container"
     expect "$(address_of web)" "$web" "the address of web after a restart"
     eventually ip netns exec windows curl --silent --max-time 2 "http://$web/who"
     good "web is back at $web, and Windows reaches it there"
+}
+
+look_around() {
+    step "What the colleague sees" "\`flatnet gateway routes\` lists what is served; $gateway/logs/access.log what was asked for"
+    try browse "$portal"
+    good "the portal: $portal or http://$lan/"
+    local url urls
+    urls=$(flatnet gateway routes | sed -n 's/^\(http[^ ]*\).*/\1/p')
+    for url in $urls; do
+        try browse "$url"
+        good "$url: $output"
+    done
+    take_picture
+}
+
+take_picture() {
+    if [[ ! -x /usr/lib/chromium/chromium ]]; then
+        note "No picture: there is no Chromium here. Debian has it as a package; Ubuntu's is a snap, which does not run in a sandbox."
+        return
+    fi
+    local picture=$FLATNET_PICTURES/portal.png
+    rm -f "$picture"
+    try timeout 60 ip netns exec colleague "$here/../chromium" --window-size=1000,560 --screenshot="$picture" "$portal"
+    expect "$(head -c 4 "$picture" | tail -c 3)" PNG "the beginning of $picture"
+    good "the portal in the colleague's browser: $picture"
 }
 
 take_down() {
@@ -174,4 +188,5 @@ run_containers
 reach
 open_by_name
 stop_and_start
+look_around
 take_down
