@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes a Debian 13 (trixie) tree with Podman 5 and a browser in a folder, once. Prints the folder's name on stdout.
 #
-#   ops/lib/trixie.sh                make the tree if it is not there (2 to 4 minutes, about 1 GB)
+#   ops/lib/trixie.sh                make the tree if it is not there (2 to 4 minutes, about 1.2 GB)
 #   ops/lib/trixie.sh --check        exit 0 if it is there, 1 if not; changes nothing
 #
 # Environment: FLATNET_TRIXIE         where the tree is (/var/cache/flatnet-test/trixie)

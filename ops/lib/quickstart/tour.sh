@@ -119,7 +119,7 @@ open_by_name() {
     eventually browse http://web.flatnet.internal/who
     indented <<<"$output"
     expect "${output##* }" "$windows" "the address that the web server saw"
-    expect "$(browse http://nobody.flatnet.internal/ | grep -c nobody.flatnet.internal)" 1 "pages that name the unknown host"
+    expect "$(browse http://nobody.flatnet.internal/ 2>&1 | grep -c nobody.flatnet.internal)" 1 "pages that name the unknown host"
     good "a name that nobody has gets the gateway's own page"
 }
 
