@@ -60,8 +60,12 @@ pub(crate) fn browse(sandbox: &Sandbox, name: &str, plan: &Value) {
     }
     let script = format!("exec ip netns exec colleague /usr/bin/python3 -B /usr/local/lib/browser/{name}.py");
     let output = sandbox.sh_with_stdin(&script, &plan.to_string());
-    println!("pictures of this test: {}", pictures().display());
-    output.succeeds();
+    assert_eq!(
+        output.status,
+        Some(0),
+        "{output}\npictures, the last one failed.png: {}",
+        pictures().display()
+    );
 }
 
 /// All of it, with `flatnet gateway watch` keeping the routes.

@@ -4,18 +4,18 @@ use crate::browser::{colleague, lan};
 use crate::podman::Lab;
 use crate::routes::GATEWAY;
 
-/// Commits twenty files of 10 MB that cannot be compressed; prints the commit and a digest of all content.
-///
-/// Nothing of it is checked out: everything in a sandbox is in memory.
-const COMMIT: &str = r#"
+/// Commits twenty files of 10 MB that cannot be compressed. They are never checked out: all files of a sandbox are in memory.
+const COMMIT: &str = r"
 git init -q --bare -b main /tmp/there && cd /tmp/there
-git config user.name Ada && git config user.email ada@example.org && git config core.compression 0 && git config core.bigFileThreshold 1m
+git config user.name Ada && git config user.email ada@example.org
+git config core.compression 0 && git config core.bigFileThreshold 1m
 for number in $(seq 10 29); do
     printf '100644 blob %s\tfile%s\n' $(head -c 10000000 /dev/urandom | git hash-object -w --stdin) $number
 done >/tmp/list
 git update-ref refs/heads/main $(git mktree </tmp/list | xargs git commit-tree -m 'Two hundred megabytes')
-"#;
+";
 
+/// The commit, and a digest of all content.
 const WHAT: &str =
     "git rev-parse main; git ls-tree --name-only main | sed 's/^/main:/' | git cat-file --batch | sha256sum";
 
