@@ -54,8 +54,8 @@ local function set_grpc_path(route)
     end
 end
 
--- No route has this host as one of its own with this path: it is ours, or somebody's by wildcard, or nobody's.
-local function dispatch_other(host)
+-- Whose the host is: a route's, or ours, or nobody's; the latter two get their answer here.
+local function find_any(host)
     local path = ngx.var.uri
     local is_own = names.is_own(host)
     if is_own and own.answer(path) then
@@ -78,28 +78,12 @@ local function lacks_slash(route)
     return route.strip and ngx.var.uri == route.path and (method == "GET" or method == "HEAD")
 end
 
-local function use(route, endpoint)
-    local context = ngx.ctx
-    context.route, context.endpoint = route, endpoint
-    context.upgrade = ngx.var.http_upgrade
-end
-
--- Runs for every request, so the usual case is short: a known host, an endpoint that is up.
+-- Whatever flatnet.quick leaves.
 function M.dispatch()
-    local host = ngx.var.host
-    local current = state.table
-    local set = current and current.exact[host]
-    local route = set and set.only or dispatch_other(host)
+    local route = find_any(ngx.var.host)
     if not route then
         return
-    elseif route.is_plain then
-        local endpoint = health.pick(route)
-        if endpoint then
-            ngx.ctx.at_once = true
-            return use(route, endpoint)
-        end
-    end
-    if route.place == "@grpc" then
+    elseif route.place == "@grpc" then
         set_grpc_path(route)
     elseif lacks_slash(route) then
         return ngx.redirect(route.path .. "/" .. (ngx.var.is_args or "") .. (ngx.var.args or ""), 308)
@@ -192,7 +176,9 @@ function M.admit()
     elseif not endpoint then
         return pages.unavailable(route)
     end
-    use(route, endpoint)
+    local context = ngx.ctx
+    context.route, context.endpoint = route, endpoint
+    context.is_upgrade = ngx.var.flatnet_connection ~= ""
 end
 
 return M
