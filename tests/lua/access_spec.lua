@@ -131,4 +131,20 @@ describe("the way of a request", function()
         access.admit()
         assert.equal("504 timed_out", refused)
     end)
+
+    it("lets a container die that breaks off, before it repeats what was sent", function()
+        ngx.var.flatnet_route, ngx.var.upstream_addr, ngx.var.upstream_bytes_sent = "web", "10.87.1.2:3000", "100"
+        ngx.var.upstream_connect_time, ngx.var.upstream_status = "0.001", "502"
+        local began = ngx.now()
+        access.admit()
+        assert.is_true(ngx.now() - began >= 0.2)
+        assert.equal("10.87.1.2:3000", ngx.ctx.endpoint.peer)
+        -- Another one can take it at once.
+        local other = fixture.endpoint({ address = "10.87.1.3" })
+        state.table = fixture.table({ fixture.route({ endpoints = { other, fixture.endpoint() } }) })
+        began = ngx.now()
+        access.admit()
+        assert.equal(began, ngx.now())
+        assert.equal("10.87.1.3:3000", ngx.ctx.endpoint.peer)
+    end)
 end)

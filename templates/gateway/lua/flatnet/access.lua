@@ -138,6 +138,19 @@ local function pick(route, streamed)
     return endpoint
 end
 
+-- A container that breaks requests off is about to die as a rule, and accepts for a moment more. There is only one repetition
+-- of what was sent: it waits for that moment to be over, unless another container can take it.
+local SETTLE = 0.2
+
+local function pick_after(route, streamed, last)
+    local endpoint = pick(route, streamed)
+    if endpoint and last and last.sent > 0 and endpoint.peer == last.peer then
+        ngx.sleep(SETTLE)
+        return pick(route, streamed)
+    end
+    return endpoint
+end
+
 local function refuse_failed(route, last, endpoint)
     local facts = { route = route, endpoint = endpoint }
     if not last.connected and last.sent == 0 then
@@ -165,7 +178,7 @@ function M.admit()
             return refuse_failed(route, last, failed)
         end
     end
-    local endpoint = pick(route, streamed)
+    local endpoint = pick_after(route, streamed, last)
     if not endpoint then
         local began = ngx.now()
         endpoint, route = hold.wait(find, last ~= nil)
