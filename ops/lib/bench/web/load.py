@@ -11,12 +11,12 @@ from web.servers import DIRECTORY, HOST
 SCRIPT = os.path.join(os.path.dirname(__file__), "wrk.lua")
 
 
-def wrk(seconds, connections, port=80, host=HOST):
+def wrk(seconds, connections, port=80, host=HOST, path="/"):
     """Starts it; `finish` waits for it."""
     return subprocess.Popen(
         ["ip", "netns", "exec", "lan", "taskset", "--cpu-list", cores()[1], "wrk", "--threads", "1", "--timeout", "30s",
          "--connections", str(connections), "--duration", f"{seconds}s", "--latency", "--script", SCRIPT,
-         "--header", f"Host: {host}", f"http://{GATEWAY}:{port}/"],
+         "--header", f"Host: {host}", f"http://{GATEWAY}:{port}{path}"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )
 
