@@ -1,6 +1,6 @@
 """Containers come and go: reads {"seconds", "seed", "held": [name], "gone": name, "run": {name: command}}; prints how often.
 
-Those that are held stop, die or restart and are back within 4 s; of a pair one stays. The one that goes is removed and made anew.
+Those that are held stop, die or restart and are back soon; of a pair one stays. The one that goes is removed and made anew.
 """
 
 import json
@@ -24,7 +24,7 @@ def restart(name):
 
 def stop(name):
     podman("stop", "-t", "0", name)
-    time.sleep(chance.uniform(0, 3))
+    time.sleep(chance.uniform(0, 2))
     podman("start", name)
 
 
