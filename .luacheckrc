@@ -11,3 +11,4 @@ files["templates/gateway/lua/**/*.lua"] = {
         other_fields = true }, ctx = { read_only = false, other_fields = true } }, other_fields = true } },
 }
 files["tests/lua"] = { std = "luajit+busted", globals = { "ngx" } }
+files["ops/lib/bench/web/wrk.lua"] = { globals = { "done" } }

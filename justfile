@@ -76,6 +76,11 @@ advisories:
 bench *OPTIONS:
     ./ops/bench attach {{ OPTIONS }}
 
+# The HTTP gateway against a static nginx, haproxy and caddy
+[group('bench')]
+bench-gateway *OPTIONS:
+    ./ops/bench gateway {{ OPTIONS }}
+
 # The API documentation, opened in a browser
 [group('docs')]
 docs:

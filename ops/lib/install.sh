@@ -129,20 +129,25 @@ install_test() {
     load_br_netfilter
 }
 
-# Debian starts a service as soon as it is installed, and again at each boot. That of nginx would take port 80 with a page of
-# its own; the gateway has a service of its own.
+# That of nginx would take port 80 with a page of its own; the gateway has a service of its own.
 install_gateway() {
-    local needs=(nginx:nginx /usr/lib/nginx/modules/ngx_http_lua_module.so:libnginx-mod-http-lua
-        '/usr/lib/*/lua/5.1/cjson.so:lua-cjson')
-    if is_there nginx; then
-        install_missing "the gateway" "${needs[@]}"
+    install_without_service nginx "the gateway" nginx:nginx \
+        /usr/lib/nginx/modules/ngx_http_lua_module.so:libnginx-mod-http-lua '/usr/lib/*/lua/5.1/cjson.so:lua-cjson'
+}
+
+# Debian starts a service as soon as it is installed, and again at each boot. One that was there before stays as it is.
+install_without_service() { # SERVICE PURPOSE NEED..: SERVICE is its command too
+    local service=$1
+    shift
+    if is_there "$service"; then
+        install_missing "$@"
         return
     fi
     (
         without_services
-        install_missing "the gateway" "${needs[@]}"
+        install_missing "$@"
     )
-    if command -v systemctl >/dev/null; then systemctl --quiet disable nginx || true; fi
+    if command -v systemctl >/dev/null; then systemctl --quiet disable "$service" || true; fi
 }
 
 # Ubuntu's Chromium is a snap, which does not run in a sandbox: there the quickstart takes no picture, and says so.

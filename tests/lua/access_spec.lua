@@ -29,15 +29,7 @@ describe("the way of a request", function()
         access.dispatch()
     end
 
-    it("leaves the usual request where it is", function()
-        dispatch("web.local", "/x")
-        assert.is_nil(ngx.place)
-        assert.equal("10.87.1.2", ngx.ctx.endpoint.address)
-        dispatch("WEB.local", "/x")
-        assert.equal("404 unknown_host", refused)
-    end)
-
-    it("leads to the place for the route, and where nothing can be used at once, to the one that waits", function()
+    it("leads to the place for the route", function()
         for place, changes in pairs({ ["@http"] = { scheme = "https" }, ["@stream"] = { stream = true },
             ["@grpc"] = { scheme = "grpc" } }) do
             state.table = fixture.table({ fixture.route(changes) })
@@ -45,10 +37,8 @@ describe("the way of a request", function()
             assert.same({ place, "web", changes.scheme or "http", "/x" },
                 { ngx.place, ngx.var.flatnet_route, ngx.var.flatnet_scheme, ngx.var.flatnet_target })
         end
-        state.table, ngx.place = fixture.table(), nil
-        health.failed(state.table.routes[1].endpoints[1])
-        dispatch("web.local", "/x")
-        assert.equal("@http", ngx.place)
+        dispatch("WEB.local", "/x")
+        assert.equal("404 unknown_host", refused)
     end)
 
     it("changes the path of gRPC calls in place", function()
@@ -91,10 +81,10 @@ describe("the way of a request", function()
     end)
 
     it("hands an endpoint to the balancer", function()
-        ngx.var.flatnet_route, ngx.var.http_upgrade = "web", "websocket"
+        ngx.var.flatnet_route, ngx.var.flatnet_connection = "web", "upgrade"
         access.admit()
         assert.equal("10.87.1.2", ngx.ctx.endpoint.address)
-        assert.equal("websocket", ngx.ctx.upgrade)
+        assert.is_true(ngx.ctx.is_upgrade)
         assert.is_nil(ngx.var.flatnet_held)
     end)
 
@@ -140,5 +130,21 @@ describe("the way of a request", function()
         ngx.var.upstream_status = "504"
         access.admit()
         assert.equal("504 timed_out", refused)
+    end)
+
+    it("lets a container die that breaks off, before it repeats what was sent", function()
+        ngx.var.flatnet_route, ngx.var.upstream_addr, ngx.var.upstream_bytes_sent = "web", "10.87.1.2:3000", "100"
+        ngx.var.upstream_connect_time, ngx.var.upstream_status = "0.001", "502"
+        local began = ngx.now()
+        access.admit()
+        assert.is_true(ngx.now() - began >= 0.2)
+        assert.equal("10.87.1.2:3000", ngx.ctx.endpoint.peer)
+        -- Another one can take it at once.
+        local other = fixture.endpoint({ address = "10.87.1.3" })
+        state.table = fixture.table({ fixture.route({ endpoints = { other, fixture.endpoint() } }) })
+        began = ngx.now()
+        access.admit()
+        assert.equal(began, ngx.now())
+        assert.equal("10.87.1.3:3000", ngx.ctx.endpoint.peer)
     end)
 end)

@@ -30,7 +30,7 @@ describe("the balancer", function()
 
     it("waits an hour for upgraded connections", function()
         context({ fixture.endpoint() })
-        ngx.ctx.upgrade = true
+        ngx.ctx.is_upgrade = true
         balancer.run()
         assert.same({ 1, 300, 3600 }, times)
     end)

@@ -41,9 +41,17 @@ describe("metrics", function()
 
     it("are fed by the log, which learns the container", function()
         ngx.ctx.route, ngx.ctx.endpoint = { name = "web" }, { container = "web-1" }
-        ngx.status = 503
+        ngx.status, ngx.var.flatnet_route = 503, "web"
         log.run()
-        assert.same({ "web", "web-1" }, { ngx.var.flatnet_route, ngx.var.flatnet_container })
+        assert.equal("web-1", ngx.var.flatnet_container)
         assert.matches('flatnet_requests_total{route="web",status="503"} 1', text(), 1, true)
+        -- locations.conf has written the route's name, as what the container is called as a rule.
+        ngx.ctx.is_quick, ngx.var = true, {}
+        log.run()
+        assert.equal("web-1", ngx.var.flatnet_container)
+        ngx.ctx.endpoint, ngx.var = { container = "web" }, {}
+        log.run()
+        assert.same({}, ngx.var)
+        assert.matches('flatnet_requests_total{route="web",status="503"} 3', text(), 1, true)
     end)
 end)

@@ -51,6 +51,19 @@ fn a_post_is_held_and_is_never_sent_twice() {
 }
 
 #[test]
+fn a_container_that_dies_slowly_gets_no_request_twice_in_that_moment() {
+    let gateway = Gateway::start(&[route("web", 2)]);
+    gateway.container("web", 2);
+    assert_eq!(gateway.code("http://web.local/"), "200");
+    gateway.beside(
+        "sleep 1; exec ip netns exec box /usr/bin/python3 -B /usr/local/lib/drive/backend.py 10.87.1.2 3000 web",
+    );
+    // It breaks the request off, and accepts for 100 ms more.
+    assert_eq!(gateway.code("http://web.local/dying"), "200");
+    assert_eq!(gateway.received("web", "GET /dying"), 2);
+}
+
+#[test]
 fn stop_and_start_as_the_list_tells_of_them_lose_nothing() {
     let gateway = Gateway::start(&[route("web", 2)]);
     gateway.container("web", 2);

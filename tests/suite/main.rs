@@ -82,6 +82,7 @@ mod soak_cycle;
 mod soak_disk;
 mod soak_exhaustion;
 mod soak_fuzz;
+mod soak_gateway;
 mod soak_hostile;
 mod soak_reuse;
 mod soak_state;

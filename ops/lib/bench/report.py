@@ -44,16 +44,23 @@ def rows(raw, sizes):
         }
 
 
+HEAD = {
+    "what": "what",
+    "flatnet": "Flatnet",
+    "against": "against",
+    "compared": "ratio or difference",
+    "target": "at most",
+    "reached": "reached",
+}
+
+
 def table(raw, sizes):
-    head = {
-        "what": "what",
-        "flatnet": "Flatnet",
-        "against": "against",
-        "compared": "ratio or difference",
-        "target": "at most",
-        "reached": "reached",
-    }
-    lines = [head, *rows(raw, sizes)]
+    return markdown([HEAD, *rows(raw, sizes)])
+
+
+def markdown(lines):
+    """Lines with the same keys, the head first, as a table."""
+    head = lines[0]
     widths = {key: max(len(line[key]) for line in lines) for key in head}
     shown = ["| " + " | ".join(line[key].ljust(widths[key]) for key in head) + " |" for line in lines]
     shown.insert(1, "|" + "|".join("-" * (widths[key] + 2) for key in head) + "|")
@@ -68,15 +75,20 @@ def first_line(*argv):
     return (done.stdout or done.stderr).splitlines()[0].strip()
 
 
-def machine(netavark):
+def system():
     with open("/etc/os-release", encoding="utf-8") as file:
-        system = dict(line.strip().split("=", 1) for line in file if "=" in line)
+        release = dict(line.strip().split("=", 1) for line in file if "=" in line)
     return {
-        "system": system.get("PRETTY_NAME", "").strip('"'),
+        "system": release.get("PRETTY_NAME", "").strip('"'),
         "kernel": platform.release(),
         "cpus": os.cpu_count(),
         "flatnet": first_line("flatnet", "--version").split()[-1],
         "podman": first_line("podman", "--version").split()[-1],
+    }
+
+
+def machine(netavark):
+    return system() | {
         "nftables": first_line("nft", "--version").split()[1],
         "iproute2": first_line("ip", "-V").split("-")[-1].split(",")[0],
         "netavark": netavark.split()[-1],
@@ -84,6 +96,6 @@ def machine(netavark):
     }
 
 
-def save(path, raw, sizes, about):
+def save(path, raw, sizes, about, unit="milliseconds"):
     with open(path, "w", encoding="utf-8") as file:
-        json.dump({"machine": about, "sizes": sizes, "milliseconds": raw}, file, indent=1)
+        json.dump({"machine": about, "sizes": sizes, unit: raw}, file, indent=1)

@@ -1,7 +1,8 @@
 """A container's web server: backend.py ADDRESS PORT NAME
 
 Answers every method with what it received, as JSON, and writes a line per request to /run/backend/NAME.log. Some paths
-behave: /slow?MS, /cut (no answer), /sse, /ws (echoes), /healthz (500 while /run/backend/NAME.sick exists), /go (redirect).
+behave: /slow?MS, /cut (no answer), /dying (the same, and the server ends a moment later, once), /sse, /ws (echoes),
+/healthz (500 while /run/backend/NAME.sick exists), /go (redirect).
 """
 
 import base64
@@ -9,6 +10,7 @@ import hashlib
 import json
 import os
 import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -25,7 +27,7 @@ class Handler(BaseHTTPRequestHandler):
         length, digest = self.body()
         self.note(self.command)
         path = self.path.partition("?")[0]
-        handler = {"/slow": self.slow, "/cut": self.cut, "/sse": self.sse, "/ws": self.ws, "/healthz": self.healthz,
+        handler = {"/slow": self.slow, "/cut": self.cut, "/dying": self.dying, "/sse": self.sse, "/ws": self.ws, "/healthz": self.healthz,
                    "/go": self.go}.get(path)
         if handler:
             handler()
@@ -80,6 +82,13 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self.connection.close()
 
+    def dying(self):
+        if os.path.exists(f"{FOLDER}/{NAME}.died"):
+            self.say(200, {"name": NAME})
+            return
+        threading.Timer(0.1, die).start()
+        self.cut()
+
     def go(self):
         self.say(302, {}, [("Location", "/login"), ("Set-Cookie", "session=1; Path=/")])
 
@@ -118,6 +127,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+
+def die():
+    open(f"{FOLDER}/{NAME}.died", "w").close()
+    os._exit(1)
 
 
 class Server(ThreadingHTTPServer):

@@ -54,8 +54,8 @@ local function set_grpc_path(route)
     end
 end
 
--- No route has this host as one of its own with this path: it is ours, or somebody's by wildcard, or nobody's.
-local function dispatch_other(host)
+-- Whose the host is: a route's, or ours, or nobody's; the latter two get their answer here.
+local function find_any(host)
     local path = ngx.var.uri
     local is_own = names.is_own(host)
     if is_own and own.answer(path) then
@@ -78,28 +78,12 @@ local function lacks_slash(route)
     return route.strip and ngx.var.uri == route.path and (method == "GET" or method == "HEAD")
 end
 
-local function use(route, endpoint)
-    local context = ngx.ctx
-    context.route, context.endpoint = route, endpoint
-    context.upgrade = ngx.var.http_upgrade
-end
-
--- Runs for every request, so the usual case is short: a known host, an endpoint that is up.
+-- Whatever flatnet.quick leaves.
 function M.dispatch()
-    local host = ngx.var.host
-    local current = state.table
-    local set = current and current.exact[host]
-    local route = set and set.only or dispatch_other(host)
+    local route = find_any(ngx.var.host)
     if not route then
         return
-    elseif route.is_plain then
-        local endpoint = health.pick(route)
-        if endpoint then
-            ngx.ctx.at_once = true
-            return use(route, endpoint)
-        end
-    end
-    if route.place == "@grpc" then
+    elseif route.place == "@grpc" then
         set_grpc_path(route)
     elseif lacks_slash(route) then
         return ngx.redirect(route.path .. "/" .. (ngx.var.is_args or "") .. (ngx.var.args or ""), 308)
@@ -154,6 +138,19 @@ local function pick(route, streamed)
     return endpoint
 end
 
+-- A container that breaks requests off is about to die as a rule, and accepts for a moment more. There is only one repetition
+-- of what was sent: it waits for that moment to be over, unless another container can take it.
+local SETTLE = 0.2
+
+local function pick_after(route, streamed, last)
+    local endpoint = pick(route, streamed)
+    if endpoint and last and last.sent > 0 and endpoint.peer == last.peer then
+        ngx.sleep(SETTLE)
+        return pick(route, streamed)
+    end
+    return endpoint
+end
+
 local function refuse_failed(route, last, endpoint)
     local facts = { route = route, endpoint = endpoint }
     if not last.connected and last.sent == 0 then
@@ -181,7 +178,7 @@ function M.admit()
             return refuse_failed(route, last, failed)
         end
     end
-    local endpoint = pick(route, streamed)
+    local endpoint = pick_after(route, streamed, last)
     if not endpoint then
         local began = ngx.now()
         endpoint, route = hold.wait(find, last ~= nil)
@@ -192,7 +189,9 @@ function M.admit()
     elseif not endpoint then
         return pages.unavailable(route)
     end
-    use(route, endpoint)
+    local context = ngx.ctx
+    context.route, context.endpoint = route, endpoint
+    context.is_upgrade = ngx.var.flatnet_connection ~= ""
 end
 
 return M

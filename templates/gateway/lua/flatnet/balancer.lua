@@ -18,7 +18,7 @@ function M.run()
         context.endpoint = endpoint
     end
     context.tried = true
-    if context.upgrade then
+    if context.is_upgrade then
         balancer.set_timeouts(CONNECT, SEND, READ_UPGRADED)
     end
     local set, why = balancer.set_current_peer(endpoint.address, endpoint.port)

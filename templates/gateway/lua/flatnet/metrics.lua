@@ -119,7 +119,9 @@ function M.text(model, connections)
     gauge(lines, "flatnet_routes", "Routes in force.", #model.routes)
     gauge(lines, "flatnet_routes_generation", "Generation of the list in force.", tonumber(model.generation) or 0)
     gauge(lines, "flatnet_routes_fresh", "Whether the file that is there now is in force.", model.problem and 0 or 1)
-    gauge(lines, "flatnet_lua_bytes", "Memory of this worker's Lua.", math.floor(collectgarbage("count") * 1024))
+    head(lines, "flatnet_lua_bytes", "gauge", "Memory of the Lua of the worker that answers this.")
+    lines[#lines + 1] = line("flatnet_lua_bytes", { { "worker", tostring(ngx.worker.id()) } },
+        math.floor(collectgarbage("count") * 1024))
     head(lines, "flatnet_connections", "gauge", "Client connections.")
     for _, connection in ipairs(connections) do
         lines[#lines + 1] = line("flatnet_connections", { { "state", connection[1] } }, connection[2])

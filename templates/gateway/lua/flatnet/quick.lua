@@ -1,0 +1,34 @@
+-- The usual request: a host that has one route, which wants nothing changed, and an endpoint that is up. Decided in nginx's
+-- rewrite phase, where nothing can wait, so it needs no coroutine. Runs for every request: the less, the better.
+local health = require("flatnet.health")
+local names = require("flatnet.names")
+local state = require("flatnet.state")
+
+local M = {}
+
+local function find(current, host, set)
+    if set and set.only then
+        return set.only
+    elseif current and not names.is_own(host) then
+        return current:find(host, ngx.var.uri, false)
+    end
+    return nil
+end
+
+-- The route's name, or "" for a request that flatnet.access must look at.
+function M.route()
+    local current, host = state.table, ngx.var.host
+    local route = find(current, host, current and current.exact[host])
+    if not route or not route.is_plain then
+        return ""
+    end
+    local endpoint = health.pick(route)
+    if not endpoint then
+        return ""
+    end
+    -- All at once: a table that grows costs more.
+    ngx.ctx = { route = route, endpoint = endpoint, is_quick = true, tried = false }
+    return route.name
+end
+
+return M

@@ -1,0 +1,148 @@
+"""Visitors of all kinds at once: reads {"address", "seconds", "held": [host], "gone": host} and prints what came of it.
+
+They ask hosts that are to be held while their containers restart, and one whose container is removed at times, which may be
+answered by a page instead. By kind: how many were asked, how many `broke` off because a container died in the midst of it,
+which nobody can mend, and what `failed` though it should not have.
+"""
+
+import http.client
+import json
+import os
+import random
+import socket
+import sys
+import threading
+import time
+
+plan = json.load(sys.stdin)
+end = time.monotonic() + plan["seconds"]
+lock = threading.Lock()
+done = {}
+BIG = os.urandom(1 << 20) * 4
+
+
+class Broke(Exception):
+    """The container died while it had the request, and that is what the client was told."""
+
+
+class Failed(Exception):
+    """Anything else that is not what was asked for."""
+
+
+def request(connection, method, host, path="/", body=None):
+    connection.request(method, path, body, {"Host": host, "Accept": "application/json"})
+    answer = connection.getresponse()
+    try:
+        return answer.status, answer.read()
+    except http.client.IncompleteRead as cut:
+        connection.close()
+        raise Broke from cut
+
+
+def expect(method, status, body):
+    if status == 200:
+        return json.loads(body)
+    # Whether it was received nobody knows, so it was not sent again.
+    if method in ("POST", "PUT") and status == 502 and json.loads(body).get("reason") == "broke_off":
+        raise Broke
+    raise Failed(f"{method} {status} {body[:200].decode()}")
+
+
+def get(connection, host):
+    expect("GET", *request(connection, "GET", host))
+
+
+def get_once(_, host):
+    connection = http.client.HTTPConnection(plan["address"], timeout=30)
+    try:
+        get(connection, host)
+    finally:
+        connection.close()
+
+
+def post(connection, host):
+    answer = expect("POST", *request(connection, "POST", host, "/order", b"x" * 1000))
+    if answer["length"] != 1000:
+        raise Failed(f"POST was received as {answer['length']} bytes")
+
+
+def upload(connection, host):
+    time.sleep(0.5)
+    answer = expect("PUT", *request(connection, "PUT", host, "/big", BIG))
+    if answer["length"] != len(BIG):
+        raise Failed(f"PUT was received as {answer['length']} bytes")
+
+
+def events(connection, host):
+    connection.close()
+    connection.request("GET", "/sse", headers={"Host": host})
+    answer = connection.getresponse()
+    if answer.status != 200:
+        raise Failed(f"events {answer.status} {answer.read(200).decode()}")
+    if answer.read().count(b"data:") != 3:
+        raise Broke
+
+
+def websocket(_, host):
+    with socket.create_connection((plan["address"], 80), timeout=30) as connection:
+        stream = connection.makefile("rwb")
+        stream.write(f"GET /ws HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode())
+        stream.flush()
+        head = stream.readline()
+        if b" 101 " not in head:
+            raise Failed(f"WebSocket {head!r}")
+        while stream.readline().strip():
+            pass
+        for _ in range(10):
+            # "ping", masked with zeros.
+            stream.write(b"\x81\x84\0\0\0\0ping")
+            try:
+                stream.flush()
+                if stream.read(6) != b"\x81\x04ping":
+                    raise Broke
+            except OSError as error:
+                raise Broke from error
+            time.sleep(0.1)
+
+
+def get_gone(connection, host):
+    """Removed, it has no route; removed a moment ago, it is named."""
+    status, body = request(connection, "GET", host)
+    if status not in (200, 404, 502, 503) or (status != 200 and host.split(".")[0] not in body.decode()):
+        raise Failed(f"gone {status} {body[:200].decode()}")
+
+
+def tally(kind, problem, took):
+    with lock:
+        mine = done.setdefault(kind, {"asked": 0, "broke": 0, "failed": [], "slowest": 0.0})
+        mine["asked"] += 1
+        mine["slowest"] = max(mine["slowest"], took)
+        if isinstance(problem, Broke):
+            mine["broke"] += 1
+        elif problem:
+            mine["failed"].append(f"{time.strftime('%H:%M:%S')} {problem!r}")
+
+
+def visit(kind, hosts, pause):
+    connection = http.client.HTTPConnection(plan["address"], timeout=30)
+    while time.monotonic() < end:
+        began, problem = time.monotonic(), None
+        try:
+            kind(connection, random.choice(hosts))
+        except (Broke, Failed, OSError, ValueError, http.client.HTTPException) as error:
+            problem = error
+            connection.close()
+        tally(kind.__name__, problem, time.monotonic() - began)
+        time.sleep(pause)
+
+
+held = plan["held"]
+kinds = [(get, held, 0.01)] * 4 + [(get_once, held, 0.05), (post, held, 0.02), (upload, held, 0.1), (events, held, 0),
+                                   (websocket, held, 0), (get_gone, [plan["gone"]], 0.05)]
+threads = [threading.Thread(target=visit, args=one) for one in kinds]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(json.dumps(done))

@@ -1,0 +1,47 @@
+"""Weighs processes: reads {"seconds", "nginx": pid, "watch": pid, "metrics": URL}, prints one sample a second.
+
+Of nginx's master with its workers and of `flatnet gateway watch`: memory in KiB (what is written to: pages of programs are
+shared with whoever runs them just now; a page that several workers share counts in parts), descriptors; of each worker of
+nginx: memory of its Lua.
+"""
+
+import json
+import os
+import re
+import sys
+import time
+import urllib.request
+
+plan = json.load(sys.stdin)
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="utf-8") as file:
+        return file.read().split()
+
+
+def memory(pid):
+    with open(f"/proc/{pid}/smaps_rollup", encoding="utf-8") as file:
+        return sum(map(int, re.findall(r"^Pss_(?:Anon|Shmem): +(\d+) kB", file.read(), re.M)))
+
+
+def weigh(name, pids):
+    return {f"{name} KiB": sum(map(memory, pids)), f"{name} descriptors": sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids)}
+
+
+def lua():
+    """Whichever worker answers tells of itself: asked until all have."""
+    found = {}
+    for _ in range(20):
+        with urllib.request.urlopen(plan["metrics"], timeout=10) as answer:
+            found.update(re.findall(r'^flatnet_lua_bytes\{worker="(\d+)"\} (\d+)', answer.read().decode(), re.M))
+    return {f"Lua {worker} KiB": int(size) // 1024 for worker, size in found.items()}
+
+
+samples = []
+end = time.monotonic() + plan["seconds"]
+while time.monotonic() < end:
+    nginx = [plan["nginx"], *children(plan["nginx"])]
+    samples.append(weigh("nginx", nginx) | weigh("watch", [plan["watch"]]) | lua())
+    time.sleep(1)
+print(json.dumps(samples))
