@@ -215,7 +215,7 @@ kinds! {
         seen: ["the bridge .. has the address .., not .."],
         means: "The bridge is Flatnet's, but its address is not the one configured: the configuration was changed while \
                 containers were attached, or somebody changed the bridge.",
-        remedy: "If you changed `subnet` or `gateway`, run `flatnet down --force` with the old configuration first; else delete the address",
+        remedy: "If you changed `subnet` or `bridge_address`, run `flatnet down --force` with the old configuration first; else delete the address",
         more: "`flatnet down --force` cuts the attached containers off; start them again after `flatnet up`.",
     }
     BridgeFull = "FLAT-E053", cni 104 {

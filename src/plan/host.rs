@@ -230,7 +230,7 @@ fn refuse_other_address(wanted: &HostState, found: &Link) -> Result<()> {
         let others = others.join(", ");
         return Err(Error::new(Kind::BridgeAddress, format!("the bridge {bridge} has the address {others}, not {}", wanted.address))
             .remedy(format!(
-                "If you changed `subnet` or `gateway`, run `flatnet down --force` with the old configuration first; else `ip addr del {others} dev {bridge}`"
+                "If you changed `subnet` or `bridge_address`, run `flatnet down --force` with the old configuration first; else `ip addr del {others} dev {bridge}`"
             )));
     }
     Ok(())

@@ -35,6 +35,7 @@ mod doctor_kernel;
 mod doctor_network;
 mod doctor_podman;
 mod doctor_wsl;
+mod documents;
 mod drive;
 mod error_messages;
 mod errors;

@@ -1,0 +1,179 @@
+//! The documents' own commands: each runs here and prints what its page says, or the page says why it is not run.
+//!
+//! How a page marks its commands stands in [`page`]. `FLATNET_GOLDEN=write` writes what was printed into the pages.
+
+mod compare;
+mod links;
+mod page;
+mod ruleset;
+mod run;
+mod spans;
+mod step;
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use self::page::{Block, Page};
+use self::run::Outcome;
+
+/// A test for each page and Podman that it has a session for.
+macro_rules! sessions {
+    ($($name:ident: $path:literal on $($podman:ident),+;)+) => {
+        /// What has a test.
+        const TESTED: &[(&str, &str)] = &[$($(($path, stringify!($podman)),)+)+];
+        $(mod $name {
+            $(#[test] fn $podman() { super::runs_as_written($path, stringify!($podman)); })+
+        })+
+    };
+}
+
+sessions! {
+    readme: "README.md" on podman4;
+    troubleshooting: "docs/operations/troubleshooting.md" on podman5;
+    gateway: "docs/operations/gateway.md" on podman4;
+    gateway_routes: "docs/operations/gateway-routes.md" on podman4, podman5;
+    cni_operations: "docs/operations/cni-operations.md" on podman4, podman5;
+    nft_ruleset: "docs/operations/nft-ruleset.md" on podman4, podman5;
+    address_exhausted: "ops/runbooks/address-exhausted.md" on podman4;
+    container_unreachable: "ops/runbooks/container-unreachable.md" on podman4, podman5;
+    crash: "ops/runbooks/crash.md" on podman4, podman5;
+    gateway_down: "ops/runbooks/gateway-down.md" on podman4;
+    moving_subnet: "ops/runbooks/moving-subnet.md" on podman4, podman5;
+    nft_flush: "ops/runbooks/nft-flush.md" on podman4, podman5;
+    wsl_address: "ops/runbooks/wsl-address.md" on podman4;
+}
+
+fn runs_as_written(path: &str, podman: &str) {
+    let page = Page::read(path).unwrap();
+    let Outcome { differences, renewed } = run::run(&page, podman);
+    let is_first = page.session.is_some_and(|session| session.podmans[0] == podman);
+    if is_first && std::env::var("FLATNET_GOLDEN").is_ok_and(|value| value == "write") {
+        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(path), renewed).unwrap();
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n\n"));
+}
+
+/// The Markdown files of the source tree, in order.
+fn documents() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut folders = vec![String::new()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(&folder)).unwrap() {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+            let is_ours =
+                !name.starts_with('.') && (!folder.is_empty() || ["docs", "ops"].contains(&name.as_str()));
+            if entry.path().is_dir() && is_ours {
+                folders.push(path);
+            } else if entry.path().extension().is_some_and(|extension| extension == "md") {
+                found.insert(path);
+            }
+        }
+    }
+    found
+}
+
+fn text(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+fn pages() -> Vec<Page> {
+    let read: Vec<_> = documents().iter().map(|path| Page::read(path)).collect();
+    let wrong: Vec<&String> = read.iter().filter_map(|page| page.as_ref().err()).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    read.into_iter().map(Result::unwrap).collect()
+}
+
+#[test]
+fn every_block_is_run_or_says_why_not() {
+    let pages = pages();
+    let run: BTreeSet<(&str, &str)> = pages
+        .iter()
+        .flat_map(|page| {
+            let podmans = page.session.iter().flat_map(|session| &session.podmans);
+            podmans.map(|podman| (page.path.as_str(), podman.as_str()))
+        })
+        .collect();
+    assert_eq!(run, TESTED.iter().copied().collect(), "`sessions!` in documents.rs lists these");
+    // By four blanks nobody can see whether it is a command.
+    for page in pages.iter().filter(|page| page.path != "docs/operations/errors.md") {
+        let mut before = "";
+        let mut is_inside = false;
+        for (number, line) in page.lines.iter().enumerate() {
+            is_inside ^= line.trim_start().starts_with("```");
+            let begins = before.is_empty() && line.starts_with("    ") && !line.trim().is_empty();
+            let is_list = line.trim_start().starts_with("- ");
+            assert!(!begins || is_inside || is_list, "{}:{}: code is fenced", page.path, number + 1);
+            before = line.trim();
+        }
+    }
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let broken: Vec<String> = documents().iter().flat_map(|path| links::broken(path, &text(path))).collect();
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn commands_within_the_text_are_commands() {
+    // One page tells of commands that there are not yet.
+    let pages = documents().into_iter().filter(|path| path != "docs/architecture/several-hosts.md");
+    let texts: Vec<String> = pages.map(|path| text(&path)).collect();
+    let unknown = spans::unknown(&texts);
+    assert!(unknown.is_empty(), "{unknown:#?}");
+}
+
+#[test]
+fn what_is_not_run_is_listed() {
+    let mut list = "# Commands that no test runs\n\n\
+        Every other command of the documents is run by `cargo test --test suite documents` from the page itself. This list is\n\
+        generated: `FLATNET_GOLDEN=write` with the same command writes it anew.\n\n\
+        | page | section | first line | why |\n| --- | --- | --- | --- |\n"
+        .to_owned();
+    for page in pages() {
+        for block in page.blocks.iter().filter(|block| block.not_run.is_some()) {
+            let Block { heading, not_run, .. } = block;
+            let first = page.inside(block).first().copied().unwrap_or_default();
+            let first = first.split("  #").next().unwrap_or_default().replace('|', "\\|");
+            let why = not_run.as_deref().unwrap_or_default();
+            let _ = writeln!(list, "| {} | {heading} | `{}` | {why} |", page.path, first.trim());
+        }
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/commands-not-run.md");
+    let mut differences = Vec::new();
+    crate::golden::compare(&path, &list, &mut differences);
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+/// The runner itself: a page that lies is found out, at the line where it does.
+#[test]
+fn a_page_that_lies_is_found_out() {
+    let text = "# T\n<!-- session: podman4 -->\n```console\n$ cd /tmp; word=kept\n$ echo $PWD $word\n/tmp kept\n\
+        $ printf 'a\\nb\\n'\na\nc\n$ false # exits with 1\n$ (exit 3)\n$ echo never\n```\n";
+    let page = Page::parse("lies.md", text).unwrap();
+    let found = run::run(&page, "podman4").differences;
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(found[0].starts_with("lies.md:7 ") && found[0].contains("\n-c\n+b\n"), "{}", found[0]);
+    assert!(found[1].starts_with("lies.md:11 ") && found[1].contains("ended with 3, not 0"), "{}", found[1]);
+}
+
+#[test]
+fn a_block_that_is_neither_run_nor_marked_is_refused() {
+    for (text, wrong) in [
+        ("```sh\nls\n```\n", "neither run"),
+        ("```\nls\n```\n", "without a language"),
+        ("<!-- session: podman4 -->\n```powershell\nls\n```\n", "PowerShell"),
+        ("<!-- not run: later -->\nwords\n", "not followed by a block"),
+        ("<!-- not run: later -->\n```text\nls\n```\n", "holds no commands"),
+        ("<!-- session: podman6 -->\n", "no session"),
+        ("<!-- run: it -->\n", "no mark"),
+        ("```sh\nls\n", "does not end"),
+    ] {
+        let error = Page::parse("page.md", text).unwrap_err();
+        assert!(error.starts_with("page.md:") && error.contains(wrong), "{text:?}: {error}");
+    }
+    Page::parse("page.md", "<!-- not run: on Windows -->\n\n```powershell\nls\n```\n").unwrap();
+}

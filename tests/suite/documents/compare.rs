@@ -1,0 +1,100 @@
+//! Whether a command printed what its page says: what varies by itself is not compared.
+
+use regex::Regex;
+
+/// What changes from run to run, and what stands for it. Blanks are one, since columns are as wide as what is in them.
+const VARIES: [(&str, &str); 12] = [
+    (r"\bnetns-[0-9a-f-]{36}\b", "<netns>"),
+    (r"\b[0-9a-f]{64}\b", "<id>"),
+    (r"\bfn[0-9a-f]{12}\b", "<link>"),
+    (r"\b[0-9a-f]{12}\b", "<id>"),
+    (r"\b[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z", "<time>"),
+    (r"\b[0-9]+ (s|min|h) ago\b", "<ago>"),
+    (r"\bpackets [0-9]+ bytes [0-9]+\b", "packets N bytes N"),
+    (r"\b[0-9]+(\.[0-9]+)? ms\b", "<ms>"),
+    (r#""milliseconds": [0-9.]+"#, "<ms>"),
+    (r"\b[Pp]odman( version)? [0-9]+\.[0-9.]+\b", "Podman <version>"),
+    (r"\btrace id [0-9a-f]{8}\b", "trace id <id>"),
+    (r"[ \t]+", " "),
+];
+
+/// Compares outputs.
+#[derive(Debug)]
+pub(crate) struct Compare {
+    varies: Vec<(Regex, &'static str)>,
+}
+
+impl Compare {
+    pub(crate) fn new() -> Self {
+        Self { varies: VARIES.iter().map(|(pattern, name)| (Regex::new(pattern).unwrap(), *name)).collect() }
+    }
+
+    /// `...` is any text within a line; alone on a line any lines.
+    pub(crate) fn agree<T: AsRef<str>>(&self, shown: &[T], printed: &[T]) -> bool {
+        let shown: Vec<String> = shown.iter().map(|line| self.shape(line.as_ref())).collect();
+        let printed: Vec<String> = printed.iter().map(|line| self.shape(line.as_ref())).collect();
+        lines_agree(&shown, &printed)
+    }
+
+    /// A line without what varies.
+    pub(crate) fn shape(&self, line: &str) -> String {
+        let mut text = line.trim_end().to_owned();
+        for (pattern, name) in &self.varies {
+            text = pattern.replace_all(&text, *name).into_owned();
+        }
+        text
+    }
+}
+
+fn lines_agree(shown: &[String], printed: &[String]) -> bool {
+    match shown.split_first() {
+        None => printed.is_empty(),
+        Some((first, rest)) if first.trim() == "..." => {
+            (0..=printed.len()).any(|skipped| lines_agree(rest, &printed[skipped..]))
+        }
+        Some((first, rest)) => printed
+            .split_first()
+            .is_some_and(|(line, others)| line_agrees(first, line) && lines_agree(rest, others)),
+    }
+}
+
+/// The parts between `...`, in their order: the first begins the line, the last ends it.
+fn line_agrees(shown: &str, printed: &str) -> bool {
+    let Some((first, rest)) = shown.split_once("...") else { return shown == printed };
+    let Some(mut left) = printed.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = rest.split("...").collect();
+    let last = parts.pop().unwrap_or_default();
+    for part in parts {
+        let Some(at) = left.find(part) else { return false };
+        left = &left[at + part.len()..];
+    }
+    left.ends_with(last)
+}
+
+#[test]
+fn what_varies_is_not_compared_and_all_else_is() {
+    let compare = Compare::new();
+    let agree = |shown: &str, printed: &str| {
+        let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+        compare.agree(&lines(shown), &lines(printed))
+    };
+    for (shown, printed) in [
+        ("web  da436e88f9f6  fn81f647398c2a  2 s ago", "web   000000000000  fn000000000000   13 s ago"),
+        ("counter packets 7 bytes 84 drop", "counter packets 0 bytes 0 drop"),
+        ("a\n...\nz", "a\nz"),
+        ("a\n...\nz", "a\nb\nc\nz"),
+        ("nginx ... by ... end", "nginx 1.22 by x by y end"),
+    ] {
+        assert!(agree(shown, printed), "{shown:?} and {printed:?}");
+    }
+    for (shown, printed) in [
+        ("10.87.1.2", "10.87.1.3"),
+        ("counter packets 7 bytes 84 drop", "counter packets 7 bytes 84 accept"),
+        ("a\n...\nz", "a\nb"),
+        ("a", "a\nb"),
+        ("a\nb", "a"),
+        ("nginx ... end", "nginx 1.22 end of it"),
+    ] {
+        assert!(!agree(shown, printed), "{shown:?} and {printed:?}");
+    }
+}

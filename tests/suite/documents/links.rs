@@ -1,0 +1,85 @@
+//! Links of the documents: the file is there, and in it the heading.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+
+use regex::Regex;
+
+/// The links of `path` that lead nowhere. Links to other sites are not looked at.
+pub(crate) fn broken(path: &str, text: &str) -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = Path::new(path).parent().unwrap_or(Path::new(""));
+    let mut broken = Vec::new();
+    for target in targets(text).into_iter().filter(|target| !target.contains("://")) {
+        let (file, anchor) = target.split_once('#').unwrap_or((&target, ""));
+        let linked = if file.is_empty() { PathBuf::from(path) } else { plain(&folder.join(file)) };
+        if !root.join(&linked).exists() {
+            broken.push(format!("{path}: {target} is not there"));
+        } else if !anchor.is_empty() {
+            let text = std::fs::read_to_string(root.join(&linked)).unwrap_or_default();
+            if !anchors(&text).contains(anchor) {
+                broken.push(format!("{path}: {} has no heading #{anchor}", linked.display()));
+            }
+        }
+    }
+    broken
+}
+
+/// Without `..`.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        if component == Component::ParentDir {
+            plain.pop();
+        } else {
+            plain.push(component);
+        }
+    }
+    plain
+}
+
+/// What `[text](target)` leads to, outside of code.
+fn targets(text: &str) -> Vec<String> {
+    let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
+    let span = Regex::new("`[^`]*`").unwrap();
+    let prose = span.replace_all(&prose(text), "code").into_owned();
+    link.captures_iter(&prose).map(|found| found[1].to_owned()).collect()
+}
+
+/// All lines but those of fenced blocks.
+fn prose(text: &str) -> String {
+    let mut inside = false;
+    let outside = text.lines().filter(|line| {
+        let is_fence = line.trim_start().starts_with("```");
+        inside ^= is_fence;
+        !inside && !is_fence
+    });
+    outside.collect::<Vec<_>>().join("\n")
+}
+
+/// The anchors that GitHub gives to headings, and those that are written out.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let written = Regex::new(r#"<a id="([^"]+)">"#).unwrap();
+    let mut anchors: BTreeSet<String> =
+        written.captures_iter(text).map(|found| found[1].to_owned()).collect();
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for line in prose(text).lines().filter(|line| line.starts_with('#')) {
+        let slug = slug(line.trim_start_matches('#').trim());
+        let count = seen.entry(slug.clone()).or_default();
+        anchors.insert(if *count == 0 { slug } else { format!("{slug}-{count}") });
+        *count += 1;
+    }
+    anchors
+}
+
+/// Small letters, blanks as `-`, and of signs only `-` and `_`.
+fn slug(heading: &str) -> String {
+    let kept = |c: char| c.is_alphanumeric() || " -_".contains(c);
+    heading.to_lowercase().chars().filter(|&c| kept(c)).map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_found() {
+    let text = "# A b: `c`\n[x](#a-b-c) [x](#a-b) [x](README.md) [x](nobody.md) `[x](code.md)`\n```text\n[x](block.md)\n```\n";
+    assert_eq!(broken("docs/../x.md", text).len(), 3, "{:?}", broken("docs/../x.md", text));
+}
