@@ -77,5 +77,5 @@ fn named(config: Config, path: &Path, name: &str) -> Result<Config> {
     let what =
         format!("the runtime calls this network \"{}\", {} calls it {network}", shown(name), path.display());
     Err(Error::new(Kind::NetworkName, what)
-        .remedy("Give both the same name; `flatnet init --force` writes the conflist anew"))
+        .remedy("Give both the same name; `flatnet init` writes a conflist that was removed anew"))
 }

@@ -11,7 +11,7 @@ kinds! {
         seen: ["cniVersion \"..\" is not supported", ".. is of CNI .., and the network's cniVersion is .."],
         means: "The conflist names a version of the CNI specification that Flatnet does not know, or the runtime called \
                 a command that this version does not have yet (CHECK came with 0.4.0, GC and STATUS with 1.1.0).",
-        remedy: "Write the conflist anew with `flatnet init --force`",
+        remedy: "Have the conflist written anew: remove it, then `flatnet init`",
         more: "`flatnet init` writes version 1.0.0, the highest that Podman 4 reads. Other runtimes may be given 1.1.0 in \
                a conflist of their own.",
     }
@@ -61,7 +61,7 @@ kinds! {
             "cni.dev/valid-attachments cannot be read", "prevResult..",
         ],
         means: "Standard input is not the JSON that the protocol asks for, or a field of it has another type.",
-        remedy: "Check the conflist: `jq . /etc/cni/net.d/flatnet.conflist`; `flatnet init --force` writes it anew",
+        remedy: "Check the conflist: `jq . /etc/cni/net.d/flatnet.conflist`; remove it and run `flatnet init` to have it written anew",
         more: "The message names the field. One of `runtimeConfig` comes from the runtime, so its version matters: `podman version`.",
     }
     BadValue = "FLAT-E007", cni 6 {
@@ -109,7 +109,7 @@ kinds! {
         title: "Runtime and configuration call the network by different names",
         seen: ["the runtime calls this network \"..\", .. calls it ..", ".. configures the network .."],
         means: "`name` in the conflist, or the name given to `podman network create`, is not `network` in the configuration.",
-        remedy: "Give both the same name; `flatnet init --force` writes the conflist anew",
+        remedy: "Give both the same name; `flatnet init` writes a conflist that was removed anew",
         more: "With Podman 5: `podman network rm NAME`, then `podman network create -d flatnet NAME` with the name that the \
                configuration has. A second network needs a configuration of its own: `-o config=/etc/flatnet/second.yaml`.",
     }
@@ -118,7 +118,7 @@ kinds! {
         seen: ["the network configuration has no field ..", "config: \"..\" is no absolute path ..", "CHECK needs the field prevResult.."],
         means: "A field that the command needs is missing or useless: `name`, `config`, for CHECK `prevResult`, for GC \
                 `cni.dev/valid-attachments`. Without the last GC would have to remove every container.",
-        remedy: "Write the conflist anew with `flatnet init --force`",
+        remedy: "Have the conflist written anew: remove it, then `flatnet init`",
         more: "`prevResult` and `cni.dev/valid-attachments` come from the runtime: a call by hand must give them.",
     }
     NoUplink = "FLAT-E017", cni 7 {

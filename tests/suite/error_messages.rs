@@ -111,7 +111,7 @@ fn what_a_runtime_can_send() {
             "is no JSON: EOF while parsing..jq . /etc/cni/net.d/flatnet.conflist",
         ),
         case(Kind::BadValue, add().conf("args", bad_mac), "MAC address \"zz\" must look like..of the form"),
-        case(Kind::Conflist, add().conf("name", json!("")), "has no field name..`flatnet init --force`"),
+        case(Kind::Conflist, add().conf("name", json!("")), "has no field name..then `flatnet init`"),
         case(
             Kind::Netns,
             add().netns("/run/netns/none"),

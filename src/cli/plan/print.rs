@@ -41,7 +41,7 @@ fn commands(change: &Change, tools: &Tools) -> Vec<Command> {
 /// What was done, in one or more lines.
 pub(in crate::cli) fn done(change: &Change) -> String {
     let mut text = if change.plan.is_empty() {
-        "Nothing to do: all is as configured.\n".to_owned()
+        nothing(change).to_owned()
     } else {
         change.plan.steps.iter().map(|step| format!("{}\n", render::line(&step.op))).collect()
     };
@@ -51,12 +51,23 @@ pub(in crate::cli) fn done(change: &Change) -> String {
     text
 }
 
+/// A note may be of something that was not as it should be, and took no command.
+fn nothing(change: &Change) -> &'static str {
+    if change.notes.is_empty() {
+        "Nothing to do: all is as configured.\n"
+    } else {
+        "Nothing to do by command.\n"
+    }
+}
+
 fn text(change: &Change, tools: &Tools) -> String {
     let mut text = String::new();
     if change.plan.is_empty() {
-        text.push_str("Nothing to do: all is as configured.\n");
+        text.push_str(nothing(change));
     } else {
-        let _ = writeln!(text, "{}", output::bold(&format!("Plan: {} steps", change.plan.steps.len())));
+        let count = change.plan.steps.len();
+        let steps = if count == 1 { "step" } else { "steps" };
+        let _ = writeln!(text, "{}", output::bold(&format!("Plan: {count} {steps}")));
         for (index, step) in change.plan.steps.iter().enumerate() {
             let _ = writeln!(text, "\n{:>3}. {}", index + 1, output::bold(&render::line(&step.op)));
             let _ = writeln!(text, "     why:  {}", step.why);
