@@ -139,6 +139,10 @@ describe("the way of a request", function()
         access.admit()
         assert.is_true(ngx.now() - began >= 0.2)
         assert.equal("10.87.1.2:3000", ngx.ctx.endpoint.peer)
+        -- Where nothing is to be held, the page comes within a second.
+        state.table.routes[1].hold, began = 0, ngx.now()
+        access.admit()
+        assert.equal(began, ngx.now())
         -- Another one can take it at once.
         local other = fixture.endpoint({ address = "10.87.1.3" })
         state.table = fixture.table({ fixture.route({ endpoints = { other, fixture.endpoint() } }) })

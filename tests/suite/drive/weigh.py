@@ -1,8 +1,8 @@
 """Weighs processes: reads {"seconds", "nginx": pid, "watch": pid, "metrics": URL}, prints one sample a second.
 
-Of nginx's master with its workers and of `flatnet gateway watch`: memory in KiB (what is written to: pages of programs are
-shared with whoever runs them just now; a page that several workers share counts in parts), descriptors; of each worker of
-nginx: memory of its Lua.
+Of nginx's master with its workers and of `flatnet gateway watch`: memory in KiB, descriptors; of each worker of nginx: memory of
+its Lua. Memory is what was written to. It is not divided among those who share it, as PSS is: a program that is just being
+started shares all pages of who starts it.
 """
 
 import json
@@ -22,7 +22,7 @@ def children(pid):
 
 def memory(pid):
     with open(f"/proc/{pid}/smaps_rollup", encoding="utf-8") as file:
-        return sum(map(int, re.findall(r"^Pss_(?:Anon|Shmem): +(\d+) kB", file.read(), re.M)))
+        return sum(map(int, re.findall(r"^(?:Anonymous|Pss_Shmem): +(\d+) kB", file.read(), re.M)))
 
 
 def weigh(name, pids):

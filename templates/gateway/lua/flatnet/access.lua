@@ -139,12 +139,12 @@ local function pick(route, streamed)
 end
 
 -- A container that breaks requests off is about to die as a rule, and accepts for a moment more. There is only one repetition
--- of what was sent: it waits for that moment to be over, unless another container can take it.
+-- of what was sent: it waits for that moment to be over, unless another container can take it or nothing is to be held.
 local SETTLE = 0.2
 
 local function pick_after(route, streamed, last)
     local endpoint = pick(route, streamed)
-    if endpoint and last and last.sent > 0 and endpoint.peer == last.peer then
+    if endpoint and last and last.sent > 0 and endpoint.peer == last.peer and route.hold > 0 then
         ngx.sleep(SETTLE)
         return pick(route, streamed)
     end
