@@ -144,7 +144,7 @@ fn figures(
 #[test]
 fn restarts_under_all_kinds_of_requests_fail_nothing_and_leave_nothing() {
     let lab = set_up();
-    let seconds = soak::count(30);
+    let seconds = soak::count(60);
     let hosts = json!(["web.flatnet.internal", "pair.flatnet.internal"]);
     let visit = json!({"address": "192.168.50.1", "seconds": seconds, "held": hosts, "gone": "gone.flatnet.internal"});
     let pid = |path: &str| lab.sandbox.read(path).trim().parse::<u64>().unwrap();
