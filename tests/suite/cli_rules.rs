@@ -98,7 +98,7 @@ fn rules_live_marks_what_was_changed_by_hand() {
 #[test]
 fn with_podman_5_and_nft_1_1_a_published_port_is_recognised() {
     let sandbox = Sandbox::trixie().image("busybox").start();
-    let script = "[ ! -e /etc/protocols ]; flatnet init >/dev/null; podman network create -d flatnet flatnet
+    let script = "rm -f /etc/protocols; flatnet init >/dev/null; podman network create -d flatnet flatnet
         podman run -d --name web -p 8080:80 -p 127.0.0.1:81:81/udp --network flatnet flatnet-test/busybox sleep 1000";
     sandbox.sh(script).succeeds();
     sandbox.sh("flatnet plan --dry-run --exit-code").prints_exactly("Nothing to do: all is as configured.");

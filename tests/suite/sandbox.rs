@@ -24,6 +24,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// How long a script may take before it is ended and the test fails, so that a hanging Podman cannot hang the run.
@@ -205,11 +206,38 @@ impl Sandbox {
         Self { holder, _lifeline: lifeline, first_process: first_process.trim().to_owned() }
     }
 
-    /// `sandbox.sh --enter`, which gives the script the sandbox's clean environment.
+    /// What `sandbox.sh --enter` does, without its shell: a test may enter a thousand times.
     fn entered(&self, through: &[&str]) -> Command {
-        let mut command = Command::new(script());
-        command.args(["--enter", &self.first_process]).args(through);
+        static CLEAN: OnceLock<Vec<(String, String)>> = OnceLock::new();
+        let environment = CLEAN.get_or_init(|| self.clean_environment());
+        let mut command = Command::new("nsenter");
         command
+            .env_clear()
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .args([
+                "--target",
+                &self.first_process,
+                "--net",
+                "--mount",
+                "--pid",
+                "--uts",
+                "--ipc",
+                "--cgroup",
+                "--",
+            ])
+            .args(through);
+        command
+    }
+
+    /// The environment that `sandbox.sh` gives to whoever enters: the same in all sandboxes.
+    fn clean_environment(&self) -> Vec<(String, String)> {
+        let env = ["--enter", &self.first_process, "env", "--null"];
+        let output = Command::new(script()).args(env).output().expect("sandbox.sh runs");
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).expect("an environment of text");
+        let pair =
+            |entry: &str| entry.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        text.split('\0').filter_map(pair).collect()
     }
 }
 
