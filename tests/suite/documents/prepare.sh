@@ -97,12 +97,5 @@ begin_gateway() {
 
 # A colleague in the LAN behind Windows, to whom the LAN's DNS leads the containers' names.
 begin_colleague() {
-    ip netns add colleague
-    ip link add lan netns windows type veth peer name eth0 netns colleague
-    ip -n windows addr add 192.168.50.1/24 dev lan
-    ip -n windows link set lan up
-    ip -n colleague addr add 192.168.50.23/24 dev eth0
-    ip -n colleague link set eth0 up
-    mkdir -p /etc/netns/colleague
-    echo '192.168.50.1 flatnet.internal web.flatnet.internal nobody.flatnet.internal' >/etc/netns/colleague/hosts
+    /usr/local/lib/flatnet-test/lan.sh flatnet.internal web.flatnet.internal nobody.flatnet.internal
 }
