@@ -49,6 +49,11 @@ fn set_up() -> Lab {
         lab.sh(&run(name, host)).succeeds();
     }
     lab.sh("flatnet gateway watch >/tmp/watch.out 2>&1 & echo $! >/tmp/watch.pid").succeeds();
+    // Each worker begins with what is there, and looks again at a time of its own.
+    for host in ["web", "pair", "gone"] {
+        let routes = "/var/lib/flatnet-gateway/state/routes.json";
+        lab.sandbox.eventually(&format!("grep -q '\"{host}.flatnet.internal\"' {routes}"));
+    }
     lab.sh("ip netns exec windows nginx -p /var/lib/flatnet-gateway -c conf/nginx.conf").succeeds();
     for host in ["web", "pair", "gone"] {
         lab.sandbox.eventually(&format!(
