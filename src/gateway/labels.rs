@@ -11,7 +11,7 @@ use crate::types::{ContainerName, HostPattern, UrlPath, shown};
 /// How Flatnet's labels begin.
 const PREFIX: &str = "flatnet.";
 /// All of them.
-const KNOWN: [&str; 12] = [
+pub(super) const KNOWN: [&str; 12] = [
     "enable",
     "host",
     "port",

@@ -8,9 +8,11 @@ use serde_json::json;
 use crate::cli::{Options, output};
 use crate::config::Config;
 use crate::error::{Result, io};
-use crate::gateway::install::{Became, Installed, Platform, USER, drive, files, hand_over_state, install};
+use crate::gateway::install::{
+    Became, Installed, Platform, USER, drive, files, hand_over_state, install, put_all,
+};
 use crate::gateway::look::host_name;
-use crate::setup::install::{Item, install as put};
+use crate::setup::install::Item;
 use crate::setup::{executable, units};
 
 /// Write the gateway's files: nginx's configuration, Lua, pages.
@@ -50,10 +52,7 @@ impl Install {
         let has_units = units::is_booted() && is_root;
         if has_units {
             let items = unit_files(&config, &directory, platform, &options.config)?;
-            let outcomes = put(&items, self.force)?;
-            let became = items.into_iter().zip(outcomes);
-            installed
-                .extend(became.map(|(item, outcome)| Installed { path: item.path, outcome: outcome.into() }));
+            installed.extend(put_all(items, self.force)?);
         }
         if options.json {
             output::print_json(&json!({"directory": directory, "platform": platform, "files": installed}));

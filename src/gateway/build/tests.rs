@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::super::choose::Answer;
 use super::super::podman::State;
 use super::*;
+use crate::gateway::labels::KNOWN;
 use crate::types::{ContainerId, ContainerName};
 
 /// Containers, what their ports answer, and the table before.
@@ -287,19 +288,7 @@ fn hostile() -> impl Strategy<Value = String> {
 
 fn key() -> impl Strategy<Value = String> {
     prop_oneof![
-        prop::sample::select(vec![
-            "enable",
-            "host",
-            "port",
-            "path",
-            "strip",
-            "scheme",
-            "stream",
-            "hold",
-            "health.path",
-            "health.interval",
-        ])
-        .prop_map(|key| format!("flatnet.{key}")),
+        prop::sample::select(KNOWN.to_vec()).prop_map(|key| format!("flatnet.{key}")),
         "[a-z.]{1,12}",
         any::<String>().prop_map(|key| format!("flatnet.{key}")),
     ]

@@ -85,10 +85,7 @@ pub fn install(directory: &Path, files: &[File], platform: Platform, force: bool
     let mut installed = Vec::new();
     for (files, force) in [(ours, true), (others, false)] {
         let items: Vec<Item> = files.into_iter().map(|file| item(directory, file)).collect();
-        let outcomes = put(&items, force)?;
-        let became = items.into_iter().zip(outcomes);
-        installed
-            .extend(became.map(|(item, outcome)| Installed { path: item.path, outcome: outcome.into() }));
+        installed.extend(put_all(items, force)?);
     }
     for path in before.not_in(files).filter(|path| before.is_untouched(directory, path)) {
         let path = directory.join(path);
@@ -99,6 +96,13 @@ pub fn install(directory: &Path, files: &[File], platform: Platform, force: bool
     put(&[item(directory, &record)], true)?;
     installed.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(installed)
+}
+
+/// Puts `items` in their place, and says what became of each.
+pub(crate) fn put_all(items: Vec<Item>, force: bool) -> Result<impl Iterator<Item = Installed>> {
+    let outcomes = put(&items, force)?;
+    let became = items.into_iter().zip(outcomes);
+    Ok(became.map(|(item, outcome)| Installed { path: item.path, outcome: outcome.into() }))
 }
 
 fn item(directory: &Path, file: &File) -> Item {
