@@ -91,6 +91,7 @@ mod storm;
 #[cfg(feature = "faults")]
 mod tool_failures;
 mod traffic;
+mod troubleshooting;
 mod units;
 mod windows;
 mod windows_xml;

@@ -2,8 +2,9 @@
 # What the sandbox of a document may begin with: `<!-- session: ..; begin: lan installed containers -->`. To be sourced.
 set -euo pipefail
 
-# As on a terminal.
+# As on a terminal. With a backtrace each error of a debug build takes a second.
 echo no-progress-meter >/root/.curlrc
+unset RUST_BACKTRACE
 
 # What a minimal Debian 13 lacks, and nft prints protocols by.
 [[ -e /etc/protocols ]] || printf 'tcp 6 TCP\nudp 17 UDP\n' >/etc/protocols
