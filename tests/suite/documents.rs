@@ -31,7 +31,7 @@ macro_rules! sessions {
 sessions! {
     readme: "README.md" on podman4;
     doctor: "docs/operations/doctor.md" on podman5;
-    troubleshooting: "docs/operations/troubleshooting.md" on podman4;
+    troubleshooting: "docs/operations/troubleshooting.md" on podman4, podman5;
     gateway: "docs/operations/gateway.md" on podman4;
     gateway_routes: "docs/operations/gateway-routes.md" on podman4, podman5;
     cni_operations: "docs/operations/cni-operations.md" on podman4, podman5;

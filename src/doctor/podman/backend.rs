@@ -11,7 +11,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
     id: "podman-backend",
     group: Group::Podman,
     looks_at: "Podman's version and network backend, and whether it finds the plugin",
-    shows: "`podman run --network flatnet` fails: \"network not found\", or \"unsupported driver\"",
+    shows: "`podman run --network flatnet` fails: \"network not found\", or \"unknown network driver\"",
     needs: Needs::RootAndConfig,
     quick: false,
     look,
