@@ -4,6 +4,7 @@
 
 mod compare;
 mod links;
+mod newcomer;
 mod page;
 mod ruleset;
 mod run;
@@ -30,6 +31,7 @@ macro_rules! sessions {
 
 sessions! {
     readme: "README.md" on podman4;
+    setup: "docs/setup/phase-2-setup.md" on podman4, podman5;
     doctor: "docs/operations/doctor.md" on podman5;
     troubleshooting: "docs/operations/troubleshooting.md" on podman4, podman5;
     gateway: "docs/operations/gateway.md" on podman4;
@@ -130,8 +132,8 @@ fn commands_within_the_text_are_commands() {
 #[test]
 fn what_is_not_run_is_listed() {
     let mut list = "# Commands that no test runs\n\n\
-        Every other command of the documents is run by `cargo test --test suite documents` from the page itself. This list is\n\
-        generated: `FLATNET_GOLDEN=write` with the same command writes it anew.\n\n\
+        Every other command of the documents is run from the page itself: by `cargo test --test suite documents`, and what\n\
+        installs packages by `./ops/test newcomer`. This list is generated: `FLATNET_GOLDEN=write` with the former writes it anew.\n\n\
         | page | section | first line | why |\n| --- | --- | --- | --- |\n"
         .to_owned();
     for page in pages() {
@@ -162,6 +164,22 @@ fn a_page_that_lies_is_found_out() {
 }
 
 #[test]
+fn a_newcomer_alone_installs() {
+    let text = "# T\n<!-- session: podman4 -->\n<!-- newcomer: it installs -->\n```sh\na\n```\n\
+        <!-- setup suite\nb\n-->\n<!-- setup newcomer\nc\n-->\n```sh\nd\n```\n";
+    let page = Page::parse("page.md", text).unwrap();
+    let words = |is_newcomer| {
+        let steps = step::steps(&page, "podman4", is_newcomer).unwrap();
+        let words = steps
+            .iter()
+            .flat_map(|step| step.script.lines())
+            .filter(|line| ["a", "b", "c", "d"].contains(line));
+        words.map(str::to_owned).collect::<String>()
+    };
+    assert_eq!((words(true).as_str(), words(false).as_str()), ("acd", "bd"));
+}
+
+#[test]
 fn a_block_that_is_neither_run_nor_marked_is_refused() {
     for (text, wrong) in [
         ("```sh\nls\n```\n", "neither run"),
@@ -171,6 +189,8 @@ fn a_block_that_is_neither_run_nor_marked_is_refused() {
         ("<!-- not run: later -->\n```text\nls\n```\n", "holds no commands"),
         ("<!-- session: podman6 -->\n", "no session"),
         ("<!-- run: it -->\n", "no mark"),
+        ("<!-- setup somebody\ntrue\n-->\n", "no mark"),
+        ("<!-- newcomer: it installs -->\nwords\n", "not followed by a block"),
         ("```sh\nls\n", "does not end"),
     ] {
         let error = Page::parse("page.md", text).unwrap_err();
