@@ -26,7 +26,7 @@ pub(crate) fn broken(path: &str, text: &str) -> Vec<String> {
 }
 
 /// Without `..`.
-fn plain(path: &Path) -> PathBuf {
+pub(crate) fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for component in path.components() {
         if component == Component::ParentDir {
@@ -39,7 +39,7 @@ fn plain(path: &Path) -> PathBuf {
 }
 
 /// What `[text](target)` leads to, outside of code.
-fn targets(text: &str) -> Vec<String> {
+pub(crate) fn targets(text: &str) -> Vec<String> {
     let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
     let span = Regex::new("`[^`]*`").unwrap();
     let prose = span.replace_all(&prose(text), "code").into_owned();
@@ -60,16 +60,21 @@ fn prose(text: &str) -> String {
 /// The anchors that GitHub gives to headings, and those that are written out.
 fn anchors(text: &str) -> BTreeSet<String> {
     let written = Regex::new(r#"<a id="([^"]+)">"#).unwrap();
-    let mut anchors: BTreeSet<String> =
-        written.captures_iter(text).map(|found| found[1].to_owned()).collect();
+    written.captures_iter(text).map(|found| found[1].to_owned()).chain(slugs(text)).collect()
+}
+
+/// The anchors of the headings, in their order.
+pub(crate) fn slugs(text: &str) -> Vec<String> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    for line in prose(text).lines().filter(|line| line.starts_with('#')) {
+    let prose = prose(text);
+    let headings = prose.lines().filter(|line| line.starts_with('#'));
+    let numbered = headings.map(|line| {
         let slug = slug(line.trim_start_matches('#').trim());
         let count = seen.entry(slug.clone()).or_default();
-        anchors.insert(if *count == 0 { slug } else { format!("{slug}-{count}") });
         *count += 1;
-    }
-    anchors
+        if *count == 1 { slug } else { format!("{slug}-{}", *count - 1) }
+    });
+    numbered.collect()
 }
 
 /// Small letters, blanks as `-`, and of signs only `-` and `_`.
