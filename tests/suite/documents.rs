@@ -51,7 +51,11 @@ sessions! {
 }
 
 /// Pages that have a Japanese edition.
-const EDITIONS: &[&str] = &["docs/operations/cni-operations.md"];
+const EDITIONS: &[&str] = &[
+    "docs/operations/cni-operations.md",
+    "docs/operations/troubleshooting.md",
+    "docs/setup/phase-2-setup.md",
+];
 
 fn runs_as_written(path: &str, podman: &str) {
     let page = Page::read(path).unwrap();
@@ -69,8 +73,11 @@ fn runs_as_written(path: &str, podman: &str) {
 /// Has the Japanese edition of `path` take over what it has verbatim from the English page.
 fn follow(path: &str, is_translated: bool) {
     let edition = editions::edition(path);
-    let followed = editions::follow(path, &text(path), &text(&edition), is_translated);
-    std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(edition), followed).unwrap();
+    let japanese = text(&edition);
+    let followed = editions::follow(path, &text(path), &japanese, is_translated);
+    if followed != japanese {
+        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(edition), followed).unwrap();
+    }
 }
 
 /// The Markdown files of the source tree, in order.

@@ -142,21 +142,25 @@ impl<'a> Pair<'a> {
     }
 
     /// The sections whose English text is another one than when they were translated.
-    fn outdated(&self) -> Vec<String> {
-        let headings = self.japanese.iter().filter(|part| part.kind == Kind::Heading);
+    fn outdated(&self) -> Option<String> {
         let wanted = self.wanted_stamps();
-        let pairs = headings.zip(&self.stamps).zip(&wanted);
-        pairs
-            .filter(|((_, stamp), wanted)| stamp.as_ref() != Some(wanted))
-            .map(|((heading, stamp), wanted)| {
-                let was = stamp.as_deref().unwrap_or("nothing");
-                format!(
-                    "{}:{}: {} was translated from another English text ({was}). See what changed (git log -p {}), \
-                     translate it, then write below the heading: {}",
-                    edition(self.path), heading.lines.end, heading.text, self.path, stamp_line(wanted)
-                )
+        let headings = self.japanese.iter().filter(|part| part.kind == Kind::Heading);
+        let sections: Vec<String> = headings
+            .zip(self.stamps.iter().zip(&wanted))
+            .filter(|(_, (stamp, wanted))| stamp.as_ref() != Some(wanted))
+            .map(|(heading, (_, wanted))| {
+                format!("line {}, {}: {}", heading.lines.end, heading.text, stamp_line(wanted))
             })
-            .collect()
+            .collect();
+        (!sections.is_empty()).then(|| {
+            format!(
+                "{}: the English text was another one when these sections were translated. See what changed (git log -p {}), \
+                 translate it, and write below the heading what stands behind it here:\n{}",
+                edition(self.path),
+                self.path,
+                sections.join("\n")
+            )
+        })
     }
 
     /// Checksums of what is to be translated in each section; line breaks do not count.
@@ -204,11 +208,7 @@ fn an_edition_that_is_not_equal_is_found_out() {
         ("| い |", "| い | う |", &["- line 13, row of 2: | a | b |\n+ line 16, row of 3: | あ | い | う |"]),
         ("## 残り", "### 残り", &["- line 11, ##: ## The rest\n+ line 13, ###: ### 残り"]),
         ("| `y` など | 1,023 個 |", "| some of `y` and words | 1,023 |", &["is not translated"]),
-        (
-            "## 残り\n<!-- english:",
-            "## 残り\n<!-- english: 0",
-            &["docs/a.ja.md:13: ## 残り was translated from another"],
-        ),
+        ("## 残り\n<!-- english:", "## 残り\n<!-- english: 0", &["line 13, ## 残り: <!-- english: "]),
     ] {
         let changed = japanese.replacen(there, instead, 1);
         assert_ne!(changed, japanese, "{there}");
@@ -219,7 +219,7 @@ fn an_edition_that_is_not_equal_is_found_out() {
     assert_eq!(differences("docs/a.md", &english.replace("and [", "and\n["), &japanese), [""; 0]);
     let changed = english.replace("Use `x", "Never use `x").replace("\nx -a", "\nx -c");
     let found = differences("docs/a.md", &changed, &japanese);
-    assert!(found.len() == 2 && found[1].contains("# 作業 was translated from another"), "{found:#?}");
+    assert!(found.len() == 2 && found[1].contains("line 1, # 作業: <!-- english: "), "{found:#?}");
     let followed = follow("docs/a.md", &changed, &japanese, false);
     assert_eq!(differences("docs/a.md", &changed, &followed).len(), 1, "commands follow, checksums stay");
 }

@@ -2,21 +2,25 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use regex::Regex;
 
 use super::editions::{edition, file_name};
 use super::links;
 
+static CODE: LazyLock<Regex> = LazyLock::new(|| Regex::new("`([^`]+)`").unwrap());
+static LINK: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\[([^]]*)\]\([^)]*\)").unwrap());
+static NUMBER: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"[A-Za-z0-9.,:/_-]*[0-9][A-Za-z0-9.,:/_-]*").unwrap());
+
 /// Words in code, and what has a digit in it but is not one digit alone: both are the same in each language.
 pub(crate) fn marked(text: &str) -> BTreeSet<String> {
     let text = &text.replace("```", "");
-    let code = Regex::new("`([^`]+)`").unwrap();
-    let target = Regex::new(r"\]\([^)]*\)").unwrap();
-    let number = Regex::new(r"[A-Za-z0-9.,:/_-]*[0-9][A-Za-z0-9.,:/_-]*").unwrap();
-    let prose = target.replace_all(&code.replace_all(text, " "), "] ").into_owned();
-    let numbers = number.find_iter(&prose).map(|found| found.as_str().trim_end_matches(['.', ',', ':', '-']));
-    let spans = code.captures_iter(text).map(|found| {
+    let prose = CODE.replace_all(text, " ");
+    let prose = LINK.replace_all(&prose, "$1 ");
+    let numbers = NUMBER.find_iter(&prose).map(|found| found.as_str().trim_end_matches(['.', ',', ':', '-']));
+    let spans = CODE.captures_iter(text).map(|found| {
         let words: Vec<&str> = found[1].split_whitespace().collect();
         format!("`{}`", words.join(" "))
     });
@@ -25,9 +29,9 @@ pub(crate) fn marked(text: &str) -> BTreeSet<String> {
 
 /// How many words the English text has besides code and links.
 pub(crate) fn words(text: &str) -> usize {
-    let other = Regex::new(r"`[^`]*`|\[[^]]*\]\([^)]*\)").unwrap();
-    let letters = |word: &&str| word.chars().any(char::is_alphabetic);
-    other.replace_all(text, " ").split_whitespace().filter(letters).count()
+    let prose = CODE.replace_all(text, " ");
+    let prose = LINK.replace_all(&prose, " ");
+    prose.split_whitespace().filter(|word| word.chars().any(char::is_alphabetic)).count()
 }
 
 /// The links that the Japanese text is to have: to Japanese pages where there are some, and there to the same heading.

@@ -2,8 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
+use std::sync::LazyLock;
 
 use regex::Regex;
+
+static LINK: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\]\(([^)\s]+)\)").unwrap());
+static SPAN: LazyLock<Regex> = LazyLock::new(|| Regex::new("`[^`]*`").unwrap());
 
 /// The links of `path` that lead nowhere. Links to other sites are not looked at.
 pub(crate) fn broken(path: &str, text: &str) -> Vec<String> {
@@ -40,10 +44,8 @@ pub(crate) fn plain(path: &Path) -> PathBuf {
 
 /// What `[text](target)` leads to, outside of code.
 pub(crate) fn targets(text: &str) -> Vec<String> {
-    let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
-    let span = Regex::new("`[^`]*`").unwrap();
-    let prose = span.replace_all(&prose(text), "code").into_owned();
-    link.captures_iter(&prose).map(|found| found[1].to_owned()).collect()
+    let prose = SPAN.replace_all(&prose(text), "code").into_owned();
+    LINK.captures_iter(&prose).map(|found| found[1].to_owned()).collect()
 }
 
 /// All lines but those of fenced blocks.

@@ -1,6 +1,7 @@
 //! A page as its reader sees it: its parts, in the order in which they stand.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use regex::Regex;
 
@@ -22,6 +23,8 @@ pub(crate) enum Kind {
     Verbatim,
     Words,
 }
+
+static ITEM: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^( *)(-|[0-9]+\.) ").unwrap());
 
 /// Takes a page apart.
 pub(crate) fn parts(text: &str) -> Vec<Part> {
@@ -86,7 +89,7 @@ fn part(lines: &[&str], range: Range<usize>) -> Part {
 
 /// The mark of a list's item, with the blanks before it; numbers are one.
 fn item(line: &str) -> Option<String> {
-    let mark = Regex::new(r"^( *)(-|[0-9]+\.) ").unwrap().captures(line)?;
+    let mark = ITEM.captures(line)?;
     let sign = if &mark[2] == "-" { "-" } else { "1." };
     Some(mark[1].to_owned() + sign)
 }
