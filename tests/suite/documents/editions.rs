@@ -223,3 +223,17 @@ fn an_edition_that_is_not_equal_is_found_out() {
     let followed = follow("docs/a.md", &changed, &japanese, false);
     assert_eq!(differences("docs/a.md", &changed, &followed).len(), 1, "commands follow, checksums stay");
 }
+
+/// What the gateway's Japanese pages say is what the Japanese page has in its headings.
+#[test]
+fn pages_of_the_gateway_are_quoted_as_they_are() {
+    let texts = include_str!("../../../templates/gateway/lua/flatnet/texts.lua");
+    let page = include_str!("../../../docs/operations/troubleshooting.ja.md");
+    let headings = page.lines().filter(|line| line.starts_with("### B"));
+    let quoted =
+        headings.flat_map(|line| line.split('「').skip(1)).filter_map(|rest| rest.split('」').next());
+    let quoted: Vec<&str> = quoted.map(|words| words.trim_start_matches(".. ")).collect();
+    assert!(quoted.len() >= 8, "{quoted:?}");
+    let unknown: Vec<&&str> = quoted.iter().filter(|words| !texts.contains(**words)).collect();
+    assert!(unknown.is_empty(), "no page of the gateway says {unknown:?}");
+}
