@@ -93,6 +93,7 @@ mod tool_failures;
 mod traffic;
 mod troubleshooting;
 mod units;
+mod version;
 mod windows;
 mod windows_xml;
 mod world;
