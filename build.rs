@@ -34,7 +34,7 @@ fn from_git() -> Option<String> {
     if git(&["rev-parse", "--show-toplevel"])? != here.to_str()? {
         return None;
     }
-    let commit = git(&["log", "-1", "--abbrev=12", "--format=%h %cs"])?;
+    let commit = short(&git(&["log", "-1", "--format=%H %cs"])?)?;
     // HEAD alone stays the same from commit to commit; where logs are turned off the refs tell.
     for name in ["HEAD", "logs/HEAD", "refs/heads", "packed-refs"] {
         let path = git(&["rev-parse", "--git-path", name])?;
@@ -49,8 +49,14 @@ fn from_git() -> Option<String> {
 
 fn from_archive() -> Option<String> {
     let text = std::fs::read_to_string(ARCHIVED).ok()?;
-    let commit = text.trim();
-    (!commit.starts_with('$')).then(|| commit.to_owned())
+    short(text.trim())
+}
+
+/// `COMMIT DATE` with as much of the commit as people compare, whatever git would take for enough.
+fn short(text: &str) -> Option<String> {
+    let (commit, date) = text.split_once(' ')?;
+    let is_one = commit.len() >= 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_one.then(|| format!("{} {date}", &commit[..12]))
 }
 
 /// What git prints; nothing where there is no git, or no repository.

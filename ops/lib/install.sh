@@ -123,7 +123,7 @@ install_test() {
     install_missing "the tests" \
         jq:jq ncat:ncat conntrack:conntrack shellcheck:shellcheck python3:python3 unshare:util-linux tar:tar \
         buildah:buildah iperf3:iperf3 dig:bind9-dnsutils openssl:openssl logrotate:logrotate \
-        /usr/lib/python3/dist-packages/grpc:python3-grpcio
+        /usr/lib/python3/dist-packages/grpc:python3-grpcio lintian:lintian
     install_gateway
     install_missing "checking the gateway's Lua" busted:lua-busted luacheck:lua-check
     install_debootstrap

@@ -59,6 +59,8 @@ mod kill_steps;
 mod log;
 mod model;
 mod older_state;
+mod package;
+mod package_life;
 mod planner;
 mod podman;
 mod podman_failures;

@@ -41,7 +41,7 @@ fn built_in(folder: &Path, archived: &str) -> String {
 fn without_git_an_archive_tells_it_and_otherwise_it_is_not_known() {
     let folder = tempfile::tempdir().unwrap();
     let version = "cargo:rustc-env=FLATNET_VERSION=1.2.3 ";
-    let said = built_in(folder.path(), "0123456789ab 2026-11-23\n");
+    let said = built_in(folder.path(), &format!("0123456789ab{} 2026-11-23\n", "c".repeat(28)));
     assert!(said.contains(&format!("{version}(0123456789ab 2026-11-23)\n")), "{said}");
     let said = built_in(folder.path(), "$Format:%h %cs$\n");
     assert!(said.contains(&format!("{version}(of a commit that is not known)\n")), "{said}");
@@ -56,9 +56,10 @@ fn without_git_an_archive_tells_it_and_otherwise_it_is_not_known() {
 fn an_archive_of_git_s_bears_its_commit() {
     let attributes = std::fs::read_to_string(Path::new(SOURCE).join(".gitattributes")).unwrap();
     assert!(attributes.lines().any(|line| line == "/ops/lib/package/commit export-subst"), "{attributes}");
-    let archive = format!("git -c safe.directory='*' -C {SOURCE} archive HEAD ops/lib/package/commit | tar -xO");
+    let archive =
+        format!("git -c safe.directory='*' -C {SOURCE} archive HEAD ops/lib/package/commit | tar -xO");
     let Some(text) = output_of(Command::new("bash").args(["-o", "pipefail", "-c", &archive])) else { return };
     let (commit, date) = text.split_once(' ').unwrap();
-    assert!(commit.len() >= 7 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()), "{text}");
+    assert!(commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()), "{text}");
     assert!(date.len() == 10 && date.starts_with("20"), "{text}");
 }

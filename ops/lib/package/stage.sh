@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Lays out what is packed. To be sourced. A program is run to write its own manual pages and completions; all times, modes and
 # orders are fixed, so that the same program makes the same bytes.
+# shellcheck disable=SC2154 # $version, $maintainer and $work are those of ops/package
 
 here=ops/lib/package
 
@@ -35,13 +36,14 @@ stage_debian() { # FLATNET ROOT
     done
     put 644 $here/logrotate "$root/etc/logrotate.d/flatnet"
     put 644 $here/copyright "$root/usr/share/doc/flatnet/copyright"
+    put 644 $here/lintian-overrides "$root/usr/share/lintian/overrides/flatnet"
     gzip -9 --no-name --stdout CHANGELOG.md >"$root/usr/share/doc/flatnet/changelog.gz"
     changelog | gzip -9 --no-name >"$root/usr/share/doc/flatnet/changelog.Debian.gz"
 }
 
 changelog() {
-    printf 'flatnet (%s-1) unstable; urgency=medium\n\n  * Packaged from the commit that `flatnet --version` names.\n' "$version"
-    printf '    What changed: changelog.gz beside this file.\n\n -- %s  %s\n' "$maintainer" \
+    printf 'flatnet (%s-1) unstable; urgency=medium\n\n  * What changed: changelog.gz beside this file.\n\n' "$version"
+    printf ' -- %s  %s\n' "$maintainer" \
         "$(LC_ALL=C date --utc --date="@$SOURCE_DATE_EPOCH" '+%a, %d %b %Y %H:%M:%S +0000')"
 }
 
