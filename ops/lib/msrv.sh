@@ -32,7 +32,10 @@ inside() { # COMMAND..
         mount --bind "$2" "$1/source" && mount -o remount,bind,ro "$1/source"
         mount -t proc proc "$1/proc"
         mount --rbind /dev "$1/dev"
-        exec chroot "$1" env --ignore-environment PATH=/usr/bin:/bin HOME=/root CARGO_TARGET_DIR=/target "${@:3}"' \
+        # A proxy that this machine trusts is on the way there, too.
+        mount --bind /etc/ssl/certs "$1/etc/ssl/certs"
+        exec chroot "$1" env --ignore-environment PATH=/usr/bin:/bin HOME=/root CARGO_TARGET_DIR=/target \
+            https_proxy="${https_proxy-}" "${@:3}"' \
         inside "$tree" "$PWD" "$@"
 }
 

@@ -67,6 +67,7 @@ mod podman_failures;
 mod podman_life;
 mod podman_run;
 mod powershell;
+mod quickstart_host;
 mod reliability;
 mod repair;
 mod routes;

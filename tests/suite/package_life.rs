@@ -1,31 +1,40 @@
 //! The Debian package through its life: installed, used, upgraded, removed, purged, beside running containers.
 
+use std::path::Path;
+
 use crate::package::{deb, older_deb};
 use crate::podman::{Flavour, IMAGE};
 use crate::sandbox::{Output, Sandbox};
 use crate::world::World;
 
-const DEB: &str = "/root/flatnet.deb";
+pub(crate) const DEB: &str = "/root/flatnet.deb";
 const OLDER: &str = "/root/flatnet-older.deb";
 /// What answers a browser, and what a connection is held to.
 const WEB: &str = "http://10.87.1.2/";
 
 /// A host without Flatnet, with its package at hand.
 #[derive(Debug)]
-struct Host {
-    sandbox: Sandbox,
+pub(crate) struct Host {
+    pub(crate) sandbox: Sandbox,
     flavour: Flavour,
 }
 
 impl Host {
-    fn start(flavour: Flavour) -> Self {
+    pub(crate) fn start(flavour: Flavour) -> Self {
         let builder = match flavour {
             Flavour::Cni => Sandbox::podman4(),
             Flavour::Netavark => Sandbox::trixie(),
         };
-        let sandbox = builder.image("busybox").copy(&deb(), DEB).copy(&older_deb(), OLDER).start();
-        // Nor one that this machine has of its own.
-        sandbox.sh("rm /usr/local/bin/flatnet; dpkg --purge flatnet").succeeds();
+        let sandbox = builder
+            .image("busybox")
+            .copy(&deb(), DEB)
+            .copy(&older_deb(), OLDER)
+            .bind(Path::new(env!("CARGO_MANIFEST_DIR")), "/src")
+            .start();
+        // Nor one that this machine has of its own. An index of manual pages after each step takes longer than the step.
+        sandbox
+            .sh("rm -f /usr/local/bin/flatnet /var/lib/man-db/auto-update; dpkg --purge flatnet")
+            .succeeds();
         Self { sandbox, flavour }
     }
 
@@ -54,11 +63,11 @@ impl Host {
     }
 
     /// Every file that a package, Flatnet or Podman may leave, but for what Podman and apt keep for themselves.
-    fn files(&self) -> String {
+    pub(crate) fn files(&self) -> String {
         self.sandbox
             .sh("find /etc /opt /usr /var /run /root -path /var/lib/containers -prune -o -path /var/lib/dpkg -prune -o \
                  -path /var/cache -prune -o -path /var/log -prune -o -path /var/lib/apt -prune -o -path /run/containers -prune -o \
-                 -path /usr/local/lib/flatnet-test -prune -o -path /run/crun -prune -o -path /run/libpod -prune -o \
+                 -path /usr/local/lib/flatnet-test -prune -o -path /root/.cargo -prune -o -path /run/crun -prune -o -path /run/libpod -prune -o \
                  -name cni.lock -o -path '/var/lib/cni*' -type d -o -path '/run/lock*' -o -path '/run/netns*' -o \
                  -path '/etc/containers/networks*' -type d -o -name 'netavark.lock' -o -path /run -o -path /etc/ld.so.cache -o \
                  ! -type d -printf '%p %y %m %s %l\\n' -o -printf '%p %y %m\\n' | sort; ls -d /var/log/flatnet 2>/dev/null || true")
@@ -69,7 +78,7 @@ impl Host {
 
 /// The lines that only one of the two has.
 #[track_caller]
-fn assert_same_files(before: &str, after: &str) {
+pub(crate) fn assert_same_files(before: &str, after: &str) {
     let difference = |one: &str, other: &str, sign: char| {
         let there: std::collections::BTreeSet<&str> = other.lines().collect();
         one.lines()
