@@ -168,7 +168,7 @@ fn the_tarball_installs_as_its_note_says() {
         .copy(&made().join("SHA256SUMS"), "/root/SHA256SUMS")
         .start();
     sandbox.sh(&format!("rm /usr/local/bin/flatnet; cd /root && tar -xzf {name}.tar.gz")).succeeds();
-    let note = sandbox.read(&format!("/root/{name}/INSTALL.md"));
+    let note = sandbox.read(&format!("/root/{name}/INSTALL.txt"));
     let commands: Vec<&str> = note.lines().filter_map(|line| line.strip_prefix("    ")).collect();
     assert_eq!(commands.len(), 5, "{note}");
     sandbox

@@ -51,7 +51,7 @@ stage_tarball() { # FLATNET FOLDER
     put 755 "$1" "$2/bin/flatnet"
     stage_share "$1" "$2/share" site-functions
     put 644 $here/logrotate "$2/etc/logrotate.d/flatnet"
-    put 644 $here/INSTALL.md "$2/INSTALL.md"
+    put 644 $here/INSTALL.txt "$2/INSTALL.txt"
     put 644 LICENSE "$2/LICENSE"
     put 644 CHANGELOG.md "$2/CHANGELOG.md"
 }
