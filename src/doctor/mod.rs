@@ -29,7 +29,7 @@ pub(crate) use wsl::ini;
 use crate::error::Result;
 
 /// Where each check has a section of its ID.
-pub const DOC: &str = "docs/operations/troubleshooting.md";
+pub const DOC: &str = "docs/operations/doctor.md";
 
 /// One check.
 #[derive(Debug)]
@@ -205,7 +205,7 @@ mod tests {
     fn every_check_has_its_section_and_every_section_its_check() {
         let mut sections = Vec::new();
         let mut group = "";
-        for line in include_str!("../../docs/operations/troubleshooting.md").lines() {
+        for line in include_str!("../../docs/operations/doctor.md").lines() {
             if let Some(title) = line.strip_prefix("## ") {
                 group = title;
             } else if let Some(id) = line.strip_prefix("### ") {

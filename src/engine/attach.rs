@@ -1,5 +1,7 @@
 //! ADD: an address, a receipt, four commands.
 
+use std::time::Duration;
+
 use ipnet::Ipv4Net;
 
 use super::host::rolled_back;
@@ -11,12 +13,17 @@ use crate::lease::{Claim, Found};
 use crate::lock::Lock;
 use crate::observe;
 use crate::observe::attachment::ObservedAttachment;
+use crate::observe::bridge_port;
 use crate::observe::netns::Netns;
 use crate::plan::{self, Op, Place, Plan};
 use crate::receipt::{self, Event, NetnsId, Receipt};
 use crate::render::{self, Rendered};
 use crate::request::{Attached, Request};
 use crate::types::{AttachmentId, ContainerName, IfName, LinkAlias, Mac};
+
+/// How long a port may take until it forwards; the kernel looks at a link's carrier once a second at least. One that
+/// takes longer is somebody's doing (STP, the bridge set down), and no reason to refuse the container.
+const PORT_OPENS: Duration = Duration::from_secs(2);
 
 impl Engine {
     /// Attaches a container. One that is attached already, because the runtime was killed, is attached anew. When
@@ -172,7 +179,8 @@ impl Engine {
     }
 
     /// Runs the plan, each command under the lock of what it changes: `nft` beside all others, then the host's end,
-    /// then what stands on it side by side. The network's lock is let go as soon as `nft` has it.
+    /// then what stands on it side by side. The network's lock is let go as soon as `nft` has it. At the end the bridge
+    /// takes the container's frames, so that its first packet is not lost.
     fn make(
         &mut self,
         wanted: &AttachmentState,
@@ -200,10 +208,18 @@ impl Engine {
         if made.is_ok() && refused {
             entered = entered.or_else(|error| self.enter_again(receipt, error));
         }
-        let Err(error) = made.and(entered) else {
-            events.push(Event::of_attachment(receipt::ATTACHED));
-            self.store.append_events(&wanted.id, &events);
-            return Ok(());
+        let opened = made.and(entered).and_then(|()| {
+            let port = &wanted.host_link;
+            bridge_port::await_forwarding(port, PORT_OPENS, &mut *self.executor, &self.tools)
+        });
+        let error = match opened {
+            Ok(forwards) => {
+                events.extend((!forwards).then(|| Event::of_attachment(receipt::NOT_FORWARDING)));
+                events.push(Event::of_attachment(receipt::ATTACHED));
+                self.store.append_events(&wanted.id, &events);
+                return Ok(());
+            }
+            Err(error) => error,
         };
         let network = self.network_lock()?;
         // A transaction that nft refused did nothing.
@@ -261,7 +277,7 @@ fn exited(error: &Error) -> bool {
     CommandFailure::of(error).is_some_and(|failure| matches!(failure.exit, Exit::Code(_)))
 }
 
-fn event(command: usize, took: std::time::Duration, outcome: &str) -> Event {
+fn event(command: usize, took: Duration, outcome: &str) -> Event {
     Event {
         at: now(),
         command: Some(command),

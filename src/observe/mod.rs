@@ -3,6 +3,7 @@
 //! Parsers are pure functions of `&str`; [`host`] and [`attachment`] run the commands.
 
 pub mod attachment;
+pub mod bridge_port;
 pub mod foreign;
 pub mod host;
 pub mod link;

@@ -40,6 +40,32 @@ fn attached_again(attached: &World, sandbox: &crate::sandbox::Sandbox) {
     crate::world::assert_same(attached, &World::of(sandbox).without_files());
 }
 
+/// The kernel opens a port by a worker of its own, here as soon as the bridge is up.
+#[test]
+fn add_ends_when_the_bridge_takes_the_containers_frames() {
+    let sandbox = host("");
+    sandbox.sh("flatnet up").succeeds();
+    let port = host_link("c1", "eth0");
+    // Where /sys shows another namespace, `bridge` is asked.
+    for outside in ["true", "mount -t tmpfs none /sys"] {
+        sandbox.add_netns("c1");
+        sandbox.sh(outside).succeeds();
+        sandbox
+            .sh("ip link set flatnet-br0 down; (sleep 1; ip link set flatnet-br0 up) >/dev/null 2>&1 &")
+            .succeeds();
+        Call::add("c1").run(&sandbox).succeeds();
+        sandbox.sh(&format!("bridge link show dev {port}")).prints("state forwarding");
+        sandbox.sh("! grep -r 'not forwarding' /var/lib/flatnet").succeeds();
+        Call::del("c1").run(&sandbox).succeeds_silently();
+        sandbox.sh("ip netns del c1").succeeds();
+    }
+    // Somebody's STP listens for half a minute: the container is not refused for that.
+    sandbox.add_netns("c1");
+    sandbox.sh("ip link set flatnet-br0 type bridge stp_state 1").succeeds();
+    Call::add("c1").run(&sandbox).succeeds();
+    sandbox.sh("grep -r 'port not forwarding yet' /var/lib/flatnet").succeeds();
+}
+
 #[test]
 fn an_interface_that_somebody_else_made_is_left_alone() {
     let sandbox = host("");

@@ -86,7 +86,7 @@ fn the_exit_status_and_json_are_what_is_documented() {
     let warning = warned["findings"].as_array().unwrap().iter().find(|one| one["id"] == "proxy-arp").unwrap();
     assert_eq!(keys(warning), &set(&always) | &set(&["commands", "help"]));
 
-    let manual = include_str!("../../docs/operations/troubleshooting.md");
+    let manual = include_str!("../../docs/operations/doctor.md");
     let help = sandbox.sh("flatnet doctor --help").succeeds().stdout;
     sandbox.sh("flatnet man man && cat man/flatnet-doctor.1").prints("not_applicable");
     for word in always.iter().chain(&["commands", "help", "findings", "summary", "not_looked", "failures"]) {

@@ -97,6 +97,14 @@ pub(crate) const CNI: &[Break] = &[
     )
     .also(&["bridge", "container-links"]),
     Break::new(
+        "mtu",
+        "warning",
+        "sed -i '/^mtu:/d' /etc/flatnet/flatnet.yaml; echo 'mtu: 1400' >>/etc/flatnet/flatnet.yaml; flatnet up",
+        "its link has the MTU 1500, the bridge 1400",
+        Mend::Printed,
+    )
+    .also(&["container-links"]),
+    Break::new(
         "reachable",
         "failure",
         "ip -n $(basename $(inside)) link set eth0 arp off; ip neigh flush dev flatnet-br0",

@@ -32,7 +32,8 @@ macro_rules! sessions {
 sessions! {
     readme: "README.md" on podman4;
     setup: "docs/setup/phase-2-setup.md" on podman4, podman5;
-    troubleshooting: "docs/operations/troubleshooting.md" on podman5;
+    doctor: "docs/operations/doctor.md" on podman5;
+    troubleshooting: "docs/operations/troubleshooting.md" on podman4, podman5;
     gateway: "docs/operations/gateway.md" on podman4;
     gateway_routes: "docs/operations/gateway-routes.md" on podman4, podman5;
     cni_operations: "docs/operations/cni-operations.md" on podman4, podman5;

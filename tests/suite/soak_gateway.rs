@@ -164,7 +164,13 @@ fn restarts_under_all_kinds_of_requests_fail_nothing_and_leave_nothing() {
     let grown = grown(samples);
     let (figures, failed) = figures(&visited, &churned, &grown);
     soak::report(seconds, 0, &figures);
-    let log = || lab.sh("tail -n 20 /var/lib/flatnet-gateway/logs/error.log /tmp/watch.out").stdout;
+    let log = || {
+        let refused = "grep '\"method\":\"GET\".*\"status\":50' access.log | tail -n 5";
+        lab.sh(&format!(
+            "cd /var/lib/flatnet-gateway/logs; {refused}; tail -n 20 error.log; tail -n 20 /tmp/watch.out"
+        ))
+        .stdout
+    };
     assert!(failed.is_empty(), "{failed:#?}\n{figures:#}\n{}", log());
     for (name, more) in &grown {
         let parts = medians(samples, name, 10);

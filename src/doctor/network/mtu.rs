@@ -41,9 +41,10 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
                 uplink.name, uplink.mtu
             ))
             .help(format!(
-                "Write `mtu: auto` in {}, then run `{}` and restart the containers",
+                "Write `mtu: auto` in {}, then run `{}`, and `{}` for containers that run",
                 context.config_path.display(),
-                context.flatnet("up")
+                context.flatnet("up"),
+                context.flatnet("repair")
             )),
         );
     }
@@ -65,8 +66,8 @@ fn older(context: &Context, link: &Link, mtu: u32) -> Finding {
         |who: &str| Finding::warning(format!("{who}: its link has the MTU {}, the bridge {mtu}", link.mtu));
     match owner {
         Some(one) => what(&crate::doctor::context::called(&one.receipt))
-            .commands([format!("podman restart {}", one.receipt.id.container_id.short())])
-            .help("A running container keeps the MTU that it was started with"),
+            .commands([context.flatnet("repair")])
+            .help("A running container keeps the MTU that it was started with; a repair changes it, and connections go on"),
         None => what(&link.name).commands([format!("ip link set dev {} mtu {mtu}", link.name)]),
     }
 }

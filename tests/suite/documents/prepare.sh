@@ -2,8 +2,9 @@
 # What the sandbox of a document may begin with: `<!-- session: ..; begin: lan installed containers -->`. To be sourced.
 set -euo pipefail
 
-# As on a terminal.
+# As on a terminal. With a backtrace each error of a debug build takes a second.
 echo no-progress-meter >/root/.curlrc
+unset RUST_BACKTRACE
 
 # What a minimal Debian 13 lacks, and nft prints protocols by. Where packages are still to come, one brings it along.
 [[ ! -x /usr/bin/podman || -e /etc/protocols ]] || printf 'tcp 6 TCP\nudp 17 UDP\n' >/etc/protocols
@@ -46,9 +47,15 @@ join() { # NAME ADDRESS OUR-LINK OUR-ADDRESS
     ip -n "$1" link set eth0 up
 }
 
-# The way to the world's packages (tests/suite/documents/newcomer.rs), for as long as one installs. It is there at first.
-online() { command -v ip >/dev/null && ip link set tap0 up && ip route add default via 10.0.2.2 dev tap0 metric 1; }
-offline() { command -v ip >/dev/null && ip link set tap0 down; }
+# The way to the world's packages (tests/suite/documents/newcomer.rs), for as long as one installs. It is there at first, when
+# there is no `ip` yet. Two halves go before any default route.
+online() {
+    command -v ip >/dev/null || return
+    ip link set tap0 up
+    ip route add 0.0.0.0/1 via 10.0.2.2 dev tap0
+    ip route add 128.0.0.0/1 via 10.0.2.2 dev tap0
+}
+offline() { ! command -v ip >/dev/null || ip link set tap0 down; }
 
 # Flatnet as the setup leaves it. A sandbox does not look like WSL2, so Windows is named.
 begin_installed() {
