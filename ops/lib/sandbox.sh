@@ -34,6 +34,9 @@ runtime_inside=/usr/local/lib/flatnet-runtime
 hidden=(
     /etc/flatnet /etc/cni /etc/containers /opt/cni /var/lib/flatnet /var/lib/cni /var/lib/containers
     /var/log/flatnet /usr/local/bin/flatnet /usr/local/libexec/netavark /usr/libexec/netavark
+    /usr/bin/flatnet /usr/lib/cni/flatnet /usr/lib/systemd/system/flatnet.service /usr/lib/systemd/system/flatnet-gc.service
+    /usr/lib/systemd/system/flatnet-gc.timer /usr/lib/systemd/system/flatnet-gateway.service
+    /usr/lib/systemd/system/flatnet-gateway-watch.service /etc/logrotate.d/flatnet
 )
 
 # --- outside: the options, then the namespaces --------------------------------------------------

@@ -47,9 +47,15 @@ join() { # NAME ADDRESS OUR-LINK OUR-ADDRESS
     ip -n "$1" link set eth0 up
 }
 
-# The way to the world's packages (tests/suite/documents/newcomer.rs), for as long as one installs. It is there at first.
-online() { command -v ip >/dev/null && ip link set tap0 up && ip route add default via 10.0.2.2 dev tap0 metric 1; }
-offline() { command -v ip >/dev/null && ip link set tap0 down; }
+# The way to the world's packages (tests/suite/documents/newcomer.rs), for as long as one installs. It is there at first, when
+# there is no `ip` yet. Two halves go before any default route.
+online() {
+    command -v ip >/dev/null || return
+    ip link set tap0 up
+    ip route add 0.0.0.0/1 via 10.0.2.2 dev tap0
+    ip route add 128.0.0.0/1 via 10.0.2.2 dev tap0
+}
+offline() { ! command -v ip >/dev/null || ip link set tap0 down; }
 
 # Flatnet as the setup leaves it. A sandbox does not look like WSL2, so Windows is named.
 begin_installed() {
