@@ -15,6 +15,11 @@ build:
 release:
     cargo build --locked --release
 
+# Debian package, tarball, bill of materials and checksums, in target/package
+[group('build')]
+package:
+    ./ops/package
+
 # The whole job in a sandbox, shown step by step
 [group('build')]
 quickstart *OPTIONS:

@@ -4,6 +4,7 @@
 #   install_host      what Flatnet needs to run on this machine: Podman, nft, ip, ..
 #   install_runtime   the same and netavark, for sandboxes; would turn a fresh machine's Podman 4 away from CNI
 #   install_build     what compiling it needs: a C compiler and Rust; puts that Rust on PATH
+#   install_package   what making packages needs on top of install_build
 #   install_gateway   what the HTTP gateway needs to run on this machine: nginx with Lua, whose own service is kept off
 #   install_browser   Chromium, for the quickstart's picture; does nothing where there is no such package
 #   install_lint      Rust's formatter and linter, on top of install_build
@@ -122,7 +123,7 @@ install_test() {
     install_missing "the tests" \
         jq:jq ncat:ncat conntrack:conntrack shellcheck:shellcheck python3:python3 unshare:util-linux tar:tar \
         buildah:buildah iperf3:iperf3 dig:bind9-dnsutils openssl:openssl logrotate:logrotate \
-        /usr/lib/python3/dist-packages/grpc:python3-grpcio
+        /usr/lib/python3/dist-packages/grpc:python3-grpcio lintian:lintian
     install_gateway
     install_missing "checking the gateway's Lua" busted:lua-busted luacheck:lua-check
     install_debootstrap
@@ -186,6 +187,11 @@ install_busybox() {
 install_debootstrap() {
     install_missing "making the Debian 13 tree" \
         debootstrap:debootstrap /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring
+}
+
+install_package() {
+    install_build
+    install_missing "packing" dpkg-shlibdeps:dpkg-dev xz:xz-utils jq:jq
 }
 
 install_build() {

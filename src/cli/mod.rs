@@ -40,6 +40,7 @@ use crate::setup::podman::Podman;
 #[command(
     name = "flatnet",
     version,
+    long_version = env!("FLATNET_VERSION"),
     arg_required_else_help = true,
     max_term_width = 100,
     after_help = "Examples:\n  flatnet init && flatnet up    # once on each host\n  podman run -d --name web --network flatnet IMAGE\n  flatnet ps\n  flatnet status"

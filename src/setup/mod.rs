@@ -15,6 +15,17 @@ use crate::types::NetworkName;
 /// Where a Podman with CNI, and one with netavark, look for plugins.
 pub(crate) const PLUGINS: [&str; 2] = ["/opt/cni/bin/flatnet", "/usr/local/libexec/netavark/flatnet"];
 
+/// The folders that Podman must look into for plugins, for a Podman with CNI and one with netavark.
+pub(crate) const PLUGIN_FOLDERS: [&str; 2] =
+    ["\"/opt/cni/bin\", \"/usr/lib/cni\"", "\"/usr/local/libexec/netavark\", \"/usr/libexec/netavark\""];
+
+/// Where `init` puts things, and where a package puts the same: Podman and systemd look at both.
+const PACKAGED: [(&str, &str); 3] = [
+    ("/opt/cni/bin", "/usr/lib/cni"),
+    ("/usr/local/libexec/netavark", "/usr/libexec/netavark"),
+    ("/etc/systemd/system", "/usr/lib/systemd/system"),
+];
+
 /// Where a Podman with CNI looks for the network.
 pub(crate) fn conflist_path(network: &NetworkName) -> PathBuf {
     Path::new("/etc/cni/net.d").join(format!("{network}.conflist"))
@@ -28,6 +39,22 @@ pub(crate) fn conflist(network: &NetworkName, config: &Path) -> Item {
 /// The links by which Podman finds `program` as plugin.
 pub(crate) fn plugin_links(program: &Path) -> [Item; 2] {
     PLUGINS.map(|link| Item { path: link.into(), content: Content::Link(program.to_owned()) })
+}
+
+/// `item`, or what a package has brought in its stead: nothing is to lie there twice. What lies in `item`'s own place
+/// counts before a package's, and so stays what is looked at.
+pub(crate) fn or_packaged(item: Item) -> Result<Item> {
+    let Some(path) = packaged(&item.path) else { return Ok(item) };
+    let there = Item { path, content: item.content.clone() };
+    let is_alone = item.path.symlink_metadata().is_err();
+    Ok(if is_alone && there.is_in_place()? { there } else { item })
+}
+
+/// Where a package puts what `init` puts at `path`.
+pub(crate) fn packaged(path: &Path) -> Option<PathBuf> {
+    PACKAGED
+        .iter()
+        .find_map(|(own, package)| path.strip_prefix(own).ok().map(|name| Path::new(package).join(name)))
 }
 
 /// This program, without links on the way.

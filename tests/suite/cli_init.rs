@@ -154,5 +154,5 @@ fn podman_5_finds_the_plugin_and_is_given_its_create_line() {
     assert!(!said.contains("network create") && !said.contains("netavark_plugin_dirs"), "{said}");
     sandbox
         .sh("sed -i '/^\\[network\\]/a netavark_plugin_dirs = [\"/nowhere\"]' /etc/containers/containers.conf; flatnet init")
-        .prints("netavark_plugin_dirs = [\"/usr/local/libexec/netavark\"]");
+        .prints("netavark_plugin_dirs = [\"/usr/local/libexec/netavark\"");
 }

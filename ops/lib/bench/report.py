@@ -82,7 +82,7 @@ def system():
         "system": release.get("PRETTY_NAME", "").strip('"'),
         "kernel": platform.release(),
         "cpus": os.cpu_count(),
-        "flatnet": first_line("flatnet", "--version").split()[-1],
+        "flatnet": first_line("flatnet", "--version").split()[1],
         "podman": first_line("podman", "--version").split()[-1],
     }
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# The quickstart's installation on this machine: `host.sh FLATNET` puts that program, its configuration and its host
-# state in place and shows by one container that it works. Started by ops/quickstart --host.
+# The quickstart's installation on this machine: `host.sh PACKAGE` installs that Debian package, writes the configuration,
+# brings this host up and shows by one container that it works. Started by ops/quickstart --host.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=ops/lib/quickstart/words.sh
 source "$here/words.sh"
 
-program=$1
+package=$1
 probe=flatnet-quickstart-probe
 
 # Before anything is written: a Podman whose backend cannot use Flatnet is left as it is.
@@ -32,18 +32,24 @@ refuse_backend() { # VERSION
     failed "podman info --format '{{.Host.NetworkBackend}}'" 0
 }
 
-install_program() {
-    step "Install /usr/local/bin/flatnet, /etc/flatnet/flatnet.yaml and the plugin's links" \
+# Without what Debian recommends: on Debian 12 that is a netavark which Podman would take instead of CNI.
+install_package() {
+    step "Install the package: program, plugin, units, manual" "mend what apt-get complains of, and run this again"
+    printf '    $ apt-get install --no-install-recommends %s\n' "$package"
+    try env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends --reinstall install "$package"
+    # Of the same version, too: it may be another build. What apt says besides is of no interest here.
+    sed -n 's/^flatnet: /    /p' <<<"$output"
+}
+
+configure() {
+    step "Write the configuration" \
         "look at what it complains of; \`flatnet init --help\` tells what it writes, --force overwrites"
-    # By another name first: the one that is there may be running, and must not be seen half written.
-    try install -m 755 "$program" /usr/local/bin/.flatnet.new
-    try mv /usr/local/bin/.flatnet.new /usr/local/bin/flatnet
-    show /usr/local/bin/flatnet init
+    show flatnet init
 }
 
 bring_up() {
     step "Bring this host up" "the error names the command that failed; \`flatnet down\` takes back the rest"
-    show /usr/local/bin/flatnet up
+    show flatnet up
     if [[ $podman_backend == netavark ]] && ! podman network exists flatnet; then
         show podman network create --driver flatnet flatnet
     fi
@@ -78,8 +84,9 @@ verify() {
 had_image=
 podman_backend=
 check_backend
-install_program
+install_package
+configure
 bring_up
 verify
 printf '\nFlatnet is installed. Next: podman run --network flatnet IMAGE\n'
-printf 'After a reboot: flatnet up. To take it back: flatnet down, then remove the files that flatnet init named.\n'
+printf 'To take it back: ops/quickstart --remove\n'

@@ -12,14 +12,14 @@ function Invoke-Flatnet {
     $encoding = [Console]::OutputEncoding
     [Console]::OutputEncoding = New-Object -TypeName Text.UTF8Encoding -ArgumentList $false
     try {
-        $lines = $Text | wsl.exe -d $Settings.Distribution -u root --exec /usr/local/bin/flatnet $Arguments
+        $lines = $Text | wsl.exe -d $Settings.Distribution -u root --exec /usr/bin/env flatnet $Arguments
     }
     finally {
         [Console]::OutputEncoding = $encoding
     }
     $answer = (@($lines) -join "`n") -replace "`r", ''
     if ($LASTEXITCODE -ne 0) {
-        throw "flatnet $Arguments in the distribution $($Settings.Distribution) ended with $LASTEXITCODE. $answer`nDistributions belong to one user: 'wsl --list --verbose' shows yours. 'wsl -d $($Settings.Distribution) -u root --exec /usr/local/bin/flatnet --version' shows whether Flatnet is there."
+        throw "flatnet $Arguments in the distribution $($Settings.Distribution) ended with $LASTEXITCODE. $answer`nDistributions belong to one user: 'wsl --list --verbose' shows yours. 'wsl -d $($Settings.Distribution) -u root --exec /usr/bin/env flatnet --version' shows whether Flatnet is there."
     }
     return $answer
 }

@@ -13,7 +13,7 @@ use crate::gateway::install::{
 };
 use crate::gateway::look::host_name;
 use crate::setup::install::Item;
-use crate::setup::{executable, units};
+use crate::setup::{executable, or_packaged, units};
 
 /// Write the gateway's files: nginx's configuration, Lua, pages.
 ///
@@ -86,7 +86,7 @@ fn unit_files(
     if platform == Platform::Linux {
         items.push(units::gateway(&config.network, directory));
     }
-    Ok(items)
+    items.into_iter().map(or_packaged).collect()
 }
 
 /// What is not as it was, file by file; the rest is counted.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::config::DEFAULT_PATH;
 use crate::setup::podman::Podman;
-use crate::setup::units;
+use crate::setup::{PLUGIN_FOLDERS, units};
 use crate::types::NetworkName;
 
 /// Which of Flatnet's faces this Podman uses, and the commands that come next.
@@ -29,8 +29,9 @@ pub(super) fn advice(podman: &Podman, network: &NetworkName, config: &Path) -> S
         }
         Podman::Cni { version, lists_network: false } => format!(
             "\nPodman {version} uses CNI, but does not list the network {network}: `podman network ls` says why.\nIts \
-             containers.conf must have /opt/cni/bin among `cni_plugin_dirs` and /etc/cni/net.d as `network_config_dir`, \
-             as is the default.\n"
+             containers.conf must have {} among `cni_plugin_dirs` and /etc/cni/net.d as `network_config_dir`, as is the \
+             default.\n",
+            PLUGIN_FOLDERS[0]
         ),
         Podman::Netavark { version, lists_network, finds_plugin } => {
             netavark(version, *lists_network, *finds_plugin, network, config, &up, &run)
@@ -73,10 +74,13 @@ fn netavark(
         format!("  podman network create -d flatnet{option} {network}\n")
     };
     let missing = if finds_plugin {
-        ""
+        String::new()
     } else {
-        "\nIt does not find the plugin. In the section [network] of /etc/containers/containers.conf write:\n  \
-         netavark_plugin_dirs = [\"/usr/local/libexec/netavark\"]\n"
+        format!(
+            "\nIt does not find the plugin. In the section [network] of /etc/containers/containers.conf write:\n  \
+             netavark_plugin_dirs = [{}]\n",
+            PLUGIN_FOLDERS[1]
+        )
     };
     format!(
         "\nPodman {version} uses netavark and calls Flatnet as a netavark plugin.\n{missing}Next:\n{up}\n{create}{run}\n"
@@ -130,7 +134,12 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("flatnet --config /etc/lab.yaml up"), "{text}");
-        assert!(text.contains("netavark_plugin_dirs = [\"/usr/local/libexec/netavark\"]"), "{text}");
+        assert!(
+            text.contains(
+                "netavark_plugin_dirs = [\"/usr/local/libexec/netavark\", \"/usr/libexec/netavark\"]"
+            ),
+            "{text}"
+        );
         assert!(!words(&podman(true, true), DEFAULT_PATH).contains("network create"));
     }
 

@@ -21,8 +21,9 @@ use crate::types::{IfName, NetworkName};
 ///
 /// Writes the YAML (--config says where), the conflist /etc/cni/net.d/NETWORK.conflist, and links this program as
 /// plugin into /opt/cni/bin (Podman 4) and /usr/local/libexec/netavark (Podman 5); where systemd runs, units that bring
-/// this host up and repair it at boot and collect garbage every hour, to be enabled. It asks nothing, works without
-/// Podman, changes nothing of Podman's own, and overwrites nothing unless told to.
+/// this host up and repair it at boot and collect garbage every hour, to be enabled. Links and units that Flatnet's
+/// Debian package has brought are not written again. It asks nothing, works without Podman, changes nothing of Podman's
+/// own, and overwrites nothing unless told to.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  flatnet init\n  flatnet init --host 7            # this host's share is 10.87.7.0/24\n  flatnet init --force             # overwrite what differs\n  flatnet init --network lab --bridge lab-br0 --host 8 --config /etc/flatnet/lab.yaml   # a second network"
@@ -100,6 +101,9 @@ impl Init {
         items.extend(setup::plugin_links(&target));
         if self.root.is_some() || units::is_booted() {
             items.extend(units::units(&config.network, &target, path));
+        }
+        if self.root.is_none() {
+            return items.into_iter().map(setup::or_packaged).collect();
         }
         let placed = |item: Item| Item { path: self.placed(&item.path), ..item };
         Ok(items.into_iter().map(placed).collect())

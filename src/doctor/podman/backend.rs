@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::setup::PLUGINS;
 use crate::setup::podman::Podman;
+use crate::setup::{PLUGINS, packaged};
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "podman-backend",
@@ -18,8 +18,9 @@ pub(in crate::doctor) const CHECK: Check = Check {
 };
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
-    let [_, plugin] = PLUGINS.map(|path| Path::new(path).exists());
-    Ok(vec![judge(context.podman(), plugin)])
+    let plugin = Path::new(PLUGINS[1]);
+    let is_there = plugin.exists() || packaged(plugin).is_some_and(|path| path.exists());
+    Ok(vec![judge(context.podman(), is_there)])
 }
 
 fn judge(podman: &Podman, is_plugin_there: bool) -> Finding {

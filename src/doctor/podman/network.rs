@@ -9,7 +9,7 @@ use crate::config::{Config, DEFAULT_PATH};
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
 use crate::setup::podman::Podman;
-use crate::setup::{conflist_path, executable, plugin_links};
+use crate::setup::{PLUGIN_FOLDERS, conflist_path, executable, or_packaged, plugin_links};
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "podman-network",
@@ -31,13 +31,15 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let missing = Finding::failure(format!("Podman does not list the network {network}"));
     if !lists && is_cni {
         let [plugin, _] = plugin_links(&executable()?);
-        if !(conflist_path(&context.engine.config.network).exists() && plugin.is_in_place()?) {
+        let has_plugin = or_packaged(plugin)?.is_in_place()?;
+        if !(has_plugin && conflist_path(&context.engine.config.network).exists()) {
             return Ok(vec![Finding::not_looked("it cannot be listed: see conflist and plugin")]);
         }
-        return Ok(vec![missing.help(
-            "Its containers.conf must have /etc/cni/net.d as `network_config_dir`, and /opt/cni/bin among \
-             `cni_plugin_dirs`, as is the default",
-        )]);
+        return Ok(vec![missing.help(format!(
+            "Its containers.conf must have /etc/cni/net.d as `network_config_dir`, and {} among `cni_plugin_dirs`, \
+             as is the default",
+            PLUGIN_FOLDERS[0]
+        ))]);
     }
     let create = create(context);
     if !lists {

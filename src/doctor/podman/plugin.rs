@@ -6,7 +6,7 @@ use crate::command::Command;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
 use crate::setup::podman::Podman;
-use crate::setup::{executable, is_writable_by_others, plugin_links};
+use crate::setup::{executable, is_writable_by_others, or_packaged, plugin_links};
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "plugin",
@@ -25,7 +25,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
         found.push(writable(&program));
     }
     let [cni, netavark] = plugin_links(&program);
-    let link = if matches!(context.podman(), Podman::Netavark { .. }) { netavark } else { cni };
+    let link = or_packaged(if matches!(context.podman(), Podman::Netavark { .. }) { netavark } else { cni })?;
     if link.is_in_place()? {
         if found.is_empty() {
             found.push(Finding::good(format!("{} is {}", link.path.display(), program.display())));

@@ -1,0 +1,73 @@
+# shellcheck shell=bash
+# Lays out what is packed. To be sourced. A program is run to write its own manual pages and completions; all times, modes and
+# orders are fixed, so that the same program makes the same bytes.
+# shellcheck disable=SC2154 # $version, $maintainer and $work are those of ops/package
+
+here=ops/lib/package
+
+put() { # MODE SOURCE DESTINATION
+    install -D -m "$1" "$2" "$3"
+}
+
+# What both a package and a tarball have, below DIR: `share` is where.
+stage_share() { # FLATNET SHARE ZSH
+    local flatnet=$1 share=$2 page
+    rm -rf "$share/man" && mkdir -p "$share/man/man1"
+    "$flatnet" man "$share/man/man1"
+    for page in "$share"/man/man1/*.1; do gzip -9 --no-name "$page"; done
+    chmod 644 "$share"/man/man1/*
+    mkdir -p "$share/bash-completion/completions" "$share/zsh/$3" "$share/fish/vendor_completions.d"
+    "$flatnet" completions bash >"$share/bash-completion/completions/flatnet"
+    "$flatnet" completions zsh >"$share/zsh/$3/_flatnet"
+    "$flatnet" completions fish >"$share/fish/vendor_completions.d/flatnet.fish"
+    put 644 templates/flatnet.yaml "$share/doc/flatnet/examples/flatnet.yaml"
+    put 644 templates/flatnet.conflist "$share/doc/flatnet/examples/flatnet.conflist"
+    put 644 "$work/third-party.gz" "$share/doc/flatnet/third-party.gz"
+}
+
+stage_debian() { # FLATNET ROOT
+    local root=$2 unit
+    put 755 "$1" "$root/usr/bin/flatnet"
+    stage_share "$1" "$root/usr/share" vendor-completions
+    # The same files that `flatnet init` writes for a program in /usr/bin, so that it need not.
+    for unit in templates/*.service templates/*.timer; do
+        mkdir -p "$root/usr/lib/systemd/system"
+        sed 's,/usr/local/bin/flatnet,/usr/bin/flatnet,' "$unit" >"$root/usr/lib/systemd/system/${unit##*/}"
+    done
+    put 644 $here/logrotate "$root/etc/logrotate.d/flatnet"
+    put 644 $here/copyright "$root/usr/share/doc/flatnet/copyright"
+    put 644 $here/lintian-overrides "$root/usr/share/lintian/overrides/flatnet"
+    gzip -9 --no-name --stdout CHANGELOG.md >"$root/usr/share/doc/flatnet/changelog.gz"
+    changelog | gzip -9 --no-name >"$root/usr/share/doc/flatnet/changelog.Debian.gz"
+}
+
+changelog() {
+    printf 'flatnet (%s-1) unstable; urgency=medium\n\n  * What changed: changelog.gz beside this file.\n\n' "$version"
+    printf ' -- %s  %s\n' "$maintainer" \
+        "$(LC_ALL=C date --utc --date="@$SOURCE_DATE_EPOCH" '+%a, %d %b %Y %H:%M:%S +0000')"
+}
+
+stage_tarball() { # FLATNET FOLDER
+    put 755 "$1" "$2/bin/flatnet"
+    stage_share "$1" "$2/share" site-functions
+    put 644 $here/logrotate "$2/etc/logrotate.d/flatnet"
+    put 644 $here/INSTALL.txt "$2/INSTALL.txt"
+    put 644 LICENSE "$2/LICENSE"
+    put 644 CHANGELOG.md "$2/CHANGELOG.md"
+}
+
+# Names, licences and notices of the crates that the program holds.
+third_party() { # METADATA SBOM
+    local name version licence folder notice
+    echo 'Flatnet holds or is compiled with these crates. Where their licence leaves a choice, Apache-2.0 was chosen.'
+    jq -r --slurpfile sbom "$2" '($sbom[0].components | map({key: .purl, value: .licenses[0].expression}) | from_entries) as $of
+        | .packages | sort_by([.name, .version])[]
+        | "pkg:cargo/\(.name)@\(.version)" as $purl | select($of[$purl])
+        | [.name, .version, $of[$purl], (.manifest_path | rtrimstr("/Cargo.toml"))] | @tsv' "$1" |
+        while IFS=$'\t' read -r name version licence folder; do
+            printf '\n======== %s %s: %s ========\n' "$name" "$version" "$licence"
+            for notice in "$folder"/LICENSE-MIT* "$folder"/LICENSE "$folder"/LICENSE.* "$folder"/NOTICE* "$folder"/COPYING; do
+                if [[ -f $notice ]]; then printf '\n' && cat "$notice"; fi
+            done
+        done
+}

@@ -1,0 +1,268 @@
+//! The Debian package through its life: installed, used, upgraded, removed, purged, beside running containers.
+
+use std::path::Path;
+
+use crate::package::{deb, older_deb};
+use crate::podman::{Flavour, IMAGE};
+use crate::sandbox::{Output, Sandbox};
+use crate::world::World;
+
+pub(crate) const DEB: &str = "/root/flatnet.deb";
+const OLDER: &str = "/root/flatnet-older.deb";
+/// What answers a browser, and what a connection is held to.
+const WEB: &str = "http://10.87.1.2/";
+
+/// A host without Flatnet, with its package at hand.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) sandbox: Sandbox,
+    flavour: Flavour,
+}
+
+impl Host {
+    pub(crate) fn start(flavour: Flavour) -> Self {
+        let builder = match flavour {
+            Flavour::Cni => Sandbox::podman4(),
+            Flavour::Netavark => Sandbox::trixie(),
+        };
+        let sandbox = builder
+            .image("busybox")
+            .copy(&deb(), DEB)
+            .copy(&older_deb(), OLDER)
+            .bind(Path::new(env!("CARGO_MANIFEST_DIR")), "/src")
+            .start();
+        // Nor one that this machine has of its own. An index of manual pages after each step takes longer than the step.
+        sandbox
+            .sh("rm -f /usr/local/bin/flatnet /var/lib/man-db/auto-update; dpkg --purge flatnet")
+            .succeeds();
+        Self { sandbox, flavour }
+    }
+
+    fn apt(&self, words: &str) -> Output {
+        self.sandbox
+            .sh(&format!("export DEBIAN_FRONTEND=noninteractive; apt-get -q -y {words} 2>&1 | tr -d '\\r'"))
+    }
+
+    /// As `flatnet init` says it.
+    fn set_up(&self) {
+        self.sandbox.sh("flatnet init && flatnet up").succeeds();
+        if self.flavour == Flavour::Netavark {
+            self.sandbox.sh("podman network create -d flatnet flatnet").succeeds();
+        }
+    }
+
+    fn run_web(&self) {
+        self.sandbox.sh(&format!("podman run -d --name web --network flatnet {IMAGE}")).succeeds();
+        self.answers();
+    }
+
+    /// The container is reached at its flat address.
+    #[track_caller]
+    fn answers(&self) {
+        self.sandbox.eventually(&format!("curl -sS -m 2 {WEB} | grep -q hello"));
+    }
+
+    /// Every file that a package, Flatnet or Podman may leave, but for what Podman and apt keep for themselves.
+    pub(crate) fn files(&self) -> String {
+        self.sandbox
+            .sh("find /etc /opt /usr /var /run /root -path /var/lib/containers -prune -o -path /var/lib/dpkg -prune -o \
+                 -path /var/cache -prune -o -path /var/log -prune -o -path /var/lib/apt -prune -o -path /run/containers -prune -o \
+                 -path /usr/local/lib/flatnet-test -prune -o -path /root/.cargo -prune -o -path /run/crun -prune -o -path /run/libpod -prune -o \
+                 -name cni.lock -o -path '/var/lib/cni*' -type d -o -path '/run/lock*' -o -path '/run/netns*' -o \
+                 -path '/etc/containers/networks*' -type d -o -name 'netavark.lock' -o -path /run -o -path /etc/ld.so.cache -o \
+                 ! -type d -printf '%p %y %m %s %l\\n' -o -printf '%p %y %m\\n' | sort; ls -d /var/log/flatnet 2>/dev/null || true")
+            .succeeds()
+            .stdout
+    }
+}
+
+/// The lines that only one of the two has.
+#[track_caller]
+pub(crate) fn assert_same_files(before: &str, after: &str) {
+    let difference = |one: &str, other: &str, sign: char| {
+        let there: std::collections::BTreeSet<&str> = other.lines().collect();
+        one.lines()
+            .filter(|line| !there.contains(line))
+            .map(|line| format!("{sign} {line}\n"))
+            .collect::<String>()
+    };
+    let text = difference(before, after, '-') + &difference(after, before, '+');
+    assert!(text.is_empty(), "files are others (- gone, + left behind):\n{text}");
+}
+
+fn it_is_installed_used_removed_installed_again_and_purged_without_a_trace(host: &Host) {
+    let sandbox = &host.sandbox;
+    let (files, kernel) = (host.files(), World::of(sandbox));
+    assert!(files.lines().count() > 5000 && files.contains("/etc/passwd f 644"), "{files}");
+    host.apt(&format!("install {DEB}")).prints("next: `flatnet init`");
+    sandbox.sh("flatnet --version; ls /etc/flatnet /etc/cni/net.d 2>&1 || true").prints("flatnet ");
+    kernel.assert_is_back(sandbox);
+    // As where systemd runs: links and units are there already, and lie nowhere twice.
+    let said = sandbox.sh("mkdir -p /run/systemd/system; flatnet init; rm -r /run/systemd").succeeds().stdout;
+    for there in
+        ["/usr/lib/cni/flatnet -> /usr/bin/flatnet", "/usr/libexec/netavark/flatnet -> /usr/bin/flatnet"]
+            .into_iter()
+            .chain(["flatnet.service", "flatnet-gc.timer", "flatnet-gateway-watch.service"])
+    {
+        let line = said.lines().find(|line| line.ends_with(there)).unwrap_or_default();
+        assert!(line.starts_with("already so  /usr/lib"), "{there}: {said}");
+    }
+    sandbox
+        .sh("ls -A /opt/cni/bin /usr/local/libexec/netavark /etc/systemd/system | grep flatnet")
+        .exits_with(1);
+    host.set_up();
+    host.run_web();
+    sandbox.sh("flatnet doctor").prints("is /usr/bin/flatnet\n");
+
+    // Removed beside a running container, which goes on.
+    let said = host.apt("remove flatnet").prints("flatnet: 1 container is attached: web\n").stdout;
+    assert!(said.contains("flatnet: They run on, reachable at their addresses"), "{said}");
+    host.answers();
+    sandbox.sh("command -v flatnet").exits_with(1);
+    sandbox.sh("cat /etc/flatnet/flatnet.yaml | grep ^subnet; podman ps -q").prints("10.87.1.0/24\n");
+    host.apt(&format!("install {DEB}")).succeeds();
+    host.answers();
+    sandbox.sh("flatnet repair; flatnet plan --exit-code").prints("Nothing to do");
+    sandbox.sh("podman rm -f -t 0 web; flatnet ps").succeeds();
+
+    // Without a container what `up` did goes with the program, and the configuration stays until it is purged.
+    host.apt("remove flatnet").succeeds();
+    kernel.clone().without_files().assert_is_back_but_for_files(sandbox);
+    sandbox
+        .sh("ls /etc/flatnet/flatnet.yaml /etc/logrotate.d/flatnet /var/lib/flatnet/flatnet/leases.json")
+        .succeeds();
+    host.apt("purge flatnet").succeeds();
+    kernel.assert_is_back(sandbox);
+    assert_same_files(&files, &host.files());
+    sandbox.sh("podman network exists flatnet").exits_with(1);
+    sandbox.sh("dpkg-query -W flatnet").fails();
+}
+
+fn purged_under_a_running_container_it_says_what_stays_and_how_to_take_it_back(host: &Host) {
+    let sandbox = &host.sandbox;
+    let (files, kernel) = (host.files(), World::of(sandbox));
+    host.apt(&format!("install {DEB}")).succeeds();
+    host.set_up();
+    // Another network, its units, and what systemctl enable makes.
+    sandbox
+        .sh("mkdir -p /run/systemd/system
+             flatnet init --network lab --bridge lab-br0 --host 8 --config /etc/flatnet/lab.yaml; rm -r /run/systemd
+             flatnet --config /etc/flatnet/lab.yaml up
+             mkdir -p /etc/systemd/system/timers.target.wants; cd /etc/systemd/system
+             ln -s /usr/lib/systemd/system/flatnet.service multi-user.target.wants/flatnet.service
+             ln -s /usr/lib/systemd/system/flatnet-gc.timer timers.target.wants/flatnet-gc.timer
+             ln -s /etc/systemd/system/flatnet@lab.service multi-user.target.wants/flatnet@lab.service
+             grep -h ^ExecStart flatnet@lab.service")
+        .prints("ExecStart=/usr/bin/flatnet --config /etc/flatnet/lab.yaml up\n");
+    host.run_web();
+    let said = host.apt("purge flatnet").prints("flatnet-br0 and run on").stdout;
+    host.answers();
+    sandbox.sh("ip -br link show lab-br0").complains("does not exist");
+    sandbox.sh("ls -d /etc/flatnet /var/lib/flatnet /run/flatnet /etc/cni/net.d/*.conflist").fails();
+    // What it said, done later. Podman cannot call the plugin, and says so.
+    let commands: Vec<&str> =
+        said.lines().skip_while(|line| !line.contains("then run as root:")).skip(1).collect();
+    let end =
+        commands.iter().position(|line| line.starts_with("flatnet: ") || line.starts_with("Processing "));
+    let commands = commands[..end.unwrap_or(commands.len())].join("\n");
+    assert!(commands.contains("nft") && commands.contains("flatnet-br0"), "{said}");
+    sandbox.sh("podman rm -f -t 0 web || true").succeeds();
+    sandbox.eventually("! ip -br link | grep ^fn");
+    sandbox.sh(&commands).succeeds();
+    if host.flavour == Flavour::Netavark {
+        assert!(said.contains("Podman keeps the network flatnet"), "{said}");
+        sandbox.sh("podman network rm flatnet").succeeds();
+    }
+    kernel.assert_is_back(sandbox);
+    assert_same_files(&files, &host.files());
+}
+
+fn an_upgrade_keeps_everything_and_cuts_no_connection(host: &Host) {
+    let sandbox = &host.sandbox;
+    host.apt(&format!("install {OLDER}")).succeeds();
+    sandbox.sh("dpkg-query -W -f '${Version}' flatnet").prints_exactly("0.0.9-1");
+    host.set_up();
+    sandbox
+        .sh("sed -i 's/^mtu: auto/mtu: 1400/' /etc/flatnet/flatnet.yaml; flatnet up; echo '# mine' >>/etc/logrotate.d/flatnet
+             ln -s /usr/lib/systemd/system/flatnet.service /etc/systemd/system/multi-user.target.wants/flatnet.service")
+        .succeeds();
+    let echo = "nc -ll -p 7777 -e cat";
+    sandbox.sh(&format!("podman run -d --name web --network flatnet {IMAGE} {echo}")).succeeds();
+    let kept = "sha256sum /etc/flatnet/flatnet.yaml /etc/logrotate.d/flatnet; podman inspect --format '{{.State.StartedAt}} {{.State.Pid}}' web
+        readlink /etc/systemd/system/multi-user.target.wants/flatnet.service; nft -a list table inet flatnet | sed -n 1p; flatnet ps --json | jq '.[].address'";
+    let before = sandbox.sh(kept).succeeds().stdout;
+    sandbox.eventually("exec 3<>/dev/tcp/10.87.1.2/7777");
+    let said = sandbox
+        .sh(&format!(
+            "exec 3<>/dev/tcp/10.87.1.2/7777; echo before >&3; read -r -t 5 -u 3 line; echo \"$line\"
+             DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Options::=--force-confold install {DEB} </dev/null
+             echo after >&3; read -r -t 5 -u 3 line; echo \"$line\""
+        ))
+        .prints("\nafter\n")
+        .stdout;
+    assert!(
+        said.starts_with("before\n") && said.contains("running containers and their connections go on"),
+        "{said}"
+    );
+    assert_eq!(sandbox.sh(kept).succeeds().stdout, before);
+    sandbox
+        .sh("dpkg-query -W -f '${Version}' flatnet")
+        .prints_exactly(&format!("{}-1", env!("CARGO_PKG_VERSION")));
+    sandbox.sh("flatnet up; flatnet plan --exit-code").prints("Nothing to do");
+}
+
+mod debian12 {
+    use crate::podman::Flavour::Cni;
+
+    #[test]
+    fn installed_used_removed_installed_again_and_purged_without_a_trace() {
+        super::it_is_installed_used_removed_installed_again_and_purged_without_a_trace(&super::Host::start(
+            Cni,
+        ));
+    }
+
+    #[test]
+    fn purged_under_a_running_container_it_says_what_stays_and_how_to_take_it_back() {
+        super::purged_under_a_running_container_it_says_what_stays_and_how_to_take_it_back(
+            &super::Host::start(Cni),
+        );
+    }
+
+    #[test]
+    fn an_upgrade_keeps_everything_and_cuts_no_connection() {
+        super::an_upgrade_keeps_everything_and_cuts_no_connection(&super::Host::start(Cni));
+    }
+
+    #[test]
+    fn systemd_takes_its_units() {
+        let host = super::Host::start(Cni);
+        host.apt(&format!("install {}", super::DEB)).succeeds();
+        host.sandbox
+            .sh("cd /usr/lib/systemd/system; systemd-analyze verify --man=yes flatnet*.service flatnet*.timer 2>&1 | grep -v /usr/sbin/nginx || true")
+            .prints_exactly("");
+        host.sandbox.sh("logrotate --debug /etc/logrotate.d/flatnet 2>&1").prints("Handling 1 logs");
+    }
+}
+
+mod debian13 {
+    use crate::podman::Flavour::Netavark;
+
+    #[test]
+    fn installed_used_removed_installed_again_and_purged_without_a_trace() {
+        super::it_is_installed_used_removed_installed_again_and_purged_without_a_trace(&super::Host::start(
+            Netavark,
+        ));
+    }
+
+    #[test]
+    fn purged_under_a_running_container_it_says_what_stays_and_how_to_take_it_back() {
+        super::purged_under_a_running_container_it_says_what_stays_and_how_to_take_it_back(
+            &super::Host::start(Netavark),
+        );
+    }
+
+    #[test]
+    fn an_upgrade_keeps_everything_and_cuts_no_connection() {
+        super::an_upgrade_keeps_everything_and_cuts_no_connection(&super::Host::start(Netavark));
+    }
+}

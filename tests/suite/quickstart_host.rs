@@ -1,0 +1,54 @@
+//! `ops/quickstart --host` and `--remove`: there and the whole way back.
+
+use crate::package_life::{DEB, Host, assert_same_files};
+use crate::podman::{Flavour, IMAGE};
+use crate::world::World;
+
+fn it_is_there_and_gone_again(flavour: Flavour) {
+    let host = Host::start(flavour);
+    let (sandbox, files, kernel) = (&host.sandbox, host.files(), World::of(&host.sandbox));
+    let install = format!("FLATNET_PACKAGE={DEB} /src/ops/quickstart --host");
+    let said = sandbox.sh(&install).prints("a container answered at 10.87.1.2, and is removed again").stdout;
+    assert!(said.contains("already so  /usr/lib/cni/flatnet -> /usr/bin/flatnet\n"), "{said}");
+    sandbox.sh("podman network exists flatnet; flatnet plan --exit-code").prints("Nothing to do");
+    // Again, as after a build of a newer one.
+    sandbox.sh(&install).prints("a container answered at 10.87.1.");
+
+    sandbox.sh(&format!("podman run -d --name web --network flatnet {IMAGE}")).succeeds();
+    let refused = sandbox.sh("/src/ops/quickstart --remove").exits_with(1);
+    assert!(
+        refused.stderr.contains("they are on it: web\n") && refused.stderr.contains("podman rm -f"),
+        "{refused}"
+    );
+    sandbox.sh("podman exec web true; flatnet plan --exit-code").prints("Nothing to do");
+
+    sandbox.sh("podman rm -f -t 0 web").succeeds();
+    sandbox.sh("/src/ops/quickstart --remove").prints("neither links, rules nor files");
+    kernel.assert_is_back(sandbox);
+    assert_same_files(&files, &host.files());
+    sandbox.sh("/src/ops/quickstart --remove").prints("it is not installed");
+    sandbox
+        .sh("touch /usr/local/bin/flatnet; /src/ops/quickstart --remove")
+        .complains("/usr/local/bin/flatnet");
+}
+
+#[test]
+fn on_debian_12() {
+    it_is_there_and_gone_again(Flavour::Cni);
+}
+
+#[test]
+fn on_debian_13() {
+    it_is_there_and_gone_again(Flavour::Netavark);
+}
+
+/// Before anything is installed.
+#[test]
+fn a_podman_that_cannot_use_it_is_left_as_it_is() {
+    let host = Host::start(Flavour::Cni);
+    host.sandbox.sh("sed -i 's/\"cni\"/\"netavark\"/' /etc/containers/containers.conf").succeeds();
+    host.sandbox
+        .sh(&format!("FLATNET_PACKAGE={DEB} /src/ops/quickstart --host"))
+        .complains("uses netavark, in a version that knows no plugins");
+    host.sandbox.sh("ls /usr/bin/flatnet").fails();
+}
