@@ -121,7 +121,7 @@ fn packing_again_makes_the_same_bytes() {
     run(&format!("cd {} && sha256sum --check --quiet SHA256SUMS", made().display()));
     // Another folder, another umask, another order of files on the disk, files that have other times.
     run("PATH=$(realpath \"$(dirname \"$PROGRAM\")/../cargo-deb/bin\" || true):$PATH
-         rm -rf again && mkdir again && cp -r \"$SOURCE\"/{Cargo.toml,Cargo.lock,CHANGELOG.md,LICENSE,README.md,build.rs,src,templates,ops,tests} again/
+         rm -rf again && mkdir again && cp -r \"$SOURCE\"/{Cargo.toml,Cargo.lock,CHANGELOG.md,LICENSE,README.md,src,templates,ops,tests} again/
          export SOURCE_DATE_EPOCH=$(git -c safe.directory='*' -C \"$SOURCE\" log -1 --format=%ct || stat --format %Y \"$SOURCE/CHANGELOG.md\")
          umask 077; cp program again/program; chmod 755 again/program; unset CARGO_TARGET_DIR
          FLATNET_BINARY=$PWD/again/program again/ops/package");

@@ -32,7 +32,7 @@ fn built_in(folder: &Path, archived: &str) -> String {
     std::fs::write(file, archived).unwrap();
     let script = folder.join("build-script");
     let mut rustc = Command::new("rustc");
-    rustc.args(["--edition", "2024", "-o"]).arg(&script).arg(Path::new(SOURCE).join("build.rs"));
+    rustc.args(["--edition", "2024", "-o"]).arg(&script).arg(Path::new(SOURCE).join("src/build.rs"));
     assert!(script.exists() || output_of(&mut rustc).is_some(), "rustc compiles build.rs");
     output_of(Command::new(&script).current_dir(folder).env("CARGO_PKG_VERSION", "1.2.3")).unwrap()
 }

@@ -2,7 +2,7 @@
 
 They ask hosts that are to be held while their containers restart, and one whose container is removed at times, which may be
 answered by a page instead. By kind: how many were asked, how many `broke` off because a container died in the midst of it,
-which nobody can mend, and what `failed` though it should not have.
+which nobody can mend, the IDs of those under which it died `twice`, and what `failed` though it should not have.
 """
 
 import http.client
@@ -25,6 +25,10 @@ class Broke(Exception):
     """The container died while it had the request, and that is what the client was told."""
 
 
+class Twice(Broke):
+    """The same, and the container died again while it had the repetition: whether it was repeated the log must tell."""
+
+
 class Failed(Exception):
     """Anything else that is not what was asked for."""
 
@@ -42,9 +46,9 @@ def request(connection, method, host, path="/", body=None):
 def expect(method, status, body):
     if status == 200:
         return json.loads(body)
-    # Whether it was received nobody knows, so it was not sent again.
-    if method in ("POST", "PUT") and status == 502 and json.loads(body).get("reason") == "broke_off":
-        raise Broke
+    if status == 502 and (page := json.loads(body)).get("reason") == "broke_off":
+        # Whether a POST was received nobody knows, so it was not sent again.
+        raise Broke if method in ("POST", "PUT") else Twice(page["request_id"])
     raise Failed(f"{method} {status} {body[:200].decode()}")
 
 
@@ -75,10 +79,10 @@ def upload(connection, host):
 
 def events(connection, host):
     connection.close()
-    connection.request("GET", "/sse", headers={"Host": host})
+    connection.request("GET", "/sse", headers={"Host": host, "Accept": "application/json"})
     answer = connection.getresponse()
     if answer.status != 200:
-        raise Failed(f"events {answer.status} {answer.read(200).decode()}")
+        expect("GET", answer.status, answer.read())
     if answer.read().count(b"data:") != 3:
         raise Broke
 
@@ -115,10 +119,12 @@ def get_gone(connection, host):
 
 def tally(kind, problem, took):
     with lock:
-        mine = done.setdefault(kind, {"asked": 0, "broke": 0, "failed": [], "slowest": 0.0})
+        mine = done.setdefault(kind, {"asked": 0, "broke": 0, "twice": [], "failed": [], "slowest": 0.0})
         mine["asked"] += 1
         mine["slowest"] = max(mine["slowest"], took)
-        if isinstance(problem, Broke):
+        if isinstance(problem, Twice):
+            mine["twice"].append(str(problem))
+        elif isinstance(problem, Broke):
             mine["broke"] += 1
         elif problem:
             mine["failed"].append(f"{time.strftime('%H:%M:%S')} {problem!r}")

@@ -15,7 +15,7 @@ use std::process::Command;
 /// `git archive` writes the commit in the place of what stands there between dollar signs (.gitattributes).
 const ARCHIVED: &str = "ops/lib/package/commit";
 /// What the program is made of.
-const SOURCE: [&str; 5] = ["src", "templates", "Cargo.toml", "Cargo.lock", "build.rs"];
+const SOURCE: [&str; 4] = ["src", "templates", "Cargo.toml", "Cargo.lock"];
 
 fn main() {
     let version = std::env::var("CARGO_PKG_VERSION").unwrap_or_default();
