@@ -233,6 +233,22 @@ mod debian12 {
         super::an_upgrade_keeps_everything_and_cuts_no_connection(&super::Host::start(Cni));
     }
 
+    /// `flatnet.service` brings the host up, the gateway's holds connections: neither is started nor stopped by an upgrade.
+    #[test]
+    fn an_upgrade_restarts_the_watch_alone_and_a_removal_stops_what_calls_the_program() {
+        let host = super::Host::start(Cni);
+        host.sandbox.write("/usr/local/sbin/systemctl", "#!/bin/sh\nset -f; echo $* >>/root/asked\n");
+        host.sandbox.sh("chmod 755 /usr/local/sbin/systemctl; mkdir -p /run/systemd/system").succeeds();
+        let asked = |words: &str| {
+            host.apt(words).succeeds();
+            host.sandbox.sh("grep flatnet /root/asked; rm /root/asked").succeeds().stdout
+        };
+        let restart = "try-restart flatnet-gateway-watch*.service\n";
+        assert_eq!(asked(&format!("install {}", super::OLDER)), restart);
+        assert_eq!(asked(&format!("install {}", super::DEB)), restart);
+        assert_eq!(asked("remove flatnet"), "stop flatnet-gc*.timer flatnet-gateway*.service\n");
+    }
+
     #[test]
     fn systemd_takes_its_units() {
         let host = super::Host::start(Cni);
