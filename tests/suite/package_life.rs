@@ -62,12 +62,13 @@ impl Host {
         self.sandbox.eventually(&format!("curl -sS -m 2 {WEB} | grep -q hello"));
     }
 
-    /// Every file that a package, Flatnet or Podman may leave, but for what Podman and apt keep for themselves.
+    /// Every file that a package, Flatnet or Podman may leave, but for what Podman and apt keep for themselves. What this machine
+    /// does in its own /tmp and /root meanwhile shows through.
     pub(crate) fn files(&self) -> String {
         self.sandbox
-            .sh("find /etc /opt /usr /var /run /root -path /var/lib/containers -prune -o -path /var/lib/dpkg -prune -o \
+            .sh("find /etc /opt /usr /var /run -path /var/tmp -prune -o -path /var/lib/containers -prune -o -path /var/lib/dpkg -prune -o \
                  -path /var/cache -prune -o -path /var/log -prune -o -path /var/lib/apt -prune -o -path /run/containers -prune -o \
-                 -path /usr/local/lib/flatnet-test -prune -o -path /root/.cargo -prune -o -path /run/crun -prune -o -path /run/libpod -prune -o \
+                 -path /usr/local/lib/flatnet-test -prune -o -path /run/crun -prune -o -path /run/libpod -prune -o \
                  -name cni.lock -o -path '/var/lib/cni*' -type d -o -path '/run/lock*' -o -path '/run/netns*' -o \
                  -path '/etc/containers/networks*' -type d -o -name 'netavark.lock' -o -path /run -o -path /etc/ld.so.cache -o \
                  ! -type d -printf '%p %y %m %s %l\\n' -o -printf '%p %y %m\\n' | sort; ls -d /var/log/flatnet 2>/dev/null || true")
@@ -237,8 +238,10 @@ mod debian12 {
     #[test]
     fn an_upgrade_restarts_the_watch_alone_and_a_removal_stops_what_calls_the_program() {
         let host = super::Host::start(Cni);
-        host.sandbox.write("/usr/local/sbin/systemctl", "#!/bin/sh\nset -f; echo $* >>/root/asked\n");
-        host.sandbox.sh("chmod 755 /usr/local/sbin/systemctl; mkdir -p /run/systemd/system").succeeds();
+        // The path that apt gives to maintainers' scripts has no /usr/local.
+        host.sandbox.sh("rm -f /usr/bin/systemctl").succeeds();
+        host.sandbox.write("/usr/bin/systemctl", "#!/bin/sh\nset -f; echo $* >>/root/asked\n");
+        host.sandbox.sh("chmod 755 /usr/bin/systemctl; mkdir -p /run/systemd/system").succeeds();
         let asked = |words: &str| {
             host.apt(words).succeeds();
             host.sandbox.sh("grep flatnet /root/asked; rm /root/asked").succeeds().stdout
