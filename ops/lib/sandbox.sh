@@ -8,6 +8,7 @@
 #   ops/lib/sandbox.sh --enter PID COMMAND [ARG..]  run COMMAND in the world that --hold printed PID for
 #
 #   --trixie         the world is a Debian 13 with Podman 5 (ops/lib/trixie.sh) instead of this machine's system
+#   --tree DIR       the world is the system in DIR as it is, with no Podman or one that is not configured
 #   --bind SRC:DST   SRC (file or folder) of the machine is at DST inside, writable: changes reach the machine
 #   --copy SRC:DST   a copy of the file SRC is at DST inside, keeping its mode
 #   --image NAME     the test image flatnet-test/NAME is loaded before COMMAND starts (ops/lib/images.sh list)
@@ -41,6 +42,7 @@ hidden=(
 # --- outside: the options, then the namespaces --------------------------------------------------
 
 trixie_tree=
+untouched=0
 hold=0
 binds=()
 copies=()
@@ -58,6 +60,7 @@ parse_options() {
     while (($# > 0)); do
         case $1 in
             --trixie) trixie_tree=$("$ops_lib/trixie.sh") ;;
+            --tree) trixie_tree=${2-} untouched=1 && shift ;;
             --bind) binds+=("${2-}") && shift ;;
             --copy) copies+=("${2-}") && shift ;;
             --image) images+=("${2-}") && shift ;;
@@ -93,7 +96,7 @@ start() {
     trap '[[ -z $unshare_id ]] || kill -KILL "$unshare_id" 2>/dev/null; exit 130' INT
     env --default-signal=INT,QUIT setpriv --pdeathsig KILL \
         unshare --net --mount --pid --uts --ipc --cgroup --fork --kill-child --propagation private -- \
-        bash "$self" --inside "$hold" "$trixie_tree" \
+        bash "$self" --inside "$hold" "$trixie_tree" "$untouched" \
         "${#binds[@]}" "${binds[@]}" "${#copies[@]}" "${copies[@]}" "${#images[@]}" "${images[@]}" \
         "${command[@]}" <&0 &
     unshare_id=$!
@@ -259,11 +262,9 @@ network_section() {
     fi
 }
 
-write_podman_configuration() {
-    local containers=$root/etc/containers
-    # opt/cni/bin is in cni_plugin_dirs: Podman says nothing if it is not there.
-    mkdir -p "$containers" "$root/etc/cni/net.d" "$root/opt/cni/bin" "$root/usr/local/libexec/netavark"
-    cat >"$containers/containers.conf" <<CONF
+# What containers need that run in a sandbox, whatever their Podman is otherwise told.
+sandbox_sections() {
+    cat <<CONF
 [containers]
 # No cgroups: they are the machine's. AppArmor profiles would be loaded into the machine's kernel.
 cgroups = "disabled"
@@ -280,10 +281,19 @@ runtime = "crun"
 
 [engine.runtimes]
 crun = ["$runtime_inside/crun"]
-
-[network]
-$(network_section)
 CONF
+}
+
+write_podman_configuration() {
+    local containers=$root/etc/containers
+    if ((untouched == 1)); then
+        mkdir -p "$containers/containers.conf.d"
+        sandbox_sections >"$containers/containers.conf.d/sandbox.conf"
+        return
+    fi
+    # opt/cni/bin is in cni_plugin_dirs: Podman says nothing if it is not there.
+    mkdir -p "$containers" "$root/etc/cni/net.d" "$root/opt/cni/bin" "$root/usr/local/libexec/netavark"
+    { sandbox_sections && printf '\n[network]\n' && network_section; } >"$containers/containers.conf"
     printf '%s\n' '[storage]' 'driver = "overlay"' 'graphroot = "/var/lib/containers/storage"' \
         'runroot = "/run/containers/storage"' >"$containers/storage.conf"
     echo '{"default":[{"type":"insecureAcceptAnything"}]}' >"$containers/policy.json"
@@ -341,7 +351,8 @@ read_numbered() { # NAME COUNT VALUE..
 inside() {
     hold=$1
     trixie_tree=$2
-    shift 2
+    untouched=$3
+    shift 3
     read_numbered binds "$@" && shift $((1 + $1))
     read_numbered copies "$@" && shift $((1 + $1))
     read_numbered images "$@" && shift $((1 + $1))

@@ -3,8 +3,12 @@
 //! How a page marks its commands stands in [`page`]. `FLATNET_GOLDEN=write` writes what was printed into the pages.
 
 mod compare;
+mod editions;
+mod equal;
 mod links;
+mod newcomer;
 mod page;
+mod parts;
 mod ruleset;
 mod run;
 mod spans;
@@ -30,6 +34,7 @@ macro_rules! sessions {
 
 sessions! {
     readme: "README.md" on podman4;
+    setup: "docs/setup/phase-2-setup.md" on podman4, podman5;
     doctor: "docs/operations/doctor.md" on podman5;
     troubleshooting: "docs/operations/troubleshooting.md" on podman4, podman5;
     gateway: "docs/operations/gateway.md" on podman4;
@@ -45,14 +50,34 @@ sessions! {
     wsl_address: "ops/runbooks/wsl-address.md" on podman4;
 }
 
+/// Pages that have a Japanese edition.
+const EDITIONS: &[&str] = &[
+    "docs/operations/cni-operations.md",
+    "docs/operations/troubleshooting.md",
+    "docs/setup/phase-2-setup.md",
+];
+
 fn runs_as_written(path: &str, podman: &str) {
     let page = Page::read(path).unwrap();
     let Outcome { differences, renewed } = run::run(&page, podman);
     let is_first = page.session.is_some_and(|session| session.podmans[0] == podman);
     if is_first && std::env::var("FLATNET_GOLDEN").is_ok_and(|value| value == "write") {
         std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(path), renewed).unwrap();
+        if EDITIONS.contains(&path) {
+            follow(path, false);
+        }
     }
     assert!(differences.is_empty(), "{}", differences.join("\n\n"));
+}
+
+/// Has the Japanese edition of `path` take over what it has verbatim from the English page.
+fn follow(path: &str, is_translated: bool) {
+    let edition = editions::edition(path);
+    let japanese = text(&edition);
+    let followed = editions::follow(path, &text(path), &japanese, is_translated);
+    if followed != japanese {
+        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(edition), followed).unwrap();
+    }
 }
 
 /// The Markdown files of the source tree, in order.
@@ -80,8 +105,10 @@ fn text(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
+/// All but Japanese editions, whose commands are those of the English pages.
 fn pages() -> Vec<Page> {
-    let read: Vec<_> = documents().iter().map(|path| Page::read(path)).collect();
+    let pages = documents().into_iter().filter(|path| !path.ends_with(".ja.md"));
+    let read: Vec<_> = pages.map(|path| Page::read(&path)).collect();
     let wrong: Vec<&String> = read.iter().filter_map(|page| page.as_ref().err()).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
     read.into_iter().map(Result::unwrap).collect()
@@ -119,6 +146,24 @@ fn every_link_leads_somewhere() {
 }
 
 #[test]
+fn japanese_editions_are_equal() {
+    let there: BTreeSet<String> = documents().into_iter().filter(|path| path.ends_with(".ja.md")).collect();
+    assert_eq!(
+        there,
+        EDITIONS.iter().map(|path| editions::edition(path)).collect(),
+        "`EDITIONS` lists these"
+    );
+    if std::env::var("FLATNET_GOLDEN").is_ok_and(|value| value == "translated") {
+        for path in EDITIONS {
+            follow(path, true);
+        }
+    }
+    let different = |path: &&str| editions::differences(path, &text(path), &text(&editions::edition(path)));
+    let found: Vec<String> = EDITIONS.iter().flat_map(different).collect();
+    assert!(found.is_empty(), "{}", found.join("\n\n"));
+}
+
+#[test]
 fn commands_within_the_text_are_commands() {
     // One page tells of commands that there are not yet.
     let pages = documents().into_iter().filter(|path| path != "docs/architecture/several-hosts.md");
@@ -130,8 +175,8 @@ fn commands_within_the_text_are_commands() {
 #[test]
 fn what_is_not_run_is_listed() {
     let mut list = "# Commands that no test runs\n\n\
-        Every other command of the documents is run by `cargo test --test suite documents` from the page itself. This list is\n\
-        generated: `FLATNET_GOLDEN=write` with the same command writes it anew.\n\n\
+        Every other command of the documents is run from the page itself: by `cargo test --test suite documents`, and what\n\
+        installs packages by `./ops/test newcomer`. This list is generated: `FLATNET_GOLDEN=write` with the former writes it anew.\n\n\
         | page | section | first line | why |\n| --- | --- | --- | --- |\n"
         .to_owned();
     for page in pages() {
@@ -162,6 +207,22 @@ fn a_page_that_lies_is_found_out() {
 }
 
 #[test]
+fn a_newcomer_alone_installs() {
+    let text = "# T\n<!-- session: podman4 -->\n<!-- newcomer: it installs -->\n```sh\na\n```\n\
+        <!-- setup suite\nb\n-->\n<!-- setup newcomer\nc\n-->\n```sh\nd\n```\n";
+    let page = Page::parse("page.md", text).unwrap();
+    let words = |is_newcomer| {
+        let steps = step::steps(&page, "podman4", is_newcomer).unwrap();
+        let words = steps
+            .iter()
+            .flat_map(|step| step.script.lines())
+            .filter(|line| ["a", "b", "c", "d"].contains(line));
+        words.map(str::to_owned).collect::<String>()
+    };
+    assert_eq!((words(true).as_str(), words(false).as_str()), ("acd", "bd"));
+}
+
+#[test]
 fn a_block_that_is_neither_run_nor_marked_is_refused() {
     for (text, wrong) in [
         ("```sh\nls\n```\n", "neither run"),
@@ -171,6 +232,8 @@ fn a_block_that_is_neither_run_nor_marked_is_refused() {
         ("<!-- not run: later -->\n```text\nls\n```\n", "holds no commands"),
         ("<!-- session: podman6 -->\n", "no session"),
         ("<!-- run: it -->\n", "no mark"),
+        ("<!-- setup somebody\ntrue\n-->\n", "no mark"),
+        ("<!-- newcomer: it installs -->\nwords\n", "not followed by a block"),
         ("```sh\nls\n", "does not end"),
     ] {
         let error = Page::parse("page.md", text).unwrap_err();

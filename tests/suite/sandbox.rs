@@ -65,6 +65,15 @@ impl Builder {
         Sandbox::start(&self.copy(Path::new(env!("CARGO_BIN_EXE_flatnet")), FLATNET).options)
     }
 
+    /// Starts it without a flatnet in it.
+    ///
+    /// # Panics
+    ///
+    /// As [`Builder::start`].
+    pub(crate) fn start_as_it_is(self) -> Sandbox {
+        Sandbox::start(&self.options)
+    }
+
     fn option(mut self, name: &str, value: &str) -> Self {
         self.options.extend([name.to_owned(), value.to_owned()]);
         self
@@ -91,6 +100,11 @@ impl Sandbox {
     /// A Debian 13 with Podman 5, which calls flatnet as netavark plugin. Its tree is made the first time (minutes).
     pub(crate) fn trixie() -> Builder {
         Builder { options: vec!["--trixie".to_owned()] }
+    }
+
+    /// A world over the system in a folder, of which nothing is configured.
+    pub(crate) fn tree(folder: &str) -> Builder {
+        Builder { options: vec!["--tree".to_owned(), folder.to_owned()] }
     }
 
     /// Runs a script by `bash -euo pipefail` inside and returns what came of it, which nothing has looked at yet.

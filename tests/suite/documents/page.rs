@@ -6,8 +6,12 @@
 //! <!-- session: podman4 podman5; images: busybox web; begin: lan installed -->   the page's sandbox, before the first block that runs
 //! <!-- not run: why -->        the block that follows is not run
 //! <!-- only: podman5 -->       the block that follows is run there alone
+//! <!-- newcomer: why -->       the block that follows needs the world's packages: `./ops/test newcomer` alone runs it
 //! <!-- output varies: why -->  its commands are run, what they print is an example
 //! <!-- setup                   run, and not shown to readers; must succeed
+//! commands
+//! -->
+//! <!-- setup newcomer          the same in `./ops/test newcomer` alone; `<!-- setup suite` everywhere else
 //! commands
 //! -->
 //! ```
@@ -54,6 +58,8 @@ pub(crate) struct Block {
     pub(crate) not_run: Option<String>,
     /// The one Podman that it is for.
     pub(crate) only: Option<String>,
+    /// Whether it is for a newcomer's empty system alone, or for all others alone.
+    pub(crate) newcomer: Option<bool>,
     /// Why what it shows is not compared.
     pub(crate) varies: Option<String>,
 }
@@ -94,6 +100,7 @@ struct Parser<'a> {
     /// Marks for the block that comes next.
     not_run: Option<String>,
     only: Option<String>,
+    newcomer: Option<bool>,
     varies: Option<String>,
 }
 
@@ -106,7 +113,13 @@ impl Parser<'_> {
                 let end = self.find(at, |line| line.trim() == "```")?;
                 self.fence(at, end, info)?;
                 at = end;
-            } else if text == "<!-- setup" {
+            } else if let Some(who) = text.strip_prefix("<!-- setup").filter(|rest| !rest.ends_with("-->")) {
+                self.newcomer = match who.trim() {
+                    "" => None,
+                    "newcomer" => Some(true),
+                    "suite" => Some(false),
+                    _ => return Err(self.wrong(at, "no mark that is known")),
+                };
                 let end = self.find(at, |line| line.trim() == "-->")?;
                 self.block("setup", at, end);
                 at = end;
@@ -133,6 +146,7 @@ impl Parser<'_> {
             }
             "not run" => self.not_run = Some(rest.to_owned()),
             "output varies" => self.varies = Some(rest.to_owned()),
+            "newcomer" => self.newcomer = Some(true),
             "only" if ["podman4", "podman5"].contains(&rest) => self.only = Some(rest.to_owned()),
             _ => return Err(self.wrong(at, "no mark that is known, or not in its place")),
         }
@@ -171,12 +185,13 @@ impl Parser<'_> {
             heading: self.heading.clone(),
             not_run: self.not_run.take(),
             only: self.only.take(),
+            newcomer: self.newcomer.take(),
             varies: self.varies.take(),
         });
     }
 
     fn is_marked(&self) -> bool {
-        self.not_run.is_some() || self.only.is_some() || self.varies.is_some()
+        self.not_run.is_some() || self.only.is_some() || self.newcomer.is_some() || self.varies.is_some()
     }
 
     fn find(&self, start: usize, is_end: impl Fn(&str) -> bool) -> Result<usize, String> {

@@ -6,8 +6,8 @@ set -euo pipefail
 echo no-progress-meter >/root/.curlrc
 unset RUST_BACKTRACE
 
-# What a minimal Debian 13 lacks, and nft prints protocols by.
-[[ -e /etc/protocols ]] || printf 'tcp 6 TCP\nudp 17 UDP\n' >/etc/protocols
+# What a minimal Debian 13 lacks, and nft prints protocols by. Where packages are still to come, one brings it along.
+[[ ! -x /usr/bin/podman || -e /etc/protocols ]] || printf 'tcp 6 TCP\nudp 17 UDP\n' >/etc/protocols
 
 # As on WSL2: Windows is the next hop of the default route, and routes the flat range here. A stranger has such a route, too.
 begin_lan() {
@@ -27,6 +27,35 @@ add_host() { # NAME ADDRESS OUR-ADDRESS
     ip -n "$1" link set eth0 up
     ip -n "$1" route add 10.87.0.0/16 via "$3"
 }
+
+# For the setup: Windows as on WSL2, to which no route leads yet, and a PC in the LAN. Flatnet lies where the package puts it.
+begin_setup() {
+    join windows 172.27.0.1 eth0 172.27.0.2
+    join pc 192.168.50.23 eth1 192.168.50.2
+    ip route add default via 172.27.0.1
+    mkdir -p /etc/netns/pc && echo '127.0.0.1 localhost' >/etc/netns/pc/hosts
+    if [[ -e /usr/local/bin/flatnet ]]; then mv /usr/local/bin/flatnet /usr/bin/flatnet; fi
+}
+
+join() { # NAME ADDRESS OUR-LINK OUR-ADDRESS
+    ip netns add "$1"
+    ip link add "$3" type veth peer name eth0 netns "$1"
+    ip addr add "$4/24" dev "$3"
+    ip link set "$3" up
+    ip -n "$1" addr add "$2/24" dev eth0
+    ip -n "$1" link set lo up
+    ip -n "$1" link set eth0 up
+}
+
+# The way to the world's packages (tests/suite/documents/newcomer.rs), for as long as one installs. It is there at first, when
+# there is no `ip` yet. Two halves go before any default route.
+online() {
+    command -v ip >/dev/null || return
+    ip link set tap0 up
+    ip route add 0.0.0.0/1 via 10.0.2.2 dev tap0
+    ip route add 128.0.0.0/1 via 10.0.2.2 dev tap0
+}
+offline() { ! command -v ip >/dev/null || ip link set tap0 down; }
 
 # Flatnet as the setup leaves it. A sandbox does not look like WSL2, so Windows is named.
 begin_installed() {

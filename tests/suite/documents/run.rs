@@ -15,14 +15,14 @@ use crate::sandbox::{Builder, Sandbox};
 const FOLDER: &str = "/usr/local/lib/documents";
 
 /// On a machine that does much else.
-const PAGE_TAKES_AT_MOST: Duration = Duration::from_secs(300);
+pub(crate) const PAGE_TAKES_AT_MOST: Duration = Duration::from_secs(300);
 
 /// Prints what came of each step: the byte 1, the status, the output.
 const PRINTED: &str = "for ((n = 0; ; n++)); do [[ -e $n.status ]] || break; printf '\\1%s\\n' \"$(<$n.status)\"; cat $n.out; done";
 
 /// What came of a command.
 #[derive(Debug)]
-struct Ran {
+pub(crate) struct Ran {
     status: i32,
     printed: Vec<String>,
 }
@@ -39,12 +39,17 @@ pub(crate) struct Outcome {
 /// Runs the page on this Podman.
 pub(crate) fn run(page: &Page, podman: &str) -> Outcome {
     let session = page.session.as_ref().unwrap_or_else(|| panic!("{} has no session", page.path));
-    let steps = steps(page, podman).unwrap_or_else(|wrong| panic!("{wrong}"));
-    let ran = run_steps(session, podman, &steps);
+    let steps = steps(page, podman, false).unwrap_or_else(|wrong| panic!("{wrong}"));
+    let sandbox = begun(session, podman);
+    judge(page, podman, &steps, &run_steps(&sandbox, &steps, PAGE_TAKES_AT_MOST))
+}
+
+/// What of the steps did not end or print as the page says.
+pub(crate) fn judge(page: &Page, podman: &str, steps: &[Step], ran: &[Ran]) -> Outcome {
     let compare = Compare::new();
     let mut found = Vec::new();
     let mut renewed = Vec::new();
-    for (step, ran) in steps.iter().zip(&ran) {
+    for (step, ran) in steps.iter().zip(ran) {
         let place = format!("{}:{} ({podman})\n$ {}", page.path, step.line, step.script);
         if ran.status != step.status {
             let printed = ran.printed.join("\n");
@@ -71,12 +76,11 @@ fn difference(compare: &Compare, shown: &[String], printed: &[String]) -> String
         .to_string()
 }
 
-/// Runs the steps up to the first that ends with another status than the page says.
-fn run_steps(session: &Session, podman: &str, steps: &[Step]) -> Vec<Ran> {
+/// The sandbox of the session, with what the page begins with.
+fn begun(session: &Session, podman: &str) -> Sandbox {
     let builder: Builder = if podman == "podman5" { Sandbox::trixie() } else { Sandbox::podman4() };
     let sandbox = session.images.iter().fold(builder, |builder, image| builder.image(image)).start();
-    sandbox.write(&format!("{FOLDER}/prepare.sh"), &prepare());
-    sandbox.write(&format!("{FOLDER}/reboot.sh"), &crate::podman_failures::reboot());
+    write_vocabulary(&sandbox);
     let images = session.images.join(" ");
     let begin = session.begin.join(" ");
     sandbox
@@ -84,16 +88,29 @@ fn run_steps(session: &Session, podman: &str, steps: &[Step]) -> Vec<Ran> {
             "source {FOLDER}/prepare.sh; tag {images}; for word in {begin}; do \"begin_$word\"; done"
         ))
         .succeeds();
+    sandbox
+}
+
+/// What the steps of a page may say besides what is installed.
+pub(crate) fn write_vocabulary(sandbox: &Sandbox) {
+    sandbox.write(&format!("{FOLDER}/prepare.sh"), &prepare());
+    sandbox.write(&format!("{FOLDER}/reboot.sh"), &crate::podman_failures::reboot());
+}
+
+/// Runs the steps up to the first that ends with another status than the page says.
+pub(crate) fn run_steps(sandbox: &Sandbox, steps: &[Step], at_most: Duration) -> Vec<Ran> {
     sandbox.write(&format!("{FOLDER}/session.sh"), &script(steps));
-    run_session(&sandbox);
+    run_session(sandbox, at_most);
     let printed = sandbox.sh(&format!("cd {FOLDER}; {PRINTED}"));
     printed.succeeds().stdout.split('\u{1}').skip(1).map(ran).collect()
 }
 
 /// A page may take longer than a script of a test. What did not end is found by the steps that are missing.
-fn run_session(sandbox: &Sandbox) {
-    let end = Instant::now() + PAGE_TAKES_AT_MOST;
-    let mut session = sandbox.spawn(&format!("exec bash {FOLDER}/session.sh"));
+fn run_session(sandbox: &Sandbox, at_most: Duration) {
+    let end = Instant::now() + at_most;
+    // Settings of whoever runs the tests, such as Cargo's, are none of a reader's.
+    let clean = r#"env -i PATH="$PATH" HOME=/root USER=root TERM=dumb LANG=C.UTF-8"#;
+    let mut session = sandbox.spawn(&format!("exec {clean} bash {FOLDER}/session.sh"));
     while session.try_wait().unwrap().is_none() {
         if Instant::now() > end {
             session.kill().unwrap();

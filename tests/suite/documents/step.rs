@@ -24,19 +24,28 @@ pub(crate) struct Shown {
     pub(crate) indent: usize,
 }
 
-/// All commands that are to run on this Podman, in order.
-pub(crate) fn steps(page: &Page, podman: &str) -> Result<Vec<Step>, String> {
-    let is_for =
-        |block: &&Block| block.not_run.is_none() && block.only.as_ref().is_none_or(|only| only == podman);
+/// All commands that are to run on this Podman, in order: on a newcomer's system, or on one where all is installed.
+pub(crate) fn steps(page: &Page, podman: &str, is_newcomer: bool) -> Result<Vec<Step>, String> {
+    let is_for = |block: &&Block| {
+        block.not_run.is_none()
+            && block.only.as_ref().is_none_or(|only| only == podman)
+            && block.newcomer.is_none_or(|newcomer| newcomer == is_newcomer)
+    };
     let mut steps = Vec::new();
     for block in page.blocks.iter().filter(is_for) {
         match block.language.as_str() {
             "setup" => steps.push(setup(page, block)),
             "console" => steps.extend(console(page, block)?),
+            _ if block.newcomer.is_some() => steps.extend(script(page, block).into_iter().map(online)),
             _ => steps.extend(script(page, block)),
         }
     }
     Ok(steps)
+}
+
+/// Only what installs reaches the world's packages. The step is sourced: where it goes to and what it sets is kept.
+fn online(step: Step) -> Step {
+    Step { script: format!("online\n{}\ncame_of_it=$?\noffline\nreturn $came_of_it", step.script), ..step }
 }
 
 /// As a whole, in a shell of its own that ends at the first failure.

@@ -1,0 +1,73 @@
+# shellcheck shell=bash
+# Makes a Debian in a folder, once, whoever asks and however often. To be sourced, after install.sh.
+#
+#   make_debian_once SUITE TREE PACKAGE..   makes TREE if the caller's function tree_is_made says that it is not; the caller's
+#                                           function finish_tree gets the folder before it bears its name
+#
+# Environment: FLATNET_DEBIAN_MIRROR  where packages come from (http://deb.debian.org/debian)
+
+mirror=${FLATNET_DEBIAN_MIRROR:-http://deb.debian.org/debian}
+
+# debootstrap mounts /proc inside the tree. In a mount and pid namespace of its own nothing of that
+# outlives it, however it ends, and `rm -rf` of a leftover can never reach through a mount.
+debootstrap_alone() { # SUITE FOLDER PACKAGE..
+    local suite=$1 folder=$2 include=()
+    shift 2
+    (($# == 0)) || include=(--include="$(IFS=,; echo "$*")")
+    unshare --mount --pid --fork --kill-child --mount-proc --propagation private \
+        debootstrap --variant=minbase "${include[@]}" \
+        --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
+        "$suite" "$folder" "$mirror"
+}
+
+# debootstrap says what it does in hundreds of lines: all of them go to the log, a few to the person.
+show_progress() { # LOG
+    local line configuring=0
+    while IFS= read -r line; do
+        printf '%s\n' "$line" >>"$1"
+        case $line in
+            'I: Retrieving InRelease'*) say "  reading the package lists" ;;
+            'I: Resolving dependencies of required'*) say "  downloading packages" ;;
+            'I: Extracting base-files'* | 'I: Chosen extractor'*) say "  extracting the core of the system" ;;
+            'I: Unpacking the base system'*) say "  unpacking the rest" ;;
+            'I: Configuring '*)
+                if ((configuring == 0)); then say "  configuring"; fi
+                configuring=1
+                ;;
+            'W: '* | 'E: '*) say "  $line" ;;
+        esac
+    done
+}
+
+# The tree gets its final name only when it is whole, so the name alone says that it is.
+make_debian() { # SUITE TREE PACKAGE..
+    local suite=$1 tree=$2 partial=$2.partial log=$2.log
+    shift 2
+    say "making a Debian tree in $tree (once, some minutes; log: $log)"
+    : >"$log"
+    rm -rf --one-file-system "$partial" "$tree.old"
+    if ! debootstrap_alone "$suite" "$partial" "$@" 2>&1 | show_progress "$log"; then
+        fail "debootstrap could not make the Debian tree." \
+            "Its last words are above, all of them in $log and $partial/debootstrap/debootstrap.log." \
+            "It downloads from $mirror: if that cannot be reached, set FLATNET_DEBIAN_MIRROR (or http_proxy)." \
+            "Then run $0 again: it starts over."
+    fi
+    finish_tree "$partial"
+    if [[ -e $tree ]]; then mv -T "$tree" "$tree.old"; fi
+    mv -T "$partial" "$tree"
+    rm -rf --one-file-system "$tree.old"
+    say "the Debian tree is ready: $tree ($(du -sh "$tree" | cut -f1))"
+}
+
+# Two callers must not build twice: the second waits for the first and then finds the tree. debootstrap
+# inherits the lock (9), so one that outlives its killed caller is waited for, and not written over.
+make_debian_once() { # SUITE TREE PACKAGE..
+    mkdir -p "$(dirname "$2")"
+    exec 9>"$2.lock"
+    if ! flock --nonblock 9; then
+        say "another process is making $2; waiting for it"
+        flock 9
+    fi
+    tree_is_made || make_debian "$@"
+    exec 9>&-
+}
