@@ -1,5 +1,10 @@
 //! The Debian package, as `./ops/package` makes it: what is in it. What it does: `package_life.rs`.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "what makes packages and programs runs on this machine, not in a sandbox"
+)]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -99,6 +104,14 @@ fn all_is_in_its_place() {
     ];
     let rest: Vec<&String> = contents.iter().filter(|line| !fixed.contains(&line.as_str())).collect();
     assert_eq!(contents.len() - rest.len(), fixed.len(), "{contents:#?}");
+    let copyright = run(&format!(
+        "dpkg-deb --fsys-tarfile {} | tar -xO ./usr/share/doc/flatnet/copyright",
+        deb().display()
+    ));
+    assert_eq!(
+        copyright,
+        std::fs::read_to_string(Path::new(SOURCE).join("ops/lib/package/copyright")).unwrap()
+    );
     assert!(rest.len() > 25 && contents.contains("-rw-r--r-- ./usr/share/man/man1/flatnet-plan-add.1.gz"));
     assert!(rest.iter().all(|line| line.starts_with("-rw-r--r-- ./usr/share/man/man1/flatnet")), "{rest:#?}");
 }

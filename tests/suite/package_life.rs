@@ -62,8 +62,8 @@ impl Host {
         self.sandbox.eventually(&format!("curl -sS -m 2 {WEB} | grep -q hello"));
     }
 
-    /// Every file that a package, Flatnet or Podman may leave, but for what Podman and apt keep for themselves, and what others
-    /// may do on the machine below this sandbox at the same time.
+    /// Every file that a package, Flatnet or Podman may leave, but for what Podman and apt keep for themselves. What this machine
+    /// does in its own /tmp and /root meanwhile shows through.
     pub(crate) fn files(&self) -> String {
         self.sandbox
             .sh("find /etc /opt /usr /var /run -path /var/tmp -prune -o -path /var/lib/containers -prune -o -path /var/lib/dpkg -prune -o \
@@ -232,6 +232,24 @@ mod debian12 {
     #[test]
     fn an_upgrade_keeps_everything_and_cuts_no_connection() {
         super::an_upgrade_keeps_everything_and_cuts_no_connection(&super::Host::start(Cni));
+    }
+
+    /// `flatnet.service` brings the host up, the gateway's holds connections: neither is started nor stopped by an upgrade.
+    #[test]
+    fn an_upgrade_restarts_the_watch_alone_and_a_removal_stops_what_calls_the_program() {
+        let host = super::Host::start(Cni);
+        // The path that apt gives to maintainers' scripts has no /usr/local.
+        host.sandbox.sh("rm -f /usr/bin/systemctl").succeeds();
+        host.sandbox.write("/usr/bin/systemctl", "#!/bin/sh\nset -f; echo $* >>/root/asked\n");
+        host.sandbox.sh("chmod 755 /usr/bin/systemctl; mkdir -p /run/systemd/system").succeeds();
+        let asked = |words: &str| {
+            host.apt(words).succeeds();
+            host.sandbox.sh("grep flatnet /root/asked; rm /root/asked").succeeds().stdout
+        };
+        let restart = "try-restart flatnet-gateway-watch*.service\n";
+        assert_eq!(asked(&format!("install {}", super::OLDER)), restart);
+        assert_eq!(asked(&format!("install {}", super::DEB)), restart);
+        assert_eq!(asked("remove flatnet"), "stop flatnet-gc*.timer flatnet-gateway*.service\n");
     }
 
     #[test]

@@ -1,5 +1,10 @@
 //! `flatnet --version` names the commit, however the source came here.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "what makes packages and programs runs on this machine, not in a sandbox"
+)]
+
 use std::path::Path;
 use std::process::Command;
 

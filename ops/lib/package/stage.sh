@@ -35,7 +35,6 @@ stage_debian() { # FLATNET ROOT
         sed 's,/usr/local/bin/flatnet,/usr/bin/flatnet,' "$unit" >"$root/usr/lib/systemd/system/${unit##*/}"
     done
     put 644 $here/logrotate "$root/etc/logrotate.d/flatnet"
-    put 644 $here/copyright "$root/usr/share/doc/flatnet/copyright"
     put 644 $here/lintian-overrides "$root/usr/share/lintian/overrides/flatnet"
     gzip -9 --no-name --stdout CHANGELOG.md >"$root/usr/share/doc/flatnet/changelog.gz"
     changelog | gzip -9 --no-name >"$root/usr/share/doc/flatnet/changelog.Debian.gz"
