@@ -46,5 +46,5 @@ version=$(inside rustc --version)
 [[ $version == "rustc $wanted."* ]] || fail "$tree has $version, and not $wanted."
 echo "$version"
 inside cargo check --manifest-path /source/Cargo.toml --locked --all-targets --features faults
-inside cargo install --path /source --locked --root /target/installed
+inside cargo install --path /source --locked --debug --root /target/installed
 inside /target/installed/bin/flatnet --version
