@@ -194,9 +194,12 @@ impl Engine {
         let mut events = Vec::new();
         let elements = commands.next().map(|one| self.start(one, &network));
         drop(network);
-        let mut made = Ok(());
+        let no_elements = elements.as_ref().is_some_and(Job::never_ran);
+        let (mut made, mut no_links) = (Ok(()), false);
         if let Some(host_end) = commands.next() {
-            made = self.start(host_end, own).finish(&mut events);
+            let host_end = self.start(host_end, own);
+            no_links = host_end.never_ran();
+            made = host_end.finish(&mut events);
         }
         if made.is_ok() {
             let side_by_side: Vec<Job> = commands.map(|one| self.start(one, own)).collect();
@@ -223,7 +226,10 @@ impl Engine {
         };
         let network = self.network_lock()?;
         // A transaction that nft refused did nothing.
-        let may_have_run = |index: usize| !(refused && matches!(plan.steps[index].op, Op::ElementAdd(_)));
+        let may_have_run = |index: usize| match plan.steps[index].op {
+            Op::ElementAdd(_) => !(refused || no_elements),
+            _ => !no_links,
+        };
         let stuck = self.undo_ops(&plan.undo_of(may_have_run), &network, own);
         let error = rolled_back(error, &stuck);
         Err(match self.forget(&receipt.id, &stuck) {
@@ -262,6 +268,11 @@ struct Job {
 }
 
 impl Job {
+    /// Whether it could not be started.
+    fn never_ran(&self) -> bool {
+        self.running.is_err()
+    }
+
     /// Waits for its end, and records it.
     fn finish(self, events: &mut Vec<Event>) -> Result<()> {
         let output = self.running?.wait()?;

@@ -174,7 +174,7 @@ fn name(view: &View) -> Finding {
     let is_own = |peer| view.seen.addresses.iter().any(|own| own.address == peer);
     match (lan, probe.status(), probe.peer()) {
         (Some(None), ..) => Finding::failure("the gateway does not answer at this PC's address in the LAN")
-            .help("It listens on other addresses only: `listen` in flatnet.yaml"),
+            .help("Another program has that address and port (netstat -ano), or a file of yours in local.d listens on 127.0.0.1 only"),
         (_, None, _) => Finding::warning(format!("{name}: {}", probe.why()))
             .help("Names are the LAN's affair: an entry in its DNS for *.DOMAIN, or in each PC's hosts file. The portal answers at this PC's address without any"),
         (_, Some(200), Some(peer)) if peer.is_loopback() || is_own(peer) => Finding::good(format!("{name} leads here, {peer}")),

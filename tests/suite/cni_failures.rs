@@ -224,6 +224,15 @@ fn a_tool_that_is_missing_is_named_with_its_package() {
         sandbox.sh("flatnet up").succeeds();
         before.assert_is_back(&sandbox);
     }
+    // What never ran left nothing to take back.
+    for tool in ["ip", "nft", "bridge"] {
+        let path = sandbox.sh(&format!("readlink -f $(command -v {tool})")).succeeds().stdout;
+        sandbox.sh(&format!("mv {} /root/{tool}", path.trim())).succeeds();
+        let said = Call::add("c1").run(&sandbox).fails_with(105);
+        assert!(said.contains("all was taken back") && !said.contains("by hand"), "{tool}: {said}");
+        sandbox.sh(&format!("mv /root/{tool} {}", path.trim())).succeeds();
+        before.assert_is_back(&sandbox);
+    }
     sandbox.sh("cp /bin/true /opt/nft; chmod 777 /opt/nft").succeeds();
     sandbox.write(CONFIG, "tools: {nft: /opt/nft}\n");
     let said = Call::add("c1").run(&sandbox).fails_with(105);

@@ -3,9 +3,12 @@
 //! How a page marks its commands stands in [`page`]. `FLATNET_GOLDEN=write` writes what was printed into the pages.
 
 mod compare;
+mod editions;
+mod equal;
 mod links;
 mod newcomer;
 mod page;
+mod parts;
 mod ruleset;
 mod run;
 mod spans;
@@ -47,14 +50,34 @@ sessions! {
     wsl_address: "ops/runbooks/wsl-address.md" on podman4;
 }
 
+/// Pages that have a Japanese edition.
+const EDITIONS: &[&str] = &[
+    "docs/operations/cni-operations.md",
+    "docs/operations/troubleshooting.md",
+    "docs/setup/phase-2-setup.md",
+];
+
 fn runs_as_written(path: &str, podman: &str) {
     let page = Page::read(path).unwrap();
     let Outcome { differences, renewed } = run::run(&page, podman);
     let is_first = page.session.is_some_and(|session| session.podmans[0] == podman);
     if is_first && std::env::var("FLATNET_GOLDEN").is_ok_and(|value| value == "write") {
         std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(path), renewed).unwrap();
+        if EDITIONS.contains(&path) {
+            follow(path, false);
+        }
     }
     assert!(differences.is_empty(), "{}", differences.join("\n\n"));
+}
+
+/// Has the Japanese edition of `path` take over what it has verbatim from the English page.
+fn follow(path: &str, is_translated: bool) {
+    let edition = editions::edition(path);
+    let japanese = text(&edition);
+    let followed = editions::follow(path, &text(path), &japanese, is_translated);
+    if followed != japanese {
+        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(edition), followed).unwrap();
+    }
 }
 
 /// The Markdown files of the source tree, in order.
@@ -82,8 +105,10 @@ fn text(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
+/// All but Japanese editions, whose commands are those of the English pages.
 fn pages() -> Vec<Page> {
-    let read: Vec<_> = documents().iter().map(|path| Page::read(path)).collect();
+    let pages = documents().into_iter().filter(|path| !path.ends_with(".ja.md"));
+    let read: Vec<_> = pages.map(|path| Page::read(&path)).collect();
     let wrong: Vec<&String> = read.iter().filter_map(|page| page.as_ref().err()).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
     read.into_iter().map(Result::unwrap).collect()
@@ -118,6 +143,24 @@ fn every_block_is_run_or_says_why_not() {
 fn every_link_leads_somewhere() {
     let broken: Vec<String> = documents().iter().flat_map(|path| links::broken(path, &text(path))).collect();
     assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn japanese_editions_are_equal() {
+    let there: BTreeSet<String> = documents().into_iter().filter(|path| path.ends_with(".ja.md")).collect();
+    assert_eq!(
+        there,
+        EDITIONS.iter().map(|path| editions::edition(path)).collect(),
+        "`EDITIONS` lists these"
+    );
+    if std::env::var("FLATNET_GOLDEN").is_ok_and(|value| value == "translated") {
+        for path in EDITIONS {
+            follow(path, true);
+        }
+    }
+    let different = |path: &&str| editions::differences(path, &text(path), &text(&editions::edition(path)));
+    let found: Vec<String> = EDITIONS.iter().flat_map(different).collect();
+    assert!(found.is_empty(), "{}", found.join("\n\n"));
 }
 
 #[test]

@@ -2,8 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
+use std::sync::LazyLock;
 
 use regex::Regex;
+
+static LINK: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\]\(([^)\s]+)\)").unwrap());
+static SPAN: LazyLock<Regex> = LazyLock::new(|| Regex::new("`[^`]*`").unwrap());
 
 /// The links of `path` that lead nowhere. Links to other sites are not looked at.
 pub(crate) fn broken(path: &str, text: &str) -> Vec<String> {
@@ -26,7 +30,7 @@ pub(crate) fn broken(path: &str, text: &str) -> Vec<String> {
 }
 
 /// Without `..`.
-fn plain(path: &Path) -> PathBuf {
+pub(crate) fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for component in path.components() {
         if component == Component::ParentDir {
@@ -39,11 +43,9 @@ fn plain(path: &Path) -> PathBuf {
 }
 
 /// What `[text](target)` leads to, outside of code.
-fn targets(text: &str) -> Vec<String> {
-    let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
-    let span = Regex::new("`[^`]*`").unwrap();
-    let prose = span.replace_all(&prose(text), "code").into_owned();
-    link.captures_iter(&prose).map(|found| found[1].to_owned()).collect()
+pub(crate) fn targets(text: &str) -> Vec<String> {
+    let prose = SPAN.replace_all(&prose(text), "code").into_owned();
+    LINK.captures_iter(&prose).map(|found| found[1].to_owned()).collect()
 }
 
 /// All lines but those of fenced blocks.
@@ -60,16 +62,21 @@ fn prose(text: &str) -> String {
 /// The anchors that GitHub gives to headings, and those that are written out.
 fn anchors(text: &str) -> BTreeSet<String> {
     let written = Regex::new(r#"<a id="([^"]+)">"#).unwrap();
-    let mut anchors: BTreeSet<String> =
-        written.captures_iter(text).map(|found| found[1].to_owned()).collect();
+    written.captures_iter(text).map(|found| found[1].to_owned()).chain(slugs(text)).collect()
+}
+
+/// The anchors of the headings, in their order.
+pub(crate) fn slugs(text: &str) -> Vec<String> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    for line in prose(text).lines().filter(|line| line.starts_with('#')) {
+    let prose = prose(text);
+    let headings = prose.lines().filter(|line| line.starts_with('#'));
+    let numbered = headings.map(|line| {
         let slug = slug(line.trim_start_matches('#').trim());
         let count = seen.entry(slug.clone()).or_default();
-        anchors.insert(if *count == 0 { slug } else { format!("{slug}-{count}") });
         *count += 1;
-    }
-    anchors
+        if *count == 1 { slug } else { format!("{slug}-{}", *count - 1) }
+    });
+    numbered.collect()
 }
 
 /// Small letters, blanks as `-`, and of signs only `-` and `_`.

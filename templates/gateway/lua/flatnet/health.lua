@@ -10,9 +10,18 @@ local dict = ngx.shared.flatnet_health
 -- Long enough for any outage that somebody still looks at; what is gone for good is forgotten.
 local REMEMBERED = 86400
 
-function M.usable(endpoint)
+local function look(endpoint)
     return endpoint.state == "running" and not dict:get(endpoint.down)
         and (not endpoint.health or dict:get(endpoint.well) ~= nil)
+end
+
+-- What all workers know is asked once a millisecond: under load that is once for many requests.
+function M.usable(endpoint)
+    local now = ngx.now()
+    if endpoint.looked ~= now then
+        endpoint.looked, endpoint.is_usable = now, look(endpoint)
+    end
+    return endpoint.is_usable
 end
 
 -- An endpoint to use now, each in turn, or nil. `except` is not taken.
@@ -34,16 +43,19 @@ end
 
 -- The first failure counts: `add` leaves what is there.
 function M.failed(endpoint)
+    endpoint.looked = nil
     dict:add(endpoint.down, ngx.now(), REMEMBERED)
 end
 
 function M.answered(endpoint)
+    endpoint.looked = nil
     dict:delete(endpoint.down)
     dict:set(endpoint.seen, true, REMEMBERED)
 end
 
 -- What a check by label found.
 function M.checked(endpoint, well)
+    endpoint.looked = nil
     if well then
         dict:set(endpoint.well, true)
         dict:delete(endpoint.sick)
@@ -55,6 +67,7 @@ end
 
 -- Nothing is known any more: the container was stopped, and is not used again before it is checked.
 function M.forget(endpoint)
+    endpoint.looked = nil
     dict:delete(endpoint.well)
     dict:delete(endpoint.sick)
 end

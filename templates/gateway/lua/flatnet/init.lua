@@ -16,6 +16,8 @@ function M.start(given)
 end
 
 function M.start_worker()
+    -- Requests leave some hundred bytes each: the collector may wait until there are four times what is needed, a few MB.
+    collectgarbage("setpause", 400)
     local watch = require("flatnet.watch")
     if ngx.worker.id() == 0 then
         watch.on_change(require("flatnet.checks").follow)
