@@ -3,6 +3,8 @@
 //! What installs reaches the world's packages by a user-mode network (slirp4netns), through which nobody reaches back; all
 //! else runs without. `git clone` gets the working tree, and Podman an image of ours, since no registry is asked.
 
+#![expect(clippy::disallowed_methods, reason = "duct has no say in what a test starts")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
