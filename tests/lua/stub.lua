@@ -26,7 +26,7 @@ local clock = 1000
 local timers = {}
 
 ngx = {
-    WARN = "warn", ERR = "err", ERROR = -1, HTTP_OK = 200,
+    WARN = "warn", ERR = "err", HTTP_OK = 200,
     shared = { flatnet_health = dict(), flatnet_metrics = dict() },
     header = {}, ctx = {}, var = {}, logged = {}, sent = {},
     now = function() return clock end,

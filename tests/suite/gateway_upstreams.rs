@@ -38,6 +38,13 @@ fn what_clients_claim_about_themselves_is_overwritten() {
     let own =
         gateway.curl("lan", "-i -H 'X-Request-ID: build-4711.a' -H 'Host: web.local' http://192.168.7.1/");
     own.prints("X-Request-ID: build-4711.a").prints("\"x-request-id\": \"build-4711.a\"");
+    // Whatever is asked for, a container or a page, the client's connection stays.
+    for host in ["web.local", "nobody.local", "192.168.7.1"] {
+        let twice = format!(
+            "-o /dev/null -o /dev/null -w '%{{num_connects}} ' -H 'Host: {host}' http://192.168.7.1/ http://192.168.7.1/"
+        );
+        gateway.curl("lan", &twice).succeeds().prints_exactly("1 0");
+    }
 }
 
 #[test]

@@ -1,57 +1,34 @@
--- The usual request: a host that has one route, which wants nothing changed, and an endpoint that is up. Decided where nginx asks
--- for the address: one call of Lua less than deciding before. Runs for nearly every request: the less, the better.
-local balancer = require("ngx.balancer")
+-- The usual request: a host that has one route, which wants nothing changed, and an endpoint that is up. Decided in nginx's
+-- rewrite phase, where nothing can wait, so it needs no coroutine. Runs for every request: the less, the better.
 local health = require("flatnet.health")
 local names = require("flatnet.names")
-local once_more = require("flatnet.balancer")
 local state = require("flatnet.state")
 
 local M = {}
 
--- The route that this request's host has, if it is a usual one.
-local function find()
+local function find(current, host, set)
+    if set and set.only then
+        return set.only
+    elseif current and not names.is_own(host) then
+        return current:find(host, ngx.var.uri, false)
+    end
+    return nil
+end
+
+-- The route's name, or "" for a request that flatnet.access must look at.
+function M.route()
     local current, host = state.table, ngx.var.host
-    local set = current and current.exact[host]
-    local route = set and set.only
-    if not route and current and not names.is_own(host) then
-        route = current:find(host, ngx.var.uri, false)
+    local route = find(current, host, current and current.exact[host])
+    if not route or not route.is_plain then
+        return ""
     end
-    return route and route.is_plain and route or nil
-end
-
-local function is_up(route)
-    for _, endpoint in ipairs(route.endpoints) do
-        if health.usable(endpoint) then
-            return true
-        end
-    end
-    return false
-end
-
--- For requests of which more follows than their head, before anything of that is read: whether flatnet.access must look at it.
-function M.is_left()
-    local route = ngx.var.flatnet_connection == "" and find()
-    return not route or not is_up(route)
-end
-
--- As the balancer; what is left to flatnet.access ends with 500, which locations.conf sends there.
-function M.run()
-    if balancer.get_last_failure() then
-        -- A kept connection was closed.
-        return once_more.run()
-    end
-    local route = find()
-    local endpoint = route and health.pick(route)
+    local endpoint = health.pick(route)
     if not endpoint then
-        return ngx.exit(ngx.ERROR)
+        return ""
     end
     -- All at once: a table that grows costs more.
-    ngx.ctx = { route = route, endpoint = endpoint, is_quick = true, tried = true }
-    ngx.var.flatnet_route = route.name
-    local set, why = balancer.set_current_peer(endpoint.address, endpoint.port)
-    if not set then
-        ngx.log(ngx.ERR, "flatnet: ", endpoint.peer, " cannot be used: ", why)
-    end
+    ngx.ctx = { route = route, endpoint = endpoint, is_quick = true, tried = false }
+    return route.name
 end
 
 return M
