@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # cargo-deb, which writes the Debian package. To be sourced.
 
-# Another one may write other bytes.
-readonly cargo_deb=3.8.0
+# Another one may write other bytes. From 3.7 on it does not compile by Rust 1.85, Debian 13's.
+readonly cargo_deb=3.6.3
 
 # Compiles it where it is missing, and puts it on the path. It packs what is built already: it need not be fast itself.
 find_cargo_deb() { # TARGET-FOLDER
