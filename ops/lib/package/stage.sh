@@ -26,8 +26,12 @@ stage_share() { # FLATNET SHARE ZSH
 }
 
 stage_debian() { # FLATNET ROOT
-    local root=$2 unit
+    local root=$2 unit folder
     put 755 "$1" "$root/usr/bin/flatnet"
+    for folder in usr/lib/cni usr/libexec/netavark; do
+        mkdir -p "$root/$folder"
+        ln -sf ../../bin/flatnet "$root/$folder/flatnet"
+    done
     stage_share "$1" "$root/usr/share" vendor-completions
     # The same files that `flatnet init` writes for a program in /usr/bin, so that it need not.
     for unit in templates/*.service templates/*.timer; do
