@@ -1,14 +1,15 @@
 local fixture = require("fixture")
 
 describe("the balancer", function()
-    local balancer, peers, times
+    local balancer, peers, times, failure
 
     before_each(function()
         ngx.reset()
-        peers, times = {}, nil
+        peers, times, failure = {}, nil, nil
         package.loaded["ngx.balancer"] = {
             set_current_peer = function(address, port) peers[#peers + 1] = address .. ":" .. port return true end,
             set_timeouts = function(...) times = { ... } end,
+            get_last_failure = function() return failure end,
         }
         package.loaded["flatnet.balancer"] = nil
         balancer = require("flatnet.balancer")
@@ -37,15 +38,19 @@ describe("the balancer", function()
 
     it("goes on to another endpoint", function()
         local route = context({ fixture.endpoint(), fixture.endpoint({ address = "10.87.1.3" }) })
+        local shared = ngx.ctx
         balancer.run()
+        failure = "failed"
         balancer.run()
         assert.same({ "10.87.1.2:3000", "10.87.1.3:3000" }, peers)
         assert.equal(route.endpoints[2], ngx.ctx.endpoint)
+        assert.equal(route.endpoints[1], shared.endpoint)
     end)
 
     it("takes the only one again: the connection may have been an old one", function()
         context({ fixture.endpoint() })
         balancer.run()
+        failure = "failed"
         balancer.run()
         assert.same({ "10.87.1.2:3000", "10.87.1.2:3000" }, peers)
     end)

@@ -38,6 +38,11 @@ fn what_clients_claim_about_themselves_is_overwritten() {
     let own =
         gateway.curl("lan", "-i -H 'X-Request-ID: build-4711.a' -H 'Host: web.local' http://192.168.7.1/");
     own.prints("X-Request-ID: build-4711.a").prints("\"x-request-id\": \"build-4711.a\"");
+    // HTTP/1.0 may leave the header out.
+    gateway
+        .curl("lan", "-0 -H 'Host:' --request-target http://web.local/x http://192.168.7.1/")
+        .prints("\"host\": \"web.local\"")
+        .prints("\"x-forwarded-host\": \"web.local\"");
     // Whatever is asked for, a container or a page, the client's connection stays.
     for host in ["web.local", "nobody.local", "192.168.7.1"] {
         let twice = format!(
@@ -253,6 +258,14 @@ fn the_log_is_json_and_can_be_rotated() {
     }
     assert!(line["upstream_seconds"].as_str().is_some_and(|text| text.parse::<f64>().is_ok()), "{line}");
     assert_eq!(line["status"], 200);
+    // Usual requests have a format of their own: the same fields.
+    assert_eq!(gateway.code("http://nobody.local/unusual"), "404");
+    let fields = |path: &str| format!("\"$(grep {path} {log} | head -n 1 | jq -c keys_unsorted)\"");
+    gateway.sandbox.eventually(&format!(
+        "grep -q /unusual {log} && test {} = {}",
+        fields("/x"),
+        fields("/unusual")
+    ));
     // By the file that is delivered. On Windows the same is done by hand: rename, then `-s reopen`.
     let prepare =
         format!("sed 's,/var/lib/flatnet-gateway,{DIRECTORY},g' {DIRECTORY}/logrotate >/run/logrotate");

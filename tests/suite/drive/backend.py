@@ -20,6 +20,8 @@ FOLDER = "/run/backend"
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # An answer goes out in one piece, so that a server that is killed has answered wholly or not at all.
+    wbufsize = -1
 
     def answer(self):
         # Arrival of the head is told apart from that of the body: a streamed body comes later.

@@ -13,11 +13,11 @@ local CONNECT, SEND, READ_UPGRADED = 1, 300, 3600
 function M.run()
     local context = ngx.ctx
     local endpoint = context.endpoint
-    if context.tried then
+    if balancer.get_last_failure() then
         endpoint = health.pick(context.route, endpoint) or endpoint
-        context.endpoint = endpoint
+        -- A context of its own: flatnet.quick gives the same one to many requests.
+        ngx.ctx = { route = context.route, endpoint = endpoint, is_quick = context.is_quick, is_upgrade = context.is_upgrade }
     end
-    context.tried = true
     if context.is_upgrade then
         balancer.set_timeouts(CONNECT, SEND, READ_UPGRADED)
     end

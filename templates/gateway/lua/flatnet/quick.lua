@@ -26,8 +26,7 @@ function M.route()
     if not endpoint then
         return ""
     end
-    -- All at once: a table that grows costs more.
-    ngx.ctx = { route = route, endpoint = endpoint, is_quick = true, tried = false }
+    ngx.ctx = endpoint.usual_context
     return route.name
 end
 

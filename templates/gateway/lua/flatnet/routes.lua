@@ -83,6 +83,8 @@ local function add_endpoints(built, route, before, now)
         endpoint.peer = endpoint.address .. ":" .. endpoint.port
         endpoint.health = route.health
         endpoint.scheme = route.scheme
+        -- What flatnet.quick leaves to the phases that follow. The same for all requests, since a table for each costs time.
+        endpoint.usual_context = { route = route, endpoint = endpoint, is_quick = true }
         date(endpoint, before, now)
         built.endpoints[endpoint.key] = endpoint
     end
