@@ -139,6 +139,7 @@ pub const CHECKS: &[Check] = &[
     gateway::unrouted::CHECK,
     gateway::watch::CHECK,
     gateway::answers::CHECK,
+    gateway::certificate::CHECK,
     gateway::in_force::CHECK,
     gateway::endpoints::CHECK,
     wsl::mode::CHECK,

@@ -7,10 +7,11 @@ mod namespace;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use super::choose::{self, Answers, Remembered, Why};
+use super::choose::{self, Answers, Remembered};
 use super::labels::{Labels, labels};
 use super::podman::Container;
 use super::table::{Endpoint, Host, Route, Scheme, Table, Unrouted, VERSION};
+use super::why::{Reason, Why};
 use crate::config::{Config, Expose};
 use crate::error::Result;
 use crate::types::{HostName, HostPattern, UrlPath};
@@ -80,7 +81,7 @@ pub fn build(sources: &Sources<'_>, answers: &Answers) -> Built {
     let (routes, conflicts) = merge::merged(sources, sure);
     let Config { network, subnet, .. } = sources.config;
     let host = Host { name: sources.host.clone(), network: network.clone(), subnet: *subnet };
-    let unrouted = unrouted.into_iter().map(|(container, why)| shown(sources, container, &why)).collect();
+    let unrouted = unrouted.into_iter().map(|(container, why)| shown(sources, container, why)).collect();
     let table =
         Table { version: VERSION, generation: 0, written: String::new(), host, routes, unrouted, end: 0 };
     Built { table, conflicts }
@@ -94,18 +95,16 @@ fn wanted(sources: &Sources<'_>, container: &Container) -> Option<Result<Labels,
     }
     let labels = match labels(&container.name, &container.labels) {
         Ok(labels) => labels,
-        Err(error) => return Some(Err(Why::warning(error.message()))),
+        Err(error) => return Some(Err(Why::new(Reason::BadLabel, &[("problem", &error.message())]))),
     };
     if !container.is_on(network) {
-        let text = format!("it has labels of Flatnet's, and is not on the network {network}");
-        return (labels.any && labels.enable != Some(false)).then_some(Err(Why::warning(text)));
+        let why = Why::new(Reason::NotOnNetwork, &[("network", network)]);
+        return (labels.any && labels.enable != Some(false)).then_some(Err(why));
     }
     Some(match (labels.enable, gateway.expose) {
-        (Some(false), _) => Err(Why::fine("its label flatnet.enable says so")),
-        (_, Expose::None) => Err(Why::fine("gateway.expose is none")),
-        (_, Expose::Labelled) if !labels.any => {
-            Err(Why::fine("gateway.expose is labelled, and it has no label of Flatnet's"))
-        }
+        (Some(false), _) => Err(Why::new(Reason::NotEnabled, &[])),
+        (_, Expose::None) => Err(Why::new(Reason::ExposeNone, &[])),
+        (_, Expose::Labelled) if !labels.any => Err(Why::new(Reason::ExposeLabelled, &[])),
         _ => Ok(labels),
     })
 }
@@ -117,10 +116,10 @@ fn route<'a>(
     remembered: &Remembered,
     answers: &Answers,
 ) -> Result<Routed<'a>, Why> {
-    let network = &sources.config.network;
-    let address = address(sources, container).ok_or_else(|| Why::fine("it has had no address yet"))?;
-    if !sources.config.range.contains(&address) {
-        return Err(Why::warning(format!("its address {address} is outside of {}", sources.config.range)));
+    let Config { network, range, .. } = sources.config;
+    let address = address(sources, container).ok_or_else(|| Why::new(Reason::NoAddress, &[]))?;
+    if !range.contains(&address) {
+        return Err(Why::new(Reason::OutOfRange, &[("address", &address), ("range", range)]));
     }
     let port = match labels.port {
         Some(port) => port,
@@ -166,7 +165,7 @@ fn single(sources: &Sources<'_>, routed: Routed<'_>) -> (Route, Endpoint) {
     (route, endpoint)
 }
 
-fn shown(sources: &Sources<'_>, container: &Container, why: &Why) -> Unrouted {
+fn shown(sources: &Sources<'_>, container: &Container, why: Why) -> Unrouted {
     let Container { id, name, state, since, .. } = container;
     Unrouted {
         container: name.clone(),
@@ -174,20 +173,11 @@ fn shown(sources: &Sources<'_>, container: &Container, why: &Why) -> Unrouted {
         address: address(sources, container),
         state: *state,
         since: since.clone(),
-        why: plain(&why.text),
-        warning: why.warning,
+        why: why.text(),
+        warning: why.is_warning(),
+        reason: why.reason,
+        facts: why.facts,
     }
-}
-
-/// `text` with nothing in it that means anything in HTML, JSON or a terminal: it may quote a label.
-fn plain(text: &str) -> String {
-    let plain = |c: char| match c {
-        '"' => '\'',
-        '<' | '>' | '&' | '`' | '\\' => '?',
-        c if c.is_ascii_graphic() || c == ' ' => c,
-        _ => '?',
-    };
-    text.chars().take(300).map(plain).collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::net::SocketAddrV4;
 
 use super::podman::{Container, State};
 use super::table::Table;
+use super::why::{Reason, Why};
 use crate::types::NetworkName;
 
 /// What a port did when it was asked by HTTP.
@@ -22,27 +23,6 @@ pub enum Answer {
 
 /// What ports did when they were asked.
 pub type Answers = BTreeMap<SocketAddrV4, Answer>;
-
-/// Why a container has no route, and whether somebody should look at it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Why {
-    /// In words.
-    pub text: String,
-    /// Whether somebody should look at it.
-    pub warning: bool,
-}
-
-impl Why {
-    /// Nothing is wrong.
-    pub(super) fn fine(text: impl Into<String>) -> Self {
-        Self { text: text.into(), warning: false }
-    }
-
-    /// Somebody should look at it.
-    pub(super) fn warning(text: impl Into<String>) -> Self {
-        Self { text: text.into(), warning: true }
-    }
-}
 
 /// The ports that containers were routed to before, by ID and by name: one that restarts does not answer for a moment,
 /// and is what it was.
@@ -94,7 +74,7 @@ pub(super) fn port(
     answers: &Answers,
 ) -> Result<u16, Why> {
     if container.exposed.is_empty() {
-        return Err(Why::fine("it exposes no TCP port, and has no label flatnet.port"));
+        return Err(Why::new(Reason::NoPort, &[]));
     }
     let address = container.address(network);
     let speaks_http = |port: &&u16| {
@@ -104,23 +84,14 @@ pub(super) fn port(
     let mut some = http.iter();
     match (some.next(), some.next()) {
         (Some(&port), None) => return Ok(port),
-        (Some(_), Some(_)) => {
-            let text = format!(
-                "its ports {} all answer HTTP: choose one by the label flatnet.port",
-                in_words(&http)
-            );
-            return Err(Why::warning(text));
-        }
+        (Some(_), Some(_)) => return Err(Why::new(Reason::SeveralPorts, &[("ports", &in_words(&http))])),
         (None, _) => {}
     }
+    let ports = in_words(&container.exposed);
     remembered.port(container).ok_or_else(|| match container.state {
-        State::Running if container.exposed.len() == 1 => {
-            Why::fine(format!("its port {} does not answer HTTP", in_words(&container.exposed)))
-        }
-        State::Running => {
-            Why::fine(format!("none of its ports {} answers HTTP", in_words(&container.exposed)))
-        }
-        state => Why::fine(format!("it is {}, and did not answer HTTP before", state.word())),
+        State::Running if container.exposed.len() == 1 => Why::new(Reason::PortSilent, &[("ports", &ports)]),
+        State::Running => Why::new(Reason::PortsSilent, &[("ports", &ports)]),
+        state => Why::new(Reason::NotRunning, &[("state", &state.word())]),
     })
 }
 

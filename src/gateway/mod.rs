@@ -4,7 +4,7 @@
 //! podman inspect -> Container -> (labels, probes, the table before) -> Table -> state/routes.json
 //! ```
 //!
-//! [`podman`], [`labels`], [`table`] and [`build`] are pure; [`look`], [`probe`],
+//! [`podman`], [`labels`], [`why`], [`table`] and [`build`] are pure; [`look`], [`probe`],
 //! [`publish`], [`sync`] and [`watch`] touch the world.
 
 pub mod build;
@@ -21,3 +21,4 @@ pub mod sync;
 pub mod table;
 pub mod told;
 pub mod watch;
+pub mod why;

@@ -1,12 +1,13 @@
 //! `state/routes.json`: what the gateway reads.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use super::podman::State;
+use super::why::Reason;
 use crate::config::LONGEST_HOLD;
 use crate::types::{ContainerName, HostName, HostPattern, NetworkName, UrlPath};
 
@@ -130,6 +131,12 @@ pub struct Unrouted {
     pub why: String,
     /// Whether somebody should look at it.
     pub warning: bool,
+    /// Why, in a word, from which the gateway makes a sentence of another language.
+    #[serde(default)]
+    pub reason: Reason,
+    /// What that sentence names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub facts: BTreeMap<String, String>,
 }
 
 /// `-` where there is none.
@@ -215,7 +222,8 @@ mod tests {
         "endpoints":[{"container":"forgejo","id":"0123456789ab","address":"10.87.1.2","port":3000,"state":"running",
         "since":"2026-11-23T11:58:01Z"}]}],
         "unrouted":[{"container":"db","id":"0123456789ac","address":"10.87.1.3","state":"running",
-        "since":"2026-11-23T11:58:01Z","why":"no port answers HTTP","warning":false}],"end":17}"#;
+        "since":"2026-11-23T11:58:01Z","why":"its port 5432 does not answer HTTP","warning":false,
+        "reason":"port_silent","facts":{"ports":"5432"}}],"end":17}"#;
 
     fn table() -> Table {
         serde_json::from_str(CONTRACT).unwrap()
@@ -228,13 +236,7 @@ mod tests {
     #[test]
     fn the_document_is_that_of_the_contract() {
         let again = serde_json::to_string(&table()).unwrap();
-        assert_eq!(
-            again,
-            CONTRACT
-                .split_whitespace()
-                .collect::<String>()
-                .replace("noportanswersHTTP", "no port answers HTTP")
-        );
+        assert_eq!(again, CONTRACT.lines().map(str::trim).collect::<String>());
         assert!(again.ends_with("\"end\":17}"));
         let mut other = table();
         other.unrouted[0].address = None;

@@ -55,6 +55,21 @@ describe("the gateway's own pages", function()
         assert.matches('class="warning">shop.-class="quiet">db', page)
     end)
 
+    it("say why a container has no route in the reader's language, where they know the reason", function()
+        local known = { container = "db", address = "10.87.1.8", state = "stopped", why = "it is stopped, and ..",
+            reason = "not_running" }
+        local newer = { container = "x", address = "-", state = "running", why = "of the <future>", reason = "future" }
+        local quoting = { container = "y", address = "-", state = "running", why = "..", reason = "bad_label",
+            facts = { problem = "<i>" } }
+        state.table.unrouted = { known, newer, quoting }
+        local japanese = portal.render(status.model(), { language = "ja", scheme = "http", http_host = "x" })
+        for _, text in ipairs({ "<small>停止のため確認できず", '<small lang="en">of the &lt;future&gt;</small>',
+            "<small>ラベルに誤りがあります（&lt;i&gt;）。</small>" }) do
+            assert.matches(text, japanese, 1, true)
+        end
+        assert.matches('<small lang="en">it is stopped, and ..</small>', portal.render(status.model(), via), 1, true)
+    end)
+
     it("link with the port that the browser came by", function()
         assert.equal("http://web.local:8080/x", services.url("web.local", "/x", "http", "192.168.7.1:8080"))
         assert.equal("https://web.local/", services.url("web.local", "/", "https", "[fd00::1]"))

@@ -170,6 +170,7 @@ is_up() { curl -sf 127.0.0.1/_flatnet/status | jq -e '.routes[0].endpoints[0].he
 case $1 in
     start) nginx -p $directory -c conf/nginx.conf ;;
     quit) pid=$(cat $directory/logs/nginx.pid); kill $pid; while kill -0 $pid 2>/dev/null; do sleep 0.05; done ;;
+    reload) nginx -p $directory -c conf/nginx.conf -s reload; sleep 1 ;;
     up) until curl -sf -H 'Host: web.local' 127.0.0.1 >/dev/null && is_up; do sleep 0.1; done ;;
     unwatch) kill -KILL $(cat /tmp/watch.pid); while kill -0 $(cat /tmp/watch.pid) 2>/dev/null; do sleep 0.05; done ;;
     watch)
@@ -230,17 +231,28 @@ fn it_says_what_is_well_and_one_line_where_there_is_no_gateway() {
     lab.sh("flatnet status").prints("\nroutes      no gateway here\n");
 }
 
+/// What it shows over HTTPS.
+const CERTIFICATE: &[Break] = &[Break::new(
+    "gateway-certificate",
+    "warning",
+    "cp /etc/g.pem /tmp; openssl req -x509 -key /etc/g.key -out /etc/g.pem -days 5 -subj /CN=gateway; gateway reload",
+    "the gateway's certificate runs out at ",
+    Mend::ByHand("cp /tmp/g.pem /etc; gateway reload"),
+)];
+
 /// With a redirect, HTTPS answers.
 #[test]
 fn by_https_it_is_asked_where_http_leads_there() {
     let lab = served();
-    lab.sh("openssl req -x509 -newkey rsa:2048 -nodes -keyout /etc/g.key -out /etc/g.pem -days 1 -subj /CN=gateway 2>/dev/null
+    lab.sh("openssl req -x509 -newkey rsa:2048 -nodes -keyout /etc/g.key -out /etc/g.pem -days 30 -subj /CN=gateway 2>/dev/null
         echo 'gateway: {tls: {certificate: /etc/g.pem, key: /etc/g.key, redirect: true}}' >>/etc/flatnet/flatnet.yaml
         flatnet up; flatnet gateway install; gateway quit; gateway start").succeeds();
     assert_well(&lab.sandbox, "by HTTPS");
     lab.sh("flatnet doctor")
         .prints("gateway-answers: https://127.0.0.1:443/ answers")
+        .prints("gateway-certificate: the certificate is valid until ")
         .prints("1 by name at the gateway");
+    each_is_found_and_mended(&lab.sandbox, CERTIFICATE);
 }
 
 const WINDOWS: &str = "/mnt/c/flatnet/gateway";

@@ -17,7 +17,8 @@ fn the_portal_lists_services_in_two_languages_for_the_networks_allowed() {
     gateway.container("web", 2);
     let mut list = document(3, &[route("web", 2), stopped, hostile, wildcard, app]);
     list["unrouted"] = json!([{"container": "db", "id": "ab", "address": "10.87.1.9", "state": "running",
-        "since": "2026-11-01T00:00:00Z", "why": "no port answers HTTP", "warning": true}]);
+        "since": "2026-11-01T00:00:00Z", "why": "no port answers HTTP", "warning": true,
+        "reason": "port_silent", "facts": {"ports": "5432"}}]);
     gateway.write_routes(&list);
     gateway.run();
     gateway.sandbox.eventually("curl -sf 127.0.0.1/_flatnet/status | jq -e '.routes[0].health == \"up\"'");
@@ -45,6 +46,9 @@ fn the_portal_lists_services_in_two_languages_for_the_networks_allowed() {
     ] {
         assert!(page.contains(text), "the portal lacks {text}\n{page}");
     }
+    gateway
+        .curl("lan", "-H 'Accept-Language: ja' http://192.168.7.1/")
+        .prints("<small>ポート 5432 が HTTP に応答しません。</small>");
     assert!(!page.contains("<img"), "what a container is called is text\n{page}");
     assert!(!page.contains("{{"), "all is filled in\n{page}");
     // Nothing comes from elsewhere: every address in it is a link to a service.

@@ -133,6 +133,18 @@ pub(super) fn head(url: &str, host: Option<&str>) -> Command {
     Command::new(argv.chain(host).chain([url.to_owned()]))
 }
 
+/// The same host's page over HTTPS at `port`; `base` is one of [`base`].
+pub(super) fn https(base: &str, port: u16) -> String {
+    let host =
+        base.split_once("://").and_then(|(_, rest)| rest.rsplit_once(':')).map_or(base, |(host, _)| host);
+    format!("https://{host}:{port}/_flatnet/healthz")
+}
+
+/// What asks for the certificates that are shown at `url`.
+pub(super) fn certificates(url: &str) -> Command {
+    Command::new(CURL.into_iter().chain(["%{certs}", "-I", "-o", "/dev/null", url]))
+}
+
 /// Where it may listen.
 fn bases(context: &mut Context, platform: Platform) -> Vec<String> {
     let outside = context.facts.as_ref().map(|facts| facts.ingress_gateways.clone()).unwrap_or_default();

@@ -3,6 +3,7 @@
 pub(super) mod answers;
 mod ask;
 pub(super) mod by_name;
+pub(super) mod certificate;
 pub(super) mod endpoints;
 pub(super) mod files;
 pub(super) mod in_force;

@@ -2,10 +2,10 @@
 
 use super::Sources;
 use crate::error::Result;
-use crate::gateway::choose::Why;
 use crate::gateway::labels::Labels;
 use crate::gateway::podman::Container;
 use crate::gateway::table::LONGEST_NAME;
+use crate::gateway::why::{Reason, Why};
 use crate::types::{HostName, HostPattern};
 
 /// The hosts it answers to: those of its label, in each domain where they are a bare word; else its own name. One with a
@@ -17,7 +17,7 @@ pub(super) fn hosts(
 ) -> Result<Vec<HostPattern>, Why> {
     let name = container.name.as_str();
     if name.len() > LONGEST_NAME {
-        return Err(Why::warning(format!("its name has more than {LONGEST_NAME} characters")));
+        return Err(Why::new(Reason::LongName, &[("characters", &LONGEST_NAME)]));
     }
     if labels.hosts.is_empty() && labels.path.as_ref().is_some_and(|path| !path.is_root()) {
         return Ok(Vec::new());
@@ -35,8 +35,6 @@ pub(super) fn hosts(
     };
     match hosts {
         Ok(hosts) => Ok(hosts.into_iter().flatten().collect()),
-        Err(error) => {
-            Err(Why::warning(format!("{}: give it one by the label flatnet.host", error.message())))
-        }
+        Err(error) => Err(Why::new(Reason::BadHost, &[("problem", &error.message())])),
     }
 }

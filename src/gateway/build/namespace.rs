@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use super::Routed;
-use crate::gateway::choose::Why;
 use crate::gateway::podman::{Container, State};
+use crate::gateway::why::{Reason, Why};
 
 /// Containers in one namespace share its ports. Without a label, a port belongs to the namespace's owner; and where that
 /// is a pod's own container, it may be any of the others', so that nobody gets it.
@@ -22,19 +22,16 @@ pub(super) fn one_to_a_port(routed: Vec<Routed<'_>>) -> (Vec<Routed<'_>>, Vec<(&
             claims.get(&(one.address, one.port)).into_iter().flatten().filter(|(other, _)| other != name);
         let rivals: Vec<&(String, bool)> = others.collect();
         let is_sure = one.labels.port.is_some() || one.container.shares.is_none();
-        let why = match (is_sure, rivals.iter().find(|(_, is_sure)| *is_sure), rivals.first()) {
+        let doubt = match (is_sure, rivals.iter().find(|(_, is_sure)| *is_sure), rivals.first()) {
             (true, ..) | (_, _, None) => None,
-            (false, Some((owner, _)), _) => {
-                Some(Why::fine(format!("port {} is that of {owner}, whose address it shares", one.port)))
-            }
-            (false, None, Some((other, _))) => Some(Why::warning(format!(
-                "port {} may be its own or that of {other}, whose address it shares: give one the label flatnet.port",
-                one.port
-            ))),
+            (false, Some((other, _)), _) => Some((Reason::PortOfAnother, other)),
+            (false, None, Some((other, _))) => Some((Reason::PortOfSome, other)),
         };
-        match why {
+        match doubt {
             None => kept.push(one),
-            Some(why) => doubtful.push((one.container, why)),
+            Some((reason, other)) => {
+                doubtful.push((one.container, Why::new(reason, &[("port", &one.port), ("other", other)])));
+            }
         }
     }
     (kept, doubtful)

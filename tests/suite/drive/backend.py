@@ -118,6 +118,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "Upgrade")
         self.send_header("Sec-WebSocket-Accept", base64.b64encode(hashlib.sha1(key.encode()).digest()).decode())
         self.end_headers()
+        self.wfile.flush()
         # Text frames of less than 126 bytes, masked as a client's are.
         while (head := self.rfile.read(2)) and len(head) == 2:
             length = head[1] & 127

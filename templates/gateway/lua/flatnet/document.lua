@@ -121,6 +121,9 @@ local function check_unrouted(item, where)
     for _, key in ipairs({ "container", "address", "state", "why" }) do
         text(item, key, where)
     end
+    if item.facts ~= nil and type(item.facts) ~= "table" then
+        wrong(where, "facts are no object")
+    end
 end
 
 local function check(document, range, pause)

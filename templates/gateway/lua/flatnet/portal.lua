@@ -13,10 +13,20 @@ function M.start(settings)
     page = html.load(settings.prefix, "portal")
 end
 
-local function unrouted_of(item, text)
+-- Why it has no route: in the reader's language, or in English as the host says it.
+local function why_of(item, text, sentences)
+    local sentence = sentences[item.reason]
+    if not sentence then
+        return '<small lang="en">' .. html.escape(item.why) .. "</small>"
+    end
+    local facts = setmetatable({ state = text["word_" .. item.state] }, { __index = item.facts })
+    return "<small>" .. html.escape(texts.fill(sentence, facts)) .. "</small>"
+end
+
+local function unrouted_of(item, text, sentences)
     local class = item.warning and "warning" or "quiet"
-    return string.format('<li class="%s">%s <code>%s</code> %s <small lang="en">%s</small></li>', class,
-        html.escape(item.container), html.escape(item.address), services.badge(item.state, text), html.escape(item.why))
+    return string.format('<li class="%s">%s <code>%s</code> %s %s</li>', class, html.escape(item.container),
+        html.escape(item.address), services.badge(item.state, text), why_of(item, text, sentences))
 end
 
 local function warnings_first(items)
@@ -74,7 +84,9 @@ function M.render(model, via)
             return "<li>" .. html.escape(texts.fill(text.conflict,
                 { url = url, winner = conflict.winner, route = conflict.route })) .. "</li>"
         end),
-        unrouted = section(text.unrouted, warnings_first(model.unrouted), function(item) return unrouted_of(item, text) end),
+        unrouted = section(text.unrouted, warnings_first(model.unrouted), function(item)
+            return unrouted_of(item, text, texts.why[via.language])
+        end),
         generation = list_of(model, text),
         version = html.escape(model.version),
     })

@@ -134,6 +134,27 @@ M.ja = {
     word_running = "稼働中",
 }
 
+-- Why a container has no route, by the word in the list, which has the English sentence itself.
+M.why = { en = {}, ja = {
+    bad_label = "ラベルに誤りがあります（{problem}）。",
+    not_on_network = "flatnet のラベルがありますが、ネットワーク {network} に接続されていません。",
+    not_enabled = "ラベル flatnet.enable により除外されています。",
+    expose_none = "設定 gateway.expose が none です。",
+    expose_labelled = "設定 gateway.expose が labelled ですが、flatnet のラベルがありません。",
+    no_address = "まだアドレスが割り当てられていません。",
+    out_of_range = "アドレス {address} が範囲 {range} に含まれていません。",
+    no_port = "公開する TCP ポートがなく、ラベル flatnet.port もありません。",
+    port_silent = "ポート {ports} が HTTP に応答しません。",
+    ports_silent = "ポート {ports} のいずれも HTTP に応答しません。",
+    several_ports = "ポート {ports} がすべて HTTP に応答します。ラベル flatnet.port で 1 つ選んでください。",
+    not_running = "{state}のため確認できず、以前に HTTP で応答した記録もありません。",
+    port_of_another = "ポート {port} は、アドレスを共有する {other} のものです。",
+    port_of_some = "ポート {port} は、このコンテナのものか、アドレスを共有する {other} のものか判別できません。"
+        .. "どちらかにラベル flatnet.port を付けてください。",
+    long_name = "名前が {characters} 文字を超えています。",
+    bad_host = "名前をホスト名として使えません（{problem}）。ラベル flatnet.host で指定してください。",
+} }
+
 -- {name} -> values.name; what is not given stays visible.
 function M.fill(text, values)
     return (string.gsub(text, "{([%w_]+)}", function(name)
