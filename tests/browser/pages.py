@@ -33,9 +33,9 @@ def route(name, last, state="running", **changes):
             "health": None, "endpoints": [endpoint(name, last, state)]} | changes
 
 
-def unrouted(name, last, why, warning=False):
+def unrouted(name, last, why, warning=False, **reason):
     return {"container": name, "id": f"{last:02x}", "address": f"10.87.1.{last}", "state": "running", "since": SINCE,
-            "why": why, "warning": warning}
+            "why": why, "warning": warning} | reason
 
 
 def ask(name, path="/"):
@@ -79,8 +79,9 @@ def troubled():
 
 
 WITHOUT = [
-    unrouted("db", 9, "its port 5432 does not answer HTTP"),
-    unrouted("shop", 10, "its ports 3000, 8080 all answer HTTP: choose one by the label flatnet.port", True),
+    unrouted("db", 9, "its port 5432 does not answer HTTP", reason="port_silent", facts={"ports": "5432"}),
+    unrouted("shop", 10, "its ports 3000, 8080 all answer HTTP: choose one by the label flatnet.port", True,
+             reason="several_ports", facts={"ports": "3000, 8080"}),
     unrouted(LONG, 11, "the label flatnet.host=\"sales_report\" is not a host name", True),
 ]
 
