@@ -215,6 +215,7 @@ fn every_check_is_tried_on_something_broken() {
         doctor_firewall::BREAKS,
         doctor_gateway::WRITTEN,
         doctor_gateway::RUNNING,
+        doctor_gateway::CERTIFICATE,
         doctor_host::BREAKS,
         doctor_kernel::BREAKS,
         doctor_network::BREAKS,

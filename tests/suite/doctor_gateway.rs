@@ -232,7 +232,7 @@ fn it_says_what_is_well_and_one_line_where_there_is_no_gateway() {
 }
 
 /// What it shows over HTTPS.
-const CERTIFICATE: &[Break] = &[Break::new(
+pub(crate) const CERTIFICATE: &[Break] = &[Break::new(
     "gateway-certificate",
     "warning",
     "cp /etc/g.pem /tmp; openssl req -x509 -key /etc/g.key -out /etc/g.pem -days 5 -subj /CN=gateway; gateway reload",
