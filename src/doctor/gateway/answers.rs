@@ -27,7 +27,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
             other => other?,
         };
         Ok(vec![match heard {
-            Heard::Status { base, status } if status.generation.is_some() => {
+            Heard::Status { base, status, .. } if status.generation.is_some() => {
                 Finding::good(format!("{base}/ answers"))
             }
             Heard::Status { base, .. } => {

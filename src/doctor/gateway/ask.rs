@@ -18,7 +18,7 @@ use crate::tools;
 
 /// curl's exit status for a connection that was refused.
 const REFUSED: Exit = Exit::Code(7);
-/// How curl is called: no settings of the user's, the certificate is not what is looked at, and it has an end.
+/// How curl is called: no settings of the user's, whoever signed the certificate, and it has an end.
 const CURL: [&str; 7] = ["curl", "-q", "-sS", "-k", "--max-time", "3", "-w"];
 
 /// What was heard of the gateway.
@@ -26,7 +26,9 @@ const CURL: [&str; 7] = ["curl", "-q", "-sS", "-k", "--max-time", "3", "-w"];
 pub(in crate::doctor) enum Heard {
     /// It tells how it is.
     Status {
-        /// Its address as the beginning of a URL.
+        /// Its address.
+        address: Ipv4Addr,
+        /// The same as the beginning of a URL.
         base: String,
         /// What it tells.
         status: Status,
@@ -90,10 +92,11 @@ pub(in crate::doctor) struct Conflict {
 fn ask(context: &mut Context, platform: Platform) -> Result<Heard> {
     tools::find("curl")?;
     let (mut tried, mut is_refused) = (Vec::new(), true);
-    for base in bases(context, platform) {
+    for address in addresses(context, platform) {
+        let base = base(&context.engine.config.gateway, address);
         let url = format!("{base}/_flatnet/healthz");
         match get(context, &url)? {
-            Ok((200 | 503, _)) => return status(context, base),
+            Ok((200 | 503, _)) => return status(context, address, base),
             Ok((code, _)) => return Ok(Heard::Other { base, code }),
             Err(failure) => {
                 is_refused &= failure.exit == REFUSED;
@@ -104,10 +107,10 @@ fn ask(context: &mut Context, platform: Platform) -> Result<Heard> {
     Ok(Heard::Nothing { is_refused: is_refused && !tried.is_empty(), tried })
 }
 
-fn status(context: &mut Context, base: String) -> Result<Heard> {
+fn status(context: &mut Context, address: Ipv4Addr, base: String) -> Result<Heard> {
     Ok(match get(context, &format!("{base}/_flatnet/status"))? {
         Ok((200, body)) => match serde_json::from_str(&body) {
-            Ok(status) => Heard::Status { base, status },
+            Ok(status) => Heard::Status { address, base, status },
             Err(_) => Heard::Other { base, code: 200 },
         },
         Ok((code, _)) => Heard::Other { base, code },
@@ -133,25 +136,18 @@ pub(super) fn head(url: &str, host: Option<&str>) -> Command {
     Command::new(argv.chain(host).chain([url.to_owned()]))
 }
 
-/// The same host's page over HTTPS at `port`; `base` is one of [`base`].
-pub(super) fn https(base: &str, port: u16) -> String {
-    let host =
-        base.split_once("://").and_then(|(_, rest)| rest.rsplit_once(':')).map_or(base, |(host, _)| host);
-    format!("https://{host}:{port}/_flatnet/healthz")
-}
-
 /// What asks for the certificates that are shown at `url`.
 pub(super) fn certificates(url: &str) -> Command {
     Command::new(CURL.into_iter().chain(["%{certs}", "-I", "-o", "/dev/null", url]))
 }
 
 /// Where it may listen.
-fn bases(context: &mut Context, platform: Platform) -> Vec<String> {
+fn addresses(context: &mut Context, platform: Platform) -> Vec<Ipv4Addr> {
     let outside = context.facts.as_ref().map(|facts| facts.ingress_gateways.clone()).unwrap_or_default();
     // In mirrored mode both have the same loopback.
     let mut is_mirrored = || context.wsl_mode() == WslMode::Other("mirrored".to_owned());
     let here = (platform == Platform::Linux || is_mirrored()).then_some(Ipv4Addr::LOCALHOST);
-    here.into_iter().chain(outside).map(|address| base(&context.engine.config.gateway, address)).collect()
+    here.into_iter().chain(outside).collect()
 }
 
 /// With a redirect only HTTPS answers.
@@ -175,7 +171,7 @@ impl Context {
     /// What it tells of itself, and where; `None` where it does not, of which a check of its own tells.
     pub(super) fn gateway_status(&mut self, platform: Platform) -> Option<(String, Status)> {
         match self.heard(platform) {
-            Ok(Heard::Status { base, status }) => Some((base, status)),
+            Ok(Heard::Status { base, status, .. }) => Some((base, status)),
             _ => None,
         }
     }

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use super::ask::{certificates, https};
-use super::{reload, where_installed};
+use super::ask::certificates;
+use super::{Heard, reload, where_installed};
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
 
@@ -27,7 +27,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
         let Some(tls) = context.engine.config.gateway.tls.clone() else {
             return Ok(vec![Finding::not_applicable("the gateway has no HTTPS: gateway.tls is not set")]);
         };
-        let Some((base, _)) = context.gateway_status(platform) else {
+        let Ok(Heard::Status { address, .. }) = context.heard(platform) else {
             return Ok(vec![Finding::not_looked("the gateway does not tell: see gateway-answers")]);
         };
         let renew = format!(
@@ -35,7 +35,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
             tls.certificate,
             reload(context, platform)
         );
-        let url = https(&base, tls.listen);
+        let url = format!("https://{address}:{}/_flatnet/healthz", tls.listen);
         let output = context.run(&certificates(&url))?;
         if !output.success() {
             return Ok(vec![Finding::failure(format!("{url}: {}", output.stderr.trim())).help(renew)]);
