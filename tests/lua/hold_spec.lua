@@ -34,6 +34,16 @@ describe("holding a request", function()
         assert.is_true(watched > 10)
     end)
 
+    it("ends where another worker sees the endpoint come back between two looks of the same millisecond", function()
+        local endpoint = built.routes[1].endpoints[1]
+        health.failed(endpoint)
+        assert.is_nil(health.pick(built.routes[1]))
+        ngx.shared.flatnet_health:delete(endpoint.down)
+        local began = ngx.now()
+        assert.equal(endpoint, hold.wait(find))
+        assert.equal(began, ngx.now())
+    end)
+
     it("ends when the time is over, counted from the failure", function()
         local endpoint = built.routes[1].endpoints[1]
         health.answered(endpoint)

@@ -86,19 +86,20 @@ function M.word(endpoint)
     return dict:get(endpoint.sick) and "unhealthy" or "unchecked"
 end
 
--- Since when it cannot be used: requests are held for a while from then on. An endpoint that never answered counts from its
--- start, so that a dead one does not hold requests after each restart of the gateway.
+-- Since when it cannot be used, or nil where it can by now: requests are held for a while from then on. An endpoint that never
+-- answered counts from its start, so that a dead one does not hold requests after each restart of the gateway.
 function M.unusable_since(endpoint)
     if endpoint.state ~= "running" then
         return endpoint.changed
     end
-    local down = dict:get(endpoint.seen) and dict:get(endpoint.down) or 0
-    local sick = 0
-    if endpoint.health and not dict:get(endpoint.well) then
-        -- Not checked yet: that comes within moments of meeting it.
-        sick = dict:get(endpoint.sick) or endpoint.met
+    local down = dict:get(endpoint.down)
+    local unwell = endpoint.health and not dict:get(endpoint.well)
+    if not down and not unwell then
+        return nil
     end
-    return math.max(endpoint.changed, down, sick)
+    -- One that is not checked yet will be, within moments of meeting it.
+    local sick = unwell and (dict:get(endpoint.sick) or endpoint.met) or 0
+    return math.max(endpoint.changed, down and dict:get(endpoint.seen) and down or 0, sick)
 end
 
 return M

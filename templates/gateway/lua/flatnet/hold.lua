@@ -9,11 +9,16 @@ local STEP = 0.025
 -- A request that comes after the time to hold is over has a look for itself; the page must be there within a second.
 local LOOK = 0.8
 
--- Until when requests for this route are held: the time runs from the failure, not from each request.
-function M.deadline(route)
+-- Until when requests for this route are held: the time runs from the failure, not from each request. Or an endpoint that can
+-- be used after all: what health.pick goes by is up to a millisecond old, and another worker may have seen it come back since.
+local function deadline(route)
     local latest = 0
     for _, endpoint in ipairs(route.endpoints) do
-        latest = math.max(latest, health.unusable_since(endpoint))
+        local since = health.unusable_since(endpoint)
+        if not since then
+            return nil, endpoint
+        end
+        latest = math.max(latest, since)
     end
     return latest + route.hold
 end
@@ -41,11 +46,12 @@ function M.wait(find, tried)
     local route = find()
     while route do
         local endpoint = health.pick(route)
-        if endpoint then
-            return endpoint, route
+        local ends, back = deadline(route)
+        if endpoint or back then
+            return endpoint or back, route
         end
         local now = ngx.now()
-        if now >= M.deadline(route) or now - began >= route.hold then
+        if now >= ends or now - began >= route.hold then
             return not tried and look(route) or nil, route
         end
         for _, waited_for in ipairs(route.endpoints) do
