@@ -236,7 +236,7 @@ pub(crate) const CERTIFICATE: &[Break] = &[Break::new(
     "gateway-certificate",
     "warning",
     "cp /etc/g.pem /tmp; openssl req -x509 -key /etc/g.key -out /etc/g.pem -days 5 -subj /CN=gateway; gateway reload",
-    "the gateway's certificate runs out at ",
+    "the gateway's certificate runs out within 14 days, at ",
     Mend::ByHand("cp /tmp/g.pem /etc; gateway reload"),
 )];
 

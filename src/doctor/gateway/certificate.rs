@@ -55,11 +55,10 @@ fn expiry(told: &str) -> Option<Timestamp> {
 }
 
 fn judge(end: Timestamp, now: Timestamp, renew: &str) -> Finding {
-    let days = (end.as_second() - now.as_second()).div_euclid(86_400);
     if end <= now {
         Finding::failure(format!("the gateway's certificate ran out at {end}")).help(renew)
-    } else if days < DAYS {
-        Finding::warning(format!("the gateway's certificate runs out at {end}, in {days} days")).help(renew)
+    } else if end.as_second() - now.as_second() < DAYS * 86_400 {
+        Finding::warning(format!("the gateway's certificate runs out within {DAYS} days, at {end}")).help(renew)
     } else {
         Finding::good(format!("the certificate is valid until {end}"))
     }
