@@ -5,6 +5,7 @@ A scenario waits for what is to be seen, with a limit; it never sleeps and hopes
 
 import base64
 import json
+import re
 import subprocess
 import time
 import urllib.parse
@@ -93,6 +94,15 @@ class Browser:
     def shows(self, text, selector="body", seconds=20):
         """Waits until the text is there, and returns how long that took."""
         return until(f"{text!r} in {selector} of {self.driver.current_url}", lambda: text in self.text(selector), seconds)
+
+    def number(self, selector):
+        """The first in its text; 0 where there is none."""
+        found = re.search(r"\d+", self.text(selector))
+        return int(found[0]) if found else 0
+
+    def reaches(self, least, selector):
+        """Waits until the number there, which grows, is so large."""
+        until(f"{least} in {selector} of {self.driver.current_url}", lambda: self.number(selector) >= least)
 
     def follow(self, link):
         """Clicks, once the page has been drawn: before, Chromium takes no clicks."""

@@ -49,32 +49,25 @@ class Asking:
         assert met == set(wanted), f"{self.name}: {[(one, self.answers.count(one)) for one in set(self.answers)]}"
 
 
-def number(browser):
-    """Of the last message that came back through the WebSocket."""
-    return int(browser.text("#socket").split()[1])
-
-
 def restart(page, portal):
     """Nobody is refused, and a page that is open goes on by itself."""
     page.open(f"http://{STEADY}/")
-    page.shows("message 2", "#socket")
+    page.reaches(2, "#socket")
     page.run("new MutationObserver(() => { window.lost ||= document.body.innerText.includes('connection lost') })"
              ".observe(document.body, {childList: true, subtree: true, characterData: true})")
     with Asking(STEADY) as others:
         until("an answer", lambda: others.answers)
         host("podman restart -t 0 steady")
         until("the WebSocket was lost", lambda: page.run("return window.lost"))
-        page.shows("message", "#socket")
+        page.reaches(page.number("#socket") + 2, "#socket")
         page.shows("event", "#events")
-        after = number(page)
-        until("the WebSocket works", lambda: number(page) > after + 1)
         portal.shows("running", "#route-steady .badge")
     others.expect((200, None))
 
 
 def stop_and_start(page, portal, others):
     page.open(f"http://{APP}/")
-    page.shows("message 2", "#socket")
+    page.reaches(2, "#socket")
     host("podman stop -t 0 app")
     portal.shows("stopped", "#route-app .badge")
     portal.picture("portal-stopped")

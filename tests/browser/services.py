@@ -25,8 +25,8 @@ def portal(browser):
 
 def app(browser):
     browser.follow("app.flatnet.internal")
-    browser.shows("message 3 from", "#socket")
-    browser.shows("event 3 from", "#events")
+    browser.reaches(3, "#socket")
+    browser.reaches(3, "#events")
     assert "connection lost" not in browser.text()
     browser.picture("app")
     browser.driver.back()
