@@ -58,7 +58,8 @@ fn judge(end: Timestamp, now: Timestamp, renew: &str) -> Finding {
     if end <= now {
         Finding::failure(format!("the gateway's certificate ran out at {end}")).help(renew)
     } else if end.as_second() - now.as_second() < DAYS * 86_400 {
-        Finding::warning(format!("the gateway's certificate runs out within {DAYS} days, at {end}")).help(renew)
+        Finding::warning(format!("the gateway's certificate runs out within {DAYS} days, at {end}"))
+            .help(renew)
     } else {
         Finding::good(format!("the certificate is valid until {end}"))
     }
