@@ -127,7 +127,7 @@ fn remove_with_its_namespace(lab: &Lab, name: &str) {
     let format = "{{.State.Pid}} {{.NetworkSettings.SandboxKey}}";
     lab.sh(&format!(
         "read -r pid netns < <(podman inspect {name} --format '{format}')
-        kill -9 $pid; umount --lazy $netns; rm $netns
+        umount --lazy $netns; rm $netns; kill -9 $pid
         podman rm --force --time 0 {name} || podman rm --force --time 0 {name}
         ! podman container exists {name}
         while ip -br link | grep -q '^fn'; do sleep 0.02; done"
