@@ -62,6 +62,18 @@ describe("checks by label", function()
         assert.equal("unhealthy", health.word(endpoint))
     end)
 
+    it("leave nothing of what is gone from the list", function()
+        local endpoint, first = follow()
+        health.failed(endpoint)
+        ngx.turn(0.5)
+        assert.is_not_nil(next(ngx.shared.flatnet_health.values))
+        follow({ id = "fedcba987654" }, first)
+        ngx.turn(0.5)
+        for key in pairs(ngx.shared.flatnet_health.values) do
+            assert.is_nil(string.find(key, endpoint.id, 1, true), key)
+        end
+    end)
+
     it("begin again when the container was off the list", function()
         follow()
         ngx.turn(0.5)

@@ -2,13 +2,20 @@
 local Dict = {}
 Dict.__index = Dict
 
-function Dict:get(key) return self.values[key] end
-function Dict:set(key, value) self.values[key] = value return true end
-function Dict:delete(key) self.values[key] = nil end
-function Dict:add(key, value)
-    if self.values[key] ~= nil then return false, "exists" end
+function Dict:get(key)
+    local kept = self.kept_until[key]
+    if kept and kept <= ngx.now() then self:delete(key) end
+    return self.values[key]
+end
+function Dict:set(key, value, seconds)
     self.values[key] = value
+    self.kept_until[key] = seconds and seconds > 0 and ngx.now() + seconds or nil
     return true
+end
+function Dict:delete(key) self.values[key], self.kept_until[key] = nil, nil end
+function Dict:add(key, value, seconds)
+    if self:get(key) ~= nil then return false, "exists" end
+    return self:set(key, value, seconds)
 end
 function Dict:incr(key, value, first)
     self.values[key] = (self.values[key] or first) + value
@@ -20,7 +27,7 @@ function Dict:get_keys()
     return keys
 end
 
-local function dict() return setmetatable({ values = {} }, Dict) end
+local function dict() return setmetatable({ values = {}, kept_until = {} }, Dict) end
 
 local clock = 1000
 local timers = {}
@@ -69,7 +76,7 @@ ngx = {
     reset = function()
         ngx.header, ngx.ctx, ngx.var, ngx.logged, ngx.sent = {}, {}, {}, {}, {}
         ngx.status, ngx.exited, ngx.place, ngx.method, ngx.uri = nil, nil, nil, nil, nil
-        ngx.shared.flatnet_health.values, ngx.shared.flatnet_metrics.values = {}, {}
+        for _, shared in pairs(ngx.shared) do shared.values, shared.kept_until = {}, {} end
         timers = {}
     end,
 }

@@ -88,8 +88,17 @@ local function follow_endpoint(key, endpoint)
     return entry
 end
 
+local function drop_gone(current)
+    for key, endpoint in pairs(before and before.endpoints or {}) do
+        if not current.endpoints[key] then
+            health.drop(endpoint)
+        end
+    end
+end
+
 -- A new table is in force.
 function M.follow(current)
+    drop_gone(current)
     local kept = {}
     for key, endpoint in pairs(current.endpoints) do
         if endpoint.state == "running" then

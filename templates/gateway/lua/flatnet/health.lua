@@ -3,12 +3,11 @@
 --   down      a connection failed: looked at by flatnet.recover until one succeeds
 --   seen      one has succeeded at some time
 --   sick, well   what the checks by label say (flatnet.checks); such an endpoint is used only while it is well
+--
+-- It is known for as long as the endpoint is in the list, however long nothing happens (flatnet.checks).
 local M = {}
 
 local dict = ngx.shared.flatnet_health
-
--- Long enough for any outage that somebody still looks at; what is gone for good is forgotten.
-local REMEMBERED = 86400
 
 local function look(endpoint)
     return endpoint.state == "running" and not dict:get(endpoint.down)
@@ -44,13 +43,13 @@ end
 -- The first failure counts: `add` leaves what is there.
 function M.failed(endpoint)
     endpoint.looked = nil
-    dict:add(endpoint.down, ngx.now(), REMEMBERED)
+    dict:add(endpoint.down, ngx.now())
 end
 
 function M.answered(endpoint)
     endpoint.looked = nil
     dict:delete(endpoint.down)
-    dict:set(endpoint.seen, true, REMEMBERED)
+    dict:set(endpoint.seen, true)
 end
 
 -- What a check by label found.
@@ -61,15 +60,22 @@ function M.checked(endpoint, well)
         dict:delete(endpoint.sick)
     else
         dict:delete(endpoint.well)
-        dict:add(endpoint.sick, ngx.now(), REMEMBERED)
+        dict:add(endpoint.sick, ngx.now())
     end
 end
 
--- Nothing is known any more: the container was stopped, and is not used again before it is checked.
+-- No check holds any more: the container was stopped, and is not used again before it is checked.
 function M.forget(endpoint)
     endpoint.looked = nil
     dict:delete(endpoint.well)
     dict:delete(endpoint.sick)
+end
+
+-- It is gone for good.
+function M.drop(endpoint)
+    M.forget(endpoint)
+    dict:delete(endpoint.down)
+    dict:delete(endpoint.seen)
 end
 
 -- In a word: up, down, unhealthy, unchecked, or that it does not run.
