@@ -29,6 +29,8 @@ pub struct Sources<'a> {
     pub last_addresses: &'a BTreeMap<String, Ipv4Addr>,
     /// The table before this one.
     pub before: Option<&'a Table>,
+    /// The ports of that table and of those before it.
+    pub remembered: &'a Remembered,
 }
 
 /// A table that has not been published, and what somebody should know about it.
@@ -52,11 +54,10 @@ struct Routed<'a> {
 /// The ports to be asked before [`build`], each with the life of its container: after a start it may be another program.
 #[must_use]
 pub fn to_ask(sources: &Sources<'_>) -> BTreeMap<SocketAddrV4, String> {
-    let remembered = Remembered::of(sources.before);
     let asked = sources.containers.iter().filter_map(|container| {
         let wanted = wanted(sources, container)?.ok()?;
         let life = format!("{} {}", container.id, container.since);
-        let ports = choose::to_ask(container, &sources.config.network, &remembered);
+        let ports = choose::to_ask(container, &sources.config.network, sources.remembered);
         wanted.port.is_none().then(|| ports.into_iter().map(move |port| (port, life.clone())))
     });
     asked.flatten().collect()
@@ -65,13 +66,12 @@ pub fn to_ask(sources: &Sources<'_>) -> BTreeMap<SocketAddrV4, String> {
 /// The table of all containers.
 #[must_use]
 pub fn build(sources: &Sources<'_>, answers: &Answers) -> Built {
-    let remembered = Remembered::of(sources.before);
     let mut containers: Vec<&Container> = sources.containers.iter().collect();
     containers.sort_by_key(|one| (&one.created, &one.name));
     let (mut found, mut unrouted) = (Vec::new(), Vec::new());
     for container in containers {
         let Some(wanted) = wanted(sources, container) else { continue };
-        match wanted.and_then(|labels| route(sources, container, labels, &remembered, answers)) {
+        match wanted.and_then(|labels| route(sources, container, labels, answers)) {
             Ok(one) => found.push(one),
             Err(why) => unrouted.push((container, why)),
         }
@@ -113,7 +113,6 @@ fn route<'a>(
     sources: &Sources<'_>,
     container: &'a Container,
     labels: Labels,
-    remembered: &Remembered,
     answers: &Answers,
 ) -> Result<Routed<'a>, Why> {
     let Config { network, range, .. } = sources.config;
@@ -123,7 +122,7 @@ fn route<'a>(
     }
     let port = match labels.port {
         Some(port) => port,
-        None => choose::port(container, network, remembered, answers)?,
+        None => choose::port(container, network, sources.remembered, answers)?,
     };
     let hosts = hosts::hosts(sources, container, &labels)?;
     Ok(Routed { container, labels, address, port, hosts })

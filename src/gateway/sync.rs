@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::build::{self, Built, Sources};
 use super::changed::Changed;
-use super::choose::Answers;
+use super::choose::{Answers, Remembered};
 use super::podman::Container;
 use super::table::Table;
 use super::{look, probe, publish};
@@ -26,6 +26,7 @@ pub struct Seen {
     last_addresses: BTreeMap<String, Ipv4Addr>,
     /// The last table that could be read: one that was lost since is still remembered.
     before: Option<Table>,
+    remembered: Remembered,
 }
 
 /// What came of it.
@@ -52,7 +53,9 @@ impl Seen {
             look::refuse_lost(&containers, before.as_ref(), &engine.attachments()?)?;
         }
         let last_addresses = look::last_addresses(&engine.store.leases()?);
-        Ok(Self { host: look::host_name(config), containers, last_addresses, before })
+        let mut remembered = earlier.map(|seen| seen.remembered.clone()).unwrap_or_default();
+        before.iter().for_each(|table| remembered.learn(table, &Answers::new()));
+        Ok(Self { host: look::host_name(config), containers, last_addresses, before, remembered })
     }
 
     /// Looks again at those containers that have changed; whether that could be told.
@@ -77,15 +80,16 @@ impl Seen {
     /// What a table is built from.
     #[must_use]
     pub fn sources<'a>(&'a self, config: &'a Config) -> Sources<'a> {
-        let Self { host, containers, last_addresses, before } = self;
-        Sources { config, host, containers, last_addresses, before: before.as_ref() }
+        let Self { host, containers, last_addresses, before, remembered } = self;
+        Sources { config, host, containers, last_addresses, before: before.as_ref(), remembered }
     }
 
     /// Publishes what these containers and answers make, unless it says what is published already.
     pub fn publish(&mut self, config: &Config, answers: &Answers) -> Result<Synced> {
         let directory = &config.gateway.directory;
         let on_disk = publish::published(directory);
-        if on_disk.is_some() {
+        if let Some(table) = &on_disk {
+            self.remembered.learn(table, answers);
             self.before.clone_from(&on_disk);
         }
         let Built { table, conflicts } = build::build(&self.sources(config), answers);

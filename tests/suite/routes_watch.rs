@@ -6,6 +6,8 @@ use crate::routes::{DATABASE, TABLE};
 on_both!(
     routes_follow_containers,
     a_server_that_starts_late_is_found_and_a_database_is_left_alone,
+    made_anew_under_its_name_it_is_routed_before_it_answers,
+    a_changed_configuration_and_restored_state_are_taken_up,
     podman_s_events_end_and_begin_again,
     podman_fails_for_a_while,
     it_ends_on_a_signal_and_leaves_nothing,
@@ -49,6 +51,36 @@ fn a_server_that_starts_late_is_found_and_a_database_is_left_alone(lab: &Lab) {
     lab.becomes(&["late: its port 80 does not answer HTTP", db]);
     lab.sh("podman exec late touch /go").succeeds();
     lab.becomes(&["late.flatnet.internal / late:80 running", db]);
+}
+
+fn made_anew_under_its_name_it_is_routed_before_it_answers(lab: &Lab) {
+    watching(lab);
+    lab.start_container("web", "");
+    lab.becomes(&["web.flatnet.internal / web:80 running"]);
+    lab.sh("podman rm -f -t 0 web").succeeds();
+    lab.becomes(&[]);
+    lab.start_container("web", "flatnet-test/busybox sleep 1000");
+    lab.becomes(&["web.flatnet.internal / web:80 running"]);
+}
+
+fn a_changed_configuration_and_restored_state_are_taken_up(lab: &Lab) {
+    watching(lab);
+    lab.start_container("web", "");
+    lab.becomes(&["web.flatnet.internal / web:80 running"]);
+    // As the documents say to restore it: another folder of the same name.
+    lab.sh(
+        "cp -a /var/lib/flatnet /root/backup; rm -r /var/lib/flatnet; cp -a /root/backup /var/lib/flatnet",
+    )
+    .succeeds();
+    lab.sh("echo 'gateway: {domains: [other.test]}' >>/etc/flatnet/flatnet.yaml; flatnet gateway sync")
+        .succeeds();
+    lab.becomes(&["web.other.test / web:80 running"]);
+    // What watch publishes next is by the same.
+    lab.sh("podman stop -t 0 web").succeeds();
+    lab.becomes(&["web.other.test / web:80 stopped"]);
+    lab.sandbox.eventually(
+        "for fd in /proc/$(cat /tmp/watch.pid)/fd/*; do [[ $(readlink $fd) != /var/lib/flatnet*deleted* ]] || exit 1; done",
+    );
 }
 
 /// Tried with 150 that run, too; here most are only made, which takes a tenth of the time.

@@ -15,7 +15,7 @@ use crate::gateway::watch::{Said, watch};
 /// Keep the gateway's routes as the containers are, until it is ended.
 ///
 /// It follows Podman's events and Flatnet's own receipts, asks new containers again and again until they speak HTTP, and
-/// looks at everything once a minute. It prints each change. While Podman fails, the routes stay as they are, and it
+/// looks at everything once a minute, each time by the configuration as it is then. It prints each change. While Podman fails, the routes stay as they are, and it
 /// tries again. `flatnet init` writes a systemd unit that runs it.
 #[derive(Debug, Args)]
 #[command(
@@ -26,10 +26,11 @@ pub(super) struct Watch {}
 impl Watch {
     #[expect(clippy::unused_self, reason = "each command has the same signature")]
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
-        let engine = options.engine_to_look()?;
         let stop = stop_signals()?;
         let is_json = options.json;
-        watch(engine, options.patient_executor(), &stop, &mut |said| say(&said, is_json))?;
+        watch(&|| options.engine_to_look(), options.patient_executor(), &stop, &mut |said| {
+            say(&said, is_json)
+        })?;
         Ok(0)
     }
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::super::choose::Answer;
+use super::super::choose::{Answer, Remembered};
 use super::super::podman::State;
 use super::*;
 use crate::gateway::labels::KNOWN;
@@ -15,6 +15,7 @@ struct World {
     answers: Answers,
     last_addresses: BTreeMap<String, Ipv4Addr>,
     before: Option<Table>,
+    remembered: Remembered,
 }
 
 impl World {
@@ -26,6 +27,7 @@ impl World {
             answers: Answers::new(),
             last_addresses: BTreeMap::new(),
             before: None,
+            remembered: Remembered::default(),
         };
         world.http(&[80, 3000]);
         world
@@ -48,7 +50,15 @@ impl World {
             containers: &self.containers,
             last_addresses: &self.last_addresses,
             before: self.before.as_ref(),
+            remembered: &self.remembered,
         }
+    }
+
+    /// From now on this is the table before.
+    fn publish(&mut self) {
+        let table = self.build().table;
+        self.remembered.learn(&table, &self.answers);
+        self.before = Some(table);
     }
 
     fn build(&self) -> Built {
@@ -162,9 +172,8 @@ fn what_is_exposed_is_a_choice() {
 fn a_stopped_container_keeps_its_route_and_address() {
     let web = container("web", 2, &[80]);
     let mut world = World::of([web.clone()]);
-    let before = world.build().table;
+    world.publish();
     world.containers = vec![stopped(&web), stopped(&container("job", 3, &[80]))];
-    world.before = Some(before);
     world.last_addresses.insert("03".repeat(32), Ipv4Addr::new(10, 87, 1, 3));
     assert_eq!(
         world.told(),
@@ -173,16 +182,39 @@ fn a_stopped_container_keeps_its_route_and_address() {
             "job: it is stopped, and did not answer HTTP before",
         ]
     );
-    // Made anew under its name, and not listening yet.
+    // Started, and not listening yet.
+    world.containers = vec![web];
+    world.answers.clear();
+    assert_eq!(world.told(), ["web -> web.flatnet.internal,web.local / 10.87.1.2:80 running"]);
+    assert!(to_ask(&world.sources()).is_empty(), "it answered once");
+}
+
+#[test]
+fn a_container_that_is_made_anew_under_its_name_is_taken_for_what_it_was_until_it_answers() {
+    let mut world = World::of([container("web", 2, &[80])]);
+    world.publish();
+    world.containers.clear();
+    assert!(world.told().is_empty(), "a removed one is gone");
+    world.publish();
     world.containers = vec![container("web", 9, &[80])];
     world.answers.clear();
-    assert_eq!(world.told(), ["web -> web.flatnet.internal,web.local / 10.87.1.9:80 running"]);
-    assert!(to_ask(&world.sources()).is_empty());
+    let route = ["web -> web.flatnet.internal,web.local / 10.87.1.9:80 running"];
+    let at = SocketAddrV4::new(Ipv4Addr::new(10, 87, 1, 9), 80);
+    for _ in 0..2 {
+        assert_eq!(world.told(), route);
+        assert_eq!(to_ask(&world.sources()).into_keys().collect::<Vec<_>>(), [at]);
+        world.publish();
+    }
+    world.answers.insert(at, Answer::Other);
+    assert_eq!(world.told(), ["web: its port 80 does not answer HTTP"]);
+    world.answers.insert(at, Answer::Http);
+    world.publish();
+    assert!(to_ask(&world.sources()).is_empty(), "it has answered");
+    world.answers.clear();
+    assert_eq!(world.told(), route);
     // Made anew as something else.
     world.containers = vec![container("web", 9, &[5432])];
     assert_eq!(world.told(), ["web: its port 5432 does not answer HTTP"]);
-    world.containers.clear();
-    assert!(world.told().is_empty(), "a removed one is gone");
 }
 
 #[test]
@@ -336,7 +368,7 @@ proptest! {
         let routed: usize = built.table.routes.iter().map(|route| route.endpoints.len()).sum();
         prop_assert_eq!(routed + built.table.unrouted.len(), world.containers.len());
         // The same again, after itself, is the same.
-        world.before = Some(built.table.clone());
+        world.publish();
         prop_assert!(world.build().table.says_the_same_as(&built.table));
     }
 }

@@ -55,23 +55,27 @@ pub fn lock_path(config: &Config) -> PathBuf {
     config.paths.run.join(format!("{}.gateway-watch.lock", config.network))
 }
 
-/// Keeps the routes until something can be read from `stop`.
+fn receipts_folder(config: &Config) -> PathBuf {
+    config.paths.state.join(config.network.as_str()).join("receipts")
+}
+
+/// Keeps the routes until something can be read from `stop`. `open` reads the configuration; it is called again before each
+/// look, so that none is published by what the configuration said before.
 pub fn watch(
-    engine: Engine,
+    open: &dyn Fn() -> Result<Engine>,
     executor: HostExecutor,
     stop: &UnixStream,
     say: &mut dyn FnMut(Said<'_>),
 ) -> Result<()> {
     let failed =
         |cause: std::io::Error| Error::new(Kind::Internal, "cannot wait for what happens").source(cause);
-    StateDir::create(&engine.config.paths.run)?;
-    let _running = Lock::share(&lock_path(&engine.config))?;
+    let engine = open()?;
+    let running = share(&engine.config)?;
     let now = Instant::now();
     let mut watch = Watch {
         prober: Prober::new().map_err(failed)?,
         events: Events::new(now),
         receipts: None,
-        folder: engine.config.paths.state.join(engine.config.network.as_str()).join("receipts"),
         seen: None,
         changed: Changed::default(),
         look_at: None,
@@ -81,7 +85,9 @@ pub fn watch(
         pause: PAUSE.0,
         failing: None,
         conflicts: Vec::new(),
+        open,
         engine,
+        running,
         executor,
     };
     loop {
@@ -92,14 +98,21 @@ pub fn watch(
     }
 }
 
-struct Watch {
+/// Says, as long as it is held, that a watch keeps the routes of this network.
+fn share(config: &Config) -> Result<Lock> {
+    StateDir::create(&config.paths.run)?;
+    Lock::share(&lock_path(config))
+}
+
+struct Watch<'a> {
+    open: &'a dyn Fn() -> Result<Engine>,
     engine: Engine,
+    running: Lock,
     executor: HostExecutor,
     prober: Prober,
     events: Events,
     /// Says when a receipt comes or goes; `None` while there is no such folder yet.
     receipts: Option<OwnedFd>,
-    folder: PathBuf,
     /// What there was at the last look.
     seen: Option<Seen>,
     /// What is to be looked at again, and when.
@@ -117,7 +130,7 @@ struct Watch {
     conflicts: Vec<String>,
 }
 
-impl Watch {
+impl Watch<'_> {
     /// Does what is due.
     fn work(&mut self, say: &mut dyn FnMut(Said<'_>)) {
         let now = Instant::now();
@@ -125,20 +138,37 @@ impl Watch {
         self.has_begun |= !started.changed.is_nothing();
         self.take(started, now, BURST, say);
         if self.receipts.is_none() {
-            self.receipts = sources::receipts(&self.folder).ok();
+            self.receipts = sources::receipts(&receipts_folder(&self.engine.config)).ok();
         }
         if self.everything_at <= now {
             (self.changed, self.look_at) = (Changed::everything(), Some(now));
         }
         if self.look_at.is_some_and(|at| at <= now) {
             self.look_at = None;
-            let looked = self.look(now);
+            let looked = self.reopen().and_then(|()| self.look(now));
             self.tell(looked, say);
         } else if self.publish_now {
-            let published = lock(&self.engine.config).and_then(|_lock| self.publish(now));
+            let published = self.reopen().and_then(|()| {
+                let _lock = lock(&self.engine.config)?;
+                self.publish(now)
+            });
             self.tell(published, say);
         }
         self.prober.ask_due(Instant::now());
+    }
+
+    /// Takes up the configuration as it is now, and the state, whose folders may have been replaced.
+    fn reopen(&mut self) -> Result<()> {
+        let engine = (self.open)()?;
+        let before = std::mem::replace(&mut self.engine, engine).config;
+        let config = &self.engine.config;
+        if lock_path(config) != lock_path(&before) {
+            self.running = share(config)?;
+        }
+        if receipts_folder(config) != receipts_folder(&before) {
+            self.receipts = None;
+        }
+        Ok(())
     }
 
     /// Looks at what has changed and publishes what all containers make.
