@@ -36,6 +36,16 @@ describe("the balancer", function()
         assert.same({ 1, 300, 3600 }, times)
     end)
 
+    it("gives one that is tried again the time of a full queue", function()
+        context({ fixture.endpoint() })
+        ngx.ctx.is_again = true
+        balancer.run()
+        assert.same({ 3.5, 300, 300 }, times)
+        failure = "failed"
+        balancer.run()
+        assert.is_true(ngx.ctx.is_again)
+    end)
+
     it("goes on to another endpoint", function()
         local route = context({ fixture.endpoint(), fixture.endpoint({ address = "10.87.1.3" }) })
         local shared = ngx.ctx

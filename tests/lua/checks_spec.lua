@@ -68,7 +68,9 @@ describe("checks by label", function()
         ngx.turn(0.5)
         assert.is_not_nil(next(ngx.shared.flatnet_health.values))
         follow({ id = "fedcba987654" }, first)
-        ngx.turn(0.5)
+        -- Another worker had a request to it under way.
+        health.failed(endpoint)
+        ngx.turn(6)
         for key in pairs(ngx.shared.flatnet_health.values) do
             assert.is_nil(string.find(key, endpoint.id, 1, true), key)
         end
@@ -81,6 +83,53 @@ describe("checks by label", function()
         checks.follow(none)
         local endpoint = follow(nil, none)
         assert.equal("unchecked", health.word(endpoint))
+    end)
+
+    it("hold over a reload", function()
+        local endpoint = follow()
+        ngx.turn(0.5)
+        package.loaded["flatnet.checks"] = nil
+        checks = require("flatnet.checks")
+        follow()
+        assert.equal("up", health.word(endpoint))
+    end)
+
+    it("go on where the clock is set back", function()
+        local endpoint = follow()
+        ngx.turn(0.5)
+        ngx.set_back(3600)
+        well = false
+        ngx.turn(16)
+        assert.equal("unhealthy", health.word(endpoint))
+    end)
+
+    it("reach each endpoint where many hang", function()
+        local endpoints, done = {}, {}
+        for number = 1, 60 do
+            endpoints[number] = fixture.endpoint({ id = string.format("%012x", number), address = "10.87.1." .. number + 1 })
+        end
+        local labels = { path = "/healthz", interval = 1, healthy = 1, unhealthy = 1 }
+        local built = fixture.table({ fixture.route({ health = labels, endpoints = endpoints }) })
+        require("flatnet.state").table = built
+        -- As many at once as there may be: each look is put off until the clock is turned again.
+        local at, held = ngx.timer.at, {}
+        ngx.timer.at = function(delay, run, argument)
+            if delay == 0 then
+                held[#held + 1] = function() run(false, argument) end
+                done[argument.endpoint.key] = true
+                return true
+            end
+            return at(delay, run, argument)
+        end
+        checks.follow(built)
+        for _ = 1, 20 do
+            ngx.turn(0.3)
+            local now = held
+            held = {}
+            for _, run in ipairs(now) do run() end
+        end
+        ngx.timer.at = at
+        for _, endpoint in ipairs(built.routes[1].endpoints) do assert.is_true(done[endpoint.key], endpoint.key) end
     end)
 
     it("go on where nothing changed", function()

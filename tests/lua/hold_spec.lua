@@ -55,8 +55,10 @@ describe("holding a request", function()
         assert.equal("web", route.name)
         assert.is_near(failed + 10, ngx.now(), 0.1)
         local late = ngx.now()
+        watched = 0
         assert.is_nil(hold.wait(find))
         assert.equal(late, ngx.now())
+        assert.is_true(watched > 0, "or nobody would see it come back, where a worker died")
     end)
 
     it("has a look of its own when the time is over", function()

@@ -30,6 +30,16 @@ describe("recover", function()
         assert.equal(late, looks)
     end)
 
+    it("looks on where the clock is set back", function()
+        local endpoint = state.table.routes[1].endpoints[1]
+        recover.watch(endpoint)
+        ngx.turn(60)
+        ngx.set_back(3600)
+        accepts = true
+        ngx.turn(2.1)
+        assert.equal("up", health.word(endpoint))
+    end)
+
     it("looks soon when a request waits", function()
         local endpoint = state.table.routes[1].endpoints[1]
         recover.watch(endpoint)

@@ -29,6 +29,13 @@ describe("the table of routes", function()
         assert.is_nil(found(built, "", "/"))
     end)
 
+    it("does not look for what is no name", function()
+        local built = fixture.table({ fixture.route({ hosts = { "*.local" } }) })
+        assert.equal("web", built:find("a.b.local", "/", false).name)
+        assert.equal("web", built:find(string.rep("a.", 124) .. "local", "/", false).name)
+        assert.is_nil(built:find(string.rep("a.", 130) .. "local", "/", false))
+    end)
+
     it("compares paths segment by segment", function()
         local built = fixture.table({
             named("root", {}), named("api", { path = "/api" }), named("deep", { path = "/api/v1/x/" }),

@@ -63,6 +63,33 @@ fn a_container_that_dies_slowly_gets_no_request_twice_in_that_moment() {
     assert_eq!(gateway.received("web", "GET /dying"), 2);
 }
 
+/// One at a time, with the five that Python's server lets wait: the kernel drops what comes beside.
+const SLOW_SERVER: &str = "
+import http.server, time
+
+class Slow(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        time.sleep(0.2)
+        self.send_response(200)
+        self.send_header('Content-Length', '0')
+        self.end_headers()
+
+http.server.HTTPServer(('10.87.1.2', 3000), Slow).serve_forever()
+";
+
+#[test]
+fn a_server_whose_queue_is_full_answers_all_the_same() {
+    let gateway = Gateway::start(&[route("web", 2)]);
+    gateway.sandbox.write("/run/slow.py", SLOW_SERVER);
+    gateway.beside("exec ip netns exec box /usr/bin/python3 -B /run/slow.py");
+    gateway.sandbox.eventually("curl -sf -o /dev/null -H 'Host: web.local' http://192.168.7.1/");
+    let ask = "ip netns exec lan curl -s -o /dev/null -w '%{http_code}\\n' -H 'Host: web.local' http://192.168.7.1/";
+    gateway
+        .sandbox
+        .sh(&format!("for i in $(seq 20); do {ask} & done | sort | uniq -c; wait"))
+        .prints_exactly("     20 200");
+}
+
 #[test]
 fn stop_and_start_as_the_list_tells_of_them_lose_nothing() {
     let gateway = Gateway::start(&[route("web", 2)]);

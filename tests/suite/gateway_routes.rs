@@ -77,6 +77,8 @@ fn a_prefix_is_stripped_and_put_back() {
     assert_eq!(answer["headers"]["x-forwarded-prefix"], "/app");
     let redirect = gateway.curl("lan", "-i http://192.168.7.1/app/go");
     redirect.prints("Location: /app/login").prints("Set-Cookie: session=1; Path=/app/");
+    let heeded = gateway.curl("lan", "-i http://192.168.7.1/app/go?heeds");
+    heeded.prints("Location: /app/login").prints("Set-Cookie: session=1; Path=/app\r");
     gateway.curl("lan", "-i http://192.168.7.1/kept/../kept/x").prints("200 OK");
 }
 

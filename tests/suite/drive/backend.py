@@ -92,7 +92,9 @@ class Handler(BaseHTTPRequestHandler):
         self.cut()
 
     def go(self):
-        self.say(302, {}, [("Location", "/login"), ("Set-Cookie", "session=1; Path=/")])
+        # Some frameworks heed the header.
+        prefix = self.headers.get("X-Forwarded-Prefix", "") if "heeds" in self.path else ""
+        self.say(302, {}, [("Location", f"{prefix}/login"), ("Set-Cookie", f"session=1; Path={prefix or '/'}")])
 
     def healthz(self):
         self.say(500 if os.path.exists(f"{FOLDER}/{NAME}.sick") else 200, {})

@@ -72,10 +72,10 @@ local function find_any(host)
     return route
 end
 
--- A prefix without its slash: a page's own links, which are relative to it, would lead past it.
+-- A prefix without its slash: a page's own links, which are relative to it, would lead past it. A WebSocket follows no redirect.
 local function lacks_slash(route)
     local method = ngx.req.get_method()
-    return route.strip and ngx.var.uri == route.path and (method == "GET" or method == "HEAD")
+    return route.strip and ngx.var.uri == route.path and (method == "GET" or method == "HEAD") and not ngx.var.http_upgrade
 end
 
 -- Whatever flatnet.quick leaves.
@@ -127,9 +127,9 @@ local function fail(route, last, streamed)
 end
 
 -- A streamed body can be sent only once, so it is sent only to an endpoint that has just accepted. gRPC clients, which call
--- often, repeat by themselves.
-local function pick(route, streamed)
-    local endpoint = health.pick(route)
+-- often, repeat by themselves. `except` is taken only where there is no other.
+local function pick(route, streamed, except)
+    local endpoint = health.pick(route, except) or except and health.pick(route)
     if endpoint and streamed and route.stream and not probe.accepts(endpoint, 1) then
         health.failed(endpoint)
         recover.watch(endpoint)
@@ -143,8 +143,9 @@ end
 local SETTLE = 0.2
 
 local function pick_after(route, streamed, last)
-    local endpoint = pick(route, streamed)
-    if endpoint and last and last.sent > 0 and endpoint.peer == last.peer and route.hold > 0 then
+    local broke = last and last.sent > 0 and endpoint_of(route, last.peer)
+    local endpoint = pick(route, streamed, broke)
+    if endpoint and endpoint == broke and route.hold > 0 then
         ngx.sleep(SETTLE)
         return pick(route, streamed)
     end
@@ -191,6 +192,7 @@ function M.admit()
     end
     local context = ngx.ctx
     context.route, context.endpoint = route, endpoint
+    context.is_again = last ~= nil and endpoint.peer == last.peer
     context.is_upgrade = ngx.var.flatnet_connection ~= ""
 end
 

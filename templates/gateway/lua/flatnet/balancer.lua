@@ -5,9 +5,16 @@ local health = require("flatnet.health")
 
 local M = {}
 
--- Seconds to connect, to send and to read for upgraded connections: a WebSocket may be silent for an hour. All others
--- have those of proxy.conf and grpc.conf.
-local CONNECT, SEND, READ_UPGRADED = 1, 300, 3600
+-- Seconds to connect, to send and to read. A WebSocket may be silent for an hour. Who is tried again has just accepted a look:
+-- where its queue is full, the kernel asks again after one second and after three. All others have the times of proxy.conf
+-- and grpc.conf.
+local CONNECT, CONNECT_AGAIN, SEND, READ, READ_UPGRADED = 1, 3.5, 300, 300, 3600
+
+local function set_timeouts(context)
+    local connect = context.is_again and CONNECT_AGAIN or CONNECT
+    local read = context.is_upgrade and READ_UPGRADED or READ
+    balancer.set_timeouts(connect, SEND, read)
+end
 
 -- Nothing may be refused here: nginx would answer 500. Who comes here has an endpoint.
 function M.run()
@@ -16,10 +23,11 @@ function M.run()
     if balancer.get_last_failure() then
         endpoint = health.pick(context.route, endpoint) or endpoint
         -- A context of its own: flatnet.quick gives the same one to many requests.
-        ngx.ctx = { route = context.route, endpoint = endpoint, is_quick = context.is_quick, is_upgrade = context.is_upgrade }
+        ngx.ctx = { route = context.route, endpoint = endpoint, is_quick = context.is_quick,
+            is_upgrade = context.is_upgrade, is_again = context.is_again }
     end
-    if context.is_upgrade then
-        balancer.set_timeouts(CONNECT, SEND, READ_UPGRADED)
+    if context.is_upgrade or context.is_again then
+        set_timeouts(context)
     end
     local set, why = balancer.set_current_peer(endpoint.address, endpoint.port)
     if not set then

@@ -48,14 +48,26 @@ local function check(premature, entry)
     end
 end
 
+-- Those whose time has come, the one that has waited longest first: where many hang, the others have their turn too. Later than
+-- its interval allows is one that was set before the clock was set back.
+local function all_due(now)
+    local due = {}
+    for _, entry in pairs(entries) do
+        if not entry.busy and (entry.due <= now or entry.due > now + entry.endpoint.health.interval) then
+            due[#due + 1] = entry
+        end
+    end
+    table.sort(due, function(one, other) return one.due < other.due end)
+    return due
+end
+
 local function tick(premature)
     ticking = false
     if premature then
         return
     end
-    local now = ngx.now()
-    for _, entry in pairs(entries) do
-        if not entry.busy and entry.due <= now and busy < AT_ONCE and ngx.timer.at(0, check, entry) then
+    for _, entry in ipairs(all_due(ngx.now())) do
+        if busy < AT_ONCE and ngx.timer.at(0, check, entry) then
             entry.busy = true
             busy = busy + 1
         end
@@ -80,7 +92,10 @@ local function follow_endpoint(key, endpoint)
     end
     local entry = entries[key]
     if started or not entry then
-        health.forget(endpoint)
+        -- While nginx is reloaded, what was found still holds.
+        if before then
+            health.forget(endpoint)
+        end
         entry = { due = 0, passes = 0, failures = 0, first = true }
     end
     -- The label may have changed.
@@ -88,11 +103,26 @@ local function follow_endpoint(key, endpoint)
     return entry
 end
 
-local function drop_gone(current)
-    for key, endpoint in pairs(before and before.endpoints or {}) do
-        if not current.endpoints[key] then
+-- So long after a table is replaced nobody has a request or a look under way that goes by it.
+local LATE = 5
+
+local function drop_all(_, endpoints)
+    for _, endpoint in ipairs(endpoints) do
+        if not state.table.endpoints[endpoint.key] then
             health.drop(endpoint)
         end
+    end
+end
+
+local function drop_gone(current)
+    local gone = {}
+    for key, endpoint in pairs(before and before.endpoints or {}) do
+        if not current.endpoints[key] then
+            gone[#gone + 1] = endpoint
+        end
+    end
+    if #gone > 0 then
+        ngx.timer.at(LATE, drop_all, gone)
     end
 end
 

@@ -50,14 +50,14 @@ function M.wait(find, tried)
         if endpoint or back then
             return endpoint or back, route
         end
-        local now = ngx.now()
-        if now >= ends or now - began >= route.hold then
-            return not tried and look(route) or nil, route
-        end
         for _, waited_for in ipairs(route.endpoints) do
             if waited_for.state == "running" then
                 recover.watch(waited_for, true)
             end
+        end
+        local now = ngx.now()
+        if now >= ends or now - began >= route.hold then
+            return not tried and look(route) or nil, route
         end
         ngx.sleep(STEP)
         route = find()

@@ -46,6 +46,10 @@ local function next_due(now)
         if not entry.busy and not is_current(entry.endpoint) then
             entries[key] = nil
         elseif not entry.busy then
+            -- Later than it can be: the clock was set back.
+            if entry.due > now + LAST then
+                entry.due, entry.looked = now, 0
+            end
             local due = entry.due
             if entry.urgent then
                 due = entry.looked + HURRY <= now and 0 or due

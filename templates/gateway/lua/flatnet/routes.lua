@@ -148,8 +148,14 @@ function M.build(document, before, is_own, now, pause)
     return built
 end
 
+-- More is no name (RFC 1035, 2.3.4), and each label of it takes time.
+local LONGEST = 253
+
 -- The route for a request, or nil. `own`: the host is one of the gateway's own names.
 function Table:find(host, path, own)
+    if #host > LONGEST then
+        return nil
+    end
     local set = self.exact[host]
     local route = set and longest_prefix(set, path)
     local suffix = host

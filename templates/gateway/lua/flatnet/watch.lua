@@ -98,11 +98,13 @@ local function poll(premature)
         return
     end
     -- An error here must not end the polling.
-    local fine, changed = pcall(look, function() ngx.sleep(0) end)
+    local fine, why = pcall(function()
+        if look(function() ngx.sleep(0) end) then
+            tell()
+        end
+    end)
     if not fine then
-        complain(tostring(changed))
-    elseif changed then
-        tell()
+        complain(tostring(why))
     end
     -- One worker writes; a table that was read while nginx started is kept too.
     if fine and seen and not state.problem and ngx.worker.id() == 0 and kept ~= seen then
@@ -120,6 +122,8 @@ function M.again()
 end
 
 function M.start_worker()
+    -- One that nginx starts in place of another begins with the table of nginx's own start.
+    pcall(look, nothing)
     if state.table then
         tell()
     end
