@@ -19,27 +19,36 @@ pub(in crate::doctor) const CHECK: Check = Check {
     look,
 };
 
-/// The gateway looks at the file every 250 ms.
-const TAKEN_UP: Duration = Duration::from_millis(700);
+/// The gateway looks at the file every 250 ms, and `watch` may write it between two looks of this check: so often, and so
+/// long apart, both are looked at.
+const LOOKS: (u32, Duration) = (4, Duration::from_millis(700));
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     where_installed(context, |context, platform| {
+        let mut before = published(context);
         let Some((mut base, mut status)) = context.gateway_status(platform) else {
             return Ok(vec![Finding::not_looked("the gateway does not tell: see gateway-answers")]);
         };
-        if status.problem.is_some() || status.generation != published(context) {
-            std::thread::sleep(TAKEN_UP);
+        let mut after = published(context);
+        for _ in 1..LOOKS.0 {
+            if status.problem.is_none() && is_taken_up(status.generation, before, after) {
+                break;
+            }
+            std::thread::sleep(LOOKS.1);
             context.heard = None;
+            before = published(context);
             (base, status) = context.gateway_status(platform).unwrap_or((base, status));
+            after = published(context);
         }
-        let Some(ours) = published(context) else {
+        let Some(ours) = after else {
             return Ok(vec![Finding::not_looked("there are no routes to compare with: see gateway-routes")]);
         };
-        let mut found = judge(context, &status, ours, &base)?;
+        let mut found = judge(context, &status, (before, ours), &base)?;
         found.extend(version(context, platform, &status));
         found.extend(status.conflicts.iter().map(conflict));
         if found.is_empty() {
-            found.push(Finding::good(format!("generation {ours} is in force")));
+            let generation = status.generation.unwrap_or(ours);
+            found.push(Finding::good(format!("generation {generation} is in force")));
         }
         Ok(found)
     })
@@ -49,12 +58,22 @@ fn published(context: &Context) -> Option<u64> {
     publish::published(&context.engine.config.gateway.directory).map(|table| table.generation)
 }
 
-fn judge(context: &Context, status: &Status, ours: u64, base: &str) -> Result<Vec<Finding>> {
+/// Whether the gateway, asked between two looks at the file, has what lay there meanwhile.
+fn is_taken_up(generation: Option<u64>, before: Option<u64>, after: Option<u64>) -> bool {
+    (before..=after).contains(&generation)
+}
+
+fn judge(
+    context: &Context,
+    status: &Status,
+    (before, ours): (Option<u64>, u64),
+    base: &str,
+) -> Result<Vec<Finding>> {
     let directory = context.engine.config.gateway.directory.display();
     Ok(if let Some(problem) = &status.problem {
         let what = format!("the gateway refuses its routes, and keeps those of before: {}", problem.message);
         vec![Finding::failure(what).mended_by_flatnet(context, &["gateway", "sync"])?]
-    } else if status.generation != Some(ours) {
+    } else if !is_taken_up(status.generation, before, Some(ours)) {
         let theirs = status.generation.map_or("none".to_owned(), |number| number.to_string());
         let what = format!("{base}/ has generation {theirs}, and {directory}/state/routes.json is {ours}");
         vec![Finding::failure(what).help(format!(
@@ -77,4 +96,27 @@ fn conflict(Conflict { route, host, path, winner }: &Conflict) -> Finding {
     let host = if host.is_empty() { "the gateway's own name" } else { host };
     Finding::warning(format!("route {route} does not have {host}{path}: {winner} has it"))
         .help("Give one of them another name by the label flatnet.host, or another flatnet.path")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lay_there_while_the_gateway_was_asked_is_taken_up() {
+        for (generation, before, after, wanted) in [
+            (Some(5), Some(5), Some(5), true),
+            // Another was published before the gateway was asked, or just after.
+            (Some(6), Some(5), Some(6), true),
+            (Some(5), Some(5), Some(6), true),
+            (Some(6), None, Some(6), true),
+            (Some(5), Some(6), Some(6), false),
+            (Some(1000), Some(5), Some(6), false),
+            (None, Some(5), Some(5), false),
+            (Some(5), Some(5), None, false),
+            (None, None, None, true),
+        ] {
+            assert_eq!(is_taken_up(generation, before, after), wanted, "{generation:?} {before:?} {after:?}");
+        }
+    }
 }
