@@ -7,13 +7,14 @@ use std::time::Duration;
 use super::build::{self, Built, Sources};
 use super::changed::Changed;
 use super::choose::{Answers, Remembered};
+use super::look::Looked;
 use super::podman::Container;
 use super::table::Table;
 use super::{look, probe, publish};
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
-use crate::execute::Executor;
+use crate::execute::{CommandFailure, Executor};
 use crate::lock::Lock;
 use crate::state_dir::StateDir;
 use crate::types::{ContainerId, HostName};
@@ -23,6 +24,9 @@ use crate::types::{ContainerId, HostName};
 pub struct Seen {
     host: HostName,
     containers: Vec<Container>,
+    /// Those that Podman fails to inspect, each with what is to be said of it. They are among the containers as they were
+    /// at the last look that succeeded, where there was one.
+    left_out: BTreeMap<ContainerId, String>,
     last_addresses: BTreeMap<String, Ipv4Addr>,
     /// The last table that could be read: one that was lost since is still remembered.
     before: Option<Table>,
@@ -38,7 +42,7 @@ pub struct Synced {
     pub before: Option<Table>,
     /// Whether it was written.
     pub written: bool,
-    /// Routes that ask for what another one has.
+    /// Routes that ask for what another one has, and containers that Podman fails to inspect.
     pub conflicts: Vec<String>,
 }
 
@@ -46,7 +50,9 @@ impl Seen {
     /// Looks at Podman's containers, at what Flatnet knows of them and at the table before.
     pub fn look(engine: &Engine, executor: &mut dyn Executor, earlier: Option<&Self>) -> Result<Self> {
         let config = &engine.config;
-        let containers = look::all_containers(executor)?;
+        let Looked { mut containers, left_out } = look::all_containers(executor)?;
+        let (kept, left_out) = kept(left_out, earlier);
+        containers.extend(kept);
         let before =
             publish::last(&config.gateway.directory).or_else(|| earlier.and_then(|seen| seen.before.clone()));
         if containers.is_empty() {
@@ -55,7 +61,7 @@ impl Seen {
         let last_addresses = look::last_addresses(&engine.store.leases()?);
         let mut remembered = earlier.map(|seen| seen.remembered.clone()).unwrap_or_default();
         before.iter().for_each(|table| remembered.learn(table, &Answers::new()));
-        Ok(Self { host: look::host_name(config), containers, last_addresses, before, remembered })
+        Ok(Self { host: look::host_name(config), containers, left_out, last_addresses, before, remembered })
     }
 
     /// Looks again at those containers that have changed; whether that could be told.
@@ -73,6 +79,7 @@ impl Seen {
         let Some(again) = look::some_containers(executor, &ids) else { return Ok(false) };
         self.containers.retain(|one| !ids.contains(&one.id) && !changed.gone.contains(&one.id));
         self.containers.extend(again);
+        self.left_out.retain(|id, _| !ids.contains(id) && !changed.gone.contains(id));
         self.last_addresses = look::last_addresses(&engine.store.leases()?);
         Ok(true)
     }
@@ -80,7 +87,7 @@ impl Seen {
     /// What a table is built from.
     #[must_use]
     pub fn sources<'a>(&'a self, config: &'a Config) -> Sources<'a> {
-        let Self { host, containers, last_addresses, before, remembered } = self;
+        let Self { host, containers, last_addresses, before, remembered, .. } = self;
         Sources { config, host, containers, last_addresses, before: before.as_ref(), remembered }
     }
 
@@ -92,7 +99,8 @@ impl Seen {
             self.remembered.learn(table, answers);
             self.before.clone_from(&on_disk);
         }
-        let Built { table, conflicts } = build::build(&self.sources(config), answers);
+        let Built { table, mut conflicts } = build::build(&self.sources(config), answers);
+        conflicts.extend(self.left_out.values().cloned());
         let is_so = |on_disk: &Table| table.says_the_same_as(on_disk) && publish::may_be_read(directory);
         if let Some(table) = on_disk.filter(is_so) {
             return Ok(Synced { table, before: None, written: false, conflicts });
@@ -108,6 +116,26 @@ impl Seen {
     }
 }
 
+/// Those of `left_out` as they were at the look before, and what is to be said of each. What was said already stays, so
+/// that it is news once: Podman's words may have the time in them.
+fn kept(
+    left_out: BTreeMap<ContainerId, CommandFailure>,
+    earlier: Option<&Seen>,
+) -> (Vec<Container>, BTreeMap<ContainerId, String>) {
+    let before = |id: &ContainerId| earlier?.containers.iter().find(|one| one.id == *id).cloned();
+    let said = |id: &ContainerId| earlier?.left_out.get(id).cloned();
+    let kept: Vec<Container> = left_out.keys().filter_map(before).collect();
+    let news = left_out.into_iter().map(|(id, failure)| {
+        let text = said(&id).unwrap_or_else(|| match kept.iter().find(|one| one.id == id) {
+            Some(one) => format!("container {} is taken as it was before: {failure}", one.name),
+            None => format!("container {} is left out: {failure}", id.short()),
+        });
+        (id, text)
+    });
+    let news = news.collect();
+    (kept, news)
+}
+
 /// Looks, asks ports, publishes.
 pub fn sync(engine: &Engine, executor: &mut dyn Executor) -> Result<Synced> {
     let config = &engine.config;
@@ -117,9 +145,12 @@ pub fn sync(engine: &Engine, executor: &mut dyn Executor) -> Result<Synced> {
     seen.publish(config, &answers)
 }
 
-/// The table of the containers as they are, which nobody is told of.
+/// The table of the containers as they are, which nobody is told of; an error where it would lack one.
 pub fn built(engine: &Engine, executor: &mut dyn Executor) -> Result<Table> {
     let seen = Seen::look(engine, executor, None)?;
+    if let Some(why) = seen.left_out.values().next() {
+        return Err(Error::new(Kind::Command, format!("the routes would lack one: {why}")));
+    }
     let sources = seen.sources(&engine.config);
     let answers = probe::ask_all(build::to_ask(&sources).into_keys());
     Ok(build::build(&sources, &answers).table)
@@ -130,4 +161,46 @@ pub(super) fn lock(config: &Config) -> Result<Lock> {
     let run = StateDir::create(&config.paths.run)?;
     let path = run.path().join(format!("{}.gateway.lock", config.network));
     Lock::acquire(&path, Duration::from_secs(config.limits.lock_seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::podman::containers;
+    use super::*;
+    use crate::command::Command;
+    use crate::execute::Exit;
+
+    #[test]
+    fn what_cannot_be_inspected_is_taken_as_it_was_and_told_once() {
+        let known = containers(include_str!("../../tests/captured/podman-5.4.2/inspect.json")).unwrap();
+        let web = known.iter().find(|one| one.name.as_str() == "web").unwrap().clone();
+        let seen = |containers, left_out| Seen {
+            host: HostName::parse("dev-pc").unwrap(),
+            containers,
+            left_out,
+            last_addresses: BTreeMap::new(),
+            before: None,
+            remembered: Remembered::default(),
+        };
+        let new = ContainerId::parse("0123456789abcdef").unwrap();
+        let fails = |says: &str| {
+            let failure = CommandFailure {
+                command: Command::new(["podman", "inspect"]),
+                exit: Exit::Code(125),
+                stderr: says.to_owned(),
+            };
+            BTreeMap::from([(web.id.clone(), failure.clone()), (new.clone(), failure)])
+        };
+        let (none, told) = kept(fails("layer not known"), None);
+        assert!(none.is_empty());
+        let failed = "`podman inspect` exited with 125: layer not known";
+        assert_eq!(told[&new], format!("container 0123456789ab is left out: {failed}"));
+        let (containers, told) = kept(fails("layer not known"), Some(&seen(known.clone(), BTreeMap::new())));
+        assert_eq!(containers, std::slice::from_ref(&web));
+        assert_eq!(told[&web.id], format!("container web is taken as it was before: {failed}"));
+        assert_eq!(told[&new], format!("container 0123456789ab is left out: {failed}"));
+        // The next look finds it there, and other words are no news.
+        let (again, told_again) = kept(fails("12:00 layer not known"), Some(&seen(containers, told.clone())));
+        assert_eq!((again, told_again), (vec![web.clone()], told));
+    }
 }

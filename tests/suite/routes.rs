@@ -27,6 +27,25 @@ impl Lab {
         self.sh(&format!("podman run -d --name {name} --network flatnet {rest} {image}")).succeeds();
     }
 
+    /// Has `podman inspect` fail as a whole whenever it is asked about this container, as where its storage is broken.
+    pub(crate) fn cannot_inspect(&self, name: &str) {
+        let id = self.sh(&format!("podman ps -aq --no-trunc -f name='^{name}$'")).succeeds().stdout;
+        let id = id.trim();
+        let stand_in = format!(
+            "#!/bin/sh\ncase \"$*\" in inspect*{id}*) echo 'Error: getting graph driver info \"{id}\": layer not known' >&2; exit 125 ;; esac\nexec /usr/bin/podman.real \"$@\"\n"
+        );
+        self.sandbox.write("/root/stand-in", &stand_in);
+        // At the same place: who runs has found its Podman already.
+        let replace = "podman=$(readlink -f /usr/bin/podman); mv $podman /usr/bin/podman.real; install -m 755 /root/stand-in $podman";
+        self.sh(replace).succeeds();
+    }
+
+    /// Has it work again.
+    pub(crate) fn can_inspect(&self) {
+        self.sh("cp -a /usr/bin/podman.real /usr/bin/podman.new; mv /usr/bin/podman.new $(readlink -f /usr/bin/podman)")
+            .succeeds();
+    }
+
     /// Syncs until the table is `wanted`: a container's server takes a moment to listen.
     #[track_caller]
     pub(crate) fn syncs_to(&self, wanted: &[&str]) {

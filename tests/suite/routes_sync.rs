@@ -9,6 +9,7 @@ on_both!(
     containers_share_a_host_by_label,
     containers_share_a_namespace,
     while_podman_fails_the_routes_stay,
+    a_container_that_cannot_be_inspected_holds_up_no_other,
     a_file_that_is_held_is_waited_for,
 );
 
@@ -162,6 +163,30 @@ fn while_podman_fails_the_routes_stay(lab: &Lab) {
     // An empty list is one where nothing that was routed is attached any more.
     lab.remove_all();
     lab.sh("flatnet gateway sync").prints("web: gone");
+}
+
+fn a_container_that_cannot_be_inspected_holds_up_no_other(lab: &Lab) {
+    lab.with_gateway();
+    for name in ["a", "b", "c"] {
+        lab.start_container(name, "--label flatnet.port=80");
+    }
+    lab.cannot_inspect("b");
+    let said = lab.sh("flatnet gateway sync").succeeds();
+    let id = lab.sh("podman ps -aqf name=b").succeeds().stdout;
+    let warning = format!("flatnet: warning: container {} is left out: `podman inspect", id.trim());
+    assert!(said.stderr.contains(&warning) && said.stderr.contains("layer not known"), "{said}");
+    let others = ["a.flatnet.internal / a:80 running", "c.flatnet.internal / c:80 running"];
+    assert_eq!(lab.routes(), others);
+    // Who would write the routes elsewhere learns that one is missing.
+    lab.sh("flatnet gateway render --static").complains("the routes would lack one: container ");
+    lab.can_inspect();
+    lab.sh("flatnet gateway sync").prints("b: running at http://10.87.1.");
+    lab.cannot_inspect("a");
+    lab.sh("podman rm -f -t 0 b c").succeeds();
+    let before = lab.routes();
+    lab.sh("flatnet gateway sync").complains("layer not known");
+    assert_eq!(lab.routes(), before, "nobody is left");
+    lab.can_inspect();
 }
 
 fn a_file_that_is_held_is_waited_for(lab: &Lab) {

@@ -10,6 +10,7 @@ on_both!(
     a_changed_configuration_and_restored_state_are_taken_up,
     podman_s_events_end_and_begin_again,
     podman_fails_for_a_while,
+    a_container_that_cannot_be_inspected_keeps_its_route,
     it_ends_on_a_signal_and_leaves_nothing,
 );
 
@@ -139,6 +140,32 @@ fn podman_fails_for_a_while(lab: &Lab) {
     lab.sandbox.eventually("grep -q 'it works again' /tmp/watch.out");
     lab.sh("podman stop -t 0 web").succeeds();
     lab.becomes(&["web.flatnet.internal / web:80 stopped"]);
+}
+
+fn a_container_that_cannot_be_inspected_keeps_its_route(lab: &Lab) {
+    lab.start_container("a", "--label flatnet.port=80");
+    watching(lab);
+    let a = "a.flatnet.internal / a:80 running";
+    lab.becomes(&[a]);
+    lab.cannot_inspect("a");
+    for name in ["b", "c"] {
+        lab.start_container(name, "--label flatnet.port=80");
+    }
+    // Where the events begin again, all are looked at.
+    lab.sh("kill $(pgrep -f '[p]odman events')").succeeds();
+    lab.sandbox.eventually(
+        "grep -q 'warning: container a is taken as it was before: .*layer not known' /tmp/watch.out",
+    );
+    lab.becomes(&[a, "b.flatnet.internal / b:80 running", "c.flatnet.internal / c:80 running"]);
+    lab.sh("podman stop -t 0 c").succeeds();
+    lab.becomes(&[a, "b.flatnet.internal / b:80 running", "c.flatnet.internal / c:80 stopped"]);
+    lab.can_inspect();
+    lab.sh("podman stop -t 0 a").succeeds();
+    lab.becomes(&[
+        "a.flatnet.internal / a:80 stopped",
+        "b.flatnet.internal / b:80 running",
+        "c.flatnet.internal / c:80 stopped",
+    ]);
 }
 
 fn it_ends_on_a_signal_and_leaves_nothing(lab: &Lab) {
