@@ -60,7 +60,9 @@ impl Seen {
         }
         let last_addresses = look::last_addresses(&engine.store.leases()?);
         let mut remembered = earlier.map(|seen| seen.remembered.clone()).unwrap_or_default();
-        before.iter().for_each(|table| remembered.learn(table, &Answers::new()));
+        if let Some(table) = &before {
+            remembered.learn(table, &Answers::new());
+        }
         Ok(Self { host: look::host_name(config), containers, left_out, last_addresses, before, remembered })
     }
 

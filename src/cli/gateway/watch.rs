@@ -29,7 +29,7 @@ impl Watch {
         let stop = stop_signals()?;
         let is_json = options.json;
         watch(&|| options.engine_to_look(), options.patient_executor(), &stop, &mut |said| {
-            say(&said, is_json)
+            say(&said, is_json);
         })?;
         Ok(0)
     }
