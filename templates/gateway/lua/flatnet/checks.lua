@@ -103,7 +103,7 @@ local function follow_endpoint(key, endpoint)
     return entry
 end
 
--- So long after a table is replaced nobody has a request or a look under way that goes by it.
+-- So long after a table is replaced nobody is still trying a connection by it, and writes down that it failed.
 local LATE = 5
 
 local function drop_all(_, endpoints)
