@@ -85,10 +85,14 @@ tag() { # IMAGE..
     done
 }
 
+# One worker of the gateway may know what the others know within 250 ms: half a second more, and all do.
 eventually() { # COMMAND..
     local attempts
     for ((attempts = 0; attempts < 100; attempts++)); do
-        if "$@"; then return; fi
+        if "$@"; then
+            sleep 0.5
+            return
+        fi
         sleep 0.1
     done
     return 1
