@@ -55,10 +55,19 @@ describe("holding a request", function()
         assert.equal("web", route.name)
         assert.is_near(failed + 10, ngx.now(), 0.1)
         local late = ngx.now()
-        watched = 0
         assert.is_nil(hold.wait(find))
         assert.equal(late, ngx.now())
-        assert.is_true(watched > 0, "or nobody would see it come back, where a worker died")
+    end)
+
+    it("has a labelled endpoint watched when the time is over too: who watched it may have died", function()
+        local endpoint = built.routes[1].endpoints[1]
+        endpoint.health = { path = "/", interval = 5, healthy = 1, unhealthy = 1 }
+        health.checked(endpoint, true)
+        health.answered(endpoint)
+        health.failed(endpoint)
+        ngx.turn(20)
+        assert.is_nil(hold.wait(find))
+        assert.is_true(watched > 0)
     end)
 
     it("has a look of its own when the time is over", function()
