@@ -95,14 +95,16 @@ class Browser:
         """Waits until the text is there, and returns how long that took."""
         return until(f"{text!r} in {selector} of {self.driver.current_url}", lambda: text in self.text(selector), seconds)
 
-    def number(self, selector):
-        """The first in its text; 0 where there is none."""
-        found = re.search(r"\d+", self.text(selector))
-        return int(found[0]) if found else 0
+    def reaches(self, word, least, selector):
+        """Waits until the text is `WORD N from`, with an N, which grows, of `least` or more, and returns that."""
+        numbers = [0]
 
-    def reaches(self, least, selector):
-        """Waits until the number there, which grows, is so large."""
-        until(f"{least} in {selector} of {self.driver.current_url}", lambda: self.number(selector) >= least)
+        def look():
+            numbers.extend(map(int, re.findall(rf"{word} (\d+) from", self.text(selector))))
+            return numbers[-1] >= least
+
+        until(f"{word} {least} from in {selector} of {self.driver.current_url}", look)
+        return numbers[-1]
 
     def follow(self, link):
         """Clicks, once the page has been drawn: before, Chromium takes no clicks."""

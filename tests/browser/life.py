@@ -52,22 +52,23 @@ class Asking:
 def restart(page, portal):
     """Nobody is refused, and a page that is open goes on by itself."""
     page.open(f"http://{STEADY}/")
-    page.reaches(2, "#socket")
+    page.reaches("message", 2, "#socket")
     page.run("new MutationObserver(() => { window.lost ||= document.body.innerText.includes('connection lost') })"
              ".observe(document.body, {childList: true, subtree: true, characterData: true})")
     with Asking(STEADY) as others:
         until("an answer", lambda: others.answers)
         host("podman restart -t 0 steady")
         until("the WebSocket was lost", lambda: page.run("return window.lost"))
-        page.reaches(page.number("#socket") + 2, "#socket")
+        after = page.reaches("message", 1, "#socket")
         page.shows("event", "#events")
+        page.reaches("message", after + 2, "#socket")
         portal.shows("running", "#route-steady .badge")
     others.expect((200, None))
 
 
 def stop_and_start(page, portal, others):
     page.open(f"http://{APP}/")
-    page.reaches(2, "#socket")
+    page.reaches("message", 2, "#socket")
     host("podman stop -t 0 app")
     portal.shows("stopped", "#route-app .badge")
     portal.picture("portal-stopped")

@@ -25,8 +25,8 @@ def portal(browser):
 
 def app(browser):
     browser.follow("app.flatnet.internal")
-    browser.reaches(3, "#socket")
-    browser.reaches(3, "#events")
+    browser.reaches("message", 3, "#socket")
+    browser.reaches("event", 3, "#events")
     assert "connection lost" not in browser.text()
     browser.picture("app")
     browser.driver.back()

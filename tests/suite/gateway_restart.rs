@@ -111,7 +111,7 @@ fn stop_and_start_as_the_list_tells_of_them_lose_nothing() {
 }
 
 #[test]
-fn what_is_dead_is_named_at_once() {
+fn what_is_dead_is_named_within_a_second() {
     let dead = |name: &str, last: u8, state: &str| {
         with(route(name, last), json!({"endpoints": [endpoint(name, last, state)]}))
     };
@@ -133,8 +133,8 @@ fn what_is_dead_is_named_at_once() {
         let timed = "-w '%{stderr}%{time_total}' -d x";
         let page = gateway.curl("lan", &format!("{timed} -H 'Host: {name}.local' http://192.168.7.1/"));
         let page = page.prints(&format!("\"reason\":\"{reason}\"")).prints("\"status\":503");
-        // Not held for its ten seconds; `ops/bench gateway` says how soon.
-        assert!(page.stderr.parse::<f64>().unwrap() < 5.0, "{name}: {page}");
+        // A second, and what a busy machine takes.
+        assert!(page.stderr.parse::<f64>().unwrap() < 1.5, "{name}: {page}");
     }
     // Back without anybody telling the gateway.
     gateway.container("silent", 4);
@@ -163,9 +163,9 @@ fn the_time_to_hold_is_counted_from_the_failure() {
         seconds.parse::<f64>().unwrap()
     };
     let (held, at_once, later) = (timed("web"), timed("now"), timed("web"));
-    assert!((1.7..8.0).contains(&held), "held for 2 s, not for 10: {held}");
-    assert!(at_once < held / 2.0, "not held: {at_once}");
-    assert!(later < held / 2.0, "the time was over: {later}");
+    assert!((1.7..3.0).contains(&held), "held for 2 s: {held}");
+    assert!(at_once < 0.9, "not held: {at_once}");
+    assert!(later < 0.9, "the time was over: {later}");
 }
 
 #[test]
@@ -190,7 +190,8 @@ fn several_containers_share_the_work_and_one_that_dies_is_left_out() {
     let done = browse(&gateway, &["GET"], 2.0);
     assert_eq!(done["failed"], json!([]), "{done}");
     assert!(share(&done, "one") > share(&done, "two"), "{done}");
-    // Nobody waited for the dead one. The log is written once a second.
+    assert!(done["slowest"].as_f64() < Some(1.5), "nobody waited for the dead one: {done}");
+    // Nor was it tried. The log is written once a second.
     let asked =
         gateway.sandbox.sh("sleep 1.5; jq -r .upstream /srv/gateway/logs/access.log").succeeds().stdout;
     assert!(asked.contains("10.87.1.2:3000") && !asked.contains("10.87.1.99"), "{done}");

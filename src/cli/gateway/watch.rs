@@ -15,8 +15,8 @@ use crate::gateway::watch::{Said, watch};
 /// Keep the gateway's routes as the containers are, until it is ended.
 ///
 /// It follows Podman's events and Flatnet's own receipts, asks new containers again and again until they speak HTTP, and
-/// looks at everything once a minute, each time by the configuration as it is then. It prints each change. While Podman fails, the routes stay as they are, and it
-/// tries again. `flatnet init` writes a systemd unit that runs it.
+/// looks at everything once a minute, each time by the configuration as it is then. It prints each change. While Podman
+/// fails, the routes stay as they are, and it tries again. `flatnet init` writes a systemd unit that runs it.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  flatnet gateway watch\n  systemctl enable --now flatnet-gateway-watch.service\n  journalctl -fu flatnet-gateway-watch"

@@ -45,10 +45,13 @@ function M.wait(find, tried)
     local began = ngx.now()
     local route = find()
     while route do
+        local ends
         local endpoint = health.pick(route)
-        local ends, back = deadline(route)
-        if endpoint or back then
-            return endpoint or back, route
+        if not endpoint then
+            ends, endpoint = deadline(route)
+        end
+        if endpoint then
+            return endpoint, route
         end
         for _, waited_for in ipairs(route.endpoints) do
             if waited_for.state == "running" then
