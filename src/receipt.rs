@@ -3,19 +3,18 @@
 //! A receipt is written before the first command runs. Its file holds JSON lines: the receipt, then one
 //! [`Event`] for each thing that happened since. A line that a crash tore is passed over.
 
-use std::net::Ipv4Addr;
-
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::command::Command;
 use crate::lease::Claim;
-use crate::plan::{Element, Op, Plan, Step, TableElement};
+use crate::desired::elements;
+use crate::plan::{FlowFilter, LinkAttribute, Op, Plan, Step, TableElement};
 use crate::seal;
-use crate::types::{AttachmentId, IfName, Mac, NetnsPath, NetworkName, PortMapping, TableName};
+use crate::types::{AttachmentId, IfName, Mac, NetnsPath, NetworkName, PortMapping, PortMode, TableName};
 
 /// The version of the format that this Flatnet writes. It reads any version: [`Receipt::undo`] is plain commands.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The outcome of an ADD that came to its end.
 pub const ATTACHED: &str = "attached";
 /// What ADD notes where the bridge did not take the container's frames yet when ADD ended.
@@ -49,6 +48,9 @@ pub struct Receipt {
     pub mac: Mac,
     /// The host's end of its veth pair.
     pub host_link: IfName,
+    /// What that is; see [`Receipt::mode`].
+    #[serde(default)]
+    pub mode: Option<PortMode>,
     /// Its network namespace.
     pub netns: NetnsPath,
     /// Which namespace was there.
@@ -122,13 +124,31 @@ impl Receipt {
     /// The elements that the attachment has in the tables, whoever wrote the receipt.
     #[must_use]
     pub fn elements(&self, table: &TableName) -> Vec<TableElement> {
-        elements(self.mac, self.address.addr(), &self.ports)
+        elements(self.mode(), &self.host_link, self.mac, self.address.addr(), &self.ports)
             .map(|element| TableElement {
                 table: table.clone(),
                 element,
                 container_id: self.id.container_id.clone(),
             })
             .collect()
+    }
+
+    /// What the host's end of the container's link is. Flatnet 0.1.0 knew only ports of the bridge, and its receipts say
+    /// by their steps whether they were isolated.
+    #[must_use]
+    pub fn mode(&self) -> PortMode {
+        let isolates = |step: &Step| {
+            matches!(step.op, Op::LinkSet { attribute: LinkAttribute::Isolated(true), .. })
+        };
+        let of_0_1_0 =
+            || if self.steps.iter().any(isolates) { PortMode::Isolated } else { PortMode::Plain };
+        self.mode.unwrap_or_else(of_0_1_0)
+    }
+
+    /// What the kernel remembers of clients that use its published ports.
+    #[must_use]
+    pub fn flows(&self) -> Vec<FlowFilter> {
+        FlowFilter::published(&self.ports, self.address.addr()).collect()
     }
 
     /// How a message calls the container.
@@ -154,13 +174,6 @@ impl Receipt {
     pub fn undo_ops(&self) -> Vec<Op> {
         Plan { steps: self.steps.clone() }.undo()
     }
-}
-
-/// The elements of a container with this MAC, address and these published ports.
-pub fn elements(mac: Mac, address: Ipv4Addr, ports: &[PortMapping]) -> impl Iterator<Item = Element> + '_ {
-    [Element::Binding { mac, address }, Element::ArpBinding { mac, address }]
-        .into_iter()
-        .chain(ports.iter().map(move |&port| Element::Published { port, address }))
 }
 
 /// Parses a receipt's file: the receipt and what happened since.

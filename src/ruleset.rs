@@ -1,24 +1,31 @@
-//! The text that makes both nft tables, from `templates/ruleset.nft.j2`.
+//! The text that makes the nft tables, from `templates/ruleset.nft.j2`.
 
 use std::collections::BTreeSet;
 
 use minijinja::{Environment, context};
 use serde_json::{Value, json};
 
-use crate::config::{Bridging, Config};
+use crate::config::Config;
 use crate::desired::HostFacts;
 use crate::error::{Error, Kind, Result};
 use crate::plan::{Element, TableElement};
+use crate::types::{LinkGroup, Owner};
 
 const TEMPLATE: &str = include_str!("../templates/ruleset.nft.j2");
 
-/// The whole transaction: it replaces both tables, with `elements` in them. Every value in it comes from a type
-/// that cannot hold anything nft would take for syntax.
-pub fn render(config: &Config, facts: &HostFacts, elements: &BTreeSet<TableElement>) -> Result<String> {
+/// The whole transaction: it replaces the table `inet` and, where containers are `bridged`, the table `arp`, with
+/// `elements` in them. Every value in it comes from a type that cannot hold anything nft would take for syntax.
+pub fn render(
+    config: &Config,
+    facts: &HostFacts,
+    owner: Option<&Owner>,
+    bridged: bool,
+    elements: &BTreeSet<TableElement>,
+) -> Result<String> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
     environment.set_keep_trailing_newline(true);
-    let (bindings, published) = lists(elements);
+    let Lists { bindings, frame_bindings, published } = lists(elements);
     environment
         .render_str(
             TEMPLATE,
@@ -29,14 +36,18 @@ pub fn render(config: &Config, facts: &HostFacts, elements: &BTreeSet<TableEleme
                 bridge_address => config.bridge_address(),
                 subnet => config.subnet,
                 range => config.range,
-                isolated => config.bridging == Bridging::Isolated,
+                group => LinkGroup::of_network(&config.network),
+                owner,
+                bridged,
+                masquerade_ports => config.masquerade_ports.to_string(),
                 egress => config.egress,
                 fib => facts.fib,
                 host_addresses => facts.host_addresses,
-                gateways => facts.ingress_gateways,
+                gateways => facts.gateway_links,
                 host_ports => config.host_ports.iter()
                     .map(|open| json!({"proto": open.protocol, "port": open.port})).collect::<Vec<_>>(),
                 bindings,
+                frame_bindings,
                 published,
             },
         )
@@ -45,22 +56,32 @@ pub fn render(config: &Config, facts: &HostFacts, elements: &BTreeSet<TableEleme
         })
 }
 
-fn lists(elements: &BTreeSet<TableElement>) -> (Vec<Value>, Vec<Value>) {
-    let mut bindings = Vec::new();
-    let mut published = Vec::new();
+/// The elements of each set and map, as the template has them.
+#[derive(Default)]
+struct Lists {
+    bindings: Vec<Value>,
+    frame_bindings: Vec<Value>,
+    published: Vec<Value>,
+}
+
+fn lists(elements: &BTreeSet<TableElement>) -> Lists {
+    let mut lists = Lists::default();
     for TableElement { table: _, element, container_id } in elements {
         let id = container_id.comment();
         match element {
-            Element::Binding { mac, address } => {
-                bindings.push(json!({"mac": mac, "address": address, "id": id}));
+            Element::Binding { dev, address } => {
+                lists.bindings.push(json!({"dev": dev, "address": address, "id": id}));
+            }
+            Element::FrameBinding { mac, address } => {
+                lists.frame_bindings.push(json!({"mac": mac, "address": address, "id": id}));
             }
             // The template renders one list into both tables.
             Element::ArpBinding { .. } => {}
-            Element::Published { port, address } => published.push(json!({
+            Element::Published { port, address } => lists.published.push(json!({
                 "proto": port.protocol, "host_ip": port.host_ip, "host_port": port.host_port,
                 "address": address, "port": port.container_port, "id": id,
             })),
         }
     }
-    (bindings, published)
+    lists
 }

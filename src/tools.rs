@@ -16,6 +16,8 @@ pub struct Tools {
     pub ip: String,
     /// iproute2's `bridge`.
     pub bridge: String,
+    /// conntrack-tools' `conntrack`.
+    pub conntrack: String,
     /// `nft`.
     pub nft: String,
     /// procps' `sysctl`.
@@ -36,13 +38,14 @@ impl Tools {
     /// By name, unless `paths` says where.
     #[must_use]
     pub fn new(paths: &ToolPaths) -> Self {
-        let ToolPaths { ip, bridge, nft, sysctl, nsenter, unshare } = paths;
+        let ToolPaths { ip, bridge, conntrack, nft, sysctl, nsenter, unshare } = paths;
         let or_name = |path: &Option<PathBuf>, name: &str| {
             path.as_ref().map_or_else(|| name.to_owned(), |path| path.to_string_lossy().into_owned())
         };
         Self {
             ip: or_name(ip, "ip"),
             bridge: or_name(bridge, "bridge"),
+            conntrack: or_name(conntrack, "conntrack"),
             nft: or_name(nft, "nft"),
             sysctl: or_name(sysctl, "sysctl"),
             nsenter: or_name(nsenter, "nsenter"),
@@ -50,10 +53,11 @@ impl Tools {
         }
     }
 
-    /// Every program, for checks that all are there.
+    /// Every program without which no container can be attached, for checks that all are there. Without `conntrack` one
+    /// can, and its clients may have to wait.
     #[must_use]
     pub fn all(&self) -> [&str; 6] {
-        let Self { ip, bridge, nft, sysctl, nsenter, unshare } = self;
+        let Self { ip, bridge, conntrack: _, nft, sysctl, nsenter, unshare } = self;
         [ip, bridge, nft, sysctl, nsenter, unshare]
     }
 }

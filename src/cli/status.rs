@@ -196,7 +196,7 @@ fn host_in_words(host: &Host) -> String {
 
 fn bridging_in_words(bridging: Bridging) -> &'static str {
     match bridging {
-        Bridging::Isolated => "containers isolated, routed",
+        Bridging::Routed | Bridging::Isolated => "containers routed",
         Bridging::Plain => "plain",
     }
 }

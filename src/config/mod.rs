@@ -22,7 +22,7 @@ pub use gateway::{Expose, Gateway, LONGEST_HOLD, Tls};
 pub use load::{DEFAULT_PATH, load, parse};
 
 use crate::error::{Error, Kind, Result};
-use crate::types::{IfName, NetworkName, Protocol};
+use crate::types::{IfName, NetworkName, PortMode, Protocol};
 
 /// Flatnet's configuration. Every field has a default, so an empty file is a configuration too.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -56,6 +56,9 @@ pub struct Config {
     pub ingress_gateways: IngressGateways,
     /// What happens to packets of containers that leave Flatnet.
     pub egress: Egress,
+    /// The source ports that TCP and UDP connections of containers get where they take this host's address. Nothing that
+    /// this host or a published port uses may lie inside: a container could take its answers.
+    pub masquerade_ports: PortRange,
     /// How containers of this host reach one another.
     pub bridging: Bridging,
     /// Ports of this host, beside ping and DNS at the bridge's address, that containers may reach.
@@ -93,14 +96,41 @@ pub enum Egress {
     None,
 }
 
+/// Ports from the first to the last, both inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PortRange {
+    /// The first port, at least 1024.
+    pub from: u16,
+    /// The last port.
+    pub to: u16,
+}
+
+impl PortRange {
+    /// Whether `port` lies inside.
+    #[must_use]
+    pub fn contains(self, port: u16) -> bool {
+        (self.from..=self.to).contains(&port)
+    }
+}
+
+impl std::fmt::Display for PortRange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.from, self.to)
+    }
+}
+
 /// How containers of this host reach one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Bridging {
-    /// Routed through this host: one ruleset sees all, no spoofing, no ARP poisoning; no broadcast and multicast.
-    Isolated,
-    /// Frame by frame over the bridge: broadcast and multicast work, the guards between containers do not.
+    /// Routed through this host, each container over a link of its own: one ruleset sees all, no spoofing, no ARP; no
+    /// broadcast and multicast.
+    Routed,
+    /// Frame by frame over the bridge: broadcast, multicast and ARP work, the guards between containers do not.
     Plain,
+    /// What `routed` was called in Flatnet 0.1.0, and the same.
+    Isolated,
 }
 
 /// A port of this host.
@@ -143,6 +173,9 @@ pub struct ToolPaths {
     /// iproute2's `bridge`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bridge: Option<PathBuf>,
+    /// conntrack-tools' `conntrack`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conntrack: Option<PathBuf>,
     /// `nft`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nft: Option<PathBuf>,
@@ -186,7 +219,13 @@ impl Config {
     /// The same, with what follows from other fields filled in.
     #[must_use]
     pub fn resolved(&self) -> Self {
-        Self { bridge_address: Some(self.bridge_address()), allocate: Some(self.allocate()), ..self.clone() }
+        let bridging = if self.bridging == Bridging::Plain { Bridging::Plain } else { Bridging::Routed };
+        Self {
+            bridge_address: Some(self.bridge_address()),
+            allocate: Some(self.allocate()),
+            bridging,
+            ..self.clone()
+        }
     }
 
     /// The bridge's address: its field, or the first of the subnet.
@@ -199,6 +238,12 @@ impl Config {
     #[must_use]
     pub fn bridge_net(&self) -> Ipv4Net {
         self.with_prefix(self.bridge_address())
+    }
+
+    /// What the link of a container that is attached now becomes.
+    #[must_use]
+    pub fn port_mode(&self) -> PortMode {
+        if self.bridging == Bridging::Plain { PortMode::Plain } else { PortMode::Routed }
     }
 
     /// `address` with the subnet's prefix length.
@@ -251,7 +296,8 @@ impl Default for Config {
             uplink: Uplink::Auto,
             ingress_gateways: IngressGateways::Auto,
             egress: Egress::Masquerade,
-            bridging: Bridging::Isolated,
+            masquerade_ports: PortRange { from: 61000, to: 65535 },
+            bridging: Bridging::Routed,
             host_ports: Vec::new(),
             dns: Dns::default(),
             limits: Limits::default(),

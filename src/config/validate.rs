@@ -13,6 +13,7 @@ pub(super) fn validate(config: &Config) -> Result<(), Problem> {
     reserved(config)?;
     mtu(config)?;
     ingress(config)?;
+    masquerade_ports(config)?;
     host_ports(config)?;
     dns(config)?;
     limits(config)?;
@@ -155,10 +156,28 @@ fn ingress(config: &Config) -> Result<(), Problem> {
     Ok(())
 }
 
+fn masquerade_ports(config: &Config) -> Result<(), Problem> {
+    let range = config.masquerade_ports;
+    if range.from < 1024 {
+        let why = "is below 1024, where this host's services are";
+        return Err(problem("masquerade_ports.from", range.from, why, "Write 61000"));
+    }
+    if range.to < range.from {
+        let why = format!("comes before masquerade_ports.from {}", range.from);
+        return Err(problem("masquerade_ports.to", range.to, why, "Swap the two"));
+    }
+    Ok(())
+}
+
 fn host_ports(config: &Config) -> Result<(), Problem> {
     for (index, open) in config.host_ports.iter().enumerate() {
         if open.port == 0 {
             return Err(problem(format!("host_ports[{index}].port"), 0, "is no port", "Use 1 to 65535"));
+        }
+        if config.masquerade_ports.contains(open.port) {
+            let why = format!("is inside masquerade_ports {}", config.masquerade_ports);
+            let field = format!("host_ports[{index}].port");
+            return Err(problem(field, open.port, why, "Give the service another port, or narrow masquerade_ports"));
         }
     }
     Ok(())

@@ -5,10 +5,11 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use super::HostFacts;
-use crate::config::{Bridging, Config};
-use crate::plan::TableElement;
-use crate::receipt::elements;
-use crate::types::{AttachmentId, IfName, LinkAlias, Mac, NetnsPath, PortMapping, TableName};
+use crate::config::Config;
+use crate::plan::{Element, FlowFilter, TableElement};
+use crate::types::{
+    AttachmentId, IfName, LinkAlias, LinkGroup, Mac, NetnsPath, PortMapping, PortMode, SysctlKey, TableName,
+};
 
 /// Which routes a container is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,14 +29,16 @@ pub struct AttachmentState {
     pub table: TableName,
     /// The bridge.
     pub bridge: IfName,
+    /// What the host's end of the veth pair is.
+    pub mode: PortMode,
     /// The host's end of the veth pair.
     pub host_link: IfName,
-    /// Its address.
-    pub host_mac: Mac,
+    /// The group of the network's links.
+    pub group: LinkGroup,
     /// The mark by which it is known as ours.
     pub alias: LinkAlias,
-    /// Whether the bridge exchanges no frames between containers.
-    pub isolated: bool,
+    /// Whether this host's kernel speaks IPv6, so that the link must be told to have no address of it.
+    pub ipv6: bool,
     /// Bytes.
     pub mtu: u32,
     /// The container's namespace.
@@ -50,6 +53,8 @@ pub struct AttachmentState {
     pub gateway: Ipv4Addr,
     /// Its published ports.
     pub ports: Vec<PortMapping>,
+    /// What the kernel shall forget of whoever had its address or its ports before.
+    pub flows_to_end: Vec<FlowFilter>,
 }
 
 impl AttachmentState {
@@ -69,10 +74,11 @@ impl AttachmentState {
         Self {
             table: config.network.table(),
             bridge: config.bridge.clone(),
+            mode: config.port_mode(),
             host_link: id.host_link(&config.network),
-            host_mac: Mac::of_host_link(address),
+            group: LinkGroup::of_network(&config.network),
             alias: LinkAlias::of_attachment(&config.network, id),
-            isolated: config.bridging == Bridging::Isolated,
+            ipv6: facts.ipv6,
             mtu: facts.mtu,
             netns: netns.clone(),
             mac: mac.unwrap_or_else(|| Mac::of_container(address)),
@@ -83,16 +89,57 @@ impl AttachmentState {
             },
             gateway: config.bridge_address(),
             ports: ports.to_vec(),
+            flows_to_end: Vec::new(),
             id: id.clone(),
         }
     }
 
+    /// The MAC of the host's end. On a routed link both ends have the same, so that neither asks for the other's: a link
+    /// without ARP sends to its own.
+    #[must_use]
+    pub fn host_mac(&self) -> Mac {
+        match self.mode {
+            PortMode::Routed => self.mac,
+            PortMode::Plain | PortMode::Isolated => Mac::of_host_link(self.address.addr()),
+        }
+    }
+
+    /// The address alone, as the route to it has it.
+    #[must_use]
+    pub fn host_route(&self) -> Ipv4Net {
+        Ipv4Net::from(self.address.addr())
+    }
+
+    /// The setting without which this host does not send from 127.0.0.1 over the container's link; `None` where nobody
+    /// does, since no port is published there.
+    #[must_use]
+    pub fn route_localnet(&self) -> Option<SysctlKey> {
+        let at_loopback = |port: &PortMapping| port.host_ip.is_none_or(|address| address.is_loopback());
+        let wanted = self.mode == PortMode::Routed && self.ports.iter().any(at_loopback);
+        wanted.then(|| SysctlKey::ipv4_conf(&self.host_link, "route_localnet"))
+    }
+
     /// What the tables hold for it.
     pub fn elements(&self) -> impl Iterator<Item = TableElement> + '_ {
-        elements(self.mac, self.address.addr(), &self.ports).map(|element| TableElement {
-            table: self.table.clone(),
-            element,
-            container_id: self.id.container_id.clone(),
+        elements(self.mode, &self.host_link, self.mac, self.address.addr(), &self.ports).map(|element| {
+            TableElement { table: self.table.clone(), element, container_id: self.id.container_id.clone() }
         })
     }
+}
+
+/// What the tables hold for a container with this link, MAC and address and these published ports.
+pub fn elements<'a>(
+    mode: PortMode,
+    dev: &IfName,
+    mac: Mac,
+    address: Ipv4Addr,
+    ports: &'a [PortMapping],
+) -> impl Iterator<Item = Element> + use<'a> {
+    let who = match mode {
+        PortMode::Routed => [Some(Element::Binding { dev: dev.clone(), address }), None],
+        PortMode::Plain | PortMode::Isolated => {
+            [Some(Element::FrameBinding { mac, address }), Some(Element::ArpBinding { mac, address })]
+        }
+    };
+    who.into_iter().flatten().chain(ports.iter().map(move |&port| Element::Published { port, address }))
 }

@@ -2,16 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Bridging, Config};
+use crate::config::Config;
 use crate::error::Result;
 use crate::plan::TableElement;
 use crate::receipt::Receipt;
 use crate::ruleset;
-use crate::types::{IfName, LinkAlias, Mac, SysctlKey, TableName};
+use crate::types::{IfName, LinkAlias, LinkGroup, Mac, NetworkName, Owner, PortMode, SysctlKey, TableName};
+
+/// The file of the network's state directory that says which Flatnet it belongs to.
+pub const OWNER_FILE: &str = "owner";
 
 /// What `auto` in the configuration means on this host, and what its kernel can do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +28,12 @@ pub struct HostFacts {
     pub uplink: Option<String>,
     /// Who may open connections to containers from outside.
     pub ingress_gateways: Vec<Ipv4Addr>,
+    /// By which interface each of them is reached, as far as there is a way to it.
+    #[serde(default)]
+    pub gateway_links: Vec<GatewayLink>,
+    /// Whether the kernel speaks IPv6.
+    #[serde(default)]
+    pub ipv6: bool,
     /// Whether the ruleset can ask the kernel which addresses are this host's (`fib daddr type local`).
     pub fib: bool,
     /// This host's addresses but loopback and the bridge's; kept only where the kernel cannot be asked.
@@ -31,9 +41,26 @@ pub struct HostFacts {
     pub host_addresses: Vec<Ipv4Addr>,
 }
 
+/// The way to one host that may come in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewayLink {
+    /// The host.
+    pub address: Ipv4Addr,
+    /// Out of which link.
+    pub dev: IfName,
+    /// This host's address towards it, by which a change of the way is noticed without a program.
+    pub source: Ipv4Addr,
+}
+
 /// The wanted state of this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostState {
+    /// The network.
+    pub network: NetworkName,
+    /// Which Flatnet this is, where that is known.
+    pub owner: Option<Owner>,
+    /// The file that says so.
+    pub mark: PathBuf,
     /// The name of the nft tables.
     pub table: TableName,
     /// The bridge.
@@ -42,13 +69,19 @@ pub struct HostState {
     pub mac: Mac,
     /// Bytes.
     pub mtu: u32,
-    /// The mark by which it is known as ours.
+    /// The mark by which it is known as ours, and as this Flatnet's.
     pub alias: LinkAlias,
-    /// Its address.
+    /// The group of the network's links, the bridge among them.
+    pub group: LinkGroup,
+    /// Whether containers have a port in the bridge, or may get one.
+    pub bridged: bool,
+    /// Its address: with the subnet's prefix length where the subnet is at the bridge, else alone.
     pub address: Ipv4Net,
+    /// What is refused where no container has it.
+    pub subnet: Ipv4Net,
     /// Settings of the kernel, in the order in which they are made.
     pub settings: Vec<Setting>,
-    /// The text that makes both tables.
+    /// The text that makes the tables.
     pub ruleset: String,
     /// What the tables hold for the containers that are attached.
     pub elements: BTreeSet<TableElement>,
@@ -68,46 +101,66 @@ pub struct Setting {
 }
 
 impl HostState {
-    /// What `config` means with `facts`, while the attachments of `receipts` are there.
-    pub fn new(config: &Config, facts: &HostFacts, receipts: &[Receipt]) -> Result<Self> {
+    /// What `config` means with `facts` for the Flatnet `owner`, while the attachments of `receipts` are there.
+    pub fn new(
+        config: &Config,
+        facts: &HostFacts,
+        owner: Option<&Owner>,
+        receipts: &[Receipt],
+    ) -> Result<Self> {
         let table = config.network.table();
         let elements: BTreeSet<TableElement> =
             receipts.iter().flat_map(|receipt| receipt.elements(&table)).collect();
+        let bridged =
+            config.port_mode().is_bridged() || receipts.iter().any(|receipt| receipt.mode().is_bridged());
+        let isolated = receipts.iter().any(|receipt| receipt.mode() == PortMode::Isolated);
+        let bridge_address = config.bridge_address();
         Ok(Self {
+            network: config.network.clone(),
+            owner: owner.cloned(),
+            mark: config.paths.state.join(config.network.as_str()).join(OWNER_FILE),
             bridge: config.bridge.clone(),
             mac: Mac::of_container(config.bridge_address()),
             mtu: facts.mtu,
-            alias: LinkAlias::of_bridge(&config.network),
-            address: config.bridge_net(),
-            settings: settings(&config.bridge, config.bridging == Bridging::Isolated),
-            ruleset: ruleset::render(config, facts, &elements)?,
+            alias: LinkAlias::of_bridge(&config.network, owner),
+            group: LinkGroup::of_network(&config.network),
+            address: if bridged { config.bridge_net() } else { Ipv4Net::from(bridge_address) },
+            subnet: config.subnet,
+            settings: settings(&config.bridge, bridged, isolated),
+            ruleset: ruleset::render(config, facts, owner, bridged, &elements)?,
+            bridged,
             elements,
             table,
         })
     }
 }
 
-fn settings(bridge: &IfName, isolated: bool) -> Vec<Setting> {
+/// Between ports of the bridge that are isolated from one another this host answers ARP; between those and containers
+/// with a link of their own, it does too.
+fn settings(bridge: &IfName, bridged: bool, isolated: bool) -> Vec<Setting> {
     let of_bridge = |key, value, why| Setting { key, value, of_bridge: true, why };
-    let why_proxy_arp = if isolated {
-        "this host answers ARP for containers, which are isolated from one another"
-    } else {
-        "containers answer one another's ARP themselves"
-    };
-    vec![
-        of_bridge(SysctlKey::ipv4_conf(bridge, "proxy_arp_pvlan"), u32::from(isolated), why_proxy_arp),
-        of_bridge(SysctlKey::ipv4_neigh(bridge, "proxy_delay"), 0, "and answers at once"),
-        of_bridge(
-            SysctlKey::ipv4_conf(bridge, "send_redirects"),
-            0,
-            "containers have no other way than this host",
-        ),
-        of_bridge(SysctlKey::ipv4_conf(bridge, "accept_redirects"), 0, "containers tell this host no routes"),
-        of_bridge(
-            SysctlKey::ipv4_conf(bridge, "route_localnet"),
-            1,
-            "published ports answer at 127.0.0.1; the ruleset drops 127/8 from any wire",
-        ),
+    let ipv4 = |setting| SysctlKey::ipv4_conf(bridge, setting);
+    let mut settings = Vec::new();
+    if bridged {
+        let why_pvlan = if isolated {
+            "this host answers ARP for containers, which are isolated from one another"
+        } else {
+            "containers answer one another's ARP themselves"
+        };
+        settings.extend([
+            of_bridge(ipv4("proxy_arp_pvlan"), u32::from(isolated), why_pvlan),
+            of_bridge(ipv4("proxy_arp"), 1, "this host answers ARP for containers that are not in the bridge"),
+            of_bridge(SysctlKey::ipv4_neigh(bridge, "proxy_delay"), 0, "and answers at once"),
+            of_bridge(ipv4("send_redirects"), 0, "containers have no other way than this host"),
+            of_bridge(ipv4("accept_redirects"), 0, "containers tell this host no routes"),
+            of_bridge(
+                ipv4("route_localnet"),
+                1,
+                "published ports answer at 127.0.0.1; the ruleset drops 127/8 from any wire",
+            ),
+        ]);
+    }
+    settings.extend([
         of_bridge(
             SysctlKey::ipv6_conf(bridge, "disable_ipv6"),
             1,
@@ -119,5 +172,6 @@ fn settings(bridge: &IfName, isolated: bool) -> Vec<Setting> {
             of_bridge: false,
             why: "this host forwards between containers, Windows and the world",
         },
-    ]
+    ]);
+    settings
 }

@@ -7,5 +7,5 @@
 mod attachment;
 mod host;
 
-pub use attachment::{AttachmentState, Routes};
-pub use host::{HostFacts, HostState, Setting};
+pub use attachment::{AttachmentState, Routes, elements};
+pub use host::{GatewayLink, HostFacts, HostState, OWNER_FILE, Setting};

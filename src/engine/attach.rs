@@ -1,11 +1,13 @@
-//! ADD: an address, a receipt, four commands.
+//! ADD: an address, a receipt, three commands.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use ipnet::Ipv4Net;
 
 use super::host::rolled_back;
 use super::{Engine, now, undo};
+use crate::config::Egress;
 use crate::desired::{AttachmentState, HostFacts, Routes};
 use crate::error::{Error, Kind, Result};
 use crate::execute::{CommandFailure, Exit, Running};
@@ -15,11 +17,11 @@ use crate::observe;
 use crate::observe::attachment::ObservedAttachment;
 use crate::observe::bridge_port;
 use crate::observe::netns::Netns;
-use crate::plan::{self, Op, Place, Plan};
+use crate::plan::{self, FlowFilter, Op, Place, Plan};
 use crate::receipt::{self, Event, NetnsId, Receipt};
 use crate::render::{self, Rendered};
 use crate::request::{Attached, Request};
-use crate::types::{AttachmentId, ContainerName, IfName, LinkAlias, Mac};
+use crate::types::{AttachmentId, ContainerName, IfName, LinkAlias, Mac, PortMapping, Protocol};
 
 /// How long a port may take until it forwards; the kernel looks at a link's carrier once a second at least. One that
 /// takes longer is somebody's doing (STP, the bridge set down), and no reason to refuse the container.
@@ -50,6 +52,8 @@ impl Engine {
 
     fn attach_locked(&mut self, request: &Request, netns: &Netns, own: &Lock) -> Result<Attached> {
         let network = self.network_lock()?;
+        self.refuse_another()?;
+        self.refuse_ports(&request.ports)?;
         self.clear_the_way(request, &network, own)?;
         let peek = netns.peek(&request.id.if_name)?;
         if peek.has_if_name {
@@ -111,6 +115,7 @@ impl Engine {
     ) -> Result<(AttachmentState, Plan, Receipt)> {
         let name = request.name.as_ref().map_or("", |name| name.as_str());
         let claim = Claim { id: &request.id, name, requested: request.ip, now: now() };
+        let knows_all = self.store.has_leases();
         let mut leases = self.free_the_dead(network, own)?;
         let address = match leases.find(&self.config, &claim)? {
             Found::Free(address) => address,
@@ -121,8 +126,11 @@ impl Engine {
         if let Some(mac) = mac {
             self.refuse_taken_mac(mac)?;
         }
-        let wanted =
-            AttachmentState::new(&self.config, facts, id, &request.netns, address, mac, ports, routes);
+        let was_used = !knows_all || leases.get(address).is_some();
+        let wanted = AttachmentState {
+            flows_to_end: self.flows_to_end(was_used.then_some(address), ports),
+            ..AttachmentState::new(&self.config, facts, id, &request.netns, address, mac, ports, routes)
+        };
         let plan = plan::attach(&wanted, &ObservedAttachment::default());
         let receipt = self.receipt(&wanted, &plan, netns.id(), name, &request.aliases);
         leases.hold(address, &claim);
@@ -132,6 +140,32 @@ impl Engine {
             let _ = self.store.remove_receipt(id);
         })?;
         Ok((wanted, plan, receipt))
+    }
+
+    /// What the kernel may remember of whoever had `address` before, and of clients that use `ports` already.
+    fn flows_to_end(&self, address: Option<Ipv4Addr>, ports: &[PortMapping]) -> Vec<FlowFilter> {
+        let bridge = self.config.bridge_address();
+        let mut own = Vec::new();
+        if ports.iter().any(|port| port.protocol == Protocol::Udp) {
+            own.extend([Ipv4Addr::LOCALHOST, bridge]);
+            own.extend(observe::host::host_addresses(bridge));
+        }
+        let of_address = address.map(FlowFilter::of_address).into_iter().flatten();
+        of_address.chain(FlowFilter::before_publishing(ports, &own)).collect()
+    }
+
+    /// A port of this host that connections of containers get as theirs cannot be published: a container could take
+    /// what is meant for it.
+    fn refuse_ports(&self, ports: &[PortMapping]) -> Result<()> {
+        let range = self.config.masquerade_ports;
+        let masquerades = self.config.egress == Egress::Masquerade;
+        match ports.iter().find(|port| masquerades && range.contains(port.host_port)) {
+            None => Ok(()),
+            Some(port) => Err(Error::new(
+                Kind::PortReserved,
+                format!("port {port} is inside masquerade_ports {range}, which connections of containers use"),
+            )),
+        }
     }
 
     fn refuse_taken_mac(&self, mac: Mac) -> Result<()> {
@@ -166,6 +200,7 @@ impl Engine {
             address: wanted.address,
             mac: wanted.mac,
             host_link: wanted.host_link.clone(),
+            mode: Some(wanted.mode),
             netns: wanted.netns.clone(),
             netns_id,
             ports: wanted.ports.clone(),
@@ -179,8 +214,8 @@ impl Engine {
     }
 
     /// Runs the plan, each command under the lock of what it changes: `nft` beside all others, then the host's end,
-    /// then what stands on it side by side. The network's lock is let go as soon as `nft` has it. At the end the bridge
-    /// takes the container's frames, so that its first packet is not lost.
+    /// then what stands on it side by side. The network's lock is let go as soon as `nft` has it. What the kernel shall
+    /// forget comes last. At the end a bridge takes the container's frames, so that its first packet is not lost.
     fn make(
         &mut self,
         wanted: &AttachmentState,
@@ -190,7 +225,11 @@ impl Engine {
         own: &Lock,
     ) -> Result<()> {
         let commands = render::commands(plan.steps.iter().map(|step| &step.op), &self.tools);
-        let mut commands = commands.into_iter().enumerate();
+        let (forgetting, commands): (Vec<_>, Vec<_>) = commands
+            .into_iter()
+            .enumerate()
+            .partition(|(_, one)| matches!(plan.steps[one.ops.start].op, Op::FlowsDel(_)));
+        let mut commands = commands.into_iter();
         let mut events = Vec::new();
         let elements = commands.next().map(|one| self.start(one, &network));
         drop(network);
@@ -212,6 +251,10 @@ impl Engine {
             entered = entered.or_else(|error| self.enter_again(receipt, error));
         }
         let opened = made.and(entered).and_then(|()| {
+            self.forget_flows(forgetting, own, &mut events);
+            if !wanted.mode.is_bridged() {
+                return Ok(true);
+            }
             let port = &wanted.host_link;
             bridge_port::await_forwarding(port, PORT_OPENS, &mut *self.executor, &self.tools)
         });
@@ -240,6 +283,15 @@ impl Engine {
             Err(_) => error.outcome("`flatnet gc` tries again"),
             Ok(()) => error,
         })
+    }
+
+    /// That the kernel remembers what it should not makes some clients wait, and is no reason to refuse the container.
+    fn forget_flows(&mut self, commands: Vec<(usize, Rendered)>, own: &Lock, events: &mut Vec<Event>) {
+        for one in commands {
+            if let Err(error) = self.start(one, own).finish(events) {
+                self.log.warn(&undo::flows_stay(&error));
+            }
+        }
     }
 
     fn start(&mut self, (index, rendered): (usize, Rendered), lock: &Lock) -> Job {
@@ -297,12 +349,12 @@ fn event(command: usize, took: Duration, outcome: &str) -> Event {
     }
 }
 
-fn attached(wanted: &AttachmentState, gateway: std::net::Ipv4Addr) -> Attached {
+fn attached(wanted: &AttachmentState, gateway: Ipv4Addr) -> Attached {
     Attached {
         bridge: wanted.bridge.clone(),
         bridge_mac: Mac::of_container(gateway),
         host_link: wanted.host_link.clone(),
-        host_mac: wanted.host_mac,
+        host_mac: wanted.host_mac(),
         if_name: wanted.id.if_name.clone(),
         mac: wanted.mac,
         mtu: wanted.mtu,

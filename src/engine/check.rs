@@ -78,19 +78,15 @@ impl Engine {
     }
 
     /// The attachment state that a receipt describes.
-    fn recorded(&self, receipt: &Receipt, facts: &HostFacts) -> AttachmentState {
+    pub(super) fn recorded(&self, receipt: &Receipt, facts: &HostFacts) -> AttachmentState {
         let routes = if receipt.default_route { Routes::Default } else { Routes::RangeOnly };
         let (address, mac) = (receipt.address.addr(), Some(receipt.mac));
-        AttachmentState::new(
-            &self.config,
-            facts,
-            &receipt.id,
-            &receipt.netns,
-            address,
-            mac,
-            &receipt.ports,
-            routes,
-        )
+        let mode = receipt.mode();
+        let (id, netns, ports) = (&receipt.id, &receipt.netns, &receipt.ports);
+        AttachmentState {
+            mode,
+            ..AttachmentState::new(&self.config, facts, id, netns, address, mac, ports, routes)
+        }
     }
 
     /// The attachment of the container of this name, where one is attached.

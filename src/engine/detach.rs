@@ -54,6 +54,7 @@ impl Engine {
         let remaining = leaving.wait();
         let network = self.network_lock()?;
         stuck.extend(remaining.finish(&mut *self.executor, &self.tools, &[&network]));
+        self.forget_flows_of(&ops, own);
         self.forget(id, &stuck)
     }
 
@@ -83,6 +84,9 @@ impl Engine {
             Err(error) if error.kind() == Kind::ForeignLink => None,
             found => found?,
         };
+        if self.refuse_another().is_err() {
+            return Ok(Vec::new());
+        }
         let mut ops: Vec<Op> = link.map(|dev| Op::LinkDel { dev }).into_iter().collect();
         let table = self.config.network.table();
         let live = observe::attachment::elements(&table, &mut *self.executor, &self.tools)?;
@@ -115,7 +119,15 @@ impl Engine {
         let leaving = undo::start_elements(ops, &mut *self.executor, &self.tools, &[network]);
         let mut stuck = undo::run(ops, &mut *self.executor, &self.tools, &[own]);
         stuck.extend(leaving.wait().finish(&mut *self.executor, &self.tools, &[network]));
+        self.forget_flows_of(ops, own);
         stuck
+    }
+
+    /// Makes the kernel forget what leads to a container that is gone. It comes after the ruleset forgot it.
+    fn forget_flows_of(&mut self, ops: &[Op], own: &Lock) {
+        if let Err(error) = undo::forget_flows(ops, &mut *self.executor, &self.tools, &[own]) {
+            self.log.warn(&undo::flows_stay(&error));
+        }
     }
 
     /// What undoes `receipt`: what it says, or, where a later version wrote it, what follows from its address. Set
@@ -127,10 +139,11 @@ impl Engine {
             ops.push(Op::LinkDel { dev: receipt.host_link.clone() });
             ops.extend(receipt.elements(&table).into_iter().map(Op::ElementDel));
         }
+        ops.extend(receipt.flows().into_iter().map(Op::FlowsDel));
         let leases = self.store.leases()?;
         let holder = leases.get(receipt.address.addr()).filter(|lease| !lease.released);
         if holder.is_some_and(|lease| lease.id != receipt.id) {
-            ops.retain(|op| !matches!(op, Op::ElementDel(_)));
+            ops.retain(|op| !matches!(op, Op::ElementDel(_) | Op::FlowsDel(_)));
         }
         Ok(ops)
     }

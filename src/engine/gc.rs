@@ -7,7 +7,6 @@ use crate::error::{Error, Kind, Result};
 use crate::lease::Leases;
 use crate::lock::Lock;
 use crate::observe;
-use crate::observe::marked;
 use crate::plan;
 use crate::receipt::Receipt;
 use crate::request::Request;
@@ -43,7 +42,7 @@ impl Engine {
     pub fn collect_all_but(&mut self, valid: &BTreeSet<AttachmentId>) -> Result<Collected> {
         let receipts = self.store.receipts()?;
         let held = self.store.leases()?;
-        let links = marked::links(&self.config.network, &mut *self.executor, &self.tools)?;
+        let links = self.marked_links()?;
         let known: BTreeSet<AttachmentId> = receipts
             .into_iter()
             .map(|receipt| receipt.id)

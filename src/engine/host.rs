@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use super::{Engine, config_hash, now, undo};
-use crate::config::Uplink;
+use crate::config::{Bridging, Uplink};
 use crate::desired::{HostFacts, HostState};
 use crate::error::{Error, Kind, Result};
 use crate::execute::CommandFailure;
@@ -69,7 +69,21 @@ impl Engine {
         let without_uplink = self.config.uplink == Uplink::Auto && facts.uplink.is_none() && !plan.is_empty();
         let note = "this host has no default route: no uplink is taken, the MTU is 1500 unless configured, and nobody \
                     outside is let in by `ingress_gateways: auto`";
-        without_uplink.then(|| note.to_owned()).into_iter().collect()
+        let isolated = self.config.bridging == Bridging::Isolated;
+        let renamed = "`bridging: isolated` is read as `routed`, which is its name now: write that in the configuration";
+        let unreachable = facts.ingress_gateways.iter().filter(|gateway| {
+            let is_own = observe::host::address_towards(**gateway) == Some(**gateway);
+            !is_own && !facts.gateway_links.iter().any(|link| link.address == **gateway)
+        });
+        let no_way = |gateway| {
+            format!("there is no way to {gateway} of `ingress_gateways`: nobody is let in by that address now")
+        };
+        without_uplink
+            .then(|| note.to_owned())
+            .into_iter()
+            .chain(isolated.then(|| renamed.to_owned()))
+            .chain(unreachable.map(no_way))
+            .collect()
     }
 
     /// What holds for this host, found out again only when something is missing: the fast path of ADD looks at
@@ -78,7 +92,8 @@ impl Engine {
         if let Some(record) = self.store.host()? {
             let forwards = observe::sysctl(&SysctlKey::ip_forward()) == Some(1);
             let same = record.facts.config_hash == config_hash(&self.config)
-                && self.knows_all_addresses(&record.facts);
+                && self.knows_all_addresses(&record.facts)
+                && observe::host::ways_are(&record.facts.ingress_gateways, &record.facts.gateway_links);
             if record.complete && same && forwards && !observe::link_is_gone(self.config.bridge.as_str()) {
                 return Ok(record.facts);
             }
@@ -137,7 +152,7 @@ impl Engine {
         let mut recorded = self.store.receipts_and_events()?;
         recorded.retain(|(receipt, events)| !receipt::is_leaving(events) && !self.is_dead(receipt));
         let receipts: Vec<Receipt> = recorded.into_iter().map(|(receipt, _)| receipt).collect();
-        HostState::new(&self.config, facts, &receipts)
+        HostState::new(&self.config, facts, self.store.owner().as_ref(), &receipts)
     }
 
     fn look(&mut self, facts: &HostFacts) -> Result<(HostState, ObservedHost)> {

@@ -20,6 +20,7 @@ mod detach;
 mod gc;
 mod host;
 mod look;
+mod owner;
 mod recover;
 mod repair;
 mod store;
@@ -173,6 +174,7 @@ impl Engine {
     fn network_lock(&self) -> Result<Lock> {
         let lock = self.lock(&self.lock_dirs()?.run, self.config.network.as_str())?;
         self.store.sweep();
+        self.make_owner();
         Ok(lock)
     }
 
@@ -226,10 +228,14 @@ fn host_executor(config: &Config) -> Box<dyn Executor> {
     Box::new(executor)
 }
 
+/// Changes with each version after which this host must be set up again: 0.1.0 had none.
+const GENERATION: &str = "routed links";
+
 /// A hash over what the configuration says of the network, whatever its comments and layout.
 fn config_hash(config: &Config) -> String {
     let config = Config { gateway: Gateway::default(), ..config.clone() };
-    let text = serde_json::to_string(&config).unwrap_or_default();
+    // What a version made whose rules, links or sets were others is made again.
+    let text = GENERATION.to_owned() + &serde_json::to_string(&config).unwrap_or_default();
     Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 

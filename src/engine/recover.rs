@@ -18,7 +18,7 @@ use crate::observe::marked::{self, MarkedLinks};
 use crate::observe::netns;
 use crate::plan::{self, Element};
 use crate::receipt::{self, Event, Receipt};
-use crate::types::{AttachmentId, IfName, Mac, NetnsPath, PortMapping};
+use crate::types::{AttachmentId, IfName, Mac, NetnsPath, PortMapping, PortMode};
 
 /// What the kernel holds that no receipt knows of.
 #[derive(Debug, Default)]
@@ -64,20 +64,21 @@ impl Engine {
         let names = marked::netns_names(&mut *self.executor, &self.tools)?;
         for (id, link) in unknown {
             let Some(name) = self.own_name(id, link, &mut found.left) else { continue };
-            let Some((mac, address)) = binding(id, link, &elements) else {
+            let Some(bound) = binding(id, link, &elements) else {
                 found.orphans.push(name);
                 continue;
             };
             let Some(netns) = link.peer_netns.and_then(|number| names.get(&number)) else {
                 found.left.push(Left {
                     what: format!(
-                        "container {id} uses {address}, and its receipt is lost; its namespace has no name in /run/netns to find it by"
+                        "container {id} uses {}, and its receipt is lost; its namespace has no name in /run/netns to find it by",
+                        bound.address
                     ),
                     help: format!("Restart the container: `podman restart {}`", id.container_id.short()),
                 });
                 continue;
             };
-            match self.remember(id, netns, mac, address, &elements)? {
+            match self.remember(id, netns, &bound, &elements)? {
                 Some(receipt) => found.receipts.push(receipt),
                 None => found.orphans.push(name),
             }
@@ -106,14 +107,16 @@ impl Engine {
         &mut self,
         id: &AttachmentId,
         path: &NetnsPath,
-        mac: Mac,
-        address: Ipv4Addr,
+        bound: &Bound,
         elements: &BTreeMap<Element, String>,
     ) -> Result<Option<Receipt>> {
         let facts = self.facts()?;
+        let Bound { mode, mac, address } = *bound;
         let ports = published(address, elements);
-        let state =
-            |routes| AttachmentState::new(&self.config, &facts, id, path, address, Some(mac), &ports, routes);
+        let state = |routes| AttachmentState {
+            mode,
+            ..AttachmentState::new(&self.config, &facts, id, path, address, Some(mac), &ports, routes)
+        };
         let known = elements.keys().cloned().collect();
         let observed =
             attachment::observe(&state(Routes::RangeOnly), known, &mut *self.executor, &self.tools)?;
@@ -151,7 +154,7 @@ impl Engine {
     pub(super) fn whole_leases(&mut self) -> Result<Leases> {
         let mut leases = self.store.leases()?;
         if !self.store.has_leases() {
-            let links = marked::links(&self.config.network, &mut *self.executor, &self.tools)?;
+            let links = self.marked_links()?;
             let recorded = self.store.receipts()?.into_iter().map(|receipt| receipt.id).collect();
             let found = self.unrecorded(&links, &recorded)?;
             self.adopt(&found.receipts)?;
@@ -173,15 +176,25 @@ pub(super) fn has_address(observed: &ObservedAttachment, address: Ipv4Addr) -> b
     link.is_some_and(|link| link.addresses.iter().any(|found| found.addr() == address))
 }
 
-/// The MAC and address that the ruleset lets the container use by this link: of two that it has, the one that the
-/// link's own MAC follows from.
-fn binding(id: &AttachmentId, link: &Link, elements: &BTreeMap<Element, String>) -> Option<(Mac, Ipv4Addr)> {
-    elements.iter().find_map(|(element, comment)| match element {
-        Element::Binding { mac, address }
-            if comment == id.container_id.comment()
-                && link.mac == Mac::of_host_link(*address).to_string() =>
-        {
-            Some((*mac, *address))
+/// As whom the ruleset knows what comes in by a link.
+struct Bound {
+    mode: PortMode,
+    mac: Mac,
+    address: Ipv4Addr,
+}
+
+/// As whom the ruleset knows what comes in by this link: by the link's name or, where that is a port of the bridge, by the
+/// one of the container's MACs and addresses that the link's own MAC follows from.
+fn binding(id: &AttachmentId, link: &Link, elements: &BTreeMap<Element, String>) -> Option<Bound> {
+    let isolated = link.port.isolated;
+    let own = elements.iter().filter(|(_, comment)| *comment == id.container_id.comment());
+    own.map(|(element, _)| element).find_map(|element| match element {
+        Element::Binding { dev, address } if link.name == dev.as_str() => {
+            Some(Bound { mode: PortMode::Routed, mac: link.mac.parse().ok()?, address: *address })
+        }
+        Element::FrameBinding { mac, address } if link.mac == Mac::of_host_link(*address).to_string() => {
+            let mode = if isolated { PortMode::Isolated } else { PortMode::Plain };
+            Some(Bound { mode, mac: *mac, address: *address })
         }
         _ => None,
     })

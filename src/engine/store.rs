@@ -16,7 +16,8 @@ use crate::log::Log;
 use crate::receipt::{self, Event, Receipt};
 use crate::seal;
 use crate::state_dir::{self, StateDir};
-use crate::types::AttachmentId;
+use crate::desired::OWNER_FILE;
+use crate::types::{AttachmentId, Owner};
 
 use super::host::HostRecord;
 
@@ -270,6 +271,43 @@ impl Store {
     /// Writes what `up` did; the caller holds the network's lock.
     pub fn write_host(&self, record: &HostRecord) -> Result<()> {
         Self::write(&self.network, HOST_FILE, record)
+    }
+
+    /// Which Flatnet this is; `None` where it was never told, or where that cannot be read. What lies below the run
+    /// directory counts where the state was lost.
+    #[must_use]
+    pub fn owner(&self) -> Option<Owner> {
+        let in_dir = |dir: &StateDir| {
+            let bytes = dir.read(OWNER_FILE).ok().flatten()?;
+            std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
+        };
+        in_dir(&self.network).or_else(|| in_dir(&self.marks))
+    }
+
+    /// Where that is written.
+    #[must_use]
+    pub fn owner_path(&self) -> PathBuf {
+        self.network.path().join(OWNER_FILE)
+    }
+
+    /// Whether it is known which Flatnet this is, and both directories say so; the caller holds the network's lock.
+    pub fn keep_owner(&self) -> bool {
+        let Some(owner) = self.owner() else { return false };
+        let lacks = |dir: &&StateDir| !super::exists(&dir.path().join(OWNER_FILE));
+        if [&self.network, &self.marks].iter().any(lacks) {
+            self.write_owner(&owner);
+        }
+        true
+    }
+
+    /// Writes which Flatnet this is; the caller holds the network's lock. A full disk is no reason to fail.
+    pub fn write_owner(&self, owner: &Owner) {
+        let line = format!("{owner}\n");
+        for dir in [&self.network, &self.marks] {
+            if let Err(error) = dir.write(OWNER_FILE, line.as_bytes()) {
+                self.log.warn(&error.whole());
+            }
+        }
     }
 
     /// Forgets what `up` did.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::command::Command;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::execute::{CommandFailure, Executor, Exit, Output, Running};
 use crate::lock::Lock;
 use crate::observe;
@@ -96,11 +96,30 @@ fn delete_one(
     (!is_gone && !is_anothers).then_some(stuck)
 }
 
-/// Carries out `ops` but for set elements, in order. A link that is not there is gone already; of one that is, only
+/// Carries out what makes the kernel forget flows among `ops`.
+pub(super) fn forget_flows(
+    ops: &[Op],
+    executor: &mut dyn Executor,
+    tools: &Tools,
+    locks: &[&Lock],
+) -> Result<()> {
+    let flows = ops.iter().filter(|op| matches!(op, Op::FlowsDel(_)));
+    for rendered in render::commands(flows, tools) {
+        executor.run(&rendered.command, locks)?.checked(&rendered.command)?;
+    }
+    Ok(())
+}
+
+/// What is said where that fails.
+pub(super) fn flows_stay(error: &Error) -> String {
+    format!("clients that sent UDP before may have to wait until the kernel forgets it: {}", error.whole())
+}
+
+/// Carries out `ops` but for set elements and flows, in order. A link that is not there is gone already; of one that is, only
 /// its absence is awaited, not the end of `ip`, which takes 20 ms longer (its exit waits for the kernel's RCU).
 pub(super) fn run(ops: &[Op], executor: &mut dyn Executor, tools: &Tools, locks: &[&Lock]) -> Vec<Stuck> {
     ops.iter()
-        .filter(|op| !matches!(op, Op::ElementDel(_)))
+        .filter(|op| !matches!(op, Op::ElementDel(_) | Op::FlowsDel(_)))
         .filter_map(|op| match op {
             Op::LinkDel { dev } if observe::link_is_gone(dev.as_str()) => None,
             Op::LinkDel { dev } => delete_link(op, dev.as_str(), executor, tools, locks),

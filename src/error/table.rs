@@ -202,6 +202,15 @@ kinds! {
         more: "`flatnet inspect NAME` shows the other's ports. What a dead container published is freed without being asked. \
                Podman 5 may notice first and say `cannot listen on the TCP port: .. address already in use`, without a code.",
     }
+    PortReserved = "FLAT-E046", cni 101 {
+        title: "The host port is kept for connections of containers",
+        seen: ["port .. is inside masquerade_ports .., which connections of containers use"],
+        means: "Connections that containers open to the outside get source ports of `masquerade_ports`. A port that is \
+                published there could be taken by another container, which gets what is meant for the first.",
+        remedy: "Publish a port outside of it (`-p`), or give `masquerade_ports` in the configuration another range and run `flatnet up`",
+        more: "`flatnet config check` prints the range. It should also lie outside of the ports that this host's own programs \
+               get (`sysctl net.ipv4.ip_local_port_range`).",
+    }
     ForeignBridge = "FLAT-E051", cni 104 {
         title: "The bridge's name belongs to somebody else",
         seen: ["the link .. belongs to somebody else (..; Flatnet's has the alias ..)"],
@@ -254,6 +263,16 @@ kinds! {
         means: "`flatnet init` found a directory at the path of a file that it should write.",
         remedy: "Look what it is, and move it away",
         more: "A container that was started with `-v FILE:..` before the file was there leaves such directories.",
+    }
+    AnotherFlatnet = "FLAT-E058", cni 104 {
+        title: "The bridge or the ruleset belongs to another Flatnet",
+        seen: [".. belongs to another Flatnet, .., on the same network of the kernel"],
+        means: "All WSL2 distributions share one network, and another one has a Flatnet with the same names. Its bridge and \
+                its ruleset bear its mark: a name and a random number. This Flatnet touches nothing of it. You see the same where the \
+                state directory was lost while containers ran.",
+        remedy: "Give this one another `network`, `bridge` and `subnet` in the configuration",
+        more: "`ip link show dev flatnet-br0` shows the mark as the bridge's alias; this Flatnet's own is in \
+               `/var/lib/flatnet/flatnet/owner`. If the other is gone, `ip link del flatnet-br0` and `nft delete table inet flatnet` make way.",
     }
     ToolMissing = "FLAT-E061", cni 105 {
         title: "A program is missing",

@@ -21,6 +21,10 @@ pub struct ObservedAttachment {
     pub host_link: Option<Link>,
     /// MACs that the bridge has been told to be at the host's end.
     pub fdb: Vec<String>,
+    /// This host's routes over it.
+    pub host_routes: Vec<Route>,
+    /// Whether this host may use 127.0.0.1 over it, where that is asked for.
+    pub route_localnet: Option<u32>,
     /// The container's end.
     pub container_link: Option<Link>,
     /// The container's routes.
@@ -38,12 +42,15 @@ pub fn observe(
     tools: &Tools,
 ) -> Result<ObservedAttachment> {
     let container = Place::Netns(wanted.netns.clone());
-    let json = ip_show(&container, &["route", "show"], executor, tools)?;
-    let routes =
-        json.as_deref().map_or(Ok(Vec::new()), route::parse).map_err(|cause| bad_json("ip route", &cause))?;
-    let host_link = link(&Place::Host, wanted.host_link.as_str(), executor, tools)?;
+    let routes = routes(&container, &["route", "show"], executor, tools)?;
+    let dev = wanted.host_link.as_str();
+    let host_link = link(&Place::Host, dev, executor, tools)?;
+    let is_there = host_link.is_some();
+    let show = ["route", "show", "dev", dev];
     Ok(ObservedAttachment {
-        fdb: if host_link.is_some() { fdb(wanted.host_link.as_str(), executor, tools)? } else { Vec::new() },
+        fdb: if is_there && wanted.mode.is_bridged() { fdb(dev, executor, tools)? } else { Vec::new() },
+        host_routes: if is_there { self::routes(&Place::Host, &show, executor, tools)? } else { Vec::new() },
+        route_localnet: wanted.route_localnet().and_then(|key| super::sysctl(&key)),
         host_link,
         container_link: link(&container, wanted.id.if_name.as_str(), executor, tools)?,
         routes,
@@ -51,7 +58,18 @@ pub fn observe(
     })
 }
 
-/// What both tables hold for containers, each with its comment; nothing where there are no tables.
+/// What `ip route show` prints with these words.
+pub(super) fn routes(
+    place: &Place,
+    words: &[&str],
+    executor: &mut dyn Executor,
+    tools: &Tools,
+) -> Result<Vec<Route>> {
+    let json = ip_show(place, words, executor, tools)?;
+    json.as_deref().map_or(Ok(Vec::new()), route::parse).map_err(|cause| bad_json("ip route", &cause))
+}
+
+/// What the tables hold for containers, each with its comment; nothing where there are no tables.
 pub fn elements(
     name: &TableName,
     executor: &mut dyn Executor,
@@ -87,7 +105,7 @@ pub(super) fn table(
 ) -> Result<Option<ruleset::Ruleset>> {
     let command = Command::new([tools.nft.as_str(), "-j", "list", "table", family, name]);
     let output = executor.run(&command, &[])?;
-    if output.complains("No such file or directory") || output.complains(MAY_NOT) {
+    if output.complains(ABSENT) || output.complains(MAY_NOT) || (family == "arp" && output.complains(NO_FAMILY)) {
         return Ok(None);
     }
     let output = output.checked(&command)?;
@@ -109,6 +127,10 @@ fn fdb(name: &str, executor: &mut dyn Executor, tools: &Tools) -> Result<Vec<Str
     Ok(entries.into_iter().filter(|entry| entry.state == "static").map(|entry| entry.mac).collect())
 }
 
+/// What nft says of a table that is not there.
+pub(super) const ABSENT: &str = "No such file or directory";
+/// What nft says of a family that the kernel does not have, where no table can be.
+pub(super) const NO_FAMILY: &str = "Operation not supported";
 /// What a program says to who may not look.
 const MAY_NOT: &str = "Operation not permitted";
 
@@ -123,7 +145,8 @@ fn ip_show(
     command.argv.push("-j".to_owned());
     command.argv.extend(words.iter().map(|&word| word.to_owned()));
     let output = executor.run(&command, &[])?;
-    if output.complains("does not exist") || output.complains(MAY_NOT) {
+    let no_link = output.complains("does not exist") || output.complains("Cannot find device");
+    if no_link || output.complains(MAY_NOT) {
         return Ok(None);
     }
     // Where the namespace is gone `ip`, or the `nsenter` before it, has its own words for each way it can be.

@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
-use super::attachment::{bad_json, link, table};
+use ipnet::Ipv4Net;
+
+use super::attachment::{ABSENT, NO_FAMILY, bad_json, link, table};
 use super::link::Link;
 use super::proc_route::{self, DefaultRoute};
 use super::ruleset;
 use crate::command::Command;
 use crate::config::{Config, IngressGateways, Mtu, Uplink};
-use crate::desired::{HostFacts, HostState};
+use crate::desired::{GatewayLink, HostFacts, HostState};
 use crate::error::{Error, Kind, Result};
 use crate::execute::Executor;
 use crate::plan::{Element, Place};
 use crate::tools::Tools;
-use crate::types::SysctlKey;
+use crate::types::{Owner, SysctlKey};
 
 /// What is there of this host's part.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,19 +27,25 @@ pub struct ObservedHost {
     pub sysctls: BTreeMap<SysctlKey, u32>,
     /// Whether the kernel speaks IPv6.
     pub has_ipv6: bool,
+    /// Whether the addresses that nobody has are refused.
+    pub unreachable: bool,
     /// What the tables hold.
     pub ruleset: ObservedRuleset,
+    /// Whether there is a table for ARP, which only ports of the bridge need.
+    pub arp_table: bool,
 }
 
 /// What the tables hold, against what they should.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ObservedRuleset {
-    /// Not both are there.
+    /// The table is not there, or lacks the one for ARP that it should have.
     Absent,
     /// The rules differ.
     Differs {
         /// A transaction that makes the tables as they are.
         text: String,
+        /// Which Flatnet they belong to, where they say so.
+        owner: Option<Owner>,
     },
     /// The rules are as wanted; these are the elements.
     Same {
@@ -50,7 +58,14 @@ impl ObservedHost {
     /// Nothing is there but the kernel.
     #[must_use]
     pub fn nothing() -> Self {
-        Self { bridge: None, sysctls: BTreeMap::new(), has_ipv6: true, ruleset: ObservedRuleset::Absent }
+        Self {
+            bridge: None,
+            sysctls: BTreeMap::new(),
+            has_ipv6: true,
+            unreachable: false,
+            ruleset: ObservedRuleset::Absent,
+            arp_table: false,
+        }
     }
 }
 
@@ -68,10 +83,7 @@ pub fn facts(
         Uplink::Auto => default_route.as_ref().map(|route| route.dev.clone()),
     };
     let fib = has_fib(executor, tools)?;
-    Ok(HostFacts {
-        config_hash: config_hash.to_owned(),
-        mtu: mtu(config, uplink.as_deref(), executor, tools)?,
-        ingress_gateways: match &config.ingress_gateways {
+    let ingress_gateways: Vec<Ipv4Addr> = match &config.ingress_gateways {
             IngressGateways::List(list) => list.clone(),
             IngressGateways::Auto => match wsl_mode(executor) {
                 // Where it cannot be told, the mode that WSL2 has unless told otherwise: else a wslinfo that fails once,
@@ -81,11 +93,67 @@ pub fn facts(
                 }
                 WslMode::NotWsl | WslMode::Other(_) => Vec::new(),
             },
-        },
+        };
+    Ok(HostFacts {
+        config_hash: config_hash.to_owned(),
+        mtu: mtu(config, uplink.as_deref(), executor, tools)?,
+        gateway_links: gateway_links(&ingress_gateways, executor, tools)?,
+        ingress_gateways,
+        ipv6: has_ipv6(),
         uplink,
         host_addresses: if fib { Vec::new() } else { host_addresses(config.bridge_address()) },
         fib,
     })
+}
+
+/// By which link each of `gateways` is reached. One to which there is no way now has none, and may not come in; nor has
+/// one that is this host itself, which comes in by no link.
+pub fn gateway_links(
+    gateways: &[Ipv4Addr],
+    executor: &mut dyn Executor,
+    tools: &Tools,
+) -> Result<Vec<GatewayLink>> {
+    let mut links = Vec::new();
+    for &address in gateways {
+        let command = Command::new([tools.ip.as_str(), "-j", "route", "get", &address.to_string()]);
+        let output = executor.run(&command, &[])?;
+        if !output.success() {
+            continue;
+        }
+        let way = parse_way(&output.stdout).map_err(|cause| bad_json("ip route get", &cause))?;
+        links.extend(way.and_then(|(dev, source)| Some(GatewayLink { address, dev: dev.parse().ok()?, source })));
+    }
+    Ok(links)
+}
+
+/// Interface and own address in what `ip -j route get` prints.
+fn parse_way(json: &str) -> Result<Option<(String, Ipv4Addr)>, serde_json::Error> {
+    #[derive(serde::Deserialize)]
+    struct Way {
+        dev: Option<String>,
+        prefsrc: Option<Ipv4Addr>,
+    }
+    let ways: Vec<Way> = serde_json::from_str(json)?;
+    Ok(ways.into_iter().next().and_then(|way| Some((way.dev?, way.prefsrc?))))
+}
+
+/// Whether the ways to `gateways` are still `links`, as far as can be told without a program.
+#[must_use]
+pub fn ways_are(gateways: &[Ipv4Addr], links: &[GatewayLink]) -> bool {
+    gateways.iter().all(|gateway| {
+        let known = links.iter().find(|link| link.address == *gateway);
+        match (known, address_towards(*gateway)) {
+            (Some(link), source) => source == Some(link.source) && !super::link_is_gone(link.dev.as_str()),
+            (None, None) => true,
+            // This host itself.
+            (None, Some(source)) => source == *gateway,
+        }
+    })
+}
+
+/// Whether the kernel speaks IPv6.
+fn has_ipv6() -> bool {
+    std::path::Path::new("/proc/sys/net/ipv6").exists()
 }
 
 /// This host's way to the world.
@@ -112,11 +180,14 @@ pub fn observe(wanted: &HostState, executor: &mut dyn Executor, tools: &Tools) -
         .iter()
         .filter_map(|setting| super::sysctl(&setting.key).map(|value| (setting.key.clone(), value)))
         .collect();
+    let (ruleset, arp_table) = observe_ruleset(wanted, executor, tools)?;
     Ok(ObservedHost {
         bridge: link(&Place::Host, wanted.bridge.as_str(), executor, tools)?,
         sysctls,
-        has_ipv6: std::path::Path::new("/proc/sys/net/ipv6").exists(),
-        ruleset: observe_ruleset(wanted, executor, tools)?,
+        has_ipv6: has_ipv6(),
+        unreachable: refuses(wanted.subnet, executor, tools)?,
+        ruleset,
+        arp_table,
     })
 }
 
@@ -124,17 +195,40 @@ fn observe_ruleset(
     wanted: &HostState,
     executor: &mut dyn Executor,
     tools: &Tools,
-) -> Result<ObservedRuleset> {
+) -> Result<(ObservedRuleset, bool)> {
     let name = wanted.table.as_str();
-    let (inet, arp) = (table("inet", name, executor, tools)?, table("arp", name, executor, tools)?);
-    let (Some(mut live), Some(arp)) = (inet, arp) else { return Ok(ObservedRuleset::Absent) };
-    live.extend(arp);
-    if live.structure == load_elsewhere(wanted, executor, tools)?.structure {
-        return Ok(ObservedRuleset::Same { elements: live.elements });
+    let arp = table("arp", name, executor, tools)?;
+    let has_arp = arp.is_some();
+    let Some(mut live) = table("inet", name, executor, tools)? else {
+        return Ok((ObservedRuleset::Absent, has_arp));
+    };
+    if wanted.bridged {
+        let Some(arp) = arp else { return Ok((ObservedRuleset::Absent, false)) };
+        live.extend(arp);
     }
-    let text = ["inet", "arp"].map(|family| listing(family, name, executor, tools));
-    let [inet, arp] = text;
-    Ok(ObservedRuleset::Differs { text: inet? + &arp? })
+    if live.structure == load_elsewhere(wanted, executor, tools)?.structure {
+        return Ok((ObservedRuleset::Same { elements: live.elements }, has_arp));
+    }
+    let mut text = listing("inet", name, executor, tools)?;
+    if has_arp {
+        text += &listing("arp", name, executor, tools)?;
+    }
+    let owner = owner_in(&text);
+    Ok((ObservedRuleset::Differs { text, owner }, has_arp))
+}
+
+/// Which Flatnet a table belongs to, from its comment in nft's listing: nft 1.0.6 leaves it out of its JSON.
+fn owner_in(listing: &str) -> Option<Owner> {
+    let comment = listing.lines().find_map(|line| line.trim().strip_prefix("comment \"Flatnet "))?;
+    let (_, rest) = comment.split_once(" of ")?;
+    rest.split_once(':')?.0.parse().ok()
+}
+
+/// Whether a route of ours says that what nobody has in `subnet` is unreachable.
+fn refuses(subnet: Ipv4Net, executor: &mut dyn Executor, tools: &Tools) -> Result<bool> {
+    let show = ["route", "show", "type", "unreachable", "proto", "87"];
+    let routes = super::attachment::routes(&Place::Host, &show, executor, tools)?;
+    Ok(routes.iter().any(|route| route.to == subnet))
 }
 
 /// The wanted tables as nft itself prints them: loaded in a namespace of their own, which goes at once.
@@ -184,7 +278,7 @@ pub fn live_listing(wanted: &HostState, executor: &mut dyn Executor, tools: &Too
         let output = executor.run(&command, &[])?;
         if output.success() {
             text.push_str(&output.stdout);
-        } else if !output.complains("No such file or directory") {
+        } else if !output.complains(ABSENT) && !(family == "arp" && output.complains(NO_FAMILY)) {
             output.checked(&command)?;
         }
     }
@@ -301,5 +395,23 @@ mod tests {
                     \n     |-- 10.0.0.255\n        /32 link BROADCAST\n     |-- 10.0.0.5\n        /32 host LOCAL\n";
         let wanted: Vec<Ipv4Addr> = vec!["10.0.0.5".parse().unwrap(), "127.0.0.1".parse().unwrap()];
         assert_eq!(parse_fib_trie(text), wanted);
+    }
+
+    #[test]
+    fn a_table_says_which_flatnet_it_belongs_to() {
+        let table = |comment: &str| format!("table inet flatnet {{\n\tcomment \"{comment}\"\n\n\tset bindings {{\n");
+        let of = |comment: &str| owner_in(&table(comment)).map(|owner| owner.to_string());
+        let wanted = Some("Debian-0123456789ab".to_owned());
+        assert_eq!(of("Flatnet 0.1.0 of Debian-0123456789ab: generated, flatnet up replaces it"), wanted);
+        assert_eq!(of("Flatnet 0.1.0: generated, flatnet up replaces it"), None);
+        assert_eq!(owner_in(""), None);
+    }
+
+    /// As iproute2 6.1 prints it.
+    #[test]
+    fn the_way_to_a_gateway_is_a_link_and_an_own_address() {
+        let json = r#"[{"dst":"8.8.8.8","gateway":"172.27.0.1","dev":"eth0","prefsrc":"172.27.0.2","flags":[],"uid":0,"cache":[]}]"#;
+        assert_eq!(parse_way(json).unwrap(), Some(("eth0".to_owned(), Ipv4Addr::new(172, 27, 0, 2))));
+        assert_eq!(parse_way("[{}]").unwrap(), None);
     }
 }

@@ -3,6 +3,8 @@
 use ipnet::Ipv4Net;
 use serde::Deserialize;
 
+use crate::types::LinkGroup;
+
 /// One link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
@@ -16,6 +18,12 @@ pub struct Link {
     pub mtu: u32,
     /// Whether it was set up (`IFF_UP`).
     pub up: bool,
+    /// Whether it speaks ARP: not where it was told not to (`IFF_NOARP`).
+    pub arp: bool,
+    /// Its group; 0 unless it was told one.
+    pub group: LinkGroup,
+    /// Whether the kernel gives it an IPv6 address by itself.
+    pub ipv6_address: bool,
     /// Its alias; empty where it has none.
     pub alias: String,
     /// The bridge it is a port of; empty where it is none.
@@ -49,6 +57,9 @@ struct Raw {
     ifname: String,
     flags: Vec<String>,
     mtu: u32,
+    /// A number as text, or a name of /etc/iproute2/group.
+    group: String,
+    inet6_addr_gen_mode: String,
     master: String,
     address: String,
     ifalias: String,
@@ -86,6 +97,10 @@ fn link(raw: Raw) -> Link {
     };
     Link {
         up: raw.flags.iter().any(|flag| flag == "UP"),
+        arp: !raw.flags.iter().any(|flag| flag == "NOARP"),
+        group: LinkGroup(raw.group.parse().unwrap_or_default()),
+        // A kernel without IPv6 says nothing.
+        ipv6_address: !matches!(raw.inet6_addr_gen_mode.as_str(), "" | "none"),
         addresses: raw.addr_info.iter().filter_map(address).collect(),
         name: raw.ifname,
         kind: raw.linkinfo.info_kind,

@@ -10,31 +10,40 @@ use crate::command::Command;
 use crate::error::Result;
 use crate::execute::Executor;
 use crate::tools::Tools;
-use crate::types::{AttachmentId, LinkAlias, NetnsPath, NetworkName};
+use crate::types::{AttachmentId, LinkAlias, NetnsPath, NetworkName, Owner};
 
 /// The links of one network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MarkedLinks {
     /// Those with the bridge's mark, whatever they are called.
     pub bridges: Vec<Link>,
+    /// The bridges of another Flatnet that has a network of this name, and whose they are.
+    pub others: Vec<(Owner, Link)>,
     /// Those with an attachment's.
     pub ports: Vec<(AttachmentId, Link)>,
 }
 
-/// The links of this host that bear the mark of `network`.
-pub fn links(network: &NetworkName, executor: &mut dyn Executor, tools: &Tools) -> Result<MarkedLinks> {
+/// The links of this host that bear the mark of `network`; `owner` is this Flatnet, where that is known.
+pub fn links(
+    network: &NetworkName,
+    owner: Option<&Owner>,
+    executor: &mut dyn Executor,
+    tools: &Tools,
+) -> Result<MarkedLinks> {
     let command = Command::new([tools.ip.as_str(), "-j", "-d", "addr", "show"]);
     let output = executor.run(&command, &[])?.checked(&command)?;
     let links = link::parse(&output.stdout).map_err(|cause| bad_json("ip addr", &cause))?;
-    Ok(sort(links, network))
+    Ok(sort(links, network, owner))
 }
 
-fn sort(links: Vec<Link>, network: &NetworkName) -> MarkedLinks {
-    let mark = LinkAlias::of_bridge(network);
+fn sort(links: Vec<Link>, network: &NetworkName, owner: Option<&Owner>) -> MarkedLinks {
     let mut marked = MarkedLinks::default();
     for link in links {
-        if link.alias == mark.as_str() && link.kind == "bridge" {
-            marked.bridges.push(link);
+        if let Some(found) = LinkAlias::bridge_in(&link.alias, network).filter(|_| link.kind == "bridge") {
+            match found {
+                Some(other) if owner != Some(&other) => marked.others.push((other, link)),
+                _ => marked.bridges.push(link),
+            }
         } else if let Some(id) = LinkAlias::attachment_in(&link.alias, network) {
             marked.ports.push((id, link));
         }
@@ -72,11 +81,11 @@ mod tests {
     fn only_what_bears_the_mark_is_ours() {
         let links = link::parse(include_str!("../../tests/captured/iproute2-6.1/addr.json")).unwrap();
         let total = links.len();
-        let marked = sort(links.clone(), &NetworkName::parse("flatnet").unwrap());
+        let marked = sort(links.clone(), &NetworkName::parse("flatnet").unwrap(), None);
         assert_eq!(marked.bridges.iter().map(|link| link.name.as_str()).collect::<Vec<_>>(), ["flatnet-br0"]);
         assert_eq!(marked.ports.len(), 1);
         assert!(marked.bridges.len() + marked.ports.len() < total, "lo is nobody's");
-        assert_eq!(sort(links, &NetworkName::parse("other").unwrap()), MarkedLinks::default());
+        assert_eq!(sort(links, &NetworkName::parse("other").unwrap(), None), MarkedLinks::default());
     }
 
     /// As iproute2 6.1 prints it.

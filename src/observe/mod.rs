@@ -53,6 +53,13 @@ pub fn sysctl(key: &SysctlKey) -> Option<u32> {
     std::fs::read_to_string(key.proc_path()).ok()?.trim().parse().ok()
 }
 
+/// The alias of the link `name`, as /sys shows it; `None` where it shows none, as where it was mounted in another
+/// namespace.
+#[must_use]
+pub fn alias_in_sys(name: &str) -> Option<String> {
+    Some(std::fs::read_to_string(format!("/sys/class/net/{name}/ifalias")).ok()?.trim().to_owned())
+}
+
 /// Whether bridges hand IPv4 packets to the chains for routed packets (`bridge-nf-call-iptables`, of `br_netfilter`).
 #[must_use]
 pub fn bridges_call_iptables() -> bool {

@@ -13,7 +13,7 @@ use crate::plan::Element;
 use crate::types::{PortMapping, Protocol};
 
 /// The sets and maps whose elements come and go with containers.
-pub const DYNAMIC: [&str; 3] = ["bindings", "published_anywhere", "published_at_address"];
+pub const DYNAMIC: [&str; 4] = ["bindings", "frame_bindings", "published_anywhere", "published_at_address"];
 
 /// What one table, or both, hold.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -74,8 +74,16 @@ fn element(family: &str, set: &str, elem: &Value) -> Option<(Element, String)> {
     let comment = key.pointer("/elem/comment").and_then(Value::as_str).unwrap_or_default().to_owned();
     let key = parts(key.pointer("/elem/val").unwrap_or(key))?;
     let element = match (family, set, key.as_slice()) {
-        ("inet", "bindings", [mac, address]) => {
-            Element::Binding { mac: mac.parse().ok()?, address: address.parse().ok()? }
+        ("inet", "bindings", [dev, address]) => {
+            let address = address.parse().ok()?;
+            match dev.parse() {
+                // The set of this name that 0.1.0 made holds MACs.
+                Ok(mac) => Element::FrameBinding { mac, address },
+                Err(_) => Element::Binding { dev: dev.parse().ok()?, address },
+            }
+        }
+        ("inet", "frame_bindings", [mac, address]) => {
+            Element::FrameBinding { mac: mac.parse().ok()?, address: address.parse().ok()? }
         }
         ("arp", "bindings", [mac, address]) => {
             Element::ArpBinding { mac: mac.parse().ok()?, address: address.parse().ok()? }
@@ -148,7 +156,8 @@ mod tests {
             container_port: 80,
         };
         let wanted = [
-            Element::Binding { mac, address },
+            Element::Binding { dev: "fn76dac0ffaa3e".parse().unwrap(), address },
+            Element::FrameBinding { mac, address },
             Element::ArpBinding { mac, address },
             Element::Published { port: port(Protocol::Tcp, None), address },
             Element::Published { port: port(Protocol::Udp, Some("127.0.0.1")), address },

@@ -1,14 +1,19 @@
 //! What attaches a container.
 
-use super::{LinkAttribute, Op, Place, Plan, Undo};
+use ipnet::Ipv4Net;
+
+use super::{LinkAttribute, Op, Place, Plan, TableElement, Undo};
 use crate::desired::AttachmentState;
 use crate::observe::attachment::ObservedAttachment;
 use crate::observe::link::PortFlags;
+use crate::observe::route::Route;
+use crate::types::PortMode;
 
 /// What makes `observed` into `wanted`; on the way of ADD nothing is observed and everything is made.
 ///
 /// The set elements come first, since they are what another program checks first, and the container's link is set
-/// up last: it never sends a packet that is not guarded.
+/// up last: it never sends a packet that is not guarded. What is joined in another way is changed over: its link goes on
+/// working while it is, and elements of the way before go last.
 #[must_use]
 pub fn attach(wanted: &AttachmentState, observed: &ObservedAttachment) -> Plan {
     let mut plan = Plan::default();
@@ -20,6 +25,13 @@ pub fn attach(wanted: &AttachmentState, observed: &ObservedAttachment) -> Plan {
     }
     let link = host_end(&mut plan, wanted, observed);
     container_end(&mut plan, wanted, observed, link);
+    for element in joined_otherwise(wanted).filter(|other| observed.elements.contains(&other.element)) {
+        let why = "the container is joined in another way now";
+        plan.push(Op::ElementDel(element.clone()), Op::ElementAdd(element), why);
+    }
+    for flow in &wanted.flows_to_end {
+        plan.push_final(Op::FlowsDel(*flow), "what the kernel remembers of who was there before");
+    }
     plan
 }
 
@@ -39,22 +51,35 @@ pub fn detach(wanted: &AttachmentState) -> Plan {
     }
 }
 
+/// The elements that the container would have, were its link joined in the other way.
+fn joined_otherwise(wanted: &AttachmentState) -> impl Iterator<Item = TableElement> {
+    let mode = if wanted.mode.is_bridged() { PortMode::Routed } else { PortMode::Plain };
+    let other = AttachmentState { mode, ports: Vec::new(), ..wanted.clone() };
+    other.elements().collect::<Vec<_>>().into_iter()
+}
+
 fn host_end(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttachment) -> Option<usize> {
-    let AttachmentState { host_link, host_mac, bridge, alias, isolated, mtu, netns, mac, id, .. } = wanted;
+    let AttachmentState { host_link, bridge, mode, group, alias, mtu, netns, mac, id, .. } = wanted;
     let link_del = Op::LinkDel { dev: host_link.clone() };
     let made = observed.host_link.is_none().then(|| {
         plan.push(
             Op::VethAdd {
                 dev: host_link.clone(),
-                mac: *host_mac,
+                mac: wanted.host_mac(),
                 mtu: *mtu,
-                master: bridge.clone(),
+                master: mode.is_bridged().then(|| bridge.clone()),
+                group: *group,
                 peer: id.if_name.clone(),
                 peer_mac: *mac,
                 netns: netns.clone(),
+                peer_arp: mode.is_bridged(),
             },
             link_del.clone(),
-            "a pair of links joins the container to the bridge",
+            if mode.is_bridged() {
+                "a pair of links joins the container to the bridge"
+            } else {
+                "a pair of links joins the container to this host; both ends have one MAC, and none asks for it"
+            },
         )
     });
     let link = observed.host_link.as_ref();
@@ -71,25 +96,112 @@ fn host_end(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttach
         "marks the link as Flatnet's, and whose it is",
     );
     if let Some(link) = link {
-        let master = LinkAttribute::Master(bridge.clone());
-        set(link.master != bridge.as_str(), master, Some(LinkAttribute::NoMaster), "a port of the bridge");
+        // Before all else: rules know the link by it as soon as it leaves the bridge.
+        let back = LinkAttribute::Group(link.group);
+        set(link.group != *group, LinkAttribute::Group(*group), Some(back), "rules match the network's links by it");
+        let back = link.mac.parse().ok().map(LinkAttribute::Address);
+        let address = LinkAttribute::Address(wanted.host_mac());
+        set(link.mac != wanted.host_mac().to_string(), address, back, "the link's address");
         let back = LinkAttribute::Mtu(link.mtu);
         set(link.mtu != *mtu, LinkAttribute::Mtu(*mtu), Some(back), "the bridge's MTU");
     }
+    let has_address = link.map_or(wanted.ipv6, |link| link.ipv6_address);
+    let back = LinkAttribute::Ipv6Address(true);
+    set(has_address, LinkAttribute::Ipv6Address(false), Some(back), "nothing of IPv6 on it, not even an address");
+    match mode {
+        PortMode::Routed => own_link(plan, wanted, observed, made),
+        PortMode::Plain | PortMode::Isolated => bridge_port(plan, wanted, observed, made),
+    }
+    made
+}
+
+/// The host's end as a link of its own.
+fn own_link(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttachment, made: Option<usize>) {
+    let dev = &wanted.host_link;
+    let link = observed.host_link.as_ref();
+    if link.is_none_or(|link| !link.up) {
+        let up = (LinkAttribute::Up, Some(LinkAttribute::Down));
+        plan.push_link_set((&Place::Host, dev), up, made, "the host's end works");
+    }
+    let to = wanted.host_route();
+    if !observed.host_routes.iter().any(|route| route.to == to && route.via.is_none()) {
+        let route = Op::RouteAdd {
+            place: Place::Host,
+            to,
+            via: None,
+            dev: dev.clone(),
+            src: Some(wanted.gateway),
+        };
+        let undo = Op::RouteDel { place: Place::Host, to, via: None, dev: dev.clone() };
+        plan.push_with(route, made, Undo::Op(Box::new(undo)), "the container's address is at the other end");
+    }
+    if let Some(link) = link {
+        if !link.master.is_empty() {
+            let back = link.master.parse().ok().map(LinkAttribute::Master);
+            let leave = (LinkAttribute::NoMaster, back);
+            plan.push_link_set((&Place::Host, dev), leave, made, "a link of its own, and no port of the bridge");
+        }
+        without_arp(plan, (&Place::Host, dev), link.arp, made);
+    }
+    if let Some(key) = wanted.route_localnet() {
+        if observed.route_localnet != Some(1) {
+            let before = observed.route_localnet.unwrap_or(0);
+            let undo = Undo::Op(Box::new(Op::Sysctl { key: key.clone(), value: before }));
+            let why = "published ports answer at 127.0.0.1; the ruleset drops 127/8 from any wire";
+            plan.push_with(Op::Sysctl { key, value: 1 }, made, undo, why);
+        }
+    }
+}
+
+fn without_arp(plan: &mut Plan, link: (&Place, &crate::types::IfName), arp: bool, made: Option<usize>) {
+    if arp {
+        let off = (LinkAttribute::Arp(false), Some(LinkAttribute::Arp(true)));
+        plan.push_link_set(link, off, made, "both ends have one MAC: nobody is asked for it");
+    }
+}
+
+/// The host's end as a port of the bridge.
+fn bridge_port(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttachment, made: Option<usize>) {
+    let AttachmentState { host_link: dev, bridge, mac, mode, .. } = wanted;
+    let link = observed.host_link.as_ref();
+    let mut set = |needed: bool, attribute: LinkAttribute, back: Option<LinkAttribute>, why: &str| {
+        if needed {
+            plan.push_link_set((&Place::Host, dev), (attribute, back), made, why);
+        }
+    };
+    if let Some(link) = link {
+        let master = LinkAttribute::Master(bridge.clone());
+        set(link.master != bridge.as_str(), master, Some(LinkAttribute::NoMaster), "a port of the bridge");
+    }
     // What joins a bridge is a new port, whatever it was at another.
     let port = link.filter(|link| link.master == bridge.as_str());
-    for (flag, on, when_new, why) in port_flags(*isolated) {
+    for (flag, on, when_new, why) in port_flags(*mode == PortMode::Isolated) {
         let needed = port.map_or(when_new, |link| !has_flag(link.port, &flag(on)));
         set(needed, flag(on), Some(flag(!on)), why);
     }
+    // One of 0.1.0 speaks ARP, which the ruleset guards; so it is left.
+    let arp = link.is_some_and(|link| link.arp) && *mode == PortMode::Plain;
+    let why = "what comes in by the port itself, past the bridge, is not believed";
+    set(arp, LinkAttribute::Arp(false), Some(LinkAttribute::Arp(true)), why);
     let up = link.is_some_and(|link| link.up);
     set(!up, LinkAttribute::Up, Some(LinkAttribute::Down), "the host's end works");
     if port.is_none() || !observed.fdb.contains(&mac.to_string()) {
-        let op = Op::FdbAdd { dev: host_link.clone(), mac: *mac };
-        let undo = Op::FdbDel { dev: host_link.clone(), mac: *mac };
+        let op = Op::FdbAdd { dev: dev.clone(), mac: *mac };
+        let undo = Op::FdbDel { dev: dev.clone(), mac: *mac };
         plan.push_with(op, made, Undo::Op(Box::new(undo)), "frames to the container go to it alone");
     }
-    made
+    let to = wanted.host_route();
+    if observed.host_routes.iter().any(|route| route.to == to) {
+        let del = Op::RouteDel { place: Place::Host, to, via: None, dev: dev.clone() };
+        let back = Op::RouteAdd {
+            place: Place::Host,
+            to,
+            via: None,
+            dev: dev.clone(),
+            src: Some(wanted.gateway),
+        };
+        plan.push_with(del, made, Undo::Op(Box::new(back)), "the container is behind the bridge");
+    }
 }
 
 /// How the host's end behaves as a port: which flag, its value, whether a new port needs to be told, and why.
@@ -125,7 +237,7 @@ fn container_end(
     observed: &ObservedAttachment,
     link: Option<usize>,
 ) {
-    let AttachmentState { netns, id, mac, mtu, address, routes_to, gateway, .. } = wanted;
+    let AttachmentState { netns, id, mode, mac, mtu, address, .. } = wanted;
     let place = Place::Netns(netns.clone());
     let dev = &id.if_name;
     let found = observed.container_link.as_ref();
@@ -135,14 +247,23 @@ fn container_end(
         };
         if found.mac != mac.to_string() {
             let back = found.mac.parse().ok().map(LinkAttribute::Address);
-            set(LinkAttribute::Address(*mac), back, "the ruleset knows the container by it");
+            set(LinkAttribute::Address(*mac), back, "the container's address, from which it follows");
         }
         if found.mtu != *mtu {
             set(LinkAttribute::Mtu(*mtu), Some(LinkAttribute::Mtu(found.mtu)), "the bridge's MTU");
         }
+        if mode.is_bridged() && !found.arp {
+            set(LinkAttribute::Arp(true), Some(LinkAttribute::Arp(false)), "its neighbours are at the link");
+        }
+        without_arp(plan, (&place, dev), found.arp && !mode.is_bridged(), link);
     }
     if found.is_none_or(|found| !found.addresses.contains(address)) {
-        let op = Op::AddrAdd { place: place.clone(), dev: dev.clone(), address: *address };
+        let op = Op::AddrAdd {
+            place: place.clone(),
+            dev: dev.clone(),
+            address: *address,
+            noprefixroute: !mode.is_bridged(),
+        };
         let undo = Op::AddrDel { place: place.clone(), dev: dev.clone(), address: *address };
         plan.push_with(op, link, Undo::Op(Box::new(undo)), "the container's flat address");
     }
@@ -150,21 +271,50 @@ fn container_end(
         let up = (LinkAttribute::Up, Some(LinkAttribute::Down));
         plan.push_link_set((&place, dev), up, link, "the container's end works");
     }
-    for &to in routes_to {
-        if observed
-            .routes
-            .iter()
-            .any(|route| route.to == to && route.via == Some(*gateway) && route.dev == dev.as_str())
-        {
-            continue;
+    container_routes(plan, wanted, observed, link);
+}
+
+fn container_routes(
+    plan: &mut Plan,
+    wanted: &AttachmentState,
+    observed: &ObservedAttachment,
+    link: Option<usize>,
+) {
+    let AttachmentState { netns, id, mode, address, routes_to, gateway, .. } = wanted;
+    let place = Place::Netns(netns.clone());
+    let dev = &id.if_name;
+    let has = |to, via| {
+        let is = |route: &Route| route.to == to && route.via == via && route.dev == dev.as_str();
+        observed.routes.iter().any(is)
+    };
+    let add = |to, via| Op::RouteAdd { place: place.clone(), to, via, dev: dev.clone(), src: None };
+    let del = |to, via| Op::RouteDel { place: place.clone(), to, via, dev: dev.clone() };
+    let (subnet, next_hop) = (address.trunc(), Ipv4Net::from(*gateway));
+    let prefix_add =
+        Op::PrefixRouteAdd { place: place.clone(), to: subnet, dev: dev.clone(), src: address.addr() };
+    let prefix_del = Op::PrefixRouteDel { place: place.clone(), to: subnet, dev: dev.clone() };
+    let mut push = |needed: bool, op: Op, undo: Op, why: &str| {
+        if needed {
+            plan.push_with(op, link, Undo::Op(Box::new(undo)), why);
         }
-        let (place, via, dev) = (place.clone(), *gateway, dev.clone());
-        let undo = Op::RouteDel { place: place.clone(), to, via, dev: dev.clone() };
+    };
+    // A subnet that is at the link comes with the address; only a link that was joined in another way lacks it, or has it
+    // to lose. What leads to the next hop is there throughout.
+    let changed_over = observed.container_link.is_some();
+    let bridged = mode.is_bridged();
+    let why = "its neighbours are at the link";
+    push(bridged && changed_over && !has(subnet, None), prefix_add.clone(), prefix_del.clone(), why);
+    let why = "this host is at the other end";
+    push(!bridged && !has(next_hop, None), add(next_hop, None), del(next_hop, None), why);
+    let why = "its neighbours are behind this host, and not at the link";
+    push(!bridged && has(subnet, None), prefix_del, prefix_add, why);
+    push(bridged && has(next_hop, None), del(next_hop, None), add(next_hop, None), "the bridge is at the link");
+    for &to in routes_to {
         let why = if to.prefix_len() == 0 {
             "this host is the way to everything, unless another network of the container's is"
         } else {
             "this host is the way to Flatnet, whichever network the default route leads to"
         };
-        plan.push_with(Op::RouteAdd { place, to, via, dev }, link, Undo::Op(Box::new(undo)), why);
+        push(!has(to, Some(*gateway)), add(to, Some(*gateway)), del(to, Some(*gateway)), why);
     }
 }

@@ -2,24 +2,29 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ipnet::Ipv4Net;
+
 use super::{Element, LinkAttribute, Op, Place, Plan, TableElement, Undo};
 use crate::desired::HostState;
 use crate::error::{Error, Kind, Result};
 use crate::observe::host::{ObservedHost, ObservedRuleset};
 use crate::observe::link::Link;
-use crate::types::{IfName, SysctlKey, TableName};
+use crate::types::{IfName, LinkAlias, Owner, SysctlKey, TableName};
 
 /// What makes `observed` into `wanted`. An error, and nothing done, where the bridge's name is somebody else's, or its
 /// address is another.
 ///
-/// The ruleset comes first: nothing is forwarded before it guards.
+/// The ruleset comes first: nothing is forwarded before it guards. Only a bridge that is there is told its group before
+/// that, since the ruleset knows it by it.
 pub fn up(wanted: &HostState, observed: &ObservedHost) -> Result<Plan> {
     let bridge = observed.bridge.as_ref();
+    refuse_another_table(wanted, observed)?;
     if let Some(bridge) = bridge {
         refuse_foreign(wanted, bridge)?;
         refuse_other_address(wanted, bridge)?;
     }
     let mut plan = Plan::default();
+    group(&mut plan, wanted, bridge);
     ruleset(&mut plan, wanted, observed);
     bridge_and_settings(&mut plan, wanted, observed, bridge);
     Ok(plan)
@@ -30,6 +35,7 @@ pub fn up(wanted: &HostState, observed: &ObservedHost) -> Result<Plan> {
 /// of no attached container go.
 pub fn mend(wanted: &HostState, observed: &ObservedHost, strays: &[Link]) -> Result<Plan> {
     let mut bridge = observed.bridge.clone();
+    refuse_another_table(wanted, observed)?;
     if let Some(bridge) = &bridge {
         refuse_foreign(wanted, bridge)?;
     }
@@ -37,6 +43,7 @@ pub fn mend(wanted: &HostState, observed: &ObservedHost, strays: &[Link]) -> Res
     if let ObservedRuleset::Same { elements } = &observed.ruleset {
         plan = lost_elements(&wanted.table, &wanted.elements, elements);
     }
+    group(&mut plan, wanted, bridge.as_ref().or(strays.first()));
     ruleset(&mut plan, wanted, observed);
     for stray in strays {
         let Ok(dev) = stray.name.parse::<IfName>() else { continue };
@@ -94,6 +101,11 @@ fn bridge_and_settings(plan: &mut Plan, wanted: &HostState, observed: &ObservedH
         let up = (LinkAttribute::Up, Some(LinkAttribute::Down));
         plan.push_link_set((&Place::Host, &wanted.bridge), up, made, "the bridge works");
     }
+    if !observed.unreachable {
+        let to = wanted.subnet;
+        let why = "an address that nobody has is refused at once, and leads nowhere else";
+        plan.push(Op::UnreachableAdd { to }, Op::UnreachableDel { to }, why);
+    }
 }
 
 /// What takes back all that [`up`] made; `found` are the settings as `up` found them, and `keep_forwarding` is why
@@ -105,6 +117,7 @@ pub fn down(
     keep_forwarding: bool,
 ) -> Result<Plan> {
     let mut plan = Plan::default();
+    refuse_another_table(wanted, observed)?;
     if let Some(bridge) = &observed.bridge {
         refuse_foreign(wanted, bridge)?;
         plan.push_final(
@@ -120,10 +133,25 @@ pub fn down(
             plan.push_final(op, "as it was before `flatnet up`");
         }
     }
+    if observed.unreachable {
+        plan.push_final(Op::UnreachableDel { to: wanted.subnet }, "nobody's addresses are like any others");
+    }
     if !matches!(observed.ruleset, ObservedRuleset::Absent) {
-        plan.push_final(Op::RulesetDel { table: wanted.table.clone() }, "nothing is left to guard");
+        let del = Op::RulesetDel { table: wanted.table.clone(), arp: observed.arp_table };
+        plan.push_final(del, "nothing is left to guard");
     }
     Ok(plan)
+}
+
+/// Tells a bridge that is there its group, by which the ruleset knows it.
+fn group(plan: &mut Plan, wanted: &HostState, found: Option<&Link>) {
+    let Some((found, dev)) = found.and_then(|found| Some((found, found.name.parse::<IfName>().ok()?))) else {
+        return;
+    };
+    if found.group != wanted.group {
+        let set = (LinkAttribute::Group(wanted.group), Some(LinkAttribute::Group(found.group)));
+        plan.push_link_set((&Place::Host, &dev), set, None, "rules match the network's links by it");
+    }
 }
 
 fn ruleset(plan: &mut Plan, wanted: &HostState, observed: &ObservedHost) {
@@ -131,10 +159,10 @@ fn ruleset(plan: &mut Plan, wanted: &HostState, observed: &ObservedHost) {
     let replace = |text: &str| Op::RulesetReplace { table: table.clone(), text: text.to_owned() };
     match &observed.ruleset {
         ObservedRuleset::Absent => {
-            let undo = Op::RulesetDel { table: table.clone() };
+            let undo = Op::RulesetDel { table: table.clone(), arp: wanted.bridged };
             plan.push(replace(&wanted.ruleset), undo, "who may talk to whom; before anything is forwarded");
         }
-        ObservedRuleset::Differs { text } => {
+        ObservedRuleset::Differs { text, owner: _ } => {
             let why = "the loaded rules differ from the configured ones";
             plan.push(replace(&wanted.ruleset), replace(text), why);
         }
@@ -147,15 +175,19 @@ fn ruleset(plan: &mut Plan, wanted: &HostState, observed: &ObservedHost) {
             }
         }
     }
+    if observed.arp_table && !wanted.bridged {
+        let why = "no container has a port in the bridge any more, and nothing speaks ARP";
+        plan.push_final(Op::ArpTableDel { table: table.clone() }, why);
+    }
 }
 
 fn bridge_link(plan: &mut Plan, wanted: &HostState, found: Option<&Link>) -> Option<usize> {
-    let HostState { bridge, mac, mtu, alias, address, .. } = wanted;
+    let HostState { bridge, mac, mtu, alias, address, group, .. } = wanted;
     let made = found.is_none().then(|| {
         plan.push(
             Op::BridgeAdd { dev: bridge.clone(), mac: *mac },
             Op::LinkDel { dev: bridge.clone() },
-            "containers are joined to it",
+            "it bears the containers' next hop",
         )
     });
     let mut set = |needed: bool, attribute: LinkAttribute, back: Option<LinkAttribute>, why: &str| {
@@ -170,6 +202,8 @@ fn bridge_link(plan: &mut Plan, wanted: &HostState, found: Option<&Link>) -> Opt
         None,
         "marks the bridge as Flatnet's",
     );
+    let in_group = LinkAttribute::Group(*group);
+    set(found.is_none(), in_group, None, "rules match the network's links by it");
     if let Some(found) = found {
         let back = found.mac.parse().ok().map(LinkAttribute::Address);
         let known_by = "containers know it by this address";
@@ -179,11 +213,29 @@ fn bridge_link(plan: &mut Plan, wanted: &HostState, found: Option<&Link>) -> Opt
     let back = found.map(|found| LinkAttribute::Mtu(found.mtu));
     set(found.is_none_or(|found| found.mtu != *mtu), LinkAttribute::Mtu(*mtu), back, "the uplink's MTU");
     if found.is_none_or(|found| !found.addresses.contains(address)) {
-        let op = Op::AddrAdd { place: Place::Host, dev: bridge.clone(), address: *address };
-        let undo = Op::AddrDel { place: Place::Host, dev: bridge.clone(), address: *address };
-        plan.push_with(op, made, Undo::Op(Box::new(undo)), "the containers' gateway");
+        plan.push_with(
+            addr_add(bridge, *address),
+            made,
+            Undo::Op(Box::new(addr_del(bridge, *address))),
+            "the containers' next hop",
+        );
+    }
+    // The same address with another prefix length: whether the subnet is at the bridge has changed.
+    let others = found.into_iter().flat_map(|found| &found.addresses);
+    for &other in others.filter(|other| other.addr() == address.addr() && *other != address) {
+        let why = "whether the subnet is at the bridge follows from how containers are joined";
+        let undo = Undo::Op(Box::new(addr_add(bridge, other)));
+        plan.push_with(addr_del(bridge, other), made, undo, why);
     }
     made
+}
+
+fn addr_add(dev: &IfName, address: Ipv4Net) -> Op {
+    Op::AddrAdd { place: Place::Host, dev: dev.clone(), address, noprefixroute: false }
+}
+
+fn addr_del(dev: &IfName, address: Ipv4Net) -> Op {
+    Op::AddrDel { place: Place::Host, dev: dev.clone(), address }
 }
 
 fn settings(plan: &mut Plan, wanted: &HostState, observed: &ObservedHost, made: Option<usize>) {
@@ -205,11 +257,25 @@ fn settings(plan: &mut Plan, wanted: &HostState, observed: &ObservedHost, made: 
     }
 }
 
+fn refuse_another_table(wanted: &HostState, observed: &ObservedHost) -> Result<()> {
+    match &observed.ruleset {
+        ObservedRuleset::Differs { owner: Some(other), .. } if wanted.owner.as_ref() != Some(other) => {
+            Err(another_flatnet(&format!("the table inet {}", wanted.table), other, &wanted.mark))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A bridge is ours by its alias. One without an alias is ours by its MAC: a run was killed before it could mark it.
 fn refuse_foreign(wanted: &HostState, found: &Link) -> Result<()> {
     let bridge = &wanted.bridge;
     let unmarked_ours = found.alias.is_empty() && found.mac == wanted.mac.to_string();
-    if found.kind != "bridge" || (found.alias != wanted.alias.as_str() && !unmarked_ours) {
+    let of_network = LinkAlias::of_bridge(&wanted.network, None);
+    let ours = found.alias == wanted.alias.as_str() || found.alias == of_network.as_str() || unmarked_ours;
+    if let Some(Some(other)) = LinkAlias::bridge_in(&found.alias, &wanted.network).filter(|_| !ours) {
+        return Err(another_flatnet(bridge.as_str(), &other, &wanted.mark));
+    }
+    if found.kind != "bridge" || !ours {
         let kind = if found.kind.is_empty() { "hardware" } else { &found.kind };
         let alias = if found.alias.is_empty() { "no alias" } else { &found.alias };
         return Err(Error::new(
@@ -225,7 +291,8 @@ fn refuse_foreign(wanted: &HostState, found: &Link) -> Result<()> {
 
 fn refuse_other_address(wanted: &HostState, found: &Link) -> Result<()> {
     let bridge = &wanted.bridge;
-    if !found.addresses.is_empty() && !found.addresses.contains(&wanted.address) {
+    let is_wanted = |found: &Ipv4Net| found.addr() == wanted.address.addr();
+    if !found.addresses.is_empty() && !found.addresses.iter().any(is_wanted) {
         let others: Vec<String> = found.addresses.iter().map(ToString::to_string).collect();
         let others = others.join(", ");
         return Err(Error::new(Kind::BridgeAddress, format!("the bridge {bridge} has the address {others}, not {}", wanted.address))
@@ -234,4 +301,17 @@ fn refuse_other_address(wanted: &HostState, found: &Link) -> Result<()> {
             )));
     }
     Ok(())
+}
+
+/// Says that `what`, a link or a table, belongs to another Flatnet that shares this host's network. `mark` is the file that
+/// says who this one is.
+pub fn another_flatnet(what: &str, other: &Owner, mark: &std::path::Path) -> Error {
+    Error::new(
+        Kind::AnotherFlatnet,
+        format!("{what} belongs to another Flatnet, {other}, on the same network of the kernel"),
+    )
+    .remedy(format!(
+        "Give this one another `network`, `bridge` and `subnet` in the configuration. If it is this one and its state was lost, run `echo {other} >{}`",
+        mark.display()
+    ))
 }

@@ -110,11 +110,13 @@
 //! by side where they do not depend on one another.
 
 mod attachment;
+mod flow_filter;
 mod host;
 mod op;
 
 pub use attachment::{attach, detach};
-pub use host::{down, lost_elements, mend, up};
+pub use flow_filter::FlowFilter;
+pub use host::{another_flatnet, down, lost_elements, mend, up};
 pub use op::{Element, LinkAttribute, Op, Place, TableElement};
 
 use serde::{Deserialize, Serialize};

@@ -5,7 +5,10 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use crate::types::{ContainerId, IfName, LinkAlias, Mac, NetnsPath, PortMapping, SysctlKey, TableName};
+use super::FlowFilter;
+use crate::types::{
+    ContainerId, IfName, LinkAlias, LinkGroup, Mac, NetnsPath, PortMapping, SysctlKey, TableName,
+};
 
 /// In which network namespace a step works.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,14 +39,21 @@ pub enum Op {
         mac: Mac,
         /// Bytes, for both ends.
         mtu: u32,
-        /// The bridge whose port it becomes.
-        master: IfName,
+        /// The bridge whose port it becomes; none: it is a link of its own.
+        #[serde(default)]
+        master: Option<IfName>,
+        /// Of which network the host's end is; receipts of 0.1.0 have none.
+        #[serde(default)]
+        group: LinkGroup,
         /// The container's end.
         peer: IfName,
         /// Its address.
         peer_mac: Mac,
         /// Where it goes.
         netns: NetnsPath,
+        /// Whether the container's end speaks ARP.
+        #[serde(default = "yes")]
+        peer_arp: bool,
     },
     /// `bridge fdb add MAC dev NAME master static`: frames to this MAC leave by this port and no other.
     FdbAdd {
@@ -81,6 +91,9 @@ pub enum Op {
         dev: IfName,
         /// Address and prefix length.
         address: Ipv4Net,
+        /// Whether the subnet is not at the link, so that the kernel makes no route to it.
+        #[serde(default)]
+        noprefixroute: bool,
     },
     /// `ip addr del ADDRESS dev NAME`.
     AddrDel {
@@ -91,26 +104,62 @@ pub enum Op {
         /// Address and prefix length.
         address: Ipv4Net,
     },
-    /// `ip route append DESTINATION via GATEWAY dev NAME`.
+    /// `ip route append DESTINATION [via GATEWAY] dev NAME`.
     RouteAdd {
         /// Where.
         place: Place,
         /// `0.0.0.0/0` is the default route.
         to: Ipv4Net,
-        /// The next hop.
-        via: Ipv4Addr,
+        /// The next hop; none: the destination is at the link.
+        #[serde(default)]
+        via: Option<Ipv4Addr>,
         /// Out of which link.
         dev: IfName,
+        /// The address that this host uses towards it, where it is told one.
+        #[serde(default)]
+        src: Option<Ipv4Addr>,
     },
-    /// `ip route del DESTINATION via GATEWAY dev NAME`.
+    /// `ip route del DESTINATION [via GATEWAY] dev NAME`.
     RouteDel {
         /// Where.
         place: Place,
         /// `0.0.0.0/0` is the default route.
         to: Ipv4Net,
         /// The next hop.
-        via: Ipv4Addr,
+        #[serde(default)]
+        via: Option<Ipv4Addr>,
         /// Out of which link.
+        dev: IfName,
+    },
+    /// `ip route append unreachable DESTINATION`: what nobody has is refused at once, and never leaves by another route.
+    UnreachableAdd {
+        /// Which addresses.
+        to: Ipv4Net,
+    },
+    /// `ip route del unreachable DESTINATION`.
+    UnreachableDel {
+        /// Which addresses.
+        to: Ipv4Net,
+    },
+    /// `ip route add SUBNET dev NAME proto kernel scope link`: the subnet is at the link, as the kernel itself has it of
+    /// an address without `noprefixroute`.
+    PrefixRouteAdd {
+        /// Where.
+        place: Place,
+        /// The subnet.
+        to: Ipv4Net,
+        /// At which link.
+        dev: IfName,
+        /// The link's own address.
+        src: Ipv4Addr,
+    },
+    /// `ip route del SUBNET dev NAME proto kernel`.
+    PrefixRouteDel {
+        /// Where.
+        place: Place,
+        /// The subnet.
+        to: Ipv4Net,
+        /// At which link.
         dev: IfName,
     },
     /// `sysctl -w KEY=VALUE`.
@@ -120,22 +169,35 @@ pub enum Op {
         /// The value: a number.
         value: u32,
     },
-    /// An nft transaction that replaces both tables.
+    /// An nft transaction that replaces the table, and the one for ARP where the text has one.
     RulesetReplace {
-        /// Their name.
+        /// Its name.
         table: TableName,
         /// The text of the transaction, made by [`crate::ruleset`] or read from the kernel.
         text: String,
     },
-    /// Deletes both tables.
+    /// Deletes the table.
     RulesetDel {
-        /// Their name.
+        /// Its name.
+        table: TableName,
+        /// Whether the one for ARP goes too.
+        arp: bool,
+    },
+    /// Deletes the table for ARP, which only ports of the bridge need.
+    ArpTableDel {
+        /// Its name.
         table: TableName,
     },
     /// `nft add element`.
     ElementAdd(TableElement),
     /// `nft delete element`.
     ElementDel(TableElement),
+    /// `conntrack -D`: the kernel forgets these flows. It comes after what changed where they lead; there is no inverse.
+    FlowsDel(FlowFilter),
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What `ip link set` changes.
@@ -144,6 +206,12 @@ pub enum Op {
 pub enum LinkAttribute {
     /// `up`.
     Up,
+    /// `arp on|off`: whether the link asks for and answers MAC addresses, and believes what others answer.
+    Arp(bool),
+    /// `group NUMBER`: of which network it is.
+    Group(LinkGroup),
+    /// `addrgenmode none|eui64`: whether the kernel gives it an IPv6 address by itself.
+    Ipv6Address(bool),
     /// `down`.
     Down,
     /// `alias TEXT`: whose link it is.
@@ -183,8 +251,18 @@ pub struct TableElement {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Element {
-    /// In `inet` set `bindings`: this MAC may send from this address.
+    /// In `inet` set `bindings`: what comes in by this link may bear this address.
+    #[serde(rename = "port_binding")]
     Binding {
+        /// The host's end of the container's link.
+        dev: IfName,
+        /// The container's address.
+        address: Ipv4Addr,
+    },
+    /// In `inet` set `frame_bindings`: what this MAC sends into the bridge may bear this address. Receipts of 0.1.0, whose
+    /// set was called `bindings`, call it `binding`.
+    #[serde(rename = "binding")]
+    FrameBinding {
         /// The container's MAC.
         mac: Mac,
         /// The container's address.

@@ -1,6 +1,7 @@
 //! From the steps of a [`crate::plan`] to commands: consecutive steps of one program in one namespace become one command.
 //! What is rendered is both what is shown and what [`crate::execute`] runs.
 
+mod conntrack;
 mod ip;
 mod nft;
 
@@ -24,6 +25,7 @@ enum Group<'a> {
     Bridge,
     Nft,
     Sysctl,
+    Conntrack,
 }
 
 fn group(op: &Op) -> Group<'_> {
@@ -34,11 +36,17 @@ fn group(op: &Op) -> Group<'_> {
         | Op::AddrAdd { place, .. }
         | Op::AddrDel { place, .. }
         | Op::RouteAdd { place, .. }
-        | Op::RouteDel { place, .. } => Group::Ip(place),
+        | Op::RouteDel { place, .. }
+        | Op::PrefixRouteAdd { place, .. }
+        | Op::PrefixRouteDel { place, .. } => Group::Ip(place),
+        Op::UnreachableAdd { .. } | Op::UnreachableDel { .. } => Group::Ip(&Place::Host),
         Op::Sysctl { .. } => Group::Sysctl,
-        Op::RulesetReplace { .. } | Op::RulesetDel { .. } | Op::ElementAdd(_) | Op::ElementDel(_) => {
-            Group::Nft
-        }
+        Op::RulesetReplace { .. }
+        | Op::RulesetDel { .. }
+        | Op::ArpTableDel { .. }
+        | Op::ElementAdd(_)
+        | Op::ElementDel(_) => Group::Nft,
+        Op::FlowsDel(_) => Group::Conntrack,
     }
 }
 
@@ -69,6 +77,9 @@ fn one(chunk: &[&Op], tools: &Tools) -> Command {
             }));
             command
         }
+        // By a batch, which exits with 0 where there is no such flow; `conntrack -D` exits with 1.
+        Some(Group::Conntrack) => Command::new([tools.conntrack.as_str(), "-R", "-"])
+            .stdin(chunk.iter().map(|op| conntrack::arguments(op).join(" ") + "\n").collect::<String>()),
         None => unreachable!("chunk_by yields no empty chunk"),
     }
 }
@@ -102,9 +113,10 @@ pub fn line(op: &Op) -> String {
     match op {
         Op::Sysctl { key, value } => format!("sysctl -qw {key}={value}"),
         Op::RulesetReplace { table, .. } => {
-            format!("nft: replace tables inet {table} and arp {table} in one transaction")
+            format!("nft: replace table {table} in one transaction")
         }
-        Op::RulesetDel { .. } | Op::ElementAdd(_) | Op::ElementDel(_) => {
+        Op::FlowsDel(_) => format!("conntrack {}", conntrack::arguments(op).join(" ")),
+        Op::RulesetDel { .. } | Op::ArpTableDel { .. } | Op::ElementAdd(_) | Op::ElementDel(_) => {
             nft::lines(op).lines().map(|line| format!("nft {line}")).collect::<Vec<_>>().join("; ")
         }
         _ => {

@@ -12,9 +12,11 @@ pub(super) fn lines(op: &Op) -> String {
     match op {
         Op::RulesetReplace { table: _, text } => text.clone(),
         // `delete` fails where there is no table and nft 1.0.6 has no `destroy`: declare it first.
-        Op::RulesetDel { table } => ["inet", "arp"]
-            .map(|family| format!("table {family} {table}\ndelete table {family} {table}\n"))
-            .concat(),
+        Op::RulesetDel { table, arp } => {
+            let arp = if *arp { delete_table("arp", table) } else { String::new() };
+            delete_table("inet", table) + &arp
+        }
+        Op::ArpTableDel { table } => delete_table("arp", table),
         Op::ElementAdd(element) => format!("add element {}\n", with_value(element)),
         // Adding first makes deleting what is not there no error, and deleting another container's port one:
         // `delete element` alone takes no notice of a map's value.
@@ -23,6 +25,11 @@ pub(super) fn lines(op: &Op) -> String {
         }
         _ => unreachable!("not an operation of nft"),
     }
+}
+
+/// Whether it is there or not.
+fn delete_table(family: &str, table: &crate::types::TableName) -> String {
+    format!("table {family} {table}\ndelete table {family} {table}\n")
 }
 
 fn with_value(TableElement { table, element, container_id }: &TableElement) -> String {
@@ -45,16 +52,16 @@ pub(super) fn key_only(TableElement { table, element, container_id: _ }: &TableE
 fn in_table(element: &Element, table: &str) -> String {
     match element {
         Element::ArpBinding { .. } => format!("arp {table}"),
-        Element::Binding { .. } | Element::Published { .. } => format!("inet {table}"),
+        Element::Binding { .. } | Element::FrameBinding { .. } | Element::Published { .. } => format!("inet {table}"),
     }
 }
 
 /// Set or map, key, and the value where it is a map.
 fn parts(element: &Element) -> (&'static str, String, Option<String>) {
     match element {
-        Element::Binding { mac, address } | Element::ArpBinding { mac, address } => {
-            ("bindings", format!("{mac} . {address}"), None)
-        }
+        Element::Binding { dev, address } => ("bindings", format!("\"{dev}\" . {address}"), None),
+        Element::FrameBinding { mac, address } => ("frame_bindings", format!("{mac} . {address}"), None),
+        Element::ArpBinding { mac, address } => ("bindings", format!("{mac} . {address}"), None),
         Element::Published { port, address } => {
             let value = Some(format!("{address} . {}", port.container_port));
             match port.host_ip {

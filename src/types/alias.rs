@@ -1,6 +1,6 @@
 //! Link aliases, by which Flatnet knows what is its own.
 
-use super::{AttachmentId, NetworkName};
+use super::{AttachmentId, NetworkName, Owner};
 use crate::error::Result;
 
 super::pattern::pattern!(ALIAS, "link alias", r"^flatnet/[A-Za-z0-9_./\-]+$", 248);
@@ -10,10 +10,20 @@ super::pattern::pattern!(ALIAS, "link alias", r"^flatnet/[A-Za-z0-9_./\-]+$", 24
 pub struct LinkAlias(String);
 
 impl LinkAlias {
-    /// Of a network's bridge: `flatnet/NETWORK`.
+    /// Of a network's bridge: `flatnet/NETWORK/OWNER`; `flatnet/NETWORK` where the owner is not known yet, and on a
+    /// bridge of Flatnet 0.1.0.
     #[must_use]
-    pub fn of_bridge(network: &NetworkName) -> Self {
-        Self(format!("flatnet/{network}"))
+    pub fn of_bridge(network: &NetworkName, owner: Option<&Owner>) -> Self {
+        Self(owner.map_or_else(|| format!("flatnet/{network}"), |owner| format!("flatnet/{network}/{owner}")))
+    }
+
+    /// Whose bridge it is that bears the alias `text`, where it is one of `network`'s: `Some(None)` where it does not say.
+    #[must_use]
+    pub fn bridge_in(text: &str, network: &NetworkName) -> Option<Option<Owner>> {
+        match text.strip_prefix("flatnet/")?.strip_prefix(network.as_str())? {
+            "" => Some(None),
+            rest => rest.strip_prefix('/')?.parse().ok().map(Some),
+        }
     }
 
     /// Of the host's end of an attachment: `flatnet/NETWORK/CONTAINER_ID/IFNAME`.
@@ -41,6 +51,19 @@ super::string_newtype!(LinkAlias);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bridge_says_which_flatnet_it_belongs_to() {
+        let network = NetworkName::parse("flatnet").unwrap();
+        let owner = Owner::new("Debian", [7; 6]);
+        for owner in [None, Some(owner)] {
+            let alias = LinkAlias::of_bridge(&network, owner.as_ref());
+            assert_eq!(LinkAlias::bridge_in(alias.as_str(), &network), Some(owner));
+        }
+        for text in ["", "flatnet/other", "flatnet/flatnet2", "flatnet/flatnet/c/eth0", "flatnet/flatnet/x"] {
+            assert_eq!(LinkAlias::bridge_in(text, &network), None, "{text}");
+        }
+    }
 
     #[test]
     fn an_alias_says_whose_link_it_is() {

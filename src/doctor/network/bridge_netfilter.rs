@@ -1,9 +1,10 @@
 //! Bridges hand packets to iptables, which breaks published ports among containers.
 
-use crate::config::Bridging;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
+use crate::engine::Attachment;
 use crate::error::Result;
 use crate::observe;
+use crate::types::PortMode;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "bridge-netfilter",
@@ -21,8 +22,9 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     if !observe::bridges_call_iptables() {
         return Ok(vec![Finding::good("bridges hand nothing to iptables")]);
     }
-    if context.engine.config.bridging == Bridging::Plain {
-        return Ok(vec![Finding::good("bridges call iptables, which does no harm with `bridging: plain`")]);
+    let isolated = |attachment: &Attachment| attachment.receipt.mode() == PortMode::Isolated;
+    if !context.attachments.iter().any(isolated) {
+        return Ok(vec![Finding::good("bridges call iptables, and no container is behind one that isolates")]);
     }
     let publishes = context.attachments.iter().any(|attachment| !attachment.receipt.ports.is_empty());
     if !publishes {
@@ -33,10 +35,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
             "net.bridge.bridge-nf-call-iptables is 1, so the kernel bridges what it translated for a published port, \
              and isolation drops it",
         )
-        .commands(["sysctl -w net.bridge.bridge-nf-call-iptables=0"])
-        .help(
-            "Put that into /etc/sysctl.d/, too, unless Docker or Kubernetes on this host needs 1; then let containers \
-             use one another's addresses, or set `bridging: plain`",
-        ),
+        .commands(["flatnet repair"])
+        .help("That gives each container a link of its own, as this version does, and connections go on"),
     ])
 }

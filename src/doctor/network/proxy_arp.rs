@@ -1,11 +1,10 @@
 //! Who answers ARP for containers: this host on the bridge, and nobody on the uplink.
 
 use super::{is_setting, missing_steps};
-use crate::config::Bridging;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
 use crate::observe;
-use crate::types::{IfName, SysctlKey};
+use crate::types::{IfName, PortMode, SysctlKey};
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "proxy-arp",
@@ -23,29 +22,28 @@ pub(super) fn key_of_bridge(bridge: &IfName) -> SysctlKey {
 }
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
-    let (bridge, bridging) = (context.engine.config.bridge.clone(), context.engine.config.bridging);
+    let bridge = context.engine.config.bridge.clone();
+    let isolated = context.attachments.iter().any(|attachment| attachment.receipt.mode() == PortMode::Isolated);
     let key = key_of_bridge(&bridge);
     let mut found = Vec::new();
     match missing_steps(context, |op| is_setting(op, |one| *one == key)) {
         Err(why) => return Ok(vec![Finding::not_applicable(why)]),
         Ok(steps) if steps.is_empty() => {}
         Ok(_) => {
-            let what = match bridging {
-                Bridging::Isolated => {
-                    "proxy_arp_pvlan is 0: containers are isolated, and nobody answers for them"
-                }
-                Bridging::Plain => {
-                    "proxy_arp_pvlan is 1: this host answers for containers, which can do so themselves"
-                }
+            let what = if isolated {
+                "proxy_arp_pvlan is 0: containers are isolated, and nobody answers for them"
+            } else {
+                "proxy_arp_pvlan is 1: this host answers for containers, which can do so themselves"
             };
             found.push(Finding::failure(format!("{bridge}: {what}")).commands([context.mends_host()]));
         }
     }
     found.extend(of_uplink(context));
     if found.is_empty() {
-        found.push(Finding::good(match bridging {
-            Bridging::Isolated => format!("this host answers for containers on {bridge}, and nowhere else"),
-            Bridging::Plain => "containers answer for themselves".to_owned(),
+        found.push(Finding::good(if isolated {
+            format!("this host answers for containers on {bridge}, and nowhere else")
+        } else {
+            "nobody needs this host to answer for containers".to_owned()
         }));
     }
     Ok(found)

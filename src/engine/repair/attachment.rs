@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use crate::desired::AttachmentState;
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
 use crate::lock::Lock;
 use crate::observe;
+use crate::observe::attachment::ObservedAttachment;
 use crate::plan::{self, Op, Plan};
 use crate::receipt::{self, Event, Receipt};
-use crate::types::AttachmentId;
+use crate::types::{AttachmentId, Mac, PortMode};
 
 /// How long the kernel may take to delete the links of a namespace that was deleted.
 const DEATH: Duration = Duration::from_secs(1);
@@ -47,14 +49,15 @@ impl Engine {
     /// there and yet not as they were made: to mend them could cut what still works. `renamed` is what the bridge is
     /// called now, where it will have its name back by then.
     pub(super) fn plan_mend(&mut self, receipt: &Receipt, renamed: Option<&str>) -> Result<Plan> {
-        let (wanted, mut observed) = self.look_at_links(receipt)?;
+        let (wanted, mut observed) = self.look_at_change_over(receipt)?;
         let conflict = |what: String| {
             let restart =
                 format!("Restart the container: `podman restart {}`", receipt.id.container_id.short());
             Err(Error::new(Kind::ContainerDiffers, what).remedy(restart))
         };
         let Some(link) = &mut observed.host_link else { return Ok(plan::attach(&wanted, &observed)) };
-        if link.alias != wanted.alias.as_str() && link.mac != wanted.host_mac.to_string() {
+        let macs = [wanted.mac, Mac::of_host_link(wanted.address.addr())].map(|mac| mac.to_string());
+        if link.alias != wanted.alias.as_str() && !macs.contains(&link.mac) {
             return conflict(format!("the link {} belongs to somebody else", link.name));
         }
         if renamed.is_some_and(|name| link.master == name) {
@@ -68,6 +71,25 @@ impl Engine {
             ));
         }
         Ok(plan::attach(&wanted, &observed))
+    }
+
+    /// What an attachment shall be, joined as the configuration says now, and what it is. The elements of both ways to join
+    /// it are looked at where the two differ, and else taken to be there: they are this host's part.
+    fn look_at_change_over(&mut self, receipt: &Receipt) -> Result<(AttachmentState, ObservedAttachment)> {
+        let mode = self.config.port_mode();
+        if receipt.mode() == mode {
+            return self.look_at_links(receipt);
+        }
+        let facts = self.facts()?;
+        let wanted = AttachmentState { mode, ..self.recorded(receipt, &facts) };
+        let table = receipt.network.table();
+        let elements = observe::attachment::elements(&table, &mut *self.executor, &self.tools)?;
+        let elements = elements.into_keys().collect();
+        let bridged = AttachmentState { mode: PortMode::Plain, ..wanted.clone() };
+        // The entries of the bridge too, which only its ports have.
+        let observed = observe::attachment::observe(&bridged, elements, &mut *self.executor, &self.tools)?;
+        let route_localnet = wanted.route_localnet().and_then(|key| observe::sysctl(&key));
+        Ok((wanted, ObservedAttachment { route_localnet, ..observed }))
     }
 
     /// Puts back what a living attachment lost, unless it has gone meanwhile. That ADD came to its end, and a full disk
@@ -87,11 +109,29 @@ impl Engine {
             return Ok(Plan::default());
         }
         let plan = mended?;
+        if receipt.mode() != self.config.port_mode() {
+            self.record_change_over(&receipt, notes)?;
+        }
         if let Some(note) = unnoted_end(&receipt, &events).filter(|_| is_whole) {
             self.store.append_events(id, &[Event::of_attachment(receipt::ATTACHED)]);
             notes.push(note);
         }
         Ok(plan)
+    }
+
+    /// Writes down how a container is joined since it was changed over.
+    fn record_change_over(&mut self, receipt: &Receipt, notes: &mut Vec<String>) -> Result<()> {
+        let facts = self.facts()?;
+        let mode = self.config.port_mode();
+        let wanted = AttachmentState { mode, ..self.recorded(receipt, &facts) };
+        let plan = plan::attach(&wanted, &ObservedAttachment::default());
+        let aliases: Vec<_> = receipt.aliases.iter().filter_map(|alias| alias.parse().ok()).collect();
+        let made = self.receipt(&wanted, &plan, receipt.netns_id, &receipt.name, &aliases);
+        let boot_id = receipt.boot_id.clone();
+        self.store.write_receipt(&Receipt { created: receipt.created, boot_id, ..made })?;
+        self.store.append_events(&receipt.id, &[Event::of_attachment(receipt::ATTACHED)]);
+        notes.push(changed_over(receipt));
+        Ok(())
     }
 
     /// Whether what failed did so because the container went while it was looked at: the kernel takes a moment to
@@ -108,6 +148,11 @@ impl Engine {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// What is said of an attachment that is joined in another way than before.
+pub(super) fn changed_over(receipt: &Receipt) -> String {
+    format!("container {} is joined in another way from now on, and goes on working", receipt.called())
 }
 
 /// What is said of an attachment that came to its end, where its receipt does not say so.

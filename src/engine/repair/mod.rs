@@ -6,7 +6,7 @@
 mod attachment;
 mod survey;
 
-use self::attachment::unnoted_end;
+use self::attachment::{changed_over, unnoted_end};
 use self::survey::{Survey, UNFINISHED};
 use super::recover::{Left, Unrecorded};
 use super::{Change, Engine};
@@ -61,7 +61,8 @@ impl Repair {
 
     /// What is not as Flatnet made it is for a person to decide; whatever else stood in the way is an error.
     fn refused(&mut self, what: String, error: Error) {
-        let is_undecided = [Kind::ForeignBridge, Kind::BridgeAddress, Kind::ContainerDiffers];
+        let is_undecided =
+            [Kind::ForeignBridge, Kind::AnotherFlatnet, Kind::BridgeAddress, Kind::ContainerDiffers];
         if is_undecided.contains(&error.kind()) {
             self.left.push(Left::of_error(&what, &error));
         } else {
@@ -100,12 +101,31 @@ impl Engine {
         for receipt in &survey.living {
             let recorded = self.store.receipt(&receipt.id)?;
             repair.notes.extend(recorded.and_then(|(receipt, events)| unnoted_end(&receipt, &events)));
+            if receipt.mode() != self.config.port_mode() {
+                repair.notes.push(changed_over(receipt));
+            }
             match self.plan_mend(receipt, host.renamed.as_deref()) {
                 Ok(plan) => repair.push(of_attachment(receipt, plan)),
                 Err(error) => repair.refused(format!("container {}", receipt.called()), error),
             }
         }
+        self.plan_after_change_over(&survey.living, &mut repair)?;
         Ok(repair)
+    }
+
+    /// What this host needs no more once all of `living` are joined as the configuration says.
+    fn plan_after_change_over(&mut self, living: &[Receipt], repair: &mut Repair) -> Result<()> {
+        let mode = self.config.port_mode();
+        if living.iter().all(|receipt| receipt.mode() == mode) {
+            return Ok(());
+        }
+        let joined: Vec<Receipt> =
+            living.iter().map(|receipt| Receipt { mode: Some(mode), ..receipt.clone() }).collect();
+        let facts = self.find_facts()?;
+        let wanted = HostState::new(&self.config, &facts, self.store.owner().as_ref(), &joined)?;
+        let observed = observe::host::observe(&wanted, &mut *self.executor, &self.tools)?;
+        repair.push(after_change_over(plan::up(&wanted, &observed)?));
+        Ok(())
     }
 
     /// Makes state and kernel agree. A part that fails is taken back by itself, and the others are done.
@@ -129,11 +149,20 @@ impl Engine {
                 Err(error) => repair.errors.push(error.context(what)),
             }
         }
-        for receipt in self.repair_host(&mut repair)? {
+        let living = self.repair_host(&mut repair)?;
+        let changes_over = living.iter().any(|receipt| receipt.mode() != self.config.port_mode());
+        for receipt in living {
             let notes = &mut repair.notes;
             match self.locked(&receipt.id, |engine, own| engine.mend(&receipt.id, own, notes)) {
                 Ok(plan) => repair.push(of_attachment(&receipt, plan)),
                 Err(error) => repair.refused(format!("container {}", receipt.called()), error),
+            }
+        }
+        if changes_over {
+            let network = self.network_lock()?;
+            match self.up_locked(&network) {
+                Ok((_, plan)) => repair.push(after_change_over(plan)),
+                Err(error) => repair.errors.push(error),
             }
         }
         self.sweep_locks()?;
@@ -176,7 +205,7 @@ impl Engine {
     /// What this host lacks for `living`, and what is on its bridge that a person may want to look at.
     fn host_part(&mut self, survey: &Survey, left: &mut Vec<Left>) -> Result<HostPart> {
         let facts = self.find_facts()?;
-        let wanted = HostState::new(&self.config, &facts, &survey.living)?;
+        let wanted = HostState::new(&self.config, &facts, self.store.owner().as_ref(), &survey.living)?;
         let observed = observe::host::observe(&wanted, &mut *self.executor, &self.tools)?;
         let is_stray = |link: &&observe::link::Link| link.name != self.config.bridge.as_str();
         let strays: Vec<_> = survey.links.bridges.iter().filter(is_stray).cloned().collect();
@@ -211,6 +240,10 @@ impl Engine {
 
 fn of_host(plan: Plan) -> Part {
     Part { what: "this host".to_owned(), plan }
+}
+
+fn after_change_over(plan: Plan) -> Part {
+    Part { what: "this host, once no container is joined as before".to_owned(), plan }
 }
 
 fn of_attachment(receipt: &Receipt, plan: Plan) -> Part {

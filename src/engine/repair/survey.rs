@@ -4,7 +4,7 @@ use crate::engine::Engine;
 use crate::engine::recover::{Left, Unrecorded, has_address};
 use crate::error::Result;
 use crate::lease::Leases;
-use crate::observe::marked::{self, MarkedLinks};
+use crate::observe::marked::MarkedLinks;
 use crate::receipt::{self, Event, Receipt};
 
 use super::Repair;
@@ -24,7 +24,7 @@ pub(super) struct Survey {
 
 impl Engine {
     pub(super) fn survey(&mut self) -> Result<Survey> {
-        let links = marked::links(&self.config.network, &mut *self.executor, &self.tools)?;
+        let links = self.marked_links()?;
         let (mut gone, mut living) = (Vec::new(), Vec::new());
         for (receipt, events) in self.store.receipts_and_events()? {
             match self.why_gone(&receipt, &events)? {

@@ -1,0 +1,58 @@
+//! Which Flatnet this is, and what belongs to another one that shares this host's network.
+
+use std::fs::File;
+use std::io::Read;
+
+use super::Engine;
+use crate::error::{Error, Result};
+use crate::observe;
+use crate::observe::marked::{self, MarkedLinks};
+use crate::plan;
+use crate::types::{LinkAlias, Owner};
+
+/// What the kernel gives random numbers by.
+const RANDOM: &str = "/dev/urandom";
+/// What WSL2 calls the distribution; all distributions have Windows' host name.
+const DISTRIBUTION: &str = "WSL_DISTRO_NAME";
+
+impl Engine {
+    /// Makes the mark of this Flatnet, where it has none yet; the caller holds the network's lock. On a full disk there is
+    /// none, and what is made then is unmarked.
+    pub(super) fn make_owner(&self) {
+        if self.store.keep_owner() {
+            return;
+        }
+        let mut random = [0; 6];
+        let read = File::open(RANDOM).and_then(|mut file| file.read_exact(&mut random));
+        let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let name = std::env::var(DISTRIBUTION).unwrap_or_else(|_| host());
+        if read.is_ok() {
+            self.store.write_owner(&Owner::new(&name, random));
+        }
+    }
+
+    /// The links that bear the network's mark; an error where its bridge is another Flatnet's, for so are the others then.
+    pub(super) fn marked_links(&mut self) -> Result<MarkedLinks> {
+        let owner = self.store.owner();
+        let network = &self.config.network;
+        let links = marked::links(network, owner.as_ref(), &mut *self.executor, &self.tools)?;
+        match links.others.first() {
+            Some((other, link)) => Err(self.another(&link.name, other)),
+            None => Ok(links),
+        }
+    }
+
+    /// An error where the bridge is another Flatnet's, as far as can be told without a program.
+    pub(super) fn refuse_another(&self) -> Result<()> {
+        let bridge = self.config.bridge.as_str();
+        let alias = observe::alias_in_sys(bridge).unwrap_or_default();
+        match LinkAlias::bridge_in(&alias, &self.config.network).flatten() {
+            Some(other) if self.store.owner().as_ref() != Some(&other) => Err(self.another(bridge, &other)),
+            _ => Ok(()),
+        }
+    }
+
+    fn another(&self, link: &str, other: &Owner) -> Error {
+        plan::another_flatnet(link, other, &self.store.owner_path())
+    }
+}

@@ -1,0 +1,42 @@
+//! Link groups (`ip link set dev DEV group NUMBER`), by which rules know the links of a network.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::NetworkName;
+
+/// The number that all links of one network bear; see ip-link(8). 0 is the group of links that were told none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LinkGroup(pub u32);
+
+impl LinkGroup {
+    /// Of a network: from its name, so that it is the same in every version and on every host. Between 2^30 and 2^31,
+    /// far from the numbers that people give by hand.
+    #[must_use]
+    pub fn of_network(network: &NetworkName) -> Self {
+        let hash = Sha256::digest(network.as_str().as_bytes());
+        let number = hash.iter().take(4).fold(0, |number, &byte| number << 8 | u32::from(byte));
+        Self(number >> 2 | 1 << 30)
+    }
+}
+
+impl fmt::Display for LinkGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_follows_from_the_name() {
+        let of = |name: &str| LinkGroup::of_network(&NetworkName::parse(name).unwrap());
+        assert_eq!(of("flatnet"), of("flatnet"));
+        assert_ne!(of("flatnet"), of("flatnet2"));
+        assert!((1 << 30..1 << 31).contains(&of("flatnet").0));
+    }
+}

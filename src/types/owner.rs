@@ -1,0 +1,55 @@
+//! Which Flatnet something belongs to, where several share one kernel.
+
+use crate::error::Result;
+
+super::pattern::pattern!(OWNER, "owner mark", r"^[A-Za-z0-9][A-Za-z0-9.\-]*-[0-9a-f]{12}$", 48);
+
+/// The mark of one Flatnet: a name for people and a random number, as in `Debian-3f9a1c2b4d5e`. All WSL2 distributions
+/// share one network namespace, and each may have a Flatnet.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Owner(String);
+
+impl Owner {
+    /// The longest name that is kept of the one given.
+    const LONGEST_NAME: usize = 32;
+
+    /// A new one: what may stand in a mark of `name` (a host's or WSL2 distribution's), and `random`.
+    #[must_use]
+    pub fn new(name: &str, random: [u8; 6]) -> Self {
+        let may_stand = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+        let name: String = name.chars().filter(may_stand).take(Self::LONGEST_NAME).collect();
+        let name = name.trim_start_matches(['.', '-']);
+        let name = if name.is_empty() { "flatnet" } else { name };
+        let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self(format!("{name}-{digits}"))
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        OWNER.check(text)?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+super::string_newtype!(Owner);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_the_name_the_mark_is_harmless() {
+        for (name, wanted) in [
+            ("Ubuntu-24.04", "Ubuntu-24.04-00010203ff05"),
+            ("a b\"; flush ruleset", "abflushruleset-00010203ff05"),
+            ("--", "flatnet-00010203ff05"),
+            ("", "flatnet-00010203ff05"),
+            ("ああ", "flatnet-00010203ff05"),
+        ] {
+            let owner = Owner::new(name, [0, 1, 2, 3, 255, 5]);
+            assert_eq!(owner.as_str(), wanted);
+            assert_eq!(owner.as_str().parse::<Owner>().unwrap(), owner);
+        }
+        let long = Owner::new(&"a".repeat(99), [0; 6]);
+        assert!(Owner::parse(long.as_str()).is_ok());
+    }
+}
