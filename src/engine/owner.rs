@@ -16,6 +16,11 @@ const RANDOM: &str = "/dev/urandom";
 const DISTRIBUTION: &str = "WSL_DISTRO_NAME";
 
 impl Engine {
+    /// Makes state and the mark of this Flatnet, where there is none yet, so that a plan that is looked at shows it.
+    pub fn mark(&self) -> Result<()> {
+        self.network_lock().map(drop)
+    }
+
     /// Makes the mark of this Flatnet, where it has none yet; the caller holds the network's lock. On a full disk there is
     /// none, and what is made then is unmarked.
     pub(super) fn make_owner(&self) {

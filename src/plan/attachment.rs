@@ -123,6 +123,10 @@ fn own_link(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttach
         let up = (LinkAttribute::Up, Some(LinkAttribute::Down));
         plan.push_link_set((&Place::Host, dev), up, made, "the host's end works");
     }
+    // Before a link that is there leaves the bridge, where that is allowed; one that is made must be made first.
+    if link.is_some() {
+        route_localnet(plan, wanted, observed, made);
+    }
     let to = wanted.host_route();
     if !observed.host_routes.iter().any(|route| route.to == to && route.via.is_none()) {
         let route = Op::RouteAdd {
@@ -143,14 +147,18 @@ fn own_link(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttach
         }
         without_arp(plan, (&Place::Host, dev), link.arp, made);
     }
-    if let Some(key) = wanted.route_localnet() {
-        if observed.route_localnet != Some(1) {
-            let before = observed.route_localnet.unwrap_or(0);
-            let undo = Undo::Op(Box::new(Op::Sysctl { key: key.clone(), value: before }));
-            let why = "published ports answer at 127.0.0.1; the ruleset drops 127/8 from any wire";
-            plan.push_with(Op::Sysctl { key, value: 1 }, made, undo, why);
-        }
+    if link.is_none() {
+        route_localnet(plan, wanted, observed, made);
     }
+}
+
+/// Published ports answer at 127.0.0.1 only where this host may use that address over the link.
+fn route_localnet(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttachment, made: Option<usize>) {
+    let Some(key) = wanted.route_localnet().filter(|_| observed.route_localnet != Some(1)) else { return };
+    let before = observed.route_localnet.unwrap_or(0);
+    let undo = Undo::Op(Box::new(Op::Sysctl { key: key.clone(), value: before }));
+    let why = "published ports answer at 127.0.0.1; the ruleset drops 127/8 from any wire";
+    plan.push_with(Op::Sysctl { key, value: 1 }, made, undo, why);
 }
 
 fn without_arp(plan: &mut Plan, link: (&Place, &crate::types::IfName), arp: bool, made: Option<usize>) {

@@ -10,8 +10,10 @@ use serde_json::json;
 
 use super::{Options, output};
 use crate::config::{self, Config};
+use crate::engine::Engine;
 use crate::error::{Result, io};
 use crate::face;
+use crate::log::Log;
 use crate::setup::install::{Content, Item, Outcome, install};
 use crate::setup::podman::Podman;
 use crate::setup::{self, executable, templates, units};
@@ -57,6 +59,8 @@ impl Init {
         let outcomes = install(&items, self.force)?;
         if self.root.is_none() {
             note_writable_by_others()?;
+            // What only root may write; what fails here is said by whoever needs it.
+            let _ = Engine::open(config.clone(), Log::silent()).and_then(|engine| engine.mark());
         }
         let podman = if self.root.is_some() {
             Podman::NotAsked
