@@ -56,7 +56,7 @@ pub struct Config {
     pub ingress_gateways: IngressGateways,
     /// What happens to packets of containers that leave Flatnet.
     pub egress: Egress,
-    /// The source ports that TCP and UDP connections of containers get where they take this host's address. Nothing that
+    /// The source ports that TCP, UDP and SCTP connections of containers get where they take this host's address. Nothing that
     /// this host or a published port uses may lie inside: a container could take its answers.
     pub masquerade_ports: PortRange,
     /// How containers of this host reach one another.
