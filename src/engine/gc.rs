@@ -149,7 +149,8 @@ impl Engine {
         if request.ports.is_empty() {
             return Ok(());
         }
-        for holder in self.store.receipts()?.iter().filter(|holder| holder.id != request.id) {
+        let ports: Vec<u16> = request.ports.iter().map(|port| port.host_port).collect();
+        for holder in self.store.receipts_naming(&ports)?.iter().filter(|holder| holder.id != request.id) {
             let Some(port) = holder.port_in_the_way_of(&request.ports) else { continue };
             if self.is_dead(holder) {
                 self.undo_receipt(holder, network, own)?;

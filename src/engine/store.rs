@@ -190,6 +190,22 @@ impl Store {
         Ok(self.receipts_and_events()?.into_iter().map(|(receipt, _)| receipt).collect())
     }
 
+    /// The receipts that may name one of `host_ports`: whoever has none in its bytes is not parsed, since to parse all takes
+    /// too long.
+    pub fn receipts_naming(&self, host_ports: &[u16]) -> Result<Vec<Receipt>> {
+        let needles: Vec<String> = host_ports.iter().map(|port| format!("\"host_port\":{port}")).collect();
+        let mut found = Vec::new();
+        for name in self.receipts.names(receipt::SUFFIX)? {
+            // What cannot be read as bytes is set aside by the parser.
+            let bytes = self.receipts.read(&name).ok().flatten();
+            let text = bytes.as_deref().map(String::from_utf8_lossy);
+            if text.is_none_or(|text| needles.iter().any(|needle| text.contains(needle))) {
+                found.extend(self.read_receipt(&name)?.map(|(receipt, _)| receipt));
+            }
+        }
+        Ok(found)
+    }
+
     /// All receipts, each with what happened since.
     pub fn receipts_and_events(&self) -> Result<Vec<(Receipt, Vec<Event>)>> {
         let mut all = Vec::new();

@@ -306,9 +306,10 @@ fn container_routes(
             plan.push_with(op, link, Undo::Op(Box::new(undo)), why);
         }
     };
-    // A subnet that is at the link comes with the address; only a link that was joined in another way lacks it, or has it
-    // to lose. What leads to the next hop is there throughout.
-    let changed_over = observed.container_link.is_some();
+    // The kernel makes the route to a subnet at the link with the address, and again when the link is set up: only a link
+    // that has both and was joined in another way lacks it. What leads to the next hop is there throughout.
+    let found = observed.container_link.as_ref();
+    let changed_over = found.is_some_and(|found| found.up && found.addresses.contains(address));
     let bridged = mode.is_bridged();
     let why = "its neighbours are at the link";
     push(bridged && changed_over && !has(subnet, None), prefix_add.clone(), prefix_del.clone(), why);

@@ -29,6 +29,9 @@ struct Observed {
     links: serde_json::Value,
     #[serde(default)]
     sysctls: BTreeMap<SysctlKey, u32>,
+    /// Whether there is a route that refuses what nobody has.
+    #[serde(default)]
+    unreachable: bool,
     /// Whether the tables are there, and as wanted.
     #[serde(default)]
     ruleset: Rules,
@@ -70,6 +73,8 @@ impl Observed {
             bridge: links.into_iter().find(|link| link.name == wanted.bridge.as_str()),
             sysctls: self.sysctls.clone(),
             has_ipv6: true,
+            unreachable: self.unreachable,
+            arp_table: false,
             ruleset: match self.ruleset {
                 Rules::Absent => ObservedRuleset::Absent,
                 Rules::Same => ObservedRuleset::Same { elements: BTreeMap::new() },
@@ -78,7 +83,7 @@ impl Observed {
     }
 
     fn plan(&self, config: &Config) -> Plan {
-        let wanted = HostState::new(config, &self.facts, &[]).unwrap();
+        let wanted = HostState::new(config, &self.facts, None, &[]).unwrap();
         match &self.target {
             Target::Up => plan::up(&wanted, &self.host(&wanted)).unwrap(),
             Target::Down { found } => plan::down(&wanted, &self.host(&wanted), found, false).unwrap(),

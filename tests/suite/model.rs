@@ -10,14 +10,19 @@ use flatnet::observe::host::{ObservedHost, ObservedRuleset};
 use flatnet::observe::link::{Link, PortFlags};
 use flatnet::observe::route::Route;
 use flatnet::plan::{Element, LinkAttribute, Op, Place, TableElement};
-use flatnet::types::{IfName, SysctlKey};
+use flatnet::types::{IfName, LinkGroup, SysctlKey};
 
 /// The kernel's state, as far as Flatnet changes it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Model {
     pub(crate) host: BTreeMap<String, Link>,
     pub(crate) container: BTreeMap<String, Link>,
+    /// The container's, sorted.
     pub(crate) routes: Vec<Route>,
+    /// This host's over links of containers, sorted.
+    pub(crate) host_routes: Vec<Route>,
+    pub(crate) unreachable: bool,
+    pub(crate) arp_table: bool,
     pub(crate) fdb: BTreeSet<(String, String)>,
     pub(crate) sysctls: BTreeMap<SysctlKey, u32>,
     pub(crate) ruleset: Option<String>,
@@ -60,6 +65,28 @@ impl Model {
         }
     }
 
+    fn routes(&mut self, place: &Place) -> &mut Vec<Route> {
+        match place {
+            Place::Host => &mut self.host_routes,
+            Place::Netns(_) => &mut self.routes,
+        }
+    }
+
+    fn add_route(&mut self, place: &Place, route: Route) -> Applied {
+        let routes = self.routes(place);
+        let new = !routes.contains(&route);
+        routes.push(route);
+        routes.sort_by_key(|route| (route.to, route.via, route.dev.clone()));
+        new.then_some(()).ok_or_else(|| "File exists".to_owned())
+    }
+
+    fn del_route(&mut self, place: &Place, gone: &Route) -> Applied {
+        let routes = self.routes(place);
+        let before = routes.len();
+        routes.retain(|route| route != gone);
+        (routes.len() < before).then_some(()).ok_or_else(|| "No such process".to_owned())
+    }
+
     fn has_table(&self) -> Applied {
         self.ruleset.as_ref().map(drop).ok_or_else(|| "No such file or directory".to_owned())
     }
@@ -73,14 +100,19 @@ impl Model {
                 }
                 self.add_link(&Place::Host, new_link(dev, "bridge", &mac.to_string(), 1500))
             }
-            Op::VethAdd { dev, mac, mtu, master, peer, peer_mac, netns } => {
-                self.link(&Place::Host, master)?;
+            Op::VethAdd { dev, mac, mtu, master, group, peer, peer_mac, netns, peer_arp } => {
                 let mut host_end = new_link(dev, "veth", &mac.to_string(), *mtu);
-                host_end.master = master.to_string();
-                host_end.port = new_port();
+                host_end.arp = false;
+                host_end.group = *group;
+                if let Some(bridge) = master {
+                    self.link(&Place::Host, bridge)?;
+                    host_end.master = bridge.to_string();
+                    host_end.port = new_port();
+                }
+                self.sysctls.insert(SysctlKey::ipv4_conf(dev, "route_localnet"), 0);
                 self.add_link(&Place::Host, host_end)?;
                 let peer = new_link(peer, "veth", &peer_mac.to_string(), *mtu);
-                self.add_link(&Place::Netns(netns.clone()), peer)
+                self.add_link(&Place::Netns(netns.clone()), Link { arp: *peer_arp, ..peer })
             }
             Op::LinkSet { place, dev, attribute: LinkAttribute::Name(name) } => {
                 let link = self.links(place).remove(dev.as_str()).ok_or("Cannot find device")?;
@@ -88,33 +120,57 @@ impl Model {
                 self.add_link(place, Link { name: name.to_string(), ..link })?;
                 down
             }
+            Op::LinkSet { place: Place::Host, dev, attribute: LinkAttribute::NoMaster } => {
+                self.link(&Place::Host, dev)?;
+                self.leave_bridge(dev);
+                Ok(())
+            }
             Op::LinkSet { place, dev, attribute } => {
                 set(self.link(place, dev)?, attribute);
                 Ok(())
             }
             Op::LinkDel { dev } => self.delete_link(dev),
-            Op::AddrAdd { place, dev, address } => {
+            Op::AddrAdd { place, dev, address, noprefixroute } => {
+                if !noprefixroute && *place != Place::Host {
+                    let route = Route { to: address.trunc(), via: None, dev: dev.to_string() };
+                    self.add_route(place, route)?;
+                }
                 let addresses = &mut self.link(place, dev)?.addresses;
                 let new = !addresses.contains(address);
                 addresses.push(*address);
                 new.then_some(()).ok_or_else(|| format!("{address}: File exists"))
             }
             Op::AddrDel { place, dev, address } => {
+                let (to, dev_name) = (address.trunc(), dev.to_string());
+                self.routes(place).retain(|route| route.to != to || route.dev != dev_name);
                 let addresses = &mut self.link(place, dev)?.addresses;
                 let before = addresses.len();
                 addresses.retain(|found| found != address);
                 (addresses.len() < before).then_some(()).ok_or_else(|| format!("{address}: Cannot assign"))
             }
-            Op::RouteAdd { place, to, via, dev } => {
+            Op::RouteAdd { place, to, via, dev, src: _ } => {
                 let up = self.link(place, dev)?.up;
-                self.routes.push(Route { to: *to, via: Some(*via), dev: dev.to_string() });
-                up.then_some(()).ok_or_else(|| "Nexthop has invalid gateway".to_owned())
+                let at_link = |route: &Route| route.via.is_none() && via.is_some_and(|via| route.to.contains(&via));
+                let leads = via.is_none() || self.routes(place).iter().any(at_link);
+                self.add_route(place, Route { to: *to, via: *via, dev: dev.to_string() })?;
+                (up && leads).then_some(()).ok_or_else(|| "Nexthop has invalid gateway".to_owned())
             }
-            Op::RouteDel { to, via, .. } => {
-                let before = self.routes.len();
-                self.routes.retain(|route| route.to != *to || route.via != Some(*via));
-                (self.routes.len() < before).then_some(()).ok_or_else(|| "No such process".to_owned())
+            Op::RouteDel { place, to, via, dev } => {
+                self.del_route(place, &Route { to: *to, via: *via, dev: dev.to_string() })
             }
+            Op::PrefixRouteAdd { place, to, dev, src: _ } => {
+                self.add_route(place, Route { to: *to, via: None, dev: dev.to_string() })
+            }
+            Op::PrefixRouteDel { place, to, dev } => {
+                self.del_route(place, &Route { to: *to, via: None, dev: dev.to_string() })
+            }
+            Op::UnreachableAdd { .. } => {
+                (!std::mem::replace(&mut self.unreachable, true)).then_some(()).ok_or("File exists".to_owned())
+            }
+            Op::UnreachableDel { .. } => {
+                std::mem::take(&mut self.unreachable).then_some(()).ok_or("No such process".to_owned())
+            }
+            Op::FlowsDel(_) => Ok(()),
             Op::FdbAdd { dev, mac } => {
                 self.link(&Place::Host, dev)?;
                 let new = self.fdb.insert((dev.to_string(), mac.to_string()));
@@ -131,11 +187,18 @@ impl Model {
                 .ok_or_else(|| format!("{key}: no such key")),
             Op::RulesetReplace { text, .. } => {
                 self.ruleset = Some(text.clone());
+                self.arp_table |= text.contains("\ntable arp ");
                 Ok(())
             }
-            Op::RulesetDel { .. } => {
+            Op::RulesetDel { arp, .. } => {
                 self.ruleset = None;
+                self.arp_table &= !arp;
                 self.elements.clear();
+                Ok(())
+            }
+            Op::ArpTableDel { .. } => {
+                self.arp_table = false;
+                self.elements.retain(|one| !matches!(one.element, Element::ArpBinding { .. }));
                 Ok(())
             }
             Op::ElementAdd(element) => {
@@ -160,6 +223,8 @@ impl Model {
         } else {
             self.container.clear();
             self.routes.clear();
+            self.host_routes.retain(|route| route.dev != dev.as_str());
+            self.sysctls.remove(&SysctlKey::ipv4_conf(dev, "route_localnet"));
             self.fdb.retain(|(port, _)| port != dev.as_str());
         }
         Ok(())
@@ -176,10 +241,12 @@ impl Model {
             bridge: self.host.get(wanted.bridge.as_str()).cloned(),
             sysctls: self.sysctls.clone(),
             has_ipv6: true,
+            unreachable: self.unreachable,
+            arp_table: self.arp_table,
             ruleset: match &self.ruleset {
                 None => ObservedRuleset::Absent,
                 Some(text) if *text == wanted.ruleset => ObservedRuleset::Same { elements },
-                Some(text) => ObservedRuleset::Differs { text: text.clone() },
+                Some(text) => ObservedRuleset::Differs { text: text.clone(), owner: None },
             },
         }
     }
@@ -192,6 +259,8 @@ impl Model {
             fdb: fdb.map(|(_, mac)| mac.clone()).collect(),
             container_link: self.container.get(wanted.id.if_name.as_str()).cloned(),
             routes: self.routes.clone(),
+            host_routes: self.host_routes.iter().filter(|route| route.dev == wanted.host_link.as_str()).cloned().collect(),
+            route_localnet: wanted.route_localnet().and_then(|key| self.sysctls.get(&key).copied()),
             elements: self.elements.iter().map(|one| one.element.clone()).collect(),
         }
     }
@@ -201,9 +270,10 @@ impl Model {
 struct HostSettings;
 
 impl HostSettings {
-    fn of(dev: &IfName) -> [(SysctlKey, u32); 6] {
+    fn of(dev: &IfName) -> [(SysctlKey, u32); 7] {
         [
             (SysctlKey::ipv4_conf(dev, "proxy_arp_pvlan"), 0),
+            (SysctlKey::ipv4_conf(dev, "proxy_arp"), 0),
             (SysctlKey::ipv4_neigh(dev, "proxy_delay"), 80),
             (SysctlKey::ipv4_conf(dev, "send_redirects"), 1),
             (SysctlKey::ipv4_conf(dev, "accept_redirects"), 1),
@@ -224,6 +294,9 @@ fn new_link(name: &IfName, kind: &str, mac: &str, mtu: u32) -> Link {
         mac: mac.to_owned(),
         mtu,
         up: false,
+        arp: true,
+        group: LinkGroup::default(),
+        ipv6_address: true,
         alias: String::new(),
         master: String::new(),
         port: PortFlags::default(),
@@ -236,6 +309,9 @@ fn set(link: &mut Link, attribute: &LinkAttribute) {
     match attribute {
         LinkAttribute::Up => link.up = true,
         LinkAttribute::Down => link.up = false,
+        LinkAttribute::Arp(on) => link.arp = *on,
+        LinkAttribute::Group(group) => link.group = *group,
+        LinkAttribute::Ipv6Address(on) => link.ipv6_address = *on,
         LinkAttribute::Alias(alias) => link.alias = alias.to_string(),
         LinkAttribute::Name(name) => link.name = name.to_string(),
         LinkAttribute::Mtu(bytes) => link.mtu = *bytes,

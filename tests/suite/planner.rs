@@ -8,7 +8,7 @@ use flatnet::desired::{AttachmentState, HostFacts, HostState, Routes};
 use flatnet::observe::attachment::ObservedAttachment;
 use flatnet::observe::link::Link;
 use flatnet::plan::{self, Op, Plan};
-use flatnet::types::{AttachmentId, Mac, PortMapping, Protocol, SysctlKey};
+use flatnet::types::{AttachmentId, LinkGroup, Mac, PortMapping, PortMode, Protocol, SysctlKey};
 use proptest::prelude::*;
 
 use crate::model::Model;
@@ -23,13 +23,15 @@ fn facts() -> HostFacts {
         mtu: 1400,
         uplink: None,
         ingress_gateways: Vec::new(),
+        gateway_links: Vec::new(),
+        ipv6: true,
         fib: true,
         host_addresses: Vec::new(),
     }
 }
 
 fn host(bridging: Bridging) -> HostState {
-    HostState::new(&config(bridging), &facts(), &[]).unwrap()
+    HostState::new(&config(bridging), &facts(), None, &[]).unwrap()
 }
 
 fn attachment(bridging: Bridging, ports: u16, routes: Routes) -> AttachmentState {
@@ -71,7 +73,7 @@ fn assert_undo_is_identity(model: &Model, plan: &Plan) {
 
 /// A host on which a part of `up` was done, and some of it is not as it should be.
 fn disturbed_host() -> impl Strategy<Value = (Bridging, Model)> {
-    let bridging = prop_oneof![Just(Bridging::Isolated), Just(Bridging::Plain)];
+    let bridging = prop_oneof![Just(Bridging::Routed), Just(Bridging::Plain)];
     let disturbances = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), 0_u32..2);
     (bridging, 0_usize..20, disturbances).prop_map(|(bridging, done, disturbed)| {
         let (down, mtu, address, rules, mac, forward) = disturbed;
@@ -144,8 +146,8 @@ proptest! {
     }
 
     #[test]
-    fn down_takes_back_what_up_made(forward in 0_u32..2, keep in any::<bool>()) {
-        let wanted = host(Bridging::Isolated);
+    fn down_takes_back_what_up_made(plain in any::<bool>(), forward in 0_u32..2, keep in any::<bool>()) {
+        let wanted = host(if plain { Bridging::Plain } else { Bridging::Routed });
         let mut before = Model::booted();
         before.sysctls.insert(SysctlKey::ip_forward(), forward);
         let mut world = before.clone();
@@ -163,9 +165,9 @@ proptest! {
 
     #[test]
     fn an_attachment_converges_from_any_part_of_it(
-        plain in any::<bool>(), ports in 0_u16..4, range_only in any::<bool>(), done in 0_usize..24, lost in 0_usize..5,
+        plain in any::<bool>(), ports in 0_u16..4, range_only in any::<bool>(), done in 0_usize..24, lost in 0_usize..9,
     ) {
-        let bridging = if plain { Bridging::Plain } else { Bridging::Isolated };
+        let bridging = if plain { Bridging::Plain } else { Bridging::Routed };
         let wanted = attachment(bridging, ports, if range_only { Routes::RangeOnly } else { Routes::Default });
         let mut model = Model::booted();
         let host = host(bridging);
@@ -188,6 +190,40 @@ proptest! {
     }
 }
 
+/// What is joined in one way is changed over to the other, and what a failure leaves of that is led back to the first.
+#[test]
+fn a_change_over_converges_and_what_fails_is_led_back() {
+    for (from, to) in [
+        (PortMode::Isolated, PortMode::Routed),
+        (PortMode::Plain, PortMode::Routed),
+        (PortMode::Routed, PortMode::Plain),
+    ] {
+        let joined = |mode| AttachmentState { mode, ..attachment(Bridging::Plain, 3, Routes::Default) };
+        let (before, after) = (joined(from), joined(to));
+        let mut model = Model::booted();
+        bring_up(&mut model, &host(Bridging::Plain));
+        let empty = model.clone();
+        run(&mut model, &plan::attach(&before, &ObservedAttachment::default()).ops());
+
+        let over = plan::attach(&after, &model.observe_attachment(&after));
+        for done in 0..=over.steps.len() {
+            let mut world = model.clone();
+            run(&mut world, &over.ops()[..done]);
+            run(&mut world, &over.undo_of(|index| index < done));
+            // Flags and entries of a port went with the port.
+            let rest = plan::attach(&before, &world.observe_attachment(&before));
+            run(&mut world, &rest.ops());
+            let again = plan::attach(&before, &world.observe_attachment(&before));
+            assert!(again.is_empty(), "{from:?} to {to:?}, back from {done}: {again:#?}");
+        }
+        run(&mut model, &over.ops());
+        let again = plan::attach(&after, &model.observe_attachment(&after));
+        assert!(again.is_empty(), "{from:?} to {to:?}: {again:#?}");
+        run(&mut model, &plan::detach(&after).ops());
+        assert_eq!(model, empty, "{from:?} to {to:?}");
+    }
+}
+
 /// Takes something away from an attachment, as a person or another program might.
 fn disturb(model: &mut Model, wanted: &AttachmentState, what: usize) {
     let Some(link) = model.host.get_mut(wanted.host_link.as_str()) else { return };
@@ -196,13 +232,17 @@ fn disturb(model: &mut Model, wanted: &AttachmentState, what: usize) {
         1 => model.leave_bridge(&wanted.host_link),
         2 => link.port.isolated = !link.port.isolated,
         3 => model.routes.clear(),
+        4 => link.group = LinkGroup::default(),
+        5 => link.arp = true,
+        6 => link.ipv6_address = true,
+        7 => model.host_routes.clear(),
         _ => model.elements.clear(),
     }
 }
 
 #[test]
 fn somebody_elses_bridge_is_left_alone() {
-    let wanted = host(Bridging::Isolated);
+    let wanted = host(Bridging::Routed);
     let mut model = Model::booted();
     bring_up(&mut model, &wanted);
     let bridge = model.host.get_mut(wanted.bridge.as_str()).unwrap();
@@ -218,10 +258,10 @@ fn somebody_elses_bridge_is_left_alone() {
 
 #[test]
 fn a_bridge_with_another_address_is_refused_with_the_remedy() {
-    let wanted = host(Bridging::Isolated);
+    let wanted = host(Bridging::Routed);
     let mut model = Model::booted();
     bring_up(&mut model, &wanted);
     model.host.get_mut(wanted.bridge.as_str()).unwrap().addresses = vec!["192.168.7.1/24".parse().unwrap()];
     let error = plan::up(&wanted, &model.observe_host(&wanted)).unwrap_err().to_string();
-    assert!(error.contains("has the address 192.168.7.1/24, not 10.87.1.1/24"), "{error}");
+    assert!(error.contains("has the address 192.168.7.1/24, not 10.87.1.1/32"), "{error}");
 }

@@ -108,6 +108,13 @@ impl Engine {
         if mended.is_err() && self.is_dying(&receipt) {
             return Ok(Plan::default());
         }
+        if mended.is_err() && receipt.mode() != self.config.port_mode() {
+            // What was taken back left the bridge's port without its flags: they go with the port.
+            let back = self.plan_attachment(&receipt).and_then(|plan| self.run_host_plan(&plan, &[&network, own]));
+            if let Err(error) = back {
+                self.log.warn(&error.whole());
+            }
+        }
         let plan = mended?;
         if receipt.mode() != self.config.port_mode() {
             self.record_change_over(&receipt, notes)?;
