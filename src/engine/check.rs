@@ -53,7 +53,7 @@ impl Engine {
     fn refuse_drops(&mut self) -> Result<()> {
         let chains = self.dropping_chains()?;
         let Some(chain) = chains.first() else { return Ok(()) };
-        let mend = chain.mend(self.config.bridge.as_str()).join("; ");
+        let mend = chain.mend(self.config.subnet).join("; ");
         Err(Error::new(Kind::ForeignDrops, chain.to_string()).remedy(format!("Run `{mend}`")))
     }
 

@@ -63,6 +63,9 @@ pub struct Loaded {
     pub live: String,
 }
 
+/// A name like those of the links of containers; none has it.
+const ANY_LINK: &str = "fn............";
+
 impl Engine {
     /// All attachments, by address.
     pub fn attachments(&self) -> Result<Vec<Attachment>> {
@@ -132,7 +135,7 @@ impl Engine {
         let Config { network, bridge, subnet, .. } = &self.config;
         let traffic = Traffic {
             own_table: &network.table(),
-            bridge: bridge.as_str(),
+            link: if self.config.port_mode().is_bridged() { bridge.as_str() } else { ANY_LINK },
             uplink: facts.uplink.as_deref(),
             subnet: *subnet,
         };

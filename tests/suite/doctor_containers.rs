@@ -56,7 +56,7 @@ pub(crate) const BREAKS: &[Break] = &[
     Break::new(
         "container-links",
         "failure",
-        "bridge link set dev $(port c2) isolated off",
+        "ip link set dev $(port c2) group 0",
         "c2 c2 (eth0), 10.87.1.3 is not as it was made; missing: ",
         Mend::Fix,
     ),
@@ -71,8 +71,8 @@ pub(crate) const BREAKS: &[Break] = &[
     Break::new(
         "left-over",
         "warning",
-        "nft add element inet flatnet bindings '{ 02:f1:0a:57:01:63 . 10.87.1.99 comment \"gone\" }'",
-        "nft delete element inet flatnet bindings { 02:f1:0a:57:01:63 . 10.87.1.99 }",
+        "nft add element inet flatnet bindings '{ \"fngone\" . 10.87.1.99 comment \"gone\" }'",
+        "nft delete element inet flatnet bindings { \"fngone\" . 10.87.1.99 }",
         Mend::Fix,
     ),
     Break::new(

@@ -48,14 +48,14 @@ END"#,
         r#"stand-in nft <<'END'
 if [[ $* = *"-f -"* ]]; then
     text=$(cat)
-    if [[ $text = *"table arp"* ]]; then
+    if [[ $text = *"iifgroup 87"* ]]; then
         echo '/dev/stdin:1:1-62: Error: Could not process rule: Operation not supported' >&2
         exit 1
     fi
     exec nft.real "$@" <<<"$text"
 fi
 END"#,
-        "nftables has no the arp family here",
+        "nftables has no sets here",
         Mend::ByHand("stand-in -d nft"),
     )
     .also(&["bridge"]),
@@ -88,6 +88,20 @@ END"#,
         Mend::ByHand("stand-in -d nft"),
     )
     .also(&["foreign-drops", "left-over"]),
+    Break::new(
+        "conntrack",
+        "warning",
+        "mv /usr/sbin/conntrack /root",
+        "the program conntrack is missing",
+        Mend::ByHand("mv /root/conntrack /usr/sbin"),
+    ),
+    Break::new(
+        "conntrack",
+        "warning",
+        "stand-in conntrack <<<'echo \"conntrack v1.4.7 (conntrack-tools): Protocol not supported\" >&2; exit 1'",
+        "this kernel lets nobody delete flows: ",
+        Mend::ByHand("stand-in -d conntrack"),
+    ),
     Break::new(
         "nft-versions",
         "failure",

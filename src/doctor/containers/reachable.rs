@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::observe::netns::Netns;
 use crate::receipt::Receipt;
 use crate::tools;
-use crate::types::Protocol;
+use crate::types::{LinkGroup, PortMode, Protocol};
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "reachable",
@@ -65,15 +65,21 @@ fn with_carrier<'a>(
     receipts: &'a [Receipt],
 ) -> Result<(Vec<&'a Receipt>, Vec<Finding>)> {
     let config = &context.engine.config;
+    let (ip, bridge) = (context.engine.tools.ip.clone(), config.bridge.clone());
     let command = Command::new([
-        context.engine.tools.ip.as_str(),
+        ip.as_str(),
         "-j",
         "link",
         "show",
-        "master",
-        config.bridge.as_str(),
+        "group",
+        &LinkGroup::of_network(&config.network).to_string(),
     ]);
-    let state = carriers(&context.stdout(&command)?);
+    let mut state = carriers(&context.stdout(&command)?);
+    if receipts.iter().any(|receipt| receipt.mode() == PortMode::Isolated) {
+        // What 0.1.0 attached is in no group.
+        let command = Command::new([ip.as_str(), "-j", "link", "show", "master", bridge.as_str()]);
+        state.extend(carriers(&context.stdout(&command)?));
+    }
     let (mut up, mut found) = (Vec::new(), Vec::new());
     for receipt in receipts {
         if state.get(receipt.host_link.as_str()) == Some(&true) {
@@ -104,7 +110,7 @@ fn carriers(json: &str) -> BTreeMap<String, bool> {
         .collect()
 }
 
-/// Second layer: it answers ping; if not, whether it answers ARP.
+/// Second layer: it answers ping; if not, and its port is in the bridge, whether it answers ARP.
 fn ping<'a>(context: &mut Context, receipts: &[&'a Receipt], found: &mut Vec<Finding>) -> Vec<&'a Receipt> {
     let mut answering = Vec::new();
     for some in receipts.chunks(AT_ONCE) {
@@ -137,13 +143,18 @@ fn ping<'a>(context: &mut Context, receipts: &[&'a Receipt], found: &mut Vec<Fin
 }
 
 fn unanswered(context: &mut Context, receipt: &Receipt) -> Finding {
+    let drops = "Rules inside of the container may drop ping: then only this check minds. Else look which rule counts: `nft list ruleset`";
+    if !receipt.mode().is_bridged() {
+        return stopped(receipt, "at ping", "its link works, and it answers no ping")
+            .help(format!("{drops}, or look inside: `nsenter --net={} ip -d addr`", receipt.netns));
+    }
     let (ip, bridge) = (context.engine.tools.ip.clone(), context.engine.config.bridge.to_string());
     let address = receipt.address.addr().to_string();
     let command = Command::new([ip.as_str(), "neigh", "show", &address, "dev", &bridge]);
     let neighbour = context.stdout(&command).unwrap_or_default();
     if is_known(&neighbour) {
         stopped(receipt, "at ping", "it answers ARP, and no ping")
-            .help("Rules inside of the container may drop ping: then only this check minds. Else look which rule counts: `nft list ruleset`")
+            .help(drops)
     } else {
         stopped(receipt, "at the neighbour", "it does not answer ARP")
             .commands([format!("podman restart {}", receipt.id.container_id.short())])

@@ -29,6 +29,11 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
         let steps = plan.steps.iter().filter(|step| !matches!(step.op, Op::ElementAdd(_)));
         let missing: Vec<String> = steps.map(|step| render::line(&step.op)).collect();
         if missing.is_empty() {
+            if receipt.mode() != context.engine.config.port_mode() {
+                let what = format!("{} is joined as it was before `bridging` or Flatnet changed", called(receipt));
+                let help = "It works and is guarded as before. Its next start changes it over too";
+                found.push(Finding::warning(what).commands([context.flatnet("repair")]).help(help));
+            }
             continue;
         }
         let what = format!("{} is not as it was made; missing: {}", called(receipt), missing.join("; "));

@@ -1,4 +1,4 @@
-//! Bridges, veth pairs and isolated ports.
+//! Bridges, veth pairs, groups of links.
 
 use crate::command::Command;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
@@ -8,7 +8,7 @@ use crate::execute::CommandFailure;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "kernel-links",
     group: Group::Kernel,
-    looks_at: "bridge, veth and isolated ports, made in a namespace of their own",
+    looks_at: "bridge, veth, link groups and links without ARP, made in a namespace of their own; with `bridging: plain` ports of a bridge too",
     shows: "`flatnet up`, or the first container, fails: \"Unknown device type\" or \"Operation not supported\"",
     needs: Needs::Root,
     quick: false,
@@ -16,21 +16,30 @@ pub(in crate::doctor) const CHECK: Check = Check {
 };
 
 /// One line each, what it tries, and the module that brings it.
-const TRIALS: [(&str, &str, &str); 4] = [
+const TRIALS: [(&str, &str, &str); 5] = [
     ("link add dev probe-br type bridge", "bridges", "bridge"),
-    ("link add dev probe-a type veth peer name probe-b", "veth pairs", "veth"),
+    ("link add dev probe-a arp off group 87 type veth peer name probe-b arp off", "veth pairs", "veth"),
+    ("route append unreachable 192.0.2.0/24", "routes that refuse", "ipv4"),
     ("link set dev probe-a master probe-br", "ports of a bridge", "bridge"),
-    ("link set dev probe-a type bridge_slave isolated on", "isolated ports", "bridge"),
+    ("link set dev probe-a type bridge_slave learning off", "ports that do not learn", "bridge"),
 ];
+/// How many of them are for links that are routed, and needed by all.
+const ROUTED: usize = 3;
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
-    let lines: String = TRIALS.iter().map(|(line, ..)| format!("{line}\n")).collect();
+    let plain = context.engine.config.port_mode().is_bridged();
+    let trials = &TRIALS[..if plain { TRIALS.len() } else { ROUTED }];
+    let lines: String = trials.iter().map(|(line, ..)| format!("{line}\n")).collect();
     let tools = &context.engine.tools;
     let command =
         Command::new([tools.unshare.as_str(), "--net", "--", tools.ip.as_str(), "-batch", "-"]).stdin(lines);
     let output = context.run(&command)?;
     if output.success() {
-        return Ok(vec![Finding::good("bridges, veth pairs and isolated ports work")]);
+        return Ok(vec![Finding::good(if plain {
+            "bridges, their ports and veth pairs work"
+        } else {
+            "bridges, veth pairs without ARP and link groups work"
+        })]);
     }
     Ok(vec![judge(&CommandFailure::new(&command, &output))])
 }
@@ -60,8 +69,8 @@ mod tests {
         let veth = found("Error: Unknown device type.\nCommand failed -:2");
         assert!(veth.what.starts_with("this kernel has no veth pairs"), "{veth:?}");
         assert_eq!(veth.commands, ["modprobe veth"]);
-        let isolated = found("RTNETLINK answers: Operation not supported\nCommand failed -:4");
-        assert!(isolated.what.contains("no isolated ports"), "{isolated:?}");
+        let port = found("RTNETLINK answers: Operation not supported\nCommand failed -:4");
+        assert!(port.what.contains("no ports of a bridge"), "{port:?}");
         let namespace = found("unshare: unshare failed: No space left on device");
         assert!(namespace.what.starts_with("nothing can be tried"), "{namespace:?}");
     }

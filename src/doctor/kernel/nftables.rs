@@ -8,7 +8,7 @@ use crate::execute::CommandFailure;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "kernel-nftables",
     group: Group::Kernel,
-    looks_at: "nftables: sets, NAT, the arp family, fib; checked by `nft -c` in a namespace of its own",
+    looks_at: "nftables: sets, NAT, fib, with `bridging: plain` the arp family; checked by `nft -c` in a namespace of its own",
     shows: "`flatnet up` fails: \"Could not process rule: Operation not supported\"",
     needs: Needs::Root,
     quick: false,
@@ -19,15 +19,15 @@ pub(in crate::doctor) const CHECK: Check = Check {
 const TRIALS: [(&str, &str, &str); 4] = [
     (
         "sets",
-        "table inet probe { set s { typeof ether saddr . ip saddr; }; chain c { type filter hook forward priority 0; ether saddr . ip saddr @s accept; }; }\n",
+        "table inet probe { set s { typeof iifname . ip saddr; }; chain c { type filter hook prerouting priority -450; iifgroup 87 iifname . ip saddr @s accept; iifname . ct original ip saddr @s accept; }; }\n",
         "nf_tables",
     ),
     (
         "NAT",
-        "table inet probe { chain a { type nat hook postrouting priority 100; masquerade; }; chain b { type nat hook prerouting priority -100; dnat ip to 192.0.2.1; }; }\n",
+        "table inet probe { chain a { type nat hook postrouting priority 100; meta l4proto tcp masquerade to :61000-65535; }; chain b { type nat hook prerouting priority -100; dnat ip to 192.0.2.1; }; }\n",
         "nft_chain_nat",
     ),
-    ("the arp family", "table arp probe { chain c { type filter hook input priority 0; }; }\n", "nf_tables"),
+    (ARP, "table arp probe { chain c { type filter hook input priority 0; }; }\n", "nf_tables"),
     (
         FIB,
         "table inet probe { chain c { type nat hook prerouting priority 0; fib daddr type local accept; }; }\n",
@@ -35,15 +35,19 @@ const TRIALS: [(&str, &str, &str); 4] = [
     ),
 ];
 const FIB: &str = "fib";
+const ARP: &str = "the arp family";
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let tools = &context.engine.tools;
     let base =
         [tools.unshare.as_str(), "--net", "--", tools.nft.as_str(), "-c", "-f", "-"].map(str::to_owned);
-    let commands = TRIALS.map(|(_, text, _)| Command::new(base.clone()).stdin(text));
+    let plain = context.engine.config.port_mode().is_bridged();
+    let trials: Vec<_> = TRIALS.iter().filter(|(what, ..)| plain || *what != ARP).collect();
+    let commands: Vec<Command> =
+        trials.iter().map(|(_, text, _)| Command::new(base.clone()).stdin(*text)).collect();
     let mut found = Vec::new();
     for ((what, _, module), (command, output)) in
-        TRIALS.iter().zip(commands.iter().zip(context.run_all(&commands)))
+        trials.iter().zip(commands.iter().zip(context.run_all(&commands)))
     {
         let output = output?;
         if !output.success() {
@@ -51,7 +55,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
         }
     }
     if found.is_empty() {
-        found.push(Finding::good("sets, NAT, the arp family and fib work"));
+        found.push(Finding::good(if plain { "sets, NAT, the arp family and fib work" } else { "sets, NAT and fib work" }));
     }
     Ok(found)
 }
@@ -64,12 +68,12 @@ fn judge(what: &str, module: &str, failure: &CommandFailure) -> Finding {
     if what == FIB {
         // ADR 0004 lists addresses instead.
         return Finding::good(format!(
-            "sets, NAT and the arp family work; without fib, this host's addresses are listed in the rules ({failure})"
+            "sets and NAT work; without fib, this host's addresses are listed in the rules ({failure})"
         ));
     }
     Finding::failure(why)
         .commands([format!("modprobe {module}")])
-        .help("On WSL2 run `wsl --update` in Windows: kernels before 6.6 lack the arp family")
+        .help("On WSL2 run `wsl --update` in Windows; kernels before 6.6 lack the arp family, which only `bridging: plain` needs")
 }
 
 #[cfg(test)]
@@ -89,7 +93,7 @@ mod tests {
         for (what, level) in [
             ("sets", Level::Failure),
             ("NAT", Level::Failure),
-            ("the arp family", Level::Failure),
+            (ARP, Level::Failure),
             (FIB, Level::Good),
         ] {
             assert_eq!(judge(what, "nf_tables", &failure).level, level, "{what}");

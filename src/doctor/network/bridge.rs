@@ -1,8 +1,8 @@
 //! The bridge: it is there, ours, up, with its address, MAC, MTU and settings.
 
-use super::{is_setting, proxy_arp};
+use super::is_setting;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::plan::Op;
 use crate::render;
 use crate::types::SysctlKey;
@@ -10,7 +10,7 @@ use crate::types::SysctlKey;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "bridge",
     group: Group::Network,
-    looks_at: "the bridge: whose it is, whether it is up, its address, MAC, MTU and settings",
+    looks_at: "the bridge: whose it is, whether it is up, its address, MAC, MTU, group and settings; the route that refuses what nobody has",
     shows: "containers on the network reach nobody, or do not start",
     needs: Needs::State,
     quick: true,
@@ -22,16 +22,17 @@ const NAMED: usize = 3;
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     if let Some(error) = &context.plan_error {
+        if error.kind() == Kind::AnotherFlatnet {
+            return Ok(vec![Finding::not_applicable("it is another Flatnet's: see owner")]);
+        }
         return Ok(vec![Finding::of_failed_look(error)]);
     }
     let Some(plan) = &context.plan else { return Ok(vec![Finding::not_applicable("not known")]) };
     let is_new = plan.steps.iter().any(|step| matches!(step.op, Op::BridgeAdd { .. }));
     let config = &context.engine.config;
     let concerns = |op: &Op| match op {
-        Op::LinkSet { .. } | Op::AddrAdd { .. } => true,
-        other => is_setting(other, |key| {
-            *key != SysctlKey::ip_forward() && *key != proxy_arp::key_of_bridge(&config.bridge)
-        }),
+        Op::LinkSet { .. } | Op::AddrAdd { .. } | Op::AddrDel { .. } | Op::UnreachableAdd { .. } => true,
+        other => is_setting(other, |key| *key != SysctlKey::ip_forward()),
     };
     let steps: Vec<String> = plan
         .steps
@@ -41,7 +42,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
         .collect();
     if steps.is_empty() {
         let mtu = context.facts.as_ref().map_or(String::new(), |facts| format!(", MTU {}", facts.mtu));
-        return Ok(vec![Finding::good(format!("{} has {}{mtu}", config.bridge, config.bridge_net()))]);
+        return Ok(vec![Finding::good(format!("{} has {}{mtu}", config.bridge, config.bridge_address()))]);
     }
     let what =
         if is_new { "this host is not set up as configured" } else { "the bridge is not as configured" };

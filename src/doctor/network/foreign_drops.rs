@@ -1,5 +1,7 @@
 //! Other programs' rules that drop what this host forwards for containers.
 
+use ipnet::Ipv4Net;
+
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
 use crate::observe::foreign::DroppingChain;
@@ -15,15 +17,15 @@ pub(in crate::doctor) const CHECK: Check = Check {
 };
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
-    let bridge = context.engine.config.bridge.to_string();
+    let subnet = context.engine.config.subnet;
     let mut found: Vec<Finding> =
-        context.engine.dropping_chains()?.iter().map(|chain| finding(chain, &bridge)).collect();
+        context.engine.dropping_chains()?.iter().map(|chain| finding(chain, subnet)).collect();
     if found.is_empty() {
         found.push(Finding::good("no other program's rules drop what this host forwards for containers"));
     }
     Ok(found)
 }
 
-fn finding(chain: &DroppingChain, bridge: &str) -> Finding {
-    Finding::failure(chain.to_string()).commands(chain.mend(bridge)).help(chain.owner.advice())
+fn finding(chain: &DroppingChain, subnet: Ipv4Net) -> Finding {
+    Finding::failure(chain.to_string()).commands(chain.mend(subnet)).help(chain.owner.advice())
 }

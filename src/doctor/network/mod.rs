@@ -2,10 +2,12 @@
 
 pub(super) mod addresses;
 pub(super) mod bridge;
-pub(super) mod bridge_netfilter;
 pub(super) mod foreign_drops;
+pub(super) mod gateway_ways;
 pub(super) mod ip_forward;
+pub(super) mod masquerade_ports;
 pub(super) mod mtu;
+pub(super) mod owner;
 pub(super) mod podman_subnets;
 pub(super) mod proxy_arp;
 pub(super) mod routes;

@@ -29,6 +29,7 @@ struct Route {
     gateway: String,
     dev: String,
     table: String,
+    protocol: String,
 }
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
@@ -38,7 +39,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let config = &context.engine.config;
     let mut found: Vec<Finding> = routes.iter().filter_map(|route| judge(route, config)).collect();
     if found.is_empty() {
-        found.push(Finding::good(format!("no route but the bridge's leads to {}", config.subnet)));
+        found.push(Finding::good(format!("no route but Flatnet's leads to {}", config.subnet)));
     }
     Ok(found)
 }
@@ -48,8 +49,10 @@ fn judge(route: &Route, config: &Config) -> Option<Finding> {
         Some(_) => route.dst.parse().ok()?,
         None => Ipv4Net::from(route.dst.parse::<std::net::Ipv4Addr>().ok()?),
     };
+    // Those of containers, and the one that refuses what nobody has. Their links are container-links' to look at.
+    let is_ours = route.protocol == "87" && (route.kind == "unreachable" || route.dev.starts_with("fn"));
     // Half of the world is how VPNs write the default route.
-    if route.dev == config.bridge.as_str() || to.prefix_len() <= 1 || route.kind == "broadcast" {
+    if is_ours || route.dev == config.bridge.as_str() || to.prefix_len() <= 1 || route.kind == "broadcast" {
         return None;
     }
     let (subnet, way) = (config.subnet, words(route));
@@ -100,6 +103,9 @@ mod tests {
             (r#"{"dst":"default","gateway":"192.168.0.1","dev":"eth0"}"#, None, ""),
             (r#"{"dst":"0.0.0.0/1","gateway":"10.8.0.1","dev":"tun0"}"#, None, ""),
             (r#"{"dst":"10.87.1.0/24","dev":"flatnet-br0","protocol":"kernel"}"#, None, ""),
+            (r#"{"dst":"10.87.1.7","dev":"fn0123456789ab","protocol":"87"}"#, None, ""),
+            (r#"{"type":"unreachable","dst":"10.87.1.0/24","protocol":"87"}"#, None, ""),
+            (r#"{"dst":"10.87.1.7","dev":"wg0","protocol":"87"}"#, Some(Level::Failure), "leads to wg0"),
             (r#"{"dst":"10.87.2.0/24","gateway":"192.168.0.2","dev":"eth0"}"#, None, "another host's share"),
             (r#"{"dst":"10.0.0.0/8","dev":"tun0"}"#, Some(Level::Warning), "10.0.0.0/8 leads to tun0;"),
             (r#"{"dst":"10.87.1.128/25","dev":"wg0","table":"51820"}"#, Some(Level::Failure), "table 51820"),

@@ -1,5 +1,6 @@
 //! The programs that Flatnet runs.
 
+pub(super) mod conntrack;
 pub(super) mod nft_versions;
 pub(super) mod programs;
 

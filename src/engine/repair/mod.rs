@@ -228,7 +228,7 @@ impl Engine {
         }
         let renamed = strays.first().filter(|_| observed.bridge.is_none()).map(|link| link.name.clone());
         for chain in self.dropping_chains()? {
-            let mend = chain.mend(self.config.bridge.as_str()).join("; ");
+            let mend = chain.mend(self.config.subnet).join("; ");
             left.push(Left {
                 what: chain.to_string(),
                 help: format!("Run `{mend}`. {}", chain.owner.advice()),

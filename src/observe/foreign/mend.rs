@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use ipnet::Ipv4Net;
+
 use super::{DroppingChain, Owner, Place};
 
 impl fmt::Display for DroppingChain {
@@ -19,12 +21,13 @@ impl fmt::Display for DroppingChain {
 }
 
 impl DroppingChain {
-    /// What lets containers' packets pass there, in the words of who made it; Flatnet's own rules still hold.
+    /// What lets packets from and to `subnet` pass there, in the words of who made it; Flatnet's own rules still hold. By
+    /// address, for each container has a link of its own.
     #[must_use]
-    pub fn mend(&self, bridge: &str) -> Vec<String> {
+    pub fn mend(&self, subnet: Ipv4Net) -> Vec<String> {
         let ways: Vec<(&str, &str, &str)> = [
-            self.outward.then_some(("-i", "iifname", "in")),
-            self.inward.then_some(("-o", "oifname", "out")),
+            self.outward.then_some(("-s", "saddr", "from")),
+            self.inward.then_some(("-d", "daddr", "to")),
         ]
         .into_iter()
         .flatten()
@@ -35,24 +38,24 @@ impl DroppingChain {
         };
         match (self.owner, &self.place) {
             (Owner::Firewalld, _) => vec![
-                format!("firewall-cmd --permanent --zone=trusted --add-interface={bridge}"),
+                format!("firewall-cmd --permanent --zone=trusted --add-source={subnet}"),
                 "firewall-cmd --reload".to_owned(),
             ],
             (Owner::Ufw, _) => {
-                ways.iter().map(|(_, _, way)| format!("ufw route allow {way} on {bridge}")).collect()
+                ways.iter().map(|(_, _, way)| format!("ufw route allow {way} {subnet}")).collect()
             }
             (Owner::Docker, _) => ways
                 .iter()
-                .map(|(option, ..)| format!("{iptables} -I DOCKER-USER {option} {bridge} -j ACCEPT"))
+                .map(|(option, ..)| format!("{iptables} -I DOCKER-USER {option} {subnet} -j ACCEPT"))
                 .collect(),
             (Owner::Other, Place::Legacy) => ways
                 .iter()
-                .map(|(option, ..)| format!("{iptables} -I {} {option} {bridge} -j ACCEPT", self.chain))
+                .map(|(option, ..)| format!("{iptables} -I {} {option} {subnet} -j ACCEPT", self.chain))
                 .collect(),
             (Owner::Other, Place::Nft { family, table }) => ways
                 .iter()
                 .map(|(_, key, _)| {
-                    format!("nft insert rule {family} {table} {} {key} {bridge} accept", self.chain)
+                    format!("nft insert rule {family} {table} {} ip {key} {subnet} accept", self.chain)
                 })
                 .collect(),
         }
@@ -96,14 +99,14 @@ mod tests {
         };
         let nft = || Place::Nft { family: "ip".to_owned(), table: "filter".to_owned() };
         for (owner, place, command) in [
-            (Owner::Docker, nft(), "iptables -I DOCKER-USER -i br0 -j ACCEPT"),
-            (Owner::Docker, Place::Legacy, "iptables-legacy -I DOCKER-USER -i br0 -j ACCEPT"),
-            (Owner::Ufw, nft(), "ufw route allow in on br0"),
-            (Owner::Firewalld, nft(), "firewall-cmd --permanent --zone=trusted --add-interface=br0"),
-            (Owner::Other, nft(), "nft insert rule ip filter FORWARD iifname br0 accept"),
-            (Owner::Other, Place::Legacy, "iptables-legacy -I FORWARD -i br0 -j ACCEPT"),
+            (Owner::Docker, nft(), "iptables -I DOCKER-USER -s 10.87.1.0/24 -j ACCEPT"),
+            (Owner::Docker, Place::Legacy, "iptables-legacy -I DOCKER-USER -s 10.87.1.0/24 -j ACCEPT"),
+            (Owner::Ufw, nft(), "ufw route allow from 10.87.1.0/24"),
+            (Owner::Firewalld, nft(), "firewall-cmd --permanent --zone=trusted --add-source=10.87.1.0/24"),
+            (Owner::Other, nft(), "nft insert rule ip filter FORWARD ip saddr 10.87.1.0/24 accept"),
+            (Owner::Other, Place::Legacy, "iptables-legacy -I FORWARD -s 10.87.1.0/24 -j ACCEPT"),
         ] {
-            assert_eq!(chain(owner, place).mend("br0")[0], command);
+            assert_eq!(chain(owner, place).mend("10.87.1.0/24".parse().unwrap())[0], command);
         }
     }
 }

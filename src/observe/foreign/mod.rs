@@ -65,8 +65,8 @@ pub enum Owner {
 pub struct Traffic<'a> {
     /// The table that is Flatnet's own.
     pub own_table: &'a TableName,
-    /// The containers' bridge.
-    pub bridge: &'a str,
+    /// A link of containers: what is asked of its name holds for each of them, or for none.
+    pub link: &'a str,
     /// The way to the world.
     pub uplink: Option<&'a str>,
     /// The containers' addresses.
@@ -139,10 +139,10 @@ fn judge<'a>(
     chains: &'a Chains,
     chain: &str,
     drops_at_end: bool,
-    Traffic { bridge, uplink, subnet, .. }: Traffic<'_>,
+    Traffic { link, uplink, subnet, .. }: Traffic<'_>,
 ) -> Option<(Option<&'a Rule>, bool, bool)> {
-    let out = Packet { iif: Some(bridge), oif: uplink, source: Some(subnet), destination: None };
-    let into = Packet { iif: uplink, oif: Some(bridge), source: None, destination: Some(subnet) };
+    let out = Packet { iif: Some(link), oif: uplink, source: Some(subnet), destination: None };
+    let into = Packet { iif: uplink, oif: Some(link), source: None, destination: Some(subnet) };
     let [outward, inward] = [out, into].map(|packet| match walk(chains, chain, packet) {
         Fate::Accepted => None,
         Fate::Dropped(rule) => Some(Some(rule)),

@@ -1,0 +1,24 @@
+//! Whether the bridge and the ruleset are this Flatnet's, where several share one network.
+
+use crate::doctor::{Check, Context, Finding, Group, Needs};
+use crate::error::{Kind, Result};
+
+pub(in crate::doctor) const CHECK: Check = Check {
+    id: "owner",
+    group: Group::Network,
+    looks_at: "the mark of the bridge and of the ruleset: all WSL2 distributions share one network, and each may have a Flatnet",
+    shows: "`flatnet up` and every container fail: \"belongs to another Flatnet\"",
+    needs: Needs::State,
+    quick: true,
+    look,
+};
+
+fn look(context: &mut Context) -> Result<Vec<Finding>> {
+    if let Some(error) = context.plan_error.as_ref().filter(|error| error.kind() == Kind::AnotherFlatnet) {
+        return Ok(vec![Finding::of_error(error)]);
+    }
+    Ok(vec![match context.engine.store.owner() {
+        Some(owner) => Finding::good(format!("this is {owner}, and nothing here is another's")),
+        None => Finding::not_applicable("this Flatnet has no mark before its first `flatnet up`"),
+    }])
+}
