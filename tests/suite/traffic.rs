@@ -273,7 +273,7 @@ impl World {
         matching.iter().sum()
     }
 
-    fn traffic(&self, verb: &str, input: &Value) -> Value {
+    pub(crate) fn traffic(&self, verb: &str, input: &Value) -> Value {
         let output = self
             .sandbox
             .sh_with_stdin(&format!("/usr/bin/python3 /usr/local/bin/traffic.py {verb}"), &input.to_string());
@@ -282,12 +282,12 @@ impl World {
     }
 }
 
-fn to_hex(bytes: &[u8]) -> String {
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
     let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or_default();
     bytes.iter().flat_map(|&byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
-fn from_hex(text: &str) -> Vec<u8> {
+pub(crate) fn from_hex(text: &str) -> Vec<u8> {
     let pairs = text.as_bytes().chunks(2).filter_map(|pair| std::str::from_utf8(pair).ok());
     pairs.filter_map(|pair| u8::from_str_radix(pair, 16).ok()).collect()
 }
