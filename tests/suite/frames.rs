@@ -104,7 +104,11 @@ impl Ends<'_> {
 
     /// What opens a flow, in a frame.
     pub(crate) fn opening(self, to: Mac, source: Mac, protocol: u8, payload: &[u8]) -> Vec<u8> {
-        if protocol == TCP { self.syn(to, source, payload) } else { self.frame(to, source, protocol, payload) }
+        if protocol == TCP {
+            self.syn(to, source, payload)
+        } else {
+            self.frame(to, source, protocol, payload)
+        }
     }
 
     /// What the packet's IP header is followed by.
@@ -128,7 +132,9 @@ impl Ends<'_> {
     fn segment(self, flags: u8, payload: &[u8]) -> Vec<u8> {
         let mut segment = [self.from.1, self.dest.1].map(u16::to_be_bytes).concat();
         let acknowledged = if flags & 0x10 == 0 { [0; 4] } else { [0, 0, 0, 1] };
-        segment.extend([&[0, 0, 0, 1][..], &acknowledged, &[0x50, flags, 0xff, 0xff, 0, 0, 0, 0], payload].concat());
+        segment.extend(
+            [&[0, 0, 0, 1][..], &acknowledged, &[0x50, flags, 0xff, 0xff, 0, 0, 0, 0], payload].concat(),
+        );
         let length = u16::try_from(segment.len()).unwrap_or_else(|error| panic!("{error}"));
         let (from, dest) = (ip(self.from.0).octets(), ip(self.dest.0).octets());
         let pseudo = [&from[..], &dest, &[0, TCP], &length.to_be_bytes(), &segment].concat();
@@ -139,12 +145,21 @@ impl Ends<'_> {
 
     /// Two fragments in frames of a packet with this payload of a multiple of 8 bytes: the first ends before it. `number`
     /// is what tells the packet from others of the same two.
-    pub(crate) fn fragments(self, to: Mac, sources: [Mac; 2], protocol: u8, number: u16, payload: &[u8]) -> [Vec<u8>; 2] {
+    pub(crate) fn fragments(
+        self,
+        to: Mac,
+        sources: [Mac; 2],
+        protocol: u8,
+        number: u16,
+        payload: &[u8],
+    ) -> [Vec<u8>; 2] {
         let whole = self.inside(protocol, payload);
         let at = whole.len() - payload.len();
         let at = at.next_multiple_of(8);
         let offset = u16::try_from(at / 8).unwrap_or_else(|error| panic!("{error}"));
-        let piece = |more_and_offset, payload| ipv4_fragment(self.from.0, self.dest.0, protocol, number, more_and_offset, payload);
+        let piece = |more_and_offset, payload| {
+            ipv4_fragment(self.from.0, self.dest.0, protocol, number, more_and_offset, payload)
+        };
         [
             ethernet(to, sources[0], 0x0800, &piece(0x2000, &whole[..at])),
             ethernet(to, sources[1], 0x0800, &piece(offset, &whole[at..])),
@@ -154,7 +169,13 @@ impl Ends<'_> {
 
 /// An ICMP error in a frame, of this type and code, by `from` to `dest`, about a packet that it quotes; `rest` is what
 /// stands between, such as an MTU.
-pub(crate) fn icmp_error(to: Mac, source: Mac, ends: (&str, &str), kind: (u8, u8, u32), about: &[u8]) -> Vec<u8> {
+pub(crate) fn icmp_error(
+    to: Mac,
+    source: Mac,
+    ends: (&str, &str),
+    kind: (u8, u8, u32),
+    about: &[u8],
+) -> Vec<u8> {
     let mut body = [&[kind.0, kind.1, 0, 0][..], &kind.2.to_be_bytes(), about].concat();
     let sum = checksum(&body);
     body[2..4].copy_from_slice(&sum);
@@ -257,7 +278,14 @@ fn ipv4(from: &str, dest: &str, protocol: u8, payload: &[u8]) -> Vec<u8> {
     ipv4_fragment(from, dest, protocol, 1, 0, payload)
 }
 
-fn ipv4_fragment(from: &str, dest: &str, protocol: u8, number: u16, more_and_offset: u16, payload: &[u8]) -> Vec<u8> {
+fn ipv4_fragment(
+    from: &str,
+    dest: &str,
+    protocol: u8,
+    number: u16,
+    more_and_offset: u16,
+    payload: &[u8],
+) -> Vec<u8> {
     let length = u16::try_from(20 + payload.len()).unwrap_or_else(|error| panic!("{error}")).to_be_bytes();
     let mut header = vec![0x45, 0, length[0], length[1]];
     header.extend([number, more_and_offset].map(u16::to_be_bytes).concat());

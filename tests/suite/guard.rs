@@ -134,7 +134,10 @@ impl World {
         let heard: Vec<Vec<u8>> = heard.iter().map(|packet| crate::traffic::from_hex(packet)).collect();
         let arrived = |attack: &&Attack| {
             let token = token(&attack.what);
-            heard.iter().filter(|packet| !is_vxlan(packet)).any(|packet| packet.windows(token.len()).any(|window| window == token))
+            heard
+                .iter()
+                .filter(|packet| !is_vxlan(packet))
+                .any(|packet| packet.windows(token.len()).any(|window| window == token))
         };
         attacks.iter().filter(arrived).map(|attack| attack.what.clone()).collect()
     }
@@ -150,7 +153,8 @@ impl World {
     #[track_caller]
     pub(crate) fn lets_through(&self, when: &str, ears: &[Ear], packets: &[Attack]) {
         let heard = self.strike(ears, packets);
-        let lost: Vec<&String> = packets.iter().map(|packet| &packet.what).filter(|what| !heard.contains(*what)).collect();
+        let lost: Vec<&String> =
+            packets.iter().map(|packet| &packet.what).filter(|what| !heard.contains(*what)).collect();
         assert!(lost.is_empty(), "{when}: {} of {} do not arrive: {lost:#?}", lost.len(), packets.len());
     }
 

@@ -15,10 +15,15 @@ fn group() -> impl Iterator<Item = Mac> {
 
 /// A frame of c3's to each MAC of the group, tagged and not, and to its next hop.
 fn everywhere(world: &World, what: &str, frame: impl Fn(&[u8]) -> Vec<u8>) -> Vec<Attack> {
-    let mut attacks = vec![attack(format!("{what} to the next hop"), "c3", |token| readdressed(&frame(token), world.next_hop("c3")))];
+    let mut attacks = vec![attack(format!("{what} to the next hop"), "c3", |token| {
+        readdressed(&frame(token), world.next_hop("c3"))
+    })];
     for to in group() {
-        attacks.push(attack(format!("{what} to :{:02x}", to[5]), "c3", |token| readdressed(&frame(token), to)));
-        attacks.push(attack(format!("{what} to :{:02x}, tagged", to[5]), "c3", |token| tagged(&readdressed(&frame(token), to))));
+        attacks
+            .push(attack(format!("{what} to :{:02x}", to[5]), "c3", |token| readdressed(&frame(token), to)));
+        attacks.push(attack(format!("{what} to :{:02x}, tagged", to[5]), "c3", |token| {
+            tagged(&readdressed(&frame(token), to))
+        }));
     }
     attacks
 }
@@ -28,7 +33,9 @@ fn closed_services(world: &World) -> Vec<Attack> {
     let ends = |dest| Ends { from: (C3, 4444), dest };
     [
         everywhere(world, "UDP", |token| ends((BRIDGE, 7777)).frame(NOBODY, mac(C3), UDP, token)),
-        everywhere(world, "UDP to the LAN's address", |token| ends((HOST_LAN, 53)).frame(NOBODY, mac(C3), UDP, token)),
+        everywhere(world, "UDP to the LAN's address", |token| {
+            ends((HOST_LAN, 53)).frame(NOBODY, mac(C3), UDP, token)
+        }),
         everywhere(world, "TCP", |token| ends((BRIDGE, 22)).syn(NOBODY, mac(C3), token)),
     ]
     .concat()
@@ -43,7 +50,9 @@ fn spoofed(world: &World) -> Vec<Attack> {
     };
     let ping = |from| {
         let ends = Ends { from: (from, 7), dest: (BRIDGE, 0) };
-        everywhere(world, &format!("a ping from {from}"), move |token| ends.frame(NOBODY, mac(from), ICMP, token))
+        everywhere(world, &format!("a ping from {from}"), move |token| {
+            ends.frame(NOBODY, mac(from), ICMP, token)
+        })
     };
     let neighbour = |from| {
         let ends = Ends { from: (from, 4444), dest: (C4, 80) };
@@ -82,11 +91,16 @@ fn nothing_gets_in_by_a_port(mode: Mode) {
     let heard = world.strike(&EARS, &attacks);
     // Of a bridge's own: :00 is forwarded like any other where no spanning tree is spoken, :01 is dropped.
     let by_the_group = |attack: &&Attack| {
-        let to_a_port = mode.bridging == "routed" || ![" to :00", " to :01"].iter().any(|to| attack.what.contains(to));
+        let to_a_port =
+            mode.bridging == "routed" || ![" to :00", " to :01"].iter().any(|to| attack.what.contains(to));
         attack.what.contains(" to :") && to_a_port
     };
-    let lost: Vec<&str> =
-        attacks.iter().filter(by_the_group).map(|attack| attack.what.as_str()).filter(|what| !heard.contains(*what)).collect();
+    let lost: Vec<&str> = attacks
+        .iter()
+        .filter(by_the_group)
+        .map(|attack| attack.what.as_str())
+        .filter(|what| !heard.contains(*what))
+        .collect();
     assert!(lost.is_empty(), "{mode:?}: without the rules these should have arrived: {lost:#?}");
 }
 
@@ -120,10 +134,14 @@ fn ipv6_is_not_believed(mode: Mode) {
         let all = group().flat_map(|to| [readdressed(&frame, to), tagged(&readdressed(&frame, to))]);
         all.chain([frame.clone()]).map(|frame| ("c3", frame)).collect()
     };
-    let (advertised, asked) = (frames(frames::router_advertisement(me)), frames(frames::neighbour_solicitation(me)));
+    let (advertised, asked) =
+        (frames(frames::router_advertisement(me)), frames(frames::neighbour_solicitation(me)));
     let believed = || {
         world.wire(&[], &[advertised.clone(), asked.clone()].concat(), "");
-        (world.sh("ip -6 route show default"), world.sh(&format!("ip -6 neigh show dev {port} | grep fe80::66 || true")))
+        (
+            world.sh("ip -6 route show default"),
+            world.sh(&format!("ip -6 neigh show dev {port} | grep fe80::66 || true")),
+        )
     };
     assert_eq!(believed(), (String::new(), String::new()), "{mode:?}");
     // Somebody gives the port an address: then it is the rules that hold.
@@ -134,7 +152,10 @@ fn ipv6_is_not_believed(mode: Mode) {
 
     world.without(&["at_arrival", "at_this_host"]);
     let (route, neighbour) = believed();
-    assert!(route.contains(&port), "{mode:?}: without the rule the router should have been believed: {route}");
+    assert!(
+        route.contains(&port),
+        "{mode:?}: without the rule the router should have been believed: {route}"
+    );
     assert_ne!(neighbour, "", "{mode:?}: without the rule the neighbour should have been believed");
 }
 
@@ -145,7 +166,9 @@ fn no_claim_of_arp_is_believed_by_a_port() {
         let port = world.port_of("c3");
         let claim = |address| arp(NOBODY, mac(C3), REQUEST, (mac(C3), address), (NOBODY, BRIDGE));
         let frames: Vec<(&str, Vec<u8>)> = group()
-            .flat_map(|to| ["10.87.1.99", C2, GATEWAY].map(|address| ("c3", readdressed(&claim(address), to))))
+            .flat_map(|to| {
+                ["10.87.1.99", C2, GATEWAY].map(|address| ("c3", readdressed(&claim(address), to)))
+            })
             .flat_map(|(from, frame)| [(from, tagged(&frame)), (from, frame)])
             .collect();
         let learnt = || world.sh(&format!("ip neigh show dev {port} | grep -v NOARP || true"));

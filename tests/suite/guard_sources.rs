@@ -33,9 +33,14 @@ fn ways(world: &World) -> Vec<(&'static str, &'static str, Mac)> {
          ip netns exec beside ping -nqc1 -W2 172.29.0.1; ip netns exec stranger ping -nqc1 -W2 172.30.0.1",
     );
     world.rp_filter(0);
-    [("stranger", "eth0", "eth0"), ("stranger", "tun0", "tun0"), ("foreign", "eth0", "fo0"), ("beside", "eth0", "other0")]
-        .map(|(who, link, ours)| (who, link, world.mac_of("", ours)))
-        .to_vec()
+    [
+        ("stranger", "eth0", "eth0"),
+        ("stranger", "tun0", "tun0"),
+        ("foreign", "eth0", "fo0"),
+        ("beside", "eth0", "other0"),
+    ]
+    .map(|(who, link, ours)| (who, link, world.mac_of("", ours)))
+    .to_vec()
 }
 
 /// Flows that are there: of two containers, of a container and this host.
@@ -69,7 +74,10 @@ fn as_a_container(world: &World, ways: &[(&'static str, &'static str, Mac)]) -> 
             }
         }
         let ping = Ends { from: (C3, 77), dest: (C2, 0) };
-        attacks.push(attack(format!("ping of {who} by {link}"), who, |token| ping.frame(to, source, ICMP, token)).by(link));
+        attacks.push(
+            attack(format!("ping of {who} by {link}"), who, |token| ping.frame(to, source, ICMP, token))
+                .by(link),
+        );
     }
     attacks
 }

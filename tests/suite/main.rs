@@ -52,6 +52,8 @@ mod gateway_routes;
 mod gateway_upstreams;
 mod golden;
 mod guard;
+mod guard_fragments;
+mod guard_networks;
 mod guard_ports;
 mod guard_sources;
 mod host_up_down;
@@ -60,10 +62,12 @@ mod kill_random;
 #[cfg(feature = "faults")]
 mod kill_steps;
 mod log;
+#[cfg(any())]
 mod model;
 mod older_state;
 mod package;
 mod package_life;
+#[cfg(any())]
 mod planner;
 mod podman;
 mod podman_failures;

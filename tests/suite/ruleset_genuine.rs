@@ -168,7 +168,11 @@ fn nobody_sends_in_anothers_name_when_routed() {
             assert_eq!(at_c4(udp(liar, source, from, C4, (5, 80))), 0, "{from}");
         }
     }
-    let heard = world.wire(&["c2", "c3"], &[("c3", udp(liar, victim, C2, C4, (5, 80)))], "ping -nqc2 -i0.2 -W1 10.87.1.2");
+    let heard = world.wire(
+        &["c2", "c3"],
+        &[("c3", udp(liar, victim, C2, C4, (5, 80)))],
+        "ping -nqc2 -i0.2 -W1 10.87.1.2",
+    );
     assert!(heard[0].iter().any(|frame| is_ping_to(frame, C2)), "C2 gets its packets");
     assert!(!heard[1].iter().any(|frame| is_ping_to(frame, C2)), "C3 gets C2's packets");
     let before = world.counted("spoofed, or not a container");
@@ -177,7 +181,11 @@ fn nobody_sends_in_anothers_name_when_routed() {
 
     world.sh("nft flush chain inet flatnet is_the_sender_genuine");
     for from in [C2, "10.87.1.99"] {
-        assert_eq!(at_c4(udp(liar, liar, from, C4, (5, 80))), 1, "without the rules it should have succeeded: {from}");
+        assert_eq!(
+            at_c4(udp(liar, liar, from, C4, (5, 80))),
+            1,
+            "without the rules it should have succeeded: {from}"
+        );
     }
 }
 

@@ -155,7 +155,9 @@ impl World {
     /// The host's end of the container's link.
     #[track_caller]
     pub(crate) fn port_of(&self, name: &str) -> String {
-        let script = format!("ip -j link show | jq -r '.[] | select((.ifalias // \"\") | contains(\"/{name}-id/\")) | .ifname'");
+        let script = format!(
+            "ip -j link show | jq -r '.[] | select((.ifalias // \"\") | test(\"/{name}(-id)?/\")) | .ifname'"
+        );
         let port = self.sh(&script).trim().to_owned();
         assert!(!port.is_empty(), "no link bears {name}'s alias");
         port
@@ -165,9 +167,13 @@ impl World {
     /// end's too; of a port of the bridge the bridge's.
     #[track_caller]
     pub(crate) fn next_hop(&self, name: &str) -> frames::Mac {
-        let link = self.sh(&format!("ip -j link show dev {} | jq -c '.[0] | [.address, .master]'", self.port_of(name)));
-        let link: (String, Option<String>) = serde_json::from_str(&link).unwrap_or_else(|error| panic!("{error}: {link}"));
-        frames::parse_mac(&link.1.map_or(link.0, |bridge| self.sh(&format!("cat /sys/class/net/{bridge}/address"))))
+        let link = self
+            .sh(&format!("ip -j link show dev {} | jq -c '.[0] | [.address, .master]'", self.port_of(name)));
+        let link: (String, Option<String>) =
+            serde_json::from_str(&link).unwrap_or_else(|error| panic!("{error}: {link}"));
+        frames::parse_mac(
+            &link.1.map_or(link.0, |bridge| self.sh(&format!("cat /sys/class/net/{bridge}/address"))),
+        )
     }
 
     /// Calls the plugin for the namespace `name`, the way a runtime does.
@@ -252,7 +258,8 @@ impl World {
 
     /// The packets that the rules with this comment counted.
     pub(crate) fn counted(&self, comment: &str) -> u64 {
-        let listed = self.sh("nft -j list table inet flatnet; nft -j list table arp flatnet 2>/dev/null || true");
+        let listed =
+            self.sh("nft -j list table inet flatnet; nft -j list table arp flatnet 2>/dev/null || true");
         let packets = |rule: &Value| {
             let expr = rule.get("expr").and_then(Value::as_array).cloned().unwrap_or_default();
             expr.iter()
