@@ -19,6 +19,7 @@ pub(crate) const REQUEST: u16 = 1;
 /// ARP tells.
 pub(crate) const REPLY: u16 = 2;
 
+const TCP: u8 = 6;
 const UDP: u8 = 17;
 const SCTP: u8 = 132;
 const ICMP: u8 = 1;
@@ -70,6 +71,127 @@ pub(crate) fn redirect(to: Mac, source: Mac, from: &str, dest: &str, gateway: &s
     ethernet(to, source, 0x0800, &ipv4(from, dest, ICMP, &body))
 }
 
+/// What a packet of IPv4 is about: from whom to whom.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ends<'a> {
+    /// The address and port that it bears as its own; for ICMP the port is the identifier.
+    pub(crate) from: (&'a str, u16),
+    /// The other end's.
+    pub(crate) dest: (&'a str, u16),
+}
+
+impl Ends<'_> {
+    /// The packet that answers it.
+    pub(crate) fn answer(self) -> Self {
+        Self { from: self.dest, dest: self.from }
+    }
+
+    /// A packet of `protocol` with this payload: a datagram, data of a TCP connection, an echo request.
+    pub(crate) fn packet(self, protocol: u8, payload: &[u8]) -> Vec<u8> {
+        ipv4(self.from.0, self.dest.0, protocol, &self.inside(protocol, payload))
+    }
+
+    /// The same in a frame.
+    pub(crate) fn frame(self, to: Mac, source: Mac, protocol: u8, payload: &[u8]) -> Vec<u8> {
+        ethernet(to, source, 0x0800, &self.packet(protocol, payload))
+    }
+
+    /// The first packet of a TCP connection in a frame.
+    pub(crate) fn syn(self, to: Mac, source: Mac, payload: &[u8]) -> Vec<u8> {
+        let segment = self.segment(0x02, payload);
+        ethernet(to, source, 0x0800, &ipv4(self.from.0, self.dest.0, TCP, &segment))
+    }
+
+    /// What opens a flow, in a frame.
+    pub(crate) fn opening(self, to: Mac, source: Mac, protocol: u8, payload: &[u8]) -> Vec<u8> {
+        if protocol == TCP {
+            self.syn(to, source, payload)
+        } else {
+            self.frame(to, source, protocol, payload)
+        }
+    }
+
+    /// What the packet's IP header is followed by.
+    fn inside(self, protocol: u8, payload: &[u8]) -> Vec<u8> {
+        match protocol {
+            UDP => {
+                let length = u16::try_from(8 + payload.len()).unwrap_or_else(|error| panic!("{error}"));
+                [&[self.from.1, self.dest.1, length, 0].map(u16::to_be_bytes).concat()[..], payload].concat()
+            }
+            TCP => self.segment(0x18, payload),
+            ICMP => {
+                let mut body = [&[8, 0, 0, 0][..], &self.from.1.to_be_bytes(), &[0, 1], payload].concat();
+                let sum = checksum(&body);
+                body[2..4].copy_from_slice(&sum);
+                body
+            }
+            _ => panic!("protocol {protocol}"),
+        }
+    }
+
+    fn segment(self, flags: u8, payload: &[u8]) -> Vec<u8> {
+        let mut segment = [self.from.1, self.dest.1].map(u16::to_be_bytes).concat();
+        let acknowledged = if flags & 0x10 == 0 { [0; 4] } else { [0, 0, 0, 1] };
+        segment.extend(
+            [&[0, 0, 0, 1][..], &acknowledged, &[0x50, flags, 0xff, 0xff, 0, 0, 0, 0], payload].concat(),
+        );
+        let length = u16::try_from(segment.len()).unwrap_or_else(|error| panic!("{error}"));
+        let (from, dest) = (ip(self.from.0).octets(), ip(self.dest.0).octets());
+        let pseudo = [&from[..], &dest, &[0, TCP], &length.to_be_bytes(), &segment].concat();
+        let sum = checksum(&pseudo);
+        segment[16..18].copy_from_slice(&sum);
+        segment
+    }
+
+    /// Two fragments in frames of a packet with this payload of a multiple of 8 bytes: the first ends before it. `number`
+    /// is what tells the packet from others of the same two.
+    pub(crate) fn fragments(
+        self,
+        to: Mac,
+        sources: [Mac; 2],
+        protocol: u8,
+        number: u16,
+        payload: &[u8],
+    ) -> [Vec<u8>; 2] {
+        let whole = self.inside(protocol, payload);
+        let at = whole.len() - payload.len();
+        let at = at.next_multiple_of(8);
+        let offset = u16::try_from(at / 8).unwrap_or_else(|error| panic!("{error}"));
+        let piece = |more_and_offset, payload| {
+            ipv4_fragment(self.from.0, self.dest.0, protocol, number, more_and_offset, payload)
+        };
+        [
+            ethernet(to, sources[0], 0x0800, &piece(0x2000, &whole[..at])),
+            ethernet(to, sources[1], 0x0800, &piece(offset, &whole[at..])),
+        ]
+    }
+}
+
+/// An ICMP error in a frame, of this type and code, by `from` to `dest`, about a packet that it quotes; `rest` is what
+/// stands between, such as an MTU.
+pub(crate) fn icmp_error(
+    to: Mac,
+    source: Mac,
+    ends: (&str, &str),
+    kind: (u8, u8, u32),
+    about: &[u8],
+) -> Vec<u8> {
+    let mut body = [&[kind.0, kind.1, 0, 0][..], &kind.2.to_be_bytes(), about].concat();
+    let sum = checksum(&body);
+    body[2..4].copy_from_slice(&sum);
+    ethernet(to, source, 0x0800, &ipv4(ends.0, ends.1, ICMP, &body))
+}
+
+/// The same frame to another address.
+pub(crate) fn readdressed(frame: &[u8], to: Mac) -> Vec<u8> {
+    [&to[..], &frame[6..]].concat()
+}
+
+/// The same frame with a tag of VLAN 0, which is none.
+pub(crate) fn tagged(frame: &[u8]) -> Vec<u8> {
+    [&frame[..12], &[0x81, 0, 0, 0], &frame[12..]].concat()
+}
+
 /// The first packet of an SCTP association in a frame.
 pub(crate) fn sctp_init(to: Mac, source: Mac, from: &str, dest: &str, ports: (u16, u16)) -> Vec<u8> {
     let mut packet = [ports.0, ports.1].map(u16::to_be_bytes).concat();
@@ -103,6 +225,18 @@ pub(crate) fn router_advertisement(source: Mac) -> Vec<u8> {
     body[2..4].copy_from_slice(&sum);
     let packet = [&[0x60, 0, 0, 0, 0, 16, ICMP6, 255][..], &from, &dest, &body].concat();
     ethernet([0x33, 0x33, 0, 0, 0, 1], source, 0x86dd, &packet)
+}
+
+/// A question for the MAC of the IPv6 address fe80::1, by which whoever has it learns that `source` has `fe80::66`.
+pub(crate) fn neighbour_solicitation(source: Mac) -> Vec<u8> {
+    let from = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x66).octets();
+    let target = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1).octets();
+    let mut body = [&[135, 0, 0, 0, 0, 0, 0, 0][..], &target, &[1, 1], &source].concat();
+    let pseudo = [&from[..], &target, &[0, 0, 0, 32, 0, 0, 0, ICMP6], &body].concat();
+    let sum = checksum(&pseudo);
+    body[2..4].copy_from_slice(&sum);
+    let packet = [&[0x60, 0, 0, 0, 0, 32, ICMP6, 255][..], &from, &target, &body].concat();
+    ethernet(source, source, 0x86dd, &packet)
 }
 
 /// Whether it is the UDP packet that [`udp`] made, whatever has become of its addresses.
@@ -141,8 +275,21 @@ fn ethernet(to: Mac, source: Mac, kind: u16, payload: &[u8]) -> Vec<u8> {
 }
 
 fn ipv4(from: &str, dest: &str, protocol: u8, payload: &[u8]) -> Vec<u8> {
+    ipv4_fragment(from, dest, protocol, 1, 0, payload)
+}
+
+fn ipv4_fragment(
+    from: &str,
+    dest: &str,
+    protocol: u8,
+    number: u16,
+    more_and_offset: u16,
+    payload: &[u8],
+) -> Vec<u8> {
     let length = u16::try_from(20 + payload.len()).unwrap_or_else(|error| panic!("{error}")).to_be_bytes();
-    let mut header = vec![0x45, 0, length[0], length[1], 0, 1, 0, 0, 64, protocol, 0, 0];
+    let mut header = vec![0x45, 0, length[0], length[1]];
+    header.extend([number, more_and_offset].map(u16::to_be_bytes).concat());
+    header.extend([64, protocol, 0, 0]);
     header.extend(ip(from).octets());
     header.extend(ip(dest).octets());
     let sum = checksum(&header);

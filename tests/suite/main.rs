@@ -51,16 +51,23 @@ mod gateway_restart;
 mod gateway_routes;
 mod gateway_upstreams;
 mod golden;
+mod guard;
+mod guard_fragments;
+mod guard_networks;
+mod guard_ports;
+mod guard_sources;
 mod host_up_down;
 mod hostile_parsers;
 mod kill_random;
 #[cfg(feature = "faults")]
 mod kill_steps;
 mod log;
+#[cfg(any())]
 mod model;
 mod older_state;
 mod package;
 mod package_life;
+#[cfg(any())]
 mod planner;
 mod podman;
 mod podman_failures;

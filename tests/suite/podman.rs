@@ -158,11 +158,11 @@ const NO_PORT_LEFT: &str = "! ip -o link show type bridge | grep -v NO-CARRIER";
 
 /// Two wires lead out of the host, each to one neighbour.
 ///
-/// No link-local IPv6: its addresses become valid a moment after everything else. And bridged packets do not pass the
-/// hooks of IP, without which a container cannot use published ports while ports are isolated.
+/// No link-local IPv6: its addresses become valid a moment after everything else. Bridged packets pass the hooks of IP, as
+/// on WSL2.
 const NEIGHBOURS: &str = "
 echo 1 >/proc/sys/net/ipv6/conf/default/addr_gen_mode
-[ ! -e /proc/sys/net/bridge ] || echo 0 >/proc/sys/net/bridge/bridge-nf-call-iptables
+[ ! -e /proc/sys/net/bridge ] || echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables
 neighbour() { # NAME LINK HOST-ADDRESS ADDRESS
     ip netns add $1
     ip link add $2 type veth peer name eth0 netns $1

@@ -1,4 +1,4 @@
-//! Who is who: a container can pass for nobody else, neither towards this host nor, when isolated, towards its neighbours.
+//! Who is who: a container can pass for nobody else, neither towards this host nor, when routed, towards its neighbours.
 //!
 //! Each test ends by taking the guard away and doing the same again, which then succeeds: so it is the guard that stopped it.
 
@@ -25,17 +25,9 @@ fn world(bridging: &str) -> World {
         assert_eq!(world.attach(name, &json!([])), address);
     }
     // By default the kernel believes no news about a neighbour for a second after it heard of it.
-    world.sh("sysctl -qw net/ipv4/neigh/flatnet-br0/locktime=0");
+    world.sh("for link in flatnet-br0 $(ip -br link | grep -o '^fn[^@]*'); do sysctl -qw net/ipv4/neigh/$link/locktime=0; done");
     world.sh("ping -nqc1 -W2 10.87.1.2; ip netns exec c3 ping -nqc1 -W2 10.87.1.4; ip netns exec c2 ping -nqc1 -W2 10.87.1.1");
     world
-}
-
-/// The host's end of the attacker's link.
-fn attackers_link(world: &World) -> String {
-    let script = "ip -j -d link show master flatnet-br0 | jq -r '.[] | select(.ifalias | contains(\"c3-id\")) | .ifname'";
-    let link = world.sh(script).trim().to_owned();
-    assert!(!link.is_empty(), "no port of the bridge bears c3's alias");
-    link
 }
 
 fn is_poisoned(world: &World) -> bool {
@@ -44,17 +36,35 @@ fn is_poisoned(world: &World) -> bool {
     !known.contains("02:f1:0a:57:01:02")
 }
 
+/// A routed link speaks no ARP, and there is nothing to be lied to: no neighbour is asked for, and none is answered.
 #[test]
-fn nobody_poisons_this_host_when_isolated() {
-    this_host_is_not_poisoned("isolated");
+fn nobody_is_asked_for_a_mac_when_routed() {
+    let world = world("routed");
+    let (liar, port) = (mac(C3), world.port_of("c3"));
+    let claims = ["10.87.1.99", C2, "192.168.50.66"];
+    let lies = |to| {
+        let claim = |address| arp(to, liar, REQUEST, (liar, address), (NOBODY, BRIDGE));
+        claims.map(|address| ("c3", claim(address)))
+    };
+    let all = [lies(BROADCAST), lies(liar)].concat();
+    let learnt = || world.sh(&format!("ip neigh show dev {port} | grep -v NOARP || true"));
+    let rp_filter = "for file in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 >$file; done";
+    let heard = world.wire(&["c3"], &all, rp_filter).remove(0);
+    assert!(!claims.iter().any(|claim| heard.iter().any(|frame| is_arp_reply_to(frame, claim))));
+    assert_eq!(learnt(), "");
+    assert_eq!(world.sh("ip -n c2 neigh; ip -n c3 neigh"), "", "containers ask nobody either");
+    // All of them still know one another.
+    world.sh("ip netns exec c3 ping -nqc1 -W2 10.87.1.1; ip netns exec c3 ping -nqc1 -W2 10.87.1.2");
+
+    world.sh(&format!("ip link set dev {port} arp on"));
+    let heard = world.wire(&["c3"], &all, "").remove(0);
+    assert!(heard.iter().any(|frame| is_arp_reply_to(frame, "10.87.1.99")), "this test proves nothing");
+    assert_ne!(learnt(), "", "with ARP it should have succeeded: this test proves nothing");
 }
 
 #[test]
 fn nobody_poisons_this_host_when_plain() {
-    this_host_is_not_poisoned("plain");
-}
-
-fn this_host_is_not_poisoned(bridging: &str) {
+    let bridging = "plain";
     let world = world(bridging);
     let (bridge, victim, liar) = (mac(BRIDGE), mac(C2), mac(C3));
     let gratuitous = arp(BROADCAST, liar, REPLY, (liar, C2), (BROADCAST, C2));
@@ -102,8 +112,8 @@ fn this_host_is_not_poisoned(bridging: &str) {
 }
 
 #[test]
-fn isolated_neighbours_hear_no_lie() {
-    neighbours_hear("isolated", false);
+fn routed_neighbours_hear_no_lie() {
+    neighbours_hear("routed", false);
 }
 
 /// What plain bridging gives up.
@@ -117,7 +127,7 @@ fn neighbours_hear(bridging: &str, heard: bool) {
     world.bridge_nf_call(0);
     world.sh("ip netns exec c2 sysctl -qw net/ipv4/neigh/eth0/locktime=0");
     let (victim, liar) = (mac(C2), mac(C3));
-    // Isolated, this host answers for the neighbour; plain, the neighbour itself does, and nobody else.
+    // Routed, nobody is asked; plain, the neighbour itself does, and nobody else.
     world.sh("ip -n c3 neigh flush all; ip netns exec c3 ping -nqc1 -W2 10.87.1.2");
     let answered = world.sh("ip -n c3 neigh show 10.87.1.2");
     assert_eq!(answered.contains("02:f1:0a:57:01:02"), heard, "{bridging}: {answered}");
@@ -142,16 +152,46 @@ fn neighbours_hear(bridging: &str, heard: bool) {
 }
 
 #[test]
-fn nobody_sends_in_anothers_name_when_isolated() {
-    nobody_sends_in_anothers_name("isolated");
+fn nobody_sends_in_anothers_name_when_routed() {
+    let world = world("routed");
+    let (liar, victim) = (mac(C3), mac(C2));
+    let at_c4 = |frame: Vec<u8>| {
+        world.wire(&["c4"], &[("c3", frame)], "").remove(0).iter().filter(|frame| is_udp(frame)).count()
+    };
+    world.sh("for file in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 >$file; done");
+    // The link says who it is, whatever MAC a frame bears: to the link's own, by which its other end is reached, or to the
+    // victim's, to this host's bridge, to all.
+    let spoofed = [C2, "10.87.1.99", "198.51.100.9", "192.168.50.1", "0.0.0.0"];
+    for source in [liar, victim, [2, 0, 0, 0, 0, 9]] {
+        assert_eq!(at_c4(udp(liar, source, C3, C4, (5, 80))), 1, "an honest packet");
+        for from in spoofed {
+            assert_eq!(at_c4(udp(liar, source, from, C4, (5, 80))), 0, "{from}");
+        }
+    }
+    let heard = world.wire(
+        &["c2", "c3"],
+        &[("c3", udp(liar, victim, C2, C4, (5, 80)))],
+        "ping -nqc2 -i0.2 -W1 10.87.1.2",
+    );
+    assert!(heard[0].iter().any(|frame| is_ping_to(frame, C2)), "C2 gets its packets");
+    assert!(!heard[1].iter().any(|frame| is_ping_to(frame, C2)), "C3 gets C2's packets");
+    let before = world.counted("spoofed, or not a container");
+    world.wire(&[], &[("c3", udp(BROADCAST, liar, "0.0.0.0", "255.255.255.255", (68, 67)))], "");
+    assert!(world.counted("spoofed, or not a container") > before, "DHCP");
+
+    world.sh("nft flush chain inet flatnet is_the_sender_genuine");
+    for from in [C2, "10.87.1.99"] {
+        assert_eq!(
+            at_c4(udp(liar, liar, from, C4, (5, 80))),
+            1,
+            "without the rules it should have succeeded: {from}"
+        );
+    }
 }
 
 #[test]
 fn nobody_sends_in_anothers_name_when_plain() {
-    nobody_sends_in_anothers_name("plain");
-}
-
-fn nobody_sends_in_anothers_name(bridging: &str) {
+    let bridging = "plain";
     let world = world(bridging);
     let (bridge, victim, liar) = (mac(BRIDGE), mac(C2), mac(C3));
     // All are sent to this host, which routes them to C4.
@@ -186,7 +226,7 @@ fn nobody_sends_in_anothers_name(bridging: &str) {
     }
 
     // MAC and address together are the bridge's to guard: no rule can tell one port from another.
-    world.sh(&format!("ip link set dev {} type bridge_slave locked off", attackers_link(&world)));
+    world.sh(&format!("ip link set dev {} type bridge_slave locked off", world.port_of("c3")));
     assert_eq!(at_c4(both), 1, "without the port's lock it should have succeeded: this test proves nothing");
     world.sh("nft delete table inet flatnet; sysctl -qw net/ipv4/conf/all/rp_filter=0 net/ipv4/conf/flatnet-br0/rp_filter=0");
     assert_eq!(at_c4(udp(bridge, liar, C2, C4, (5, 80))), 1, "without the rules it should have succeeded");
@@ -194,7 +234,9 @@ fn nobody_sends_in_anothers_name(bridging: &str) {
 
 #[test]
 fn redirects_go_neither_way() {
-    let world = world("isolated");
+    // Only behind a bridge is a neighbour by the same link, once a container's route leads to this host.
+    let world = world("plain");
+    world.sh("ip -n c2 route add 10.87.1.3/32 via 10.87.1.1");
     // Effective is `all` or the bridge's own, so the bridge's 0 alone does not help.
     world.sh("sysctl -qw net/ipv4/conf/all/send_redirects=1");
     let pings = "ip netns exec c2 ping -nqc3 -i0.2 -W1 10.87.1.3";
@@ -211,23 +253,40 @@ fn redirects_go_neither_way() {
 }
 
 #[test]
-fn no_ipv6_from_containers() {
-    let world = world("isolated");
-    assert_eq!(world.sh("ip -6 -o addr show dev flatnet-br0"), "", "the bridge has no IPv6 at all");
-    // Somebody switches it on: then the rules are what is left.
-    world.sh("sysctl -qw net/ipv6/conf/flatnet-br0/accept_dad=0 net/ipv6/conf/flatnet-br0/accept_ra=2
-         sysctl -qw net/ipv6/conf/flatnet-br0/disable_ipv6=0
-         ip addr add fe80::1/64 dev flatnet-br0 nodad
-         ip -n c2 addr add fe80::2/64 dev eth0 nodad");
-    // And makes this host an IPv6 router, to whom everybody's way is known.
-    world.sh(
-        "sysctl -qw net/ipv6/conf/all/forwarding=1
-         ip addr add fd00:1::1/64 dev flatnet-br0 nodad; ip addr add fd00:2::1/64 dev eth0 nodad
+fn no_ipv6_from_containers_when_routed() {
+    let world = world("routed");
+    let link = world.port_of("c2");
+    no_ipv6_from_containers(&world, &link);
+}
+
+#[test]
+fn no_ipv6_from_containers_when_plain() {
+    no_ipv6_from_containers(&world("plain"), "flatnet-br0");
+}
+
+/// `link` is where packets of the container c2 come in.
+fn no_ipv6_from_containers(world: &World, link: &str) {
+    for own in ["flatnet-br0", &world.port_of("c2"), &world.port_of("c3")] {
+        assert_eq!(world.sh(&format!("ip -6 -o addr show dev {own}")), "", "no IPv6 at all");
+    }
+    // Somebody switches it on, and makes this host an IPv6 router, to whom everybody's way is known: then the rules are
+    // what is left.
+    let (port, next_hop) = (world.port_of("c3"), world.next_hop("c2"));
+    world.sh(&format!(
+        "for link in {link} {port}; do
+            echo 0 >/proc/sys/net/ipv6/conf/$link/accept_dad; echo 2 >/proc/sys/net/ipv6/conf/$link/accept_ra
+            echo 0 >/proc/sys/net/ipv6/conf/$link/disable_ipv6
+         done
+         ip addr add fe80::1/64 dev {link} nodad
+         ip -n c2 addr add fe80::2/64 dev eth0 nodad
+         sysctl -qw net/ipv6/conf/all/forwarding=1
+         ip addr add fd00:1::1/64 dev {link} nodad; ip addr add fd00:2::1/64 dev eth0 nodad
          ip -n c2 addr add fd00:1::2/64 dev eth0 nodad; ip -n c2 route add default via fd00:1::1
          ip -n stranger addr add fd00:2::66/64 dev eth0 nodad; ip -n stranger route add fd00:1::/64 via fd00:2::1
-         ip neigh replace fd00:1::2 lladdr 02:f1:0a:57:01:02 dev flatnet-br0
-         ip -n c2 neigh replace fd00:1::1 lladdr 02:f1:0a:57:01:01 dev eth0",
-    );
+         ip neigh replace fd00:1::2 lladdr 02:f1:0a:57:01:02 dev {link}
+         ip -n c2 neigh replace fd00:1::1 lladdr {} dev eth0",
+        next_hop.map(|byte| format!("{byte:02x}")).join(":"),
+    ));
     let ping = "ip netns exec c2 ping -6 -nqc1 -W1 fe80::1%eth0";
     let ping_through = "ip netns exec c2 ping -6 -nqc1 -W1 fd00:2::66";
     world.sandbox.sh(ping).fails();

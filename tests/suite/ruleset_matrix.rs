@@ -1,4 +1,4 @@
-//! Who reaches whom, in every mode: containers isolated or bridged plainly, `bridge-nf-call-iptables` 0 and 1, a kernel
+//! Who reaches whom, in every mode: containers routed or bridged plainly, `bridge-nf-call-iptables` 0 and 1, a kernel
 //! with `fib` and one without. On the host a fake conmon holds every published port, as Podman's does.
 
 use serde_json::{Value, json};
@@ -7,34 +7,28 @@ use crate::sandbox::Sandbox;
 use crate::traffic::{HOST, NFT_WITHOUT_FIB, Probe, REFUSED, SILENCE, World, probe};
 
 #[test]
-fn isolated_with_fib() {
-    both_ways_of_bridge_netfilter(&Mode { isolated: true, fib: true });
+fn routed_with_fib() {
+    both_ways_of_bridge_netfilter(&Mode { routed: true, fib: true });
 }
 
 #[test]
-fn isolated_without_fib() {
-    both_ways_of_bridge_netfilter(&Mode { isolated: true, fib: false });
+fn routed_without_fib() {
+    both_ways_of_bridge_netfilter(&Mode { routed: true, fib: false });
 }
 
 #[test]
 fn plain_with_fib() {
-    both_ways_of_bridge_netfilter(&Mode { isolated: false, fib: true });
+    both_ways_of_bridge_netfilter(&Mode { routed: false, fib: true });
 }
 
 #[test]
 fn plain_without_fib() {
-    both_ways_of_bridge_netfilter(&Mode { isolated: false, fib: false });
+    both_ways_of_bridge_netfilter(&Mode { routed: false, fib: false });
 }
 
 struct Mode {
-    isolated: bool,
+    routed: bool,
     fib: bool,
-}
-
-/// The known limit: `br_netfilter` bridges what a container sends to its host's published port once it is translated,
-/// and isolation then drops it. No rule can mend that; 0 does, and this asserts that it does.
-fn hairpin_is_lost(mode: &Mode, bridge_nf_call: u8) -> bool {
-    mode.isolated && bridge_nf_call == 1
 }
 
 fn both_ways_of_bridge_netfilter(mode: &Mode) {
@@ -48,11 +42,14 @@ fn both_ways_of_bridge_netfilter(mode: &Mode) {
             probes.extend(flat(proto));
             probes.extend(from_outside(proto));
             probes.extend(from_this_host(proto));
-            probes.extend(hairpin(proto, hairpin_is_lost(mode, bridge_nf_call)));
+            probes.extend(hairpin(proto));
             probes.extend(container_to_host(proto));
         }
         let name =
-            format!("isolated {}, fib {}, bridge-nf-call-iptables {bridge_nf_call}", mode.isolated, mode.fib);
+            format!("routed {}, fib {}, bridge-nf-call-iptables {bridge_nf_call}", mode.routed, mode.fib);
+        if mode.routed {
+            probes.extend(nobody());
+        }
         world.ask(&name, &probes);
         pings(&world);
     }
@@ -60,7 +57,7 @@ fn both_ways_of_bridge_netfilter(mode: &Mode) {
 }
 
 fn set_up(mode: &Mode) -> World {
-    let bridging = if mode.isolated { "isolated" } else { "plain" };
+    let bridging = if mode.routed { "routed" } else { "plain" };
     let tools = if mode.fib { String::new() } else { format!("tools: {{nft: {NFT_WITHOUT_FIB}}}\n") };
     let yaml = format!("bridging: {bridging}\nhost_ports: [{{protocol: tcp, port: 5000}}]\n{tools}");
     let world = World::new(Sandbox::podman4(), &yaml);
@@ -158,6 +155,13 @@ fn flat(proto: &'static str) -> Vec<Probe> {
     ]
 }
 
+/// An address that nobody has is refused at once, to whoever asks, and what is meant for it goes nowhere.
+fn nobody() -> Vec<Probe> {
+    // UDP is told too, and does not tell programs: to it an unreachable host is no hard error.
+    let refused = |from| probe("nobody's address", from, "tcp", "10.87.1.99", 80, "no route to host");
+    ["c2", "gw", HOST].map(refused).into()
+}
+
 fn from_outside(proto: &'static str) -> Vec<Probe> {
     vec![
         probe("published, from LAN", "stranger", proto, "192.168.50.2", 8080, "c2 192.168.50.66"),
@@ -194,8 +198,8 @@ fn from_this_host(proto: &'static str) -> Vec<Probe> {
 
 /// A container that uses a published port, its own too, sees the bridge's address: the only translation between
 /// Flatnet addresses.
-fn hairpin(proto: &'static str, is_lost: bool) -> Vec<Probe> {
-    let c2 = if is_lost { SILENCE } else { "c2 10.87.1.1" };
+fn hairpin(proto: &'static str) -> Vec<Probe> {
+    let c2 = "c2 10.87.1.1";
     vec![
         probe("hairpin by bridge address", "c3", proto, "10.87.1.1", 8080, c2),
         probe("hairpin by LAN address", "c3", proto, "192.168.50.2", 8080, c2),
@@ -234,7 +238,7 @@ fn pings(world: &World) {
     world.sandbox.sh(&ping("stranger", "10.87.1.2")).exits_with(1);
 }
 
-/// `route_localnet` lets the bridge take packets to 127.0.0.1: a rule must not. Neither may what is published there be
+/// `route_localnet` lets a link take packets to 127.0.0.1: a rule must not. Neither may what is published there be
 /// reached over the LAN. Both neighbours give up their own 127.0.0.1 to send such packets.
 fn loopback_from_the_wire(world: &World) {
     for (name, host) in [("stranger", "192.168.50.2"), ("c3", "10.87.1.1")] {

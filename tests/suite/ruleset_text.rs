@@ -10,17 +10,17 @@ fn everything_is_counted_and_says_why_it_is_there() {
     let world = World::new(Sandbox::podman4(), "");
     let ports = json!([{"hostPort": 8080, "containerPort": 80, "protocol": "tcp", "hostIP": ""}]);
     world.attach("c2", &ports);
-    for (isolated, fib, egress) in
-        [(true, true, "masquerade"), (false, false, "masquerade"), (true, false, "none")]
+    // What is joined in another way stays so: of the last, both kinds of containers are there.
+    for (bridging, fib, egress) in
+        [("routed", true, "masquerade"), ("routed", false, "none"), ("plain", false, "masquerade")]
     {
-        let bridging = if isolated { "isolated" } else { "plain" };
         let tools = if fib { String::new() } else { format!("tools: {{nft: {NFT_WITHOUT_FIB}}}\n") };
         let mode = format!("bridging: {bridging}\negress: {egress}\n{tools}");
         world.configure(&mode);
         world.sh("flatnet up");
-        let proxy_arp = world.sh("cat /proc/sys/net/ipv4/conf/flatnet-br0/proxy_arp_pvlan");
-        assert_eq!(proxy_arp.trim(), u8::from(isolated).to_string(), "{mode}");
-        for family in ["inet", "arp"] {
+        let families: &[&str] = if bridging == "plain" { &["inet", "arp"] } else { &["inet"] };
+        assert_eq!(world.sh("nft list tables").lines().count(), families.len(), "{mode}");
+        for family in families {
             let json = world.sh(&format!("nft -j list table {family} flatnet"));
             let rules = rules(&json);
             assert!(rules.len() >= 3, "{json}");
@@ -46,11 +46,15 @@ fn everything_is_counted_and_says_why_it_is_there() {
                 }
             }
         }
-        let bindings = world.sh("nft list set inet flatnet bindings; nft list set arp flatnet bindings");
-        let element = "02:f1:0a:57:01:02 . 10.87.1.2 comment \"c2-id\"";
-        assert_eq!(bindings.matches(element).count(), 2, "{bindings}");
-        assert!(!bindings.contains("type ether_addr") && bindings.contains("typeof"), "{bindings}");
+        let bindings = world.sh("nft list set inet flatnet bindings");
+        let element = format!("\"{}\" . 10.87.1.2 comment \"c2-id\"", world.port_of("c2"));
+        assert!(bindings.contains(&element), "{bindings}");
+        assert!(bindings.contains("typeof iifname . ip saddr"), "{bindings}");
     }
+    world.attach("c3", &json!([]));
+    let bindings = world.sh("nft list set inet flatnet frame_bindings; nft list set arp flatnet bindings");
+    assert_eq!(bindings.matches("02:f1:0a:57:01:03 . 10.87.1.3 comment \"c3-id\"").count(), 2, "{bindings}");
+    assert!(!bindings.contains("type ether_addr") && bindings.contains("typeof"), "{bindings}");
 }
 
 fn rules(json: &str) -> Vec<Value> {
@@ -62,13 +66,20 @@ fn rules(json: &str) -> Vec<Value> {
 #[test]
 fn debian_13_loads_it() {
     let sandbox = Sandbox::trixie().start();
-    sandbox.sh("mkdir -p /etc/flatnet && touch /etc/flatnet/flatnet.yaml").succeeds();
     sandbox.sh("nft --version").prints("nftables v1.1");
-    sandbox.sh("flatnet up").succeeds();
-    sandbox.sh("nft list table inet flatnet").prints("chain who_may_come_in");
-    sandbox.sh("nft list table arp flatnet").prints("chain is_the_arp_genuine");
-    sandbox.sh("flatnet plan --dry-run --exit-code").succeeds();
-    sandbox.sh("flatnet down >/dev/null && nft list ruleset").prints_exactly("");
+    for bridging in ["routed", "plain"] {
+        sandbox.write("/etc/flatnet/flatnet.yaml", &format!("bridging: {bridging}\n"));
+        sandbox.sh("flatnet up").succeeds();
+        sandbox.sh("nft list table inet flatnet").prints("chain who_may_come_in");
+        let arp = sandbox.sh("nft list table arp flatnet");
+        if bridging == "plain" {
+            arp.prints("chain is_the_arp_genuine");
+        } else {
+            arp.fails();
+        }
+        sandbox.sh("flatnet plan --dry-run --exit-code").succeeds();
+        sandbox.sh("flatnet down >/dev/null && nft list ruleset").prints_exactly("");
+    }
 }
 
 /// Puts Debian 13's nft at /usr/local/sbin/nft-13, beside Debian 12's.

@@ -4,6 +4,8 @@ traffic.py serve   [[NETNS, NAME, BIND, [PORT..]]..]            TCP and UDP serv
 traffic.py ask     [[NETNS, PROTO, TO, PORT, SECONDS, FROM]..]  one answer to each, all asked side by side
 traffic.py hold    {"connect": [[NETNS, TO, PORT]..], "run": SHELL}  the same connections used before and after SHELL ran
 traffic.py wire    {"hear": [NETNS..], "send": [[NETNS, HEX]..], "run": SHELL}  the frames that each NETNS then heard
+traffic.py strike  {"ears": [[NETNS, PROTOCOL]..], "frames": [[NETNS, LINK, HEX]..]}  the packets that got through to raw sockets
+traffic.py talk    {"clients": [[NETNS, FROM, FROM_PORT, TO, PORT]..], "run": SHELL}  who answers UDP clients that go on sending
 
 NETNS "" is this one. Servers answer "NAME ADDRESS", with the address they see the other end use; TCP then echoes.
 """
@@ -153,4 +155,76 @@ def wire(plan):
     print(json.dumps([drain(ear) for ear in ears]))
 
 
-{"serve": serve, "ask": ask, "hold": hold, "wire": wire}[sys.argv[1]](json.load(sys.stdin))
+def raw_ear(protocol):
+    opened = socket.socket(socket.AF_INET, socket.SOCK_RAW, protocol)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+    opened.setblocking(False)
+    return opened
+
+
+def sender(link):
+    opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    opened.bind((link, 0))
+    return opened
+
+
+def strike(plan):
+    ears = [within(netns, lambda: raw_ear(protocol))() for netns, protocol in plan["ears"]]
+    senders = {}
+    for netns, link, frame in plan["frames"]:
+        if (netns, link) not in senders:
+            senders[netns, link] = within(netns, lambda: sender(link))()
+        senders[netns, link].send(bytes.fromhex(frame))
+    time.sleep(0.4)
+    packets = []
+    for ear in ears:
+        try:
+            while True:
+                packets.append(ear.recv(65535).hex())
+        except BlockingIOError:
+            pass
+    print(json.dumps(packets))
+
+
+def talk(plan):
+    """Answers are those of the second after SHELL ran, the last of each client; what was sent before may still be under way."""
+    def client(address, port, to, to_port):
+        opened = socket.socket(type=socket.SOCK_DGRAM)
+        opened.bind((address, port))
+        opened.connect((to, to_port))
+        opened.settimeout(0.05)
+        return opened
+
+    clients = [within(netns, lambda: client(*rest))() for netns, *rest in plan["clients"]]
+    last, ended = {}, threading.Event()
+
+    def go_on(number, opened):
+        while not ended.is_set():
+            try:
+                opened.send(b"x")
+                last[number] = opened.recv(100).decode()
+            except socket.timeout:
+                pass
+            except OSError as error:
+                last[number] = error.strerror.lower()
+            time.sleep(0.02)
+
+    threads = [threading.Thread(target=go_on, args=each) for each in enumerate(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        time.sleep(0.3)
+        before = dict(last)
+        shell(plan["run"])
+        time.sleep(0.3)
+        last.clear()
+        time.sleep(1)
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+    said = lambda answers: [answers.get(number, "silence") for number in range(len(clients))]
+    print(json.dumps([said(before), said(last)]))
+
+
+{"serve": serve, "ask": ask, "hold": hold, "wire": wire, "strike": strike, "talk": talk}[sys.argv[1]](json.load(sys.stdin))

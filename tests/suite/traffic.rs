@@ -17,6 +17,7 @@
 
 use serde_json::{Value, json};
 
+use crate::frames;
 use crate::sandbox::{Builder, Output, Sandbox};
 
 /// The host.
@@ -151,6 +152,30 @@ impl World {
         address.trim_end_matches("/24").to_owned()
     }
 
+    /// The host's end of the container's link.
+    #[track_caller]
+    pub(crate) fn port_of(&self, name: &str) -> String {
+        let script = format!(
+            "ip -j link show | jq -r '.[] | select((.ifalias // \"\") | test(\"/{name}(-id)?/\")) | .ifname'"
+        );
+        let port = self.sh(&script).trim().to_owned();
+        assert!(!port.is_empty(), "no link bears {name}'s alias");
+        port
+    }
+
+    /// The MAC to which the container's kernel sends what it has for others: of a routed link its own, for that is the other
+    /// end's too; of a port of the bridge the bridge's.
+    #[track_caller]
+    pub(crate) fn next_hop(&self, name: &str) -> frames::Mac {
+        let link = self
+            .sh(&format!("ip -j link show dev {} | jq -c '.[0] | [.address, .master]'", self.port_of(name)));
+        let link: (String, Option<String>) =
+            serde_json::from_str(&link).unwrap_or_else(|error| panic!("{error}: {link}"));
+        frames::parse_mac(
+            &link.1.map_or(link.0, |bridge| self.sh(&format!("cat /sys/class/net/{bridge}/address"))),
+        )
+    }
+
     /// Calls the plugin for the namespace `name`, the way a runtime does.
     #[must_use]
     pub(crate) fn cni(&self, command: &str, name: &str, ports: &Value) -> Output {
@@ -233,7 +258,8 @@ impl World {
 
     /// The packets that the rules with this comment counted.
     pub(crate) fn counted(&self, comment: &str) -> u64 {
-        let listed = self.sh("nft -j list table inet flatnet; nft -j list table arp flatnet");
+        let listed =
+            self.sh("nft -j list table inet flatnet; nft -j list table arp flatnet 2>/dev/null || true");
         let packets = |rule: &Value| {
             let expr = rule.get("expr").and_then(Value::as_array).cloned().unwrap_or_default();
             expr.iter()
@@ -254,7 +280,7 @@ impl World {
         matching.iter().sum()
     }
 
-    fn traffic(&self, verb: &str, input: &Value) -> Value {
+    pub(crate) fn traffic(&self, verb: &str, input: &Value) -> Value {
         let output = self
             .sandbox
             .sh_with_stdin(&format!("/usr/bin/python3 /usr/local/bin/traffic.py {verb}"), &input.to_string());
@@ -263,12 +289,12 @@ impl World {
     }
 }
 
-fn to_hex(bytes: &[u8]) -> String {
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
     let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or_default();
     bytes.iter().flat_map(|&byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
-fn from_hex(text: &str) -> Vec<u8> {
+pub(crate) fn from_hex(text: &str) -> Vec<u8> {
     let pairs = text.as_bytes().chunks(2).filter_map(|pair| std::str::from_utf8(pair).ok());
     pairs.filter_map(|pair| u8::from_str_radix(pair, 16).ok()).collect()
 }
