@@ -96,9 +96,11 @@ fn live(engine: &mut Engine, as_json: bool) -> Result<u8> {
         output::print_json(&json!({"differs": look.differs(), "lines": lines}));
     } else {
         let table = engine.config.network.table();
-        output::print(&format!(
-            "--- wanted: flatnet rules\n+++ loaded: nft list table inet {table}; nft list table arp {table}\n"
-        ));
+        let families = ["inet", "arp"].map(|family| format!("table {family} {table} {{"));
+        let there = families.iter().filter(|begin| marked.iter().any(|(_, line)| line.shown.starts_with(*begin)));
+        let lists: Vec<_> =
+            there.map(|begin| format!("nft list {}", begin.trim_end_matches(" {"))).collect();
+        output::print(&format!("--- wanted: flatnet rules\n+++ loaded: {}\n", lists.join("; ")));
         output::print(&marked.iter().map(|(mark, line)| shown(*mark, line, names)).collect::<String>());
     }
     Ok(u8::from(look.differs()))
