@@ -59,6 +59,8 @@ pub struct HostState {
     pub network: NetworkName,
     /// Which Flatnet this is, where that is known.
     pub owner: Option<Owner>,
+    /// Whether that may not be read: then what is there is taken for this one's.
+    pub owner_unknown: bool,
     /// The file that says so.
     pub mark: PathBuf,
     /// The name of the nft tables.
@@ -101,6 +103,12 @@ pub struct Setting {
 }
 
 impl HostState {
+    /// Whether what bears the mark `found` belongs to another Flatnet.
+    #[must_use]
+    pub fn is_anothers(&self, found: &Owner) -> bool {
+        self.owner.as_ref() != Some(found) && !self.owner_unknown
+    }
+
     /// What `config` means with `facts` for the Flatnet `owner`, while the attachments of `receipts` are there.
     pub fn new(
         config: &Config,
@@ -118,6 +126,7 @@ impl HostState {
         Ok(Self {
             network: config.network.clone(),
             owner: owner.cloned(),
+            owner_unknown: false,
             mark: config.paths.state.join(config.network.as_str()).join(OWNER_FILE),
             bridge: config.bridge.clone(),
             mac: Mac::of_container(config.bridge_address()),

@@ -152,7 +152,14 @@ impl Engine {
         let mut recorded = self.store.receipts_and_events()?;
         recorded.retain(|(receipt, events)| !receipt::is_leaving(events) && !self.is_dead(receipt));
         let receipts: Vec<Receipt> = recorded.into_iter().map(|(receipt, _)| receipt).collect();
-        HostState::new(&self.config, facts, self.store.owner().as_ref(), &receipts)
+        self.host_state(facts, &receipts)
+    }
+
+    /// The wanted state of this host while the attachments of `receipts` are there.
+    pub(super) fn host_state(&self, facts: &HostFacts, receipts: &[Receipt]) -> Result<HostState> {
+        let owner = self.store.owner();
+        let wanted = HostState::new(&self.config, facts, owner.as_ref(), receipts)?;
+        Ok(HostState { owner_unknown: self.is_unknown(), ..wanted })
     }
 
     fn look(&mut self, facts: &HostFacts) -> Result<(HostState, ObservedHost)> {

@@ -40,7 +40,10 @@ impl Engine {
     pub(super) fn marked_links(&mut self) -> Result<MarkedLinks> {
         let owner = self.store.owner();
         let network = &self.config.network;
-        let links = marked::links(network, owner.as_ref(), &mut *self.executor, &self.tools)?;
+        let mut links = marked::links(network, owner.as_ref(), &mut *self.executor, &self.tools)?;
+        if self.is_unknown() {
+            links.bridges.extend(links.others.drain(..).map(|(_, link)| link));
+        }
         match links.others.first() {
             Some((other, link)) => Err(self.another(&link.name, other)),
             None => Ok(links),
@@ -52,9 +55,17 @@ impl Engine {
         let bridge = self.config.bridge.as_str();
         let alias = observe::alias_in_sys(bridge).unwrap_or_default();
         match LinkAlias::bridge_in(&alias, &self.config.network).flatten() {
-            Some(other) if self.store.owner().as_ref() != Some(&other) => Err(self.another(bridge, &other)),
+            Some(other) if self.store.owner().as_ref() != Some(&other) && !self.is_unknown() => {
+                Err(self.another(bridge, &other))
+            }
             _ => Ok(()),
         }
+    }
+
+    /// Whether it cannot be told which Flatnet this is, since its state may not be read: who only looks then takes what is
+    /// there for its own.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.store.owner().is_none() && self.store.refused().is_some()
     }
 
     fn another(&self, link: &str, other: &Owner) -> Error {

@@ -259,7 +259,7 @@ fn settings(plan: &mut Plan, wanted: &HostState, observed: &ObservedHost, made: 
 
 fn refuse_another_table(wanted: &HostState, observed: &ObservedHost) -> Result<()> {
     match &observed.ruleset {
-        ObservedRuleset::Differs { owner: Some(other), .. } if wanted.owner.as_ref() != Some(other) => {
+        ObservedRuleset::Differs { owner: Some(other), .. } if wanted.is_anothers(other) => {
             Err(another_flatnet(&format!("the table inet {}", wanted.table), other, &wanted.mark))
         }
         _ => Ok(()),
@@ -272,9 +272,11 @@ fn refuse_foreign(wanted: &HostState, found: &Link) -> Result<()> {
     let unmarked_ours = found.alias.is_empty() && found.mac == wanted.mac.to_string();
     let of_network = LinkAlias::of_bridge(&wanted.network, None);
     let ours = found.alias == wanted.alias.as_str() || found.alias == of_network.as_str() || unmarked_ours;
-    if let Some(Some(other)) = LinkAlias::bridge_in(&found.alias, &wanted.network).filter(|_| !ours) {
-        return Err(another_flatnet(bridge.as_str(), &other, &wanted.mark));
+    let marked = LinkAlias::bridge_in(&found.alias, &wanted.network).flatten();
+    if let Some(other) = marked.as_ref().filter(|other| wanted.is_anothers(other)) {
+        return Err(another_flatnet(bridge.as_str(), other, &wanted.mark));
     }
+    let ours = ours || marked.is_some();
     if found.kind != "bridge" || !ours {
         let kind = if found.kind.is_empty() { "hardware" } else { &found.kind };
         let alias = if found.alias.is_empty() { "no alias" } else { &found.alias };

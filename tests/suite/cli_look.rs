@@ -98,7 +98,7 @@ problems    none",
 #[test]
 fn status_finds_what_is_missing_on_this_host() {
     let sandbox = host("");
-    assert_problem(&sandbox, "this host is not set up as configured; missing: nft: replace tables");
+    assert_problem(&sandbox, "this host is not set up as configured; missing: nft: replace table flatnet");
     sandbox.sh("flatnet up && sysctl -qw net.ipv4.ip_forward=0").succeeds();
     assert_problem(&sandbox, "net.ipv4.ip_forward is 0: this host forwards nothing");
     sandbox.sh("flatnet down && ip link add flatnet-br0 type bridge").succeeds();

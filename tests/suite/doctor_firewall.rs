@@ -15,7 +15,7 @@ pub(crate) const BREAKS: &[Break] = &[
     Break::new(
         "foreign-drops",
         "failure",
-        "out; iptables -P FORWARD ACCEPT; iptables -F FORWARD; iptables -A FORWARD -i flatnet-br0 -o lan0 -j REJECT; ! out",
+        "out; iptables -P FORWARD ACCEPT; iptables -F FORWARD; iptables -A FORWARD -i fn+ -o lan0 -j REJECT; ! out",
         "by the rule `",
         Mend::Printed,
     ),

@@ -71,7 +71,7 @@ pub(crate) const BREAKS: &[Break] = &[
     Break::new(
         "state-space",
         "failure",
-        "mount -t tmpfs -o size=64m,nr_inodes=7,mode=700 tmpfs /run/flatnet",
+        "flatnet up; mount -t tmpfs -o size=64m,nr_inodes=7,mode=700 tmpfs /run/flatnet",
         "64 MiB and 6 inodes free",
         Mend::ByHand("umount /run/flatnet"),
     ),

@@ -57,8 +57,7 @@ fi
 END"#,
         "nftables has no sets here",
         Mend::ByHand("stand-in -d nft"),
-    )
-    .also(&["bridge"]),
+    ),
     Break::new(
         "programs",
         "failure",

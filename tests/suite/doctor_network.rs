@@ -32,21 +32,24 @@ pub(crate) const BREAKS: &[Break] = &[
         Mend::ByHand(
             "ip link set flatnet-br0 alias flatnet/flatnet/$(cat /var/lib/flatnet/flatnet/owner)",
         ),
-    ),
+    )
+    .also(&["left-over"]),
     Break::new(
         "gateway-ways",
         "failure",
         "echo 'ingress_gateways: [192.168.77.1]' >/etc/flatnet/flatnet.yaml; flatnet up; ip route add 192.168.77.1 via 192.168.88.66",
         "lan1 leads to 192.168.77.1, which is let in by lan0",
         Mend::Printed,
-    ),
+    )
+    .also(&["ruleset"]),
     Break::new(
         "gateway-ways",
         "failure",
         "ip route del 192.168.77.1; ip route add unreachable 192.168.77.1",
         "no interface leads to 192.168.77.1, so it is not let in",
         Mend::ByHand("ip route del unreachable 192.168.77.1; echo >/etc/flatnet/flatnet.yaml; flatnet up"),
-    ),
+    )
+    .also(&["ruleset"]),
     Break::new(
         "masquerade-ports",
         "warning",

@@ -91,7 +91,7 @@ pub(crate) const CNI: &[Break] = &[
     Break::new(
         "mtu",
         "warning",
-        "ip -n $(basename $(inside)) link set eth0 mtu 1400; ip link set $(ip -br link show master flatnet-br0 | cut -d@ -f1) mtu 1400",
+        "ip -n $(basename $(inside)) link set eth0 mtu 1400; ip link set $(ip -br link show type veth | grep -o ^fn[0-9a-f]*) mtu 1400",
         "its link has the MTU 1400, the bridge 1500",
         Mend::Printed,
     )

@@ -10,7 +10,7 @@ use self::attachment::{changed_over, unnoted_end};
 use self::survey::{Survey, UNFINISHED};
 use super::recover::{Left, Unrecorded};
 use super::{Change, Engine};
-use crate::desired::{HostFacts, HostState};
+use crate::desired::HostFacts;
 use crate::error::{Error, Kind, Result};
 use crate::observe;
 use crate::observe::host::ObservedHost;
@@ -122,7 +122,7 @@ impl Engine {
         let joined: Vec<Receipt> =
             living.iter().map(|receipt| Receipt { mode: Some(mode), ..receipt.clone() }).collect();
         let facts = self.find_facts()?;
-        let wanted = HostState::new(&self.config, &facts, self.store.owner().as_ref(), &joined)?;
+        let wanted = self.host_state(&facts, &joined)?;
         let observed = observe::host::observe(&wanted, &mut *self.executor, &self.tools)?;
         repair.push(after_change_over(plan::up(&wanted, &observed)?));
         Ok(())
@@ -205,7 +205,7 @@ impl Engine {
     /// What this host lacks for `living`, and what is on its bridge that a person may want to look at.
     fn host_part(&mut self, survey: &Survey, left: &mut Vec<Left>) -> Result<HostPart> {
         let facts = self.find_facts()?;
-        let wanted = HostState::new(&self.config, &facts, self.store.owner().as_ref(), &survey.living)?;
+        let wanted = self.host_state(&facts, &survey.living)?;
         let observed = observe::host::observe(&wanted, &mut *self.executor, &self.tools)?;
         let is_stray = |link: &&observe::link::Link| link.name != self.config.bridge.as_str();
         let strays: Vec<_> = survey.links.bridges.iter().filter(is_stray).cloned().collect();
