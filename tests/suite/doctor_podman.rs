@@ -95,7 +95,7 @@ pub(crate) const CNI: &[Break] = &[
         "its link has the MTU 1400, the bridge 1500",
         Mend::Printed,
     )
-    .also(&["bridge", "container-links"]),
+    .also(&["container-links"]),
     Break::new(
         "mtu",
         "warning",
@@ -107,10 +107,11 @@ pub(crate) const CNI: &[Break] = &[
     Break::new(
         "reachable",
         "failure",
-        "ip -n $(basename $(inside)) link set eth0 arp off; ip neigh flush dev flatnet-br0",
-        "it stops at the neighbour: it does not answer ARP",
+        "ip -n $(basename $(inside)) link set eth0 address 02:00:00:00:00:09",
+        "it stops at ping: its link works, and it answers no ping",
         Mend::Printed,
-    ),
+    )
+    .also(&["container-links"]),
     Break::new(
         "reachable",
         "failure",

@@ -48,7 +48,10 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
             )),
         );
     }
-    let others: Vec<&Link> = all.iter().filter(|link| link.master == bridge && link.mtu != mtu).collect();
+    let is_of_container =
+        |link: &Link| context.attachments.iter().any(|one| one.receipt.host_link.as_str() == link.name);
+    let carries = |link: &&Link| link.master == bridge || is_of_container(link);
+    let others: Vec<&Link> = all.iter().filter(carries).filter(|link| link.mtu != mtu).collect();
     for link in others {
         found.push(older(context, link, mtu));
     }
