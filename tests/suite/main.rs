@@ -55,6 +55,7 @@ mod guard;
 mod guard_fragments;
 mod guard_networks;
 mod guard_ports;
+mod guard_shadow;
 mod guard_sources;
 mod host_up_down;
 mod hostile_parsers;
