@@ -52,6 +52,7 @@ mod gateway_routes;
 mod gateway_upstreams;
 mod golden;
 mod guard;
+mod guard_errors;
 mod guard_fragments;
 mod guard_networks;
 mod guard_ports;
