@@ -89,7 +89,7 @@ fn nobody_is_told_of_flows_of_others() {
             assert!(!path_mtu(), "{mode:?}: this host believes in a path MTU of 552");
         }
         world.without(&["at_tracking"]);
-        // What 127.0.0.1 says is no packet of any wire, and the kernel drops an error about it by itself.
+        // An error that is not sent to whom it quotes, as one about 127.0.0.1 is not, conntrack itself calls invalid.
         let real: Vec<Flow> = OTHERS.into_iter().filter(|(what, _)| !what.contains("loopback")).collect();
         world.lets_through(&format!("{mode:?}, control"), &EARS, &errors(&world, ("c3", C3), &real, 9));
         assert!(path_mtu(), "{mode:?}, control: this host should have believed in a path MTU of 552");

@@ -53,6 +53,7 @@ mod gateway_upstreams;
 mod golden;
 mod guard;
 mod guard_errors;
+mod guard_flows;
 mod guard_fragments;
 mod guard_networks;
 mod guard_ports;
