@@ -179,14 +179,18 @@ impl World {
     /// Calls the plugin for the namespace `name`, the way a runtime does.
     #[must_use]
     pub(crate) fn cni(&self, command: &str, name: &str, ports: &Value) -> Output {
+        self.sandbox.sh(&self.cni_script(command, name, ports))
+    }
+
+    /// The same call as a script.
+    pub(crate) fn cni_script(&self, command: &str, name: &str, ports: &Value) -> String {
         let conf = json!({
             "cniVersion": "1.0.0", "name": "flatnet", "type": "flatnet", "runtimeConfig": {"portMappings": ports},
         });
-        let script = format!(
+        format!(
             "CNI_COMMAND={command} CNI_CONTAINERID={name}-id CNI_NETNS=/run/netns/{name} CNI_IFNAME=eth0 \
-             CNI_ARGS='IgnoreUnknown=1;K8S_POD_NAME={name}' CNI_PATH=/usr/local/bin flatnet"
-        );
-        self.sandbox.sh_with_stdin(&script, &conf.to_string())
+             CNI_ARGS='IgnoreUnknown=1;K8S_POD_NAME={name}' CNI_PATH=/usr/local/bin flatnet <<<'{conf}'"
+        )
     }
 
     /// Starts servers for TCP and UDP: namespace, what they call themselves, where they listen, ports.
