@@ -81,6 +81,11 @@ advisories:
 bench *OPTIONS:
     ./ops/bench attach {{ OPTIONS }}
 
+# What passes to containers, against plain veth and Podman's own bridge
+[group('bench')]
+bench-traffic *OPTIONS:
+    ./ops/bench traffic {{ OPTIONS }}
+
 # The HTTP gateway against a static nginx, haproxy and caddy
 [group('bench')]
 bench-gateway *OPTIONS:

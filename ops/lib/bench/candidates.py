@@ -1,5 +1,6 @@
 """Who is measured: each gives the call that attaches container number N, and the one that detaches it."""
 
+import contextlib
 import glob
 import hashlib
 import json
@@ -7,13 +8,16 @@ import os
 import re
 import subprocess
 
+from hosts import FLATNET
 from measure import Call, Failed, sh
 
-FLATNET = "/usr/local/bin/flatnet"
 REFERENCE = "/usr/lib/cni/bridge"
 BARE = "/usr/local/bin/bare"
 INPUTS = "/run/bench"
 RECEIPTS = "/var/lib/flatnet/flatnet/receipts"
+CONFIG = "/etc/flatnet/flatnet.yaml"
+# The sandbox itself, rather than a host of its own in it.
+HERE = contextlib.nullcontext()
 
 
 def container_id(number):
@@ -29,17 +33,25 @@ def make_namespaces(count):
 
 
 def write(name, text):
+    os.makedirs(INPUTS, exist_ok=True)
     path = os.path.join(INPUTS, name)
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
     return path
 
 
-class Cni:
-    """A CNI plugin and its network configuration."""
+def configure(text):
+    """Flatnet's configuration; the same for all hosts of the sandbox."""
+    os.makedirs(os.path.dirname(CONFIG), exist_ok=True)
+    with open(CONFIG, "w", encoding="utf-8") as file:
+        file.write(text)
 
-    def __init__(self, name, plugin, conf, bridge):
-        self.name, self.plugin, self.bridge = name, plugin, bridge
+
+class Cni:
+    """A CNI plugin, its network configuration, and the host on which it runs; `links` finds the containers' links there."""
+
+    def __init__(self, name, plugin, conf, links, host=HERE):
+        self.name, self.plugin, self.links, self.host = name, plugin, links, host
         self.conf = write(f"{name}.json", json.dumps(conf))
 
     def call(self, command, number):
@@ -61,12 +73,16 @@ class Cni:
 
     def attached(self):
         """How many containers there are, by the kernel's own account."""
-        return len(glob.glob(f"/sys/class/net/{self.bridge}/brif/*"))
+        return len(glob.glob(f"/sys/class/net/{self.links}"))
 
 
-def flatnet():
-    conf = {"cniVersion": "1.0.0", "name": "flatnet", "type": "flatnet", "config": "/etc/flatnet/flatnet.yaml"}
-    return Cni("flatnet", FLATNET, conf, "flatnet-br0")
+def flatnet(name="flatnet", host=HERE, ports=()):
+    """`ports` are published: pairs of protocol and port, the same outside and inside."""
+    mappings = [{"hostPort": port, "containerPort": port, "protocol": protocol} for protocol, port in ports]
+    conf = {"cniVersion": "1.0.0", "name": "flatnet", "type": "flatnet", "config": CONFIG}
+    if mappings:
+        conf["runtimeConfig"] = {"portMappings": mappings}
+    return Cni(name, FLATNET, conf, "fn*", host)
 
 
 def reference():
@@ -80,7 +96,7 @@ def reference():
         "ipMasq": True,
         "ipam": {"type": "host-local", "subnet": "10.88.0.0/20"},
     }
-    return Cni("reference", REFERENCE, conf, "reference0")
+    return Cni("reference", REFERENCE, conf, "reference0/brif/*")
 
 
 class Netavark:
@@ -88,7 +104,8 @@ class Netavark:
 
     name = "netavark"
 
-    def __init__(self):
+    def __init__(self, host=HERE):
+        self.host = host
         self.argv = self.find()
         version = subprocess.run([*self.argv, "--version"], capture_output=True, text=True, check=False)
         self.version = version.stdout.strip()
@@ -146,7 +163,7 @@ class Floor:
     name = "floor"
 
     def __init__(self, flatnet_candidate):
-        self.flatnet = flatnet_candidate
+        self.flatnet, self.host = flatnet_candidate, flatnet_candidate.host
         self.plans = {}
 
     def learn(self, number, run):

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 import report
-from measure import Failed, median
+from measure import Failed, median, say
 from web import delays, servers, table
 from web.load import Routes, in_turns, route
 from web.network import set_up
@@ -12,10 +12,6 @@ from web.servers import HOST
 
 QUICK = {"rounds": 2, "seconds": 1, "changes": 3, "containers": 1, "stall_seconds": 2}
 FULL = {"rounds": 12, "seconds": 3, "changes": 20, "containers": 8, "stall_seconds": 5}
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 def throughput(raw, sizes, routes):

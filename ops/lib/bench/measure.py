@@ -3,6 +3,7 @@
 import os
 import statistics
 import subprocess
+import sys
 import time
 
 # What a program prints goes here and is read when it fails. On a tmpfs, the same for every candidate.
@@ -11,6 +12,10 @@ SCRATCH = "/run/bench.out"
 # After each measured call the machine rests: Flatnet returns as soon as a link is gone, while `ip` still waits
 # for the kernel's clean-up. Nobody's clock is running then, and the next call must not find it at work.
 REST = 0.06
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
 
 
 class Failed(Exception):

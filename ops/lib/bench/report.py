@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import statistics
 import subprocess
 
 from measure import median
@@ -58,6 +59,27 @@ def table(raw, sizes):
     return markdown([HEAD, *rows(raw, sizes)])
 
 
+def ratios(raw, what, ours, theirs):
+    """Round by round: both met the same minute."""
+    return [a / b for a, b in zip(raw[f"{ours} {what}"], raw[f"{theirs} {what}"])]
+
+
+def spread(values):
+    """The median, and where the middle half of the rounds lies."""
+    if len(values) < 4:
+        return f"{median(values):.2f}"
+    low, _, high = statistics.quantiles(values, n=4)
+    return f"{median(values):.2f} ({low:.2f} to {high:.2f})"
+
+
+def reached(ratio, most=None, least=None):
+    """Judged by what is shown, which is two digits."""
+    if most is None and least is None:
+        return ""
+    shown = round(ratio, 2)
+    return "yes" if (most is None or shown <= most) and (least is None or shown >= least) else "no"
+
+
 def markdown(lines):
     """Lines with the same keys, the head first, as a table."""
     head = lines[0]
@@ -87,10 +109,20 @@ def system():
     }
 
 
+def bridged_packets():
+    """With 1, rules for IP see packets that a bridge passes on too, which takes time: WSL2's default, and that of the module."""
+    try:
+        with open("/proc/sys/net/bridge/bridge-nf-call-iptables", encoding="utf-8") as file:
+            return file.read().strip()
+    except FileNotFoundError:
+        return "not there"
+
+
 def machine(netavark):
     return system() | {
         "nftables": first_line("nft", "--version").split()[1],
         "iproute2": first_line("ip", "-V").split("-")[-1].split(",")[0],
+        "bridge-nf-call-iptables": bridged_packets(),
         "netavark": netavark.split()[-1],
         "reference": first_line("dpkg-query", "-W", "-f", "${Version}", "containernetworking-plugins"),
     }

@@ -1,25 +1,10 @@
 """The tables: all servers beside each other, then what is promised and whether it was reached."""
 
-import statistics
-
 from measure import median
-from report import markdown
+from report import markdown, ratios, spread
 
 MANY, ONE = 64, 1
 NAMES = {"static": "static nginx", "flatnet": "Flatnet", "haproxy": "haproxy", "caddy": "caddy"}
-
-
-def ratios(raw, what, ours, theirs):
-    """Round by round: both met the same minute."""
-    return [a / b for a, b in zip(raw[f"{ours} {what}"], raw[f"{theirs} {what}"])]
-
-
-def spread(values):
-    """The median, and where the middle half of the rounds lies."""
-    if len(values) < 4:
-        return f"{median(values):.2f}"
-    low, _, high = statistics.quantiles(values, n=4)
-    return f"{median(values):.2f} ({low:.2f} to {high:.2f})"
 
 
 def servers(raw):

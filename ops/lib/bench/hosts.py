@@ -1,0 +1,68 @@
+"""A host within the sandbox: a network of its own, and of the files those that tell one host's Flatnet from another's."""
+
+import ctypes
+import os
+import subprocess
+
+from measure import Failed
+
+FLATNET = "/usr/local/bin/flatnet"
+CLONE_NEWNET, CLONE_NEWNS = 0x40000000, 0x00020000
+
+# Container namespaces, leases, receipts, locks and log are each host's own, and so is its flatnet, at the usual path: two of
+# them differ in nothing but that program. /sys shows the links of the network in which it was mounted.
+SCRIPT = """
+mount -t sysfs sysfs /sys
+for folder in /run/netns /run/flatnet /var/lib/flatnet /var/log/flatnet; do
+    mkdir -p "$folder"
+    mount -t tmpfs -o mode=700 tmpfs "$folder"
+done
+if [[ $1 != "$2" ]]; then mount --bind "$1" "$2"; fi
+ip link set lo up
+echo ready
+exec cat
+"""
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def namespaces(pid):
+    """The network last: the way to it is a path that the mounts before it may not have."""
+    kinds = (("mnt", CLONE_NEWNS), ("net", CLONE_NEWNET))
+    return [(os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC), flag) for kind, flag in kinds]
+
+
+def enter(wanted):
+    for descriptor, flag in wanted:
+        if libc.setns(descriptor, flag) != 0:
+            raise OSError(ctypes.get_errno(), "setns")
+
+
+class Host:
+    """What is started in `with host:` runs on it. It is there until `close`, or until this process ends."""
+
+    def __init__(self, program=FLATNET):
+        self.before = []
+        self.holder = subprocess.Popen(
+            ["unshare", "--net", "--mount", "--propagation", "private", "bash", "-euc", SCRIPT, "host", program, FLATNET],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        if self.holder.stdout.readline() != "ready\n":
+            raise Failed("a host with a network of its own could not be made (see above)")
+        self.namespaces = namespaces(self.holder.pid)
+
+    def __enter__(self):
+        self.before.append(namespaces("self"))
+        enter(self.namespaces)
+        return self
+
+    def __exit__(self, *_):
+        before = self.before.pop()
+        enter(before)
+        for descriptor, _ in before:
+            os.close(descriptor)
+
+    def close(self):
+        for descriptor, _ in self.namespaces:
+            os.close(descriptor)
+        self.holder.communicate()

@@ -1,0 +1,54 @@
+"""Candidates take turns, so that each meets the same load."""
+
+import os
+
+from measure import Failed, timed, timed_at_once
+
+# The container that is attached and detached; those before it stay attached all the time.
+TURN = 3
+FIRST_OF_MANY = 4
+
+
+def expect(candidate, count):
+    """That the job was done is looked up in the kernel: a fast failure is no result."""
+    found = candidate.attached()
+    if found != count:
+        raise Failed(f"{candidate.name} has {found} containers attached, not {count}")
+
+
+def in_turn(candidates, turn):
+    """Who is first changes with each round, and who comes after whom with every other."""
+    first = turn % len(candidates)
+    return (candidates[first:] + candidates[:first])[:: -1 if turn % 2 else 1]
+
+
+def alternating(raw, candidates, rounds, suffix, present):
+    """ADD and DEL of one container, each candidate in its turn, beside `present` ones."""
+    for turn in range(rounds):
+        for candidate in in_turn(candidates, turn):
+            with candidate.host:
+                raw.setdefault(f"{candidate.name} add{suffix}", []).append(timed(candidate.add(TURN)))
+                expect(candidate, present + 1)
+                raw.setdefault(f"{candidate.name} delete{suffix}", []).append(timed(candidate.delete(TURN)))
+                expect(candidate, present)
+
+
+def at_once(raw, candidates, rounds, count, present):
+    numbers = range(FIRST_OF_MANY, FIRST_OF_MANY + count)
+    for turn in range(rounds):
+        for candidate in in_turn(candidates, turn):
+            add = timed_at_once([candidate.add(number) for number in numbers])
+            expect(candidate, present + count)
+            delete = timed_at_once([candidate.delete(number) for number in numbers])
+            expect(candidate, present)
+            raw.setdefault(f"{candidate.name} add, at once", []).append(add)
+            raw.setdefault(f"{candidate.name} delete, at once", []).append(delete)
+
+
+def attach_many(candidate, count, present=1):
+    """Until `count` are attached. There is no rest between them: that is not what is timed."""
+    with candidate.host:
+        for number in range(FIRST_OF_MANY, FIRST_OF_MANY + count - present):
+            call = candidate.add(number)
+            call.refuse(os.waitpid(call.start(), 0)[1])
+        expect(candidate, count)
