@@ -102,6 +102,8 @@ mod tests {
             mtu: 1500,
             uplink: Some("eth0".to_owned()),
             ingress_gateways: vec![address(gateway)],
+            gateway_links: Vec::new(),
+            ipv6: true,
             fib: true,
             host_addresses: Vec::new(),
         };
