@@ -7,8 +7,8 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::command::Command;
-use crate::lease::Claim;
 use crate::desired::elements;
+use crate::lease::Claim;
 use crate::plan::{FlowFilter, LinkAttribute, Op, Plan, Step, TableElement};
 use crate::seal;
 use crate::types::{AttachmentId, IfName, Mac, NetnsPath, NetworkName, PortMapping, PortMode, TableName};
@@ -137,11 +137,9 @@ impl Receipt {
     /// by their steps whether they were isolated.
     #[must_use]
     pub fn mode(&self) -> PortMode {
-        let isolates = |step: &Step| {
-            matches!(step.op, Op::LinkSet { attribute: LinkAttribute::Isolated(true), .. })
-        };
-        let of_0_1_0 =
-            || if self.steps.iter().any(isolates) { PortMode::Isolated } else { PortMode::Plain };
+        let isolates =
+            |step: &Step| matches!(step.op, Op::LinkSet { attribute: LinkAttribute::Isolated(true), .. });
+        let of_0_1_0 = || if self.steps.iter().any(isolates) { PortMode::Isolated } else { PortMode::Plain };
         self.mode.unwrap_or_else(of_0_1_0)
     }
 
@@ -191,4 +189,95 @@ pub fn to_line(value: &impl Serialize) -> Result<String, serde_json::Error> {
 fn known_steps<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Step>, D::Error> {
     let value = serde_json::Value::deserialize(deserializer)?;
     Ok(serde_json::from_value(value).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Element;
+    use crate::render;
+    use crate::tools::Tools;
+    use crate::types::Protocol;
+
+    fn of_0_1_0() -> Receipt {
+        parse(include_bytes!("../tests/captured/flatnet-first/receipt.json")).unwrap().0
+    }
+
+    #[test]
+    fn a_receipt_of_0_1_0_tells_its_mode_by_its_steps() {
+        let isolated = of_0_1_0();
+        assert_eq!((isolated.version, isolated.mode, isolated.mode()), (1, None, PortMode::Isolated));
+        let isolates =
+            |step: &Step| matches!(step.op, Op::LinkSet { attribute: LinkAttribute::Isolated(_), .. });
+        let mut plain = isolated.clone();
+        plain.steps.retain(|step| !isolates(step));
+        assert_eq!(plain.steps.len() + 1, isolated.steps.len());
+        assert_eq!(plain.mode(), PortMode::Plain);
+        for mode in [PortMode::Routed, PortMode::Plain] {
+            assert_eq!(
+                Receipt { mode: Some(mode), ..isolated.clone() }.mode(),
+                mode,
+                "what it says comes first"
+            );
+        }
+    }
+
+    /// Its set `bindings` held MACs; one of that name holds links now, and would refuse them.
+    #[test]
+    fn the_undo_of_0_1_0_deletes_from_the_set_of_frames() {
+        let receipt = of_0_1_0();
+        let text = render::commands(&receipt.undo_ops(), &Tools::default())
+            .iter()
+            .map(|one| one.command.to_string() + "\n")
+            .collect::<String>();
+        assert!(
+            text.contains("delete element inet flatnet frame_bindings { 02:f1:0a:57:01:02 . 10.87.1.2 }\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("delete element arp flatnet bindings { 02:f1:0a:57:01:02 . 10.87.1.2 }\n"),
+            "{text}"
+        );
+        assert!(text.contains("ip link del dev fn2f9200b4c79d\n"), "{text}");
+        assert!(!text.contains("inet flatnet bindings"), "{text}");
+    }
+
+    #[test]
+    fn the_elements_follow_from_the_mode() {
+        let old = of_0_1_0();
+        let table = old.network.table();
+        let elements = |receipt: &Receipt| -> Vec<Element> {
+            receipt.elements(&table).into_iter().map(|element| element.element).collect()
+        };
+        let (mac, address) = (old.mac, old.address.addr());
+        let published = Element::Published { port: old.ports[0], address };
+        let frame = [Element::FrameBinding { mac, address }, Element::ArpBinding { mac, address }];
+        assert_eq!(elements(&old), [&frame[..], std::slice::from_ref(&published)].concat());
+        let routed = Receipt { mode: Some(PortMode::Routed), ..old.clone() };
+        assert_eq!(elements(&routed), [Element::Binding { dev: old.host_link.clone(), address }, published]);
+    }
+
+    /// A client of TCP sees its connection end with the container.
+    #[test]
+    fn only_flows_to_published_udp_ports_are_forgotten() {
+        let old = of_0_1_0();
+        assert_eq!(old.flows(), []);
+        let mut ports = old.ports.clone();
+        ports.extend([(Protocol::Udp, 53), (Protocol::Sctp, 54)].map(|(protocol, host_port)| PortMapping {
+            protocol,
+            host_ip: None,
+            host_port,
+            container_port: 5353,
+        }));
+        let container = old.address.addr();
+        let wanted = FlowFilter::Published { protocol: Protocol::Udp, port: 53, container };
+        assert_eq!(Receipt { ports, ..old }.flows(), [wanted]);
+    }
+
+    #[test]
+    fn what_it_writes_it_reads() {
+        let receipt = Receipt { mode: Some(PortMode::Routed), version: VERSION, ..of_0_1_0() };
+        let line = seal::to_line(&receipt).unwrap();
+        assert_eq!(parse(line.as_bytes()).unwrap(), (receipt, Vec::new()));
+    }
 }

@@ -113,6 +113,8 @@ fn is_in_user_namespace() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Bridging;
+    use crate::types::PortMode;
 
     fn message(text: &str) -> String {
         parse(text, Path::new("f.yaml")).unwrap_err().to_string()
@@ -123,6 +125,26 @@ mod tests {
         for text in ["# nothing\n", "gateway:\n#  hold: 3\n"] {
             assert_eq!(parse(text, Path::new("f")).unwrap(), Config::default());
         }
+    }
+
+    #[test]
+    fn isolated_is_what_routed_was_called() {
+        let read = |text: &str| parse(text, Path::new("f")).unwrap();
+        let (routed, isolated) = (read("bridging: routed\n"), read("bridging: isolated\n"));
+        assert_eq!(read(""), routed, "the default");
+        assert_eq!(isolated.bridging, Bridging::Isolated, "so that `up` can say so");
+        assert_eq!(isolated.resolved(), routed.resolved());
+        assert_eq!([isolated.port_mode(), routed.port_mode()], [PortMode::Routed; 2]);
+        let plain = read("bridging: plain\n");
+        assert_eq!((plain.resolved().bridging, plain.port_mode()), (Bridging::Plain, PortMode::Plain));
+    }
+
+    #[test]
+    fn masquerade_ports_are_from_the_first_to_the_last() {
+        let ports =
+            parse("masquerade_ports: {from: 5000, to: 6000}\n", Path::new("f")).unwrap().masquerade_ports;
+        assert_eq!([4999, 5000, 6000, 6001].map(|port| ports.contains(port)), [false, true, true, false]);
+        assert_eq!(Config::default().masquerade_ports.to_string(), "61000-65535");
     }
 
     #[test]
@@ -183,6 +205,23 @@ mod tests {
                 "f.yaml:1:6: mtu: invalid value: string \"big\", expected `auto` or a number of bytes",
             ),
             ("dns: {search: [\"a b\"]}\n", "dns.search[0]: a b is no domain"),
+            (
+                "masquerade_ports:\n  from: 1023\n  to: 65535\n",
+                "f.yaml:2: masquerade_ports.from: 1023 is below 1024, where this host's services are. Write 61000",
+            ),
+            (
+                "masquerade_ports:\n  from: 5000\n  to: 4999\n",
+                "f.yaml:3: masquerade_ports.to: 4999 comes before masquerade_ports.from 5000. Swap the two",
+            ),
+            ("masquerade_ports: {from: 5000}\n", "masquerade_ports: missing field `to`"),
+            (
+                "masquerade_ports: {from: 5000, to: 6000}\nhost_ports:\n- {protocol: udp, port: 4999}\n- {protocol: tcp, port: 6000}\n",
+                "host_ports[1].port: 6000 is inside masquerade_ports 5000-6000. Give the service another port, or narrow",
+            ),
+            (
+                "bridging: bridged\n",
+                "unknown variant `bridged`, expected one of `routed`, `plain`, `isolated`",
+            ),
         ] {
             let message = message(text).replace("\\\"", "\"");
             assert!(

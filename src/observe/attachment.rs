@@ -12,7 +12,7 @@ use crate::execute::Executor;
 use crate::plan::{Element, Place};
 use crate::render;
 use crate::tools::Tools;
-use crate::types::TableName;
+use crate::types::{IfName, SysctlKey, TableName};
 
 /// What is there of one attachment; by default nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,6 +21,8 @@ pub struct ObservedAttachment {
     pub host_link: Option<Link>,
     /// MACs that the bridge has been told to be at the host's end.
     pub fdb: Vec<String>,
+    /// Whether the kernel gives it an IPv6 address by itself.
+    pub ipv6_address: bool,
     /// This host's routes over it.
     pub host_routes: Vec<Route>,
     /// Whether this host may use 127.0.0.1 over it, where that is asked for.
@@ -50,12 +52,20 @@ pub fn observe(
     Ok(ObservedAttachment {
         fdb: if is_there && wanted.mode.is_bridged() { fdb(dev, executor, tools)? } else { Vec::new() },
         host_routes: if is_there { self::routes(&Place::Host, &show, executor, tools)? } else { Vec::new() },
+        ipv6_address: gets_ipv6_address(&wanted.host_link),
         route_localnet: wanted.route_localnet().and_then(|key| super::sysctl(&key)),
         host_link,
         container_link: link(&container, wanted.id.if_name.as_str(), executor, tools)?,
         routes,
         elements,
     })
+}
+
+/// Whether the kernel gives the link an IPv6 address by itself (`addrgenmode`), which `ip addr` does not print. A kernel
+/// without IPv6 has no such setting.
+fn gets_ipv6_address(dev: &IfName) -> bool {
+    const NONE: u32 = 1;
+    super::sysctl(&SysctlKey::ipv6_conf(dev, "addr_gen_mode")).is_some_and(|mode| mode != NONE)
 }
 
 /// What `ip route show` prints with these words.

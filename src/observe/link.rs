@@ -22,8 +22,6 @@ pub struct Link {
     pub arp: bool,
     /// Its group; 0 unless it was told one.
     pub group: LinkGroup,
-    /// Whether the kernel gives it an IPv6 address by itself.
-    pub ipv6_address: bool,
     /// Its alias; empty where it has none.
     pub alias: String,
     /// The bridge it is a port of; empty where it is none.
@@ -59,7 +57,6 @@ struct Raw {
     mtu: u32,
     /// A number as text, or a name of /etc/iproute2/group.
     group: String,
-    inet6_addr_gen_mode: String,
     master: String,
     address: String,
     ifalias: String,
@@ -99,8 +96,6 @@ fn link(raw: Raw) -> Link {
         up: raw.flags.iter().any(|flag| flag == "UP"),
         arp: !raw.flags.iter().any(|flag| flag == "NOARP"),
         group: LinkGroup(raw.group.parse().unwrap_or_default()),
-        // A kernel without IPv6 says nothing.
-        ipv6_address: !matches!(raw.inet6_addr_gen_mode.as_str(), "" | "none"),
         addresses: raw.addr_info.iter().filter_map(address).collect(),
         name: raw.ifname,
         kind: raw.linkinfo.info_kind,
@@ -129,6 +124,26 @@ mod tests {
         assert_eq!(port.master, "flatnet-br0");
         assert!(port.port.isolated && port.port.learning && port.port.locked == Some(false));
         assert!(port.alias.starts_with("flatnet/flatnet/"), "{}", port.alias);
+        assert!(port.arp && port.group == LinkGroup(0), "as Flatnet 0.1.0 made it");
+    }
+
+    #[test]
+    fn parses_a_link_of_its_own_of_iproute2_6_1() {
+        let links = parse(include_str!("../../tests/captured/iproute2-6.1/addr.json")).unwrap();
+        let port = links.iter().find(|link| link.name == "fn3c0ffee00001").unwrap();
+        assert!(port.master.is_empty() && port.up && !port.arp);
+        assert_eq!(port.group, LinkGroup::of_network(&"flatnet".parse().unwrap()));
+        assert_eq!(port.mac, "02:f1:0a:57:01:03");
+    }
+
+    /// /etc/iproute2/group names some, of which 0 is `default`.
+    #[test]
+    fn a_group_is_a_number_or_a_name_of_nobodys() {
+        let group =
+            |text: &str| parse(&format!(r#"[{{"ifname": "a", "group": "{text}"}}]"#)).unwrap()[0].group;
+        assert_eq!(group("1683116946"), LinkGroup(1_683_116_946));
+        assert_eq!([group("default"), group("lan")], [LinkGroup(0); 2]);
+        assert_eq!(parse(r#"[{"ifname": "a"}]"#).unwrap()[0].group, LinkGroup(0));
     }
 
     #[test]

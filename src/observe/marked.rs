@@ -83,9 +83,31 @@ mod tests {
         let total = links.len();
         let marked = sort(links.clone(), &NetworkName::parse("flatnet").unwrap(), None);
         assert_eq!(marked.bridges.iter().map(|link| link.name.as_str()).collect::<Vec<_>>(), ["flatnet-br0"]);
-        assert_eq!(marked.ports.len(), 1);
+        assert_eq!(marked.ports.len(), 2);
         assert!(marked.bridges.len() + marked.ports.len() < total, "lo is nobody's");
         assert_eq!(sort(links, &NetworkName::parse("other").unwrap(), None), MarkedLinks::default());
+    }
+
+    #[test]
+    fn a_bridge_with_anothers_mark_is_anothers() {
+        let network = NetworkName::parse("flatnet").unwrap();
+        let (own, other) = (Owner::new("Debian", [1; 6]), Owner::new("Debian", [2; 6]));
+        let found = |alias: &LinkAlias, owner| {
+            let json = include_str!("../../tests/captured/iproute2-6.1/addr.json");
+            let json = json.replace(r#""ifalias":"flatnet/flatnet""#, &format!(r#""ifalias":"{alias}""#));
+            let marked = sort(link::parse(&json).unwrap(), &network, owner);
+            (marked.bridges.len(), marked.others.into_iter().map(|(owner, _)| owner).collect::<Vec<_>>())
+        };
+        let marked = LinkAlias::of_bridge(&network, Some(&other));
+        assert_eq!(found(&marked, Some(&other)), (1, Vec::new()));
+        assert_eq!(found(&marked, Some(&own)), (0, vec![other.clone()]));
+        assert_eq!(
+            found(&marked, None),
+            (0, vec![other.clone()]),
+            "whoever does not know who it is may not take it"
+        );
+        let of_0_1_0 = LinkAlias::of_bridge(&network, None);
+        assert_eq!(found(&of_0_1_0, Some(&own)), (1, Vec::new()), "0.1.0 made no marks");
     }
 
     /// As iproute2 6.1 prints it.

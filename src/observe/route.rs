@@ -56,4 +56,14 @@ mod tests {
         assert_eq!(routes[1].via, None);
         assert_eq!(routes[2].to.to_string(), "10.9.9.9/32");
     }
+
+    /// As iproute2 6.1 prints them on the host.
+    #[test]
+    fn parses_the_route_of_a_port_and_of_what_nobody_has() {
+        let json = r#"[{"dst":"10.87.1.2","protocol":"87","scope":"link","prefsrc":"10.87.1.1","flags":[]}]"#;
+        let port = Route { to: "10.87.1.2/32".parse().unwrap(), via: None, dev: String::new() };
+        assert_eq!(parse(json).unwrap(), [port], "`ip route show dev` leaves the link out");
+        let json = r#"[{"type":"unreachable","dst":"10.87.1.0/24","metric":4278198272,"flags":[]}]"#;
+        assert_eq!(parse(json).unwrap()[0].to.to_string(), "10.87.1.0/24");
+    }
 }

@@ -167,6 +167,18 @@ mod tests {
         assert!(!serde_json::to_string(&ruleset.structure).unwrap().contains("handle"));
     }
 
+    /// Its set `bindings` is the one that is called `frame_bindings` now.
+    #[test]
+    fn parses_the_elements_of_flatnet_0_1_0() {
+        let ruleset = parse(include_str!("../../tests/captured/nft-1.0.6/inet-of-0.1.0.json")).unwrap();
+        let binding = Element::FrameBinding {
+            mac: "02:f1:0a:57:01:02".parse().unwrap(),
+            address: "10.87.1.2".parse().unwrap(),
+        };
+        assert_eq!(ruleset.elements.get(&binding).map(String::as_str), Some("abc"));
+        assert_eq!(ruleset.elements.len(), 3, "and two published ports");
+    }
+
     #[test]
     fn protocols_are_numbers_where_there_is_no_etc_protocols() {
         let by_name = include_str!("../../tests/captured/nft-1.0.6/inet.json");

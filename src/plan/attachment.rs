@@ -105,7 +105,7 @@ fn host_end(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttach
         let back = LinkAttribute::Mtu(link.mtu);
         set(link.mtu != *mtu, LinkAttribute::Mtu(*mtu), Some(back), "the bridge's MTU");
     }
-    let has_address = link.map_or(wanted.ipv6, |link| link.ipv6_address);
+    let has_address = if link.is_some() { observed.ipv6_address } else { wanted.ipv6 };
     let back = LinkAttribute::Ipv6Address(true);
     set(has_address, LinkAttribute::Ipv6Address(false), Some(back), "nothing of IPv6 on it, not even an address");
     match mode {

@@ -70,3 +70,74 @@ impl FlowFilter {
 fn udp(ports: &[PortMapping]) -> impl Iterator<Item = &PortMapping> {
     ports.iter().filter(|port| port.protocol == Protocol::Udp)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Command;
+    use crate::plan::Op;
+    use crate::render;
+    use crate::tools::Tools;
+
+    fn port(protocol: Protocol, host_ip: Option<[u8; 4]>, host_port: u16) -> PortMapping {
+        PortMapping { protocol, host_ip: host_ip.map(Ipv4Addr::from), host_port, container_port: 80 }
+    }
+
+    fn commands(filters: impl IntoIterator<Item = FlowFilter>) -> Vec<Command> {
+        let ops: Vec<Op> = filters.into_iter().map(Op::FlowsDel).collect();
+        render::commands(&ops, &Tools::default()).into_iter().map(|one| one.command).collect()
+    }
+
+    #[test]
+    fn all_filters_are_one_batch() {
+        let (address, container) = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(10, 87, 1, 2));
+        let opened = FlowFilter::OpenedTo { protocol: Protocol::Udp, address, port: 53 };
+        let published = FlowFilter::Published { protocol: Protocol::Udp, port: 53, container };
+        let batch = commands(FlowFilter::of_address(container).into_iter().chain([opened, published]));
+        assert_eq!(batch.len(), 1);
+        assert_eq!(
+            batch[0].to_string(),
+            "conntrack -R - <<'EOF'
+-D --orig-src 10.87.1.2
+-D --reply-src 10.87.1.2
+-D -p udp --orig-dst 192.0.2.1 --orig-port-dst 53
+-D -p udp --orig-port-dst 53 --reply-src 10.87.1.2
+EOF"
+        );
+        assert_eq!(
+            render::line(&Op::FlowsDel(opened)),
+            "conntrack -D -p udp --orig-dst 192.0.2.1 --orig-port-dst 53"
+        );
+    }
+
+    #[test]
+    fn one_filter_is_a_batch_too() {
+        // `conntrack -D` exits with 1 where there is no such flow.
+        let one = commands([FlowFilter::From(Ipv4Addr::new(10, 87, 1, 2))]);
+        assert_eq!(one[0].line(), "conntrack -R -");
+    }
+
+    #[test]
+    fn what_was_opened_to_udp_ports_is_forgotten_where_they_are_published() {
+        let own = [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::LOCALHOST];
+        let ports = [
+            port(Protocol::Tcp, None, 80),
+            port(Protocol::Udp, None, 53),
+            port(Protocol::Udp, Some([127, 0, 0, 1]), 54),
+            port(Protocol::Sctp, None, 55),
+        ];
+        let opened = |address, port| FlowFilter::OpenedTo { protocol: Protocol::Udp, address, port };
+        let found: Vec<FlowFilter> = FlowFilter::before_publishing(&ports, &own).collect();
+        assert_eq!(found, [opened(own[0], 53), opened(own[1], 53), opened(Ipv4Addr::LOCALHOST, 54)]);
+        assert_eq!(FlowFilter::before_publishing(&ports[..1], &own).count(), 0);
+    }
+
+    /// Receipts and plans are kept: what is written must still be read.
+    #[test]
+    fn a_filter_is_read_as_it_was_written() {
+        let text = r#"{"op":"flows_del","to":"10.87.1.2"}"#;
+        let op = Op::FlowsDel(FlowFilter::To(Ipv4Addr::new(10, 87, 1, 2)));
+        assert_eq!(serde_json::to_string(&op).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Op>(text).unwrap(), op);
+    }
+}

@@ -30,6 +30,8 @@
 //!     mtu: 1400,
 //!     uplink: Some("eth0".to_owned()),
 //!     ingress_gateways: Vec::new(),
+//!     gateway_links: Vec::new(),
+//!     ipv6: true,
 //!     fib: true,
 //!     host_addresses: Vec::new(),
 //! };
@@ -42,10 +44,13 @@
 //! for step in &plan.steps {
 //!     println!("{}    # {}", render::line(&step.op), step.why);
 //! }
-//! let link = "ip link add dev fn54ad09fd6031 address 06:f1:0a:57:07:02 mtu 1400 master flatnet-br0 type veth peer \
-//!             name eth0 address 02:f1:0a:57:07:02 mtu 1400 netns web";
-//! assert_eq!(render::line(&plan.steps[2].op), link);
-//! assert_eq!(plan.steps[2].why, "a pair of links joins the container to the bridge");
+//! let link = "ip link add dev fn54ad09fd6031 address 02:f1:0a:57:07:02 mtu 1400 arp off group 1683116946 type veth peer \
+//!             name eth0 address 02:f1:0a:57:07:02 mtu 1400 arp off netns web";
+//! assert_eq!(render::line(&plan.steps[1].op), link);
+//! assert_eq!(
+//!     plan.steps[1].why,
+//!     "a pair of links joins the container to this host; both ends have one MAC, and none asks for it"
+//! );
 //!
 //! // Neighbours that one program carries out in one namespace become one command, which can be pasted into a shell.
 //! let commands = render::commands(&plan.ops(), &Tools::default());
@@ -53,14 +58,14 @@
 //! assert_eq!(programs, [
 //!     "nft -f -",
 //!     "ip -batch -",
-//!     "bridge fdb add 02:f1:0a:57:07:02 dev fn54ad09fd6031 master static",
 //!     "ip -n web -batch -",
 //! ]);
 //! assert_eq!(
-//!     commands[3].command.to_string(),
+//!     commands[2].command.to_string(),
 //!     "ip -n web -batch - <<'EOF'
-//! addr add 10.87.7.2/24 brd + dev eth0
+//! addr add 10.87.7.2/24 brd + dev eth0 noprefixroute
 //! link set dev eth0 up
+//! route append 10.87.7.1/32 dev eth0 proto 87
 //! route append default via 10.87.7.1 dev eth0 proto 87 metric 4096
 //! route append 10.87.0.0/16 via 10.87.7.1 dev eth0 proto 87
 //! EOF"
@@ -93,16 +98,16 @@
 //! for one in &commands {
 //!     executor.run(&one.command, &[])?.checked(&one.command)?;
 //! }
-//! assert_eq!(executor.0.len(), 4);
+//! assert_eq!(executor.0.len(), 3);
 //!
 //! // The inverse: what was done last is undone first, and what stands on the link goes with it.
 //! let undo = render::commands(&plan.undo(), &Tools::default());
 //! let undo: Vec<String> = undo.iter().map(|one| one.command.line()).collect();
 //! assert_eq!(undo, ["ip link del dev fn54ad09fd6031", "nft -f -"]);
 //!
-//! // Had the second command failed at its first line, only the elements in the tables would have to go.
-//! let undo = plan.undo_of(|step| step < 2);
-//! assert_eq!(undo.len(), 2);
+//! // Had the second command failed at its first line, only the element in the table would have to go.
+//! let undo = plan.undo_of(|step| step < 1);
+//! assert_eq!(undo.len(), 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
