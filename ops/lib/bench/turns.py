@@ -17,8 +17,8 @@ def expect(candidate, count):
 
 
 def in_turn(candidates, turn):
-    """Who is first changes with each round, and who comes after whom with every other."""
-    first = turn % len(candidates)
+    """Two rounds are each other's reverse, so nobody is always before another; who begins the two changes with each pair."""
+    first = turn // 2 % len(candidates)
     return (candidates[first:] + candidates[:first])[:: -1 if turn % 2 else 1]
 
 
