@@ -137,9 +137,9 @@ impl Receipt {
     /// by their steps whether they were isolated.
     #[must_use]
     pub fn mode(&self) -> PortMode {
-        let isolates =
+        let isolating =
             |step: &Step| matches!(step.op, Op::LinkSet { attribute: LinkAttribute::Isolated(true), .. });
-        let of_0_1_0 = || if self.steps.iter().any(isolates) { PortMode::Isolated } else { PortMode::Plain };
+        let of_0_1_0 = || if self.steps.iter().any(isolating) { PortMode::Isolated } else { PortMode::Plain };
         self.mode.unwrap_or_else(of_0_1_0)
     }
 
@@ -207,10 +207,10 @@ mod tests {
     fn a_receipt_of_0_1_0_tells_its_mode_by_its_steps() {
         let isolated = of_0_1_0();
         assert_eq!((isolated.version, isolated.mode, isolated.mode()), (1, None, PortMode::Isolated));
-        let isolates =
+        let isolating =
             |step: &Step| matches!(step.op, Op::LinkSet { attribute: LinkAttribute::Isolated(_), .. });
         let mut plain = isolated.clone();
-        plain.steps.retain(|step| !isolates(step));
+        plain.steps.retain(|step| !isolating(step));
         assert_eq!(plain.steps.len() + 1, isolated.steps.len());
         assert_eq!(plain.mode(), PortMode::Plain);
         for mode in [PortMode::Routed, PortMode::Plain] {

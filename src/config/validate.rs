@@ -177,7 +177,12 @@ fn host_ports(config: &Config) -> Result<(), Problem> {
         if config.masquerade_ports.contains(open.port) {
             let why = format!("is inside masquerade_ports {}", config.masquerade_ports);
             let field = format!("host_ports[{index}].port");
-            return Err(problem(field, open.port, why, "Give the service another port, or narrow masquerade_ports"));
+            return Err(problem(
+                field,
+                open.port,
+                why,
+                "Give the service another port, or narrow masquerade_ports",
+            ));
         }
     }
     Ok(())

@@ -158,7 +158,11 @@ fn settings(bridge: &IfName, bridged: bool, isolated: bool) -> Vec<Setting> {
         };
         settings.extend([
             of_bridge(ipv4("proxy_arp_pvlan"), u32::from(isolated), why_pvlan),
-            of_bridge(ipv4("proxy_arp"), 1, "this host answers ARP for containers that are not in the bridge"),
+            of_bridge(
+                ipv4("proxy_arp"),
+                1,
+                "this host answers ARP for containers that are not in the bridge",
+            ),
             of_bridge(SysctlKey::ipv4_neigh(bridge, "proxy_delay"), 0, "and answers at once"),
             of_bridge(ipv4("send_redirects"), 0, "containers have no other way than this host"),
             of_bridge(ipv4("accept_redirects"), 0, "containers tell this host no routes"),

@@ -163,7 +163,9 @@ impl Engine {
             None => Ok(()),
             Some(port) => Err(Error::new(
                 Kind::PortReserved,
-                format!("port {port} is inside masquerade_ports {range}, which connections of containers use"),
+                format!(
+                    "port {port} is inside masquerade_ports {range}, which connections of containers use"
+                ),
             )),
         }
     }

@@ -76,7 +76,9 @@ impl Engine {
             !is_own && !facts.gateway_links.iter().any(|link| link.address == **gateway)
         });
         let no_way = |gateway| {
-            format!("there is no way to {gateway} of `ingress_gateways`: nobody is let in by that address now")
+            format!(
+                "there is no way to {gateway} of `ingress_gateways`: nobody is let in by that address now"
+            )
         };
         without_uplink
             .then(|| note.to_owned())

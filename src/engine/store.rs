@@ -10,13 +10,13 @@ use serde::Serialize;
 use serde::de::Error as _;
 
 use crate::config::Config;
+use crate::desired::OWNER_FILE;
 use crate::error::{self, Error, Kind, Result};
 use crate::lease::{self, Leases};
 use crate::log::Log;
 use crate::receipt::{self, Event, Receipt};
 use crate::seal;
 use crate::state_dir::{self, StateDir};
-use crate::desired::OWNER_FILE;
 use crate::types::{AttachmentId, Owner};
 
 use super::host::HostRecord;
@@ -307,6 +307,7 @@ impl Store {
     }
 
     /// Whether it is known which Flatnet this is, and both directories say so; the caller holds the network's lock.
+    #[must_use]
     pub fn keep_owner(&self) -> bool {
         let Some(owner) = self.owner() else { return false };
         let lacks = |dir: &&StateDir| !super::exists(&dir.path().join(OWNER_FILE));

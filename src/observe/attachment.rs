@@ -115,7 +115,10 @@ pub(super) fn table(
 ) -> Result<Option<ruleset::Ruleset>> {
     let command = Command::new([tools.nft.as_str(), "-j", "list", "table", family, name]);
     let output = executor.run(&command, &[])?;
-    if output.complains(ABSENT) || output.complains(MAY_NOT) || (family == "arp" && output.complains(NO_FAMILY)) {
+    if output.complains(ABSENT)
+        || output.complains(MAY_NOT)
+        || (family == "arp" && output.complains(NO_FAMILY))
+    {
         return Ok(None);
     }
     let output = output.checked(&command)?;

@@ -84,16 +84,16 @@ pub fn facts(
     };
     let fib = has_fib(executor, tools)?;
     let ingress_gateways: Vec<Ipv4Addr> = match &config.ingress_gateways {
-            IngressGateways::List(list) => list.clone(),
-            IngressGateways::Auto => match wsl_mode(executor) {
-                // Where it cannot be told, the mode that WSL2 has unless told otherwise: else a wslinfo that fails once,
-                // while WSL2 starts, would shut Windows out. The doctor says so.
-                WslMode::Nat | WslMode::Unknown(_) => {
-                    default_route.and_then(|route| route.via).into_iter().collect()
-                }
-                WslMode::NotWsl | WslMode::Other(_) => Vec::new(),
-            },
-        };
+        IngressGateways::List(list) => list.clone(),
+        IngressGateways::Auto => match wsl_mode(executor) {
+            // Where it cannot be told, the mode that WSL2 has unless told otherwise: else a wslinfo that fails once,
+            // while WSL2 starts, would shut Windows out. The doctor says so.
+            WslMode::Nat | WslMode::Unknown(_) => {
+                default_route.and_then(|route| route.via).into_iter().collect()
+            }
+            WslMode::NotWsl | WslMode::Other(_) => Vec::new(),
+        },
+    };
     Ok(HostFacts {
         config_hash: config_hash.to_owned(),
         mtu: mtu(config, uplink.as_deref(), executor, tools)?,
@@ -121,7 +121,9 @@ pub fn gateway_links(
             continue;
         }
         let way = parse_way(&output.stdout).map_err(|cause| bad_json("ip route get", &cause))?;
-        links.extend(way.and_then(|(dev, source)| Some(GatewayLink { address, dev: dev.parse().ok()?, source })));
+        links.extend(
+            way.and_then(|(dev, source)| Some(GatewayLink { address, dev: dev.parse().ok()?, source })),
+        );
     }
     Ok(links)
 }
@@ -278,7 +280,7 @@ pub fn live_listing(wanted: &HostState, executor: &mut dyn Executor, tools: &Too
         let output = executor.run(&command, &[])?;
         if output.success() {
             text.push_str(&output.stdout);
-        } else if !output.complains(ABSENT) && !(family == "arp" && output.complains(NO_FAMILY)) {
+        } else if !(output.complains(ABSENT) || family == "arp" && output.complains(NO_FAMILY)) {
             output.checked(&command)?;
         }
     }
@@ -399,7 +401,8 @@ mod tests {
 
     #[test]
     fn a_table_says_which_flatnet_it_belongs_to() {
-        let table = |comment: &str| format!("table inet flatnet {{\n\tcomment \"{comment}\"\n\n\tset bindings {{\n");
+        let table =
+            |comment: &str| format!("table inet flatnet {{\n\tcomment \"{comment}\"\n\n\tset bindings {{\n");
         let of = |comment: &str| owner_in(&table(comment)).map(|owner| owner.to_string());
         let wanted = Some("Debian-0123456789ab".to_owned());
         assert_eq!(of("Flatnet 0.1.0 of Debian-0123456789ab: generated, flatnet up replaces it"), wanted);

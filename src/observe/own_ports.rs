@@ -21,7 +21,8 @@ const UNCONNECTED: &str = "07";
 /// Who listens, at any address; a file that cannot be read has nobody.
 #[must_use]
 pub fn listeners() -> Vec<Listener> {
-    let read = |file: &str| std::fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap_or_default();
+    let read =
+        |file: &str| std::fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap_or_default();
     let tcp = read("tcp") + &read("tcp6");
     let udp = read("udp") + &read("udp6");
     let mut all = BTreeSet::new();

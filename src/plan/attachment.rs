@@ -98,7 +98,12 @@ fn host_end(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttach
     if let Some(link) = link {
         // Before all else: rules know the link by it as soon as it leaves the bridge.
         let back = LinkAttribute::Group(link.group);
-        set(link.group != *group, LinkAttribute::Group(*group), Some(back), "rules match the network's links by it");
+        set(
+            link.group != *group,
+            LinkAttribute::Group(*group),
+            Some(back),
+            "rules match the network's links by it",
+        );
         let back = link.mac.parse().ok().map(LinkAttribute::Address);
         let address = LinkAttribute::Address(wanted.host_mac());
         set(link.mac != wanted.host_mac().to_string(), address, back, "the link's address");
@@ -107,7 +112,12 @@ fn host_end(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttach
     }
     let has_address = if link.is_some() { observed.ipv6_address } else { wanted.ipv6 };
     let back = LinkAttribute::Ipv6Address(true);
-    set(has_address, LinkAttribute::Ipv6Address(false), Some(back), "nothing of IPv6 on it, not even an address");
+    set(
+        has_address,
+        LinkAttribute::Ipv6Address(false),
+        Some(back),
+        "nothing of IPv6 on it, not even an address",
+    );
     match mode {
         PortMode::Routed => own_link(plan, wanted, observed, made),
         PortMode::Plain | PortMode::Isolated => bridge_port(plan, wanted, observed, made),
@@ -129,13 +139,8 @@ fn own_link(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttach
     }
     let to = wanted.host_route();
     if !observed.host_routes.iter().any(|route| route.to == to && route.via.is_none()) {
-        let route = Op::RouteAdd {
-            place: Place::Host,
-            to,
-            via: None,
-            dev: dev.clone(),
-            src: Some(wanted.gateway),
-        };
+        let route =
+            Op::RouteAdd { place: Place::Host, to, via: None, dev: dev.clone(), src: Some(wanted.gateway) };
         let undo = Op::RouteDel { place: Place::Host, to, via: None, dev: dev.clone() };
         plan.push_with(route, made, Undo::Op(Box::new(undo)), "the container's address is at the other end");
     }
@@ -143,7 +148,12 @@ fn own_link(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttach
         if !link.master.is_empty() {
             let back = link.master.parse().ok().map(LinkAttribute::Master);
             let leave = (LinkAttribute::NoMaster, back);
-            plan.push_link_set((&Place::Host, dev), leave, made, "a link of its own, and no port of the bridge");
+            plan.push_link_set(
+                (&Place::Host, dev),
+                leave,
+                made,
+                "a link of its own, and no port of the bridge",
+            );
         }
         without_arp(plan, (&Place::Host, dev), link.arp, made);
     }
@@ -153,7 +163,12 @@ fn own_link(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttach
 }
 
 /// Published ports answer at 127.0.0.1 only where this host may use that address over the link.
-fn route_localnet(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttachment, made: Option<usize>) {
+fn route_localnet(
+    plan: &mut Plan,
+    wanted: &AttachmentState,
+    observed: &ObservedAttachment,
+    made: Option<usize>,
+) {
     let Some(key) = wanted.route_localnet().filter(|_| observed.route_localnet != Some(1)) else { return };
     let before = observed.route_localnet.unwrap_or(0);
     let undo = Undo::Op(Box::new(Op::Sysctl { key: key.clone(), value: before }));
@@ -169,7 +184,12 @@ fn without_arp(plan: &mut Plan, link: (&Place, &crate::types::IfName), arp: bool
 }
 
 /// The host's end as a port of the bridge.
-fn bridge_port(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttachment, made: Option<usize>) {
+fn bridge_port(
+    plan: &mut Plan,
+    wanted: &AttachmentState,
+    observed: &ObservedAttachment,
+    made: Option<usize>,
+) {
     let AttachmentState { host_link: dev, bridge, mac, mode, .. } = wanted;
     let link = observed.host_link.as_ref();
     let mut set = |needed: bool, attribute: LinkAttribute, back: Option<LinkAttribute>, why: &str| {
@@ -201,13 +221,8 @@ fn bridge_port(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAtt
     let to = wanted.host_route();
     if observed.host_routes.iter().any(|route| route.to == to) {
         let del = Op::RouteDel { place: Place::Host, to, via: None, dev: dev.clone() };
-        let back = Op::RouteAdd {
-            place: Place::Host,
-            to,
-            via: None,
-            dev: dev.clone(),
-            src: Some(wanted.gateway),
-        };
+        let back =
+            Op::RouteAdd { place: Place::Host, to, via: None, dev: dev.clone(), src: Some(wanted.gateway) };
         plan.push_with(del, made, Undo::Op(Box::new(back)), "the container is behind the bridge");
     }
 }
@@ -317,7 +332,12 @@ fn container_routes(
     push(!bridged && !has(next_hop, None), add(next_hop, None), del(next_hop, None), why);
     let why = "its neighbours are behind this host, and not at the link";
     push(!bridged && has(subnet, None), prefix_del, prefix_add, why);
-    push(bridged && has(next_hop, None), del(next_hop, None), add(next_hop, None), "the bridge is at the link");
+    push(
+        bridged && has(next_hop, None),
+        del(next_hop, None),
+        add(next_hop, None),
+        "the bridge is at the link",
+    );
     for &to in routes_to {
         let why = if to.prefix_len() == 0 {
             "this host is the way to everything, unless another network of the container's is"

@@ -307,6 +307,7 @@ fn refuse_other_address(wanted: &HostState, found: &Link) -> Result<()> {
 
 /// Says that `what`, a link or a table, belongs to another Flatnet that shares this host's network. `mark` is the file that
 /// says who this one is.
+#[must_use]
 pub fn another_flatnet(what: &str, other: &Owner, mark: &std::path::Path) -> Error {
     Error::new(
         Kind::AnotherFlatnet,

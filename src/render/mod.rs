@@ -30,7 +30,11 @@ enum Group<'a> {
 
 fn group(op: &Op) -> Group<'_> {
     match op {
-        Op::BridgeAdd { .. } | Op::VethAdd { .. } | Op::LinkDel { .. } => Group::Ip(&Place::Host),
+        Op::BridgeAdd { .. }
+        | Op::VethAdd { .. }
+        | Op::LinkDel { .. }
+        | Op::UnreachableAdd { .. }
+        | Op::UnreachableDel { .. } => Group::Ip(&Place::Host),
         Op::FdbAdd { .. } | Op::FdbDel { .. } => Group::Bridge,
         Op::LinkSet { place, .. }
         | Op::AddrAdd { place, .. }
@@ -39,7 +43,6 @@ fn group(op: &Op) -> Group<'_> {
         | Op::RouteDel { place, .. }
         | Op::PrefixRouteAdd { place, .. }
         | Op::PrefixRouteDel { place, .. } => Group::Ip(place),
-        Op::UnreachableAdd { .. } | Op::UnreachableDel { .. } => Group::Ip(&Place::Host),
         Op::Sysctl { .. } => Group::Sysctl,
         Op::RulesetReplace { .. }
         | Op::RulesetDel { .. }

@@ -52,7 +52,9 @@ pub(super) fn key_only(TableElement { table, element, container_id: _ }: &TableE
 fn in_table(element: &Element, table: &str) -> String {
     match element {
         Element::ArpBinding { .. } => format!("arp {table}"),
-        Element::Binding { .. } | Element::FrameBinding { .. } | Element::Published { .. } => format!("inet {table}"),
+        Element::Binding { .. } | Element::FrameBinding { .. } | Element::Published { .. } => {
+            format!("inet {table}")
+        }
     }
 }
 

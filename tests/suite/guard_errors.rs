@@ -2,7 +2,9 @@
 //! about a flow that stays within Flatnet.
 
 use crate::frames::{Ends, icmp_error, mac};
-use crate::guard::{Attack, BRIDGE, C2, C3, C4, Ear, FOREIGN, GATEWAY, HOST_LAN, ICMP, Mode, STRANGER, TCP, UDP, attack};
+use crate::guard::{
+    Attack, BRIDGE, C2, C3, C4, Ear, FOREIGN, GATEWAY, HOST_LAN, ICMP, Mode, STRANGER, TCP, UDP, attack,
+};
 use crate::traffic::World;
 
 const EARS: [Ear; 5] = [("", ICMP), ("c2", ICMP), ("c4", ICMP), ("foreign", ICMP), ("gw", ICMP)];
@@ -68,8 +70,13 @@ fn errors(world: &World, who: (&str, &str), flows: &[Flow], round: u8) -> Vec<At
                     if number == ICMP && ends.from.1 == 9000 {
                         continue;
                     }
-                    let what = format!("{}/{} of {name} about {protocol}, {what}, to {dest}, {round}", kind.0, kind.1);
-                    let error = |token: &[u8]| icmp_error(to, source, (address, dest), kind, &ends.packet(number, token));
+                    let what = format!(
+                        "{}/{} of {name} about {protocol}, {what}, to {dest}, {round}",
+                        kind.0, kind.1
+                    );
+                    let error = |token: &[u8]| {
+                        icmp_error(to, source, (address, dest), kind, &ends.packet(number, token))
+                    };
                     attacks.push(attack(what, name, error));
                 }
             }
@@ -85,7 +92,11 @@ fn nobody_is_told_of_flows_of_others() {
         let path_mtu = || world.sh("ip route get 192.168.50.66").contains("mtu 552");
         for (round, rp_filter) in (0..).zip([2, 1, 0]) {
             world.rp_filter(rp_filter);
-            world.holds(&format!("{mode:?}, rp_filter {rp_filter}"), &EARS, &errors(&world, ("c3", C3), &OTHERS, round));
+            world.holds(
+                &format!("{mode:?}, rp_filter {rp_filter}"),
+                &EARS,
+                &errors(&world, ("c3", C3), &OTHERS, round),
+            );
             assert!(!path_mtu(), "{mode:?}: this host believes in a path MTU of 552");
         }
         world.without(&["at_tracking"]);
@@ -109,7 +120,10 @@ fn a_container_is_believed_about_its_own_flows() {
 fn nobody_outside_is_believed_about_flows_within() {
     for mode in [Mode::ROUTED, Mode::ALL[2]] {
         let world = world(mode);
-        let within: Vec<Flow> = OTHERS.into_iter().filter(|(what, _)| ["two neighbours'", "this host's with a neighbour"].contains(what)).collect();
+        let within: Vec<Flow> = OTHERS
+            .into_iter()
+            .filter(|(what, _)| ["two neighbours'", "this host's with a neighbour"].contains(what))
+            .collect();
         let all = |round| {
             let by = |who| errors(&world, who, &within, round);
             [by(("stranger", STRANGER)), by(("gw", GATEWAY))].concat()
@@ -142,9 +156,11 @@ END
         );
         world.serve(&[("inner", "inner", "0.0.0.0", &[80]), ("inet", "inet", "0.0.0.0", &[80])]);
         for from in ["gw", "c3", ""] {
-            let path_mtu = format!("ip {} route get 10.87.1.2", if from.is_empty() { String::new() } else { format!("-n {from}") });
-            let big =
-                "import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.setsockopt(0, 10, 2); s.connect(('10.87.1.2', 80)); s.send(bytes(1400))";
+            let path_mtu = format!(
+                "ip {} route get 10.87.1.2",
+                if from.is_empty() { String::new() } else { format!("-n {from}") }
+            );
+            let big = "import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.setsockopt(0, 10, 2); s.connect(('10.87.1.2', 80)); s.send(bytes(1400))";
             let run = if from.is_empty() { String::new() } else { format!("ip netns exec {from}") };
             world.sh(&format!("{run} /usr/bin/python3 -c \"{big}\""));
             world.sandbox.eventually(&format!("{path_mtu} | grep 'mtu 1300'"));
@@ -154,10 +170,16 @@ END
         for (who, hops, to, router) in
             [("c2", 1, "198.51.100.9", BRIDGE), ("c2", 2, "198.51.100.9", GATEWAY), ("gw", 1, C2, HOST_LAN)]
         {
-            let answer = world.sandbox.sh(&format!("ip netns exec {who} ping -t {hops} -c 1 -W 2 {to}")).fails();
-            assert!(answer.stdout.contains(&format!("From {router} icmp_seq=1 Time to live exceeded")), "{mode:?}: {answer}");
+            let answer =
+                world.sandbox.sh(&format!("ip netns exec {who} ping -t {hops} -c 1 -W 2 {to}")).fails();
+            assert!(
+                answer.stdout.contains(&format!("From {router} icmp_seq=1 Time to live exceeded")),
+                "{mode:?}: {answer}"
+            );
         }
-        let refused = |from: &str| crate::traffic::probe("a closed port", from, "udp", C2, 4444, crate::traffic::REFUSED);
+        let refused = |from: &str| {
+            crate::traffic::probe("a closed port", from, "udp", C2, 4444, crate::traffic::REFUSED)
+        };
         world.ask(&format!("{mode:?}"), &["gw", "c3", ""].map(refused));
     }
 }

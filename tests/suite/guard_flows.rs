@@ -34,7 +34,12 @@ fn world(mode: Mode, forgets: bool) -> World {
     world.sh("for name in c2 c3 c4 c5; do ip netns add $name; ip -n $name link set lo up; done");
     let any = "0.0.0.0";
     // They listen before they have an address.
-    world.serve(&[("c2", "c2", any, &[80]), ("c3", "c3", any, &[80]), ("c4", "c4", any, &[80]), ("c5", "c5", any, &[80])]);
+    world.serve(&[
+        ("c2", "c2", any, &[80]),
+        ("c3", "c3", any, &[80]),
+        ("c4", "c4", any, &[80]),
+        ("c5", "c5", any, &[80]),
+    ]);
     world
 }
 
@@ -63,13 +68,20 @@ fn changes(world: &World) -> Vec<(&'static str, String, &'static str, &'static s
     let call = |verb, name, ports: &Value| world.cni_script(verb, name, ports);
     let (published, none) = (udp(5353, ""), json!([]));
     let replaced = [call("DEL", "c2", &published), call("ADD", "c3", &published)].join("\n");
-    let moved = [call("DEL", "c3", &published), call("ADD", "c3", &udp(5354, "")), call("ADD", "c4", &published)].join("\n");
+    let moved =
+        [call("DEL", "c3", &published), call("ADD", "c3", &udp(5354, "")), call("ADD", "c4", &published)]
+            .join("\n");
     vec![
         ("published while clients send already", call("ADD", "c2", &published), SILENCE, "c2"),
         ("replaced by another container", replaced, "c2", "c3"),
         ("moved to another port, and taken over", moved, "c3", "c4"),
         ("published no more", call("DEL", "c4", &published), "c4", SILENCE),
-        ("published by another again", call("ADD", "c5", &none) + "\n" + &call("ADD", "c2", &published), SILENCE, "c2"),
+        (
+            "published by another again",
+            call("ADD", "c5", &none) + "\n" + &call("ADD", "c2", &published),
+            SILENCE,
+            "c2",
+        ),
     ]
 }
 
@@ -99,7 +111,10 @@ fn without_forgetting_they_would_not() {
         println!("{what}: {last:?}");
         differs += usize::from(told(&last) != [after; 5]);
     }
-    assert!(differs >= 3, "only {differs} changes needed anything to be forgotten: the other test proves little");
+    assert!(
+        differs >= 3,
+        "only {differs} changes needed anything to be forgotten: the other test proves little"
+    );
 }
 
 /// At one address of this host, and at 127.0.0.1.
@@ -112,7 +127,8 @@ fn clients_of_one_address_reach_who_is_published_there() {
             let published = world.cni_script("ADD", "c2", &ports);
             let [first, last] = talk(&world, &[client], &published);
             assert_eq!((told(&first), told(&last)), (vec![SILENCE], vec!["c2"]), "{mode:?}, {address}");
-            let replaced = [world.cni_script("DEL", "c2", &ports), world.cni_script("ADD", "c3", &ports)].join("\n");
+            let replaced =
+                [world.cni_script("DEL", "c2", &ports), world.cni_script("ADD", "c3", &ports)].join("\n");
             let [_, last] = talk(&world, &[client], &replaced);
             assert_eq!(told(&last), ["c3"], "{mode:?}, {address}");
             world.cni("DEL", "c3", &ports).succeeds();
@@ -142,14 +158,17 @@ fn nobody_inherits_the_strangers_of_an_address() {
         assert_eq!(seen, ["c2 192.168.50.66"]);
         let sport: u16 = world.sh("cat /tmp/sport").trim().parse().unwrap_or_else(|error| panic!("{error}"));
         // Its end is not seen: as of one that is just being used.
-        world.sh(&format!("conntrack -U -p tcp --orig-src {STRANGER} --sport {sport} --state ESTABLISHED -t 600 || true"));
+        world.sh(&format!(
+            "conntrack -U -p tcp --orig-src {STRANGER} --sport {sport} --state ESTABLISHED -t 600 || true"
+        ));
         world.cni("DEL", "c2", &ports).succeeds();
         let other = json!({"cniVersion": "1.0.0", "name": "flatnet", "type": "flatnet", "runtimeConfig": {"ips": [C2]}});
         let add = "CNI_COMMAND=ADD CNI_CONTAINERID=c3-id CNI_NETNS=/run/netns/c3 CNI_IFNAME=eth0 CNI_PATH=/usr/local/bin flatnet";
         world.sandbox.sh_with_stdin(add, &other.to_string()).prints(C2);
         let ends = Ends { from: (STRANGER, sport), dest: (HOST_LAN, 8080) };
         let (to, source) = (world.mac_of("", "eth0"), world.mac_of("stranger", "eth0"));
-        let data = attack("data of the old connection", "stranger", |token| ends.frame(to, source, TCP, token));
+        let data =
+            attack("data of the old connection", "stranger", |token| ends.frame(to, source, TCP, token));
         let heard = world.strike(&[("c3", TCP)], &[data]);
         assert_eq!(heard.is_empty(), forgets, "{mode:?}, conntrack forgets: {forgets}");
     }

@@ -62,7 +62,11 @@ fn world(mode: Mode) -> World {
 }
 
 /// c3 opens its flows, this is done, and then the others ask. Returns who of c2, c3, c4 and this host heard what.
-fn who_hears(world: &World, round: u32, before_asking: impl FnOnce()) -> Vec<(String, &'static str, Vec<&'static str>)> {
+fn who_hears(
+    world: &World,
+    round: u32,
+    before_asking: impl FnOnce(),
+) -> Vec<(String, &'static str, Vec<&'static str>)> {
     let (host, stranger) = (world.mac_of("", "eth0"), world.mac_of("stranger", "eth0"));
     let (mut before, mut asked) = (Vec::new(), Vec::new());
     for case in cases() {
@@ -80,7 +84,8 @@ fn who_hears(world: &World, round: u32, before_asking: impl FnOnce()) -> Vec<(St
     before_asking();
     let all: Vec<Attack> = asked.iter().map(|(_, attack)| attack.clone()).collect();
     let heard = ["", "c2", "c3", "c4"].map(|who| (who, world.strike(&[(who, UDP), (who, TCP)], &all)));
-    let by_whom = |what: &String| heard.iter().filter(|(_, names)| names.contains(what)).map(|(who, _)| *who).collect();
+    let by_whom =
+        |what: &String| heard.iter().filter(|(_, names)| names.contains(what)).map(|(who, _)| *who).collect();
     asked.into_iter().map(|(owner, Attack { what, .. })| (what.clone(), owner, by_whom(&what))).collect()
 }
 
@@ -89,7 +94,10 @@ fn nobody_takes_what_is_meant_for_anothers_port() {
     for mode in Mode::ALL {
         let world = world(mode);
         let heard = who_hears(&world, 1, || drop(world.attach("c4", &port(9090))));
-        assert!(heard.iter().all(|(_, owner, by)| *by == [*owner]), "{mode:?}: the owner of the port hears it: {heard:#?}");
+        assert!(
+            heard.iter().all(|(_, owner, by)| *by == [*owner]),
+            "{mode:?}: the owner of the port hears it: {heard:#?}"
+        );
 
         // Before, what left was given the port that it had, where that was free.
         world.cni("DEL", "c4", &json!([])).succeeds();
@@ -98,14 +106,18 @@ fn nobody_takes_what_is_meant_for_anothers_port() {
              nft delete table inet flatnet; nft -f /tmp/rules; conntrack -F",
         );
         let heard = who_hears(&world, 2, || drop(world.attach("c4", &port(9090))));
-        assert!(heard.iter().all(|(_, _, by)| *by == ["c3"]), "{mode:?}: without the range c3 should have taken all: {heard:#?}");
+        assert!(
+            heard.iter().all(|(_, _, by)| *by == ["c3"]),
+            "{mode:?}: without the range c3 should have taken all: {heard:#?}"
+        );
     }
 }
 
 /// In the range lie the ports of what containers open: none of them can be published.
 #[test]
 fn a_port_of_that_range_cannot_be_published() {
-    let world = World::new(crate::sandbox::Sandbox::podman4(), "masquerade_ports: {from: 50000, to: 50999}\n");
+    let world =
+        World::new(crate::sandbox::Sandbox::podman4(), "masquerade_ports: {from: 50000, to: 50999}\n");
     world.sh("ip netns add c2");
     for (host, refused) in [(49999, false), (50000, true), (50999, true), (51000, false)] {
         for protocol in ["tcp", "udp", "sctp"] {

@@ -150,7 +150,8 @@ impl Model {
             }
             Op::RouteAdd { place, to, via, dev, src: _ } => {
                 let up = self.link(place, dev)?.up;
-                let at_link = |route: &Route| route.via.is_none() && via.is_some_and(|via| route.to.contains(&via));
+                let at_link =
+                    |route: &Route| route.via.is_none() && via.is_some_and(|via| route.to.contains(&via));
                 let leads = via.is_none() || self.routes(place).iter().any(at_link);
                 self.add_route(place, Route { to: *to, via: *via, dev: dev.to_string() })?;
                 (up && leads).then_some(()).ok_or_else(|| "Nexthop has invalid gateway".to_owned())
@@ -164,9 +165,9 @@ impl Model {
             Op::PrefixRouteDel { place, to, dev } => {
                 self.del_route(place, &Route { to: *to, via: None, dev: dev.to_string() })
             }
-            Op::UnreachableAdd { .. } => {
-                (!std::mem::replace(&mut self.unreachable, true)).then_some(()).ok_or("File exists".to_owned())
-            }
+            Op::UnreachableAdd { .. } => (!std::mem::replace(&mut self.unreachable, true))
+                .then_some(())
+                .ok_or("File exists".to_owned()),
             Op::UnreachableDel { .. } => {
                 std::mem::take(&mut self.unreachable).then_some(()).ok_or("No such process".to_owned())
             }
@@ -259,7 +260,12 @@ impl Model {
             fdb: fdb.map(|(_, mac)| mac.clone()).collect(),
             container_link: self.container.get(wanted.id.if_name.as_str()).cloned(),
             routes: self.routes.clone(),
-            host_routes: self.host_routes.iter().filter(|route| route.dev == wanted.host_link.as_str()).cloned().collect(),
+            host_routes: self
+                .host_routes
+                .iter()
+                .filter(|route| route.dev == wanted.host_link.as_str())
+                .cloned()
+                .collect(),
             route_localnet: wanted.route_localnet().and_then(|key| self.sysctls.get(&key).copied()),
             elements: self.elements.iter().map(|one| one.element.clone()).collect(),
         }

@@ -97,9 +97,9 @@ fn live(engine: &mut Engine, as_json: bool) -> Result<u8> {
     } else {
         let table = engine.config.network.table();
         let families = ["inet", "arp"].map(|family| format!("table {family} {table} {{"));
-        let there = families.iter().filter(|begin| marked.iter().any(|(_, line)| line.shown.starts_with(*begin)));
-        let lists: Vec<_> =
-            there.map(|begin| format!("nft list {}", begin.trim_end_matches(" {"))).collect();
+        let there =
+            families.iter().filter(|begin| marked.iter().any(|(_, line)| line.shown.starts_with(*begin)));
+        let lists: Vec<_> = there.map(|begin| format!("nft list {}", begin.trim_end_matches(" {"))).collect();
         output::print(&format!("--- wanted: flatnet rules\n+++ loaded: {}\n", lists.join("; ")));
         output::print(&marked.iter().map(|(mark, line)| shown(*mark, line, names)).collect::<String>());
     }

@@ -153,8 +153,7 @@ fn unanswered(context: &mut Context, receipt: &Receipt) -> Finding {
     let command = Command::new([ip.as_str(), "neigh", "show", &address, "dev", &bridge]);
     let neighbour = context.stdout(&command).unwrap_or_default();
     if is_known(&neighbour) {
-        stopped(receipt, "at ping", "it answers ARP, and no ping")
-            .help(drops)
+        stopped(receipt, "at ping", "it answers ARP, and no ping").help(drops)
     } else {
         stopped(receipt, "at the neighbour", "it does not answer ARP")
             .commands([format!("podman restart {}", receipt.id.container_id.short())])

@@ -30,7 +30,8 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
         let missing: Vec<String> = steps.map(|step| render::line(&step.op)).collect();
         if missing.is_empty() {
             if receipt.mode() != context.engine.config.port_mode() {
-                let what = format!("{} is joined as it was before `bridging` or Flatnet changed", called(receipt));
+                let what =
+                    format!("{} is joined as it was before `bridging` or Flatnet changed", called(receipt));
                 let help = "It works and is guarded as before. Its next start changes it over too";
                 found.push(Finding::warning(what).commands([context.flatnet("repair")]).help(help));
             }

@@ -55,7 +55,11 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
         }
     }
     if found.is_empty() {
-        found.push(Finding::good(if plain { "sets, NAT, the arp family and fib work" } else { "sets, NAT and fib work" }));
+        found.push(Finding::good(if plain {
+            "sets, NAT, the arp family and fib work"
+        } else {
+            "sets, NAT and fib work"
+        }));
     }
     Ok(found)
 }
@@ -90,12 +94,9 @@ mod tests {
             exit: Exit::Code(1),
             stderr: "/dev/stdin:1:1-62: Error: Could not process rule: Operation not supported".to_owned(),
         };
-        for (what, level) in [
-            ("sets", Level::Failure),
-            ("NAT", Level::Failure),
-            (ARP, Level::Failure),
-            (FIB, Level::Good),
-        ] {
+        for (what, level) in
+            [("sets", Level::Failure), ("NAT", Level::Failure), (ARP, Level::Failure), (FIB, Level::Good)]
+        {
             assert_eq!(judge(what, "nf_tables", &failure).level, level, "{what}");
         }
     }

@@ -39,7 +39,8 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
         found.push(match now.gateway_links.as_slice() {
             [] => Finding::not_applicable("nobody outside is let in"),
             links => {
-                let each: Vec<_> = links.iter().map(|link| format!("{} by {}", link.address, link.dev)).collect();
+                let each: Vec<_> =
+                    links.iter().map(|link| format!("{} by {}", link.address, link.dev)).collect();
                 Finding::good(format!("let in: {}", each.join(", ")))
             }
         });

@@ -26,8 +26,12 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
         .into_iter()
         .filter(inside)
         .map(|Listener { protocol, port }| {
-            Finding::warning(format!("a program of this host listens at {port}/{protocol}, inside masquerade_ports {range}"))
-                .help(format!("See which by `ss -lnp 'sport = {port}'`; give it another port, or narrow `masquerade_ports`"))
+            Finding::warning(format!(
+                "a program of this host listens at {port}/{protocol}, inside masquerade_ports {range}"
+            ))
+            .help(format!(
+                "See which by `ss -lnp 'sport = {port}'`; give it another port, or narrow `masquerade_ports`"
+            ))
         })
         .collect();
     for attachment in &context.attachments {
@@ -40,7 +44,9 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
             );
         }
     }
-    if let Some((from, to)) = own_ports::local_range().filter(|(from, to)| *from <= range.to && range.from <= *to) {
+    if let Some((from, to)) =
+        own_ports::local_range().filter(|(from, to)| *from <= range.to && range.from <= *to)
+    {
         found.push(
             Finding::warning(format!(
                 "programs of this host get the ports {from} to {to}, and masquerade_ports is {range}: they share some"

@@ -21,9 +21,12 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     if let Err(error) = tools::find(&program) {
         let remedy = error.remedies().join(". ");
         return Ok(vec![
-            Finding::warning(format!("{}: what clients of a container before are remembered by stays", error.message()))
-                .commands(["apt-get install conntrack"])
-                .help(remedy),
+            Finding::warning(format!(
+                "{}: what clients of a container before are remembered by stays",
+                error.message()
+            ))
+            .commands(["apt-get install conntrack"])
+            .help(remedy),
         ]);
     }
     let command = Command::new([program.as_str(), "-C"]);

@@ -110,7 +110,8 @@ impl Engine {
         }
         if mended.is_err() && receipt.mode() != self.config.port_mode() {
             // What was taken back left the bridge's port without its flags: they go with the port.
-            let back = self.plan_attachment(&receipt).and_then(|plan| self.run_host_plan(&plan, &[&network, own]));
+            let back =
+                self.plan_attachment(&receipt).and_then(|plan| self.run_host_plan(&plan, &[&network, own]));
             if let Err(error) = back {
                 self.log.warn(&error.whole());
             }
@@ -133,9 +134,9 @@ impl Engine {
         let wanted = AttachmentState { mode, ..self.recorded(receipt, &facts) };
         let plan = plan::attach(&wanted, &ObservedAttachment::default());
         let aliases: Vec<_> = receipt.aliases.iter().filter_map(|alias| alias.parse().ok()).collect();
-        let made = self.receipt(&wanted, &plan, receipt.netns_id, &receipt.name, &aliases);
+        let renewed = self.receipt(&wanted, &plan, receipt.netns_id, &receipt.name, &aliases);
         let boot_id = receipt.boot_id.clone();
-        self.store.write_receipt(&Receipt { created: receipt.created, boot_id, ..made })?;
+        self.store.write_receipt(&Receipt { created: receipt.created, boot_id, ..renewed })?;
         self.store.append_events(&receipt.id, &[Event::of_attachment(receipt::ATTACHED)]);
         notes.push(changed_over(receipt));
         Ok(())

@@ -25,13 +25,11 @@ impl DroppingChain {
     /// address, for each container has a link of its own.
     #[must_use]
     pub fn mend(&self, subnet: Ipv4Net) -> Vec<String> {
-        let ways: Vec<(&str, &str, &str)> = [
-            self.outward.then_some(("-s", "saddr", "from")),
-            self.inward.then_some(("-d", "daddr", "to")),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
+        let ways: Vec<(&str, &str, &str)> =
+            [self.outward.then_some(("-s", "saddr", "from")), self.inward.then_some(("-d", "daddr", "to"))]
+                .into_iter()
+                .flatten()
+                .collect();
         let iptables = match self.place {
             Place::Legacy => "iptables-legacy",
             Place::Nft { .. } => "iptables",
