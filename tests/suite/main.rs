@@ -54,6 +54,7 @@ mod golden;
 mod guard;
 mod guard_errors;
 mod guard_flows;
+mod guard_flows_host;
 mod guard_fragments;
 mod guard_networks;
 mod guard_ports;
