@@ -56,6 +56,7 @@ mod guard_errors;
 mod guard_flows;
 mod guard_flows_host;
 mod guard_fragments;
+mod guard_kernel;
 mod guard_networks;
 mod guard_ports;
 mod guard_shadow;
