@@ -257,6 +257,10 @@ impl Engine {
             let command = &rendered.command;
             let ended = self.executor.run(command, locks);
             let Err(error) = ended.and_then(|output| output.checked(command)) else { continue };
+            if matches!(plan.steps[rendered.ops.start].op, Op::FlowsDel(_)) {
+                self.log.warn(&undo::flows_stay(&error));
+                continue;
+            }
             // A line of a batch that failed did nothing; whatever came before it is done.
             let failed_line = CommandFailure::of(&error).and_then(CommandFailure::failed_line);
             let may_have_run = failed_line.map_or(rendered.ops.end, |line| rendered.ops.start + line);

@@ -8,13 +8,13 @@ use ipnet::Ipv4Net;
 use super::attachment::{ABSENT, NO_FAMILY, bad_json, link, table};
 use super::link::Link;
 use super::proc_route::{self, DefaultRoute};
-use super::ruleset;
+use super::ruleset::{self, Opened};
 use crate::command::Command;
 use crate::config::{Config, IngressGateways, Mtu, Uplink};
 use crate::desired::{GatewayLink, HostFacts, HostState};
 use crate::error::{Error, Kind, Result};
 use crate::execute::Executor;
-use crate::plan::{Element, Place};
+use crate::plan::{Element, FlowFilter, Place};
 use crate::tools::Tools;
 use crate::types::{Owner, SysctlKey};
 
@@ -42,6 +42,8 @@ pub enum ObservedRuleset {
     Absent,
     /// The rules differ.
     Differs {
+        /// The flows that the wanted rules do not let in any more, and that would go on.
+        closed: Vec<FlowFilter>,
         /// A transaction that makes the tables as they are.
         text: String,
         /// Which Flatnet they belong to, where they say so.
@@ -208,7 +210,8 @@ fn observe_ruleset(
         let Some(arp) = arp else { return Ok((ObservedRuleset::Absent, false)) };
         live.extend(arp);
     }
-    if live.structure == load_elsewhere(wanted, executor, tools)?.structure {
+    let wanted_rules = load_elsewhere(wanted, executor, tools)?;
+    if live.structure == wanted_rules.structure {
         return Ok((ObservedRuleset::Same { elements: live.elements }, has_arp));
     }
     let mut text = listing("inet", name, executor, tools)?;
@@ -216,7 +219,20 @@ fn observe_ruleset(
         text += &listing("arp", name, executor, tools)?;
     }
     let owner = owner_in(&text);
-    Ok((ObservedRuleset::Differs { text, owner }, has_arp))
+    let closed = closed(wanted, &live.opened(), &wanted_rules.opened());
+    Ok((ObservedRuleset::Differs { text, owner, closed }, has_arp))
+}
+
+/// The flows that `before` let in and `now` does not.
+fn closed(wanted: &HostState, before: &Opened, now: &Opened) -> Vec<FlowFilter> {
+    let subnet = wanted.subnet;
+    let ingress = |&gateway: &Ipv4Addr| FlowFilter::Ingress { gateway, subnet };
+    let bridge = wanted.address.addr();
+    let own: Vec<Ipv4Addr> = std::iter::once(bridge).chain(host_addresses(bridge)).collect();
+    let services = before.host_ports.difference(&now.host_ports).flat_map(|&(protocol, port)| {
+        own.iter().map(move |&address| FlowFilter::ToService { subnet, protocol, address, port })
+    });
+    before.gateways.difference(&now.gateways).map(ingress).chain(services).collect()
 }
 
 /// Which Flatnet a table belongs to, from its comment in nft's listing: nft 1.0.6 leaves it out of its JSON.

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use crate::types::{PortMapping, Protocol};
@@ -31,6 +32,24 @@ pub enum FlowFilter {
         port: u16,
         /// The container's address.
         container: Ipv4Addr,
+    },
+    /// Those that a host outside opened to addresses of containers.
+    Ingress {
+        /// The host.
+        gateway: Ipv4Addr,
+        /// The containers.
+        subnet: Ipv4Net,
+    },
+    /// Those that containers opened to a service of this host.
+    ToService {
+        /// The containers.
+        subnet: Ipv4Net,
+        /// tcp, udp or sctp.
+        protocol: Protocol,
+        /// The address of this host.
+        address: Ipv4Addr,
+        /// The port.
+        port: u16,
     },
 }
 

@@ -162,9 +162,12 @@ fn ruleset(plan: &mut Plan, wanted: &HostState, observed: &ObservedHost) {
             let undo = Op::RulesetDel { table: table.clone(), arp: wanted.bridged };
             plan.push(replace(&wanted.ruleset), undo, "who may talk to whom; before anything is forwarded");
         }
-        ObservedRuleset::Differs { text, owner: _ } => {
+        ObservedRuleset::Differs { text, owner: _, closed } => {
             let why = "the loaded rules differ from the configured ones";
             plan.push(replace(&wanted.ruleset), replace(text), why);
+            for &flow in closed {
+                plan.push_final(Op::FlowsDel(flow), "who may not come in any more does not go on either");
+            }
         }
         ObservedRuleset::Same { elements } => {
             for element in &wanted.elements {

@@ -11,23 +11,27 @@ use crate::sandbox::Sandbox;
 use crate::traffic::{HOST, SILENCE, World};
 
 /// A `conntrack` that forgets nothing.
-const FORGETS_NOTHING: &str = "/usr/local/sbin/conntrack-forgets-nothing";
+pub(crate) const FORGETS_NOTHING: &str = "/usr/local/sbin/conntrack-forgets-nothing";
 
 fn udp(host: u16, address: &str) -> Value {
     json!([{"hostPort": host, "containerPort": 80, "protocol": "udp", "hostIP": address}])
 }
 
+/// A configuration with that.
+pub(crate) fn forgets_nothing(yaml: &str) -> String {
+    let conntrack = format!("conntrack: {FORGETS_NOTHING}");
+    if yaml.contains("tools: {") {
+        yaml.replace("tools: {", &format!("tools: {{{conntrack}, "))
+    } else {
+        format!("{yaml}tools: {{{conntrack}}}\n")
+    }
+}
+
 /// A world without containers, with a conntrack that works or, in the control run, not.
 fn world(mode: Mode, forgets: bool) -> World {
     let sandbox = Sandbox::podman4();
-    let mut yaml = mode.yaml("");
-    if !forgets {
-        yaml = if yaml.contains("tools: {") {
-            yaml.replace("tools: {", &format!("tools: {{conntrack: {FORGETS_NOTHING}, "))
-        } else {
-            format!("{yaml}tools: {{conntrack: {FORGETS_NOTHING}}}\n")
-        };
-    }
+    let yaml = mode.yaml("");
+    let yaml = if forgets { yaml } else { forgets_nothing(&yaml) };
     let world = World::new(sandbox, &yaml);
     world.sandbox.write(FORGETS_NOTHING, "#!/bin/sh\nexec cat >/dev/null\n");
     world.sh(&format!("chmod 755 {FORGETS_NOTHING}; flatnet up"));
@@ -44,7 +48,7 @@ fn world(mode: Mode, forgets: bool) -> World {
 }
 
 /// Who answers clients that go on sending, before and after a script.
-fn talk(world: &World, clients: &[(&str, &str, u16, &str, u16)], script: &str) -> [Vec<String>; 2] {
+pub(crate) fn talk(world: &World, clients: &[(&str, &str, u16, &str, u16)], script: &str) -> [Vec<String>; 2] {
     let answers = world.traffic("talk", &json!({"clients": clients, "run": script}));
     serde_json::from_value(answers).unwrap_or_else(|error| panic!("{error}"))
 }

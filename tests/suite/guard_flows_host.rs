@@ -1,0 +1,76 @@
+//! What the configuration closes is closed for those, too, who go on sending: a host that was a gateway, a service of this
+//! host's that containers could use.
+
+use crate::guard::{BRIDGE, C2, GATEWAY, HOST_LAN, Mode};
+use crate::guard_flows::{FORGETS_NOTHING, forgets_nothing, talk};
+use crate::traffic::{HOST, SILENCE, World};
+
+/// The gateway and the stranger may come in, and containers may use UDP and TCP 5000; or only the gateway, and only TCP 5001.
+fn yaml(mode: Mode, open: bool, forgets: bool) -> String {
+    let (gateways, ports) = if open {
+        ("[192.168.50.1, 192.168.50.66]", "[{protocol: udp, port: 5000}, {protocol: tcp, port: 5000}]")
+    } else {
+        ("[192.168.50.1]", "[{protocol: tcp, port: 5001}]")
+    };
+    let yaml = mode.yaml(&format!("ingress_gateways: {gateways}\nhost_ports: {ports}\n"));
+    if forgets { yaml } else { forgets_nothing(&yaml) }
+}
+
+const CLIENTS: [(&str, &str, u16, &str, u16); 4] = [
+    ("gw", GATEWAY, 40000, C2, 80),
+    ("stranger", "192.168.50.66", 40001, C2, 80),
+    ("c3", "10.87.1.3", 40002, BRIDGE, 5000),
+    ("c3", "10.87.1.3", 40003, HOST_LAN, 5000),
+];
+
+fn world(mode: Mode, forgets: bool) -> World {
+    let world = mode.world();
+    world.sandbox.write(FORGETS_NOTHING, "#!/bin/sh\nexec cat >/dev/null\n");
+    world.sandbox.write(crate::cni::CONFIG, &yaml(mode, true, forgets));
+    world.sh(&format!("chmod 755 {FORGETS_NOTHING}; flatnet up"));
+    world.serve(&[("c2", "c2", "0.0.0.0", &[80]), (HOST, "host", "0.0.0.0", &[5000])]);
+    world
+}
+
+#[test]
+fn who_may_not_come_in_any_more_does_not_go_on() {
+    for (mode, forgets) in Mode::ALL.map(|mode| (mode, true)).into_iter().chain([(Mode::ROUTED, false)]) {
+        let world = world(mode, forgets);
+        world.sandbox.write("/tmp/closed.yaml", &yaml(mode, false, forgets));
+        // Connections that are open at the time, too.
+        let (tcp, connection) = ("ip netns exec", "exec 3<>/dev/tcp");
+        world.sh(&format!(
+            "hold() {{ {tcp} $1 bash -c \"{connection}/$2/$3; head -c 12 <&3; until [ -e /tmp/closed ]; do sleep 0.1; done
+                echo again >&3; timeout 2 head -n 1 <&3\" >/tmp/held-$1 2>&1 & }}
+             hold gw {C2} 80; hold stranger {C2} 80; hold c3 {BRIDGE} 5000
+             for name in gw stranger c3; do until [ -s /tmp/held-$name ]; do sleep 0.05; done; done"
+        ));
+        let [before, after] = talk(&world, &CLIENTS, "cp /tmp/closed.yaml /etc/flatnet/flatnet.yaml; flatnet up");
+        assert_eq!(before, ["c2 192.168.50.1", "c2 192.168.50.66", "host 10.87.1.3", "host 10.87.1.3"], "{mode:?}");
+        let closed = ["c2 192.168.50.1", SILENCE, SILENCE, SILENCE].map(str::to_owned).to_vec();
+        if forgets {
+            assert_eq!(after, closed, "{mode:?}");
+            world.sh("flatnet plan --dry-run --exit-code");
+        } else {
+            assert_eq!(after, before, "control");
+        }
+        let held = world.sh("touch /tmp/closed; sleep 2.5; grep -c again /tmp/held-gw /tmp/held-stranger /tmp/held-c3 || true");
+        let still = if forgets { 0 } else { 1 };
+        assert_eq!(held, format!("/tmp/held-gw:1\n/tmp/held-stranger:{still}\n/tmp/held-c3:{still}\n"), "{mode:?}");
+    }
+}
+
+/// It is a step of the plan, which names the flows.
+#[test]
+fn a_plan_says_which_flows_end() {
+    let world = world(Mode::ROUTED, true);
+    world.sandbox.write(crate::cni::CONFIG, &yaml(Mode::ROUTED, false, true));
+    let plan = world.sandbox.sh("flatnet plan --dry-run");
+    let plan = plan.prints("conntrack -D --orig-src 192.168.50.66 --orig-dst 10.87.1.0 --mask-dst 255.255.255.0");
+    plan.prints("conntrack -D -p udp --orig-src 10.87.1.0 --mask-src 255.255.255.0 --orig-dst 10.87.1.1 --orig-port-dst 5000");
+    // Without the program the rules hold for all that comes anew, and somebody is told.
+    let missing = world.sandbox.sh("sed -i 's|^tools: {|tools: {conntrack: /usr/sbin/no-such-conntrack, |' /etc/flatnet/flatnet.yaml; flatnet up");
+    missing.succeeds();
+    let rules = world.sh("nft list set inet flatnet host_ports");
+    assert!(rules.contains("5001") && !rules.contains("5000"), "{rules}");
+}
