@@ -227,7 +227,7 @@ pub(crate) fn router_advertisement(source: Mac) -> Vec<u8> {
     ethernet([0x33, 0x33, 0, 0, 0, 1], source, 0x86dd, &packet)
 }
 
-/// A question for the MAC of the IPv6 address fe80::1, by which whoever has it learns that `source` has `fe80::66`.
+/// A question for the MAC of the IPv6 address `fe80::1`, by which whoever has it learns that `source` has `fe80::66`.
 pub(crate) fn neighbour_solicitation(source: Mac) -> Vec<u8> {
     let from = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x66).octets();
     let target = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1).octets();

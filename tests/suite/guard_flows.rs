@@ -48,7 +48,11 @@ fn world(mode: Mode, forgets: bool) -> World {
 }
 
 /// Who answers clients that go on sending, before and after a script.
-pub(crate) fn talk(world: &World, clients: &[(&str, &str, u16, &str, u16)], script: &str) -> [Vec<String>; 2] {
+pub(crate) fn talk(
+    world: &World,
+    clients: &[(&str, &str, u16, &str, u16)],
+    script: &str,
+) -> [Vec<String>; 2] {
     let answers = world.traffic("talk", &json!({"clients": clients, "run": script}));
     serde_json::from_value(answers).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -68,8 +72,8 @@ fn names(answers: &[String]) -> Vec<&str> {
 }
 
 /// What changes while clients go on sending: a name for it, the script, whom the clients reach before and after.
-fn changes(world: &World) -> Vec<(&'static str, String, &'static str, &'static str)> {
-    let call = |verb, name, ports: &Value| world.cni_script(verb, name, ports);
+fn changes() -> Vec<(&'static str, String, &'static str, &'static str)> {
+    let call = |verb, name, ports: &Value| World::cni_script(verb, name, ports);
     let (published, none) = (udp(5353, ""), json!([]));
     let replaced = [call("DEL", "c2", &published), call("ADD", "c3", &published)].join("\n");
     let moved =
@@ -93,7 +97,7 @@ fn changes(world: &World) -> Vec<(&'static str, String, &'static str, &'static s
 fn clients_that_go_on_sending_reach_who_is_published_now() {
     for mode in Mode::ALL {
         let world = world(mode, true);
-        for (what, script, before, after) in changes(&world) {
+        for (what, script, before, after) in changes() {
             let [first, last] = talk(&world, &CLIENTS, &script);
             assert_eq!(told(&first), [before; 5], "{mode:?}, before it is {what}");
             assert_eq!(told(&last), [after; 5], "{mode:?}, after it was {what}");
@@ -110,9 +114,8 @@ fn told(answers: &[String]) -> Vec<&str> {
 fn without_forgetting_they_would_not() {
     let world = world(Mode::ROUTED, false);
     let mut differs = 0;
-    for (what, script, _, after) in changes(&world) {
+    for (_, script, _, after) in changes() {
         let [_, last] = talk(&world, &CLIENTS, &script);
-        println!("{what}: {last:?}");
         differs += usize::from(told(&last) != [after; 5]);
     }
     assert!(
@@ -128,11 +131,11 @@ fn clients_of_one_address_reach_who_is_published_there() {
         let world = world(mode, true);
         for (address, client) in [(HOST_LAN, CLIENTS[0]), ("127.0.0.1", CLIENTS[4])] {
             let ports = udp(5353, address);
-            let published = world.cni_script("ADD", "c2", &ports);
+            let published = World::cni_script("ADD", "c2", &ports);
             let [first, last] = talk(&world, &[client], &published);
             assert_eq!((told(&first), told(&last)), (vec![SILENCE], vec!["c2"]), "{mode:?}, {address}");
             let replaced =
-                [world.cni_script("DEL", "c2", &ports), world.cni_script("ADD", "c3", &ports)].join("\n");
+                [World::cni_script("DEL", "c2", &ports), World::cni_script("ADD", "c3", &ports)].join("\n");
             let [_, last] = talk(&world, &[client], &replaced);
             assert_eq!(told(&last), ["c3"], "{mode:?}, {address}");
             world.cni("DEL", "c3", &ports).succeeds();

@@ -45,8 +45,13 @@ fn who_may_not_come_in_any_more_does_not_go_on() {
              hold gw {C2} 80; hold stranger {C2} 80; hold c3 {BRIDGE} 5000
              for name in gw stranger c3; do until [ -s /tmp/held-$name ]; do sleep 0.05; done; done"
         ));
-        let [before, after] = talk(&world, &CLIENTS, "cp /tmp/closed.yaml /etc/flatnet/flatnet.yaml; flatnet up");
-        assert_eq!(before, ["c2 192.168.50.1", "c2 192.168.50.66", "host 10.87.1.3", "host 10.87.1.3"], "{mode:?}");
+        let [before, after] =
+            talk(&world, &CLIENTS, "cp /tmp/closed.yaml /etc/flatnet/flatnet.yaml; flatnet up");
+        assert_eq!(
+            before,
+            ["c2 192.168.50.1", "c2 192.168.50.66", "host 10.87.1.3", "host 10.87.1.3"],
+            "{mode:?}"
+        );
         let closed = ["c2 192.168.50.1", SILENCE, SILENCE, SILENCE].map(str::to_owned).to_vec();
         if forgets {
             assert_eq!(after, closed, "{mode:?}");
@@ -55,8 +60,12 @@ fn who_may_not_come_in_any_more_does_not_go_on() {
             assert_eq!(after, before, "control");
         }
         let held = world.sh("touch /tmp/closed; sleep 2.5; grep -c again /tmp/held-gw /tmp/held-stranger /tmp/held-c3 || true");
-        let still = if forgets { 0 } else { 1 };
-        assert_eq!(held, format!("/tmp/held-gw:1\n/tmp/held-stranger:{still}\n/tmp/held-c3:{still}\n"), "{mode:?}");
+        let still = i32::from(!forgets);
+        assert_eq!(
+            held,
+            format!("/tmp/held-gw:1\n/tmp/held-stranger:{still}\n/tmp/held-c3:{still}\n"),
+            "{mode:?}"
+        );
     }
 }
 
@@ -66,7 +75,8 @@ fn a_plan_says_which_flows_end() {
     let world = world(Mode::ROUTED, true);
     world.sandbox.write(crate::cni::CONFIG, &yaml(Mode::ROUTED, false, true));
     let plan = world.sandbox.sh("flatnet plan --dry-run");
-    let plan = plan.prints("conntrack -D --orig-src 192.168.50.66 --orig-dst 10.87.1.0 --mask-dst 255.255.255.0");
+    let plan =
+        plan.prints("conntrack -D --orig-src 192.168.50.66 --orig-dst 10.87.1.0 --mask-dst 255.255.255.0");
     plan.prints("conntrack -D -p udp --orig-src 10.87.1.0 --mask-src 255.255.255.0 --orig-dst 10.87.1.1 --orig-port-dst 5000");
     // Without the program the rules hold for all that comes anew, and somebody is told.
     let missing = world.sandbox.sh("sed -i 's|^tools: {|tools: {conntrack: /usr/sbin/no-such-conntrack, |' /etc/flatnet/flatnet.yaml; flatnet up");

@@ -3,8 +3,8 @@
 
 use serde_json::json;
 
-use crate::guard::{C2, C3, HOST_LAN, UDP, attack};
 use crate::frames::{Ends, mac};
+use crate::guard::{C2, C3, HOST_LAN, UDP, attack};
 use crate::sandbox::Sandbox;
 use crate::traffic::{HOST, World, probe};
 
@@ -37,8 +37,7 @@ done
 chmod 755 /usr/local/sbin/*-older
 "#;
 
-const TOOLS: &str =
-    "tools: {nft: /usr/local/sbin/nft-older, ip: /usr/local/sbin/ip-older, bridge: /usr/local/sbin/bridge-older}\n";
+const TOOLS: &str = "tools: {nft: /usr/local/sbin/nft-older, ip: /usr/local/sbin/ip-older, bridge: /usr/local/sbin/bridge-older}\n";
 
 fn world() -> World {
     let world = World::new(Sandbox::podman4(), "");
@@ -74,7 +73,12 @@ fn an_older_kernel_is_served() {
 
     // What is lost is put back.
     let port = world.port_of("c2");
-    for lose in ["nft flush ruleset", &format!("ip route del {C2}/32"), &format!("ip link set {port} down; ip link set {port} up"), "ip link del flatnet-br0"] {
+    for lose in [
+        "nft flush ruleset",
+        &format!("ip route del {C2}/32"),
+        &format!("ip link set {port} down; ip link set {port} up"),
+        "ip link del flatnet-br0",
+    ] {
         world.sh(lose);
         world.sh("flatnet repair; flatnet plan --dry-run --exit-code");
         world.ask(&format!("after `{lose}` and repair"), &asked);
@@ -85,7 +89,12 @@ fn an_older_kernel_is_served() {
     world.sh("flatnet down");
     assert_eq!(world.sh("nft list tables; ip -br link | grep -E '^(fn|flatnet)' || true"), "");
     let refused = world.sh("cat /tmp/refused 2>/dev/null || true");
-    assert!(refused.lines().all(|line| line == "nft: fib" || line.starts_with("nft: -j list table arp") || line.starts_with("nft: list table arp")), "asked for, and refused: {refused}");
+    assert!(
+        refused.lines().all(|line| line == "nft: fib"
+            || line.starts_with("nft: -j list table arp")
+            || line.starts_with("nft: list table arp")),
+        "asked for, and refused: {refused}"
+    );
 }
 
 /// CHECK, with what ADD said of it.

@@ -247,7 +247,9 @@ impl Model {
             ruleset: match &self.ruleset {
                 None => ObservedRuleset::Absent,
                 Some(text) if *text == wanted.ruleset => ObservedRuleset::Same { elements },
-                Some(text) => ObservedRuleset::Differs { text: text.clone(), owner: None, closed: Vec::new() },
+                Some(text) => {
+                    ObservedRuleset::Differs { text: text.clone(), owner: None, closed: Vec::new() }
+                }
             },
         }
     }

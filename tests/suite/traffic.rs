@@ -179,11 +179,11 @@ impl World {
     /// Calls the plugin for the namespace `name`, the way a runtime does.
     #[must_use]
     pub(crate) fn cni(&self, command: &str, name: &str, ports: &Value) -> Output {
-        self.sandbox.sh(&self.cni_script(command, name, ports))
+        self.sandbox.sh(&Self::cni_script(command, name, ports))
     }
 
     /// The same call as a script.
-    pub(crate) fn cni_script(&self, command: &str, name: &str, ports: &Value) -> String {
+    pub(crate) fn cni_script(command: &str, name: &str, ports: &Value) -> String {
         let conf = json!({
             "cniVersion": "1.0.0", "name": "flatnet", "type": "flatnet", "runtimeConfig": {"portMappings": ports},
         });
