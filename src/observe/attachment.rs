@@ -12,7 +12,7 @@ use crate::execute::Executor;
 use crate::plan::{Element, Place};
 use crate::render;
 use crate::tools::Tools;
-use crate::types::TableName;
+use crate::types::{IfName, SysctlKey, TableName};
 
 /// What is there of one attachment; by default nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,7 +44,10 @@ pub fn observe(
     let container = Place::Netns(wanted.netns.clone());
     let routes = routes(&container, &["route", "show"], executor, tools)?;
     let dev = wanted.host_link.as_str();
-    let host_link = link(&Place::Host, dev, executor, tools)?;
+    let mut host_link = link(&Place::Host, dev, executor, tools)?;
+    if let Some(link) = &mut host_link {
+        link.ipv6_address = makes_ipv6_address(&wanted.host_link);
+    }
     let is_there = host_link.is_some();
     let show = ["route", "show", "dev", dev];
     Ok(ObservedAttachment {
@@ -57,6 +60,15 @@ pub fn observe(
         elements,
     })
 }
+
+/// Whether the kernel gives the link an IPv6 address by itself. `ip addr show` does not say, and `ip link show` says nothing
+/// of addresses.
+fn makes_ipv6_address(dev: &IfName) -> bool {
+    super::sysctl(&SysctlKey::ipv6_conf(dev, "addr_gen_mode")).is_some_and(|mode| mode != NO_ADDRESS)
+}
+
+/// `IN6_ADDR_GEN_MODE_NONE` of linux/if_link.h.
+const NO_ADDRESS: u32 = 1;
 
 /// What `ip route show` prints with these words.
 pub(super) fn routes(

@@ -22,7 +22,7 @@ pub struct Link {
     pub arp: bool,
     /// Its group; 0 unless it was told one.
     pub group: LinkGroup,
-    /// Whether the kernel gives it an IPv6 address by itself.
+    /// Whether the kernel gives it an IPv6 address by itself, where that was looked at.
     pub ipv6_address: bool,
     /// Its alias; empty where it has none.
     pub alias: String,
@@ -59,7 +59,6 @@ struct Raw {
     mtu: u32,
     /// A number as text, or a name of /etc/iproute2/group.
     group: String,
-    inet6_addr_gen_mode: String,
     master: String,
     address: String,
     ifalias: String,
@@ -99,8 +98,7 @@ fn link(raw: Raw) -> Link {
         up: raw.flags.iter().any(|flag| flag == "UP"),
         arp: !raw.flags.iter().any(|flag| flag == "NOARP"),
         group: LinkGroup(raw.group.parse().unwrap_or_default()),
-        // A kernel without IPv6 says nothing.
-        ipv6_address: !matches!(raw.inet6_addr_gen_mode.as_str(), "" | "none"),
+        ipv6_address: false,
         addresses: raw.addr_info.iter().filter_map(address).collect(),
         name: raw.ifname,
         kind: raw.linkinfo.info_kind,
