@@ -40,10 +40,10 @@ fn attached_again(attached: &World, sandbox: &crate::sandbox::Sandbox) {
     crate::world::assert_same(attached, &World::of(sandbox).without_files());
 }
 
-/// The kernel opens a port by a worker of its own, here as soon as the bridge is up.
+/// The kernel opens a port of the bridge by a worker of its own, here as soon as the bridge is up.
 #[test]
 fn add_ends_when_the_bridge_takes_the_containers_frames() {
-    let sandbox = host("");
+    let sandbox = host("bridging: plain\n");
     sandbox.sh("flatnet up").succeeds();
     let port = host_link("c1", "eth0");
     // Where /sys shows another namespace, `bridge` is asked.
@@ -177,21 +177,25 @@ fn check_passes_after_add_and_names_what_is_missing() {
         ("ip -n c1 route del default".to_owned(), "route append default via 10.87.1.1"),
         ("ip -n c1 link set eth0 down".to_owned(), "link set dev eth0 up"),
         ("ip -n c1 link del eth0".to_owned(), link.as_str()),
-        (format!("ip link set {link} nomaster"), "master flatnet-br0"),
+        ("ip -n c1 route del 10.87.1.1".to_owned(), "route append 10.87.1.1/32 dev eth0"),
+        ("ip -n c1 link set eth0 arp on".to_owned(), "eth0 arp off"),
         (format!("ip link set {link} down"), "up"),
-        (format!("ip link set {link} type bridge_slave isolated off"), "isolated on"),
-        (format!("bridge fdb del 02:f1:0a:57:01:02 dev {link} master"), "fdb"),
-        (
-            "nft delete element inet flatnet bindings '{ 02:f1:0a:57:01:02 . 10.87.1.2 }'".to_owned(),
-            "bindings",
-        ),
-        ("nft delete element arp flatnet bindings '{ 02:f1:0a:57:01:02 . 10.87.1.2 }'".to_owned(), "arp"),
-        (bridge_of("who_may_come_in"), "replace tables inet flatnet"),
-        ("nft flush table inet flatnet".to_owned(), "replace tables inet flatnet"),
-        ("nft delete table arp flatnet".to_owned(), "replace tables inet flatnet"),
+        // The kernel takes a port's route with it, and gives it back to nobody.
+        (format!("ip link set {link} down; ip link set {link} up"), "route append 10.87.1.2/32"),
+        (format!("ip route del 10.87.1.2 dev {link}"), "route append 10.87.1.2/32"),
+        (format!("ip link set {link} group 0"), "group"),
+        (format!("ip link set {link} arp on"), "arp off"),
+        (format!("ip link set {link} addrgenmode eui64"), "addrgenmode none"),
+        (format!("ip link set {link} master flatnet-br0"), "nomaster"),
+        (format!("sysctl -qw net.ipv4.conf.{link}.route_localnet=0"), "route_localnet=1"),
+        (format!("nft delete element inet flatnet bindings '{{ {link} . 10.87.1.2 }}'"), "bindings"),
+        (bridge_of("who_may_come_in"), "replace table flatnet"),
+        ("nft flush table inet flatnet".to_owned(), "replace table flatnet"),
         ("ip link set flatnet-br0 down".to_owned(), "link set dev flatnet-br0 up"),
-        ("ip addr flush dev flatnet-br0".to_owned(), "addr add 10.87.1.1/24"),
+        ("ip addr flush dev flatnet-br0".to_owned(), "addr add 10.87.1.1/32"),
         ("ip link del flatnet-br0".to_owned(), "link add dev flatnet-br0"),
+        ("ip link set flatnet-br0 group 0".to_owned(), "flatnet-br0 group"),
+        ("ip route del unreachable 10.87.1.0/24".to_owned(), "unreachable 10.87.1.0/24"),
         ("sysctl -qw net.ipv4.ip_forward=0".to_owned(), "ip_forward=1"),
         ("rm /var/lib/flatnet/flatnet/receipts/c1@eth0.json".to_owned(), "is not attached"),
         (
@@ -200,11 +204,14 @@ fn check_passes_after_add_and_names_what_is_missing() {
             "without holding it",
         ),
     ];
+    let port = json!({"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]});
     for (damage, wanted) in cases {
-        let result = Call::add("c1").run(&sandbox).succeeds();
+        let result = Call::add("c1").conf("runtimeConfig", port.clone()).run(&sandbox).succeeds();
         Call::check("c1", &result).run(&sandbox).succeeds_silently();
         sandbox.sh(&damage).succeeds();
-        let said = Call::check("c1", &result).run(&sandbox).fails();
+        let checked = Call::check("c1", &result).run(&sandbox);
+        assert_ne!(checked.status, Some(0), "CHECK does not see `{damage}`");
+        let said = checked.fails();
         assert!(said.contains(wanted), "after {damage}: {said}");
         Call::del("c1").run(&sandbox).succeeds_silently();
         sandbox.sh("flatnet down --force; rm -rf /var/lib/flatnet; flatnet up").succeeds();

@@ -19,7 +19,7 @@ fn expected(version: &str, netns: &str) -> Value {
     }
     let mut interfaces = json!([
         {"name": "flatnet-br0", "mac": BRIDGE_MAC},
-        {"name": host_link("c1", "eth0"), "mac": "06:f1:0a:57:01:02"},
+        {"name": host_link("c1", "eth0"), "mac": "02:f1:0a:57:01:02"},
         {"name": "eth0", "mac": "02:f1:0a:57:01:02", "sandbox": netns},
     ]);
     if version >= "1.1.0" {
