@@ -77,6 +77,8 @@ pub struct HostState {
     pub group: LinkGroup,
     /// Whether containers have a port in the bridge, or may get one.
     pub bridged: bool,
+    /// The ports of the containers that have one.
+    pub ports: BTreeSet<IfName>,
     /// Its address: with the subnet's prefix length where the subnet is at the bridge, else alone.
     pub address: Ipv4Net,
     /// What is refused where no container has it.
@@ -121,6 +123,8 @@ impl HostState {
             receipts.iter().flat_map(|receipt| receipt.elements(&table)).collect();
         let bridged =
             config.port_mode().is_bridged() || receipts.iter().any(|receipt| receipt.mode().is_bridged());
+        let ports = receipts.iter().filter(|receipt| receipt.mode().is_bridged());
+        let ports = ports.map(|receipt| receipt.host_link.clone()).collect();
         let isolated = receipts.iter().any(|receipt| receipt.mode() == PortMode::Isolated);
         let bridge_address = config.bridge_address();
         Ok(Self {
@@ -138,6 +142,7 @@ impl HostState {
             settings: settings(&config.bridge, bridged, isolated),
             ruleset: ruleset::render(config, facts, owner, bridged, &elements)?,
             bridged,
+            ports,
             elements,
             table,
         })

@@ -23,6 +23,8 @@ use crate::types::{Owner, SysctlKey};
 pub struct ObservedHost {
     /// What bears the bridge's name.
     pub bridge: Option<Link>,
+    /// The ports of the bridge that [`HostState`] names.
+    pub ports: Vec<Link>,
     /// The settings that [`HostState`] names, as far as they are there.
     pub sysctls: BTreeMap<SysctlKey, u32>,
     /// Whether the kernel speaks IPv6.
@@ -62,6 +64,7 @@ impl ObservedHost {
     pub fn nothing() -> Self {
         Self {
             bridge: None,
+            ports: Vec::new(),
             sysctls: BTreeMap::new(),
             has_ipv6: true,
             unreachable: false,
@@ -186,6 +189,7 @@ pub fn observe(wanted: &HostState, executor: &mut dyn Executor, tools: &Tools) -
         .collect();
     let (ruleset, arp_table) = observe_ruleset(wanted, executor, tools)?;
     Ok(ObservedHost {
+        ports: if wanted.ports.is_empty() { Vec::new() } else { ports(wanted, executor, tools)? },
         bridge: link(&Place::Host, wanted.bridge.as_str(), executor, tools)?,
         sysctls,
         has_ipv6: has_ipv6(),
@@ -233,6 +237,16 @@ fn closed(wanted: &HostState, before: &Opened, now: &Opened) -> Vec<FlowFilter> 
         own.iter().map(move |&address| FlowFilter::ToService { subnet, protocol, address, port })
     });
     before.gateways.difference(&now.gateways).map(ingress).chain(services).collect()
+}
+
+/// The links of containers that are ports of the bridge.
+fn ports(wanted: &HostState, executor: &mut dyn Executor, tools: &Tools) -> Result<Vec<Link>> {
+    let show = [tools.ip.as_str(), "-j", "-d", "link", "show", "type", "veth"];
+    let command = Command::new(show);
+    let output = executor.run(&command, &[])?.checked(&command)?;
+    let links = super::link::parse(&output.stdout).map_err(|cause| bad_json("ip link", &cause))?;
+    let is_port = |link: &Link| wanted.ports.iter().any(|port| link.name == port.as_str());
+    Ok(links.into_iter().filter(is_port).collect())
 }
 
 /// Which Flatnet a table belongs to, from its comment in nft's listing: nft 1.0.6 leaves it out of its JSON.

@@ -207,8 +207,7 @@ fn bridge_port(
         let needed = port.map_or(when_new, |link| !has_flag(link.port, &flag(on)));
         set(needed, flag(on), Some(flag(!on)), why);
     }
-    // One of 0.1.0 speaks ARP, which the ruleset guards; so it is left.
-    let arp = link.is_some_and(|link| link.arp) && *mode == PortMode::Plain;
+    let arp = link.is_some_and(|link| link.arp);
     let why = "what comes in by the port itself, past the bridge, is not believed";
     set(arp, LinkAttribute::Arp(false), Some(LinkAttribute::Arp(true)), why);
     let up = link.is_some_and(|link| link.up);

@@ -94,7 +94,26 @@ fn rename(plan: &mut Plan, wanted: &HostState, stray: &Link, dev: &IfName) -> Li
     Link { name: wanted.bridge.to_string(), up: false, ..stray.clone() }
 }
 
+/// Ports of the bridge that 0.1.0 made are in no group, and believe the ARP that comes in by themselves, past the bridge:
+/// until they are changed over they are guarded as those are that this version makes.
+fn ports(plan: &mut Plan, wanted: &HostState, observed: &ObservedHost) {
+    for port in &observed.ports {
+        let Ok(dev) = port.name.parse::<IfName>() else { continue };
+        if port.group != wanted.group {
+            let set = (LinkAttribute::Group(wanted.group), Some(LinkAttribute::Group(port.group)));
+            let why = "what comes in by the port itself, past the bridge, is judged by it";
+            plan.push_link_set((&Place::Host, &dev), set, None, why);
+        }
+        if port.arp {
+            let off = (LinkAttribute::Arp(false), Some(LinkAttribute::Arp(true)));
+            let why = "what comes in by the port itself, past the bridge, is not believed";
+            plan.push_link_set((&Place::Host, &dev), off, None, why);
+        }
+    }
+}
+
 fn bridge_and_settings(plan: &mut Plan, wanted: &HostState, observed: &ObservedHost, bridge: Option<&Link>) {
+    ports(plan, wanted, observed);
     let made = bridge_link(plan, wanted, bridge);
     settings(plan, wanted, observed, made);
     if bridge.is_none_or(|bridge| !bridge.up) {

@@ -72,6 +72,7 @@ impl Observed {
         ObservedHost {
             bridge: links.into_iter().find(|link| link.name == wanted.bridge.as_str()),
             sysctls: self.sysctls.clone(),
+            ports: Vec::new(),
             has_ipv6: true,
             unreachable: self.unreachable,
             arp_table: false,

@@ -241,6 +241,12 @@ impl Model {
         ObservedHost {
             bridge: self.host.get(wanted.bridge.as_str()).cloned(),
             sysctls: self.sysctls.clone(),
+            ports: self
+                .host
+                .values()
+                .filter(|link| wanted.ports.iter().any(|port| link.name == port.as_str()))
+                .cloned()
+                .collect(),
             has_ipv6: true,
             unreachable: self.unreachable,
             arp_table: self.arp_table,
