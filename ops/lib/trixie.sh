@@ -23,12 +23,16 @@ packages=(
     nftables iproute2 procps iputils-ping curl ca-certificates busybox-static
     conntrack jq ncat
     nginx-light libnginx-mod-http-lua lua-cjson
+    # What manages links and rules on other people's hosts: only a test starts them.
+    systemd udev network-manager firewalld dbus
     # debootstrap takes no alternatives: dbus-x11 is the session bus that a dependency of Chromium wants.
     chromium chromium-driver dbus-x11 python3-selenium fonts-liberation fonts-ipafont-gothic git
 )
 
-# One that was made before the gateway needed nginx, and its tests a browser, is made anew.
-tree_is_made() { [[ -x $tree/usr/bin/podman && -x $tree/usr/sbin/nginx && -x $tree/usr/bin/chromedriver ]]; }
+# One that was made before a test needed one of these is made anew.
+tree_is_made() {
+    [[ -x $tree/usr/bin/podman && -x $tree/usr/sbin/nginx && -x $tree/usr/bin/chromedriver && -x $tree/usr/sbin/firewalld ]]
+}
 
 # What only serves installing and reading is half of the tree's small files.
 finish_tree() { # FOLDER
