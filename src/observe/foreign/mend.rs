@@ -35,10 +35,7 @@ impl DroppingChain {
             Place::Nft { .. } => "iptables",
         };
         match (self.owner, &self.place) {
-            (Owner::Firewalld, _) => vec![
-                format!("firewall-cmd --permanent --zone=trusted --add-source={subnet}"),
-                "firewall-cmd --reload".to_owned(),
-            ],
+            (Owner::Firewalld, _) => firewalld(subnet, self.outward, self.inward),
             (Owner::Ufw, _) => {
                 ways.iter().map(|(_, _, way)| format!("ufw route allow {way} {subnet}")).collect()
             }
@@ -58,6 +55,26 @@ impl DroppingChain {
                 .collect(),
         }
     }
+}
+
+/// A zone lets out what comes from it, and to this host; only a policy lets in what goes to it (firewalld 0.9 and later).
+fn firewalld(subnet: Ipv4Net, outward: bool, inward: bool) -> Vec<String> {
+    let mut settings = Vec::new();
+    if outward {
+        settings.push(format!("firewall-cmd --permanent --zone=trusted --add-source={subnet}"));
+    }
+    if inward {
+        settings.extend([
+            "firewall-cmd -q --permanent --info-policy=flatnet || firewall-cmd --permanent --new-policy=flatnet".to_owned(),
+            "firewall-cmd --permanent --policy=flatnet --add-ingress-zone=ANY".to_owned(),
+            "firewall-cmd --permanent --policy=flatnet --add-egress-zone=ANY".to_owned(),
+            format!(
+                "firewall-cmd --permanent --policy=flatnet --add-rich-rule='rule family=ipv4 destination address={subnet} accept'"
+            ),
+        ]);
+    }
+    settings.push("firewall-cmd --reload".to_owned());
+    settings
 }
 
 impl Owner {
