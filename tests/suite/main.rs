@@ -67,12 +67,10 @@ mod kill_random;
 #[cfg(feature = "faults")]
 mod kill_steps;
 mod log;
-#[cfg(any())]
 mod model;
 mod older_state;
 mod package;
 mod package_life;
-#[cfg(any())]
 mod planner;
 mod podman;
 mod podman_failures;

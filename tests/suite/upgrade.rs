@@ -179,14 +179,14 @@ fn is_guarded(world: &World, when: &str, round: u32) {
     assert!(!known.contains("10.87.1.2 dev flatnet-br0 lladdr 02:f1:0a:57:01:03"), "{when}: {known}");
 }
 
-fn add(world: &World) -> String {
-    world.cni_script("ADD", "c4", &json!([])) + " >/dev/null"
+fn add() -> String {
+    World::cni_script("ADD", "c4", &json!([])) + " >/dev/null"
 }
 
 #[test]
 fn nothing_is_lost_on_the_way_from_isolated_ports() {
     let world = host_of_0_1_0(&ISOLATED);
-    keeps(&world, "the first ADD of this version", &OLD, &add(&world));
+    keeps(&world, "the first ADD of this version", &OLD, &add());
     world.sh("flatnet ps | grep -c running | grep -x 3");
     // Until a repair old ones stay as they are, and all reach one another.
     assert_eq!(world.sh("ip -o link show master flatnet-br0 | wc -l").trim(), "2");
@@ -226,7 +226,7 @@ fn nothing_is_lost_on_the_way_from_isolated_ports() {
 #[test]
 fn nothing_is_lost_on_the_way_from_plain_ports() {
     let world = host_of_0_1_0(&PLAIN);
-    keeps(&world, "the first ADD of this version", &OLD, &add(&world));
+    keeps(&world, "the first ADD of this version", &OLD, &add());
     is_guarded(&world, "before the repair", 1);
     keeps(&world, "repair", &[&OLD[..], &NEW[..]].concat(), "flatnet repair");
     world.sh("flatnet plan --dry-run --exit-code");
@@ -255,7 +255,7 @@ fn an_old_container_goes_before_any_repair() {
             .count();
         assert_eq!(traces, 0, "{}: {left}", captured.bridging);
         // And of the other, the tables are of this version.
-        world.sh(&add(&world));
+        world.sh(&add());
         keeps(
             &world,
             captured.bridging,
