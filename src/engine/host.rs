@@ -152,7 +152,7 @@ impl Engine {
         let mut recorded = self.store.receipts_and_events()?;
         recorded.retain(|(receipt, events)| !receipt::is_leaving(events) && !self.is_dead(receipt));
         let receipts: Vec<Receipt> = recorded.into_iter().map(|(receipt, _)| receipt).collect();
-        HostState::new(&self.config, facts, self.store.owner().as_ref(), &receipts)
+        HostState::new(&self.config, facts, self.owner().as_ref(), &receipts)
     }
 
     fn look(&mut self, facts: &HostFacts) -> Result<(HostState, ObservedHost)> {
