@@ -20,15 +20,20 @@ tree=${FLATNET_TRIXIE:-/var/cache/flatnet-test/trixie}
 
 packages=(
     podman netavark aardvark-dns crun conmon buildah
-    nftables iproute2 procps iputils-ping curl ca-certificates busybox-static
-    conntrack jq ncat
+    nftables iproute2 procps conntrack iputils-ping curl ca-certificates busybox-static
+    jq ncat
     nginx-light libnginx-mod-http-lua lua-cjson
     # debootstrap takes no alternatives: dbus-x11 is the session bus that a dependency of Chromium wants.
     chromium chromium-driver dbus-x11 python3-selenium fonts-liberation fonts-ipafont-gothic git
 )
 
-# One that was made before the gateway needed nginx, and its tests a browser, is made anew.
-tree_is_made() { [[ -x $tree/usr/bin/podman && -x $tree/usr/sbin/nginx && -x $tree/usr/bin/chromedriver ]]; }
+# One that was made before the gateway needed nginx, its tests a browser, or Flatnet conntrack, is made anew.
+tree_is_made() {
+    local program
+    for program in bin/podman sbin/nginx bin/chromedriver sbin/conntrack; do
+        [[ -x $tree/usr/$program ]] || return 1
+    done
+}
 
 # What only serves installing and reading is half of the tree's small files.
 finish_tree() { # FOLDER
