@@ -15,7 +15,8 @@ fn the_plan_as_a_script_does_the_same_as_up_and_down() {
     // Both are the same Flatnet, as it is known from the first run on.
     let owner = "host-0123456789ab";
     for sandbox in [&pasted, &run] {
-        let write = format!("mkdir -p /var/lib/flatnet/flatnet; echo {owner} >/var/lib/flatnet/flatnet/owner");
+        let write =
+            format!("mkdir -p /var/lib/flatnet/flatnet; echo {owner} >/var/lib/flatnet/flatnet/owner");
         sandbox.sh(&format!("umask 077; {write}")).succeeds();
     }
     let script = pasted.sh("flatnet plan --dry-run --format sh").succeeds().stdout;

@@ -131,12 +131,17 @@ impl Model {
                 Ok(())
             }
             // With the link comes and goes what the kernel makes of its addresses.
-            Op::LinkSet { place: Place::Netns(_), dev, attribute: LinkAttribute::Up | LinkAttribute::Down } => {
+            Op::LinkSet {
+                place: Place::Netns(_),
+                dev,
+                attribute: LinkAttribute::Up | LinkAttribute::Down,
+            } => {
                 let up = matches!(op, Op::LinkSet { attribute: LinkAttribute::Up, .. });
                 let link = self.container.get_mut(dev.as_str()).ok_or("Cannot find device")?;
                 link.up = up;
                 let name = dev.to_string();
-                let addresses: Vec<_> = link.addresses.iter().map(|one| (one.to_string(), one.trunc())).collect();
+                let addresses: Vec<_> =
+                    link.addresses.iter().map(|one| (one.to_string(), one.trunc())).collect();
                 for (address, to) in addresses {
                     self.routes.retain(|route| route.to != to || route.via.is_some() || route.dev != name);
                     if up && !self.noprefixroute.contains(&address) {

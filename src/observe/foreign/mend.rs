@@ -35,7 +35,7 @@ impl DroppingChain {
             Place::Nft { .. } => "iptables",
         };
         match (self.owner, &self.place) {
-            (Owner::Firewalld, _) => firewalld(subnet, self.outward, self.inward),
+            (Owner::Firewalld, _) => self.mend_firewalld(subnet),
             (Owner::Ufw, _) => {
                 ways.iter().map(|(_, _, way)| format!("ufw route allow {way} {subnet}")).collect()
             }
@@ -55,26 +55,19 @@ impl DroppingChain {
                 .collect(),
         }
     }
-}
 
-/// A zone lets out what comes from it, and to this host; only a policy lets in what goes to it (firewalld 0.9 and later).
-fn firewalld(subnet: Ipv4Net, outward: bool, inward: bool) -> Vec<String> {
-    let mut settings = Vec::new();
-    if outward {
-        settings.push(format!("firewall-cmd --permanent --zone=trusted --add-source={subnet}"));
+    /// A zone says what its own members may send; what another zone sends to them is asked of that one, or of a policy.
+    fn mend_firewalld(&self, subnet: Ipv4Net) -> Vec<String> {
+        let mut commands = vec![format!("firewall-cmd --permanent --zone=trusted --add-source={subnet}")];
+        if self.inward {
+            commands.push("firewall-cmd --permanent --new-policy=flatnet".to_owned());
+            for what in ["--add-ingress-zone=ANY", "--add-egress-zone=trusted", "--set-target=ACCEPT"] {
+                commands.push(format!("firewall-cmd --permanent --policy=flatnet {what}"));
+            }
+        }
+        commands.push("firewall-cmd --reload".to_owned());
+        commands
     }
-    if inward {
-        settings.extend([
-            "firewall-cmd -q --permanent --info-policy=flatnet || firewall-cmd --permanent --new-policy=flatnet".to_owned(),
-            "firewall-cmd --permanent --policy=flatnet --add-ingress-zone=ANY".to_owned(),
-            "firewall-cmd --permanent --policy=flatnet --add-egress-zone=ANY".to_owned(),
-            format!(
-                "firewall-cmd --permanent --policy=flatnet --add-rich-rule='rule family=ipv4 destination address={subnet} accept'"
-            ),
-        ]);
-    }
-    settings.push("firewall-cmd --reload".to_owned());
-    settings
 }
 
 impl Owner {
@@ -83,8 +76,8 @@ impl Owner {
     pub fn advice(self) -> &'static str {
         match self {
             Self::Docker => {
-                "An accept of Flatnet's cannot undo a drop in another table. The lines last until Docker or this host \
-             starts again: put them into a unit after docker.service, or write `\"ip-forward-no-drop\": true` into \
+                "An accept of Flatnet's cannot undo a drop in another table. The lines last until this host starts \
+             again: put them into a unit after docker.service, or write `\"ip-forward-no-drop\": true` into \
              /etc/docker/daemon.json (Docker 28 and later), which keeps Docker from setting the policy at its next start"
             }
             Self::Firewalld | Self::Ufw => {
@@ -123,5 +116,8 @@ mod tests {
         ] {
             assert_eq!(chain(owner, place).mend("10.87.1.0/24".parse().unwrap())[0], command);
         }
+        let inward = DroppingChain { inward: true, ..chain(Owner::Firewalld, nft()) };
+        let commands = inward.mend("10.87.1.0/24".parse().unwrap()).join("\n");
+        assert!(commands.contains("--policy=flatnet --add-ingress-zone=ANY\n"), "{commands}");
     }
 }

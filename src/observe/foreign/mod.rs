@@ -153,7 +153,8 @@ fn judge<'a>(
 }
 
 fn owner(table: &str, chains: &Chains) -> Owner {
-    if table == "firewalld" {
+    // Of its iptables backend only its own chains tell.
+    if table == "firewalld" || chains.contains_key("FORWARD_direct") {
         Owner::Firewalld
     } else if chains.contains_key("DOCKER-USER") {
         Owner::Docker
