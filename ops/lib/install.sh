@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the other scripts need from the distribution's packages. To be sourced.
 #
-#   install_host      what Flatnet needs to run on this machine: Podman, nft, ip, ..
+#   install_host      what Flatnet needs to run on this machine: Podman, nft, ip, conntrack, ..
 #   install_runtime   the same and netavark, for sandboxes; would turn a fresh machine's Podman 4 away from CNI
 #   install_build     what compiling it needs: a C compiler and Rust; puts that Rust on PATH
 #   install_package   what making packages needs on top of install_build
@@ -97,8 +97,8 @@ apt_get() {
 # plugins. Podman 5 brings it along by itself.
 install_host() {
     install_missing "running Flatnet" \
-        ip:iproute2 nft:nftables sysctl:procps nsenter:util-linux podman:podman crun:crun conmon:conmon \
-        curl:curl /etc/ssl/certs/ca-certificates.crt:ca-certificates ping:iputils-ping
+        ip:iproute2 nft:nftables sysctl:procps conntrack:conntrack nsenter:util-linux \
+        podman:podman crun:crun conmon:conmon curl:curl /etc/ssl/certs/ca-certificates.crt:ca-certificates ping:iputils-ping
     # For Podman 4's own networks.
     if podman_is_old; then install_missing "Podman's own networks" /usr/lib/cni/bridge:containernetworking-plugins; fi
     install_busybox
@@ -121,7 +121,7 @@ install_runtime() {
 install_test() {
     install_runtime
     install_missing "the tests" \
-        jq:jq ncat:ncat conntrack:conntrack shellcheck:shellcheck python3:python3 unshare:util-linux tar:tar \
+        jq:jq ncat:ncat shellcheck:shellcheck python3:python3 unshare:util-linux tar:tar \
         buildah:buildah iperf3:iperf3 dig:bind9-dnsutils openssl:openssl logrotate:logrotate \
         /usr/lib/python3/dist-packages/grpc:python3-grpcio lintian:lintian
     install_gateway

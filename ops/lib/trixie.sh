@@ -20,18 +20,23 @@ tree=${FLATNET_TRIXIE:-/var/cache/flatnet-test/trixie}
 
 packages=(
     podman netavark aardvark-dns crun conmon buildah
-    nftables iproute2 procps iputils-ping curl ca-certificates busybox-static
-    conntrack jq ncat
+    nftables iproute2 procps conntrack iputils-ping curl ca-certificates busybox-static
+    jq ncat
     nginx-light libnginx-mod-http-lua lua-cjson
     # What manages links and rules on other people's hosts: only a test starts them.
-    systemd udev network-manager firewalld dbus
-    # debootstrap takes no alternatives: dbus-x11 is the session bus that a dependency of Chromium wants.
+    systemd udev network-manager firewalld
+    # debootstrap takes no alternatives: libpam-systemd is polkit's logind, dbus-x11 the session bus that a dependency of
+    # Chromium wants.
+    libpam-systemd
     chromium chromium-driver dbus-x11 python3-selenium fonts-liberation fonts-ipafont-gothic git
 )
 
-# One that was made before a test needed one of these is made anew.
+# One that was made before a test, or Flatnet, needed one of these is made anew.
 tree_is_made() {
-    [[ -x $tree/usr/bin/podman && -x $tree/usr/sbin/nginx && -x $tree/usr/bin/chromedriver && -x $tree/usr/sbin/firewalld ]]
+    local program
+    for program in bin/podman sbin/nginx bin/chromedriver sbin/conntrack sbin/firewalld; do
+        [[ -x $tree/usr/$program ]] || return 1
+    done
 }
 
 # What only serves installing and reading is half of the tree's small files.

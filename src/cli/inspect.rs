@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::plan::{Op, Step, Undo};
 use crate::receipt::{Event, Receipt};
 use crate::render;
-use crate::types::shown;
+use crate::types::{PortMode, shown};
 
 /// Show the receipt of a container: every command that ran for it, when, how long it took, and how it is undone.
 #[derive(Debug, Args)]
@@ -107,6 +107,7 @@ fn summary(receipt: &Receipt, state: &str) -> String {
         ("address", receipt.address.to_string()),
         ("mac", receipt.mac.to_string()),
         ("host link", receipt.host_link.to_string()),
+        ("bridging", bridging(receipt.mode()).to_owned()),
         ("namespace", receipt.netns.to_string()),
     ];
     if !receipt.aliases.is_empty() {
@@ -125,6 +126,15 @@ fn summary(receipt: &Receipt, state: &str) -> String {
     let rows: Vec<Vec<String>> =
         rows.into_iter().map(|(name, value)| vec![format!("  {name}"), value]).collect();
     format!("{}\n{}", output::bold(&title), output::columns(&rows))
+}
+
+/// How the container is joined, whatever the configuration says for those that come.
+fn bridging(mode: PortMode) -> &'static str {
+    match mode {
+        PortMode::Routed => "routed",
+        PortMode::Plain => "plain",
+        PortMode::Isolated => "isolated, as Flatnet 0.1.0 joined it; `flatnet repair` changes it over",
+    }
 }
 
 /// Each command with what became of it and how it is undone, then what else happened.

@@ -168,7 +168,11 @@ impl Context {
 
     /// What `flatnet up` would do on a host that is set up; else what to say instead.
     pub(super) fn plan_of_set_up_host(&self) -> Result<&Plan, &'static str> {
-        let Some(plan) = &self.plan else { return Err("not known: see bridge") };
+        let Some(plan) = &self.plan else {
+            let is_anothers =
+                self.plan_error.as_ref().is_some_and(|error| error.kind() == Kind::AnotherFlatnet);
+            return Err(if is_anothers { "not known: see owner" } else { "not known: see bridge" });
+        };
         let is_new = plan.steps.iter().any(|step| matches!(step.op, Op::BridgeAdd { .. }));
         if is_new { Err("this host is not set up: see bridge") } else { Ok(plan) }
     }

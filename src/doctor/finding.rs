@@ -88,12 +88,14 @@ impl Finding {
         Self::failure(what).commands(commands).help(format!("{} ({})", remedies.join(". "), error.codes()))
     }
 
-    /// A failure that stood in the way of looking; of a program that cannot be run, one check tells for all.
+    /// A failure that stood in the way of looking; of a program that cannot be run, and of another Flatnet, one check tells
+    /// for all.
     pub(super) fn of_failed_look(error: &Error) -> Self {
         match error.kind() {
             Kind::ToolMissing | Kind::ToolUnsafe => {
                 Self::not_looked(format!("{}: see programs", error.message()))
             }
+            Kind::AnotherFlatnet => Self::not_looked(format!("{}: see owner", error.message())),
             _ => Self::of_error(error),
         }
     }

@@ -293,11 +293,15 @@ impl Store {
     /// directory counts where the state was lost.
     #[must_use]
     pub fn owner(&self) -> Option<Owner> {
-        let in_dir = |dir: &StateDir| {
-            let bytes = dir.read(OWNER_FILE).ok().flatten()?;
-            std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
+        self.owner_in(&self.network).or_else(|| self.owner_in(&self.marks))
+    }
+
+    fn owner_in(&self, dir: &StateDir) -> Option<Owner> {
+        let parse = |bytes: &[u8]| {
+            let text = String::from_utf8_lossy(bytes);
+            text.trim().parse().map_err(|error: Error| serde_json::Error::custom(error.message()))
         };
-        in_dir(&self.network).or_else(|| in_dir(&self.marks))
+        self.read(dir, OWNER_FILE, parse).ok().flatten()
     }
 
     /// Where that is written.
@@ -306,12 +310,12 @@ impl Store {
         self.network.path().join(OWNER_FILE)
     }
 
-    /// Whether it is known which Flatnet this is, and both directories say so; the caller holds the network's lock.
+    /// Whether it is known which Flatnet this is; then both directories say so. The caller holds the network's lock.
     #[must_use]
     pub fn keep_owner(&self) -> bool {
         let Some(owner) = self.owner() else { return false };
-        let lacks = |dir: &&StateDir| !super::exists(&dir.path().join(OWNER_FILE));
-        if [&self.network, &self.marks].iter().any(lacks) {
+        let differs = |dir: &&StateDir| self.owner_in(dir).as_ref() != Some(&owner);
+        if [&self.network, &self.marks].iter().any(differs) {
             self.write_owner(&owner);
         }
         true

@@ -277,9 +277,9 @@ kinds! {
     ToolMissing = "FLAT-E061", cni 105 {
         title: "A program is missing",
         seen: ["the program .. is missing.."],
-        means: "Flatnet runs `ip`, `bridge`, `nft`, `sysctl`, `nsenter` and `unshare`, which it looks for in /usr/sbin, \
-                /usr/bin, /sbin and /bin, or where `tools` in the configuration says.",
-        remedy: "Run `apt-get install iproute2 nftables procps util-linux`",
+        means: "Flatnet runs `ip`, `bridge`, `nft`, `sysctl`, `conntrack`, `nsenter` and `unshare`, which it looks for in \
+                /usr/sbin, /usr/bin, /sbin and /bin, or where `tools` in the configuration says.",
+        remedy: "Run `apt-get install iproute2 nftables procps conntrack util-linux`",
         more: "`flatnet status` tries all of them.",
     }
     ToolUnsafe = "FLAT-E062", cni 105 {

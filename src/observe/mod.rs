@@ -61,6 +61,13 @@ pub fn alias_in_sys(name: &str) -> Option<String> {
     Some(std::fs::read_to_string(format!("/sys/class/net/{name}/ifalias")).ok()?.trim().to_owned())
 }
 
+/// Whether bridges hand IPv4 packets to the chains for routed packets (`bridge-nf-call-iptables`, of `br_netfilter`).
+#[must_use]
+pub fn bridges_call_iptables() -> bool {
+    std::fs::read_to_string("/proc/sys/net/bridge/bridge-nf-call-iptables")
+        .is_ok_and(|text| text.trim() == "1")
+}
+
 /// The kernel's boot ID; empty where there is none.
 #[must_use]
 pub fn boot_id() -> String {

@@ -1,7 +1,9 @@
-//! The ports that this host's programs use: `/proc/net/{tcp,udp}` and their twins for IPv6.
+//! The ports at which this host's programs can be reached, and those that the kernel gives them.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
+use super::proc_tcp::{self, LISTEN, UNCONNECTED};
 use crate::types::Protocol;
 
 /// A port at which a program of this host takes what comes in.
@@ -12,11 +14,6 @@ pub struct Listener {
     /// The port.
     pub port: u16,
 }
-
-/// `TCP_LISTEN` of `net/tcp_states.h`.
-const LISTEN: &str = "0A";
-/// `TCP_CLOSE`: so the files write a UDP socket that is not connected, and takes what anybody sends.
-const UNCONNECTED: &str = "07";
 
 /// Who listens, at any address; a file that cannot be read has nobody.
 #[must_use]
@@ -39,13 +36,15 @@ pub fn local_range() -> Option<(u16, u16)> {
     Some((from.trim().parse().ok()?, to.trim().parse().ok()?))
 }
 
-fn parse<'a>(text: &'a str, protocol: Protocol, wanted: &'a str) -> impl Iterator<Item = Listener> + 'a {
-    text.lines().filter_map(move |line| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let [_, local, _, state, ..] = fields[..] else { return None };
-        let (_, port) = local.split_once(':').filter(|_| state == wanted)?;
-        Some(Listener { protocol, port: u16::from_str_radix(port, 16).ok()? })
-    })
+/// Those that somebody else can send to by IPv4.
+fn parse(text: &str, protocol: Protocol, state: &str) -> impl Iterator<Item = Listener> {
+    let takes_ipv4 = |(at, _): &(IpAddr, u16)| match at {
+        IpAddr::V4(at) => !at.is_loopback(),
+        // One for every IPv6 address may take IPv4 too.
+        IpAddr::V6(at) => at.is_unspecified() || at.to_ipv4_mapped().is_some_and(|at| !at.is_loopback()),
+    };
+    let found = proc_tcp::sockets(text, state).filter(takes_ipv4);
+    found.map(move |(_, port)| Listener { protocol, port })
 }
 
 #[cfg(test)]
@@ -53,12 +52,16 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg(target_endian = "little")]
     fn only_sockets_that_take_from_anybody_listen() {
         let text = "  sl  local_address rem_address   st tx_queue rx_queue\n\
             0: 00000000:EE48 00000000:0000 07 00000000:00000000\n\
-            1: 0100007F:EE49 0100007F:0035 01 00000000:00000000\n\
-            2: 00000000000000000000000000000000:EE4A 00000000000000000000000000000000:0000 07 0:0\n";
+            1: 0A4DA8C0:EE49 0101570A:0035 01 00000000:00000000\n\
+            2: 00000000000000000000000000000000:EE4A 00000000000000000000000000000000:0000 07 0:0\n\
+            3: 0100007F:EE4B 00000000:0000 07 00000000:00000000\n\
+            4: 00000000000000000000000001000000:EE4C 00000000000000000000000000000000:0000 07 0:0\n\
+            5: 0A4DA8C0:EE4D 00000000:0000 07 00000000:00000000\n";
         let ports: Vec<u16> = parse(text, Protocol::Udp, UNCONNECTED).map(|listener| listener.port).collect();
-        assert_eq!(ports, [61000, 61002]);
+        assert_eq!(ports, [61000, 61002, 61005]);
     }
 }

@@ -1,16 +1,18 @@
-//! `/proc/net/tcp` and `tcp6`: the ports on which somebody listens at an address.
+//! `/proc/net/{tcp,udp}` and their twins for IPv6: at which addresses and ports somebody takes what comes in.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// `TCP_LISTEN` of `net/tcp_states.h`, as the files write it.
-const LISTEN: &str = "0A";
+pub(super) const LISTEN: &str = "0A";
+/// `TCP_CLOSE`: so the files write a UDP socket that is not connected, and takes what anybody sends.
+pub(super) const UNCONNECTED: &str = "07";
 
 /// The ports that listen at `address` or at every address, and whether that is sure: a socket for every IPv6 address
 /// may or may not take IPv4, which the files do not tell. `text` is that of one file, or of both.
 pub(super) fn listening(text: &str, address: Ipv4Addr) -> BTreeMap<u16, bool> {
     let mut ports = BTreeMap::new();
-    for (at, port) in text.lines().filter_map(listener) {
+    for (at, port) in sockets(text, LISTEN) {
         let is_sure = match at {
             IpAddr::V4(at) if at.is_unspecified() || at == address => true,
             IpAddr::V6(at) if at.to_ipv4_mapped() == Some(address) => true,
@@ -22,11 +24,16 @@ pub(super) fn listening(text: &str, address: Ipv4Addr) -> BTreeMap<u16, bool> {
     ports
 }
 
-/// Where one line listens. Addresses are hexadecimal words in the byte order of the machine, ports are not.
-fn listener(line: &str) -> Option<(IpAddr, u16)> {
+/// Address and port of each socket in this state.
+pub(super) fn sockets(text: &str, state: &str) -> impl Iterator<Item = (IpAddr, u16)> {
+    text.lines().filter_map(move |line| socket(line, state))
+}
+
+/// Addresses are hexadecimal words in the byte order of the machine, ports are not.
+fn socket(line: &str, wanted: &str) -> Option<(IpAddr, u16)> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let [_, local, _, state, ..] = fields[..] else { return None };
-    let (address, port) = local.split_once(':').filter(|_| state == LISTEN)?;
+    let (address, port) = local.split_once(':').filter(|_| state == wanted)?;
     let word =
         |at: usize| Some(u32::from_str_radix(address.get(at * 8..at * 8 + 8)?, 16).ok()?.to_ne_bytes());
     let address: IpAddr = if address.len() == 8 {

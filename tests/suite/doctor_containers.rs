@@ -61,6 +61,28 @@ pub(crate) const BREAKS: &[Break] = &[
         Mend::Fix,
     )
     .also(&["reachable"]),
+    Break::new(
+        "container-links",
+        "warning",
+        "printf 'subnet: 10.87.1.0/29\nbridging: plain\n' >/etc/flatnet/flatnet.yaml; flatnet up",
+        "c1 c1 (eth0), 10.87.1.2 and 1 more are joined as before `bridging`, or Flatnet, was changed",
+        Mend::Printed,
+    ),
+    // What plain containers can lack, and routed ones have no use for.
+    Break::new(
+        "container-links",
+        "failure",
+        "bridge link set dev $(port c2) locked off",
+        "c2 c2 (eth0), 10.87.1.3 is not as it was made; missing: ",
+        Mend::Fix,
+    ),
+    Break::new(
+        "container-links",
+        "warning",
+        "printf 'subnet: 10.87.1.0/29\n' >/etc/flatnet/flatnet.yaml; flatnet up",
+        "c1 c1 (eth0), 10.87.1.2 and 1 more are joined as before `bridging`, or Flatnet, was changed",
+        Mend::Fix,
+    ),
     Break::new("container-links", "failure", "ip -n c2 route del default", "missing: ip -n", Mend::Fix),
     Break::new(
         "left-over",
@@ -95,9 +117,41 @@ pub(crate) const BREAKS: &[Break] = &[
         "reachable",
         "failure",
         "ip netns exec c2 nft 'add table ip t; add chain ip t c { type filter hook input priority 0; policy drop; }'",
-        "it stops at ping: its link works, and it answers no ping",
+        "it stops at ping: its link, its address and its routes are as they were made, and it answers no ping",
         Mend::ByHand("ip netns exec c2 nft delete table ip t"),
     ),
+    Break::new(
+        "reachable",
+        "failure",
+        "ip route del 10.87.1.3 dev $(port c2)",
+        "it stops at the route to it: missing: ip route append 10.87.1.3/32 dev fn",
+        Mend::Fix,
+    )
+    .also(&["container-links"]),
+    Break::new(
+        "reachable",
+        "failure",
+        "ip link set dev $(port c2) arp on",
+        "it stops at the link: missing: ip link set dev fn",
+        Mend::Fix,
+    )
+    .also(&["container-links"]),
+    Break::new(
+        "reachable",
+        "failure",
+        "ip -n c2 link set dev eth0 down",
+        "has no carrier: an end of it is down",
+        Mend::Fix,
+    )
+    .also(&["container-links"]),
+    Break::new(
+        "reachable",
+        "failure",
+        "ip -n c2 addr flush dev eth0",
+        "it stops at the container's end: missing: ip -n",
+        Mend::Fix,
+    )
+    .also(&["container-links"]),
     Break::new(
         "reachable",
         "failure",

@@ -3,74 +3,103 @@
 
 use crate::doctor::{Break, Mend, each_is_found_and_mended, well};
 
-/// Before it is broken the container reaches the world, and then no more: `out` asks.
+/// Before it is broken the container reaches the world and is reached by a gateway, and then one of it no more: `out` and
+/// `through` ask.
 pub(crate) const BREAKS: &[Break] = &[
     Break::new(
         "foreign-drops",
         "failure",
-        "out; iptables -P FORWARD DROP; ! out",
+        "through; iptables -P FORWARD DROP; ! out; ! into",
         "chain FORWARD of table ip filter drops what this host forwards for containers, by its policy",
         Mend::Printed,
     ),
     Break::new(
         "foreign-drops",
         "failure",
-        "out; iptables -P FORWARD ACCEPT; iptables -F FORWARD; iptables -A FORWARD -i fn+ -o lan0 -j REJECT; ! out",
+        "through; iptables -P FORWARD ACCEPT; iptables -F FORWARD; iptables -A FORWARD -i fn+ -o lan0 -j REJECT; ! out; ! into",
         "by the rule `",
         Mend::Printed,
     ),
     Break::new(
         "foreign-drops",
         "failure",
-        "out; iptables -F FORWARD; iptables -N DOCKER-USER; iptables -P FORWARD DROP; iptables -A FORWARD -j DOCKER-USER; ! out",
+        "through; iptables -F FORWARD; iptables -P FORWARD ACCEPT; iptables-restore --noflush <docker; ! out; ! into",
         "by its policy",
         Mend::Printed,
     ),
     Break::new(
         "foreign-drops",
         "failure",
-        "out; nft flush ruleset ip; iptables-legacy -P FORWARD DROP; ! out",
+        "through; nft flush ruleset ip; iptables-legacy -P FORWARD DROP; ! out; ! into",
         "chain FORWARD of iptables-legacy drops what this host forwards for containers, by its policy",
         Mend::Printed,
     ),
     Break::new(
         "foreign-drops",
         "failure",
-        "out; iptables-legacy -F FORWARD; iptables-legacy -P FORWARD ACCEPT; iptables-legacy -A FORWARD -s 10.87.0.0/16 -j DROP; ! out",
+        "through; iptables-legacy -F FORWARD; iptables-legacy -P FORWARD ACCEPT; iptables-legacy -A FORWARD -s 10.87.0.0/16 -j DROP; ! out; ! into",
         "by the rule `-A FORWARD -s 10.87.0.0/16 -j DROP`",
         Mend::Printed,
     ),
     Break::new(
         "foreign-drops",
         "failure",
-        "out; iptables-legacy -F FORWARD; iptables-legacy -N DOCKER-USER; iptables-legacy -P FORWARD DROP; iptables-legacy -A FORWARD -j DOCKER-USER; ! out",
+        "through; iptables-legacy -F FORWARD; iptables-legacy-restore --noflush <docker; ! out; ! into",
         "by its policy",
         Mend::Printed,
     ),
     Break::new(
         "foreign-drops",
         "failure",
-        "out; nft 'add table inet fw; add chain inet fw f { type filter hook forward priority 5; policy drop; }; add rule inet fw f ct state established accept'; ! out",
+        "through; nft 'add table inet fw; add chain inet fw f { type filter hook forward priority 5; policy drop; }; add rule inet fw f ct state established accept'; ! out; ! into",
         "chain f of table inet fw drops",
         Mend::Printed,
     ),
     Break::new(
         "foreign-drops",
         "failure",
-        "out; nft 'flush chain inet fw f; add chain inet fw f { policy accept; }; add rule inet fw f tcp dport 22 accept; add rule inet fw f reject'; ! out",
+        "through; nft 'flush chain inet fw f; add chain inet fw f { policy accept; }; add rule inet fw f tcp dport 22 accept; add rule inet fw f reject'; ! out; ! into",
         "by the rule `reject`",
         Mend::Printed,
     ),
 ];
 
+/// The filter table as Docker 28 lays it out, with one network of its own.
+const DOCKER: &str = "*filter
+:FORWARD DROP [0:0]
+:DOCKER - [0:0]
+:DOCKER-BRIDGE - [0:0]
+:DOCKER-CT - [0:0]
+:DOCKER-FORWARD - [0:0]
+:DOCKER-ISOLATION-STAGE-1 - [0:0]
+:DOCKER-ISOLATION-STAGE-2 - [0:0]
+:DOCKER-USER - [0:0]
+-A FORWARD -j DOCKER-USER
+-A FORWARD -j DOCKER-FORWARD
+-A DOCKER ! -i docker0 -o docker0 -j DROP
+-A DOCKER-BRIDGE -o docker0 -j DOCKER
+-A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A DOCKER-FORWARD -j DOCKER-CT
+-A DOCKER-FORWARD -j DOCKER-ISOLATION-STAGE-1
+-A DOCKER-FORWARD -j DOCKER-BRIDGE
+-A DOCKER-FORWARD -i docker0 -j ACCEPT
+-A DOCKER-ISOLATION-STAGE-1 -i docker0 ! -o docker0 -j DOCKER-ISOLATION-STAGE-2
+-A DOCKER-ISOLATION-STAGE-2 -o docker0 -j DROP
+COMMIT
+";
+
 #[test]
 fn foreign_drops_are_found_and_mended() {
-    let sandbox = well("");
-    sandbox
-        .write("/usr/local/bin/out", "#!/bin/sh\nexec ip netns exec c1 ping -c 1 -W 0.5 192.168.77.1 >&2\n");
-    sandbox.sh("chmod 755 /usr/local/bin/out; container add c1").succeeds();
+    let sandbox = well("ingress_gateways: [192.168.77.1]\n");
+    sandbox.write("docker", DOCKER);
+    for (name, from, to) in [("out", "c1", "192.168.77.1"), ("into", "lan0", "10.87.1.2")] {
+        let ping = format!("#!/bin/sh\nexec ip netns exec {from} ping -c 1 -W 0.5 {to} >&2\n");
+        sandbox.write(&format!("/usr/local/bin/{name}"), &ping);
+    }
+    sandbox.write("/usr/local/bin/through", "#!/bin/sh\nout && into\n");
+    sandbox.sh("chmod 755 /usr/local/bin/{out,into,through}; container add c1; ip -n lan0 route add 10.87.1.0/24 via 192.168.77.10").succeeds();
     each_is_found_and_mended(&sandbox, BREAKS);
-    sandbox.sh("out").succeeds();
+    sandbox.sh("through").succeeds();
 }
 
 #[test]

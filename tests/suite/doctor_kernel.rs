@@ -1,6 +1,6 @@
 //! The doctor's checks of the kernel and of the programs by which it is told what to do.
 
-use crate::doctor::{Break, Mend, each_is_found_and_mended, well};
+use crate::doctor::{Break, Mend, assert_well, each_is_found_and_mended, findings, well};
 use crate::ruleset_text::install_newer_nft;
 
 /// For a kernel that lacks something stands a program that refuses what it would be refused, in the same words, and leaves
@@ -48,16 +48,17 @@ END"#,
         r#"stand-in nft <<'END'
 if [[ $* = *"-f -"* ]]; then
     text=$(cat)
-    if [[ $text = *"iifgroup 87"* ]]; then
+    if [[ $text = *iifgroup* ]]; then
         echo '/dev/stdin:1:1-62: Error: Could not process rule: Operation not supported' >&2
         exit 1
     fi
     exec nft.real "$@" <<<"$text"
 fi
 END"#,
-        "nftables has no sets here",
+        "nftables has no sets of a link's name and an address here",
         Mend::ByHand("stand-in -d nft"),
-    ),
+    )
+    .also(&["bridge"]),
     Break::new(
         "programs",
         "failure",
@@ -116,6 +117,37 @@ END"#,
         Mend::ByHand("rm /usr/local/sbin/nft"),
     ),
 ];
+
+/// A kernel without the arp family, such as WSL2's before 6.6.
+const WITHOUT_ARP: &str = r#"stand-in nft <<'END'
+if [[ $* = *"-f -"* ]]; then
+    text=$(cat)
+    if [[ $text = *"table arp"* ]]; then
+        echo '/dev/stdin:1:1-62: Error: Could not process rule: Operation not supported' >&2
+        exit 1
+    fi
+    exec nft.real "$@" <<<"$text"
+elif [[ $* = *" arp "* ]]; then
+    echo 'Error: Could not process rule: Operation not supported' >&2
+    exit 1
+fi
+END"#;
+
+#[test]
+fn only_plain_needs_the_arp_family() {
+    let sandbox = well("");
+    sandbox.write("/usr/local/bin/stand-in", STAND_IN);
+    sandbox.sh("chmod 755 /usr/local/bin/stand-in").succeeds();
+    sandbox.sh(WITHOUT_ARP).succeeds();
+    sandbox.sh("flatnet down && flatnet up && container add c1").succeeds();
+    assert_well(&sandbox, "without the arp family");
+    sandbox.sh("echo 'bridging: plain' >/etc/flatnet/flatnet.yaml").succeeds();
+    let found = findings(&sandbox, "");
+    let told = |id: &str, what: &str| {
+        found.iter().any(|one| one["id"] == id && one["what"].as_str().is_some_and(|it| it.contains(what)))
+    };
+    assert!(told("kernel-nftables", "nftables has no arp family here"), "{found:#?}");
+}
 
 #[test]
 fn what_is_wrong_with_kernel_and_programs_is_found_and_mended() {

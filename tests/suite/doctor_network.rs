@@ -32,8 +32,7 @@ pub(crate) const BREAKS: &[Break] = &[
         Mend::ByHand(
             "ip link set flatnet-br0 alias flatnet/flatnet/$(cat /var/lib/flatnet/flatnet/owner)",
         ),
-    )
-    .also(&["left-over"]),
+    ),
     Break::new(
         "gateway-ways",
         "failure",
@@ -56,6 +55,20 @@ pub(crate) const BREAKS: &[Break] = &[
         "sysctl -qw net.ipv4.ip_local_port_range='32768 61999'",
         "get the ports 32768 to 61999, and masquerade_ports is 61000-65535",
         Mend::ByHand("sysctl -qw net.ipv4.ip_local_port_range='32768 60999'"),
+    ),
+    Break::new(
+        "masquerade-ports",
+        "warning",
+        "setsid python3 /root/listen.py >/dev/null 2>&1 </dev/null & echo $! >/root/listener; until ss -Hlun | grep -q :61501; do sleep 0.1; done",
+        "a program of this host listens at 61501/udp, inside masquerade_ports 61000-65535",
+        Mend::ByHand("kill $(cat /root/listener)"),
+    ),
+    Break::new(
+        "masquerade-ports",
+        "warning",
+        "echo 'masquerade_ports: { from: 8080, to: 8090 }' >/etc/flatnet/flatnet.yaml; flatnet up",
+        "container c1 c1 (eth0) publishes 8080->80/tcp, inside masquerade_ports 8080-8090",
+        Mend::ByHand("echo >/etc/flatnet/flatnet.yaml; flatnet up"),
     ),
     Break::new("ruleset", "failure", "nft flush ruleset", "is missing, or differs", Mend::Fix),
     Break::new(
@@ -83,7 +96,14 @@ pub(crate) const BREAKS: &[Break] = &[
     Break::new(
         "mtu",
         "warning",
-        "ip link add spare mtu 1400 type veth peer spare2; ip link set spare up master flatnet-br0",
+        "echo 'mtu: 1400' >/etc/flatnet/flatnet.yaml; flatnet up",
+        "10.87.1.2: its link has the MTU 1500, the bridge 1400",
+        Mend::Fix,
+    ),
+    Break::new(
+        "mtu",
+        "warning",
+        "echo >/etc/flatnet/flatnet.yaml; flatnet up; flatnet repair; ip link add spare mtu 1400 type veth peer spare2; ip link set spare up master flatnet-br0",
         "spare: its link has the MTU 1400, the bridge 1500",
         Mend::Printed,
     ),
@@ -138,12 +158,24 @@ pub(crate) const BREAKS: &[Break] = &[
     ),
 ];
 
+/// At 61500 only this host itself can reach it, at 61501 anybody.
+const LISTEN: &str = r#"
+import socket, time
+tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+tcp.bind(("127.0.0.1", 61500))
+tcp.listen()
+udp = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+udp.bind(("::", 61501))
+time.sleep(1000)
+"#;
+
 #[test]
 fn what_is_wrong_with_the_network_is_found_and_mended() {
     let sandbox = well("");
     sandbox
         .sh(r#"container add c1 '{"portMappings":[{"hostPort":8080,"containerPort":80,"protocol":"tcp"}]}'"#)
         .succeeds();
+    sandbox.write("/root/listen.py", LISTEN);
     go_on(&sandbox, "ip netns exec c1 python3 -m http.server 80");
     sandbox.eventually("ip netns exec c1 ss -Hltn 'sport = 80' | grep -q LISTEN");
     each_is_found_and_mended(&sandbox, BREAKS);

@@ -40,7 +40,7 @@ pub(crate) const BREAKS: &[Break] = &[
         "the rules know 192.168.77.1, and now it is 192.168.77.2",
         Mend::Fix,
     )
-    .also(&["ruleset", "gateway-ways"]),
+    .also(&["ruleset"]),
     Break::new(
         "wsl-address",
         "warning",

@@ -62,17 +62,16 @@ mod guard_ports;
 mod guard_shadow;
 mod guard_sources;
 mod host_up_down;
+mod hosts;
 mod hostile_parsers;
 mod kill_random;
 #[cfg(feature = "faults")]
 mod kill_steps;
 mod log;
-#[cfg(any())]
 mod model;
 mod older_state;
 mod package;
 mod package_life;
-#[cfg(any())]
 mod planner;
 mod podman;
 mod podman_failures;
@@ -108,6 +107,7 @@ mod tool_failures;
 mod traffic;
 mod troubleshooting;
 mod units;
+mod upgrade;
 mod version;
 mod windows;
 mod windows_xml;

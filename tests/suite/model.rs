@@ -21,6 +21,10 @@ pub(crate) struct Model {
     pub(crate) routes: Vec<Route>,
     /// This host's over links of containers, sorted.
     pub(crate) host_routes: Vec<Route>,
+    /// The container's addresses whose subnet is not at the link.
+    pub(crate) noprefixroute: BTreeSet<String>,
+    /// The links that the kernel gives an IPv6 address by itself.
+    pub(crate) ipv6_addresses: BTreeSet<String>,
     pub(crate) unreachable: bool,
     pub(crate) arp_table: bool,
     pub(crate) fdb: BTreeSet<(String, String)>,
@@ -110,6 +114,7 @@ impl Model {
                     host_end.port = new_port();
                 }
                 self.sysctls.insert(SysctlKey::ipv4_conf(dev, "route_localnet"), 0);
+                self.ipv6_addresses.insert(dev.to_string());
                 self.add_link(&Place::Host, host_end)?;
                 let peer = new_link(peer, "veth", &peer_mac.to_string(), *mtu);
                 self.add_link(&Place::Netns(netns.clone()), Link { arp: *peer_arp, ..peer })
@@ -125,13 +130,46 @@ impl Model {
                 self.leave_bridge(dev);
                 Ok(())
             }
+            // With the link comes and goes what the kernel makes of its addresses.
+            Op::LinkSet {
+                place: Place::Netns(_),
+                dev,
+                attribute: LinkAttribute::Up | LinkAttribute::Down,
+            } => {
+                let up = matches!(op, Op::LinkSet { attribute: LinkAttribute::Up, .. });
+                let link = self.container.get_mut(dev.as_str()).ok_or("Cannot find device")?;
+                link.up = up;
+                let name = dev.to_string();
+                let addresses: Vec<_> =
+                    link.addresses.iter().map(|one| (one.to_string(), one.trunc())).collect();
+                for (address, to) in addresses {
+                    self.routes.retain(|route| route.to != to || route.via.is_some() || route.dev != name);
+                    if up && !self.noprefixroute.contains(&address) {
+                        self.routes.push(Route { to, via: None, dev: name.clone() });
+                    }
+                }
+                self.routes.sort_by_key(|route| (route.to, route.via, route.dev.clone()));
+                Ok(())
+            }
+            Op::LinkSet { place: Place::Host, dev, attribute: LinkAttribute::Ipv6Address(on) } => {
+                self.link(&Place::Host, dev)?;
+                if *on {
+                    self.ipv6_addresses.insert(dev.to_string());
+                } else {
+                    self.ipv6_addresses.remove(dev.as_str());
+                }
+                Ok(())
+            }
             Op::LinkSet { place, dev, attribute } => {
                 set(self.link(place, dev)?, attribute);
                 Ok(())
             }
             Op::LinkDel { dev } => self.delete_link(dev),
             Op::AddrAdd { place, dev, address, noprefixroute } => {
-                if !noprefixroute && *place != Place::Host {
+                let up = self.link(place, dev)?.up;
+                if *noprefixroute {
+                    self.noprefixroute.insert(address.to_string());
+                } else if up && *place != Place::Host {
                     let route = Route { to: address.trunc(), via: None, dev: dev.to_string() };
                     self.add_route(place, route)?;
                 }
@@ -141,6 +179,7 @@ impl Model {
                 new.then_some(()).ok_or_else(|| format!("{address}: File exists"))
             }
             Op::AddrDel { place, dev, address } => {
+                self.noprefixroute.remove(&address.to_string());
                 let (to, dev_name) = (address.trunc(), dev.to_string());
                 self.routes(place).retain(|route| route.to != to || route.dev != dev_name);
                 let addresses = &mut self.link(place, dev)?.addresses;
@@ -223,9 +262,11 @@ impl Model {
             }
         } else {
             self.container.clear();
+            self.noprefixroute.clear();
             self.routes.clear();
             self.host_routes.retain(|route| route.dev != dev.as_str());
             self.sysctls.remove(&SysctlKey::ipv4_conf(dev, "route_localnet"));
+            self.ipv6_addresses.remove(dev.as_str());
             self.fdb.retain(|(port, _)| port != dev.as_str());
         }
         Ok(())
@@ -267,6 +308,7 @@ impl Model {
             host_link: self.host.get(wanted.host_link.as_str()).cloned(),
             fdb: fdb.map(|(_, mac)| mac.clone()).collect(),
             container_link: self.container.get(wanted.id.if_name.as_str()).cloned(),
+            ipv6_address: self.ipv6_addresses.contains(wanted.host_link.as_str()),
             routes: self.routes.clone(),
             host_routes: self
                 .host_routes
@@ -310,7 +352,6 @@ fn new_link(name: &IfName, kind: &str, mac: &str, mtu: u32) -> Link {
         up: false,
         arp: true,
         group: LinkGroup::default(),
-        ipv6_address: true,
         alias: String::new(),
         master: String::new(),
         port: PortFlags::default(),
@@ -325,7 +366,8 @@ fn set(link: &mut Link, attribute: &LinkAttribute) {
         LinkAttribute::Down => link.up = false,
         LinkAttribute::Arp(on) => link.arp = *on,
         LinkAttribute::Group(group) => link.group = *group,
-        LinkAttribute::Ipv6Address(on) => link.ipv6_address = *on,
+        // Not a part of the link, but of the kernel's settings: see `apply`.
+        LinkAttribute::Ipv6Address(_) => {}
         LinkAttribute::Alias(alias) => link.alias = alias.to_string(),
         LinkAttribute::Name(name) => link.name = name.to_string(),
         LinkAttribute::Mtu(bytes) => link.mtu = *bytes,

@@ -234,7 +234,7 @@ fn disturb(model: &mut Model, wanted: &AttachmentState, what: usize) {
         3 => model.routes.clear(),
         4 => link.group = LinkGroup::default(),
         5 => link.arp = true,
-        6 => link.ipv6_address = true,
+        6 => drop(model.ipv6_addresses.insert(wanted.host_link.to_string())),
         7 => model.host_routes.clear(),
         _ => model.elements.clear(),
     }

@@ -41,7 +41,7 @@ fn an_exhausted_range_says_how_many_are_held_and_by_whom_and_leaves_no_link() {
 
 #[test]
 fn a_full_bridge_says_so_and_leaves_nothing() {
-    let sandbox = host("");
+    let sandbox = host("bridging: plain\n");
     sandbox.add_netns("c1");
     sandbox.add_netns("c2");
     sandbox

@@ -9,6 +9,7 @@ import json, os, random, re, shutil, socket, subprocess, sys
 
 STATE, RUN = "/var/lib/flatnet/flatnet", "/run/flatnet"
 LEASES, HOST = f"{STATE}/leases.json", f"{STATE}/host.json"
+OWNERS = [f"{STATE}/owner", f"{RUN}/flatnet/owner"]
 ASIDE = re.compile(r"\.bad-\d+$")
 said = []  # all that was written to standard error in this round
 
@@ -147,16 +148,20 @@ CHANGES = {
 LOCKS = [f"{RUN}/flatnet.lock"]
 FILES = [LEASES, HOST, receipt("a")]
 LEFT_OVER = [f"{STATE}/.new", f"{STATE}/receipts/.new"]
+# Another name would be another Flatnet's, and a part of it is no name.
+NOT_ANOTHER = ["flipped", "digit", "older"]
 NOT_A_FILE = ["folder", "link", "pipe", "socket"]
 
 
 def break_one(dice):
     """Changes one file, or both that say who has what; returns the changes, and the paths that must be set aside."""
-    kind = dice.choices(["state", "both", "lock", "left over", "mark", "stranger"], [12, 4, 2, 2, 1, 1])[0]
+    kind = dice.choices(["state", "both", "lock", "left over", "mark", "stranger", "whose"], [12, 4, 2, 2, 1, 1, 2])[0]
     if kind == "state":
         paths = [dice.choice(FILES)]
     elif kind == "both":
         paths = [LEASES, receipt("a")]
+    elif kind == "whose":
+        paths = [dice.choice(OWNERS)]
     elif kind == "stranger":
         paths = [f"{STATE}/receipts/{dice.choice(['x', 'zz@eth0', '..', 'a@eth1'])}.json"]
     else:
@@ -166,12 +171,14 @@ def break_one(dice):
         names = list(CHANGES)
         if kind in ("lock", "mark"):
             names = NOT_A_FILE + ["empty", "random", "deleted"]
+        if kind == "whose":
+            names = [name for name in names if name not in NOT_ANOTHER]
         name = dice.choice(names)
         change, is_bad = CHANGES[name]
         change(path, dice)
         done.append(f"{kind}: {name}")
         if os.path.lexists(path):
-            must = is_bad and kind in ("state", "both", "stranger") or kind == "lock" and name in NOT_A_FILE
+            must = is_bad and kind in ("state", "both", "stranger", "whose") or kind == "lock" and name in NOT_A_FILE
             bad += [path] if must else []
     return done, bad
 
@@ -226,12 +233,13 @@ def one_round(dice):
     for path in aside:
         assert path in everything, f"{path} was set aside without a word"
         remove(path)
+    assert [content(path).decode() for path in OWNERS] == [owner, owner], "it is not known whose all this is"
     refuse_leftovers()
     return done
 
 
 def refuse_leftovers():
-    allowed = {LEASES, HOST, receipt("a"), receipt("b"), LOCKS[0]}
+    allowed = {LEASES, HOST, receipt("a"), receipt("b"), LOCKS[0], *OWNERS}
     found = {f"{folder}/{name}" for top in (STATE, RUN) for folder, _, files in os.walk(top) for name in files}
     assert found <= allowed, f"left behind: {found - allowed}"
     held = [lease for lease in json.loads(content(LEASES))["leases"].values() if not lease.get("released")]
@@ -240,8 +248,10 @@ def refuse_leftovers():
 
 def main(seed, rounds):
     dice = random.Random(seed)
+    global owner
     for id in "ab":
         addresses[id] = [add(id)]
+    owner = content(OWNERS[0]).decode()
     counts = {}
     for number in range(rounds):
         state = dice.getstate()
@@ -258,5 +268,5 @@ def main(seed, rounds):
     print(json.dumps(counts))
 
 
-addresses = {}
+addresses, owner = {}, ""
 main(**json.load(sys.stdin))

@@ -249,7 +249,14 @@ impl Case<'_> {
             // A step that was not done, whatever its program says, is found out by the next one that needs it.
             return said.contains(says) && said.contains(code) || said.contains("FLAT-E071");
         }
-        let code = if said.contains("not all could be undone") { "FLAT-E074" } else { code };
+        let code = if said.contains("not all could be undone") {
+            "FLAT-E074"
+        } else if self.way.script == GONE && said.contains("nsenter: failed to execute") {
+            // In another namespace it is nsenter that looks for it.
+            "FLAT-E071"
+        } else {
+            code
+        };
         said.contains(says) && said.contains(code) && said.contains(self.tool)
     }
 

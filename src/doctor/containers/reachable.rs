@@ -1,5 +1,5 @@
-//! From this host to each container, layer by layer: its link, then ping, then the TCP ports on which it listens, and last
-//! by its name through the gateway.
+//! From this host to each container, layer by layer: its link, route and address, then ping, then the TCP ports on which it
+//! listens, and last by its name through the gateway.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -12,14 +12,16 @@ use crate::doctor::gateway::by_name;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
 use crate::observe::netns::Netns;
+use crate::plan::{Op, Place};
 use crate::receipt::Receipt;
+use crate::render;
 use crate::tools;
-use crate::types::{LinkGroup, PortMode, Protocol};
+use crate::types::Protocol;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "reachable",
     group: Group::Containers,
-    looks_at: "the way from this host to each container: link, ping, TCP ports, its name at the gateway; stops at the first layer that fails",
+    looks_at: "the way from this host to each container: link, route, address, ping, TCP ports, its name at the gateway; stops at the first layer that fails",
     shows: "`curl http://ADDRESS/` on this host hangs, or is refused",
     needs: Needs::Attachments,
     quick: false,
@@ -64,22 +66,9 @@ fn with_carrier<'a>(
     context: &mut Context,
     receipts: &'a [Receipt],
 ) -> Result<(Vec<&'a Receipt>, Vec<Finding>)> {
-    let config = &context.engine.config;
-    let (ip, bridge) = (context.engine.tools.ip.clone(), config.bridge.clone());
-    let command = Command::new([
-        ip.as_str(),
-        "-j",
-        "link",
-        "show",
-        "group",
-        &LinkGroup::of_network(&config.network).to_string(),
-    ]);
-    let mut state = carriers(&context.stdout(&command)?);
-    if receipts.iter().any(|receipt| receipt.mode() == PortMode::Isolated) {
-        // What 0.1.0 attached is in no group.
-        let command = Command::new([ip.as_str(), "-j", "link", "show", "master", bridge.as_str()]);
-        state.extend(carriers(&context.stdout(&command)?));
-    }
+    let ip = context.engine.tools.ip.clone();
+    let state =
+        carriers(&context.stdout(&Command::new([ip.as_str(), "-j", "link", "show", "type", "veth"]))?);
     let (mut up, mut found) = (Vec::new(), Vec::new());
     for receipt in receipts {
         if state.get(receipt.host_link.as_str()) == Some(&true) {
@@ -110,7 +99,7 @@ fn carriers(json: &str) -> BTreeMap<String, bool> {
         .collect()
 }
 
-/// Second layer: it answers ping; if not, and its port is in the bridge, whether it answers ARP.
+/// Second layer: it answers ping; if not, what there is to say of the layers below.
 fn ping<'a>(context: &mut Context, receipts: &[&'a Receipt], found: &mut Vec<Finding>) -> Vec<&'a Receipt> {
     let mut answering = Vec::new();
     for some in receipts.chunks(AT_ONCE) {
@@ -143,22 +132,47 @@ fn ping<'a>(context: &mut Context, receipts: &[&'a Receipt], found: &mut Vec<Fin
 }
 
 fn unanswered(context: &mut Context, receipt: &Receipt) -> Finding {
-    let drops = "Rules inside of the container may drop ping: then only this check minds. Else look which rule counts: `nft list ruleset`";
-    if !receipt.mode().is_bridged() {
-        return stopped(receipt, "at ping", "its link works, and it answers no ping")
-            .help(format!("{drops}, or look inside: `nsenter --net={} ip -d addr`", receipt.netns));
+    match first_missing(context, receipt) {
+        Ok(None) => {}
+        Ok(Some((layer, why))) => return stopped(receipt, layer, &why).commands([context.mends_host()]),
+        Err(error) => return Finding::of_error(&error),
     }
+    let inside = format!("look inside: `nsenter --net={} ip -d addr`", receipt.netns);
+    if receipt.mode().is_bridged() && !answers_arp(context, receipt) {
+        return stopped(receipt, "at the neighbour", "it does not answer ARP")
+            .commands([format!("podman restart {}", receipt.id.container_id.short())])
+            .help(format!("Or first {inside}"));
+    }
+    stopped(receipt, "at ping", "its link, its address and its routes are as they were made, and it answers no ping").help(
+        format!(
+            "Rules inside of the container may drop ping: then only this check minds. Else see which rule counts, by \
+             `nft list ruleset`, or {inside}"
+        ),
+    )
+}
+
+/// The first thing that the container's links lack: at which layer, and what would put it back.
+fn first_missing(context: &mut Context, receipt: &Receipt) -> Result<Option<(&'static str, String)>> {
+    let plan = context.engine.plan_attachment(receipt)?;
+    Ok(plan.steps.first().map(|step| (layer(&step.op), format!("missing: {}", render::line(&step.op)))))
+}
+
+fn layer(op: &Op) -> &'static str {
+    match op {
+        Op::LinkSet { place: Place::Host, .. } | Op::VethAdd { .. } => "at the link",
+        Op::RouteAdd { place: Place::Host, .. } => "at the route to it",
+        Op::FdbAdd { .. } => "at the bridge's port",
+        Op::ElementAdd(_) => "at the rules",
+        _ => "at the container's end",
+    }
+}
+
+/// Whether a container whose port is in the bridge answers ARP.
+fn answers_arp(context: &mut Context, receipt: &Receipt) -> bool {
     let (ip, bridge) = (context.engine.tools.ip.clone(), context.engine.config.bridge.to_string());
     let address = receipt.address.addr().to_string();
     let command = Command::new([ip.as_str(), "neigh", "show", &address, "dev", &bridge]);
-    let neighbour = context.stdout(&command).unwrap_or_default();
-    if is_known(&neighbour) {
-        stopped(receipt, "at ping", "it answers ARP, and no ping").help(drops)
-    } else {
-        stopped(receipt, "at the neighbour", "it does not answer ARP")
-            .commands([format!("podman restart {}", receipt.id.container_id.short())])
-            .help(format!("Or look inside first: `nsenter --net={} ip -d addr`", receipt.netns))
-    }
+    is_known(&context.stdout(&command).unwrap_or_default())
 }
 
 /// Whether `ip neigh show` has the neighbour's MAC.

@@ -1,4 +1,4 @@
-//! Bridges, veth pairs, groups of links.
+//! Bridges, veth pairs, links without ARP in a group; ports of a bridge only where containers get one.
 
 use crate::command::Command;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
@@ -15,20 +15,27 @@ pub(in crate::doctor) const CHECK: Check = Check {
     look,
 };
 
-/// One line each, what it tries, and the module that brings it.
-const TRIALS: [(&str, &str, &str); 5] = [
+/// A line, what it tries, and the module that brings it.
+type Trial = (&'static str, &'static str, &'static str);
+
+const TRIALS: [Trial; 5] = [
     ("link add dev probe-br type bridge", "bridges", "bridge"),
-    ("link add dev probe-a arp off group 87 type veth peer name probe-b arp off", "veth pairs", "veth"),
-    ("route append unreachable 192.0.2.0/24", "routes that refuse", "ipv4"),
+    ("link add dev probe-a type veth peer name probe-b", "veth pairs", "veth"),
+    ("link set dev probe-a arp off group 87", "links without ARP in a group", "veth"),
     ("link set dev probe-a master probe-br", "ports of a bridge", "bridge"),
-    ("link set dev probe-a type bridge_slave learning off", "ports that do not learn", "bridge"),
+    ("link set dev probe-a type bridge_slave hairpin on learning off", "ports that do not learn", "bridge"),
 ];
-/// How many of them are for links that are routed, and needed by all.
+/// How many of them all need; the others are for ports of the bridge.
 const ROUTED: usize = 3;
+/// Where the kernel speaks IPv6.
+const WITHOUT_IPV6: Trial =
+    ("link set dev probe-a addrgenmode none", "links without an IPv6 address", "veth");
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let plain = context.engine.config.port_mode().is_bridged();
-    let trials = &TRIALS[..if plain { TRIALS.len() } else { ROUTED }];
+    let ipv6 = context.facts.as_ref().is_some_and(|facts| facts.ipv6);
+    let mut trials = TRIALS[..if plain { TRIALS.len() } else { ROUTED }].to_vec();
+    trials.extend(ipv6.then_some(WITHOUT_IPV6));
     let lines: String = trials.iter().map(|(line, ..)| format!("{line}\n")).collect();
     let tools = &context.engine.tools;
     let command =
@@ -41,11 +48,11 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
             "bridges, veth pairs without ARP and link groups work"
         })]);
     }
-    Ok(vec![judge(&CommandFailure::new(&command, &output))])
+    Ok(vec![judge(&trials, &CommandFailure::new(&command, &output))])
 }
 
-fn judge(failure: &CommandFailure) -> Finding {
-    match failure.failed_line().and_then(|line| TRIALS.get(line)) {
+fn judge(trials: &[Trial], failure: &CommandFailure) -> Finding {
+    match failure.failed_line().and_then(|line| trials.get(line)) {
         Some((_, what, module)) => Finding::failure(format!("this kernel has no {what}: {failure}"))
             .commands([format!("modprobe {module}")])
             .help("A kernel that has just been updated finds its modules after a reboot; on WSL2 run `wsl --update`"),
@@ -64,7 +71,7 @@ mod tests {
     fn names_what_is_missing() {
         let found = |stderr: &str| {
             let command = Command::new(["unshare"]);
-            judge(&CommandFailure { command, exit: Exit::Code(1), stderr: stderr.to_owned() })
+            judge(&TRIALS, &CommandFailure { command, exit: Exit::Code(1), stderr: stderr.to_owned() })
         };
         let veth = found("Error: Unknown device type.\nCommand failed -:2");
         assert!(veth.what.starts_with("this kernel has no veth pairs"), "{veth:?}");

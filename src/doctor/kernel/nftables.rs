@@ -8,7 +8,7 @@ use crate::execute::CommandFailure;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "kernel-nftables",
     group: Group::Kernel,
-    looks_at: "nftables: sets, NAT, fib, with `bridging: plain` the arp family; checked by `nft -c` in a namespace of its own",
+    looks_at: "nftables: sets, flows, NAT, fib, with `bridging: plain` the arp family; checked by `nft -c` in a namespace of its own",
     shows: "`flatnet up` fails: \"Could not process rule: Operation not supported\"",
     needs: Needs::Root,
     quick: false,
@@ -16,16 +16,26 @@ pub(in crate::doctor) const CHECK: Check = Check {
 };
 
 /// What is tried, in which text, and the module that brings it.
-const TRIALS: [(&str, &str, &str); 4] = [
+const TRIALS: [(&str, &str, &str); 6] = [
     (
-        "sets",
-        "table inet probe { set s { typeof iifname . ip saddr; }; chain c { type filter hook prerouting priority -450; iifgroup 87 iifname . ip saddr @s accept; iifname . ct original ip saddr @s accept; }; }\n",
+        "sets of a link's name and an address",
+        "table inet probe { set s { typeof iifname . ip saddr; }; chain c { type filter hook prerouting priority -450; iifgroup 87 iifname . ip saddr @s accept; }; }\n",
         "nf_tables",
     ),
     (
+        "matches of a flow",
+        "table inet probe { set s { typeof iifname . ip saddr; }; chain c { type filter hook prerouting priority mangle; ct state related iifname . ct original ip saddr @s accept; }; }\n",
+        "nft_ct",
+    ),
+    (
         "NAT",
-        "table inet probe { chain a { type nat hook postrouting priority 100; meta l4proto tcp masquerade to :61000-65535; }; chain b { type nat hook prerouting priority -100; dnat ip to 192.0.2.1; }; }\n",
+        "table inet probe { chain c { type nat hook prerouting priority -100; dnat ip to 192.0.2.1; }; }\n",
         "nft_chain_nat",
+    ),
+    (
+        "masquerading to a range of ports",
+        "table inet probe { chain c { type nat hook postrouting priority 100; meta l4proto tcp masquerade to :61000-65535; }; }\n",
+        "nft_masq",
     ),
     (ARP, "table arp probe { chain c { type filter hook input priority 0; }; }\n", "nf_tables"),
     (
@@ -35,7 +45,7 @@ const TRIALS: [(&str, &str, &str); 4] = [
     ),
 ];
 const FIB: &str = "fib";
-const ARP: &str = "the arp family";
+const ARP: &str = "arp family";
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let tools = &context.engine.tools;
@@ -56,9 +66,9 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     }
     if found.is_empty() {
         found.push(Finding::good(if plain {
-            "sets, NAT, the arp family and fib work"
+            "sets, flows, NAT, the arp family and fib work"
         } else {
-            "sets, NAT and fib work"
+            "sets, flows, NAT and fib work"
         }));
     }
     Ok(found)
@@ -72,7 +82,7 @@ fn judge(what: &str, module: &str, failure: &CommandFailure) -> Finding {
     if what == FIB {
         // ADR 0004 lists addresses instead.
         return Finding::good(format!(
-            "sets and NAT work; without fib, this host's addresses are listed in the rules ({failure})"
+            "sets, flows and NAT work; without fib, this host's addresses are listed in the rules ({failure})"
         ));
     }
     Finding::failure(why)
@@ -94,9 +104,7 @@ mod tests {
             exit: Exit::Code(1),
             stderr: "/dev/stdin:1:1-62: Error: Could not process rule: Operation not supported".to_owned(),
         };
-        for (what, level) in
-            [("sets", Level::Failure), ("NAT", Level::Failure), (ARP, Level::Failure), (FIB, Level::Good)]
-        {
+        for (what, level) in [("NAT", Level::Failure), (ARP, Level::Failure), (FIB, Level::Good)] {
             assert_eq!(judge(what, "nf_tables", &failure).level, level, "{what}");
         }
     }

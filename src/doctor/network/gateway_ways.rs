@@ -17,9 +17,10 @@ pub(in crate::doctor) const CHECK: Check = Check {
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let Some(now) = context.facts.clone() else { return Ok(vec![Finding::not_applicable("not known")]) };
     let known = context.engine.facts()?;
-    let mends = context.flatnet("up");
+    let mends = context.mends_host();
     let mut found = Vec::new();
-    for gateway in &now.ingress_gateways {
+    // One that the ruleset does not know at all is for `ruleset` to tell.
+    for gateway in now.ingress_gateways.iter().filter(|one| known.ingress_gateways.contains(one)) {
         let way = now.gateway_links.iter().find(|link| link.address == *gateway);
         let let_in = known.gateway_links.iter().find(|link| link.address == *gateway);
         let finding = match (way, let_in) {
@@ -28,8 +29,8 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
                 .help(format!("See `ip route get {gateway}`, and correct the route or `ingress_gateways`")),
             (Some(way), Some(let_in)) if way.dev == let_in.dev => continue,
             (Some(way), let_in) => {
-                let by = let_in.map_or("by none".to_owned(), |link| format!("by {}", link.dev));
-                Finding::failure(format!("{} leads to {gateway}, which is let in {by}", way.dev))
+                let by = let_in.map_or("none".to_owned(), |link| link.dev.to_string());
+                Finding::failure(format!("{} leads to {gateway}, which is let in by {by}", way.dev))
                     .commands([mends.clone()])
             }
         };

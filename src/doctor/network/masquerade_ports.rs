@@ -21,7 +21,14 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
         return Ok(vec![Finding::not_applicable("egress is none: nothing is masqueraded")]);
     }
     let range = config.masquerade_ports;
-    let inside = |listener: &Listener| range.contains(listener.port);
+    let receipts = || context.attachments.iter().map(|attachment| &attachment.receipt);
+    // A runtime may hold the ports that it publishes: those are the container's.
+    let is_published = |Listener { protocol, port }: &Listener| {
+        receipts()
+            .flat_map(|receipt| &receipt.ports)
+            .any(|one| (one.protocol, one.host_port) == (*protocol, *port))
+    };
+    let inside = |listener: &Listener| range.contains(listener.port) && !is_published(listener);
     let mut found: Vec<Finding> = own_ports::listeners()
         .into_iter()
         .filter(inside)
@@ -34,10 +41,10 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
             ))
         })
         .collect();
-    for attachment in &context.attachments {
-        let receipt = &attachment.receipt;
-        if let Some(port) = receipt.ports.iter().find(|port| range.contains(port.host_port)) {
-            let what = format!("{} publishes {port}, inside masquerade_ports {range}", receipt.called());
+    for receipt in receipts() {
+        for port in receipt.ports.iter().filter(|port| range.contains(port.host_port)) {
+            let what =
+                format!("container {} publishes {port}, inside masquerade_ports {range}", receipt.called());
             found.push(
                 Finding::warning(what)
                     .help("It was published before that was refused: publish another port, or narrow `masquerade_ports`"),
