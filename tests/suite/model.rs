@@ -38,7 +38,10 @@ type Applied = Result<(), String>;
 impl Model {
     /// A host just booted: nothing but settings at the kernel's defaults.
     pub(crate) fn booted() -> Self {
-        Self { sysctls: [(SysctlKey::ip_forward(), 0)].into(), ..Self::default() }
+        Self {
+            sysctls: [(SysctlKey::ip_forward(), 0), (SysctlKey::default_forwarding(), 1)].into(),
+            ..Self::default()
+        }
     }
 
     fn links(&mut self, place: &Place) -> &mut BTreeMap<String, Link> {
@@ -114,6 +117,8 @@ impl Model {
                     host_end.port = new_port();
                 }
                 self.sysctls.insert(SysctlKey::ipv4_conf(dev, "route_localnet"), 0);
+                let forwards = self.sysctls[&SysctlKey::default_forwarding()];
+                self.sysctls.insert(SysctlKey::ipv4_conf(dev, "forwarding"), forwards);
                 self.ipv6_addresses.insert(dev.to_string());
                 self.add_link(&Place::Host, host_end)?;
                 let peer = new_link(peer, "veth", &peer_mac.to_string(), *mtu);
@@ -266,6 +271,7 @@ impl Model {
             self.routes.clear();
             self.host_routes.retain(|route| route.dev != dev.as_str());
             self.sysctls.remove(&SysctlKey::ipv4_conf(dev, "route_localnet"));
+            self.sysctls.remove(&SysctlKey::ipv4_conf(dev, "forwarding"));
             self.ipv6_addresses.remove(dev.as_str());
             self.fdb.retain(|(port, _)| port != dev.as_str());
         }
@@ -317,6 +323,10 @@ impl Model {
                 .cloned()
                 .collect(),
             route_localnet: wanted.route_localnet().and_then(|key| self.sysctls.get(&key).copied()),
+            forwarding: {
+                let of_new_links = self.sysctls.get(&SysctlKey::default_forwarding());
+                self.sysctls.get(&wanted.forwarding()).or(of_new_links).copied()
+            },
             elements: self.elements.iter().map(|one| one.element.clone()).collect(),
         }
     }
@@ -326,7 +336,7 @@ impl Model {
 struct HostSettings;
 
 impl HostSettings {
-    fn of(dev: &IfName) -> [(SysctlKey, u32); 7] {
+    fn of(dev: &IfName) -> [(SysctlKey, u32); 8] {
         [
             (SysctlKey::ipv4_conf(dev, "proxy_arp_pvlan"), 0),
             (SysctlKey::ipv4_conf(dev, "proxy_arp"), 0),
@@ -334,6 +344,7 @@ impl HostSettings {
             (SysctlKey::ipv4_conf(dev, "send_redirects"), 1),
             (SysctlKey::ipv4_conf(dev, "accept_redirects"), 1),
             (SysctlKey::ipv4_conf(dev, "route_localnet"), 0),
+            (SysctlKey::ipv4_conf(dev, "forwarding"), 0),
             (SysctlKey::ipv6_conf(dev, "disable_ipv6"), 0),
         ]
     }

@@ -166,14 +166,18 @@ proptest! {
     #[test]
     fn an_attachment_converges_from_any_part_of_it(
         plain in any::<bool>(), ports in 0_u16..4, range_only in any::<bool>(), done in 0_usize..24, lost in 0_usize..9,
+        forwarding in 0_u32..2,
     ) {
         let bridging = if plain { Bridging::Plain } else { Bridging::Routed };
         let wanted = attachment(bridging, ports, if range_only { Routes::RangeOnly } else { Routes::Default });
         let mut model = Model::booted();
+        model.sysctls.insert(SysctlKey::default_forwarding(), forwarding);
         let host = host(bridging);
         bring_up(&mut model, &host);
 
-        let fresh = plan::attach(&wanted, &ObservedAttachment::default());
+        let fresh = plan::attach(&wanted, &model.observe_attachment(&wanted));
+        let told = fresh.ops().iter().any(|op| matches!(op, Op::Sysctl { key, .. } if *key == wanted.forwarding()));
+        prop_assert_eq!(told, !plain && forwarding == 0);
         assert_undo_is_identity(&model, &fresh);
 
         let mut part = model.clone();
