@@ -107,3 +107,133 @@ fn hardened_hosts_with_fib() {
 fn hardened_hosts_without_fib() {
     hardened_hosts(false);
 }
+
+/// A Debian 13 with udev and D-Bus, as what manages links and rules needs them. Of udev's rules those for links: what
+/// happens to the machine's devices meanwhile is none of a test's business.
+fn debian(yaml: &str) -> World {
+    let world = World::new(Sandbox::trixie(), yaml);
+    world.sh("cd /usr/lib/udev/rules.d
+        for rules in *; do case $rules in 7[35]-*net*|80-net-setup*|85-nm*|99-systemd*) ;; *) rm $rules ;; esac; done
+        mkdir -p /run/dbus; dbus-daemon --system --fork --nopidfile >&2");
+    start(&world, "/usr/lib/systemd/systemd-udevd", "udevadm settle -t 1");
+    world.sh("udevadm trigger --subsystem-match=net --action=add; udevadm settle -t 10");
+    world
+}
+
+/// Starts a program and waits until it is ready. What it was before ends.
+fn start(world: &World, command: &str, is_ready: &str) {
+    let name = command.split([' ', '/']).rev().find(|word| !word.starts_with('-')).unwrap_or_default();
+    let end = "kill $(<$pid); while kill -0 $(<$pid) 2>/dev/null; do sleep 0.05; done; rm $pid";
+    world.sh(&format!("pid=/run/{name}-test.pid; [ ! -e $pid ] || {{ {end}; }}"));
+    world.sandbox.spawn(&format!("echo $$ >/run/{name}-test.pid; exec {command} >/tmp/{name}.log 2>&1"));
+    world.sandbox.eventually(is_ready).succeeds();
+}
+
+/// `init` where this host has what makes `marker`; it prints `command`, which is run.
+fn init(world: &World, marker: &str, command: &str) {
+    let said = world.sh(&format!("mkdir -p {marker}; flatnet init"));
+    assert!(said.contains(&format!("leaves Flatnet's alone:\n  {command}\n")), "{said}");
+    world.sh(command);
+}
+
+fn attach_both(world: &World) {
+    world.sh("flatnet up");
+    world.attach("c2", &published());
+    world.attach("c3", &json!([]));
+}
+
+#[test]
+fn systemd_networkd_leaves_containers_links_alone() {
+    let world = debian("");
+    world
+        .sandbox
+        .write("/etc/systemd/network/10-eth0.network", "[Match]\nName=eth0\n[Link]\nUnmanaged=yes\n");
+    world.sandbox.write(
+        "/etc/systemd/network/20-all.network",
+        "[Match]\nName=*\n[Link]\nGroup=7\nARP=yes\n[Network]\nLinkLocalAddressing=no\nConfigureWithoutCarrier=yes\n",
+    );
+    world.sh("mkdir -p /run/systemd/netif/links /run/systemd/netif/leases /run/systemd/netif/lldp
+        chown -R systemd-network: /run/systemd/netif");
+    let networkd =
+        || start(&world, "/usr/lib/systemd/systemd-networkd", "networkctl | grep 'lo .*configured'");
+    networkd();
+    // What it takes from those who have not told it.
+    attach_both(&world);
+    world.sandbox.eventually("ip -o link show group 7 | grep ': fn'").succeeds();
+    world.sandbox.eventually("! ip route show proto 87 | grep ' dev fn'").succeeds();
+
+    init(&world, "/run/systemd/system", "networkctl reload");
+    world.sandbox.eventually("networkctl | grep 'flatnet-br0 .*unmanaged'").succeeds();
+    world.sh("flatnet repair");
+    serve(&world);
+    world.ask("told to leave them alone", &everything());
+    networkd();
+    // A route without a link is nobody's, whatever it was told of links.
+    world.sandbox.eventually("! ip route | grep unreachable").succeeds();
+    world.ask("started again", &everything());
+    let nobody = [("c3", SILENCE), (HOST, SILENCE)]
+        .map(|(from, want)| probe("nobody", from, "tcp", "10.87.1.99", 80, want));
+    world.ask("without the route", &nobody);
+    assert!(world.counted("nobody has this address: it does not leave") > 0);
+    assert!(world.counted("nobody has this address: the same for what this host sends") > 0);
+    world.attach("c4", &json!([]));
+    world.sh("ip route | grep 'unreachable 10.87.1.0/24'; flatnet repair --dry-run | grep '^Nothing to do'");
+}
+
+#[test]
+fn network_manager_leaves_containers_links_alone() {
+    let world = debian("");
+    let eth0 = |way| format!("[keyfile]\nunmanaged-devices{way}interface-name:eth0;interface-name:fo0\n");
+    let conf = "/etc/NetworkManager/conf.d/eth0.conf";
+    world.sandbox.write(conf, &eth0("+="));
+    start(&world, "/usr/sbin/NetworkManager --no-daemon", "nmcli device | grep '^lo '");
+    attach_both(&world);
+    world.sandbox.eventually("nmcli device | grep 'flatnet-br0 .*connected'").succeeds();
+    // The kernel takes routes whose source address goes.
+    world.sh("nmcli networking off");
+    world
+        .sandbox
+        .eventually("! ip address show dev flatnet-br0 | grep -w inet && ! ip route | grep ' dev fn'")
+        .succeeds();
+
+    world.sh("nmcli networking on");
+    init(&world, "/run/NetworkManager", "nmcli general reload conf");
+    world.sandbox.eventually("nmcli device | grep 'flatnet-br0 .*unmanaged'").succeeds();
+    world.sh("flatnet repair");
+    serve(&world);
+    world.ask("told to leave them alone", &everything());
+    world.sh("nmcli networking off");
+    world.sandbox.eventually("nmcli device | grep '^lo .*unmanaged'").succeeds();
+    world.ask("networking off", &everything());
+    world.sh("nmcli networking on");
+
+    // A later file that sets the list anew, instead of adding to it: links that are made from then on.
+    world.sandbox.write(conf, &eth0("="));
+    for (name, ports) in [("c2", published()), ("c3", json!([]))] {
+        world.cni("DEL", name, &ports).succeeds();
+    }
+    world.sh("flatnet down; nmcli general reload conf");
+    attach_both(&world);
+    world.sandbox.eventually("nmcli device | grep 'flatnet-br0 .*unmanaged'").succeeds();
+    world.sh("nmcli networking off");
+    world.sandbox.eventually("nmcli device | grep '^lo .*unmanaged'").succeeds();
+    world.ask("the list set anew", &everything());
+    world.sh("flatnet repair --dry-run | grep '^Nothing to do'");
+}
+
+#[test]
+fn firewalld_lets_pass_what_the_doctor_makes_it() {
+    let world = debian("");
+    attach_both(&world);
+    serve(&world);
+    world.ask("without it", &everything());
+    start(&world, "/usr/sbin/firewalld --nofork --nopid", "firewall-cmd --state");
+    world.sh("firewall-cmd -q --permanent --zone=public --add-interface=eth0; firewall-cmd -q --reload");
+    let refused = |from| probe("refused", from, "tcp", "10.87.1.3", 80, "no route to host");
+    world.ask("firewalld", &["c2", "gw"].map(refused));
+    let doctor = "{ flatnet doctor --json || true; } | jq -r '.findings[] | select(.id == \"foreign-drops\") | .commands[]?'";
+    world.sh(&format!("{doctor} >/tmp/mend; grep -c . /tmp/mend; sh -ex /tmp/mend"));
+    world.ask("mended", &everything());
+    world.sh(&format!("[ -z \"$({doctor})\" ]; firewall-cmd --complete-reload; flatnet repair"));
+    world.ask("reloaded", &everything());
+}
