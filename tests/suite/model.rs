@@ -96,6 +96,7 @@ impl Model {
     }
 
     /// Carries out one operation.
+    #[expect(clippy::too_many_lines, reason = "one arm to each operation")]
     pub(crate) fn apply(&mut self, op: &Op) -> Applied {
         match op {
             Op::BridgeAdd { dev, mac } => {
