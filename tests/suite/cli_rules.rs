@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cni::{Call, host};
+use crate::cni::{Call, host, host_link};
 use crate::faults::with_fault;
 use crate::sandbox::Sandbox;
 
@@ -16,6 +16,10 @@ fn differences(sandbox: &Sandbox) -> Vec<String> {
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["differs"], !found.is_empty());
     found
+}
+
+fn link(id: &str) -> String {
+    host_link(id, "eth0")
 }
 
 fn host_with_a_container() -> Sandbox {
@@ -46,11 +50,11 @@ fn rules_live_is_the_same_whatever_was_counted_and_names_each_container() {
     assert_eq!(differences(&sandbox), Vec::<String>::new());
     let text = sandbox.sh("flatnet rules --live").succeeds().stdout;
     for line in [
-        "02:f1:0a:57:01:02 . 10.87.1.2 comment \"aaaa\",  # web\n",
-        "02:f1:0a:57:01:03 . 10.87.1.3 comment \"bbbb\",  # db\n",
-        ": 10.87.1.2 . 80,  # web\n",
+        format!("\"{}\" . 10.87.1.2 comment \"aaaa\",  # web\n", link("aaaa")),
+        format!("\"{}\" . 10.87.1.3 comment \"bbbb\",  # db\n", link("bbbb")),
+        ": 10.87.1.2 . 80,  # web\n".to_owned(),
     ] {
-        assert!(text.contains(line), "{line} is missing in {text}");
+        assert!(text.contains(&line), "{line} is missing in {text}");
     }
     let counted = text
         .lines()
@@ -65,10 +69,12 @@ fn rules_live_does_not_compare_a_container_that_comes_or_goes() {
     sandbox.add_netns("cccc");
     with_fault(Call::add("cccc"), "kill@1", &sandbox);
     let delete = "nft delete element inet flatnet bindings";
-    sandbox.sh(&format!("{delete} '{{ 02:f1:0a:57:01:04 . 10.87.1.4 }}'")).succeeds();
-    sandbox.sh("flatnet rules --live").succeeds().prints("\n~\t\t\t02:f1:0a:57:01:04 . 10.87.1.4");
-    sandbox.sh(&format!("{delete} '{{ 02:f1:0a:57:01:03 . 10.87.1.3 }}'")).succeeds();
-    sandbox.sh("flatnet rules --live || [ $? = 1 ]").prints("\n-\t\t\t02:f1:0a:57:01:03 . 10.87.1.3");
+    let (db, killed) =
+        (format!("\"{}\" . 10.87.1.3", link("bbbb")), format!("\"{}\" . 10.87.1.4", link("cccc")));
+    sandbox.sh(&format!("{delete} '{{ {killed} }}'")).succeeds();
+    sandbox.sh("flatnet rules --live").succeeds().prints(&format!("\n~\t\t\t{killed}"));
+    sandbox.sh(&format!("{delete} '{{ {db} }}'")).succeeds();
+    sandbox.sh("flatnet rules --live || [ $? = 1 ]").prints(&format!("\n-\t\t\t{db}"));
 }
 
 #[test]
@@ -76,18 +82,30 @@ fn rules_live_marks_what_was_changed_by_hand() {
     let sandbox = host_with_a_container();
     sandbox.sh("nft insert rule inet flatnet who_may_come_in ip saddr 192.0.2.1 accept").succeeds();
     assert_eq!(differences(&sandbox), ["+ip saddr 192.0.2.1 accept"]);
-    sandbox.sh("nft delete element inet flatnet bindings '{ 02:f1:0a:57:01:03 . 10.87.1.3 }'").succeeds();
+    let db = format!("\"{}\" . 10.87.1.3", link("bbbb"));
+    sandbox.sh(&format!("nft delete element inet flatnet bindings '{{ {db} }}'")).succeeds();
     assert_eq!(
         differences(&sandbox),
-        ["-02:f1:0a:57:01:03 . 10.87.1.3 comment \"bbbb\",  # db", "+ip saddr 192.0.2.1 accept"]
+        [format!("-{db} comment \"bbbb\",  # db"), "+ip saddr 192.0.2.1 accept".to_owned()]
     );
     sandbox.sh("flatnet up").succeeds();
     assert_eq!(differences(&sandbox), Vec::<String>::new());
-    let stray = "02:00:00:00:00:01 . 10.87.1.9 comment \"cccc\"";
+    let stray = "\"fnstray\" . 10.87.1.9 comment \"cccc\"";
     sandbox.sh(&format!("nft 'add element inet flatnet bindings {{ {stray} }}'")).succeeds();
     assert_eq!(differences(&sandbox), [format!("+{stray},  # of no container that is attached")]);
-    sandbox.sh("nft 'delete element inet flatnet bindings { 02:00:00:00:00:01 . 10.87.1.9 }'").succeeds();
+    sandbox.sh("nft 'delete element inet flatnet bindings { \"fnstray\" . 10.87.1.9 }'").succeeds();
+    // Nobody speaks ARP: a table for it is not wanted, and is told of.
+    sandbox.sh("nft add table arp flatnet").succeeds();
+    assert_eq!(differences(&sandbox), ["+table arp flatnet {", "+}"]);
+}
 
+#[test]
+fn rules_live_knows_the_table_for_arp_where_containers_have_a_port_in_the_bridge() {
+    let sandbox = host("bridging: plain\n");
+    sandbox.sh("flatnet up").succeeds();
+    sandbox
+        .sh("flatnet rules --live")
+        .prints("+++ loaded: nft list table inet flatnet; nft list table arp flatnet\n");
     sandbox.sh("nft delete table arp flatnet").succeeds();
     let missing = differences(&sandbox);
     assert!(missing.len() > 5 && missing.iter().all(|line| line.starts_with('-')), "{missing:#?}");

@@ -85,6 +85,13 @@ pub(crate) const BREAKS: &[Break] = &[
     ),
     Break::new("container-links", "failure", "ip -n c2 route del default", "missing: ip -n", Mend::Fix),
     Break::new(
+        "container-links",
+        "failure",
+        "ip link set dev $(port c2) addrgenmode eui64",
+        " addrgenmode none",
+        Mend::Fix,
+    ),
+    Break::new(
         "left-over",
         "warning",
         "ip link add fn0e4e89d63483 type veth peer other; ip link set fn0e4e89d63483 alias flatnet/flatnet/gone/eth0",
