@@ -37,6 +37,8 @@ hidden=(
     /usr/bin/flatnet /usr/lib/cni/flatnet /usr/lib/systemd/system/flatnet.service /usr/lib/systemd/system/flatnet-gc.service
     /usr/lib/systemd/system/flatnet-gc.timer /usr/lib/systemd/system/flatnet-gateway.service
     /usr/lib/systemd/system/flatnet-gateway-watch.service /etc/logrotate.d/flatnet
+    /etc/systemd/network/05-flatnet.network /usr/lib/systemd/network/05-flatnet.network
+    /etc/NetworkManager/conf.d/90-flatnet.conf /usr/lib/NetworkManager/conf.d/90-flatnet.conf
 )
 
 # --- outside: the options, then the namespaces --------------------------------------------------

@@ -23,14 +23,18 @@ packages=(
     nftables iproute2 procps conntrack iputils-ping curl ca-certificates busybox-static
     jq ncat
     nginx-light libnginx-mod-http-lua lua-cjson
-    # debootstrap takes no alternatives: dbus-x11 is the session bus that a dependency of Chromium wants.
+    # What manages links and rules on other people's hosts: only a test starts them.
+    systemd udev network-manager firewalld
+    # debootstrap takes no alternatives: libpam-systemd is polkit's logind, dbus-x11 the session bus that a dependency of
+    # Chromium wants.
+    libpam-systemd
     chromium chromium-driver dbus-x11 python3-selenium fonts-liberation fonts-ipafont-gothic git
 )
 
-# One that was made before the gateway needed nginx, its tests a browser, or Flatnet conntrack, is made anew.
+# One that was made before a test, or Flatnet, needed one of these is made anew.
 tree_is_made() {
     local program
-    for program in bin/podman sbin/nginx bin/chromedriver sbin/conntrack; do
+    for program in bin/podman sbin/nginx bin/chromedriver sbin/conntrack sbin/firewalld; do
         [[ -x $tree/usr/$program ]] || return 1
     done
 }

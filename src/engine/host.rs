@@ -89,14 +89,14 @@ impl Engine {
     }
 
     /// What holds for this host, found out again only when something is missing: the fast path of ADD looks at
-    /// one file, one link and one setting.
+    /// one file, one link, one setting and two ways.
     pub(super) fn ensure_host(&mut self, network: &Lock) -> Result<HostFacts> {
         if let Some(record) = self.store.host()? {
             let forwards = observe::sysctl(&SysctlKey::ip_forward()) == Some(1);
             let same = record.facts.config_hash == config_hash(&self.config)
                 && self.knows_all_addresses(&record.facts)
                 && observe::host::ways_are(&record.facts.ingress_gateways, &record.facts.gateway_links);
-            if record.complete && same && forwards && !observe::link_is_gone(self.config.bridge.as_str()) {
+            if record.complete && same && forwards && self.has_its_addresses() {
                 return Ok(record.facts);
             }
         }
@@ -106,6 +106,17 @@ impl Engine {
     /// Without `fib` the ruleset lists this host's addresses, and DHCP or a person may have changed them.
     fn knows_all_addresses(&self, facts: &HostFacts) -> bool {
         facts.fib || facts.host_addresses == observe::host::host_addresses(self.config.bridge_address())
+    }
+
+    /// Whether the bridge is there with its address, and no packet to an address that nobody has leaves this host:
+    /// programs that manage networks take both (systemd-networkd, each time it starts: docs/quirks.md).
+    fn has_its_addresses(&self) -> bool {
+        let own = Some(self.config.bridge_address());
+        // Nobody has a subnet's first address, whatever its prefix.
+        let nobody = observe::host::address_towards(self.config.subnet.network());
+        !observe::link_is_gone(self.config.bridge.as_str())
+            && observe::host::address_towards(self.config.bridge_address()) == own
+            && (nobody.is_none() || nobody == own)
     }
 
     pub(super) fn up_locked(&mut self, network: &Lock) -> Result<(HostFacts, Plan)> {

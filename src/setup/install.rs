@@ -80,7 +80,7 @@ pub(crate) fn install(items: &[Item], force: bool) -> Result<Vec<Outcome>> {
 }
 
 impl Outcome {
-    fn writes(self) -> bool {
+    pub(crate) fn writes(self) -> bool {
         matches!(self, Self::Written | Self::Overwritten)
     }
 }

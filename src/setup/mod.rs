@@ -4,6 +4,7 @@ pub(crate) mod install;
 pub(crate) mod podman;
 pub(crate) mod templates;
 pub(crate) mod units;
+pub(crate) mod unmanaged;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -19,11 +20,13 @@ pub(crate) const PLUGINS: [&str; 2] = ["/opt/cni/bin/flatnet", "/usr/local/libex
 pub(crate) const PLUGIN_FOLDERS: [&str; 2] =
     ["\"/opt/cni/bin\", \"/usr/lib/cni\"", "\"/usr/local/libexec/netavark\", \"/usr/libexec/netavark\""];
 
-/// Where `init` puts things, and where a package puts the same: Podman and systemd look at both.
-const PACKAGED: [(&str, &str); 3] = [
+/// Where `init` puts things, and where a package puts the same: Podman, systemd and `NetworkManager` look at both.
+const PACKAGED: [(&str, &str); 5] = [
     ("/opt/cni/bin", "/usr/lib/cni"),
     ("/usr/local/libexec/netavark", "/usr/libexec/netavark"),
     ("/etc/systemd/system", "/usr/lib/systemd/system"),
+    ("/etc/systemd/network", "/usr/lib/systemd/network"),
+    ("/etc/NetworkManager/conf.d", "/usr/lib/NetworkManager/conf.d"),
 ];
 
 /// Where a Podman with CNI looks for the network.

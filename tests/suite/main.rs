@@ -62,6 +62,7 @@ mod guard_ports;
 mod guard_shadow;
 mod guard_sources;
 mod host_up_down;
+mod hosts;
 mod hostile_parsers;
 mod kill_random;
 #[cfg(feature = "faults")]

@@ -91,6 +91,8 @@ fn all_is_in_its_place() {
         "-rw-r--r-- ./usr/lib/systemd/system/flatnet-gc.timer",
         "-rw-r--r-- ./usr/lib/systemd/system/flatnet-gateway.service",
         "-rw-r--r-- ./usr/lib/systemd/system/flatnet-gateway-watch.service",
+        "-rw-r--r-- ./usr/lib/systemd/network/05-flatnet.network",
+        "-rw-r--r-- ./usr/lib/NetworkManager/conf.d/90-flatnet.conf",
         "-rw-r--r-- ./usr/share/bash-completion/completions/flatnet",
         "-rw-r--r-- ./usr/share/zsh/vendor-completions/_flatnet",
         "-rw-r--r-- ./usr/share/fish/vendor_completions.d/flatnet.fish",

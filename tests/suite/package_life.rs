@@ -99,11 +99,12 @@ fn it_is_installed_used_removed_installed_again_and_purged_without_a_trace(host:
     sandbox.sh("flatnet --version; ls /etc/flatnet /etc/cni/net.d 2>&1 || true").prints("flatnet ");
     kernel.assert_is_back(sandbox);
     // As where systemd runs: links and units are there already, and lie nowhere twice.
-    let said = sandbox.sh("mkdir -p /run/systemd/system; flatnet init; rm -r /run/systemd").succeeds().stdout;
+    let said = sandbox.sh("mkdir -p /run/systemd/system /run/NetworkManager; flatnet init; rm -r /run/systemd /run/NetworkManager").succeeds().stdout;
     for there in
         ["/usr/lib/cni/flatnet -> /usr/bin/flatnet", "/usr/libexec/netavark/flatnet -> /usr/bin/flatnet"]
             .into_iter()
             .chain(["flatnet.service", "flatnet-gc.timer", "flatnet-gateway-watch.service"])
+            .chain(["/network/05-flatnet.network", "/NetworkManager/conf.d/90-flatnet.conf"])
     {
         let line = said.lines().find(|line| line.ends_with(there)).unwrap_or_default();
         assert!(line.starts_with("already so  /usr/lib"), "{there}: {said}");
@@ -141,20 +142,24 @@ fn it_is_installed_used_removed_installed_again_and_purged_without_a_trace(host:
 
 fn purged_under_a_running_container_it_says_what_stays_and_how_to_take_it_back(host: &Host) {
     let sandbox = &host.sandbox;
+    // NetworkManager's own, on a host that has it.
+    sandbox.sh("mkdir -p /etc/NetworkManager/conf.d").succeeds();
     let (files, kernel) = (host.files(), World::of(sandbox));
     host.apt(&format!("install {DEB}")).succeeds();
     host.set_up();
     // Another network, its units, and what systemctl enable makes.
     sandbox
-        .sh("mkdir -p /run/systemd/system
-             flatnet init --network lab --bridge lab-br0 --host 8 --config /etc/flatnet/lab.yaml; rm -r /run/systemd
+        .sh("mkdir -p /run/systemd/system /run/NetworkManager
+             flatnet init --network lab --bridge lab-br0 --host 8 --config /etc/flatnet/lab.yaml
+             rm -r /run/systemd /run/NetworkManager
+             ls /etc/systemd/network/05-flatnet@lab.network /etc/NetworkManager/conf.d/90-flatnet@lab.conf
              flatnet --config /etc/flatnet/lab.yaml up
              mkdir -p /etc/systemd/system/timers.target.wants; cd /etc/systemd/system
              ln -s /usr/lib/systemd/system/flatnet.service multi-user.target.wants/flatnet.service
              ln -s /usr/lib/systemd/system/flatnet-gc.timer timers.target.wants/flatnet-gc.timer
              ln -s /etc/systemd/system/flatnet@lab.service multi-user.target.wants/flatnet@lab.service
              grep -h ^ExecStart flatnet@lab.service")
-        .prints("ExecStart=/usr/bin/flatnet --config /etc/flatnet/lab.yaml up\n");
+        .prints("/90-flatnet@lab.conf\nExecStart=/usr/bin/flatnet --config /etc/flatnet/lab.yaml up\n");
     host.run_web();
     let said = host.apt("purge flatnet").prints("flatnet-br0 and run on").stdout;
     host.answers();

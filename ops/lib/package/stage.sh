@@ -38,6 +38,8 @@ stage_debian() { # FLATNET ROOT
         mkdir -p "$root/usr/lib/systemd/system"
         sed 's,/usr/local/bin/flatnet,/usr/bin/flatnet,' "$unit" >"$root/usr/lib/systemd/system/${unit##*/}"
     done
+    put 644 templates/networkd.network "$root/usr/lib/systemd/network/05-flatnet.network"
+    put 644 templates/network-manager.conf "$root/usr/lib/NetworkManager/conf.d/90-flatnet.conf"
     put 644 $here/logrotate "$root/etc/logrotate.d/flatnet"
     put 644 $here/lintian-overrides "$root/usr/share/lintian/overrides/flatnet"
     gzip -9 --no-name --stdout CHANGELOG.md >"$root/usr/share/doc/flatnet/changelog.gz"

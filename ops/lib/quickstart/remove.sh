@@ -54,6 +54,8 @@ verify() {
         compgen -G '/etc/flatnet' || true
         compgen -G '/var/lib/flatnet*' || true
         compgen -G '/etc/systemd/system/flatnet*' || true
+        compgen -G '/etc/systemd/network/05-flatnet*' || true
+        compgen -G '/etc/NetworkManager/conf.d/90-flatnet*' || true
         compgen -G '/opt/cni/bin/flatnet' || true
         compgen -G '/usr/local/libexec/netavark/flatnet' || true
         compgen -G '/usr/local/bin/flatnet' || true

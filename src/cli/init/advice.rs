@@ -40,6 +40,17 @@ pub(super) fn advice(podman: &Podman, network: &NetworkName, config: &Path) -> S
     }
 }
 
+/// What makes programs that manage links read that Flatnet's are not theirs.
+pub(super) fn reload(commands: &[&str]) -> String {
+    if commands.is_empty() {
+        return String::new();
+    }
+    format!(
+        "Before, so that what manages this host's links leaves Flatnet's alone:\n  {}\n",
+        commands.join("\n  ")
+    )
+}
+
 /// What brings this host up again after a reboot.
 pub(super) fn at_boot(has_systemd: bool, network: &NetworkName) -> String {
     if has_systemd {

@@ -16,6 +16,7 @@ use crate::face;
 use crate::log::Log;
 use crate::setup::install::{Content, Item, Outcome, install};
 use crate::setup::podman::Podman;
+use crate::setup::unmanaged::Program;
 use crate::setup::{self, executable, templates, units};
 use crate::types::{IfName, NetworkName};
 
@@ -23,8 +24,8 @@ use crate::types::{IfName, NetworkName};
 ///
 /// Writes the YAML (--config says where), the conflist /etc/cni/net.d/NETWORK.conflist, and links this program as
 /// plugin into /opt/cni/bin (Podman 4) and /usr/local/libexec/netavark (Podman 5); where systemd runs, units that bring
-/// this host up and repair it at boot and collect garbage every hour, to be enabled. Links and units that Flatnet's
-/// Debian package has brought are not written again. It asks nothing, works without Podman, changes nothing of Podman's
+/// this host up and repair it at boot and collect garbage every hour, to be enabled; where systemd or `NetworkManager` runs,
+/// a file that keeps it away from containers' links. What Flatnet's Debian package has brought is not written again. It asks nothing, works without Podman, changes nothing of Podman's
 /// own, and overwrites nothing unless told to.
 #[derive(Debug, Args)]
 #[command(
@@ -78,6 +79,7 @@ impl Init {
             output::print(&table(&items, &outcomes));
             output::print(&advice::advice(&podman, &config.network, &path));
             if self.root.is_none() {
+                output::print(&advice::reload(&to_reload(&items, &outcomes, &config)));
                 output::print(&advice::at_boot(units::is_booted(), &config.network));
             }
         }
@@ -106,6 +108,8 @@ impl Init {
         if self.root.is_some() || units::is_booted() {
             items.extend(units::units(&config.network, &target, path));
         }
+        let programs = Program::ALL.into_iter().filter(|program| self.root.is_some() || program.is_here());
+        items.extend(programs.map(|program| program.file(&config.network, &config.bridge)));
         if self.root.is_none() {
             return items.into_iter().map(setup::or_packaged).collect();
         }
@@ -120,6 +124,14 @@ impl Init {
             None => path.to_owned(),
         }
     }
+}
+
+/// What makes the running ones of those programs read their file that has become another.
+fn to_reload(items: &[Item], outcomes: &[Outcome], config: &Config) -> Vec<&'static str> {
+    let is_new =
+        |path: &Path| items.iter().zip(outcomes).any(|(item, outcome)| item.path == path && outcome.writes());
+    let new = |program: &Program| is_new(&program.file(&config.network, &config.bridge).path);
+    Program::ALL.into_iter().filter(new).filter_map(Program::reload).collect()
 }
 
 /// Podman runs the plugin as root, so who may write it may do anything.

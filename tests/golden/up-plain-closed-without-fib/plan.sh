@@ -224,6 +224,7 @@ table inet flatnet-lab {
 		type filter hook forward priority filter; policy accept;
 		iifgroup 1766085044 oifgroup 1766085044 counter accept comment "containers may talk to one another"
 		oifgroup 1766085044 counter jump who_may_come_in comment "from outside to containers"
+		ip daddr 10.91.4.0/22 counter drop comment "nobody has this address: it does not leave, also where the route that refuses it was taken"
 		iifgroup 1766085044 counter jump where_may_containers_go comment "from containers to outside"
 	}
 
@@ -231,6 +232,7 @@ table inet flatnet-lab {
 		comment "filter: what this host says of its own accord"
 		type filter hook output priority filter; policy accept;
 		oifgroup 1766085044 icmp type redirect counter drop comment "do not send containers past this host: it is their only way"
+		oifgroup != 1766085044 oifname != "lo" ip daddr 10.91.4.0/22 counter drop comment "nobody has this address: the same for what this host sends"
 	}
 
 	chain at_departure {
