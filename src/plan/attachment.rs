@@ -110,7 +110,11 @@ fn host_end(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttach
         let back = LinkAttribute::Mtu(link.mtu);
         set(link.mtu != *mtu, LinkAttribute::Mtu(*mtu), Some(back), "the bridge's MTU");
     }
-    let has_address = if link.is_some() { observed.ipv6_address } else { wanted.ipv6 };
+    // What 0.1.0 attached stays as it was made, until it is changed over; the ruleset drops all IPv6 of it.
+    let has_address = match link {
+        Some(_) => observed.ipv6_address && *mode != PortMode::Isolated,
+        None => wanted.ipv6,
+    };
     let back = LinkAttribute::Ipv6Address(true);
     set(
         has_address,
