@@ -224,7 +224,7 @@ fn what_links_can_be_in_the_way() {
         configured(
             Kind::BridgeAddress,
             "bridge_address: 10.87.1.99",
-            "flatnet-br0 has the address 10.87.1.1/24, not 10.87.1.99/24..`ip addr del 10.87.1.1/24 dev flatnet-br0`",
+            "flatnet-br0 has the address 10.87.1.1/32, not 10.87.1.99/32..`ip addr del 10.87.1.1/32 dev flatnet-br0`",
         ),
         case(Kind::ForeignLink, add(), "which the container needs, belongs to somebody else..`ip -d link show dev fn")
             .broken_by(&format!("ip link add {link} type bridge"))
