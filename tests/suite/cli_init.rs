@@ -91,7 +91,7 @@ fn a_second_network_has_its_own_conflist() {
     sandbox.sh("podman network exists lab").succeeds();
     sandbox
         .sh("FLATNET_CONFIG=/etc/flatnet/lab.yaml flatnet up && ip -br addr show lab-br0")
-        .prints("10.87.8.1/24");
+        .prints("10.87.8.1/32");
 }
 
 #[test]
