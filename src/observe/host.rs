@@ -38,9 +38,9 @@ pub struct ObservedHost {
 /// What the tables hold, against what they should.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ObservedRuleset {
-    /// The table is not there, or lacks the one for ARP that it should have.
+    /// The table is not there.
     Absent,
-    /// The rules differ.
+    /// The rules differ, or the table for ARP is missing.
     Differs {
         /// A transaction that makes the tables as they are.
         text: String,
@@ -203,8 +203,7 @@ fn observe_ruleset(
         return Ok((ObservedRuleset::Absent, has_arp));
     };
     if wanted.bridged {
-        let Some(arp) = arp else { return Ok((ObservedRuleset::Absent, false)) };
-        live.extend(arp);
+        live.extend(arp.unwrap_or_default());
     }
     if live.structure == load_elsewhere(wanted, executor, tools)?.structure {
         return Ok((ObservedRuleset::Same { elements: live.elements }, has_arp));
