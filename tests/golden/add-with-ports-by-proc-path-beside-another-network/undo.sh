@@ -7,6 +7,6 @@ add element inet flatnet published_anywhere { tcp . 8080 comment "4f5c1e9a0b7d2c
 delete element inet flatnet published_anywhere { tcp . 8080 }
 add element arp flatnet bindings { 02:f1:0a:57:01:09 . 10.87.1.9 comment "4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e" }
 delete element arp flatnet bindings { 02:f1:0a:57:01:09 . 10.87.1.9 }
-add element inet flatnet bindings { 02:f1:0a:57:01:09 . 10.87.1.9 comment "4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e" }
-delete element inet flatnet bindings { 02:f1:0a:57:01:09 . 10.87.1.9 }
+add element inet flatnet frame_bindings { 02:f1:0a:57:01:09 . 10.87.1.9 comment "4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e" }
+delete element inet flatnet frame_bindings { 02:f1:0a:57:01:09 . 10.87.1.9 }
 EOF

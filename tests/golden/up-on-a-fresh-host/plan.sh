@@ -6,43 +6,38 @@ nft -f - <<'EOF'
 # Look at it live, with counters:  nft list table inet flatnet;  nft list table arp flatnet
 #
 # How to read it. Hooks (named at_..) say when the kernel asks; they pick out Flatnet's own traffic, that is packets from or
-# to the bridge and packets to this host that may be published, and leave everything else alone. Each jumps to a chain that
-# answers one question:
+# to the links of containers and packets to this host that may be published, and leave everything else alone. Each jumps to a
+# chain that answers one question:
 #
 #   is_the_sender_genuine      does this packet come from the container whose address it bears?
+#   may_others_bear_this       does a packet from elsewhere bear an address that cannot come from there?
+#   is_the_error_about_it      is this ICMP error about a flow of the container that sends it?
 #   what_is_published          which of this host's ports lead into a container?
 #   who_may_come_in            who may open a connection to a container?
 #   where_may_containers_go    whom may a container open a connection to?
 #   what_may_reach_this_host   which services of this host may a container use?
 #   whose_address_is_shown     whose source address does the other end see?
-#   is_the_arp_genuine         (table arp) may this host believe what an ARP packet says?
 #
 # Containers come and go as elements of sets and maps, each with its container's ID as comment; rules never change.
 # An accept here ends only our own chain: a drop in another table (Docker's FORWARD) still drops.
 #
-# Mode: isolated. Containers exchange no frames, only packets that this host routes, so every packet passes here.
-# Given up: broadcast and multicast between containers. With bridge-nf-call-iptables=1 containers cannot use published
-# ports: the kernel then bridges the translated packet, and isolation drops it. Everybody else can.
-#
-# Who is who rests on MAC addresses. That no container borrows another's MAC together with its address, the bridge must see
-# to: ports locked, learning off, one static forwarding entry each. No rule here can tell one port from another.
+# The links of containers, and the bridge, are in link group 1683116946, which is this network's: `ip link show group 1683116946`.
+# A container's link is known by its name: what comes in by it must bear the address of the container at its other end.
 #
 # House rules: sets and maps are declared with typeof and none is anonymous (what nft 1.1 writes otherwise crashes nft 1.0.6);
 # no map is used as a set (older kernels refuse); no marks, no bridge family, no flow tables (WSL).
 
 table inet flatnet
 delete table inet flatnet
-table arp flatnet
-delete table arp flatnet
 
 table inet flatnet {
-	comment "Flatnet 0.1.0: generated, flatnet up replaces it"
+	comment "Flatnet 0.1.0 of Debian-3f9a1c2b4d5e: generated, flatnet up replaces it"
 
 	# --- What changes: containers, published ports, gateways ----------------------------------------------------------
 
 	set bindings {
-		typeof ether saddr . ip saddr
-		comment "who is who: the MAC and address of each container"
+		typeof iifname . ip saddr
+		comment "who is who: the link and address of each container"
 	}
 
 	# A published port's counter counts connections, for only a connection's first packet is looked up.
@@ -60,10 +55,29 @@ table inet flatnet {
 	}
 
 	set gateways {
+		typeof iifname . ip saddr
+		comment "hosts outside Flatnet that may open connections to containers, each by the interface that leads to it"
+		elements = {
+			"eth0" . 172.20.16.1,
+		}
+	}
+
+	set gateway_addresses {
 		typeof ip saddr
-		comment "hosts outside Flatnet that may open connections to containers"
+		comment "the same hosts, by whatever interface: no other may bear their addresses"
 		elements = {
 			172.20.16.1,
+		}
+	}
+
+	set icmp_errors {
+		typeof icmp type
+		comment "ICMP messages about a packet that they quote"
+		elements = {
+			destination-unreachable,
+			source-quench,
+			time-exceeded,
+			parameter-problem,
 		}
 	}
 
@@ -77,9 +91,22 @@ table inet flatnet {
 	chain is_the_sender_genuine {
 		comment "does this packet come from the container whose address it bears?"
 		meta nfproto ipv6 counter drop comment "no IPv6 from containers yet, link-local and router advertisements included"
-		ether saddr . ip saddr != @bindings counter drop comment "spoofed, or not a container of ours (DHCP too)"
+		iifname . ip saddr != @bindings counter drop comment "spoofed, or not a container of ours (DHCP too)"
 		ip daddr 127.0.0.0/8 counter drop comment "loopback never comes over a wire; route_localnet would let it in"
 		icmp type redirect counter drop comment "containers are no routers: they redirect nobody"
+	}
+
+	chain may_others_bear_this {
+		comment "does a packet from elsewhere bear an address that cannot come from there?"
+		ip saddr 10.87.1.0/24 counter drop comment "a container's address, and not from its link"
+		ip saddr @gateway_addresses iifname . ip saddr != @gateways counter drop comment "a gateway's address, and not by the interface that leads to it"
+	}
+
+	chain is_the_error_about_it {
+		comment "is this ICMP error about a flow of the container that sends it?"
+		iifname . ct original ip saddr @bindings counter return comment "the container opened the flow"
+		iifname . ct reply ip saddr @bindings counter return comment "the flow was opened to the container"
+		counter drop comment "another's flow, or none"
 	}
 
 	chain what_is_published {
@@ -91,7 +118,7 @@ table inet flatnet {
 	chain who_may_come_in {
 		comment "who may open a connection to a container?"
 		ct state established,related counter accept comment "replies to what containers asked for"
-		ip saddr @gateways counter accept comment "the gateways may, whatever conntrack has seen of them"
+		iifname . ip saddr @gateways counter accept comment "the gateways may, whatever conntrack has seen of them"
 		ct status dnat counter accept comment "anyone may, to a published port"
 		counter drop comment "nobody else, and nothing invalid"
 	}
@@ -100,14 +127,15 @@ table inet flatnet {
 		comment "whom may a container open a connection to?"
 		ct state established,related counter accept comment "replies to whoever was let in"
 		ip daddr 10.87.0.0/16 counter accept comment "other Flatnet addresses"
-		ip daddr @gateways counter accept comment "the gateways, whatever conntrack has seen of them"
+		oifname . ip daddr @gateways counter accept comment "the gateways, whatever conntrack has seen of them"
 		ct state invalid counter drop comment "cannot be masqueraded: would leave with the container's own address"
 		counter accept comment "anywhere else, masqueraded"
 	}
 
 	chain what_may_reach_this_host {
 		comment "which services of this host may a container use?"
-		ct state established,related counter accept comment "replies to this host"
+		ct state established counter accept comment "replies to this host"
+		ct state related icmp type @icmp_errors counter accept comment "errors about flows of the container that sends them: others were dropped"
 		icmp type echo-request counter accept comment "ping"
 		ip daddr 10.87.1.1 udp dport 53 counter accept comment "DNS, at the bridge's address only"
 		ip daddr 10.87.1.1 tcp dport 53 counter accept comment "DNS over TCP, at the bridge's address only"
@@ -117,9 +145,12 @@ table inet flatnet {
 
 	chain whose_address_is_shown {
 		comment "whose source address does the other end see?"
-		oifname "flatnet-br0" ip saddr 127.0.0.0/8 counter snat ip to 10.87.1.1 comment "the bridge's: this host using a published port by 127.0.0.1"
-		oifname "flatnet-br0" ip saddr 10.87.1.0/24 ct status dnat counter snat ip to 10.87.1.1 comment "the bridge's: a container using a published port (hairpin)"
-		oifname != "flatnet-br0" ip saddr 10.87.1.0/24 ip daddr != 10.87.0.0/16 counter masquerade comment "this host's: a container reaching out of Flatnet"
+		oifgroup 1683116946 ct status dnat meta l4proto tcp counter snat ip to 10.87.1.1:61000-65535 comment "the bridge's: a container using a published port (hairpin)"
+		oifgroup 1683116946 ct status dnat meta l4proto udp counter snat ip to 10.87.1.1:61000-65535 comment "the same for UDP"
+		oifgroup 1683116946 ct status dnat counter snat ip to 10.87.1.1 comment "the same for what has other ports (SCTP)"
+		oifgroup != 1683116946 ip daddr != 10.87.0.0/16 meta l4proto tcp counter masquerade to :61000-65535 comment "this host's: a container reaching out of Flatnet; by ports that nobody else uses"
+		oifgroup != 1683116946 ip daddr != 10.87.0.0/16 meta l4proto udp counter masquerade to :61000-65535 comment "the same for UDP"
+		oifgroup != 1683116946 ip daddr != 10.87.0.0/16 counter masquerade comment "the same for what has no ports (ping), or others"
 	}
 
 	# --- The hooks: when the kernel asks ------------------------------------------------------------------------------
@@ -127,9 +158,17 @@ table inet flatnet {
 	# an accept only hands on to the next. Each priority therefore says what must have happened before.
 
 	chain at_arrival {
-		comment "raw: before conntrack, so that spoofed packets leave no trace and use no memory"
-		type filter hook prerouting priority raw; policy accept;
-		iifname "flatnet-br0" counter jump is_the_sender_genuine comment "everything that containers send"
+		comment "before fragments are put together (-400) and conntrack: each is judged by itself, a spoofed one leaves no trace"
+		type filter hook prerouting priority -450; policy accept;
+		iifgroup 1683116946 counter jump is_the_sender_genuine comment "everything that containers send"
+		iifgroup != 1683116946 iifname != "lo" counter jump may_others_bear_this comment "everything that comes in elsewhere"
+	}
+
+	chain at_tracking {
+		comment "mangle: after conntrack, which says what flow an ICMP error is about"
+		type filter hook prerouting priority mangle; policy accept;
+		iifgroup 1683116946 icmp type @icmp_errors counter jump is_the_error_about_it comment "errors that containers send"
+		iifgroup != 1683116946 iifname != "lo" icmp type @icmp_errors ct original ip saddr 10.87.1.0/24 ct reply ip saddr 10.87.1.0/24 counter drop comment "errors from elsewhere about a flow that stays within Flatnet"
 	}
 
 	chain at_translation {
@@ -147,56 +186,40 @@ table inet flatnet {
 	chain at_this_host {
 		comment "filter: after DNAT, so a published port has already left this path"
 		type filter hook input priority filter; policy accept;
-		iifname "flatnet-br0" counter jump what_may_reach_this_host comment "from containers to this host"
+		iifgroup 1683116946 counter jump what_may_reach_this_host comment "from containers to this host"
 	}
 
 	chain at_forwarding {
 		comment "filter: after DNAT, so addresses are those of containers"
 		type filter hook forward priority filter; policy accept;
-		iifname "flatnet-br0" oifname "flatnet-br0" counter accept comment "containers may talk to one another"
-		oifname "flatnet-br0" counter jump who_may_come_in comment "from outside to containers"
-		iifname "flatnet-br0" counter jump where_may_containers_go comment "from containers to outside"
+		iifgroup 1683116946 oifgroup 1683116946 counter accept comment "containers may talk to one another"
+		oifgroup 1683116946 counter jump who_may_come_in comment "from outside to containers"
+		iifgroup 1683116946 counter jump where_may_containers_go comment "from containers to outside"
 	}
 
 	chain at_sending {
 		comment "filter: what this host says of its own accord"
 		type filter hook output priority filter; policy accept;
-		oifname "flatnet-br0" icmp type redirect counter drop comment "do not send containers past this host: it is their only way"
+		oifgroup 1683116946 icmp type redirect counter drop comment "do not send containers past this host: it is their only way"
 	}
 
 	chain at_departure {
 		comment "just before srcnat: the first SNAT wins, and a hairpin must come back by this host"
 		type nat hook postrouting priority srcnat - 1; policy accept;
-		counter jump whose_address_is_shown comment "first packets of all connections; the rules pick ours"
-	}
-}
-
-table arp flatnet {
-	comment "Flatnet 0.1.0: generated, flatnet up replaces it"
-
-	set bindings {
-		typeof arp saddr ether . arp saddr ip
-		comment "who is who: the MAC and address of each container"
-	}
-
-	chain is_the_arp_genuine {
-		comment "may this host believe what an ARP packet says?"
-		ether saddr . arp saddr ip != @bindings counter drop comment "sender's frame and address do not belong together (also: probes from 0.0.0.0)"
-		arp saddr ether . arp saddr ip != @bindings counter drop comment "poisoning: an honest frame with a false claim inside"
-	}
-
-	chain at_arp_arrival {
-		comment "the only ARP hook before the kernel answers and learns; nobody else decides here"
-		type filter hook input priority filter; policy accept;
-		iifname "flatnet-br0" counter jump is_the_arp_genuine comment "all ARP from containers"
+		oifgroup 1683116946 ip saddr 127.0.0.0/8 counter snat ip to 10.87.1.1 comment "the bridge's: this host using a published port by 127.0.0.1"
+		ip saddr 10.87.1.0/24 counter jump whose_address_is_shown comment "first packets of what containers open"
 	}
 }
 EOF
 ip -batch - <<'EOF'
 link add dev flatnet-br0 address 02:f1:0a:57:01:01 type bridge stp_state 0 forward_delay 0 mcast_snooping 0
-link set dev flatnet-br0 alias flatnet/flatnet
+link set dev flatnet-br0 alias flatnet/flatnet/Debian-3f9a1c2b4d5e
+link set dev flatnet-br0 group 1683116946
 link set dev flatnet-br0 mtu 1400
-addr add 10.87.1.1/24 brd + dev flatnet-br0
+addr add 10.87.1.1/32 dev flatnet-br0
 EOF
-sysctl -qw net/ipv4/conf/flatnet-br0/proxy_arp_pvlan=1 net/ipv4/neigh/flatnet-br0/proxy_delay=0 net/ipv4/conf/flatnet-br0/send_redirects=0 net/ipv4/conf/flatnet-br0/accept_redirects=0 net/ipv4/conf/flatnet-br0/route_localnet=1 net/ipv6/conf/flatnet-br0/disable_ipv6=1 net/ipv4/ip_forward=1
-ip link set dev flatnet-br0 up
+sysctl -qw net/ipv6/conf/flatnet-br0/disable_ipv6=1 net/ipv4/ip_forward=1
+ip -batch - <<'EOF'
+link set dev flatnet-br0 up
+route append unreachable 10.87.1.0/24 proto 87 metric 4278198272
+EOF
