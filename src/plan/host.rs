@@ -178,12 +178,15 @@ fn ruleset(plan: &mut Plan, wanted: &HostState, observed: &ObservedHost) {
     let replace = |text: &str| Op::RulesetReplace { table: table.clone(), text: text.to_owned() };
     match &observed.ruleset {
         ObservedRuleset::Absent => {
-            let undo = Op::RulesetDel { table: table.clone(), arp: wanted.bridged };
+            let undo = Op::RulesetDel { table: table.clone(), arp: wanted.bridged && !observed.arp_table };
             plan.push(replace(&wanted.ruleset), undo, "who may talk to whom; before anything is forwarded");
         }
         ObservedRuleset::Differs { text, owner: _, closed } => {
             let why = "the loaded rules differ from the configured ones";
-            plan.push(replace(&wanted.ruleset), replace(text), why);
+            let new_arp_table = wanted.bridged && !observed.arp_table;
+            let arp_table_del = new_arp_table.then(|| Op::ArpTableDel { table: table.clone() });
+            let undo = Undo::Ops([replace(text)].into_iter().chain(arp_table_del).collect());
+            plan.push_with(replace(&wanted.ruleset), None, undo, why);
             for &flow in closed {
                 plan.push_final(Op::FlowsDel(flow), "who may not come in any more does not go on either");
             }

@@ -62,8 +62,8 @@ mod guard_ports;
 mod guard_shadow;
 mod guard_sources;
 mod host_up_down;
-mod hosts;
 mod hostile_parsers;
+mod hosts;
 mod kill_random;
 #[cfg(feature = "faults")]
 mod kill_steps;

@@ -64,7 +64,10 @@ impl DroppingChain {
             commands.push(format!("firewall-cmd --permanent --zone=trusted --add-source={subnet}"));
         }
         if self.inward {
-            let (policy, new) = ("firewall-cmd --permanent --policy=flatnet", "firewall-cmd --permanent --new-policy=flatnet");
+            let (policy, new) = (
+                "firewall-cmd --permanent --policy=flatnet",
+                "firewall-cmd --permanent --new-policy=flatnet",
+            );
             commands.extend([
                 format!("firewall-cmd -q --permanent --info-policy=flatnet || {new}"),
                 format!("{policy} --add-ingress-zone=ANY"),
