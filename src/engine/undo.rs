@@ -86,6 +86,10 @@ fn delete_one(
     locks: &[&Lock],
 ) -> Option<Stuck> {
     let get = render::get_element(element, tools);
+    // Whether it was there or not: what is left after it is looked at below.
+    if let Some(older) = render::delete_element_of_0_1_0(element, tools) {
+        drop(executor.run(&older, locks));
+    }
     let stuck = run_one(&Op::ElementDel(element.clone()), executor, tools, locks)?;
     // So nft says that there is no such element, set or table; any other failure tells nothing. A port that is there
     // and cannot be deleted leads to another container.

@@ -6,7 +6,7 @@ mod ip;
 mod nft;
 
 use crate::command::Command;
-use crate::plan::{Op, Place, TableElement};
+use crate::plan::{Element, Op, Place, TableElement};
 use crate::tools::Tools;
 
 /// A command, and which of the operations given to [`commands`] it carries out.
@@ -102,6 +102,16 @@ fn batch(prefix: Vec<String>, ops: &[&Op], arguments: fn(&Op) -> Vec<String>) ->
 #[must_use]
 pub fn get_element(element: &TableElement, tools: &Tools) -> Command {
     Command::new([tools.nft.as_str(), "-f", "-"]).stdin(format!("get element {}\n", nft::key_only(element)))
+}
+
+/// The command that deletes `element` from where Flatnet 0.1.0 had it, whose table may be the one that is there; `None` where
+/// it had it in the same place.
+#[must_use]
+pub fn delete_element_of_0_1_0(element: &TableElement, tools: &Tools) -> Option<Command> {
+    let Element::FrameBinding { mac, address } = element.element else { return None };
+    let table = &element.table;
+    let line = format!("delete element inet {table} bindings {{ {mac} . {address} }}\n");
+    Some(Command::new([tools.nft.as_str(), "-f", "-"]).stdin(line))
 }
 
 /// How `ip` is called in `place`.
