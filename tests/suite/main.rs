@@ -108,6 +108,7 @@ mod tool_failures;
 mod traffic;
 mod troubleshooting;
 mod units;
+mod upgrade;
 mod version;
 mod windows;
 mod windows_xml;

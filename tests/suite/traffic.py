@@ -6,6 +6,7 @@ traffic.py hold    {"connect": [[NETNS, TO, PORT]..], "run": SHELL}  the same co
 traffic.py wire    {"hear": [NETNS..], "send": [[NETNS, HEX]..], "run": SHELL}  the frames that each NETNS then heard
 traffic.py strike  {"ears": [[NETNS, PROTOCOL]..], "frames": [[NETNS, LINK, HEX]..]}  the packets that got through to raw sockets
 traffic.py talk    {"clients": [[NETNS, FROM, FROM_PORT, TO, PORT]..], "run": SHELL}  who answers UDP clients that go on sending
+traffic.py keep    {"flows": [[NETNS, TO, PORT]..], "run": SHELL}  of TCP connections and UDP in use all the while, what was lost
 
 NETNS "" is this one. Servers answer "NAME ADDRESS", with the address they see the other end use; TCP then echoes.
 """
@@ -227,4 +228,69 @@ def talk(plan):
     print(json.dumps([said(before), said(last)]))
 
 
-{"serve": serve, "ask": ask, "hold": hold, "wire": wire, "strike": strike, "talk": talk}[sys.argv[1]](json.load(sys.stdin))
+def keep(plan):
+    """Every 10 ms each flow asks by UDP, and its TCP connection says something; "lost" counts what UDP got no answer to."""
+    ended, results = threading.Event(), {}
+
+    def one(number, netns, to, port):
+        said = results[number] = {"tcp": "not connected", "asked": 0, "lost": 0}
+        tcp = socket.create_connection((to, port), 5)
+        said["who"] = tcp.recv(100).decode()
+        udp = socket.socket(type=socket.SOCK_DGRAM)
+        udp.connect((to, port))
+        udp.setblocking(False)
+        tcp.settimeout(8)
+        answered = 0
+        while not ended.is_set():
+            said["tcp"] = "broken"
+            try:
+                udp.send(b"x")
+            except OSError:
+                pass  # what was told of the one before
+            said["asked"] += 1
+            words = b"%08d" % said["asked"]
+            tcp.sendall(words)
+            heard = b""
+            while len(heard) < len(words):
+                more = tcp.recv(100)
+                assert more, "closed"
+                heard += more
+            assert heard == words, heard
+            said["tcp"] = "whole"
+            time.sleep(0.01)
+            answered += count(udp)
+        time.sleep(0.5)
+        said["lost"] = said["asked"] - answered - count(udp)
+
+    def count(udp):
+        got = 0
+        while True:
+            try:
+                udp.recv(100)
+                got += 1
+            except BlockingIOError:
+                return got
+            except OSError:
+                pass
+
+    def named(number, *flow):
+        try:
+            one(number, *flow)
+        except (OSError, AssertionError) as error:
+            results[number]["tcp"] += f": {error}"
+
+    waits = [within(flow[0], lambda flow=(number, *flow): named(*flow)) for number, flow in enumerate(plan["flows"])]
+    try:
+        end = time.time() + 5
+        while any(results.get(number, {}).get("asked", 0) < 10 for number in range(len(waits))) and time.time() < end:
+            time.sleep(0.02)
+        shell(plan["run"])
+        time.sleep(0.5)
+    finally:
+        ended.set()
+    for wait in waits:
+        wait()
+    print(json.dumps([results[number] for number in range(len(waits))]))
+
+
+{"keep": keep, "serve": serve, "ask": ask, "hold": hold, "wire": wire, "strike": strike, "talk": talk}[sys.argv[1]](json.load(sys.stdin))
