@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::frames::{BROADCAST, Ends, NOBODY, REPLY, arp, icmp_error, mac};
 use crate::guard::{Attack, BRIDGE, C2, C3, C4, Ear, GATEWAY, HOST_LAN, ICMP, STRANGER, TCP, UDP, attack};
 use crate::sandbox::Sandbox;
-use crate::traffic::{HOST, World};
+use crate::traffic::{HOST, World, cni_script};
 
 const STATE: &str = "/var/lib/flatnet/flatnet";
 
@@ -49,7 +49,8 @@ fn host_of_0_1_0(captured: &Captured) -> World {
     // Without which 0.1.0 loses what a container sends to a published port.
     world.bridge_nf_call(0);
     world.sh(captured.up);
-    let mut changes = BTreeMap::from([("boot_id", json!(world.sandbox.read("/proc/sys/kernel/random/boot_id").trim()))]);
+    let mut changes =
+        BTreeMap::from([("boot_id", json!(world.sandbox.read("/proc/sys/kernel/random/boot_id").trim()))]);
     for (name, text) in captured.receipts {
         world.sandbox.add_netns(name);
         let (receipt, _) = receipt::parse(text.as_bytes()).unwrap();
@@ -61,7 +62,11 @@ fn host_of_0_1_0(captured: &Captured) -> World {
         let netns = world.sh(&format!(r#"stat -Lc '{{"dev":%d,"ino":%i}}' /run/netns/{name}"#));
         changes.insert("netns_id", serde_json::from_str(&netns).unwrap());
         let (first, events) = text.split_once('\n').unwrap();
-        write(&world, &format!("receipts/{name}-id@eth0.json"), &format!("{}\n{events}", of_this_machine(first, &changes)));
+        write(
+            &world,
+            &format!("receipts/{name}-id@eth0.json"),
+            &format!("{}\n{events}", of_this_machine(first, &changes)),
+        );
     }
     write(&world, "leases.json", captured.leases);
     changes.remove("netns_id");
@@ -143,8 +148,12 @@ fn attacks(world: &World, round: u32) -> (Vec<Ear>, Vec<Attack>) {
     let attacks = vec![
         attack(name("c2's address"), "c3", |token| to(BRIDGE, 53).frame(bridge, mac(C3), UDP, token)),
         attack(name("c2's MAC and address"), "c3", |token| to(BRIDGE, 53).frame(bridge, mac(C2), UDP, token)),
-        attack(name("c2's address to a new one"), "c3", |token| to(C4, 9000).frame(bridge, mac(C3), UDP, token)),
-        attack(name("c2's address to the LAN"), "c3", |token| to(STRANGER, 9000).frame(bridge, mac(C3), UDP, token)),
+        attack(name("c2's address to a new one"), "c3", |token| {
+            to(C4, 9000).frame(bridge, mac(C3), UDP, token)
+        }),
+        attack(name("c2's address to the LAN"), "c3", |token| {
+            to(STRANGER, 9000).frame(bridge, mac(C3), UDP, token)
+        }),
         attack(name("a closed service"), "c3", |token| own.syn(bridge, mac(C3), token)),
         attack(name("an error about nothing"), "c3", |token| {
             icmp_error(bridge, mac(C3), (C3, BRIDGE), (3, 4, 552), &about.packet(UDP, token))
@@ -170,24 +179,35 @@ fn is_guarded(world: &World, when: &str, round: u32) {
     assert!(!known.contains("10.87.1.2 dev flatnet-br0 lladdr 02:f1:0a:57:01:03"), "{when}: {known}");
 }
 
-fn add(world: &World) -> String {
-    world.cni_script("ADD", "c4", &json!([])) + " >/dev/null"
+fn add() -> String {
+    cni_script("ADD", "c4", &json!([])) + " >/dev/null"
 }
 
 #[test]
 fn nothing_is_lost_on_the_way_from_isolated_ports() {
     let world = host_of_0_1_0(&ISOLATED);
-    keeps(&world, "the first ADD of this version", &OLD, &add(&world));
+    keeps(&world, "the first ADD of this version", &OLD, &add());
     world.sh("flatnet ps | grep -c running | grep -x 3");
     // Until a repair old ones stay as they are, and all reach one another.
     assert_eq!(world.sh("ip -o link show master flatnet-br0 | wc -l").trim(), "2");
     assert!(world.sh("ip -o addr show dev flatnet-br0").contains("10.87.1.1/24"));
     is_guarded(&world, "before the repair", 1);
     let shown = world.sh("flatnet repair --dry-run");
-    for step in ["nomaster", "route append 10.87.1.2/32 dev fn8dab3a27e629 proto 87 src 10.87.1.1", "address 02:f1:0a:57:01:02", "arp off", "delete table arp flatnet", "addr del 10.87.1.1/24"] {
+    for step in [
+        "nomaster",
+        "route append 10.87.1.2/32 dev fn8dab3a27e629 proto 87 src 10.87.1.1",
+        "address 02:f1:0a:57:01:02",
+        "arp off",
+        "delete table arp flatnet",
+        "addr del 10.87.1.1/24",
+    ] {
         assert!(shown.contains(step), "the dry run does not show `{step}`:\n{shown}");
     }
-    assert_eq!(world.sh("ip -o link show master flatnet-br0 | wc -l").trim(), "2", "a dry run changes nothing");
+    assert_eq!(
+        world.sh("ip -o link show master flatnet-br0 | wc -l").trim(),
+        "2",
+        "a dry run changes nothing"
+    );
 
     keeps(&world, "repair", &[&OLD[..], &NEW[..]].concat(), "flatnet repair");
     assert_eq!(world.sh("ip -o link show master flatnet-br0"), "");
@@ -206,11 +226,15 @@ fn nothing_is_lost_on_the_way_from_isolated_ports() {
 #[test]
 fn nothing_is_lost_on_the_way_from_plain_ports() {
     let world = host_of_0_1_0(&PLAIN);
-    keeps(&world, "the first ADD of this version", &OLD, &add(&world));
+    keeps(&world, "the first ADD of this version", &OLD, &add());
     is_guarded(&world, "before the repair", 1);
     keeps(&world, "repair", &[&OLD[..], &NEW[..]].concat(), "flatnet repair");
     world.sh("flatnet plan --dry-run --exit-code");
-    assert_eq!(world.sh("ip -o link show master flatnet-br0 | wc -l").trim(), "3", "plain ports stay in the bridge");
+    assert_eq!(
+        world.sh("ip -o link show master flatnet-br0 | wc -l").trim(),
+        "3",
+        "plain ports stay in the bridge"
+    );
     is_guarded(&world, "after the repair", 2);
     goes_without_a_trace(&world);
 }
@@ -222,12 +246,22 @@ fn an_old_container_goes_before_any_repair() {
         let world = host_of_0_1_0(&captured);
         // Of one, nothing of this version has run before.
         world.cni("DEL", "c2", &json!([])).succeeds();
-        let left = world.sh("nft list ruleset; bridge fdb show; ip -br link; ip route; ls /var/lib/flatnet/flatnet/receipts");
-        let traces = ["c2-id", "10.87.1.2", "fn8dab3a27e629", "02:f1:0a:57:01:02"].iter().filter(|trace| left.contains(**trace)).count();
+        let left = world.sh(
+            "nft list ruleset; bridge fdb show; ip -br link; ip route; ls /var/lib/flatnet/flatnet/receipts",
+        );
+        let traces = ["c2-id", "10.87.1.2", "fn8dab3a27e629", "02:f1:0a:57:01:02"]
+            .iter()
+            .filter(|trace| left.contains(**trace))
+            .count();
         assert_eq!(traces, 0, "{}: {left}", captured.bridging);
         // And of the other, the tables are of this version.
-        world.sh(&add(&world));
-        keeps(&world, captured.bridging, &[("c3", GATEWAY, 80, "gw 192.168.50.2"), (HOST, C3, 80, "c3 10.87.1.1")], "true");
+        world.sh(&add());
+        keeps(
+            &world,
+            captured.bridging,
+            &[("c3", GATEWAY, 80, "gw 192.168.50.2"), (HOST, C3, 80, "c3 10.87.1.1")],
+            "true",
+        );
         goes_without_a_trace(&world);
     }
 }
@@ -253,5 +287,10 @@ fn goes_without_a_trace(world: &World) {
     let left = world.sh("nft list ruleset | grep -e -id -e '10\\.87\\.1\\.[234]' || true; ip -br link | grep '^fn' || true; ip route | grep '10\\.87\\.1\\.[234]' || true; bridge fdb show | grep 02:f1:0a:57:01:0[234] || true; ls /var/lib/flatnet/flatnet/receipts");
     assert_eq!(left, "");
     world.sh("flatnet down");
-    assert_eq!(world.sh("nft list tables; ip -br link | grep -E '^(fn|flatnet)' || true; ip route | grep 10.87.1 || true"), "");
+    assert_eq!(
+        world.sh(
+            "nft list tables; ip -br link | grep -E '^(fn|flatnet)' || true; ip route | grep 10.87.1 || true"
+        ),
+        ""
+    );
 }
