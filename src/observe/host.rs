@@ -40,9 +40,9 @@ pub struct ObservedHost {
 /// What the tables hold, against what they should.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ObservedRuleset {
-    /// The table is not there, or lacks the one for ARP that it should have.
+    /// The table is not there.
     Absent,
-    /// The rules differ.
+    /// The rules differ, or the table for ARP is missing.
     Differs {
         /// The flows that the wanted rules do not let in any more, and that would go on.
         closed: Vec<FlowFilter>,
@@ -211,8 +211,7 @@ fn observe_ruleset(
         return Ok((ObservedRuleset::Absent, has_arp));
     };
     if wanted.bridged {
-        let Some(arp) = arp else { return Ok((ObservedRuleset::Absent, false)) };
-        live.extend(arp);
+        live.extend(arp.unwrap_or_default());
     }
     let wanted_rules = load_elsewhere(wanted, executor, tools)?;
     if live.structure == wanted_rules.structure {

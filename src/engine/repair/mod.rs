@@ -216,7 +216,9 @@ impl Engine {
             None => plan::mend(&wanted, &observed, &strays)?,
         };
         for bridge in observed.bridge.iter().chain(&strays) {
-            for other in bridge.addresses.iter().filter(|&address| *address != wanted.address) {
+            // With another prefix length it is Flatnet's own, and the plan sees to it.
+            let is_other = |address: &&ipnet::Ipv4Net| address.addr() != wanted.address.addr();
+            for other in bridge.addresses.iter().filter(is_other) {
                 left.push(Left {
                     what: format!(
                         "the bridge {} has the address {other} too, which is not Flatnet's",
