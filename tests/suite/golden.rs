@@ -68,7 +68,9 @@ struct Observed {
 #[serde(rename_all = "snake_case")]
 enum Target {
     Up,
-    Down { found: BTreeMap<SysctlKey, u32> },
+    Down {
+        found: BTreeMap<SysctlKey, u32>,
+    },
     Add(Box<Add>),
     /// The container of `attached` is to be joined as the configuration says.
     ChangeOver,

@@ -192,9 +192,11 @@ impl Namespace {
     /// The kernel's own routes to the subnets of the addresses of a link that is up.
     fn make_prefix_routes(&mut self, dev: &str) -> Applied {
         let link = self.link(dev)?.clone();
-        let with_route = |address: &&Ipv4Net| !link.noprefixroute.contains(address) && address.prefix_len() < 32;
+        let with_route =
+            |address: &&Ipv4Net| !link.noprefixroute.contains(address) && address.prefix_len() < 32;
         if link.up {
-            self.routes.extend(link.addresses.iter().filter(with_route).map(|&address| prefix_route(dev, address)));
+            self.routes
+                .extend(link.addresses.iter().filter(with_route).map(|&address| prefix_route(dev, address)));
         }
         Ok(())
     }
@@ -309,9 +311,11 @@ impl Model {
             Op::FdbDel { dev, mac } => {
                 or(self.fdb.remove(&(dev.to_string(), mac.to_string())), "No such file or directory")
             }
-            Op::Sysctl { key, value } => {
-                self.sysctls.insert(key.clone(), *value).map(drop).ok_or_else(|| format!("{key}: no such key"))
-            }
+            Op::Sysctl { key, value } => self
+                .sysctls
+                .insert(key.clone(), *value)
+                .map(drop)
+                .ok_or_else(|| format!("{key}: no such key")),
             Op::RulesetReplace { text, .. } => self.replace(text),
             Op::RulesetDel { table: _, arp } => {
                 self.ruleset = None;
@@ -344,7 +348,10 @@ impl Model {
             LinkAttribute::Name(name) => self.at(place).rename(dev.as_str(), name),
             LinkAttribute::Ipv6Address(on) => {
                 let key = addr_gen_mode(dev);
-                self.sysctls.insert(key, u32::from(!on)).map(drop).ok_or_else(|| format!("Cannot find device {dev}"))
+                self.sysctls
+                    .insert(key, u32::from(!on))
+                    .map(drop)
+                    .ok_or_else(|| format!("Cannot find device {dev}"))
             }
             attribute => {
                 self.at(place).set(dev.as_str(), attribute)?;
@@ -399,8 +406,11 @@ impl Model {
             unreachable: self.unreachable.contains(&wanted.subnet),
             ruleset: match &self.ruleset {
                 None => ObservedRuleset::Absent,
-                Some(found) if found.rules == rules_of(&wanted.ruleset) && self.arp_table >= wanted.bridged => {
-                    let entry = |one: &TableElement| (one.element.clone(), one.container_id.comment().to_owned());
+                Some(found)
+                    if found.rules == rules_of(&wanted.ruleset) && self.arp_table >= wanted.bridged =>
+                {
+                    let entry =
+                        |one: &TableElement| (one.element.clone(), one.container_id.comment().to_owned());
                     ObservedRuleset::Same { elements: found.elements.iter().map(entry).collect() }
                 }
                 Some(found) => ObservedRuleset::Differs {

@@ -2,7 +2,9 @@
 //! or any part of it that ran before a failure, leads back to where it began. The same of a container that is joined in
 //! one way and is changed over to another, those of Flatnet 0.1.0 among them.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::sync::{Mutex, PoisonError};
 
 use flatnet::config::{Bridging, Config};
 use flatnet::desired::{AttachmentState, GatewayLink, HostFacts, HostState, Routes};
@@ -11,7 +13,9 @@ use flatnet::observe::host::ObservedRuleset;
 use flatnet::observe::link::Link;
 use flatnet::plan::{self, Element, FlowFilter, LinkAttribute, Op, Place, Plan};
 use flatnet::receipt::{self, NetnsId, Receipt};
-use flatnet::types::{AttachmentId, LinkAlias, LinkGroup, Mac, Owner, PortMapping, PortMode, Protocol, SysctlKey};
+use flatnet::types::{
+    AttachmentId, LinkAlias, LinkGroup, Mac, Owner, PortMapping, PortMode, Protocol, SysctlKey,
+};
 use proptest::prelude::*;
 use similar::TextDiff;
 
@@ -36,8 +40,12 @@ fn facts() -> HostFacts {
     }
 }
 
+/// To render a ruleset takes longer than all else that is tried, and few differ.
 fn host(bridging: Bridging, attached: &[Receipt]) -> HostState {
-    HostState::new(&config(bridging), &facts(), None, attached).unwrap()
+    static KNOWN: Mutex<BTreeMap<String, HostState>> = Mutex::new(BTreeMap::new());
+    let render = || HostState::new(&config(bridging), &facts(), None, attached).unwrap();
+    let which = format!("{bridging:?} {attached:?}");
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner).entry(which).or_insert_with(render).clone()
 }
 
 /// What the configuration says whose new containers are joined so.
@@ -146,39 +154,44 @@ fn any_attached() -> impl Strategy<Value = Vec<Receipt>> {
 /// A host on which a part of `up` was done for some configuration, and some of it is not as it should be.
 fn disturbed_host() -> impl Strategy<Value = Model> {
     let disturbances = (any::<[bool; 7]>(), 0_u32..2);
-    (any_bridging(), any_attached(), 0_usize..20, disturbances).prop_map(|(bridging, attached, done, disturbed)| {
-        let ([down, mtu, address, rules, mac, group, arp], forward) = disturbed;
-        let wanted = host(bridging, &attached);
-        let mut model = Model::booted();
-        let plan = plan::up(&wanted, &model.observe_host(&wanted)).unwrap();
-        // At least up to the mark: the rest may be missing.
-        let marked = plan.steps.iter().position(|step| matches!(step.op, Op::LinkSet { .. })).unwrap();
-        let done = done.min(plan.steps.len());
-        run(&mut model, &plan.ops()[..if done > 1 { done.max(marked + 1) } else { done }]);
-        let set = |attribute| Op::LinkSet { place: Place::Host, dev: wanted.bridge.clone(), attribute };
-        if model.host.links.contains_key(wanted.bridge.as_str()) {
-            let all = [
-                (down, LinkAttribute::Down),
-                (mtu, LinkAttribute::Mtu(1500)),
-                (mac, LinkAttribute::Address(Mac::of_host_link(Ipv4Addr::new(1, 2, 3, 4)))),
-                (group, LinkAttribute::Group(LinkGroup(7))),
-            ];
-            let ops = all.into_iter().filter(|(is, _)| *is).map(|(_, attribute)| set(attribute));
-            run(&mut model, &ops.collect::<Vec<_>>());
-            let bears = model.host.links[wanted.bridge.as_str()].addresses.first().copied();
-            if let Some(found) = bears.filter(|_| address) {
-                run(&mut model, &[Op::AddrDel { place: Place::Host, dev: wanted.bridge.clone(), address: found }]);
+    (any_bridging(), any_attached(), 0_usize..20, disturbances).prop_map(
+        |(bridging, attached, done, disturbed)| {
+            let ([down, mtu, address, rules, mac, group, arp], forward) = disturbed;
+            let wanted = host(bridging, &attached);
+            let mut model = Model::booted();
+            let plan = plan::up(&wanted, &model.observe_host(&wanted)).unwrap();
+            // At least up to the mark: the rest may be missing.
+            let marked = plan.steps.iter().position(|step| matches!(step.op, Op::LinkSet { .. })).unwrap();
+            let done = done.min(plan.steps.len());
+            run(&mut model, &plan.ops()[..if done > 1 { done.max(marked + 1) } else { done }]);
+            let set = |attribute| Op::LinkSet { place: Place::Host, dev: wanted.bridge.clone(), attribute };
+            if model.host.links.contains_key(wanted.bridge.as_str()) {
+                let all = [
+                    (down, LinkAttribute::Down),
+                    (mtu, LinkAttribute::Mtu(1500)),
+                    (mac, LinkAttribute::Address(Mac::of_host_link(Ipv4Addr::new(1, 2, 3, 4)))),
+                    (group, LinkAttribute::Group(LinkGroup(7))),
+                ];
+                let ops = all.into_iter().filter(|(is, _)| *is).map(|(_, attribute)| set(attribute));
+                run(&mut model, &ops.collect::<Vec<_>>());
+                let bears = model.host.links[wanted.bridge.as_str()].addresses.first().copied();
+                if let Some(found) = bears.filter(|_| address) {
+                    run(
+                        &mut model,
+                        &[Op::AddrDel { place: Place::Host, dev: wanted.bridge.clone(), address: found }],
+                    );
+                }
             }
-        }
-        if let Some(found) = model.ruleset.as_mut().filter(|_| rules) {
-            *found = Ruleset { rules: "table inet flatnet { }\n".to_owned(), ..Ruleset::default() };
-        }
-        if arp {
-            run(&mut model, &[Op::ArpTableDel { table: wanted.table.clone() }]);
-        }
-        model.sysctls.insert(SysctlKey::ip_forward(), forward);
-        model
-    })
+            if let Some(found) = model.ruleset.as_mut().filter(|_| rules) {
+                *found = Ruleset { rules: "table inet flatnet { }\n".to_owned(), ..Ruleset::default() };
+            }
+            if arp {
+                run(&mut model, &[Op::ArpTableDel { table: wanted.table.clone() }]);
+            }
+            model.sysctls.insert(SysctlKey::ip_forward(), forward);
+            model
+        },
+    )
 }
 
 proptest! {
@@ -326,7 +339,11 @@ fn but_for_the_past(mut model: Model) -> Model {
     model.container.links.values_mut().for_each(|link| link.noprefixroute.clear());
     let bridged = model.arp_table;
     let of_the_past = |key: &str| {
-        if bridged { key.contains("/fn") && key.ends_with("route_localnet") } else { key.contains("/flatnet-br0/") }
+        if bridged {
+            key.contains("/fn") && key.ends_with("route_localnet")
+        } else {
+            key.contains("/flatnet-br0/")
+        }
     };
     model.sysctls.retain(|key, _| !of_the_past(key.as_str()));
     model
@@ -449,7 +466,7 @@ fn somebody_elses_bridge_is_left_alone() {
     bridge.alias = "virbr".to_owned();
     for refused in [
         plan::up(&wanted, &model.observe_host(&wanted)),
-        plan::down(&wanted, &model.observe_host(&wanted), &std::collections::BTreeMap::new(), false),
+        plan::down(&wanted, &model.observe_host(&wanted), &BTreeMap::new(), false),
     ] {
         let error = refused.unwrap_err();
         assert!(error.to_string().contains("flatnet-br0 belongs to somebody else (bridge, virbr"), "{error}");
@@ -468,7 +485,7 @@ fn another_flatnets_bridge_and_table_are_left_alone() {
         if let ObservedRuleset::Differs { owner, .. } = &mut observed.ruleset {
             *owner = table.cloned();
         }
-        let down = plan::down(wanted, &observed, &std::collections::BTreeMap::new(), false);
+        let down = plan::down(wanted, &observed, &BTreeMap::new(), false);
         let mend = plan::mend(wanted, &observed, &[]);
         let plans = [plan::up(wanted, &observed), mend, down];
         plans.into_iter().filter_map(|plan| plan.err().map(|error| error.to_string())).collect()
@@ -485,9 +502,23 @@ fn another_flatnets_bridge_and_table_are_left_alone() {
         let mut table_only = model.clone();
         run(&mut table_only, &[Op::LinkDel { dev: wanted.bridge.clone() }]);
         let messages = refused(who, &table_only, Some(&other));
-        assert!(messages.len() == 3 && messages[0].contains("the table inet flatnet belongs to"), "{messages:?}");
+        assert!(
+            messages.len() == 3 && messages[0].contains("the table inet flatnet belongs to"),
+            "{messages:?}"
+        );
     }
-    assert_eq!(refused(&wanted, &{ let mut own = Model::booted(); bring_up(&mut own, &wanted); own }, Some(&own)), [""; 0]);
+    assert_eq!(
+        refused(
+            &wanted,
+            &{
+                let mut own = Model::booted();
+                bring_up(&mut own, &wanted);
+                own
+            },
+            Some(&own)
+        ),
+        [""; 0]
+    );
 
     let mut unmarked = Model::booted();
     bring_up(&mut unmarked, &nobody);
