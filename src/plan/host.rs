@@ -183,9 +183,11 @@ fn ruleset(plan: &mut Plan, wanted: &HostState, observed: &ObservedHost) {
         }
         ObservedRuleset::Differs { text, owner: _, closed } => {
             let why = "the loaded rules differ from the configured ones";
-            let new_arp_table = wanted.bridged && !observed.arp_table;
-            let arp_table_del = new_arp_table.then(|| Op::ArpTableDel { table: table.clone() });
-            let undo = Undo::Ops([replace(text)].into_iter().chain(arp_table_del).collect());
+            let undo = if wanted.bridged && !observed.arp_table {
+                Undo::Ops(vec![replace(text), Op::ArpTableDel { table: table.clone() }])
+            } else {
+                Undo::Op(Box::new(replace(text)))
+            };
             plan.push_with(replace(&wanted.ruleset), None, undo, why);
             for &flow in closed {
                 plan.push_final(Op::FlowsDel(flow), "who may not come in any more does not go on either");

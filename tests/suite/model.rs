@@ -397,10 +397,10 @@ impl Model {
 
     /// What an observer of the host sees.
     pub(crate) fn observe_host(&self, wanted: &HostState) -> ObservedHost {
-        let is_port = |link: &&Link| wanted.ports.iter().any(|port| link.name == port.as_str());
+        let ports = wanted.ports.iter().filter_map(|port| self.host.links.get(port.as_str()));
         ObservedHost {
-            ports: self.host.links.values().filter(is_port).cloned().collect(),
             bridge: self.host.links.get(wanted.bridge.as_str()).cloned(),
+            ports: ports.cloned().collect(),
             sysctls: self.sysctls.clone(),
             has_ipv6: true,
             unreachable: self.unreachable.contains(&wanted.subnet),

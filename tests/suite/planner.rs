@@ -2,7 +2,9 @@
 //! or any part of it that ran before a failure, leads back to where it began. The same of a container that is joined in
 //! one way and is changed over to another, those of Flatnet 0.1.0 among them.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::sync::{Mutex, PoisonError};
 
 use flatnet::config::{Bridging, Config};
 use flatnet::desired::{AttachmentState, GatewayLink, HostFacts, HostState, Routes};
@@ -38,8 +40,12 @@ fn facts() -> HostFacts {
     }
 }
 
+/// To render a ruleset takes longer than all else that is tried, and few differ.
 fn host(bridging: Bridging, attached: &[Receipt]) -> HostState {
-    HostState::new(&config(bridging), &facts(), None, attached).unwrap()
+    static KNOWN: Mutex<BTreeMap<String, HostState>> = Mutex::new(BTreeMap::new());
+    let render = || HostState::new(&config(bridging), &facts(), None, attached).unwrap();
+    let which = format!("{bridging:?} {attached:?}");
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner).entry(which).or_insert_with(render).clone()
 }
 
 /// What the configuration says whose new containers are joined so.
@@ -460,7 +466,7 @@ fn somebody_elses_bridge_is_left_alone() {
     bridge.alias = "virbr".to_owned();
     for refused in [
         plan::up(&wanted, &model.observe_host(&wanted)),
-        plan::down(&wanted, &model.observe_host(&wanted), &std::collections::BTreeMap::new(), false),
+        plan::down(&wanted, &model.observe_host(&wanted), &BTreeMap::new(), false),
     ] {
         let error = refused.unwrap_err();
         assert!(error.to_string().contains("flatnet-br0 belongs to somebody else (bridge, virbr"), "{error}");
@@ -479,7 +485,7 @@ fn another_flatnets_bridge_and_table_are_left_alone() {
         if let ObservedRuleset::Differs { owner, .. } = &mut observed.ruleset {
             *owner = table.cloned();
         }
-        let down = plan::down(wanted, &observed, &std::collections::BTreeMap::new(), false);
+        let down = plan::down(wanted, &observed, &BTreeMap::new(), false);
         let mend = plan::mend(wanted, &observed, &[]);
         let plans = [plan::up(wanted, &observed), mend, down];
         plans.into_iter().filter_map(|plan| plan.err().map(|error| error.to_string())).collect()

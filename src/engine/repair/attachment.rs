@@ -109,7 +109,7 @@ impl Engine {
             return Ok(Plan::default());
         }
         if mended.is_err() && receipt.mode() != self.config.port_mode() {
-            // What was taken back left the bridge's port without its flags: they go with the port.
+            // Whatever could not be taken back: the container goes on as it is joined.
             let back =
                 self.plan_attachment(&receipt).and_then(|plan| self.run_host_plan(&plan, &[&network, own]));
             if let Err(error) = back {

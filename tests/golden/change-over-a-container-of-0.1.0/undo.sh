@@ -9,7 +9,6 @@ route del 10.87.1.1/32 dev eth0 proto 87
 link set dev eth0 arp on
 EOF
 ip -batch - <<'EOF'
-link set dev fnfc76e0b5d19e arp on
 link set dev fnfc76e0b5d19e master flatnet-br0
 link set dev fnfc76e0b5d19e type bridge_slave isolated on
 link set dev fnfc76e0b5d19e type bridge_slave hairpin off
@@ -22,7 +21,6 @@ sysctl -qw net/ipv4/conf/fnfc76e0b5d19e/route_localnet=0
 ip -batch - <<'EOF'
 link set dev fnfc76e0b5d19e addrgenmode eui64
 link set dev fnfc76e0b5d19e address 06:f1:0a:57:01:02
-link set dev fnfc76e0b5d19e group 0
 EOF
 nft -f - <<'EOF'
 add element inet flatnet bindings { "fnfc76e0b5d19e" . 10.87.1.2 comment "4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e" }
