@@ -187,10 +187,19 @@ pub fn observe(wanted: &HostState, executor: &mut dyn Executor, tools: &Tools) -
         .iter()
         .filter_map(|setting| super::sysctl(&setting.key).map(|value| (setting.key.clone(), value)))
         .collect();
-    let (ruleset, arp_table) = observe_ruleset(wanted, executor, tools)?;
+    let bridge = link(&Place::Host, wanted.bridge.as_str(), executor, tools)?;
+    let (mut ruleset, arp_table) = observe_ruleset(wanted, executor, tools)?;
+    // Without a bridge the table alone says whose all this is, even where its rules are the same.
+    if bridge.is_none() && matches!(ruleset, ObservedRuleset::Same { .. }) {
+        let live = live_text(wanted, arp_table, executor, tools)?;
+        let owner = owner_in(&live);
+        if owner.is_some() && owner != wanted.owner {
+            ruleset = ObservedRuleset::Differs { text: live, owner, closed: Vec::new() };
+        }
+    }
     Ok(ObservedHost {
         ports: if wanted.ports.is_empty() { Vec::new() } else { ports(wanted, executor, tools)? },
-        bridge: link(&Place::Host, wanted.bridge.as_str(), executor, tools)?,
+        bridge,
         sysctls,
         has_ipv6: has_ipv6(),
         unreachable: refuses(wanted.subnet, executor, tools)?,
@@ -217,13 +226,25 @@ fn observe_ruleset(
     if live.structure == wanted_rules.structure {
         return Ok((ObservedRuleset::Same { elements: live.elements }, has_arp));
     }
+    let text = live_text(wanted, has_arp, executor, tools)?;
+    let owner = owner_in(&text);
+    let closed = closed(wanted, &live.opened(), &wanted_rules.opened());
+    Ok((ObservedRuleset::Differs { text, owner, closed }, has_arp))
+}
+
+/// The live tables as nft prints them for people.
+fn live_text(
+    wanted: &HostState,
+    has_arp: bool,
+    executor: &mut dyn Executor,
+    tools: &Tools,
+) -> Result<String> {
+    let name = wanted.table.as_str();
     let mut text = listing("inet", name, executor, tools)?;
     if has_arp {
         text += &listing("arp", name, executor, tools)?;
     }
-    let owner = owner_in(&text);
-    let closed = closed(wanted, &live.opened(), &wanted_rules.opened());
-    Ok((ObservedRuleset::Differs { text, owner, closed }, has_arp))
+    Ok(text)
 }
 
 /// The flows that `before` let in and `now` does not.

@@ -16,7 +16,7 @@ use crate::world::World;
 const RECEIPT: &str = include_str!("../captured/flatnet-first/receipt.json");
 const LEASES: &str = include_str!("../captured/flatnet-first/leases.json");
 const HOST: &str = include_str!("../captured/flatnet-first/host.json");
-const UP: &str = include_str!("../captured/flatnet-first/up.sh");
+pub(crate) const UP: &str = include_str!("../captured/flatnet-first/up.sh");
 const STATE: &str = "/var/lib/flatnet/flatnet";
 
 /// A host on which the container runs that the first version attached, and what this one's `up` makes of a host without it.

@@ -96,7 +96,7 @@ impl Engine {
                 return Ok(repair);
             }
         };
-        repair.push(of_host(host.plan));
+        repair.push(of_host(host.plan.clone()));
         repair.push(orphans(&survey.unrecorded));
         for receipt in &survey.living {
             let recorded = self.store.receipt(&receipt.id)?;
@@ -104,7 +104,7 @@ impl Engine {
             if receipt.mode() != self.config.port_mode() {
                 repair.notes.push(changed_over(receipt));
             }
-            match self.plan_mend(receipt, host.renamed.as_deref()) {
+            match self.plan_mend(receipt, Some(&host)) {
                 Ok(plan) => repair.push(of_attachment(receipt, plan)),
                 Err(error) => repair.refused(format!("container {}", receipt.called()), error),
             }
