@@ -195,6 +195,7 @@ table inet flatnet {
 		type filter hook forward priority filter; policy accept;
 		iifgroup 1683116946 oifgroup 1683116946 counter accept comment "containers may talk to one another"
 		oifgroup 1683116946 counter jump who_may_come_in comment "from outside to containers"
+		ip daddr 10.87.1.0/24 counter drop comment "nobody has this address: it does not leave, also where the route that refuses it was taken"
 		iifgroup 1683116946 counter jump where_may_containers_go comment "from containers to outside"
 	}
 
@@ -202,6 +203,7 @@ table inet flatnet {
 		comment "filter: what this host says of its own accord"
 		type filter hook output priority filter; policy accept;
 		oifgroup 1683116946 icmp type redirect counter drop comment "do not send containers past this host: it is their only way"
+		oifgroup != 1683116946 oifname != "lo" ip daddr 10.87.1.0/24 counter drop comment "nobody has this address: the same for what this host sends"
 	}
 
 	chain at_departure {
