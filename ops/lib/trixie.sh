@@ -25,9 +25,9 @@ packages=(
     nginx-light libnginx-mod-http-lua lua-cjson
     # What manages links and rules on other people's hosts: only a test starts them.
     systemd udev network-manager firewalld
-    # debootstrap takes no alternatives: libpam-systemd is polkit's logind, dbus-x11 the session bus that a dependency of
-    # Chromium wants.
-    libpam-systemd
+    # debootstrap takes no alternatives: dbus and libpam-systemd are polkit's bus and logind, dbus-x11 the session bus that a
+    # dependency of Chromium wants.
+    dbus libpam-systemd
     chromium chromium-driver dbus-x11 python3-selenium fonts-liberation fonts-ipafont-gothic git
 )
 

@@ -119,6 +119,12 @@ impl AttachmentState {
         wanted.then(|| SysctlKey::ipv4_conf(&self.host_link, "route_localnet"))
     }
 
+    /// The setting by which this host forwards what comes in by the container's link.
+    #[must_use]
+    pub fn forwarding(&self) -> SysctlKey {
+        SysctlKey::ipv4_conf(&self.host_link, "forwarding")
+    }
+
     /// What the tables hold for it.
     pub fn elements(&self) -> impl Iterator<Item = TableElement> + '_ {
         elements(self.mode, &self.host_link, self.mac, self.address.addr(), &self.ports).map(|element| {

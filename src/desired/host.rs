@@ -171,6 +171,7 @@ fn settings(bridge: &IfName, bridged: bool, isolated: bool) -> Vec<Setting> {
             of_bridge(SysctlKey::ipv4_neigh(bridge, "proxy_delay"), 0, "and answers at once"),
             of_bridge(ipv4("send_redirects"), 0, "containers have no other way than this host"),
             of_bridge(ipv4("accept_redirects"), 0, "containers tell this host no routes"),
+            of_bridge(ipv4("forwarding"), 1, "this host forwards what comes in by the bridge"),
             of_bridge(
                 ipv4("route_localnet"),
                 1,

@@ -14,7 +14,6 @@ use crate::execute::{CommandFailure, Exit, Running};
 use crate::lease::{Claim, Found};
 use crate::lock::Lock;
 use crate::observe;
-use crate::observe::attachment::ObservedAttachment;
 use crate::observe::bridge_port;
 use crate::observe::netns::Netns;
 use crate::plan::{self, FlowFilter, Op, Place, Plan};
@@ -131,7 +130,7 @@ impl Engine {
             flows_to_end: self.flows_to_end(was_used.then_some(address), ports),
             ..AttachmentState::new(&self.config, facts, id, &request.netns, address, mac, ports, routes)
         };
-        let plan = plan::attach(&wanted, &ObservedAttachment::default());
+        let plan = plan::attach(&wanted, &observe::attachment::nothing());
         let receipt = self.receipt(&wanted, &plan, netns.id(), name, &request.aliases);
         leases.hold(address, &claim);
         self.store.write_receipt(&receipt)?;

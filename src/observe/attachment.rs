@@ -27,12 +27,20 @@ pub struct ObservedAttachment {
     pub host_routes: Vec<Route>,
     /// Whether this host may use 127.0.0.1 over it, where that is asked for.
     pub route_localnet: Option<u32>,
+    /// Whether this host forwards what comes in by it; where there is no link yet, by one that is made.
+    pub forwarding: Option<u32>,
     /// The container's end.
     pub container_link: Option<Link>,
     /// The container's routes.
     pub routes: Vec<Route>,
     /// What the tables hold, of any container.
     pub elements: BTreeSet<Element>,
+}
+
+/// What there is of a container that was never attached.
+#[must_use]
+pub fn nothing() -> ObservedAttachment {
+    ObservedAttachment { forwarding: super::sysctl(&SysctlKey::default_forwarding()), ..Default::default() }
 }
 
 /// Looks at what `wanted` names; `elements` is what the tables hold. What is not there is absent, not
@@ -54,6 +62,11 @@ pub fn observe(
         host_routes: if is_there { self::routes(&Place::Host, &show, executor, tools)? } else { Vec::new() },
         ipv6_address: gets_ipv6_address(&wanted.host_link),
         route_localnet: wanted.route_localnet().and_then(|key| super::sysctl(&key)),
+        forwarding: super::sysctl(&if is_there {
+            wanted.forwarding()
+        } else {
+            SysctlKey::default_forwarding()
+        }),
         host_link,
         container_link: link(&container, wanted.id.if_name.as_str(), executor, tools)?,
         routes,

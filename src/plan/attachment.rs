@@ -7,7 +7,7 @@ use crate::desired::AttachmentState;
 use crate::observe::attachment::ObservedAttachment;
 use crate::observe::link::{Link, PortFlags};
 use crate::observe::route::Route;
-use crate::types::{IfName, PortMode};
+use crate::types::{IfName, PortMode, SysctlKey};
 
 /// What makes `observed` into `wanted`; on the way of ADD nothing is observed and everything is made.
 ///
@@ -139,7 +139,7 @@ fn own_link(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttach
     }
     // Before a link that is there leaves the bridge, where that is allowed; one that is made must be made first.
     if link.is_some() {
-        route_localnet(plan, wanted, observed, made);
+        settings(plan, wanted, observed, made);
     }
     let to = wanted.host_route();
     if !observed.host_routes.iter().any(|route| route.to == to && route.via.is_none()) {
@@ -157,7 +157,7 @@ fn own_link(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttach
         without_arp(plan, (&Place::Host, dev), link.arp, made);
     }
     if link.is_none() {
-        route_localnet(plan, wanted, observed, made);
+        settings(plan, wanted, observed, made);
     }
 }
 
@@ -177,18 +177,19 @@ fn join_again(dev: &IfName, link: &Link, fdb: &[String]) -> Vec<Op> {
     attributes.chain(fdb.iter().filter_map(entry)).collect()
 }
 
-/// Published ports answer at 127.0.0.1 only where this host may use that address over the link.
-fn route_localnet(
-    plan: &mut Plan,
-    wanted: &AttachmentState,
-    observed: &ObservedAttachment,
-    made: Option<usize>,
-) {
-    let Some(key) = wanted.route_localnet().filter(|_| observed.route_localnet != Some(1)) else { return };
-    let before = observed.route_localnet.unwrap_or(0);
-    let undo = Undo::Op(Box::new(Op::Sysctl { key: key.clone(), value: before }));
-    let why = "published ports answer at 127.0.0.1; the ruleset drops 127/8 from any wire";
-    plan.push_with(Op::Sysctl { key, value: 1 }, made, undo, why);
+/// What the kernel does with packets of this link. Most links have it from the start.
+fn settings(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttachment, made: Option<usize>) {
+    let mut set = |key: SysctlKey, before: u32, why: &str| {
+        let undo = Undo::Op(Box::new(Op::Sysctl { key: key.clone(), value: before }));
+        plan.push_with(Op::Sysctl { key, value: 1 }, made, undo, why);
+    };
+    if observed.forwarding == Some(0) {
+        set(wanted.forwarding(), 0, "this host forwards by default, but not what comes in by new links");
+    }
+    if let Some(key) = wanted.route_localnet().filter(|_| observed.route_localnet != Some(1)) {
+        let why = "published ports answer at 127.0.0.1; the ruleset drops 127/8 from any wire";
+        set(key, observed.route_localnet.unwrap_or(0), why);
+    }
 }
 
 fn without_arp(plan: &mut Plan, link: (&Place, &IfName), arp: bool, made: Option<usize>) {

@@ -13,6 +13,12 @@ impl SysctlKey {
         Self("net/ipv4/ip_forward".to_owned())
     }
 
+    /// Whether it forwards what comes in by a link that is made from now on: `net/ipv4/conf/default/forwarding`.
+    #[must_use]
+    pub fn default_forwarding() -> Self {
+        Self("net/ipv4/conf/default/forwarding".to_owned())
+    }
+
     /// `net/ipv4/conf/DEV/SETTING`.
     #[must_use]
     pub fn ipv4_conf(dev: &IfName, setting: &'static str) -> Self {

@@ -161,6 +161,7 @@ impl Observed {
         let is_port = |link: &Link| link.name == before.host_link.as_str();
         let sysctl = |key: &SysctlKey| self.sysctls.get(key).copied();
         ObservedAttachment {
+            forwarding: None,
             host_link: links(&self.links).into_iter().find(is_port),
             fdb: self.fdb.clone(),
             ipv6_address: sysctl(&SysctlKey::ipv6_conf(&before.host_link, "addr_gen_mode")) == Some(0),

@@ -253,7 +253,10 @@ fn prefix_route(dev: &str, address: Ipv4Net) -> ModelRoute {
 impl Model {
     /// A host just booted: nothing but settings at the kernel's defaults.
     pub(crate) fn booted() -> Self {
-        Self { sysctls: [(SysctlKey::ip_forward(), 0)].into(), ..Self::default() }
+        Self {
+            sysctls: [(SysctlKey::ip_forward(), 0), (SysctlKey::default_forwarding(), 1)].into(),
+            ..Self::default()
+        }
     }
 
     fn at(&mut self, place: &Place) -> &mut Namespace {
@@ -432,6 +435,7 @@ impl Model {
         let of_port = |route: &ModelRoute| Route { dev: String::new(), ..seen(route) };
         let elements = self.ruleset.iter().flat_map(|ruleset| &ruleset.elements);
         ObservedAttachment {
+            forwarding: None,
             host_link: self.host.links.get(dev).cloned(),
             fdb: fdb.map(|(_, mac)| mac.clone()).collect(),
             ipv6_address: self.sysctls.get(&addr_gen_mode(&wanted.host_link)) == Some(&0),
@@ -445,7 +449,7 @@ impl Model {
 }
 
 /// The settings that come and go with a bridge, at the kernel's defaults.
-fn bridge_settings(dev: &IfName) -> [(SysctlKey, u32); 7] {
+fn bridge_settings(dev: &IfName) -> [(SysctlKey, u32); 8] {
     [
         (SysctlKey::ipv4_conf(dev, "proxy_arp_pvlan"), 0),
         (SysctlKey::ipv4_conf(dev, "proxy_arp"), 0),
@@ -453,6 +457,7 @@ fn bridge_settings(dev: &IfName) -> [(SysctlKey, u32); 7] {
         (SysctlKey::ipv4_conf(dev, "send_redirects"), 1),
         (SysctlKey::ipv4_conf(dev, "accept_redirects"), 1),
         (SysctlKey::ipv4_conf(dev, "route_localnet"), 0),
+        (SysctlKey::ipv4_conf(dev, "forwarding"), 0),
         (SysctlKey::ipv6_conf(dev, "disable_ipv6"), 0),
     ]
 }

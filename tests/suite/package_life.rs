@@ -159,7 +159,8 @@ fn purged_under_a_running_container_it_says_what_stays_and_how_to_take_it_back(h
              ln -s /usr/lib/systemd/system/flatnet-gc.timer timers.target.wants/flatnet-gc.timer
              ln -s /etc/systemd/system/flatnet@lab.service multi-user.target.wants/flatnet@lab.service
              grep -h ^ExecStart flatnet@lab.service")
-        .prints("/90-flatnet@lab.conf\nExecStart=/usr/bin/flatnet --config /etc/flatnet/lab.yaml up\n");
+        .prints("\n/etc/systemd/network/05-flatnet@lab.network\n")
+        .prints("ExecStart=/usr/bin/flatnet --config /etc/flatnet/lab.yaml up\n");
     host.run_web();
     let said =
         host.apt("purge flatnet").prints("flatnet: containers are attached to flatnet and run on").stdout;

@@ -284,7 +284,7 @@ proptest! {
         bring_up(&mut model, &host(bridging_for(mode), &[receipt(&wanted)]));
         model.ruleset.as_mut().unwrap().elements.clear();
 
-        let fresh = plan::attach(&wanted, &ObservedAttachment::default());
+        let fresh = plan::attach(&wanted, &model.observe_attachment(&wanted));
         assert_undo_is_identity(&model, &fresh);
 
         let mut part = model.clone();

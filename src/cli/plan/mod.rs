@@ -104,7 +104,7 @@ impl Plan {
             Some(Target::Down) => engine.plan_down(),
             Some(Target::Add(container)) => {
                 let wanted = container.wanted(engine)?;
-                let plan = attach(&wanted, &crate::observe::attachment::ObservedAttachment::default());
+                let plan = attach(&wanted, &crate::observe::attachment::nothing());
                 Ok(Change { plan, notes: vec![WITHOUT_RECEIPT.to_owned()] })
             }
             Some(Target::Del(container)) => {

@@ -271,7 +271,7 @@ link set dev lab0 group 1766085044
 link set dev lab0 mtu 1500
 addr add 10.91.4.1/22 brd + dev lab0
 EOF
-sysctl -qw net/ipv4/conf/lab0/proxy_arp_pvlan=0 net/ipv4/conf/lab0/proxy_arp=1 net/ipv4/neigh/lab0/proxy_delay=0 net/ipv4/conf/lab0/send_redirects=0 net/ipv4/conf/lab0/accept_redirects=0 net/ipv4/conf/lab0/route_localnet=1 net/ipv6/conf/lab0/disable_ipv6=1
+sysctl -qw net/ipv4/conf/lab0/proxy_arp_pvlan=0 net/ipv4/conf/lab0/proxy_arp=1 net/ipv4/neigh/lab0/proxy_delay=0 net/ipv4/conf/lab0/send_redirects=0 net/ipv4/conf/lab0/accept_redirects=0 net/ipv4/conf/lab0/forwarding=1 net/ipv4/conf/lab0/route_localnet=1 net/ipv6/conf/lab0/disable_ipv6=1
 ip -batch - <<'EOF'
 link set dev lab0 up
 route append unreachable 10.91.4.0/22 proto 87 metric 4278198272

@@ -277,5 +277,5 @@ link set dev fnfc76e0b5d19e group 1683116946
 link set dev fnfc76e0b5d19e arp off
 link set dev flatnet-br0 alias flatnet/flatnet/Debian-3f9a1c2b4d5e
 EOF
-sysctl -qw net/ipv4/conf/flatnet-br0/proxy_arp=1
+sysctl -qw net/ipv4/conf/flatnet-br0/proxy_arp=1 net/ipv4/conf/flatnet-br0/forwarding=1
 ip route append unreachable 10.87.1.0/24 proto 87 metric 4278198272
