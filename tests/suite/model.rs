@@ -366,6 +366,7 @@ impl Model {
         }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "every operation says whether the kernel takes it")]
     fn replace(&mut self, text: &str) -> Applied {
         self.arp_table |= text.contains("\ntable arp");
         self.ruleset = Some(match text.strip_prefix(LISTING) {
