@@ -175,6 +175,7 @@ fn undo_of(receipt: &Receipt, index: usize) -> Vec<String> {
         .filter_map(|step| match &step.undo {
             // Without the half of the transaction that makes it safe to repeat, which stands below.
             Undo::Op(op) => render::line(op).rsplit("; ").next().map(str::to_owned),
+            Undo::Ops(ops) => Some(ops.iter().map(render::line).collect::<Vec<_>>().join("; ")),
             Undo::With(step) => receipt.steps.get(*step).map(|made| goes_with(&made.op)),
             Undo::Nothing => None,
         })

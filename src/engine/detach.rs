@@ -131,7 +131,7 @@ impl Engine {
     }
 
     /// What undoes `receipt`: what it says, or, where a later version wrote it, what follows from its address. Set
-    /// elements stay when the address has been given to somebody else since.
+    /// elements stay when the address has been given to somebody else since, or this host to another Flatnet.
     pub(super) fn undo_of(&self, receipt: &Receipt) -> Result<Vec<Op>> {
         let mut ops = receipt.undo_ops();
         if ops.is_empty() {
@@ -142,7 +142,9 @@ impl Engine {
         ops.extend(receipt.flows().into_iter().map(Op::FlowsDel));
         let leases = self.store.leases()?;
         let holder = leases.get(receipt.address.addr()).filter(|lease| !lease.released);
-        if holder.is_some_and(|lease| lease.id != receipt.id) {
+        // WSL2 started anew, and another distribution's came first: it may have the same address and port.
+        let is_anothers = self.refuse_another().is_err();
+        if is_anothers || holder.is_some_and(|lease| lease.id != receipt.id) {
             ops.retain(|op| !matches!(op, Op::ElementDel(_) | Op::FlowsDel(_)));
         }
         Ok(ops)

@@ -170,7 +170,7 @@ impl Engine {
 
     /// The wanted state of this host while the attachments of `receipts` are there.
     pub(super) fn host_state(&self, facts: &HostFacts, receipts: &[Receipt]) -> Result<HostState> {
-        let owner = self.owner();
+        let owner = self.store.owner();
         let wanted = HostState::new(&self.config, facts, owner.as_ref(), receipts)?;
         Ok(HostState { owner_unknown: self.is_unknown(), ..wanted })
     }

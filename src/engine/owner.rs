@@ -36,15 +36,6 @@ impl Engine {
         }
     }
 
-    /// Which Flatnet this is. Who may not read the state cannot tell, and only looks: the bridge is taken for this one's.
-    pub(super) fn owner(&self) -> Option<Owner> {
-        let marked = || {
-            self.store.refused()?;
-            LinkAlias::bridge_in(&observe::alias_in_sys(self.config.bridge.as_str())?, &self.config.network)?
-        };
-        self.store.owner().or_else(|| if self.locks.is_none() { marked() } else { None })
-    }
-
     /// The links that bear the network's mark; an error where its bridge is another Flatnet's, for so are the others then.
     pub(super) fn marked_links(&mut self) -> Result<MarkedLinks> {
         let owner = self.store.owner();

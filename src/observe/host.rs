@@ -40,9 +40,9 @@ pub struct ObservedHost {
 /// What the tables hold, against what they should.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ObservedRuleset {
-    /// The table is not there, or lacks the one for ARP that it should have.
+    /// The table is not there.
     Absent,
-    /// The rules differ.
+    /// The rules differ, or the table for ARP is missing.
     Differs {
         /// The flows that the wanted rules do not let in any more, and that would go on.
         closed: Vec<FlowFilter>,
@@ -187,10 +187,19 @@ pub fn observe(wanted: &HostState, executor: &mut dyn Executor, tools: &Tools) -
         .iter()
         .filter_map(|setting| super::sysctl(&setting.key).map(|value| (setting.key.clone(), value)))
         .collect();
-    let (ruleset, arp_table) = observe_ruleset(wanted, executor, tools)?;
+    let bridge = link(&Place::Host, wanted.bridge.as_str(), executor, tools)?;
+    let (mut ruleset, arp_table) = observe_ruleset(wanted, executor, tools)?;
+    // Without a bridge the table alone says whose all this is, even where its rules are the same.
+    if bridge.is_none() && matches!(ruleset, ObservedRuleset::Same { .. }) {
+        let live = live_text(wanted, arp_table, executor, tools)?;
+        let owner = owner_in(&live);
+        if owner.is_some() && owner != wanted.owner {
+            ruleset = ObservedRuleset::Differs { text: live, owner, closed: Vec::new() };
+        }
+    }
     Ok(ObservedHost {
         ports: if wanted.ports.is_empty() { Vec::new() } else { ports(wanted, executor, tools)? },
-        bridge: link(&Place::Host, wanted.bridge.as_str(), executor, tools)?,
+        bridge,
         sysctls,
         has_ipv6: has_ipv6(),
         unreachable: refuses(wanted.subnet, executor, tools)?,
@@ -211,20 +220,31 @@ fn observe_ruleset(
         return Ok((ObservedRuleset::Absent, has_arp));
     };
     if wanted.bridged {
-        let Some(arp) = arp else { return Ok((ObservedRuleset::Absent, false)) };
-        live.extend(arp);
+        live.extend(arp.unwrap_or_default());
     }
     let wanted_rules = load_elsewhere(wanted, executor, tools)?;
     if live.structure == wanted_rules.structure {
         return Ok((ObservedRuleset::Same { elements: live.elements }, has_arp));
     }
+    let text = live_text(wanted, has_arp, executor, tools)?;
+    let owner = owner_in(&text);
+    let closed = closed(wanted, &live.opened(), &wanted_rules.opened());
+    Ok((ObservedRuleset::Differs { text, owner, closed }, has_arp))
+}
+
+/// The live tables as nft prints them for people.
+fn live_text(
+    wanted: &HostState,
+    has_arp: bool,
+    executor: &mut dyn Executor,
+    tools: &Tools,
+) -> Result<String> {
+    let name = wanted.table.as_str();
     let mut text = listing("inet", name, executor, tools)?;
     if has_arp {
         text += &listing("arp", name, executor, tools)?;
     }
-    let owner = owner_in(&text);
-    let closed = closed(wanted, &live.opened(), &wanted_rules.opened());
-    Ok((ObservedRuleset::Differs { text, owner, closed }, has_arp))
+    Ok(text)
 }
 
 /// The flows that `before` let in and `now` does not.

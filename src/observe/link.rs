@@ -30,6 +30,8 @@ pub struct Link {
     pub port: PortFlags,
     /// Its IPv4 addresses.
     pub addresses: Vec<Ipv4Net>,
+    /// Those of them whose subnet is not at the link: the kernel makes no route to it.
+    pub noprefixroute: Vec<Ipv4Net>,
     /// The number by which this host knows the namespace of a veth's other end (`ip netns list-id`).
     pub peer_netns: Option<u32>,
 }
@@ -79,6 +81,7 @@ struct RawAddress {
     family: String,
     local: String,
     prefixlen: u8,
+    noprefixroute: bool,
 }
 
 /// Parses what `ip -j -d addr show` prints. Empty objects, which iproute2 prints for links that a filter leaves
@@ -97,6 +100,7 @@ fn link(raw: Raw) -> Link {
         arp: !raw.flags.iter().any(|flag| flag == "NOARP"),
         group: LinkGroup(raw.group.parse().unwrap_or_default()),
         addresses: raw.addr_info.iter().filter_map(address).collect(),
+        noprefixroute: raw.addr_info.iter().filter(|raw| raw.noprefixroute).filter_map(address).collect(),
         name: raw.ifname,
         kind: raw.linkinfo.info_kind,
         mac: raw.address,
@@ -144,6 +148,17 @@ mod tests {
         assert_eq!(group("1683116946"), LinkGroup(1_683_116_946));
         assert_eq!([group("default"), group("lan")], [LinkGroup(0); 2]);
         assert_eq!(parse(r#"[{"ifname": "a"}]"#).unwrap()[0].group, LinkGroup(0));
+    }
+
+    /// As iproute2 6.1 prints it of a routed container's end.
+    #[test]
+    fn an_address_may_be_without_a_route_to_its_subnet() {
+        let address = r#"{"family":"inet","local":"10.87.1.2","prefixlen":24,"scope":"global","noprefixroute":true,"label":"eth0"}"#;
+        let links = |json: &str| parse(&format!(r#"[{{"ifname":"eth0","addr_info":[{json}]}}]"#)).unwrap();
+        let with = &links(address)[0];
+        assert_eq!(with.addresses, ["10.87.1.2/24".parse().unwrap()]);
+        assert_eq!(with.noprefixroute, with.addresses);
+        assert!(links(&address.replace(r#""noprefixroute":true,"#, ""))[0].noprefixroute.is_empty());
     }
 
     #[test]

@@ -5,9 +5,9 @@ use ipnet::Ipv4Net;
 use super::{LinkAttribute, Op, Place, Plan, TableElement, Undo};
 use crate::desired::AttachmentState;
 use crate::observe::attachment::ObservedAttachment;
-use crate::observe::link::PortFlags;
+use crate::observe::link::{Link, PortFlags};
 use crate::observe::route::Route;
-use crate::types::{PortMode, SysctlKey};
+use crate::types::{IfName, PortMode, SysctlKey};
 
 /// What makes `observed` into `wanted`; on the way of ADD nothing is observed and everything is made.
 ///
@@ -110,7 +110,11 @@ fn host_end(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttach
         let back = LinkAttribute::Mtu(link.mtu);
         set(link.mtu != *mtu, LinkAttribute::Mtu(*mtu), Some(back), "the bridge's MTU");
     }
-    let has_address = if link.is_some() { observed.ipv6_address } else { wanted.ipv6 };
+    // What 0.1.0 attached stays as it was made, until it is changed over; the ruleset drops all IPv6 of it.
+    let has_address = match link {
+        Some(_) => observed.ipv6_address && *mode != PortMode::Isolated,
+        None => wanted.ipv6,
+    };
     let back = LinkAttribute::Ipv6Address(true);
     set(
         has_address,
@@ -146,20 +150,31 @@ fn own_link(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttach
     }
     if let Some(link) = link {
         if !link.master.is_empty() {
-            let back = link.master.parse().ok().map(LinkAttribute::Master);
-            let leave = (LinkAttribute::NoMaster, back);
-            plan.push_link_set(
-                (&Place::Host, dev),
-                leave,
-                made,
-                "a link of its own, and no port of the bridge",
-            );
+            let op = Op::LinkSet { place: Place::Host, dev: dev.clone(), attribute: LinkAttribute::NoMaster };
+            let undo = Undo::Ops(join_again(dev, link, &observed.fdb));
+            plan.push_with(op, made, undo, "a link of its own, and no port of the bridge");
         }
         without_arp(plan, (&Place::Host, dev), link.arp, made);
     }
     if link.is_none() {
         settings(plan, wanted, observed, made);
     }
+}
+
+/// What makes `link` the port of a bridge again that it was: one that leaves forgets how it behaved there.
+fn join_again(dev: &IfName, link: &Link, fdb: &[String]) -> Vec<Op> {
+    let PortFlags { isolated, learning, locked, hairpin } = link.port;
+    let flags = [
+        Some(LinkAttribute::Isolated(isolated)),
+        Some(LinkAttribute::Hairpin(hairpin)),
+        Some(LinkAttribute::Learning(learning)),
+        locked.map(LinkAttribute::Locked),
+    ];
+    let set = |attribute| Op::LinkSet { place: Place::Host, dev: dev.clone(), attribute };
+    let entry = |mac: &String| Some(Op::FdbAdd { dev: dev.clone(), mac: mac.parse().ok()? });
+    let master = link.master.parse().ok().map(LinkAttribute::Master);
+    let attributes = master.into_iter().chain(flags.into_iter().flatten()).map(set);
+    attributes.chain(fdb.iter().filter_map(entry)).collect()
 }
 
 /// What the kernel does with packets of this link. Most links have it from the start.
@@ -177,7 +192,7 @@ fn settings(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttach
     }
 }
 
-fn without_arp(plan: &mut Plan, link: (&Place, &crate::types::IfName), arp: bool, made: Option<usize>) {
+fn without_arp(plan: &mut Plan, link: (&Place, &IfName), arp: bool, made: Option<usize>) {
     if arp {
         let off = (LinkAttribute::Arp(false), Some(LinkAttribute::Arp(true)));
         plan.push_link_set(link, off, made, "both ends have one MAC: nobody is asked for it");
@@ -321,17 +336,17 @@ fn container_routes(
             plan.push_with(op, link, Undo::Op(Box::new(undo)), why);
         }
     };
-    // The kernel makes the route to a subnet at the link with the address, and again when the link is set up: only a link
-    // that has both and was joined in another way lacks it. What leads to the next hop is there throughout.
-    let found = observed.container_link.as_ref();
-    let changed_over = found.is_some_and(|found| found.up && found.addresses.contains(address));
+    // A subnet that is at the link comes with the address, and again whenever the link is set up; only a link that was joined
+    // in another way lacks it, or has it to lose. What leads to the next hop is there throughout.
+    let found = observed.container_link.as_ref().filter(|link| link.addresses.contains(address));
+    let comes_with_up = found.is_some_and(|link| !link.up && !link.noprefixroute.contains(address));
     let bridged = mode.is_bridged();
-    let why = "its neighbours are at the link";
-    push(bridged && changed_over && !has(subnet, None), prefix_add.clone(), prefix_del.clone(), why);
+    let lacks = found.is_some() && !comes_with_up && !has(subnet, None);
+    push(bridged && lacks, prefix_add.clone(), prefix_del.clone(), "its neighbours are at the link");
     let why = "this host is at the other end";
     push(!bridged && !has(next_hop, None), add(next_hop, None), del(next_hop, None), why);
     let why = "its neighbours are behind this host, and not at the link";
-    push(!bridged && has(subnet, None), prefix_del, prefix_add, why);
+    push(!bridged && (comes_with_up || has(subnet, None)), prefix_del, prefix_add, why);
     push(
         bridged && has(next_hop, None),
         del(next_hop, None),

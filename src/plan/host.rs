@@ -178,12 +178,17 @@ fn ruleset(plan: &mut Plan, wanted: &HostState, observed: &ObservedHost) {
     let replace = |text: &str| Op::RulesetReplace { table: table.clone(), text: text.to_owned() };
     match &observed.ruleset {
         ObservedRuleset::Absent => {
-            let undo = Op::RulesetDel { table: table.clone(), arp: wanted.bridged };
+            let undo = Op::RulesetDel { table: table.clone(), arp: wanted.bridged && !observed.arp_table };
             plan.push(replace(&wanted.ruleset), undo, "who may talk to whom; before anything is forwarded");
         }
         ObservedRuleset::Differs { text, owner: _, closed } => {
             let why = "the loaded rules differ from the configured ones";
-            plan.push(replace(&wanted.ruleset), replace(text), why);
+            let undo = if wanted.bridged && !observed.arp_table {
+                Undo::Ops(vec![replace(text), Op::ArpTableDel { table: table.clone() }])
+            } else {
+                Undo::Op(Box::new(replace(text)))
+            };
+            plan.push_with(replace(&wanted.ruleset), None, undo, why);
             for &flow in closed {
                 plan.push_final(Op::FlowsDel(flow), "who may not come in any more does not go on either");
             }

@@ -153,6 +153,8 @@ pub struct Step {
 pub enum Undo {
     /// By the inverse operation.
     Op(Box<Op>),
+    /// By these, in this order: what it took away had more to it than one operation gives back.
+    Ops(Vec<Op>),
     /// It goes by itself when the step at this index is undone: an address goes with its link.
     With(usize),
     /// There is nothing to undo: the step itself takes something away.
@@ -226,9 +228,10 @@ impl Plan {
             .enumerate()
             .rev()
             .filter(|(index, _)| may_have_run(*index))
-            .filter_map(|(_, step)| match &step.undo {
-                Undo::Op(op) => Some((**op).clone()),
-                Undo::With(_) | Undo::Nothing => None,
+            .flat_map(|(_, step)| match &step.undo {
+                Undo::Op(op) => vec![(**op).clone()],
+                Undo::Ops(ops) => ops.clone(),
+                Undo::With(_) | Undo::Nothing => Vec::new(),
             })
             .collect()
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cni::{Call, host};
+use crate::cni::{Call, host, host_link};
 use crate::faults::with_fault;
 use crate::sandbox::Sandbox;
 
@@ -18,8 +18,17 @@ fn differences(sandbox: &Sandbox) -> Vec<String> {
     found
 }
 
+/// The element of the set `bindings` that lets this container's link bear `address`.
+fn binding(container_id: &str, address: &str) -> String {
+    format!("\"{}\" . {address}", host_link(container_id, "eth0"))
+}
+
 fn host_with_a_container() -> Sandbox {
-    let sandbox = host("");
+    host_with_a_container_and("")
+}
+
+fn host_with_a_container_and(yaml: &str) -> Sandbox {
+    let sandbox = host(yaml);
     sandbox.add_netns("aaaa");
     sandbox.add_netns("bbbb");
     let ports = json!({"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]});
@@ -46,11 +55,11 @@ fn rules_live_is_the_same_whatever_was_counted_and_names_each_container() {
     assert_eq!(differences(&sandbox), Vec::<String>::new());
     let text = sandbox.sh("flatnet rules --live").succeeds().stdout;
     for line in [
-        "02:f1:0a:57:01:02 . 10.87.1.2 comment \"aaaa\",  # web\n",
-        "02:f1:0a:57:01:03 . 10.87.1.3 comment \"bbbb\",  # db\n",
-        ": 10.87.1.2 . 80,  # web\n",
+        format!("{} comment \"aaaa\",  # web\n", binding("aaaa", "10.87.1.2")),
+        format!("{} comment \"bbbb\",  # db\n", binding("bbbb", "10.87.1.3")),
+        ": 10.87.1.2 . 80,  # web\n".to_owned(),
     ] {
-        assert!(text.contains(line), "{line} is missing in {text}");
+        assert!(text.contains(&line), "{line} is missing in {text}");
     }
     let counted = text
         .lines()
@@ -65,10 +74,11 @@ fn rules_live_does_not_compare_a_container_that_comes_or_goes() {
     sandbox.add_netns("cccc");
     with_fault(Call::add("cccc"), "kill@1", &sandbox);
     let delete = "nft delete element inet flatnet bindings";
-    sandbox.sh(&format!("{delete} '{{ 02:f1:0a:57:01:04 . 10.87.1.4 }}'")).succeeds();
-    sandbox.sh("flatnet rules --live").succeeds().prints("\n~\t\t\t02:f1:0a:57:01:04 . 10.87.1.4");
-    sandbox.sh(&format!("{delete} '{{ 02:f1:0a:57:01:03 . 10.87.1.3 }}'")).succeeds();
-    sandbox.sh("flatnet rules --live || [ $? = 1 ]").prints("\n-\t\t\t02:f1:0a:57:01:03 . 10.87.1.3");
+    let (coming, there) = (binding("cccc", "10.87.1.4"), binding("bbbb", "10.87.1.3"));
+    sandbox.sh(&format!("{delete} '{{ {coming} }}'")).succeeds();
+    sandbox.sh("flatnet rules --live").succeeds().prints(&format!("\n~\t\t\t{coming}"));
+    sandbox.sh(&format!("{delete} '{{ {there} }}'")).succeeds();
+    sandbox.sh("flatnet rules --live || [ $? = 1 ]").prints(&format!("\n-\t\t\t{there}"));
 }
 
 #[test]
@@ -76,18 +86,24 @@ fn rules_live_marks_what_was_changed_by_hand() {
     let sandbox = host_with_a_container();
     sandbox.sh("nft insert rule inet flatnet who_may_come_in ip saddr 192.0.2.1 accept").succeeds();
     assert_eq!(differences(&sandbox), ["+ip saddr 192.0.2.1 accept"]);
-    sandbox.sh("nft delete element inet flatnet bindings '{ 02:f1:0a:57:01:03 . 10.87.1.3 }'").succeeds();
+    let gone = binding("bbbb", "10.87.1.3");
+    sandbox.sh(&format!("nft delete element inet flatnet bindings '{{ {gone} }}'")).succeeds();
     assert_eq!(
         differences(&sandbox),
-        ["-02:f1:0a:57:01:03 . 10.87.1.3 comment \"bbbb\",  # db", "+ip saddr 192.0.2.1 accept"]
+        [format!("-{gone} comment \"bbbb\",  # db"), "+ip saddr 192.0.2.1 accept".to_owned()]
     );
     sandbox.sh("flatnet up").succeeds();
     assert_eq!(differences(&sandbox), Vec::<String>::new());
-    let stray = "02:00:00:00:00:01 . 10.87.1.9 comment \"cccc\"";
+    let stray = "\"fn000000000001\" . 10.87.1.9 comment \"cccc\"";
     sandbox.sh(&format!("nft 'add element inet flatnet bindings {{ {stray} }}'")).succeeds();
     assert_eq!(differences(&sandbox), [format!("+{stray},  # of no container that is attached")]);
-    sandbox.sh("nft 'delete element inet flatnet bindings { 02:00:00:00:00:01 . 10.87.1.9 }'").succeeds();
+}
 
+/// Where containers are joined to the bridge there is a second table.
+#[test]
+fn rules_live_marks_a_table_that_is_gone() {
+    let sandbox = host_with_a_container_and("bridging: plain\n");
+    assert_eq!(differences(&sandbox), Vec::<String>::new());
     sandbox.sh("nft delete table arp flatnet").succeeds();
     let missing = differences(&sandbox);
     assert!(missing.len() > 5 && missing.iter().all(|line| line.starts_with('-')), "{missing:#?}");
@@ -105,4 +121,15 @@ fn with_podman_5_and_nft_1_1_a_published_port_is_recognised() {
     sandbox.sh("flatnet rules --live").prints(": 10.87.1.2 . 81,  # web\n");
     sandbox.sh("nft insert rule inet flatnet who_may_come_in accept").succeeds();
     assert_eq!(differences(&sandbox), ["+accept"]);
+}
+
+#[test]
+fn rules_live_tells_of_a_table_for_arp_that_nobody_needs() {
+    let sandbox = host_with_a_container();
+    let loaded = "+++ loaded: nft list table inet flatnet";
+    sandbox.sh("flatnet rules --live").prints(&format!("{loaded}\n"));
+    sandbox.sh("nft add table arp flatnet").succeeds();
+    assert_eq!(differences(&sandbox), ["+table arp flatnet {", "+}"]);
+    let output = sandbox.sh("flatnet rules --live").exits_with(1);
+    assert!(output.stdout.contains(&format!("{loaded}; nft list table arp flatnet\n")), "{output}");
 }

@@ -70,6 +70,13 @@ pub(crate) const BREAKS: &[Break] = &[
     ),
     // What plain containers can lack, and routed ones have no use for.
     Break::new(
+        "reachable",
+        "failure",
+        "ip netns exec c2 sysctl -qw net/ipv4/conf/eth0/arp_ignore=8; ip neigh flush dev flatnet-br0",
+        "c2 c2 (eth0), 10.87.1.3 is not reached from this host; it stops at the neighbour: it does not answer ARP",
+        Mend::ByHand("ip netns exec c2 sysctl -qw net/ipv4/conf/eth0/arp_ignore=0"),
+    ),
+    Break::new(
         "container-links",
         "failure",
         "bridge link set dev $(port c2) locked off",
@@ -84,6 +91,13 @@ pub(crate) const BREAKS: &[Break] = &[
         Mend::Fix,
     ),
     Break::new("container-links", "failure", "ip -n c2 route del default", "missing: ip -n", Mend::Fix),
+    Break::new(
+        "container-links",
+        "failure",
+        "ip link set dev $(port c2) addrgenmode eui64",
+        " addrgenmode none",
+        Mend::Fix,
+    ),
     Break::new(
         "left-over",
         "warning",

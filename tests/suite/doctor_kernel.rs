@@ -98,7 +98,7 @@ END"#,
     Break::new(
         "conntrack",
         "warning",
-        "stand-in conntrack <<<'echo \"conntrack v1.4.7 (conntrack-tools): Protocol not supported\" >&2; exit 1'",
+        "stand-in conntrack <<<'[[ $1 = -C ]] || { echo \"conntrack v1.4.7 (conntrack-tools): Protocol not supported\" >&2; exit 1; }'",
         "this kernel lets nobody delete flows: ",
         Mend::ByHand("stand-in -d conntrack"),
     ),

@@ -99,7 +99,8 @@ pub(crate) const BREAKS: &[Break] = &[
         "echo 'mtu: 1400' >/etc/flatnet/flatnet.yaml; flatnet up",
         "10.87.1.2: its link has the MTU 1500, the bridge 1400",
         Mend::Fix,
-    ),
+    )
+    .also(&["container-links"]),
     Break::new(
         "mtu",
         "warning",

@@ -149,6 +149,14 @@ fn what_a_container_can_ask_for() {
             add().conf("runtimeConfig", ports()),
             "port 8080->80/tcp is published by db c2 (eth0) already. Publish another port",
         ),
+        case(
+            Kind::PortReserved,
+            add().conf(
+                "runtimeConfig",
+                json!({"portMappings": [{"hostPort": 61000, "containerPort": 80, "protocol": "tcp"}]}),
+            ),
+            "port 61000->80/tcp is inside masquerade_ports 61000-65535, which connections of containers use. Publish a port outside",
+        ),
         case(Kind::InterfaceExists, add(), "eth0 exists in /run/netns/c1..another interface name")
             .broken_by("ip -n c1 link add eth0 type bridge")
             .mended_by("ip -n c1 link del eth0"),
@@ -224,8 +232,16 @@ fn what_links_can_be_in_the_way() {
         configured(
             Kind::BridgeAddress,
             "bridge_address: 10.87.1.99",
-            "flatnet-br0 has the address 10.87.1.1/24, not 10.87.1.99/24..`ip addr del 10.87.1.1/24 dev flatnet-br0`",
+            "flatnet-br0 has the address 10.87.1.1/32, not 10.87.1.99/32..`ip addr del 10.87.1.1/32 dev flatnet-br0`",
         ),
+        case(
+            Kind::AnotherFlatnet,
+            add(),
+            "flatnet-br0 belongs to another Flatnet, Other-000000000001, on the same network..Give this one another `network`, `bridge` and \
+             `subnet`..`echo Other-000000000001 >/var/lib/flatnet/flatnet/owner`",
+        )
+        .broken_by("cat /sys/class/net/flatnet-br0/ifalias >/tmp/alias; ip link set flatnet-br0 alias flatnet/flatnet/Other-000000000001")
+        .mended_by("ip link set flatnet-br0 alias \"$(cat /tmp/alias)\""),
         case(Kind::ForeignLink, add(), "which the container needs, belongs to somebody else..`ip -d link show dev fn")
             .broken_by(&format!("ip link add {link} type bridge"))
             .mended_by(&format!("ip link del {link}")),
@@ -287,22 +303,22 @@ fn what_files_can_be_in_the_way() {
 const FAILURES: [(Kind, &str, &str, &str, &str); 9] = [
     (
         Kind::Command,
-        "bridge",
-        FDB,
+        "ip",
+        IN_CONTAINER,
         "echo broken >&2; exit 1",
-        "`bridge` failed: `/opt/fake/bridge fdb add ..` exited with 1: broken; all was taken back. `journalctl -t flatnet",
+        "`ip` failed: `/opt/fake/ip -n c1 -batch -` exited with 1: broken; all was taken back. `journalctl -t flatnet",
     ),
     (
         Kind::CommandTimedOut,
-        "bridge",
-        FDB,
+        "ip",
+        IN_CONTAINER,
         "exec sleep 100",
         "was killed after 1 s..; all was taken back. See..limits.command_seconds",
     ),
     (
         Kind::CommandCrashed,
-        "bridge",
-        FDB,
+        "ip",
+        IN_CONTAINER,
         "kill -SEGV $$",
         "died by signal 11..; all was taken back. Look..dmesg",
     ),
@@ -311,7 +327,7 @@ const FAILURES: [(Kind, &str, &str, &str, &str); 9] = [
         "nft",
         FROM_STDIN,
         "kill -SEGV $$",
-        "`/opt/fake/nft -f -` died by signal 11 without a word; not all could be taken back (..| /opt/fake/nft -f -; .. [..]. As a rule two \
+        "`/opt/fake/nft -f -` died by signal 11 without a word; not all could be taken back (..| /opt/fake/nft -f -)..As a rule two \
          versions of nft share this kernel's ruleset..`nft --version`",
     ),
     (
@@ -323,8 +339,8 @@ const FAILURES: [(Kind, &str, &str, &str, &str); 9] = [
     ),
     (
         Kind::NoCapability,
-        "bridge",
-        FDB,
+        "ip",
+        IN_CONTAINER,
         "echo 'RTNETLINK answers: Operation not permitted' >&2; exit 2",
         "Operation not permitted; all was taken back. Flatnet needs root with CAP_NET_ADMIN",
     ),
@@ -350,6 +366,9 @@ const FAILURES: [(Kind, &str, &str, &str, &str); 9] = [
         "container db c2 (eth0) cannot be undone..: broken; to mend it by hand: printf..flatnet gc",
     ),
 ];
+/// In the batch that the container's own namespace gets.
+const IN_CONTAINER: &str = "[[ $* == '-n c1 -batch -' ]]";
+/// Where containers are joined to the bridge.
 const FDB: &str = "[[ $* == *fdb* ]]";
 const FROM_STDIN: &str = "[[ $* == '-f -' ]]";
 
@@ -357,7 +376,9 @@ const FROM_STDIN: &str = "[[ $* == '-f -' ]]";
 fn what_programs_can_fail_by() {
     let (sandbox, result) = ready();
     let replace = |name: &str| {
-        sandbox.write(CONFIG, &format!("{LIMITS}\ntools: {{{name}: /opt/fake/{name}}}\n"));
+        let bridging = if name == "bridge" { "plain" } else { "routed" };
+        sandbox
+            .write(CONFIG, &format!("{LIMITS}\nbridging: {bridging}\ntools: {{{name}: /opt/fake/{name}}}\n"));
     };
     replace("ip");
     fake(&sandbox, "ip", "[[ $* == *-j* ]]", "echo garbage; exit 0");
@@ -393,8 +414,8 @@ fn an_nft_that_crashes_on_what_a_later_one_wrote_is_explained() {
 #[test]
 fn details_hold_what_a_line_cannot() {
     let (sandbox, _) = ready();
-    sandbox.write(CONFIG, "tools: {bridge: /opt/fake/bridge}\n");
-    fake(&sandbox, "bridge", FDB, r"printf 'one\ntwo\nthree\n\e[31mfour\nfive\n' >&2; exit 1");
+    sandbox.write(CONFIG, "tools: {ip: /opt/fake/ip}\n");
+    fake(&sandbox, "ip", IN_CONTAINER, r"printf 'one\ntwo\nthree\n\e[31mfour\nfive\n' >&2; exit 1");
     let answer = add().run(&sandbox);
     let said = answer.fails();
     assert!(said.contains("exited with 1: one; two; three; [31mfour; all was taken back"), "{said}");

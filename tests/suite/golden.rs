@@ -4,18 +4,23 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use flatnet::config::{self, Config};
 use flatnet::desired::{AttachmentState, HostFacts, HostState, Routes};
 use flatnet::observe::attachment::ObservedAttachment;
 use flatnet::observe::host::{ObservedHost, ObservedRuleset};
-use flatnet::observe::link;
-use flatnet::plan::{self, Op, Plan};
+use flatnet::observe::link::{self, Link};
+use flatnet::observe::route::{self, Route};
+use flatnet::plan::{self, FlowFilter, Op, Plan};
+use flatnet::receipt::Receipt;
 use flatnet::render;
 use flatnet::tools::Tools;
-use flatnet::types::{AttachmentId, NetnsPath, PortMapping, SysctlKey};
+use flatnet::types::{AttachmentId, NetnsPath, Owner, PortMapping, PortMode, SysctlKey};
 use serde::Deserialize;
+
+use crate::planner;
 
 /// `observed.json`.
 #[derive(Deserialize)]
@@ -24,25 +29,58 @@ struct Observed {
     target: Target,
     /// What `auto` means.
     facts: HostFacts,
-    /// What `ip -j -d addr show` prints.
+    /// Which Flatnet this is.
+    #[serde(default)]
+    owner: Option<Owner>,
+    /// Containers that are attached.
+    #[serde(default)]
+    attached: Vec<Attached>,
+    /// What `ip -j -d addr show` prints, on the host and in the container.
     #[serde(default)]
     links: serde_json::Value,
     #[serde(default)]
+    container_links: serde_json::Value,
+    /// What `ip -j route show` prints in the container.
+    #[serde(default)]
+    container_routes: serde_json::Value,
+    /// What `ip -j route show dev` prints on the host.
+    #[serde(default)]
+    host_routes: serde_json::Value,
+    /// Static entries of the bridge.
+    #[serde(default)]
+    fdb: Vec<String>,
+    #[serde(default)]
     sysctls: BTreeMap<SysctlKey, u32>,
-    /// Whether there is a route that refuses what nobody has.
+    /// Whether what nobody has is refused.
     #[serde(default)]
     unreachable: bool,
     /// Whether the tables are there, and as wanted.
     #[serde(default)]
     ruleset: Rules,
+    #[serde(default)]
+    arp_table: bool,
+    /// Flows that the rules let in before, and do not now.
+    #[serde(default)]
+    closed: Vec<FlowFilter>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 enum Target {
     Up,
-    Down { found: BTreeMap<SysctlKey, u32> },
+    Down {
+        found: BTreeMap<SysctlKey, u32>,
+    },
     Add(Box<Add>),
+    /// The container of `attached` is to be joined as the configuration says.
+    ChangeOver,
+}
+
+#[derive(Deserialize)]
+struct Attached {
+    #[serde(flatten)]
+    add: Add,
+    mode: PortMode,
 }
 
 #[derive(Deserialize)]
@@ -50,11 +88,14 @@ struct Add {
     #[serde(flatten)]
     id: AttachmentId,
     netns: NetnsPath,
-    address: std::net::Ipv4Addr,
+    address: Ipv4Addr,
     #[serde(default)]
     ports: Vec<PortMapping>,
     #[serde(default)]
     has_default_route: bool,
+    /// Whether somebody had the address before.
+    #[serde(default)]
+    was_used: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -63,37 +104,90 @@ enum Rules {
     #[default]
     Absent,
     Same,
+    Differs,
+}
+
+fn links(json: &serde_json::Value) -> Vec<Link> {
+    if json.is_null() { Vec::new() } else { link::parse(&json.to_string()).unwrap() }
+}
+
+fn routes(json: &serde_json::Value) -> Vec<Route> {
+    if json.is_null() { Vec::new() } else { route::parse(&json.to_string()).unwrap() }
+}
+
+impl Add {
+    fn wanted(&self, config: &Config, facts: &HostFacts) -> AttachmentState {
+        let routes = if self.has_default_route { Routes::RangeOnly } else { Routes::Default };
+        let Self { id, netns, address, ports, .. } = self;
+        let before = self.was_used.then(|| FlowFilter::of_address(*address)).into_iter().flatten();
+        let own = [Ipv4Addr::LOCALHOST, config.bridge_address()];
+        AttachmentState {
+            flows_to_end: before.chain(FlowFilter::before_publishing(ports, &own)).collect(),
+            ..AttachmentState::new(config, facts, id, netns, *address, None, ports, routes)
+        }
+    }
+}
+
+impl Attached {
+    fn state(&self, config: &Config, facts: &HostFacts) -> AttachmentState {
+        let state = self.add.wanted(config, facts);
+        AttachmentState { mode: self.mode, flows_to_end: Vec::new(), ..state }
+    }
 }
 
 impl Observed {
     fn host(&self, wanted: &HostState) -> ObservedHost {
-        let links =
-            if self.links.is_null() { Vec::new() } else { link::parse(&self.links.to_string()).unwrap() };
+        let elements = wanted.elements.iter().map(|one| (one.element.clone(), one.container_id.to_string()));
+        let is_port = |link: &Link| wanted.ports.iter().any(|port| link.name == port.as_str());
         ObservedHost {
-            bridge: links.into_iter().find(|link| link.name == wanted.bridge.as_str()),
+            ports: links(&self.links).into_iter().filter(is_port).collect(),
+            bridge: links(&self.links).into_iter().find(|link| link.name == wanted.bridge.as_str()),
             sysctls: self.sysctls.clone(),
-            ports: Vec::new(),
             has_ipv6: true,
             unreachable: self.unreachable,
-            arp_table: false,
             ruleset: match self.ruleset {
                 Rules::Absent => ObservedRuleset::Absent,
-                Rules::Same => ObservedRuleset::Same { elements: BTreeMap::new() },
+                Rules::Same => ObservedRuleset::Same { elements: elements.collect() },
+                Rules::Differs => {
+                    let text = "table inet flatnet\ndelete table inet flatnet\n# as it was\n".to_owned();
+                    ObservedRuleset::Differs { text, owner: None, closed: self.closed.clone() }
+                }
             },
+            arp_table: self.arp_table,
+        }
+    }
+
+    fn attachment(&self, before: &AttachmentState) -> ObservedAttachment {
+        let is_port = |link: &Link| link.name == before.host_link.as_str();
+        let sysctl = |key: &SysctlKey| self.sysctls.get(key).copied();
+        ObservedAttachment {
+            forwarding: None,
+            host_link: links(&self.links).into_iter().find(is_port),
+            fdb: self.fdb.clone(),
+            ipv6_address: sysctl(&SysctlKey::ipv6_conf(&before.host_link, "addr_gen_mode")) == Some(0),
+            host_routes: routes(&self.host_routes),
+            route_localnet: sysctl(&SysctlKey::ipv4_conf(&before.host_link, "route_localnet")),
+            container_link: links(&self.container_links).pop(),
+            routes: routes(&self.container_routes),
+            elements: before.elements().map(|one| one.element).collect(),
         }
     }
 
     fn plan(&self, config: &Config) -> Plan {
-        let wanted = HostState::new(config, &self.facts, None, &[]).unwrap();
+        let receipts: Vec<Receipt> =
+            self.attached.iter().map(|one| planner::receipt(&one.state(config, &self.facts))).collect();
+        let wanted = HostState::new(config, &self.facts, self.owner.as_ref(), &receipts).unwrap();
         match &self.target {
             Target::Up => plan::up(&wanted, &self.host(&wanted)).unwrap(),
             Target::Down { found } => plan::down(&wanted, &self.host(&wanted), found, false).unwrap(),
             Target::Add(add) => {
-                let routes = if add.has_default_route { Routes::RangeOnly } else { Routes::Default };
-                let Add { id, netns, address, ports, .. } = &**add;
-                let wanted =
-                    AttachmentState::new(config, &self.facts, id, netns, *address, None, ports, routes);
-                plan::attach(&wanted, &ObservedAttachment::default())
+                plan::attach(&add.wanted(config, &self.facts), &ObservedAttachment::default())
+            }
+            Target::ChangeOver => {
+                let [attached] = self.attached.as_slice() else { panic!("one container is changed over") };
+                let before = attached.state(config, &self.facts);
+                let wanted = AttachmentState { mode: config.port_mode(), ..before.clone() };
+                plan::attach(&wanted, &self.attachment(&before))
             }
         }
     }
@@ -132,6 +226,6 @@ fn plans_are_as_written() {
         compare(&case.join("undo.sh"), &script(&plan.undo()), &mut differences);
         cases += 1;
     }
-    assert!(cases >= 6, "only {cases} cases were found");
+    assert!(cases >= 13, "only {cases} cases were found");
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::frames::Ends;
 use crate::guard::{BRIDGE, C2, HOST_LAN, Mode, STRANGER, TCP, attack};
 use crate::sandbox::Sandbox;
-use crate::traffic::{HOST, SILENCE, World};
+use crate::traffic::{HOST, SILENCE, World, cni_script};
 
 /// A `conntrack` that forgets nothing.
 pub(crate) const FORGETS_NOTHING: &str = "/usr/local/sbin/conntrack-forgets-nothing";
@@ -73,7 +73,7 @@ fn names(answers: &[String]) -> Vec<&str> {
 
 /// What changes while clients go on sending: a name for it, the script, whom the clients reach before and after.
 fn changes() -> Vec<(&'static str, String, &'static str, &'static str)> {
-    let call = |verb, name, ports: &Value| World::cni_script(verb, name, ports);
+    let call = |verb, name, ports: &Value| cni_script(verb, name, ports);
     let (published, none) = (udp(5353, ""), json!([]));
     let replaced = [call("DEL", "c2", &published), call("ADD", "c3", &published)].join("\n");
     let moved =
@@ -131,11 +131,10 @@ fn clients_of_one_address_reach_who_is_published_there() {
         let world = world(mode, true);
         for (address, client) in [(HOST_LAN, CLIENTS[0]), ("127.0.0.1", CLIENTS[4])] {
             let ports = udp(5353, address);
-            let published = World::cni_script("ADD", "c2", &ports);
+            let published = cni_script("ADD", "c2", &ports);
             let [first, last] = talk(&world, &[client], &published);
             assert_eq!((told(&first), told(&last)), (vec![SILENCE], vec!["c2"]), "{mode:?}, {address}");
-            let replaced =
-                [World::cni_script("DEL", "c2", &ports), World::cni_script("ADD", "c3", &ports)].join("\n");
+            let replaced = [cni_script("DEL", "c2", &ports), cni_script("ADD", "c3", &ports)].join("\n");
             let [_, last] = talk(&world, &[client], &replaced);
             assert_eq!(told(&last), ["c3"], "{mode:?}, {address}");
             world.cni("DEL", "c3", &ports).succeeds();

@@ -60,7 +60,7 @@ fn who_may_not_come_in_any_more_does_not_go_on() {
             assert_eq!(after, before, "control");
         }
         let held = world.sh("touch /tmp/closed; sleep 2.5; grep -c again /tmp/held-gw /tmp/held-stranger /tmp/held-c3 || true");
-        let still = i32::from(!forgets);
+        let still = u8::from(!forgets);
         assert_eq!(
             held,
             format!("/tmp/held-gw:1\n/tmp/held-stranger:{still}\n/tmp/held-c3:{still}\n"),

@@ -19,8 +19,9 @@ fn the_plan_as_a_script_does_the_same_as_up_and_down() {
             format!("mkdir -p /var/lib/flatnet/flatnet; echo {owner} >/var/lib/flatnet/flatnet/owner");
         sandbox.sh(&format!("umask 077; {write}")).succeeds();
     }
+    let unchanged = World::of(&pasted);
     let script = pasted.sh("flatnet plan --dry-run --format sh").succeeds().stdout;
-    assert_same(&before, &kernel(&pasted));
+    assert_same(&unchanged, &World::of(&pasted));
     pasted.write("/tmp/up.sh", &script);
     pasted.sh("sh /tmp/up.sh").succeeds();
     run.sh("flatnet up").succeeds();

@@ -70,6 +70,7 @@ mod kill_steps;
 mod log;
 mod model;
 mod older_state;
+mod owner;
 mod package;
 mod package_life;
 mod planner;

@@ -1,8 +1,10 @@
 //! A small model of the kernel: what each operation of a plan does to links, addresses, routes, settings and tables.
 //!
-//! It is strict as the kernel is: to add what is there, or to delete what is not, fails.
+//! It is strict as the kernel is: to add what is there, or to delete what is not, fails; so does a route over a link that
+//! is down, to a next hop that nothing leads to, or from an address that this host does not have.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use flatnet::desired::{AttachmentState, HostState};
 use flatnet::observe::attachment::ObservedAttachment;
@@ -10,30 +12,243 @@ use flatnet::observe::host::{ObservedHost, ObservedRuleset};
 use flatnet::observe::link::{Link, PortFlags};
 use flatnet::observe::route::Route;
 use flatnet::plan::{Element, LinkAttribute, Op, Place, TableElement};
-use flatnet::types::{IfName, LinkGroup, SysctlKey};
+use flatnet::types::{IfName, LinkGroup, PortMapping, SysctlKey};
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// The kernel's state, as far as Flatnet changes it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Model {
-    pub(crate) host: BTreeMap<String, Link>,
-    pub(crate) container: BTreeMap<String, Link>,
-    /// The container's, sorted.
-    pub(crate) routes: Vec<Route>,
-    /// This host's over links of containers, sorted.
-    pub(crate) host_routes: Vec<Route>,
-    /// The container's addresses whose subnet is not at the link.
-    pub(crate) noprefixroute: BTreeSet<String>,
-    /// The links that the kernel gives an IPv6 address by itself.
-    pub(crate) ipv6_addresses: BTreeSet<String>,
-    pub(crate) unreachable: bool,
-    pub(crate) arp_table: bool,
+    pub(crate) host: Namespace,
+    pub(crate) container: Namespace,
+    pub(crate) unreachable: BTreeSet<Ipv4Net>,
     pub(crate) fdb: BTreeSet<(String, String)>,
     pub(crate) sysctls: BTreeMap<SysctlKey, u32>,
-    pub(crate) ruleset: Option<String>,
+    pub(crate) ruleset: Option<Ruleset>,
+    pub(crate) arp_table: bool,
+}
+
+/// A network namespace.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Namespace {
+    pub(crate) links: BTreeMap<String, Link>,
+    pub(crate) routes: BTreeSet<ModelRoute>,
+}
+
+/// A route, and the address that is used towards where it leads.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ModelRoute {
+    to: Ipv4Net,
+    via: Option<Ipv4Addr>,
+    dev: String,
+    src: Option<Ipv4Addr>,
+}
+
+/// The table `inet`, with the one for ARP where there is one: the sum of its rules, and what is in the sets.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Ruleset {
+    pub(crate) rules: String,
     pub(crate) elements: BTreeSet<TableElement>,
 }
 
+/// How the text begins with which the model lists a ruleset, for it to be put back.
+const LISTING: &str = "listed by the model\n";
+
 type Applied = Result<(), String>;
+
+fn or(condition: bool, why: &str) -> Applied {
+    condition.then_some(()).ok_or_else(|| why.to_owned())
+}
+
+impl Ruleset {
+    /// A transaction that makes it as it is.
+    fn listing(&self, arp: bool) -> String {
+        format!("{LISTING}{}{}", serde_json::to_string(self).unwrap(), if arp { "\ntable arp" } else { "" })
+    }
+}
+
+/// An element of a container, as the template writes it: key, container and, in a map, value.
+fn element_line(line: &str) -> Option<(&str, &str, Option<&str>)> {
+    let (key, rest) = line.strip_prefix("\t\t\t")?.split_once(" comment \"")?;
+    let (container, value) = rest.strip_suffix(',')?.split_once('"')?;
+    Some((key, container, value.strip_prefix(" : ")))
+}
+
+/// What the text of a ruleset comes to without the elements that come and go.
+fn rules_of(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().filter(|line| element_line(line).is_none()).collect();
+    let text = lines.join("\n").replace("\t\telements = {\n\t\t}\n", "");
+    // Short, for what a failed test prints.
+    let sum = Sha256::digest(text.as_bytes());
+    sum.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The elements that the text of a ruleset has in its sets.
+fn elements_in(text: &str) -> BTreeSet<TableElement> {
+    let (mut table, mut set) = (("", ""), "");
+    let mut found = BTreeSet::new();
+    for line in text.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match (words.as_slice(), element_line(line)) {
+            (["table", family, name, "{"], _) => table = (*family, *name),
+            (["set" | "map", name, "{"], _) => set = *name,
+            (_, Some((key, container, value))) => {
+                let element = element(table.0, set, &key.replace('"', ""), value);
+                let table = table.1.parse().unwrap();
+                found.insert(TableElement { table, element, container_id: container.parse().unwrap() });
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+fn element(family: &str, set: &str, key: &str, value: Option<&str>) -> Element {
+    let key: Vec<&str> = key.split(" . ").collect();
+    let value: Vec<&str> = value.unwrap_or_default().split(" . ").collect();
+    let published = |protocol: &str, host_ip: Option<&str>, host_port: &str| Element::Published {
+        port: PortMapping {
+            protocol: protocol.parse().unwrap(),
+            host_ip: host_ip.map(|address| address.parse().unwrap()),
+            host_port: host_port.parse().unwrap(),
+            container_port: value[1].parse().unwrap(),
+        },
+        address: value[0].parse().unwrap(),
+    };
+    match (family, set, key.as_slice()) {
+        ("inet", "bindings", [dev, address]) => {
+            Element::Binding { dev: dev.parse().unwrap(), address: address.parse().unwrap() }
+        }
+        ("inet", "frame_bindings", [mac, address]) => {
+            Element::FrameBinding { mac: mac.parse().unwrap(), address: address.parse().unwrap() }
+        }
+        ("arp", "bindings", [mac, address]) => {
+            Element::ArpBinding { mac: mac.parse().unwrap(), address: address.parse().unwrap() }
+        }
+        ("inet", "published_anywhere", [protocol, port]) => published(protocol, None, port),
+        ("inet", "published_at_address", [protocol, host, port]) => published(protocol, Some(host), port),
+        other => unreachable!("{other:?}"),
+    }
+}
+
+impl Namespace {
+    fn link(&mut self, dev: &str) -> Result<&mut Link, String> {
+        self.links.get_mut(dev).ok_or_else(|| format!("Cannot find device {dev}"))
+    }
+
+    fn add_link(&mut self, link: Link) -> Applied {
+        let name = link.name.clone();
+        or(self.links.insert(name.clone(), link).is_none(), &format!("{name}: File exists"))
+    }
+
+    fn add_route(&mut self, route: ModelRoute) -> Applied {
+        or(self.link(&route.dev)?.up, "Network is down")?;
+        let reaches = |via: Ipv4Addr, route: &ModelRoute| route.via.is_none() && route.to.contains(&via);
+        let via = route.via.is_none_or(|via| self.routes.iter().any(|known| reaches(via, known)));
+        or(via, "Nexthop has invalid gateway")?;
+        let has = |address: &Ipv4Addr| self.addresses().any(|found| found == *address);
+        or(route.src.as_ref().is_none_or(has), "Invalid prefsrc address")?;
+        or(self.routes.insert(route), "File exists")
+    }
+
+    /// Forgets all ways that lead over a link.
+    pub(crate) fn forget_routes_of(&mut self, dev: &IfName) {
+        self.routes.retain(|route| route.dev != dev.as_str());
+    }
+
+    fn del_route(&mut self, to: Ipv4Net, via: Option<Ipv4Addr>, dev: &str) -> Applied {
+        let before = self.routes.len();
+        self.routes.retain(|route| route.to != to || route.via != via || route.dev != dev);
+        or(self.routes.len() < before, "No such process")
+    }
+
+    fn addresses(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
+        self.links.values().flat_map(|link| &link.addresses).map(Ipv4Net::addr)
+    }
+
+    fn add_address(&mut self, dev: &str, address: Ipv4Net, noprefixroute: bool) -> Applied {
+        let link = self.link(dev)?;
+        or(!link.addresses.contains(&address), &format!("{address}: File exists"))?;
+        link.addresses.push(address);
+        link.addresses.sort();
+        if noprefixroute {
+            link.noprefixroute.push(address);
+        }
+        self.make_prefix_routes(dev)
+    }
+
+    fn del_address(&mut self, dev: &str, address: Ipv4Net) -> Applied {
+        let link = self.link(dev)?;
+        or(link.addresses.contains(&address), &format!("{address}: Cannot assign requested address"))?;
+        link.addresses.retain(|found| *found != address);
+        link.noprefixroute.retain(|found| *found != address);
+        let of_prefix = prefix_route(dev, address);
+        self.routes.retain(|route| *route != of_prefix);
+        self.forget_sources();
+        Ok(())
+    }
+
+    /// The kernel's own routes to the subnets of the addresses of a link that is up.
+    fn make_prefix_routes(&mut self, dev: &str) -> Applied {
+        let link = self.link(dev)?.clone();
+        let with_route =
+            |address: &&Ipv4Net| !link.noprefixroute.contains(address) && address.prefix_len() < 32;
+        if link.up {
+            self.routes
+                .extend(link.addresses.iter().filter(with_route).map(|&address| prefix_route(dev, address)));
+        }
+        Ok(())
+    }
+
+    /// What was sent from an address that is gone has no way any more.
+    fn forget_sources(&mut self) {
+        let addresses: BTreeSet<Ipv4Addr> = self.addresses().collect();
+        self.routes.retain(|route| route.src.is_none_or(|src| addresses.contains(&src)));
+    }
+
+    fn set(&mut self, dev: &str, attribute: &LinkAttribute) -> Applied {
+        let link = self.link(dev)?;
+        match attribute {
+            LinkAttribute::Up => {
+                link.up = true;
+                return self.make_prefix_routes(dev);
+            }
+            LinkAttribute::Down => {
+                link.up = false;
+                self.routes.retain(|route| route.dev != dev);
+            }
+            LinkAttribute::Arp(on) => link.arp = *on,
+            LinkAttribute::Group(group) => link.group = *group,
+            LinkAttribute::Alias(alias) => link.alias = alias.to_string(),
+            LinkAttribute::Mtu(bytes) => link.mtu = *bytes,
+            LinkAttribute::Address(mac) => link.mac = mac.to_string(),
+            LinkAttribute::Master(bridge) => (link.master, link.port) = (bridge.to_string(), new_port()),
+            LinkAttribute::NoMaster => (link.master, link.port) = (String::new(), PortFlags::default()),
+            LinkAttribute::Isolated(on) => port(link)?.isolated = *on,
+            LinkAttribute::Learning(on) => port(link)?.learning = *on,
+            LinkAttribute::Locked(on) => port(link)?.locked = Some(*on),
+            LinkAttribute::Hairpin(on) => port(link)?.hairpin = *on,
+            LinkAttribute::Name(_) | LinkAttribute::Ipv6Address(_) => unreachable!("the model's own"),
+        }
+        Ok(())
+    }
+
+    fn rename(&mut self, dev: &str, name: &IfName) -> Applied {
+        let link = self.links.remove(dev).ok_or("Cannot find device")?;
+        let down = or(!link.up, "Device or resource busy");
+        self.add_link(Link { name: name.to_string(), ..link })?;
+        down
+    }
+}
+
+fn port(link: &mut Link) -> Result<&mut PortFlags, String> {
+    or(!link.master.is_empty(), "Operation not supported").map(|()| &mut link.port)
+}
+
+fn prefix_route(dev: &str, address: Ipv4Net) -> ModelRoute {
+    ModelRoute { to: address.trunc(), via: None, dev: dev.to_owned(), src: Some(address.addr()) }
+}
 
 impl Model {
     /// A host just booted: nothing but settings at the kernel's defaults.
@@ -44,310 +259,217 @@ impl Model {
         }
     }
 
-    fn links(&mut self, place: &Place) -> &mut BTreeMap<String, Link> {
+    fn at(&mut self, place: &Place) -> &mut Namespace {
         match place {
             Place::Host => &mut self.host,
             Place::Netns(_) => &mut self.container,
         }
     }
 
-    fn link(&mut self, place: &Place, dev: &IfName) -> Result<&mut Link, String> {
-        self.links(place).get_mut(dev.as_str()).ok_or_else(|| format!("Cannot find device {dev}"))
-    }
-
-    fn add_link(&mut self, place: &Place, link: Link) -> Applied {
-        let name = link.name.clone();
-        match self.links(place).insert(name.clone(), link) {
-            None => Ok(()),
-            Some(_) => Err(format!("{name}: File exists")),
-        }
-    }
-
-    /// A link that leaves a bridge forgets what it was as its port.
-    pub(crate) fn leave_bridge(&mut self, dev: &IfName) {
-        if let Some(link) = self.host.get_mut(dev.as_str()) {
-            link.master.clear();
-            link.port = new_port();
-            self.fdb.retain(|(port, _)| port != dev.as_str());
-        }
-    }
-
-    fn routes(&mut self, place: &Place) -> &mut Vec<Route> {
-        match place {
-            Place::Host => &mut self.host_routes,
-            Place::Netns(_) => &mut self.routes,
-        }
-    }
-
-    fn add_route(&mut self, place: &Place, route: Route) -> Applied {
-        let routes = self.routes(place);
-        let new = !routes.contains(&route);
-        routes.push(route);
-        routes.sort_by_key(|route| (route.to, route.via, route.dev.clone()));
-        new.then_some(()).ok_or_else(|| "File exists".to_owned())
-    }
-
-    fn del_route(&mut self, place: &Place, gone: &Route) -> Applied {
-        let routes = self.routes(place);
-        let before = routes.len();
-        routes.retain(|route| route != gone);
-        (routes.len() < before).then_some(()).ok_or_else(|| "No such process".to_owned())
-    }
-
-    fn has_table(&self) -> Applied {
-        self.ruleset.as_ref().map(drop).ok_or_else(|| "No such file or directory".to_owned())
+    fn elements(&mut self) -> Result<&mut BTreeSet<TableElement>, String> {
+        let ruleset = self.ruleset.as_mut().ok_or_else(|| "No such file or directory".to_owned())?;
+        Ok(&mut ruleset.elements)
     }
 
     /// Carries out one operation.
     pub(crate) fn apply(&mut self, op: &Op) -> Applied {
         match op {
             Op::BridgeAdd { dev, mac } => {
-                for setting in HostSettings::of(dev) {
-                    self.sysctls.insert(setting.0, setting.1);
-                }
-                self.add_link(&Place::Host, new_link(dev, "bridge", &mac.to_string(), 1500))
+                self.sysctls.extend(bridge_settings(dev));
+                self.host.add_link(new_link(dev, "bridge", &mac.to_string(), 1500))
             }
             Op::VethAdd { dev, mac, mtu, master, group, peer, peer_mac, netns, peer_arp } => {
-                let mut host_end = new_link(dev, "veth", &mac.to_string(), *mtu);
-                host_end.arp = false;
-                host_end.group = *group;
+                let host_end = new_link(dev, "veth", &mac.to_string(), *mtu);
+                self.host.add_link(Link { arp: false, group: *group, ..host_end })?;
                 if let Some(bridge) = master {
-                    self.link(&Place::Host, bridge)?;
-                    host_end.master = bridge.to_string();
-                    host_end.port = new_port();
+                    self.host.link(bridge.as_str())?;
+                    self.host.set(dev.as_str(), &LinkAttribute::Master(bridge.clone()))?;
                 }
-                self.sysctls.insert(SysctlKey::ipv4_conf(dev, "route_localnet"), 0);
-                let forwards = self.sysctls[&SysctlKey::default_forwarding()];
-                self.sysctls.insert(SysctlKey::ipv4_conf(dev, "forwarding"), forwards);
-                self.ipv6_addresses.insert(dev.to_string());
-                self.add_link(&Place::Host, host_end)?;
+                self.sysctls.extend(port_settings(dev));
                 let peer = new_link(peer, "veth", &peer_mac.to_string(), *mtu);
-                self.add_link(&Place::Netns(netns.clone()), Link { arp: *peer_arp, ..peer })
+                self.at(&Place::Netns(netns.clone())).add_link(Link { arp: *peer_arp, ..peer })
             }
-            Op::LinkSet { place, dev, attribute: LinkAttribute::Name(name) } => {
-                let link = self.links(place).remove(dev.as_str()).ok_or("Cannot find device")?;
-                let down = (!link.up).then_some(()).ok_or_else(|| "Device or resource busy".to_owned());
-                self.add_link(place, Link { name: name.to_string(), ..link })?;
-                down
-            }
-            Op::LinkSet { place: Place::Host, dev, attribute: LinkAttribute::NoMaster } => {
-                self.link(&Place::Host, dev)?;
-                self.leave_bridge(dev);
-                Ok(())
-            }
-            // With the link comes and goes what the kernel makes of its addresses.
-            Op::LinkSet {
-                place: Place::Netns(_),
-                dev,
-                attribute: LinkAttribute::Up | LinkAttribute::Down,
-            } => {
-                let up = matches!(op, Op::LinkSet { attribute: LinkAttribute::Up, .. });
-                let link = self.container.get_mut(dev.as_str()).ok_or("Cannot find device")?;
-                link.up = up;
-                let name = dev.to_string();
-                let addresses: Vec<_> =
-                    link.addresses.iter().map(|one| (one.to_string(), one.trunc())).collect();
-                for (address, to) in addresses {
-                    self.routes.retain(|route| route.to != to || route.via.is_some() || route.dev != name);
-                    if up && !self.noprefixroute.contains(&address) {
-                        self.routes.push(Route { to, via: None, dev: name.clone() });
-                    }
-                }
-                self.routes.sort_by_key(|route| (route.to, route.via, route.dev.clone()));
-                Ok(())
-            }
-            Op::LinkSet { place: Place::Host, dev, attribute: LinkAttribute::Ipv6Address(on) } => {
-                self.link(&Place::Host, dev)?;
-                if *on {
-                    self.ipv6_addresses.insert(dev.to_string());
-                } else {
-                    self.ipv6_addresses.remove(dev.as_str());
-                }
-                Ok(())
-            }
-            Op::LinkSet { place, dev, attribute } => {
-                set(self.link(place, dev)?, attribute);
-                Ok(())
-            }
+            Op::LinkSet { place, dev, attribute } => self.set(place, dev, attribute),
             Op::LinkDel { dev } => self.delete_link(dev),
             Op::AddrAdd { place, dev, address, noprefixroute } => {
-                let up = self.link(place, dev)?.up;
-                if *noprefixroute {
-                    self.noprefixroute.insert(address.to_string());
-                } else if up && *place != Place::Host {
-                    let route = Route { to: address.trunc(), via: None, dev: dev.to_string() };
-                    self.add_route(place, route)?;
-                }
-                let addresses = &mut self.link(place, dev)?.addresses;
-                let new = !addresses.contains(address);
-                addresses.push(*address);
-                new.then_some(()).ok_or_else(|| format!("{address}: File exists"))
+                self.at(place).add_address(dev.as_str(), *address, *noprefixroute)
             }
-            Op::AddrDel { place, dev, address } => {
-                self.noprefixroute.remove(&address.to_string());
-                let (to, dev_name) = (address.trunc(), dev.to_string());
-                self.routes(place).retain(|route| route.to != to || route.dev != dev_name);
-                let addresses = &mut self.link(place, dev)?.addresses;
-                let before = addresses.len();
-                addresses.retain(|found| found != address);
-                (addresses.len() < before).then_some(()).ok_or_else(|| format!("{address}: Cannot assign"))
+            Op::AddrDel { place, dev, address } => self.at(place).del_address(dev.as_str(), *address),
+            Op::RouteAdd { place, to, via, dev, src } => {
+                let route = ModelRoute { to: *to, via: *via, dev: dev.to_string(), src: *src };
+                self.at(place).add_route(route)
             }
-            Op::RouteAdd { place, to, via, dev, src: _ } => {
-                let up = self.link(place, dev)?.up;
-                let at_link =
-                    |route: &Route| route.via.is_none() && via.is_some_and(|via| route.to.contains(&via));
-                let leads = via.is_none() || self.routes(place).iter().any(at_link);
-                self.add_route(place, Route { to: *to, via: *via, dev: dev.to_string() })?;
-                (up && leads).then_some(()).ok_or_else(|| "Nexthop has invalid gateway".to_owned())
+            Op::RouteDel { place, to, via, dev } => self.at(place).del_route(*to, *via, dev.as_str()),
+            Op::UnreachableAdd { to } => or(self.unreachable.insert(*to), "File exists"),
+            Op::UnreachableDel { to } => or(self.unreachable.remove(to), "No such process"),
+            Op::PrefixRouteAdd { place, to, dev, src } => {
+                let route = ModelRoute { to: *to, via: None, dev: dev.to_string(), src: Some(*src) };
+                self.at(place).add_route(route)
             }
-            Op::RouteDel { place, to, via, dev } => {
-                self.del_route(place, &Route { to: *to, via: *via, dev: dev.to_string() })
-            }
-            Op::PrefixRouteAdd { place, to, dev, src: _ } => {
-                self.add_route(place, Route { to: *to, via: None, dev: dev.to_string() })
-            }
-            Op::PrefixRouteDel { place, to, dev } => {
-                self.del_route(place, &Route { to: *to, via: None, dev: dev.to_string() })
-            }
-            Op::UnreachableAdd { .. } => (!std::mem::replace(&mut self.unreachable, true))
-                .then_some(())
-                .ok_or("File exists".to_owned()),
-            Op::UnreachableDel { .. } => {
-                std::mem::take(&mut self.unreachable).then_some(()).ok_or("No such process".to_owned())
-            }
-            Op::FlowsDel(_) => Ok(()),
+            Op::PrefixRouteDel { place, to, dev } => self.at(place).del_route(*to, None, dev.as_str()),
             Op::FdbAdd { dev, mac } => {
-                self.link(&Place::Host, dev)?;
-                let new = self.fdb.insert((dev.to_string(), mac.to_string()));
-                new.then_some(()).ok_or_else(|| "File exists".to_owned())
+                port(self.host.link(dev.as_str())?)?;
+                or(self.fdb.insert((dev.to_string(), mac.to_string())), "File exists")
             }
             Op::FdbDel { dev, mac } => {
-                let was = self.fdb.remove(&(dev.to_string(), mac.to_string()));
-                was.then_some(()).ok_or_else(|| "No such file".to_owned())
+                or(self.fdb.remove(&(dev.to_string(), mac.to_string())), "No such file or directory")
             }
             Op::Sysctl { key, value } => self
                 .sysctls
                 .insert(key.clone(), *value)
                 .map(drop)
                 .ok_or_else(|| format!("{key}: no such key")),
-            Op::RulesetReplace { text, .. } => {
-                self.ruleset = Some(text.clone());
-                self.arp_table |= text.contains("\ntable arp ");
-                Ok(())
-            }
-            Op::RulesetDel { arp, .. } => {
+            Op::RulesetReplace { text, .. } => self.replace(text),
+            Op::RulesetDel { table: _, arp } => {
                 self.ruleset = None;
                 self.arp_table &= !arp;
-                self.elements.clear();
                 Ok(())
             }
-            Op::ArpTableDel { .. } => {
+            Op::ArpTableDel { table: _ } => {
                 self.arp_table = false;
-                self.elements.retain(|one| !matches!(one.element, Element::ArpBinding { .. }));
+                let in_it = |one: &TableElement| matches!(one.element, Element::ArpBinding { .. });
+                self.ruleset.iter_mut().for_each(|ruleset| ruleset.elements.retain(|one| !in_it(one)));
                 Ok(())
             }
             Op::ElementAdd(element) => {
-                self.has_table()?;
-                self.elements.insert(element.clone());
+                self.has_table_of(element)?;
+                self.elements()?.insert(element.clone());
                 Ok(())
             }
             Op::ElementDel(element) => {
-                self.has_table()?;
-                self.elements.remove(element);
+                self.has_table_of(element)?;
+                self.elements()?.remove(element);
+                Ok(())
+            }
+            // The model remembers no flows.
+            Op::FlowsDel(_) => Ok(()),
+        }
+    }
+
+    fn set(&mut self, place: &Place, dev: &IfName, attribute: &LinkAttribute) -> Applied {
+        match attribute {
+            LinkAttribute::Name(name) => self.at(place).rename(dev.as_str(), name),
+            LinkAttribute::Ipv6Address(on) => {
+                let key = addr_gen_mode(dev);
+                self.sysctls
+                    .insert(key, u32::from(!on))
+                    .map(drop)
+                    .ok_or_else(|| format!("Cannot find device {dev}"))
+            }
+            attribute => {
+                self.at(place).set(dev.as_str(), attribute)?;
+                if *attribute == LinkAttribute::NoMaster {
+                    self.fdb.retain(|(port, _)| port != dev.as_str());
+                }
                 Ok(())
             }
         }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "every operation says whether the kernel takes it")]
+    fn replace(&mut self, text: &str) -> Applied {
+        self.arp_table |= text.contains("\ntable arp");
+        self.ruleset = Some(match text.strip_prefix(LISTING) {
+            Some(listed) => serde_json::from_str(listed.lines().next().unwrap_or_default()).unwrap(),
+            None => Ruleset { rules: rules_of(text), elements: elements_in(text) },
+        });
+        Ok(())
+    }
+
+    fn has_table_of(&self, element: &TableElement) -> Applied {
+        let in_bridge = matches!(element.element, Element::ArpBinding { .. } | Element::FrameBinding { .. });
+        or(!in_bridge || self.arp_table, "No such file or directory")
+    }
+
     fn delete_link(&mut self, dev: &IfName) -> Applied {
-        let gone = self.host.remove(dev.as_str()).ok_or_else(|| format!("Cannot find device {dev}"))?;
+        let gone = self.host.links.remove(dev.as_str()).ok_or_else(|| format!("Cannot find device {dev}"))?;
+        self.host.routes.retain(|route| route.dev != dev.as_str());
+        self.host.forget_sources();
         if gone.kind == "bridge" {
-            for (key, _) in HostSettings::of(dev) {
+            for (key, _) in bridge_settings(dev) {
                 self.sysctls.remove(&key);
             }
         } else {
-            self.container.clear();
-            self.noprefixroute.clear();
-            self.routes.clear();
-            self.host_routes.retain(|route| route.dev != dev.as_str());
-            self.sysctls.remove(&SysctlKey::ipv4_conf(dev, "route_localnet"));
-            self.sysctls.remove(&SysctlKey::ipv4_conf(dev, "forwarding"));
-            self.ipv6_addresses.remove(dev.as_str());
+            self.container = Namespace::default();
             self.fdb.retain(|(port, _)| port != dev.as_str());
+            for (key, _) in port_settings(dev) {
+                self.sysctls.remove(&key);
+            }
         }
         Ok(())
     }
 
     /// What an observer of the host sees.
     pub(crate) fn observe_host(&self, wanted: &HostState) -> ObservedHost {
-        let elements: BTreeMap<Element, String> = self
-            .elements
-            .iter()
-            .map(|one| (one.element.clone(), one.container_id.comment().to_owned()))
-            .collect();
+        let ports = wanted.ports.iter().filter_map(|port| self.host.links.get(port.as_str()));
         ObservedHost {
-            bridge: self.host.get(wanted.bridge.as_str()).cloned(),
+            bridge: self.host.links.get(wanted.bridge.as_str()).cloned(),
+            ports: ports.cloned().collect(),
             sysctls: self.sysctls.clone(),
-            ports: self
-                .host
-                .values()
-                .filter(|link| wanted.ports.iter().any(|port| link.name == port.as_str()))
-                .cloned()
-                .collect(),
             has_ipv6: true,
-            unreachable: self.unreachable,
-            arp_table: self.arp_table,
+            unreachable: self.unreachable.contains(&wanted.subnet),
             ruleset: match &self.ruleset {
                 None => ObservedRuleset::Absent,
-                Some(text) if *text == wanted.ruleset => ObservedRuleset::Same { elements },
-                Some(text) => {
-                    ObservedRuleset::Differs { text: text.clone(), owner: None, closed: Vec::new() }
+                Some(found)
+                    if found.rules == rules_of(&wanted.ruleset) && self.arp_table >= wanted.bridged =>
+                {
+                    let entry =
+                        |one: &TableElement| (one.element.clone(), one.container_id.comment().to_owned());
+                    ObservedRuleset::Same { elements: found.elements.iter().map(entry).collect() }
                 }
+                Some(found) => ObservedRuleset::Differs {
+                    text: found.listing(self.arp_table),
+                    owner: None,
+                    closed: Vec::new(),
+                },
             },
+            arp_table: self.arp_table,
         }
     }
 
     /// What an observer of one attachment sees.
     pub(crate) fn observe_attachment(&self, wanted: &AttachmentState) -> ObservedAttachment {
-        let fdb = self.fdb.iter().filter(|(port, _)| port == wanted.host_link.as_str());
+        let dev = wanted.host_link.as_str();
+        let fdb = self.fdb.iter().filter(|(port, _)| port == dev);
+        let seen = |route: &ModelRoute| Route { to: route.to, via: route.via, dev: route.dev.clone() };
+        // `ip route show dev` leaves the link out.
+        let of_port = |route: &ModelRoute| Route { dev: String::new(), ..seen(route) };
+        let elements = self.ruleset.iter().flat_map(|ruleset| &ruleset.elements);
         ObservedAttachment {
-            host_link: self.host.get(wanted.host_link.as_str()).cloned(),
+            forwarding: None,
+            host_link: self.host.links.get(dev).cloned(),
             fdb: fdb.map(|(_, mac)| mac.clone()).collect(),
-            container_link: self.container.get(wanted.id.if_name.as_str()).cloned(),
-            ipv6_address: self.ipv6_addresses.contains(wanted.host_link.as_str()),
-            routes: self.routes.clone(),
-            host_routes: self
-                .host_routes
-                .iter()
-                .filter(|route| route.dev == wanted.host_link.as_str())
-                .cloned()
-                .collect(),
+            ipv6_address: self.sysctls.get(&addr_gen_mode(&wanted.host_link)) == Some(&0),
+            host_routes: self.host.routes.iter().filter(|route| route.dev == dev).map(of_port).collect(),
             route_localnet: wanted.route_localnet().and_then(|key| self.sysctls.get(&key).copied()),
-            forwarding: {
-                let of_new_links = self.sysctls.get(&SysctlKey::default_forwarding());
-                self.sysctls.get(&wanted.forwarding()).or(of_new_links).copied()
-            },
-            elements: self.elements.iter().map(|one| one.element.clone()).collect(),
+            container_link: self.container.links.get(wanted.id.if_name.as_str()).cloned(),
+            routes: self.container.routes.iter().map(seen).collect(),
+            elements: elements.map(|one| one.element.clone()).collect(),
         }
     }
 }
 
 /// The settings that come and go with a bridge, at the kernel's defaults.
-struct HostSettings;
+fn bridge_settings(dev: &IfName) -> [(SysctlKey, u32); 8] {
+    [
+        (SysctlKey::ipv4_conf(dev, "proxy_arp_pvlan"), 0),
+        (SysctlKey::ipv4_conf(dev, "proxy_arp"), 0),
+        (SysctlKey::ipv4_neigh(dev, "proxy_delay"), 80),
+        (SysctlKey::ipv4_conf(dev, "send_redirects"), 1),
+        (SysctlKey::ipv4_conf(dev, "accept_redirects"), 1),
+        (SysctlKey::ipv4_conf(dev, "route_localnet"), 0),
+        (SysctlKey::ipv4_conf(dev, "forwarding"), 0),
+        (SysctlKey::ipv6_conf(dev, "disable_ipv6"), 0),
+    ]
+}
 
-impl HostSettings {
-    fn of(dev: &IfName) -> [(SysctlKey, u32); 8] {
-        [
-            (SysctlKey::ipv4_conf(dev, "proxy_arp_pvlan"), 0),
-            (SysctlKey::ipv4_conf(dev, "proxy_arp"), 0),
-            (SysctlKey::ipv4_neigh(dev, "proxy_delay"), 80),
-            (SysctlKey::ipv4_conf(dev, "send_redirects"), 1),
-            (SysctlKey::ipv4_conf(dev, "accept_redirects"), 1),
-            (SysctlKey::ipv4_conf(dev, "route_localnet"), 0),
-            (SysctlKey::ipv4_conf(dev, "forwarding"), 0),
-            (SysctlKey::ipv6_conf(dev, "disable_ipv6"), 0),
-        ]
-    }
+/// The same of the host's end of a container's link.
+fn port_settings(dev: &IfName) -> [(SysctlKey, u32); 2] {
+    [(SysctlKey::ipv4_conf(dev, "route_localnet"), 0), (addr_gen_mode(dev), 0)]
+}
+
+fn addr_gen_mode(dev: &IfName) -> SysctlKey {
+    SysctlKey::ipv6_conf(dev, "addr_gen_mode")
 }
 
 fn new_port() -> PortFlags {
@@ -367,27 +489,7 @@ fn new_link(name: &IfName, kind: &str, mac: &str, mtu: u32) -> Link {
         master: String::new(),
         port: PortFlags::default(),
         addresses: Vec::new(),
+        noprefixroute: Vec::new(),
         peer_netns: None,
-    }
-}
-
-fn set(link: &mut Link, attribute: &LinkAttribute) {
-    match attribute {
-        LinkAttribute::Up => link.up = true,
-        LinkAttribute::Down => link.up = false,
-        LinkAttribute::Arp(on) => link.arp = *on,
-        LinkAttribute::Group(group) => link.group = *group,
-        // Not a part of the link, but of the kernel's settings: see `apply`.
-        LinkAttribute::Ipv6Address(_) => {}
-        LinkAttribute::Alias(alias) => link.alias = alias.to_string(),
-        LinkAttribute::Name(name) => link.name = name.to_string(),
-        LinkAttribute::Mtu(bytes) => link.mtu = *bytes,
-        LinkAttribute::Address(mac) => link.mac = mac.to_string(),
-        LinkAttribute::Master(bridge) => link.master = bridge.to_string(),
-        LinkAttribute::NoMaster => link.master.clear(),
-        LinkAttribute::Isolated(on) => link.port.isolated = *on,
-        LinkAttribute::Learning(on) => link.port.learning = *on,
-        LinkAttribute::Locked(on) => link.port.locked = Some(*on),
-        LinkAttribute::Hairpin(on) => link.port.hairpin = *on,
     }
 }

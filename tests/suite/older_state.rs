@@ -1,7 +1,8 @@
 //! State that another version of Flatnet wrote, under a container that still runs: understood, or set aside and named.
 //!
 //! `captured/flatnet-first` is what the first version that attached anything wrote for a container `c1` called `web`
-//! with a published port: no checksums, fewer fields, other routes. Its own commands make the container here.
+//! with a published port: no checksums, fewer fields, other routes. Its own commands make host and container here:
+//! `up.sh` is what `flatnet plan --format sh` of 0.1.0 prints, whose containers are isolated ports of a bridge.
 
 use std::fmt::Write as _;
 
@@ -15,14 +16,18 @@ use crate::world::World;
 const RECEIPT: &str = include_str!("../captured/flatnet-first/receipt.json");
 const LEASES: &str = include_str!("../captured/flatnet-first/leases.json");
 const HOST: &str = include_str!("../captured/flatnet-first/host.json");
+pub(crate) const UP: &str = include_str!("../captured/flatnet-first/up.sh");
 const STATE: &str = "/var/lib/flatnet/flatnet";
 
-/// A host on which the container runs that the first version attached, and its world before that.
+/// A host on which the container runs that the first version attached, and what this one's `up` makes of a host without it.
 fn host_of_the_first_version() -> (Sandbox, World) {
     let sandbox = host("");
     sandbox.add_netns("c1");
     sandbox.sh("flatnet up").succeeds();
-    let before = World::of(&sandbox).without_files();
+    let before = kernel(&sandbox);
+    // Whose it is stays, so that both worlds are the same Flatnet's: `owner::` is about a host that says nothing of that.
+    sandbox.sh("flatnet down; find /var/lib/flatnet /run/flatnet -type f ! -name owner -delete").succeeds();
+    sandbox.sh(UP).succeeds();
     let (receipt, _) = receipt::parse(RECEIPT.as_bytes()).unwrap();
     let mut script = String::new();
     for command in receipt.commands {
@@ -43,6 +48,16 @@ fn host_of_the_first_version() -> (Sandbox, World) {
     write(&sandbox, "host.json", &host.to_string());
     write(&sandbox, "leases.json", LEASES);
     (sandbox, before)
+}
+
+/// Settings of a bridge without ports decide nothing: those that 0.1.0 made stay.
+fn kernel(sandbox: &Sandbox) -> World {
+    World::of(sandbox).without_files().without_settings_of("flatnet-br0")
+}
+
+/// This host and the container reach each other.
+fn is_reached(sandbox: &Sandbox) {
+    sandbox.sh("ping -c 1 -W 2 10.87.1.2; ip netns exec c1 ping -c 1 -W 2 10.87.1.1").succeeds();
 }
 
 fn write(sandbox: &Sandbox, name: &str, text: &str) {
@@ -73,7 +88,8 @@ fn check(sandbox: &Sandbox) -> crate::cni::Answer {
 /// DEL leaves nothing but a remembered address, which the next container of that name gets.
 fn goes_without_a_trace(sandbox: &Sandbox, before: &World) {
     Call::del("c1").run(sandbox).succeeds_silently();
-    before.assert_is_back_but_for_files(sandbox);
+    sandbox.sh("flatnet up").succeeds();
+    before.assert_comes_back(|| kernel(sandbox));
     sandbox.sh(&format!("ls {STATE}/receipts | grep -v bad-")).fails();
     let again = Call::add("c1").var("CNI_ARGS", "K8S_POD_NAME=web").run(sandbox).succeeds();
     assert_eq!(address(&again), "10.87.1.2");
@@ -82,11 +98,12 @@ fn goes_without_a_trace(sandbox: &Sandbox, before: &World) {
 #[test]
 fn of_the_first_version_is_understood() {
     let (sandbox, before) = host_of_the_first_version();
-    let attached = World::of(&sandbox).without_files();
+    is_reached(&sandbox);
     sandbox.sh("flatnet ps").prints("web   c1  10.87.1.2").prints(&host_link("c1", "eth0")).prints("running");
     sandbox.sh("flatnet inspect web").prints("by flatnet 0.1.0").prints("undo: ip link del dev fn");
     sandbox.sh("flatnet up").succeeds();
-    attached.assert_is_back_but_for_files(&sandbox);
+    is_reached(&sandbox);
+    sandbox.sh("flatnet up").prints("Nothing to do");
     // It knew one route where there are two now: that is named, and made good without a restart.
     let said = check(&sandbox).fails_with(107);
     assert!(
@@ -95,10 +112,19 @@ fn of_the_first_version_is_understood() {
         ),
         "{said}"
     );
-    sandbox.sh("flatnet repair").prints("route append");
-    check(&sandbox).succeeds_silently();
     sandbox.add_netns("c2");
     assert_eq!(address(&Call::add("c2").run(&sandbox).succeeds()), "10.87.1.3");
+    let both = "ip netns exec c1 ping -c 1 -W 2 10.87.1.3; ip netns exec c2 ping -c 1 -W 2 10.87.1.2";
+    sandbox.sh(both).succeeds();
+    let link = host_link("c1", "eth0");
+    sandbox.sh(&format!("bridge link show dev {link}")).prints("master flatnet-br0");
+    sandbox.sh("flatnet repair").prints("route append").prints("joined in another way from now on");
+    check(&sandbox).succeeds_silently();
+    is_reached(&sandbox);
+    sandbox.sh(both).succeeds();
+    sandbox.sh(&format!("bridge link show dev {link}")).prints_exactly("");
+    sandbox.sh("nft list table arp flatnet").fails();
+    sandbox.sh("flatnet repair").prints("Nothing to do");
     Call::del("c2").run(&sandbox).succeeds_silently();
     sandbox.sh("ip netns del c2").succeeds();
     goes_without_a_trace(&sandbox, &before);
@@ -113,7 +139,8 @@ fn of_the_first_version_goes_by_del_alone_and_by_gc() {
     sandbox.eventually("! ip -br link | grep '^fn'");
     sandbox.sh("flatnet gc").prints("freed web c1 (eth0), 10.87.1.2");
     sandbox.add_netns("c1");
-    before.assert_is_back_but_for_files(&sandbox);
+    sandbox.sh("flatnet up").succeeds();
+    before.assert_comes_back(|| kernel(&sandbox));
 }
 
 /// A later version may know steps, fields and events that this one does not.

@@ -162,7 +162,8 @@ fn purged_under_a_running_container_it_says_what_stays_and_how_to_take_it_back(h
         .prints("\n/etc/systemd/network/05-flatnet@lab.network\n")
         .prints("ExecStart=/usr/bin/flatnet --config /etc/flatnet/lab.yaml up\n");
     host.run_web();
-    let said = host.apt("purge flatnet").prints("flatnet-br0 and run on").stdout;
+    let said =
+        host.apt("purge flatnet").prints("flatnet: containers are attached to flatnet and run on").stdout;
     host.answers();
     sandbox.sh("ip -br link show lab-br0").complains("does not exist");
     sandbox.sh("ls -d /etc/flatnet /var/lib/flatnet /run/flatnet /etc/cni/net.d/*.conflist").fails();

@@ -154,6 +154,10 @@ fn podman_says_what_failed_and_what_to_do(lab: &Lab) {
     let mut cases = vec![
         ("-p 8080:80", ["is published by web ", "Publish another port", "(FLAT-E045)"]),
         ("--ip 10.87.1.9", ["address 10.87.1.9 is held by web ", "Stop that container", "(FLAT-E042)"]),
+        (
+            "-p 61000:80/udp",
+            ["61000->80/udp is inside masquerade_ports 61000-65535", "Publish", "(FLAT-E046)"],
+        ),
         ("--ip 10.87.1.1", ["10.87.1.1 is the gateway's own", "Ask for one of 10.87.1.0/24", "(FLAT-E043)"]),
     ];
     if lab.flavour == Flavour::Netavark {

@@ -179,18 +179,7 @@ impl World {
     /// Calls the plugin for the namespace `name`, the way a runtime does.
     #[must_use]
     pub(crate) fn cni(&self, command: &str, name: &str, ports: &Value) -> Output {
-        self.sandbox.sh(&Self::cni_script(command, name, ports))
-    }
-
-    /// The same call as a script.
-    pub(crate) fn cni_script(command: &str, name: &str, ports: &Value) -> String {
-        let conf = json!({
-            "cniVersion": "1.0.0", "name": "flatnet", "type": "flatnet", "runtimeConfig": {"portMappings": ports},
-        });
-        format!(
-            "CNI_COMMAND={command} CNI_CONTAINERID={name}-id CNI_NETNS=/run/netns/{name} CNI_IFNAME=eth0 \
-             CNI_ARGS='IgnoreUnknown=1;K8S_POD_NAME={name}' CNI_PATH=/usr/local/bin flatnet <<<'{conf}'"
-        )
+        self.sandbox.sh(&cni_script(command, name, ports))
     }
 
     /// Starts servers for TCP and UDP: namespace, what they call themselves, where they listen, ports.
@@ -291,6 +280,17 @@ impl World {
         let output = output.succeeds();
         serde_json::from_str(&output.stdout).unwrap_or(Value::Null)
     }
+}
+
+/// A call of the plugin for the namespace `name` as a script.
+pub(crate) fn cni_script(command: &str, name: &str, ports: &Value) -> String {
+    let conf = json!({
+        "cniVersion": "1.0.0", "name": "flatnet", "type": "flatnet", "runtimeConfig": {"portMappings": ports},
+    });
+    format!(
+        "CNI_COMMAND={command} CNI_CONTAINERID={name}-id CNI_NETNS=/run/netns/{name} CNI_IFNAME=eth0 \
+         CNI_ARGS='IgnoreUnknown=1;K8S_POD_NAME={name}' CNI_PATH=/usr/local/bin flatnet <<<'{conf}'"
+    )
 }
 
 pub(crate) fn to_hex(bytes: &[u8]) -> String {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::frames::{BROADCAST, Ends, NOBODY, REPLY, arp, icmp_error, mac};
 use crate::guard::{Attack, BRIDGE, C2, C3, C4, Ear, GATEWAY, HOST_LAN, ICMP, STRANGER, TCP, UDP, attack};
 use crate::sandbox::Sandbox;
-use crate::traffic::{HOST, World};
+use crate::traffic::{HOST, World, cni_script};
 
 const STATE: &str = "/var/lib/flatnet/flatnet";
 
@@ -180,7 +180,7 @@ fn is_guarded(world: &World, when: &str, round: u32) {
 }
 
 fn add() -> String {
-    World::cni_script("ADD", "c4", &json!([])) + " >/dev/null"
+    cni_script("ADD", "c4", &json!([])) + " >/dev/null"
 }
 
 #[test]

@@ -44,6 +44,15 @@ impl World {
         self
     }
 
+    /// The same without the settings of the link `dev`.
+    pub(crate) fn without_settings_of(mut self, dev: &str) -> Self {
+        let of_dev = format!("/{dev}/");
+        for (_, facts) in self.sections.iter_mut().filter(|(title, _)| title.starts_with("sysctls in ")) {
+            facts.retain(|fact| !fact.contains(&of_dev));
+        }
+        self
+    }
+
     /// Asserts that the sandbox's world is this one again, as soon as what was begun has ended.
     #[track_caller]
     pub(crate) fn assert_is_back(&self, sandbox: &Sandbox) {
@@ -56,8 +65,9 @@ impl World {
         self.assert_comes_back(|| Self::of(sandbox).without_files());
     }
 
+    /// The same of a world that `look` sees.
     #[track_caller]
-    fn assert_comes_back(&self, look: impl Fn() -> Self) {
+    pub(crate) fn assert_comes_back(&self, look: impl Fn() -> Self) {
         let end = Instant::now() + SETTLES_WITHIN;
         loop {
             let now = look();

@@ -87,6 +87,7 @@ fn text(change: &Change, tools: &Tools) -> String {
 fn undo(undo: &Undo) -> String {
     match undo {
         Undo::Op(op) => render::line(op),
+        Undo::Ops(ops) => ops.iter().map(render::line).collect::<Vec<_>>().join("; "),
         Undo::With(index) => format!("goes with step {}", index + 1),
         Undo::Nothing => "nothing to undo".to_owned(),
     }

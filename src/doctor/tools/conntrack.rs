@@ -1,6 +1,7 @@
 //! The program that makes the kernel forget flows, and the part of the kernel that it asks.
 
 use crate::command::Command;
+use crate::doctor::finding::quoted_commands;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
 use crate::execute::CommandFailure;
@@ -19,22 +20,25 @@ pub(in crate::doctor) const CHECK: Check = Check {
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let program = context.engine.tools.conntrack.clone();
     if let Err(error) = tools::find(&program) {
-        let remedy = error.remedies().join(". ");
-        return Ok(vec![
-            Finding::warning(format!(
-                "{}: what clients of a container before are remembered by stays",
-                error.message()
-            ))
-            .commands(["apt-get install conntrack"])
-            .help(remedy),
-        ]);
+        let remedies = error.remedies();
+        let what = format!(
+            "{}: the kernel goes on remembering clients of containers that are gone",
+            error.message()
+        );
+        let commands = remedies.iter().flat_map(|remedy| quoted_commands(remedy));
+        return Ok(vec![Finding::warning(what).commands(commands).help(remedies.join(". "))]);
     }
-    let command = Command::new([program.as_str(), "-C"]);
+    // In a namespace of its own, where there are none to list. Not `-C`: it counts by /proc where netlink fails.
+    let unshare = context.engine.tools.unshare.clone();
+    let command = Command::new([unshare.as_str(), "--net", "--", program.as_str(), "-L"]);
     let output = context.run(&command)?;
-    Ok(vec![if output.success() {
-        Finding::good("conntrack lists and deletes flows")
+    if output.success() {
+        return Ok(vec![Finding::good("conntrack lists and deletes flows")]);
+    }
+    let failure = CommandFailure::new(&command, &output);
+    Ok(vec![if failure.stderr.starts_with("unshare:") {
+        Finding::not_looked("no namespace to try conntrack in: see kernel-links")
     } else {
-        let failure = CommandFailure::new(&command, &output);
         Finding::warning(format!("this kernel lets nobody delete flows: {failure}"))
             .commands(["modprobe nf_conntrack_netlink"])
             .help("Without it a client that goes on sending UDP waits until the kernel forgets it by itself")

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::HostPart;
 use crate::desired::AttachmentState;
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
@@ -46,9 +47,9 @@ impl Engine {
     }
 
     /// What the links of a living attachment lack; its elements are this host's part. An error where the links are
-    /// there and yet not as they were made: to mend them could cut what still works. `renamed` is what the bridge is
-    /// called now, where it will have its name back by then.
-    pub(super) fn plan_mend(&mut self, receipt: &Receipt, renamed: Option<&str>) -> Result<Plan> {
+    /// there and yet not as they were made: to mend them could cut what still works. `host` is this host's part, where it
+    /// is still to be done: the bridge will have its name back by then, and its ports be guarded.
+    pub(super) fn plan_mend(&mut self, receipt: &Receipt, host: Option<&HostPart>) -> Result<Plan> {
         let (wanted, mut observed) = self.look_at_change_over(receipt)?;
         let conflict = |what: String| {
             let restart =
@@ -60,8 +61,13 @@ impl Engine {
         if link.alias != wanted.alias.as_str() && !macs.contains(&link.mac) {
             return conflict(format!("the link {} belongs to somebody else", link.name));
         }
-        if renamed.is_some_and(|name| link.master == name) {
-            link.master = wanted.bridge.to_string();
+        if let Some(host) = host {
+            if host.renamed.as_ref() == Some(&link.master) {
+                link.master = wanted.bridge.to_string();
+            }
+            if host.observed.ports.iter().any(|port| port.name == link.name) {
+                (link.group, link.arp) = (wanted.group, false);
+            }
         }
         if observed.container_link.is_none() {
             let if_name = &receipt.id.if_name;
@@ -109,7 +115,7 @@ impl Engine {
             return Ok(Plan::default());
         }
         if mended.is_err() && receipt.mode() != self.config.port_mode() {
-            // What was taken back left the bridge's port without its flags: they go with the port.
+            // Whatever could not be taken back: the container goes on as it is joined.
             let back =
                 self.plan_attachment(&receipt).and_then(|plan| self.run_host_plan(&plan, &[&network, own]));
             if let Err(error) = back {

@@ -96,7 +96,7 @@ impl Engine {
                 return Ok(repair);
             }
         };
-        repair.push(of_host(host.plan));
+        repair.push(of_host(host.plan.clone()));
         repair.push(orphans(&survey.unrecorded));
         for receipt in &survey.living {
             let recorded = self.store.receipt(&receipt.id)?;
@@ -104,7 +104,7 @@ impl Engine {
             if receipt.mode() != self.config.port_mode() {
                 repair.notes.push(changed_over(receipt));
             }
-            match self.plan_mend(receipt, host.renamed.as_deref()) {
+            match self.plan_mend(receipt, Some(&host)) {
                 Ok(plan) => repair.push(of_attachment(receipt, plan)),
                 Err(error) => repair.refused(format!("container {}", receipt.called()), error),
             }
@@ -216,7 +216,9 @@ impl Engine {
             None => plan::mend(&wanted, &observed, &strays)?,
         };
         for bridge in observed.bridge.iter().chain(&strays) {
-            for other in bridge.addresses.iter().filter(|&address| *address != wanted.address) {
+            // With another prefix length it is Flatnet's own, and the plan sees to it.
+            let is_other = |address: &&ipnet::Ipv4Net| address.addr() != wanted.address.addr();
+            for other in bridge.addresses.iter().filter(is_other) {
                 left.push(Left {
                     what: format!(
                         "the bridge {} has the address {other} too, which is not Flatnet's",

@@ -56,14 +56,24 @@ impl DroppingChain {
         }
     }
 
-    /// A zone says what its own members may send; what another zone sends to them is asked of that one, or of a policy.
+    /// A zone says what its own members may send, to this host too; what others send to them is asked of a policy (firewalld
+    /// 0.9 and later). It names the addresses, for others may be in that zone whom it is not about.
     fn mend_firewalld(&self, subnet: Ipv4Net) -> Vec<String> {
-        let mut commands = vec![format!("firewall-cmd --permanent --zone=trusted --add-source={subnet}")];
+        let mut commands = Vec::new();
+        if self.outward {
+            commands.push(format!("firewall-cmd --permanent --zone=trusted --add-source={subnet}"));
+        }
         if self.inward {
-            commands.push("firewall-cmd --permanent --new-policy=flatnet".to_owned());
-            for what in ["--add-ingress-zone=ANY", "--add-egress-zone=trusted", "--set-target=ACCEPT"] {
-                commands.push(format!("firewall-cmd --permanent --policy=flatnet {what}"));
-            }
+            let (policy, new) = (
+                "firewall-cmd --permanent --policy=flatnet",
+                "firewall-cmd --permanent --new-policy=flatnet",
+            );
+            commands.extend([
+                format!("firewall-cmd -q --permanent --info-policy=flatnet || {new}"),
+                format!("{policy} --add-ingress-zone=ANY"),
+                format!("{policy} --add-egress-zone=ANY"),
+                format!("{policy} --add-rich-rule='rule family=ipv4 destination address={subnet} accept'"),
+            ]);
         }
         commands.push("firewall-cmd --reload".to_owned());
         commands

@@ -20,3 +20,6 @@ addr add 10.87.1.9/24 brd + dev eth1
 link set dev eth1 up
 route append 10.87.0.0/16 via 10.87.1.1 dev eth1 proto 87
 EOF
+conntrack -R - <<'EOF'
+-D -p udp --orig-dst 127.0.0.1 --orig-port-dst 5353
+EOF

@@ -31,7 +31,7 @@ table inet flatnet
 delete table inet flatnet
 
 table inet flatnet {
-	comment "Flatnet 0.1.0: generated, flatnet up replaces it"
+	comment "Flatnet 0.1.0 of Debian-3f9a1c2b4d5e: generated, flatnet up replaces it"
 
 	# --- What changes: containers, published ports, gateways ----------------------------------------------------------
 
@@ -216,7 +216,7 @@ table inet flatnet {
 EOF
 ip -batch - <<'EOF'
 link add dev flatnet-br0 address 02:f1:0a:57:01:01 type bridge stp_state 0 forward_delay 0 mcast_snooping 0
-link set dev flatnet-br0 alias flatnet/flatnet
+link set dev flatnet-br0 alias flatnet/flatnet/Debian-3f9a1c2b4d5e
 link set dev flatnet-br0 group 1683116946
 link set dev flatnet-br0 mtu 1400
 addr add 10.87.1.1/32 dev flatnet-br0

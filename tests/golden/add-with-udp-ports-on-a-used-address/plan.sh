@@ -1,0 +1,29 @@
+set -e
+nft -f - <<'EOF'
+add element inet flatnet bindings { "fnfc76e0b5d19e" . 10.87.1.2 comment "4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e" }
+add element inet flatnet published_anywhere { tcp . 8080 comment "4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e" : 10.87.1.2 . 80 }
+add element inet flatnet published_anywhere { udp . 5514 comment "4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e" : 10.87.1.2 . 514 }
+add element inet flatnet published_at_address { udp . 192.0.2.5 . 5353 comment "4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e" : 10.87.1.2 . 53 }
+EOF
+ip -batch - <<'EOF'
+link add dev fnfc76e0b5d19e address 02:f1:0a:57:01:02 mtu 1400 arp off group 1683116946 type veth peer name eth0 address 02:f1:0a:57:01:02 mtu 1400 arp off netns netns-7b0c
+link set dev fnfc76e0b5d19e alias flatnet/flatnet/4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e/eth0
+link set dev fnfc76e0b5d19e addrgenmode none
+link set dev fnfc76e0b5d19e up
+route append 10.87.1.2/32 dev fnfc76e0b5d19e proto 87 src 10.87.1.1
+EOF
+sysctl -qw net/ipv4/conf/fnfc76e0b5d19e/route_localnet=1
+ip -n netns-7b0c -batch - <<'EOF'
+addr add 10.87.1.2/24 brd + dev eth0 noprefixroute
+link set dev eth0 up
+route append 10.87.1.1/32 dev eth0 proto 87
+route append default via 10.87.1.1 dev eth0 proto 87 metric 4096
+route append 10.87.0.0/16 via 10.87.1.1 dev eth0 proto 87
+EOF
+conntrack -R - <<'EOF'
+-D --orig-src 10.87.1.2
+-D --reply-src 10.87.1.2
+-D -p udp --orig-dst 127.0.0.1 --orig-port-dst 5514
+-D -p udp --orig-dst 10.87.1.1 --orig-port-dst 5514
+-D -p udp --orig-dst 192.0.2.5 --orig-port-dst 5353
+EOF

@@ -1,0 +1,24 @@
+set -e
+nft -f - <<'EOF'
+add element inet flatnet bindings { "fnfc76e0b5d19e" . 10.87.1.2 comment "4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e" }
+EOF
+ip -n netns-7b0c -batch - <<'EOF'
+route append 10.87.1.1/32 dev eth0 proto 87
+route del 10.87.1.0/24 dev eth0 proto kernel
+link set dev eth0 arp off
+EOF
+ip route append 10.87.1.2/32 dev fnfc76e0b5d19e proto 87 src 10.87.1.1
+bridge fdb del 02:f1:0a:57:01:02 dev fnfc76e0b5d19e master
+ip -batch - <<'EOF'
+link set dev fnfc76e0b5d19e type bridge_slave locked off
+link set dev fnfc76e0b5d19e type bridge_slave learning on
+link set dev fnfc76e0b5d19e type bridge_slave hairpin off
+link set dev fnfc76e0b5d19e nomaster
+link set dev fnfc76e0b5d19e address 02:f1:0a:57:01:02
+EOF
+nft -f - <<'EOF'
+add element arp flatnet bindings { 02:f1:0a:57:01:02 . 10.87.1.2 comment "4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e" }
+delete element arp flatnet bindings { 02:f1:0a:57:01:02 . 10.87.1.2 }
+add element inet flatnet frame_bindings { 02:f1:0a:57:01:02 . 10.87.1.2 comment "4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e" }
+delete element inet flatnet frame_bindings { 02:f1:0a:57:01:02 . 10.87.1.2 }
+EOF
