@@ -40,7 +40,7 @@ pub struct ObservedAttachment {
 /// What there is of a container that was never attached.
 #[must_use]
 pub fn nothing() -> ObservedAttachment {
-    ObservedAttachment { forwarding: super::sysctl(&SysctlKey::default_forwarding()), ..Default::default() }
+    ObservedAttachment { forwarding: forwards(&SysctlKey::default_forwarding()), ..Default::default() }
 }
 
 /// Looks at what `wanted` names; `elements` is what the tables hold. What is not there is absent, not
@@ -62,16 +62,19 @@ pub fn observe(
         host_routes: if is_there { self::routes(&Place::Host, &show, executor, tools)? } else { Vec::new() },
         ipv6_address: gets_ipv6_address(&wanted.host_link),
         route_localnet: wanted.route_localnet().and_then(|key| super::sysctl(&key)),
-        forwarding: super::sysctl(&if is_there {
-            wanted.forwarding()
-        } else {
-            SysctlKey::default_forwarding()
-        }),
+        forwarding: forwards(&if is_there { wanted.forwarding() } else { SysctlKey::default_forwarding() }),
         host_link,
         container_link: link(&container, wanted.id.if_name.as_str(), executor, tools)?,
         routes,
         elements,
     })
+}
+
+/// Whether this host forwards what comes in by a link. Where it does not forward at all, to say so is a step of its own, by
+/// which the kernel tells every link.
+fn forwards(key: &SysctlKey) -> Option<u32> {
+    let at_all = super::sysctl(&SysctlKey::ip_forward()) == Some(1);
+    at_all.then(|| super::sysctl(key)).flatten()
 }
 
 /// Whether the kernel gives the link an IPv6 address by itself (`addrgenmode`), which `ip addr` does not print. A kernel

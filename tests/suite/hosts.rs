@@ -125,7 +125,7 @@ fn start(world: &World, command: &str, is_ready: &str) {
     let name = command.split([' ', '/']).rev().find(|word| !word.starts_with('-')).unwrap_or_default();
     let end = "kill $(<$pid); while kill -0 $(<$pid) 2>/dev/null; do sleep 0.05; done; rm $pid";
     world.sh(&format!("pid=/run/{name}-test.pid; [ ! -e $pid ] || {{ {end}; }}"));
-    world.sandbox.spawn(&format!("echo $$ >/run/{name}-test.pid; exec {command} >/tmp/{name}.log 2>&1"));
+    world.sh(&format!("{command} >/tmp/{name}.log 2>&1 </dev/null & echo $! >/run/{name}-test.pid"));
     world.sandbox.eventually(is_ready).succeeds();
 }
 
