@@ -56,20 +56,18 @@ impl DroppingChain {
         }
     }
 
-    /// A zone says what its own members may send, to this host too; what others send to them is asked of a policy (firewalld
-    /// 0.9 and later). It names the addresses, for others may be in that zone whom it is not about.
+    /// A zone says what its own members may send, to this host too and to one another; what others send to them is asked of a
+    /// policy (firewalld 0.9 and later). It names the addresses, for others may be in that zone whom it is not about. Of packets
+    /// whose two ends are in no zone firewalld 2 asks no policy, so containers are in one either way.
     fn mend_firewalld(&self, subnet: Ipv4Net) -> Vec<String> {
-        let mut commands = Vec::new();
-        if self.outward {
-            commands.push(format!("firewall-cmd --permanent --zone=trusted --add-source={subnet}"));
-        }
+        let mut commands = vec![format!("firewall-cmd --permanent --zone=trusted --add-source={subnet}")];
         if self.inward {
             let (policy, new) = (
                 "firewall-cmd --permanent --policy=flatnet",
                 "firewall-cmd --permanent --new-policy=flatnet",
             );
             commands.extend([
-                format!("firewall-cmd -q --permanent --info-policy=flatnet || {new}"),
+                format!("firewall-cmd --permanent --info-policy=flatnet >/dev/null 2>&1 || {new}"),
                 format!("{policy} --add-ingress-zone=ANY"),
                 format!("{policy} --add-egress-zone=ANY"),
                 format!("{policy} --add-rich-rule='rule family=ipv4 destination address={subnet} accept'"),

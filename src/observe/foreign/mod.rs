@@ -143,11 +143,14 @@ fn judge<'a>(
 ) -> Option<(Option<&'a Rule>, bool, bool)> {
     let out = Packet { iif: Some(link), oif: uplink, source: Some(subnet), destination: None };
     let into = Packet { iif: uplink, oif: Some(link), source: None, destination: Some(subnet) };
-    let [outward, inward] = [out, into].map(|packet| match walk(chains, chain, packet) {
+    let between = Packet { oif: Some(link), destination: Some(subnet), ..out };
+    let [out, inward, between] = [out, into, between].map(|packet| match walk(chains, chain, packet) {
         Fate::Accepted => None,
         Fate::Dropped(rule) => Some(Some(rule)),
         Fate::Passed => drops_at_end.then_some(None),
     });
+    // What lets pass what containers send lets pass what they send to one another.
+    let outward = out.or(between);
     let rule = outward.or(inward)?;
     Some((rule, outward.is_some(), inward.is_some()))
 }
