@@ -41,6 +41,7 @@ mod error_messages;
 mod errors;
 #[cfg(feature = "faults")]
 mod faults;
+mod flows_batch;
 mod frames;
 mod gateway;
 mod gateway_conf;

@@ -170,8 +170,9 @@ fn purged_under_a_running_container_it_says_what_stays_and_how_to_take_it_back(h
     // What it said, done later. Podman cannot call the plugin, and says so.
     let commands: Vec<&str> =
         said.lines().skip_while(|line| !line.contains("then run as root:")).skip(1).collect();
-    let end =
-        commands.iter().position(|line| line.starts_with("flatnet: ") || line.starts_with("Processing "));
+    // On Debian 12 systemd calls the folder of its networks /lib/systemd/network, and dpkg wonders at what it finds in ours.
+    let others = ["flatnet: ", "Processing ", "dpkg: warning: while removing flatnet, directory "];
+    let end = commands.iter().position(|line| others.iter().any(|words| line.starts_with(words)));
     let commands = commands[..end.unwrap_or(commands.len())].join("\n");
     assert!(commands.contains("nft") && commands.contains("flatnet-br0"), "{said}");
     sandbox.sh("podman rm -f -t 0 web || true").succeeds();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::sandbox::Sandbox;
-use crate::traffic::{NFT_WITHOUT_FIB, World, probe};
+use crate::traffic::{NFT_WITHOUT_FIB, World, install_nft_without_fib, probe};
 
 #[test]
 fn everything_is_counted_and_says_why_it_is_there() {
@@ -67,8 +67,12 @@ fn rules(json: &str) -> Vec<Value> {
 fn debian_13_loads_it() {
     let sandbox = Sandbox::trixie().start();
     sandbox.sh("nft --version").prints("nftables v1.1");
-    for bridging in ["routed", "plain"] {
-        sandbox.write("/etc/flatnet/flatnet.yaml", &format!("bridging: {bridging}\n"));
+    install_nft_without_fib(&sandbox);
+    let without_fib = format!("tools: {{nft: {NFT_WITHOUT_FIB}}}\n");
+    for (bridging, tools) in
+        ["routed", "plain"].into_iter().flat_map(|mode| [(mode, ""), (mode, without_fib.as_str())])
+    {
+        sandbox.write("/etc/flatnet/flatnet.yaml", &format!("bridging: {bridging}\n{tools}"));
         sandbox.sh("flatnet up").succeeds();
         sandbox.sh("nft list table inet flatnet").prints("chain who_may_come_in");
         let arp = sandbox.sh("nft list table arp flatnet");

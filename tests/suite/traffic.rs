@@ -58,6 +58,20 @@ ip -n stranger addr add 10.87.2.5/32 dev lo; ip route add 10.87.2.0/24 via 192.1
 /// finds a kernel without `fib`, as those of WSL before 6.6.114 are.
 pub(crate) const NFT_WITHOUT_FIB: &str = "/usr/local/sbin/nft-without-fib";
 
+/// Puts it there.
+pub(crate) fn install_nft_without_fib(sandbox: &Sandbox) {
+    sandbox.write(
+        NFT_WITHOUT_FIB,
+        "#!/bin/sh
+        if [ \"$1\" = -c ]; then
+            echo '/dev/stdin:1:1-9: Error: Could not process rule: No such file or directory' >&2
+            exit 1
+        fi
+        exec /usr/sbin/nft \"$@\"",
+    );
+    sandbox.sh(&format!("chmod 755 {NFT_WITHOUT_FIB}")).succeeds();
+}
+
 /// The small internet, with Flatnet on the host.
 pub(crate) struct World {
     /// The host is the sandbox's own namespace.
@@ -102,16 +116,7 @@ impl World {
         let sandbox = builder.start();
         sandbox.sh(NETWORK).succeeds();
         sandbox.write("/usr/local/bin/traffic.py", include_str!("traffic.py"));
-        sandbox.write(
-            NFT_WITHOUT_FIB,
-            "#!/bin/sh
-            if [ \"$1\" = -c ]; then
-                echo '/dev/stdin:1:1-9: Error: Could not process rule: No such file or directory' >&2
-                exit 1
-            fi
-            exec /usr/sbin/nft \"$@\"",
-        );
-        sandbox.sh(&format!("chmod 755 {NFT_WITHOUT_FIB}")).succeeds();
+        install_nft_without_fib(&sandbox);
         let world = Self { sandbox };
         world.configure(yaml);
         world

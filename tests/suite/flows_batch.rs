@@ -1,0 +1,109 @@
+//! What `conntrack -R -` of both Debians makes of a batch: each filter ends its own flows and no others, and where there is
+//! nothing to end that is no failure, as it is of `conntrack -D`.
+
+use std::net::Ipv4Addr;
+
+use flatnet::plan::{FlowFilter, Op};
+use flatnet::render;
+use flatnet::tools::Tools;
+use flatnet::types::Protocol;
+
+use crate::sandbox::{Builder, Sandbox};
+
+const CONTAINER: Ipv4Addr = Ipv4Addr::new(10, 87, 1, 2);
+
+/// One of each kind; the flow that each ends is below at the same place.
+fn filters() -> [FlowFilter; 6] {
+    let (protocol, subnet) = (Protocol::Udp, "10.87.1.0/24".parse().unwrap());
+    [
+        FlowFilter::From(CONTAINER),
+        FlowFilter::To(CONTAINER),
+        FlowFilter::OpenedTo { protocol, address: Ipv4Addr::LOCALHOST, port: 5514 },
+        FlowFilter::Published { protocol, port: 53, container: Ipv4Addr::new(10, 87, 1, 7) },
+        FlowFilter::Ingress { gateway: Ipv4Addr::new(192, 0, 2, 9), subnet },
+        FlowFilter::ToService { subnet, protocol, address: Ipv4Addr::new(10, 87, 1, 1), port: 514 },
+    ]
+}
+
+/// Source and destination with ports as the client has them, and who answers.
+const FLOWS: [(&str, u16, &str, u16, &str); 6] = [
+    ("10.87.1.2", 1000, "198.51.100.1", 2000, "198.51.100.1"),
+    ("198.51.100.2", 1000, "192.0.2.1", 8080, "10.87.1.2"),
+    ("198.51.100.3", 1000, "127.0.0.1", 5514, "127.0.0.1"),
+    ("198.51.100.4", 1000, "192.0.2.1", 53, "10.87.1.7"),
+    ("192.0.2.9", 1000, "10.87.1.77", 2000, "10.87.1.77"),
+    ("10.87.1.5", 1000, "10.87.1.1", 514, "10.87.1.1"),
+];
+
+/// Like each of them, but for one thing.
+const OTHERS: [(&str, u16, &str, u16, &str); 6] = [
+    ("10.87.1.3", 1001, "198.51.100.1", 2000, "198.51.100.1"),
+    ("198.51.100.2", 1001, "192.0.2.1", 8080, "10.87.1.3"),
+    ("198.51.100.3", 1001, "127.0.0.1", 5515, "127.0.0.1"),
+    ("198.51.100.4", 1001, "192.0.2.1", 53, "10.87.1.8"),
+    ("192.0.2.9", 1001, "10.87.2.77", 2000, "10.87.2.77"),
+    ("10.87.2.5", 1001, "10.87.1.1", 514, "10.87.1.1"),
+];
+
+fn remember(sandbox: &Sandbox, flows: &[(&str, u16, &str, u16, &str)]) {
+    for (source, sport, dest, dport, answers) in flows {
+        let opened = format!("-s {source} -d {dest} --sport {sport} --dport {dport}");
+        let reply = format!("-r {answers} -q {source} --reply-port-src {dport} --reply-port-dst {sport}");
+        sandbox.sh(&format!("conntrack -I -p udp {opened} {reply} -t 100")).succeeds();
+    }
+}
+
+/// By which address and port the flows that are left were opened.
+fn left(sandbox: &Sandbox) -> Vec<String> {
+    let list = sandbox.sh("conntrack -L -o extended").succeeds().stdout;
+    let source = |line: &str| {
+        let words = line.split_whitespace().filter(|word| word.starts_with('s') && word.contains('='));
+        words.take(2).collect::<Vec<_>>().join(" ")
+    };
+    let mut left: Vec<String> = list.lines().map(source).collect();
+    left.sort();
+    left
+}
+
+fn shown(flows: &[(&str, u16, &str, u16, &str)]) -> Vec<String> {
+    let mut flows: Vec<String> =
+        flows.iter().map(|(source, sport, ..)| format!("src={source} sport={sport}")).collect();
+    flows.sort();
+    flows
+}
+
+fn tries(builder: Builder) {
+    let sandbox = builder.start();
+    let batch = |filters: &[FlowFilter]| {
+        let ops: Vec<Op> = filters.iter().copied().map(Op::FlowsDel).collect();
+        let commands = render::commands(&ops, &Tools::default());
+        assert_eq!(commands.len(), 1);
+        commands[0].command.to_string()
+    };
+    sandbox.sh("conntrack -D --orig-src 10.87.1.2").exits_with(1);
+    sandbox.sh(&batch(&filters())).succeeds();
+    remember(&sandbox, &OTHERS);
+    sandbox.sh(&batch(&filters())).succeeds();
+    assert_eq!(left(&sandbox), shown(&OTHERS), "all that were not meant are there");
+    for (filter, flow) in filters().into_iter().zip(FLOWS) {
+        remember(&sandbox, &[flow]);
+        assert_eq!(left(&sandbox).len(), OTHERS.len() + 1);
+        sandbox.sh(&batch(&[filter])).succeeds();
+        assert_eq!(left(&sandbox), shown(&OTHERS), "{filter:?}");
+    }
+    remember(&sandbox, &FLOWS);
+    sandbox.sh(&batch(&filters())).succeeds();
+    assert_eq!(left(&sandbox), shown(&OTHERS));
+    // What it cannot read is a failure all the same.
+    sandbox.sh("echo '-D --nonsense' | conntrack -R -").fails();
+}
+
+#[test]
+fn debian_12() {
+    tries(Sandbox::podman4());
+}
+
+#[test]
+fn debian_13() {
+    tries(Sandbox::trixie());
+}
