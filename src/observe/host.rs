@@ -158,9 +158,9 @@ pub fn ways_are(gateways: &[Ipv4Addr], links: &[GatewayLink]) -> bool {
     })
 }
 
-/// Whether the kernel speaks IPv6.
+/// Whether the kernel speaks IPv6: links have settings of it.
 fn has_ipv6() -> bool {
-    std::path::Path::new("/proc/sys/net/ipv6").exists()
+    std::path::Path::new("/proc/sys/net/ipv6/conf").exists()
 }
 
 /// This host's way to the world.

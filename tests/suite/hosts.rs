@@ -108,6 +108,19 @@ fn hardened_hosts_without_fib() {
     hardened_hosts(false);
 }
 
+/// As with `ipv6.disable=1`: links have no settings of IPv6, and nothing asks for one.
+#[test]
+fn a_kernel_without_ipv6_is_served() {
+    let world = World::new(Sandbox::podman4(), "");
+    world.sh("mkdir /empty; mount --bind /empty /proc/sys/net/ipv6");
+    attach_both(&world);
+    serve(&world);
+    world.ask("without IPv6", &everything());
+    world.sh("flatnet repair --dry-run | grep '^Nothing to do'");
+    let plans = world.sh("cat /var/lib/flatnet/flatnet/receipts/*; flatnet plan down");
+    assert!(!plans.contains("addrgenmode") && !plans.contains("ipv6/conf"), "{plans}");
+}
+
 /// A Debian 13 with udev and D-Bus, as what manages links and rules needs them. Of udev's rules those for links: what
 /// happens to the machine's devices meanwhile is none of a test's business.
 fn debian(yaml: &str) -> World {
