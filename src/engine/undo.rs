@@ -10,6 +10,7 @@ use crate::observe;
 use crate::plan::{Element, Op, TableElement};
 use crate::render;
 use crate::tools::Tools;
+use crate::types::LinkAlias;
 
 /// How long to sleep between two looks whether a link is gone.
 const LOOK_AGAIN: Duration = Duration::from_micros(300);
@@ -125,11 +126,17 @@ pub(super) fn run(ops: &[Op], executor: &mut dyn Executor, tools: &Tools, locks:
     ops.iter()
         .filter(|op| !matches!(op, Op::ElementDel(_) | Op::FlowsDel(_)))
         .filter_map(|op| match op {
-            Op::LinkDel { dev } if observe::link_is_gone(dev.as_str()) => None,
+            Op::LinkDel { dev } if observe::link_is_gone(dev.as_str()) || is_anothers(dev.as_str()) => None,
             Op::LinkDel { dev } => delete_link(op, dev.as_str(), executor, tools, locks),
             _ => run_one(op, executor, tools, locks),
         })
         .collect()
+}
+
+/// Whether another's link has taken the name: one that bears a mark which is not Flatnet's. One without a mark is ours by
+/// its name, for a run can be killed before it marks it.
+fn is_anothers(dev: &str) -> bool {
+    observe::alias_in_sys(dev).is_some_and(|alias| !alias.is_empty() && !LinkAlias::is_flatnets(&alias))
 }
 
 fn delete_link(

@@ -17,6 +17,12 @@ impl LinkAlias {
         Self(owner.map_or_else(|| format!("flatnet/{network}"), |owner| format!("flatnet/{network}/{owner}")))
     }
 
+    /// Whether `text` is the mark of a Flatnet, this one or another.
+    #[must_use]
+    pub fn is_flatnets(text: &str) -> bool {
+        text.starts_with("flatnet/")
+    }
+
     /// Whose bridge it is that bears the alias `text`, where it is one of `network`'s: `Some(None)` where it does not say.
     #[must_use]
     pub fn bridge_in(text: &str, network: &NetworkName) -> Option<Option<Owner>> {

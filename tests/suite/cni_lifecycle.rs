@@ -132,6 +132,22 @@ fn del_works_any_number_of_times_and_whatever_is_left() {
     before.assert_is_back(&sandbox);
 }
 
+/// The container deletes its link, and somebody else's takes the name before DEL.
+#[test]
+fn del_leaves_a_link_that_took_the_name() {
+    let sandbox = host("");
+    sandbox.add_netns("c1");
+    Call::add("c1").run(&sandbox).succeeds();
+    let link = host_link("c1", "eth0");
+    let script = format!(
+        "ip -n c1 link del eth0; until ip link add {link} type veth peer name other; do sleep 0.1; done; ip link set {link} alias somebody"
+    );
+    sandbox.sh(&script).succeeds();
+    Call::del("c1").run(&sandbox).succeeds_silently();
+    sandbox.sh(&format!("ip link show dev {link}")).prints("alias somebody");
+    assert!(!sandbox.sh("flatnet ps").succeeds().stdout.contains("c1"), "its address is free");
+}
+
 #[test]
 fn gc_removes_exactly_what_is_not_listed_the_living_too() {
     let sandbox = host("");

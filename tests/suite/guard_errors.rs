@@ -1,6 +1,8 @@
 //! ICMP errors: one is believed only from a container through which the flow goes that it is about, and from outside never
 //! about a flow that stays within Flatnet.
 
+use serde_json::json;
+
 use crate::frames::{Ends, icmp_error, mac};
 use crate::guard::{
     Attack, BRIDGE, C2, C3, C4, Ear, FOREIGN, GATEWAY, HOST_LAN, ICMP, Mode, STRANGER, TCP, UDP, attack,
@@ -129,7 +131,7 @@ fn nobody_outside_is_believed_about_flows_within() {
             [by(("stranger", STRANGER)), by(("gw", GATEWAY))].concat()
         };
         world.holds(&format!("{mode:?}"), &EARS, &all(0));
-        world.without(&["at_tracking"]);
+        world.without(&["at_tracking", "at_this_host"]);
         world.lets_through(&format!("{mode:?}, control"), &EARS, &all(1));
     }
 }
@@ -181,5 +183,32 @@ END
             crate::traffic::probe("a closed port", from, "udp", C2, 4444, crate::traffic::REFUSED)
         };
         world.ask(&format!("{mode:?}"), &["gw", "c3", ""].map(refused));
+    }
+}
+
+/// Whoever uses a published port sees an address of this host's: an error of the container's about that would lower the MTU
+/// to the address, for all who use it.
+#[test]
+fn a_published_port_lowers_no_mtu_to_this_host() {
+    for mode in [Mode::ROUTED, Mode::ALL[2]] {
+        let world = mode.world();
+        world.cni("DEL", "c2", &json!([])).succeeds();
+        let port = json!([{"hostPort": 8081, "containerPort": 9000, "protocol": "udp"}]);
+        assert_eq!(world.attach("c2", &port), C2);
+        let opens = "import socket, time; s = socket.socket(type=socket.SOCK_DGRAM); s.bind((\"127.0.0.1\", 700)); \
+             s.sendto(b\"x\", (\"127.0.0.1\", 8081)); time.sleep(60)";
+        // The kernel believes an error only while the socket is open that it is about.
+        world.sh(&format!("setsid python3 -c '{opens}' >/dev/null 2>&1 </dev/null & sleep 1"));
+        let to = world.next_hop("c2");
+        let lowers = || {
+            let about = Ends { from: (BRIDGE, 700), dest: (C2, 9000) };
+            let error =
+                |token: &[u8]| icmp_error(to, mac(C2), (C2, BRIDGE), (3, 4, 552), &about.packet(UDP, token));
+            world.strike(&EARS, &[attack("3/4 of c2 about its published port", "c2", error)]);
+            world.sh("ip route get 127.0.0.1").contains("mtu 552")
+        };
+        assert!(!lowers(), "{mode:?}");
+        world.without(&["is_the_error_about_it"]);
+        assert!(lowers(), "{mode:?}, control");
     }
 }

@@ -138,3 +138,40 @@ fn a_port_of_that_range_cannot_be_published() {
     let ports = json!([{"hostPort": 50000, "containerPort": 80, "protocol": "udp", "hostIP": ""}]);
     world.cni("ADD", "c2", &ports).succeeds();
 }
+
+/// What has no ports, nor IDs, leaves nothing by which its answers could be told from what is meant for this host.
+#[test]
+fn what_has_no_ports_takes_nothing_of_this_hosts() {
+    const ESP: u8 = 50;
+    const OSPF: u8 = 89;
+    let world = world(Mode::ROUTED);
+    let (host, stranger) = (world.mac_of("", "eth0"), world.mac_of("stranger", "eth0"));
+    let (own, theirs) =
+        (Ends { from: (C3, 0), dest: (STRANGER, 0) }, Ends { from: (STRANGER, 0), dest: (HOST_LAN, 0) });
+    let ears = |name| [(name, ESP), (name, OSPF)];
+    let all = |from, ends: Ends<'static>, to, source, round| {
+        [ESP, OSPF].map(|number| {
+            attack(format!("{number} of {from}, {round}"), from, |token| {
+                ends.frame(to, source, number, token)
+            })
+        })
+    };
+    for guarded in [true, false] {
+        if !guarded {
+            world.without(&["where_may_containers_go"]);
+            world.sh("conntrack -F 2>/dev/null");
+        }
+        world.strike(&ears("stranger"), &all("c3", own, world.next_hop("c3"), mac(C3), guarded));
+        let meant = all("stranger", theirs, host, stranger, guarded);
+        if guarded {
+            world.holds("c3 hears", &ears("c3"), &meant);
+            world.lets_through(
+                "this host hears",
+                &ears(""),
+                &all("stranger", theirs, host, stranger, guarded),
+            );
+        } else {
+            world.lets_through("control: c3 hears", &ears("c3"), &meant);
+        }
+    }
+}

@@ -71,6 +71,12 @@ fn full_of_neighbours() -> Sandbox {
         sandbox.add_netns(container);
     }
     sandbox.sh("flatnet up").succeeds();
+    // The network of configurations that calls make up has its mark already, which stays for good.
+    sandbox.write(
+        "/root/lab.yaml",
+        "network: lab\nbridge: lab-br0\nrange: 10.99.0.0/16\nsubnet: 10.99.1.0/24\n",
+    );
+    sandbox.sh("flatnet --config /root/lab.yaml gc").succeeds();
     Call::add("resident").var("CNI_ARGS", "K8S_POD_NAME=resident").run(&sandbox).succeeds();
     sandbox.sh(NEIGHBOURS).succeeds();
     sandbox

@@ -135,6 +135,7 @@ table inet flatnet-lab {
 
 	chain is_the_error_about_it {
 		comment "is this ICMP error about a flow of the container that sends it?"
+		ct status dnat icmp type destination-unreachable icmp code frag-needed counter drop comment "it would lower the MTU to this host's own address, which whoever uses a published port sees"
 		iifname . ct original ip saddr @bindings counter return comment "the container opened the flow"
 		iifname . ct reply ip saddr @bindings counter return comment "the flow was opened to the container"
 		ether saddr . ct original ip saddr @frame_bindings counter return comment "the same two for containers in the bridge"
@@ -150,6 +151,7 @@ table inet flatnet-lab {
 
 	chain who_may_come_in {
 		comment "who may open a connection to a container?"
+		icmp type redirect counter drop comment "nobody redirects containers: this host is their only way"
 		ct state established,related counter accept comment "replies to what containers asked for"
 		iifname . ip saddr @gateways counter accept comment "the gateways may, whatever conntrack has seen of them"
 		ct status dnat counter accept comment "anyone may, to a published port"
@@ -198,6 +200,7 @@ table inet flatnet-lab {
 		type filter hook prerouting priority mangle; policy accept;
 		iifgroup 1766085044 icmp type @icmp_errors counter jump is_the_error_about_it comment "errors that containers send"
 		iifgroup != 1766085044 iifname != "lo" icmp type @icmp_errors ct original ip saddr 10.91.4.0/22 ct reply ip saddr 10.91.4.0/22 counter drop comment "errors from elsewhere about a flow that stays within Flatnet"
+		iifgroup != 1766085044 iifname != "lo" icmp type @icmp_errors ct original ip saddr 10.91.4.0/22 ct reply ip saddr != 10.90.0.0/15 ct reply ip daddr 10.91.4.0/22 counter drop comment "errors from elsewhere about a container's flow that stays on this host"
 	}
 
 	chain at_translation {
@@ -217,6 +220,7 @@ table inet flatnet-lab {
 		comment "filter: after DNAT, so a published port has already left this path"
 		type filter hook input priority filter; policy accept;
 		iifgroup 1766085044 counter jump what_may_reach_this_host comment "from containers to this host"
+		iifgroup != 1766085044 iifname != "lo" icmp type @icmp_errors ct reply ip saddr 10.91.4.0/22 counter drop comment "errors from elsewhere about a flow of this host's own to a container"
 	}
 
 	chain at_forwarding {

@@ -104,6 +104,17 @@ table inet flatnet {
 		}
 	}
 
+	set egress_protocols {
+		typeof meta l4proto
+		comment "what containers may send out of Flatnet: protocols whose flows have ports, or IDs"
+		elements = {
+			icmp,
+			tcp,
+			udp,
+			sctp,
+		}
+	}
+
 	set host_ports {
 		typeof meta l4proto . th dport
 		comment "services of this host that containers may use, besides ping and DNS"
@@ -135,6 +146,7 @@ table inet flatnet {
 
 	chain is_the_error_about_it {
 		comment "is this ICMP error about a flow of the container that sends it?"
+		ct status dnat icmp type destination-unreachable icmp code frag-needed counter drop comment "it would lower the MTU to this host's own address, which whoever uses a published port sees"
 		iifname . ct original ip saddr @bindings counter return comment "the container opened the flow"
 		iifname . ct reply ip saddr @bindings counter return comment "the flow was opened to the container"
 		ether saddr . ct original ip saddr @frame_bindings counter return comment "the same two for containers in the bridge"
@@ -150,6 +162,7 @@ table inet flatnet {
 
 	chain who_may_come_in {
 		comment "who may open a connection to a container?"
+		icmp type redirect counter drop comment "nobody redirects containers: this host is their only way"
 		ct state established,related counter accept comment "replies to what containers asked for"
 		iifname . ip saddr @gateways counter accept comment "the gateways may, whatever conntrack has seen of them"
 		ct status dnat counter accept comment "anyone may, to a published port"
@@ -162,6 +175,7 @@ table inet flatnet {
 		ip daddr 10.87.0.0/16 counter accept comment "other Flatnet addresses"
 		oifname . ip daddr @gateways counter accept comment "the gateways, whatever conntrack has seen of them"
 		ct state invalid counter drop comment "cannot be masqueraded: would leave with the container's own address"
+		meta l4proto != @egress_protocols counter drop comment "no ports or IDs to tell its answers from this host's own by (GRE, ESP, IPIP)"
 		counter accept comment "anywhere else, masqueraded"
 	}
 
@@ -204,6 +218,7 @@ table inet flatnet {
 		type filter hook prerouting priority mangle; policy accept;
 		iifgroup 1683116946 icmp type @icmp_errors counter jump is_the_error_about_it comment "errors that containers send"
 		iifgroup != 1683116946 iifname != "lo" icmp type @icmp_errors ct original ip saddr 10.87.1.0/24 ct reply ip saddr 10.87.1.0/24 counter drop comment "errors from elsewhere about a flow that stays within Flatnet"
+		iifgroup != 1683116946 iifname != "lo" icmp type @icmp_errors ct original ip saddr 10.87.1.0/24 ct reply ip saddr != 10.87.0.0/16 ct reply ip daddr 10.87.1.0/24 counter drop comment "errors from elsewhere about a container's flow that stays on this host"
 	}
 
 	chain at_translation {
@@ -222,6 +237,7 @@ table inet flatnet {
 		comment "filter: after DNAT, so a published port has already left this path"
 		type filter hook input priority filter; policy accept;
 		iifgroup 1683116946 counter jump what_may_reach_this_host comment "from containers to this host"
+		iifgroup != 1683116946 iifname != "lo" icmp type @icmp_errors ct reply ip saddr 10.87.1.0/24 counter drop comment "errors from elsewhere about a flow of this host's own to a container"
 	}
 
 	chain at_forwarding {

@@ -3,7 +3,7 @@
 use regex::Regex;
 
 /// What changes from run to run, and what stands for it. Blanks are one, since columns are as wide as what is in them.
-const VARIES: [(&str, &str); 12] = [
+const VARIES: [(&str, &str); 13] = [
     (r"\bnetns-[0-9a-f-]{36}\b", "<netns>"),
     (r"\b[0-9a-f]{64}\b", "<id>"),
     (r"\bfn[0-9a-f]{12}\b", "<link>"),
@@ -11,6 +11,8 @@ const VARIES: [(&str, &str); 12] = [
     (r"\b[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z", "<time>"),
     (r"\b[0-9]+ (s|min|h) ago\b", "<ago>"),
     (r"\bpackets [0-9]+ bytes [0-9]+\b", "packets N bytes N"),
+    // Its name in nft 1.0.6, its number in nft 1.1.
+    (r"\bicmp code 4\b", "icmp code frag-needed"),
     (r"\b[0-9]+(\.[0-9]+)? ms\b", "<ms>"),
     (r#""milliseconds": [0-9.]+"#, "<ms>"),
     (r"\b[Pp]odman( version)? [0-9]+\.[0-9.]+\b", "Podman <version>"),
