@@ -8,7 +8,7 @@ use ipnet::Ipv4Net;
 use super::attachment::{ABSENT, NO_FAMILY, bad_json, link, table};
 use super::link::Link;
 use super::proc_route::{self, DefaultRoute};
-use super::ruleset::{self, Opened};
+use super::ruleset;
 use crate::command::Command;
 use crate::config::{Config, IngressGateways, Mtu, Uplink};
 use crate::desired::{GatewayLink, HostFacts, HostState};
@@ -228,7 +228,8 @@ fn observe_ruleset(
     }
     let text = live_text(wanted, has_arp, executor, tools)?;
     let owner = owner_in(&text);
-    let closed = closed(wanted, &live.opened(), &wanted_rules.opened());
+    let (subnet, before, now) = (wanted.subnet, live.gateways(), wanted_rules.gateways());
+    let closed = before.difference(&now).map(|&gateway| FlowFilter::Ingress { gateway, subnet }).collect();
     Ok((ObservedRuleset::Differs { text, owner, closed }, has_arp))
 }
 
@@ -245,18 +246,6 @@ fn live_text(
         text += &listing("arp", name, executor, tools)?;
     }
     Ok(text)
-}
-
-/// The flows that `before` let in and `now` does not.
-fn closed(wanted: &HostState, before: &Opened, now: &Opened) -> Vec<FlowFilter> {
-    let subnet = wanted.subnet;
-    let ingress = |&gateway: &Ipv4Addr| FlowFilter::Ingress { gateway, subnet };
-    let bridge = wanted.address.addr();
-    let own: Vec<Ipv4Addr> = std::iter::once(bridge).chain(host_addresses(bridge)).collect();
-    let services = before.host_ports.difference(&now.host_ports).flat_map(|&(protocol, port)| {
-        own.iter().map(move |&address| FlowFilter::ToService { subnet, protocol, address, port })
-    });
-    before.gateways.difference(&now.gateways).map(ingress).chain(services).collect()
 }
 
 /// The links of containers that are ports of the bridge.

@@ -32,19 +32,10 @@ impl Ruleset {
     }
 }
 
-/// Whom a ruleset lets in by name: what may be closed again while flows go on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Opened {
-    /// The hosts outside that may open connections to containers.
-    pub gateways: BTreeSet<Ipv4Addr>,
-    /// The services of this host that containers may use.
-    pub host_ports: BTreeSet<(Protocol, u16)>,
-}
-
 impl Ruleset {
-    /// What its sets open.
+    /// The hosts outside that may open connections to containers.
     #[must_use]
-    pub fn opened(&self) -> Opened {
+    pub fn gateways(&self) -> BTreeSet<Ipv4Addr> {
         let elements = |name: &str| {
             let sets = self.structure.iter().filter_map(|object| object.get("set"));
             let set = sets.filter(|set| set.get("name").and_then(Value::as_str) == Some(name));
@@ -52,15 +43,7 @@ impl Ruleset {
         };
         // That of 0.1.0 holds addresses alone, as `gateway_addresses` does now.
         let gateways = ["gateways", "gateway_addresses"].into_iter().flat_map(elements);
-        let host_port = |elem: &Value| {
-            let parts = parts(elem)?;
-            let [protocol, port] = parts.as_slice() else { return None };
-            Some((protocol_of(protocol)?, port.parse().ok()?))
-        };
-        Opened {
-            gateways: gateways.filter_map(|elem| elem.as_str()?.parse().ok()).collect(),
-            host_ports: elements("host_ports").iter().filter_map(host_port).collect(),
-        }
+        gateways.filter_map(|elem| elem.as_str()?.parse().ok()).collect()
     }
 }
 
@@ -212,19 +195,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_opened_is_read_from_the_sets() {
-        let opened = |gateways: &str, ports: &str| {
+    fn gateways_are_read_from_the_sets() {
+        let gateways = |elem: &str| {
             let set = |name, elem: &str| format!(r#"{{"set": {{"name": "{name}"{elem}}}}}"#);
-            let sets = [set("gateways", gateways), set("host_ports", ports), set("bindings", "")].join(",");
-            parse(&format!(r#"{{"nftables": [{sets}]}}"#)).unwrap().opened()
+            let sets = [set("gateways", elem), set("bindings", "")].join(",");
+            parse(&format!(r#"{{"nftables": [{sets}]}}"#)).unwrap().gateways()
         };
-        let found = opened(
-            r#", "elem": ["192.0.2.1", {"concat": ["eth0", "192.0.2.2"]}]"#,
-            r#", "elem": [{"concat": ["tcp", 5000]}, {"concat": [17, 53]}]"#,
-        );
-        assert_eq!(found.gateways, BTreeSet::from(["192.0.2.1".parse().unwrap()]));
-        assert_eq!(found.host_ports, BTreeSet::from([(Protocol::Tcp, 5000), (Protocol::Udp, 53)]));
-        assert_eq!(opened("", ""), Opened::default());
+        let found = gateways(r#", "elem": ["192.0.2.1", {"concat": ["eth0", "192.0.2.2"]}]"#);
+        assert_eq!(found, BTreeSet::from(["192.0.2.1".parse().unwrap()]));
+        assert_eq!(gateways(""), BTreeSet::new());
     }
 
     #[test]

@@ -40,17 +40,6 @@ pub enum FlowFilter {
         /// The containers.
         subnet: Ipv4Net,
     },
-    /// Those that containers opened to a service of this host.
-    ToService {
-        /// The containers.
-        subnet: Ipv4Net,
-        /// tcp, udp or sctp.
-        protocol: Protocol,
-        /// The address of this host.
-        address: Ipv4Addr,
-        /// The port.
-        port: u16,
-    },
 }
 
 impl FlowFilter {

@@ -17,11 +17,6 @@ pub(super) fn arguments(op: &Op) -> Vec<String> {
         FlowFilter::Ingress { gateway, subnet } => {
             format!("-D --orig-src {gateway} --orig-dst {} --mask-dst {}", subnet.network(), subnet.netmask())
         }
-        FlowFilter::ToService { subnet, protocol, address, port } => format!(
-            "-D -p {protocol} --orig-src {} --mask-src {} --orig-dst {address} --orig-port-dst {port}",
-            subnet.network(),
-            subnet.netmask()
-        ),
     };
     words.split_whitespace().map(str::to_owned).collect()
 }

@@ -156,6 +156,7 @@ table ip inside {
 END
              ip -n gw link set wan mtu 1200; ip -n inet link set eth0 mtu 1200",
         );
+        world.sh("for name in c2 gw; do ip netns exec $name sysctl -qw net.ipv4.icmp_ratelimit=0; done; sysctl -qw net.ipv4.icmp_ratelimit=0");
         world.serve(&[("inner", "inner", "0.0.0.0", &[80]), ("inet", "inet", "0.0.0.0", &[80])]);
         for from in ["gw", "c3", ""] {
             let path_mtu = format!(
@@ -164,25 +165,28 @@ END
             );
             let big = "import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.setsockopt(0, 10, 2); s.connect(('10.87.1.2', 80)); s.send(bytes(1400))";
             let run = if from.is_empty() { String::new() } else { format!("ip netns exec {from}") };
-            world.sh(&format!("{run} /usr/bin/python3 -c \"{big}\""));
-            world.sandbox.eventually(&format!("{path_mtu} | grep 'mtu 1300'"));
+            // Sent again: older kernels limit the errors of all namespaces together.
+            let send = format!("{run} /usr/bin/python3 -c \"{big}\" 2>/dev/null");
+            world.sandbox.eventually(&format!("{path_mtu} | grep 'mtu 1300' || {{ {send}; false; }}"));
         }
-        world.sandbox.sh("ip netns exec c2 ping -M do -s 1300 -c 2 -W 2 198.51.100.9").fails();
-        world.sandbox.eventually("ip -n c2 route get 198.51.100.9 | grep 'mtu 1200'");
+        let send = "ip netns exec c2 ping -qM do -s 1300 -c 1 -W 1 198.51.100.9 >&2";
+        let path_mtu = "ip -n c2 route get 198.51.100.9 | grep 'mtu 1200'";
+        world.sandbox.eventually(&format!("{path_mtu} || {{ {send}; false; }}"));
         for (who, hops, to, router) in
             [("c2", 1, "198.51.100.9", BRIDGE), ("c2", 2, "198.51.100.9", GATEWAY), ("gw", 1, C2, HOST_LAN)]
         {
-            let answer =
-                world.sandbox.sh(&format!("ip netns exec {who} ping -t {hops} -c 1 -W 2 {to}")).fails();
-            assert!(
-                answer.stdout.contains(&format!("From {router} icmp_seq=1 Time to live exceeded")),
-                "{mode:?}: {answer}"
-            );
+            let ping = format!("{{ ip netns exec {who} ping -t {hops} -c 1 -W 2 {to} || true; }}");
+            world
+                .sandbox
+                .eventually(&format!("{ping} | grep 'From {router} icmp_seq=1 Time to live exceeded'"));
         }
         let refused = |from: &str| {
             crate::traffic::probe("a closed port", from, "udp", C2, 4444, crate::traffic::REFUSED)
         };
-        world.ask(&format!("{mode:?}"), &["gw", "c3", ""].map(refused));
+        // One after the other: of two errors at once, the first of a namespace, the kernel may keep one back.
+        for from in ["gw", "c3", ""] {
+            world.ask(&format!("{mode:?}"), &[refused(from)]);
+        }
     }
 }
 

@@ -173,6 +173,7 @@ fn systemd_networkd_leaves_containers_links_alone() {
     // What it takes from those who have not told it.
     attach_both(&world);
     world.sandbox.eventually("ip -o link show group 7 | grep ': fn'").succeeds();
+    networkd();
     world.sandbox.eventually("! ip route show proto 87 | grep ' dev fn'").succeeds();
 
     init(&world, "/run/systemd/system", "networkctl reload");

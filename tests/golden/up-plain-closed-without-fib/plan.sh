@@ -160,14 +160,15 @@ table inet flatnet-lab {
 
 	chain where_may_containers_go {
 		comment "whom may a container open a connection to?"
-		ct state established,related counter accept comment "replies to whoever was let in"
+		ct state established ct direction reply counter accept comment "replies to whoever was let in"
+		ct state related counter accept comment "errors about what they sent"
 		ip daddr 10.90.0.0/15 counter accept comment "other Flatnet addresses"
-		counter drop comment "nowhere else: egress is none"
+		counter drop comment "nowhere else: egress is none, also for what was opened before it was"
 	}
 
 	chain what_may_reach_this_host {
 		comment "which services of this host may a container use?"
-		ct state established counter accept comment "replies to this host"
+		ct state established ct direction reply counter accept comment "replies to this host"
 		ct state related icmp type @icmp_errors counter accept comment "errors about flows of the container that sends them: others were dropped"
 		icmp type echo-request counter accept comment "ping"
 		ip daddr 10.91.4.1 udp dport 53 counter accept comment "DNS, at the bridge's address only"

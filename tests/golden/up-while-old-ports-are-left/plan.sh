@@ -171,7 +171,7 @@ table inet flatnet {
 
 	chain where_may_containers_go {
 		comment "whom may a container open a connection to?"
-		ct state established,related counter accept comment "replies to whoever was let in"
+		ct state established,related counter accept comment "replies to whoever was let in, and what goes on"
 		ip daddr 10.87.0.0/16 counter accept comment "other Flatnet addresses"
 		oifname . ip daddr @gateways counter accept comment "the gateways, whatever conntrack has seen of them"
 		ct state invalid counter drop comment "cannot be masqueraded: would leave with the container's own address"
@@ -181,7 +181,7 @@ table inet flatnet {
 
 	chain what_may_reach_this_host {
 		comment "which services of this host may a container use?"
-		ct state established counter accept comment "replies to this host"
+		ct state established ct direction reply counter accept comment "replies to this host"
 		ct state related icmp type @icmp_errors counter accept comment "errors about flows of the container that sends them: others were dropped"
 		icmp type echo-request counter accept comment "ping"
 		ip daddr 10.87.1.1 udp dport 53 counter accept comment "DNS, at the bridge's address only"
