@@ -1,7 +1,12 @@
 //! What the faces share: bounded input, and the way from a configuration's path to an engine.
 
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use crate::config::{self, Config, DEFAULT_PATH};
 use crate::engine::Engine;
@@ -24,10 +29,31 @@ pub fn read_stdin() -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes one line to standard output; a reader that went away is nobody's fault.
-pub fn write_line(line: &str) {
+/// Writes an answer, one line, to standard output. Where it did not get there, the runtime knows nothing of what was made
+/// for it.
+pub fn answer(line: &str) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
-    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    let written = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    let written = if is_closed(&stdout) { Err(Errno::BADF.into()) } else { written };
+    written.map_err(|cause| Error::new(Kind::Io, "the answer cannot be written").source(cause))
+}
+
+/// Whether standard output was closed when this process began: then Rust has put `/dev/null` there, open for both ways. A
+/// caller who wants no answer gives one that is open for writing.
+fn is_closed(stdout: &impl AsFd) -> bool {
+    let is_null = || {
+        let found = rustix::fs::fstat(stdout).ok()?;
+        let null = std::fs::metadata("/dev/null").ok()?;
+        Some(found.st_rdev == null.rdev())
+    };
+    let flags = rustix::fs::fcntl_getfl(stdout);
+    flags.is_ok_and(|flags| flags.contains(OFlags::RDWR)) && is_null() == Some(true)
+}
+
+/// Says on standard error that an answer got lost, and what became of what it was about.
+pub fn lost(error: &Error, taken_back: bool) {
+    let then = if taken_back { "; what was made is taken back" } else { "" };
+    let _ = writeln!(std::io::stderr(), "flatnet: {}{then}", error.whole());
 }
 
 /// Where the configuration lies, as a network's field `config` says; absent, in its usual place.

@@ -30,6 +30,9 @@ pub struct Lease {
     /// Nobody holds it; remembered so that its last holder gets it back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub released: bool,
+    /// When it was released, conntrack forgot what led to it and what it had opened.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forgotten: bool,
 }
 
 /// All addresses that anybody holds or held.
@@ -130,8 +133,13 @@ impl Leases {
     /// Records that `claim` holds `address` from now on, and nothing else.
     pub fn hold(&mut self, address: Ipv4Addr, claim: &Claim<'_>) {
         self.leases.retain(|_, lease| lease.id != *claim.id);
-        let lease =
-            Lease { id: claim.id.clone(), name: claim.name.to_owned(), since: claim.now, released: false };
+        let lease = Lease {
+            id: claim.id.clone(),
+            name: claim.name.to_owned(),
+            since: claim.now,
+            released: false,
+            forgotten: false,
+        };
         self.leases.insert(address, lease);
     }
 
@@ -142,11 +150,12 @@ impl Leases {
         }
     }
 
-    /// Releases what `id` holds, and remembers who had it.
-    pub fn release(&mut self, id: &AttachmentId, now: i64) -> bool {
+    /// Releases what `id` holds, and remembers who had it; and whether conntrack has `forgotten` that.
+    pub fn release(&mut self, id: &AttachmentId, forgotten: bool, now: i64) -> bool {
         let mut changed = false;
         for lease in self.leases.values_mut().filter(|lease| !lease.released && lease.id == *id) {
             lease.released = true;
+            lease.forgotten = forgotten;
             lease.since = now;
             changed = true;
         }
@@ -250,7 +259,7 @@ mod tests {
 
         fn release(&mut self, who: &str) {
             self.now += 1;
-            assert!(self.leases.release(&id(who), self.now));
+            assert!(self.leases.release(&id(who), false, self.now));
         }
     }
 

@@ -100,5 +100,10 @@ fn to_journal(priority: u8, message: &str, fields: &Map<String, Value>) -> bool 
         let text = value.as_str().map_or_else(|| value.to_string(), one_line);
         let _ = writeln!(entry, "FLATNET_{}={text}", name.to_uppercase());
     }
-    UnixDatagram::unbound().and_then(|socket| socket.send_to(entry.as_bytes(), JOURNAL)).is_ok()
+    // A journald that does not read is not waited for.
+    let send = |socket: UnixDatagram| {
+        socket.set_nonblocking(true)?;
+        socket.send_to(entry.as_bytes(), JOURNAL)
+    };
+    UnixDatagram::unbound().and_then(send).is_ok()
 }

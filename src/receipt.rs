@@ -143,10 +143,10 @@ impl Receipt {
         self.mode.unwrap_or_else(of_0_1_0)
     }
 
-    /// What the kernel remembers of clients that use its published ports.
+    /// What the kernel remembers of its address, whoever opened it.
     #[must_use]
-    pub fn flows(&self) -> Vec<FlowFilter> {
-        FlowFilter::published(&self.ports, self.address.addr()).collect()
+    pub fn flows(&self) -> [FlowFilter; 2] {
+        FlowFilter::of_address(self.address.addr())
     }
 
     /// How a message calls the container.
@@ -197,7 +197,6 @@ mod tests {
     use crate::plan::Element;
     use crate::render;
     use crate::tools::Tools;
-    use crate::types::Protocol;
 
     fn of_0_1_0() -> Receipt {
         parse(include_bytes!("../tests/captured/flatnet-first/receipt.json")).unwrap().0
@@ -255,23 +254,6 @@ mod tests {
         assert_eq!(elements(&old), [&frame[..], std::slice::from_ref(&published)].concat());
         let routed = Receipt { mode: Some(PortMode::Routed), ..old.clone() };
         assert_eq!(elements(&routed), [Element::Binding { dev: old.host_link.clone(), address }, published]);
-    }
-
-    /// A client of TCP sees its connection end with the container.
-    #[test]
-    fn only_flows_to_published_udp_ports_are_forgotten() {
-        let old = of_0_1_0();
-        assert_eq!(old.flows(), []);
-        let mut ports = old.ports.clone();
-        ports.extend([(Protocol::Udp, 53), (Protocol::Sctp, 54)].map(|(protocol, host_port)| PortMapping {
-            protocol,
-            host_ip: None,
-            host_port,
-            container_port: 5353,
-        }));
-        let container = old.address.addr();
-        let wanted = FlowFilter::Published { protocol: Protocol::Udp, port: 53, container };
-        assert_eq!(Receipt { ports, ..old }.flows(), [wanted]);
     }
 
     #[test]

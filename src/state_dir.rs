@@ -3,10 +3,10 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, mkdirat, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, fsync, mkdirat, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
 use crate::error::{self, Error, Kind, Result};
@@ -172,15 +172,24 @@ impl StateDir {
         let mut file = File::from(openat(fd, TEMPORARY, flags, Mode::RUSR | Mode::WUSR)?);
         file.write_all(bytes)?;
         file.sync_data()?;
-        Ok(renameat(fd, TEMPORARY, fd, name)?)
+        renameat(fd, TEMPORARY, fd, name)?;
+        // The name is as durable as the bytes.
+        Ok(fsync(fd)?)
     }
 
-    /// Appends `line` to the file. A line that was torn by a crash is for the reader to pass over.
+    /// Appends `line` to the file. What a crash tore before it stays a line by itself, for the reader to pass over.
     pub fn append(&self, name: &str, line: &str) -> Result<()> {
         let path = self.path.join(name);
-        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let append =
-            || File::from(openat(self.writable()?, name, flags, Mode::empty())?).write_all(line.as_bytes());
+        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let append = || {
+            let mut file = File::from(openat(self.writable()?, name, flags, Mode::empty())?);
+            let mut last = [b'\n'];
+            if let Some(end) = file.metadata()?.len().checked_sub(1) {
+                file.read_exact_at(&mut last, end)?;
+            }
+            let start = if last == [b'\n'] { "" } else { "\n" };
+            file.write_all(format!("{start}{line}").as_bytes())
+        };
         append().map_err(error::io("append to", &path))
     }
 
@@ -275,8 +284,9 @@ mod tests {
         assert_eq!(state.read("a.json").unwrap(), None);
         state.write("a.json", b"1").unwrap();
         state.write("a.json", b"22").unwrap();
-        state.append("a.json", "3").unwrap();
-        assert_eq!(state.read("a.json").unwrap().unwrap(), b"223");
+        state.append("a.json", "3\n").unwrap();
+        state.append("a.json", "4\n").unwrap();
+        assert_eq!(state.read("a.json").unwrap().unwrap(), b"22\n3\n4\n", "22 is torn, 3 is whole");
         assert_eq!(
             state.names("").unwrap().iter().filter(|name| !name.starts_with("..")).count(),
             2,

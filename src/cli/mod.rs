@@ -119,7 +119,7 @@ pub fn run() -> eyre::Result<u8> {
         Command::Completions(command) => command.run(&options)?,
         Command::Man(command) => command.run(&options)?,
     };
-    Ok(status)
+    Ok(output::status(status))
 }
 
 /// A path that can be shown, and pasted as part of a command.

@@ -1,6 +1,7 @@
 //! What goes to the terminal.
 
-use std::io::{BufRead, IsTerminal, Write, stdin};
+use std::io::{BufRead, ErrorKind, IsTerminal, Write, stdin};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use color_eyre::config::Theme;
 use serde_json::Value;
@@ -8,11 +9,24 @@ use serde_json::Value;
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
 
+/// Whether something could not be printed.
+static LOST: AtomicBool = AtomicBool::new(false);
+
 /// Writes `text`, which ends in a newline or is empty, to standard output. A reader that went away (`| head`) is
-/// nobody's fault.
+/// nobody's fault; a full disk is told, and makes the exit status 1.
 pub(super) fn print(text: &str) {
     let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(cause) if cause.kind() != ErrorKind::BrokenPipe && !LOST.swap(true, Ordering::Relaxed) => {
+            note(&format!("flatnet: the output cannot be written: {cause}"));
+        }
+        _ => {}
+    }
+}
+
+/// The exit status of a command that ended with `status`.
+pub(super) fn status(status: u8) -> u8 {
+    if status == 0 && LOST.load(Ordering::Relaxed) { 1 } else { status }
 }
 
 /// Writes a line to standard error.

@@ -35,14 +35,18 @@ const MAX_DETAIL: usize = 4096;
 #[must_use]
 pub fn run() -> u8 {
     let environment = Environment::of(|name| std::env::var_os(name));
-    let (answer, status) = match face::read_stdin() {
-        Ok(stdin) => answer(&environment, &stdin, carry_out),
-        Err(error) => (Some(error_json(&error, Version::default())), 1),
+    let stdin = face::read_stdin();
+    let (told, status) = match &stdin {
+        Ok(stdin) => answer(&environment, stdin, carry_out),
+        Err(error) => (Some(error_json(error, Version::default())), 1),
     };
-    if let Some(answer) = answer {
-        face::write_line(&answer.to_string());
+    let Some(Err(lost)) = told.map(|told| face::answer(&told.to_string())) else { return status };
+    let taken_back = environment.taking_back().filter(|_| status == 0);
+    if let (Some(environment), Ok(stdin)) = (&taken_back, &stdin) {
+        let _ = answer(environment, stdin, carry_out);
     }
-    status
+    face::lost(&lost, taken_back.is_some());
+    1
 }
 
 /// Answers one call: what goes to standard output, and the exit status. Only `carry_out`, which is asked when the call

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use ipnet::Ipv4Net;
 
+use super::guard::{LinksGuard, RulesetShare};
 use super::host::rolled_back;
-use super::{Engine, now, undo};
+use super::undo::Undo;
+use super::{Engine, NetworkGuard, now, undo};
 use crate::config::Egress;
 use crate::desired::{AttachmentState, HostFacts, Routes};
 use crate::error::{Error, Kind, Result};
@@ -46,14 +48,19 @@ impl Engine {
 
     fn attach_with_lock(&mut self, request: &Request) -> Result<Attached> {
         let netns = Netns::open(&request.netns)?;
-        self.locked(&request.id, |engine, own| engine.attach_locked(request, &netns, own))
+        self.with_links(&request.id, |engine, links| engine.attach_locked(request, &netns, links))
     }
 
-    fn attach_locked(&mut self, request: &Request, netns: &Netns, own: &Lock) -> Result<Attached> {
-        let network = self.network_lock()?;
+    fn attach_locked(
+        &mut self,
+        request: &Request,
+        netns: &Netns,
+        links: &LinksGuard<'_>,
+    ) -> Result<Attached> {
+        let network = self.network_guard()?;
         self.refuse_another()?;
         self.refuse_ports(&request.ports)?;
-        self.clear_the_way(request, &network, own)?;
+        self.clear_the_way(request, &network, links)?;
         let peek = netns.peek(&request.id.if_name)?;
         if peek.has_if_name {
             let if_name = &request.id.if_name;
@@ -63,20 +70,26 @@ impl Engine {
             ));
         }
         let facts = self.ensure_host(&network)?;
-        self.free_ports(request, &network, own)?;
+        self.free_ports(request, &network)?;
         let routes = if peek.has_default_route { Routes::RangeOnly } else { Routes::Default };
-        let (wanted, plan, receipt) = self.record(request, netns, &facts, routes, &network, own)?;
-        self.make(&wanted, &plan, &receipt, network, own)?;
+        let ruleset = self.ruleset_share(&network)?;
+        let (wanted, plan, receipt) = self.record(request, netns, &facts, routes, &network)?;
+        self.make(&wanted, &plan, &receipt, network, ruleset, links)?;
         Ok(attached(&wanted, self.config.bridge_address()))
     }
 
     /// Removes what an earlier ADD for the same attachment left, when the runtime was killed.
-    fn clear_the_way(&mut self, request: &Request, network: &Lock, own: &Lock) -> Result<()> {
+    fn clear_the_way(
+        &mut self,
+        request: &Request,
+        network: &NetworkGuard,
+        links: &LinksGuard<'_>,
+    ) -> Result<()> {
         if let Some((stale, _)) = self.store.receipt(&request.id)? {
-            self.undo_receipt(&stale, network, own)?;
+            self.undo_receipt(&stale, links, network)?;
         }
         let Some(link) = self.link_without_receipt(&request.id)? else { return Ok(()) };
-        let stuck = undo::run(&[Op::LinkDel { dev: link.clone() }], &mut *self.executor, &self.tools, &[own]);
+        let stuck = self.undo_ops(vec![Op::LinkDel { dev: link.clone() }], links, network)?.stuck;
         if stuck.is_empty() {
             return Ok(());
         }
@@ -109,13 +122,12 @@ impl Engine {
         netns: &Netns,
         facts: &HostFacts,
         routes: Routes,
-        network: &Lock,
-        own: &Lock,
+        network: &NetworkGuard,
     ) -> Result<(AttachmentState, Plan, Receipt)> {
         let name = request.name.as_ref().map_or("", |name| name.as_str());
         let claim = Claim { id: &request.id, name, requested: request.ip, now: now() };
         let knows_all = self.store.has_leases();
-        let mut leases = self.free_the_dead(network, own)?;
+        let mut leases = self.free_the_dead(network)?;
         let address = match leases.find(&self.config, &claim)? {
             Found::Free(address) => address,
             Found::HeldBy(_) => return Err(leases.refusal(&self.config, &claim)),
@@ -125,7 +137,7 @@ impl Engine {
         if let Some(mac) = mac {
             self.refuse_taken_mac(mac)?;
         }
-        let was_used = !knows_all || leases.get(address).is_some();
+        let was_used = !knows_all || leases.get(address).is_some_and(|lease| !lease.forgotten);
         let wanted = AttachmentState {
             flows_to_end: self.flows_to_end(was_used.then_some(address), ports),
             ..AttachmentState::new(&self.config, facts, id, &request.netns, address, mac, ports, routes)
@@ -133,15 +145,16 @@ impl Engine {
         let plan = plan::attach(&wanted, &observe::attachment::nothing());
         let receipt = self.receipt(&wanted, &plan, netns.id(), name, &request.aliases);
         leases.hold(address, &claim);
-        self.store.write_receipt(&receipt)?;
-        self.store.write_leases(&leases).inspect_err(|_| {
+        self.store.write_receipt(&receipt, network)?;
+        self.store.write_leases(&leases, network).inspect_err(|_| {
             // The receipt must not outlive the failure; what else could be done is in the error already.
-            let _ = self.store.remove_receipt(id);
+            let _ = self.store.remove_receipt(id, network);
         })?;
         Ok((wanted, plan, receipt))
     }
 
-    /// What the kernel may remember of whoever had `address` before, and of clients that use `ports` already.
+    /// What the kernel may remember of whoever had `address` before, where it has not forgotten it, and of clients that use
+    /// `ports` already.
     fn flows_to_end(&self, address: Option<Ipv4Addr>, ports: &[PortMapping]) -> Vec<FlowFilter> {
         let bridge = self.config.bridge_address();
         let mut own = Vec::new();
@@ -215,16 +228,19 @@ impl Engine {
     }
 
     /// Runs the plan, each command under the lock of what it changes: `nft` beside all others, then the host's end,
-    /// then what stands on it side by side. The network's lock is let go as soon as `nft` has it. What the kernel shall
-    /// forget comes last. At the end a bridge takes the container's frames, so that its first packet is not lost.
+    /// then what stands on it side by side. The network's guard is let go as soon as `nft` runs. What the kernel shall
+    /// forget comes last. At the end a bridge takes the container's frames, so that its first packet is not lost. The way
+    /// back needs no guard that is not held all the time, but to release the address.
     fn make(
         &mut self,
         wanted: &AttachmentState,
         plan: &Plan,
         receipt: &Receipt,
-        network: Lock,
-        own: &Lock,
+        network: NetworkGuard,
+        ruleset: RulesetShare<'static>,
+        links: &LinksGuard<'_>,
     ) -> Result<()> {
+        let own = links.lock();
         let commands = render::commands(plan.steps.iter().map(|step| &step.op), &self.tools);
         let (forgetting, commands): (Vec<_>, Vec<_>) = commands
             .into_iter()
@@ -232,7 +248,7 @@ impl Engine {
             .partition(|(_, one)| matches!(plan.steps[one.ops.start].op, Op::FlowsDel(_)));
         let mut commands = commands.into_iter();
         let mut events = Vec::new();
-        let elements = commands.next().map(|one| self.start(one, &network));
+        let elements = commands.next().map(|one| self.start(one, ruleset.lock()));
         drop(network);
         let no_elements = elements.as_ref().is_some_and(Job::never_ran);
         let (mut made, mut no_links) = (Ok(()), false);
@@ -248,8 +264,11 @@ impl Engine {
         }
         let mut entered = elements.map_or(Ok(()), |job| job.finish(&mut events));
         let refused = entered.as_ref().is_err_and(exited);
+        let mut ruleset = Some(ruleset);
         if made.is_ok() && refused {
-            entered = entered.or_else(|error| self.enter_again(receipt, error));
+            // Who has a share waits for no guard.
+            ruleset = None;
+            entered = entered.or_else(|error| self.enter_again(receipt, error, &mut ruleset));
         }
         let opened = made.and(entered).and_then(|()| {
             self.forget_flows(forgetting, own, &mut events);
@@ -268,21 +287,29 @@ impl Engine {
             }
             Err(error) => error,
         };
-        let network = self.network_lock()?;
-        // A transaction that nft refused did nothing.
-        let may_have_run = |index: usize| match plan.steps[index].op {
-            Op::ElementAdd(_) => !(refused || no_elements),
+        let undo = plan.undo_of(|index| match plan.steps[index].op {
+            Op::ElementAdd(_) => !no_elements,
             _ => !no_links,
+        });
+        let undone = match ruleset {
+            Some(ruleset) => Undo::new(undo, links, ruleset).run(&mut *self.executor, &self.tools),
+            // A transaction that nft refused did nothing.
+            None => undo::links(&undo, links, &mut *self.executor, &self.tools),
         };
-        let stuck = self.undo_ops(&plan.undo_of(may_have_run), &network, own);
-        let error = rolled_back(error, &stuck);
-        Err(match self.forget(&receipt.id, &stuck) {
-            // What is stuck is told already.
-            Err(failed) if stuck.is_empty() => {
-                error.outcome(failed.context("its address stays held").whole())
-            }
-            Err(_) => error.outcome("`flatnet gc` tries again"),
+        let undone = self.told(undone);
+        let stuck = &undone.stuck;
+        let error = rolled_back(error, stuck);
+        let forgotten = self.network_guard().and_then(|network| self.forget(links, &undone, &network));
+        Err(match forgotten {
             Ok(()) => error,
+            // What is stuck is told already.
+            Err(_) if !stuck.is_empty() => error.outcome("`flatnet gc` tries again"),
+            Err(failed) => {
+                // Nobody takes it for a container that lives.
+                let _ = self.store.mark_pending(&receipt.id);
+                let stays = "its address stays held until the next container starts or `flatnet gc` runs";
+                error.outcome(failed.context(stays).whole())
+            }
         })
     }
 
@@ -302,14 +329,27 @@ impl Engine {
 
     /// The elements could not be entered: a port is another container's, or the tables are gone (`nft flush ruleset`).
     /// Then this host is set up again, with the elements of every receipt, the new one's too.
-    fn enter_again(&mut self, receipt: &Receipt, refusal: Error) -> Result<()> {
-        let network = self.network_lock()?;
+    /// `ruleset` is a share again, once anything may have been entered.
+    fn enter_again(
+        &mut self,
+        receipt: &Receipt,
+        refusal: Error,
+        share: &mut Option<RulesetShare<'static>>,
+    ) -> Result<()> {
+        let network = match self.network_guard() {
+            Err(busy) => return Err(refusal.outcome(busy.whole())),
+            Ok(network) => network,
+        };
         for other in self.store.receipts()?.iter().filter(|other| other.id != receipt.id) {
             if let Some(port) = other.port_in_the_way_of(&receipt.ports) {
                 return Err(super::gc::port_taken(port, other).source(refusal));
             }
         }
-        self.up_locked(&network).map(drop)
+        let ruleset = self.ruleset_alone(&network)?;
+        let entered = self.up_locked(&ruleset).map(drop);
+        drop(ruleset);
+        *share = self.ruleset_share(&network).ok();
+        entered
     }
 }
 

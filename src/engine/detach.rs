@@ -1,8 +1,9 @@
 //! DEL: what a receipt says is undone.
 
-use super::{Engine, now, undo};
+use super::guard::{self, LinksGuard};
+use super::undo::{Undo, Undone};
+use super::{Engine, NetworkGuard, now, undo};
 use crate::error::{Error, Kind, Result};
-use crate::lock::Lock;
 use crate::observe;
 use crate::plan::{Op, TableElement};
 use crate::receipt::Receipt;
@@ -14,7 +15,7 @@ impl Engine {
     /// again, so what cannot be undone now is recorded for whoever comes next, and is no failure.
     pub fn detach(&mut self, id: &AttachmentId) -> Result<()> {
         let started = std::time::Instant::now();
-        let result = self.detach_with_lock(id);
+        let result = self.detach_if(id, |_, _| true).map(drop);
         self.log_operation("del", Some(id), started, result.as_ref(), serde_json::Map::new());
         if let Err(error) = result {
             let is_recorded = self.store.receipt(id).ok().flatten().is_some();
@@ -29,52 +30,79 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn detach_with_lock(&mut self, id: &AttachmentId) -> Result<()> {
-        match self.attachment_lock(id) {
-            Ok(own) => {
-                let result = self.detach_locked(id, &own);
-                own.remove();
+    /// Detaches `id` where `is_to_go` says so of its receipt, now that nobody else works on it; says whether it did.
+    pub(super) fn detach_if(
+        &mut self,
+        id: &AttachmentId,
+        is_to_go: impl Fn(&Self, Option<&Receipt>) -> bool,
+    ) -> Result<bool> {
+        match self.links_guard(id) {
+            Ok(links) => {
+                let result = self.detach_locked(&links, is_to_go);
+                links.remove();
                 result
             }
-            // On a full disk: where no file can be made there is none, and nobody holds it.
-            Err(error) if matches!(error.kind(), Kind::Io | Kind::DiskFull | Kind::ReadOnly) => {
-                self.detach_under_one_lock(id)
+            // On a full disk. Nobody else may do anything then, the same attachment's ADD included: before it makes
+            // links, it waits for the network's guard.
+            Err(error) if guard::no_file_can_be_made(&error) => {
+                let network = self.network_guard()?;
+                self.detach_under(&network, &network.links_of(id), is_to_go)
             }
             Err(error) => Err(error),
         }
     }
 
-    fn detach_locked(&mut self, id: &AttachmentId, own: &Lock) -> Result<()> {
-        let network = self.network_lock()?;
-        let ops = self.undo_of_attachment(id)?;
-        let leaving = undo::start_elements(&ops, &mut *self.executor, &self.tools, &[&network]);
-        // `nft` holds the network's lock for as long as it works; the links need only this attachment's own.
-        drop(network);
-        let mut stuck = undo::run(&ops, &mut *self.executor, &self.tools, &[own]);
-        let remaining = leaving.wait();
-        let network = self.network_lock()?;
-        stuck.extend(remaining.finish(&mut *self.executor, &self.tools, &[&network]));
-        self.forget_flows_of(&ops, own);
-        self.forget(id, &stuck)
-    }
-
-    /// The same while nobody else may do anything, the same attachment's ADD included: before it makes links, it
-    /// waits for the network's lock.
-    fn detach_under_one_lock(&mut self, id: &AttachmentId) -> Result<()> {
-        let network = self.network_lock()?;
-        let ops = self.undo_of_attachment(id)?;
-        let stuck = self.undo_ops(&ops, &network, &network);
-        self.forget(id, &stuck)
-    }
-
-    fn undo_of_attachment(&mut self, id: &AttachmentId) -> Result<Vec<Op>> {
-        match self.store.receipt(id)? {
-            Some((receipt, _)) => {
-                self.store.note_leaving(id);
-                self.undo_of(&receipt)
+    fn detach_locked(
+        &mut self,
+        links: &LinksGuard<'_>,
+        is_to_go: impl Fn(&Self, Option<&Receipt>) -> bool,
+    ) -> Result<bool> {
+        let network = self.network_guard()?;
+        let ruleset = match self.ruleset_share(&network) {
+            Err(error) if guard::no_file_can_be_made(&error) => {
+                return self.detach_under(&network, links, is_to_go);
             }
-            None => self.undo_without_receipt(id),
+            ruleset => ruleset?,
+        };
+        let Some(ops) = self.ops_to_detach(links.id(), is_to_go)? else { return Ok(false) };
+        let leaving = Undo::new(ops, links, ruleset).start(&mut *self.executor, &self.tools);
+        // The transaction has the ruleset's lock; the links need only this attachment's own.
+        drop(network);
+        let undone = leaving.finish(&mut *self.executor, &self.tools);
+        let undone = self.told(undone);
+        let network = self.network_guard()?;
+        self.forget(links, &undone, &network)?;
+        Ok(true)
+    }
+
+    fn detach_under(
+        &mut self,
+        network: &NetworkGuard,
+        links: &LinksGuard<'_>,
+        is_to_go: impl Fn(&Self, Option<&Receipt>) -> bool,
+    ) -> Result<bool> {
+        let Some(ops) = self.ops_to_detach(links.id(), is_to_go)? else { return Ok(false) };
+        let undo = Undo::new(ops, links, network.share_of_ruleset());
+        let undone = undo.run(&mut *self.executor, &self.tools);
+        let undone = self.told(undone);
+        self.forget(links, &undone, network)?;
+        Ok(true)
+    }
+
+    /// What undoes an attachment, where it is to go; its receipt says from here on that it leaves. The caller has the
+    /// guards of its links and of the network.
+    fn ops_to_detach(
+        &mut self,
+        id: &AttachmentId,
+        is_to_go: impl Fn(&Self, Option<&Receipt>) -> bool,
+    ) -> Result<Option<Vec<Op>>> {
+        let receipt = self.store.receipt(id)?.map(|(receipt, _)| receipt);
+        if !is_to_go(self, receipt.as_ref()) {
+            return Ok(None);
         }
+        let Some(receipt) = receipt else { return self.undo_without_receipt(id).map(Some) };
+        self.store.note_leaving(id);
+        self.undo_of(&receipt).map(Some)
     }
 
     /// What can be told of an attachment whose receipt is lost: its link, by name and mark, and the elements that bear
@@ -107,27 +135,39 @@ impl Engine {
         Ok(ops)
     }
 
-    /// Undoes a receipt while both locks are held.
-    pub(super) fn undo_receipt(&mut self, receipt: &Receipt, network: &Lock, own: &Lock) -> Result<()> {
+    /// Undoes a receipt while the network's guard is held all the time.
+    pub(super) fn undo_receipt(
+        &mut self,
+        receipt: &Receipt,
+        links: &LinksGuard<'_>,
+        network: &NetworkGuard,
+    ) -> Result<()> {
         let ops = self.undo_of(receipt)?;
-        let stuck = self.undo_ops(&ops, network, own);
-        self.forget(&receipt.id, &stuck)
+        let undone = self.undo_ops(ops, links, network)?;
+        self.forget(links, &undone, network)
     }
 
-    /// Runs `ops` while both locks are held.
-    pub(super) fn undo_ops(&mut self, ops: &[Op], network: &Lock, own: &Lock) -> Vec<undo::Stuck> {
-        let leaving = undo::start_elements(ops, &mut *self.executor, &self.tools, &[network]);
-        let mut stuck = undo::run(ops, &mut *self.executor, &self.tools, &[own]);
-        stuck.extend(leaving.wait().finish(&mut *self.executor, &self.tools, &[network]));
-        self.forget_flows_of(ops, own);
-        stuck
+    /// Runs `ops`, which were computed under the same guards.
+    pub(super) fn undo_ops(
+        &mut self,
+        ops: Vec<Op>,
+        links: &LinksGuard<'_>,
+        network: &NetworkGuard,
+    ) -> Result<Undone> {
+        let ruleset = match self.ruleset_share(network) {
+            Err(error) if guard::no_file_can_be_made(&error) => network.share_of_ruleset(),
+            ruleset => ruleset?,
+        };
+        let undone = Undo::new(ops, links, ruleset).run(&mut *self.executor, &self.tools);
+        Ok(self.told(undone))
     }
 
-    /// Makes the kernel forget what leads to a container that is gone. It comes after the ruleset forgot it.
-    fn forget_flows_of(&mut self, ops: &[Op], own: &Lock) {
-        if let Err(error) = undo::forget_flows(ops, &mut *self.executor, &self.tools, &[own]) {
-            self.log.warn(&undo::flows_stay(&error));
+    /// Says what nobody has to take back: that the kernel remembers what it should not.
+    pub(super) fn told(&self, undone: Undone) -> Undone {
+        if let Some(Err(error)) = &undone.flows {
+            self.log.warn(&undo::flows_stay(error));
         }
+        undone
     }
 
     /// What undoes `receipt`: what it says, or, where a later version wrote it, what follows from its address. Set
@@ -153,17 +193,23 @@ impl Engine {
     /// Removes the receipt and releases the address, unless something is stuck: then both stay for `flatnet gc`. The
     /// receipt goes first, which makes room on a full disk; an address held without a receipt and without a link is
     /// released by whoever comes next.
-    pub(super) fn forget(&mut self, id: &AttachmentId, stuck: &[undo::Stuck]) -> Result<()> {
+    pub(super) fn forget(
+        &mut self,
+        links: &LinksGuard<'_>,
+        Undone { stuck, flows }: &Undone,
+        network: &NetworkGuard,
+    ) -> Result<()> {
+        let id = links.id();
         if !stuck.is_empty() {
             self.store.mark_pending(id)?;
             let what = undo::describe(stuck);
             return Err(Error::new(Kind::NotUndone, format!("not all could be undone: {what}")));
         }
-        self.store.remove_receipt(id)?;
+        self.store.remove_receipt(id, network)?;
         let mut leases = self.store.leases()?;
         // Where the file is lost, the receipts are all there is, and may not be all that there was: see `recover`.
-        if self.store.has_leases() && leases.release(id, now()) {
-            self.store.write_leases(&leases)?;
+        if self.store.has_leases() && leases.release(id, matches!(flows, Some(Ok(()))), now()) {
+            self.store.write_leases(&leases, network)?;
         }
         Ok(())
     }
@@ -182,9 +228,11 @@ impl Engine {
         if self.store.is_pending(&receipt.id) {
             return true;
         }
+        // Of a boot that is over the namespace is, whatever has its number now.
+        let is_of_this_boot = receipt.boot_id == observe::boot_id();
         // The kernel removes the pair of links with the namespace, so a link that is there proves that it lives.
         let is_another = |found| found != Some(receipt.netns_id);
         observe::link_is_gone(receipt.host_link.as_str())
-            && observe::netns::id_at(&receipt.netns).is_ok_and(is_another)
+            && (!is_of_this_boot || observe::netns::id_at(&receipt.netns).is_ok_and(is_another))
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::Engine;
+use super::undo::Undone;
+use super::{Engine, NetworkGuard};
 use crate::error::{Error, Kind, Result};
 use crate::lease::Leases;
-use crate::lock::Lock;
 use crate::observe;
 use crate::plan;
 use crate::receipt::Receipt;
@@ -30,8 +30,10 @@ impl Engine {
             .filter(|receipt| self.is_dead(receipt))
             .map(|receipt| receipt.id.clone())
             .collect();
-        let mut collected = self.collect(dead);
-        let network = self.network_lock()?;
+        // The runtime may have started it again meanwhile.
+        let mut collected =
+            self.collect(dead, |engine, receipt| receipt.is_none_or(|receipt| engine.is_dead(receipt)));
+        let network = self.network_guard()?;
         collected.freed.extend(self.release_orphans(&network)?);
         drop(network);
         self.sweep_locks()?;
@@ -49,7 +51,7 @@ impl Engine {
             .chain(held.held().map(|(_, lease)| lease.id.clone()))
             .chain(links.ports.into_iter().map(|(id, _)| id))
             .collect();
-        let mut collected = self.collect(known.difference(valid).cloned().collect());
+        let mut collected = self.collect(known.difference(valid).cloned().collect(), |_, _| true);
         let is_valid = |container: &str| valid.iter().any(|id| id.container_id.comment() == container);
         if let Err(error) = self.collect_elements(is_valid) {
             collected.errors.push(error);
@@ -60,19 +62,25 @@ impl Engine {
 
     /// Takes out of the tables what belongs to no receipt, nor to a container that `is_valid`.
     fn collect_elements(&mut self, is_valid: impl Fn(&str) -> bool) -> Result<()> {
-        let network = self.network_lock()?;
+        let network = self.network_guard()?;
+        let ruleset = self.ruleset_alone(&network)?;
         let table = self.config.network.table();
         let wanted = self.store.receipts()?.iter().flat_map(|receipt| receipt.elements(&table)).collect();
         let mut found = observe::attachment::elements(&table, &mut *self.executor, &self.tools)?;
         found.retain(|_, container| !is_valid(container));
-        self.run_host_plan(&plan::lost_elements(&table, &wanted, &found), &[&network])
+        self.run_host_plan(&plan::lost_elements(&table, &wanted, &found), &ruleset, None)
     }
 
-    fn collect(&mut self, ids: Vec<AttachmentId>) -> Collected {
+    fn collect(
+        &mut self,
+        ids: Vec<AttachmentId>,
+        is_to_go: impl Fn(&Self, Option<&Receipt>) -> bool,
+    ) -> Collected {
         let mut collected = Collected::default();
         for id in ids {
-            match self.detach_with_lock(&id) {
-                Ok(()) => collected.freed.push(id),
+            match self.detach_if(&id, &is_to_go) {
+                Ok(true) => collected.freed.push(id),
+                Ok(false) => {}
                 Err(error) => {
                     let called = self.called(&id);
                     collected.errors.push(error.context(format!("container {called} cannot be undone")));
@@ -82,30 +90,20 @@ impl Engine {
         collected
     }
 
-    /// Releases addresses that are held without a receipt and without a link.
-    pub(super) fn release_orphans(&mut self, _network: &Lock) -> Result<Vec<AttachmentId>> {
+    /// Releases addresses that are held without a receipt and without a link. Nobody is at work on such an attachment: the
+    /// receipt comes first and goes under the network's guard, as the address does.
+    pub(super) fn release_orphans(&mut self, network: &NetworkGuard) -> Result<Vec<AttachmentId>> {
         let mut leases = self.store.leases()?;
         let mut freed = Vec::new();
         for (_, lease) in leases.clone().held() {
-            if self.is_orphan(&lease.id)? && leases.release(&lease.id, super::now()) {
+            if self.is_orphan(&lease.id)? && leases.release(&lease.id, false, super::now()) {
                 freed.push(lease.id.clone());
             }
         }
         if !freed.is_empty() {
-            self.store.write_leases(&leases)?;
+            self.store.write_leases(&leases, network)?;
         }
         Ok(freed)
-    }
-
-    /// Removes the locks of attachments that a killed run left: a file that nobody holds.
-    pub(super) fn sweep_locks(&self) -> Result<()> {
-        let dir = &self.lock_dirs()?.attachments;
-        for name in dir.names(".lock")? {
-            if let Ok(lock) = Lock::acquire(&dir.path().join(name), std::time::Duration::ZERO) {
-                lock.remove();
-            }
-        }
-        Ok(())
     }
 
     pub(super) fn is_orphan(&self, id: &AttachmentId) -> Result<bool> {
@@ -115,10 +113,9 @@ impl Engine {
 
     /// Frees what the dead hold, before ADD gives out an address, a name's or a port: Podman calls no plugin when a
     /// namespace is gone before its container is removed, nor after a reboot. That one of them cannot be undone is no
-    /// reason to refuse another. Returns the leases that stay. The caller holds the network's lock, and `own` for the
-    /// links.
-    pub(super) fn free_the_dead(&mut self, network: &Lock, own: &Lock) -> Result<Leases> {
-        let leases = self.whole_leases()?;
+    /// reason to refuse another, nor is that somebody is at work on one. Returns the leases that stay.
+    pub(super) fn free_the_dead(&mut self, network: &NetworkGuard) -> Result<Leases> {
+        let leases = self.whole_leases(network)?;
         let put_off = self.store.pending()?;
         let links = observe::LinkNames::open();
         let has_no_link = |id: &AttachmentId| links.is_gone(id.host_link(&self.config.network).as_str());
@@ -132,10 +129,10 @@ impl Engine {
             return Ok(leases);
         }
         if self.store.leases()? != leases {
-            self.store.write_leases(&leases)?;
+            self.store.write_leases(&leases, network)?;
         }
         for id in suspects {
-            if let Err(error) = self.free_if_dead(&id, network, own) {
+            if let Err(error) = self.free_if_dead(&id, network) {
                 let called = self.called(&id);
                 self.log.warn(&format!("container {called} is gone and cannot be undone: {}", error.whole()));
             }
@@ -145,7 +142,7 @@ impl Engine {
 
     /// Makes way for the ports that ADD publishes: what dead containers left goes, and a living one keeps what it has.
     /// One that comes or goes just now has no link; whether its port is taken `nft` knows.
-    pub(super) fn free_ports(&mut self, request: &Request, network: &Lock, own: &Lock) -> Result<()> {
+    pub(super) fn free_ports(&mut self, request: &Request, network: &NetworkGuard) -> Result<()> {
         if request.ports.is_empty() {
             return Ok(());
         }
@@ -153,7 +150,7 @@ impl Engine {
         for holder in self.store.receipts_naming(&ports)?.iter().filter(|holder| holder.id != request.id) {
             let Some(port) = holder.port_in_the_way_of(&request.ports) else { continue };
             if self.is_dead(holder) {
-                self.undo_receipt(holder, network, own)?;
+                self.free_if_dead(&holder.id, network)?;
             } else if !observe::link_is_gone(holder.host_link.as_str()) {
                 return Err(port_taken(port, holder));
             }
@@ -161,16 +158,19 @@ impl Engine {
         Ok(())
     }
 
-    fn free_if_dead(&mut self, id: &AttachmentId, network: &Lock, own: &Lock) -> Result<()> {
-        match self.store.receipt(id)? {
+    fn free_if_dead(&mut self, id: &AttachmentId, network: &NetworkGuard) -> Result<()> {
+        let Some(links) = self.links_guard_if_free(id, network)? else { return Ok(()) };
+        let result = match self.store.receipt(id)? {
             // Nothing in the kernel outlives a boot, and `up` enters only the living.
             Some((receipt, _)) if self.is_dead(&receipt) && receipt.boot_id != observe::boot_id() => {
-                self.forget(id, &[])
+                self.forget(&links, &Undone { flows: Some(Ok(())), ..Undone::default() }, network)
             }
-            Some((receipt, _)) if self.is_dead(&receipt) => self.undo_receipt(&receipt, network, own),
-            None if self.is_orphan(id)? => self.forget(id, &[]),
+            Some((receipt, _)) if self.is_dead(&receipt) => self.undo_receipt(&receipt, &links, network),
+            None if self.is_orphan(id)? => self.forget(&links, &Undone::default(), network),
             _ => Ok(()),
-        }
+        };
+        links.remove();
+        result
     }
 }
 

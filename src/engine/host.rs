@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, config_hash, now, undo};
+use super::guard::{LinksGuard, RulesetAlone};
+use super::{Engine, NetworkGuard, config_hash, now, undo};
 use crate::config::{Bridging, Uplink};
 use crate::desired::{HostFacts, HostState};
 use crate::error::{Error, Kind, Result};
@@ -49,12 +51,17 @@ pub struct Change {
 impl Engine {
     /// Brings this host to the configured state.
     pub fn up(&mut self) -> Result<Change> {
-        let started = std::time::Instant::now();
-        let network = self.network_lock()?;
-        let result = self.up_locked(&network);
+        let started = Instant::now();
+        let result = self.up_alone();
         self.log_operation("up", None, started, result.as_ref(), serde_json::Map::new());
         let (facts, plan) = result?;
         Ok(Change { notes: self.notes(&facts, &plan), plan })
+    }
+
+    fn up_alone(&mut self) -> Result<(HostFacts, Plan)> {
+        let network = self.network_guard()?;
+        let ruleset = self.ruleset_alone(&network)?;
+        self.up_locked(&ruleset)
     }
 
     /// What [`Engine::up`] would do.
@@ -90,7 +97,7 @@ impl Engine {
 
     /// What holds for this host, found out again only when something is missing: the fast path of ADD looks at
     /// one file, one link, one setting and two ways.
-    pub(super) fn ensure_host(&mut self, network: &Lock) -> Result<HostFacts> {
+    pub(super) fn ensure_host(&mut self, network: &NetworkGuard) -> Result<HostFacts> {
         if let Some(record) = self.store.host()? {
             let forwards = observe::sysctl(&SysctlKey::ip_forward()) == Some(1);
             let same = record.facts.config_hash == config_hash(&self.config)
@@ -100,7 +107,8 @@ impl Engine {
                 return Ok(record.facts);
             }
         }
-        self.up_locked(network).map(|(facts, _)| facts)
+        let ruleset = self.ruleset_alone(network)?;
+        self.up_locked(&ruleset).map(|(facts, _)| facts)
     }
 
     /// Without `fib` the ruleset lists this host's addresses, and DHCP or a person may have changed them.
@@ -119,9 +127,9 @@ impl Engine {
             && (nobody.is_none() || nobody == own)
     }
 
-    pub(super) fn up_locked(&mut self, network: &Lock) -> Result<(HostFacts, Plan)> {
+    pub(super) fn up_locked(&mut self, ruleset: &RulesetAlone<'_>) -> Result<(HostFacts, Plan)> {
         let (facts, plan, observed) = self.wanted_up()?;
-        self.set_up(&facts, &observed, &plan, network)
+        self.set_up(&facts, &observed, &plan, ruleset)
             .map_err(|error| error.context("this host cannot be set up"))?;
         Ok((facts, plan))
     }
@@ -132,13 +140,13 @@ impl Engine {
         facts: &HostFacts,
         observed: &ObservedHost,
         plan: &Plan,
-        network: &Lock,
+        ruleset: &RulesetAlone<'_>,
     ) -> Result<()> {
         if !plan.is_empty() {
-            self.record_host(facts, observed, false)?;
-            self.run_host_plan(plan, &[network])?;
+            self.record_host(facts, observed, false, ruleset.network())?;
+            self.run_host_plan(plan, ruleset, None)?;
         }
-        self.record_host(facts, observed, true)
+        self.record_host(facts, observed, true, ruleset.network())
     }
 
     fn wanted_up(&mut self) -> Result<(HostFacts, Plan, ObservedHost)> {
@@ -182,7 +190,13 @@ impl Engine {
     }
 
     /// Remembers how the settings were before the first `up` since boot, so that `down` can give them back.
-    fn record_host(&self, facts: &HostFacts, observed: &ObservedHost, complete: bool) -> Result<()> {
+    fn record_host(
+        &self,
+        facts: &HostFacts,
+        observed: &ObservedHost,
+        complete: bool,
+        network: &NetworkGuard,
+    ) -> Result<()> {
         let boot_id = observe::boot_id();
         let before = self.store.host()?;
         let mut found = match &before {
@@ -205,34 +219,44 @@ impl Engine {
         if before.is_some_and(|before| HostRecord { at: record.at, ..before } == record) {
             return Ok(());
         }
-        self.store.write_host(&record)
+        self.store.write_host(&record, network)
     }
 
     /// Takes back all that [`Engine::up`] did. Attached containers are in the way, unless `force` undoes them first.
     pub fn down(&mut self, force: bool) -> Result<Change> {
-        let attached = self.store.receipts()?;
-        let living: Vec<&Receipt> = attached.iter().filter(|receipt| !self.is_dead(receipt)).collect();
-        if !living.is_empty() && !force {
-            let (count, names) = (living.len(), names(&living));
-            let message =
-                format!("{count} container{} attached: {names}", if count == 1 { " is" } else { "s are" });
-            return Err(Error::new(Kind::ContainersAttached, message));
+        let deadline = Instant::now() + self.patience();
+        loop {
+            let attached = self.store.receipts()?;
+            if !force {
+                refuse_attached(&self.living(&attached))?;
+            }
+            for receipt in &attached {
+                self.detach(&receipt.id)?;
+            }
+            let started = Instant::now();
+            let network = self.network_guard()?;
+            // One that is being attached has its receipt by now, and whoever comes later waits.
+            let attached = self.store.receipts()?;
+            let meanwhile = refuse_attached(&self.living(&attached));
+            if force && meanwhile.is_err() && started < deadline {
+                continue;
+            }
+            let result = meanwhile.and_then(|()| self.down_locked(&network));
+            self.log_operation("down", None, started, result.as_ref(), serde_json::Map::new());
+            return result;
         }
-        for receipt in &attached {
-            self.detach(&receipt.id)?;
-        }
-        let started = std::time::Instant::now();
-        let network = self.network_lock()?;
-        let result = self.down_locked(&network);
-        self.log_operation("down", None, started, result.as_ref(), serde_json::Map::new());
-        result
     }
 
-    fn down_locked(&mut self, network: &Lock) -> Result<Change> {
+    fn living<'r>(&self, attached: &'r [Receipt]) -> Vec<&'r Receipt> {
+        attached.iter().filter(|receipt| !self.is_dead(receipt)).collect()
+    }
+
+    fn down_locked(&mut self, network: &NetworkGuard) -> Result<Change> {
+        let ruleset = self.ruleset_alone(network)?;
         let change = self.plan_down()?;
-        self.run_host_plan(&change.plan, &[network])
+        self.run_host_plan(&change.plan, &ruleset, None)
             .map_err(|error| error.context("this host cannot be taken down"))?;
-        self.store.remove_host()?;
+        self.store.remove_host(network)?;
         Ok(change)
     }
 
@@ -263,10 +287,17 @@ impl Engine {
     }
 
     /// Runs a plan for this host, one command after the other; takes back what was done when one fails.
-    pub(super) fn run_host_plan(&mut self, plan: &Plan, locks: &[&Lock]) -> Result<()> {
+    /// Under `links` too, where it concerns an attachment's.
+    pub(super) fn run_host_plan(
+        &mut self,
+        plan: &Plan,
+        ruleset: &RulesetAlone<'_>,
+        links: Option<&LinksGuard<'_>>,
+    ) -> Result<()> {
+        let locks: Vec<&Lock> = ruleset.locks().into_iter().chain(links.map(LinksGuard::lock)).collect();
         for rendered in render::commands(plan.steps.iter().map(|step| &step.op), &self.tools) {
             let command = &rendered.command;
-            let ended = self.executor.run(command, locks);
+            let ended = self.executor.run(command, &locks);
             let Err(error) = ended.and_then(|output| output.checked(command)) else { continue };
             if matches!(plan.steps[rendered.ops.start].op, Op::FlowsDel(_)) {
                 self.log.warn(&undo::flows_stay(&error));
@@ -276,7 +307,7 @@ impl Engine {
             let failed_line = CommandFailure::of(&error).and_then(CommandFailure::failed_line);
             let may_have_run = failed_line.map_or(rendered.ops.end, |line| rendered.ops.start + line);
             let undo: Vec<Op> = plan.undo_of(|index| index < may_have_run);
-            let stuck = undo::run(&undo, &mut *self.executor, &self.tools, locks);
+            let stuck = undo::run(&undo, &mut *self.executor, &self.tools, &locks);
             return Err(rolled_back(error, &stuck));
         }
         Ok(())
@@ -289,6 +320,17 @@ pub(super) fn rolled_back(error: Error, stuck: &[undo::Stuck]) -> Error {
         return error.outcome("all was taken back");
     }
     error.outcome(format!("not all could be taken back ({})", undo::describe(stuck)))
+}
+
+/// An error where containers are attached.
+fn refuse_attached(living: &[&Receipt]) -> Result<()> {
+    let (count, names) = (living.len(), names(living));
+    let what = match count {
+        0 => return Ok(()),
+        1 => format!("1 container is attached: {names}"),
+        _ => format!("{count} containers are attached: {names}"),
+    };
+    Err(Error::new(Kind::ContainersAttached, what))
 }
 
 fn names(receipts: &[&Receipt]) -> String {

@@ -1,7 +1,6 @@
 //! The engine: reads state, asks the pure parts what is to be done, does it, records it.
 //!
-//! Two locks order everything. The network's lock covers leases, receipts and the ruleset; an attachment's own lock
-//! covers its links. Who takes both takes the attachment's first.
+//! Guards order everything: see [`guard`].
 //!
 //! | asked by | function |
 //! | --- | --- |
@@ -18,6 +17,7 @@ mod attach;
 mod check;
 mod detach;
 mod gc;
+mod guard;
 mod host;
 mod look;
 mod owner;
@@ -33,6 +33,8 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 pub use gc::Collected;
+use guard::LockDirs;
+pub use guard::NetworkGuard;
 pub use host::{Change, HostRecord};
 pub use look::{Attachment, Loaded, State};
 pub use recover::Left;
@@ -42,9 +44,7 @@ pub use store::Store;
 use crate::config::{Config, Gateway};
 use crate::error::{Error, Kind, Result};
 use crate::execute::{Executor, HostExecutor, Record, Recorded};
-use crate::lock::Lock;
 use crate::log::Log;
-use crate::state_dir::StateDir;
 use crate::tools::Tools;
 use crate::types::AttachmentId;
 
@@ -60,20 +60,6 @@ pub struct Engine {
     record: Record,
     locks: Option<LockDirs>,
     log: Log,
-}
-
-/// Where the locks lie; both directories stay open, so that nobody can put others in their place.
-#[derive(Debug)]
-struct LockDirs {
-    run: StateDir,
-    attachments: StateDir,
-}
-
-impl LockDirs {
-    fn create(config: &Config) -> Result<Self> {
-        let run = StateDir::create(&config.paths.run)?;
-        Ok(Self { attachments: run.subdir(config.network.as_str())?, run })
-    }
 }
 
 impl std::fmt::Debug for Engine {
@@ -168,44 +154,6 @@ impl Engine {
 
     fn patience(&self) -> Duration {
         Duration::from_secs(self.config.limits.lock_seconds)
-    }
-
-    /// The lock over leases, receipts and ruleset. Who held it last may have been killed while writing.
-    fn network_lock(&self) -> Result<Lock> {
-        let lock = self.lock(&self.lock_dirs()?.run, self.config.network.as_str())?;
-        self.store.sweep();
-        self.make_owner();
-        Ok(lock)
-    }
-
-    /// The lock over the links of one attachment.
-    fn attachment_lock(&self, id: &AttachmentId) -> Result<Lock> {
-        self.lock(&self.lock_dirs()?.attachments, id.host_link(&self.config.network).as_str())
-    }
-
-    fn lock(&self, dir: &StateDir, what: &str) -> Result<Lock> {
-        let name = format!("{what}.lock");
-        let path = dir.path().join(&name);
-        if let Some(aside) = dir.set_foreign_aside(&name)? {
-            self.log.warn(&format!("{} is no lock and is now {}", path.display(), aside.display()));
-        }
-        Lock::acquire(&path, self.patience())
-    }
-
-    /// Works under the lock of one attachment, whose file goes afterwards.
-    fn locked<T>(
-        &mut self,
-        id: &AttachmentId,
-        work: impl FnOnce(&mut Self, &Lock) -> Result<T>,
-    ) -> Result<T> {
-        let own = self.attachment_lock(id)?;
-        let result = work(self, &own);
-        own.remove();
-        result
-    }
-
-    fn lock_dirs(&self) -> Result<&LockDirs> {
-        self.locks.as_ref().ok_or_else(|| Error::new(Kind::Internal, "this engine was opened to look only"))
     }
 }
 

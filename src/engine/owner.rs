@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 
-use super::Engine;
+use super::{Engine, NetworkGuard};
 use crate::error::{Error, Result};
 use crate::observe;
 use crate::observe::marked::{self, MarkedLinks};
@@ -18,13 +18,13 @@ const DISTRIBUTION: &str = "WSL_DISTRO_NAME";
 impl Engine {
     /// Makes state and the mark of this Flatnet, where there is none yet, so that a plan that is looked at shows it.
     pub fn mark(&self) -> Result<()> {
-        self.network_lock().map(drop)
+        self.network_guard().map(drop)
     }
 
-    /// Makes the mark of this Flatnet, where it has none yet; the caller holds the network's lock. On a full disk there is
-    /// none, and what is made then is unmarked.
-    pub(super) fn make_owner(&self) {
-        if self.store.keep_owner() {
+    /// Makes the mark of this Flatnet, where it has none yet. On a full disk there is none, and what is made then is
+    /// unmarked.
+    pub(super) fn make_owner(&self, network: &NetworkGuard) {
+        if self.store.keep_owner(network) {
             return;
         }
         let mut random = [0; 6];
@@ -32,7 +32,7 @@ impl Engine {
         let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let name = std::env::var(DISTRIBUTION).unwrap_or_else(|_| host());
         if read.is_ok() {
-            self.store.write_owner(&Owner::new(&name, random));
+            self.store.write_owner(&Owner::new(&name, random), network);
         }
     }
 

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-use super::Engine;
+use super::{Engine, NetworkGuard};
 use crate::desired::{AttachmentState, Routes};
 use crate::error::{Error, Result};
 use crate::lease::Leases;
@@ -134,10 +134,10 @@ impl Engine {
         Ok(Some(self.receipt(&wanted, &plan, netns_id, &name, &[])))
     }
 
-    /// Writes down what [`Engine::unrecorded`] found. The caller holds the network's lock.
-    pub(super) fn adopt(&mut self, found: &[Receipt]) -> Result<()> {
+    /// Writes down what [`Engine::unrecorded`] found.
+    pub(super) fn adopt(&mut self, found: &[Receipt], network: &NetworkGuard) -> Result<()> {
         for receipt in found {
-            self.store.write_receipt(receipt)?;
+            self.store.write_receipt(receipt, network)?;
             let event = Event::of_attachment(receipt::ATTACHED);
             self.store.append_events(&receipt.id, &[event]);
             self.log.warn(&format!(
@@ -150,14 +150,14 @@ impl Engine {
     }
 
     /// Leases that are whole: where their file is lost, made again from the receipts and the kernel; where it lacks a
-    /// receipt's address (an older file was put in its place), with that too. The caller holds the network's lock.
-    pub(super) fn whole_leases(&mut self) -> Result<Leases> {
+    /// receipt's address (an older file was put in its place), with that too.
+    pub(super) fn whole_leases(&mut self, network: &NetworkGuard) -> Result<Leases> {
         let mut leases = self.store.leases()?;
         if !self.store.has_leases() {
             let links = self.marked_links()?;
             let recorded = self.store.receipts()?.into_iter().map(|receipt| receipt.id).collect();
             let found = self.unrecorded(&links, &recorded)?;
-            self.adopt(&found.receipts)?;
+            self.adopt(&found.receipts, network)?;
             leases = self.store.leases()?;
         }
         for receipt in self.store.receipts_not_in(&leases)? {

@@ -19,6 +19,7 @@ use crate::seal;
 use crate::state_dir::{self, StateDir};
 use crate::types::{AttachmentId, Owner};
 
+use super::NetworkGuard;
 use super::host::HostRecord;
 
 /// The record of what `up` did.
@@ -62,9 +63,8 @@ impl Store {
         self.network.refused().or_else(|| self.receipts.refused())
     }
 
-    /// Removes what a writer that was killed left, and moves away what is no file in its place; the caller holds the
-    /// network's lock.
-    pub fn sweep(&self) {
+    /// Removes what a writer that was killed left, and moves away what is no file in its place.
+    pub fn sweep(&self, _: &NetworkGuard) {
         for dir in [&self.network, &self.receipts] {
             if let Err(error) = self.set_foreign_aside(dir, state_dir::TEMPORARY) {
                 self.log.warn(&error.whole());
@@ -102,8 +102,8 @@ impl Store {
         })
     }
 
-    /// Writes `value` to `name` in `dir`; the caller holds the network's lock.
-    fn write(dir: &StateDir, name: &str, value: &impl Serialize) -> Result<()> {
+    /// Writes `value` to `name` in `dir`.
+    fn write(dir: &StateDir, name: &str, value: &impl Serialize, _: &NetworkGuard) -> Result<()> {
         let line = seal::to_line(value)
             .map_err(|cause| Error::new(Kind::Internal, "state cannot be written as JSON").source(cause))?;
         dir.write(name, line.as_bytes())
@@ -151,9 +151,9 @@ impl Store {
         Ok(found)
     }
 
-    /// Writes the leases; the caller holds the network's lock.
-    pub fn write_leases(&self, leases: &Leases) -> Result<()> {
-        Self::write(&self.network, lease::FILE, leases)
+    /// Writes the leases.
+    pub fn write_leases(&self, leases: &Leases, network: &NetworkGuard) -> Result<()> {
+        Self::write(&self.network, lease::FILE, leases, network)
     }
 
     /// The receipt of one attachment, and what happened since.
@@ -225,11 +225,11 @@ impl Store {
         Ok(found)
     }
 
-    /// Writes a receipt; the caller holds the network's lock.
-    pub fn write_receipt(&self, receipt: &Receipt) -> Result<()> {
+    /// Writes a receipt.
+    pub fn write_receipt(&self, receipt: &Receipt, network: &NetworkGuard) -> Result<()> {
         // What was put off for an earlier one of that name is no business of this one.
         self.remove_mark(&receipt.id)?;
-        Self::write(&self.receipts, &file_name(&receipt.id), receipt)
+        Self::write(&self.receipts, &file_name(&receipt.id), receipt, network)
     }
 
     /// Appends to a receipt what happened. That it cannot be written is no reason to fail: the receipt itself holds
@@ -248,8 +248,8 @@ impl Store {
         let _ = self.receipts.append(&file_name(id), &line);
     }
 
-    /// Removes a receipt and its mark; the caller holds the network's lock.
-    pub fn remove_receipt(&self, id: &AttachmentId) -> Result<()> {
+    /// Removes a receipt and its mark.
+    pub fn remove_receipt(&self, id: &AttachmentId, _: &NetworkGuard) -> Result<()> {
         self.receipts.remove(&file_name(id))?;
         self.remove_mark(id)
     }
@@ -284,9 +284,9 @@ impl Store {
         self.read(&self.network, HOST_FILE, seal::from_line)
     }
 
-    /// Writes what `up` did; the caller holds the network's lock.
-    pub fn write_host(&self, record: &HostRecord) -> Result<()> {
-        Self::write(&self.network, HOST_FILE, record)
+    /// Writes what `up` did.
+    pub fn write_host(&self, record: &HostRecord, network: &NetworkGuard) -> Result<()> {
+        Self::write(&self.network, HOST_FILE, record, network)
     }
 
     /// Which Flatnet this is; `None` where it was never told, or where that cannot be read. What lies below the run
@@ -310,19 +310,19 @@ impl Store {
         self.network.path().join(OWNER_FILE)
     }
 
-    /// Whether it is known which Flatnet this is; then both directories say so. The caller holds the network's lock.
+    /// Whether it is known which Flatnet this is; then both directories say so.
     #[must_use]
-    pub fn keep_owner(&self) -> bool {
+    pub fn keep_owner(&self, network: &NetworkGuard) -> bool {
         let Some(owner) = self.owner() else { return false };
         let differs = |dir: &&StateDir| self.owner_in(dir).as_ref() != Some(&owner);
         if [&self.network, &self.marks].iter().any(differs) {
-            self.write_owner(&owner);
+            self.write_owner(&owner, network);
         }
         true
     }
 
-    /// Writes which Flatnet this is; the caller holds the network's lock. A full disk is no reason to fail.
-    pub fn write_owner(&self, owner: &Owner) {
+    /// Writes which Flatnet this is. A full disk is no reason to fail.
+    pub fn write_owner(&self, owner: &Owner, _: &NetworkGuard) {
         let line = format!("{owner}\n");
         for dir in [&self.network, &self.marks] {
             if let Err(error) = dir.write(OWNER_FILE, line.as_bytes()) {
@@ -332,7 +332,7 @@ impl Store {
     }
 
     /// Forgets what `up` did.
-    pub fn remove_host(&self) -> Result<()> {
+    pub fn remove_host(&self, _: &NetworkGuard) -> Result<()> {
         self.network.remove(HOST_FILE)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::guard::{LinksGuard, RulesetShare};
 use crate::command::Command;
 use crate::error::{Error, Result};
 use crate::execute::{CommandFailure, Executor, Exit, Output, Running};
@@ -24,62 +25,82 @@ pub(super) struct Stuck {
     pub(super) why: String,
 }
 
-/// Set elements on their way out: `nft` runs while the caller does something else.
-pub(super) struct ElementsLeaving {
+/// What takes an attachment back. Whose the address is was looked at under the guards that it holds, and it runs under these.
+pub(super) struct Undo<'g> {
+    ops: Vec<Op>,
+    links: &'g LinksGuard<'g>,
+    ruleset: RulesetShare<'g>,
+}
+
+/// The same, while `nft` deletes the set elements and the caller does something else.
+pub(super) struct Leaving<'g> {
+    undo: Undo<'g>,
     elements: Vec<TableElement>,
     running: Option<Result<(Command, Box<dyn Running>)>>,
 }
 
-/// Starts one transaction that deletes the set elements among `ops`; it holds `locks` until it is done.
-pub(super) fn start_elements(
-    ops: &[Op],
-    executor: &mut dyn Executor,
-    tools: &Tools,
-    locks: &[&Lock],
-) -> ElementsLeaving {
-    let element = |op: &Op| if let Op::ElementDel(element) = op { Some(element.clone()) } else { None };
-    let elements: Vec<TableElement> = ops.iter().filter_map(element).collect();
-    let deletions: Vec<Op> = elements.iter().cloned().map(Op::ElementDel).collect();
-    let running = render::commands(&deletions, tools).into_iter().next().map(|rendered| {
-        let running = executor.start(&rendered.command, locks)?;
-        Ok((rendered.command, running))
-    });
-    ElementsLeaving { elements, running }
+/// What came of it.
+#[derive(Debug, Default)]
+pub(super) struct Undone {
+    /// What is left.
+    pub(super) stuck: Vec<Stuck>,
+    /// Whether the kernel has forgotten the address's flows, where it was asked to. That it has not is nothing that
+    /// anybody has to take back.
+    pub(super) flows: Option<Result<()>>,
 }
 
-/// What the transaction did not do.
-#[derive(Default)]
-pub(super) struct Remaining {
-    /// To be deleted one by one.
-    elements: Vec<TableElement>,
-    /// The transaction itself, where it took too long.
-    hung: Option<Stuck>,
+impl<'g> Undo<'g> {
+    /// `ops`, which were computed while both guards were held.
+    pub(super) fn new(ops: Vec<Op>, links: &'g LinksGuard<'_>, ruleset: RulesetShare<'g>) -> Self {
+        Self { ops, links, ruleset }
+    }
+
+    /// Does all of it.
+    pub(super) fn run(self, executor: &mut dyn Executor, tools: &Tools) -> Undone {
+        self.start(executor, tools).finish(executor, tools)
+    }
+
+    /// Starts one transaction that deletes the set elements.
+    pub(super) fn start(self, executor: &mut dyn Executor, tools: &Tools) -> Leaving<'g> {
+        let element = |op: &Op| if let Op::ElementDel(element) = op { Some(element.clone()) } else { None };
+        let elements: Vec<TableElement> = self.ops.iter().filter_map(element).collect();
+        let deletions: Vec<Op> = elements.iter().cloned().map(Op::ElementDel).collect();
+        let running = render::commands(&deletions, tools).into_iter().next().map(|rendered| {
+            let running = executor.start(&rendered.command, &[self.ruleset.lock()])?;
+            Ok((rendered.command, running))
+        });
+        Leaving { undo: self, elements, running }
+    }
 }
 
-impl ElementsLeaving {
-    /// Waits for the transaction, which lets its locks go when it has ended or was killed: who holds none of them yet
-    /// must do this first.
-    pub(super) fn wait(self) -> Remaining {
-        let Some(running) = self.running else { return Remaining::default() };
-        match running.and_then(|(command, running)| Ok((running.wait()?, command))) {
-            Ok((output, _)) if output.success() => Remaining::default(),
+impl Leaving<'_> {
+    /// Does the rest, and waits for all of it. The share of the ruleset is let go then.
+    pub(super) fn finish(self, executor: &mut dyn Executor, tools: &Tools) -> Undone {
+        let Self { undo: Undo { ops, links, ruleset }, elements, running } = self;
+        let mut stuck = run(&ops, executor, tools, &[links.lock()]);
+        // Once the link is gone nothing is remembered anew: its address is unreachable. Only a bridge takes packets to
+        // nobody, and of those that a published port leads there the ruleset must have let go.
+        let is_bridged = elements.iter().any(|one| matches!(one.element, Element::FrameBinding { .. }));
+        let early = (!is_bridged).then(|| forget_flows(&ops, executor, tools, links));
+        let ended =
+            running.map(|running| running.and_then(|(command, running)| Ok((running.wait()?, command))));
+        match ended {
+            None => {}
+            Some(Ok((output, _))) if output.success() => {}
             // An nft that hangs is not asked again for each element: the runtime waits.
-            Ok((output, command)) if matches!(output.exit, Exit::TimedOut(_)) => {
-                Remaining { hung: judge(command, Ok(output), || false), ..Remaining::default() }
+            Some(Ok((output, command))) if matches!(output.exit, Exit::TimedOut(_)) => {
+                stuck.extend(judge(command, Ok(output), || false));
             }
-            _ => Remaining { elements: self.elements, hung: None },
+            Some(_) => stuck.extend(
+                elements.iter().filter_map(|element| delete_one(element, executor, tools, &[ruleset.lock()])),
+            ),
         }
+        let flows = early.unwrap_or_else(|| forget_flows(&ops, executor, tools, links));
+        Undone { stuck, flows }
     }
 }
 
-impl Remaining {
-    /// Deletes the elements one by one; one that is not there is gone.
-    pub(super) fn finish(self, executor: &mut dyn Executor, tools: &Tools, locks: &[&Lock]) -> Vec<Stuck> {
-        let each = self.elements.iter().filter_map(|element| delete_one(element, executor, tools, locks));
-        self.hung.into_iter().chain(each).collect()
-    }
-}
-
+/// Deletes one element; one that is not there is gone.
 fn delete_one(
     element: &TableElement,
     executor: &mut dyn Executor,
@@ -101,18 +122,28 @@ fn delete_one(
     (!is_gone && !is_anothers).then_some(stuck)
 }
 
-/// Carries out what makes the kernel forget flows among `ops`.
-pub(super) fn forget_flows(
+/// Takes back what of `ops` concerns links and flows, where no element was entered.
+pub(super) fn links(
+    ops: &[Op],
+    links: &LinksGuard<'_>,
+    executor: &mut dyn Executor,
+    tools: &Tools,
+) -> Undone {
+    let stuck = run(ops, executor, tools, &[links.lock()]);
+    Undone { stuck, flows: forget_flows(ops, executor, tools, links) }
+}
+
+/// Carries out what makes the kernel forget flows among `ops`, where there is any.
+fn forget_flows(
     ops: &[Op],
     executor: &mut dyn Executor,
     tools: &Tools,
-    locks: &[&Lock],
-) -> Result<()> {
+    links: &LinksGuard<'_>,
+) -> Option<Result<()>> {
     let flows = ops.iter().filter(|op| matches!(op, Op::FlowsDel(_)));
-    for rendered in render::commands(flows, tools) {
-        executor.run(&rendered.command, locks)?.checked(&rendered.command)?;
-    }
-    Ok(())
+    let rendered = render::commands(flows, tools).into_iter().next()?;
+    let ended = executor.run(&rendered.command, &[links.lock()]);
+    Some(ended.and_then(|output| output.checked(&rendered.command)).map(drop))
 }
 
 /// What is said where that fails.

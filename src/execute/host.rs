@@ -1,5 +1,6 @@
 //! The executor that runs commands on this host: the only place that starts a program.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -7,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rustix::fs::MemfdFlags;
@@ -110,7 +112,8 @@ impl Executor for HostExecutor {
             .stderr_file(stderr.try_clone().map_err(&failed)?);
         let started = Instant::now();
         let handle = lock::inherited(locks, || expression.start()).map_err(failed)?;
-        Ok(Box::new(Child { handle, stdout, stderr, started, limit: self.limit }))
+        let locks = locks.iter().map(|lock| lock.left()).collect();
+        Ok(Box::new(Child { handle, stdout, stderr, started, limit: self.limit, locks }))
     }
 }
 
@@ -150,17 +153,43 @@ struct Child {
     stderr: File,
     started: Instant,
     limit: Duration,
+    /// Told when it may still be at work.
+    locks: Vec<Rc<Cell<bool>>>,
+}
+
+/// How long a program may take to die.
+const DEATH: Duration = Duration::from_millis(200);
+
+impl Child {
+    /// Kills it. One that does not die at once, such as one that waits for the kernel, is left: this run must not hang
+    /// with it.
+    fn end(&self) {
+        let _ = self.handle.kill();
+        let end = Instant::now() + DEATH;
+        while !self.has_ended() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if !self.has_ended() {
+            self.locks.iter().for_each(|is_left| is_left.set(true));
+        }
+    }
 }
 
 impl Running for Child {
     fn wait(mut self: Box<Self>) -> Result<Output> {
         let failed = |cause: io::Error| Error::new(Kind::Internal, "cannot wait for a command").source(cause);
         let deadline = self.started + self.limit;
-        let ended = self.handle.wait_deadline(deadline).map_err(failed)?;
+        let ended = match self.handle.wait_deadline(deadline) {
+            Ok(ended) => ended.map(|output| output.status),
+            Err(cause) => {
+                // What it does is to be taken back: it must not go on.
+                self.end();
+                return Err(failed(cause));
+            }
+        };
         let took = self.started.elapsed();
-        let Some(output) = ended else {
-            // A program that does not die at once is left to the kernel: this run must not hang with it.
-            let _ = self.handle.kill();
+        let Some(status) = ended else {
+            self.end();
             return Ok(Output {
                 exit: Exit::TimedOut(self.limit),
                 stdout: String::new(),
@@ -168,7 +197,7 @@ impl Running for Child {
                 took,
             });
         };
-        let exit = exit_of(output.status);
+        let exit = exit_of(status);
         let stdout = content(&mut self.stdout).map_err(failed)?;
         Ok(Output { exit, stdout, stderr: content(&mut self.stderr).map_err(failed)?, took })
     }

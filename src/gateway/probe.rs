@@ -18,10 +18,13 @@ pub fn ask_all(ports: impl IntoIterator<Item = SocketAddrV4>) -> Answers {
     let mut answers = Answers::new();
     for some in ports.chunks(AT_ONCE) {
         std::thread::scope(|scope| {
-            let asked: Vec<_> = some.iter().map(|&port| (port, scope.spawn(move || ask(port)))).collect();
-            answers.extend(
-                asked.into_iter().map(|(port, asked)| (port, asked.join().unwrap_or(Answer::Nothing))),
-            );
+            let start = |port| std::thread::Builder::new().spawn_scoped(scope, move || ask(port));
+            let asked: Vec<_> = some.iter().map(|&port| (port, start(port))).collect();
+            answers.extend(asked.into_iter().map(|(port, asked)| match asked {
+                Ok(asked) => (port, asked.join().unwrap_or(Answer::Nothing)),
+                // Where there can be no thread, one after the other.
+                Err(_) => (port, ask(port)),
+            }));
         });
     }
     answers

@@ -108,7 +108,7 @@ impl Seen {
             return Ok(Synced { table, before: None, written: false, conflicts });
         }
         let written = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second()).unwrap_or_default();
-        let generation = publish::last(directory).map_or(0, |table| table.generation) + 1;
+        let generation = next_generation(publish::last(directory).map_or(0, |table| table.generation));
         let table = table.numbered(generation, written.to_string());
         table
             .validate(&config.range)
@@ -156,6 +156,13 @@ pub fn built(engine: &Engine, executor: &mut dyn Executor) -> Result<Table> {
     let sources = seen.sources(&engine.config);
     let answers = probe::ask_all(build::to_ask(&sources).into_keys());
     Ok(build::build(&sources, &answers).table)
+}
+
+/// Lua has no whole numbers beyond: from there it begins anew. The gateway takes up whatever is another one.
+const LAST_GENERATION: u64 = 1 << 53;
+
+fn next_generation(last: u64) -> u64 {
+    if last >= LAST_GENERATION { 1 } else { last + 1 }
 }
 
 /// One at a time writes the table.

@@ -33,11 +33,21 @@ pub fn is_command(argument: &str) -> bool {
 /// Answers this process's call. Prints the answer, or the error; returns the exit status.
 #[must_use]
 pub fn run(arguments: &[String]) -> u8 {
-    let (answer, status) = answer(arguments, face::read_stdin, carry_out);
-    if let Some(answer) = answer {
-        face::write_line(&answer.to_string());
+    let mut stdin = Vec::new();
+    let read = || {
+        stdin = face::read_stdin()?;
+        Ok(stdin.clone())
+    };
+    let (told, status) = answer(arguments, read, carry_out);
+    let Some(Err(lost)) = told.map(|told| face::answer(&told.to_string())) else { return status };
+    let is_made = status == 0 && arguments.first().is_some_and(|command| command == "setup");
+    if is_made {
+        let taking_back: Vec<String> =
+            std::iter::once("teardown".to_owned()).chain(arguments.iter().skip(1).cloned()).collect();
+        let _ = answer(&taking_back, || Ok(stdin), carry_out);
     }
-    status
+    face::lost(&lost, is_made);
+    1
 }
 
 /// Answers one call: what goes to standard output, and the exit status. Only `carry_out`, which is asked when the call

@@ -94,10 +94,11 @@ impl Netns {
             move_into_link_name_space(self.file.as_fd(), Some(LinkNameSpaceType::Network))?;
             look()
         };
-        let looked = std::thread::scope(|scope| scope.spawn(enter_and_look).join());
-        looked
-            .unwrap_or_else(|_| Err(std::io::Error::other("the thread that entered it ended")))
-            .map_err(|cause| self.not_entered(cause))
+        let looked = std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().spawn_scoped(scope, enter_and_look)?;
+            thread.join().unwrap_or_else(|_| Err(std::io::Error::other("the thread that entered it ended")))
+        });
+        looked.map_err(|cause| self.not_entered(cause))
     }
 
     fn not_entered(&self, cause: std::io::Error) -> Error {

@@ -24,15 +24,6 @@ pub enum FlowFilter {
         /// The port.
         port: u16,
     },
-    /// Those that were opened to a published port and lead to a container.
-    Published {
-        /// tcp, udp or sctp.
-        protocol: Protocol,
-        /// The port of this host.
-        port: u16,
-        /// The container's address.
-        container: Ipv4Addr,
-    },
     /// Those that a host outside opened to addresses of containers.
     Ingress {
         /// The host.
@@ -43,7 +34,7 @@ pub enum FlowFilter {
 }
 
 impl FlowFilter {
-    /// What an address that somebody else had before is still remembered by.
+    /// What the kernel remembers of an address, translations of published ports included.
     #[must_use]
     pub fn of_address(address: Ipv4Addr) -> [Self; 2] {
         [Self::From(address), Self::To(address)]
@@ -62,15 +53,6 @@ impl FlowFilter {
                 address,
                 port: port.host_port,
             })
-        })
-    }
-
-    /// What leads to `container` by those of `ports` that are UDP.
-    pub fn published(ports: &[PortMapping], container: Ipv4Addr) -> impl Iterator<Item = Self> + '_ {
-        udp(ports).map(move |port| Self::Published {
-            protocol: port.protocol,
-            port: port.host_port,
-            container,
         })
     }
 }
@@ -100,8 +82,7 @@ mod tests {
     fn all_filters_are_one_batch() {
         let (address, container) = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(10, 87, 1, 2));
         let opened = FlowFilter::OpenedTo { protocol: Protocol::Udp, address, port: 53 };
-        let published = FlowFilter::Published { protocol: Protocol::Udp, port: 53, container };
-        let batch = commands(FlowFilter::of_address(container).into_iter().chain([opened, published]));
+        let batch = commands(FlowFilter::of_address(container).into_iter().chain([opened]));
         assert_eq!(batch.len(), 1);
         assert_eq!(
             batch[0].to_string(),
@@ -109,7 +90,6 @@ mod tests {
 -D --orig-src 10.87.1.2
 -D --reply-src 10.87.1.2
 -D -p udp --orig-dst 192.0.2.1 --orig-port-dst 53
--D -p udp --orig-port-dst 53 --reply-src 10.87.1.2
 EOF"
         );
         assert_eq!(

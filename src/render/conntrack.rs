@@ -11,9 +11,6 @@ pub(super) fn arguments(op: &Op) -> Vec<String> {
         FlowFilter::OpenedTo { protocol, address, port } => {
             format!("-D -p {protocol} --orig-dst {address} --orig-port-dst {port}")
         }
-        FlowFilter::Published { protocol, port, container } => {
-            format!("-D -p {protocol} --orig-port-dst {port} --reply-src {container}")
-        }
         FlowFilter::Ingress { gateway, subnet } => {
             format!("-D --orig-src {gateway} --orig-dst {} --mask-dst {}", subnet.network(), subnet.netmask())
         }

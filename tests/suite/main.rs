@@ -65,6 +65,8 @@ mod guard_sources;
 mod host_up_down;
 mod hostile_parsers;
 mod hosts;
+#[cfg(feature = "faults")]
+mod interleaved;
 mod kill_random;
 #[cfg(feature = "faults")]
 mod kill_steps;

@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use super::HostPart;
 use crate::desired::AttachmentState;
-use crate::engine::Engine;
+use crate::engine::guard::LinksGuard;
+use crate::engine::{Engine, NetworkGuard};
 use crate::error::{Error, Kind, Result};
-use crate::lock::Lock;
 use crate::observe;
 use crate::observe::attachment::ObservedAttachment;
 use crate::plan::{self, Op, Plan};
 use crate::receipt::{self, Event, Receipt};
-use crate::types::{AttachmentId, Mac, PortMode};
+use crate::types::{Mac, PortMode};
 
 /// How long the kernel may take to delete the links of a namespace that was deleted.
 const DEATH: Duration = Duration::from_secs(1);
@@ -34,15 +34,15 @@ impl Engine {
     }
 
     /// Undoes an attachment, unless it has come to life or has gone meanwhile.
-    pub(super) fn undo_gone(&mut self, id: &AttachmentId, own: &Lock) -> Result<Option<Plan>> {
-        let network = self.network_lock()?;
-        let Some((receipt, events)) = self.store.receipt(id)? else { return Ok(None) };
+    pub(super) fn undo_gone(&mut self, links: &LinksGuard<'_>) -> Result<Option<Plan>> {
+        let network = self.network_guard()?;
+        let Some((receipt, events)) = self.store.receipt(links.id())? else { return Ok(None) };
         if self.why_gone(&receipt, &events)?.is_none() {
             return Ok(None);
         }
         let plan = self.plan_undo(&receipt)?;
-        let stuck = self.undo_ops(&plan.ops(), &network, own);
-        self.forget(id, &stuck)?;
+        let undone = self.undo_ops(plan.ops(), links, &network)?;
+        self.forget(links, &undone, &network)?;
         Ok(Some(plan))
     }
 
@@ -100,15 +100,17 @@ impl Engine {
 
     /// Puts back what a living attachment lost, unless it has gone meanwhile. That ADD came to its end, and a full disk
     /// or a kill kept it from saying so, is written down.
-    pub(super) fn mend(&mut self, id: &AttachmentId, own: &Lock, notes: &mut Vec<String>) -> Result<Plan> {
-        let network = self.network_lock()?;
+    pub(super) fn mend(&mut self, links: &LinksGuard<'_>, notes: &mut Vec<String>) -> Result<Plan> {
+        let network = self.network_guard()?;
+        let ruleset = self.ruleset_alone(&network)?;
+        let id = links.id();
         let Some((receipt, events)) = self.store.receipt(id)? else { return Ok(Plan::default()) };
         if self.is_dead(&receipt) {
             return Ok(Plan::default());
         }
         let is_whole = self.why_gone(&receipt, &events)?.is_none();
         let mended = self.plan_mend(&receipt, None).and_then(|plan| {
-            self.run_host_plan(&plan, &[&network, own])?;
+            self.run_host_plan(&plan, &ruleset, Some(links))?;
             Ok(plan)
         });
         if mended.is_err() && self.is_dying(&receipt) {
@@ -116,15 +118,16 @@ impl Engine {
         }
         if mended.is_err() && receipt.mode() != self.config.port_mode() {
             // Whatever could not be taken back: the container goes on as it is joined.
-            let back =
-                self.plan_attachment(&receipt).and_then(|plan| self.run_host_plan(&plan, &[&network, own]));
+            let back = self
+                .plan_attachment(&receipt)
+                .and_then(|plan| self.run_host_plan(&plan, &ruleset, Some(links)));
             if let Err(error) = back {
                 self.log.warn(&error.whole());
             }
         }
         let plan = mended?;
         if receipt.mode() != self.config.port_mode() {
-            self.record_change_over(&receipt, notes)?;
+            self.record_change_over(&receipt, notes, &network)?;
         }
         if let Some(note) = unnoted_end(&receipt, &events).filter(|_| is_whole) {
             self.store.append_events(id, &[Event::of_attachment(receipt::ATTACHED)]);
@@ -134,7 +137,12 @@ impl Engine {
     }
 
     /// Writes down how a container is joined since it was changed over.
-    fn record_change_over(&mut self, receipt: &Receipt, notes: &mut Vec<String>) -> Result<()> {
+    fn record_change_over(
+        &mut self,
+        receipt: &Receipt,
+        notes: &mut Vec<String>,
+        network: &NetworkGuard,
+    ) -> Result<()> {
         let facts = self.facts()?;
         let mode = self.config.port_mode();
         let wanted = AttachmentState { mode, ..self.recorded(receipt, &facts) };
@@ -142,7 +150,7 @@ impl Engine {
         let aliases: Vec<_> = receipt.aliases.iter().filter_map(|alias| alias.parse().ok()).collect();
         let renewed = self.receipt(&wanted, &plan, receipt.netns_id, &receipt.name, &aliases);
         let boot_id = receipt.boot_id.clone();
-        self.store.write_receipt(&Receipt { created: receipt.created, boot_id, ..renewed })?;
+        self.store.write_receipt(&Receipt { created: receipt.created, boot_id, ..renewed }, network)?;
         self.store.append_events(&receipt.id, &[Event::of_attachment(receipt::ATTACHED)]);
         notes.push(changed_over(receipt));
         Ok(())

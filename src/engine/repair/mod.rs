@@ -140,7 +140,7 @@ impl Engine {
         let mut repair = Repair::default();
         for (receipt, why) in self.survey()?.gone {
             let what = format!("container {} {why}", receipt.called());
-            match self.locked(&receipt.id, |engine, own| engine.undo_gone(&receipt.id, own)) {
+            match self.with_links(&receipt.id, Self::undo_gone) {
                 Ok(Some(plan)) => {
                     repair.notes.push(released(&receipt));
                     repair.push(Part { what, plan });
@@ -153,14 +153,15 @@ impl Engine {
         let changes_over = living.iter().any(|receipt| receipt.mode() != self.config.port_mode());
         for receipt in living {
             let notes = &mut repair.notes;
-            match self.locked(&receipt.id, |engine, own| engine.mend(&receipt.id, own, notes)) {
+            match self.with_links(&receipt.id, |engine, links| engine.mend(links, notes)) {
                 Ok(plan) => repair.push(of_attachment(&receipt, plan)),
                 Err(error) => repair.refused(format!("container {}", receipt.called()), error),
             }
         }
         if changes_over {
-            let network = self.network_lock()?;
-            match self.up_locked(&network) {
+            let network = self.network_guard()?;
+            let ruleset = self.ruleset_alone(&network)?;
+            match self.up_locked(&ruleset) {
                 Ok((_, plan)) => repair.push(after_change_over(plan)),
                 Err(error) => repair.errors.push(error),
             }
@@ -171,15 +172,16 @@ impl Engine {
 
     /// Repairs this host, and what is on it that no receipt knows of; returns the attachments that live.
     fn repair_host(&mut self, repair: &mut Repair) -> Result<Vec<Receipt>> {
-        let network = self.network_lock()?;
+        let network = self.network_guard()?;
+        let ruleset = self.ruleset_alone(&network)?;
         let mut survey = self.survey()?;
         // What was left unfinished has been undone by now: who is still unfinished is being attached just now.
         let attaching = survey.gone.iter().filter(|(_, why)| *why == UNFINISHED);
         survey.living.extend(attaching.map(|(receipt, _)| receipt.clone()));
-        self.adopt(&survey.unrecorded.receipts)?;
-        let leases = self.whole_leases()?;
+        self.adopt(&survey.unrecorded.receipts, &network)?;
+        let leases = self.whole_leases(&network)?;
         self.note_state(&survey, &leases, repair)?;
-        self.store.write_leases(&leases)?;
+        self.store.write_leases(&leases, &network)?;
         self.release_orphans(&network)?;
         let host = match self.host_part(&survey, &mut repair.left) {
             Ok(host) => host,
@@ -188,9 +190,9 @@ impl Engine {
                 return Ok(Vec::new());
             }
         };
-        let set_up = self.set_up(&host.facts, &host.observed, &host.plan, &network);
+        let set_up = self.set_up(&host.facts, &host.observed, &host.plan, &ruleset);
         let unrecorded = orphans(&survey.unrecorded);
-        let deleted = self.run_host_plan(&unrecorded.plan, &[&network]);
+        let deleted = self.run_host_plan(&unrecorded.plan, &ruleset, None);
         // Containers stand on what could not be set up: to mend them now would fail too, and hide why.
         let living = if set_up.is_ok() { survey.living } else { Vec::new() };
         for (part, result) in [(of_host(host.plan), set_up), (unrecorded, deleted)] {

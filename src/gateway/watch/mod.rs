@@ -101,7 +101,7 @@ pub fn watch(
 /// Says, as long as it is held, that a watch keeps the routes of this network.
 fn share(config: &Config) -> Result<Lock> {
     StateDir::create(&config.paths.run)?;
-    Lock::share(&lock_path(config))
+    Lock::share(&lock_path(config), Duration::from_secs(config.limits.lock_seconds))
 }
 
 struct Watch<'a> {

@@ -1,0 +1,190 @@
+//! One run is stopped at each boundary of each lock, another one runs meanwhile, then the first goes on: whoever was told
+//! that it is attached is reached, and once all are gone nothing is left.
+//!
+//! c1 is attached, c2 is not, and c3 was until its namespace was deleted: it has the one address that c2 can get, and the
+//! port that c2 publishes. What `pause@N` does is told in `src/lock/pause.rs`.
+
+use serde_json::{Value, json};
+
+use crate::cni::host;
+use crate::sandbox::Sandbox;
+use crate::traffic::cni_script;
+use crate::world::World;
+
+const YAML: &str = "mtu: 1400\nallocate: {from: 10.87.1.2, to: 10.87.1.3}\nlimits: {lock_seconds: 8}\n";
+
+/// More boundaries than a run has.
+const TOO_MANY: usize = 80;
+
+/// Whoever stops, and whoever runs meanwhile.
+const RUNS: [&str; 8] = ["add c2", "add c1", "del c1", "up", DOWN, "down --force", "gc", "repair"];
+
+/// Refused while c1 is attached, so for it c1 is not.
+const DOWN: &str = "down";
+
+fn script(run: &str) -> String {
+    let port = json!([{"hostPort": 8080, "containerPort": 80, "protocol": "udp"}]);
+    match run.split_once(' ') {
+        Some(("add", "c1")) => cni_script("ADD", "c1", &json!([])),
+        Some(("add", name)) => cni_script("ADD", name, &port),
+        Some(("del", name)) => cni_script("DEL", name, &port),
+        _ => format!("flatnet {run}"),
+    }
+}
+
+/// What came of two runs.
+struct Met {
+    /// The exit status of each, and what it said.
+    ended: [(bool, String); 2],
+    /// The attachments afterwards.
+    attached: Vec<Value>,
+    runs: [&'static str; 2],
+}
+
+impl Met {
+    /// Whether one of the two is `run`, and ended well.
+    fn did(&self, run: &str) -> bool {
+        self.runs.iter().zip(&self.ended).any(|(one, (ended_well, _))| *one == run && *ended_well)
+    }
+
+    /// What is wrong.
+    fn faults(&self, sandbox: &Sandbox) -> Vec<String> {
+        let mut faults = Vec::new();
+        for (run, (ended_well, said)) in self.runs.iter().zip(&self.ended) {
+            if !ended_well && !said.contains("FLAT-E") {
+                faults.push(format!("{run} fails without a code"));
+            }
+            if said.contains("panicked") || said.contains("FLAT-E001") {
+                faults.push(format!("{run} fails by itself"));
+            }
+        }
+        let state = |name: &str| {
+            let id = format!("{name}-id");
+            self.attached.iter().find(|one| one["container_id"] == id.as_str())
+        };
+        for name in ["c1", "c2"] {
+            match state(name) {
+                Some(one) if one["state"] == "running" => {
+                    let address = one["address"].as_str().unwrap_or_default();
+                    if sandbox.sh(&format!("ping -nqc1 -W1 {address}")).status != Some(0) {
+                        faults.push(format!("{name} is attached and not reached"));
+                    }
+                }
+                Some(one) => faults.push(format!("{name} is {}", one["state"])),
+                None => {}
+            }
+        }
+        let stays = if self.runs.contains(&"add c1") { self.did("add c1") } else { self.runs[0] != DOWN };
+        let may_be_gone = self.runs.contains(&"down --force");
+        let is_told = [("c1", !self.runs.contains(&"del c1") && stays), ("c2", self.did("add c2"))];
+        for (name, is_told) in is_told {
+            if is_told && !may_be_gone && state(name).is_none() {
+                faults.push(format!("{name} was told that it is attached, and is not"));
+            }
+        }
+        faults
+    }
+}
+
+/// Shell functions: c1 and c3 come, c3 dies; two runs meet; all go.
+fn functions() -> String {
+    format!(
+        "set +e +o pipefail
+        begin() {{ rm -f /tmp/flatnet-paused /tmp/flatnet-go-on /tmp/*.status; ip netns add c3
+            {{ {add1}; {add3}; }} >/dev/null; ip netns del c3
+            until [ $(ls /sys/class/net | grep -c ^fn) = 1 ]; do sleep 0.002; done
+        }}
+        meet() {{ # FIRST BOUNDARY SECOND
+            {{ FLATNET_FAULT=pause@$2 bash -c \"$1\" >/tmp/0.said 2>&1; echo $? >/tmp/0.status; }} &
+            until [ -e /tmp/flatnet-paused ] || [ -e /tmp/0.status ]; do sleep 0.002; done
+            [ -e /tmp/flatnet-paused ] || {{ wait; return 1; }}
+            {{ bash -c \"$3\" >/tmp/1.said 2>&1; echo $? >/tmp/1.status; }} &
+            for _ in $(seq 16); do [ -e /tmp/1.status ] && break; sleep 0.005; done
+            touch /tmp/flatnet-go-on; wait
+        }}
+        end() {{ {{ {del1}; {del2}; flatnet gc; }} >/dev/null
+            cd /var/lib/flatnet/flatnet; ls receipts; find /run/flatnet/flatnet -name '*.undo' -o -name 'fn*.lock'
+            jq -r '.leases[] | select(.released != true) | \"held by \" + .container_id' leases.json
+        }}
+        ",
+        add1 = script("add c1"),
+        add3 = script("add c3"),
+        del1 = script("del c1"),
+        del2 = script("del c2"),
+    )
+}
+
+/// `first` stops at `boundary` while `second` runs; nothing where `first` has no such boundary.
+fn meet(sandbox: &Sandbox, first: &'static str, boundary: usize, second: &'static str) -> Option<Met> {
+    let quoted = |run| script(run).replace('\'', "'\\''");
+    let met = sandbox.sh(&format!(
+        ". /tmp/functions; begin; {} meet '{}' {boundary} '{}' || exit 9; cat /tmp/[01].status; flatnet ps --json",
+        if first == DOWN { format!("{} >/dev/null;", script("del c1")) } else { String::new() },
+        quoted(first),
+        quoted(second)
+    ));
+    if met.status == Some(9) {
+        return None;
+    }
+    let mut lines = met.stdout.splitn(3, '\n');
+    let mut ended = ["/tmp/0.said", "/tmp/1.said"].map(|said| {
+        let ended_well = lines.next() == Some("0");
+        (ended_well, sandbox.sh(&format!("cat {said}")).stdout)
+    });
+    // Of CNI's answer the code alone.
+    for (_, said) in &mut ended {
+        if let Ok(answer) = serde_json::from_str::<Value>(said) {
+            *said = format!("{} {}", answer["msg"].as_str().unwrap_or_default(), answer["details"]);
+        }
+    }
+    let attached = serde_json::from_str(lines.next().unwrap_or_default());
+    let attached = attached.unwrap_or_else(|error| panic!("{error}: {met}"));
+    Some(Met { ended, attached, runs: [first, second] })
+}
+
+fn meets_all(first: &'static str) {
+    let sandbox = host(YAML);
+    sandbox.sh("for name in c1 c2; do ip netns add $name; ip -n $name link set lo up; done").succeeds();
+    sandbox.write("/tmp/functions", &functions());
+    sandbox.sh("flatnet up; . /tmp/functions; begin; end").succeeds();
+    let before = World::of(&sandbox).without_files();
+    for second in RUNS {
+        for boundary in 1..TOO_MANY {
+            let met = meet(&sandbox, first, boundary, second);
+            let faults = met.as_ref().map(|met| met.faults(&sandbox)).unwrap_or_default();
+            let left = sandbox.sh(". /tmp/functions; end").stdout;
+            let ended =
+                met.as_ref().map(|met| format!("{:#?}\n{:#?}", met.ended, met.attached)).unwrap_or_default();
+            assert!(
+                faults.is_empty() && left.is_empty(),
+                "{first} stopped at boundary {boundary}, {second} meanwhile: {faults:?}, left behind: {left:?}\n{ended}"
+            );
+            if met.is_none() {
+                assert!(boundary > 3, "{first} has only {boundary} boundaries");
+                break;
+            }
+        }
+        sandbox.sh("flatnet up").succeeds();
+        before.assert_is_back_but_for_files(&sandbox);
+    }
+}
+
+macro_rules! tests {
+    ($($name:ident: $run:expr;)*) => {
+        $(#[test]
+        fn $name() {
+            meets_all($run);
+        })*
+    };
+}
+
+tests! {
+    add_meets_all: "add c2";
+    add_again_meets_all: "add c1";
+    del_meets_all: "del c1";
+    up_meets_all: "up";
+    down_meets_all: DOWN;
+    down_by_force_meets_all: "down --force";
+    gc_meets_all: "gc";
+    repair_meets_all: "repair";
+}
