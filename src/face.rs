@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::error::line::steers;
 use crate::error::{Error, Kind, Result};
 use crate::log::Log;
-use crate::types::shown;
+use crate::types::{NetworkName, shown};
 
 /// Bytes that a runtime may send.
 const MAX_STDIN: u64 = 1 << 20;
@@ -82,7 +82,7 @@ pub fn engine(path: &Path, name: &str) -> Result<Engine> {
 /// then looked for in its usual place; what is not found there, the next ADD or `flatnet gc` frees.
 pub fn engine_to_detach(path: &Path, name: &str) -> Result<Engine> {
     let config = match config::load(path) {
-        Ok(config) => named(config, path, name)?,
+        Ok(config) => renamed(config, path, name)?,
         Err(error) => {
             let config = Config { network: name.parse()?, ..Config::default() };
             Log::new(&config.paths.log)
@@ -92,6 +92,18 @@ pub fn engine_to_detach(path: &Path, name: &str) -> Result<Engine> {
     };
     let log = Log::new(&config.paths.log);
     Engine::open_to_detach(config, log)
+}
+
+/// The same for a network whose name was changed while containers were attached: what they have is in the state of the
+/// name that they were attached by.
+fn renamed(config: Config, path: &Path, name: &str) -> Result<Config> {
+    let attached_by = name.parse().ok().filter(|network: &NetworkName| {
+        *network != config.network && config.paths.state.join(network.as_str()).is_dir()
+    });
+    let Some(network) = attached_by else { return named(config, path, name) };
+    let log = Log::new(&config.paths.log);
+    log.warn(&format!("detaching from {network}, which {} calls {} now", path.display(), config.network));
+    Ok(Config { network, ..config })
 }
 
 /// `config`, unless the runtime calls its network by another name.

@@ -1,11 +1,13 @@
 //! What both protocols ask of the engine, and what it answers: [`crate::cni`] and [`crate::netavark`] make a [`Request`], and
 //! [`Engine::attach`](crate::engine::Engine::attach) makes an [`Attached`] of it.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-use crate::types::{AttachmentId, ContainerName, IfName, Mac, NetnsPath, PortMapping};
+use crate::error::{Error, Kind, Result};
+use crate::types::{AttachmentId, ContainerName, IfName, Mac, NetnsPath, PortMapping, shown};
 
 /// A container is to be attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,4 +53,31 @@ pub struct Attached {
     pub gateway: Ipv4Addr,
     /// Where its routes lead: `0.0.0.0/0`, unless it had a default route already, and the range of Flatnet.
     pub routes_to: Vec<Ipv4Net>,
+}
+
+/// The one address among `texts`, where there is any. A runtime may name it twice: Podman does in `network reload`.
+pub(crate) fn one_address<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Option<Ipv4Addr>> {
+    let mut asked: BTreeSet<Ipv4Addr> = texts.into_iter().map(address).collect::<Result<_>>()?;
+    if asked.len() > 1 {
+        let list: Vec<String> = asked.iter().map(ToString::to_string).collect();
+        let what =
+            format!("{} addresses are asked for ({}), and Flatnet gives one", asked.len(), list.join(", "));
+        return Err(Error::new(Kind::Unsupported, what).remedy("Give --ip once"));
+    }
+    Ok(asked.pop_first())
+}
+
+/// An IPv4 address, with or without a prefix length.
+pub(crate) fn address(text: &str) -> Result<Ipv4Addr> {
+    let bare = text.split('/').next().unwrap_or_default();
+    bare.parse().map_err(|_| {
+        Error::new(Kind::Unsupported, format!("the address \"{}\" is no IPv4 address", shown(text)))
+            .remedy("IPv6 is not supported yet: leave --ip6 out")
+    })
+}
+
+/// Another name of a container.
+pub(crate) fn alias(text: &str) -> Result<ContainerName> {
+    let failed = |error: Error| Error::new(Kind::BadValue, format!("--network-alias: {}", error.message()));
+    text.parse().map_err(failed)
 }

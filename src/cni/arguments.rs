@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 use crate::error::{Error, Kind, Result};
+use crate::request;
 use crate::types::{AttachmentId, ContainerName, Mac, NetnsPath, shown};
 
 /// What the environment says, each variable read as far as a verb asks.
@@ -113,7 +114,8 @@ impl Arguments {
                     arguments.name = Some(value.parse().map_err(|error| environment("CNI_ARGS", &error))?);
                 }
                 "IP" => {
-                    arguments.ip = Some(address(value).map_err(|error| environment("CNI_ARGS: IP", &error))?);
+                    arguments.ip =
+                        Some(request::address(value).map_err(|error| environment("CNI_ARGS: IP", &error))?);
                 }
                 "MAC" => {
                     arguments.mac = Some(value.parse().map_err(|error| environment("CNI_ARGS", &error))?);
@@ -127,15 +129,6 @@ impl Arguments {
         Err(Error::new(Kind::Environment, format!("CNI_ARGS: {} is not known", unknown.join(", ")))
             .remedy("Add IgnoreUnknown=1 to pass over what a plugin does not know"))
     }
-}
-
-/// An IPv4 address, with or without a prefix length.
-pub(super) fn address(text: &str) -> Result<Ipv4Addr> {
-    let bare = text.split('/').next().unwrap_or_default();
-    bare.parse().map_err(|_| {
-        Error::new(Kind::Unsupported, format!("the address \"{}\" is no IPv4 address", shown(text)))
-            .remedy("IPv6 is not supported yet")
-    })
 }
 
 fn environment(variable: &str, error: &Error) -> Error {

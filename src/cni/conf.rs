@@ -9,10 +9,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Version;
-use super::arguments::{Arguments, address};
+use super::arguments::Arguments;
 use super::result::Previous;
 use crate::error::{self, Error, Kind, Result};
 use crate::face;
+use crate::request;
 use crate::types::{AttachmentId, ContainerName, Mac, PortMapping, shown};
 
 /// What this plugin reads of a network configuration.
@@ -27,14 +28,17 @@ pub(super) struct Conf {
     raw: Value,
 }
 
+/// As the conventions of CNI spell it, and as containerd's CRI does, with capitals.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawPort {
+    #[serde(alias = "HostPort")]
     host_port: u16,
+    #[serde(alias = "ContainerPort")]
     container_port: u16,
-    #[serde(default)]
+    #[serde(default, alias = "Protocol")]
     protocol: String,
-    #[serde(default, rename = "hostIP")]
+    #[serde(default, rename = "hostIP", alias = "HostIP")]
     host_ip: String,
 }
 
@@ -84,35 +88,18 @@ impl Conf {
 
     /// The container's other names on this network: Podman gives a map by network.
     pub(super) fn aliases(&self) -> Result<Vec<ContainerName>> {
-        let all: BTreeMap<String, Option<Vec<ContainerName>>> = self.runtime("aliases")?.unwrap_or_default();
-        Ok(all
-            .into_iter()
-            .find(|(network, _)| *network == self.name)
-            .and_then(|(_, names)| names)
-            .unwrap_or_default())
+        let mut all: BTreeMap<String, Option<Vec<String>>> = self.runtime("aliases")?.unwrap_or_default();
+        let own = all.remove(&self.name).flatten().unwrap_or_default();
+        own.iter().map(|alias| request::alias(alias)).collect()
     }
 
     /// The one address asked for, from `runtimeConfig.ips`, `CNI_ARGS` or `args.cni.ips`.
     pub(super) fn requested_ip(&self, arguments: &Arguments) -> Result<Option<Ipv4Addr>> {
-        let mut asked: BTreeSet<Ipv4Addr> = arguments.ip.into_iter().collect();
+        let arguments = arguments.ip.map(|address| address.to_string());
         let runtime: Vec<String> = self.runtime("ips")?.unwrap_or_default();
         let args = self.raw.pointer("/args/cni/ips").and_then(Value::as_array).into_iter().flatten();
-        for text in runtime.iter().map(String::as_str).chain(args.filter_map(Value::as_str)) {
-            asked.insert(address(text)?);
-        }
-        if asked.len() > 1 {
-            let list: Vec<String> = asked.iter().map(ToString::to_string).collect();
-            return Err(Error::new(
-                Kind::Unsupported,
-                format!(
-                    "{} addresses are asked for ({}), and Flatnet gives one",
-                    asked.len(),
-                    list.join(", ")
-                ),
-            )
-            .remedy("Give --ip once"));
-        }
-        Ok(asked.pop_first())
+        let all = arguments.iter().chain(&runtime).map(String::as_str);
+        request::one_address(all.chain(args.filter_map(Value::as_str)))
     }
 
     /// The MAC asked for, from `runtimeConfig.mac`, `CNI_ARGS` or `args.cni.mac`.

@@ -227,8 +227,8 @@ impl Engine {
         }
     }
 
-    /// Runs the plan, each command under the lock of what it changes: `nft` beside all others, then the host's end,
-    /// then what stands on it side by side. The network's guard is let go as soon as `nft` runs. What the kernel shall
+    /// Runs the plan, each command under the lock of what it changes: the host's end, then what stands on it side by
+    /// side, and `nft` beside all of them. The network's guard is let go as soon as `nft` runs. What the kernel shall
     /// forget comes last. At the end a bridge takes the container's frames, so that its first packet is not lost. The way
     /// back needs no guard that is not held all the time, but to release the address.
     fn make(
@@ -248,15 +248,14 @@ impl Engine {
             .partition(|(_, one)| matches!(plan.steps[one.ops.start].op, Op::FlowsDel(_)));
         let mut commands = commands.into_iter();
         let mut events = Vec::new();
-        let elements = commands.next().map(|one| self.start(one, ruleset.lock()));
+        let (elements, host_end) = (commands.next(), commands.next());
+        // What all else waits for comes first.
+        let host_end = host_end.map(|one| self.start(one, own));
+        let elements = elements.map(|one| self.start(one, ruleset.lock()));
         drop(network);
         let no_elements = elements.as_ref().is_some_and(Job::never_ran);
-        let (mut made, mut no_links) = (Ok(()), false);
-        if let Some(host_end) = commands.next() {
-            let host_end = self.start(host_end, own);
-            no_links = host_end.never_ran();
-            made = host_end.finish(&mut events);
-        }
+        let no_links = host_end.as_ref().is_some_and(Job::never_ran);
+        let mut made = host_end.map_or(Ok(()), |host_end| host_end.finish(&mut events));
         if made.is_ok() {
             let side_by_side: Vec<Job> = commands.map(|one| self.start(one, own)).collect();
             // All are waited for, whatever becomes of the first.

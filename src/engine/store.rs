@@ -3,7 +3,7 @@
 //! A file that cannot be read is set aside with a warning and made again from the others; it never stops a
 //! container.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -12,7 +12,7 @@ use serde::de::Error as _;
 use crate::config::Config;
 use crate::desired::OWNER_FILE;
 use crate::error::{self, Error, Kind, Result};
-use crate::lease::{self, Leases};
+use crate::lease::{self, Lease, Leases};
 use crate::log::Log;
 use crate::receipt::{self, Event, Receipt};
 use crate::seal;
@@ -141,10 +141,14 @@ impl Store {
 
     /// The receipts of those who hold nothing in `leases`, by the names of their files: to read all takes too long.
     pub fn receipts_not_in(&self, leases: &Leases) -> Result<Vec<Receipt>> {
-        let held: BTreeSet<String> = leases.held().map(|(_, lease)| lease.id.file_stem()).collect();
+        let held: HashSet<(&str, &str)> = leases
+            .held()
+            .map(|(_, Lease { id, .. })| (id.container_id.as_str(), id.if_name.as_str()))
+            .collect();
         let mut found = Vec::new();
         for name in self.receipts.names(receipt::SUFFIX)? {
-            if name.strip_suffix(receipt::SUFFIX).is_some_and(|stem| !held.contains(stem)) {
+            let id = name.strip_suffix(receipt::SUFFIX).and_then(|stem| stem.split_once('@'));
+            if id.is_none_or(|id| !held.contains(&id)) {
                 found.extend(self.read_receipt(&name)?.map(|(receipt, _)| receipt));
             }
         }

@@ -1,7 +1,6 @@
 //! From arguments and standard input to what is asked for. Nothing is looked at, changed or started here.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -9,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{self, Error, Kind, Result};
 use crate::face;
-use crate::request::Request;
+use crate::request::{self, Request};
 use crate::types::{AttachmentId, ContainerId, ContainerName, IfName, Mac, NetnsPath, PortMapping};
 
 /// One call that was understood.
@@ -117,9 +116,9 @@ struct Network {
 struct Options {
     interface_name: IfName,
     #[serde(default)]
-    aliases: Option<Vec<ContainerName>>,
+    aliases: Option<Vec<String>>,
     #[serde(default)]
-    static_ips: Option<Vec<Ipv4Addr>>,
+    static_ips: Option<Vec<String>>,
     #[serde(default)]
     static_mac: Option<String>,
 }
@@ -134,14 +133,8 @@ impl Network {
 impl Setup {
     fn request(&self, netns: &str) -> Result<Request> {
         let Options { interface_name, aliases, static_ips, static_mac } = &self.network_options;
-        let ips = static_ips.clone().unwrap_or_default();
-        if ips.len() > 1 {
-            return Err(Error::new(
-                Kind::Unsupported,
-                format!("{} addresses are asked for, and Flatnet gives one", ips.len()),
-            )
-            .remedy("Give --ip once"));
-        }
+        let ips = static_ips.iter().flatten().map(String::as_str);
+        let aliases = aliases.iter().flatten().map(|alias| request::alias(alias));
         let mac: Option<Mac> = match static_mac.as_deref() {
             None | Some("") => None,
             Some(text) => Some(text.parse()?),
@@ -150,8 +143,8 @@ impl Setup {
             id: AttachmentId { container_id: self.container_id.clone(), if_name: interface_name.clone() },
             netns: NetnsPath::parse(netns)?,
             name: self.container_name.clone(),
-            aliases: aliases.clone().unwrap_or_default(),
-            ip: ips.first().copied(),
+            aliases: aliases.collect::<Result<_>>()?,
+            ip: request::one_address(ips)?,
             mac,
             ports: ports(self.port_mappings.as_deref().unwrap_or_default())?,
         })

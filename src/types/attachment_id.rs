@@ -26,8 +26,8 @@ impl AttachmentId {
             hash.update(part.as_bytes());
             hash.update([0]);
         }
-        let digits: String = hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-        IfName::parse(&format!("fn{digits}")).unwrap_or_else(|_| unreachable!("fn and hexadecimal digits"))
+        let number = hash.finalize().iter().take(6).fold(0, |number, &byte| number << 8 | u64::from(byte));
+        IfName::of_number(number)
     }
 
     /// How a message calls it: by the container's name, where that is known, and by its ID.

@@ -13,6 +13,11 @@ pattern!(IF_NAME, "interface name", r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$", 15);
 pub struct IfName(String);
 
 impl IfName {
+    /// `fn` and 12 hexadecimal digits of `number`, which has 48 bits.
+    pub(super) fn of_number(number: u64) -> Self {
+        Self(format!("fn{number:012x}"))
+    }
+
     /// Checks `text`.
     pub fn parse(text: &str) -> Result<Self> {
         IF_NAME.check(text)?;

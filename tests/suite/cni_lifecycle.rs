@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::cni::{Call, address, host, host_link};
+use crate::cni::{CONFIG, Call, address, host, host_link};
 use crate::world::World;
 
 #[test]
@@ -307,4 +307,24 @@ fn no_verb_calls_podman() {
     sandbox.sh("flatnet setup /run/netns/c1 </tmp/setup.json").succeeds();
     sandbox.sh("flatnet teardown /run/netns/c1 </tmp/setup.json").succeeds();
     sandbox.sh("[[ ! -e /tmp/podman-was-called ]]").succeeds();
+}
+
+/// What was made under another name of the network goes all the same, from this host's part of that name.
+#[test]
+fn del_goes_by_the_name_that_the_container_was_attached_by() {
+    let sandbox = host("mtu: 1400\n");
+    sandbox.sh("flatnet up").succeeds();
+    sandbox.add_netns("c1");
+    let before = World::of(&sandbox).without_files();
+    Call::add("c1").run(&sandbox).succeeds();
+    sandbox.write(CONFIG, "mtu: 1400\nnetwork: lab\n");
+    let refused = Call::add("c1").run(&sandbox).fails();
+    assert!(refused.contains("FLAT-E015"), "{refused}");
+    Call::del("c1").run(&sandbox).succeeds_silently();
+    before.assert_is_back_but_for_files(&sandbox);
+    assert_eq!(sandbox.sh("ls /var/lib/flatnet/flatnet/receipts").succeeds().stdout, "");
+    // One that was never there makes nothing.
+    let unknown = Call::del("c1").conf("name", json!("nowhere")).run(&sandbox).fails();
+    assert!(unknown.contains("FLAT-E015"), "{unknown}");
+    sandbox.sh("test ! -e /var/lib/flatnet/nowhere").succeeds();
 }

@@ -11,6 +11,7 @@ nft -f - <<'EOF'
 #
 #   is_the_sender_genuine      does this packet come from the container whose address it bears?
 #   may_others_bear_this       does a packet from elsewhere bear an address that cannot come from there?
+#   may_it_know_of_that        does this ICMP error come from where the flow goes that it is about?
 #   is_the_error_about_it      is this ICMP error about a flow of the container that sends it?
 #   what_is_published          which of this host's ports lead into a container?
 #   who_may_come_in            who may open a connection to a container?
@@ -129,8 +130,17 @@ table inet flatnet-lab {
 
 	chain may_others_bear_this {
 		comment "does a packet from elsewhere bear an address that cannot come from there?"
+		iifname . ip saddr @gateways counter return comment "a gateway, by the interface that leads to it"
 		ip saddr 10.91.4.0/22 counter drop comment "a container's address, and not from its link"
-		ip saddr @gateway_addresses iifname . ip saddr != @gateways counter drop comment "a gateway's address, and not by the interface that leads to it"
+		ip saddr @gateway_addresses counter drop comment "a gateway's address, and not by the interface that leads to it"
+	}
+
+	chain may_it_know_of_that {
+		comment "does this ICMP error come from where the flow goes that it is about?"
+		iifgroup 1766085044 counter goto is_the_error_about_it comment "errors that containers send"
+		iifname "lo" counter return comment "this host tells itself"
+		ct original ip saddr 10.91.4.0/22 ct reply ip saddr 10.91.4.0/22 counter drop comment "errors from elsewhere about a flow that stays within Flatnet"
+		ct original ip saddr 10.91.4.0/22 ct reply ip saddr != 10.90.0.0/15 ct reply ip daddr 10.91.4.0/22 counter drop comment "errors from elsewhere about a container's flow that stays on this host"
 	}
 
 	chain is_the_error_about_it {
@@ -151,8 +161,9 @@ table inet flatnet-lab {
 
 	chain who_may_come_in {
 		comment "who may open a connection to a container?"
+		ct state established counter accept comment "replies to what containers asked for, and what goes on"
 		icmp type redirect counter drop comment "nobody redirects containers: this host is their only way"
-		ct state established,related counter accept comment "replies to what containers asked for"
+		ct state related counter accept comment "errors about what containers sent"
 		iifname . ip saddr @gateways counter accept comment "the gateways may, whatever conntrack has seen of them"
 		ct status dnat counter accept comment "anyone may, to a published port"
 		counter drop comment "nobody else, and nothing invalid"
@@ -199,9 +210,7 @@ table inet flatnet-lab {
 	chain at_tracking {
 		comment "mangle: after conntrack, which says what flow an ICMP error is about"
 		type filter hook prerouting priority mangle; policy accept;
-		iifgroup 1766085044 icmp type @icmp_errors counter jump is_the_error_about_it comment "errors that containers send"
-		iifgroup != 1766085044 iifname != "lo" icmp type @icmp_errors ct original ip saddr 10.91.4.0/22 ct reply ip saddr 10.91.4.0/22 counter drop comment "errors from elsewhere about a flow that stays within Flatnet"
-		iifgroup != 1766085044 iifname != "lo" icmp type @icmp_errors ct original ip saddr 10.91.4.0/22 ct reply ip saddr != 10.90.0.0/15 ct reply ip daddr 10.91.4.0/22 counter drop comment "errors from elsewhere about a container's flow that stays on this host"
+		icmp type @icmp_errors counter jump may_it_know_of_that comment "errors, whoever sends them"
 	}
 
 	chain at_translation {
