@@ -16,7 +16,7 @@ use crate::types::{
 pub enum Routes {
     /// The default route, behind any that another network adds, and the range of Flatnet.
     Default,
-    /// Only the range of Flatnet: the container has a default route already, and keeps it.
+    /// Only the range of Flatnet: until 0.1.0 where a container had a default route already.
     RangeOnly,
 }
 

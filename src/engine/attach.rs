@@ -61,8 +61,7 @@ impl Engine {
         self.refuse_another()?;
         self.refuse_ports(&request.ports)?;
         self.clear_the_way(request, &network, links)?;
-        let peek = netns.peek(&request.id.if_name)?;
-        if peek.has_if_name {
+        if netns.has_link(&request.id.if_name)? {
             let if_name = &request.id.if_name;
             return Err(Error::new(
                 Kind::InterfaceExists,
@@ -71,9 +70,8 @@ impl Engine {
         }
         let facts = self.ensure_host(&network)?;
         self.free_ports(request, &network)?;
-        let routes = if peek.has_default_route { Routes::RangeOnly } else { Routes::Default };
         let ruleset = self.ruleset_share(&network)?;
-        let (wanted, plan, receipt) = self.record(request, netns, &facts, routes, &network)?;
+        let (wanted, plan, receipt) = self.record(request, netns, &facts, &network)?;
         self.make(&wanted, &plan, &receipt, network, ruleset, links)?;
         Ok(attached(&wanted, self.config.bridge_address()))
     }
@@ -121,7 +119,6 @@ impl Engine {
         request: &Request,
         netns: &Netns,
         facts: &HostFacts,
-        routes: Routes,
         network: &NetworkGuard,
     ) -> Result<(AttachmentState, Plan, Receipt)> {
         let name = request.name.as_ref().map_or("", |name| name.as_str());
@@ -140,7 +137,16 @@ impl Engine {
         let was_used = !knows_all || leases.get(address).is_some_and(|lease| !lease.forgotten);
         let wanted = AttachmentState {
             flows_to_end: self.flows_to_end(was_used.then_some(address), ports),
-            ..AttachmentState::new(&self.config, facts, id, &request.netns, address, mac, ports, routes)
+            ..AttachmentState::new(
+                &self.config,
+                facts,
+                id,
+                &request.netns,
+                address,
+                mac,
+                ports,
+                Routes::Default,
+            )
         };
         let plan = plan::attach(&wanted, &observe::attachment::nothing());
         let receipt = self.receipt(&wanted, &plan, netns.id(), name, &request.aliases);
@@ -328,7 +334,7 @@ impl Engine {
 
     /// The elements could not be entered: a port is another container's, or the tables are gone (`nft flush ruleset`).
     /// Then this host is set up again, with the elements of every receipt, the new one's too.
-    /// `ruleset` is a share again, once anything may have been entered.
+    /// Once they are entered, `share` is one again.
     fn enter_again(
         &mut self,
         receipt: &Receipt,
@@ -345,10 +351,11 @@ impl Engine {
             }
         }
         let ruleset = self.ruleset_alone(&network)?;
-        let entered = self.up_locked(&ruleset).map(drop);
+        // One that fails takes back what it entered.
+        self.up_locked(&ruleset)?;
         drop(ruleset);
-        *share = self.ruleset_share(&network).ok();
-        entered
+        *share = Some(self.ruleset_share(&network)?);
+        Ok(())
     }
 }
 

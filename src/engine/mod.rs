@@ -1,6 +1,6 @@
 //! The engine: reads state, asks the pure parts what is to be done, does it, records it.
 //!
-//! Guards order everything: see [`guard`].
+//! Guards order everything: see `guard.rs`.
 //!
 //! | asked by | function |
 //! | --- | --- |

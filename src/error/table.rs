@@ -20,10 +20,12 @@ kinds! {
         seen: [
             ".. addresses are asked for.., and Flatnet gives one",
             "a port cannot be published at \"..\"",
-            "the address \"..\" is no IPv4 address",
+            "the address \"..\" is no IPv4 address", ".. is not done by Flatnet",
         ],
-        means: "A container has one IPv4 address on a network. IPv6 addresses, and ports published at one, are not supported.",
-        remedy: "Ask for one IPv4 address, and publish ports at an IPv4 address of this host or at none",
+        means: "A container has one IPv4 address on a network. IPv6 addresses, and ports published at one, are not supported. How a \
+                network is, its configuration says, and not options of `podman network create`.",
+        remedy: "Ask for one IPv4 address, and publish ports at an IPv4 address of this host or at none; write into the \
+                 configuration what the message names",
         more: "`podman run --ip 10.87.1.20 -p 8080:80 ..` asks for what there is.",
     }
     UnknownContainer = "FLAT-E003", cni 3 {

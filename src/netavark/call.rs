@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::create;
 use crate::error::{self, Error, Kind, Result};
 use crate::face;
 use crate::request::{self, Request};
-use crate::types::{AttachmentId, ContainerId, ContainerName, IfName, Mac, NetnsPath, PortMapping};
+use crate::types::{AttachmentId, ContainerId, ContainerName, IfName, Mac, NetnsPath, PortMapping, shown};
 
 /// One call that was understood.
 #[derive(Debug)]
@@ -121,6 +122,9 @@ struct Options {
     static_ips: Option<Vec<String>>,
     #[serde(default)]
     static_mac: Option<String>,
+    /// `--network flatnet:KEY=VALUE`, as far as Podman does not know the key itself.
+    #[serde(default, rename = "options")]
+    others: Option<BTreeMap<String, String>>,
 }
 
 impl Network {
@@ -132,7 +136,11 @@ impl Network {
 
 impl Setup {
     fn request(&self, netns: &str) -> Result<Request> {
-        let Options { interface_name, aliases, static_ips, static_mac } = &self.network_options;
+        let Options { interface_name, aliases, static_ips, static_mac, others } = &self.network_options;
+        if let Some((key, value)) = others.iter().flatten().next() {
+            let option = format!("--network {}:{}={}", shown(&self.network.name), shown(key), shown(value));
+            return Err(create::not_here(&option, "Leave it out".to_owned()));
+        }
         let ips = static_ips.iter().flatten().map(String::as_str);
         let aliases = aliases.iter().flatten().map(|alias| request::alias(alias));
         let mac: Option<Mac> = match static_mac.as_deref() {

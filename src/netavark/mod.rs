@@ -5,8 +5,7 @@
 //! [`crate::request::Request`] to the same engine as CNI's.
 
 mod call;
-
-use std::path::Path;
+mod create;
 
 use serde_json::{Map, Value, json};
 
@@ -15,14 +14,12 @@ pub use call::Call;
 use call::Verb;
 
 use crate::config;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::face;
 use crate::request::Attached;
 
 /// The version of the plugin API.
 const API_VERSION: &str = "1.0.0";
-/// The IPAM driver that tells Podman to leave addresses to Flatnet's own leases.
-const IPAM_DRIVER: &str = "flatnet";
 
 /// Whether `argument`, the first one, is a command of netavark's protocol.
 #[must_use]
@@ -67,7 +64,7 @@ pub fn answer(
 fn carry_out(Call(verb): Call) -> Result<Option<Value>> {
     match verb {
         Verb::Info => Ok(Some(json!({"version": env!("CARGO_PKG_VERSION"), "api_version": API_VERSION}))),
-        Verb::Create { network, name, config } => create(network, &name, &config).map(Some),
+        Verb::Create { network, name, config } => create::create(network, &name, &config).map(Some),
         Verb::Setup { request, name, config } => {
             let mut engine = face::engine(&config, &name)?;
             let attached = engine.attach(&request)?;
@@ -77,23 +74,6 @@ fn carry_out(Call(verb): Call) -> Result<Option<Value>> {
             face::engine_to_detach(&config, &name)?.detach(&id).map(|()| None)
         }
     }
-}
-
-/// The network as Podman will keep it: leases of Flatnet's own, and the subnet, so that no other network takes it.
-fn create(mut network: Map<String, Value>, name: &str, path: &Path) -> Result<Value> {
-    let config = config::load(path)?;
-    if config.network.as_str() != name {
-        let what = format!("{} configures the network {}", path.display(), config.network);
-        return Err(Error::new(Kind::NetworkName, what)
-            .remedy(format!("Run `podman network create -d flatnet {}`", config.network)));
-    }
-    network.insert("ipam_options".to_owned(), json!({"driver": IPAM_DRIVER}));
-    network
-        .insert("subnets".to_owned(), json!([{"subnet": config.subnet, "gateway": config.bridge_address()}]));
-    network.insert("network_interface".to_owned(), json!(config.bridge));
-    network.insert("ipv6_enabled".to_owned(), json!(false));
-    network.insert("dns_enabled".to_owned(), json!(false));
-    Ok(Value::Object(network))
 }
 
 /// netavark's `StatusBlock`.

@@ -12,7 +12,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use super::{proc_route, proc_tcp};
+use super::proc_tcp;
 use crate::error::{self, Error, Kind, Result};
 use crate::receipt::NetnsId;
 use crate::types::{IfName, NetnsPath};
@@ -26,15 +26,6 @@ pub struct Netns {
     file: File,
     path: NetnsPath,
     id: NetnsId,
-}
-
-/// What a look into a namespace found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peek {
-    /// Whether the interface is there.
-    pub has_if_name: bool,
-    /// Whether there is a default route.
-    pub has_default_route: bool,
 }
 
 impl Netns {
@@ -67,15 +58,9 @@ impl Netns {
         self.id
     }
 
-    /// Looks whether the interface `if_name` and a default route are there.
-    pub fn peek(&self, if_name: &IfName) -> Result<Peek> {
-        self.inside(|| {
-            let routes = std::fs::read_to_string("/proc/thread-self/net/route")?;
-            Ok(Peek {
-                has_if_name: !super::link_is_gone(if_name.as_str()),
-                has_default_route: proc_route::default_route(&routes).is_some(),
-            })
-        })
+    /// Whether the interface `if_name` is there.
+    pub fn has_link(&self, if_name: &IfName) -> Result<bool> {
+        self.inside(|| Ok(!super::link_is_gone(if_name.as_str())))
     }
 
     /// The TCP ports that listen at `address` or at every address; `false` where that may be IPv6 only.
@@ -88,7 +73,7 @@ impl Netns {
         Ok(proc_tcp::listening(&text, address))
     }
 
-    /// Looks from inside: this thread enters the namespace, reads `/proc` and comes back. No program is started, and no
+    /// Looks from inside: this thread enters the namespace, looks and comes back. No program is started, and no
     /// thread, which would take longer than all the rest.
     fn inside<T>(&self, look: impl FnOnce() -> std::io::Result<T>) -> Result<T> {
         let enter =

@@ -75,7 +75,7 @@ fn rules_live_does_not_compare_a_container_that_comes_or_goes() {
     with_fault(Call::add("cccc"), "kill@1", &sandbox);
     let delete = "nft delete element inet flatnet bindings";
     let (coming, there) = (binding("cccc", "10.87.1.4"), binding("bbbb", "10.87.1.3"));
-    sandbox.sh(&format!("{delete} '{{ {coming} }}'")).succeeds();
+    sandbox.sh(&format!("! nft get element inet flatnet bindings '{{ {coming} }}'")).succeeds();
     sandbox.sh("flatnet rules --live").succeeds().prints(&format!("\n~\t\t\t{coming}"));
     sandbox.sh(&format!("{delete} '{{ {there} }}'")).succeeds();
     sandbox.sh("flatnet rules --live || [ $? = 1 ]").prints(&format!("\n-\t\t\t{there}"));

@@ -80,6 +80,7 @@ mod planner;
 mod podman;
 mod podman_failures;
 mod podman_life;
+mod podman_options;
 mod podman_run;
 mod powershell;
 mod quickstart_host;
