@@ -145,7 +145,7 @@ CHANGES = {
     "older": (lambda path, dice: first_line(path, lambda line: re.sub(rb',"sha256":"\w*"}$', b"}", line)), False),
 }
 
-LOCKS = [f"{RUN}/flatnet.lock"]
+LOCKS = [f"{RUN}/flatnet.lock", f"{RUN}/flatnet/ruleset.lock"]
 FILES = [LEASES, HOST, receipt("a")]
 LEFT_OVER = [f"{STATE}/.new", f"{STATE}/receipts/.new"]
 # Another name would be another Flatnet's, and a part of it is no name.
@@ -239,7 +239,7 @@ def one_round(dice):
 
 
 def refuse_leftovers():
-    allowed = {LEASES, HOST, receipt("a"), receipt("b"), LOCKS[0], *OWNERS}
+    allowed = {LEASES, HOST, receipt("a"), receipt("b"), *LOCKS, *OWNERS}
     found = {f"{folder}/{name}" for top in (STATE, RUN) for folder, _, files in os.walk(top) for name in files}
     assert found <= allowed, f"left behind: {found - allowed}"
     held = [lease for lease in json.loads(content(LEASES))["leases"].values() if not lease.get("released")]
