@@ -17,8 +17,8 @@ use crate::types::{AttachmentId, IfName, Mac, NetnsPath, NetworkName, PortMappin
 pub const VERSION: u32 = 2;
 /// The outcome of an ADD that came to its end.
 pub const ATTACHED: &str = "attached";
-/// What ADD notes where the bridge did not take the container's frames yet when ADD ended.
-pub const NOT_FORWARDING: &str = "port not forwarding yet";
+/// What ADD notes where the host's end did not take packets yet when ADD ended.
+pub const NOT_READY: &str = "link not up yet";
 /// The outcome of the event with which DEL begins.
 pub const LEAVING: &str = "leaving";
 /// How a receipt's file name ends.

@@ -16,17 +16,17 @@ use crate::execute::{CommandFailure, Exit, Running};
 use crate::lease::{Claim, Found};
 use crate::lock::Lock;
 use crate::observe;
-use crate::observe::bridge_port;
 use crate::observe::netns::Netns;
+use crate::observe::ready::await_link;
 use crate::plan::{self, FlowFilter, Op, Place, Plan};
 use crate::receipt::{self, Event, NetnsId, Receipt};
 use crate::render::{self, Rendered};
 use crate::request::{Attached, Request};
 use crate::types::{AttachmentId, ContainerName, IfName, LinkAlias, Mac, PortMapping, Protocol};
 
-/// How long a port may take until it forwards; the kernel looks at a link's carrier once a second at least. One that
+/// How long a link may take until it takes packets; the kernel looks at a link's carrier once a second at least. One that
 /// takes longer is somebody's doing (STP, the bridge set down), and no reason to refuse the container.
-const PORT_OPENS: Duration = Duration::from_secs(2);
+const LINK_OPENS: Duration = Duration::from_secs(2);
 
 impl Engine {
     /// Attaches a container. One that is attached already, because the runtime was killed, is attached anew. When
@@ -235,7 +235,7 @@ impl Engine {
 
     /// Runs the plan, each command under the lock of what it changes: the host's end, then what stands on it side by
     /// side, and `nft` beside all of them. The network's guard is let go as soon as `nft` runs. What the kernel shall
-    /// forget comes last. At the end a bridge takes the container's frames, so that its first packet is not lost. The way
+    /// forget comes last. At the end the link takes packets, so that the container's first one is not lost. The way
     /// back needs no guard that is not held all the time, but to release the address.
     fn make(
         &mut self,
@@ -256,14 +256,15 @@ impl Engine {
         let mut events = Vec::new();
         let (elements, host_end) = (commands.next(), commands.next());
         // What all else waits for comes first.
-        let host_end = host_end.map(|one| self.start(one, own));
-        let elements = elements.map(|one| self.start(one, ruleset.lock()));
+        let host_end = host_end.map(|one| self.start(one, &[own]));
+        // Whoever works on this attachment next waits for its elements too.
+        let elements = elements.map(|one| self.start(one, &[ruleset.lock(), own]));
         drop(network);
         let no_elements = elements.as_ref().is_some_and(Job::never_ran);
         let no_links = host_end.as_ref().is_some_and(Job::never_ran);
         let mut made = host_end.map_or(Ok(()), |host_end| host_end.finish(&mut events));
         if made.is_ok() {
-            let side_by_side: Vec<Job> = commands.map(|one| self.start(one, own)).collect();
+            let side_by_side: Vec<Job> = commands.map(|one| self.start(one, &[own])).collect();
             // All are waited for, whatever becomes of the first.
             made = side_by_side.into_iter().fold(made, |made, job| made.and(job.finish(&mut events)));
         }
@@ -277,15 +278,12 @@ impl Engine {
         }
         let opened = made.and(entered).and_then(|()| {
             self.forget_flows(forgetting, own, &mut events);
-            if !wanted.mode.is_bridged() {
-                return Ok(true);
-            }
-            let port = &wanted.host_link;
-            bridge_port::await_forwarding(port, PORT_OPENS, &mut *self.executor, &self.tools)
+            let (link, is_port) = (&wanted.host_link, wanted.mode.is_bridged());
+            await_link(link, is_port, LINK_OPENS, &mut *self.executor, &self.tools)
         });
         let error = match opened {
-            Ok(forwards) => {
-                events.extend((!forwards).then(|| Event::of_attachment(receipt::NOT_FORWARDING)));
+            Ok(is_ready) => {
+                events.extend((!is_ready).then(|| Event::of_attachment(receipt::NOT_READY)));
                 events.push(Event::of_attachment(receipt::ATTACHED));
                 self.store.append_events(&wanted.id, &events);
                 return Ok(());
@@ -321,14 +319,14 @@ impl Engine {
     /// That the kernel remembers what it should not makes some clients wait, and is no reason to refuse the container.
     fn forget_flows(&mut self, commands: Vec<(usize, Rendered)>, own: &Lock, events: &mut Vec<Event>) {
         for one in commands {
-            if let Err(error) = self.start(one, own).finish(events) {
+            if let Err(error) = self.start(one, &[own]).finish(events) {
                 self.log.warn(&undo::flows_stay(&error));
             }
         }
     }
 
-    fn start(&mut self, (index, rendered): (usize, Rendered), lock: &Lock) -> Job {
-        let running = self.executor.start(&rendered.command, &[lock]);
+    fn start(&mut self, (index, rendered): (usize, Rendered), locks: &[&Lock]) -> Job {
+        let running = self.executor.start(&rendered.command, locks);
         Job { index, rendered, running }
     }
 

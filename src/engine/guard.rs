@@ -131,6 +131,8 @@ impl Engine {
     pub(super) fn network_guard(&self) -> Result<NetworkGuard> {
         let path = self.lock_path(&self.lock_dirs()?.run, &format!("{}.lock", self.config.network))?;
         let guard = NetworkGuard(Lock::acquire(&path, self.patience())?);
+        // It is there from the beginning, so that a disk that fills up later is in nobody's way.
+        let _ = self.lock_dirs()?.attachments.touch(RULESET_LOCK);
         self.store.sweep(&guard);
         self.make_owner(&guard);
         Ok(guard)

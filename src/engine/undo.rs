@@ -66,7 +66,7 @@ impl<'g> Undo<'g> {
         let elements: Vec<TableElement> = self.ops.iter().filter_map(element).collect();
         let deletions: Vec<Op> = elements.iter().cloned().map(Op::ElementDel).collect();
         let running = render::commands(&deletions, tools).into_iter().next().map(|rendered| {
-            let running = executor.start(&rendered.command, &[self.ruleset.lock()])?;
+            let running = executor.start(&rendered.command, &[self.ruleset.lock(), self.links.lock()])?;
             Ok((rendered.command, running))
         });
         Leaving { undo: self, elements, running }
@@ -91,9 +91,11 @@ impl Leaving<'_> {
             Some(Ok((output, command))) if matches!(output.exit, Exit::TimedOut(_)) => {
                 stuck.extend(judge(command, Ok(output), || false));
             }
-            Some(_) => stuck.extend(
-                elements.iter().filter_map(|element| delete_one(element, executor, tools, &[ruleset.lock()])),
-            ),
+            Some(_) => {
+                stuck.extend(elements.iter().filter_map(|element| {
+                    delete_one(element, executor, tools, &[ruleset.lock(), links.lock()])
+                }));
+            }
         }
         let flows = early.unwrap_or_else(|| forget_flows(&ops, executor, tools, links));
         Undone { stuck, flows }

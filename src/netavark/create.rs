@@ -34,7 +34,7 @@ struct Asked {
     #[serde(default)]
     options: Option<BTreeMap<String, String>>,
     #[serde(default)]
-    network_dns_servers: Option<Vec<Value>>,
+    network_dns_servers: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -123,8 +123,10 @@ fn refuse(asked: &Asked, config: &Config, path: &Path) -> Result<()> {
         };
         unless(false, &format!("-o {key}={value}"), instead)?;
     }
-    let servers = asked.network_dns_servers.iter().flatten().next();
-    unless(servers.is_none(), "--dns", field("dns: {servers: [ADDRESS]}"))?;
+    let is_configured =
+        |server: &String| server.parse().is_ok_and(|server| config.dns.servers.contains(&server));
+    let mut servers = asked.network_dns_servers.iter().flatten();
+    unless(servers.all(is_configured), "--dns", field("dns: {servers: [ADDRESS]}"))?;
     let interface = shown(&asked.network_interface);
     let is_own = interface.is_empty() || interface == config.bridge.as_str();
     unless(is_own, "--interface-name", field(&format!("bridge: {interface}")))

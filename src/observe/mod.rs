@@ -3,7 +3,6 @@
 //! Parsers are pure functions of `&str`; [`host`] and [`attachment`] run the commands.
 
 pub mod attachment;
-pub mod bridge_port;
 pub mod foreign;
 pub mod host;
 pub mod link;
@@ -12,6 +11,7 @@ pub mod netns;
 pub mod own_ports;
 pub mod proc_route;
 mod proc_tcp;
+pub mod ready;
 pub mod route;
 pub mod ruleset;
 

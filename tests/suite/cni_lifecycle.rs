@@ -63,7 +63,7 @@ fn add_ends_when_the_bridge_takes_the_containers_frames() {
     sandbox.add_netns("c1");
     sandbox.sh("ip link set flatnet-br0 type bridge stp_state 1").succeeds();
     Call::add("c1").run(&sandbox).succeeds();
-    sandbox.sh("grep -r 'port not forwarding yet' /var/lib/flatnet").succeeds();
+    sandbox.sh("grep -r 'link not up yet' /var/lib/flatnet").succeeds();
 }
 
 #[test]
@@ -82,18 +82,20 @@ fn an_interface_that_somebody_else_made_is_left_alone() {
 }
 
 #[test]
-fn a_container_keeps_its_own_default_route() {
+fn a_container_keeps_its_own_default_route_while_it_has_it() {
     let sandbox = host("");
     sandbox.add_netns("c1");
     sandbox.sh("ip -n c1 link add net9 type veth peer name peer9; ip -n c1 link set peer9 up; ip -n c1 addr add 192.0.2.2/24 dev net9; ip -n c1 link set net9 up").succeeds();
     sandbox.sh("ip -n c1 route add default via 192.0.2.1; flatnet up").succeeds();
     let before = World::of(&sandbox);
     let result = Call::add("c1").run(&sandbox).succeeds();
-    assert_eq!(result["routes"], json!([{"dst": "10.87.0.0/16", "gw": "10.87.1.1"}]));
-    sandbox
-        .sh("ip -n c1 route show")
-        .prints("default via 192.0.2.1 dev net9")
-        .prints("10.87.0.0/16 via 10.87.1.1 dev eth0");
+    let routes = ["0.0.0.0/0", "10.87.0.0/16"].map(|to| json!({"dst": to, "gw": "10.87.1.1"}));
+    assert_eq!(result["routes"], json!(routes));
+    let way = "ip -n c1 route get 198.51.100.1";
+    sandbox.sh(way).prints("via 192.0.2.1 dev net9");
+    sandbox.sh("ip -n c1 route get 10.87.2.1").prints("via 10.87.1.1 dev eth0");
+    sandbox.sh(&format!("ip -n c1 route del default via 192.0.2.1; {way}")).prints("via 10.87.1.1 dev eth0");
+    sandbox.sh("ip -n c1 route add default via 192.0.2.1").succeeds();
     Call::check("c1", &result).run(&sandbox).succeeds_silently();
     Call::del("c1").run(&sandbox).succeeds_silently();
     before.assert_is_back(&sandbox);

@@ -64,7 +64,9 @@ fn is_outlived(lab: &Lab, event: &str) {
     lab.remove_all();
     lab.sh("flatnet plan --dry-run --exit-code").succeeds();
     lab.sh("ls /var/lib/flatnet/flatnet/receipts /run/flatnet/flatnet; ip -br link | grep -c '^fn' || true")
-        .prints_exactly("/run/flatnet/flatnet:\nowner\nruleset.lock\n\n/var/lib/flatnet/flatnet/receipts:\n0");
+        .prints_exactly(
+            "/run/flatnet/flatnet:\nowner\nruleset.lock\n\n/var/lib/flatnet/flatnet/receipts:\n0",
+        );
 }
 
 /// An `ip` that waits as long as /run/hold is there.

@@ -23,7 +23,7 @@ fn parallel_adds_then_dels() {
     before.assert_is_back_but_for_files(&sandbox);
     sandbox
         .sh("ls -A /var/lib/flatnet/flatnet/receipts /run/flatnet/flatnet")
-        .prints_exactly("/run/flatnet/flatnet:\nowner\n\n/var/lib/flatnet/flatnet/receipts:");
+        .prints_exactly("/run/flatnet/flatnet:\nowner\nruleset.lock\n\n/var/lib/flatnet/flatnet/receipts:");
 }
 
 #[test]

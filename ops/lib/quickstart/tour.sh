@@ -174,7 +174,7 @@ take_down() {
     expect "$(nft list tables | grep -c flatnet || true)" 0 "nft tables of Flatnet's"
     expect "$(ip netns list | grep -vcE '^(windows|stranger|colleague)' || true)" 0 "network namespaces of containers"
     # The mark of this Flatnet (`owner`) stays.
-    expect "$(find /var/lib/flatnet/flatnet/receipts /run/flatnet/flatnet -type f ! -name owner | wc -l)" 0 "receipts and locks"
+    expect "$(find /var/lib/flatnet/flatnet/receipts /run/flatnet/flatnet -type f ! -name owner ! -name ruleset.lock | wc -l)" 0 "receipts and locks"
     expect "$(cat /proc/sys/net/ipv4/ip_forward)" "$forwarding" "ip_forward"
     good "gone: bridge, links, tables, namespaces, receipts; ip_forward is what it was ($forwarding)"
 }

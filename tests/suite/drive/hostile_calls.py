@@ -84,7 +84,7 @@ def cni(verb):
 
 def netavark(verb):
     words = [verb, "/run/netns/c1"] if verb in ("setup", "teardown") else [verb]
-    options = {"config": CONFIG, "label": "value"}
+    options = {"config": CONFIG}
     call = {
         "container_id": "c1", "container_name": "web", "name": "flatnet", "options": dict(options), "driver": "flatnet",
         "port_mappings": [{"container_port": 80, "host_ip": "127.0.0.1", "host_port": 8080, "protocol": "tcp,udp", "range": 2}],
