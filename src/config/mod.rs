@@ -135,7 +135,7 @@ pub enum Bridging {
 
 /// A port of this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as {protocol: tcp, port: 5432}")]
 pub struct HostPort {
     /// `tcp`, `udp` or `sctp`.
     pub protocol: Protocol,

@@ -78,6 +78,14 @@ impl Engine {
                     outside is let in by `ingress_gateways: auto`";
         let isolated = self.config.bridging == Bridging::Isolated;
         let renamed = "`bridging: isolated` is read as `routed`, which is its name now: write that in the configuration";
+        let mode = self.config.port_mode();
+        let receipts = self.store.receipts().unwrap_or_default();
+        let waiting =
+            receipts.iter().filter(|receipt| receipt.mode() != mode && !self.is_dead(receipt)).count();
+        let joined = format!(
+            "{waiting} of the containers that run {} joined as before: run `flatnet repair`",
+            if waiting == 1 { "is" } else { "are" }
+        );
         let unreachable = facts.ingress_gateways.iter().filter(|gateway| {
             let is_own = observe::host::address_towards(**gateway) == Some(**gateway);
             !is_own && !facts.gateway_links.iter().any(|link| link.address == **gateway)
@@ -91,6 +99,7 @@ impl Engine {
             .then(|| note.to_owned())
             .into_iter()
             .chain(isolated.then(|| renamed.to_owned()))
+            .chain((waiting > 0).then_some(joined))
             .chain(unreachable.map(no_way))
             .collect()
     }

@@ -200,7 +200,7 @@ kinds! {
         title: "The host port is published by another container",
         seen: ["port .. is published by .. already"],
         means: "A living container publishes that port at the same address of this host (0.0.0.0 is every address).",
-        remedy: "Publish another port (`-p`), or remove that container; `flatnet ps` lists who publishes what",
+        remedy: "Publish another port (`-p`), or remove that container; `flatnet ps --json` lists who publishes what",
         more: "`flatnet inspect NAME` shows the other's ports. What a dead container published is freed without being asked. \
                Podman 5 may notice first and say `cannot listen on the TCP port: .. address already in use`, without a code.",
     }

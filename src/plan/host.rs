@@ -153,7 +153,7 @@ pub fn down(
         }
     }
     if observed.unreachable {
-        plan.push_final(Op::UnreachableDel { to: wanted.subnet }, "nobody's addresses are like any others");
+        plan.push_final(Op::UnreachableDel { to: wanted.subnet }, "the subnet is not refused any more");
     }
     if !matches!(observed.ruleset, ObservedRuleset::Absent) {
         let del = Op::RulesetDel { table: wanted.table.clone(), arp: observed.arp_table };
