@@ -180,7 +180,7 @@ impl StateDir {
     /// Appends `line` to the file. What a crash tore before it stays a line by itself, for the reader to pass over.
     pub fn append(&self, name: &str, line: &str) -> Result<()> {
         let path = self.path.join(name);
-        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let append = || {
             let mut file = File::from(openat(self.writable()?, name, flags, Mode::empty())?);
             let mut last = [b'\n'];
@@ -195,7 +195,7 @@ impl StateDir {
 
     /// Makes an empty file, or leaves the one that is there.
     pub fn touch(&self, name: &str) -> Result<()> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let make = || Ok(openat(self.writable()?, name, flags, Mode::RUSR | Mode::WUSR).map(drop)?);
         make().map_err(error::io("make", &self.path.join(name)))
     }
