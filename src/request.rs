@@ -51,13 +51,13 @@ pub struct Attached {
     pub address: Ipv4Net,
     /// The next hop.
     pub gateway: Ipv4Addr,
-    /// Where its routes lead: `0.0.0.0/0`, unless it had a default route already, and the range of Flatnet.
+    /// Where its routes lead: `0.0.0.0/0`, and the range of Flatnet.
     pub routes_to: Vec<Ipv4Net>,
 }
 
-/// The one address among `texts`, where there is any. A runtime may name it twice: Podman does in `network reload`.
-pub(crate) fn one_address<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Option<Ipv4Addr>> {
-    let mut asked: BTreeSet<Ipv4Addr> = texts.into_iter().map(address).collect::<Result<_>>()?;
+/// The one address among `all`, where there is any. A runtime may name it twice: Podman does in `network reload`.
+pub(crate) fn one_address(all: impl Iterator<Item = Result<Ipv4Addr>>) -> Result<Option<Ipv4Addr>> {
+    let mut asked: BTreeSet<Ipv4Addr> = all.collect::<Result<_>>()?;
     if asked.len() > 1 {
         let list: Vec<String> = asked.iter().map(ToString::to_string).collect();
         let what =

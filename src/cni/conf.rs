@@ -95,11 +95,10 @@ impl Conf {
 
     /// The one address asked for, from `runtimeConfig.ips`, `CNI_ARGS` or `args.cni.ips`.
     pub(super) fn requested_ip(&self, arguments: &Arguments) -> Result<Option<Ipv4Addr>> {
-        let arguments = arguments.ip.map(|address| address.to_string());
         let runtime: Vec<String> = self.runtime("ips")?.unwrap_or_default();
         let args = self.raw.pointer("/args/cni/ips").and_then(Value::as_array).into_iter().flatten();
-        let all = arguments.iter().chain(&runtime).map(String::as_str);
-        request::one_address(all.chain(args.filter_map(Value::as_str)))
+        let texts = runtime.iter().map(String::as_str).chain(args.filter_map(Value::as_str));
+        request::one_address(arguments.ip.map(Ok).into_iter().chain(texts.map(request::address)))
     }
 
     /// The MAC asked for, from `runtimeConfig.mac`, `CNI_ARGS` or `args.cni.mac`.

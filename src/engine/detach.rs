@@ -82,9 +82,7 @@ impl Engine {
         is_to_go: impl Fn(&Self, Option<&Receipt>) -> bool,
     ) -> Result<bool> {
         let Some(ops) = self.ops_to_detach(links.id(), is_to_go)? else { return Ok(false) };
-        let undo = Undo::new(ops, links, network.share_of_ruleset());
-        let undone = undo.run(&mut *self.executor, &self.tools);
-        let undone = self.told(undone);
+        let undone = self.undo_ops(ops, links, network)?;
         self.forget(links, &undone, network)?;
         Ok(true)
     }

@@ -141,7 +141,7 @@ impl Setup {
             let option = format!("--network {}:{}={}", shown(&self.network.name), shown(key), shown(value));
             return Err(create::not_here(&option, "Leave it out".to_owned()));
         }
-        let ips = static_ips.iter().flatten().map(String::as_str);
+        let ips = static_ips.iter().flatten().map(|text| request::address(text));
         let aliases = aliases.iter().flatten().map(|alias| request::alias(alias));
         let mac: Option<Mac> = match static_mac.as_deref() {
             None | Some("") => None,
