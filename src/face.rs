@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
+use serde_json::Value;
 
 use crate::config::{self, Config, DEFAULT_PATH};
 use crate::engine::Engine;
@@ -29,13 +30,12 @@ pub fn read_stdin() -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes an answer, one line, to standard output. Where it did not get there, the runtime knows nothing of what was made
-/// for it.
-pub fn answer(line: &str) -> Result<()> {
+/// Writes an answer, one line, to standard output.
+pub fn answer(told: &Value) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
-    let written = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    let written = writeln!(stdout, "{told}").and_then(|()| stdout.flush());
     let written = if is_closed(&stdout) { Err(Errno::BADF.into()) } else { written };
-    written.map_err(|cause| Error::new(Kind::Io, "the answer cannot be written").source(cause))
+    written.map_err(|cause| Error::new(Kind::Unheard, "the answer cannot be written").source(cause))
 }
 
 /// Whether standard output was closed when this process began: then Rust has put `/dev/null` there, open for both ways. A
@@ -50,10 +50,12 @@ fn is_closed(stdout: &impl AsFd) -> bool {
     flags.is_ok_and(|flags| flags.contains(OFlags::RDWR)) && is_null() == Some(true)
 }
 
-/// Says on standard error that an answer got lost, and what became of what it was about.
-pub fn lost(error: &Error, taken_back: bool) {
-    let then = if taken_back { "; what was made is taken back" } else { "" };
-    let _ = writeln!(std::io::stderr(), "flatnet: {}{then}", error.whole());
+/// Answers at the end; returns the exit status. What cannot be said on standard output is said on standard error.
+#[must_use]
+pub fn end(told: &Value, status: u8) -> u8 {
+    let Err(lost) = answer(told) else { return status };
+    let _ = writeln!(std::io::stderr(), "flatnet: {}; it was {told}", lost.whole());
+    1
 }
 
 /// Where the configuration lies, as a network's field `config` says; absent, in its usual place.

@@ -42,11 +42,6 @@ impl Environment {
         }
     }
 
-    /// The DEL of what an ADD has made; none of another verb.
-    pub(super) fn taking_back(&self) -> Option<Self> {
-        (self.command == "ADD").then(|| Self { command: "DEL".into(), ..self.clone() })
-    }
-
     /// The verb.
     pub(super) fn command(&self) -> Result<&str> {
         text("CNI_COMMAND", &self.command)

@@ -40,40 +40,35 @@ pub fn run() -> u8 {
         Ok(stdin) => answer(&environment, stdin, carry_out),
         Err(error) => (Some(error_json(error, Version::default())), 1),
     };
-    let Some(Err(lost)) = told.map(|told| face::answer(&told.to_string())) else { return status };
-    let taken_back = environment.taking_back().filter(|_| status == 0);
-    if let (Some(environment), Ok(stdin)) = (&taken_back, &stdin) {
-        let _ = answer(environment, stdin, carry_out);
-    }
-    face::lost(&lost, taken_back.is_some());
-    1
+    told.map_or(status, |told| face::end(&told, status))
 }
 
-/// Answers one call: what goes to standard output, and the exit status. Only `carry_out`, which is asked when the call
+/// Answers one call: what is left to say on standard output, and the exit status. Only `carry_out`, which is asked when the call
 /// was understood, looks at the host.
 pub fn answer(
     environment: &Environment,
     stdin: &[u8],
-    carry_out: impl FnOnce(Call) -> Result<Option<Value>>,
+    carry_out: impl FnOnce(Call) -> Result<()>,
 ) -> (Option<Value>, u8) {
     if environment.command().is_ok_and(|command| command == "VERSION") {
         return (Some(version::answer(stdin)), 0);
     }
     let mut version = Version::default();
     match Call::parse(environment, stdin, &mut version).and_then(carry_out) {
-        Ok(answer) => (answer, 0),
+        Ok(()) => (None, 0),
         Err(error) => (Some(error_json(&error, version)), 1),
     }
 }
 
-/// Does what was asked for, and returns the answer where the verb has one.
-fn carry_out(call: Call) -> Result<Option<Value>> {
+/// Does what was asked for. ADD answers by itself; no other verb has an answer.
+fn carry_out(call: Call) -> Result<()> {
     let Call { version, config, network, verb } = call;
     match verb {
         Verb::Add { request, previous } => {
             let mut engine = face::engine(&config, &network)?;
-            let attached = engine.attach(&request)?;
-            return Ok(Some(result::render(version, &attached, &engine.config.dns, previous)));
+            engine.attach(&request, |attached, config| {
+                face::answer(&result::render(version, attached, &config.dns, previous))
+            })?;
         }
         Verb::Del(id) => face::engine_to_detach(&config, &network)?.detach(&id)?,
         Verb::Check { id, netns, addresses } => {
@@ -94,7 +89,7 @@ fn carry_out(call: Call) -> Result<Option<Value>> {
             face::engine(&config, &network).map_err(unavailable)?.status()?;
         }
     }
-    Ok(None)
+    Ok(())
 }
 
 /// An error as the specification has it. Podman shows `msg`, so that says all; `details` where there is more to read.

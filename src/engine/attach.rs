@@ -9,7 +9,7 @@ use super::guard::{LinksGuard, RulesetShare};
 use super::host::rolled_back;
 use super::undo::Undo;
 use super::{Engine, NetworkGuard, now, undo};
-use crate::config::Egress;
+use crate::config::{Config, Egress};
 use crate::desired::{AttachmentState, HostFacts, Routes};
 use crate::error::{Error, Kind, Result};
 use crate::execute::{CommandFailure, Exit, Running};
@@ -29,11 +29,16 @@ use crate::types::{AttachmentId, ContainerName, IfName, LinkAlias, Mac, PortMapp
 const LINK_OPENS: Duration = Duration::from_secs(2);
 
 impl Engine {
-    /// Attaches a container. One that is attached already, because the runtime was killed, is attached anew. When
-    /// it fails, nothing stays.
-    pub fn attach(&mut self, request: &Request) -> Result<Attached> {
+    /// Attaches a container, and tells the runtime by `answer`. One that is attached already, because the runtime was
+    /// killed, is attached anew. When it fails, nothing stays; so it is when the answer cannot be given, for then the
+    /// runtime knows nothing of what was made for it.
+    pub fn attach(
+        &mut self,
+        request: &Request,
+        answer: impl FnOnce(&Attached, &Config) -> Result<()>,
+    ) -> Result<()> {
         let started = std::time::Instant::now();
-        let result = self.attach_with_lock(request);
+        let result = self.attach_with_lock(request, answer);
         let mut fields = serde_json::Map::new();
         if let Some(name) = &request.name {
             fields.insert("name".to_owned(), name.as_str().into());
@@ -43,12 +48,31 @@ impl Engine {
         }
         self.log_operation("add", Some(&request.id), started, result.as_ref(), fields);
         let called = request.id.called(request.name.as_ref().map_or("", |name| name.as_str()));
-        result.map_err(|error| error.context(format!("container {called} cannot be attached")))
+        result.map(drop).map_err(|error| error.context(format!("container {called} cannot be attached")))
     }
 
-    fn attach_with_lock(&mut self, request: &Request) -> Result<Attached> {
+    /// The answer is given under the guard of the links, for whoever attaches the same interface next takes over from
+    /// there: what is taken back is what was made here. A runtime that was killed may have been started again before this
+    /// process had the guard; then the container is the later call's.
+    fn attach_with_lock(
+        &mut self,
+        request: &Request,
+        answer: impl FnOnce(&Attached, &Config) -> Result<()>,
+    ) -> Result<Attached> {
         let netns = Netns::open(&request.netns)?;
-        self.with_links(&request.id, |engine, links| engine.attach_locked(request, &netns, links))
+        self.with_links(&request.id, |engine, links| {
+            if observe::nobody_reads_stdout() {
+                return Err(Error::new(Kind::Unheard, "nobody reads the answer any more; nothing was done"));
+            }
+            let attached = engine.attach_locked(request, &netns, links)?;
+            match answer(&attached, &engine.config) {
+                Ok(()) => Ok(attached),
+                Err(lost) => Err(match engine.detach_locked(links, |_, _| true) {
+                    Ok(_) => lost.outcome("all was taken back"),
+                    Err(error) => lost.outcome(engine.left_for_later(&request.id, &error)),
+                }),
+            }
+        })
     }
 
     fn attach_locked(

@@ -18,16 +18,21 @@ impl Engine {
         let result = self.detach_if(id, |_, _| true).map(drop);
         self.log_operation("del", Some(id), started, result.as_ref(), serde_json::Map::new());
         if let Err(error) = result {
-            let is_recorded = self.store.receipt(id).ok().flatten().is_some();
-            let (called, by) = (self.called(id), if is_recorded { "gc" } else { "repair" });
-            let why = error.whole();
-            self.log.warn(&format!("container {called} is to be undone later (`flatnet {by}`): {why}"));
-            // Without a mark the receipt alone tells, once link and namespace are gone.
-            if is_recorded {
-                let _ = self.store.mark_pending(id);
-            }
+            let told = self.left_for_later(id, &error);
+            self.log.warn(&told);
         }
         Ok(())
+    }
+
+    /// Notes that `id` could not be detached, for whoever comes next; says so.
+    pub(super) fn left_for_later(&self, id: &AttachmentId, error: &Error) -> String {
+        let is_recorded = self.store.receipt(id).ok().flatten().is_some();
+        let (called, by) = (self.called(id), if is_recorded { "gc" } else { "repair" });
+        // Without a mark the receipt alone tells, once link and namespace are gone.
+        if is_recorded {
+            let _ = self.store.mark_pending(id);
+        }
+        format!("container {called} is to be undone later (`flatnet {by}`): {}", error.whole())
     }
 
     /// Detaches `id` where `is_to_go` says so of its receipt, now that nobody else works on it; says whether it did.
@@ -52,7 +57,7 @@ impl Engine {
         }
     }
 
-    fn detach_locked(
+    pub(super) fn detach_locked(
         &mut self,
         links: &LinksGuard<'_>,
         is_to_go: impl Fn(&Self, Option<&Receipt>) -> bool,

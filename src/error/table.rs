@@ -400,6 +400,14 @@ kinds! {
         remedy: "Try again; `fuser -v /run/flatnet/*.lock` shows who holds it",
         more: "A program that hangs is ended by `kill PID`, with the PID that `fuser` shows.",
     }
+    Unheard = "FLAT-E087", cni 5 {
+        title: "The runtime does not get the answer",
+        seen: ["nobody reads the answer any more..", "the answer cannot be written.."],
+        means: "Whoever called Flatnet was killed meanwhile, or standard output leads to a full disk or nowhere. A container that \
+                its runtime believes to have no network must not have one: an ADD is taken back.",
+        remedy: "Start the container again; if its runtime was not killed, see where its standard output leads",
+        more: "",
+    }
     Unavailable = "FLAT-E091", cni 50 {
         title: "No container could be attached now",
         seen: ["ADD could not work now: .."],

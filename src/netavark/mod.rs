@@ -13,7 +13,7 @@ pub use call::Call;
 
 use call::Verb;
 
-use crate::config;
+use crate::config::{self, Config};
 use crate::error::Result;
 use crate::face;
 use crate::request::Attached;
@@ -30,21 +30,8 @@ pub fn is_command(argument: &str) -> bool {
 /// Answers this process's call. Prints the answer, or the error; returns the exit status.
 #[must_use]
 pub fn run(arguments: &[String]) -> u8 {
-    let mut stdin = Vec::new();
-    let read = || {
-        stdin = face::read_stdin()?;
-        Ok(stdin.clone())
-    };
-    let (told, status) = answer(arguments, read, carry_out);
-    let Some(Err(lost)) = told.map(|told| face::answer(&told.to_string())) else { return status };
-    let is_made = status == 0 && arguments.first().is_some_and(|command| command == "setup");
-    if is_made {
-        let taking_back: Vec<String> =
-            std::iter::once("teardown".to_owned()).chain(arguments.iter().skip(1).cloned()).collect();
-        let _ = answer(&taking_back, || Ok(stdin), carry_out);
-    }
-    face::lost(&lost, is_made);
-    1
+    let (told, status) = answer(arguments, face::read_stdin, carry_out);
+    told.map_or(status, |told| face::end(&told, status))
 }
 
 /// Answers one call: what goes to standard output, and the exit status. Only `carry_out`, which is asked when the call
@@ -66,9 +53,9 @@ fn carry_out(Call(verb): Call) -> Result<Option<Value>> {
         Verb::Info => Ok(Some(json!({"version": env!("CARGO_PKG_VERSION"), "api_version": API_VERSION}))),
         Verb::Create { network, name, config } => create::create(network, &name, &config).map(Some),
         Verb::Setup { request, name, config } => {
-            let mut engine = face::engine(&config, &name)?;
-            let attached = engine.attach(&request)?;
-            Ok(Some(status_block(&attached, &engine.config.dns)))
+            let told =
+                |attached: &Attached, config: &Config| face::answer(&status_block(attached, &config.dns));
+            face::engine(&config, &name)?.attach(&request, told).map(|()| None)
         }
         Verb::Teardown { id, name, config } => {
             face::engine_to_detach(&config, &name)?.detach(&id).map(|()| None)

@@ -17,6 +17,8 @@ pub mod ruleset;
 
 use std::os::fd::OwnedFd;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use crate::types::SysctlKey;
 
 /// Whether there is no link `name` in the namespace of the calling thread. Only the kernel's word counts: a look that
@@ -72,6 +74,15 @@ pub fn bridges_call_iptables() -> bool {
 #[must_use]
 pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+/// Whether standard output leads into a pipe or socket whose other end is closed: the runtime that started this process is
+/// gone. False where that cannot be told.
+#[must_use]
+pub fn nobody_reads_stdout() -> bool {
+    let stdout = std::io::stdout();
+    let mut asked = [PollFd::new(&stdout, PollFlags::empty())];
+    poll(&mut asked, Some(&Timespec::default())).is_ok_and(|_| asked[0].revents().contains(PollFlags::ERR))
 }
 
 #[cfg(test)]

@@ -208,6 +208,27 @@ fn a_rollback_leaves_nothing_even_before_del() {
     before.assert_is_back(&sandbox);
 }
 
+/// The runtime would start a container that it believes to have no network.
+#[test]
+fn an_add_whose_answer_is_lost_is_taken_back() {
+    let sandbox = host("");
+    sandbox.add_netns("c1");
+    sandbox.sh("flatnet up").succeeds();
+    let before = World::of(&sandbox);
+    let no_reader = "mkfifo /tmp/p; exec 3<>/tmp/p >/tmp/p 3>&-";
+    for (lost, wanted) in [
+        ("exec >/dev/full", "all was taken back"),
+        ("exec >&-", "all was taken back"),
+        (no_reader, "nothing was done"),
+    ] {
+        let add = crate::traffic::cni_script("ADD", "c1", &json!([]));
+        let output = sandbox.sh(&format!("rm -f /tmp/p; {lost}; {add}"));
+        assert_eq!(output.status, Some(1), "{lost}: {output}");
+        assert!(output.stderr.contains(wanted) && output.stderr.contains("FLAT-E087"), "{lost}: {output}");
+        before.assert_is_back(&sandbox);
+    }
+}
+
 #[test]
 fn a_tool_that_is_missing_is_named_with_its_package() {
     missing_tools_are_named("", &[("ip", "iproute2"), ("nft", "nftables")]);

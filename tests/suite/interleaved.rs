@@ -19,11 +19,21 @@ const TOO_MANY: usize = 80;
 /// Whoever stops, and whoever runs meanwhile.
 const RUNS: [&str; 8] = ["add c2", "add c1", "del c1", "up", DOWN, "down --force", "gc", "repair"];
 
+/// The ADD of a runtime that is killed when the run stops. Its container may be started again meanwhile.
+const UNHEARD: &str = "add c2 unheard";
+
 /// Refused while c1 is attached, so for it c1 is not.
 const DOWN: &str = "down";
 
 fn script(run: &str) -> String {
     let port = json!([{"hostPort": 8080, "containerPort": 80, "protocol": "udp"}]);
+    if run == UNHEARD {
+        return format!(
+            "set -o pipefail; {{ {}; status=$?; touch /tmp/unheard.status; exit $status; }} |
+            until [ -e /tmp/flatnet-paused ] || [ -e /tmp/unheard.status ]; do sleep 0.002; done",
+            script("add c2")
+        );
+    }
     match run.split_once(' ') {
         Some(("add", "c1")) => cni_script("ADD", "c1", &json!([])),
         Some(("add", name)) => cni_script("ADD", name, &port),
@@ -181,6 +191,7 @@ macro_rules! tests {
 tests! {
     add_meets_all: "add c2";
     add_again_meets_all: "add c1";
+    unheard_add_meets_all: UNHEARD;
     del_meets_all: "del c1";
     up_meets_all: "up";
     down_meets_all: DOWN;

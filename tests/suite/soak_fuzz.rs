@@ -198,7 +198,7 @@ fn one_call_of_cni(seeds: &Seeds, base: &Value, dice: &mut Dice) {
     let mut understood = false;
     let (answer, status) = cni::answer(&cni::Environment::of(value), &stdin, |_| {
         understood = true;
-        Ok(None)
+        Ok(())
     });
     let Some(answer) = refusal(understood, (answer, status), &input) else { return };
     let text = |key: &str| {
