@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use super::HostFacts;
-use crate::config::Config;
+use crate::config::{Config, Egress};
 use crate::plan::{Element, FlowFilter, TableElement};
 use crate::types::{
     AttachmentId, IfName, LinkAlias, LinkGroup, Mac, NetnsPath, PortMapping, PortMode, SysctlKey, TableName,
@@ -51,6 +51,11 @@ pub struct AttachmentState {
     pub routes_to: Vec<Ipv4Net>,
     /// The next hop: the bridge.
     pub gateway: Ipv4Addr,
+    /// Hosts outside that may come in, and are answered by Flatnet whichever network the default route leads to.
+    pub answers_to: Vec<Ipv4Addr>,
+    /// Whether what bears its address has a table of routes of its own, so that whoever came in by Flatnet is answered by
+    /// Flatnet.
+    pub own_table: bool,
     /// Its published ports.
     pub ports: Vec<PortMapping>,
     /// What the kernel shall forget of whoever had its address or its ports before.
@@ -71,6 +76,7 @@ impl AttachmentState {
         ports: &[PortMapping],
         routes: Routes,
     ) -> Self {
+        let leaves = config.egress == Egress::Masquerade;
         Self {
             table: config.network.table(),
             bridge: config.bridge.clone(),
@@ -88,6 +94,9 @@ impl AttachmentState {
                 Routes::RangeOnly => vec![config.range],
             },
             gateway: config.bridge_address(),
+            // Where nothing leaves by Flatnet but answers, another network may be the way to them for all else.
+            answers_to: if leaves { facts.ingress_gateways.clone() } else { Vec::new() },
+            own_table: facts.policy_routing && (!leaves || !ports.is_empty()),
             ports: ports.to_vec(),
             flows_to_end: Vec::new(),
             id: id.clone(),
@@ -108,6 +117,12 @@ impl AttachmentState {
     #[must_use]
     pub fn host_route(&self) -> Ipv4Net {
         Ipv4Net::from(self.address.addr())
+    }
+
+    /// Whether its routes are those of this version. What 0.1.0 attached goes without, until it is changed over.
+    #[must_use]
+    pub fn has_answer_routes(&self) -> bool {
+        self.mode != PortMode::Isolated
     }
 
     /// The setting without which this host does not send from 127.0.0.1 over the container's link; `None` where nobody

@@ -34,6 +34,9 @@ pub struct HostFacts {
     /// Whether the kernel speaks IPv6.
     #[serde(default)]
     pub ipv6: bool,
+    /// Whether the kernel can decide ways by the sender's address (`ip rule`).
+    #[serde(default)]
+    pub policy_routing: bool,
     /// Whether the ruleset can ask the kernel which addresses are this host's (`fib daddr type local`).
     pub fib: bool,
     /// This host's addresses but loopback and the bridge's; kept only where the kernel cannot be asked.

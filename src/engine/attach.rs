@@ -85,7 +85,8 @@ impl Engine {
         self.refuse_another()?;
         self.refuse_ports(&request.ports)?;
         self.clear_the_way(request, &network, links)?;
-        if netns.has_link(&request.id.if_name)? {
+        let (has_link, has_way_out) = netns.link_and_way_out(&request.id.if_name)?;
+        if has_link {
             let if_name = &request.id.if_name;
             return Err(Error::new(
                 Kind::InterfaceExists,
@@ -95,7 +96,7 @@ impl Engine {
         let facts = self.ensure_host(&network)?;
         self.free_ports(request, &network)?;
         let ruleset = self.ruleset_share(&network)?;
-        let (wanted, plan, receipt) = self.record(request, netns, &facts, &network)?;
+        let (wanted, plan, receipt) = self.record(request, (netns, has_way_out), &facts, &network)?;
         self.make(&wanted, &plan, &receipt, network, ruleset, links)?;
         Ok(attached(&wanted, self.config.bridge_address()))
     }
@@ -141,7 +142,7 @@ impl Engine {
     fn record(
         &mut self,
         request: &Request,
-        netns: &Netns,
+        (netns, has_way_out): (&Netns, bool),
         facts: &HostFacts,
         network: &NetworkGuard,
     ) -> Result<(AttachmentState, Plan, Receipt)> {
@@ -159,18 +160,13 @@ impl Engine {
             self.refuse_taken_mac(mac)?;
         }
         let was_used = !knows_all || leases.get(address).is_some_and(|lease| !lease.forgotten);
+        let netns_path = &request.netns;
+        let state =
+            AttachmentState::new(&self.config, facts, id, netns_path, address, mac, ports, Routes::Default);
         let wanted = AttachmentState {
             flows_to_end: self.flows_to_end(was_used.then_some(address), ports),
-            ..AttachmentState::new(
-                &self.config,
-                facts,
-                id,
-                &request.netns,
-                address,
-                mac,
-                ports,
-                Routes::Default,
-            )
+            own_table: state.own_table || facts.policy_routing && has_way_out,
+            ..state
         };
         let plan = plan::attach(&wanted, &observe::attachment::nothing());
         let receipt = self.receipt(&wanted, &plan, netns.id(), name, &request.aliases);
@@ -419,6 +415,7 @@ fn event(command: usize, took: Duration, outcome: &str) -> Event {
 }
 
 fn attached(wanted: &AttachmentState, gateway: Ipv4Addr) -> Attached {
+    let answers = wanted.answers_to.iter().map(|&address| Ipv4Net::from(address));
     Attached {
         bridge: wanted.bridge.clone(),
         bridge_mac: Mac::of_container(gateway),
@@ -430,6 +427,6 @@ fn attached(wanted: &AttachmentState, gateway: Ipv4Addr) -> Attached {
         netns: wanted.netns.clone(),
         address: wanted.address,
         gateway,
-        routes_to: wanted.routes_to.clone(),
+        routes_to: wanted.routes_to.iter().copied().chain(answers).collect(),
     }
 }

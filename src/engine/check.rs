@@ -83,10 +83,9 @@ impl Engine {
         let (address, mac) = (receipt.address.addr(), Some(receipt.mac));
         let mode = receipt.mode();
         let (id, netns, ports) = (&receipt.id, &receipt.netns, &receipt.ports);
-        AttachmentState {
-            mode,
-            ..AttachmentState::new(&self.config, facts, id, netns, address, mac, ports, routes)
-        }
+        let state = AttachmentState::new(&self.config, facts, id, netns, address, mac, ports, routes);
+        let got_own_table = receipt.steps.iter().any(|step| matches!(step.op, Op::RuleAdd { .. }));
+        AttachmentState { mode, own_table: state.own_table || got_own_table, ..state }
     }
 
     /// The attachment of the container of this name, where one is attached.

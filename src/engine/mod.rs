@@ -177,7 +177,7 @@ fn host_executor(config: &Config) -> Box<dyn Executor> {
 }
 
 /// Changes with each version after which this host must be set up again: 0.1.0 had none.
-const GENERATION: &str = "routed links";
+const GENERATION: &str = "routed links, a table for each address";
 
 /// A hash over what the configuration says of the network, whatever its comments and layout.
 fn config_hash(config: &Config) -> String {

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::execute::{CommandFailure, Executor, Exit, Output, Running};
 use crate::lock::Lock;
 use crate::observe;
-use crate::plan::{Element, Op, TableElement};
+use crate::plan::{Element, Op, Place, TableElement};
 use crate::render;
 use crate::tools::Tools;
 use crate::types::LinkAlias;
@@ -37,6 +37,7 @@ pub(super) struct Leaving<'g> {
     undo: Undo<'g>,
     elements: Vec<TableElement>,
     running: Option<Result<(Command, Box<dyn Running>)>>,
+    rules: RuleDels,
 }
 
 /// What came of it.
@@ -60,8 +61,9 @@ impl<'g> Undo<'g> {
         self.start(executor, tools).finish(executor, tools)
     }
 
-    /// Starts one transaction that deletes the set elements.
+    /// Starts what deletes rules, and one transaction that deletes the set elements.
     pub(super) fn start(self, executor: &mut dyn Executor, tools: &Tools) -> Leaving<'g> {
+        let rules = RuleDels::start(&self.ops, executor, tools, &[self.links.lock()]);
         let element = |op: &Op| if let Op::ElementDel(element) = op { Some(element.clone()) } else { None };
         let elements: Vec<TableElement> = self.ops.iter().filter_map(element).collect();
         let deletions: Vec<Op> = elements.iter().cloned().map(Op::ElementDel).collect();
@@ -69,15 +71,16 @@ impl<'g> Undo<'g> {
             let running = executor.start(&rendered.command, &[self.ruleset.lock(), self.links.lock()])?;
             Ok((rendered.command, running))
         });
-        Leaving { undo: self, elements, running }
+        Leaving { undo: self, elements, running, rules }
     }
 }
 
 impl Leaving<'_> {
     /// Does the rest, and waits for all of it. The share of the ruleset is let go then.
     pub(super) fn finish(self, executor: &mut dyn Executor, tools: &Tools) -> Undone {
-        let Self { undo: Undo { ops, links, ruleset }, elements, running } = self;
-        let mut stuck = run(&ops, executor, tools, &[links.lock()]);
+        let Self { undo: Undo { ops, links, ruleset }, elements, running, rules } = self;
+        let mut stuck = rules.finish();
+        stuck.extend(run_in_order(&ops, executor, tools, &[links.lock()]));
         // Once the link is gone nothing is remembered anew: its address is unreachable. Only a bridge takes packets to
         // nobody, and of those that a published port leads there the ruleset must have let go.
         let is_bridged = elements.iter().any(|one| matches!(one.element, Element::FrameBinding { .. }));
@@ -153,17 +156,63 @@ pub(super) fn flows_stay(error: &Error) -> String {
     format!("clients that sent UDP before may have to wait until the kernel forgets it: {}", error.whole())
 }
 
-/// Carries out `ops` but for set elements and flows, in order. A link that is not there is gone already; of one that is, only
-/// its absence is awaited, not the end of `ip`, which takes 20 ms longer (its exit waits for the kernel's RCU).
+/// Carries out `ops` but for set elements and flows: first what deletes rules.
 pub(super) fn run(ops: &[Op], executor: &mut dyn Executor, tools: &Tools, locks: &[&Lock]) -> Vec<Stuck> {
+    let mut stuck = RuleDels::start(ops, executor, tools, locks).finish();
+    stuck.extend(run_in_order(ops, executor, tools, locks));
+    stuck
+}
+
+/// Carries out `ops` but for set elements, flows and rules, in order. A link that is not there is gone already; of one that is,
+/// only its absence is awaited, not the end of `ip`, which takes 20 ms longer (its exit waits for the kernel's RCU).
+fn run_in_order(ops: &[Op], executor: &mut dyn Executor, tools: &Tools, locks: &[&Lock]) -> Vec<Stuck> {
     ops.iter()
-        .filter(|op| !matches!(op, Op::ElementDel(_) | Op::FlowsDel(_)))
+        .filter(|op| !matches!(op, Op::ElementDel(_) | Op::FlowsDel(_) | Op::RuleDel { .. }))
         .filter_map(|op| match op {
             Op::LinkDel { dev } if observe::link_is_gone(dev.as_str()) || is_anothers(dev.as_str()) => None,
             Op::LinkDel { dev } => delete_link(op, dev.as_str(), executor, tools, locks),
             _ => run_one(op, executor, tools, locks),
         })
         .collect()
+}
+
+/// The deletion of the rules of a container's namespace, under way. It is waited for before links are deleted: the kernel
+/// does one such thing at a time, and would make it wait for 20 ms.
+struct RuleDels(Vec<RuleDel>);
+
+struct RuleDel {
+    place: Place,
+    command: Command,
+    running: Result<Box<dyn Running>>,
+}
+
+impl RuleDels {
+    /// Starts those among `ops` whose namespace is still there.
+    fn start(ops: &[Op], executor: &mut dyn Executor, tools: &Tools, locks: &[&Lock]) -> Self {
+        let start = |op: &Op| {
+            let Op::RuleDel { place, .. } = op else { return None };
+            let command =
+                render::commands([op], tools).into_iter().next().filter(|_| !is_gone(place))?.command;
+            let running = executor.start(&command, locks);
+            Some(RuleDel { place: place.clone(), command, running })
+        };
+        Self(ops.iter().filter_map(start).collect())
+    }
+
+    /// Waits for all of them. One that is not there is gone.
+    fn finish(self) -> Vec<Stuck> {
+        let stuck = |RuleDel { place, command, running }| {
+            let output = running.and_then(Running::wait);
+            let no_rule = output.as_ref().is_ok_and(|output| output.complains("No such file or directory"));
+            judge(command, output, || no_rule || is_gone(&place))
+        };
+        self.0.into_iter().filter_map(stuck).collect()
+    }
+}
+
+/// Whether a namespace is gone, and with it all that was in it.
+fn is_gone(place: &Place) -> bool {
+    matches!(place, Place::Netns(path) if matches!(observe::netns::id_at(path), Ok(None)))
 }
 
 /// Whether another's link has taken the name: one that bears a mark which is not Flatnet's. One without a mark is ours by

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::link::{self, Link};
 use super::route::{self, Route};
+use super::rule::{self, Rule};
 use super::{netns, ruleset};
 use crate::command::Command;
 use crate::desired::AttachmentState;
@@ -31,8 +32,10 @@ pub struct ObservedAttachment {
     pub forwarding: Option<u32>,
     /// The container's end.
     pub container_link: Option<Link>,
-    /// The container's routes.
+    /// The container's routes, of all tables.
     pub routes: Vec<Route>,
+    /// Which of them is asked first for what bears an address.
+    pub rules: Vec<Rule>,
     /// What the tables hold, of any container.
     pub elements: BTreeSet<Element>,
 }
@@ -52,7 +55,8 @@ pub fn observe(
     tools: &Tools,
 ) -> Result<ObservedAttachment> {
     let container = Place::Netns(wanted.netns.clone());
-    let routes = routes(&container, &["route", "show"], executor, tools)?;
+    let routes = routes(&container, &["-4", "route", "show", "table", "all"], executor, tools)?;
+    let rules = if wanted.own_table { rules(&container, executor, tools)? } else { Vec::new() };
     let dev = wanted.host_link.as_str();
     let host_link = link(&Place::Host, dev, executor, tools)?;
     let is_there = host_link.is_some();
@@ -66,6 +70,7 @@ pub fn observe(
         host_link,
         container_link: link(&container, wanted.id.if_name.as_str(), executor, tools)?,
         routes,
+        rules,
         elements,
     })
 }
@@ -93,6 +98,12 @@ pub(super) fn routes(
 ) -> Result<Vec<Route>> {
     let json = ip_show(place, words, executor, tools)?;
     json.as_deref().map_or(Ok(Vec::new()), route::parse).map_err(|cause| bad_json("ip route", &cause))
+}
+
+/// What `ip rule show` prints.
+fn rules(place: &Place, executor: &mut dyn Executor, tools: &Tools) -> Result<Vec<Rule>> {
+    let json = ip_show(place, &["rule", "show"], executor, tools)?;
+    json.as_deref().map_or(Ok(Vec::new()), rule::parse).map_err(|cause| bad_json("ip rule", &cause))
 }
 
 /// What the tables hold for containers, each with its comment; nothing where there are no tables.

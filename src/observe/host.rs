@@ -106,6 +106,7 @@ pub fn facts(
         ingress_gateways,
         ipv6: has_ipv6(),
         uplink,
+        policy_routing: has_policy_routing(executor, tools)?,
         host_addresses: if fib { Vec::new() } else { host_addresses(config.bridge_address()) },
         fib,
     })
@@ -400,6 +401,13 @@ fn has_fib(executor: &mut dyn Executor, tools: &Tools) -> Result<bool> {
     let command =
         Command { argv: unshare.map(str::to_owned).into_iter().chain(command.argv).collect(), ..command };
     Ok(executor.run(&command, &[]).is_ok_and(|output| output.success()))
+}
+
+/// Whether this kernel decides ways by rules (`CONFIG_IP_MULTIPLE_TABLES`).
+fn has_policy_routing(executor: &mut dyn Executor, tools: &Tools) -> Result<bool> {
+    let command = Command::new([tools.ip.as_str(), "rule", "show"]);
+    let output = executor.run(&command, &[])?;
+    if output.complains("not supported") { Ok(false) } else { output.checked(&command).map(|_| true) }
 }
 
 /// This host's own IPv4 addresses, from `/proc/net/fib_trie`, but loopback and the bridge's: those are in the ruleset

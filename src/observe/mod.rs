@@ -13,6 +13,7 @@ pub mod proc_route;
 mod proc_tcp;
 pub mod ready;
 pub mod route;
+pub mod rule;
 pub mod ruleset;
 
 use std::os::fd::OwnedFd;

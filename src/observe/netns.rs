@@ -12,7 +12,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use super::proc_tcp;
+use super::{proc_route, proc_tcp};
 use crate::error::{self, Error, Kind, Result};
 use crate::receipt::NetnsId;
 use crate::types::{IfName, NetnsPath};
@@ -58,9 +58,12 @@ impl Netns {
         self.id
     }
 
-    /// Whether the interface `if_name` is there.
-    pub fn has_link(&self, if_name: &IfName) -> Result<bool> {
-        self.inside(|| Ok(!super::link_is_gone(if_name.as_str())))
+    /// Whether the interface `if_name` is there, and whether another network has brought a default route.
+    pub fn link_and_way_out(&self, if_name: &IfName) -> Result<(bool, bool)> {
+        self.inside(|| {
+            let routes = std::fs::read_to_string("/proc/thread-self/net/route")?;
+            Ok((!super::link_is_gone(if_name.as_str()), proc_route::default_route(&routes).is_some()))
+        })
     }
 
     /// The TCP ports that listen at `address` or at every address; `false` where that may be IPv6 only.

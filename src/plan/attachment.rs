@@ -7,7 +7,8 @@ use crate::desired::AttachmentState;
 use crate::observe::attachment::ObservedAttachment;
 use crate::observe::link::{Link, PortFlags};
 use crate::observe::route::Route;
-use crate::types::{IfName, PortMode, SysctlKey};
+use crate::observe::rule::Rule;
+use crate::types::{IfName, PortMode, RouteTable, SysctlKey};
 
 /// What makes `observed` into `wanted`; on the way of ADD nothing is observed and everything is made.
 ///
@@ -143,9 +144,15 @@ fn own_link(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttach
     }
     let to = wanted.host_route();
     if !observed.host_routes.iter().any(|route| route.to == to && route.via.is_none()) {
-        let route =
-            Op::RouteAdd { place: Place::Host, to, via: None, dev: dev.clone(), src: Some(wanted.gateway) };
-        let undo = Op::RouteDel { place: Place::Host, to, via: None, dev: dev.clone() };
+        let route = Op::RouteAdd {
+            place: Place::Host,
+            to,
+            via: None,
+            dev: dev.clone(),
+            src: Some(wanted.gateway),
+            table: None,
+        };
+        let undo = Op::RouteDel { place: Place::Host, to, via: None, dev: dev.clone(), table: None };
         plan.push_with(route, made, Undo::Op(Box::new(undo)), "the container's address is at the other end");
     }
     if let Some(link) = link {
@@ -235,9 +242,15 @@ fn bridge_port(
     }
     let to = wanted.host_route();
     if observed.host_routes.iter().any(|route| route.to == to) {
-        let del = Op::RouteDel { place: Place::Host, to, via: None, dev: dev.clone() };
-        let back =
-            Op::RouteAdd { place: Place::Host, to, via: None, dev: dev.clone(), src: Some(wanted.gateway) };
+        let del = Op::RouteDel { place: Place::Host, to, via: None, dev: dev.clone(), table: None };
+        let back = Op::RouteAdd {
+            place: Place::Host,
+            to,
+            via: None,
+            dev: dev.clone(),
+            src: Some(wanted.gateway),
+            table: None,
+        };
         plan.push_with(del, made, Undo::Op(Box::new(back)), "the container is behind the bridge");
     }
 }
@@ -321,12 +334,10 @@ fn container_routes(
     let AttachmentState { netns, id, mode, address, routes_to, gateway, .. } = wanted;
     let place = Place::Netns(netns.clone());
     let dev = &id.if_name;
-    let has = |to, via| {
-        let is = |route: &Route| route.to == to && route.via == via && route.dev == dev.as_str();
-        observed.routes.iter().any(is)
-    };
-    let add = |to, via| Op::RouteAdd { place: place.clone(), to, via, dev: dev.clone(), src: None };
-    let del = |to, via| Op::RouteDel { place: place.clone(), to, via, dev: dev.clone() };
+    let has = |to, via| observed.routes.contains(&Route { to, via, dev: dev.to_string(), table: None });
+    let add =
+        |to, via| Op::RouteAdd { place: place.clone(), to, via, dev: dev.clone(), src: None, table: None };
+    let del = |to, via| Op::RouteDel { place: place.clone(), to, via, dev: dev.clone(), table: None };
     let (subnet, next_hop) = (address.trunc(), Ipv4Net::from(*gateway));
     let prefix_add =
         Op::PrefixRouteAdd { place: place.clone(), to: subnet, dev: dev.clone(), src: address.addr() };
@@ -361,4 +372,56 @@ fn container_routes(
         };
         push(!has(to, Some(*gateway)), add(to, Some(*gateway)), del(to, Some(*gateway)), why);
     }
+    if wanted.has_answer_routes() {
+        answer_routes(plan, wanted, observed, link);
+    }
+}
+
+/// What leads answers back by Flatnet, where another network has, or will have, the default route.
+fn answer_routes(
+    plan: &mut Plan,
+    wanted: &AttachmentState,
+    observed: &ObservedAttachment,
+    link: Option<usize>,
+) {
+    let AttachmentState { netns, id, mode, address, gateway, .. } = wanted;
+    let place = Place::Netns(netns.clone());
+    let dev = &id.if_name;
+    let route = |to, via, table| Route { to, via, dev: dev.to_string(), table };
+    let has = |to, via, table| observed.routes.contains(&route(to, via, table));
+    let mut push = |needed: bool, to, via, table, is_wanted: bool, why: &str| {
+        let (place, dev) = (place.clone(), dev.clone());
+        let add = Op::RouteAdd { place: place.clone(), to, via, dev: dev.clone(), src: None, table };
+        let del = Op::RouteDel { place, to, via, dev, table };
+        let (op, undo) = if is_wanted { (add, del) } else { (del, add) };
+        if needed && has(to, via, table) != is_wanted {
+            plan.push_with(op, link, Undo::Op(Box::new(undo)), why);
+        }
+    };
+    let is_new = observed.container_link.is_none();
+    let others =
+        |route: &Route| route.to == Ipv4Net::default() && route.table.is_none() && route.dev != dev.as_str();
+    let needed = is_new || observed.routes.iter().any(others);
+    for &to in &wanted.answers_to {
+        let why = "who may come in is answered by this host, whichever network the default route leads to";
+        push(needed, Ipv4Net::from(to), Some(*gateway), None, true, why);
+    }
+    if !wanted.own_table {
+        return;
+    }
+    let (from, table) = (address.addr(), RouteTable::of_address(address.addr()));
+    let subnet = address.trunc();
+    let why = "where its neighbours are, for what bears its flat address too";
+    push(true, subnet, None, Some(table), mode.is_bridged(), why);
+    let why = "what bears its flat address leaves by this host, whichever network the default route leads to";
+    push(true, Ipv4Net::default(), Some(*gateway), Some(table), true, why);
+    if observed.rules.contains(&Rule { from, table }) {
+        return;
+    }
+    if is_new {
+        let flush = Op::RulesFlush { place: place.clone(), table };
+        plan.push_final(flush, "what a run that was killed may have left");
+    }
+    let rule = Op::RuleAdd { place: place.clone(), from, table };
+    plan.push(rule, Op::RuleDel { place, from, table }, "what bears its flat address asks that table first");
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::FlowFilter;
 use crate::types::{
-    ContainerId, IfName, LinkAlias, LinkGroup, Mac, NetnsPath, PortMapping, SysctlKey, TableName,
+    ContainerId, IfName, LinkAlias, LinkGroup, Mac, NetnsPath, PortMapping, RouteTable, SysctlKey, TableName,
 };
 
 /// In which network namespace a step works.
@@ -118,6 +118,9 @@ pub enum Op {
         /// The address that this host uses towards it, where it is told one.
         #[serde(default)]
         src: Option<Ipv4Addr>,
+        /// In which table; none: the main one.
+        #[serde(default)]
+        table: Option<RouteTable>,
     },
     /// `ip route del DESTINATION [via GATEWAY] dev NAME`.
     RouteDel {
@@ -130,6 +133,34 @@ pub enum Op {
         via: Option<Ipv4Addr>,
         /// Out of which link.
         dev: IfName,
+        /// In which table.
+        #[serde(default)]
+        table: Option<RouteTable>,
+    },
+    /// `ip rule add from ADDRESS lookup TABLE`: the way of what bears the address is looked up there first.
+    RuleAdd {
+        /// Where.
+        place: Place,
+        /// The sender.
+        from: Ipv4Addr,
+        /// Which table.
+        table: RouteTable,
+    },
+    /// `ip rule del from ADDRESS lookup TABLE`.
+    RuleDel {
+        /// Where.
+        place: Place,
+        /// The sender.
+        from: Ipv4Addr,
+        /// Which table.
+        table: RouteTable,
+    },
+    /// `ip rule flush table TABLE`: all rules that lead to it, where there are any.
+    RulesFlush {
+        /// Where.
+        place: Place,
+        /// Which table.
+        table: RouteTable,
     },
     /// `ip route append unreachable DESTINATION`: what nobody has is refused at once, and never leaves by another route.
     UnreachableAdd {

@@ -4,7 +4,7 @@ use ipnet::Ipv4Net;
 
 use crate::plan::{LinkAttribute, Op, Place};
 use crate::tools::Tools;
-use crate::types::{IfName, NetnsPath};
+use crate::types::{IfName, NetnsPath, RouteTable};
 
 /// Routes of ours carry this protocol number (`ip route show proto 87`).
 const ROUTE_PROTOCOL: &str = "87";
@@ -31,6 +31,10 @@ fn destination(to: Ipv4Net) -> String {
 
 fn next_hop(via: Option<std::net::Ipv4Addr>) -> String {
     via.map(|gateway| format!("via {gateway}")).unwrap_or_default()
+}
+
+fn in_table(table: Option<RouteTable>) -> String {
+    table.map(|table| format!("table {table}")).unwrap_or_default()
 }
 
 fn port_flag(dev: &IfName, flag: &str, on: bool) -> String {
@@ -88,17 +92,25 @@ pub(super) fn arguments(op: &Op) -> Vec<String> {
             format!("addr add {address} {broadcast} dev {dev} {noprefixroute}")
         }
         Op::AddrDel { place: _, dev, address } => format!("addr del {address} dev {dev}"),
-        Op::RouteAdd { place: _, to, via, dev, src } => {
-            let metric =
-                if to.prefix_len() == 0 { format!(" metric {DEFAULT_ROUTE_METRIC}") } else { String::new() };
+        Op::RouteAdd { place: _, to, via, dev, src, table } => {
+            // A table of ours has no route of others.
+            let is_default = to.prefix_len() == 0 && table.is_none();
+            let metric = if is_default { format!("metric {DEFAULT_ROUTE_METRIC}") } else { String::new() };
             // Not `add`: a second interface on Flatnet has the same route, and takes over when the first one goes.
             let src = src.map(|address| format!("src {address}")).unwrap_or_default();
             let to = destination(*to);
-            format!("route append {to} {} dev {dev} proto {ROUTE_PROTOCOL}{metric} {src}", next_hop(*via))
+            let (via, table) = (next_hop(*via), in_table(*table));
+            format!("route append {to} {via} dev {dev} proto {ROUTE_PROTOCOL} {metric} {src} {table}")
         }
-        Op::RouteDel { place: _, to, via, dev } => {
-            format!("route del {} {} dev {dev} proto {ROUTE_PROTOCOL}", destination(*to), next_hop(*via))
+        Op::RouteDel { place: _, to, via, dev, table } => {
+            let (to, via, table) = (destination(*to), next_hop(*via), in_table(*table));
+            format!("route del {to} {via} dev {dev} proto {ROUTE_PROTOCOL} {table}")
         }
+        Op::RuleAdd { place: _, from, table } => {
+            format!("rule add from {from} lookup {table} protocol {ROUTE_PROTOCOL}")
+        }
+        Op::RuleDel { place: _, from, table } => format!("rule del from {from} lookup {table}"),
+        Op::RulesFlush { place: _, table } => format!("rule flush table {table}"),
         Op::UnreachableAdd { to } => {
             format!("route append unreachable {to} proto {ROUTE_PROTOCOL} metric {UNREACHABLE_METRIC}")
         }

@@ -42,7 +42,10 @@ fn group(op: &Op) -> Group<'_> {
         | Op::RouteAdd { place, .. }
         | Op::RouteDel { place, .. }
         | Op::PrefixRouteAdd { place, .. }
-        | Op::PrefixRouteDel { place, .. } => Group::Ip(place),
+        | Op::PrefixRouteDel { place, .. }
+        | Op::RuleAdd { place, .. }
+        | Op::RuleDel { place, .. }
+        | Op::RulesFlush { place, .. } => Group::Ip(place),
         Op::Sysctl { .. } => Group::Sysctl,
         Op::RulesetReplace { .. }
         | Op::RulesetDel { .. }

@@ -15,6 +15,7 @@ mod owner;
 mod pattern;
 mod port;
 mod port_mode;
+mod route_table;
 mod sysctl_key;
 mod url_path;
 
@@ -33,6 +34,7 @@ pub use owner::Owner;
 pub use pattern::shown;
 pub use port::{PortMapping, Protocol};
 pub use port_mode::PortMode;
+pub use route_table::RouteTable;
 pub use sysctl_key::SysctlKey;
 pub use url_path::UrlPath;
 

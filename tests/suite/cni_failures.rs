@@ -229,6 +229,21 @@ fn an_add_whose_answer_is_lost_is_taken_back() {
     }
 }
 
+/// As one without `CONFIG_IP_MULTIPLE_TABLES` says it.
+#[test]
+fn a_kernel_without_policy_routing_is_served() {
+    let port = json!([{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]);
+    for (condition, wanted) in [("false", 1), ("[[ $* == 'rule show' ]]", 0)] {
+        let sandbox = host("tools: {ip: /opt/fake/ip}\n");
+        fake(&sandbox, "ip", condition, "echo 'RTNETLINK answers: Operation not supported' >&2; exit 1");
+        sandbox.add_netns("c1");
+        Call::add("c1").conf("runtimeConfig", json!({"portMappings": port})).run(&sandbox).succeeds();
+        let rules = sandbox.sh("ip -n c1 rule show").succeeds().stdout;
+        assert_eq!(rules.matches("from 10.87.1.2 lookup 173474050").count(), wanted, "{condition}: {rules}");
+        sandbox.sh("flatnet plan --dry-run --exit-code").succeeds();
+    }
+}
+
 #[test]
 fn a_tool_that_is_missing_is_named_with_its_package() {
     missing_tools_are_named("", &[("ip", "iproute2"), ("nft", "nftables")]);

@@ -13,6 +13,7 @@ use flatnet::observe::attachment::ObservedAttachment;
 use flatnet::observe::host::{ObservedHost, ObservedRuleset};
 use flatnet::observe::link::{self, Link};
 use flatnet::observe::route::{self, Route};
+use flatnet::observe::rule::{self, Rule};
 use flatnet::plan::{self, FlowFilter, Op, Plan};
 use flatnet::receipt::Receipt;
 use flatnet::render;
@@ -43,6 +44,9 @@ struct Observed {
     /// What `ip -j route show` prints in the container.
     #[serde(default)]
     container_routes: serde_json::Value,
+    /// What `ip -j rule show` prints there.
+    #[serde(default)]
+    container_rules: serde_json::Value,
     /// What `ip -j route show dev` prints on the host.
     #[serde(default)]
     host_routes: serde_json::Value,
@@ -111,6 +115,10 @@ fn links(json: &serde_json::Value) -> Vec<Link> {
     if json.is_null() { Vec::new() } else { link::parse(&json.to_string()).unwrap() }
 }
 
+fn rules(json: &serde_json::Value) -> Vec<Rule> {
+    if json.is_null() { Vec::new() } else { rule::parse(&json.to_string()).unwrap() }
+}
+
 fn routes(json: &serde_json::Value) -> Vec<Route> {
     if json.is_null() { Vec::new() } else { route::parse(&json.to_string()).unwrap() }
 }
@@ -169,6 +177,7 @@ impl Observed {
             route_localnet: sysctl(&SysctlKey::ipv4_conf(&before.host_link, "route_localnet")),
             container_link: links(&self.container_links).pop(),
             routes: routes(&self.container_routes),
+            rules: rules(&self.container_rules),
             elements: before.elements().map(|one| one.element).collect(),
         }
     }

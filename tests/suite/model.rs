@@ -11,8 +11,9 @@ use flatnet::observe::attachment::ObservedAttachment;
 use flatnet::observe::host::{ObservedHost, ObservedRuleset};
 use flatnet::observe::link::{Link, PortFlags};
 use flatnet::observe::route::Route;
+use flatnet::observe::rule::Rule;
 use flatnet::plan::{Element, LinkAttribute, Op, Place, TableElement};
-use flatnet::types::{IfName, LinkGroup, PortMapping, SysctlKey};
+use flatnet::types::{IfName, LinkGroup, PortMapping, RouteTable, SysctlKey};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -34,6 +35,7 @@ pub(crate) struct Model {
 pub(crate) struct Namespace {
     pub(crate) links: BTreeMap<String, Link>,
     pub(crate) routes: BTreeSet<ModelRoute>,
+    pub(crate) rules: BTreeSet<Rule>,
 }
 
 /// A route, and the address that is used towards where it leads.
@@ -43,6 +45,7 @@ pub(crate) struct ModelRoute {
     via: Option<Ipv4Addr>,
     dev: String,
     src: Option<Ipv4Addr>,
+    table: Option<RouteTable>,
 }
 
 /// The table `inet`, with the one for ARP where there is one: the sum of its rules, and what is in the sets.
@@ -157,9 +160,23 @@ impl Namespace {
         self.routes.retain(|route| route.dev != dev.as_str());
     }
 
-    fn del_route(&mut self, to: Ipv4Net, via: Option<Ipv4Addr>, dev: &str) -> Applied {
+    /// Forgets all ways to a destination.
+    pub(crate) fn forget_routes_to(&mut self, to: Ipv4Net) {
+        self.routes.retain(|route| route.to != to);
+    }
+
+    fn del_route(
+        &mut self,
+        to: Ipv4Net,
+        via: Option<Ipv4Addr>,
+        dev: &str,
+        table: Option<RouteTable>,
+    ) -> Applied {
         let before = self.routes.len();
-        self.routes.retain(|route| route.to != to || route.via != via || route.dev != dev);
+        let is = |route: &ModelRoute| {
+            (route.to, route.via, route.dev.as_str(), route.table) == (to, via, dev, table)
+        };
+        self.routes.retain(|route| !is(route));
         or(self.routes.len() < before, "No such process")
     }
 
@@ -247,7 +264,7 @@ fn port(link: &mut Link) -> Result<&mut PortFlags, String> {
 }
 
 fn prefix_route(dev: &str, address: Ipv4Net) -> ModelRoute {
-    ModelRoute { to: address.trunc(), via: None, dev: dev.to_owned(), src: Some(address.addr()) }
+    ModelRoute { to: address.trunc(), via: None, dev: dev.to_owned(), src: Some(address.addr()), table: None }
 }
 
 impl Model {
@@ -295,18 +312,32 @@ impl Model {
                 self.at(place).add_address(dev.as_str(), *address, *noprefixroute)
             }
             Op::AddrDel { place, dev, address } => self.at(place).del_address(dev.as_str(), *address),
-            Op::RouteAdd { place, to, via, dev, src } => {
-                let route = ModelRoute { to: *to, via: *via, dev: dev.to_string(), src: *src };
+            Op::RouteAdd { place, to, via, dev, src, table } => {
+                let route = ModelRoute { to: *to, via: *via, dev: dev.to_string(), src: *src, table: *table };
                 self.at(place).add_route(route)
             }
-            Op::RouteDel { place, to, via, dev } => self.at(place).del_route(*to, *via, dev.as_str()),
+            Op::RouteDel { place, to, via, dev, table } => {
+                self.at(place).del_route(*to, *via, dev.as_str(), *table)
+            }
+            Op::RuleAdd { place, from, table } => {
+                or(self.at(place).rules.insert(Rule { from: *from, table: *table }), "File exists")
+            }
+            Op::RuleDel { place, from, table } => {
+                let rule = Rule { from: *from, table: *table };
+                or(self.at(place).rules.remove(&rule), "No such file or directory")
+            }
+            Op::RulesFlush { place, table } => {
+                self.at(place).rules.retain(|rule| rule.table != *table);
+                Ok(())
+            }
             Op::UnreachableAdd { to } => or(self.unreachable.insert(*to), "File exists"),
             Op::UnreachableDel { to } => or(self.unreachable.remove(to), "No such process"),
             Op::PrefixRouteAdd { place, to, dev, src } => {
-                let route = ModelRoute { to: *to, via: None, dev: dev.to_string(), src: Some(*src) };
+                let route =
+                    ModelRoute { to: *to, via: None, dev: dev.to_string(), src: Some(*src), table: None };
                 self.at(place).add_route(route)
             }
-            Op::PrefixRouteDel { place, to, dev } => self.at(place).del_route(*to, None, dev.as_str()),
+            Op::PrefixRouteDel { place, to, dev } => self.at(place).del_route(*to, None, dev.as_str(), None),
             Op::FdbAdd { dev, mac } => {
                 port(self.host.link(dev.as_str())?)?;
                 or(self.fdb.insert((dev.to_string(), mac.to_string())), "File exists")
@@ -431,7 +462,10 @@ impl Model {
     pub(crate) fn observe_attachment(&self, wanted: &AttachmentState) -> ObservedAttachment {
         let dev = wanted.host_link.as_str();
         let fdb = self.fdb.iter().filter(|(port, _)| port == dev);
-        let seen = |route: &ModelRoute| Route { to: route.to, via: route.via, dev: route.dev.clone() };
+        let seen = |route: &ModelRoute| {
+            let ModelRoute { to, via, dev, table, src: _ } = route.clone();
+            Route { to, via, dev, table }
+        };
         // `ip route show dev` leaves the link out.
         let of_port = |route: &ModelRoute| Route { dev: String::new(), ..seen(route) };
         let elements = self.ruleset.iter().flat_map(|ruleset| &ruleset.elements);
@@ -444,6 +478,7 @@ impl Model {
             route_localnet: wanted.route_localnet().and_then(|key| self.sysctls.get(&key).copied()),
             container_link: self.container.links.get(wanted.id.if_name.as_str()).cloned(),
             routes: self.container.routes.iter().map(seen).collect(),
+            rules: self.container.rules.iter().copied().collect(),
             elements: elements.map(|one| one.element.clone()).collect(),
         }
     }

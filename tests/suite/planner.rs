@@ -35,6 +35,7 @@ fn facts() -> HostFacts {
         ingress_gateways: vec![gateway],
         gateway_links: vec![GatewayLink { address: gateway, dev: "eth0".parse().unwrap(), source }],
         ipv6: true,
+        policy_routing: true,
         fib: true,
         host_addresses: Vec::new(),
     }
@@ -334,9 +335,10 @@ proptest! {
 }
 
 /// The same without what stays of another way and has no effect: an address keeps its flag `noprefixroute`, or goes on
-/// without; a bridge without ports keeps its settings, and a port of the bridge, at which nothing is believed, its own.
+/// without; a way to a gateway that the default route covers; a bridge without ports keeps its settings, and a port of the bridge, at which nothing is believed, its own.
 fn but_for_the_past(mut model: Model) -> Model {
     model.container.links.values_mut().for_each(|link| link.noprefixroute.clear());
+    facts().ingress_gateways.into_iter().for_each(|to| model.container.forget_routes_to(to.into()));
     let bridged = model.arp_table;
     let of_the_past = |key: &str| {
         if bridged {

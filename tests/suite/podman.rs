@@ -83,7 +83,7 @@ impl Lab {
         }
         sandbox.sh("flatnet up").succeeds();
         sandbox
-            .sh(&format!("podman run --rm --network podman {IMAGE} true; podman run --rm --network flatnet {IMAGE} true"))
+            .sh(&format!("podman run --rm --network podman -p 8080:80 {IMAGE} true; podman run --rm --network flatnet {IMAGE} true"))
             .succeeds();
         sandbox.eventually(NO_PORT_LEFT);
         let empty = World::of(&sandbox);

@@ -81,20 +81,37 @@ fn addresses_and_macs_on_request(lab: &Lab) {
 
 /// Podman attaches networks in an order of its own that changes from run to run.
 fn beside_podman_s_own_network(lab: &Lab) {
-    for (name, options) in [("a", ""), ("b", ""), ("c", ""), ("d", "")] {
-        lab.run(name, &format!("--network podman {options}"));
-        assert_keeps_its_default_route(lab, name);
-        lab.answers(&lab.address(name), "10.87.1.1");
+    for name in ["a", "b", "c", "d"] {
+        lab.run(name, "--network podman -p 8080:80");
+        answers_everybody(lab, name);
+        lab.sh(&format!("podman rm --force --time 0 {name}")).succeeds();
     }
-    lab.sh(&format!("podman run -d --name later --network podman {IMAGE}")).succeeds();
+    lab.sh(&format!("podman run -d --name later --network podman -p 8080:80 {IMAGE}")).succeeds();
     lab.sh("podman network connect flatnet later").succeeds();
-    assert_keeps_its_default_route(lab, "later");
-    lab.answers(&lab.address("later"), "10.87.1.1");
+    answers_everybody(lab, "later");
     lab.sh("podman network disconnect flatnet later").succeeds();
-    let routes = lab.sh("podman exec later ip route").succeeds().stdout;
+    let routes = lab.sh("podman exec later sh -c 'ip route; ip rule'").succeeds().stdout;
     assert!(routes.starts_with("default via 10.88.0.1") && !routes.contains("10.87."), "{routes}");
+    lab.sh("podman network connect flatnet later").succeeds();
+    answers_everybody(lab, "later");
+    lab.sh("podman rm --force --time 0 later").succeeds();
+    lab.run("first", "-p 8080:80");
+    lab.sh("podman network connect podman first").succeeds();
+    answers_everybody(lab, "first");
     lab.remove_all();
     lab.nothing_left();
+}
+
+/// What it answers leaves by the network that the question came in by, whichever has the default route.
+#[track_caller]
+fn answers_everybody(lab: &Lab, name: &str) {
+    assert_keeps_its_default_route(lab, name);
+    let address = lab.address(name);
+    lab.answers(&address, "10.87.1.1");
+    lab.answers_in("ip netns exec windows", &address, WINDOWS);
+    lab.answers_in("ip netns exec windows", &format!("{LAN_ADDRESS}:8080"), WINDOWS);
+    lab.answers_in("ip netns exec stranger", "192.168.88.10:8080", STRANGER);
+    lab.sh("flatnet plan --dry-run --exit-code").succeeds();
 }
 
 /// Who asks the kernel gets Podman's gateway for the world, and Flatnet's for what is Flatnet's.

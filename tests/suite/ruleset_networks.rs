@@ -35,3 +35,37 @@ fn containers_of_another_network_do_not_get_in() {
         &[probe("from the first", "c3", "tcp", "10.87.8.2", 80, "l2 10.87.1.3")],
     );
 }
+
+/// Each of its addresses has a way of its own: an answer that left by the other network would bear an address that nobody
+/// may send from there.
+#[test]
+fn who_is_in_two_networks_answers_both() {
+    let world = World::new(Sandbox::podman4(), "");
+    world.sandbox.write(
+        LAB,
+        "network: lab\nbridge: lab-br0\nsubnet: 10.87.8.0/24\ningress_gateways: [192.168.50.1]\n",
+    );
+    world.sh("ip -n gw route add 10.87.8.0/24 via 192.168.50.2");
+    let in_lab = |id: &str, dev: &str, command: &str| {
+        let call = Call::new(command, id).var("CNI_IFNAME", dev);
+        call.conf("name", json!("lab")).conf("config", json!(LAB)).run(&world.sandbox)
+    };
+    world.attach("c3", &json!([]));
+    world.sandbox.add_netns("l2");
+    in_lab("l2", "eth0", "ADD").succeeds();
+    world.attach("c2", &json!([]));
+    assert_eq!(address(&in_lab("c2", "eth1", "ADD").succeeds()), "10.87.8.3");
+    world.serve(&[("c2", "c2", "0.0.0.0", &[80])]);
+    let asked = [
+        probe("within the first", "c3", "tcp", "10.87.1.3", 80, "c2 10.87.1.2"),
+        probe("within the second", "l2", "tcp", "10.87.8.3", 80, "c2 10.87.8.2"),
+        probe("from the gateway to the first", "gw", "tcp", "10.87.1.3", 80, "c2 192.168.50.1"),
+        probe("from the gateway to the second", "gw", "tcp", "10.87.8.3", 80, "c2 192.168.50.1"),
+    ];
+    world.ask("both networks", &asked);
+    // Without the second one's rule the answer leaves by the first, and is nobody's.
+    world.sh("ip -n c2 rule del from 10.87.8.3");
+    world.ask("without its rule", &[probe("to the second", "gw", "tcp", "10.87.8.3", 80, SILENCE)]);
+    in_lab("c2", "eth1", "DEL").succeeds();
+    world.ask("the first goes on", &asked[..1]);
+}

@@ -15,4 +15,5 @@ link set dev eth0 up
 route append 10.87.1.1/32 dev eth0 proto 87
 route append default via 10.87.1.1 dev eth0 proto 87 metric 4096
 route append 10.87.0.0/16 via 10.87.1.1 dev eth0 proto 87
+route append 172.20.16.1/32 via 10.87.1.1 dev eth0 proto 87
 EOF

@@ -19,6 +19,11 @@ nsenter --net=/proc/4242/ns/net ip -batch - <<'EOF'
 addr add 10.87.1.9/24 brd + dev eth1
 link set dev eth1 up
 route append 10.87.0.0/16 via 10.87.1.1 dev eth1 proto 87
+route append 172.20.16.1/32 via 10.87.1.1 dev eth1 proto 87
+route append 10.87.1.0/24 dev eth1 proto 87 table 173474057
+route append default via 10.87.1.1 dev eth1 proto 87 table 173474057
+rule flush table 173474057
+rule add from 10.87.1.9 lookup 173474057 protocol 87
 EOF
 conntrack -R - <<'EOF'
 -D -p udp --orig-dst 127.0.0.1 --orig-port-dst 5353

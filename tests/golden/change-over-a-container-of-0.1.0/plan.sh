@@ -15,6 +15,8 @@ ip -n netns-7b0c -batch - <<'EOF'
 link set dev eth0 arp off
 route append 10.87.1.1/32 dev eth0 proto 87
 route del 10.87.1.0/24 dev eth0 proto kernel
+route append default via 10.87.1.1 dev eth0 proto 87 table 173474050
+rule add from 10.87.1.2 lookup 173474050 protocol 87
 EOF
 nft -f - <<'EOF'
 add element inet flatnet frame_bindings { 02:f1:0a:57:01:02 . 10.87.1.2 comment "4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e" }

@@ -4,6 +4,8 @@ add element arp flatnet bindings { 02:f1:0a:57:01:02 . 10.87.1.2 comment "4f5c1e
 add element inet flatnet frame_bindings { 02:f1:0a:57:01:02 . 10.87.1.2 comment "4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e" }
 EOF
 ip -n netns-7b0c -batch - <<'EOF'
+rule del from 10.87.1.2 lookup 173474050
+route del default via 10.87.1.1 dev eth0 proto 87 table 173474050
 route add 10.87.1.0/24 dev eth0 proto kernel scope link src 10.87.1.2
 route del 10.87.1.1/32 dev eth0 proto 87
 link set dev eth0 arp on

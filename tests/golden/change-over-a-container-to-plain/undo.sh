@@ -3,6 +3,7 @@ nft -f - <<'EOF'
 add element inet flatnet bindings { "fnfc76e0b5d19e" . 10.87.1.2 comment "4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e4f5c1e9a0b7d2c3e" }
 EOF
 ip -n netns-7b0c -batch - <<'EOF'
+route del 10.87.1.0/24 dev eth0 proto 87 table 173474050
 route append 10.87.1.1/32 dev eth0 proto 87
 route del 10.87.1.0/24 dev eth0 proto kernel
 link set dev eth0 arp off
