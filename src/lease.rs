@@ -19,6 +19,7 @@ const NAMED: usize = 5;
 /// One address that somebody holds, or held last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Written")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that is written down")]
 pub struct Lease {
     /// Whose.
     #[serde(flatten)]
@@ -34,11 +35,18 @@ pub struct Lease {
     /// When it was released, conntrack forgot what led to it and what it had opened.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forgotten: bool,
+    /// Its holder asked for this address and no other (`--ip`), and cannot do with another.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub requested: bool,
+    /// Its holder was one of Podman's containers, so Podman's storage tells whether it still exists.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_podman: bool,
 }
 
 /// A lease as it is written. `flatten` reads each field twice, which with a thousand leases takes longer than all else that
 /// an ADD does by itself.
 #[derive(Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that is written down")]
 struct Written {
     container_id: ContainerId,
     if_name: IfName,
@@ -49,12 +57,18 @@ struct Written {
     released: bool,
     #[serde(default)]
     forgotten: bool,
+    #[serde(default)]
+    requested: bool,
+    #[serde(default)]
+    of_podman: bool,
 }
 
 impl From<Written> for Lease {
     fn from(written: Written) -> Self {
-        let Written { container_id, if_name, name, since, released, forgotten } = written;
-        Self { id: AttachmentId { container_id, if_name }, name, since, released, forgotten }
+        let Written { container_id, if_name, name, since, released, forgotten, requested, of_podman } =
+            written;
+        let id = AttachmentId { container_id, if_name };
+        Self { id, name, since, released, forgotten, requested, of_podman }
     }
 }
 
@@ -73,6 +87,8 @@ pub struct Claim<'a> {
     pub name: &'a str,
     /// This address and no other (`--ip`).
     pub requested: Option<Ipv4Addr>,
+    /// Whether it is one of Podman's containers.
+    pub of_podman: bool,
     /// Milliseconds since 1970.
     pub now: i64,
 }
@@ -104,8 +120,14 @@ impl Leases {
     }
 
     /// Which address `claim` gets: the one it asked for; else the one it had, by ID, then by name; else one that
-    /// nobody ever had; else the one that has been free the longest.
-    pub fn find(&self, config: &Config, claim: &Claim<'_>) -> Result<Found> {
+    /// nobody ever had; else one whose last holder is gone; else another that is free, one that was asked for last. Of
+    /// several the one that has been free the longest. Whether a container is gone is asked only where it matters.
+    pub fn find(
+        &self,
+        config: &Config,
+        claim: &Claim<'_>,
+        is_gone: impl Fn(&Lease) -> bool,
+    ) -> Result<Found> {
         if let Some(address) = claim.requested {
             check_requested(config, address)?;
             return Ok(match self.leases.get(&address) {
@@ -116,7 +138,7 @@ impl Leases {
         let free = self
             .sticky(config, claim)
             .or_else(|| self.never_used(config))
-            .or_else(|| self.longest_free(config));
+            .or_else(|| self.longest_free(config, is_gone));
         Ok(free.map_or_else(|| Found::HeldBy(self.held().map(|(address, _)| address).collect()), Found::Free))
     }
 
@@ -144,13 +166,30 @@ impl Leases {
         config.pool().find(|address| !self.leases.contains_key(address))
     }
 
-    fn longest_free(&self, config: &Config) -> Option<Ipv4Addr> {
+    fn longest_free(&self, config: &Config, is_gone: impl Fn(&Lease) -> bool) -> Option<Ipv4Addr> {
+        let rank = |lease: &Lease| match (is_gone(lease), lease.requested) {
+            (true, _) => 0,
+            (false, false) => 1,
+            (false, true) => 2,
+        };
         config
             .pool()
             .filter_map(|address| self.leases.get(&address).map(|lease| (address, lease)))
             .filter(|(_, lease)| lease.released)
-            .min_by_key(|(_, lease)| lease.since)
+            .min_by_key(|(_, lease)| (rank(lease), lease.since))
             .map(|(address, _)| address)
+    }
+
+    /// Whose address it is that `claim` gets with `address`, where its last holder may come back for it.
+    pub fn promised(
+        &self,
+        address: Ipv4Addr,
+        claim: &Claim<'_>,
+        is_gone: impl Fn(&Lease) -> bool,
+    ) -> Option<&Lease> {
+        let is_own =
+            |lease: &Lease| lease.id == *claim.id || !lease.name.is_empty() && lease.name == claim.name;
+        self.leases.get(&address).filter(|lease| lease.released && !is_own(lease) && !is_gone(lease))
     }
 
     /// Records that `claim` holds `address` from now on, and nothing else.
@@ -162,6 +201,8 @@ impl Leases {
             since: claim.now,
             released: false,
             forgotten: false,
+            requested: claim.requested.is_some(),
+            of_podman: claim.of_podman,
         };
         self.leases.insert(address, lease);
     }
@@ -236,6 +277,8 @@ fn check_requested(config: &Config, address: Ipv4Addr) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::types::{ContainerId, IfName};
 
@@ -253,20 +296,22 @@ mod tests {
     struct World {
         config: Config,
         leases: Leases,
+        gone: BTreeSet<&'static str>,
         now: i64,
     }
 
     impl World {
         fn new() -> Self {
-            Self { config: config(), leases: Leases::default(), now: 0 }
+            Self { config: config(), leases: Leases::default(), gone: BTreeSet::new(), now: 0 }
         }
 
         fn ask(&mut self, who: &str, name: &str, requested: Option<&str>) -> Result<Found> {
             self.now += 1;
             let id = id(who);
             let requested = requested.map(|text| text.parse().unwrap());
-            let claim = Claim { id: &id, name, requested, now: self.now };
-            let found = self.leases.find(&self.config, &claim)?;
+            let claim = Claim { id: &id, name, requested, of_podman: true, now: self.now };
+            let is_gone = |lease: &Lease| self.gone.contains(lease.id.container_id.as_str());
+            let found = self.leases.find(&self.config, &claim, is_gone)?;
             if let Found::Free(address) = found {
                 self.leases.hold(address, &claim);
             }
@@ -302,6 +347,34 @@ mod tests {
     }
 
     #[test]
+    fn who_is_gone_loses_its_address_first_and_who_asked_for_one_last() {
+        let mut world = World::new();
+        assert_eq!(
+            world.ask("asked", "", Some("10.87.1.4")).unwrap(),
+            Found::Free("10.87.1.4".parse().unwrap())
+        );
+        for who in ["stopped", "removed", "b", "c"] {
+            world.get(who, "");
+        }
+        for who in ["asked", "stopped", "removed"] {
+            world.release(who);
+        }
+        world.gone.insert("removed");
+        let id = id("x");
+        let claim = Claim { id: &id, name: "", requested: None, of_podman: true, now: 0 };
+        let promised = |world: &World, address: &str| {
+            let gone = |lease: &Lease| world.gone.contains(lease.id.container_id.as_str());
+            world.leases.promised(address.parse().unwrap(), &claim, gone).is_some()
+        };
+        assert!(
+            !promised(&world, "10.87.1.3") && promised(&world, "10.87.1.2") && promised(&world, "10.87.1.4")
+        );
+        assert_eq!(world.get("x", ""), "10.87.1.3", "its holder is gone");
+        assert_eq!(world.get("y", ""), "10.87.1.2", "stopped later than the one that asked");
+        assert_eq!(world.get("z", ""), "10.87.1.4");
+    }
+
+    #[test]
     fn sticky_by_id_and_by_name() {
         let mut world = World::new();
         assert_eq!(world.get("a", "web"), "10.87.1.2");
@@ -334,7 +407,7 @@ mod tests {
         }
         assert!(matches!(world.ask("b", "", Some("10.87.1.5")).unwrap(), Found::HeldBy(_)));
         let b = id("b");
-        let claim = Claim { id: &b, name: "", requested: "10.87.1.5".parse().ok(), now: 0 };
+        let claim = Claim { id: &b, name: "", requested: "10.87.1.5".parse().ok(), of_podman: false, now: 0 };
         let refusal = world.leases.refusal(&world.config, &claim).to_string();
         assert!(refusal.contains("held by web a (eth0)"), "{refusal}");
     }
@@ -346,7 +419,7 @@ mod tests {
             world.get(who, "");
         }
         let z = id("z");
-        let claim = Claim { id: &z, name: "", requested: None, now: 9 };
+        let claim = Claim { id: &z, name: "", requested: None, of_podman: false, now: 9 };
         let text = world.leases.refusal(&world.config, &claim).whole();
         assert!(
             text.starts_with("all 5 addresses from 10.87.1.1 to 10.87.1.6 are held: 10.87.1.2 a (eth0), "),

@@ -158,7 +158,8 @@ impl Receipt {
     /// Who holds the receipt's address, and since when.
     #[must_use]
     pub fn claim(&self) -> Claim<'_> {
-        Claim { id: &self.id, name: &self.name, requested: None, now: self.created }
+        // Whether it had asked for it, and of whom it is, only the lease knew.
+        Claim { id: &self.id, name: &self.name, requested: None, of_podman: false, now: self.created }
     }
 
     /// The first of `ports` that the attachment has published already.

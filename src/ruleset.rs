@@ -43,6 +43,7 @@ pub fn render(
                 egress => config.egress,
                 fib => facts.fib,
                 host_addresses => facts.host_addresses,
+                resolvers => facts.resolvers,
                 gateways => facts.gateway_links,
                 host_ports => config.host_ports.iter()
                     .map(|open| json!({"proto": open.protocol, "port": open.port})).collect::<Vec<_>>(),

@@ -34,6 +34,9 @@ pub struct HostFacts {
     /// Whether the kernel speaks IPv6.
     #[serde(default)]
     pub ipv6: bool,
+    /// This host's own addresses, but the bridge's, at which containers are told to ask for names.
+    #[serde(default)]
+    pub resolvers: Vec<Ipv4Addr>,
     /// Whether the kernel can decide ways by the sender's address (`ip rule`).
     #[serde(default)]
     pub policy_routing: bool,

@@ -119,6 +119,7 @@ pub const CHECKS: &[Check] = &[
     podman::backend::CHECK,
     podman::network::CHECK,
     podman::conflist::CHECK,
+    podman::files::CHECK,
     podman::plugin::CHECK,
     network::bridge::CHECK,
     network::owner::CHECK,

@@ -13,9 +13,10 @@ use crate::config::{Config, Egress};
 use crate::desired::{AttachmentState, HostFacts, Routes};
 use crate::error::{Error, Kind, Result};
 use crate::execute::{CommandFailure, Exit, Running};
-use crate::lease::{Claim, Found};
+use crate::lease::{Claim, Found, Lease};
 use crate::lock::Lock;
 use crate::observe;
+use crate::observe::containers_conf::PodmanStorage;
 use crate::observe::netns::Netns;
 use crate::observe::ready::await_link;
 use crate::plan::{self, FlowFilter, Op, Place, Plan};
@@ -147,13 +148,20 @@ impl Engine {
         network: &NetworkGuard,
     ) -> Result<(AttachmentState, Plan, Receipt)> {
         let name = request.name.as_ref().map_or("", |name| name.as_str());
-        let claim = Claim { id: &request.id, name, requested: request.ip, now: now() };
+        let podman = PodmanStorage::default();
+        let of_podman = podman.has(&request.id.container_id) == Some(true);
+        let claim = Claim { id: &request.id, name, requested: request.ip, of_podman, now: now() };
         let knows_all = self.store.has_leases();
         let mut leases = self.free_the_dead(network)?;
-        let address = match leases.find(&self.config, &claim)? {
+        let is_gone = |lease: &Lease| is_gone(&podman, lease);
+        let address = match leases.find(&self.config, &claim, is_gone)? {
             Found::Free(address) => address,
             Found::HeldBy(_) => return Err(leases.refusal(&self.config, &claim)),
         };
+        if let Some(lease) = leases.promised(address, &claim, is_gone) {
+            let (before, now) = (lease.id.called(&lease.name), request.id.called(name));
+            self.log.warn(&format!("{address} goes to {now}; {before} had it, and may be started again"));
+        }
         let (id, ports) = (&request.id, &request.ports);
         let mac = request.mac;
         if let Some(mac) = mac {
@@ -398,6 +406,11 @@ impl Job {
         events.push(event(self.index, took, if result.is_ok() { "ok" } else { "failed" }));
         result
     }
+}
+
+/// Whether the container that had an address last is there no more. Of one that is not Podman's nobody can tell.
+pub(super) fn is_gone(podman: &PodmanStorage, lease: &Lease) -> bool {
+    lease.of_podman && podman.has(&lease.id.container_id) == Some(false)
 }
 
 /// Whether the failure is a command that ended by itself, so that what it did is known.

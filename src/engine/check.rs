@@ -3,11 +3,13 @@
 use std::net::Ipv4Addr;
 
 use super::Engine;
+use super::attach::is_gone;
 use crate::desired::{AttachmentState, HostFacts, Routes};
 use crate::error::{Error, Kind, Result};
 use crate::lease::{Claim, Found};
 use crate::observe;
 use crate::observe::attachment::ObservedAttachment;
+use crate::observe::containers_conf::PodmanStorage;
 use crate::plan::{self, Op, Plan};
 use crate::receipt::Receipt;
 use crate::render;
@@ -107,9 +109,12 @@ impl Engine {
         if let Some((receipt, _)) = self.store.receipt(id)? {
             return Ok(self.recorded(&receipt, &facts));
         }
-        let claim = Claim { id, name: name.map_or("", |name| name.as_str()), requested, now: super::now() };
+        let name = name.map_or("", |name| name.as_str());
+        let claim = Claim { id, name, requested, of_podman: false, now: super::now() };
         let leases = self.store.leases()?;
-        let Found::Free(address) = leases.find(&self.config, &claim)? else {
+        let podman = PodmanStorage::default();
+        let found = leases.find(&self.config, &claim, |lease| is_gone(&podman, lease))?;
+        let Found::Free(address) = found else {
             return Err(leases.refusal(&self.config, &claim));
         };
         Ok(AttachmentState::new(&self.config, &facts, id, netns, address, None, &[], Routes::Default))
@@ -132,9 +137,9 @@ impl Engine {
             tools::find(program).map_err(unavailable)?;
         }
         let id = nobody();
-        let claim = Claim { id: &id, name: "", requested: None, now: 0 };
+        let claim = Claim { id: &id, name: "", requested: None, of_podman: false, now: 0 };
         let leases = self.store.leases()?;
-        let Found::HeldBy(holders) = leases.find(&self.config, &claim)? else { return Ok(()) };
+        let Found::HeldBy(holders) = leases.find(&self.config, &claim, |_| false)? else { return Ok(()) };
         for lease in holders.iter().filter_map(|address| leases.get(*address)) {
             let receipt = self.store.receipt(&lease.id)?;
             if receipt.is_none_or(|(receipt, _)| self.is_dead(&receipt)) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use crate::execute::CommandFailure;
 use crate::lock::Lock;
 use crate::observe;
 use crate::observe::host::ObservedHost;
+use crate::observe::resolv_conf::own_resolvers;
 use crate::plan::{self, Op, Plan};
 use crate::receipt::{self, Receipt};
 use crate::render;
@@ -46,6 +48,8 @@ pub struct Change {
     pub plan: Plan,
     /// What a person should know beside them.
     pub notes: Vec<String>,
+    /// Podman's files of the network that it would write again.
+    pub files: Vec<PathBuf>,
 }
 
 impl Engine {
@@ -54,20 +58,24 @@ impl Engine {
         let started = Instant::now();
         let result = self.up_alone();
         self.log_operation("up", None, started, result.as_ref(), serde_json::Map::new());
-        let (facts, plan) = result?;
-        Ok(Change { notes: self.notes(&facts, &plan), plan })
+        let (facts, plan, restored) = result?;
+        let notes = self.notes(&facts, &plan).into_iter().chain(restored).collect();
+        Ok(Change { plan, notes, files: Vec::new() })
     }
 
-    fn up_alone(&mut self) -> Result<(HostFacts, Plan)> {
+    fn up_alone(&mut self) -> Result<(HostFacts, Plan, Vec<String>)> {
         let network = self.network_guard()?;
         let ruleset = self.ruleset_alone(&network)?;
-        self.up_locked(&ruleset)
+        let (facts, plan) = self.up_locked(&ruleset)?;
+        Ok((facts, plan, self.keep_definitions(&network)))
     }
 
     /// What [`Engine::up`] would do.
     pub fn plan_up(&mut self) -> Result<Change> {
         let (facts, plan, _) = self.wanted_up()?;
-        Ok(Change { notes: self.notes(&facts, &plan), plan })
+        let files = self.lost_definitions();
+        let notes = self.notes(&facts, &plan).into_iter().chain(self.notes_of_lost()).collect();
+        Ok(Change { plan, notes, files })
     }
 
     /// What a person should know of what `auto` means here.
@@ -111,6 +119,7 @@ impl Engine {
             let forwards = observe::sysctl(&SysctlKey::ip_forward()) == Some(1);
             let same = record.facts.config_hash == config_hash(&self.config)
                 && self.knows_all_addresses(&record.facts)
+                && record.facts.resolvers == self.own_resolvers()
                 && observe::host::ways_are(&record.facts.ingress_gateways, &record.facts.gateway_links);
             if record.complete && same && forwards && self.has_its_addresses() {
                 return Ok(record.facts);
@@ -123,6 +132,11 @@ impl Engine {
     /// Without `fib` the ruleset lists this host's addresses, and DHCP or a person may have changed them.
     fn knows_all_addresses(&self, facts: &HostFacts) -> bool {
         facts.fib || facts.host_addresses == observe::host::host_addresses(self.config.bridge_address())
+    }
+
+    /// WSL2 and DHCP write resolv.conf whenever they like.
+    fn own_resolvers(&self) -> Vec<Ipv4Addr> {
+        own_resolvers(self.config.bridge_address(), &self.config.dns.servers)
     }
 
     /// Whether the bridge is there with its address, and no packet to an address that nobody has leaves this host:
@@ -286,7 +300,7 @@ impl Engine {
         } else {
             Vec::new()
         };
-        Ok(Change { plan, notes })
+        Ok(Change { plan, notes, files: Vec::new() })
     }
 
     /// The other bridges of this host: each is, as a rule, a network of Podman, Docker or another Flatnet.

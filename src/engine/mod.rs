@@ -15,6 +15,7 @@
 
 mod attach;
 mod check;
+mod definitions;
 mod detach;
 mod gc;
 mod guard;

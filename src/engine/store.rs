@@ -20,10 +20,13 @@ use crate::state_dir::{self, StateDir};
 use crate::types::{AttachmentId, Owner};
 
 use super::NetworkGuard;
+use super::definitions::{Definition, Definitions};
 use super::host::HostRecord;
 
 /// The record of what `up` did.
 const HOST_FILE: &str = "host.json";
+/// What `up` knows of Podman's files of the network.
+const DEFINITIONS_FILE: &str = "definitions.json";
 /// How the name of an attachment's mark ends whose undoing was put off.
 const PENDING_SUFFIX: &str = ".undo";
 
@@ -293,6 +296,19 @@ impl Store {
         Self::write(&self.network, HOST_FILE, record, network)
     }
 
+    /// Podman's files of the network, as `up` last saw them.
+    pub fn definitions(&self) -> Result<Vec<Definition>> {
+        Ok(self
+            .read(&self.network, DEFINITIONS_FILE, seal::from_line::<Definitions>)?
+            .unwrap_or_default()
+            .files)
+    }
+
+    /// Writes them down.
+    pub fn write_definitions(&self, files: Vec<Definition>, network: &NetworkGuard) -> Result<()> {
+        Self::write(&self.network, DEFINITIONS_FILE, &Definitions { files }, network)
+    }
+
     /// Which Flatnet this is; `None` where it was never told, or where that cannot be read. What lies below the run
     /// directory counts where the state was lost.
     #[must_use]
@@ -335,8 +351,9 @@ impl Store {
         }
     }
 
-    /// Forgets what `up` did.
+    /// Forgets what `up` did and saw.
     pub fn remove_host(&self, _: &NetworkGuard) -> Result<()> {
+        self.network.remove(DEFINITIONS_FILE)?;
         self.network.remove(HOST_FILE)
     }
 }

@@ -369,7 +369,7 @@ kinds! {
         seen: ["cannot .. ..: No space left on device..", "cannot .. ..: Disk quota exceeded.."],
         means: "There is no space, or no inode, for a file of state. No container can be attached; detaching works.",
         remedy: "Free some space: `df -h` and `df -i` show what is full",
-        more: "`podman system df` and `podman system prune` show and free what images and containers take.",
+        more: "`podman system df` shows what images and containers take, `podman image prune` frees what no container needs.",
     }
     ReadOnly = "FLAT-E083", cni 5 {
         title: "The file system is read-only",

@@ -8,6 +8,7 @@ use ipnet::Ipv4Net;
 use super::attachment::{ABSENT, NO_FAMILY, bad_json, link, table};
 use super::link::Link;
 use super::proc_route::{self, DefaultRoute};
+use super::resolv_conf::own_resolvers;
 use super::ruleset;
 use crate::command::Command;
 use crate::config::{Config, IngressGateways, Mtu, Uplink};
@@ -106,6 +107,7 @@ pub fn facts(
         ingress_gateways,
         ipv6: has_ipv6(),
         uplink,
+        resolvers: own_resolvers(config.bridge_address(), &config.dns.servers),
         policy_routing: has_policy_routing(executor, tools)?,
         host_addresses: if fib { Vec::new() } else { host_addresses(config.bridge_address()) },
         fib,

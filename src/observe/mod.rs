@@ -3,6 +3,7 @@
 //! Parsers are pure functions of `&str`; [`host`] and [`attachment`] run the commands.
 
 pub mod attachment;
+pub mod containers_conf;
 pub mod foreign;
 pub mod host;
 pub mod link;
@@ -12,6 +13,7 @@ pub mod own_ports;
 pub mod proc_route;
 mod proc_tcp;
 pub mod ready;
+pub mod resolv_conf;
 pub mod route;
 pub mod rule;
 pub mod ruleset;

@@ -32,6 +32,7 @@
 //!     ingress_gateways: Vec::new(),
 //!     gateway_links: Vec::new(),
 //!     ipv6: true,
+//!     resolvers: Vec::new(),
 //!     policy_routing: true,
 //!     fib: true,
 //!     host_addresses: Vec::new(),

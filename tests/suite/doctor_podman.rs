@@ -52,7 +52,16 @@ pub(crate) const CNI: &[Break] = &[
         "rm /etc/cni/net.d/flatnet.conflist",
         "there is no /etc/cni/net.d/flatnet.conflist",
         Mend::Printed,
-    ),
+    )
+    .also(&["podman-files"]),
+    Break::new(
+        "podman-files",
+        "failure",
+        "podman rm -f -t 0 web; podman network prune -f",
+        "/etc/cni/net.d/flatnet.conflist is gone, by which Podman knows the network",
+        Mend::Printed,
+    )
+    .also(&["conflist", "podman-network"]),
     Break::new(
         "conflist",
         "failure",
@@ -137,7 +146,16 @@ pub(crate) const NETAVARK: &[Break] = &[
         "podman rm -f -t 0 web; podman network rm flatnet",
         "Podman does not list the network flatnet",
         Mend::Printed,
-    ),
+    )
+    .also(&["podman-files"]),
+    Break::new(
+        "podman-files",
+        "failure",
+        "podman rm -f -t 0 web; podman system prune -f",
+        "/etc/containers/networks/flatnet.json is gone, by which Podman knows the network",
+        Mend::Printed,
+    )
+    .also(&["podman-network"]),
     Break::new(
         "podman-network",
         "failure",

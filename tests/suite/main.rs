@@ -95,6 +95,7 @@ mod ruleset_matrix;
 mod ruleset_networks;
 mod ruleset_published;
 mod ruleset_replaced;
+mod ruleset_resolvers;
 mod ruleset_text;
 mod sandbox;
 mod soak;

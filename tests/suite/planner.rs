@@ -35,6 +35,7 @@ fn facts() -> HostFacts {
         ingress_gateways: vec![gateway],
         gateway_links: vec![GatewayLink { address: gateway, dev: "eth0".parse().unwrap(), source }],
         ipv6: true,
+        resolvers: Vec::new(),
         policy_routing: true,
         fib: true,
         host_addresses: Vec::new(),

@@ -1,8 +1,15 @@
 //! A container's life on Flatnet: it stops, starts, is connected and made again, and its address stays its own.
 
-use crate::podman::{IMAGE, Lab, on_both};
+use crate::podman::{IMAGE, Lab, YAML, on_both};
 
-on_both!(an_address_stays_with_its_container, networks_change_while_it_runs, pods, builds);
+on_both!(
+    an_address_stays_with_its_container,
+    a_stopped_container_keeps_its_address,
+    a_pruned_network_is_put_back,
+    networks_change_while_it_runs,
+    pods,
+    builds,
+);
 
 fn an_address_stays_with_its_container(lab: &Lab) {
     let address = lab.run("web", "");
@@ -27,6 +34,50 @@ fn an_address_stays_with_its_container(lab: &Lab) {
     assert_eq!((lab.address("web"), lab.address("other")), (address, other));
     lab.remove_all();
     lab.nothing_left();
+}
+
+/// `podman network prune` deletes a network that no container is on.
+fn a_pruned_network_is_put_back(lab: &Lab) {
+    lab.sh("flatnet status").succeeds();
+    for prune in ["podman network prune -f", "podman system prune -f"] {
+        lab.sh(prune).succeeds();
+        lab.sh("! flatnet status").prints("is gone, by which Podman knows the network");
+        lab.sh("! flatnet plan --dry-run --exit-code").prints("`flatnet up` writes it again");
+        let up = if prune.contains("system") { "flatnet repair" } else { "flatnet up" };
+        lab.sh(up).succeeds().prints("is written again");
+        lab.sh("flatnet status && flatnet plan --dry-run --exit-code").succeeds();
+        lab.run("web", "");
+        lab.remove_all();
+    }
+    lab.nothing_left();
+    // Who takes Flatnet down wants no network.
+    lab.sh("flatnet down && podman network rm flatnet && flatnet up").succeeds();
+    lab.sh("podman network exists flatnet").fails();
+}
+
+/// Jobs that come and go take the addresses of jobs that have gone, and not of containers that are stopped.
+fn a_stopped_container_keeps_its_address(lab: &Lab) {
+    lab.sandbox.write(
+        "/etc/flatnet/flatnet.yaml",
+        &format!("{YAML}allocate: {{from: 10.87.1.10, to: 10.87.1.14}}\n"),
+    );
+    lab.sh("flatnet up").succeeds();
+    let stopped = lab.run("stopped", "");
+    let asked = lab.run("asked", "--ip 10.87.1.12");
+    lab.sh("podman stop --time 0 asked stopped").succeeds();
+    for _ in 0..5 {
+        lab.sh(&format!("podman run --rm --network flatnet {IMAGE} true")).succeeds();
+    }
+    for name in ["a", "b", "c"] {
+        lab.run(name, "");
+    }
+    lab.sh("podman start stopped asked").succeeds();
+    assert_eq!((lab.address("stopped"), lab.address("asked")), (stopped.clone(), asked));
+    // None is left but what somebody may come back for, who is named.
+    lab.sh("podman stop --time 0 asked stopped").succeeds();
+    assert_eq!(lab.run("d", ""), stopped);
+    lab.sh("grep 10.87.1.10 /var/log/flatnet/flatnet.log").prints("stopped").prints("may be started again");
+    lab.remove_all();
 }
 
 fn networks_change_while_it_runs(lab: &Lab) {

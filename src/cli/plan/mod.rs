@@ -91,7 +91,7 @@ impl Plan {
         if self.runs(&change)? {
             self.carry_out(&mut engine)?;
         }
-        Ok(u8::from(self.exit_code && !change.plan.is_empty()))
+        Ok(u8::from(self.exit_code && !(change.plan.is_empty() && change.files.is_empty())))
     }
 
     fn engine(&self, options: &Options) -> Result<Engine> {
@@ -105,11 +105,15 @@ impl Plan {
             Some(Target::Add(container)) => {
                 let wanted = container.wanted(engine)?;
                 let plan = attach(&wanted, &crate::observe::attachment::nothing());
-                Ok(Change { plan, notes: vec![WITHOUT_RECEIPT.to_owned()] })
+                Ok(Change { plan, notes: vec![WITHOUT_RECEIPT.to_owned()], ..Change::default() })
             }
             Some(Target::Del(container)) => {
                 let wanted = container.wanted(engine)?;
-                Ok(Change { plan: detach(&wanted), notes: vec![WITHOUT_RECEIPT.to_owned()] })
+                Ok(Change {
+                    plan: detach(&wanted),
+                    notes: vec![WITHOUT_RECEIPT.to_owned()],
+                    ..Change::default()
+                })
             }
         }
     }

@@ -2,5 +2,6 @@
 
 pub(super) mod backend;
 pub(super) mod conflist;
+pub(super) mod files;
 pub(super) mod network;
 pub(super) mod plugin;

@@ -104,6 +104,7 @@ mod tests {
             ingress_gateways: vec![address(gateway)],
             gateway_links: Vec::new(),
             ipv6: true,
+            resolvers: Vec::new(),
             policy_routing: true,
             fib: true,
             host_addresses: Vec::new(),

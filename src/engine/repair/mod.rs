@@ -56,7 +56,7 @@ impl Repair {
         for part in &self.parts {
             plan.append(&part.plan, &part.what);
         }
-        Change { plan, notes: self.notes.clone() }
+        Change { plan, notes: self.notes.clone(), files: Vec::new() }
     }
 
     /// What is not as Flatnet made it is for a person to decide; whatever else stood in the way is an error.
@@ -81,7 +81,7 @@ impl Engine {
     /// What [`Engine::repair`] would do now.
     pub fn plan_repair(&mut self) -> Result<Repair> {
         let survey = self.survey()?;
-        let mut repair = Repair::default();
+        let mut repair = Repair { notes: self.notes_of_lost(), ..Repair::default() };
         for (receipt, why) in &survey.gone {
             repair.notes.push(released(receipt));
             let plan = self.plan_undo(receipt)?;
@@ -183,6 +183,7 @@ impl Engine {
         self.note_state(&survey, &leases, repair)?;
         self.store.write_leases(&leases, &network)?;
         self.release_orphans(&network)?;
+        repair.notes.extend(self.keep_definitions(&network));
         let host = match self.host_part(&survey, &mut repair.left) {
             Ok(host) => host,
             Err(error) => {

@@ -184,6 +184,8 @@ table inet flatnet-lab {
 		icmp type echo-request counter accept comment "ping"
 		ip daddr 10.91.4.1 udp dport 53 counter accept comment "DNS, at the bridge's address only"
 		ip daddr 10.91.4.1 tcp dport 53 counter accept comment "DNS over TCP, at the bridge's address only"
+		ip daddr 10.255.255.254 udp dport 53 counter accept comment "DNS, where resolv.conf or the configuration sends containers"
+		ip daddr 10.255.255.254 tcp dport 53 counter accept comment "the same over TCP"
 		meta l4proto . th dport @host_ports counter accept comment "what the configuration opens, at any address of this host"
 		counter drop comment "nothing else"
 	}

@@ -1,0 +1,96 @@
+//! Podman's own files of the network, which `podman network prune` and `podman system prune` delete: without them Podman
+//! knows no such network. `up` remembers them, and puts back what is gone.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Engine, NetworkGuard, exists};
+use crate::error::Result;
+use crate::observe::containers_conf;
+use crate::setup::install::{self, Content, Item};
+use crate::types::{NetworkName, shown};
+
+/// `definitions.json` in the state directory.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Definitions {
+    pub(super) files: Vec<Definition>,
+}
+
+/// One file, as it was when `up` last saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Definition {
+    path: PathBuf,
+    text: String,
+}
+
+impl Engine {
+    /// The files that `up` has seen, and that are gone: Podman knows the network no more.
+    #[must_use]
+    pub fn lost_definitions(&self) -> Vec<PathBuf> {
+        let known = self.store.definitions().unwrap_or_default();
+        known.into_iter().map(|one| one.path).filter(|path| !exists(path)).collect()
+    }
+
+    /// What is said of them before they are put back.
+    pub(super) fn notes_of_lost(&self) -> Vec<String> {
+        let note = |path: PathBuf| {
+            let shown = shown(&path.to_string_lossy());
+            format!("{shown} is gone, by which Podman knows the network: `flatnet up` writes it again")
+        };
+        self.lost_definitions().into_iter().map(note).collect()
+    }
+
+    /// Remembers what is there, and puts back what is gone; says so. That something cannot be written is no reason to
+    /// leave this host without its network.
+    pub(super) fn keep_definitions(&mut self, network: &NetworkGuard) -> Vec<String> {
+        self.try_to_keep_definitions(network).unwrap_or_else(|error| {
+            vec![format!("Podman's files of the network are not looked after: {}", error.whole())]
+        })
+    }
+
+    fn try_to_keep_definitions(&mut self, network: &NetworkGuard) -> Result<Vec<String>> {
+        let before = self.store.definitions()?;
+        let mut now = found(&self.config.network);
+        let mut notes = Vec::new();
+        for lost in before.iter().filter(|one| !exists(&one.path)) {
+            let (path, content) = (lost.path.clone(), Content::File(lost.text.clone()));
+            let shown = shown(&path.to_string_lossy());
+            notes.push(match install::install(&[Item { path, content }], false) {
+                Ok(_) => format!("{shown} was gone, by which Podman knows the network, and is written again"),
+                Err(error) => format!(
+                    "{shown} is gone, by which Podman knows the network, and cannot be written again: {}",
+                    error.whole()
+                ),
+            });
+            now.push(lost.clone());
+        }
+        if now != before {
+            self.store.write_definitions(now, network)?;
+        }
+        Ok(notes)
+    }
+}
+
+/// The files that are there, and are this network's.
+fn found(network: &NetworkName) -> Vec<Definition> {
+    let dirs = match containers_conf::network_config_dir() {
+        Some(dir) => vec![dir],
+        None => ["/etc/cni/net.d", "/etc/containers/networks"].map(PathBuf::from).to_vec(),
+    };
+    let paths =
+        dirs.iter().flat_map(|dir| ["conflist", "json"].map(|end| dir.join(format!("{network}.{end}"))));
+    paths.filter_map(|path| ours(&path, network).map(|text| Definition { path, text })).collect()
+}
+
+/// The text of the file at `path`, where it makes `network` a network of Flatnet's.
+fn ours(path: &Path, network: &NetworkName) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let file: Value = serde_json::from_str(&text).ok()?;
+    let is_flatnet = |value: &Value| value == "flatnet";
+    let plugins = file["plugins"].as_array();
+    let by_plugin = plugins.is_some_and(|plugins| plugins.iter().any(|plugin| is_flatnet(&plugin["type"])));
+    let is_ours = file["name"] == network.as_str() && (by_plugin || is_flatnet(&file["driver"]));
+    is_ours.then_some(text)
+}
