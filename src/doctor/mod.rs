@@ -111,6 +111,7 @@ pub const CHECKS: &[Check] = &[
     host::configuration::CHECK,
     host::state_directory::CHECK,
     host::state_space::CHECK,
+    host::boot_unit::CHECK,
     kernel::links::CHECK,
     kernel::nftables::CHECK,
     tools::programs::CHECK,

@@ -12,10 +12,19 @@ describe("attempts", function()
     end)
 
     it("are read from nginx's lists", function()
-        assert.same({ rounds = 1, sent = 0, peer = "10.87.1.2:3000", connected = false, status = 502 },
+        assert.same({ rounds = 1, sent = 0, peer = "10.87.1.2:3000", connected = false, status = 502, is_too_large = false },
             read("10.87.1.2:3000", "0", "-", "502"))
-        assert.same({ rounds = 2, sent = 2, peer = "10.87.1.4:80", connected = true, status = 504 },
+        assert.same({ rounds = 2, sent = 2, peer = "10.87.1.4:80", connected = true, status = 504, is_too_large = false },
             read("10.87.1.2:80, 10.87.1.3:80 : 10.87.1.4:80", "120, 0 : 120", "0.000, - : 0.001", "502, 502 : 504"))
+    end)
+
+    it("are not repeated where the answer was too large", function()
+        local var = { upstream_addr = "a:1", upstream_bytes_sent = "100", upstream_connect_time = "0.000",
+            upstream_status = "502" }
+        var.upstream_bytes_received = "65535"
+        assert.is_true(attempt.may_repeat(attempt.read(var), "GET", false))
+        var.upstream_bytes_received = "65536"
+        assert.is_false(attempt.may_repeat(attempt.read(var), "GET", false))
     end)
 
     it("may be repeated when nothing was sent", function()

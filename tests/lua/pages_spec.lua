@@ -47,7 +47,7 @@ describe("error pages", function()
             ngx.var.http_accept_language = language
             for _, reason in ipairs({ "no_routes", "unknown_host", "unknown_path", "forbidden", "stopped", "paused",
                 "restarting", "down", "unhealthy", "unchecked", "no_endpoint",
-                "broke_off", "timed_out" }) do
+                "broke_off", "timed_out", "headers_too_large" }) do
                 ngx.sent = {}
                 local of = route("running", { health = { path = "/healthz" } })
                 pages.refuse(500, reason, { route = of, endpoint = of.endpoints[1], host = "x", path = "/x" })

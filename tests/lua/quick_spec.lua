@@ -11,7 +11,7 @@ describe("the usual request", function()
     end)
 
     local function route(host, uri)
-        ngx.ctx, ngx.var.host, ngx.var.uri = {}, host, uri or "/x"
+        ngx.ctx, ngx.var.host, ngx.var.http_host, ngx.var.uri = {}, host, host, uri or "/x"
         return quick.route()
     end
 

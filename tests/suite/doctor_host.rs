@@ -82,6 +82,14 @@ pub(crate) const BREAKS: &[Break] = &[
         "is mounted read-only",
         Mend::Printed,
     ),
+    // systemd is not there in the sandbox: a program that says of a unit what it would.
+    Break::new(
+        "boot-unit",
+        "failure",
+        "mkdir -p /run/systemd/system; printf '#!/bin/sh\ncase \"$*\" in \"is-failed --quiet flatnet.service\") test -e /run/failed;; restart*) rm /run/failed;; *) exit 1;; esac' >/run/systemctl; chmod 755 /run/systemctl; mount --bind /run/systemctl /usr/bin/systemctl; touch /run/failed",
+        "flatnet.service has failed",
+        Mend::Printed,
+    ),
 ];
 
 #[test]

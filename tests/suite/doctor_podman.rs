@@ -55,14 +55,6 @@ pub(crate) const CNI: &[Break] = &[
     )
     .also(&["podman-files"]),
     Break::new(
-        "podman-files",
-        "failure",
-        "podman rm -f -t 0 web; podman network prune -f",
-        "/etc/cni/net.d/flatnet.conflist is gone, by which Podman knows the network",
-        Mend::Printed,
-    )
-    .also(&["conflist", "podman-network"]),
-    Break::new(
         "conflist",
         "failure",
         "sed -i 's/\"ips\": true/\"ips\": false/' /etc/cni/net.d/flatnet.conflist",
@@ -129,6 +121,14 @@ pub(crate) const CNI: &[Break] = &[
         Mend::Printed,
     )
     .also(&["container-links"]),
+    Break::new(
+        "podman-files",
+        "failure",
+        "podman rm -f -t 0 web; podman network prune -f",
+        "/etc/cni/net.d/flatnet.conflist is gone, by which Podman knows the network",
+        Mend::Printed,
+    )
+    .also(&["conflist"]),
 ];
 
 /// With Podman 5.

@@ -198,7 +198,7 @@ fn a_grpc_client_talks_to_a_grpc_server() {
 }
 
 /// A certificate for web.local, at /run/c.pem and /run/k.pem.
-fn certificate(gateway: &Gateway) {
+pub(crate) fn certificate(gateway: &Gateway) {
     // Not *.local: clients refuse a wildcard right below a top level.
     let subject = "-subj /CN=gateway -addext subjectAltName=DNS:web.local";
     gateway

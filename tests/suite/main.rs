@@ -44,6 +44,7 @@ mod faults;
 mod flows_batch;
 mod frames;
 mod gateway;
+mod gateway_answers;
 mod gateway_conf;
 mod gateway_files;
 mod gateway_install;

@@ -31,9 +31,13 @@ fn systemd_takes_them_in_the_right_order() {
         .sh("sed 's/^Type=oneshot/Typo=oneshot/' /etc/systemd/system/flatnet.service >/tmp/flatnet.service; systemd-analyze verify --man=no /tmp/flatnet.service")
         .complains("Typo");
     let unit = sandbox.read("/etc/systemd/system/flatnet.service");
-    for line in
-        ["Before=podman-restart.service", "PartOf=nftables.service", "ExecReload=/usr/local/bin/flatnet "]
-    {
+    for line in [
+        "Before=podman-restart.service podman.service docker.service\n",
+        "PartOf=nftables.service\n",
+        "Restart=on-failure\n",
+        "WantedBy=multi-user.target nftables.service\n",
+        "ExecReload=/usr/local/bin/flatnet ",
+    ] {
         assert!(unit.contains(&format!("\n{line}")), "{line}: {unit}");
     }
 }

@@ -1,5 +1,6 @@
 //! This host: who looks, the configuration, and the state directory.
 
+pub(super) mod boot_unit;
 pub(super) mod configuration;
 pub(super) mod privileges;
 pub(super) mod state_directory;

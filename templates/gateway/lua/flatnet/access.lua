@@ -8,6 +8,7 @@ local pages = require("flatnet.pages")
 local probe = require("flatnet.probe")
 local recover = require("flatnet.recover")
 local state = require("flatnet.state")
+local told = require("flatnet.told")
 
 local M = {}
 
@@ -39,6 +40,7 @@ end
 local function prepare(route)
     local var = ngx.var
     var.flatnet_route = route.name
+    var.flatnet_host = told.host(var)
     var.flatnet_scheme = route.scheme
     var.flatnet_target = var.request_uri
     if route.strip and route.path ~= "/" then
@@ -154,6 +156,9 @@ end
 
 local function refuse_failed(route, last, endpoint)
     local facts = { route = route, endpoint = endpoint }
+    if last.is_too_large then
+        return pages.refuse(502, "headers_too_large", facts)
+    end
     if not last.connected and last.sent == 0 then
         return pages.refuse(502, "down", facts)
     elseif last.connected and last.status == 504 then

@@ -7,6 +7,9 @@ local IDEMPOTENT = { GET = true, HEAD = true, OPTIONS = true, PUT = true, DELETE
 -- More rounds than this for one request mean that the container comes and goes; nginx itself ends it at ten.
 local MOST = 5
 
+-- As `proxy_buffer_size`: headers that fill it are refused by nginx itself.
+local BUFFER = 65536
+
 local function tokens(text)
     local list = {}
     for token in string.gmatch(text or "", "[^%s,:]+[^%s,]*") do
@@ -28,7 +31,8 @@ local function count_rounds(bytes)
     return rounds, sent
 end
 
--- The attempts so far, or nil if there was none: {rounds, sent = in how many of them, peer, connected, status}.
+-- The attempts so far, or nil if there was none: {rounds, sent = in how many of them, peer, connected, status, is_too_large =
+-- whether the headers of the last answer filled the buffer}.
 function M.read(var)
     local peers = tokens(var.upstream_addr)
     if #peers == 0 then
@@ -37,18 +41,20 @@ function M.read(var)
     local rounds, sent = count_rounds(var.upstream_bytes_sent)
     local times = tokens(var.upstream_connect_time)
     local states = tokens(var.upstream_status)
+    local received = tokens(var.upstream_bytes_received)
     return {
         rounds = rounds,
         sent = sent,
         peer = peers[#peers],
         connected = tonumber(times[#times]) ~= nil,
         status = tonumber(states[#states]),
+        is_too_large = tonumber(states[#states]) == 502 and (tonumber(received[#received]) or 0) >= BUFFER,
     }
 end
 
 -- Once more only where that cannot do twice what was meant once.
 function M.may_repeat(attempt, method, body_is_gone)
-    if body_is_gone or attempt.rounds >= MOST then
+    if body_is_gone or attempt.is_too_large or attempt.rounds >= MOST then
         return false
     elseif attempt.connected and attempt.status == 504 then
         -- It accepted and is silent: it would be silent again.

@@ -12,6 +12,7 @@ function M.start(given)
     require("flatnet.quick")
     require("flatnet.balancer")
     require("flatnet.log")
+    require("flatnet.answer")
     require("flatnet.watch").start()
 end
 

@@ -3,7 +3,22 @@ local metrics = require("flatnet.metrics")
 
 local M = {}
 
+-- What the client wrote, with bytes that are not ASCII as %XX.
+local function escaped(text)
+    return text and (string.gsub(text, "[\128-\255]", function(byte)
+        return string.format("%%%02X", string.byte(byte))
+    end)) or ""
+end
+
+local function escape_what_is_odd(var)
+    var.flatnet_odd_host, var.flatnet_odd_uri = escaped(var.host), escaped(var.request_uri)
+    var.flatnet_odd_referer, var.flatnet_odd_user_agent = escaped(var.http_referer), escaped(var.http_user_agent)
+end
+
 function M.run()
+    if ngx.var.flatnet_is_odd == "1" then
+        escape_what_is_odd(ngx.var)
+    end
     local context = ngx.ctx
     local route, endpoint = context.route, context.endpoint
     local seconds = ngx.now() - ngx.req.start_time()

@@ -3,6 +3,7 @@
 local health = require("flatnet.health")
 local names = require("flatnet.names")
 local state = require("flatnet.state")
+local told = require("flatnet.told")
 
 local M = {}
 
@@ -19,7 +20,7 @@ end
 function M.route()
     local current, host = state.table, ngx.var.host
     local route = find(current, host, current and current.exact[host])
-    if not route or not route.is_plain then
+    if not route or not route.is_plain or not told.is_host(ngx.var.http_host, host) then
         return ""
     end
     local endpoint = health.pick(route)

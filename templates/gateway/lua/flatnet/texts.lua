@@ -40,6 +40,10 @@ M.en = {
     broke_off_what = "The connection to the container {container} ended before there was an answer. It may have received "
         .. "the request, so this was not sent again.",
     broke_off_todo = "See whether it did what was asked before you repeat it. The reason may be in: `podman logs {container}`",
+    headers_too_large = "The answer of {container} has too many headers",
+    headers_too_large_what = "The container {container} answered with headers of more than 64 kB, which is the most that the "
+        .. "gateway takes. The request was not sent again.",
+    headers_too_large_todo = "As a rule there are too many or too large cookies: delete those of this service in the browser.",
     timed_out = "{container} took too long",
     timed_out_what = "The container {container} accepted the request, but did not answer in time.",
     timed_out_todo = "On the container host run: `podman logs {container}`",
@@ -106,6 +110,9 @@ M.ja = {
     broke_off = "{container} との接続が切れました",
     broke_off_what = "コンテナ {container} との接続が応答の前に切れました。リクエストが届いた可能性があるため、再送していません。",
     broke_off_todo = "処理されたかどうかを確認してから、やり直してください。原因は次のコマンドで確認できます: `podman logs {container}`",
+    headers_too_large = "{container} の応答のヘッダーが大きすぎます",
+    headers_too_large_what = "コンテナ {container} の応答のヘッダーが、ゲートウェイの上限 64 kB を超えました。リクエストは再送していません。",
+    headers_too_large_todo = "多くの場合、原因は Cookie です。このサービスの Cookie をブラウザーで削除してください。",
     timed_out = "{container} が時間内に応答しませんでした",
     timed_out_what = "コンテナ {container} はリクエストを受け付けましたが、時間内に応答しませんでした。",
     timed_out_todo = "コンテナホストで確認してください: `podman logs {container}`",
