@@ -33,15 +33,6 @@ impl Engine {
         known.into_iter().map(|one| one.path).filter(|path| !exists(path)).collect()
     }
 
-    /// What is said of them before they are put back.
-    pub(super) fn notes_of_lost(&self) -> Vec<String> {
-        let note = |path: PathBuf| {
-            let shown = shown(&path.to_string_lossy());
-            format!("{shown} is gone, by which Podman knows the network: `flatnet up` writes it again")
-        };
-        self.lost_definitions().into_iter().map(note).collect()
-    }
-
     /// Remembers what is there, and puts back what is gone; says so. That something cannot be written is no reason to
     /// leave this host without its network.
     pub(super) fn keep_definitions(&mut self, network: &NetworkGuard) -> Vec<String> {
@@ -71,6 +62,14 @@ impl Engine {
         }
         Ok(notes)
     }
+}
+
+/// What is said of `lost` files before they are put back.
+pub(super) fn notes_of_lost(lost: &[PathBuf]) -> impl Iterator<Item = String> + '_ {
+    lost.iter().map(|path| {
+        let shown = shown(&path.to_string_lossy());
+        format!("{shown} is gone, by which Podman knows the network: `flatnet up` writes it again")
+    })
 }
 
 /// The files that are there, and are this network's.

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use super::definitions::notes_of_lost;
 use super::guard::{LinksGuard, RulesetAlone};
 use super::{Engine, NetworkGuard, config_hash, now, undo};
 use crate::config::{Bridging, Uplink};
@@ -74,7 +75,7 @@ impl Engine {
     pub fn plan_up(&mut self) -> Result<Change> {
         let (facts, plan, _) = self.wanted_up()?;
         let files = self.lost_definitions();
-        let notes = self.notes(&facts, &plan).into_iter().chain(self.notes_of_lost()).collect();
+        let notes = self.notes(&facts, &plan).into_iter().chain(notes_of_lost(&files)).collect();
         Ok(Change { plan, notes, files })
     }
 

@@ -406,7 +406,7 @@ kinds! {
         means: "Whoever called Flatnet was killed meanwhile, or standard output leads to a full disk or nowhere. A container that \
                 its runtime believes to have no network must not have one: an ADD is taken back.",
         remedy: "Start the container again; if its runtime was not killed, see where its standard output leads",
-        more: "",
+        more: "`journalctl -t flatnet` shows the ADD as failed, and whether all was taken back.",
     }
     Unavailable = "FLAT-E091", cni 50 {
         title: "No container could be attached now",

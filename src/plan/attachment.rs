@@ -144,16 +144,8 @@ fn own_link(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttach
     }
     let to = wanted.host_route();
     if !observed.host_routes.iter().any(|route| route.to == to && route.via.is_none()) {
-        let route = Op::RouteAdd {
-            place: Place::Host,
-            to,
-            via: None,
-            dev: dev.clone(),
-            src: Some(wanted.gateway),
-            table: None,
-        };
-        let undo = Op::RouteDel { place: Place::Host, to, via: None, dev: dev.clone(), table: None };
-        plan.push_with(route, made, Undo::Op(Box::new(undo)), "the container's address is at the other end");
+        let (add, del) = host_route_ops(wanted);
+        plan.push_with(add, made, Undo::Op(Box::new(del)), "the container's address is at the other end");
     }
     if let Some(link) = link {
         if !link.master.is_empty() {
@@ -166,6 +158,14 @@ fn own_link(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttach
     if link.is_none() {
         settings(plan, wanted, observed, made);
     }
+}
+
+/// What adds and what deletes this host's route to the container over its link.
+fn host_route_ops(wanted: &AttachmentState) -> (Op, Op) {
+    let (to, dev) = (wanted.host_route(), wanted.host_link.clone());
+    let del = Op::RouteDel { place: Place::Host, to, via: None, dev: dev.clone(), table: None };
+    let add = Op::RouteAdd { place: Place::Host, to, via: None, dev, src: Some(wanted.gateway), table: None };
+    (add, del)
 }
 
 /// What makes `link` the port of a bridge again that it was: one that leaves forgets how it behaved there.
@@ -242,16 +242,8 @@ fn bridge_port(
     }
     let to = wanted.host_route();
     if observed.host_routes.iter().any(|route| route.to == to) {
-        let del = Op::RouteDel { place: Place::Host, to, via: None, dev: dev.clone(), table: None };
-        let back = Op::RouteAdd {
-            place: Place::Host,
-            to,
-            via: None,
-            dev: dev.clone(),
-            src: Some(wanted.gateway),
-            table: None,
-        };
-        plan.push_with(del, made, Undo::Op(Box::new(back)), "the container is behind the bridge");
+        let (add, del) = host_route_ops(wanted);
+        plan.push_with(del, made, Undo::Op(Box::new(add)), "the container is behind the bridge");
     }
 }
 

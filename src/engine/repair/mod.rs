@@ -8,6 +8,7 @@ mod survey;
 
 use self::attachment::{changed_over, unnoted_end};
 use self::survey::{Survey, UNFINISHED};
+use super::definitions::notes_of_lost;
 use super::recover::{Left, Unrecorded};
 use super::{Change, Engine};
 use crate::desired::HostFacts;
@@ -81,7 +82,8 @@ impl Engine {
     /// What [`Engine::repair`] would do now.
     pub fn plan_repair(&mut self) -> Result<Repair> {
         let survey = self.survey()?;
-        let mut repair = Repair { notes: self.notes_of_lost(), ..Repair::default() };
+        let mut repair =
+            Repair { notes: notes_of_lost(&self.lost_definitions()).collect(), ..Repair::default() };
         for (receipt, why) in &survey.gone {
             repair.notes.push(released(receipt));
             let plan = self.plan_undo(receipt)?;
