@@ -73,10 +73,27 @@ impl Engine {
         receipt: &Receipt,
     ) -> Result<(AttachmentState, ObservedAttachment)> {
         let facts = self.facts()?;
-        let wanted = self.recorded(receipt, &facts);
+        let wanted = self.reached(receipt, &facts)?;
         let elements = wanted.elements().map(|element| element.element).collect();
         let observed = observe::attachment::observe(&wanted, elements, &mut *self.executor, &self.tools)?;
         Ok((wanted, observed))
+    }
+
+    /// The attachment state that a receipt describes, by a path that leads to its network namespace from here. An error where
+    /// there is none though the container has its link.
+    pub(super) fn reached(&self, receipt: &Receipt, facts: &HostFacts) -> Result<AttachmentState> {
+        let recorded = self.recorded(receipt, facts);
+        if let Some(netns) = observe::netns::path_of(receipt.netns_id, &receipt.netns)? {
+            return Ok(AttachmentState { netns, ..recorded });
+        }
+        if observe::link_is_gone(receipt.host_link.as_str()) {
+            return Ok(recorded);
+        }
+        let (called, path) = (receipt.called(), &receipt.netns);
+        let what = format!(
+            "the network namespace of container {called} cannot be seen from here: {path} does not lead to it, and no process is in it"
+        );
+        Err(Error::new(Kind::NetnsHidden, what))
     }
 
     /// The attachment state that a receipt describes.

@@ -168,6 +168,13 @@ kinds! {
         remedy: "Run the container without `--network host`",
         more: "A container has either `--network host` or `--network flatnet`.",
     }
+    NetnsHidden = "FLAT-E034", cni 107 {
+        title: "The container's network namespace cannot be seen from here",
+        seen: ["the network namespace of container .. cannot be seen from here: .."],
+        means: "The container runs: its link has another end. Yet no file names its network namespace in this mount namespace, and no process of it is here: the runtime has a mount namespace of its own, as in `podman machine` or a unit with `PrivateMounts=`.",
+        remedy: "Run this command where the runtime runs: `nsenter --mount --target PID flatnet ..`, with the PID of one of its processes",
+        more: "Its address stays its own, and nothing is taken from it. `ip -d link show type veth` shows its link, with `link-netnsid` for the other end.",
+    }
     Exhausted = "FLAT-E041", cni 100 {
         title: "No address is left",
         seen: ["all .. addresses from .. to .. are held: .."],

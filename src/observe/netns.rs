@@ -131,6 +131,21 @@ pub fn id_at(path: &NetnsPath) -> Result<Option<NetnsId>> {
     Ok(Some(NetnsId { dev: found.dev(), ino: found.ino() }))
 }
 
+/// A path that leads to the namespace `id`: `recorded`, or that of a process in it, where this mount namespace does not have
+/// what the runtime mounted there. `None` where neither leads to it.
+pub fn path_of(id: NetnsId, recorded: &NetnsPath) -> Result<Option<NetnsPath>> {
+    if id_at(recorded)? == Some(id) {
+        return Ok(Some(recorded.clone()));
+    }
+    let processes = std::fs::read_dir("/proc").map_err(error::io("look at", Path::new("/proc")))?;
+    let paths = processes.filter_map(|process| {
+        let pid: u32 = process.ok()?.file_name().to_str()?.parse().ok()?;
+        format!("/proc/{pid}/ns/net").parse().ok()
+    });
+    // One that ends while it is looked at is not the one.
+    Ok(paths.into_iter().find(|path| id_at(path).is_ok_and(|found| found == Some(id))))
+}
+
 /// Finds the file without opening it for anything: an open would wait for a pipe's other end, and wakes a device.
 fn open_path(path: &str) -> std::io::Result<File> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
@@ -149,6 +164,18 @@ fn id_of(file: &File) -> Option<NetnsId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_namespace_without_a_name_here_is_found_by_its_processes() {
+        let own = own().unwrap();
+        let elsewhere = "/run/netns/none-of-this-name".parse().unwrap();
+        let found = path_of(own, &elsewhere).unwrap().unwrap();
+        assert_eq!(id_at(&found).unwrap(), Some(own), "{found}");
+        let by_name = "/proc/self/ns/net".parse().unwrap();
+        assert_eq!(path_of(own, &by_name).unwrap(), Some(by_name));
+        // A path may lead to another namespace by now: the number of a process is used again.
+        assert_eq!(path_of(NetnsId { ino: 1, ..own }, &elsewhere).unwrap(), None);
+    }
 
     #[test]
     fn a_path_that_cannot_be_followed_does_not_prove_that_a_namespace_is_gone() {

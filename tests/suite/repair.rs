@@ -480,3 +480,41 @@ fn what_is_printed_does_the_same_when_pasted() {
     kernel.assert_is_back_but_for_files(&sandbox);
     sandbox.sh("flatnet repair").prints("Nothing to do");
 }
+
+/// Podman may run in a mount namespace of its own (a container machine, a unit with `PrivateMounts=`): here, the path that it
+/// named is an empty file, or another namespace by now. A process leads there; without one the container is left alone.
+#[test]
+fn a_namespace_that_only_the_runtime_sees_is_found_by_its_processes_or_left_alone() {
+    let (sandbox, _, _) = running();
+    sandbox.sh("ip netns exec c1 sleep 1000 & unshare --mount --propagation private sleep 1000 &").succeeds();
+    sandbox.eventually("pgrep --full '^sleep 1000' | grep -c . | grep -qx 2");
+    sandbox.sh("umount /run/netns/c1 /run/netns/c2").succeeds();
+    let whole = World::of(&sandbox);
+    let left_alone = |sandbox: &Sandbox| {
+        let output = sandbox.sh("flatnet repair").succeeds();
+        assert!(output.stdout.contains("Nothing to do"), "{output}");
+        assert!(output.stderr.contains("c2 (eth0) cannot be seen from here"), "{output}");
+        assert!(
+            !output.stderr.contains("container c1") && !output.stderr.contains("podman restart"),
+            "{output}"
+        );
+        sandbox.sh("flatnet gc").prints("Nothing to free");
+        whole.assert_is_back(sandbox);
+    };
+    left_alone(&sandbox);
+    let inside = "for pid in $(pgrep --full '^sleep 1000'); do
+                      [[ /proc/$pid/ns/net -ef /proc/self/ns/net ]] || nsenter --net --target $pid ip route del default
+                  done";
+    sandbox.sh(inside).succeeds();
+    sandbox.sh("flatnet repair").prints("route append default via 10.87.1.1");
+    left_alone(&sandbox);
+    // The name is another namespace's, which has an eth0 too.
+    sandbox
+        .sh("ip netns add c3; mount --bind /run/netns/c3 /run/netns/c2; ip -n c3 link add eth0 type ifb")
+        .succeeds();
+    let output = sandbox.sh("flatnet repair").succeeds();
+    assert!(output.stderr.contains("c2 (eth0) cannot be seen from here"), "{output}");
+    sandbox.sh("ip -n c3 addr show dev eth0").succeeds().stdout.lines().for_each(|line| {
+        assert!(!line.contains("10.87.1."), "{line}");
+    });
+}

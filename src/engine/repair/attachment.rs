@@ -87,7 +87,7 @@ impl Engine {
             return self.look_at_links(receipt);
         }
         let facts = self.facts()?;
-        let wanted = AttachmentState { mode, ..self.recorded(receipt, &facts) };
+        let wanted = AttachmentState { mode, ..self.reached(receipt, &facts)? };
         let table = receipt.network.table();
         let elements = observe::attachment::elements(&table, &mut *self.executor, &self.tools)?;
         let elements = elements.into_keys().collect();
@@ -109,23 +109,25 @@ impl Engine {
             return Ok(Plan::default());
         }
         let is_whole = self.why_gone(&receipt, &events)?.is_none();
-        let mended = self.plan_mend(&receipt, None).and_then(|plan| {
-            self.run_host_plan(&plan, &ruleset, Some(links))?;
-            Ok(plan)
-        });
-        if mended.is_err() && self.is_dying(&receipt) {
-            return Ok(Plan::default());
-        }
-        if mended.is_err() && receipt.mode() != self.config.port_mode() {
-            // Whatever could not be taken back: the container goes on as it is joined.
-            let back = self
-                .plan_attachment(&receipt)
-                .and_then(|plan| self.run_host_plan(&plan, &ruleset, Some(links)));
-            if let Err(error) = back {
-                self.log.warn(&error.whole());
+        let plan = match self.plan_mend(&receipt, None) {
+            Err(_) if self.is_dying(&receipt) => return Ok(Plan::default()),
+            planned => planned?,
+        };
+        if let Err(error) = self.run_host_plan(&plan, &ruleset, Some(links)) {
+            if self.is_dying(&receipt) {
+                return Ok(Plan::default());
             }
+            if receipt.mode() != self.config.port_mode() {
+                // Whatever could not be taken back: the container goes on as it is joined.
+                let back = self
+                    .plan_attachment(&receipt)
+                    .and_then(|plan| self.run_host_plan(&plan, &ruleset, Some(links)));
+                if let Err(error) = back {
+                    self.log.warn(&error.whole());
+                }
+            }
+            return Err(error);
         }
-        let plan = mended?;
         if receipt.mode() != self.config.port_mode() {
             self.record_change_over(&receipt, notes, &network)?;
         }

@@ -62,8 +62,13 @@ impl Repair {
 
     /// What is not as Flatnet made it is for a person to decide; whatever else stood in the way is an error.
     fn refused(&mut self, what: String, error: Error) {
-        let is_undecided =
-            [Kind::ForeignBridge, Kind::AnotherFlatnet, Kind::BridgeAddress, Kind::ContainerDiffers];
+        let is_undecided = [
+            Kind::ForeignBridge,
+            Kind::AnotherFlatnet,
+            Kind::BridgeAddress,
+            Kind::ContainerDiffers,
+            Kind::NetnsHidden,
+        ];
         if is_undecided.contains(&error.kind()) {
             self.left.push(Left::of_error(&what, &error));
         } else {
