@@ -17,6 +17,7 @@ use crate::execute::CommandFailure;
 use crate::lock::Lock;
 use crate::observe;
 use crate::observe::host::ObservedHost;
+use crate::observe::link::Link;
 use crate::observe::resolv_conf::own_resolvers;
 use crate::plan::{self, Op, Plan};
 use crate::receipt::{self, Receipt};
@@ -176,7 +177,8 @@ impl Engine {
     fn wanted_up(&mut self) -> Result<(HostFacts, Plan, ObservedHost)> {
         let facts = self.find_facts()?;
         let (wanted, observed) = self.look(&facts)?;
-        let plan = plan::up(&wanted, &observed)?;
+        let strays = if observed.bridge.is_none() { self.stray_bridges()? } else { Vec::new() };
+        let plan = plan::up(&wanted, &observed, &strays)?;
         Ok((facts, plan, observed))
     }
 
@@ -293,8 +295,9 @@ impl Engine {
         };
         let found = record.map(|record| record.found).unwrap_or_default();
         let (wanted, observed) = self.look(&facts)?;
-        let users = self.other_users_of_forwarding()?;
-        let plan = plan::down(&wanted, &observed, &found, !users.is_empty())?;
+        let strays = self.stray_bridges()?;
+        let users = self.other_users_of_forwarding(&strays)?;
+        let plan = plan::down(&wanted, &observed, &strays, &found, !users.is_empty())?;
         let restorable = found.get(&SysctlKey::ip_forward()).is_some_and(|&before| before == 0);
         let notes = if restorable && !users.is_empty() {
             vec![format!("net.ipv4.ip_forward stays 1: {} may need it", users.join(", "))]
@@ -305,9 +308,17 @@ impl Engine {
     }
 
     /// The other bridges of this host: each is, as a rule, a network of Podman, Docker or another Flatnet.
-    fn other_users_of_forwarding(&mut self) -> Result<Vec<String>> {
+    fn other_users_of_forwarding(&mut self, strays: &[Link]) -> Result<Vec<String>> {
         let bridges = observe::host::bridges(&mut *self.executor, &self.tools)?;
-        Ok(bridges.into_iter().filter(|name| *name != self.config.bridge.as_str()).collect())
+        let is_ours =
+            |name: &str| name == self.config.bridge.as_str() || strays.iter().any(|stray| stray.name == name);
+        Ok(bridges.into_iter().filter(|name| !is_ours(name)).collect())
+    }
+
+    /// The bridges that bear the mark of the network's bridge, and another name.
+    fn stray_bridges(&mut self) -> Result<Vec<Link>> {
+        let marked = self.marked_links()?.bridges;
+        Ok(marked.into_iter().filter(|link| link.name != self.config.bridge.as_str()).collect())
     }
 
     /// Runs a plan for this host, one command after the other; takes back what was done when one fails.

@@ -15,24 +15,27 @@ use crate::types::{IfName, LinkAlias, Owner, SysctlKey, TableName};
 /// address is another.
 ///
 /// The ruleset comes first: nothing is forwarded before it guards. Only a bridge that is there is told its group before
-/// that, since the ruleset knows it by it.
-pub fn up(wanted: &HostState, observed: &ObservedHost) -> Result<Plan> {
-    let bridge = observed.bridge.as_ref();
+/// that, since the ruleset knows it by it. Where there is none, the first of `strays`, which bear the bridge's mark and
+/// another name, gets its name: somebody renamed it, here or in the configuration, and containers may be joined to it.
+pub fn up(wanted: &HostState, observed: &ObservedHost, strays: &[Link]) -> Result<Plan> {
+    let mut bridge = observed.bridge.clone();
     refuse_another_table(wanted, observed)?;
-    if let Some(bridge) = bridge {
+    if let Some(bridge) = bridge.as_ref().or(strays.first()) {
         refuse_foreign(wanted, bridge)?;
         refuse_other_address(wanted, bridge)?;
     }
     let mut plan = Plan::default();
-    group(&mut plan, wanted, bridge);
+    group(&mut plan, wanted, bridge.as_ref().or(strays.first()));
     ruleset(&mut plan, wanted, observed);
-    bridge_and_settings(&mut plan, wanted, observed, bridge);
+    if let Some(stray) = strays.first().filter(|_| bridge.is_none()) {
+        bridge = rename(&mut plan, wanted, stray);
+    }
+    bridge_and_settings(&mut plan, wanted, observed, bridge.as_ref());
     Ok(plan)
 }
 
-/// The same, and what only a repair may do: a bridge of ours that was renamed (`strays` bear the bridge's mark) gets its
-/// name back, or goes where there is another; one that lost its address gets it back, whatever others it has; elements
-/// of no attached container go.
+/// The same, and what only a repair may do: of two bridges of ours one goes; one that lost its address gets it back, whatever
+/// others it has; elements of no attached container go.
 pub fn mend(wanted: &HostState, observed: &ObservedHost, strays: &[Link]) -> Result<Plan> {
     let mut bridge = observed.bridge.clone();
     refuse_another_table(wanted, observed)?;
@@ -46,11 +49,10 @@ pub fn mend(wanted: &HostState, observed: &ObservedHost, strays: &[Link]) -> Res
     group(&mut plan, wanted, bridge.as_ref().or(strays.first()));
     ruleset(&mut plan, wanted, observed);
     for stray in strays {
-        let Ok(dev) = stray.name.parse::<IfName>() else { continue };
-        if bridge.is_some() {
+        if bridge.is_none() {
+            bridge = rename(&mut plan, wanted, stray);
+        } else if let Ok(dev) = stray.name.parse() {
             plan.push_final(Op::LinkDel { dev }, "a second bridge with Flatnet's mark");
-        } else {
-            bridge = Some(rename(&mut plan, wanted, stray, &dev));
         }
     }
     bridge_and_settings(&mut plan, wanted, observed, bridge.as_ref());
@@ -75,8 +77,9 @@ pub fn lost_elements(
     plan
 }
 
-/// Gives the bridge its name back, and leaves it down: so no kernel refuses.
-fn rename(plan: &mut Plan, wanted: &HostState, stray: &Link, dev: &IfName) -> Link {
+/// Gives the bridge its name back, and leaves it down: so no kernel refuses. Nothing where no command can name it.
+fn rename(plan: &mut Plan, wanted: &HostState, stray: &Link) -> Option<Link> {
+    let dev: &IfName = &stray.name.parse().ok()?;
     if stray.up {
         let down = (LinkAttribute::Down, Some(LinkAttribute::Up));
         plan.push_link_set((&Place::Host, dev), down, None, "a link that is up cannot be renamed");
@@ -91,7 +94,7 @@ fn rename(plan: &mut Plan, wanted: &HostState, stray: &Link, dev: &IfName) -> Li
         set(&wanted.bridge, dev),
         "it bears the bridge's mark; rules know it by name",
     );
-    Link { name: wanted.bridge.to_string(), up: false, ..stray.clone() }
+    Some(Link { name: wanted.bridge.to_string(), up: false, ..stray.clone() })
 }
 
 /// Ports of the bridge that 0.1.0 made are in no group, and believe the ARP that comes in by themselves, past the bridge:
@@ -127,11 +130,12 @@ fn bridge_and_settings(plan: &mut Plan, wanted: &HostState, observed: &ObservedH
     }
 }
 
-/// What takes back all that [`up`] made; `found` are the settings as `up` found them, and `keep_forwarding` is why
-/// `ip_forward` must stay on.
+/// What takes back all that [`up`] made, and `strays`, which bear the bridge's mark and another name; `found` are the settings
+/// as `up` found them, and `keep_forwarding` is why `ip_forward` must stay on.
 pub fn down(
     wanted: &HostState,
     observed: &ObservedHost,
+    strays: &[Link],
     found: &BTreeMap<SysctlKey, u32>,
     keep_forwarding: bool,
 ) -> Result<Plan> {
@@ -142,6 +146,12 @@ pub fn down(
         plan.push_final(
             Op::LinkDel { dev: wanted.bridge.clone() },
             "the bridge goes, with its address and settings",
+        );
+    }
+    for dev in strays.iter().filter_map(|stray| stray.name.parse().ok()) {
+        plan.push_final(
+            Op::LinkDel { dev },
+            "it bears the bridge's mark, from when `bridge` had another name",
         );
     }
     for setting in wanted.settings.iter().filter(|setting| !setting.of_bridge) {
@@ -319,7 +329,7 @@ fn refuse_foreign(wanted: &HostState, found: &Link) -> Result<()> {
 }
 
 fn refuse_other_address(wanted: &HostState, found: &Link) -> Result<()> {
-    let bridge = &wanted.bridge;
+    let bridge = &found.name;
     let is_wanted = |found: &Ipv4Net| found.addr() == wanted.address.addr();
     if !found.addresses.is_empty() && !found.addresses.iter().any(is_wanted) {
         let others: Vec<String> = found.addresses.iter().map(ToString::to_string).collect();

@@ -187,8 +187,8 @@ impl Observed {
             self.attached.iter().map(|one| planner::receipt(&one.state(config, &self.facts))).collect();
         let wanted = HostState::new(config, &self.facts, self.owner.as_ref(), &receipts).unwrap();
         match &self.target {
-            Target::Up => plan::up(&wanted, &self.host(&wanted)).unwrap(),
-            Target::Down { found } => plan::down(&wanted, &self.host(&wanted), found, false).unwrap(),
+            Target::Up => plan::up(&wanted, &self.host(&wanted), &[]).unwrap(),
+            Target::Down { found } => plan::down(&wanted, &self.host(&wanted), &[], found, false).unwrap(),
             Target::Add(add) => {
                 plan::attach(&add.wanted(config, &self.facts), &ObservedAttachment::default())
             }

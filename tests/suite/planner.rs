@@ -104,7 +104,7 @@ fn run(model: &mut Model, ops: &[Op]) {
 }
 
 fn bring_up(model: &mut Model, wanted: &HostState) {
-    let plan = plan::up(wanted, &model.observe_host(wanted)).unwrap();
+    let plan = plan::up(wanted, &model.observe_host(wanted), &[]).unwrap();
     run(model, &plan.ops());
 }
 
@@ -161,7 +161,7 @@ fn disturbed_host() -> impl Strategy<Value = Model> {
             let ([down, mtu, address, rules, mac, group, arp], forward) = disturbed;
             let wanted = host(bridging, &attached);
             let mut model = Model::booted();
-            let plan = plan::up(&wanted, &model.observe_host(&wanted)).unwrap();
+            let plan = plan::up(&wanted, &model.observe_host(&wanted), &[]).unwrap();
             // At least up to the mark: the rest may be missing.
             let marked = plan.steps.iter().position(|step| matches!(step.op, Op::LinkSet { .. })).unwrap();
             let done = done.min(plan.steps.len());
@@ -196,17 +196,27 @@ fn disturbed_host() -> impl Strategy<Value = Model> {
     )
 }
 
+/// Gives the bridge, where there is one, another name. It is down then, and its routes are gone.
+fn rename_bridge(model: &mut Model, wanted: &HostState) -> Vec<Link> {
+    let Some(bridge) = model.host.links.remove(wanted.bridge.as_str()) else { return Vec::new() };
+    let bridge = Link { name: "lost0".to_owned(), up: false, ..bridge };
+    model.host.routes.clear();
+    model.host.links.insert(bridge.name.clone(), bridge.clone());
+    vec![bridge]
+}
+
 proptest! {
     #[test]
     fn up_converges_and_its_prefixes_can_be_undone(
-        model in disturbed_host(), bridging in any_bridging(), attached in any_attached(),
+        mut model in disturbed_host(), bridging in any_bridging(), attached in any_attached(), renamed in any::<bool>(),
     ) {
         let wanted = host(bridging, &attached);
-        let plan = plan::up(&wanted, &model.observe_host(&wanted)).unwrap();
+        let strays = if renamed { rename_bridge(&mut model, &wanted) } else { Vec::new() };
+        let plan = plan::up(&wanted, &model.observe_host(&wanted), &strays).unwrap();
         assert_undo_is_identity(&model, &plan);
         let mut world = model.clone();
         run(&mut world, &plan.ops());
-        let again = plan::up(&wanted, &world.observe_host(&wanted)).unwrap();
+        let again = plan::up(&wanted, &world.observe_host(&wanted), &[]).unwrap();
         prop_assert!(again.is_empty(), "{again:#?}");
         prop_assert_eq!(world.arp_table, wanted.bridged);
         let bridge = &world.host.links[wanted.bridge.as_str()];
@@ -225,16 +235,11 @@ proptest! {
             bridge.up = false;
             model.host.routes.clear();
         }
-        if let Some(bridge) = model.host.links.get(wanted.bridge.as_str()).cloned().filter(|_| renamed) {
-            // Down, as a link that is renamed, so that the routes of the second do not matter.
-            let bridge = Link { name: "lost0".to_owned(), up: false, ..bridge };
-            model.host.routes.clear();
-            model.host.links.insert("lost0".to_owned(), bridge);
-            if second {
-                model.host.links.get_mut(wanted.bridge.as_str()).unwrap().up = false;
-            } else {
-                model.host.links.remove(wanted.bridge.as_str());
-            }
+        let strays = if renamed { rename_bridge(&mut model, &wanted) } else { Vec::new() };
+        if let Some(stray) = strays.first().filter(|_| second) {
+            // Down too, so that its routes do not matter.
+            let bridge = Link { name: wanted.bridge.to_string(), ..stray.clone() };
+            model.host.links.insert(bridge.name.clone(), bridge);
         }
         if let (Some(mode), Some(ruleset)) = (lost, model.ruleset.as_mut()) {
             let state = attachment(mode, 2, Routes::Default);
@@ -242,7 +247,6 @@ proptest! {
                 model.arp_table || matches!(one.element, Element::Binding { .. } | Element::Published { .. })
             }));
         }
-        let strays: Vec<Link> = model.host.links.get("lost0").into_iter().cloned().collect();
         let plan = plan::mend(&wanted, &model.observe_host(&wanted), &strays).unwrap();
         // A link that was deleted, as the one of two bridges is, does not come back.
         if !(renamed && second) {
@@ -266,13 +270,13 @@ proptest! {
         let mut world = before.clone();
         bring_up(&mut world, &wanted);
         let found = [(SysctlKey::ip_forward(), forward)].into();
-        let down = plan::down(&wanted, &world.observe_host(&wanted), &found, keep).unwrap();
+        let down = plan::down(&wanted, &world.observe_host(&wanted), &[], &found, keep).unwrap();
         run(&mut world, &down.ops());
         if keep {
             before.sysctls.insert(SysctlKey::ip_forward(), 1);
         }
         assert_same(&world, &before, "down");
-        let again = plan::down(&wanted, &world.observe_host(&wanted), &found, keep).unwrap();
+        let again = plan::down(&wanted, &world.observe_host(&wanted), &[], &found, keep).unwrap();
         prop_assert!(again.is_empty(), "{:#?}", again);
     }
 
@@ -325,10 +329,10 @@ proptest! {
         prop_assert!(again.is_empty(), "{again:#?}");
 
         let after = host(bridging_for(to), &[receipt(&wanted)]);
-        let last = plan::up(&after, &model.observe_host(&after)).unwrap();
+        let last = plan::up(&after, &model.observe_host(&after), &[]).unwrap();
         assert_undo_is_identity(&model, &last);
         run(&mut model, &last.ops());
-        let again = plan::up(&after, &model.observe_host(&after)).unwrap();
+        let again = plan::up(&after, &model.observe_host(&after), &[]).unwrap();
         prop_assert!(again.is_empty(), "{again:#?}");
         let wanted = attached(&wanted);
         assert_same(&but_for_the_past(model), &but_for_the_past(wanted), "changed over");
@@ -468,8 +472,8 @@ fn somebody_elses_bridge_is_left_alone() {
     let bridge = model.host.links.get_mut(wanted.bridge.as_str()).unwrap();
     bridge.alias = "virbr".to_owned();
     for refused in [
-        plan::up(&wanted, &model.observe_host(&wanted)),
-        plan::down(&wanted, &model.observe_host(&wanted), &BTreeMap::new(), false),
+        plan::up(&wanted, &model.observe_host(&wanted), &[]),
+        plan::down(&wanted, &model.observe_host(&wanted), &[], &BTreeMap::new(), false),
     ] {
         let error = refused.unwrap_err();
         assert!(error.to_string().contains("flatnet-br0 belongs to somebody else (bridge, virbr"), "{error}");
@@ -488,9 +492,9 @@ fn another_flatnets_bridge_and_table_are_left_alone() {
         if let ObservedRuleset::Differs { owner, .. } = &mut observed.ruleset {
             *owner = table.cloned();
         }
-        let down = plan::down(wanted, &observed, &BTreeMap::new(), false);
+        let down = plan::down(wanted, &observed, &[], &BTreeMap::new(), false);
         let mend = plan::mend(wanted, &observed, &[]);
-        let plans = [plan::up(wanted, &observed), mend, down];
+        let plans = [plan::up(wanted, &observed, &[]), mend, down];
         plans.into_iter().filter_map(|plan| plan.err().map(|error| error.to_string())).collect()
     };
     let mut model = Model::booted();
@@ -537,6 +541,6 @@ fn a_bridge_with_another_address_is_refused_with_the_remedy() {
     bring_up(&mut model, &wanted);
     let bridge = model.host.links.get_mut(wanted.bridge.as_str()).unwrap();
     bridge.addresses = vec!["192.168.7.1/24".parse().unwrap()];
-    let error = plan::up(&wanted, &model.observe_host(&wanted)).unwrap_err().to_string();
+    let error = plan::up(&wanted, &model.observe_host(&wanted), &[]).unwrap_err().to_string();
     assert!(error.contains("has the address 192.168.7.1/24, not 10.87.1.1/32"), "{error}");
 }

@@ -161,6 +161,41 @@ fn the_mode_of_attached_ports_follows_the_configuration() {
     kernel(routed).assert_comes_back(|| kernel(World::of(&sandbox)));
 }
 
+/// `bridge:` has another name, and containers run: the bridge gets that name, whoever comes first.
+#[test]
+fn the_bridge_follows_its_name_in_the_configuration() {
+    for (mode, first) in
+        [("plain", "flatnet up"), ("routed", "flatnet up"), ("plain", "flatnet repair"), ("plain", "ADD")]
+    {
+        let (sandbox, before, results) = running_in(&format!("bridging: {mode}\n"));
+        connect(&sandbox);
+        let configure = |yaml: &str| {
+            sandbox.write(CONFIG, &format!("mtu: 1400\nbridging: {mode}\n{yaml}"));
+            if first == "ADD" {
+                sandbox.add_netns("c3");
+                Call::add("c3").run(&sandbox).succeeds();
+                Call::del("c3").run(&sandbox).succeeds_silently();
+                sandbox.sh("ip netns del c3").succeeds();
+            } else {
+                sandbox.sh(first).prints("name");
+            }
+            assert_connected(&sandbox);
+            sandbox.sh("flatnet repair").prints("Nothing to do");
+            for (id, result) in [("c1", &results[0]), ("c2", &results[1])] {
+                Call::check(id, result).run(&sandbox).succeeds_silently();
+            }
+        };
+        configure("bridge: second-br0\n");
+        sandbox.sh("ip -br link show type bridge | cut -d' ' -f1").prints_exactly("second-br0\n");
+        configure("");
+        sandbox.sh("pkill -f '^python3 /tmp/' || true; rm -f /tmp/ask*").succeeds();
+        before.without_files().assert_comes_back(|| World::of(&sandbox).without_files());
+        sandbox.write(CONFIG, "mtu: 1400\nbridge: second-br0\n");
+        sandbox.sh("flatnet down --force").succeeds();
+        sandbox.sh("ip -br link show type bridge").prints_exactly("");
+    }
+}
+
 #[test]
 fn the_bridge() {
     mends(&[
@@ -187,7 +222,8 @@ fn the_bridge_of_plain() {
         "bridging: plain\n",
         &[
             (
-                "ip link set flatnet-br0 down; ip link set flatnet-br0 name lost0; flatnet up",
+                "ip link add lost0 type bridge; ip link set lost0 alias $(ip -j link show flatnet-br0 | jq -r .[].ifalias)
+                 for port in $(ip -j link show master flatnet-br0 | jq -r .[].ifname); do ip link set $port master lost0; done",
                 "master flatnet-br0",
             ),
             ("ip link del flatnet-br0", "link add dev flatnet-br0"),

@@ -131,7 +131,7 @@ impl Engine {
         let facts = self.find_facts()?;
         let wanted = self.host_state(&facts, &joined)?;
         let observed = observe::host::observe(&wanted, &mut *self.executor, &self.tools)?;
-        repair.push(after_change_over(plan::up(&wanted, &observed)?));
+        repair.push(after_change_over(plan::up(&wanted, &observed, &[])?));
         Ok(())
     }
 
@@ -222,7 +222,7 @@ impl Engine {
         let moved = survey.living.iter().find(|receipt| !self.config.subnet.contains(&receipt.address));
         let plan = match moved {
             // `subnet` was changed under a running container: not for a repair to decide.
-            Some(_) => plan::up(&wanted, &observed)?,
+            Some(_) => plan::up(&wanted, &observed, &[])?,
             None => plan::mend(&wanted, &observed, &strays)?,
         };
         for bridge in observed.bridge.iter().chain(&strays) {
