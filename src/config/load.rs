@@ -52,16 +52,22 @@ pub fn parse(text: &str, path: &Path) -> Result<Config> {
         if text.lines().all(|line| line.trim_start().starts_with('#') || line.trim().is_empty()) {
             Config::default()
         } else {
-            serde_yaml::from_str(text).map_err(|cause| yaml_error(&cause, path))?
+            serde_yaml::from_str(text).map_err(|cause| yaml_error(&cause, text, path))?
         };
     validate(&config).map_err(|problem| value_error(&problem, text, path))?;
     Ok(config)
 }
 
-fn yaml_error(cause: &serde_yaml::Error, path: &Path) -> Error {
-    let place = cause.location().map_or(String::new(), |at| format!(":{}:{}", at.line(), at.column()));
+fn yaml_error(cause: &serde_yaml::Error, text: &str, path: &Path) -> Error {
     let whole = error::parser_says(cause);
     let what = whole.split(" at line ").next().unwrap_or(&whole);
+    let place = cause.location().map_or(String::new(), |at| {
+        let (line, column) = (at.line(), at.column());
+        // The parser names where the fields begin, and not where one of them is again.
+        let repeated = what.split_once("duplicate field `").and_then(|(_, field)| field.split_once('`'));
+        let again = repeated.and_then(|(field, _)| locate::second_line_of(text, field, line, column));
+        format!(":{}:{column}", again.unwrap_or(line))
+    });
     Error::new(Kind::ConfigSyntax, format!("{}{place}: {what}", path.display()))
 }
 
@@ -150,6 +156,15 @@ mod tests {
     #[test]
     fn errors_name_file_line_field_value_and_remedy() {
         for (text, wanted) in [
+            ("# c\nmtu: 1\nnetwork: mtu\nmtu: 2\n", "f.yaml:4:1: duplicate field `mtu`"),
+            (
+                "limits:\n  lock_seconds: 1\n  # lock_seconds: 2\n  lock_seconds: 3\n",
+                "f.yaml:4:3: limits: duplicate field",
+            ),
+            (
+                "limits: {lock_seconds: 1, lock_seconds: 2}\n",
+                "f.yaml:1:9: limits: duplicate field `lock_seconds`",
+            ),
             ("network: a\nbrigde: x\n", "f.yaml:2:1: unknown field `brigde`, expected one of"),
             (
                 "subnet: 10.88.1.0/24\n",

@@ -56,6 +56,14 @@ fn find_item(lines: &[&str], start: usize, index: usize) -> Option<usize> {
         .map(|(at, _)| at)
 }
 
+/// The line of the second `field` among those of a mapping that begins at `line` and `column`, all counted from 1.
+pub(super) fn second_line_of(text: &str, field: &str, line: usize, column: usize) -> Option<usize> {
+    let lines: Vec<&str> = text.lines().collect();
+    let (start, indent) = (line.checked_sub(1)?, column.checked_sub(1)?);
+    let first = find_key(&lines, start, indent, field)?;
+    Some(find_key(&lines, first + 1, indent, field)? + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::line_of;
