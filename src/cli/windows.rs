@@ -1,19 +1,21 @@
-//! `flatnet windows`: what Windows' scripts ask.
+//! `flatnet windows`: Windows' scripts, and what they ask.
 
 use std::io::Read;
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use serde_json::json;
 
 use super::{Options, output};
 use crate::error::{Error, Kind, io};
 use crate::windows::decide::{Verb, decide};
-use crate::windows::{facts, seen};
+use crate::windows::{facts, install, seen};
 
-/// Answer the scripts in ops/windows: on WSL2 they look and act, and what is to be done is decided here.
+/// Write the scripts for Windows, and answer them: there they look and act, and what is to be done is decided here.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  flatnet windows facts\n  flatnet windows decide up < seen.json\n\nBoth print JSON in ASCII, since what Windows makes of other characters depends on its language."
+    after_help = "Examples:\n  flatnet windows install\n  flatnet windows facts\n  flatnet windows decide up < seen.json\n\nThe last two print JSON in ASCII, since what Windows makes of other characters depends on its language."
 )]
 pub(super) struct Windows {
     #[command(subcommand)]
@@ -22,6 +24,17 @@ pub(super) struct Windows {
 
 #[derive(Debug, Subcommand)]
 enum Question {
+    /// Write the scripts into a folder of Windows, and print the line to run there.
+    ///
+    /// Their settings are this distribution's. Scripts of an older version go. Needs no root.
+    #[command(
+        after_help = "Examples:\n  flatnet windows install\n  flatnet windows install /mnt/c/Users/ann/AppData/Local/flatnet-setup"
+    )]
+    Install {
+        /// Where to; unless given, AppData/Local/flatnet-setup of the one user of Windows whose files are to be seen here.
+        #[arg(value_name = "FOLDER", value_parser = crate::cli::path)]
+        folder: Option<PathBuf>,
+    },
     /// Tell what Windows must know of this distribution.
     #[command(after_help = "Examples:\n  flatnet windows facts")]
     Facts,
@@ -36,6 +49,25 @@ enum Question {
 impl Windows {
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
         match &self.question {
+            Question::Install { folder } => {
+                let folder = match folder {
+                    Some(folder) => std::path::absolute(folder).map_err(io("find", folder))?,
+                    None => install::folder(install::PROFILES.as_ref())?,
+                };
+                let path = install::seen_from_windows(&folder)?;
+                let distribution = std::env::var("WSL_DISTRO_NAME").ok();
+                let count = install::install(&folder, &options.config()?, distribution.as_deref())?;
+                let command = format!("cmd /c \"{path}\\flatnet.cmd\" install");
+                if options.json {
+                    output::print_json(&json!({"folder": folder, "files": count, "command": command}));
+                    return Ok(0);
+                }
+                output::note(&format!(
+                    "{count} files are in {}. Run this on Windows, in a window that is not an administrator's:",
+                    folder.display()
+                ));
+                output::print(&(command + "\n"));
+            }
             Question::Facts => {
                 let config = options.config()?;
                 // Windows is not the place to be told of a receipt that cannot be read: the doctor here does.

@@ -283,6 +283,17 @@ kinds! {
         more: "`ip link show dev flatnet-br0` shows the mark as the bridge's alias; this Flatnet's own is in \
                `/var/lib/flatnet/flatnet/owner`. If the other is gone, `ip link del flatnet-br0` and `nft delete table inet flatnet` make way.",
     }
+    WindowsFolder = "FLAT-E059", cni 104 {
+        title: "The folder on Windows cannot be used",
+        seen: [
+            "there is no folder of a user of Windows in ..", "there are folders of several users of Windows in ..",
+            ".. is on no disk of Windows..", ".. has other characters than letters, digits, blanks and ..",
+            ".. holds something that is not Flatnet's",
+        ],
+        means: "`flatnet windows install` writes scripts that Windows runs. Whoever may write where they lie decides what they do, so it writes into a folder of your own on a disk of Windows, and into none that holds something else.",
+        remedy: "Name a folder of your own: `flatnet windows install /mnt/c/Users/YOU/AppData/Local/flatnet-setup`",
+        more: "Other users of this PC may write below `C:\\`, and into `C:\\Users\\Public` and `C:\\ProgramData`. Where /mnt/c is not there, see `automount` in /etc/wsl.conf.",
+    }
     ToolMissing = "FLAT-E061", cni 105 {
         title: "A program is missing",
         seen: ["the program .. is missing.."],

@@ -8,6 +8,7 @@ pub mod decide;
 pub mod facts;
 mod firewall;
 mod gateway;
+pub mod install;
 mod layers;
 mod route;
 pub mod seen;

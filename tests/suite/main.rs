@@ -117,6 +117,7 @@ mod units;
 mod upgrade;
 mod version;
 mod windows;
+mod windows_install;
 mod windows_xml;
 mod world;
 mod wsl;

@@ -1,0 +1,74 @@
+//! `flatnet windows install`: the scripts come from the program, as Windows has lines, and nothing else is touched.
+
+use std::path::Path;
+
+use crate::sandbox::Sandbox;
+
+const SETUP: &str = "/mnt/c/Users/ann/AppData/Local/flatnet-setup";
+
+fn wsl() -> Sandbox {
+    let sandbox = Sandbox::podman4().start();
+    sandbox.sh("mkdir -p /mnt/c/Users/{ann,Public,Default}/AppData/Local && flatnet init").succeeds();
+    sandbox
+}
+
+/// The paths of all files below `folder`, relative to it.
+fn files_below(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap()) {
+        let name = entry.file_name().into_string().unwrap();
+        if entry.path().is_dir() {
+            found.extend(files_below(&entry.path()).into_iter().map(|below| format!("{name}/{below}")));
+        } else {
+            found.push(name);
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn all_scripts_are_written_with_the_lines_of_windows_and_one_line_is_printed() {
+    let sandbox = wsl();
+    let line = r#"cmd /c "C:\Users\ann\AppData\Local\flatnet-setup\flatnet.cmd" install"#;
+    let install =
+        "WSL_DISTRO_NAME=Debian-13 setpriv --reuid 1000 --regid 1000 --clear-groups flatnet windows install";
+    sandbox.sh("chown 1000:1000 /mnt/c/Users/ann/AppData/Local").succeeds();
+    sandbox.sh(install).prints_exactly(line);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("ops/windows");
+    let wanted = files_below(&source);
+    let list = format!("cd {SETUP}; find . -type f | cut -c3- | LC_ALL=C sort");
+    sandbox.sh(&list).prints_exactly(&wanted.join("\n"));
+    for file in wanted.iter().filter(|file| *file != "settings.psd1") {
+        let text = std::fs::read_to_string(source.join(file)).unwrap();
+        let lines: String = text.lines().map(|line| format!("{line}\r\n")).collect();
+        assert_eq!(sandbox.read(&format!("{SETUP}/{file}")), lines, "{file}");
+    }
+    let settings = sandbox.read(&format!("{SETUP}/settings.psd1"));
+    assert!(settings.contains("\r\n    Distribution = 'Debian-13'\r\n"), "{settings}");
+    // An upgrade: what is not Flatnet's any more goes, what never was stays.
+    sandbox.sh(&format!("cd {SETUP}; touch old.ps1 lib/old.ps1 notes.txt; echo >flatnet.ps1")).succeeds();
+    sandbox.sh(install).prints_exactly(line);
+    let mut with_notes = [wanted, vec!["notes.txt".to_owned()]].concat();
+    with_notes.sort();
+    sandbox.sh(&list).prints_exactly(&with_notes.join("\n"));
+}
+
+#[test]
+fn a_folder_that_is_anothers_or_that_windows_cannot_run_from_is_refused_and_stays_as_it_is() {
+    let sandbox = wsl();
+    sandbox.sh("mkdir -p /mnt/c/work /root/x; echo mine >/mnt/c/work/mine.ps1").succeeds();
+    for (folder, why) in [
+        ("/mnt/c/work", "holds something that is not Flatnet's"),
+        ("/root/x", "is on no disk of Windows"),
+        ("'/mnt/c/Users/a&calc'", "has other characters"),
+    ] {
+        let output = sandbox.sh(&format!("flatnet windows install {folder}")).exits_with(2);
+        assert!(output.stderr.contains(why) && output.stderr.contains("FLAT-E059"), "{folder}: {output}");
+        assert_eq!(output.stdout, "", "{folder}");
+    }
+    sandbox.sh("find /mnt/c/work /root/x /mnt/c/Users -type f").prints_exactly("/mnt/c/work/mine.ps1");
+    sandbox
+        .sh("mkdir -p /mnt/c/Users/bob/AppData/Local; flatnet windows install")
+        .complains("several users of Windows");
+}
