@@ -317,13 +317,23 @@ fn refuse_foreign(wanted: &HostState, found: &Link) -> Result<()> {
     if found.kind != "bridge" || !ours {
         let kind = if found.kind.is_empty() { "hardware" } else { &found.kind };
         let alias = if found.alias.is_empty() { "no alias" } else { &found.alias };
+        let remedy = match LinkAlias::network_of_bridge(&found.alias) {
+            Some(other) => format!(
+                "Name another `bridge` in the configuration, for this one is the network {other}'s. If you renamed `network`, write \
+                 `network: {other}` again, stop its containers, run `flatnet down`, and rename it then"
+            ),
+            None => format!(
+                "Name another `bridge` in the configuration, or delete it with `ip link del {bridge}` if nobody needs it"
+            ),
+        };
         return Err(Error::new(
             Kind::ForeignBridge,
-            format!("the link {bridge} belongs to somebody else ({kind}, {alias}; Flatnet's has the alias {})", wanted.alias),
+            format!(
+                "the link {bridge} belongs to somebody else ({kind}, {alias}; Flatnet's has the alias {})",
+                wanted.alias
+            ),
         )
-        .remedy(format!(
-            "Name another `bridge` in the configuration, or delete it with `ip link del {bridge}` if nobody needs it"
-        )));
+        .remedy(remedy));
     }
     Ok(())
 }

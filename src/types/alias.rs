@@ -32,6 +32,13 @@ impl LinkAlias {
         }
     }
 
+    /// The network whose bridge bears the alias `text`, whichever it is.
+    #[must_use]
+    pub fn network_of_bridge(text: &str) -> Option<NetworkName> {
+        let network = text.strip_prefix("flatnet/")?.split('/').next()?.parse().ok()?;
+        Self::bridge_in(text, &network).map(|_| network)
+    }
+
     /// Of the host's end of an attachment: `flatnet/NETWORK/CONTAINER_ID/IFNAME`.
     #[must_use]
     pub fn of_attachment(network: &NetworkName, id: &AttachmentId) -> Self {
@@ -65,9 +72,13 @@ mod tests {
         for owner in [None, Some(owner)] {
             let alias = LinkAlias::of_bridge(&network, owner.as_ref());
             assert_eq!(LinkAlias::bridge_in(alias.as_str(), &network), Some(owner));
+            assert_eq!(LinkAlias::network_of_bridge(alias.as_str()), Some(network.clone()));
         }
         for text in ["", "flatnet/other", "flatnet/flatnet2", "flatnet/flatnet/c/eth0", "flatnet/flatnet/x"] {
             assert_eq!(LinkAlias::bridge_in(text, &network), None, "{text}");
+        }
+        for text in ["", "flatnet/", "virbr", "flatnet/flatnet/c/eth0", "flatnet/a b"] {
+            assert_eq!(LinkAlias::network_of_bridge(text), None, "{text}");
         }
     }
 

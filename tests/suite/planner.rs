@@ -478,6 +478,11 @@ fn somebody_elses_bridge_is_left_alone() {
         let error = refused.unwrap_err();
         assert!(error.to_string().contains("flatnet-br0 belongs to somebody else (bridge, virbr"), "{error}");
     }
+    // The network was renamed, or two have one bridge: it is not nobody's.
+    let bridge = model.host.links.get_mut(wanted.bridge.as_str()).unwrap();
+    bridge.alias = "flatnet/before".to_owned();
+    let error = plan::up(&wanted, &model.observe_host(&wanted), &[]).unwrap_err().whole();
+    assert!(error.contains("`network: before` again") && !error.contains("link del"), "{error}");
 }
 
 /// Whose bridge it is, its mark says; one that 0.1.0 made has none and is taken. A table says it by its comment.
