@@ -10,7 +10,7 @@ use crate::command::Command;
 use crate::engine::{Attachment, Engine};
 use crate::error::{Error, Kind, Result};
 use crate::plan::{Op, Step, Undo};
-use crate::receipt::{Event, Receipt};
+use crate::receipt::{self, Event, Receipt};
 use crate::render;
 use crate::types::{PortMode, shown};
 
@@ -139,7 +139,14 @@ fn bridging(mode: PortMode) -> &'static str {
 
 /// Each command with what became of it and how it is undone, then what else happened.
 fn history(receipt: &Receipt, events: &[Event]) -> String {
-    let mut text = format!("\n{}\n", output::bold("Commands that ran:"));
+    // A repair wrote the receipt: it changed the container over, or found it without one.
+    let by_repair = receipt::is_attached(events) && events.iter().all(|event| event.command.is_none());
+    let title = if by_repair {
+        "Commands that would make it; a repair wrote them down:"
+    } else {
+        "Commands that ran:"
+    };
+    let mut text = format!("\n{}\n", output::bold(title));
     for (index, command) in receipt.commands.iter().enumerate() {
         let ran = events.iter().find(|event| event.command == Some(index)).map_or_else(
             || "no record of its end: it may have run".to_owned(),
@@ -148,7 +155,8 @@ fn history(receipt: &Receipt, events: &[Event]) -> String {
                 format!("{}{took}, ended {}", event.outcome, output::time(event.at))
             },
         );
-        let _ = writeln!(text, "\n# {ran}\n{command}");
+        let _ =
+            if by_repair { writeln!(text, "\n{command}") } else { writeln!(text, "\n# {ran}\n{command}") };
         for undo in undo_of(receipt, index) {
             let _ = writeln!(text, "#   undo: {undo}");
         }

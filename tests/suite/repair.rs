@@ -152,6 +152,8 @@ fn the_mode_of_attached_ports_follows_the_configuration() {
         sandbox.sh("flatnet repair").prints("Nothing to do");
     };
     configure("plain");
+    let told = sandbox.sh("flatnet inspect web").succeeds().stdout;
+    assert!(told.contains("a repair wrote them down") && !told.contains("no record of its end"), "{told}");
     sandbox.sh(&format!("bridge -d link show dev {link}")).prints("isolated off");
     configure("routed");
     sandbox.sh(&format!("bridge link show dev {link}")).prints_exactly("");
@@ -515,6 +517,15 @@ fn what_is_printed_does_the_same_when_pasted() {
     sandbox.sh("flatnet repair --dry-run --format sh >/tmp/mend.sh; sh /tmp/mend.sh").succeeds();
     kernel.assert_is_back_but_for_files(&sandbox);
     sandbox.sh("flatnet repair").prints("Nothing to do");
+    // Containers that are changed over, on a host that lacks something too.
+    for mode in ["plain", "routed", "plain"] {
+        sandbox.write(CONFIG, &format!("mtu: 1400\nbridging: {mode}\n"));
+        sandbox.sh("ip link set flatnet-br0 mtu 1200; sysctl -qw net.ipv4.ip_forward=0").succeeds();
+        sandbox.sh("flatnet repair --dry-run --format sh >/tmp/mend.sh; sh -e /tmp/mend.sh").succeeds();
+        sandbox.sh("ip netns exec c2 ping -c 1 -W 2 10.87.1.2").succeeds();
+        sandbox.sh("flatnet repair").succeeds();
+        sandbox.sh("ip netns exec c2 ping -c 1 -W 2 10.87.1.2").succeeds();
+    }
 }
 
 /// Podman may run in a mount namespace of its own (a container machine, a unit with `PrivateMounts=`): here, the path that it

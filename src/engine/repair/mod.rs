@@ -116,22 +116,29 @@ impl Engine {
                 Err(error) => repair.refused(format!("container {}", receipt.called()), error),
             }
         }
-        self.plan_after_change_over(&survey.living, &mut repair)?;
+        self.plan_after_change_over(&survey.living, &host.plan, &mut repair)?;
         Ok(repair)
     }
 
-    /// What this host needs no more once all of `living` are joined as the configuration says.
-    fn plan_after_change_over(&mut self, living: &[Receipt], repair: &mut Repair) -> Result<()> {
+    /// What this host needs no more once all of `living` are joined as the configuration says. Rules follow them one by one;
+    /// the rest changes when none is joined as before. `host` was done by then.
+    fn plan_after_change_over(&mut self, living: &[Receipt], host: &Plan, repair: &mut Repair) -> Result<()> {
         let mode = self.config.port_mode();
-        if living.iter().all(|receipt| receipt.mode() == mode) {
-            return Ok(());
-        }
         let joined: Vec<Receipt> =
             living.iter().map(|receipt| Receipt { mode: Some(mode), ..receipt.clone() }).collect();
         let facts = self.find_facts()?;
-        let wanted = self.host_state(&facts, &joined)?;
+        let (before, wanted) = (self.host_state(&facts, living)?, self.host_state(&facts, &joined)?);
+        if (before.bridged, before.settings) == (wanted.bridged, wanted.settings.clone()) {
+            return Ok(());
+        }
         let observed = observe::host::observe(&wanted, &mut *self.executor, &self.tools)?;
-        repair.push(after_change_over(plan::up(&wanted, &observed, &[])?));
+        let mut plan = Plan::default();
+        for step in plan::up(&wanted, &observed, &[])?.steps {
+            if !host.steps.iter().any(|done| done.op == step.op) {
+                plan.push_final(step.op, step.why);
+            }
+        }
+        repair.push(after_change_over(plan));
         Ok(())
     }
 
