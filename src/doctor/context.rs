@@ -1,5 +1,6 @@
 //! What all checks look at: gathered once.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::Needs;
@@ -16,6 +17,7 @@ use crate::plan::{Op, Plan};
 use crate::receipt::Receipt;
 use crate::setup::executable;
 use crate::setup::podman::Podman;
+use crate::types::AttachmentId;
 
 /// How the doctor was called.
 #[derive(Debug)]
@@ -54,6 +56,8 @@ pub struct Context {
     repair: Option<Repair>,
     /// What was heard of the gateway, once it was asked.
     pub(super) heard: Option<Heard>,
+    /// The attachments of which a check has told that they are not as they were made.
+    pub(super) differing: BTreeSet<AttachmentId>,
 }
 
 impl std::fmt::Debug for Context {
@@ -88,6 +92,7 @@ impl Context {
             podman: None,
             repair: None,
             heard: None,
+            differing: BTreeSet::new(),
             engine,
             config_path,
             config_error,
@@ -125,9 +130,14 @@ impl Context {
         self.unread.join(", ")
     }
 
+    /// How Flatnet is called for the same configuration.
+    pub(super) fn program(&self) -> String {
+        Command::new(self.program.iter().cloned()).line()
+    }
+
     /// A command of Flatnet's for the same configuration.
     pub(super) fn flatnet(&self, command: &str) -> String {
-        format!("{} {command}", Command::new(self.program.iter().cloned()).line())
+        format!("{} {command}", self.program())
     }
 
     /// The same, to be run: by this program, wherever it lies.
@@ -186,6 +196,12 @@ impl Context {
     pub(super) fn running(&self) -> Vec<Receipt> {
         let running = self.attachments.iter().filter(|one| one.state == State::Running);
         running.map(|one| one.receipt.clone()).collect()
+    }
+
+    /// Whether a container that ran when all was gathered still does.
+    pub(super) fn runs_still(&self, receipt: &Receipt) -> Result<bool> {
+        let now = self.engine.attachments()?;
+        Ok(now.iter().any(|one| one.state == State::Running && one.receipt.netns_id == receipt.netns_id))
     }
 
     /// Looks with the engine and Podman.

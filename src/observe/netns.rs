@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
@@ -78,7 +77,7 @@ impl Netns {
 
     /// Looks from inside: this thread enters the namespace, looks and comes back. No program is started, and no
     /// thread, which would take longer than all the rest.
-    fn inside<T>(&self, look: impl FnOnce() -> std::io::Result<T>) -> Result<T> {
+    pub(super) fn inside<T>(&self, look: impl FnOnce() -> std::io::Result<T>) -> Result<T> {
         let enter =
             |namespace: &File| move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network));
         let enter_and_look = || {
@@ -128,7 +127,7 @@ pub fn id_at(path: &NetnsPath) -> Result<Option<NetnsId>> {
         return Ok(None);
     }
     let found = file.metadata().map_err(failed)?;
-    Ok(Some(NetnsId { dev: found.dev(), ino: found.ino() }))
+    Ok(Some(NetnsId::of(&found)))
 }
 
 /// Finds the file without opening it for anything: an open would wait for a pipe's other end, and wakes a device.
@@ -142,8 +141,7 @@ fn own() -> Option<NetnsId> {
 }
 
 fn id_of(file: &File) -> Option<NetnsId> {
-    let found = file.metadata().ok()?;
-    Some(NetnsId { dev: found.dev(), ino: found.ino() })
+    Some(NetnsId::of(&file.metadata().ok()?))
 }
 
 #[cfg(test)]
