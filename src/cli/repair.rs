@@ -1,5 +1,7 @@
 //! `flatnet repair`.
 
+use std::fmt::Write as _;
+
 use clap::Args;
 use serde_json::json;
 
@@ -47,8 +49,11 @@ impl Repair {
 
 pub(super) fn tell(repaired: &Repaired) {
     for Leftover { subject, commands, help, concern: _ } in &repaired.left {
-        let run: String = commands.iter().map(|command| format!("\n{command}")).collect();
-        output::note(&format!("left as it is: {subject}\n  {} {help}{run}", output::bold("help:")));
+        let mut text = format!("left as it is: {subject}\n  {} {help}", output::bold("help:"));
+        if !commands.is_empty() {
+            let _ = write!(text, "\n  {}\n    {}", output::bold("run:"), commands.join("\n    "));
+        }
+        output::note(&text);
     }
     for (_, error) in &repaired.errors {
         output::note(&report::of(error, output::errors_have_colour()));

@@ -21,7 +21,8 @@ pub(in crate::doctor) const CHECK: Check = Check {
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let mut found = detached::look(context)?;
-    let running = context.running();
+    let (told, running): (Vec<_>, Vec<_>) =
+        context.running().into_iter().partition(|receipt| context.differing.contains(&receipt.id));
     let within = (context.engine.config.egress == Egress::None).then_some(context.engine.config.range);
     let mut name_servers = NameServers::default();
     for (receipt, inside) in running.iter().zip(inside::look_into(&running, within)) {
@@ -32,7 +33,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
             Some(Err(error)) => found.push(Finding::of_error(&error, &context.program())),
             Some(Ok(inside)) => match missing(receipt, &inside) {
                 None => name_servers.add(receipt, inside.name_servers),
-                Some(_) if context.differing.contains(&receipt.id) || !context.runs_still(receipt)? => {}
+                Some(_) if !context.runs_still(receipt)? => {}
                 Some(what) => {
                     let finding = Finding::failure(format!("{} {what}", called(receipt)));
                     found.push(finding.commands(mend(context, receipt, &inside)?));
@@ -42,9 +43,9 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     }
     found.extend(name_servers.findings());
     if found.is_empty() {
-        found.push(match running.len() {
+        found.push(match told.len() {
             0 => Finding::not_applicable("no container runs"),
-            _ => Finding::not_looked("what is missing is told by container-links"),
+            _ => Finding::not_looked("what is missing inside: see container-links"),
         });
     }
     Ok(found)
