@@ -63,7 +63,7 @@ impl fmt::Display for Command {
 }
 
 /// Quotes `word` for a POSIX shell where it needs it.
-fn quote(word: &str) -> String {
+pub(crate) fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/_.-+=:,@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

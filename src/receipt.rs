@@ -3,6 +3,8 @@
 //! A receipt is written before the first command runs. Its file holds JSON lines: the receipt, then one
 //! [`Event`] for each thing that happened since. A line that a crash tore is passed over.
 
+use std::os::unix::fs::MetadataExt as _;
+
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -76,12 +78,20 @@ pub struct Receipt {
 }
 
 /// A network namespace's device and inode number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct NetnsId {
     /// `st_dev`.
     pub dev: u64,
     /// `st_ino`.
     pub ino: u64,
+}
+
+impl NetnsId {
+    /// Of the namespace that a file is.
+    #[must_use]
+    pub fn of(found: &std::fs::Metadata) -> Self {
+        Self { dev: found.dev(), ino: found.ino() }
+    }
 }
 
 /// Something that happened to an attachment.

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, fsync, mkdirat, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
-use crate::error::{self, Error, Kind, Result};
+use crate::command::quote;
+use crate::error::{self, Error, Kind, Remedy, Result};
 
 /// Bytes that one file of state may hold; more is no file of ours.
 const MAX_BYTES: u64 = 64 << 20;
@@ -56,10 +57,7 @@ impl StateDir {
                 Kind::UnsafeDirectory,
                 format!("{} is no directory, or a symbolic link", path.display()),
             )
-            .remedy(format!(
-                "Flatnet follows no link to its state: move it away, `mv {0} {0}.old`",
-                path.display()
-            ))),
+            .remedy(Remedy::move_away("Flatnet follows no link to its state: move it away", path))),
             Err(errno) => Err(error::io("open", path)(errno.into())),
         }
     }
@@ -103,6 +101,7 @@ impl StateDir {
             return Ok(self);
         }
         let shown = self.path.display();
+        let quoted = quote(&self.path.to_string_lossy());
         Err(Error::new(
             Kind::UnsafeDirectory,
             format!(
@@ -111,8 +110,9 @@ impl StateDir {
                 found.st_mode & 0o7777
             ),
         )
-        .remedy(format!(
-            "Look whether anything in it is not yours, then run `chown root {shown}; chmod 700 {shown}`"
+        .remedy(Remedy::by(
+            "Look first whether anything in it is not Flatnet's, then make it root's alone",
+            [format!("chown root {quoted}"), format!("chmod 700 {quoted}")],
         )))
     }
 

@@ -3,8 +3,9 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::command::quote;
 use crate::config::ToolPaths;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Remedy, Result};
 
 /// The only directories in which programs are looked for.
 pub const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -76,12 +77,14 @@ fn refuse_writable_by_others(path: &Path) -> Result<()> {
         return Ok(());
     }
     let shown = path.display();
+    let quoted = quote(&path.to_string_lossy());
     Err(Error::new(
         Kind::ToolUnsafe,
         format!("{shown} is not root's, or others may write it (mode {:04o})", found.mode() & 0o7777),
     )
-    .remedy(format!(
-        "Name another in `tools:` of the configuration, or run `chown root {shown}; chmod 755 {shown}`"
+    .remedy(Remedy::by(
+        "Name another in `tools:` of the configuration, or make this one root's alone",
+        [format!("chown root {quoted}"), format!("chmod 755 {quoted}")],
     )))
 }
 
@@ -96,7 +99,7 @@ fn missing(program: &str) -> Error {
     };
     let place = if program.contains('/') { String::new() } else { format!(" in {PATH}") };
     Error::new(Kind::ToolMissing, format!("the program {program} is missing{place}"))
-        .remedy(format!("Run `apt-get install {package}`"))
+        .remedy(Remedy::run([format!("apt-get install {package}")]))
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ packages=(
     jq ncat
     nginx-light libnginx-mod-http-lua lua-cjson
     # What manages links and rules on other people's hosts: only a test starts them.
-    systemd udev network-manager firewalld
+    systemd udev network-manager firewalld ufw
     # debootstrap takes no alternatives: dbus and libpam-systemd are polkit's bus and logind, dbus-x11 the session bus that a
     # dependency of Chromium wants.
     dbus libpam-systemd
@@ -34,7 +34,7 @@ packages=(
 # One that was made before a test, or Flatnet, needed one of these is made anew.
 tree_is_made() {
     local program
-    for program in bin/podman sbin/nginx bin/chromedriver sbin/conntrack sbin/firewalld; do
+    for program in bin/podman sbin/nginx bin/chromedriver sbin/conntrack sbin/firewalld sbin/ufw; do
         [[ -x $tree/usr/$program ]] || return 1
     done
 }

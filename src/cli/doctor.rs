@@ -107,16 +107,18 @@ pub(super) fn entry(Entry { check, finding }: &Entry) -> String {
         return text;
     }
     let mut line = |name: &str, value: &str| {
-        let _ = writeln!(text, "           {name:<6} {value}");
+        let _ = writeln!(text, "{}", format!("           {name:<6} {value}").trim_end());
     };
     line("shows", check.shows);
-    for command in &finding.commands {
-        line("run", command);
-    }
+    // What there is to know before anything is run.
     if let Some(help) = &finding.help {
         line("help", help);
     }
     line("see", &check.doc());
+    if !finding.commands.is_empty() {
+        line("run", "");
+        text.extend(finding.commands.iter().map(|command| format!("    {command}\n")));
+    }
     text
 }
 

@@ -1,12 +1,13 @@
 //! `flatnet repair`.
 
+use std::fmt::Write as _;
+
 use clap::Args;
 use serde_json::json;
 
 use super::plan::{Format, as_json, done};
 use super::{Options, output, report};
-use crate::engine::{Left, Repair as Repaired};
-use crate::error::Error;
+use crate::engine::{Leftover, Repair as Repaired};
 
 /// Make state and kernel agree: undo what is dead, put back what living containers and this host lost.
 ///
@@ -33,7 +34,7 @@ impl Repair {
         let change = repaired.change();
         if options.json || self.format == Format::Json {
             let mut value = as_json(&change, &engine.tools);
-            let errors: Vec<String> = repaired.errors.iter().map(Error::whole).collect();
+            let errors: Vec<String> = repaired.errors.iter().map(|(_, error)| error.whole()).collect();
             value["left"] = json!(repaired.left);
             value["errors"] = json!(errors);
             output::print_json(&value);
@@ -47,10 +48,14 @@ impl Repair {
 }
 
 pub(super) fn tell(repaired: &Repaired) {
-    for Left { what, help } in &repaired.left {
-        output::note(&format!("left as it is: {what}\n  {} {help}", output::bold("help:")));
+    for Leftover { subject, commands, help, concern: _ } in &repaired.left {
+        let mut text = format!("left as it is: {subject}\n  {} {help}", output::bold("help:"));
+        if !commands.is_empty() {
+            let _ = write!(text, "\n  {}\n    {}", output::bold("run:"), commands.join("\n    "));
+        }
+        output::note(&text);
     }
-    for error in &repaired.errors {
+    for (_, error) in &repaired.errors {
         output::note(&report::of(error, output::errors_have_colour()));
     }
 }

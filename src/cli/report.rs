@@ -22,7 +22,7 @@ pub(super) fn of(error: &Error, colour: bool) -> String {
         let _ = write!(text, "\n  {line}");
     }
     for remedy in error.remedies() {
-        let _ = write!(text, "\n{} {}", paint("1;32", "help:"), one_line(remedy));
+        let _ = write!(text, "\n{} {}", paint("1;32", "help:"), one_line(remedy.text()));
     }
     text
 }

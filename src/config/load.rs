@@ -10,7 +10,8 @@ use rustix::fs::OFlags;
 use super::problem::Problem;
 use super::validate::validate;
 use super::{Config, locate};
-use crate::error::{self, Error, Kind, Result};
+use crate::command::quote;
+use crate::error::{self, Error, Kind, Remedy, Result};
 use crate::types::shown;
 
 /// Where the configuration lies unless told otherwise.
@@ -97,6 +98,7 @@ fn refuse_writable_by_others(file: &File, path: &Path) -> Result<()> {
     }
     if !owner_is_trusted || found.mode() & 0o022 != 0 {
         let shown = path.display();
+        let quoted = quote(&path.to_string_lossy());
         return Err(Error::new(
             Kind::ConfigUnsafe,
             format!(
@@ -105,7 +107,7 @@ fn refuse_writable_by_others(file: &File, path: &Path) -> Result<()> {
                 found.mode() & 0o7777
             ),
         )
-        .remedy(format!("Run `chown root:root {shown}; chmod 644 {shown}`")));
+        .remedy(Remedy::run([format!("chown root:root {quoted}"), format!("chmod 644 {quoted}")])));
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What all checks look at: gathered once.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::Needs;
@@ -12,10 +13,12 @@ use crate::engine::{Attachment, Engine, Repair, State};
 use crate::error::{Error, Kind, Result};
 use crate::execute::{Executor, Output};
 use crate::observe::host::{WslMode, wsl_mode};
+use crate::observe::netns;
 use crate::plan::{Op, Plan};
 use crate::receipt::Receipt;
 use crate::setup::executable;
 use crate::setup::podman::Podman;
+use crate::types::{AttachmentId, NetnsPath};
 
 /// How the doctor was called.
 #[derive(Debug)]
@@ -54,6 +57,8 @@ pub struct Context {
     repair: Option<Repair>,
     /// What was heard of the gateway, once it was asked.
     pub(super) heard: Option<Heard>,
+    /// The attachments of which a check has told that they are not as they were made.
+    pub(super) differing: BTreeSet<AttachmentId>,
 }
 
 impl std::fmt::Debug for Context {
@@ -88,6 +93,7 @@ impl Context {
             podman: None,
             repair: None,
             heard: None,
+            differing: BTreeSet::new(),
             engine,
             config_path,
             config_error,
@@ -125,9 +131,14 @@ impl Context {
         self.unread.join(", ")
     }
 
+    /// How Flatnet is called for the same configuration.
+    pub(super) fn program(&self) -> String {
+        Command::new(self.program.iter().cloned()).line()
+    }
+
     /// A command of Flatnet's for the same configuration.
     pub(super) fn flatnet(&self, command: &str) -> String {
-        format!("{} {command}", Command::new(self.program.iter().cloned()).line())
+        format!("{} {command}", self.program())
     }
 
     /// The same, to be run: by this program, wherever it lies.
@@ -182,10 +193,25 @@ impl Context {
         wsl_mode(&mut *self.executor)
     }
 
-    /// The receipts of the containers that run.
+    /// The receipts of the containers that run, each with a path that leads to its network namespace from here.
     pub(super) fn running(&self) -> Vec<Receipt> {
-        let running = self.attachments.iter().filter(|one| one.state == State::Running);
-        running.map(|one| one.receipt.clone()).collect()
+        let seen = |receipt: &Receipt| Some(Receipt { netns: path_to(receipt)?, ..receipt.clone() });
+        self.receipts_of_running().filter_map(seen).collect()
+    }
+
+    /// The receipts of those that run and cannot be looked into from here.
+    pub(super) fn hidden(&self) -> Vec<&Receipt> {
+        self.receipts_of_running().filter(|receipt| path_to(receipt).is_none()).collect()
+    }
+
+    fn receipts_of_running(&self) -> impl Iterator<Item = &Receipt> {
+        self.attachments.iter().filter(|one| one.state == State::Running).map(|one| &one.receipt)
+    }
+
+    /// Whether a container that ran when all was gathered still does.
+    pub(super) fn runs_still(&self, receipt: &Receipt) -> Result<bool> {
+        let now = self.engine.attachments()?;
+        Ok(now.iter().any(|one| one.state == State::Running && one.receipt.netns_id == receipt.netns_id))
     }
 
     /// Looks with the engine and Podman.
@@ -215,4 +241,9 @@ impl Context {
 /// How a finding calls a container.
 pub(super) fn called(receipt: &Receipt) -> String {
     format!("container {}, {}", receipt.called(), receipt.address.addr())
+}
+
+/// Where it cannot be told, whoever looks is told why.
+fn path_to(receipt: &Receipt) -> Option<NetnsPath> {
+    netns::path_of(receipt.netns_id, &receipt.netns).unwrap_or_else(|_| Some(receipt.netns.clone()))
 }

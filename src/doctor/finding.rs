@@ -80,23 +80,26 @@ impl Finding {
         Self::new(Level::Failure, what)
     }
 
-    /// A failure, with its causes and remedies.
-    pub(super) fn of_error(error: &Error) -> Self {
+    /// A failure, with its causes and remedies. `flatnet` is how this one is called.
+    pub(super) fn of_error(error: &Error, flatnet: &str) -> Self {
         let what = [vec![error.message().to_owned()], error.causes()].concat().join(": ");
-        let remedies = error.remedies();
-        let commands = remedies.iter().flat_map(|remedy| quoted_commands(remedy));
-        Self::failure(what).commands(commands).help(format!("{} ({})", remedies.join(". "), error.codes()))
+        let own = |command: String| match command.strip_prefix("flatnet ") {
+            Some(words) => format!("{flatnet} {words}"),
+            None => command,
+        };
+        let commands = error.commands().into_iter().map(own);
+        Self::failure(what).commands(commands).help(format!("{} ({})", error.advice(), error.codes()))
     }
 
     /// A failure that stood in the way of looking; of a program that cannot be run, and of another Flatnet, one check tells
     /// for all.
-    pub(super) fn of_failed_look(error: &Error) -> Self {
+    pub(super) fn of_failed_look(error: &Error, flatnet: &str) -> Self {
         match error.kind() {
             Kind::ToolMissing | Kind::ToolUnsafe => {
                 Self::not_looked(format!("{}: see programs", error.message()))
             }
             Kind::AnotherFlatnet => Self::not_looked(format!("{}: see owner", error.message())),
-            _ => Self::of_error(error),
+            _ => Self::of_error(error, flatnet),
         }
     }
 
@@ -129,40 +132,5 @@ impl Finding {
     pub(super) fn mended_by_file(mut self, item: Item) -> Self {
         self.fix = Some(Fix::Install(item));
         self
-    }
-}
-
-/// The command of a remedy: of `Run X to ..`, or of a sentence that ends in it.
-pub(super) fn quoted_commands(help: &str) -> Vec<String> {
-    let parts: Vec<&str> = help.split('`').collect();
-    let is_told = |before: &str| [" run ", "Run ", ": "].iter().any(|end| before.ends_with(end));
-    let command = match parts[..] {
-        ["Run ", command, _] | [.., _, command, ""] if is_told(parts[parts.len() - 3]) => Some(command),
-        _ => None,
-    };
-    command.map(str::to_owned).into_iter().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_remedy_tells_its_command_or_none() {
-        for (help, command) in [
-            ("Run `apt-get install nftables`", Some("apt-get install nftables")),
-            ("Run `flatnet init` to write one", Some("flatnet init")),
-            (
-                "Name another in `tools:`, or run `chown root x; chmod 755 x`",
-                Some("chown root x; chmod 755 x"),
-            ),
-            ("If nobody needs it: `ip addr del x dev y`", Some("ip addr del x dev y")),
-            ("Run `a` with the old configuration first; else `b`", None),
-            ("`flatnet ps` lists them", None),
-            ("Move it away", None),
-            ("", None),
-        ] {
-            assert_eq!(quoted_commands(help), command.into_iter().collect::<Vec<_>>(), "{help}");
-        }
     }
 }

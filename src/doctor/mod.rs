@@ -137,6 +137,7 @@ pub const CHECKS: &[Check] = &[
     network::addresses::CHECK,
     containers::attachments::CHECK,
     containers::whole::CHECK,
+    containers::network::CHECK,
     containers::left_over::CHECK,
     containers::reachable::CHECK,
     gateway::files::CHECK,
@@ -172,7 +173,10 @@ pub fn examine(context: &mut Context, only_quick: bool) -> Vec<Entry> {
     let examined = wanted.flat_map(|check| {
         let findings = match context.hindrance(check.needs) {
             Some(why) => vec![Finding::not_looked(why)],
-            None => (check.look)(context).unwrap_or_else(|error| vec![Finding::of_failed_look(&error)]),
+            None => match (check.look)(context) {
+                Ok(findings) => findings,
+                Err(error) => vec![Finding::of_failed_look(&error, &context.program())],
+            },
         };
         findings.into_iter().map(move |finding| Entry { check, finding })
     });

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use super::Engine;
 use super::attach::is_gone;
 use crate::desired::{AttachmentState, HostFacts, Routes};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Remedy, Result};
 use crate::lease::{Claim, Found};
 use crate::observe;
 use crate::observe::attachment::ObservedAttachment;
@@ -55,8 +55,8 @@ impl Engine {
     fn refuse_drops(&mut self) -> Result<()> {
         let chains = self.dropping_chains()?;
         let Some(chain) = chains.first() else { return Ok(()) };
-        let mend = chain.mend(self.config.subnet).join("; ");
-        Err(Error::new(Kind::ForeignDrops, chain.to_string()).remedy(format!("Run `{mend}`")))
+        let mend = Remedy::run(chain.mend(self.config.subnet));
+        Err(Error::new(Kind::ForeignDrops, chain.to_string()).remedy(mend))
     }
 
     /// What would make an attachment as its receipt says.

@@ -20,6 +20,7 @@ mod detach;
 mod gc;
 mod guard;
 mod host;
+mod leftover;
 mod look;
 mod owner;
 mod recover;
@@ -37,8 +38,8 @@ pub use gc::Collected;
 use guard::LockDirs;
 pub use guard::NetworkGuard;
 pub use host::{Change, HostRecord};
+pub use leftover::{Concern, Leftover};
 pub use look::{Attachment, Loaded, State};
-pub use recover::Left;
 pub use repair::{Part, Repair};
 pub use store::Store;
 

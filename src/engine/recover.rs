@@ -7,9 +7,11 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
+use super::leftover::{Concern, Leftover};
 use super::{Engine, NetworkGuard};
+use crate::command::Command;
 use crate::desired::{AttachmentState, Routes};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::lease::Leases;
 use crate::observe;
 use crate::observe::attachment::{self, ObservedAttachment};
@@ -28,24 +30,7 @@ pub(super) struct Unrecorded {
     /// Host ends of attachments that do not: the ruleset does not know them, or the container never got its address.
     pub(super) orphans: Vec<IfName>,
     /// What cannot be told apart, and what a person can do.
-    pub(super) left: Vec<Left>,
-}
-
-/// Something that stays as it is, since it cannot be told whose it is or how to mend it without harm.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Left {
-    /// What it is, and why it stays.
-    pub what: String,
-    /// What a person can do.
-    pub help: String,
-}
-
-impl Left {
-    /// A failure that says what stands in the way.
-    pub(super) fn of_error(what: &str, error: &Error) -> Self {
-        let help = error.remedies().join(". ");
-        Self { what: format!("{what}: {}", error.message()), help }
-    }
+    pub(super) left: Vec<Leftover>,
 }
 
 impl Engine {
@@ -69,12 +54,14 @@ impl Engine {
                 continue;
             };
             let Some(netns) = link.peer_netns.and_then(|number| names.get(&number)) else {
-                found.left.push(Left {
-                    what: format!(
+                found.left.push(Leftover {
+                    subject: format!(
                         "container {id} uses {}, and its receipt is lost; its namespace has no name in /run/netns to find it by",
                         bound.address
                     ),
-                    help: format!("Restart the container: `podman restart {}`", id.container_id.short()),
+                    commands: vec![format!("podman restart {}", id.container_id.short())],
+                    help: "A restart of the container gives it a new receipt".to_owned(),
+                    concern: Concern::Nobody,
                 });
                 continue;
             };
@@ -87,17 +74,23 @@ impl Engine {
     }
 
     /// The link's name, where it is the one that the attachment's link must have.
-    fn own_name(&self, id: &AttachmentId, link: &Link, left: &mut Vec<Left>) -> Option<IfName> {
+    fn own_name(&self, id: &AttachmentId, link: &Link, left: &mut Vec<Leftover>) -> Option<IfName> {
         let name = id.host_link(&self.config.network);
         if link.name == name.as_str() {
             return Some(name);
         }
-        left.push(Left {
-            what: format!("the link {} bears the mark of container {id}, whose link is called {name}", link.name),
-            help: format!(
-                "If it was renamed: `ip link set dev {0} down; ip link set dev {0} name {name}; ip link set dev {name} up`",
-                link.name
-            ),
+        let set = |dev: &str, words: &[&str]| {
+            Command::new([&["ip", "link", "set", "dev", dev], words].concat()).line()
+        };
+        left.push(Leftover {
+            subject: format!("the link {} bears the mark of container {id}, whose link is called {name}", link.name),
+            commands: vec![
+                set(&link.name, &["down"]),
+                set(&link.name, &["name", name.as_str()]),
+                set(name.as_str(), &["up"]),
+            ],
+            help: "If it was renamed, give it its name back, then run a repair: without its routes it carries nothing".to_owned(),
+            concern: Concern::Nobody,
         });
         None
     }

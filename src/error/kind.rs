@@ -15,6 +15,8 @@ pub(super) struct Entry {
     pub(super) means: &'static str,
     /// What to do, as a message says it.
     pub(super) remedy: &'static str,
+    /// The commands in it that can be pasted as they stand.
+    pub(super) commands: &'static [&'static str],
     /// What else helps.
     pub(super) more: &'static str,
 }
@@ -25,6 +27,7 @@ macro_rules! kinds {
         seen: [$($seen:literal),+ $(,)?],
         means: $means:literal,
         remedy: $remedy:literal,
+        $(commands: [$($command:literal),+],)?
         more: $more:literal,
     })+) => {
         /// What kind of failure it is: each has a code to look it up by.
@@ -46,6 +49,7 @@ macro_rules! kinds {
                         seen: &[$($seen,)+],
                         means: $means,
                         remedy: $remedy,
+                        commands: &[$($($command,)+)?],
                         more: $more,
                     },)+
                 }
@@ -55,7 +59,7 @@ macro_rules! kinds {
 }
 pub(super) use kinds;
 
-use super::Kind;
+use super::{Kind, Remedy};
 
 impl Kind {
     /// `FLAT-E012`, for ever.
@@ -78,8 +82,9 @@ impl Kind {
 
     /// What to do where nobody knows better.
     #[must_use]
-    pub fn remedy(self) -> &'static str {
-        self.entry().remedy
+    pub fn remedy(self) -> Remedy {
+        let entry = self.entry();
+        Remedy::of_kind(entry.remedy, entry.commands)
     }
 
     /// What messages of this kind look like; `..` stands for what differs.

@@ -22,7 +22,7 @@ pub fn page() -> String {
     let mut text = HEAD.to_owned();
     for kind in Kind::ALL {
         let code = kind.code();
-        let remedy = kind.remedy().replace('|', "\\|");
+        let remedy = kind.remedy().text().replace('|', "\\|");
         let _ = writeln!(text, "| [{code}](#{code}) | {} | {remedy} |", kind.title());
     }
     for kind in Kind::ALL {

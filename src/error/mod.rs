@@ -5,6 +5,7 @@
 mod kind;
 pub(crate) mod line;
 pub mod manual;
+mod remedy;
 mod table;
 
 use std::fmt;
@@ -13,6 +14,9 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
+use crate::command::quote;
+
+pub use remedy::Remedy;
 pub use table::Kind;
 
 pub(crate) use line::parser_says;
@@ -31,7 +35,7 @@ pub struct Error {
     kind: Kind,
     message: String,
     outcome: Option<String>,
-    remedy: Option<String>,
+    remedy: Option<Remedy>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -43,7 +47,7 @@ impl Error {
 
     /// What a person can do about it, where more is known than the kind's own remedy.
     #[must_use]
-    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
+    pub fn remedy(mut self, remedy: impl Into<Remedy>) -> Self {
         self.remedy = Some(remedy.into());
         self
     }
@@ -103,11 +107,24 @@ impl Error {
 
     /// What to do: what is known here or of the causes, else what helps with this kind of failure.
     #[must_use]
-    pub fn remedies(&self) -> Vec<&str> {
-        let known = |cause| <Cause>::downcast_ref::<Self>(cause).and_then(|own| own.remedy.as_deref());
-        let mut all: Vec<&str> = self.chain().filter_map(known).collect();
+    pub fn remedies(&self) -> Vec<Remedy> {
+        let known = |cause| <Cause>::downcast_ref::<Self>(cause).and_then(|own| own.remedy.clone());
+        let mut all: Vec<Remedy> = self.chain().filter_map(known).collect();
         all.dedup();
         if all.is_empty() { vec![self.kind.remedy()] } else { all }
+    }
+
+    /// All remedies in words, on one line.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        let texts: Vec<String> = self.remedies().iter().map(|remedy| one_line(remedy.text())).collect();
+        texts.join(". ")
+    }
+
+    /// The commands of all remedies.
+    #[must_use]
+    pub fn commands(&self) -> Vec<String> {
+        self.remedies().iter().flat_map(|remedy| remedy.commands().to_vec()).collect()
     }
 
     /// The codes of this failure and of the causes that have one.
@@ -124,7 +141,7 @@ impl Error {
     pub fn whole(&self) -> String {
         let [what, outcome] = self.told();
         let (longest_what, longest_outcome, longest_remedy) = LONGEST;
-        let remedies = shortened(&one_line(&self.remedies().join(". ")), longest_remedy);
+        let remedies = shortened(&self.advice(), longest_remedy);
         let told = shortened(&what, longest_what) + &shortened(&outcome, longest_outcome);
         format!("{told}. {remedies} ({})", self.codes())
     }
@@ -159,7 +176,7 @@ impl fmt::Display for Error {
             write!(f, "; {outcome}")?;
         }
         match &self.remedy {
-            Some(remedy) => write!(f, ". {remedy}"),
+            Some(remedy) => write!(f, ". {}", remedy.text()),
             None => Ok(()),
         }
     }
@@ -182,12 +199,15 @@ pub(crate) fn io(what: &str, path: &Path) -> impl FnOnce(std::io::Error) -> Erro
             ErrorKind::PermissionDenied => Error::new(Kind::NotAllowed, message),
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Error::new(Kind::DiskFull, message)
                 .remedy(format!("Free some space: `df -h {place}; df -i {place}` shows what is full")),
-            ErrorKind::ReadOnlyFilesystem => Error::new(Kind::ReadOnly, message).remedy(format!(
-                "See why with `findmnt -T {place}` and `dmesg | tail`, and remount it: `mount -o remount,rw DIRECTORY`"
-            )),
+            ErrorKind::ReadOnlyFilesystem => {
+                let place = quote(&place.to_string());
+                let remount = format!("mount -o remount,rw \"$(findmnt -no TARGET --target {place})\"");
+                let see = format!("See why with `findmnt -T {place}` and `dmesg | tail`, and remount it");
+                Error::new(Kind::ReadOnly, message).remedy(Remedy::by(&see, [remount]))
+            }
             _ if source.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
                 Error::new(Kind::ForeignFile, message)
-                    .remedy(format!("Flatnet follows no link here: move it away, `mv {0} {0}.old`", path.display()))
+                    .remedy(Remedy::move_away("Flatnet follows no link here: move it away", &path))
             }
             _ => Error::new(Kind::Io, message),
         };
@@ -218,7 +238,7 @@ mod tests {
     #[test]
     fn a_failure_without_a_remedy_has_its_kind_s() {
         let error = Error::new(Kind::PortTaken, "port 80");
-        assert_eq!(error.whole(), format!("port 80. {} (FLAT-E045)", Kind::PortTaken.remedy()));
+        assert_eq!(error.whole(), format!("port 80. {} (FLAT-E045)", Kind::PortTaken.remedy().text()));
     }
 
     #[test]
@@ -260,10 +280,18 @@ mod tests {
     #[test]
     fn texts_are_one_line_and_end_without_a_full_stop() {
         for kind in Kind::ALL {
-            for text in [kind.title(), kind.remedy()].into_iter().chain(kind.seen().iter().copied()) {
+            let remedy = kind.remedy();
+            for text in [kind.title(), remedy.text()].into_iter().chain(kind.seen().iter().copied()) {
                 assert_eq!(one_line(text), text, "{kind:?}");
             }
-            assert!(!kind.remedy().ends_with('.') && !kind.title().ends_with('.'), "{kind:?}");
+            assert!(!remedy.text().ends_with('.') && !kind.title().ends_with('.'), "{kind:?}");
+            for command in remedy.commands() {
+                assert!(remedy.text().contains(&format!("`{command}`")), "{kind:?}: {command}");
+                assert!(
+                    !command.split(' ').any(|word| word.len() > 1 && word == word.to_uppercase()),
+                    "{command}"
+                );
+            }
         }
     }
 }

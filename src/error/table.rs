@@ -83,6 +83,7 @@ kinds! {
         means: "Flatnet reads `/etc/flatnet/flatnet.yaml`, or the file that `--config` or the conflist's `config` names, and \
                 it is not there. An empty file is a good configuration.",
         remedy: "Run `flatnet init` to write one",
+        commands: ["flatnet init"],
         more: "`flatnet init` keeps what is there. Then `flatnet up`.",
     }
     ConfigSyntax = "FLAT-E012", cni 7 {
@@ -300,6 +301,7 @@ kinds! {
         means: "Flatnet runs `ip`, `bridge`, `nft`, `sysctl`, `conntrack`, `nsenter` and `unshare`, which it looks for in \
                 /usr/sbin, /usr/bin, /sbin and /bin, or where `tools` in the configuration says.",
         remedy: "Run `apt-get install iproute2 nftables procps conntrack util-linux`",
+        commands: ["apt-get install iproute2 nftables procps conntrack util-linux"],
         more: "`flatnet status` tries all of them.",
     }
     ToolUnsafe = "FLAT-E062", cni 105 {
@@ -373,6 +375,7 @@ kinds! {
         means: "A command that undoes failed. The attachment stays recorded, its address stays held, and whoever comes next \
                 tries again: ADD, `flatnet gc` and the timer that calls it.",
         remedy: "Run `flatnet gc`, which tries again; the message holds the command to mend it by hand",
+        commands: ["flatnet gc"],
         more: "`flatnet inspect NAME` prints all commands that undo an attachment.",
     }
     Io = "FLAT-E081", cni 5 {
@@ -440,6 +443,7 @@ kinds! {
         means: "CHECK found that the bridge, a setting or the rules were changed or removed, or that the configuration was \
                 changed since `flatnet up`. The message lists what `flatnet up` would do.",
         remedy: "Run `flatnet up`",
+        commands: ["flatnet up"],
         more: "`flatnet plan` shows it first. Attached containers stay attached.",
     }
     ContainerDiffers = "FLAT-E093", cni 107 {
@@ -448,6 +452,7 @@ kinds! {
         means: "CHECK found that a link, address, route or rule of the container was changed or removed, or that its \
                 address is not recorded as its own.",
         remedy: "Run `flatnet repair`",
+        commands: ["flatnet repair"],
         more: "It puts back what is missing, and connections go on. `podman restart NAME` makes all of it anew, with the same address. `flatnet inspect NAME` shows what was made.",
     }
     ForeignDrops = "FLAT-E094", cni 107 {
@@ -499,6 +504,7 @@ kinds! {
         seen: ["there is no gateway in .."],
         means: "The folder that `gateway.directory` of the configuration names is not there, or is no gateway's.",
         remedy: "Run `flatnet gateway install`, or mend `gateway.directory` in the configuration",
+        commands: ["flatnet gateway install"],
         more: "On WSL2 it may lie on Windows' disk, which is not mounted: `findmnt /mnt/c`.",
     }
     RoutesHeld = "FLAT-E105", cni 109 {
@@ -514,6 +520,7 @@ kinds! {
         seen: ["there is no table of routes at .."],
         means: "Nothing has written the gateway's routes yet, or the file was lost or torn.",
         remedy: "Run `flatnet gateway sync`",
+        commands: ["flatnet gateway sync"],
         more: "`flatnet gateway watch` keeps it as the containers are; as a service: `systemctl enable --now flatnet-gateway-watch`.",
     }
     PodmanEvents = "FLAT-E107", cni 109 {

@@ -9,7 +9,8 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use super::table::Table;
-use crate::error::{Error, Kind, Result, io, parser_says};
+use crate::command::quote;
+use crate::error::{Error, Kind, Remedy, Result, io, parser_says};
 use crate::state_dir::WARILY;
 
 /// Bytes that a table may have: 10,000 routes take some 4 MB.
@@ -67,8 +68,10 @@ pub fn publish(directory: &Path, table: &Table) -> Result<()> {
     let state = directory.join("state");
     if !state.is_dir() {
         let what = format!("there is no gateway in {}", directory.display());
-        return Err(Error::new(Kind::GatewayMissing, what)
-            .remedy(format!("Run `flatnet gateway install {}`", directory.display())));
+        return Err(Error::new(Kind::GatewayMissing, what).remedy(Remedy::run([format!(
+            "flatnet gateway install {}",
+            quote(&directory.to_string_lossy())
+        )])));
     }
     let failed = |cause: serde_json::Error| {
         Error::new(Kind::Internal, "state cannot be written as JSON").source(cause)

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::config::{self, Config, Egress, IngressGateways};
-use crate::error::{self, Error, Kind, Result};
+use crate::error::{self, Error, Kind, Remedy, Result};
 use crate::types::shown;
 
 /// The IPAM driver that tells Podman to leave addresses to Flatnet's own leases.
@@ -61,7 +61,7 @@ pub(super) fn create(mut network: Map<String, Value>, name: &str, path: &Path) -
     if config.network.as_str() != name {
         let what = format!("{} configures the network {}", path.display(), config.network);
         return Err(Error::new(Kind::NetworkName, what)
-            .remedy(format!("Run `podman network create -d flatnet {}`", config.network)));
+            .remedy(Remedy::run([format!("podman network create -d flatnet {}", config.network)])));
     }
     let asked = serde_json::from_value(Value::Object(network.clone())).map_err(|cause| {
         Error::new(Kind::Decode, "standard input is not what netavark sends")

@@ -4,16 +4,20 @@
 
 pub mod attachment;
 pub mod containers_conf;
+pub mod dns_query;
 pub mod foreign;
 pub mod host;
+pub mod inside;
 pub mod link;
 pub mod marked;
 pub mod netns;
 pub mod own_ports;
 pub mod proc_route;
 mod proc_tcp;
+pub mod processes;
 pub mod ready;
 pub mod resolv_conf;
+mod rooted;
 pub mod route;
 pub mod rule;
 pub mod ruleset;

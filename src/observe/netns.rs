@@ -5,14 +5,13 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use super::{proc_route, proc_tcp};
+use super::{proc_route, proc_tcp, processes};
 use crate::error::{self, Error, Kind, Result};
 use crate::receipt::NetnsId;
 use crate::types::{IfName, NetnsPath};
@@ -78,7 +77,7 @@ impl Netns {
 
     /// Looks from inside: this thread enters the namespace, looks and comes back. No program is started, and no
     /// thread, which would take longer than all the rest.
-    fn inside<T>(&self, look: impl FnOnce() -> std::io::Result<T>) -> Result<T> {
+    pub(super) fn inside<T>(&self, look: impl FnOnce() -> std::io::Result<T>) -> Result<T> {
         let enter =
             |namespace: &File| move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network));
         let enter_and_look = || {
@@ -128,7 +127,7 @@ pub fn id_at(path: &NetnsPath) -> Result<Option<NetnsId>> {
         return Ok(None);
     }
     let found = file.metadata().map_err(failed)?;
-    Ok(Some(NetnsId { dev: found.dev(), ino: found.ino() }))
+    Ok(Some(NetnsId::of(&found)))
 }
 
 /// A path that leads to the namespace `id`: `recorded`, or that of a process in it, where this mount namespace does not have
@@ -137,13 +136,8 @@ pub fn path_of(id: NetnsId, recorded: &NetnsPath) -> Result<Option<NetnsPath>> {
     if id_at(recorded)? == Some(id) {
         return Ok(Some(recorded.clone()));
     }
-    let processes = std::fs::read_dir("/proc").map_err(error::io("look at", Path::new("/proc")))?;
-    let paths = processes.filter_map(|process| {
-        let pid: u32 = process.ok()?.file_name().to_str()?.parse().ok()?;
-        format!("/proc/{pid}/ns/net").parse().ok()
-    });
-    // One that ends while it is looked at is not the one.
-    Ok(paths.into_iter().find(|path| id_at(path).is_ok_and(|found| found == Some(id))))
+    let of_process = processes::first_in(id).map(|pid| format!("/proc/{pid}/ns/net").parse());
+    of_process.transpose()
 }
 
 /// Finds the file without opening it for anything: an open would wait for a pipe's other end, and wakes a device.
@@ -157,8 +151,7 @@ fn own() -> Option<NetnsId> {
 }
 
 fn id_of(file: &File) -> Option<NetnsId> {
-    let found = file.metadata().ok()?;
-    Some(NetnsId { dev: found.dev(), ino: found.ino() })
+    Some(NetnsId::of(&file.metadata().ok()?))
 }
 
 #[cfg(test)]

@@ -23,6 +23,12 @@ pub fn default_route(text: &str) -> Option<DefaultRoute> {
     text.lines().skip(1).filter_map(parse).min_by_key(|(metric, _)| *metric).map(|(_, route)| route)
 }
 
+/// Whether any route leads out of the link `dev`: it has none while it is down.
+#[must_use]
+pub fn leads_out_of(text: &str, dev: &str) -> bool {
+    text.lines().skip(1).any(|line| line.split_whitespace().next() == Some(dev))
+}
+
 fn parse(line: &str) -> Option<(u32, DefaultRoute)> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let [dev, destination, gateway, flags, _, _, metric, mask, ..] = fields[..] else { return None };
@@ -51,6 +57,7 @@ mod tests {
              eth0\t00640A0A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
         );
         let route = default_route(&text).unwrap();
+        assert!(leads_out_of(&text, "eth1") && !leads_out_of(&text, "eth") && !leads_out_of(HEAD, "Iface"));
         assert_eq!((route.dev.as_str(), route.via), ("eth0", Some(Ipv4Addr::new(10, 10, 100, 1))));
     }
 

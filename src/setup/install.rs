@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::error::{Error, Kind, Result, io};
+use crate::error::{Error, Kind, Remedy, Result, io};
 
 /// Something to be put in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ impl Item {
                     Kind::DirectoryInTheWay,
                     format!("{shown} is a directory, and should be a file"),
                 )
-                .remedy(format!("Look what it is, and move it away: mv {shown} {shown}.old")));
+                .remedy(Remedy::move_away("Look what it is, and move it away", &self.path)));
             }
             Ok(_) => {}
         }

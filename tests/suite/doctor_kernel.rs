@@ -87,7 +87,7 @@ END"#,
         "`nft -j list chains` prints no JSON",
         Mend::ByHand("stand-in -d nft"),
     )
-    .also(&["foreign-drops", "left-over"]),
+    .also(&["foreign-drops"]),
     Break::new(
         "conntrack",
         "warning",

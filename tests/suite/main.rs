@@ -31,6 +31,7 @@ mod doctor_firewall;
 mod doctor_fix;
 mod doctor_gateway;
 mod doctor_host;
+mod doctor_inside;
 mod doctor_kernel;
 mod doctor_network;
 mod doctor_podman;

@@ -86,6 +86,8 @@ impl Lab {
             .sh(&format!("podman run --rm --network podman -p 8080:80 {IMAGE} true; podman run --rm --network flatnet {IMAGE} true"))
             .succeeds();
         sandbox.eventually(NO_PORT_LEFT);
+        name_server(&sandbox, "", "10.87.1.1");
+        name_server(&sandbox, "ip netns exec windows", "192.0.2.53");
         let empty = World::of(&sandbox);
         Self { sandbox, flavour, empty }
     }
@@ -153,10 +155,17 @@ impl Lab {
     }
 }
 
+/// Lets a server answer at port 53 of `address`, on the host or whoever lives behind `prefix`.
+pub(crate) fn name_server(sandbox: &Sandbox, prefix: &str, address: &str) {
+    let command = format!("python3 /usr/local/lib/flatnet-test/name_server.py {address}");
+    sandbox.sh(&format!("setsid {prefix} {command} >/dev/null 2>&1 </dev/null &")).succeeds();
+    sandbox.eventually(&format!("{prefix} ss -Hlnu | grep -q ' {address}:53 '"));
+}
+
 /// The kernel notices a moment, on a busy machine seconds, later that a bridge's last port is gone.
 const NO_PORT_LEFT: &str = "! ip -o link show type bridge | grep -v NO-CARRIER";
 
-/// Two wires lead out of the host, each to one neighbour.
+/// Two wires lead out of the host, each to one neighbour. Windows has the name server of a sandbox's resolv.conf.
 ///
 /// No link-local IPv6: its addresses become valid a moment after everything else. Bridged packets pass the hooks of IP, as
 /// on WSL2.
@@ -171,6 +180,7 @@ neighbour() { # NAME LINK HOST-ADDRESS ADDRESS
     ip -n $1 route add 10.87.0.0/16 via $3
 }
 neighbour windows lan0 192.168.77.10 192.168.77.1
+ip -n windows addr add 192.0.2.53/32 dev lo
 neighbour stranger lan1 192.168.88.10 192.168.88.66
 ip route add default via 192.168.77.1
 ";

@@ -327,8 +327,18 @@ fn a_foreign_drop_is_named_with_the_command_that_mends_it_and_left_to_its_owner(
     );
     let output = sandbox.sh("flatnet repair").prints("Nothing to do");
     dropping.assert_is_back(&sandbox);
-    let help = output.stderr.split_once("Run `").unwrap().1.split_once('`').unwrap().0;
-    sandbox.sh(help).succeeds();
+    let shown = [
+        "bystander drops",
+        "\n  help: An accept of Flatnet's",
+        "\n  run:\n    nft insert rule inet bystander c ip saddr",
+    ];
+    assert!(shown.iter().all(|part| output.stderr.contains(part)), "{output}");
+    let told = sandbox.sh("flatnet repair --json").succeeds().stdout;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let keys: Vec<_> = told["left"][0].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(keys, ["commands", "help", "what"]);
+    let commands = told["left"][0]["commands"].as_array().unwrap().iter().map(|one| one.as_str().unwrap());
+    sandbox.sh(&commands.collect::<Vec<_>>().join("\n")).succeeds();
     Call::check("c1", &results[0]).run(&sandbox).succeeds_silently();
     sandbox.sh("nft delete chain inet bystander c").succeeds();
     healthy.assert_is_back(&sandbox);
@@ -546,6 +556,12 @@ fn a_namespace_that_only_the_runtime_sees_is_found_by_its_processes_or_left_alon
             "{output}"
         );
         sandbox.sh("flatnet gc").prints("Nothing to free");
+        let doctor = sandbox.sh("flatnet doctor || true").succeeds().stdout;
+        assert!(
+            doctor.contains("c2 (eth0), 10.87.1.3: its network namespace cannot be seen from here"),
+            "{doctor}"
+        );
+        assert!(doctor.contains("container-links: 1 container is as it was made"), "{doctor}");
         whole.assert_is_back(sandbox);
     };
     left_alone(&sandbox);

@@ -19,7 +19,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     if let Some(error) = &context.attachments_error {
-        return Ok(vec![Finding::of_error(error)]);
+        return Ok(vec![Finding::of_error(error, &context.program())]);
     }
     let mut found: Vec<Finding> =
         context.attachments.iter().filter_map(|attachment| judge(context, attachment)).collect();

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::doctor::finding::quoted_commands;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
-use crate::engine::{Left, Repair};
+use crate::engine::{Concern, Leftover, Repair};
 use crate::error::{Error, Result};
 use crate::plan::{Element, Op};
 use crate::render;
+use crate::types::AttachmentId;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "left-over",
@@ -20,9 +20,9 @@ pub(in crate::doctor) const CHECK: Check = Check {
 };
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
-    let command = context.flatnet("repair");
-    let told = Told::find(context)?;
-    let mut found = judge(context.repair()?, &told, &command);
+    let flatnet = context.program();
+    let told = Told::find(context);
+    let mut found = judge(context.repair()?, &told, &flatnet);
     if found.is_empty() {
         found.push(Finding::good("there is nothing of Flatnet's that belongs to nobody"));
     }
@@ -31,32 +31,34 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
 
 /// What other checks tell of.
 struct Told {
-    /// How messages about it begin.
-    beginnings: Vec<String>,
+    /// The attachments that have receipts.
+    attachments: BTreeSet<AttachmentId>,
     /// The elements of containers whose receipts are there.
     elements: BTreeSet<Element>,
 }
 
 impl Told {
-    fn find(context: &mut Context) -> Result<Self> {
+    fn find(context: &Context) -> Self {
         let table = context.engine.config.network.table();
         let receipts = || context.attachments.iter().map(|one| &one.receipt);
         let elements =
             receipts().flat_map(|receipt| receipt.elements(&table)).map(|one| one.element).collect();
-        let mut beginnings: Vec<String> =
-            receipts().map(|receipt| format!("container {}", receipt.called())).collect();
-        beginnings.push("this host: ".to_owned());
-        beginnings.extend(context.engine.dropping_chains()?.iter().map(ToString::to_string));
-        Ok(Self { beginnings, elements })
+        Self { attachments: receipts().map(|receipt| receipt.id.clone()).collect(), elements }
     }
 
-    fn has(&self, what: &str) -> bool {
-        self.beginnings.iter().any(|beginning| what.starts_with(beginning))
+    fn has(&self, concern: &Concern) -> bool {
+        match concern {
+            Concern::Host | Concern::ForeignRules => true,
+            Concern::Attachment(id) => self.attachments.contains(id),
+            Concern::Nobody => false,
+        }
     }
 }
 
-fn judge(repair: &Repair, told: &Told, command: &str) -> Vec<Finding> {
-    let parts = repair.parts.iter().filter(|part| !told.has(&part.what));
+fn judge(repair: &Repair, told: &Told, flatnet: &str) -> Vec<Finding> {
+    let command = format!("{flatnet} repair");
+    // This host's part takes away what is nobody's, too.
+    let parts = repair.parts.iter().filter(|part| part.concern == Concern::Host || !told.has(&part.concern));
     let goes: Vec<String> = parts
         .flat_map(|part| &part.plan.steps)
         .filter(|step| match &step.op {
@@ -70,19 +72,21 @@ fn judge(repair: &Repair, told: &Told, command: &str) -> Vec<Finding> {
     if !goes.is_empty() {
         let what =
             format!("something of Flatnet's belongs to no container, and goes by: {}", goes.join("; "));
-        found.push(Finding::warning(what).commands([command]));
+        found.push(Finding::warning(what).commands([command.as_str()]));
     }
     let lost = repair.notes.iter().filter(|note| note.starts_with("the receipt of "));
-    found.extend(lost.map(|note| Finding::warning(format!("{note} by a repair")).commands([command])));
-    let left = repair.left.iter().filter(|left| !told.has(&left.what));
-    found.extend(left.map(|Left { what, help }| {
-        Finding::warning(what.as_str()).commands(quoted_commands(help)).help(help.as_str())
+    found.extend(
+        lost.map(|note| Finding::warning(format!("{note} by a repair")).commands([command.as_str()])),
+    );
+    let left = repair.left.iter().filter(|left| !told.has(&left.concern));
+    found.extend(left.map(|Leftover { subject, commands, help, concern: _ }| {
+        Finding::warning(subject.as_str()).commands(commands.iter().cloned()).help(help.as_str())
     }));
-    let in_the_way = |error: &Error| {
-        if told.has(error.message()) {
+    let in_the_way = |(concern, error): &(Concern, Error)| {
+        if told.has(concern) {
             Finding::not_looked(format!("a repair could not look at all: {}", error.message()))
         } else {
-            Finding::of_error(error)
+            Finding::of_error(error, flatnet)
         }
     };
     found.extend(repair.errors.iter().map(in_the_way));
@@ -98,11 +102,13 @@ mod tests {
     /// What stood in the way of looking is no proof that nothing is there.
     #[test]
     fn what_a_repair_could_not_look_at_is_not_good() {
-        let told = Told { beginnings: vec!["container c1".to_owned()], elements: BTreeSet::new() };
-        for (of, level) in [("container c1 c1 (eth0)", Level::NotLooked), ("links of nobody", Level::Failure)]
+        let id = AttachmentId { container_id: "c1".parse().unwrap(), if_name: "eth0".parse().unwrap() };
+        let told = Told { attachments: [id.clone()].into(), elements: BTreeSet::new() };
+        for (concern, level) in
+            [(Concern::Attachment(id), Level::NotLooked), (Concern::Nobody, Level::Failure)]
         {
-            let errors = vec![Error::new(Kind::Io, "cannot read /proc/x").context(of)];
-            let found = judge(&Repair { errors, ..Repair::default() }, &told, "flatnet repair");
+            let errors = vec![(concern, Error::new(Kind::Io, "cannot read /proc/x"))];
+            let found = judge(&Repair { errors, ..Repair::default() }, &told, "flatnet");
             assert!(
                 matches!(&found[..], [one] if one.level == level && one.what.contains("/proc/x")),
                 "{found:?}"

@@ -43,9 +43,9 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     }
     let (up, mut found) = with_carrier(context, &running)?;
     let answering = if tools::find("ping").is_ok() { ping(context, &up, &mut found) } else { up };
-    let mut ports = 0;
+    let (mut ports, flatnet) = (0, context.program());
     for receipt in &answering {
-        ports += tcp(receipt, &mut found);
+        ports += tcp(receipt, &flatnet, &mut found);
     }
     let by_name = by_name::through(context, &answering, &mut found);
     if found.is_empty() {
@@ -135,7 +135,7 @@ fn unanswered(context: &mut Context, receipt: &Receipt) -> Finding {
     match first_missing(context, receipt) {
         Ok(None) => {}
         Ok(Some((layer, why))) => return stopped(receipt, layer, &why).commands([context.mends_host()]),
-        Err(error) => return Finding::of_error(&error),
+        Err(error) => return Finding::of_error(&error, &context.program()),
     }
     let inside = format!("look inside: `nsenter --net={} ip -d addr`", receipt.netns);
     if receipt.mode().is_bridged() && !answers_arp(context, receipt) {
@@ -181,12 +181,12 @@ fn is_known(neighbour: &str) -> bool {
 }
 
 /// Third layer: the ports on which it listens, and those that it publishes. How many answer.
-fn tcp(receipt: &Receipt, found: &mut Vec<Finding>) -> usize {
+fn tcp(receipt: &Receipt, flatnet: &str, found: &mut Vec<Finding>) -> usize {
     let address = receipt.address.addr();
     let listening = match Netns::open(&receipt.netns).and_then(|netns| netns.listening(address)) {
         Ok(ports) => ports,
         Err(error) => {
-            found.push(Finding::of_error(&error));
+            found.push(Finding::of_error(&error, flatnet));
             return 0;
         }
     };

@@ -1,7 +1,6 @@
 //! Every attachment is as it was made: what CHECK looks at, but for the elements, of which `ruleset` tells.
 
 use crate::doctor::context::called;
-use crate::doctor::finding::quoted_commands;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
 use crate::observe;
@@ -36,8 +35,9 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
             }
             continue;
         }
+        context.differing.insert(receipt.id.clone());
         let what = format!("{} is not as it was made; missing: {}", called(receipt), missing.join("; "));
-        found.push(Finding::failure(what).commands(mend(context, receipt)?));
+        found.push(Finding::failure(what).commands(super::mend(context, receipt)?));
     }
     found.extend(joined_otherwise(context, &otherwise));
     if found.is_empty() {
@@ -72,12 +72,4 @@ fn joined_otherwise(context: &Context, receipts: &[&Receipt]) -> Option<Finding>
 
 fn no_container() -> Finding {
     Finding::not_applicable("no container runs")
-}
-
-/// A repair, unless it would leave this container to a person.
-fn mend(context: &mut Context, receipt: &Receipt) -> Result<Vec<String>> {
-    let who = format!("container {}:", receipt.called());
-    let repair = context.flatnet("repair");
-    let left = context.repair()?.left.iter().find(|left| left.what.starts_with(&who));
-    Ok(left.map_or_else(|| vec![repair], |left| quoted_commands(&left.help)))
 }

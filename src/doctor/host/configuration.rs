@@ -16,7 +16,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let path = context.config_path.display();
     Ok(vec![match &context.config_error {
-        Some(error) => Finding::of_error(error),
+        Some(error) => Finding::of_error(error, &context.program()),
         None => Finding::good(format!(
             "{path}: network {}, {}",
             context.engine.config.network, context.engine.config.subnet

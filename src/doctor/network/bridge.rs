@@ -25,7 +25,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
         if error.kind() == Kind::AnotherFlatnet {
             return Ok(vec![Finding::not_applicable("it is another Flatnet's: see owner")]);
         }
-        return Ok(vec![Finding::of_failed_look(error)]);
+        return Ok(vec![Finding::of_failed_look(error, &context.program())]);
     }
     let Some(plan) = &context.plan else { return Ok(vec![Finding::not_applicable("not known")]) };
     let is_new = plan.steps.iter().any(|step| matches!(step.op, Op::BridgeAdd { .. }));

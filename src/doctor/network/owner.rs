@@ -15,8 +15,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     if let Some(error) = context.plan_error.as_ref().filter(|error| error.kind() == Kind::AnotherFlatnet) {
-        // Which of the two it is, only a person can tell: no command is the mend.
-        return Ok(vec![Finding::of_error(error).commands::<String>([])]);
+        return Ok(vec![Finding::of_error(error, &context.program())]);
     }
     Ok(vec![match context.engine.store.owner() {
         Some(owner) => Finding::good(format!("this is {owner}, and nothing here is another's")),

@@ -1,7 +1,6 @@
 //! The program that makes the kernel forget flows, and the part of the kernel that it asks.
 
 use crate::command::Command;
-use crate::doctor::finding::quoted_commands;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
 use crate::execute::CommandFailure;
@@ -20,13 +19,11 @@ pub(in crate::doctor) const CHECK: Check = Check {
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let program = context.engine.tools.conntrack.clone();
     if let Err(error) = tools::find(&program) {
-        let remedies = error.remedies();
         let what = format!(
             "{}: the kernel goes on remembering clients of containers that are gone",
             error.message()
         );
-        let commands = remedies.iter().flat_map(|remedy| quoted_commands(remedy));
-        return Ok(vec![Finding::warning(what).commands(commands).help(remedies.join(". "))]);
+        return Ok(vec![Finding::warning(what).commands(error.commands()).help(error.advice())]);
     }
     // In a namespace of its own, where there are none to list. Not `-C`: it counts by /proc where netlink fails.
     let unshare = context.engine.tools.unshare.clone();

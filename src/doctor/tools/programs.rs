@@ -22,10 +22,11 @@ const IPROUTE2: Version = [6, 1, 0];
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let programs = context.engine.tools.all().map(str::to_owned);
+    let flatnet = context.program();
     let missing: Vec<Finding> = programs
         .iter()
         .filter_map(|one| tools::find(one).err())
-        .map(|error| Finding::of_error(&error))
+        .map(|error| Finding::of_error(&error, &flatnet))
         .collect();
     if !missing.is_empty() {
         return Ok(missing);

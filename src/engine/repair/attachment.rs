@@ -6,7 +6,7 @@ use super::HostPart;
 use crate::desired::AttachmentState;
 use crate::engine::guard::LinksGuard;
 use crate::engine::{Engine, NetworkGuard};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Remedy, Result};
 use crate::observe;
 use crate::observe::attachment::ObservedAttachment;
 use crate::plan::{self, Op, Plan};
@@ -52,9 +52,9 @@ impl Engine {
     pub(super) fn plan_mend(&mut self, receipt: &Receipt, host: Option<&HostPart>) -> Result<Plan> {
         let (wanted, mut observed) = self.look_at_change_over(receipt)?;
         let conflict = |what: String| {
-            let restart =
-                format!("Restart the container: `podman restart {}`", receipt.id.container_id.short());
-            Err(Error::new(Kind::ContainerDiffers, what).remedy(restart))
+            let restart = format!("podman restart {}", receipt.id.container_id.short());
+            Err(Error::new(Kind::ContainerDiffers, what)
+                .remedy(Remedy::by("Restart the container", [restart])))
         };
         let Some(link) = &mut observed.host_link else { return Ok(plan::attach(&wanted, &observed)) };
         let macs = [wanted.mac, Mac::of_host_link(wanted.address.addr())].map(|mac| mac.to_string());

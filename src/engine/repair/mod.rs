@@ -9,8 +9,10 @@ mod survey;
 use self::attachment::{changed_over, unnoted_end};
 use self::survey::{Survey, UNFINISHED};
 use super::definitions::notes_of_lost;
-use super::recover::{Left, Unrecorded};
+use super::leftover::{Concern, Leftover};
+use super::recover::Unrecorded;
 use super::{Change, Engine};
+use crate::command::Command;
 use crate::desired::HostFacts;
 use crate::error::{Error, Kind, Result};
 use crate::observe;
@@ -26,15 +28,17 @@ pub struct Repair {
     /// What becomes of state, in sentences.
     pub notes: Vec<String>,
     /// What stays as it is, and what a person can do.
-    pub left: Vec<Left>,
-    /// What was tried and failed; what was done of that part is taken back.
-    pub errors: Vec<Error>,
+    pub left: Vec<Leftover>,
+    /// What was tried and failed, and what it is about; what was done of that part is taken back.
+    pub errors: Vec<(Concern, Error)>,
 }
 
 /// The steps that concern one thing.
 #[derive(Clone, Debug)]
 pub struct Part {
-    /// What they concern: this host, a container, links of nobody.
+    /// What they concern.
+    pub concern: Concern,
+    /// The same in words: this host, a container, links of nobody.
     pub what: String,
     /// The steps.
     pub plan: Plan,
@@ -61,7 +65,7 @@ impl Repair {
     }
 
     /// What is not as Flatnet made it is for a person to decide; whatever else stood in the way is an error.
-    fn refused(&mut self, what: String, error: Error) {
+    fn refused(&mut self, concern: Concern, what: String, error: Error) {
         let is_undecided = [
             Kind::ForeignBridge,
             Kind::AnotherFlatnet,
@@ -70,10 +74,14 @@ impl Repair {
             Kind::NetnsHidden,
         ];
         if is_undecided.contains(&error.kind()) {
-            self.left.push(Left::of_error(&what, &error));
+            self.left.push(Leftover::of_error(concern, &what, &error));
         } else {
-            self.errors.push(error.context(what));
+            self.failed(concern, error.context(what));
         }
+    }
+
+    fn failed(&mut self, concern: Concern, error: Error) {
+        self.errors.push((concern, error));
     }
 
     fn push(&mut self, part: Part) {
@@ -92,14 +100,14 @@ impl Engine {
         for (receipt, why) in &survey.gone {
             repair.notes.push(released(receipt));
             let plan = self.plan_undo(receipt)?;
-            repair.push(Part { what: format!("container {} {why}", receipt.called()), plan });
+            repair.push(of_gone(receipt, why, plan));
         }
         let leases = self.store.leases()?;
         self.note_state(&survey, &leases, &mut repair)?;
         let host = match self.host_part(&survey, &mut repair.left) {
             Ok(host) => host,
             Err(error) => {
-                repair.refused("this host".to_owned(), error);
+                repair.refused(Concern::Host, "this host".to_owned(), error);
                 return Ok(repair);
             }
         };
@@ -113,7 +121,7 @@ impl Engine {
             }
             match self.plan_mend(receipt, Some(&host)) {
                 Ok(plan) => repair.push(of_attachment(receipt, plan)),
-                Err(error) => repair.refused(format!("container {}", receipt.called()), error),
+                Err(error) => repair.refused(of(receipt), format!("container {}", receipt.called()), error),
             }
         }
         self.plan_after_change_over(&survey.living, &host.plan, &mut repair)?;
@@ -153,14 +161,16 @@ impl Engine {
     fn repair_in_parts(&mut self) -> Result<Repair> {
         let mut repair = Repair::default();
         for (receipt, why) in self.survey()?.gone {
-            let what = format!("container {} {why}", receipt.called());
             match self.with_links(&receipt.id, Self::undo_gone) {
                 Ok(Some(plan)) => {
                     repair.notes.push(released(&receipt));
-                    repair.push(Part { what, plan });
+                    repair.push(of_gone(&receipt, why, plan));
                 }
                 Ok(None) => {}
-                Err(error) => repair.errors.push(error.context(what)),
+                Err(error) => {
+                    let what = format!("container {} {why}", receipt.called());
+                    repair.failed(of(&receipt), error.context(what));
+                }
             }
         }
         let living = self.repair_host(&mut repair)?;
@@ -169,7 +179,7 @@ impl Engine {
             let notes = &mut repair.notes;
             match self.with_links(&receipt.id, |engine, links| engine.mend(links, notes)) {
                 Ok(plan) => repair.push(of_attachment(&receipt, plan)),
-                Err(error) => repair.refused(format!("container {}", receipt.called()), error),
+                Err(error) => repair.refused(of(&receipt), format!("container {}", receipt.called()), error),
             }
         }
         if changes_over {
@@ -177,7 +187,7 @@ impl Engine {
             let ruleset = self.ruleset_alone(&network)?;
             match self.up_locked(&ruleset) {
                 Ok((_, plan)) => repair.push(after_change_over(plan)),
-                Err(error) => repair.errors.push(error),
+                Err(error) => repair.failed(Concern::Host, error),
             }
         }
         self.sweep_locks()?;
@@ -201,7 +211,7 @@ impl Engine {
         let host = match self.host_part(&survey, &mut repair.left) {
             Ok(host) => host,
             Err(error) => {
-                repair.refused("this host".to_owned(), error);
+                repair.refused(Concern::Host, "this host".to_owned(), error);
                 return Ok(Vec::new());
             }
         };
@@ -213,14 +223,14 @@ impl Engine {
         for (part, result) in [(of_host(host.plan), set_up), (unrecorded, deleted)] {
             match result {
                 Ok(()) => repair.push(part),
-                Err(error) => repair.errors.push(error.context(part.what)),
+                Err(error) => repair.failed(part.concern, error.context(part.what)),
             }
         }
         Ok(living)
     }
 
     /// What this host lacks for `living`, and what is on its bridge that a person may want to look at.
-    fn host_part(&mut self, survey: &Survey, left: &mut Vec<Left>) -> Result<HostPart> {
+    fn host_part(&mut self, survey: &Survey, left: &mut Vec<Leftover>) -> Result<HostPart> {
         let facts = self.find_facts()?;
         let wanted = self.host_state(&facts, &survey.living)?;
         let observed = observe::host::observe(&wanted, &mut *self.executor, &self.tools)?;
@@ -232,25 +242,33 @@ impl Engine {
             Some(_) => plan::up(&wanted, &observed, &[])?,
             None => plan::mend(&wanted, &observed, &strays)?,
         };
+        let renamed = strays.first().filter(|_| observed.bridge.is_none()).map(|link| link.name.clone());
         for bridge in observed.bridge.iter().chain(&strays) {
+            // One that was renamed has its name back by then.
+            let is_renamed = renamed.as_ref() == Some(&bridge.name);
+            let dev = if is_renamed { wanted.bridge.as_str() } else { &bridge.name };
             // With another prefix length it is Flatnet's own, and the plan sees to it.
             let is_other = |address: &&ipnet::Ipv4Net| address.addr() != wanted.address.addr();
             for other in bridge.addresses.iter().filter(is_other) {
-                left.push(Left {
-                    what: format!(
+                left.push(Leftover {
+                    subject: format!(
                         "the bridge {} has the address {other} too, which is not Flatnet's",
                         bridge.name
                     ),
-                    help: format!("If nobody needs it: `ip addr del {other} dev {}`", wanted.bridge),
+                    commands: vec![
+                        Command::new(["ip", "addr", "del", &other.to_string(), "dev", dev]).line(),
+                    ],
+                    help: "Delete it if nobody needs it".to_owned(),
+                    concern: Concern::Nobody,
                 });
             }
         }
-        let renamed = strays.first().filter(|_| observed.bridge.is_none()).map(|link| link.name.clone());
         for chain in self.dropping_chains()? {
-            let mend = chain.mend(self.config.subnet).join("; ");
-            left.push(Left {
-                what: chain.to_string(),
-                help: format!("Run `{mend}`. {}", chain.owner.advice()),
+            left.push(Leftover {
+                subject: chain.to_string(),
+                commands: chain.mend(self.config.subnet),
+                help: chain.owner.advice().to_owned(),
+                concern: Concern::ForeignRules,
             });
         }
         Ok(HostPart { facts, observed, plan, renamed })
@@ -258,15 +276,24 @@ impl Engine {
 }
 
 fn of_host(plan: Plan) -> Part {
-    Part { what: "this host".to_owned(), plan }
+    Part { concern: Concern::Host, what: "this host".to_owned(), plan }
+}
+
+fn of(receipt: &Receipt) -> Concern {
+    Concern::Attachment(receipt.id.clone())
+}
+
+fn of_gone(receipt: &Receipt, why: &str, plan: Plan) -> Part {
+    Part { concern: of(receipt), what: format!("container {} {why}", receipt.called()), plan }
 }
 
 fn after_change_over(plan: Plan) -> Part {
-    Part { what: "this host, once no container is joined as before".to_owned(), plan }
+    let what = "this host, once no container is joined as before".to_owned();
+    Part { concern: Concern::Host, what, plan }
 }
 
 fn of_attachment(receipt: &Receipt, plan: Plan) -> Part {
-    Part { what: format!("container {}", receipt.called()), plan }
+    Part { concern: of(receipt), what: format!("container {}", receipt.called()), plan }
 }
 
 fn orphans(unrecorded: &Unrecorded) -> Part {
@@ -274,7 +301,7 @@ fn orphans(unrecorded: &Unrecorded) -> Part {
     for dev in &unrecorded.orphans {
         plan.push_final(Op::LinkDel { dev: dev.clone() }, "nobody has an address behind it");
     }
-    Part { what: "a link that no receipt knows".to_owned(), plan }
+    Part { concern: Concern::Nobody, what: "a link that no receipt knows".to_owned(), plan }
 }
 
 fn released(receipt: &Receipt) -> String {

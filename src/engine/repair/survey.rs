@@ -1,7 +1,9 @@
 //! What there is, and what becomes of it.
 
+use crate::command::Command;
 use crate::engine::Engine;
-use crate::engine::recover::{Left, Unrecorded, has_address};
+use crate::engine::leftover::{Concern, Leftover};
+use crate::engine::recover::{Unrecorded, has_address};
 use crate::error::Result;
 use crate::lease::Leases;
 use crate::observe::marked::MarkedLinks;
@@ -75,13 +77,16 @@ impl Engine {
             let address = receipt.address.addr();
             if let Some(other) = leases.get(address).filter(|lease| !lease.released && lease.id != receipt.id)
             {
-                repair.left.push(Left {
-                    what: format!(
+                repair.left.push(Leftover {
+                    subject: format!(
                         "container {} and container {} both have {address}",
                         receipt.called(),
                         other.id
                     ),
-                    help: format!("Restart one: `podman restart {}`", receipt.id.container_id.short()),
+                    commands: vec![format!("podman restart {}", receipt.id.container_id.short())],
+                    help: "Restart one of them: it gets another address while the other one holds this"
+                        .to_owned(),
+                    concern: Concern::Nobody,
                 });
             }
         }
@@ -90,9 +95,11 @@ impl Engine {
         for (path, why) in self.store.unusable()? {
             repair.notes.push(format!("{} cannot be used and is set aside: {why}", path.display()));
         }
-        repair.left.extend(self.store.set_aside()?.into_iter().map(|path| Left {
-            what: format!("{} could not be read and was set aside", path.display()),
-            help: format!("Look what it was, then run `rm {}`", path.display()),
+        repair.left.extend(self.store.set_aside()?.into_iter().map(|path| Leftover {
+            subject: format!("{} could not be read and was set aside", path.display()),
+            commands: vec![Command::new(["rm", &path.to_string_lossy()]).line()],
+            help: "Look what it was before you remove it".to_owned(),
+            concern: Concern::Nobody,
         }));
         Ok(())
     }

@@ -14,6 +14,9 @@ begin_lan() {
     add_host windows 172.27.0.1 172.27.0.2
     add_host stranger 192.168.7.9 192.168.7.1
     ip route add default via 172.27.0.1
+    # What a sandbox's resolv.conf names, and so do containers'.
+    ip -n windows addr add 192.0.2.53/32 dev lo
+    setsid ip netns exec windows python3 /usr/local/lib/flatnet-test/name_server.py 192.0.2.53 >/dev/null 2>&1 &
 }
 
 # A network namespace is a host: joined by a veth pair, with a route to containers by way of this one.

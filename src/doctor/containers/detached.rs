@@ -1,0 +1,70 @@
+//! Containers that Podman runs on the network and that are not attached to it: `podman network reload` takes a container off
+//! the network and on again, and the second half can fail.
+
+use serde_json::Value;
+
+use crate::command::Command;
+use crate::doctor::{Context, Finding};
+use crate::error::Result;
+use crate::lease::Lease;
+use crate::observe::processes;
+
+/// Those whose address was released while they go on. Podman, which takes its time, is asked about them only.
+pub(super) fn look(context: &mut Context) -> Result<Vec<Finding>> {
+    let mut found = Vec::new();
+    for (address, lease) in released_and_running(context)? {
+        let id = &lease.id.container_id;
+        let output = context.run(&Command::new(["podman", "inspect", "--type", "container", id.as_str()]))?;
+        let inspected = serde_json::from_str(&output.stdout).unwrap_or_default();
+        // What happened while Podman was asked counts, too: it may have been stopped, or attached just now.
+        if !is_on(&inspected, context.engine.config.network.as_str()) || is_attached(context, &lease)? {
+            continue;
+        }
+        let what = format!(
+            "container {}, {address}, runs, and is attached to the network no more",
+            lease.id.called(&lease.name)
+        );
+        found.push(
+            Finding::failure(what)
+                .commands([format!("podman network reload {}", id.short())])
+                .help("Podman detached it, and to attach it again failed: `journalctl -t flatnet` says why. Its connections are lost"),
+        );
+    }
+    Ok(found)
+}
+
+fn released_and_running(context: &Context) -> Result<Vec<(std::net::Ipv4Addr, Lease)>> {
+    let leases = context.engine.store.leases()?;
+    let released: Vec<_> = leases.all().filter(|(_, lease)| lease.released && lease.of_podman).collect();
+    if released.is_empty() {
+        return Ok(Vec::new());
+    }
+    let running = processes::with_conmon();
+    let runs = |lease: &Lease| running.iter().any(|id| id == lease.id.container_id.as_str());
+    let found = released.into_iter().filter(|(_, lease)| runs(lease));
+    Ok(found.map(|(address, lease)| (address, lease.clone())).collect())
+}
+
+fn is_attached(context: &Context, lease: &Lease) -> Result<bool> {
+    Ok(context.engine.store.receipt(&lease.id)?.is_some())
+}
+
+/// Whether `podman inspect` says that the container runs, and is to be on `network`.
+fn is_on(inspected: &Value, network: &str) -> bool {
+    let container = &inspected[0];
+    container["State"]["Running"] == true && !container["NetworkSettings"]["Networks"][network].is_null()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_runs_and_belongs_on_the_network_is_missed() {
+        let inspected = |running: bool, network: &str| serde_json::json!([{"State": {"Running": running}, "NetworkSettings": {"Networks": {network: {}}}}]);
+        assert!(is_on(&inspected(true, "flatnet"), "flatnet"));
+        for other in [inspected(false, "flatnet"), inspected(true, "other"), Value::Null] {
+            assert!(!is_on(&other, "flatnet"), "{other}");
+        }
+    }
+}
