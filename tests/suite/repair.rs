@@ -296,7 +296,7 @@ fn a_foreign_drop_is_named_with_the_command_that_mends_it_and_left_to_its_owner(
     ];
     assert!(shown.iter().all(|part| output.stderr.contains(part)), "{output}");
     let told = sandbox.sh("flatnet repair --json").succeeds().stdout;
-    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let told: Value = serde_json::from_str(&told).unwrap();
     let keys: Vec<_> = told["left"][0].as_object().unwrap().keys().cloned().collect();
     assert_eq!(keys, ["commands", "help", "what"]);
     let commands = told["left"][0]["commands"].as_array().unwrap().iter().map(|one| one.as_str().unwrap());
