@@ -204,7 +204,8 @@ impl Context {
         self.receipts_of_running().filter(|receipt| path_to(receipt).is_none()).collect()
     }
 
-    fn receipts_of_running(&self) -> impl Iterator<Item = &Receipt> {
+    /// The receipts of the containers that run, as they are written.
+    pub(super) fn receipts_of_running(&self) -> impl Iterator<Item = &Receipt> {
         self.attachments.iter().filter(|one| one.state == State::Running).map(|one| &one.receipt)
     }
 

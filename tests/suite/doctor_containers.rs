@@ -62,7 +62,7 @@ pub(crate) const BREAKS: &[Break] = &[
     )
     .also(&["reachable"]),
     Break::new(
-        "container-links",
+        "attachments",
         "warning",
         "printf 'subnet: 10.87.1.0/29\nbridging: plain\n' >/etc/flatnet/flatnet.yaml; flatnet up",
         "c1 c1 (eth0), 10.87.1.2 and 1 more are joined as before `bridging`, or Flatnet, was changed",
@@ -84,7 +84,7 @@ pub(crate) const BREAKS: &[Break] = &[
         Mend::Fix,
     ),
     Break::new(
-        "container-links",
+        "attachments",
         "warning",
         "printf 'subnet: 10.87.1.0/29\n' >/etc/flatnet/flatnet.yaml; flatnet up",
         "c1 c1 (eth0), 10.87.1.2 and 1 more are joined as before `bridging`, or Flatnet, was changed",

@@ -145,7 +145,9 @@ fn the_mode_of_attached_ports_follows_the_configuration() {
     connect(&sandbox);
     let configure = |mode: &str| {
         sandbox.write(CONFIG, &format!("mtu: 1400\nbridging: {mode}\n"));
-        sandbox.sh("flatnet up").succeeds();
+        sandbox.sh("flatnet up").prints("2 of the containers that run are joined as before");
+        let status = sandbox.sh("flatnet status").exits_with(1).stdout;
+        assert!(status.contains("and 1 more are joined as before `bridging`"), "{status}");
         sandbox.sh("flatnet repair").succeeds();
         assert_connected(&sandbox);
         Call::check("c1", &results[0]).run(&sandbox).succeeds_silently();

@@ -1,4 +1,5 @@
-//! Every attachment has come to its end, its container lives, and the files that tell of it can be used.
+//! Every attachment has come to its end, its container lives and is joined as the configuration says, and the files that tell
+//! of it can be used.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +7,15 @@ use crate::doctor::context::called;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::engine::{Attachment, State};
 use crate::error::Result;
+use crate::observe;
+use crate::receipt::Receipt;
+use crate::types::PortMode;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "attachments",
     group: Group::Containers,
-    looks_at: "leases and receipts: whether each can be used, and whether its container and its links are there",
-    shows: "a container runs without network; or an address or a port stays taken by one that is gone",
+    looks_at: "leases and receipts: whether each can be used, whether its container and its links are there, and joined as the configuration says",
+    shows: "a container runs without network; or an address or a port stays taken by one that is gone; or a change of `bridging` shows with new containers only",
     needs: Needs::State,
     quick: true,
     look,
@@ -29,6 +33,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
             "It sets the file aside, and writes it again from what the kernel and the other files say",
         ));
     }
+    found.extend(joined_otherwise(context));
     if !found.is_empty() {
         return Ok(found);
     }
@@ -62,4 +67,27 @@ fn judge(context: &Context, attachment: &Attachment) -> Option<Finding> {
         State::Pending => Finding::warning(format!("{who}: it left, and not all could be undone")),
     };
     Some(finding.commands([context.flatnet("repair")]))
+}
+
+/// Of containers that are joined as they were before `bridging`, or Flatnet, was another.
+fn joined_otherwise(context: &Context) -> Option<Finding> {
+    let mode = context.engine.config.port_mode();
+    let receipts: Vec<&Receipt> =
+        context.receipts_of_running().filter(|receipt| receipt.mode() != mode).collect();
+    let first = called(receipts.first()?);
+    let who = match receipts.len() {
+        1 => format!("{first} is"),
+        count => format!("{first} and {} more are", count - 1),
+    };
+    let isolated = receipts.iter().any(|receipt| receipt.mode() == PortMode::Isolated);
+    let without = if isolated && observe::bridges_call_iptables() {
+        ", but for ports that other containers publish: net.bridge.bridge-nf-call-iptables is 1"
+    } else {
+        ""
+    };
+    let help = format!(
+        "They work{without}, and are guarded as before. Connections go on; the next start changes one over, too"
+    );
+    let what = format!("{who} joined as before `bridging`, or Flatnet, was changed");
+    Some(Finding::warning(what).commands([context.flatnet("repair")]).help(help))
 }

@@ -13,7 +13,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
     looks_at: "the MTU of containers and of the uplink, against the bridge's",
     shows: "small requests work; downloads, TLS or `git clone` hang",
     needs: Needs::Attachments,
-    quick: false,
+    quick: true,
     look,
 };
 
