@@ -106,20 +106,14 @@ pub(super) fn entry(Entry { check, finding }: &Entry) -> String {
     if finding.level < Level::Warning {
         return text;
     }
-    let mut line = |name: &str, value: &str| {
-        let _ = writeln!(text, "{}", format!("           {name:<6} {value}").trim_end());
-    };
-    line("shows", check.shows);
-    // What there is to know before anything is run.
-    if let Some(help) = &finding.help {
-        line("help", help);
-    }
-    line("see", &check.doc());
+    let line = |name: &str, value: &str| format!("           {name:<6} {value}\n");
+    text.push_str(&line("shows", check.shows));
+    // It may be what to look at before anything is run.
+    text.extend(finding.help.iter().map(|help| line("help", help)));
     if !finding.commands.is_empty() {
-        line("run", "");
-        text.extend(finding.commands.iter().map(|command| format!("    {command}\n")));
+        let _ = writeln!(text, "           run\n    {}", finding.commands.join("\n    "));
     }
-    text
+    text + &line("see", &check.doc())
 }
 
 fn word(level: Level) -> &'static str {

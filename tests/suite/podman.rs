@@ -157,7 +157,7 @@ impl Lab {
 
 /// Lets a server answer at port 53 of `address`, on the host or whoever lives behind `prefix`.
 pub(crate) fn name_server(sandbox: &Sandbox, prefix: &str, address: &str) {
-    let command = format!("python3 /usr/local/lib/flatnet-test/name_server.py {address}");
+    let command = format!("perl /usr/local/lib/flatnet-test/name_server.pl {address}");
     sandbox.sh(&format!("setsid {prefix} {command} >/dev/null 2>&1 </dev/null &")).succeeds();
     sandbox.eventually(&format!("{prefix} ss -Hlnu | grep -q ' {address}:53 '"));
 }

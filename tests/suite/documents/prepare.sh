@@ -14,9 +14,13 @@ begin_lan() {
     add_host windows 172.27.0.1 172.27.0.2
     add_host stranger 192.168.7.9 192.168.7.1
     ip route add default via 172.27.0.1
-    # What a sandbox's resolv.conf names, and so do containers'.
-    ip -n windows addr add 192.0.2.53/32 dev lo
-    setsid ip netns exec windows python3 /usr/local/lib/flatnet-test/name_server.py 192.0.2.53 >/dev/null 2>&1 &
+    serve_names 192.0.2.53
+}
+
+# Windows has what this host's resolv.conf names, and so do containers'.
+serve_names() { # ADDRESS
+    ip -n windows addr add "$1/32" dev lo
+    setsid ip netns exec windows perl /usr/local/lib/flatnet-test/name_server.pl "$1" </dev/null >/dev/null 2>&1 &
 }
 
 # A network namespace is a host: joined by a veth pair, with a route to containers by way of this one.
@@ -36,6 +40,9 @@ begin_setup() {
     join windows 172.27.0.1 eth0 172.27.0.2
     join pc 192.168.50.23 eth1 192.168.50.2
     ip route add default via 172.27.0.1
+    # The second is the newcomer's, which is not there while nothing is installed.
+    serve_names 192.0.2.53
+    serve_names 10.0.2.3
     mkdir -p /etc/netns/pc && echo '127.0.0.1 localhost' >/etc/netns/pc/hosts
     if [[ -e /usr/local/bin/flatnet ]]; then mv /usr/local/bin/flatnet /usr/bin/flatnet; fi
 }
