@@ -38,14 +38,14 @@ pub(crate) const BREAKS: &[Break] = &[
         "failure",
         "chmod 755 /var/lib/flatnet",
         "/var/lib/flatnet may be entered by others (owner 0, mode 0755)",
-        Mend::Fix,
+        Mend::Printed,
     ),
     Break::new(
         "state-directory",
         "failure",
         "chown 7 /run/flatnet/flatnet",
         "/run/flatnet/flatnet may be entered by others (owner 7, mode 0700)",
-        Mend::Fix,
+        Mend::Printed,
     ),
     Break::new(
         "state-directory",

@@ -245,9 +245,45 @@ fn firewalld_lets_pass_what_the_doctor_makes_it() {
     world.sh("firewall-cmd -q --permanent --zone=public --add-interface=eth0; firewall-cmd -q --reload");
     let refused = |from| probe("refused", from, "tcp", "10.87.1.3", 80, "no route to host");
     world.ask("firewalld", &["c2", "gw"].map(refused));
-    let doctor = "{ flatnet doctor --json || true; } | jq -r '.findings[] | select(.id == \"foreign-drops\") | .commands[]?'";
-    world.sh(&format!("{doctor} >/tmp/mend; grep -c . /tmp/mend; sh -ex /tmp/mend"));
+    run_what_the_doctor_says(&world);
     world.ask("mended", &everything());
-    world.sh(&format!("[ -z \"$({doctor})\" ]; firewall-cmd --complete-reload; flatnet repair"));
+    world.sh(&format!("[ -z \"$({DROPS})\" ]; firewall-cmd --complete-reload; flatnet repair"));
     world.ask("reloaded", &everything());
+}
+
+/// The commands that the doctor prints about rules of others.
+const DROPS: &str = "{ flatnet doctor --json || true; } | jq -r '.findings[] | select(.id == \"foreign-drops\") | .commands[]?'";
+
+fn run_what_the_doctor_says(world: &World) {
+    world.sh(&format!("{DROPS} >/tmp/mend; grep -c . /tmp/mend; sh -ex /tmp/mend"));
+}
+
+#[test]
+fn ufw_lets_pass_what_the_doctor_makes_it() {
+    let world = World::new(Sandbox::trixie(), "");
+    attach_both(&world);
+    serve(&world);
+    world.ask("without it", &everything());
+    world.sh("ufw --force enable; ufw status verbose | grep 'deny (routed)'");
+    let refused = |what, from, to, port| probe(what, from, "tcp", to, port, SILENCE);
+    world.ask(
+        "ufw",
+        &[
+            refused("out", "c3", "192.168.50.66", 80),
+            refused("in", "gw", "10.87.1.3", 80),
+            refused("published", "stranger", "192.168.50.2", 8080),
+        ],
+    );
+    run_what_the_doctor_says(&world);
+    world.ask("mended", &everything());
+    world.sh(&format!("[ -z \"$({DROPS})\" ]; ufw reload; flatnet repair"));
+    world.ask("reloaded", &everything());
+    // Names are resolved by this host, which ufw lets nobody ask: what the doctor says of name servers that are silent.
+    world.serve(&[(HOST, "host", "10.87.1.1", &[53])]);
+    let resolver = |want| probe("resolver", "c3", "udp", "10.87.1.1", 53, want);
+    world.ask("without a word to ufw", &[resolver(SILENCE)]);
+    world.sh("ufw allow from 10.87.1.0/24 to any port 53");
+    world.ask("after it", &[resolver("host 10.87.1.3")]);
+    // Flatnet's own rules still guard containers.
+    world.ask("a stranger", &[refused("in", "stranger", "10.87.1.3", 80)]);
 }

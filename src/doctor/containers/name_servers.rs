@@ -10,9 +10,10 @@ use crate::receipt::Receipt;
 
 /// How many containers a finding names.
 const NAMED: usize = 3;
-const HELP: &str = "Is the server there, and may containers ask it? A container is told its servers when it starts, by \
-                    `--dns`, `dns.servers` of the configuration, or this host's resolv.conf as it was then: after a change \
-                    start it again";
+const HELP: &str = "Is the server there, and may containers ask it? Where it is this host, a firewall of another program may \
+                    keep them off: with ufw `ufw allow from SUBNET to any port 53`. A container is told its servers when it \
+                    starts, by `--dns`, `dns.servers` of the configuration, or this host's resolv.conf as it was then: after \
+                    a change start it again";
 
 /// By what was heard.
 #[derive(Default)]

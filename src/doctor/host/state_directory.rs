@@ -75,7 +75,11 @@ fn judge(directory: &Path, is_directory: bool, owner: u32, mode: u32) -> Option<
             "{shown} may be entered by others (owner {owner}, mode {:04o})",
             mode & 0o7777
         ))
-        .mended_by(vec![Command::new(["chown", "root:root", &path]), Command::new(["chmod", "700", &path])])
+        // Not by the doctor itself: what others put there would be trusted from then on.
+        .commands([
+            Command::new(["chown", "root:root", &path]).line(),
+            Command::new(["chmod", "700", &path]).line(),
+        ])
         .help("Look first whether anything in it is not Flatnet's"),
     )
 }

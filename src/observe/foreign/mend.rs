@@ -22,7 +22,8 @@ impl fmt::Display for DroppingChain {
 
 impl DroppingChain {
     /// What lets packets from and to `subnet` pass there, in the words of who made it; Flatnet's own rules still hold. By
-    /// address, for each container has a link of its own.
+    /// address, for each container has a link of its own. Nothing where a name in it could mean something else to a shell or to
+    /// nft: the kernel takes any.
     #[must_use]
     pub fn mend(&self, subnet: Ipv4Net) -> Vec<String> {
         let ways: Vec<(&str, &str, &str)> =
@@ -47,6 +48,11 @@ impl DroppingChain {
                 .iter()
                 .map(|(option, ..)| format!("{iptables} -I {} {option} {subnet} -j ACCEPT", self.chain))
                 .collect(),
+            (Owner::Other, Place::Nft { table, .. })
+                if ![table, &self.chain].iter().all(|name| is_plain(name)) =>
+            {
+                Vec::new()
+            }
             (Owner::Other, Place::Nft { family, table }) => ways
                 .iter()
                 .map(|(_, key, _)| {
@@ -76,6 +82,12 @@ impl DroppingChain {
         commands.push("firewall-cmd --reload".to_owned());
         commands
     }
+}
+
+/// What nft takes as a name without quotes, and a shell as a word.
+fn is_plain(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-/".contains(c))
 }
 
 impl Owner {
@@ -123,6 +135,10 @@ mod tests {
             (Owner::Other, Place::Legacy, "iptables-legacy -I FORWARD -s 10.87.1.0/24 -j ACCEPT"),
         ] {
             assert_eq!(chain(owner, place).mend("10.87.1.0/24".parse().unwrap())[0], command);
+        }
+        for table in ["a;reboot", "a b", "$(reboot)", "-f", "`x`", ""] {
+            let place = Place::Nft { family: "inet".to_owned(), table: table.to_owned() };
+            assert!(chain(Owner::Other, place).mend("10.87.1.0/24".parse().unwrap()).is_empty(), "{table}");
         }
         let inward = DroppingChain { inward: true, ..chain(Owner::Firewalld, nft()) };
         let commands = inward.mend("10.87.1.0/24".parse().unwrap()).join("\n");
