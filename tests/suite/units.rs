@@ -87,8 +87,26 @@ fn at_boot_a_command_may_take_longer() {
     sandbox.sh("flatnet up").complains("was killed after 1 s");
     start(&sandbox, "flatnet.service").succeeds();
     // What was said for that run alone is no other configuration.
-    sandbox.sh("cp /usr/sbin/nft /opt/slow/nft; flatnet up; flatnet plan --exit-code").prints("Nothing to do");
+    sandbox
+        .sh("cp /usr/sbin/nft /opt/slow/nft; flatnet up; flatnet plan --exit-code")
+        .prints("Nothing to do");
     sandbox.sh("flatnet --command-seconds 0 up").complains("0 is not in 1..=600");
+}
+
+#[test]
+fn status_says_that_the_unit_has_failed() {
+    let sandbox = with_systemd();
+    start(&sandbox, "flatnet.service").succeeds();
+    // In place of a systemd that runs: what it says of a unit.
+    sandbox
+        .sh("printf '#!/bin/sh\ntest \"$*\" = \"is-failed --quiet flatnet.service\" -a -e /run/failed\n' >/run/systemctl
+             chmod 755 /run/systemctl; mount --bind /run/systemctl /usr/bin/systemctl; flatnet status")
+        .prints("problems    none");
+    sandbox
+        .sh("touch /run/failed; flatnet status || test $? = 1")
+        .prints("problems    1")
+        .prints("flatnet.service has failed")
+        .prints("systemctl restart flatnet.service");
 }
 
 #[test]

@@ -22,7 +22,7 @@ make_lan() {
     echo "$machine_mac,$machine_address" >/run/machine.dhcp
     # 120 s is its shortest lease; clients renew after half of it.
     dnsmasq --conf-file=/dev/null --keep-in-foreground --user=root --bind-interfaces --interface=lan --except-interface=lo \
-        --no-resolv --no-hosts --address=/router.lan/$router --dhcp-range=192.168.50.100,192.168.50.199,120 \
+        --no-resolv --no-hosts --host-record=windows.lan,192.168.50.20 --local=/lan/ --dhcp-range=192.168.50.100,192.168.50.199,120 \
         --dhcp-hostsfile=/run/machine.dhcp --dhcp-leasefile=/run/leases --dhcp-option=option:router,$router --log-facility=- --log-dhcp \
         </dev/null >>"$work/dnsmasq.log" 2>&1 &
     dnsmasq=$!

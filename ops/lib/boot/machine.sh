@@ -22,14 +22,15 @@ newest() { # PATTERN: kernels bear their version
     compgen -G "$1" | sort --version-sort | tail -n 1
 }
 
-# Where instructions are translated, those that are new cost more than they save.
+# Where instructions are translated, those that are new cost more than they save, and so does what a kernel does against
+# Meltdown at each system call. What this machine writes outlasts qemu without a flush.
 power_on() {
     local cpu=qemu64
     [[ $accelerator != kvm ]] || cpu=max
     qemu-system-x86_64 -accel "$accelerator" -cpu "$cpu" -machine pc -smp 2 -m 1536 -nodefaults -no-user-config -display none \
         -kernel "$(newest "$tree/boot/vmlinuz-*")" -initrd "$(newest "$tree/boot/initrd.img-*")" \
-        -append "root=/dev/vda rw console=ttyS0 ${kernel_words-}" \
-        -drive "file=$work/system.img,format=raw,if=virtio" -drive "file=$work/brought.img,format=raw,if=virtio,readonly=on" \
+        -append "root=/dev/vda rw console=ttyS0 mitigations=off" \
+        -drive "file=$work/system.img,format=raw,if=virtio,cache=unsafe" -drive "file=$work/brought.img,format=raw,if=virtio,readonly=on" \
         -netdev tap,id=lan,ifname=tap0,script=no,downscript=no -device "virtio-net-pci,netdev=lan,mac=$machine_mac,addr=3" \
         -device virtio-rng-pci -serial "file:$work/console.$((boots += 1)).log" </dev/null >>"$work/qemu.log" 2>&1 &
     machine=$!
