@@ -7,7 +7,8 @@
 # shellcheck disable=SC2154 # $work is that of steps.sh
 
 readonly router=192.168.50.1 machine_mac=52:54:00:87:00:01
-machine_address=192.168.50.10
+
+machine_address() { cut -d , -f 2 /run/machine.dhcp; }
 
 make_lan() {
     ip link add lan type bridge
@@ -19,7 +20,7 @@ make_lan() {
     ip link set tap0 up
     make_host windows 192.168.50.20
     make_host stranger 192.168.50.30
-    echo "$machine_mac,$machine_address" >/run/machine.dhcp
+    echo "$machine_mac,192.168.50.10" >/run/machine.dhcp
     # 120 s is its shortest lease; clients renew after half of it.
     dnsmasq --conf-file=/dev/null --keep-in-foreground --user=root --bind-interfaces --interface=lan --except-interface=lo \
         --no-resolv --no-hosts --host-record=windows.lan,192.168.50.20 --local=/lan/ --dhcp-range=192.168.50.100,192.168.50.199,120 \
@@ -40,14 +41,13 @@ make_host() { # NAME ADDRESS
 }
 
 lead_to_containers() { # both hosts try: it is not the route that keeps a stranger out
-    ip -n windows route replace 10.87.1.0/24 via "$machine_address"
-    ip -n stranger route replace 10.87.1.0/24 via "$machine_address"
+    ip -n windows route replace 10.87.1.0/24 via "$(machine_address)"
+    ip -n stranger route replace 10.87.1.0/24 via "$(machine_address)"
 }
 
 give_address() { # ADDRESS
     echo "$machine_mac,$1" >/run/machine.dhcp
     kill -HUP "$dnsmasq"
-    machine_address=$1
 }
 
 from() { # HOST COMMAND..

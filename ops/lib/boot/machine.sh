@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # A machine that boots: its disks, its power, its screen, and a shell in it. To be sourced, inside a sandbox, after lan.sh.
 #
-#   make_disks           a fresh disk with the system, and one with what is brought
+#   make_system          a fresh disk with the system
+#   make_brought         one with what is brought
 #   power_on             returns when its system has come up
 #   power_cut            at once, as by the plug
 #   power_off, reboot    as by `systemctl`
@@ -10,12 +11,14 @@
 
 readonly slow=6   # Where each instruction is translated, a boot takes minutes beside other work.
 
-make_disks() {
-    rm -f "$work/system.img" "$work/brought.img"
-    truncate --size 6G "$work/system.img"
-    truncate --size 512M "$work/brought.img"
-    mkfs.ext4 -q -d "$tree" "$work/system.img"
-    mkfs.ext4 -q -d "$brought" "$work/brought.img"
+make_system() { make_disk system.img 6G "$tree"; }
+
+make_brought() { make_disk brought.img 512M "$brought"; }
+
+make_disk() { # NAME SIZE FOLDER
+    rm -f "$work/$1"
+    truncate --size "$2" "$work/$1"
+    mkfs.ext4 -q -d "$3" "$work/$1"
 }
 
 newest() { # PATTERN: kernels bear their version
@@ -32,25 +35,24 @@ power_on() {
         -append "root=/dev/vda rw console=ttyS0 mitigations=off" \
         -drive "file=$work/system.img,format=raw,if=virtio,cache=unsafe" -drive "file=$work/brought.img,format=raw,if=virtio,readonly=on" \
         -netdev tap,id=lan,ifname=tap0,script=no,downscript=no -device "virtio-net-pci,netdev=lan,mac=$machine_mac,addr=3" \
-        -device virtio-rng-pci -serial "file:$work/console.$((boots += 1)).log" </dev/null >>"$work/qemu.log" 2>&1 &
-    machine=$!
+        -device virtio-rng-pci -pidfile "$work/machine.pid" \
+        -chardev "file,id=console,path=$work/console.log,append=on" -serial chardev:console \
+        </dev/null >>"$work/qemu.log" 2>&1 &
     await_up
 }
-
-boots=0
-machine=
 
 # "degraded": the checks say whether a unit of ours is among those that failed.
 await_up() {
     local state end=$((SECONDS + 100 * slow))
     until state=$(inside 'systemctl is-system-running' 2>/dev/null) || [[ $state == degraded ]]; do
         is_on || stop_here "qemu ended" "$work/qemu.log"
-        ((SECONDS < end)) || stop_here "the machine did not come up; it said last that it is \"$state\"" "$work/console.$boots.log"
+        ((SECONDS < end)) || stop_here "the machine did not come up; it said last that it is \"$state\"" "$work/console.log"
         sleep 1
     done
 }
 
-is_on() { [[ -n $machine ]] && kill -0 "$machine" 2>/dev/null; }
+# Steps run in subshells: what they start is not their parent's child. qemu takes its file away when it ends by itself.
+is_on() { kill -0 "$(cat "$work/machine.pid")" 2>/dev/null; }
 
 stop_here() { # WHAT LOG
     tail -n 15 "$2" >&2
@@ -58,7 +60,7 @@ stop_here() { # WHAT LOG
 }
 
 power_cut() {
-    kill -KILL "$machine"
+    kill -KILL "$(cat "$work/machine.pid")"
     await_off
 }
 
@@ -68,8 +70,11 @@ power_off() {
 }
 
 await_off() {
-    wait "$machine" 2>/dev/null || true
-    machine=
+    local end=$((SECONDS + 30 * slow))
+    while is_on; do
+        ((SECONDS < end)) || stop_here "the machine did not go off" "$work/console.log"
+        sleep 0.2
+    done
 }
 
 reboot() {
@@ -81,5 +86,5 @@ reboot() {
 inside() { # SCRIPT
     ssh -i "$tree.key" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR \
         -o ConnectTimeout=$slow -o ServerAliveInterval=10 -o ServerAliveCountMax=6 -o BatchMode=yes \
-        "root@$machine_address" "bash -e" <<<"$1"
+        "root@$(machine_address)" "bash -e" <<<"$1"
 }

@@ -45,8 +45,8 @@ bring() {
 
 boot_one() { # SUITE
     local tree work=$boot/run-$1
-    rm -rf "$work"
     mkdir -p "$work"
+    rm -f "$work"/*.log "$work/machine.pid"
     tree=$(ops/lib/boot/tree.sh "$1") || { printf 'the system\tskipped: it could not be made: see above\n' >"$work/results"; return; }
     export FLATNET_BOOT_ACCELERATOR=${FLATNET_BOOT_ACCELERATOR:-$(find_accelerator "$tree")}
     say "$(name_of "$1") ($FLATNET_BOOT_ACCELERATOR):"

@@ -5,7 +5,8 @@
 #   steps.sh SUITE     writes STEP, ok or failed, and why into $work/results, a line each
 #
 # Environment: FLATNET_BOOT_ACCELERATOR  how qemu carries out instructions: kvm or tcg
-#              FLATNET_BOOT_STEPS        words in the names of the steps to take after the setup (all)
+#              FLATNET_BOOT_STEPS        words in the names of the steps to take (all); without "setup" the machine of the
+#                                        last run goes on
 # shellcheck disable=SC2016 # what is in single quotes is for the machine
 set -euo pipefail
 
@@ -61,13 +62,13 @@ setup() {
 
 has_quadlets() { inside 'test -e /usr/lib/systemd/system-generators/podman-system-generator'; }
 
-# One that is ordered as docs/operations/cni-operations.md has it, and one that is not.
+# One that is ordered as docs/operations/cni-operations.md has it, and one that is not. A start may take minutes here.
 make_quadlets() {
     inside '
         cd /etc/containers/systemd
         for name in ordered plain; do
             printf "%s\n" "[Container]" "Image=localhost/flatnet-test/busybox" "ContainerName=$name" "Network=flatnet" "Pull=never" \
-                "[Service]" "Restart=always" "[Install]" "WantedBy=multi-user.target" >$name.container
+                "[Service]" "Restart=always" "TimeoutStartSec=10min" "[Install]" "WantedBy=multi-user.target" >$name.container
         done
         sed -i "1i [Unit]\nWants=flatnet.service\nAfter=flatnet.service" ordered.container
         systemctl daemon-reload
@@ -85,6 +86,7 @@ make_generated_units() {
             podman rm $name
         done
         sed -i "s/^After=network-online.target/After=network-online.target flatnet.service/" ordered.service
+        sed -i "s/^\[Service\]/&\nTimeoutStartSec=10min/" ordered.service plain.service
         systemctl daemon-reload
         systemctl enable --now ordered plain
     '
@@ -189,8 +191,8 @@ looks_well_from_lan() {
     lead_to_containers
     from windows curl -sf -m 10 -o /dev/null "http://$web/" || fail "the gateway of the configuration does not reach web"
     ! from stranger curl -s -m 3 -o /dev/null "http://$web/" || fail "a stranger reaches web at its address"
-    from stranger curl -sf -m 10 -o /dev/null "http://$machine_address:8080/" || fail "the LAN does not reach the published port"
-    from stranger curl -sf -m 10 -o /dev/null -H 'Host: web.flatnet.internal' "http://$machine_address/who" ||
+    from stranger curl -sf -m 10 -o /dev/null "http://$(machine_address):8080/" || fail "the LAN does not reach the published port"
+    from stranger curl -sf -m 10 -o /dev/null -H 'Host: web.flatnet.internal' "http://$(machine_address)/who" ||
         fail "the LAN does not reach web through the HTTP gateway"
 }
 
@@ -227,9 +229,10 @@ step() { # NAME FUNCTION [CHECK]
 main() {
     : >"$work/results"
     make_lan
-    make_disks
+    make_brought
+    if is_wanted setup; then make_system; fi
     power_on
-    run 'setup' setup
+    step 'setup' setup
     step 'reboot' reboot
     step 'power cut during eight attachments' power_cut_while_attaching
     step 'reboot under load' reboot_under_load

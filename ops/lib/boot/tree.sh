@@ -39,7 +39,8 @@ case $suite in
     noble) packages+=(linux-image-virtual netplan.io systemd-resolved containernetworking-plugins) ;;
 esac
 
-readonly off=(nftables firewalld ufw docker docker.socket containerd nginx podman-restart podman-auto-update.timer podman.socket)
+readonly off=(apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer
+    nftables firewalld ufw docker docker.socket containerd nginx podman-restart podman-auto-update.timer podman.socket)
 
 # Tells also whether it was made before a step needed more.
 tree_is_made() { [[ $(cat "$tree/etc/flatnet-boot-packages" 2>/dev/null) == "${packages[*]}" ]]; }
