@@ -5,8 +5,12 @@
 #                                           function finish_tree gets the folder before it bears its name
 #
 # Environment: FLATNET_DEBIAN_MIRROR  where packages come from (http://deb.debian.org/debian)
+#
+# A caller that makes an Ubuntu sets mirror, keyring and script (how debootstrap makes that suite) after this.
 
 mirror=${FLATNET_DEBIAN_MIRROR:-http://deb.debian.org/debian}
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+script=
 
 # debootstrap mounts /proc inside the tree. In a mount and pid namespace of its own nothing of that
 # outlives it, however it ends, and `rm -rf` of a leftover can never reach through a mount.
@@ -16,8 +20,7 @@ debootstrap_alone() { # SUITE FOLDER PACKAGE..
     (($# == 0)) || include=(--include="$(IFS=,; echo "$*")")
     unshare --mount --pid --fork --kill-child --mount-proc --propagation private \
         debootstrap --variant=minbase "${include[@]}" \
-        --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
-        "$suite" "$folder" "$mirror"
+        --keyring="$keyring" "$suite" "$folder" "$mirror" ${script:+"$script"}
 }
 
 # debootstrap says what it does in hundreds of lines: all of them go to the log, a few to the person.
@@ -49,7 +52,8 @@ make_debian() { # SUITE TREE PACKAGE..
     if ! debootstrap_alone "$suite" "$partial" "$@" 2>&1 | show_progress "$log"; then
         fail "debootstrap could not make the Debian tree." \
             "Its last words are above, all of them in $log and $partial/debootstrap/debootstrap.log." \
-            "It downloads from $mirror: if that cannot be reached, set FLATNET_DEBIAN_MIRROR (or http_proxy)." \
+            "It downloads from $mirror: if that cannot be reached, set FLATNET_DEBIAN_MIRROR (for Ubuntu" \
+            "FLATNET_UBUNTU_MIRROR), or http_proxy." \
             "Then run $0 again: it starts over."
     fi
     finish_tree "$partial"

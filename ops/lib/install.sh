@@ -9,6 +9,7 @@
 #   install_browser   Chromium, for the quickstart's picture; does nothing where there is no such package
 #   install_lint      Rust's formatter and linter, on top of install_build
 #   install_test      what its tests need on top of install_runtime
+#   install_boot      what booting whole systems needs: qemu, debootstrap, a DHCP server that nobody starts
 #
 # For Debian 12, Debian 13 and Ubuntu 24.04, as root. Only what is missing is installed; where nothing is,
 # apt is not called and root is not needed. Messages go to stderr.
@@ -187,6 +188,13 @@ install_busybox() {
 install_debootstrap() {
     install_missing "making the Debian 13 tree" \
         debootstrap:debootstrap /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring
+}
+
+# Of dnsmasq the program alone: its package would start it.
+install_boot() {
+    install_debootstrap
+    install_missing "booting systems" qemu-system-x86_64:qemu-system-x86 mkfs.ext4:e2fsprogs dnsmasq:dnsmasq-base \
+        ssh:openssh-client ssh-keygen:openssh-client curl:curl
 }
 
 install_package() {

@@ -176,7 +176,7 @@ mount_dev() {
     local node
     mount -t tmpfs -o mode=755,size=16m tmpfs "$root/dev"
     mkdir -p "$root"/dev/{pts,shm,net,mqueue}
-    for node in null zero full random urandom tty console ptmx fuse net/tun kmsg; do
+    for node in null zero full random urandom tty console ptmx fuse net/tun kmsg kvm; do
         if [[ -c /dev/$node ]]; then cp -a "/dev/$node" "$root/dev/$node"; fi
     done
     # The machine's pts, since the terminal that stdin may be is one of them.

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Makes a Debian 13 (trixie) tree with Podman 5 and a browser in a folder, once. Prints the folder's name on stdout.
+# Makes a Debian 13 (trixie), or a newer one, with Podman 5 and a browser in a folder, once. Prints the folder's name on stdout.
 #
 #   ops/lib/trixie.sh                make the tree if it is not there (2 to 4 minutes, about 1.2 GB)
 #   ops/lib/trixie.sh --check        exit 0 if it is there, 1 if not; changes nothing
 #
-# Environment: FLATNET_TRIXIE         where the tree is (/var/cache/flatnet-test/trixie)
+# Environment: FLATNET_TRIXIE_SUITE   which Debian it is instead of trixie, such as forky, whose Podman and nft are the newest
+#              FLATNET_TRIXIE         where the tree is (/var/cache/flatnet-test/SUITE)
 #              FLATNET_DEBIAN_MIRROR  where packages come from (http://deb.debian.org/debian)
 #
 # Commands run in it by `ops/lib/sandbox.sh --trixie COMMAND`, which never changes the tree.
@@ -16,7 +17,8 @@ source "$ops_lib/install.sh"
 # shellcheck source=ops/lib/debian.sh
 source "$ops_lib/debian.sh"
 
-tree=${FLATNET_TRIXIE:-/var/cache/flatnet-test/trixie}
+suite=${FLATNET_TRIXIE_SUITE:-trixie}
+tree=${FLATNET_TRIXIE:-/var/cache/flatnet-test/$suite}
 
 packages=(
     podman netavark aardvark-dns crun conmon buildah
@@ -54,10 +56,15 @@ main() {
         '') ;;
         *) fail "trixie.sh: unknown argument \"$1\"." "Use: trixie.sh [--check]" ;;
     esac
+    [[ $suite =~ ^[a-z]+$ ]] ||
+        fail "trixie.sh: FLATNET_TRIXIE_SUITE=$suite is not the name of a Debian." "Use trixie, forky or sid."
     if ! tree_is_made; then
         require_root "trixie.sh"
         install_debootstrap
-        make_debian_once trixie "$tree" "${packages[@]}"
+        # A Debian that is newer than this machine's debootstrap is made as sid is.
+        # shellcheck disable=SC2034 # debian.sh reads it
+        [[ -e /usr/share/debootstrap/scripts/$suite ]] || script=/usr/share/debootstrap/scripts/sid
+        make_debian_once "$suite" "$tree" "${packages[@]}"
     fi
     echo "$tree"
 }

@@ -64,6 +64,9 @@ pub struct Options {
     /// Where locks are kept, instead of `paths.run` of the configuration.
     #[arg(long, global = true, value_name = "DIR", value_parser = path)]
     run_dir: Option<PathBuf>,
+    /// How long one command may take, instead of `limits.command_seconds` of the configuration.
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=600))]
+    command_seconds: Option<u64>,
     /// Print lists as JSON.
     #[arg(long, global = true)]
     json: bool,
@@ -149,7 +152,7 @@ pub fn report(report: &eyre::Report) {
 }
 
 impl Options {
-    /// The configuration, with the directories that the command line names.
+    /// The configuration, with what the command line says instead.
     fn config(&self) -> Result<Config> {
         let mut config = load(&self.config)?;
         if let Some(state) = &self.state_dir {
@@ -157,6 +160,9 @@ impl Options {
         }
         if let Some(run) = &self.run_dir {
             config.paths.run.clone_from(run);
+        }
+        if let Some(seconds) = self.command_seconds {
+            config.limits.command_seconds = seconds;
         }
         Ok(config)
     }

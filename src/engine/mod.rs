@@ -43,7 +43,7 @@ pub use look::{Attachment, Loaded, State};
 pub use repair::{Part, Repair};
 pub use store::Store;
 
-use crate::config::{Config, Gateway};
+use crate::config::{Config, Gateway, Limits};
 use crate::error::{Error, Kind, Result};
 use crate::execute::{Executor, HostExecutor, Record, Recorded};
 use crate::log::Log;
@@ -181,9 +181,10 @@ fn host_executor(config: &Config) -> Box<dyn Executor> {
 /// Changes with each version after which this host must be set up again: 0.1.0 had none.
 const GENERATION: &str = "routed links, a table for each address";
 
-/// A hash over what the configuration says of the network, whatever its comments and layout.
+/// A hash over what the configuration says of the network, whatever its comments and layout. How long a command may take
+/// is another at boot.
 fn config_hash(config: &Config) -> String {
-    let config = Config { gateway: Gateway::default(), ..config.clone() };
+    let config = Config { gateway: Gateway::default(), limits: Limits::default(), ..config.clone() };
     // What a version made whose rules, links or sets were others is made again.
     let text = GENERATION.to_owned() + &serde_json::to_string(&config).unwrap_or_default();
     Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()

@@ -114,7 +114,7 @@ mod tests {
         let units = units(&network("lab"), Path::new("/usr/bin/flatnet"), config);
         let units = texts(&units);
         assert_eq!(units[0].0, "flatnet@lab.service");
-        let line = r#"ExecStart=/usr/bin/flatnet --config "/etc/a \"b\" $$HOME %%i.yaml" repair"#;
+        let line = r#"ExecStart=/usr/bin/flatnet --config "/etc/a \"b\" $$HOME %%i.yaml" --command-seconds 60 repair"#;
         assert!(units[0].1.contains(line), "{}", units[0].1);
         assert!(units[1].1.contains("After=flatnet@lab.service"), "{}", units[1].1);
         assert!(!units.iter().any(|(_, text)| text.contains(DEFAULT_PATH)));

@@ -85,6 +85,8 @@ impl Lab {
         sandbox
             .sh(&format!("podman run --rm --network podman -p 8080:80 {IMAGE} true; podman run --rm --network flatnet {IMAGE} true"))
             .succeeds();
+        // Podman cleans up after a container that ended when `podman run` has returned.
+        sandbox.eventually("! pgrep -x 'conmon|podman' >/dev/null");
         sandbox.eventually(NO_PORT_LEFT);
         name_server(&sandbox, "", "10.87.1.1");
         name_server(&sandbox, "ip netns exec windows", "192.0.2.53");

@@ -206,9 +206,16 @@ fn without_root(lab: &Lab) {
 const ROOTLESS_PODMAN: &str = "
 echo nobody:100000:65536 | tee -a /etc/subuid >>/etc/subgid
 install -d -o nobody /tmp/home /run/user/65534
+# From Podman 5.8 on the host's storage.conf says where a user's storage is, too.
+cat >/tmp/home/storage.conf <<'CONF'
+[storage]
+driver = \"vfs\"
+graphroot = \"/tmp/home/storage\"
+runroot = \"/run/user/65534/containers\"
+CONF
 cd /tmp
 # A process of Podman's keeps the user namespace.
 trap 'kill $(find /run/user/65534 -name pause.pid | xargs cat)' EXIT
 setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/tmp/home USER=nobody XDG_RUNTIME_DIR=/run/user/65534 \
-    STORAGE_DRIVER=vfs podman network create -d flatnet flatnet
+    CONTAINERS_STORAGE_CONF=/tmp/home/storage.conf podman network create -d flatnet flatnet
 ";

@@ -78,6 +78,38 @@ fn gateway_install_writes_those_of_the_gateway() {
 }
 
 #[test]
+fn at_boot_a_command_may_take_longer() {
+    let sandbox = with_systemd();
+    sandbox
+        .sh("mkdir /opt/slow; printf '#!/bin/sh\nsleep 2\nexec /usr/sbin/nft \"$@\"\n' >/opt/slow/nft; chmod 755 /opt/slow/nft
+             sed -i 's/^  command_seconds: 10/  command_seconds: 1/; s,^tools: {},tools: {nft: /opt/slow/nft},' /etc/flatnet/flatnet.yaml")
+        .succeeds();
+    sandbox.sh("flatnet up").complains("was killed after 1 s");
+    start(&sandbox, "flatnet.service").succeeds();
+    // What was said for that run alone is no other configuration.
+    sandbox
+        .sh("cp /usr/sbin/nft /opt/slow/nft; flatnet up; flatnet plan --exit-code")
+        .prints("Nothing to do");
+    sandbox.sh("flatnet --command-seconds 0 up").complains("0 is not in 1..=600");
+}
+
+#[test]
+fn status_says_that_the_unit_has_failed() {
+    let sandbox = with_systemd();
+    start(&sandbox, "flatnet.service").succeeds();
+    // In place of a systemd that runs: what it says of a unit.
+    sandbox
+        .sh("printf '#!/bin/sh\ntest \"$*\" = \"is-failed --quiet flatnet.service\" -a -e /run/failed\n' >/run/systemctl
+             chmod 755 /run/systemctl; mount --bind /run/systemctl /usr/bin/systemctl; flatnet status")
+        .prints("problems    none");
+    sandbox
+        .sh("touch /run/failed; flatnet status || test $? = 1")
+        .prints("problems    1")
+        .prints("flatnet.service has failed")
+        .prints("systemctl restart flatnet.service");
+}
+
+#[test]
 fn after_a_reboot_the_unit_makes_way_for_the_containers_that_podman_restarts() {
     let sandbox = with_systemd();
     start(&sandbox, "flatnet.service").succeeds();

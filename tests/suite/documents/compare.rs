@@ -3,7 +3,7 @@
 use regex::Regex;
 
 /// What changes from run to run, and what stands for it. Blanks are one, since columns are as wide as what is in them.
-const VARIES: [(&str, &str); 13] = [
+const VARIES: [(&str, &str); 14] = [
     (r"\bnetns-[0-9a-f-]{36}\b", "<netns>"),
     (r"\b[0-9a-f]{64}\b", "<id>"),
     (r"\bfn[0-9a-f]{12}\b", "<link>"),
@@ -13,6 +13,8 @@ const VARIES: [(&str, &str); 13] = [
     (r"\bpackets [0-9]+ bytes [0-9]+\b", "packets N bytes N"),
     // Its name in nft 1.0.6, its number in nft 1.1.
     (r"\bicmp code 4\b", "icmp code frag-needed"),
+    // Older than curl 8.18, and since.
+    (r"\bFailed to connect to ([0-9a-z.]+) port ([0-9]+)", "Failed to connect to $1:$2"),
     (r"\b[0-9]+(\.[0-9]+)? ms\b", "<ms>"),
     (r#""milliseconds": [0-9.]+"#, "<ms>"),
     (r"\b[Pp]odman( version)? [0-9]+\.[0-9.]+\b", "Podman <version>"),
@@ -33,9 +35,9 @@ impl Compare {
 
     /// `...` is any text within a line; alone on a line any lines.
     pub(crate) fn agree<T: AsRef<str>>(&self, shown: &[T], printed: &[T]) -> bool {
-        let shown: Vec<String> = shown.iter().map(|line| self.shape(line.as_ref())).collect();
-        let printed: Vec<String> = printed.iter().map(|line| self.shape(line.as_ref())).collect();
-        lines_agree(&shown, &printed)
+        let shapes =
+            |lines: &[T]| sets_in_order(lines.iter().map(|line| self.shape(line.as_ref())).collect());
+        lines_agree(&shapes(shown), &shapes(printed))
     }
 
     /// A line without what varies.
@@ -46,6 +48,30 @@ impl Compare {
         }
         text
     }
+}
+
+/// nft 1.1.7 lists the elements of a set in another order than those before it: here they are sorted.
+fn sets_in_order(mut lines: Vec<String>) -> Vec<String> {
+    const BEGIN: &str = " elements = { ";
+    const END: &str = " }";
+    let mut from = 0;
+    while let Some(first) = lines[from..].iter().position(|line| line.starts_with(BEGIN)).map(|at| from + at)
+    {
+        let Some(last) = lines[first..].iter().position(|line| line.ends_with(END)).map(|at| first + at)
+        else {
+            break;
+        };
+        let set = &mut lines[first..=last];
+        for line in &mut *set {
+            let element = line.trim_start_matches(BEGIN).trim_end_matches(END).trim_matches([' ', ',']);
+            *line = element.to_owned();
+        }
+        set.sort();
+        set[0].insert_str(0, BEGIN);
+        set[last - first].push_str(END);
+        from = last + 1;
+    }
+    lines
 }
 
 fn lines_agree(shown: &[String], printed: &[String]) -> bool {
@@ -86,6 +112,8 @@ fn what_varies_is_not_compared_and_all_else_is() {
         ("a\n...\nz", "a\nz"),
         ("a\n...\nz", "a\nb\nc\nz"),
         ("nginx ... by ... end", "nginx 1.22 by x by y end"),
+        ("Failed to connect to a.b port 80...", "Failed to connect to a.b:80 after 1 ms"),
+        ("{\n\telements = { 1 . 2,\n\t\t3 . 4 }\n}", "{\n\telements = { 3 . 4,\n\t\t1 . 2 }\n}"),
     ] {
         assert!(agree(shown, printed), "{shown:?} and {printed:?}");
     }
@@ -96,6 +124,9 @@ fn what_varies_is_not_compared_and_all_else_is() {
         ("a", "a\nb"),
         ("a\nb", "a"),
         ("nginx ... end", "nginx 1.22 end of it"),
+        ("Failed to connect to a.b port 80...", "Failed to connect to a.b:81 after 1 ms"),
+        ("\telements = { 1 . 2,\n\t\t3 . 4 }", "\telements = { 3 . 4,\n\t\t1 . 3 }"),
+        ("\telements = { 1 . 2 }\n\t3", "\t3\n\telements = { 1 . 2 }"),
     ] {
         assert!(!agree(shown, printed), "{shown:?} and {printed:?}");
     }

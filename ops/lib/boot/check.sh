@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# In a machine of `ops/test boot`: is all as it must be? Prints what is not, and exits with 1 then.
+#
+#   check.sh          containers at their addresses, units, the plan: again for a minute, until all is well; then the doctor
+#   check.sh quickly  the same without the doctor, who takes most of a minute where instructions are translated
+#   check.sh note     keeps which container has which address, for all checks after
+#   check.sh gone     that nothing of Flatnet is left
+set -u
+
+addresses=/root/addresses
+wrong=()
+
+is_wrong() { wrong+=("$*"); }
+
+now() { flatnet ps --json | jq -r '.[] | select(.state == "running") | "\(.name) \(.address)"' | sort; }
+
+check_containers() {
+    local name address pids
+    # Quicker than `podman exec`, which counts where instructions are translated.
+    pids=$(cut -d ' ' -f 1 "$addresses" | xargs podman inspect --format '{{.Name}} {{.State.Pid}}')
+    diff "$addresses" <(now) >/tmp/diff || is_wrong "other containers or addresses than before: $(grep '^[<>]' /tmp/diff | paste -sd ';')"
+    while read -r name address; do
+        curl -s -o /dev/null -m 5 "http://$address/" || is_wrong "$name does not answer at $address"
+        # Through this host, translated, to the resolver that Podman wrote for it.
+        in_container "$name" --mount -- /bin/busybox nslookup windows.lan | grep -q '^Address.* 192[.]168[.]50[.]20$' ||
+            is_wrong "$name does not find windows.lan"
+    done <"$addresses"
+    in_container client -- curl -s -m 5 -o /dev/null "http://$(sed -n 's/^web //p' "$addresses")/" || is_wrong "client does not reach web"
+}
+
+in_container() { # NAME OPTION.. -- COMMAND..
+    nsenter --target "$(sed -n "s/^$1 //p" <<<"$pids")" --net "${@:2}" 2>&1
+}
+
+# What is in the kernel and on disk is that of the containers, and no more.
+check_world() {
+    local containers links held
+    containers=$(wc -l <"$addresses")
+    links=$(ip -br link | grep -c '^fn')
+    held=$(flatnet status --json | jq .addresses.held)
+    ((links == containers)) || is_wrong "$links links for $containers containers"
+    ((held == containers)) || is_wrong "$held addresses held by $containers containers"
+    flatnet plan --exit-code >/tmp/plan 2>&1 || is_wrong "flatnet plan: $(grep -m 3 -E '^ *[0-9]+[.]|^error' /tmp/plan | paste -sd ';')"
+}
+
+check_units() {
+    local unit
+    for unit in flatnet.service flatnet-gc.timer flatnet-gateway.service flatnet-gateway-watch.service; do
+        systemctl is-active --quiet "$unit" || is_wrong "$unit is $(systemctl is-active "$unit")"
+    done
+    systemctl --failed --plain --no-legend | grep -E 'flatnet|podman|nftables|ordered|plain' >/tmp/failed &&
+        is_wrong "failed: $(cut -d ' ' -f 1 /tmp/failed | paste -sd ' ')"
+}
+
+check_doctor() {
+    flatnet doctor --json >/tmp/doctor || is_wrong "the doctor: $(jq -r '.findings[] | select(.level == "warning" or .level == "failure")
+        | "\(.id): \(.what)"' /tmp/doctor | paste -sd ';')"
+}
+
+# Services start in their own time after a boot: what is wrong must not stay.
+check_until_well() {
+    for ((try = 0; try < 12; try++)); do
+        wrong=()
+        check_containers
+        check_world
+        check_units
+        ((${#wrong[@]} > 0)) || return
+        sleep 5
+    done
+}
+
+check_gone() {
+    is_gone "a file" find /etc /opt /run /usr /var/lib /var/log -xdev -name '*flatnet*' -not -path '/var/lib/containers/*' \
+        -not -name flatnet-boot-packages
+    is_gone "a link" ip -br link show type bridge
+    is_gone "a link" sh -c "ip -br link | grep '^fn'"
+    is_gone "a table" sh -c "nft list tables | grep flatnet"
+    is_gone "a route" ip route show proto 87 table all
+    is_gone "a rule" ip rule show proto 87
+    is_gone "a unit" systemctl list-units --all --plain --no-legend 'flatnet*'
+}
+
+is_gone() { # WHAT COMMAND..: prints nothing
+    local left
+    left=$("${@:2}" 2>/dev/null | grep -v docker0 | paste -sd ';')
+    [[ -z $left ]] || is_wrong "$1 is left: $left"
+}
+
+case ${1-} in
+    note) now >"$addresses" && cat "$addresses" && exit ;;
+    gone) check_gone ;;
+    quickly) check_until_well ;;
+    *)
+        check_until_well
+        check_doctor
+        ;;
+esac
+((${#wrong[@]} == 0)) || { printf '%s; ' "${wrong[@]}" && echo && exit 1; }

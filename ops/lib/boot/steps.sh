@@ -1,0 +1,249 @@
+#!/usr/bin/env bash
+# What happens to a machine, step by step, inside a sandbox; run.sh starts it. After each step all is looked at: by check.sh in the
+# machine, and by its LAN.
+#
+#   steps.sh SUITE     writes STEP, ok or failed, and why into $work/results, a line each
+#
+# Environment: FLATNET_BOOT_ACCELERATOR  how qemu carries out instructions: kvm or tcg
+#              FLATNET_BOOT_STEPS        words in the names of the steps to take (all); without "setup" the machine of the
+#                                        last run goes on
+# shellcheck disable=SC2016 # what is in single quotes is for the machine
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=ops/lib/install.sh
+source "$here/../install.sh"
+# shellcheck source=ops/lib/boot/systems.sh
+source "$here/systems.sh"
+
+suite=$1
+tree=$boot/$suite
+work=$boot/run-$suite
+# shellcheck disable=SC2034 # machine.sh reads it
+brought=$boot/brought
+# shellcheck disable=SC2034 # machine.sh reads it
+accelerator=${FLATNET_BOOT_ACCELERATOR:-tcg}
+# shellcheck source=ops/lib/boot/lan.sh
+source "$here/lan.sh"
+# shellcheck source=ops/lib/boot/machine.sh
+source "$here/machine.sh"
+
+# --- the steps -------------------------------------------------------------------------------------
+
+# As docs/setup/phase-2-setup.md has it; `ops/test newcomer` follows that page to the letter.
+setup() {
+    inside '
+        apt-get install -y /mnt/flatnet_*.deb
+        if ! podman --version | grep -q "version 5"; then
+            mkdir -p /etc/containers/containers.conf.d
+            printf "[network]\nnetwork_backend = \"cni\"\n" >/etc/containers/containers.conf.d/flatnet.conf
+        fi
+        flatnet init
+        sed -i "s/^ingress_gateways: auto$/ingress_gateways: [192.168.50.20]/" /etc/flatnet/flatnet.yaml
+        systemctl enable --now nftables
+        flatnet up
+        systemctl enable --now flatnet.service flatnet-gc.timer
+        systemctl enable podman-restart.service
+        if podman --version | grep -q "version 5"; then podman network create -d flatnet flatnet; fi
+        FLATNET_IMAGES=/mnt bash /mnt/images.sh load busybox web
+        flatnet gateway install
+        systemctl enable --now flatnet-gateway flatnet-gateway-watch
+    '
+    inside '
+        run() { podman run -d --restart=always --network flatnet --name "$@"; }
+        run web flatnet-test/web
+        run published -p 8080:80 flatnet-test/busybox
+        run static --ip 10.87.1.50 flatnet-test/busybox
+        run client flatnet-test/busybox
+    '
+    if has_quadlets; then make_quadlets; else make_generated_units; fi
+    inside 'bash /mnt/check.sh note'
+}
+
+has_quadlets() { inside 'test -e /usr/lib/systemd/system-generators/podman-system-generator'; }
+
+# One that is ordered as docs/operations/cni-operations.md has it, and one that is not. A start may take minutes here.
+make_quadlets() {
+    inside '
+        cd /etc/containers/systemd
+        for name in ordered plain; do
+            printf "%s\n" "[Container]" "Image=localhost/flatnet-test/busybox" "ContainerName=$name" "Network=flatnet" "Pull=never" \
+                "[Service]" "Restart=always" "TimeoutStartSec=10min" "[Install]" "WantedBy=multi-user.target" >$name.container
+        done
+        sed -i "1i [Unit]\nWants=flatnet.service\nAfter=flatnet.service" ordered.container
+        systemctl daemon-reload
+        systemctl start ordered plain
+    '
+}
+
+# Podman 4.3 has no quadlets; what people have there is this.
+make_generated_units() {
+    inside '
+        cd /etc/systemd/system
+        for name in ordered plain; do
+            podman create --name $name --network flatnet flatnet-test/busybox
+            podman generate systemd --new --name $name >$name.service
+            podman rm $name
+        done
+        sed -i "s/^After=network-online.target/After=network-online.target flatnet.service/" ordered.service
+        sed -i "s/^\[Service\]/&\nTimeoutStartSec=10min/" ordered.service plain.service
+        systemctl daemon-reload
+        systemctl enable --now ordered plain
+    '
+}
+
+power_cut_while_attaching() {
+    inside '
+        for i in 1 2 3 4 5 6 7 8; do
+            podman run -d --name cut$i --network flatnet flatnet-test/busybox </dev/null >/dev/null 2>&1 &
+        done
+        until [ "$(ip -br link | grep -c ^fn)" -ge 8 ]; do sleep 0.05; done
+    '
+    power_cut
+    power_on
+    inside 'podman rm -f -t 0 $(podman ps -aq --filter name=cut); podman ps -a --format "{{.Names}} {{.Status}}"'
+}
+
+reboot_under_load() {
+    inside '
+        printf "%s\n" "[Unit]" "DefaultDependencies=no" "After=local-fs.target" "[Service]" \
+            "ExecStart=/usr/bin/stress-ng --cpu 6 --hdd 2 --hdd-bytes 64M --temp-path /var/tmp" \
+            "[Install]" "WantedBy=sysinit.target" >/etc/systemd/system/load.service
+        systemctl enable load
+    '
+    reboot
+    looks_well
+    inside 'systemctl disable --now load'
+}
+
+restart_nftables() {
+    inside 'systemctl restart nftables; bash /mnt/check.sh quickly'
+    looks_well_from_lan
+    inside 'systemctl stop nftables
+        ! nft list table inet flatnet 2>/dev/null || exit 0
+        if flatnet status >/dev/null; then echo "status sees nothing wrong without rules"; exit 1; fi'
+    inside 'systemctl start nftables'
+}
+
+# The doctor says what has to be told to another firewall: it is told that.
+with_firewall() { # UNIT SCRIPT
+    inside "$2"
+    inside 'flatnet doctor --json | jq -r ".findings[].commands[]?" >/root/advice; cat /root/advice; bash -e /root/advice
+        bash /mnt/check.sh quickly'
+    looks_well_from_lan
+    reboot
+}
+
+firewalld() {
+    with_firewall firewalld 'systemctl disable --now nftables; systemctl enable --now firewalld
+        firewall-cmd --permanent --add-service=http; firewall-cmd --permanent --add-port=8080/tcp; firewall-cmd --reload'
+    looks_well
+    inside 'systemctl reload firewalld; bash /mnt/check.sh quickly'
+    looks_well_from_lan
+    inside 'systemctl disable --now firewalld; systemctl restart flatnet; systemctl enable --now nftables'
+}
+
+ufw() {
+    with_firewall ufw 'systemctl enable --now ufw; ufw allow 22/tcp; ufw allow 80/tcp; ufw --force enable'
+    looks_well
+    inside 'ufw --force reset; ufw --force disable; systemctl disable --now ufw'
+}
+
+docker() {
+    with_firewall docker 'systemctl enable --now docker.service'
+    looks_well
+    inside 'systemctl restart docker'
+}
+
+another_address() {
+    give_address 192.168.50.11
+    await_up
+    lead_to_containers
+}
+
+# Containers run on without it, and it takes them over again.
+remove_and_install_again() {
+    inside 'apt-get remove -y flatnet
+        while read -r name address; do curl -sf -m 5 -o /dev/null http://$address/; done </root/addresses
+        apt-get install -y /mnt/flatnet_*.deb
+        flatnet repair
+        systemctl start flatnet.service flatnet-gc.timer flatnet-gateway flatnet-gateway-watch'
+}
+
+purge() {
+    inside 'systemctl disable --now ordered plain 2>/dev/null || systemctl stop ordered plain
+        rm -f /etc/containers/systemd/*.container /etc/systemd/system/{ordered,plain}.service
+        podman rm -f -t 0 -a
+        apt-get purge -y flatnet
+        bash /mnt/check.sh gone'
+}
+
+# --- looking, and keeping what was seen ------------------------------------------------------------
+
+looks_well() {
+    inside 'bash /mnt/check.sh'
+    looks_well_from_lan
+}
+
+looks_well_from_lan() {
+    local web
+    web=$(inside "sed -n 's/^web //p' /root/addresses")
+    lead_to_containers
+    from windows curl -sf -m 10 -o /dev/null "http://$web/" || fail "the gateway of the configuration does not reach web"
+    ! from stranger curl -s -m 3 -o /dev/null "http://$web/" || fail "a stranger reaches web at its address"
+    from stranger curl -sf -m 10 -o /dev/null "http://$(machine_address):8080/" || fail "the LAN does not reach the published port"
+    from stranger curl -sf -m 10 -o /dev/null -H 'Host: web.flatnet.internal' "http://$(machine_address)/who" ||
+        fail "the LAN does not reach web through the HTTP gateway"
+}
+
+# A step that fails must not end the others. Not `if step`: bash would ignore `set -e` in it.
+run() { # NAME FUNCTION [CHECK]
+    local name=$1 began=$SECONDS status=0 log=$work/${1// /-}.log why=
+    printf '%s' "  $name .. " >&2
+    set +e
+    (set -e; "$2"; ${3-looks_well}) >"$log" 2>&1
+    status=$?
+    set -e
+    if ((status == 0)); then why=ok; else why="failed: $(grep . "$log" | tail -n 1)"; describe >>"$log" 2>&1; fi
+    printf '%s\t%s\n' "$name" "$why" >>"$work/results"
+    say "$why ($((SECONDS - began)) s)"
+}
+
+# For who mends it.
+describe() {
+    inside 'flatnet status; flatnet plan; systemctl --no-pager status "flatnet*"; journalctl --no-pager -b -u "flatnet*"
+        podman ps -a; ip -br addr; ip route; nft list ruleset' || true
+}
+
+is_wanted() { # NAME
+    local word
+    [[ -n ${FLATNET_BOOT_STEPS-} ]] || return 0
+    for word in $FLATNET_BOOT_STEPS; do [[ $1 != *"$word"* ]] || return 0; done
+    return 1
+}
+
+step() { # NAME FUNCTION [CHECK]
+    if is_wanted "$1"; then run "$@"; fi
+}
+
+main() {
+    : >"$work/results"
+    make_lan
+    make_brought
+    if is_wanted setup; then make_system; fi
+    power_on
+    step 'setup' setup
+    step 'reboot' reboot
+    step 'power cut during eight attachments' power_cut_while_attaching
+    step 'reboot under load' reboot_under_load
+    step 'nftables: restart, stop, start' restart_nftables
+    step 'firewalld, a reboot with it' firewalld
+    step 'ufw, a reboot with it' ufw
+    step 'Docker, a reboot with it, its restart' docker
+    step 'another address of the uplink' another_address
+    step 'remove, install again' remove_and_install_again
+    step 'purge' purge true
+    power_off
+}
+
+main
