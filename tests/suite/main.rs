@@ -47,6 +47,7 @@ mod gateway;
 mod gateway_answers;
 mod gateway_conf;
 mod gateway_files;
+mod gateway_informational;
 mod gateway_install;
 mod gateway_pages;
 mod gateway_restart;

@@ -64,6 +64,7 @@ fn values(config: &Config, platform: Platform, name: &HostName, user: &str) -> m
         range => [config.range],
         allow => gateway.allow,
         listen => [gateway.listen.to_string()],
+        port => gateway.listen,
         tls,
     }
 }

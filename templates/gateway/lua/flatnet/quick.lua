@@ -25,7 +25,7 @@ function M.route()
         return ""
     end
     local endpoint = health.pick(route)
-    if not endpoint then
+    if not endpoint or endpoint.is_informal then
         return ""
     end
     ngx.ctx = endpoint.usual_context

@@ -79,6 +79,7 @@ local function add_endpoints(built, route, before, now)
         endpoint.key = endpoint.id .. "@" .. endpoint.address .. ":" .. endpoint.port
         -- By which flatnet.health knows it.
         endpoint.down, endpoint.seen = "down " .. endpoint.key, "seen " .. endpoint.key
+        endpoint.informal = "informal " .. endpoint.key
         endpoint.well, endpoint.sick = "well " .. endpoint.key, "sick " .. endpoint.key
         endpoint.peer = endpoint.address .. ":" .. endpoint.port
         endpoint.health = route.health
@@ -86,7 +87,7 @@ local function add_endpoints(built, route, before, now)
         -- What flatnet.quick leaves to the phases that follow. The same for all requests, since a table for each costs time.
         endpoint.usual_context = { route = route, endpoint = endpoint, is_quick = true }
         date(endpoint, before, now)
-        built.endpoints[endpoint.key] = endpoint
+        built.endpoints[endpoint.key], built.by_peer[endpoint.peer] = endpoint, endpoint
     end
 end
 
@@ -124,7 +125,7 @@ function M.build(document, before, is_own, now, pause)
     local built = setmetatable({
         generation = document.generation, written = document.written, host = document.host,
         routes = document.routes, unrouted = document.unrouted,
-        by_name = {}, exact = {}, wildcard = {}, own = {}, conflicts = {}, endpoints = {},
+        by_name = {}, exact = {}, wildcard = {}, own = {}, conflicts = {}, endpoints = {}, by_peer = {},
     }, Table)
     for index, route in ipairs(document.routes) do
         if route.health == cjson.null then
