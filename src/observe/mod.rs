@@ -5,6 +5,7 @@
 pub mod attachment;
 pub mod containers_conf;
 pub mod foreign;
+pub mod gateway;
 pub mod host;
 pub mod link;
 pub mod marked;

@@ -92,6 +92,7 @@ mod routes;
 mod routes_static;
 mod routes_sync;
 mod routes_watch;
+mod ruleset_gateway;
 mod ruleset_genuine;
 mod ruleset_matrix;
 mod ruleset_networks;

@@ -6,11 +6,9 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::{Options, output};
-use crate::config::Config;
+use crate::config::{Config, drive};
 use crate::error::{Result, io};
-use crate::gateway::install::{
-    Became, Installed, Platform, USER, drive, files, hand_over_state, install, put_all,
-};
+use crate::gateway::install::{Became, Installed, Platform, USER, files, hand_over_state, install, put_all};
 use crate::gateway::look::host_name;
 use crate::setup::install::Item;
 use crate::setup::{executable, or_packaged, units};
@@ -126,6 +124,9 @@ impl Next<'_> {
         }
         if *platform == Platform::Windows || !self.has_units {
             lines.push(format!("{nginx} -p {seen} -c conf/nginx.conf"));
+        }
+        if *platform == Platform::Linux {
+            lines.push(format!("{} up   # lets containers use the gateway's ports", self.flatnet));
         }
         lines.push(self.watch());
         let domains: Vec<&str> = config.gateway.domains.iter().map(crate::types::HostName::as_str).collect();

@@ -15,7 +15,7 @@ use serde::Serialize;
 pub(super) use files::render;
 pub use files::{File, files};
 pub use found::{Found, found, platform};
-pub use platform::{Platform, drive};
+pub use platform::Platform;
 
 use self::record::Record;
 use crate::error::{Result, io};

@@ -98,6 +98,11 @@ local function place(route)
     return route.stream and "@stream" or "@http"
 end
 
+-- The pages of the gateway's own, which a list of another version might give to a route.
+local function is_own_page(path)
+    return path == "/" or path == "/_flatnet" or string.sub(path, 1, 10) == "/_flatnet/"
+end
+
 local function add_route(built, route, is_own)
     local function conflict(host, winner)
         built.conflicts[#built.conflicts + 1] = { route = route.name, host = host, path = route.path, winner = winner }
@@ -107,14 +112,16 @@ local function add_route(built, route, is_own)
         if suffix then
             local winner = add_path(built.wildcard, suffix, route)
             if winner then conflict(host, winner.name) end
-        elseif is_own(host) and (route.path == "/" or string.find(route.path, "^/_flatnet")) then
+        elseif is_own(host) and is_own_page(route.path) then
             conflict(host, "the gateway itself")
         else
             local winner = add_path(built.exact, host, route)
             if winner then conflict(host, winner.name) end
         end
     end
-    if #route.hosts == 0 then
+    if #route.hosts == 0 and is_own_page(route.path) then
+        conflict("", "the gateway itself")
+    elseif #route.hosts == 0 then
         local winner = add_path(built.own, "", route)
         if winner then conflict("", winner.name) end
     end
@@ -160,7 +167,8 @@ function Table:find(host, path, own)
     local set = self.exact[host]
     local route = set and longest_prefix(set, path)
     local suffix = host
-    while not route do
+    -- No wildcard has the gateway's own names.
+    while not route and not own do
         -- One label less: the longest wildcard is met first.
         suffix = string.match(suffix, "^[^.]+%.(.+)$")
         if not suffix then
