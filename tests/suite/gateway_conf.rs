@@ -1,7 +1,5 @@
 //! The rendered configuration: `nginx -t` on every variant, settings that are wrong, and ten thousand routes.
 
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 
 use crate::gateway::{DIRECTORY, Gateway, document, route, settings, with};
@@ -97,11 +95,9 @@ fn ten_thousand_routes_are_served() {
     assert_eq!(gateway.code("http://web.local/"), "200");
     routes.push(route("late", 2));
     gateway.write_routes(&document(2, &routes));
-    let began = Instant::now();
     // Both workers have it when several connections in a row are answered.
     let late = "ip netns exec lan curl -sf -o /dev/null -H 'Host: late.local' http://192.168.7.1/";
     gateway.sandbox.eventually(&format!("for i in 1 2 3 4 5 6; do {late}; done"));
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     gateway.curl("lan", "-H 'Host: s9999.local' http://192.168.7.1/").prints("podman start x");
     gateway.curl("lan", "-f http://192.168.7.1/_flatnet/metrics").prints("flatnet_routes 10002");
     let done = gateway.drive("browse", &json!({"address": "192.168.7.1", "host": "web.local", "threads": 4, "seconds": 1, "methods": ["GET"]}));
