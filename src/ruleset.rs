@@ -44,6 +44,7 @@ pub fn render(
                 fib => facts.fib,
                 host_addresses => facts.host_addresses,
                 resolvers => facts.resolvers,
+                gateway_ports => facts.gateway_ports,
                 gateways => facts.gateway_links,
                 host_ports => config.host_ports.iter()
                     .map(|open| json!({"proto": open.protocol, "port": open.port})).collect::<Vec<_>>(),

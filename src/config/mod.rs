@@ -4,6 +4,7 @@
 //! work, each with file, line, field, value and remedy. This is the only user of `serde_yaml`.
 
 mod auto;
+mod drive;
 mod gateway;
 mod load;
 mod locate;
@@ -18,6 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use auto::{IngressGateways, Mtu, Uplink};
+pub use drive::drive;
 pub use gateway::{Expose, Gateway, LONGEST_HOLD, Tls};
 pub use load::{DEFAULT_PATH, load, parse};
 

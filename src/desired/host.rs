@@ -37,6 +37,9 @@ pub struct HostFacts {
     /// This host's own addresses, but the bridge's, at which containers are told to ask for names.
     #[serde(default)]
     pub resolvers: Vec<Ipv4Addr>,
+    /// What the HTTP gateway listens on, where it runs on this host.
+    #[serde(default)]
+    pub gateway_ports: Vec<u16>,
     /// Whether the kernel can decide ways by the sender's address (`ip rule`).
     #[serde(default)]
     pub policy_routing: bool,

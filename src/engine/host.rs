@@ -122,6 +122,7 @@ impl Engine {
             let same = record.facts.config_hash == config_hash(&self.config)
                 && self.knows_all_addresses(&record.facts)
                 && record.facts.resolvers == self.own_resolvers()
+                && record.facts.gateway_ports == observe::gateway::own_ports(&self.config)
                 && observe::host::ways_are(&record.facts.ingress_gateways, &record.facts.gateway_links);
             if record.complete && same && forwards && self.has_its_addresses() {
                 return Ok(record.facts);

@@ -3,6 +3,7 @@
 mod hosts;
 mod merge;
 mod namespace;
+mod own;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -125,6 +126,10 @@ fn route<'a>(
         None => choose::port(container, network, sources.remembered, answers)?,
     };
     let hosts = hosts::hosts(sources, container, &labels)?;
+    let root = UrlPath::root();
+    if let Some(url) = own::asked_for(sources, &hosts, labels.path.as_ref().unwrap_or(&root)) {
+        return Err(Why::new(Reason::OwnName, &[("url", &url)]));
+    }
     Ok(Routed { container, labels, address, port, hosts })
 }
 

@@ -40,6 +40,8 @@ pub enum Reason {
     LongName,
     /// Its name is no host name.
     BadHost,
+    /// It asks for a name or a path of the gateway's own.
+    OwnName,
     /// Of a file that another version wrote.
     #[default]
     #[serde(other)]
@@ -67,6 +69,9 @@ impl Reason {
                 "port {port} may be its own or that of {other}, whose address it shares: give one the label flatnet.port"
             }
             Self::LongName => "its name has more than {characters} characters",
+            Self::OwnName => {
+                "{url} is the gateway's own: give it another by the label flatnet.host, or flatnet.path"
+            }
             Self::BadHost => "{problem}: give it one by the label flatnet.host",
         }
     }
@@ -80,7 +85,8 @@ impl Reason {
             | Self::SeveralPorts
             | Self::PortOfSome
             | Self::LongName
-            | Self::BadHost => true,
+            | Self::BadHost
+            | Self::OwnName => true,
             Self::NotEnabled
             | Self::ExposeNone
             | Self::ExposeLabelled
@@ -142,7 +148,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Reason; 16] = [
+    const ALL: [Reason; 17] = [
         Reason::BadLabel,
         Reason::NotOnNetwork,
         Reason::NotEnabled,
@@ -159,6 +165,7 @@ mod tests {
         Reason::PortOfSome,
         Reason::LongName,
         Reason::BadHost,
+        Reason::OwnName,
     ];
 
     /// `{names}` in `text`.

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use ipnet::Ipv4Net;
 
 use super::attachment::{ABSENT, NO_FAMILY, bad_json, link, table};
+use super::gateway;
 use super::link::Link;
 use super::proc_route::{self, DefaultRoute};
 use super::resolv_conf::own_resolvers;
@@ -107,6 +108,7 @@ pub fn facts(
         ingress_gateways,
         ipv6: has_ipv6(),
         uplink,
+        gateway_ports: gateway::own_ports(config),
         resolvers: own_resolvers(config.bridge_address(), &config.dns.servers),
         policy_routing: has_policy_routing(executor, tools)?,
         host_addresses: if fib { Vec::new() } else { host_addresses(config.bridge_address()) },

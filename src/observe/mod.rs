@@ -6,6 +6,7 @@ pub mod attachment;
 pub mod containers_conf;
 pub mod dns_query;
 pub mod foreign;
+pub mod gateway;
 pub mod host;
 pub mod inside;
 pub mod link;

@@ -27,6 +27,8 @@ describe("the usual request", function()
         assert.equal("web", route("web.local", "/apis"))
         assert.equal("api", route("web.local", "/api/x"))
         assert.equal("wild", route("a.example.org"))
+        -- The log must look at it.
+        assert.equal("", route("\233.example.org"))
     end)
 
     it("is left to others where anything is to be changed, waited for, or said", function()

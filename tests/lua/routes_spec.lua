@@ -71,6 +71,18 @@ describe("the table of routes", function()
         }, built.conflicts)
     end)
 
+    it("gives nobody the gateway's own pages, nor its names to a wildcard", function()
+        local built = fixture.table({
+            named("pages", { hosts = {}, path = "/_flatnet" }), named("below", { hosts = { "local" }, path = "/_flatnet/x" }),
+            named("beside", { hosts = { "local" }, path = "/_flatnets" }), named("wild", { hosts = { "*.local" } }),
+        })
+        assert.same({ "pages", "below" }, { built.conflicts[1].route, built.conflicts[2].route })
+        assert.is_nil(built:find("local", "/_flatnet/x", true))
+        assert.is_nil(built:find("portal.local", "/x", true))
+        assert.equal("beside", found(built, "local", "/_flatnets", true))
+        assert.equal("wild", found(built, "x.local", "/x"))
+    end)
+
     it("chooses the place by scheme and label", function()
         local built = fixture.table({ named("a", {}), named("b", { stream = true }), named("c", { scheme = "grpcs" }) })
         assert.same({ "@http", "@stream", "@grpc" },

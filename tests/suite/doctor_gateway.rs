@@ -186,7 +186,7 @@ esac
 /// A host with the gateway on it, and a container whose server may end while it runs.
 fn served() -> Lab {
     let lab = Lab::start(Flavour::Cni);
-    lab.with_gateway();
+    lab.sh("flatnet gateway install; flatnet up").succeeds();
     lab.sandbox.write("/usr/local/bin/gateway", OPERATOR);
     let server =
         "--expose 80 --label flatnet.hold=0 flatnet-test/busybox sh -c 'httpd -p 80 -h /www; sleep 10000'";
@@ -225,7 +225,7 @@ fn it_says_what_is_well_and_one_line_where_there_is_no_gateway() {
     for check in ["gateway-answers: there is no curl here", "gateway-in-force: the gateway does not tell"] {
         assert!(said.contains(&format!("  unseen   {check}")), "{said}");
     }
-    lab.sh("mv /var/lib/flatnet-gateway /tmp").succeeds();
+    lab.sh("mv /var/lib/flatnet-gateway /tmp; flatnet up").succeeds();
     let said = lab.sh("flatnet doctor").succeeds().stdout;
     assert!(said.contains("\nGateway\n  -        no gateway here: /var/lib/flatnet-gateway\n\n"), "{said}");
     lab.sh("flatnet status").prints("\nroutes      no gateway here\n");

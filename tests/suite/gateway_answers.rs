@@ -7,7 +7,7 @@ use crate::gateway::{ADDRESS, DIRECTORY, Gateway, route, settings, with};
 use crate::gateway_upstreams::certificate;
 
 /// A gateway with TLS beside HTTP, and two containers that answer as they are asked to: `web`, and `wiki` below a path.
-fn start() -> Gateway {
+pub(crate) fn start() -> Gateway {
     let gateway =
         Gateway::files(&with(settings(), json!({"tls": {"certificate": "/run/c.pem", "key": "/run/k.pem"}})));
     certificate(&gateway);
@@ -27,9 +27,9 @@ fn start() -> Gateway {
 }
 
 /// Both ways through the gateway: the usual one, and the one of stripped prefixes.
-const WAYS: [&str; 2] = ["web.local/x", "flatnet.internal/wiki/x"];
+pub(crate) const WAYS: [&str; 2] = ["web.local/x", "flatnet.internal/wiki/x"];
 
-fn ask(gateway: &Gateway, options: &str, url: &str) -> String {
+pub(crate) fn ask(gateway: &Gateway, options: &str, url: &str) -> String {
     let host = url.split('/').nth(2).unwrap_or_default();
     let at = [80, 443].map(|port| format!("--resolve {host}:{port}:{ADDRESS}")).join(" ");
     gateway.curl("lan", &format!("-k {at} {options} '{url}'")).succeeds().stdout

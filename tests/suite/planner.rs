@@ -36,6 +36,7 @@ fn facts() -> HostFacts {
         gateway_links: vec![GatewayLink { address: gateway, dev: "eth0".parse().unwrap(), source }],
         ipv6: true,
         resolvers: Vec::new(),
+        gateway_ports: Vec::new(),
         policy_routing: true,
         fib: true,
         host_addresses: Vec::new(),

@@ -14,10 +14,20 @@ pub(crate) const DATABASE: &str =
     "--expose 5432 flatnet-test/busybox sh -c 'while true; do echo no | nc -l -p 5432; done'";
 
 impl Lab {
-    /// Has a gateway, so that there is a place for its routes.
+    /// Has a gateway on Windows, so that there is a place for its routes; one on this host would change the ruleset.
     pub(crate) fn with_gateway(&self) -> &Self {
-        self.sh("flatnet gateway install").succeeds();
+        self.sh("flatnet gateway install --platform windows").succeeds();
         self
+    }
+
+    /// Starts a gateway on this host, as in WSL2's mirrored mode.
+    pub(crate) fn with_gateway_here(&self) {
+        self.sh("flatnet gateway install; nginx -p /var/lib/flatnet-gateway -c conf/nginx.conf").succeeds();
+    }
+
+    /// Ends it, and closes its ports.
+    pub(crate) fn without_gateway_here(&self) {
+        self.sh("cd /var/lib/flatnet-gateway; kill $(cat logs/nginx.pid); rm -r conf; flatnet up").succeeds();
     }
 
     /// `podman run -d --name NAME --network flatnet REST`, where REST may end in a command.

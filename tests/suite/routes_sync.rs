@@ -1,10 +1,12 @@
 //! `flatnet gateway sync` with both Podmans: which container gets which route.
 
-use crate::podman::{IMAGE, Lab, on_both};
+use crate::podman::{IMAGE, LAN_ADDRESS, Lab, on_both};
 use crate::routes::{DATABASE, TABLE};
 
 on_both!(
     labels_and_the_rule_without,
+    the_gateways_own_names_are_nobodys,
+    containers_open_one_another_through_a_gateway_here,
     a_route_follows_its_container_through_its_life,
     containers_share_a_host_by_label,
     containers_share_a_namespace,
@@ -64,7 +66,7 @@ fn labels_and_the_rule_without(lab: &Lab) {
         assert!(table.contains(part), "{part}: {table}");
     }
     lab.sh("jq -e '.routes[] | select(.name == \"app\") | .strip and .hold == 30' /var/lib/flatnet-gateway/state/routes.json").succeeds();
-    lab.sh("setpriv --reuid nobody --clear-groups flatnet gateway routes")
+    lab.sh("chmod 700 /var/lib/flatnet-gateway/state; setpriv --reuid nobody --clear-groups flatnet gateway routes")
         .complains("cannot read /var/lib/flatnet-gateway/state/routes.json");
     // Nothing changed: nothing is written.
     let before = lab.sh(&format!("stat -c %i {TABLE}")).succeeds().stdout;
@@ -76,6 +78,68 @@ fn labels_and_the_rule_without(lab: &Lab) {
     lab.sh("sed -i s/labelled/none/ /etc/flatnet/flatnet.yaml; flatnet gateway sync").prints("0 routes");
     lab.remove_all();
     lab.sh("flatnet gateway sync").prints("is written: 0 routes\n");
+    lab.nothing_left();
+}
+
+/// A container that is called as the gateway or its portal is gets no route, is told of everywhere, and takes nothing over.
+fn the_gateways_own_names_are_nobodys(lab: &Lab) {
+    lab.with_gateway_here();
+    lab.start_container("portal", "--label flatnet.port=80");
+    lab.start_container("page", "--label flatnet.port=80 --label flatnet.path=/_flatnet");
+    lab.start_container("taker", "--label flatnet.port=80 --label flatnet.host=taker,flatnet.internal");
+    lab.start_container("all", "--label flatnet.port=80 --label 'flatnet.host=*.flatnet.internal'");
+    lab.start_container("www", "--label flatnet.port=80");
+    let own = "is the gateway's own: give it another by the label flatnet.host, or flatnet.path";
+    let mut output = lab.sh("flatnet gateway sync").prints("2 routes, 3 containers without one, 3 warnings");
+    let refused =
+        [("portal", "portal.flatnet.internal"), ("page", "/_flatnet"), ("taker", "flatnet.internal")];
+    for (container, what) in refused {
+        output = output.prints(&format!("{container}: no route, warning: {what} {own}"));
+        lab.sh("flatnet gateway routes").prints(&format!("warning: {what} {own}"));
+        lab.sh("flatnet doctor || true").prints(&format!("container {container} has no route: {what} {own}"));
+    }
+    lab.sandbox.eventually("curl -sf -o /dev/null --resolve www.local:80:127.0.0.1 http://www.local/");
+    let code = |host: &str, path: &str| {
+        let host = format!("--resolve {host}:80:127.0.0.1 http://{host}{path}");
+        lab.sh(&format!("curl -s -o /dev/null -w '%{{http_code}} %header{{x-flatnet-error}}' {host}"))
+    };
+    for host in ["portal.flatnet.internal", "flatnet.internal"] {
+        for page in ["/", "/_flatnet/healthz"] {
+            code(host, page).prints_exactly("200 ");
+        }
+        // Not the wildcard's either.
+        code(host, "/who").prints_exactly("404 unknown_path");
+    }
+    code("www.flatnet.internal", "/").prints_exactly("200 ");
+    code("any.flatnet.internal", "/").prints_exactly("200 ");
+    lab.remove_all();
+    lab.without_gateway_here();
+    lab.nothing_left();
+}
+
+/// As in WSL2's mirrored mode, where the gateway has this host's addresses.
+fn containers_open_one_another_through_a_gateway_here(lab: &Lab) {
+    let by_path = "--label flatnet.port=80 --label flatnet.path=/web --label flatnet.strip=true";
+    lab.start_container("web", by_path);
+    lab.start_container("client", "--label flatnet.enable=false");
+    lab.with_gateway_here();
+    lab.sh("flatnet gateway sync").prints("1 route");
+    lab.sandbox.eventually("curl -sf http://127.0.0.1/web/cgi-bin/who");
+    let ask = |address: &str| {
+        lab.sh(&format!("podman exec client timeout 5 wget -qO- http://{address}/web/cgi-bin/who"))
+    };
+    let here = [LAN_ADDRESS, "10.87.1.1"];
+    for address in here {
+        ask(address).fails();
+    }
+    lab.sh("flatnet plan --dry-run --exit-code").fails();
+    lab.sh("flatnet up").succeeds();
+    for address in here {
+        // The gateway is who asks.
+        ask(address).prints("10.87.1.1");
+    }
+    lab.remove_all();
+    lab.without_gateway_here();
     lab.nothing_left();
 }
 

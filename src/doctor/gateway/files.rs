@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::{reload, where_installed};
 use crate::doctor::{Check, Context, Finding, Group, Needs};
+use crate::engine::Engine;
 use crate::error::Result;
+use crate::execute::Executor;
 use crate::gateway::install::{Found, Platform, found};
 
 pub(in crate::doctor) const CHECK: Check = Check {
@@ -20,7 +22,8 @@ pub(in crate::doctor) const CHECK: Check = Check {
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     where_installed(context, |context, platform| {
         let directory = context.engine.config.gateway.directory.clone();
-        let Found { missing, older, edited } = found(&context.engine.config, platform)?;
+        let look = |engine: &Engine, executor: &mut dyn Executor| found(&engine.config, platform, executor);
+        let Found { missing, older, edited } = context.with_podman(look)?;
         let mut install = vec!["gateway", "install"];
         if platform != Platform::of(&directory) {
             install.extend(["--platform", platform.word()]);

@@ -105,6 +105,7 @@ mod tests {
             gateway_links: Vec::new(),
             ipv6: true,
             resolvers: Vec::new(),
+            gateway_ports: Vec::new(),
             policy_routing: true,
             fib: true,
             host_addresses: Vec::new(),

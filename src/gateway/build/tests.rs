@@ -152,6 +152,31 @@ fn labels_win_over_the_rule() {
 }
 
 #[test]
+fn the_gateways_own_names_and_pages_are_nobodys() {
+    let own = "is the gateway's own: give it another by the label flatnet.host, or flatnet.path";
+    let refused = |one: Container, what: &str| {
+        let name = one.name.to_string();
+        assert_eq!(World::of([one]).told(), [format!("{name}!: {what} {own}")]);
+    };
+    let named = |name: &str| container(name, 2, &[80]);
+    let by = |labels: &[(&str, &str)]| labelled(named("web"), labels);
+    refused(named("portal"), "portal.flatnet.internal");
+    refused(named("Portal"), "portal.flatnet.internal");
+    refused(named("dev-pc"), "dev-pc.flatnet.internal");
+    refused(by(&[("host", "shop,portal")]), "portal.flatnet.internal");
+    refused(by(&[("host", "flatnet.internal")]), "flatnet.internal");
+    refused(by(&[("host", "DEV-PC.local")]), "dev-pc.local");
+    refused(by(&[("host", "portal.local"), ("path", "/_flatnet")]), "portal.local/_flatnet");
+    refused(by(&[("path", "/_flatnet/status")]), "/_flatnet/status");
+    for free in ["portal.example.org", "www", "gateway", "default", "xlocal.example", "*.flatnet.internal"] {
+        assert_eq!(World::of([by(&[("host", free)])]).build().table.routes.len(), 1, "{free}");
+    }
+    for path in ["/_flatnets", "/portal"] {
+        assert_eq!(World::of([by(&[("path", path)])]).build().table.routes.len(), 1, "{path}");
+    }
+}
+
+#[test]
 fn what_is_exposed_is_a_choice() {
     let mut world =
         World::of([container("a", 2, &[80]), labelled(container("b", 3, &[80]), &[("enable", "true")])]);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use include_dir::{Dir, include_dir};
 use minijinja::{Environment, UndefinedBehavior, context};
 
-use super::Platform;
+use super::{Platform, USER};
 use crate::config::{Config, Tls};
 use crate::error::{Error, Kind, Result};
 use crate::types::HostName;
@@ -23,14 +23,25 @@ pub struct File {
     pub text: String,
 }
 
-/// All files of the gateway; `user` is the account of nginx's workers on Linux.
-pub fn files(config: &Config, platform: Platform, name: &HostName, user: &str) -> Result<Vec<File>> {
+/// The gateway that files are for, besides the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct For<'a> {
+    /// What runs it.
+    pub platform: Platform,
+    /// Its host name.
+    pub name: &'a HostName,
+    /// Whether its nginx has the directive `http2`.
+    pub has_http2: bool,
+}
+
+/// All files of the gateway.
+pub fn files(config: &Config, target: For<'_>) -> Result<Vec<File>> {
     let mut files = Vec::new();
     collect(&TEMPLATES, &mut files)?;
     for file in &mut files {
         if let Some(path) = file.path.to_str().and_then(|path| path.strip_suffix(TEMPLATE)) {
             let path = PathBuf::from(path);
-            file.text = render(&path.to_string_lossy(), &file.text, &values(config, platform, name, user))?;
+            file.text = render(&path.to_string_lossy(), &file.text, &values(config, target))?;
             file.path = path;
         }
     }
@@ -50,7 +61,8 @@ fn collect(dir: &Dir<'_>, into: &mut Vec<File>) -> Result<()> {
 }
 
 /// Every value comes from a type that cannot hold anything that nginx or Lua would take for syntax.
-fn values(config: &Config, platform: Platform, name: &HostName, user: &str) -> minijinja::Value {
+fn values(config: &Config, target: For<'_>) -> minijinja::Value {
+    let For { platform, name, has_http2 } = target;
     let gateway = &config.gateway;
     let tls = gateway.tls.as_ref().map(|Tls { certificate, key, listen, redirect }| {
         context! { certificate, key, redirect, port => listen, listen => [listen.to_string()] }
@@ -58,12 +70,14 @@ fn values(config: &Config, platform: Platform, name: &HostName, user: &str) -> m
     context! {
         version => env!("CARGO_PKG_VERSION"),
         platform,
-        user,
+        user => USER,
+        has_http2,
         name,
         domains => gateway.domains,
         range => [config.range],
         allow => gateway.allow,
         listen => [gateway.listen.to_string()],
+        port => gateway.listen,
         tls,
     }
 }
@@ -87,7 +101,8 @@ mod tests {
     use super::*;
 
     fn all(config: &Config, platform: Platform) -> Vec<File> {
-        files(config, platform, &HostName::parse("dev-pc").unwrap(), "www-data").unwrap()
+        let name = HostName::parse("dev-pc").unwrap();
+        files(config, For { platform, name: &name, has_http2: false }).unwrap()
     }
 
     fn text(files: &[File], path: &str) -> String {
@@ -147,5 +162,10 @@ mod tests {
         {
             assert!(servers.contains(part), "{part}: {servers}");
         }
+        assert!(servers.contains("ssl http2 default_server;") && !servers.contains("http2 on;"), "{servers}");
+        let name = HostName::parse("dev-pc").unwrap();
+        let newer = super::files(&config, For { platform: Platform::Linux, name: &name, has_http2: true });
+        let servers = text(&newer.unwrap(), "conf/conf.d/servers.conf");
+        assert!(servers.contains("ssl default_server;\n    http2 on;\n"), "{servers}");
     }
 }

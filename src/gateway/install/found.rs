@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::record::{self, Record};
-use super::{File, Platform, USER, files};
+use super::{File, For, Platform, files, has_http2_directive};
 use crate::config::Config;
 use crate::error::Result;
+use crate::execute::Executor;
 use crate::gateway::look::host_name;
 
 /// What of the gateway's files is not as this version and this configuration have it.
@@ -28,9 +29,10 @@ pub fn platform(directory: &Path) -> Option<Platform> {
 }
 
 /// Compares what lies there with what this version would lay there for `platform`.
-pub fn found(config: &Config, platform: Platform) -> Result<Found> {
+pub fn found(config: &Config, platform: Platform, executor: &mut dyn Executor) -> Result<Found> {
     let directory = &config.gateway.directory;
-    let wanted = files(config, platform, &host_name(config), USER)?;
+    let has_http2 = has_http2_directive(platform, directory, executor);
+    let wanted = files(config, For { platform, name: &host_name(config), has_http2 })?;
     Ok(compare(directory, &Record::read(directory), &wanted))
 }
 

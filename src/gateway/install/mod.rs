@@ -2,6 +2,7 @@
 
 mod files;
 mod found;
+mod http2;
 mod platform;
 mod record;
 
@@ -13,11 +14,13 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub(super) use files::render;
-pub use files::{File, files};
+pub use files::{File, For, files};
 pub use found::{Found, found, platform};
-pub use platform::{Platform, drive};
+pub use http2::has_directive as has_http2_directive;
+pub use platform::Platform;
 
 use self::record::Record;
+pub use crate::config::drive;
 use crate::error::{Result, io};
 use crate::setup::install::{Content, Item, Outcome, install as put};
 

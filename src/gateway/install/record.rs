@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::{File, Platform};
 
 /// Where it lies below the gateway's directory: among files that only root may write, for files are removed by it.
-pub(super) const PATH: &str = "conf/installed.json";
+pub(super) use crate::observe::gateway::INSTALLED as PATH;
 
 /// The hash of each file as it was installed, by path.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

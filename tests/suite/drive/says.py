@@ -1,12 +1,13 @@
 """A server that answers as the request's query asks: each of its parts is a header line. `cookies=N` are N cookies of 3,900
-bytes. A line Location makes it a 302. The body is the request's head as it came; `/count` answers how many requests came
-before.
+bytes, `before=N` is an answer of status N before the answer. A line Location makes it a 302. The body is the request's head
+as it came; `/count` answers how many requests came before.
 
 says.py ADDRESS PORT
 """
 import socket
 import sys
 import threading
+import time
 from urllib.parse import unquote
 
 seen = []
@@ -26,9 +27,21 @@ def answer(head):
     if target == "/count":
         return "200 OK", [], str(len(seen)).encode()
     seen.append(target)
-    lines = list(headers(target.partition("?")[2]))
+    lines = [line for line in headers(target.partition("?")[2]) if not line.startswith("before=")]
     status = "302 Found" if any(line.startswith("Location:") for line in lines) else "200 OK"
     return status, lines, head
+
+
+def informational(head):
+    query = head.split(b" ")[1].decode("latin1").partition("?")[2]
+    for name, _, status in (part.partition("=") for part in query.split("&")):
+        if name == "before":
+            yield f"HTTP/1.1 {status} Before\r\nLink: </a.css>; rel=preload\r\n\r\n".encode()
+
+
+def length(head):
+    lines = head.lower().split(b"\r\n")
+    return sum(int(line.partition(b":")[2]) for line in lines if line.startswith(b"content-length:"))
 
 
 def serve(connection):
@@ -40,7 +53,13 @@ def serve(connection):
                 return connection.close()
             waiting += more
         head, waiting = waiting.split(b"\r\n\r\n", 1)
+        while len(waiting) < length(head):
+            waiting += connection.recv(65536)
+        waiting = waiting[length(head):]
         status, lines, body = answer(head)
+        for part in informational(head):
+            connection.sendall(part)
+            time.sleep(0.05)
         lines = [f"HTTP/1.1 {status}", *lines, f"Content-Length: {len(body)}", "", ""]
         connection.sendall("\r\n".join(lines).encode("latin1") + body)
 

@@ -37,7 +37,7 @@ local function strip(prefix)
 end
 
 -- What the named places are told about the request.
-local function prepare(route)
+function M.prepare(route)
     local var = ngx.var
     var.flatnet_route = route.name
     var.flatnet_host = told.host(var)
@@ -47,6 +47,11 @@ local function prepare(route)
         var.flatnet_prefix = route.path
         var.flatnet_target = strip(route.path)
     end
+end
+
+-- For flatnet.relay, and for the log: what other places know by ngx.ctx is lost on the way.
+function M.name_peer(endpoint)
+    ngx.var.flatnet_peer, ngx.var.flatnet_container = endpoint.peer, endpoint.container
 end
 
 local function set_grpc_path(route)
@@ -90,12 +95,12 @@ function M.dispatch()
     elseif lacks_slash(route) then
         return ngx.redirect(route.path .. "/" .. (ngx.var.is_args or "") .. (ngx.var.args or ""), 308)
     end
-    prepare(route)
+    M.prepare(route)
     return ngx.exec(route.place)
 end
 
 -- Whether a body is passed on while it comes in: of that nothing is left for a second attempt.
-local function is_streamed(route)
+function M.is_streamed(route)
     local method = ngx.req.get_method()
     local length = ngx.var.content_length
     -- In HTTP/2 a body needs no header to announce it.
@@ -128,11 +133,17 @@ local function fail(route, last, streamed)
     return true
 end
 
--- A streamed body can be sent only once, so it is sent only to an endpoint that has just accepted. gRPC clients, which call
--- often, repeat by themselves. `except` is taken only where there is no other.
+-- Whether flatnet.relay asks it. Who wants to speak another protocol gets no 1xx first, as a rule.
+local function is_relayed(route, endpoint)
+    return endpoint.is_informal and route.place ~= "@grpc" and ngx.var.flatnet_connection == ""
+end
+
+-- A streamed body can be sent only once, so it is sent only to an endpoint that has just accepted. So is what flatnet.relay
+-- takes, since that accepts whatever the endpoint does. gRPC clients, which call often, repeat by themselves. `except` is taken
+-- only where there is no other.
 local function pick(route, streamed, except)
     local endpoint = health.pick(route, except) or except and health.pick(route)
-    if endpoint and streamed and route.stream and not probe.accepts(endpoint, 1) then
+    if endpoint and (streamed and route.stream or is_relayed(route, endpoint)) and not probe.accepts(endpoint, 1) then
         health.failed(endpoint)
         recover.watch(endpoint)
         endpoint = health.pick(route)
@@ -174,9 +185,9 @@ function M.admit()
     end
     if ngx.var.flatnet_target == "" then
         -- It comes from a first attempt at the usual place.
-        prepare(route)
+        M.prepare(route)
     end
-    local streamed = is_streamed(route)
+    local streamed = M.is_streamed(route)
     local last = attempt.read(ngx.var)
     if last then
         local again, failed = fail(route, last, streamed)
@@ -194,6 +205,10 @@ function M.admit()
         return pages.refuse(404, "unknown_host", { host = ngx.var.host })
     elseif not endpoint then
         return pages.unavailable(route)
+    end
+    if is_relayed(route, endpoint) then
+        M.name_peer(endpoint)
+        return ngx.exec("@relay")
     end
     local context = ngx.ctx
     context.route, context.endpoint = route, endpoint

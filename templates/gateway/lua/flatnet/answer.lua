@@ -1,5 +1,7 @@
 -- What a container writes into its answer about itself is fitted to what the browser sees. For requests that are not the usual
 -- ones: a stripped prefix, an upgrade, TLS towards the container.
+local informational = require("flatnet.informational")
+
 local M = {}
 
 local DEFAULT = { [""] = true, ["80"] = true, ["443"] = true }
@@ -57,6 +59,7 @@ function M.refresh(value, scheme, told, prefix)
 end
 
 function M.filter()
+    informational.filter()
     local var, header = ngx.var, ngx.header
     if ngx.status ~= 101 then
         header["Upgrade"] = nil

@@ -52,6 +52,10 @@ function M.read(var)
     }
 end
 
+function M.is_idempotent(method)
+    return IDEMPOTENT[method] == true
+end
+
 -- Once more only where that cannot do twice what was meant once.
 function M.may_repeat(attempt, method, body_is_gone)
     if body_is_gone or attempt.is_too_large or attempt.rounds >= MOST then
@@ -60,7 +64,7 @@ function M.may_repeat(attempt, method, body_is_gone)
         -- It accepted and is silent: it would be silent again.
         return false
     end
-    return attempt.sent == 0 or (attempt.sent == 1 and IDEMPOTENT[method] == true)
+    return attempt.sent == 0 or (attempt.sent == 1 and M.is_idempotent(method))
 end
 
 return M

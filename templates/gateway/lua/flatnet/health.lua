@@ -2,6 +2,7 @@
 --
 --   down      a connection failed: looked at by flatnet.recover until one succeeds
 --   seen      one has succeeded at some time
+--   informal  has sent a 1xx before an answer: flatnet.relay asks it (flatnet.informational)
 --   sick, well   what the checks by label say (flatnet.checks); such an endpoint is used only while it is well
 --
 -- It is known for as long as the endpoint is in the list, however long nothing happens (flatnet.checks).
@@ -10,6 +11,7 @@ local M = {}
 local dict = ngx.shared.flatnet_health
 
 local function look(endpoint)
+    endpoint.is_informal = dict:get(endpoint.informal) ~= nil
     return endpoint.state == "running" and not dict:get(endpoint.down)
         and (not endpoint.health or dict:get(endpoint.well) ~= nil)
 end
@@ -52,6 +54,11 @@ function M.answered(endpoint)
     dict:set(endpoint.seen, true)
 end
 
+function M.informs(endpoint)
+    endpoint.looked = nil
+    dict:set(endpoint.informal, true)
+end
+
 -- What a check by label found.
 function M.checked(endpoint, well)
     endpoint.looked = nil
@@ -76,6 +83,7 @@ function M.drop(endpoint)
     M.forget(endpoint)
     dict:delete(endpoint.down)
     dict:delete(endpoint.seen)
+    dict:delete(endpoint.informal)
 end
 
 -- In a word: up, down, unhealthy, unchecked, or that it does not run.

@@ -12,7 +12,9 @@ function M.start(given)
     require("flatnet.quick")
     require("flatnet.balancer")
     require("flatnet.log")
+    require("flatnet.informational")
     require("flatnet.answer")
+    require("flatnet.relay")
     require("flatnet.watch").start()
 end
 

@@ -1,5 +1,6 @@
 -- After the answer: what the log and the metrics say about the request.
 local metrics = require("flatnet.metrics")
+local utf8 = require("flatnet.utf8")
 
 local M = {}
 
@@ -10,16 +11,21 @@ local function escaped(text)
     end)) or ""
 end
 
-local function escape_what_is_odd(var)
+-- A line of the log must be JSON: what is not UTF-8 is written byte by byte (`flatnet_odd` of nginx.conf).
+local function escape_what_is_odd(var, is_quick)
+    if utf8.is_valid(var.request_uri) and utf8.is_valid(var.http_user_agent) and utf8.is_valid(var.http_referer)
+        -- The host of the others is a route's.
+        and (is_quick or utf8.is_valid(var.host)) then
+        return
+    end
+    var.flatnet_is_odd = "1"
     var.flatnet_odd_host, var.flatnet_odd_uri = escaped(var.host), escaped(var.request_uri)
     var.flatnet_odd_referer, var.flatnet_odd_user_agent = escaped(var.http_referer), escaped(var.http_user_agent)
 end
 
 function M.run()
-    if ngx.var.flatnet_is_odd == "1" then
-        escape_what_is_odd(ngx.var)
-    end
     local context = ngx.ctx
+    escape_what_is_odd(ngx.var, context.is_quick)
     local route, endpoint = context.route, context.endpoint
     local seconds = ngx.now() - ngx.req.start_time()
     if context.is_quick then

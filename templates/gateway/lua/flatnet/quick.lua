@@ -4,13 +4,14 @@ local health = require("flatnet.health")
 local names = require("flatnet.names")
 local state = require("flatnet.state")
 local told = require("flatnet.told")
+local utf8 = require("flatnet.utf8")
 
 local M = {}
 
 local function find(current, host, set)
     if set and set.only then
         return set.only
-    elseif current and not names.is_own(host) then
+    elseif current and not names.is_own(host) and utf8.is_valid(host) then
         return current:find(host, ngx.var.uri, false)
     end
     return nil
@@ -24,7 +25,7 @@ function M.route()
         return ""
     end
     local endpoint = health.pick(route)
-    if not endpoint then
+    if not endpoint or endpoint.is_informal then
         return ""
     end
     ngx.ctx = endpoint.usual_context

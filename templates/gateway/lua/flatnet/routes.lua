@@ -79,6 +79,7 @@ local function add_endpoints(built, route, before, now)
         endpoint.key = endpoint.id .. "@" .. endpoint.address .. ":" .. endpoint.port
         -- By which flatnet.health knows it.
         endpoint.down, endpoint.seen = "down " .. endpoint.key, "seen " .. endpoint.key
+        endpoint.informal = "informal " .. endpoint.key
         endpoint.well, endpoint.sick = "well " .. endpoint.key, "sick " .. endpoint.key
         endpoint.peer = endpoint.address .. ":" .. endpoint.port
         endpoint.health = route.health
@@ -86,7 +87,7 @@ local function add_endpoints(built, route, before, now)
         -- What flatnet.quick leaves to the phases that follow. The same for all requests, since a table for each costs time.
         endpoint.usual_context = { route = route, endpoint = endpoint, is_quick = true }
         date(endpoint, before, now)
-        built.endpoints[endpoint.key] = endpoint
+        built.endpoints[endpoint.key], built.by_peer[endpoint.peer] = endpoint, endpoint
     end
 end
 
@@ -95,6 +96,11 @@ local function place(route)
         return "@grpc"
     end
     return route.stream and "@stream" or "@http"
+end
+
+-- The pages of the gateway's own, which a list of another version might give to a route.
+local function is_own_page(path)
+    return path == "/" or path == "/_flatnet" or string.sub(path, 1, 10) == "/_flatnet/"
 end
 
 local function add_route(built, route, is_own)
@@ -106,14 +112,16 @@ local function add_route(built, route, is_own)
         if suffix then
             local winner = add_path(built.wildcard, suffix, route)
             if winner then conflict(host, winner.name) end
-        elseif is_own(host) and (route.path == "/" or string.find(route.path, "^/_flatnet")) then
+        elseif is_own(host) and is_own_page(route.path) then
             conflict(host, "the gateway itself")
         else
             local winner = add_path(built.exact, host, route)
             if winner then conflict(host, winner.name) end
         end
     end
-    if #route.hosts == 0 then
+    if #route.hosts == 0 and is_own_page(route.path) then
+        conflict("", "the gateway itself")
+    elseif #route.hosts == 0 then
         local winner = add_path(built.own, "", route)
         if winner then conflict("", winner.name) end
     end
@@ -124,7 +132,7 @@ function M.build(document, before, is_own, now, pause)
     local built = setmetatable({
         generation = document.generation, written = document.written, host = document.host,
         routes = document.routes, unrouted = document.unrouted,
-        by_name = {}, exact = {}, wildcard = {}, own = {}, conflicts = {}, endpoints = {},
+        by_name = {}, exact = {}, wildcard = {}, own = {}, conflicts = {}, endpoints = {}, by_peer = {},
     }, Table)
     for index, route in ipairs(document.routes) do
         if route.health == cjson.null then
@@ -159,7 +167,8 @@ function Table:find(host, path, own)
     local set = self.exact[host]
     local route = set and longest_prefix(set, path)
     local suffix = host
-    while not route do
+    -- No wildcard has the gateway's own names.
+    while not route and not own do
         -- One label less: the longest wildcard is met first.
         suffix = string.match(suffix, "^[^.]+%.(.+)$")
         if not suffix then

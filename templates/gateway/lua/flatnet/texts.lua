@@ -159,6 +159,7 @@ M.why = { en = {}, ja = {
     port_of_some = "ポート {port} は、このコンテナのものか、アドレスを共有する {other} のものか判別できません。"
         .. "どちらかにラベル flatnet.port を付けてください。",
     long_name = "名前が {characters} 文字を超えています。",
+    own_name = "{url} はゲートウェイ自身のものです。ラベル flatnet.host または flatnet.path で別の名前を指定してください。",
     bad_host = "名前をホスト名として使えません（{problem}）。ラベル flatnet.host で指定してください。",
 } }
 

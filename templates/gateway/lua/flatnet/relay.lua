@@ -1,0 +1,92 @@
+-- Passes a request on to a container byte by byte, and its answer back without what is 1xx. nginx itself is the client, on a
+-- loopback address: for all else it does what it always does.
+local state = require("flatnet.state")
+
+local M = {}
+
+-- As `proxy_buffer_size`.
+local LARGEST = 65536
+-- Seconds as in proxy.conf; between reads the other side of nginx looks at the clock.
+local CONNECT, SEND, READ = 1, 300, 3600
+
+-- What has come of the final answer, after whatever 1xx went before it; nil where a head is too large.
+function M.skip(container)
+    local text = ""
+    while true do
+        local status = string.match(text, "^HTTP/1%.%d (%d%d%d)")
+        if status and (status >= "200" or status == "101") or not status and #text >= 12 then
+            return text
+        end
+        local _, head = string.find(text, "\r?\n\r?\n")
+        if head then
+            text = string.sub(text, head + 1)
+        elseif #text > LARGEST then
+            return nil
+        else
+            local more = container:receiveany(LARGEST)
+            if not more then
+                return text
+            end
+            text = text .. more
+        end
+    end
+end
+
+-- Until one of them ends; whether that was `from`.
+local function pump(from, to)
+    while true do
+        local data = from:receiveany(LARGEST)
+        if not data then
+            return true
+        elseif not to:send(data) then
+            return false
+        end
+    end
+end
+
+local function answer(container, client)
+    local first = M.skip(container)
+    if first and client:send(first) then
+        pump(container, client)
+    end
+end
+
+local function connect(endpoint)
+    local socket = ngx.socket.tcp()
+    socket:settimeouts(CONNECT * 1000, SEND * 1000, READ * 1000)
+    if not socket:connect(endpoint.address, endpoint.port) then
+        return nil
+    end
+    -- Its certificate is its own affair, as in proxy_changed.conf.
+    if endpoint.scheme == "https" and not socket:sslhandshake(nil, ngx.var.host, false) then
+        return nil
+    end
+    return socket
+end
+
+local function pass(client, container)
+    local request = string.gsub(ngx.req.raw_header(), "\r\nX%-Flatnet%-Peer:[^\r]*", "", 1)
+    if not container:send(request) then
+        return
+    end
+    local up, down = ngx.thread.spawn(pump, client, container), ngx.thread.spawn(answer, container, client)
+    local _, is_client_gone = ngx.thread.wait(up, down)
+    -- A container that takes no more of a body may have answered all the same.
+    if is_client_gone == false then
+        ngx.thread.wait(down)
+    end
+end
+
+-- Who is meant must be in the list of routes: this leads nowhere else.
+function M.run()
+    local endpoint = state.table and state.table.by_peer[ngx.var.http_x_flatnet_peer or ""]
+    local client = endpoint and ngx.req.socket(true)
+    local container = client and connect(endpoint)
+    if container then
+        pass(client, container)
+    end
+    -- Closed without a word: nginx on the other side knows what to do.
+    return ngx.exit(444)
+end
+
+return M

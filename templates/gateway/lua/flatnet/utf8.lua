@@ -1,0 +1,54 @@
+-- Whether a text is UTF-8. Asked for every request, of texts that are mostly the same: what was found is remembered.
+local M = {}
+
+-- A character of more than one byte (RFC 3629, section 4).
+local CHARACTERS = {
+    "[\194-\223][\128-\191]",
+    "\224[\160-\191][\128-\191]",
+    "[\225-\236\238\239][\128-\191][\128-\191]",
+    "\237[\128-\159][\128-\191]",
+    "\240[\144-\191][\128-\191][\128-\191]",
+    "[\241-\243][\128-\191][\128-\191][\128-\191]",
+    "\244[\128-\143][\128-\191][\128-\191]",
+}
+local NOT_ASCII = "[\128-\255]"
+
+-- Clients choose the texts: no more than so many are remembered, none of them long.
+local MOST, LONGEST = 1000, 512
+
+local known, count = {}, 0
+
+local function look(text)
+    if not string.find(text, NOT_ASCII) then
+        return true
+    end
+    for _, character in ipairs(CHARACTERS) do
+        -- By a blank, so that what stood on both sides of it does not become a character.
+        text = string.gsub(text, character, " ")
+    end
+    return not string.find(text, NOT_ASCII)
+end
+
+local function remember(text, is_valid)
+    if count >= MOST then
+        known, count = {}, 0
+    end
+    known[text], count = is_valid, count + 1
+end
+
+-- A text that is not there is valid too.
+function M.is_valid(text)
+    if text == nil then
+        return true
+    end
+    local is_valid = known[text]
+    if is_valid == nil then
+        is_valid = look(text)
+        if #text <= LONGEST then
+            remember(text, is_valid)
+        end
+    end
+    return is_valid
+end
+
+return M

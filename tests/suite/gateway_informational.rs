@@ -1,0 +1,95 @@
+//! A container may send 1xx before its answer, which nginx before 1.29 does not understand: clients get the answer all the same.
+
+use crate::gateway::{DIRECTORY, Gateway};
+use crate::gateway_answers::{WAYS, ask, start};
+
+/// How many requests a container has had, by the way that leads to it.
+fn count(gateway: &Gateway, way: &str) -> u32 {
+    ask(gateway, "", &format!("http://{}", way.replace("/x", "/count"))).parse().unwrap()
+}
+
+#[test]
+fn answers_after_1xx_arrive_and_are_asked_for_once() {
+    let gateway = start();
+    let codes = "-o /dev/null -w '%{http_code} '";
+    for (way, scheme) in WAYS.into_iter().flat_map(|way| [(way, "http"), (way, "https")]) {
+        let url = format!("{scheme}://{way}");
+        let before = count(&gateway, way);
+        let both = format!("{codes} -m 20 '{url}?before=103' {codes}");
+        assert_eq!(ask(&gateway, &both, &url), "200 200 ", "{url}");
+        // The very first one is found out by it, and repeated.
+        assert_eq!(count(&gateway, way) - before, if scheme == "http" { 3 } else { 2 }, "{url}");
+        let answer = ask(&gateway, "-i -m 20", &format!("{url}?before=102&before=103&X-Mine:%20kept"));
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/") && head.to_lowercase().contains("x-mine: kept"), "{answer}");
+        assert!(head.lines().next().unwrap().contains(" 200"), "{answer}");
+        assert!(body.starts_with("GET /x?before") && !body.to_lowercase().contains("x-flatnet"), "{answer}");
+    }
+    let log = gateway.sandbox.read(&format!("{DIRECTORY}/logs/error.log"));
+    for container in ["web at 10.87.1.2:3000 sent 103", "wiki at 10.87.1.3:3000 sent 103"] {
+        assert_eq!(log.matches(container).count(), 1, "{log}");
+    }
+}
+
+#[test]
+fn what_is_asked_after_1xx_is_treated_as_ever() {
+    let gateway = start();
+    let wiki = "https://flatnet.internal/wiki/x?before=103";
+    ask(&gateway, "-m 20", wiki);
+    let to = ask(&gateway, "-o /dev/null -w '%{redirect_url}'", &format!("{wiki}&Location:%20/login"));
+    assert_eq!(to, "https://flatnet.internal/wiki/login");
+    let seen = ask(&gateway, "-H 'X-Forwarded-For: evil' -H 'X-Flatnet-Peer: evil'", wiki);
+    assert!(
+        seen.contains("X-Forwarded-For: 192.168.7.2") && seen.contains("X-Forwarded-Prefix: /wiki"),
+        "{seen}"
+    );
+    assert!(seen.starts_with("GET /x?") && !seen.contains("evil"), "{seen}");
+    let upload = format!("-o /dev/null -w '%{{http_code}}' -T /usr/bin/bash '{wiki}' -o /dev/null");
+    assert_eq!(ask(&gateway, &upload, "https://flatnet.internal/wiki/x"), "200200");
+    let refused = ask(&gateway, "-i", &format!("{wiki}&cookies=20"));
+    assert!(refused.contains("headers_too_large"), "{refused}");
+    let head = ask(&gateway, "-I -m 20", wiki);
+    assert!(head.starts_with("HTTP/2 200"), "{head}");
+}
+
+#[test]
+fn what_must_not_be_asked_twice_is_not() {
+    let gateway = start();
+    for way in WAYS {
+        let url = format!("https://{way}?before=103");
+        let before = count(&gateway, way);
+        let refused = ask(&gateway, "-i -m 20 -d x", &url);
+        assert!(refused.contains("502") && refused.contains("x-flatnet-error: informational"), "{refused}");
+        assert!(refused.contains("sent a 1xx"), "{refused}");
+        assert_eq!(count(&gateway, way) - before, 1, "{refused}");
+        assert!(ask(&gateway, "-m 20 -d x", &url).starts_with("POST /x?"));
+        assert_eq!(count(&gateway, way) - before, 2);
+    }
+}
+
+#[test]
+fn the_relay_leads_to_containers_of_the_list_only() {
+    let gateway = start();
+    gateway.beside("exec python3 -B /usr/local/lib/drive/says.py 127.0.0.1 3000");
+    gateway.sandbox.eventually("bash -c 'exec 3<>/dev/tcp/127.0.0.1/3000'");
+    let relay = |peer: &str| {
+        gateway.sandbox.sh(&format!("curl -s -o /dev/null -H 'X-Flatnet-Peer: {peer}' http://127.87.0.1/x"))
+    };
+    relay("10.87.1.2:3000").succeeds();
+    for peer in ["127.0.0.1:3000", "10.87.1.2:80", "10.87.1.4:3000", ""] {
+        relay(peer).exits_with(52);
+    }
+}
+
+#[test]
+fn a_container_that_restarts_is_waited_for_by_the_relay_too() {
+    let gateway = start();
+    let url = "http://web.local/x?before=103";
+    ask(&gateway, "-m 20", url);
+    let server = "/usr/local/lib/drive/says.py 10.87.1.2 3000";
+    gateway.sandbox.sh(&format!("kill -9 $(pgrep -f '[p]ython3 -B {server}')")).succeeds();
+    gateway.beside(&format!("sleep 1; exec ip netns exec box python3 -B {server}"));
+    assert!(ask(&gateway, "-m 20", url).starts_with("GET /x?"));
+    let posted = ask(&gateway, "-m 20 -d x", url);
+    assert!(posted.starts_with("POST /x?"), "{posted}");
+}
