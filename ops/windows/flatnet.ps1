@@ -65,6 +65,7 @@ $ConfirmPreference = 'High'
 $OFS = ' '
 . "$PSScriptRoot\lib\fail.ps1"
 . "$PSScriptRoot\lib\windows.ps1"
+. "$PSScriptRoot\lib\surroundings.ps1"
 . "$PSScriptRoot\lib\settings.ps1"
 . "$PSScriptRoot\lib\run.ps1"
 . "$PSScriptRoot\lib\wsl.ps1"
@@ -84,27 +85,26 @@ $OFS = ' '
 . "$PSScriptRoot\lib\verbs.ps1"
 
 $status = 2
-$modules = $env:PSModulePath
+$before = Set-Surroundings
 try {
-    $env:PSModulePath = Get-ModulePath
     if (Test-Elevated) {
-        throw (New-Failure -What 'this runs as administrator, and would hand that on to WSL2 and to the gateway' -Help "open PowerShell without 'Run as administrator': what needs it, Windows asks for")
+        throw (New-Failure -What 'this runs as administrator, and would hand that on to WSL2 and to the gateway' -Help "open PowerShell as yourself, without 'Run as administrator': for what needs more, Windows asks")
     }
     switch ($Verb) {
         'status' { Invoke-Look }
         'doctor' { Invoke-Look -Full }
-        'up' { Invoke-Alone -Action { Invoke-Up -WaitSeconds $(if ($AtLogon) { 90 } else { 0 }) } }
-        'down' { Invoke-Alone -Action { Invoke-Down } }
-        'gateway' { Invoke-Alone -Action { Invoke-GatewayVerb -Name $Action -Wrapper $Wrapper -WrapperPath $WrapperPath } }
-        'task' { Invoke-Alone -Action { Invoke-TaskVerb -Name $Action } }
+        'up' { Invoke-Alone -Work { Invoke-Up -WaitSeconds $(if ($AtLogon) { 90 } else { 0 }) } }
+        'down' { Invoke-Alone -Work { Invoke-Down } }
+        'gateway' { Invoke-Alone -Work { Invoke-GatewayVerb -Name $Action -Wrapper $Wrapper -WrapperPath $WrapperPath } }
+        'task' { Invoke-Alone -Work { Invoke-TaskVerb -Name $Action } }
         'install' { Invoke-Install }
-        'uninstall' { Invoke-Alone -Action { Invoke-Uninstall } }
+        'uninstall' { Invoke-Alone -Work { Invoke-Uninstall } }
     }
     $status = $script:ended
 }
 catch {
     if ($_.Exception.Data.Contains('shown')) { $status = 2 } else { $status = Show-Failure -Record $_ }
 }
-finally { $env:PSModulePath = $modules }
+finally { Restore-Surroundings -Before $before }
 if ($AtLogon) { Write-TaskNote -Status $status }
 exit $status

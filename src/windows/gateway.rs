@@ -8,7 +8,8 @@ use crate::doctor::Finding;
 
 /// What starts it, where it is to run on Windows and can.
 pub(super) fn up(view: &View) -> Vec<Planned> {
-    let can = view.mode == Mode::Nat && view.seen.openresty && ports::intruder(view).is_none();
+    let is_free = ports::intruder(view).is_none() && ports::excluded(view).is_none();
+    let can = view.mode == Mode::Nat && view.seen.openresty && is_free;
     let runs = masters(view).next().is_some();
     if can && !runs {
         vec![Planned::new(Action::StartGateway, "the gateway's nginx does not run")]

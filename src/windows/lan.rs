@@ -26,7 +26,7 @@ pub(super) fn look(view: &View) -> Finding {
         .commands([format!(
             "Get-NetFirewallApplicationFilter -Program '{program}' | Get-NetFirewallRule | Where-Object Action -eq Block | Remove-NetFirewallRule"
         )])
-        .help("In a PowerShell that was started by \"Run as administrator\". Windows makes them when its question about nginx.exe is cancelled");
+        .help("In an elevated PowerShell. Windows makes them when its question about nginx.exe is cancelled");
     }
     for_these_networks(view, &name)
 }
@@ -71,7 +71,7 @@ fn public(lan: &Network) -> Finding {
         lan.name
     ))
     .commands([format!("Set-NetConnectionProfile -InterfaceIndex {} -NetworkCategory Private", lan.interface)])
-    .help("Where that is your own LAN; in a PowerShell that was started by \"Run as administrator\"")
+    .help("Where that is your own LAN; in an elevated PowerShell")
 }
 
 fn is_for(profile: &Profile, network: &Network) -> bool {

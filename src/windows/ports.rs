@@ -46,7 +46,7 @@ pub(super) fn taken(view: &View, listener: &Listener) -> Finding {
                 "netsh interface portproxy show v4tov4".to_owned(),
                 format!("netsh interface portproxy delete v4tov4 listenaddress={proxy} listenport={port}"),
             ])
-            .help("The second in a PowerShell that was started by \"Run as administrator\""),
+            .help("The second in an elevated PowerShell"),
             None => Finding::failure(format!("{at} is taken by a service of Windows in svchost.exe, process {pid}"))
                 .commands([format!("tasklist.exe /svc /fi \"PID eq {pid}\""), "netsh interface portproxy show all".to_owned()]),
         },
@@ -65,9 +65,10 @@ pub(super) fn taken(view: &View, listener: &Listener) -> Finding {
 
 /// Ranges in which Windows lets nobody listen, by what it keeps for Hyper-V and others.
 pub(super) fn excluded(view: &View) -> Option<Finding> {
-    let numbers = |line: &str| {
-        let mut words = line.split_whitespace().map(str::parse::<u16>);
-        Some((words.next()?.ok()?, words.next()?.ok()?))
+    // A third word, `*`, marks what an administrator keeps for whoever asks for it.
+    let numbers = |line: &str| match line.split_whitespace().collect::<Vec<_>>()[..] {
+        [from, to] => Some((from.parse().ok()?, to.parse().ok()?)),
+        _ => None,
     };
     let ranges: Vec<(u16, u16)> = view.seen.excluded.lines().filter_map(numbers).collect();
     let ports = view.seen.settings.ports.iter().copied();
@@ -82,7 +83,7 @@ pub(super) fn excluded(view: &View) -> Option<Finding> {
                 "net start winnat".to_owned(),
                 view.script("up"),
             ])
-            .help("The first three in a PowerShell that was started by \"Run as administrator\": they keep the port for whoever asks for it by its number"),
+            .help("The first three in an elevated PowerShell: they keep the port for whoever asks for it by its number"),
     )
 }
 

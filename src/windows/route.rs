@@ -49,7 +49,7 @@ pub(super) fn look(view: &View) -> Finding {
             "Remove-NetRoute -DestinationPrefix {} -InterfaceIndex {} -Confirm:$false",
             route.destination, route.interface
         )])
-        .help("In a PowerShell that was started by \"Run as administrator\"");
+        .help("In an elevated PowerShell");
     }
     match (wanted(view), &view.mode) {
         (None, Mode::Mirrored) if own(view).next().is_some() => {

@@ -3,10 +3,11 @@
 function Get-Seen {
     param($Settings, [string] $Facts)
     $wsl = ConvertFrom-Json -InputObject $Facts
+    $devices = Get-Device
     $addresses = @(Get-Address)
     $ways = @(Get-Route -Store 'ActiveStore')
     # An address that is never in use: the way to it is the way out of this PC.
-    $out = Get-Way -Address '192.0.2.1'
+    $out = Get-Way -Address '192.0.2.1' -Devices $devices
     $listeners = @(Get-Listener -Ports $Settings.Ports)
     return [ordered]@{
         version = 2
@@ -23,7 +24,7 @@ function Get-Seen {
         addresses = $addresses
         routes = $ways + @(Get-Route -Store 'PersistentStore')
         made = Read-MadeRoute
-        way = Get-Way -Address $wsl.eth0
+        way = Get-Way -Address $wsl.eth0 -Devices $devices
         out = $out
         lan_rules = @(Get-LanRule)
         block_rules = @(Get-BlockRule -Program $Settings.OpenResty)
@@ -88,29 +89,30 @@ function Read-WslConfig {
 }
 
 function Get-Address {
-    Get-NetIPAddress -AddressFamily IPv4 -ErrorAction SilentlyContinue | ForEach-Object -Process { ConvertTo-Address -Found $_ }
+    $devices = Get-Device
+    Get-NetIPAddress -AddressFamily IPv4 -ErrorAction SilentlyContinue | ForEach-Object -Process { ConvertTo-Address -Found $_ -Devices $devices }
 }
 
 function ConvertTo-Address {
-    param($Found)
+    param($Found, [Parameter(Mandatory = $true)] $Devices)
+    $device = $Devices["$($Found.InterfaceIndex)"]
     return [ordered]@{
         address = $Found.IPAddress
         prefix_length = [int] $Found.PrefixLength
         interface = [int] $Found.InterfaceIndex
         alias = $Found.InterfaceAlias
-        switch = Test-SwitchAdapter -Interface $Found.InterfaceIndex
+        switch = if ($device) { [bool] ($device -like 'Hyper-V Virtual Ethernet*') } else { $null }
     }
 }
 
-# Whether it is an end of a virtual switch, by what Windows calls the device: people rename adapters, and Windows translates
-# their names. Nothing where Windows does not tell.
-function Test-SwitchAdapter {
-    param([Parameter(Mandatory = $true)] [uint32] $Interface)
-    if (-not (Test-Command -Name 'Get-NetAdapter')) { return $null }
-    $found = Get-NetAdapter -InterfaceIndex $Interface -IncludeHidden -ErrorAction SilentlyContinue
-    $device = Get-Field -Object $found -Name 'InterfaceDescription'
-    if (-not $device) { return $null }
-    return [bool] ($device -like 'Hyper-V Virtual Ethernet*')
+# What Windows calls the device of each adapter: an end of a virtual switch is known by that, since people rename adapters, and
+# Windows translates their names. WSL's is hidden.
+function Get-Device {
+    $devices = @{}
+    if (Test-Command -Name 'Get-NetAdapter') {
+        foreach ($adapter in @(Get-NetAdapter -IncludeHidden -ErrorAction SilentlyContinue)) { $devices["$($adapter.ifIndex)"] = "$($adapter.InterfaceDescription)" }
+    }
+    return $devices
 }
 
 function Get-Route {
@@ -122,10 +124,10 @@ function Get-Route {
 
 # Find-NetRoute gives two things: the address that Windows would send from, and the route.
 function Get-Way {
-    param([string] $Address)
+    param([string] $Address, [Parameter(Mandatory = $true)] $Devices)
     if (-not $Address) { return $null }
     foreach ($found in @(Find-NetRoute -RemoteIPAddress $Address -ErrorAction SilentlyContinue)) {
-        if ($found.CimClass.CimClassName -eq 'MSFT_NetIPAddress') { return ConvertTo-Address -Found $found }
+        if ($found.CimClass.CimClassName -eq 'MSFT_NetIPAddress') { return ConvertTo-Address -Found $found -Devices $Devices }
     }
     return $null
 }

@@ -1,11 +1,11 @@
-# What Windows reaches. A probe changes nothing; all of them run side by side, and end within 4 s. By .NET, which both editions
+# What Windows reaches. A probe changes nothing; all of them run side by side, and end within 3 s. By .NET, which both editions
 # have, and not by Test-Connection or curl.exe, of which one has no limit and the other is not on each Windows.
 
 # Answers a list of what came of each of -Wanted: @{ ping } or @{ host, port, http }.
 function Invoke-Probe {
     param([object[]] $Wanted = @())
     # Windows tries a refused connection again for up to 2 s.
-    $until = [DateTime]::UtcNow.AddMilliseconds(3800)
+    $until = [DateTime]::UtcNow.AddMilliseconds(3000)
     $probes = @(foreach ($one in $Wanted) { Start-Probe -Wanted $one })
     while (@($probes | Where-Object -FilterScript { $_.step -ne 'done' }).Count -gt 0 -and [DateTime]::UtcNow -lt $until) {
         foreach ($probe in $probes) { $null = Step-Probe -Probe $probe }

@@ -34,14 +34,14 @@ function Invoke-Undo {
     param([Parameter(Mandatory = $true)] $Settings, [switch] $KeepTask)
     $failed = 0
     if (Get-ServiceState) {
-        if ((Get-ServiceState) -ne 'Stopped') { $failed += Invoke-Tried -Action { Stop-Gateway -Settings $Settings } }
+        if ((Get-ServiceState) -ne 'Stopped') { $failed += Invoke-Tried -Work { Stop-Gateway -Settings $Settings } }
     }
-    elseif (@(Get-OwnNginx -Settings $Settings).Count -gt 0) { $failed += Invoke-Tried -Action { Stop-Gateway -Settings $Settings } }
+    elseif (@(Get-OwnNginx -Settings $Settings).Count -gt 0) { $failed += Invoke-Tried -Work { Stop-Gateway -Settings $Settings } }
     $actions = @(Get-Undo -Settings $Settings)
     $task = Get-TaskState
     # The next event would do it all again.
     if (-not $KeepTask -and $task -and $task.state -ne 'Disabled') { $actions = @(@{ do = 'disable_task' }) + $actions }
-    if ($actions.Count -gt 0) { $failed += Invoke-Tried -Action { Invoke-Elevated -Actions $actions } }
+    if ($actions.Count -gt 0) { $failed += Invoke-Tried -Work { Invoke-Elevated -Actions $actions } }
     return $failed
 }
 
@@ -57,9 +57,9 @@ function Get-Left {
 
 # Tells what failed, and goes on.
 function Invoke-Tried {
-    param([Parameter(Mandatory = $true)] [scriptblock] $Action)
+    param([Parameter(Mandatory = $true)] [scriptblock] $Work)
     try {
-        & $Action | Out-Null
+        & $Work | Out-Null
         return 0
     }
     catch {

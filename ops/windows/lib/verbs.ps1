@@ -9,11 +9,11 @@ function Get-ScriptPath {
 
 # One run after the other: two would plan with what the other is about to change.
 function Invoke-Alone {
-    param([Parameter(Mandatory = $true)] [scriptblock] $Action)
+    param([Parameter(Mandatory = $true)] [scriptblock] $Work)
     $mutex = New-Object -TypeName Threading.Mutex -ArgumentList $false, 'Local\Flatnet'
     try { $isMine = $mutex.WaitOne(180000) } catch [Threading.AbandonedMutexException] { $isMine = $true }
     if (-not $isMine) { throw (New-Failure -What 'another run of these scripts does not end' -Help 'Get-Process powershell, pwsh shows it') }
-    try { & $Action }
+    try { & $Work }
     finally {
         $mutex.ReleaseMutex()
         $mutex.Dispose()
@@ -68,10 +68,10 @@ function Get-TaskAction {
 function Invoke-Planned {
     param([Parameter(Mandatory = $true)] $Settings, [Parameter(Mandatory = $true)] [object[]] $Actions)
     $failed = 0
-    if (@($Actions | Where-Object -FilterScript { $_.do -eq 'stop_gateway' }).Count -gt 0) { $failed += Invoke-Tried -Action { Stop-Gateway -Settings $Settings } }
+    if (@($Actions | Where-Object -FilterScript { $_.do -eq 'stop_gateway' }).Count -gt 0) { $failed += Invoke-Tried -Work { Stop-Gateway -Settings $Settings } }
     $elevated = @($Actions | Where-Object -FilterScript { $_.do -notin 'start_gateway', 'stop_gateway' })
-    if ($elevated.Count -gt 0) { $failed += Invoke-Tried -Action { Invoke-Elevated -Actions $elevated } }
-    if (@($Actions | Where-Object -FilterScript { $_.do -eq 'start_gateway' }).Count -gt 0) { $failed += Invoke-Tried -Action { Start-Gateway -Settings $Settings } }
+    if ($elevated.Count -gt 0) { $failed += Invoke-Tried -Work { Invoke-Elevated -Actions $elevated } }
+    if (@($Actions | Where-Object -FilterScript { $_.do -eq 'start_gateway' }).Count -gt 0) { $failed += Invoke-Tried -Work { Start-Gateway -Settings $Settings } }
     return $failed
 }
 
@@ -137,12 +137,12 @@ function Write-TaskNote {
     param([int] $Status)
     if ($Status -eq 0 -or -not (Get-ScheduledTask -TaskName 'FlatnetElevated' -ErrorAction SilentlyContinue)) { return }
     $where = if ($script:stops) { "; the way stops at: $script:stops" } else { '' }
-    $null = Invoke-Tried -Action { Invoke-Elevated -Actions @(@{ do = 'note'; text = "up ended with $Status$where" }) }
+    $null = Invoke-Tried -Work { Invoke-Elevated -Actions @(@{ do = 'note'; text = "up ended with $Status$where" }) }
 }
 
 function Invoke-Uninstall {
     $failed = Invoke-Undo -Settings (Read-Settings) -KeepTask
-    if (Get-ServiceState) { $failed += Invoke-Tried -Action { Invoke-Elevated -Actions @(@{ do = 'remove_service' }) } }
+    if (Get-ServiceState) { $failed += Invoke-Tried -Work { Invoke-Elevated -Actions @(@{ do = 'remove_service' }) } }
     if ($failed -gt 0) { throw (New-Failure -What 'not all could be taken back, so the scripts stay' -Help 'mend what is said above, and run it again') }
     Invoke-FileRemoval
 }

@@ -59,7 +59,11 @@ function Get-Field {
     return $null
 }
 
+# Asked once for each: what is not there is looked for in every module.
+$script:commands = @{}
+
 function Test-Command {
     param([Parameter(Mandatory = $true)] [string] $Name)
-    return [bool] (Get-Command -Name $Name -ErrorAction SilentlyContinue)
+    if (-not $script:commands.Contains($Name)) { $script:commands[$Name] = [bool] (Get-Command -Name $Name -ErrorAction SilentlyContinue) }
+    return $script:commands[$Name]
 }

@@ -67,7 +67,7 @@ function Get-Decision {
     Write-Host "Asking Flatnet in $($Settings.Distribution) .."
     if ($Verb -eq 'look') { Assert-Running -Settings $Settings }
     $facts = Get-Fact -Settings $Settings -WaitSeconds $WaitSeconds
-    Write-Host 'Asking what answers, 4 s at most ..'
+    Write-Host 'Asking what answers, 3 s at most ..'
     $seen = Get-Seen -Settings $Settings -Facts $facts
     $json = ConvertTo-Json -InputObject $seen -Depth 5 -Compress
     $ascii = [regex]::Replace($json, '[^\x20-\x7e]', { param($match) '\u{0:x4}' -f [int][char] $match.Value })
