@@ -80,7 +80,7 @@ $OFS = ' '
 . "$PSScriptRoot\lib\installed.ps1"
 . "$PSScriptRoot\lib\request.ps1"
 . "$PSScriptRoot\lib\undo.ps1"
-. "$PSScriptRoot\lib\install.ps1"
+. "$PSScriptRoot\lib\copy.ps1"
 . "$PSScriptRoot\lib\tell.ps1"
 . "$PSScriptRoot\lib\verbs.ps1"
 

@@ -10,7 +10,7 @@ function Invoke-Action {
         'add_route' { Add-Route -Subnet $Settings.Subnet -Interface $Action.interface -NextHop $Action.next_hop }
         'remove_route' { Remove-Route -Subnet $Settings.Subnet -Interface $Action.interface -NextHop $Action.next_hop -Store $Action.store }
         'add_lan_rule' { Add-LanRule -Settings $Settings -Program $Settings.OpenResty }
-        'add_shared_rule' { Add-LanRule -Settings $Settings -Program '' }
+        'add_shared_rule' { Add-LanRule -Settings $Settings -Program 'Any' }
         'remove_lan_rule' { Remove-LanRule -Name $Action.name }
         'add_subnet_rule' { Add-SubnetRule -Subnet $Settings.Subnet }
         'add_ports_rule' { Add-PortsRule -Settings $Settings }
@@ -67,17 +67,16 @@ function Remove-Route {
 
 # For nginx alone, so that Windows does not ask whether it may listen: who cancels that question blocks it.
 function Add-LanRule {
-    param([Parameter(Mandatory = $true)] $Settings, [string] $Program)
-    $rule = [ordered]@{
-        DisplayName = Get-PortsRuleName -Settings $Settings
-        Direction = 'Inbound'
-        Action = 'Allow'
-        Protocol = 'TCP'
-        LocalPort = $Settings.Ports
-        Profile = 'Private', 'Domain'
-    }
-    if ($Program) { $rule['Program'] = $Program }
-    Invoke-Shown New-NetFirewallRule $rule
+    param([Parameter(Mandatory = $true)] $Settings, [Parameter(Mandatory = $true)] [string] $Program)
+    Invoke-Shown New-NetFirewallRule ([ordered]@{
+            DisplayName = Get-PortsRuleName -Settings $Settings
+            Direction = 'Inbound'
+            Action = 'Allow'
+            Protocol = 'TCP'
+            LocalPort = $Settings.Ports
+            Profile = 'Private', 'Domain'
+            Program = $Program
+        })
 }
 
 function Get-PortsRuleName {

@@ -23,7 +23,7 @@ function Deny {
 function Assert-Field {
     param($Action, [string[]] $Names = @())
     $given = @($Action.PSObject.Properties | ForEach-Object -Process { $_.Name } | Where-Object -FilterScript { $_ -cne 'do' -and $_ -cne 'why' })
-    if (@($given | Where-Object -FilterScript { $_ -cnotin $Names }).Count -gt 0 -or $given.Count -ne $Names.Count) {
+    if (@($given | Where-Object -FilterScript { -not ($Names -ccontains $_) }).Count -gt 0 -or $given.Count -ne $Names.Count) {
         Deny -What "an action has the fields $($Names -join ', '), and no others"
     }
 }
