@@ -34,7 +34,7 @@ fn pc() -> Option<Pc> {
         assert!(std::env::var("CI").as_deref() != Ok("true"), "CI has no PowerShell: FLATNET_PWSH");
         let name = std::thread::current().name().unwrap_or_default().to_owned();
         // Not by a macro: what those print of a test that passes is not shown.
-        writeln!(std::io::stderr(), "left out, for want of a PowerShell: {name}").unwrap();
+        writeln!(std::io::stderr(), "left out, no PowerShell: {name}").unwrap();
         return None;
     };
     let source = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -101,7 +101,11 @@ impl Pc {
         let file = format!("{INSTALLED}/settings.psd1");
         let text = self.sandbox.read(&file);
         let lines = text.lines().map(|line| {
-            if line.starts_with(&format!("    {key} = ")) { format!("    {key} = {value}") } else { line.to_owned() }
+            if line.starts_with(&format!("    {key} = ")) {
+                format!("    {key} = {value}")
+            } else {
+                line.to_owned()
+            }
         });
         self.sandbox.write(&file, &(lines.collect::<Vec<_>>().join("\n") + "\n"));
     }

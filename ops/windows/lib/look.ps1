@@ -29,7 +29,7 @@ function Get-Seen {
         lan_rules = @(Get-LanRule)
         block_rules = @(Get-BlockRule -Program $Settings.OpenResty)
         profiles = @(Get-FirewallProfile)
-        hyperv_rules = @(Get-HypervRule)
+        hyperv_rules = @(try { Get-HypervRule } catch { $null = $_ })
         hyperv = Get-HypervSetting
         networks = @(Get-Network)
         task = Get-TaskState
@@ -177,7 +177,10 @@ function Get-FirewallProfile {
 
 function Get-HypervRule {
     if (-not (Test-Command -Name 'Get-NetFirewallHyperVRule')) { return }
-    Get-NetFirewallHyperVRule -DisplayName 'Flatnet *' -ErrorAction SilentlyContinue | ForEach-Object -Process {
+    # None is an error, too.
+    $found = try { Get-NetFirewallHyperVRule -DisplayName 'Flatnet *' -ErrorAction Stop }
+    catch { if ("$($_.CategoryInfo.Category)" -ne 'ObjectNotFound') { throw } }
+    $found | Where-Object -FilterScript { $_ } | ForEach-Object -Process {
         [ordered]@{
             name = $_.DisplayName
             enabled = "$($_.Enabled)"
@@ -190,7 +193,11 @@ function Get-HypervRule {
 # Windows before 11 22H2 has no Hyper-V firewall, and so none of its commands.
 function Get-HypervSetting {
     if (-not (Test-Command -Name 'Get-NetFirewallHyperVVMSetting')) { return $null }
-    try { $found = Get-NetFirewallHyperVVMSetting -PolicyStore ActiveStore -Name $script:wslCreator -ErrorAction Stop }
+    try {
+        $found = Get-NetFirewallHyperVVMSetting -PolicyStore ActiveStore -Name $script:wslCreator -ErrorAction Stop
+        # Where these cannot be seen, nobody knows what is missing.
+        $null = Get-HypervRule
+    }
     catch { return [ordered]@{ enabled = ''; default_inbound = ''; error = Format-Failure -Record $_ } }
     if (-not $found) { return $null }
     return [ordered]@{ enabled = "$($found.Enabled)"; default_inbound = "$($found.DefaultInboundAction)"; error = $null }

@@ -99,9 +99,10 @@ function Format-Argument {
     return '"' + ($Word -replace '(\\*)"', '$1$1\"' -replace '(\\+)$', '$1$1') + '"'
 }
 
-# As it can be pasted.
+# As it can be pasted; of a whole document its beginning.
 function Format-Parameter {
     param([string] $Name, $Value)
+    if ("$Value" -match "`n") { return " -$Name '$(("$Value" -split "`n")[0]) ..'" }
     if ($Value -is [bool]) { return " -$Name`:`$$("$Value".ToLowerInvariant())" }
     $words = foreach ($word in @($Value)) {
         if ("$word" -match '^[A-Za-z0-9./:_-]+$') { "$word" } else { "'" + ("$word" -replace "'", "''") + "'" }

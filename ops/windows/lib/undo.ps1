@@ -5,7 +5,8 @@ function Get-Undo {
     param([Parameter(Mandatory = $true)] $Settings)
     $names = @(Get-LanRule | ForEach-Object -Process { $_.name } | Where-Object -FilterScript { Test-OwnName -Name $_ } | Select-Object -Unique)
     foreach ($name in $names) { @{ do = 'remove_lan_rule'; name = $name } }
-    $names = @(Get-HypervRule | ForEach-Object -Process { $_.name } | Where-Object -FilterScript { Test-OwnName -Name $_ } | Select-Object -Unique)
+    $rules = @(try { Get-HypervRule } catch { $null = Show-Failure -Record $_ })
+    $names = @($rules | ForEach-Object -Process { $_.name } | Where-Object -FilterScript { Test-OwnName -Name $_ } | Select-Object -Unique)
     foreach ($name in $names) { @{ do = 'remove_hyperv_rule'; name = $name } }
     foreach ($route in @(Get-OwnRoute -Settings $Settings)) {
         @{ do = 'remove_route'; interface = $route.interface; next_hop = $route.next_hop; store = $route.store }

@@ -80,10 +80,13 @@ function Get-Fact {
     param([Parameter(Mandatory = $true)] $Settings, [int] $WaitSeconds)
     $until = [DateTime]::UtcNow.AddSeconds($WaitSeconds)
     while ($true) {
-        $facts = Invoke-Flatnet -Settings $Settings -Arguments 'windows', 'facts' -Seconds 60
-        $read = ConvertFrom-Json -InputObject $facts
-        $isUp = (Get-Field -Object $read -Name 'eth0') -and (Get-Field -Object $read -Name 'bridge_link')
-        if ($isUp -or [DateTime]::UtcNow -ge $until) { return $facts }
+        $isLast = [DateTime]::UtcNow -ge $until
+        try {
+            $facts = Invoke-Flatnet -Settings $Settings -Arguments 'windows', 'facts' -Seconds 60
+            $read = ConvertFrom-Json -InputObject $facts
+            if ($isLast -or ((Get-Field -Object $read -Name 'eth0') -and (Get-Field -Object $read -Name 'bridge_link'))) { return $facts }
+        }
+        catch { if ($isLast) { throw } }
         Start-Sleep -Seconds 3
     }
 }

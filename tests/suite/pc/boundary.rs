@@ -4,21 +4,51 @@ use super::{INSTALLED, has, pc};
 
 /// Requests that a distribution, or a program of the user's, might make; and what is said to each.
 const BAD: [(&str, &str); 19] = [
-    (r#"{"do": "add_route", "interface": $lan, "next_hop": "192.168.8.9"}"#, "is not in the network of WSL's switch"),
-    (r#"{"do": "add_route", "interface": $wsl, "next_hop": "192.168.8.9"}"#, "is not in the network of WSL's switch"),
-    (r#"{"do": "add_route", "interface": $wsl, "next_hop": "172.28.16.1"}"#, "is not in the network of WSL's switch"),
-    (r#"{"do": "add_route", "interface": $vpn, "next_hop": "172.28.16.5"}"#, "is not in the network of WSL's switch"),
-    (r#"{"do": "add_route", "interface": $wsl, "next_hop": "172.28.16.5; calc"}"#, "a next hop is an IPv4 address"),
+    (
+        r#"{"do": "add_route", "interface": $lan, "next_hop": "192.168.8.9"}"#,
+        "is not in the network of WSL's switch",
+    ),
+    (
+        r#"{"do": "add_route", "interface": $wsl, "next_hop": "192.168.8.9"}"#,
+        "is not in the network of WSL's switch",
+    ),
+    (
+        r#"{"do": "add_route", "interface": $wsl, "next_hop": "172.28.16.1"}"#,
+        "is not in the network of WSL's switch",
+    ),
+    (
+        r#"{"do": "add_route", "interface": $vpn, "next_hop": "172.28.16.5"}"#,
+        "is not in the network of WSL's switch",
+    ),
+    (
+        r#"{"do": "add_route", "interface": $wsl, "next_hop": "172.28.16.5; calc"}"#,
+        "a next hop is an IPv4 address",
+    ),
     (r#"{"do": "add_route", "interface": "2; calc", "next_hop": "172.28.16.5"}"#, "an interface is a number"),
-    (r#"{"do": "add_route", "interface": $wsl, "next_hop": "172.28.16.5", "subnet": "0.0.0.0/0"}"#, "and no others"),
-    (r#"{"do": "remove_route", "interface": $vpn, "next_hop": "0.0.0.0", "store": "ActiveStore"}"#, "somebody else's"),
-    (r#"{"do": "remove_route", "interface": $wsl, "next_hop": "172.28.16.5", "store": "x"}"#, "other characters"),
+    (
+        r#"{"do": "add_route", "interface": $wsl, "next_hop": "172.28.16.5", "subnet": "0.0.0.0/0"}"#,
+        "and no others",
+    ),
+    (
+        r#"{"do": "remove_route", "interface": $vpn, "next_hop": "0.0.0.0", "store": "ActiveStore"}"#,
+        "somebody else's",
+    ),
+    (
+        r#"{"do": "remove_route", "interface": $wsl, "next_hop": "172.28.16.5", "store": "x"}"#,
+        "other characters",
+    ),
     (r#"{"do": "remove_lan_rule", "name": "*"}"#, "pattern"),
     (r#"{"do": "remove_lan_rule", "name": "Flatnet gateway *"}"#, "pattern"),
     (r#"{"do": "remove_hyperv_rule", "name": "Core Networking"}"#, "pattern"),
     (r#"{"do": "add_lan_rule", "ports": [3389]}"#, "and no others"),
-    (r#"{"do": "install_service", "wrapper": "WinSW", "path": "C:\\flatnet\\gateway\\evil.exe"}"#, "where only administrators write"),
-    (r#"{"do": "install_service", "wrapper": "calc", "path": "C:\\Program Files\\Flatnet\\flatnet-gateway.exe"}"#, "other characters"),
+    (
+        r#"{"do": "install_service", "wrapper": "WinSW", "path": "C:\\flatnet\\gateway\\evil.exe"}"#,
+        "where only administrators write",
+    ),
+    (
+        r#"{"do": "install_service", "wrapper": "calc", "path": "C:\\Program Files\\Flatnet\\flatnet-gateway.exe"}"#,
+        "other characters",
+    ),
     (r#"{"do": "register_tasks", "user": "</UserId><RunLevel>"}"#, "other characters"),
     (r#"{"do": "note", "text": "a\u0000b"}"#, "other characters"),
     (r#"{"do": "Invoke-Expression", "x": "calc"}"#, "and no others"),
@@ -30,7 +60,13 @@ fn what_is_not_borne_out_is_refused() {
     let Some(pc) = pc() else { return };
     pc.sh("ip -n windows link add vpn0 type veth peer name vpn1; ip -n windows addr add 10.8.0.2/24 dev vpn0; ip -n windows link set vpn0 up
         ip -n windows link set vpn1 up; ip -n windows route add 10.87.1.0/24 dev vpn0; touch /pc/c/flatnet/gateway/evil.exe").succeeds();
-    let index = |link: &str| pc.sh(&format!("ip -n windows -j link show dev {link} | jq -r '.[0].ifindex'")).succeeds().stdout.trim().to_owned();
+    let index = |link: &str| {
+        pc.sh(&format!("ip -n windows -j link show dev {link} | jq -r '.[0].ifindex'"))
+            .succeeds()
+            .stdout
+            .trim()
+            .to_owned()
+    };
     let (wsl, lan, vpn) = (index("vEthernet"), index("LAN"), index("vpn0"));
     let actions: Vec<String> = BAD
         .iter()
@@ -42,7 +78,10 @@ fn what_is_not_borne_out_is_refused() {
     request(&format!(r#"{{"version": 2, "id": "{id}", "actions": [{}]}}"#, actions.join(",\n")));
     let said = pc.elevated(&format!("& '{INSTALLED}/elevated.ps1'; \"exit $LASTEXITCODE\""));
     has(&said, &["exit 0"]);
-    let result: serde_json::Value = serde_json::from_str(pc.sandbox.read(&format!("{INSTALLED}/log/result.json")).trim_start_matches('\u{feff}')).unwrap();
+    let result: serde_json::Value = serde_json::from_str(
+        pc.sandbox.read(&format!("{INSTALLED}/log/result.json")).trim_start_matches('\u{feff}'),
+    )
+    .unwrap();
     for ((action, why), done) in BAD.iter().zip(result["done"].as_array().unwrap()) {
         assert!(done["error"].as_str().unwrap_or_default().contains(why), "{action}: {done}");
     }

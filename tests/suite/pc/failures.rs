@@ -32,14 +32,24 @@ fn each_action_that_fails_is_told_and_the_others_are_tried() {
         pc.sandbox.write("/pc/state/fail", cmdlet);
         let said = pc.ps("flat down");
         has(&said, &["error: Access is denied.", "  left: ", "exit 2"]);
-        assert!(pc.left().trim().lines().count() == 1 && pc.left().contains(stays), "{cmdlet}: {}", pc.left());
+        assert!(
+            pc.left().trim().lines().count() == 1 && pc.left().contains(stays),
+            "{cmdlet}: {}",
+            pc.left()
+        );
         pc.sh("rm /pc/state/fail").succeeds();
         pc.ps("flat up");
     }
     // Windows' question is answered with no.
     pc.sandbox.write("/pc/state/fail", "Start-Process");
     let said = pc.ps("flat down");
-    has(&said, &["error: Windows did not start the elevated half: The operation was canceled by the user.", "exit 2"]);
+    has(
+        &said,
+        &[
+            "error: Windows did not start the elevated half: The operation was canceled by the user.",
+            "exit 2",
+        ],
+    );
     is_plain(&said);
 }
 
@@ -49,13 +59,29 @@ fn a_wsl_that_is_gone_stopped_or_hangs_is_named() {
     pc.ps("flat up");
     pc.sh("mv /etc/flatnet /etc/flatnet.away; touch /pc/state/wsl-stopped").succeeds();
     let said = pc.ps("flat status\nRemove-Item /pc/state/wsl-stopped\nflat status");
-    has(&said, &["error: the distribution Debian is stopped", "flatnet.ps1 up", "error: in WSL2: error[FLAT-E011]", "flatnet init"]);
+    has(
+        &said,
+        &[
+            "error: the distribution Debian is stopped",
+            "flatnet.ps1 up",
+            "error: in WSL2: error[FLAT-E011]",
+            "flatnet init",
+        ],
+    );
     is_plain(&said);
     assert_eq!(said.matches("exit 1").count(), 2, "{said}");
     assert!(!pc.sh("cat /pc/state/wsl.log").stdout.lines().last().unwrap().contains("decide"));
     pc.set("Distribution", "'Ubuntu'");
     let said = pc.ps("flat status\nflat up\nflat down");
-    has(&said, &["the distribution Ubuntu is stopped", "WSL has no distribution Ubuntu", "Nothing of Flatnet is left", "exit 0"]);
+    has(
+        &said,
+        &[
+            "the distribution Ubuntu is stopped",
+            "WSL has no distribution Ubuntu",
+            "Nothing of Flatnet is left",
+            "exit 0",
+        ],
+    );
     assert_eq!(pc.left(), "");
     // It hangs: a limit, and nothing of it goes on.
     pc.sh("touch /pc/state/wsl-hangs").succeeds();

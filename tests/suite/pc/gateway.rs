@@ -15,7 +15,10 @@ fn a_broken_configuration_neither_reloads_nor_keeps_it_from_ending() {
     assert_eq!(ends, ["exit 2", "exit 2", "exit 0", "exit 0", "exit 2", "exit 2"], "{said}");
     assert_eq!(pc.left(), "");
     pc.sh("cp /root/good /pc/c/flatnet/gateway/conf/nginx.conf").succeeds();
-    has(&pc.ps("flat gateway reload\nflat gateway start"), &["error: the gateway does not run", "exit 1", "exit 0"]);
+    has(
+        &pc.ps("flat gateway reload\nflat gateway start"),
+        &["error: the gateway does not run", "exit 1", "exit 0"],
+    );
 }
 
 #[test]
@@ -42,7 +45,8 @@ fn other_programs_at_the_port_are_named_and_never_touched() {
     // The port: named, not touched, and its 200 is not Flatnet's.
     pc.sandbox.eventually("! ip netns exec windows ss -Hltn 'sport = 8080' | grep -q .");
     pc.sh(&OTHER.replace("PORT", "80")).succeeds();
-    let said = pc.ps("flat up\nflat doctor\nflat gateway status\nflat gateway start\nflat gateway stop\nflat down");
+    let said =
+        pc.ps("flat up\nflat doctor\nflat gateway status\nflat gateway start\nflat gateway stop\nflat down");
     has(line(&said, "nginx"), &["FAILURE", "somebody else's nginx", "C:\\Other\\nginx.exe"]);
     has(line(&said, "gateway"), &["FAILURE", "answers with 200, and is not Flatnet's gateway"]);
     has(&said, &["error: port 80 is taken by process", "Nothing of Flatnet is left"]);
@@ -52,6 +56,9 @@ fn other_programs_at_the_port_are_named_and_never_touched() {
     assert_eq!(pc.left(), "");
 
     // Ranges that Windows keeps.
-    pc.sandbox.write("/pc/state/excluded", "\r\nStart Port    End Port\r\n----------    --------\r\n        80          80\r\n");
+    pc.sandbox.write(
+        "/pc/state/excluded",
+        "\r\nStart Port    End Port\r\n----------    --------\r\n        80          80\r\n",
+    );
     has(line(&pc.ps("flat status"), "nginx"), &["FAILURE", "lets nobody listen in: 80 to 80"]);
 }

@@ -15,13 +15,27 @@ fn from_install_to_uninstall() {
     has(&said, &["deleted: old.ps1", "missing in", "Name = flatnet.internal", "exit 0", "flatnet.cmd' up"]);
     pc.sh(&format!("cd '{INSTALLED}'; [ -e elevated.ps1 ] && [ -e lib/check.ps1 ] && [ -e flatnet-gateway.exe ] && grep -q mine settings.psd1 && [ ! -e lib/old.ps1 ]")).succeeds();
     let done = pc.done();
-    has(&done, &["powershell.exe RunAs", "elevated icacls", "Flatnet\\request /grant", "Register-ScheduledTask FlatnetElevated"]);
-    pc.sh(&format!("sed -i \"s/^    Ports/    Name = 'flatnet.internal'\\n    Ports/\" '{INSTALLED}/settings.psd1'")).succeeds();
+    has(
+        &done,
+        &[
+            "powershell.exe RunAs",
+            "elevated icacls",
+            "Flatnet\\request /grant",
+            "Register-ScheduledTask FlatnetElevated",
+        ],
+    );
+    pc.sh(&format!(
+        "sed -i \"s/^    Ports/    Name = 'flatnet.internal'\\n    Ports/\" '{INSTALLED}/settings.psd1'"
+    ))
+    .succeeds();
 
     // Shown, and not done; then done, and nothing is asked, since the tasks are there.
     let said = pc.ps("flat up -WhatIf\nflat up\n$x = & '/pc/c/Program Files/Flatnet/flatnet.ps1' status\n\"$($x.Count) $($x[0].Layer) $(($x | Where-Object Level -eq FAILURE).Count)\"");
     let (shown, rest) = said.split_once("exit 0").unwrap();
-    has(shown, &["What if", "New-NetRoute -DestinationPrefix 10.87.1.0/24", "New-NetFirewallRule", "nginx.exe"]);
+    has(
+        shown,
+        &["What if", "New-NetRoute -DestinationPrefix 10.87.1.0/24", "New-NetFirewallRule", "nginx.exe"],
+    );
     has(rest, &["The way is open from the LAN to the containers", "exit 0", "15 settings 0"]);
     let done = pc.done();
     has(&done, &["start FlatnetElevated", "elevated New-NetRoute 10.87.1.0/24 172.28.16.5 ActiveStore"]);
@@ -35,7 +49,10 @@ fn from_install_to_uninstall() {
     assert!(pc.left().contains("via 172.28.20.9"), "{said} {}", pc.sh("cat /pc/state/hidden").stdout);
     has(line(&said, "task"), &["ok", "2026-11-29 08:00"]);
     has(&said, &["ended with 0"]);
-    has(&pc.sh(&format!("cat '{INSTALLED}/log/flatnet.log'")).stdout, &["Remove-NetRoute", "-NextHop 172.28.20.9"]);
+    has(
+        &pc.sh(&format!("cat '{INSTALLED}/log/flatnet.log'")).stdout,
+        &["Remove-NetRoute", "-NextHop 172.28.20.9"],
+    );
 
     // `down` keeps the next event from undoing it, and `up` takes that back.
     let said = pc.ps("flat down\nflat down");
@@ -63,6 +80,9 @@ fn help_and_old_names_lead_to_the_one_script() {
         & '{INSTALLED}/openresty.ps1' status; \"judged $LASTEXITCODE\"
         & '{INSTALLED}/install.ps1'; \"install $LASTEXITCODE\""
     ));
-    has(&said, &["uninstall  take everything back", "task 1", "What if", "openresty 0", "judged 1", "install 2"]);
+    has(
+        &said,
+        &["uninstall  take everything back", "task 1", "What if", "openresty 0", "judged 1", "install 2"],
+    );
     assert_eq!(pc.done(), "");
 }

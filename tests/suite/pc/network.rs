@@ -13,9 +13,17 @@ fn each_mode_and_the_changes_between_them() {
     pc.sh("echo mirrored >/pc/state/mode; echo '[experimental]' >>/pc/home/.wslconfig").succeeds();
     let said = pc.ps("flat up\nflat doctor");
     let left = pc.left();
-    assert!(!left.contains("via") && !left.contains("nginx") && !left.contains("subnet") && left.contains("Flatnet gateway 80"), "{left}{said}");
+    assert!(
+        !left.contains("via")
+            && !left.contains("nginx")
+            && !left.contains("subnet")
+            && left.contains("Flatnet gateway 80"),
+        "{left}{said}"
+    );
     has(line(&said, "name"), &["flatnet.internal leads here"]);
-    assert!(pc.sh("jq -r '.[0].Profiles | join(\",\")' /pc/state/hyperv.json").stdout.contains("Private,Domain"));
+    assert!(
+        pc.sh("jq -r '.[0].Profiles | join(\",\")' /pc/state/hyperv.json").stdout.contains("Private,Domain")
+    );
     // Two rules of one name, as 0.1.0 made them.
     pc.sh("jq '. + .' /pc/state/hyperv.json >/pc/state/x && mv /pc/state/x /pc/state/hyperv.json; echo nat >/pc/state/mode").succeeds();
     let said = pc.ps("flat up\nflat up");
@@ -38,7 +46,8 @@ fn wsls_adapter_is_known_among_others() {
     // A LAN with the same addresses, and a VPN: the route that works stays, and both are named.
     pc.sh("ip -n windows link add WiFi type veth peer name wifi1 netns lan
         ip -n windows addr add 172.28.16.50/24 dev WiFi; ip -n windows link set WiFi up
-        ip -n lan addr add 172.28.16.5/24 dev wifi1; ip -n lan link set wifi1 up").succeeds();
+        ip -n lan addr add 172.28.16.5/24 dev wifi1; ip -n lan link set wifi1 up")
+        .succeeds();
     pc.done();
     let said = pc.ps("flat up\nflat doctor");
     has(line(&said, "eth0"), &["FAILURE", "WiFi"]);
@@ -54,7 +63,8 @@ fn wsls_adapter_is_known_among_others() {
     pc.ps("flat down");
     assert_eq!(pc.left(), "");
     // A VPN that has the subnet: none is added beside it, and it stays.
-    pc.sh("ip -n windows route del 172.28.16.0/21 dev vpn0; ip -n windows route add 10.87.1.0/24 dev vpn0").succeeds();
+    pc.sh("ip -n windows route del 172.28.16.0/21 dev vpn0; ip -n windows route add 10.87.1.0/24 dev vpn0")
+        .succeeds();
     let said = pc.ps("flat up\nflat down");
     has(line(&said, "route"), &["FAILURE", "vpn0"]);
     assert!(!pc.done().contains("NetRoute"), "{said}");
@@ -93,17 +103,22 @@ fn what_keeps_the_lan_out_is_a_failure() {
         New-NetFirewallRule -DisplayName nginx.exe -Direction Inbound -Action Block -Program 'C:\\Program Files\\OpenResty\\nginx.exe'
         $env:FLATNET_ELEVATED = $null
         flat doctor");
-    has(&said, &[
-        "Home, by which this PC is in the LAN, is marked Public",
-        "Set-NetConnectionProfile -InterfaceIndex",
-        "a policy voids this PC's own firewall rules in Private networks",
-        "a rule of Windows' firewall for C:\\Program Files\\OpenResty\\nginx.exe block",
-        "Where-Object Action -eq Block | Remove-NetFirewallRule",
-    ]);
+    has(
+        &said,
+        &[
+            "Home, by which this PC is in the LAN, is marked Public",
+            "Set-NetConnectionProfile -InterfaceIndex",
+            "a policy voids this PC's own firewall rules in Private networks",
+            "a rule of Windows' firewall for C:\\Program Files\\OpenResty\\nginx.exe block",
+            "Where-Object Action -eq Block | Remove-NetFirewallRule",
+        ],
+    );
     assert_eq!(said.matches("exit 1").count(), 3, "{said}");
     // Windows before 11 22H2; no LAN; a cmdlet that fails is not one that is not there.
-    pc.sandbox.write("/pc/state/fail", "Get-NetFirewallHyperVVMSetting");
-    has(line(&pc.ps("flat status"), "hyper-v"), &["unseen", "Access is denied."]);
+    for cmdlet in ["Get-NetFirewallHyperVVMSetting", "Get-NetFirewallHyperVRule"] {
+        pc.sandbox.write("/pc/state/fail", cmdlet);
+        has(line(&pc.ps("flat status"), "hyper-v"), &["unseen", "Access is denied."]);
+    }
     pc.sh("touch /pc/state/windows-10; rm /pc/state/rules.json; ip -n windows link del LAN").succeeds();
     let said = pc.ps("flat up");
     has(line(&said, "hyper-v"), &["no Hyper-V firewall"]);

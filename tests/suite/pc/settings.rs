@@ -32,17 +32,29 @@ fn each_wrong_setting_is_refused_with_its_key() {
     let mut text = format!("$file = '{file}'\n$good = Get-Content -Raw -LiteralPath $file\n");
     for (key, value) in wrong {
         let value = value.replace('\'', "''");
-        text += &format!("Set-Content $file ($good -replace '(?m)^    {key} = .*$', ('    {key} = ' + '{value}'.Replace('$', '$$')))\n\"{key} {value}\"\nflat status\n", value = value);
+        text += &format!(
+            "Set-Content $file ($good -replace '(?m)^    {key} = .*$', ('    {key} = ' + '{value}'.Replace('$', '$$')))\n\"{key} {value}\"\nflat status\n",
+            value = value
+        );
     }
-    for whole in ["$good.Replace('Subnet', 'Subnets')", "$good -replace '(?m)^    Name = .*$', ''", "'@{'", "'Get-Process'"] {
+    for whole in [
+        "$good.Replace('Subnet', 'Subnets')",
+        "$good -replace '(?m)^    Name = .*$', ''",
+        "'@{'",
+        "'Get-Process'",
+    ] {
         text += &format!("Set-Content $file ({whole})\nflat up\n");
     }
     text += "Remove-Item $file\nflat down\n";
     let said = pc.ps(&text);
     for (key, value) in wrong {
-        let after = said.split_once(&format!("{key} {value}\n")).unwrap_or_else(|| panic!("{key} {value}: {said}")).1;
+        let after =
+            said.split_once(&format!("{key} {value}\n")).unwrap_or_else(|| panic!("{key} {value}: {said}")).1;
         let answer = after.split("exit ").next().unwrap();
-        assert!(answer.contains(&format!("settings.psd1: {key} cannot be")) && answer.contains("help: write"), "{key} = {value}: {answer}");
+        assert!(
+            answer.contains(&format!("settings.psd1: {key} cannot be")) && answer.contains("help: write"),
+            "{key} = {value}: {answer}"
+        );
     }
     has(&said, &["Subnets is unknown", "Name is missing", "cannot be read", "settings.psd1 is not there"]);
     assert_eq!(said.matches("exit 2").count(), wrong.len() + 5, "{said}");
@@ -64,5 +76,9 @@ fn usual_paths_and_other_ports_work() {
     let said = pc.ps("flat up");
     has(super::line(&said, "settings"), &["warning", "[80, 443]"]);
     has(super::line(&said, "gateway"), &["FAILURE", "443"]);
-    assert!(pc.left().contains("Flatnet gateway 80 443") && !pc.left().contains("gateway 80\n"), "{}", pc.left());
+    assert!(
+        pc.left().contains("Flatnet gateway 80 443") && !pc.left().contains("gateway 80\n"),
+        "{}",
+        pc.left()
+    );
 }

@@ -105,7 +105,7 @@ function Get-NetConnectionProfile { [CmdletBinding()] param()
     if (-not (ip -j link show dev LAN 2>$null)) { return Write-Missing MSFT_NetConnectionProfile }
     [pscustomobject]@{ Name = 'Home'; InterfaceIndex = [uint32](Get-Index LAN); NetworkCategory = $(if (Test-Path "$pc/public") { 'Public' } else { 'Private' }) } }
 if (-not (Test-Path "$pc/windows-10")) {
-    function Get-NetFirewallHyperVRule { [CmdletBinding()] param($DisplayName) Find-Rule hyperv $DisplayName }
+    function Get-NetFirewallHyperVRule { [CmdletBinding()] param($DisplayName) if (Test-Failing Get-NetFirewallHyperVRule) { Write-Error 'Access is denied.'; return }; Find-Rule hyperv $DisplayName }
     function New-NetFirewallHyperVRule { [CmdletBinding()] param($DisplayName, $Direction, $Action, $VMCreatorId, [string[]]$LocalAddresses, $Protocol, [string[]]$LocalPorts, [string[]]$Profiles) Add-Rule hyperv New-NetFirewallHyperVRule $PSBoundParameters; Set-Hyperv }
     function Remove-NetFirewallHyperVRule { [CmdletBinding(SupportsShouldProcess)] param($DisplayName) Remove-Rule hyperv Remove-NetFirewallHyperVRule $DisplayName; Set-Hyperv }
     function Get-NetFirewallHyperVVMSetting { [CmdletBinding()] param($PolicyStore, $Name)

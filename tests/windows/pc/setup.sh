@@ -1,4 +1,5 @@
-# shellcheck shell=bash
+#!/usr/bin/env bash
+# shellcheck disable=SC2016
 # A Windows PC around a WSL2, inside a sandbox: the network namespace `windows` is Windows, this one is WSL2, `lan` is another PC.
 #
 #   lan 192.168.8.9 ---- windows 192.168.8.1 / 172.28.16.1 ---- this host, eth0 172.28.16.5
