@@ -13,6 +13,7 @@ $ErrorActionPreference = 'Stop'
 $PSNativeCommandUseErrorActionPreference = $false
 $PSDefaultParameterValues = @{}
 $ProgressPreference = 'SilentlyContinue'
+$InformationPreference = 'Continue'
 $WhatIfPreference = $false
 $OFS = ' '
 . "$PSScriptRoot\lib\fail.ps1"
@@ -51,7 +52,7 @@ function Read-Request {
 
 function Invoke-Checked {
     param([Parameter(Mandatory = $true)] $Action)
-    $done = [ordered]@{ do = ''; lines = @(); error = $null }
+    $done = [ordered]@{ do = ''; lines = @(); error = $null; help = '' }
     try {
         $settings = Read-Settings
         Assert-Action -Action $Action -Settings $settings
@@ -62,6 +63,7 @@ function Invoke-Checked {
     }
     catch {
         $done.error = Format-Failure -Record $_
+        $done.help = "$($_.Exception.Data['help'])"
         Write-Log -Text "error: $($done.error)"
     }
     return $done

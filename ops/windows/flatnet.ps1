@@ -62,6 +62,7 @@ $PSNativeCommandUseErrorActionPreference = $false
 $PSDefaultParameterValues = @{}
 $ProgressPreference = 'SilentlyContinue'
 $ConfirmPreference = 'High'
+$InformationPreference = 'Continue'
 $OFS = ' '
 . "$PSScriptRoot\lib\fail.ps1"
 . "$PSScriptRoot\lib\windows.ps1"

@@ -7,26 +7,38 @@ use super::seen::Route;
 use super::view::{Mode, View};
 use crate::doctor::Finding;
 
-/// What brings the route to what it must be: present in nat mode, absent in any other. One that leads to a container that
-/// answers stays, and none is added where somebody else's takes the same addresses.
+/// What brings the route to what it must be: present in nat mode, absent in any other. One by another adapter that leads to a
+/// container that answers stays, and none is added where somebody else's takes the same addresses.
 pub(super) fn up(view: &View) -> Vec<Planned> {
     let wanted = wanted(view);
-    let works = view.mode == Mode::Nat && view.is_open_to_the_bridge();
     let mut planned: Vec<Planned> = own(view)
         .filter(|route| {
             let is_wanted = Some((route.interface, route.next_hop)) == wanted;
             let is_unknown = view.mode == Mode::Nat && wanted.is_none() && !is_gone(view, route);
-            route.store == Store::PersistentStore || !(is_wanted || works || is_unknown)
+            route.store == Store::PersistentStore || !(is_wanted || works(view, route) || is_unknown)
         })
         .map(|route| remove(route, why_remove(view, route, wanted)))
         .collect();
-    let missing =
-        wanted.filter(|wanted| !is_active(view, *wanted) && !works && foreign(view).next().is_none());
-    if let Some((interface, next_hop)) = missing {
+    let is_taken = foreign(view).next().is_some();
+    if let Some((interface, next_hop)) =
+        wanted.filter(|wanted| !is_active(view, *wanted) && !is_taken && !is_open(view))
+    {
         let action = Action::AddRoute { interface, next_hop };
         planned.push(Planned::new(action, "Windows has no other way to the containers"));
     }
     planned
+}
+
+/// Whether containers answer by this route, which leaves by another adapter than that which is taken for WSL2's.
+fn works(view: &View, route: &Route) -> bool {
+    let is_other = wanted(view).is_none_or(|(interface, _)| interface != route.interface);
+    view.mode == Mode::Nat && view.is_open_to_the_bridge() && is_other && route.store == Store::ActiveStore
+}
+
+/// Whether containers answer without a route by WSL2's adapter to where it is now.
+fn is_open(view: &View) -> bool {
+    let mut active = own(view).filter(|route| route.store == Store::ActiveStore).peekable();
+    view.is_open_to_the_bridge() && (active.peek().is_none() || active.any(|route| works(view, route)))
 }
 
 /// How the route is.
@@ -70,7 +82,7 @@ fn judge(view: &View, wanted: (u32, Ipv4Addr)) -> Finding {
     let active = own(view).find(|route| route.store == Store::ActiveStore);
     if !is_active(view, wanted) {
         let what = match active {
-            Some(old) if view.is_open_to_the_bridge() => {
+            Some(old) if works(view, old) => {
                 return Finding::good(format!("{subnet} via {}, interface {}", old.next_hop, old.interface));
             }
             Some(old) => format!(

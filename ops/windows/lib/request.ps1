@@ -16,16 +16,17 @@ function Invoke-Elevated {
     Write-Request -Folder $folder -Id $id -Actions $Actions
     Start-Elevated -Script "$folder\elevated.ps1"
     $result = Wait-Result -Folder $folder -Id $id
-    $failed = @()
+    $failed = 0
     foreach ($done in @($result.done)) {
         foreach ($line in @($done.lines)) { Write-Host "$line" }
         if ($done.error) {
-            $Host.UI.WriteErrorLine("error: $($done.error)")
-            $failed += "$($done.error)"
+            $failed++
+            $help = if ($done.help) { $done.help } else { "$folder\log\flatnet.log has what was done before" }
+            $null = Show-Failure -Record @{ Exception = New-Failure -What "$($done.do): $($done.error)" -Help $help }
         }
     }
-    if ($failed.Count -gt 0) {
-        $failure = New-Failure -What "$($failed.Count) of $($Actions.Count) actions failed" -Help "what Windows says is above; $folder\log\flatnet.log has it, too"
+    if ($failed -gt 0) {
+        $failure = New-Failure -What "$failed of $($Actions.Count) actions failed"
         $failure.Data['shown'] = $true
         throw $failure
     }

@@ -62,6 +62,7 @@ fn wsls_adapter_is_known_among_others() {
     // Taken back by what was written down, since no name says whose it is.
     pc.ps("flat down");
     assert_eq!(pc.left(), "");
+    pc.done();
     // A VPN that has the subnet: none is added beside it, and it stays.
     pc.sh("ip -n windows route del 172.28.16.0/21 dev vpn0; ip -n windows route add 10.87.1.0/24 dev vpn0")
         .succeeds();

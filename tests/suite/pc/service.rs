@@ -21,7 +21,7 @@ fn the_service_has_an_account_of_its_own_and_is_made_and_removed_twice() {
             "sc config FlatnetGateway obj= NT SERVICE\\FlatnetGateway",
             "sc privs FlatnetGateway SeChangeNotifyPrivilege",
             "elevated Start-Service",
-            "elevated Restart-Service",
+            "elevated Stop-Service",
             "icacls C:\\flatnet\\gateway\\logs /grant NT SERVICE\\FlatnetGateway:(OI)(CI)M /Q",
             "icacls C:\\flatnet\\gateway /grant NT SERVICE\\FlatnetGateway:(OI)(CI)RX /Q",
         ],

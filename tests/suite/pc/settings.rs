@@ -33,8 +33,10 @@ fn each_wrong_setting_is_refused_with_its_key() {
     for (key, value) in wrong {
         let value = value.replace('\'', "''");
         text += &format!(
-            "Set-Content $file ($good -replace '(?m)^    {key} = .*$', ('    {key} = ' + '{value}'.Replace('$', '$$')))\n\"{key} {value}\"\nflat status\n",
-            value = value
+            "$value = '{value}'
+            Set-Content $file ($good -replace '(?m)^    {key} = .*$', ('    {key} = ' + $value.Replace('$', '$$')))
+            \"{key} $value\"
+            flat status\n"
         );
     }
     for whole in [

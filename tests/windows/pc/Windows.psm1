@@ -180,5 +180,6 @@ Set-Alias Start-Process Start-ProcessHere
 Set-Alias Assert-Elevated Assert-ElevatedHere
 Set-Alias Test-Elevated Test-ElevatedHere
 if (Test-Path "$pc/more.ps1") { . "$pc/more.ps1" }
+Set-Hyperv
 $global:LASTEXITCODE = 0
 Export-ModuleMember -Function *-Net*, *-ScheduledTask*, *-Service, *-CimInstance, *Here -Alias *
