@@ -1,5 +1,5 @@
 # What is settled for this Windows. Only administrators may write here (Program Files), and nothing else says what the
-# elevated scripts route, open or start.
+# elevated half routes, opens or starts.
 @{
     # As `wsl --list` shows it.
     Distribution = 'Debian'
@@ -9,8 +9,8 @@
     Ports = @(80)
     # A name by which the LAN calls the gateway.
     Name = 'flatnet.internal'
-    # As `flatnet gateway install` was told; without spaces.
+    # As `flatnet gateway install` was told.
     GatewayDirectory = 'C:\flatnet\gateway'
-    # Where OpenResty for Windows was unpacked.
-    OpenResty = 'C:\openresty\nginx.exe'
+    # Where nginx.exe of OpenResty for Windows is. Empty: C:\Program Files\OpenResty, or else C:\openresty.
+    OpenResty = ''
 }

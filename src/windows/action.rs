@@ -1,7 +1,7 @@
-//! What Windows can be told to do: a closed list, because the scripts that carry it out run elevated.
+//! What Windows can be told to do: a closed list, because most of it is carried out elevated.
 //!
-//! The subnet, the ports and the programs are never among the arguments: Windows takes those from its own settings, so
-//! that nothing in a distribution can have other traffic routed or other programs started.
+//! The subnet, the ports, the rules and the programs are never among the arguments: Windows takes those from its own
+//! settings, and proves the rest by what it sees itself (ops/windows/lib/check.ps1).
 
 use std::net::Ipv4Addr;
 
@@ -28,29 +28,22 @@ pub enum Action {
         /// In which of Windows' two tables it is.
         store: Store,
     },
-    /// Let the LAN in to the gateway's ports on Windows.
-    AddLanRule {
-        /// Says the ports, so that another set of ports is another rule.
-        name: String,
-    },
-    /// Remove such a rule.
+    /// Let the LAN in to the gateway's nginx on Windows.
+    AddLanRule,
+    /// The same for any program: in mirrored mode Windows' own rules count for WSL2, too.
+    AddSharedRule,
+    /// Remove all rules of Windows' firewall that have this name.
     RemoveLanRule {
-        /// Its name.
+        /// Their name.
         name: String,
     },
     /// Let Windows in to the subnet through the Hyper-V firewall.
-    AddSubnetRule {
-        /// Says the subnet.
-        name: String,
-    },
+    AddSubnetRule,
     /// Let the LAN in to the gateway's ports in WSL2 through the Hyper-V firewall.
-    AddPortsRule {
-        /// Says the ports.
-        name: String,
-    },
-    /// Remove a rule of the Hyper-V firewall.
+    AddPortsRule,
+    /// Remove all rules of the Hyper-V firewall that have this name.
     RemoveHypervRule {
-        /// Its name.
+        /// Their name.
         name: String,
     },
     /// Start `OpenResty`, as a service where it is one.

@@ -19,8 +19,6 @@ pub enum Verb {
     Look,
     /// That it works.
     Up,
-    /// That nothing is left on Windows.
-    Down,
 }
 
 impl FromStr for Verb {
@@ -30,8 +28,7 @@ impl FromStr for Verb {
         match word {
             "look" => Ok(Self::Look),
             "up" => Ok(Self::Up),
-            "down" => Ok(Self::Down),
-            _ => Err("none of look, up, down".to_owned()),
+            _ => Err("neither look nor up".to_owned()),
         }
     }
 }
@@ -45,6 +42,8 @@ pub struct Decision {
     pub layers: Vec<Layer>,
     /// The first layer that fails.
     pub stops_at: Option<&'static str>,
+    /// Whether Windows has no way out: nobody could come in.
+    pub offline: bool,
     /// What to do, in this order.
     pub actions: Vec<Planned>,
 }
@@ -57,9 +56,8 @@ pub fn decide(verb: Verb, seen: &Seen) -> Result<Decision> {
         // A route that could take other traffic away is worse than none.
         Verb::Up if layers::settings(&view).level == Level::Failure => Vec::new(),
         Verb::Up => [route::up(&view), firewall::up(&view), gateway::up(&view)].concat(),
-        Verb::Down => [gateway::down(&view), firewall::down(&view), route::down(&view)].concat(),
     };
     let layers = layers::all(&view);
     let stops_at = layers.iter().find(|layer| layer.finding.level == Level::Failure).map(|layer| layer.layer);
-    Ok(Decision { version: VERSION, layers, stops_at, actions })
+    Ok(Decision { version: VERSION, layers, stops_at, offline: seen.out.is_none(), actions })
 }

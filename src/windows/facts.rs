@@ -23,6 +23,8 @@ pub struct Facts {
     pub eth0: Option<Ipv4Addr>,
     /// This host's share of the range.
     pub subnet: Ipv4Net,
+    /// The gateway's ports in the configuration: HTTP, then HTTPS where there is a certificate.
+    pub ports: Vec<u16>,
     /// The bridge's address.
     pub bridge: Ipv4Addr,
     /// What `ip -4 -o addr show to BRIDGE up` printed: nothing while WSL2 is still starting.
@@ -60,6 +62,9 @@ pub fn gather(config: &Config, attachments: &[Attachment], executor: &mut dyn Ex
         eth0: stdout(&[&ip, "-4", "-o", "addr", "show", "dev", "eth0", "scope", "global"])
             .and_then(|text| first_address(&text)),
         subnet: config.subnet,
+        ports: std::iter::once(config.gateway.listen)
+            .chain(config.gateway.tls.as_ref().map(|tls| tls.listen))
+            .collect(),
         bridge,
         bridge_link: stdout(&[&ip, "-4", "-o", "addr", "show", "to", &bridge.to_string(), "up"])
             .unwrap_or_default(),

@@ -28,12 +28,22 @@ pub struct Seen {
     /// Windows' IPv4 routes, of both tables.
     #[serde(deserialize_with = "list")]
     pub routes: Vec<Route>,
+    /// The route that the elevated half made last.
+    pub made: Option<Made>,
     /// From where Windows would send to eth0, by `Find-NetRoute`.
     pub way: Option<Address>,
+    /// From where Windows would send to the world; none where it is in no network.
+    pub out: Option<Address>,
     /// Firewall rules whose name begins with `Flatnet `.
     #[serde(deserialize_with = "list")]
     pub lan_rules: Vec<Rule>,
-    /// The same of the Hyper-V firewall.
+    /// Rules that keep others from nginx: they beat all that allow.
+    #[serde(deserialize_with = "list")]
+    pub block_rules: Vec<Rule>,
+    /// What is in force of the firewall's profiles.
+    #[serde(deserialize_with = "list")]
+    pub profiles: Vec<Profile>,
+    /// The same as `lan_rules` of the Hyper-V firewall.
     #[serde(deserialize_with = "list")]
     pub hyperv_rules: Vec<Rule>,
     /// The Hyper-V firewall's settings for WSL2; none before Windows 11 22H2.
@@ -41,8 +51,8 @@ pub struct Seen {
     /// The networks that are connected.
     #[serde(deserialize_with = "list")]
     pub networks: Vec<Network>,
-    /// The scheduled task's state, if it is registered.
-    pub task: Option<String>,
+    /// The scheduled task, if it is registered.
+    pub task: Option<Task>,
     /// The gateway's Windows service, if there is one.
     pub service: Option<String>,
     /// Whether the program that the settings name is there.
@@ -53,6 +63,10 @@ pub struct Seen {
     /// All nginx processes, and the owners of `listeners`.
     #[serde(deserialize_with = "list")]
     pub processes: Vec<Process>,
+    /// What `netsh interface portproxy show v4tov4` printed.
+    pub portproxy: String,
+    /// What `netsh int ipv4 show excludedportrange protocol=tcp` printed.
+    pub excluded: String,
     /// What Windows reaches.
     pub probes: Probes,
 }
@@ -71,6 +85,10 @@ pub struct Settings {
     pub ports: Vec<u16>,
     /// A name by which the LAN calls the gateway.
     pub name: String,
+    /// Where nginx is to be.
+    pub openresty: String,
+    /// Where the settings are.
+    pub file: String,
 }
 
 /// An address of Windows.
@@ -85,6 +103,8 @@ pub struct Address {
     pub interface: u32,
     /// The adapter's name, in the language of this Windows.
     pub alias: String,
+    /// Whether its device is an end of a virtual switch, where Windows tells.
+    pub switch: Option<bool>,
 }
 
 /// A route of Windows.
@@ -102,6 +122,16 @@ pub struct Route {
     pub store: Store,
 }
 
+/// Where the elevated half led the subnet last.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Made {
+    /// Windows' interface index.
+    pub interface: u32,
+    /// Through whom.
+    pub next_hop: Ipv4Addr,
+}
+
 /// A firewall rule.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -110,6 +140,36 @@ pub struct Rule {
     pub name: String,
     /// `True` or `False`.
     pub enabled: String,
+    /// `Allow` or `Block`.
+    pub action: String,
+    /// `Any`, or names such as `Domain, Private`.
+    pub profiles: String,
+}
+
+/// A profile of Windows' firewall, as in force. Each value is `True`, `False` or `NotConfigured`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// `Domain`, `Private` or `Public`.
+    pub name: String,
+    /// Whether it filters at all.
+    pub enabled: String,
+    /// Whether rules that allow count.
+    pub inbound: String,
+    /// Whether rules of this PC count beside those of a policy.
+    pub local: String,
+}
+
+/// The scheduled task.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Task {
+    /// `Ready`, `Running`, `Disabled`, ..
+    pub state: String,
+    /// When it ran last.
+    pub last_run: Option<String>,
+    /// How that ended.
+    pub last_result: Option<i64>,
 }
 
 /// `Get-NetFirewallHyperVVMSetting` of WSL2, as in force.
@@ -120,6 +180,8 @@ pub struct HypervSetting {
     pub enabled: String,
     /// `Allow`, `Block` or `NotConfigured`.
     pub default_inbound: String,
+    /// Why it could not be looked at.
+    pub error: Option<String>,
 }
 
 /// A network that Windows is connected to.
@@ -138,6 +200,8 @@ pub struct Network {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
+    /// At which address, IPv4 or IPv6.
+    pub address: String,
     /// On which port.
     pub port: u16,
     /// Which process.
@@ -154,55 +218,69 @@ pub struct Process {
     pub parent: u32,
     /// Its program.
     pub name: String,
+    /// Where that is, if Windows tells.
+    pub path: Option<String>,
+    /// Whether it is the gateway's nginx: its prefix is the gateway's directory, or it is the service's.
+    pub ours: bool,
 }
 
-/// What answered.
+/// What answered, to a ping or to a connection: who refuses one is there.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Probes {
-    /// eth0, to a ping.
+    /// eth0.
     pub eth0: Option<bool>,
-    /// The bridge, to a ping.
+    /// The bridge.
     pub bridge: Option<bool>,
-    /// A container, to a ping; none where none runs.
+    /// A container; none where none runs.
     pub container: Option<bool>,
     /// The gateway at Windows' loopback address.
-    pub gateway: Curl,
+    pub gateway: Answer,
     /// The gateway at Windows' address in the LAN.
-    pub lan: Option<Curl>,
+    pub lan: Option<Answer>,
     /// The gateway by its name.
-    pub name: Curl,
+    pub name: Answer,
+    /// The gateway's ports that take connections at Windows' loopback address.
+    #[serde(deserialize_with = "list")]
+    pub open_ports: Vec<u16>,
 }
 
-/// How curl ended.
+/// What came of a question to `/_flatnet/healthz`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Curl {
-    /// Its exit status: 6 no such name, 7 refused, 28 no answer in time.
-    pub exit: i32,
-    /// What `--write-out '%{http_code} %{remote_ip}'` printed.
-    pub wrote: String,
+pub struct Answer {
+    /// `name` (there is no such name), `refused` or `silent`.
+    pub error: Option<String>,
+    /// Who was asked.
+    pub address: Option<Ipv4Addr>,
+    /// The beginning of the answer.
+    pub text: String,
 }
 
-impl Curl {
+impl Answer {
     /// The status of the answer, unless there was none.
     pub(super) fn status(&self) -> Option<u16> {
-        let status = self.wrote.split_whitespace().next()?.parse().ok()?;
-        (self.exit == 0 && status != 0).then_some(status)
+        let mut words = self.text.lines().next()?.split(' ');
+        words.next()?.strip_prefix("HTTP/")?;
+        words.next()?.parse().ok()
     }
 
-    /// Who answered.
-    pub(super) fn peer(&self) -> Option<Ipv4Addr> {
-        self.wrote.split_whitespace().nth(1)?.parse().ok()
+    /// Whether Flatnet's gateway answered, which says so.
+    pub(super) fn is_flatnet(&self) -> bool {
+        let head = self.text.split("\r\n\r\n").next().unwrap_or_default();
+        let says =
+            |line: &str| line.split_once(':').is_some_and(|(name, _)| name.eq_ignore_ascii_case("X-Flatnet"));
+        matches!(self.status(), Some(200 | 503)) && head.lines().any(says)
     }
 
-    /// Why there was no answer.
+    /// Why it is not the gateway's.
     pub(super) fn why(&self) -> String {
-        match self.exit {
-            6 => "no such name".to_owned(),
-            7 => "nobody listens there, or the connection is refused".to_owned(),
-            28 => "no answer in time".to_owned(),
-            exit => format!("curl ended with {exit}"),
+        match (self.status(), self.error.as_deref()) {
+            (Some(status), _) => format!("something answers with {status}, and is not Flatnet's gateway"),
+            (None, Some("name")) => "no such name".to_owned(),
+            (None, Some("refused")) => "nobody listens there, or the connection is refused".to_owned(),
+            (None, Some(_)) => "no answer in time".to_owned(),
+            (None, None) => "what answers does not speak HTTP".to_owned(),
         }
     }
 }
@@ -212,7 +290,7 @@ pub fn parse(text: &str) -> Result<Seen> {
     let text = text.trim_start_matches('\u{feff}');
     serde_json::from_str(text).map_err(|error| {
         Error::new(Kind::Decode, "standard input is not what Windows' scripts send")
-            .remedy("Copy ops/windows of this program's version to Windows again, by its install.ps1")
+            .remedy(super::REMEDY)
             .source(error)
     })
 }
@@ -252,17 +330,27 @@ mod tests {
     }
 
     #[test]
-    fn curl_says_who_answered_and_why_nobody_did() {
-        let curl = |exit, wrote: &str| Curl { exit, wrote: wrote.to_owned() };
-        assert_eq!(curl(0, "200 192.168.1.10").status(), Some(200));
-        assert_eq!(curl(0, "200 192.168.1.10\r\n").peer(), Some(Ipv4Addr::new(192, 168, 1, 10)));
-        assert_eq!(curl(7, "000 ").status(), None);
-        assert_eq!(curl(6, "000 ").why(), "no such name");
+    fn an_answer_is_flatnets_only_if_it_says_so() {
+        let answer = |error: Option<&str>, text: &str| Answer {
+            error: error.map(str::to_owned),
+            address: None,
+            text: text.to_owned(),
+        };
+        assert!(answer(None, "HTTP/1.1 200 OK\r\nx-flatnet: gateway\r\n\r\nok").is_flatnet());
+        assert!(answer(None, "HTTP/1.1 503 Service\r\nServer: x\r\nX-Flatnet: gateway\r\n\r\n").is_flatnet());
+        assert!(!answer(None, "HTTP/1.1 200 OK\r\n\r\nX-Flatnet: gateway\r\n").is_flatnet());
+        assert!(!answer(None, "HTTP/1.1 404 No\r\nX-Flatnet: gateway\r\n\r\n").is_flatnet());
+        assert!(answer(None, "HTTP/1.1 200 OK\r\n\r\n").why().contains("200"));
+        assert_eq!(answer(None, "SSH-2.0-x\r\n").why(), "what answers does not speak HTTP");
+        assert_eq!(answer(Some("name"), "").why(), "no such name");
     }
 
     #[test]
     fn another_language_is_refused_with_what_to_do() {
-        let error = parse("\u{feff}{\"version\":1,\"colour\":\"red\"}").unwrap_err();
-        assert!(error.whole().contains("colour") && error.whole().contains("install.ps1"), "{error}");
+        let error = parse("\u{feff}{\"version\":2,\"colour\":\"red\"}").unwrap_err();
+        assert!(
+            error.whole().contains("colour") && error.whole().contains("flatnet windows install"),
+            "{error}"
+        );
     }
 }

@@ -55,6 +55,7 @@ const EDITIONS: &[&str] = &[
     "docs/operations/cni-operations.md",
     "docs/operations/troubleshooting.md",
     "docs/setup/phase-2-setup.md",
+    "docs/windows.md",
 ];
 
 fn runs_as_written(path: &str, podman: &str) {

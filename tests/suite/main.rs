@@ -79,6 +79,7 @@ mod older_state;
 mod owner;
 mod package;
 mod package_life;
+mod pc;
 mod planner;
 mod podman;
 mod podman_failures;

@@ -16,7 +16,7 @@ enum Order {
 /// <https://learn.microsoft.com/openspecs/windows_protocols/ms-tsch>, as far as it is used.
 const TASK: Schema = &[
     ("Task", Order::Any, &["RegistrationInfo", "Triggers", "Principals", "Settings", "Actions"]),
-    ("RegistrationInfo", Order::Any, &["Description"]),
+    ("RegistrationInfo", Order::Any, &["SecurityDescriptor", "Description"]),
     ("Triggers", Order::Any, &["LogonTrigger", "EventTrigger"]),
     (
         "LogonTrigger",
@@ -47,7 +47,9 @@ const TASK: Schema = &[
             "DisallowStartIfOnBatteries",
             "StopIfGoingOnBatteries",
             "StartWhenAvailable",
+            "AllowStartOnDemand",
             "ExecutionTimeLimit",
+            "Priority",
         ],
     ),
     ("Actions", Order::Any, &["Exec"]),
@@ -126,22 +128,40 @@ fn content(text: &str, name: &str) -> String {
 }
 
 #[test]
-fn the_task_is_as_the_scheduler_wants_it() {
+fn the_tasks_are_as_the_scheduler_wants_them() {
     let task = file("task.xml");
     assert_eq!(faults(&task, TASK), Vec::<String>::new());
-    assert_eq!(faults(&content(&task, "Subscription"), QUERY), Vec::<String>::new());
-    // At logon as the user, with highest privileges, which a service has not: it sees no distribution.
+    for query in task.split("<Subscription>").skip(1) {
+        assert_eq!(
+            faults(&content(&format!("<Subscription>{query}"), "Subscription"), QUERY),
+            Vec::<String>::new()
+        );
+    }
+    // As the user, who has the distribution, and never elevated: it starts WSL2 and nginx.
+    assert!(task.contains("<RunLevel>LeastPrivilege</RunLevel>"), "{task}");
     assert!(
-        task.contains("<RunLevel>HighestAvailable</RunLevel>")
-            && task.contains("<LogonType>InteractiveToken</LogonType>")
+        task.contains("<LogonType>InteractiveToken</LogonType>")
+            && task.contains("<MultipleInstancesPolicy>Queue<")
     );
-    assert!(content(&task, "Subscription").contains("Microsoft-Windows-Hyper-V-VmSwitch'] and EventID=232"));
+    for event in [
+        "Microsoft-Windows-Hyper-V-VmSwitch'] and EventID=232",
+        "Power-Troubleshooter'] and EventID=1",
+        "EventID=10000",
+    ] {
+        assert!(task.contains(event), "{event}");
+    }
     let late = task.replace(
         "<UserId>{{user}}</UserId>\n      <Delay>PT10S</Delay>",
         "<Delay>PT10S</Delay><UserId>x</UserId>",
     );
     assert_eq!(faults(&late, TASK).len(), 1, "the scheduler refuses elements in another order");
     assert!(!faults(&task.replace("</Exec>", ""), TASK).is_empty());
+
+    // Started by the user it is for, on demand alone, and it has no arguments: the request is a file that is checked.
+    let elevated = file("task-elevated.xml");
+    assert_eq!(faults(&elevated, TASK), Vec::<String>::new());
+    assert!(elevated.contains("<Triggers/>") && elevated.contains("<UserId>S-1-5-18</UserId>"), "{elevated}");
+    assert!(elevated.contains("elevated.ps1\"</Arguments>"), "{elevated}");
 }
 
 #[test]
@@ -150,7 +170,7 @@ fn what_winsw_reads_is_what_it_documents() {
     let text = script.split_once("@\"\n").unwrap().1.split_once("\n\"@").unwrap().0;
     assert_eq!(faults(text, WINSW), Vec::<String>::new());
     assert_eq!(faults(&text.replace("startarguments", "arguments"), WINSW).len(), 1);
-    let service = file("lib/openresty.ps1");
+    let service = file("lib/gateway.ps1");
     let id =
         service.lines().find_map(|line| line.strip_prefix("$script:service = ")).unwrap().trim_matches('\'');
     assert!(id.chars().all(|char| char.is_ascii_alphanumeric()), "{id}");

@@ -1,20 +1,37 @@
-# What `flatnet windows decide` can have Windows do: src/windows/action.rs has the same list. The subnet and the ports are
-# the settings', never the answer's: see there.
+# The closed list of what the elevated half does: src/windows/action.rs has those of them that WSL2 may ask for. The subnet, the
+# ports and the programs are the settings', never the request's.
+
+# Microsoft's number for virtual machines that WSL made.
+$script:wslCreator = '{40E0AC32-46A5-438A-A0B2-2B479E8F2E90}'
 
 function Invoke-Action {
     param([Parameter(Mandatory = $true)] $Action, [Parameter(Mandatory = $true)] $Settings)
-    switch ($Action.do) {
+    switch -CaseSensitive ($Action.do) {
         'add_route' { Add-Route -Subnet $Settings.Subnet -Interface $Action.interface -NextHop $Action.next_hop }
         'remove_route' { Remove-Route -Subnet $Settings.Subnet -Interface $Action.interface -NextHop $Action.next_hop -Store $Action.store }
-        'add_lan_rule' { Add-LanRule -Name $Action.name -Ports $Settings.Ports }
+        'add_lan_rule' { Add-LanRule -Settings $Settings -Program $Settings.OpenResty }
+        'add_shared_rule' { Add-LanRule -Settings $Settings -Program 'Any' }
         'remove_lan_rule' { Remove-LanRule -Name $Action.name }
-        'add_subnet_rule' { Add-SubnetRule -Name $Action.name -Subnet $Settings.Subnet }
-        'add_ports_rule' { Add-PortsRule -Name $Action.name -Ports $Settings.Ports }
+        'add_subnet_rule' { Add-SubnetRule -Subnet $Settings.Subnet }
+        'add_ports_rule' { Add-PortsRule -Settings $Settings }
         'remove_hyperv_rule' { Remove-HypervRule -Name $Action.name }
-        'start_gateway' { Start-Gateway -Settings $Settings }
-        'stop_gateway' { Stop-Gateway -Settings $Settings }
-        default { throw "These scripts know no action $($Action.do): copy ops/windows of Flatnet's version again, by its install.ps1." }
+        'start_service' { Invoke-Shown Start-Service ([ordered]@{ Name = $script:service }) }
+        'stop_service' { Invoke-Shown Stop-Service ([ordered]@{ Name = $script:service }) }
+        'restart_service' { Invoke-Shown Restart-Service ([ordered]@{ Name = $script:service }) }
+        'install_service' { Install-Service -Settings $Settings -Wrapper $Action.wrapper -WrapperPath $Action.path }
+        'remove_service' { Uninstall-Service }
+        'register_tasks' { Register-Task -User $Action.user }
+        'unregister_tasks' { Unregister-Task }
+        'enable_task' { Invoke-Shown Enable-ScheduledTask ([ordered]@{ TaskName = 'Flatnet' }) }
+        'disable_task' { Invoke-Shown Disable-ScheduledTask ([ordered]@{ TaskName = 'Flatnet' }) }
+        'note' { Write-Log -Text "the task: $($Action.text)" }
+        'remove_files' { Remove-Installed }
+        default { throw (New-Failure -What "these scripts know no action '$($Action.do)'" -Help (Get-InstallHelp)) }
     }
+}
+
+function Get-InstallHelp {
+    return "run 'flatnet windows install' in WSL2, and on Windows the line that it prints"
 }
 
 function Add-Route {
@@ -48,34 +65,35 @@ function Remove-Route {
         })
 }
 
+# For nginx alone, so that Windows does not ask whether it may listen: who cancels that question blocks it.
 function Add-LanRule {
-    param(
-        [Parameter(Mandatory = $true)] [ValidatePattern('^Flatnet gateway [0-9 ]+$')] [string] $Name,
-        [Parameter(Mandatory = $true)] [int[]] $Ports
-    )
+    param([Parameter(Mandatory = $true)] $Settings, [Parameter(Mandatory = $true)] [string] $Program)
     Invoke-Shown New-NetFirewallRule ([ordered]@{
-            DisplayName = $Name
+            DisplayName = Get-PortsRuleName -Settings $Settings
             Direction = 'Inbound'
             Action = 'Allow'
             Protocol = 'TCP'
-            LocalPort = $Ports
+            LocalPort = $Settings.Ports
             Profile = 'Private', 'Domain'
+            Program = $Program
         })
 }
 
-# A name with a wildcard would remove others, so none is taken.
+function Get-PortsRuleName {
+    param($Settings)
+    return "Flatnet gateway $(@($Settings.Ports) -join ' ')"
+}
+
+# All of that name. One with a wildcard would remove others, so none is taken.
 function Remove-LanRule {
-    param([Parameter(Mandatory = $true)] [ValidatePattern('^Flatnet [A-Za-z0-9 ./-]+$')] [string] $Name)
+    param([Parameter(Mandatory = $true)] [ValidatePattern('^Flatnet (gateway|subnet) [0-9 ./]*$')] [string] $Name)
     Invoke-Shown Remove-NetFirewallRule ([ordered]@{ DisplayName = $Name; Confirm = $false })
 }
 
 function Add-SubnetRule {
-    param(
-        [Parameter(Mandatory = $true)] [ValidatePattern('^Flatnet subnet [0-9./]+$')] [string] $Name,
-        [Parameter(Mandatory = $true)] [string] $Subnet
-    )
+    param([Parameter(Mandatory = $true)] [string] $Subnet)
     Invoke-Shown New-NetFirewallHyperVRule ([ordered]@{
-            DisplayName = $Name
+            DisplayName = "Flatnet subnet $Subnet"
             Direction = 'Inbound'
             Action = 'Allow'
             VMCreatorId = $script:wslCreator
@@ -84,25 +102,19 @@ function Add-SubnetRule {
 }
 
 function Add-PortsRule {
-    param(
-        [Parameter(Mandatory = $true)] [ValidatePattern('^Flatnet gateway [0-9 ]+$')] [string] $Name,
-        [Parameter(Mandatory = $true)] [int[]] $Ports
-    )
-    # Two of one name: that one rule may have two profiles is not documented.
-    foreach ($kind in 'Private', 'Domain') {
-        Invoke-Shown New-NetFirewallHyperVRule ([ordered]@{
-                DisplayName = $Name
-                Direction = 'Inbound'
-                Action = 'Allow'
-                VMCreatorId = $script:wslCreator
-                Protocol = 'TCP'
-                LocalPorts = $Ports
-                Profiles = $kind
-            })
-    }
+    param([Parameter(Mandatory = $true)] $Settings)
+    Invoke-Shown New-NetFirewallHyperVRule ([ordered]@{
+            DisplayName = Get-PortsRuleName -Settings $Settings
+            Direction = 'Inbound'
+            Action = 'Allow'
+            VMCreatorId = $script:wslCreator
+            Protocol = 'TCP'
+            LocalPorts = $Settings.Ports
+            Profiles = 'Private', 'Domain'
+        })
 }
 
 function Remove-HypervRule {
-    param([Parameter(Mandatory = $true)] [ValidatePattern('^Flatnet [A-Za-z0-9 ./-]+$')] [string] $Name)
+    param([Parameter(Mandatory = $true)] [ValidatePattern('^Flatnet (gateway|subnet) [0-9 ./]*$')] [string] $Name)
     Invoke-Shown Remove-NetFirewallHyperVRule ([ordered]@{ DisplayName = $Name; Confirm = $false })
 }

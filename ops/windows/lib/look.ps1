@@ -1,62 +1,118 @@
 # What is to be seen on Windows. Names of keys are those of src/windows/seen.rs; nothing is judged here.
 
-# Microsoft's number for virtual machines that WSL made.
-$script:wslCreator = '{40E0AC32-46A5-438A-A0B2-2B479E8F2E90}'
-
 function Get-Seen {
     param($Settings, [string] $Facts)
     $wsl = ConvertFrom-Json -InputObject $Facts
-    $container = if ($wsl.container) { $wsl.container.address } else { '' }
+    $devices = Get-Device
+    $addresses = @(Get-Address)
+    $ways = @(Get-Route -Store 'ActiveStore')
     # An address that is never in use: the way to it is the way out of this PC.
-    $lan = Get-Way -Address '192.0.2.1'
+    $out = Get-Way -Address '192.0.2.1' -Devices $devices
     $listeners = @(Get-Listener -Ports $Settings.Ports)
     return [ordered]@{
-        version = 1
+        version = 2
         facts = $Facts
         settings = [ordered]@{
             distribution = $Settings.Distribution
             subnet = $Settings.Subnet
             ports = @($Settings.Ports)
             name = $Settings.Name
+            openresty = $Settings.OpenResty
+            file = Get-SettingsPath
         }
         wslconfig = Read-WslConfig
-        addresses = @(Get-NetIPAddress -AddressFamily IPv4 -ErrorAction SilentlyContinue | ForEach-Object -Process { ConvertTo-Address -Found $_ })
-        routes = @(Get-Route -Store 'ActiveStore') + @(Get-Route -Store 'PersistentStore')
-        way = Get-Way -Address $wsl.eth0
+        addresses = $addresses
+        routes = $ways + @(Get-Route -Store 'PersistentStore')
+        made = Read-MadeRoute
+        way = Get-Way -Address $wsl.eth0 -Devices $devices
+        out = $out
         lan_rules = @(Get-LanRule)
-        hyperv_rules = @(Get-HypervRule)
+        block_rules = @(Get-BlockRule -Program $Settings.OpenResty)
+        profiles = @(Get-FirewallProfile)
+        hyperv_rules = @(try { Get-HypervRule } catch { $null = $_ })
         hyperv = Get-HypervSetting
         networks = @(Get-Network)
         task = Get-TaskState
         service = Get-ServiceState
         openresty = Test-Path -LiteralPath $Settings.OpenResty -PathType Leaf
         listeners = $listeners
-        processes = @(Get-GatewayProcess -Listeners $listeners)
-        probes = [ordered]@{
-            eth0 = Test-Ping -Address $wsl.eth0
-            bridge = Test-Ping -Address $wsl.bridge
-            container = Test-Ping -Address $container
-            gateway = Test-Http -Url (Get-HealthUrl -Settings $Settings -Address '127.0.0.1')
-            lan = if ($lan) { Test-Http -Url (Get-HealthUrl -Settings $Settings -Address $lan.address) } else { $null }
-            name = Test-Http -Url (Get-HealthUrl -Settings $Settings -Address $Settings.Name)
-        }
+        processes = @(Get-GatewayProcess -Settings $Settings -Listeners $listeners)
+        portproxy = Get-NetshText -Arguments 'interface', 'portproxy', 'show', 'v4tov4'
+        excluded = Get-NetshText -Arguments 'int', 'ipv4', 'show', 'excludedportrange', 'protocol=tcp'
+        probes = Get-Answer -Settings $Settings -Facts $wsl -Out $out
     }
+}
+
+# A container may refuse pings, and a host may: a connection that is accepted or refused shows as much.
+function Get-Answer {
+    param($Settings, $Facts, $Out)
+    $container = if ($Facts.container) { $Facts.container.address } else { $null }
+    $lan = if ($Out) { $Out.address } else { $null }
+    $http = @($Settings.Ports)[0]
+    $targets = @($Facts.eth0, $Facts.bridge, $container)
+    $wanted = New-Object -TypeName Collections.ArrayList
+    $at = @{}
+    foreach ($target in $targets) {
+        if (-not $target) { continue }
+        $at[$target] = $wanted.Add(@{ ping = $target })
+        $null = $wanted.Add(@{ host = $target; port = 80; http = $false })
+    }
+    $gateway = $wanted.Add(@{ host = '127.0.0.1'; port = $http; http = $true })
+    $name = $wanted.Add(@{ host = $Settings.Name; port = $http; http = $true })
+    if ($lan) { $at['lan'] = $wanted.Add(@{ host = $lan; port = $http; http = $true }) }
+    foreach ($port in @($Settings.Ports)) { $at["port $port"] = $wanted.Add(@{ host = '127.0.0.1'; port = $port; http = $false }) }
+    $came = Invoke-Probe -Wanted $wanted.ToArray()
+    $answered = foreach ($target in $targets) {
+        if ($target) { Test-Answered -Probes @($came[$at[$target]], $came[$at[$target] + 1]) } else { 'none' }
+    }
+    return [ordered]@{
+        eth0 = ConvertTo-Known -Value $answered[0]
+        bridge = ConvertTo-Known -Value $answered[1]
+        container = ConvertTo-Known -Value $answered[2]
+        gateway = ConvertTo-Answer -Probe $came[$gateway]
+        lan = if ($lan) { ConvertTo-Answer -Probe $came[$at['lan']] } else { $null }
+        name = ConvertTo-Answer -Probe $came[$name]
+        open_ports = @($Settings.Ports | Where-Object -FilterScript { $null -eq $came[$at["port $_"]].error })
+    }
+}
+
+function ConvertTo-Known {
+    param($Value)
+    if ($Value -is [bool]) { return $Value }
+    return $null
 }
 
 function Read-WslConfig {
     $path = Join-Path -Path $env:USERPROFILE -ChildPath '.wslconfig'
-    if (-not (Test-Path -LiteralPath $path)) { return $null }
-    return [IO.File]::ReadAllText($path)
+    if (-not (Test-Path -LiteralPath $path -PathType Leaf)) { return $null }
+    return [string] (Get-Content -LiteralPath $path -Raw -ErrorAction Stop)
+}
+
+function Get-Address {
+    $devices = Get-Device
+    Get-NetIPAddress -AddressFamily IPv4 -ErrorAction SilentlyContinue | ForEach-Object -Process { ConvertTo-Address -Found $_ -Devices $devices }
 }
 
 function ConvertTo-Address {
-    param($Found)
+    param($Found, [Parameter(Mandatory = $true)] $Devices)
+    $device = $Devices["$($Found.InterfaceIndex)"]
     return [ordered]@{
         address = $Found.IPAddress
         prefix_length = [int] $Found.PrefixLength
         interface = [int] $Found.InterfaceIndex
         alias = $Found.InterfaceAlias
+        switch = if ($device) { [bool] ($device -like 'Hyper-V Virtual Ethernet*') } else { $null }
     }
+}
+
+# What Windows calls the device of each adapter: an end of a virtual switch is known by that, since people rename adapters, and
+# Windows translates their names. WSL's is hidden.
+function Get-Device {
+    $devices = @{}
+    if (Test-Command -Name 'Get-NetAdapter') {
+        foreach ($adapter in @(Get-NetAdapter -IncludeHidden -ErrorAction SilentlyContinue)) { $devices["$($adapter.ifIndex)"] = "$($adapter.InterfaceDescription)" }
+    }
+    return $devices
 }
 
 function Get-Route {
@@ -68,37 +124,83 @@ function Get-Route {
 
 # Find-NetRoute gives two things: the address that Windows would send from, and the route.
 function Get-Way {
-    param([string] $Address)
+    param([string] $Address, [Parameter(Mandatory = $true)] $Devices)
     if (-not $Address) { return $null }
     foreach ($found in @(Find-NetRoute -RemoteIPAddress $Address -ErrorAction SilentlyContinue)) {
-        if ($found.CimClass.CimClassName -eq 'MSFT_NetIPAddress') { return ConvertTo-Address -Found $found }
+        if ($found.CimClass.CimClassName -eq 'MSFT_NetIPAddress') { return ConvertTo-Address -Found $found -Devices $Devices }
     }
     return $null
 }
 
+# The route that the elevated half has made last: it is ours, whatever its adapter is called.
+function Read-MadeRoute {
+    $path = Join-Path -Path (Get-ProgramFolder) -ChildPath 'log\route.json'
+    if (-not (Test-Path -LiteralPath $path -PathType Leaf)) { return $null }
+    try { $made = ConvertFrom-Json -InputObject (Get-Content -LiteralPath $path -Raw -ErrorAction Stop) }
+    catch { return $null }
+    return [ordered]@{ interface = [int] $made.interface; next_hop = "$($made.next_hop)" }
+}
+
 function Get-LanRule {
-    Get-NetFirewallRule -DisplayName 'Flatnet *' -ErrorAction SilentlyContinue | ForEach-Object -Process {
-        [ordered]@{ name = $_.DisplayName; enabled = "$($_.Enabled)" }
+    Get-NetFirewallRule -DisplayName 'Flatnet *' -ErrorAction SilentlyContinue | ForEach-Object -Process { ConvertTo-Rule -Found $_ }
+}
+
+function ConvertTo-Rule {
+    param($Found)
+    return [ordered]@{
+        name = $Found.DisplayName
+        enabled = "$($Found.Enabled)"
+        action = "$(Get-Field -Object $Found -Name 'Action')"
+        profiles = @(Get-Field -Object $Found -Name 'Profile') -join ', '
+    }
+}
+
+# Windows makes such rules when somebody cancels its question, or may not answer it.
+function Get-BlockRule {
+    param([string] $Program)
+    Get-NetFirewallApplicationFilter -Program $Program -ErrorAction SilentlyContinue | Get-NetFirewallRule -ErrorAction SilentlyContinue | Where-Object -FilterScript {
+        "$($_.Action)" -eq 'Block' -and "$($_.Enabled)" -eq 'True' -and "$($_.Direction)" -eq 'Inbound'
+    } | ForEach-Object -Process { ConvertTo-Rule -Found $_ }
+}
+
+# As in force: a policy may have the last word.
+function Get-FirewallProfile {
+    Get-NetFirewallProfile -PolicyStore ActiveStore -ErrorAction SilentlyContinue | ForEach-Object -Process {
+        [ordered]@{
+            name = $_.Name
+            enabled = "$($_.Enabled)"
+            inbound = "$(Get-Field -Object $_ -Name 'AllowInboundRules')"
+            local = "$(Get-Field -Object $_ -Name 'AllowLocalFirewallRules')"
+        }
+    }
+}
+
+function Get-HypervRule {
+    if (-not (Test-Command -Name 'Get-NetFirewallHyperVRule')) { return }
+    # None is an error, too.
+    $found = try { Get-NetFirewallHyperVRule -DisplayName 'Flatnet *' -ErrorAction Stop }
+    catch { if ("$($_.CategoryInfo.Category)" -ne 'ObjectNotFound') { throw } }
+    $found | Where-Object -FilterScript { $_ } | ForEach-Object -Process {
+        [ordered]@{
+            name = $_.DisplayName
+            enabled = "$($_.Enabled)"
+            action = "$(Get-Field -Object $_ -Name 'Action')"
+            profiles = @(Get-Field -Object $_ -Name 'Profiles') -join ', '
+        }
     }
 }
 
 # Windows before 11 22H2 has no Hyper-V firewall, and so none of its commands.
-function Test-HypervFirewall {
-    return [bool] (Get-Command -Name 'Get-NetFirewallHyperVRule' -ErrorAction SilentlyContinue)
-}
-
-function Get-HypervRule {
-    if (-not (Test-HypervFirewall)) { return }
-    Get-NetFirewallHyperVRule -DisplayName 'Flatnet *' -ErrorAction SilentlyContinue | ForEach-Object -Process {
-        [ordered]@{ name = $_.DisplayName; enabled = "$($_.Enabled)" }
-    }
-}
-
 function Get-HypervSetting {
-    if (-not (Test-HypervFirewall)) { return $null }
-    $found = Get-NetFirewallHyperVVMSetting -PolicyStore ActiveStore -Name $script:wslCreator -ErrorAction SilentlyContinue
+    if (-not (Test-Command -Name 'Get-NetFirewallHyperVVMSetting')) { return $null }
+    try {
+        $found = Get-NetFirewallHyperVVMSetting -PolicyStore ActiveStore -Name $script:wslCreator -ErrorAction Stop
+        # Where these cannot be seen, nobody knows what is missing.
+        $null = Get-HypervRule
+    }
+    catch { return [ordered]@{ enabled = ''; default_inbound = ''; error = Format-Failure -Record $_ } }
     if (-not $found) { return $null }
-    return [ordered]@{ enabled = "$($found.Enabled)"; default_inbound = "$($found.DefaultInboundAction)" }
+    return [ordered]@{ enabled = "$($found.Enabled)"; default_inbound = "$($found.DefaultInboundAction)"; error = $null }
 }
 
 function Get-Network {
@@ -109,8 +211,16 @@ function Get-Network {
 
 function Get-TaskState {
     $found = Get-ScheduledTask -TaskName 'Flatnet' -ErrorAction SilentlyContinue
-    if ($found) { return "$($found.State)" }
-    return $null
+    if (-not $found) { return $null }
+    $info = $null
+    if (Test-Command -Name 'Get-ScheduledTaskInfo') { $info = Get-ScheduledTaskInfo -TaskName 'Flatnet' -ErrorAction SilentlyContinue }
+    $last = Get-Field -Object $info -Name 'LastRunTime'
+    $result = Get-Field -Object $info -Name 'LastTaskResult'
+    return [ordered]@{
+        state = "$($found.State)"
+        last_run = if ($last) { ([DateTime] $last).ToString('yyyy-MM-dd HH:mm', [Globalization.CultureInfo]::InvariantCulture) } else { $null }
+        last_result = if ($null -ne $result) { [long] $result } else { $null }
+    }
 }
 
 function Get-ServiceState {
@@ -122,16 +232,40 @@ function Get-ServiceState {
 function Get-Listener {
     param($Ports)
     Get-NetTCPConnection -State Listen -LocalPort $Ports -ErrorAction SilentlyContinue | ForEach-Object -Process {
-        [ordered]@{ port = [int] $_.LocalPort; pid = [int] $_.OwningProcess }
+        [ordered]@{ address = "$($_.LocalAddress)"; port = [int] $_.LocalPort; pid = [int] $_.OwningProcess }
     }
 }
 
 # All nginx, and who has the gateway's ports.
 function Get-GatewayProcess {
-    param($Listeners)
+    param($Settings, $Listeners)
     $filter = "Name = 'nginx.exe'"
     foreach ($listener in $Listeners) { $filter += " OR ProcessId = $($listener.pid)" }
-    Get-CimInstance -ClassName Win32_Process -Filter $filter | ForEach-Object -Process {
-        [ordered]@{ pid = [int] $_.ProcessId; parent = [int] $_.ParentProcessId; name = $_.Name }
+    $service = Get-CimInstance -ClassName Win32_Service -Filter "Name = 'FlatnetGateway'" -ErrorAction SilentlyContinue
+    $wrapper = [int] (Get-Field -Object $service -Name 'ProcessId')
+    Get-CimInstance -ClassName Win32_Process -Filter $filter -ErrorAction Stop | ForEach-Object -Process {
+        # The command line of a service's process is not shown to others.
+        $ofService = ($wrapper -ne 0) -and ($wrapper -in $_.ProcessId, $_.ParentProcessId)
+        [ordered]@{
+            pid = [int] $_.ProcessId
+            parent = [int] $_.ParentProcessId
+            name = $_.Name
+            path = Get-Field -Object $_ -Name 'ExecutablePath'
+            ours = ($_.Name -eq 'nginx.exe') -and ($ofService -or (Test-OwnCommandLine -Settings $Settings -Line (Get-Field -Object $_ -Name 'CommandLine')))
+        }
     }
+}
+
+# Ours is what was started with the gateway's directory as its prefix, whoever started it.
+function Test-OwnCommandLine {
+    param($Settings, [string] $Line)
+    $prefix = [regex]::Escape(($Settings.GatewayDirectory -replace '\\', '/'))
+    return ($Line -replace '\\', '/') -match "\s-p\s*""?$prefix/?(""|\s|`$)"
+}
+
+function Get-NetshText {
+    param([Parameter(Mandatory = $true)] [string[]] $Arguments)
+    $program = Get-SystemProgram -Name 'netsh.exe'
+    if (-not (Test-Path -LiteralPath $program -PathType Leaf)) { return '' }
+    return (Invoke-Limited -Path $program -Arguments $Arguments -Seconds 5).out
 }

@@ -1,6 +1,6 @@
-# The only two places where a command is run that changes anything: what is printed is what runs, and with -WhatIf it is
-# printed only. Some cmdlets (Register-ScheduledTask) have no -WhatIf of their own.
+# Running commands and programs. What is printed is what runs, and with -WhatIf it is printed only.
 
+# A cmdlet that changes something. A script's preferences do not reach into Windows' modules, so each is told to stop.
 function Invoke-Shown {
     [CmdletBinding(SupportsShouldProcess = $true)]
     param(
@@ -11,38 +11,101 @@ function Invoke-Shown {
     foreach ($name in $Parameters.Keys) { $line += Format-Parameter -Name $name -Value $Parameters[$name] }
     if ($PSCmdlet.ShouldProcess($line, 'Run')) {
         Write-Host "  $line"
+        $Parameters['ErrorAction'] = 'Stop'
         & $Command @Parameters | Out-Null
     }
 }
 
-# A program that is no cmdlet; it must end with 0.
+# A program that changes something; it must end with 0.
 function Invoke-Program {
     [CmdletBinding(SupportsShouldProcess = $true)]
     param(
         [Parameter(Mandatory = $true, Position = 0)] [string] $Path,
         [Parameter(Mandatory = $true, Position = 1)] [string[]] $Arguments
     )
-    $line = "$Path $Arguments"
+    $line = "$(Format-Argument -Word $Path) $(Join-Argument -Words $Arguments)"
     if ($PSCmdlet.ShouldProcess($line, 'Run')) {
         Write-Host "  $line"
-        & $Path $Arguments
-        if ($LASTEXITCODE -ne 0) { throw "$line ended with $LASTEXITCODE" }
+        $ended = Invoke-Limited -Path $Path -Arguments $Arguments -Seconds 60
+        if ($null -eq $ended.exit) { throw (New-Failure -What "$line did not end within 60 s" -Help 'try it by hand') }
+        if ($ended.exit -ne 0) { throw (New-Failure -What "$line ended with $($ended.exit): $($ended.text)" -Help 'what it says is to be mended first') }
     }
 }
 
+# Runs a program within a limit. Not by PowerShell's own call: what becomes of output, errors and exit statuses there is up to
+# the caller's preferences, redirections and console. `exit` is nothing where it had to be ended.
+function Invoke-Limited {
+    param(
+        [Parameter(Mandatory = $true)] [string] $Path,
+        [string[]] $Arguments = @(),
+        [Parameter(Mandatory = $true)] [int] $Seconds,
+        [string] $Text = ''
+    )
+    $start = New-Object -TypeName Diagnostics.ProcessStartInfo
+    $start.FileName = (Get-Item -LiteralPath $Path -ErrorAction Stop).FullName
+    $start.Arguments = Join-Argument -Words $Arguments
+    $start.UseShellExecute = $false
+    $start.CreateNoWindow = $true
+    $start.RedirectStandardInput = $true
+    $start.RedirectStandardOutput = $true
+    $start.RedirectStandardError = $true
+    $start.StandardOutputEncoding = New-Object -TypeName Text.UTF8Encoding -ArgumentList $false
+    $start.StandardErrorEncoding = $start.StandardOutputEncoding
+    # Else what wsl.exe says itself is UTF-16.
+    $start.EnvironmentVariables['WSL_UTF8'] = '1'
+    $process = [Diagnostics.Process]::Start($start)
+    try {
+        $out = $process.StandardOutput.ReadToEndAsync()
+        $err = $process.StandardError.ReadToEndAsync()
+        $bytes = [Text.Encoding]::ASCII.GetBytes($Text)
+        try {
+            $process.StandardInput.BaseStream.Write($bytes, 0, $bytes.Length)
+            $process.StandardInput.Close()
+        }
+        catch [IO.IOException] { $null = $_ }    # It ended without reading.
+        if (-not $process.WaitForExit($Seconds * 1000)) {
+            Stop-Tree -Process $process
+            return @{ exit = $null; out = ''; text = '' }
+        }
+        # What it started may hold its streams open.
+        $null = [Threading.Tasks.Task]::WaitAll([Threading.Tasks.Task[]] @($out, $err), 2000)
+        $said = if ($out.IsCompleted) { $out.Result } else { '' }
+        $complained = if ($err.IsCompleted) { $err.Result } else { '' }
+        return @{ exit = $process.ExitCode; out = $said -replace "`r", ''; text = ("$complained $said" -replace '\s+', ' ').Trim() }
+    }
+    finally { $process.Dispose() }
+}
+
+# With what it started. Windows PowerShell ends a process alone.
+function Stop-Tree {
+    param([Parameter(Mandatory = $true)] $Process)
+    $number = "$($Process.Id)"
+    try { $Process.Kill($true) }
+    catch [Management.Automation.MethodException] {
+        $null = Invoke-Limited -Path (Get-SystemProgram -Name 'taskkill.exe') -Arguments '/F', '/T', '/PID', $number -Seconds 5
+    }
+    catch [InvalidOperationException] { $null = $_ }    # It has just ended by itself.
+}
+
+# As C programs of Windows take a command line apart.
+function Join-Argument {
+    param([string[]] $Words = @())
+    return @(foreach ($word in $Words) { Format-Argument -Word $word }) -join ' '
+}
+
+function Format-Argument {
+    param([string] $Word)
+    if ($Word -match '^[^\s"]+$') { return $Word }
+    return '"' + ($Word -replace '(\\*)"', '$1$1\"' -replace '(\\+)$', '$1$1') + '"'
+}
+
+# As it can be pasted; of a whole document its beginning.
 function Format-Parameter {
     param([string] $Name, $Value)
-    if ($Value -is [bool]) { return " -$Name`:`$$Value" }
+    if ("$Value" -match "`n") { return " -$Name '$(("$Value" -split "`n")[0]) ..'" }
+    if ($Value -is [bool]) { return " -$Name`:`$$("$Value".ToLowerInvariant())" }
     $words = foreach ($word in @($Value)) {
         if ("$word" -match '^[A-Za-z0-9./:_-]+$') { "$word" } else { "'" + ("$word" -replace "'", "''") + "'" }
     }
     return " -$Name " + ($words -join ', ')
-}
-
-function Assert-Elevated {
-    if ($WhatIfPreference) { return }
-    $me = New-Object -TypeName Security.Principal.WindowsPrincipal -ArgumentList ([Security.Principal.WindowsIdentity]::GetCurrent())
-    if (-not $me.IsInRole([Security.Principal.WindowsBuiltInRole]::Administrator)) {
-        throw 'This changes Windows: start PowerShell by "Run as administrator", as the user whose distribution it is, and run it again. -WhatIf shows what it would do.'
-    }
 }

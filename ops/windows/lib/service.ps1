@@ -1,39 +1,35 @@
-# OpenResty is no Windows service by itself: WinSW or NSSM makes it one. It runs as LocalService, who may do little: what
-# it runs lies where the user may write. nginx on Windows stays in the foreground, whatever `daemon` says.
+# OpenResty is no Windows service by itself: WinSW or NSSM makes it one. It runs as NT SERVICE\FlatnetGateway, an account of its own
+# that holds no privilege: what it runs, the gateway's configuration and Lua, lies where WSL2 writes. nginx on Windows stays in
+# the foreground, whatever `daemon` says.
 
-function Install-Gateway {
+$script:account = 'NT SERVICE\FlatnetGateway'
+
+# The elevated part of it: the service is made, and not started.
+function Install-Service {
     param($Settings, [string] $Wrapper, [string] $WrapperPath)
-    if (-not (Test-Path -LiteralPath $WrapperPath -PathType Leaf)) {
-        throw "-WrapperPath must be where $Wrapper lies; WinSW under the name flatnet-gateway.exe, in a directory that only administrators may write to."
+    if (-not (Get-ServiceState)) {
+        if ($Wrapper -ceq 'WinSW') { Install-ByWinsw -Settings $Settings -Winsw $WrapperPath } else { Install-ByNssm -Settings $Settings -Nssm $WrapperPath }
     }
-    Test-Configuration -Settings $Settings
-    # By its number, since its name differs from language to language.
-    Invoke-Program 'icacls.exe' @($Settings.GatewayDirectory, '/grant', '*S-1-5-19:(OI)(CI)M', '/T', '/Q')
-    if ($Wrapper -eq 'WinSW') {
-        Invoke-Shown Set-Content ([ordered]@{
-                LiteralPath = [IO.Path]::ChangeExtension($WrapperPath, '.xml')
-                Value = Get-WinswText -Settings $Settings
-                Encoding = 'ASCII'
-            })
-        Invoke-Program $WrapperPath @('install')
-    }
-    else {
-        Install-ByNssm -Settings $Settings -Nssm $WrapperPath
-    }
-    Invoke-Program 'sc.exe' @('config', $script:service, 'obj=', 'NT AUTHORITY\LocalService')
-    Invoke-Shown Start-Service ([ordered]@{ Name = $script:service })
-    Wait-Answer -Settings $Settings
+    $control = Get-SystemProgram -Name 'sc.exe'
+    Invoke-Program $control @('config', $script:service, 'obj=', $script:account)
+    Invoke-Program $control @('privs', $script:service, 'SeChangeNotifyPrivilege')
 }
 
-function Uninstall-Gateway {
-    param([string] $Wrapper, [string] $WrapperPath)
-    Invoke-Shown Stop-Service ([ordered]@{ Name = $script:service })
-    if ($Wrapper -eq 'WinSW') {
-        Invoke-Program $WrapperPath @('uninstall')
-    }
-    else {
-        Invoke-Program $WrapperPath @('remove', $script:service, 'confirm')
-    }
+# By Windows' own command: no wrapper is needed for it.
+function Uninstall-Service {
+    if (-not (Get-ServiceState)) { return }
+    if ((Get-ServiceState) -ne 'Stopped') { Invoke-Shown Stop-Service ([ordered]@{ Name = $script:service }) }
+    Invoke-Program (Get-SystemProgram -Name 'sc.exe') @('delete', $script:service)
+}
+
+function Install-ByWinsw {
+    param($Settings, [string] $Winsw)
+    Invoke-Shown Set-Content ([ordered]@{
+            LiteralPath = $Winsw -replace '\.exe$', '.xml'
+            Value = Get-WinswText -Settings $Settings
+            Encoding = 'ASCII'
+        })
+    Invoke-Program $Winsw @('install')
 }
 
 function Install-ByNssm {
@@ -41,23 +37,25 @@ function Install-ByNssm {
     $arguments = @(Get-NginxArgument -Settings $Settings)
     Invoke-Program $Nssm (@('install', $script:service, $Settings.OpenResty) + $arguments)
     Invoke-Program $Nssm @('set', $script:service, 'AppDirectory', $Settings.GatewayDirectory)
-    Invoke-Program $Nssm @('set', $script:service, 'AppEvents', 'Stop/Pre', "$($Settings.OpenResty) $arguments -s quit")
+    Invoke-Program $Nssm @('set', $script:service, 'AppEvents', 'Stop/Pre', (Join-Argument -Words (@($Settings.OpenResty) + $arguments + @('-s', 'quit'))))
 }
 
 function Get-WinswText {
     param($Settings)
-    $arguments = "$(Get-NginxArgument -Settings $Settings)"
+    $program = [Security.SecurityElement]::Escape($Settings.OpenResty)
+    $directory = [Security.SecurityElement]::Escape($Settings.GatewayDirectory)
+    $arguments = [Security.SecurityElement]::Escape((Join-Argument -Words (Get-NginxArgument -Settings $Settings)))
     return @"
 <service>
   <id>$script:service</id>
   <name>Flatnet gateway</name>
   <description>Takes HTTP from the LAN to the containers of Flatnet in WSL2.</description>
-  <executable>$($Settings.OpenResty)</executable>
+  <executable>$program</executable>
   <startarguments>$arguments</startarguments>
-  <stopexecutable>$($Settings.OpenResty)</stopexecutable>
+  <stopexecutable>$program</stopexecutable>
   <stoparguments>$arguments -s quit</stoparguments>
-  <workingdirectory>$($Settings.GatewayDirectory)</workingdirectory>
-  <logpath>$($Settings.GatewayDirectory)\logs</logpath>
+  <workingdirectory>$directory</workingdirectory>
+  <logpath>$directory\logs</logpath>
   <onfailure action="restart" delay="5 sec"/>
 </service>
 "@

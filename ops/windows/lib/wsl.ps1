@@ -1,38 +1,92 @@
-# Asking Flatnet in WSL2.
+# Asking Flatnet in WSL2. Never elevated: who starts a distribution hands it the own rights (docs/adr/0018).
 
 # Both questions and answers are JSON in ASCII: what Windows makes of other characters depends on its language.
 function Invoke-Flatnet {
     param(
         [Parameter(Mandatory = $true)] $Settings,
         [Parameter(Mandatory = $true)] [string[]] $Arguments,
+        [int] $Seconds = 30,
         [string] $Text = ''
     )
-    # Else what wsl.exe says itself is UTF-16, and unreadable between what programs say.
-    $env:WSL_UTF8 = '1'
-    $encoding = [Console]::OutputEncoding
-    [Console]::OutputEncoding = New-Object -TypeName Text.UTF8Encoding -ArgumentList $false
-    try {
-        $lines = $Text | wsl.exe -d $Settings.Distribution -u root --exec /usr/bin/env flatnet $Arguments
+    $words = @('-d', $Settings.Distribution, '-u', 'root', '--exec', '/usr/bin/env', 'flatnet') + $Arguments
+    $ended = Invoke-Wsl -Arguments $words -Seconds $Seconds -Text $Text
+    if ($ended.exit -eq 0) { return $ended.out }
+    # Flatnet's own errors come with their remedy.
+    if ($ended.text -match '(error\[FLAT-E\d+\]: .*?) help: (.*)$') {
+        throw (New-Failure -Status 1 -What "in WSL2: $($Matches[1])" -Help "in WSL2: $($Matches[2])")
     }
-    finally {
-        [Console]::OutputEncoding = $encoding
+    if ($ended.text -match 'flatnet.{0,3}: No such file') {
+        throw (New-Failure -Status 1 -What "there is no flatnet in the distribution $($Settings.Distribution)" -Help 'install the package of Flatnet there: docs/setup/phase-2-setup.md')
     }
-    $answer = (@($lines) -join "`n") -replace "`r", ''
-    if ($LASTEXITCODE -ne 0) {
-        throw "flatnet $Arguments in the distribution $($Settings.Distribution) ended with $LASTEXITCODE. $answer`nDistributions belong to one user: 'wsl --list --verbose' shows yours. 'wsl -d $($Settings.Distribution) -u root --exec /usr/bin/env flatnet --version' shows whether Flatnet is there."
+    if ($ended.text -match 'DISTRO_NOT_FOUND') {
+        throw (New-Failure -Status 1 -What "WSL has no distribution $($Settings.Distribution)" -Help "write the name that 'wsl --list' shows into $(Get-SettingsPath): Distribution. Distributions belong to one user, so run this as the user who has it")
     }
-    return $answer
+    throw (New-Failure -Status 1 -What "'flatnet $Arguments' in the distribution $($Settings.Distribution) ended with $($ended.exit): $($ended.text)" -Help "wsl -d $($Settings.Distribution) -u root --exec /usr/bin/env flatnet doctor")
+}
+
+function Invoke-Wsl {
+    param([Parameter(Mandatory = $true)] [string[]] $Arguments, [Parameter(Mandatory = $true)] [int] $Seconds, [string] $Text = '')
+    $program = Get-SystemProgram -Name 'wsl.exe'
+    if (-not (Test-Path -LiteralPath $program -PathType Leaf)) {
+        throw (New-Failure -Status 1 -What 'this Windows has no WSL' -Help 'wsl --install')
+    }
+    $ended = Invoke-Limited -Path $program -Arguments $Arguments -Seconds $Seconds -Text $Text
+    if ($null -eq $ended.exit) {
+        throw (New-Failure -Status 1 -What "WSL does not answer within $Seconds s" -Help 'wsl --shutdown, which ends all distributions; then run this again')
+    }
+    return $ended
+}
+
+# A look starts no distribution.
+function Assert-Running {
+    param([Parameter(Mandatory = $true)] $Settings)
+    $running = Get-DistributionList -Running $true
+    if ($null -eq $running) {
+        # It fails where none runs, and where it cannot be asked: then it is not known.
+        if ($null -eq (Get-DistributionList -Running $false)) { return }
+        $running = @()
+    }
+    if ($Settings.Distribution -in $running) { return }
+    throw (New-Failure -Status 1 -What "the distribution $($Settings.Distribution) is stopped, and a look does not start it" -Help "flatnet.ps1 up, or wsl -d $($Settings.Distribution) --exec true")
+}
+
+function Get-DistributionList {
+    param([Parameter(Mandatory = $true)] [bool] $Running)
+    $words = if ($Running) { '--list', '--running', '--quiet' } else { '--list', '--quiet' }
+    $ended = Invoke-Wsl -Arguments $words -Seconds 30
+    if ($ended.exit -ne 0) { return $null }
+    return , @($ended.out -split "`n" | ForEach-Object -Process { $_.Trim() } | Where-Object -FilterScript { $_ })
 }
 
 function Get-Decision {
     param(
         [Parameter(Mandatory = $true)] $Settings,
-        [Parameter(Mandatory = $true)] [string] $Verb
+        [Parameter(Mandatory = $true)] [string] $Verb,
+        [int] $WaitSeconds = 0
     )
-    $facts = Invoke-Flatnet -Settings $Settings -Arguments 'windows', 'facts'
+    Write-Host "Asking Flatnet in $($Settings.Distribution) .."
+    if ($Verb -eq 'look') { Assert-Running -Settings $Settings }
+    $facts = Get-Fact -Settings $Settings -WaitSeconds $WaitSeconds
+    Write-Host 'Asking what answers, 3 s at most ..'
     $seen = Get-Seen -Settings $Settings -Facts $facts
     $json = ConvertTo-Json -InputObject $seen -Depth 5 -Compress
     $ascii = [regex]::Replace($json, '[^\x20-\x7e]', { param($match) '\u{0:x4}' -f [int][char] $match.Value })
     $answer = Invoke-Flatnet -Settings $Settings -Arguments 'windows', 'decide', $Verb -Text $ascii
     return ConvertFrom-Json -InputObject $answer
+}
+
+# At logon WSL2 may still be starting: eth0 and the bridge come last.
+function Get-Fact {
+    param([Parameter(Mandatory = $true)] $Settings, [int] $WaitSeconds)
+    $until = [DateTime]::UtcNow.AddSeconds($WaitSeconds)
+    while ($true) {
+        $isLast = [DateTime]::UtcNow -ge $until
+        try {
+            $facts = Invoke-Flatnet -Settings $Settings -Arguments 'windows', 'facts' -Seconds 60
+            $read = ConvertFrom-Json -InputObject $facts
+            if ($isLast -or ((Get-Field -Object $read -Name 'eth0') -and (Get-Field -Object $read -Name 'bridge_link'))) { return $facts }
+        }
+        catch { if ($isLast) { throw } }
+        Start-Sleep -Seconds 3
+    }
 }

@@ -77,7 +77,7 @@ fn silent(context: &Context, platform: Platform, tried: &[String], is_refused: b
         }
         Platform::Windows if is_refused => {
             Finding::failure(format!("nobody listens on Windows: {tried}"))
-                .help("In Windows `flatnet.ps1 doctor` says what is in the way, and `openresty.ps1 start` starts it")
+                .help("In Windows `flatnet.ps1 doctor` says what is in the way, and `flatnet.ps1 gateway start` starts it")
         }
         // Its firewall is for the LAN, and may drop what comes from here.
         Platform::Windows => Finding::not_looked(format!(

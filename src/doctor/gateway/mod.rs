@@ -33,7 +33,7 @@ fn where_installed(
 fn reload(context: &Context, platform: Platform) -> String {
     match platform {
         Platform::Linux => format!("`{} -s reload`", nginx(context)),
-        Platform::Windows => "in Windows `openresty.ps1 reload`".to_owned(),
+        Platform::Windows => "in Windows `flatnet.ps1 gateway reload`".to_owned(),
     }
 }
 

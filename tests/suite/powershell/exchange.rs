@@ -27,7 +27,12 @@ fn what_windows_sends_has_the_fields_that_are_read() {
     let senders = scripts.iter().filter(|script| ["look.ps1", "probe.ps1"].contains(&script.name.as_str()));
     let sent: BTreeSet<Vec<String>> = senders
         .flat_map(|script| {
-            let literals = below(script.root()).filter(|node| node.kind() == "hash_literal_expression");
+            // Those in order are sent; the others are between functions.
+            let literals = below(script.root()).filter(|node| {
+                let cast = node.parent().and_then(|parent| parent.parent());
+                let is_cast = cast.is_some_and(|cast| script.text(cast).starts_with("[ordered]"));
+                node.kind() == "hash_literal_expression" && is_cast
+            });
             literals.map(|hash| sorted(script.entries(hash).into_iter().map(|(key, _)| key).collect()))
         })
         .collect();
@@ -63,7 +68,14 @@ fn what_windows_is_told_to_do_is_what_it_can_do() {
             can.insert(name.clone(), fields_of(act, clause, "Action"));
         }
     }
-    assert_eq!(can, told);
+    // OpenResty is started and stopped by the half that is not elevated.
+    for gateway in ["start_gateway", "stop_gateway"] {
+        assert_eq!(told.remove(gateway), Some(BTreeSet::new()));
+        assert!(!can.contains_key(gateway));
+    }
+    for (action, fields) in &told {
+        assert_eq!(can.get(action), Some(fields), "{action}");
+    }
 }
 
 #[test]

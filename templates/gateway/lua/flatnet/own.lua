@@ -33,6 +33,8 @@ local PAGES = {
         return send("text/plain; version=0.0.4", metrics.text(status.model(), connections()))
     end,
     ["/_flatnet/healthz"] = function()
+        -- Who asks a port wants to know whether this is what has it.
+        ngx.header["X-Flatnet"] = "gateway"
         ngx.status = state.table and 200 or 503
         return send("text/plain", state.table and "ok\n" or "no routes\n")
     end,

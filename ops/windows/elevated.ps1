@@ -1,0 +1,84 @@
+# The elevated half: does what request\request.json asks for, from a closed list, after it has proven each of it (lib\check.ps1),
+# and writes down what it did. It starts nothing that lies where others may write, and never WSL (docs/adr/0018).
+#
+# Started by flatnet.ps1, by the task FlatnetElevated or after Windows' question; it has no arguments.
+
+[CmdletBinding()]
+param()
+
+# Before any command: a module of that name in a user's own folder would be found first.
+$env:PSModulePath = [IO.Path]::Combine($PSHOME, 'Modules')
+Set-StrictMode -Version 2.0
+$ErrorActionPreference = 'Stop'
+$PSNativeCommandUseErrorActionPreference = $false
+$PSDefaultParameterValues = @{}
+$ProgressPreference = 'SilentlyContinue'
+$InformationPreference = 'Continue'
+$WhatIfPreference = $false
+$OFS = ' '
+. "$PSScriptRoot\lib\fail.ps1"
+. "$PSScriptRoot\lib\windows.ps1"
+. "$PSScriptRoot\lib\settings.ps1"
+. "$PSScriptRoot\lib\run.ps1"
+. "$PSScriptRoot\lib\look.ps1"
+. "$PSScriptRoot\lib\gateway.ps1"
+. "$PSScriptRoot\lib\service.ps1"
+. "$PSScriptRoot\lib\tasks.ps1"
+. "$PSScriptRoot\lib\log.ps1"
+. "$PSScriptRoot\lib\check.ps1"
+. "$PSScriptRoot\lib\act.ps1"
+. "$PSScriptRoot\lib\installed.ps1"
+
+# One after the other: two would plan with what the other is about to change.
+function Invoke-Request {
+    $request = Read-Request
+    $result = [ordered]@{ version = 2; id = $request.id; done = @() }
+    foreach ($action in @($request.actions)) { $result.done += Invoke-Checked -Action $action }
+    # The folder may be gone now.
+    if (Test-Path -LiteralPath "$(Get-ProgramFolder)\log" -PathType Container) { Write-Result -Result $result }
+}
+
+# What it says is not repeated: it may be any file that this half may read.
+function Read-Request {
+    $path = "$PSScriptRoot\request\request.json"
+    if (-not (Test-Path -LiteralPath $path -PathType Leaf)) { throw (New-Failure -What "there is no $path" -Help 'flatnet.ps1 writes it') }
+    if ((Get-Item -LiteralPath $path -ErrorAction Stop).Length -gt 65536) { throw (New-Failure -What "$path is too long" -Help (Get-InstallHelp)) }
+    try { $request = ConvertFrom-Json -InputObject (Get-Content -LiteralPath $path -Raw -ErrorAction Stop) }
+    catch { throw (New-Failure -What "$path is not JSON" -Help (Get-InstallHelp)) }
+    if ((Get-Field -Object $request -Name 'version') -ne 2) { throw (New-Failure -What "$path is not of this version" -Help (Get-InstallHelp)) }
+    if ("$(Get-Field -Object $request -Name 'id')" -notmatch '^[0-9a-f-]{36}$') { throw (New-Failure -What "$path has no id" -Help (Get-InstallHelp)) }
+    return $request
+}
+
+function Invoke-Checked {
+    param([Parameter(Mandatory = $true)] $Action)
+    $done = [ordered]@{ do = ''; lines = @(); error = $null; help = '' }
+    try {
+        $settings = Read-Settings
+        Assert-Action -Action $Action -Settings $settings
+        $done.do = "$($Action.do)"
+        $done.lines = @(Invoke-Action -Action $Action -Settings $settings 6>&1 | ForEach-Object -Process { "$_" })
+        foreach ($line in $done.lines) { Write-Log -Text $line.Trim() }
+        if ($Action.do -ceq 'add_route') { Write-MadeRoute -Action $Action }
+    }
+    catch {
+        $done.error = Format-Failure -Record $_
+        $done.help = "$($_.Exception.Data['help'])"
+        Write-Log -Text "error: $($done.error)"
+    }
+    return $done
+}
+
+try {
+    Assert-Elevated
+    if ($PSScriptRoot -ne (Get-ProgramFolder)) {
+        throw (New-Failure -What "elevated.ps1 runs from $(Get-ProgramFolder) only, and this is $PSScriptRoot" -Help (Get-InstallHelp))
+    }
+    New-LogFolder
+    $mutex = New-Object -TypeName Threading.Mutex -ArgumentList $false, 'Global\FlatnetElevated'
+    try { $isMine = $mutex.WaitOne(60000) } catch [Threading.AbandonedMutexException] { $isMine = $true }
+    if (-not $isMine) { throw (New-Failure -What 'another run of the elevated half does not end' -Help 'Get-Process powershell shows it') }
+    try { Invoke-Request } finally { $mutex.ReleaseMutex() }
+}
+catch { exit (Show-Failure -Record $_) }
+exit 0

@@ -1,0 +1,107 @@
+# What is asked of the elevated half is proven before it is done: by the settings, and by what this half sees itself. Who asks may
+# be anybody that runs as the user, WSL2 among them.
+
+function Assert-Action {
+    param([Parameter(Mandatory = $true)] $Action, [Parameter(Mandatory = $true)] $Settings)
+    switch -CaseSensitive ("$(Get-Field -Object $Action -Name 'do')") {
+        'add_route' { Assert-Field -Action $Action -Names 'interface', 'next_hop'; Assert-Number -Value $Action.interface; Assert-NextHop -Interface $Action.interface -NextHop $Action.next_hop }
+        'remove_route' { Assert-Field -Action $Action -Names 'interface', 'next_hop', 'store'; Assert-Number -Value $Action.interface; Assert-OwnRoute -Action $Action }
+        { $_ -in 'remove_lan_rule', 'remove_hyperv_rule' } { Assert-Field -Action $Action -Names 'name' }
+        'install_service' { Assert-Field -Action $Action -Names 'wrapper', 'path'; Assert-Text -Value $Action.wrapper -Pattern '^(WinSW|NSSM)$'; Assert-Protected -Path "$($Action.path)"; Assert-Protected -Path $Settings.OpenResty }
+        'register_tasks' { Assert-Field -Action $Action -Names 'user'; Assert-Text -Value $Action.user -Pattern '^S-1-5-[0-9-]{1,100}$' }
+        'note' { Assert-Field -Action $Action -Names 'text'; Assert-Text -Value $Action.text -Pattern '^[ -~]{1,300}$' }
+        default { Assert-Field -Action $Action -Names @() }
+    }
+}
+
+function Deny {
+    param([Parameter(Mandatory = $true)] [string] $What)
+    throw (New-Failure -What "refused: $What" -Help "the elevated half does only what $(Get-SettingsPath) and Windows itself bear out")
+}
+
+# These fields, and no others.
+function Assert-Field {
+    param($Action, [string[]] $Names = @())
+    $given = @($Action.PSObject.Properties | ForEach-Object -Process { $_.Name } | Where-Object -FilterScript { $_ -cne 'do' -and $_ -cne 'why' })
+    if (@($given | Where-Object -FilterScript { -not ($Names -ccontains $_) }).Count -gt 0 -or $given.Count -ne $Names.Count) {
+        Deny -What "an action has the fields $($Names -join ', '), and no others"
+    }
+}
+
+function Assert-Number {
+    param($Value)
+    if (($Value -isnot [int] -and $Value -isnot [long]) -or $Value -lt 1 -or $Value -gt [uint32]::MaxValue) { Deny -What 'an interface is a number' }
+}
+
+function Assert-Text {
+    param($Value, [string] $Pattern)
+    if ($Value -isnot [string] -or $Value -cnotmatch $Pattern) { Deny -What 'a text has other characters than it may have' }
+}
+
+# The next hop lies in the network of WSL's switch.
+function Assert-NextHop {
+    param($Interface, $NextHop)
+    if (-not (Test-Address -Value $NextHop)) { Deny -What 'a next hop is an IPv4 address' }
+    if (-not (Test-Switch -Interface $Interface -Address $NextHop)) { Deny -What "$NextHop at interface $Interface is not in the network of WSL's switch" }
+}
+
+# A route is removed where it is ours: it leads to WSL's switch, or to an adapter that is gone, or was made here.
+function Assert-OwnRoute {
+    param($Action)
+    if (-not (Test-Address -Value $Action.next_hop)) { Deny -What 'a next hop is an IPv4 address' }
+    Assert-Text -Value $Action.store -Pattern '^(ActiveStore|PersistentStore)$'
+    $made = Read-MadeRoute
+    if ($made -and $made.interface -eq $Action.interface -and $made.next_hop -eq $Action.next_hop) { return }
+    $isUp = @(Get-Address | Where-Object -FilterScript { $_.interface -eq $Action.interface }).Count -gt 0
+    if ($isUp -and -not (Test-WslAdapter -Interface $Action.interface)) { Deny -What "the route by interface $($Action.interface) is somebody else's" }
+}
+
+function Test-Address {
+    param($Value)
+    return ($Value -is [string]) -and ($Value -match '^(25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$')
+}
+
+# The switch leads to WSL only: it bears no default route, and the address is one of its network and not its own.
+function Test-Switch {
+    param($Interface, $Address)
+    $holding = @(Get-Address | Where-Object -FilterScript { $_.address -ne $Address -and (Test-Within -Inner "$Address/32" -Outer "$($_.address)/$($_.prefix_length)") })
+    if (@($holding | Where-Object -FilterScript { $_.interface -eq $Interface }).Count -eq 0) { return $false }
+    if (@(Get-Route -Store 'ActiveStore' | Where-Object -FilterScript { $_.destination -eq '0.0.0.0/0' -and $_.interface -eq $Interface }).Count -gt 0) { return $false }
+    if (Test-WslAdapter -Interface $Interface) { return $true }
+    # Renamed: then it must be the only one, and not be known for another device.
+    $one = @($holding | Where-Object -FilterScript { $_.interface -eq $Interface })[0]
+    return ($one.switch -ne $false) -and ($holding.Count -eq 1 -or $one.switch)
+}
+
+function Test-WslAdapter {
+    param($Interface)
+    return @(Get-Address | Where-Object -FilterScript { $_.interface -eq $Interface -and $_.switch -ne $false -and $_.alias -match '^vEthernet|WSL' }).Count -gt 0
+}
+
+function Test-Within {
+    param([string] $Inner, [string] $Outer)
+    $inside = $Inner -split '/'
+    $around = $Outer -split '/'
+    if ($inside.Count -ne 2 -or -not (Test-Address -Value $inside[0]) -or $inside[1] -notmatch '^\d{1,2}$' -or [int] $inside[1] -gt 32) { return $false }
+    if ([int] $around[1] -lt 1 -or [int] $inside[1] -lt [int] $around[1]) { return $false }
+    $size = [Math]::Pow(2, 32 - [int] $around[1])
+    return [Math]::Floor((ConvertTo-Number -Address $inside[0]) / $size) -eq [Math]::Floor((ConvertTo-Number -Address $around[0]) / $size)
+}
+
+function ConvertTo-Number {
+    param([string] $Address)
+    $number = [double] 0
+    foreach ($byte in ($Address -split '\.')) { $number = $number * 256 + [int] $byte }
+    return $number
+}
+
+# What a service runs lies where only administrators write.
+function Assert-Protected {
+    param([Parameter(Mandatory = $true)] [string] $Path)
+    if (-not (Test-Path -LiteralPath $Path -PathType Leaf)) { throw (New-Failure -What "there is no $Path" -Help 'docs/windows.md says where it comes from') }
+    $programs = (Split-Path -Path (Get-ProgramFolder) -Parent) + [IO.Path]::DirectorySeparatorChar
+    $whole = (Resolve-Path -LiteralPath $Path).ProviderPath
+    if (-not $whole.StartsWith($programs, [StringComparison]::OrdinalIgnoreCase) -or $whole -match '\.\.') {
+        Deny -What "$Path is not in $programs, where only administrators write"
+    }
+}

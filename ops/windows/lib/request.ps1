@@ -1,0 +1,77 @@
+# Asking the elevated half. The request is a file that this half writes and that one reads: a task has no arguments.
+
+# Runs actions elevated, shows what was done, and throws what failed: all of them are tried.
+function Invoke-Elevated {
+    param([Parameter(Mandatory = $true)] [object[]] $Actions)
+    $settings = Read-Settings
+    if ($WhatIfPreference) {
+        foreach ($action in $Actions) { Invoke-Action -Action ([pscustomobject] $action) -Settings $settings }
+        return
+    }
+    $folder = Get-ProgramFolder
+    if (-not (Test-Path -LiteralPath "$folder\elevated.ps1" -PathType Leaf)) {
+        throw (New-Failure -What "the scripts are not installed in $folder" -Help "& '$(Get-ScriptPath)' install")
+    }
+    $id = [guid]::NewGuid().ToString()
+    Write-Request -Folder $folder -Id $id -Actions $Actions
+    Start-Elevated -Script "$folder\elevated.ps1"
+    $result = Wait-Result -Folder $folder -Id $id
+    $failed = 0
+    foreach ($done in @($result.done)) {
+        foreach ($line in @($done.lines)) { Write-Host "$line" }
+        if ($done.error) {
+            $failed++
+            $help = if ($done.help) { $done.help } else { "$folder\log\flatnet.log has what was done before" }
+            $null = Show-Failure -Record @{ Exception = New-Failure -What "$($done.do): $($done.error)" -Help $help }
+        }
+    }
+    if ($failed -gt 0) {
+        $failure = New-Failure -What "$failed of $($Actions.Count) actions failed"
+        $failure.Data['shown'] = $true
+        throw $failure
+    }
+}
+
+function Write-Request {
+    param([string] $Folder, [string] $Id, [object[]] $Actions)
+    $request = [ordered]@{ version = 2; id = $Id; actions = @($Actions) }
+    try {
+        $null = New-Item -ItemType Directory -Path "$Folder\request" -Force -ErrorAction Stop
+        Set-Content -LiteralPath "$Folder\request\request.json" -Value (ConvertTo-Json -InputObject $request -Depth 5) -Encoding ASCII -ErrorAction Stop
+    }
+    catch { throw (New-Failure -What "$Folder\request cannot be written: $(Format-Failure -Record $_)" -Help "the folder is for the user who installed: $(Get-InstallHelp)") }
+}
+
+# By the task, which asks nobody; where it is not there, or not for this user, Windows asks once.
+function Start-Elevated {
+    param([string] $Script)
+    if (Get-ScheduledTask -TaskName 'FlatnetElevated' -ErrorAction SilentlyContinue) {
+        try {
+            Start-ScheduledTask -TaskName 'FlatnetElevated' -ErrorAction Stop
+            return
+        }
+        catch { Write-Host "  the task FlatnetElevated cannot be started ($(Format-Failure -Record $_)): Windows asks instead" }
+    }
+    Start-AsAdministrator -Arguments "-File ""$Script"""
+}
+
+function Start-AsAdministrator {
+    param([Parameter(Mandatory = $true)] [string] $Arguments)
+    $line = "-NoProfile -NonInteractive -ExecutionPolicy RemoteSigned $Arguments"
+    try { $null = Start-Process -FilePath (Get-PowerShellProgram) -ArgumentList $line -Verb RunAs -WindowStyle Hidden -Wait -PassThru -ErrorAction Stop }
+    catch { throw (New-Failure -What "Windows did not start the elevated half: $(Format-Failure -Record $_)" -Help "answer Windows' question with yes, with the account of an administrator where it asks for one") }
+}
+
+function Wait-Result {
+    param([string] $Folder, [string] $Id)
+    $until = [DateTime]::UtcNow.AddSeconds(120)
+    while ([DateTime]::UtcNow -lt $until) {
+        try {
+            $result = ConvertFrom-Json -InputObject (Get-Content -LiteralPath "$Folder\log\result.json" -Raw -ErrorAction Stop)
+            if ((Get-Field -Object $result -Name 'id') -eq $Id) { return $result }
+        }
+        catch { $null = $_ }    # Not there yet, or half of it.
+        Start-Sleep -Milliseconds 100
+    }
+    throw (New-Failure -What 'the elevated half did not answer within 120 s' -Help "$Folder\log\flatnet.log says how far it came; 'Get-ScheduledTask FlatnetElevated' whether it runs")
+}

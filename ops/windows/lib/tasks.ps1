@@ -1,0 +1,35 @@
+# The two scheduled tasks. Flatnet runs `flatnet.ps1 up` as the user, with no more rights than the user has: at logon, after sleep,
+# and when networks change. FlatnetElevated has no trigger: that user may start it, and it runs elevated.ps1 as SYSTEM, whose
+# environment no user sets.
+
+function Register-Task {
+    param([Parameter(Mandatory = $true)] [string] $User)
+    Invoke-Shown Register-ScheduledTask ([ordered]@{ TaskName = 'Flatnet'; Xml = Get-TaskText -File 'task.xml' -User $User; Force = $true })
+    Invoke-Shown Register-ScheduledTask ([ordered]@{ TaskName = 'FlatnetElevated'; Xml = Get-TaskText -File 'task-elevated.xml' -User $User; Force = $true })
+}
+
+function Unregister-Task {
+    foreach ($name in 'Flatnet', 'FlatnetElevated') {
+        if (Get-ScheduledTask -TaskName $name -ErrorAction SilentlyContinue) {
+            Invoke-Shown Unregister-ScheduledTask ([ordered]@{ TaskName = $name; Confirm = $false })
+        }
+    }
+}
+
+function Get-TaskText {
+    param([Parameter(Mandatory = $true)] [string] $File, [Parameter(Mandatory = $true)] [string] $User)
+    $powershell = Get-PowerShellProgram
+    # Without a window, also where Windows Terminal is what consoles are shown in.
+    $console = Get-SystemProgram -Name 'conhost.exe'
+    $hidden = Test-Path -LiteralPath $console -PathType Leaf
+    $values = @{
+        user = $User
+        folder = Get-ProgramFolder
+        powershell = $powershell
+        command = if ($hidden) { $console } else { $powershell }
+        before = if ($hidden) { "--headless ""$powershell"" " } else { '' }
+    }
+    $text = Get-Content -LiteralPath (Join-Path -Path (Get-ProgramFolder) -ChildPath $File) -Raw -ErrorAction Stop
+    foreach ($name in $values.Keys) { $text = $text.Replace("{{$name}}", [Security.SecurityElement]::Escape($values[$name])) }
+    return $text
+}

@@ -1,0 +1,65 @@
+# Puts these scripts into Program Files, or brings those there up to date. Runs elevated, from there alone: `flatnet.ps1 install`
+# copies it first. Settings that are there stay.
+
+[CmdletBinding()]
+param(
+    [Parameter(Mandatory = $true)] [string] $From,
+    [Parameter(Mandatory = $true)] [ValidatePattern('^S-1-5-[0-9-]{1,100}$')] [string] $User,
+    [Parameter(Mandatory = $true)] [ValidatePattern('^[0-9a-f-]{36}$')] [string] $Id
+)
+
+$env:PSModulePath = [IO.Path]::Combine($PSHOME, 'Modules')
+Set-StrictMode -Version 2.0
+$ErrorActionPreference = 'Stop'
+$WhatIfPreference = $false
+
+# Copies; what is not among the new files, and was ours, goes.
+function Copy-Scripts {
+    param([string] $From, [string] $To)
+    foreach ($folder in '', 'lib') {
+        $source = Join-Path -Path $From -ChildPath $folder
+        $target = Join-Path -Path $To -ChildPath $folder
+        $null = New-Item -ItemType Directory -Path $target -Force -ErrorAction Stop
+        $new = @(Get-ChildItem -LiteralPath $source -File -ErrorAction Stop | Where-Object -FilterScript { $_.Extension -in '.ps1', '.psd1', '.xml', '.cmd' })
+        foreach ($file in $new) {
+            if ($file.Name -eq 'settings.psd1' -and (Test-Path -LiteralPath "$target\settings.psd1")) { continue }
+            Copy-Item -LiteralPath $file.FullName -Destination (Join-Path -Path $target -ChildPath $file.Name) -Force -ErrorAction Stop
+        }
+        foreach ($file in @(Get-ChildItem -LiteralPath $target -File -ErrorAction Stop)) {
+            $isOurs = ($file.Extension -in '.ps1', '.cmd') -or ($file.Name -like 'task*.xml')
+            if ($isOurs -and $file.Name -notin @($new | ForEach-Object -Process { $_.Name })) {
+                Remove-Item -LiteralPath $file.FullName -Force -ErrorAction Stop
+                "  deleted: $($file.Name), which this version does not have"
+            }
+        }
+    }
+}
+
+# Settings stay as they are; who upgrades is told of keys that are new.
+function Get-NewKey {
+    param([string] $From, [string] $To)
+    $there = Import-PowerShellDataFile -Path ([Management.Automation.WildcardPattern]::Escape("$To\settings.psd1")) -ErrorAction Stop
+    $new = Import-PowerShellDataFile -Path ([Management.Automation.WildcardPattern]::Escape("$From\settings.psd1")) -ErrorAction Stop
+    foreach ($key in $new.Keys) {
+        if (-not $there.ContainsKey($key)) { "  new in this version, and missing in $To\settings.psd1: $key = $($new[$key])" }
+    }
+}
+
+$result = [ordered]@{ version = 2; id = $Id; lines = @(); error = $null }
+try {
+    $result.lines = @(Copy-Scripts -From $From -To $PSScriptRoot) + @(Get-NewKey -From $From -To $PSScriptRoot)
+    # From here on what runs lies in Program Files.
+    . "$PSScriptRoot\lib\fail.ps1"
+    . "$PSScriptRoot\lib\windows.ps1"
+    . "$PSScriptRoot\lib\run.ps1"
+    . "$PSScriptRoot\lib\tasks.ps1"
+    . "$PSScriptRoot\lib\log.ps1"
+    New-LogFolder
+    # Who installs may write requests, and nothing else here.
+    $null = New-Item -ItemType Directory -Path "$PSScriptRoot\request" -Force -ErrorAction Stop
+    $result.lines += @(Invoke-Program (Get-SystemProgram -Name 'icacls.exe') @("$PSScriptRoot\request", '/grant', "*$User`:(OI)(CI)M", '/Q') 6>&1)
+    $result.lines += @(Register-Task -User $User 6>&1)
+    $result.lines = @($result.lines | ForEach-Object -Process { "$_" })
+}
+catch { $result.error = "$($_.Exception.Message)" }
+Set-Content -LiteralPath "$PSScriptRoot\log\result.json" -Value (ConvertTo-Json -InputObject $result -Depth 5) -Encoding UTF8 -ErrorAction Stop

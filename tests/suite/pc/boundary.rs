@@ -1,0 +1,142 @@
+//! What the elevated half refuses, whoever asks.
+
+use super::{INSTALLED, has, pc};
+
+/// Requests that a distribution, or a program of the user's, might make; and what is said to each.
+const BAD: [(&str, &str); 19] = [
+    (
+        r#"{"do": "add_route", "interface": $lan, "next_hop": "192.168.8.9"}"#,
+        "is not in the network of WSL's switch",
+    ),
+    (
+        r#"{"do": "add_route", "interface": $wsl, "next_hop": "192.168.8.9"}"#,
+        "is not in the network of WSL's switch",
+    ),
+    (
+        r#"{"do": "add_route", "interface": $wsl, "next_hop": "172.28.16.1"}"#,
+        "is not in the network of WSL's switch",
+    ),
+    (
+        r#"{"do": "add_route", "interface": $vpn, "next_hop": "172.28.16.5"}"#,
+        "is not in the network of WSL's switch",
+    ),
+    (
+        r#"{"do": "add_route", "interface": $wsl, "next_hop": "172.28.16.5; calc"}"#,
+        "a next hop is an IPv4 address",
+    ),
+    (r#"{"do": "add_route", "interface": "2; calc", "next_hop": "172.28.16.5"}"#, "an interface is a number"),
+    (
+        r#"{"do": "add_route", "interface": $wsl, "next_hop": "172.28.16.5", "subnet": "0.0.0.0/0"}"#,
+        "and no others",
+    ),
+    (
+        r#"{"do": "remove_route", "interface": $vpn, "next_hop": "0.0.0.0", "store": "ActiveStore"}"#,
+        "somebody else's",
+    ),
+    (
+        r#"{"do": "remove_route", "interface": $wsl, "next_hop": "172.28.16.5", "store": "x"}"#,
+        "other characters",
+    ),
+    (r#"{"do": "remove_lan_rule", "name": "*"}"#, "pattern"),
+    (r#"{"do": "remove_lan_rule", "name": "Flatnet gateway *"}"#, "pattern"),
+    (r#"{"do": "remove_hyperv_rule", "name": "Core Networking"}"#, "pattern"),
+    (r#"{"do": "add_lan_rule", "ports": [3389]}"#, "and no others"),
+    (
+        r#"{"do": "install_service", "wrapper": "WinSW", "path": "C:\\flatnet\\gateway\\evil.exe"}"#,
+        "where only administrators write",
+    ),
+    (
+        r#"{"do": "install_service", "wrapper": "calc", "path": "C:\\Program Files\\Flatnet\\flatnet-gateway.exe"}"#,
+        "other characters",
+    ),
+    (r#"{"do": "register_tasks", "user": "</UserId><RunLevel>"}"#, "other characters"),
+    (r#"{"do": "note", "text": "a\u0000b"}"#, "other characters"),
+    (r#"{"do": "Invoke-Expression", "x": "calc"}"#, "and no others"),
+    (r#"{"do": "start_gateway"}"#, "these scripts know no action"),
+];
+
+#[test]
+fn what_is_not_borne_out_is_refused() {
+    let Some(pc) = pc() else { return };
+    pc.sh("ip -n windows link add vpn0 type veth peer name vpn1; ip -n windows addr add 10.8.0.2/24 dev vpn0; ip -n windows link set vpn0 up
+        ip -n windows link set vpn1 up; ip -n windows route add 10.87.1.0/24 dev vpn0; touch /pc/c/flatnet/gateway/evil.exe").succeeds();
+    let index = |link: &str| {
+        pc.sh(&format!("ip -n windows -j link show dev {link} | jq -r '.[0].ifindex'"))
+            .succeeds()
+            .stdout
+            .trim()
+            .to_owned()
+    };
+    let (wsl, lan, vpn) = (index("vEthernet"), index("LAN"), index("vpn0"));
+    let actions: Vec<String> = BAD
+        .iter()
+        .map(|(action, _)| action.replace("$wsl", &wsl).replace("$lan", &lan).replace("$vpn", &vpn))
+        .collect();
+    let request = |text: &str| pc.sandbox.write(&format!("{INSTALLED}/request/request.json"), text);
+    let id = "00000000-0000-0000-0000-000000000001";
+    pc.sh(&format!("mkdir -p '{INSTALLED}/request'")).succeeds();
+    request(&format!(r#"{{"version": 2, "id": "{id}", "actions": [{}]}}"#, actions.join(",\n")));
+    let said = pc.elevated(&format!("& '{INSTALLED}/elevated.ps1'; \"exit $LASTEXITCODE\""));
+    has(&said, &["exit 0"]);
+    let result: serde_json::Value = serde_json::from_str(
+        pc.sandbox.read(&format!("{INSTALLED}/log/result.json")).trim_start_matches('\u{feff}'),
+    )
+    .unwrap();
+    for ((action, why), done) in BAD.iter().zip(result["done"].as_array().unwrap()) {
+        assert!(done["error"].as_str().unwrap_or_default().contains(why), "{action}: {done}");
+    }
+    assert_eq!(pc.done(), "");
+    has(&pc.sandbox.read(&format!("{INSTALLED}/log/flatnet.log")), &["error: refused"]);
+
+    // What is no request: another file, another version, too much; its text is not repeated.
+    pc.sandbox.write("/root/secret", "root:secret");
+    let mut said = String::new();
+    for prepare in [
+        "ln -sf /root/secret request.json",
+        "rm request.json; echo '{\"version\": 1}' >request.json",
+        "echo '{\"version\": 2, \"id\": \"../x\", \"actions\": []}' >request.json",
+        "head -c 70000 /dev/zero | tr '\\0' ' ' >request.json",
+        "rm request.json",
+    ] {
+        pc.sh(&format!("cd '{INSTALLED}/request'; {prepare}")).succeeds();
+        said += &pc.elevated(&format!("& '{INSTALLED}/elevated.ps1'; \"exit $LASTEXITCODE\""));
+    }
+    has(&said, &["is not JSON", "is not of this version", "has no id", "is too long", "there is no"]);
+    assert!(said.matches("exit 2").count() == 5 && !said.contains("secret"), "{said}");
+}
+
+#[test]
+fn each_half_keeps_to_its_side() {
+    let Some(pc) = pc() else { return };
+    // Started elevated, the half that asks WSL2 stops; not elevated, the other one does.
+    let said = pc.elevated("flat status\nflat up\nflat gateway start");
+    assert_eq!(said.matches("error: this runs as administrator").count(), 3, "{said}");
+    assert_eq!(said.matches("exit 2").count(), 3, "{said}");
+    let said = pc.ps(&format!("& '{INSTALLED}/elevated.ps1'; \"exit $LASTEXITCODE\""));
+    has(&said, &["not elevated", "exit 2"]);
+    assert_eq!(pc.sh("cat /pc/state/wsl.log 2>/dev/null || true").stdout, "");
+
+    // From a folder where others write nothing is registered, and the elevated half does not run.
+    pc.sh("cp -rT /pc/scripts /pc/c/flatnet/scripts; mkdir -p /pc/c/flatnet/scripts/request").succeeds();
+    let said = pc.ps("& /pc/c/flatnet/scripts/flatnet.ps1 task register; \"exit $LASTEXITCODE\"\n& /pc/c/flatnet/scripts/task.ps1 register; \"exit $LASTEXITCODE\"");
+    assert_eq!(said.matches("error: a task runs these scripts from").count(), 2, "{said}");
+    let said = pc.elevated("& /pc/c/flatnet/scripts/elevated.ps1; \"exit $LASTEXITCODE\"");
+    has(&said, &["elevated.ps1 runs from", "exit 2"]);
+    assert_eq!(pc.done(), "");
+
+    // A module in the user's folder that has a command of the scripts' is not loaded, in either half.
+    let module = "/root/.local/share/powershell/Modules/Evil/Evil.psm1";
+    pc.sh(&format!("mkdir -p $(dirname {module})")).succeeds();
+    pc.sandbox.write(module, "Set-Content /pc/state/evil 1\nfunction Get-NetAdapter { }\nfunction Get-Acl { }\nfunction Get-Date { }\n");
+    let said = pc.ps("$before = $env:PSModulePath\nflat up\n\"restored $($env:PSModulePath -eq $before)\"");
+    has(&said, &["exit 0", "restored True"]);
+    pc.sh("[ ! -e /pc/state/evil ]").succeeds();
+    has(&pc.done(), &["powershell.exe RunAs", "elevated New-NetRoute"]);
+    pc.nothing_of_others_was_elevated();
+
+    // A folder that others may write to is not installed from.
+    pc.sandbox.write("/pc/state/more.ps1", "function Get-Acl { [CmdletBinding()] param($LiteralPath) $rules = [pscustomobject]@{ AccessControlType = 'Allow'; IdentityReference = 'S-1-5-11'; FileSystemRights = 0x1301bf }\n$acl = [pscustomobject]@{ Rules = $rules }\n$acl | Add-Member -MemberType ScriptMethod -Name GetAccessRules -Value { $this.Rules } -PassThru }\nExport-ModuleMember -Function Get-Acl\n");
+    let said = pc.ps("& /pc/c/flatnet/scripts/flatnet.ps1 install; \"exit $LASTEXITCODE\"");
+    has(&said, &["can be written to by others (S-1-5-11)", "exit 2"]);
+    assert_eq!(pc.done(), "");
+}

@@ -1,0 +1,118 @@
+//! What goes wrong is told in a line, the rest is tried, and the end is the status.
+
+use super::{has, line, pc};
+
+/// Neither a place in a script nor PowerShell's own decoration.
+#[track_caller]
+fn is_plain(said: &str) {
+    assert!(!said.contains("~~~") && !said.contains(".ps1:") && !said.contains("Line |"), "{said}");
+}
+
+#[test]
+fn each_action_that_fails_is_told_and_the_others_are_tried() {
+    let Some(pc) = pc() else { return };
+    pc.sh("touch /pc/state/hyperv-blocks").succeeds();
+    // At a prompt and by -File a module's error looks different.
+    for (cmdlet, how) in [("New-NetRoute", "&"), ("New-NetFirewallRule", ".")] {
+        pc.sandbox.write("/pc/state/fail", cmdlet);
+        let said = pc.ps(&format!("{how} '/pc/c/Program Files/Flatnet/flatnet.ps1' up"));
+        has(&said, &[": Access is denied.", "help: ", "stops at"]);
+        is_plain(&said);
+        assert!(pc.left().contains("nginx"), "what came after {cmdlet} was not tried: {said}");
+        pc.sh("rm /pc/state/fail").succeeds();
+        pc.ps("flat down");
+    }
+    pc.ps("flat up");
+    has(&pc.left(), &["10.87.1.0/24 via", "Flatnet gateway 80", "Flatnet subnet 10.87.1.0/24", "nginx"]);
+    for (cmdlet, stays) in [
+        ("Remove-NetRoute", "10.87.1.0/24 via"),
+        ("Remove-NetFirewallRule", "Flatnet gateway 80"),
+        ("Remove-NetFirewallHyperVRule", "Flatnet subnet"),
+    ] {
+        pc.sandbox.write("/pc/state/fail", cmdlet);
+        let said = pc.ps("flat down");
+        has(&said, &[": Access is denied.", "  left: ", "exit 2"]);
+        assert!(
+            pc.left().trim().lines().count() == 1 && pc.left().contains(stays),
+            "{cmdlet}: {}",
+            pc.left()
+        );
+        pc.sh("rm /pc/state/fail").succeeds();
+        pc.ps("flat up");
+    }
+    // Windows' question is answered with no.
+    pc.sandbox.write("/pc/state/fail", "Start-Process");
+    let said = pc.ps("flat down");
+    has(
+        &said,
+        &[
+            "error: Windows did not start the elevated half: The operation was canceled by the user.",
+            "exit 2",
+        ],
+    );
+    is_plain(&said);
+}
+
+#[test]
+fn a_wsl_that_is_gone_stopped_or_hangs_is_named() {
+    let Some(pc) = pc() else { return };
+    pc.ps("flat up");
+    pc.sh("mv /etc/flatnet /etc/flatnet.away; touch /pc/state/wsl-stopped").succeeds();
+    let said = pc.ps("flat status\nRemove-Item /pc/state/wsl-stopped\nflat status");
+    has(
+        &said,
+        &[
+            "error: the distribution Debian is stopped",
+            "flatnet.ps1 up",
+            "error: in WSL2: error[FLAT-E011]",
+            "flatnet init",
+        ],
+    );
+    is_plain(&said);
+    assert_eq!(said.matches("exit 1").count(), 2, "{said}");
+    assert!(!pc.sh("cat /pc/state/wsl.log").stdout.lines().last().unwrap().contains("decide"));
+    pc.set("Distribution", "'Ubuntu'");
+    let said = pc.ps("flat status\nflat up\nflat down");
+    has(
+        &said,
+        &[
+            "the distribution Ubuntu is stopped",
+            "WSL has no distribution Ubuntu",
+            "Nothing of Flatnet is left",
+            "exit 0",
+        ],
+    );
+    assert_eq!(pc.left(), "");
+    // It hangs: a limit, and nothing of it goes on.
+    pc.sh("touch /pc/state/wsl-hangs").succeeds();
+    let said = pc.ps("flat status");
+    has(&said, &["error: WSL does not answer within 30 s", "help: wsl --shutdown", "exit 1"]);
+    pc.sh("pgrep -x sleep").fails();
+    // No WSL at all.
+    pc.sh("rm /pc/c/Windows/System32/wsl.exe").succeeds();
+    has(&pc.ps("flat doctor"), &["error: this Windows has no WSL", "help: wsl --install", "exit 1"]);
+}
+
+#[test]
+fn nothing_of_the_callers_changes_anything() {
+    let Some(pc) = pc() else { return };
+    let said = pc.ps(
+        "$global:PSNativeCommandUseErrorActionPreference = $true
+        $global:PSDefaultParameterValues = @{ '*:ErrorAction' = 'Stop'; 'ConvertTo-Json:Depth' = 1; 'Get-Content:Encoding' = 'Unicode' }
+        $global:OFS = '+'
+        $global:ErrorView = 'DetailedView'
+        $global:ErrorActionPreference = 'SilentlyContinue'
+        $global:ConfirmPreference = 'Low'
+        $global:InformationPreference = 'Stop'
+        [Threading.Thread]::CurrentThread.CurrentCulture = 'de-DE'
+        $printed = @(flat up *>&1)
+        \"kept $PSNativeCommandUseErrorActionPreference $($PSDefaultParameterValues.Count) $OFS\"
+        $global:PSDefaultParameterValues = @{}
+        $printed | ForEach-Object { \"$_\" }",
+    );
+    has(&said, &["kept True 3 +", "The way is open", "exit 0"]);
+    has(&pc.left(), &["10.87.1.0/24 via 172.28.16.5", "Flatnet gateway 80", "nginx"]);
+    // No curl.exe is asked for, and none is there.
+    pc.sh("[ ! -e /pc/c/Windows/System32/curl.exe ]").succeeds();
+    assert!(line(&said, "gateway").contains("ok"), "{said}");
+}

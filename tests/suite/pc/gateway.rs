@@ -1,0 +1,64 @@
+//! OpenResty on Windows: ours, and other programs at its port.
+
+use super::{has, line, pc};
+
+#[test]
+fn a_broken_configuration_neither_reloads_nor_keeps_it_from_ending() {
+    let Some(pc) = pc() else { return };
+    let said = pc.ps("flat gateway start\nflat gateway start\nflat gateway reload\nflat gateway check");
+    assert_eq!(said.matches("exit 0").count(), 4, "{said}");
+    has(&said, &["the gateway runs already"]);
+    pc.sh("cp /pc/c/flatnet/gateway/conf/nginx.conf /root/good; echo 'bogus;' >>/pc/c/flatnet/gateway/conf/nginx.conf").succeeds();
+    let said = pc.ps("flat gateway check\nflat gateway reload\nflat gateway stop\nflat gateway stop\nflat gateway start\nflat gateway reload");
+    assert!(said.matches("unknown directive \"bogus\"").count() >= 3 && !said.contains("~~~"), "{said}");
+    let ends: Vec<&str> = said.lines().filter(|line| line.starts_with("exit ")).collect();
+    assert_eq!(ends, ["exit 2", "exit 2", "exit 0", "exit 0", "exit 2", "exit 2"], "{said}");
+    assert_eq!(pc.left(), "");
+    pc.sh("cp /root/good /pc/c/flatnet/gateway/conf/nginx.conf").succeeds();
+    has(
+        &pc.ps("flat gateway reload\nflat gateway start"),
+        &["error: the gateway does not run", "exit 1", "exit 0"],
+    );
+}
+
+#[test]
+fn a_websocket_does_not_hold_a_reload_for_ever() {
+    let text = include_str!("../../../templates/gateway/conf/nginx.conf.j2");
+    assert!(text.contains("\nworker_shutdown_timeout "), "old workers would stay as long as a connection");
+}
+
+/// Somebody else's nginx on a port.
+const OTHER: &str = "mkdir -p /root/other; echo 'pid /root/other/pid; error_log /root/other/err; events {} http { access_log off; server { listen PORT; location / { return 200 ok; } } }' >/root/other/conf
+ip netns exec windows nginx -c /root/other/conf";
+
+#[test]
+fn other_programs_at_the_port_are_named_and_never_touched() {
+    let Some(pc) = pc() else { return };
+    // Another port, and the port at IPv6 addresses: not in the way.
+    pc.sh(&OTHER.replace("PORT", "8080")).succeeds();
+    let _relay = pc.sandbox.spawn("exec ip netns exec windows python3 -c 'import socket, time; s = socket.socket(socket.AF_INET6); s.setsockopt(41, 26, 1); s.bind((\"::1\", 80)); s.listen(); time.sleep(300)'");
+    pc.sandbox.eventually("ip netns exec windows ss -Hltn 'sport = 80' | grep -q .");
+    has(&pc.ps("flat up\nflat down"), &["The way is open", "Nothing of Flatnet is left"]);
+    assert_eq!(pc.left(), "");
+    pc.sh("kill -QUIT $(cat /root/other/pid)").succeeds();
+
+    // The port: named, not touched, and its 200 is not Flatnet's.
+    pc.sandbox.eventually("! ip netns exec windows ss -Hltn 'sport = 8080' | grep -q .");
+    pc.sh(&OTHER.replace("PORT", "80")).succeeds();
+    let said =
+        pc.ps("flat up\nflat doctor\nflat gateway status\nflat gateway start\nflat gateway stop\nflat down");
+    has(line(&said, "nginx"), &["FAILURE", "somebody else's nginx", "C:\\Other\\nginx.exe"]);
+    has(line(&said, "gateway"), &["FAILURE", "answers with 200, and is not Flatnet's gateway"]);
+    has(&said, &["error: port 80 is taken by process", "Nothing of Flatnet is left"]);
+    let ends: Vec<&str> = said.lines().filter(|line| line.starts_with("exit ")).collect();
+    assert_eq!(ends, ["exit 1", "exit 1", "exit 1", "exit 1", "exit 0", "exit 0"], "{said}");
+    pc.sh("kill -QUIT $(cat /root/other/pid)").succeeds();
+    assert_eq!(pc.left(), "");
+
+    // Ranges that Windows keeps.
+    pc.sandbox.write(
+        "/pc/state/excluded",
+        "\r\nStart Port    End Port\r\n----------    --------\r\n        80          80\r\n",
+    );
+    has(line(&pc.ps("flat status"), "nginx"), &["FAILURE", "lets nobody listen in: 80 to 80"]);
+}

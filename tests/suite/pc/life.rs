@@ -1,0 +1,88 @@
+//! From installing to removing.
+
+use super::{INSTALLED, has, line, pc};
+
+#[test]
+fn from_install_to_uninstall() {
+    let Some(pc) = pc() else { return };
+    // As an older version left it: a file that is no more, and settings of the user's with one key less.
+    pc.sh(&format!(
+        "cp -rT /pc/scripts /pc/home/setup; cd '{INSTALLED}'; rm elevated.ps1 lib/check.ps1; touch lib/old.ps1
+        sed -i \"/ Name = /d; s/Ports = .*/Ports = @(80)    # mine/\" settings.psd1"
+    ))
+    .succeeds();
+    let said = pc.ps("& /pc/home/setup/flatnet.ps1 install; \"exit $LASTEXITCODE\"");
+    has(&said, &["deleted: old.ps1", "missing in", "Name = flatnet.internal", "exit 0", "flatnet.cmd' up"]);
+    pc.sh(&format!("cd '{INSTALLED}'; [ -e elevated.ps1 ] && [ -e lib/check.ps1 ] && [ -e flatnet-gateway.exe ] && grep -q mine settings.psd1 && [ ! -e lib/old.ps1 ]")).succeeds();
+    let done = pc.done();
+    has(
+        &done,
+        &[
+            "powershell.exe RunAs",
+            "elevated icacls",
+            "Flatnet\\request /grant",
+            "Register-ScheduledTask FlatnetElevated",
+        ],
+    );
+    pc.sh(&format!(
+        "sed -i \"s/^    Ports/    Name = 'flatnet.internal'\\n    Ports/\" '{INSTALLED}/settings.psd1'"
+    ))
+    .succeeds();
+
+    // Shown, and not done; then done, and nothing is asked, since the tasks are there.
+    let said = pc.ps("flat up -WhatIf\nflat up\n$x = & '/pc/c/Program Files/Flatnet/flatnet.ps1' status\n\"$($x.Count) $($x[0].Layer) $(($x | Where-Object Level -eq FAILURE).Count)\"");
+    let (shown, rest) = said.split_once("exit 0").unwrap();
+    has(
+        shown,
+        &["What if", "New-NetRoute -DestinationPrefix 10.87.1.0/24", "New-NetFirewallRule", "nginx.exe"],
+    );
+    has(rest, &["The way is open from the LAN to the containers", "exit 0", "15 settings 0"]);
+    let done = pc.done();
+    has(&done, &["start FlatnetElevated", "elevated New-NetRoute 10.87.1.0/24 172.28.16.5 ActiveStore"]);
+    assert!(!done.contains("RunAs") && done.matches("New-NetRoute").count() == 1, "{done}");
+    pc.sh("ip netns exec lan curl -sf -o /dev/null http://192.168.8.1/").succeeds();
+    pc.nothing_of_others_was_elevated();
+
+    // eth0 has another address, and the task runs as its XML says; what it did is in the log.
+    pc.sh("ip addr del 172.28.16.5/20 dev eth0; ip addr add 172.28.20.9/20 dev eth0; ip route add default via 172.28.16.1").succeeds();
+    let said = pc.ps("Start-ScheduledTask -TaskName Flatnet\nflat doctor\nflat task");
+    assert!(pc.left().contains("via 172.28.20.9"), "{said} {}", pc.sh("cat /pc/state/hidden").stdout);
+    has(line(&said, "task"), &["ok", "2026-11-29 08:00"]);
+    has(&said, &["ended with 0"]);
+    has(
+        &pc.sh(&format!("cat '{INSTALLED}/log/flatnet.log'")).stdout,
+        &["Remove-NetRoute", "-NextHop 172.28.20.9"],
+    );
+
+    // `down` keeps the next event from undoing it, and `up` takes that back.
+    let said = pc.ps("flat down\nflat down");
+    assert_eq!(pc.left(), "", "{said}");
+    assert_eq!(said.matches("exit 0").count(), 2, "{said}");
+    has(&pc.done(), &["Disable-ScheduledTask Flatnet"]);
+    pc.ps("flat up");
+    has(&pc.done(), &["Enable-ScheduledTask Flatnet"]);
+
+    // Without WSL2.
+    pc.sh("rm /pc/c/Windows/System32/wsl.exe").succeeds();
+    let said = pc.ps("flat uninstall");
+    has(&said, &["Nothing of Flatnet is left on Windows", "exit 0"]);
+    assert_eq!(pc.left(), "");
+    pc.sh(&format!("[ ! -e '{INSTALLED}' ] && [ \"$(jq length /pc/state/tasks.json)\" = 0 ]")).succeeds();
+}
+
+#[test]
+fn help_and_old_names_lead_to_the_one_script() {
+    let Some(pc) = pc() else { return };
+    let said = pc.ps(&format!(
+        "(Get-Help '{INSTALLED}/flatnet.ps1' -Full | Out-String)
+        & '{INSTALLED}/task.ps1'; \"task $LASTEXITCODE\"
+        & '{INSTALLED}/openresty.ps1' check -WhatIf; \"openresty $LASTEXITCODE\"
+        & '{INSTALLED}/openresty.ps1' status; \"judged $LASTEXITCODE\"
+        & '{INSTALLED}/install.ps1'; \"install $LASTEXITCODE\""
+    ));
+    has(
+        &said,
+        &["uninstall  take everything back", "task 1", "What if", "openresty 0", "judged 1", "install 2"],
+    );
+    assert_eq!(pc.done(), "");
+}

@@ -1,0 +1,128 @@
+//! Modes, VPNs, LANs and firewalls.
+
+use super::{has, line, pc};
+
+#[test]
+fn each_mode_and_the_changes_between_them() {
+    let Some(pc) = pc() else { return };
+    pc.sh("touch /pc/state/hyperv-blocks").succeeds();
+    let said = pc.ps("flat up");
+    has(&said, &["The way is open", "exit 0"]);
+    has(&pc.left(), &["Flatnet subnet 10.87.1.0/24", "via 172.28.16.5"]);
+    // To mirrored: the route and OpenResty go, the ports are let in to WSL2.
+    pc.sh("echo mirrored >/pc/state/mode; echo '[experimental]' >>/pc/home/.wslconfig").succeeds();
+    let said = pc.ps("flat up\nflat doctor");
+    let left = pc.left();
+    assert!(
+        !left.contains("via")
+            && !left.contains("nginx")
+            && !left.contains("subnet")
+            && left.contains("Flatnet gateway 80"),
+        "{left}{said}"
+    );
+    has(line(&said, "name"), &["flatnet.internal leads here"]);
+    assert!(
+        pc.sh("jq -r '.[0].Profiles | join(\",\")' /pc/state/hyperv.json").stdout.contains("Private,Domain")
+    );
+    // Two rules of one name, as 0.1.0 made them.
+    pc.sh("jq '. + .' /pc/state/hyperv.json >/pc/state/x && mv /pc/state/x /pc/state/hyperv.json; echo nat >/pc/state/mode").succeeds();
+    let said = pc.ps("flat up\nflat up");
+    assert_eq!(said.matches("exit 0").count(), 2, "{said}");
+    has(&pc.left(), &["via 172.28.16.5", "Flatnet subnet", "nginx"]);
+    pc.done();
+    // A mode without a way.
+    pc.sh("echo virtioproxy >/pc/state/mode").succeeds();
+    let said = pc.ps("flat up\nflat down");
+    has(line(&said, "mode"), &["FAILURE", "virtioproxy"]);
+    assert_eq!(pc.left(), "");
+}
+
+#[test]
+fn wsls_adapter_is_known_among_others() {
+    let Some(pc) = pc() else { return };
+    pc.sh("echo '{\"vEthernet\": \"\\u30a4\\u30fc\\u30b5\\u30cd\\u30c3\\u30c8 5\", \"LAN\": \"\\u793e\\u5185\"}' >/pc/state/aliases").succeeds();
+    // Renamed, and in Japanese: by its network.
+    has(&pc.ps("flat up"), &["The way is open", "exit 0"]);
+    // A LAN with the same addresses, and a VPN: the route that works stays, and both are named.
+    pc.sh("ip -n windows link add WiFi type veth peer name wifi1 netns lan
+        ip -n windows addr add 172.28.16.50/24 dev WiFi; ip -n windows link set WiFi up
+        ip -n lan addr add 172.28.16.5/24 dev wifi1; ip -n lan link set wifi1 up")
+        .succeeds();
+    pc.done();
+    let said = pc.ps("flat up\nflat doctor");
+    has(line(&said, "eth0"), &["FAILURE", "WiFi"]);
+    has(line(&said, "container"), &["ok"]);
+    assert_eq!(pc.done(), "");
+    pc.sh("ip -n windows link del WiFi; ip -n windows link add vpn0 type veth peer name vpn1; ip -n windows addr add 172.21.0.5/24 dev vpn0
+        ip -n windows link set vpn0 up; ip -n windows route add 172.28.16.0/21 dev vpn0").succeeds();
+    let said = pc.ps("flat up");
+    has(line(&said, "eth0"), &["warning", "vpn0", "172.28.16.0/21"]);
+    assert_eq!(pc.done(), "");
+    has(&pc.left(), &["via 172.28.16.5 dev vEthernet"]);
+    // Taken back by what was written down, since no name says whose it is.
+    pc.ps("flat down");
+    assert_eq!(pc.left(), "");
+    pc.done();
+    // A VPN that has the subnet: none is added beside it, and it stays.
+    pc.sh("ip -n windows route del 172.28.16.0/21 dev vpn0; ip -n windows route add 10.87.1.0/24 dev vpn0")
+        .succeeds();
+    let said = pc.ps("flat up\nflat down");
+    has(line(&said, "route"), &["FAILURE", "vpn0"]);
+    assert!(!pc.done().contains("NetRoute"), "{said}");
+    has(&pc.left(), &["10.87.1.0/24 dev vpn0"]);
+    // Where Windows tells the device, a name means nothing.
+    pc.sh("ip -n windows route del 10.87.1.0/24 dev vpn0; ip -n windows addr add 172.28.16.77/24 dev vpn0
+        echo '{\"vpn0\": \"WireGuard Tunnel\", \"vEthernet\": \"Hyper-V Virtual Ethernet Adapter #3\", \"LAN\": \"Intel\"}' >/pc/state/devices
+        echo '{\"vpn0\": \"WSL VPN\", \"vEthernet\": \"Ethernet 5\"}' >/pc/state/aliases").succeeds();
+    let said = pc.ps("flat up");
+    has(&pc.left(), &["via 172.28.16.5 dev vEthernet"]);
+    has(line(&said, "eth0"), &["WSL VPN"]);
+}
+
+#[test]
+fn what_answers_further_on_proves_what_lies_before() {
+    let Some(pc) = pc() else { return };
+    // A host that drops pings and connections; then a container that ignores pings.
+    pc.sh("nft 'table ip ufw { chain in { type filter hook input priority 0; iifname eth0 icmp type echo-request drop; iifname eth0 tcp dport 80 drop; }; }'").succeeds();
+    let said = pc.ps("flat up");
+    has(&said, &["The way is open", "exit 0"]);
+    pc.sh("ip netns exec web sysctl -qw net.ipv4.icmp_echo_ignore_all=1").succeeds();
+    has(line(&pc.ps("flat status"), "container"), &["ok"]);
+    assert!(!pc.done().contains("HyperV"), "a rule was added for what works");
+    // Nothing answers any more.
+    pc.sh("ip netns exec web ip link set eth0 down").succeeds();
+    let said = pc.ps("flat status");
+    has(line(&said, "container"), &["FAILURE"]);
+    has(&said, &["stops at: eth0", "exit 1"]);
+}
+
+#[test]
+fn what_keeps_the_lan_out_is_a_failure() {
+    let Some(pc) = pc() else { return };
+    let said = pc.ps("flat up\nSet-Content /pc/state/public 1\nflat doctor\nRemove-Item /pc/state/public\nSet-Content /pc/state/policy 1\nflat doctor\nRemove-Item /pc/state/policy
+        $env:FLATNET_ELEVATED = '1'
+        New-NetFirewallRule -DisplayName nginx.exe -Direction Inbound -Action Block -Program 'C:\\Program Files\\OpenResty\\nginx.exe'
+        $env:FLATNET_ELEVATED = $null
+        flat doctor");
+    has(
+        &said,
+        &[
+            "Home, by which this PC is in the LAN, is marked Public",
+            "Set-NetConnectionProfile -InterfaceIndex",
+            "a policy voids this PC's own firewall rules in Private networks",
+            "a rule of Windows' firewall for C:\\Program Files\\OpenResty\\nginx.exe block",
+            "Where-Object Action -eq Block | Remove-NetFirewallRule",
+        ],
+    );
+    assert_eq!(said.matches("exit 1").count(), 3, "{said}");
+    // Windows before 11 22H2; no LAN; a cmdlet that fails is not one that is not there.
+    for cmdlet in ["Get-NetFirewallHyperVVMSetting", "Get-NetFirewallHyperVRule"] {
+        pc.sandbox.write("/pc/state/fail", cmdlet);
+        has(line(&pc.ps("flat status"), "hyper-v"), &["unseen", "Access is denied."]);
+    }
+    pc.sh("touch /pc/state/windows-10; rm /pc/state/rules.json; ip -n windows link del LAN").succeeds();
+    let said = pc.ps("flat up");
+    has(line(&said, "hyper-v"), &["no Hyper-V firewall"]);
+    has(line(&said, "firewall"), &["unseen", "in no LAN"]);
+    has(&said, &["which is in no LAN now"]);
+}

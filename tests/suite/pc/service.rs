@@ -1,0 +1,42 @@
+//! The gateway as a service.
+
+use super::{has, pc};
+
+#[test]
+fn the_service_has_an_account_of_its_own_and_is_made_and_removed_twice() {
+    let Some(pc) = pc() else { return };
+    let install =
+        "flat gateway install-service -WrapperPath 'C:\\Program Files\\Flatnet\\flatnet-gateway.exe'";
+    // After one that was started by hand, which would have the port.
+    let said = pc.ps(&format!(
+        "flat up\nflat gateway install-service\n{install}\n{install}\nflat gateway reload\nflat status"
+    ));
+    has(&said, &["error: -WrapperPath is missing"]);
+    assert_eq!(said.matches("exit 0").count(), 5, "{said}");
+    let done = pc.done();
+    has(
+        &done,
+        &[
+            "wrapper install",
+            "sc config FlatnetGateway obj= NT SERVICE\\FlatnetGateway",
+            "sc privs FlatnetGateway SeChangeNotifyPrivilege",
+            "elevated Start-Service",
+            "elevated Stop-Service",
+            "icacls C:\\flatnet\\gateway\\logs /grant NT SERVICE\\FlatnetGateway:(OI)(CI)M /Q",
+            "icacls C:\\flatnet\\gateway /grant NT SERVICE\\FlatnetGateway:(OI)(CI)RX /Q",
+        ],
+    );
+    // What lies where WSL2 writes may lead anywhere: an administrator does not follow it.
+    assert!(!done.contains("elevated icacls") && done.matches("wrapper install").count() == 1, "{done}");
+    has(
+        &pc.sandbox.read("/pc/c/Program Files/Flatnet/flatnet-gateway.xml"),
+        &["<executable>C:\\Program Files\\OpenResty\\nginx.exe</executable>", "-p C:/flatnet/gateway"],
+    );
+    pc.nothing_of_others_was_elevated();
+
+    let said = pc.ps("flat down\nflat gateway remove-service\nflat gateway remove-service");
+    assert_eq!(said.matches("exit 0").count(), 3, "{said}");
+    has(&said, &["there is no service"]);
+    has(&pc.done(), &["elevated Stop-Service", "sc delete FlatnetGateway"]);
+    assert_eq!(pc.left(), "");
+}
