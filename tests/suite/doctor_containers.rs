@@ -135,6 +135,16 @@ pub(crate) const BREAKS: &[Break] = &[
     )
     .also(&["addresses"]),
     Break::new(
+        "left-over",
+        "warning",
+        "rm /var/lib/flatnet/flatnet/receipts/c2@eth0.json; link=$(port c2); ip link set $link down; ip link set $link name 'a;b'; ip link set 'a;b' up",
+        "the link a;b bears the mark of container c2 (eth0), whose link is called fn",
+        Mend::ByHand(
+            "flatnet repair --dry-run --json | jq -r '.left[].commands[]' >mend; grep -c . mend; sh -ex mend; flatnet repair",
+        ),
+    )
+    .also(&["addresses"]),
+    Break::new(
         "reachable",
         "failure",
         "ip netns exec c2 nft 'add table ip t; add chain ip t c { type filter hook input priority 0; policy drop; }'",

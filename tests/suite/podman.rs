@@ -160,8 +160,12 @@ impl Lab {
 /// Lets a server answer at port 53 of `address`, on the host or whoever lives behind `prefix`.
 pub(crate) fn name_server(sandbox: &Sandbox, prefix: &str, address: &str) {
     let command = format!("perl /usr/local/lib/flatnet-test/name_server.pl {address}");
-    sandbox.sh(&format!("setsid {prefix} {command} >/dev/null 2>&1 </dev/null &")).succeeds();
-    sandbox.eventually(&format!("{prefix} ss -Hlnu | grep -q ' {address}:53 '"));
+    let listens = format!("{prefix} ss -Hlnu | grep ' {address}:53 ' >/dev/null");
+    sandbox
+        .sh(&format!(
+            "setsid {prefix} {command} >/dev/null 2>&1 </dev/null & until {listens}; do kill -0 $!; sleep 0.05; done"
+        ))
+        .succeeds();
 }
 
 /// The kernel notices a moment, on a busy machine seconds, later that a bridge's last port is gone.
