@@ -27,7 +27,10 @@ describe("the usual request", function()
         assert.equal("web", route("web.local", "/apis"))
         assert.equal("api", route("web.local", "/api/x"))
         assert.equal("wild", route("a.example.org"))
-        -- The log must look at it.
+        -- The log must change what is not UTF-8.
+        ngx.var.http_user_agent = "\233"
+        assert.equal("", route("web.local"))
+        ngx.var.http_user_agent = nil
         assert.equal("", route("\233.example.org"))
     end)
 

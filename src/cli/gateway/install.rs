@@ -19,7 +19,8 @@ use crate::setup::{executable, or_packaged, units};
 ///
 /// DIR is `gateway.directory` of the configuration unless given. What you add goes into DIR/conf/local.d/, which is never
 /// touched; of the other files those that you have edited stay, and are named. Run it again after a change of the
-/// configuration or an upgrade of Flatnet, and reload nginx. Where systemd runs, it writes the units of `gateway watch` and
+/// configuration or an upgrade of Flatnet or nginx, and reload nginx. A gateway on this host is open to containers after
+/// `flatnet up`. Where systemd runs, it writes the units of `gateway watch` and
 /// (for linux) of the gateway, to be enabled.
 #[derive(Debug, Args)]
 #[command(

@@ -12,10 +12,9 @@ local function escaped(text)
 end
 
 -- A line of the log must be JSON: what is not UTF-8 is written byte by byte (`flatnet_odd` of nginx.conf).
-local function escape_what_is_odd(var, is_quick)
+local function escape_what_is_odd(var)
     if utf8.is_valid(var.request_uri) and utf8.is_valid(var.http_user_agent) and utf8.is_valid(var.http_referer)
-        -- The host of the others is a route's.
-        and (is_quick or utf8.is_valid(var.host)) then
+        and utf8.is_valid(var.host) then
         return
     end
     var.flatnet_is_odd = "1"
@@ -25,7 +24,6 @@ end
 
 function M.run()
     local context = ngx.ctx
-    escape_what_is_odd(ngx.var, context.is_quick)
     local route, endpoint = context.route, context.endpoint
     local seconds = ngx.now() - ngx.req.start_time()
     if context.is_quick then
@@ -36,6 +34,7 @@ function M.run()
         return metrics.count(route.name, ngx.status, seconds)
     end
     local var = ngx.var
+    escape_what_is_odd(var)
     if endpoint then
         var.flatnet_container = endpoint.container
     end

@@ -8,6 +8,11 @@ local utf8 = require("flatnet.utf8")
 
 local M = {}
 
+-- Whether the line of the log can be written as it is: what is not UTF-8 is for the longer way (flatnet.log).
+local function is_utf8(var)
+    return utf8.is_valid(var.request_uri) and utf8.is_valid(var.http_user_agent) and utf8.is_valid(var.http_referer)
+end
+
 local function find(current, host, set)
     if set and set.only then
         return set.only
@@ -21,7 +26,7 @@ end
 function M.route()
     local current, host = state.table, ngx.var.host
     local route = find(current, host, current and current.exact[host])
-    if not route or not route.is_plain or not told.is_host(ngx.var.http_host, host) then
+    if not route or not route.is_plain or not told.is_host(ngx.var.http_host, host) or not is_utf8(ngx.var) then
         return ""
     end
     local endpoint = health.pick(route)
