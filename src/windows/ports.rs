@@ -71,10 +71,9 @@ pub(super) fn excluded(view: &View) -> Option<Finding> {
         _ => None,
     };
     let ranges: Vec<(u16, u16)> = view.seen.excluded.lines().filter_map(numbers).collect();
-    let ports = view.seen.settings.ports.iter().copied();
+    let mut ports = view.seen.settings.ports.iter().copied();
     let (port, (from, to)) = ports
-        .filter_map(|port| Some((port, *ranges.iter().find(|(from, to)| (*from..=*to).contains(&port))?)))
-        .next()?;
+        .find_map(|port| Some((port, *ranges.iter().find(|(from, to)| (*from..=*to).contains(&port))?)))?;
     Some(
         Finding::failure(format!("port {port} is in a range that Windows lets nobody listen in: {from} to {to}"))
             .commands([

@@ -102,7 +102,6 @@ fn nothing_of_the_callers_changes_anything() {
         $global:OFS = '+'
         $global:ErrorView = 'DetailedView'
         $global:ErrorActionPreference = 'SilentlyContinue'
-        $global:ConfirmPreference = 'Low'
         $global:InformationPreference = 'Stop'
         [Threading.Thread]::CurrentThread.CurrentCulture = 'de-DE'
         $printed = @(flat up *>&1)
