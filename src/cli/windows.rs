@@ -41,7 +41,7 @@ enum Question {
     /// Decide by what Windows saw, on standard input, what it must do.
     #[command(after_help = "Examples:\n  flatnet windows decide up < seen.json")]
     Decide {
-        /// look, up or down.
+        /// look or up.
         verb: Verb,
     },
 }

@@ -33,7 +33,7 @@ fn pc() -> Option<Pc> {
     let Some(powershell) = powershell() else {
         assert!(std::env::var("CI").as_deref() != Ok("true"), "CI has no PowerShell: FLATNET_PWSH");
         let name = std::thread::current().name().unwrap_or_default().to_owned();
-        // Not by a macro: what those print of a test that passes is not shown.
+        #[allow(clippy::explicit_write, reason = "what macros print of a test that passes is not shown")]
         writeln!(std::io::stderr(), "left out, no PowerShell: {name}").unwrap();
         return None;
     };

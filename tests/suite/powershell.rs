@@ -157,6 +157,29 @@ fn every_variable_has_a_value() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// `flatnet windows install` replaces values line by line.
+#[test]
+fn the_settings_have_a_line_for_each_key() {
+    let text = std::fs::read_to_string(folder().join("settings.psd1")).unwrap();
+    let keys: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("    ")?.split_once(" = "))
+        .map(|(key, _)| key)
+        .collect();
+    assert_eq!(keys, ["Distribution", "Subnet", "Ports", "Name", "GatewayDirectory", "OpenResty"]);
+}
+
+/// cmd reads a file line by line while it runs: after `uninstall` there is no next line.
+#[test]
+fn the_command_file_ends_with_the_line_that_runs() {
+    let text = std::fs::read_to_string(folder().join("flatnet.cmd")).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert!(lines[0].starts_with("@rem ") && lines[1].starts_with("@\"%SystemRoot%\\System32\\"), "{text}");
+    assert!(lines[1].ends_with("-File \"%~dp0flatnet.ps1\" %* & exit /b"), "{text}");
+    assert!(lines[1].contains(" -NoProfile -ExecutionPolicy RemoteSigned "), "{text}");
+}
+
 #[test]
 fn the_checks_see_what_is_wrong() {
     let manual = manual();

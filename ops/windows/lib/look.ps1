@@ -178,9 +178,10 @@ function Get-FirewallProfile {
 function Get-HypervRule {
     if (-not (Test-Command -Name 'Get-NetFirewallHyperVRule')) { return }
     # None is an error, too.
-    $found = try { Get-NetFirewallHyperVRule -DisplayName 'Flatnet *' -ErrorAction Stop }
+    $found = @()
+    try { $found = @(Get-NetFirewallHyperVRule -DisplayName 'Flatnet *' -ErrorAction Stop) }
     catch { if ("$($_.CategoryInfo.Category)" -ne 'ObjectNotFound') { throw } }
-    $found | Where-Object -FilterScript { $_ } | ForEach-Object -Process {
+    $found | ForEach-Object -Process {
         [ordered]@{
             name = $_.DisplayName
             enabled = "$($_.Enabled)"

@@ -1,4 +1,4 @@
-//! OpenResty on Windows: ours, and other programs at its port.
+//! `OpenResty` on Windows: ours, and other programs at its port.
 
 use super::{has, line, pc};
 
@@ -36,11 +36,13 @@ fn other_programs_at_the_port_are_named_and_never_touched() {
     let Some(pc) = pc() else { return };
     // Another port, and the port at IPv6 addresses: not in the way.
     pc.sh(&OTHER.replace("PORT", "8080")).succeeds();
-    let _relay = pc.sandbox.spawn("exec ip netns exec windows python3 -c 'import socket, time; s = socket.socket(socket.AF_INET6); s.setsockopt(41, 26, 1); s.bind((\"::1\", 80)); s.listen(); time.sleep(300)'");
+    let mut relay = pc.sandbox.spawn("exec ip netns exec windows python3 -c 'import socket, time; s = socket.socket(socket.AF_INET6); s.setsockopt(41, 26, 1); s.bind((\"::1\", 80)); s.listen(); time.sleep(300)'");
     pc.sandbox.eventually("ip netns exec windows ss -Hltn 'sport = 80' | grep -q .");
     has(&pc.ps("flat up\nflat down"), &["The way is open", "Nothing of Flatnet is left"]);
     assert_eq!(pc.left(), "");
     pc.sh("kill -QUIT $(cat /root/other/pid)").succeeds();
+    relay.kill().unwrap();
+    relay.wait().unwrap();
 
     // The port: named, not touched, and its 200 is not Flatnet's.
     pc.sandbox.eventually("! ip netns exec windows ss -Hltn 'sport = 8080' | grep -q .");

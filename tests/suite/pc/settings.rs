@@ -1,5 +1,7 @@
 //! Settings that cannot work.
 
+use std::fmt::Write as _;
+
 use super::{has, pc};
 
 #[test]
@@ -32,7 +34,8 @@ fn each_wrong_setting_is_refused_with_its_key() {
     let mut text = format!("$file = '{file}'\n$good = Get-Content -Raw -LiteralPath $file\n");
     for (key, value) in wrong {
         let value = value.replace('\'', "''");
-        text += &format!(
+        let _ = write!(
+            text,
             "$value = '{value}'
             Set-Content $file ($good -replace '(?m)^    {key} = .*$', ('    {key} = ' + $value.Replace('$', '$$')))
             \"{key} $value\"
@@ -45,7 +48,7 @@ fn each_wrong_setting_is_refused_with_its_key() {
         "'@{'",
         "'Get-Process'",
     ] {
-        text += &format!("Set-Content $file ({whole})\nflat up\n");
+        let _ = write!(text, "Set-Content $file ({whole})\nflat up\n");
     }
     text += "Remove-Item $file\nflat down\n";
     let said = pc.ps(&text);
