@@ -257,7 +257,11 @@ mod debian12 {
         let restart = "try-restart flatnet-gateway-watch*.service\n";
         assert_eq!(asked(&format!("install {}", super::OLDER)), restart);
         assert_eq!(asked(&format!("install {}", super::DEB)), restart);
-        assert_eq!(asked("remove flatnet"), "stop flatnet-gc*.timer flatnet-gateway*.service\n");
+        // A unit without its file would stay active, and then not start where the package is installed again, or failed.
+        assert_eq!(
+            asked("remove flatnet"),
+            "stop flatnet-gc*.timer flatnet-gateway*.service flatnet.service flatnet@*.service\nreset-failed flatnet*\n"
+        );
     }
 
     #[test]

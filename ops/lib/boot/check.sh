@@ -76,7 +76,7 @@ check_gone() {
     is_gone "a link" sh -c "ip -br link | grep '^fn'"
     is_gone "a table" sh -c "nft list tables | grep flatnet"
     is_gone "a route" ip route show proto 87 table all
-    is_gone "a rule" ip rule show proto 87
+    is_gone "a rule" sh -c "ip -d rule | grep 'proto 87'"
     is_gone "a unit" systemctl list-units --all --plain --no-legend 'flatnet*'
 }
 

@@ -52,7 +52,7 @@ await_up() {
 }
 
 # Steps run in subshells: what they start is not their parent's child. qemu takes its file away when it ends by itself.
-is_on() { kill -0 "$(cat "$work/machine.pid")" 2>/dev/null; }
+is_on() { kill -0 "$(cat "$work/machine.pid")"; } 2>/dev/null
 
 stop_here() { # WHAT LOG
     tail -n 15 "$2" >&2

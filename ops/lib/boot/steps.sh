@@ -175,6 +175,7 @@ purge() {
         rm -f /etc/containers/systemd/*.container /etc/systemd/system/{ordered,plain}.service
         podman rm -f -t 0 -a
         apt-get purge -y flatnet
+        rm -f /etc/containers/containers.conf.d/flatnet.conf
         bash /mnt/check.sh gone'
 }
 
