@@ -5,7 +5,7 @@
 function Invoke-Probe {
     param([object[]] $Wanted = @())
     # Windows tries a refused connection again for up to 2 s.
-    $until = [DateTime]::UtcNow.AddMilliseconds(3000)
+    $until = [DateTime]::UtcNow.AddMilliseconds(2500)
     $probes = @(foreach ($one in $Wanted) { Start-Probe -Wanted $one })
     while (@($probes | Where-Object -FilterScript { $_.step -ne 'done' }).Count -gt 0 -and [DateTime]::UtcNow -lt $until) {
         foreach ($probe in $probes) { $null = Step-Probe -Probe $probe }
@@ -24,7 +24,7 @@ function Start-Probe {
     try {
         if ($Wanted.Contains('ping')) {
             $ping = New-Object -TypeName Net.NetworkInformation.Ping
-            $probe.task = $ping.SendPingAsync([string] $Wanted.ping, 2500)
+            $probe.task = $ping.SendPingAsync([string] $Wanted.ping, 2000)
             $probe.step = 'ping'
         }
         else {
