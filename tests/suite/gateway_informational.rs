@@ -1,6 +1,6 @@
 //! A container may send 1xx before its answer, which nginx before 1.29 does not understand: clients get the answer all the same.
 
-use crate::gateway::{DIRECTORY, Gateway};
+use crate::gateway::{ADDRESS, DIRECTORY, Gateway};
 use crate::gateway_answers::{WAYS, ask, start};
 
 /// How many requests a container has had, by the way that leads to it.
@@ -77,7 +77,7 @@ fn the_relay_leads_to_containers_of_the_list_only() {
     };
     relay("10.87.1.2:3000").succeeds();
     for peer in ["127.0.0.1:3000", "10.87.1.2:80", "10.87.1.4:3000", ""] {
-        relay(peer).exits_with(52);
+        relay(peer).exits_with(56);
     }
 }
 
@@ -92,4 +92,70 @@ fn a_container_that_restarts_is_waited_for_by_the_relay_too() {
     assert!(ask(&gateway, "-m 20", url).starts_with("GET /x?"));
     let posted = ask(&gateway, "-m 20 -d x", url);
     assert!(posted.starts_with("POST /x?"), "{posted}");
+}
+
+/// nginx takes a 1xx to HEAD for all of the answer: whoever came next on that connection would get the true one.
+#[test]
+fn a_connection_that_was_asked_with_head_is_not_used_again() {
+    let gateway = start();
+    for way in WAYS {
+        let head =
+            format!("-s -I -m 20 --resolve web.local:80:{ADDRESS} --resolve flatnet.internal:80:{ADDRESS}");
+        drop(
+            gateway
+                .sandbox
+                .spawn(&format!("exec ip netns exec lan curl {head} 'http://{way}?before=103&pause=2'")),
+        );
+        gateway.sandbox.eventually("ip netns exec box ss -Htn state established sport = :3000 | grep .");
+        // The one by the relay waits for the true answer; a first one would be open, with the true answer on its way.
+        gateway
+            .sandbox
+            .sh("sleep 1; ip netns exec box ss -Htn state established sport = :3000 | wc -l")
+            .prints_exactly("1");
+        gateway.sandbox.eventually("! ip netns exec box ss -Htn state established sport = :3000 | grep .");
+    }
+}
+
+#[test]
+fn an_answer_that_broke_off_does_not_look_whole() {
+    let gateway = start();
+    let url = "http://web.local/x?breaks=1";
+    let broken = |how: &str| {
+        let output = gateway.curl("lan", &format!("-m 20 --resolve web.local:80:{ADDRESS} '{url}'"));
+        assert_eq!((output.stdout.as_str(), output.status), ("partial", Some(18)), "{how}: {output}");
+    };
+    broken("as ever");
+    ask(&gateway, "-m 20", "http://web.local/x?before=103");
+    broken("by the relay");
+    assert!(ask(&gateway, "-m 20", "http://web.local/x").starts_with("GET /x"));
+}
+
+#[test]
+fn protocols_are_changed_by_the_relay_too_and_asked_for_once() {
+    let gateway = start();
+    let talk = format!(
+        r#"import socket
+s = socket.create_connection(("{ADDRESS}", 80), timeout=20)
+s.sendall(b"GET /x?upgrades=1 HTTP/1.1\r\nHost: web.local\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+f = s.makefile("rb")
+status = f.readline()
+while f.readline().strip(): pass
+s.sendall(b"hello\n")
+print(status.split()[1].decode(), f.readline().decode().strip())"#
+    );
+    gateway.sandbox.write("/tmp/talk.py", &talk);
+    let upgrade = || gateway.sandbox.sh("ip netns exec lan python3 /tmp/talk.py").prints_exactly("101 hello");
+    drop(upgrade());
+    ask(&gateway, "-m 20", "http://web.local/x?before=103");
+    let before = count(&gateway, WAYS[0]);
+    drop(upgrade());
+    assert_eq!(count(&gateway, WAYS[0]) - before, 1);
+    // One who does not change it after all.
+    let refused = ask(
+        &gateway,
+        "-i -m 20 -H 'Connection: Upgrade' -H 'Upgrade: echo'",
+        "http://web.local/x?before=103",
+    );
+    assert!(refused.starts_with("HTTP/1.1 200"), "{refused}");
+    assert_eq!(count(&gateway, WAYS[0]) - before, 2);
 }

@@ -160,7 +160,7 @@ fn purged_under_a_running_container_it_says_what_stays_and_how_to_take_it_back(h
              ln -s /etc/systemd/system/flatnet@lab.service multi-user.target.wants/flatnet@lab.service
              grep -h ^ExecStart flatnet@lab.service")
         .prints("\n/etc/systemd/network/05-flatnet@lab.network\n")
-        .prints("ExecStart=/usr/bin/flatnet --config /etc/flatnet/lab.yaml up\n");
+        .prints("ExecStart=/usr/bin/flatnet --config /etc/flatnet/lab.yaml --command-seconds 60 up\n");
     host.run_web();
     let said =
         host.apt("purge flatnet").prints("flatnet: containers are attached to flatnet and run on").stdout;

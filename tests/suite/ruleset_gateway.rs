@@ -36,6 +36,11 @@ fn the_ports_of_a_gateway_on_this_host_are_open_to_containers() {
     ask("the gateway is here", &[80]);
     world.sh("flatnet plan --dry-run --exit-code");
 
+    // The same folder, and another network's gateway.
+    world.sh(r#"sed -i 's/"network": "flatnet"/"network": "lab"/' /var/lib/flatnet-gateway/conf/installed.json; flatnet up"#);
+    ask("the gateway is another network's", &[]);
+    world.sh("flatnet gateway install --platform linux --force");
+
     world.configure("gateway: {tls: {certificate: a.pem, key: a.key, listen: 8443}, listen: 81}\n");
     world.sh("flatnet up");
     ask("the gateway has other ports", &[81, 8443]);

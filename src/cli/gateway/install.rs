@@ -46,7 +46,7 @@ impl Install {
         let platform = self.platform.unwrap_or_else(|| Platform::of(&directory));
         let has_http2 = has_http2_directive(platform, &directory, &mut options.executor(&config));
         let files = files(&config, For { platform, name: &host_name(&config), has_http2 })?;
-        let mut installed = install(&directory, &files, platform, self.force)?;
+        let mut installed = install(&directory, &files, platform, &config.network, self.force)?;
         let is_root = rustix::process::geteuid().is_root();
         if platform == Platform::Linux && is_root {
             hand_over_state(&directory, USER)?;

@@ -61,7 +61,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = |path: &str, text: &str| File { path: path.into(), text: text.to_owned() };
         let before = ["a", "b", "c", "d", "gone"].map(|path| file(path, "1"));
-        install(dir.path(), &before, Platform::Windows, false).unwrap();
+        install(dir.path(), &before, Platform::Windows, &"flatnet".parse().unwrap(), false).unwrap();
         std::fs::write(dir.path().join("b"), "mine").unwrap();
         std::fs::remove_file(dir.path().join("d")).unwrap();
         let wanted = [file("a", "1"), file("b", "1"), file("c", "2"), file("d", "1")];

@@ -23,6 +23,7 @@ use self::record::Record;
 pub use crate::config::drive;
 use crate::error::{Result, io};
 use crate::setup::install::{Content, Item, Outcome, install as put};
+use crate::types::NetworkName;
 
 /// The account of nginx's workers on Debian.
 pub const USER: &str = "www-data";
@@ -79,8 +80,14 @@ impl From<Outcome> for Became {
     }
 }
 
-/// Puts `files` into `directory`. What somebody has edited stays, unless `force`; `conf/local.d` is the user's own.
-pub fn install(directory: &Path, files: &[File], platform: Platform, force: bool) -> Result<Vec<Installed>> {
+/// Puts the `files` of `network`'s gateway into `directory`. What somebody has edited stays, unless `force`; `conf/local.d` is the user's own.
+pub fn install(
+    directory: &Path,
+    files: &[File],
+    platform: Platform,
+    network: &NetworkName,
+    force: bool,
+) -> Result<Vec<Installed>> {
     make_folders(directory)?;
     let before = Record::read(directory);
     let (ours, others): (Vec<&File>, Vec<&File>) =
@@ -95,7 +102,7 @@ pub fn install(directory: &Path, files: &[File], platform: Platform, force: bool
         std::fs::remove_file(&path).map_err(io("remove", &path))?;
         installed.push(Installed { path, outcome: Became::Removed });
     }
-    let record = File { path: record::PATH.into(), text: Record::of(files, platform).text() };
+    let record = File { path: record::PATH.into(), text: Record::of(files, platform, network).text() };
     put(&[item(directory, &record)], true)?;
     installed.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(installed)
@@ -156,7 +163,13 @@ fn account(accounts: &str, user: &str) -> Option<(u32, u32)> {
 mod tests {
     use super::*;
 
-    const LINUX: Platform = Platform::Linux;
+    fn install(directory: &Path, files: &[File], force: bool) -> Result<Vec<Installed>> {
+        super::install(directory, files, Platform::Linux, &network(), force)
+    }
+
+    fn network() -> NetworkName {
+        NetworkName::parse("flatnet").unwrap()
+    }
 
     fn file(path: &str, text: &str) -> File {
         File { path: path.into(), text: text.to_owned() }
@@ -171,8 +184,7 @@ mod tests {
     fn ours_are_updated_and_what_was_edited_stays() {
         let dir = tempfile::tempdir().unwrap();
         let directory = dir.path().join("gateway");
-        let run =
-            |files: &[File], force| outcomes(&install(&directory, files, LINUX, force).unwrap(), &directory);
+        let run = |files: &[File], force| outcomes(&install(&directory, files, force).unwrap(), &directory);
         let first = [file("conf/nginx.conf", "1"), file("lua/a.lua", "1"), file("lua/old.lua", "1")];
         assert!(run(&first, false).iter().all(|(_, became)| *became == Became::Written));
         assert!(run(&first, false).iter().all(|(_, became)| *became == Became::AlreadySo));
@@ -202,12 +214,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("victim"), "x").unwrap();
         let directory = dir.path().join("gateway");
-        install(&directory, &[file("a", "1")], LINUX, false).unwrap();
+        install(&directory, &[file("a", "1")], false).unwrap();
         let text = std::fs::read_to_string(directory.join(record::PATH)).unwrap();
-        let hash = Record::of(&[file("../victim", "x")], LINUX).text();
+        let hash = Record::of(&[file("../victim", "x")], Platform::Linux, &network()).text();
         assert_ne!(text, hash);
         std::fs::write(directory.join(record::PATH), hash).unwrap();
-        install(&directory, &[file("a", "1")], LINUX, false).unwrap();
+        install(&directory, &[file("a", "1")], false).unwrap();
         assert!(dir.path().join("victim").exists());
     }
 

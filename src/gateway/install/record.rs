@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{File, Platform};
+use crate::types::NetworkName;
 
 /// Where it lies below the gateway's directory: among files that only root may write, for files are removed by it.
 pub(super) use crate::observe::gateway::INSTALLED as PATH;
@@ -19,15 +20,18 @@ pub(super) struct Record {
     /// For what; a record of before that was noted has none.
     #[serde(default)]
     pub(super) platform: Option<Platform>,
+    /// Whose gateway it is: containers of other networks may not use it.
+    #[serde(default)]
+    network: Option<NetworkName>,
     files: BTreeMap<PathBuf, String>,
 }
 
 impl Record {
     /// That of `files`.
-    pub(super) fn of(files: &[File], platform: Platform) -> Self {
+    pub(super) fn of(files: &[File], platform: Platform, network: &NetworkName) -> Self {
         let files = files.iter().map(|file| (file.path.clone(), hash(file.text.as_bytes())));
         let flatnet = env!("CARGO_PKG_VERSION").to_owned();
-        Self { flatnet, platform: Some(platform), files: files.collect() }
+        Self { flatnet, platform: Some(platform), network: Some(network.clone()), files: files.collect() }
     }
 
     /// The one that lies in `directory`; an empty one, where there is none that can be read.

@@ -1,10 +1,12 @@
 """A server that answers as the request's query asks: each of its parts is a header line. `cookies=N` are N cookies of 3,900
 bytes, `before=N` is an answer of status N before the answer. A line Location makes it a 302. The body is the request's head
-as it came; `/count` answers how many requests came before.
+as it came; `/count` answers how many requests came before. `pause=2`: two seconds lie between the two; `breaks=1`: an answer without a length is reset in its midst;
+`upgrades=1`: the protocol is changed, and what comes is sent back.
 
 says.py ADDRESS PORT
 """
 import socket
+import struct
 import sys
 import threading
 import time
@@ -27,7 +29,8 @@ def answer(head):
     if target == "/count":
         return "200 OK", [], str(len(seen)).encode()
     seen.append(target)
-    lines = [line for line in headers(target.partition("?")[2]) if not line.startswith("before=")]
+    words = ("before=", "pause=", "breaks=", "upgrades=")
+    lines = [line for line in headers(target.partition("?")[2]) if not line.startswith(words)]
     status = "302 Found" if any(line.startswith("Location:") for line in lines) else "200 OK"
     return status, lines, head
 
@@ -59,7 +62,17 @@ def serve(connection):
         status, lines, body = answer(head)
         for part in informational(head):
             connection.sendall(part)
-            time.sleep(0.05)
+            time.sleep(2 if b"pause=2" in head else 0.05)
+        if b"breaks=1" in head:
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\npartial")
+            time.sleep(0.2)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            return connection.close()
+        if b"upgrades=1" in head:
+            connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n" + waiting)
+            while more := connection.recv(65536):
+                connection.sendall(more)
+            return connection.close()
         lines = [f"HTTP/1.1 {status}", *lines, f"Content-Length: {len(body)}", "", ""]
         connection.sendall("\r\n".join(lines).encode("latin1") + body)
 

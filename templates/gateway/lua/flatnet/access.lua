@@ -118,11 +118,19 @@ local function endpoint_of(route, peer)
     return nil
 end
 
+-- What was asked by flatnet.relay: the container, and not the relay, is the one that it was meant for.
+local function look_behind_relay(last)
+    local peer = ngx.var.flatnet_peer or ""
+    if peer ~= "" and string.sub(last.peer, 1, 11) == "127.87.0.1:" then
+        last.peer, last.is_relayed = peer, true
+    end
+end
+
 -- The attempt failed: remembers where nobody accepts; whether there may be another. A connection that broke off says little
--- of the container: if that is gone, the next one will tell.
+-- of the container: if that is gone, the next one will tell. Nor does a relay that does not accept.
 local function fail(route, last, streamed)
     local endpoint = endpoint_of(route, last.peer)
-    if endpoint and not last.connected then
+    if endpoint and not last.connected and not last.is_relayed then
         health.failed(endpoint)
         recover.watch(endpoint)
     end
@@ -133,9 +141,9 @@ local function fail(route, last, streamed)
     return true
 end
 
--- Whether flatnet.relay asks it. Who wants to speak another protocol gets no 1xx first, as a rule.
+-- Whether flatnet.relay asks it.
 local function is_relayed(route, endpoint)
-    return endpoint.is_informal and route.place ~= "@grpc" and ngx.var.flatnet_connection == ""
+    return endpoint.is_informal and route.place ~= "@grpc"
 end
 
 -- A streamed body can be sent only once, so it is sent only to an endpoint that has just accepted. So is what flatnet.relay
@@ -190,6 +198,7 @@ function M.admit()
     local streamed = M.is_streamed(route)
     local last = attempt.read(ngx.var)
     if last then
+        look_behind_relay(last)
         local again, failed = fail(route, last, streamed)
         if not again then
             return refuse_failed(route, last, failed)
@@ -208,7 +217,7 @@ function M.admit()
     end
     if is_relayed(route, endpoint) then
         M.name_peer(endpoint)
-        return ngx.exec("@relay")
+        return ngx.exec(ngx.var.flatnet_connection == "" and "@relay" or "@relay_upgrade")
     end
     local context = ngx.ctx
     context.route, context.endpoint = route, endpoint

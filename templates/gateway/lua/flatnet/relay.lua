@@ -32,23 +32,26 @@ function M.skip(container)
     end
 end
 
--- Until one of them ends; whether that was `from`.
+-- Until one of them ends; whether that was `from`, and whether that closed as usual.
 local function pump(from, to)
     while true do
-        local data = from:receiveany(LARGEST)
+        local data, why = from:receiveany(LARGEST)
         if not data then
-            return true
+            return true, why == "closed"
         elseif not to:send(data) then
             return false
         end
     end
 end
 
+-- Whether the container's answer came to its end.
 local function answer(container, client)
     local first = M.skip(container)
-    if first and client:send(first) then
-        pump(container, client)
+    if not first or first == "" or not client:send(first) then
+        return nil, false
     end
+    local is_end, is_whole = pump(container, client)
+    return nil, is_end and is_whole
 end
 
 local function connect(endpoint)
@@ -64,17 +67,21 @@ local function connect(endpoint)
     return socket
 end
 
-local function pass(client, container)
+-- Whether the answer came to its end.
+function M.pass(client, container)
+    -- Lua's own would be a minute, after which a client that waits for its answer would count as gone.
+    client:settimeouts(CONNECT * 1000, SEND * 1000, READ * 1000)
     local request = string.gsub(ngx.req.raw_header(), "\r\nX%-Flatnet%-Peer:[^\r]*", "", 1)
     if not container:send(request) then
-        return
+        return false
     end
     local up, down = ngx.thread.spawn(pump, client, container), ngx.thread.spawn(answer, container, client)
-    local _, is_client_gone = ngx.thread.wait(up, down)
+    local _, is_client_gone, is_whole = ngx.thread.wait(up, down)
     -- A container that takes no more of a body may have answered all the same.
     if is_client_gone == false then
-        ngx.thread.wait(down)
+        _, _, is_whole = ngx.thread.wait(down)
     end
+    return is_client_gone ~= true and is_whole == true
 end
 
 -- Who is meant must be in the list of routes: this leads nowhere else.
@@ -82,10 +89,10 @@ function M.run()
     local endpoint = state.table and state.table.by_peer[ngx.var.http_x_flatnet_peer or ""]
     local client = endpoint and ngx.req.socket(true)
     local container = client and connect(endpoint)
-    if container then
-        pass(client, container)
+    if container and M.pass(client, container) then
+        return ngx.exit(ngx.OK)
     end
-    -- Closed without a word: nginx on the other side knows what to do.
+    -- Reset without a word: nginx on the other side knows what to do.
     return ngx.exit(444)
 end
 
