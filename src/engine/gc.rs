@@ -106,9 +106,13 @@ impl Engine {
         Ok(freed)
     }
 
-    pub(super) fn is_orphan(&self, id: &AttachmentId) -> Result<bool> {
+    /// Whether nothing is left of an attachment but its lease: no receipt, and no link, under another name neither.
+    pub(super) fn is_orphan(&mut self, id: &AttachmentId) -> Result<bool> {
         let link = id.host_link(&self.config.network);
-        Ok(observe::link_is_gone(link.as_str()) && self.store.receipt(id)?.is_none())
+        if !observe::link_is_gone(link.as_str()) || self.store.receipt(id)?.is_some() {
+            return Ok(false);
+        }
+        Ok(!self.marked_links()?.ports.iter().any(|(marked, _)| marked == id))
     }
 
     /// Frees what the dead hold, before ADD gives out an address, a name's or a port: Podman calls no plugin when a

@@ -583,3 +583,21 @@ fn a_namespace_that_only_the_runtime_sees_is_found_by_its_processes_or_left_alon
         assert!(!line.contains("10.87.1."), "{line}");
     });
 }
+
+/// Neither its receipt nor its link's name says that it lives: the link's mark does.
+#[test]
+fn a_renamed_link_without_a_receipt_keeps_its_address() {
+    let (sandbox, _, _) = running();
+    let link = host_link("c2", "eth0");
+    let rename = |from: &str, to: &str| {
+        format!("ip link set {from} down; ip link set {from} name {to}; ip link set {to} up")
+    };
+    sandbox
+        .sh(&format!("rm /var/lib/flatnet/flatnet/receipts/c2@eth0.json; {}", rename(&link, "x0")))
+        .succeeds();
+    sandbox.sh("flatnet repair").succeeds();
+    sandbox.sh("flatnet gc").succeeds();
+    sandbox.add_netns("c3");
+    let added = Call::add("c3").run(&sandbox).succeeds();
+    assert_eq!(added["ips"][0]["address"], "10.87.1.4/24");
+}
