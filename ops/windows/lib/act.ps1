@@ -18,7 +18,7 @@ function Invoke-Action {
         'start_service' { Invoke-Shown Start-Service ([ordered]@{ Name = $script:service }) }
         'stop_service' { Invoke-Shown Stop-Service ([ordered]@{ Name = $script:service }) }
         'restart_service' { Invoke-Shown Restart-Service ([ordered]@{ Name = $script:service }) }
-        'install_service' { Install-Service -Settings $Settings -Wrapper $Action.wrapper -WrapperPath $Action.path }
+        'install_service' { Install-Service -Settings $Settings -Wrapper $Action.wrapper }
         'remove_service' { Uninstall-Service }
         'register_tasks' { Register-Task -User $Action.user }
         'unregister_tasks' { Unregister-Task }

@@ -7,7 +7,7 @@ function Assert-Action {
         'add_route' { Assert-Field -Action $Action -Names 'interface', 'next_hop'; Assert-Number -Value $Action.interface; Assert-NextHop -Interface $Action.interface -NextHop $Action.next_hop }
         'remove_route' { Assert-Field -Action $Action -Names 'interface', 'next_hop', 'store'; Assert-Number -Value $Action.interface; Assert-OwnRoute -Action $Action }
         { $_ -in 'remove_lan_rule', 'remove_hyperv_rule' } { Assert-Field -Action $Action -Names 'name' }
-        'install_service' { Assert-Field -Action $Action -Names 'wrapper', 'path'; Assert-Text -Value $Action.wrapper -Pattern '^(WinSW|NSSM)$'; Assert-Protected -Path "$($Action.path)"; Assert-Protected -Path $Settings.OpenResty }
+        'install_service' { Assert-Field -Action $Action -Names 'wrapper'; Assert-Text -Value $Action.wrapper -Pattern '^(WinSW|NSSM)\z'; Assert-Protected -Path (Get-WrapperPath); Assert-Protected -Path $Settings.OpenResty }
         'register_tasks' { Assert-Field -Action $Action -Names 'user'; Assert-Text -Value $Action.user -Pattern '^S-1-5-[0-9-]{1,100}$' }
         'note' { Assert-Field -Action $Action -Names 'text'; Assert-Text -Value $Action.text -Pattern '^[ -~]{1,300}$' }
         default { Assert-Field -Action $Action -Names @() }

@@ -132,14 +132,14 @@ function Grant-Service {
 }
 
 function Install-Gateway {
-    param($Settings, [string] $Wrapper, [string] $WrapperPath)
-    if (-not $WrapperPath) {
-        throw (New-Failure -What "-WrapperPath is missing: where $Wrapper is, below C:\Program Files" -Help "& '$(Get-ScriptPath)' gateway install-service -Wrapper WinSW -WrapperPath 'C:\Program Files\Flatnet\flatnet-gateway.exe'")
+    param($Settings, [string] $Wrapper)
+    if (-not (Test-Path -LiteralPath (Get-WrapperPath) -PathType Leaf)) {
+        throw (New-Failure -What "there is no $(Get-WrapperPath)" -Help "as administrator, copy $Wrapper's program to $(Get-WrapperPath)")
     }
     Test-Configuration -Settings $Settings
     # One that was started by hand has the port.
     if (-not (Get-ServiceState)) { Stop-Gateway -Settings $Settings }
-    Invoke-Elevated -Actions @(@{ do = 'install_service'; wrapper = $Wrapper; path = $WrapperPath })
+    Invoke-Elevated -Actions @(@{ do = 'install_service'; wrapper = $Wrapper })
     Grant-Service -Settings $Settings
     if ((Get-ServiceState) -ne 'Running') { Invoke-Elevated -Actions @(@{ do = 'start_service' }) }
     Wait-Gateway -Settings $Settings

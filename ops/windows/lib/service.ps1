@@ -4,11 +4,16 @@
 
 $script:account = 'NT SERVICE\FlatnetGateway'
 
+# WinSW or NSSM: an administrator puts it there. No request names a program.
+function Get-WrapperPath {
+    return [IO.Path]::Combine((Get-ProgramFolder), 'flatnet-gateway.exe')
+}
+
 # The elevated part of it: the service is made, and not started.
 function Install-Service {
-    param($Settings, [string] $Wrapper, [string] $WrapperPath)
+    param($Settings, [string] $Wrapper)
     if (-not (Get-ServiceState)) {
-        if ($Wrapper -ceq 'WinSW') { Install-ByWinsw -Settings $Settings -Winsw $WrapperPath } else { Install-ByNssm -Settings $Settings -Nssm $WrapperPath }
+        if ($Wrapper -ceq 'WinSW') { Install-ByWinsw -Settings $Settings } else { Install-ByNssm -Settings $Settings }
     }
     $control = Get-SystemProgram -Name 'sc.exe'
     Invoke-Program $control @('config', $script:service, 'obj=', $script:account)
@@ -23,21 +28,22 @@ function Uninstall-Service {
 }
 
 function Install-ByWinsw {
-    param($Settings, [string] $Winsw)
+    param($Settings)
     Invoke-Shown Set-Content ([ordered]@{
-            LiteralPath = $Winsw -replace '\.exe$', '.xml'
+            LiteralPath = [IO.Path]::ChangeExtension((Get-WrapperPath), '.xml')
             Value = Get-WinswText -Settings $Settings
             Encoding = 'ASCII'
         })
-    Invoke-Program $Winsw @('install')
+    Invoke-Program (Get-WrapperPath) @('install')
 }
 
 function Install-ByNssm {
-    param($Settings, [string] $Nssm)
+    param($Settings)
+    $nssm = Get-WrapperPath
     $arguments = @(Get-NginxArgument -Settings $Settings)
-    Invoke-Program $Nssm (@('install', $script:service, $Settings.OpenResty) + $arguments)
-    Invoke-Program $Nssm @('set', $script:service, 'AppDirectory', $Settings.GatewayDirectory)
-    Invoke-Program $Nssm @('set', $script:service, 'AppEvents', 'Stop/Pre', (Join-Argument -Words (@($Settings.OpenResty) + $arguments + @('-s', 'quit'))))
+    Invoke-Program $nssm (@('install', $script:service, $Settings.OpenResty) + $arguments)
+    Invoke-Program $nssm @('set', $script:service, 'AppDirectory', $Settings.GatewayDirectory)
+    Invoke-Program $nssm @('set', $script:service, 'AppEvents', 'Stop/Pre', (Join-Argument -Words (@($Settings.OpenResty) + $arguments + @('-s', 'quit'))))
 }
 
 function Get-WinswText {

@@ -87,7 +87,7 @@ function Invoke-Down {
 }
 
 function Invoke-GatewayVerb {
-    param([string] $Name, [string] $Wrapper, [string] $WrapperPath)
+    param([string] $Name, [string] $Wrapper)
     $settings = Read-Settings
     switch ($Name) {
         'status' { Invoke-Look -Full -Layers 'nginx', 'gateway', 'firewall' }
@@ -95,7 +95,7 @@ function Invoke-GatewayVerb {
         'start' { Start-Gateway -Settings $settings }
         'stop' { Stop-Gateway -Settings $settings }
         'reload' { Restart-Gateway -Settings $settings }
-        'install-service' { Install-Gateway -Settings $settings -Wrapper $Wrapper -WrapperPath $WrapperPath }
+        'install-service' { Install-Gateway -Settings $settings -Wrapper $Wrapper }
         'remove-service' { Uninstall-Gateway -Settings $settings }
         default { throw (New-Failure -What "gateway has no action $Name" -Help 'Get-Help .\flatnet.ps1 lists them') }
     }

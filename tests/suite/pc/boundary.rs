@@ -3,7 +3,7 @@
 use super::{INSTALLED, has, pc};
 
 /// Requests that a distribution, or a program of the user's, might make; and what is said to each.
-const BAD: [(&str, &str); 19] = [
+const BAD: &[(&str, &str)] = &[
     (
         r#"{"do": "add_route", "interface": $lan, "next_hop": "192.168.8.9"}"#,
         "is not in the network of WSL's switch",
@@ -41,14 +41,20 @@ const BAD: [(&str, &str); 19] = [
     (r#"{"do": "remove_lan_rule", "name": "Flatnet gateway *"}"#, "pattern"),
     (r#"{"do": "remove_hyperv_rule", "name": "Core Networking"}"#, "pattern"),
     (r#"{"do": "add_lan_rule", "ports": [3389]}"#, "and no others"),
+    // A program is none of the request's, wherever it lies.
     (
         r#"{"do": "install_service", "wrapper": "WinSW", "path": "C:\\flatnet\\gateway\\evil.exe"}"#,
-        "where only administrators write",
+        "and no others",
     ),
     (
-        r#"{"do": "install_service", "wrapper": "calc", "path": "C:\\Program Files\\Flatnet\\flatnet-gateway.exe"}"#,
-        "other characters",
+        r#"{"do": "install_service", "wrapper": "NSSM", "path": "C:\\Program Files\\WSL\\wsl.exe"}"#,
+        "and no others",
     ),
+    (
+        r#"{"do": "install_service", "wrapper": "WinSW", "path": "C:\\Program Files\\Flatnet\\settings.psd1"}"#,
+        "and no others",
+    ),
+    (r#"{"do": "install_service", "wrapper": "calc"}"#, "other characters"),
     (r#"{"do": "register_tasks", "user": "</UserId><RunLevel>"}"#, "other characters"),
     (r#"{"do": "note", "text": "a\u0000b"}"#, "other characters"),
     (r#"{"do": "Invoke-Expression", "x": "calc"}"#, "and no others"),

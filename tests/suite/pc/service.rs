@@ -5,13 +5,19 @@ use super::{has, pc};
 #[test]
 fn the_service_has_an_account_of_its_own_and_is_made_and_removed_twice() {
     let Some(pc) = pc() else { return };
-    let install =
-        "flat gateway install-service -WrapperPath 'C:\\Program Files\\Flatnet\\flatnet-gateway.exe'";
+    let install = "flat gateway install-service";
+    let wrapper = "'/pc/c/Program Files/Flatnet/flatnet-gateway.exe'";
     // After one that was started by hand, which would have the port.
     let said = pc.ps(&format!(
-        "flat up\nflat gateway install-service\n{install}\n{install}\nflat gateway reload\nflat status"
+        "flat up\nMove-Item {wrapper} /pc/wrapper\n{install}\nMove-Item /pc/wrapper {wrapper}\n{install}\n{install}\nflat gateway reload\nflat status"
     ));
-    has(&said, &["error: -WrapperPath is missing"]);
+    has(
+        &said,
+        &[
+            "error: there is no /pc/c/Program Files/Flatnet/flatnet-gateway.exe",
+            "help: as administrator, copy WinSW's program to",
+        ],
+    );
     assert_eq!(said.matches("exit 0").count(), 5, "{said}");
     let done = pc.done();
     has(
