@@ -51,7 +51,7 @@ function Read-Request {
 }
 
 function Invoke-Checked {
-    param([Parameter(Mandatory = $true)] $Action)
+    param([AllowNull()] $Action)
     $done = [ordered]@{ do = ''; lines = @(); error = $null; help = '' }
     try {
         $settings = Read-Settings

@@ -4,8 +4,8 @@
 [CmdletBinding()]
 param(
     [Parameter(Mandatory = $true)] [string] $From,
-    [Parameter(Mandatory = $true)] [ValidatePattern('^S-1-5-[0-9-]{1,100}$')] [string] $User,
-    [Parameter(Mandatory = $true)] [ValidatePattern('^[0-9a-f-]{36}$')] [string] $Id
+    [Parameter(Mandatory = $true)] [ValidatePattern('^S-1-5-[0-9-]{1,100}\z')] [string] $User,
+    [Parameter(Mandatory = $true)] [ValidatePattern('^[0-9a-f-]{36}\z')] [string] $Id
 )
 
 $env:PSModulePath = [IO.Path]::Combine($PSHOME, 'Modules')
@@ -58,6 +58,7 @@ try {
     # Who installs may write requests, and nothing else here.
     $null = New-Item -ItemType Directory -Path "$PSScriptRoot\request" -Force -ErrorAction Stop
     $result.lines += @(Invoke-Program (Get-SystemProgram -Name 'icacls.exe') @("$PSScriptRoot\request", '/grant', "*$User`:(OI)(CI)M", '/Q') 6>&1)
+    Set-Content -LiteralPath "$PSScriptRoot\user.txt" -Value $User -Encoding ASCII -ErrorAction Stop
     $result.lines += @(Register-Task -User $User 6>&1)
     $result.lines = @($result.lines | ForEach-Object -Process { "$_" })
 }

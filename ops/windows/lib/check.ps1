@@ -1,15 +1,20 @@
 # What is asked of the elevated half is proven before it is done: by the settings, and by what this half sees itself. Who asks may
 # be anybody that runs as the user, WSL2 among them.
 
+# What installs, or takes away what is installed: never by the task, which asks nobody.
+$script:asked = 'install_service', 'remove_service', 'register_tasks', 'unregister_tasks', 'remove_files'
+
 function Assert-Action {
-    param([Parameter(Mandatory = $true)] $Action, [Parameter(Mandatory = $true)] $Settings)
-    switch -CaseSensitive ("$(Get-Field -Object $Action -Name 'do')") {
+    param([AllowNull()] $Action, [Parameter(Mandatory = $true)] $Settings)
+    $name = Get-Field -Object $Action -Name 'do'
+    if ($name -isnot [string]) { Deny -What 'the name of an action is one text' }
+    if ($script:asked -ccontains $name -and (Get-UserId) -eq 'S-1-5-18') { Deny -What "the task does not $name`: Windows asks for that" }
+    switch -CaseSensitive ($name) {
         'add_route' { Assert-Field -Action $Action -Names 'interface', 'next_hop'; Assert-Number -Value $Action.interface; Assert-NextHop -Interface $Action.interface -NextHop $Action.next_hop }
         'remove_route' { Assert-Field -Action $Action -Names 'interface', 'next_hop', 'store'; Assert-Number -Value $Action.interface; Assert-OwnRoute -Action $Action }
         { $_ -in 'remove_lan_rule', 'remove_hyperv_rule' } { Assert-Field -Action $Action -Names 'name' }
         'install_service' { Assert-Field -Action $Action -Names 'wrapper'; Assert-Text -Value $Action.wrapper -Pattern '^(WinSW|NSSM)\z'; Assert-Protected -Path (Get-WrapperPath); Assert-Protected -Path $Settings.OpenResty }
-        'register_tasks' { Assert-Field -Action $Action -Names 'user'; Assert-Text -Value $Action.user -Pattern '^S-1-5-[0-9-]{1,100}$' }
-        'note' { Assert-Field -Action $Action -Names 'text'; Assert-Text -Value $Action.text -Pattern '^[ -~]{1,300}$' }
+        'note' { Assert-Field -Action $Action -Names 'text'; Assert-Text -Value $Action.text -Pattern '^[ -~]{1,300}\z' }
         default { Assert-Field -Action $Action -Names @() }
     }
 }
@@ -49,7 +54,7 @@ function Assert-NextHop {
 function Assert-OwnRoute {
     param($Action)
     if (-not (Test-Address -Value $Action.next_hop)) { Deny -What 'a next hop is an IPv4 address' }
-    Assert-Text -Value $Action.store -Pattern '^(ActiveStore|PersistentStore)$'
+    Assert-Text -Value $Action.store -Pattern '^(ActiveStore|PersistentStore)\z'
     $made = Read-MadeRoute
     if ($made -and $made.interface -eq $Action.interface -and $made.next_hop -eq $Action.next_hop) { return }
     $isUp = @(Get-Address | Where-Object -FilterScript { $_.interface -eq $Action.interface }).Count -gt 0
@@ -58,7 +63,7 @@ function Assert-OwnRoute {
 
 function Test-Address {
     param($Value)
-    return ($Value -is [string]) -and ($Value -match '^(25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$')
+    return ($Value -is [string]) -and ($Value -match '^(25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}\z')
 }
 
 # The switch leads to WSL only: it bears no default route, and the address is one of its network and not its own.

@@ -42,13 +42,14 @@ function Assert-OwnFolder {
 function Invoke-FileRemoval {
     $folder = Get-ProgramFolder
     $actions = @(@{ do = 'unregister_tasks' }, @{ do = 'remove_files' })
+    if (Get-ServiceState) { $actions = @(@{ do = 'remove_service' }) + $actions }
     if ($WhatIfPreference) {
         Invoke-Elevated -Actions $actions
         return
     }
     Set-Location -LiteralPath $env:USERPROFILE
     Write-Request -Folder $folder -Id ([guid]::NewGuid().ToString()) -Actions $actions
-    Start-Elevated -Script "$folder\elevated.ps1"
+    Start-Elevated -Script "$folder\elevated.ps1" -Actions $actions
     for ($try = 1; $try -le 100 -and (Test-Path -LiteralPath $folder); $try++) { Start-Sleep -Milliseconds 200 }
     if (Test-Path -LiteralPath $folder) { throw (New-Failure -What "$folder is still there" -Help 'close the windows that are in it, and delete it as administrator') }
     Write-Host 'Nothing of Flatnet is left on Windows but the gateway''s directory, which WSL2 wrote.'

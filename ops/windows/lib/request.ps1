@@ -14,7 +14,7 @@ function Invoke-Elevated {
     }
     $id = [guid]::NewGuid().ToString()
     Write-Request -Folder $folder -Id $id -Actions $Actions
-    Start-Elevated -Script "$folder\elevated.ps1"
+    Start-Elevated -Script "$folder\elevated.ps1" -Actions $Actions
     $result = Wait-Result -Folder $folder -Id $id
     $failed = 0
     foreach ($done in @($result.done)) {
@@ -42,10 +42,11 @@ function Write-Request {
     catch { throw (New-Failure -What "$Folder\request cannot be written: $(Format-Failure -Record $_)" -Help "the folder is for the user who installed: $(Get-InstallHelp)") }
 }
 
-# By the task, which asks nobody; where it is not there, or not for this user, Windows asks once.
+# By the task, which asks nobody; where it is not there, or not for this user, or refuses this, Windows asks once.
 function Start-Elevated {
-    param([string] $Script)
-    if (Get-ScheduledTask -TaskName 'FlatnetElevated' -ErrorAction SilentlyContinue) {
+    param([string] $Script, [object[]] $Actions)
+    $isAsked = @($Actions | Where-Object -FilterScript { $script:asked -ccontains $_.do }).Count -gt 0
+    if (-not $isAsked -and (Get-ScheduledTask -TaskName 'FlatnetElevated' -ErrorAction SilentlyContinue)) {
         try {
             Start-ScheduledTask -TaskName 'FlatnetElevated' -ErrorAction Stop
             return

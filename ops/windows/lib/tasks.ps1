@@ -2,6 +2,13 @@
 # and when networks change. FlatnetElevated has no trigger: that user may start it, and it runs elevated.ps1 as SYSTEM, whose
 # environment no user sets.
 
+# Whom `install` was run for: no request says for whom tasks are.
+function Read-InstalledUser {
+    $path = [IO.Path]::Combine((Get-ProgramFolder), 'user.txt')
+    if (-not (Test-Path -LiteralPath $path -PathType Leaf)) { throw (New-Failure -What "there is no $path" -Help (Get-InstallHelp)) }
+    return "$(Get-Content -LiteralPath $path -TotalCount 1 -ErrorAction Stop)"
+}
+
 function Register-Task {
     param([Parameter(Mandatory = $true)] [string] $User)
     Invoke-Shown Register-ScheduledTask ([ordered]@{ TaskName = 'Flatnet'; Xml = Get-TaskText -File 'task.xml' -User $User; Force = $true })

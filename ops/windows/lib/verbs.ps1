@@ -107,7 +107,7 @@ function Invoke-TaskVerb {
         'status' { Show-Task }
         'register' {
             Assert-Installed
-            Invoke-Elevated -Actions @(@{ do = 'register_tasks'; user = Get-UserId })
+            Invoke-Elevated -Actions @(@{ do = 'register_tasks' })
         }
         'unregister' { Invoke-Elevated -Actions @(@{ do = 'unregister_tasks' }) }
         default { throw (New-Failure -What "task has no action $Name" -Help 'Get-Help .\flatnet.ps1 lists them') }
@@ -142,7 +142,6 @@ function Write-TaskNote {
 
 function Invoke-Uninstall {
     $failed = Invoke-Undo -Settings (Read-Settings) -KeepTask
-    if (Get-ServiceState) { $failed += Invoke-Tried -Work { Invoke-Elevated -Actions @(@{ do = 'remove_service' }) } }
     if ($failed -gt 0) { throw (New-Failure -What 'not all could be taken back, so the scripts stay' -Help 'mend what is said above, and run it again') }
     Invoke-FileRemoval
 }

@@ -55,7 +55,16 @@ const BAD: &[(&str, &str)] = &[
         "and no others",
     ),
     (r#"{"do": "install_service", "wrapper": "calc"}"#, "other characters"),
-    (r#"{"do": "register_tasks", "user": "</UserId><RunLevel>"}"#, "other characters"),
+    // Nor whom tasks are for.
+    (r#"{"do": "register_tasks", "user": "S-1-5-11"}"#, "and no others"),
+    (r#"{"do": ["disable_task", "enable_task"]}"#, "is one text"),
+    (r#"{"do": null}"#, "is one text"),
+    ("null", "is one text"),
+    (r#"{"do": "note", "text": "a\n"}"#, "other characters"),
+    (
+        r#"{"do": "add_route", "interface": $wsl, "next_hop": "172.28.16.5\n"}"#,
+        "a next hop is an IPv4 address",
+    ),
     (r#"{"do": "note", "text": "a\u0000b"}"#, "other characters"),
     (r#"{"do": "Invoke-Expression", "x": "calc"}"#, "and no others"),
     (r#"{"do": "start_gateway"}"#, "these scripts know no action"),
@@ -93,6 +102,17 @@ fn what_is_not_borne_out_is_refused() {
     }
     assert_eq!(pc.done(), "");
     has(&pc.sandbox.read(&format!("{INSTALLED}/log/flatnet.log")), &["error: refused"]);
+
+    // The task asks nobody: it neither installs nor takes away.
+    let silent = ["install_service", "remove_service", "register_tasks", "unregister_tasks", "remove_files"];
+    let actions = silent.map(|name| format!(r#"{{"do": "{name}"}}"#)).join(",");
+    request(&format!(r#"{{"version": 2, "id": "{id}", "actions": [{actions}]}}"#));
+    pc.elevated(&format!("$env:FLATNET_USER = 'S-1-5-18'; & '{INSTALLED}/elevated.ps1'"));
+    let result = pc.sandbox.read(&format!("{INSTALLED}/log/result.json"));
+    for name in silent {
+        has(&result, &[&format!("refused: the task does not {name}: Windows asks for that")]);
+    }
+    assert_eq!(pc.done(), "");
 
     // What is no request: another file, another version, too much; its text is not repeated.
     pc.sandbox.write("/root/secret", "root:secret");

@@ -61,13 +61,26 @@ fn from_install_to_uninstall() {
     has(&pc.done(), &["Disable-ScheduledTask Flatnet"]);
     pc.ps("flat up");
     has(&pc.done(), &["Enable-ScheduledTask Flatnet"]);
+    // For whom `install` was run, after Windows' question.
+    let said = pc.ps("flat task unregister\nflat task register");
+    assert_eq!(said.matches("exit 0").count(), 2, "{said}");
+    assert_eq!(pc.done().matches("powershell.exe RunAs").count(), 2, "{said}");
+    has(&pc.sh("jq -r '.[].Xml' /pc/state/tasks.json").stdout, &["GRGX;;;S-1-5-21-1-2-3-1001)"]);
 
     // Without WSL2.
     pc.sh("rm /pc/c/Windows/System32/wsl.exe").succeeds();
+    pc.sh(&format!(
+        "mkdir /pc/home/kept; touch /pc/home/kept/file; ln -s /pc/home/kept '{INSTALLED}/lib/elsewhere'"
+    ))
+    .succeeds();
     let said = pc.ps("flat uninstall");
     has(&said, &["Nothing of Flatnet is left on Windows", "exit 0"]);
     assert_eq!(pc.left(), "");
-    pc.sh(&format!("[ ! -e '{INSTALLED}' ] && [ \"$(jq length /pc/state/tasks.json)\" = 0 ]")).succeeds();
+    has(&pc.done(), &["powershell.exe RunAs", "elevated Unregister-ScheduledTask FlatnetElevated"]);
+    pc.sh(&format!(
+        "[ -e /pc/home/kept/file ] && [ ! -e '{INSTALLED}' ] && [ \"$(jq length /pc/state/tasks.json)\" = 0 ]"
+    ))
+    .succeeds();
 }
 
 #[test]

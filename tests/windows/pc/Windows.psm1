@@ -136,7 +136,9 @@ function Start-ScheduledTask { [CmdletBinding()] param($TaskName)
     if (Test-Failing Start-ScheduledTask) { Write-Error 'Access is denied.'; return }
     $task = ([xml](Read-Kept tasks | Where-Object TaskName -eq $TaskName).Xml).Task
     Write-Done "start $TaskName"
+    $env:FLATNET_USER = $task.Principals.Principal.UserId
     $code = Invoke-Line $task.Actions.Exec.Command $task.Actions.Exec.Arguments ($task.Principals.Principal.RunLevel -eq 'HighestAvailable')
+    $env:FLATNET_USER = $null
     Set-Task $TaskName @{ Ran = '2026-11-29T08:00:00'; Result = $code } }
 # A line of Windows', by the shell here; answers its exit status.
 function Invoke-Line($command, $arguments, $elevated) {
@@ -173,9 +175,11 @@ function Get-NetTCPConnection { [CmdletBinding()] param($State, $LocalPort)
         if ([int]$words[3].Substring($at + 1) -notin $LocalPort) { continue }
         [pscustomobject]@{ LocalAddress = $words[3].Substring(0, $at).Trim('[', ']'); LocalPort = [uint16]$words[3].Substring($at + 1); OwningProcess = [uint32]$(if ($line -match 'pid=(\d+)') { $Matches[1] }) }
     } }
-# Only these two ask for elevation.
+# Only these ask for elevation, and for who runs.
 function Assert-ElevatedHere { if (-not $env:FLATNET_ELEVATED) { throw 'not elevated' } }
 function Test-ElevatedHere { [bool]$env:FLATNET_ELEVATED }
+function Get-UserIdHere { if ($env:FLATNET_USER) { $env:FLATNET_USER } else { 'S-1-5-21-1-2-3-1001' } }
+Set-Alias Get-UserId Get-UserIdHere
 Set-Alias Start-Process Start-ProcessHere
 Set-Alias Assert-Elevated Assert-ElevatedHere
 Set-Alias Test-Elevated Test-ElevatedHere
