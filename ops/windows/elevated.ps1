@@ -1,4 +1,4 @@
-# The elevated half: does what request\request.json asks for, from a closed list, after it has proven each of it (lib\check.ps1),
+# The elevated half: does what request.json asks for, from a closed list, after it has proven each of it (lib\check.ps1),
 # and writes down what it did. It starts nothing that lies where others may write, and never WSL (docs/adr/0018).
 #
 # Started by flatnet.ps1, by the task FlatnetElevated or after Windows' question; it has no arguments.
@@ -33,21 +33,36 @@ $OFS = ' '
 function Invoke-Request {
     $request = Read-Request
     $result = [ordered]@{ version = 2; id = $request.id; done = @() }
-    foreach ($action in @($request.actions)) { $result.done += Invoke-Checked -Action $action }
+    foreach ($action in @(Get-Field -Object $request -Name 'actions')) { $result.done += Invoke-Checked -Action $action }
     # The folder may be gone now.
     if (Test-Path -LiteralPath "$(Get-ProgramFolder)\log" -PathType Container) { Write-Result -Result $result }
 }
 
 # What it says is not repeated: it may be any file that this half may read.
 function Read-Request {
-    $path = "$PSScriptRoot\request\request.json"
-    if (-not (Test-Path -LiteralPath $path -PathType Leaf)) { throw (New-Failure -What "there is no $path" -Help 'flatnet.ps1 writes it') }
-    if ((Get-Item -LiteralPath $path -ErrorAction Stop).Length -gt 65536) { throw (New-Failure -What "$path is too long" -Help (Get-InstallHelp)) }
-    try { $request = ConvertFrom-Json -InputObject (Get-Content -LiteralPath $path -Raw -ErrorAction Stop) }
+    $path = [IO.Path]::Combine($PSScriptRoot, 'request.json')
+    $text = Read-Short -Path $path
+    try { $request = ConvertFrom-Json -InputObject $text }
     catch { throw (New-Failure -What "$path is not JSON" -Help (Get-InstallHelp)) }
     if ((Get-Field -Object $request -Name 'version') -ne 2) { throw (New-Failure -What "$path is not of this version" -Help (Get-InstallHelp)) }
-    if ("$(Get-Field -Object $request -Name 'id')" -notmatch '^[0-9a-f-]{36}$') { throw (New-Failure -What "$path has no id" -Help (Get-InstallHelp)) }
+    if ("$(Get-Field -Object $request -Name 'id')" -notmatch '^[0-9a-f-]{36}\z') { throw (New-Failure -What "$path has no id" -Help (Get-InstallHelp)) }
     return $request
+}
+
+# By one handle, and no more than a request may have: the user can change the file at any time, and make it lead elsewhere.
+function Read-Short {
+    param([Parameter(Mandatory = $true)] [string] $Path)
+    if (-not [IO.File]::Exists($Path)) { throw (New-Failure -What "there is no $Path" -Help 'flatnet.ps1 writes it') }
+    if (([int] [IO.File]::GetAttributes($Path) -band [int] [IO.FileAttributes]::ReparsePoint) -ne 0) { throw (New-Failure -What "$Path leads to another file" -Help (Get-InstallHelp)) }
+    $stream = [IO.File]::Open($Path, 'Open', 'Read', 'ReadWrite')
+    try {
+        $bytes = New-Object -TypeName byte[] -ArgumentList 65537
+        $length = 0
+        while ($length -lt $bytes.Length -and ($read = $stream.Read($bytes, $length, $bytes.Length - $length)) -gt 0) { $length += $read }
+    }
+    finally { $stream.Dispose() }
+    if ($length -eq $bytes.Length) { throw (New-Failure -What "$Path is too long" -Help (Get-InstallHelp)) }
+    return [Text.Encoding]::ASCII.GetString($bytes, 0, $length)
 }
 
 function Invoke-Checked {

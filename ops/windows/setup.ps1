@@ -45,6 +45,18 @@ function Get-NewKey {
     }
 }
 
+# Where requests were before, and the user may write: its own file goes, and then the folder, or the link that it was made into. What
+# else is in it stays, and is named.
+function Remove-RequestFolder {
+    param([string] $Path)
+    if (-not [IO.Directory]::Exists($Path)) { return }
+    try {
+        if (([int] [IO.File]::GetAttributes($Path) -band [int] [IO.FileAttributes]::ReparsePoint) -eq 0) { [IO.File]::Delete([IO.Path]::Combine($Path, 'request.json')) }
+        [IO.Directory]::Delete($Path, $false)
+    }
+    catch { "  warning: $Path is no longer used, and cannot be deleted ($($_.Exception.Message)): delete it as administrator" }
+}
+
 $result = [ordered]@{ version = 2; id = $Id; lines = @(); error = $null }
 try {
     $result.lines = @(Copy-Scripts -From $From -To $PSScriptRoot) + @(Get-NewKey -From $From -To $PSScriptRoot)
@@ -55,9 +67,12 @@ try {
     . "$PSScriptRoot\lib\tasks.ps1"
     . "$PSScriptRoot\lib\log.ps1"
     New-LogFolder
-    # Who installs may write requests, and nothing else here.
-    $null = New-Item -ItemType Directory -Path "$PSScriptRoot\request" -Force -ErrorAction Stop
-    $result.lines += @(Invoke-Program (Get-SystemProgram -Name 'icacls.exe') @("$PSScriptRoot\request", '/grant', "*$User`:(OI)(CI)M", '/Q') 6>&1)
+    # Who installs may write into this one file, and nothing else here. A new one each time: what is there might have another name, too.
+    $request = [IO.Path]::Combine($PSScriptRoot, 'request.json')
+    [IO.File]::Delete($request)
+    [IO.File]::WriteAllText($request, '')
+    $result.lines += @(Invoke-Program (Get-SystemProgram -Name 'icacls.exe') @($request, '/grant', "*$User`:(R,W)", '/Q') 6>&1)
+    $result.lines += @(Remove-RequestFolder -Path ([IO.Path]::Combine($PSScriptRoot, 'request')))
     Set-Content -LiteralPath "$PSScriptRoot\user.txt" -Value $User -Encoding ASCII -ErrorAction Stop
     $result.lines += @(Register-Task -User $User 6>&1)
     $result.lines = @($result.lines | ForEach-Object -Process { "$_" })

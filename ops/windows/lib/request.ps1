@@ -35,11 +35,11 @@ function Invoke-Elevated {
 function Write-Request {
     param([string] $Folder, [string] $Id, [object[]] $Actions)
     $request = [ordered]@{ version = 2; id = $Id; actions = @($Actions) }
+    $path = [IO.Path]::Combine($Folder, 'request.json')
     try {
-        $null = New-Item -ItemType Directory -Path "$Folder\request" -Force -ErrorAction Stop
-        Set-Content -LiteralPath "$Folder\request\request.json" -Value (ConvertTo-Json -InputObject $request -Depth 5) -Encoding ASCII -ErrorAction Stop
+        Set-Content -LiteralPath $path -Value (ConvertTo-Json -InputObject $request -Depth 5) -Encoding ASCII -ErrorAction Stop
     }
-    catch { throw (New-Failure -What "$Folder\request cannot be written: $(Format-Failure -Record $_)" -Help "the folder is for the user who installed: $(Get-InstallHelp)") }
+    catch { throw (New-Failure -What "$path cannot be written: $(Format-Failure -Record $_)" -Help "the file is for the user who installed: $(Get-InstallHelp)") }
 }
 
 # By the task, which asks nobody; where it is not there, or not for this user, or refuses this, Windows asks once.
@@ -59,8 +59,10 @@ function Start-Elevated {
 function Start-AsAdministrator {
     param([Parameter(Mandatory = $true)] [string] $Arguments)
     $line = "-NoProfile -NonInteractive -ExecutionPolicy RemoteSigned $Arguments"
-    try { $null = Start-Process -FilePath (Get-PowerShellProgram) -ArgumentList $line -Verb RunAs -WindowStyle Hidden -Wait -PassThru -ErrorAction Stop }
+    try { $process = Start-Process -FilePath (Get-PowerShellProgram) -ArgumentList $line -Verb RunAs -WindowStyle Hidden -PassThru -ErrorAction Stop }
     catch { throw (New-Failure -What "Windows did not start the elevated half: $(Format-Failure -Record $_)" -Help "answer Windows' question with yes, with the account of an administrator where it asks for one") }
+    # Not -Wait, which has no limit.
+    if ($process -and -not $process.HasExited) { $null = $process.WaitForExit(150000) }
 }
 
 function Wait-Result {

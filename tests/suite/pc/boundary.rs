@@ -87,9 +87,8 @@ fn what_is_not_borne_out_is_refused() {
         .iter()
         .map(|(action, _)| action.replace("$wsl", &wsl).replace("$lan", &lan).replace("$vpn", &vpn))
         .collect();
-    let request = |text: &str| pc.sandbox.write(&format!("{INSTALLED}/request/request.json"), text);
+    let request = |text: &str| pc.sandbox.write(&format!("{INSTALLED}/request.json"), text);
     let id = "00000000-0000-0000-0000-000000000001";
-    pc.sh(&format!("mkdir -p '{INSTALLED}/request'")).succeeds();
     request(&format!(r#"{{"version": 2, "id": "{id}", "actions": [{}]}}"#, actions.join(",\n")));
     let said = pc.elevated(&format!("& '{INSTALLED}/elevated.ps1'; \"exit $LASTEXITCODE\""));
     has(&said, &["exit 0"]);
@@ -119,16 +118,27 @@ fn what_is_not_borne_out_is_refused() {
     let mut said = String::new();
     for prepare in [
         "ln -sf /root/secret request.json",
-        "rm request.json; echo '{\"version\": 1}' >request.json",
+        "rm request.json; echo '{\"version\": 2' >request.json",
+        "echo '{\"version\": 1}' >request.json",
         "echo '{\"version\": 2, \"id\": \"../x\", \"actions\": []}' >request.json",
         "head -c 70000 /dev/zero | tr '\\0' ' ' >request.json",
         "rm request.json",
     ] {
-        pc.sh(&format!("cd '{INSTALLED}/request'; {prepare}")).succeeds();
+        pc.sh(&format!("cd '{INSTALLED}'; {prepare}")).succeeds();
         said += &pc.elevated(&format!("& '{INSTALLED}/elevated.ps1'; \"exit $LASTEXITCODE\""));
     }
-    has(&said, &["is not JSON", "is not of this version", "has no id", "is too long", "there is no"]);
-    assert!(said.matches("exit 2").count() == 5 && !said.contains("secret"), "{said}");
+    has(
+        &said,
+        &[
+            "leads to another file",
+            "is not JSON",
+            "is not of this version",
+            "has no id",
+            "is too long",
+            "there is no",
+        ],
+    );
+    assert!(said.matches("exit 2").count() == 6 && !said.contains("secret"), "{said}");
 }
 
 #[test]
@@ -143,7 +153,7 @@ fn each_half_keeps_to_its_side() {
     assert_eq!(pc.sh("cat /pc/state/wsl.log 2>/dev/null || true").stdout, "");
 
     // From a folder where others write nothing is registered, and the elevated half does not run.
-    pc.sh("cp -rT /pc/scripts /pc/c/flatnet/scripts; mkdir -p /pc/c/flatnet/scripts/request").succeeds();
+    pc.sh("cp -rT /pc/scripts /pc/c/flatnet/scripts; :").succeeds();
     let said = pc.ps("& /pc/c/flatnet/scripts/flatnet.ps1 task register; \"exit $LASTEXITCODE\"\n& /pc/c/flatnet/scripts/task.ps1 register; \"exit $LASTEXITCODE\"");
     assert_eq!(said.matches("error: a task runs these scripts from").count(), 2, "{said}");
     let said = pc.elevated("& /pc/c/flatnet/scripts/elevated.ps1; \"exit $LASTEXITCODE\"");

@@ -8,19 +8,20 @@ fn from_install_to_uninstall() {
     // As an older version left it: a file that is no more, and settings of the user's with one key less.
     pc.sh(&format!(
         "cp -rT /pc/scripts /pc/home/setup; cd '{INSTALLED}'; rm elevated.ps1 lib/check.ps1; touch lib/old.ps1
+        mkdir /pc/home/precious; echo kept >/pc/home/precious/request.json; ln -s /pc/home/precious request; ln /pc/home/precious/request.json request.json
         sed -i \"/ Name = /d; s/Ports = .*/Ports = @(80)    # mine/\" settings.psd1"
     ))
     .succeeds();
     let said = pc.ps("& /pc/home/setup/flatnet.ps1 install; \"exit $LASTEXITCODE\"");
     has(&said, &["deleted: old.ps1", "missing in", "Name = flatnet.internal", "exit 0", "flatnet.cmd' up"]);
-    pc.sh(&format!("cd '{INSTALLED}'; [ -e elevated.ps1 ] && [ -e lib/check.ps1 ] && [ -e flatnet-gateway.exe ] && grep -q mine settings.psd1 && [ ! -e lib/old.ps1 ]")).succeeds();
+    pc.sh(&format!("cd '{INSTALLED}'; [ -e elevated.ps1 ] && [ -e lib/check.ps1 ] && [ -e flatnet-gateway.exe ] && grep -q mine settings.psd1 && [ ! -e lib/old.ps1 ] && [ ! -L request ] && [ ! -s request.json ] && grep -q kept /pc/home/precious/request.json")).succeeds();
     let done = pc.done();
     has(
         &done,
         &[
             "powershell.exe RunAs",
             "elevated icacls",
-            "Flatnet\\request /grant",
+            "Flatnet/request.json /grant *S-1-5-21-1-2-3-1001:(R,W)",
             "Register-ScheduledTask FlatnetElevated",
         ],
     );
