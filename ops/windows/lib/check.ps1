@@ -13,6 +13,9 @@ function Assert-Action {
         'add_route' { Assert-Field -Action $Action -Names 'interface', 'next_hop'; Assert-Number -Value $Action.interface; Assert-NextHop -Interface $Action.interface -NextHop $Action.next_hop }
         'remove_route' { Assert-Field -Action $Action -Names 'interface', 'next_hop', 'store'; Assert-Number -Value $Action.interface; Assert-OwnRoute -Action $Action }
         { $_ -in 'remove_lan_rule', 'remove_hyperv_rule' } { Assert-Field -Action $Action -Names 'name' }
+        { $_ -in 'add_lan_rule', 'add_shared_rule' } { Assert-Field -Action $Action -Names @(); Assert-NewRule -Rules @(Get-LanRule) -Name (Get-PortsRuleName -Settings $Settings) }
+        'add_subnet_rule' { Assert-Field -Action $Action -Names @(); Assert-NewRule -Rules @(Get-HypervRule) -Name "Flatnet subnet $($Settings.Subnet)" }
+        'add_ports_rule' { Assert-Field -Action $Action -Names @(); Assert-NewRule -Rules @(Get-HypervRule) -Name (Get-PortsRuleName -Settings $Settings) }
         'install_service' { Assert-Field -Action $Action -Names 'wrapper'; Assert-Text -Value $Action.wrapper -Pattern '^(WinSW|NSSM)\z'; Assert-Protected -Path (Get-WrapperPath); Assert-Protected -Path $Settings.OpenResty }
         'note' { Assert-Field -Action $Action -Names 'text'; Assert-Text -Value $Action.text -Pattern '^[ -~]{1,300}\z' }
         default { Assert-Field -Action $Action -Names @() }
@@ -41,6 +44,12 @@ function Assert-Number {
 function Assert-Text {
     param($Value, [string] $Pattern)
     if ($Value -isnot [string] -or $Value -cnotmatch $Pattern) { Deny -What 'a text has other characters than it may have' }
+}
+
+# One of a name: else each request would add another.
+function Assert-NewRule {
+    param([object[]] $Rules, [string] $Name)
+    if (@($Rules | Where-Object -FilterScript { $_.name -eq $Name }).Count -gt 0) { Deny -What "there is a rule ""$Name"" already" }
 }
 
 # The next hop lies in the network of WSL's switch.
@@ -73,14 +82,16 @@ function Test-Switch {
     if (@($holding | Where-Object -FilterScript { $_.interface -eq $Interface }).Count -eq 0) { return $false }
     if (@(Get-Route -Store 'ActiveStore' | Where-Object -FilterScript { $_.destination -eq '0.0.0.0/0' -and $_.interface -eq $Interface }).Count -gt 0) { return $false }
     if (Test-WslAdapter -Interface $Interface) { return $true }
-    # Renamed: then it must be the only one, and not be known for another device.
+    # Renamed: then no other bears WSL's name, and it must be the only one, and not be known for another device.
+    if (@(Get-Address | Where-Object -FilterScript { Test-WslAdapter -Interface $_.interface }).Count -gt 0) { return $false }
     $one = @($holding | Where-Object -FilterScript { $_.interface -eq $Interface })[0]
     return ($one.switch -ne $false) -and ($holding.Count -eq 1 -or $one.switch)
 }
 
+# By the name that WSL gives it; Hyper-V has other switches, and they are called vEthernet, too.
 function Test-WslAdapter {
     param($Interface)
-    return @(Get-Address | Where-Object -FilterScript { $_.interface -eq $Interface -and $_.switch -ne $false -and $_.alias -match '^vEthernet|WSL' }).Count -gt 0
+    return @(Get-Address | Where-Object -FilterScript { $_.interface -eq $Interface -and $_.switch -ne $false -and $_.alias -match 'WSL' }).Count -gt 0
 }
 
 function Test-Within {

@@ -2,6 +2,8 @@
 
 $script:ended = 0
 $script:stops = ''
+$script:ofWsl = 'add_route', 'remove_route', 'add_lan_rule', 'add_shared_rule', 'remove_lan_rule', 'add_subnet_rule', 'add_ports_rule', 'remove_hyperv_rule',
+    'start_gateway', 'stop_gateway'
 
 function Get-ScriptPath {
     return Join-Path -Path (Split-Path -Path $PSScriptRoot -Parent) -ChildPath 'flatnet.ps1'
@@ -42,7 +44,7 @@ function Invoke-Up {
     for ($round = 1; $round -le 4; $round++) {
         $decision = Get-Decision -Settings $settings -Verb 'up' -WaitSeconds $WaitSeconds
         # What failed is not tried again.
-        $actions = @(@($decision.actions) + @(Get-TaskAction) | Where-Object -FilterScript { (ConvertTo-Json -InputObject $_ -Compress) -notin $tried })
+        $actions = @(@(Select-Action -Actions @($decision.actions)) + @(Get-TaskAction) | Where-Object -FilterScript { (ConvertTo-Json -InputObject $_ -Compress) -notin $tried })
         if ($actions.Count -eq 0 -or $round -eq 4) { break }
         $tried += @($actions | ForEach-Object -Process { ConvertTo-Json -InputObject $_ -Compress })
         Show-Route -Settings $settings -When 'before'
@@ -56,6 +58,16 @@ function Invoke-Up {
     $script:stops = "$($decision.stops_at)"
     if ($decision.stops_at) { $script:ended = 1 }
     elseif ($failed -gt 0) { $script:ended = 2 }
+}
+
+# What WSL2 may ask for (src/windows/action.rs), and nothing else.
+function Select-Action {
+    param([object[]] $Actions)
+    foreach ($action in $Actions) {
+        $name = Get-Field -Object $action -Name 'do'
+        if ($name -is [string] -and $script:ofWsl -ccontains $name) { $action }
+        else { Write-Host "  left out, because WSL2 may not ask for it: $("$name" -replace '[^a-z_]', '?')" }
+    }
 }
 
 # `down` has disabled it.

@@ -55,6 +55,20 @@ const BAD: &[(&str, &str)] = &[
         "and no others",
     ),
     (r#"{"do": "install_service", "wrapper": "calc"}"#, "other characters"),
+    // One rule of a name.
+    (r#"{"do": "add_lan_rule"}"#, "there is a rule \"Flatnet gateway 80\" already"),
+    (r#"{"do": "add_shared_rule"}"#, "there is a rule \"Flatnet gateway 80\" already"),
+    (r#"{"do": "add_ports_rule"}"#, "there is a rule \"Flatnet gateway 80\" already"),
+    (r#"{"do": "add_subnet_rule"}"#, "there is a rule \"Flatnet subnet 10.87.1.0/24\" already"),
+    // Hyper-V's other switch.
+    (
+        r#"{"do": "add_route", "interface": $other, "next_hop": "172.20.0.9"}"#,
+        "is not in the network of WSL's switch",
+    ),
+    (
+        r#"{"do": "remove_route", "interface": $other, "next_hop": "172.20.0.9", "store": "ActiveStore"}"#,
+        "somebody else's",
+    ),
     // Nor whom tasks are for.
     (r#"{"do": "register_tasks", "user": "S-1-5-11"}"#, "and no others"),
     (r#"{"do": ["disable_task", "enable_task"]}"#, "is one text"),
@@ -74,7 +88,11 @@ const BAD: &[(&str, &str)] = &[
 fn what_is_not_borne_out_is_refused() {
     let Some(pc) = pc() else { return };
     pc.sh("ip -n windows link add vpn0 type veth peer name vpn1; ip -n windows addr add 10.8.0.2/24 dev vpn0; ip -n windows link set vpn0 up
-        ip -n windows link set vpn1 up; ip -n windows route add 10.87.1.0/24 dev vpn0; touch /pc/c/flatnet/gateway/evil.exe").succeeds();
+        ip -n windows link set vpn1 up; ip -n windows route add 10.87.1.0/24 dev vpn0; ip -n windows link add other type veth peer name other1; ip -n windows addr add 172.20.0.1/20 dev other
+        ip -n windows link set other up; ip -n windows link set other1 up
+        echo '{\"other\": \"vEthernet (Default Switch)\"}' >/pc/state/aliases
+        echo '[{\"DisplayName\": \"Flatnet gateway 80\", \"Enabled\": \"True\"}]' >/pc/state/rules.json
+        echo '[{\"DisplayName\": \"Flatnet gateway 80\", \"Enabled\": \"True\"}, {\"DisplayName\": \"Flatnet subnet 10.87.1.0/24\", \"Enabled\": \"True\"}]' >/pc/state/hyperv.json").succeeds();
     let index = |link: &str| {
         pc.sh(&format!("ip -n windows -j link show dev {link} | jq -r '.[0].ifindex'"))
             .succeeds()
@@ -82,10 +100,12 @@ fn what_is_not_borne_out_is_refused() {
             .trim()
             .to_owned()
     };
-    let (wsl, lan, vpn) = (index("vEthernet"), index("LAN"), index("vpn0"));
+    let (wsl, lan, vpn, other) = (index("vEthernet"), index("LAN"), index("vpn0"), index("other"));
     let actions: Vec<String> = BAD
         .iter()
-        .map(|(action, _)| action.replace("$wsl", &wsl).replace("$lan", &lan).replace("$vpn", &vpn))
+        .map(|(action, _)| {
+            action.replace("$wsl", &wsl).replace("$lan", &lan).replace("$vpn", &vpn).replace("$other", &other)
+        })
         .collect();
     let request = |text: &str| pc.sandbox.write(&format!("{INSTALLED}/request.json"), text);
     let id = "00000000-0000-0000-0000-000000000001";
@@ -169,6 +189,13 @@ fn each_half_keeps_to_its_side() {
     pc.sh("[ ! -e /pc/state/evil ]").succeeds();
     has(&pc.done(), &["powershell.exe RunAs", "elevated New-NetRoute"]);
     pc.nothing_of_others_was_elevated();
+
+    // What WSL2 may not ask for is left out.
+    pc.sh(r#"f=$(command -v flatnet); printf '#!/bin/sh\n[ "$2" = decide ] || exec %s "$@"\n%s "$@" | jq -c ".actions += [{do: \\"remove_files\\"}, {do: [\\"note\\"]}]"\n' $f $f >/usr/local/sbin/flatnet; chmod +x /usr/local/sbin/flatnet; [ "$(command -v flatnet)" = /usr/local/sbin/flatnet ]"#).succeeds();
+    let said = pc.ps("flat up");
+    has(&said, &["left out, because WSL2 may not ask for it: remove_files", "ask for it: note", "exit 0"]);
+    pc.sh(&format!("rm /usr/local/sbin/flatnet; [ -e '{INSTALLED}/elevated.ps1' ]")).succeeds();
+    assert_eq!(pc.done(), "");
 
     // A folder that others may write to is not installed from.
     pc.sandbox.write("/pc/state/more.ps1", "function Get-Acl { [CmdletBinding()] param($LiteralPath) $rules = [pscustomobject]@{ AccessControlType = 'Allow'; IdentityReference = 'S-1-5-11'; FileSystemRights = 0x1301bf }\n$acl = [pscustomobject]@{ Rules = $rules }\n$acl | Add-Member -MemberType ScriptMethod -Name GetAccessRules -Value { $this.Rules } -PassThru }\nExport-ModuleMember -Function Get-Acl\n");
