@@ -59,6 +59,8 @@ function Remove-RequestFolder {
 
 $result = [ordered]@{ version = 2; id = $Id; lines = @(); error = $null }
 try {
+    # First: what goes wrong is told there.
+    $null = New-Item -ItemType Directory -Path "$PSScriptRoot\log" -Force -ErrorAction Stop
     $result.lines = @(Copy-Scripts -From $From -To $PSScriptRoot) + @(Get-NewKey -From $From -To $PSScriptRoot)
     # From here on what runs lies in Program Files.
     . "$PSScriptRoot\lib\fail.ps1"
@@ -66,7 +68,6 @@ try {
     . "$PSScriptRoot\lib\run.ps1"
     . "$PSScriptRoot\lib\tasks.ps1"
     . "$PSScriptRoot\lib\log.ps1"
-    New-LogFolder
     # Who installs may write into this one file, and nothing else here. A new one each time: what is there might have another name, too.
     $request = [IO.Path]::Combine($PSScriptRoot, 'request.json')
     [IO.File]::Delete($request)

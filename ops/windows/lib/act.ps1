@@ -22,8 +22,8 @@ function Invoke-Action {
         'remove_service' { Uninstall-Service }
         'register_tasks' { Register-Task -User (Read-InstalledUser) }
         'unregister_tasks' { Unregister-Task }
-        'enable_task' { Invoke-Shown Enable-ScheduledTask ([ordered]@{ TaskName = 'Flatnet' }) }
-        'disable_task' { Invoke-Shown Disable-ScheduledTask ([ordered]@{ TaskName = 'Flatnet' }) }
+        'enable_task' { Invoke-Shown Enable-ScheduledTask ([ordered]@{ TaskName = 'Flatnet'; TaskPath = '\' }) }
+        'disable_task' { Invoke-Shown Disable-ScheduledTask ([ordered]@{ TaskName = 'Flatnet'; TaskPath = '\' }) }
         'note' { Write-Log -Text "the task: $($Action.text)" }
         'remove_files' { Remove-Installed }
         default { throw (New-Failure -What "these scripts know no action '$($Action.do)'" -Help (Get-InstallHelp)) }

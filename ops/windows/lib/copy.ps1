@@ -5,14 +5,12 @@ function Invoke-Install {
     $from = Split-Path -Path $PSScriptRoot -Parent
     $to = Get-ProgramFolder
     if ($from -eq $to) { throw (New-Failure -What "these are the scripts in $to" -Help (Get-InstallHelp)) }
-    foreach ($path in $from, $to) {
-        if ($path -match '[''"`$]') { throw (New-Failure -What "$path has a character that no folder of scripts may have" -Help "copy the folder to another place, such as $env:LOCALAPPDATA\flatnet-setup") }
-    }
     Assert-OwnFolder -Path $from
     $id = [guid]::NewGuid().ToString()
-    $command = "-Command `"New-Item -ItemType Directory -Force -Path '$to' -ErrorAction Stop | Out-Null; " +
-        "Copy-Item -Force -LiteralPath '$from\setup.ps1' -Destination '$to\setup.ps1' -ErrorAction Stop; " +
-        "& '$to\setup.ps1' -From '$from' -User '$(Get-UserId)' -Id '$id'`""
+    # By .NET alone: a command would be looked for among the user's modules, and setup.ps1 sets first where modules come from.
+    $command = "-Command `"try { [void] [IO.Directory]::CreateDirectory($(Format-Text -Text $to)); " +
+        "[IO.File]::Copy($(Format-Text -Text ([IO.Path]::Combine($from, 'setup.ps1'))), $(Format-Text -Text ([IO.Path]::Combine($to, 'setup.ps1'))), 1); " +
+        "& $(Format-Text -Text ([IO.Path]::Combine($to, 'setup.ps1'))) -From $(Format-Text -Text $from) -User '$(Get-UserId)' -Id '$id' } catch { exit 1 }`""
     if ($WhatIfPreference) {
         Write-Host "What if: elevated: powershell.exe $command"
         return
@@ -22,6 +20,12 @@ function Invoke-Install {
     foreach ($line in @($result.lines)) { Write-Host "$line" }
     if ($result.error) { throw (New-Failure -What $result.error -Help 'mend that, and run it again') }
     Write-Host "Installed in $to. Next: & '$to\flatnet.cmd' up"
+}
+
+# A text of PowerShell's that is nothing but text: it takes quotation marks of other scripts for its own.
+function Format-Text {
+    param([string] $Text)
+    return "'" + [Management.Automation.Language.CodeGeneration]::EscapeSingleQuotedStringContent($Text) + "'"
 }
 
 # Whoever may write to it decides what is installed.

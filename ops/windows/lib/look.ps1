@@ -211,10 +211,10 @@ function Get-Network {
 }
 
 function Get-TaskState {
-    $found = Get-ScheduledTask -TaskName 'Flatnet' -ErrorAction SilentlyContinue
+    $found = Get-ScheduledTask -TaskName 'Flatnet' -TaskPath '\' -ErrorAction SilentlyContinue
     if (-not $found) { return $null }
     $info = $null
-    if (Test-Command -Name 'Get-ScheduledTaskInfo') { $info = Get-ScheduledTaskInfo -TaskName 'Flatnet' -ErrorAction SilentlyContinue }
+    if (Test-Command -Name 'Get-ScheduledTaskInfo') { $info = Get-ScheduledTaskInfo -TaskName 'Flatnet' -TaskPath '\' -ErrorAction SilentlyContinue }
     $last = Get-Field -Object $info -Name 'LastRunTime'
     $result = Get-Field -Object $info -Name 'LastTaskResult'
     return [ordered]@{

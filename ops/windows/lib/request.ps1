@@ -46,9 +46,9 @@ function Write-Request {
 function Start-Elevated {
     param([string] $Script, [object[]] $Actions)
     $isAsked = @($Actions | Where-Object -FilterScript { $script:asked -ccontains $_.do }).Count -gt 0
-    if (-not $isAsked -and (Get-ScheduledTask -TaskName 'FlatnetElevated' -ErrorAction SilentlyContinue)) {
+    if (-not $isAsked -and (Get-ScheduledTask -TaskName 'FlatnetElevated' -TaskPath '\' -ErrorAction SilentlyContinue)) {
         try {
-            Start-ScheduledTask -TaskName 'FlatnetElevated' -ErrorAction Stop
+            Start-ScheduledTask -TaskName 'FlatnetElevated' -TaskPath '\' -ErrorAction Stop
             return
         }
         catch { Write-Host "  the task FlatnetElevated cannot be started ($(Format-Failure -Record $_)): Windows asks instead" }

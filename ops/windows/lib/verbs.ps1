@@ -147,7 +147,7 @@ function Show-Task {
 # The log is the administrators'. Nothing new is not worth a line: the scheduler remembers the last result.
 function Write-TaskNote {
     param([int] $Status)
-    if ($Status -eq 0 -or -not (Get-ScheduledTask -TaskName 'FlatnetElevated' -ErrorAction SilentlyContinue)) { return }
+    if ($Status -eq 0 -or -not (Get-ScheduledTask -TaskName 'FlatnetElevated' -TaskPath '\' -ErrorAction SilentlyContinue)) { return }
     $where = if ($script:stops) { "; the way stops at: $script:stops" } else { '' }
     $null = Invoke-Tried -Work { Invoke-Elevated -Actions @(@{ do = 'note'; text = "up ended with $Status$where" }) }
 }

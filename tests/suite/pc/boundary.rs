@@ -190,6 +190,12 @@ fn each_half_keeps_to_its_side() {
     has(&pc.done(), &["powershell.exe RunAs", "elevated New-NetRoute"]);
     pc.nothing_of_others_was_elevated();
 
+    // A task of that name in another folder is another user's.
+    pc.sh(r#"echo '[{"TaskName": "FlatnetElevated", "TaskPath": "\\x\\", "State": "Ready", "Xml": "<Task/>"}]' >/pc/state/tasks.json"#).succeeds();
+    has(&pc.ps("flat down\nflat up"), &["exit 0"]);
+    let done = pc.done();
+    assert!(!done.contains("start FlatnetElevated") && done.contains("powershell.exe RunAs"), "{done}");
+
     // What WSL2 may not ask for is left out.
     pc.sh(r#"f=$(command -v flatnet); printf '#!/bin/sh\n[ "$2" = decide ] || exec %s "$@"\n%s "$@" | jq -c ".actions += [{do: \\"remove_files\\"}, {do: [\\"note\\"]}]"\n' $f $f >/usr/local/sbin/flatnet; chmod +x /usr/local/sbin/flatnet; [ "$(command -v flatnet)" = /usr/local/sbin/flatnet ]"#).succeeds();
     let said = pc.ps("flat up");

@@ -12,6 +12,21 @@ fn from_install_to_uninstall() {
         sed -i \"/ Name = /d; s/Ports = .*/Ports = @(80)    # mine/\" settings.psd1"
     ))
     .succeeds();
+    // From a folder whose name has what ends a text in PowerShell.
+    pc.sh("for name in \"O'Brien\" 'O\u{2019};touch evil;\u{2019}' 'O\u{201b}x' '\u{201c}x\u{201d}'; do cp -rT /pc/home/setup \"/pc/home/$name\"; done").succeeds();
+    for name in [
+        "O''Brien",
+        "O\u{2019}\u{2019};touch evil;\u{2019}\u{2019}",
+        "O\u{201b}\u{201b}x",
+        "\u{201c}x\u{201d}",
+    ] {
+        let said =
+            pc.ps(&format!("cd /pc/state; & '/pc/home/{name}/flatnet.ps1' install; \"exit $LASTEXITCODE\""));
+        has(&said, &["Installed in", "exit 0"]);
+    }
+    pc.sh("[ -z \"$(find / -xdev -name evil)\" ]").succeeds();
+    pc.sh(&format!("rm -r /pc/state/tasks.json '{INSTALLED}/log' '{INSTALLED}/elevated.ps1'; touch '{INSTALLED}/lib/old.ps1'")).succeeds();
+    pc.done();
     let said = pc.ps("& /pc/home/setup/flatnet.ps1 install; \"exit $LASTEXITCODE\"");
     has(&said, &["deleted: old.ps1", "missing in", "Name = flatnet.internal", "exit 0", "flatnet.cmd' up"]);
     pc.sh(&format!("cd '{INSTALLED}'; [ -e elevated.ps1 ] && [ -e lib/check.ps1 ] && [ -e flatnet-gateway.exe ] && grep -q mine settings.psd1 && [ ! -e lib/old.ps1 ] && [ ! -L request ] && [ ! -s request.json ] && grep -q kept /pc/home/precious/request.json")).succeeds();

@@ -121,20 +121,22 @@ function Set-Hyperv {
 
 # --- tasks, services, processes --------------------------------------------------------------------------
 
-function Get-ScheduledTask { [CmdletBinding()] param($TaskName) $found = @(Read-Kept tasks | Where-Object TaskName -eq $TaskName); if ($found.Count) { $found } else { Write-Missing MSFT_ScheduledTask } }
-function Get-ScheduledTaskInfo { [CmdletBinding()] param($TaskName) Read-Kept tasks | Where-Object TaskName -eq $TaskName | ForEach-Object { [pscustomobject]@{ LastRunTime = $_.Ran; LastTaskResult = $_.Result } } }
-function Register-ScheduledTask { [CmdletBinding()] param($TaskName, [string]$Xml, [switch]$Force)
+# In any folder where none is named.
+function Find-Task($TaskName, $TaskPath) { Read-Kept tasks | Where-Object { $_.TaskName -eq $TaskName -and (-not $TaskPath -or $_.TaskPath -eq $TaskPath) } }
+function Get-ScheduledTask { [CmdletBinding()] param($TaskName, $TaskPath) $found = @(Find-Task $TaskName $TaskPath); if ($found.Count) { $found } else { Write-Missing MSFT_ScheduledTask } }
+function Get-ScheduledTaskInfo { [CmdletBinding()] param($TaskName, $TaskPath) Find-Task $TaskName $TaskPath | ForEach-Object { [pscustomobject]@{ LastRunTime = $_.Ran; LastTaskResult = $_.Result } } }
+function Register-ScheduledTask { [CmdletBinding()] param($TaskName, $TaskPath, [string]$Xml, [switch]$Force)
     if (-not (Begin-Change Register-ScheduledTask $TaskName)) { return }
     $null = [xml]$Xml
-    Save-Kept tasks (@(Read-Kept tasks | Where-Object TaskName -ne $TaskName) + [pscustomobject]@{ TaskName = $TaskName; State = 'Ready'; Xml = $Xml; Ran = $null; Result = 267011 }) }
-function Unregister-ScheduledTask { [CmdletBinding(SupportsShouldProcess)] param($TaskName) if (Begin-Change Unregister-ScheduledTask $TaskName) { Save-Kept tasks @(Read-Kept tasks | Where-Object TaskName -ne $TaskName) } }
+    Save-Kept tasks (@(Read-Kept tasks | Where-Object TaskName -ne $TaskName) + [pscustomobject]@{ TaskName = $TaskName; TaskPath = $TaskPath; State = 'Ready'; Xml = $Xml; Ran = $null; Result = 267011 }) }
+function Unregister-ScheduledTask { [CmdletBinding(SupportsShouldProcess)] param($TaskName, $TaskPath) if (Begin-Change Unregister-ScheduledTask $TaskName) { Save-Kept tasks @(Read-Kept tasks | Where-Object TaskName -ne $TaskName) } }
 function Set-Task($TaskName, $values) { Save-Kept tasks @(Read-Kept tasks | ForEach-Object { if ($_.TaskName -eq $TaskName) { foreach ($key in $values.Keys) { $_.$key = $values[$key] } }; $_ }) }
-function Disable-ScheduledTask { [CmdletBinding()] param($TaskName) if (Begin-Change Disable-ScheduledTask $TaskName) { Set-Task $TaskName @{ State = 'Disabled' } } }
-function Enable-ScheduledTask { [CmdletBinding()] param($TaskName) if (Begin-Change Enable-ScheduledTask $TaskName) { Set-Task $TaskName @{ State = 'Ready' } } }
+function Disable-ScheduledTask { [CmdletBinding()] param($TaskName, $TaskPath) if (Begin-Change Disable-ScheduledTask $TaskName) { Set-Task $TaskName @{ State = 'Disabled' } } }
+function Enable-ScheduledTask { [CmdletBinding()] param($TaskName, $TaskPath) if (Begin-Change Enable-ScheduledTask $TaskName) { Set-Task $TaskName @{ State = 'Ready' } } }
 # Runs what the task's XML says, with the rights that it says; waits for its end.
-function Start-ScheduledTask { [CmdletBinding()] param($TaskName)
+function Start-ScheduledTask { [CmdletBinding()] param($TaskName, $TaskPath)
     if (Test-Failing Start-ScheduledTask) { Write-Error 'Access is denied.'; return }
-    $task = ([xml](Read-Kept tasks | Where-Object TaskName -eq $TaskName).Xml).Task
+    $task = ([xml](Find-Task $TaskName $TaskPath).Xml).Task
     Write-Done "start $TaskName"
     $env:FLATNET_USER = $task.Principals.Principal.UserId
     $code = Invoke-Line $task.Actions.Exec.Command $task.Actions.Exec.Arguments ($task.Principals.Principal.RunLevel -eq 'HighestAvailable')
@@ -145,7 +147,7 @@ function Invoke-Line($command, $arguments, $elevated) {
     $before = $env:FLATNET_ELEVATED
     $env:FLATNET_ELEVATED = if ($elevated) { '1' } else { $null }
     $name = Split-Path -Leaf ($command -replace '\\', '/')
-    try { bash -c "exec $name $($arguments -replace '\\', '/')" *>> /pc/state/hidden; $LASTEXITCODE } finally { $env:FLATNET_ELEVATED = $before }
+    try { bash -c "exec $name $($arguments -replace '\\', '/' -replace '\$', '\$')" *>> /pc/state/hidden; $LASTEXITCODE } finally { $env:FLATNET_ELEVATED = $before }
 }
 function Start-ProcessHere { [CmdletBinding()] param($FilePath, $ArgumentList, $WorkingDirectory, $WindowStyle, $Verb, [switch]$Wait, [switch]$PassThru)
     if (Test-Failing Start-Process) { Write-Error 'The operation was canceled by the user.'; return }
