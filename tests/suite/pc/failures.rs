@@ -66,7 +66,13 @@ fn a_wsl_that_is_gone_stopped_or_hangs_is_named() {
         ],
     );
     assert_eq!(pc.left(), "");
-    // It hangs: a limit, and nothing of it goes on.
+    // It hangs: a limit, and nothing of it goes on. So, too, while it is told more than a pipe holds, and does not read.
+    pc.sh("mv /etc/flatnet.away /etc/flatnet; cp /pc/home/.wslconfig /pc/wslconfig; head -c 300000 /dev/zero | tr '\\0' '#' >>/pc/home/.wslconfig; echo decide >/pc/state/wsl-hangs").succeeds();
+    pc.set("Distribution", "'Debian'");
+    let said = pc.ps("flat status");
+    has(&said, &["error: WSL does not answer within 30 s", "exit 1"]);
+    pc.sh("pgrep -x sleep").fails();
+    pc.sh("mv /pc/wslconfig /pc/home/.wslconfig; rm /pc/state/wsl-hangs").succeeds();
     pc.sh("touch /pc/state/wsl-hangs").succeeds();
     let said = pc.ps("flat status");
     has(&said, &["error: WSL does not answer within 30 s", "help: wsl --shutdown", "exit 1"]);

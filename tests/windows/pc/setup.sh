@@ -35,7 +35,7 @@ programs() {
     program /usr/bin/wslinfo 'cat /pc/state/mode'
     # Lists what runs, or wsl.exe -d NAME -u root --exec PROGRAM ARGS..
     program "$system/wsl.exe" 'echo "${FLATNET_ELEVATED:+elevated }$*" >>/pc/state/wsl.log
-        if [ -e /pc/state/wsl-hangs ]; then sleep 3600; fi
+        if [ -e /pc/state/wsl-hangs ]; then case "$*" in *"$(cat /pc/state/wsl-hangs)"*) sleep 3600 ;; esac; fi
         if [ "$1 $2" = "--list --running" ]; then [ ! -e /pc/state/wsl-stopped ] || exit 255; echo Debian; exit 0; fi
         if [ "$1" = --list ]; then printf "Debian\r\nUbuntu\r\n"; exit 0; fi
         if [ "$2" != Debian ]; then printf "Error code: Wsl/Service/WSL_E_DISTRO_NOT_FOUND\r\n"; exit 255; fi
