@@ -29,6 +29,9 @@ $OFS = ' '
 . "$PSScriptRoot\lib\act.ps1"
 . "$PSScriptRoot\lib\installed.ps1"
 
+# Of the request that is being answered.
+$script:id = ''
+
 # One after the other: two would plan with what the other is about to change.
 function Invoke-Request {
     $request = Read-Request
@@ -44,8 +47,9 @@ function Read-Request {
     $text = Read-Short -Path $path
     try { $request = ConvertFrom-Json -InputObject $text }
     catch { throw (New-Failure -What "$path is not JSON" -Help (Get-InstallHelp)) }
-    if ((Get-Field -Object $request -Name 'version') -ne 2) { throw (New-Failure -What "$path is not of this version" -Help (Get-InstallHelp)) }
     if ("$(Get-Field -Object $request -Name 'id')" -notmatch '^[0-9a-f-]{36}\z') { throw (New-Failure -What "$path has no id" -Help (Get-InstallHelp)) }
+    $script:id = "$($request.id)"
+    if ((Get-Field -Object $request -Name 'version') -ne 2) { throw (New-Failure -What "$path is not of this version" -Help (Get-InstallHelp)) }
     return $request
 }
 
@@ -73,8 +77,8 @@ function Invoke-Checked {
         Assert-Action -Action $Action -Settings $settings
         $done.do = "$($Action.do)"
         $done.lines = @(Invoke-Action -Action $Action -Settings $settings 6>&1 | ForEach-Object -Process { "$_" })
-        foreach ($line in $done.lines) { Write-Log -Text $line.Trim() }
         if ($Action.do -ceq 'add_route') { Write-MadeRoute -Action $Action }
+        foreach ($line in $done.lines) { Write-Log -Text $line.Trim() }
     }
     catch {
         $done.error = Format-Failure -Record $_
@@ -95,5 +99,12 @@ try {
     if (-not $isMine) { throw (New-Failure -What 'another run of the elevated half does not end' -Help 'Get-Process powershell shows it') }
     try { Invoke-Request } finally { $mutex.ReleaseMutex() }
 }
-catch { exit (Show-Failure -Record $_) }
+catch {
+    $status = Show-Failure -Record $_
+    if (Test-Elevated) {
+        Write-Log -Text "error: $(Format-Failure -Record $_)"
+        if ($script:id) { Write-Result -Result ([ordered]@{ version = 2; id = $script:id; done = @(); error = Format-Failure -Record $_; help = "$($_.Exception.Data['help'])" }) }
+    }
+    exit $status
+}
 exit 0

@@ -68,11 +68,15 @@ try {
     . "$PSScriptRoot\lib\run.ps1"
     . "$PSScriptRoot\lib\tasks.ps1"
     . "$PSScriptRoot\lib\log.ps1"
+    # No other user reads what is here: who has a file open can keep others from it.
+    $own = '/inheritance:r', '/grant:r', '*S-1-5-18:(OI)(CI)F', '*S-1-5-32-544:(OI)(CI)F'
+    $icacls = Get-SystemProgram -Name 'icacls.exe'
+    $result.lines += @(Invoke-Program $icacls (@([IO.Path]::Combine($PSScriptRoot, 'log')) + $own + @("*$User`:(OI)(CI)RX", '/Q')) 6>&1)
     # Who installs may write into this one file, and nothing else here. A new one each time: what is there might have another name, too.
     $request = [IO.Path]::Combine($PSScriptRoot, 'request.json')
     [IO.File]::Delete($request)
     [IO.File]::WriteAllText($request, '')
-    $result.lines += @(Invoke-Program (Get-SystemProgram -Name 'icacls.exe') @($request, '/grant', "*$User`:(R,W)", '/Q') 6>&1)
+    $result.lines += @(Invoke-Program $icacls @($request, '/inheritance:r', '/grant:r', '*S-1-5-18:F', '*S-1-5-32-544:F', "*$User`:(R,W)", '/Q') 6>&1)
     $result.lines += @(Remove-RequestFolder -Path ([IO.Path]::Combine($PSScriptRoot, 'request')))
     Set-Content -LiteralPath "$PSScriptRoot\user.txt" -Value $User -Encoding ASCII -ErrorAction Stop
     $result.lines += @(Register-Task -User $User 6>&1)

@@ -16,6 +16,8 @@ function Invoke-Elevated {
     Write-Request -Folder $folder -Id $id -Actions $Actions
     Start-Elevated -Script "$folder\elevated.ps1" -Actions $Actions
     $result = Wait-Result -Folder $folder -Id $id
+    $why = Get-Field -Object $result -Name 'error'
+    if ($why) { throw (New-Failure -What "$why" -Help "$($result.help)") }
     $failed = 0
     foreach ($done in @($result.done)) {
         foreach ($line in @($done.lines)) { Write-Host "$line" }

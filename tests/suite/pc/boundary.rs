@@ -139,7 +139,7 @@ fn what_is_not_borne_out_is_refused() {
     for prepare in [
         "ln -sf /root/secret request.json",
         "rm request.json; echo '{\"version\": 2' >request.json",
-        "echo '{\"version\": 1}' >request.json",
+        "echo '{\"version\": 1, \"id\": \"00000000-0000-0000-0000-000000000009\"}' >request.json",
         "echo '{\"version\": 2, \"id\": \"../x\", \"actions\": []}' >request.json",
         "head -c 70000 /dev/zero | tr '\\0' ' ' >request.json",
         "rm request.json",
@@ -158,6 +158,9 @@ fn what_is_not_borne_out_is_refused() {
             "there is no",
         ],
     );
+    // Who asked is told, where it is known who did.
+    let result = pc.sandbox.read(&format!("{INSTALLED}/log/result.json"));
+    has(&result, &["00000000-0000-0000-0000-000000000009", "is not of this version"]);
     assert!(said.matches("exit 2").count() == 6 && !said.contains("secret"), "{said}");
 }
 

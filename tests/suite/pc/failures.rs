@@ -1,6 +1,6 @@
 //! What goes wrong is told in a line, the rest is tried, and the end is the status.
 
-use super::{has, line, pc};
+use super::{INSTALLED, has, line, pc};
 
 /// Neither a place in a script nor PowerShell's own decoration.
 #[track_caller]
@@ -23,6 +23,14 @@ fn each_action_that_fails_is_told_and_the_others_are_tried() {
     has(&said, &[": Access is denied.", "  left: the firewall rule \"Flatnet subnet 10.87.1.0/24\""]);
     is_plain(&said);
     assert_eq!(pc.left().trim(), "Flatnet subnet 10.87.1.0/24");
+    // A log that cannot be written keeps nothing from being done and told.
+    pc.sh(&format!("rm /pc/state/fail; cd '{INSTALLED}/log'; mv flatnet.log away; mkdir flatnet.log"))
+        .succeeds();
+    has(&pc.ps("flat down\nflat up\nflat down"), &["The way is open", "exit 0"]);
+    pc.sh(&format!("cd '{INSTALLED}/log'; [ -e route.json ]; rmdir flatnet.log; mv away flatnet.log"))
+        .succeeds();
+    assert_eq!(pc.left(), "");
+    pc.ps("flat up");
     // Windows' question is answered with no.
     pc.sandbox.write("/pc/state/fail", "Start-Process");
     let said = pc.ps("flat down");

@@ -36,7 +36,8 @@ fn from_install_to_uninstall() {
         &[
             "powershell.exe RunAs",
             "elevated icacls",
-            "Flatnet/request.json /grant *S-1-5-21-1-2-3-1001:(R,W)",
+            "Flatnet/request.json /inheritance:r /grant:r *S-1-5-18:F *S-1-5-32-544:F *S-1-5-21-1-2-3-1001:(R,W)",
+            "Flatnet/log /inheritance:r /grant:r *S-1-5-18:(OI)(CI)F *S-1-5-32-544:(OI)(CI)F *S-1-5-21-1-2-3-1001:(OI)(CI)RX",
             "Register-ScheduledTask FlatnetElevated",
         ],
     );
