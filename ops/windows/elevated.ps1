@@ -25,6 +25,7 @@ $OFS = ' '
 . "$PSScriptRoot\lib\service.ps1"
 . "$PSScriptRoot\lib\tasks.ps1"
 . "$PSScriptRoot\lib\log.ps1"
+. "$PSScriptRoot\lib\lock.ps1"
 . "$PSScriptRoot\lib\check.ps1"
 . "$PSScriptRoot\lib\act.ps1"
 . "$PSScriptRoot\lib\installed.ps1"
@@ -32,7 +33,6 @@ $OFS = ' '
 # Of the request that is being answered.
 $script:id = ''
 
-# One after the other: two would plan with what the other is about to change.
 function Invoke-Request {
     $request = Read-Request
     $result = [ordered]@{ version = 2; id = $request.id; done = @() }
@@ -94,10 +94,8 @@ try {
         throw (New-Failure -What "elevated.ps1 runs from $(Get-ProgramFolder) only, and this is $PSScriptRoot" -Help (Get-InstallHelp))
     }
     New-LogFolder
-    $mutex = New-Object -TypeName Threading.Mutex -ArgumentList $false, 'Global\FlatnetElevated'
-    try { $isMine = $mutex.WaitOne(60000) } catch [Threading.AbandonedMutexException] { $isMine = $true }
-    if (-not $isMine) { throw (New-Failure -What 'another run of the elevated half does not end' -Help 'Get-Process powershell shows it') }
-    try { Invoke-Request } finally { $mutex.ReleaseMutex() }
+    Enter-Lock
+    try { Invoke-Request } finally { Exit-Lock }
 }
 catch {
     $status = Show-Failure -Record $_

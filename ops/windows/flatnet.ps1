@@ -74,6 +74,7 @@ $OFS = ' '
 . "$PSScriptRoot\lib\service.ps1"
 . "$PSScriptRoot\lib\tasks.ps1"
 . "$PSScriptRoot\lib\log.ps1"
+. "$PSScriptRoot\lib\lock.ps1"
 . "$PSScriptRoot\lib\installed.ps1"
 . "$PSScriptRoot\lib\request.ps1"
 . "$PSScriptRoot\lib\undo.ps1"

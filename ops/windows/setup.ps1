@@ -72,6 +72,9 @@ try {
     $own = '/inheritance:r', '/grant:r', '*S-1-5-18:(OI)(CI)F', '*S-1-5-32-544:(OI)(CI)F'
     $icacls = Get-SystemProgram -Name 'icacls.exe'
     $result.lines += @(Invoke-Program $icacls (@([IO.Path]::Combine($PSScriptRoot, 'log')) + $own + @("*$User`:(OI)(CI)RX", '/Q')) 6>&1)
+    $lock = [IO.Path]::Combine($PSScriptRoot, 'lock')
+    $null = New-Item -ItemType Directory -Path $lock -Force -ErrorAction Stop
+    $result.lines += @(Invoke-Program $icacls (@($lock) + $own + @('/Q')) 6>&1)
     # Who installs may write into this one file, and nothing else here. A new one each time: what is there might have another name, too.
     $request = [IO.Path]::Combine($PSScriptRoot, 'request.json')
     [IO.File]::Delete($request)

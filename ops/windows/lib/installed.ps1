@@ -2,6 +2,8 @@
 
 function Remove-Installed {
     if (Get-ServiceState) { throw (New-Failure -What 'the service FlatnetGateway is still there' -Help 'sc.exe delete FlatnetGateway, as administrator; then run it again') }
+    # An open file cannot be deleted.
+    Exit-Lock
     Remove-Folder -Path (Get-ProgramFolder)
 }
 

@@ -193,6 +193,12 @@ fn each_half_keeps_to_its_side() {
     has(&pc.done(), &["powershell.exe RunAs", "elevated New-NetRoute"]);
     pc.nothing_of_others_was_elevated();
 
+    // The name of a mutex, which anybody may have first, keeps nobody waiting.
+    pc.sandbox.write("/pc/hold.ps1", "$mutex = New-Object Threading.Mutex $true, 'Global\\FlatnetElevated'; Set-Content /pc/state/held 1; Start-Sleep 900");
+    pc.sh("setsid /opt/pwsh/pwsh -NoProfile -File /pc/hold.ps1 >/dev/null 2>&1 & until [ -e /pc/state/held ]; do sleep 0.1; done").succeeds();
+    has(&pc.ps("flat down"), &["exit 0"]);
+    assert_eq!(pc.left(), "");
+
     // A task of that name in another folder is another user's.
     pc.sh(r#"echo '[{"TaskName": "FlatnetElevated", "TaskPath": "\\x\\", "State": "Ready", "Xml": "<Task/>"}]' >/pc/state/tasks.json"#).succeeds();
     has(&pc.ps("flat down\nflat up"), &["exit 0"]);
