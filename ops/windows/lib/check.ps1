@@ -16,6 +16,7 @@ function Assert-Action {
         { $_ -in 'add_lan_rule', 'add_shared_rule' } { Assert-Field -Action $Action -Names @(); Assert-NewRule -Rules @(Get-LanRule) -Name (Get-PortsRuleName -Settings $Settings) }
         'add_subnet_rule' { Assert-Field -Action $Action -Names @(); Assert-NewRule -Rules @(Get-HypervRule) -Name "Flatnet subnet $($Settings.Subnet)" }
         'add_ports_rule' { Assert-Field -Action $Action -Names @(); Assert-NewRule -Rules @(Get-HypervRule) -Name (Get-PortsRuleName -Settings $Settings) }
+        { $_ -in 'start_service', 'restart_service' } { Assert-Field -Action $Action -Names @(); Assert-ServiceAccount }
         'install_service' { Assert-Field -Action $Action -Names 'wrapper'; Assert-Text -Value $Action.wrapper -Pattern '^(WinSW|NSSM)\z'; Assert-Protected -Path (Get-WrapperPath); Assert-Protected -Path $Settings.OpenResty }
         'note' { Assert-Field -Action $Action -Names 'text'; Assert-Text -Value $Action.text -Pattern '^[ -~]{1,300}\z' }
         default { Assert-Field -Action $Action -Names @() }
@@ -44,6 +45,12 @@ function Assert-Number {
 function Assert-Text {
     param($Value, [string] $Pattern)
     if ($Value -isnot [string] -or $Value -cnotmatch $Pattern) { Deny -What 'a text has other characters than it may have' }
+}
+
+# What it runs, others write: as another account it would be theirs.
+function Assert-ServiceAccount {
+    $account = Get-Field -Object (Get-CimInstance -ClassName Win32_Service -Filter "Name = '$script:service'" -ErrorAction Stop) -Name 'StartName'
+    if ("$account" -ne $script:account) { Deny -What "the service $script:service runs as '$account', and not as $script:account; 'flatnet.ps1 gateway install-service' mends that" }
 }
 
 # One of a name: else each request would add another.

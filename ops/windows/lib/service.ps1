@@ -9,15 +9,22 @@ function Get-WrapperPath {
     return [IO.Path]::Combine((Get-ProgramFolder), 'flatnet-gateway.exe')
 }
 
-# The elevated part of it: the service is made, and not started.
+# The elevated part of it: the service is made, and not started. One that could not be made whole is taken away again.
 function Install-Service {
     param($Settings, [string] $Wrapper)
-    if (-not (Get-ServiceState)) {
-        if ($Wrapper -ceq 'WinSW') { Install-ByWinsw -Settings $Settings } else { Install-ByNssm -Settings $Settings }
+    $isNew = -not (Get-ServiceState)
+    try {
+        if ($isNew) { if ($Wrapper -ceq 'WinSW') { Install-ByWinsw -Settings $Settings } else { Install-ByNssm -Settings $Settings } }
+        # Wrappers make it LocalSystem's.
+        $control = Get-SystemProgram -Name 'sc.exe'
+        Invoke-Program $control @('config', $script:service, 'obj=', $script:account)
+        Invoke-Program $control @('privs', $script:service, 'SeChangeNotifyPrivilege')
+        if ($isNew -and $Wrapper -ceq 'NSSM') { Invoke-Program (Get-WrapperPath) @('set', $script:service, 'AppDirectory', $Settings.GatewayDirectory) }
     }
-    $control = Get-SystemProgram -Name 'sc.exe'
-    Invoke-Program $control @('config', $script:service, 'obj=', $script:account)
-    Invoke-Program $control @('privs', $script:service, 'SeChangeNotifyPrivilege')
+    catch {
+        if ($isNew) { Uninstall-Service }
+        throw
+    }
 }
 
 # By Windows' own command: no wrapper is needed for it.
@@ -39,11 +46,7 @@ function Install-ByWinsw {
 
 function Install-ByNssm {
     param($Settings)
-    $nssm = Get-WrapperPath
-    $arguments = @(Get-NginxArgument -Settings $Settings)
-    Invoke-Program $nssm (@('install', $script:service, $Settings.OpenResty) + $arguments)
-    Invoke-Program $nssm @('set', $script:service, 'AppDirectory', $Settings.GatewayDirectory)
-    Invoke-Program $nssm @('set', $script:service, 'AppEvents', 'Stop/Pre', (Join-Argument -Words (@($Settings.OpenResty) + $arguments + @('-s', 'quit'))))
+    Invoke-Program (Get-WrapperPath) (@('install', $script:service, $Settings.OpenResty) + @(Get-NginxArgument -Settings $Settings))
 }
 
 function Get-WinswText {

@@ -159,7 +159,10 @@ function Start-Service { [CmdletBinding()] param($Name) if (Begin-Change Start-S
 function Stop-Service { [CmdletBinding()] param($Name) if (Begin-Change Stop-Service $Name) { Set-Content "$pc/service" Stopped; pkill -QUIT --ns $PID --nslist net -f 'nginx: master.*flatnet/gateway' } }
 function Restart-Service { [CmdletBinding()] param($Name) Stop-Service -Name $Name; Start-Sleep 1; Start-Service -Name $Name }
 function Get-CimInstance { [CmdletBinding()] param($ClassName, $Filter)
-    if ($ClassName -eq 'Win32_Service') { return }
+    if ($ClassName -eq 'Win32_Service') {
+        if (Test-Path "$pc/service") { [pscustomobject]@{ Name = 'FlatnetGateway'; ProcessId = [uint32]0; StartName = $(if (Test-Path "$pc/account") { Get-Content "$pc/account" } else { 'LocalSystem' }) } }
+        return
+    }
     $here = (Get-Item /proc/self/ns/net).Target
     foreach ($line in (ps -eo pid=,ppid=,comm=)) {
         $id, $parent, $name = -split $line

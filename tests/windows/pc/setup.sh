@@ -42,7 +42,10 @@ programs() {
         shift 5; exec nsenter --net=/proc/1/ns/net "$@"'
     program "$system/netsh.exe" 'case "$*" in *portproxy*) cat /pc/state/portproxy ;; *excluded*) cat /pc/state/excluded ;; esac 2>/dev/null; true'
     program "$system/icacls.exe" 'printf "%s\n" "${FLATNET_ELEVATED:+elevated }icacls $*" >>/pc/state/done'
-    program "$system/sc.exe" 'printf "%s\n" "sc $*" >>/pc/state/done; [ "$1" != delete ] || rm -f /pc/state/service'
+    program "$system/sc.exe" 'printf "%s\n" "sc $*" >>/pc/state/done
+        if grep -qx "sc $1" /pc/state/fail 2>/dev/null; then echo "Access is denied."; exit 5; fi
+        [ "$1" != delete ] || rm -f /pc/state/service /pc/state/account
+        [ "$1" != config ] || echo "$4" >/pc/state/account'
     program "$system/taskkill.exe" 'echo "taskkill $*" >>/pc/state/done'
     # conhost.exe --headless PROGRAM ARGS..
     program "$system/conhost.exe" 'shift; exec "$(command -v "$(basename "$(echo "$1" | tr "\\\\" /)")")" "${@:2}"'
