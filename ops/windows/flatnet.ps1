@@ -78,6 +78,7 @@ $OFS = ' '
 . "$PSScriptRoot\lib\installed.ps1"
 . "$PSScriptRoot\lib\request.ps1"
 . "$PSScriptRoot\lib\undo.ps1"
+. "$PSScriptRoot\lib\folder.ps1"
 . "$PSScriptRoot\lib\copy.ps1"
 . "$PSScriptRoot\lib\tell.ps1"
 . "$PSScriptRoot\lib\verbs.ps1"

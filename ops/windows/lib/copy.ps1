@@ -5,7 +5,9 @@ function Invoke-Install {
     $from = Split-Path -Path $PSScriptRoot -Parent
     $to = Get-ProgramFolder
     if ($from -eq $to) { throw (New-Failure -What "these are the scripts in $to" -Help (Get-InstallHelp)) }
-    Assert-OwnFolder -Path $from
+    # Whoever may write there decides what is installed.
+    $other = Get-OtherWriter -Path $from
+    if ($other) { throw (New-Failure -What $other.what -Help "copy it into a folder of your own, such as $env:LOCALAPPDATA\flatnet-setup, and run flatnet.cmd install there") }
     $id = [guid]::NewGuid().ToString()
     # By .NET alone: a command would be looked for among the user's modules, and setup.ps1 sets first where modules come from.
     $command = "-Command `"try { [void] [IO.Directory]::CreateDirectory($(Format-Text -Text $to)); " +
@@ -26,20 +28,6 @@ function Invoke-Install {
 function Format-Text {
     param([string] $Text)
     return "'" + [Management.Automation.Language.CodeGeneration]::EscapeSingleQuotedStringContent($Text) + "'"
-}
-
-# Whoever may write to it decides what is installed.
-function Assert-OwnFolder {
-    param([Parameter(Mandatory = $true)] [string] $Path)
-    if (-not (Test-Command -Name 'Get-Acl')) { return }
-    $trusted = @('S-1-5-18', 'S-1-5-32-544', 'S-1-3-0', 'S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464', (Get-UserId))
-    $writing = [Security.AccessControl.FileSystemRights] 'WriteData, AppendData, Delete, DeleteSubdirectoriesAndFiles, ChangePermissions, TakeOwnership'
-    foreach ($rule in (Get-Acl -LiteralPath $Path -ErrorAction Stop).GetAccessRules($true, $true, [Security.Principal.SecurityIdentifier])) {
-        if ("$($rule.AccessControlType)" -ne 'Allow' -or "$($rule.IdentityReference)" -in $trusted) { continue }
-        if (([int] $rule.FileSystemRights -band [int] $writing) -ne 0) {
-            throw (New-Failure -What "$Path can be written to by others ($($rule.IdentityReference))" -Help "copy it into a folder of your own, such as $env:LOCALAPPDATA\flatnet-setup, and run flatnet.cmd install there")
-        }
-    }
 }
 
 # There is no result to read: the folder goes with it.

@@ -94,6 +94,13 @@ function Test-Configuration {
     if (-not (Test-Path -LiteralPath $Settings.OpenResty -PathType Leaf)) {
         throw (New-Failure -Status 1 -What "there is no $($Settings.OpenResty)" -Help "unpack OpenResty for Windows (https://openresty.org/en/download.html) into C:\Program Files\OpenResty, or write where it is into $(Get-SettingsPath): OpenResty")
     }
+    # nginx and its Lua run as this user.
+    foreach ($folder in (Split-Path -Path $Settings.OpenResty -Parent), $Settings.GatewayDirectory) {
+        $other = Get-OtherWriter -Path $folder
+        if (-not $other) { continue }
+        $grants = @('*S-1-5-18', '*S-1-5-32-544', "*$(Get-UserId)" | ForEach-Object -Process { """$_`:(OI)(CI)F""" }) -join ' '
+        throw (New-Failure -Status 1 -What $other.what -Help "icacls ""$($other.path)"" /inheritance:r /grant:r $grants")
+    }
     Invoke-Program $Settings.OpenResty (@(Get-NginxArgument -Settings $Settings) + @('-t'))
 }
 

@@ -215,6 +215,16 @@ fn each_half_keeps_to_its_side() {
     // A folder that others may write to is not installed from.
     pc.sandbox.write("/pc/state/more.ps1", "function Get-Acl { [CmdletBinding()] param($LiteralPath) $rules = [pscustomobject]@{ AccessControlType = 'Allow'; IdentityReference = 'S-1-5-11'; FileSystemRights = 0x1301bf }\n$acl = [pscustomobject]@{ Rules = $rules }\n$acl | Add-Member -MemberType ScriptMethod -Name GetAccessRules -Value { $this.Rules } -PassThru }\nExport-ModuleMember -Function Get-Acl\n");
     let said = pc.ps("& /pc/c/flatnet/scripts/flatnet.ps1 install; \"exit $LASTEXITCODE\"");
-    has(&said, &["can be written to by others (S-1-5-11)", "exit 2"]);
+    has(&said, &["/pc/c/flatnet/scripts can be written to by others (S-1-5-11)", "copy it into", "exit 2"]);
+    // Nor does nginx run from one.
+    let said = pc.ps("flat gateway check\nflat gateway start");
+    has(
+        &said,
+        &[
+            "OpenResty can be written to by others (S-1-5-11)",
+            "/inheritance:r /grant:r \"*S-1-5-18:(OI)(CI)F\" \"*S-1-5-32-544:(OI)(CI)F\" \"*S-1-5-21-1-2-3-1001:(OI)(CI)F\"",
+        ],
+    );
+    assert_eq!(said.matches("exit 1").count(), 2, "{said}");
     assert_eq!(pc.done(), "");
 }
