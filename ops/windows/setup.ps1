@@ -67,7 +67,6 @@ try {
     . "$PSScriptRoot\lib\windows.ps1"
     . "$PSScriptRoot\lib\run.ps1"
     . "$PSScriptRoot\lib\tasks.ps1"
-    . "$PSScriptRoot\lib\log.ps1"
     # No other user reads what is here: who has a file open can keep others from it.
     $own = '/inheritance:r', '/grant:r', '*S-1-5-18:(OI)(CI)F', '*S-1-5-32-544:(OI)(CI)F'
     $icacls = Get-SystemProgram -Name 'icacls.exe'
