@@ -217,7 +217,7 @@ fn each_half_keeps_to_its_side() {
     let said = pc.ps("& /pc/c/flatnet/scripts/flatnet.ps1 install; \"exit $LASTEXITCODE\"");
     has(&said, &["/pc/c/flatnet/scripts can be written to by others (S-1-5-11)", "copy it into", "exit 2"]);
     // Nor does nginx run from one.
-    let said = pc.ps("flat gateway check\nflat gateway start");
+    let said = pc.ps("flat gateway check\nflat gateway reload");
     has(
         &said,
         &[
