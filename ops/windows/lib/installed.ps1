@@ -1,7 +1,7 @@
 # Taking back what `install` put into Program Files. A script that runs is read already, so it can be deleted.
 
 function Remove-Installed {
-    if (Get-ServiceState) { throw (New-Failure -What 'the service FlatnetGateway is still there' -Help 'sc.exe delete FlatnetGateway, as administrator; then run it again') }
+    if ((Get-ServiceState) -and -not $WhatIfPreference) { throw (New-Failure -What 'the service FlatnetGateway is still there' -Help 'sc.exe delete FlatnetGateway, as administrator; then run it again') }
     # An open file cannot be deleted.
     Exit-Lock
     Remove-Folder -Path (Get-ProgramFolder)
