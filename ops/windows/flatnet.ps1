@@ -24,10 +24,7 @@ One of the above; status if none is given.
 Of the verbs gateway and task.
 
 .PARAMETER Wrapper
-For install-service: WinSW or NSSM.
-
-.PARAMETER WrapperPath
-For install-service: where that program is, below C:\Program Files.
+For install-service: which program C:\Program Files\Flatnet\flatnet-gateway.exe is, WinSW or NSSM. An administrator puts it there.
 
 .PARAMETER AtLogon
 How the task calls `up`: it waits for WSL2 to come up, and has its end written into the log.
@@ -51,7 +48,6 @@ param(
     [string] $Action = 'status',
     [ValidateSet('WinSW', 'NSSM')]
     [string] $Wrapper = 'WinSW',
-    [string] $WrapperPath = '',
     [switch] $AtLogon
 )
 
@@ -78,9 +74,11 @@ $OFS = ' '
 . "$PSScriptRoot\lib\service.ps1"
 . "$PSScriptRoot\lib\tasks.ps1"
 . "$PSScriptRoot\lib\log.ps1"
+. "$PSScriptRoot\lib\lock.ps1"
 . "$PSScriptRoot\lib\installed.ps1"
 . "$PSScriptRoot\lib\request.ps1"
 . "$PSScriptRoot\lib\undo.ps1"
+. "$PSScriptRoot\lib\folder.ps1"
 . "$PSScriptRoot\lib\copy.ps1"
 . "$PSScriptRoot\lib\tell.ps1"
 . "$PSScriptRoot\lib\verbs.ps1"
@@ -96,7 +94,7 @@ try {
         'doctor' { Invoke-Look -Full }
         'up' { Invoke-Alone -Work { Invoke-Up -WaitSeconds $(if ($AtLogon) { 90 } else { 0 }) } }
         'down' { Invoke-Alone -Work { Invoke-Down } }
-        'gateway' { Invoke-Alone -Work { Invoke-GatewayVerb -Name $Action -Wrapper $Wrapper -WrapperPath $WrapperPath } }
+        'gateway' { Invoke-Alone -Work { Invoke-GatewayVerb -Name $Action -Wrapper $Wrapper } }
         'task' { Invoke-Alone -Work { Invoke-TaskVerb -Name $Action } }
         'install' { Invoke-Install }
         'uninstall' { Invoke-Alone -Work { Invoke-Uninstall } }

@@ -4,8 +4,8 @@
 [CmdletBinding()]
 param(
     [Parameter(Mandatory = $true)] [string] $From,
-    [Parameter(Mandatory = $true)] [ValidatePattern('^S-1-5-[0-9-]{1,100}$')] [string] $User,
-    [Parameter(Mandatory = $true)] [ValidatePattern('^[0-9a-f-]{36}$')] [string] $Id
+    [Parameter(Mandatory = $true)] [ValidatePattern('^S-1-5-[0-9-]{1,100}\z')] [string] $User,
+    [Parameter(Mandatory = $true)] [ValidatePattern('^[0-9a-f-]{36}\z')] [string] $Id
 )
 
 $env:PSModulePath = [IO.Path]::Combine($PSHOME, 'Modules')
@@ -45,19 +45,42 @@ function Get-NewKey {
     }
 }
 
+# Where requests were before, and the user may write: its own file goes, and then the folder, or the link that it was made into. What
+# else is in it stays, and is named.
+function Remove-RequestFolder {
+    param([string] $Path)
+    if (-not [IO.Directory]::Exists($Path)) { return }
+    try {
+        if (([int] [IO.File]::GetAttributes($Path) -band [int] [IO.FileAttributes]::ReparsePoint) -eq 0) { [IO.File]::Delete([IO.Path]::Combine($Path, 'request.json')) }
+        [IO.Directory]::Delete($Path, $false)
+    }
+    catch { "  warning: $Path is no longer used, and cannot be deleted ($($_.Exception.Message)): delete it as administrator" }
+}
+
 $result = [ordered]@{ version = 2; id = $Id; lines = @(); error = $null }
 try {
+    # First: what goes wrong is told there.
+    $null = New-Item -ItemType Directory -Path "$PSScriptRoot\log" -Force -ErrorAction Stop
     $result.lines = @(Copy-Scripts -From $From -To $PSScriptRoot) + @(Get-NewKey -From $From -To $PSScriptRoot)
     # From here on what runs lies in Program Files.
     . "$PSScriptRoot\lib\fail.ps1"
     . "$PSScriptRoot\lib\windows.ps1"
     . "$PSScriptRoot\lib\run.ps1"
     . "$PSScriptRoot\lib\tasks.ps1"
-    . "$PSScriptRoot\lib\log.ps1"
-    New-LogFolder
-    # Who installs may write requests, and nothing else here.
-    $null = New-Item -ItemType Directory -Path "$PSScriptRoot\request" -Force -ErrorAction Stop
-    $result.lines += @(Invoke-Program (Get-SystemProgram -Name 'icacls.exe') @("$PSScriptRoot\request", '/grant', "*$User`:(OI)(CI)M", '/Q') 6>&1)
+    # No other user reads what is here: who has a file open can keep others from it.
+    $own = '/inheritance:r', '/grant:r', '*S-1-5-18:(OI)(CI)F', '*S-1-5-32-544:(OI)(CI)F'
+    $icacls = Get-SystemProgram -Name 'icacls.exe'
+    $result.lines += @(Invoke-Program $icacls (@([IO.Path]::Combine($PSScriptRoot, 'log')) + $own + @("*$User`:(OI)(CI)RX", '/Q')) 6>&1)
+    $lock = [IO.Path]::Combine($PSScriptRoot, 'lock')
+    $null = New-Item -ItemType Directory -Path $lock -Force -ErrorAction Stop
+    $result.lines += @(Invoke-Program $icacls (@($lock) + $own + @('/Q')) 6>&1)
+    # Who installs may write into this one file, and nothing else here. A new one each time: what is there might have another name, too.
+    $request = [IO.Path]::Combine($PSScriptRoot, 'request.json')
+    [IO.File]::Delete($request)
+    [IO.File]::WriteAllText($request, '')
+    $result.lines += @(Invoke-Program $icacls @($request, '/inheritance:r', '/grant:r', '*S-1-5-18:F', '*S-1-5-32-544:F', "*$User`:(R,W)", '/Q') 6>&1)
+    $result.lines += @(Remove-RequestFolder -Path ([IO.Path]::Combine($PSScriptRoot, 'request')))
+    Set-Content -LiteralPath "$PSScriptRoot\user.txt" -Value $User -Encoding ASCII -ErrorAction Stop
     $result.lines += @(Register-Task -User $User 6>&1)
     $result.lines = @($result.lines | ForEach-Object -Process { "$_" })
 }

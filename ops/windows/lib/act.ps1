@@ -18,12 +18,12 @@ function Invoke-Action {
         'start_service' { Invoke-Shown Start-Service ([ordered]@{ Name = $script:service }) }
         'stop_service' { Invoke-Shown Stop-Service ([ordered]@{ Name = $script:service }) }
         'restart_service' { Invoke-Shown Restart-Service ([ordered]@{ Name = $script:service }) }
-        'install_service' { Install-Service -Settings $Settings -Wrapper $Action.wrapper -WrapperPath $Action.path }
+        'install_service' { Install-Service -Settings $Settings -Wrapper $Action.wrapper }
         'remove_service' { Uninstall-Service }
-        'register_tasks' { Register-Task -User $Action.user }
+        'register_tasks' { Register-Task -User (Read-InstalledUser) }
         'unregister_tasks' { Unregister-Task }
-        'enable_task' { Invoke-Shown Enable-ScheduledTask ([ordered]@{ TaskName = 'Flatnet' }) }
-        'disable_task' { Invoke-Shown Disable-ScheduledTask ([ordered]@{ TaskName = 'Flatnet' }) }
+        'enable_task' { Invoke-Shown Enable-ScheduledTask ([ordered]@{ TaskName = 'Flatnet'; TaskPath = '\' }) }
+        'disable_task' { Invoke-Shown Disable-ScheduledTask ([ordered]@{ TaskName = 'Flatnet'; TaskPath = '\' }) }
         'note' { Write-Log -Text "the task: $($Action.text)" }
         'remove_files' { Remove-Installed }
         default { throw (New-Failure -What "these scripts know no action '$($Action.do)'" -Help (Get-InstallHelp)) }
@@ -86,7 +86,7 @@ function Get-PortsRuleName {
 
 # All of that name. One with a wildcard would remove others, so none is taken.
 function Remove-LanRule {
-    param([Parameter(Mandatory = $true)] [ValidatePattern('^Flatnet (gateway|subnet) [0-9 ./]*$')] [string] $Name)
+    param([Parameter(Mandatory = $true)] [ValidatePattern('^Flatnet (gateway|subnet) [0-9 ./]*\z')] [string] $Name)
     Invoke-Shown Remove-NetFirewallRule ([ordered]@{ DisplayName = $Name; Confirm = $false })
 }
 
@@ -115,6 +115,6 @@ function Add-PortsRule {
 }
 
 function Remove-HypervRule {
-    param([Parameter(Mandatory = $true)] [ValidatePattern('^Flatnet (gateway|subnet) [0-9 ./]*$')] [string] $Name)
+    param([Parameter(Mandatory = $true)] [ValidatePattern('^Flatnet (gateway|subnet) [0-9 ./]*\z')] [string] $Name)
     Invoke-Shown Remove-NetFirewallHyperVRule ([ordered]@{ DisplayName = $Name; Confirm = $false })
 }

@@ -1,15 +1,24 @@
 # What is asked of the elevated half is proven before it is done: by the settings, and by what this half sees itself. Who asks may
 # be anybody that runs as the user, WSL2 among them.
 
+# What installs, or takes away what is installed: never by the task, which asks nobody.
+$script:asked = 'install_service', 'remove_service', 'register_tasks', 'unregister_tasks', 'remove_files'
+
 function Assert-Action {
-    param([Parameter(Mandatory = $true)] $Action, [Parameter(Mandatory = $true)] $Settings)
-    switch -CaseSensitive ("$(Get-Field -Object $Action -Name 'do')") {
+    param([AllowNull()] $Action, [Parameter(Mandatory = $true)] $Settings)
+    $name = Get-Field -Object $Action -Name 'do'
+    if ($name -isnot [string]) { Deny -What 'the name of an action is one text' }
+    if ($script:asked -ccontains $name -and (Get-UserId) -eq 'S-1-5-18') { Deny -What "the task does not $name`: Windows asks for that" }
+    switch -CaseSensitive ($name) {
         'add_route' { Assert-Field -Action $Action -Names 'interface', 'next_hop'; Assert-Number -Value $Action.interface; Assert-NextHop -Interface $Action.interface -NextHop $Action.next_hop }
         'remove_route' { Assert-Field -Action $Action -Names 'interface', 'next_hop', 'store'; Assert-Number -Value $Action.interface; Assert-OwnRoute -Action $Action }
         { $_ -in 'remove_lan_rule', 'remove_hyperv_rule' } { Assert-Field -Action $Action -Names 'name' }
-        'install_service' { Assert-Field -Action $Action -Names 'wrapper', 'path'; Assert-Text -Value $Action.wrapper -Pattern '^(WinSW|NSSM)$'; Assert-Protected -Path "$($Action.path)"; Assert-Protected -Path $Settings.OpenResty }
-        'register_tasks' { Assert-Field -Action $Action -Names 'user'; Assert-Text -Value $Action.user -Pattern '^S-1-5-[0-9-]{1,100}$' }
-        'note' { Assert-Field -Action $Action -Names 'text'; Assert-Text -Value $Action.text -Pattern '^[ -~]{1,300}$' }
+        { $_ -in 'add_lan_rule', 'add_shared_rule' } { Assert-Field -Action $Action -Names @(); Assert-NewRule -Rules @(Get-LanRule) -Name (Get-PortsRuleName -Settings $Settings) }
+        'add_subnet_rule' { Assert-Field -Action $Action -Names @(); Assert-NewRule -Rules @(Get-HypervRule) -Name "Flatnet subnet $($Settings.Subnet)" }
+        'add_ports_rule' { Assert-Field -Action $Action -Names @(); Assert-NewRule -Rules @(Get-HypervRule) -Name (Get-PortsRuleName -Settings $Settings) }
+        { $_ -in 'start_service', 'restart_service' } { Assert-Field -Action $Action -Names @(); Assert-ServiceAccount }
+        'install_service' { Assert-Field -Action $Action -Names 'wrapper'; Assert-Text -Value $Action.wrapper -Pattern '^(WinSW|NSSM)\z'; Assert-Protected -Path (Get-WrapperPath); Assert-Protected -Path $Settings.OpenResty }
+        'note' { Assert-Field -Action $Action -Names 'text'; Assert-Text -Value $Action.text -Pattern '^[ -~]{1,300}\z' }
         default { Assert-Field -Action $Action -Names @() }
     }
 }
@@ -38,6 +47,18 @@ function Assert-Text {
     if ($Value -isnot [string] -or $Value -cnotmatch $Pattern) { Deny -What 'a text has other characters than it may have' }
 }
 
+# What it runs, others write: as another account it would be theirs.
+function Assert-ServiceAccount {
+    $account = Get-Field -Object (Get-CimInstance -ClassName Win32_Service -Filter "Name = '$script:service'" -ErrorAction Stop) -Name 'StartName'
+    if ("$account" -ne $script:account) { Deny -What "the service $script:service runs as '$account', and not as $script:account; 'flatnet.ps1 gateway install-service' mends that" }
+}
+
+# One of a name: else each request would add another.
+function Assert-NewRule {
+    param([object[]] $Rules, [string] $Name)
+    if (@($Rules | Where-Object -FilterScript { $_.name -eq $Name }).Count -gt 0) { Deny -What "there is a rule ""$Name"" already" }
+}
+
 # The next hop lies in the network of WSL's switch.
 function Assert-NextHop {
     param($Interface, $NextHop)
@@ -49,7 +70,7 @@ function Assert-NextHop {
 function Assert-OwnRoute {
     param($Action)
     if (-not (Test-Address -Value $Action.next_hop)) { Deny -What 'a next hop is an IPv4 address' }
-    Assert-Text -Value $Action.store -Pattern '^(ActiveStore|PersistentStore)$'
+    Assert-Text -Value $Action.store -Pattern '^(ActiveStore|PersistentStore)\z'
     $made = Read-MadeRoute
     if ($made -and $made.interface -eq $Action.interface -and $made.next_hop -eq $Action.next_hop) { return }
     $isUp = @(Get-Address | Where-Object -FilterScript { $_.interface -eq $Action.interface }).Count -gt 0
@@ -58,7 +79,7 @@ function Assert-OwnRoute {
 
 function Test-Address {
     param($Value)
-    return ($Value -is [string]) -and ($Value -match '^(25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$')
+    return ($Value -is [string]) -and ($Value -match '^(25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}\z')
 }
 
 # The switch leads to WSL only: it bears no default route, and the address is one of its network and not its own.
@@ -68,14 +89,16 @@ function Test-Switch {
     if (@($holding | Where-Object -FilterScript { $_.interface -eq $Interface }).Count -eq 0) { return $false }
     if (@(Get-Route -Store 'ActiveStore' | Where-Object -FilterScript { $_.destination -eq '0.0.0.0/0' -and $_.interface -eq $Interface }).Count -gt 0) { return $false }
     if (Test-WslAdapter -Interface $Interface) { return $true }
-    # Renamed: then it must be the only one, and not be known for another device.
+    # Renamed: then no other bears WSL's name, and it must be the only one, and not be known for another device.
+    if (@(Get-Address | Where-Object -FilterScript { Test-WslAdapter -Interface $_.interface }).Count -gt 0) { return $false }
     $one = @($holding | Where-Object -FilterScript { $_.interface -eq $Interface })[0]
     return ($one.switch -ne $false) -and ($holding.Count -eq 1 -or $one.switch)
 }
 
+# By the name that WSL gives it; Hyper-V has other switches, and they are called vEthernet, too.
 function Test-WslAdapter {
     param($Interface)
-    return @(Get-Address | Where-Object -FilterScript { $_.interface -eq $Interface -and $_.switch -ne $false -and $_.alias -match '^vEthernet|WSL' }).Count -gt 0
+    return @(Get-Address | Where-Object -FilterScript { $_.interface -eq $Interface -and $_.switch -ne $false -and $_.alias -match 'WSL' }).Count -gt 0
 }
 
 function Test-Within {

@@ -5,14 +5,14 @@ function Invoke-Install {
     $from = Split-Path -Path $PSScriptRoot -Parent
     $to = Get-ProgramFolder
     if ($from -eq $to) { throw (New-Failure -What "these are the scripts in $to" -Help (Get-InstallHelp)) }
-    foreach ($path in $from, $to) {
-        if ($path -match '[''"`$]') { throw (New-Failure -What "$path has a character that no folder of scripts may have" -Help "copy the folder to another place, such as $env:LOCALAPPDATA\flatnet-setup") }
-    }
-    Assert-OwnFolder -Path $from
+    # Whoever may write there decides what is installed.
+    $other = Get-OtherWriter -Path $from
+    if ($other) { throw (New-Failure -What $other.what -Help "copy it into a folder of your own, such as $env:LOCALAPPDATA\flatnet-setup, and run flatnet.cmd install there") }
     $id = [guid]::NewGuid().ToString()
-    $command = "-Command `"New-Item -ItemType Directory -Force -Path '$to' -ErrorAction Stop | Out-Null; " +
-        "Copy-Item -Force -LiteralPath '$from\setup.ps1' -Destination '$to\setup.ps1' -ErrorAction Stop; " +
-        "& '$to\setup.ps1' -From '$from' -User '$(Get-UserId)' -Id '$id'`""
+    # By .NET alone: a command would be looked for among the user's modules, and setup.ps1 sets first where modules come from.
+    $command = "-Command `"try { [void] [IO.Directory]::CreateDirectory($(Format-Text -Text $to)); " +
+        "[IO.File]::Copy($(Format-Text -Text ([IO.Path]::Combine($from, 'setup.ps1'))), $(Format-Text -Text ([IO.Path]::Combine($to, 'setup.ps1'))), 1); " +
+        "& $(Format-Text -Text ([IO.Path]::Combine($to, 'setup.ps1'))) -From $(Format-Text -Text $from) -User '$(Get-UserId)' -Id '$id' } catch { exit 1 }`""
     if ($WhatIfPreference) {
         Write-Host "What if: elevated: powershell.exe $command"
         return
@@ -24,31 +24,24 @@ function Invoke-Install {
     Write-Host "Installed in $to. Next: & '$to\flatnet.cmd' up"
 }
 
-# Whoever may write to it decides what is installed.
-function Assert-OwnFolder {
-    param([Parameter(Mandatory = $true)] [string] $Path)
-    if (-not (Test-Command -Name 'Get-Acl')) { return }
-    $trusted = @('S-1-5-18', 'S-1-5-32-544', 'S-1-3-0', 'S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464', (Get-UserId))
-    $writing = [Security.AccessControl.FileSystemRights] 'WriteData, AppendData, Delete, DeleteSubdirectoriesAndFiles, ChangePermissions, TakeOwnership'
-    foreach ($rule in (Get-Acl -LiteralPath $Path -ErrorAction Stop).GetAccessRules($true, $true, [Security.Principal.SecurityIdentifier])) {
-        if ("$($rule.AccessControlType)" -ne 'Allow' -or "$($rule.IdentityReference)" -in $trusted) { continue }
-        if (([int] $rule.FileSystemRights -band [int] $writing) -ne 0) {
-            throw (New-Failure -What "$Path can be written to by others ($($rule.IdentityReference))" -Help "copy it into a folder of your own, such as $env:LOCALAPPDATA\flatnet-setup, and run flatnet.cmd install there")
-        }
-    }
+# A text of PowerShell's that is nothing but text: it takes quotation marks of other scripts for its own.
+function Format-Text {
+    param([string] $Text)
+    return "'" + [Management.Automation.Language.CodeGeneration]::EscapeSingleQuotedStringContent($Text) + "'"
 }
 
 # There is no result to read: the folder goes with it.
 function Invoke-FileRemoval {
     $folder = Get-ProgramFolder
     $actions = @(@{ do = 'unregister_tasks' }, @{ do = 'remove_files' })
+    if (Get-ServiceState) { $actions = @(@{ do = 'remove_service' }) + $actions }
     if ($WhatIfPreference) {
         Invoke-Elevated -Actions $actions
         return
     }
     Set-Location -LiteralPath $env:USERPROFILE
     Write-Request -Folder $folder -Id ([guid]::NewGuid().ToString()) -Actions $actions
-    Start-Elevated -Script "$folder\elevated.ps1"
+    Start-Elevated -Script "$folder\elevated.ps1" -Actions $actions
     for ($try = 1; $try -le 100 -and (Test-Path -LiteralPath $folder); $try++) { Start-Sleep -Milliseconds 200 }
     if (Test-Path -LiteralPath $folder) { throw (New-Failure -What "$folder is still there" -Help 'close the windows that are in it, and delete it as administrator') }
     Write-Host 'Nothing of Flatnet is left on Windows but the gateway''s directory, which WSL2 wrote.'

@@ -94,6 +94,13 @@ function Test-Configuration {
     if (-not (Test-Path -LiteralPath $Settings.OpenResty -PathType Leaf)) {
         throw (New-Failure -Status 1 -What "there is no $($Settings.OpenResty)" -Help "unpack OpenResty for Windows (https://openresty.org/en/download.html) into C:\Program Files\OpenResty, or write where it is into $(Get-SettingsPath): OpenResty")
     }
+    # nginx and its Lua run as this user.
+    foreach ($folder in (Split-Path -Path $Settings.OpenResty -Parent), $Settings.GatewayDirectory) {
+        $other = Get-OtherWriter -Path $folder
+        if (-not $other) { continue }
+        $grants = @('*S-1-5-18', '*S-1-5-32-544', "*$(Get-UserId)" | ForEach-Object -Process { """$_`:(OI)(CI)F""" }) -join ' '
+        throw (New-Failure -Status 1 -What $other.what -Help "icacls ""$($other.path)"" /inheritance:r /grant:r $grants")
+    }
     Invoke-Program $Settings.OpenResty (@(Get-NginxArgument -Settings $Settings) + @('-t'))
 }
 
@@ -132,14 +139,14 @@ function Grant-Service {
 }
 
 function Install-Gateway {
-    param($Settings, [string] $Wrapper, [string] $WrapperPath)
-    if (-not $WrapperPath) {
-        throw (New-Failure -What "-WrapperPath is missing: where $Wrapper is, below C:\Program Files" -Help "& '$(Get-ScriptPath)' gateway install-service -Wrapper WinSW -WrapperPath 'C:\Program Files\Flatnet\flatnet-gateway.exe'")
+    param($Settings, [string] $Wrapper)
+    if (-not (Test-Path -LiteralPath (Get-WrapperPath) -PathType Leaf)) {
+        throw (New-Failure -What "there is no $(Get-WrapperPath)" -Help "as administrator, copy $Wrapper's program to $(Get-WrapperPath)")
     }
     Test-Configuration -Settings $Settings
     # One that was started by hand has the port.
     if (-not (Get-ServiceState)) { Stop-Gateway -Settings $Settings }
-    Invoke-Elevated -Actions @(@{ do = 'install_service'; wrapper = $Wrapper; path = $WrapperPath })
+    Invoke-Elevated -Actions @(@{ do = 'install_service'; wrapper = $Wrapper })
     Grant-Service -Settings $Settings
     if ((Get-ServiceState) -ne 'Running') { Invoke-Elevated -Actions @(@{ do = 'start_service' }) }
     Wait-Gateway -Settings $Settings

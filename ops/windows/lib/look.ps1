@@ -134,8 +134,9 @@ function Get-Way {
 
 # The route that the elevated half has made last: it is ours, whatever its adapter is called.
 function Read-MadeRoute {
-    $path = Join-Path -Path (Get-ProgramFolder) -ChildPath 'log\route.json'
-    if (-not (Test-Path -LiteralPath $path -PathType Leaf)) { return $null }
+    # Another user may not look into that folder, which is an error of Test-Path's.
+    $path = [IO.Path]::Combine((Get-ProgramFolder), 'log', 'route.json')
+    if (-not [IO.File]::Exists($path)) { return $null }
     try { $made = ConvertFrom-Json -InputObject (Get-Content -LiteralPath $path -Raw -ErrorAction Stop) }
     catch { return $null }
     return [ordered]@{ interface = [int] $made.interface; next_hop = "$($made.next_hop)" }
@@ -211,10 +212,10 @@ function Get-Network {
 }
 
 function Get-TaskState {
-    $found = Get-ScheduledTask -TaskName 'Flatnet' -ErrorAction SilentlyContinue
+    $found = Get-ScheduledTask -TaskName 'Flatnet' -TaskPath '\' -ErrorAction SilentlyContinue
     if (-not $found) { return $null }
     $info = $null
-    if (Test-Command -Name 'Get-ScheduledTaskInfo') { $info = Get-ScheduledTaskInfo -TaskName 'Flatnet' -ErrorAction SilentlyContinue }
+    if (Test-Command -Name 'Get-ScheduledTaskInfo') { $info = Get-ScheduledTaskInfo -TaskName 'Flatnet' -TaskPath '\' -ErrorAction SilentlyContinue }
     $last = Get-Field -Object $info -Name 'LastRunTime'
     $result = Get-Field -Object $info -Name 'LastTaskResult'
     return [ordered]@{

@@ -14,8 +14,10 @@ function Invoke-Elevated {
     }
     $id = [guid]::NewGuid().ToString()
     Write-Request -Folder $folder -Id $id -Actions $Actions
-    Start-Elevated -Script "$folder\elevated.ps1"
+    Start-Elevated -Script "$folder\elevated.ps1" -Actions $Actions
     $result = Wait-Result -Folder $folder -Id $id
+    $why = Get-Field -Object $result -Name 'error'
+    if ($why) { throw (New-Failure -What "$why" -Help "$($result.help)") }
     $failed = 0
     foreach ($done in @($result.done)) {
         foreach ($line in @($done.lines)) { Write-Host "$line" }
@@ -35,19 +37,20 @@ function Invoke-Elevated {
 function Write-Request {
     param([string] $Folder, [string] $Id, [object[]] $Actions)
     $request = [ordered]@{ version = 2; id = $Id; actions = @($Actions) }
+    $path = [IO.Path]::Combine($Folder, 'request.json')
     try {
-        $null = New-Item -ItemType Directory -Path "$Folder\request" -Force -ErrorAction Stop
-        Set-Content -LiteralPath "$Folder\request\request.json" -Value (ConvertTo-Json -InputObject $request -Depth 5) -Encoding ASCII -ErrorAction Stop
+        Set-Content -LiteralPath $path -Value (ConvertTo-Json -InputObject $request -Depth 5) -Encoding ASCII -ErrorAction Stop
     }
-    catch { throw (New-Failure -What "$Folder\request cannot be written: $(Format-Failure -Record $_)" -Help "the folder is for the user who installed: $(Get-InstallHelp)") }
+    catch { throw (New-Failure -What "$path cannot be written: $(Format-Failure -Record $_)" -Help "the file is for the user who installed: $(Get-InstallHelp)") }
 }
 
-# By the task, which asks nobody; where it is not there, or not for this user, Windows asks once.
+# By the task, which asks nobody; where it is not there, or not for this user, or refuses this, Windows asks once.
 function Start-Elevated {
-    param([string] $Script)
-    if (Get-ScheduledTask -TaskName 'FlatnetElevated' -ErrorAction SilentlyContinue) {
+    param([string] $Script, [object[]] $Actions)
+    $isAsked = @($Actions | Where-Object -FilterScript { $script:asked -ccontains $_.do }).Count -gt 0
+    if (-not $isAsked -and (Get-ScheduledTask -TaskName 'FlatnetElevated' -TaskPath '\' -ErrorAction SilentlyContinue)) {
         try {
-            Start-ScheduledTask -TaskName 'FlatnetElevated' -ErrorAction Stop
+            Start-ScheduledTask -TaskName 'FlatnetElevated' -TaskPath '\' -ErrorAction Stop
             return
         }
         catch { Write-Host "  the task FlatnetElevated cannot be started ($(Format-Failure -Record $_)): Windows asks instead" }
@@ -58,8 +61,10 @@ function Start-Elevated {
 function Start-AsAdministrator {
     param([Parameter(Mandatory = $true)] [string] $Arguments)
     $line = "-NoProfile -NonInteractive -ExecutionPolicy RemoteSigned $Arguments"
-    try { $null = Start-Process -FilePath (Get-PowerShellProgram) -ArgumentList $line -Verb RunAs -WindowStyle Hidden -Wait -PassThru -ErrorAction Stop }
+    try { $process = Start-Process -FilePath (Get-PowerShellProgram) -ArgumentList $line -Verb RunAs -WindowStyle Hidden -PassThru -ErrorAction Stop }
     catch { throw (New-Failure -What "Windows did not start the elevated half: $(Format-Failure -Record $_)" -Help "answer Windows' question with yes, with the account of an administrator where it asks for one") }
+    # Not -Wait, which has no limit.
+    if ($process -and -not $process.HasExited) { $null = $process.WaitForExit(150000) }
 }
 
 function Wait-Result {

@@ -58,12 +58,11 @@ function Invoke-Limited {
         $out = $process.StandardOutput.ReadToEndAsync()
         $err = $process.StandardError.ReadToEndAsync()
         $bytes = [Text.Encoding]::ASCII.GetBytes($Text)
-        try {
-            $process.StandardInput.BaseStream.Write($bytes, 0, $bytes.Length)
-            $process.StandardInput.Close()
-        }
-        catch [IO.IOException] { $null = $_ }    # It ended without reading.
-        if (-not $process.WaitForExit($Seconds * 1000)) {
+        # Within the limit, too: who does not read would keep this waiting.
+        $clock = [Diagnostics.Stopwatch]::StartNew()
+        try { if ($process.StandardInput.BaseStream.WriteAsync($bytes, 0, $bytes.Length).Wait($Seconds * 1000)) { $process.StandardInput.Close() } }
+        catch { $null = $_ }    # It ended without reading.
+        if (-not $process.WaitForExit([int] [Math]::Max(1, $Seconds * 1000 - $clock.ElapsedMilliseconds))) {
             Stop-Tree -Process $process
             return @{ exit = $null; out = ''; text = '' }
         }

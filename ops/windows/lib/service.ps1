@@ -4,15 +4,27 @@
 
 $script:account = 'NT SERVICE\FlatnetGateway'
 
-# The elevated part of it: the service is made, and not started.
+# WinSW or NSSM: an administrator puts it there. No request names a program.
+function Get-WrapperPath {
+    return [IO.Path]::Combine((Get-ProgramFolder), 'flatnet-gateway.exe')
+}
+
+# The elevated part of it: the service is made, and not started. One that could not be made whole is taken away again.
 function Install-Service {
-    param($Settings, [string] $Wrapper, [string] $WrapperPath)
-    if (-not (Get-ServiceState)) {
-        if ($Wrapper -ceq 'WinSW') { Install-ByWinsw -Settings $Settings -Winsw $WrapperPath } else { Install-ByNssm -Settings $Settings -Nssm $WrapperPath }
+    param($Settings, [string] $Wrapper)
+    $isNew = -not (Get-ServiceState)
+    try {
+        if ($isNew) { if ($Wrapper -ceq 'WinSW') { Install-ByWinsw -Settings $Settings } else { Install-ByNssm -Settings $Settings } }
+        # Wrappers make it LocalSystem's.
+        $control = Get-SystemProgram -Name 'sc.exe'
+        Invoke-Program $control @('config', $script:service, 'obj=', $script:account)
+        Invoke-Program $control @('privs', $script:service, 'SeChangeNotifyPrivilege')
+        if ($isNew -and $Wrapper -ceq 'NSSM') { Invoke-Program (Get-WrapperPath) @('set', $script:service, 'AppDirectory', $Settings.GatewayDirectory) }
     }
-    $control = Get-SystemProgram -Name 'sc.exe'
-    Invoke-Program $control @('config', $script:service, 'obj=', $script:account)
-    Invoke-Program $control @('privs', $script:service, 'SeChangeNotifyPrivilege')
+    catch {
+        if ($isNew) { Uninstall-Service }
+        throw
+    }
 }
 
 # By Windows' own command: no wrapper is needed for it.
@@ -23,21 +35,18 @@ function Uninstall-Service {
 }
 
 function Install-ByWinsw {
-    param($Settings, [string] $Winsw)
+    param($Settings)
     Invoke-Shown Set-Content ([ordered]@{
-            LiteralPath = $Winsw -replace '\.exe$', '.xml'
+            LiteralPath = [IO.Path]::ChangeExtension((Get-WrapperPath), '.xml')
             Value = Get-WinswText -Settings $Settings
             Encoding = 'ASCII'
         })
-    Invoke-Program $Winsw @('install')
+    Invoke-Program (Get-WrapperPath) @('install')
 }
 
 function Install-ByNssm {
-    param($Settings, [string] $Nssm)
-    $arguments = @(Get-NginxArgument -Settings $Settings)
-    Invoke-Program $Nssm (@('install', $script:service, $Settings.OpenResty) + $arguments)
-    Invoke-Program $Nssm @('set', $script:service, 'AppDirectory', $Settings.GatewayDirectory)
-    Invoke-Program $Nssm @('set', $script:service, 'AppEvents', 'Stop/Pre', (Join-Argument -Words (@($Settings.OpenResty) + $arguments + @('-s', 'quit'))))
+    param($Settings)
+    Invoke-Program (Get-WrapperPath) (@('install', $script:service, $Settings.OpenResty) + @(Get-NginxArgument -Settings $Settings))
 }
 
 function Get-WinswText {

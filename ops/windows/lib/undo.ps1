@@ -15,7 +15,7 @@ function Get-Undo {
 
 function Test-OwnName {
     param([string] $Name)
-    return $Name -cmatch '^Flatnet (gateway|subnet) [0-9 ./]*$'
+    return $Name -cmatch '^Flatnet (gateway|subnet) [0-9 ./]*\z'
 }
 
 # To exactly the subnet, and by WSL's adapter, by one that is gone, or made by the elevated half: check.ps1 proves the same.

@@ -2,6 +2,8 @@
 
 $script:ended = 0
 $script:stops = ''
+$script:ofWsl = 'add_route', 'remove_route', 'add_lan_rule', 'add_shared_rule', 'remove_lan_rule', 'add_subnet_rule', 'add_ports_rule', 'remove_hyperv_rule',
+    'start_gateway', 'stop_gateway'
 
 function Get-ScriptPath {
     return Join-Path -Path (Split-Path -Path $PSScriptRoot -Parent) -ChildPath 'flatnet.ps1'
@@ -42,7 +44,7 @@ function Invoke-Up {
     for ($round = 1; $round -le 4; $round++) {
         $decision = Get-Decision -Settings $settings -Verb 'up' -WaitSeconds $WaitSeconds
         # What failed is not tried again.
-        $actions = @(@($decision.actions) + @(Get-TaskAction) | Where-Object -FilterScript { (ConvertTo-Json -InputObject $_ -Compress) -notin $tried })
+        $actions = @(@(Select-Action -Actions @($decision.actions)) + @(Get-TaskAction) | Where-Object -FilterScript { (ConvertTo-Json -InputObject $_ -Compress) -notin $tried })
         if ($actions.Count -eq 0 -or $round -eq 4) { break }
         $tried += @($actions | ForEach-Object -Process { ConvertTo-Json -InputObject $_ -Compress })
         Show-Route -Settings $settings -When 'before'
@@ -56,6 +58,16 @@ function Invoke-Up {
     $script:stops = "$($decision.stops_at)"
     if ($decision.stops_at) { $script:ended = 1 }
     elseif ($failed -gt 0) { $script:ended = 2 }
+}
+
+# What WSL2 may ask for (src/windows/action.rs), and nothing else.
+function Select-Action {
+    param([object[]] $Actions)
+    foreach ($action in $Actions) {
+        $name = Get-Field -Object $action -Name 'do'
+        if ($name -is [string] -and $script:ofWsl -ccontains $name) { $action }
+        else { Write-Host "  left out, because WSL2 may not ask for it: $("$name" -replace '[^a-z_]', '?')" }
+    }
 }
 
 # `down` has disabled it.
@@ -87,7 +99,7 @@ function Invoke-Down {
 }
 
 function Invoke-GatewayVerb {
-    param([string] $Name, [string] $Wrapper, [string] $WrapperPath)
+    param([string] $Name, [string] $Wrapper)
     $settings = Read-Settings
     switch ($Name) {
         'status' { Invoke-Look -Full -Layers 'nginx', 'gateway', 'firewall' }
@@ -95,7 +107,7 @@ function Invoke-GatewayVerb {
         'start' { Start-Gateway -Settings $settings }
         'stop' { Stop-Gateway -Settings $settings }
         'reload' { Restart-Gateway -Settings $settings }
-        'install-service' { Install-Gateway -Settings $settings -Wrapper $Wrapper -WrapperPath $WrapperPath }
+        'install-service' { Install-Gateway -Settings $settings -Wrapper $Wrapper }
         'remove-service' { Uninstall-Gateway -Settings $settings }
         default { throw (New-Failure -What "gateway has no action $Name" -Help 'Get-Help .\flatnet.ps1 lists them') }
     }
@@ -107,7 +119,7 @@ function Invoke-TaskVerb {
         'status' { Show-Task }
         'register' {
             Assert-Installed
-            Invoke-Elevated -Actions @(@{ do = 'register_tasks'; user = Get-UserId })
+            Invoke-Elevated -Actions @(@{ do = 'register_tasks' })
         }
         'unregister' { Invoke-Elevated -Actions @(@{ do = 'unregister_tasks' }) }
         default { throw (New-Failure -What "task has no action $Name" -Help 'Get-Help .\flatnet.ps1 lists them') }
@@ -135,14 +147,13 @@ function Show-Task {
 # The log is the administrators'. Nothing new is not worth a line: the scheduler remembers the last result.
 function Write-TaskNote {
     param([int] $Status)
-    if ($Status -eq 0 -or -not (Get-ScheduledTask -TaskName 'FlatnetElevated' -ErrorAction SilentlyContinue)) { return }
+    if ($Status -eq 0 -or -not (Get-ScheduledTask -TaskName 'FlatnetElevated' -TaskPath '\' -ErrorAction SilentlyContinue)) { return }
     $where = if ($script:stops) { "; the way stops at: $script:stops" } else { '' }
     $null = Invoke-Tried -Work { Invoke-Elevated -Actions @(@{ do = 'note'; text = "up ended with $Status$where" }) }
 }
 
 function Invoke-Uninstall {
     $failed = Invoke-Undo -Settings (Read-Settings) -KeepTask
-    if (Get-ServiceState) { $failed += Invoke-Tried -Work { Invoke-Elevated -Actions @(@{ do = 'remove_service' }) } }
     if ($failed -gt 0) { throw (New-Failure -What 'not all could be taken back, so the scripts stay' -Help 'mend what is said above, and run it again') }
     Invoke-FileRemoval
 }

@@ -3,7 +3,7 @@
 use super::{INSTALLED, has, pc};
 
 /// Requests that a distribution, or a program of the user's, might make; and what is said to each.
-const BAD: [(&str, &str); 19] = [
+const BAD: &[(&str, &str)] = &[
     (
         r#"{"do": "add_route", "interface": $lan, "next_hop": "192.168.8.9"}"#,
         "is not in the network of WSL's switch",
@@ -41,15 +41,44 @@ const BAD: [(&str, &str); 19] = [
     (r#"{"do": "remove_lan_rule", "name": "Flatnet gateway *"}"#, "pattern"),
     (r#"{"do": "remove_hyperv_rule", "name": "Core Networking"}"#, "pattern"),
     (r#"{"do": "add_lan_rule", "ports": [3389]}"#, "and no others"),
+    // A program is none of the request's, wherever it lies.
     (
         r#"{"do": "install_service", "wrapper": "WinSW", "path": "C:\\flatnet\\gateway\\evil.exe"}"#,
-        "where only administrators write",
+        "and no others",
     ),
     (
-        r#"{"do": "install_service", "wrapper": "calc", "path": "C:\\Program Files\\Flatnet\\flatnet-gateway.exe"}"#,
-        "other characters",
+        r#"{"do": "install_service", "wrapper": "NSSM", "path": "C:\\Program Files\\WSL\\wsl.exe"}"#,
+        "and no others",
     ),
-    (r#"{"do": "register_tasks", "user": "</UserId><RunLevel>"}"#, "other characters"),
+    (
+        r#"{"do": "install_service", "wrapper": "WinSW", "path": "C:\\Program Files\\Flatnet\\settings.psd1"}"#,
+        "and no others",
+    ),
+    (r#"{"do": "install_service", "wrapper": "calc"}"#, "other characters"),
+    // One rule of a name.
+    (r#"{"do": "add_lan_rule"}"#, "there is a rule \"Flatnet gateway 80\" already"),
+    (r#"{"do": "add_shared_rule"}"#, "there is a rule \"Flatnet gateway 80\" already"),
+    (r#"{"do": "add_ports_rule"}"#, "there is a rule \"Flatnet gateway 80\" already"),
+    (r#"{"do": "add_subnet_rule"}"#, "there is a rule \"Flatnet subnet 10.87.1.0/24\" already"),
+    // Hyper-V's other switch.
+    (
+        r#"{"do": "add_route", "interface": $other, "next_hop": "172.20.0.9"}"#,
+        "is not in the network of WSL's switch",
+    ),
+    (
+        r#"{"do": "remove_route", "interface": $other, "next_hop": "172.20.0.9", "store": "ActiveStore"}"#,
+        "somebody else's",
+    ),
+    // Nor whom tasks are for.
+    (r#"{"do": "register_tasks", "user": "S-1-5-11"}"#, "and no others"),
+    (r#"{"do": ["disable_task", "enable_task"]}"#, "is one text"),
+    (r#"{"do": null}"#, "is one text"),
+    ("null", "is one text"),
+    (r#"{"do": "note", "text": "a\n"}"#, "other characters"),
+    (
+        r#"{"do": "add_route", "interface": $wsl, "next_hop": "172.28.16.5\n"}"#,
+        "a next hop is an IPv4 address",
+    ),
     (r#"{"do": "note", "text": "a\u0000b"}"#, "other characters"),
     (r#"{"do": "Invoke-Expression", "x": "calc"}"#, "and no others"),
     (r#"{"do": "start_gateway"}"#, "these scripts know no action"),
@@ -59,7 +88,11 @@ const BAD: [(&str, &str); 19] = [
 fn what_is_not_borne_out_is_refused() {
     let Some(pc) = pc() else { return };
     pc.sh("ip -n windows link add vpn0 type veth peer name vpn1; ip -n windows addr add 10.8.0.2/24 dev vpn0; ip -n windows link set vpn0 up
-        ip -n windows link set vpn1 up; ip -n windows route add 10.87.1.0/24 dev vpn0; touch /pc/c/flatnet/gateway/evil.exe").succeeds();
+        ip -n windows link set vpn1 up; ip -n windows route add 10.87.1.0/24 dev vpn0; ip -n windows link add other type veth peer name other1; ip -n windows addr add 172.20.0.1/20 dev other
+        ip -n windows link set other up; ip -n windows link set other1 up
+        echo '{\"other\": \"vEthernet (Default Switch)\"}' >/pc/state/aliases
+        echo '[{\"DisplayName\": \"Flatnet gateway 80\", \"Enabled\": \"True\"}]' >/pc/state/rules.json
+        echo '[{\"DisplayName\": \"Flatnet gateway 80\", \"Enabled\": \"True\"}, {\"DisplayName\": \"Flatnet subnet 10.87.1.0/24\", \"Enabled\": \"True\"}]' >/pc/state/hyperv.json").succeeds();
     let index = |link: &str| {
         pc.sh(&format!("ip -n windows -j link show dev {link} | jq -r '.[0].ifindex'"))
             .succeeds()
@@ -67,14 +100,15 @@ fn what_is_not_borne_out_is_refused() {
             .trim()
             .to_owned()
     };
-    let (wsl, lan, vpn) = (index("vEthernet"), index("LAN"), index("vpn0"));
+    let (wsl, lan, vpn, other) = (index("vEthernet"), index("LAN"), index("vpn0"), index("other"));
     let actions: Vec<String> = BAD
         .iter()
-        .map(|(action, _)| action.replace("$wsl", &wsl).replace("$lan", &lan).replace("$vpn", &vpn))
+        .map(|(action, _)| {
+            action.replace("$wsl", &wsl).replace("$lan", &lan).replace("$vpn", &vpn).replace("$other", &other)
+        })
         .collect();
-    let request = |text: &str| pc.sandbox.write(&format!("{INSTALLED}/request/request.json"), text);
+    let request = |text: &str| pc.sandbox.write(&format!("{INSTALLED}/request.json"), text);
     let id = "00000000-0000-0000-0000-000000000001";
-    pc.sh(&format!("mkdir -p '{INSTALLED}/request'")).succeeds();
     request(&format!(r#"{{"version": 2, "id": "{id}", "actions": [{}]}}"#, actions.join(",\n")));
     let said = pc.elevated(&format!("& '{INSTALLED}/elevated.ps1'; \"exit $LASTEXITCODE\""));
     has(&said, &["exit 0"]);
@@ -88,21 +122,46 @@ fn what_is_not_borne_out_is_refused() {
     assert_eq!(pc.done(), "");
     has(&pc.sandbox.read(&format!("{INSTALLED}/log/flatnet.log")), &["error: refused"]);
 
+    // The task asks nobody: it neither installs nor takes away.
+    let silent = ["install_service", "remove_service", "register_tasks", "unregister_tasks", "remove_files"];
+    let actions = silent.map(|name| format!(r#"{{"do": "{name}"}}"#)).join(",");
+    request(&format!(r#"{{"version": 2, "id": "{id}", "actions": [{actions}]}}"#));
+    pc.elevated(&format!("$env:FLATNET_USER = 'S-1-5-18'; & '{INSTALLED}/elevated.ps1'"));
+    let result = pc.sandbox.read(&format!("{INSTALLED}/log/result.json"));
+    for name in silent {
+        has(&result, &[&format!("refused: the task does not {name}: Windows asks for that")]);
+    }
+    assert_eq!(pc.done(), "");
+
     // What is no request: another file, another version, too much; its text is not repeated.
     pc.sandbox.write("/root/secret", "root:secret");
     let mut said = String::new();
     for prepare in [
         "ln -sf /root/secret request.json",
-        "rm request.json; echo '{\"version\": 1}' >request.json",
+        "rm request.json; echo '{\"version\": 2' >request.json",
+        "echo '{\"version\": 1, \"id\": \"00000000-0000-0000-0000-000000000009\"}' >request.json",
         "echo '{\"version\": 2, \"id\": \"../x\", \"actions\": []}' >request.json",
         "head -c 70000 /dev/zero | tr '\\0' ' ' >request.json",
         "rm request.json",
     ] {
-        pc.sh(&format!("cd '{INSTALLED}/request'; {prepare}")).succeeds();
+        pc.sh(&format!("cd '{INSTALLED}'; {prepare}")).succeeds();
         said += &pc.elevated(&format!("& '{INSTALLED}/elevated.ps1'; \"exit $LASTEXITCODE\""));
     }
-    has(&said, &["is not JSON", "is not of this version", "has no id", "is too long", "there is no"]);
-    assert!(said.matches("exit 2").count() == 5 && !said.contains("secret"), "{said}");
+    has(
+        &said,
+        &[
+            "leads to another file",
+            "is not JSON",
+            "is not of this version",
+            "has no id",
+            "is too long",
+            "there is no",
+        ],
+    );
+    // Who asked is told, where it is known who did.
+    let result = pc.sandbox.read(&format!("{INSTALLED}/log/result.json"));
+    has(&result, &["00000000-0000-0000-0000-000000000009", "is not of this version"]);
+    assert!(said.matches("exit 2").count() == 6 && !said.contains("secret"), "{said}");
 }
 
 #[test]
@@ -117,7 +176,7 @@ fn each_half_keeps_to_its_side() {
     assert_eq!(pc.sh("cat /pc/state/wsl.log 2>/dev/null || true").stdout, "");
 
     // From a folder where others write nothing is registered, and the elevated half does not run.
-    pc.sh("cp -rT /pc/scripts /pc/c/flatnet/scripts; mkdir -p /pc/c/flatnet/scripts/request").succeeds();
+    pc.sh("cp -rT /pc/scripts /pc/c/flatnet/scripts; :").succeeds();
     let said = pc.ps("& /pc/c/flatnet/scripts/flatnet.ps1 task register; \"exit $LASTEXITCODE\"\n& /pc/c/flatnet/scripts/task.ps1 register; \"exit $LASTEXITCODE\"");
     assert_eq!(said.matches("error: a task runs these scripts from").count(), 2, "{said}");
     let said = pc.elevated("& /pc/c/flatnet/scripts/elevated.ps1; \"exit $LASTEXITCODE\"");
@@ -134,9 +193,38 @@ fn each_half_keeps_to_its_side() {
     has(&pc.done(), &["powershell.exe RunAs", "elevated New-NetRoute"]);
     pc.nothing_of_others_was_elevated();
 
+    // The name of a mutex, which anybody may have first, keeps nobody waiting.
+    pc.sandbox.write("/pc/hold.ps1", "$mutex = New-Object Threading.Mutex $true, 'Global\\FlatnetElevated'; Set-Content /pc/state/held 1; Start-Sleep 900");
+    pc.sh("setsid /opt/pwsh/pwsh -NoProfile -File /pc/hold.ps1 >/dev/null 2>&1 & until [ -e /pc/state/held ]; do sleep 0.1; done").succeeds();
+    has(&pc.ps("flat down"), &["exit 0"]);
+    assert_eq!(pc.left(), "");
+
+    // A task of that name in another folder is another user's.
+    pc.sh(r#"echo '[{"TaskName": "FlatnetElevated", "TaskPath": "\\x\\", "State": "Ready", "Xml": "<Task/>"}]' >/pc/state/tasks.json"#).succeeds();
+    has(&pc.ps("flat down\nflat up"), &["exit 0"]);
+    let done = pc.done();
+    assert!(!done.contains("start FlatnetElevated") && done.contains("powershell.exe RunAs"), "{done}");
+
+    // What WSL2 may not ask for is left out.
+    pc.sh(r#"f=$(command -v flatnet); printf '#!/bin/sh\n[ "$2" = decide ] || exec %s "$@"\n%s "$@" | jq -c ".actions += [{do: \\"remove_files\\"}, {do: [\\"note\\"]}]"\n' $f $f >/usr/local/sbin/flatnet; chmod +x /usr/local/sbin/flatnet; [ "$(command -v flatnet)" = /usr/local/sbin/flatnet ]"#).succeeds();
+    let said = pc.ps("flat up");
+    has(&said, &["left out, because WSL2 may not ask for it: remove_files", "ask for it: note", "exit 0"]);
+    pc.sh(&format!("rm /usr/local/sbin/flatnet; [ -e '{INSTALLED}/elevated.ps1' ]")).succeeds();
+    assert_eq!(pc.done(), "");
+
     // A folder that others may write to is not installed from.
     pc.sandbox.write("/pc/state/more.ps1", "function Get-Acl { [CmdletBinding()] param($LiteralPath) $rules = [pscustomobject]@{ AccessControlType = 'Allow'; IdentityReference = 'S-1-5-11'; FileSystemRights = 0x1301bf }\n$acl = [pscustomobject]@{ Rules = $rules }\n$acl | Add-Member -MemberType ScriptMethod -Name GetAccessRules -Value { $this.Rules } -PassThru }\nExport-ModuleMember -Function Get-Acl\n");
     let said = pc.ps("& /pc/c/flatnet/scripts/flatnet.ps1 install; \"exit $LASTEXITCODE\"");
-    has(&said, &["can be written to by others (S-1-5-11)", "exit 2"]);
+    has(&said, &["/pc/c/flatnet/scripts can be written to by others (S-1-5-11)", "copy it into", "exit 2"]);
+    // Nor does nginx run from one.
+    let said = pc.ps("flat gateway check\nflat gateway reload");
+    has(
+        &said,
+        &[
+            "OpenResty can be written to by others (S-1-5-11)",
+            "/inheritance:r /grant:r \"*S-1-5-18:(OI)(CI)F\" \"*S-1-5-32-544:(OI)(CI)F\" \"*S-1-5-21-1-2-3-1001:(OI)(CI)F\"",
+        ],
+    );
+    assert_eq!(said.matches("exit 1").count(), 2, "{said}");
     assert_eq!(pc.done(), "");
 }

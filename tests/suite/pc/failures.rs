@@ -1,6 +1,6 @@
 //! What goes wrong is told in a line, the rest is tried, and the end is the status.
 
-use super::{has, line, pc};
+use super::{INSTALLED, has, line, pc};
 
 /// Neither a place in a script nor PowerShell's own decoration.
 #[track_caller]
@@ -23,6 +23,14 @@ fn each_action_that_fails_is_told_and_the_others_are_tried() {
     has(&said, &[": Access is denied.", "  left: the firewall rule \"Flatnet subnet 10.87.1.0/24\""]);
     is_plain(&said);
     assert_eq!(pc.left().trim(), "Flatnet subnet 10.87.1.0/24");
+    // A log that cannot be written keeps nothing from being done and told.
+    pc.sh(&format!("rm /pc/state/fail; cd '{INSTALLED}/log'; mv flatnet.log away; mkdir flatnet.log"))
+        .succeeds();
+    has(&pc.ps("flat down\nflat up\nflat down"), &["The way is open", "exit 0"]);
+    pc.sh(&format!("cd '{INSTALLED}/log'; [ -e route.json ]; rmdir flatnet.log; mv away flatnet.log"))
+        .succeeds();
+    assert_eq!(pc.left(), "");
+    pc.ps("flat up");
     // Windows' question is answered with no.
     pc.sandbox.write("/pc/state/fail", "Start-Process");
     let said = pc.ps("flat down");
@@ -66,7 +74,13 @@ fn a_wsl_that_is_gone_stopped_or_hangs_is_named() {
         ],
     );
     assert_eq!(pc.left(), "");
-    // It hangs: a limit, and nothing of it goes on.
+    // It hangs: a limit, and nothing of it goes on. So, too, while it is told more than a pipe holds, and does not read.
+    pc.sh("mv /etc/flatnet.away /etc/flatnet; cp /pc/home/.wslconfig /pc/wslconfig; head -c 300000 /dev/zero | tr '\\0' '#' >>/pc/home/.wslconfig; echo decide >/pc/state/wsl-hangs").succeeds();
+    pc.set("Distribution", "'Debian'");
+    let said = pc.ps("flat status");
+    has(&said, &["error: WSL does not answer within 30 s", "exit 1"]);
+    pc.sh("pgrep -x sleep").fails();
+    pc.sh("mv /pc/wslconfig /pc/home/.wslconfig; rm /pc/state/wsl-hangs").succeeds();
     pc.sh("touch /pc/state/wsl-hangs").succeeds();
     let said = pc.ps("flat status");
     has(&said, &["error: WSL does not answer within 30 s", "help: wsl --shutdown", "exit 1"]);

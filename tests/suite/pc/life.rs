@@ -8,19 +8,37 @@ fn from_install_to_uninstall() {
     // As an older version left it: a file that is no more, and settings of the user's with one key less.
     pc.sh(&format!(
         "cp -rT /pc/scripts /pc/home/setup; cd '{INSTALLED}'; rm elevated.ps1 lib/check.ps1; touch lib/old.ps1
+        mkdir /pc/home/precious; echo kept >/pc/home/precious/request.json; ln -s /pc/home/precious request; ln /pc/home/precious/request.json request.json
         sed -i \"/ Name = /d; s/Ports = .*/Ports = @(80)    # mine/\" settings.psd1"
     ))
     .succeeds();
+    // From a folder whose name has what ends a text in PowerShell.
+    pc.sh("for name in \"O'Brien\" 'O\u{2019};touch evil;\u{2019}' 'O\u{201b}x' '\u{201c}x\u{201d}'; do cp -rT /pc/home/setup \"/pc/home/$name\"; done").succeeds();
+    for name in [
+        "O''Brien",
+        "O\u{2019}\u{2019};touch evil;\u{2019}\u{2019}",
+        "O\u{201b}\u{201b}x",
+        "\u{201c}x\u{201d}",
+    ] {
+        let said =
+            pc.ps(&format!("cd /pc/state; & '/pc/home/{name}/flatnet.ps1' install; \"exit $LASTEXITCODE\""));
+        has(&said, &["Installed in", "exit 0"]);
+    }
+    pc.sh("[ -z \"$(find / -xdev -name evil)\" ]").succeeds();
+    pc.sh(&format!("rm -r /pc/state/tasks.json '{INSTALLED}/log' '{INSTALLED}/elevated.ps1'; touch '{INSTALLED}/lib/old.ps1'")).succeeds();
+    pc.done();
     let said = pc.ps("& /pc/home/setup/flatnet.ps1 install; \"exit $LASTEXITCODE\"");
     has(&said, &["deleted: old.ps1", "missing in", "Name = flatnet.internal", "exit 0", "flatnet.cmd' up"]);
-    pc.sh(&format!("cd '{INSTALLED}'; [ -e elevated.ps1 ] && [ -e lib/check.ps1 ] && [ -e flatnet-gateway.exe ] && grep -q mine settings.psd1 && [ ! -e lib/old.ps1 ]")).succeeds();
+    pc.sh(&format!("cd '{INSTALLED}'; [ -e elevated.ps1 ] && [ -e lib/check.ps1 ] && [ -e flatnet-gateway.exe ] && grep -q mine settings.psd1 && [ ! -e lib/old.ps1 ] && [ ! -L request ] && [ ! -s request.json ] && grep -q kept /pc/home/precious/request.json")).succeeds();
     let done = pc.done();
     has(
         &done,
         &[
             "powershell.exe RunAs",
             "elevated icacls",
-            "Flatnet\\request /grant",
+            "Flatnet/request.json /inheritance:r /grant:r *S-1-5-18:F *S-1-5-32-544:F *S-1-5-21-1-2-3-1001:(R,W)",
+            "Flatnet/log /inheritance:r /grant:r *S-1-5-18:(OI)(CI)F *S-1-5-32-544:(OI)(CI)F *S-1-5-21-1-2-3-1001:(OI)(CI)RX",
+            "Flatnet/lock /inheritance:r /grant:r *S-1-5-18:(OI)(CI)F *S-1-5-32-544:(OI)(CI)F /Q",
             "Register-ScheduledTask FlatnetElevated",
         ],
     );
@@ -61,13 +79,26 @@ fn from_install_to_uninstall() {
     has(&pc.done(), &["Disable-ScheduledTask Flatnet"]);
     pc.ps("flat up");
     has(&pc.done(), &["Enable-ScheduledTask Flatnet"]);
+    // For whom `install` was run, after Windows' question.
+    let said = pc.ps("flat task unregister\nflat task register");
+    assert_eq!(said.matches("exit 0").count(), 2, "{said}");
+    assert_eq!(pc.done().matches("powershell.exe RunAs").count(), 2, "{said}");
+    has(&pc.sh("jq -r '.[].Xml' /pc/state/tasks.json").stdout, &["GRGX;;;S-1-5-21-1-2-3-1001)"]);
 
     // Without WSL2.
     pc.sh("rm /pc/c/Windows/System32/wsl.exe").succeeds();
+    pc.sh(&format!(
+        "mkdir /pc/home/kept; touch /pc/home/kept/file; ln -s /pc/home/kept '{INSTALLED}/lib/elsewhere'"
+    ))
+    .succeeds();
     let said = pc.ps("flat uninstall");
     has(&said, &["Nothing of Flatnet is left on Windows", "exit 0"]);
     assert_eq!(pc.left(), "");
-    pc.sh(&format!("[ ! -e '{INSTALLED}' ] && [ \"$(jq length /pc/state/tasks.json)\" = 0 ]")).succeeds();
+    has(&pc.done(), &["powershell.exe RunAs", "elevated Unregister-ScheduledTask FlatnetElevated"]);
+    pc.sh(&format!(
+        "[ -e /pc/home/kept/file ] && [ ! -e '{INSTALLED}' ] && [ \"$(jq length /pc/state/tasks.json)\" = 0 ]"
+    ))
+    .succeeds();
 }
 
 #[test]

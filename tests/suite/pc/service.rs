@@ -5,13 +5,19 @@ use super::{has, pc};
 #[test]
 fn the_service_has_an_account_of_its_own_and_is_made_and_removed_twice() {
     let Some(pc) = pc() else { return };
-    let install =
-        "flat gateway install-service -WrapperPath 'C:\\Program Files\\Flatnet\\flatnet-gateway.exe'";
+    let install = "flat gateway install-service";
+    let wrapper = "'/pc/c/Program Files/Flatnet/flatnet-gateway.exe'";
     // After one that was started by hand, which would have the port.
     let said = pc.ps(&format!(
-        "flat up\nflat gateway install-service\n{install}\n{install}\nflat gateway reload\nflat status"
+        "flat up\nMove-Item {wrapper} /pc/wrapper\n{install}\nMove-Item /pc/wrapper {wrapper}\n{install}\n{install}\nflat gateway reload\nflat status"
     ));
-    has(&said, &["error: -WrapperPath is missing"]);
+    has(
+        &said,
+        &[
+            "error: there is no /pc/c/Program Files/Flatnet/flatnet-gateway.exe",
+            "help: as administrator, copy WinSW's program to",
+        ],
+    );
     assert_eq!(said.matches("exit 0").count(), 5, "{said}");
     let done = pc.done();
     has(
@@ -39,4 +45,17 @@ fn the_service_has_an_account_of_its_own_and_is_made_and_removed_twice() {
     has(&said, &["there is no service"]);
     has(&pc.done(), &["elevated Stop-Service", "sc delete FlatnetGateway"]);
     assert_eq!(pc.left(), "");
+
+    // One that is not made whole is LocalSystem's: it is taken away, and one that is there all the same is not started.
+    for (wrapper, step) in [("WinSW", "config"), ("NSSM", "privs")] {
+        pc.sandbox.write("/pc/state/fail", &format!("sc {step}"));
+        let said = pc.ps(&format!("flat gateway install-service -Wrapper {wrapper}"));
+        has(&said, &["install_service: ", "ended with 5: Access is denied.", "exit 2"]);
+        has(&pc.done(), &["wrapper install", "sc delete FlatnetGateway"]);
+        pc.sh("[ ! -e /pc/state/service ]").succeeds();
+    }
+    pc.sh("rm /pc/state/fail; echo Stopped >/pc/state/service; rm -f /pc/state/account").succeeds();
+    let said = pc.ps("flat gateway start");
+    has(&said, &["start_service: refused: the service FlatnetGateway runs as 'LocalSystem'", "exit 2"]);
+    assert!(!pc.done().contains("Start-Service"));
 }

@@ -121,29 +121,33 @@ function Set-Hyperv {
 
 # --- tasks, services, processes --------------------------------------------------------------------------
 
-function Get-ScheduledTask { [CmdletBinding()] param($TaskName) $found = @(Read-Kept tasks | Where-Object TaskName -eq $TaskName); if ($found.Count) { $found } else { Write-Missing MSFT_ScheduledTask } }
-function Get-ScheduledTaskInfo { [CmdletBinding()] param($TaskName) Read-Kept tasks | Where-Object TaskName -eq $TaskName | ForEach-Object { [pscustomobject]@{ LastRunTime = $_.Ran; LastTaskResult = $_.Result } } }
-function Register-ScheduledTask { [CmdletBinding()] param($TaskName, [string]$Xml, [switch]$Force)
+# In any folder where none is named.
+function Find-Task($TaskName, $TaskPath) { Read-Kept tasks | Where-Object { $_.TaskName -eq $TaskName -and (-not $TaskPath -or $_.TaskPath -eq $TaskPath) } }
+function Get-ScheduledTask { [CmdletBinding()] param($TaskName, $TaskPath) $found = @(Find-Task $TaskName $TaskPath); if ($found.Count) { $found } else { Write-Missing MSFT_ScheduledTask } }
+function Get-ScheduledTaskInfo { [CmdletBinding()] param($TaskName, $TaskPath) Find-Task $TaskName $TaskPath | ForEach-Object { [pscustomobject]@{ LastRunTime = $_.Ran; LastTaskResult = $_.Result } } }
+function Register-ScheduledTask { [CmdletBinding()] param($TaskName, $TaskPath, [string]$Xml, [switch]$Force)
     if (-not (Begin-Change Register-ScheduledTask $TaskName)) { return }
     $null = [xml]$Xml
-    Save-Kept tasks (@(Read-Kept tasks | Where-Object TaskName -ne $TaskName) + [pscustomobject]@{ TaskName = $TaskName; State = 'Ready'; Xml = $Xml; Ran = $null; Result = 267011 }) }
-function Unregister-ScheduledTask { [CmdletBinding(SupportsShouldProcess)] param($TaskName) if (Begin-Change Unregister-ScheduledTask $TaskName) { Save-Kept tasks @(Read-Kept tasks | Where-Object TaskName -ne $TaskName) } }
+    Save-Kept tasks (@(Read-Kept tasks | Where-Object TaskName -ne $TaskName) + [pscustomobject]@{ TaskName = $TaskName; TaskPath = $TaskPath; State = 'Ready'; Xml = $Xml; Ran = $null; Result = 267011 }) }
+function Unregister-ScheduledTask { [CmdletBinding(SupportsShouldProcess)] param($TaskName, $TaskPath) if (Begin-Change Unregister-ScheduledTask $TaskName) { Save-Kept tasks @(Read-Kept tasks | Where-Object TaskName -ne $TaskName) } }
 function Set-Task($TaskName, $values) { Save-Kept tasks @(Read-Kept tasks | ForEach-Object { if ($_.TaskName -eq $TaskName) { foreach ($key in $values.Keys) { $_.$key = $values[$key] } }; $_ }) }
-function Disable-ScheduledTask { [CmdletBinding()] param($TaskName) if (Begin-Change Disable-ScheduledTask $TaskName) { Set-Task $TaskName @{ State = 'Disabled' } } }
-function Enable-ScheduledTask { [CmdletBinding()] param($TaskName) if (Begin-Change Enable-ScheduledTask $TaskName) { Set-Task $TaskName @{ State = 'Ready' } } }
+function Disable-ScheduledTask { [CmdletBinding()] param($TaskName, $TaskPath) if (Begin-Change Disable-ScheduledTask $TaskName) { Set-Task $TaskName @{ State = 'Disabled' } } }
+function Enable-ScheduledTask { [CmdletBinding()] param($TaskName, $TaskPath) if (Begin-Change Enable-ScheduledTask $TaskName) { Set-Task $TaskName @{ State = 'Ready' } } }
 # Runs what the task's XML says, with the rights that it says; waits for its end.
-function Start-ScheduledTask { [CmdletBinding()] param($TaskName)
+function Start-ScheduledTask { [CmdletBinding()] param($TaskName, $TaskPath)
     if (Test-Failing Start-ScheduledTask) { Write-Error 'Access is denied.'; return }
-    $task = ([xml](Read-Kept tasks | Where-Object TaskName -eq $TaskName).Xml).Task
+    $task = ([xml](Find-Task $TaskName $TaskPath).Xml).Task
     Write-Done "start $TaskName"
+    $env:FLATNET_USER = $task.Principals.Principal.UserId
     $code = Invoke-Line $task.Actions.Exec.Command $task.Actions.Exec.Arguments ($task.Principals.Principal.RunLevel -eq 'HighestAvailable')
+    $env:FLATNET_USER = $null
     Set-Task $TaskName @{ Ran = '2026-11-29T08:00:00'; Result = $code } }
 # A line of Windows', by the shell here; answers its exit status.
 function Invoke-Line($command, $arguments, $elevated) {
     $before = $env:FLATNET_ELEVATED
     $env:FLATNET_ELEVATED = if ($elevated) { '1' } else { $null }
     $name = Split-Path -Leaf ($command -replace '\\', '/')
-    try { bash -c "exec $name $($arguments -replace '\\', '/')" *>> /pc/state/hidden; $LASTEXITCODE } finally { $env:FLATNET_ELEVATED = $before }
+    try { bash -c "exec $name $($arguments -replace '\\', '/' -replace '\$', '\$')" *>> /pc/state/hidden; $LASTEXITCODE } finally { $env:FLATNET_ELEVATED = $before }
 }
 function Start-ProcessHere { [CmdletBinding()] param($FilePath, $ArgumentList, $WorkingDirectory, $WindowStyle, $Verb, [switch]$Wait, [switch]$PassThru)
     if (Test-Failing Start-Process) { Write-Error 'The operation was canceled by the user.'; return }
@@ -155,7 +159,10 @@ function Start-Service { [CmdletBinding()] param($Name) if (Begin-Change Start-S
 function Stop-Service { [CmdletBinding()] param($Name) if (Begin-Change Stop-Service $Name) { Set-Content "$pc/service" Stopped; pkill -QUIT --ns $PID --nslist net -f 'nginx: master.*flatnet/gateway' } }
 function Restart-Service { [CmdletBinding()] param($Name) Stop-Service -Name $Name; Start-Sleep 1; Start-Service -Name $Name }
 function Get-CimInstance { [CmdletBinding()] param($ClassName, $Filter)
-    if ($ClassName -eq 'Win32_Service') { return }
+    if ($ClassName -eq 'Win32_Service') {
+        if (Test-Path "$pc/service") { [pscustomobject]@{ Name = 'FlatnetGateway'; ProcessId = [uint32]0; StartName = $(if (Test-Path "$pc/account") { Get-Content "$pc/account" } else { 'LocalSystem' }) } }
+        return
+    }
     $here = (Get-Item /proc/self/ns/net).Target
     foreach ($line in (ps -eo pid=,ppid=,comm=)) {
         $id, $parent, $name = -split $line
@@ -173,9 +180,11 @@ function Get-NetTCPConnection { [CmdletBinding()] param($State, $LocalPort)
         if ([int]$words[3].Substring($at + 1) -notin $LocalPort) { continue }
         [pscustomobject]@{ LocalAddress = $words[3].Substring(0, $at).Trim('[', ']'); LocalPort = [uint16]$words[3].Substring($at + 1); OwningProcess = [uint32]$(if ($line -match 'pid=(\d+)') { $Matches[1] }) }
     } }
-# Only these two ask for elevation.
+# Only these ask for elevation, and for who runs.
 function Assert-ElevatedHere { if (-not $env:FLATNET_ELEVATED) { throw 'not elevated' } }
 function Test-ElevatedHere { [bool]$env:FLATNET_ELEVATED }
+function Get-UserIdHere { if ($env:FLATNET_USER) { $env:FLATNET_USER } else { 'S-1-5-21-1-2-3-1001' } }
+Set-Alias Get-UserId Get-UserIdHere
 Set-Alias Start-Process Start-ProcessHere
 Set-Alias Assert-Elevated Assert-ElevatedHere
 Set-Alias Test-Elevated Test-ElevatedHere

@@ -35,14 +35,17 @@ programs() {
     program /usr/bin/wslinfo 'cat /pc/state/mode'
     # Lists what runs, or wsl.exe -d NAME -u root --exec PROGRAM ARGS..
     program "$system/wsl.exe" 'echo "${FLATNET_ELEVATED:+elevated }$*" >>/pc/state/wsl.log
-        if [ -e /pc/state/wsl-hangs ]; then sleep 3600; fi
+        if [ -e /pc/state/wsl-hangs ]; then case "$*" in *"$(cat /pc/state/wsl-hangs)"*) sleep 3600 ;; esac; fi
         if [ "$1 $2" = "--list --running" ]; then [ ! -e /pc/state/wsl-stopped ] || exit 255; echo Debian; exit 0; fi
         if [ "$1" = --list ]; then printf "Debian\r\nUbuntu\r\n"; exit 0; fi
         if [ "$2" != Debian ]; then printf "Error code: Wsl/Service/WSL_E_DISTRO_NOT_FOUND\r\n"; exit 255; fi
         shift 5; exec nsenter --net=/proc/1/ns/net "$@"'
     program "$system/netsh.exe" 'case "$*" in *portproxy*) cat /pc/state/portproxy ;; *excluded*) cat /pc/state/excluded ;; esac 2>/dev/null; true'
     program "$system/icacls.exe" 'printf "%s\n" "${FLATNET_ELEVATED:+elevated }icacls $*" >>/pc/state/done'
-    program "$system/sc.exe" 'printf "%s\n" "sc $*" >>/pc/state/done; [ "$1" != delete ] || rm -f /pc/state/service'
+    program "$system/sc.exe" 'printf "%s\n" "sc $*" >>/pc/state/done
+        if grep -qx "sc $1" /pc/state/fail 2>/dev/null; then echo "Access is denied."; exit 5; fi
+        [ "$1" != delete ] || rm -f /pc/state/service /pc/state/account
+        [ "$1" != config ] || echo "$4" >/pc/state/account'
     program "$system/taskkill.exe" 'echo "taskkill $*" >>/pc/state/done'
     # conhost.exe --headless PROGRAM ARGS..
     program "$system/conhost.exe" 'shift; exec "$(command -v "$(basename "$(echo "$1" | tr "\\\\" /)")")" "${@:2}"'
