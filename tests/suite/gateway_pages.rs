@@ -151,7 +151,7 @@ fn an_unknown_host_is_told_so_and_shown_the_way() {
 fn an_answer_that_takes_too_long_is_named() {
     // The real time is 300 s: shortened here in the copy of the file that says so.
     let gateway = Gateway::files(&crate::gateway::settings());
-    let file = "/srv/gateway/conf/proxy.conf";
+    let file = "/srv/gateway/conf/locations.conf";
     let shorten = format!(
         "sed -i 's/^proxy_read_timeout 300s/proxy_read_timeout 1s/' {file}; grep -q 'timeout 1s' {file}"
     );
