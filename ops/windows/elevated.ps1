@@ -74,8 +74,10 @@ function Invoke-Checked {
     $done = [ordered]@{ do = ''; lines = @(); error = $null; help = '' }
     try {
         $settings = Read-Settings
+        # What is asked may be anything: its name is repeated where it looks like one.
+        $name = Get-Field -Object $Action -Name 'do'
+        if ($name -is [string] -and $name -cmatch '\A[a-z_]{1,40}\z') { $done.do = $name }
         Assert-Action -Action $Action -Settings $settings
-        $done.do = "$($Action.do)"
         $done.lines = @(Invoke-Action -Action $Action -Settings $settings 6>&1 | ForEach-Object -Process { "$_" })
         if ($Action.do -ceq 'add_route') { Write-MadeRoute -Action $Action }
         foreach ($line in $done.lines) { Write-Log -Text $line.Trim() }
