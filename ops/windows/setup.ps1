@@ -70,7 +70,8 @@ try {
     # No other user reads what is here: who has a file open can keep others from it.
     $own = '/inheritance:r', '/grant:r', '*S-1-5-18:(OI)(CI)F', '*S-1-5-32-544:(OI)(CI)F'
     $icacls = Get-SystemProgram -Name 'icacls.exe'
-    $result.lines += @(Invoke-Program $icacls (@([IO.Path]::Combine($PSScriptRoot, 'log')) + $own + @("*$User`:(OI)(CI)RX", '/Q')) 6>&1)
+    $log = [IO.Path]::Combine($PSScriptRoot, 'log')
+    $result.lines += @(Invoke-Program $icacls (@($log) + $own + @("*$User`:(OI)(CI)RX", '/Q')) 6>&1)
     $lock = [IO.Path]::Combine($PSScriptRoot, 'lock')
     $null = New-Item -ItemType Directory -Path $lock -Force -ErrorAction Stop
     $result.lines += @(Invoke-Program $icacls (@($lock) + $own + @('/Q')) 6>&1)
