@@ -59,7 +59,7 @@ soak *ROWS:
 # Rewrite the golden plans; the difference is for review
 [group('test')]
 golden:
-    FLATNET_GOLDEN=write cargo test --locked --features faults --test suite golden
+    FLATNET_GOLDEN=write cargo test --locked --features faults --test suite -- golden floors
 
 # Format, clippy, shellcheck, documentation, licences
 [group('lint')]

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use crate::error::line::one_line;
+use crate::file::WARILY;
 
 /// Where journald listens (`sd_journal_send`'s protocol: <https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>).
 const JOURNAL: &str = "/run/systemd/journal/socket";
@@ -86,7 +87,7 @@ impl Log {
             .append(true)
             .create(true)
             .mode(0o640)
-            .custom_flags(crate::state_dir::WARILY)
+            .custom_flags(WARILY)
             .open(&self.file)?;
         file.write_all(text.as_bytes())
     }

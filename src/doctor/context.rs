@@ -6,19 +6,19 @@ use std::path::PathBuf;
 use super::Needs;
 use super::gateway::Heard;
 use super::host::privileges;
-use crate::command::Command;
-use crate::config::Config;
-use crate::desired::HostFacts;
 use crate::engine::{Attachment, Engine, Repair, State};
 use crate::error::{Error, Kind, Result};
-use crate::execute::{Executor, Output};
-use crate::observe::host::{WslMode, wsl_mode};
-use crate::observe::netns;
-use crate::plan::{Op, Plan};
-use crate::receipt::Receipt;
+use crate::kernel::execute::{Executor, Output};
+use crate::kernel::observe::host::{WslMode, wsl_mode};
+use crate::kernel::observe::netns;
+use crate::model::command::Command;
+use crate::model::config::Config;
+use crate::model::desired::HostFacts;
+use crate::model::plan::{Op, Plan};
+use crate::model::types::{AttachmentId, NetnsPath};
 use crate::setup::executable;
 use crate::setup::podman::Podman;
-use crate::types::{AttachmentId, NetnsPath};
+use crate::state::receipt::Receipt;
 
 /// How the doctor was called.
 #[derive(Debug)]

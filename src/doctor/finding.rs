@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::Context;
-use crate::command::Command;
 use crate::error::{Error, Kind, Result};
+use crate::model::command::Command;
 use crate::setup::install::Item;
 
 /// How bad it is.

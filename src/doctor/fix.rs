@@ -1,8 +1,8 @@
 //! What `doctor --fix` does: the doctor's own mends, which touch nothing that is somebody else's.
 
-use crate::command::Command;
 use crate::error::Result;
-use crate::execute::Executor;
+use crate::kernel::execute::Executor;
+use crate::model::command::Command;
 use crate::setup::install::{Content, Item, install};
 
 use super::Entry;

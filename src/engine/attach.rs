@@ -9,21 +9,23 @@ use super::guard::{LinksGuard, RulesetShare};
 use super::host::rolled_back;
 use super::undo::Undo;
 use super::{Engine, NetworkGuard, now, undo};
-use crate::config::{Config, Egress};
-use crate::desired::{AttachmentState, HostFacts, Routes};
 use crate::error::{Error, Kind, Result};
-use crate::execute::{CommandFailure, Exit, Running};
-use crate::lease::{Claim, Found, Lease};
-use crate::lock::Lock;
-use crate::observe;
-use crate::observe::containers_conf::PodmanStorage;
-use crate::observe::netns::Netns;
-use crate::observe::ready::await_link;
-use crate::plan::{self, FlowFilter, Op, Place, Plan};
-use crate::receipt::{self, Event, NetnsId, Receipt};
-use crate::render::{self, Rendered};
-use crate::request::{Attached, Request};
-use crate::types::{AttachmentId, ContainerName, IfName, LinkAlias, Mac, PortMapping, Protocol};
+use crate::kernel::execute::{CommandFailure, Exit, Running};
+use crate::kernel::observe;
+use crate::kernel::observe::containers_conf::PodmanStorage;
+use crate::kernel::observe::netns::Netns;
+use crate::kernel::observe::ready::await_link;
+use crate::kernel::planner;
+use crate::kernel::render::{self, Rendered};
+use crate::model::config::{Config, Egress};
+use crate::model::desired::{AttachmentState, HostFacts, Routes};
+use crate::model::plan::{FlowFilter, Op, Place, Plan};
+use crate::model::request::{Attached, Request};
+use crate::model::types::NetnsId;
+use crate::model::types::{AttachmentId, ContainerName, IfName, LinkAlias, Mac, PortMapping, Protocol};
+use crate::state::lease::{Claim, Found, Lease};
+use crate::state::lock::Lock;
+use crate::state::receipt::{self, Event, Receipt};
 
 /// How long a link may take until it takes packets; the kernel looks at a link's carrier once a second at least. One that
 /// takes longer is somebody's doing (STP, the bridge set down), and no reason to refuse the container.
@@ -176,7 +178,7 @@ impl Engine {
             own_table: state.own_table || facts.policy_routing && has_way_out,
             ..state
         };
-        let plan = plan::attach(&wanted, &observe::attachment::nothing());
+        let plan = planner::attach(&wanted, &observe::attachment::nothing());
         let receipt = self.receipt(&wanted, &plan, netns.id(), name, &request.aliases);
         leases.hold(address, &claim);
         self.store.write_receipt(&receipt, network)?;

@@ -4,17 +4,18 @@ use std::net::Ipv4Addr;
 
 use super::Engine;
 use super::attach::is_gone;
-use crate::desired::{AttachmentState, HostFacts, Routes};
 use crate::error::{Error, Kind, Remedy, Result};
-use crate::lease::{Claim, Found};
-use crate::observe;
-use crate::observe::attachment::ObservedAttachment;
-use crate::observe::containers_conf::PodmanStorage;
-use crate::plan::{self, Op, Plan};
-use crate::receipt::Receipt;
-use crate::render;
-use crate::tools;
-use crate::types::{AttachmentId, ContainerName, NetnsPath};
+use crate::kernel::observe;
+use crate::kernel::observe::attachment::ObservedAttachment;
+use crate::kernel::observe::containers_conf::PodmanStorage;
+use crate::kernel::planner;
+use crate::kernel::render;
+use crate::kernel::tools;
+use crate::model::desired::{AttachmentState, HostFacts, Routes};
+use crate::model::plan::{Op, Plan};
+use crate::model::types::{AttachmentId, ContainerName, NetnsPath};
+use crate::state::lease::{Claim, Found};
+use crate::state::receipt::Receipt;
 
 impl Engine {
     /// Whether the attachment is as it was made: looks again, and what would have to be done must be nothing.
@@ -64,7 +65,7 @@ impl Engine {
         let (wanted, mut observed) = self.look_at_links(receipt)?;
         let elements = observe::attachment::elements(&wanted.table, &mut *self.executor, &self.tools)?;
         observed.elements = elements.into_keys().collect();
-        Ok(plan::attach(&wanted, &observed))
+        Ok(planner::attach(&wanted, &observed))
     }
 
     /// What an attachment should be, and what its links are; its elements are taken to be there.

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::{Engine, NetworkGuard, exists};
 use crate::error::Result;
-use crate::observe::containers_conf;
+use crate::kernel::observe::containers_conf;
+use crate::model::types::{NetworkName, shown};
 use crate::setup::install::{self, Content, Item};
-use crate::types::{NetworkName, shown};
 
 /// `definitions.json` in the state directory.
 #[derive(Debug, Default, Serialize, Deserialize)]

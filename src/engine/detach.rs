@@ -4,11 +4,11 @@ use super::guard::{self, LinksGuard};
 use super::undo::{Undo, Undone};
 use super::{Engine, NetworkGuard, now, undo};
 use crate::error::{Error, Kind, Result};
-use crate::observe;
-use crate::plan::{Op, TableElement};
-use crate::receipt::Receipt;
-use crate::render;
-use crate::types::AttachmentId;
+use crate::kernel::observe;
+use crate::kernel::render;
+use crate::model::plan::{Op, TableElement};
+use crate::model::types::AttachmentId;
+use crate::state::receipt::Receipt;
 
 impl Engine {
     /// Detaches a container: any number of times, whether its namespace is there or not. The runtime does not ask
@@ -219,7 +219,7 @@ impl Engine {
 
     /// The commands that detach `receipt`, for people to read.
     #[must_use]
-    pub fn undo_commands(&self, receipt: &Receipt) -> Vec<crate::command::Command> {
+    pub fn undo_commands(&self, receipt: &Receipt) -> Vec<crate::model::command::Command> {
         let ops = self.undo_of(receipt).unwrap_or_default();
         render::commands(&ops, &self.tools).into_iter().map(|one| one.command).collect()
     }

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use super::undo::Undone;
 use super::{Engine, NetworkGuard};
 use crate::error::{Error, Kind, Result};
-use crate::lease::Leases;
-use crate::observe;
-use crate::plan;
-use crate::receipt::Receipt;
-use crate::request::Request;
-use crate::types::{AttachmentId, PortMapping};
+use crate::kernel::observe;
+use crate::kernel::planner;
+use crate::model::request::Request;
+use crate::model::types::{AttachmentId, PortMapping};
+use crate::state::lease::Leases;
+use crate::state::receipt::Receipt;
 
 /// What was collected.
 #[derive(Debug, Default)]
@@ -68,7 +68,7 @@ impl Engine {
         let wanted = self.store.receipts()?.iter().flat_map(|receipt| receipt.elements(&table)).collect();
         let mut found = observe::attachment::elements(&table, &mut *self.executor, &self.tools)?;
         found.retain(|_, container| !is_valid(container));
-        self.run_host_plan(&plan::lost_elements(&table, &wanted, &found), &ruleset, None)
+        self.run_host_plan(&planner::lost_elements(&table, &wanted, &found), &ruleset, None)
     }
 
     fn collect(

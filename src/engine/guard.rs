@@ -17,9 +17,9 @@ use std::path::PathBuf;
 
 use super::Engine;
 use crate::error::{Error, Kind, Result};
-use crate::lock::Lock;
-use crate::state_dir::StateDir;
-use crate::types::AttachmentId;
+use crate::model::types::AttachmentId;
+use crate::state::dir::StateDir;
+use crate::state::lock::Lock;
 
 /// Beside the locks of attachments, which are called after links.
 const RULESET_LOCK: &str = "ruleset.lock";
@@ -120,7 +120,7 @@ pub(super) struct LockDirs {
 
 impl LockDirs {
     /// Makes them where they are missing.
-    pub(super) fn create(config: &crate::config::Config) -> Result<Self> {
+    pub(super) fn create(config: &crate::model::config::Config) -> Result<Self> {
         let run = StateDir::create(&config.paths.run)?;
         Ok(Self { attachments: run.subdir(config.network.as_str())?, run })
     }

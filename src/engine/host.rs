@@ -10,19 +10,20 @@ use serde::{Deserialize, Serialize};
 use super::definitions::notes_of_lost;
 use super::guard::{LinksGuard, RulesetAlone};
 use super::{Engine, NetworkGuard, config_hash, now, undo};
-use crate::config::{Bridging, Uplink};
-use crate::desired::{HostFacts, HostState};
 use crate::error::{Error, Kind, Result};
-use crate::execute::CommandFailure;
-use crate::lock::Lock;
-use crate::observe;
-use crate::observe::host::ObservedHost;
-use crate::observe::link::Link;
-use crate::observe::resolv_conf::own_resolvers;
-use crate::plan::{self, Op, Plan};
-use crate::receipt::{self, Receipt};
-use crate::render;
-use crate::types::SysctlKey;
+use crate::kernel::execute::CommandFailure;
+use crate::kernel::observe;
+use crate::kernel::observe::host::ObservedHost;
+use crate::kernel::observe::link::Link;
+use crate::kernel::observe::resolv_conf::own_resolvers;
+use crate::kernel::planner;
+use crate::kernel::render;
+use crate::model::config::{Bridging, Uplink};
+use crate::model::desired::{HostFacts, HostState};
+use crate::model::plan::{Op, Plan};
+use crate::model::types::SysctlKey;
+use crate::state::lock::Lock;
+use crate::state::receipt::{self, Receipt};
 
 /// What `up` found and did; `host.json` in the state directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,7 +180,7 @@ impl Engine {
         let facts = self.find_facts()?;
         let (wanted, observed) = self.look(&facts)?;
         let strays = if observed.bridge.is_none() { self.stray_bridges()? } else { Vec::new() };
-        let plan = plan::up(&wanted, &observed, &strays)?;
+        let plan = planner::up(&wanted, &observed, &strays)?;
         Ok((facts, plan, observed))
     }
 
@@ -206,7 +207,7 @@ impl Engine {
     /// The wanted state of this host while the attachments of `receipts` are there.
     pub(super) fn host_state(&self, facts: &HostFacts, receipts: &[Receipt]) -> Result<HostState> {
         let owner = self.store.owner();
-        let wanted = HostState::new(&self.config, facts, owner.as_ref(), receipts)?;
+        let wanted = planner::wanted_host(&self.config, facts, owner.as_ref(), receipts)?;
         Ok(HostState { owner_unknown: self.is_unknown(), ..wanted })
     }
 
@@ -298,7 +299,7 @@ impl Engine {
         let (wanted, observed) = self.look(&facts)?;
         let strays = self.stray_bridges()?;
         let users = self.other_users_of_forwarding(&strays)?;
-        let plan = plan::down(&wanted, &observed, &strays, &found, !users.is_empty())?;
+        let plan = planner::down(&wanted, &observed, &strays, &found, !users.is_empty())?;
         let restorable = found.get(&SysctlKey::ip_forward()).is_some_and(|&before| before == 0);
         let notes = if restorable && !users.is_empty() {
             vec![format!("net.ipv4.ip_forward stays 1: {} may need it", users.join(", "))]

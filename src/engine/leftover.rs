@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::types::AttachmentId;
+use crate::model::types::AttachmentId;
 
 /// Something that stays as it is, since it cannot be told whose it is or how to mend it without harm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

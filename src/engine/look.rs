@@ -5,13 +5,13 @@ use std::net::Ipv4Addr;
 use serde::Serialize;
 
 use super::Engine;
-use crate::command::Command;
-use crate::config::Config;
 use crate::error::Result;
-use crate::lease::Lease;
-use crate::observe;
-use crate::observe::foreign::{self, DroppingChain, Traffic};
-use crate::receipt::{self, Event, Receipt};
+use crate::kernel::observe;
+use crate::kernel::observe::foreign::{self, DroppingChain, Traffic};
+use crate::model::command::Command;
+use crate::model::config::Config;
+use crate::state::lease::Lease;
+use crate::state::receipt::{self, Event, Receipt};
 
 /// How an attachment is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -43,12 +43,12 @@ pub use look::{Attachment, Loaded, State};
 pub use repair::{Part, Repair};
 pub use store::Store;
 
-use crate::config::{Config, Gateway, Limits};
 use crate::error::{Error, Kind, Result};
-use crate::execute::{Executor, HostExecutor, Record, Recorded};
+use crate::kernel::execute::{Executor, HostExecutor, Record, Recorded};
+use crate::kernel::tools::Tools;
 use crate::log::Log;
-use crate::tools::Tools;
-use crate::types::AttachmentId;
+use crate::model::config::{Config, Gateway, Limits};
+use crate::model::types::AttachmentId;
 
 /// One network of this host.
 pub struct Engine {
@@ -174,7 +174,7 @@ fn or_without<T>(opened: Result<T>, log: &Log) -> Result<Option<T>> {
 fn host_executor(config: &Config) -> Box<dyn Executor> {
     let executor = HostExecutor::new(Duration::from_secs(config.limits.command_seconds));
     #[cfg(feature = "faults")]
-    let executor = crate::execute::fault::FaultyExecutor::new(executor);
+    let executor = crate::kernel::execute::fault::FaultyExecutor::new(executor);
     Box::new(executor)
 }
 

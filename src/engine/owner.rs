@@ -5,10 +5,10 @@ use std::io::Read;
 
 use super::{Engine, NetworkGuard};
 use crate::error::{Error, Result};
-use crate::observe;
-use crate::observe::marked::{self, MarkedLinks};
-use crate::plan;
-use crate::types::{LinkAlias, Owner};
+use crate::kernel::observe;
+use crate::kernel::observe::marked::{self, MarkedLinks};
+use crate::kernel::planner;
+use crate::model::types::{LinkAlias, Owner};
 
 /// What the kernel gives random numbers by.
 const RANDOM: &str = "/dev/urandom";
@@ -69,6 +69,6 @@ impl Engine {
     }
 
     fn another(&self, link: &str, other: &Owner) -> Error {
-        plan::another_flatnet(link, other, &self.store.owner_path())
+        planner::another_flatnet(link, other, &self.store.owner_path())
     }
 }

@@ -9,18 +9,19 @@ use ipnet::Ipv4Net;
 
 use super::leftover::{Concern, Leftover};
 use super::{Engine, NetworkGuard};
-use crate::command::Command;
-use crate::desired::{AttachmentState, Routes};
 use crate::error::Result;
-use crate::lease::Leases;
-use crate::observe;
-use crate::observe::attachment::{self, ObservedAttachment};
-use crate::observe::link::Link;
-use crate::observe::marked::{self, MarkedLinks};
-use crate::observe::netns;
-use crate::plan::{self, Element};
-use crate::receipt::{self, Event, Receipt};
-use crate::types::{AttachmentId, IfName, Mac, NetnsPath, PortMapping, PortMode};
+use crate::kernel::observe;
+use crate::kernel::observe::attachment::{self, ObservedAttachment};
+use crate::kernel::observe::link::Link;
+use crate::kernel::observe::marked::{self, MarkedLinks};
+use crate::kernel::observe::netns;
+use crate::kernel::planner;
+use crate::model::command::Command;
+use crate::model::desired::{AttachmentState, Routes};
+use crate::model::plan::Element;
+use crate::model::types::{AttachmentId, IfName, Mac, NetnsPath, PortMapping, PortMode};
+use crate::state::lease::Leases;
+use crate::state::receipt::{self, Event, Receipt};
 
 /// What the kernel holds that no receipt knows of.
 #[derive(Debug, Default)]
@@ -122,7 +123,7 @@ impl Engine {
                 && route.dev == id.if_name.as_str()
         });
         let wanted = state(if leads_here { Routes::Default } else { Routes::RangeOnly });
-        let plan = plan::attach(&wanted, &ObservedAttachment::default());
+        let plan = planner::attach(&wanted, &ObservedAttachment::default());
         let name = self.store.leases()?.get(address).map(|lease| lease.name.clone()).unwrap_or_default();
         Ok(Some(self.receipt(&wanted, &plan, netns_id, &name, &[])))
     }

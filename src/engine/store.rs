@@ -9,15 +9,15 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde::de::Error as _;
 
-use crate::config::Config;
-use crate::desired::OWNER_FILE;
 use crate::error::{self, Error, Kind, Result};
-use crate::lease::{self, Lease, Leases};
 use crate::log::Log;
-use crate::receipt::{self, Event, Receipt};
-use crate::seal;
-use crate::state_dir::{self, StateDir};
-use crate::types::{AttachmentId, Owner};
+use crate::model::config::Config;
+use crate::model::desired::OWNER_FILE;
+use crate::model::types::{AttachmentId, Owner};
+use crate::state::checksum;
+use crate::state::dir::{self, StateDir};
+use crate::state::lease::{self, Lease, Leases};
+use crate::state::receipt::{self, Event, Receipt};
 
 use super::NetworkGuard;
 use super::definitions::{Definition, Definitions};
@@ -69,7 +69,7 @@ impl Store {
     /// Removes what a writer that was killed left, and moves away what is no file in its place.
     pub fn sweep(&self, _: &NetworkGuard) {
         for dir in [&self.network, &self.receipts] {
-            if let Err(error) = self.set_foreign_aside(dir, state_dir::TEMPORARY) {
+            if let Err(error) = self.set_foreign_aside(dir, dir::TEMPORARY) {
                 self.log.warn(&error.whole());
             }
             dir.sweep();
@@ -107,7 +107,7 @@ impl Store {
 
     /// Writes `value` to `name` in `dir`.
     fn write(dir: &StateDir, name: &str, value: &impl Serialize, _: &NetworkGuard) -> Result<()> {
-        let line = seal::to_line(value)
+        let line = checksum::to_line(value)
             .map_err(|cause| Error::new(Kind::Internal, "state cannot be written as JSON").source(cause))?;
         dir.write(name, line.as_bytes())
     }
@@ -122,7 +122,7 @@ impl Store {
 
     /// Who holds and held which address. Where there is no file that tells, the receipts tell who holds.
     pub fn leases(&self) -> Result<Leases> {
-        match self.read(&self.network, lease::FILE, seal::from_line)? {
+        match self.read(&self.network, lease::FILE, checksum::from_line)? {
             Some(leases) => Ok(leases),
             None => self.leases_from_receipts(),
         }
@@ -183,8 +183,8 @@ impl Store {
             looked => looked,
         };
         let network = &self.network;
-        note(network, lease::FILE, look(network, lease::FILE, seal::from_line::<Leases>).map(drop))?;
-        note(network, HOST_FILE, look(network, HOST_FILE, seal::from_line::<HostRecord>).map(drop))?;
+        note(network, lease::FILE, look(network, lease::FILE, checksum::from_line::<Leases>).map(drop))?;
+        note(network, HOST_FILE, look(network, HOST_FILE, checksum::from_line::<HostRecord>).map(drop))?;
         for name in self.receipts.names(receipt::SUFFIX)? {
             let looked = look(&self.receipts, &name, |bytes| parse_receipt(&name, bytes));
             note(&self.receipts, &name, looked.map(drop))?;
@@ -226,7 +226,7 @@ impl Store {
     pub fn set_aside(&self) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();
         for dir in [&self.network, &self.receipts, &self.marks] {
-            let names = dir.names("")?.into_iter().filter(|name| name.contains(state_dir::ASIDE));
+            let names = dir.names("")?.into_iter().filter(|name| name.contains(dir::ASIDE));
             found.extend(names.map(|name| dir.path().join(name)));
         }
         Ok(found)
@@ -288,7 +288,7 @@ impl Store {
     /// What `up` did; `None` where it never ran, or where its record cannot be read.
     pub fn host(&self) -> Result<Option<HostRecord>> {
         // Made again by the next `up`, at the price of not knowing how it found the settings.
-        self.read(&self.network, HOST_FILE, seal::from_line)
+        self.read(&self.network, HOST_FILE, checksum::from_line)
     }
 
     /// Writes what `up` did.
@@ -299,7 +299,7 @@ impl Store {
     /// Podman's files of the network, as `up` last saw them.
     pub fn definitions(&self) -> Result<Vec<Definition>> {
         Ok(self
-            .read(&self.network, DEFINITIONS_FILE, seal::from_line::<Definitions>)?
+            .read(&self.network, DEFINITIONS_FILE, checksum::from_line::<Definitions>)?
             .unwrap_or_default()
             .files)
     }

@@ -3,15 +3,15 @@
 use std::time::{Duration, Instant};
 
 use super::guard::{LinksGuard, RulesetShare};
-use crate::command::Command;
 use crate::error::{Error, Result};
-use crate::execute::{CommandFailure, Executor, Exit, Output, Running};
-use crate::lock::Lock;
-use crate::observe;
-use crate::plan::{Element, Op, Place, TableElement};
-use crate::render;
-use crate::tools::Tools;
-use crate::types::LinkAlias;
+use crate::kernel::execute::{CommandFailure, Executor, Exit, Output, Running};
+use crate::kernel::observe;
+use crate::kernel::render;
+use crate::kernel::tools::Tools;
+use crate::model::command::Command;
+use crate::model::plan::{Element, Op, Place, TableElement};
+use crate::model::types::LinkAlias;
+use crate::state::lock::Lock;
 
 /// How long to sleep between two looks whether a link is gone.
 const LOOK_AGAIN: Duration = Duration::from_micros(300);

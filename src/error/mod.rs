@@ -14,7 +14,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use crate::command::quote;
+use crate::shell::quote;
 
 pub use remedy::Remedy;
 pub use table::Kind;

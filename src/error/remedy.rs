@@ -1,6 +1,6 @@
 //! What a person can do about a failure.
 
-use crate::command::quote;
+use crate::shell::quote;
 
 /// In words for people, and the commands among them as data: nobody has to find them in a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,13 +1,14 @@
 //! Putting files and links in their place: all of them, or none.
 
-use std::fs::Permissions;
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::io::ErrorKind;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use tempfile::TempPath;
 
 use crate::error::{Error, Kind, Remedy, Result, io};
+use crate::file;
 
 /// Something to be put in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,27 +125,13 @@ impl Item {
     }
 
     /// The file or link under a temporary name, beside its place.
-    fn stage(&self) -> Result<tempfile::NamedTempFile<()>> {
-        let folder = self.path.parent().unwrap_or(Path::new("/"));
-        let staged =
-            tempfile::Builder::new().prefix(".flatnet-new-").make_in(folder, |path| match &self.content {
-                Content::File(text) => write_new(path, text),
-                Content::Link(target) => symlink(target, path),
-            });
+    fn stage(&self) -> Result<TempPath> {
+        let staged = match &self.content {
+            Content::File(text) => file::stage(&self.path, text.as_bytes()),
+            Content::Link(target) => file::stage_by(&self.path, |path| symlink(target, path)),
+        };
         staged.map_err(io("write", &self.path))
     }
-}
-
-fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path)?;
-    file.write_all(text.as_bytes())?;
-    // Whatever the umask is: Podman's rootless users may read it too.
-    match file.set_permissions(Permissions::from_mode(0o644)) {
-        // On Windows' disk a mode means nothing, and to change it is refused.
-        Err(cause) if cause.kind() != ErrorKind::PermissionDenied => return Err(cause),
-        _ => {}
-    }
-    file.sync_all()
 }
 
 /// Folders that were made; those in which nothing came to lie are removed again.
@@ -171,6 +158,8 @@ impl Drop for MadeFolders {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn file(path: &Path, text: &str) -> Item {

@@ -6,12 +6,12 @@ pub(crate) mod templates;
 pub(crate) mod units;
 pub(crate) mod unmanaged;
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use self::install::{Content, Item};
 use crate::error::{Result, io};
-use crate::types::NetworkName;
+use crate::file;
+use crate::model::types::NetworkName;
 
 /// Where a Podman with CNI, and one with netavark, look for plugins.
 pub(crate) const PLUGINS: [&str; 2] = ["/opt/cni/bin/flatnet", "/usr/local/libexec/netavark/flatnet"];
@@ -68,5 +68,5 @@ pub(crate) fn executable() -> Result<PathBuf> {
 /// Whether others than root may write `program`: Podman runs it as root, so they may do anything.
 pub(crate) fn is_writable_by_others(program: &Path) -> Result<bool> {
     let found = std::fs::metadata(program).map_err(io("look at", program))?;
-    Ok(found.uid() != 0 || found.mode() & 0o022 != 0)
+    Ok(file::is_writable_by_others(&found, 0))
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::command::Command;
-use crate::execute::{CommandFailure, Executor, HostExecutor};
-use crate::tools;
-use crate::types::NetworkName;
+use crate::kernel::execute::{CommandFailure, Executor, HostExecutor};
+use crate::kernel::tools;
+use crate::model::command::Command;
+use crate::model::types::NetworkName;
 
 /// The Podman of this host.
 #[derive(Debug, PartialEq, Eq, Serialize)]

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use crate::config::DEFAULT_PATH;
-use crate::types::{IfName, NetworkName};
+use crate::model::config::DEFAULT_PATH;
+use crate::model::types::{IfName, NetworkName};
 
-const YAML: &str = include_str!("../../templates/flatnet.yaml");
-const CONFLIST: &str = include_str!("../../templates/flatnet.conflist");
+const YAML: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/flatnet.yaml"));
+const CONFLIST: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/flatnet.conflist"));
 
 /// The commented configuration of host number `host`.
 pub(crate) fn yaml(host: u8, network: &NetworkName, bridge: &IfName) -> String {
@@ -27,7 +27,7 @@ pub(crate) fn conflist(network: &NetworkName, config: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, parse};
+    use crate::model::config::{Config, parse};
 
     fn network(name: &str) -> NetworkName {
         NetworkName::parse(name).unwrap()
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn the_example_mentions_every_field() {
-        let schema = crate::config::schema();
+        let schema = crate::model::config::schema();
         let mut fields = Vec::new();
         collect_fields(&schema, &mut fields);
         assert!(fields.len() > 30, "{fields:?}");

@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use super::install::{Content, Item};
-use crate::config::DEFAULT_PATH;
-use crate::types::NetworkName;
+use crate::model::config::DEFAULT_PATH;
+use crate::model::types::NetworkName;
 
 /// Where an administrator's units lie.
 const DIRECTORY: &str = "/etc/systemd/system";
@@ -13,13 +13,20 @@ const DIRECTORY: &str = "/etc/systemd/system";
 const PROGRAM: &str = "/usr/local/bin/flatnet";
 /// Where the template of the gateway has its directory.
 const GATEWAY_DIRECTORY: &str = "/var/lib/flatnet-gateway";
-const GATEWAY: &str = include_str!("../../templates/flatnet-gateway.service");
-const WATCH: (&str, &str, &str) =
-    ("flatnet-gateway-watch", "service", include_str!("../../templates/flatnet-gateway-watch.service"));
+const GATEWAY: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/flatnet-gateway.service"));
+const WATCH: (&str, &str, &str) = (
+    "flatnet-gateway-watch",
+    "service",
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/flatnet-gateway-watch.service")),
+);
 const TEMPLATES: [(&str, &str, &str); 4] = [
-    ("flatnet", "service", include_str!("../../templates/flatnet.service")),
-    ("flatnet-gc", "service", include_str!("../../templates/flatnet-gc.service")),
-    ("flatnet-gc", "timer", include_str!("../../templates/flatnet-gc.timer")),
+    ("flatnet", "service", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/flatnet.service"))),
+    (
+        "flatnet-gc",
+        "service",
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/flatnet-gc.service")),
+    ),
+    ("flatnet-gc", "timer", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/flatnet-gc.timer"))),
     WATCH,
 ];
 

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use super::install::{Content, Item};
 use super::units;
-use crate::types::{IfName, NetworkName};
+use crate::model::types::{IfName, NetworkName};
 
-const NETWORKD: &str = include_str!("../../templates/networkd.network");
-const NETWORK_MANAGER: &str = include_str!("../../templates/network-manager.conf");
+const NETWORKD: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/networkd.network"));
+const NETWORK_MANAGER: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/network-manager.conf"));
 /// The bridge in the templates.
 const BRIDGE: &str = "flatnet-br0";
 
@@ -59,7 +60,7 @@ impl Program {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{AttachmentId, ContainerId};
+    use crate::model::types::{AttachmentId, ContainerId};
 
     fn text(program: Program, network: &str, bridge: &str) -> (PathBuf, String) {
         let item = program.file(&NetworkName::parse(network).unwrap(), &IfName::parse(bridge).unwrap());

@@ -6,11 +6,11 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use super::VERSION;
-use crate::command::Command;
-use crate::config::Config;
 use crate::engine::{Attachment, State};
-use crate::execute::{Executor, Output};
-use crate::tools::Tools;
+use crate::kernel::execute::{Executor, Output};
+use crate::kernel::tools::Tools;
+use crate::model::command::Command;
+use crate::model::config::Config;
 
 /// All of it, as text where a program said it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

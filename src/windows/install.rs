@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
 
-use crate::config::Config;
 use crate::error::{Error, Kind, Result, io};
-use crate::gateway::install::drive;
+use crate::model::config::Config;
+use crate::nginx::install::drive;
 use crate::setup::install::{Content, Item, install as put};
 
 static SCRIPTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/ops/windows");
@@ -196,7 +196,7 @@ mod tests {
     fn settings_are_this_distributions_and_what_is_not_known_stays() {
         let yaml = "gateway: {directory: /mnt/c/flatnet/gw-1, domains: [corp.example], listen: 8080, tls: {certificate: a, key: b, listen: 8443}}\n\
                     subnet: 10.87.7.0/24\n";
-        let config = crate::config::parse(yaml, Path::new("f")).unwrap();
+        let config = crate::model::config::parse(yaml, Path::new("f")).unwrap();
         let template = SCRIPTS.get_file(SETTINGS).unwrap().contents_utf8().unwrap();
         let known = settings(template, &config, Some("Ubuntu-24.04"));
         for line in [

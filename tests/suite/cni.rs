@@ -9,7 +9,7 @@
 
 use std::fmt::Write as _;
 
-use flatnet::types::{AttachmentId, NetworkName};
+use flatnet::model::types::{AttachmentId, NetworkName};
 use serde_json::{Value, json};
 
 use crate::sandbox::{FLATNET, Sandbox};

@@ -1,6 +1,6 @@
 //! Each step of ADD and of DEL fails once: nothing is left behind. `kill_steps` kills where this fails.
 //!
-//! Needs the feature `faults`; what `fail@N` and the other faults do is told in `src/execute/fault.rs`.
+//! Needs the feature `faults`; what `fail@N` and the other faults do is told in `src/kernel/execute/fault.rs`.
 
 use crate::cni::{Answer, Call, host};
 use crate::sandbox::Sandbox;

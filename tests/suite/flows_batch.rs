@@ -3,10 +3,10 @@
 
 use std::net::Ipv4Addr;
 
-use flatnet::plan::{FlowFilter, Op};
-use flatnet::render;
-use flatnet::tools::Tools;
-use flatnet::types::Protocol;
+use flatnet::kernel::render;
+use flatnet::kernel::tools::Tools;
+use flatnet::model::plan::{FlowFilter, Op};
+use flatnet::model::types::Protocol;
 
 use crate::sandbox::{Builder, Sandbox};
 

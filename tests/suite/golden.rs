@@ -7,21 +7,20 @@ use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-use flatnet::config::{self, Config};
-use flatnet::desired::{AttachmentState, HostFacts, HostState, Routes};
-use flatnet::observe::attachment::ObservedAttachment;
-use flatnet::observe::host::{ObservedHost, ObservedRuleset};
-use flatnet::observe::link::{self, Link};
-use flatnet::observe::route::{self, Route};
-use flatnet::observe::rule::{self, Rule};
-use flatnet::plan::{self, FlowFilter, Op, Plan};
-use flatnet::receipt::Receipt;
-use flatnet::render;
-use flatnet::tools::Tools;
-use flatnet::types::{AttachmentId, NetnsPath, Owner, PortMapping, PortMode, SysctlKey};
+use flatnet::kernel::observe::attachment::ObservedAttachment;
+use flatnet::kernel::observe::host::{ObservedHost, ObservedRuleset};
+use flatnet::kernel::observe::link::{self, Link};
+use flatnet::kernel::observe::route::{self, Route};
+use flatnet::kernel::observe::rule::{self, Rule};
+use flatnet::kernel::planner;
+use flatnet::kernel::render;
+use flatnet::kernel::tools::Tools;
+use flatnet::model::config::{self, Config};
+use flatnet::model::desired::{AttachmentState, HostFacts, HostState, Routes};
+use flatnet::model::plan::{FlowFilter, Op, Plan};
+use flatnet::model::types::{AttachmentId, NetnsPath, Owner, PortMapping, PortMode, SysctlKey};
+use flatnet::state::receipt::Receipt;
 use serde::Deserialize;
-
-use crate::planner;
 
 /// `observed.json`.
 #[derive(Deserialize)]
@@ -183,20 +182,23 @@ impl Observed {
     }
 
     fn plan(&self, config: &Config) -> Plan {
-        let receipts: Vec<Receipt> =
-            self.attached.iter().map(|one| planner::receipt(&one.state(config, &self.facts))).collect();
-        let wanted = HostState::new(config, &self.facts, self.owner.as_ref(), &receipts).unwrap();
+        let receipts: Vec<Receipt> = self
+            .attached
+            .iter()
+            .map(|one| crate::planner::receipt(&one.state(config, &self.facts)))
+            .collect();
+        let wanted = planner::wanted_host(config, &self.facts, self.owner.as_ref(), &receipts).unwrap();
         match &self.target {
-            Target::Up => plan::up(&wanted, &self.host(&wanted), &[]).unwrap(),
-            Target::Down { found } => plan::down(&wanted, &self.host(&wanted), &[], found, false).unwrap(),
+            Target::Up => planner::up(&wanted, &self.host(&wanted), &[]).unwrap(),
+            Target::Down { found } => planner::down(&wanted, &self.host(&wanted), &[], found, false).unwrap(),
             Target::Add(add) => {
-                plan::attach(&add.wanted(config, &self.facts), &ObservedAttachment::default())
+                planner::attach(&add.wanted(config, &self.facts), &ObservedAttachment::default())
             }
             Target::ChangeOver => {
                 let [attached] = self.attached.as_slice() else { panic!("one container is changed over") };
                 let before = attached.state(config, &self.facts);
                 let wanted = AttachmentState { mode: config.port_mode(), ..before.clone() };
-                plan::attach(&wanted, &self.attachment(&before))
+                planner::attach(&wanted, &self.attachment(&before))
             }
         }
     }

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use flatnet::observe::{link, route, ruleset};
-use flatnet::{config, receipt};
+use flatnet::kernel::observe::{link, route, ruleset};
+use flatnet::model::config;
+use flatnet::state::receipt;
 use proptest::prelude::*;
 
 const RULESETS: [&str; 2] =

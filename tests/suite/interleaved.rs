@@ -2,7 +2,7 @@
 //! that it is attached is reached, and once all are gone nothing is left.
 //!
 //! c1 is attached, c2 is not, and c3 was until its namespace was deleted: it has the one address that c2 can get, and the
-//! port that c2 publishes. What `pause@N` does is told in `src/lock/pause.rs`.
+//! port that c2 publishes. What `pause@N` does is told in `src/state/lock/pause.rs`.
 
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! SIGKILL at each step of ADD and of DEL: of Flatnet alone right after the step, and of Flatnet with all that it started
 //! while the step's command runs. The namespace stays or goes, and then comes a DEL, an ADD, or `flatnet repair`.
 //!
-//! Needs the feature `faults`, whose `src/execute/fault.rs` does the killing.
+//! Needs the feature `faults`, whose `src/kernel/execute/fault.rs` does the killing.
 
 use serde_json::json;
 

@@ -42,6 +42,7 @@ mod error_messages;
 mod errors;
 #[cfg(feature = "faults")]
 mod faults;
+mod floors;
 mod flows_batch;
 mod frames;
 mod gateway;

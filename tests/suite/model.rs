@@ -6,14 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use flatnet::desired::{AttachmentState, HostState};
-use flatnet::observe::attachment::ObservedAttachment;
-use flatnet::observe::host::{ObservedHost, ObservedRuleset};
-use flatnet::observe::link::{Link, PortFlags};
-use flatnet::observe::route::Route;
-use flatnet::observe::rule::Rule;
-use flatnet::plan::{Element, LinkAttribute, Op, Place, TableElement};
-use flatnet::types::{IfName, LinkGroup, PortMapping, RouteTable, SysctlKey};
+use flatnet::kernel::observe::attachment::ObservedAttachment;
+use flatnet::kernel::observe::host::{ObservedHost, ObservedRuleset};
+use flatnet::kernel::observe::link::{Link, PortFlags};
+use flatnet::kernel::observe::route::Route;
+use flatnet::kernel::observe::rule::Rule;
+use flatnet::model::desired::{AttachmentState, HostState};
+use flatnet::model::plan::{Element, LinkAttribute, Op, Place, TableElement};
+use flatnet::model::types::{IfName, LinkGroup, PortMapping, RouteTable, SysctlKey};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use flatnet::receipt;
+use flatnet::state::receipt;
 use serde_json::{Value, json};
 
 use crate::cni::{Call, address, host, host_link};

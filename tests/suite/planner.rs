@@ -6,16 +6,18 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::{Mutex, PoisonError};
 
-use flatnet::config::{Bridging, Config};
-use flatnet::desired::{AttachmentState, GatewayLink, HostFacts, HostState, Routes};
-use flatnet::observe::attachment::ObservedAttachment;
-use flatnet::observe::host::ObservedRuleset;
-use flatnet::observe::link::Link;
-use flatnet::plan::{self, Element, FlowFilter, LinkAttribute, Op, Place, Plan};
-use flatnet::receipt::{self, NetnsId, Receipt};
-use flatnet::types::{
+use flatnet::kernel::observe::attachment::ObservedAttachment;
+use flatnet::kernel::observe::host::ObservedRuleset;
+use flatnet::kernel::observe::link::Link;
+use flatnet::kernel::planner;
+use flatnet::model::config::{Bridging, Config};
+use flatnet::model::desired::{AttachmentState, GatewayLink, HostFacts, HostState, Routes};
+use flatnet::model::plan::{Element, FlowFilter, LinkAttribute, Op, Place, Plan};
+use flatnet::model::types::NetnsId;
+use flatnet::model::types::{
     AttachmentId, LinkAlias, LinkGroup, Mac, Owner, PortMapping, PortMode, Protocol, SysctlKey,
 };
+use flatnet::state::receipt::{self, Receipt};
 use proptest::prelude::*;
 use similar::TextDiff;
 
@@ -46,7 +48,7 @@ fn facts() -> HostFacts {
 /// To render a ruleset takes longer than all else that is tried, and few differ.
 fn host(bridging: Bridging, attached: &[Receipt]) -> HostState {
     static KNOWN: Mutex<BTreeMap<String, HostState>> = Mutex::new(BTreeMap::new());
-    let render = || HostState::new(&config(bridging), &facts(), None, attached).unwrap();
+    let render = || planner::wanted_host(&config(bridging), &facts(), None, attached).unwrap();
     let which = format!("{bridging:?} {attached:?}");
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner).entry(which).or_insert_with(render).clone()
 }
@@ -105,7 +107,7 @@ fn run(model: &mut Model, ops: &[Op]) {
 }
 
 fn bring_up(model: &mut Model, wanted: &HostState) {
-    let plan = plan::up(wanted, &model.observe_host(wanted), &[]).unwrap();
+    let plan = planner::up(wanted, &model.observe_host(wanted), &[]).unwrap();
     run(model, &plan.ops());
 }
 
@@ -162,7 +164,7 @@ fn disturbed_host() -> impl Strategy<Value = Model> {
             let ([down, mtu, address, rules, mac, group, arp], forward) = disturbed;
             let wanted = host(bridging, &attached);
             let mut model = Model::booted();
-            let plan = plan::up(&wanted, &model.observe_host(&wanted), &[]).unwrap();
+            let plan = planner::up(&wanted, &model.observe_host(&wanted), &[]).unwrap();
             // At least up to the mark: the rest may be missing.
             let marked = plan.steps.iter().position(|step| matches!(step.op, Op::LinkSet { .. })).unwrap();
             let done = done.min(plan.steps.len());
@@ -213,11 +215,11 @@ proptest! {
     ) {
         let wanted = host(bridging, &attached);
         let strays = if renamed { rename_bridge(&mut model, &wanted) } else { Vec::new() };
-        let plan = plan::up(&wanted, &model.observe_host(&wanted), &strays).unwrap();
+        let plan = planner::up(&wanted, &model.observe_host(&wanted), &strays).unwrap();
         assert_undo_is_identity(&model, &plan);
         let mut world = model.clone();
         run(&mut world, &plan.ops());
-        let again = plan::up(&wanted, &world.observe_host(&wanted), &[]).unwrap();
+        let again = planner::up(&wanted, &world.observe_host(&wanted), &[]).unwrap();
         prop_assert!(again.is_empty(), "{again:#?}");
         prop_assert_eq!(world.arp_table, wanted.bridged);
         let bridge = &world.host.links[wanted.bridge.as_str()];
@@ -248,14 +250,14 @@ proptest! {
                 model.arp_table || matches!(one.element, Element::Binding { .. } | Element::Published { .. })
             }));
         }
-        let plan = plan::mend(&wanted, &model.observe_host(&wanted), &strays).unwrap();
+        let plan = planner::mend(&wanted, &model.observe_host(&wanted), &strays).unwrap();
         // A link that was deleted, as the one of two bridges is, does not come back.
         if !(renamed && second) {
             assert_undo_is_identity(&model, &plan);
         }
         run(&mut model, &plan.ops());
         prop_assert!(!model.host.links.contains_key("lost0"));
-        let again = plan::mend(&wanted, &model.observe_host(&wanted), &[]).unwrap();
+        let again = planner::mend(&wanted, &model.observe_host(&wanted), &[]).unwrap();
         prop_assert!(again.is_empty(), "{again:#?}");
         let ruleset = model.ruleset.unwrap();
         prop_assert_eq!(&ruleset.elements, &wanted.elements);
@@ -271,13 +273,13 @@ proptest! {
         let mut world = before.clone();
         bring_up(&mut world, &wanted);
         let found = [(SysctlKey::ip_forward(), forward)].into();
-        let down = plan::down(&wanted, &world.observe_host(&wanted), &[], &found, keep).unwrap();
+        let down = planner::down(&wanted, &world.observe_host(&wanted), &[], &found, keep).unwrap();
         run(&mut world, &down.ops());
         if keep {
             before.sysctls.insert(SysctlKey::ip_forward(), 1);
         }
         assert_same(&world, &before, "down");
-        let again = plan::down(&wanted, &world.observe_host(&wanted), &[], &found, keep).unwrap();
+        let again = planner::down(&wanted, &world.observe_host(&wanted), &[], &found, keep).unwrap();
         prop_assert!(again.is_empty(), "{:#?}", again);
     }
 
@@ -291,20 +293,20 @@ proptest! {
         bring_up(&mut model, &host(bridging_for(mode), &[receipt(&wanted)]));
         model.ruleset.as_mut().unwrap().elements.clear();
 
-        let fresh = plan::attach(&wanted, &model.observe_attachment(&wanted));
+        let fresh = planner::attach(&wanted, &model.observe_attachment(&wanted));
         assert_undo_is_identity(&model, &fresh);
 
         let mut part = model.clone();
         run(&mut part, &fresh.ops()[..done.min(fresh.steps.len())]);
         disturb(&mut part, &wanted, &lost);
-        let rest = plan::attach(&wanted, &part.observe_attachment(&wanted));
+        let rest = planner::attach(&wanted, &part.observe_attachment(&wanted));
         assert_undo_is_identity(&part, &rest);
         let mut repaired = part.clone();
         run(&mut repaired, &rest.ops());
-        let again = plan::attach(&wanted, &repaired.observe_attachment(&wanted));
+        let again = planner::attach(&wanted, &repaired.observe_attachment(&wanted));
         prop_assert!(again.is_empty(), "{again:#?}");
 
-        run(&mut repaired, &plan::detach(&wanted).ops());
+        run(&mut repaired, &planner::detach(&wanted).ops());
         assert_same(&repaired, &model, "detached");
     }
 
@@ -323,17 +325,17 @@ proptest! {
         let mid = host(bridging_for(to), &[receipt(&before)]);
         bring_up(&mut model, &mid);
 
-        let plan = plan::attach(&wanted, &model.observe_attachment(&wanted));
+        let plan = planner::attach(&wanted, &model.observe_attachment(&wanted));
         assert_undo_is_identity(&model, &plan);
         run(&mut model, &plan.ops());
-        let again = plan::attach(&wanted, &model.observe_attachment(&wanted));
+        let again = planner::attach(&wanted, &model.observe_attachment(&wanted));
         prop_assert!(again.is_empty(), "{again:#?}");
 
         let after = host(bridging_for(to), &[receipt(&wanted)]);
-        let last = plan::up(&after, &model.observe_host(&after), &[]).unwrap();
+        let last = planner::up(&after, &model.observe_host(&after), &[]).unwrap();
         assert_undo_is_identity(&model, &last);
         run(&mut model, &last.ops());
-        let again = plan::up(&after, &model.observe_host(&after), &[]).unwrap();
+        let again = planner::up(&after, &model.observe_host(&after), &[]).unwrap();
         prop_assert!(again.is_empty(), "{again:#?}");
         let wanted = attached(&wanted);
         assert_same(&but_for_the_past(model), &but_for_the_past(wanted), "changed over");
@@ -362,7 +364,7 @@ fn attached(state: &AttachmentState) -> Model {
     let mut model = Model::booted();
     let host = host(bridging_for(state.mode), &[receipt(state)]);
     bring_up(&mut model, &host);
-    run(&mut model, &plan::attach(state, &ObservedAttachment::default()).ops());
+    run(&mut model, &planner::attach(state, &ObservedAttachment::default()).ops());
     if state.mode == PortMode::Isolated {
         model.unreachable.clear();
         let links = &mut model.host.links;
@@ -459,7 +461,7 @@ fn flows_are_ended_after_all_else() {
     let ended = FlowFilter::of_address(Ipv4Addr::new(10, 87, 1, 2));
     let wanted =
         AttachmentState { flows_to_end: ended.to_vec(), ..attachment(PortMode::Routed, 2, Routes::Default) };
-    let plan = plan::attach(&wanted, &ObservedAttachment::default());
+    let plan = planner::attach(&wanted, &ObservedAttachment::default());
     let last = &plan.steps[plan.steps.len() - 2..];
     assert_eq!(last.iter().map(|step| step.op.clone()).collect::<Vec<_>>(), ended.map(Op::FlowsDel));
     assert_eq!(plan.undo().len(), plan.undo_of(|index| index < plan.steps.len() - 2).len());
@@ -473,8 +475,8 @@ fn somebody_elses_bridge_is_left_alone() {
     let bridge = model.host.links.get_mut(wanted.bridge.as_str()).unwrap();
     bridge.alias = "virbr".to_owned();
     for refused in [
-        plan::up(&wanted, &model.observe_host(&wanted), &[]),
-        plan::down(&wanted, &model.observe_host(&wanted), &[], &BTreeMap::new(), false),
+        planner::up(&wanted, &model.observe_host(&wanted), &[]),
+        planner::down(&wanted, &model.observe_host(&wanted), &[], &BTreeMap::new(), false),
     ] {
         let error = refused.unwrap_err();
         assert!(error.to_string().contains("flatnet-br0 belongs to somebody else (bridge, virbr"), "{error}");
@@ -482,7 +484,7 @@ fn somebody_elses_bridge_is_left_alone() {
     // The network was renamed, or two have one bridge: it is not nobody's.
     let bridge = model.host.links.get_mut(wanted.bridge.as_str()).unwrap();
     bridge.alias = "flatnet/before".to_owned();
-    let error = plan::up(&wanted, &model.observe_host(&wanted), &[]).unwrap_err().whole();
+    let error = planner::up(&wanted, &model.observe_host(&wanted), &[]).unwrap_err().whole();
     assert!(error.contains("`network: before` again") && !error.contains("link del"), "{error}");
 }
 
@@ -491,16 +493,16 @@ fn somebody_elses_bridge_is_left_alone() {
 fn another_flatnets_bridge_and_table_are_left_alone() {
     let (own, other) = (Owner::new("own", [1; 6]), Owner::new("other", [2; 6]));
     let config = config(Bridging::Routed);
-    let host = |owner: Option<&Owner>| HostState::new(&config, &facts(), owner, &[]).unwrap();
+    let host = |owner: Option<&Owner>| planner::wanted_host(&config, &facts(), owner, &[]).unwrap();
     let (wanted, nobody) = (host(Some(&own)), host(None));
     let refused = |wanted: &HostState, model: &Model, table: Option<&Owner>| -> Vec<String> {
         let mut observed = model.observe_host(wanted);
         if let ObservedRuleset::Differs { owner, .. } = &mut observed.ruleset {
             *owner = table.cloned();
         }
-        let down = plan::down(wanted, &observed, &[], &BTreeMap::new(), false);
-        let mend = plan::mend(wanted, &observed, &[]);
-        let plans = [plan::up(wanted, &observed, &[]), mend, down];
+        let down = planner::down(wanted, &observed, &[], &BTreeMap::new(), false);
+        let mend = planner::mend(wanted, &observed, &[]);
+        let plans = [planner::up(wanted, &observed, &[]), mend, down];
         plans.into_iter().filter_map(|plan| plan.err().map(|error| error.to_string())).collect()
     };
     let mut model = Model::booted();
@@ -547,6 +549,6 @@ fn a_bridge_with_another_address_is_refused_with_the_remedy() {
     bring_up(&mut model, &wanted);
     let bridge = model.host.links.get_mut(wanted.bridge.as_str()).unwrap();
     bridge.addresses = vec!["192.168.7.1/24".parse().unwrap()];
-    let error = plan::up(&wanted, &model.observe_host(&wanted), &[]).unwrap_err().to_string();
+    let error = planner::up(&wanted, &model.observe_host(&wanted), &[]).unwrap_err().to_string();
     assert!(error.contains("has the address 192.168.7.1/24, not 10.87.1.1/32"), "{error}");
 }

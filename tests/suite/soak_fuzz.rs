@@ -7,7 +7,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 
-use flatnet::{cni, config, netavark};
+use flatnet::faces::{cni, netavark};
+use flatnet::model::config;
 use serde_json::{Value, json};
 
 use crate::cni::VERSIONS;

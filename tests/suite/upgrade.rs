@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use flatnet::receipt;
+use flatnet::state::receipt;
 use serde_json::{Value, json};
 
 use crate::frames::{BROADCAST, Ends, NOBODY, REPLY, arp, icmp_error, mac};

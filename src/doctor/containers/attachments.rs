@@ -7,9 +7,9 @@ use crate::doctor::context::called;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::engine::{Attachment, State};
 use crate::error::Result;
-use crate::observe;
-use crate::receipt::Receipt;
-use crate::types::PortMode;
+use crate::kernel::observe;
+use crate::model::types::PortMode;
+use crate::state::receipt::Receipt;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "attachments",

@@ -3,11 +3,11 @@
 
 use serde_json::Value;
 
-use crate::command::Command;
 use crate::doctor::{Context, Finding};
 use crate::error::Result;
-use crate::lease::Lease;
-use crate::observe::processes;
+use crate::kernel::observe::processes;
+use crate::model::command::Command;
+use crate::state::lease::Lease;
 
 /// Those whose address was released while they go on. Podman, which takes its time, is asked about them only.
 pub(super) fn look(context: &mut Context) -> Result<Vec<Finding>> {

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::engine::{Concern, Leftover, Repair};
 use crate::error::{Error, Result};
-use crate::plan::{Element, Op};
-use crate::render;
-use crate::types::AttachmentId;
+use crate::kernel::render;
+use crate::model::plan::{Element, Op};
+use crate::model::types::AttachmentId;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "left-over",

@@ -11,7 +11,7 @@ pub(super) mod whole;
 use crate::doctor::Context;
 use crate::engine::Concern;
 use crate::error::Result;
-use crate::receipt::Receipt;
+use crate::state::receipt::Receipt;
 
 /// What mends the links of a container: a repair, unless that would leave it to a person.
 fn mend(context: &mut Context, receipt: &Receipt) -> Result<Vec<String>> {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::doctor::Finding;
 use crate::doctor::context::called;
-use crate::observe::dns_query::Answer;
-use crate::observe::resolv_conf::NameServer;
-use crate::receipt::Receipt;
+use crate::kernel::observe::dns_query::Answer;
+use crate::kernel::observe::resolv_conf::NameServer;
+use crate::state::receipt::Receipt;
 
 /// How many containers a finding names.
 const NAMED: usize = 3;

@@ -2,12 +2,12 @@
 
 use super::detached;
 use super::name_servers::NameServers;
-use crate::config::Egress;
 use crate::doctor::context::called;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::observe::inside::{self, Inside};
-use crate::receipt::Receipt;
+use crate::kernel::observe::inside::{self, Inside};
+use crate::model::config::Egress;
+use crate::state::receipt::Receipt;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "container-network",

@@ -6,17 +6,17 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::command::Command;
 use crate::doctor::context::called;
 use crate::doctor::gateway::by_name;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::observe::netns::Netns;
-use crate::plan::{Op, Place};
-use crate::receipt::Receipt;
-use crate::render;
-use crate::tools;
-use crate::types::Protocol;
+use crate::kernel::observe::netns::Netns;
+use crate::kernel::render;
+use crate::kernel::tools;
+use crate::model::command::Command;
+use crate::model::plan::{Op, Place};
+use crate::model::types::Protocol;
+use crate::state::receipt::Receipt;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "reachable",

@@ -3,8 +3,8 @@
 use crate::doctor::context::called;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::plan::Op;
-use crate::render;
+use crate::kernel::render;
+use crate::model::plan::Op;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "container-links",

@@ -3,7 +3,7 @@
 use super::{Heard, nginx, reload, where_installed};
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::{Kind, Result};
-use crate::gateway::install::Platform;
+use crate::nginx::install::Platform;
 use crate::setup::units;
 
 pub(in crate::doctor) const CHECK: Check = Check {

@@ -7,14 +7,14 @@ use std::net::Ipv4Addr;
 
 use serde::Deserialize;
 
-use crate::command::Command;
-use crate::config::Gateway;
 use crate::doctor::Context;
 use crate::error::Result;
-use crate::execute::{CommandFailure, Exit};
-use crate::gateway::install::Platform;
-use crate::observe::host::WslMode;
-use crate::tools;
+use crate::kernel::execute::{CommandFailure, Exit};
+use crate::kernel::observe::host::WslMode;
+use crate::kernel::tools;
+use crate::model::command::Command;
+use crate::model::config::Gateway;
+use crate::nginx::install::Platform;
 
 /// curl's exit status for a connection that was refused.
 const REFUSED: Exit = Exit::Code(7);

@@ -1,13 +1,14 @@
 //! The last layer of the way to a container: through the gateway, by its name.
 
 use super::ask::head;
-use crate::command::Command;
 use crate::doctor::context::called;
 use crate::doctor::{Context, Finding};
-use crate::gateway::podman::State;
-use crate::gateway::table::{Route, Scheme, Table};
-use crate::gateway::{install, publish};
-use crate::receipt::Receipt;
+use crate::model::command::Command;
+use crate::nginx::install;
+use crate::routes::podman::State;
+use crate::routes::publish;
+use crate::routes::table::{Route, Scheme, Table};
+use crate::state::receipt::Receipt;
 
 /// How many are asked at once.
 const AT_ONCE: usize = 16;

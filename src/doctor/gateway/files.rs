@@ -6,8 +6,8 @@ use super::{reload, where_installed};
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::execute::Executor;
-use crate::gateway::install::{Found, Platform, found};
+use crate::kernel::execute::Executor;
+use crate::nginx::install::{Found, Platform, found};
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "gateway-files",

@@ -6,8 +6,8 @@ use super::ask::{Conflict, Status};
 use super::{reload, where_installed};
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::gateway::install::Platform;
-use crate::gateway::publish;
+use crate::nginx::install::Platform;
+use crate::routes::publish;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "gateway-in-force",

@@ -15,7 +15,7 @@ pub(super) use ask::Heard;
 
 use super::{Context, Finding};
 use crate::error::Result;
-use crate::gateway::install::{self, Platform};
+use crate::nginx::install::{self, Platform};
 
 /// Looks only where a gateway was laid down.
 fn where_installed(

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::where_installed;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::gateway::table::Table;
-use crate::gateway::{publish, sync, told};
+use crate::routes::table::Table;
+use crate::routes::{publish, sync, told};
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "gateway-routes",

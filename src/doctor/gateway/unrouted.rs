@@ -3,7 +3,7 @@
 use super::where_installed;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::gateway::publish;
+use crate::routes::publish;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "gateway-unrouted",

@@ -1,12 +1,12 @@
 //! `flatnet gateway watch` runs. It holds a lock as long as it does.
 
 use super::where_installed;
-use crate::command::Command;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::gateway::watch::lock_path;
-use crate::lock;
+use crate::model::command::Command;
+use crate::routes::watch::lock_path;
 use crate::setup::units;
+use crate::state::lock;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "gateway-watch",

@@ -1,8 +1,8 @@
 //! What brings Flatnet up at boot has not failed.
 
-use crate::command::Command;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
+use crate::model::command::Command;
 use crate::setup::units;
 
 pub(in crate::doctor) const CHECK: Check = Check {

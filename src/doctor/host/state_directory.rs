@@ -4,9 +4,9 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::command::Command;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::{Result, io};
+use crate::model::command::Command;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "state-directory",

@@ -1,9 +1,9 @@
 //! Bridges, veth pairs, links without ARP in a group; ports of a bridge only where containers get one.
 
-use crate::command::Command;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::execute::CommandFailure;
+use crate::kernel::execute::CommandFailure;
+use crate::model::command::Command;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "kernel-links",
@@ -64,7 +64,7 @@ fn judge(trials: &[Trial], failure: &CommandFailure) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::execute::Exit;
+    use crate::kernel::execute::Exit;
 
     /// As iproute2 6.1 prints it.
     #[test]

@@ -1,9 +1,9 @@
 //! The parts of nftables that the ruleset is made of.
 
-use crate::command::Command;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::execute::CommandFailure;
+use crate::kernel::execute::CommandFailure;
+use crate::model::command::Command;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "kernel-nftables",
@@ -94,7 +94,7 @@ fn judge(what: &str, module: &str, failure: &CommandFailure) -> Finding {
 mod tests {
     use super::*;
     use crate::doctor::Level;
-    use crate::execute::Exit;
+    use crate::kernel::execute::Exit;
 
     /// As nft 1.0.6 prints it on the WSL2 kernel 5.15.
     #[test]

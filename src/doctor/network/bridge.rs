@@ -3,9 +3,9 @@
 use super::is_setting;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::{Kind, Result};
-use crate::plan::Op;
-use crate::render;
-use crate::types::SysctlKey;
+use crate::kernel::render;
+use crate::model::plan::Op;
+use crate::model::types::SysctlKey;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "bridge",

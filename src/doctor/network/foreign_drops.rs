@@ -4,7 +4,7 @@ use ipnet::Ipv4Net;
 
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::observe::foreign::DroppingChain;
+use crate::kernel::observe::foreign::DroppingChain;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "foreign-drops",

@@ -3,7 +3,7 @@
 use super::{is_setting, missing_steps};
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::types::SysctlKey;
+use crate::model::types::SysctlKey;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "ip-forward",

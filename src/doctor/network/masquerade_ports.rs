@@ -1,9 +1,9 @@
 //! The ports that connections of containers get: nobody else may use them.
 
-use crate::config::Egress;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::observe::own_ports::{self, Listener};
+use crate::kernel::observe::own_ports::{self, Listener};
+use crate::model::config::Egress;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "masquerade-ports",

@@ -15,9 +15,9 @@ pub(super) mod rp_filter;
 pub(super) mod ruleset;
 
 use crate::doctor::Context;
-use crate::plan::Op;
-use crate::render;
-use crate::types::SysctlKey;
+use crate::kernel::render;
+use crate::model::plan::Op;
+use crate::model::types::SysctlKey;
 
 /// The steps of `flatnet up` that `concerns` picks, as commands; what to say instead where there is no such plan.
 fn missing_steps(context: &Context, concerns: impl Fn(&Op) -> bool) -> Result<Vec<String>, &'static str> {
@@ -26,7 +26,7 @@ fn missing_steps(context: &Context, concerns: impl Fn(&Op) -> bool) -> Result<Ve
 }
 
 /// The interface towards the world, as far as there is one.
-fn uplink(context: &Context) -> Option<crate::types::IfName> {
+fn uplink(context: &Context) -> Option<crate::model::types::IfName> {
     context.facts.as_ref()?.uplink.as_deref()?.parse().ok()
 }
 

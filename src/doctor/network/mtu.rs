@@ -1,11 +1,11 @@
 //! No packet of a container is larger than what its way takes.
 
-use crate::command::Command;
-use crate::config::Mtu;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::observe::attachment::bad_json;
-use crate::observe::link::{self, Link};
+use crate::kernel::observe::attachment::bad_json;
+use crate::kernel::observe::link::{self, Link};
+use crate::model::command::Command;
+use crate::model::config::Mtu;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "mtu",

@@ -5,10 +5,10 @@ use std::path::Path;
 use ipnet::Ipv4Net;
 use serde_json::Value;
 
-use crate::command::Command;
-use crate::config::Config;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
+use crate::model::command::Command;
+use crate::model::config::Config;
 use crate::setup::podman::Podman;
 
 pub(in crate::doctor) const CHECK: Check = Check {

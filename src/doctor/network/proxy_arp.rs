@@ -2,8 +2,8 @@
 
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::observe;
-use crate::types::SysctlKey;
+use crate::kernel::observe;
+use crate::model::types::SysctlKey;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "proxy-arp",

@@ -3,11 +3,11 @@
 use ipnet::Ipv4Net;
 use serde::Deserialize;
 
-use crate::command::Command;
-use crate::config::Config;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::observe::attachment::bad_json;
+use crate::kernel::observe::attachment::bad_json;
+use crate::model::command::Command;
+use crate::model::config::Config;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "routes",

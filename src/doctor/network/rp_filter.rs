@@ -1,10 +1,10 @@
 //! The reverse-path filter of the uplink, where answers may come in another way than requests go out.
 
-use crate::command::Command;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::observe::{self, route};
-use crate::types::{IfName, SysctlKey};
+use crate::kernel::observe::{self, route};
+use crate::model::command::Command;
+use crate::model::types::{IfName, SysctlKey};
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "rp-filter",

@@ -3,7 +3,7 @@
 use super::missing_steps;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::plan::Op;
+use crate::model::plan::Op;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "ruleset",

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::{Result, io};
+use crate::model::types::NetworkName;
 use crate::setup::podman::Podman;
 use crate::setup::{conflist, conflist_path};
-use crate::types::NetworkName;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "conflist",

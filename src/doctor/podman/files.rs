@@ -2,7 +2,7 @@
 
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::types::shown;
+use crate::model::types::shown;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "podman-files",

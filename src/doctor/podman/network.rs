@@ -4,10 +4,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::command::Command;
-use crate::config::{Config, DEFAULT_PATH};
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
+use crate::model::command::Command;
+use crate::model::config::{Config, DEFAULT_PATH};
 use crate::setup::podman::Podman;
 use crate::setup::{PLUGIN_FOLDERS, conflist_path, executable, or_packaged, plugin_links};
 

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::command::Command;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
+use crate::model::command::Command;
 use crate::setup::podman::Podman;
 use crate::setup::{executable, is_writable_by_others, or_packaged, plugin_links};
 

@@ -1,10 +1,10 @@
 //! The program that makes the kernel forget flows, and the part of the kernel that it asks.
 
-use crate::command::Command;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::execute::CommandFailure;
-use crate::tools;
+use crate::kernel::execute::CommandFailure;
+use crate::kernel::tools;
+use crate::model::command::Command;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "conntrack",

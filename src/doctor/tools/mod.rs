@@ -4,9 +4,9 @@ pub(super) mod conntrack;
 pub(super) mod nft_versions;
 pub(super) mod programs;
 
-use crate::command::Command;
 use crate::doctor::Context;
 use crate::error::Result;
+use crate::model::command::Command;
 
 /// Major, minor and patch.
 type Version = [u32; 3];

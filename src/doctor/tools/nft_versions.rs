@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::{shown, version};
-use crate::command::Command;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::execute::{Exit, Output};
-use crate::tools;
+use crate::kernel::execute::{Exit, Output};
+use crate::kernel::tools;
+use crate::model::command::Command;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "nft-versions",

@@ -1,10 +1,10 @@
 //! The programs are there, root's, new enough, and print JSON.
 
 use super::{Version, shown, version};
-use crate::command::Command;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::tools;
+use crate::kernel::tools;
+use crate::model::command::Command;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "programs",

@@ -3,7 +3,7 @@
 use super::inside;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::observe::host::WslMode;
+use crate::kernel::observe::host::WslMode;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "wsl-networking-mode",

@@ -4,12 +4,12 @@
 use std::net::Ipv4Addr;
 
 use super::inside;
-use crate::config::Config;
-use crate::desired::HostFacts;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::engine::HostRecord;
 use crate::error::Result;
-use crate::observe::host::{WslMode, address_towards, default_route};
+use crate::kernel::observe::host::{WslMode, address_towards, default_route};
+use crate::model::config::Config;
+use crate::model::desired::HostFacts;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "wsl-address",

@@ -3,15 +3,16 @@
 use std::time::{Duration, Instant};
 
 use super::HostPart;
-use crate::desired::AttachmentState;
 use crate::engine::guard::LinksGuard;
 use crate::engine::{Engine, NetworkGuard};
 use crate::error::{Error, Kind, Remedy, Result};
-use crate::observe;
-use crate::observe::attachment::ObservedAttachment;
-use crate::plan::{self, Op, Plan};
-use crate::receipt::{self, Event, Receipt};
-use crate::types::{Mac, PortMode};
+use crate::kernel::observe;
+use crate::kernel::observe::attachment::ObservedAttachment;
+use crate::kernel::planner;
+use crate::model::desired::AttachmentState;
+use crate::model::plan::{Op, Plan};
+use crate::model::types::{Mac, PortMode};
+use crate::state::receipt::{self, Event, Receipt};
 
 /// How long the kernel may take to delete the links of a namespace that was deleted.
 const DEATH: Duration = Duration::from_secs(1);
@@ -56,7 +57,7 @@ impl Engine {
             Err(Error::new(Kind::ContainerDiffers, what)
                 .remedy(Remedy::by("Restart the container", [restart])))
         };
-        let Some(link) = &mut observed.host_link else { return Ok(plan::attach(&wanted, &observed)) };
+        let Some(link) = &mut observed.host_link else { return Ok(planner::attach(&wanted, &observed)) };
         let macs = [wanted.mac, Mac::of_host_link(wanted.address.addr())].map(|mac| mac.to_string());
         if link.alias != wanted.alias.as_str() && !macs.contains(&link.mac) {
             return conflict(format!("the link {} belongs to somebody else", link.name));
@@ -76,7 +77,7 @@ impl Engine {
                 receipt.netns
             ));
         }
-        Ok(plan::attach(&wanted, &observed))
+        Ok(planner::attach(&wanted, &observed))
     }
 
     /// What an attachment shall be, joined as the configuration says now, and what it is. The elements of both ways to join
@@ -148,7 +149,7 @@ impl Engine {
         let facts = self.facts()?;
         let mode = self.config.port_mode();
         let wanted = AttachmentState { mode, ..self.recorded(receipt, &facts) };
-        let plan = plan::attach(&wanted, &ObservedAttachment::default());
+        let plan = planner::attach(&wanted, &ObservedAttachment::default());
         let aliases: Vec<_> = receipt.aliases.iter().filter_map(|alias| alias.parse().ok()).collect();
         let renewed = self.receipt(&wanted, &plan, receipt.netns_id, &receipt.name, &aliases);
         let boot_id = receipt.boot_id.clone();

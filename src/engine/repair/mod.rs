@@ -12,13 +12,14 @@ use super::definitions::notes_of_lost;
 use super::leftover::{Concern, Leftover};
 use super::recover::Unrecorded;
 use super::{Change, Engine};
-use crate::command::Command;
-use crate::desired::HostFacts;
 use crate::error::{Error, Kind, Result};
-use crate::observe;
-use crate::observe::host::ObservedHost;
-use crate::plan::{self, Op, Plan};
-use crate::receipt::Receipt;
+use crate::kernel::observe;
+use crate::kernel::observe::host::ObservedHost;
+use crate::kernel::planner;
+use crate::model::command::Command;
+use crate::model::desired::HostFacts;
+use crate::model::plan::{Op, Plan};
+use crate::state::receipt::Receipt;
 
 /// What a repair did, or would do.
 #[derive(Debug, Default)]
@@ -141,7 +142,7 @@ impl Engine {
         }
         let observed = observe::host::observe(&wanted, &mut *self.executor, &self.tools)?;
         let mut plan = Plan::default();
-        for step in plan::up(&wanted, &observed, &[])?.steps {
+        for step in planner::up(&wanted, &observed, &[])?.steps {
             if !host.steps.iter().any(|done| done.op == step.op) {
                 plan.push_final(step.op, step.why);
             }
@@ -239,8 +240,8 @@ impl Engine {
         let moved = survey.living.iter().find(|receipt| !self.config.subnet.contains(&receipt.address));
         let plan = match moved {
             // `subnet` was changed under a running container: not for a repair to decide.
-            Some(_) => plan::up(&wanted, &observed, &[])?,
-            None => plan::mend(&wanted, &observed, &strays)?,
+            Some(_) => planner::up(&wanted, &observed, &[])?,
+            None => planner::mend(&wanted, &observed, &strays)?,
         };
         let renamed = strays.first().filter(|_| observed.bridge.is_none()).map(|link| link.name.clone());
         for bridge in observed.bridge.iter().chain(&strays) {

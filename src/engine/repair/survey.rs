@@ -1,13 +1,13 @@
 //! What there is, and what becomes of it.
 
-use crate::command::Command;
 use crate::engine::Engine;
 use crate::engine::leftover::{Concern, Leftover};
 use crate::engine::recover::{Unrecorded, has_address};
 use crate::error::Result;
-use crate::lease::Leases;
-use crate::observe::marked::MarkedLinks;
-use crate::receipt::{self, Event, Receipt};
+use crate::kernel::observe::marked::MarkedLinks;
+use crate::model::command::Command;
+use crate::state::lease::Leases;
+use crate::state::receipt::{self, Event, Receipt};
 
 use super::Repair;
 

@@ -1,0 +1,42 @@
+//! `flatnet gateway sync`.
+
+use clap::Args;
+use serde_json::json;
+
+use crate::faces::cli::{Options, output};
+use crate::routes::sync::{Synced, sync};
+use crate::routes::told;
+
+/// Make the gateway's routes from the containers of this host, once.
+///
+/// A container is routed by its labels (`flatnet.host`, `flatnet.port`, `flatnet.path` ..); without any at
+/// `http://NAME.DOMAIN/`, if exactly one of its exposed TCP ports answers HTTP. The file is replaced in one step, only
+/// when something changed, and never when Podman fails.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  flatnet gateway sync\n  flatnet gateway sync --json | jq .routes\n  podman run -d --name git --network flatnet --label flatnet.port=3000 IMAGE && flatnet gateway sync"
+)]
+pub(super) struct Sync {}
+
+impl Sync {
+    #[expect(clippy::unused_self, reason = "each command has the same signature")]
+    pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
+        let engine = options.engine_to_look()?;
+        let synced = sync(&engine, &mut options.patient_executor())?;
+        let Synced { table, before, written, conflicts } = synced;
+        if options.json {
+            output::print_json(&json!(table));
+            return Ok(0);
+        }
+        for line in told::changes(before.as_ref(), &table).into_iter().filter(|_| written) {
+            output::print(&format!("{line}\n"));
+        }
+        for conflict in conflicts {
+            output::note(&format!("flatnet: warning: {conflict}"));
+        }
+        let how = if written { "is written" } else { "is already so" };
+        let count = told::counted(&table);
+        output::print(&format!("Generation {} {how}: {count}\n", table.generation));
+        Ok(0)
+    }
+}

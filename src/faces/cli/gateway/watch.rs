@@ -1,0 +1,67 @@
+//! `flatnet gateway watch`.
+
+use std::os::unix::net::UnixStream;
+
+use clap::Args;
+use serde_json::json;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::error::{Error, Kind, Result};
+use crate::faces::cli::{Options, output};
+use crate::routes::sync::Synced;
+use crate::routes::told;
+use crate::routes::watch::{Said, watch};
+
+/// Keep the gateway's routes as the containers are, until it is ended.
+///
+/// It follows Podman's events and Flatnet's own receipts, asks new containers again and again until they speak HTTP, and
+/// looks at everything once a minute, each time by the configuration as it is then. It prints each change. While Podman
+/// fails, the routes stay as they are, and it tries again. `flatnet init` writes a systemd unit that runs it.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  flatnet gateway watch\n  systemctl enable --now flatnet-gateway-watch.service\n  journalctl -fu flatnet-gateway-watch"
+)]
+pub(super) struct Watch {}
+
+impl Watch {
+    #[expect(clippy::unused_self, reason = "each command has the same signature")]
+    pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
+        let stop = stop_signals()?;
+        let is_json = options.json;
+        watch(&|| options.engine_to_look(), options.patient_executor(), &stop, &mut |said| {
+            say(&said, is_json);
+        })?;
+        Ok(0)
+    }
+}
+
+/// Readable once the program is to end.
+fn stop_signals() -> Result<UnixStream> {
+    let failed = |cause| Error::new(Kind::Internal, "cannot wait for signals").source(cause);
+    let (stop, signalled) = UnixStream::pair().map_err(failed)?;
+    for signal in [SIGTERM, SIGINT] {
+        let signalled = signalled.try_clone().map_err(failed)?;
+        signal_hook::low_level::pipe::register(signal, signalled).map_err(failed)?;
+    }
+    Ok(stop)
+}
+
+fn say(said: &Said<'_>, is_json: bool) {
+    match said {
+        Said::Changed(Synced { table, before, written: _, conflicts }) => {
+            let changes = told::changes(before.as_ref(), table);
+            if is_json {
+                let line =
+                    json!({"generation": table.generation, "changes": changes, "conflicts": conflicts});
+                return output::print(&format!("{line}\n"));
+            }
+            let lines = changes.iter().map(|change| format!("{change}\n"));
+            output::print(&lines.collect::<String>());
+            for conflict in conflicts {
+                output::note(&format!("flatnet: warning: {conflict}"));
+            }
+        }
+        Said::Failed(error) => output::note(&format!("flatnet: warning: {}", error.whole())),
+        Said::Recovered => output::note("flatnet: it works again"),
+    }
+}

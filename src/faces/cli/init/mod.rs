@@ -1,0 +1,161 @@
+//! `flatnet init`: the configuration, the conflist and the plugin's links, for this host.
+
+mod advice;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+
+use super::{Options, output};
+use crate::engine::Engine;
+use crate::error::{Result, io};
+use crate::faces::plugin;
+use crate::log::Log;
+use crate::model::config::{self, Config};
+use crate::model::types::{IfName, NetworkName};
+use crate::setup::install::{Content, Item, Outcome, install};
+use crate::setup::podman::Podman;
+use crate::setup::unmanaged::Program;
+use crate::setup::{self, executable, templates, units};
+
+/// Write the configuration, tell Podman of the network, and say what comes next.
+///
+/// Writes the YAML (--config says where), the conflist /etc/cni/net.d/NETWORK.conflist, and links this program as
+/// plugin into /opt/cni/bin (Podman 4) and /usr/local/libexec/netavark (Podman 5); where systemd runs, units that bring
+/// this host up and repair it at boot and collect garbage every hour, to be enabled; where systemd or `NetworkManager` runs,
+/// a file that keeps it away from containers' links. What Flatnet's Debian package has brought is not written again. It asks nothing, works without Podman, changes nothing of Podman's
+/// own, and overwrites nothing unless told to.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  flatnet init\n  flatnet init --host 7            # this host's share is 10.87.7.0/24\n  flatnet init --force             # overwrite what differs\n  flatnet init --network lab --bridge lab-br0 --host 8 --config /etc/flatnet/lab.yaml   # a second network"
+)]
+pub(super) struct Init {
+    /// Give this host the subnet 10.87.N.0/24.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    host: u8,
+    /// The name people use after `podman run --network`.
+    #[arg(long, value_name = "NAME", default_value = "flatnet")]
+    network: NetworkName,
+    /// The bridge on this host.
+    #[arg(long, value_name = "NAME", default_value = "flatnet-br0")]
+    bridge: IfName,
+    /// Overwrite what is there and differs.
+    #[arg(long)]
+    force: bool,
+    /// Write below DIR instead of /, for packages and images; Podman is then not looked at.
+    #[arg(long, value_name = "DIR", value_parser = super::path)]
+    root: Option<PathBuf>,
+}
+
+impl Init {
+    pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
+        let path = std::path::absolute(&options.config).map_err(io("find", &options.config))?;
+        // As the plugin takes it, which reads it in the conflist; and nothing is to be written outside of --root.
+        let path = plugin::config_path(Some(&path.to_string_lossy()))?;
+        let yaml = templates::yaml(self.host, &self.network, &self.bridge);
+        let config = self.effective(&path, &yaml)?;
+        let items = self.items(&path, yaml, &config)?;
+        let outcomes = install(&items, self.force)?;
+        if self.root.is_none() {
+            note_writable_by_others()?;
+            // What only root may write; what fails here is said by whoever needs it.
+            let _ = Engine::open(config.clone(), Log::silent()).and_then(|engine| engine.mark());
+        }
+        let podman = if self.root.is_some() {
+            Podman::NotAsked
+        } else {
+            Podman::ask(&mut Podman::executor(), &config.network)
+        };
+        if options.json {
+            let files: Vec<_> = items
+                .iter()
+                .zip(&outcomes)
+                .map(|(item, outcome)| json!({"path": item.path, "outcome": outcome}))
+                .collect();
+            output::print(&format!("{:#}\n", json!({"files": files, "podman": podman})));
+        } else {
+            output::print(&table(&items, &outcomes));
+            output::print(&advice::advice(&podman, &config.network, &path));
+            if self.root.is_none() {
+                output::print(&advice::reload(&to_reload(&items, &outcomes, &config)));
+                output::print(&advice::at_boot(units::is_booted(), &config.network));
+            }
+        }
+        Ok(0)
+    }
+
+    /// The configuration that will hold: one that is there and stays is read.
+    fn effective(&self, path: &Path, yaml: &str) -> Result<Config> {
+        let placed = self.placed(path);
+        if !self.force && placed.exists() { config::load(&placed) } else { config::parse(yaml, path) }
+    }
+
+    fn items(&self, path: &Path, yaml: String, config: &Config) -> Result<Vec<Item>> {
+        let exe = executable()?;
+        // A package's program lies below the root too, and is linked to as it will be found later.
+        let target = match &self.root {
+            Some(root) => {
+                let root = std::path::absolute(root).map_err(io("find", root))?;
+                exe.strip_prefix(root).map_or(exe.clone(), |inside| Path::new("/").join(inside))
+            }
+            None => exe,
+        };
+        let yaml = Item { path: path.to_owned(), content: Content::File(yaml) };
+        let mut items = vec![yaml, setup::conflist(&config.network, path)];
+        items.extend(setup::plugin_links(&target));
+        if self.root.is_some() || units::is_booted() {
+            items.extend(units::units(&config.network, &target, path));
+        }
+        let programs = Program::ALL.into_iter().filter(|program| self.root.is_some() || program.is_here());
+        items.extend(programs.map(|program| program.file(&config.network, &config.bridge)));
+        if self.root.is_none() {
+            return items.into_iter().map(setup::or_packaged).collect();
+        }
+        let placed = |item: Item| Item { path: self.placed(&item.path), ..item };
+        Ok(items.into_iter().map(placed).collect())
+    }
+
+    /// Where the file that is called `path` later lies now.
+    fn placed(&self, path: &Path) -> PathBuf {
+        match &self.root {
+            Some(root) => root.join(path.strip_prefix("/").unwrap_or(path)),
+            None => path.to_owned(),
+        }
+    }
+}
+
+/// What makes the running ones of those programs read their file that has become another.
+fn to_reload(items: &[Item], outcomes: &[Outcome], config: &Config) -> Vec<&'static str> {
+    let is_new =
+        |path: &Path| items.iter().zip(outcomes).any(|(item, outcome)| item.path == path && outcome.writes());
+    let new = |program: &Program| is_new(&program.file(&config.network, &config.bridge).path);
+    Program::ALL.into_iter().filter(new).filter_map(Program::reload).collect()
+}
+
+/// Podman runs the plugin as root, so who may write it may do anything.
+fn note_writable_by_others() -> Result<()> {
+    let exe = executable()?;
+    if setup::is_writable_by_others(&exe)? {
+        output::note(&format!(
+            "Note: {} may be written by others than root, and Podman now runs it as root: `install -m 755 {} /usr/local/bin/` and init from there",
+            exe.display(),
+            exe.display()
+        ));
+    }
+    Ok(())
+}
+
+fn table(items: &[Item], outcomes: &[Outcome]) -> String {
+    let mut text = String::new();
+    for (Item { path, content }, outcome) in items.iter().zip(outcomes) {
+        let what = match content {
+            Content::File(_) => path.display().to_string(),
+            Content::Link(target) => format!("{} -> {}", path.display(), target.display()),
+        };
+        let hint = if *outcome == Outcome::Kept { " (differs; overwrite it with --force)" } else { "" };
+        let _ = writeln!(text, "{:<12}{what}{hint}", outcome.word());
+    }
+    text
+}

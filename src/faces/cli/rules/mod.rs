@@ -1,0 +1,192 @@
+//! `flatnet rules`: the wanted ruleset, and the loaded one against it.
+
+mod listing;
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use serde_json::json;
+use similar::{ChangeTag, TextDiff};
+
+use self::listing::{Line, lines};
+use super::{Options, output};
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::state::receipt::{self, Receipt};
+
+/// Print the firewall rules that are wanted or, with --live, those that are loaded.
+///
+/// With --live each line is marked as in a diff: `-` is wanted and not loaded, `+` is loaded and not wanted. Counters
+/// are shown and not compared; elements bear the container's name. `~` marks elements of a container that comes or goes
+/// just now: they are not compared. The exit status is then 1 when wanted and loaded differ.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  flatnet rules                    # what `flatnet up` loads; needs no root\n  flatnet rules --live             # what is loaded, and how it differs\n  flatnet rules --live | grep '^[-+]'"
+)]
+pub(super) struct Rules {
+    /// What is loaded, against what is wanted.
+    #[arg(long)]
+    live: bool,
+}
+
+impl Rules {
+    pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
+        let mut engine = options.engine_to_look()?;
+        output::note_unread(&engine);
+        if self.live {
+            return Ok(live(&mut engine, options.json)?);
+        }
+        let (_, wanted) = engine.wanted_host()?;
+        if options.json {
+            output::print_json(&json!({"ruleset": wanted.ruleset, "elements": wanted.elements}));
+        } else {
+            output::print(&wanted.ruleset);
+        }
+        Ok(0)
+    }
+}
+
+/// The loaded rules against the wanted ones.
+struct Look {
+    /// Each line with its mark: `-`, `+`, `~` or a blank.
+    marked: Vec<(char, Line)>,
+    /// From the comment on a container's elements to its name, which is empty where the runtime told none.
+    names: BTreeMap<String, String>,
+}
+
+impl Look {
+    fn at(engine: &mut Engine) -> Result<Self> {
+        let before = attached(engine)?;
+        let loaded = engine.loaded()?;
+        let after = attached(engine)?;
+        let (wanted, live) = (lines(&loaded.wanted), lines(&loaded.live));
+        let mut marked = compare(&wanted, &live);
+        for (mark, line) in &mut marked {
+            let whose = line.element_of.as_ref();
+            if *mark != ' ' && whose.is_some_and(|whose| is_moving(before.get(whose), after.get(whose))) {
+                *mark = '~';
+            }
+        }
+        let names = before.into_iter().chain(after).map(|(whose, (name, _))| (whose, name)).collect();
+        Ok(Self { marked, names })
+    }
+
+    fn differs(&self) -> bool {
+        self.marked.iter().any(|(mark, _)| matches!(mark, '-' | '+'))
+    }
+}
+
+/// How often wanted and loaded must differ: a container may come and go between the files that one look reads.
+const LOOKS: usize = 4;
+
+fn live(engine: &mut Engine, as_json: bool) -> Result<u8> {
+    let mut look = Look::at(engine)?;
+    for _ in 1..LOOKS {
+        if !look.differs() {
+            break;
+        }
+        look = Look::at(engine)?;
+    }
+    let Look { marked, names } = &look;
+    if as_json {
+        let lines: Vec<_> = marked
+            .iter()
+            .map(|(mark, line)| json!({"mark": mark.to_string(), "line": line.shown, "container": name_of(line, names)}))
+            .collect();
+        output::print_json(&json!({"differs": look.differs(), "lines": lines}));
+    } else {
+        let table = engine.config.network.table();
+        let families = ["inet", "arp"].map(|family| format!("table {family} {table} {{"));
+        let there =
+            families.iter().filter(|begin| marked.iter().any(|(_, line)| line.shown.starts_with(*begin)));
+        let lists: Vec<_> = there.map(|begin| format!("nft list {}", begin.trim_end_matches(" {"))).collect();
+        output::print(&format!("--- wanted: flatnet rules\n+++ loaded: {}\n", lists.join("; ")));
+        output::print(&marked.iter().map(|(mark, line)| shown(*mark, line, names)).collect::<String>());
+    }
+    Ok(u8::from(look.differs()))
+}
+
+/// The wanted lines and the live ones in one list, each with `-`, `+` or a blank before it.
+fn compare(wanted: &[Line], live: &[Line]) -> Vec<(char, Line)> {
+    let (old, new) = (keys(wanted), keys(live));
+    let diff = TextDiff::from_slices(&old, &new);
+    let marked = diff.iter_all_changes().filter_map(|change| match change.tag() {
+        ChangeTag::Delete => Some(('-', wanted.get(change.old_index()?)?)),
+        ChangeTag::Insert => Some(('+', live.get(change.new_index()?)?)),
+        // The live one, with what it has counted.
+        ChangeTag::Equal => Some((' ', live.get(change.new_index()?)?)),
+    });
+    marked.map(|(mark, line)| (mark, line.clone())).collect()
+}
+
+fn keys(lines: &[Line]) -> Vec<&str> {
+    lines.iter().map(|line| line.compared.as_str()).collect()
+}
+
+fn shown(mark: char, line: &Line, names: &BTreeMap<String, String>) -> String {
+    let whose = match (name_of(line, names), &line.element_of) {
+        (Some(name), _) if !name.is_empty() => format!("  # {name}"),
+        (None, Some(_)) => "  # of no container that is attached".to_owned(),
+        _ => String::new(),
+    };
+    let text = format!("{mark}{}{whose}", line.shown);
+    let painted = match mark {
+        '-' => output::red(&text),
+        '+' => output::green(&text),
+        _ => text,
+    };
+    painted + "\n"
+}
+
+fn name_of<'a>(line: &Line, names: &'a BTreeMap<String, String>) -> Option<&'a str> {
+    names.get(line.element_of.as_ref()?).map(String::as_str)
+}
+
+/// What is attached at one moment: from the comment on a container's elements to its name, which is empty where the
+/// runtime told none, and whether it is neither on its way in nor out.
+type Attached = BTreeMap<String, (String, bool)>;
+
+fn attached(engine: &Engine) -> Result<Attached> {
+    let receipts = engine.store.receipts_and_events()?;
+    Ok(receipts
+        .into_iter()
+        .map(|(Receipt { id, name, .. }, events)| {
+            let settled = receipt::is_attached(&events) && !receipt::is_leaving(&events);
+            (id.container_id.comment().to_owned(), (name, settled))
+        })
+        .collect())
+}
+
+/// Whether a container came or went while the rules were looked at, so that what they hold of it says nothing.
+fn is_moving(before: Option<&(String, bool)>, after: Option<&(String, bool)>) -> bool {
+    let is_settled = |found: Option<&(String, bool)>| found.is_some_and(|(_, settled)| *settled);
+    (before.is_some() || after.is_some()) && !(is_settled(before) && is_settled(after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_shown_and_not_compared_and_what_differs_is_marked() {
+        let wanted =
+            lines("table inet f {\n\tchain c {\n\t\tcounter packets 0 bytes 0 drop\n\t\taccept\n\t}\n}\n");
+        let live = lines(
+            "table inet f {\n\tchain c {\n\t\tcounter packets 7 bytes 84 drop\n\t\tip saddr 1.2.3.4 accept\n\t}\n}\n",
+        );
+        let marked: Vec<String> =
+            compare(&wanted, &live).into_iter().map(|(mark, line)| format!("{mark}{}", line.shown)).collect();
+        assert_eq!(
+            marked,
+            [
+                " table inet f {",
+                " \tchain c {",
+                " \t\tcounter packets 7 bytes 84 drop",
+                "-\t\taccept",
+                "+\t\tip saddr 1.2.3.4 accept",
+                " \t}",
+                " }"
+            ]
+        );
+    }
+}

@@ -1,0 +1,153 @@
+//! The `CNI_*` environment variables.
+
+use std::ffi::{OsStr, OsString};
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+
+use crate::error::{Error, Kind, Result};
+use crate::model::request;
+use crate::model::types::{AttachmentId, ContainerName, Mac, NetnsPath, shown};
+
+/// What the environment says, each variable read as far as a verb asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Environment {
+    command: OsString,
+    container_id: OsString,
+    if_name: OsString,
+    netns: OsString,
+    arguments: OsString,
+}
+
+/// `CNI_ARGS`, as far as Flatnet knows them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Arguments {
+    /// `K8S_POD_NAME`, where Podman puts the name of the container or pod.
+    pub(super) name: Option<ContainerName>,
+    /// `IP`.
+    pub(super) ip: Option<Ipv4Addr>,
+    /// `MAC`.
+    pub(super) mac: Option<Mac>,
+}
+
+impl Environment {
+    /// What `variable` answers for each name; nothing is the same as an empty text.
+    pub fn of(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let variable = |name| variable(name).unwrap_or_default();
+        Self {
+            command: variable("CNI_COMMAND"),
+            container_id: variable("CNI_CONTAINERID"),
+            if_name: variable("CNI_IFNAME"),
+            netns: variable("CNI_NETNS"),
+            arguments: variable("CNI_ARGS"),
+        }
+    }
+
+    /// The verb.
+    pub(super) fn command(&self) -> Result<&str> {
+        text("CNI_COMMAND", &self.command)
+    }
+
+    /// Which attachment is meant, for a verb that needs no namespace.
+    pub(super) fn attachment(&self) -> Result<AttachmentId> {
+        refuse_missing(&[("CNI_CONTAINERID", &self.container_id), ("CNI_IFNAME", &self.if_name)])?;
+        Ok(AttachmentId {
+            container_id: parsed("CNI_CONTAINERID", &self.container_id)?,
+            if_name: parsed("CNI_IFNAME", &self.if_name)?,
+        })
+    }
+
+    /// Which attachment is meant, and its namespace.
+    pub(super) fn attachment_in_netns(&self) -> Result<(AttachmentId, NetnsPath)> {
+        refuse_missing(&[
+            ("CNI_CONTAINERID", &self.container_id),
+            ("CNI_NETNS", &self.netns),
+            ("CNI_IFNAME", &self.if_name),
+        ])?;
+        let netns = parsed("CNI_NETNS", &self.netns)?;
+        Ok((self.attachment()?, netns))
+    }
+
+    /// `CNI_ARGS`. Only ADD asks: what a container was refused for must not keep DEL from cleaning up after it.
+    pub(super) fn arguments(&self) -> Result<Arguments> {
+        Arguments::parse(text("CNI_ARGS", &self.arguments)?)
+    }
+}
+
+fn text<'a>(name: &str, value: &'a OsStr) -> Result<&'a str> {
+    value.to_str().ok_or_else(|| Error::new(Kind::Environment, format!("{name} is not UTF-8")))
+}
+
+fn parsed<T: FromStr<Err = Error>>(name: &str, value: &OsStr) -> Result<T> {
+    text(name, value)?.parse().map_err(|error| environment(name, &error))
+}
+
+/// An error names every variable that is missing.
+fn refuse_missing(variables: &[(&str, &OsString)]) -> Result<()> {
+    let missing: Vec<&str> =
+        variables.iter().filter(|(_, value)| value.is_empty()).map(|(name, _)| *name).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Environment, format!("{} must be set", missing.join(" and "))))
+}
+
+impl Arguments {
+    /// Parses `KEY=VALUE;KEY=VALUE`. A key that is not known is an error, unless `IgnoreUnknown=1` (or `true`) is
+    /// among them.
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        let mut arguments = Self::default();
+        let mut unknown = Vec::new();
+        let mut ignore_unknown = false;
+        for pair in text.split(';').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').ok_or_else(|| {
+                Error::new(Kind::Environment, format!("CNI_ARGS: \"{}\" is not KEY=VALUE", shown(pair)))
+            })?;
+            match key {
+                "IgnoreUnknown" => ignore_unknown = ["1", "t", "T", "true", "TRUE", "True"].contains(&value),
+                "K8S_POD_NAME" if value.is_empty() => {}
+                "K8S_POD_NAME" => {
+                    arguments.name = Some(value.parse().map_err(|error| environment("CNI_ARGS", &error))?);
+                }
+                "IP" => {
+                    arguments.ip =
+                        Some(request::address(value).map_err(|error| environment("CNI_ARGS: IP", &error))?);
+                }
+                "MAC" => {
+                    arguments.mac = Some(value.parse().map_err(|error| environment("CNI_ARGS", &error))?);
+                }
+                _ => unknown.push(shown(key)),
+            }
+        }
+        if unknown.is_empty() || ignore_unknown {
+            return Ok(arguments);
+        }
+        Err(Error::new(Kind::Environment, format!("CNI_ARGS: {} is not known", unknown.join(", ")))
+            .remedy("Add IgnoreUnknown=1 to pass over what a plugin does not know"))
+    }
+}
+
+fn environment(variable: &str, error: &Error) -> Error {
+    Error::new(Kind::Environment, format!("{variable}: {}", error.message()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn podman_s_arguments() {
+        let parsed =
+            Arguments::parse("IgnoreUnknown=1;K8S_POD_NAME=web;X=y;IP=10.87.1.9;MAC=02:00:00:00:00:01")
+                .unwrap();
+        assert_eq!(parsed.name.unwrap().as_str(), "web");
+        assert_eq!(parsed.ip, Some(Ipv4Addr::new(10, 87, 1, 9)));
+        assert_eq!(parsed.mac.unwrap().to_string(), "02:00:00:00:00:01");
+    }
+
+    #[test]
+    fn what_is_not_known_or_malformed_is_code_4() {
+        for text in ["X=y", "IP", "IP=10.87.1.999", "MAC=zz", "K8S_POD_NAME=a b"] {
+            assert_eq!(Arguments::parse(text).unwrap_err().kind().cni_code(), 4, "{text}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! From environment and standard input to what is asked for. Nothing is looked at, changed or started here.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use super::Version;
+use super::arguments::Environment;
+use super::conf::Conf;
+use super::result::Previous;
+use crate::error::{Error, Kind, Result};
+use crate::model::request::Request;
+use crate::model::types::{AttachmentId, NetnsPath, shown};
+
+/// One call that was understood.
+#[derive(Debug)]
+pub struct Call {
+    pub(super) version: Version,
+    /// Where the configuration lies.
+    pub(super) config: PathBuf,
+    /// What the runtime calls the network.
+    pub(super) network: String,
+    pub(super) verb: Verb,
+}
+
+/// What is asked for.
+#[derive(Debug)]
+pub(super) enum Verb {
+    Add { request: Request, previous: Option<Previous> },
+    Del(AttachmentId),
+    Check { id: AttachmentId, netns: NetnsPath, addresses: Vec<Ipv4Addr> },
+    Gc { valid: BTreeSet<AttachmentId> },
+    Status,
+}
+
+impl Call {
+    /// `version` is set as soon as the input tells it, so that an error can bear it too.
+    pub(super) fn parse(environment: &Environment, stdin: &[u8], version: &mut Version) -> Result<Self> {
+        let conf = Conf::parse(stdin, version)?;
+        let verb = match environment.command()? {
+            "ADD" => add(&conf, environment)?,
+            "DEL" => Verb::Del(environment.attachment()?),
+            "CHECK" => check(&conf, environment)?,
+            "GC" => {
+                conf.version.require(Version::V1_1_0, "GC")?;
+                Verb::Gc { valid: conf.valid_attachments()? }
+            }
+            "STATUS" => {
+                conf.version.require(Version::V1_1_0, "STATUS")?;
+                Verb::Status
+            }
+            other => {
+                let what = format!(
+                    "CNI_COMMAND is \"{}\", and none of ADD, DEL, CHECK, GC, STATUS, VERSION",
+                    shown(other)
+                );
+                return Err(Error::new(Kind::Environment, what));
+            }
+        };
+        Ok(Self { version: conf.version, config: conf.config, network: conf.name, verb })
+    }
+}
+
+fn add(conf: &Conf, environment: &Environment) -> Result<Verb> {
+    let (id, netns) = environment.attachment_in_netns()?;
+    let arguments = environment.arguments()?;
+    let request = Request {
+        id,
+        netns,
+        aliases: conf.aliases()?,
+        ip: conf.requested_ip(&arguments)?,
+        mac: conf.requested_mac(&arguments)?,
+        name: arguments.name,
+        ports: conf.port_mappings()?,
+    };
+    Ok(Verb::Add { request, previous: conf.previous()? })
+}
+
+fn check(conf: &Conf, environment: &Environment) -> Result<Verb> {
+    conf.version.require(Version::V0_4_0, "CHECK")?;
+    let (id, netns) = environment.attachment_in_netns()?;
+    let Some(previous) = conf.previous()? else {
+        return Err(Error::new(Kind::Conflist, "CHECK needs the field prevResult, with the result of ADD"));
+    };
+    let addresses = previous.addresses(&id.if_name);
+    Ok(Verb::Check { id, netns, addresses })
+}

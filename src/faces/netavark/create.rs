@@ -1,0 +1,138 @@
+//! `podman network create`: what Podman will keep of the network, and what it may not ask for.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::error::{self, Error, Kind, Remedy, Result};
+use crate::model::config::{self, Config, Egress, IngressGateways};
+use crate::model::types::shown;
+
+/// The IPAM driver that tells Podman to leave addresses to Flatnet's own leases.
+const IPAM_DRIVER: &str = "flatnet";
+/// The option that names the YAML.
+const CONFIG: &str = "config";
+
+/// What a person may have asked for, of what Podman sends.
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(default)]
+    internal: bool,
+    #[serde(default)]
+    ipv6_enabled: bool,
+    #[serde(default)]
+    network_interface: String,
+    #[serde(default)]
+    subnets: Option<Vec<Subnet>>,
+    #[serde(default)]
+    routes: Option<Vec<Value>>,
+    #[serde(default)]
+    ipam_options: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    options: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    network_dns_servers: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Subnet {
+    #[serde(rename = "subnet")]
+    addresses: String,
+    #[serde(default)]
+    gateway: Option<String>,
+    #[serde(default)]
+    lease_range: Option<Range>,
+}
+
+#[derive(Deserialize)]
+struct Range {
+    #[serde(default)]
+    start_ip: Option<String>,
+    #[serde(default)]
+    end_ip: Option<String>,
+}
+
+/// The network as Podman will keep it: leases of Flatnet's own, and the subnet, so that no other network takes it.
+pub(super) fn create(mut network: Map<String, Value>, name: &str, path: &Path) -> Result<Value> {
+    let config = config::load(path)?;
+    if config.network.as_str() != name {
+        let what = format!("{} configures the network {}", path.display(), config.network);
+        return Err(Error::new(Kind::NetworkName, what)
+            .remedy(Remedy::run([format!("podman network create -d flatnet {}", config.network)])));
+    }
+    let asked = serde_json::from_value(Value::Object(network.clone())).map_err(|cause| {
+        Error::new(Kind::Decode, "standard input is not what netavark sends")
+            .source(error::parser_says(&cause))
+    })?;
+    refuse(&asked, &config, path)?;
+    network.insert("ipam_options".to_owned(), json!({"driver": IPAM_DRIVER}));
+    network
+        .insert("subnets".to_owned(), json!([{"subnet": config.subnet, "gateway": config.bridge_address()}]));
+    network.insert("network_interface".to_owned(), json!(config.bridge));
+    network.insert("ipv6_enabled".to_owned(), json!(false));
+    network.insert("dns_enabled".to_owned(), json!(false));
+    Ok(Value::Object(network))
+}
+
+/// An error for the first option that asks for something else than the YAML says: that is where networks are configured.
+fn refuse(asked: &Asked, config: &Config, path: &Path) -> Result<()> {
+    let yaml = path.display();
+    let unless = |is_so: bool, option: &str, instead: String| {
+        if is_so { Ok(()) } else { Err(not_here(option, instead)) }
+    };
+    let field = |field: &str| format!("Leave it out, and write `{field}` in {yaml}");
+    let is_internal =
+        config.egress == Egress::None && config.ingress_gateways == IngressGateways::List(Vec::new());
+    unless(!asked.internal || is_internal, "--internal", field("egress: none` and `ingress_gateways: []"))?;
+    unless(!asked.ipv6_enabled, "--ipv6", "Leave it out: Flatnet has IPv4 only".to_owned())?;
+    let own =
+        |text: &Option<String>, own: Ipv4Addr| text.as_deref().is_none_or(|text| text.parse() == Ok(own));
+    for Subnet { addresses: subnet, gateway, lease_range } in asked.subnets.iter().flatten() {
+        unless(
+            subnet.parse() == Ok(config.subnet),
+            "--subnet",
+            field(&format!("subnet: {}", shown(subnet))),
+        )?;
+        let bridge = gateway.as_deref().map(shown).unwrap_or_default();
+        let is_own = own(gateway, config.bridge_address());
+        unless(is_own, "--gateway", field(&format!("bridge_address: {bridge}")))?;
+        let allocate = config.allocate();
+        let is_own = lease_range
+            .as_ref()
+            .is_none_or(|range| own(&range.start_ip, allocate.from) && own(&range.end_ip, allocate.to));
+        unless(is_own, "--ip-range", field("allocate: {from: FIRST, to: LAST}"))?;
+    }
+    let none = "Leave it out: a container's only way is this host, whose routes you may set".to_owned();
+    unless(asked.routes.iter().flatten().next().is_none(), "--route", none)?;
+    let driver = asked.ipam_options.as_ref().and_then(|options| options.get("driver"));
+    unless(
+        driver.is_none_or(|driver| driver == IPAM_DRIVER),
+        "--ipam-driver",
+        format!(
+            "Leave it out: Flatnet gives addresses itself, `allocate` and `reserved` in {yaml} say which"
+        ),
+    )?;
+    for (key, value) in asked.options.iter().flatten().filter(|(key, _)| *key != CONFIG) {
+        let (key, value) = (shown(key), shown(value));
+        let instead = match key.as_str() {
+            "mtu" => field(&format!("mtu: {value}")),
+            _ => format!("Leave it out; `flatnet config schema` lists what can be written in {yaml}"),
+        };
+        unless(false, &format!("-o {key}={value}"), instead)?;
+    }
+    let is_configured =
+        |server: &String| server.parse().is_ok_and(|server| config.dns.servers.contains(&server));
+    let mut servers = asked.network_dns_servers.iter().flatten();
+    unless(servers.all(is_configured), "--dns", field("dns: {servers: [ADDRESS]}"))?;
+    let interface = shown(&asked.network_interface);
+    let is_own = interface.is_empty() || interface == config.bridge.as_str();
+    unless(is_own, "--interface-name", field(&format!("bridge: {interface}")))
+}
+
+/// Flatnet does not do this where it was asked.
+pub(super) fn not_here(option: &str, instead: String) -> Error {
+    Error::new(Kind::Unsupported, format!("{option} is not done by Flatnet")).remedy(instead)
+}

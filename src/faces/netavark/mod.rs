@@ -1,0 +1,75 @@
+//! The netavark plugin, API 1.0.0:
+//! <https://github.com/containers/netavark/blob/main/plugin-API.md>.
+//!
+//! `create` and `info` answer questions; `setup` and `teardown` become a
+//! [`crate::model::request::Request`] to the same engine as CNI's.
+
+mod call;
+mod create;
+
+use serde_json::{Map, Value, json};
+
+pub use call::Call;
+
+use call::Verb;
+
+use crate::error::Result;
+use crate::faces::plugin;
+use crate::model::config::{self, Config};
+use crate::model::request::Attached;
+
+/// The version of the plugin API.
+const API_VERSION: &str = "1.0.0";
+
+/// Whether `argument`, the first one, is a command of netavark's protocol.
+#[must_use]
+pub fn is_command(argument: &str) -> bool {
+    ["create", "setup", "teardown", "info"].contains(&argument)
+}
+
+/// Answers this process's call. Prints the answer, or the error; returns the exit status.
+#[must_use]
+pub fn run(arguments: &[String]) -> u8 {
+    let (told, status) = answer(arguments, plugin::read_stdin, carry_out);
+    told.map_or(status, |told| plugin::end(&told, status))
+}
+
+/// Answers one call: what goes to standard output, and the exit status. Only `carry_out`, which is asked when the call
+/// was understood, looks at the host.
+pub fn answer(
+    arguments: &[String],
+    stdin: impl FnOnce() -> Result<Vec<u8>>,
+    carry_out: impl FnOnce(Call) -> Result<Option<Value>>,
+) -> (Option<Value>, u8) {
+    match Call::parse(arguments, stdin).and_then(carry_out) {
+        Ok(answer) => (answer, 0),
+        Err(error) => (Some(json!({"error": error.whole()})), 1),
+    }
+}
+
+/// Does what was asked for, and returns the answer where the command has one.
+fn carry_out(Call(verb): Call) -> Result<Option<Value>> {
+    match verb {
+        Verb::Info => Ok(Some(json!({"version": env!("CARGO_PKG_VERSION"), "api_version": API_VERSION}))),
+        Verb::Create { network, name, config } => create::create(network, &name, &config).map(Some),
+        Verb::Setup { request, name, config } => {
+            let told =
+                |attached: &Attached, config: &Config| plugin::answer(&status_block(attached, &config.dns));
+            plugin::engine(&config, &name)?.attach(&request, told).map(|()| None)
+        }
+        Verb::Teardown { id, name, config } => {
+            plugin::engine_to_detach(&config, &name)?.detach(&id).map(|()| None)
+        }
+    }
+}
+
+/// netavark's `StatusBlock`.
+fn status_block(attached: &Attached, dns: &config::Dns) -> Value {
+    let interface = json!({
+        "mac_address": attached.mac,
+        "subnets": [{"ipnet": attached.address, "gateway": attached.gateway}],
+    });
+    let mut interfaces = Map::new();
+    interfaces.insert(attached.if_name.to_string(), interface);
+    json!({"dns_server_ips": dns.servers, "dns_search_domains": dns.search, "interfaces": interfaces})
+}

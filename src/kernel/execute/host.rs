@@ -1,0 +1,208 @@
+//! The executor that runs commands on this host: the only place that starts a program.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use rustix::fs::MemfdFlags;
+
+use super::{Executor, Exit, Output, Running, Stream};
+use crate::error::{Error, Kind, Result};
+use crate::kernel::tools;
+use crate::model::command::Command;
+use crate::state::lock::{self, Lock};
+
+/// Called with each command that ended.
+type Observer = Box<dyn FnMut(&Command)>;
+
+/// Runs commands by duct, with the fixed `PATH`, an otherwise empty environment, no input but the command's own
+/// and none of the caller's descriptors but the locks.
+pub struct HostExecutor {
+    limit: Duration,
+    found: HashMap<String, PathBuf>,
+    observer: Option<Observer>,
+}
+
+impl std::fmt::Debug for HostExecutor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HostExecutor").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+impl HostExecutor {
+    /// Each command may take `limit`.
+    #[must_use]
+    pub fn new(limit: Duration) -> Self {
+        Self { limit, found: HashMap::new(), observer: None }
+    }
+
+    /// Calls `observer` with each command before it starts.
+    #[must_use]
+    pub fn observed_by(mut self, observer: impl FnMut(&Command) + 'static) -> Self {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// Starts `command`, which goes on until the stream is dropped.
+    pub fn stream(&mut self, command: &Command) -> Result<Stream> {
+        let (expression, failed) = self.expression(command)?;
+        let prepared = memory_file().and_then(|stderr| {
+            let (ours, theirs) = UnixStream::pair()?;
+            ours.set_nonblocking(true)?;
+            Ok((stderr.try_clone()?, ours, expression.stdout_file(theirs).stderr_file(stderr)))
+        });
+        let (stderr, stdout, expression) = prepared.map_err(&failed)?;
+        let handle = lock::inherited(&[], || expression.start()).map_err(&failed)?;
+        Ok(Stream { command: command.clone(), handle, stdout, stderr, rest: Vec::new() })
+    }
+
+    /// What all commands have in common, and the error where one cannot be started.
+    fn expression(
+        &mut self,
+        command: &Command,
+    ) -> Result<(duct::Expression, impl Fn(io::Error) -> Error + use<>)> {
+        let (program, arguments) = command
+            .argv
+            .split_first()
+            .ok_or_else(|| Error::new(Kind::Internal, "a receipt holds a command without a program"))?;
+        let path = self.find(program)?;
+        if let Some(observer) = &mut self.observer {
+            observer(command);
+        }
+        let shown = path.display().to_string();
+        let failed =
+            move |cause| Error::new(Kind::ToolNotStarted, format!("cannot start {shown}")).source(cause);
+        let stdin = command.stdin.as_deref().map(filled).transpose().map_err(&failed)?;
+        #[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
+        let expression = duct::cmd(&path, arguments)
+            .full_env([("PATH", tools::PATH), ("LC_ALL", "C")])
+            .dir("/")
+            .unchecked();
+        let expression = match stdin {
+            Some(stdin) => expression.stdin_file(stdin),
+            None => expression.stdin_null(),
+        };
+        Ok((expression, failed))
+    }
+
+    fn find(&mut self, program: &str) -> Result<PathBuf> {
+        if let Some(path) = self.found.get(program) {
+            return Ok(path.clone());
+        }
+        let path = tools::find(program)?;
+        self.found.insert(program.to_owned(), path.clone());
+        Ok(path)
+    }
+}
+
+impl Executor for HostExecutor {
+    fn start(&mut self, command: &Command, locks: &[&Lock]) -> Result<Box<dyn Running>> {
+        let (expression, failed) = self.expression(command)?;
+        let stdout = memory_file().map_err(&failed)?;
+        let stderr = memory_file().map_err(&failed)?;
+        let expression = expression
+            .stdout_file(stdout.try_clone().map_err(&failed)?)
+            .stderr_file(stderr.try_clone().map_err(&failed)?);
+        let started = Instant::now();
+        let handle = lock::inherited(locks, || expression.start()).map_err(failed)?;
+        let locks = locks.iter().map(|lock| lock.left()).collect();
+        Ok(Box::new(Child { handle, stdout, stderr, started, limit: self.limit, locks }))
+    }
+}
+
+/// A file in memory. Pipes would take a thread each, and a program that is left to end by itself would hold their
+/// other ends.
+fn memory_file() -> io::Result<File> {
+    Ok(File::from(rustix::fs::memfd_create("flatnet", MemfdFlags::CLOEXEC)?))
+}
+
+/// A file in memory that holds `text`, at its beginning.
+fn filled(text: &str) -> io::Result<File> {
+    let mut file = memory_file()?;
+    file.write_all(text.as_bytes())?;
+    file.rewind()?;
+    Ok(file)
+}
+
+/// All that a program wrote.
+pub(super) fn content(file: &mut File) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// How a program ended by itself.
+pub(super) fn exit_of(status: ExitStatus) -> Exit {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Exit::Code(code),
+        (None, signal) => Exit::Signal(signal.unwrap_or_default()),
+    }
+}
+
+struct Child {
+    handle: duct::Handle,
+    stdout: File,
+    stderr: File,
+    started: Instant,
+    limit: Duration,
+    /// Told when it may still be at work.
+    locks: Vec<Rc<Cell<bool>>>,
+}
+
+/// How long a program may take to die.
+const DEATH: Duration = Duration::from_millis(200);
+
+impl Child {
+    /// Kills it. One that does not die at once, such as one that waits for the kernel, is left: this run must not hang
+    /// with it.
+    fn end(&self) {
+        let _ = self.handle.kill();
+        let end = Instant::now() + DEATH;
+        while !self.has_ended() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if !self.has_ended() {
+            self.locks.iter().for_each(|is_left| is_left.set(true));
+        }
+    }
+}
+
+impl Running for Child {
+    fn wait(mut self: Box<Self>) -> Result<Output> {
+        let failed = |cause: io::Error| Error::new(Kind::Internal, "cannot wait for a command").source(cause);
+        let deadline = self.started + self.limit;
+        let ended = match self.handle.wait_deadline(deadline) {
+            Ok(ended) => ended.map(|output| output.status),
+            Err(cause) => {
+                // What it does is to be taken back: it must not go on.
+                self.end();
+                return Err(failed(cause));
+            }
+        };
+        let took = self.started.elapsed();
+        let Some(status) = ended else {
+            self.end();
+            return Ok(Output {
+                exit: Exit::TimedOut(self.limit),
+                stdout: String::new(),
+                stderr: String::new(),
+                took,
+            });
+        };
+        let exit = exit_of(status);
+        let stdout = content(&mut self.stdout).map_err(failed)?;
+        Ok(Output { exit, stdout, stderr: content(&mut self.stderr).map_err(failed)?, took })
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(self.handle.try_wait(), Ok(Some(_)) | Err(_))
+    }
+}

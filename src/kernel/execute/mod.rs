@@ -1,0 +1,273 @@
+//! Running commands.
+//!
+//! An [`Executor`] starts a [`Command`]; [`HostExecutor`] does it for real, `fault` (with the feature `faults`) makes it fail where a test
+//! wants it to, a test's own may record.
+
+#[cfg(feature = "faults")]
+pub mod fault;
+mod host;
+mod record;
+mod stream;
+
+use std::fmt;
+use std::time::Duration;
+
+pub use host::HostExecutor;
+pub use record::{Ran, Record, Recorded};
+pub use stream::{Lines, Stream};
+
+use crate::error::{Error, Kind, Result};
+use crate::model::command::Command;
+use crate::state::lock::Lock;
+
+/// Starts commands.
+pub trait Executor {
+    /// Starts `command`, which inherits `locks` and nothing else.
+    fn start(&mut self, command: &Command, locks: &[&Lock]) -> Result<Box<dyn Running>>;
+
+    /// Runs `command` to its end.
+    fn run(&mut self, command: &Command, locks: &[&Lock]) -> Result<Output> {
+        self.start(command, locks)?.wait()
+    }
+}
+
+/// A command that was started.
+pub trait Running {
+    /// Waits for its end, but no longer than the limit that the executor was given.
+    fn wait(self: Box<Self>) -> Result<Output>;
+
+    /// Whether it has ended.
+    fn has_ended(&self) -> bool;
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// By itself, with this status.
+    Code(i32),
+    /// By this signal: how much of its work is done is not known.
+    Signal(i32),
+    /// It was killed after this limit: how much of its work is done is not known.
+    TimedOut(Duration),
+}
+
+/// What a command that ended left.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// How it ended.
+    pub exit: Exit,
+    /// What it printed.
+    pub stdout: String,
+    /// What it complained of.
+    pub stderr: String,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Output {
+    /// Whether it exited with 0.
+    #[must_use]
+    pub fn success(&self) -> bool {
+        self.exit == Exit::Code(0)
+    }
+
+    /// Whether it ended by itself and complained of this. What was killed or crashed has told nothing, nor has what
+    /// exits with 127: so say shells and loaders that a program or its library is not there.
+    #[must_use]
+    pub fn complains(&self, of: &str) -> bool {
+        matches!(self.exit, Exit::Code(code) if code != 0 && code != 127) && self.stderr.contains(of)
+    }
+
+    /// Nothing but an error, unless it exited with 0.
+    pub fn checked(self, command: &Command) -> Result<Self> {
+        if self.success() { Ok(self) } else { Err(CommandFailure::new(command, &self).into()) }
+    }
+}
+
+/// How many lines of stderr a message holds.
+const FIRST_LINES: usize = 4;
+/// What to do about an `nft` that died by a signal.
+const TWO_NFTS: &str = "As a rule two versions of nft share this kernel's ruleset, and nft 1.0.6 crashes (139) on what 1.1.2 or \
+                        later wrote: compare `nft --version` in every WSL2 distribution and container with the host's \
+                        network, and bring all to one version (`apt-get install nftables`)";
+
+/// A command that did not exit with 0.
+#[derive(Clone, Debug)]
+pub struct CommandFailure {
+    /// The command.
+    pub command: Command,
+    /// How it ended.
+    pub exit: Exit,
+    /// What it complained of.
+    pub stderr: String,
+}
+
+impl CommandFailure {
+    /// What `output` says about `command`.
+    #[must_use]
+    pub fn new(command: &Command, output: &Output) -> Self {
+        Self { command: command.clone(), exit: output.exit, stderr: output.stderr.trim().to_owned() }
+    }
+
+    /// The line of the batch that failed, counted from 0, where `ip -batch` names one.
+    #[must_use]
+    pub fn failed_line(&self) -> Option<usize> {
+        let (_, after) = self.stderr.rsplit_once("Command failed -:")?;
+        let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse::<usize>().ok()?.checked_sub(1)
+    }
+
+    /// The text of that line, or the whole command line.
+    #[must_use]
+    pub fn culprit(&self) -> String {
+        let line = self.failed_line().and_then(|line| self.command.stdin.as_ref()?.lines().nth(line));
+        line.map_or_else(|| self.command.line(), |line| format!("{}: {line}", self.command.line()))
+    }
+
+    /// The command that `error` comes from, where it comes from one.
+    #[must_use]
+    pub fn of(error: &Error) -> Option<&Self> {
+        error.chain().find_map(|cause| cause.downcast_ref())
+    }
+
+    /// What the first lines of stderr, which a message holds, leave out.
+    #[must_use]
+    pub fn more_than_first_lines(&self) -> bool {
+        told(&self.stderr).count() > FIRST_LINES
+    }
+
+    /// The signal that it died by; a shell between says it by a status of 128 more.
+    fn signal(&self) -> Option<i32> {
+        match self.exit {
+            Exit::Signal(signal) => Some(signal),
+            Exit::Code(code @ 129..=192) => Some(code - 128),
+            Exit::Code(_) | Exit::TimedOut(_) => None,
+        }
+    }
+
+    /// Whether it is `nft`, or another program that runs it.
+    fn runs_nft(&self) -> bool {
+        self.command.argv.iter().any(|word| word == "nft" || word.ends_with("/nft"))
+    }
+
+    /// Whether the program says, in its own words, that it does not know a word it was given.
+    fn is_not_understood(&self) -> bool {
+        let says = |words: &str| self.stderr.contains(words);
+        let ip = ["is unknown, try", "unknown option \"", "is a garbage", "unknown command \""];
+        let others = ["unrecognized option", "invalid option --"];
+        (self.runs_nft() && says("syntax error")) || ip.into_iter().chain(others).any(says)
+    }
+
+    fn kind(&self) -> Kind {
+        let has = |text: &str| self.stderr.contains(text);
+        match self.exit {
+            Exit::TimedOut(_) => Kind::CommandTimedOut,
+            _ if self.signal().is_some() => Kind::CommandCrashed,
+            _ if has("Exchange full") || has("Exfull") => Kind::BridgeFull,
+            _ if has("Operation not permitted") => Kind::NoCapability,
+            _ if self.is_not_understood() => Kind::ToolTooOld,
+            _ if has("Could not process rule: Operation not supported") => Kind::KernelLacks,
+            _ => Kind::Command,
+        }
+    }
+}
+
+impl fmt::Display for CommandFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` ", self.culprit())?;
+        match (self.exit, self.signal()) {
+            (_, Some(signal)) | (Exit::Signal(signal), None) => write!(f, "died by signal {signal}")?,
+            (Exit::Code(code), None) => write!(f, "exited with {code}")?,
+            (Exit::TimedOut(limit), None) => write!(f, "was killed after {} s", limit.as_secs())?,
+        }
+        if self.stderr.is_empty() {
+            f.write_str(" without a word")
+        } else {
+            write!(f, ": {}", first_lines(&self.stderr))
+        }
+    }
+}
+
+impl std::error::Error for CommandFailure {}
+
+impl From<CommandFailure> for Error {
+    fn from(failure: CommandFailure) -> Self {
+        let kind = failure.kind();
+        let runs_nft = failure.runs_nft();
+        let error = Self::new(kind, format!("`{}` failed", failure.command.program())).source(failure);
+        if kind == Kind::CommandCrashed && runs_nft { error.remedy(TWO_NFTS) } else { error }
+    }
+}
+
+/// The first lines on one, since an error is one line.
+fn first_lines(text: &str) -> String {
+    told(text).take(FIRST_LINES).collect::<Vec<_>>().join("; ")
+}
+
+fn told(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(stderr: &str, exit: Exit) -> CommandFailure {
+        let command = Command::new(["ip", "-batch", "-"]).stdin("link add a\nlink set a up\n");
+        CommandFailure { command, exit, stderr: stderr.to_owned() }
+    }
+
+    #[test]
+    fn names_the_line_of_the_batch() {
+        let failure = failure("Error: nothing.\nCommand failed -:2", Exit::Code(1));
+        assert_eq!(failure.failed_line(), Some(1));
+        assert_eq!(
+            failure.to_string(),
+            "`ip -batch -: link set a up` exited with 1: Error: nothing.; Command failed -:2"
+        );
+    }
+
+    #[test]
+    fn a_failure_without_a_line_names_the_command() {
+        let failure = failure("", Exit::Signal(11));
+        assert_eq!(failure.failed_line(), None);
+        assert_eq!(failure.to_string(), "`ip -batch -` died by signal 11 without a word");
+    }
+
+    #[test]
+    fn a_full_bridge_and_missing_rights_have_their_remedy() {
+        let full = Error::from(failure("RTNETLINK answers: Exchange full", Exit::Code(2)));
+        assert!(full.whole().contains("1023 ports"), "{full}");
+        let denied = Error::from(failure("RTNETLINK answers: Operation not permitted", Exit::Code(2)));
+        assert_eq!(denied.kind(), Kind::NoCapability);
+    }
+
+    #[test]
+    fn an_nft_that_crashes_is_not_alone_on_this_kernel() {
+        let crash = |argv: &[&str], exit: Exit| {
+            let command = Command::new(argv.iter().copied());
+            Error::from(CommandFailure { command, exit, stderr: String::new() }).whole()
+        };
+        for (argv, exit) in [
+            (&["/usr/sbin/nft", "-f", "-"][..], Exit::Signal(11)),
+            (&["unshare", "--net", "--", "sh", "-c", "\"$0\" -f -", "nft"], Exit::Code(139)),
+        ] {
+            let said = crash(argv, exit);
+            assert!(
+                said.contains("died by signal 11") && said.contains("two versions of nft share"),
+                "{said}"
+            );
+            assert!(said.ends_with("(FLAT-E072)"), "{said}");
+        }
+        assert!(!crash(&["ip"], Exit::Signal(11)).contains("nft"));
+        assert!(crash(&["ip"], Exit::Code(255)).ends_with("(FLAT-E071)"));
+    }
+
+    #[test]
+    fn a_message_holds_four_lines_of_stderr() {
+        let long = failure("a\n\n b\nc\nd\n", Exit::Code(1));
+        assert!(!long.more_than_first_lines());
+        let longer = failure("a\nb\nc\nd\ne\n", Exit::Code(1));
+        assert!(longer.more_than_first_lines() && longer.to_string().ends_with("exited with 1: a; b; c; d"));
+    }
+}

@@ -1,0 +1,92 @@
+//! An executor that remembers what it ran, for the log.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use serde::Serialize;
+
+use super::{CommandFailure, Executor, Output, Running};
+use crate::error::Result;
+use crate::model::command::Command;
+use crate::state::lock::Lock;
+
+/// One command that ran.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Ran {
+    /// Program and arguments; of a batch that failed, the line.
+    pub command: String,
+    /// How long it took; none while it runs.
+    pub milliseconds: Option<f64>,
+    /// `ok`, `started`, or what went wrong.
+    pub outcome: String,
+}
+
+/// What ran so far; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Record(Rc<RefCell<Vec<Ran>>>);
+
+impl Record {
+    /// Takes what ran since the last time.
+    #[must_use]
+    pub fn take(&self) -> Vec<Ran> {
+        self.0.take()
+    }
+}
+
+/// Runs commands by another executor and records them.
+pub struct Recorded<E> {
+    inner: E,
+    record: Record,
+}
+
+impl<E: Executor> Recorded<E> {
+    /// Records into `record` what `inner` runs.
+    pub fn new(inner: E, record: Record) -> Self {
+        Self { inner, record }
+    }
+}
+
+impl Executor for Box<dyn Executor> {
+    fn start(&mut self, command: &Command, locks: &[&Lock]) -> Result<Box<dyn Running>> {
+        (**self).start(command, locks)
+    }
+}
+
+impl<E: Executor> Executor for Recorded<E> {
+    fn start(&mut self, command: &Command, locks: &[&Lock]) -> Result<Box<dyn Running>> {
+        let started = self.inner.start(command, locks);
+        let outcome = started.as_ref().map_or_else(crate::error::Error::whole, |_| "started".to_owned());
+        let mut all = self.record.0.borrow_mut();
+        all.push(Ran { command: command.line(), milliseconds: None, outcome });
+        let index = all.len() - 1;
+        let inner = started?;
+        Ok(Box::new(Recording { inner, command: command.clone(), index, record: self.record.clone() }))
+    }
+}
+
+struct Recording {
+    inner: Box<dyn Running>,
+    command: Command,
+    index: usize,
+    record: Record,
+}
+
+impl Running for Recording {
+    fn wait(self: Box<Self>) -> Result<Output> {
+        let Self { inner, command, index, record } = *self;
+        let output = inner.wait()?;
+        if let Some(ran) = record.0.borrow_mut().get_mut(index) {
+            ran.milliseconds = Some((output.took.as_secs_f64() * 1e6).round() / 1e3);
+            ran.outcome = if output.success() {
+                "ok".to_owned()
+            } else {
+                CommandFailure::new(&command, &output).to_string()
+            };
+        }
+        Ok(output)
+    }
+
+    fn has_ended(&self) -> bool {
+        self.inner.has_ended()
+    }
+}

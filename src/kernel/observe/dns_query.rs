@@ -1,0 +1,143 @@
+//! Whether name servers answer: each is asked one question, all of them at the same time.
+
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::resolv_conf::NameServer;
+use crate::model::types::IfName;
+
+/// How long a server may take. A program waits five seconds before it asks the next one.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// When it is asked once more: a packet of UDP may get lost.
+const AGAIN: Duration = Duration::from_millis(400);
+const PORT: u16 = 53;
+/// The part of an answer that is read.
+const HEADER: usize = 12;
+/// Asks for `localhost.`, A, IN, after the ID: a server can answer that without asking anybody (RFC 6761).
+const QUESTION: &[u8] = b"\x01\x00\0\x01\0\0\0\0\0\0\x09localhost\0\0\x01\0\x01";
+
+/// What became of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Answer {
+    /// An answer, whatever it says.
+    Came,
+    /// None, and why, as far as it is known.
+    Missing(&'static str),
+}
+
+/// A question that is under way.
+#[derive(Debug)]
+pub(super) struct Query {
+    server: NameServer,
+    /// It stays in the namespace in which it was opened.
+    socket: UdpSocket,
+    /// The number of the server's link there.
+    scope: u32,
+    answer: Option<Answer>,
+}
+
+impl Query {
+    /// Opens a socket in the namespace of the calling thread. Nothing is sent yet.
+    pub(super) fn open(server: NameServer) -> io::Result<Self> {
+        let any: IpAddr = match server.address {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.set_nonblocking(true)?;
+        let index = |zone: &IfName| rustix::net::netdevice::name_to_index(&socket, zone.as_str()).ok();
+        // No link has the number 0: what is at one that is not there cannot be asked.
+        let scope = server.zone.as_ref().and_then(index).unwrap_or_default();
+        Ok(Self { server, socket, scope, answer: None })
+    }
+
+    fn send(&mut self) {
+        let to = match self.server.address {
+            IpAddr::V4(address) => SocketAddr::from((address, PORT)),
+            IpAddr::V6(address) => SocketAddrV6::new(address, PORT, 0, self.scope).into(),
+        };
+        let sent =
+            self.socket.connect(to).and_then(|()| self.socket.send(&[&self.id()[..], QUESTION].concat()));
+        if let Err(cause) = sent {
+            self.answer = Some(Answer::Missing(why(&cause)));
+        }
+    }
+
+    /// The kernel chose the port by chance; and on a socket that is connected only the server is heard.
+    fn id(&self) -> [u8; 2] {
+        self.socket.local_addr().map_or(0, |own| own.port()).to_be_bytes()
+    }
+
+    fn receive(&mut self) {
+        let mut header = [0; HEADER];
+        self.answer = match self.socket.recv(&mut header) {
+            Ok(length) => is_answer(&header[..length], self.id()).then_some(Answer::Came),
+            Err(cause) if [ErrorKind::WouldBlock, ErrorKind::Interrupted].contains(&cause.kind()) => None,
+            Err(cause) => Some(Answer::Missing(why(&cause))),
+        };
+    }
+}
+
+fn is_answer(header: &[u8], id: [u8; 2]) -> bool {
+    header.len() == HEADER && header[..2] == id && header[2] & 0x80 != 0
+}
+
+fn why(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        ErrorKind::ConnectionRefused => "nobody listens there",
+        ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable | ErrorKind::AddrNotAvailable => {
+            "no way leads there"
+        }
+        ErrorKind::PermissionDenied => "a rule forbids it",
+        _ => "it cannot be asked",
+    }
+}
+
+/// Asks all of them, and waits until each has answered, or for [`PATIENCE`].
+pub(super) fn ask(mut queries: Vec<Query>) -> Vec<(NameServer, Answer)> {
+    let began = Instant::now();
+    for limit in [AGAIN, PATIENCE] {
+        open(&mut queries).for_each(Query::send);
+        while open(&mut queries).next().is_some() && began.elapsed() < limit {
+            wait(&queries, limit.saturating_sub(began.elapsed()));
+            open(&mut queries).for_each(Query::receive);
+        }
+    }
+    let silent = Answer::Missing("it is silent");
+    queries.into_iter().map(|query| (query.server, query.answer.unwrap_or(silent))).collect()
+}
+
+/// Those that have had no answer yet.
+fn open(queries: &mut [Query]) -> impl Iterator<Item = &mut Query> {
+    queries.iter_mut().filter(|query| query.answer.is_none())
+}
+
+fn wait(queries: &[Query], limit: Duration) {
+    let waiting = queries.iter().filter(|query| query.answer.is_none());
+    let mut sockets: Vec<PollFd<'_>> =
+        waiting.map(|query| PollFd::new(&query.socket, PollFlags::IN)).collect();
+    // Whatever it says: who has answered shows when it is heard.
+    let _ = poll(&mut sockets, Timespec::try_from(limit).ok().as_ref());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_has_the_question_s_id_and_says_that_it_is_one() {
+        let header = |id: [u8; 2], flags: u8| [&id[..], &[flags; 10]].concat();
+        assert!(is_answer(&header([7, 8], 0x81), [7, 8]));
+        for other in [header([7, 9], 0x81), header([7, 8], 0x01), vec![7, 8, 0x81], Vec::new()] {
+            assert!(!is_answer(&other, [7, 8]), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_question_has_the_length_that_its_parts_say() {
+        assert_eq!(QUESTION.len(), 10 + 1 + "localhost".len() + 1 + 4);
+    }
+}

@@ -1,0 +1,169 @@
+//! Other programs' rules in the way of Flatnet's packets: an accept of ours does not undo a drop of theirs.
+
+mod legacy;
+mod mend;
+mod nft;
+mod rules;
+
+use ipnet::Ipv4Net;
+
+use self::nft::ForwardChain;
+use self::rules::{Chains, Fate, Packet, Rule, walk};
+use super::attachment::bad_json;
+use crate::error::Result;
+use crate::kernel::execute::Executor;
+use crate::kernel::tools::{self, Tools};
+use crate::model::command::Command;
+use crate::model::types::TableName;
+
+/// A chain of somebody else that drops what this host forwards for containers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DroppingChain {
+    /// Where it is.
+    pub place: Place,
+    /// The chain at the forward hook.
+    pub chain: String,
+    /// The rule that drops; `None` where it is the chain's policy.
+    pub rule: Option<String>,
+    /// Whether it drops what containers send.
+    pub outward: bool,
+    /// Whether it drops what is sent to containers.
+    pub inward: bool,
+    /// Whose rules these are.
+    pub owner: Owner,
+}
+
+/// Where a chain is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In a table of nft's, which also holds what `iptables-nft` writes.
+    Nft {
+        /// `ip` or `inet`.
+        family: String,
+        /// Its name.
+        table: String,
+    },
+    /// In the tables of `iptables-legacy`, which nft does not see.
+    Legacy,
+}
+
+/// Which program makes the rules, as far as its names tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// It leaves the chain DOCKER-USER to others.
+    Docker,
+    /// firewalld.
+    Firewalld,
+    /// ufw.
+    Ufw,
+    /// Somebody else.
+    Other,
+}
+
+/// What goes from and to containers.
+#[derive(Clone, Copy, Debug)]
+pub struct Traffic<'a> {
+    /// The table that is Flatnet's own.
+    pub own_table: &'a TableName,
+    /// A link of containers: what is asked of its name holds for each of them, or for none.
+    pub link: &'a str,
+    /// The way to the world.
+    pub uplink: Option<&'a str>,
+    /// The containers' addresses.
+    pub subnet: Ipv4Net,
+}
+
+/// The chains at the forward hook that drop the first packets of connections from or to containers.
+pub fn dropping_chains(
+    traffic: Traffic<'_>,
+    executor: &mut dyn Executor,
+    tools: &Tools,
+) -> Result<Vec<DroppingChain>> {
+    let command = Command::new([tools.nft.as_str(), "-j", "list", "chains"]);
+    let listed = executor.run(&command, &[])?.checked(&command)?.stdout;
+    let mut found = Vec::new();
+    let chains = nft::forward_chains(&listed).map_err(|cause| bad_json("nft", &cause))?;
+    for chain in chains.into_iter().filter(|chain| chain.table != traffic.own_table.as_str()) {
+        found.extend(dropping_nft(chain, traffic, executor, tools)?);
+    }
+    found.extend(dropping_legacy(traffic, executor)?);
+    Ok(found)
+}
+
+fn dropping_nft(
+    ForwardChain { family, table, name, drops }: ForwardChain,
+    traffic: Traffic<'_>,
+    executor: &mut dyn Executor,
+    tools: &Tools,
+) -> Result<Option<DroppingChain>> {
+    let command = Command::new([tools.nft.as_str(), "-j", "list", "table", &family, &table]);
+    let listed = executor.run(&command, &[])?.checked(&command)?.stdout;
+    let chains = nft::chains(&listed).map_err(|cause| bad_json("nft", &cause))?;
+    let owner = owner(&table, &chains);
+    let Some((rule, outward, inward)) = judge(&chains, &name, drops, traffic) else { return Ok(None) };
+    // JSON leaves out what iptables-nft does not translate: nft's own words say which rule it is.
+    let rule = match rule {
+        Some(Rule { chain, called, .. }) => {
+            let command = Command::new([tools.nft.as_str(), "-a", "list", "chain", &family, &table, chain]);
+            let text = executor.run(&command, &[])?.checked(&command)?.stdout;
+            let line = text.lines().find_map(|line| line.strip_suffix(called.as_str()));
+            Some(line.map_or(called.as_str(), str::trim).to_owned())
+        }
+        None => None,
+    };
+    Ok(Some(DroppingChain { place: Place::Nft { family, table }, chain: name, rule, outward, inward, owner }))
+}
+
+fn dropping_legacy(traffic: Traffic<'_>, executor: &mut dyn Executor) -> Result<Option<DroppingChain>> {
+    let tables = std::fs::read_to_string("/proc/thread-self/net/ip_tables_names").unwrap_or_default();
+    // Asking about a table that is not there would make it.
+    if !tables.lines().any(|table| table == "filter") {
+        return Ok(None);
+    }
+    let program = if tools::find("iptables-legacy").is_ok() { "iptables-legacy" } else { "iptables" };
+    let command = Command::new([program, "-w", "-S"]);
+    let (chains, drops) = legacy::parse(&executor.run(&command, &[])?.checked(&command)?.stdout);
+    let judged = judge(&chains, "FORWARD", drops, traffic);
+    Ok(judged.map(|(rule, outward, inward)| DroppingChain {
+        place: Place::Legacy,
+        chain: "FORWARD".to_owned(),
+        rule: rule.map(|rule| rule.called.clone()),
+        outward,
+        inward,
+        owner: owner("filter", &chains),
+    }))
+}
+
+/// The rule that drops (or the policy), and whether what goes out and what comes in is dropped.
+fn judge<'a>(
+    chains: &'a Chains,
+    chain: &str,
+    drops_at_end: bool,
+    Traffic { link, uplink, subnet, .. }: Traffic<'_>,
+) -> Option<(Option<&'a Rule>, bool, bool)> {
+    let out = Packet { iif: Some(link), oif: uplink, source: Some(subnet), destination: None };
+    let into = Packet { iif: uplink, oif: Some(link), source: None, destination: Some(subnet) };
+    let between = Packet { oif: Some(link), destination: Some(subnet), ..out };
+    let [out, inward, between] = [out, into, between].map(|packet| match walk(chains, chain, packet) {
+        Fate::Accepted => None,
+        Fate::Dropped(rule) => Some(Some(rule)),
+        Fate::Passed => drops_at_end.then_some(None),
+    });
+    // What lets pass what containers send lets pass what they send to one another.
+    let outward = out.or(between);
+    let rule = outward.or(inward)?;
+    Some((rule, outward.is_some(), inward.is_some()))
+}
+
+fn owner(table: &str, chains: &Chains) -> Owner {
+    // Of its iptables backend only its own chains tell.
+    if table == "firewalld" || chains.contains_key("FORWARD_direct") {
+        Owner::Firewalld
+    } else if chains.contains_key("DOCKER-USER") {
+        Owner::Docker
+    } else if chains.keys().any(|chain| chain.starts_with("ufw-")) {
+        Owner::Ufw
+    } else {
+        Owner::Other
+    }
+}

@@ -1,0 +1,31 @@
+//! Whether the HTTP gateway runs on this host, and on which ports: containers may use it then.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::model::config::{Config, drive};
+use crate::model::types::NetworkName;
+
+/// What `flatnet gateway install` notes, below the gateway's directory; only root may write there.
+pub const INSTALLED: &str = "conf/installed.json";
+
+/// The ports of the network's gateway that was installed on this host; none where there is none, or it is Windows' or another
+/// network's.
+#[must_use]
+pub fn own_ports(config: &Config) -> Vec<u16> {
+    let gateway = &config.gateway;
+    if !is_here(&gateway.directory, &config.network) {
+        return Vec::new();
+    }
+    std::iter::once(gateway.listen).chain(gateway.tls.as_ref().map(|tls| tls.listen)).collect()
+}
+
+/// Nothing is read from a disk of Windows: it may be slow, and ADD asks this.
+fn is_here(directory: &Path, network: &NetworkName) -> bool {
+    let noted = || std::fs::read(directory.join(INSTALLED)).ok();
+    drive(directory).is_none()
+        && noted()
+            .and_then(|text| serde_json::from_slice::<Value>(&text).ok())
+            .is_some_and(|noted| noted["platform"] == "linux" && noted["network"] == network.as_str())
+}

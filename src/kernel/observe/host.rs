@@ -1,0 +1,471 @@
+//! What is there of this host's part.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+
+use ipnet::Ipv4Net;
+
+use super::attachment::{ABSENT, NO_FAMILY, bad_json, link, table};
+use super::gateway;
+use super::link::Link;
+use super::proc_route::{self, DefaultRoute};
+use super::resolv_conf::own_resolvers;
+use super::ruleset;
+use crate::error::{Error, Kind, Result};
+use crate::kernel::execute::Executor;
+use crate::kernel::tools::Tools;
+use crate::model::command::Command;
+use crate::model::config::{Config, IngressGateways, Mtu, Uplink};
+use crate::model::desired::{GatewayLink, HostFacts, HostState};
+use crate::model::plan::{Element, FlowFilter, Place};
+use crate::model::types::{Owner, SysctlKey};
+
+/// What is there of this host's part.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObservedHost {
+    /// What bears the bridge's name.
+    pub bridge: Option<Link>,
+    /// The ports of the bridge that [`HostState`] names.
+    pub ports: Vec<Link>,
+    /// The settings that [`HostState`] names, as far as they are there.
+    pub sysctls: BTreeMap<SysctlKey, u32>,
+    /// Whether the kernel speaks IPv6.
+    pub has_ipv6: bool,
+    /// Whether the addresses that nobody has are refused.
+    pub unreachable: bool,
+    /// What the tables hold.
+    pub ruleset: ObservedRuleset,
+    /// Whether there is a table for ARP, which only ports of the bridge need.
+    pub arp_table: bool,
+}
+
+/// What the tables hold, against what they should.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ObservedRuleset {
+    /// The table is not there.
+    Absent,
+    /// The rules differ, or the table for ARP is missing.
+    Differs {
+        /// The flows that the wanted rules do not let in any more, and that would go on.
+        closed: Vec<FlowFilter>,
+        /// A transaction that makes the tables as they are.
+        text: String,
+        /// Which Flatnet they belong to, where they say so.
+        owner: Option<Owner>,
+    },
+    /// The rules are as wanted; these are the elements.
+    Same {
+        /// With the comment of each.
+        elements: BTreeMap<Element, String>,
+    },
+}
+
+impl ObservedHost {
+    /// Nothing is there but the kernel.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self {
+            bridge: None,
+            ports: Vec::new(),
+            sysctls: BTreeMap::new(),
+            has_ipv6: true,
+            unreachable: false,
+            ruleset: ObservedRuleset::Absent,
+            arp_table: false,
+        }
+    }
+}
+
+/// What `auto` in the configuration means here, and what the kernel can do.
+pub fn facts(
+    config: &Config,
+    config_hash: &str,
+    executor: &mut dyn Executor,
+    tools: &Tools,
+) -> Result<HostFacts> {
+    let default_route = default_route();
+    let uplink = match &config.uplink {
+        Uplink::None => None,
+        Uplink::Dev(name) => Some(name.to_string()),
+        Uplink::Auto => default_route.as_ref().map(|route| route.dev.clone()),
+    };
+    let fib = has_fib(executor, tools)?;
+    let ingress_gateways: Vec<Ipv4Addr> = match &config.ingress_gateways {
+        IngressGateways::List(list) => list.clone(),
+        IngressGateways::Auto => match wsl_mode(executor) {
+            // Where it cannot be told, the mode that WSL2 has unless told otherwise: else a wslinfo that fails once,
+            // while WSL2 starts, would shut Windows out. The doctor says so.
+            WslMode::Nat | WslMode::Unknown(_) => {
+                default_route.and_then(|route| route.via).into_iter().collect()
+            }
+            WslMode::NotWsl | WslMode::Other(_) => Vec::new(),
+        },
+    };
+    Ok(HostFacts {
+        config_hash: config_hash.to_owned(),
+        mtu: mtu(config, uplink.as_deref(), executor, tools)?,
+        gateway_links: gateway_links(&ingress_gateways, executor, tools)?,
+        ingress_gateways,
+        ipv6: has_ipv6(),
+        uplink,
+        gateway_ports: gateway::own_ports(config),
+        resolvers: own_resolvers(config.bridge_address(), &config.dns.servers),
+        policy_routing: has_policy_routing(executor, tools)?,
+        host_addresses: if fib { Vec::new() } else { host_addresses(config.bridge_address()) },
+        fib,
+    })
+}
+
+/// By which link each of `gateways` is reached. One to which there is no way now has none, and may not come in; nor has
+/// one that is this host itself, which comes in by no link.
+pub fn gateway_links(
+    gateways: &[Ipv4Addr],
+    executor: &mut dyn Executor,
+    tools: &Tools,
+) -> Result<Vec<GatewayLink>> {
+    let mut links = Vec::new();
+    for &address in gateways {
+        let command = Command::new([tools.ip.as_str(), "-j", "route", "get", &address.to_string()]);
+        let output = executor.run(&command, &[])?;
+        if !output.success() {
+            continue;
+        }
+        let way = parse_way(&output.stdout).map_err(|cause| bad_json("ip route get", &cause))?;
+        links.extend(
+            way.and_then(|(dev, source)| Some(GatewayLink { address, dev: dev.parse().ok()?, source })),
+        );
+    }
+    Ok(links)
+}
+
+/// Interface and own address in what `ip -j route get` prints.
+fn parse_way(json: &str) -> Result<Option<(String, Ipv4Addr)>, serde_json::Error> {
+    #[derive(serde::Deserialize)]
+    struct Way {
+        dev: Option<String>,
+        prefsrc: Option<Ipv4Addr>,
+    }
+    let ways: Vec<Way> = serde_json::from_str(json)?;
+    Ok(ways.into_iter().next().and_then(|way| Some((way.dev?, way.prefsrc?))))
+}
+
+/// Whether the ways to `gateways` are still `links`, as far as can be told without a program.
+#[must_use]
+pub fn ways_are(gateways: &[Ipv4Addr], links: &[GatewayLink]) -> bool {
+    gateways.iter().all(|gateway| {
+        let known = links.iter().find(|link| link.address == *gateway);
+        match (known, address_towards(*gateway)) {
+            (Some(link), source) => source == Some(link.source) && !super::link_is_gone(link.dev.as_str()),
+            (None, None) => true,
+            // This host itself.
+            (None, Some(source)) => source == *gateway,
+        }
+    })
+}
+
+/// Whether the kernel speaks IPv6: links have settings of it.
+fn has_ipv6() -> bool {
+    std::path::Path::new("/proc/sys/net/ipv6/conf").exists()
+}
+
+/// This host's way to the world.
+#[must_use]
+pub fn default_route() -> Option<DefaultRoute> {
+    proc_route::default_route(&std::fs::read_to_string("/proc/thread-self/net/route").unwrap_or_default())
+}
+
+/// This host's address towards `neighbour`, as the kernel would choose it; nothing is sent.
+#[must_use]
+pub fn address_towards(neighbour: Ipv4Addr) -> Option<Ipv4Addr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect((neighbour, 9)).ok()?;
+    match socket.local_addr().ok()? {
+        SocketAddr::V4(own) => Some(*own.ip()),
+        SocketAddr::V6(_) => None,
+    }
+}
+
+/// Looks at what `wanted` names.
+pub fn observe(wanted: &HostState, executor: &mut dyn Executor, tools: &Tools) -> Result<ObservedHost> {
+    let sysctls = wanted
+        .settings
+        .iter()
+        .filter_map(|setting| super::sysctl(&setting.key).map(|value| (setting.key.clone(), value)))
+        .collect();
+    let bridge = link(&Place::Host, wanted.bridge.as_str(), executor, tools)?;
+    let (mut ruleset, arp_table) = observe_ruleset(wanted, executor, tools)?;
+    // Without a bridge the table alone says whose all this is, even where its rules are the same.
+    if bridge.is_none() && matches!(ruleset, ObservedRuleset::Same { .. }) {
+        let live = live_text(wanted, arp_table, executor, tools)?;
+        let owner = owner_in(&live);
+        if owner.is_some() && owner != wanted.owner {
+            ruleset = ObservedRuleset::Differs { text: live, owner, closed: Vec::new() };
+        }
+    }
+    Ok(ObservedHost {
+        ports: if wanted.ports.is_empty() { Vec::new() } else { ports(wanted, executor, tools)? },
+        bridge,
+        sysctls,
+        has_ipv6: has_ipv6(),
+        unreachable: refuses(wanted.subnet, executor, tools)?,
+        ruleset,
+        arp_table,
+    })
+}
+
+fn observe_ruleset(
+    wanted: &HostState,
+    executor: &mut dyn Executor,
+    tools: &Tools,
+) -> Result<(ObservedRuleset, bool)> {
+    let name = wanted.table.as_str();
+    let arp = table("arp", name, executor, tools)?;
+    let has_arp = arp.is_some();
+    let Some(mut live) = table("inet", name, executor, tools)? else {
+        return Ok((ObservedRuleset::Absent, has_arp));
+    };
+    if wanted.bridged {
+        live.extend(arp.unwrap_or_default());
+    }
+    let wanted_rules = load_elsewhere(wanted, executor, tools)?;
+    if live.structure == wanted_rules.structure {
+        return Ok((ObservedRuleset::Same { elements: live.elements }, has_arp));
+    }
+    let text = live_text(wanted, has_arp, executor, tools)?;
+    let owner = owner_in(&text);
+    let (subnet, before, now) = (wanted.subnet, live.gateways(), wanted_rules.gateways());
+    let closed = before.difference(&now).map(|&gateway| FlowFilter::Ingress { gateway, subnet }).collect();
+    Ok((ObservedRuleset::Differs { text, owner, closed }, has_arp))
+}
+
+/// The live tables as nft prints them for people.
+fn live_text(
+    wanted: &HostState,
+    has_arp: bool,
+    executor: &mut dyn Executor,
+    tools: &Tools,
+) -> Result<String> {
+    let name = wanted.table.as_str();
+    let mut text = listing("inet", name, executor, tools)?;
+    if has_arp {
+        text += &listing("arp", name, executor, tools)?;
+    }
+    Ok(text)
+}
+
+/// The links of containers that are ports of the bridge.
+fn ports(wanted: &HostState, executor: &mut dyn Executor, tools: &Tools) -> Result<Vec<Link>> {
+    let show = [tools.ip.as_str(), "-j", "-d", "link", "show", "type", "veth"];
+    let command = Command::new(show);
+    let output = executor.run(&command, &[])?.checked(&command)?;
+    let links = super::link::parse(&output.stdout).map_err(|cause| bad_json("ip link", &cause))?;
+    let is_port = |link: &Link| wanted.ports.iter().any(|port| link.name == port.as_str());
+    Ok(links.into_iter().filter(is_port).collect())
+}
+
+/// Which Flatnet a table belongs to, from its comment in nft's listing: nft 1.0.6 leaves it out of its JSON.
+fn owner_in(listing: &str) -> Option<Owner> {
+    let comment = listing.lines().find_map(|line| line.trim().strip_prefix("comment \"Flatnet "))?;
+    let (_, rest) = comment.split_once(" of ")?;
+    rest.split_once(':')?.0.parse().ok()
+}
+
+/// Whether a route of ours says that what nobody has in `subnet` is unreachable.
+fn refuses(subnet: Ipv4Net, executor: &mut dyn Executor, tools: &Tools) -> Result<bool> {
+    let show = ["route", "show", "type", "unreachable", "proto", "87"];
+    let routes = super::attachment::routes(&Place::Host, &show, executor, tools)?;
+    Ok(routes.iter().any(|route| route.to == subnet))
+}
+
+/// The wanted tables as nft itself prints them: loaded in a namespace of their own, which goes at once.
+fn load_elsewhere(
+    wanted: &HostState,
+    executor: &mut dyn Executor,
+    tools: &Tools,
+) -> Result<ruleset::Ruleset> {
+    let json = list_elsewhere(wanted, "-j list ruleset", executor, tools)?;
+    ruleset::parse(&json).map_err(|cause| bad_json("nft", &cause))
+}
+
+/// What `nft LISTING` prints in a namespace where the wanted tables are all there is.
+fn list_elsewhere(
+    wanted: &HostState,
+    listing: &str,
+    executor: &mut dyn Executor,
+    tools: &Tools,
+) -> Result<String> {
+    let script = format!(r#""$0" -f - && exec "$0" {listing}"#);
+    let command = Command::new([
+        tools.unshare.as_str(),
+        "--net",
+        // With the shell goes the nft that it started, where that takes too long.
+        "--pid",
+        "--kill-child",
+        "--",
+        "sh",
+        "-c",
+        script.as_str(),
+        tools.nft.as_str(),
+    ])
+    .stdin(wanted.ruleset.clone());
+    Ok(executor.run(&command, &[])?.checked(&command)?.stdout)
+}
+
+/// The wanted tables as nft prints them for people.
+pub fn wanted_listing(wanted: &HostState, executor: &mut dyn Executor, tools: &Tools) -> Result<String> {
+    list_elsewhere(wanted, "list ruleset", executor, tools)
+}
+
+/// The loaded tables as nft prints them for people; those that are not there are left out.
+pub fn live_listing(wanted: &HostState, executor: &mut dyn Executor, tools: &Tools) -> Result<String> {
+    let mut text = String::new();
+    for family in ["inet", "arp"] {
+        let command = Command::new([tools.nft.as_str(), "list", "table", family, wanted.table.as_str()]);
+        let output = executor.run(&command, &[])?;
+        if output.success() {
+            text.push_str(&output.stdout);
+        } else if !(output.complains(ABSENT) || family == "arp" && output.complains(NO_FAMILY)) {
+            output.checked(&command)?;
+        }
+    }
+    Ok(text)
+}
+
+/// The names of all bridges of this host.
+pub fn bridges(executor: &mut dyn Executor, tools: &Tools) -> Result<Vec<String>> {
+    let command = Command::new([tools.ip.as_str(), "-j", "-d", "link", "show", "type", "bridge"]);
+    let output = executor.run(&command, &[])?.checked(&command)?;
+    let links = super::link::parse(&output.stdout).map_err(|cause| bad_json("ip link", &cause))?;
+    Ok(links.into_iter().map(|link| link.name).collect())
+}
+
+/// A transaction that makes the table as it is.
+fn listing(family: &str, name: &str, executor: &mut dyn Executor, tools: &Tools) -> Result<String> {
+    let command = Command::new([tools.nft.as_str(), "list", "table", family, name]);
+    let output = executor.run(&command, &[])?.checked(&command)?;
+    Ok(format!("table {family} {name}\ndelete table {family} {name}\n{}", output.stdout))
+}
+
+fn mtu(config: &Config, uplink: Option<&str>, executor: &mut dyn Executor, tools: &Tools) -> Result<u32> {
+    match (config.mtu, uplink) {
+        (Mtu::Bytes(bytes), _) => Ok(bytes),
+        (Mtu::Auto, None) => Ok(1500),
+        (Mtu::Auto, Some(name)) => Ok(link(&Place::Host, name, executor, tools)?
+            .ok_or_else(|| Error::new(Kind::NoUplink, format!("uplink: there is no interface {name}")))?
+            .mtu),
+    }
+}
+
+/// How WSL2 is joined to Windows' network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WslMode {
+    /// This is not WSL2.
+    NotWsl,
+    /// Windows is a router, and the next hop of this host's default route: only in this mode.
+    Nat,
+    /// By another one: mirrored, virtioproxy, none.
+    Other(String),
+    /// `wslinfo` is there and does not say; why.
+    Unknown(String),
+}
+
+/// Asks WSL2.
+pub fn wsl_mode(executor: &mut dyn Executor) -> WslMode {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    if !release.to_lowercase().contains("microsoft") {
+        return WslMode::NotWsl;
+    }
+    let command = Command::new(["wslinfo", "--networking-mode"]);
+    match executor.run(&command, &[]).and_then(|output| output.checked(&command)) {
+        Ok(output) => match output.stdout.trim() {
+            "nat" => WslMode::Nat,
+            "" => WslMode::Unknown("`wslinfo --networking-mode` prints nothing".to_owned()),
+            other => WslMode::Other(other.to_owned()),
+        },
+        // Before WSL 2.0.4 there was no wslinfo, and no other mode.
+        Err(error) if error.kind() == Kind::ToolMissing => WslMode::Nat,
+        Err(error) => WslMode::Unknown(error.message().to_owned()),
+    }
+}
+
+/// Whether this kernel and nft know `fib`. Only a refusal in nft's own words says that they do not.
+fn has_fib(executor: &mut dyn Executor, tools: &Tools) -> Result<bool> {
+    let command = Command::new([tools.nft.as_str(), "-c", "-f", "-"]).stdin(
+        "table inet flatnet-probe { chain c { type nat hook prerouting priority 0; fib daddr type local accept; }; }\n",
+    );
+    let output = executor.run(&command, &[])?;
+    if output.success() {
+        return Ok(true);
+    }
+    if rustix::process::geteuid().is_root() {
+        return if output.complains("Error: ") { Ok(false) } else { output.checked(&command).map(|_| false) };
+    }
+    // Who is not root may ask nft in a namespace of its own, where it is.
+    let unshare = [tools.unshare.as_str(), "--map-root-user", "--net", "--"];
+    let command =
+        Command { argv: unshare.map(str::to_owned).into_iter().chain(command.argv).collect(), ..command };
+    Ok(executor.run(&command, &[]).is_ok_and(|output| output.success()))
+}
+
+/// Whether this kernel decides ways by rules (`CONFIG_IP_MULTIPLE_TABLES`).
+fn has_policy_routing(executor: &mut dyn Executor, tools: &Tools) -> Result<bool> {
+    let command = Command::new([tools.ip.as_str(), "rule", "show"]);
+    let output = executor.run(&command, &[])?;
+    if output.complains("not supported") { Ok(false) } else { output.checked(&command).map(|_| true) }
+}
+
+/// This host's own IPv4 addresses, from `/proc/net/fib_trie`, but loopback and the bridge's: those are in the ruleset
+/// anyway.
+#[must_use]
+pub fn host_addresses(bridge: Ipv4Addr) -> Vec<Ipv4Addr> {
+    let mut found =
+        parse_fib_trie(&std::fs::read_to_string("/proc/thread-self/net/fib_trie").unwrap_or_default());
+    found.retain(|address| !address.is_loopback() && *address != bridge);
+    found
+}
+
+/// The addresses that stand above a line `/32 host LOCAL`, sorted.
+fn parse_fib_trie(text: &str) -> Vec<Ipv4Addr> {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let mut found: Vec<Ipv4Addr> = lines
+        .windows(2)
+        .filter(|pair| pair[1] == "/32 host LOCAL")
+        .filter_map(|pair| pair[0].strip_prefix("|-- ")?.parse().ok())
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hosts_addresses_are_the_local_ones() {
+        let text = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 0.0.0.0\n        /0 universe UNICAST\n\
+                    Local:\n     |-- 127.0.0.1\n        /32 host LOCAL\n     |-- 10.0.0.5\n        /32 host LOCAL\n\
+                    \n     |-- 10.0.0.255\n        /32 link BROADCAST\n     |-- 10.0.0.5\n        /32 host LOCAL\n";
+        let wanted: Vec<Ipv4Addr> = vec!["10.0.0.5".parse().unwrap(), "127.0.0.1".parse().unwrap()];
+        assert_eq!(parse_fib_trie(text), wanted);
+    }
+
+    #[test]
+    fn a_table_says_which_flatnet_it_belongs_to() {
+        let table =
+            |comment: &str| format!("table inet flatnet {{\n\tcomment \"{comment}\"\n\n\tset bindings {{\n");
+        let of = |comment: &str| owner_in(&table(comment)).map(|owner| owner.to_string());
+        let wanted = Some("Debian-0123456789ab".to_owned());
+        assert_eq!(of("Flatnet 0.1.0 of Debian-0123456789ab: generated, flatnet up replaces it"), wanted);
+        assert_eq!(of("Flatnet 0.1.0: generated, flatnet up replaces it"), None);
+        assert_eq!(owner_in(""), None);
+    }
+
+    /// As iproute2 6.1 prints it.
+    #[test]
+    fn the_way_to_a_gateway_is_a_link_and_an_own_address() {
+        let json = r#"[{"dst":"8.8.8.8","gateway":"172.27.0.1","dev":"eth0","prefsrc":"172.27.0.2","flags":[],"uid":0,"cache":[]}]"#;
+        assert_eq!(parse_way(json).unwrap(), Some(("eth0".to_owned(), Ipv4Addr::new(172, 27, 0, 2))));
+        assert_eq!(parse_way("[{}]").unwrap(), None);
+    }
+}

@@ -1,0 +1,127 @@
+//! A running container, seen from inside of its network namespace: without a program, so that all of them are looked at in
+//! the time that one takes.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use ipnet::Ipv4Net;
+
+use super::dns_query::{self, Answer, Query};
+use super::host::address_towards;
+use super::netns::Netns;
+use super::proc_route::{self, DefaultRoute};
+use super::resolv_conf::{self, NameServer};
+use super::{processes, rooted};
+use crate::error::Result;
+use crate::state::receipt::Receipt;
+
+/// How many are looked at, side by side.
+const AT_ONCE: usize = 64;
+/// How long those may take together. A container's file system may be a program of its own that never answers.
+const PATIENCE: Duration = Duration::from_secs(3);
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+/// What is read of it. Programs take the first three servers (`MAXNS` of resolv.h).
+const LIMITS: (u64, usize) = (64 << 10, 3);
+
+/// What is inside.
+#[derive(Clone, Debug)]
+pub struct Inside {
+    /// Whether its link is there.
+    pub has_link: bool,
+    /// Whether it has its address.
+    pub has_address: bool,
+    /// Whether a route leads out of that link.
+    pub has_route: bool,
+    /// The way to everywhere else.
+    pub default_route: Option<DefaultRoute>,
+    /// What was heard from the name servers; else why they were not asked.
+    pub name_servers: Result<Vec<(NameServer, Answer)>, &'static str>,
+}
+
+/// Looks into all of them, in this order; `None` where the time was not enough. Where egress is none, `within` is the range
+/// that packets of containers stay in: a name server elsewhere is not asked.
+#[must_use]
+pub fn look_into(receipts: &[Receipt], within: Option<Ipv4Net>) -> Vec<Option<Result<Inside>>> {
+    let processes = processes::by_netns();
+    let mut all = Vec::new();
+    for some in receipts.chunks(AT_ONCE) {
+        let (sender, results) = mpsc::channel();
+        for (index, receipt) in some.iter().cloned().enumerate() {
+            let pids = processes.get(&receipt.netns_id).cloned().unwrap_or_default();
+            let sender = sender.clone();
+            // Of one that cannot be started nothing is heard, as of one that hangs.
+            let _ = std::thread::Builder::new()
+                .spawn(move || drop(sender.send((index, look(&receipt, &pids, within)))));
+        }
+        drop(sender);
+        let end = Instant::now() + PATIENCE;
+        let mut found = BTreeMap::new();
+        while let Ok((index, result)) = results.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            found.insert(index, result);
+        }
+        all.extend((0..some.len()).map(|index| found.remove(&index)));
+    }
+    all
+}
+
+fn look(receipt: &Receipt, pids: &[u32], within: Option<Ipv4Net>) -> Result<Inside> {
+    let netns = Netns::open(&receipt.netns)?;
+    let told = told(receipt, pids);
+    let (address, if_name) = (receipt.address.addr(), receipt.id.if_name.as_str());
+    let (mut inside, queries) = netns.inside(|| {
+        let routes = std::fs::read_to_string("/proc/thread-self/net/route")?;
+        let default_route = proc_route::default_route(&routes);
+        let leaves_by_it = default_route.as_ref().is_none_or(|route| route.dev == if_name);
+        let servers = told.and_then(|servers| reachable(servers, within.filter(|_| leaves_by_it)));
+        let queries =
+            servers.map(|servers| servers.into_iter().map(Query::open).collect::<io::Result<Vec<_>>>());
+        let inside = Inside {
+            has_link: !super::link_is_gone(if_name),
+            has_address: address_towards(address) == Some(address),
+            has_route: proc_route::leads_out_of(&routes, if_name),
+            default_route,
+            name_servers: Ok(Vec::new()),
+        };
+        Ok((inside, queries.map_or_else(|why| Ok(Err(why)), |opened| opened.map(Ok))?))
+    })?;
+    inside.name_servers = queries.map(dns_query::ask);
+    Ok(inside)
+}
+
+/// The name servers that programs in the container ask, and whether each is this host; else why there are none to ask.
+fn told(receipt: &Receipt, pids: &[u32]) -> Result<Vec<(bool, NameServer)>, &'static str> {
+    let root = processes::root_of(&receipt.id.container_id, receipt.netns_id, pids);
+    let root = root.ok_or("no process of it is in its namespace")?;
+    let (longest, most) = LIMITS;
+    let text = match rooted::read(&root, RESOLV_CONF, longest) {
+        Ok(Some(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
+        Ok(None) => return Err("it has no /etc/resolv.conf"),
+        Err(_) => return Err("its /etc/resolv.conf cannot be read"),
+    };
+    if resolv_conf::asks_by_tcp(&text) {
+        return Err("its /etc/resolv.conf says `use-vc`: it asks by TCP");
+    }
+    let is_own = |server: &NameServer| match server.address {
+        IpAddr::V4(address) => address_towards(address) == Some(address),
+        IpAddr::V6(_) => false,
+    };
+    let named = resolv_conf::name_servers(&text).take(most);
+    let servers: Vec<_> = named.map(|server| (is_own(&server), server)).collect();
+    if servers.is_empty() { Err("its /etc/resolv.conf names no server") } else { Ok(servers) }
+}
+
+/// Those that packets may go to: where they stay `within` a range, to that and to this host.
+fn reachable(
+    servers: Vec<(bool, NameServer)>,
+    within: Option<Ipv4Net>,
+) -> Result<Vec<NameServer>, &'static str> {
+    let may_be_asked = |(is_own, server): &(bool, NameServer)| match (server.address, within) {
+        (IpAddr::V4(address), Some(range)) => *is_own || address.is_loopback() || range.contains(&address),
+        _ => true,
+    };
+    let asked: Vec<_> = servers.into_iter().filter(may_be_asked).map(|(_, server)| server).collect();
+    if asked.is_empty() { Err("its name servers are outside, and egress is none") } else { Ok(asked) }
+}

@@ -1,0 +1,181 @@
+//! `ip -j -d addr show`: links and their addresses.
+
+use ipnet::Ipv4Net;
+use serde::Deserialize;
+
+use crate::model::types::LinkGroup;
+
+/// One link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its name.
+    pub name: String,
+    /// `bridge`, `veth`; empty for hardware.
+    pub kind: String,
+    /// Its Ethernet address, in lower case.
+    pub mac: String,
+    /// Bytes.
+    pub mtu: u32,
+    /// Whether it was set up (`IFF_UP`).
+    pub up: bool,
+    /// Whether it speaks ARP: not where it was told not to (`IFF_NOARP`).
+    pub arp: bool,
+    /// Its group; 0 unless it was told one.
+    pub group: LinkGroup,
+    /// Its alias; empty where it has none.
+    pub alias: String,
+    /// The bridge it is a port of; empty where it is none.
+    pub master: String,
+    /// How it behaves as a port of a bridge.
+    pub port: PortFlags,
+    /// Its IPv4 addresses.
+    pub addresses: Vec<Ipv4Net>,
+    /// Those of them whose subnet is not at the link: the kernel makes no route to it.
+    pub noprefixroute: Vec<Ipv4Net>,
+    /// The number by which this host knows the namespace of a veth's other end (`ip netns list-id`).
+    pub peer_netns: Option<u32>,
+}
+
+/// How a port of a bridge behaves; see bridge(8).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct PortFlags {
+    /// No frames pass between it and other isolated ports.
+    pub isolated: bool,
+    /// The bridge believes what source addresses say.
+    pub learning: bool,
+    /// Only frames pass whose source the bridge knows at this port; kernels before 5.18 do not know of it.
+    pub locked: Option<bool>,
+    /// A frame may leave by the port it came in.
+    pub hairpin: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct Raw {
+    ifname: String,
+    flags: Vec<String>,
+    mtu: u32,
+    /// A number as text, or a name of /etc/iproute2/group.
+    group: String,
+    master: String,
+    address: String,
+    ifalias: String,
+    /// -1 while the namespace of the other end is on its way out.
+    link_netnsid: Option<i64>,
+    linkinfo: RawInfo,
+    addr_info: Vec<RawAddress>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct RawInfo {
+    info_kind: String,
+    info_slave_data: PortFlags,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct RawAddress {
+    family: String,
+    local: String,
+    prefixlen: u8,
+    noprefixroute: bool,
+}
+
+/// Parses what `ip -j -d addr show` prints. Empty objects, which iproute2 prints for links that a filter leaves
+/// out, are passed over.
+pub fn parse(json: &str) -> Result<Vec<Link>, serde_json::Error> {
+    let raw: Vec<Raw> = serde_json::from_str(json)?;
+    Ok(raw.into_iter().filter(|raw| !raw.ifname.is_empty()).map(link).collect())
+}
+
+fn link(raw: Raw) -> Link {
+    let address = |raw: &RawAddress| {
+        (raw.family == "inet").then(|| Ipv4Net::new(raw.local.parse().ok()?, raw.prefixlen).ok()).flatten()
+    };
+    Link {
+        up: raw.flags.iter().any(|flag| flag == "UP"),
+        arp: !raw.flags.iter().any(|flag| flag == "NOARP"),
+        group: LinkGroup(raw.group.parse().unwrap_or_default()),
+        addresses: raw.addr_info.iter().filter_map(address).collect(),
+        noprefixroute: raw.addr_info.iter().filter(|raw| raw.noprefixroute).filter_map(address).collect(),
+        name: raw.ifname,
+        kind: raw.linkinfo.info_kind,
+        mac: raw.address,
+        mtu: raw.mtu,
+        alias: raw.ifalias,
+        master: raw.master,
+        port: raw.linkinfo.info_slave_data,
+        peer_netns: raw.link_netnsid.and_then(|number| number.try_into().ok()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parses_a_bridge_and_a_port_of_iproute2_6_1() {
+        let json =
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/captured/iproute2-6.1/addr.json"));
+        let links = parse(json).unwrap();
+        let bridge = links.iter().find(|link| link.name == "flatnet-br0").unwrap();
+        assert_eq!(bridge.kind, "bridge");
+        assert!(bridge.up);
+        assert_eq!(bridge.addresses, ["10.87.1.1/24".parse().unwrap()]);
+        let port = links.iter().find(|link| link.name == "fn76dac0ffaa3e").unwrap();
+        assert_eq!(port.master, "flatnet-br0");
+        assert!(port.port.isolated && port.port.learning && port.port.locked == Some(false));
+        assert!(port.alias.starts_with("flatnet/flatnet/"), "{}", port.alias);
+        assert!(port.arp && port.group == LinkGroup(0), "as Flatnet 0.1.0 made it");
+    }
+
+    #[test]
+    fn parses_a_link_of_its_own_of_iproute2_6_1() {
+        let links = parse(include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/captured/iproute2-6.1/addr.json"
+        )))
+        .unwrap();
+        let port = links.iter().find(|link| link.name == "fn3c0ffee00001").unwrap();
+        assert!(port.master.is_empty() && port.up && !port.arp);
+        assert_eq!(port.group, LinkGroup::of_network(&"flatnet".parse().unwrap()));
+        assert_eq!(port.mac, "02:f1:0a:57:01:03");
+    }
+
+    /// /etc/iproute2/group names some, of which 0 is `default`.
+    #[test]
+    fn a_group_is_a_number_or_a_name_of_nobodys() {
+        let group =
+            |text: &str| parse(&format!(r#"[{{"ifname": "a", "group": "{text}"}}]"#)).unwrap()[0].group;
+        assert_eq!(group("1683116946"), LinkGroup(1_683_116_946));
+        assert_eq!([group("default"), group("lan")], [LinkGroup(0); 2]);
+        assert_eq!(parse(r#"[{"ifname": "a"}]"#).unwrap()[0].group, LinkGroup(0));
+    }
+
+    /// As iproute2 6.1 prints it of a routed container's end.
+    #[test]
+    fn an_address_may_be_without_a_route_to_its_subnet() {
+        let address = r#"{"family":"inet","local":"10.87.1.2","prefixlen":24,"scope":"global","noprefixroute":true,"label":"eth0"}"#;
+        let links = |json: &str| parse(&format!(r#"[{{"ifname":"eth0","addr_info":[{json}]}}]"#)).unwrap();
+        let with = &links(address)[0];
+        assert_eq!(with.addresses, ["10.87.1.2/24".parse().unwrap()]);
+        assert_eq!(with.noprefixroute, with.addresses);
+        assert!(links(&address.replace(r#""noprefixroute":true,"#, ""))[0].noprefixroute.is_empty());
+    }
+
+    #[test]
+    fn nothing_is_no_links() {
+        assert_eq!(parse("[{},{}]").unwrap(), []);
+        assert!(parse("").is_err() && parse("garbage").is_err(), "iproute2 says it with brackets");
+    }
+
+    #[test]
+    fn a_namespace_on_its_way_out_has_no_number() {
+        let links = parse(r#"[{"ifname": "a", "link_netnsid": -1}, {"ifname": "b", "link_netnsid": 7}]"#);
+        let numbers: Vec<_> = links.unwrap().into_iter().map(|link| link.peer_netns).collect();
+        assert_eq!(numbers, [None, Some(7)]);
+    }
+}

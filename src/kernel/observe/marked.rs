@@ -1,0 +1,126 @@
+//! What bears Flatnet's mark, whether any receipt knows of it or not.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::attachment::bad_json;
+use super::link::{self, Link};
+use crate::error::Result;
+use crate::kernel::execute::Executor;
+use crate::kernel::tools::Tools;
+use crate::model::command::Command;
+use crate::model::types::{AttachmentId, LinkAlias, NetnsPath, NetworkName, Owner};
+
+/// The links of one network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MarkedLinks {
+    /// Those with the bridge's mark, whatever they are called.
+    pub bridges: Vec<Link>,
+    /// The bridges of another Flatnet that has a network of this name, and whose they are.
+    pub others: Vec<(Owner, Link)>,
+    /// Those with an attachment's.
+    pub ports: Vec<(AttachmentId, Link)>,
+}
+
+/// The links of this host that bear the mark of `network`; `owner` is this Flatnet, where that is known.
+pub fn links(
+    network: &NetworkName,
+    owner: Option<&Owner>,
+    executor: &mut dyn Executor,
+    tools: &Tools,
+) -> Result<MarkedLinks> {
+    let command = Command::new([tools.ip.as_str(), "-j", "-d", "addr", "show"]);
+    let output = executor.run(&command, &[])?.checked(&command)?;
+    let links = link::parse(&output.stdout).map_err(|cause| bad_json("ip addr", &cause))?;
+    Ok(sort(links, network, owner))
+}
+
+fn sort(links: Vec<Link>, network: &NetworkName, owner: Option<&Owner>) -> MarkedLinks {
+    let mut marked = MarkedLinks::default();
+    for link in links {
+        if let Some(found) = LinkAlias::bridge_in(&link.alias, network).filter(|_| link.kind == "bridge") {
+            match found {
+                Some(other) if owner != Some(&other) => marked.others.push((other, link)),
+                _ => marked.bridges.push(link),
+            }
+        } else if let Some(id) = LinkAlias::attachment_in(&link.alias, network) {
+            marked.ports.push((id, link));
+        }
+    }
+    marked
+}
+
+/// The namespaces that have a name, by the number by which this host knows them ([`Link::peer_netns`]).
+pub fn netns_names(executor: &mut dyn Executor, tools: &Tools) -> Result<BTreeMap<u32, NetnsPath>> {
+    let command = Command::new([tools.ip.as_str(), "-j", "netns", "list-id"]);
+    let output = executor.run(&command, &[])?.checked(&command)?;
+    parse_names(&output.stdout).map_err(|cause| bad_json("ip netns", &cause))
+}
+
+fn parse_names(json: &str) -> Result<BTreeMap<u32, NetnsPath>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Entry {
+        nsid: i64,
+        #[serde(default)]
+        name: String,
+    }
+    let entries: Vec<Entry> = serde_json::from_str(json)?;
+    let named = |Entry { nsid, name }: Entry| {
+        let path = (!name.is_empty()).then(|| format!("/run/netns/{name}").parse().ok())??;
+        Some((u32::try_from(nsid).ok()?, path))
+    };
+    Ok(entries.into_iter().filter_map(named).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_bears_the_mark_is_ours() {
+        let links = link::parse(include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/captured/iproute2-6.1/addr.json"
+        )))
+        .unwrap();
+        let total = links.len();
+        let marked = sort(links.clone(), &NetworkName::parse("flatnet").unwrap(), None);
+        assert_eq!(marked.bridges.iter().map(|link| link.name.as_str()).collect::<Vec<_>>(), ["flatnet-br0"]);
+        assert_eq!(marked.ports.len(), 2);
+        assert!(marked.bridges.len() + marked.ports.len() < total, "lo is nobody's");
+        assert_eq!(sort(links, &NetworkName::parse("other").unwrap(), None), MarkedLinks::default());
+    }
+
+    #[test]
+    fn a_bridge_with_anothers_mark_is_anothers() {
+        let network = NetworkName::parse("flatnet").unwrap();
+        let (own, other) = (Owner::new("Debian", [1; 6]), Owner::new("Debian", [2; 6]));
+        let found = |alias: &LinkAlias, owner| {
+            let json =
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/captured/iproute2-6.1/addr.json"));
+            let json = json.replace(r#""ifalias":"flatnet/flatnet""#, &format!(r#""ifalias":"{alias}""#));
+            let marked = sort(link::parse(&json).unwrap(), &network, owner);
+            (marked.bridges.len(), marked.others.into_iter().map(|(owner, _)| owner).collect::<Vec<_>>())
+        };
+        let marked = LinkAlias::of_bridge(&network, Some(&other));
+        assert_eq!(found(&marked, Some(&other)), (1, Vec::new()));
+        assert_eq!(found(&marked, Some(&own)), (0, vec![other.clone()]));
+        assert_eq!(
+            found(&marked, None),
+            (0, vec![other.clone()]),
+            "whoever does not know who it is may not take it"
+        );
+        let of_0_1_0 = LinkAlias::of_bridge(&network, None);
+        assert_eq!(found(&of_0_1_0, Some(&own)), (1, Vec::new()), "0.1.0 made no marks");
+    }
+
+    /// As iproute2 6.1 prints it.
+    #[test]
+    fn namespaces_without_a_name_are_passed_over() {
+        let names = parse_names(r#"[{"nsid":0,"name":"c1"},{"nsid":1},{"nsid":2,"name":"c2"}]"#).unwrap();
+        assert_eq!(names.keys().copied().collect::<Vec<_>>(), [0, 2]);
+        assert_eq!(names[&2].as_str(), "/run/netns/c2");
+        assert!(parse_names("[]").unwrap().is_empty());
+    }
+}

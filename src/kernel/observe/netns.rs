@@ -1,0 +1,183 @@
+//! A container's network namespace: opened once, checked, looked into.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::ErrorKind;
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use super::{proc_route, proc_tcp, processes};
+use crate::error::{self, Error, Kind, Result};
+use crate::model::types::NetnsId;
+use crate::model::types::{IfName, NetnsPath};
+
+/// `f_type` of the file system that namespaces live in (`NSFS_MAGIC` of linux/magic.h).
+const NSFS_MAGIC: i64 = 0x6e73_6673;
+
+/// An open network namespace that is not this host's.
+#[derive(Debug)]
+pub struct Netns {
+    file: File,
+    path: NetnsPath,
+    id: NetnsId,
+}
+
+impl Netns {
+    /// Opens the namespace at `path`. It is an error for it to be missing, no namespace, or the host's own.
+    pub fn open(path: &NetnsPath) -> Result<Self> {
+        let file = open_path(path.as_str()).map_err(|cause| {
+            Error::new(Kind::Netns, format!("the network namespace {path} cannot be opened")).source(cause)
+        })?;
+        let file_system = rustix::fs::fstatfs(&file).map_err(|errno| {
+            Error::new(Kind::Netns, format!("cannot look at {path}")).source(std::io::Error::from(errno))
+        })?;
+        #[allow(clippy::useless_conversion, reason = "f_type has another width on other platforms")]
+        if i64::from(file_system.f_type) != NSFS_MAGIC {
+            return Err(Error::new(Kind::NotANetns, format!("{path} is not a network namespace")));
+        }
+        let id = id_of(&file).ok_or_else(|| Error::new(Kind::Netns, format!("cannot look at {path}")))?;
+        if own().is_some_and(|own| own == id) {
+            return Err(Error::new(Kind::OwnNetns, format!("{path} is this host's own network namespace")));
+        }
+        let opened = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        let file = opened.map_err(|cause| {
+            Error::new(Kind::Netns, format!("the network namespace {path} cannot be opened")).source(cause)
+        })?;
+        Ok(Self { file, path: path.clone(), id })
+    }
+
+    /// Which namespace it is.
+    #[must_use]
+    pub fn id(&self) -> NetnsId {
+        self.id
+    }
+
+    /// Whether the interface `if_name` is there, and whether another network has brought a default route.
+    pub fn link_and_way_out(&self, if_name: &IfName) -> Result<(bool, bool)> {
+        self.inside(|| {
+            let routes = std::fs::read_to_string("/proc/thread-self/net/route")?;
+            Ok((!super::link_is_gone(if_name.as_str()), proc_route::default_route(&routes).is_some()))
+        })
+    }
+
+    /// The TCP ports that listen at `address` or at every address; `false` where that may be IPv6 only.
+    pub fn listening(&self, address: Ipv4Addr) -> Result<BTreeMap<u16, bool>> {
+        let text = self.inside(|| {
+            let read = |file: &str| std::fs::read_to_string(format!("/proc/thread-self/net/{file}"));
+            // A kernel without IPv6 has no tcp6.
+            Ok(read("tcp")? + &read("tcp6").unwrap_or_default())
+        })?;
+        Ok(proc_tcp::listening(&text, address))
+    }
+
+    /// Looks from inside: this thread enters the namespace, looks and comes back. No program is started, and no
+    /// thread, which would take longer than all the rest.
+    pub(super) fn inside<T>(&self, look: impl FnOnce() -> std::io::Result<T>) -> Result<T> {
+        let enter =
+            |namespace: &File| move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network));
+        let enter_and_look = || {
+            let own = File::open("/proc/thread-self/ns/net")?;
+            enter(&self.file)?;
+            let looked = look();
+            if enter(&own).is_err() {
+                // Whatever ran from here on would change the container instead of this host.
+                std::process::abort();
+            }
+            looked
+        };
+        enter_and_look().map_err(|cause| self.not_entered(cause))
+    }
+
+    fn not_entered(&self, cause: std::io::Error) -> Error {
+        let path = &self.path;
+        match cause.raw_os_error() {
+            Some(code) if code == Errno::INVAL.raw_os_error() => {
+                Error::new(Kind::NotANetns, format!("{path} is a namespace, but no network namespace"))
+            }
+            Some(code) if code == Errno::PERM.raw_os_error() => {
+                Error::new(Kind::NoCapability, format!("this process may not enter {path}"))
+            }
+            _ => Error::new(Kind::Netns, format!("cannot enter {path}")),
+        }
+        .source(cause)
+    }
+}
+
+/// Which namespace lies at `path` now; `None` where there is none. A look that failed is an error: it does not prove
+/// that a namespace is gone.
+pub fn id_at(path: &NetnsPath) -> Result<Option<NetnsId>> {
+    let failed = |cause| error::io("look at", Path::new(path.as_str()))(cause);
+    let file = match open_path(path.as_str()) {
+        // Of a process that has ended the kernel says the latter.
+        Err(cause) if matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(cause) if cause.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => return Ok(None),
+        opened => opened.map_err(failed)?,
+    };
+    let file_system = rustix::fs::fstatfs(&file).map_err(|errno| failed(errno.into()))?;
+    #[allow(clippy::useless_conversion, reason = "f_type has another width on other platforms")]
+    let is_namespace = i64::from(file_system.f_type) == NSFS_MAGIC;
+    if !is_namespace {
+        return Ok(None);
+    }
+    let found = file.metadata().map_err(failed)?;
+    Ok(Some(NetnsId::of(&found)))
+}
+
+/// A path that leads to the namespace `id`: `recorded`, or that of a process in it, where this mount namespace does not have
+/// what the runtime mounted there. `None` where neither leads to it.
+pub fn path_of(id: NetnsId, recorded: &NetnsPath) -> Result<Option<NetnsPath>> {
+    if id_at(recorded)? == Some(id) {
+        return Ok(Some(recorded.clone()));
+    }
+    let of_process = processes::first_in(id).map(|pid| format!("/proc/{pid}/ns/net").parse());
+    of_process.transpose()
+}
+
+/// Finds the file without opening it for anything: an open would wait for a pipe's other end, and wakes a device.
+fn open_path(path: &str) -> std::io::Result<File> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
+}
+
+fn own() -> Option<NetnsId> {
+    id_of(&File::open("/proc/thread-self/ns/net").ok()?)
+}
+
+fn id_of(file: &File) -> Option<NetnsId> {
+    Some(NetnsId::of(&file.metadata().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_without_a_name_here_is_found_by_its_processes() {
+        let own = own().unwrap();
+        let elsewhere = "/run/netns/none-of-this-name".parse().unwrap();
+        let found = path_of(own, &elsewhere).unwrap().unwrap();
+        assert_eq!(id_at(&found).unwrap(), Some(own), "{found}");
+        let by_name = "/proc/self/ns/net".parse().unwrap();
+        assert_eq!(path_of(own, &by_name).unwrap(), Some(by_name));
+        // A path may lead to another namespace by now: the number of a process is used again.
+        assert_eq!(path_of(NetnsId { ino: 1, ..own }, &elsewhere).unwrap(), None);
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_followed_does_not_prove_that_a_namespace_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| id_at(&dir.path().join(name).display().to_string().parse().unwrap());
+        std::os::unix::fs::symlink("loop", dir.path().join("loop")).unwrap();
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        assert!(at("loop").is_err());
+        assert_eq!((at("file").unwrap(), at("none").unwrap(), at("file/none").unwrap()), (None, None, None));
+        assert!(id_at(&"/proc/self/ns/net".parse().unwrap()).unwrap().is_some());
+    }
+}

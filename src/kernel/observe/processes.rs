@@ -1,0 +1,114 @@
+//! Which processes are in which network namespace, as /proc shows it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+
+use super::rooted;
+use crate::model::types::ContainerId;
+use crate::model::types::NetnsId;
+
+/// The processes of each network namespace, lowest number first. Those that end meanwhile are left out.
+#[must_use]
+pub fn by_netns() -> BTreeMap<NetnsId, Vec<u32>> {
+    let mut all: BTreeMap<NetnsId, Vec<u32>> = BTreeMap::new();
+    for pid in pids() {
+        if let Some(netns) = netns_of(pid) {
+            all.entry(netns).or_default().push(pid);
+        }
+    }
+    all
+}
+
+/// The first process of a network namespace.
+pub(super) fn first_in(id: NetnsId) -> Option<u32> {
+    pids().into_iter().find(|&pid| netns_of(pid) == Some(id))
+}
+
+/// The containers that have a `conmon`, which Podman runs beside each as long as it lives.
+#[must_use]
+pub fn with_conmon() -> Vec<String> {
+    let is_conmon = |pid: &u32| {
+        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim_end() == "conmon")
+    };
+    let arguments = |pid| std::fs::read(format!("/proc/{pid}/cmdline")).ok();
+    pids()
+        .into_iter()
+        .filter(is_conmon)
+        .filter_map(arguments)
+        .filter_map(|line| container_in(&line))
+        .collect()
+}
+
+/// The container in conmon's command line: `-c` and its ID.
+fn container_in(cmdline: &[u8]) -> Option<String> {
+    let mut words = cmdline.split(|&byte| byte == 0);
+    words.find(|word| *word == b"-c")?;
+    String::from_utf8(words.next()?.to_vec()).ok()
+}
+
+/// The root folder of the container `id`, among the processes of its network namespace. Programs of this host may be in there
+/// too, and have this host's root; so may other containers, from which it is told apart by what Podman mounts for it.
+pub(super) fn root_of(id: &ContainerId, netns: NetnsId, pids: &[u32]) -> Option<File> {
+    let own = std::fs::metadata("/").ok()?;
+    let is_own =
+        |root: &File| root.metadata().is_ok_and(|found| (found.dev(), found.ino()) == (own.dev(), own.ino()));
+    let mut stranger = None;
+    for &pid in pids {
+        let Ok(root) = rooted::root_of(pid) else { continue };
+        let mounts = std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
+        // The number may be another process' by now.
+        if is_own(&root) || netns_of(pid) != Some(netns) {
+            continue;
+        }
+        if is_mounted_for(id, &mounts) {
+            return Some(root);
+        }
+        stranger.get_or_insert(root);
+    }
+    stranger
+}
+
+/// Whether a folder of the container is mounted: `.../overlay-containers/ID/userdata/resolv.conf`, as the fourth field of
+/// `proc_pid_mountinfo(5)` says.
+fn is_mounted_for(id: &ContainerId, mountinfo: &str) -> bool {
+    let source = |line: &str| {
+        line.split(' ').nth(3).is_some_and(|path| path.split('/').any(|part| part == id.as_str()))
+    };
+    mountinfo.lines().any(source)
+}
+
+fn pids() -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut pids: Vec<u32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    pids.sort_unstable();
+    pids
+}
+
+fn netns_of(pid: u32) -> Option<NetnsId> {
+    Some(NetnsId::of(&std::fs::metadata(format!("/proc/{pid}/ns/net")).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_is_known_by_its_mounts_and_by_its_conmon() {
+        let id: ContainerId = "4f1d".parse().unwrap();
+        let line = "713 690 0:59 /containers/storage/overlay-containers/4f1d/userdata/resolv.conf /etc/resolv.conf rw - tmpfs tmpfs rw\n";
+        assert!(is_mounted_for(&id, line));
+        for other in ["", "713 690 0:59 /x/4f1d2/y /etc/resolv.conf rw\n", "713 690 0:59 / /4f1d rw\n"] {
+            assert!(!is_mounted_for(&id, other), "{other}");
+        }
+        let cmdline = b"/usr/bin/conmon\0--api-version\x001\0-c\x004f1d\0-u\x004f1d\0";
+        assert_eq!(container_in(cmdline).as_deref(), Some("4f1d"));
+        assert_eq!(container_in(b"conmon\0--version\0"), None);
+    }
+
+    #[test]
+    fn this_process_is_in_its_own_namespace() {
+        let own = netns_of(std::process::id()).unwrap();
+        assert!(by_netns()[&own].contains(&std::process::id()));
+    }
+}

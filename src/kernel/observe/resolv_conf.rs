@@ -1,0 +1,93 @@
+//! resolv.conf(5): which name servers are asked, and which of them are this host itself.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::host::address_towards;
+use crate::model::types::IfName;
+
+/// Where this host's name servers are, and where systemd-resolved has those that it asks itself. Podman gives containers
+/// the latter where the former names none but loopback's.
+const FILES: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
+
+/// A server that `nameserver` names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NameServer {
+    /// Its address.
+    pub address: IpAddr,
+    /// Of a link-local address of IPv6, the link.
+    pub zone: Option<IfName>,
+}
+
+impl fmt::Display for NameServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.zone {
+            None => write!(f, "{}", self.address),
+            Some(zone) => write!(f, "{}%{zone}", self.address),
+        }
+    }
+}
+
+/// This host's own addresses but loopback's and `bridge`, at which `configured` or resolv.conf says that names are
+/// resolved: WSL2 has its server at one (10.255.255.254).
+#[must_use]
+pub fn own_resolvers(bridge: Ipv4Addr, configured: &[Ipv4Addr]) -> Vec<Ipv4Addr> {
+    let is_loopback = |server: &Ipv4Addr| server.is_loopback();
+    let servers = FILES.iter().map(|file| of_ipv4(&std::fs::read_to_string(file).unwrap_or_default()));
+    let named = servers.into_iter().find(|servers| !servers.iter().all(is_loopback)).unwrap_or_default();
+    let is_own = |server: &Ipv4Addr| {
+        *server != bridge && !is_loopback(server) && address_towards(*server) == Some(*server)
+    };
+    let mut own: Vec<Ipv4Addr> = named.into_iter().chain(configured.iter().copied()).filter(is_own).collect();
+    own.sort();
+    own.dedup();
+    own
+}
+
+fn of_ipv4(text: &str) -> Vec<Ipv4Addr> {
+    let ipv4 = |server: NameServer| match server.address {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
+    };
+    name_servers(text).filter_map(ipv4).collect()
+}
+
+/// The servers in the order of the file; what is no address is left out, as resolvers do.
+pub(super) fn name_servers(text: &str) -> impl Iterator<Item = NameServer> {
+    text.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        (words.next() == Some("nameserver")).then(|| name_server(words.next()?)).flatten()
+    })
+}
+
+/// Whether programs are told to ask by TCP only.
+pub(super) fn asks_by_tcp(text: &str) -> bool {
+    let options = text.lines().filter_map(|line| line.strip_prefix("options"));
+    options.flat_map(str::split_whitespace).any(|option| option == "use-vc")
+}
+
+fn name_server(word: &str) -> Option<NameServer> {
+    match word.split_once('%') {
+        None => Some(NameServer { address: word.parse().ok()?, zone: None }),
+        Some((address, zone)) => {
+            let address: std::net::Ipv6Addr = address.parse().ok()?;
+            Some(NameServer { address: address.into(), zone: Some(zone.parse().ok()?) })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_servers_and_nothing_else() {
+        let text = "# nameserver 10.0.0.1\nsearch lan\nnameserver 10.255.255.254\nnameserver\t192.0.2.1 # two\n\
+                    nameserver fe80::1%eth0\nnameserver 2001:db8::53\nnameserver\nnameserver 10.1.2.3%eth0\n\
+                    nameserver fe80::1%$(reboot)\nnameserver ns.example.org\n";
+        let shown: Vec<String> = name_servers(text).map(|server| server.to_string()).collect();
+        assert_eq!(shown, ["10.255.255.254", "192.0.2.1", "fe80::1%eth0", "2001:db8::53"]);
+        assert!(!asks_by_tcp(text) && asks_by_tcp("options edns0 use-vc"));
+        assert_eq!(of_ipv4(text), [Ipv4Addr::new(10, 255, 255, 254), Ipv4Addr::new(192, 0, 2, 1)]);
+    }
+}

@@ -1,0 +1,83 @@
+//! `ip -j route show`: routes.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use serde::Deserialize;
+
+use crate::model::types::RouteTable;
+
+/// One IPv4 route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Where to; `0.0.0.0/0` is the default route.
+    pub to: Ipv4Net,
+    /// The next hop; none for a network at the link.
+    pub via: Option<Ipv4Addr>,
+    /// Out of which link.
+    pub dev: String,
+    /// In which table, where that is neither the main one nor one with another name.
+    pub table: Option<RouteTable>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Raw {
+    dst: String,
+    gateway: String,
+    dev: String,
+    table: String,
+}
+
+/// Parses what `ip -j route show` prints; of `table all` without the table `local`, which is the kernel's own.
+pub fn parse(json: &str) -> Result<Vec<Route>, serde_json::Error> {
+    let raw: Vec<Raw> = serde_json::from_str(json)?;
+    let of_the_kernel = |raw: &Raw| raw.table == "local";
+    Ok(raw.into_iter().filter(|raw| !of_the_kernel(raw)).filter_map(route).collect())
+}
+
+fn route(raw: Raw) -> Option<Route> {
+    let to = match raw.dst.as_str() {
+        "default" => Ipv4Net::default(),
+        text if text.contains('/') => text.parse().ok()?,
+        text => Ipv4Net::new(text.parse().ok()?, 32).ok()?,
+    };
+    Some(Route { to, via: raw.gateway.parse().ok(), dev: raw.dev, table: RouteTable::parse(&raw.table) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parses_default_network_and_host_routes() {
+        let json = r#"[{"dst":"default","gateway":"10.87.1.1","dev":"eth0","protocol":"87","flags":[]},
+            {"dst":"10.87.1.0/24","dev":"eth0","protocol":"kernel","scope":"link","prefsrc":"10.87.1.2","flags":[]},
+            {"dst":"10.9.9.9","via":{"family":"inet6","host":"fe80::1"},"dev":"eth0"}]"#;
+        let routes = parse(json).unwrap();
+        let via = "10.87.1.1".parse().ok();
+        assert_eq!(routes[0], Route { to: Ipv4Net::default(), via, dev: "eth0".into(), table: None });
+        assert_eq!(routes[1].via, None);
+        assert_eq!(routes[2].to.to_string(), "10.9.9.9/32");
+    }
+
+    /// As iproute2 6.1 prints `route show table all`.
+    #[test]
+    fn parses_tables_and_leaves_the_kernels_own_out() {
+        let json = r#"[{"dst":"default","gateway":"10.87.1.1","dev":"eth0","table":"173474050","protocol":"87"},
+            {"dst":"default","gateway":"10.87.1.1","dev":"eth0","protocol":"87","metric":4096},
+            {"type":"local","dst":"10.87.1.2","dev":"eth0","table":"local","protocol":"kernel","scope":"host"}]"#;
+        let tables: Vec<_> = parse(json).unwrap().into_iter().map(|route| route.table).collect();
+        assert_eq!(tables, [Some(RouteTable::of_address("10.87.1.2".parse().unwrap())), None]);
+    }
+
+    /// As iproute2 6.1 prints them on the host.
+    #[test]
+    fn parses_the_route_of_a_port_and_of_what_nobody_has() {
+        let json = r#"[{"dst":"10.87.1.2","protocol":"87","scope":"link","prefsrc":"10.87.1.1","flags":[]}]"#;
+        let port = Route { to: "10.87.1.2/32".parse().unwrap(), via: None, dev: String::new(), table: None };
+        assert_eq!(parse(json).unwrap(), [port], "`ip route show dev` leaves the link out");
+        let json = r#"[{"type":"unreachable","dst":"10.87.1.0/24","metric":4278198272,"flags":[]}]"#;
+        assert_eq!(parse(json).unwrap()[0].to.to_string(), "10.87.1.0/24");
+    }
+}

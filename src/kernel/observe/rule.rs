@@ -1,0 +1,50 @@
+//! `ip -j rule show`: which table decides the way of a packet.
+
+use std::net::Ipv4Addr;
+
+use serde::Deserialize;
+
+use crate::model::types::RouteTable;
+
+/// A rule that asks for nothing but the sender's address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rule {
+    /// What the packet bears.
+    pub from: Ipv4Addr,
+    /// Where its way is looked up.
+    pub table: RouteTable,
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    src: String,
+    /// There for a subnet only.
+    srclen: Option<u8>,
+    #[serde(default)]
+    table: String,
+}
+
+/// Parses what `ip -j rule show` prints; rules for subnets, or by names of tables, are left out.
+pub fn parse(json: &str) -> Result<Vec<Rule>, serde_json::Error> {
+    let raw: Vec<Raw> = serde_json::from_str(json)?;
+    let of_address = raw.into_iter().filter(|raw| raw.srclen.is_none());
+    let rule = |raw: Raw| Some(Rule { from: raw.src.parse().ok()?, table: RouteTable::parse(&raw.table)? });
+    Ok(of_address.filter_map(rule).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As iproute2 6.1 prints them.
+    #[test]
+    fn parses_the_rule_of_an_address_among_others() {
+        let json = r#"[{"priority":0,"src":"all","table":"local"},
+            {"priority":32765,"src":"10.87.1.2","table":"173474050","protocol":"87"},
+            {"priority":9000,"src":"10.1.0.0","srclen":16,"table":"7"},
+            {"priority":32766,"src":"all","table":"main"}]"#;
+        let address = "10.87.1.2".parse().unwrap();
+        let own = Rule { from: address, table: RouteTable::of_address(address) };
+        assert_eq!(parse(json).unwrap(), [own]);
+    }
+}

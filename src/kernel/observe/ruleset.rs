@@ -1,0 +1,227 @@
+//! `nft -j list table`: what a table holds.
+//!
+//! A ruleset is compared as nft itself prints it, so that two versions of nft, or two ways to write a rule, make
+//! no difference: handles and counters are left out, and the elements of the sets that change with containers are
+//! taken apart from the rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use serde_json::Value;
+
+use crate::model::plan::Element;
+use crate::model::types::{PortMapping, Protocol};
+
+/// The sets and maps whose elements come and go with containers.
+pub const DYNAMIC: [&str; 4] = ["bindings", "frame_bindings", "published_anywhere", "published_at_address"];
+
+/// What one table, or both, hold.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ruleset {
+    /// Chains, rules, sets and maps, without what changes by itself.
+    pub structure: Vec<Value>,
+    /// The elements of [`DYNAMIC`], with their comments.
+    pub elements: BTreeMap<Element, String>,
+}
+
+impl Ruleset {
+    /// Adds what `other` holds.
+    pub fn extend(&mut self, other: Self) {
+        self.structure.extend(other.structure);
+        self.elements.extend(other.elements);
+    }
+}
+
+impl Ruleset {
+    /// The hosts outside that may open connections to containers.
+    #[must_use]
+    pub fn gateways(&self) -> BTreeSet<Ipv4Addr> {
+        let elements = |name: &str| {
+            let sets = self.structure.iter().filter_map(|object| object.get("set"));
+            let set = sets.filter(|set| set.get("name").and_then(Value::as_str) == Some(name));
+            set.filter_map(|set| set.get("elem")?.as_array()).flatten().cloned().collect::<Vec<_>>()
+        };
+        // That of 0.1.0 holds addresses alone, as `gateway_addresses` does now.
+        let gateways = ["gateways", "gateway_addresses"].into_iter().flat_map(elements);
+        gateways.filter_map(|elem| elem.as_str()?.parse().ok()).collect()
+    }
+}
+
+/// Parses what `nft -j list table` or `nft -j list ruleset` prints.
+pub fn parse(json: &str) -> Result<Ruleset, serde_json::Error> {
+    #[derive(serde::Deserialize)]
+    struct Document {
+        nftables: Vec<Value>,
+    }
+    let document: Document = serde_json::from_str(json)?;
+    let mut ruleset = Ruleset::default();
+    for mut object in document.nftables {
+        if object.get("metainfo").is_some() {
+            continue;
+        }
+        take_elements(&mut object, &mut ruleset.elements);
+        forget_what_changes(&mut object);
+        ruleset.structure.push(object);
+    }
+    Ok(ruleset)
+}
+
+fn take_elements(object: &mut Value, elements: &mut BTreeMap<Element, String>) {
+    for kind in ["set", "map"] {
+        let Some(set) = object.get_mut(kind).and_then(Value::as_object_mut) else { continue };
+        let family = set.get("family").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let name = set.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if DYNAMIC.contains(&name.as_str()) {
+            let found = set.remove("elem").unwrap_or_default();
+            elements.extend(
+                found.as_array().into_iter().flatten().filter_map(|elem| element(&family, &name, elem)),
+            );
+        }
+    }
+}
+
+fn element(family: &str, set: &str, elem: &Value) -> Option<(Element, String)> {
+    // A map's element is [key, value]; a key with a comment is {"elem": {"val": KEY, "comment": TEXT}}.
+    let (key, value) = match elem.as_array() {
+        Some(pair) => (pair.first()?, pair.get(1)),
+        None => (elem, None),
+    };
+    let comment = key.pointer("/elem/comment").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let key = parts(key.pointer("/elem/val").unwrap_or(key))?;
+    let element = match (family, set, key.as_slice()) {
+        ("inet", "bindings", [dev, address]) => {
+            let address = address.parse().ok()?;
+            match dev.parse() {
+                // The set of this name that 0.1.0 made holds MACs.
+                Ok(mac) => Element::FrameBinding { mac, address },
+                Err(_) => Element::Binding { dev: dev.parse().ok()?, address },
+            }
+        }
+        ("inet", "frame_bindings", [mac, address]) => {
+            Element::FrameBinding { mac: mac.parse().ok()?, address: address.parse().ok()? }
+        }
+        ("arp", "bindings", [mac, address]) => {
+            Element::ArpBinding { mac: mac.parse().ok()?, address: address.parse().ok()? }
+        }
+        ("inet", "published_anywhere", [protocol, port]) => published(protocol, None, port, value?)?,
+        ("inet", "published_at_address", [protocol, host, port]) => {
+            published(protocol, Some(host.parse().ok()?), port, value?)?
+        }
+        _ => return None,
+    };
+    Some((element, comment))
+}
+
+fn published(protocol: &str, host_ip: Option<Ipv4Addr>, host_port: &str, value: &Value) -> Option<Element> {
+    let value = parts(value)?;
+    let [address, container_port] = value.as_slice() else { return None };
+    let port = PortMapping {
+        protocol: protocol_of(protocol)?,
+        host_ip,
+        host_port: host_port.parse().ok()?,
+        container_port: container_port.parse().ok()?,
+    };
+    Some(Element::Published { port, address: address.parse().ok()? })
+}
+
+/// A protocol's name or, where there is no /etc/protocols (Debian package netbase), its number.
+fn protocol_of(text: &str) -> Option<Protocol> {
+    match text {
+        "6" => Some(Protocol::Tcp),
+        "17" => Some(Protocol::Udp),
+        "132" => Some(Protocol::Sctp),
+        name => name.parse().ok(),
+    }
+}
+
+/// The parts of `{"concat": [..]}` as text.
+fn parts(value: &Value) -> Option<Vec<String>> {
+    let text = |part: &Value| part.as_str().map_or_else(|| part.to_string(), str::to_owned);
+    Some(value.get("concat")?.as_array()?.iter().map(text).collect())
+}
+
+fn forget_what_changes(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            object.remove("handle");
+            if let Some(counter) = object.get_mut("counter") {
+                *counter = Value::Null;
+            }
+            object.values_mut().for_each(forget_what_changes);
+        }
+        Value::Array(array) => array.iter_mut().for_each(forget_what_changes),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parses_the_elements_of_nft_1_0_6() {
+        let mut ruleset =
+            parse(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/captured/nft-1.0.6/inet.json")))
+                .unwrap();
+        ruleset.extend(
+            parse(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/captured/nft-1.0.6/arp.json")))
+                .unwrap(),
+        );
+        let mac = "02:f1:0a:57:01:02".parse().unwrap();
+        let address: Ipv4Addr = "10.87.1.2".parse().unwrap();
+        let port = |protocol, host_ip: Option<&str>| PortMapping {
+            protocol,
+            host_ip: host_ip.map(|text| text.parse().unwrap()),
+            host_port: 8080,
+            container_port: 80,
+        };
+        let wanted = [
+            Element::Binding { dev: "fn76dac0ffaa3e".parse().unwrap(), address },
+            Element::FrameBinding { mac, address },
+            Element::ArpBinding { mac, address },
+            Element::Published { port: port(Protocol::Tcp, None), address },
+            Element::Published { port: port(Protocol::Udp, Some("127.0.0.1")), address },
+        ];
+        assert_eq!(ruleset.elements, wanted.into_iter().map(|element| (element, "abc".to_owned())).collect());
+        assert!(ruleset.structure.len() > 30);
+        assert!(!serde_json::to_string(&ruleset.structure).unwrap().contains("handle"));
+    }
+
+    /// Its set `bindings` is the one that is called `frame_bindings` now.
+    #[test]
+    fn parses_the_elements_of_flatnet_0_1_0() {
+        let ruleset = parse(include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/captured/nft-1.0.6/inet-of-0.1.0.json"
+        )))
+        .unwrap();
+        let binding = Element::FrameBinding {
+            mac: "02:f1:0a:57:01:02".parse().unwrap(),
+            address: "10.87.1.2".parse().unwrap(),
+        };
+        assert_eq!(ruleset.elements.get(&binding).map(String::as_str), Some("abc"));
+        assert_eq!(ruleset.elements.len(), 3, "and two published ports");
+    }
+
+    #[test]
+    fn gateways_are_read_from_the_sets() {
+        let gateways = |elem: &str| {
+            let set = |name, elem: &str| format!(r#"{{"set": {{"name": "{name}"{elem}}}}}"#);
+            let sets = [set("gateways", elem), set("bindings", "")].join(",");
+            parse(&format!(r#"{{"nftables": [{sets}]}}"#)).unwrap().gateways()
+        };
+        let found = gateways(r#", "elem": ["192.0.2.1", {"concat": ["eth0", "192.0.2.2"]}]"#);
+        assert_eq!(found, BTreeSet::from(["192.0.2.1".parse().unwrap()]));
+        assert_eq!(gateways(""), BTreeSet::new());
+    }
+
+    #[test]
+    fn protocols_are_numbers_where_there_is_no_etc_protocols() {
+        let by_name =
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/captured/nft-1.0.6/inet.json"));
+        let by_number =
+            by_name.replace("[\"tcp\", 8080]", "[6, 8080]").replace("[\"udp\", \"127", "[17, \"127");
+        assert_eq!(by_number.len(), by_name.len() - 7, "both were replaced");
+        assert_eq!(parse(&by_number).unwrap().elements, parse(by_name).unwrap().elements);
+    }
+}

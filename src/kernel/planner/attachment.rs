@@ -1,0 +1,415 @@
+//! What attaches a container.
+
+use ipnet::Ipv4Net;
+
+use crate::kernel::observe::attachment::ObservedAttachment;
+use crate::kernel::observe::link::{Link, PortFlags};
+use crate::kernel::observe::route::Route;
+use crate::kernel::observe::rule::Rule;
+use crate::model::desired::AttachmentState;
+use crate::model::plan::{LinkAttribute, Op, Place, Plan, Step, TableElement, Undo};
+use crate::model::types::{IfName, PortMode, RouteTable, SysctlKey};
+
+/// What makes `observed` into `wanted`; on the way of ADD nothing is observed and everything is made.
+///
+/// The set elements come first, since they are what another program checks first, and the container's link is set
+/// up last: it never sends a packet that is not guarded. What is joined in another way is changed over: its link goes on
+/// working while it is, and elements of the way before go last.
+#[must_use]
+pub fn attach(wanted: &AttachmentState, observed: &ObservedAttachment) -> Plan {
+    let mut plan = Plan::default();
+    for element in wanted.elements() {
+        if !observed.elements.contains(&element.element) {
+            let why = "the ruleset knows the container by it";
+            plan.push(Op::ElementAdd(element.clone()), Op::ElementDel(element), why);
+        }
+    }
+    let link = host_end(&mut plan, wanted, observed);
+    container_end(&mut plan, wanted, observed, link);
+    for element in joined_otherwise(wanted).filter(|other| observed.elements.contains(&other.element)) {
+        let why = "the container is joined in another way now";
+        plan.push(Op::ElementDel(element.clone()), Op::ElementAdd(element), why);
+    }
+    for flow in &wanted.flows_to_end {
+        plan.push_final(Op::FlowsDel(*flow), "what the kernel remembers of who was there before");
+    }
+    plan
+}
+
+/// What takes `wanted` back, whatever of it is there: two deletions, the rest goes with them.
+#[must_use]
+pub fn detach(wanted: &AttachmentState) -> Plan {
+    Plan {
+        steps: attach(wanted, &ObservedAttachment::default())
+            .undo()
+            .into_iter()
+            .map(|op| Step { op, undo: Undo::Nothing, why: "the container leaves the network".to_owned() })
+            .collect(),
+    }
+}
+
+/// The elements that the container would have, were its link joined in the other way.
+fn joined_otherwise(wanted: &AttachmentState) -> impl Iterator<Item = TableElement> {
+    let mode = if wanted.mode.is_bridged() { PortMode::Routed } else { PortMode::Plain };
+    let other = AttachmentState { mode, ports: Vec::new(), ..wanted.clone() };
+    other.elements().collect::<Vec<_>>().into_iter()
+}
+
+fn host_end(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttachment) -> Option<usize> {
+    let AttachmentState { host_link, bridge, mode, group, alias, mtu, netns, mac, id, .. } = wanted;
+    let link_del = Op::LinkDel { dev: host_link.clone() };
+    let made = observed.host_link.is_none().then(|| {
+        plan.push(
+            Op::VethAdd {
+                dev: host_link.clone(),
+                mac: wanted.host_mac(),
+                mtu: *mtu,
+                master: mode.is_bridged().then(|| bridge.clone()),
+                group: *group,
+                peer: id.if_name.clone(),
+                peer_mac: *mac,
+                netns: netns.clone(),
+                peer_arp: mode.is_bridged(),
+            },
+            link_del.clone(),
+            if mode.is_bridged() {
+                "a pair of links joins the container to the bridge"
+            } else {
+                "a pair of links joins the container to this host; both ends have one MAC, and none asks for it"
+            },
+        )
+    });
+    let link = observed.host_link.as_ref();
+    let mut set = |needed: bool, attribute: LinkAttribute, back: Option<LinkAttribute>, why: &str| {
+        if needed {
+            plan.push_link_set((&Place::Host, host_link), (attribute, back), made, why);
+        }
+    };
+    // A mark is not taken back: the link is ours by its name.
+    set(
+        link.is_none_or(|link| link.alias != alias.as_str()),
+        LinkAttribute::Alias(alias.clone()),
+        None,
+        "marks the link as Flatnet's, and whose it is",
+    );
+    if let Some(link) = link {
+        // Before all else: rules know the link by it as soon as it leaves the bridge.
+        let back = LinkAttribute::Group(link.group);
+        set(
+            link.group != *group,
+            LinkAttribute::Group(*group),
+            Some(back),
+            "rules match the network's links by it",
+        );
+        let back = link.mac.parse().ok().map(LinkAttribute::Address);
+        let address = LinkAttribute::Address(wanted.host_mac());
+        set(link.mac != wanted.host_mac().to_string(), address, back, "the link's address");
+        let back = LinkAttribute::Mtu(link.mtu);
+        set(link.mtu != *mtu, LinkAttribute::Mtu(*mtu), Some(back), "the bridge's MTU");
+    }
+    // What 0.1.0 attached stays as it was made, until it is changed over; the ruleset drops all IPv6 of it.
+    let has_address = match link {
+        Some(_) => observed.ipv6_address && *mode != PortMode::Isolated,
+        None => wanted.ipv6,
+    };
+    let back = LinkAttribute::Ipv6Address(true);
+    set(
+        has_address,
+        LinkAttribute::Ipv6Address(false),
+        Some(back),
+        "nothing of IPv6 on it, not even an address",
+    );
+    match mode {
+        PortMode::Routed => own_link(plan, wanted, observed, made),
+        PortMode::Plain | PortMode::Isolated => bridge_port(plan, wanted, observed, made),
+    }
+    made
+}
+
+/// The host's end as a link of its own.
+fn own_link(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttachment, made: Option<usize>) {
+    let dev = &wanted.host_link;
+    let link = observed.host_link.as_ref();
+    if link.is_none_or(|link| !link.up) {
+        let up = (LinkAttribute::Up, Some(LinkAttribute::Down));
+        plan.push_link_set((&Place::Host, dev), up, made, "the host's end works");
+    }
+    // Before a link that is there leaves the bridge, where that is allowed; one that is made must be made first.
+    if link.is_some() {
+        settings(plan, wanted, observed, made);
+    }
+    let to = wanted.host_route();
+    if !observed.host_routes.iter().any(|route| route.to == to && route.via.is_none()) {
+        let (add, del) = host_route_ops(wanted);
+        plan.push_with(add, made, Undo::Op(Box::new(del)), "the container's address is at the other end");
+    }
+    if let Some(link) = link {
+        if !link.master.is_empty() {
+            let op = Op::LinkSet { place: Place::Host, dev: dev.clone(), attribute: LinkAttribute::NoMaster };
+            let undo = Undo::Ops(join_again(dev, link, &observed.fdb));
+            plan.push_with(op, made, undo, "a link of its own, and no port of the bridge");
+        }
+        without_arp(plan, (&Place::Host, dev), link.arp, made);
+    }
+    if link.is_none() {
+        settings(plan, wanted, observed, made);
+    }
+}
+
+/// What adds and what deletes this host's route to the container over its link.
+fn host_route_ops(wanted: &AttachmentState) -> (Op, Op) {
+    let (to, dev) = (wanted.host_route(), wanted.host_link.clone());
+    let del = Op::RouteDel { place: Place::Host, to, via: None, dev: dev.clone(), table: None };
+    let add = Op::RouteAdd { place: Place::Host, to, via: None, dev, src: Some(wanted.gateway), table: None };
+    (add, del)
+}
+
+/// What makes `link` the port of a bridge again that it was: one that leaves forgets how it behaved there.
+fn join_again(dev: &IfName, link: &Link, fdb: &[String]) -> Vec<Op> {
+    let PortFlags { isolated, learning, locked, hairpin } = link.port;
+    let flags = [
+        Some(LinkAttribute::Isolated(isolated)),
+        Some(LinkAttribute::Hairpin(hairpin)),
+        Some(LinkAttribute::Learning(learning)),
+        locked.map(LinkAttribute::Locked),
+    ];
+    let set = |attribute| Op::LinkSet { place: Place::Host, dev: dev.clone(), attribute };
+    let entry = |mac: &String| Some(Op::FdbAdd { dev: dev.clone(), mac: mac.parse().ok()? });
+    let master = link.master.parse().ok().map(LinkAttribute::Master);
+    let attributes = master.into_iter().chain(flags.into_iter().flatten()).map(set);
+    attributes.chain(fdb.iter().filter_map(entry)).collect()
+}
+
+/// What the kernel does with packets of this link. Most links have it from the start.
+fn settings(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttachment, made: Option<usize>) {
+    let mut set = |key: SysctlKey, before: u32, why: &str| {
+        let undo = Undo::Op(Box::new(Op::Sysctl { key: key.clone(), value: before }));
+        plan.push_with(Op::Sysctl { key, value: 1 }, made, undo, why);
+    };
+    if observed.forwarding == Some(0) {
+        set(wanted.forwarding(), 0, "this host forwards by default, but not what comes in by new links");
+    }
+    if let Some(key) = wanted.route_localnet().filter(|_| observed.route_localnet != Some(1)) {
+        let why = "published ports answer at 127.0.0.1; the ruleset drops 127/8 from any wire";
+        set(key, observed.route_localnet.unwrap_or(0), why);
+    }
+}
+
+fn without_arp(plan: &mut Plan, link: (&Place, &IfName), arp: bool, made: Option<usize>) {
+    if arp {
+        let off = (LinkAttribute::Arp(false), Some(LinkAttribute::Arp(true)));
+        plan.push_link_set(link, off, made, "both ends have one MAC: nobody is asked for it");
+    }
+}
+
+/// The host's end as a port of the bridge.
+fn bridge_port(
+    plan: &mut Plan,
+    wanted: &AttachmentState,
+    observed: &ObservedAttachment,
+    made: Option<usize>,
+) {
+    let AttachmentState { host_link: dev, bridge, mac, mode, .. } = wanted;
+    let link = observed.host_link.as_ref();
+    let mut set = |needed: bool, attribute: LinkAttribute, back: Option<LinkAttribute>, why: &str| {
+        if needed {
+            plan.push_link_set((&Place::Host, dev), (attribute, back), made, why);
+        }
+    };
+    if let Some(link) = link {
+        let master = LinkAttribute::Master(bridge.clone());
+        set(link.master != bridge.as_str(), master, Some(LinkAttribute::NoMaster), "a port of the bridge");
+    }
+    // What joins a bridge is a new port, whatever it was at another.
+    let port = link.filter(|link| link.master == bridge.as_str());
+    for (flag, on, when_new, why) in port_flags(*mode == PortMode::Isolated) {
+        let needed = port.map_or(when_new, |link| !has_flag(link.port, &flag(on)));
+        set(needed, flag(on), Some(flag(!on)), why);
+    }
+    let arp = link.is_some_and(|link| link.arp);
+    let why = "what comes in by the port itself, past the bridge, is not believed";
+    set(arp, LinkAttribute::Arp(false), Some(LinkAttribute::Arp(true)), why);
+    let up = link.is_some_and(|link| link.up);
+    set(!up, LinkAttribute::Up, Some(LinkAttribute::Down), "the host's end works");
+    if port.is_none() || !observed.fdb.contains(&mac.to_string()) {
+        let op = Op::FdbAdd { dev: dev.clone(), mac: *mac };
+        let undo = Op::FdbDel { dev: dev.clone(), mac: *mac };
+        plan.push_with(op, made, Undo::Op(Box::new(undo)), "frames to the container go to it alone");
+    }
+    let to = wanted.host_route();
+    if observed.host_routes.iter().any(|route| route.to == to) {
+        let (add, del) = host_route_ops(wanted);
+        plan.push_with(del, made, Undo::Op(Box::new(add)), "the container is behind the bridge");
+    }
+}
+
+/// How the host's end behaves as a port: which flag, its value, whether a new port needs to be told, and why.
+type PortFlag = (fn(bool) -> LinkAttribute, bool, bool, &'static str);
+
+fn port_flags(isolated: bool) -> [PortFlag; 4] {
+    [
+        (LinkAttribute::Isolated, isolated, isolated, "containers exchange packets through this host only"),
+        (LinkAttribute::Hairpin, !isolated, !isolated, "a container can use its own published port"),
+        (LinkAttribute::Learning, false, true, "the bridge believes its static entries, not what frames say"),
+        (
+            LinkAttribute::Locked,
+            true,
+            true,
+            "no frame passes with another's MAC (kernels before 5.18 ignore it)",
+        ),
+    ]
+}
+
+fn has_flag(port: PortFlags, attribute: &LinkAttribute) -> bool {
+    match attribute {
+        LinkAttribute::Isolated(on) => port.isolated == *on,
+        LinkAttribute::Hairpin(on) => port.hairpin == *on,
+        LinkAttribute::Learning(on) => port.learning == *on,
+        LinkAttribute::Locked(on) => port.locked.is_none_or(|locked| locked == *on),
+        _ => true,
+    }
+}
+
+fn container_end(
+    plan: &mut Plan,
+    wanted: &AttachmentState,
+    observed: &ObservedAttachment,
+    link: Option<usize>,
+) {
+    let AttachmentState { netns, id, mode, mac, mtu, address, .. } = wanted;
+    let place = Place::Netns(netns.clone());
+    let dev = &id.if_name;
+    let found = observed.container_link.as_ref();
+    if let Some(found) = found {
+        let mut set = |attribute: LinkAttribute, back: Option<LinkAttribute>, why: &str| {
+            plan.push_link_set((&place, dev), (attribute, back), link, why);
+        };
+        if found.mac != mac.to_string() {
+            let back = found.mac.parse().ok().map(LinkAttribute::Address);
+            set(LinkAttribute::Address(*mac), back, "the container's address, from which it follows");
+        }
+        if found.mtu != *mtu {
+            set(LinkAttribute::Mtu(*mtu), Some(LinkAttribute::Mtu(found.mtu)), "the bridge's MTU");
+        }
+        if mode.is_bridged() && !found.arp {
+            set(LinkAttribute::Arp(true), Some(LinkAttribute::Arp(false)), "its neighbours are at the link");
+        }
+        without_arp(plan, (&place, dev), found.arp && !mode.is_bridged(), link);
+    }
+    if found.is_none_or(|found| !found.addresses.contains(address)) {
+        let op = Op::AddrAdd {
+            place: place.clone(),
+            dev: dev.clone(),
+            address: *address,
+            noprefixroute: !mode.is_bridged(),
+        };
+        let undo = Op::AddrDel { place: place.clone(), dev: dev.clone(), address: *address };
+        plan.push_with(op, link, Undo::Op(Box::new(undo)), "the container's flat address");
+    }
+    if found.is_none_or(|found| !found.up) {
+        let up = (LinkAttribute::Up, Some(LinkAttribute::Down));
+        plan.push_link_set((&place, dev), up, link, "the container's end works");
+    }
+    container_routes(plan, wanted, observed, link);
+}
+
+fn container_routes(
+    plan: &mut Plan,
+    wanted: &AttachmentState,
+    observed: &ObservedAttachment,
+    link: Option<usize>,
+) {
+    let AttachmentState { netns, id, mode, address, routes_to, gateway, .. } = wanted;
+    let place = Place::Netns(netns.clone());
+    let dev = &id.if_name;
+    let has = |to, via| observed.routes.contains(&Route { to, via, dev: dev.to_string(), table: None });
+    let add =
+        |to, via| Op::RouteAdd { place: place.clone(), to, via, dev: dev.clone(), src: None, table: None };
+    let del = |to, via| Op::RouteDel { place: place.clone(), to, via, dev: dev.clone(), table: None };
+    let (subnet, next_hop) = (address.trunc(), Ipv4Net::from(*gateway));
+    let prefix_add =
+        Op::PrefixRouteAdd { place: place.clone(), to: subnet, dev: dev.clone(), src: address.addr() };
+    let prefix_del = Op::PrefixRouteDel { place: place.clone(), to: subnet, dev: dev.clone() };
+    let mut push = |needed: bool, op: Op, undo: Op, why: &str| {
+        if needed {
+            plan.push_with(op, link, Undo::Op(Box::new(undo)), why);
+        }
+    };
+    // A subnet that is at the link comes with the address, and again whenever the link is set up; only a link that was joined
+    // in another way lacks it, or has it to lose. What leads to the next hop is there throughout.
+    let found = observed.container_link.as_ref().filter(|link| link.addresses.contains(address));
+    let comes_with_up = found.is_some_and(|link| !link.up && !link.noprefixroute.contains(address));
+    let bridged = mode.is_bridged();
+    let lacks = found.is_some() && !comes_with_up && !has(subnet, None);
+    push(bridged && lacks, prefix_add.clone(), prefix_del.clone(), "its neighbours are at the link");
+    let why = "this host is at the other end";
+    push(!bridged && !has(next_hop, None), add(next_hop, None), del(next_hop, None), why);
+    let why = "its neighbours are behind this host, and not at the link";
+    push(!bridged && (comes_with_up || has(subnet, None)), prefix_del, prefix_add, why);
+    push(
+        bridged && has(next_hop, None),
+        del(next_hop, None),
+        add(next_hop, None),
+        "the bridge is at the link",
+    );
+    for &to in routes_to {
+        let why = if to.prefix_len() == 0 {
+            "this host is the way to everything, unless another network of the container's is"
+        } else {
+            "this host is the way to Flatnet, whichever network the default route leads to"
+        };
+        push(!has(to, Some(*gateway)), add(to, Some(*gateway)), del(to, Some(*gateway)), why);
+    }
+    if wanted.has_answer_routes() {
+        answer_routes(plan, wanted, observed, link);
+    }
+}
+
+/// What leads answers back by Flatnet, where another network has, or will have, the default route.
+fn answer_routes(
+    plan: &mut Plan,
+    wanted: &AttachmentState,
+    observed: &ObservedAttachment,
+    link: Option<usize>,
+) {
+    let AttachmentState { netns, id, mode, address, gateway, .. } = wanted;
+    let place = Place::Netns(netns.clone());
+    let dev = &id.if_name;
+    let route = |to, via, table| Route { to, via, dev: dev.to_string(), table };
+    let has = |to, via, table| observed.routes.contains(&route(to, via, table));
+    let mut push = |needed: bool, to, via, table, is_wanted: bool, why: &str| {
+        let (place, dev) = (place.clone(), dev.clone());
+        let add = Op::RouteAdd { place: place.clone(), to, via, dev: dev.clone(), src: None, table };
+        let del = Op::RouteDel { place, to, via, dev, table };
+        let (op, undo) = if is_wanted { (add, del) } else { (del, add) };
+        if needed && has(to, via, table) != is_wanted {
+            plan.push_with(op, link, Undo::Op(Box::new(undo)), why);
+        }
+    };
+    let is_new = observed.container_link.is_none();
+    let others =
+        |route: &Route| route.to == Ipv4Net::default() && route.table.is_none() && route.dev != dev.as_str();
+    let needed = is_new || observed.routes.iter().any(others);
+    for &to in &wanted.answers_to {
+        let why = "who may come in is answered by this host, whichever network the default route leads to";
+        push(needed, Ipv4Net::from(to), Some(*gateway), None, true, why);
+    }
+    if !wanted.own_table {
+        return;
+    }
+    let (from, table) = (address.addr(), RouteTable::of_address(address.addr()));
+    let subnet = address.trunc();
+    let why = "where its neighbours are, for what bears its flat address too";
+    push(true, subnet, None, Some(table), mode.is_bridged(), why);
+    let why = "what bears its flat address leaves by this host, whichever network the default route leads to";
+    push(true, Ipv4Net::default(), Some(*gateway), Some(table), true, why);
+    if observed.rules.contains(&Rule { from, table }) {
+        return;
+    }
+    if is_new {
+        let flush = Op::RulesFlush { place: place.clone(), table };
+        plan.push_final(flush, "what a run that was killed may have left");
+    }
+    let rule = Op::RuleAdd { place: place.clone(), from, table };
+    plan.push(rule, Op::RuleDel { place, from, table }, "what bears its flat address asks that table first");
+}

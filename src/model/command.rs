@@ -1,0 +1,79 @@
+//! A command: what is printed is what runs. [`crate::kernel::render`] makes them, [`crate::kernel::execute`] runs them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::shell::quote;
+
+/// One program with its arguments and what it reads. `Display` is what to paste into a shell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// The program, then its arguments.
+    pub argv: Vec<String>,
+    /// What it reads from standard input, ending in a newline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<String>,
+}
+
+impl Command {
+    /// A command without input.
+    pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
+        Self { argv: argv.into_iter().map(Into::into).collect(), stdin: None }
+    }
+
+    /// The same command, reading `stdin`.
+    #[must_use]
+    pub fn stdin(mut self, stdin: impl Into<String>) -> Self {
+        self.stdin = Some(stdin.into());
+        self
+    }
+
+    /// The program's name without its directory.
+    #[must_use]
+    pub fn program(&self) -> &str {
+        self.argv.first().and_then(|path| path.rsplit('/').next()).unwrap_or_default()
+    }
+
+    /// All of it on one line, which can be pasted too, for a message.
+    #[must_use]
+    pub fn one_line(&self) -> String {
+        match &self.stdin {
+            None => self.line(),
+            Some(stdin) => {
+                let lines: Vec<String> = stdin.lines().map(quote).collect();
+                format!("printf '%s\\n' {} | {}", lines.join(" "), self.line())
+            }
+        }
+    }
+
+    /// The first line: program and arguments, without the input.
+    #[must_use]
+    pub fn line(&self) -> String {
+        self.argv.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.line())?;
+        match &self.stdin {
+            Some(stdin) => write!(f, " <<'EOF'\n{stdin}EOF"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_can_be_pasted() {
+        let command = Command::new(["ip", "link", "set", "dev", "x", "alias", "a b'c"]);
+        assert_eq!(command.to_string(), r"ip link set dev x alias 'a b'\''c'");
+        let batch = Command::new(["ip", "-batch", "-"]).stdin("link del dev x\n");
+        assert_eq!(batch.to_string(), "ip -batch - <<'EOF'\nlink del dev x\nEOF");
+        assert_eq!(batch.one_line(), r"printf '%s\n' 'link del dev x' | ip -batch -");
+    }
+}

@@ -1,0 +1,327 @@
+//! `/etc/flatnet/flatnet.yaml`: the one source people edit.
+//!
+//! [`load`] is the only way in: it refuses files that others may write, unknown fields and values that cannot
+//! work, each with file, line, field, value and remedy. This is the only user of `serde_yaml`.
+
+mod auto;
+mod drive;
+mod gateway;
+mod load;
+mod locate;
+mod problem;
+mod validate;
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use ipnet::Ipv4Net;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use auto::{IngressGateways, Mtu, Uplink};
+pub use drive::drive;
+pub use gateway::{Expose, Gateway, LONGEST_HOLD, Tls};
+pub use load::{DEFAULT_PATH, load, parse};
+
+use crate::error::{Error, Kind, Result};
+use crate::model::types::{IfName, NetworkName, PortMode, Protocol};
+
+/// Flatnet's configuration. Every field has a default, so an empty file is a configuration too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The name people use after `podman run --network`.
+    #[schemars(with = "String")]
+    pub network: NetworkName,
+    /// The bridge on this host; at most 15 characters.
+    #[schemars(with = "String")]
+    pub bridge: IfName,
+    /// The whole of Flatnet, over all hosts. Nothing between two addresses in it is translated.
+    #[schemars(with = "String")]
+    pub range: Ipv4Net,
+    /// This host's share of the range.
+    #[schemars(with = "String")]
+    pub subnet: Ipv4Net,
+    /// The bridge's address, which is the containers' default gateway. Unset: the first of the subnet.
+    #[schemars(with = "Option<Ipv4Addr>")]
+    pub bridge_address: Option<Ipv4Addr>,
+    /// The addresses that are handed out. Unset: all of the subnet but network, bridge and broadcast.
+    pub allocate: Option<AllocateRange>,
+    /// Addresses in the subnet that are never handed out.
+    pub reserved: Vec<Ipv4Addr>,
+    /// `auto` (that of the uplink) or a number of bytes from 576 to 65535.
+    pub mtu: Mtu,
+    /// The interface towards the world: `auto` (that of the default route), `none`, or a name.
+    pub uplink: Uplink,
+    /// Who may open connections to containers from outside: `auto` or a list of IPv4 addresses. `auto` is the
+    /// default route's next hop on WSL2 in NAT mode, which is Windows; anywhere else nobody.
+    pub ingress_gateways: IngressGateways,
+    /// What happens to packets of containers that leave Flatnet.
+    pub egress: Egress,
+    /// The source ports that TCP, UDP and SCTP connections of containers get where they take this host's address. Nothing that
+    /// this host or a published port uses may lie inside: a container could take its answers.
+    pub masquerade_ports: PortRange,
+    /// How containers of this host reach one another.
+    pub bridging: Bridging,
+    /// Ports of this host, beside ping and DNS at the bridge's address, that containers may reach.
+    pub host_ports: Vec<HostPort>,
+    /// What containers find in their resolv.conf. Empty: what Podman puts there by itself.
+    pub dns: Dns,
+    /// How long things may take.
+    pub limits: Limits,
+    /// Where programs are found. Unset: in /usr/sbin, /usr/bin, /sbin and /bin.
+    pub tools: ToolPaths,
+    /// Where Flatnet keeps what it writes.
+    pub paths: Paths,
+    /// The HTTP gateway, through which browsers of the LAN reach containers by name.
+    #[serde(deserialize_with = "gateway::section")]
+    pub gateway: Gateway,
+}
+
+/// The first and the last address that is handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AllocateRange {
+    /// The first address.
+    pub from: Ipv4Addr,
+    /// The last address, handed out too.
+    pub to: Ipv4Addr,
+}
+
+/// What happens to packets of containers that leave Flatnet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Egress {
+    /// They take this host's address.
+    Masquerade,
+    /// They are dropped.
+    None,
+}
+
+/// Ports from the first to the last, both inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PortRange {
+    /// The first port, at least 1024.
+    pub from: u16,
+    /// The last port.
+    pub to: u16,
+}
+
+impl PortRange {
+    /// Whether `port` lies inside.
+    #[must_use]
+    pub fn contains(self, port: u16) -> bool {
+        (self.from..=self.to).contains(&port)
+    }
+}
+
+impl std::fmt::Display for PortRange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.from, self.to)
+    }
+}
+
+/// How containers of this host reach one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Bridging {
+    /// Routed through this host, each container over a link of its own: one ruleset sees all, no spoofing, no ARP; no
+    /// broadcast and multicast.
+    Routed,
+    /// Frame by frame over the bridge: broadcast, multicast and ARP work, the guards between containers do not.
+    Plain,
+    /// What `routed` was called in Flatnet 0.1.0, and the same.
+    Isolated,
+}
+
+/// A port of this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as {protocol: tcp, port: 5432}")]
+pub struct HostPort {
+    /// `tcp`, `udp` or `sctp`.
+    pub protocol: Protocol,
+    /// 1 to 65535.
+    pub port: u16,
+}
+
+/// What containers find in their resolv.conf.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dns {
+    /// `nameserver` lines.
+    pub servers: Vec<Ipv4Addr>,
+    /// The `search` line.
+    pub search: Vec<String>,
+}
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Seconds that one `ip`, `nft` or `sysctl` may take before it is killed.
+    pub command_seconds: u64,
+    /// Seconds to wait for a lock that another run holds.
+    pub lock_seconds: u64,
+}
+
+/// Where programs are found; each must be an absolute path of a file that only root may write.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ToolPaths {
+    /// iproute2's `ip`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<PathBuf>,
+    /// iproute2's `bridge`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bridge: Option<PathBuf>,
+    /// conntrack-tools' `conntrack`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conntrack: Option<PathBuf>,
+    /// `nft`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nft: Option<PathBuf>,
+    /// procps' `sysctl`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sysctl: Option<PathBuf>,
+    /// util-linux' `nsenter`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nsenter: Option<PathBuf>,
+    /// util-linux' `unshare`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unshare: Option<PathBuf>,
+}
+
+/// Where Flatnet keeps what it writes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Paths {
+    /// Leases and receipts; survives a reboot.
+    pub state: PathBuf,
+    /// Locks; gone after a reboot.
+    pub run: PathBuf,
+    /// The log where there is no journald: JSON lines.
+    pub log: PathBuf,
+}
+
+/// The JSON Schema of the configuration.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Config).to_value()
+}
+
+/// A configuration as YAML, which [`parse`] reads again.
+pub fn to_yaml(config: &Config) -> Result<String> {
+    let failed =
+        |cause| Error::new(Kind::Internal, "the configuration cannot be written as YAML").source(cause);
+    serde_yaml::to_string(config).map_err(failed)
+}
+
+impl Config {
+    /// The same, with what follows from other fields filled in.
+    #[must_use]
+    pub fn resolved(&self) -> Self {
+        let bridging = if self.bridging == Bridging::Plain { Bridging::Plain } else { Bridging::Routed };
+        Self {
+            bridge_address: Some(self.bridge_address()),
+            allocate: Some(self.allocate()),
+            bridging,
+            ..self.clone()
+        }
+    }
+
+    /// The bridge's address: its field, or the first of the subnet.
+    #[must_use]
+    pub fn bridge_address(&self) -> Ipv4Addr {
+        self.bridge_address.unwrap_or_else(|| next(self.subnet.network()))
+    }
+
+    /// The bridge's address with the subnet's prefix length.
+    #[must_use]
+    pub fn bridge_net(&self) -> Ipv4Net {
+        self.with_prefix(self.bridge_address())
+    }
+
+    /// What the link of a container that is attached now becomes.
+    #[must_use]
+    pub fn port_mode(&self) -> PortMode {
+        if self.bridging == Bridging::Plain { PortMode::Plain } else { PortMode::Routed }
+    }
+
+    /// `address` with the subnet's prefix length.
+    #[must_use]
+    pub fn with_prefix(&self, address: Ipv4Addr) -> Ipv4Net {
+        Ipv4Net::new_assert(address, self.subnet.prefix_len())
+    }
+
+    /// The first and the last address that is handed out.
+    #[must_use]
+    pub fn allocate(&self) -> AllocateRange {
+        self.allocate.unwrap_or_else(|| AllocateRange {
+            from: next(self.subnet.network()),
+            to: Ipv4Addr::from_bits(self.subnet.broadcast().to_bits().saturating_sub(1)),
+        })
+    }
+
+    /// Whether `address` may never be handed out: network, broadcast, bridge or reserved.
+    #[must_use]
+    pub fn is_reserved(&self, address: Ipv4Addr) -> bool {
+        address == self.subnet.network()
+            || address == self.subnet.broadcast()
+            || address == self.bridge_address()
+            || self.reserved.contains(&address)
+    }
+
+    /// Every address that can be handed out, in order.
+    pub fn pool(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
+        let AllocateRange { from, to } = self.allocate();
+        (from.to_bits()..=to.to_bits()).map(Ipv4Addr::from_bits).filter(|&address| !self.is_reserved(address))
+    }
+}
+
+fn next(address: Ipv4Addr) -> Ipv4Addr {
+    Ipv4Addr::from_bits(address.to_bits().saturating_add(1))
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let fixed = |text: &str| text.parse().unwrap_or_else(|_| unreachable!("a constant that parses"));
+        Self {
+            network: NetworkName::parse("flatnet").unwrap_or_else(|_| unreachable!("a constant that parses")),
+            bridge: IfName::parse("flatnet-br0").unwrap_or_else(|_| unreachable!("a constant that parses")),
+            range: fixed("10.87.0.0/16"),
+            subnet: fixed("10.87.1.0/24"),
+            bridge_address: None,
+            allocate: None,
+            reserved: Vec::new(),
+            mtu: Mtu::Auto,
+            uplink: Uplink::Auto,
+            ingress_gateways: IngressGateways::Auto,
+            egress: Egress::Masquerade,
+            masquerade_ports: PortRange { from: 61000, to: 65535 },
+            bridging: Bridging::Routed,
+            host_ports: Vec::new(),
+            dns: Dns::default(),
+            limits: Limits::default(),
+            tools: ToolPaths::default(),
+            paths: Paths::default(),
+            gateway: Gateway::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { command_seconds: 10, lock_seconds: 10 }
+    }
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self {
+            state: "/var/lib/flatnet".into(),
+            run: "/run/flatnet".into(),
+            log: "/var/log/flatnet/flatnet.log".into(),
+        }
+    }
+}

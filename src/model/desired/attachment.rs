@@ -1,0 +1,166 @@
+//! The wanted state of one attachment.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+
+use super::HostFacts;
+use crate::model::config::{Config, Egress};
+use crate::model::plan::{Element, FlowFilter, TableElement};
+use crate::model::types::{
+    AttachmentId, IfName, LinkAlias, LinkGroup, Mac, NetnsPath, PortMapping, PortMode, SysctlKey, TableName,
+};
+
+/// Which routes a container is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Routes {
+    /// The default route, behind any that another network adds, and the range of Flatnet.
+    Default,
+    /// Only the range of Flatnet: until 0.1.0 where a container had a default route already.
+    RangeOnly,
+}
+
+/// The wanted state of one attachment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttachmentState {
+    /// Whose.
+    pub id: AttachmentId,
+    /// The name of the nft tables.
+    pub table: TableName,
+    /// The bridge.
+    pub bridge: IfName,
+    /// What the host's end of the veth pair is.
+    pub mode: PortMode,
+    /// The host's end of the veth pair.
+    pub host_link: IfName,
+    /// The group of the network's links.
+    pub group: LinkGroup,
+    /// The mark by which it is known as ours.
+    pub alias: LinkAlias,
+    /// Whether this host's kernel speaks IPv6, so that the link must be told to have no address of it.
+    pub ipv6: bool,
+    /// Bytes.
+    pub mtu: u32,
+    /// The container's namespace.
+    pub netns: NetnsPath,
+    /// The container's MAC.
+    pub mac: Mac,
+    /// The container's address.
+    pub address: Ipv4Net,
+    /// Where its routes lead.
+    pub routes_to: Vec<Ipv4Net>,
+    /// The next hop: the bridge.
+    pub gateway: Ipv4Addr,
+    /// Hosts outside that may come in, and are answered by Flatnet whichever network the default route leads to.
+    pub answers_to: Vec<Ipv4Addr>,
+    /// Whether what bears its address has a table of routes of its own, so that whoever came in by Flatnet is answered by
+    /// Flatnet.
+    pub own_table: bool,
+    /// Its published ports.
+    pub ports: Vec<PortMapping>,
+    /// What the kernel shall forget of whoever had its address or its ports before.
+    pub flows_to_end: Vec<FlowFilter>,
+}
+
+impl AttachmentState {
+    /// What `config` and `facts` make of a container that got `address`.
+    #[expect(clippy::too_many_arguments, reason = "each is one decision that was made before")]
+    #[must_use]
+    pub fn new(
+        config: &Config,
+        facts: &HostFacts,
+        id: &AttachmentId,
+        netns: &NetnsPath,
+        address: Ipv4Addr,
+        mac: Option<Mac>,
+        ports: &[PortMapping],
+        routes: Routes,
+    ) -> Self {
+        let leaves = config.egress == Egress::Masquerade;
+        Self {
+            table: config.network.table(),
+            bridge: config.bridge.clone(),
+            mode: config.port_mode(),
+            host_link: id.host_link(&config.network),
+            group: LinkGroup::of_network(&config.network),
+            alias: LinkAlias::of_attachment(&config.network, id),
+            ipv6: facts.ipv6,
+            mtu: facts.mtu,
+            netns: netns.clone(),
+            mac: mac.unwrap_or_else(|| Mac::of_container(address)),
+            address: config.with_prefix(address),
+            routes_to: match routes {
+                Routes::Default => vec![Ipv4Net::default(), config.range],
+                Routes::RangeOnly => vec![config.range],
+            },
+            gateway: config.bridge_address(),
+            // Where nothing leaves by Flatnet but answers, another network may be the way to them for all else.
+            answers_to: if leaves { facts.ingress_gateways.clone() } else { Vec::new() },
+            own_table: facts.policy_routing && (!leaves || !ports.is_empty()),
+            ports: ports.to_vec(),
+            flows_to_end: Vec::new(),
+            id: id.clone(),
+        }
+    }
+
+    /// The MAC of the host's end. On a routed link both ends have the same, so that neither asks for the other's: a link
+    /// without ARP sends to its own.
+    #[must_use]
+    pub fn host_mac(&self) -> Mac {
+        match self.mode {
+            PortMode::Routed => self.mac,
+            PortMode::Plain | PortMode::Isolated => Mac::of_host_link(self.address.addr()),
+        }
+    }
+
+    /// The address alone, as the route to it has it.
+    #[must_use]
+    pub fn host_route(&self) -> Ipv4Net {
+        Ipv4Net::from(self.address.addr())
+    }
+
+    /// Whether its routes are those of this version. What 0.1.0 attached goes without, until it is changed over.
+    #[must_use]
+    pub fn has_answer_routes(&self) -> bool {
+        self.mode != PortMode::Isolated
+    }
+
+    /// The setting without which this host does not send from 127.0.0.1 over the container's link; `None` where nobody
+    /// does, since no port is published there.
+    #[must_use]
+    pub fn route_localnet(&self) -> Option<SysctlKey> {
+        let at_loopback = |port: &PortMapping| port.host_ip.is_none_or(|address| address.is_loopback());
+        let wanted = self.mode == PortMode::Routed && self.ports.iter().any(at_loopback);
+        wanted.then(|| SysctlKey::ipv4_conf(&self.host_link, "route_localnet"))
+    }
+
+    /// The setting by which this host forwards what comes in by the container's link.
+    #[must_use]
+    pub fn forwarding(&self) -> SysctlKey {
+        SysctlKey::ipv4_conf(&self.host_link, "forwarding")
+    }
+
+    /// What the tables hold for it.
+    pub fn elements(&self) -> impl Iterator<Item = TableElement> + '_ {
+        elements(self.mode, &self.host_link, self.mac, self.address.addr(), &self.ports).map(|element| {
+            TableElement { table: self.table.clone(), element, container_id: self.id.container_id.clone() }
+        })
+    }
+}
+
+/// What the tables hold for a container with this link, MAC and address and these published ports.
+pub fn elements<'a>(
+    mode: PortMode,
+    dev: &IfName,
+    mac: Mac,
+    address: Ipv4Addr,
+    ports: &'a [PortMapping],
+) -> impl Iterator<Item = Element> + use<'a> {
+    let who = match mode {
+        PortMode::Routed => [Some(Element::Binding { dev: dev.clone(), address }), None],
+        PortMode::Plain | PortMode::Isolated => {
+            [Some(Element::FrameBinding { mac, address }), Some(Element::ArpBinding { mac, address })]
+        }
+    };
+    who.into_iter().flatten().chain(ports.iter().map(move |&port| Element::Published { port, address }))
+}

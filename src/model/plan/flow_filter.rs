@@ -1,0 +1,96 @@
+//! Which flows the kernel shall forget.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+use crate::model::types::{PortMapping, Protocol};
+
+/// Which of the flows that conntrack remembers, as options of conntrack(8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FlowFilter {
+    /// Those that this address opened.
+    From(Ipv4Addr),
+    /// Those that this address answers, translated or not.
+    To(Ipv4Addr),
+    /// Those that were opened to a port of this host, wherever they lead.
+    OpenedTo {
+        /// tcp, udp or sctp.
+        protocol: Protocol,
+        /// The address of this host.
+        address: Ipv4Addr,
+        /// The port.
+        port: u16,
+    },
+    /// Those that a host outside opened to addresses of containers.
+    Ingress {
+        /// The host.
+        gateway: Ipv4Addr,
+        /// The containers.
+        subnet: Ipv4Net,
+    },
+}
+
+impl FlowFilter {
+    /// What the kernel remembers of an address, translations of published ports included.
+    #[must_use]
+    pub fn of_address(address: Ipv4Addr) -> [Self; 2] {
+        [Self::From(address), Self::To(address)]
+    }
+
+    /// What clients opened to those of `ports` that are UDP before anybody published them, or while another did, at
+    /// `host_addresses`. A client of another protocol opens anew, and is let in by what holds then.
+    pub fn before_publishing<'a>(
+        ports: &'a [PortMapping],
+        host_addresses: &'a [Ipv4Addr],
+    ) -> impl Iterator<Item = Self> + 'a {
+        udp(ports).flat_map(|port| {
+            let at = port.host_ip.map_or_else(|| host_addresses.to_vec(), |address| vec![address]);
+            at.into_iter().map(|address| Self::OpenedTo {
+                protocol: port.protocol,
+                address,
+                port: port.host_port,
+            })
+        })
+    }
+}
+
+fn udp(ports: &[PortMapping]) -> impl Iterator<Item = &PortMapping> {
+    ports.iter().filter(|port| port.protocol == Protocol::Udp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::plan::Op;
+
+    fn port(protocol: Protocol, host_ip: Option<[u8; 4]>, host_port: u16) -> PortMapping {
+        PortMapping { protocol, host_ip: host_ip.map(Ipv4Addr::from), host_port, container_port: 80 }
+    }
+
+    #[test]
+    fn what_was_opened_to_udp_ports_is_forgotten_where_they_are_published() {
+        let own = [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::LOCALHOST];
+        let ports = [
+            port(Protocol::Tcp, None, 80),
+            port(Protocol::Udp, None, 53),
+            port(Protocol::Udp, Some([127, 0, 0, 1]), 54),
+            port(Protocol::Sctp, None, 55),
+        ];
+        let opened = |address, port| FlowFilter::OpenedTo { protocol: Protocol::Udp, address, port };
+        let found: Vec<FlowFilter> = FlowFilter::before_publishing(&ports, &own).collect();
+        assert_eq!(found, [opened(own[0], 53), opened(own[1], 53), opened(Ipv4Addr::LOCALHOST, 54)]);
+        assert_eq!(FlowFilter::before_publishing(&ports[..1], &own).count(), 0);
+    }
+
+    /// Receipts and plans are kept: what is written must still be read.
+    #[test]
+    fn a_filter_is_read_as_it_was_written() {
+        let text = r#"{"op":"flows_del","to":"10.87.1.2"}"#;
+        let op = Op::FlowsDel(FlowFilter::To(Ipv4Addr::new(10, 87, 1, 2)));
+        assert_eq!(serde_json::to_string(&op).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Op>(text).unwrap(), op);
+    }
+}

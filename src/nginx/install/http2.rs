@@ -1,0 +1,85 @@
+//! How nginx is told to speak HTTP/2: since 1.25.1 by a directive, which older ones refuse; the old way it warns of at each start.
+
+use std::path::Path;
+
+use super::{Platform, drive};
+use crate::kernel::execute::Executor;
+use crate::model::command::Command;
+
+/// The first version with the directive.
+const SINCE: [u32; 3] = [1, 25, 1];
+/// Where the directive stands once it was written.
+const SERVERS: &str = "conf/conf.d/servers.conf";
+
+/// Whether the nginx that is to serve `directory` has the directive. Where its version cannot be told, what was written before
+/// stays, and else the way that all of them take.
+pub fn has_directive(platform: Platform, directory: &Path, executor: &mut dyn Executor) -> bool {
+    let version = match platform {
+        Platform::Linux => said(executor),
+        Platform::Windows => beside(directory),
+    };
+    version.map_or_else(|| is_written(directory), |version| version >= SINCE)
+}
+
+/// What this host's nginx says of itself.
+fn said(executor: &mut dyn Executor) -> Option<[u32; 3]> {
+    let output = executor.run(&Command::new(["nginx", "-v"]), &[]).ok()?;
+    version(output.stderr.as_bytes())
+}
+
+/// Windows' cannot be run from here: `C:\openresty\nginx.exe`, where docs/windows.md has it, holds its version.
+fn beside(directory: &Path) -> Option<[u32; 3]> {
+    drive(directory)?;
+    let disk: std::path::PathBuf = directory.components().take(3).collect();
+    version(&std::fs::read(disk.join("openresty/nginx.exe")).ok()?)
+}
+
+fn is_written(directory: &Path) -> bool {
+    std::fs::read_to_string(directory.join(SERVERS)).is_ok_and(|text| text.contains("http2 on;"))
+}
+
+/// The first version of nginx or `OpenResty`, which has nginx' own and a number more, in `text`.
+fn version(text: &[u8]) -> Option<[u32; 3]> {
+    let name = |rest: &[u8]| {
+        ["nginx/", "openresty/"].iter().find(|name| rest.starts_with(name.as_bytes())).map(|name| name.len())
+    };
+    (0..text.len()).find_map(|at| numbers(&text[at + name(&text[at..])?..]))
+}
+
+fn numbers(text: &[u8]) -> Option<[u32; 3]> {
+    let end = text.iter().position(|byte| !byte.is_ascii_digit() && *byte != b'.').unwrap_or(text.len());
+    let mut parts = std::str::from_utf8(&text[..end]).ok()?.split('.').map(str::parse);
+    let mut next = || parts.next()?.ok();
+    Some([next()?, next()?, next()?])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_where_nginx_and_openresty_say_them() {
+        for (text, wanted) in [
+            ("nginx version: nginx/1.22.1\n", Some([1, 22, 1])),
+            ("nginx version: nginx/1.26.3 (Debian)\n", Some([1, 26, 3])),
+            ("nginx version: openresty/1.29.2.1\n", Some([1, 29, 2])),
+            ("\0nginx/%s\0/usr/share/nginx/html\0openresty/1.27.1.2\0nginx/1.0.0", Some([1, 27, 1])),
+            ("nginx/1.25", None),
+            ("nginx/99999999999.1.1", None),
+            ("", None),
+        ] {
+            assert_eq!(version(text.as_bytes()), wanted, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_written_before_stays_where_no_version_is_known() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!is_written(dir.path()));
+        std::fs::create_dir_all(dir.path().join("conf/conf.d")).unwrap();
+        std::fs::write(dir.path().join(SERVERS), "server {\n    http2 on;\n").unwrap();
+        assert!(is_written(dir.path()));
+        assert_eq!(beside(dir.path()), None);
+        assert_eq!(beside(Path::new("/mnt/c/flatnet/gateway")), None);
+    }
+}

@@ -1,0 +1,188 @@
+//! Containers -> the table of routes. Pure: the same containers, answers and table before give the same table.
+
+mod hosts;
+mod merge;
+mod namespace;
+mod own;
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use super::choose::{self, Answers, Remembered};
+use super::labels::{Labels, labels};
+use super::podman::Container;
+use super::table::{Endpoint, Host, Route, Scheme, Table, Unrouted, VERSION};
+use super::why::{Reason, Why};
+use crate::error::Result;
+use crate::model::config::{Config, Expose};
+use crate::model::types::{HostName, HostPattern, UrlPath};
+
+/// What a table is built from.
+#[derive(Debug)]
+pub struct Sources<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// This host's name.
+    pub host: &'a HostName,
+    /// All containers of this host.
+    pub containers: &'a [Container],
+    /// The addresses that containers had last, by ID.
+    pub last_addresses: &'a BTreeMap<String, Ipv4Addr>,
+    /// The table before this one.
+    pub before: Option<&'a Table>,
+    /// The ports of that table and of those before it.
+    pub remembered: &'a Remembered,
+}
+
+/// A table that has not been published, and what somebody should know about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Built {
+    /// The table, of generation 0.
+    pub table: Table,
+    /// Routes that ask for what another one has.
+    pub conflicts: Vec<String>,
+}
+
+/// A container that gets a route.
+struct Routed<'a> {
+    container: &'a Container,
+    labels: Labels,
+    address: Ipv4Addr,
+    port: u16,
+    hosts: Vec<HostPattern>,
+}
+
+/// The ports to be asked before [`build`], each with the life of its container: after a start it may be another program.
+#[must_use]
+pub fn to_ask(sources: &Sources<'_>) -> BTreeMap<SocketAddrV4, String> {
+    let asked = sources.containers.iter().filter_map(|container| {
+        let wanted = wanted(sources, container)?.ok()?;
+        let life = format!("{} {}", container.id, container.since);
+        let ports = choose::to_ask(container, &sources.config.network, sources.remembered);
+        wanted.port.is_none().then(|| ports.into_iter().map(move |port| (port, life.clone())))
+    });
+    asked.flatten().collect()
+}
+
+/// The table of all containers.
+#[must_use]
+pub fn build(sources: &Sources<'_>, answers: &Answers) -> Built {
+    let mut containers: Vec<&Container> = sources.containers.iter().collect();
+    containers.sort_by_key(|one| (&one.created, &one.name));
+    let (mut found, mut unrouted) = (Vec::new(), Vec::new());
+    for container in containers {
+        let Some(wanted) = wanted(sources, container) else { continue };
+        match wanted.and_then(|labels| route(sources, container, labels, answers)) {
+            Ok(one) => found.push(one),
+            Err(why) => unrouted.push((container, why)),
+        }
+    }
+    let (sure, doubtful) = namespace::one_to_a_port(found);
+    unrouted.extend(doubtful);
+    let (routes, conflicts) = merge::merged(sources, sure);
+    let Config { network, subnet, .. } = sources.config;
+    let host = Host { name: sources.host.clone(), network: network.clone(), subnet: *subnet };
+    let unrouted = unrouted.into_iter().map(|(container, why)| shown(sources, container, why)).collect();
+    let table =
+        Table { version: VERSION, generation: 0, written: String::new(), host, routes, unrouted, end: 0 };
+    Built { table, conflicts }
+}
+
+/// The labels of a container that should have a route, or why it should not. `None`: nobody would expect one.
+fn wanted(sources: &Sources<'_>, container: &Container) -> Option<Result<Labels, Why>> {
+    let Config { network, gateway, .. } = sources.config;
+    if container.is_infra {
+        return None;
+    }
+    let labels = match labels(&container.name, &container.labels) {
+        Ok(labels) => labels,
+        Err(error) => return Some(Err(Why::new(Reason::BadLabel, &[("problem", &error.message())]))),
+    };
+    if !container.is_on(network) {
+        let why = Why::new(Reason::NotOnNetwork, &[("network", network)]);
+        return (labels.any && labels.enable != Some(false)).then_some(Err(why));
+    }
+    Some(match (labels.enable, gateway.expose) {
+        (Some(false), _) => Err(Why::new(Reason::NotEnabled, &[])),
+        (_, Expose::None) => Err(Why::new(Reason::ExposeNone, &[])),
+        (_, Expose::Labelled) if !labels.any => Err(Why::new(Reason::ExposeLabelled, &[])),
+        _ => Ok(labels),
+    })
+}
+
+fn route<'a>(
+    sources: &Sources<'_>,
+    container: &'a Container,
+    labels: Labels,
+    answers: &Answers,
+) -> Result<Routed<'a>, Why> {
+    let Config { network, range, .. } = sources.config;
+    let address = address(sources, container).ok_or_else(|| Why::new(Reason::NoAddress, &[]))?;
+    if !range.contains(&address) {
+        return Err(Why::new(Reason::OutOfRange, &[("address", &address), ("range", range)]));
+    }
+    let port = match labels.port {
+        Some(port) => port,
+        None => choose::port(container, network, sources.remembered, answers)?,
+    };
+    let hosts = hosts::hosts(sources, container, &labels)?;
+    let root = UrlPath::root();
+    if let Some(url) = own::asked_for(sources, &hosts, labels.path.as_ref().unwrap_or(&root)) {
+        return Err(Why::new(Reason::OwnName, &[("url", &url)]));
+    }
+    Ok(Routed { container, labels, address, port, hosts })
+}
+
+/// Its address; of one that does not run the last that is known.
+fn address(sources: &Sources<'_>, container: &Container) -> Option<Ipv4Addr> {
+    let before = || {
+        let mut endpoints = sources.before?.routes.iter().flat_map(|route| &route.endpoints);
+        endpoints.find(|one| one.id == container.id.short()).map(|one| one.address)
+    };
+    let whose = container.shares.as_ref().unwrap_or(&container.id);
+    let last = || sources.last_addresses.get(whose.as_str()).copied().or_else(before);
+    container.address(&sources.config.network).or_else(last)
+}
+
+fn single(sources: &Sources<'_>, routed: Routed<'_>) -> (Route, Endpoint) {
+    let Routed { container, labels, address, port, hosts } = routed;
+    let Container { id, name, state, since, .. } = container;
+    let endpoint = Endpoint {
+        container: name.clone(),
+        id: id.short().to_owned(),
+        address,
+        port,
+        state: *state,
+        since: since.clone(),
+    };
+    let route = Route {
+        name: name.clone(),
+        hosts,
+        path: labels.path.unwrap_or_else(UrlPath::root),
+        strip: labels.strip,
+        scheme: labels.scheme.unwrap_or(Scheme::Http),
+        stream: labels.stream,
+        hold: labels.hold.unwrap_or(sources.config.gateway.hold),
+        health: labels.health,
+        endpoints: Vec::new(),
+    };
+    (route, endpoint)
+}
+
+fn shown(sources: &Sources<'_>, container: &Container, why: Why) -> Unrouted {
+    let Container { id, name, state, since, .. } = container;
+    Unrouted {
+        container: name.clone(),
+        id: id.short().to_owned(),
+        address: address(sources, container),
+        state: *state,
+        since: since.clone(),
+        why: why.text(),
+        warning: why.is_warning(),
+        reason: why.reason,
+        facts: why.facts,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,52 @@
+//! Containers that are one route.
+
+use super::{Routed, Sources, single};
+use crate::routes::table::Route;
+
+/// One route to each set of hosts and path, with all of its containers; and what two routes both ask for. Only labels
+/// join containers: two whose names make the same host did not ask for that.
+pub(super) fn merged(sources: &Sources<'_>, all: Vec<Routed<'_>>) -> (Vec<Route>, Vec<String>) {
+    let mut routes: Vec<(Route, bool)> = Vec::new();
+    let mut conflicts = Vec::new();
+    for one in all {
+        let by_label = !one.labels.hosts.is_empty() || one.hosts.is_empty();
+        let (route, endpoint) = single(sources, one);
+        let same = routes.iter_mut().find(|(other, other_by_label)| {
+            by_label && *other_by_label && (&other.hosts, &other.path) == (&route.hosts, &route.path)
+        });
+        if let Some((other, _)) = same {
+            if settings(other) != settings(&route) {
+                conflicts.push(format!(
+                    "{} joins the route of {}, whose labels hold for both",
+                    route.name, other.name
+                ));
+            }
+            other.endpoints.push(endpoint);
+            continue;
+        }
+        if let Some((other, what)) =
+            routes.iter().find_map(|(other, _)| Some((other, shared(other, &route)?)))
+        {
+            conflicts.push(format!("{} asks for {what}, which {} has", route.name, other.name));
+        }
+        routes.push((Route { endpoints: vec![endpoint], ..route }, by_label));
+    }
+    (routes.into_iter().map(|(route, _)| route).collect(), conflicts)
+}
+
+/// What both routes ask for.
+fn shared(one: &Route, other: &Route) -> Option<String> {
+    if one.path != other.path {
+        return None;
+    }
+    if one.hosts.is_empty() && other.hosts.is_empty() {
+        return Some(one.path.to_string());
+    }
+    let host = one.hosts.iter().find(|host| other.hosts.contains(host))?;
+    Some(if one.path.is_root() { host.to_string() } else { format!("{host}{}", one.path) })
+}
+
+fn settings(route: &Route) -> impl PartialEq + use<> {
+    let Route { strip, scheme, stream, hold, health, .. } = route.clone();
+    (strip, scheme, stream, hold, health)
+}

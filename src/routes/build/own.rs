@@ -1,0 +1,30 @@
+//! What the gateway answers itself: the portal's names, and the pages below `/_flatnet`.
+
+use super::Sources;
+use crate::model::types::{HostPattern, UrlPath};
+
+/// The first of `hosts`, with `path`, that is the gateway's own; no host means its own names. `flatnet.names` has the same list
+/// for requests. A wildcard may match them: it stands behind.
+pub(super) fn asked_for(sources: &Sources<'_>, hosts: &[HostPattern], path: &UrlPath) -> Option<String> {
+    let path = path.as_str();
+    if !(path == "/" || path == "/_flatnet" || path.starts_with("/_flatnet/")) {
+        return None;
+    }
+    let is_own = |host: &&HostPattern| is_name(sources, host.as_str());
+    match hosts.iter().find(is_own) {
+        Some(host) if path == "/" => Some(host.to_string()),
+        Some(host) => Some(format!("{host}{path}")),
+        None => hosts.is_empty().then(|| path.to_owned()),
+    }
+}
+
+fn is_name(sources: &Sources<'_>, host: &str) -> bool {
+    let name = sources.host.as_str();
+    let in_domain = |label: &str| ["portal", name].contains(&label);
+    host == "localhost"
+        || host == name
+        || sources.config.gateway.domains.iter().any(|domain| {
+            host.strip_suffix(domain.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.strip_suffix('.').is_some_and(in_domain))
+        })
+}

@@ -1,0 +1,399 @@
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::super::choose::{Answer, Remembered};
+use super::super::podman::State;
+use super::*;
+use crate::model::types::{ContainerId, ContainerName};
+use crate::routes::labels::KNOWN;
+
+/// Containers, what their ports answer, and the table before.
+struct World {
+    config: Config,
+    containers: Vec<Container>,
+    answers: Answers,
+    last_addresses: BTreeMap<String, Ipv4Addr>,
+    before: Option<Table>,
+    remembered: Remembered,
+}
+
+impl World {
+    fn of(containers: impl IntoIterator<Item = Container>) -> Self {
+        let containers: Vec<Container> = containers.into_iter().collect();
+        let mut world = Self {
+            config: Config::default(),
+            containers,
+            answers: Answers::new(),
+            last_addresses: BTreeMap::new(),
+            before: None,
+            remembered: Remembered::default(),
+        };
+        world.http(&[80, 3000]);
+        world
+    }
+
+    /// These ports of all containers answer HTTP, no other does.
+    fn http(&mut self, ports: &[u16]) {
+        let network = &self.config.network;
+        let all = self.containers.iter().filter_map(|one| one.address(network));
+        let answers = all.flat_map(|address| ports.iter().map(move |&port| SocketAddrV4::new(address, port)));
+        self.answers = answers.map(|at| (at, Answer::Http)).collect();
+    }
+
+    fn sources(&self) -> Sources<'_> {
+        static HOST: std::sync::LazyLock<HostName> =
+            std::sync::LazyLock::new(|| HostName::parse("dev-pc").unwrap());
+        Sources {
+            config: &self.config,
+            host: &HOST,
+            containers: &self.containers,
+            last_addresses: &self.last_addresses,
+            before: self.before.as_ref(),
+            remembered: &self.remembered,
+        }
+    }
+
+    /// From now on this is the table before.
+    fn publish(&mut self) {
+        let table = self.build().table;
+        self.remembered.learn(&table, &self.answers);
+        self.before = Some(table);
+    }
+
+    fn build(&self) -> Built {
+        let built = build(&self.sources(), &self.answers);
+        built.table.validate(&self.config.range).unwrap();
+        built
+    }
+
+    /// `forgejo -> forgejo.flatnet.internal,forgejo.local / 10.87.1.2:3000 running`, and `db: why`.
+    fn told(&self) -> Vec<String> {
+        let Table { routes, unrouted, .. } = self.build().table;
+        let route = |route: &Route| {
+            let hosts: Vec<&str> = route.hosts.iter().map(HostPattern::as_str).collect();
+            let end = |one: &Endpoint| format!("{}:{} {}", one.address, one.port, one.state.word());
+            let ends: Vec<String> = route.endpoints.iter().map(end).collect();
+            format!("{} -> {} {} {}", route.name, hosts.join(","), route.path, ends.join(" "))
+        };
+        let none =
+            |one: &Unrouted| format!("{}{}: {}", one.container, if one.warning { "!" } else { "" }, one.why);
+        routes.iter().map(route).chain(unrouted.iter().map(none)).collect()
+    }
+}
+
+/// A running container at 10.87.1.NUMBER that exposes `ports`.
+fn container(name: &str, number: u8, ports: &[u16]) -> Container {
+    Container {
+        id: ContainerId::parse(&format!("{number:02x}").repeat(32)).unwrap(),
+        name: ContainerName::parse(name).unwrap(),
+        state: State::Running,
+        since: "2026-11-23T12:00:00Z".to_owned(),
+        created: jiff::Timestamp::from_second(1_795_439_000 + i64::from(number)).unwrap(),
+        has_run: true,
+        labels: BTreeMap::new(),
+        exposed: ports.iter().copied().collect(),
+        networks: BTreeMap::from([("flatnet".to_owned(), Some(Ipv4Addr::new(10, 87, 1, number)))]),
+        shares: None,
+        is_infra: false,
+    }
+}
+
+fn labelled(container: Container, labels: &[(&str, &str)]) -> Container {
+    let labels = labels.iter().map(|(key, value)| (format!("flatnet.{key}"), (*value).to_owned())).collect();
+    Container { labels, ..container }
+}
+
+fn stopped(container: &Container) -> Container {
+    let networks = container.networks.keys().map(|name| (name.clone(), None)).collect();
+    Container { state: State::Stopped, networks, ..container.clone() }
+}
+
+#[test]
+fn one_port_that_answers_http_makes_a_route() {
+    let world = World::of([
+        container("forgejo", 2, &[22, 3000]),
+        container("db", 3, &[5432]),
+        container("batch", 4, &[]),
+        container("both", 5, &[80, 3000]),
+    ]);
+    assert_eq!(
+        world.told(),
+        [
+            "forgejo -> forgejo.flatnet.internal,forgejo.local / 10.87.1.2:3000 running",
+            "db: its port 5432 does not answer HTTP",
+            "batch: it exposes no TCP port, and has no label flatnet.port",
+            "both!: its ports 80, 3000 all answer HTTP: choose one by the label flatnet.port",
+        ]
+    );
+}
+
+#[test]
+fn labels_win_over_the_rule() {
+    let world = World::of([
+        labelled(container("a", 2, &[80]), &[("host", "git, *.pages.example.org"), ("port", "9000")]),
+        labelled(container("b", 3, &[80]), &[("path", "/wiki/"), ("strip", "true"), ("hold", "0")]),
+        labelled(container("c", 4, &[80]), &[("path", "/x"), ("host", "c.example.org")]),
+        labelled(container("d", 5, &[80]), &[("enable", "false")]),
+        labelled(container("e", 6, &[80]), &[("port", "http")]),
+    ]);
+    assert_eq!(
+        world.told(),
+        [
+            "a -> git.flatnet.internal,git.local,*.pages.example.org / 10.87.1.2:9000 running",
+            "b ->  /wiki 10.87.1.3:80 running",
+            "c -> c.example.org /x 10.87.1.4:80 running",
+            "d: its label flatnet.enable says so",
+            "e!: label flatnet.port of container e: 'http' is no number from 1 to 65535",
+        ]
+    );
+    let Table { routes, .. } = world.build().table;
+    assert_eq!((routes[1].strip, routes[1].hold, routes[0].hold), (true, 0, 10));
+}
+
+#[test]
+fn the_gateways_own_names_and_pages_are_nobodys() {
+    let own = "is the gateway's own: give it another by the label flatnet.host, or flatnet.path";
+    let refused = |one: Container, what: &str| {
+        let name = one.name.to_string();
+        assert_eq!(World::of([one]).told(), [format!("{name}!: {what} {own}")]);
+    };
+    let named = |name: &str| container(name, 2, &[80]);
+    let by = |labels: &[(&str, &str)]| labelled(named("web"), labels);
+    refused(named("portal"), "portal.flatnet.internal");
+    refused(named("Portal"), "portal.flatnet.internal");
+    refused(named("dev-pc"), "dev-pc.flatnet.internal");
+    refused(by(&[("host", "shop,portal")]), "portal.flatnet.internal");
+    refused(by(&[("host", "flatnet.internal")]), "flatnet.internal");
+    refused(by(&[("host", "DEV-PC.local")]), "dev-pc.local");
+    refused(by(&[("host", "portal.local"), ("path", "/_flatnet")]), "portal.local/_flatnet");
+    refused(by(&[("path", "/_flatnet/status")]), "/_flatnet/status");
+    for free in ["portal.example.org", "www", "gateway", "default", "xlocal.example", "*.flatnet.internal"] {
+        assert_eq!(World::of([by(&[("host", free)])]).build().table.routes.len(), 1, "{free}");
+    }
+    for path in ["/_flatnets", "/portal"] {
+        assert_eq!(World::of([by(&[("path", path)])]).build().table.routes.len(), 1, "{path}");
+    }
+}
+
+#[test]
+fn what_is_exposed_is_a_choice() {
+    let mut world =
+        World::of([container("a", 2, &[80]), labelled(container("b", 3, &[80]), &[("enable", "true")])]);
+    world.config.gateway.expose = Expose::Labelled;
+    assert_eq!(
+        world.told(),
+        [
+            "b -> b.flatnet.internal,b.local / 10.87.1.3:80 running",
+            "a: gateway.expose is labelled, and it has no label of Flatnet's",
+        ]
+    );
+    world.config.gateway.expose = Expose::None;
+    assert!(world.build().table.routes.is_empty());
+    assert!(to_ask(&world.sources()).is_empty(), "nobody is asked for nothing");
+}
+
+#[test]
+fn a_stopped_container_keeps_its_route_and_address() {
+    let web = container("web", 2, &[80]);
+    let mut world = World::of([web.clone()]);
+    world.publish();
+    world.containers = vec![stopped(&web), stopped(&container("job", 3, &[80]))];
+    world.last_addresses.insert("03".repeat(32), Ipv4Addr::new(10, 87, 1, 3));
+    assert_eq!(
+        world.told(),
+        [
+            "web -> web.flatnet.internal,web.local / 10.87.1.2:80 stopped",
+            "job: it is stopped, and did not answer HTTP before",
+        ]
+    );
+    // Started, and not listening yet.
+    world.containers = vec![web];
+    world.answers.clear();
+    assert_eq!(world.told(), ["web -> web.flatnet.internal,web.local / 10.87.1.2:80 running"]);
+    assert!(to_ask(&world.sources()).is_empty(), "it answered once");
+}
+
+#[test]
+fn a_container_that_is_made_anew_under_its_name_is_taken_for_what_it_was_until_it_answers() {
+    let mut world = World::of([container("web", 2, &[80])]);
+    world.publish();
+    world.containers.clear();
+    assert!(world.told().is_empty(), "a removed one is gone");
+    world.publish();
+    world.containers = vec![container("web", 9, &[80])];
+    world.answers.clear();
+    let route = ["web -> web.flatnet.internal,web.local / 10.87.1.9:80 running"];
+    let at = SocketAddrV4::new(Ipv4Addr::new(10, 87, 1, 9), 80);
+    for _ in 0..2 {
+        assert_eq!(world.told(), route);
+        assert_eq!(to_ask(&world.sources()).into_keys().collect::<Vec<_>>(), [at]);
+        world.publish();
+    }
+    world.answers.insert(at, Answer::Other);
+    assert_eq!(world.told(), ["web: its port 80 does not answer HTTP"]);
+    world.answers.insert(at, Answer::Http);
+    world.publish();
+    assert!(to_ask(&world.sources()).is_empty(), "it has answered");
+    world.answers.clear();
+    assert_eq!(world.told(), route);
+    // Made anew as something else.
+    world.containers = vec![container("web", 9, &[5432])];
+    assert_eq!(world.told(), ["web: its port 5432 does not answer HTTP"]);
+}
+
+#[test]
+fn one_that_never_ran_has_no_address() {
+    let fresh = labelled(stopped(&container("fresh", 2, &[80])), &[("port", "80")]);
+    assert_eq!(World::of([fresh]).told(), ["fresh: it has had no address yet"]);
+}
+
+#[test]
+fn containers_with_the_same_label_are_one_route() {
+    let mut world = World::of([
+        labelled(container("a", 2, &[80]), &[("host", "app")]),
+        labelled(container("b", 3, &[80]), &[("host", "app")]),
+        labelled(container("c", 4, &[80]), &[("host", "app"), ("hold", "3")]),
+    ]);
+    assert_eq!(
+        world.told(),
+        [
+            "a -> app.flatnet.internal,app.local / 10.87.1.2:80 running 10.87.1.3:80 running 10.87.1.4:80 running"
+        ]
+    );
+    assert_eq!(world.build().conflicts, ["c joins the route of a, whose labels hold for both"]);
+    world.containers[1] = labelled(container("b", 3, &[80]), &[("host", "app,b")]);
+    assert_eq!(world.build().table.routes.len(), 2);
+    assert_eq!(world.build().conflicts[0], "b asks for app.flatnet.internal, which a has");
+    // Two names that make one host did not ask to be one.
+    let world = World::of([container("Web", 2, &[80]), container("web", 3, &[80])]);
+    assert_eq!(world.build().conflicts, ["web asks for web.flatnet.internal, which Web has"]);
+    assert_eq!(world.build().table.routes.len(), 2);
+}
+
+#[test]
+fn containers_in_one_namespace_do_not_take_one_another_s_port() {
+    let web = container("web", 2, &[80]);
+    let side = Container {
+        shares: Some(web.id.clone()),
+        networks: web.networks.clone(),
+        ..container("side", 3, &[80])
+    };
+    let world = World::of([side.clone(), web.clone()]);
+    assert_eq!(
+        world.told(),
+        [
+            "web -> web.flatnet.internal,web.local / 10.87.1.2:80 running",
+            "side: port 80 is that of web, whose address it shares",
+        ]
+    );
+    // In a pod the owner is the pod's own, which has no route.
+    let infra = Container { is_infra: true, ..web };
+    let other = Container { name: ContainerName::parse("other").unwrap(), ..side.clone() };
+    let world = World::of([infra, side.clone(), other]);
+    let told = world.told();
+    assert!(
+        told.len() == 2 && told.iter().all(|one| one.contains("!: port 80 may be its own or that of")),
+        "{told:?}"
+    );
+    let world = World::of([labelled(side, &[("port", "3000")])]);
+    assert_eq!(world.told(), ["side -> side.flatnet.internal,side.local / 10.87.1.2:3000 running"]);
+}
+
+#[test]
+fn who_is_not_on_the_network_is_nobody_unless_labelled() {
+    let elsewhere =
+        |one: Container| Container { networks: BTreeMap::from([("podman".to_owned(), None)]), ..one };
+    let world = World::of([
+        elsewhere(container("a", 2, &[80])),
+        elsewhere(labelled(container("b", 3, &[80]), &[("port", "80")])),
+    ]);
+    assert_eq!(world.told(), ["b!: it has labels of Flatnet's, and is not on the network flatnet"]);
+}
+
+#[test]
+fn an_address_outside_of_the_range_never_leaves() {
+    let mut outside = container("a", 2, &[80]);
+    outside.networks.insert("flatnet".to_owned(), Some(Ipv4Addr::LOCALHOST));
+    let mut world = World::of([outside]);
+    world.http(&[80]);
+    assert_eq!(world.told(), ["a!: its address 127.0.0.1 is outside of 10.87.0.0/16"]);
+}
+
+#[test]
+fn a_name_that_makes_no_host_is_told() {
+    let world = World::of([container("a..b", 2, &[80])]);
+    assert_eq!(
+        world.told(),
+        [
+            "a..b!: host name 'a..b' is none: it is made of letters, digits, - and _, with dots between: give it one by the label flatnet.host"
+        ]
+    );
+}
+
+/// Label values from what nginx, HTML, JSON, Lua, shells and terminals take for something else, and from good ones.
+fn hostile() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>(),
+        "[-a-z0-9*./;:{}$#<>\"'\\\\ \n\t%]{0,40}",
+        Just("git.example.org".to_owned()),
+        Just("80".to_owned()),
+        Just("/x".to_owned()),
+        Just("true".to_owned()),
+    ]
+}
+
+fn key() -> impl Strategy<Value = String> {
+    prop_oneof![
+        prop::sample::select(KNOWN.to_vec()).prop_map(|key| format!("flatnet.{key}")),
+        "[a-z.]{1,12}",
+        any::<String>().prop_map(|key| format!("flatnet.{key}")),
+    ]
+}
+
+fn any_container() -> impl Strategy<Value = Container> {
+    let labels = prop::collection::btree_map(key(), hostile(), 0..4);
+    let names = "[A-Za-z0-9][A-Za-z0-9_.-]{0,20}";
+    let state = prop::sample::select(vec![State::Running, State::Paused, State::Restarting, State::Stopped]);
+    let ports = prop::collection::vec(1..=u16::MAX, 0..3);
+    (names, 2..250u8, ports, labels, state).prop_map(|(name, number, ports, labels, state)| Container {
+        state,
+        labels,
+        ..container(&name, number, &ports)
+    })
+}
+
+proptest! {
+    /// Whatever labels hold, what leaves is what the gateway takes, and harmless wherever it is written.
+    #[test]
+    fn nothing_but_proven_text_leaves(containers in prop::collection::vec(any_container(), 0..6), http in any::<bool>()) {
+        let mut seen = BTreeSet::new();
+        let containers: Vec<_> = containers
+            .into_iter()
+            .filter(|one| seen.insert(one.name.to_string()) && seen.insert(one.id.to_string()))
+            .collect();
+        let mut world = World::of(containers);
+        if http {
+            let ports: Vec<u16> = world.containers.iter().flat_map(|one| one.exposed.clone()).collect();
+            world.http(&ports);
+        }
+        let built = world.build();
+        let json = serde_json::to_string(&built.table).unwrap();
+        prop_assert!(json.chars().all(|c| c.is_ascii_graphic() || c == ' '), "{json}");
+        for route in &built.table.routes {
+            let hosts = route.hosts.iter().map(HostPattern::as_str).chain([route.path.as_str(), route.name.as_str()]);
+            for text in hosts {
+                prop_assert!(text.chars().all(|c| c.is_ascii_alphanumeric() || "*._-/~".contains(c)), "{text}");
+            }
+        }
+        for one in &built.table.unrouted {
+            prop_assert!(!one.why.contains(['<', '>', '&', '"', '`', '\\']), "{}", one.why);
+        }
+        // Every container is told of once, or is none of ours.
+        let routed: usize = built.table.routes.iter().map(|route| route.endpoints.len()).sum();
+        prop_assert_eq!(routed + built.table.unrouted.len(), world.containers.len());
+        // The same again, after itself, is the same.
+        world.publish();
+        prop_assert!(world.build().table.says_the_same_as(&built.table));
+    }
+}

@@ -1,0 +1,242 @@
+//! What a container asks for by its labels.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use super::table::{Health, Scheme};
+use crate::error::{Error, Kind, Result};
+use crate::model::config::LONGEST_HOLD;
+use crate::model::types::{ContainerName, HostPattern, UrlPath, shown};
+
+/// How Flatnet's labels begin.
+const PREFIX: &str = "flatnet.";
+/// All of them.
+pub(super) const KNOWN: [&str; 12] = [
+    "enable",
+    "host",
+    "port",
+    "path",
+    "strip",
+    "scheme",
+    "stream",
+    "hold",
+    "health.path",
+    "health.interval",
+    "health.healthy",
+    "health.unhealthy",
+];
+
+/// Flatnet's labels of one container.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Labels {
+    /// `flatnet.enable`: whether it is routed at all.
+    pub enable: Option<bool>,
+    /// `flatnet.host`: the names it answers to, separated by commas or blanks, instead of its own name.
+    pub hosts: Vec<HostPattern>,
+    /// `flatnet.port`: the port that speaks HTTP.
+    pub port: Option<u16>,
+    /// `flatnet.path`: the prefix of URLs.
+    pub path: Option<UrlPath>,
+    /// `flatnet.strip`: whether it is asked without that prefix.
+    pub strip: bool,
+    /// `flatnet.scheme`.
+    pub scheme: Option<Scheme>,
+    /// `flatnet.stream`: whether a request's body is passed on as it comes.
+    pub stream: bool,
+    /// `flatnet.hold`: seconds that a request waits while it restarts.
+    pub hold: Option<u16>,
+    /// `flatnet.health.path` and what goes with it.
+    pub health: Option<Health>,
+    /// Whether there is any.
+    pub any: bool,
+}
+
+/// Reads the labels of `container`. The first bad one is an error that names both.
+pub fn labels(container: &ContainerName, all: &BTreeMap<String, String>) -> Result<Labels> {
+    let own: Own =
+        all.iter().filter_map(|(key, value)| Some((key.strip_prefix(PREFIX)?, value.trim()))).collect();
+    let named = |(key, why): (&str, String)| {
+        let what = format!("label {PREFIX}{} of container {container}: {why}", shown(key));
+        Error::new(Kind::BadLabel, what)
+    };
+    read(&own).map_err(named)
+}
+
+type Own<'a> = BTreeMap<&'a str, &'a str>;
+type Wrong<'a> = (&'a str, String);
+
+fn read<'a>(own: &Own<'a>) -> Result<Labels, Wrong<'a>> {
+    if let Some(unknown) = own.keys().find(|key| !KNOWN.contains(key)) {
+        return Err((unknown, format!("there is none of this name; there are {}", KNOWN.join(", "))));
+    }
+    let path = value::<UrlPath>(own, "path")?;
+    let strip = flag(own, "strip")?;
+    if strip == Some(true) && path.as_ref().is_none_or(UrlPath::is_root) {
+        return Err(("strip", "there is nothing to strip without flatnet.path".to_owned()));
+    }
+    Ok(Labels {
+        enable: flag(own, "enable")?,
+        hosts: hosts(own)?,
+        port: number(own, "port", 1, u16::MAX)?,
+        path,
+        strip: strip.unwrap_or_default(),
+        scheme: scheme(own)?,
+        stream: flag(own, "stream")?.unwrap_or_default(),
+        hold: seconds(own, "hold", 0, LONGEST_HOLD)?,
+        health: health(own)?,
+        any: !own.is_empty(),
+    })
+}
+
+fn hosts<'a>(own: &Own<'a>) -> Result<Vec<HostPattern>, Wrong<'a>> {
+    let Some(text) = own.get("host") else { return Ok(Vec::new()) };
+    let words = text.split([',', ' ']).filter(|word| !word.is_empty());
+    let mut hosts =
+        words.map(HostPattern::parse).collect::<Result<Vec<_>>>().map_err(|error| ("host", said(&error)))?;
+    hosts.sort_by_cached_key(|host| (host.parts().1, host.to_string()));
+    hosts.dedup();
+    if hosts.is_empty() {
+        return Err(("host", "it is empty; leave it out for the container's own name".to_owned()));
+    }
+    Ok(hosts)
+}
+
+fn scheme<'a>(own: &Own<'a>) -> Result<Option<Scheme>, Wrong<'a>> {
+    own.get("scheme")
+        .map(|text| match *text {
+            "http" => Ok(Scheme::Http),
+            "https" => Ok(Scheme::Https),
+            "grpc" => Ok(Scheme::Grpc),
+            "grpcs" => Ok(Scheme::Grpcs),
+            other => Err(("scheme", format!("\"{}\" is none of http, https, grpc, grpcs", shown(other)))),
+        })
+        .transpose()
+}
+
+fn health<'a>(own: &Own<'a>) -> Result<Option<Health>, Wrong<'a>> {
+    let interval = seconds(own, "health.interval", 1, 300)?;
+    let healthy = number(own, "health.healthy", 1, 20)?;
+    let unhealthy = number(own, "health.unhealthy", 1, 20)?;
+    let Some(path) = value::<UrlPath>(own, "health.path")? else {
+        return match own.keys().find(|key| key.starts_with("health.")) {
+            Some(key) => Err((key, "there is no flatnet.health.path that it could be about".to_owned())),
+            None => Ok(None),
+        };
+    };
+    Ok(Some(Health {
+        path,
+        interval: interval.unwrap_or(5),
+        healthy: healthy.unwrap_or(2),
+        unhealthy: unhealthy.unwrap_or(3),
+    }))
+}
+
+/// `true` or `false`.
+fn flag<'a>(own: &Own<'a>, key: &'static str) -> Result<Option<bool>, Wrong<'a>> {
+    own.get(key)
+        .map(|text| match *text {
+            "true" | "1" | "yes" => Ok(true),
+            "false" | "0" | "no" => Ok(false),
+            other => Err((key, format!("\"{}\" is neither true nor false", shown(other)))),
+        })
+        .transpose()
+}
+
+/// `5` or `5s`.
+fn seconds<'a>(own: &Own<'a>, key: &'static str, least: u16, most: u16) -> Result<Option<u16>, Wrong<'a>> {
+    own.get(key).map(|text| within(key, text.strip_suffix('s').unwrap_or(text), least, most)).transpose()
+}
+
+fn number<'a>(own: &Own<'a>, key: &'static str, least: u16, most: u16) -> Result<Option<u16>, Wrong<'a>> {
+    own.get(key).map(|text| within(key, text, least, most)).transpose()
+}
+
+fn within<'a>(key: &'static str, text: &str, least: u16, most: u16) -> Result<u16, Wrong<'a>> {
+    text.parse()
+        .ok()
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| (key, format!("\"{}\" is no number from {least} to {most}", shown(text))))
+}
+
+fn value<'a, T: FromStr<Err = Error>>(own: &Own<'a>, key: &'static str) -> Result<Option<T>, Wrong<'a>> {
+    own.get(key).map(|text| text.parse().map_err(|error| (key, said(&error)))).transpose()
+}
+
+fn said(error: &Error) -> String {
+    error.message().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Labels> {
+        let all = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        labels(&ContainerName::parse("web").unwrap(), &all)
+    }
+
+    #[test]
+    fn reads_all_of_them() {
+        let labels = read(&[
+            ("flatnet.enable", "true"),
+            ("flatnet.host", "Git.Example.org, *.pages.example.org git"),
+            ("flatnet.port", " 3000 "),
+            ("flatnet.path", "/git/"),
+            ("flatnet.strip", "true"),
+            ("flatnet.scheme", "https"),
+            ("flatnet.stream", "true"),
+            ("flatnet.hold", "30s"),
+            ("flatnet.health.path", "/healthz"),
+            ("flatnet.health.interval", "2"),
+            ("maintainer", "x"),
+            ("flatnetwork", "x"),
+        ])
+        .unwrap();
+        assert_eq!(labels.enable, Some(true));
+        let hosts: Vec<&str> = labels.hosts.iter().map(HostPattern::as_str).collect();
+        assert_eq!(hosts, ["git", "git.example.org", "*.pages.example.org"]);
+        assert_eq!((labels.port, labels.path.unwrap().as_str(), labels.strip), (Some(3000), "/git", true));
+        assert_eq!((labels.scheme, labels.stream, labels.hold), (Some(Scheme::Https), true, Some(30)));
+        let health = labels.health.unwrap();
+        assert_eq!(
+            (health.path.as_str(), health.interval, health.healthy, health.unhealthy),
+            ("/healthz", 2, 2, 3)
+        );
+        assert!(labels.any);
+    }
+
+    #[test]
+    fn others_labels_are_none_of_ours() {
+        assert_eq!(read(&[("traefik.enable", "x"), ("flatnet", "x")]).unwrap(), Labels::default());
+    }
+
+    #[test]
+    fn a_bad_label_is_named_with_its_container() {
+        for (key, value, says) in [
+            (
+                "flatnet.prot",
+                "80",
+                "flatnet.prot of container web: there is none of this name; there are enable, host",
+            ),
+            ("flatnet.port", "80;", "\"80;\" is no number from 1 to 65535"),
+            ("flatnet.port", "0", "no number"),
+            ("flatnet.port", "99999", "no number"),
+            ("flatnet.host", "a b;c", "host name \"b;c\" is none"),
+            ("flatnet.host", " , ", "it is empty"),
+            ("flatnet.host", "10.87.1.2", "is an address"),
+            ("flatnet.path", "wiki", "path \"wiki\" must match"),
+            ("flatnet.path", "/a/../b", "or one that is . or .."),
+            ("flatnet.strip", "true", "nothing to strip"),
+            ("flatnet.scheme", "ftp", "none of http"),
+            ("flatnet.enable", "maybe", "neither true nor false"),
+            ("flatnet.hold", "301", "no number from 0 to 300"),
+            ("flatnet.health.interval", "5", "no flatnet.health.path"),
+            ("flatnet.\u{1b}[31m", "x", "flatnet.\\u{1b}[31m of"),
+        ] {
+            let error = read(&[(key, value)]).unwrap_err();
+            assert_eq!(error.kind(), Kind::BadLabel);
+            assert!(error.message().contains(says), "{key}={value}: {error}");
+            assert!(error.message().starts_with("label flatnet."), "{error}");
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! What there is: Podman's containers, and what Flatnet itself knows of them. Only the command line may call this: a
+//! plugin that runs `podman` waits for locks that Podman holds while it waits for the plugin.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use super::podman::{Container, containers};
+use super::table::Table;
+use crate::engine::{Attachment, State};
+use crate::error::{Error, Kind, Result};
+use crate::kernel::execute::{CommandFailure, Executor, Exit, Output};
+use crate::model::command::Command;
+use crate::model::config::Config;
+use crate::model::types::{ContainerId, HostName};
+
+/// How often the list is asked for again when a container on it went away before it was looked at.
+const TRIES: usize = 5;
+
+/// What a look at all containers came to.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// Those that Podman tells of.
+    pub containers: Vec<Container>,
+    /// Those that it fails to inspect, as a rule since their storage is broken, each with what it says.
+    pub left_out: BTreeMap<ContainerId, CommandFailure>,
+}
+
+/// All containers of this host's Podman; an error where it fails to inspect each of them.
+pub fn all_containers(executor: &mut dyn Executor) -> Result<Looked> {
+    let list = Command::new(["podman", "ps", "--all", "--quiet", "--no-trunc"]);
+    let mut failure = None;
+    for _ in 0..TRIES {
+        let ids = executor.run(&list, &[])?.checked(&list)?.stdout;
+        let ids = ids.split_whitespace().map(ContainerId::parse).collect::<Result<Vec<_>>>()?;
+        let mut looked = Looked::default();
+        if ids.is_empty() {
+            return Ok(looked);
+        }
+        match look_at(executor, &ids, &mut looked) {
+            Ok(()) if !looked.containers.is_empty() => return Ok(looked),
+            Ok(()) => {
+                failure = looked.left_out.into_values().next().map(Error::from);
+                break;
+            }
+            Err(error) if CommandFailure::of(&error).is_some_and(is_of_one_gone) => failure = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(failure.unwrap_or_else(|| Error::new(Kind::Internal, "podman was not asked")))
+}
+
+/// Looks at `ids`. One that Podman fails for has it tell nothing of the others either: then each half is looked at by
+/// itself, until only those are left out that it fails for.
+fn look_at(executor: &mut dyn Executor, ids: &[ContainerId], looked: &mut Looked) -> Result<()> {
+    let look = inspect(ids);
+    let output = executor.run(&look, &[])?;
+    if output.success() {
+        looked.containers.extend(containers(&output.stdout)?);
+        return Ok(());
+    }
+    let failure = CommandFailure::new(&look, &output);
+    // From 127 on a shell says that there is no such program, or which signal ended it.
+    if !matches!(failure.exit, Exit::Code(1..127)) || is_of_one_gone(&failure) {
+        return Err(failure.into());
+    }
+    if let [id] = ids {
+        looked.left_out.insert(id.clone(), failure);
+        return Ok(());
+    }
+    let (first, rest) = ids.split_at(ids.len() / 2);
+    look_at(executor, first, looked)?;
+    look_at(executor, rest, looked)
+}
+
+/// Whether a container was listed and is gone since.
+fn is_of_one_gone(failure: &CommandFailure) -> bool {
+    failure.stderr.contains("no such container")
+}
+
+/// These containers; `None` where that cannot be told, for example since one is gone.
+pub fn some_containers(executor: &mut dyn Executor, ids: &BTreeSet<ContainerId>) -> Option<Vec<Container>> {
+    if ids.is_empty() {
+        return Some(Vec::new());
+    }
+    let output = executor.run(&inspect(ids), &[]).ok().filter(Output::success)?;
+    containers(&output.stdout).ok()
+}
+
+fn inspect<'a>(ids: impl IntoIterator<Item = &'a ContainerId>) -> Command {
+    let ids = ids.into_iter().map(ContainerId::as_str);
+    Command::new(["podman", "inspect", "--type", "container"].into_iter().chain(ids))
+}
+
+/// An empty list where containers that were routed are still attached is no list: taking their routes away would cut off
+/// all that works.
+pub fn refuse_lost(
+    containers: &[Container],
+    before: Option<&Table>,
+    attachments: &[Attachment],
+) -> Result<()> {
+    if !containers.is_empty() {
+        return Ok(());
+    }
+    let routed = before.into_iter().flat_map(|table| &table.routes).flat_map(|route| &route.endpoints);
+    let lives = |id: &str| {
+        attachments.iter().any(|one| one.state == State::Running && one.receipt.id.container_id.short() == id)
+    };
+    match routed.into_iter().find(|one| lives(&one.id)) {
+        Some(one) => Err(Error::new(
+            Kind::PodmanLost,
+            format!("Podman lists no container, and {} is attached at {}", one.container, one.address),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The address that each container had last, by ID.
+#[must_use]
+pub fn last_addresses(leases: &crate::state::lease::Leases) -> BTreeMap<String, Ipv4Addr> {
+    leases.all().map(|(address, lease)| (lease.id.container_id.to_string(), address)).collect()
+}
+
+/// This host's name.
+#[must_use]
+pub fn host_name(config: &Config) -> HostName {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let or_network = || HostName::parse(config.network.as_str());
+    HostName::parse(&name)
+        .or_else(|_| or_network())
+        .or_else(|_| HostName::parse("localhost"))
+        .unwrap_or_else(|_| unreachable!("a constant that parses"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::kernel::execute::Running;
+    use crate::state::lock::Lock;
+
+    const GRAPH: &str = "Error: getting graph driver info \"b\": layer not known";
+
+    /// A Podman that lists `lists`, one after the other, and then the last again and again, and fails to inspect what has a
+    /// container in it that is named in `fails`.
+    struct Podman {
+        lists: Vec<&'static str>,
+        fails: Vec<(&'static str, Exit, &'static str)>,
+        inspected: Vec<String>,
+    }
+
+    impl Podman {
+        fn of(
+            lists: &[&'static str],
+            fails: impl IntoIterator<Item = (&'static str, Exit, &'static str)>,
+        ) -> Self {
+            Self { lists: lists.to_vec(), fails: fails.into_iter().collect(), inspected: Vec::new() }
+        }
+
+        /// The IDs of those that are found, and what is said of the others.
+        fn look(&mut self) -> Result<(Vec<String>, BTreeMap<String, String>)> {
+            let Looked { containers, left_out } = all_containers(self)?;
+            let left_out = left_out.iter().map(|(id, failure)| (id.to_string(), failure.to_string()));
+            Ok((containers.iter().map(|one| one.id.to_string()).collect(), left_out.collect()))
+        }
+    }
+
+    struct Ended(Output);
+
+    impl Running for Ended {
+        fn wait(self: Box<Self>) -> Result<Output> {
+            Ok(self.0)
+        }
+
+        fn has_ended(&self) -> bool {
+            true
+        }
+    }
+
+    impl Executor for Podman {
+        fn start(&mut self, command: &Command, _: &[&Lock]) -> Result<Box<dyn Running>> {
+            let ended = |exit, stdout: String, stderr: &str| {
+                let output = Output { exit, stdout, stderr: stderr.to_owned(), took: Duration::ZERO };
+                Ok::<Box<dyn Running>, Error>(Box::new(Ended(output)))
+            };
+            if command.argv[1] == "ps" {
+                let list = if self.lists.len() > 1 { self.lists.remove(0) } else { self.lists[0] };
+                return ended(Exit::Code(0), list.replace(' ', "\n"), "");
+            }
+            let ids = &command.argv[4..];
+            self.inspected.push(ids.join(" "));
+            let told: Vec<String> = ids.iter().map(|id| told(id)).collect();
+            let failure = self.fails.iter().find(|(bad, ..)| ids.iter().any(|id| id == bad));
+            failure.map_or_else(
+                || ended(Exit::Code(0), format!("[{}]", told.join(",")), ""),
+                |(_, exit, says)| ended(*exit, "[]".to_owned(), says),
+            )
+        }
+    }
+
+    fn told(id: &str) -> String {
+        format!(
+            r#"{{"Id":"{id}","Name":"{id}","Created":"","State":{{"Status":"running"}},"NetworkSettings":{{}},"Config":{{}},"HostConfig":{{}}}}"#
+        )
+    }
+
+    #[test]
+    fn only_what_podman_cannot_inspect_is_left_out() {
+        let mut podman = Podman::of(&["a b c d e"], [("b", Exit::Code(125), GRAPH)]);
+        let (found, left_out) = podman.look().unwrap();
+        assert_eq!(found, ["a", "c", "d", "e"]);
+        let says = format!("`podman inspect --type container b` exited with 125: {GRAPH}");
+        assert_eq!(left_out, [("b".to_owned(), says)].into());
+        assert_eq!(podman.inspected, ["a b c d e", "a b", "a", "b", "c d e"]);
+        let fails = ["a", "c", "e"].map(|id| (id, Exit::Code(125), GRAPH));
+        let (found, left_out) = Podman::of(&["a b c d e"], fails).look().unwrap();
+        assert_eq!((found.join(""), left_out.len()), ("bd".to_owned(), 3));
+    }
+
+    #[test]
+    fn a_podman_that_can_inspect_none_is_broken_itself() {
+        for list in ["b", "b c d"] {
+            let fails = ["b", "c", "d"].map(|id| (id, Exit::Code(125), GRAPH));
+            let error = Podman::of(&[list], fails).look().unwrap_err();
+            assert!(error.whole().contains(GRAPH), "{list}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_was_killed_tells_nothing_of_single_containers() {
+        let timed_out = Exit::TimedOut(Duration::from_secs(1));
+        for exit in [timed_out, Exit::Signal(9), Exit::Code(137), Exit::Code(127)] {
+            let mut podman = Podman::of(&["a b"], [("b", exit, "")]);
+            assert!(podman.look().is_err(), "{exit:?}");
+            assert_eq!(podman.inspected, ["a b"], "{exit:?}");
+        }
+    }
+
+    #[test]
+    fn a_container_that_went_away_has_the_list_asked_for_again() {
+        let gone = ("b", Exit::Code(125), "Error: no such container b");
+        let mut podman = Podman::of(&["a b c", "a c"], [gone]);
+        assert_eq!(podman.look().unwrap(), (vec!["a".to_owned(), "c".to_owned()], BTreeMap::new()));
+        assert_eq!(podman.inspected, ["a b c", "a c"]);
+        let mut podman = Podman::of(&["a b c"], [gone]);
+        assert!(podman.look().unwrap_err().whole().contains("no such container b"));
+        assert_eq!(podman.inspected.len(), TRIES);
+        // Beside one that is broken, too, which Podman comes to first.
+        let mut podman = Podman::of(&["a b d", "a d"], [("d", Exit::Code(125), GRAPH), gone]);
+        let (found, left_out) = podman.look().unwrap();
+        assert_eq!((found, left_out.len()), (vec!["a".to_owned()], 1));
+    }
+}

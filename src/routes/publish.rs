@@ -1,0 +1,198 @@
+//! `state/routes.json` on the disk: whole or not there, also on Windows' disk.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use super::table::Table;
+use crate::error::{Error, Kind, Remedy, Result, io, parser_says};
+use crate::file::{self, WARILY};
+use crate::shell::quote;
+
+/// Bytes that a table may have: 10,000 routes take some 4 MB.
+const MAX_BYTES: u64 = 64 << 20;
+/// How often, and at first after how long, a rename is tried again that somebody's open file prevents.
+const TRIES: (u32, Duration) = (8, Duration::from_millis(10));
+
+/// The file that the gateway reads.
+#[must_use]
+pub fn path(directory: &Path) -> PathBuf {
+    directory.join("state/routes.json")
+}
+
+/// The table that was published last, if it can be read.
+#[must_use]
+pub fn published(directory: &Path) -> Option<Table> {
+    read(&path(directory)).ok()
+}
+
+/// The same; where it was lost, the gateway's copy of the last good one.
+#[must_use]
+pub fn last(directory: &Path) -> Option<Table> {
+    published(directory).or_else(|| read(&directory.join("state/routes.last-good.json")).ok())
+}
+
+/// The table at `path`, or why there is none.
+pub fn read(path: &Path) -> Result<Table, String> {
+    let unreadable = |cause: std::io::Error| match cause.kind() {
+        ErrorKind::NotFound => "it is not there".to_owned(),
+        _ => format!("it cannot be read: {cause}"),
+    };
+    let file = OpenOptions::new().read(true).custom_flags(WARILY).open(path).map_err(unreadable)?;
+    let mut text = String::new();
+    file.take(MAX_BYTES).read_to_string(&mut text).map_err(unreadable)?;
+    let table: Table = serde_json::from_str(&text)
+        .map_err(|cause| format!("it is no list of routes: {}", parser_says(&cause)))?;
+    if table.generation != table.end {
+        return Err(format!(
+            "it is torn: it begins as generation {} and ends as {}",
+            table.generation, table.end
+        ));
+    }
+    Ok(table)
+}
+
+/// Whether the gateway, which runs as another user, may read it. On Windows' disk it always may.
+#[must_use]
+pub fn may_be_read(directory: &Path) -> bool {
+    path(directory).metadata().is_ok_and(|found| found.permissions().mode() & 0o004 != 0)
+}
+
+/// Puts `table` in the place of the one before.
+pub fn publish(directory: &Path, table: &Table) -> Result<()> {
+    let path = path(directory);
+    let state = directory.join("state");
+    if !state.is_dir() {
+        let what = format!("there is no gateway in {}", directory.display());
+        return Err(Error::new(Kind::GatewayMissing, what).remedy(Remedy::run([format!(
+            "flatnet gateway install {}",
+            quote(&directory.to_string_lossy())
+        )])));
+    }
+    let failed = |cause: serde_json::Error| {
+        Error::new(Kind::Internal, "state cannot be written as JSON").source(cause)
+    };
+    let mut text = serde_json::to_vec(table).map_err(failed)?;
+    text.push(b'\n');
+    let new = file::stage(&path, &text).map_err(io("write", &path))?;
+    let replaced = patiently(TRIES, || std::fs::rename(&new, &path));
+    replaced.map_err(|cause| match cause.kind() {
+        ErrorKind::IsADirectory => io("write", &path)(cause),
+        _ if is_held(&cause) => {
+            Error::new(Kind::RoutesHeld, format!("cannot replace {}", path.display())).source(cause)
+        }
+        _ => io("write", &path)(cause),
+    })?;
+    // What was renamed is no temporary file any more.
+    let _ = new.keep();
+    file::sync_folder(&path);
+    Ok(())
+}
+
+/// Tries until it works, or fails for another reason than that somebody holds the file: Windows lets nobody replace a
+/// file that a program there has open, and says `EACCES`, `EPERM` or `EBUSY` by way of `DrvFs`.
+fn patiently<T>(
+    (tries, first): (u32, Duration),
+    mut work: impl FnMut() -> std::io::Result<T>,
+) -> std::io::Result<T> {
+    let mut pause = first;
+    for _ in 1..tries {
+        match work() {
+            Err(cause) if is_held(&cause) => std::thread::sleep(pause),
+            other => return other,
+        }
+        pause *= 2;
+    }
+    work()
+}
+
+fn is_held(cause: &std::io::Error) -> bool {
+    let held = [Errno::ACCESS, Errno::PERM, Errno::BUSY].map(Errno::raw_os_error);
+    cause.raw_os_error().is_some_and(|code| held.contains(&code))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::model::types::{HostName, NetworkName};
+    use crate::routes::table::{Host, VERSION};
+
+    fn table(generation: u64) -> Table {
+        let host = Host {
+            name: HostName::parse("dev-pc").unwrap(),
+            network: NetworkName::parse("flatnet").unwrap(),
+            subnet: "10.87.1.0/24".parse().unwrap(),
+        };
+        let written = "2026-11-23T12:00:00Z".to_owned();
+        let (routes, unrouted) = (Vec::new(), Vec::new());
+        Table { version: VERSION, generation, written, host, routes, unrouted, end: generation }
+    }
+
+    #[test]
+    fn a_table_is_replaced_whole_and_may_be_read_by_all() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(publish(dir.path(), &table(1)).unwrap_err().kind(), Kind::GatewayMissing);
+        std::fs::create_dir(dir.path().join("state")).unwrap();
+        for generation in [1, 2] {
+            publish(dir.path(), &table(generation)).unwrap();
+            assert_eq!(published(dir.path()), Some(table(generation)));
+        }
+        assert_eq!(path(dir.path()).metadata().unwrap().permissions().mode() & 0o777, 0o644);
+        assert_eq!(
+            std::fs::read_dir(dir.path().join("state")).unwrap().count(),
+            1,
+            "no temporary file is left"
+        );
+    }
+
+    #[test]
+    fn what_is_torn_or_foreign_is_none_and_the_count_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("state")).unwrap();
+        assert_eq!(last(dir.path()), None);
+        publish(dir.path(), &table(7)).unwrap();
+        std::fs::copy(path(dir.path()), dir.path().join("state/routes.last-good.json")).unwrap();
+        let whole = std::fs::read_to_string(path(dir.path())).unwrap();
+        for bad in ["", "{}", &whole[..whole.len() / 2], &whole.replace("\"end\":7", "\"end\":6")] {
+            std::fs::write(path(dir.path()), bad).unwrap();
+            assert_eq!((published(dir.path()), last(dir.path())), (None, Some(table(7))), "{bad}");
+        }
+        std::fs::remove_file(path(dir.path())).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, path(dir.path()), rustix::fs::Mode::RWXU).unwrap();
+        assert_eq!(
+            published(dir.path()),
+            None,
+            "a pipe that the workers' account made there is not waited for"
+        );
+        std::fs::remove_file(path(dir.path())).unwrap();
+        std::fs::create_dir(path(dir.path())).unwrap();
+        assert!(publish(dir.path(), &table(8)).is_err());
+        assert_eq!(
+            std::fs::read_dir(dir.path().join("state")).unwrap().count(),
+            2,
+            "no temporary file is left"
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_held_is_waited_for_and_nothing_else() {
+        let brief = (4, Duration::from_millis(1));
+        for (errno, tried) in [(Errno::ACCESS, 3), (Errno::PERM, 3), (Errno::BUSY, 3), (Errno::NOSPC, 1)] {
+            let mut calls = 0;
+            let result = patiently(brief, || {
+                calls += 1;
+                if calls < 3 { Err(errno.into()) } else { Ok(()) }
+            });
+            assert_eq!((calls, result.is_ok()), (tried, tried == 3), "{errno}");
+        }
+        let began = Instant::now();
+        assert!(patiently(brief, || Err::<(), _>(Errno::BUSY.into())).is_err(), "it has an end");
+        assert!(began.elapsed() >= Duration::from_millis(7));
+    }
+}

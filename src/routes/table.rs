@@ -1,0 +1,275 @@
+//! `state/routes.json`: what the gateway reads.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+use super::podman::State;
+use super::why::Reason;
+use crate::model::config::LONGEST_HOLD;
+use crate::model::types::{ContainerName, HostName, HostPattern, NetworkName, UrlPath};
+
+/// The version of the format.
+pub const VERSION: u32 = 1;
+/// Characters that a route's name may have.
+pub const LONGEST_NAME: usize = 128;
+
+/// The whole document. `end` repeats the generation as the last key, so that a torn write is seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// [`VERSION`].
+    pub version: u32,
+    /// One more with each change.
+    pub generation: u64,
+    /// When: RFC 3339 in UTC.
+    pub written: String,
+    /// Whose containers these are.
+    pub host: Host,
+    /// What is routed.
+    pub routes: Vec<Route>,
+    /// Containers that are not, and why.
+    pub unrouted: Vec<Unrouted>,
+    /// The generation again.
+    pub end: u64,
+}
+
+/// Whose containers these are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// The host's name.
+    pub name: HostName,
+    /// Its network.
+    pub network: NetworkName,
+    /// Its share of the range.
+    pub subnet: Ipv4Net,
+}
+
+/// Requests for any of `hosts`, below `path`, go to one of `endpoints`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// The name of its first container; unique.
+    pub name: ContainerName,
+    /// None, where `path` is not `/`: then at the gateway's own names.
+    pub hosts: Vec<HostPattern>,
+    /// The prefix of URLs.
+    pub path: UrlPath,
+    /// Whether the container is asked without the prefix.
+    pub strip: bool,
+    /// How the container is spoken to.
+    pub scheme: Scheme,
+    /// Whether a request's body is passed on as it comes.
+    pub stream: bool,
+    /// Seconds that a request waits for a container that restarts.
+    pub hold: u16,
+    /// How it is asked whether it is well.
+    pub health: Option<Health>,
+    /// The containers.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// How a container is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheme {
+    /// HTTP.
+    Http,
+    /// HTTP over TLS.
+    Https,
+    /// gRPC.
+    Grpc,
+    /// gRPC over TLS.
+    Grpcs,
+}
+
+/// How a container is asked whether it is well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// Where.
+    pub path: UrlPath,
+    /// Every so many seconds.
+    pub interval: u16,
+    /// After so many good answers it is well.
+    pub healthy: u16,
+    /// After so many bad ones it is not.
+    pub unhealthy: u16,
+}
+
+/// Where one container of a route is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Its name.
+    pub container: ContainerName,
+    /// The first 12 characters of its ID.
+    pub id: String,
+    /// Its flat address; the last one, if it does not run.
+    pub address: Ipv4Addr,
+    /// Its port.
+    pub port: u16,
+    /// How it is.
+    pub state: State,
+    /// Since when.
+    pub since: String,
+}
+
+/// A container without a route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unrouted {
+    /// Its name.
+    pub container: ContainerName,
+    /// The first 12 characters of its ID.
+    pub id: String,
+    /// Its flat address, if it has one; in the file a text in any case.
+    #[serde(with = "or_dash")]
+    pub address: Option<Ipv4Addr>,
+    /// How it is.
+    pub state: State,
+    /// Since when.
+    pub since: String,
+    /// Why: plain text.
+    pub why: String,
+    /// Whether somebody should look at it.
+    pub warning: bool,
+    /// Why, in a word, from which the gateway makes a sentence of another language.
+    #[serde(default)]
+    pub reason: Reason,
+    /// What that sentence names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub facts: BTreeMap<String, String>,
+}
+
+/// `-` where there is none.
+mod or_dash {
+    use std::net::Ipv4Addr;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    pub(super) fn serialize<S: Serializer>(
+        address: &Option<Ipv4Addr>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match address {
+            Some(address) => serializer.collect_str(address),
+            None => serializer.serialize_str("-"),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Ipv4Addr>, D::Error> {
+        Ok(String::deserialize(deserializer)?.parse().ok())
+    }
+}
+
+impl Table {
+    /// Whether `other` says the same, whenever it was written.
+    #[must_use]
+    pub fn says_the_same_as(&self, other: &Self) -> bool {
+        let Self { version, generation: _, written: _, host, routes, unrouted, end: _ } = self;
+        (*version, host, routes, unrouted) == (other.version, &other.host, &other.routes, &other.unrouted)
+    }
+
+    /// The same as the generation `number`.
+    #[must_use]
+    pub fn numbered(self, number: u64, written: String) -> Self {
+        Self { generation: number, end: number, written, ..self }
+    }
+
+    /// What the gateway would refuse it for; the gateway refuses all of it, so one bad route would freeze all.
+    pub fn validate(&self, range: &Ipv4Net) -> Result<(), String> {
+        if self.version != VERSION {
+            return Err(format!("its version is {}, not {VERSION}", self.version));
+        }
+        if self.generation != self.end {
+            return Err(format!("it begins as generation {} and ends as {}", self.generation, self.end));
+        }
+        let mut names = BTreeSet::new();
+        for route in &self.routes {
+            let Route { name, hosts, path, hold, endpoints, .. } = route;
+            if !names.insert(name) || name.as_str().len() > LONGEST_NAME {
+                return Err(format!("route {name} is there twice, or its name is too long"));
+            }
+            if hosts.is_empty() && path.is_root() {
+                return Err(format!("route {name} has neither host nor path"));
+            }
+            if *hold > LONGEST_HOLD {
+                return Err(format!("route {name} holds requests for {hold} s"));
+            }
+            let outside = |one: &&Endpoint| !range.contains(&one.address) || one.port == 0;
+            if let Some(one) = endpoints.iter().find(outside) {
+                return Err(format!(
+                    "route {name} leads to {}:{}, outside of {range}",
+                    one.address, one.port
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The document as the gateway's side of the contract has it.
+    const CONTRACT: &str = r#"{"version":1,"generation":17,"written":"2026-11-23T12:00:00Z",
+        "host":{"name":"dev-pc","network":"flatnet","subnet":"10.87.1.0/24"},
+        "routes":[{"name":"forgejo","hosts":["forgejo.flatnet.internal","*.git.example.org"],"path":"/","strip":false,
+        "scheme":"http","stream":false,"hold":10,
+        "health":{"path":"/healthz","interval":5,"healthy":2,"unhealthy":3},
+        "endpoints":[{"container":"forgejo","id":"0123456789ab","address":"10.87.1.2","port":3000,"state":"running",
+        "since":"2026-11-23T11:58:01Z"}]}],
+        "unrouted":[{"container":"db","id":"0123456789ac","address":"10.87.1.3","state":"running",
+        "since":"2026-11-23T11:58:01Z","why":"its port 5432 does not answer HTTP","warning":false,
+        "reason":"port_silent","facts":{"ports":"5432"}}],"end":17}"#;
+
+    fn table() -> Table {
+        serde_json::from_str(CONTRACT).unwrap()
+    }
+
+    fn range() -> Ipv4Net {
+        "10.87.0.0/16".parse().unwrap()
+    }
+
+    #[test]
+    fn the_document_is_that_of_the_contract() {
+        let again = serde_json::to_string(&table()).unwrap();
+        assert_eq!(again, CONTRACT.lines().map(str::trim).collect::<String>());
+        assert!(again.ends_with("\"end\":17}"));
+        let mut other = table();
+        other.unrouted[0].address = None;
+        let again = serde_json::to_string(&other).unwrap();
+        assert!(again.contains("\"address\":\"-\""), "{again}");
+        assert_eq!(serde_json::from_str::<Table>(&again).unwrap(), other);
+        table().validate(&range()).unwrap();
+    }
+
+    #[test]
+    fn what_the_gateway_would_refuse_is_refused_here() {
+        let refused = |change: fn(&mut Table)| {
+            let mut table = table();
+            change(&mut table);
+            table.validate(&range()).unwrap_err()
+        };
+        assert!(refused(|table| table.end = 16).contains("ends as 16"));
+        assert!(refused(|table| table.version = 2).contains("version"));
+        assert!(refused(|table| table.routes.push(table.routes[0].clone())).contains("twice"));
+        assert!(refused(|table| table.routes[0].hosts.clear()).contains("neither"));
+        assert!(refused(|table| table.routes[0].hold = 301).contains("holds"));
+        assert!(
+            refused(|table| table.routes[0].endpoints[0].address = Ipv4Addr::LOCALHOST).contains("127.0.0.1")
+        );
+        assert!(refused(|table| table.routes[0].endpoints[0].port = 0).contains(":0"));
+    }
+
+    #[test]
+    fn the_number_and_the_time_are_not_what_it_says() {
+        let other = table().numbered(18, "2027-01-01T00:00:00Z".to_owned());
+        assert!(other.says_the_same_as(&table()) && other.end == 18);
+        let mut other = table();
+        other.unrouted.clear();
+        assert!(!other.says_the_same_as(&table()));
+    }
+}

@@ -1,0 +1,175 @@
+//! Who says that something changed: Podman by its events, and the folder of receipts.
+
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+
+use crate::error::{Error, Kind, Result};
+use crate::kernel::execute::{HostExecutor, Lines, Stream};
+use crate::model::command::Command;
+use crate::model::types::ContainerId;
+use crate::routes::changed::{Change, Changed, change};
+
+/// How long is waited at first, and at most, before Podman's events are asked for again.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// A stream that lasted so long was a good one.
+const LASTING: Duration = Duration::from_secs(60);
+
+/// `podman events`, started again whenever it ends.
+#[derive(Debug)]
+pub(super) struct Events {
+    stream: Option<Stream>,
+    began: Instant,
+    next: Instant,
+    pause: Duration,
+    /// The failure that was told last; told again only after a stream that lasted.
+    told: Option<String>,
+}
+
+/// What a look at the events came to.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    /// What may have changed.
+    pub(super) changed: Changed,
+    /// What somebody should know.
+    pub(super) problem: Option<Error>,
+}
+
+impl Events {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { stream: None, began: now, next: now, pause: PAUSE.0, told: None }
+    }
+
+    /// Starts it, if it does not run and its time has come. What happened before it ran was missed, so that this is news.
+    ///
+    /// Podman itself does not notice that nobody reads its events any more before it writes the next: where this program
+    /// dies without a word, `setpriv` has the kernel end it.
+    pub(super) fn start(&mut self, executor: &mut HostExecutor, now: Instant) -> News {
+        if self.stream.is_some() || now < self.next {
+            return News::default();
+        }
+        let events = ["setpriv", "--pdeathsig", "TERM", "podman", "events", "--format", "json"];
+        match executor.stream(&Command::new(events)) {
+            Ok(stream) => {
+                (self.stream, self.began) = (Some(stream), now);
+                News { changed: Changed::everything(), problem: None }
+            }
+            Err(error) => self.failed(error, now),
+        }
+    }
+
+    /// What it has said.
+    pub(super) fn read(&mut self, now: Instant) -> News {
+        let Some(stream) = &mut self.stream else { return News::default() };
+        let Lines { lines, end } = stream.lines();
+        let mut changed = Changed::default();
+        for line in &lines {
+            changed.note(change(line));
+        }
+        match end {
+            None => News { changed, problem: None },
+            Some(error) => News { changed, ..self.failed(error, now) },
+        }
+    }
+
+    fn failed(&mut self, error: Error, now: Instant) -> News {
+        if self.stream.take().is_some() && now.saturating_duration_since(self.began) > LASTING {
+            (self.pause, self.told) = (PAUSE.0, None);
+        }
+        self.next = now + self.pause;
+        self.pause = (self.pause * 2).min(PAUSE.1);
+        let text = error.whole();
+        let is_new = self.told.as_ref() != Some(&text);
+        self.told = Some(text);
+        let problem = Error::new(Kind::PodmanEvents, "Podman tells no events now").source(error);
+        News { changed: Changed::default(), problem: is_new.then_some(problem) }
+    }
+
+    pub(super) fn stream(&self) -> Option<&Stream> {
+        self.stream.as_ref()
+    }
+
+    /// When it is to be started again.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.stream.is_none().then_some(self.next)
+    }
+}
+
+/// Reports each receipt that is written or removed: a container that comes or goes.
+pub(super) fn receipts(folder: &Path) -> Result<OwnedFd> {
+    let failed = |errno: rustix::io::Errno| crate::error::io("watch", folder)(errno.into());
+    let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).map_err(failed)?;
+    let changes = WatchFlags::CREATE
+        | WatchFlags::MOVED_TO
+        | WatchFlags::CLOSE_WRITE
+        | WatchFlags::DELETE
+        | WatchFlags::DELETE_SELF;
+    inotify::add_watch(&inotify, folder, changes | WatchFlags::ONLYDIR).map_err(failed)?;
+    Ok(inotify)
+}
+
+/// Whose receipts have come or gone; `None` where the folder itself is gone.
+pub(super) fn drain(inotify: &OwnedFd) -> Option<Changed> {
+    let mut buffer = [MaybeUninit::uninit(); 4096];
+    let mut reader = inotify::Reader::new(inotify, &mut buffer);
+    let mut changed = Changed::default();
+    while let Ok(event) = reader.next() {
+        if event.events().intersects(ReadFlags::DELETE_SELF | ReadFlags::IGNORED) {
+            return None;
+        }
+        if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
+            changed.note(Change::Unclear);
+        }
+        let name = event.file_name().and_then(|name| name.to_str().ok());
+        let id = name.and_then(|name| name.split_once('@')).and_then(|(id, _)| ContainerId::parse(id).ok());
+        changed.note(id.map_or(Change::Nothing, Change::Of));
+    }
+    Some(changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn receipts_that_come_and_go_are_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("receipts");
+        assert!(receipts(&folder).is_err());
+        std::fs::create_dir(&folder).unwrap();
+        let inotify = receipts(&folder).unwrap();
+        let is_readable = || {
+            let mut fds = [rustix::event::PollFd::new(&inotify, rustix::event::PollFlags::IN)];
+            rustix::event::poll(&mut fds, Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 })).unwrap()
+                == 1
+        };
+        assert!(!is_readable());
+        std::fs::write(folder.join("0123@eth0.json"), "x").unwrap();
+        std::fs::write(folder.join(".new"), "x").unwrap();
+        assert!(is_readable());
+        let containers = [ContainerId::parse("0123").unwrap()].into();
+        assert_eq!(drain(&inotify), Some(Changed { containers, ..Changed::default() }));
+        assert!(!is_readable());
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(is_readable() && drain(&inotify).is_none());
+    }
+
+    #[test]
+    fn events_are_asked_for_again_with_patience() {
+        let mut executor = HostExecutor::new(Duration::from_secs(5));
+        let now = Instant::now();
+        let mut events = Events::new(now);
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            let told = events.failed(Error::new(Kind::Io, "x"), now).problem.is_some();
+            assert_eq!(told, pauses.is_empty(), "the same is told once");
+            let pause = events.next().unwrap() - now;
+            assert!(events.start(&mut executor, now + pause / 2).changed.is_nothing(), "not yet");
+            pauses.push(pause.as_millis());
+        }
+        assert_eq!(pauses, [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
+    }
+}

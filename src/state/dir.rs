@@ -1,0 +1,310 @@
+//! Directories that only root may look into, and files that are whole or not there.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, fsync, mkdirat, openat, renameat, unlinkat};
+use rustix::io::Errno;
+
+use crate::error::{self, Error, Kind, Remedy, Result};
+use crate::file::is_writable_by_others;
+use crate::shell::quote;
+
+/// Bytes that one file of state may hold; more is no file of ours.
+const MAX_BYTES: u64 = 64 << 20;
+/// What stands between the name of a file that was set aside and the time.
+pub(crate) const ASIDE: &str = ".bad-";
+/// The one name for files that are being written: whoever takes the lock next removes what a killed writer left.
+pub(crate) const TEMPORARY: &str = ".new";
+
+/// An open directory, mode 0700 and ours. No symbolic link is followed to it or below it.
+#[derive(Debug)]
+pub struct StateDir {
+    /// `None`: it is not there, or may not be opened, and was asked for to look only.
+    fd: Option<OwnedFd>,
+    path: PathBuf,
+    look_only: bool,
+    refused: Option<Box<Error>>,
+}
+
+impl StateDir {
+    /// Opens the directory at `path`, making it where it is missing (its parent must exist or be makeable).
+    pub fn create(path: &Path) -> Result<Self> {
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(error::io("make", parent))?;
+        }
+        match rustix::fs::mkdir(path, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(error::io("make", path)(errno.into())),
+        }
+        Self::open(path)?.ok_or_else(|| went_away(path))
+    }
+
+    /// Opens the directory at `path`; `None` where there is none.
+    pub fn open(path: &Path) -> Result<Option<Self>> {
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
+        match rustix::fs::open(path, flags, Mode::empty()) {
+            Ok(fd) => Self { fd: Some(fd), path: path.to_owned(), look_only: false, refused: None }
+                .checked()
+                .map(Some),
+            Err(Errno::NOENT) => Ok(None),
+            Err(Errno::LOOP | Errno::NOTDIR) => Err(Error::new(
+                Kind::UnsafeDirectory,
+                format!("{} is no directory, or a symbolic link", path.display()),
+            )
+            .remedy(Remedy::move_away("Flatnet follows no link to its state: move it away", path))),
+            Err(errno) => Err(error::io("open", path)(errno.into())),
+        }
+    }
+
+    /// Opens the directory at `path` for reading: one that is not there, or may not be read, is empty.
+    #[must_use]
+    pub fn open_to_look(path: &Path) -> Self {
+        let (fd, refused) = match Self::open(path) {
+            Ok(dir) => (dir.and_then(|dir| dir.fd), None),
+            Err(error) => (None, Some(Box::new(error))),
+        };
+        Self { fd, path: path.to_owned(), look_only: true, refused }
+    }
+
+    /// Why what is there counts as empty, where [`StateDir::open_to_look`] was refused.
+    #[must_use]
+    pub fn refused(&self) -> Option<&Error> {
+        self.refused.as_deref()
+    }
+
+    /// The descriptor for a change.
+    fn writable(&self) -> std::io::Result<&OwnedFd> {
+        self.fd.as_ref().filter(|_| !self.look_only).ok_or_else(|| Errno::ROFS.into())
+    }
+
+    /// The directory `name` below this one, made where it is missing.
+    pub fn subdir(&self, name: &str) -> Result<Self> {
+        let path = self.path.join(name);
+        let fd = self.writable().map_err(error::io("make", &path))?;
+        match mkdirat(fd, name, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(error::io("make", &path)(errno.into())),
+        }
+        Self::open(&path)?.ok_or_else(|| went_away(&path))
+    }
+
+    fn checked(self) -> Result<Self> {
+        let fd = self.writable().map_err(error::io("look at", &self.path))?;
+        let found = rustix::fs::fstat(fd).map_err(|errno| error::io("look at", &self.path)(errno.into()))?;
+        if found.st_uid == rustix::process::geteuid().as_raw() && found.st_mode & 0o077 == 0 {
+            return Ok(self);
+        }
+        let shown = self.path.display();
+        let quoted = quote(&self.path.to_string_lossy());
+        Err(Error::new(
+            Kind::UnsafeDirectory,
+            format!(
+                "{shown} may be entered by others (owner {}, mode {:04o})",
+                found.st_uid,
+                found.st_mode & 0o7777
+            ),
+        )
+        .remedy(Remedy::by(
+            "Look first whether anything in it is not Flatnet's, then make it root's alone",
+            [format!("chown root {quoted}"), format!("chmod 700 {quoted}")],
+        )))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file's bytes; `None` where there is none. What is no file of Flatnet's is [`Kind::ForeignFile`].
+    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let path = self.path.join(name);
+        let Some(fd) = &self.fd else { return Ok(None) };
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = match openat(fd, name, flags, Mode::empty()) {
+            Ok(fd) => File::from(fd),
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::LOOP) => return Err(foreign("is a symbolic link")),
+            Err(Errno::NXIO) => return Err(foreign("is a socket")),
+            Err(errno) => return Err(error::io("read", &path)(errno.into())),
+        };
+        let found = file.metadata().map_err(error::io("look at", &path))?;
+        if !found.is_file() || found.size() > MAX_BYTES {
+            return Err(foreign("is no file of Flatnet's"));
+        }
+        if is_writable_by_others(&found, rustix::process::geteuid().as_raw()) {
+            let whose = format!(
+                "may be written by others (owner {}, mode {:04o})",
+                found.uid(),
+                found.mode() & 0o7777
+            );
+            return Err(foreign(&whose));
+        }
+        let mut bytes = Vec::new();
+        file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(error::io("read", &path))?;
+        Ok(Some(bytes))
+    }
+
+    /// Replaces the file as a whole: a reader, or a run after a crash, finds the old bytes or the new ones. The
+    /// caller holds the lock that covers this directory.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.path.join(name);
+        self.write_and_rename(name, bytes).inspect_err(|_| self.sweep()).map_err(error::io("write", &path))
+    }
+
+    /// Removes what a writer that failed or was killed left, where anything can be removed. The caller holds the lock
+    /// that covers this directory.
+    pub fn sweep(&self) {
+        if let Ok(fd) = self.writable() {
+            let _ = unlinkat(fd, TEMPORARY, AtFlags::empty());
+        }
+    }
+
+    fn write_and_rename(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = self.writable()?;
+        let mut file = File::from(openat(fd, TEMPORARY, flags, Mode::RUSR | Mode::WUSR)?);
+        file.write_all(bytes)?;
+        file.sync_data()?;
+        renameat(fd, TEMPORARY, fd, name)?;
+        // The name is as durable as the bytes.
+        Ok(fsync(fd)?)
+    }
+
+    /// Appends `line` to the file. What a crash tore before it stays a line by itself, for the reader to pass over.
+    pub fn append(&self, name: &str, line: &str) -> Result<()> {
+        let path = self.path.join(name);
+        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let append = || {
+            let mut file = File::from(openat(self.writable()?, name, flags, Mode::empty())?);
+            let mut last = [b'\n'];
+            if let Some(end) = file.metadata()?.len().checked_sub(1) {
+                file.read_exact_at(&mut last, end)?;
+            }
+            let start = if last == [b'\n'] { "" } else { "\n" };
+            file.write_all(format!("{start}{line}").as_bytes())
+        };
+        append().map_err(error::io("append to", &path))
+    }
+
+    /// Makes an empty file, or leaves the one that is there.
+    pub fn touch(&self, name: &str) -> Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let make = || Ok(openat(self.writable()?, name, flags, Mode::RUSR | Mode::WUSR).map(drop)?);
+        make().map_err(error::io("make", &self.path.join(name)))
+    }
+
+    /// Removes the file; it may be gone already.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        let path = self.path.join(name);
+        let failed = error::io("remove", &path);
+        let fd = match self.writable() {
+            Ok(fd) => fd,
+            Err(cause) => return Err(failed(cause)),
+        };
+        match unlinkat(fd, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(failed(errno.into())),
+        }
+    }
+
+    /// Runs `change` while no other process is in here: who sets a file aside must find it bad in here, for another
+    /// may have made it again since it was read.
+    pub fn alone<T>(&self, change: impl FnOnce() -> T) -> T {
+        let lock = |operation| self.fd.as_ref().map(|fd| rustix::fs::flock(fd, operation));
+        let _ = lock(FlockOperation::LockExclusive);
+        let changed = change();
+        let _ = lock(FlockOperation::Unlock);
+        changed
+    }
+
+    /// Moves a file that cannot be used out of the way; returns its new name. Who only looks leaves it where it is.
+    pub fn set_aside(&self, name: &str) -> Result<PathBuf> {
+        if self.look_only {
+            return Ok(self.path.join(name));
+        }
+        let aside = format!("{name}{ASIDE}{}", jiff::Timestamp::now().as_millisecond());
+        let rename = || self.writable().and_then(|fd| Ok(renameat(fd, name, fd, &aside)?));
+        rename().map_err(error::io("set aside", &self.path.join(name)))?;
+        Ok(self.path.join(aside))
+    }
+
+    /// The same for what lies at `name` and is no file, whatever a file there would hold.
+    pub fn set_foreign_aside(&self, name: &str) -> Result<Option<PathBuf>> {
+        let path = self.path.join(name);
+        let is_foreign = || path.symlink_metadata().is_ok_and(|found| !found.is_file());
+        if !is_foreign() {
+            return Ok(None);
+        }
+        self.alone(|| is_foreign().then(|| self.set_aside(name)).transpose())
+    }
+
+    /// The names of the files whose name ends in `suffix`, sorted.
+    pub fn names(&self, suffix: &str) -> Result<Vec<String>> {
+        let failed = |errno: Errno| error::io("list", &self.path)(errno.into());
+        let Some(fd) = &self.fd else { return Ok(Vec::new()) };
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(fd.as_fd()).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if let Ok(name) = entry.file_name().to_str() {
+                if name.ends_with(suffix) {
+                    names.push(name.to_owned());
+                }
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+}
+
+/// What lies where a file of state should be, and is none.
+fn foreign(what: &str) -> Error {
+    Error::new(Kind::ForeignFile, format!("it {what}"))
+}
+
+fn went_away(path: &Path) -> Error {
+    Error::new(Kind::Io, format!("{} went away as soon as it was made", path.display()))
+        .remedy("See who removes it, and try again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_replaced_whole_and_leave_no_temporary() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::create(&dir.path().join("s")).unwrap();
+        assert_eq!(state.read("a.json").unwrap(), None);
+        state.write("a.json", b"1").unwrap();
+        state.write("a.json", b"22").unwrap();
+        state.append("a.json", "3\n").unwrap();
+        state.append("a.json", "4\n").unwrap();
+        assert_eq!(state.read("a.json").unwrap().unwrap(), b"22\n3\n4\n", "22 is torn, 3 is whole");
+        assert_eq!(
+            state.names("").unwrap().iter().filter(|name| !name.starts_with("..")).count(),
+            2,
+            "a.json and ."
+        );
+        state.remove("a.json").unwrap();
+        state.remove("a.json").unwrap();
+    }
+
+    #[test]
+    fn links_and_open_doors_are_refused() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let dir = tempfile::tempdir().unwrap();
+        let real = dir.path().join("real");
+        StateDir::create(&real).unwrap();
+        symlink(&real, dir.path().join("link")).unwrap();
+        assert!(StateDir::create(&dir.path().join("link")).is_err());
+        symlink("/etc/passwd", real.join("x.json")).unwrap();
+        assert!(StateDir::create(&real).unwrap().read("x.json").is_err());
+        std::fs::set_permissions(&real, PermissionsExt::from_mode(0o755)).unwrap();
+        assert!(StateDir::create(&real).unwrap_err().to_string().contains("mode 0755"));
+    }
+}

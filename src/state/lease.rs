@@ -1,0 +1,430 @@
+//! Who holds an address, and who held it last.
+//!
+//! [`Leases`] is a value: it is read, asked, changed and written back under the network's lock.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Kind, Result};
+use crate::model::config::Config;
+use crate::model::types::{AttachmentId, ContainerId, IfName};
+
+/// The file's name in the network's state directory.
+pub const FILE: &str = "leases.json";
+/// How many holders an error names before it says "and N more".
+const NAMED: usize = 5;
+
+/// One address that somebody holds, or held last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that is written down")]
+pub struct Lease {
+    /// Whose.
+    #[serde(flatten)]
+    pub id: AttachmentId,
+    /// The container's or pod's name, where the runtime told it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Since when it is held or, if released, free: milliseconds since 1970.
+    pub since: i64,
+    /// Nobody holds it; remembered so that its last holder gets it back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub released: bool,
+    /// When it was released, conntrack forgot what led to it and what it had opened.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forgotten: bool,
+    /// Its holder asked for this address and no other (`--ip`), and cannot do with another.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub requested: bool,
+    /// Its holder was one of Podman's containers, so Podman's storage tells whether it still exists.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_podman: bool,
+}
+
+/// A lease as it is written. `flatten` reads each field twice, which with a thousand leases takes longer than all else that
+/// an ADD does by itself.
+#[derive(Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that is written down")]
+struct Written {
+    container_id: ContainerId,
+    if_name: IfName,
+    #[serde(default)]
+    name: String,
+    since: i64,
+    #[serde(default)]
+    released: bool,
+    #[serde(default)]
+    forgotten: bool,
+    #[serde(default)]
+    requested: bool,
+    #[serde(default)]
+    of_podman: bool,
+}
+
+impl From<Written> for Lease {
+    fn from(written: Written) -> Self {
+        let Written { container_id, if_name, name, since, released, forgotten, requested, of_podman } =
+            written;
+        let id = AttachmentId { container_id, if_name };
+        Self { id, name, since, released, forgotten, requested, of_podman }
+    }
+}
+
+/// All addresses that anybody holds or held.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leases {
+    leases: BTreeMap<Ipv4Addr, Lease>,
+}
+
+/// Who wants an address.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'a> {
+    /// The attachment.
+    pub id: &'a AttachmentId,
+    /// The container's name; empty where unknown.
+    pub name: &'a str,
+    /// This address and no other (`--ip`).
+    pub requested: Option<Ipv4Addr>,
+    /// Whether it is one of Podman's containers.
+    pub of_podman: bool,
+    /// Milliseconds since 1970.
+    pub now: i64,
+}
+
+/// What came of asking for an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// This one is free.
+    Free(Ipv4Addr),
+    /// All that would do are held by these: one may turn out to be dead and be released.
+    HeldBy(Vec<Ipv4Addr>),
+}
+
+impl Leases {
+    /// The held or remembered lease of `address`.
+    #[must_use]
+    pub fn get(&self, address: Ipv4Addr) -> Option<&Lease> {
+        self.leases.get(&address)
+    }
+
+    /// All leases that are held, by address.
+    pub fn held(&self) -> impl Iterator<Item = (Ipv4Addr, &Lease)> {
+        self.leases.iter().filter(|(_, lease)| !lease.released).map(|(&address, lease)| (address, lease))
+    }
+
+    /// All leases, held or remembered, by address.
+    pub fn all(&self) -> impl Iterator<Item = (Ipv4Addr, &Lease)> {
+        self.leases.iter().map(|(&address, lease)| (address, lease))
+    }
+
+    /// Which address `claim` gets: the one it asked for; else the one it had, by ID, then by name; else one that
+    /// nobody ever had; else one whose last holder is gone; else another that is free, one that was asked for last. Of
+    /// several the one that has been free the longest. Whether a container is gone is asked only where it matters.
+    pub fn find(
+        &self,
+        config: &Config,
+        claim: &Claim<'_>,
+        is_gone: impl Fn(&Lease) -> bool,
+    ) -> Result<Found> {
+        if let Some(address) = claim.requested {
+            check_requested(config, address)?;
+            return Ok(match self.leases.get(&address) {
+                Some(lease) if !lease.released && lease.id != *claim.id => Found::HeldBy(vec![address]),
+                _ => Found::Free(address),
+            });
+        }
+        let free = self
+            .sticky(config, claim)
+            .or_else(|| self.never_used(config))
+            .or_else(|| self.longest_free(config, is_gone));
+        Ok(free.map_or_else(|| Found::HeldBy(self.held().map(|(address, _)| address).collect()), Found::Free))
+    }
+
+    fn sticky(&self, config: &Config, claim: &Claim<'_>) -> Option<Ipv4Addr> {
+        let usable = |address: Ipv4Addr| config.subnet.contains(&address) && !config.is_reserved(address);
+        let by_id = |lease: &Lease| lease.id == *claim.id;
+        let by_name = |lease: &Lease| {
+            lease.released
+                && !claim.name.is_empty()
+                && lease.name == claim.name
+                && lease.id.if_name == claim.id.if_name
+        };
+        // Of several under one name the last: an older one may be what `--ip` once asked for.
+        let latest = |wanted: &dyn Fn(&Lease) -> bool| {
+            self.leases
+                .iter()
+                .filter(|(address, lease)| usable(**address) && wanted(lease))
+                .max_by_key(|(_, lease)| lease.since)
+                .map(|(&address, _)| address)
+        };
+        latest(&by_id).or_else(|| latest(&by_name))
+    }
+
+    fn never_used(&self, config: &Config) -> Option<Ipv4Addr> {
+        config.pool().find(|address| !self.leases.contains_key(address))
+    }
+
+    fn longest_free(&self, config: &Config, is_gone: impl Fn(&Lease) -> bool) -> Option<Ipv4Addr> {
+        let rank = |lease: &Lease| match (is_gone(lease), lease.requested) {
+            (true, _) => 0,
+            (false, false) => 1,
+            (false, true) => 2,
+        };
+        config
+            .pool()
+            .filter_map(|address| self.leases.get(&address).map(|lease| (address, lease)))
+            .filter(|(_, lease)| lease.released)
+            .min_by_key(|(_, lease)| (rank(lease), lease.since))
+            .map(|(address, _)| address)
+    }
+
+    /// Whose address it is that `claim` gets with `address`, where its last holder may come back for it.
+    pub fn promised(
+        &self,
+        address: Ipv4Addr,
+        claim: &Claim<'_>,
+        is_gone: impl Fn(&Lease) -> bool,
+    ) -> Option<&Lease> {
+        let is_own =
+            |lease: &Lease| lease.id == *claim.id || !lease.name.is_empty() && lease.name == claim.name;
+        self.leases.get(&address).filter(|lease| lease.released && !is_own(lease) && !is_gone(lease))
+    }
+
+    /// Records that `claim` holds `address` from now on, and nothing else.
+    pub fn hold(&mut self, address: Ipv4Addr, claim: &Claim<'_>) {
+        self.leases.retain(|_, lease| lease.id != *claim.id);
+        let lease = Lease {
+            id: claim.id.clone(),
+            name: claim.name.to_owned(),
+            since: claim.now,
+            released: false,
+            forgotten: false,
+            requested: claim.requested.is_some(),
+            of_podman: claim.of_podman,
+        };
+        self.leases.insert(address, lease);
+    }
+
+    /// Records that `claim` holds `address`, unless somebody else does.
+    pub fn hold_again(&mut self, address: Ipv4Addr, claim: &Claim<'_>) {
+        if self.leases.get(&address).is_none_or(|lease| lease.released || lease.id == *claim.id) {
+            self.hold(address, claim);
+        }
+    }
+
+    /// Releases what `id` holds, and remembers who had it; and whether conntrack has `forgotten` that.
+    pub fn release(&mut self, id: &AttachmentId, forgotten: bool, now: i64) -> bool {
+        let mut changed = false;
+        for lease in self.leases.values_mut().filter(|lease| !lease.released && lease.id == *id) {
+            lease.released = true;
+            lease.forgotten = forgotten;
+            lease.since = now;
+            changed = true;
+        }
+        changed
+    }
+
+    /// The error for an address, or a range of them, that others hold.
+    #[must_use]
+    pub fn refusal(&self, config: &Config, claim: &Claim<'_>) -> Error {
+        if let Some(address) = claim.requested {
+            let holder = self.leases.get(&address).map_or(String::new(), describe);
+            return Error::new(Kind::AddressTaken, format!("address {address} is held by {holder}"));
+        }
+        let held: Vec<String> =
+            self.held().map(|(address, lease)| format!("{address} {}", describe(lease))).collect();
+        let more = held.len().saturating_sub(NAMED);
+        let mut named = held.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+        if more > 0 {
+            named = format!("{named} and {more} more");
+        }
+        let range = config.allocate();
+        Error::new(
+            Kind::Exhausted,
+            format!(
+                "all {} addresses from {} to {} are held: {named}",
+                config.pool().count(),
+                range.from,
+                range.to
+            ),
+        )
+    }
+}
+
+fn describe(lease: &Lease) -> String {
+    lease.id.called(&lease.name)
+}
+
+fn check_requested(config: &Config, address: Ipv4Addr) -> Result<()> {
+    let why = if !config.subnet.contains(&address) {
+        format!("is not inside this host's subnet {}", config.subnet)
+    } else if address == config.bridge_address() {
+        "is the gateway's own".to_owned()
+    } else if address == config.subnet.network() {
+        format!("is the network address of {}", config.subnet)
+    } else if address == config.subnet.broadcast() {
+        format!("is the broadcast address of {}", config.subnet)
+    } else if config.reserved.contains(&address) {
+        "is reserved in the configuration".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(Kind::AddressRefused, format!("address {address} {why}"))
+        .remedy(format!("Ask for one of {} that is free, or for none", config.subnet)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::model::types::{ContainerId, IfName};
+
+    fn id(text: &str) -> AttachmentId {
+        AttachmentId {
+            container_id: ContainerId::parse(text).unwrap(),
+            if_name: IfName::parse("eth0").unwrap(),
+        }
+    }
+
+    fn config() -> Config {
+        Config { subnet: "10.87.1.0/29".parse().unwrap(), ..Config::default() }
+    }
+
+    struct World {
+        config: Config,
+        leases: Leases,
+        gone: BTreeSet<&'static str>,
+        now: i64,
+    }
+
+    impl World {
+        fn new() -> Self {
+            Self { config: config(), leases: Leases::default(), gone: BTreeSet::new(), now: 0 }
+        }
+
+        fn ask(&mut self, who: &str, name: &str, requested: Option<&str>) -> Result<Found> {
+            self.now += 1;
+            let id = id(who);
+            let requested = requested.map(|text| text.parse().unwrap());
+            let claim = Claim { id: &id, name, requested, of_podman: true, now: self.now };
+            let is_gone = |lease: &Lease| self.gone.contains(lease.id.container_id.as_str());
+            let found = self.leases.find(&self.config, &claim, is_gone)?;
+            if let Found::Free(address) = found {
+                self.leases.hold(address, &claim);
+            }
+            Ok(found)
+        }
+
+        fn get(&mut self, who: &str, name: &str) -> String {
+            match self.ask(who, name, None).unwrap() {
+                Found::Free(address) => address.to_string(),
+                Found::HeldBy(_) => "none".to_owned(),
+            }
+        }
+
+        fn release(&mut self, who: &str) {
+            self.now += 1;
+            assert!(self.leases.release(&id(who), false, self.now));
+        }
+    }
+
+    #[test]
+    fn never_used_first_then_the_longest_released() {
+        let mut world = World::new();
+        for (who, address) in [("a", "10.87.1.2"), ("b", "10.87.1.3"), ("c", "10.87.1.4")] {
+            assert_eq!(world.get(who, ""), address);
+        }
+        world.release("b");
+        world.release("a");
+        assert_eq!(world.get("d", ""), "10.87.1.5");
+        assert_eq!(world.get("e", ""), "10.87.1.6");
+        assert_eq!(world.get("f", ""), "10.87.1.3");
+        assert_eq!(world.get("g", ""), "10.87.1.2");
+        assert_eq!(world.get("h", ""), "none");
+    }
+
+    #[test]
+    fn who_is_gone_loses_its_address_first_and_who_asked_for_one_last() {
+        let mut world = World::new();
+        assert_eq!(
+            world.ask("asked", "", Some("10.87.1.4")).unwrap(),
+            Found::Free("10.87.1.4".parse().unwrap())
+        );
+        for who in ["stopped", "removed", "b", "c"] {
+            world.get(who, "");
+        }
+        for who in ["asked", "stopped", "removed"] {
+            world.release(who);
+        }
+        world.gone.insert("removed");
+        let id = id("x");
+        let claim = Claim { id: &id, name: "", requested: None, of_podman: true, now: 0 };
+        let promised = |world: &World, address: &str| {
+            let gone = |lease: &Lease| world.gone.contains(lease.id.container_id.as_str());
+            world.leases.promised(address.parse().unwrap(), &claim, gone).is_some()
+        };
+        assert!(
+            !promised(&world, "10.87.1.3") && promised(&world, "10.87.1.2") && promised(&world, "10.87.1.4")
+        );
+        assert_eq!(world.get("x", ""), "10.87.1.3", "its holder is gone");
+        assert_eq!(world.get("y", ""), "10.87.1.2", "stopped later than the one that asked");
+        assert_eq!(world.get("z", ""), "10.87.1.4");
+    }
+
+    #[test]
+    fn sticky_by_id_and_by_name() {
+        let mut world = World::new();
+        assert_eq!(world.get("a", "web"), "10.87.1.2");
+        assert_eq!(world.get("b", "db"), "10.87.1.3");
+        world.release("a");
+        world.release("b");
+        assert_eq!(world.get("b", "db"), "10.87.1.3", "the same container");
+        assert_eq!(world.get("x", "web"), "10.87.1.2", "made again under the same name");
+        assert_eq!(world.get("a", "web"), "10.87.1.4", "its address is held by its successor");
+    }
+
+    #[test]
+    fn requests_are_checked_and_holders_named() {
+        let mut world = World::new();
+        world.config.reserved = vec!["10.87.1.6".parse().unwrap()];
+        assert_eq!(
+            world.ask("a", "web", Some("10.87.1.5")).unwrap(),
+            Found::Free("10.87.1.5".parse().unwrap())
+        );
+        for (address, why) in [
+            ("10.87.1.0", "network address"),
+            ("10.87.1.1", "gateway's own"),
+            ("10.87.1.6", "reserved"),
+            ("10.87.1.7", "broadcast"),
+            ("10.87.2.5", "not inside"),
+        ] {
+            let error = world.ask("b", "", Some(address)).unwrap_err();
+            assert_eq!(error.kind(), Kind::AddressRefused);
+            assert!(error.to_string().contains(why), "{error}");
+        }
+        assert!(matches!(world.ask("b", "", Some("10.87.1.5")).unwrap(), Found::HeldBy(_)));
+        let b = id("b");
+        let claim = Claim { id: &b, name: "", requested: "10.87.1.5".parse().ok(), of_podman: false, now: 0 };
+        let refusal = world.leases.refusal(&world.config, &claim).to_string();
+        assert!(refusal.contains("held by web a (eth0)"), "{refusal}");
+    }
+
+    #[test]
+    fn exhaustion_says_how_many_and_by_whom() {
+        let mut world = World::new();
+        for who in ["a", "b", "c", "d", "e"] {
+            world.get(who, "");
+        }
+        let z = id("z");
+        let claim = Claim { id: &z, name: "", requested: None, of_podman: false, now: 9 };
+        let text = world.leases.refusal(&world.config, &claim).whole();
+        assert!(
+            text.starts_with("all 5 addresses from 10.87.1.1 to 10.87.1.6 are held: 10.87.1.2 a (eth0), "),
+            "{text}"
+        );
+        assert!(text.contains("flatnet gc"), "{text}");
+    }
+}

@@ -1,0 +1,252 @@
+//! Locks that outlive a killed run for as long as the programs it started still work.
+//!
+//! A lock is an open file description under `flock(2)`. Children inherit the descriptors of the locks they run
+//! under, so when a run is killed the next one waits until its `ip` and `nft` are done.
+
+#[cfg(feature = "faults")]
+pub(crate) mod pause;
+mod waiting;
+
+use std::cell::Cell;
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, Mode as FileMode, OFlags, flock};
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
+
+use crate::error::{self, Error, Kind, Result};
+
+/// A held lock; dropping it lets it go, unless a child still has it.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+    path: PathBuf,
+    /// Whether a program that has it was not seen to end.
+    is_left: Rc<Cell<bool>>,
+}
+
+/// Whether others may have it too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Mode {
+    Alone,
+    Shared,
+}
+
+impl Lock {
+    /// Waits up to `patience` for the lock at `path`, whose directory exists.
+    pub fn acquire(path: &Path, patience: Duration) -> Result<Self> {
+        Self::acquire_in(Mode::Alone, path, patience)
+    }
+
+    /// Waits up to `patience` for a share of the lock at `path`, beside whoever else has one.
+    pub fn share(path: &Path, patience: Duration) -> Result<Self> {
+        Self::acquire_in(Mode::Shared, path, patience)
+    }
+
+    /// Takes the lock at `path` where nobody has it; `None` where somebody does.
+    pub fn try_acquire(path: &Path) -> Result<Option<Self>> {
+        match Self::acquire(path, Duration::ZERO) {
+            Err(error) if error.kind() == Kind::TryLater => Ok(None),
+            acquired => acquired.map(Some),
+        }
+    }
+
+    fn acquire_in(mode: Mode, path: &Path, patience: Duration) -> Result<Self> {
+        let deadline = Instant::now() + patience;
+        boundary();
+        loop {
+            let file = open(path)?;
+            let file = match mode.lock(&file, false) {
+                Ok(()) => file,
+                Err(Errno::WOULDBLOCK) if patience.is_zero() => return Err(busy(path, patience)),
+                Err(Errno::WOULDBLOCK) => {
+                    waiting::wait(mode, file, path, deadline).ok_or_else(|| busy(path, patience))?
+                }
+                Err(errno) => return Err(error::io("lock", path)(errno.into())),
+            };
+            // Its last holder may have removed the file while we waited: then we hold nothing.
+            if is_still_at(&file, path) {
+                return Ok(Self { file, path: path.to_owned(), is_left: Rc::default() });
+            }
+        }
+    }
+
+    /// Lets the lock go and removes its file; who waits for it finds out and takes a new one. Where a program that has
+    /// the lock too was not seen to end, the file stays, and with it that program's hold.
+    pub fn remove(self) {
+        if !self.is_left.get() {
+            // One that stays, on a disk that became read-only, is taken by the next as it is.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+
+    /// Becomes true once a program that inherited the lock was not seen to end.
+    #[must_use]
+    pub fn left(&self) -> Rc<Cell<bool>> {
+        Rc::clone(&self.is_left)
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        boundary();
+    }
+}
+
+/// Where a test may stop this run.
+fn boundary() {
+    #[cfg(feature = "faults")]
+    pause::boundary();
+}
+
+impl Mode {
+    /// `flock(2)`, which queues fairly where it waits.
+    fn lock(self, file: &File, waits: bool) -> Result<(), Errno> {
+        let operation = match (self, waits) {
+            (Self::Alone, true) => FlockOperation::LockExclusive,
+            (Self::Alone, false) => FlockOperation::NonBlockingLockExclusive,
+            (Self::Shared, true) => FlockOperation::LockShared,
+            (Self::Shared, false) => FlockOperation::NonBlockingLockShared,
+        };
+        flock(file.as_fd(), operation)
+    }
+}
+
+/// Whether somebody has the lock at `path`, or a share of it. Makes nothing.
+#[must_use]
+pub fn is_held(path: &Path) -> bool {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let Ok(file) = rustix::fs::open(path, flags, FileMode::empty()) else { return false };
+    flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
+}
+
+/// Runs `spawn` with `locks` inheritable, so that the program it starts holds them too.
+pub fn inherited<T>(locks: &[&Lock], spawn: impl FnOnce() -> T) -> T {
+    let mark = |flags| {
+        for lock in locks {
+            // Only fails on a descriptor that is not open.
+            let _ = fcntl_setfd(lock.file.as_fd(), flags);
+        }
+    };
+    mark(FdFlags::empty());
+    let result = spawn();
+    mark(FdFlags::CLOEXEC);
+    result
+}
+
+/// A lock needs no more than reading: one that is there can be had where nothing can be written.
+fn open(path: &Path) -> Result<File> {
+    let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(path, flags, FileMode::RUSR | FileMode::WUSR);
+    opened.map(File::from).map_err(|errno| error::io("open the lock", path)(errno.into()))
+}
+
+fn is_still_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), std::fs::symlink_metadata(path)) {
+        (Ok(held), Ok(there)) => held.ino() == there.ino() && held.dev() == there.dev(),
+        _ => false,
+    }
+}
+
+fn busy(path: &Path, patience: Duration) -> Error {
+    Error::new(
+        Kind::TryLater,
+        format!(
+            "another flatnet, or a program it started, has held {} for {} s",
+            path.display(),
+            patience.as_secs()
+        ),
+    )
+    .remedy(format!("Try again; `fuser -v {}` shows who holds it", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(50);
+
+    #[test]
+    fn the_second_waits_and_gives_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("l");
+        let held = Lock::acquire(&path, SHORT).unwrap();
+        assert_eq!(Lock::acquire(&path, SHORT).unwrap_err().kind(), Kind::TryLater);
+        drop(held);
+        Lock::acquire(&path, SHORT).unwrap();
+    }
+
+    #[test]
+    fn several_share_one_and_who_looks_takes_and_makes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("l");
+        assert!(!is_held(&path) && !path.exists());
+        let shares = [Lock::share(&path, SHORT).unwrap(), Lock::share(&path, SHORT).unwrap()];
+        assert!(is_held(&path) && is_held(&path));
+        let [one, other] = shares;
+        drop(one);
+        assert!(is_held(&path));
+        drop(other);
+        assert!(!is_held(&path));
+    }
+
+    #[test]
+    fn a_removed_lock_is_not_held_by_who_waited_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("l");
+        let first = Lock::acquire(&path, SHORT).unwrap();
+        let waiter = std::thread::spawn({
+            let path = path.clone();
+            move || {
+                let second = Lock::acquire(&path, Duration::from_secs(5)).unwrap();
+                assert!(path.exists());
+                assert_eq!(Lock::acquire(&path, SHORT).unwrap_err().kind(), Kind::TryLater);
+                second.remove();
+                assert!(!path.exists());
+            }
+        });
+        std::thread::sleep(SHORT);
+        first.remove();
+        waiter.join().unwrap();
+    }
+
+    #[test]
+    fn a_file_stays_while_a_program_that_has_the_lock_may_be_at_work() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("l");
+        let held = Lock::acquire(&path, SHORT).unwrap();
+        held.left().set(true);
+        held.remove();
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn who_waits_in_vain_again_and_again_leaves_one_thread_and_one_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("l");
+        let held = Lock::acquire(&path, SHORT).unwrap();
+        let waiters = || {
+            let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+            let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+            names.filter(|name| name.trim() == "lock").count()
+        };
+        let files = || {
+            let all = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+            all.filter(|entry| std::fs::read_link(entry.path()).is_ok_and(|target| target == path)).count()
+        };
+        let before = waiters();
+        for _ in 0..10 {
+            assert_eq!(Lock::acquire(&path, Duration::from_millis(5)).unwrap_err().kind(), Kind::TryLater);
+        }
+        // The other tests' threads come and go; this lock's is one.
+        assert!(waiters() <= before + 2, "{} threads", waiters());
+        assert!(files() <= 3, "{} files", files());
+        drop(held);
+        let again = Lock::acquire(&path, Duration::from_secs(5)).unwrap();
+        again.remove();
+    }
+}

@@ -1,0 +1,273 @@
+//! The record of what was run for one attachment, and how to undo it.
+//!
+//! A receipt is written before the first command runs. Its file holds JSON lines: the receipt, then one
+//! [`Event`] for each thing that happened since. A line that a crash tore is passed over.
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::model::command::Command;
+use crate::model::desired::{Attached, elements};
+use crate::model::plan::{FlowFilter, LinkAttribute, Op, Plan, Step, TableElement};
+use crate::model::types::{
+    AttachmentId, IfName, Mac, NetnsId, NetnsPath, NetworkName, PortMapping, PortMode, TableName,
+};
+use crate::state::checksum;
+use crate::state::lease::Claim;
+
+/// The version of the format that this Flatnet writes. It reads any version: [`Receipt::undo`] is plain commands.
+pub const VERSION: u32 = 2;
+/// The outcome of an ADD that came to its end.
+pub const ATTACHED: &str = "attached";
+/// What ADD notes where the host's end did not take packets yet when ADD ended.
+pub const NOT_READY: &str = "link not up yet";
+/// The outcome of the event with which DEL begins.
+pub const LEAVING: &str = "leaving";
+/// How a receipt's file name ends.
+pub const SUFFIX: &str = ".json";
+
+/// One attachment: whose, where, and by which commands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Format version.
+    pub version: u32,
+    /// Version of the Flatnet that wrote it.
+    pub flatnet: String,
+    /// The network.
+    pub network: NetworkName,
+    /// The attachment.
+    #[serde(flatten)]
+    pub id: AttachmentId,
+    /// The container's or pod's name; empty where unknown.
+    #[serde(default)]
+    pub name: String,
+    /// Other names it is known by on this network.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// Its address, with the subnet's prefix length.
+    pub address: Ipv4Net,
+    /// Its MAC.
+    pub mac: Mac,
+    /// The host's end of its veth pair.
+    pub host_link: IfName,
+    /// What that is; see [`Receipt::mode`].
+    #[serde(default)]
+    pub mode: Option<PortMode>,
+    /// Its network namespace.
+    pub netns: NetnsPath,
+    /// Which namespace was there.
+    pub netns_id: NetnsId,
+    /// Its published ports.
+    #[serde(default)]
+    pub ports: Vec<PortMapping>,
+    /// The kernel's boot ID when it was made.
+    pub boot_id: String,
+    /// When it was made: milliseconds since 1970.
+    pub created: i64,
+    /// Which routes it was given: the default route, or the range of Flatnet only.
+    #[serde(default)]
+    pub default_route: bool,
+    /// What was to be done, with reasons. Empty when a later version wrote steps that this one does not know.
+    #[serde(default, deserialize_with = "known_steps")]
+    pub steps: Vec<Step>,
+    /// The commands, as they ran.
+    #[serde(default)]
+    pub commands: Vec<Command>,
+    /// The commands that undo it, in order.
+    pub undo: Vec<Command>,
+}
+
+/// Something that happened to an attachment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Milliseconds since 1970.
+    pub at: i64,
+    /// Index of the command in [`Receipt::commands`], where one ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<usize>,
+    /// How long it took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub milliseconds: Option<f64>,
+    /// `ok`, `attached`, `leaving`, or what went wrong.
+    pub outcome: String,
+}
+
+impl Event {
+    /// Something that befell the attachment as a whole, now.
+    #[must_use]
+    pub fn of_attachment(outcome: &str) -> Self {
+        let at = jiff::Timestamp::now().as_millisecond();
+        Self { at, command: None, milliseconds: None, outcome: outcome.to_owned() }
+    }
+}
+
+/// Whether ADD came to its end.
+#[must_use]
+pub fn is_attached(events: &[Event]) -> bool {
+    events.iter().any(|event| event.outcome == ATTACHED)
+}
+
+/// Whether DEL has begun.
+#[must_use]
+pub fn is_leaving(events: &[Event]) -> bool {
+    events.iter().any(|event| event.outcome == LEAVING)
+}
+
+impl Receipt {
+    /// The elements that the attachment has in the tables, whoever wrote the receipt.
+    #[must_use]
+    pub fn elements(&self, table: &TableName) -> Vec<TableElement> {
+        elements(self.mode(), &self.host_link, self.mac, self.address.addr(), &self.ports)
+            .map(|element| TableElement {
+                table: table.clone(),
+                element,
+                container_id: self.id.container_id.clone(),
+            })
+            .collect()
+    }
+
+    /// What the host's end of the container's link is. Flatnet 0.1.0 knew only ports of the bridge, and its receipts say
+    /// by their steps whether they were isolated.
+    #[must_use]
+    pub fn mode(&self) -> PortMode {
+        let isolating =
+            |step: &Step| matches!(step.op, Op::LinkSet { attribute: LinkAttribute::Isolated(true), .. });
+        let of_0_1_0 = || if self.steps.iter().any(isolating) { PortMode::Isolated } else { PortMode::Plain };
+        self.mode.unwrap_or_else(of_0_1_0)
+    }
+
+    /// What the kernel remembers of its address, whoever opened it.
+    #[must_use]
+    pub fn flows(&self) -> [FlowFilter; 2] {
+        FlowFilter::of_address(self.address.addr())
+    }
+
+    /// How a message calls the container.
+    #[must_use]
+    pub fn called(&self) -> String {
+        self.id.called(&self.name)
+    }
+
+    /// Who holds the receipt's address, and since when.
+    #[must_use]
+    pub fn claim(&self) -> Claim<'_> {
+        // Whether it had asked for it, and of whom it is, only the lease knew.
+        Claim { id: &self.id, name: &self.name, requested: None, of_podman: false, now: self.created }
+    }
+
+    /// The first of `ports` that the attachment has published already.
+    #[must_use]
+    pub fn port_in_the_way_of<'a>(&self, ports: &'a [PortMapping]) -> Option<&'a PortMapping> {
+        ports.iter().find(|port| self.ports.iter().any(|held| held.clashes_with(port)))
+    }
+
+    /// The operations that undo it, last first; empty when a later version wrote it.
+    #[must_use]
+    pub fn undo_ops(&self) -> Vec<Op> {
+        Plan { steps: self.steps.clone() }.undo()
+    }
+}
+
+/// What this host's state depends on of the attachments of `receipts`, whose elements are in `table`.
+#[must_use]
+pub fn attached(receipts: &[Receipt], table: &TableName) -> Attached {
+    Attached {
+        modes: receipts.iter().map(|receipt| (receipt.host_link.clone(), receipt.mode())).collect(),
+        elements: receipts.iter().flat_map(|receipt| receipt.elements(table)).collect(),
+    }
+}
+
+/// Parses a receipt's file: the receipt and what happened since.
+pub fn parse(bytes: &[u8]) -> Result<(Receipt, Vec<Event>), serde_json::Error> {
+    let mut lines = bytes.split(|&byte| byte == b'\n');
+    let receipt = checksum::from_line(lines.next().unwrap_or_default())?;
+    Ok((receipt, lines.filter_map(|line| serde_json::from_slice(line).ok()).collect()))
+}
+
+/// A value as one line of JSON.
+pub fn to_line(value: &impl Serialize) -> Result<String, serde_json::Error> {
+    serde_json::to_string(value).map(|text| text + "\n")
+}
+
+fn known_steps<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Step>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::render;
+    use crate::kernel::tools::Tools;
+    use crate::model::plan::Element;
+
+    fn of_0_1_0() -> Receipt {
+        parse(include_bytes!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/captured/flatnet-first/receipt.json"
+        )))
+        .unwrap()
+        .0
+    }
+
+    #[test]
+    fn a_receipt_of_0_1_0_tells_its_mode_by_its_steps() {
+        let isolated = of_0_1_0();
+        assert_eq!((isolated.version, isolated.mode, isolated.mode()), (1, None, PortMode::Isolated));
+        let isolating =
+            |step: &Step| matches!(step.op, Op::LinkSet { attribute: LinkAttribute::Isolated(_), .. });
+        let mut plain = isolated.clone();
+        plain.steps.retain(|step| !isolating(step));
+        assert_eq!(plain.steps.len() + 1, isolated.steps.len());
+        assert_eq!(plain.mode(), PortMode::Plain);
+        for mode in [PortMode::Routed, PortMode::Plain] {
+            assert_eq!(
+                Receipt { mode: Some(mode), ..isolated.clone() }.mode(),
+                mode,
+                "what it says comes first"
+            );
+        }
+    }
+
+    /// Its set `bindings` held MACs; one of that name holds links now, and would refuse them.
+    #[test]
+    fn the_undo_of_0_1_0_deletes_from_the_set_of_frames() {
+        let receipt = of_0_1_0();
+        let text = render::commands(&receipt.undo_ops(), &Tools::default())
+            .iter()
+            .map(|one| one.command.to_string() + "\n")
+            .collect::<String>();
+        assert!(
+            text.contains("delete element inet flatnet frame_bindings { 02:f1:0a:57:01:02 . 10.87.1.2 }\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("delete element arp flatnet bindings { 02:f1:0a:57:01:02 . 10.87.1.2 }\n"),
+            "{text}"
+        );
+        assert!(text.contains("ip link del dev fn2f9200b4c79d\n"), "{text}");
+        assert!(!text.contains("inet flatnet bindings"), "{text}");
+    }
+
+    #[test]
+    fn the_elements_follow_from_the_mode() {
+        let old = of_0_1_0();
+        let table = old.network.table();
+        let elements = |receipt: &Receipt| -> Vec<Element> {
+            receipt.elements(&table).into_iter().map(|element| element.element).collect()
+        };
+        let (mac, address) = (old.mac, old.address.addr());
+        let published = Element::Published { port: old.ports[0], address };
+        let frame = [Element::FrameBinding { mac, address }, Element::ArpBinding { mac, address }];
+        assert_eq!(elements(&old), [&frame[..], std::slice::from_ref(&published)].concat());
+        let routed = Receipt { mode: Some(PortMode::Routed), ..old.clone() };
+        assert_eq!(elements(&routed), [Element::Binding { dev: old.host_link.clone(), address }, published]);
+    }
+
+    #[test]
+    fn what_it_writes_it_reads() {
+        let receipt = Receipt { mode: Some(PortMode::Routed), version: VERSION, ..of_0_1_0() };
+        let line = checksum::to_line(&receipt).unwrap();
+        assert_eq!(parse(line.as_bytes()).unwrap(), (receipt, Vec::new()));
+    }
+}
