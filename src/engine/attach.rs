@@ -10,6 +10,7 @@ use super::host::rolled_back;
 use super::undo::Undo;
 use super::{Engine, NetworkGuard, now, undo};
 use crate::error::{Error, Kind, Result};
+use crate::kernel::execute::Executor as _;
 use crate::kernel::execute::{CommandFailure, Exit, Running};
 use crate::kernel::observe;
 use crate::kernel::observe::containers_conf::PodmanStorage;
@@ -130,7 +131,7 @@ impl Engine {
             return Ok(None);
         }
         let alias = LinkAlias::of_attachment(&self.config.network, id);
-        let found = observe::attachment::link(&Place::Host, link.as_str(), &mut *self.executor, &self.tools)?;
+        let found = observe::attachment::link(&Place::Host, link.as_str(), &mut self.host)?;
         if found.is_some_and(|found| found.alias != alias.as_str()) {
             return Err(Error::new(
                 Kind::ForeignLink,
@@ -239,7 +240,7 @@ impl Engine {
         aliases: &[ContainerName],
     ) -> Receipt {
         let commands =
-            |ops: &[Op]| render::commands(ops, &self.tools).into_iter().map(|one| one.command).collect();
+            |ops: &[Op]| render::commands(ops, &self.host.tools).into_iter().map(|one| one.command).collect();
         Receipt {
             version: receipt::VERSION,
             flatnet: env!("CARGO_PKG_VERSION").to_owned(),
@@ -277,7 +278,7 @@ impl Engine {
         links: &LinksGuard<'_>,
     ) -> Result<()> {
         let own = links.lock();
-        let commands = render::commands(plan.steps.iter().map(|step| &step.op), &self.tools);
+        let commands = render::commands(plan.steps.iter().map(|step| &step.op), &self.host.tools);
         let (forgetting, commands): (Vec<_>, Vec<_>) = commands
             .into_iter()
             .enumerate()
@@ -309,7 +310,7 @@ impl Engine {
         let opened = made.and(entered).and_then(|()| {
             self.forget_flows(forgetting, own, &mut events);
             let (link, is_port) = (&wanted.host_link, wanted.mode.is_bridged());
-            await_link(link, is_port, LINK_OPENS, &mut *self.executor, &self.tools)
+            await_link(link, is_port, LINK_OPENS, &mut self.host)
         });
         let error = match opened {
             Ok(is_ready) => {
@@ -325,9 +326,9 @@ impl Engine {
             _ => !no_links,
         });
         let undone = match ruleset {
-            Some(ruleset) => Undo::new(undo, links, ruleset).run(&mut *self.executor, &self.tools),
+            Some(ruleset) => Undo::new(undo, links, ruleset).run(&mut self.host),
             // A transaction that nft refused did nothing.
-            None => undo::links(&undo, links, &mut *self.executor, &self.tools),
+            None => undo::links(&undo, links, &mut self.host),
         };
         let undone = self.told(undone);
         let stuck = &undone.stuck;
@@ -356,7 +357,7 @@ impl Engine {
     }
 
     fn start(&mut self, (index, rendered): (usize, Rendered), locks: &[&Lock]) -> Job {
-        let running = self.executor.start(&rendered.command, locks);
+        let running = self.host.start(&rendered.command, locks);
         Job { index, rendered, running }
     }
 

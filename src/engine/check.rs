@@ -63,7 +63,7 @@ impl Engine {
     /// What would make an attachment as its receipt says.
     pub fn plan_attachment(&mut self, receipt: &Receipt) -> Result<Plan> {
         let (wanted, mut observed) = self.look_at_links(receipt)?;
-        let elements = observe::attachment::elements(&wanted.table, &mut *self.executor, &self.tools)?;
+        let elements = observe::attachment::elements(&wanted.table, &mut self.host)?;
         observed.elements = elements.into_keys().collect();
         Ok(planner::attach(&wanted, &observed))
     }
@@ -76,7 +76,7 @@ impl Engine {
         let facts = self.facts()?;
         let wanted = self.reached(receipt, &facts)?;
         let elements = wanted.elements().map(|element| element.element).collect();
-        let observed = observe::attachment::observe(&wanted, elements, &mut *self.executor, &self.tools)?;
+        let observed = observe::attachment::observe(&wanted, elements, &mut self.host)?;
         Ok((wanted, observed))
     }
 
@@ -151,7 +151,7 @@ impl Engine {
     pub fn status(&mut self) -> Result<()> {
         let unavailable =
             |error: Error| Error::new(Kind::Unavailable, "ADD could not work now").source(error);
-        for program in self.tools.all() {
+        for program in self.host.tools.all() {
             tools::find(program).map_err(unavailable)?;
         }
         let id = nobody();

@@ -70,10 +70,10 @@ impl Engine {
             ruleset => ruleset?,
         };
         let Some(ops) = self.ops_to_detach(links.id(), is_to_go)? else { return Ok(false) };
-        let leaving = Undo::new(ops, links, ruleset).start(&mut *self.executor, &self.tools);
+        let leaving = Undo::new(ops, links, ruleset).start(&mut self.host);
         // The transaction has the ruleset's lock; the links need only this attachment's own.
         drop(network);
-        let undone = leaving.finish(&mut *self.executor, &self.tools);
+        let undone = leaving.finish(&mut self.host);
         let undone = self.told(undone);
         let network = self.network_guard()?;
         self.forget(links, &undone, &network)?;
@@ -120,7 +120,7 @@ impl Engine {
         }
         let mut ops: Vec<Op> = link.map(|dev| Op::LinkDel { dev }).into_iter().collect();
         let table = self.config.network.table();
-        let live = observe::attachment::elements(&table, &mut *self.executor, &self.tools)?;
+        let live = observe::attachment::elements(&table, &mut self.host)?;
         let comment = id.container_id.comment();
         let marked: Vec<_> = live.into_iter().filter(|(_, found)| found == comment).collect();
         if !marked.is_empty() {
@@ -161,7 +161,7 @@ impl Engine {
             Err(error) if guard::no_file_can_be_made(&error) => network.share_of_ruleset(),
             ruleset => ruleset?,
         };
-        let undone = Undo::new(ops, links, ruleset).run(&mut *self.executor, &self.tools);
+        let undone = Undo::new(ops, links, ruleset).run(&mut self.host);
         Ok(self.told(undone))
     }
 
@@ -221,7 +221,7 @@ impl Engine {
     #[must_use]
     pub fn undo_commands(&self, receipt: &Receipt) -> Vec<crate::model::command::Command> {
         let ops = self.undo_of(receipt).unwrap_or_default();
-        render::commands(&ops, &self.tools).into_iter().map(|one| one.command).collect()
+        render::commands(&ops, &self.host.tools).into_iter().map(|one| one.command).collect()
     }
 
     /// Whether nothing of an attachment lives any more: its link and its namespace are gone, or it was to be

@@ -66,7 +66,7 @@ impl Engine {
         let ruleset = self.ruleset_alone(&network)?;
         let table = self.config.network.table();
         let wanted = self.store.receipts()?.iter().flat_map(|receipt| receipt.elements(&table)).collect();
-        let mut found = observe::attachment::elements(&table, &mut *self.executor, &self.tools)?;
+        let mut found = observe::attachment::elements(&table, &mut self.host)?;
         found.retain(|_, container| !is_valid(container));
         self.run_host_plan(&planner::lost_elements(&table, &wanted, &found), &ruleset, None)
     }

@@ -12,6 +12,7 @@ use super::guard::{LinksGuard, RulesetAlone};
 use super::{Engine, NetworkGuard, config_hash, now, undo};
 use crate::error::{Error, Kind, Result};
 use crate::kernel::execute::CommandFailure;
+use crate::kernel::execute::Executor as _;
 use crate::kernel::observe;
 use crate::kernel::observe::host::ObservedHost;
 use crate::kernel::observe::link::Link;
@@ -194,7 +195,7 @@ impl Engine {
     /// What `auto` means on this host now.
     pub(super) fn find_facts(&mut self) -> Result<HostFacts> {
         let hash = config_hash(&self.config);
-        observe::host::facts(&self.config, &hash, &mut *self.executor, &self.tools)
+        observe::host::facts(&self.config, &hash, &mut self.host)
     }
 
     fn wanted(&self, facts: &HostFacts) -> Result<HostState> {
@@ -213,7 +214,7 @@ impl Engine {
 
     fn look(&mut self, facts: &HostFacts) -> Result<(HostState, ObservedHost)> {
         let wanted = self.wanted(facts)?;
-        let observed = observe::host::observe(&wanted, &mut *self.executor, &self.tools)?;
+        let observed = observe::host::observe(&wanted, &mut self.host)?;
         Ok((wanted, observed))
     }
 
@@ -311,7 +312,7 @@ impl Engine {
 
     /// The other bridges of this host: each is, as a rule, a network of Podman, Docker or another Flatnet.
     fn other_users_of_forwarding(&mut self, strays: &[Link]) -> Result<Vec<String>> {
-        let bridges = observe::host::bridges(&mut *self.executor, &self.tools)?;
+        let bridges = observe::host::bridges(&mut self.host)?;
         let is_ours =
             |name: &str| name == self.config.bridge.as_str() || strays.iter().any(|stray| stray.name == name);
         Ok(bridges.into_iter().filter(|name| !is_ours(name)).collect())
@@ -332,9 +333,9 @@ impl Engine {
         links: Option<&LinksGuard<'_>>,
     ) -> Result<()> {
         let locks: Vec<&Lock> = ruleset.locks().into_iter().chain(links.map(LinksGuard::lock)).collect();
-        for rendered in render::commands(plan.steps.iter().map(|step| &step.op), &self.tools) {
+        for rendered in render::commands(plan.steps.iter().map(|step| &step.op), &self.host.tools) {
             let command = &rendered.command;
-            let ended = self.executor.run(command, &locks);
+            let ended = self.host.run(command, &locks);
             let Err(error) = ended.and_then(|output| output.checked(command)) else { continue };
             if matches!(plan.steps[rendered.ops.start].op, Op::FlowsDel(_)) {
                 self.log.warn(&undo::flows_stay(&error));
@@ -344,7 +345,7 @@ impl Engine {
             let failed_line = CommandFailure::of(&error).and_then(CommandFailure::failed_line);
             let may_have_run = failed_line.map_or(rendered.ops.end, |line| rendered.ops.start + line);
             let undo: Vec<Op> = plan.undo_of(|index| index < may_have_run);
-            let stuck = undo::run(&undo, &mut *self.executor, &self.tools, &locks);
+            let stuck = undo::run(&undo, &mut self.host, &locks);
             return Err(rolled_back(error, &stuck));
         }
         Ok(())

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Engine;
 use crate::error::Result;
+use crate::kernel::execute::Executor as _;
 use crate::kernel::observe;
 use crate::kernel::observe::foreign::{self, DroppingChain, Traffic};
 use crate::model::command::Command;
@@ -108,8 +109,8 @@ impl Engine {
         if let Some(error) = self.store.refused() {
             unread.push(format!("leases and receipts ({})", error.message()));
         }
-        let command = Command::new([self.tools.nft.as_str(), "list", "tables"]);
-        match self.executor.run(&command, &[]) {
+        let command = Command::new([self.host.tools.nft.as_str(), "list", "tables"]);
+        match self.host.run(&command, &[]) {
             Ok(output) if output.success() => {}
             Ok(output) => {
                 let why = output.stderr.lines().next().unwrap_or("nft fails without a word");
@@ -124,8 +125,8 @@ impl Engine {
     pub fn loaded(&mut self) -> Result<Loaded> {
         let (_, wanted) = self.wanted_host()?;
         Ok(Loaded {
-            live: observe::host::live_listing(&wanted, &mut *self.executor, &self.tools)?,
-            wanted: observe::host::wanted_listing(&wanted, &mut *self.executor, &self.tools)?,
+            live: observe::host::live_listing(&wanted, &mut self.host)?,
+            wanted: observe::host::wanted_listing(&wanted, &mut self.host)?,
         })
     }
 
@@ -139,6 +140,6 @@ impl Engine {
             uplink: facts.uplink.as_deref(),
             subnet: *subnet,
         };
-        foreign::dropping_chains(traffic, &mut *self.executor, &self.tools)
+        foreign::dropping_chains(traffic, &mut self.host)
     }
 }

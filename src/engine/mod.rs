@@ -45,6 +45,7 @@ pub use store::Store;
 
 use crate::error::{Error, Kind, Result};
 use crate::kernel::execute::{Executor, HostExecutor, Record, Recorded};
+use crate::kernel::host::Host;
 use crate::kernel::tools::Tools;
 use crate::log::Log;
 use crate::model::config::{Config, Gateway, Limits};
@@ -54,11 +55,10 @@ use crate::model::types::AttachmentId;
 pub struct Engine {
     /// Its configuration.
     pub config: Config,
-    /// What programs are called.
-    pub tools: Tools,
     /// Leases and receipts.
     pub store: Store,
-    executor: Box<dyn Executor>,
+    /// What programs are called, and what runs them.
+    pub(crate) host: Host,
     record: Record,
     locks: Option<LockDirs>,
     log: Log,
@@ -104,7 +104,8 @@ impl Engine {
     ) -> Self {
         let record = Record::default();
         let executor = Box::new(Recorded::new(executor, record.clone()));
-        Self { tools: Tools::new(&config.tools), store, record, locks, executor, log, config }
+        let host = Host::new(Tools::new(&config.tools), executor);
+        Self { config, store, host, record, locks, log }
     }
 
     /// An engine to look and plan with: it makes no directory and takes no lock, and must not be asked to change
@@ -118,10 +119,9 @@ impl Engine {
     #[must_use]
     pub fn look_with_executor(config: Config, executor: Box<dyn Executor>) -> Self {
         Self {
-            tools: Tools::new(&config.tools),
+            host: Host::new(Tools::new(&config.tools), executor),
             store: Store::open_or_nothing(&config),
             locks: None,
-            executor,
             record: Record::default(),
             log: Log::silent(),
             config,

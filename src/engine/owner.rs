@@ -40,7 +40,7 @@ impl Engine {
     pub(super) fn marked_links(&mut self) -> Result<MarkedLinks> {
         let owner = self.store.owner();
         let network = &self.config.network;
-        let mut links = marked::links(network, owner.as_ref(), &mut *self.executor, &self.tools)?;
+        let mut links = marked::links(network, owner.as_ref(), &mut self.host)?;
         if self.is_unknown() {
             links.bridges.extend(links.others.drain(..).map(|(_, link)| link));
         }

@@ -46,8 +46,8 @@ impl Engine {
         if unknown.is_empty() {
             return Ok(found);
         }
-        let elements = attachment::elements(&self.config.network.table(), &mut *self.executor, &self.tools)?;
-        let names = marked::netns_names(&mut *self.executor, &self.tools)?;
+        let elements = attachment::elements(&self.config.network.table(), &mut self.host)?;
+        let names = marked::netns_names(&mut self.host)?;
         for (id, link) in unknown {
             let Some(name) = self.own_name(id, link, &mut found.left) else { continue };
             let Some(bound) = binding(id, link, &elements) else {
@@ -112,8 +112,7 @@ impl Engine {
             ..AttachmentState::new(&self.config, &facts, id, path, address, Some(mac), &ports, routes)
         };
         let known = elements.keys().cloned().collect();
-        let observed =
-            attachment::observe(&state(Routes::RangeOnly), known, &mut *self.executor, &self.tools)?;
+        let observed = attachment::observe(&state(Routes::RangeOnly), known, &mut self.host)?;
         let Some(netns_id) = netns::id_at(path)?.filter(|_| has_address(&observed, address)) else {
             return Ok(None);
         };

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use super::guard::{LinksGuard, RulesetShare};
 use crate::error::{Error, Result};
 use crate::kernel::execute::{CommandFailure, Executor, Exit, Output, Running};
+use crate::kernel::host::Host;
 use crate::kernel::observe;
 use crate::kernel::render;
-use crate::kernel::tools::Tools;
 use crate::model::command::Command;
 use crate::model::plan::{Element, Op, Place, TableElement};
 use crate::model::types::LinkAlias;
@@ -57,18 +57,18 @@ impl<'g> Undo<'g> {
     }
 
     /// Does all of it.
-    pub(super) fn run(self, executor: &mut dyn Executor, tools: &Tools) -> Undone {
-        self.start(executor, tools).finish(executor, tools)
+    pub(super) fn run(self, host: &mut Host) -> Undone {
+        self.start(host).finish(host)
     }
 
     /// Starts what deletes rules, and one transaction that deletes the set elements.
-    pub(super) fn start(self, executor: &mut dyn Executor, tools: &Tools) -> Leaving<'g> {
-        let rules = RuleDels::start(&self.ops, executor, tools, &[self.links.lock()]);
+    pub(super) fn start(self, host: &mut Host) -> Leaving<'g> {
+        let rules = RuleDels::start(&self.ops, host, &[self.links.lock()]);
         let element = |op: &Op| if let Op::ElementDel(element) = op { Some(element.clone()) } else { None };
         let elements: Vec<TableElement> = self.ops.iter().filter_map(element).collect();
         let deletions: Vec<Op> = elements.iter().cloned().map(Op::ElementDel).collect();
-        let running = render::commands(&deletions, tools).into_iter().next().map(|rendered| {
-            let running = executor.start(&rendered.command, &[self.ruleset.lock(), self.links.lock()])?;
+        let running = render::commands(&deletions, &host.tools).into_iter().next().map(|rendered| {
+            let running = host.start(&rendered.command, &[self.ruleset.lock(), self.links.lock()])?;
             Ok((rendered.command, running))
         });
         Leaving { undo: self, elements, running, rules }
@@ -77,14 +77,14 @@ impl<'g> Undo<'g> {
 
 impl Leaving<'_> {
     /// Does the rest, and waits for all of it. The share of the ruleset is let go then.
-    pub(super) fn finish(self, executor: &mut dyn Executor, tools: &Tools) -> Undone {
+    pub(super) fn finish(self, host: &mut Host) -> Undone {
         let Self { undo: Undo { ops, links, ruleset }, elements, running, rules } = self;
         let mut stuck = rules.finish();
-        stuck.extend(run_in_order(&ops, executor, tools, &[links.lock()]));
+        stuck.extend(run_in_order(&ops, host, &[links.lock()]));
         // Once the link is gone nothing is remembered anew: its address is unreachable. Only a bridge takes packets to
         // nobody, and of those that a published port leads there the ruleset must have let go.
         let is_bridged = elements.iter().any(|one| matches!(one.element, Element::FrameBinding { .. }));
-        let early = (!is_bridged).then(|| forget_flows(&ops, executor, tools, links));
+        let early = (!is_bridged).then(|| forget_flows(&ops, host, links));
         let ended =
             running.map(|running| running.and_then(|(command, running)| Ok((running.wait()?, command))));
         match ended {
@@ -95,32 +95,29 @@ impl Leaving<'_> {
                 stuck.extend(judge(command, Ok(output), || false));
             }
             Some(_) => {
-                stuck.extend(elements.iter().filter_map(|element| {
-                    delete_one(element, executor, tools, &[ruleset.lock(), links.lock()])
-                }));
+                stuck.extend(
+                    elements
+                        .iter()
+                        .filter_map(|element| delete_one(element, host, &[ruleset.lock(), links.lock()])),
+                );
             }
         }
-        let flows = early.unwrap_or_else(|| forget_flows(&ops, executor, tools, links));
+        let flows = early.unwrap_or_else(|| forget_flows(&ops, host, links));
         Undone { stuck, flows }
     }
 }
 
 /// Deletes one element; one that is not there is gone.
-fn delete_one(
-    element: &TableElement,
-    executor: &mut dyn Executor,
-    tools: &Tools,
-    locks: &[&Lock],
-) -> Option<Stuck> {
-    let get = render::get_element(element, tools);
+fn delete_one(element: &TableElement, host: &mut Host, locks: &[&Lock]) -> Option<Stuck> {
+    let get = render::get_element(element, &host.tools);
     // Whether it was there or not: what is left after it is looked at below.
-    if let Some(older) = render::delete_element_of_0_1_0(element, tools) {
-        drop(executor.run(&older, locks));
+    if let Some(older) = render::delete_element_of_0_1_0(element, &host.tools) {
+        drop(host.run(&older, locks));
     }
-    let stuck = run_one(&Op::ElementDel(element.clone()), executor, tools, locks)?;
+    let stuck = run_one(&Op::ElementDel(element.clone()), host, locks)?;
     // So nft says that there is no such element, set or table; any other failure tells nothing. A port that is there
     // and cannot be deleted leads to another container.
-    let there = executor.run(&get, locks);
+    let there = host.run(&get, locks);
     let is_gone = there.as_ref().is_ok_and(|output| output.complains("No such file or directory"));
     let is_anothers =
         matches!(element.element, Element::Published { .. }) && there.is_ok_and(|output| output.success());
@@ -128,26 +125,16 @@ fn delete_one(
 }
 
 /// Takes back what of `ops` concerns links and flows, where no element was entered.
-pub(super) fn links(
-    ops: &[Op],
-    links: &LinksGuard<'_>,
-    executor: &mut dyn Executor,
-    tools: &Tools,
-) -> Undone {
-    let stuck = run(ops, executor, tools, &[links.lock()]);
-    Undone { stuck, flows: forget_flows(ops, executor, tools, links) }
+pub(super) fn links(ops: &[Op], links: &LinksGuard<'_>, host: &mut Host) -> Undone {
+    let stuck = run(ops, host, &[links.lock()]);
+    Undone { stuck, flows: forget_flows(ops, host, links) }
 }
 
 /// Carries out what makes the kernel forget flows among `ops`, where there is any.
-fn forget_flows(
-    ops: &[Op],
-    executor: &mut dyn Executor,
-    tools: &Tools,
-    links: &LinksGuard<'_>,
-) -> Option<Result<()>> {
+fn forget_flows(ops: &[Op], host: &mut Host, links: &LinksGuard<'_>) -> Option<Result<()>> {
     let flows = ops.iter().filter(|op| matches!(op, Op::FlowsDel(_)));
-    let rendered = render::commands(flows, tools).into_iter().next()?;
-    let ended = executor.run(&rendered.command, &[links.lock()]);
+    let rendered = render::commands(flows, &host.tools).into_iter().next()?;
+    let ended = host.run(&rendered.command, &[links.lock()]);
     Some(ended.and_then(|output| output.checked(&rendered.command)).map(drop))
 }
 
@@ -157,21 +144,21 @@ pub(super) fn flows_stay(error: &Error) -> String {
 }
 
 /// Carries out `ops` but for set elements and flows: first what deletes rules.
-pub(super) fn run(ops: &[Op], executor: &mut dyn Executor, tools: &Tools, locks: &[&Lock]) -> Vec<Stuck> {
-    let mut stuck = RuleDels::start(ops, executor, tools, locks).finish();
-    stuck.extend(run_in_order(ops, executor, tools, locks));
+pub(super) fn run(ops: &[Op], host: &mut Host, locks: &[&Lock]) -> Vec<Stuck> {
+    let mut stuck = RuleDels::start(ops, host, locks).finish();
+    stuck.extend(run_in_order(ops, host, locks));
     stuck
 }
 
 /// Carries out `ops` but for set elements, flows and rules, in order. A link that is not there is gone already; of one that is,
 /// only its absence is awaited, not the end of `ip`, which takes 20 ms longer (its exit waits for the kernel's RCU).
-fn run_in_order(ops: &[Op], executor: &mut dyn Executor, tools: &Tools, locks: &[&Lock]) -> Vec<Stuck> {
+fn run_in_order(ops: &[Op], host: &mut Host, locks: &[&Lock]) -> Vec<Stuck> {
     ops.iter()
         .filter(|op| !matches!(op, Op::ElementDel(_) | Op::FlowsDel(_) | Op::RuleDel { .. }))
         .filter_map(|op| match op {
             Op::LinkDel { dev } if observe::link_is_gone(dev.as_str()) || is_anothers(dev.as_str()) => None,
-            Op::LinkDel { dev } => delete_link(op, dev.as_str(), executor, tools, locks),
-            _ => run_one(op, executor, tools, locks),
+            Op::LinkDel { dev } => delete_link(op, dev.as_str(), host, locks),
+            _ => run_one(op, host, locks),
         })
         .collect()
 }
@@ -188,12 +175,12 @@ struct RuleDel {
 
 impl RuleDels {
     /// Starts those among `ops` whose namespace is still there.
-    fn start(ops: &[Op], executor: &mut dyn Executor, tools: &Tools, locks: &[&Lock]) -> Self {
+    fn start(ops: &[Op], host: &mut Host, locks: &[&Lock]) -> Self {
         let start = |op: &Op| {
             let Op::RuleDel { place, .. } = op else { return None };
             let command =
-                render::commands([op], tools).into_iter().next().filter(|_| !is_gone(place))?.command;
-            let running = executor.start(&command, locks);
+                render::commands([op], &host.tools).into_iter().next().filter(|_| !is_gone(place))?.command;
+            let running = host.start(&command, locks);
             Some(RuleDel { place: place.clone(), command, running })
         };
         Self(ops.iter().filter_map(start).collect())
@@ -221,15 +208,9 @@ fn is_anothers(dev: &str) -> bool {
     observe::alias_in_sys(dev).is_some_and(|alias| !alias.is_empty() && !LinkAlias::is_flatnets(&alias))
 }
 
-fn delete_link(
-    op: &Op,
-    dev: &str,
-    executor: &mut dyn Executor,
-    tools: &Tools,
-    locks: &[&Lock],
-) -> Option<Stuck> {
-    let command = render::commands([op], tools).into_iter().next()?.command;
-    let running = match executor.start(&command, locks) {
+fn delete_link(op: &Op, dev: &str, host: &mut Host, locks: &[&Lock]) -> Option<Stuck> {
+    let command = render::commands([op], &host.tools).into_iter().next()?.command;
+    let running = match host.start(&command, locks) {
         Ok(running) => running,
         Err(error) => return Some(Stuck { command, why: error.whole() }),
     };
@@ -243,9 +224,9 @@ fn delete_link(
     judge(command, running.wait(), || observe::link_is_gone(dev))
 }
 
-fn run_one(op: &Op, executor: &mut dyn Executor, tools: &Tools, locks: &[&Lock]) -> Option<Stuck> {
-    let command = render::commands([op], tools).into_iter().next()?.command;
-    let output = executor.run(&command, locks);
+fn run_one(op: &Op, host: &mut Host, locks: &[&Lock]) -> Option<Stuck> {
+    let command = render::commands([op], &host.tools).into_iter().next()?.command;
+    let output = host.run(&command, locks);
     judge(command, output, || false)
 }
 

@@ -1,6 +1,7 @@
 //! The kernel and its programs: what is there, what would change it, the commands for that, and running them.
 
 pub mod execute;
+pub mod host;
 pub mod observe;
 pub mod planner;
 pub mod render;

@@ -66,7 +66,7 @@ fn with_carrier<'a>(
     context: &mut Context,
     receipts: &'a [Receipt],
 ) -> Result<(Vec<&'a Receipt>, Vec<Finding>)> {
-    let ip = context.engine.tools.ip.clone();
+    let ip = context.engine.host.tools.ip.clone();
     let state =
         carriers(&context.stdout(&Command::new([ip.as_str(), "-j", "link", "show", "type", "veth"]))?);
     let (mut up, mut found) = (Vec::new(), Vec::new());
@@ -169,7 +169,7 @@ fn layer(op: &Op) -> &'static str {
 
 /// Whether a container whose port is in the bridge answers ARP.
 fn answers_arp(context: &mut Context, receipt: &Receipt) -> bool {
-    let (ip, bridge) = (context.engine.tools.ip.clone(), context.engine.config.bridge.to_string());
+    let (ip, bridge) = (context.engine.host.tools.ip.clone(), context.engine.config.bridge.to_string());
     let address = receipt.address.addr().to_string();
     let command = Command::new([ip.as_str(), "neigh", "show", &address, "dev", &bridge]);
     is_known(&context.stdout(&command).unwrap_or_default())

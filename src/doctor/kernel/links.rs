@@ -37,7 +37,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let mut trials = TRIALS[..if plain { TRIALS.len() } else { ROUTED }].to_vec();
     trials.extend(ipv6.then_some(WITHOUT_IPV6));
     let lines: String = trials.iter().map(|(line, ..)| format!("{line}\n")).collect();
-    let tools = &context.engine.tools;
+    let tools = &context.engine.host.tools;
     let command =
         Command::new([tools.unshare.as_str(), "--net", "--", tools.ip.as_str(), "-batch", "-"]).stdin(lines);
     let output = context.run(&command)?;

@@ -48,7 +48,7 @@ const FIB: &str = "fib";
 const ARP: &str = "arp family";
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
-    let tools = &context.engine.tools;
+    let tools = &context.engine.host.tools;
     let base =
         [tools.unshare.as_str(), "--net", "--", tools.nft.as_str(), "-c", "-f", "-"].map(str::to_owned);
     let plain = context.engine.config.port_mode().is_bridged();

@@ -21,7 +21,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let Some(mtu) = context.facts.as_ref().map(|facts| facts.mtu) else {
         return Ok(vec![Finding::not_applicable("not known: see bridge")]);
     };
-    let ip = context.engine.tools.ip.clone();
+    let ip = context.engine.host.tools.ip.clone();
     let mut links = |of: &[&str]| -> Result<Vec<Link>> {
         let words = [&[ip.as_str(), "-j", "-d", "addr", "show"], of].concat();
         let shown = context.stdout(&Command::new(words))?;

@@ -33,7 +33,7 @@ struct Route {
 }
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
-    let ip = context.engine.tools.ip.clone();
+    let ip = context.engine.host.tools.ip.clone();
     let shown = context.stdout(&Command::new([ip.as_str(), "-j", "-4", "route", "show", "table", "all"]))?;
     let routes: Vec<Route> = serde_json::from_str(&shown).map_err(|cause| bad_json("ip route", &cause))?;
     let config = &context.engine.config;

@@ -30,7 +30,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let value = std::fs::read_to_string("/proc/sys/net/ipv4/conf/all/rp_filter");
     let all = value.ok().and_then(|text| text.trim().parse().ok()).unwrap_or_default();
     let own = setting(uplink.as_str()).unwrap_or_default();
-    let ip = context.engine.tools.ip.clone();
+    let ip = context.engine.host.tools.ip.clone();
     let routes = context.stdout(&Command::new([ip.as_str(), "-j", "-4", "route", "show", "default"]))?;
     let mut ways: Vec<String> =
         route::parse(&routes).unwrap_or_default().into_iter().map(|route| route.dev).collect();

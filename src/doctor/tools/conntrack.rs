@@ -17,7 +17,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
 };
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
-    let program = context.engine.tools.conntrack.clone();
+    let program = context.engine.host.tools.conntrack.clone();
     if let Err(error) = tools::find(&program) {
         let what = format!(
             "{}: the kernel goes on remembering clients of containers that are gone",
@@ -26,7 +26,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
         return Ok(vec![Finding::warning(what).commands(error.commands()).help(error.advice())]);
     }
     // In a namespace of its own, where there are none to list. Not `-C`: it counts by /proc where netlink fails.
-    let unshare = context.engine.tools.unshare.clone();
+    let unshare = context.engine.host.tools.unshare.clone();
     let command = Command::new([unshare.as_str(), "--net", "--", program.as_str(), "-L"]);
     let output = context.run(&command)?;
     if output.success() {

@@ -24,7 +24,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
 const OTHERS: &str = "/usr/local/sbin:/usr/local/bin";
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
-    let nft = context.engine.tools.nft.clone();
+    let nft = context.engine.host.tools.nft.clone();
     let crashed = crashing_tables(context, &nft)?;
     if !crashed.is_empty() {
         let mine = version(context, &nft, "--version")?.map_or("unknown".to_owned(), shown);

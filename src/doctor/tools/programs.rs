@@ -21,7 +21,7 @@ const NFT: Version = [1, 0, 6];
 const IPROUTE2: Version = [6, 1, 0];
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
-    let programs = context.engine.tools.all().map(str::to_owned);
+    let programs = context.engine.host.tools.all().map(str::to_owned);
     let flatnet = context.program();
     let missing: Vec<Finding> = programs
         .iter()

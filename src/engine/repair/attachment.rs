@@ -21,7 +21,7 @@ impl Engine {
     /// What undoes `receipt`, as far as it is there.
     pub(super) fn plan_undo(&mut self, receipt: &Receipt) -> Result<Plan> {
         let table = receipt.network.table();
-        let elements = observe::attachment::elements(&table, &mut *self.executor, &self.tools)?;
+        let elements = observe::attachment::elements(&table, &mut self.host)?;
         let is_there = |op: &Op| match op {
             Op::LinkDel { dev } => !observe::link_is_gone(dev.as_str()),
             Op::ElementDel(lost) => elements.contains_key(&lost.element),
@@ -90,11 +90,11 @@ impl Engine {
         let facts = self.facts()?;
         let wanted = AttachmentState { mode, ..self.reached(receipt, &facts)? };
         let table = receipt.network.table();
-        let elements = observe::attachment::elements(&table, &mut *self.executor, &self.tools)?;
+        let elements = observe::attachment::elements(&table, &mut self.host)?;
         let elements = elements.into_keys().collect();
         let bridged = AttachmentState { mode: PortMode::Plain, ..wanted.clone() };
         // The entries of the bridge too, which only its ports have.
-        let observed = observe::attachment::observe(&bridged, elements, &mut *self.executor, &self.tools)?;
+        let observed = observe::attachment::observe(&bridged, elements, &mut self.host)?;
         let route_localnet = wanted.route_localnet().and_then(|key| observe::sysctl(&key));
         Ok((wanted, ObservedAttachment { route_localnet, ..observed }))
     }

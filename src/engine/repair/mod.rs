@@ -140,7 +140,7 @@ impl Engine {
         if (before.bridged, before.settings) == (wanted.bridged, wanted.settings.clone()) {
             return Ok(());
         }
-        let observed = observe::host::observe(&wanted, &mut *self.executor, &self.tools)?;
+        let observed = observe::host::observe(&wanted, &mut self.host)?;
         let mut plan = Plan::default();
         for step in planner::up(&wanted, &observed, &[])?.steps {
             if !host.steps.iter().any(|done| done.op == step.op) {
@@ -234,7 +234,7 @@ impl Engine {
     fn host_part(&mut self, survey: &Survey, left: &mut Vec<Leftover>) -> Result<HostPart> {
         let facts = self.find_facts()?;
         let wanted = self.host_state(&facts, &survey.living)?;
-        let observed = observe::host::observe(&wanted, &mut *self.executor, &self.tools)?;
+        let observed = observe::host::observe(&wanted, &mut self.host)?;
         let is_stray = |link: &&observe::link::Link| link.name != self.config.bridge.as_str();
         let strays: Vec<_> = survey.links.bridges.iter().filter(is_stray).cloned().collect();
         let moved = survey.living.iter().find(|receipt| !self.config.subnet.contains(&receipt.address));

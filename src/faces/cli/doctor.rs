@@ -48,7 +48,7 @@ impl Doctor {
         }
         let treatments = plan_fix(&entries);
         let repair = if context.sees_state() { context.repair()?.change() } else { Change::default() };
-        output::note(&plan_in_words(&treatments, &repair, &context.engine.tools));
+        output::note(&plan_in_words(&treatments, &repair, &context.engine.host.tools));
         let is_nothing = treatments.is_empty() && repair.plan.is_empty() && repair.notes.is_empty();
         if is_nothing || !(self.yes || may_go_on()?) {
             return Ok(status(&entries));

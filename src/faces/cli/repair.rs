@@ -33,13 +33,14 @@ impl Repair {
         let repaired = if self.dry_run { engine.plan_repair()? } else { engine.repair()? };
         let change = repaired.change();
         if options.json || self.format == Format::Json {
-            let mut value = as_json(&change, &engine.tools);
+            let mut value = as_json(&change, &engine.host.tools);
             let errors: Vec<String> = repaired.errors.iter().map(|(_, error)| error.whole()).collect();
             value["left"] = json!(repaired.left);
             value["errors"] = json!(errors);
             output::print_json(&value);
         } else {
-            let text = if self.dry_run { self.format.print(&change, &engine.tools) } else { done(&change) };
+            let text =
+                if self.dry_run { self.format.print(&change, &engine.host.tools) } else { done(&change) };
             output::print(&text);
             tell(&repaired);
         }

@@ -8,8 +8,8 @@ use super::rule::{self, Rule};
 use super::{netns, ruleset};
 use crate::error::{Error, Kind, Result};
 use crate::kernel::execute::Executor;
+use crate::kernel::host::Host;
 use crate::kernel::render;
-use crate::kernel::tools::Tools;
 use crate::model::command::Command;
 use crate::model::desired::AttachmentState;
 use crate::model::plan::{Element, Place};
@@ -51,24 +51,23 @@ pub fn nothing() -> ObservedAttachment {
 pub fn observe(
     wanted: &AttachmentState,
     elements: BTreeSet<Element>,
-    executor: &mut dyn Executor,
-    tools: &Tools,
+    host: &mut Host,
 ) -> Result<ObservedAttachment> {
     let container = Place::Netns(wanted.netns.clone());
-    let routes = routes(&container, &["-4", "route", "show", "table", "all"], executor, tools)?;
-    let rules = if wanted.own_table { rules(&container, executor, tools)? } else { Vec::new() };
+    let routes = routes(&container, &["-4", "route", "show", "table", "all"], host)?;
+    let rules = if wanted.own_table { rules(&container, host)? } else { Vec::new() };
     let dev = wanted.host_link.as_str();
-    let host_link = link(&Place::Host, dev, executor, tools)?;
+    let host_link = link(&Place::Host, dev, host)?;
     let is_there = host_link.is_some();
     let show = ["route", "show", "dev", dev];
     Ok(ObservedAttachment {
-        fdb: if is_there && wanted.mode.is_bridged() { fdb(dev, executor, tools)? } else { Vec::new() },
-        host_routes: if is_there { self::routes(&Place::Host, &show, executor, tools)? } else { Vec::new() },
+        fdb: if is_there && wanted.mode.is_bridged() { fdb(dev, host)? } else { Vec::new() },
+        host_routes: if is_there { self::routes(&Place::Host, &show, host)? } else { Vec::new() },
         ipv6_address: gets_ipv6_address(&wanted.host_link),
         route_localnet: wanted.route_localnet().and_then(|key| super::sysctl(&key)),
         forwarding: forwards(&if is_there { wanted.forwarding() } else { SysctlKey::default_forwarding() }),
         host_link,
-        container_link: link(&container, wanted.id.if_name.as_str(), executor, tools)?,
+        container_link: link(&container, wanted.id.if_name.as_str(), host)?,
         routes,
         rules,
         elements,
@@ -90,31 +89,22 @@ fn gets_ipv6_address(dev: &IfName) -> bool {
 }
 
 /// What `ip route show` prints with these words.
-pub(super) fn routes(
-    place: &Place,
-    words: &[&str],
-    executor: &mut dyn Executor,
-    tools: &Tools,
-) -> Result<Vec<Route>> {
-    let json = ip_show(place, words, executor, tools)?;
+pub(super) fn routes(place: &Place, words: &[&str], host: &mut Host) -> Result<Vec<Route>> {
+    let json = ip_show(place, words, host)?;
     json.as_deref().map_or(Ok(Vec::new()), route::parse).map_err(|cause| bad_json("ip route", &cause))
 }
 
 /// What `ip rule show` prints.
-fn rules(place: &Place, executor: &mut dyn Executor, tools: &Tools) -> Result<Vec<Rule>> {
-    let json = ip_show(place, &["rule", "show"], executor, tools)?;
+fn rules(place: &Place, host: &mut Host) -> Result<Vec<Rule>> {
+    let json = ip_show(place, &["rule", "show"], host)?;
     json.as_deref().map_or(Ok(Vec::new()), rule::parse).map_err(|cause| bad_json("ip rule", &cause))
 }
 
 /// What the tables hold for containers, each with its comment; nothing where there are no tables.
-pub fn elements(
-    name: &TableName,
-    executor: &mut dyn Executor,
-    tools: &Tools,
-) -> Result<BTreeMap<Element, String>> {
+pub fn elements(name: &TableName, host: &mut Host) -> Result<BTreeMap<Element, String>> {
     let mut found = ruleset::Ruleset::default();
     for family in ["inet", "arp"] {
-        if let Some(part) = table(family, name.as_str(), executor, tools)? {
+        if let Some(part) = table(family, name.as_str(), host)? {
             found.extend(part);
         }
     }
@@ -123,8 +113,8 @@ pub fn elements(
 
 /// One link with its addresses; `None` where there is none, or where this user may not look. A look that failed for
 /// another reason tells nothing, and is an error.
-pub fn link(place: &Place, name: &str, executor: &mut dyn Executor, tools: &Tools) -> Result<Option<Link>> {
-    let Some(json) = ip_show(place, &["-d", "addr", "show", "dev", name], executor, tools)? else {
+pub fn link(place: &Place, name: &str, host: &mut Host) -> Result<Option<Link>> {
+    let Some(json) = ip_show(place, &["-d", "addr", "show", "dev", name], host)? else {
         return Ok(None);
     };
     let links = link::parse(&json).map_err(|cause| bad_json("ip addr", &cause))?;
@@ -134,14 +124,9 @@ pub fn link(place: &Place, name: &str, executor: &mut dyn Executor, tools: &Tool
 
 /// What one table holds; `None` where there is none, or where this user may not look. Another failure is an error: a
 /// ruleset that `nft` cannot read is not an absent one, which would be made anew.
-pub(super) fn table(
-    family: &str,
-    name: &str,
-    executor: &mut dyn Executor,
-    tools: &Tools,
-) -> Result<Option<ruleset::Ruleset>> {
-    let command = Command::new([tools.nft.as_str(), "-j", "list", "table", family, name]);
-    let output = executor.run(&command, &[])?;
+pub(super) fn table(family: &str, name: &str, host: &mut Host) -> Result<Option<ruleset::Ruleset>> {
+    let command = Command::new([host.tools.nft.as_str(), "-j", "list", "table", family, name]);
+    let output = host.run(&command, &[])?;
     if output.complains(ABSENT)
         || output.complains(MAY_NOT)
         || (family == "arp" && output.complains(NO_FAMILY))
@@ -153,15 +138,15 @@ pub(super) fn table(
 }
 
 /// The MACs that stay at the port `name` (`bridge -j fdb show brport`), whatever frames say.
-fn fdb(name: &str, executor: &mut dyn Executor, tools: &Tools) -> Result<Vec<String>> {
+fn fdb(name: &str, host: &mut Host) -> Result<Vec<String>> {
     #[derive(serde::Deserialize)]
     struct Entry {
         mac: String,
         #[serde(default)]
         state: String,
     }
-    let command = Command::new([tools.bridge.as_str(), "-j", "fdb", "show", "brport", name]);
-    let output = executor.run(&command, &[])?.checked(&command)?;
+    let command = Command::new([host.tools.bridge.as_str(), "-j", "fdb", "show", "brport", name]);
+    let output = host.run(&command, &[])?.checked(&command)?;
     let entries: Vec<Entry> =
         serde_json::from_str(&output.stdout).map_err(|cause| bad_json("bridge fdb", &cause))?;
     Ok(entries.into_iter().filter(|entry| entry.state == "static").map(|entry| entry.mac).collect())
@@ -175,16 +160,11 @@ pub(super) const NO_FAMILY: &str = "Operation not supported";
 const MAY_NOT: &str = "Operation not permitted";
 
 /// What `ip -j` prints; `None` where the link or the namespace is not there, or where this user may not look.
-fn ip_show(
-    place: &Place,
-    words: &[&str],
-    executor: &mut dyn Executor,
-    tools: &Tools,
-) -> Result<Option<String>> {
-    let mut command = Command::new(render::ip_prefix(place, tools));
+fn ip_show(place: &Place, words: &[&str], host: &mut Host) -> Result<Option<String>> {
+    let mut command = Command::new(render::ip_prefix(place, &host.tools));
     command.argv.push("-j".to_owned());
     command.argv.extend(words.iter().map(|&word| word.to_owned()));
-    let output = executor.run(&command, &[])?;
+    let output = host.run(&command, &[])?;
     let no_link = output.complains("does not exist") || output.complains("Cannot find device");
     if no_link || output.complains(MAY_NOT) {
         return Ok(None);

@@ -13,7 +13,7 @@ use super::resolv_conf::own_resolvers;
 use super::ruleset;
 use crate::error::{Error, Kind, Result};
 use crate::kernel::execute::Executor;
-use crate::kernel::tools::Tools;
+use crate::kernel::host::Host;
 use crate::model::command::Command;
 use crate::model::config::{Config, IngressGateways, Mtu, Uplink};
 use crate::model::desired::{GatewayLink, HostFacts, HostState};
@@ -77,22 +77,17 @@ impl ObservedHost {
 }
 
 /// What `auto` in the configuration means here, and what the kernel can do.
-pub fn facts(
-    config: &Config,
-    config_hash: &str,
-    executor: &mut dyn Executor,
-    tools: &Tools,
-) -> Result<HostFacts> {
+pub fn facts(config: &Config, config_hash: &str, host: &mut Host) -> Result<HostFacts> {
     let default_route = default_route();
     let uplink = match &config.uplink {
         Uplink::None => None,
         Uplink::Dev(name) => Some(name.to_string()),
         Uplink::Auto => default_route.as_ref().map(|route| route.dev.clone()),
     };
-    let fib = has_fib(executor, tools)?;
+    let fib = has_fib(host)?;
     let ingress_gateways: Vec<Ipv4Addr> = match &config.ingress_gateways {
         IngressGateways::List(list) => list.clone(),
-        IngressGateways::Auto => match wsl_mode(executor) {
+        IngressGateways::Auto => match wsl_mode(host) {
             // Where it cannot be told, the mode that WSL2 has unless told otherwise: else a wslinfo that fails once,
             // while WSL2 starts, would shut Windows out. The doctor says so.
             WslMode::Nat | WslMode::Unknown(_) => {
@@ -103,14 +98,14 @@ pub fn facts(
     };
     Ok(HostFacts {
         config_hash: config_hash.to_owned(),
-        mtu: mtu(config, uplink.as_deref(), executor, tools)?,
-        gateway_links: gateway_links(&ingress_gateways, executor, tools)?,
+        mtu: mtu(config, uplink.as_deref(), host)?,
+        gateway_links: gateway_links(&ingress_gateways, host)?,
         ingress_gateways,
         ipv6: has_ipv6(),
         uplink,
         gateway_ports: gateway::own_ports(config),
         resolvers: own_resolvers(config.bridge_address(), &config.dns.servers),
-        policy_routing: has_policy_routing(executor, tools)?,
+        policy_routing: has_policy_routing(host)?,
         host_addresses: if fib { Vec::new() } else { host_addresses(config.bridge_address()) },
         fib,
     })
@@ -118,15 +113,11 @@ pub fn facts(
 
 /// By which link each of `gateways` is reached. One to which there is no way now has none, and may not come in; nor has
 /// one that is this host itself, which comes in by no link.
-pub fn gateway_links(
-    gateways: &[Ipv4Addr],
-    executor: &mut dyn Executor,
-    tools: &Tools,
-) -> Result<Vec<GatewayLink>> {
+pub fn gateway_links(gateways: &[Ipv4Addr], host: &mut Host) -> Result<Vec<GatewayLink>> {
     let mut links = Vec::new();
     for &address in gateways {
-        let command = Command::new([tools.ip.as_str(), "-j", "route", "get", &address.to_string()]);
-        let output = executor.run(&command, &[])?;
+        let command = Command::new([host.tools.ip.as_str(), "-j", "route", "get", &address.to_string()]);
+        let output = host.run(&command, &[])?;
         if !output.success() {
             continue;
         }
@@ -186,52 +177,48 @@ pub fn address_towards(neighbour: Ipv4Addr) -> Option<Ipv4Addr> {
 }
 
 /// Looks at what `wanted` names.
-pub fn observe(wanted: &HostState, executor: &mut dyn Executor, tools: &Tools) -> Result<ObservedHost> {
+pub fn observe(wanted: &HostState, host: &mut Host) -> Result<ObservedHost> {
     let sysctls = wanted
         .settings
         .iter()
         .filter_map(|setting| super::sysctl(&setting.key).map(|value| (setting.key.clone(), value)))
         .collect();
-    let bridge = link(&Place::Host, wanted.bridge.as_str(), executor, tools)?;
-    let (mut ruleset, arp_table) = observe_ruleset(wanted, executor, tools)?;
+    let bridge = link(&Place::Host, wanted.bridge.as_str(), host)?;
+    let (mut ruleset, arp_table) = observe_ruleset(wanted, host)?;
     // Without a bridge the table alone says whose all this is, even where its rules are the same.
     if bridge.is_none() && matches!(ruleset, ObservedRuleset::Same { .. }) {
-        let live = live_text(wanted, arp_table, executor, tools)?;
+        let live = live_text(wanted, arp_table, host)?;
         let owner = owner_in(&live);
         if owner.is_some() && owner != wanted.owner {
             ruleset = ObservedRuleset::Differs { text: live, owner, closed: Vec::new() };
         }
     }
     Ok(ObservedHost {
-        ports: if wanted.ports.is_empty() { Vec::new() } else { ports(wanted, executor, tools)? },
+        ports: if wanted.ports.is_empty() { Vec::new() } else { ports(wanted, host)? },
         bridge,
         sysctls,
         has_ipv6: has_ipv6(),
-        unreachable: refuses(wanted.subnet, executor, tools)?,
+        unreachable: refuses(wanted.subnet, host)?,
         ruleset,
         arp_table,
     })
 }
 
-fn observe_ruleset(
-    wanted: &HostState,
-    executor: &mut dyn Executor,
-    tools: &Tools,
-) -> Result<(ObservedRuleset, bool)> {
+fn observe_ruleset(wanted: &HostState, host: &mut Host) -> Result<(ObservedRuleset, bool)> {
     let name = wanted.table.as_str();
-    let arp = table("arp", name, executor, tools)?;
+    let arp = table("arp", name, host)?;
     let has_arp = arp.is_some();
-    let Some(mut live) = table("inet", name, executor, tools)? else {
+    let Some(mut live) = table("inet", name, host)? else {
         return Ok((ObservedRuleset::Absent, has_arp));
     };
     if wanted.bridged {
         live.extend(arp.unwrap_or_default());
     }
-    let wanted_rules = load_elsewhere(wanted, executor, tools)?;
+    let wanted_rules = load_elsewhere(wanted, host)?;
     if live.structure == wanted_rules.structure {
         return Ok((ObservedRuleset::Same { elements: live.elements }, has_arp));
     }
-    let text = live_text(wanted, has_arp, executor, tools)?;
+    let text = live_text(wanted, has_arp, host)?;
     let owner = owner_in(&text);
     let (subnet, before, now) = (wanted.subnet, live.gateways(), wanted_rules.gateways());
     let closed = before.difference(&now).map(|&gateway| FlowFilter::Ingress { gateway, subnet }).collect();
@@ -239,25 +226,20 @@ fn observe_ruleset(
 }
 
 /// The live tables as nft prints them for people.
-fn live_text(
-    wanted: &HostState,
-    has_arp: bool,
-    executor: &mut dyn Executor,
-    tools: &Tools,
-) -> Result<String> {
+fn live_text(wanted: &HostState, has_arp: bool, host: &mut Host) -> Result<String> {
     let name = wanted.table.as_str();
-    let mut text = listing("inet", name, executor, tools)?;
+    let mut text = listing("inet", name, host)?;
     if has_arp {
-        text += &listing("arp", name, executor, tools)?;
+        text += &listing("arp", name, host)?;
     }
     Ok(text)
 }
 
 /// The links of containers that are ports of the bridge.
-fn ports(wanted: &HostState, executor: &mut dyn Executor, tools: &Tools) -> Result<Vec<Link>> {
-    let show = [tools.ip.as_str(), "-j", "-d", "link", "show", "type", "veth"];
+fn ports(wanted: &HostState, host: &mut Host) -> Result<Vec<Link>> {
+    let show = [host.tools.ip.as_str(), "-j", "-d", "link", "show", "type", "veth"];
     let command = Command::new(show);
-    let output = executor.run(&command, &[])?.checked(&command)?;
+    let output = host.run(&command, &[])?.checked(&command)?;
     let links = super::link::parse(&output.stdout).map_err(|cause| bad_json("ip link", &cause))?;
     let is_port = |link: &Link| wanted.ports.iter().any(|port| link.name == port.as_str());
     Ok(links.into_iter().filter(is_port).collect())
@@ -271,32 +253,23 @@ fn owner_in(listing: &str) -> Option<Owner> {
 }
 
 /// Whether a route of ours says that what nobody has in `subnet` is unreachable.
-fn refuses(subnet: Ipv4Net, executor: &mut dyn Executor, tools: &Tools) -> Result<bool> {
+fn refuses(subnet: Ipv4Net, host: &mut Host) -> Result<bool> {
     let show = ["route", "show", "type", "unreachable", "proto", "87"];
-    let routes = super::attachment::routes(&Place::Host, &show, executor, tools)?;
+    let routes = super::attachment::routes(&Place::Host, &show, host)?;
     Ok(routes.iter().any(|route| route.to == subnet))
 }
 
 /// The wanted tables as nft itself prints them: loaded in a namespace of their own, which goes at once.
-fn load_elsewhere(
-    wanted: &HostState,
-    executor: &mut dyn Executor,
-    tools: &Tools,
-) -> Result<ruleset::Ruleset> {
-    let json = list_elsewhere(wanted, "-j list ruleset", executor, tools)?;
+fn load_elsewhere(wanted: &HostState, host: &mut Host) -> Result<ruleset::Ruleset> {
+    let json = list_elsewhere(wanted, "-j list ruleset", host)?;
     ruleset::parse(&json).map_err(|cause| bad_json("nft", &cause))
 }
 
 /// What `nft LISTING` prints in a namespace where the wanted tables are all there is.
-fn list_elsewhere(
-    wanted: &HostState,
-    listing: &str,
-    executor: &mut dyn Executor,
-    tools: &Tools,
-) -> Result<String> {
+fn list_elsewhere(wanted: &HostState, listing: &str, host: &mut Host) -> Result<String> {
     let script = format!(r#""$0" -f - && exec "$0" {listing}"#);
     let command = Command::new([
-        tools.unshare.as_str(),
+        host.tools.unshare.as_str(),
         "--net",
         // With the shell goes the nft that it started, where that takes too long.
         "--pid",
@@ -305,23 +278,23 @@ fn list_elsewhere(
         "sh",
         "-c",
         script.as_str(),
-        tools.nft.as_str(),
+        host.tools.nft.as_str(),
     ])
     .stdin(wanted.ruleset.clone());
-    Ok(executor.run(&command, &[])?.checked(&command)?.stdout)
+    Ok(host.run(&command, &[])?.checked(&command)?.stdout)
 }
 
 /// The wanted tables as nft prints them for people.
-pub fn wanted_listing(wanted: &HostState, executor: &mut dyn Executor, tools: &Tools) -> Result<String> {
-    list_elsewhere(wanted, "list ruleset", executor, tools)
+pub fn wanted_listing(wanted: &HostState, host: &mut Host) -> Result<String> {
+    list_elsewhere(wanted, "list ruleset", host)
 }
 
 /// The loaded tables as nft prints them for people; those that are not there are left out.
-pub fn live_listing(wanted: &HostState, executor: &mut dyn Executor, tools: &Tools) -> Result<String> {
+pub fn live_listing(wanted: &HostState, host: &mut Host) -> Result<String> {
     let mut text = String::new();
     for family in ["inet", "arp"] {
-        let command = Command::new([tools.nft.as_str(), "list", "table", family, wanted.table.as_str()]);
-        let output = executor.run(&command, &[])?;
+        let command = Command::new([host.tools.nft.as_str(), "list", "table", family, wanted.table.as_str()]);
+        let output = host.run(&command, &[])?;
         if output.success() {
             text.push_str(&output.stdout);
         } else if !(output.complains(ABSENT) || family == "arp" && output.complains(NO_FAMILY)) {
@@ -332,25 +305,25 @@ pub fn live_listing(wanted: &HostState, executor: &mut dyn Executor, tools: &Too
 }
 
 /// The names of all bridges of this host.
-pub fn bridges(executor: &mut dyn Executor, tools: &Tools) -> Result<Vec<String>> {
-    let command = Command::new([tools.ip.as_str(), "-j", "-d", "link", "show", "type", "bridge"]);
-    let output = executor.run(&command, &[])?.checked(&command)?;
+pub fn bridges(host: &mut Host) -> Result<Vec<String>> {
+    let command = Command::new([host.tools.ip.as_str(), "-j", "-d", "link", "show", "type", "bridge"]);
+    let output = host.run(&command, &[])?.checked(&command)?;
     let links = super::link::parse(&output.stdout).map_err(|cause| bad_json("ip link", &cause))?;
     Ok(links.into_iter().map(|link| link.name).collect())
 }
 
 /// A transaction that makes the table as it is.
-fn listing(family: &str, name: &str, executor: &mut dyn Executor, tools: &Tools) -> Result<String> {
-    let command = Command::new([tools.nft.as_str(), "list", "table", family, name]);
-    let output = executor.run(&command, &[])?.checked(&command)?;
+fn listing(family: &str, name: &str, host: &mut Host) -> Result<String> {
+    let command = Command::new([host.tools.nft.as_str(), "list", "table", family, name]);
+    let output = host.run(&command, &[])?.checked(&command)?;
     Ok(format!("table {family} {name}\ndelete table {family} {name}\n{}", output.stdout))
 }
 
-fn mtu(config: &Config, uplink: Option<&str>, executor: &mut dyn Executor, tools: &Tools) -> Result<u32> {
+fn mtu(config: &Config, uplink: Option<&str>, host: &mut Host) -> Result<u32> {
     match (config.mtu, uplink) {
         (Mtu::Bytes(bytes), _) => Ok(bytes),
         (Mtu::Auto, None) => Ok(1500),
-        (Mtu::Auto, Some(name)) => Ok(link(&Place::Host, name, executor, tools)?
+        (Mtu::Auto, Some(name)) => Ok(link(&Place::Host, name, host)?
             .ok_or_else(|| Error::new(Kind::NoUplink, format!("uplink: there is no interface {name}")))?
             .mtu),
     }
@@ -389,11 +362,11 @@ pub fn wsl_mode(executor: &mut dyn Executor) -> WslMode {
 }
 
 /// Whether this kernel and nft know `fib`. Only a refusal in nft's own words says that they do not.
-fn has_fib(executor: &mut dyn Executor, tools: &Tools) -> Result<bool> {
-    let command = Command::new([tools.nft.as_str(), "-c", "-f", "-"]).stdin(
+fn has_fib(host: &mut Host) -> Result<bool> {
+    let command = Command::new([host.tools.nft.as_str(), "-c", "-f", "-"]).stdin(
         "table inet flatnet-probe { chain c { type nat hook prerouting priority 0; fib daddr type local accept; }; }\n",
     );
-    let output = executor.run(&command, &[])?;
+    let output = host.run(&command, &[])?;
     if output.success() {
         return Ok(true);
     }
@@ -401,16 +374,16 @@ fn has_fib(executor: &mut dyn Executor, tools: &Tools) -> Result<bool> {
         return if output.complains("Error: ") { Ok(false) } else { output.checked(&command).map(|_| false) };
     }
     // Who is not root may ask nft in a namespace of its own, where it is.
-    let unshare = [tools.unshare.as_str(), "--map-root-user", "--net", "--"];
+    let unshare = [host.tools.unshare.as_str(), "--map-root-user", "--net", "--"];
     let command =
         Command { argv: unshare.map(str::to_owned).into_iter().chain(command.argv).collect(), ..command };
-    Ok(executor.run(&command, &[]).is_ok_and(|output| output.success()))
+    Ok(host.run(&command, &[]).is_ok_and(|output| output.success()))
 }
 
 /// Whether this kernel decides ways by rules (`CONFIG_IP_MULTIPLE_TABLES`).
-fn has_policy_routing(executor: &mut dyn Executor, tools: &Tools) -> Result<bool> {
-    let command = Command::new([tools.ip.as_str(), "rule", "show"]);
-    let output = executor.run(&command, &[])?;
+fn has_policy_routing(host: &mut Host) -> Result<bool> {
+    let command = Command::new([host.tools.ip.as_str(), "rule", "show"]);
+    let output = host.run(&command, &[])?;
     if output.complains("not supported") { Ok(false) } else { output.checked(&command).map(|_| true) }
 }
 

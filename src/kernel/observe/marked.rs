@@ -8,7 +8,7 @@ use super::attachment::bad_json;
 use super::link::{self, Link};
 use crate::error::Result;
 use crate::kernel::execute::Executor;
-use crate::kernel::tools::Tools;
+use crate::kernel::host::Host;
 use crate::model::command::Command;
 use crate::model::types::{AttachmentId, LinkAlias, NetnsPath, NetworkName, Owner};
 
@@ -24,14 +24,9 @@ pub struct MarkedLinks {
 }
 
 /// The links of this host that bear the mark of `network`; `owner` is this Flatnet, where that is known.
-pub fn links(
-    network: &NetworkName,
-    owner: Option<&Owner>,
-    executor: &mut dyn Executor,
-    tools: &Tools,
-) -> Result<MarkedLinks> {
-    let command = Command::new([tools.ip.as_str(), "-j", "-d", "addr", "show"]);
-    let output = executor.run(&command, &[])?.checked(&command)?;
+pub fn links(network: &NetworkName, owner: Option<&Owner>, host: &mut Host) -> Result<MarkedLinks> {
+    let command = Command::new([host.tools.ip.as_str(), "-j", "-d", "addr", "show"]);
+    let output = host.run(&command, &[])?.checked(&command)?;
     let links = link::parse(&output.stdout).map_err(|cause| bad_json("ip addr", &cause))?;
     Ok(sort(links, network, owner))
 }
@@ -52,9 +47,9 @@ fn sort(links: Vec<Link>, network: &NetworkName, owner: Option<&Owner>) -> Marke
 }
 
 /// The namespaces that have a name, by the number by which this host knows them ([`Link::peer_netns`]).
-pub fn netns_names(executor: &mut dyn Executor, tools: &Tools) -> Result<BTreeMap<u32, NetnsPath>> {
-    let command = Command::new([tools.ip.as_str(), "-j", "netns", "list-id"]);
-    let output = executor.run(&command, &[])?.checked(&command)?;
+pub fn netns_names(host: &mut Host) -> Result<BTreeMap<u32, NetnsPath>> {
+    let command = Command::new([host.tools.ip.as_str(), "-j", "netns", "list-id"]);
+    let output = host.run(&command, &[])?.checked(&command)?;
     parse_names(&output.stdout).map_err(|cause| bad_json("ip netns", &cause))
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::attachment::bad_json;
 use crate::error::Result;
 use crate::kernel::execute::Executor;
+use crate::kernel::host::Host;
 use crate::kernel::tools::Tools;
 use crate::model::command::Command;
 use crate::model::types::IfName;
@@ -46,19 +47,13 @@ struct Told {
 
 /// Waits until `link`, which is a port of the bridge or one of its own, takes packets, but no longer than `limit`; whether it
 /// does. The kernel opens it by a worker of its own, a moment after both ends of a veth are up, and drops packets until then.
-pub fn await_link(
-    link: &IfName,
-    is_port: bool,
-    limit: Duration,
-    executor: &mut dyn Executor,
-    tools: &Tools,
-) -> Result<bool> {
+pub fn await_link(link: &IfName, is_port: bool, limit: Duration, host: &mut Host) -> Result<bool> {
     let sign = if is_port { OF_PORT } else { OF_LINK };
     let deadline = Instant::now() + limit;
     loop {
         let is_ready = match seen_in_sys(link, &sign) {
             Some(is_ready) => is_ready,
-            None => told(link, &sign, executor, tools)?,
+            None => told(link, &sign, host)?,
         };
         if is_ready || Instant::now() >= deadline {
             return Ok(is_ready);
@@ -73,9 +68,9 @@ fn seen_in_sys(link: &IfName, sign: &Sign) -> Option<bool> {
     Some(state.trim() == sign.ready)
 }
 
-fn told(link: &IfName, sign: &Sign, executor: &mut dyn Executor, tools: &Tools) -> Result<bool> {
-    let command = Command::new((sign.told)(tools).into_iter().chain([link.as_str()]));
-    let output = executor.run(&command, &[])?.checked(&command)?;
+fn told(link: &IfName, sign: &Sign, host: &mut Host) -> Result<bool> {
+    let command = Command::new((sign.told)(&host.tools).into_iter().chain([link.as_str()]));
+    let output = host.run(&command, &[])?.checked(&command)?;
     let all: Vec<Told> =
         serde_json::from_str(&output.stdout).map_err(|cause| bad_json(&command.line(), &cause))?;
     Ok(all.iter().any(sign.ready_is_told))

@@ -87,7 +87,7 @@ impl Plan {
         if self.dry_run {
             change.notes.extend(unread(&mut engine));
         }
-        output::print(&self.format.print(&change, &engine.tools));
+        output::print(&self.format.print(&change, &engine.host.tools));
         if self.runs(&change)? {
             self.carry_out(&mut engine)?;
         }

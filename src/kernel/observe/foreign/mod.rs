@@ -12,7 +12,8 @@ use self::rules::{Chains, Fate, Packet, Rule, walk};
 use super::attachment::bad_json;
 use crate::error::Result;
 use crate::kernel::execute::Executor;
-use crate::kernel::tools::{self, Tools};
+use crate::kernel::host::Host;
+use crate::kernel::tools;
 use crate::model::command::Command;
 use crate::model::types::TableName;
 
@@ -74,38 +75,34 @@ pub struct Traffic<'a> {
 }
 
 /// The chains at the forward hook that drop the first packets of connections from or to containers.
-pub fn dropping_chains(
-    traffic: Traffic<'_>,
-    executor: &mut dyn Executor,
-    tools: &Tools,
-) -> Result<Vec<DroppingChain>> {
-    let command = Command::new([tools.nft.as_str(), "-j", "list", "chains"]);
-    let listed = executor.run(&command, &[])?.checked(&command)?.stdout;
+pub fn dropping_chains(traffic: Traffic<'_>, host: &mut Host) -> Result<Vec<DroppingChain>> {
+    let command = Command::new([host.tools.nft.as_str(), "-j", "list", "chains"]);
+    let listed = host.run(&command, &[])?.checked(&command)?.stdout;
     let mut found = Vec::new();
     let chains = nft::forward_chains(&listed).map_err(|cause| bad_json("nft", &cause))?;
     for chain in chains.into_iter().filter(|chain| chain.table != traffic.own_table.as_str()) {
-        found.extend(dropping_nft(chain, traffic, executor, tools)?);
+        found.extend(dropping_nft(chain, traffic, host)?);
     }
-    found.extend(dropping_legacy(traffic, executor)?);
+    found.extend(dropping_legacy(traffic, host)?);
     Ok(found)
 }
 
 fn dropping_nft(
     ForwardChain { family, table, name, drops }: ForwardChain,
     traffic: Traffic<'_>,
-    executor: &mut dyn Executor,
-    tools: &Tools,
+    host: &mut Host,
 ) -> Result<Option<DroppingChain>> {
-    let command = Command::new([tools.nft.as_str(), "-j", "list", "table", &family, &table]);
-    let listed = executor.run(&command, &[])?.checked(&command)?.stdout;
+    let command = Command::new([host.tools.nft.as_str(), "-j", "list", "table", &family, &table]);
+    let listed = host.run(&command, &[])?.checked(&command)?.stdout;
     let chains = nft::chains(&listed).map_err(|cause| bad_json("nft", &cause))?;
     let owner = owner(&table, &chains);
     let Some((rule, outward, inward)) = judge(&chains, &name, drops, traffic) else { return Ok(None) };
     // JSON leaves out what iptables-nft does not translate: nft's own words say which rule it is.
     let rule = match rule {
         Some(Rule { chain, called, .. }) => {
-            let command = Command::new([tools.nft.as_str(), "-a", "list", "chain", &family, &table, chain]);
-            let text = executor.run(&command, &[])?.checked(&command)?.stdout;
+            let command =
+                Command::new([host.tools.nft.as_str(), "-a", "list", "chain", &family, &table, chain]);
+            let text = host.run(&command, &[])?.checked(&command)?.stdout;
             let line = text.lines().find_map(|line| line.strip_suffix(called.as_str()));
             Some(line.map_or(called.as_str(), str::trim).to_owned())
         }
