@@ -24,7 +24,6 @@ use serde::{Serialize, Serializer};
 pub use context::{Called, Context};
 pub use finding::{Finding, Level};
 pub use fix::{Treatment, plan_fix};
-pub(crate) use wsl::ini;
 
 use crate::error::Result;
 

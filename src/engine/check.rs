@@ -56,7 +56,7 @@ impl Engine {
     fn refuse_drops(&mut self) -> Result<()> {
         let chains = self.dropping_chains()?;
         let Some(chain) = chains.first() else { return Ok(()) };
-        let mend = Remedy::run(chain.mend(self.config.subnet));
+        let mend = Remedy::run(chain.commands_to_pass(self.config.subnet));
         Err(Error::new(Kind::ForeignDrops, chain.to_string()).remedy(mend))
     }
 

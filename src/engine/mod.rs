@@ -17,6 +17,7 @@ mod attach;
 mod check;
 mod definitions;
 mod detach;
+mod firewall_advice;
 mod gc;
 mod guard;
 mod host;

@@ -5,7 +5,8 @@ use serde::Serialize;
 use super::seen::{Address, Answer};
 use super::view::{Mode, View};
 use super::{firewall, gateway, lan, route};
-use crate::doctor::{Finding, ini};
+use crate::doctor::Finding;
+use crate::kernel::observe::ini;
 
 /// One stretch of the way.
 #[derive(Debug, Serialize)]
@@ -72,7 +73,7 @@ fn mode(view: &View) -> Finding {
 fn idle(view: &View) -> Finding {
     let text = view.seen.wslconfig.as_deref().unwrap_or_default();
     let set = |section, key| {
-        let value = ini(text, section, key);
+        let value = ini::value(text, section, key);
         let is_off = value.and_then(|limit| limit.parse::<i64>().ok()).is_some_and(|limit| limit < 0);
         (!is_off).then(|| format!("{key} is {}", value.unwrap_or("not set")))
     };
@@ -258,7 +259,8 @@ fn name(view: &View) -> Finding {
     // In mirrored mode Windows does not reach WSL2 at its own address in the LAN, unless it is told to.
     let text = view.seen.wslconfig.as_deref().unwrap_or_default();
     let is_told = ["experimental", "wsl2"].iter().any(|section| {
-        ini(text, section, "hostAddressLoopback").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        ini::value(text, section, "hostAddressLoopback")
+            .is_some_and(|value| value.eq_ignore_ascii_case("true"))
     });
     let can_ask = view.mode != Mode::Mirrored || is_told;
     let is_own = |peer| view.seen.addresses.iter().any(|own| own.address == peer);

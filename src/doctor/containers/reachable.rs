@@ -1,7 +1,6 @@
 //! From this host to each container, layer by layer: its link, route and address, then ping, then the TCP ports on which it
 //! listens, and last by its name through the gateway.
 
-use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -10,6 +9,7 @@ use crate::doctor::context::called;
 use crate::doctor::gateway::by_name;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
+use crate::kernel::observe::link;
 use crate::kernel::observe::netns::Netns;
 use crate::kernel::render;
 use crate::kernel::tools;
@@ -67,8 +67,14 @@ fn with_carrier<'a>(
     receipts: &'a [Receipt],
 ) -> Result<(Vec<&'a Receipt>, Vec<Finding>)> {
     let ip = context.engine.host.tools.ip.clone();
-    let state =
-        carriers(&context.stdout(&Command::new([ip.as_str(), "-j", "link", "show", "type", "veth"]))?);
+    let state = link::carriers(&context.stdout(&Command::new([
+        ip.as_str(),
+        "-j",
+        "link",
+        "show",
+        "type",
+        "veth",
+    ]))?);
     let (mut up, mut found) = (Vec::new(), Vec::new());
     for receipt in receipts {
         if state.get(receipt.host_link.as_str()) == Some(&true) {
@@ -85,18 +91,6 @@ fn with_carrier<'a>(
         }
     }
     Ok((up, found))
-}
-
-/// Whether each link of `ip -j link show` carries anything.
-fn carriers(json: &str) -> BTreeMap<String, bool> {
-    let links: Vec<serde_json::Value> = serde_json::from_str(json).unwrap_or_default();
-    let is_flagged = |link: &serde_json::Value, flag: &str| {
-        link["flags"].as_array().is_some_and(|flags| flags.iter().any(|one| one == flag))
-    };
-    links
-        .iter()
-        .filter_map(|link| Some((link["ifname"].as_str()?.to_owned(), is_flagged(link, "LOWER_UP"))))
-        .collect()
 }
 
 /// Second layer: it answers ping; if not, what there is to say of the layers below.
@@ -243,9 +237,7 @@ mod tests {
 
     /// As iproute2 6.1 prints them.
     #[test]
-    fn reads_carriers_and_neighbours() {
-        let json = r#"[{"ifname":"fn1","flags":["BROADCAST","UP","LOWER_UP"]},{"ifname":"fn2","flags":["NO-CARRIER","UP"]}]"#;
-        assert_eq!(carriers(json), BTreeMap::from([("fn1".to_owned(), true), ("fn2".to_owned(), false)]));
+    fn a_neighbour_is_known_by_its_mac() {
         assert!(is_known("10.87.1.2 lladdr 02:f1:0a:57:01:02 REACHABLE\n"));
         for text in ["", "10.87.1.2  FAILED\n", "10.87.1.2  INCOMPLETE\n"] {
             assert!(!is_known(text), "{text}");

@@ -27,5 +27,5 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
 }
 
 fn finding(chain: &DroppingChain, subnet: Ipv4Net) -> Finding {
-    Finding::failure(chain.to_string()).commands(chain.mend(subnet)).help(chain.owner.advice())
+    Finding::failure(chain.to_string()).commands(chain.commands_to_pass(subnet)).help(chain.firewall.advice())
 }

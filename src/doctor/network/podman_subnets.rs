@@ -1,12 +1,11 @@
 //! Podman's other networks, and the pools from which it takes new ones.
 
-use std::path::Path;
-
 use ipnet::Ipv4Net;
 use serde_json::Value;
 
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
+use crate::kernel::observe::containers_conf;
 use crate::model::command::Command;
 use crate::model::config::Config;
 use crate::setup::podman::Podman;
@@ -21,14 +20,6 @@ pub(in crate::doctor) const CHECK: Check = Check {
     look,
 };
 
-/// Where Podman finds its configuration, the last counts.
-const CONFIGURATIONS: [&str; 2] =
-    ["/usr/share/containers/containers.conf", "/etc/containers/containers.conf"];
-const DROP_INS: &str = "/etc/containers/containers.conf.d";
-/// What Podman takes unless told otherwise: containers.conf(5).
-const POOLS: [&str; 6] =
-    ["10.88.0.0/16", "10.89.0.0/16", "10.90.0.0/15", "10.92.0.0/14", "10.96.0.0/11", "10.128.0.0/9"];
-
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     if !matches!(context.podman(), Podman::Cni { .. } | Podman::Netavark { .. }) {
         return Ok(vec![Finding::not_applicable("no Podman that can be asked")]);
@@ -36,7 +27,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let listed = context.stdout(&Command::new(["podman", "network", "ls", "--format", "json"]))?;
     let config = &context.engine.config;
     let mut found = networks(&serde_json::from_str(&listed).unwrap_or_default(), config);
-    found.extend(in_pool(&pools(), config));
+    found.extend(in_pool(&containers_conf::default_subnet_pools(), config));
     if found.is_empty() {
         found.push(Finding::good(format!("nothing of Podman's lies in {}", config.range)));
     }
@@ -79,45 +70,17 @@ fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
     one.contains(&other) || other.contains(&one)
 }
 
-/// The pools of the last file that names some.
-fn pools() -> Vec<Ipv4Net> {
-    let mut drop_ins: Vec<_> = std::fs::read_dir(DROP_INS)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .collect();
-    drop_ins.sort();
-    let files = CONFIGURATIONS.iter().map(Path::new).chain(drop_ins.iter().map(AsRef::as_ref));
-    let named = files.rev().find_map(|file| pools_of(&std::fs::read_to_string(file).ok()?));
-    named.unwrap_or_else(|| POOLS.iter().filter_map(|pool| pool.parse().ok()).collect())
-}
-
-/// The networks in `default_subnet_pools = [{"base" = "10.89.0.0/16", "size" = 24}, ..]`.
-fn pools_of(toml: &str) -> Option<Vec<Ipv4Net>> {
-    let code: Vec<&str> = toml.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
-    let code = code.join("\n");
-    let (_, after) = code.split_once("default_subnet_pools")?;
-    let (list, _) = after.split_once(']')?;
-    Some(list.split('"').filter_map(|word| word.parse().ok()).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn reads_pools_where_there_are_some() {
-        let toml = "[network]\n# default_subnet_pools = [{\"base\" = \"10.1.0.0/16\"}]\ndefault_subnet_pools = [\n  \
-                    {\"base\" = \"10.87.0.0/16\", \"size\" = 24},\n  {base = \"172.20.0.0/14\", size = 24}]\n";
-        let pools = pools_of(toml).unwrap();
-        assert_eq!(
-            pools.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            ["10.87.0.0/16", "172.20.0.0/14"]
-        );
-        assert!(in_pool(&pools, &Config::default()).is_some());
-        assert_eq!(pools_of("[network]\n# default_subnet_pools = []\n"), None);
-        let defaults: Vec<Ipv4Net> = POOLS.iter().map(|pool| pool.parse().unwrap()).collect();
-        assert_eq!(in_pool(&defaults, &Config::default()), None);
+    fn a_pool_that_overlaps_with_the_range_is_warned_of() {
+        let config = Config::default();
+        let pool = |text: &str| vec![text.parse().unwrap()];
+        assert!(in_pool(&pool("10.87.0.0/16"), &config).is_some());
+        assert!(in_pool(&pool("10.0.0.0/8"), &config).is_some());
+        assert!(in_pool(&pool("172.20.0.0/14"), &config).is_none());
     }
 
     #[test]

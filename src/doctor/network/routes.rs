@@ -1,12 +1,10 @@
 //! Other routes to containers' addresses: a VPN, another network, an address of this host's.
 
 use ipnet::Ipv4Net;
-use serde::Deserialize;
 
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::kernel::observe::attachment::bad_json;
-use crate::model::command::Command;
+use crate::kernel::observe::all_routes::{self, Route};
 use crate::model::config::Config;
 
 pub(in crate::doctor) const CHECK: Check = Check {
@@ -19,23 +17,8 @@ pub(in crate::doctor) const CHECK: Check = Check {
     look,
 };
 
-/// One line of `ip -j route show table all`.
-#[derive(Debug, Deserialize, Default)]
-#[serde(default)]
-struct Route {
-    #[serde(rename = "type")]
-    kind: String,
-    dst: String,
-    gateway: String,
-    dev: String,
-    table: String,
-    protocol: String,
-}
-
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
-    let ip = context.engine.host.tools.ip.clone();
-    let shown = context.stdout(&Command::new([ip.as_str(), "-j", "-4", "route", "show", "table", "all"]))?;
-    let routes: Vec<Route> = serde_json::from_str(&shown).map_err(|cause| bad_json("ip route", &cause))?;
+    let routes = all_routes::routes(&mut context.engine.host)?;
     let config = &context.engine.config;
     let mut found: Vec<Finding> = routes.iter().filter_map(|route| judge(route, config)).collect();
     if found.is_empty() {

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::{ini, inside};
+use super::inside;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
+use crate::kernel::observe::ini;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "wsl-idle",
@@ -36,7 +37,7 @@ fn judge(files: &[(PathBuf, String)]) -> Finding {
     let limits: Vec<(String, Option<i64>)> = files
         .iter()
         .map(|(path, text)| {
-            let value = ini(text, "wsl2", "vmIdleTimeout").and_then(|value| value.parse().ok());
+            let value = ini::value(text, "wsl2", "vmIdleTimeout").and_then(|value| value.parse().ok());
             (path.display().to_string(), value)
         })
         .collect();

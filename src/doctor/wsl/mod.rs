@@ -19,34 +19,13 @@ fn inside(look: impl FnOnce() -> Finding) -> Vec<Finding> {
     vec![if is_wsl2(&osrelease) { look() } else { Finding::not_applicable("this is not WSL2") }]
 }
 
-/// The value of `key` in `[section]` of an INI file such as wsl.conf or .wslconfig.
-pub(crate) fn ini<'a>(text: &'a str, section: &str, key: &str) -> Option<&'a str> {
-    let mut inside = false;
-    let mut value = None;
-    for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
-        if let Some(name) = line.strip_prefix('[') {
-            inside = name.trim_end_matches(']').eq_ignore_ascii_case(section);
-        } else if let Some((name, found)) = line.split_once('=').filter(|_| inside) {
-            if name.trim().eq_ignore_ascii_case(key) {
-                value = Some(found.trim());
-            }
-        }
-    }
-    value
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn knows_the_kernel_and_reads_settings() {
+    fn the_kernel_of_wsl2_is_known_by_its_release() {
         assert!(is_wsl2("6.6.114.1-microsoft-standard-WSL2\n"));
         assert!(!is_wsl2("6.1.0-25-amd64\n"));
-        let text = "# x\r\n[Boot]\r\nsystemd = true\r\n[wsl2]\r\n#vmIdleTimeout=1\r\nvmIdleTimeout=-1\r\n";
-        assert_eq!(ini(text, "boot", "systemd"), Some("true"));
-        assert_eq!(ini(text, "wsl2", "vmidletimeout"), Some("-1"));
-        assert_eq!(ini(text, "boot", "vmIdleTimeout"), None);
-        assert_eq!(ini("", "boot", "systemd"), None);
     }
 }

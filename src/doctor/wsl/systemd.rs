@@ -1,8 +1,9 @@
 //! systemd runs: what brings containers up after a start of Windows.
 
-use super::{ini, inside};
+use super::inside;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
+use crate::kernel::observe::ini;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "wsl-systemd",
@@ -24,7 +25,7 @@ fn judge(first_process: &str, wsl_conf: &str) -> Finding {
         return Finding::good("systemd runs");
     }
     let restart = "Then in Windows: `wsl --shutdown`, which stops all distributions";
-    if ini(wsl_conf, "boot", "systemd").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+    if ini::value(wsl_conf, "boot", "systemd").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
         return Finding::warning("systemd does not run, and /etc/wsl.conf asks for it").help(restart);
     }
     Finding::warning("systemd does not run: no unit brings Flatnet and containers up")

@@ -267,8 +267,8 @@ impl Engine {
         for chain in self.dropping_chains()? {
             left.push(Leftover {
                 subject: chain.to_string(),
-                commands: chain.mend(self.config.subnet),
-                help: chain.owner.advice().to_owned(),
+                commands: chain.commands_to_pass(self.config.subnet),
+                help: chain.firewall.advice().to_owned(),
                 concern: Concern::ForeignRules,
             });
         }

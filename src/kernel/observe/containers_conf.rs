@@ -1,15 +1,68 @@
-//! What Podman is told by containers.conf(5) and containers-storage.conf(5), as far as Flatnet has to know where its files
-//! lie. Podman itself cannot be asked: while it waits for a plugin it holds its locks.
+//! What containers.conf(5) and containers-storage.conf(5) tell Podman, as far as Flatnet has to know it. Podman itself cannot be
+//! asked: while it waits for a plugin it holds its locks.
 
 use std::cell::OnceCell;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use ipnet::Ipv4Net;
+use serde::Deserialize;
+
 use crate::model::types::ContainerId;
 
-/// Where Podman keeps networks, where it is told so.
+/// The pools of containers.conf(5) unless a file names others.
+const POOLS: [&str; 6] =
+    ["10.88.0.0/16", "10.89.0.0/16", "10.90.0.0/15", "10.92.0.0/14", "10.96.0.0/11", "10.128.0.0/9"];
+
+/// containers.conf, as far as it is read here.
+#[derive(Deserialize, Default)]
+struct ContainersConf {
+    #[serde(default)]
+    network: NetworkTable,
+}
+
+#[derive(Deserialize, Default)]
+struct NetworkTable {
+    network_config_dir: Option<PathBuf>,
+    default_subnet_pools: Option<Vec<Pool>>,
+}
+
+#[derive(Deserialize)]
+struct Pool {
+    base: Ipv4Net,
+}
+
+/// storage.conf, as far as it is read here.
+#[derive(Deserialize, Default)]
+struct StorageConf {
+    #[serde(default)]
+    storage: StorageTable,
+}
+
+#[derive(Deserialize, Default)]
+struct StorageTable {
+    driver: Option<String>,
+    graphroot: Option<PathBuf>,
+}
+
+/// Where Podman keeps networks, where a file says so.
 #[must_use]
 pub fn network_config_dir() -> Option<PathBuf> {
+    first(|conf| conf.network_config_dir.filter(|dir| !dir.as_os_str().is_empty()))
+}
+
+/// The pools from which Podman takes the subnets of new networks.
+#[must_use]
+pub fn default_subnet_pools() -> Vec<Ipv4Net> {
+    let named = first(|conf| conf.default_subnet_pools);
+    named.map_or_else(
+        || POOLS.iter().filter_map(|pool| pool.parse().ok()).collect(),
+        |pools| pools.into_iter().map(|pool| pool.base).collect(),
+    )
+}
+
+/// What the first file says that has a say. A file that is not TOML says nothing: Podman refuses it.
+fn first<T>(value: impl Fn(NetworkTable) -> Option<T>) -> Option<T> {
     let files = std::env::var_os("CONTAINERS_CONF").map(PathBuf::from).map_or_else(
         || {
             let mut files: Vec<PathBuf> = dropped_in("/etc/containers/containers.conf.d");
@@ -19,7 +72,10 @@ pub fn network_config_dir() -> Option<PathBuf> {
         },
         |file| vec![file],
     );
-    files.iter().find_map(|file| value(&std::fs::read_to_string(file).ok()?, "network_config_dir"))
+    files.iter().find_map(|file| {
+        let conf: ContainersConf = toml::from_str(&std::fs::read_to_string(file).ok()?).ok()?;
+        value(conf.network)
+    })
 }
 
 /// Where Podman keeps its containers, looked for when it is asked first.
@@ -48,10 +104,18 @@ fn containers_dir() -> Option<PathBuf> {
     );
     // The first file that is there counts, and no other.
     let text = files.iter().find_map(|file: &PathBuf| std::fs::read_to_string(file).ok()).unwrap_or_default();
-    let root = value(&text, "graphroot").unwrap_or_else(|| "/var/lib/containers/storage".into());
-    let driver = value(&text, "driver").unwrap_or_else(|| "overlay".into());
-    let dir = root.join(format!("{}-containers", driver.display()));
+    let dir = containers_dir_of(&text);
     dir.is_dir().then_some(dir)
+}
+
+/// Where the containers are that storage.conf speaks of. An empty value is none.
+fn containers_dir_of(storage_conf: &str) -> PathBuf {
+    let StorageTable { driver, graphroot } =
+        toml::from_str::<StorageConf>(storage_conf).unwrap_or_default().storage;
+    let root = graphroot.filter(|root| !root.as_os_str().is_empty());
+    let root = root.unwrap_or_else(|| "/var/lib/containers/storage".into());
+    let driver = driver.filter(|driver| !driver.is_empty()).unwrap_or_else(|| "overlay".to_owned());
+    root.join(format!("{driver}-containers"))
 }
 
 /// The files of a folder, last first, for a later one overrides.
@@ -64,25 +128,45 @@ fn dropped_in(dir: &str) -> Vec<PathBuf> {
     files
 }
 
-/// The text that a file in TOML gives `key`, on a line of its own. Neither file has the key in two sections.
-fn value(toml: &str, key: &str) -> Option<PathBuf> {
-    toml.lines().find_map(|line| {
-        let text = line.trim_start().strip_prefix(key)?.trim_start().strip_prefix('=')?.trim_start();
-        let quote = text.chars().next().filter(|quote| ['"', '\''].contains(quote))?;
-        let text = text[1..].split(quote).next()?;
-        (!text.is_empty()).then(|| text.into())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn finds_what_is_told_and_not_what_is_commented_out() {
-        let toml = "[storage]\n# graphroot = \"/old\"\n graphroot=  \"/data/containers\" # there\ndriver = 'vfs'\nrunroot = \"\"\n";
-        assert_eq!(value(toml, "graphroot"), Some("/data/containers".into()));
-        assert_eq!(value(toml, "driver"), Some("vfs".into()));
-        assert_eq!((value(toml, "runroot"), value(toml, "graph")), (None, None));
+    fn storage_is_where_the_file_says() {
+        for (text, dir) in [
+            (
+                "[storage]\n# graphroot = \"/old\"\n graphroot=  \"/data\" # there\ndriver = 'vfs'\n",
+                "/data/vfs-containers",
+            ),
+            (
+                "[storage]\ndriver = \"\"\nrunroot = \"/run\"\n",
+                "/var/lib/containers/storage/overlay-containers",
+            ),
+            (
+                "[storage.options]\ngraphroot = \"/not/this\"\n",
+                "/var/lib/containers/storage/overlay-containers",
+            ),
+            ("not TOML", "/var/lib/containers/storage/overlay-containers"),
+        ] {
+            assert_eq!(containers_dir_of(text), Path::new(dir), "{text}");
+        }
+    }
+
+    #[test]
+    fn pools_are_read_in_every_spelling() {
+        let toml = "[network]\n# default_subnet_pools = [{\"base\" = \"10.1.0.0/16\"}]\ndefault_subnet_pools = [\n  \
+                    {\"base\" = \"10.87.0.0/16\", \"size\" = 24},\n  {base = \"172.20.0.0/14\", size = 24}]\n";
+        let conf: ContainersConf = toml::from_str(toml).unwrap();
+        let pools: Vec<String> =
+            conf.network.default_subnet_pools.unwrap().iter().map(|pool| pool.base.to_string()).collect();
+        assert_eq!(pools, ["10.87.0.0/16", "172.20.0.0/14"]);
+        let conf: ContainersConf = toml::from_str("[network]\n# default_subnet_pools = []\n").unwrap();
+        assert!(conf.network.default_subnet_pools.is_none());
+    }
+
+    #[test]
+    fn the_pools_of_podman_are_networks() {
+        assert!(POOLS.iter().all(|pool| pool.parse::<Ipv4Net>().is_ok()));
     }
 }

@@ -1,5 +1,7 @@
 //! `ip -j -d addr show`: links and their addresses.
 
+use std::collections::BTreeMap;
+
 use ipnet::Ipv4Net;
 use serde::Deserialize;
 
@@ -112,6 +114,19 @@ fn link(raw: Raw) -> Link {
     }
 }
 
+/// Whether each link of `ip -j link show` carries anything.
+#[must_use]
+pub fn carriers(json: &str) -> BTreeMap<String, bool> {
+    let links: Vec<serde_json::Value> = serde_json::from_str(json).unwrap_or_default();
+    let is_flagged = |link: &serde_json::Value, flag: &str| {
+        link["flags"].as_array().is_some_and(|flags| flags.iter().any(|one| one == flag))
+    };
+    links
+        .iter()
+        .filter_map(|link| Some((link["ifname"].as_str()?.to_owned(), is_flagged(link, "LOWER_UP"))))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,5 +192,13 @@ mod tests {
         let links = parse(r#"[{"ifname": "a", "link_netnsid": -1}, {"ifname": "b", "link_netnsid": 7}]"#);
         let numbers: Vec<_> = links.unwrap().into_iter().map(|link| link.peer_netns).collect();
         assert_eq!(numbers, [None, Some(7)]);
+    }
+
+    /// As iproute2 6.1 prints them.
+    #[test]
+    fn a_link_with_both_ends_up_has_a_carrier() {
+        let json = r#"[{"ifname":"fn1","flags":["BROADCAST","UP","LOWER_UP"]},{"ifname":"fn2","flags":["NO-CARRIER","UP"]}]"#;
+        let expected = [("fn1".to_owned(), true), ("fn2".to_owned(), false)];
+        assert_eq!(carriers(json), BTreeMap::from(expected));
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! Parsers are pure functions of `&str`; [`host`] and [`attachment`] run the commands.
 
+pub mod all_routes;
 pub mod attachment;
 pub mod containers_conf;
 pub mod dns_query;
 pub mod foreign;
 pub mod gateway;
 pub mod host;
+pub mod ini;
 pub mod inside;
 pub mod link;
 pub mod marked;

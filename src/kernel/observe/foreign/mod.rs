@@ -1,7 +1,6 @@
 //! Other programs' rules in the way of Flatnet's packets: an accept of ours does not undo a drop of theirs.
 
 mod legacy;
-mod mend;
 mod nft;
 mod rules;
 
@@ -21,7 +20,7 @@ use crate::model::types::TableName;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DroppingChain {
     /// Where it is.
-    pub place: Place,
+    pub table: ChainTable,
     /// The chain at the forward hook.
     pub chain: String,
     /// The rule that drops; `None` where it is the chain's policy.
@@ -30,13 +29,13 @@ pub struct DroppingChain {
     pub outward: bool,
     /// Whether it drops what is sent to containers.
     pub inward: bool,
-    /// Whose rules these are.
-    pub owner: Owner,
+    /// Which program wrote it.
+    pub firewall: Firewall,
 }
 
 /// Where a chain is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum ChainTable {
     /// In a table of nft's, which also holds what `iptables-nft` writes.
     Nft {
         /// `ip` or `inet`.
@@ -50,7 +49,7 @@ pub enum Place {
 
 /// Which program makes the rules, as far as its names tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
+pub enum Firewall {
     /// It leaves the chain DOCKER-USER to others.
     Docker,
     /// firewalld.
@@ -95,7 +94,7 @@ fn dropping_nft(
     let command = Command::new([host.tools.nft.as_str(), "-j", "list", "table", &family, &table]);
     let listed = host.run(&command, &[])?.checked(&command)?.stdout;
     let chains = nft::chains(&listed).map_err(|cause| bad_json("nft", &cause))?;
-    let owner = owner(&table, &chains);
+    let firewall = firewall_of(&table, &chains);
     let Some((rule, outward, inward)) = judge(&chains, &name, drops, traffic) else { return Ok(None) };
     // JSON leaves out what iptables-nft does not translate: nft's own words say which rule it is.
     let rule = match rule {
@@ -108,7 +107,14 @@ fn dropping_nft(
         }
         None => None,
     };
-    Ok(Some(DroppingChain { place: Place::Nft { family, table }, chain: name, rule, outward, inward, owner }))
+    Ok(Some(DroppingChain {
+        table: ChainTable::Nft { family, table },
+        chain: name,
+        rule,
+        outward,
+        inward,
+        firewall,
+    }))
 }
 
 fn dropping_legacy(traffic: Traffic<'_>, executor: &mut dyn Executor) -> Result<Option<DroppingChain>> {
@@ -122,12 +128,12 @@ fn dropping_legacy(traffic: Traffic<'_>, executor: &mut dyn Executor) -> Result<
     let (chains, drops) = legacy::parse(&executor.run(&command, &[])?.checked(&command)?.stdout);
     let judged = judge(&chains, "FORWARD", drops, traffic);
     Ok(judged.map(|(rule, outward, inward)| DroppingChain {
-        place: Place::Legacy,
+        table: ChainTable::Legacy,
         chain: "FORWARD".to_owned(),
         rule: rule.map(|rule| rule.called.clone()),
         outward,
         inward,
-        owner: owner("filter", &chains),
+        firewall: firewall_of("filter", &chains),
     }))
 }
 
@@ -152,15 +158,15 @@ fn judge<'a>(
     Some((rule, outward.is_some(), inward.is_some()))
 }
 
-fn owner(table: &str, chains: &Chains) -> Owner {
+fn firewall_of(table: &str, chains: &Chains) -> Firewall {
     // Of its iptables backend only its own chains tell.
     if table == "firewalld" || chains.contains_key("FORWARD_direct") {
-        Owner::Firewalld
+        Firewall::Firewalld
     } else if chains.contains_key("DOCKER-USER") {
-        Owner::Docker
+        Firewall::Docker
     } else if chains.keys().any(|chain| chain.starts_with("ufw-")) {
-        Owner::Ufw
+        Firewall::Ufw
     } else {
-        Owner::Other
+        Firewall::Other
     }
 }

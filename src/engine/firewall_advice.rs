@@ -1,16 +1,16 @@
-//! How a chain that drops is told of, and what lets containers' packets pass it.
+//! Commands that let containers' packets pass another program's firewall.
 
 use std::fmt;
 
 use ipnet::Ipv4Net;
 
-use super::{DroppingChain, Owner, Place};
+use crate::kernel::observe::foreign::{ChainTable, DroppingChain, Firewall};
 
 impl fmt::Display for DroppingChain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            Place::Nft { family, table } => write!(f, "chain {} of table {family} {table}", self.chain)?,
-            Place::Legacy => write!(f, "chain {} of iptables-legacy", self.chain)?,
+        match &self.table {
+            ChainTable::Nft { family, table } => write!(f, "chain {} of table {family} {table}", self.chain)?,
+            ChainTable::Legacy => write!(f, "chain {} of iptables-legacy", self.chain)?,
         }
         f.write_str(" drops what this host forwards for containers, ")?;
         match &self.rule {
@@ -25,35 +25,35 @@ impl DroppingChain {
     /// address, for each container has a link of its own. Nothing where a name in it could mean something else to a shell or to
     /// nft: the kernel takes any.
     #[must_use]
-    pub fn mend(&self, subnet: Ipv4Net) -> Vec<String> {
+    pub fn commands_to_pass(&self, subnet: Ipv4Net) -> Vec<String> {
         let ways: Vec<(&str, &str, &str)> =
             [self.outward.then_some(("-s", "saddr", "from")), self.inward.then_some(("-d", "daddr", "to"))]
                 .into_iter()
                 .flatten()
                 .collect();
-        let iptables = match self.place {
-            Place::Legacy => "iptables-legacy",
-            Place::Nft { .. } => "iptables",
+        let iptables = match self.table {
+            ChainTable::Legacy => "iptables-legacy",
+            ChainTable::Nft { .. } => "iptables",
         };
-        match (self.owner, &self.place) {
-            (Owner::Firewalld, _) => self.mend_firewalld(subnet),
-            (Owner::Ufw, _) => {
+        match (self.firewall, &self.table) {
+            (Firewall::Firewalld, _) => self.firewalld_commands(subnet),
+            (Firewall::Ufw, _) => {
                 ways.iter().map(|(_, _, way)| format!("ufw route allow {way} {subnet}")).collect()
             }
-            (Owner::Docker, _) => ways
+            (Firewall::Docker, _) => ways
                 .iter()
                 .map(|(option, ..)| format!("{iptables} -I DOCKER-USER {option} {subnet} -j ACCEPT"))
                 .collect(),
-            (Owner::Other, Place::Legacy) => ways
+            (Firewall::Other, ChainTable::Legacy) => ways
                 .iter()
                 .map(|(option, ..)| format!("{iptables} -I {} {option} {subnet} -j ACCEPT", self.chain))
                 .collect(),
-            (Owner::Other, Place::Nft { table, .. })
+            (Firewall::Other, ChainTable::Nft { table, .. })
                 if ![table, &self.chain].iter().all(|name| is_plain(name)) =>
             {
                 Vec::new()
             }
-            (Owner::Other, Place::Nft { family, table }) => ways
+            (Firewall::Other, ChainTable::Nft { family, table }) => ways
                 .iter()
                 .map(|(_, key, _)| {
                     format!("nft insert rule {family} {table} {} ip {key} {subnet} accept", self.chain)
@@ -65,7 +65,7 @@ impl DroppingChain {
     /// A zone says what its own members may send, to this host too and to one another; what others send to them is asked of a
     /// policy (firewalld 0.9 and later). It names the addresses, for others may be in that zone whom it is not about. Of packets
     /// whose two ends are in no zone firewalld 2 asks no policy, so containers are in one either way.
-    fn mend_firewalld(&self, subnet: Ipv4Net) -> Vec<String> {
+    fn firewalld_commands(&self, subnet: Ipv4Net) -> Vec<String> {
         let mut commands = vec![format!("firewall-cmd --permanent --zone=trusted --add-source={subnet}")];
         if self.inward {
             let (policy, new) = (
@@ -90,7 +90,7 @@ fn is_plain(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-/".contains(c))
 }
 
-impl Owner {
+impl Firewall {
     /// What else there is to know.
     #[must_use]
     pub fn advice(self) -> &'static str {
@@ -117,31 +117,38 @@ mod tests {
 
     #[test]
     fn each_firewall_is_spoken_to_in_its_own_words() {
-        let chain = |owner, place| DroppingChain {
-            place,
+        let chain = |firewall, table| DroppingChain {
+            table,
             chain: "FORWARD".to_owned(),
             rule: None,
             outward: true,
             inward: false,
-            owner,
+            firewall,
         };
-        let nft = || Place::Nft { family: "ip".to_owned(), table: "filter".to_owned() };
-        for (owner, place, command) in [
-            (Owner::Docker, nft(), "iptables -I DOCKER-USER -s 10.87.1.0/24 -j ACCEPT"),
-            (Owner::Docker, Place::Legacy, "iptables-legacy -I DOCKER-USER -s 10.87.1.0/24 -j ACCEPT"),
-            (Owner::Ufw, nft(), "ufw route allow from 10.87.1.0/24"),
-            (Owner::Firewalld, nft(), "firewall-cmd --permanent --zone=trusted --add-source=10.87.1.0/24"),
-            (Owner::Other, nft(), "nft insert rule ip filter FORWARD ip saddr 10.87.1.0/24 accept"),
-            (Owner::Other, Place::Legacy, "iptables-legacy -I FORWARD -s 10.87.1.0/24 -j ACCEPT"),
+        let nft = || ChainTable::Nft { family: "ip".to_owned(), table: "filter".to_owned() };
+        for (firewall, table, command) in [
+            (Firewall::Docker, nft(), "iptables -I DOCKER-USER -s 10.87.1.0/24 -j ACCEPT"),
+            (
+                Firewall::Docker,
+                ChainTable::Legacy,
+                "iptables-legacy -I DOCKER-USER -s 10.87.1.0/24 -j ACCEPT",
+            ),
+            (Firewall::Ufw, nft(), "ufw route allow from 10.87.1.0/24"),
+            (Firewall::Firewalld, nft(), "firewall-cmd --permanent --zone=trusted --add-source=10.87.1.0/24"),
+            (Firewall::Other, nft(), "nft insert rule ip filter FORWARD ip saddr 10.87.1.0/24 accept"),
+            (Firewall::Other, ChainTable::Legacy, "iptables-legacy -I FORWARD -s 10.87.1.0/24 -j ACCEPT"),
         ] {
-            assert_eq!(chain(owner, place).mend("10.87.1.0/24".parse().unwrap())[0], command);
+            assert_eq!(chain(firewall, table).commands_to_pass("10.87.1.0/24".parse().unwrap())[0], command);
         }
-        for table in ["a;reboot", "a b", "$(reboot)", "-f", "`x`", ""] {
-            let place = Place::Nft { family: "inet".to_owned(), table: table.to_owned() };
-            assert!(chain(Owner::Other, place).mend("10.87.1.0/24".parse().unwrap()).is_empty(), "{table}");
+        for name in ["a;reboot", "a b", "$(reboot)", "-f", "`x`", ""] {
+            let table = ChainTable::Nft { family: "inet".to_owned(), table: name.to_owned() };
+            assert!(
+                chain(Firewall::Other, table).commands_to_pass("10.87.1.0/24".parse().unwrap()).is_empty(),
+                "{name}"
+            );
         }
-        let inward = DroppingChain { inward: true, ..chain(Owner::Firewalld, nft()) };
-        let commands = inward.mend("10.87.1.0/24".parse().unwrap()).join("\n");
+        let inward = DroppingChain { inward: true, ..chain(Firewall::Firewalld, nft()) };
+        let commands = inward.commands_to_pass("10.87.1.0/24".parse().unwrap()).join("\n");
         assert!(commands.contains("--policy=flatnet --add-ingress-zone=ANY\n"), "{commands}");
     }
 }
