@@ -6,4 +6,5 @@ pub mod observe;
 pub mod planner;
 pub mod render;
 pub mod ruleset;
+pub mod sets;
 pub mod tools;

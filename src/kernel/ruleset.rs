@@ -1,14 +1,15 @@
 //! The text that makes the nft tables, from `templates/ruleset.nft.j2`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::{Environment, context};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::error::{Error, Kind, Result};
+use crate::kernel::sets::{Entry, SETS, Set};
 use crate::model::config::Config;
 use crate::model::desired::{Attached, HostFacts};
-use crate::model::plan::{Element, TableElement};
+use crate::model::plan::TableElement;
 use crate::model::types::{LinkGroup, Owner};
 
 const TEMPLATE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/ruleset.nft.j2"));
@@ -24,7 +25,6 @@ pub fn render(
     let mut environment = Environment::new();
     environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
     environment.set_keep_trailing_newline(true);
-    let Lists { bindings, frame_bindings, published } = lists(&attached.elements);
     environment
         .render_str(
             TEMPLATE,
@@ -47,9 +47,7 @@ pub fn render(
                 gateways => facts.gateway_links,
                 host_ports => config.host_ports.iter()
                     .map(|open| json!({"proto": open.protocol, "port": open.port})).collect::<Vec<_>>(),
-                bindings,
-                frame_bindings,
-                published,
+                elements => lists(&attached.elements),
             },
         )
         .map_err(|cause| {
@@ -57,32 +55,13 @@ pub fn render(
         })
 }
 
-/// The elements of each set and map, as the template has them.
-#[derive(Default)]
-struct Lists {
-    bindings: Vec<Value>,
-    frame_bindings: Vec<Value>,
-    published: Vec<Value>,
-}
-
-fn lists(elements: &BTreeSet<TableElement>) -> Lists {
-    let mut lists = Lists::default();
+/// The elements of each set and map by its family and name, such as `arp_bindings`, as the template has them.
+fn lists(elements: &BTreeSet<TableElement>) -> BTreeMap<String, Vec<String>> {
+    let name = |set: &Set| format!("{}_{}", set.family, set.name);
+    let mut lists: BTreeMap<_, _> = SETS.iter().map(|set| (name(set), Vec::new())).collect();
     for TableElement { table: _, element, container_id } in elements {
-        let id = container_id.comment();
-        match element {
-            Element::Binding { dev, address } => {
-                lists.bindings.push(json!({"dev": dev, "address": address, "id": id}));
-            }
-            Element::FrameBinding { mac, address } => {
-                lists.frame_bindings.push(json!({"mac": mac, "address": address, "id": id}));
-            }
-            // The template renders one list into both tables.
-            Element::ArpBinding { .. } => {}
-            Element::Published { port, address } => lists.published.push(json!({
-                "proto": port.protocol, "host_ip": port.host_ip, "host_port": port.host_port,
-                "address": address, "port": port.container_port, "id": id,
-            })),
-        }
+        let entry = Entry::of(element);
+        lists.entry(name(entry.set)).or_default().push(entry.with_comment(container_id));
     }
     lists
 }

@@ -9,18 +9,15 @@ use std::net::Ipv4Addr;
 
 use serde_json::Value;
 
+use crate::kernel::sets::{self, Set};
 use crate::model::plan::Element;
-use crate::model::types::{PortMapping, Protocol};
-
-/// The sets and maps whose elements come and go with containers.
-pub const DYNAMIC: [&str; 4] = ["bindings", "frame_bindings", "published_anywhere", "published_at_address"];
 
 /// What one table, or both, hold.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ruleset {
     /// Chains, rules, sets and maps, without what changes by itself.
     pub structure: Vec<Value>,
-    /// The elements of [`DYNAMIC`], with their comments.
+    /// The elements of [`sets::SETS`], with their comments.
     pub elements: BTreeMap<Element, String>,
 }
 
@@ -71,16 +68,14 @@ fn take_elements(object: &mut Value, elements: &mut BTreeMap<Element, String>) {
         let Some(set) = object.get_mut(kind).and_then(Value::as_object_mut) else { continue };
         let family = set.get("family").and_then(Value::as_str).unwrap_or_default().to_owned();
         let name = set.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-        if DYNAMIC.contains(&name.as_str()) {
+        if let Some(kind) = sets::find(&family, &name) {
             let found = set.remove("elem").unwrap_or_default();
-            elements.extend(
-                found.as_array().into_iter().flatten().filter_map(|elem| element(&family, &name, elem)),
-            );
+            elements.extend(found.as_array().into_iter().flatten().filter_map(|elem| element(kind, elem)));
         }
     }
 }
 
-fn element(family: &str, set: &str, elem: &Value) -> Option<(Element, String)> {
+fn element(set: &Set, elem: &Value) -> Option<(Element, String)> {
     // A map's element is [key, value]; a key with a comment is {"elem": {"val": KEY, "comment": TEXT}}.
     let (key, value) = match elem.as_array() {
         Some(pair) => (pair.first()?, pair.get(1)),
@@ -88,50 +83,9 @@ fn element(family: &str, set: &str, elem: &Value) -> Option<(Element, String)> {
     };
     let comment = key.pointer("/elem/comment").and_then(Value::as_str).unwrap_or_default().to_owned();
     let key = parts(key.pointer("/elem/val").unwrap_or(key))?;
-    let element = match (family, set, key.as_slice()) {
-        ("inet", "bindings", [dev, address]) => {
-            let address = address.parse().ok()?;
-            match dev.parse() {
-                // The set of this name that 0.1.0 made holds MACs.
-                Ok(mac) => Element::FrameBinding { mac, address },
-                Err(_) => Element::Binding { dev: dev.parse().ok()?, address },
-            }
-        }
-        ("inet", "frame_bindings", [mac, address]) => {
-            Element::FrameBinding { mac: mac.parse().ok()?, address: address.parse().ok()? }
-        }
-        ("arp", "bindings", [mac, address]) => {
-            Element::ArpBinding { mac: mac.parse().ok()?, address: address.parse().ok()? }
-        }
-        ("inet", "published_anywhere", [protocol, port]) => published(protocol, None, port, value?)?,
-        ("inet", "published_at_address", [protocol, host, port]) => {
-            published(protocol, Some(host.parse().ok()?), port, value?)?
-        }
-        _ => return None,
-    };
-    Some((element, comment))
-}
-
-fn published(protocol: &str, host_ip: Option<Ipv4Addr>, host_port: &str, value: &Value) -> Option<Element> {
-    let value = parts(value)?;
-    let [address, container_port] = value.as_slice() else { return None };
-    let port = PortMapping {
-        protocol: protocol_of(protocol)?,
-        host_ip,
-        host_port: host_port.parse().ok()?,
-        container_port: container_port.parse().ok()?,
-    };
-    Some(Element::Published { port, address: address.parse().ok()? })
-}
-
-/// A protocol's name or, where there is no /etc/protocols (Debian package netbase), its number.
-fn protocol_of(text: &str) -> Option<Protocol> {
-    match text {
-        "6" => Some(Protocol::Tcp),
-        "17" => Some(Protocol::Udp),
-        "132" => Some(Protocol::Sctp),
-        name => name.parse().ok(),
-    }
+    let value = value.map_or_else(|| Some(Vec::new()), parts)?;
+    let [key, value] = [&key, &value].map(|parts| parts.iter().map(String::as_str).collect::<Vec<_>>());
+    Some((set.element(&key, &value)?, comment))
 }
 
 /// The parts of `{"concat": [..]}` as text.
@@ -157,6 +111,7 @@ fn forget_what_changes(value: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::types::{PortMapping, Protocol};
 
     #[test]
     fn parses_the_elements_of_nft_1_0_6() {

@@ -1,6 +1,7 @@
 //! `nft -f -`: operations as lines of one transaction.
 
-use crate::model::plan::{Element, Op, TableElement};
+use crate::kernel::sets::{Entry, Set};
+use crate::model::plan::{Op, TableElement};
 
 /// One transaction for all of `ops`.
 pub(super) fn transaction(ops: &[&Op]) -> String {
@@ -33,47 +34,13 @@ fn delete_table(family: &str, table: &crate::model::types::TableName) -> String 
 }
 
 fn with_value(TableElement { table, element, container_id }: &TableElement) -> String {
-    let comment = container_id.comment();
-    let (set, key, value) = parts(element);
-    match value {
-        None => format!("{} {set} {{ {key} comment \"{comment}\" }}", in_table(element, table.as_str())),
-        Some(value) => {
-            format!("{} {set} {{ {key} comment \"{comment}\" : {value} }}", in_table(element, table.as_str()))
-        }
-    }
+    let entry = Entry::of(element);
+    let Set { family, name, .. } = entry.set;
+    format!("{family} {table} {name} {{ {} }}", entry.with_comment(container_id))
 }
 
 /// `FAMILY TABLE SET { KEY }`.
 pub(super) fn key_only(TableElement { table, element, container_id: _ }: &TableElement) -> String {
-    let (set, key, _) = parts(element);
-    format!("{} {set} {{ {key} }}", in_table(element, table.as_str()))
-}
-
-fn in_table(element: &Element, table: &str) -> String {
-    match element {
-        Element::ArpBinding { .. } => format!("arp {table}"),
-        Element::Binding { .. } | Element::FrameBinding { .. } | Element::Published { .. } => {
-            format!("inet {table}")
-        }
-    }
-}
-
-/// Set or map, key, and the value where it is a map.
-fn parts(element: &Element) -> (&'static str, String, Option<String>) {
-    match element {
-        Element::Binding { dev, address } => ("bindings", format!("\"{dev}\" . {address}"), None),
-        Element::FrameBinding { mac, address } => ("frame_bindings", format!("{mac} . {address}"), None),
-        Element::ArpBinding { mac, address } => ("bindings", format!("{mac} . {address}"), None),
-        Element::Published { port, address } => {
-            let value = Some(format!("{address} . {}", port.container_port));
-            match port.host_ip {
-                None => ("published_anywhere", format!("{} . {}", port.protocol, port.host_port), value),
-                Some(host) => (
-                    "published_at_address",
-                    format!("{} . {host} . {}", port.protocol, port.host_port),
-                    value,
-                ),
-            }
-        }
-    }
+    let Entry { set: Set { family, name, .. }, key, value: _ } = Entry::of(element);
+    format!("{family} {table} {name} {{ {key} }}")
 }
