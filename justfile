@@ -25,6 +25,12 @@ package:
 quickstart *OPTIONS:
     ./ops/quickstart {{ OPTIONS }}
 
+# After a small change: lint, and every test that needs neither root nor a kernel
+[group('test')]
+quick:
+    cargo clippy --locked --all-targets --features faults -- -D warnings
+    cargo test --locked --features faults --lib --bins --test pure
+
 # What CI runs
 [group('test')]
 ci:
@@ -59,7 +65,7 @@ soak *ROWS:
 # Rewrite the golden plans; the difference is for review
 [group('test')]
 golden:
-    FLATNET_GOLDEN=write cargo test --locked --features faults --test suite -- golden floors
+    FLATNET_GOLDEN=write cargo test --locked --features faults --test pure -- golden floors
 
 # Format, clippy, shellcheck, documentation, licences
 [group('lint')]

@@ -191,7 +191,7 @@ fn what_is_not_run_is_listed() {
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/commands-not-run.md");
     let mut differences = Vec::new();
-    crate::golden::compare(&path, &list, &mut differences);
+    crate::golden_file::compare(&path, &list, &mut differences);
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 

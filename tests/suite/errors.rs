@@ -44,7 +44,7 @@ pub(crate) fn looks_like(text: &str, pattern: &str) -> bool {
 fn the_page_of_errors_is_as_the_source_has_it() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations/errors.md");
     let mut differences = Vec::new();
-    crate::golden::compare(&path, &manual::page(), &mut differences);
+    crate::golden_file::compare(&path, &manual::page(), &mut differences);
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 

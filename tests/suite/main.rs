@@ -42,7 +42,6 @@ mod error_messages;
 mod errors;
 #[cfg(feature = "faults")]
 mod faults;
-mod floors;
 mod flows_batch;
 mod frames;
 mod gateway;
@@ -55,7 +54,8 @@ mod gateway_pages;
 mod gateway_restart;
 mod gateway_routes;
 mod gateway_upstreams;
-mod golden;
+#[path = "../pure/golden_file.rs"]
+mod golden_file;
 mod guard;
 mod guard_errors;
 mod guard_flows;
@@ -67,7 +67,6 @@ mod guard_ports;
 mod guard_shadow;
 mod guard_sources;
 mod host_up_down;
-mod hostile_parsers;
 mod hosts;
 #[cfg(feature = "faults")]
 mod interleaved;
@@ -75,13 +74,11 @@ mod kill_random;
 #[cfg(feature = "faults")]
 mod kill_steps;
 mod log;
-mod model;
 mod older_state;
 mod owner;
 mod package;
 mod package_life;
 mod pc;
-mod planner;
 mod podman;
 mod podman_failures;
 mod podman_life;

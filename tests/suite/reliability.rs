@@ -13,18 +13,35 @@ pub(crate) fn names(page: &str) -> Vec<&str> {
     page.split("```").step_by(2).flat_map(|text| text.split('`').skip(1).step_by(2)).collect()
 }
 
-/// The tests that `page` names, by their path or by the beginning of one, and that are not in the suite.
+/// The tests that `page` names, by their path or by the beginning of one, and that are neither in the suite nor in `tests/pure`.
 #[expect(clippy::disallowed_methods, reason = "the test binary itself says which tests it has")]
 pub(crate) fn missing_tests(page: &str) -> Vec<&str> {
     let myself = std::env::current_exe().unwrap();
     let list = std::process::Command::new(myself).arg("--list").output().unwrap().stdout;
     let list = String::from_utf8(list).unwrap();
-    let tests: Vec<&str> = list.lines().filter_map(|line| line.strip_suffix(": test")).collect();
+    let pure = tests_of_source("tests/pure");
+    let tests = list.lines().filter_map(|line| line.strip_suffix(": test"));
+    let tests: Vec<&str> = tests.chain(pure.iter().map(String::as_str)).collect();
     let is_there = |name: &&str| {
         let is_it = |test: &&str| if name.ends_with("::") { test.starts_with(name) } else { *test == *name };
         tests.iter().any(is_it)
     };
     names(page).into_iter().filter(|name| is_test(name) && !is_there(name)).collect()
+}
+
+/// `MODULE::TEST` of each file of `folder`.
+fn tests_of_source(folder: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let module = path.file_stem().unwrap().to_str().unwrap();
+        let names = text.split("#[test]\n").skip(1).filter_map(|after| {
+            after.lines().find_map(|line| line.trim().strip_prefix("fn ")?.split('(').next())
+        });
+        found.extend(names.map(|name| format!("{module}::{name}")));
+    }
+    found
 }
 
 fn is_test(name: &str) -> bool {

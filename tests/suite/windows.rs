@@ -11,7 +11,7 @@ use flatnet::windows::decide::{Decision, Verb, decide};
 use flatnet::windows::seen::{self, Listener, Process, Route, Rule, Seen};
 use serde_json::{Value, json};
 
-use crate::golden::compare;
+use crate::golden_file::compare;
 use crate::sandbox::Sandbox;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/windows");

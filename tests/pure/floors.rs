@@ -8,8 +8,6 @@ use std::path::{Path, PathBuf};
 
 use regex::Regex;
 
-use crate::reliability::file;
-
 /// From the top; modules of one floor may import one another in one direction.
 const FLOORS: [&[&str]; 9] = [
     &["faces"],
@@ -149,7 +147,7 @@ fn picture(imports: &Imports) -> String {
 
 #[test]
 fn the_page_of_components_shows_the_floors() {
-    let page = file(PAGE);
+    let page = std::fs::read_to_string(root().join(PAGE)).unwrap();
     let start = page.find("```mermaid\nflowchart").expect("the page has a picture");
     let end = start + page[start..].find("```\n").expect("the picture has an end") + "```\n".len();
     let drawn = picture(&imports());

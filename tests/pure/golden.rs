@@ -1,11 +1,10 @@
 //! Golden plans: each folder of `tests/golden` holds what is configured and observed, and the scripts that follow.
 //!
-//! `FLATNET_GOLDEN=write cargo test --test suite golden` writes the scripts anew; the difference is for review.
+//! `FLATNET_GOLDEN=write cargo test --test pure golden` writes the scripts anew; the difference is for review.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
-use std::path::Path;
 
 use flatnet::kernel::observe::attachment::ObservedAttachment;
 use flatnet::kernel::observe::host::{ObservedHost, ObservedRuleset};
@@ -21,6 +20,8 @@ use flatnet::model::plan::{FlowFilter, Op, Plan};
 use flatnet::model::types::{AttachmentId, NetnsPath, Owner, PortMapping, PortMode, SysctlKey};
 use flatnet::state::receipt::Receipt;
 use serde::Deserialize;
+
+use crate::golden_file::compare;
 
 /// `observed.json`.
 #[derive(Deserialize)]
@@ -210,15 +211,6 @@ fn script(ops: &[Op]) -> String {
         let _ = writeln!(text, "{}", rendered.command);
     }
     text
-}
-
-pub(crate) fn compare(path: &Path, found: &str, differences: &mut Vec<String>) {
-    if std::env::var("FLATNET_GOLDEN").is_ok_and(|value| value == "write") {
-        std::fs::write(path, found).unwrap();
-    }
-    if std::fs::read_to_string(path).unwrap_or_default() != found {
-        differences.push(format!("{} differs; it would be now:\n{found}", path.display()));
-    }
 }
 
 #[test]

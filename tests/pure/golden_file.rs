@@ -1,0 +1,13 @@
+//! Files that tests compare with what the program makes, and write anew where they are told so.
+
+use std::path::Path;
+
+/// Compares the file at `path` with `found`; `FLATNET_GOLDEN=write` writes the file first.
+pub(crate) fn compare(path: &Path, found: &str, differences: &mut Vec<String>) {
+    if std::env::var("FLATNET_GOLDEN").is_ok_and(|value| value == "write") {
+        std::fs::write(path, found).unwrap();
+    }
+    if std::fs::read_to_string(path).unwrap_or_default() != found {
+        differences.push(format!("{} differs; it would be now:\n{found}", path.display()));
+    }
+}

@@ -1,0 +1,10 @@
+//! What needs neither root nor a kernel: plans on a model, golden files, hostile text, the floors of `src/`. `just quick` runs it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod floors;
+mod golden;
+mod golden_file;
+mod hostile_parsers;
+mod model;
+mod planner;
