@@ -28,7 +28,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// How long a script may take before it is ended and the test fails, so that a hanging Podman cannot hang the run.
-const SCRIPT_SECONDS: u64 = 120;
+const SCRIPT_SECONDS: u64 = 400;
 
 /// Where the binary under test is inside a sandbox; on `PATH`, as after an installation.
 pub(crate) const FLATNET: &str = "/usr/local/bin/flatnet";
@@ -84,6 +84,7 @@ impl Builder {
 #[derive(Debug)]
 pub(crate) struct Sandbox {
     /// `sandbox.sh --hold`: killing it kills all that is inside.
+    started: Instant,
     holder: Child,
     /// The sandbox lives until this is closed, by us or by our death.
     _lifeline: ChildStdin,
@@ -195,6 +196,7 @@ impl Sandbox {
 
     fn start(options: &[String]) -> Self {
         let mut complaints = scratch_file();
+        let started = Instant::now();
         let mut holder = Command::new(script())
             .args(options)
             .arg("--hold")
@@ -217,7 +219,7 @@ impl Sandbox {
                 read_all(&mut complaints),
             );
         }
-        Self { holder, _lifeline: lifeline, first_process: first_process.trim().to_owned() }
+        Self { started, holder, _lifeline: lifeline, first_process: first_process.trim().to_owned() }
     }
 
     /// What `sandbox.sh --enter` does, without its shell: a test may enter a thousand times.
@@ -261,7 +263,17 @@ impl Drop for Sandbox {
         // A holder that has already ended is as good as one that was killed.
         let _ = self.holder.kill();
         let _ = self.holder.wait();
+        note_time(self.started.elapsed());
     }
+}
+
+/// Appends `MILLISECONDS TEST` to the file that `FLATNET_TEST_TIMES` names, for `ops/test` to tell which tests take longest.
+fn note_time(took: Duration) {
+    let Some(path) = std::env::var_os("FLATNET_TEST_TIMES") else { return };
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    let line = format!("{} {test}\n", took.as_millis());
+    let file = fs::OpenOptions::new().append(true).create(true).open(path);
+    let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
 }
 
 /// What came of a script: shown in full when an assertion on it fails.

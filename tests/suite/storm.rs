@@ -9,7 +9,8 @@ use crate::world::World;
 
 #[test]
 fn parallel_adds_then_dels() {
-    let sandbox = host("");
+    // The last of a hundred waits for all others, on a busy machine for longer than people would.
+    let sandbox = host("limits: {lock_seconds: 120}\n");
     drive::install(&sandbox);
     let before = World::of(&sandbox).without_files();
     let containers = soak::count(100);
@@ -28,7 +29,7 @@ fn parallel_adds_then_dels() {
 
 #[test]
 fn mixed_with_all_that_people_and_timers_call() {
-    let sandbox = host("");
+    let sandbox = host("limits: {lock_seconds: 120}\n");
     drive::install(&sandbox);
     sandbox.sh("flatnet up").succeeds();
     let before = World::of(&sandbox);
