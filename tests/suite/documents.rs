@@ -52,6 +52,7 @@ sessions! {
 
 /// Pages that have a Japanese edition.
 const EDITIONS: &[&str] = &[
+    "README.md",
     "docs/operations/cni-operations.md",
     "docs/operations/troubleshooting.md",
     "docs/setup/phase-2-setup.md",
@@ -176,8 +177,8 @@ fn commands_within_the_text_are_commands() {
 #[test]
 fn what_is_not_run_is_listed() {
     let mut list = "# Commands that no test runs\n\n\
-        Every other command of the documents is run from the page itself: by `cargo test --test suite documents`, and what\n\
-        installs packages by `./ops/test newcomer`. This list is generated: `FLATNET_GOLDEN=write` with the former writes it anew.\n\n\
+        Tests run all other commands of the documents: `cargo test --test suite documents`, and for commands that install packages\n\
+        `./ops/test newcomer`. To regenerate this list, run the former with `FLATNET_GOLDEN=write`.\n\n\
         | page | section | first line | why |\n| --- | --- | --- | --- |\n"
         .to_owned();
     for page in pages() {
