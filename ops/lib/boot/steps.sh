@@ -40,6 +40,8 @@ setup() {
         fi
         flatnet init
         sed -i "s/^ingress_gateways: auto$/ingress_gateways: [192.168.50.20]/" /etc/flatnet/flatnet.yaml
+        # Where each instruction is translated, the first nft of a boot takes longer than the 10 s of a host.
+        sed -i "s/^  \(command\|lock\)_seconds: 10$/  \1_seconds: 120/" /etc/flatnet/flatnet.yaml
         systemctl enable --now nftables
         flatnet up
         systemctl enable --now flatnet.service flatnet-gc.timer
