@@ -42,10 +42,11 @@ power_on() {
     await_up
 }
 
-# "degraded": the checks say whether a unit of ours is among those that failed.
+# One connection waits: each costs seconds there. "degraded": the checks say whether a unit of ours is among those that failed.
 await_up() {
     local state end=$((SECONDS + boot_limit))
-    until state=$(inside 'systemctl is-system-running' 2>/dev/null) || [[ $state == degraded ]]; do
+    until state=$(inside "timeout $boot_limit systemctl is-system-running --wait >/dev/null || true
+            systemctl is-system-running" 2>/dev/null) || [[ $state == degraded ]]; do
         is_on || stop_here "qemu ended" "$work/qemu.log"
         ((SECONDS < end)) || stop_here "the machine did not come up; it said last that it is \"$state\"" "$work/console.log"
         sleep 1
