@@ -115,13 +115,13 @@ reboot_under_load() {
         systemctl enable load
     '
     reboot
-    looks_well
+    looks_well_quickly
     inside 'systemctl disable --now load'
 }
 
 restart_nftables() {
-    inside 'systemctl restart nftables; bash /mnt/check.sh quickly'
-    looks_well_from_lan
+    inside 'systemctl restart nftables'
+    looks_well_quickly
     inside 'systemctl stop nftables
         ! nft list table inet flatnet 2>/dev/null || exit 0
         if flatnet status >/dev/null; then echo "status sees nothing wrong without rules"; exit 1; fi'
@@ -135,33 +135,30 @@ restart_nftables() {
 with_firewall() { # UNIT SCRIPT
     inside 'systemctl disable --now nftables'
     inside "$2"
-    inside 'flatnet doctor --json | jq -r ".findings[].commands[]?" >/root/advice; cat /root/advice; bash -e /root/advice
-        bash /mnt/check.sh quickly'
-    looks_well_from_lan
+    inside 'flatnet doctor --json | jq -r ".findings[].commands[]?" >/root/advice; cat /root/advice; bash -e /root/advice'
+    looks_well_quickly
     reboot
+    looks_well
 }
 
 firewalld() {
     with_firewall firewalld 'systemctl enable --now firewalld
         firewall-cmd --permanent --add-service=http; firewall-cmd --permanent --add-port=8080/tcp; firewall-cmd --reload'
-    looks_well
-    inside 'firewall-cmd --state; systemctl reload firewalld; bash /mnt/check.sh quickly'
-    looks_well_from_lan
+    inside 'firewall-cmd --state; systemctl reload firewalld'
+    looks_well_quickly
     inside 'systemctl disable --now firewalld; systemctl enable --now nftables'
 }
 
 ufw() {
     with_firewall ufw 'systemctl enable --now ufw; ufw allow 22/tcp; ufw allow 80/tcp; ufw --force enable'
-    looks_well
     inside 'ufw status | grep "^Status: active"; iptables -S FORWARD | grep "^-P FORWARD DROP"
         ufw --force reset; ufw --force disable; systemctl disable --now ufw; systemctl enable --now nftables'
 }
 
 docker() {
     with_firewall docker 'systemctl enable --now docker.service'
-    looks_well
-    inside 'systemctl is-active docker; systemctl restart docker; bash /mnt/check.sh quickly'
-    looks_well_from_lan
+    inside 'systemctl is-active docker; systemctl restart docker'
+    looks_well_quickly
     inside 'systemctl disable --now docker.service docker.socket; systemctl enable --now nftables'
 }
 
@@ -193,6 +190,12 @@ purge() {
 
 looks_well() {
     inside 'bash /mnt/check.sh'
+    looks_well_from_lan
+}
+
+# Without the doctor, who takes minutes where instructions are translated.
+looks_well_quickly() {
+    inside 'bash /mnt/check.sh quickly'
     looks_well_from_lan
 }
 
@@ -248,10 +251,10 @@ main() {
     step 'power cut during eight attachments' power_cut_while_attaching
     step 'reboot under load' reboot_under_load
     step 'nftables: restart, stop, start' restart_nftables
-    step 'firewalld, a reboot with it' firewalld
-    step 'ufw, a reboot with it' ufw
-    step 'Docker, a reboot with it, its restart' docker
-    step 'another address of the uplink' another_address
+    step 'firewalld, a reboot with it' firewalld looks_well_quickly
+    step 'ufw, a reboot with it' ufw looks_well_quickly
+    step 'Docker, a reboot with it, its restart' docker looks_well_quickly
+    step 'another address of the uplink' another_address looks_well_quickly
     step 'remove, install again' remove_and_install_again
     step 'purge' purge true
     power_off
