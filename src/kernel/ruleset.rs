@@ -12,7 +12,7 @@ use crate::model::desired::{Attached, HostFacts};
 use crate::model::plan::TableElement;
 use crate::model::types::{LinkGroup, Owner};
 
-const TEMPLATE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/ruleset.nft.j2"));
+const TEMPLATE: &str = include_str!("../../templates/ruleset.nft.j2");
 
 /// The whole transaction: it replaces the table `inet` and, where containers are bridged, the table `arp`, with the elements
 /// of those who are `attached`. Every value in it comes from a type that cannot hold anything nft would take for syntax.

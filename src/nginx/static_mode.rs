@@ -16,7 +16,7 @@ use crate::model::types::HostPattern;
 use crate::routes::podman::State;
 use crate::routes::table::{Route, Scheme, Table};
 
-const TEMPLATE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/gateway-static.conf.j2"));
+const TEMPLATE: &str = include_str!("../../templates/gateway-static.conf.j2");
 
 /// One `location`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -105,8 +105,8 @@ mod tests {
     #[test]
     fn the_events_that_change_routes() {
         for events in [
-            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/captured/podman-4.3.1/events.jsonl")),
-            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/captured/podman-5.4.2/events.jsonl")),
+            include_str!("../../tests/captured/podman-4.3.1/events.jsonl"),
+            include_str!("../../tests/captured/podman-5.4.2/events.jsonl"),
         ] {
             for line in events.lines() {
                 let id =

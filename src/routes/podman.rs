@@ -205,8 +205,8 @@ mod tests {
     use super::*;
 
     const CAPTURED: [&str; 2] = [
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/captured/podman-4.3.1/inspect.json")),
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/captured/podman-5.4.2/inspect.json")),
+        include_str!("../../tests/captured/podman-4.3.1/inspect.json"),
+        include_str!("../../tests/captured/podman-5.4.2/inspect.json"),
     ];
 
     fn network() -> NetworkName {

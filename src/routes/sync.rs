@@ -181,11 +181,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_inspected_is_taken_as_it_was_and_told_once() {
-        let known = containers(include_str!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/captured/podman-5.4.2/inspect.json"
-        )))
-        .unwrap();
+        let known = containers(include_str!("../../tests/captured/podman-5.4.2/inspect.json")).unwrap();
         let web = known.iter().find(|one| one.name.as_str() == "web").unwrap().clone();
         let seen = |containers, left_out| Seen {
             host: HostName::parse("dev-pc").unwrap(),

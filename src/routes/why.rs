@@ -175,8 +175,7 @@ mod tests {
 
     #[test]
     fn the_gateway_has_each_reason_in_japanese_with_the_same_facts() {
-        let texts =
-            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/gateway/lua/flatnet/texts.lua"));
+        let texts = include_str!("../../templates/gateway/lua/flatnet/texts.lua");
         let whys = texts.split_once("M.why = ").unwrap().1.split_once("} }").unwrap().0;
         let entries = whys.replace("\"\n        .. \"", "");
         for reason in ALL {

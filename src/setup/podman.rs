@@ -48,9 +48,9 @@ pub(crate) enum Podman {
 }
 
 impl Podman {
-    /// What to run it by: its storage may have to be set up first.
-    pub(crate) fn executor() -> HostExecutor {
-        HostExecutor::new(Duration::from_secs(30))
+    /// What to run it by: its storage may have to be set up first, so `limits.command_seconds` counts from 30 s on.
+    pub(crate) fn executor(command_seconds: u64) -> HostExecutor {
+        HostExecutor::new(Duration::from_secs(command_seconds.max(30)))
     }
 
     /// Asks it.

@@ -5,8 +5,8 @@ use std::path::Path;
 use crate::model::config::DEFAULT_PATH;
 use crate::model::types::{IfName, NetworkName};
 
-const YAML: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/flatnet.yaml"));
-const CONFLIST: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/flatnet.conflist"));
+const YAML: &str = include_str!("../../templates/flatnet.yaml");
+const CONFLIST: &str = include_str!("../../templates/flatnet.conflist");
 
 /// The commented configuration of host number `host`.
 pub(crate) fn yaml(host: u8, network: &NetworkName, bridge: &IfName) -> String {

@@ -1,5 +1,5 @@
-//! The systemd units that `init` and `gateway install` write, from `templates/`: up and repair at boot, gc every hour, the
-//! gateway's routes, the gateway.
+//! The systemd units that `init` and `gateway install` write, from `templates/`: up and repair at boot, repair after
+//! nftables.service, gc every hour, the gateway's routes, the gateway.
 
 use std::path::Path;
 
@@ -13,20 +13,14 @@ const DIRECTORY: &str = "/etc/systemd/system";
 const PROGRAM: &str = "/usr/local/bin/flatnet";
 /// Where the template of the gateway has its directory.
 const GATEWAY_DIRECTORY: &str = "/var/lib/flatnet-gateway";
-const GATEWAY: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/flatnet-gateway.service"));
-const WATCH: (&str, &str, &str) = (
-    "flatnet-gateway-watch",
-    "service",
-    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/flatnet-gateway-watch.service")),
-);
-const TEMPLATES: [(&str, &str, &str); 4] = [
-    ("flatnet", "service", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/flatnet.service"))),
-    (
-        "flatnet-gc",
-        "service",
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/flatnet-gc.service")),
-    ),
-    ("flatnet-gc", "timer", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/flatnet-gc.timer"))),
+const GATEWAY: &str = include_str!("../../templates/flatnet-gateway.service");
+const WATCH: (&str, &str, &str) =
+    ("flatnet-gateway-watch", "service", include_str!("../../templates/flatnet-gateway-watch.service"));
+const TEMPLATES: [(&str, &str, &str); 5] = [
+    ("flatnet", "service", include_str!("../../templates/flatnet.service")),
+    ("flatnet-repair", "service", include_str!("../../templates/flatnet-repair.service")),
+    ("flatnet-gc", "service", include_str!("../../templates/flatnet-gc.service")),
+    ("flatnet-gc", "timer", include_str!("../../templates/flatnet-gc.timer")),
     WATCH,
 ];
 
@@ -36,7 +30,7 @@ pub(crate) fn is_booted() -> bool {
 }
 
 /// The units of the network; `program` and `config` are where they will be found.
-pub(crate) fn units(network: &NetworkName, program: &Path, config: &Path) -> [Item; 4] {
+pub(crate) fn units(network: &NetworkName, program: &Path, config: &Path) -> [Item; 5] {
     TEMPLATES.map(|template| unit(template, network, program, config))
 }
 
@@ -65,7 +59,8 @@ fn unit(
             &format!("{PROGRAM} --config {DEFAULT_PATH}"),
             &format!("{} --config {}", word(program), word(config)),
         )
-        .replace("After=flatnet.service", &format!("After={}.service", name("flatnet", network)));
+        .replace("After=flatnet.service", &format!("After={}.service", name("flatnet", network)))
+        .replace("Also=flatnet-repair.service", &format!("Also={}.service", name("flatnet-repair", network)));
     let path = Path::new(DIRECTORY).join(format!("{}.{kind}", name(stem, network)));
     Item { path, content: Content::File(text) }
 }
@@ -110,7 +105,13 @@ mod tests {
         let names: Vec<&str> = units.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(
             names,
-            ["flatnet.service", "flatnet-gc.service", "flatnet-gc.timer", "flatnet-gateway-watch.service"]
+            [
+                "flatnet.service",
+                "flatnet-repair.service",
+                "flatnet-gc.service",
+                "flatnet-gc.timer",
+                "flatnet-gateway-watch.service"
+            ]
         );
         assert!(units.iter().zip(TEMPLATES).all(|((_, text), (_, _, template))| *text == template));
     }
@@ -123,7 +124,10 @@ mod tests {
         assert_eq!(units[0].0, "flatnet@lab.service");
         let line = r#"ExecStart=/usr/bin/flatnet --config "/etc/a \"b\" $$HOME %%i.yaml" --command-seconds 60 repair"#;
         assert!(units[0].1.contains(line), "{}", units[0].1);
-        assert!(units[1].1.contains("After=flatnet@lab.service"), "{}", units[1].1);
+        assert!(units[0].1.ends_with("\nAlso=flatnet-repair@lab.service\n"), "{}", units[0].1);
+        for (name, text) in &units[1..] {
+            assert!(name.ends_with(".timer") || text.contains("After=flatnet@lab.service"), "{name}: {text}");
+        }
         assert!(!units.iter().any(|(_, text)| text.contains(DEFAULT_PATH)));
     }
 

@@ -8,9 +8,8 @@ use super::install::{Content, Item};
 use super::units;
 use crate::model::types::{IfName, NetworkName};
 
-const NETWORKD: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/networkd.network"));
-const NETWORK_MANAGER: &str =
-    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/network-manager.conf"));
+const NETWORKD: &str = include_str!("../../templates/networkd.network");
+const NETWORK_MANAGER: &str = include_str!("../../templates/network-manager.conf");
 /// The bridge in the templates.
 const BRIDGE: &str = "flatnet-br0";
 

@@ -202,12 +202,7 @@ mod tests {
     use crate::model::plan::Element;
 
     fn of_0_1_0() -> Receipt {
-        parse(include_bytes!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/captured/flatnet-first/receipt.json"
-        )))
-        .unwrap()
-        .0
+        parse(include_bytes!("../../tests/captured/flatnet-first/receipt.json")).unwrap().0
     }
 
     #[test]

@@ -86,8 +86,15 @@ pub(crate) const BREAKS: &[Break] = &[
     Break::new(
         "boot-unit",
         "failure",
-        "mkdir -p /run/systemd/system; printf '#!/bin/sh\ncase \"$*\" in \"is-failed --quiet flatnet.service\") test -e /run/failed;; restart*) rm /run/failed;; *) exit 1;; esac' >/run/systemctl; chmod 755 /run/systemctl; mount --bind /run/systemctl /usr/bin/systemctl; touch /run/failed",
+        "mkdir -p /run/systemd/system; printf '#!/bin/sh\ncase \"$1\" in show) cat /run/shown;; *start) >/run/shown;; *) exit 1;; esac' >/run/systemctl; chmod 755 /run/systemctl; mount --bind /run/systemctl /usr/bin/systemctl; printf 'ActiveState=failed\nUnitFileState=enabled\n' >/run/shown",
         "flatnet.service has failed",
+        Mend::Printed,
+    ),
+    Break::new(
+        "boot-unit",
+        "warning",
+        "mkdir -p /run/systemd/system; printf '#!/bin/sh\ncase \"$1\" in show) cat /run/shown;; *start) >/run/shown;; *) exit 1;; esac' >/run/systemctl; chmod 755 /run/systemctl; mount --bind /run/systemctl /usr/bin/systemctl; printf 'ActiveState=inactive\nUnitFileState=enabled\n' >/run/shown",
+        "flatnet.service is enabled and was stopped",
         Mend::Printed,
     ),
 ];

@@ -2,6 +2,7 @@
 
 use crate::doctor::{Break, Mend, each_is_found_and_mended};
 use crate::podman::{Flavour, Lab, on_both};
+use crate::sandbox::Sandbox;
 
 on_both!(what_is_wrong_with_podman_is_found_and_mended,);
 
@@ -181,4 +182,23 @@ fn what_is_wrong_with_podman_is_found_and_mended(lab: &Lab) {
     lab.sh("chmod 755 /usr/local/bin/inside").succeeds();
     each_is_found_and_mended(&lab.sandbox, BREAKS);
     each_is_found_and_mended(&lab.sandbox, if lab.flavour == Flavour::Cni { CNI } else { NETAVARK });
+}
+
+/// `limits.command_seconds` counts for Podman too, which has 30 s anyway.
+#[test]
+fn podman_may_take_as_long_as_the_configuration_says() {
+    let sandbox = Sandbox::podman4().start();
+    sandbox
+        .sh("flatnet init; cp -L /usr/bin/podman /opt/podman
+             printf '#!/bin/sh\\n[ \"$1\" != info ] || sleep 31\\nexec /opt/podman \"$@\"\\n' >/run/podman
+             chmod 755 /run/podman; mount --bind /run/podman /usr/bin/podman")
+        .succeeds();
+    let asked = || {
+        sandbox.sh("flatnet doctor --json | jq -r '.findings[] | select(.id == \"podman-backend\") | .what'")
+    };
+    asked().prints("`podman info --format json` was killed after 30 s");
+    sandbox
+        .sh("sed -i 's/^  command_seconds: 10$/  command_seconds: 300/' /etc/flatnet/flatnet.yaml")
+        .succeeds();
+    asked().prints("Podman 4");
 }

@@ -87,6 +87,7 @@ fn all_is_in_its_place() {
         "./usr/libexec/netavark/flatnet -> ../../bin/flatnet",
         "-rw-r--r-- ./etc/logrotate.d/flatnet",
         "-rw-r--r-- ./usr/lib/systemd/system/flatnet.service",
+        "-rw-r--r-- ./usr/lib/systemd/system/flatnet-repair.service",
         "-rw-r--r-- ./usr/lib/systemd/system/flatnet-gc.service",
         "-rw-r--r-- ./usr/lib/systemd/system/flatnet-gc.timer",
         "-rw-r--r-- ./usr/lib/systemd/system/flatnet-gateway.service",

@@ -105,7 +105,12 @@ fn it_is_installed_used_removed_installed_again_and_purged_without_a_trace(host:
     for there in
         ["/usr/lib/cni/flatnet -> /usr/bin/flatnet", "/usr/libexec/netavark/flatnet -> /usr/bin/flatnet"]
             .into_iter()
-            .chain(["flatnet.service", "flatnet-gc.timer", "flatnet-gateway-watch.service"])
+            .chain([
+                "flatnet.service",
+                "flatnet-repair.service",
+                "flatnet-gc.timer",
+                "flatnet-gateway-watch.service",
+            ])
             .chain(["/network/05-flatnet.network", "/NetworkManager/conf.d/90-flatnet.conf"])
     {
         let line = said.lines().find(|line| line.ends_with(there)).unwrap_or_default();
@@ -156,10 +161,12 @@ fn purged_under_a_running_container_it_says_what_stays_and_how_to_take_it_back(h
              rm -r /run/systemd /run/NetworkManager
              ls /etc/systemd/network/05-flatnet@lab.network /etc/NetworkManager/conf.d/90-flatnet@lab.conf
              flatnet --config /etc/flatnet/lab.yaml up
-             mkdir -p /etc/systemd/system/timers.target.wants; cd /etc/systemd/system
+             mkdir -p /etc/systemd/system/{timers.target,nftables.service}.wants; cd /etc/systemd/system
              ln -s /usr/lib/systemd/system/flatnet.service multi-user.target.wants/flatnet.service
              ln -s /usr/lib/systemd/system/flatnet-gc.timer timers.target.wants/flatnet-gc.timer
              ln -s /etc/systemd/system/flatnet@lab.service multi-user.target.wants/flatnet@lab.service
+             ln -s /usr/lib/systemd/system/flatnet-repair.service nftables.service.wants/flatnet-repair.service
+             ln -s /etc/systemd/system/flatnet-repair@lab.service nftables.service.wants/flatnet-repair@lab.service
              grep -h ^ExecStart flatnet@lab.service")
         .prints("\n/etc/systemd/network/05-flatnet@lab.network\n")
         .prints("ExecStart=/usr/bin/flatnet --config /etc/flatnet/lab.yaml --command-seconds 60 up\n");
@@ -262,7 +269,7 @@ mod debian12 {
         // A unit without its file would stay active, and then not start where the package is installed again, or failed.
         assert_eq!(
             asked("remove flatnet"),
-            "stop flatnet-gc*.timer flatnet-gateway*.service flatnet.service flatnet@*.service\nreset-failed flatnet*\n"
+            "stop flatnet-gc*.timer flatnet-gateway*.service flatnet-repair*.service flatnet.service flatnet@*.service\nreset-failed flatnet*\n"
         );
     }
 

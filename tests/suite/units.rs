@@ -24,18 +24,22 @@ fn start(sandbox: &Sandbox, unit: &str) -> Output {
 fn systemd_takes_them_in_the_right_order() {
     let sandbox = with_systemd();
     sandbox
-        .sh("cd /etc/systemd/system; systemd-analyze verify --man=no flatnet.service flatnet-gc.service flatnet-gc.timer flatnet-gateway-watch.service")
+        .sh("cd /etc/systemd/system; systemd-analyze verify --man=no flatnet.service flatnet-repair.service flatnet-gc.service flatnet-gc.timer flatnet-gateway-watch.service")
         .prints_exactly("");
     // It does say something about a unit that is wrong.
     sandbox
         .sh("sed 's/^Type=oneshot/Typo=oneshot/' /etc/systemd/system/flatnet.service >/tmp/flatnet.service; systemd-analyze verify --man=no /tmp/flatnet.service")
         .complains("Typo");
     let unit = sandbox.read("/etc/systemd/system/flatnet.service");
+    // What `systemctl enable` links.
+    sandbox
+        .sh("SYSTEMD_OFFLINE=1 systemctl enable flatnet.service; cd /etc/systemd/system; ls -1 nftables.service.wants multi-user.target.wants")
+        .prints("flatnet-repair.service\nflatnet.service\n");
     for line in [
         "Before=podman-restart.service podman.service docker.service\n",
         "PartOf=nftables.service\n",
         "Restart=on-failure\n",
-        "WantedBy=multi-user.target nftables.service\n",
+        "WantedBy=multi-user.target nftables.service firewalld.service ufw.service netfilter-persistent.service\n",
         "ExecReload=/usr/local/bin/flatnet ",
     ] {
         assert!(unit.contains(&format!("\n{line}")), "{line}: {unit}");
@@ -94,19 +98,45 @@ fn at_boot_a_command_may_take_longer() {
 }
 
 #[test]
-fn status_says_that_the_unit_has_failed() {
+fn status_says_that_the_unit_failed_or_was_stopped() {
     let sandbox = with_systemd();
     start(&sandbox, "flatnet.service").succeeds();
     // In place of a systemd that runs: what it says of a unit.
     sandbox
-        .sh("printf '#!/bin/sh\ntest \"$*\" = \"is-failed --quiet flatnet.service\" -a -e /run/failed\n' >/run/systemctl
-             chmod 755 /run/systemctl; mount --bind /run/systemctl /usr/bin/systemctl; flatnet status")
-        .prints("problems    none");
-    sandbox
-        .sh("touch /run/failed; flatnet status || test $? = 1")
-        .prints("problems    1")
-        .prints("flatnet.service has failed")
-        .prints("systemctl restart flatnet.service");
+        .sh("printf '#!/bin/sh\ntest \"$*\" = \"show --property=ActiveState,UnitFileState flatnet.service\" && cat /run/shown\n' >/run/systemctl
+             chmod 755 /run/systemctl; mount --bind /run/systemctl /usr/bin/systemctl")
+        .succeeds();
+    let is = |active: &str, enabled: &str| {
+        sandbox.write("/run/shown", &format!("ActiveState={active}\nUnitFileState={enabled}\n"));
+        sandbox.sh("flatnet status || test $? = 1")
+    };
+    for (active, enabled) in
+        [("active", "enabled"), ("activating", "enabled"), ("inactive", "disabled"), ("inactive", "")]
+    {
+        is(active, enabled).prints("problems    none");
+    }
+    for (active, enabled, what, mend) in [
+        ("failed", "enabled", "flatnet.service has failed", "systemctl restart flatnet.service"),
+        ("failed", "disabled", "flatnet.service has failed", "systemctl restart flatnet.service"),
+        (
+            "inactive",
+            "enabled",
+            "flatnet.service is enabled and was stopped",
+            "systemctl start flatnet.service",
+        ),
+    ] {
+        is(active, enabled).prints("problems    1").prints(what).prints(mend);
+    }
+}
+
+/// nftables.service flushes as it starts, while flatnet.service is active and not started again.
+#[test]
+fn what_nftables_takes_as_it_starts_is_put_back() {
+    let sandbox = with_systemd();
+    start(&sandbox, "flatnet.service").succeeds();
+    sandbox.sh("nft flush ruleset; ! flatnet plan --exit-code").succeeds();
+    start(&sandbox, "flatnet-repair.service").prints("replace table flatnet");
+    sandbox.sh("flatnet plan --exit-code").prints("Nothing to do");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # In a machine of `ops/test boot`: is all as it must be? Prints what is not, and exits with 1 then.
 #
-#   check.sh          containers at their addresses, units, the plan: again for a minute, until all is well; then the doctor
+#   check.sh          containers at their addresses, units, the plan: again for five minutes, until all is well; then the doctor
 #   check.sh quickly  the same without the doctor, who takes most of a minute where instructions are translated
 #   check.sh note     keeps which container has which address, for all checks after
 #   check.sh gone     that nothing of Flatnet is left
@@ -20,12 +20,12 @@ check_containers() {
     pids=$(cut -d ' ' -f 1 "$addresses" | xargs podman inspect --format '{{.Name}} {{.State.Pid}}')
     diff "$addresses" <(now) >/tmp/diff || is_wrong "other containers or addresses than before: $(grep '^[<>]' /tmp/diff | paste -sd ';')"
     while read -r name address; do
-        curl -s -o /dev/null -m 5 "http://$address/" || is_wrong "$name does not answer at $address"
+        curl -s -o /dev/null -m 30 "http://$address/" || is_wrong "$name does not answer at $address"
         # Through this host, translated, to the resolver that Podman wrote for it.
         in_container "$name" --mount -- /bin/busybox nslookup windows.lan | grep -q '^Address.* 192[.]168[.]50[.]20$' ||
             is_wrong "$name does not find windows.lan"
     done <"$addresses"
-    in_container client -- curl -s -m 5 -o /dev/null "http://$(sed -n 's/^web //p' "$addresses")/" || is_wrong "client does not reach web"
+    in_container client -- curl -s -m 30 -o /dev/null "http://$(sed -n 's/^web //p' "$addresses")/" || is_wrong "client does not reach web"
 }
 
 in_container() { # NAME OPTION.. -- COMMAND..
@@ -59,12 +59,14 @@ check_doctor() {
 
 # Services start in their own time after a boot: what is wrong must not stay.
 check_until_well() {
-    for ((try = 0; try < 12; try++)); do
+    local end=$((SECONDS + 300))
+    while
         wrong=()
         check_containers
         check_world
         check_units
-        ((${#wrong[@]} > 0)) || return
+        ((${#wrong[@]} > 0 && SECONDS < end))
+    do
         sleep 5
     done
 }

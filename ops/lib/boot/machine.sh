@@ -9,7 +9,8 @@
 #   inside SCRIPT        runs SCRIPT in the machine by bash, as root; exits with its status
 # shellcheck disable=SC2154 # $tree, $work, $brought and $accelerator are those of run.sh
 
-readonly slow=6   # Where each instruction is translated, a boot takes minutes beside other work.
+# Where each instruction is translated, a boot takes minutes beside other work. Only what hangs reaches a limit.
+readonly boot_limit=1800 off_limit=900
 
 make_system() { make_disk system.img 6G "$tree"; }
 
@@ -41,10 +42,11 @@ power_on() {
     await_up
 }
 
-# "degraded": the checks say whether a unit of ours is among those that failed.
+# One connection waits: each costs seconds there. "degraded": the checks say whether a unit of ours is among those that failed.
 await_up() {
-    local state end=$((SECONDS + 100 * slow))
-    until state=$(inside 'systemctl is-system-running' 2>/dev/null) || [[ $state == degraded ]]; do
+    local state end=$((SECONDS + boot_limit))
+    until state=$(inside "timeout $boot_limit systemctl is-system-running --wait >/dev/null || true
+            systemctl is-system-running" 2>/dev/null) || [[ $state == degraded ]]; do
         is_on || stop_here "qemu ended" "$work/qemu.log"
         ((SECONDS < end)) || stop_here "the machine did not come up; it said last that it is \"$state\"" "$work/console.log"
         sleep 1
@@ -70,7 +72,7 @@ power_off() {
 }
 
 await_off() {
-    local end=$((SECONDS + 30 * slow))
+    local end=$((SECONDS + off_limit))
     while is_on; do
         ((SECONDS < end)) || stop_here "the machine did not go off" "$work/console.log"
         sleep 0.2
@@ -85,6 +87,6 @@ reboot() {
 # What a machine of another boot had as its key is not what is asked here.
 inside() { # SCRIPT
     ssh -i "$tree.key" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR \
-        -o ConnectTimeout=$slow -o ServerAliveInterval=10 -o ServerAliveCountMax=6 -o BatchMode=yes \
+        -o ConnectTimeout=30 -o ServerAliveInterval=10 -o ServerAliveCountMax=30 -o BatchMode=yes \
         "root@$(machine_address)" "bash -e" <<<"$1"
 }

@@ -220,7 +220,8 @@ impl Options {
 
     /// The same for programs that may take their time, such as Podman.
     fn patient_executor(&self) -> HostExecutor {
-        self.shown(Podman::executor())
+        let limit = self.config().map_or(0, |config| config.limits.command_seconds);
+        self.shown(Podman::executor(limit))
     }
 
     fn shown(&self, executor: HostExecutor) -> HostExecutor {

@@ -133,8 +133,7 @@ mod tests {
 
     #[test]
     fn parses_a_bridge_and_a_port_of_iproute2_6_1() {
-        let json =
-            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/captured/iproute2-6.1/addr.json"));
+        let json = include_str!("../../../tests/captured/iproute2-6.1/addr.json");
         let links = parse(json).unwrap();
         let bridge = links.iter().find(|link| link.name == "flatnet-br0").unwrap();
         assert_eq!(bridge.kind, "bridge");
@@ -149,11 +148,7 @@ mod tests {
 
     #[test]
     fn parses_a_link_of_its_own_of_iproute2_6_1() {
-        let links = parse(include_str!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/captured/iproute2-6.1/addr.json"
-        )))
-        .unwrap();
+        let links = parse(include_str!("../../../tests/captured/iproute2-6.1/addr.json")).unwrap();
         let port = links.iter().find(|link| link.name == "fn3c0ffee00001").unwrap();
         assert!(port.master.is_empty() && port.up && !port.arp);
         assert_eq!(port.group, LinkGroup::of_network(&"flatnet".parse().unwrap()));

@@ -74,11 +74,7 @@ mod tests {
 
     #[test]
     fn only_what_bears_the_mark_is_ours() {
-        let links = link::parse(include_str!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/captured/iproute2-6.1/addr.json"
-        )))
-        .unwrap();
+        let links = link::parse(include_str!("../../../tests/captured/iproute2-6.1/addr.json")).unwrap();
         let total = links.len();
         let marked = sort(links.clone(), &NetworkName::parse("flatnet").unwrap(), None);
         assert_eq!(marked.bridges.iter().map(|link| link.name.as_str()).collect::<Vec<_>>(), ["flatnet-br0"]);
@@ -92,8 +88,7 @@ mod tests {
         let network = NetworkName::parse("flatnet").unwrap();
         let (own, other) = (Owner::new("Debian", [1; 6]), Owner::new("Debian", [2; 6]));
         let found = |alias: &LinkAlias, owner| {
-            let json =
-                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/captured/iproute2-6.1/addr.json"));
+            let json = include_str!("../../../tests/captured/iproute2-6.1/addr.json");
             let json = json.replace(r#""ifalias":"flatnet/flatnet""#, &format!(r#""ifalias":"{alias}""#));
             let marked = sort(link::parse(&json).unwrap(), &network, owner);
             (marked.bridges.len(), marked.others.into_iter().map(|(owner, _)| owner).collect::<Vec<_>>())

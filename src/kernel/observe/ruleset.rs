@@ -115,13 +115,8 @@ mod tests {
 
     #[test]
     fn parses_the_elements_of_nft_1_0_6() {
-        let mut ruleset =
-            parse(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/captured/nft-1.0.6/inet.json")))
-                .unwrap();
-        ruleset.extend(
-            parse(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/captured/nft-1.0.6/arp.json")))
-                .unwrap(),
-        );
+        let mut ruleset = parse(include_str!("../../../tests/captured/nft-1.0.6/inet.json")).unwrap();
+        ruleset.extend(parse(include_str!("../../../tests/captured/nft-1.0.6/arp.json")).unwrap());
         let mac = "02:f1:0a:57:01:02".parse().unwrap();
         let address: Ipv4Addr = "10.87.1.2".parse().unwrap();
         let port = |protocol, host_ip: Option<&str>| PortMapping {
@@ -145,11 +140,7 @@ mod tests {
     /// Its set `bindings` is the one that is called `frame_bindings` now.
     #[test]
     fn parses_the_elements_of_flatnet_0_1_0() {
-        let ruleset = parse(include_str!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/captured/nft-1.0.6/inet-of-0.1.0.json"
-        )))
-        .unwrap();
+        let ruleset = parse(include_str!("../../../tests/captured/nft-1.0.6/inet-of-0.1.0.json")).unwrap();
         let binding = Element::FrameBinding {
             mac: "02:f1:0a:57:01:02".parse().unwrap(),
             address: "10.87.1.2".parse().unwrap(),
@@ -172,8 +163,7 @@ mod tests {
 
     #[test]
     fn protocols_are_numbers_where_there_is_no_etc_protocols() {
-        let by_name =
-            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/captured/nft-1.0.6/inet.json"));
+        let by_name = include_str!("../../../tests/captured/nft-1.0.6/inet.json");
         let by_number =
             by_name.replace("[\"tcp\", 8080]", "[6, 8080]").replace("[\"udp\", \"127", "[17, \"127");
         assert_eq!(by_number.len(), by_name.len() - 7, "both were replaced");

@@ -66,7 +66,7 @@ impl Init {
         let podman = if self.root.is_some() {
             Podman::NotAsked
         } else {
-            Podman::ask(&mut Podman::executor(), &config.network)
+            Podman::ask(&mut Podman::executor(config.limits.command_seconds), &config.network)
         };
         if options.json {
             let files: Vec<_> = items

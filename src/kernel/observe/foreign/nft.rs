@@ -118,8 +118,7 @@ mod tests {
     use super::super::rules::{Fate, Packet, walk};
     use super::*;
 
-    const DOCKER: &str =
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/captured/nft-1.0.6/iptables-forward.json"));
+    const DOCKER: &str = include_str!("../../../../tests/captured/nft-1.0.6/iptables-forward.json");
 
     #[test]
     fn finds_the_chains_that_forwarded_ipv4_packets_pass() {
