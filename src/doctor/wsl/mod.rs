@@ -19,20 +19,21 @@ fn inside(look: impl FnOnce() -> Finding) -> Vec<Finding> {
     vec![if is_wsl2(&osrelease) { look() } else { Finding::not_applicable("this is not WSL2") }]
 }
 
-/// The value of `key` in `[section]` of an INI file such as wsl.conf or .wslconfig.
+/// The value of `key` in `[section]` of wsl.conf or .wslconfig, as WSL reads them: the first of a name counts, `#` begins a
+/// comment, and quotation marks are not part of a value.
 pub(crate) fn ini<'a>(text: &'a str, section: &str, key: &str) -> Option<&'a str> {
     let mut inside = false;
-    let mut value = None;
-    for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
+    for line in text.trim_start_matches('\u{feff}').lines() {
+        let line = line.split('#').next().unwrap_or_default().trim();
         if let Some(name) = line.strip_prefix('[') {
             inside = name.trim_end_matches(']').eq_ignore_ascii_case(section);
         } else if let Some((name, found)) = line.split_once('=').filter(|_| inside) {
             if name.trim().eq_ignore_ascii_case(key) {
-                value = Some(found.trim());
+                return Some(found.trim().trim_matches('"'));
             }
         }
     }
-    value
+    None
 }
 
 #[cfg(test)]
@@ -47,6 +48,8 @@ mod tests {
         assert_eq!(ini(text, "boot", "systemd"), Some("true"));
         assert_eq!(ini(text, "wsl2", "vmidletimeout"), Some("-1"));
         assert_eq!(ini(text, "boot", "vmIdleTimeout"), None);
+        let text = "\u{feff}[wsl2] # y\nvmIdleTimeout = \"-1\" # never\nvmIdleTimeout=60000\n";
+        assert_eq!(ini(text, "wsl2", "vmIdleTimeout"), Some("-1"));
         assert_eq!(ini("", "boot", "systemd"), None);
     }
 }
