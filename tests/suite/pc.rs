@@ -75,7 +75,7 @@ impl Pc {
         self.sandbox.write("/pc/run.ps1", &format!("{PRELUDE}{text}\n"));
         let command = "Import-Module -DisableNameChecking /pc/Windows.psm1; . /pc/run.ps1";
         self.sh(&format!(
-            "{environment} NO_COLOR=1 ip netns exec windows /opt/pwsh/pwsh -NoProfile -NonInteractive -Command '{command}' 2>&1"
+            "{environment} NO_COLOR=1 DOTNET_TieredPGO=0 ip netns exec windows /opt/pwsh/pwsh -NoProfile -NonInteractive -Command '{command}' 2>&1"
         ))
         .stdout
     }
