@@ -53,13 +53,15 @@ function Read-Request {
     return $request
 }
 
-# By one handle, and no more than a request may have: the user can change the file at any time, and make it lead elsewhere.
+# By one handle, and no more than a request may have: the user can change the file at any time, and make it lead elsewhere, also
+# between a look and the opening.
 function Read-Short {
     param([Parameter(Mandatory = $true)] [string] $Path)
     if (-not [IO.File]::Exists($Path)) { throw (New-Failure -What "there is no $Path" -Help 'flatnet.ps1 writes it') }
-    if (([int] [IO.File]::GetAttributes($Path) -band [int] [IO.FileAttributes]::ReparsePoint) -ne 0) { throw (New-Failure -What "$Path leads to another file" -Help (Get-InstallHelp)) }
+    Assert-Plain -Path $Path
     $stream = [IO.File]::Open($Path, 'Open', 'Read', 'ReadWrite')
     try {
+        Assert-Plain -Path $Path
         $bytes = New-Object -TypeName byte[] -ArgumentList 65537
         $length = 0
         while ($length -lt $bytes.Length -and ($read = $stream.Read($bytes, $length, $bytes.Length - $length)) -gt 0) { $length += $read }
@@ -67,6 +69,11 @@ function Read-Short {
     finally { $stream.Dispose() }
     if ($length -eq $bytes.Length) { throw (New-Failure -What "$Path is too long" -Help (Get-InstallHelp)) }
     return [Text.Encoding]::ASCII.GetString($bytes, 0, $length)
+}
+
+function Assert-Plain {
+    param([Parameter(Mandatory = $true)] [string] $Path)
+    if (([int] [IO.File]::GetAttributes($Path) -band [int] [IO.FileAttributes]::ReparsePoint) -ne 0) { throw (New-Failure -What "$Path leads to another file" -Help (Get-InstallHelp)) }
 }
 
 function Invoke-Checked {

@@ -86,24 +86,24 @@ $OFS = ' '
 $status = 2
 $before = Set-Surroundings
 try {
-    if (Test-Elevated) {
-        throw (New-Failure -What 'this runs as administrator, and would hand that on to WSL2 and to the gateway' -Help "open PowerShell as yourself, without 'Run as administrator': for what needs more, Windows asks")
+    try {
+        if (Test-Elevated) {
+            throw (New-Failure -What 'this runs as administrator, and would hand that on to WSL2 and to the gateway' -Help "open PowerShell as yourself, without 'Run as administrator': for what needs more, Windows asks")
+        }
+        switch ($Verb) {
+            'status' { Invoke-Look }
+            'doctor' { Invoke-Look -Full }
+            'up' { Invoke-Alone -Work { Invoke-Up -WaitSeconds $(if ($AtLogon) { 90 } else { 0 }) } }
+            'down' { Invoke-Alone -Work { Invoke-Down } }
+            'gateway' { Invoke-Alone -Work { Invoke-GatewayVerb -Name $Action -Wrapper $Wrapper } }
+            'task' { Invoke-Alone -Work { Invoke-TaskVerb -Name $Action } }
+            'install' { Invoke-Alone -Work { Invoke-Install } }
+            'uninstall' { Invoke-Alone -Work { Invoke-Uninstall } }
+        }
+        $status = $script:ended
     }
-    switch ($Verb) {
-        'status' { Invoke-Look }
-        'doctor' { Invoke-Look -Full }
-        'up' { Invoke-Alone -Work { Invoke-Up -WaitSeconds $(if ($AtLogon) { 90 } else { 0 }) } }
-        'down' { Invoke-Alone -Work { Invoke-Down } }
-        'gateway' { Invoke-Alone -Work { Invoke-GatewayVerb -Name $Action -Wrapper $Wrapper } }
-        'task' { Invoke-Alone -Work { Invoke-TaskVerb -Name $Action } }
-        'install' { Invoke-Install }
-        'uninstall' { Invoke-Alone -Work { Invoke-Uninstall } }
-    }
-    $status = $script:ended
-}
-catch {
-    if ($_.Exception.Data.Contains('shown')) { $status = 2 } else { $status = Show-Failure -Record $_ }
+    catch { if ($_.Exception.Data.Contains('shown')) { $status = 2 } else { $status = Show-Failure -Record $_ } }
+    if ($AtLogon) { $null = Invoke-Tried -Work { Invoke-Alone -Work { Write-TaskNote -Status $status } } }
 }
 finally { Restore-Surroundings -Before $before }
-if ($AtLogon) { Write-TaskNote -Status $status }
 exit $status

@@ -67,9 +67,12 @@ try {
     . "$PSScriptRoot\lib\windows.ps1"
     . "$PSScriptRoot\lib\run.ps1"
     . "$PSScriptRoot\lib\tasks.ps1"
-    # No other user reads what is here: who has a file open can keep others from it.
+    . "$PSScriptRoot\lib\folder.ps1"
+    # No other user reads what is here: who has a file open can keep others from it, the scripts and settings as well as the log. The
+    # service's account reads its wrapper; by its number, since it may not be there yet.
     $own = '/inheritance:r', '/grant:r', '*S-1-5-18:(OI)(CI)F', '*S-1-5-32-544:(OI)(CI)F'
     $icacls = Get-SystemProgram -Name 'icacls.exe'
+    $result.lines += @(Invoke-Program $icacls (@($PSScriptRoot) + $own + @("*$User`:(OI)(CI)RX", "*$script:serviceId`:(OI)(CI)RX", '/Q')) 6>&1)
     $log = [IO.Path]::Combine($PSScriptRoot, 'log')
     $result.lines += @(Invoke-Program $icacls (@($log) + $own + @("*$User`:(OI)(CI)RX", '/Q')) 6>&1)
     $lock = [IO.Path]::Combine($PSScriptRoot, 'lock')

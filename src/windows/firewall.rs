@@ -7,6 +7,8 @@ use super::seen::{HypervSetting, Rule};
 use super::view::{Mode, View};
 use crate::doctor::{Finding, Level};
 
+/// Windows' word for all programs, and for all kinds of networks.
+pub(super) const ANY: &str = "Any";
 /// Of all rules that are ours, in both firewalls.
 const PREFIXES: [&str; 2] = ["Flatnet gateway ", "Flatnet subnet "];
 
@@ -15,13 +17,14 @@ pub(super) fn up(view: &View) -> Vec<Planned> {
     let is_mirrored = view.mode == Mode::Mirrored;
     let add_lan = if is_mirrored { Action::AddSharedRule } else { Action::AddLanRule };
     let remove_lan = |name| Action::RemoveLanRule { name };
-    let mut planned = reconcile(&view.seen.lan_rules, Some(lan_rule(view)), add_lan, remove_lan);
+    let mut planned =
+        reconcile(&view.seen.lan_rules, Some(lan_rule(view)), program(view), add_lan, remove_lan);
     // What an earlier probe found is not forgotten because the rule that it led to works.
     let keep = Some(subnet_rule(view))
-        .filter(|rule| view.mode == Mode::Nat && is_there(&view.seen.hyperv_rules, rule));
+        .filter(|rule| view.mode == Mode::Nat && is_there(&view.seen.hyperv_rules, rule, ANY));
     let add = if is_mirrored { Action::AddPortsRule } else { Action::AddSubnetRule };
     let remove = |name| Action::RemoveHypervRule { name };
-    planned.extend(reconcile(&view.seen.hyperv_rules, hyperv_rule(view).or(keep), add, remove));
+    planned.extend(reconcile(&view.seen.hyperv_rules, hyperv_rule(view).or(keep), ANY, add, remove));
     planned
 }
 
@@ -38,7 +41,7 @@ pub(super) fn look_hyperv(view: &View) -> Finding {
     }
     let rules = &view.seen.hyperv_rules;
     match (&view.mode, hyperv_rule(view)) {
-        (_, Some(name)) if !is_there(rules, &name) => {
+        (_, Some(name)) if !is_there(rules, &name, ANY) => {
             Finding::failure(format!("the Hyper-V firewall blocks by default, and there is no rule \"{name}\""))
                 .commands([view.script("up")])
         }
@@ -86,21 +89,34 @@ fn blocks(setting: &HypervSetting) -> bool {
     setting.error.is_none() && setting.enabled != "False" && setting.default_inbound != "Allow"
 }
 
+/// For which program Windows' own rule must be. In mirrored mode it is one of WSL2's.
+pub(super) fn program<'a>(view: &View<'a>) -> &'a str {
+    if view.mode == Mode::Mirrored { ANY } else { &view.seen.settings.openresty }
+}
+
 /// Whether a rule of this name does what ours does, and none of this name does anything else.
-pub(super) fn is_there(rules: &[Rule], name: &str) -> bool {
+pub(super) fn is_there(rules: &[Rule], name: &str, program: &str) -> bool {
     let mut named = rules.iter().filter(|rule| rule.name == name).peekable();
+    let is_right = |rule: &Rule| {
+        let is_for = is_for(rule, "Private") && is_for(rule, "Domain");
+        rule.enabled == "True"
+            && rule.action == "Allow"
+            && is_for
+            && rule.program.eq_ignore_ascii_case(program)
+    };
     named.peek().is_some() && named.all(is_right)
 }
 
-fn is_right(rule: &Rule) -> bool {
-    let is_for = |kind: &str| ["", "Any"].contains(&rule.profiles.as_str()) || rule.profiles.contains(kind);
-    rule.enabled == "True" && rule.action == "Allow" && is_for("Private") && is_for("Domain")
+/// Whether a rule is for networks of this kind.
+pub(super) fn is_for(rule: &Rule, kind: &str) -> bool {
+    ["", ANY].contains(&rule.profiles.as_str()) || rule.profiles.contains(kind)
 }
 
 /// The wanted name once, and no other of ours. A name is removed once, with all rules that bear it.
 fn reconcile(
     rules: &[Rule],
     wanted: Option<String>,
+    program: &str,
     add: Action,
     remove: impl Fn(String) -> Action,
 ) -> Vec<Planned> {
@@ -109,14 +125,14 @@ fn reconcile(
         .iter()
         .map(|rule| rule.name.as_str())
         .filter(|name| PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
-        .filter(|name| !is_wanted(name) || !is_there(rules, name))
+        .filter(|name| !is_wanted(name) || !is_there(rules, name, program))
         .collect();
     outdated.sort_unstable();
     outdated.dedup();
     let why_not = "it is not for what there is now, or was changed";
     let mut planned: Vec<Planned> =
         outdated.iter().map(|name| Planned::new(remove((*name).to_owned()), why_not)).collect();
-    if wanted.is_some_and(|name| !is_there(rules, &name)) {
+    if wanted.is_some_and(|name| !is_there(rules, &name, program)) {
         planned.push(Planned::new(add, "else the gateway's packets are dropped"));
     }
     planned

@@ -6,6 +6,9 @@ use super::seen::Process;
 use super::view::{Mode, View};
 use crate::doctor::Finding;
 
+/// What starts the gateway in WSL2.
+pub(super) const INSIDE: &str = "systemctl enable --now flatnet-gateway.service";
+
 /// What starts it, where it is to run on Windows and can.
 pub(super) fn up(view: &View) -> Vec<Planned> {
     let is_free = ports::intruder(view).is_none() && ports::excluded(view).is_none();
@@ -62,7 +65,7 @@ fn inside(view: &View) -> Finding {
                 "flatnet-gateway.service in WSL2 is {}",
                 state.unwrap_or("not there")
             ))
-            .commands([view.in_wsl("systemctl enable --now flatnet-gateway.service")])
+            .commands([view.in_wsl(INSIDE)])
             .help("ops/wsl/README.md says how it is installed"),
         },
     }

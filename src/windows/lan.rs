@@ -1,38 +1,71 @@
 //! Whether the LAN may come in to the gateway, by all that Windows' own firewall goes by.
 
 use super::firewall;
-use super::seen::{Network, Profile};
-use super::view::View;
-use crate::doctor::Finding;
+use super::seen::{Network, Profile, Rule};
+use super::view::{Mode, View};
+use crate::doctor::{Finding, Level};
 
 /// The rule, what beats it, and the networks that it is for.
 pub(super) fn look(view: &View) -> Finding {
     let name = firewall::lan_rule(view);
-    if !firewall::is_there(&view.seen.lan_rules, &name) {
+    if !firewall::is_there(&view.seen.lan_rules, &name, firewall::program(view)) {
         let what = if view.seen.lan_rules.iter().any(|rule| rule.name == name) {
-            format!("the firewall rule \"{name}\" is disabled, or was changed")
+            format!("the firewall rule \"{name}\" is disabled, was changed, or is for another program")
         } else {
             format!("there is no firewall rule \"{name}\"")
         };
         return Finding::failure(what).commands([view.script("up")]);
     }
-    if let Some(rule) = view.seen.block_rules.first() {
-        let program = &view.seen.settings.openresty;
-        return Finding::failure(format!(
-            "{} of Windows' firewall for {program} block, and they beat all that allow: {}",
-            count(view.seen.block_rules.len()),
-            rule.name
-        ))
-        .commands([format!(
-            "Get-NetFirewallApplicationFilter -Program '{program}' | Get-NetFirewallRule | Where-Object Action -eq Block | Remove-NetFirewallRule"
-        )])
-        .help("In an elevated PowerShell. Windows makes them when its question about nginx.exe is cancelled");
+    // In mirrored mode no nginx of Windows' is asked.
+    let blocks: Vec<&Rule> = view.seen.block_rules.iter().filter(|_| view.mode == Mode::Nat).collect();
+    let here: Vec<&Rule> = blocks.iter().copied().filter(|rule| counts_here(view, rule)).collect();
+    if !here.is_empty() {
+        return blocked(&here, Finding::failure, "");
     }
-    for_these_networks(view, &name)
+    let finding = for_these_networks(view, &name);
+    if finding.level == Level::Good && !blocks.is_empty() {
+        return blocked(&blocks, Finding::warning, " in networks of another kind than this LAN");
+    }
+    finding
 }
 
-fn count(rules: usize) -> String {
-    if rules == 1 { "a rule".to_owned() } else { format!("{rules} rules") }
+/// Whether a rule is for networks such as that by which this PC is in the LAN; where none is known, each is.
+fn counts_here(view: &View, rule: &Rule) -> bool {
+    let lan =
+        lan(view).map(|lan| if lan.category == "DomainAuthenticated" { "Domain" } else { &lan.category });
+    lan.is_none_or(|kind| firewall::is_for(rule, kind))
+}
+
+fn blocked(rules: &[&Rule], level: fn(String) -> Finding, of: &str) -> Finding {
+    let mut names: Vec<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let program = if rules[0].program == firewall::ANY { "all programs" } else { &rules[0].program };
+    let (count, beats) = match rules.len() {
+        1 => ("a rule".to_owned(), format!("blocks{of}, and beats all that allow")),
+        several => (format!("{several} rules"), format!("block{of}, and beat all that allow")),
+    };
+    level(format!("{count} of Windows' firewall for {program} {beats}: {}", names.join(", ")))
+    .commands(names.iter().map(|name| {
+        format!(
+            "Get-NetFirewallRule -Direction Inbound -Action Block | Where-Object DisplayName -eq {} | Remove-NetFirewallRule",
+            quoted(name)
+        )
+    }))
+    .help("In an elevated PowerShell. Windows makes them when its question about nginx.exe is cancelled")
+}
+
+/// A text to PowerShell, which ends one by other scripts' quotation marks, too.
+fn quoted(text: &str) -> String {
+    let doubled =
+        |char| if matches!(char, '\'' | '\u{2018}'..='\u{201b}') { vec![char, char] } else { vec![char] };
+    format!("'{}'", text.chars().flat_map(doubled).collect::<String>())
+}
+
+/// The network by which this PC is in the LAN.
+fn lan<'a>(view: &View<'a>) -> Option<&'a Network> {
+    let out = view.seen.out.as_ref()?;
+    view.seen.networks.iter().find(|network| network.interface == out.interface)
 }
 
 /// The rule is there: whether it counts in the networks that there are.
@@ -40,8 +73,7 @@ pub(super) fn for_these_networks(view: &View, name: &str) -> Finding {
     let Some(out) = &view.seen.out else {
         return Finding::not_looked(format!("\"{name}\" is there; this PC is in no LAN now"));
     };
-    let lan = view.seen.networks.iter().find(|network| network.interface == out.interface);
-    if let Some(lan) = lan {
+    if let Some(lan) = lan(view) {
         if lan.category == "Public" {
             return public(lan);
         }

@@ -105,7 +105,7 @@ fn forwarding(view: &View) -> Finding {
 }
 
 /// The scheduler's own numbers: it runs now, it has not run yet, it is queued.
-const NOT_ENDED: [i64; 3] = [0x41301, 0x41303, 0x41325];
+pub(super) const NOT_ENDED: [i64; 3] = [0x41301, 0x41303, 0x41325];
 
 fn task(view: &View) -> Finding {
     let Some(task) = &view.seen.task else {

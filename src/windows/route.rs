@@ -113,7 +113,7 @@ fn is_active(view: &View, wanted: (u32, Ipv4Addr)) -> bool {
 }
 
 /// Routes to exactly the subnet that were made for it: they lead to WSL2, or to where WSL2 once was.
-fn own<'a>(view: &'a View) -> impl Iterator<Item = &'a Route> {
+pub(super) fn own<'a>(view: &'a View) -> impl Iterator<Item = &'a Route> {
     let subnet = view.seen.settings.subnet;
     view.seen.routes.iter().filter(move |route| route.destination == subnet && !is_elsewhere(view, route))
 }

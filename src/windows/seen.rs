@@ -144,6 +144,8 @@ pub struct Rule {
     pub action: String,
     /// `Any`, or names such as `Domain, Private`.
     pub profiles: String,
+    /// For which program it is: a path, or `Any`.
+    pub program: String,
 }
 
 /// A profile of Windows' firewall, as in force. Each value is `True`, `False` or `NotConfigured`.

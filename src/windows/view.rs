@@ -62,16 +62,17 @@ impl<'a> View<'a> {
     /// by it, where another network has the same addresses.
     pub(super) fn switch(&self) -> Option<&'a Address> {
         let eth0 = self.eth0?;
-        let candidates: Vec<&Address> =
-            self.holding(eth0).filter(|address| address.switch != Some(false)).collect();
-        let unnamed = || candidates.iter().filter(|address| !self.leads_out(address.interface));
+        let candidates: Vec<&Address> = self
+            .holding(eth0)
+            .filter(|address| address.switch != Some(false) && !self.leads_out(address.interface))
+            .collect();
         let first = |is: &dyn Fn(&Address) -> bool| candidates.iter().find(|address| is(address)).copied();
         first(&|address| address.alias.contains("WSL"))
             .or_else(|| {
                 first(&|address| address.switch == Some(true) || address.alias.starts_with("vEthernet"))
             })
-            .or_else(|| unnamed().find(|address| self.is_routed_by(address)).copied())
-            .or_else(|| unnamed().next().copied().filter(|_| unnamed().count() == 1))
+            .or_else(|| first(&|address| self.is_routed_by(address)))
+            .or_else(|| candidates.first().copied().filter(|_| candidates.len() == 1))
     }
 
     /// Adapters whose network has this address, which is not their own.

@@ -43,6 +43,7 @@ fn pc() -> Option<Pc> {
         .bind(&source.join("ops/windows"), "/pc/scripts")
         .copy(&source.join("tests/windows/pc/setup.sh"), "/pc/setup.sh")
         .copy(&source.join("tests/windows/pc/Windows.psm1"), "/pc/Windows.psm1")
+        .copy(&source.join("tests/windows/pc/prompt.ps1"), "/pc/prompt.ps1")
         .start();
     sandbox.sh("bash /pc/setup.sh").succeeds();
     Some(Pc { sandbox })
@@ -63,19 +64,33 @@ impl Pc {
 
     /// In one PowerShell on Windows, as a user: what it printed, both streams.
     fn ps(&self, text: &str) -> String {
-        self.run("", text)
+        self.run("user", text)
     }
 
     /// The same, elevated.
     fn elevated(&self, text: &str) -> String {
-        self.run("FLATNET_ELEVATED=1", text)
+        self.run("elevated", text)
     }
 
-    fn run(&self, environment: &str, text: &str) -> String {
+    /// By a PowerShell that waits for it (prompt.ps1). Where /pc/state/process is, by one of its own.
+    fn run(&self, who: &str, text: &str) -> String {
         self.sandbox.write("/pc/run.ps1", &format!("{PRELUDE}{text}\n"));
-        let command = "Import-Module -DisableNameChecking /pc/Windows.psm1; . /pc/run.ps1";
+        let elevated = if who == "elevated" { "FLATNET_ELEVATED=1 " } else { "" };
+        let pwsh =
+            "NO_COLOR=1 DOTNET_TieredPGO=0 ip netns exec windows /opt/pwsh/pwsh -NoProfile -NonInteractive";
         self.sh(&format!(
-            "{environment} NO_COLOR=1 ip netns exec windows /opt/pwsh/pwsh -NoProfile -NonInteractive -Command '{command}' 2>&1"
+            "if [ -e /pc/state/process ]; then
+                {elevated}{pwsh} -Command 'Import-Module -DisableNameChecking /pc/Windows.psm1; . /pc/run.ps1' 2>&1
+                exit
+            fi
+            if [ ! -p /pc/prompt.in ]; then
+                mkfifo /pc/prompt.in /pc/prompt.out
+                {pwsh} -File /pc/prompt.ps1 </dev/null >>/pc/printed 2>&1 &
+            fi
+            : >/pc/printed
+            echo {who} >/pc/prompt.in
+            cat /pc/prompt.out >/dev/null
+            cat /pc/printed"
         ))
         .stdout
     }

@@ -61,7 +61,8 @@ fn cases() -> Vec<(PathBuf, Seen)> {
 
 /// What a person would be told, without what is well.
 fn told(look: &Decision, up: &Decision) -> String {
-    let mut text = format!("stops at: {}\n", look.stops_at.unwrap_or("nothing"));
+    let set_up = if look.set_up { "" } else { ", and nothing is set up" };
+    let mut text = format!("stops at: {}{set_up}\n", look.stops_at.unwrap_or("nothing"));
     for layer in look.layers.iter().filter(|layer| layer.finding.level >= Level::Warning) {
         let level = if layer.finding.level == Level::Failure { "FAILURE" } else { "warning" };
         let _ = writeln!(text, "{level}  {}: {}", layer.layer, layer.finding.what);
@@ -97,11 +98,12 @@ fn what_follows_is_as_written() {
 /// The same PC, after Windows has done what it was told.
 fn carry_out(seen: &mut Seen, action: &Action) {
     let ports = seen.settings.ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-    let own = |name: String| Rule {
+    let own = |name: String, program: &str| Rule {
         name,
         enabled: "True".to_owned(),
         action: "Allow".to_owned(),
         profiles: "Domain, Private".to_owned(),
+        program: program.to_owned(),
     };
     let remove = |rules: &mut Vec<Rule>, name: &str| {
         let before = rules.len();
@@ -121,12 +123,13 @@ fn carry_out(seen: &mut Seen, action: &Action) {
             seen.routes.retain(|route| *route != gone);
             assert!(seen.routes.len() < before, "Remove-NetRoute fails where there is none");
         }
-        Action::AddLanRule | Action::AddSharedRule => {
-            seen.lan_rules.push(own(format!("Flatnet gateway {ports}")));
+        Action::AddLanRule => {
+            seen.lan_rules.push(own(format!("Flatnet gateway {ports}"), &seen.settings.openresty));
         }
+        Action::AddSharedRule => seen.lan_rules.push(own(format!("Flatnet gateway {ports}"), "Any")),
         Action::RemoveLanRule { name } => remove(&mut seen.lan_rules, name),
-        Action::AddSubnetRule => seen.hyperv_rules.push(own(format!("Flatnet subnet {subnet}"))),
-        Action::AddPortsRule => seen.hyperv_rules.push(own(format!("Flatnet gateway {ports}"))),
+        Action::AddSubnetRule => seen.hyperv_rules.push(own(format!("Flatnet subnet {subnet}"), "Any")),
+        Action::AddPortsRule => seen.hyperv_rules.push(own(format!("Flatnet gateway {ports}"), "Any")),
         Action::RemoveHypervRule { name } => remove(&mut seen.hyperv_rules, name),
         Action::StartGateway => {
             let (name, path) = ("nginx.exe".to_owned(), None);

@@ -10,7 +10,7 @@ function Assert-Action {
     if ($name -isnot [string]) { Deny -What 'the name of an action is one text' }
     if ($script:asked -ccontains $name -and (Get-UserId) -eq 'S-1-5-18') { Deny -What "the task does not $name`: Windows asks for that" }
     switch -CaseSensitive ($name) {
-        'add_route' { Assert-Field -Action $Action -Names 'interface', 'next_hop'; Assert-Number -Value $Action.interface; Assert-NextHop -Interface $Action.interface -NextHop $Action.next_hop }
+        'add_route' { Assert-Field -Action $Action -Names 'interface', 'next_hop'; Assert-Number -Value $Action.interface; Assert-NextHop -Interface $Action.interface -NextHop $Action.next_hop; Assert-NewRoute -Subnet $Settings.Subnet }
         'remove_route' { Assert-Field -Action $Action -Names 'interface', 'next_hop', 'store'; Assert-Number -Value $Action.interface; Assert-OwnRoute -Action $Action }
         { $_ -in 'remove_lan_rule', 'remove_hyperv_rule' } { Assert-Field -Action $Action -Names 'name' }
         { $_ -in 'add_lan_rule', 'add_shared_rule' } { Assert-Field -Action $Action -Names @(); Assert-NewRule -Rules @(Get-LanRule) -Name (Get-PortsRuleName -Settings $Settings) }
@@ -66,6 +66,13 @@ function Assert-NextHop {
     if (-not (Test-Switch -Interface $Interface -Address $NextHop)) { Deny -What "$NextHop at interface $Interface is not in the network of WSL's switch" }
 }
 
+# One route: a second would take half of what the first is for, whoever made that.
+function Assert-NewRoute {
+    param([Parameter(Mandatory = $true)] [string] $Subnet)
+    $there = @(Get-Route -Store 'ActiveStore' | Where-Object -FilterScript { $_.destination -eq $Subnet })
+    if ($there.Count -gt 0) { Deny -What "there is a route to $Subnet already, via $($there[0].next_hop), interface $($there[0].interface)" }
+}
+
 # A route is removed where it is ours: it leads to WSL's switch, or to an adapter that is gone, or was made here.
 function Assert-OwnRoute {
     param($Action)
@@ -73,7 +80,9 @@ function Assert-OwnRoute {
     Assert-Text -Value $Action.store -Pattern '^(ActiveStore|PersistentStore)\z'
     $made = Read-MadeRoute
     if ($made -and $made.interface -eq $Action.interface -and $made.next_hop -eq $Action.next_hop) { return }
-    $isUp = @(Get-Address | Where-Object -FilterScript { $_.interface -eq $Action.interface }).Count -gt 0
+    $addresses = @(Get-Address)
+    if ($addresses.Count -eq 0) { Deny -What 'Windows does not tell its addresses' }
+    $isUp = @($addresses | Where-Object -FilterScript { $_.interface -eq $Action.interface }).Count -gt 0
     if ($isUp -and -not (Test-WslAdapter -Interface $Action.interface)) { Deny -What "the route by interface $($Action.interface) is somebody else's" }
 }
 

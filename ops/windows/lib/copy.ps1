@@ -5,9 +5,10 @@ function Invoke-Install {
     $from = Split-Path -Path $PSScriptRoot -Parent
     $to = Get-ProgramFolder
     if ($from -eq $to) { throw (New-Failure -What "these are the scripts in $to" -Help (Get-InstallHelp)) }
+    Assert-OwnDisk -Path $from
     # Whoever may write there decides what is installed.
     $other = Get-OtherWriter -Path $from
-    if ($other) { throw (New-Failure -What $other.what -Help "copy it into a folder of your own, such as $env:LOCALAPPDATA\flatnet-setup, and run flatnet.cmd install there") }
+    if ($other) { throw (New-Failure -What $other.what -Help (Get-CopyHelp)) }
     $id = [guid]::NewGuid().ToString()
     # By .NET alone: a command would be looked for among the user's modules, and setup.ps1 sets first where modules come from.
     $command = "-Command `"try { [void] [IO.Directory]::CreateDirectory($(Format-Text -Text $to)); " +
@@ -24,13 +25,24 @@ function Invoke-Install {
     Write-Host "Installed in $to. Next: & '$to\flatnet.cmd' up"
 }
 
+# Who looks into \\wsl.localhost elevated starts that distribution elevated.
+function Assert-OwnDisk {
+    param([Parameter(Mandatory = $true)] [string] $Path)
+    $isShare = $Path.StartsWith('\\') -or (New-Object -TypeName IO.DriveInfo -ArgumentList ([IO.Path]::GetPathRoot($Path))).DriveType -eq 'Network'
+    if ($isShare) { throw (New-Failure -What "$Path is on no disk of this PC" -Help (Get-CopyHelp)) }
+}
+
+function Get-CopyHelp {
+    return "copy it into a folder of your own, such as $env:LOCALAPPDATA\flatnet-setup, and run flatnet.cmd install there"
+}
+
 # A text of PowerShell's that is nothing but text: it takes quotation marks of other scripts for its own.
 function Format-Text {
     param([string] $Text)
     return "'" + [Management.Automation.Language.CodeGeneration]::EscapeSingleQuotedStringContent($Text) + "'"
 }
 
-# There is no result to read: the folder goes with it.
+# There is a result to read where something failed; else the folder goes with it.
 function Invoke-FileRemoval {
     $folder = Get-ProgramFolder
     $actions = @(@{ do = 'unregister_tasks' }, @{ do = 'remove_files' })
@@ -40,9 +52,14 @@ function Invoke-FileRemoval {
         return
     }
     Set-Location -LiteralPath $env:USERPROFILE
-    Write-Request -Folder $folder -Id ([guid]::NewGuid().ToString()) -Actions $actions
+    $id = [guid]::NewGuid().ToString()
+    Write-Request -Folder $folder -Id $id -Actions $actions
     Start-Elevated -Script "$folder\elevated.ps1" -Actions $actions
-    for ($try = 1; $try -le 100 -and (Test-Path -LiteralPath $folder); $try++) { Start-Sleep -Milliseconds 200 }
+    for ($try = 1; $try -le 100 -and (Test-Path -LiteralPath $folder); $try++) {
+        $result = Read-Result -Folder $folder -Id $id
+        if ($result) { Show-Result -Result $result -Actions $actions }
+        Start-Sleep -Milliseconds 200
+    }
     if (Test-Path -LiteralPath $folder) { throw (New-Failure -What "$folder is still there" -Help 'close the windows that are in it, and delete it as administrator') }
-    Write-Host 'Nothing of Flatnet is left on Windows but the gateway''s directory, which WSL2 wrote.'
+    Write-Host 'Nothing of Flatnet is left on Windows but what WSL2 wrote: the gateway''s directory, and the folder that these scripts were installed from.'
 }

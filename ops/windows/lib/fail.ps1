@@ -10,17 +10,23 @@ function New-Failure {
     return $failure
 }
 
-# What went wrong, in one line: programs and commands write several.
+# A text in one line, without what a terminal takes for orders: WSL2 and other programs say it.
+function Format-Line {
+    param([string] $Text)
+    return (($Text -replace '\s+', ' ') -replace '[\p{Cc}\p{Cf}]', '?').Trim()
+}
+
+# What went wrong: programs and commands write several lines.
 function Format-Failure {
     param([Parameter(Mandatory = $true)] $Record)
-    return ("$($Record.Exception.Message)" -replace '\s+', ' ').Trim()
+    return Format-Line -Text "$($Record.Exception.Message)"
 }
 
 # Shows it, and says with which status to end.
 function Show-Failure {
     param([Parameter(Mandatory = $true)] $Record)
     $Host.UI.WriteErrorLine("error: $(Format-Failure -Record $Record)")
-    $help = "$($Record.Exception.Data['help'])"
+    $help = Format-Line -Text "$($Record.Exception.Data['help'])"
     if ($help) { $Host.UI.WriteErrorLine("help: $help") }
     if ($Record.Exception.Data.Contains('status')) { return [int] $Record.Exception.Data['status'] }
     return 2

@@ -98,8 +98,7 @@ function Test-Configuration {
     foreach ($folder in (Split-Path -Path $Settings.OpenResty -Parent), $Settings.GatewayDirectory) {
         $other = Get-OtherWriter -Path $folder
         if (-not $other) { continue }
-        $grants = @('*S-1-5-18', '*S-1-5-32-544', "*$(Get-UserId)" | ForEach-Object -Process { """$_`:(OI)(CI)F""" }) -join ' '
-        throw (New-Failure -Status 1 -What $other.what -Help "icacls ""$($other.path)"" /inheritance:r /grant:r $grants")
+        throw (New-Failure -Status 1 -What $other.what -Help $other.help)
     }
     Invoke-Program $Settings.OpenResty (@(Get-NginxArgument -Settings $Settings) + @('-t'))
 }

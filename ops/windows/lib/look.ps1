@@ -27,7 +27,7 @@ function Get-Seen {
         way = Get-Way -Address $wsl.eth0 -Devices $devices
         out = $out
         lan_rules = @(Get-LanRule)
-        block_rules = @(Get-BlockRule -Program $Settings.OpenResty)
+        block_rules = @(Get-BlockRule -Settings $Settings)
         profiles = @(Get-FirewallProfile)
         hyperv_rules = @(try { Get-HypervRule } catch { $null = $_ })
         hyperv = Get-HypervSetting
@@ -153,15 +153,38 @@ function ConvertTo-Rule {
         enabled = "$($Found.Enabled)"
         action = "$(Get-Field -Object $Found -Name 'Action')"
         profiles = @(Get-Field -Object $Found -Name 'Profile') -join ', '
+        program = "$(Get-Field -Object (Get-NetFirewallApplicationFilter -AssociatedNetFirewallRule $Found -ErrorAction SilentlyContinue) -Name 'Program')"
     }
 }
 
-# Windows makes such rules when somebody cancels its question, or may not answer it.
+# Those that keep whoever it is from nginx' ports. Windows makes such rules when somebody cancels its question, or may not answer it.
 function Get-BlockRule {
-    param([string] $Program)
-    Get-NetFirewallApplicationFilter -Program $Program -ErrorAction SilentlyContinue | Get-NetFirewallRule -ErrorAction SilentlyContinue | Where-Object -FilterScript {
-        "$($_.Action)" -eq 'Block' -and "$($_.Enabled)" -eq 'True' -and "$($_.Direction)" -eq 'Inbound'
-    } | ForEach-Object -Process { ConvertTo-Rule -Found $_ }
+    param($Settings)
+    foreach ($found in @(Get-NetFirewallRule -Direction Inbound -Action Block -Enabled True -ErrorAction SilentlyContinue)) {
+        $rule = ConvertTo-Rule -Found $found
+        if ($rule.program -notin 'Any', $Settings.OpenResty) { continue }
+        $port = Get-NetFirewallPortFilter -AssociatedNetFirewallRule $found -ErrorAction SilentlyContinue
+        if ("$(Get-Field -Object $port -Name 'Protocol')" -notin 'Any', 'TCP', '6') { continue }
+        $local = @(Get-Field -Object $port -Name 'LocalPort')
+        if (@($Settings.Ports | Where-Object -FilterScript { Test-PortIn -Port $_ -Words $local }).Count -eq 0) { continue }
+        # One for some addresses keeps those away, as somebody wants it.
+        if (Test-Command -Name 'Get-NetFirewallAddressFilter') {
+            $address = Get-NetFirewallAddressFilter -AssociatedNetFirewallRule $found -ErrorAction SilentlyContinue
+            if ("$(Get-Field -Object $address -Name 'RemoteAddress')" -notin 'Any', 'LocalSubnet') { continue }
+        }
+        $rule
+    }
+}
+
+# Windows' words for ports: Any, a number, or FROM-TO.
+function Test-PortIn {
+    param([int] $Port, [object[]] $Words)
+    foreach ($word in $Words) {
+        $ends = "$word" -split '-'
+        if ("$word" -eq 'Any' -or "$word" -eq "$Port") { return $true }
+        if ("$word" -match '^\d+-\d+\z' -and $Port -ge [int] $ends[0] -and $Port -le [int] $ends[1]) { return $true }
+    }
+    return $false
 }
 
 # As in force: a policy may have the last word.
@@ -188,6 +211,7 @@ function Get-HypervRule {
             enabled = "$($_.Enabled)"
             action = "$(Get-Field -Object $_ -Name 'Action')"
             profiles = @(Get-Field -Object $_ -Name 'Profiles') -join ', '
+            program = 'Any'
         }
     }
 }

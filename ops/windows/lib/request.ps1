@@ -15,15 +15,19 @@ function Invoke-Elevated {
     $id = [guid]::NewGuid().ToString()
     Write-Request -Folder $folder -Id $id -Actions $Actions
     Start-Elevated -Script "$folder\elevated.ps1" -Actions $Actions
-    $result = Wait-Result -Folder $folder -Id $id
-    $why = Get-Field -Object $result -Name 'error'
-    if ($why) { throw (New-Failure -What "$why" -Help "$($result.help)") }
+    Show-Result -Result (Wait-Result -Folder $folder -Id $id) -Actions $Actions
+}
+
+function Show-Result {
+    param([Parameter(Mandatory = $true)] $Result, [Parameter(Mandatory = $true)] [object[]] $Actions)
+    $why = Get-Field -Object $Result -Name 'error'
+    if ($why) { throw (New-Failure -What "$why" -Help "$($Result.help)") }
     $failed = 0
-    foreach ($done in @($result.done)) {
+    foreach ($done in @($Result.done)) {
         foreach ($line in @($done.lines)) { Write-Host "$line" }
         if ($done.error) {
             $failed++
-            $help = if ($done.help) { $done.help } else { "$folder\log\flatnet.log has what was done before" }
+            $help = if ($done.help) { $done.help } else { "$(Get-ProgramFolder)\log\flatnet.log has what was done before" }
             $null = Show-Failure -Record @{ Exception = New-Failure -What "$($done.do): $($done.error)" -Help $help }
         }
     }
@@ -71,12 +75,18 @@ function Wait-Result {
     param([string] $Folder, [string] $Id)
     $until = [DateTime]::UtcNow.AddSeconds(120)
     while ([DateTime]::UtcNow -lt $until) {
-        try {
-            $result = ConvertFrom-Json -InputObject (Get-Content -LiteralPath "$Folder\log\result.json" -Raw -ErrorAction Stop)
-            if ((Get-Field -Object $result -Name 'id') -eq $Id) { return $result }
-        }
-        catch { $null = $_ }    # Not there yet, or half of it.
+        $result = Read-Result -Folder $Folder -Id $Id
+        if ($result) { return $result }
         Start-Sleep -Milliseconds 100
     }
     throw (New-Failure -What 'the elevated half did not answer within 120 s' -Help "$Folder\log\flatnet.log says how far it came; 'Get-ScheduledTask FlatnetElevated' whether it runs")
+}
+
+# Nothing where it is not there yet, or half of it, or another's.
+function Read-Result {
+    param([string] $Folder, [string] $Id)
+    try { $result = ConvertFrom-Json -InputObject (Get-Content -LiteralPath "$Folder\log\result.json" -Raw -ErrorAction Stop) }
+    catch { return $null }
+    if ((Get-Field -Object $result -Name 'id') -eq $Id) { return $result }
+    return $null
 }

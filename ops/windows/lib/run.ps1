@@ -39,7 +39,8 @@ function Invoke-Limited {
         [Parameter(Mandatory = $true)] [string] $Path,
         [string[]] $Arguments = @(),
         [Parameter(Mandatory = $true)] [int] $Seconds,
-        [string] $Text = ''
+        [string] $Text = '',
+        [switch] $Utf8
     )
     $start = New-Object -TypeName Diagnostics.ProcessStartInfo
     $start.FileName = (Get-Item -LiteralPath $Path -ErrorAction Stop).FullName
@@ -49,10 +50,12 @@ function Invoke-Limited {
     $start.RedirectStandardInput = $true
     $start.RedirectStandardOutput = $true
     $start.RedirectStandardError = $true
-    $start.StandardOutputEncoding = New-Object -TypeName Text.UTF8Encoding -ArgumentList $false
-    $start.StandardErrorEncoding = $start.StandardOutputEncoding
-    # Else what wsl.exe says itself is UTF-16.
-    $start.EnvironmentVariables['WSL_UTF8'] = '1'
+    # Else wsl.exe's own words are UTF-16; other programs of Windows' write as its language has it.
+    if ($Utf8) {
+        $start.StandardOutputEncoding = New-Object -TypeName Text.UTF8Encoding -ArgumentList $false
+        $start.StandardErrorEncoding = $start.StandardOutputEncoding
+        $start.EnvironmentVariables['WSL_UTF8'] = '1'
+    }
     $process = [Diagnostics.Process]::Start($start)
     try {
         $out = $process.StandardOutput.ReadToEndAsync()

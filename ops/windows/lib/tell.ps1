@@ -6,16 +6,18 @@ $script:colours = @{ good = 32; not_looked = 1; warning = 1; failure = 31 }
 function Show-Decision {
     param($Decision, [string[]] $Layers = @(), [switch] $Full)
     foreach ($layer in @($Decision.layers)) {
-        if ($Layers.Count -gt 0 -and $layer.layer -notin $Layers) { continue }
-        $level = "$($layer.level)"
-        $commands = @(Get-Field -Object $layer -Name 'commands' | Where-Object -FilterScript { $_ })
-        $help = "$(Get-Field -Object $layer -Name 'help')"
-        $lines = @('  {0} {1,-10} {2}' -f (Format-Mark -Level $level), $layer.layer, $layer.what)
+        $name = Format-Line -Text "$(Get-Field -Object $layer -Name 'layer')"
+        if ($Layers.Count -gt 0 -and $name -notin $Layers) { continue }
+        $level = "$(Get-Field -Object $layer -Name 'level')"
+        $what = Format-Line -Text "$(Get-Field -Object $layer -Name 'what')"
+        $commands = @(foreach ($command in @(Get-Field -Object $layer -Name 'commands')) { if ($command) { Format-Line -Text $command } })
+        $help = Format-Line -Text "$(Get-Field -Object $layer -Name 'help')"
+        $lines = @('  {0} {1,-10} {2}' -f (Format-Mark -Level $level), $name, $what)
         if ($Full) {
             $lines += @(foreach ($command in $commands) { "                      run   $command" })
             if ($help) { $lines += "                      help  $help" }
         }
-        $parts = [ordered]@{ Layer = $layer.layer; Level = $script:marks[$level]; What = $layer.what; Commands = $commands; Help = $help }
+        $parts = [ordered]@{ Layer = $name; Level = $script:marks[$level]; What = $what; Commands = $commands; Help = $help }
         Add-Member -InputObject ($lines -join "`n") -NotePropertyMembers $parts -PassThru
     }
 }
@@ -33,8 +35,10 @@ function Format-Mark {
 
 function Show-End {
     param($Decision)
-    if ($Decision.stops_at) {
-        Write-Host "The way stops at: $($Decision.stops_at). What comes after it may fail for that reason alone. 'flatnet.ps1 doctor' says what to do."
+    $stops = Format-Line -Text "$($Decision.stops_at)"
+    if ($stops -and -not $Decision.set_up) { Write-Host "Nothing of Flatnet is set up on this Windows, so the way stops at: $stops. This sets it up: & '$(Get-ScriptPath)' up" }
+    elseif ($stops) {
+        Write-Host "The way stops at: $stops. What comes after it may fail for that reason alone. This says what to do: & '$(Get-ScriptPath)' doctor"
     }
     elseif ($Decision.offline) { Write-Host 'The way is open on this PC, which is in no LAN now.' }
     else { Write-Host 'The way is open from the LAN to the containers, as far as this PC can see.' }

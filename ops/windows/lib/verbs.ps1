@@ -28,11 +28,12 @@ function Invoke-Look {
     Show-Decision -Decision $decision -Layers $Layers -Full:$Full
     if ($Layers.Count -eq 0) {
         Show-End -Decision $decision
-        if ($decision.stops_at) { $script:ended = 1 }
+        # What nobody has set up is no fault to `status`.
+        if ($decision.stops_at -and ($Full -or $decision.set_up)) { $script:ended = 1 }
         return
     }
-    $failed = @($decision.layers | Where-Object -FilterScript { $_.layer -in $Layers -and $_.level -eq 'failure' })
-    if ($failed.Count -gt 0) { $script:ended = 1 }
+    $failed = @($decision.layers | Where-Object -FilterScript { (Get-Field -Object $_ -Name 'layer') -in $Layers -and (Get-Field -Object $_ -Name 'level') -eq 'failure' })
+    if ($failed.Count -gt 0 -or -not $decision.set_up) { $script:ended = 1 }
 }
 
 function Invoke-Up {
@@ -42,20 +43,20 @@ function Invoke-Up {
     $tried = @()
     # A second round, because some of what is in the way shows only when the route is right.
     for ($round = 1; $round -le 4; $round++) {
-        $decision = Get-Decision -Settings $settings -Verb 'up' -WaitSeconds $WaitSeconds
+        $decision = Get-Decision -Settings $settings -Verb 'up' -WaitSeconds $(if ($round -eq 1) { $WaitSeconds } else { 0 })
         # What failed is not tried again.
         $actions = @(@(Select-Action -Actions @($decision.actions)) + @(Get-TaskAction) | Where-Object -FilterScript { (ConvertTo-Json -InputObject $_ -Compress) -notin $tried })
         if ($actions.Count -eq 0 -or $round -eq 4) { break }
         $tried += @($actions | ForEach-Object -Process { ConvertTo-Json -InputObject $_ -Compress })
         Show-Route -Settings $settings -When 'before'
-        foreach ($action in $actions) { Write-Host "  # $($action.why)" }
+        foreach ($action in $actions) { Write-Host "  # $(Format-Line -Text "$(Get-Field -Object $action -Name 'why')")" }
         $failed += Invoke-Planned -Settings $settings -Actions $actions
         if ($WhatIfPreference) { return }
         Show-Route -Settings $settings -When 'after'
     }
     Show-Decision -Decision $decision
     Show-End -Decision $decision
-    $script:stops = "$($decision.stops_at)"
+    $script:stops = Format-Line -Text "$($decision.stops_at)"
     if ($decision.stops_at) { $script:ended = 1 }
     elseif ($failed -gt 0) { $script:ended = 2 }
 }
@@ -109,7 +110,7 @@ function Invoke-GatewayVerb {
         'reload' { Restart-Gateway -Settings $settings }
         'install-service' { Install-Gateway -Settings $settings -Wrapper $Wrapper }
         'remove-service' { Uninstall-Gateway -Settings $settings }
-        default { throw (New-Failure -What "gateway has no action $Name" -Help 'Get-Help .\flatnet.ps1 lists them') }
+        default { throw (New-Failure -What "gateway has no action $Name" -Help "Get-Help '$(Get-ScriptPath)'") }
     }
 }
 
@@ -122,7 +123,7 @@ function Invoke-TaskVerb {
             Invoke-Elevated -Actions @(@{ do = 'register_tasks' })
         }
         'unregister' { Invoke-Elevated -Actions @(@{ do = 'unregister_tasks' }) }
-        default { throw (New-Failure -What "task has no action $Name" -Help 'Get-Help .\flatnet.ps1 lists them') }
+        default { throw (New-Failure -What "task has no action $Name" -Help "Get-Help '$(Get-ScriptPath)'") }
     }
 }
 
@@ -149,7 +150,7 @@ function Write-TaskNote {
     param([int] $Status)
     if ($Status -eq 0 -or -not (Get-ScheduledTask -TaskName 'FlatnetElevated' -TaskPath '\' -ErrorAction SilentlyContinue)) { return }
     $where = if ($script:stops) { "; the way stops at: $script:stops" } else { '' }
-    $null = Invoke-Tried -Work { Invoke-Elevated -Actions @(@{ do = 'note'; text = "up ended with $Status$where" }) }
+    Invoke-Elevated -Actions @(@{ do = 'note'; text = "up ended with $Status$where" })
 }
 
 function Invoke-Uninstall {

@@ -15,11 +15,16 @@ function Invoke-Flatnet {
     if ($ended.text -match '(error\[FLAT-E\d+\]: .*?) help: (.*)$') {
         throw (New-Failure -Status 1 -What "in WSL2: $($Matches[1])" -Help "in WSL2: $($Matches[2])")
     }
-    if ($ended.text -match 'flatnet.{0,3}: No such file') {
+    # env's own status, in any language.
+    if ($ended.exit -eq 127) {
         throw (New-Failure -Status 1 -What "there is no flatnet in the distribution $($Settings.Distribution)" -Help 'install the package of Flatnet there: docs/setup/phase-2-setup.md')
     }
     if ($ended.text -match 'DISTRO_NOT_FOUND') {
         throw (New-Failure -Status 1 -What "WSL has no distribution $($Settings.Distribution)" -Help "write the name that 'wsl --list' shows into $(Get-SettingsPath): Distribution. Distributions belong to one user, so run this as the user who has it")
+    }
+    # What WSL says itself ends with such a code, in any language.
+    if ($ended.text -match 'Wsl/\w+') {
+        throw (New-Failure -Status 1 -What "WSL did not start the distribution $($Settings.Distribution): $($ended.text)" -Help 'wsl --status; wsl --shutdown, which ends all distributions, and then this again')
     }
     throw (New-Failure -Status 1 -What "'flatnet $Arguments' in the distribution $($Settings.Distribution) ended with $($ended.exit): $($ended.text)" -Help "wsl -d $($Settings.Distribution) -u root --exec /usr/bin/env flatnet doctor")
 }
@@ -30,7 +35,7 @@ function Invoke-Wsl {
     if (-not (Test-Path -LiteralPath $program -PathType Leaf)) {
         throw (New-Failure -Status 1 -What 'this Windows has no WSL' -Help 'wsl --install')
     }
-    $ended = Invoke-Limited -Path $program -Arguments $Arguments -Seconds $Seconds -Text $Text
+    $ended = Invoke-Limited -Path $program -Arguments $Arguments -Seconds $Seconds -Text $Text -Utf8
     if ($null -eq $ended.exit) {
         throw (New-Failure -Status 1 -What "WSL does not answer within $Seconds s" -Help 'wsl --shutdown, which ends all distributions; then run this again')
     }
@@ -47,7 +52,7 @@ function Assert-Running {
         $running = @()
     }
     if ($Settings.Distribution -in $running) { return }
-    throw (New-Failure -Status 1 -What "the distribution $($Settings.Distribution) is stopped, and a look does not start it" -Help "flatnet.ps1 up, or wsl -d $($Settings.Distribution) --exec true")
+    throw (New-Failure -Status 1 -What "the distribution $($Settings.Distribution) is stopped, and a look does not start it" -Help "& '$(Get-ScriptPath)' up, or wsl -d $($Settings.Distribution) --exec true")
 }
 
 function Get-DistributionList {
@@ -72,7 +77,17 @@ function Get-Decision {
     $json = ConvertTo-Json -InputObject $seen -Depth 5 -Compress
     $ascii = [regex]::Replace($json, '[^\x20-\x7e]', { param($match) '\u{0:x4}' -f [int][char] $match.Value })
     $answer = Invoke-Flatnet -Settings $Settings -Arguments 'windows', 'decide', $Verb -Text $ascii
-    return ConvertFrom-Json -InputObject $answer
+    return ConvertFrom-Flatnet -Text $answer -Of "windows decide $Verb" -Fields 'layers', 'stops_at', 'set_up', 'offline', 'actions'
+}
+
+# An object with these fields: anything may call itself flatnet there.
+function ConvertFrom-Flatnet {
+    param([string] $Text, [Parameter(Mandatory = $true)] [string] $Of, [Parameter(Mandatory = $true)] [string[]] $Fields)
+    $read = $null
+    try { $read = ConvertFrom-Json -InputObject $Text } catch { $null = $_ }
+    $missing = @($Fields | Where-Object -FilterScript { $null -eq $read -or -not $read.PSObject.Properties[$_] })
+    if ($missing.Count -eq 0) { return $read }
+    throw (New-Failure -Status 1 -What "what 'flatnet $Of' in WSL2 answered is nothing that these scripts understand: $($missing -join ', ') is missing" -Help (Get-InstallHelp))
 }
 
 # At logon WSL2 may still be starting: eth0 and the bridge come last.
@@ -83,7 +98,7 @@ function Get-Fact {
         $isLast = [DateTime]::UtcNow -ge $until
         try {
             $facts = Invoke-Flatnet -Settings $Settings -Arguments 'windows', 'facts' -Seconds 60
-            $read = ConvertFrom-Json -InputObject $facts
+            $read = ConvertFrom-Flatnet -Text $facts -Of 'windows facts' -Fields 'eth0', 'bridge', 'bridge_link', 'container'
             if ($isLast -or ((Get-Field -Object $read -Name 'eth0') -and (Get-Field -Object $read -Name 'bridge_link'))) { return $facts }
         }
         catch { if ($isLast) { throw } }

@@ -60,6 +60,11 @@ const BAD: &[(&str, &str)] = &[
     (r#"{"do": "add_shared_rule"}"#, "there is a rule \"Flatnet gateway 80\" already"),
     (r#"{"do": "add_ports_rule"}"#, "there is a rule \"Flatnet gateway 80\" already"),
     (r#"{"do": "add_subnet_rule"}"#, "there is a rule \"Flatnet subnet 10.87.1.0/24\" already"),
+    // One route, whoever made the one that is there.
+    (
+        r#"{"do": "add_route", "interface": $wsl, "next_hop": "172.28.16.5"}"#,
+        "there is a route to 10.87.1.0/24 already, via 0.0.0.0",
+    ),
     // Hyper-V's other switch.
     (
         r#"{"do": "add_route", "interface": $other, "next_hop": "172.20.0.9"}"#,
@@ -213,7 +218,7 @@ fn each_half_keeps_to_its_side() {
     assert_eq!(pc.done(), "");
 
     // A folder that others may write to is not installed from.
-    pc.sandbox.write("/pc/state/more.ps1", "function Get-Acl { [CmdletBinding()] param($LiteralPath) $rules = [pscustomobject]@{ AccessControlType = 'Allow'; IdentityReference = 'S-1-5-11'; FileSystemRights = 0x1301bf }\n$acl = [pscustomobject]@{ Rules = $rules }\n$acl | Add-Member -MemberType ScriptMethod -Name GetAccessRules -Value { $this.Rules } -PassThru }\nExport-ModuleMember -Function Get-Acl\n");
+    pc.sandbox.write("/pc/state/more.ps1", "function Get-Acl { [CmdletBinding()] param($LiteralPath) $rules = [pscustomobject]@{ AccessControlType = 'Allow'; IdentityReference = 'S-1-5-11'; FileSystemRights = 0x1301bf }\n$acl = [pscustomobject]@{ Rules = $rules }\n$acl | Add-Member -MemberType ScriptMethod -Name GetOwner -Value { if (Test-Path /pc/state/owner) { Get-Content /pc/state/owner } else { 'S-1-5-32-544' } }\n$acl | Add-Member -MemberType ScriptMethod -Name GetAccessRules -Value { if (Test-Path /pc/state/owner) { return }; $this.Rules } -PassThru }\nExport-ModuleMember -Function Get-Acl\n");
     let said = pc.ps("& /pc/c/flatnet/scripts/flatnet.ps1 install; \"exit $LASTEXITCODE\"");
     has(&said, &["/pc/c/flatnet/scripts can be written to by others (S-1-5-11)", "copy it into", "exit 2"]);
     // Nor does nginx run from one.
@@ -226,5 +231,46 @@ fn each_half_keeps_to_its_side() {
         ],
     );
     assert_eq!(said.matches("exit 1").count(), 2, "{said}");
+    // Nor from one that somebody else made, and so can open at any time.
+    pc.sandbox.write("/pc/state/owner", "S-1-5-21-1-2-3-1002");
+    let said =
+        pc.ps("flat gateway check\n& /pc/c/flatnet/scripts/flatnet.ps1 install; \"exit $LASTEXITCODE\"");
+    has(
+        &said,
+        &[
+            "OpenResty belongs to somebody else (S-1-5-21-1-2-3-1002)",
+            "/setowner \"*S-1-5-21-1-2-3-1001\" /T",
+            "/pc/c/flatnet/scripts belongs to somebody else",
+            "exit 1",
+            "exit 2",
+        ],
+    );
     assert_eq!(pc.done(), "");
+    // Rights that stand for others, as an entry for what will be made in a folder has them; Windows' own, and the service's.
+    let said = pc.ps("foreach ($name in 'windows', 'folder', 'copy', 'fail') { . \"/pc/c/Program Files/Flatnet/lib/$name.ps1\" }
+        Set-Content /pc/state/owner $null
+        function Get-Acl { param($LiteralPath, $ErrorAction)
+            $acl = [pscustomobject]@{ Rules = [pscustomobject]@{ AccessControlType = 'Allow'; IdentityReference = $who; FileSystemRights = $what } }
+            $acl | Add-Member -MemberType ScriptMethod -Name GetOwner -Value { 'S-1-5-18' }
+            $acl | Add-Member -MemberType ScriptMethod -Name GetAccessRules -Value { $this.Rules } -PassThru }
+        $who = 'S-1-5-11'
+        foreach ($what in 0x10000000, 0x40000000, 0x2, 0x1200a9) { [bool] (Get-OtherWriter -Path '/pc/c') }
+        $what = 0x1f01ff
+        foreach ($who in 'S-1-5-18', $script:serviceId, 'S-1-3-4', 'S-1-5-32-545') { [bool] (Get-OtherWriter -Path '/pc/c') }
+        foreach ($path in '\\\\wsl.localhost\\Debian\\x', '/pc/c') { try { Assert-OwnDisk -Path $path; 'disk' } catch { \"$_\" } }");
+    assert_eq!(
+        said.lines().collect::<Vec<_>>(),
+        [
+            "True",
+            "True",
+            "True",
+            "False",
+            "False",
+            "False",
+            "False",
+            "True",
+            "\\\\wsl.localhost\\Debian\\x is on no disk of this PC",
+            "disk"
+        ],
+    );
 }

@@ -5,6 +5,8 @@ use super::{INSTALLED, has, line, pc};
 #[test]
 fn from_install_to_uninstall() {
     let Some(pc) = pc() else { return };
+    // Both halves by the lines that Windows runs.
+    pc.sh("touch /pc/state/process").succeeds();
     // As an older version left it: a file that is no more, and settings of the user's with one key less.
     pc.sh(&format!(
         "cp -rT /pc/scripts /pc/home/setup; cd '{INSTALLED}'; rm elevated.ps1 lib/check.ps1; touch lib/old.ps1
@@ -37,6 +39,8 @@ fn from_install_to_uninstall() {
             "powershell.exe RunAs",
             "elevated icacls",
             "Flatnet/request.json /inheritance:r /grant:r *S-1-5-18:F *S-1-5-32-544:F *S-1-5-21-1-2-3-1001:(R,W)",
+            // Nobody else reads the scripts and settings either: who has one open keeps others from it.
+            "/Flatnet /inheritance:r /grant:r *S-1-5-18:(OI)(CI)F *S-1-5-32-544:(OI)(CI)F *S-1-5-21-1-2-3-1001:(OI)(CI)RX *S-1-5-80-3934990286-408122525-426942533-3047471882-2994523024:(OI)(CI)RX /Q",
             "Flatnet/log /inheritance:r /grant:r *S-1-5-18:(OI)(CI)F *S-1-5-32-544:(OI)(CI)F *S-1-5-21-1-2-3-1001:(OI)(CI)RX",
             "Flatnet/lock /inheritance:r /grant:r *S-1-5-18:(OI)(CI)F *S-1-5-32-544:(OI)(CI)F /Q",
             "Register-ScheduledTask FlatnetElevated",
@@ -47,8 +51,18 @@ fn from_install_to_uninstall() {
     ))
     .succeeds();
 
-    // Shown, and not done; then done, and nothing is asked, since the tasks are there.
-    let said = pc.ps("flat up -WhatIf\nflat up\n$x = & '/pc/c/Program Files/Flatnet/flatnet.ps1' status\n\"$($x.Count) $($x[0].Layer) $(($x | Where-Object Level -eq FAILURE).Count)\"");
+    // Nothing is set up, which is no fault to `status`; shown, and not done; then done, and nothing is asked, since the tasks are there.
+    let said = pc.ps("flat status\nflat doctor\nflat up -WhatIf\nflat up\n$x = & '/pc/c/Program Files/Flatnet/flatnet.ps1' status\n\"$($x.Count) $($x[0].Layer) $(($x | Where-Object Level -eq FAILURE).Count)\"");
+    let (fresh, said) = said.split_once("exit 1").unwrap();
+    has(
+        fresh,
+        &[
+            "Nothing of Flatnet is set up on this Windows, so the way stops at: route.",
+            "flatnet.ps1' up",
+            "exit 0",
+        ],
+    );
+    assert!(!fresh.contains("FAILURE"), "{fresh}");
     let (shown, rest) = said.split_once("exit 0").unwrap();
     has(
         shown,
@@ -73,9 +87,10 @@ fn from_install_to_uninstall() {
     );
 
     // `down` keeps the next event from undoing it, and `up` takes that back.
-    let said = pc.ps("flat down\nflat down");
+    let said = pc.ps("flat down\nflat down\nflat status\nflat gateway status");
     assert_eq!(pc.left(), "", "{said}");
-    assert_eq!(said.matches("exit 0").count(), 2, "{said}");
+    has(&said, &["Nothing of Flatnet is set up on this Windows"]);
+    assert_eq!((said.matches("exit 0").count(), said.matches("exit 1").count()), (3, 1), "{said}");
     has(&pc.done(), &["Disable-ScheduledTask Flatnet"]);
     pc.ps("flat up");
     has(&pc.done(), &["Enable-ScheduledTask Flatnet"]);
@@ -84,6 +99,22 @@ fn from_install_to_uninstall() {
     assert_eq!(said.matches("exit 0").count(), 2, "{said}");
     assert_eq!(pc.done().matches("powershell.exe RunAs").count(), 2, "{said}");
     has(&pc.sh("jq -r '.[].Xml' /pc/state/tasks.json").stdout, &["GRGX;;;S-1-5-21-1-2-3-1001)"]);
+
+    // What keeps it from ending is told; the scripts stay.
+    pc.sh("echo Stopped >/pc/state/service; echo 'sc delete' >/pc/state/fail").succeeds();
+    let said = pc.ps("flat uninstall");
+    has(
+        &said,
+        &[
+            "error: remove_service: ",
+            "Access is denied.",
+            "error: remove_files: the service FlatnetGateway is still there",
+            "exit 2",
+        ],
+    );
+    pc.sh("rm /pc/state/service /pc/state/fail").succeeds();
+    pc.done();
+    pc.ps("flat task register");
 
     // Without WSL2.
     pc.sh("rm /pc/c/Windows/System32/wsl.exe").succeeds();

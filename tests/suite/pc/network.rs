@@ -101,7 +101,7 @@ fn what_keeps_the_lan_out_is_a_failure() {
     let Some(pc) = pc() else { return };
     let said = pc.ps("flat up\nSet-Content /pc/state/public 1\nflat doctor\nRemove-Item /pc/state/public\nSet-Content /pc/state/policy 1\nflat doctor\nRemove-Item /pc/state/policy
         $env:FLATNET_ELEVATED = '1'
-        New-NetFirewallRule -DisplayName nginx.exe -Direction Inbound -Action Block -Program 'C:\\Program Files\\OpenResty\\nginx.exe'
+        New-NetFirewallRule -DisplayName nginx.exe -Direction Inbound -Action Block -Program 'C:\\program files\\openresty\\nginx.exe'
         $env:FLATNET_ELEVATED = $null
         flat doctor");
     has(
@@ -110,11 +110,22 @@ fn what_keeps_the_lan_out_is_a_failure() {
             "Home, by which this PC is in the LAN, is marked Public",
             "Set-NetConnectionProfile -InterfaceIndex",
             "a policy voids this PC's own firewall rules in Private networks",
-            "a rule of Windows' firewall for C:\\Program Files\\OpenResty\\nginx.exe block",
-            "Where-Object Action -eq Block | Remove-NetFirewallRule",
+            "a rule of Windows' firewall for C:\\program files\\openresty\\nginx.exe blocks",
+            "Where-Object DisplayName -eq 'nginx.exe' | Remove-NetFirewallRule",
         ],
     );
     assert_eq!(said.matches("exit 1").count(), 3, "{said}");
+    // Which rules do that: each line is changes of a rule that blocks all at port 80, and how many do then.
+    let said = pc.ps("foreach ($name in 'windows', 'run', 'look') { . \"/pc/c/Program Files/Flatnet/lib/$name.ps1\" }
+        foreach ($more in @{}, @{ LocalPort = '79-81' }, @{ LocalPort = 80, 443 }, @{ Program = 'C:\\openresty\\NGINX.exe' }, @{ RemoteAddress = 'LocalSubnet' },
+            @{ LocalPort = '8080' }, @{ LocalPort = '81-90' }, @{ Protocol = 'UDP' }, @{ RemoteAddress = '192.0.2.1' }, @{ Program = 'C:\\Other\\nginx.exe' },
+            @{ Enabled = 'False' }, @{ Direction = 'Outbound' }, @{ Action = 'Allow' }) {
+            $rule = @{ DisplayName = 'some'; Enabled = 'True'; Direction = 'Inbound'; Action = 'Block'; LocalPort = 80; Protocol = 'TCP' }
+            foreach ($key in $more.Keys) { $rule[$key] = $more[$key] }
+            ConvertTo-Json @([pscustomobject] $rule) | Set-Content /pc/state/rules.json
+            @(Get-BlockRule -Settings @{ OpenResty = 'C:\\openresty\\nginx.exe'; Ports = @(80) }).Count
+        }");
+    assert_eq!(said.split_whitespace().collect::<String>(), "1111100000000", "{said}");
     // Windows before 11 22H2; no LAN; a cmdlet that fails is not one that is not there.
     for cmdlet in ["Get-NetFirewallHyperVVMSetting", "Get-NetFirewallHyperVRule"] {
         pc.sandbox.write("/pc/state/fail", cmdlet);
