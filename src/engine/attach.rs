@@ -65,13 +65,13 @@ impl Engine {
         let netns = Netns::open(&request.netns)?;
         self.with_links(&request.id, |engine, links| {
             if observe::nobody_reads_stdout() {
-                return Err(Error::new(Kind::Unheard, "nobody reads the answer any more; nothing was done"));
+                return Err(Error::new(Kind::Unheard, "nobody reads the answer; nothing was done"));
             }
             let attached = engine.attach_locked(request, &netns, links)?;
             match answer(&attached, &engine.config) {
                 Ok(()) => Ok(attached),
                 Err(lost) => Err(match engine.detach_locked(links, |_, _| true) {
-                    Ok(_) => lost.outcome("all was taken back"),
+                    Ok(_) => lost.outcome("everything was rolled back"),
                     Err(error) => lost.outcome(engine.left_for_later(&request.id, &error)),
                 }),
             }
@@ -93,7 +93,7 @@ impl Engine {
             let if_name = &request.id.if_name;
             return Err(Error::new(
                 Kind::InterfaceExists,
-                format!("{if_name} exists in {} already, and is not Flatnet's", request.netns),
+                format!("interface {if_name} already exists in {} and is not Flatnet's", request.netns),
             ));
         }
         let facts = self.ensure_host(&network)?;
@@ -119,7 +119,10 @@ impl Engine {
         if stuck.is_empty() {
             return Ok(());
         }
-        Err(Error::new(Kind::NotUndone, format!("the link {link} is in the way: {}", undo::describe(&stuck))))
+        Err(Error::new(
+            Kind::NotUndone,
+            format!("the link {link} cannot be deleted: {}", undo::describe(&stuck)),
+        ))
     }
 
     /// The link of the attachment's name, which is a hash of network, container and ifname, where there is one; an
@@ -134,9 +137,9 @@ impl Engine {
         if found.is_some_and(|found| found.alias != alias.as_str()) {
             return Err(Error::new(
                 Kind::ForeignLink,
-                format!("the link {link}, which the container needs, belongs to somebody else"),
+                format!("the link {link} already exists and does not belong to Flatnet"),
             )
-            .remedy(format!("See whose it is with `ip -d link show dev {link}`, and rename or delete it")));
+            .remedy(format!("Inspect it with `ip -d link show dev {link}`, then rename or delete it")));
         }
         Ok(Some(link))
     }
@@ -212,7 +215,7 @@ impl Engine {
             Some(port) => Err(Error::new(
                 Kind::PortReserved,
                 format!(
-                    "port {port} is inside masquerade_ports {range}, which connections of containers use"
+                    "port {port} is in masquerade_ports {range}, which is reserved for outgoing connections"
                 ),
             )),
         }

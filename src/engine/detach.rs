@@ -206,7 +206,7 @@ impl Engine {
         if !stuck.is_empty() {
             self.store.mark_pending(id)?;
             let what = undo::describe(stuck);
-            return Err(Error::new(Kind::NotUndone, format!("not all could be undone: {what}")));
+            return Err(Error::new(Kind::NotUndone, format!("not everything could be undone: {what}")));
         }
         self.store.remove_receipt(id, network)?;
         let mut leases = self.store.leases()?;

@@ -180,5 +180,5 @@ impl Engine {
 
 /// Says who is in the way.
 pub(super) fn port_taken(port: &PortMapping, holder: &Receipt) -> Error {
-    Error::new(Kind::PortTaken, format!("port {port} is published by {} already", holder.called()))
+    Error::new(Kind::PortTaken, format!("port {port} is already published by {}", holder.called()))
 }

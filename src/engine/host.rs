@@ -354,9 +354,9 @@ impl Engine {
 /// Says of `error` what became of what was done before it.
 pub(super) fn rolled_back(error: Error, stuck: &[undo::Stuck]) -> Error {
     if stuck.is_empty() {
-        return error.outcome("all was taken back");
+        return error.outcome("everything was rolled back");
     }
-    error.outcome(format!("not all could be taken back ({})", undo::describe(stuck)))
+    error.outcome(format!("not everything could be rolled back ({})", undo::describe(stuck)))
 }
 
 /// An error where containers are attached.

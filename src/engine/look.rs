@@ -113,7 +113,7 @@ impl Engine {
         match self.host.run(&command, &[]) {
             Ok(output) if output.success() => {}
             Ok(output) => {
-                let why = output.stderr.lines().next().unwrap_or("nft fails without a word");
+                let why = output.stderr.lines().next().unwrap_or("nft fails and printed nothing");
                 unread.push(format!("the ruleset ({why})"));
             }
             Err(error) => unread.push(format!("the ruleset ({})", error.message())),

@@ -243,6 +243,6 @@ fn judge(command: Command, output: Result<Output>, is_gone: impl FnOnce() -> boo
 pub(super) fn describe(stuck: &[Stuck]) -> String {
     let each = stuck
         .iter()
-        .map(|Stuck { command, why }| format!("{why}; to mend it by hand: {}", command.one_line()));
+        .map(|Stuck { command, why }| format!("{why}; to fix it by hand: {}", command.one_line()));
     each.collect::<Vec<_>>().join("; ")
 }

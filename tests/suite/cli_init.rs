@@ -116,7 +116,7 @@ fn init_warns_of_a_program_that_others_may_write() {
     assert!(output.stderr.starts_with("Note: /srv/flatnet may be written by others than root"), "{output}");
     sandbox.sh("readlink /opt/cni/bin/flatnet").prints_exactly("/srv/flatnet");
     sandbox.sh("setpriv --reuid 65534 --clear-groups flatnet init --config /etc/other/flatnet.yaml").complains(
-        "error[FLAT-E021]: cannot make /etc/other\n  Permission denied (os error 13)\nhelp: Flatnet works as root only",
+        "error[FLAT-E021]: cannot create /etc/other\n  Permission denied (os error 13)\nhelp: Flatnet works as root only",
     );
 }
 

@@ -102,7 +102,7 @@ fn status_finds_what_is_missing_on_this_host() {
     sandbox.sh("flatnet up && sysctl -qw net.ipv4.ip_forward=0").succeeds();
     assert_problem(&sandbox, "net.ipv4.ip_forward is 0: this host forwards nothing");
     sandbox.sh("flatnet down && ip link add flatnet-br0 type bridge").succeeds();
-    assert_problem(&sandbox, "the link flatnet-br0 belongs to somebody else");
+    assert_problem(&sandbox, "the link flatnet-br0 does not belong to Flatnet");
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn status_finds_dead_cut_unfinished_and_orphaned_containers() {
     sandbox.sh("touch /run/flatnet/flatnet/bbbb@eth0.undo").succeeds();
     let found = problems(&sandbox).join("\n");
     assert!(
-        found.contains("container db bbbb (eth0), 10.87.1.3: it left, and not all could be undone"),
+        found.contains("container db bbbb (eth0), 10.87.1.3: it left, and not everything could be undone"),
         "{found}"
     );
     sandbox.sh("flatnet gc").prints_exactly("freed db bbbb (eth0), 10.87.1.3");
@@ -193,7 +193,7 @@ fn inspect_knows_a_container_by_all_that_it_is_called() {
     assert!(text.contains("ip -n abcd1111 -batch - <<'EOF'\naddr add 10.87.1.2/24"), "{text}");
 
     sandbox.sh("flatnet inspect abcd").exits_with(2).complains(
-        "error[FLAT-E004]: \"abcd\" is any of 2: web abcd1111 (eth0), 10.87.1.2, db abcd2222 (eth0), 10.87.1.3\nhelp: Give the address",
+        "error[FLAT-E004]: \"abcd\" is ambiguous, it matches 2: web abcd1111 (eth0), 10.87.1.2, db abcd2222 (eth0), 10.87.1.3\nhelp: Give the address",
     );
     sandbox.sh("flatnet inspect nobody").exits_with(2).complains(
         "error[FLAT-E003]: no container \"nobody\" is attached to flatnet\nhelp: `flatnet ps --all` lists names, IDs and addresses",

@@ -479,7 +479,10 @@ fn somebody_elses_bridge_is_left_alone() {
         planner::down(&wanted, &model.observe_host(&wanted), &[], &BTreeMap::new(), false),
     ] {
         let error = refused.unwrap_err();
-        assert!(error.to_string().contains("flatnet-br0 belongs to somebody else (bridge, virbr"), "{error}");
+        assert!(
+            error.to_string().contains("flatnet-br0 does not belong to Flatnet (bridge, virbr"),
+            "{error}"
+        );
     }
     // The network was renamed, or two have one bridge: it is not nobody's.
     let bridge = model.host.links.get_mut(wanted.bridge.as_str()).unwrap();

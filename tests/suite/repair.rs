@@ -552,7 +552,7 @@ fn a_namespace_that_only_the_runtime_sees_is_found_by_its_processes_or_left_alon
     let left_alone = |sandbox: &Sandbox| {
         let output = sandbox.sh("flatnet repair").succeeds();
         assert!(output.stdout.contains("Nothing to do"), "{output}");
-        assert!(output.stderr.contains("c2 (eth0) cannot be seen from here"), "{output}");
+        assert!(output.stderr.contains("c2 (eth0) is not visible from here"), "{output}");
         assert!(
             !output.stderr.contains("container c1") && !output.stderr.contains("podman restart"),
             "{output}"
@@ -578,7 +578,7 @@ fn a_namespace_that_only_the_runtime_sees_is_found_by_its_processes_or_left_alon
         .sh("ip netns add c3; mount --bind /run/netns/c3 /run/netns/c2; ip -n c3 link add eth0 type ifb")
         .succeeds();
     let output = sandbox.sh("flatnet repair").succeeds();
-    assert!(output.stderr.contains("c2 (eth0) cannot be seen from here"), "{output}");
+    assert!(output.stderr.contains("c2 (eth0) is not visible from here"), "{output}");
     sandbox.sh("ip -n c3 addr show dev eth0").succeeds().stdout.lines().for_each(|line| {
         assert!(!line.contains("10.87.1."), "{line}");
     });

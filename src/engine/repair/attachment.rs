@@ -60,7 +60,7 @@ impl Engine {
         let Some(link) = &mut observed.host_link else { return Ok(planner::attach(&wanted, &observed)) };
         let macs = [wanted.mac, Mac::of_host_link(wanted.address.addr())].map(|mac| mac.to_string());
         if link.alias != wanted.alias.as_str() && !macs.contains(&link.mac) {
-            return conflict(format!("the link {} belongs to somebody else", link.name));
+            return conflict(format!("the link {} does not belong to Flatnet", link.name));
         }
         if let Some(host) = host {
             if host.renamed.as_ref() == Some(&link.master) {
@@ -73,7 +73,7 @@ impl Engine {
         if observed.container_link.is_none() {
             let if_name = &receipt.id.if_name;
             return conflict(format!(
-                "{if_name} is not in {} any more, though its other end is here",
+                "{if_name} is no longer in {}, but its peer is on this host",
                 receipt.netns
             ));
         }

@@ -53,7 +53,7 @@ impl Inspect {
             several => {
                 let list: Vec<String> = several.iter().map(|one| called(&one.receipt)).collect();
                 let what = format!(
-                    "\"{}\" is any of {}: {}",
+                    "\"{}\" is ambiguous, it matches {}: {}",
                     shown(&self.container),
                     several.len(),
                     list.join(", ")

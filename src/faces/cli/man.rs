@@ -28,7 +28,7 @@ impl Man {
                 output::print(&String::from_utf8_lossy(&page));
             }
             Some(dir) => {
-                std::fs::create_dir_all(dir).map_err(io("make", dir))?;
+                std::fs::create_dir_all(dir).map_err(io("create", dir))?;
                 clap_mangen::generate_to(command, dir).map_err(io("write the manual pages to", dir))?;
             }
         }

@@ -37,11 +37,11 @@ mod tests {
         let inner = Error::new(Kind::ToolMissing, "the program nft is missing")
             .remedy("Run `apt-get install nftables`");
         let outer =
-            Error::new(Kind::Unavailable, "ADD could not work now").source(inner).outcome("all is as before");
+            Error::new(Kind::Unavailable, "ADD is unavailable").source(inner).outcome("all is as before");
         let report = eyre::Report::from(outer);
         assert_eq!(
             text(&report, false),
-            "error[FLAT-E091, FLAT-E061]: ADD could not work now\n  the program nft is missing\n  all is as before\n\
+            "error[FLAT-E091, FLAT-E061]: ADD is unavailable\n  the program nft is missing\n  all is as before\n\
              help: Run `apt-get install nftables`"
         );
         assert!(text(&report, true).starts_with("\u{1b}[1;31merror[FLAT-E091, FLAT-E061]:\u{1b}[0m ADD"));

@@ -23,7 +23,7 @@ impl Previous {
     /// Takes a result apart. Results before 0.3.0 cannot be chained: nothing is taken from them.
     pub(super) fn parse(value: &Value, version: Version) -> Result<Self> {
         let Some(object) = value.as_object() else {
-            return Err(Error::new(Kind::Decode, "prevResult is no JSON object"));
+            return Err(Error::new(Kind::Decode, "prevResult is not a JSON object"));
         };
         if version < Version::V0_3_0 {
             return Ok(Self::default());
@@ -31,7 +31,9 @@ impl Previous {
         let list = |key: &str| match object.get(key) {
             None | Some(Value::Null) => Ok(Vec::new()),
             Some(Value::Array(list)) if list.iter().all(Value::is_object) => Ok(list.clone()),
-            Some(_) => Err(Error::new(Kind::Decode, format!("prevResult.{key} is no list of JSON objects"))),
+            Some(_) => {
+                Err(Error::new(Kind::Decode, format!("prevResult.{key} is not a list of JSON objects")))
+            }
         };
         Ok(Self {
             interfaces: list("interfaces")?,

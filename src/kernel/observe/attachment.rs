@@ -118,7 +118,8 @@ pub fn link(place: &Place, name: &str, host: &mut Host) -> Result<Option<Link>> 
         return Ok(None);
     };
     let links = link::parse(&json).map_err(|cause| bad_json("ip addr", &cause))?;
-    let other = || Error::new(Kind::ToolOutput, format!("`ip addr show dev {name}` printed something else"));
+    let other =
+        || Error::new(Kind::ToolOutput, format!("`ip addr show dev {name}` printed unexpected output"));
     links.into_iter().find(|link| link.name == name).map(Some).ok_or_else(other)
 }
 
@@ -177,6 +178,6 @@ fn ip_show(place: &Place, words: &[&str], host: &mut Host) -> Result<Option<Stri
 }
 
 pub(crate) fn bad_json(program: &str, cause: &serde_json::Error) -> Error {
-    Error::new(Kind::ToolOutput, format!("`{program}` printed something that is no JSON of its own"))
+    Error::new(Kind::ToolOutput, format!("`{program}` printed unexpected output"))
         .source(crate::error::parser_says(cause))
 }

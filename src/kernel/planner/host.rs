@@ -319,17 +319,17 @@ fn refuse_foreign(wanted: &HostState, found: &Link) -> Result<()> {
         let alias = if found.alias.is_empty() { "no alias" } else { &found.alias };
         let remedy = match LinkAlias::network_of_bridge(&found.alias) {
             Some(other) => format!(
-                "Name another `bridge` in the configuration, for this one is the network {other}'s. If you renamed `network`, write \
-                 `network: {other}` again, stop its containers, run `flatnet down`, and rename it then"
+                "Set another `bridge` in the configuration: this one belongs to network {other}. If you renamed `network`, write \
+                 `network: {other}` again, stop its containers, run `flatnet down`, then rename it"
             ),
             None => format!(
-                "Name another `bridge` in the configuration, or delete it with `ip link del {bridge}` if nobody needs it"
+                "Set another `bridge` in the configuration, or delete the link with `ip link del {bridge}` if it is not needed"
             ),
         };
         return Err(Error::new(
             Kind::ForeignBridge,
             format!(
-                "the link {bridge} belongs to somebody else ({kind}, {alias}; Flatnet's has the alias {})",
+                "the link {bridge} does not belong to Flatnet ({kind}, {alias}; expected alias {})",
                 wanted.alias
             ),
         )
