@@ -44,7 +44,7 @@ kinds! {
     }
     Ambiguous = "FLAT-E004", cni 3 {
         title: "The name or ID matches several containers",
-        seen: ["\"..\" is ambiguous, it matches ..: .."],
+        seen: ["\"..\" is ambiguous; it matches ..: .."],
         means: "The argument is the beginning of several IDs, or an alias of several containers.",
         remedy: "Give the address, or more of the ID",
         more: "`flatnet ps` lists names, IDs and addresses.",

@@ -48,7 +48,7 @@ impl Outcome {
         match self {
             Self::Written => "written",
             Self::Overwritten => "overwritten",
-            Self::AlreadySo => "already so",
+            Self::AlreadySo => "unchanged",
             Self::Kept => "kept",
         }
     }

@@ -155,7 +155,7 @@ fn the_mode_of_attached_ports_follows_the_configuration() {
     };
     configure("plain");
     let told = sandbox.sh("flatnet inspect web").succeeds().stdout;
-    assert!(told.contains("a repair wrote them down") && !told.contains("no record of its end"), "{told}");
+    assert!(told.contains("recorded by a repair") && !told.contains("no recorded end"), "{told}");
     sandbox.sh(&format!("bridge -d link show dev {link}")).prints("isolated off");
     configure("routed");
     sandbox.sh(&format!("bridge link show dev {link}")).prints_exactly("");
