@@ -62,10 +62,10 @@ impl Engine {
 
     /// What would make an attachment as its receipt says.
     pub fn plan_attachment(&mut self, receipt: &Receipt) -> Result<Plan> {
-        let (wanted, mut observed) = self.look_at_links(receipt)?;
-        let elements = observe::attachment::elements(&wanted.table, &mut self.host)?;
+        let (desired, mut observed) = self.look_at_links(receipt)?;
+        let elements = observe::attachment::elements(&desired.table, &mut self.host)?;
         observed.elements = elements.into_keys().collect();
-        Ok(planner::attach(&wanted, &observed))
+        Ok(planner::attach(&desired, &observed))
     }
 
     /// What an attachment should be, and what its links are; its elements are taken to be there.
@@ -74,10 +74,10 @@ impl Engine {
         receipt: &Receipt,
     ) -> Result<(AttachmentState, ObservedAttachment)> {
         let facts = self.facts()?;
-        let wanted = self.reached(receipt, &facts)?;
-        let elements = wanted.elements().map(|element| element.element).collect();
-        let observed = observe::attachment::observe(&wanted, elements, &mut self.host)?;
-        Ok((wanted, observed))
+        let desired = self.reached(receipt, &facts)?;
+        let elements = desired.elements().map(|element| element.element).collect();
+        let observed = observe::attachment::observe(&desired, elements, &mut self.host)?;
+        Ok((desired, observed))
     }
 
     /// The attachment state that a receipt describes, by a path that leads to its network namespace from here. An error where

@@ -28,7 +28,7 @@ const RULESET_LOCK: &str = "ruleset.lock";
 #[derive(Debug)]
 pub struct NetworkGuard(Lock);
 
-/// A lock of its own, or, where no file can be made, the network's: whoever else wanted the lock would need that first.
+/// A lock of its own, or, where no file can be made, the network's: whoever else desired the lock would need that first.
 #[derive(Debug)]
 enum Held<'n> {
     Own(Lock),

@@ -372,7 +372,7 @@ fn parse_receipt(name: &str, bytes: &[u8]) -> Result<(Receipt, Vec<Event>), serd
     if file_name(&read.0.id) == name {
         Ok(read)
     } else {
-        Err(serde_json::Error::custom("it is another attachment's"))
+        Err(serde_json::Error::custom("it belongs to another attachment"))
     }
 }
 

@@ -327,7 +327,7 @@ kinds! {
     }
     AnotherFlatnet = "FLAT-E058", cni 104 {
         title: "The bridge or the ruleset belongs to another Flatnet",
-        seen: [".. belongs to another Flatnet, .., on the same network of the kernel"],
+        seen: [".. belongs to another Flatnet, .., in the same network namespace"],
         means: "All WSL2 distributions share one network, and another distribution has a Flatnet with the same names. Its \
                 bridge and ruleset bear its owner mark, a name and a random number. This Flatnet does not touch them. You \
                 see the same if the state directory was lost while containers were running.",
@@ -529,7 +529,7 @@ kinds! {
     }
     ForeignDrops = "FLAT-E094", cni 107 {
         title: "Another program's rules drop forwarded packets of containers",
-        seen: ["chain .. drops what this host forwards for containers, by .."],
+        seen: ["chain .. drops forwarded packets of containers, by .."],
         means: "CHECK found a chain at the forward hook, of Docker, a firewall or another program, that drops packets \
                 from or to containers. An accept in Flatnet's table cannot undo a drop in another one.",
         remedy: "Allow them there: `flatnet doctor` prints the command",

@@ -50,7 +50,7 @@ pub struct Attached {
     /// Its address, with the subnet's prefix length.
     pub address: Ipv4Net,
     /// The next hop.
-    pub gateway: Ipv4Addr,
+    pub next_hop: Ipv4Addr,
     /// Where its routes lead: `0.0.0.0/0`, and the range of Flatnet.
     pub routes_to: Vec<Ipv4Net>,
 }

@@ -149,7 +149,7 @@ fn status_finds_chains_of_others_that_drop_and_its_help_mends_it() {
     sandbox
         .sh("nft 'add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }'")
         .succeeds();
-    assert_problem(&sandbox, "chain FORWARD of table ip filter drops what this host forwards for containers");
+    assert_problem(&sandbox, "chain FORWARD of table ip filter drops forwarded packets of containers");
     mend(&sandbox);
     assert_eq!(problems(&sandbox), Vec::<String>::new());
 

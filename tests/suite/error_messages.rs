@@ -241,7 +241,7 @@ fn what_links_can_be_in_the_way() {
         case(
             Kind::AnotherFlatnet,
             add(),
-            "flatnet-br0 belongs to another Flatnet, Other-000000000001, on the same network..Give this one another `network`, `bridge` and \
+            "flatnet-br0 belongs to another Flatnet, Other-000000000001, in the same network namespace..Give this one another `network`, `bridge` and \
              `subnet`..`echo Other-000000000001 >/var/lib/flatnet/flatnet/owner`",
         )
         .broken_by("cat /sys/class/net/flatnet-br0/ifalias >/tmp/alias; ip link set flatnet-br0 alias flatnet/flatnet/Other-000000000001")

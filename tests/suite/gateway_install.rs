@@ -102,5 +102,5 @@ fn an_address_as_gateway_is_told_its_new_name() {
     let sandbox = host();
     sandbox
         .sh("echo 'gateway: 10.87.1.1' >/etc/flatnet/flatnet.yaml; flatnet config check")
-        .complains("/etc/flatnet/flatnet.yaml:1:10: gateway: this is the section of the HTTP gateway now; write `bridge_address: 10.87.1.1`");
+        .complains("/etc/flatnet/flatnet.yaml:1:10: gateway: `gateway` is the section of the HTTP gateway; for the bridge's address write `bridge_address: 10.87.1.1`");
 }

@@ -48,7 +48,7 @@ fn facts() -> HostFacts {
 /// To render a ruleset takes longer than all else that is tried, and few differ.
 fn host(bridging: Bridging, attached: &[Receipt]) -> HostState {
     static KNOWN: Mutex<BTreeMap<String, HostState>> = Mutex::new(BTreeMap::new());
-    let render = || planner::wanted_host(&config(bridging), &facts(), None, attached).unwrap();
+    let render = || planner::desired_host(&config(bridging), &facts(), None, attached).unwrap();
     let which = format!("{bridging:?} {attached:?}");
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner).entry(which).or_insert_with(render).clone()
 }
@@ -496,7 +496,7 @@ fn somebody_elses_bridge_is_left_alone() {
 fn another_flatnets_bridge_and_table_are_left_alone() {
     let (own, other) = (Owner::new("own", [1; 6]), Owner::new("other", [2; 6]));
     let config = config(Bridging::Routed);
-    let host = |owner: Option<&Owner>| planner::wanted_host(&config, &facts(), owner, &[]).unwrap();
+    let host = |owner: Option<&Owner>| planner::desired_host(&config, &facts(), owner, &[]).unwrap();
     let (wanted, nobody) = (host(Some(&own)), host(None));
     let refused = |wanted: &HostState, model: &Model, table: Option<&Owner>| -> Vec<String> {
         let mut observed = model.observe_host(wanted);

@@ -145,7 +145,7 @@ fn the_mode_of_attached_ports_follows_the_configuration() {
     connect(&sandbox);
     let configure = |mode: &str| {
         sandbox.write(CONFIG, &format!("mtu: 1400\nbridging: {mode}\n"));
-        sandbox.sh("flatnet up").prints("2 of the containers that run are joined as before");
+        sandbox.sh("flatnet up").prints("2 of the running containers are still attached in the old way");
         let status = sandbox.sh("flatnet status").exits_with(1).stdout;
         assert!(status.contains("and 1 more are joined as before `bridging`"), "{status}");
         sandbox.sh("flatnet repair").succeeds();
@@ -512,7 +512,7 @@ fn the_dead_and_the_unfinished_are_undone() {
     sandbox.sh("ip netns del c3").succeeds();
     sandbox.eventually(&format!("! ip link show {}", host_link("c3", "eth0")));
     sandbox.sh("flatnet repair --dry-run").prints("is gone");
-    sandbox.sh("flatnet repair").prints("holds 10.87.1.4 no more");
+    sandbox.sh("flatnet repair").prints("no longer holds 10.87.1.4");
     healthy.assert_is_back(&sandbox);
 }
 

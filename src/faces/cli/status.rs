@@ -29,6 +29,8 @@ struct Report {
     network: String,
     range: String,
     subnet: String,
+    /// The containers' next hop; `gateway` is its name of 0.1.0.
+    next_hop: Ipv4Addr,
     gateway: Ipv4Addr,
     host: Host,
     bridge: String,
@@ -96,6 +98,7 @@ fn look(context: &mut Context) -> Result<Report> {
         network: config.network.to_string(),
         range: config.range.to_string(),
         subnet: config.subnet.to_string(),
+        next_hop: config.bridge_address(),
         gateway: config.bridge_address(),
         host: match &context.plan {
             Some(plan) if plan.is_empty() => Host::AsConfigured,
@@ -156,7 +159,7 @@ fn text(report: &Report) -> String {
 }
 
 fn rows(report: &Report) -> [(&'static str, String); 12] {
-    let Report { network, range, subnet, gateway, bridge, problems, unread, .. } = report;
+    let Report { network, range, subnet, next_hop, bridge, problems, unread, .. } = report;
     let problems = match (problems.len(), unread.is_empty()) {
         (0, true) => output::green("none"),
         (0, false) => "none found; not everything was checked".to_owned(),
@@ -165,7 +168,7 @@ fn rows(report: &Report) -> [(&'static str, String); 12] {
     [
         ("network", format!("{network}: {subnet} of {range}")),
         ("host", host_in_words(&report.host)),
-        ("bridge", format!("{bridge}, {gateway}, {}", bridging_in_words(report.bridging))),
+        ("bridge", format!("{bridge}, {next_hop}, {}", bridging_in_words(report.bridging))),
         ("uplink", report.uplink.clone().unwrap_or_else(|| "none".to_owned())),
         ("mtu", or_not_known(report.mtu.as_ref(), ToString::to_string)),
         ("egress", egress_in_words(report.egress).to_owned()),

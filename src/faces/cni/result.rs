@@ -64,7 +64,7 @@ pub(super) fn render(version: Version, attached: &Attached, dns: &Dns, previous:
             "cniVersion": version.as_str(),
             "ip4": {
                 "ip": attached.address,
-                "gateway": attached.gateway,
+                "gateway": attached.next_hop,
                 "routes": routes(attached),
             },
             "dns": dns_json(dns),
@@ -74,7 +74,7 @@ pub(super) fn render(version: Version, attached: &Attached, dns: &Dns, previous:
     let container_end = all.interfaces.len() + 2;
     all.interfaces.extend(interfaces(version, attached));
     let mut ip =
-        json!({"address": attached.address, "gateway": attached.gateway, "interface": container_end});
+        json!({"address": attached.address, "gateway": attached.next_hop, "interface": container_end});
     if version < Version::V1_0_0 {
         ip["version"] = json!("4");
     }
@@ -91,7 +91,7 @@ pub(super) fn render(version: Version, attached: &Attached, dns: &Dns, previous:
 }
 
 fn routes(attached: &Attached) -> Vec<Value> {
-    attached.routes_to.iter().map(|to| json!({"dst": to, "gw": attached.gateway})).collect()
+    attached.routes_to.iter().map(|to| json!({"dst": to, "gw": attached.next_hop})).collect()
 }
 
 /// The bridge, the host's end, the container's end.

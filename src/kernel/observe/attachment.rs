@@ -46,28 +46,28 @@ pub fn nothing() -> ObservedAttachment {
     ObservedAttachment { forwarding: forwards(&SysctlKey::default_forwarding()), ..Default::default() }
 }
 
-/// Looks at what `wanted` names; `elements` is what the tables hold. What is not there is absent, not
+/// Looks at what `desired` names; `elements` is what the tables hold. What is not there is absent, not
 /// an error.
 pub fn observe(
-    wanted: &AttachmentState,
+    desired: &AttachmentState,
     elements: BTreeSet<Element>,
     host: &mut Host,
 ) -> Result<ObservedAttachment> {
-    let container = Place::Netns(wanted.netns.clone());
+    let container = Place::Netns(desired.netns.clone());
     let routes = routes(&container, &["-4", "route", "show", "table", "all"], host)?;
-    let rules = if wanted.own_table { rules(&container, host)? } else { Vec::new() };
-    let dev = wanted.host_link.as_str();
+    let rules = if desired.own_table { rules(&container, host)? } else { Vec::new() };
+    let dev = desired.host_link.as_str();
     let host_link = link(&Place::Host, dev, host)?;
     let is_there = host_link.is_some();
     let show = ["route", "show", "dev", dev];
     Ok(ObservedAttachment {
-        fdb: if is_there && wanted.mode.is_bridged() { fdb(dev, host)? } else { Vec::new() },
+        fdb: if is_there && desired.mode.is_bridged() { fdb(dev, host)? } else { Vec::new() },
         host_routes: if is_there { self::routes(&Place::Host, &show, host)? } else { Vec::new() },
-        ipv6_address: gets_ipv6_address(&wanted.host_link),
-        route_localnet: wanted.route_localnet().and_then(|key| super::sysctl(&key)),
-        forwarding: forwards(&if is_there { wanted.forwarding() } else { SysctlKey::default_forwarding() }),
+        ipv6_address: gets_ipv6_address(&desired.host_link),
+        route_localnet: desired.route_localnet().and_then(|key| super::sysctl(&key)),
+        forwarding: forwards(&if is_there { desired.forwarding() } else { SysctlKey::default_forwarding() }),
         host_link,
-        container_link: link(&container, wanted.id.if_name.as_str(), host)?,
+        container_link: link(&container, desired.id.if_name.as_str(), host)?,
         routes,
         rules,
         elements,

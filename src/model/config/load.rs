@@ -189,12 +189,12 @@ mod tests {
             ),
             (
                 "network: a\ngateway: 10.87.1.1\n",
-                "f.yaml:2:10: gateway: this is the section of the HTTP gateway now; write `bridge_address: 10.87.1.1`",
+                "f.yaml:2:10: gateway: `gateway` is the section of the HTTP gateway; for the bridge's address write `bridge_address: 10.87.1.1`",
             ),
             ("gateway: {hosts: 1}\n", "unknown field `hosts`, expected one of `directory`, `domains`"),
             ("gateway: 7\n", "expected the fields of the HTTP gateway"),
             ("gateway:\n  domains: [a, \"b;c\"]\n", "gateway.domains: \"b;c\" is not a valid host name"),
-            ("gateway:\n  domains: []\n", "f.yaml:2: gateway.domains: [] names no domain. Write"),
+            ("gateway:\n  domains: []\n", "f.yaml:2: gateway.domains: [] is empty. Write"),
             ("gateway:\n  listen: 0\n", "f.yaml:2: gateway.listen: 0 is not a valid port"),
             (
                 "gateway:\n  allow: [10.1.2.3/8]\n",
@@ -202,10 +202,10 @@ mod tests {
             ),
             (
                 "gateway:\n  tls: {certificate: a.pem, key: a.key, listen: 80}\n",
-                "f.yaml:2: gateway.tls.listen: 80 is the port of gateway.listen too",
+                "f.yaml:2: gateway.tls.listen: 80 is also the port of gateway.listen",
             ),
             ("gateway:\n  tls: {certificate: \"a b\", key: k}\n", "gateway.tls: \"a b\" is not a valid path"),
-            ("gateway:\n  hold: 301\n", "f.yaml:2: gateway.hold: 301 is more than 300 seconds"),
+            ("gateway:\n  hold: 301\n", "f.yaml:2: gateway.hold: 301 exceeds 300 seconds"),
             ("gateway:\n  directory: c\n", "f.yaml:2: gateway.directory: c is not an absolute path"),
             (
                 "reserved:\n- 10.87.1.4\n- 10.99.0.1\n",
@@ -223,7 +223,7 @@ mod tests {
             ("dns: {search: [\"a b\"]}\n", "dns.search[0]: a b is not a valid domain name"),
             (
                 "masquerade_ports:\n  from: 1023\n  to: 65535\n",
-                "f.yaml:2: masquerade_ports.from: 1023 is below 1024, where this host's services are. Write 61000",
+                "f.yaml:2: masquerade_ports.from: 1023 is below 1024, in the range of system services. Write 61000",
             ),
             (
                 "masquerade_ports:\n  from: 5000\n  to: 4999\n",

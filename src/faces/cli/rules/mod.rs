@@ -36,11 +36,11 @@ impl Rules {
         if self.live {
             return Ok(live(&mut engine, options.json)?);
         }
-        let (_, wanted) = engine.wanted_host()?;
+        let (_, desired) = engine.desired_host()?;
         if options.json {
-            output::print_json(&json!({"ruleset": wanted.ruleset, "elements": wanted.elements}));
+            output::print_json(&json!({"ruleset": desired.ruleset, "elements": desired.elements}));
         } else {
-            output::print(&wanted.ruleset);
+            output::print(&desired.ruleset);
         }
         Ok(0)
     }
@@ -59,8 +59,8 @@ impl Look {
         let before = attached(engine)?;
         let loaded = engine.loaded()?;
         let after = attached(engine)?;
-        let (wanted, live) = (lines(&loaded.wanted), lines(&loaded.live));
-        let mut marked = compare(&wanted, &live);
+        let (desired, live) = (lines(&loaded.desired), lines(&loaded.live));
+        let mut marked = compare(&desired, &live);
         for (mark, line) in &mut marked {
             let whose = line.element_of.as_ref();
             if *mark != ' ' && whose.is_some_and(|whose| is_moving(before.get(whose), after.get(whose))) {
@@ -107,11 +107,11 @@ fn live(engine: &mut Engine, as_json: bool) -> Result<u8> {
 }
 
 /// The desired and the live lines in one list, each with its sign `-`, `+` or a blank.
-fn compare(wanted: &[Line], live: &[Line]) -> Vec<(char, Line)> {
-    let (old, new) = (keys(wanted), keys(live));
+fn compare(desired: &[Line], live: &[Line]) -> Vec<(char, Line)> {
+    let (old, new) = (keys(desired), keys(live));
     let diff = TextDiff::from_slices(&old, &new);
     let marked = diff.iter_all_changes().filter_map(|change| match change.tag() {
-        ChangeTag::Delete => Some(('-', wanted.get(change.old_index()?)?)),
+        ChangeTag::Delete => Some(('-', desired.get(change.old_index()?)?)),
         ChangeTag::Insert => Some(('+', live.get(change.new_index()?)?)),
         // The live line, with its counters.
         ChangeTag::Equal => Some((' ', live.get(change.new_index()?)?)),
@@ -169,13 +169,15 @@ mod tests {
 
     #[test]
     fn counters_are_shown_and_not_compared_and_what_differs_is_marked() {
-        let wanted =
+        let desired =
             lines("table inet f {\n\tchain c {\n\t\tcounter packets 0 bytes 0 drop\n\t\taccept\n\t}\n}\n");
         let live = lines(
             "table inet f {\n\tchain c {\n\t\tcounter packets 7 bytes 84 drop\n\t\tip saddr 1.2.3.4 accept\n\t}\n}\n",
         );
-        let marked: Vec<String> =
-            compare(&wanted, &live).into_iter().map(|(mark, line)| format!("{mark}{}", line.shown)).collect();
+        let marked: Vec<String> = compare(&desired, &live)
+            .into_iter()
+            .map(|(mark, line)| format!("{mark}{}", line.shown))
+            .collect();
         assert_eq!(
             marked,
             [
