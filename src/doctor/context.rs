@@ -87,7 +87,7 @@ impl Context {
             Err(error) => (Vec::new(), Some(error)),
         };
         Self {
-            facts: engine.wanted_host().ok().map(|(facts, _)| facts),
+            facts: engine.desired_host().ok().map(|(facts, _)| facts),
             attachments,
             attachments_error,
             podman: None,

@@ -65,13 +65,13 @@ impl Engine {
         let netns = Netns::open(&request.netns)?;
         self.with_links(&request.id, |engine, links| {
             if observe::nobody_reads_stdout() {
-                return Err(Error::new(Kind::Unheard, "nobody reads the answer any more; nothing was done"));
+                return Err(Error::new(Kind::Unheard, "nobody reads the answer; nothing was done"));
             }
             let attached = engine.attach_locked(request, &netns, links)?;
             match answer(&attached, &engine.config) {
                 Ok(()) => Ok(attached),
                 Err(lost) => Err(match engine.detach_locked(links, |_, _| true) {
-                    Ok(_) => lost.outcome("all was taken back"),
+                    Ok(_) => lost.outcome("everything was rolled back"),
                     Err(error) => lost.outcome(engine.left_for_later(&request.id, &error)),
                 }),
             }
@@ -93,15 +93,15 @@ impl Engine {
             let if_name = &request.id.if_name;
             return Err(Error::new(
                 Kind::InterfaceExists,
-                format!("{if_name} exists in {} already, and is not Flatnet's", request.netns),
+                format!("interface {if_name} already exists in {} and is not Flatnet's", request.netns),
             ));
         }
         let facts = self.ensure_host(&network)?;
         self.free_ports(request, &network)?;
         let ruleset = self.ruleset_share(&network)?;
-        let (wanted, plan, receipt) = self.record(request, (netns, has_way_out), &facts, &network)?;
-        self.make(&wanted, &plan, &receipt, network, ruleset, links)?;
-        Ok(attached(&wanted, self.config.bridge_address()))
+        let (desired, plan, receipt) = self.record(request, (netns, has_way_out), &facts, &network)?;
+        self.make(&desired, &plan, &receipt, network, ruleset, links)?;
+        Ok(attached(&desired, self.config.bridge_address()))
     }
 
     /// Removes what an earlier ADD for the same attachment left, when the runtime was killed.
@@ -119,7 +119,10 @@ impl Engine {
         if stuck.is_empty() {
             return Ok(());
         }
-        Err(Error::new(Kind::NotUndone, format!("the link {link} is in the way: {}", undo::describe(&stuck))))
+        Err(Error::new(
+            Kind::NotUndone,
+            format!("the link {link} cannot be deleted: {}", undo::describe(&stuck)),
+        ))
     }
 
     /// The link of the attachment's name, which is a hash of network, container and ifname, where there is one; an
@@ -134,9 +137,9 @@ impl Engine {
         if found.is_some_and(|found| found.alias != alias.as_str()) {
             return Err(Error::new(
                 Kind::ForeignLink,
-                format!("the link {link}, which the container needs, belongs to somebody else"),
+                format!("the link {link} already exists and does not belong to Flatnet"),
             )
-            .remedy(format!("See whose it is with `ip -d link show dev {link}`, and rename or delete it")));
+            .remedy(format!("Inspect it with `ip -d link show dev {link}`, then rename or delete it")));
         }
         Ok(Some(link))
     }
@@ -162,7 +165,9 @@ impl Engine {
         };
         if let Some(lease) = leases.promised(address, &claim, is_gone) {
             let (before, now) = (lease.id.called(&lease.name), request.id.called(name));
-            self.log.warn(&format!("{address} goes to {now}; {before} had it, and may be started again"));
+            self.log.warn(&format!(
+                "{address} is assigned to {now}; {before} held it before and may be started again"
+            ));
         }
         let (id, ports) = (&request.id, &request.ports);
         let mac = request.mac;
@@ -173,20 +178,20 @@ impl Engine {
         let netns_path = &request.netns;
         let state =
             AttachmentState::new(&self.config, facts, id, netns_path, address, mac, ports, Routes::Default);
-        let wanted = AttachmentState {
+        let desired = AttachmentState {
             flows_to_end: self.flows_to_end(was_used.then_some(address), ports),
             own_table: state.own_table || facts.policy_routing && has_way_out,
             ..state
         };
-        let plan = planner::attach(&wanted, &observe::attachment::nothing());
-        let receipt = self.receipt(&wanted, &plan, netns.id(), name, &request.aliases);
+        let plan = planner::attach(&desired, &observe::attachment::nothing());
+        let receipt = self.receipt(&desired, &plan, netns.id(), name, &request.aliases);
         leases.hold(address, &claim);
         self.store.write_receipt(&receipt, network)?;
         self.store.write_leases(&leases, network).inspect_err(|_| {
             // The receipt must not outlive the failure; what else could be done is in the error already.
             let _ = self.store.remove_receipt(id, network);
         })?;
-        Ok((wanted, plan, receipt))
+        Ok((desired, plan, receipt))
     }
 
     /// What the kernel may remember of whoever had `address` before, where it has not forgotten it, and of clients that use
@@ -212,7 +217,7 @@ impl Engine {
             Some(port) => Err(Error::new(
                 Kind::PortReserved,
                 format!(
-                    "port {port} is inside masquerade_ports {range}, which connections of containers use"
+                    "port {port} is in masquerade_ports {range}, which is reserved for outgoing connections"
                 ),
             )),
         }
@@ -229,10 +234,10 @@ impl Engine {
         Err(Error::new(Kind::MacTaken, format!("MAC address {mac} is held by {holder}")))
     }
 
-    /// The receipt of what `plan` makes: `wanted`, in the namespace `netns_id`, for a container called `name`.
+    /// The receipt of what `plan` makes: `desired`, in the namespace `netns_id`, for a container called `name`.
     pub(super) fn receipt(
         &self,
-        wanted: &AttachmentState,
+        desired: &AttachmentState,
         plan: &Plan,
         netns_id: NetnsId,
         name: &str,
@@ -244,19 +249,19 @@ impl Engine {
             version: receipt::VERSION,
             flatnet: env!("CARGO_PKG_VERSION").to_owned(),
             network: self.config.network.clone(),
-            id: wanted.id.clone(),
+            id: desired.id.clone(),
             name: name.to_owned(),
             aliases: aliases.iter().map(ToString::to_string).collect(),
-            address: wanted.address,
-            mac: wanted.mac,
-            host_link: wanted.host_link.clone(),
-            mode: Some(wanted.mode),
-            netns: wanted.netns.clone(),
+            address: desired.address,
+            mac: desired.mac,
+            host_link: desired.host_link.clone(),
+            mode: Some(desired.mode),
+            netns: desired.netns.clone(),
             netns_id,
-            ports: wanted.ports.clone(),
+            ports: desired.ports.clone(),
             boot_id: observe::boot_id(),
             created: now(),
-            default_route: wanted.routes_to.contains(&Ipv4Net::default()),
+            default_route: desired.routes_to.contains(&Ipv4Net::default()),
             commands: commands(&plan.ops()),
             undo: commands(&plan.undo()),
             steps: plan.steps.clone(),
@@ -269,7 +274,7 @@ impl Engine {
     /// back needs no guard that is not held all the time, but to release the address.
     fn make(
         &mut self,
-        wanted: &AttachmentState,
+        desired: &AttachmentState,
         plan: &Plan,
         receipt: &Receipt,
         network: NetworkGuard,
@@ -308,14 +313,14 @@ impl Engine {
         }
         let opened = made.and(entered).and_then(|()| {
             self.forget_flows(forgetting, own, &mut events);
-            let (link, is_port) = (&wanted.host_link, wanted.mode.is_bridged());
+            let (link, is_port) = (&desired.host_link, desired.mode.is_bridged());
             await_link(link, is_port, LINK_OPENS, &mut self.host)
         });
         let error = match opened {
             Ok(is_ready) => {
                 events.extend((!is_ready).then(|| Event::of_attachment(receipt::NOT_READY)));
                 events.push(Event::of_attachment(receipt::ATTACHED));
-                self.store.append_events(&wanted.id, &events);
+                self.store.append_events(&desired.id, &events);
                 return Ok(());
             }
             Err(error) => error,
@@ -429,19 +434,19 @@ fn event(command: usize, took: Duration, outcome: &str) -> Event {
     }
 }
 
-fn attached(wanted: &AttachmentState, gateway: Ipv4Addr) -> Attached {
-    let answers = wanted.answers_to.iter().map(|&address| Ipv4Net::from(address));
+fn attached(desired: &AttachmentState, next_hop: Ipv4Addr) -> Attached {
+    let answers = desired.answers_to.iter().map(|&address| Ipv4Net::from(address));
     Attached {
-        bridge: wanted.bridge.clone(),
-        bridge_mac: Mac::of_container(gateway),
-        host_link: wanted.host_link.clone(),
-        host_mac: wanted.host_mac(),
-        if_name: wanted.id.if_name.clone(),
-        mac: wanted.mac,
-        mtu: wanted.mtu,
-        netns: wanted.netns.clone(),
-        address: wanted.address,
-        gateway,
-        routes_to: wanted.routes_to.iter().copied().chain(answers).collect(),
+        bridge: desired.bridge.clone(),
+        bridge_mac: Mac::of_container(next_hop),
+        host_link: desired.host_link.clone(),
+        host_mac: desired.host_mac(),
+        if_name: desired.id.if_name.clone(),
+        mac: desired.mac,
+        mtu: desired.mtu,
+        netns: desired.netns.clone(),
+        address: desired.address,
+        next_hop,
+        routes_to: desired.routes_to.iter().copied().chain(answers).collect(),
     }
 }

@@ -25,12 +25,12 @@ impl Engine {
                 Kind::UnknownContainer,
                 format!("container {id} is not attached to {}", self.config.network),
             )
-            .remedy("`flatnet ps` lists who is; start the container again"));
+            .remedy("Start the container again; `flatnet ps` lists attached containers"));
         };
         let called = receipt.called();
         if !addresses.is_empty() && !addresses.contains(&receipt.address.addr()) {
             let what = format!(
-                "container {called} has {} and not the address of the runtime's result",
+                "container {called} has {}, which is not in the runtime's result",
                 receipt.address.addr()
             );
             return Err(Error::new(Kind::ContainerDiffers, what));
@@ -38,7 +38,7 @@ impl Engine {
         let leases = self.store.leases()?;
         let held = leases.get(receipt.address.addr()).is_some_and(|lease| !lease.released && lease.id == *id);
         if !held {
-            let what = format!("container {called} uses {} without holding it", receipt.address.addr());
+            let what = format!("container {called} uses {} without a lease", receipt.address.addr());
             return Err(Error::new(Kind::ContainerDiffers, what));
         }
         let mut host = self.plan_up()?.plan;
@@ -62,10 +62,10 @@ impl Engine {
 
     /// What would make an attachment as its receipt says.
     pub fn plan_attachment(&mut self, receipt: &Receipt) -> Result<Plan> {
-        let (wanted, mut observed) = self.look_at_links(receipt)?;
-        let elements = observe::attachment::elements(&wanted.table, &mut self.host)?;
+        let (desired, mut observed) = self.look_at_links(receipt)?;
+        let elements = observe::attachment::elements(&desired.table, &mut self.host)?;
         observed.elements = elements.into_keys().collect();
-        Ok(planner::attach(&wanted, &observed))
+        Ok(planner::attach(&desired, &observed))
     }
 
     /// What an attachment should be, and what its links are; its elements are taken to be there.
@@ -74,10 +74,10 @@ impl Engine {
         receipt: &Receipt,
     ) -> Result<(AttachmentState, ObservedAttachment)> {
         let facts = self.facts()?;
-        let wanted = self.reached(receipt, &facts)?;
-        let elements = wanted.elements().map(|element| element.element).collect();
-        let observed = observe::attachment::observe(&wanted, elements, &mut self.host)?;
-        Ok((wanted, observed))
+        let desired = self.reached(receipt, &facts)?;
+        let elements = desired.elements().map(|element| element.element).collect();
+        let observed = observe::attachment::observe(&desired, elements, &mut self.host)?;
+        Ok((desired, observed))
     }
 
     /// The attachment state that a receipt describes, by a path that leads to its network namespace from here. An error where
@@ -92,7 +92,7 @@ impl Engine {
         }
         let (called, path) = (receipt.called(), &receipt.netns);
         let what = format!(
-            "the network namespace of container {called} cannot be seen from here: {path} does not lead to it, and no process is in it"
+            "the network namespace of container {called} is not visible from here: {path} does not lead to it, and no process is in it"
         );
         Err(Error::new(Kind::NetnsHidden, what))
     }
@@ -149,8 +149,7 @@ impl Engine {
 
     /// Whether ADD could work now: the programs are there, and an address.
     pub fn status(&mut self) -> Result<()> {
-        let unavailable =
-            |error: Error| Error::new(Kind::Unavailable, "ADD could not work now").source(error);
+        let unavailable = |error: Error| Error::new(Kind::Unavailable, "ADD is unavailable").source(error);
         for program in self.host.tools.all() {
             tools::find(program).map_err(unavailable)?;
         }
@@ -182,5 +181,5 @@ fn refuse_difference(plan: &Plan, kind: Kind, of: &str) -> Result<()> {
         return Ok(());
     }
     let missing: Vec<String> = plan.steps.iter().map(|step| render::line(&step.op)).collect();
-    Err(Error::new(kind, format!("{of} is not as it was made; missing: {}", missing.join("; "))))
+    Err(Error::new(kind, format!("{of} differs from its desired state; missing: {}", missing.join("; "))))
 }

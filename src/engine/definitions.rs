@@ -37,7 +37,7 @@ impl Engine {
     /// leave this host without its network.
     pub(super) fn keep_definitions(&mut self, network: &NetworkGuard) -> Vec<String> {
         self.try_to_keep_definitions(network).unwrap_or_else(|error| {
-            vec![format!("Podman's files of the network are not looked after: {}", error.whole())]
+            vec![format!("cannot keep Podman's files of the network: {}", error.whole())]
         })
     }
 
@@ -49,9 +49,9 @@ impl Engine {
             let (path, content) = (lost.path.clone(), Content::File(lost.text.clone()));
             let shown = shown(&path.to_string_lossy());
             notes.push(match install::install(&[Item { path, content }], false) {
-                Ok(_) => format!("{shown} was gone, by which Podman knows the network, and is written again"),
+                Ok(_) => format!("{shown} was missing and is restored; Podman needs it to know the network"),
                 Err(error) => format!(
-                    "{shown} is gone, by which Podman knows the network, and cannot be written again: {}",
+                    "{shown} is missing and cannot be restored; Podman needs it to know the network: {}",
                     error.whole()
                 ),
             });
@@ -68,7 +68,7 @@ impl Engine {
 pub(super) fn notes_of_lost(lost: &[PathBuf]) -> impl Iterator<Item = String> + '_ {
     lost.iter().map(|path| {
         let shown = shown(&path.to_string_lossy());
-        format!("{shown} is gone, by which Podman knows the network: `flatnet up` writes it again")
+        format!("{shown} is missing; Podman needs it to know the network, and `flatnet up` restores it")
     })
 }
 

@@ -32,7 +32,7 @@ impl Engine {
         if is_recorded {
             let _ = self.store.mark_pending(id);
         }
-        format!("container {called} is to be undone later (`flatnet {by}`): {}", error.whole())
+        format!("container {called} could not be undone and `flatnet {by}` will try again: {}", error.whole())
     }
 
     /// Detaches `id` where `is_to_go` says so of its receipt, now that nobody else works on it; says whether it did.
@@ -206,7 +206,7 @@ impl Engine {
         if !stuck.is_empty() {
             self.store.mark_pending(id)?;
             let what = undo::describe(stuck);
-            return Err(Error::new(Kind::NotUndone, format!("not all could be undone: {what}")));
+            return Err(Error::new(Kind::NotUndone, format!("not everything could be undone: {what}")));
         }
         self.store.remove_receipt(id, network)?;
         let mut leases = self.store.leases()?;

@@ -12,7 +12,7 @@ impl fmt::Display for DroppingChain {
             ChainTable::Nft { family, table } => write!(f, "chain {} of table {family} {table}", self.chain)?,
             ChainTable::Legacy => write!(f, "chain {} of iptables-legacy", self.chain)?,
         }
-        f.write_str(" drops what this host forwards for containers, ")?;
+        f.write_str(" drops forwarded packets of containers, ")?;
         match &self.rule {
             Some(rule) => write!(f, "by the rule `{rule}`"),
             None => f.write_str("by its policy"),

@@ -65,10 +65,10 @@ impl Engine {
         let network = self.network_guard()?;
         let ruleset = self.ruleset_alone(&network)?;
         let table = self.config.network.table();
-        let wanted = self.store.receipts()?.iter().flat_map(|receipt| receipt.elements(&table)).collect();
+        let desired = self.store.receipts()?.iter().flat_map(|receipt| receipt.elements(&table)).collect();
         let mut found = observe::attachment::elements(&table, &mut self.host)?;
         found.retain(|_, container| !is_valid(container));
-        self.run_host_plan(&planner::lost_elements(&table, &wanted, &found), &ruleset, None)
+        self.run_host_plan(&planner::lost_elements(&table, &desired, &found), &ruleset, None)
     }
 
     fn collect(
@@ -138,7 +138,10 @@ impl Engine {
         for id in suspects {
             if let Err(error) = self.free_if_dead(&id, network) {
                 let called = self.called(&id);
-                self.log.warn(&format!("container {called} is gone and cannot be undone: {}", error.whole()));
+                self.log.warn(&format!(
+                    "container {called} no longer exists, but cannot be undone: {}",
+                    error.whole()
+                ));
             }
         }
         self.store.leases()
@@ -180,5 +183,5 @@ impl Engine {
 
 /// Says who is in the way.
 pub(super) fn port_taken(port: &PortMapping, holder: &Receipt) -> Error {
-    Error::new(Kind::PortTaken, format!("port {port} is published by {} already", holder.called()))
+    Error::new(Kind::PortTaken, format!("port {port} is already published by {}", holder.called()))
 }

@@ -28,7 +28,7 @@ const RULESET_LOCK: &str = "ruleset.lock";
 #[derive(Debug)]
 pub struct NetworkGuard(Lock);
 
-/// A lock of its own, or, where no file can be made, the network's: whoever else wanted the lock would need that first.
+/// A lock of its own, or, where no file can be made, the network's: whoever else desired the lock would need that first.
 #[derive(Debug)]
 enum Held<'n> {
     Own(Lock),
@@ -200,13 +200,17 @@ impl Engine {
     fn lock_path(&self, dir: &StateDir, name: &str) -> Result<PathBuf> {
         let path = dir.path().join(name);
         if let Some(aside) = dir.set_foreign_aside(name)? {
-            self.log.warn(&format!("{} is no lock and is now {}", path.display(), aside.display()));
+            self.log.warn(&format!(
+                "{} is not a lock file and was renamed to {}",
+                path.display(),
+                aside.display()
+            ));
         }
         Ok(path)
     }
 
     fn lock_dirs(&self) -> Result<&LockDirs> {
-        self.locks.as_ref().ok_or_else(|| Error::new(Kind::Internal, "this engine was opened to look only"))
+        self.locks.as_ref().ok_or_else(|| Error::new(Kind::Internal, "this engine is read-only"))
     }
 }
 

@@ -75,7 +75,7 @@ impl Engine {
 
     /// What [`Engine::up`] would do.
     pub fn plan_up(&mut self) -> Result<Change> {
-        let (facts, plan, _) = self.wanted_up()?;
+        let (facts, plan, _) = self.desired_up()?;
         let files = self.lost_definitions();
         let notes = self.notes(&facts, &plan).into_iter().chain(notes_of_lost(&files)).collect();
         Ok(Change { plan, notes, files })
@@ -85,16 +85,16 @@ impl Engine {
     fn notes(&self, facts: &HostFacts, plan: &Plan) -> Vec<String> {
         // Said once, when the host is set up.
         let without_uplink = self.config.uplink == Uplink::Auto && facts.uplink.is_none() && !plan.is_empty();
-        let note = "this host has no default route: no uplink is taken, the MTU is 1500 unless configured, and nobody \
+        let note = "this host has no default route: there is no uplink, the MTU is 1500 unless configured, and nobody \
                     outside is let in by `ingress_gateways: auto`";
         let isolated = self.config.bridging == Bridging::Isolated;
-        let renamed = "`bridging: isolated` is read as `routed`, which is its name now: write that in the configuration";
+        let renamed = "`bridging: isolated` is now called `routed`; change it in the configuration";
         let mode = self.config.port_mode();
         let receipts = self.store.receipts().unwrap_or_default();
         let waiting =
             receipts.iter().filter(|receipt| receipt.mode() != mode && !self.is_dead(receipt)).count();
         let joined = format!(
-            "{waiting} of the containers that run {} joined as before: run `flatnet repair`",
+            "{waiting} of the running containers {} still attached in the old way; run `flatnet repair`",
             if waiting == 1 { "is" } else { "are" }
         );
         let unreachable = facts.ingress_gateways.iter().filter(|gateway| {
@@ -102,9 +102,7 @@ impl Engine {
             !is_own && !facts.gateway_links.iter().any(|link| link.address == **gateway)
         });
         let no_way = |gateway| {
-            format!(
-                "there is no way to {gateway} of `ingress_gateways`: nobody is let in by that address now"
-            )
+            format!("no route to {gateway} of `ingress_gateways`; nothing is let in from that address")
         };
         without_uplink
             .then(|| note.to_owned())
@@ -155,9 +153,9 @@ impl Engine {
     }
 
     pub(super) fn up_locked(&mut self, ruleset: &RulesetAlone<'_>) -> Result<(HostFacts, Plan)> {
-        let (facts, plan, observed) = self.wanted_up()?;
+        let (facts, plan, observed) = self.desired_up()?;
         self.set_up(&facts, &observed, &plan, ruleset)
-            .map_err(|error| error.context("this host cannot be set up"))?;
+            .map_err(|error| error.context("cannot set up this host"))?;
         Ok((facts, plan))
     }
 
@@ -176,19 +174,19 @@ impl Engine {
         self.record_host(facts, observed, true, ruleset.network())
     }
 
-    fn wanted_up(&mut self) -> Result<(HostFacts, Plan, ObservedHost)> {
+    fn desired_up(&mut self) -> Result<(HostFacts, Plan, ObservedHost)> {
         let facts = self.find_facts()?;
-        let (wanted, observed) = self.look(&facts)?;
+        let (desired, observed) = self.look(&facts)?;
         let strays = if observed.bridge.is_none() { self.stray_bridges()? } else { Vec::new() };
-        let plan = planner::up(&wanted, &observed, &strays)?;
+        let plan = planner::up(&desired, &observed, &strays)?;
         Ok((facts, plan, observed))
     }
 
-    /// The wanted state of this host, and what `auto` means on it now.
-    pub fn wanted_host(&mut self) -> Result<(HostFacts, HostState)> {
+    /// The desired state of this host, and what `auto` means on it now.
+    pub fn desired_host(&mut self) -> Result<(HostFacts, HostState)> {
         let facts = self.find_facts()?;
-        let wanted = self.wanted(&facts)?;
-        Ok((facts, wanted))
+        let desired = self.desired(&facts)?;
+        Ok((facts, desired))
     }
 
     /// What `auto` means on this host now.
@@ -197,24 +195,24 @@ impl Engine {
         observe::host::facts(&self.config, &hash, &mut self.host)
     }
 
-    fn wanted(&self, facts: &HostFacts) -> Result<HostState> {
+    fn desired(&self, facts: &HostFacts) -> Result<HostState> {
         let mut recorded = self.store.receipts_and_events()?;
         recorded.retain(|(receipt, events)| !receipt::is_leaving(events) && !self.is_dead(receipt));
         let receipts: Vec<Receipt> = recorded.into_iter().map(|(receipt, _)| receipt).collect();
         self.host_state(facts, &receipts)
     }
 
-    /// The wanted state of this host while the attachments of `receipts` are there.
+    /// The desired state of this host while the attachments of `receipts` are there.
     pub(super) fn host_state(&self, facts: &HostFacts, receipts: &[Receipt]) -> Result<HostState> {
         let owner = self.store.owner();
-        let wanted = planner::wanted_host(&self.config, facts, owner.as_ref(), receipts)?;
-        Ok(HostState { owner_unknown: self.is_unknown(), ..wanted })
+        let desired = planner::desired_host(&self.config, facts, owner.as_ref(), receipts)?;
+        Ok(HostState { owner_unknown: self.is_unknown(), ..desired })
     }
 
     fn look(&mut self, facts: &HostFacts) -> Result<(HostState, ObservedHost)> {
-        let wanted = self.wanted(facts)?;
-        let observed = observe::host::observe(&wanted, &mut self.host)?;
-        Ok((wanted, observed))
+        let desired = self.desired(facts)?;
+        let observed = observe::host::observe(&desired, &mut self.host)?;
+        Ok((desired, observed))
     }
 
     /// Remembers how the settings were before the first `up` since boot, so that `down` can give them back.
@@ -283,7 +281,7 @@ impl Engine {
         let ruleset = self.ruleset_alone(network)?;
         let change = self.plan_down()?;
         self.run_host_plan(&change.plan, &ruleset, None)
-            .map_err(|error| error.context("this host cannot be taken down"))?;
+            .map_err(|error| error.context("cannot take down this host"))?;
         self.store.remove_host(network)?;
         Ok(change)
     }
@@ -296,10 +294,10 @@ impl Engine {
             None => self.find_facts()?,
         };
         let found = record.map(|record| record.found).unwrap_or_default();
-        let (wanted, observed) = self.look(&facts)?;
+        let (desired, observed) = self.look(&facts)?;
         let strays = self.stray_bridges()?;
         let users = self.other_users_of_forwarding(&strays)?;
-        let plan = planner::down(&wanted, &observed, &strays, &found, !users.is_empty())?;
+        let plan = planner::down(&desired, &observed, &strays, &found, !users.is_empty())?;
         let restorable = found.get(&SysctlKey::ip_forward()).is_some_and(|&before| before == 0);
         let notes = if restorable && !users.is_empty() {
             vec![format!("net.ipv4.ip_forward stays 1: {} may need it", users.join(", "))]
@@ -354,9 +352,9 @@ impl Engine {
 /// Says of `error` what became of what was done before it.
 pub(super) fn rolled_back(error: Error, stuck: &[undo::Stuck]) -> Error {
     if stuck.is_empty() {
-        return error.outcome("all was taken back");
+        return error.outcome("everything was rolled back");
     }
-    error.outcome(format!("not all could be taken back ({})", undo::describe(stuck)))
+    error.outcome(format!("not everything could be rolled back ({})", undo::describe(stuck)))
 }
 
 /// An error where containers are attached.

@@ -55,11 +55,11 @@ pub struct Attachment {
     pub state: State,
 }
 
-/// The rules that are wanted, and those that are loaded, both as `nft list` prints them, with counters.
+/// The rules that are desired, and those that are loaded, both as `nft list` prints them, with counters.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// The wanted ones, as they look when they are loaded.
-    pub wanted: String,
+    /// The desired ones, as they look when they are loaded.
+    pub desired: String,
     /// The loaded ones; empty where there are none.
     pub live: String,
 }
@@ -113,7 +113,7 @@ impl Engine {
         match self.host.run(&command, &[]) {
             Ok(output) if output.success() => {}
             Ok(output) => {
-                let why = output.stderr.lines().next().unwrap_or("nft fails without a word");
+                let why = output.stderr.lines().next().unwrap_or("nft fails and printed nothing");
                 unread.push(format!("the ruleset ({why})"));
             }
             Err(error) => unread.push(format!("the ruleset ({})", error.message())),
@@ -121,12 +121,12 @@ impl Engine {
         unread
     }
 
-    /// The wanted and the loaded rules.
+    /// The desired and the loaded rules.
     pub fn loaded(&mut self) -> Result<Loaded> {
-        let (_, wanted) = self.wanted_host()?;
+        let (_, desired) = self.desired_host()?;
         Ok(Loaded {
-            live: observe::host::live_listing(&wanted, &mut self.host)?,
-            wanted: observe::host::wanted_listing(&wanted, &mut self.host)?,
+            live: observe::host::live_listing(&desired, &mut self.host)?,
+            desired: observe::host::desired_listing(&desired, &mut self.host)?,
         })
     }
 

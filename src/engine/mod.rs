@@ -164,7 +164,7 @@ impl Engine {
 fn or_without<T>(opened: Result<T>, log: &Log) -> Result<Option<T>> {
     match opened {
         Err(error) if error.kind() != Kind::NotAllowed => {
-            log.warn(&format!("detaching without what cannot be used: {}", error.whole()));
+            log.warn(&format!("detaching without unusable state: {}", error.whole()));
             Ok(None)
         }
         opened => opened.map(Some),

@@ -57,11 +57,11 @@ impl Engine {
             let Some(netns) = link.peer_netns.and_then(|number| names.get(&number)) else {
                 found.left.push(Leftover {
                     subject: format!(
-                        "container {id} uses {}, and its receipt is lost; its namespace has no name in /run/netns to find it by",
+                        "container {id} uses {}, but its receipt is lost and no name in /run/netns leads to its namespace",
                         bound.address
                     ),
                     commands: vec![format!("podman restart {}", id.container_id.short())],
-                    help: "A restart of the container gives it a new receipt".to_owned(),
+                    help: "Restart the container to get a new receipt".to_owned(),
                     concern: Concern::Nobody,
                 });
                 continue;
@@ -84,13 +84,17 @@ impl Engine {
             Command::new([&["ip", "link", "set", "dev", dev], words].concat()).line()
         };
         left.push(Leftover {
-            subject: format!("the link {} bears the mark of container {id}, whose link is called {name}", link.name),
+            subject: format!(
+                "the link {} has the alias of container {id}, whose link should be named {name}",
+                link.name
+            ),
             commands: vec![
                 set(&link.name, &["down"]),
                 set(&link.name, &["name", name.as_str()]),
                 set(name.as_str(), &["up"]),
             ],
-            help: "If it was renamed, give it its name back, then run a repair: without its routes it carries nothing".to_owned(),
+            help: "If it was renamed, rename it back, then run `flatnet repair`, which restores its routes"
+                .to_owned(),
             concern: Concern::Nobody,
         });
         None
@@ -121,10 +125,10 @@ impl Engine {
                 && route.via == Some(self.config.bridge_address())
                 && route.dev == id.if_name.as_str()
         });
-        let wanted = state(if leads_here { Routes::Default } else { Routes::RangeOnly });
-        let plan = planner::attach(&wanted, &ObservedAttachment::default());
+        let desired = state(if leads_here { Routes::Default } else { Routes::RangeOnly });
+        let plan = planner::attach(&desired, &ObservedAttachment::default());
         let name = self.store.leases()?.get(address).map(|lease| lease.name.clone()).unwrap_or_default();
-        Ok(Some(self.receipt(&wanted, &plan, netns_id, &name, &[])))
+        Ok(Some(self.receipt(&desired, &plan, netns_id, &name, &[])))
     }
 
     /// Writes down what [`Engine::unrecorded`] found.
@@ -134,7 +138,7 @@ impl Engine {
             let event = Event::of_attachment(receipt::ATTACHED);
             self.store.append_events(&receipt.id, &[event]);
             self.log.warn(&format!(
-                "the receipt of container {}, {}, was lost and is written again from what the kernel has",
+                "the receipt of container {}, {}, was lost and is restored from the kernel",
                 receipt.id,
                 receipt.address.addr()
             ));

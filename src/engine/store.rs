@@ -95,7 +95,7 @@ impl Store {
                 let (path, aside) = (dir.path().join(name), dir.set_aside(name)?);
                 let why = error.message();
                 self.log.warn(&format!(
-                    "{} cannot be used and is now {}: {why}",
+                    "{} is unusable and was renamed to {}: {why}",
                     path.display(),
                     aside.display()
                 ));
@@ -115,7 +115,7 @@ impl Store {
     /// Moves away what lies in a file's place and is none.
     fn set_foreign_aside(&self, dir: &StateDir, name: &str) -> Result<()> {
         if let Some(aside) = dir.set_foreign_aside(name)? {
-            self.log.warn(&format!("what is now {} was no file of Flatnet's", aside.display()));
+            self.log.warn(&format!("a file that is not Flatnet's was renamed to {}", aside.display()));
         }
         Ok(())
     }
@@ -372,7 +372,7 @@ fn parse_receipt(name: &str, bytes: &[u8]) -> Result<(Receipt, Vec<Event>), serd
     if file_name(&read.0.id) == name {
         Ok(read)
     } else {
-        Err(serde_json::Error::custom("it is another attachment's"))
+        Err(serde_json::Error::custom("it belongs to another attachment"))
     }
 }
 

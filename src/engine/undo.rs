@@ -140,7 +140,7 @@ fn forget_flows(ops: &[Op], host: &mut Host, links: &LinksGuard<'_>) -> Option<R
 
 /// What is said where that fails.
 pub(super) fn flows_stay(error: &Error) -> String {
-    format!("clients that sent UDP before may have to wait until the kernel forgets it: {}", error.whole())
+    format!("old UDP clients may have to wait until conntrack entries expire: {}", error.whole())
 }
 
 /// Carries out `ops` but for set elements and flows: first what deletes rules.
@@ -243,6 +243,6 @@ fn judge(command: Command, output: Result<Output>, is_gone: impl FnOnce() -> boo
 pub(super) fn describe(stuck: &[Stuck]) -> String {
     let each = stuck
         .iter()
-        .map(|Stuck { command, why }| format!("{why}; to mend it by hand: {}", command.one_line()));
+        .map(|Stuck { command, why }| format!("{why}; to fix it by hand: {}", command.one_line()));
     each.collect::<Vec<_>>().join("; ")
 }

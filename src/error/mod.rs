@@ -202,12 +202,13 @@ pub(crate) fn io(what: &str, path: &Path) -> impl FnOnce(std::io::Error) -> Erro
             ErrorKind::ReadOnlyFilesystem => {
                 let place = quote(&place.to_string());
                 let remount = format!("mount -o remount,rw \"$(findmnt -no TARGET --target {place})\"");
-                let see = format!("See why with `findmnt -T {place}` and `dmesg | tail`, and remount it");
+                let see =
+                    format!("Find the reason with `findmnt -T {place}` and `dmesg | tail`, then remount it");
                 Error::new(Kind::ReadOnly, message).remedy(Remedy::by(&see, [remount]))
             }
             _ if source.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
                 Error::new(Kind::ForeignFile, message)
-                    .remedy(Remedy::move_away("Flatnet follows no link here: move it away", &path))
+                    .remedy(Remedy::move_away("Flatnet does not follow links here; move it away", &path))
             }
             _ => Error::new(Kind::Io, message),
         };
@@ -227,11 +228,11 @@ mod tests {
         let error = Error::new(Kind::Io, "cannot read /x").source(boom).remedy("Create it");
         assert_eq!(error.to_string(), "cannot read /x. Create it");
         assert_eq!(error.whole(), "cannot read /x: boom and more. Create it (FLAT-E081)");
-        let outer = Error::new(Kind::Unavailable, "ADD could not work now")
-            .source(error.outcome("all was taken back"));
+        let outer = Error::new(Kind::Unavailable, "ADD is unavailable")
+            .source(error.outcome("everything was rolled back"));
         assert_eq!(
             outer.whole(),
-            "ADD could not work now: cannot read /x; all was taken back: boom and more. Create it (FLAT-E091, FLAT-E081)"
+            "ADD is unavailable: cannot read /x; everything was rolled back: boom and more. Create it (FLAT-E091, FLAT-E081)"
         );
     }
 

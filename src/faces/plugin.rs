@@ -66,7 +66,7 @@ pub fn config_path(text: Option<&str>) -> Result<PathBuf> {
         return Ok(PathBuf::from(text));
     }
     let what = format!(
-        "config: \"{}\" is no absolute path of at most 512 printable characters without ..",
+        "config: \"{}\" is not an absolute path of at most 512 printable characters without ..",
         shown(text)
     );
     Err(Error::new(Kind::Conflist, what)
@@ -114,8 +114,11 @@ fn named(config: Config, path: &Path, name: &str) -> Result<Config> {
     if network.as_str() == name {
         return Ok(config);
     }
-    let what =
-        format!("the runtime calls this network \"{}\", {} calls it {network}", shown(name), path.display());
+    let what = format!(
+        "network name mismatch: \"{}\" from the runtime, {network} in {}",
+        shown(name),
+        path.display()
+    );
     Err(Error::new(Kind::NetworkName, what)
-        .remedy("Give both the same name; `flatnet init` writes a conflist that was removed anew"))
+        .remedy("Use the same name in both; to regenerate the conflist, delete it and run `flatnet init`"))
 }

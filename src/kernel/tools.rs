@@ -73,7 +73,7 @@ pub fn find(program: &str) -> Result<PathBuf> {
 }
 
 fn refuse_writable_by_others(path: &Path) -> Result<()> {
-    let found = std::fs::metadata(path).map_err(crate::error::io("look at", path))?;
+    let found = std::fs::metadata(path).map_err(crate::error::io("stat", path))?;
     if !is_writable_by_others(&found, 0) {
         return Ok(());
     }
@@ -81,7 +81,10 @@ fn refuse_writable_by_others(path: &Path) -> Result<()> {
     let quoted = quote(&path.to_string_lossy());
     Err(Error::new(
         Kind::ToolUnsafe,
-        format!("{shown} is not root's, or others may write it (mode {:04o})", found.mode() & 0o7777),
+        format!(
+            "{shown} is not owned by root, or is writable by others (mode {:04o})",
+            found.mode() & 0o7777
+        ),
     )
     .remedy(Remedy::by(
         "Name another in `tools:` of the configuration, or make this one root's alone",

@@ -50,7 +50,7 @@ pub struct Attached {
     /// Its address, with the subnet's prefix length.
     pub address: Ipv4Net,
     /// The next hop.
-    pub gateway: Ipv4Addr,
+    pub next_hop: Ipv4Addr,
     /// Where its routes lead: `0.0.0.0/0`, and the range of Flatnet.
     pub routes_to: Vec<Ipv4Net>,
 }
@@ -61,7 +61,7 @@ pub(crate) fn one_address(all: impl Iterator<Item = Result<Ipv4Addr>>) -> Result
     if asked.len() > 1 {
         let list: Vec<String> = asked.iter().map(ToString::to_string).collect();
         let what =
-            format!("{} addresses are asked for ({}), and Flatnet gives one", asked.len(), list.join(", "));
+            format!("{} addresses requested ({}), but Flatnet assigns one", asked.len(), list.join(", "));
         return Err(Error::new(Kind::Unsupported, what).remedy("Give --ip once"));
     }
     Ok(asked.pop_first())
@@ -71,8 +71,8 @@ pub(crate) fn one_address(all: impl Iterator<Item = Result<Ipv4Addr>>) -> Result
 pub(crate) fn address(text: &str) -> Result<Ipv4Addr> {
     let bare = text.split('/').next().unwrap_or_default();
     bare.parse().map_err(|_| {
-        Error::new(Kind::Unsupported, format!("the address \"{}\" is no IPv4 address", shown(text)))
-            .remedy("IPv6 is not supported yet: leave --ip6 out")
+        Error::new(Kind::Unsupported, format!("\"{}\" is not an IPv4 address", shown(text)))
+            .remedy("IPv6 is not supported: remove --ip6")
     })
 }
 

@@ -48,7 +48,7 @@ impl Outcome {
         match self {
             Self::Written => "written",
             Self::Overwritten => "overwritten",
-            Self::AlreadySo => "already so",
+            Self::AlreadySo => "unchanged",
             Self::Kept => "kept",
         }
     }
@@ -90,14 +90,14 @@ impl Item {
     fn outcome(&self, force: bool) -> Result<Outcome> {
         match self.path.symlink_metadata() {
             Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(Outcome::Written),
-            Err(cause) => return Err(io("look at", &self.path)(cause)),
+            Err(cause) => return Err(io("stat", &self.path)(cause)),
             Ok(found) if found.is_dir() => {
                 let shown = self.path.display();
                 return Err(Error::new(
                     Kind::DirectoryInTheWay,
-                    format!("{shown} is a directory, and should be a file"),
+                    format!("{shown} is a directory, not a file"),
                 )
-                .remedy(Remedy::move_away("Look what it is, and move it away", &self.path)));
+                .remedy(Remedy::move_away("Check what it is, then move it away", &self.path)));
             }
             Ok(_) => {}
         }
@@ -142,7 +142,7 @@ impl MadeFolders {
     fn make_above(&mut self, path: &Path) -> Result<()> {
         let missing: Vec<&Path> = path.ancestors().skip(1).take_while(|folder| !folder.exists()).collect();
         for folder in missing.into_iter().rev() {
-            std::fs::create_dir(folder).map_err(io("make", folder))?;
+            std::fs::create_dir(folder).map_err(io("create", folder))?;
             self.0.push(folder.to_owned());
         }
         Ok(())

@@ -67,6 +67,6 @@ pub(crate) fn executable() -> Result<PathBuf> {
 
 /// Whether others than root may write `program`: Podman runs it as root, so they may do anything.
 pub(crate) fn is_writable_by_others(program: &Path) -> Result<bool> {
-    let found = std::fs::metadata(program).map_err(io("look at", program))?;
+    let found = std::fs::metadata(program).map_err(io("stat", program))?;
     Ok(file::is_writable_by_others(&found, 0))
 }

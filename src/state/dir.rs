@@ -34,11 +34,11 @@ impl StateDir {
     /// Opens the directory at `path`, making it where it is missing (its parent must exist or be makeable).
     pub fn create(path: &Path) -> Result<Self> {
         if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(error::io("make", parent))?;
+            std::fs::create_dir_all(parent).map_err(error::io("create", parent))?;
         }
         match rustix::fs::mkdir(path, Mode::RWXU) {
             Ok(()) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(error::io("make", path)(errno.into())),
+            Err(errno) => return Err(error::io("create", path)(errno.into())),
         }
         Self::open(path)?.ok_or_else(|| went_away(path))
     }
@@ -53,9 +53,9 @@ impl StateDir {
             Err(Errno::NOENT) => Ok(None),
             Err(Errno::LOOP | Errno::NOTDIR) => Err(Error::new(
                 Kind::UnsafeDirectory,
-                format!("{} is no directory, or a symbolic link", path.display()),
+                format!("{} is not a directory, or is a symbolic link", path.display()),
             )
-            .remedy(Remedy::move_away("Flatnet follows no link to its state: move it away", path))),
+            .remedy(Remedy::move_away("Flatnet does not follow links to its state; move it away", path))),
             Err(errno) => Err(error::io("open", path)(errno.into())),
         }
     }
@@ -84,17 +84,17 @@ impl StateDir {
     /// The directory `name` below this one, made where it is missing.
     pub fn subdir(&self, name: &str) -> Result<Self> {
         let path = self.path.join(name);
-        let fd = self.writable().map_err(error::io("make", &path))?;
+        let fd = self.writable().map_err(error::io("create", &path))?;
         match mkdirat(fd, name, Mode::RWXU) {
             Ok(()) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(error::io("make", &path)(errno.into())),
+            Err(errno) => return Err(error::io("create", &path)(errno.into())),
         }
         Self::open(&path)?.ok_or_else(|| went_away(&path))
     }
 
     fn checked(self) -> Result<Self> {
-        let fd = self.writable().map_err(error::io("look at", &self.path))?;
-        let found = rustix::fs::fstat(fd).map_err(|errno| error::io("look at", &self.path)(errno.into()))?;
+        let fd = self.writable().map_err(error::io("stat", &self.path))?;
+        let found = rustix::fs::fstat(fd).map_err(|errno| error::io("stat", &self.path)(errno.into()))?;
         if found.st_uid == rustix::process::geteuid().as_raw() && found.st_mode & 0o077 == 0 {
             return Ok(self);
         }
@@ -103,13 +103,13 @@ impl StateDir {
         Err(Error::new(
             Kind::UnsafeDirectory,
             format!(
-                "{shown} may be entered by others (owner {}, mode {:04o})",
+                "{shown} is accessible to other users (owner {}, mode {:04o})",
                 found.st_uid,
                 found.st_mode & 0o7777
             ),
         )
         .remedy(Remedy::by(
-            "Look first whether anything in it is not Flatnet's, then make it root's alone",
+            "Check that everything in it is Flatnet's, then restrict it to root",
             [format!("chown root {quoted}"), format!("chmod 700 {quoted}")],
         )))
     }
@@ -132,9 +132,9 @@ impl StateDir {
             Err(Errno::NXIO) => return Err(foreign("is a socket")),
             Err(errno) => return Err(error::io("read", &path)(errno.into())),
         };
-        let found = file.metadata().map_err(error::io("look at", &path))?;
+        let found = file.metadata().map_err(error::io("stat", &path))?;
         if !found.is_file() || found.size() > MAX_BYTES {
-            return Err(foreign("is no file of Flatnet's"));
+            return Err(foreign("is not a regular file"));
         }
         if is_writable_by_others(&found, rustix::process::geteuid().as_raw()) {
             let whose = format!(
@@ -195,7 +195,7 @@ impl StateDir {
     pub fn touch(&self, name: &str) -> Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let make = || Ok(openat(self.writable()?, name, flags, Mode::RUSR | Mode::WUSR).map(drop)?);
-        make().map_err(error::io("make", &self.path.join(name)))
+        make().map_err(error::io("create", &self.path.join(name)))
     }
 
     /// Removes the file; it may be gone already.
@@ -267,8 +267,8 @@ fn foreign(what: &str) -> Error {
 }
 
 fn went_away(path: &Path) -> Error {
-    Error::new(Kind::Io, format!("{} went away as soon as it was made", path.display()))
-        .remedy("See who removes it, and try again")
+    Error::new(Kind::Io, format!("{} was removed right after it was created", path.display()))
+        .remedy("Find out what removes it, then try again")
 }
 
 #[cfg(test)]

@@ -261,7 +261,7 @@ fn check_requested(config: &Config, address: Ipv4Addr) -> Result<()> {
     let why = if !config.subnet.contains(&address) {
         format!("is not inside this host's subnet {}", config.subnet)
     } else if address == config.bridge_address() {
-        "is the gateway's own".to_owned()
+        "is the bridge's own".to_owned()
     } else if address == config.subnet.network() {
         format!("is the network address of {}", config.subnet)
     } else if address == config.subnet.broadcast() {
@@ -272,7 +272,7 @@ fn check_requested(config: &Config, address: Ipv4Addr) -> Result<()> {
         return Ok(());
     };
     Err(Error::new(Kind::AddressRefused, format!("address {address} {why}"))
-        .remedy(format!("Ask for one of {} that is free, or for none", config.subnet)))
+        .remedy(format!("Request a free address of {}, or none", config.subnet)))
 }
 
 #[cfg(test)]
@@ -396,7 +396,7 @@ mod tests {
         );
         for (address, why) in [
             ("10.87.1.0", "network address"),
-            ("10.87.1.1", "gateway's own"),
+            ("10.87.1.1", "bridge's own"),
             ("10.87.1.6", "reserved"),
             ("10.87.1.7", "broadcast"),
             ("10.87.2.5", "not inside"),

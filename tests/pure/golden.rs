@@ -188,7 +188,7 @@ impl Observed {
             .iter()
             .map(|one| crate::planner::receipt(&one.state(config, &self.facts)))
             .collect();
-        let wanted = planner::wanted_host(config, &self.facts, self.owner.as_ref(), &receipts).unwrap();
+        let wanted = planner::desired_host(config, &self.facts, self.owner.as_ref(), &receipts).unwrap();
         match &self.target {
             Target::Up => planner::up(&wanted, &self.host(&wanted), &[]).unwrap(),
             Target::Down { found } => planner::down(&wanted, &self.host(&wanted), &[], found, false).unwrap(),

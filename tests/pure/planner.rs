@@ -48,7 +48,7 @@ fn facts() -> HostFacts {
 /// To render a ruleset takes longer than all else that is tried, and few differ.
 fn host(bridging: Bridging, attached: &[Receipt]) -> HostState {
     static KNOWN: Mutex<BTreeMap<String, HostState>> = Mutex::new(BTreeMap::new());
-    let render = || planner::wanted_host(&config(bridging), &facts(), None, attached).unwrap();
+    let render = || planner::desired_host(&config(bridging), &facts(), None, attached).unwrap();
     let which = format!("{bridging:?} {attached:?}");
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner).entry(which).or_insert_with(render).clone()
 }
@@ -479,7 +479,10 @@ fn somebody_elses_bridge_is_left_alone() {
         planner::down(&wanted, &model.observe_host(&wanted), &[], &BTreeMap::new(), false),
     ] {
         let error = refused.unwrap_err();
-        assert!(error.to_string().contains("flatnet-br0 belongs to somebody else (bridge, virbr"), "{error}");
+        assert!(
+            error.to_string().contains("flatnet-br0 does not belong to Flatnet (bridge, virbr"),
+            "{error}"
+        );
     }
     // The network was renamed, or two have one bridge: it is not nobody's.
     let bridge = model.host.links.get_mut(wanted.bridge.as_str()).unwrap();
@@ -493,7 +496,7 @@ fn somebody_elses_bridge_is_left_alone() {
 fn another_flatnets_bridge_and_table_are_left_alone() {
     let (own, other) = (Owner::new("own", [1; 6]), Owner::new("other", [2; 6]));
     let config = config(Bridging::Routed);
-    let host = |owner: Option<&Owner>| planner::wanted_host(&config, &facts(), owner, &[]).unwrap();
+    let host = |owner: Option<&Owner>| planner::desired_host(&config, &facts(), owner, &[]).unwrap();
     let (wanted, nobody) = (host(Some(&own)), host(None));
     let refused = |wanted: &HostState, model: &Model, table: Option<&Owner>| -> Vec<String> {
         let mut observed = model.observe_host(wanted);

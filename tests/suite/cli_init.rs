@@ -20,14 +20,14 @@ fn init_writes_once_keeps_what_differs_and_overwrites_when_told() {
     sandbox.sh("flatnet config check --json | jq -r .subnet").prints_exactly("10.87.1.0/24");
 
     let again = sandbox.sh("flatnet init").succeeds().stdout;
-    assert_eq!(again.matches("already so  ").count(), 4, "{again}");
+    assert_eq!(again.matches("unchanged   ").count(), 4, "{again}");
 
     sandbox.write(CONFIG, "# mine\nmtu: 1400\n");
     sandbox.sh("flatnet init --host 7").prints(
-        "kept        /etc/flatnet/flatnet.yaml (differs; overwrite it with --force)\nalready so  /etc/cni",
+        "kept        /etc/flatnet/flatnet.yaml (differs; use --force to overwrite it)\nunchanged   /etc/cni",
     );
     assert_eq!(sandbox.read(CONFIG), "# mine\nmtu: 1400\n");
-    sandbox.sh("flatnet init --host 7 --force").prints("overwritten /etc/flatnet/flatnet.yaml\nalready so ");
+    sandbox.sh("flatnet init --host 7 --force").prints("overwritten /etc/flatnet/flatnet.yaml\nunchanged ");
     sandbox
         .sh("flatnet config check --json | jq -r .subnet,.bridge_address")
         .prints_exactly("10.87.7.0/24\n10.87.7.1");
@@ -113,17 +113,17 @@ fn init_warns_of_a_program_that_others_may_write() {
     let output = sandbox
         .sh("install -o nobody /usr/local/bin/flatnet /srv/flatnet; /srv/flatnet init --force")
         .succeeds();
-    assert!(output.stderr.starts_with("Note: /srv/flatnet may be written by others than root"), "{output}");
+    assert!(output.stderr.starts_with("Note: /srv/flatnet is writable by users other than root"), "{output}");
     sandbox.sh("readlink /opt/cni/bin/flatnet").prints_exactly("/srv/flatnet");
     sandbox.sh("setpriv --reuid 65534 --clear-groups flatnet init --config /etc/other/flatnet.yaml").complains(
-        "error[FLAT-E021]: cannot make /etc/other\n  Permission denied (os error 13)\nhelp: Flatnet works as root only",
+        "error[FLAT-E021]: cannot create /etc/other\n  Permission denied (os error 13)\nhelp: Flatnet works as root only",
     );
 }
 
 #[test]
 fn without_podman_init_works_and_says_so() {
     let sandbox = Sandbox::podman4().start();
-    sandbox.sh("rm /usr/bin/podman; flatnet init").prints("\nThere is no Podman on this host.");
+    sandbox.sh("rm /usr/bin/podman; flatnet init").prints("\nPodman is not installed.");
     sandbox.sh("flatnet up && flatnet init --json | jq -r .podman").prints("\nmissing");
 }
 

@@ -86,7 +86,7 @@ bridge      flatnet-br0, 10.87.1.1, containers routed
 uplink      none
 mtu         1500
 egress      masqueraded
-ingress     nobody
+ingress     none
 addresses   1 held, 4 of 5 free, 0 remembered
 containers  1 running
 ports       0 published
@@ -102,7 +102,7 @@ fn status_finds_what_is_missing_on_this_host() {
     sandbox.sh("flatnet up && sysctl -qw net.ipv4.ip_forward=0").succeeds();
     assert_problem(&sandbox, "net.ipv4.ip_forward is 0: this host forwards nothing");
     sandbox.sh("flatnet down && ip link add flatnet-br0 type bridge").succeeds();
-    assert_problem(&sandbox, "the link flatnet-br0 belongs to somebody else");
+    assert_problem(&sandbox, "the link flatnet-br0 does not belong to Flatnet");
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn status_finds_dead_cut_unfinished_and_orphaned_containers() {
     attach(&sandbox, "aaaa", "web");
     sandbox.sh(&format!("ip link del {}", host_link("aaaa", "eth0"))).succeeds();
     assert_problem(&sandbox, "container web aaaa (eth0), 10.87.1.2: its link fn");
-    sandbox.sh("flatnet gc").prints_exactly("Nothing to free: whoever holds an address lives.");
+    sandbox.sh("flatnet gc").prints_exactly("Nothing to free: every address belongs to a running container.");
 
     sandbox.sh("ip netns del aaaa").succeeds();
     assert_problem(&sandbox, "container web aaaa (eth0), 10.87.1.2: its namespace is gone");
@@ -125,7 +125,7 @@ fn status_finds_dead_cut_unfinished_and_orphaned_containers() {
     sandbox.sh("touch /run/flatnet/flatnet/bbbb@eth0.undo").succeeds();
     let found = problems(&sandbox).join("\n");
     assert!(
-        found.contains("container db bbbb (eth0), 10.87.1.3: it left, and not all could be undone"),
+        found.contains("container db bbbb (eth0), 10.87.1.3: it left, and not everything could be undone"),
         "{found}"
     );
     sandbox.sh("flatnet gc").prints_exactly("freed db bbbb (eth0), 10.87.1.3");
@@ -149,7 +149,7 @@ fn status_finds_chains_of_others_that_drop_and_its_help_mends_it() {
     sandbox
         .sh("nft 'add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }'")
         .succeeds();
-    assert_problem(&sandbox, "chain FORWARD of table ip filter drops what this host forwards for containers");
+    assert_problem(&sandbox, "chain FORWARD of table ip filter drops forwarded packets of containers");
     mend(&sandbox);
     assert_eq!(problems(&sandbox), Vec::<String>::new());
 
@@ -193,10 +193,10 @@ fn inspect_knows_a_container_by_all_that_it_is_called() {
     assert!(text.contains("ip -n abcd1111 -batch - <<'EOF'\naddr add 10.87.1.2/24"), "{text}");
 
     sandbox.sh("flatnet inspect abcd").exits_with(2).complains(
-        "error[FLAT-E004]: \"abcd\" is any of 2: web abcd1111 (eth0), 10.87.1.2, db abcd2222 (eth0), 10.87.1.3\nhelp: Give the address",
+        "error[FLAT-E004]: \"abcd\" is ambiguous; it matches 2 containers: web abcd1111 (eth0), 10.87.1.2, db abcd2222 (eth0), 10.87.1.3\nhelp: Give the address",
     );
     sandbox.sh("flatnet inspect nobody").exits_with(2).complains(
-        "error[FLAT-E003]: no container \"nobody\" is attached to flatnet\nhelp: `flatnet ps --all` lists names, IDs and addresses",
+        "error[FLAT-E003]: no container \"nobody\" is attached to flatnet\nhelp: Run `flatnet ps --all`, which lists names, IDs and addresses",
     );
     Call::del("abcd1111").run(&sandbox).succeeds_silently();
     sandbox.sh("flatnet inspect web").complains("; 10.87.1.2 was web's, released ");
@@ -207,7 +207,7 @@ fn inspect_knows_a_container_by_all_that_it_is_called() {
 fn the_undo_that_inspect_prints_works_when_pasted() {
     let sandbox = host_that_is_up("");
     attach(&sandbox, "aaaa", "web");
-    let script = "flatnet inspect web | sed '1,/^To undo all of it by hand/d' >undo; sh -ex undo";
+    let script = "flatnet inspect web | sed '1,/^To undo everything by hand/d' >undo; sh -ex undo";
     sandbox.sh(script).succeeds();
     sandbox.sh(&format!("! ip link show {}", host_link("aaaa", "eth0"))).succeeds();
     sandbox.sh("nft list ruleset | grep -c aaaa || true").prints_exactly("0");

@@ -96,7 +96,7 @@ fn rules_live_marks_what_was_changed_by_hand() {
     assert_eq!(differences(&sandbox), Vec::<String>::new());
     let stray = "\"fn000000000001\" . 10.87.1.9 comment \"cccc\"";
     sandbox.sh(&format!("nft 'add element inet flatnet bindings {{ {stray} }}'")).succeeds();
-    assert_eq!(differences(&sandbox), [format!("+{stray},  # of no container that is attached")]);
+    assert_eq!(differences(&sandbox), [format!("+{stray},  # not an attached container's")]);
 }
 
 /// Where containers are joined to the bridge there is a second table.
@@ -117,7 +117,9 @@ fn with_podman_5_and_nft_1_1_a_published_port_is_recognised() {
     let script = "rm -f /etc/protocols; flatnet init >/dev/null; podman network create -d flatnet flatnet
         podman run -d --name web -p 8080:80 -p 127.0.0.1:81:81/udp --network flatnet flatnet-test/busybox sleep 1000";
     sandbox.sh(script).succeeds();
-    sandbox.sh("flatnet plan --dry-run --exit-code").prints_exactly("Nothing to do: all is as configured.");
+    sandbox
+        .sh("flatnet plan --dry-run --exit-code")
+        .prints_exactly("Nothing to do: already in the desired state.");
     sandbox.sh("flatnet rules --live").prints(": 10.87.1.2 . 81,  # web\n");
     sandbox.sh("nft insert rule inet flatnet who_may_come_in accept").succeeds();
     assert_eq!(differences(&sandbox), ["+accept"]);

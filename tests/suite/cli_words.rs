@@ -75,17 +75,16 @@ fn a_dry_run_needs_no_root_and_says_what_it_could_not_read() {
     );
     let of_nobody = notes(&by_nobody);
     let note = of_nobody.last().unwrap();
-    assert!(note.starts_with("What may not be read is taken as absent: the ruleset ("), "{note}");
+    assert!(note.starts_with("This user may not read the ruleset ("), "{note}");
 
     sandbox.add_netns("aaaa");
     Call::add("aaaa").run(&sandbox).succeeds();
-    sandbox.sh("flatnet plan --dry-run --exit-code").prints_exactly("Nothing to do: all is as configured.");
+    sandbox
+        .sh("flatnet plan --dry-run --exit-code")
+        .prints_exactly("Nothing to do: already in the desired state.");
     let output = sandbox.sh(&format!("{NOBODY} flatnet plan --dry-run")).succeeds();
     let last = output.stdout.lines().last().unwrap_or_default();
-    assert!(
-        last.starts_with("Note: What may not be read is taken as absent: leases and receipts ("),
-        "{output}"
-    );
+    assert!(last.starts_with("Note: This user may not read leases and receipts ("), "{output}");
 }
 
 #[test]
@@ -95,12 +94,12 @@ fn commands_that_look_say_what_they_may_not_read() {
     Call::add("aaaa").run(&sandbox).succeeds();
     let output = sandbox.sh(&format!("{NOBODY} flatnet ps")).succeeds();
     assert!(
-        output.stderr.starts_with("Note: leases and receipts are taken as absent: cannot open"),
+        output.stderr.starts_with("Note: leases and receipts are treated as absent: cannot open"),
         "{output}"
     );
     sandbox
         .sh(&format!("{NOBODY} flatnet status"))
-        .prints("addresses   not known\n")
+        .prints("addresses   unknown\n")
         .prints("\nNote: not looked at");
     sandbox.sh(&format!("{NOBODY} flatnet rules --live")).exits_with(2).complains("Operation not permitted");
 }

@@ -45,7 +45,7 @@ fn a_bridge_of_that_name_that_is_not_ours_is_refused() {
         (
             "ip link add flatnet-br0 type bridge",
             104,
-            "belongs to somebody else (bridge, no alias; Flatnet's has the alias flatnet/flatnet/",
+            "does not belong to Flatnet (bridge, no alias; expected alias flatnet/flatnet/",
         ),
         (
             "ip link add flatnet-br0 type bridge; ip link set flatnet-br0 alias docker",
@@ -90,7 +90,7 @@ fn a_veth_that_cannot_be_made_leaves_nothing() {
 const WAYS: [(&str, &str); 4] = [
     ("echo broken >&2; exit 1", "exited with 1: broken"),
     ("exit 255", "exited with 255"),
-    ("kill -SEGV $$", "died by signal 11"),
+    ("kill -SEGV $$", "was killed by signal 11"),
     ("exec sleep 100", "was killed after 1 s"),
 ];
 
@@ -160,7 +160,7 @@ fn a_ruleset_that_cannot_be_read_is_not_taken_for_none() {
     sandbox.sh("flatnet up").succeeds();
     Call::add("c1").run(&sandbox).succeeds();
     let before = World::of(&sandbox);
-    for (then, said) in [("exit 1", "exited with 1"), ("kill -SEGV $$", "died by signal 11")] {
+    for (then, said) in [("exit 1", "exited with 1"), ("kill -SEGV $$", "was killed by signal 11")] {
         fake(&sandbox, "nft", "[[ $* == *'list table '* ]]", then);
         sandbox.sh("flatnet up").complains(said);
         before.assert_is_back(&sandbox);
@@ -202,7 +202,9 @@ fn a_rollback_leaves_nothing_even_before_del() {
     fake(&sandbox, "ip", "[[ $* == *'-n c1'*-batch* ]]", "echo broken >&2; exit 1");
     let said = Call::add("c1").run(&sandbox).fails_with(106);
     assert!(
-        said.contains("all was taken back") && said.contains("broken") && said.contains("-n c1 -batch"),
+        said.contains("everything was rolled back")
+            && said.contains("broken")
+            && said.contains("-n c1 -batch"),
         "{said}"
     );
     before.assert_is_back(&sandbox);
@@ -217,8 +219,8 @@ fn an_add_whose_answer_is_lost_is_taken_back() {
     let before = World::of(&sandbox);
     let no_reader = "mkfifo /tmp/p; exec 3<>/tmp/p >/tmp/p 3>&-";
     for (lost, wanted) in [
-        ("exec >/dev/full", "all was taken back"),
-        ("exec >&-", "all was taken back"),
+        ("exec >/dev/full", "everything was rolled back"),
+        ("exec >&-", "everything was rolled back"),
         (no_reader, "nothing was done"),
     ] {
         let add = crate::traffic::cni_script("ADD", "c1", &json!([]));
@@ -279,7 +281,7 @@ fn missing_tools_are_named(yaml: &str, tools: &[(&str, &str)]) {
         let path = sandbox.sh(&format!("readlink -f $(command -v {tool})")).succeeds().stdout;
         sandbox.sh(&format!("mv {} /root/{tool}", path.trim())).succeeds();
         let said = Call::add("c1").run(&sandbox).fails_with(105);
-        assert!(said.contains("all was taken back") && !said.contains("by hand"), "{tool}: {said}");
+        assert!(said.contains("everything was rolled back") && !said.contains("by hand"), "{tool}: {said}");
         sandbox.sh(&format!("mv /root/{tool} {}", path.trim())).succeeds();
         before.assert_is_back(&sandbox);
     }

@@ -42,7 +42,7 @@ fn missing_variables_are_all_named() {
     }
     for command in ["", "add", "DESTROY"] {
         let said = Call::new(command, "c1").run(&sandbox).fails_with(4);
-        assert!(said.contains("none of ADD, DEL, CHECK, GC, STATUS, VERSION"), "{said}");
+        assert!(said.contains("expected ADD, DEL, CHECK, GC, STATUS or VERSION"), "{said}");
     }
     before.assert_is_back(&sandbox);
 }
@@ -95,7 +95,7 @@ fn addresses_that_cannot_be_had_are_refused_with_the_reason() {
         .succeeds();
     let before = World::of(&sandbox);
     for (arguments, code, wanted) in [
-        ("IP=10.87.1.1", 101, "is the gateway's own"),
+        ("IP=10.87.1.1", 101, "is the bridge's own"),
         ("IP=10.87.1.0", 101, "network address"),
         ("IP=10.87.1.255", 101, "broadcast address"),
         ("IP=10.87.2.9", 101, "not inside this host's subnet 10.87.1.0/24"),
@@ -158,7 +158,10 @@ fn a_configuration_that_cannot_be_used_is_named_with_its_line() {
             "network: flatnet\nsubnet: 10.88.1.0/24\n",
             "other.yaml:2: subnet: 10.88.1.0/24 is not inside range",
         ),
-        ("network: blue\n", "calls this network \"flatnet\", /etc/flatnet/other.yaml calls it blue"),
+        (
+            "network: blue\n",
+            "network name mismatch: \"flatnet\" from the runtime, blue in /etc/flatnet/other.yaml",
+        ),
     ] {
         sandbox.write(other, yaml);
         let said = call.run(&sandbox).fails_with(7);
@@ -167,10 +170,10 @@ fn a_configuration_that_cannot_be_used_is_named_with_its_line() {
     sandbox.write(other, "");
     sandbox.sh(&format!("chmod 666 {other}")).succeeds();
     let said = call.run(&sandbox).fails_with(7);
-    assert!(said.contains("may be written by others") && said.contains("chmod 644"), "{said}");
+    assert!(said.contains("is writable by users other than root") && said.contains("chmod 644"), "{said}");
     sandbox.sh(&format!("rm {other}; mkfifo {other}")).succeeds();
     let said = call.run(&sandbox).fails_with(7);
-    assert!(said.contains("is no file"), "{said}");
+    assert!(said.contains("is not a regular file"), "{said}");
     sandbox.sh(&format!("rm {other}")).succeeds();
     for path in [json!("flatnet.yaml"), json!("")] {
         Call::add("c1").conf("config", path).run(&sandbox).fails_with(7);
@@ -185,8 +188,8 @@ fn what_is_no_container_s_network_namespace_is_code_8() {
     let (sandbox, before) = ready();
     sandbox.sh("touch /tmp/file; mkfifo /tmp/pipe; mkdir /tmp/directory").succeeds();
     for (path, wanted) in [
-        ("/run/netns/nobody", "/run/netns/nobody cannot be opened"),
-        ("/proc/999999/ns/net", "cannot be opened"),
+        ("/run/netns/nobody", "cannot open the network namespace /run/netns/nobody"),
+        ("/proc/999999/ns/net", "cannot open the network namespace"),
         ("/tmp/file", "/tmp/file is not a network namespace"),
         ("/tmp/pipe", "is not a network namespace"),
         ("/tmp/directory", "is not a network namespace"),

@@ -73,7 +73,7 @@ fn an_interface_that_somebody_else_made_is_left_alone() {
     sandbox.sh("flatnet up; ip -n c1 link add eth0 type veth peer name peer9; ip -n c1 addr add 192.0.2.1/24 dev eth0").succeeds();
     let before = World::of(&sandbox);
     let said = Call::add("c1").run(&sandbox).fails_with(104);
-    assert!(said.contains("eth0 exists in /run/netns/c1 already, and is not Flatnet's"), "{said}");
+    assert!(said.contains("interface eth0 already exists in /run/netns/c1 and is not Flatnet's"), "{said}");
     before.assert_is_back(&sandbox);
     let result = Call::add("c1").ifname("net1").run(&sandbox).succeeds();
     assert_eq!(result["interfaces"][2]["name"], json!("net1"));
@@ -219,7 +219,7 @@ fn check_passes_after_add_and_names_what_is_missing() {
         (
             "sed -i 's/\"c1\"/\"c9\"/; s/,\"sha256\":\"[0-9a-f]*\"//' /var/lib/flatnet/flatnet/leases.json"
                 .to_owned(),
-            "without holding it",
+            "without a lease",
         ),
     ];
     let port = json!({"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]});

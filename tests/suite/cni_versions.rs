@@ -113,13 +113,13 @@ fn verbs_are_refused_before_the_version_that_has_them() {
     for version in VERSIONS {
         if version < "0.4.0" {
             let said = Call::new("CHECK", "c1").version(version).run(&sandbox).fails_with(1);
-            assert!(said.contains("CHECK is of CNI 0.4.0") && said.contains(version), "{said}");
+            assert!(said.contains("CHECK requires CNI 0.4.0") && said.contains(version), "{said}");
         }
         if version < "1.1.0" {
             let said = Call::gc(&[]).version(version).run(&sandbox).fails_with(1);
-            assert!(said.contains("GC is of CNI 1.1.0"), "{said}");
+            assert!(said.contains("GC requires CNI 1.1.0"), "{said}");
             let said = Call::status().version(version).run(&sandbox).fails_with(1);
-            assert!(said.contains("STATUS is of CNI 1.1.0"), "{said}");
+            assert!(said.contains("STATUS requires CNI 1.1.0"), "{said}");
         }
     }
     before.assert_is_back(&sandbox);

@@ -13,8 +13,8 @@ const WAYS: [(&str, &str, &str); 7] = [
     ("rm FILE; mkdir FILE", "FILE", "FLAT-E014"),
     ("echo 'brigde: x' >FILE", "FILE:1:1: unknown field `brigde`", "FLAT-E012"),
     ("head -c 100 /dev/zero >FILE", "FILE", "FLAT-E012"),
-    ("printf '# all of this is well%1048576s\\n' >FILE", "FILE: it has more than 1 MiB", "FLAT-E012"),
-    ("printf '\\377\\376' >FILE", "FILE is no text", "FLAT-E012"),
+    ("printf '# all of this is well%1048576s\\n' >FILE", "FILE: the file exceeds 1 MiB", "FLAT-E012"),
+    ("printf '\\377\\376' >FILE", "FILE is not valid UTF-8", "FLAT-E012"),
     ("echo 'mtu: 14' >FILE", "FILE:1: mtu: 14 is not between", "FLAT-E013"),
 ];
 

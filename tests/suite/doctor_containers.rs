@@ -138,7 +138,7 @@ pub(crate) const BREAKS: &[Break] = &[
         "left-over",
         "warning",
         "rm /var/lib/flatnet/flatnet/receipts/c2@eth0.json; link=$(port c2); ip link set $link down; ip link set $link name 'a;b'; ip link set 'a;b' up",
-        "the link a;b bears the mark of container c2 (eth0), whose link is called fn",
+        "the link a;b has the alias of container c2 (eth0), whose link should be named fn",
         Mend::ByHand(
             "flatnet repair --dry-run --json | jq -r '.left[].commands[]' >mend; grep -c . mend; sh -ex mend; flatnet repair",
         ),

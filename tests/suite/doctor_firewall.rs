@@ -10,7 +10,7 @@ pub(crate) const BREAKS: &[Break] = &[
         "foreign-drops",
         "failure",
         "through; iptables -P FORWARD DROP; ! out; ! into",
-        "chain FORWARD of table ip filter drops what this host forwards for containers, by its policy",
+        "chain FORWARD of table ip filter drops forwarded packets of containers, by its policy",
         Mend::Printed,
     ),
     Break::new(
@@ -31,7 +31,7 @@ pub(crate) const BREAKS: &[Break] = &[
         "foreign-drops",
         "failure",
         "through; nft flush ruleset ip; iptables-legacy -P FORWARD DROP; ! out; ! into",
-        "chain FORWARD of iptables-legacy drops what this host forwards for containers, by its policy",
+        "chain FORWARD of iptables-legacy drops forwarded packets of containers, by its policy",
         Mend::Printed,
     ),
     Break::new(

@@ -28,11 +28,11 @@ fn fix_asks_on_a_terminal_and_does_nothing_without_a_yes() {
     assert!(nobody.stderr.ends_with("Nothing was changed. To do it: --fix --yes\n"), "{nobody}");
     forwards("0");
     at_a_terminal(&sandbox, "flatnet doctor --fix", "y\n")
-        .prints("Done; looked again:")
+        .prints("Done. Checks after the fix:")
         .prints("nothing is wrong");
     forwards("1");
     let nothing = sandbox.sh("flatnet doctor --fix </dev/null").succeeds();
-    assert!(nothing.stderr.starts_with("There is nothing that --fix may mend by itself"), "{nothing}");
+    assert!(nothing.stderr.starts_with("--fix can fix nothing here by itself"), "{nothing}");
 }
 
 /// The same question, by the other command that asks it.

@@ -102,20 +102,20 @@ fn what_a_runtime_can_send() {
         case(
             Kind::UnknownContainer,
             never_added,
-            "container c1 (eth0) is not attached to flatnet. `flatnet ps`",
+            "container c1 (eth0) is not attached to flatnet. Start the container again; `flatnet ps`",
         ),
-        case(Kind::Environment, asking("COLOUR=blue"), "CNI_ARGS: COLOUR is not known. Add IgnoreUnknown=1"),
+        case(Kind::Environment, asking("COLOUR=blue"), "CNI_ARGS: unknown key COLOUR. Add IgnoreUnknown=1"),
         case(
             Kind::Decode,
             add().stdin("{"),
-            "is no JSON: EOF while parsing..jq . /etc/cni/net.d/flatnet.conflist",
+            "is not JSON: EOF while parsing..jq . /etc/cni/net.d/flatnet.conflist",
         ),
-        case(Kind::BadValue, add().conf("args", bad_mac), "MAC address \"zz\" must look like..of the form"),
+        case(Kind::BadValue, add().conf("args", bad_mac), "\"zz\" is not a valid MAC address..of the form"),
         case(Kind::Conflist, add().conf("name", json!("")), "has no field name..then `flatnet init`"),
         case(
             Kind::Netns,
             add().netns("/run/netns/none"),
-            "/run/netns/none cannot be opened: No such..podman logs",
+            "cannot open the network namespace /run/netns/none: No such..podman logs",
         ),
         case(Kind::NotANetns, add().netns("/dev/null"), "/dev/null is not a network..`ip netns add NAME`"),
         case(Kind::OwnNetns, add().netns("/proc/1/ns/net"), "this host's own..without `--network host`"),
@@ -137,17 +137,17 @@ fn what_a_container_can_ask_for() {
         case(
             Kind::AddressRefused,
             asking("IP=10.87.1.1"),
-            "container c1 (eth0) cannot be attached: address 10.87.1.1 is the gateway's own. Ask for one of 10.87.1.0/24",
+            "container c1 (eth0) cannot be attached: address 10.87.1.1 is the bridge's own. Request a free address of 10.87.1.0/24",
         ),
         case(
             Kind::MacTaken,
             asking("MAC=02:aa:00:00:00:01"),
-            "address 02:aa:00:00:00:01 is held by db c2 (eth0). Ask for another",
+            "address 02:aa:00:00:00:01 is held by db c2 (eth0). Request another",
         ),
         case(
             Kind::PortTaken,
             add().conf("runtimeConfig", ports()),
-            "port 8080->80/tcp is published by db c2 (eth0) already. Publish another port",
+            "port 8080->80/tcp is already published by db c2 (eth0). Publish another port",
         ),
         case(
             Kind::PortReserved,
@@ -155,11 +155,15 @@ fn what_a_container_can_ask_for() {
                 "runtimeConfig",
                 json!({"portMappings": [{"hostPort": 61000, "containerPort": 80, "protocol": "tcp"}]}),
             ),
-            "port 61000->80/tcp is inside masquerade_ports 61000-65535, which connections of containers use. Publish a port outside",
+            "port 61000->80/tcp is in masquerade_ports 61000-65535, which is reserved for outgoing connections. Publish a port outside",
         ),
-        case(Kind::InterfaceExists, add(), "eth0 exists in /run/netns/c1..another interface name")
-            .broken_by("ip -n c1 link add eth0 type bridge")
-            .mended_by("ip -n c1 link del eth0"),
+        case(
+            Kind::InterfaceExists,
+            add(),
+            "interface eth0 already exists in /run/netns/c1..another interface name",
+        )
+        .broken_by("ip -n c1 link add eth0 type bridge")
+        .mended_by("ip -n c1 link del eth0"),
     ] {
         one.run(&sandbox);
     }
@@ -182,7 +186,7 @@ fn what_a_configuration_can_be_refused_for() {
         configured(
             Kind::ConfigSyntax,
             "brigde: x",
-            "flatnet.yaml:2:1: unknown field `brigde`..`flatnet config schema`",
+            "flatnet.yaml:2:1: unknown field `brigde`..Fix the file; `flatnet config schema`",
         ),
         configured(Kind::ConfigValue, "mtu: 40", "flatnet.yaml:2: mtu: 40 is not between.. Write"),
         case(
@@ -195,7 +199,7 @@ fn what_a_configuration_can_be_refused_for() {
         configured(
             Kind::NetworkName,
             "network: blue",
-            "\"flatnet\", /etc/flatnet/flatnet.yaml calls it blue. Give both",
+            "\"flatnet\" from the runtime, blue in /etc/flatnet/flatnet.yaml. Use the same",
         ),
         configured(Kind::NoUplink, "uplink: nothing0", "no interface nothing0..`uplink: auto`"),
         configured(
@@ -209,13 +213,13 @@ fn what_a_configuration_can_be_refused_for() {
             ..configured(
                 Kind::Unavailable,
                 without_nft,
-                "ADD could not work now: the program /nowhere/nft is missing. Run..(FLAT-E091, FLAT-E061)",
+                "ADD is unavailable: the program /nowhere/nft is missing. Run..(FLAT-E091, FLAT-E061)",
             )
         },
         configured(
             Kind::ToolUnsafe,
             "tools: {nft: /opt/nft}",
-            "/opt/nft is not root's, or others may write it (mode 0777)..`chown root /opt/nft; chmod 755 /opt/nft`",
+            "/opt/nft is not owned by root, or is writable by others (mode 0777)..`chown root /opt/nft; chmod 755 /opt/nft`",
         ),
     ] {
         one.run(&sandbox);
@@ -228,7 +232,7 @@ fn what_links_can_be_in_the_way() {
     let link = host_link("c1", "eth0");
     sandbox.sh("ip link add other0 type bridge").succeeds();
     for one in [
-        configured(Kind::ForeignBridge, "bridge: other0", "other0 belongs to somebody else..`ip link del other0`"),
+        configured(Kind::ForeignBridge, "bridge: other0", "other0 does not belong to Flatnet..`ip link del other0`"),
         configured(
             Kind::BridgeAddress,
             "bridge_address: 10.87.1.99",
@@ -237,25 +241,25 @@ fn what_links_can_be_in_the_way() {
         case(
             Kind::AnotherFlatnet,
             add(),
-            "flatnet-br0 belongs to another Flatnet, Other-000000000001, on the same network..Give this one another `network`, `bridge` and \
+            "flatnet-br0 belongs to another Flatnet, Other-000000000001, in the same network namespace..Give this one another `network`, `bridge` and \
              `subnet`..`echo Other-000000000001 >/var/lib/flatnet/flatnet/owner`",
         )
         .broken_by("cat /sys/class/net/flatnet-br0/ifalias >/tmp/alias; ip link set flatnet-br0 alias flatnet/flatnet/Other-000000000001")
         .mended_by("ip link set flatnet-br0 alias \"$(cat /tmp/alias)\""),
-        case(Kind::ForeignLink, add(), "which the container needs, belongs to somebody else..`ip -d link show dev fn")
+        case(Kind::ForeignLink, add(), "already exists and does not belong to Flatnet..`ip -d link show dev fn")
             .broken_by(&format!("ip link add {link} type bridge"))
             .mended_by(&format!("ip link del {link}")),
         case(
             Kind::HostDiffers,
             Call::check("c2", &result),
-            "this host is not as it was made; missing: ip link set dev flatnet-br0 mtu 1500. Run `flatnet up`",
+            "this host differs from its desired state; missing: ip link set dev flatnet-br0 mtu 1500. Run `flatnet up`",
         )
         .broken_by("ip link set flatnet-br0 mtu 1300")
         .mended_by("flatnet up"),
         case(
             Kind::ContainerDiffers,
             Call::check("c2", &result),
-            "container db c2 (eth0) is not as it was made; missing: ip ..route ..Run `flatnet repair`",
+            "container db c2 (eth0) differs from its desired state; missing: ip ..route ..Run `flatnet repair`",
         )
         .broken_by("ip -n c2 route del default"),
     ] {
@@ -283,14 +287,14 @@ fn what_files_can_be_in_the_way() {
         case(
             Kind::UnsafeDirectory,
             add(),
-            "may be entered by others (owner 0, mode 0755)..`chown root /var/lib/flatnet; chmod 700 /var/lib/flatnet`",
+            "is accessible to other users (owner 0, mode 0755)..`chown root /var/lib/flatnet; chmod 700 /var/lib/flatnet`",
         )
         .broken_by(&format!("chmod 755 {STATE}"))
         .mended_by(&format!("chmod 700 {STATE}")),
-        case(Kind::UnsafeDirectory, add(), "is no directory, or a symbolic link..`mv /var/lib/flatnet ")
+        case(Kind::UnsafeDirectory, add(), "is not a directory, or is a symbolic link..`mv /var/lib/flatnet ")
             .broken_by(&format!("mv {STATE} {STATE}.real; ln -s {STATE}.real {STATE}"))
             .mended_by(&format!("rm {STATE}; mv {STATE}.real {STATE}")),
-        configured(Kind::Io, "paths: {run: /dev/null/run}", "cannot make /dev/null: File exists..dmesg"),
+        configured(Kind::Io, "paths: {run: /dev/null/run}", "cannot create /dev/null: File exists..dmesg"),
         case(Kind::TryLater, add(), "has held /run/flatnet/flatnet.lock for 1 s..`fuser -v /run/flatnet/flatnet.lock`")
             .broken_by(HOLD_THE_LOCK)
             .mended_by("kill $(cat /tmp/holder)"),
@@ -306,28 +310,28 @@ const FAILURES: [(Kind, &str, &str, &str, &str); 9] = [
         "ip",
         IN_CONTAINER,
         "echo broken >&2; exit 1",
-        "`ip` failed: `/opt/fake/ip -n c1 -batch -` exited with 1: broken; all was taken back. `journalctl -t flatnet",
+        "`ip` failed: `/opt/fake/ip -n c1 -batch -` exited with 1: broken; everything was rolled back. `journalctl -t flatnet",
     ),
     (
         Kind::CommandTimedOut,
         "ip",
         IN_CONTAINER,
         "exec sleep 100",
-        "was killed after 1 s..; all was taken back. See..limits.command_seconds",
+        "was killed after 1 s..; everything was rolled back. See..limits.command_seconds",
     ),
     (
         Kind::CommandCrashed,
         "ip",
         IN_CONTAINER,
         "kill -SEGV $$",
-        "died by signal 11..; all was taken back. Look..dmesg",
+        "was killed by signal 11..; everything was rolled back. Look..dmesg",
     ),
     (
         Kind::CommandCrashed,
         "nft",
         FROM_STDIN,
         "kill -SEGV $$",
-        "`/opt/fake/nft -f -` died by signal 11 without a word; not all could be taken back (..| /opt/fake/nft -f -)..As a rule two \
+        "`/opt/fake/nft -f -` was killed by signal 11 and printed nothing; not everything could be rolled back (..| /opt/fake/nft -f -)..As a rule two \
          versions of nft share this kernel's ruleset..`nft --version`",
     ),
     (
@@ -335,35 +339,35 @@ const FAILURES: [(Kind, &str, &str, &str, &str); 9] = [
         "bridge",
         FDB,
         "echo 'RTNETLINK answers: Exchange full' >&2; exit 2",
-        "Exchange full; all was taken back. A bridge has at most 1023 ports",
+        "Exchange full; everything was rolled back. A bridge has at most 1023 ports",
     ),
     (
         Kind::NoCapability,
         "ip",
         IN_CONTAINER,
         "echo 'RTNETLINK answers: Operation not permitted' >&2; exit 2",
-        "Operation not permitted; all was taken back. Flatnet needs root with CAP_NET_ADMIN",
+        "Operation not permitted; everything was rolled back. Flatnet needs root with CAP_NET_ADMIN",
     ),
     (
         Kind::ToolTooOld,
         "nft",
         FROM_STDIN,
         "echo '-:1:1-3: Error: syntax error, unexpected string' >&2; exit 1",
-        "syntax error, unexpected string; all was taken back. This program is too old: Flatnet needs nft 1.0.6",
+        "syntax error, unexpected string; everything was rolled back. This program is too old: Flatnet needs nft 1.0.6",
     ),
     (
         Kind::KernelLacks,
         "nft",
         FROM_STDIN,
         "echo 'Error: Could not process rule: Operation not supported' >&2; exit 1",
-        "Operation not supported; all was taken back. This kernel lacks..`wsl --update`",
+        "Operation not supported; everything was rolled back. This kernel lacks..`wsl --update`",
     ),
     (
         Kind::NotUndone,
         "nft",
         FROM_STDIN,
         "echo broken >&2; exit 1",
-        "container db c2 (eth0) cannot be undone..: broken; to mend it by hand: printf..flatnet gc",
+        "container db c2 (eth0) cannot be undone..: broken; to fix it by hand: printf..flatnet gc",
     ),
 ];
 /// In the batch that the container's own namespace gets.
@@ -402,7 +406,7 @@ fn an_nft_that_crashes_on_what_a_later_one_wrote_is_explained() {
     let (sandbox, _) = ready();
     install_newer_nft(&sandbox);
     sandbox.sh("nft-13 'add table ip other; add set ip other names { type ipv4_addr; }'").succeeds();
-    let crash = "died by signal 11..two versions of nft share this kernel's ruleset..(FLAT-E072)";
+    let crash = "was killed by signal 11..two versions of nft share this kernel's ruleset..(FLAT-E072)";
     case(Kind::CommandCrashed, add(), crash).run(&sandbox);
     // As the section of the code says.
     sandbox.sh("nft-13 delete table ip other").succeeds();
@@ -418,7 +422,7 @@ fn details_hold_what_a_line_cannot() {
     fake(&sandbox, "ip", IN_CONTAINER, r"printf 'one\ntwo\nthree\n\e[31mfour\nfive\n' >&2; exit 1");
     let answer = add().run(&sandbox);
     let said = answer.fails();
-    assert!(said.contains("exited with 1: one; two; three; [31mfour; all was taken back"), "{said}");
+    assert!(said.contains("exited with 1: one; two; three; [31mfour; everything was rolled back"), "{said}");
     assert_eq!(
         answer.json["details"],
         "`flatnet explain FLAT-E071` tells more; stderr was: one\ntwo\nthree\n[31mfour\nfive"

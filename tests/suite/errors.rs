@@ -87,5 +87,5 @@ fn explain_prints_the_section_of_a_code() {
     sandbox
         .sh("flatnet explain FLAT-E000")
         .exits_with(2)
-        .complains("no such code; `flatnet explain` lists all");
+        .complains("unknown code; `flatnet explain` lists all codes");
 }

@@ -52,7 +52,7 @@ fn add_that_fails_at_any_step_leaves_nothing() {
         } else {
             let said = answer.fails();
             assert!(
-                said.contains("all was taken back") && said.contains("exited with 1"),
+                said.contains("everything was rolled back") && said.contains("exited with 1"),
                 "step {step}: {said}"
             );
             failed += 1;

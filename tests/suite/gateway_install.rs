@@ -22,11 +22,11 @@ fn it_is_written_once_and_what_was_edited_stays() {
         "{first}"
     );
     let again = sandbox.sh("flatnet gateway install").succeeds().stdout;
-    assert!(again.contains(" files are already so\n") && !again.contains("written"), "{again}");
+    assert!(again.contains(" files are unchanged\n") && !again.contains("written"), "{again}");
     sandbox.sh(&format!("cd {GATEWAY}; echo '# mine' >>conf/proxy.conf; echo '# mine' >conf/local.d/mine.conf; rm html/style.css")).succeeds();
     sandbox
         .sh("flatnet gateway install")
-        .prints(&format!("kept        {GATEWAY}/conf/proxy.conf (edited; overwrite it with --force)\nwritten     {GATEWAY}/html/style.css\n"));
+        .prints(&format!("kept        {GATEWAY}/conf/proxy.conf (edited; use --force to overwrite it)\nwritten     {GATEWAY}/html/style.css\n"));
     // A change of the configuration changes what was not edited.
     sandbox.sh("sed -i 's/^  listen: 80$/  listen: 8080/' /etc/flatnet/flatnet.yaml").succeeds();
     sandbox
@@ -86,7 +86,7 @@ fn a_directory_on_windows_disk_is_for_openresty() {
     );
     assert!(
         said.stderr.contains(
-            "in the section gateway of /etc/flatnet/flatnet.yaml write `directory: /mnt/c/flatnet/gateway`"
+            "write in section gateway of /etc/flatnet/flatnet.yaml: `directory: /mnt/c/flatnet/gateway`"
         ),
         "{said}"
     );
@@ -102,5 +102,5 @@ fn an_address_as_gateway_is_told_its_new_name() {
     let sandbox = host();
     sandbox
         .sh("echo 'gateway: 10.87.1.1' >/etc/flatnet/flatnet.yaml; flatnet config check")
-        .complains("/etc/flatnet/flatnet.yaml:1:10: gateway: this is the section of the HTTP gateway now; write `bridge_address: 10.87.1.1`");
+        .complains("/etc/flatnet/flatnet.yaml:1:10: gateway: `gateway` is the section of the HTTP gateway; for the bridge's address write `bridge_address: 10.87.1.1`");
 }

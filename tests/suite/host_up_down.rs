@@ -26,7 +26,7 @@ fn the_plan_as_a_script_does_the_same_as_up_and_down() {
     pasted.sh("sh /tmp/up.sh").succeeds();
     run.sh("flatnet up").succeeds();
     assert_same(&kernel(&run), &kernel(&pasted));
-    pasted.sh("flatnet plan --dry-run --exit-code").prints("Nothing to do: all is as configured.");
+    pasted.sh("flatnet plan --dry-run --exit-code").prints("Nothing to do: already in the desired state.");
     let script = run.sh("flatnet plan down --dry-run --format sh").succeeds().stdout;
     run.write("/tmp/down.sh", &script);
     run.sh("sh /tmp/down.sh").succeeds();
@@ -57,11 +57,11 @@ fn up_twice_is_up_once_and_down_restores() {
     let before = kernel(&sandbox);
     sandbox.sh("flatnet up").prints("ip_forward=1");
     let up = World::of(&sandbox);
-    sandbox.sh("flatnet up").prints_exactly("Nothing to do: all is as configured.");
+    sandbox.sh("flatnet up").prints_exactly("Nothing to do: already in the desired state.");
     assert_same(&up, &World::of(&sandbox));
     sandbox.sh("flatnet down").prints("ip_forward=0");
     assert_same(&before, &kernel(&sandbox));
-    sandbox.sh("flatnet down").prints_exactly("Nothing to do: all is as configured.");
+    sandbox.sh("flatnet down").prints_exactly("Nothing to do: already in the desired state.");
     assert_same(&before, &kernel(&sandbox));
 }
 

@@ -108,7 +108,7 @@ fn of_the_first_version_is_understood() {
     let said = check(&sandbox).fails_with(107);
     assert!(
         said.contains(
-            "container web c1 (eth0) is not as it was made; missing: ip -n c1 route append 10.87.0.0"
+            "container web c1 (eth0) differs from its desired state; missing: ip -n c1 route append 10.87.0.0"
         ),
         "{said}"
     );
@@ -170,7 +170,7 @@ fn of_no_version_is_set_aside_named_and_made_again_from_the_kernel() {
         let (sandbox, before) = host_of_the_first_version();
         write_receipt(&sandbox, |receipt| drop(receipt.as_object_mut().unwrap().remove(missing)));
         let repaired = sandbox.sh("flatnet repair").succeeds();
-        let named = format!("{STATE}/receipts/c1@eth0.json cannot be used and is now");
+        let named = format!("{STATE}/receipts/c1@eth0.json is unusable and was renamed to");
         assert!(repaired.stderr.contains(&named) && repaired.stderr.contains(missing), "{repaired}");
         sandbox.sh("flatnet ps").prints("10.87.1.2").prints("running");
         check(&sandbox).succeeds_silently();

@@ -143,7 +143,7 @@ fn a_mark_lost_for_good_is_written_by_hand() {
     // The command that the message names.
     let remedy = refused.stderr.split('`').find(|part| part.starts_with("echo ")).unwrap();
     sandbox.sh(remedy).succeeds();
-    sandbox.sh("flatnet repair").prints("is lost and written again");
+    sandbox.sh("flatnet repair").prints("was lost and is restored");
     assert_eq!(owner(&sandbox), first);
     before.assert_is_back_but_for_files(&sandbox);
     Call::check("c1", &result).run(&sandbox).succeeds_silently();

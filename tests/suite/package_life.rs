@@ -114,7 +114,7 @@ fn it_is_installed_used_removed_installed_again_and_purged_without_a_trace(host:
             .chain(["/network/05-flatnet.network", "/NetworkManager/conf.d/90-flatnet.conf"])
     {
         let line = said.lines().find(|line| line.ends_with(there)).unwrap_or_default();
-        assert!(line.starts_with("already so  /usr/lib"), "{there}: {said}");
+        assert!(line.starts_with("unchanged   /usr/lib"), "{there}: {said}");
     }
     sandbox
         .sh("ls -A /opt/cni/bin /usr/local/libexec/netavark /etc/systemd/system | grep flatnet")

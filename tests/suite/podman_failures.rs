@@ -160,7 +160,10 @@ fn podman_says_what_failed_and_what_to_do(lab: &Lab) {
             "-p 61000:80/udp",
             ["61000->80/udp is inside masquerade_ports 61000-65535", "Publish", "(FLAT-E046)"],
         ),
-        ("--ip 10.87.1.1", ["10.87.1.1 is the gateway's own", "Ask for one of 10.87.1.0/24", "(FLAT-E043)"]),
+        (
+            "--ip 10.87.1.1",
+            ["10.87.1.1 is the bridge's own", "Request a free address of 10.87.1.0/24", "(FLAT-E043)"],
+        ),
     ];
     if lab.flavour == Flavour::Netavark {
         // Podman 5 listens on the port itself before it asks for a network, and says so in its own words.
@@ -193,10 +196,10 @@ fn without_root(lab: &Lab) {
         "setpriv --reuid 65534 --regid 65534 --clear-groups unshare --user --map-root-user --net",
     ] {
         let refused = lab.sandbox.sh_with_stdin(&format!("{user} env {call}"), request).fails();
-        assert!(refused.stdout.contains("rootless Podman cannot use it"), "{refused}");
+        assert!(refused.stdout.contains("rootless Podman is not supported"), "{refused}");
     }
     if lab.flavour == Flavour::Netavark {
-        lab.sh(ROOTLESS_PODMAN).complains("rootless Podman cannot use it");
+        lab.sh(ROOTLESS_PODMAN).complains("rootless Podman is not supported");
     }
     lab.nothing_left();
 }

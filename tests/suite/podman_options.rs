@@ -27,7 +27,7 @@ fn what_the_configuration_says_otherwise_is_refused_by_name() {
     for (options, named, instead) in REFUSED {
         let create = format!("podman network create -d flatnet {options} flatnet");
         let said = lab.sh(&create).fails().stderr;
-        let is_right = ["FLAT-E002", &format!("{named} is not done by Flatnet"), instead];
+        let is_right = ["FLAT-E002", &format!("{named} is not supported"), instead];
         assert!(is_right.iter().all(|part| said.contains(part)), "{options}: {said}");
         lab.sh("podman network exists flatnet").fails();
     }

@@ -63,11 +63,14 @@ fn addresses_and_macs_on_request(lab: &Lab) {
     lab.answers("10.87.1.77", "10.87.1.1");
     for (options, why) in [
         ("--ip 10.87.9.9", "address 10.87.9.9 is not inside this host's subnet 10.87.1.0/24"),
-        ("--ip 10.87.1.1", "address 10.87.1.1 is the gateway's own"),
+        ("--ip 10.87.1.1", "address 10.87.1.1 is the bridge's own"),
         ("--ip 10.87.1.255", "address 10.87.1.255 is the broadcast address of 10.87.1.0/24"),
         ("--ip 10.87.1.77", "address 10.87.1.77 is held by static "),
         ("--mac-address 02:00:00:00:00:99", "MAC address 02:00:00:00:00:99 is held by "),
-        ("--mac-address 03:00:00:00:00:99", "MAC address \"03:00:00:00:00:99\" must be a unicast address"),
+        (
+            "--mac-address 03:00:00:00:00:99",
+            "\"03:00:00:00:00:99\" is not a valid MAC address: it must be a unicast address",
+        ),
     ] {
         let refused = lab.try_run("refused", options).complains(why);
         // What a failing DEL leaves in Podman 4's log, which the user sees too.

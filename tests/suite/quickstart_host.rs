@@ -9,7 +9,7 @@ fn it_is_there_and_gone_again(flavour: Flavour) {
     let (sandbox, files, kernel) = (&host.sandbox, host.files(), World::of(&host.sandbox));
     let install = format!("FLATNET_PACKAGE={DEB} /src/ops/quickstart --host");
     let said = sandbox.sh(&install).prints("a container answered at 10.87.1.2, and is removed again").stdout;
-    assert!(said.contains("already so  /usr/lib/cni/flatnet -> /usr/bin/flatnet\n"), "{said}");
+    assert!(said.contains("unchanged   /usr/lib/cni/flatnet -> /usr/bin/flatnet\n"), "{said}");
     sandbox.sh("podman network exists flatnet; flatnet plan --exit-code").prints("Nothing to do");
     // Again, as after a build of a newer one.
     sandbox.sh(&install).prints("a container answered at 10.87.1.");

@@ -145,7 +145,7 @@ fn the_mode_of_attached_ports_follows_the_configuration() {
     connect(&sandbox);
     let configure = |mode: &str| {
         sandbox.write(CONFIG, &format!("mtu: 1400\nbridging: {mode}\n"));
-        sandbox.sh("flatnet up").prints("2 of the containers that run are joined as before");
+        sandbox.sh("flatnet up").prints("2 of the running containers are still attached in the old way");
         let status = sandbox.sh("flatnet status").exits_with(1).stdout;
         assert!(status.contains("and 1 more are joined as before `bridging`"), "{status}");
         sandbox.sh("flatnet repair").succeeds();
@@ -155,7 +155,7 @@ fn the_mode_of_attached_ports_follows_the_configuration() {
     };
     configure("plain");
     let told = sandbox.sh("flatnet inspect web").succeeds().stdout;
-    assert!(told.contains("a repair wrote them down") && !told.contains("no record of its end"), "{told}");
+    assert!(told.contains("recorded by a repair") && !told.contains("no recorded end"), "{told}");
     sandbox.sh(&format!("bridge -d link show dev {link}")).prints("isolated off");
     configure("routed");
     sandbox.sh(&format!("bridge link show dev {link}")).prints_exactly("");
@@ -512,7 +512,7 @@ fn the_dead_and_the_unfinished_are_undone() {
     sandbox.sh("ip netns del c3").succeeds();
     sandbox.eventually(&format!("! ip link show {}", host_link("c3", "eth0")));
     sandbox.sh("flatnet repair --dry-run").prints("is gone");
-    sandbox.sh("flatnet repair").prints("holds 10.87.1.4 no more");
+    sandbox.sh("flatnet repair").prints("no longer holds 10.87.1.4");
     healthy.assert_is_back(&sandbox);
 }
 
@@ -552,7 +552,7 @@ fn a_namespace_that_only_the_runtime_sees_is_found_by_its_processes_or_left_alon
     let left_alone = |sandbox: &Sandbox| {
         let output = sandbox.sh("flatnet repair").succeeds();
         assert!(output.stdout.contains("Nothing to do"), "{output}");
-        assert!(output.stderr.contains("c2 (eth0) cannot be seen from here"), "{output}");
+        assert!(output.stderr.contains("c2 (eth0) is not visible from here"), "{output}");
         assert!(
             !output.stderr.contains("container c1") && !output.stderr.contains("podman restart"),
             "{output}"
@@ -578,7 +578,7 @@ fn a_namespace_that_only_the_runtime_sees_is_found_by_its_processes_or_left_alon
         .sh("ip netns add c3; mount --bind /run/netns/c3 /run/netns/c2; ip -n c3 link add eth0 type ifb")
         .succeeds();
     let output = sandbox.sh("flatnet repair").succeeds();
-    assert!(output.stderr.contains("c2 (eth0) cannot be seen from here"), "{output}");
+    assert!(output.stderr.contains("c2 (eth0) is not visible from here"), "{output}");
     sandbox.sh("ip -n c3 addr show dev eth0").succeeds().stdout.lines().for_each(|line| {
         assert!(!line.contains("10.87.1."), "{line}");
     });

@@ -32,7 +32,7 @@ fn a_change_is_in_force_after_a_reload() {
         "--label flatnet.path=/app --label flatnet.strip=true --label flatnet.port=80",
     );
     lab.sandbox.eventually("flatnet gateway render --static | grep 'upstream flatnet_web'");
-    lab.sh(RENDER).prints("is written and in force: 2 routes");
+    lab.sh(RENDER).prints("is written and nginx reloaded: 2 routes");
     let address = lab.address("web");
     lab.sh(&format!("cat {FILE}")).prints(&format!("upstream flatnet_web {{\n    server {address}:80;\n"));
     answers(&lab, "web.flatnet.internal", "/cgi-bin/who", "10.87.1.1|200");
@@ -40,7 +40,7 @@ fn a_change_is_in_force_after_a_reload() {
     answers(&lab, "127.0.0.1", "/app/cgi-bin/who", "10.87.1.1|200");
     assert!(get(&lab, "127.0.0.1", "/apple").ends_with("|404"));
     assert!(get(&lab, "unknown.local", "/").contains("No container is reached by this name"));
-    lab.sh(RENDER).prints("is already so");
+    lab.sh(RENDER).prints("is unchanged");
     // Another container takes its place, at another address.
     lab.sh("podman rm -f -t 0 web").succeeds();
     lab.start_container("web", "--ip 10.87.1.77 --label flatnet.port=80");
@@ -49,10 +49,10 @@ fn a_change_is_in_force_after_a_reload() {
         Some("200"),
         "not before the reload"
     );
-    lab.sh(RENDER).prints("is written and in force");
+    lab.sh(RENDER).prints("is written and nginx reloaded");
     answers(&lab, "web.local", "/cgi-bin/who", "10.87.1.1|200");
     lab.sh("podman stop -t 0 web").succeeds();
-    lab.sh(RENDER).prints("is written and in force");
+    lab.sh(RENDER).prints("is written and nginx reloaded");
     answers(&lab, "web.local", "/", "|502");
 }
 
@@ -67,7 +67,7 @@ fn what_nginx_refuses_is_taken_back() {
     assert!(said.contains("--no-default-server") && said.contains(&format!("{FILE} is as before")), "{said}");
     lab.sh(&format!("[[ ! -e {FILE} ]]; nginx -t -q")).succeeds();
     lab.sh("flatnet gateway render --static --no-default-server --output /etc/nginx/conf.d/flatnet.conf")
-        .prints("`nginx -s reload` puts it in force");
+        .prints("run `nginx -s reload` to apply it");
     let before = lab.sandbox.read(FILE);
     lab.start_container("more", "--label flatnet.port=80");
     lab.sh(RENDER).complains("FLAT-E108");

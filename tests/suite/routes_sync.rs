@@ -70,7 +70,7 @@ fn labels_and_the_rule_without(lab: &Lab) {
         .complains("cannot read /var/lib/flatnet-gateway/state/routes.json");
     // Nothing changed: nothing is written.
     let before = lab.sh(&format!("stat -c %i {TABLE}")).succeeds().stdout;
-    lab.sh("flatnet gateway sync").prints("is already so: 3 routes, 6 containers without one, 3 warnings");
+    lab.sh("flatnet gateway sync").prints("is unchanged: 3 routes, 6 containers without one, 3 warnings");
     lab.sh(&format!("stat -c %i {TABLE}")).prints_exactly(&before);
     // Only the one who asked for nothing is dropped by this; nobody by that.
     lab.sh("echo 'gateway: {expose: labelled}' >>/etc/flatnet/flatnet.yaml; flatnet gateway sync")
@@ -223,7 +223,7 @@ fn while_podman_fails_the_routes_stay(lab: &Lab) {
         lab.sh("chmod 755 /usr/sbin/podman; flatnet gateway sync").complains(says);
         assert_eq!(lab.sandbox.read(TABLE), before, "{stand_in}");
     }
-    lab.sh("rm /usr/sbin/podman; flatnet gateway sync").prints("is already so");
+    lab.sh("rm /usr/sbin/podman; flatnet gateway sync").prints("is unchanged");
     // An empty list is one where nothing that was routed is attached any more.
     lab.remove_all();
     lab.sh("flatnet gateway sync").prints("web: gone");

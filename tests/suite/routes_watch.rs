@@ -137,7 +137,7 @@ fn podman_fails_for_a_while(lab: &Lab) {
     lab.sandbox.eventually("sleep 3; [[ $(grep -c 'podman ps.*broken' /tmp/watch.out) == 1 ]]");
     assert_eq!(lab.sandbox.read(TABLE), before);
     lab.sh("mv /usr/bin/podman.real /usr/bin/podman; podman start web").succeeds();
-    lab.sandbox.eventually("grep -q 'it works again' /tmp/watch.out");
+    lab.sandbox.eventually("grep -q 'recovered' /tmp/watch.out");
     lab.sh("podman stop -t 0 web").succeeds();
     lab.becomes(&["web.flatnet.internal / web:80 stopped"]);
 }

@@ -66,7 +66,7 @@ fn a_clash_disturbs_nobody() {
     world.sh("ip netns add c3");
     for ports in [&clashing, &at_address] {
         let refused = world.cni("ADD", "c3", ports).fails();
-        assert!(refused.stdout.contains("is published by c2 c2-id (eth0) already"), "{refused}");
+        assert!(refused.stdout.contains("is already published by c2 c2-id (eth0)"), "{refused}");
         world.ask("after the ADD that failed", &[from_lan("192.168.50.2", SERVED)]);
         world.cni("DEL", "c3", ports).succeeds();
         world.ask("after its DEL", &[from_lan("192.168.50.2", SERVED)]);

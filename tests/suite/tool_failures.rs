@@ -30,8 +30,8 @@ const fn way(script: &'static str, says: &'static str, code: &'static str) -> Wa
 
 const WAYS: [Way; 7] = [
     way("echo broken >&2; exit 1", "exited with 1: broken", "FLAT-E071"),
-    way("exit 255", "exited with 255 without a word", "FLAT-E071"),
-    way("kill -SEGV $$", "died by signal 11", "FLAT-E072"),
+    way("exit 255", "exited with 255 and printed nothing", "FLAT-E071"),
+    way("kill -SEGV $$", "was killed by signal 11", "FLAT-E072"),
     way(HANG, "was killed after 2 s", "FLAT-E073"),
     way("echo garbage; exit 0", LIE, "FLAT-E065"),
     // As iproute2 and nft say it.
@@ -258,7 +258,7 @@ impl Case<'_> {
             // A step that was not done, whatever its program says, is found out by the next one that needs it.
             return said.contains(says) && said.contains(code) || said.contains("FLAT-E071");
         }
-        let code = if said.contains("not all could be undone") {
+        let code = if said.contains("not everything could be undone") {
             "FLAT-E074"
         } else if self.way.script == GONE && said.contains("nsenter: failed to execute") {
             // In another namespace it is nsenter that looks for it.
@@ -286,7 +286,7 @@ impl Case<'_> {
                 lab.up.assert_is_back(sandbox);
             }
             Verb::Add => {
-                if !said.contains("all was taken back") {
+                if !said.contains("everything was rolled back") {
                     sandbox.sh("flatnet gc").succeeds();
                 }
                 lab.up.assert_is_back(sandbox);
@@ -305,7 +305,7 @@ impl Case<'_> {
                 lab.up.assert_is_back(sandbox);
             }
             Verb::Up => {
-                if !ok && !said.contains("not all could be taken back") {
+                if !ok && !said.contains("not everything could be rolled back") {
                     lab.down.clone().without_files().assert_is_back_but_for_files(sandbox);
                 }
                 sandbox.sh("flatnet up").succeeds();

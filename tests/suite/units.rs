@@ -69,7 +69,7 @@ fn gateway_install_writes_those_of_the_gateway() {
     // An edited one stays; on Windows' side only watch runs here.
     let edit = "cd /etc/systemd/system; echo '# mine' >>flatnet-gateway.service";
     sandbox.sh(&format!("{edit}; flatnet gateway install /srv/gateway")).prints(
-        "kept        /etc/systemd/system/flatnet-gateway.service (edited; overwrite it with --force)",
+        "kept        /etc/systemd/system/flatnet-gateway.service (edited; use --force to overwrite it)",
     );
     sandbox
         .sh("rm /etc/systemd/system/flatnet-gateway.service; flatnet gateway install /mnt/c/gateway; ! ls /etc/systemd/system/flatnet-gateway.service 2>&1")
@@ -78,7 +78,7 @@ fn gateway_install_writes_those_of_the_gateway() {
     sandbox
         .sh("rm -r /run/systemd; rm /etc/systemd/system/flatnet-*; flatnet gateway install /srv/other; ! ls /etc/systemd/system/flatnet-* 2>&1")
         .prints("  nginx -p /srv/other -c conf/nginx.conf\n")
-        .prints("  flatnet gateway watch   # keeps the routes as the containers are\n");
+        .prints("  flatnet gateway watch   # keeps the routes up to date\n");
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn judge(context: &Context, attachment: &Attachment) -> Option<Finding> {
             Finding::warning(format!("{who}: its namespace is gone, and its address is held still"))
                 .help("Whoever needs the address frees it too")
         }
-        State::Pending => Finding::warning(format!("{who}: it left, and not all could be undone")),
+        State::Pending => Finding::warning(format!("{who}: it left, and not everything could be undone")),
     };
     Some(finding.commands([context.flatnet("repair")]))
 }

@@ -14,7 +14,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
     id: "nft-versions",
     group: Group::Tools,
     looks_at: "whether nft can list every table, and whether there is more than one nft",
-    shows: "containers do not start: \"`nft ..` died by signal 11\"; or rules that one nft prints, another does not know",
+    shows: "containers do not start: \"`nft ..` was killed by signal 11\"; or rules that one nft prints, another does not know",
     needs: Needs::Nothing,
     quick: false,
     look,

@@ -29,7 +29,7 @@ impl Engine {
         };
         let mut plan = Plan::default();
         for op in self.undo_of(receipt)?.into_iter().filter(is_there) {
-            plan.push_final(op, "what it had goes");
+            plan.push_final(op, "removes what the container had");
         }
         Ok(plan)
     }
@@ -51,33 +51,33 @@ impl Engine {
     /// there and yet not as they were made: to mend them could cut what still works. `host` is this host's part, where it
     /// is still to be done: the bridge will have its name back by then, and its ports be guarded.
     pub(super) fn plan_mend(&mut self, receipt: &Receipt, host: Option<&HostPart>) -> Result<Plan> {
-        let (wanted, mut observed) = self.look_at_change_over(receipt)?;
+        let (desired, mut observed) = self.look_at_change_over(receipt)?;
         let conflict = |what: String| {
             let restart = format!("podman restart {}", receipt.id.container_id.short());
             Err(Error::new(Kind::ContainerDiffers, what)
                 .remedy(Remedy::by("Restart the container", [restart])))
         };
-        let Some(link) = &mut observed.host_link else { return Ok(planner::attach(&wanted, &observed)) };
-        let macs = [wanted.mac, Mac::of_host_link(wanted.address.addr())].map(|mac| mac.to_string());
-        if link.alias != wanted.alias.as_str() && !macs.contains(&link.mac) {
-            return conflict(format!("the link {} belongs to somebody else", link.name));
+        let Some(link) = &mut observed.host_link else { return Ok(planner::attach(&desired, &observed)) };
+        let macs = [desired.mac, Mac::of_host_link(desired.address.addr())].map(|mac| mac.to_string());
+        if link.alias != desired.alias.as_str() && !macs.contains(&link.mac) {
+            return conflict(format!("the link {} does not belong to Flatnet", link.name));
         }
         if let Some(host) = host {
             if host.renamed.as_ref() == Some(&link.master) {
-                link.master = wanted.bridge.to_string();
+                link.master = desired.bridge.to_string();
             }
             if host.observed.ports.iter().any(|port| port.name == link.name) {
-                (link.group, link.arp) = (wanted.group, false);
+                (link.group, link.arp) = (desired.group, false);
             }
         }
         if observed.container_link.is_none() {
             let if_name = &receipt.id.if_name;
             return conflict(format!(
-                "{if_name} is not in {} any more, though its other end is here",
+                "{if_name} is no longer in {}, but its peer is on this host",
                 receipt.netns
             ));
         }
-        Ok(planner::attach(&wanted, &observed))
+        Ok(planner::attach(&desired, &observed))
     }
 
     /// What an attachment shall be, joined as the configuration says now, and what it is. The elements of both ways to join
@@ -88,15 +88,15 @@ impl Engine {
             return self.look_at_links(receipt);
         }
         let facts = self.facts()?;
-        let wanted = AttachmentState { mode, ..self.reached(receipt, &facts)? };
+        let desired = AttachmentState { mode, ..self.reached(receipt, &facts)? };
         let table = receipt.network.table();
         let elements = observe::attachment::elements(&table, &mut self.host)?;
         let elements = elements.into_keys().collect();
-        let bridged = AttachmentState { mode: PortMode::Plain, ..wanted.clone() };
+        let bridged = AttachmentState { mode: PortMode::Plain, ..desired.clone() };
         // The entries of the bridge too, which only its ports have.
         let observed = observe::attachment::observe(&bridged, elements, &mut self.host)?;
-        let route_localnet = wanted.route_localnet().and_then(|key| observe::sysctl(&key));
-        Ok((wanted, ObservedAttachment { route_localnet, ..observed }))
+        let route_localnet = desired.route_localnet().and_then(|key| observe::sysctl(&key));
+        Ok((desired, ObservedAttachment { route_localnet, ..observed }))
     }
 
     /// Puts back what a living attachment lost, unless it has gone meanwhile. That ADD came to its end, and a full disk
@@ -148,10 +148,10 @@ impl Engine {
     ) -> Result<()> {
         let facts = self.facts()?;
         let mode = self.config.port_mode();
-        let wanted = AttachmentState { mode, ..self.recorded(receipt, &facts) };
-        let plan = planner::attach(&wanted, &ObservedAttachment::default());
+        let desired = AttachmentState { mode, ..self.recorded(receipt, &facts) };
+        let plan = planner::attach(&desired, &ObservedAttachment::default());
         let aliases: Vec<_> = receipt.aliases.iter().filter_map(|alias| alias.parse().ok()).collect();
-        let renewed = self.receipt(&wanted, &plan, receipt.netns_id, &receipt.name, &aliases);
+        let renewed = self.receipt(&desired, &plan, receipt.netns_id, &receipt.name, &aliases);
         let boot_id = receipt.boot_id.clone();
         self.store.write_receipt(&Receipt { created: receipt.created, boot_id, ..renewed }, network)?;
         self.store.append_events(&receipt.id, &[Event::of_attachment(receipt::ATTACHED)]);
@@ -177,11 +177,11 @@ impl Engine {
 
 /// What is said of an attachment that is joined in another way than before.
 pub(super) fn changed_over(receipt: &Receipt) -> String {
-    format!("container {} is joined in another way from now on, and goes on working", receipt.called())
+    format!("container {} is now attached in the configured way; its connections continue", receipt.called())
 }
 
 /// What is said of an attachment that came to its end, where its receipt does not say so.
 pub(super) fn unnoted_end(receipt: &Receipt, events: &[Event]) -> Option<String> {
-    let note = || format!("container {} is attached, which its receipt did not say", receipt.called());
+    let note = || format!("container {} is attached; its receipt now says so", receipt.called());
     (!receipt::is_attached(events)).then(note)
 }

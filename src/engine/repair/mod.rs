@@ -136,13 +136,13 @@ impl Engine {
         let joined: Vec<Receipt> =
             living.iter().map(|receipt| Receipt { mode: Some(mode), ..receipt.clone() }).collect();
         let facts = self.find_facts()?;
-        let (before, wanted) = (self.host_state(&facts, living)?, self.host_state(&facts, &joined)?);
-        if (before.bridged, before.settings) == (wanted.bridged, wanted.settings.clone()) {
+        let (before, desired) = (self.host_state(&facts, living)?, self.host_state(&facts, &joined)?);
+        if (before.bridged, before.settings) == (desired.bridged, desired.settings.clone()) {
             return Ok(());
         }
-        let observed = observe::host::observe(&wanted, &mut self.host)?;
+        let observed = observe::host::observe(&desired, &mut self.host)?;
         let mut plan = Plan::default();
-        for step in planner::up(&wanted, &observed, &[])?.steps {
+        for step in planner::up(&desired, &observed, &[])?.steps {
             if !host.steps.iter().any(|done| done.op == step.op) {
                 plan.push_final(step.op, step.why);
             }
@@ -233,33 +233,33 @@ impl Engine {
     /// What this host lacks for `living`, and what is on its bridge that a person may want to look at.
     fn host_part(&mut self, survey: &Survey, left: &mut Vec<Leftover>) -> Result<HostPart> {
         let facts = self.find_facts()?;
-        let wanted = self.host_state(&facts, &survey.living)?;
-        let observed = observe::host::observe(&wanted, &mut self.host)?;
+        let desired = self.host_state(&facts, &survey.living)?;
+        let observed = observe::host::observe(&desired, &mut self.host)?;
         let is_stray = |link: &&observe::link::Link| link.name != self.config.bridge.as_str();
         let strays: Vec<_> = survey.links.bridges.iter().filter(is_stray).cloned().collect();
         let moved = survey.living.iter().find(|receipt| !self.config.subnet.contains(&receipt.address));
         let plan = match moved {
             // `subnet` was changed under a running container: not for a repair to decide.
-            Some(_) => planner::up(&wanted, &observed, &[])?,
-            None => planner::mend(&wanted, &observed, &strays)?,
+            Some(_) => planner::up(&desired, &observed, &[])?,
+            None => planner::mend(&desired, &observed, &strays)?,
         };
         let renamed = strays.first().filter(|_| observed.bridge.is_none()).map(|link| link.name.clone());
         for bridge in observed.bridge.iter().chain(&strays) {
             // One that was renamed has its name back by then.
             let is_renamed = renamed.as_ref() == Some(&bridge.name);
-            let dev = if is_renamed { wanted.bridge.as_str() } else { &bridge.name };
+            let dev = if is_renamed { desired.bridge.as_str() } else { &bridge.name };
             // With another prefix length it is Flatnet's own, and the plan sees to it.
-            let is_other = |address: &&ipnet::Ipv4Net| address.addr() != wanted.address.addr();
+            let is_other = |address: &&ipnet::Ipv4Net| address.addr() != desired.address.addr();
             for other in bridge.addresses.iter().filter(is_other) {
                 left.push(Leftover {
                     subject: format!(
-                        "the bridge {} has the address {other} too, which is not Flatnet's",
+                        "the bridge {} also has the address {other}, which is not Flatnet's",
                         bridge.name
                     ),
                     commands: vec![
                         Command::new(["ip", "addr", "del", &other.to_string(), "dev", dev]).line(),
                     ],
-                    help: "Delete it if nobody needs it".to_owned(),
+                    help: "Delete it if it is not needed".to_owned(),
                     concern: Concern::Nobody,
                 });
             }
@@ -289,7 +289,7 @@ fn of_gone(receipt: &Receipt, why: &str, plan: Plan) -> Part {
 }
 
 fn after_change_over(plan: Plan) -> Part {
-    let what = "this host, once no container is joined as before".to_owned();
+    let what = "this host, after the last container was changed over".to_owned();
     Part { concern: Concern::Host, what, plan }
 }
 
@@ -300,11 +300,11 @@ fn of_attachment(receipt: &Receipt, plan: Plan) -> Part {
 fn orphans(unrecorded: &Unrecorded) -> Part {
     let mut plan = Plan::default();
     for dev in &unrecorded.orphans {
-        plan.push_final(Op::LinkDel { dev: dev.clone() }, "nobody has an address behind it");
+        plan.push_final(Op::LinkDel { dev: dev.clone() }, "no attachment uses it");
     }
-    Part { concern: Concern::Nobody, what: "a link that no receipt knows".to_owned(), plan }
+    Part { concern: Concern::Nobody, what: "a link without a receipt".to_owned(), plan }
 }
 
 fn released(receipt: &Receipt) -> String {
-    format!("container {} holds {} no more", receipt.called(), receipt.address.addr())
+    format!("container {} no longer holds {}", receipt.called(), receipt.address.addr())
 }

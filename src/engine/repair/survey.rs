@@ -12,7 +12,7 @@ use crate::state::receipt::{self, Event, Receipt};
 use super::Repair;
 
 /// Why an attachment is to be undone that no ADD came to the end with.
-pub(super) const UNFINISHED: &str = "was never attached to the end";
+pub(super) const UNFINISHED: &str = "was never completely attached";
 
 /// What there is, sorted by what becomes of it.
 pub(super) struct Survey {
@@ -47,7 +47,7 @@ impl Engine {
             return Ok(Some("is gone"));
         }
         if receipt::is_leaving(events) {
-            return Ok(Some("was detached in part"));
+            return Ok(Some("was only partly detached"));
         }
         if receipt::is_attached(events) {
             return Ok(None);
@@ -63,14 +63,14 @@ impl Engine {
     pub(super) fn note_state(&mut self, survey: &Survey, leases: &Leases, repair: &mut Repair) -> Result<()> {
         for receipt in &survey.unrecorded.receipts {
             let (who, address) = (receipt.called(), receipt.address.addr());
-            repair
-                .notes
-                .push(format!("the receipt of container {who}, {address}, is lost and written again"));
+            repair.notes.push(format!("the receipt of container {who}, {address}, was lost and is restored"));
         }
         for (address, lease) in leases.held() {
             let is_survivor = survey.unrecorded.receipts.iter().any(|receipt| receipt.id == lease.id);
             if !is_survivor && self.is_orphan(&lease.id)? {
-                repair.notes.push(format!("{address}, held by {}, which is gone, is released", lease.id));
+                repair
+                    .notes
+                    .push(format!("{address} is released; {} held it, but no longer exists", lease.id));
             }
         }
         for receipt in &survey.living {
@@ -84,7 +84,7 @@ impl Engine {
                         other.id
                     ),
                     commands: vec![format!("podman restart {}", receipt.id.container_id.short())],
-                    help: "Restart one of them: it gets another address while the other one holds this"
+                    help: "Restart one of them: it gets another address while the other one holds this one"
                         .to_owned(),
                     concern: Concern::Nobody,
                 });
@@ -93,12 +93,12 @@ impl Engine {
         repair.left.extend(survey.unrecorded.left.iter().cloned());
         // Who repairs has set them aside by now.
         for (path, why) in self.store.unusable()? {
-            repair.notes.push(format!("{} cannot be used and is set aside: {why}", path.display()));
+            repair.notes.push(format!("{} is unusable and is set aside: {why}", path.display()));
         }
         repair.left.extend(self.store.set_aside()?.into_iter().map(|path| Leftover {
             subject: format!("{} could not be read and was set aside", path.display()),
             commands: vec![Command::new(["rm", &path.to_string_lossy()]).line()],
-            help: "Look what it was before you remove it".to_owned(),
+            help: "Check what it was before you delete it".to_owned(),
             concern: Concern::Nobody,
         }));
         Ok(())

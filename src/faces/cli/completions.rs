@@ -5,13 +5,13 @@ use clap_complete::Shell;
 
 use super::{Cli, Options, output};
 
-/// Print the completions for a shell.
+/// Print completions for a shell.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  flatnet completions bash > /etc/bash_completion.d/flatnet\n  flatnet completions fish > /etc/fish/completions/flatnet.fish"
 )]
 pub(super) struct Completions {
-    /// Which shell.
+    /// The shell.
     shell: Shell,
 }
 

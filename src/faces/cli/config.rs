@@ -1,4 +1,4 @@
-//! `flatnet config`: what the configuration may hold, and what one means.
+//! `flatnet config`: checks a configuration, prints the schema.
 
 use std::path::PathBuf;
 
@@ -21,16 +21,16 @@ pub(super) struct Config {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Print what a configuration means, with every default filled in, or what is wrong with it.
+    /// Check a configuration, and print it with all defaults filled in.
     #[command(
         after_help = "Examples:\n  flatnet config check\n  flatnet config check new.yaml\n  flatnet config check --json"
     )]
     Check {
-        /// Instead of the one that --config names.
+        /// Check FILE instead of the file that --config names.
         #[arg(value_parser = super::path)]
         file: Option<PathBuf>,
     },
-    /// Print the JSON Schema of the configuration, by which editors complete and check it.
+    /// Print the JSON Schema of the configuration, for editors that complete and check it.
     #[command(after_help = "Examples:\n  flatnet config schema > /etc/flatnet/flatnet.schema.json")]
     Schema,
 }

@@ -1,4 +1,4 @@
-//! `flatnet doctor`: what is wrong on this host, how it shows, what mends it.
+//! `flatnet doctor`: reports problems of this host, their symptoms and fixes.
 
 use std::fmt::Write as _;
 
@@ -12,26 +12,25 @@ use crate::engine::Change;
 use crate::error::Result;
 use crate::kernel::tools::Tools;
 
-/// Look at everything that can be wrong, say how it shows, and print the command that mends it.
+/// Check this host for problems, and print each one's symptom and the command that fixes it.
 ///
-/// Changes nothing, unless --fix is given. The exit status is 0 when nothing is wrong, 1 when there are warnings only, and
-/// 2 when something does not work, or the doctor itself could not be run. What could not be looked at, or has no place on
-/// this host, is neither.
+/// Changes nothing unless --fix is given. The exit status is 0 if nothing is wrong, 1 if there are only warnings, and
+/// 2 if something does not work or the doctor could not run. Checks that could not look, or do not apply to this host, do
+/// not count.
 ///
-/// With --json it prints one object. `findings` is a list, by check, in the order of the text: each has `id`, `group`,
-/// `looks_at` and `shows` (what people see when it is wrong), `doc` (the section about it), `level` (`good`,
-/// `not_applicable`, `not_looked`, `warning` or `failure`) and `what` (what was found); where there is something to do,
-/// `commands` (lines for a shell) and `help`. `summary` has how many there are of each: `good`, `not_applicable`,
-/// `not_looked`, `warnings`, `failures`.
+/// With --json it prints one object. `findings` lists the findings in the order of the text. Each has `id`, `group`,
+/// `looks_at`, `shows` (the symptom), `doc` (the section about it), `level` (`good`, `not_applicable`, `not_looked`,
+/// `warning` or `failure`) and `what` (what was found); if there is something to do, also `commands` (lines for a shell)
+/// and `help`. `summary` counts them: `good`, `not_applicable`, `not_looked`, `warnings`, `failures`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  flatnet doctor\n  flatnet doctor --fix             # shows what it would do, then asks\n  flatnet doctor --json | jq -r '.findings[] | select(.commands) | .commands[]'"
+    after_help = "Examples:\n  flatnet doctor\n  flatnet doctor --fix             # print the fixes, then ask\n  flatnet doctor --json | jq -r '.findings[] | select(.commands) | .commands[]'"
 )]
 pub(super) struct Doctor {
-    /// Mend what is Flatnet's own, after showing how; what is somebody else's stays as it is.
+    /// Fix what belongs to Flatnet, after printing how. Nothing else is changed.
     #[arg(long)]
     fix: bool,
-    /// Do not ask before mending.
+    /// Do not ask before fixing.
     #[arg(long, requires = "fix")]
     yes: bool,
 }
@@ -60,7 +59,7 @@ impl Doctor {
         if context.sees_state() {
             super::repair::tell(&options.engine()?.repair()?);
         }
-        output::note("Done; looked again:\n");
+        output::note("Done. Checks after the fix:\n");
         let entries = examine(&mut options.context(), false);
         print(&entries, options.json);
         Ok(status(&entries))
@@ -84,7 +83,7 @@ fn status(entries: &[Entry]) -> u8 {
     }
 }
 
-/// All findings by group, then how many there are of each kind.
+/// All findings by group, then their counts.
 fn text(entries: &[Entry]) -> String {
     let mut text = String::new();
     for of_group in entries.chunk_by(|one, other| one.check.group == other.check.group) {
@@ -100,7 +99,7 @@ fn text(entries: &[Entry]) -> String {
     text + &summary_in_words(entries)
 }
 
-/// One line when all is well, all there is to know when not.
+/// One line for a good finding, all details for a bad one.
 pub(super) fn entry(Entry { check, finding }: &Entry) -> String {
     let mut text = format!("  {} {}: {}\n", painted(finding.level), check.id, finding.what);
     if finding.level < Level::Warning {
@@ -108,7 +107,7 @@ pub(super) fn entry(Entry { check, finding }: &Entry) -> String {
     }
     let line = |name: &str, value: &str| format!("           {name:<6} {value}\n");
     text.push_str(&line("shows", check.shows));
-    // It may be what to look at before anything is run.
+    // The help may say what to check before running a command.
     text.extend(finding.help.iter().map(|help| line("help", help)));
     if !finding.commands.is_empty() {
         let _ = writeln!(text, "           run\n    {}", finding.commands.join("\n    "));
@@ -178,17 +177,16 @@ fn plan_in_words(treatments: &[Treatment], repair: &Change, tools: &Tools) -> St
         let _ = write!(text, "What `flatnet repair` does:\n{}", Format::Text.print(repair, tools));
     }
     if text.is_empty() {
-        return "There is nothing that --fix may mend by itself: what is left is for you to choose."
-            .to_owned();
+        return "--fix can fix nothing here by itself; the remaining problems need your decision.".to_owned();
     }
-    format!("To mend what is Flatnet's own:\n{}", text.trim_end())
+    format!("To fix what belongs to Flatnet:\n{}", text.trim_end())
 }
 
-/// Asks on a terminal; elsewhere only --yes will do.
+/// Asks on a terminal. Without one, --yes is required.
 fn may_go_on() -> Result<bool> {
     let answer = output::ask("Do it?")?;
     if answer.is_none() {
-        output::note("Nothing was changed. To do it: --fix --yes");
+        output::note("Nothing was changed. Use --fix --yes");
     }
     Ok(answer == Some(true))
 }

@@ -4,15 +4,13 @@ use clap::Args;
 
 use super::{Options, output};
 
-/// Take back all that `up` did: bridge, settings, ruleset.
+/// Undo `flatnet up`: remove the bridge and the ruleset, and restore kernel settings.
 ///
-/// Refuses while containers are attached. Leases stay, so that containers get their addresses back.
+/// Fails while containers are attached. Leases are kept, so that containers get their addresses back.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  flatnet down\n  flatnet down --force   # cut off the containers that are attached"
-)]
+#[command(after_help = "Examples:\n  flatnet down\n  flatnet down --force   # cut off attached containers")]
 pub(super) struct Down {
-    /// Undo attached containers first: they lose their network.
+    /// Detach all containers first. They lose their network.
     #[arg(long)]
     force: bool,
 }

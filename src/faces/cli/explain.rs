@@ -5,13 +5,13 @@ use clap::Args;
 use super::{Options, output};
 use crate::error::{Kind, manual};
 
-/// Explain the code of an error: what it means, what you see, what to do.
+/// Explain an error code: what it means, what you see, what to do.
 ///
-/// Without a code: all of them, each with what happened.
+/// Without a code, list all codes with their titles.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  flatnet explain FLAT-E045\n  flatnet explain e045\n  flatnet explain")]
 pub(super) struct Explain {
-    /// The code at the end of a message.
+    /// The code at the end of an error message.
     #[arg(value_name = "CODE", value_parser = parse)]
     code: Option<Kind>,
 }
@@ -29,5 +29,5 @@ impl Explain {
 }
 
 fn parse(text: &str) -> Result<Kind, &'static str> {
-    Kind::of_code(text).ok_or("no such code; `flatnet explain` lists all")
+    Kind::of_code(text).ok_or("unknown code; `flatnet explain` lists all codes")
 }

@@ -10,9 +10,9 @@ use crate::engine::{Collected, Engine};
 use crate::error::{Error, Result};
 use crate::model::types::AttachmentId;
 
-/// Free what no living container owns: links, rules, addresses, receipts.
+/// Free links, rules, addresses and receipts of containers that no longer exist.
 ///
-/// Containers that live are left alone. Nothing has to call it: whoever needs an address frees the dead first.
+/// Running containers are not touched. You need not run it regularly: ADD frees them when it needs an address.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  flatnet gc\n  flatnet gc --json")]
 pub(super) struct Gc {}
@@ -36,7 +36,7 @@ impl Gc {
                 ));
             }
             if freed.is_empty() && errors.is_empty() {
-                output::print("Nothing to free: whoever holds an address lives.\n");
+                output::print("Nothing to free: every address belongs to a running container.\n");
             }
             for error in &errors {
                 output::note(&report::of(error, output::errors_have_colour()));
@@ -46,7 +46,7 @@ impl Gc {
     }
 }
 
-/// What people call each attachment: its name, ID and address.
+/// Each attachment's name, ID and address.
 fn known(engine: &Engine) -> Result<BTreeMap<AttachmentId, String>> {
     let leases = engine.store.leases()?;
     let held = leases.held().map(|(address, lease)| (lease.id.clone(), lease.name.clone(), address));

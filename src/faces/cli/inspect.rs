@@ -1,4 +1,4 @@
-//! `flatnet inspect`: the receipt of one container.
+//! `flatnet inspect`: shows the receipt of a container.
 
 use std::fmt::Write as _;
 
@@ -14,13 +14,13 @@ use crate::model::plan::{Op, Step, Undo};
 use crate::model::types::{PortMode, shown};
 use crate::state::receipt::{self, Event, Receipt};
 
-/// Show the receipt of a container: every command that ran for it, when, how long it took, and how it is undone.
+/// Show the receipt of a container: each command that ran for it, when, how long it took, and how it is undone.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  flatnet inspect web\n  flatnet inspect 0123abcd        # the first characters of the ID\n  flatnet inspect 10.87.1.2\n  flatnet inspect web --json | jq -r .receipt.host_link"
 )]
 pub(super) struct Inspect {
-    /// Name, alias, ID, the first characters of an ID, address, or host link.
+    /// Name, alias, ID or its first characters, address, or host link.
     #[arg(value_name = "NAME|ID|ADDRESS")]
     container: String,
 }
@@ -40,7 +40,7 @@ impl Inspect {
         Ok(0)
     }
 
-    /// What is meant: by the whole of something first, then by the beginning of an ID.
+    /// Finds the attachment by an exact match first, then by the prefix of an ID.
     fn find(&self, engine: &Engine) -> Result<Attachment> {
         let attachments = engine.attachments()?;
         let exactly: Vec<&Attachment> =
@@ -53,7 +53,7 @@ impl Inspect {
             several => {
                 let list: Vec<String> = several.iter().map(|one| called(&one.receipt)).collect();
                 let what = format!(
-                    "\"{}\" is any of {}: {}",
+                    "\"{}\" is ambiguous; it matches {} containers: {}",
                     shown(&self.container),
                     several.len(),
                     list.join(", ")
@@ -128,28 +128,25 @@ fn summary(receipt: &Receipt, state: &str) -> String {
     format!("{}\n{}", output::bold(&title), output::columns(&rows))
 }
 
-/// How the container is joined, whatever the configuration says for those that come.
+/// How the container is attached, which may differ from the current configuration.
 fn bridging(mode: PortMode) -> &'static str {
     match mode {
         PortMode::Routed => "routed",
         PortMode::Plain => "plain",
-        PortMode::Isolated => "isolated, as Flatnet 0.1.0 joined it; `flatnet repair` changes it over",
+        PortMode::Isolated => "isolated, as by Flatnet 0.1.0; `flatnet repair` converts it",
     }
 }
 
-/// Each command with what became of it and how it is undone, then what else happened.
+/// Each command with its outcome and its undo, then other events.
 fn history(receipt: &Receipt, events: &[Event]) -> String {
-    // A repair wrote the receipt: it changed the container over, or found it without one.
+    // A repair wrote the receipt: it changed over the container, or found it without one.
     let by_repair = receipt::is_attached(events) && events.iter().all(|event| event.command.is_none());
-    let title = if by_repair {
-        "Commands that would make it; a repair wrote them down:"
-    } else {
-        "Commands that ran:"
-    };
+    let title =
+        if by_repair { "Commands that would create it, recorded by a repair:" } else { "Commands that ran:" };
     let mut text = format!("\n{}\n", output::bold(title));
     for (index, command) in receipt.commands.iter().enumerate() {
         let ran = events.iter().find(|event| event.command == Some(index)).map_or_else(
-            || "no record of its end: it may have run".to_owned(),
+            || "no recorded end; it may have run".to_owned(),
             |event| {
                 let took = event.milliseconds.map_or(String::new(), |took| format!(", took {took:.1} ms"));
                 format!("{}{took}, ended {}", event.outcome, output::time(event.at))
@@ -167,12 +164,12 @@ fn history(receipt: &Receipt, events: &[Event]) -> String {
     text
 }
 
-/// How the steps of one command are undone; steps that go with another are not repeated.
+/// How the steps of one command are undone. Steps undone with another one are omitted.
 fn undo_of(receipt: &Receipt, index: usize) -> Vec<String> {
     let rendered =
         render::commands(receipt.steps.iter().map(|step| &step.op), &crate::kernel::tools::Tools::default());
     let steps: &[Step] = match rendered.get(index) {
-        // A receipt of another version may have been cut into other commands.
+        // Another version may have split the steps into other commands.
         Some(one) if rendered.len() == receipt.commands.len() => {
             receipt.steps.get(one.ops.clone()).unwrap_or_default()
         }
@@ -181,7 +178,7 @@ fn undo_of(receipt: &Receipt, index: usize) -> Vec<String> {
     let mut lines: Vec<String> = steps
         .iter()
         .filter_map(|step| match &step.undo {
-            // Without the half of the transaction that makes it safe to repeat, which stands below.
+            // Without the part of the transaction that makes it idempotent, which is printed below.
             Undo::Op(op) => render::line(op).rsplit("; ").next().map(str::to_owned),
             Undo::Ops(ops) => Some(ops.iter().map(render::line).collect::<Vec<_>>().join("; ")),
             Undo::With(step) => receipt.steps.get(*step).map(|made| goes_with(&made.op)),
@@ -200,7 +197,7 @@ fn goes_with(op: &Op) -> String {
 }
 
 fn by_hand(undo: &[Command]) -> String {
-    let mut text = format!("\n{}\n", output::bold("To undo all of it by hand:"));
+    let mut text = format!("\n{}\n", output::bold("To undo everything by hand:"));
     for command in undo {
         let _ = writeln!(text, "\n{command}");
     }

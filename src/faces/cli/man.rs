@@ -13,7 +13,7 @@ use crate::error::io;
     after_help = "Examples:\n  flatnet man | man -l -\n  flatnet man /usr/local/share/man/man1   # then: man flatnet-plan"
 )]
 pub(super) struct Man {
-    /// Write flatnet.1, flatnet-plan.1 and so on here, making the directory where it is missing.
+    /// Write flatnet.1, flatnet-plan.1 and so on into DIR. Create DIR if it does not exist.
     #[arg(value_name = "DIR", value_parser = super::path)]
     dir: Option<PathBuf>,
 }
@@ -28,7 +28,7 @@ impl Man {
                 output::print(&String::from_utf8_lossy(&page));
             }
             Some(dir) => {
-                std::fs::create_dir_all(dir).map_err(io("make", dir))?;
+                std::fs::create_dir_all(dir).map_err(io("create", dir))?;
                 clap_mangen::generate_to(command, dir).map_err(io("write the manual pages to", dir))?;
             }
         }

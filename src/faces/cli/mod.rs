@@ -35,7 +35,7 @@ use crate::model::command;
 use crate::model::config::{Config, DEFAULT_PATH, load};
 use crate::setup::podman::Podman;
 
-/// Flat, routable addresses for Podman containers, by commands that anybody can read.
+/// Give Podman containers flat, routable addresses and a gateway that opens them by name.
 #[derive(Debug, Parser)]
 #[command(
     name = "flatnet",
@@ -43,7 +43,7 @@ use crate::setup::podman::Podman;
     long_version = env!("FLATNET_VERSION"),
     arg_required_else_help = true,
     max_term_width = 100,
-    after_help = "Examples:\n  flatnet init && flatnet up    # once on each host\n  podman run -d --name web --network flatnet IMAGE\n  flatnet ps\n  flatnet status"
+    after_help = "Examples:\n  flatnet init && flatnet up    # once per host\n  podman run -d --name web --network flatnet IMAGE\n  flatnet ps\n  flatnet status"
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -55,22 +55,22 @@ pub struct Cli {
 /// Options of every command.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// The configuration.
+    /// Read the configuration from FILE.
     #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_PATH, env = "FLATNET_CONFIG", value_parser = path)]
     config: PathBuf,
-    /// Where leases and receipts are kept, instead of `paths.state` of the configuration.
+    /// Keep leases and receipts in DIR instead of `paths.state` of the configuration.
     #[arg(long, global = true, value_name = "DIR", value_parser = path)]
     state_dir: Option<PathBuf>,
-    /// Where locks are kept, instead of `paths.run` of the configuration.
+    /// Keep locks in DIR instead of `paths.run` of the configuration.
     #[arg(long, global = true, value_name = "DIR", value_parser = path)]
     run_dir: Option<PathBuf>,
-    /// How long one command may take, instead of `limits.command_seconds` of the configuration.
+    /// Kill a command after SECONDS instead of `limits.command_seconds` of the configuration.
     #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=600))]
     command_seconds: Option<u64>,
-    /// Print lists as JSON.
+    /// Print JSON.
     #[arg(long, global = true)]
     json: bool,
-    /// Show commands as they run, on standard error.
+    /// Print each command to standard error before it runs.
     #[arg(long, short, global = true)]
     verbose: bool,
 }
@@ -96,12 +96,12 @@ enum Command {
     Man(man::Man),
 }
 
-/// Parses the command line and carries it out; the exit status.
+/// Parses the command line, runs the command and returns the exit status.
 pub fn run() -> eyre::Result<u8> {
     color_eyre::config::HookBuilder::default().display_env_section(false).theme(output::theme()).install()?;
     let Cli { options, command } = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return Ok(tell(&error)),
+        Err(error) => return Ok(print_usage(&error)),
     };
     let status = match command {
         Command::Init(command) => command.run(&options)?,
@@ -125,22 +125,22 @@ pub fn run() -> eyre::Result<u8> {
     Ok(output::status(status))
 }
 
-/// A path that can be shown, and pasted as part of a command.
+/// Parses a path; rejects one that cannot be printed safely.
 fn path(text: &str) -> Result<PathBuf, &'static str> {
     match text {
-        "" => Err("it is empty"),
-        _ if text.contains(steers) => Err("it holds characters that a terminal takes for commands"),
+        "" => Err("the path is empty"),
+        _ if text.contains(steers) => Err("the path contains control characters"),
         _ => Ok(text.into()),
     }
 }
 
-/// Prints the help that was asked for, or which word is wrong. Clap repeats it as it came, and it may be hostile.
-fn tell(error: &clap::Error) -> u8 {
+/// Prints the requested help, or the usage error. Clap quotes the arguments, which may be hostile.
+fn print_usage(error: &clap::Error) -> u8 {
     if std::env::args_os().any(|word| word.to_string_lossy().contains(steers)) {
         let said = error.render().to_string();
         output::note(&said.lines().map(one_line).collect::<Vec<_>>().join("\n"));
     } else {
-        // A reader that went away is nobody's fault.
+        // A closed pipe is not an error.
         let _ = error.print();
     }
     u8::try_from(error.exit_code()).unwrap_or(2)
@@ -152,7 +152,7 @@ pub fn report(report: &eyre::Report) {
 }
 
 impl Options {
-    /// The configuration, with what the command line says instead.
+    /// The configuration, with the overrides of the command line.
     fn config(&self) -> Result<Config> {
         let mut config = load(&self.config)?;
         if let Some(state) = &self.state_dir {
@@ -167,7 +167,6 @@ impl Options {
         Ok(config)
     }
 
-    /// The engine.
     fn engine(&self) -> Result<Engine> {
         let config = self.config()?;
         let log = Log::new(&config.paths.log);
@@ -185,7 +184,7 @@ impl Options {
         Ok(Engine::look_with_executor(config, executor))
     }
 
-    /// What the doctor looks at. A configuration that cannot be used is a finding of its.
+    /// The doctor's context. An unusable configuration is one of its findings.
     fn context(&self) -> Context {
         let config = self.config();
         let usable = config.as_ref().map_or_else(|_| Config::default(), Clone::clone);
@@ -194,7 +193,7 @@ impl Options {
         Context::gather(called, engine, Box::new(self.patient_executor()))
     }
 
-    /// `flatnet` with the options that lead to the same configuration and state.
+    /// `flatnet` with the options for the same configuration and state.
     fn program(&self) -> String {
         command::Command::new(self.program_and_options()).line()
     }
@@ -213,12 +212,12 @@ impl Options {
         argv
     }
 
-    /// Runs commands, and shows each before it runs when `--verbose` is given.
+    /// An executor that prints each command before it runs if `--verbose` is given.
     fn executor(&self, config: &Config) -> HostExecutor {
         self.shown(HostExecutor::new(Duration::from_secs(config.limits.command_seconds)))
     }
 
-    /// The same for programs that may take their time, such as Podman.
+    /// An executor for slow programs such as Podman.
     fn patient_executor(&self) -> HostExecutor {
         let limit = self.config().map_or(0, |config| config.limits.command_seconds);
         self.shown(Podman::executor(limit))

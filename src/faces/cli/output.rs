@@ -1,4 +1,4 @@
-//! What goes to the terminal.
+//! Output to the terminal.
 
 use std::io::{BufRead, ErrorKind, IsTerminal, Write, stdin};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,22 +9,22 @@ use serde_json::Value;
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
 
-/// Whether something could not be printed.
+/// Whether output was lost.
 static LOST: AtomicBool = AtomicBool::new(false);
 
-/// Writes `text`, which ends in a newline or is empty, to standard output. A reader that went away (`| head`) is
-/// nobody's fault; a full disk is told, and makes the exit status 1.
+/// Writes `text`, which ends in a newline or is empty, to standard output. A closed pipe (`| head`) is ignored. Any other
+/// failure, such as a full disk, is reported and makes the exit status 1.
 pub(super) fn print(text: &str) {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(cause) if cause.kind() != ErrorKind::BrokenPipe && !LOST.swap(true, Ordering::Relaxed) => {
-            note(&format!("flatnet: the output cannot be written: {cause}"));
+            note(&format!("flatnet: cannot write the output: {cause}"));
         }
         _ => {}
     }
 }
 
-/// The exit status of a command that ended with `status`.
+/// `status`, or 1 if it is 0 and output was lost.
 pub(super) fn status(status: u8) -> u8 {
     if status == 0 && LOST.load(Ordering::Relaxed) { 1 } else { status }
 }
@@ -34,17 +34,17 @@ pub(super) fn note(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Says on standard error which leases and receipts are there, and may not be read or cannot be used.
+/// Reports unreadable and unusable leases and receipts on standard error.
 pub(super) fn note_unread(engine: &Engine) {
     for (path, why) in engine.store.unusable().unwrap_or_default() {
-        note(&format!("Note: {} cannot be used, and is taken as absent: {why}", path.display()));
+        note(&format!("Note: {} is unusable and is treated as absent: {why}", path.display()));
     }
     if let Some(error) = engine.store.refused() {
-        note(&format!("Note: leases and receipts are taken as absent: {error}"));
+        note(&format!("Note: leases and receipts are treated as absent: {error}"));
     }
 }
 
-/// Asks a person, who answers `y` or anything else; `None` where nobody reads or answers.
+/// Asks a yes-or-no question; `None` without a terminal.
 pub(super) fn ask(question: &str) -> Result<Option<bool>> {
     let has_person =
         stdin().is_terminal() && std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
@@ -58,42 +58,41 @@ pub(super) fn ask(question: &str) -> Result<Option<bool>> {
     Ok(Some(["y", "yes"].contains(&answer.trim().to_lowercase().as_str())))
 }
 
-/// Whether standard output is a person's terminal that wants colour.
+/// Whether standard output is a terminal that shows colour.
 pub(super) fn has_colour() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
-/// `text` in bold where there is colour.
+/// `text` in bold, if standard output shows colour.
 pub(super) fn bold(text: &str) -> String {
     if has_colour() { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() }
 }
 
-/// `text` in red where there is colour.
+/// `text` in red, if standard output shows colour.
 pub(super) fn red(text: &str) -> String {
     if has_colour() { format!("\u{1b}[31m{text}\u{1b}[0m") } else { text.to_owned() }
 }
 
-/// `text` in green where there is colour.
+/// `text` in green, if standard output shows colour.
 pub(super) fn green(text: &str) -> String {
     if has_colour() { format!("\u{1b}[32m{text}\u{1b}[0m") } else { text.to_owned() }
 }
 
-/// Whether standard error is a person's terminal that wants colour.
+/// Whether standard error is a terminal that shows colour.
 pub(super) fn errors_have_colour() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
-/// Error reports have colour on a terminal only.
+/// The theme of error reports, with colour only on a terminal.
 pub(super) fn theme() -> Theme {
     if errors_have_colour() { Theme::dark() } else { Theme::new() }
 }
 
-/// Prints a value as JSON.
 pub(super) fn print_json(value: &Value) {
     print(&format!("{value:#}\n"));
 }
 
-/// Rows in columns two blanks apart; the last column is as wide as it likes.
+/// Rows as aligned columns, two blanks apart.
 pub(super) fn columns(rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width =
@@ -106,13 +105,13 @@ pub(super) fn columns(rows: &[Vec<String>]) -> String {
     rows.iter().map(line).collect()
 }
 
-/// A point in time, milliseconds since 1970, as RFC 3339 has it, in UTC.
+/// Milliseconds since 1970 as an RFC 3339 time in UTC.
 pub(super) fn time(milliseconds: i64) -> String {
     jiff::Timestamp::from_millisecond(milliseconds)
         .map_or_else(|_| milliseconds.to_string(), |time| time.to_string())
 }
 
-/// How long ago that was, roughly.
+/// Roughly how long ago that was.
 pub(super) fn ago(milliseconds: i64) -> String {
     let seconds = (jiff::Timestamp::now().as_millisecond() - milliseconds).max(0) / 1000;
     match seconds {

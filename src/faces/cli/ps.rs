@@ -1,4 +1,4 @@
-//! `flatnet ps`: who is attached.
+//! `flatnet ps`: lists attached containers.
 
 use clap::Args;
 use serde::Serialize;
@@ -10,22 +10,22 @@ use crate::error::Result;
 use crate::model::types::{Mac, PortMapping};
 use crate::state::lease::Lease;
 
-/// List the containers that are attached, by address.
+/// List attached containers by address.
 ///
-/// States: running; unfinished (ADD still runs, or was killed); cut (its link is gone); dead (its namespace is gone);
-/// pending (to be undone); orphan (an address held without a receipt); released (remembered, so that the container
-/// gets its address back).
+/// States: running; unfinished (ADD is still running, or was killed); cut (the host link is gone); dead (the namespace is
+/// gone); pending (not undone yet); orphan (an address is held without a receipt); released (the address is remembered for
+/// its last holder).
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  flatnet ps\n  flatnet ps --all    # also addresses that are remembered for their last holder\n  flatnet ps --json"
+    after_help = "Examples:\n  flatnet ps\n  flatnet ps --all    # include released addresses\n  flatnet ps --json"
 )]
 pub(super) struct Ps {
-    /// Also list the addresses that nobody holds and that are remembered.
+    /// Include released addresses, which are remembered for their last holder.
     #[arg(long, short)]
     all: bool,
 }
 
-/// One line of the list.
+/// One line of the listing.
 #[derive(Debug, Serialize)]
 struct Row {
     name: String,

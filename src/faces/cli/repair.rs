@@ -9,20 +9,20 @@ use super::plan::{Format, as_json, done};
 use super::{Options, output, report};
 use crate::engine::{Leftover, Repair as Repaired};
 
-/// Make state and kernel agree: undo what is dead, put back what living containers and this host lost.
+/// Make state and kernel agree: remove dead attachments, restore what running containers and this host lost.
 ///
-/// Looks at receipts, leases, links, rules and settings, works out the plan that makes them agree, and runs it. What
-/// still works goes on working. Only what bears Flatnet's mark is touched; what cannot be told apart stays, and is named
-/// with what a person can do. Run it after `nft flush ruleset`, a deleted bridge, a crash; a service runs it at boot.
+/// Compares receipts and leases with links, rules and settings, plans the difference and runs the plan. Existing
+/// connections are not cut. Only what bears Flatnet's mark is changed; anything ambiguous is left as it is and reported
+/// with a suggestion. Run it after a crash, `nft flush ruleset` or a deleted bridge. A systemd unit runs it at boot.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  flatnet repair --dry-run\n  flatnet repair\n  flatnet repair --dry-run --format json | jq .commands"
 )]
 pub(super) struct Repair {
-    /// Show what would be done, and run nothing.
+    /// Print the plan without running it.
     #[arg(long)]
     dry_run: bool,
-    /// How to print the plan of a dry run.
+    /// Output format of the plan.
     #[arg(long, value_enum, default_value_t = Format::Text, requires = "dry_run")]
     format: Format,
 }

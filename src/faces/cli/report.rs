@@ -1,17 +1,16 @@
-//! How a failure is told to the person at the terminal.
+//! Error reports for the terminal.
 
 use std::fmt::Write as _;
 
 use crate::error::Error;
 use crate::error::line::one_line;
 
-/// What was wanted and failed, then its causes, then what to do, each on a line of its own. What is no error of
-/// Flatnet's own keeps the words of color-eyre.
+/// What failed, the causes, and what to do, each on its own line. Other errors than Flatnet's are printed by color-eyre.
 pub(super) fn text(report: &eyre::Report, colour: bool) -> String {
     report.downcast_ref::<Error>().map_or_else(|| format!("error: {report:?}"), |error| of(error, colour))
 }
 
-/// The same for an error of Flatnet's own.
+/// The same for one of Flatnet's errors.
 pub(super) fn of(error: &Error, colour: bool) -> String {
     let paint = |code: &str, word: &str| {
         if colour { format!("\u{1b}[{code}m{word}\u{1b}[0m") } else { word.to_owned() }
@@ -37,11 +36,11 @@ mod tests {
         let inner = Error::new(Kind::ToolMissing, "the program nft is missing")
             .remedy("Run `apt-get install nftables`");
         let outer =
-            Error::new(Kind::Unavailable, "ADD could not work now").source(inner).outcome("all is as before");
+            Error::new(Kind::Unavailable, "ADD is unavailable").source(inner).outcome("all is as before");
         let report = eyre::Report::from(outer);
         assert_eq!(
             text(&report, false),
-            "error[FLAT-E091, FLAT-E061]: ADD could not work now\n  the program nft is missing\n  all is as before\n\
+            "error[FLAT-E091, FLAT-E061]: ADD is unavailable\n  the program nft is missing\n  all is as before\n\
              help: Run `apt-get install nftables`"
         );
         assert!(text(&report, true).starts_with("\u{1b}[1;31merror[FLAT-E091, FLAT-E061]:\u{1b}[0m ADD"));

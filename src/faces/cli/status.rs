@@ -1,4 +1,4 @@
-//! `flatnet status`: this host, its addresses, its containers and what is wrong, on one screen.
+//! `flatnet status`: this host, its addresses, its containers and its problems on one screen.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,19 +17,20 @@ use crate::model::config::{Bridging, Egress};
 use crate::nginx::install;
 use crate::routes::{publish, told};
 
-/// Show this host's part, the addresses, the containers, and what is wrong.
+/// Show this host's state, addresses, containers and problems.
 ///
-/// The exit status is 1 when something is wrong; each problem is shown with what to do. `flatnet doctor` looks at more.
+/// Each problem is shown with what to do. The exit status is 1 if there is one. `flatnet doctor` runs more checks.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  flatnet status\n  flatnet status --json | jq .problems")]
 pub(super) struct Status {}
 
-/// All of it.
 #[derive(Debug, Serialize)]
 struct Report {
     network: String,
     range: String,
     subnet: String,
+    /// The containers' next hop; `gateway` is its name of 0.1.0.
+    next_hop: Ipv4Addr,
     gateway: Ipv4Addr,
     host: Host,
     bridge: String,
@@ -39,28 +40,28 @@ struct Report {
     uplink: Option<String>,
     ingress_gateways: Option<Vec<Ipv4Addr>>,
     addresses: Option<Addresses>,
-    /// By state.
+    /// Counts by state.
     containers: Option<BTreeMap<&'static str, usize>>,
     published_ports: Option<usize>,
-    /// Those of the HTTP gateway, where there is one.
+    /// The HTTP gateway's routes, if there is a gateway.
     routes: Option<String>,
     problems: Vec<Entry>,
-    /// What could not be looked at.
+    /// What could not be read.
     unread: Vec<String>,
 }
 
-/// Whether this host is as configured.
+/// Whether this host is in its desired state.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Host {
     AsConfigured,
-    /// So many steps of `flatnet up` are missing.
+    /// The number of missing steps.
     StepsMissing(usize),
-    /// It could not be found out.
+    /// The state could not be observed.
     Unknown,
 }
 
-/// How many addresses there are.
+/// Address counts.
 #[derive(Debug, Serialize)]
 struct Addresses {
     total: usize,
@@ -97,6 +98,7 @@ fn look(context: &mut Context) -> Result<Report> {
         network: config.network.to_string(),
         range: config.range.to_string(),
         subnet: config.subnet.to_string(),
+        next_hop: config.bridge_address(),
         gateway: config.bridge_address(),
         host: match &context.plan {
             Some(plan) if plan.is_empty() => Host::AsConfigured,
@@ -119,7 +121,7 @@ fn look(context: &mut Context) -> Result<Report> {
     })
 }
 
-/// What the gateway in `directory` was told last.
+/// The routes last published to the gateway in `directory`.
 fn routes(directory: &Path) -> Option<String> {
     install::platform(directory)?;
     Some(match publish::read(&publish::path(directory)) {
@@ -147,27 +149,30 @@ fn text(report: &Report) -> String {
         let _ = write!(text, "\n{}", doctor::entry(problem));
     }
     if !report.unread.is_empty() {
-        let _ =
-            writeln!(text, "\nNote: not looked at, since it may not be read: {}", report.unread.join(", "));
+        let _ = writeln!(
+            text,
+            "\nNote: not checked, since this user may not read it: {}",
+            report.unread.join(", ")
+        );
     }
     text
 }
 
 fn rows(report: &Report) -> [(&'static str, String); 12] {
-    let Report { network, range, subnet, gateway, bridge, problems, unread, .. } = report;
+    let Report { network, range, subnet, next_hop, bridge, problems, unread, .. } = report;
     let problems = match (problems.len(), unread.is_empty()) {
         (0, true) => output::green("none"),
-        (0, false) => "none found, and not all was looked at".to_owned(),
+        (0, false) => "none found; not everything was checked".to_owned(),
         (count, _) => output::red(&count.to_string()),
     };
     [
         ("network", format!("{network}: {subnet} of {range}")),
         ("host", host_in_words(&report.host)),
-        ("bridge", format!("{bridge}, {gateway}, {}", bridging_in_words(report.bridging))),
+        ("bridge", format!("{bridge}, {next_hop}, {}", bridging_in_words(report.bridging))),
         ("uplink", report.uplink.clone().unwrap_or_else(|| "none".to_owned())),
         ("mtu", or_not_known(report.mtu.as_ref(), ToString::to_string)),
         ("egress", egress_in_words(report.egress).to_owned()),
-        ("ingress", or_not_known(report.ingress_gateways.as_ref(), |list| or(&listed(list), "nobody"))),
+        ("ingress", or_not_known(report.ingress_gateways.as_ref(), |list| or(&listed(list), "none"))),
         ("addresses", or_not_known(report.addresses.as_ref(), Addresses::in_words)),
         ("containers", or_not_known(report.containers.as_ref(), |states| or(&counted(states), "none"))),
         ("ports", or_not_known(report.published_ports.as_ref(), |count| format!("{count} published"))),
@@ -176,7 +181,7 @@ fn rows(report: &Report) -> [(&'static str, String); 12] {
     ]
 }
 
-const NOT_KNOWN: &str = "not known";
+const NOT_KNOWN: &str = "unknown";
 
 fn or_not_known<T>(value: Option<&T>, words: impl Fn(&T) -> String) -> String {
     value.map_or_else(|| NOT_KNOWN.to_owned(), words)

@@ -4,11 +4,11 @@ use clap::Args;
 
 use super::{Options, output};
 
-/// Bring this host to the configured state: ruleset, bridge, settings.
+/// Bring this host to its desired state: bridge, ruleset and kernel settings.
 ///
-/// Twice is the same as once. `flatnet plan` shows what it would do.
+/// Running it again changes nothing. `flatnet plan` shows what it would do.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  flatnet up\n  flatnet up --verbose   # show each command as it runs")]
+#[command(after_help = "Examples:\n  flatnet up\n  flatnet up --verbose   # print each command")]
 pub(super) struct Up {}
 
 impl Up {

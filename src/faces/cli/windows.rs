@@ -12,10 +12,10 @@ use crate::error::{Error, Kind, io};
 use crate::windows::decide::{Verb, decide};
 use crate::windows::{facts, install, seen};
 
-/// Write the scripts for Windows, and answer them: there they look and act, and what is to be done is decided here.
+/// Write the scripts for Windows, and answer their queries: they observe and act, this program decides.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  flatnet windows install\n  flatnet windows facts\n  flatnet windows decide up < seen.json\n\nThe last two print JSON in ASCII, since what Windows makes of other characters depends on its language."
+    after_help = "Examples:\n  flatnet windows install\n  flatnet windows facts\n  flatnet windows decide up < seen.json\n\nThe last two print ASCII-only JSON, since Windows decodes other characters by its language."
 )]
 pub(super) struct Windows {
     #[command(subcommand)]
@@ -24,24 +24,24 @@ pub(super) struct Windows {
 
 #[derive(Debug, Subcommand)]
 enum Question {
-    /// Write the scripts into a folder of Windows, and print the line to run there.
+    /// Write the scripts into a folder on Windows, and print the command to run there.
     ///
-    /// Their settings are this distribution's. Scripts of an older version go. Needs no root.
+    /// The scripts get this distribution's settings. Scripts of an older version are removed. Needs no root.
     #[command(
         after_help = "Examples:\n  flatnet windows install\n  flatnet windows install /mnt/c/Users/ann/AppData/Local/flatnet-setup"
     )]
     Install {
-        /// Where to; unless given, AppData/Local/flatnet-setup of the one user of Windows whose files are to be seen here.
+        /// The folder. Default: AppData/Local/flatnet-setup of the only Windows user whose files are visible here.
         #[arg(value_name = "FOLDER", value_parser = crate::faces::cli::path)]
         folder: Option<PathBuf>,
     },
-    /// Tell what Windows must know of this distribution.
+    /// Print the facts about this distribution that Windows needs.
     #[command(after_help = "Examples:\n  flatnet windows facts")]
     Facts,
-    /// Decide by what Windows saw, on standard input, what it must do.
+    /// Read what Windows observed from standard input, and print what it must do.
     #[command(after_help = "Examples:\n  flatnet windows decide up < seen.json")]
     Decide {
-        /// look or up.
+        /// `look` or `up`.
         verb: Verb,
     },
 }
@@ -63,14 +63,14 @@ impl Windows {
                     return Ok(0);
                 }
                 output::note(&format!(
-                    "{count} files are in {}. Run this on Windows, in a window that is not an administrator's:",
+                    "Wrote {count} files to {}. Run this on Windows, not as administrator:",
                     folder.display()
                 ));
                 output::print(&(command + "\n"));
             }
             Question::Facts => {
                 let config = options.config()?;
-                // Windows is not the place to be told of a receipt that cannot be read: the doctor here does.
+                // An unreadable receipt is reported by the doctor, not on Windows.
                 let attachments = options.engine_to_look()?.attachments().unwrap_or_default();
                 print(&facts::gather(&config, &attachments, &mut options.executor(&config)))?;
             }
@@ -91,7 +91,7 @@ fn print(value: &impl Serialize) -> eyre::Result<()> {
     Ok(())
 }
 
-/// The same JSON, with what is not ASCII escaped, which can only be in strings.
+/// The same JSON with non-ASCII characters, which occur only in strings, escaped.
 fn ascii(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for char in json.chars() {

@@ -121,8 +121,8 @@ impl Arguments {
         if unknown.is_empty() || ignore_unknown {
             return Ok(arguments);
         }
-        Err(Error::new(Kind::Environment, format!("CNI_ARGS: {} is not known", unknown.join(", ")))
-            .remedy("Add IgnoreUnknown=1 to pass over what a plugin does not know"))
+        Err(Error::new(Kind::Environment, format!("CNI_ARGS: unknown key {}", unknown.join(", ")))
+            .remedy("Add IgnoreUnknown=1 to ignore unknown keys"))
     }
 }
 

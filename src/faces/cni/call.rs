@@ -51,7 +51,7 @@ impl Call {
             }
             other => {
                 let what = format!(
-                    "CNI_COMMAND is \"{}\", and none of ADD, DEL, CHECK, GC, STATUS, VERSION",
+                    "CNI_COMMAND \"{}\" is invalid; expected ADD, DEL, CHECK, GC, STATUS or VERSION",
                     shown(other)
                 );
                 return Err(Error::new(Kind::Environment, what));
@@ -80,7 +80,10 @@ fn check(conf: &Conf, environment: &Environment) -> Result<Verb> {
     conf.version.require(Version::V0_4_0, "CHECK")?;
     let (id, netns) = environment.attachment_in_netns()?;
     let Some(previous) = conf.previous()? else {
-        return Err(Error::new(Kind::Conflist, "CHECK needs the field prevResult, with the result of ADD"));
+        return Err(Error::new(
+            Kind::Conflist,
+            "CHECK requires the field prevResult, which holds the result of ADD",
+        ));
     };
     let addresses = previous.addresses(&id.if_name);
     Ok(Verb::Check { id, netns, addresses })

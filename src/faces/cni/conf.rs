@@ -53,20 +53,21 @@ impl Conf {
     /// Parses standard input; `version` is set as soon as it is known.
     pub(super) fn parse(stdin: &[u8], version: &mut Version) -> Result<Self> {
         let raw: Value = serde_json::from_slice(stdin).map_err(|cause| {
-            Error::new(Kind::Decode, "the network configuration on standard input is no JSON")
+            Error::new(Kind::Decode, "the network configuration on standard input is not JSON")
                 .source(error::parser_says(&cause))
         })?;
         let text = |key: &str| match raw.get(key) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.as_str())),
-            Some(_) => {
-                Err(Error::new(Kind::Decode, format!("the network configuration's field {key} is no text")))
-            }
+            Some(_) => Err(Error::new(
+                Kind::Decode,
+                format!("the network configuration's field {key} is not a string"),
+            )),
         };
         if !raw.is_object() {
             return Err(Error::new(
                 Kind::Decode,
-                "the network configuration on standard input is no JSON object",
+                "the network configuration on standard input is not a JSON object",
             ));
         }
         *version = Version::parse(text("cniVersion")?)?;
@@ -170,7 +171,7 @@ pub(crate) fn host_ip(text: &str) -> Result<Option<Ipv4Addr>> {
     }
     let address: Ipv4Addr = text.parse().map_err(|_| {
         Error::new(Kind::Unsupported, format!("a port cannot be published at \"{}\"", shown(text)))
-            .remedy("Use an IPv4 address of this host, or none; IPv6 is not supported yet")
+            .remedy("Use an IPv4 address of this host, or no address; IPv6 is not supported")
     })?;
     Ok((!address.is_unspecified()).then_some(address))
 }

@@ -79,13 +79,13 @@ fn carry_out(call: Call) -> Result<()> {
             let collected = plugin::engine(&config, &network)?.collect_all_but(&valid)?;
             let errors: Vec<String> = collected.errors.iter().map(Error::whole).collect();
             if !errors.is_empty() {
-                let what = format!("not all could be collected: {}", errors.join("; "));
+                let what = format!("not everything could be freed: {}", errors.join("; "));
                 return Err(Error::new(Kind::NotUndone, what));
             }
         }
         Verb::Status => {
             let unavailable =
-                |error: Error| Error::new(Kind::Unavailable, "ADD could not work now").source(error);
+                |error: Error| Error::new(Kind::Unavailable, "ADD is unavailable").source(error);
             plugin::engine(&config, &network).map_err(unavailable)?.status()?;
         }
     }

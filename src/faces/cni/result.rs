@@ -23,7 +23,7 @@ impl Previous {
     /// Takes a result apart. Results before 0.3.0 cannot be chained: nothing is taken from them.
     pub(super) fn parse(value: &Value, version: Version) -> Result<Self> {
         let Some(object) = value.as_object() else {
-            return Err(Error::new(Kind::Decode, "prevResult is no JSON object"));
+            return Err(Error::new(Kind::Decode, "prevResult is not a JSON object"));
         };
         if version < Version::V0_3_0 {
             return Ok(Self::default());
@@ -31,7 +31,9 @@ impl Previous {
         let list = |key: &str| match object.get(key) {
             None | Some(Value::Null) => Ok(Vec::new()),
             Some(Value::Array(list)) if list.iter().all(Value::is_object) => Ok(list.clone()),
-            Some(_) => Err(Error::new(Kind::Decode, format!("prevResult.{key} is no list of JSON objects"))),
+            Some(_) => {
+                Err(Error::new(Kind::Decode, format!("prevResult.{key} is not a list of JSON objects")))
+            }
         };
         Ok(Self {
             interfaces: list("interfaces")?,
@@ -62,7 +64,7 @@ pub(super) fn render(version: Version, attached: &Attached, dns: &Dns, previous:
             "cniVersion": version.as_str(),
             "ip4": {
                 "ip": attached.address,
-                "gateway": attached.gateway,
+                "gateway": attached.next_hop,
                 "routes": routes(attached),
             },
             "dns": dns_json(dns),
@@ -72,7 +74,7 @@ pub(super) fn render(version: Version, attached: &Attached, dns: &Dns, previous:
     let container_end = all.interfaces.len() + 2;
     all.interfaces.extend(interfaces(version, attached));
     let mut ip =
-        json!({"address": attached.address, "gateway": attached.gateway, "interface": container_end});
+        json!({"address": attached.address, "gateway": attached.next_hop, "interface": container_end});
     if version < Version::V1_0_0 {
         ip["version"] = json!("4");
     }
@@ -89,7 +91,7 @@ pub(super) fn render(version: Version, attached: &Attached, dns: &Dns, previous:
 }
 
 fn routes(attached: &Attached) -> Vec<Value> {
-    attached.routes_to.iter().map(|to| json!({"dst": to, "gw": attached.gateway})).collect()
+    attached.routes_to.iter().map(|to| json!({"dst": to, "gw": attached.next_hop})).collect()
 }
 
 /// The bridge, the host's end, the container's end.

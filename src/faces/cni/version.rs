@@ -69,12 +69,12 @@ impl Version {
             return Ok(());
         }
         let message = format!(
-            "{command} is of CNI {}, and the network's cniVersion is {}",
+            "{command} requires CNI {}, but the network's cniVersion is {}",
             since.as_str(),
             self.as_str()
         );
         Err(Error::new(Kind::Version, message)
-            .remedy(format!("Write {} in the conflist, if this runtime reads it", since.as_str())))
+            .remedy(format!("Write {} in the conflist, if this runtime supports it", since.as_str())))
     }
 }
 

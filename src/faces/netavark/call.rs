@@ -141,7 +141,7 @@ impl Setup {
         let Options { interface_name, aliases, static_ips, static_mac, others } = &self.network_options;
         if let Some((key, value)) = others.iter().flatten().next() {
             let option = format!("--network {}:{}={}", shown(&self.network.name), shown(key), shown(value));
-            return Err(create::not_here(&option, "Leave it out".to_owned()));
+            return Err(create::unsupported(&option, format!("Remove {option}")));
         }
         let ips = static_ips.iter().flatten().map(|text| request::address(text));
         let aliases = aliases.iter().flatten().map(|alias| request::alias(alias));
@@ -172,7 +172,7 @@ fn ports(all: &[Port]) -> Result<Vec<PortMapping>> {
             ) else {
                 return Err(Error::new(
                     Kind::BadValue,
-                    format!("{} ports from {} on end behind 65535", port.range, port.host_port),
+                    format!("a range of {} ports from {} exceeds 65535", port.range, port.host_port),
                 ));
             };
             let protocols = if port.protocol.is_empty() { "tcp" } else { &port.protocol };

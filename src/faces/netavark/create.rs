@@ -59,7 +59,8 @@ struct Range {
 pub(super) fn create(mut network: Map<String, Value>, name: &str, path: &Path) -> Result<Value> {
     let config = config::load(path)?;
     if config.network.as_str() != name {
-        let what = format!("{} configures the network {}", path.display(), config.network);
+        let what =
+            format!("{} configures network {}, not \"{}\"", path.display(), config.network, shown(name));
         return Err(Error::new(Kind::NetworkName, what)
             .remedy(Remedy::run([format!("podman network create -d flatnet {}", config.network)])));
     }
@@ -81,13 +82,13 @@ pub(super) fn create(mut network: Map<String, Value>, name: &str, path: &Path) -
 fn refuse(asked: &Asked, config: &Config, path: &Path) -> Result<()> {
     let yaml = path.display();
     let unless = |is_so: bool, option: &str, instead: String| {
-        if is_so { Ok(()) } else { Err(not_here(option, instead)) }
+        if is_so { Ok(()) } else { Err(unsupported(option, instead)) }
     };
-    let field = |field: &str| format!("Leave it out, and write `{field}` in {yaml}");
+    let field = |field: &str| format!("Remove it and write `{field}` in {yaml}");
     let is_internal =
         config.egress == Egress::None && config.ingress_gateways == IngressGateways::List(Vec::new());
     unless(!asked.internal || is_internal, "--internal", field("egress: none` and `ingress_gateways: []"))?;
-    unless(!asked.ipv6_enabled, "--ipv6", "Leave it out: Flatnet has IPv4 only".to_owned())?;
+    unless(!asked.ipv6_enabled, "--ipv6", "Remove it: Flatnet is IPv4 only".to_owned())?;
     let own =
         |text: &Option<String>, own: Ipv4Addr| text.as_deref().is_none_or(|text| text.parse() == Ok(own));
     for Subnet { addresses: subnet, gateway, lease_range } in asked.subnets.iter().flatten() {
@@ -105,21 +106,19 @@ fn refuse(asked: &Asked, config: &Config, path: &Path) -> Result<()> {
             .is_none_or(|range| own(&range.start_ip, allocate.from) && own(&range.end_ip, allocate.to));
         unless(is_own, "--ip-range", field("allocate: {from: FIRST, to: LAST}"))?;
     }
-    let none = "Leave it out: a container's only way is this host, whose routes you may set".to_owned();
+    let none = "Remove it: containers route through this host; set routes on the host".to_owned();
     unless(asked.routes.iter().flatten().next().is_none(), "--route", none)?;
     let driver = asked.ipam_options.as_ref().and_then(|options| options.get("driver"));
     unless(
         driver.is_none_or(|driver| driver == IPAM_DRIVER),
         "--ipam-driver",
-        format!(
-            "Leave it out: Flatnet gives addresses itself, `allocate` and `reserved` in {yaml} say which"
-        ),
+        format!("Remove it: Flatnet assigns addresses itself, as set by `allocate` and `reserved` in {yaml}"),
     )?;
     for (key, value) in asked.options.iter().flatten().filter(|(key, _)| *key != CONFIG) {
         let (key, value) = (shown(key), shown(value));
         let instead = match key.as_str() {
             "mtu" => field(&format!("mtu: {value}")),
-            _ => format!("Leave it out; `flatnet config schema` lists what can be written in {yaml}"),
+            _ => format!("Remove it; `flatnet config schema` lists the fields of {yaml}"),
         };
         unless(false, &format!("-o {key}={value}"), instead)?;
     }
@@ -132,7 +131,7 @@ fn refuse(asked: &Asked, config: &Config, path: &Path) -> Result<()> {
     unless(is_own, "--interface-name", field(&format!("bridge: {interface}")))
 }
 
-/// Flatnet does not do this where it was asked.
-pub(super) fn not_here(option: &str, instead: String) -> Error {
-    Error::new(Kind::Unsupported, format!("{option} is not done by Flatnet")).remedy(instead)
+/// The error for an option that Flatnet does not support.
+pub(super) fn unsupported(option: &str, instead: String) -> Error {
+    Error::new(Kind::Unsupported, format!("{option} is not supported")).remedy(instead)
 }

@@ -67,7 +67,7 @@ fn carry_out(Call(verb): Call) -> Result<Option<Value>> {
 fn status_block(attached: &Attached, dns: &config::Dns) -> Value {
     let interface = json!({
         "mac_address": attached.mac,
-        "subnets": [{"ipnet": attached.address, "gateway": attached.gateway}],
+        "subnets": [{"ipnet": attached.address, "gateway": attached.next_hop}],
     });
     let mut interfaces = Map::new();
     interfaces.insert(attached.if_name.to_string(), interface);

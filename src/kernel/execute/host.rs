@@ -71,7 +71,7 @@ impl HostExecutor {
         let (program, arguments) = command
             .argv
             .split_first()
-            .ok_or_else(|| Error::new(Kind::Internal, "a receipt holds a command without a program"))?;
+            .ok_or_else(|| Error::new(Kind::Internal, "a receipt holds an empty command"))?;
         let path = self.find(program)?;
         if let Some(observer) = &mut self.observer {
             observer(command);

@@ -176,12 +176,12 @@ impl fmt::Display for CommandFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` ", self.culprit())?;
         match (self.exit, self.signal()) {
-            (_, Some(signal)) | (Exit::Signal(signal), None) => write!(f, "died by signal {signal}")?,
+            (_, Some(signal)) | (Exit::Signal(signal), None) => write!(f, "was killed by signal {signal}")?,
             (Exit::Code(code), None) => write!(f, "exited with {code}")?,
             (Exit::TimedOut(limit), None) => write!(f, "was killed after {} s", limit.as_secs())?,
         }
         if self.stderr.is_empty() {
-            f.write_str(" without a word")
+            f.write_str(" and printed nothing")
         } else {
             write!(f, ": {}", first_lines(&self.stderr))
         }
@@ -231,7 +231,7 @@ mod tests {
     fn a_failure_without_a_line_names_the_command() {
         let failure = failure("", Exit::Signal(11));
         assert_eq!(failure.failed_line(), None);
-        assert_eq!(failure.to_string(), "`ip -batch -` died by signal 11 without a word");
+        assert_eq!(failure.to_string(), "`ip -batch -` was killed by signal 11 and printed nothing");
     }
 
     #[test]
@@ -254,7 +254,7 @@ mod tests {
         ] {
             let said = crash(argv, exit);
             assert!(
-                said.contains("died by signal 11") && said.contains("two versions of nft share"),
+                said.contains("was killed by signal 11") && said.contains("two versions of nft share"),
                 "{said}"
             );
             assert!(said.ends_with("(FLAT-E072)"), "{said}");

@@ -46,28 +46,28 @@ pub fn nothing() -> ObservedAttachment {
     ObservedAttachment { forwarding: forwards(&SysctlKey::default_forwarding()), ..Default::default() }
 }
 
-/// Looks at what `wanted` names; `elements` is what the tables hold. What is not there is absent, not
+/// Looks at what `desired` names; `elements` is what the tables hold. What is not there is absent, not
 /// an error.
 pub fn observe(
-    wanted: &AttachmentState,
+    desired: &AttachmentState,
     elements: BTreeSet<Element>,
     host: &mut Host,
 ) -> Result<ObservedAttachment> {
-    let container = Place::Netns(wanted.netns.clone());
+    let container = Place::Netns(desired.netns.clone());
     let routes = routes(&container, &["-4", "route", "show", "table", "all"], host)?;
-    let rules = if wanted.own_table { rules(&container, host)? } else { Vec::new() };
-    let dev = wanted.host_link.as_str();
+    let rules = if desired.own_table { rules(&container, host)? } else { Vec::new() };
+    let dev = desired.host_link.as_str();
     let host_link = link(&Place::Host, dev, host)?;
     let is_there = host_link.is_some();
     let show = ["route", "show", "dev", dev];
     Ok(ObservedAttachment {
-        fdb: if is_there && wanted.mode.is_bridged() { fdb(dev, host)? } else { Vec::new() },
+        fdb: if is_there && desired.mode.is_bridged() { fdb(dev, host)? } else { Vec::new() },
         host_routes: if is_there { self::routes(&Place::Host, &show, host)? } else { Vec::new() },
-        ipv6_address: gets_ipv6_address(&wanted.host_link),
-        route_localnet: wanted.route_localnet().and_then(|key| super::sysctl(&key)),
-        forwarding: forwards(&if is_there { wanted.forwarding() } else { SysctlKey::default_forwarding() }),
+        ipv6_address: gets_ipv6_address(&desired.host_link),
+        route_localnet: desired.route_localnet().and_then(|key| super::sysctl(&key)),
+        forwarding: forwards(&if is_there { desired.forwarding() } else { SysctlKey::default_forwarding() }),
         host_link,
-        container_link: link(&container, wanted.id.if_name.as_str(), host)?,
+        container_link: link(&container, desired.id.if_name.as_str(), host)?,
         routes,
         rules,
         elements,
@@ -118,7 +118,8 @@ pub fn link(place: &Place, name: &str, host: &mut Host) -> Result<Option<Link>> 
         return Ok(None);
     };
     let links = link::parse(&json).map_err(|cause| bad_json("ip addr", &cause))?;
-    let other = || Error::new(Kind::ToolOutput, format!("`ip addr show dev {name}` printed something else"));
+    let other =
+        || Error::new(Kind::ToolOutput, format!("`ip addr show dev {name}` printed unexpected output"));
     links.into_iter().find(|link| link.name == name).map(Some).ok_or_else(other)
 }
 
@@ -177,6 +178,6 @@ fn ip_show(place: &Place, words: &[&str], host: &mut Host) -> Result<Option<Stri
 }
 
 pub(crate) fn bad_json(program: &str, cause: &serde_json::Error) -> Error {
-    Error::new(Kind::ToolOutput, format!("`{program}` printed something that is no JSON of its own"))
+    Error::new(Kind::ToolOutput, format!("`{program}` printed unexpected output"))
         .source(crate::error::parser_says(cause))
 }

@@ -46,14 +46,14 @@ pub enum ObservedRuleset {
     Absent,
     /// The rules differ, or the table for ARP is missing.
     Differs {
-        /// The flows that the wanted rules do not let in any more, and that would go on.
+        /// The flows that the desired rules do not let in any more, and that would go on.
         closed: Vec<FlowFilter>,
         /// A transaction that makes the tables as they are.
         text: String,
         /// Which Flatnet they belong to, where they say so.
         owner: Option<Owner>,
     },
-    /// The rules are as wanted; these are the elements.
+    /// The rules are as desired; these are the elements.
     Same {
         /// With the comment of each.
         elements: BTreeMap<Element, String>,
@@ -176,58 +176,58 @@ pub fn address_towards(neighbour: Ipv4Addr) -> Option<Ipv4Addr> {
     }
 }
 
-/// Looks at what `wanted` names.
-pub fn observe(wanted: &HostState, host: &mut Host) -> Result<ObservedHost> {
-    let sysctls = wanted
+/// Looks at what `desired` names.
+pub fn observe(desired: &HostState, host: &mut Host) -> Result<ObservedHost> {
+    let sysctls = desired
         .settings
         .iter()
         .filter_map(|setting| super::sysctl(&setting.key).map(|value| (setting.key.clone(), value)))
         .collect();
-    let bridge = link(&Place::Host, wanted.bridge.as_str(), host)?;
-    let (mut ruleset, arp_table) = observe_ruleset(wanted, host)?;
+    let bridge = link(&Place::Host, desired.bridge.as_str(), host)?;
+    let (mut ruleset, arp_table) = observe_ruleset(desired, host)?;
     // Without a bridge the table alone says whose all this is, even where its rules are the same.
     if bridge.is_none() && matches!(ruleset, ObservedRuleset::Same { .. }) {
-        let live = live_text(wanted, arp_table, host)?;
+        let live = live_text(desired, arp_table, host)?;
         let owner = owner_in(&live);
-        if owner.is_some() && owner != wanted.owner {
+        if owner.is_some() && owner != desired.owner {
             ruleset = ObservedRuleset::Differs { text: live, owner, closed: Vec::new() };
         }
     }
     Ok(ObservedHost {
-        ports: if wanted.ports.is_empty() { Vec::new() } else { ports(wanted, host)? },
+        ports: if desired.ports.is_empty() { Vec::new() } else { ports(desired, host)? },
         bridge,
         sysctls,
         has_ipv6: has_ipv6(),
-        unreachable: refuses(wanted.subnet, host)?,
+        unreachable: refuses(desired.subnet, host)?,
         ruleset,
         arp_table,
     })
 }
 
-fn observe_ruleset(wanted: &HostState, host: &mut Host) -> Result<(ObservedRuleset, bool)> {
-    let name = wanted.table.as_str();
+fn observe_ruleset(desired: &HostState, host: &mut Host) -> Result<(ObservedRuleset, bool)> {
+    let name = desired.table.as_str();
     let arp = table("arp", name, host)?;
     let has_arp = arp.is_some();
     let Some(mut live) = table("inet", name, host)? else {
         return Ok((ObservedRuleset::Absent, has_arp));
     };
-    if wanted.bridged {
+    if desired.bridged {
         live.extend(arp.unwrap_or_default());
     }
-    let wanted_rules = load_elsewhere(wanted, host)?;
-    if live.structure == wanted_rules.structure {
+    let desired_rules = load_elsewhere(desired, host)?;
+    if live.structure == desired_rules.structure {
         return Ok((ObservedRuleset::Same { elements: live.elements }, has_arp));
     }
-    let text = live_text(wanted, has_arp, host)?;
+    let text = live_text(desired, has_arp, host)?;
     let owner = owner_in(&text);
-    let (subnet, before, now) = (wanted.subnet, live.gateways(), wanted_rules.gateways());
+    let (subnet, before, now) = (desired.subnet, live.gateways(), desired_rules.gateways());
     let closed = before.difference(&now).map(|&gateway| FlowFilter::Ingress { gateway, subnet }).collect();
     Ok((ObservedRuleset::Differs { text, owner, closed }, has_arp))
 }
 
 /// The live tables as nft prints them for people.
-fn live_text(wanted: &HostState, has_arp: bool, host: &mut Host) -> Result<String> {
-    let name = wanted.table.as_str();
+fn live_text(desired: &HostState, has_arp: bool, host: &mut Host) -> Result<String> {
+    let name = desired.table.as_str();
     let mut text = listing("inet", name, host)?;
     if has_arp {
         text += &listing("arp", name, host)?;
@@ -236,12 +236,12 @@ fn live_text(wanted: &HostState, has_arp: bool, host: &mut Host) -> Result<Strin
 }
 
 /// The links of containers that are ports of the bridge.
-fn ports(wanted: &HostState, host: &mut Host) -> Result<Vec<Link>> {
+fn ports(desired: &HostState, host: &mut Host) -> Result<Vec<Link>> {
     let show = [host.tools.ip.as_str(), "-j", "-d", "link", "show", "type", "veth"];
     let command = Command::new(show);
     let output = host.run(&command, &[])?.checked(&command)?;
     let links = super::link::parse(&output.stdout).map_err(|cause| bad_json("ip link", &cause))?;
-    let is_port = |link: &Link| wanted.ports.iter().any(|port| link.name == port.as_str());
+    let is_port = |link: &Link| desired.ports.iter().any(|port| link.name == port.as_str());
     Ok(links.into_iter().filter(is_port).collect())
 }
 
@@ -259,14 +259,14 @@ fn refuses(subnet: Ipv4Net, host: &mut Host) -> Result<bool> {
     Ok(routes.iter().any(|route| route.to == subnet))
 }
 
-/// The wanted tables as nft itself prints them: loaded in a namespace of their own, which goes at once.
-fn load_elsewhere(wanted: &HostState, host: &mut Host) -> Result<ruleset::Ruleset> {
-    let json = list_elsewhere(wanted, "-j list ruleset", host)?;
+/// The desired tables as nft itself prints them: loaded in a namespace of their own, which goes at once.
+fn load_elsewhere(desired: &HostState, host: &mut Host) -> Result<ruleset::Ruleset> {
+    let json = list_elsewhere(desired, "-j list ruleset", host)?;
     ruleset::parse(&json).map_err(|cause| bad_json("nft", &cause))
 }
 
-/// What `nft LISTING` prints in a namespace where the wanted tables are all there is.
-fn list_elsewhere(wanted: &HostState, listing: &str, host: &mut Host) -> Result<String> {
+/// What `nft LISTING` prints in a namespace where the desired tables are all there is.
+fn list_elsewhere(desired: &HostState, listing: &str, host: &mut Host) -> Result<String> {
     let script = format!(r#""$0" -f - && exec "$0" {listing}"#);
     let command = Command::new([
         host.tools.unshare.as_str(),
@@ -280,20 +280,21 @@ fn list_elsewhere(wanted: &HostState, listing: &str, host: &mut Host) -> Result<
         script.as_str(),
         host.tools.nft.as_str(),
     ])
-    .stdin(wanted.ruleset.clone());
+    .stdin(desired.ruleset.clone());
     Ok(host.run(&command, &[])?.checked(&command)?.stdout)
 }
 
-/// The wanted tables as nft prints them for people.
-pub fn wanted_listing(wanted: &HostState, host: &mut Host) -> Result<String> {
-    list_elsewhere(wanted, "list ruleset", host)
+/// The desired tables as nft prints them for people.
+pub fn desired_listing(desired: &HostState, host: &mut Host) -> Result<String> {
+    list_elsewhere(desired, "list ruleset", host)
 }
 
 /// The loaded tables as nft prints them for people; those that are not there are left out.
-pub fn live_listing(wanted: &HostState, host: &mut Host) -> Result<String> {
+pub fn live_listing(desired: &HostState, host: &mut Host) -> Result<String> {
     let mut text = String::new();
     for family in ["inet", "arp"] {
-        let command = Command::new([host.tools.nft.as_str(), "list", "table", family, wanted.table.as_str()]);
+        let command =
+            Command::new([host.tools.nft.as_str(), "list", "table", family, desired.table.as_str()]);
         let output = host.run(&command, &[])?;
         if output.success() {
             text.push_str(&output.stdout);
@@ -419,8 +420,8 @@ mod tests {
         let text = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 0.0.0.0\n        /0 universe UNICAST\n\
                     Local:\n     |-- 127.0.0.1\n        /32 host LOCAL\n     |-- 10.0.0.5\n        /32 host LOCAL\n\
                     \n     |-- 10.0.0.255\n        /32 link BROADCAST\n     |-- 10.0.0.5\n        /32 host LOCAL\n";
-        let wanted: Vec<Ipv4Addr> = vec!["10.0.0.5".parse().unwrap(), "127.0.0.1".parse().unwrap()];
-        assert_eq!(parse_fib_trie(text), wanted);
+        let desired: Vec<Ipv4Addr> = vec!["10.0.0.5".parse().unwrap(), "127.0.0.1".parse().unwrap()];
+        assert_eq!(parse_fib_trie(text), desired);
     }
 
     #[test]
@@ -428,8 +429,8 @@ mod tests {
         let table =
             |comment: &str| format!("table inet flatnet {{\n\tcomment \"{comment}\"\n\n\tset bindings {{\n");
         let of = |comment: &str| owner_in(&table(comment)).map(|owner| owner.to_string());
-        let wanted = Some("Debian-0123456789ab".to_owned());
-        assert_eq!(of("Flatnet 0.1.0 of Debian-0123456789ab: generated, flatnet up replaces it"), wanted);
+        let desired = Some("Debian-0123456789ab".to_owned());
+        assert_eq!(of("Flatnet 0.1.0 of Debian-0123456789ab: generated, flatnet up replaces it"), desired);
         assert_eq!(of("Flatnet 0.1.0: generated, flatnet up replaces it"), None);
         assert_eq!(owner_in(""), None);
     }

@@ -31,22 +31,22 @@ impl Netns {
     /// Opens the namespace at `path`. It is an error for it to be missing, no namespace, or the host's own.
     pub fn open(path: &NetnsPath) -> Result<Self> {
         let file = open_path(path.as_str()).map_err(|cause| {
-            Error::new(Kind::Netns, format!("the network namespace {path} cannot be opened")).source(cause)
+            Error::new(Kind::Netns, format!("cannot open the network namespace {path}")).source(cause)
         })?;
         let file_system = rustix::fs::fstatfs(&file).map_err(|errno| {
-            Error::new(Kind::Netns, format!("cannot look at {path}")).source(std::io::Error::from(errno))
+            Error::new(Kind::Netns, format!("cannot stat {path}")).source(std::io::Error::from(errno))
         })?;
         #[allow(clippy::useless_conversion, reason = "f_type has another width on other platforms")]
         if i64::from(file_system.f_type) != NSFS_MAGIC {
             return Err(Error::new(Kind::NotANetns, format!("{path} is not a network namespace")));
         }
-        let id = id_of(&file).ok_or_else(|| Error::new(Kind::Netns, format!("cannot look at {path}")))?;
+        let id = id_of(&file).ok_or_else(|| Error::new(Kind::Netns, format!("cannot stat {path}")))?;
         if own().is_some_and(|own| own == id) {
             return Err(Error::new(Kind::OwnNetns, format!("{path} is this host's own network namespace")));
         }
         let opened = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()));
         let file = opened.map_err(|cause| {
-            Error::new(Kind::Netns, format!("the network namespace {path} cannot be opened")).source(cause)
+            Error::new(Kind::Netns, format!("cannot open the network namespace {path}")).source(cause)
         })?;
         Ok(Self { file, path: path.clone(), id })
     }
@@ -97,7 +97,7 @@ impl Netns {
         let path = &self.path;
         match cause.raw_os_error() {
             Some(code) if code == Errno::INVAL.raw_os_error() => {
-                Error::new(Kind::NotANetns, format!("{path} is a namespace, but no network namespace"))
+                Error::new(Kind::NotANetns, format!("{path} is a namespace, but not a network namespace"))
             }
             Some(code) if code == Errno::PERM.raw_os_error() => {
                 Error::new(Kind::NoCapability, format!("this process may not enter {path}"))
@@ -111,7 +111,7 @@ impl Netns {
 /// Which namespace lies at `path` now; `None` where there is none. A look that failed is an error: it does not prove
 /// that a namespace is gone.
 pub fn id_at(path: &NetnsPath) -> Result<Option<NetnsId>> {
-    let failed = |cause| error::io("look at", Path::new(path.as_str()))(cause);
+    let failed = |cause| error::io("stat", Path::new(path.as_str()))(cause);
     let file = match open_path(path.as_str()) {
         // Of a process that has ended the kernel says the latter.
         Err(cause) if matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {

@@ -30,10 +30,10 @@ pub(super) fn sockets(text: &str, state: &str) -> impl Iterator<Item = (IpAddr, 
 }
 
 /// Addresses are hexadecimal words in the byte order of the machine, ports are not.
-fn socket(line: &str, wanted: &str) -> Option<(IpAddr, u16)> {
+fn socket(line: &str, desired: &str) -> Option<(IpAddr, u16)> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let [_, local, _, state, ..] = fields[..] else { return None };
-    let (address, port) = local.split_once(':').filter(|_| state == wanted)?;
+    let (address, port) = local.split_once(':').filter(|_| state == desired)?;
     let word =
         |at: usize| Some(u32::from_str_radix(address.get(at * 8..at * 8 + 8)?, 16).ok()?.to_ne_bytes());
     let address: IpAddr = if address.len() == 8 {

@@ -27,7 +27,7 @@ pub(super) fn read(root: &File, path: &str, limit: u64) -> io::Result<Option<Vec
         }
     };
     if !found.metadata()?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
+        return Err(io::Error::other("not a regular file"));
     }
     let mut bytes = Vec::new();
     File::open(format!("/proc/self/fd/{}", found.as_raw_fd()))?.take(limit).read_to_end(&mut bytes)?;

@@ -125,14 +125,17 @@ mod tests {
             host_port: 8080,
             container_port: 80,
         };
-        let wanted = [
+        let desired = [
             Element::Binding { dev: "fn76dac0ffaa3e".parse().unwrap(), address },
             Element::FrameBinding { mac, address },
             Element::ArpBinding { mac, address },
             Element::Published { port: port(Protocol::Tcp, None), address },
             Element::Published { port: port(Protocol::Udp, Some("127.0.0.1")), address },
         ];
-        assert_eq!(ruleset.elements, wanted.into_iter().map(|element| (element, "abc".to_owned())).collect());
+        assert_eq!(
+            ruleset.elements,
+            desired.into_iter().map(|element| (element, "abc".to_owned())).collect()
+        );
         assert!(ruleset.structure.len() > 30);
         assert!(!serde_json::to_string(&ruleset.structure).unwrap().contains("handle"));
     }

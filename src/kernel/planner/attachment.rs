@@ -10,37 +10,37 @@ use crate::model::desired::AttachmentState;
 use crate::model::plan::{LinkAttribute, Op, Place, Plan, Step, TableElement, Undo};
 use crate::model::types::{IfName, PortMode, RouteTable, SysctlKey};
 
-/// What makes `observed` into `wanted`; on the way of ADD nothing is observed and everything is made.
+/// What makes `observed` into `desired`; on the way of ADD nothing is observed and everything is made.
 ///
 /// The set elements come first, since they are what another program checks first, and the container's link is set
 /// up last: it never sends a packet that is not guarded. What is joined in another way is changed over: its link goes on
 /// working while it is, and elements of the way before go last.
 #[must_use]
-pub fn attach(wanted: &AttachmentState, observed: &ObservedAttachment) -> Plan {
+pub fn attach(desired: &AttachmentState, observed: &ObservedAttachment) -> Plan {
     let mut plan = Plan::default();
-    for element in wanted.elements() {
+    for element in desired.elements() {
         if !observed.elements.contains(&element.element) {
-            let why = "the ruleset knows the container by it";
+            let why = "the ruleset identifies the container by it";
             plan.push(Op::ElementAdd(element.clone()), Op::ElementDel(element), why);
         }
     }
-    let link = host_end(&mut plan, wanted, observed);
-    container_end(&mut plan, wanted, observed, link);
-    for element in joined_otherwise(wanted).filter(|other| observed.elements.contains(&other.element)) {
-        let why = "the container is joined in another way now";
+    let link = host_end(&mut plan, desired, observed);
+    container_end(&mut plan, desired, observed, link);
+    for element in joined_otherwise(desired).filter(|other| observed.elements.contains(&other.element)) {
+        let why = "the container is attached in another way now";
         plan.push(Op::ElementDel(element.clone()), Op::ElementAdd(element), why);
     }
-    for flow in &wanted.flows_to_end {
-        plan.push_final(Op::FlowsDel(*flow), "what the kernel remembers of who was there before");
+    for flow in &desired.flows_to_end {
+        plan.push_final(Op::FlowsDel(*flow), "connections of the previous holder");
     }
     plan
 }
 
-/// What takes `wanted` back, whatever of it is there: two deletions, the rest goes with them.
+/// What takes `desired` back, whatever of it is there: two deletions, the rest goes with them.
 #[must_use]
-pub fn detach(wanted: &AttachmentState) -> Plan {
+pub fn detach(desired: &AttachmentState) -> Plan {
     Plan {
-        steps: attach(wanted, &ObservedAttachment::default())
+        steps: attach(desired, &ObservedAttachment::default())
             .undo()
             .into_iter()
             .map(|op| Step { op, undo: Undo::Nothing, why: "the container leaves the network".to_owned() })
@@ -49,20 +49,20 @@ pub fn detach(wanted: &AttachmentState) -> Plan {
 }
 
 /// The elements that the container would have, were its link joined in the other way.
-fn joined_otherwise(wanted: &AttachmentState) -> impl Iterator<Item = TableElement> {
-    let mode = if wanted.mode.is_bridged() { PortMode::Routed } else { PortMode::Plain };
-    let other = AttachmentState { mode, ports: Vec::new(), ..wanted.clone() };
+fn joined_otherwise(desired: &AttachmentState) -> impl Iterator<Item = TableElement> {
+    let mode = if desired.mode.is_bridged() { PortMode::Routed } else { PortMode::Plain };
+    let other = AttachmentState { mode, ports: Vec::new(), ..desired.clone() };
     other.elements().collect::<Vec<_>>().into_iter()
 }
 
-fn host_end(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttachment) -> Option<usize> {
-    let AttachmentState { host_link, bridge, mode, group, alias, mtu, netns, mac, id, .. } = wanted;
+fn host_end(plan: &mut Plan, desired: &AttachmentState, observed: &ObservedAttachment) -> Option<usize> {
+    let AttachmentState { host_link, bridge, mode, group, alias, mtu, netns, mac, id, .. } = desired;
     let link_del = Op::LinkDel { dev: host_link.clone() };
     let made = observed.host_link.is_none().then(|| {
         plan.push(
             Op::VethAdd {
                 dev: host_link.clone(),
-                mac: wanted.host_mac(),
+                mac: desired.host_mac(),
                 mtu: *mtu,
                 master: mode.is_bridged().then(|| bridge.clone()),
                 group: *group,
@@ -73,9 +73,9 @@ fn host_end(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttach
             },
             link_del.clone(),
             if mode.is_bridged() {
-                "a pair of links joins the container to the bridge"
+                "a veth pair connects the container to the bridge"
             } else {
-                "a pair of links joins the container to this host; both ends have one MAC, and none asks for it"
+                "a veth pair connects the container to this host; both ends have the same MAC, so no ARP is needed"
             },
         )
     });
@@ -90,7 +90,7 @@ fn host_end(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttach
         link.is_none_or(|link| link.alias != alias.as_str()),
         LinkAttribute::Alias(alias.clone()),
         None,
-        "marks the link as Flatnet's, and whose it is",
+        "marks the link as Flatnet's, with its container",
     );
     if let Some(link) = link {
         // Before all else: rules know the link by it as soon as it leaves the bridge.
@@ -99,68 +99,69 @@ fn host_end(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttach
             link.group != *group,
             LinkAttribute::Group(*group),
             Some(back),
-            "rules match the network's links by it",
+            "rules match the network's links by group",
         );
         let back = link.mac.parse().ok().map(LinkAttribute::Address);
-        let address = LinkAttribute::Address(wanted.host_mac());
-        set(link.mac != wanted.host_mac().to_string(), address, back, "the link's address");
+        let address = LinkAttribute::Address(desired.host_mac());
+        set(link.mac != desired.host_mac().to_string(), address, back, "the link's MAC");
         let back = LinkAttribute::Mtu(link.mtu);
         set(link.mtu != *mtu, LinkAttribute::Mtu(*mtu), Some(back), "the bridge's MTU");
     }
     // What 0.1.0 attached stays as it was made, until it is changed over; the ruleset drops all IPv6 of it.
     let has_address = match link {
         Some(_) => observed.ipv6_address && *mode != PortMode::Isolated,
-        None => wanted.ipv6,
+        None => desired.ipv6,
     };
     let back = LinkAttribute::Ipv6Address(true);
     set(
         has_address,
         LinkAttribute::Ipv6Address(false),
         Some(back),
-        "nothing of IPv6 on it, not even an address",
+        "no IPv6 on it, not even a link-local address",
     );
     match mode {
-        PortMode::Routed => own_link(plan, wanted, observed, made),
-        PortMode::Plain | PortMode::Isolated => bridge_port(plan, wanted, observed, made),
+        PortMode::Routed => own_link(plan, desired, observed, made),
+        PortMode::Plain | PortMode::Isolated => bridge_port(plan, desired, observed, made),
     }
     made
 }
 
 /// The host's end as a link of its own.
-fn own_link(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttachment, made: Option<usize>) {
-    let dev = &wanted.host_link;
+fn own_link(plan: &mut Plan, desired: &AttachmentState, observed: &ObservedAttachment, made: Option<usize>) {
+    let dev = &desired.host_link;
     let link = observed.host_link.as_ref();
     if link.is_none_or(|link| !link.up) {
         let up = (LinkAttribute::Up, Some(LinkAttribute::Down));
-        plan.push_link_set((&Place::Host, dev), up, made, "the host's end works");
+        plan.push_link_set((&Place::Host, dev), up, made, "brings the host's end up");
     }
     // Before a link that is there leaves the bridge, where that is allowed; one that is made must be made first.
     if link.is_some() {
-        settings(plan, wanted, observed, made);
+        settings(plan, desired, observed, made);
     }
-    let to = wanted.host_route();
+    let to = desired.host_route();
     if !observed.host_routes.iter().any(|route| route.to == to && route.via.is_none()) {
-        let (add, del) = host_route_ops(wanted);
-        plan.push_with(add, made, Undo::Op(Box::new(del)), "the container's address is at the other end");
+        let (add, del) = host_route_ops(desired);
+        plan.push_with(add, made, Undo::Op(Box::new(del)), "route to the container");
     }
     if let Some(link) = link {
         if !link.master.is_empty() {
             let op = Op::LinkSet { place: Place::Host, dev: dev.clone(), attribute: LinkAttribute::NoMaster };
             let undo = Undo::Ops(join_again(dev, link, &observed.fdb));
-            plan.push_with(op, made, undo, "a link of its own, and no port of the bridge");
+            plan.push_with(op, made, undo, "its own link, not a port of the bridge");
         }
         without_arp(plan, (&Place::Host, dev), link.arp, made);
     }
     if link.is_none() {
-        settings(plan, wanted, observed, made);
+        settings(plan, desired, observed, made);
     }
 }
 
 /// What adds and what deletes this host's route to the container over its link.
-fn host_route_ops(wanted: &AttachmentState) -> (Op, Op) {
-    let (to, dev) = (wanted.host_route(), wanted.host_link.clone());
+fn host_route_ops(desired: &AttachmentState) -> (Op, Op) {
+    let (to, dev) = (desired.host_route(), desired.host_link.clone());
     let del = Op::RouteDel { place: Place::Host, to, via: None, dev: dev.clone(), table: None };
-    let add = Op::RouteAdd { place: Place::Host, to, via: None, dev, src: Some(wanted.gateway), table: None };
+    let add =
+        Op::RouteAdd { place: Place::Host, to, via: None, dev, src: Some(desired.next_hop), table: None };
     (add, del)
 }
 
@@ -181,16 +182,16 @@ fn join_again(dev: &IfName, link: &Link, fdb: &[String]) -> Vec<Op> {
 }
 
 /// What the kernel does with packets of this link. Most links have it from the start.
-fn settings(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttachment, made: Option<usize>) {
+fn settings(plan: &mut Plan, desired: &AttachmentState, observed: &ObservedAttachment, made: Option<usize>) {
     let mut set = |key: SysctlKey, before: u32, why: &str| {
         let undo = Undo::Op(Box::new(Op::Sysctl { key: key.clone(), value: before }));
         plan.push_with(Op::Sysctl { key, value: 1 }, made, undo, why);
     };
     if observed.forwarding == Some(0) {
-        set(wanted.forwarding(), 0, "this host forwards by default, but not what comes in by new links");
+        set(desired.forwarding(), 0, "this host forwards, but new links do not by default");
     }
-    if let Some(key) = wanted.route_localnet().filter(|_| observed.route_localnet != Some(1)) {
-        let why = "published ports answer at 127.0.0.1; the ruleset drops 127/8 from any wire";
+    if let Some(key) = desired.route_localnet().filter(|_| observed.route_localnet != Some(1)) {
+        let why = "published ports answer at 127.0.0.1; the ruleset drops 127/8 from outside";
         set(key, observed.route_localnet.unwrap_or(0), why);
     }
 }
@@ -198,18 +199,18 @@ fn settings(plan: &mut Plan, wanted: &AttachmentState, observed: &ObservedAttach
 fn without_arp(plan: &mut Plan, link: (&Place, &IfName), arp: bool, made: Option<usize>) {
     if arp {
         let off = (LinkAttribute::Arp(false), Some(LinkAttribute::Arp(true)));
-        plan.push_link_set(link, off, made, "both ends have one MAC: nobody is asked for it");
+        plan.push_link_set(link, off, made, "both ends have the same MAC, so no ARP is needed");
     }
 }
 
 /// The host's end as a port of the bridge.
 fn bridge_port(
     plan: &mut Plan,
-    wanted: &AttachmentState,
+    desired: &AttachmentState,
     observed: &ObservedAttachment,
     made: Option<usize>,
 ) {
-    let AttachmentState { host_link: dev, bridge, mac, mode, .. } = wanted;
+    let AttachmentState { host_link: dev, bridge, mac, mode, .. } = desired;
     let link = observed.host_link.as_ref();
     let mut set = |needed: bool, attribute: LinkAttribute, back: Option<LinkAttribute>, why: &str| {
         if needed {
@@ -227,18 +228,23 @@ fn bridge_port(
         set(needed, flag(on), Some(flag(!on)), why);
     }
     let arp = link.is_some_and(|link| link.arp);
-    let why = "what comes in by the port itself, past the bridge, is not believed";
+    let why = "what arrives at the port itself, past the bridge, is ignored";
     set(arp, LinkAttribute::Arp(false), Some(LinkAttribute::Arp(true)), why);
     let up = link.is_some_and(|link| link.up);
-    set(!up, LinkAttribute::Up, Some(LinkAttribute::Down), "the host's end works");
+    set(!up, LinkAttribute::Up, Some(LinkAttribute::Down), "brings the host's end up");
     if port.is_none() || !observed.fdb.contains(&mac.to_string()) {
         let op = Op::FdbAdd { dev: dev.clone(), mac: *mac };
         let undo = Op::FdbDel { dev: dev.clone(), mac: *mac };
-        plan.push_with(op, made, Undo::Op(Box::new(undo)), "frames to the container go to it alone");
+        plan.push_with(
+            op,
+            made,
+            Undo::Op(Box::new(undo)),
+            "frames for the container leave by this port only",
+        );
     }
-    let to = wanted.host_route();
+    let to = desired.host_route();
     if observed.host_routes.iter().any(|route| route.to == to) {
-        let (add, del) = host_route_ops(wanted);
+        let (add, del) = host_route_ops(desired);
         plan.push_with(del, made, Undo::Op(Box::new(add)), "the container is behind the bridge");
     }
 }
@@ -250,12 +256,12 @@ fn port_flags(isolated: bool) -> [PortFlag; 4] {
     [
         (LinkAttribute::Isolated, isolated, isolated, "containers exchange packets through this host only"),
         (LinkAttribute::Hairpin, !isolated, !isolated, "a container can use its own published port"),
-        (LinkAttribute::Learning, false, true, "the bridge believes its static entries, not what frames say"),
+        (LinkAttribute::Learning, false, true, "the bridge uses static entries instead of learning"),
         (
             LinkAttribute::Locked,
             true,
             true,
-            "no frame passes with another's MAC (kernels before 5.18 ignore it)",
+            "drops frames with a foreign source MAC (kernels before 5.18 ignore it)",
         ),
     ]
 }
@@ -272,11 +278,11 @@ fn has_flag(port: PortFlags, attribute: &LinkAttribute) -> bool {
 
 fn container_end(
     plan: &mut Plan,
-    wanted: &AttachmentState,
+    desired: &AttachmentState,
     observed: &ObservedAttachment,
     link: Option<usize>,
 ) {
-    let AttachmentState { netns, id, mode, mac, mtu, address, .. } = wanted;
+    let AttachmentState { netns, id, mode, mac, mtu, address, .. } = desired;
     let place = Place::Netns(netns.clone());
     let dev = &id.if_name;
     let found = observed.container_link.as_ref();
@@ -286,13 +292,13 @@ fn container_end(
         };
         if found.mac != mac.to_string() {
             let back = found.mac.parse().ok().map(LinkAttribute::Address);
-            set(LinkAttribute::Address(*mac), back, "the container's address, from which it follows");
+            set(LinkAttribute::Address(*mac), back, "the container's MAC, derived from its address");
         }
         if found.mtu != *mtu {
             set(LinkAttribute::Mtu(*mtu), Some(LinkAttribute::Mtu(found.mtu)), "the bridge's MTU");
         }
         if mode.is_bridged() && !found.arp {
-            set(LinkAttribute::Arp(true), Some(LinkAttribute::Arp(false)), "its neighbours are at the link");
+            set(LinkAttribute::Arp(true), Some(LinkAttribute::Arp(false)), "the subnet is on-link");
         }
         without_arp(plan, (&place, dev), found.arp && !mode.is_bridged(), link);
     }
@@ -308,25 +314,25 @@ fn container_end(
     }
     if found.is_none_or(|found| !found.up) {
         let up = (LinkAttribute::Up, Some(LinkAttribute::Down));
-        plan.push_link_set((&place, dev), up, link, "the container's end works");
+        plan.push_link_set((&place, dev), up, link, "brings the container's end up");
     }
-    container_routes(plan, wanted, observed, link);
+    container_routes(plan, desired, observed, link);
 }
 
 fn container_routes(
     plan: &mut Plan,
-    wanted: &AttachmentState,
+    desired: &AttachmentState,
     observed: &ObservedAttachment,
     link: Option<usize>,
 ) {
-    let AttachmentState { netns, id, mode, address, routes_to, gateway, .. } = wanted;
+    let AttachmentState { netns, id, mode, address, routes_to, next_hop, .. } = desired;
     let place = Place::Netns(netns.clone());
     let dev = &id.if_name;
     let has = |to, via| observed.routes.contains(&Route { to, via, dev: dev.to_string(), table: None });
     let add =
         |to, via| Op::RouteAdd { place: place.clone(), to, via, dev: dev.clone(), src: None, table: None };
     let del = |to, via| Op::RouteDel { place: place.clone(), to, via, dev: dev.clone(), table: None };
-    let (subnet, next_hop) = (address.trunc(), Ipv4Net::from(*gateway));
+    let (subnet, hop) = (address.trunc(), Ipv4Net::from(*next_hop));
     let prefix_add =
         Op::PrefixRouteAdd { place: place.clone(), to: subnet, dev: dev.clone(), src: address.addr() };
     let prefix_del = Op::PrefixRouteDel { place: place.clone(), to: subnet, dev: dev.clone() };
@@ -341,48 +347,43 @@ fn container_routes(
     let comes_with_up = found.is_some_and(|link| !link.up && !link.noprefixroute.contains(address));
     let bridged = mode.is_bridged();
     let lacks = found.is_some() && !comes_with_up && !has(subnet, None);
-    push(bridged && lacks, prefix_add.clone(), prefix_del.clone(), "its neighbours are at the link");
-    let why = "this host is at the other end";
-    push(!bridged && !has(next_hop, None), add(next_hop, None), del(next_hop, None), why);
-    let why = "its neighbours are behind this host, and not at the link";
+    push(bridged && lacks, prefix_add.clone(), prefix_del.clone(), "the subnet is on-link");
+    let why = "this host is the peer";
+    push(!bridged && !has(hop, None), add(hop, None), del(hop, None), why);
+    let why = "neighbours are reached through this host, not on-link";
     push(!bridged && (comes_with_up || has(subnet, None)), prefix_del, prefix_add, why);
-    push(
-        bridged && has(next_hop, None),
-        del(next_hop, None),
-        add(next_hop, None),
-        "the bridge is at the link",
-    );
+    push(bridged && has(hop, None), del(hop, None), add(hop, None), "the bridge is on-link");
     for &to in routes_to {
         let why = if to.prefix_len() == 0 {
-            "this host is the way to everything, unless another network of the container's is"
+            "default route through this host; another network's takes precedence"
         } else {
-            "this host is the way to Flatnet, whichever network the default route leads to"
+            "route to Flatnet through this host, whatever the default route"
         };
-        push(!has(to, Some(*gateway)), add(to, Some(*gateway)), del(to, Some(*gateway)), why);
+        push(!has(to, Some(*next_hop)), add(to, Some(*next_hop)), del(to, Some(*next_hop)), why);
     }
-    if wanted.has_answer_routes() {
-        answer_routes(plan, wanted, observed, link);
+    if desired.has_answer_routes() {
+        answer_routes(plan, desired, observed, link);
     }
 }
 
 /// What leads answers back by Flatnet, where another network has, or will have, the default route.
 fn answer_routes(
     plan: &mut Plan,
-    wanted: &AttachmentState,
+    desired: &AttachmentState,
     observed: &ObservedAttachment,
     link: Option<usize>,
 ) {
-    let AttachmentState { netns, id, mode, address, gateway, .. } = wanted;
+    let AttachmentState { netns, id, mode, address, next_hop, .. } = desired;
     let place = Place::Netns(netns.clone());
     let dev = &id.if_name;
     let route = |to, via, table| Route { to, via, dev: dev.to_string(), table };
     let has = |to, via, table| observed.routes.contains(&route(to, via, table));
-    let mut push = |needed: bool, to, via, table, is_wanted: bool, why: &str| {
+    let mut push = |needed: bool, to, via, table, is_desired: bool, why: &str| {
         let (place, dev) = (place.clone(), dev.clone());
         let add = Op::RouteAdd { place: place.clone(), to, via, dev: dev.clone(), src: None, table };
         let del = Op::RouteDel { place, to, via, dev, table };
-        let (op, undo) = if is_wanted { (add, del) } else { (del, add) };
-        if needed && has(to, via, table) != is_wanted {
+        let (op, undo) = if is_desired { (add, del) } else { (del, add) };
+        if needed && has(to, via, table) != is_desired {
             plan.push_with(op, link, Undo::Op(Box::new(undo)), why);
         }
     };
@@ -390,26 +391,26 @@ fn answer_routes(
     let others =
         |route: &Route| route.to == Ipv4Net::default() && route.table.is_none() && route.dev != dev.as_str();
     let needed = is_new || observed.routes.iter().any(others);
-    for &to in &wanted.answers_to {
-        let why = "who may come in is answered by this host, whichever network the default route leads to";
-        push(needed, Ipv4Net::from(to), Some(*gateway), None, true, why);
+    for &to in &desired.answers_to {
+        let why = "answers to ingress gateways go through this host, whatever the default route";
+        push(needed, Ipv4Net::from(to), Some(*next_hop), None, true, why);
     }
-    if !wanted.own_table {
+    if !desired.own_table {
         return;
     }
     let (from, table) = (address.addr(), RouteTable::of_address(address.addr()));
     let subnet = address.trunc();
-    let why = "where its neighbours are, for what bears its flat address too";
+    let why = "the subnet is on-link for packets from its flat address too";
     push(true, subnet, None, Some(table), mode.is_bridged(), why);
-    let why = "what bears its flat address leaves by this host, whichever network the default route leads to";
-    push(true, Ipv4Net::default(), Some(*gateway), Some(table), true, why);
+    let why = "packets from its flat address go through this host, whatever the default route";
+    push(true, Ipv4Net::default(), Some(*next_hop), Some(table), true, why);
     if observed.rules.contains(&Rule { from, table }) {
         return;
     }
     if is_new {
         let flush = Op::RulesFlush { place: place.clone(), table };
-        plan.push_final(flush, "what a run that was killed may have left");
+        plan.push_final(flush, "leftovers of a killed run");
     }
     let rule = Op::RuleAdd { place: place.clone(), from, table };
-    plan.push(rule, Op::RuleDel { place, from, table }, "what bears its flat address asks that table first");
+    plan.push(rule, Op::RuleDel { place, from, table }, "packets from its flat address use this table first");
 }

@@ -23,7 +23,7 @@
 //! use flatnet::model::types::AttachmentId;
 //! use flatnet::state::lock::Lock;
 //!
-//! // What is wanted: the configuration, what `flatnet up` found out about this host, and a container with its address.
+//! // What is desired: the configuration, what `flatnet up` found out about this host, and a container with its address.
 //! let config = config::parse("subnet: 10.87.7.0/24", Path::new("flatnet.yaml"))?;
 //! let facts = HostFacts {
 //!     config_hash: String::new(),
@@ -40,10 +40,10 @@
 //! };
 //! let id = AttachmentId { container_id: "4f5c1e9a0b7d".parse()?, if_name: "eth0".parse()? };
 //! let (netns, address) = ("/run/netns/web".parse()?, "10.87.7.2".parse()?);
-//! let wanted = AttachmentState::new(&config, &facts, &id, &netns, address, None, &[], Routes::Default);
+//! let desired = AttachmentState::new(&config, &facts, &id, &netns, address, None, &[], Routes::Default);
 //!
 //! // What is there is nothing, so everything is to be done. Each step says what, and why.
-//! let plan = planner::attach(&wanted, &ObservedAttachment::default());
+//! let plan = planner::attach(&desired, &ObservedAttachment::default());
 //! for step in &plan.steps {
 //!     println!("{}    # {}", render::line(&step.op), step.why);
 //! }
@@ -52,7 +52,7 @@
 //! assert_eq!(render::line(&plan.steps[1].op), link);
 //! assert_eq!(
 //!     plan.steps[1].why,
-//!     "a pair of links joins the container to this host; both ends have one MAC, and none asks for it"
+//!     "a veth pair connects the container to this host; both ends have the same MAC, so no ARP is needed"
 //! );
 //!
 //! // Neighbours that one program carries out in one namespace become one command, which can be pasted into a shell.
@@ -118,12 +118,12 @@
 //! by side where they do not depend on one another.
 
 mod attachment;
+mod desired;
 mod host;
-mod wanted;
 
 pub use attachment::{attach, detach};
+pub use desired::desired_host;
 pub use host::{another_flatnet, down, lost_elements, mend, up};
-pub use wanted::wanted_host;
 
 #[expect(unused_imports, reason = "named in the documentation above")]
 use crate::model::plan::{Plan, Step};

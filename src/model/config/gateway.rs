@@ -113,7 +113,7 @@ impl<'de> Visitor<'de> for Section {
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Gateway, E> {
         Err(match text.parse::<std::net::Ipv4Addr>() {
             Ok(address) => E::custom(format_args!(
-                "this is the section of the HTTP gateway now; write `bridge_address: {address}` for the bridge's address"
+                "`gateway` is the section of the HTTP gateway; for the bridge's address write `bridge_address: {address}`"
             )),
             Err(_) => E::invalid_type(serde::de::Unexpected::Str(text), &self),
         })
@@ -124,31 +124,26 @@ impl<'de> Visitor<'de> for Section {
 pub(super) fn validate(gateway: &Gateway) -> Result<(), Problem> {
     let Gateway { directory: _, domains, expose: _, listen, allow, tls, hold } = gateway;
     if domains.is_empty() {
-        return Err(problem("gateway.domains", "[]", "names no domain", "Write [flatnet.internal]"));
+        return Err(problem("gateway.domains", "[]", "is empty", "Write [flatnet.internal]"));
     }
     let ports =
         [("gateway.listen", Some(*listen)), ("gateway.tls.listen", tls.as_ref().map(|tls| tls.listen))];
     for (field, port) in ports {
         if port == Some(0) {
-            return Err(problem(field, 0, "is no port", "Use 1 to 65535"));
+            return Err(problem(field, 0, "is not a valid port", "Use 1 to 65535"));
         }
     }
     if tls.as_ref().is_some_and(|tls| tls.listen == *listen) {
-        return Err(problem("gateway.tls.listen", listen, "is the port of gateway.listen too", "Write 443"));
+        return Err(problem("gateway.tls.listen", listen, "is also the port of gateway.listen", "Write 443"));
     }
     for (index, net) in allow.iter().enumerate() {
         if net.addr() != net.network() {
             let remedy = format!("Write {}", net.trunc());
-            return Err(problem(
-                format!("gateway.allow[{index}]"),
-                net,
-                "has bits set behind its prefix",
-                remedy,
-            ));
+            return Err(problem(format!("gateway.allow[{index}]"), net, "has host bits set", remedy));
         }
     }
     if *hold > LONGEST_HOLD {
-        let why = format!("is more than {LONGEST_HOLD} seconds");
+        let why = format!("exceeds {LONGEST_HOLD} seconds");
         return Err(problem("gateway.hold", hold, why, "Write 10"));
     }
     Ok(())

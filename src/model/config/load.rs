@@ -36,13 +36,12 @@ pub fn load(path: &Path) -> Result<Config> {
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(error::io("read the configuration", path))?;
     if bytes.len() as u64 > MAX_BYTES {
-        let what = format!("{}: it has more than {} MiB", path.display(), MAX_BYTES >> 20);
-        return Err(
-            Error::new(Kind::ConfigSyntax, what).remedy("Is it the right file? `flatnet init` writes one")
-        );
+        let what = format!("{}: the file exceeds {} MiB", path.display(), MAX_BYTES >> 20);
+        return Err(Error::new(Kind::ConfigSyntax, what)
+            .remedy("Check the path; `flatnet init` writes a configuration"));
     }
     let text = String::from_utf8(bytes).map_err(|cause| {
-        Error::new(Kind::ConfigSyntax, format!("{} is no text", path.display())).source(cause)
+        Error::new(Kind::ConfigSyntax, format!("{} is not valid UTF-8", path.display())).source(cause)
     })?;
     parse(&text, path)
 }
@@ -86,7 +85,7 @@ fn refuse_writable_by_others(file: &File, path: &Path) -> Result<()> {
     if !found.is_file() {
         return Err(Error::new(
             Kind::ConfigUnsafe,
-            format!("the configuration {} is no file", path.display()),
+            format!("the configuration {} is not a regular file", path.display()),
         )
         .remedy(format!("Name a file, such as {DEFAULT_PATH}")));
     }
@@ -102,7 +101,7 @@ fn refuse_writable_by_others(file: &File, path: &Path) -> Result<()> {
         return Err(Error::new(
             Kind::ConfigUnsafe,
             format!(
-                "{shown} may be written by others than root (owner {}, mode {:04o})",
+                "{shown} is writable by users other than root (owner {}, mode {:04o})",
                 found.uid(),
                 found.mode() & 0o7777
             ),
@@ -174,7 +173,7 @@ mod tests {
             ),
             (
                 "subnet: 10.87.1.7/24\n",
-                "f.yaml:1: subnet: 10.87.1.7/24 has bits set behind its prefix. Write 10.87.1.0/24",
+                "f.yaml:1: subnet: 10.87.1.7/24 has host bits set. Write 10.87.1.0/24",
             ),
             (
                 "# c\nallocate:\n  from: 10.87.1.9\n  to: 10.87.1.3\n",
@@ -190,41 +189,41 @@ mod tests {
             ),
             (
                 "network: a\ngateway: 10.87.1.1\n",
-                "f.yaml:2:10: gateway: this is the section of the HTTP gateway now; write `bridge_address: 10.87.1.1`",
+                "f.yaml:2:10: gateway: `gateway` is the section of the HTTP gateway; for the bridge's address write `bridge_address: 10.87.1.1`",
             ),
             ("gateway: {hosts: 1}\n", "unknown field `hosts`, expected one of `directory`, `domains`"),
             ("gateway: 7\n", "expected the fields of the HTTP gateway"),
-            ("gateway:\n  domains: [a, \"b;c\"]\n", "gateway.domains: host name \"b;c\" is none"),
-            ("gateway:\n  domains: []\n", "f.yaml:2: gateway.domains: [] names no domain. Write"),
-            ("gateway:\n  listen: 0\n", "f.yaml:2: gateway.listen: 0 is no port"),
+            ("gateway:\n  domains: [a, \"b;c\"]\n", "gateway.domains: \"b;c\" is not a valid host name"),
+            ("gateway:\n  domains: []\n", "f.yaml:2: gateway.domains: [] is empty. Write"),
+            ("gateway:\n  listen: 0\n", "f.yaml:2: gateway.listen: 0 is not a valid port"),
             (
                 "gateway:\n  allow: [10.1.2.3/8]\n",
-                "f.yaml:2: gateway.allow[0]: 10.1.2.3/8 has bits set behind its prefix. Write 10.0.0.0/8",
+                "f.yaml:2: gateway.allow[0]: 10.1.2.3/8 has host bits set. Write 10.0.0.0/8",
             ),
             (
                 "gateway:\n  tls: {certificate: a.pem, key: a.key, listen: 80}\n",
-                "f.yaml:2: gateway.tls.listen: 80 is the port of gateway.listen too",
+                "f.yaml:2: gateway.tls.listen: 80 is also the port of gateway.listen",
             ),
-            ("gateway:\n  tls: {certificate: \"a b\", key: k}\n", "gateway.tls: path \"a b\" must match"),
-            ("gateway:\n  hold: 301\n", "f.yaml:2: gateway.hold: 301 is more than 300 seconds"),
-            ("gateway:\n  directory: c\n", "f.yaml:2: gateway.directory: c is no absolute path"),
+            ("gateway:\n  tls: {certificate: \"a b\", key: k}\n", "gateway.tls: \"a b\" is not a valid path"),
+            ("gateway:\n  hold: 301\n", "f.yaml:2: gateway.hold: 301 exceeds 300 seconds"),
+            ("gateway:\n  directory: c\n", "f.yaml:2: gateway.directory: c is not an absolute path"),
             (
                 "reserved:\n- 10.87.1.4\n- 10.99.0.1\n",
                 "f.yaml:3: reserved[1]: 10.99.0.1 is not inside subnet",
             ),
             ("mtu: 40\n", "f.yaml:1: mtu: 40 is not between 576 and 65535"),
-            ("ingress_gateways: [0.0.0.0]\n", "f.yaml:1: ingress_gateways[0]: 0.0.0.0 is no host's address"),
-            ("tools: {ip: ip}\n", "f.yaml:1: tools.ip: ip is no absolute path"),
+            ("ingress_gateways: [0.0.0.0]\n", "f.yaml:1: ingress_gateways[0]: 0.0.0.0 is not a host address"),
+            ("tools: {ip: ip}\n", "f.yaml:1: tools.ip: ip is not an absolute path"),
             ("limits: {lock_seconds: 0}\n", "f.yaml:1: limits.lock_seconds: 0 is not between"),
-            ("bridge: \"a;b\"\n", "interface name \\\"a;b\\\" must match"),
+            ("bridge: \"a;b\"\n", "\\\"a;b\\\" is not a valid interface name"),
             (
                 "mtu: 'big'\n",
                 "f.yaml:1:6: mtu: invalid value: string \"big\", expected `auto` or a number of bytes",
             ),
-            ("dns: {search: [\"a b\"]}\n", "dns.search[0]: a b is no domain"),
+            ("dns: {search: [\"a b\"]}\n", "dns.search[0]: a b is not a valid domain name"),
             (
                 "masquerade_ports:\n  from: 1023\n  to: 65535\n",
-                "f.yaml:2: masquerade_ports.from: 1023 is below 1024, where this host's services are. Write 61000",
+                "f.yaml:2: masquerade_ports.from: 1023 is below 1024, in the range of system services. Write 61000",
             ),
             (
                 "masquerade_ports:\n  from: 5000\n  to: 4999\n",

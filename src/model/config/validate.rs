@@ -24,12 +24,7 @@ pub(super) fn validate(config: &Config) -> Result<(), Problem> {
 fn networks(config: &Config) -> Result<(), Problem> {
     for (field, net) in [("range", config.range), ("subnet", config.subnet)] {
         if net.addr() != net.network() {
-            return Err(problem(
-                field,
-                net,
-                "has bits set behind its prefix",
-                format!("Write {}", net.trunc()),
-            ));
+            return Err(problem(field, net, "has host bits set", format!("Write {}", net.trunc())));
         }
         let first = net.network();
         if first.is_loopback()
@@ -41,8 +36,8 @@ fn networks(config: &Config) -> Result<(), Problem> {
             return Err(problem(
                 field,
                 net,
-                "is no range for hosts",
-                "Use a private one such as 10.87.0.0/16",
+                "is not a unicast range",
+                "Use a private range such as 10.87.0.0/16",
             ));
         }
     }
@@ -82,7 +77,7 @@ fn bridge_address(config: &Config) -> Result<(), Problem> {
             "bridge_address",
             config.bridge_address(),
             why,
-            "Use the first address of the subnet, or leave it out",
+            "Use the first address of the subnet, or remove the field",
         )
     })
 }
@@ -106,8 +101,8 @@ fn allocate(config: &Config) -> Result<(), Problem> {
         return Err(problem(
             "allocate",
             value,
-            "leaves no address: bridge_address and reserved take all",
-            "Widen it",
+            "leaves no address: bridge_address and reserved cover all of it",
+            "Widen the range",
         ));
     }
     Ok(())
@@ -121,7 +116,7 @@ fn reserved(config: &Config) -> Result<(), Problem> {
                 format!("reserved[{index}]"),
                 address,
                 why,
-                "Leave it out: it is never handed out",
+                "Remove it: it is never assigned",
             ));
         }
     }
@@ -131,7 +126,7 @@ fn reserved(config: &Config) -> Result<(), Problem> {
 fn mtu(config: &Config) -> Result<(), Problem> {
     match config.mtu {
         Mtu::Bytes(bytes) if !(576..=65535).contains(&bytes) => {
-            Err(problem("mtu", bytes, "is not between 576 and 65535", "Write auto"))
+            Err(problem("mtu", bytes, "is not between 576 and 65535", "Write `auto`"))
         }
         _ => Ok(()),
     }
@@ -146,11 +141,11 @@ fn ingress(config: &Config) -> Result<(), Problem> {
             || address.is_multicast()
             || address.is_loopback()
         {
-            return Err(problem(field, address, "is no host's address", "Name the gateway's own address"));
+            return Err(problem(field, address, "is not a host address", "Write the address of one host"));
         }
         if config.range.contains(address) {
-            let why = format!("lies in Flatnet's own range {}, which may come in anyway", config.range);
-            return Err(problem(field, address, why, "Leave it out"));
+            let why = format!("is in Flatnet's own range {}, which is always allowed in", config.range);
+            return Err(problem(field, address, why, "Remove it"));
         }
     }
     Ok(())
@@ -159,7 +154,7 @@ fn ingress(config: &Config) -> Result<(), Problem> {
 fn masquerade_ports(config: &Config) -> Result<(), Problem> {
     let range = config.masquerade_ports;
     if range.from < 1024 {
-        let why = "is below 1024, where this host's services are";
+        let why = "is below 1024, in the range of system services";
         return Err(problem("masquerade_ports.from", range.from, why, "Write 61000"));
     }
     if range.to < range.from {
@@ -172,7 +167,12 @@ fn masquerade_ports(config: &Config) -> Result<(), Problem> {
 fn host_ports(config: &Config) -> Result<(), Problem> {
     for (index, open) in config.host_ports.iter().enumerate() {
         if open.port == 0 {
-            return Err(problem(format!("host_ports[{index}].port"), 0, "is no port", "Use 1 to 65535"));
+            return Err(problem(
+                format!("host_ports[{index}].port"),
+                0,
+                "is not a valid port",
+                "Use 1 to 65535",
+            ));
         }
         if config.masquerade_ports.contains(open.port) {
             let why = format!("is inside masquerade_ports {}", config.masquerade_ports);
@@ -198,7 +198,7 @@ fn dns(config: &Config) -> Result<(), Problem> {
             return Err(problem(
                 format!("dns.search[{index}]"),
                 domain.escape_debug(),
-                "is no domain",
+                "is not a valid domain name",
                 "Use a name such as corp.example",
             ));
         }
@@ -236,8 +236,8 @@ fn absolute_paths(config: &Config) -> Result<(), Problem> {
         let text = path.to_string_lossy();
         let plain = |c: char| c.is_ascii_alphanumeric() || "/_.-+".contains(c);
         if !path.is_absolute() || text.split('/').any(|part| part == "..") || !text.chars().all(plain) {
-            let why = "is no absolute path of letters, digits and /_.-+ without ..";
-            return Err(problem(field, text.escape_debug(), why, "Write the whole path"));
+            let why = "is not an absolute path of letters, digits and /_.-+ without ..";
+            return Err(problem(field, text.escape_debug(), why, "Write a full path"));
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The wanted state of one attachment.
+//! The desired state of one attachment.
 
 use std::net::Ipv4Addr;
 
@@ -20,7 +20,7 @@ pub enum Routes {
     RangeOnly,
 }
 
-/// The wanted state of one attachment.
+/// The desired state of one attachment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttachmentState {
     /// Whose.
@@ -50,7 +50,7 @@ pub struct AttachmentState {
     /// Where its routes lead.
     pub routes_to: Vec<Ipv4Net>,
     /// The next hop: the bridge.
-    pub gateway: Ipv4Addr,
+    pub next_hop: Ipv4Addr,
     /// Hosts outside that may come in, and are answered by Flatnet whichever network the default route leads to.
     pub answers_to: Vec<Ipv4Addr>,
     /// Whether what bears its address has a table of routes of its own, so that whoever came in by Flatnet is answered by
@@ -93,7 +93,7 @@ impl AttachmentState {
                 Routes::Default => vec![Ipv4Net::default(), config.range],
                 Routes::RangeOnly => vec![config.range],
             },
-            gateway: config.bridge_address(),
+            next_hop: config.bridge_address(),
             // Where nothing leaves by Flatnet but answers, another network may be the way to them for all else.
             answers_to: if leaves { facts.ingress_gateways.clone() } else { Vec::new() },
             own_table: facts.policy_routing && (!leaves || !ports.is_empty()),
@@ -130,8 +130,8 @@ impl AttachmentState {
     #[must_use]
     pub fn route_localnet(&self) -> Option<SysctlKey> {
         let at_loopback = |port: &PortMapping| port.host_ip.is_none_or(|address| address.is_loopback());
-        let wanted = self.mode == PortMode::Routed && self.ports.iter().any(at_loopback);
-        wanted.then(|| SysctlKey::ipv4_conf(&self.host_link, "route_localnet"))
+        let desired = self.mode == PortMode::Routed && self.ports.iter().any(at_loopback);
+        desired.then(|| SysctlKey::ipv4_conf(&self.host_link, "route_localnet"))
     }
 
     /// The setting by which this host forwards what comes in by the container's link.

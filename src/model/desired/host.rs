@@ -1,4 +1,4 @@
-//! The wanted state of this host.
+//! The desired state of this host.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -77,7 +77,7 @@ impl Attached {
     }
 }
 
-/// The wanted state of this host.
+/// The desired state of this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostState {
     /// The network.
@@ -87,7 +87,7 @@ pub struct HostState {
     /// Whether that may not be read: then what is there is taken for this one's.
     pub owner_unknown: bool,
     /// The file that says so.
-    pub mark: PathBuf,
+    pub owner_file: PathBuf,
     /// The name of the nft tables.
     pub table: TableName,
     /// The bridge.
@@ -121,7 +121,7 @@ pub struct HostState {
 pub struct Setting {
     /// The sysctl.
     pub key: SysctlKey,
-    /// Its wanted value.
+    /// Its desired value.
     pub value: u32,
     /// Whether it belongs to the bridge and goes with it.
     pub of_bridge: bool,
@@ -154,7 +154,7 @@ impl HostState {
             network: config.network.clone(),
             owner: owner.cloned(),
             owner_unknown: false,
-            mark: config.paths.state.join(config.network.as_str()).join(OWNER_FILE),
+            owner_file: config.paths.state.join(config.network.as_str()).join(OWNER_FILE),
             table: config.network.table(),
             bridge: config.bridge.clone(),
             mac: Mac::of_container(bridge_address),
@@ -191,14 +191,14 @@ fn settings(bridge: &IfName, bridged: bool, isolated: bool) -> Vec<Setting> {
                 1,
                 "this host answers ARP for containers that are not in the bridge",
             ),
-            of_bridge(SysctlKey::ipv4_neigh(bridge, "proxy_delay"), 0, "and answers at once"),
-            of_bridge(ipv4("send_redirects"), 0, "containers have no other way than this host"),
-            of_bridge(ipv4("accept_redirects"), 0, "containers tell this host no routes"),
-            of_bridge(ipv4("forwarding"), 1, "this host forwards what comes in by the bridge"),
+            of_bridge(SysctlKey::ipv4_neigh(bridge, "proxy_delay"), 0, "answers ARP without delay"),
+            of_bridge(ipv4("send_redirects"), 0, "containers have no other router"),
+            of_bridge(ipv4("accept_redirects"), 0, "this host takes no routes from containers"),
+            of_bridge(ipv4("forwarding"), 1, "this host forwards packets from the bridge"),
             of_bridge(
                 ipv4("route_localnet"),
                 1,
-                "published ports answer at 127.0.0.1; the ruleset drops 127/8 from any wire",
+                "published ports answer at 127.0.0.1; the ruleset drops 127/8 from outside",
             ),
         ]);
     }
@@ -212,7 +212,7 @@ fn settings(bridge: &IfName, bridged: bool, isolated: bool) -> Vec<Setting> {
             key: SysctlKey::ip_forward(),
             value: 1,
             of_bridge: false,
-            why: "this host forwards between containers, Windows and the world",
+            why: "this host forwards packets of containers",
         },
     ]);
     settings

@@ -1,4 +1,4 @@
-//! What is wanted, with every name, MAC and address fixed: the last place where anything is decided.
+//! What is desired, with every name, MAC and address fixed: the last place where anything is decided.
 //!
 //! [`HostState`] follows from a [`Config`](crate::model::config::Config), [`HostFacts`] and the receipts of who is attached;
 //! [`AttachmentState`] from the same, a [`Request`](crate::model::request::Request) and the address of its

@@ -48,7 +48,7 @@ pub enum Undo {
 }
 
 impl Plan {
-    /// Whether all is as wanted already.
+    /// Whether all is as desired already.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()

@@ -16,14 +16,10 @@ impl HostName {
     pub fn parse(text: &str) -> Result<Self> {
         let name = text.to_ascii_lowercase();
         if name.len() > LONGEST.0 || !name.split('.').all(is_label) {
-            return Err(bad(
-                "host name",
-                text,
-                "is none: it is made of letters, digits, - and _, with dots between",
-            ));
+            return Err(bad("host name", text, "use letters, digits, - and _, in parts separated by dots"));
         }
         if name.parse::<std::net::Ipv4Addr>().is_ok() {
-            return Err(bad("host name", text, "is an address, at which the gateway itself answers"));
+            return Err(bad("host name", text, "it is an IP address, at which the gateway itself answers"));
         }
         Ok(Self(name))
     }

@@ -22,7 +22,7 @@ impl IfName {
     pub fn parse(text: &str) -> Result<Self> {
         IF_NAME.check(text)?;
         if ["lo", "all", "default"].contains(&text) {
-            return Err(bad("interface name", text, "is reserved"));
+            return Err(bad("interface name", text, "the name is reserved"));
         }
         Ok(Self(text.to_owned()))
     }

@@ -14,14 +14,14 @@ use crate::error::{Error, Result};
 pub struct Mac([u8; 6]);
 
 impl Mac {
-    /// Of the container's end: `02:f1` and the four octets of its address, locally administered. A container
-    /// that gets a used address again has the MAC that its neighbours still know.
+    /// The MAC of the container's end: `02:f1` and the four octets of its address, locally administered. A container
+    /// that gets an address back also gets the MAC that its neighbours have cached.
     #[must_use]
     pub fn of_container(address: Ipv4Addr) -> Self {
         Self::derived([0x02, 0xf1], address)
     }
 
-    /// Of the host's end of the container's veth pair: `06:f1` and the container's address.
+    /// The MAC of the host's end of the veth pair: `06:f1` and the container's address.
     #[must_use]
     pub fn of_host_link(address: Ipv4Addr) -> Self {
         Self::derived([0x06, 0xf1], address)
@@ -47,9 +47,9 @@ impl FromStr for Mac {
             .collect();
         let octets: [u8; 6] = octets
             .and_then(|octets| octets.try_into().ok())
-            .ok_or_else(|| bad("MAC address", text, "must look like 02:f1:0a:57:01:02"))?;
+            .ok_or_else(|| bad("MAC address", text, "expected the form 02:f1:0a:57:01:02"))?;
         if octets[0] & 1 == 1 || octets == [0; 6] {
-            return Err(bad("MAC address", text, "must be a unicast address"));
+            return Err(bad("MAC address", text, "it must be a unicast address"));
         }
         Ok(Self(octets))
     }

@@ -6,7 +6,7 @@ use crate::error::Result;
 pattern!(NETNS_PATH, "network namespace path", r"^(/[A-Za-z0-9_.\-]+)+$", 512);
 
 /// An absolute path without `..`, such as `/run/netns/x`, `/proc/42/ns/net` or `/proc/42/fd/7`.
-/// That it names a namespace is for [`crate::kernel::observe::netns`] to find out.
+/// [`crate::kernel::observe::netns`] checks whether it names a network namespace.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NetnsPath(String);
 
@@ -18,13 +18,13 @@ impl NetnsPath {
             return Err(bad(
                 "network namespace path",
                 text,
-                "must be absolute, below 512 characters, without ..",
+                "it must be absolute, without . and .., and have at most 512 characters",
             ));
         }
         Ok(Self(text.to_owned()))
     }
 
-    /// The name `ip -n` takes, where the path lies in `/run/netns` (which is where iproute2 looks).
+    /// The name for `ip -n`, if the path is in `/run/netns`, where iproute2 looks.
     #[must_use]
     pub fn iproute2_name(&self) -> Option<&str> {
         let name = self.0.strip_prefix("/run/netns/").or_else(|| self.0.strip_prefix("/var/run/netns/"))?;

@@ -12,7 +12,7 @@ impl NginxPath {
     pub fn parse(text: &str) -> crate::error::Result<Self> {
         NGINX_PATH.check(text)?;
         if text.split('/').any(|part| part == "..") || text.ends_with('/') {
-            return Err(super::pattern::bad("path", text, "is no file's, or has .. in it"));
+            return Err(super::pattern::bad("path", text, "it must name a file and must not contain .."));
         }
         Ok(Self(text.to_owned()))
     }

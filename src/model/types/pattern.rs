@@ -1,4 +1,4 @@
-//! The patterns names must match.
+//! Patterns that names must match.
 
 use std::sync::LazyLock;
 
@@ -6,7 +6,7 @@ use regex::Regex;
 
 use crate::error::{Error, Kind, Result};
 
-/// A pattern, compiled when it is first used.
+/// A pattern, compiled on first use.
 pub(super) struct Pattern {
     regex: LazyLock<Result<Regex, regex::Error>>,
     what: &'static str,
@@ -24,23 +24,24 @@ impl Pattern {
         Self { regex: LazyLock::new(compile), what, text, longest }
     }
 
-    /// Checks `value`; the error shows it cut short and escaped, for it may be hostile.
+    /// Checks `value`.
     pub(super) fn check(&self, value: &str) -> Result<()> {
         let Self { regex, what, text, longest } = self;
         // The length is not part of the expression: a bounded repetition is slow to compile and to match.
         if value.len() <= *longest && regex.as_ref().is_ok_and(|regex| regex.is_match(value)) {
             return Ok(());
         }
-        Err(bad(what, value, &format!("must match {text} and have at most {longest} characters")))
+        Err(bad(what, value, &format!("it must match {text} and have at most {longest} characters")))
     }
 }
 
-/// An error about one value: `value` is shown escaped and cut short.
+/// The error for an invalid `value`.
 pub(super) fn bad(what: &str, value: &str, why: &str) -> Error {
-    Error::new(Kind::BadValue, format!("{what} \"{}\" {why}", shown(value)))
+    let article = if what.starts_with(['i', 'o']) { "an" } else { "a" };
+    Error::new(Kind::BadValue, format!("\"{}\" is not {article} valid {what}: {why}", shown(value)))
 }
 
-/// `value` escaped and cut short, for an error: it may be hostile.
+/// `value` escaped and truncated for an error message, because it may be hostile.
 #[must_use]
 pub fn shown(value: &str) -> String {
     let mut shown: String = value.escape_debug().take(64).collect();

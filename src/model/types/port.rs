@@ -41,7 +41,7 @@ impl FromStr for Protocol {
             "tcp" | "TCP" => Ok(Self::Tcp),
             "udp" | "UDP" => Ok(Self::Udp),
             "sctp" | "SCTP" => Ok(Self::Sctp),
-            _ => Err(bad("protocol", text, "is none of tcp, udp, sctp")),
+            _ => Err(bad("protocol", text, "it must be tcp, udp or sctp")),
         }
     }
 }

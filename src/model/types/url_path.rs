@@ -2,18 +2,18 @@
 
 super::pattern::pattern!(URL_PATH, "path", r"^/[A-Za-z0-9/_.~\-]*$", 256);
 
-/// A prefix of URLs, such as `/` or `/wiki`: starts with a slash, ends with none unless it is `/`, and has neither `//`
-/// nor `.` nor `..` between slashes, so that it is what nginx makes of a request's path.
+/// A URL path prefix, such as `/` or `/wiki`. It starts with a slash, ends without one unless it is `/`, and has no `//`,
+/// `.` or `..`: the form to which nginx normalizes a request's path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UrlPath(String);
 
 impl UrlPath {
-    /// Checks `text`; a slash at the end is left out.
+    /// Checks `text` and drops a trailing slash.
     pub fn parse(text: &str) -> crate::error::Result<Self> {
         URL_PATH.check(text)?;
         let path = text.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(text);
         if text.contains("//") || path.split('/').any(|part| part == "." || part == "..") {
-            return Err(super::pattern::bad("path", text, "has an empty part, or one that is . or .."));
+            return Err(super::pattern::bad("path", text, "it must not contain //, /./ or /../"));
         }
         Ok(Self(path.to_owned()))
     }

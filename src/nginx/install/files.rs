@@ -54,7 +54,7 @@ fn collect(dir: &Dir<'_>, into: &mut Vec<File>) -> Result<()> {
         let path = file.path().to_owned();
         let text = file.contents_utf8().map(str::to_owned);
         let text =
-            text.ok_or_else(|| Error::new(Kind::Internal, format!("{} is no text", path.display())))?;
+            text.ok_or_else(|| Error::new(Kind::Internal, format!("{} is not valid UTF-8", path.display())))?;
         into.push(File { path, text });
     }
     dir.dirs().try_for_each(|dir| collect(dir, into))

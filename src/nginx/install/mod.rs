@@ -62,7 +62,7 @@ impl Became {
         match self {
             Self::Written => "written",
             Self::Updated => "updated",
-            Self::AlreadySo => "already so",
+            Self::AlreadySo => "unchanged",
             Self::Kept => "kept",
             Self::Removed => "removed",
         }

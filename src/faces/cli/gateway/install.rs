@@ -15,25 +15,24 @@ use crate::routes::look::host_name;
 use crate::setup::install::Item;
 use crate::setup::{executable, or_packaged, units};
 
-/// Write the gateway's files: nginx's configuration, Lua, pages.
+/// Write the gateway's files: nginx configuration, Lua and pages.
 ///
-/// DIR is `gateway.directory` of the configuration unless given. What you add goes into DIR/conf/local.d/, which is never
-/// touched; of the other files those that you have edited stay, and are named. Run it again after a change of the
-/// configuration or an upgrade of Flatnet or nginx, and reload nginx. A gateway on this host is open to containers after
-/// `flatnet up`. Where systemd runs, it writes the units of `gateway watch` and
-/// (for linux) of the gateway, to be enabled.
+/// DIR defaults to `gateway.directory` of the configuration. Put your own additions into DIR/conf/local.d/, which is never
+/// changed. Other files that you edited are kept, and reported. After a change of the configuration or an upgrade of
+/// Flatnet or nginx, run it again and reload nginx. Run `flatnet up` to let containers reach a gateway on this host. With
+/// systemd it also writes units for `gateway watch` and (on linux) for the gateway; you enable them.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  flatnet gateway install                                    # on this host\n  flatnet gateway install /mnt/c/flatnet/gateway             # OpenResty on Windows, seen from WSL2\n  flatnet gateway install DIR --platform windows --force     # overwrite what was edited, too"
+    after_help = "Examples:\n  flatnet gateway install                                    # on this host\n  flatnet gateway install /mnt/c/flatnet/gateway             # OpenResty on Windows, seen from WSL2\n  flatnet gateway install DIR --platform windows --force     # overwrite edited files"
 )]
 pub(super) struct Install {
-    /// Where to.
+    /// The gateway's directory.
     #[arg(value_name = "DIR", value_parser = crate::faces::cli::path)]
     directory: Option<PathBuf>,
-    /// What runs it; unless given, windows for a directory on a disk of Windows (/mnt/c/..), else linux.
+    /// The system that runs nginx. Default: windows for a directory on a Windows disk (/mnt/c/..), else linux.
     #[arg(long)]
     platform: Option<Platform>,
-    /// Overwrite what was edited.
+    /// Overwrite edited files.
     #[arg(long)]
     force: bool,
 }
@@ -63,7 +62,7 @@ impl Install {
         output::print(&table(&installed));
         if directory != config.gateway.directory {
             output::note(&format!(
-                "Note: routes are written to {}: in the section gateway of {} write `directory: {}`",
+                "Note: routes are written to {}. To change that, write in section gateway of {}: `directory: {}`",
                 config.gateway.directory.display(),
                 options.config.display(),
                 directory.display()
@@ -76,7 +75,7 @@ impl Install {
     }
 }
 
-/// The units of watch, which `init` writes too, and on this host of the gateway itself.
+/// The unit of watch, which `init` writes too, and on linux that of the gateway.
 fn unit_files(
     config: &Config,
     directory: &Path,
@@ -91,18 +90,18 @@ fn unit_files(
     items.into_iter().map(or_packaged).collect()
 }
 
-/// What is not as it was, file by file; the rest is counted.
+/// Changed files line by line, and the count of unchanged ones.
 fn table(installed: &[Installed]) -> String {
     let line = |one: &Installed| {
-        let hint = if one.outcome == Became::Kept { " (edited; overwrite it with --force)" } else { "" };
+        let hint = if one.outcome == Became::Kept { " (edited; use --force to overwrite it)" } else { "" };
         format!("{:<12}{}{hint}\n", one.outcome.word(), one.path.display())
     };
     let changed: String = installed.iter().filter(|one| one.outcome != Became::AlreadySo).map(line).collect();
     let same = installed.iter().filter(|one| one.outcome == Became::AlreadySo).count();
-    if same > 0 { format!("{changed}{same} files are already so\n") } else { changed }
+    if same > 0 { format!("{changed}{same} files are unchanged\n") } else { changed }
 }
 
-/// What comes next, as commands.
+/// The next commands.
 struct Next<'a> {
     config: &'a Config,
     directory: &'a Path,
@@ -124,25 +123,25 @@ impl Next<'_> {
         let mut lines = vec![format!("{nginx} -t -p {seen} -c conf/nginx.conf")];
         if *platform == Platform::Linux {
             let packages = "nginx-light libnginx-mod-http-lua lua-cjson lua-resty-core";
-            lines.insert(0, format!("apt-get install {packages}   # where they are missing"));
+            lines.insert(0, format!("apt-get install {packages}   # if they are missing"));
         }
         if *platform == Platform::Windows || !self.has_units {
             lines.push(format!("{nginx} -p {seen} -c conf/nginx.conf"));
         }
         if *platform == Platform::Linux {
-            lines.push(format!("{} up   # lets containers use the gateway's ports", self.flatnet));
+            lines.push(format!("{} up   # opens the gateway's ports to containers", self.flatnet));
         }
         lines.push(self.watch());
         let domains: Vec<&str> =
             config.gateway.domains.iter().map(crate::model::types::HostName::as_str).collect();
         format!(
-            "\nNext:\n  {}\nNames in {} must lead to the gateway: in the LAN's DNS, or in each client's hosts file.\n",
+            "\nNext:\n  {}\nNames in {} must resolve to the gateway, in the LAN's DNS or in each client's hosts file.\n",
             lines.join("\n  "),
             domains.join(", ")
         )
     }
 
-    /// What keeps the routes as the containers are; on this host with the gateway itself.
+    /// The command that keeps the routes up to date, and on linux starts the gateway.
     fn watch(&self) -> String {
         let Self { flatnet, config, .. } = self;
         let unit = |stem| format!("{}.service", units::name(stem, &config.network));
@@ -150,7 +149,7 @@ impl Next<'_> {
         match (self.has_units, self.platform) {
             (true, Platform::Linux) => format!("systemctl enable --now {gateway} {watch}"),
             (true, Platform::Windows) => format!("systemctl enable --now {watch}"),
-            (false, _) => format!("{flatnet} gateway watch   # keeps the routes as the containers are"),
+            (false, _) => format!("{flatnet} gateway watch   # keeps the routes up to date"),
         }
     }
 }

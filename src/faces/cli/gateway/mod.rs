@@ -10,14 +10,14 @@ use clap::{Args, Subcommand};
 
 use super::Options;
 
-/// The HTTP gateway, through which browsers of the LAN open containers by name.
+/// Manage the HTTP gateway, through which browsers of the LAN open containers by name.
 ///
 /// The gateway is nginx with Lua: `OpenResty` on Windows, or Debian's nginx on this host. These commands write its files
-/// and keep its routes as the containers are; they do not run it. The section `gateway` of the configuration says how.
+/// and keep its routes up to date; they do not run it. It is configured in section `gateway` of the configuration.
 #[derive(Debug, Args)]
 #[command(
     arg_required_else_help = true,
-    after_help = "Examples:\n  flatnet gateway install   # its files\n  flatnet gateway sync      # containers -> routes, once\n  flatnet gateway watch     # the same, whenever something changes\n  flatnet gateway routes    # who is reached by which URL, and who is not and why"
+    after_help = "Examples:\n  flatnet gateway install   # write its files\n  flatnet gateway sync      # update the routes once\n  flatnet gateway watch     # update the routes on each change\n  flatnet gateway routes    # list the routes"
 )]
 pub(super) struct Gateway {
     #[command(subcommand)]

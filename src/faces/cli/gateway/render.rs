@@ -8,28 +8,28 @@ use crate::faces::cli::{Options, output};
 use crate::nginx::static_mode::{Nginx, render};
 use crate::routes::sync::built;
 
-/// Write the routes as plain nginx has them: `upstream` and `server` blocks.
+/// Write the routes as plain nginx configuration: `upstream` and `server` blocks.
 ///
-/// For those who run nginx by themselves and want no Lua in it. Containers that come, go or change their address are in
-/// force after the next render and reload only; requests are not held while one restarts.
+/// Use it to run your own nginx without Lua. Changes of containers take effect only after the next render and reload, and
+/// requests are not held while a container restarts.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  flatnet gateway render --static                    # to look at\n  flatnet gateway render --static --output /etc/nginx/conf.d/flatnet.conf --reload\n  flatnet gateway render --static --no-default-server # where another server has that part"
+    after_help = "Examples:\n  flatnet gateway render --static                    # print it\n  flatnet gateway render --static --output /etc/nginx/conf.d/flatnet.conf --reload\n  flatnet gateway render --static --no-default-server # if another server is the default"
 )]
 pub(super) struct Render {
-    /// For plain nginx; there is nothing else to render.
+    /// Render for plain nginx (required; the only mode).
     #[arg(long = "static", required = true)]
     is_static: bool,
-    /// Write it to FILE, which nginx includes, and take it back if `nginx -t` refuses it. Unset: print it.
+    /// Write to FILE, which nginx includes, and restore it if `nginx -t` fails. Default: print it.
     #[arg(long, value_name = "FILE", value_parser = crate::faces::cli::path)]
     output: Option<PathBuf>,
-    /// Then have nginx reload.
+    /// Reload nginx afterwards.
     #[arg(long, requires = "output")]
     reload: bool,
-    /// Leave out the server that answers requests for unknown hosts.
+    /// Omit the server that answers requests for unknown hosts.
     #[arg(long)]
     no_default_server: bool,
-    /// The main configuration of nginx, where it is not the usual one.
+    /// nginx's main configuration. Default: nginx's own default.
     #[arg(long, value_name = "FILE", requires = "output")]
     nginx_conf: Option<String>,
 }
@@ -50,9 +50,9 @@ impl Render {
             nginx.reload(&mut executor)?;
         }
         let how = match (is_new, self.reload) {
-            (false, _) => "is already so",
-            (true, false) => "is written; `nginx -s reload` puts it in force",
-            (true, true) => "is written and in force",
+            (false, _) => "is unchanged",
+            (true, false) => "is written; run `nginx -s reload` to apply it",
+            (true, true) => "is written and nginx reloaded",
         };
         output::print(&format!("{} {how}: {}\n", path.display(), crate::routes::told::counted(&table)));
         Ok(0)

@@ -12,9 +12,9 @@ use crate::faces::cli::{Options, output};
 use crate::routes::table::{Route, Table, Unrouted};
 use crate::routes::{publish, told};
 
-/// List what the gateway routes: URL, container, state and address; and what has no route, and why.
+/// List the gateway's routes (URL, container, state, address), and containers without a route with the reason.
 ///
-/// It reads the file that `sync` and `watch` write, and asks nobody.
+/// It only reads the file that `sync` and `watch` write.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  flatnet gateway routes\n  flatnet gateway routes --json | jq '.unrouted[] | select(.warning)'"
@@ -36,7 +36,7 @@ impl Routes {
     }
 }
 
-/// Why there is no table.
+/// The error for a missing table.
 fn none(path: &Path) -> Error {
     match File::open(path) {
         Err(cause) if cause.kind() == ErrorKind::PermissionDenied => io("read", path)(cause),
@@ -57,7 +57,7 @@ fn listing(table: &Table, listen: u16) -> String {
     format!("{text}\nGeneration {}, written {}: {}\n", table.generation, table.written, told::counted(table))
 }
 
-/// Each URL with a container, and each container with a URL, as long as there are any.
+/// The URLs and the containers of a route side by side.
 fn lines(route: &Route, listen: u16) -> Vec<Vec<String>> {
     let urls = told::urls(route, listen);
     let line = |index: usize| {

@@ -7,11 +7,11 @@ use crate::faces::cli::{Options, output};
 use crate::routes::sync::{Synced, sync};
 use crate::routes::told;
 
-/// Make the gateway's routes from the containers of this host, once.
+/// Update the gateway's routes from this host's containers, once.
 ///
-/// A container is routed by its labels (`flatnet.host`, `flatnet.port`, `flatnet.path` ..); without any at
-/// `http://NAME.DOMAIN/`, if exactly one of its exposed TCP ports answers HTTP. The file is replaced in one step, only
-/// when something changed, and never when Podman fails.
+/// A container is routed as its labels say (`flatnet.host`, `flatnet.port`, `flatnet.path` ..). Without labels it is routed
+/// at `http://NAME.DOMAIN/` if exactly one of its exposed TCP ports answers HTTP. The file is replaced atomically, only
+/// if something changed, and never if Podman fails.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  flatnet gateway sync\n  flatnet gateway sync --json | jq .routes\n  podman run -d --name git --network flatnet --label flatnet.port=3000 IMAGE && flatnet gateway sync"
@@ -34,7 +34,7 @@ impl Sync {
         for conflict in conflicts {
             output::note(&format!("flatnet: warning: {conflict}"));
         }
-        let how = if written { "is written" } else { "is already so" };
+        let how = if written { "is written" } else { "is unchanged" };
         let count = told::counted(&table);
         output::print(&format!("Generation {} {how}: {count}\n", table.generation));
         Ok(0)

@@ -12,11 +12,11 @@ use crate::routes::sync::Synced;
 use crate::routes::told;
 use crate::routes::watch::{Said, watch};
 
-/// Keep the gateway's routes as the containers are, until it is ended.
+/// Keep the gateway's routes up to date until stopped.
 ///
-/// It follows Podman's events and Flatnet's own receipts, asks new containers again and again until they speak HTTP, and
-/// looks at everything once a minute, each time by the configuration as it is then. It prints each change. While Podman
-/// fails, the routes stay as they are, and it tries again. `flatnet init` writes a systemd unit that runs it.
+/// It follows Podman's events and Flatnet's receipts, probes new containers until they answer HTTP, and checks everything
+/// once a minute with the current configuration. It prints each change. While Podman fails, the routes stay as they are,
+/// and it tries again. `flatnet init` writes a systemd unit that runs it.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  flatnet gateway watch\n  systemctl enable --now flatnet-gateway-watch.service\n  journalctl -fu flatnet-gateway-watch"
@@ -35,7 +35,7 @@ impl Watch {
     }
 }
 
-/// Readable once the program is to end.
+/// A socket that becomes readable on SIGTERM or SIGINT.
 fn stop_signals() -> Result<UnixStream> {
     let failed = |cause| Error::new(Kind::Internal, "cannot wait for signals").source(cause);
     let (stop, signalled) = UnixStream::pair().map_err(failed)?;
@@ -62,6 +62,6 @@ fn say(said: &Said<'_>, is_json: bool) {
             }
         }
         Said::Failed(error) => output::note(&format!("flatnet: warning: {}", error.whole())),
-        Said::Recovered => output::note("flatnet: it works again"),
+        Said::Recovered => output::note("flatnet: recovered"),
     }
 }

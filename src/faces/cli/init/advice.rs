@@ -1,4 +1,4 @@
-//! What to do after `flatnet init`, in words.
+//! The next steps after `flatnet init`.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use crate::model::types::NetworkName;
 use crate::setup::podman::Podman;
 use crate::setup::{PLUGIN_FOLDERS, units};
 
-/// Which of Flatnet's faces this Podman uses, and the commands that come next.
+/// How this Podman calls Flatnet, and the next commands.
 pub(super) fn advice(podman: &Podman, network: &NetworkName, config: &Path) -> String {
     let up = format!(
         "  flatnet{} up",
@@ -17,20 +17,20 @@ pub(super) fn advice(podman: &Podman, network: &NetworkName, config: &Path) -> S
     match podman {
         Podman::NotAsked => String::new(),
         Podman::Missing => format!(
-            "\nThere is no Podman on this host. When there is (`apt-get install podman`), `flatnet init` says how it \
+            "\nPodman is not installed. Install it (`apt-get install podman`) and run `flatnet init` again to see how it \
              uses Flatnet.\nUntil then:\n{up}\n"
         ),
         Podman::Unknown { why } => format!(
-            "\nWhich network backend Podman uses is not known: {why}\nMend that, then `flatnet init` says how it uses \
+            "\nPodman's network backend is unknown: {why}\nFix that, then run `flatnet init` again to see how it uses \
              Flatnet.\n"
         ),
         Podman::Cni { version, lists_network: true } => {
             format!("\nPodman {version} uses CNI and calls Flatnet as a CNI plugin. Next:\n{up}\n{run}\n")
         }
         Podman::Cni { version, lists_network: false } => format!(
-            "\nPodman {version} uses CNI, but does not list the network {network}: `podman network ls` says why.\nIts \
-             containers.conf must have {} among `cni_plugin_dirs` and /etc/cni/net.d as `network_config_dir`, as is the \
-             default.\n",
+            "\nPodman {version} uses CNI, but does not list the network {network}; run `podman network ls` to see why.\nIts \
+             containers.conf must have {} in `cni_plugin_dirs` and /etc/cni/net.d as `network_config_dir`, which are the \
+             defaults.\n",
             PLUGIN_FOLDERS[0]
         ),
         Podman::Netavark { version, lists_network, finds_plugin } => {
@@ -40,27 +40,24 @@ pub(super) fn advice(podman: &Podman, network: &NetworkName, config: &Path) -> S
     }
 }
 
-/// What makes programs that manage links read that Flatnet's are not theirs.
+/// The commands that make network managers ignore Flatnet's links.
 pub(super) fn reload(commands: &[&str]) -> String {
     if commands.is_empty() {
         return String::new();
     }
-    format!(
-        "Before, so that what manages this host's links leaves Flatnet's alone:\n  {}\n",
-        commands.join("\n  ")
-    )
+    format!("First, so that the network manager ignores Flatnet's links:\n  {}\n", commands.join("\n  "))
 }
 
-/// What brings this host up again after a reboot.
+/// The commands that enable Flatnet at boot.
 pub(super) fn at_boot(has_systemd: bool, network: &NetworkName) -> String {
     if has_systemd {
         let (up, gc) = (units::name("flatnet", network), units::name("flatnet-gc", network));
         format!(
-            "At every boot, before Podman starts containers:\n  systemctl enable --now {up}.service {gc}.timer\n"
+            "To start Flatnet at boot, before Podman starts containers:\n  systemctl enable --now {up}.service {gc}.timer\n"
         )
     } else {
-        "There is no systemd here: after a reboot run `flatnet up` and `flatnet repair`, before containers start; the \
-         first container does the same.\n"
+        "systemd is not running. After a reboot run `flatnet up` and `flatnet repair` before you start containers; \
+         otherwise the first container does it.\n"
             .to_owned()
     }
 }
@@ -88,7 +85,7 @@ fn netavark(
         String::new()
     } else {
         format!(
-            "\nIt does not find the plugin. In the section [network] of /etc/containers/containers.conf write:\n  \
+            "\nIt does not find the plugin. Write in section [network] of /etc/containers/containers.conf:\n  \
              netavark_plugin_dirs = [{}]\n",
             PLUGIN_FOLDERS[1]
         )
@@ -102,21 +99,21 @@ fn netavark(
 fn too_old(version: &str, network: &NetworkName, up: &str, run: &str) -> String {
     format!(
         "
-Podman {version} uses netavark, in a version that knows no plugins: so it cannot use Flatnet. With its other backend,
-CNI, it can. Flatnet leaves that choice to you. To change it:
+Podman {version} uses a netavark version without plugin support, so it cannot use Flatnet. It can with the CNI backend.
+To switch to CNI:
 
-  1. Stop all containers (`podman stop --all`): interfaces and rules of netavark's may stay behind otherwise, until
-     the next reboot.
-  2. In the section [network] of /etc/containers/containers.conf write:  network_backend = \"cni\"
+  1. Stop all containers (`podman stop --all`). Otherwise netavark's interfaces and rules may stay until the next
+     reboot.
+  2. Write in section [network] of /etc/containers/containers.conf:  network_backend = \"cni\"
      Podman's own networks then need the package containernetworking-plugins.
-  3. Make your networks again under their names (`podman network create`): each backend keeps its own, and containers
-     on one that is missing do not start. Those on Podman's default network do.
-  4. See that `podman network ls` lists {network}, then:
+  3. Recreate your networks under the same names (`podman network create`). Each backend has its own networks, and
+     containers on a missing network do not start. Containers on Podman's default network do.
+  4. Check that `podman network ls` lists {network}, then:
 {up}
 {run}
 
-What it costs: the networks of netavark's, their addresses and their DNS names. Images and volumes stay. To start from
-nothing instead, `podman system reset` removes all containers, images, networks and volumes.
+What it costs: netavark's networks, their addresses and their DNS names. Images and volumes are kept. To start over
+instead, `podman system reset` removes all containers, images, networks and volumes.
 "
     )
 }

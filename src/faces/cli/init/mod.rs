@@ -1,4 +1,4 @@
-//! `flatnet init`: the configuration, the conflist and the plugin's links, for this host.
+//! `flatnet init`: writes the configuration, the conflist and the plugin links.
 
 mod advice;
 
@@ -20,31 +20,31 @@ use crate::setup::podman::Podman;
 use crate::setup::unmanaged::Program;
 use crate::setup::{self, executable, templates, units};
 
-/// Write the configuration, tell Podman of the network, and say what comes next.
+/// Write the configuration, register the network with Podman, and print the next steps.
 ///
-/// Writes the YAML (--config says where), the conflist /etc/cni/net.d/NETWORK.conflist, and links this program as
-/// plugin into /opt/cni/bin (Podman 4) and /usr/local/libexec/netavark (Podman 5); where systemd runs, units that bring
-/// this host up and repair it at boot and collect garbage every hour, to be enabled; where systemd or `NetworkManager` runs,
-/// a file that keeps it away from containers' links. What Flatnet's Debian package has brought is not written again. It asks nothing, works without Podman, changes nothing of Podman's
-/// own, and overwrites nothing unless told to.
+/// Writes the configuration (to the path of --config) and the conflist /etc/cni/net.d/NETWORK.conflist, and links this
+/// program as a plugin into /opt/cni/bin (Podman 4) and /usr/local/libexec/netavark (Podman 5). With systemd it also writes
+/// units that run `up` and `repair` at boot and `gc` every hour; you enable them. With systemd-networkd or `NetworkManager`
+/// it writes a file that makes it ignore containers' links. Files that the Debian package installed are not written again.
+/// It does not need Podman, does not change Podman's own files, and overwrites nothing unless --force is given.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  flatnet init\n  flatnet init --host 7            # this host's share is 10.87.7.0/24\n  flatnet init --force             # overwrite what differs\n  flatnet init --network lab --bridge lab-br0 --host 8 --config /etc/flatnet/lab.yaml   # a second network"
+    after_help = "Examples:\n  flatnet init\n  flatnet init --host 7            # this host's subnet is 10.87.7.0/24\n  flatnet init --force             # overwrite files that differ\n  flatnet init --network lab --bridge lab-br0 --host 8 --config /etc/flatnet/lab.yaml   # a second network"
 )]
 pub(super) struct Init {
-    /// Give this host the subnet 10.87.N.0/24.
+    /// Set this host's subnet to 10.87.N.0/24.
     #[arg(long, value_name = "N", default_value_t = 1)]
     host: u8,
-    /// The name people use after `podman run --network`.
+    /// The network's name, as used in `podman run --network`.
     #[arg(long, value_name = "NAME", default_value = "flatnet")]
     network: NetworkName,
-    /// The bridge on this host.
+    /// The bridge's name on this host.
     #[arg(long, value_name = "NAME", default_value = "flatnet-br0")]
     bridge: IfName,
-    /// Overwrite what is there and differs.
+    /// Overwrite existing files that differ.
     #[arg(long)]
     force: bool,
-    /// Write below DIR instead of /, for packages and images; Podman is then not looked at.
+    /// Write below DIR instead of /, for packages and images. Podman is not queried then.
     #[arg(long, value_name = "DIR", value_parser = super::path)]
     root: Option<PathBuf>,
 }
@@ -52,7 +52,7 @@ pub(super) struct Init {
 impl Init {
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
         let path = std::path::absolute(&options.config).map_err(io("find", &options.config))?;
-        // As the plugin takes it, which reads it in the conflist; and nothing is to be written outside of --root.
+        // The plugin reads this path from the conflist. And nothing may be written outside of --root.
         let path = plugin::config_path(Some(&path.to_string_lossy()))?;
         let yaml = templates::yaml(self.host, &self.network, &self.bridge);
         let config = self.effective(&path, &yaml)?;
@@ -60,7 +60,7 @@ impl Init {
         let outcomes = install(&items, self.force)?;
         if self.root.is_none() {
             note_writable_by_others()?;
-            // What only root may write; what fails here is said by whoever needs it.
+            // Needs root. A failure is reported by the command that needs the owner mark.
             let _ = Engine::open(config.clone(), Log::silent()).and_then(|engine| engine.mark());
         }
         let podman = if self.root.is_some() {
@@ -86,7 +86,7 @@ impl Init {
         Ok(0)
     }
 
-    /// The configuration that will hold: one that is there and stays is read.
+    /// The configuration after this run: an existing file that is kept, else the new one.
     fn effective(&self, path: &Path, yaml: &str) -> Result<Config> {
         let placed = self.placed(path);
         if !self.force && placed.exists() { config::load(&placed) } else { config::parse(yaml, path) }
@@ -94,7 +94,7 @@ impl Init {
 
     fn items(&self, path: &Path, yaml: String, config: &Config) -> Result<Vec<Item>> {
         let exe = executable()?;
-        // A package's program lies below the root too, and is linked to as it will be found later.
+        // A package's program is below the root too; the link must point to its final path.
         let target = match &self.root {
             Some(root) => {
                 let root = std::path::absolute(root).map_err(io("find", root))?;
@@ -117,7 +117,7 @@ impl Init {
         Ok(items.into_iter().map(placed).collect())
     }
 
-    /// Where the file that is called `path` later lies now.
+    /// Where to write the file whose final path is `path`.
     fn placed(&self, path: &Path) -> PathBuf {
         match &self.root {
             Some(root) => root.join(path.strip_prefix("/").unwrap_or(path)),
@@ -126,7 +126,7 @@ impl Init {
     }
 }
 
-/// What makes the running ones of those programs read their file that has become another.
+/// The commands that make running programs reload their changed file.
 fn to_reload(items: &[Item], outcomes: &[Outcome], config: &Config) -> Vec<&'static str> {
     let is_new =
         |path: &Path| items.iter().zip(outcomes).any(|(item, outcome)| item.path == path && outcome.writes());
@@ -134,12 +134,12 @@ fn to_reload(items: &[Item], outcomes: &[Outcome], config: &Config) -> Vec<&'sta
     Program::ALL.into_iter().filter(new).filter_map(Program::reload).collect()
 }
 
-/// Podman runs the plugin as root, so who may write it may do anything.
+/// Podman runs the plugin as root, so a user who can write to it gains root.
 fn note_writable_by_others() -> Result<()> {
     let exe = executable()?;
     if setup::is_writable_by_others(&exe)? {
         output::note(&format!(
-            "Note: {} may be written by others than root, and Podman now runs it as root: `install -m 755 {} /usr/local/bin/` and init from there",
+            "Note: {} is writable by users other than root, and Podman runs it as root: run `install -m 755 {} /usr/local/bin/`, then init from there",
             exe.display(),
             exe.display()
         ));
@@ -154,7 +154,7 @@ fn table(items: &[Item], outcomes: &[Outcome]) -> String {
             Content::File(_) => path.display().to_string(),
             Content::Link(target) => format!("{} -> {}", path.display(), target.display()),
         };
-        let hint = if *outcome == Outcome::Kept { " (differs; overwrite it with --force)" } else { "" };
+        let hint = if *outcome == Outcome::Kept { " (differs; use --force to overwrite it)" } else { "" };
         let _ = writeln!(text, "{:<12}{what}{hint}", outcome.word());
     }
     text

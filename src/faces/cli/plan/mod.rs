@@ -1,4 +1,4 @@
-//! `flatnet plan`: what would be done, step by step, and by which commands.
+//! `flatnet plan`: prints what would be done, step by step, and the commands.
 
 mod print;
 
@@ -14,37 +14,37 @@ use crate::kernel::planner::{attach, detach};
 use crate::model::desired::AttachmentState;
 use crate::model::types::{AttachmentId, ContainerId, ContainerName, IfName, NetnsPath};
 
-/// Show what `up`, `down`, or attaching a container would do, and why, and how it is undone.
+/// Show what `up`, `down` or attaching a container would do, why, and how it is undone.
 ///
-/// On a terminal it offers to run the plan. With --dry-run it never runs anything, and needs no root: what it may
-/// not read it takes as absent, and says so.
+/// On a terminal it offers to run the plan. With --dry-run it runs nothing and needs no root: what this user may not read
+/// is treated as absent, and reported.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  flatnet plan --dry-run\n  flatnet plan --dry-run --format sh > up.sh   # the same when pasted\n  flatnet plan down\n  flatnet plan add web --netns /run/netns/x --id 0123abcd"
+    after_help = "Examples:\n  flatnet plan --dry-run\n  flatnet plan --dry-run --format sh > up.sh   # as a shell script\n  flatnet plan down\n  flatnet plan add web --netns /run/netns/x --id 0123abcd"
 )]
 pub(super) struct Plan {
     #[command(subcommand)]
     target: Option<Target>,
-    /// Run nothing.
+    /// Print the plan without running it.
     #[arg(long, global = true)]
     dry_run: bool,
-    /// Run it without asking.
+    /// Run the plan without asking.
     #[arg(long, global = true, conflicts_with = "dry_run")]
     yes: bool,
-    /// Exit with 1 when something would change.
+    /// Exit with status 1 if something would change.
     #[arg(long, global = true)]
     exit_code: bool,
-    /// How to print it.
+    /// Output format.
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 #[derive(Clone, Debug, Subcommand)]
 enum Target {
-    /// Bring this host to the configured state (the default).
+    /// Bring this host to its desired state (the default).
     #[command(after_help = "Examples:\n  flatnet plan up --dry-run\n  flatnet plan up --yes")]
     Up,
-    /// Take back what `up` did.
+    /// Undo what `up` did.
     #[command(after_help = "Examples:\n  flatnet plan down --dry-run")]
     Down,
     /// Attach a container.
@@ -61,24 +61,24 @@ enum Target {
 struct Container {
     /// The container's name.
     name: ContainerName,
-    /// Its network namespace; without it the plan shows a placeholder.
+    /// The container's network namespace. Default: a placeholder.
     #[arg(long, value_name = "PATH")]
     netns: Option<NetnsPath>,
-    /// Its ID; without it the plan shows a placeholder.
+    /// The container's ID. Default: a placeholder.
     #[arg(long)]
     id: Option<ContainerId>,
-    /// Its address; without it the one that it would get.
+    /// The container's address. Default: the one it would get.
     #[arg(long)]
     ip: Option<Ipv4Addr>,
-    /// The interface inside it.
+    /// The interface inside the container.
     #[arg(long, value_name = "NAME", default_value = "eth0")]
     ifname: IfName,
 }
 
 const PLACEHOLDER_NETNS: &str = "/run/netns/NETNS";
 const PLACEHOLDER_ID: &str = "CONTAINER_ID";
-const WITHOUT_RECEIPT: &str = "These are kernel commands only: pasted, they make and remove no lease and no receipt; \
-    `flatnet repair` writes down what they made, and forgets what they removed.";
+const WITHOUT_RECEIPT: &str = "These are kernel commands only: pasting them does not change leases or receipts; \
+    run `flatnet repair` afterwards to record the changes.";
 
 impl Plan {
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
@@ -103,14 +103,14 @@ impl Plan {
             None | Some(Target::Up) => engine.plan_up(),
             Some(Target::Down) => engine.plan_down(),
             Some(Target::Add(container)) => {
-                let wanted = container.wanted(engine)?;
-                let plan = attach(&wanted, &crate::kernel::observe::attachment::nothing());
+                let desired = container.desired(engine)?;
+                let plan = attach(&desired, &crate::kernel::observe::attachment::nothing());
                 Ok(Change { plan, notes: vec![WITHOUT_RECEIPT.to_owned()], ..Change::default() })
             }
             Some(Target::Del(container)) => {
-                let wanted = container.wanted(engine)?;
+                let desired = container.desired(engine)?;
                 Ok(Change {
-                    plan: detach(&wanted),
+                    plan: detach(&desired),
                     notes: vec![WITHOUT_RECEIPT.to_owned()],
                     ..Change::default()
                 })
@@ -118,7 +118,7 @@ impl Plan {
         }
     }
 
-    /// Only the host's own plan is run from here; containers are the runtime's business.
+    /// Only the host's own plan is run from here; a container's is run by its runtime.
     fn runs(&self, change: &Change) -> Result<bool> {
         let is_host = matches!(self.target, None | Some(Target::Up | Target::Down));
         if self.dry_run || change.plan.is_empty() || !is_host {
@@ -135,8 +135,8 @@ impl Plan {
 }
 
 impl Container {
-    /// What attaches it: of one that is attached what its receipt says; else what it would get.
-    fn wanted(&self, engine: &mut Engine) -> Result<AttachmentState> {
+    /// The desired state of the attachment: from its receipt if it is attached, else what it would get.
+    fn desired(&self, engine: &mut Engine) -> Result<AttachmentState> {
         let id = match (&self.id, engine.attached_as(&self.name)?) {
             (None, Some(attached)) => attached,
             (id, _) => self.with_id(id.as_ref())?,
@@ -151,11 +151,11 @@ impl Container {
     }
 }
 
-/// What the plan rests on and this user may not read.
+/// The inputs of the plan that this user may not read.
 fn unread(engine: &mut Engine) -> Option<String> {
     let unread = engine.unread();
     let what = unread.join(", ");
     (!unread.is_empty()).then(|| {
-        format!("What may not be read is taken as absent: {what}. For root the plan may be another.")
+        format!("This user may not read {what}, which is treated as absent. Run as root for the exact plan.")
     })
 }

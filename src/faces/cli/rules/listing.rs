@@ -1,17 +1,16 @@
-//! What `nft list` prints, cut into lines that can be compared.
+//! Splits the output of `nft list` into comparable lines.
 
-/// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Line {
     /// As nft prints it.
     pub(super) shown: String,
-    /// The same without what changes by itself.
+    /// Without counters.
     pub(super) compared: String,
-    /// Where it is an element: its comment, which says whose it is.
+    /// The comment of an element, which identifies its container.
     pub(super) element_of: Option<String>,
 }
 
-/// Cuts a listing into lines; each element of a set has a line of its own, and they are sorted.
+/// Splits a listing into lines, with one line per element, sorted.
 pub(super) fn lines(text: &str) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut rest = text.lines();
@@ -59,7 +58,7 @@ fn without_counts(line: &str) -> String {
     kept.join(" ")
 }
 
-/// Splits at commas; a comment of ours holds none.
+/// Splits at commas. Our comments contain none.
 fn split_elements(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|text| !text.is_empty())
 }

@@ -1,4 +1,4 @@
-//! `flatnet rules`: the wanted ruleset, and the loaded one against it.
+//! `flatnet rules`: prints the desired ruleset, or compares the loaded one with it.
 
 mod listing;
 
@@ -14,17 +14,17 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::state::receipt::{self, Receipt};
 
-/// Print the firewall rules that are wanted or, with --live, those that are loaded.
+/// Print the desired firewall rules or, with --live, the loaded ones.
 ///
-/// With --live each line is marked as in a diff: `-` is wanted and not loaded, `+` is loaded and not wanted. Counters
-/// are shown and not compared; elements bear the container's name. `~` marks elements of a container that comes or goes
-/// just now: they are not compared. The exit status is then 1 when wanted and loaded differ.
+/// With --live the lines are marked as in a diff: `-` is missing, `+` is unexpected. Counters are printed but not compared;
+/// elements are printed with the container's name. `~` marks elements of a container that is being attached or detached;
+/// they are not compared. The exit status is 1 if the rules differ.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  flatnet rules                    # what `flatnet up` loads; needs no root\n  flatnet rules --live             # what is loaded, and how it differs\n  flatnet rules --live | grep '^[-+]'"
+    after_help = "Examples:\n  flatnet rules                    # what `flatnet up` loads; needs no root\n  flatnet rules --live             # what is loaded, as a diff\n  flatnet rules --live | grep '^[-+]'"
 )]
 pub(super) struct Rules {
-    /// What is loaded, against what is wanted.
+    /// Compare the loaded rules with the desired ones.
     #[arg(long)]
     live: bool,
 }
@@ -36,21 +36,21 @@ impl Rules {
         if self.live {
             return Ok(live(&mut engine, options.json)?);
         }
-        let (_, wanted) = engine.wanted_host()?;
+        let (_, desired) = engine.desired_host()?;
         if options.json {
-            output::print_json(&json!({"ruleset": wanted.ruleset, "elements": wanted.elements}));
+            output::print_json(&json!({"ruleset": desired.ruleset, "elements": desired.elements}));
         } else {
-            output::print(&wanted.ruleset);
+            output::print(&desired.ruleset);
         }
         Ok(0)
     }
 }
 
-/// The loaded rules against the wanted ones.
+/// The loaded rules compared with the desired ones.
 struct Look {
-    /// Each line with its mark: `-`, `+`, `~` or a blank.
+    /// Each line with its sign: `-`, `+`, `~` or a blank.
     marked: Vec<(char, Line)>,
-    /// From the comment on a container's elements to its name, which is empty where the runtime told none.
+    /// Maps the comment on a container's elements to its name, which is empty if the runtime gave none.
     names: BTreeMap<String, String>,
 }
 
@@ -59,8 +59,8 @@ impl Look {
         let before = attached(engine)?;
         let loaded = engine.loaded()?;
         let after = attached(engine)?;
-        let (wanted, live) = (lines(&loaded.wanted), lines(&loaded.live));
-        let mut marked = compare(&wanted, &live);
+        let (desired, live) = (lines(&loaded.desired), lines(&loaded.live));
+        let mut marked = compare(&desired, &live);
         for (mark, line) in &mut marked {
             let whose = line.element_of.as_ref();
             if *mark != ' ' && whose.is_some_and(|whose| is_moving(before.get(whose), after.get(whose))) {
@@ -76,7 +76,7 @@ impl Look {
     }
 }
 
-/// How often wanted and loaded must differ: a container may come and go between the files that one look reads.
+/// How many comparisons must differ in a row: a container may be attached or detached during one comparison.
 const LOOKS: usize = 4;
 
 fn live(engine: &mut Engine, as_json: bool) -> Result<u8> {
@@ -100,20 +100,20 @@ fn live(engine: &mut Engine, as_json: bool) -> Result<u8> {
         let there =
             families.iter().filter(|begin| marked.iter().any(|(_, line)| line.shown.starts_with(*begin)));
         let lists: Vec<_> = there.map(|begin| format!("nft list {}", begin.trim_end_matches(" {"))).collect();
-        output::print(&format!("--- wanted: flatnet rules\n+++ loaded: {}\n", lists.join("; ")));
+        output::print(&format!("--- desired: flatnet rules\n+++ loaded: {}\n", lists.join("; ")));
         output::print(&marked.iter().map(|(mark, line)| shown(*mark, line, names)).collect::<String>());
     }
     Ok(u8::from(look.differs()))
 }
 
-/// The wanted lines and the live ones in one list, each with `-`, `+` or a blank before it.
-fn compare(wanted: &[Line], live: &[Line]) -> Vec<(char, Line)> {
-    let (old, new) = (keys(wanted), keys(live));
+/// The desired and the live lines in one list, each with its sign `-`, `+` or a blank.
+fn compare(desired: &[Line], live: &[Line]) -> Vec<(char, Line)> {
+    let (old, new) = (keys(desired), keys(live));
     let diff = TextDiff::from_slices(&old, &new);
     let marked = diff.iter_all_changes().filter_map(|change| match change.tag() {
-        ChangeTag::Delete => Some(('-', wanted.get(change.old_index()?)?)),
+        ChangeTag::Delete => Some(('-', desired.get(change.old_index()?)?)),
         ChangeTag::Insert => Some(('+', live.get(change.new_index()?)?)),
-        // The live one, with what it has counted.
+        // The live line, with its counters.
         ChangeTag::Equal => Some((' ', live.get(change.new_index()?)?)),
     });
     marked.map(|(mark, line)| (mark, line.clone())).collect()
@@ -126,7 +126,7 @@ fn keys(lines: &[Line]) -> Vec<&str> {
 fn shown(mark: char, line: &Line, names: &BTreeMap<String, String>) -> String {
     let whose = match (name_of(line, names), &line.element_of) {
         (Some(name), _) if !name.is_empty() => format!("  # {name}"),
-        (None, Some(_)) => "  # of no container that is attached".to_owned(),
+        (None, Some(_)) => "  # not an attached container's".to_owned(),
         _ => String::new(),
     };
     let text = format!("{mark}{}{whose}", line.shown);
@@ -142,8 +142,8 @@ fn name_of<'a>(line: &Line, names: &'a BTreeMap<String, String>) -> Option<&'a s
     names.get(line.element_of.as_ref()?).map(String::as_str)
 }
 
-/// What is attached at one moment: from the comment on a container's elements to its name, which is empty where the
-/// runtime told none, and whether it is neither on its way in nor out.
+/// The attached containers: maps the comment on a container's elements to its name, which is empty if the runtime gave
+/// none, and whether it is neither being attached nor detached.
 type Attached = BTreeMap<String, (String, bool)>;
 
 fn attached(engine: &Engine) -> Result<Attached> {
@@ -157,7 +157,7 @@ fn attached(engine: &Engine) -> Result<Attached> {
         .collect())
 }
 
-/// Whether a container came or went while the rules were looked at, so that what they hold of it says nothing.
+/// Whether a container was attached or detached during the comparison, so that its elements prove nothing.
 fn is_moving(before: Option<&(String, bool)>, after: Option<&(String, bool)>) -> bool {
     let is_settled = |found: Option<&(String, bool)>| found.is_some_and(|(_, settled)| *settled);
     (before.is_some() || after.is_some()) && !(is_settled(before) && is_settled(after))
@@ -169,13 +169,15 @@ mod tests {
 
     #[test]
     fn counters_are_shown_and_not_compared_and_what_differs_is_marked() {
-        let wanted =
+        let desired =
             lines("table inet f {\n\tchain c {\n\t\tcounter packets 0 bytes 0 drop\n\t\taccept\n\t}\n}\n");
         let live = lines(
             "table inet f {\n\tchain c {\n\t\tcounter packets 7 bytes 84 drop\n\t\tip saddr 1.2.3.4 accept\n\t}\n}\n",
         );
-        let marked: Vec<String> =
-            compare(&wanted, &live).into_iter().map(|(mark, line)| format!("{mark}{}", line.shown)).collect();
+        let marked: Vec<String> = compare(&desired, &live)
+            .into_iter()
+            .map(|(mark, line)| format!("{mark}{}", line.shown))
+            .collect();
         assert_eq!(
             marked,
             [

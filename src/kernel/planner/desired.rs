@@ -8,7 +8,7 @@ use crate::model::types::Owner;
 use crate::state::receipt::{self, Receipt};
 
 /// What `config` means with `facts` for the Flatnet `owner`, while the attachments of `receipts` are there.
-pub fn wanted_host(
+pub fn desired_host(
     config: &Config,
     facts: &HostFacts,
     owner: Option<&Owner>,
