@@ -126,7 +126,8 @@ mod tests {
         assert!(units[0].1.contains(line), "{}", units[0].1);
         assert!(units[0].1.ends_with("\nAlso=flatnet-repair@lab.service\n"), "{}", units[0].1);
         for (name, text) in &units[1..] {
-            assert!(name.ends_with(".timer") || text.contains("After=flatnet@lab.service"), "{name}: {text}");
+            let is_timer = Path::new(name).extension().is_some_and(|end| end == "timer");
+            assert!(is_timer || text.contains("After=flatnet@lab.service"), "{name}: {text}");
         }
         assert!(!units.iter().any(|(_, text)| text.contains(DEFAULT_PATH)));
     }
