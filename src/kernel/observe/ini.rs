@@ -1,4 +1,4 @@
-//! INI files: wsl.conf, and .wslconfig of Windows.
+//! Reads INI files: wsl.conf, and .wslconfig of Windows.
 
 /// The value of `key` in `[section]` of an INI file such as wsl.conf or .wslconfig.
 #[must_use]
