@@ -1,6 +1,6 @@
-//! Files in folders that others may write to, and files that are replaced as a whole.
+//! Atomic replacement of files, and flags for files in directories that others can write to.
 //!
-//! Flatnet's own state directory has its own way, by an open directory: see [`crate::state::dir`].
+//! Flatnet's own state directory works on an open directory instead: see [`crate::state::dir`].
 
 use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
@@ -10,24 +10,23 @@ use std::path::Path;
 use rustix::fs::OFlags;
 use tempfile::TempPath;
 
-/// How a file in somebody else's folder is opened, as std's `custom_flags` takes it: no link is followed, no pipe is waited
-/// for.
+/// Flags for std's `custom_flags` to open a file in a directory that others can write to: follow no link, wait for no pipe.
 #[expect(clippy::cast_possible_wrap, reason = "the flags are far below the sign bit")]
 pub(crate) const WARILY: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits() as i32;
 
-/// Whether anyone but the user `owner` may write what was `found`.
+/// Whether users other than `owner` can write to a file with the metadata `found`.
 pub(crate) fn is_writable_by_others(found: &Metadata, owner: u32) -> bool {
     found.uid() != owner || found.mode() & 0o022 != 0
 }
 
-/// Writes a file under a temporary name beside `path`, to be renamed to it. It is removed when it is dropped before.
+/// Writes a file under a temporary name beside `path`, to be renamed. Dropping it removes it.
 pub(crate) fn stage(path: &Path, bytes: &[u8]) -> std::io::Result<TempPath> {
     let write_new = |new: &Path| {
         let mut file = OpenOptions::new().write(true).create_new(true).open(new)?;
         file.write_all(bytes)?;
-        // Whatever the umask is, others read these files: the gateway's user, rootless users of Podman.
+        // Independent of the umask, since others read these files: the gateway's user, rootless users of Podman.
         match file.set_permissions(Permissions::from_mode(0o644)) {
-            // On Windows' disk a mode means nothing, and to change it is refused.
+            // On a Windows disk modes have no meaning, and changing them fails.
             Err(cause) if cause.kind() != ErrorKind::PermissionDenied => return Err(cause),
             _ => {}
         }
@@ -36,7 +35,7 @@ pub(crate) fn stage(path: &Path, bytes: &[u8]) -> std::io::Result<TempPath> {
     stage_by(path, write_new)
 }
 
-/// The same for what `make` puts at the temporary path that it gets.
+/// The same, with `make` writing to the temporary path.
 pub(crate) fn stage_by(
     path: &Path,
     make: impl FnMut(&Path) -> std::io::Result<()>,
@@ -45,14 +44,14 @@ pub(crate) fn stage_by(
     Ok(staged.into_temp_path())
 }
 
-/// Replaces the file at `path`: a reader finds the old bytes or the new ones.
+/// Replaces the file at `path` atomically.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     stage(path, bytes)?.persist(path).map_err(|refused| refused.error)?;
     sync_folder(path);
     Ok(())
 }
 
-/// Makes the name at `path` as durable as its bytes, where the folder can be synced.
+/// Makes the name at `path` as durable as its bytes, if the directory can be synced.
 pub(crate) fn sync_folder(path: &Path) {
     if let Ok(folder) = File::open(folder_of(path)) {
         let _ = folder.sync_all();

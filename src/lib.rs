@@ -1,12 +1,12 @@
-//! Flatnet: flat, routable addresses for containers, by commands that anybody can read.
+//! Flatnet gives Podman containers flat, routable addresses, with commands that anybody can read.
 //!
-//! The program `flatnet` has three [`faces`]: a CNI plugin, a netavark plugin and a command line. All three come to one
-//! [`engine`], which writes down a plan of `ip`, `bridge`, `nft` and `sysctl` commands, runs them, keeps a receipt of them, and
-//! undoes them from it.
+//! The program `flatnet` has three [`faces`]: a CNI plugin, a netavark plugin and a command line. All three call one
+//! [`engine`], which plans `ip`, `bridge`, `nft` and `sysctl` commands, runs them, keeps a receipt of them, and undoes them
+//! by that receipt.
 //!
 //! # From a configuration to commands
 //!
-//! Each arrow is a value that is passed on. Only what stands in capitals touches the kernel or the disk.
+//! Each arrow is a value. Only the parts in capitals touch the kernel or the disk.
 //!
 //! ```text
 //! YAML -> Config ---+
@@ -15,27 +15,27 @@
 //!                            OBSERVE ---+
 //! ```
 //!
-//! Modules lie on floors, and import only from floors below their own:
+//! Modules are on floors, and import only from lower floors:
 //!
 //! | module | what it does |
 //! | --- | --- |
 //! | [`faces`] | text in, text out: the command line and both plugin protocols |
-//! | [`windows`] | what Windows around WSL2 must do, decided here and carried out there |
-//! | [`doctor`] | one check to a file: what is wrong, how it shows, what mends it |
+//! | [`windows`] | what Windows must do around WSL2: decided here, run there |
+//! | [`doctor`] | one file per check: what is wrong, its symptom, its fix |
 //! | [`nginx`] | the HTTP gateway's own files |
 //! | [`routes`] | from containers to routes of the HTTP gateway |
 //! | [`engine`] | ADD, DEL, CHECK, GC, up, down, repair: order, locks, rollback |
-//! | [`kernel`] | [`observe`](kernel::observe) what is there, [`plan`](kernel::planner) the difference, [`render`](kernel::render) it as commands, [`execute`](kernel::execute) them |
+//! | [`kernel`] | [`observe`](kernel::observe) the system, [`plan`](kernel::planner) the difference, [`render`](kernel::render) it as commands, [`execute`](kernel::execute) them |
 //! | [`state`] | leases, receipts and locks on the disk |
-//! | [`model`] | values that cannot be wrong: [configuration](model::config), [names and addresses](model::types), [desired state](model::desired), [plan](model::plan) |
+//! | [`model`] | values that cannot be invalid: [configuration](model::config), [names and addresses](model::types), [desired state](model::desired), [plan](model::plan) |
 //! | [`error`], [`log`] | what all floors use |
 //!
 //! # Where to start
 //!
-//! 1. The example in [`kernel::planner`]: a plan is built from a configuration, printed, run and taken back, without root.
-//! 2. [`engine::Engine::attach`] and [`engine::Engine::detach`]: all of ADD and DEL, in the order in which it happens.
-//! 3. `tests/golden/`: what is configured and observed, and the script that follows, a folder to each case.
-//! 4. `docs/architecture/` for the same in pictures, `docs/adr/` for why, `CONTRIBUTING.md` for how to change it.
+//! 1. The example in [`kernel::planner`]: a plan is built from a configuration, printed, run and undone, without root.
+//! 2. [`engine::Engine::attach`] and [`engine::Engine::detach`]: all of ADD and DEL, in order.
+//! 3. `tests/golden/`: one folder per case, with configuration, observed state and the resulting script.
+//! 4. `docs/architecture/` for diagrams, `docs/adr/` for decisions, `CONTRIBUTING.md` for how to change the code.
 
 pub mod doctor;
 pub mod engine;

@@ -1,4 +1,4 @@
-//! One line for each operation: to journald where there is one, else to a file of JSON lines.
+//! The log: one line per operation, to journald or else to a file of JSON lines.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -14,7 +14,7 @@ use crate::file::WARILY;
 /// Where journald listens (`sd_journal_send`'s protocol: <https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>).
 const JOURNAL: &str = "/run/systemd/journal/socket";
 
-/// Where log lines go.
+/// The destination of log lines.
 #[derive(Clone, Debug)]
 pub struct Log {
     file: PathBuf,
@@ -22,19 +22,19 @@ pub struct Log {
 }
 
 impl Log {
-    /// Lines go to journald, else to `file`; warnings go to standard error too.
+    /// Logs to journald, else to `file`; warnings also go to standard error.
     #[must_use]
     pub fn new(file: &Path) -> Self {
         Self { file: file.to_owned(), quiet: false }
     }
 
-    /// Writes nothing anywhere: for commands that change nothing.
+    /// Logs nothing, for commands that change nothing.
     #[must_use]
     pub fn silent() -> Self {
         Self { file: PathBuf::new(), quiet: true }
     }
 
-    /// Logs one operation. That a log cannot be written stops nothing.
+    /// Logs one operation. A failure to log is ignored.
     pub fn operation(
         &self,
         operation: &str,
@@ -57,7 +57,7 @@ impl Log {
         self.write(if outcome.is_ok() { 6 } else { 3 }, &message, fields);
     }
 
-    /// Warns of something that a person should look at.
+    /// Logs a warning for people.
     pub fn warn(&self, message: &str) {
         if self.quiet {
             return;

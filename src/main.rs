@@ -1,4 +1,4 @@
-//! Chooses the face and sets the exit status.
+//! Chooses the face and returns the exit status.
 
 use std::process::ExitCode;
 

@@ -241,7 +241,7 @@ impl Context {
 
 /// How a finding calls a container.
 pub(super) fn called(receipt: &Receipt) -> String {
-    format!("container {}, {}", receipt.called(), receipt.address.addr())
+    format!("container {}, {}", receipt.label(), receipt.address.addr())
 }
 
 /// Where it cannot be told, whoever looks is told why.

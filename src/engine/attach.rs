@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipnet::Ipv4Net;
 
 use super::guard::{LinksGuard, RulesetShare};
-use super::host::rolled_back;
+use super::host::with_rollback;
 use super::undo::Undo;
 use super::{Engine, NetworkGuard, now, undo};
 use crate::error::{Error, Kind, Result};
@@ -27,14 +27,15 @@ use crate::state::lease::{Claim, Found, Lease};
 use crate::state::lock::Lock;
 use crate::state::receipt::{self, Event, Receipt};
 
-/// How long a link may take until it takes packets; the kernel looks at a link's carrier once a second at least. One that
-/// takes longer is somebody's doing (STP, the bridge set down), and no reason to refuse the container.
+/// How long to wait for a link to carry packets. The kernel checks carriers at least once a second; a link that
+/// takes longer is held back by something else (STP, a bridge that is down), which is no reason to fail the
+/// ADD.
 const LINK_OPENS: Duration = Duration::from_secs(2);
 
 impl Engine {
-    /// Attaches a container, and tells the runtime by `answer`. One that is attached already, because the runtime was
-    /// killed, is attached anew. When it fails, nothing stays; so it is when the answer cannot be given, for then the
-    /// runtime knows nothing of what was made for it.
+    /// Attaches a container and sends the result with `answer`. An attachment left by a killed runtime is
+    /// replaced. On any failure everything is rolled back, also if the answer cannot be sent: then the runtime
+    /// does not know what was made.
     pub fn attach(
         &mut self,
         request: &Request,
@@ -50,13 +51,13 @@ impl Engine {
             fields.insert("address".to_owned(), attached.address.addr().to_string().into());
         }
         self.log_operation("add", Some(&request.id), started, result.as_ref(), fields);
-        let called = request.id.called(request.name.as_ref().map_or("", |name| name.as_str()));
+        let called = request.id.label(request.name.as_ref().map_or("", |name| name.as_str()));
         result.map(drop).map_err(|error| error.context(format!("container {called} cannot be attached")))
     }
 
-    /// The answer is given under the guard of the links, for whoever attaches the same interface next takes over from
-    /// there: what is taken back is what was made here. A runtime that was killed may have been started again before this
-    /// process had the guard; then the container is the later call's.
+    /// The answer is sent under the links' guard, so that a rollback removes only what this call made: the next
+    /// ADD of the same interface waits. If a killed runtime was restarted before this process got the guard,
+    /// the container belongs to the later call.
     fn attach_with_lock(
         &mut self,
         request: &Request,
@@ -104,7 +105,7 @@ impl Engine {
         Ok(attached(&desired, self.config.bridge_address()))
     }
 
-    /// Removes what an earlier ADD for the same attachment left, when the runtime was killed.
+    /// Removes what an earlier ADD of the same attachment left behind when the runtime was killed.
     fn clear_the_way(
         &mut self,
         request: &Request,
@@ -125,8 +126,8 @@ impl Engine {
         ))
     }
 
-    /// The link of the attachment's name, which is a hash of network, container and ifname, where there is one; an
-    /// error when it does not bear the attachment's mark.
+    /// The link with the attachment's name (a hash of network, container and ifname), if it exists; an error if
+    /// it does not have the attachment's alias.
     pub(super) fn link_without_receipt(&mut self, id: &AttachmentId) -> Result<Option<IfName>> {
         let link = id.host_link(&self.config.network);
         if observe::link_is_gone(link.as_str()) {
@@ -144,7 +145,7 @@ impl Engine {
         Ok(Some(link))
     }
 
-    /// Chooses the address and writes down what is about to be done, before it is done.
+    /// Chooses the address and writes the receipt before anything is done.
     fn record(
         &mut self,
         request: &Request,
@@ -164,7 +165,7 @@ impl Engine {
             Found::HeldBy(_) => return Err(leases.refusal(&self.config, &claim)),
         };
         if let Some(lease) = leases.promised(address, &claim, is_gone) {
-            let (before, now) = (lease.id.called(&lease.name), request.id.called(name));
+            let (before, now) = (lease.id.label(&lease.name), request.id.label(name));
             self.log.warn(&format!(
                 "{address} is assigned to {now}; {before} held it before and may be started again"
             ));
@@ -188,14 +189,14 @@ impl Engine {
         leases.hold(address, &claim);
         self.store.write_receipt(&receipt, network)?;
         self.store.write_leases(&leases, network).inspect_err(|_| {
-            // The receipt must not outlive the failure; what else could be done is in the error already.
+            // The receipt must not outlive the failure. Other failures are already in the error.
             let _ = self.store.remove_receipt(id, network);
         })?;
         Ok((desired, plan, receipt))
     }
 
-    /// What the kernel may remember of whoever had `address` before, where it has not forgotten it, and of clients that use
-    /// `ports` already.
+    /// The conntrack entries to delete: those of the previous holder of `address`, unless deleted before, and those of
+    /// clients of `ports`.
     fn flows_to_end(&self, address: Option<Ipv4Addr>, ports: &[PortMapping]) -> Vec<FlowFilter> {
         let bridge = self.config.bridge_address();
         let mut own = Vec::new();
@@ -207,8 +208,8 @@ impl Engine {
         of_address.chain(FlowFilter::before_publishing(ports, &own)).collect()
     }
 
-    /// A port of this host that connections of containers get as theirs cannot be published: a container could take
-    /// what is meant for it.
+    /// Rejects a published port in `masquerade_ports`: a container's connection could use the same port and receive its
+    /// packets.
     fn refuse_ports(&self, ports: &[PortMapping]) -> Result<()> {
         let range = self.config.masquerade_ports;
         let masquerades = self.config.egress == Egress::Masquerade;
@@ -228,13 +229,13 @@ impl Engine {
             Some("the bridge".to_owned())
         } else {
             let holds = |receipt: &Receipt| receipt.mac == mac && !self.is_dead(receipt);
-            self.store.receipts()?.into_iter().find(holds).map(|receipt| receipt.called())
+            self.store.receipts()?.into_iter().find(holds).map(|receipt| receipt.label())
         };
         let Some(holder) = taken else { return Ok(()) };
         Err(Error::new(Kind::MacTaken, format!("MAC address {mac} is held by {holder}")))
     }
 
-    /// The receipt of what `plan` makes: `desired`, in the namespace `netns_id`, for a container called `name`.
+    /// The receipt for `plan`, which makes `desired` in the namespace `netns_id`, for a container named `name`.
     pub(super) fn receipt(
         &self,
         desired: &AttachmentState,
@@ -268,10 +269,11 @@ impl Engine {
         }
     }
 
-    /// Runs the plan, each command under the lock of what it changes: the host's end, then what stands on it side by
-    /// side, and `nft` beside all of them. The network's guard is let go as soon as `nft` runs. What the kernel shall
-    /// forget comes last. At the end the link takes packets, so that the container's first one is not lost. The way
-    /// back needs no guard that is not held all the time, but to release the address.
+    /// Runs the plan, each command under the lock of what it changes: first the host's end of the link, then
+    /// everything on it in parallel, with `nft` beside all of them. The network's guard is released as soon as
+    /// `nft` runs. Conntrack entries are deleted last. Finally waits until the link carries packets, so that
+    /// the container's first packet is not lost. A rollback needs only guards that are held throughout, except
+    /// to release the address.
     fn make(
         &mut self,
         desired: &AttachmentState,
@@ -290,9 +292,9 @@ impl Engine {
         let mut commands = commands.into_iter();
         let mut events = Vec::new();
         let (elements, host_end) = (commands.next(), commands.next());
-        // What all else waits for comes first.
+        // Everything else depends on it.
         let host_end = host_end.map(|one| self.start(one, &[own]));
-        // Whoever works on this attachment next waits for its elements too.
+        // The next operation on this attachment must wait for its elements too.
         let elements = elements.map(|one| self.start(one, &[ruleset.lock(), own]));
         drop(network);
         let no_elements = elements.as_ref().is_some_and(Job::never_ran);
@@ -300,14 +302,14 @@ impl Engine {
         let mut made = host_end.map_or(Ok(()), |host_end| host_end.finish(&mut events));
         if made.is_ok() {
             let side_by_side: Vec<Job> = commands.map(|one| self.start(one, &[own])).collect();
-            // All are waited for, whatever becomes of the first.
+            // Wait for all of them, even if the first fails.
             made = side_by_side.into_iter().fold(made, |made, job| made.and(job.finish(&mut events)));
         }
         let mut entered = elements.map_or(Ok(()), |job| job.finish(&mut events));
         let refused = entered.as_ref().is_err_and(exited);
         let mut ruleset = Some(ruleset);
         if made.is_ok() && refused {
-            // Who has a share waits for no guard.
+            // The holder of a share does not wait for other guards.
             ruleset = None;
             entered = entered.or_else(|error| self.enter_again(receipt, error, &mut ruleset));
         }
@@ -331,19 +333,19 @@ impl Engine {
         });
         let undone = match ruleset {
             Some(ruleset) => Undo::new(undo, links, ruleset).run(&mut self.host),
-            // A transaction that nft refused did nothing.
+            // A transaction that nft rejected changed nothing.
             None => undo::links(&undo, links, &mut self.host),
         };
-        let undone = self.told(undone);
+        let undone = self.warn_of_flows(undone);
         let stuck = &undone.stuck;
-        let error = rolled_back(error, stuck);
+        let error = with_rollback(error, stuck);
         let forgotten = self.network_guard().and_then(|network| self.forget(links, &undone, &network));
         Err(match forgotten {
             Ok(()) => error,
-            // What is stuck is told already.
+            // What is stuck is in the error already.
             Err(_) if !stuck.is_empty() => error.outcome("`flatnet gc` tries again"),
             Err(failed) => {
-                // Nobody takes it for a container that lives.
+                // So that it does not count as a running container.
                 let _ = self.store.mark_pending(&receipt.id);
                 let stays = "its address stays held until the next container starts or `flatnet gc` runs";
                 error.outcome(failed.context(stays).whole())
@@ -351,7 +353,7 @@ impl Engine {
         })
     }
 
-    /// That the kernel remembers what it should not makes some clients wait, and is no reason to refuse the container.
+    /// Leftover conntrack entries only delay some clients, which is no reason to fail the ADD.
     fn forget_flows(&mut self, commands: Vec<(usize, Rendered)>, own: &Lock, events: &mut Vec<Event>) {
         for one in commands {
             if let Err(error) = self.start(one, &[own]).finish(events) {
@@ -365,9 +367,9 @@ impl Engine {
         Job { index, rendered, running }
     }
 
-    /// The elements could not be entered: a port is another container's, or the tables are gone (`nft flush ruleset`).
-    /// Then this host is set up again, with the elements of every receipt, the new one's too.
-    /// Once they are entered, `share` is one again.
+    /// Handles elements that could not be added: either another container publishes a port, or the tables are
+    /// gone (`nft flush ruleset`). In the latter case this host is set up again with the elements of all
+    /// receipts, including the new one. Then `share` is a share again.
     fn enter_again(
         &mut self,
         receipt: &Receipt,
@@ -384,7 +386,7 @@ impl Engine {
             }
         }
         let ruleset = self.ruleset_alone(&network)?;
-        // One that fails takes back what it entered.
+        // On failure it rolls back what it added.
         self.up_locked(&ruleset)?;
         drop(ruleset);
         *share = Some(self.ruleset_share(&network)?);
@@ -392,7 +394,7 @@ impl Engine {
     }
 }
 
-/// A command that was started, or could not be.
+/// A started command, or the failure to start it.
 struct Job {
     index: usize,
     rendered: Rendered,
@@ -405,7 +407,7 @@ impl Job {
         self.running.is_err()
     }
 
-    /// Waits for its end, and records it.
+    /// Waits for its end and records it.
     fn finish(self, events: &mut Vec<Event>) -> Result<()> {
         let output = self.running?.wait()?;
         let took = output.took;
@@ -415,12 +417,12 @@ impl Job {
     }
 }
 
-/// Whether the container that had an address last is there no more. Of one that is not Podman's nobody can tell.
+/// Whether the previous holder of an address no longer exists. Unknown for containers that are not Podman's.
 pub(super) fn is_gone(podman: &PodmanStorage, lease: &Lease) -> bool {
     lease.of_podman && podman.has(&lease.id.container_id) == Some(false)
 }
 
-/// Whether the failure is a command that ended by itself, so that what it did is known.
+/// Whether the command exited by itself, so that its effect is known.
 fn exited(error: &Error) -> bool {
     CommandFailure::of(error).is_some_and(|failure| matches!(failure.exit, Exit::Code(_)))
 }

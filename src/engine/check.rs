@@ -1,4 +1,4 @@
-//! CHECK and STATUS: is all as it was made, and could ADD work?
+//! CHECK and STATUS: whether an attachment matches its receipt, and whether ADD would succeed.
 
 use std::net::Ipv4Addr;
 
@@ -18,7 +18,7 @@ use crate::state::lease::{Claim, Found};
 use crate::state::receipt::Receipt;
 
 impl Engine {
-    /// Whether the attachment is as it was made: looks again, and what would have to be done must be nothing.
+    /// Checks an attachment by observing it again: the plan to restore it must be empty.
     pub fn check(&mut self, id: &AttachmentId, addresses: &[Ipv4Addr]) -> Result<()> {
         let Some((receipt, _)) = self.store.receipt(id)? else {
             return Err(Error::new(
@@ -27,7 +27,7 @@ impl Engine {
             )
             .remedy("Start the container again; `flatnet ps` lists attached containers"));
         };
-        let called = receipt.called();
+        let called = receipt.label();
         if !addresses.is_empty() && !addresses.contains(&receipt.address.addr()) {
             let what = format!(
                 "container {called} has {}, which is not in the runtime's result",
@@ -42,7 +42,7 @@ impl Engine {
             return Err(Error::new(Kind::ContainerDiffers, what));
         }
         let mut host = self.plan_up()?.plan;
-        // Another container may come or go just now.
+        // Another container may be attached or detached at the same time.
         host.steps.retain(
             |step| !matches!(&step.op, Op::ElementAdd(element) if element.container_id != id.container_id),
         );
@@ -52,7 +52,7 @@ impl Engine {
         refuse_difference(&attachment, Kind::ContainerDiffers, &format!("container {called}"))
     }
 
-    /// An error where rules of somebody else drop what this host forwards for containers.
+    /// An error if another program's rules drop forwarded packets of containers.
     fn refuse_drops(&mut self) -> Result<()> {
         let chains = self.dropping_chains()?;
         let Some(chain) = chains.first() else { return Ok(()) };
@@ -60,7 +60,7 @@ impl Engine {
         Err(Error::new(Kind::ForeignDrops, chain.to_string()).remedy(mend))
     }
 
-    /// What would make an attachment as its receipt says.
+    /// The plan that makes an attachment match its receipt.
     pub fn plan_attachment(&mut self, receipt: &Receipt) -> Result<Plan> {
         let (desired, mut observed) = self.look_at_links(receipt)?;
         let elements = observe::attachment::elements(&desired.table, &mut self.host)?;
@@ -68,7 +68,7 @@ impl Engine {
         Ok(planner::attach(&desired, &observed))
     }
 
-    /// What an attachment should be, and what its links are; its elements are taken to be there.
+    /// The desired and the observed state of an attachment; its elements are assumed to be present.
     pub(super) fn look_at_links(
         &mut self,
         receipt: &Receipt,
@@ -80,8 +80,8 @@ impl Engine {
         Ok((desired, observed))
     }
 
-    /// The attachment state that a receipt describes, by a path that leads to its network namespace from here. An error where
-    /// there is none though the container has its link.
+    /// The desired state by a receipt, with a path that leads to its network namespace from here. An error if
+    /// there is no such path but the container has its link.
     pub(super) fn reached(&self, receipt: &Receipt, facts: &HostFacts) -> Result<AttachmentState> {
         let recorded = self.recorded(receipt, facts);
         if let Some(netns) = observe::netns::path_of(receipt.netns_id, &receipt.netns)? {
@@ -90,14 +90,14 @@ impl Engine {
         if observe::link_is_gone(receipt.host_link.as_str()) {
             return Ok(recorded);
         }
-        let (called, path) = (receipt.called(), &receipt.netns);
+        let (called, path) = (receipt.label(), &receipt.netns);
         let what = format!(
             "the network namespace of container {called} is not visible from here: {path} does not lead to it, and no process is in it"
         );
         Err(Error::new(Kind::NetnsHidden, what))
     }
 
-    /// The attachment state that a receipt describes.
+    /// The desired state by a receipt.
     pub(super) fn recorded(&self, receipt: &Receipt, facts: &HostFacts) -> AttachmentState {
         let routes = if receipt.default_route { Routes::Default } else { Routes::RangeOnly };
         let (address, mac) = (receipt.address.addr(), Some(receipt.mac));
@@ -108,14 +108,14 @@ impl Engine {
         AttachmentState { mode, own_table: state.own_table || got_own_table, ..state }
     }
 
-    /// The attachment of the container of this name, where one is attached.
+    /// The attachment of the container with this name, if attached.
     pub fn attached_as(&self, name: &ContainerName) -> Result<Option<AttachmentId>> {
         let named = |receipt: &Receipt| receipt.name == name.as_str();
         Ok(self.store.receipts()?.into_iter().find(named).map(|receipt| receipt.id))
     }
 
-    /// What an attachment would be, without making it: the address asked for, or the one that it would get. What is
-    /// recorded of one that is attached comes first.
+    /// The desired state of an attachment, without making it: with the requested address, or the one that it
+    /// would get. A receipt takes precedence.
     pub fn would_attach(
         &mut self,
         id: &AttachmentId,
@@ -138,7 +138,7 @@ impl Engine {
         Ok(AttachmentState::new(&self.config, &facts, id, netns, address, None, &[], Routes::Default))
     }
 
-    /// What `auto` meant at the last `up`, or means now.
+    /// The facts of the last `up`, or those of now.
     pub fn facts(&mut self) -> Result<HostFacts> {
         let hash = super::config_hash(&self.config);
         match self.store.host()? {
@@ -147,7 +147,7 @@ impl Engine {
         }
     }
 
-    /// Whether ADD could work now: the programs are there, and an address.
+    /// Whether ADD would succeed: the programs exist, and an address is free.
     pub fn status(&mut self) -> Result<()> {
         let unavailable = |error: Error| Error::new(Kind::Unavailable, "ADD is unavailable").source(error);
         for program in self.host.tools.all() {
@@ -167,7 +167,7 @@ impl Engine {
     }
 }
 
-/// An attachment that nobody can have: its container ID is no ID of a runtime.
+/// An attachment that does not exist: no runtime uses this container ID.
 fn nobody() -> AttachmentId {
     let parse = "status-of-flatnet".parse();
     AttachmentId {

@@ -1,5 +1,5 @@
-//! Podman's own files of the network, which `podman network prune` and `podman system prune` delete: without them Podman
-//! knows no such network. `up` remembers them, and puts back what is gone.
+//! Podman's own files of the network. `podman network prune` and `podman system prune` delete them, and then
+//! Podman does not know the network. `up` remembers them and restores missing ones.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ pub(super) struct Definitions {
     pub(super) files: Vec<Definition>,
 }
 
-/// One file, as it was when `up` last saw it.
+/// A file as `up` last saw it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Definition {
     path: PathBuf,
@@ -26,15 +26,15 @@ pub struct Definition {
 }
 
 impl Engine {
-    /// The files that `up` has seen, and that are gone: Podman knows the network no more.
+    /// The files that `up` has seen and that are missing now.
     #[must_use]
     pub fn lost_definitions(&self) -> Vec<PathBuf> {
         let known = self.store.definitions().unwrap_or_default();
         known.into_iter().map(|one| one.path).filter(|path| !exists(path)).collect()
     }
 
-    /// Remembers what is there, and puts back what is gone; says so. That something cannot be written is no reason to
-    /// leave this host without its network.
+    /// Remembers existing files and restores missing ones; returns notes. A file that cannot be written is no
+    /// reason to leave this host without its network.
     pub(super) fn keep_definitions(&mut self, network: &NetworkGuard) -> Vec<String> {
         self.try_to_keep_definitions(network).unwrap_or_else(|error| {
             vec![format!("cannot keep Podman's files of the network: {}", error.whole())]
@@ -64,7 +64,7 @@ impl Engine {
     }
 }
 
-/// What is said of `lost` files before they are put back.
+/// Notes about `lost` files before they are restored.
 pub(super) fn notes_of_lost(lost: &[PathBuf]) -> impl Iterator<Item = String> + '_ {
     lost.iter().map(|path| {
         let shown = shown(&path.to_string_lossy());
@@ -72,7 +72,7 @@ pub(super) fn notes_of_lost(lost: &[PathBuf]) -> impl Iterator<Item = String> + 
     })
 }
 
-/// The files that are there, and are this network's.
+/// The existing files of this network.
 fn found(network: &NetworkName) -> Vec<Definition> {
     let dirs = match containers_conf::network_config_dir() {
         Some(dir) => vec![dir],
@@ -83,7 +83,7 @@ fn found(network: &NetworkName) -> Vec<Definition> {
     paths.filter_map(|path| ours(&path, network).map(|text| Definition { path, text })).collect()
 }
 
-/// The text of the file at `path`, where it makes `network` a network of Flatnet's.
+/// The text of the file at `path`, if it defines `network` as a network of Flatnet.
 fn ours(path: &Path, network: &NetworkName) -> Option<String> {
     let text = std::fs::read_to_string(path).ok()?;
     let file: Value = serde_json::from_str(&text).ok()?;

@@ -1,4 +1,4 @@
-//! DEL: what a receipt says is undone.
+//! DEL: undoes what a receipt says.
 
 use super::guard::{self, LinksGuard};
 use super::undo::{Undo, Undone};
@@ -11,8 +11,8 @@ use crate::model::types::AttachmentId;
 use crate::state::receipt::Receipt;
 
 impl Engine {
-    /// Detaches a container: any number of times, whether its namespace is there or not. The runtime does not ask
-    /// again, so what cannot be undone now is recorded for whoever comes next, and is no failure.
+    /// Detaches a container, any number of times, with or without its namespace. The runtime does not ask
+    /// again, so what cannot be undone now is recorded for the next run, and is not an error.
     pub fn detach(&mut self, id: &AttachmentId) -> Result<()> {
         let started = std::time::Instant::now();
         let result = self.detach_if(id, |_, _| true).map(drop);
@@ -24,18 +24,18 @@ impl Engine {
         Ok(())
     }
 
-    /// Notes that `id` could not be detached, for whoever comes next; says so.
+    /// Records for the next run that `id` could not be detached; returns a message.
     pub(super) fn left_for_later(&self, id: &AttachmentId, error: &Error) -> String {
         let is_recorded = self.store.receipt(id).ok().flatten().is_some();
-        let (called, by) = (self.called(id), if is_recorded { "gc" } else { "repair" });
-        // Without a mark the receipt alone tells, once link and namespace are gone.
+        let (called, by) = (self.label(id), if is_recorded { "gc" } else { "repair" });
+        // Without a pending mark only the receipt remains, once link and namespace are gone.
         if is_recorded {
             let _ = self.store.mark_pending(id);
         }
         format!("container {called} could not be undone and `flatnet {by}` will try again: {}", error.whole())
     }
 
-    /// Detaches `id` where `is_to_go` says so of its receipt, now that nobody else works on it; says whether it did.
+    /// Detaches `id` if `is_to_go` holds for its receipt, now that its guard is held; returns whether it did.
     pub(super) fn detach_if(
         &mut self,
         id: &AttachmentId,
@@ -47,8 +47,8 @@ impl Engine {
                 links.remove();
                 result
             }
-            // On a full disk. Nobody else may do anything then, the same attachment's ADD included: before it makes
-            // links, it waits for the network's guard.
+            // On a full disk. Nothing else may run then, not even an ADD of the same attachment: it waits for
+            // the network's guard before it makes links.
             Err(error) if guard::no_file_can_be_made(&error) => {
                 let network = self.network_guard()?;
                 self.detach_under(&network, &network.links_of(id), is_to_go)
@@ -71,10 +71,10 @@ impl Engine {
         };
         let Some(ops) = self.ops_to_detach(links.id(), is_to_go)? else { return Ok(false) };
         let leaving = Undo::new(ops, links, ruleset).start(&mut self.host);
-        // The transaction has the ruleset's lock; the links need only this attachment's own.
+        // The transaction holds the ruleset's lock; the links need only this attachment's own.
         drop(network);
         let undone = leaving.finish(&mut self.host);
-        let undone = self.told(undone);
+        let undone = self.warn_of_flows(undone);
         let network = self.network_guard()?;
         self.forget(links, &undone, &network)?;
         Ok(true)
@@ -92,8 +92,8 @@ impl Engine {
         Ok(true)
     }
 
-    /// What undoes an attachment, where it is to go; its receipt says from here on that it leaves. The caller has the
-    /// guards of its links and of the network.
+    /// The commands that undo an attachment that is to go; its receipt says from here on that it is leaving.
+    /// The caller holds the guards of its links and of the network.
     fn ops_to_detach(
         &mut self,
         id: &AttachmentId,
@@ -108,8 +108,8 @@ impl Engine {
         self.undo_of(&receipt).map(Some)
     }
 
-    /// What can be told of an attachment whose receipt is lost: its link, by name and mark, and the elements that bear
-    /// its container's ID and are no other attachment's. A link of that name without the mark is somebody else's.
+    /// What is known of an attachment whose receipt is lost: its link, by name and alias, and the elements with
+    /// its container ID that no other attachment owns. A link of that name without the alias is not Flatnet's.
     fn undo_without_receipt(&mut self, id: &AttachmentId) -> Result<Vec<Op>> {
         let link = match self.link_without_receipt(id) {
             Err(error) if error.kind() == Kind::ForeignLink => None,
@@ -138,7 +138,7 @@ impl Engine {
         Ok(ops)
     }
 
-    /// Undoes a receipt while the network's guard is held all the time.
+    /// Undoes a receipt while the network's guard is held throughout.
     pub(super) fn undo_receipt(
         &mut self,
         receipt: &Receipt,
@@ -162,19 +162,20 @@ impl Engine {
             ruleset => ruleset?,
         };
         let undone = Undo::new(ops, links, ruleset).run(&mut self.host);
-        Ok(self.told(undone))
+        Ok(self.warn_of_flows(undone))
     }
 
-    /// Says what nobody has to take back: that the kernel remembers what it should not.
-    pub(super) fn told(&self, undone: Undone) -> Undone {
+    /// Warns about conntrack entries that could not be deleted, which need no undo.
+    pub(super) fn warn_of_flows(&self, undone: Undone) -> Undone {
         if let Some(Err(error)) = &undone.flows {
             self.log.warn(&undo::flows_stay(error));
         }
         undone
     }
 
-    /// What undoes `receipt`: what it says, or, where a later version wrote it, what follows from its address. Set
-    /// elements stay when the address has been given to somebody else since, or this host to another Flatnet.
+    /// The operations that undo `receipt`: its own or, if a later version wrote it, those that follow from its
+    /// address. Set elements are kept if the address belongs to another attachment by now, or this host to
+    /// another Flatnet.
     pub(super) fn undo_of(&self, receipt: &Receipt) -> Result<Vec<Op>> {
         let mut ops = receipt.undo_ops();
         if ops.is_empty() {
@@ -185,7 +186,7 @@ impl Engine {
         ops.extend(receipt.flows().into_iter().map(Op::FlowsDel));
         let leases = self.store.leases()?;
         let holder = leases.get(receipt.address.addr()).filter(|lease| !lease.released);
-        // WSL2 started anew, and another distribution's came first: it may have the same address and port.
+        // After a restart of WSL2 another distribution may have come first, with the same address and port.
         let is_anothers = self.refuse_another().is_err();
         if is_anothers || holder.is_some_and(|lease| lease.id != receipt.id) {
             ops.retain(|op| !matches!(op, Op::ElementDel(_) | Op::FlowsDel(_)));
@@ -193,9 +194,9 @@ impl Engine {
         Ok(ops)
     }
 
-    /// Removes the receipt and releases the address, unless something is stuck: then both stay for `flatnet gc`. The
-    /// receipt goes first, which makes room on a full disk; an address held without a receipt and without a link is
-    /// released by whoever comes next.
+    /// Removes the receipt and releases the address, unless something is stuck: then both stay for `flatnet
+    /// gc`. The receipt goes first, which frees space on a full disk. An address held without a receipt and a
+    /// link is released by the next run.
     pub(super) fn forget(
         &mut self,
         links: &LinksGuard<'_>,
@@ -210,30 +211,29 @@ impl Engine {
         }
         self.store.remove_receipt(id, network)?;
         let mut leases = self.store.leases()?;
-        // Where the file is lost, the receipts are all there is, and may not be all that there was: see `recover`.
+        // If the file of leases is lost, the receipts may be incomplete too: see `recover`.
         if self.store.has_leases() && leases.release(id, matches!(flows, Some(Ok(()))), now()) {
             self.store.write_leases(&leases, network)?;
         }
         Ok(())
     }
 
-    /// The commands that detach `receipt`, for people to read.
+    /// The commands that detach `receipt`, for display.
     #[must_use]
     pub fn undo_commands(&self, receipt: &Receipt) -> Vec<crate::model::command::Command> {
         let ops = self.undo_of(receipt).unwrap_or_default();
         render::commands(&ops, &self.host.tools).into_iter().map(|one| one.command).collect()
     }
 
-    /// Whether nothing of an attachment lives any more: its link and its namespace are gone, or it was to be
-    /// undone before.
+    /// Whether an attachment is dead: its link and its namespace are gone, or it is pending.
     #[must_use]
     pub fn is_dead(&self, receipt: &Receipt) -> bool {
         if self.store.is_pending(&receipt.id) {
             return true;
         }
-        // Of a boot that is over the namespace is, whatever has its number now.
+        // After a reboot the namespace is gone, even if another one has its number.
         let is_of_this_boot = receipt.boot_id == observe::boot_id();
-        // The kernel removes the pair of links with the namespace, so a link that is there proves that it lives.
+        // The kernel removes the veth pair with the namespace, so an existing link proves that the namespace exists.
         let is_another = |found| found != Some(receipt.netns_id);
         observe::link_is_gone(receipt.host_link.as_str())
             && (!is_of_this_boot || observe::netns::id_at(&receipt.netns).is_ok_and(is_another))

@@ -1,4 +1,4 @@
-//! Commands that let containers' packets pass another program's firewall.
+//! Commands that let containers' packets through another program's firewall.
 
 use std::fmt;
 
@@ -21,9 +21,9 @@ impl fmt::Display for DroppingChain {
 }
 
 impl DroppingChain {
-    /// What lets packets from and to `subnet` pass there, in the words of who made it; Flatnet's own rules still hold. By
-    /// address, for each container has a link of its own. Nothing where a name in it could mean something else to a shell or to
-    /// nft: the kernel takes any.
+    /// The commands that let packets from and to `subnet` pass, for the program that made the chain; Flatnet's
+    /// own rules still apply. They match by address, since each container has its own link. Empty if a name in
+    /// them could mean something else to a shell or to nft: the kernel accepts any name.
     #[must_use]
     pub fn commands_to_pass(&self, subnet: Ipv4Net) -> Vec<String> {
         let ways: Vec<(&str, &str, &str)> =
@@ -62,9 +62,10 @@ impl DroppingChain {
         }
     }
 
-    /// A zone says what its own members may send, to this host too and to one another; what others send to them is asked of a
-    /// policy (firewalld 0.9 and later). It names the addresses, for others may be in that zone whom it is not about. Of packets
-    /// whose two ends are in no zone firewalld 2 asks no policy, so containers are in one either way.
+    /// A firewalld zone governs what its members send, to this host and to one another; a policy (firewalld 0.9
+    /// and later) governs what others send to them. The policy matches by address, since the zone may have
+    /// other members. For packets whose source and destination are both in no zone firewalld 2 consults no
+    /// policy, so containers are put into a zone either way.
     fn firewalld_commands(&self, subnet: Ipv4Net) -> Vec<String> {
         let mut commands = vec![format!("firewall-cmd --permanent --zone=trusted --add-source={subnet}")];
         if self.inward {
@@ -84,14 +85,14 @@ impl DroppingChain {
     }
 }
 
-/// What nft takes as a name without quotes, and a shell as a word.
+/// Whether nft takes it as an unquoted name, and a shell as a word.
 fn is_plain(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-/".contains(c))
 }
 
 impl Firewall {
-    /// What else there is to know.
+    /// Additional advice.
     #[must_use]
     pub fn advice(self) -> &'static str {
         match self {

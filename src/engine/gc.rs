@@ -1,4 +1,4 @@
-//! Collecting what no living namespace owns.
+//! Garbage collection: frees what no existing namespace owns.
 
 use std::collections::BTreeSet;
 
@@ -12,17 +12,17 @@ use crate::model::types::{AttachmentId, PortMapping};
 use crate::state::lease::Leases;
 use crate::state::receipt::Receipt;
 
-/// What was collected.
+/// The result of a collection.
 #[derive(Debug, Default)]
 pub struct Collected {
-    /// Attachments that were undone, or whose address was freed.
+    /// Attachments that were undone, or whose address was released.
     pub freed: Vec<AttachmentId>,
     /// What could not be undone.
     pub errors: Vec<Error>,
 }
 
 impl Engine {
-    /// Undoes the attachments whose namespace is dead, and no others.
+    /// Undoes the attachments whose namespace is gone, and no others.
     pub fn collect_dead(&mut self) -> Result<Collected> {
         let receipts = self.store.receipts()?;
         let dead: Vec<_> = receipts
@@ -30,7 +30,7 @@ impl Engine {
             .filter(|receipt| self.is_dead(receipt))
             .map(|receipt| receipt.id.clone())
             .collect();
-        // The runtime may have started it again meanwhile.
+        // The runtime may have restarted it meanwhile.
         let mut collected =
             self.collect(dead, |engine, receipt| receipt.is_none_or(|receipt| engine.is_dead(receipt)));
         let network = self.network_guard()?;
@@ -40,7 +40,7 @@ impl Engine {
         Ok(collected)
     }
 
-    /// Undoes every attachment that is not in `valid`, living or not, recorded or not (CNI's GC).
+    /// Undoes every attachment that is not in `valid`, running or not, with or without a receipt (CNI's GC).
     pub fn collect_all_but(&mut self, valid: &BTreeSet<AttachmentId>) -> Result<Collected> {
         let receipts = self.store.receipts()?;
         let held = self.store.leases()?;
@@ -60,7 +60,7 @@ impl Engine {
         Ok(collected)
     }
 
-    /// Takes out of the tables what belongs to no receipt, nor to a container that `is_valid`.
+    /// Deletes the elements that belong to no receipt and to no container that `is_valid`.
     fn collect_elements(&mut self, is_valid: impl Fn(&str) -> bool) -> Result<()> {
         let network = self.network_guard()?;
         let ruleset = self.ruleset_alone(&network)?;
@@ -82,7 +82,7 @@ impl Engine {
                 Ok(true) => collected.freed.push(id),
                 Ok(false) => {}
                 Err(error) => {
-                    let called = self.called(&id);
+                    let called = self.label(&id);
                     collected.errors.push(error.context(format!("container {called} cannot be undone")));
                 }
             }
@@ -90,8 +90,8 @@ impl Engine {
         collected
     }
 
-    /// Releases addresses that are held without a receipt and without a link. Nobody is at work on such an attachment: the
-    /// receipt comes first and goes under the network's guard, as the address does.
+    /// Releases addresses that are held without a receipt and without a link. No ADD or DEL of such an
+    /// attachment is running: the receipt comes first and goes under the network's guard, as the address does.
     pub(super) fn release_orphans(&mut self, network: &NetworkGuard) -> Result<Vec<AttachmentId>> {
         let mut leases = self.store.leases()?;
         let mut freed = Vec::new();
@@ -106,7 +106,7 @@ impl Engine {
         Ok(freed)
     }
 
-    /// Whether nothing is left of an attachment but its lease: no receipt, and no link, under another name neither.
+    /// Whether only the lease of an attachment is left: no receipt, and no link, not even under another name.
     pub(super) fn is_orphan(&mut self, id: &AttachmentId) -> Result<bool> {
         let link = id.host_link(&self.config.network);
         if !observe::link_is_gone(link.as_str()) || self.store.receipt(id)?.is_some() {
@@ -115,9 +115,9 @@ impl Engine {
         Ok(!self.marked_links()?.ports.iter().any(|(marked, _)| marked == id))
     }
 
-    /// Frees what the dead hold, before ADD gives out an address, a name's or a port: Podman calls no plugin when a
-    /// namespace is gone before its container is removed, nor after a reboot. That one of them cannot be undone is no
-    /// reason to refuse another, nor is that somebody is at work on one. Returns the leases that stay.
+    /// Frees what dead containers hold before ADD assigns an address, a name or a port: Podman calls no plugin
+    /// if a namespace is gone before its container is removed, nor after a reboot. A failure for one of them,
+    /// or one that is being worked on, does not stop the others. Returns the remaining leases.
     pub(super) fn free_the_dead(&mut self, network: &NetworkGuard) -> Result<Leases> {
         let leases = self.whole_leases(network)?;
         let put_off = self.store.pending()?;
@@ -137,7 +137,7 @@ impl Engine {
         }
         for id in suspects {
             if let Err(error) = self.free_if_dead(&id, network) {
-                let called = self.called(&id);
+                let called = self.label(&id);
                 self.log.warn(&format!(
                     "container {called} no longer exists, but cannot be undone: {}",
                     error.whole()
@@ -147,8 +147,8 @@ impl Engine {
         self.store.leases()
     }
 
-    /// Makes way for the ports that ADD publishes: what dead containers left goes, and a living one keeps what it has.
-    /// One that comes or goes just now has no link; whether its port is taken `nft` knows.
+    /// Frees the ports that ADD publishes from dead containers; running ones keep theirs. A container that is
+    /// being attached or detached has no link; then `nft` decides whether its port is taken.
     pub(super) fn free_ports(&mut self, request: &Request, network: &NetworkGuard) -> Result<()> {
         if request.ports.is_empty() {
             return Ok(());
@@ -168,7 +168,7 @@ impl Engine {
     fn free_if_dead(&mut self, id: &AttachmentId, network: &NetworkGuard) -> Result<()> {
         let Some(links) = self.links_guard_if_free(id, network)? else { return Ok(()) };
         let result = match self.store.receipt(id)? {
-            // Nothing in the kernel outlives a boot, and `up` enters only the living.
+            // Nothing in the kernel survives a reboot, and `up` adds only running containers.
             Some((receipt, _)) if self.is_dead(&receipt) && receipt.boot_id != observe::boot_id() => {
                 self.forget(&links, &Undone { flows: Some(Ok(())), ..Undone::default() }, network)
             }
@@ -181,7 +181,7 @@ impl Engine {
     }
 }
 
-/// Says who is in the way.
+/// The error that names the container which publishes the port.
 pub(super) fn port_taken(port: &PortMapping, holder: &Receipt) -> Error {
-    Error::new(Kind::PortTaken, format!("port {port} is already published by {}", holder.called()))
+    Error::new(Kind::PortTaken, format!("port {port} is already published by {}", holder.label()))
 }

@@ -1,17 +1,18 @@
-//! Who may change what. A guard is a held lock, and whatever needs it takes it as an argument.
+//! Guards: a guard is a held lock, and functions that need it take it as an argument.
 //!
-//! | guard | whoever has it may |
+//! | guard | its holder may |
 //! | --- | --- |
 //! | [`LinksGuard`] | make and delete the links of one attachment |
-//! | [`NetworkGuard`] | write leases, receipts and the record of `up`, and give an address to somebody |
+//! | [`NetworkGuard`] | write leases, receipts and the host record, and assign an address |
 //! | [`RulesetShare`] | add and delete elements of attachments whose links it may change |
-//! | [`RulesetAlone`] | replace the tables, change the bridge, delete anybody's elements |
+//! | [`RulesetAlone`] | replace the tables, change the bridge, delete any elements |
 //!
-//! They are taken in this order. The ruleset's are given out under the network's guard only, and who has a share waits for no
-//! other guard: so whoever waits for the ruleset waits for programs alone, and nobody takes a share meanwhile.
+//! They are taken in this order. The ruleset's are given out only under the network's guard, and the holder of
+//! a share takes no other guard. So whoever waits for the ruleset waits only for programs, and nobody takes a
+//! share meanwhile.
 //!
-//! What was true when it was computed is true for as long as the guard is held: an address is its attachment's until the
-//! network's guard has released it, and nobody releases it who has not the guard of its links.
+//! What was true when it was computed stays true while the guard is held: an address belongs to its attachment
+//! until it is released under the network's guard and that of its links.
 
 use std::path::PathBuf;
 
@@ -21,14 +22,14 @@ use crate::model::types::AttachmentId;
 use crate::state::dir::StateDir;
 use crate::state::lock::Lock;
 
-/// Beside the locks of attachments, which are called after links.
+/// In the directory of the attachments' locks, which are named after links.
 const RULESET_LOCK: &str = "ruleset.lock";
 
-/// Leases, receipts and what `up` did are its holder's to write.
+/// The right to write leases, receipts and the host record.
 #[derive(Debug)]
 pub struct NetworkGuard(Lock);
 
-/// A lock of its own, or, where no file can be made, the network's: whoever else desired the lock would need that first.
+/// A lock of its own or, if its file cannot be created, the network's, which every other holder would need first.
 #[derive(Debug)]
 enum Held<'n> {
     Own(Lock),
@@ -43,18 +44,18 @@ impl Held<'_> {
     }
 }
 
-/// The links of one attachment, and what conntrack remembers of it.
+/// The right to change the links of one attachment, and its conntrack entries.
 #[derive(Debug)]
 pub(super) struct LinksGuard<'n> {
     id: AttachmentId,
     held: Held<'n>,
 }
 
-/// The ruleset, while others change elements of theirs.
+/// A share of the ruleset: others may change their own elements.
 #[derive(Debug)]
 pub(super) struct RulesetShare<'n>(Held<'n>);
 
-/// The ruleset and the bridge, while nobody else changes anything of them.
+/// The ruleset and the bridge alone.
 #[derive(Debug)]
 pub(super) struct RulesetAlone<'n> {
     network: &'n NetworkGuard,
@@ -62,29 +63,29 @@ pub(super) struct RulesetAlone<'n> {
 }
 
 impl NetworkGuard {
-    /// For the links of `id` where no file of their own can be made.
+    /// For the links of `id` if their own lock file cannot be created.
     pub(super) fn links_of(&self, id: &AttachmentId) -> LinksGuard<'_> {
         LinksGuard { id: id.clone(), held: Held::By(self) }
     }
 
-    /// For the ruleset where no file of its own can be made.
+    /// For the ruleset if its own lock file cannot be created.
     pub(super) fn share_of_ruleset(&self) -> RulesetShare<'_> {
         RulesetShare(Held::By(self))
     }
 }
 
 impl LinksGuard<'_> {
-    /// Whose links they are.
+    /// The attachment whose links they are.
     pub(super) fn id(&self) -> &AttachmentId {
         &self.id
     }
 
-    /// For the programs that change them.
+    /// The locks that the programs which change them inherit.
     pub(super) fn lock(&self) -> &Lock {
         self.held.lock()
     }
 
-    /// Lets the lock go; its file goes too.
+    /// Releases the lock and removes its file.
     pub(super) fn remove(self) {
         if let Held::Own(lock) = self.held {
             lock.remove();
@@ -93,25 +94,25 @@ impl LinksGuard<'_> {
 }
 
 impl RulesetShare<'_> {
-    /// For the programs that change elements.
+    /// The locks that the programs which change elements inherit.
     pub(super) fn lock(&self) -> &Lock {
         self.0.lock()
     }
 }
 
 impl RulesetAlone<'_> {
-    /// For the programs that change this host.
+    /// The locks that the programs which change this host inherit.
     pub(super) fn locks(&self) -> [&Lock; 2] {
         [&self.network.0, &self.lock]
     }
 
-    /// What it was taken under.
+    /// The guard under which it was taken.
     pub(super) fn network(&self) -> &NetworkGuard {
         self.network
     }
 }
 
-/// Where the locks lie; both directories stay open, so that nobody can put others in their place.
+/// The directories of the locks. Both stay open, so that they cannot be replaced.
 #[derive(Debug)]
 pub(super) struct LockDirs {
     run: StateDir,
@@ -119,7 +120,7 @@ pub(super) struct LockDirs {
 }
 
 impl LockDirs {
-    /// Makes them where they are missing.
+    /// Creates the directories if they are missing.
     pub(super) fn create(config: &crate::model::config::Config) -> Result<Self> {
         let run = StateDir::create(&config.paths.run)?;
         Ok(Self { attachments: run.subdir(config.network.as_str())?, run })
@@ -127,11 +128,11 @@ impl LockDirs {
 }
 
 impl Engine {
-    /// Who held it last may have been killed while writing.
+    /// The last holder may have been killed while writing.
     pub(super) fn network_guard(&self) -> Result<NetworkGuard> {
         let path = self.lock_path(&self.lock_dirs()?.run, &format!("{}.lock", self.config.network))?;
         let guard = NetworkGuard(Lock::acquire(&path, self.patience())?);
-        // It is there from the beginning, so that a disk that fills up later is in nobody's way.
+        // Created from the start, so that a disk that fills up later does not matter.
         let _ = self.lock_dirs()?.attachments.touch(RULESET_LOCK);
         self.store.sweep(&guard);
         self.make_owner(&guard);
@@ -143,8 +144,8 @@ impl Engine {
         Ok(LinksGuard { id: id.clone(), held: Held::Own(Lock::acquire(&path, self.patience())?) })
     }
 
-    /// The guard of an attachment that is to be taken back on the way to something else: `None` where somebody is at work
-    /// on it. It does not wait, and so may be asked for under the network's guard.
+    /// The guard of an attachment that is to be undone on the way to something else; `None` if another run
+    /// holds it. It does not wait, and so may be taken under the network's guard.
     pub(super) fn links_guard_if_free<'n>(
         &self,
         id: &AttachmentId,
@@ -165,7 +166,7 @@ impl Engine {
         Ok(RulesetAlone { network, lock: Lock::acquire(&self.ruleset_lock()?, self.patience())? })
     }
 
-    /// Works under the guard of one attachment's links, whose file goes afterwards.
+    /// Runs under the guard of one attachment's links, whose lock file is removed afterwards.
     pub(super) fn with_links<T>(
         &mut self,
         id: &AttachmentId,
@@ -177,7 +178,7 @@ impl Engine {
         result
     }
 
-    /// Removes the locks of attachments that a killed run left: a file that nobody holds.
+    /// Removes lock files of attachments that a killed run left and nobody holds.
     pub(super) fn sweep_locks(&self) -> Result<()> {
         let dir = &self.lock_dirs()?.attachments;
         for name in dir.names(".lock")?.into_iter().filter(|name| name != RULESET_LOCK) {
@@ -214,7 +215,7 @@ impl Engine {
     }
 }
 
-/// Whether a lock could not be had because its file cannot be made. Then there is none, and nobody holds it.
+/// Whether a lock failed because its file cannot be created. Then nobody holds it.
 pub(super) fn no_file_can_be_made(error: &Error) -> bool {
     matches!(error.kind(), Kind::Io | Kind::DiskFull | Kind::ReadOnly)
 }

@@ -1,4 +1,4 @@
-//! This host's part: bridge, settings, ruleset.
+//! `up` and `down`: the bridge, the settings and the ruleset of this host.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -25,21 +25,21 @@ use crate::model::types::SysctlKey;
 use crate::state::lock::Lock;
 use crate::state::receipt::{self, Receipt};
 
-/// What `up` found and did; `host.json` in the state directory.
+/// What `up` found and did: `host.json` in the state directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostRecord {
     /// What `auto` meant.
     pub facts: HostFacts,
-    /// The kernel's boot ID: after a reboot the settings below are what they always were.
+    /// The kernel's boot ID. After a reboot the saved settings below are meaningless.
     pub boot_id: String,
     /// Settings that are not the bridge's, as they were before the first `up` since boot.
     pub found: BTreeMap<SysctlKey, u32>,
     /// When: milliseconds since 1970.
     pub at: i64,
-    /// This host's address towards the next hop of its default route: on WSL2 the one that Windows' route leads to.
+    /// This host's address towards the next hop of its default route. On WSL2 Windows routes to it.
     #[serde(default)]
     pub uplink_address: Option<Ipv4Addr>,
-    /// Whether all was done. One that was killed or failed in between leaves the rest to the next ADD.
+    /// Whether everything was done. If a run was killed or failed, the next ADD does the rest.
     #[serde(default)]
     pub complete: bool,
 }
@@ -49,14 +49,14 @@ pub struct HostRecord {
 pub struct Change {
     /// The steps.
     pub plan: Plan,
-    /// What a person should know beside them.
+    /// Notes for people.
     pub notes: Vec<String>,
-    /// Podman's files of the network that it would write again.
+    /// Podman's files of the network that would be restored.
     pub files: Vec<PathBuf>,
 }
 
 impl Engine {
-    /// Brings this host to the configured state.
+    /// Brings this host to its desired state.
     pub fn up(&mut self) -> Result<Change> {
         let started = Instant::now();
         let result = self.up_alone();
@@ -81,9 +81,9 @@ impl Engine {
         Ok(Change { plan, notes, files })
     }
 
-    /// What a person should know of what `auto` means here.
+    /// Notes about what `auto` means here.
     fn notes(&self, facts: &HostFacts, plan: &Plan) -> Vec<String> {
-        // Said once, when the host is set up.
+        // Only when the host is set up.
         let without_uplink = self.config.uplink == Uplink::Auto && facts.uplink.is_none() && !plan.is_empty();
         let note = "this host has no default route: there is no uplink, the MTU is 1500 unless configured, and nobody \
                     outside is let in by `ingress_gateways: auto`";
@@ -113,8 +113,8 @@ impl Engine {
             .collect()
     }
 
-    /// What holds for this host, found out again only when something is missing: the fast path of ADD looks at
-    /// one file, one link, one setting and two ways.
+    /// The facts of this host, observed again only if something is missing. The fast path of ADD checks one
+    /// file, one link, one setting and two routes.
     pub(super) fn ensure_host(&mut self, network: &NetworkGuard) -> Result<HostFacts> {
         if let Some(record) = self.store.host()? {
             let forwards = observe::sysctl(&SysctlKey::ip_forward()) == Some(1);
@@ -131,21 +131,21 @@ impl Engine {
         self.up_locked(&ruleset).map(|(facts, _)| facts)
     }
 
-    /// Without `fib` the ruleset lists this host's addresses, and DHCP or a person may have changed them.
+    /// Without `fib` the ruleset lists this host's addresses, which DHCP or a person may have changed.
     fn knows_all_addresses(&self, facts: &HostFacts) -> bool {
         facts.fib || facts.host_addresses == observe::host::host_addresses(self.config.bridge_address())
     }
 
-    /// WSL2 and DHCP write resolv.conf whenever they like.
+    /// WSL2 and DHCP write resolv.conf at any time.
     fn own_resolvers(&self) -> Vec<Ipv4Addr> {
         own_resolvers(self.config.bridge_address(), &self.config.dns.servers)
     }
 
-    /// Whether the bridge is there with its address, and no packet to an address that nobody has leaves this host:
-    /// programs that manage networks take both (systemd-networkd, each time it starts: docs/quirks.md).
+    /// Whether the bridge has its address, and packets to unassigned addresses do not leave this host. Network
+    /// managers may remove both (systemd-networkd does at each start: docs/quirks.md).
     fn has_its_addresses(&self) -> bool {
         let own = Some(self.config.bridge_address());
-        // Nobody has a subnet's first address, whatever its prefix.
+        // A subnet's first address is never assigned, whatever its prefix.
         let nobody = observe::host::address_towards(self.config.subnet.network());
         !observe::link_is_gone(self.config.bridge.as_str())
             && observe::host::address_towards(self.config.bridge_address()) == own
@@ -159,7 +159,7 @@ impl Engine {
         Ok((facts, plan))
     }
 
-    /// Does what this host lacks, and records before that it is not done, and then that it is.
+    /// Runs what is missing; the host record says before that it is not done, and afterwards that it is.
     pub(super) fn set_up(
         &mut self,
         facts: &HostFacts,
@@ -182,7 +182,7 @@ impl Engine {
         Ok((facts, plan, observed))
     }
 
-    /// The desired state of this host, and what `auto` means on it now.
+    /// The desired state of this host, and the facts it is based on.
     pub fn desired_host(&mut self) -> Result<(HostFacts, HostState)> {
         let facts = self.find_facts()?;
         let desired = self.desired(&facts)?;
@@ -202,7 +202,7 @@ impl Engine {
         self.host_state(facts, &receipts)
     }
 
-    /// The desired state of this host while the attachments of `receipts` are there.
+    /// The desired state of this host with the attachments of `receipts`.
     pub(super) fn host_state(&self, facts: &HostFacts, receipts: &[Receipt]) -> Result<HostState> {
         let owner = self.store.owner();
         let desired = planner::desired_host(&self.config, facts, owner.as_ref(), receipts)?;
@@ -215,7 +215,7 @@ impl Engine {
         Ok((desired, observed))
     }
 
-    /// Remembers how the settings were before the first `up` since boot, so that `down` can give them back.
+    /// Remembers the settings before the first `up` since boot, so that `down` can restore them.
     fn record_host(
         &self,
         facts: &HostFacts,
@@ -248,7 +248,7 @@ impl Engine {
         self.store.write_host(&record, network)
     }
 
-    /// Takes back all that [`Engine::up`] did. Attached containers are in the way, unless `force` undoes them first.
+    /// Undoes all that [`Engine::up`] did. Fails while containers are attached, unless `force` detaches them first.
     pub fn down(&mut self, force: bool) -> Result<Change> {
         let deadline = Instant::now() + self.patience();
         loop {
@@ -261,7 +261,7 @@ impl Engine {
             }
             let started = Instant::now();
             let network = self.network_guard()?;
-            // One that is being attached has its receipt by now, and whoever comes later waits.
+            // A container that is being attached has its receipt by now, and later ones wait.
             let attached = self.store.receipts()?;
             let meanwhile = refuse_attached(&self.living(&attached));
             if force && meanwhile.is_err() && started < deadline {
@@ -286,7 +286,7 @@ impl Engine {
         Ok(change)
     }
 
-    /// What [`Engine::down`] would do once no container is attached.
+    /// What [`Engine::down`] would do if no container were attached.
     pub fn plan_down(&mut self) -> Result<Change> {
         let record = self.store.host()?.filter(|record| record.boot_id == observe::boot_id());
         let facts = match &record {
@@ -307,7 +307,7 @@ impl Engine {
         Ok(Change { plan, notes, files: Vec::new() })
     }
 
-    /// The other bridges of this host: each is, as a rule, a network of Podman, Docker or another Flatnet.
+    /// The other bridges of this host, usually networks of Podman, Docker or another Flatnet.
     fn other_users_of_forwarding(&mut self, strays: &[Link]) -> Result<Vec<String>> {
         let bridges = observe::host::bridges(&mut self.host)?;
         let is_ours =
@@ -315,14 +315,14 @@ impl Engine {
         Ok(bridges.into_iter().filter(|name| !is_ours(name)).collect())
     }
 
-    /// The bridges that bear the mark of the network's bridge, and another name.
+    /// The bridges with the alias of the network's bridge and another name.
     fn stray_bridges(&mut self) -> Result<Vec<Link>> {
         let marked = self.marked_links()?.bridges;
         Ok(marked.into_iter().filter(|link| link.name != self.config.bridge.as_str()).collect())
     }
 
-    /// Runs a plan for this host, one command after the other; takes back what was done when one fails.
-    /// Under `links` too, where it concerns an attachment's.
+    /// Runs a plan for this host, one command after the other, and rolls back if one fails. Also under `links`, if it
+    /// concerns an attachment's.
     pub(super) fn run_host_plan(
         &mut self,
         plan: &Plan,
@@ -338,26 +338,26 @@ impl Engine {
                 self.log.warn(&undo::flows_stay(&error));
                 continue;
             }
-            // A line of a batch that failed did nothing; whatever came before it is done.
+            // The failed line of a batch did nothing; all lines before it were done.
             let failed_line = CommandFailure::of(&error).and_then(CommandFailure::failed_line);
             let may_have_run = failed_line.map_or(rendered.ops.end, |line| rendered.ops.start + line);
             let undo: Vec<Op> = plan.undo_of(|index| index < may_have_run);
             let stuck = undo::run(&undo, &mut self.host, &locks);
-            return Err(rolled_back(error, &stuck));
+            return Err(with_rollback(error, &stuck));
         }
         Ok(())
     }
 }
 
-/// Says of `error` what became of what was done before it.
-pub(super) fn rolled_back(error: Error, stuck: &[undo::Stuck]) -> Error {
+/// Adds the outcome of the rollback to `error`.
+pub(super) fn with_rollback(error: Error, stuck: &[undo::Stuck]) -> Error {
     if stuck.is_empty() {
         return error.outcome("everything was rolled back");
     }
     error.outcome(format!("not everything could be rolled back ({})", undo::describe(stuck)))
 }
 
-/// An error where containers are attached.
+/// An error if containers are attached.
 fn refuse_attached(living: &[&Receipt]) -> Result<()> {
     let (count, names) = (living.len(), names(living));
     let what = match count {

@@ -5,22 +5,22 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::model::types::AttachmentId;
 
-/// Something that stays as it is, since it cannot be told whose it is or how to mend it without harm.
+/// Something that a repair leaves, since its owner is unknown or fixing it could do harm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Leftover {
-    /// What it is, and why it stays.
+    /// What it is, and why it is left.
     #[serde(rename = "what")]
     pub subject: String,
-    /// What to paste into a shell, line by line, once it was done what `help` says.
+    /// Commands for a shell, to run after following `help`.
     pub commands: Vec<String>,
-    /// What a person looks at or decides first.
+    /// What a person checks or decides first.
     pub help: String,
     /// What it concerns.
     #[serde(skip)]
     pub concern: Concern,
 }
 
-/// What something that a repair does, leaves or fails at is about.
+/// The subject of something that a repair does, leaves or fails at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Concern {
     /// The bridge, the rules and the settings of this host.
@@ -29,12 +29,12 @@ pub enum Concern {
     Attachment(AttachmentId),
     /// Rules of another program.
     ForeignRules,
-    /// What belongs to nobody, or cannot be told whose it is.
+    /// Things without an owner, or with an unknown one.
     Nobody,
 }
 
 impl Leftover {
-    /// A failure that says what stands in the way.
+    /// A failure as a leftover, with its reason.
     pub(super) fn of_error(concern: Concern, what: &str, error: &Error) -> Self {
         Self {
             subject: format!("{what}: {}", error.message()),

@@ -1,4 +1,4 @@
-//! What is there, for commands that only look.
+//! Read-only views of attachments and rules, for commands that change nothing.
 
 use std::net::Ipv4Addr;
 
@@ -14,19 +14,19 @@ use crate::model::config::Config;
 use crate::state::lease::Lease;
 use crate::state::receipt::{self, Event, Receipt};
 
-/// How an attachment is.
+/// The state of an attachment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// It works.
     Running,
-    /// ADD has not ended: it runs right now, or was killed.
+    /// ADD is still running, or was killed.
     Unfinished,
-    /// Its namespace lives, but the host's end of its links is gone.
+    /// Its namespace exists, but the host's end of its links is gone.
     Cut,
     /// Its namespace and its links are gone.
     Dead,
-    /// It was to be undone, which could not be done then.
+    /// It could not be undone yet.
     Pending,
 }
 
@@ -49,22 +49,22 @@ impl State {
 pub struct Attachment {
     /// Its receipt.
     pub receipt: Receipt,
-    /// What happened since the receipt was written.
+    /// Events since the receipt was written.
     pub events: Vec<Event>,
-    /// How it is.
+    /// Its state.
     pub state: State,
 }
 
-/// The rules that are desired, and those that are loaded, both as `nft list` prints them, with counters.
+/// The desired and the loaded rules, both as `nft list` prints them, with counters.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// The desired ones, as they look when they are loaded.
+    /// The desired rules, as nft prints them once loaded.
     pub desired: String,
-    /// The loaded ones; empty where there are none.
+    /// The loaded rules; empty if there are none.
     pub live: String,
 }
 
-/// A name like those of the links of containers; none has it.
+/// A name of the form of containers' links that none has.
 const ANY_LINK: &str = "fn............";
 
 impl Engine {
@@ -103,7 +103,7 @@ impl Engine {
             .collect())
     }
 
-    /// What is there and may not be read, each in a few words; a plan takes it as absent.
+    /// What exists but may not be read, in a few words each; a plan treats it as absent.
     pub fn unread(&mut self) -> Vec<String> {
         let mut unread = Vec::new();
         if let Some(error) = self.store.refused() {
@@ -130,7 +130,7 @@ impl Engine {
         })
     }
 
-    /// Chains of others that drop what this host forwards for containers.
+    /// Other programs' chains that drop forwarded packets of containers.
     pub fn dropping_chains(&mut self) -> Result<Vec<DroppingChain>> {
         let facts = self.facts()?;
         let Config { network, bridge, subnet, .. } = &self.config;

@@ -1,8 +1,8 @@
-//! The engine: reads state, asks the pure parts what is to be done, does it, records it.
+//! The engine: reads state, plans, runs the plan, records the result.
 //!
-//! Guards order everything: see `guard.rs`.
+//! Guards define the order of everything: see `guard.rs`.
 //!
-//! | asked by | function |
+//! | caller | function |
 //! | --- | --- |
 //! | ADD, netavark's `setup` | [`Engine::attach`] |
 //! | DEL, netavark's `teardown` | [`Engine::detach`] |
@@ -11,7 +11,7 @@
 //! | `flatnet repair`, `gc` | [`Engine::repair`], [`Engine::collect_dead`] |
 //! | `flatnet ps`, `status`, `rules` | [`Engine::attachments`], [`Engine::loaded`] |
 //!
-//! `docs/architecture/add-and-del.md` and `state-and-locks.md` show the order in which things happen.
+//! `docs/architecture/add-and-del.md` and `state-and-locks.md` show the order of operations.
 
 mod attach;
 mod check;
@@ -72,7 +72,7 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Opens the state of the configured network, making its directories where they are missing.
+    /// Opens the state of the configured network, creating missing directories.
     pub fn open(config: Config, log: Log) -> Result<Self> {
         let executor = host_executor(&config);
         Self::with_executor(config, executor, log)
@@ -85,9 +85,9 @@ impl Engine {
         Ok(Self::with_state(config, executor, log, store, Some(locks)))
     }
 
-    /// An engine to detach by, which opens whatever became of the state: a runtime asks only once. What cannot be
-    /// read or written is left for later, and the kernel is cleaned of the container all the same. Who may not do
-    /// that either is told so.
+    /// An engine to detach with, which opens whatever the condition of the state: a runtime asks only once.
+    /// What cannot be read or written is left for later, and the container is removed from the kernel all the
+    /// same. A user without the right to do that gets an error.
     pub fn open_to_detach(config: Config, log: Log) -> Result<Self> {
         let locks = or_without(LockDirs::create(&config), &log)?;
         let store = or_without(Store::create(&config, log.clone()), &log)?;
@@ -109,8 +109,8 @@ impl Engine {
         Self { config, store, host, record, locks, log }
     }
 
-    /// An engine to look and plan with: it makes no directory and takes no lock, and must not be asked to change
-    /// anything. State that is not there, or may not be read, is taken as absent.
+    /// A read-only engine for looking and planning: it creates no directory and takes no lock. Missing or
+    /// unreadable state is treated as absent.
     pub fn open_to_look(config: Config) -> Result<Self> {
         let executor = HostExecutor::new(Duration::from_secs(config.limits.command_seconds));
         Ok(Self::look_with_executor(config, Box::new(executor)))
@@ -129,7 +129,7 @@ impl Engine {
         }
     }
 
-    /// One line of log for one operation: how it ended, how long it took, and every command it ran.
+    /// Logs one operation on one line: its outcome, its duration and every command it ran.
     fn log_operation<T>(
         &self,
         operation: &str,
@@ -149,10 +149,10 @@ impl Engine {
         self.log.operation(operation, result.map(|_| ()), fields);
     }
 
-    /// How messages call an attachment: by the container's name too, where its receipt tells it.
-    fn called(&self, id: &AttachmentId) -> String {
+    /// The name of an attachment in messages, with the container's name if its receipt has one.
+    fn label(&self, id: &AttachmentId) -> String {
         let receipt = self.store.receipt(id).ok().flatten();
-        receipt.map_or_else(|| id.to_string(), |(receipt, _)| receipt.called())
+        receipt.map_or_else(|| id.to_string(), |(receipt, _)| receipt.label())
     }
 
     fn patience(&self) -> Duration {
@@ -160,7 +160,7 @@ impl Engine {
     }
 }
 
-/// What was opened; nothing, with a warning, where it cannot be used and yet the caller may do without.
+/// The opened state; empty, with a warning, if it is unusable and the caller can do without.
 fn or_without<T>(opened: Result<T>, log: &Log) -> Result<Option<T>> {
     match opened {
         Err(error) if error.kind() != Kind::NotAllowed => {
@@ -179,14 +179,13 @@ fn host_executor(config: &Config) -> Box<dyn Executor> {
     Box::new(executor)
 }
 
-/// Changes with each version after which this host must be set up again: 0.1.0 had none.
+/// Changes with each version that requires this host to be set up again; 0.1.0 had none.
 const GENERATION: &str = "routed links, a table for each address";
 
-/// A hash over what the configuration says of the network, whatever its comments and layout. How long a command may take
-/// is another at boot.
+/// A hash of the network's configuration, independent of comments and layout. Without `limits`, which differ at boot.
 fn config_hash(config: &Config) -> String {
     let config = Config { gateway: Gateway::default(), limits: Limits::default(), ..config.clone() };
-    // What a version made whose rules, links or sets were others is made again.
+    // If a version changed rules, links or sets, they must be made again.
     let text = GENERATION.to_owned() + &serde_json::to_string(&config).unwrap_or_default();
     Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,4 +1,4 @@
-//! Which Flatnet this is, and what belongs to another one that shares this host's network.
+//! The owner mark: which Flatnet this is, and what belongs to another one on this host's network.
 
 use std::fs::File;
 use std::io::Read;
@@ -10,19 +10,18 @@ use crate::kernel::observe::marked::{self, MarkedLinks};
 use crate::kernel::planner;
 use crate::model::types::{LinkAlias, Owner};
 
-/// What the kernel gives random numbers by.
+/// The kernel's source of random numbers.
 const RANDOM: &str = "/dev/urandom";
-/// What WSL2 calls the distribution; all distributions have Windows' host name.
+/// The name of the WSL2 distribution; all distributions have Windows' host name.
 const DISTRIBUTION: &str = "WSL_DISTRO_NAME";
 
 impl Engine {
-    /// Makes state and the mark of this Flatnet, where there is none yet, so that a plan that is looked at shows it.
+    /// Creates state and the owner mark if missing, so that a printed plan shows the mark.
     pub fn mark(&self) -> Result<()> {
         self.network_guard().map(drop)
     }
 
-    /// Makes the mark of this Flatnet, where it has none yet. On a full disk there is none, and what is made then is
-    /// unmarked.
+    /// Creates the owner mark if missing. On a full disk there is none, and links and tables are made without.
     pub(super) fn make_owner(&self, network: &NetworkGuard) {
         if self.store.keep_owner(network) {
             return;
@@ -36,7 +35,7 @@ impl Engine {
         }
     }
 
-    /// The links that bear the network's mark; an error where its bridge is another Flatnet's, for so are the others then.
+    /// The links with the network's alias; an error if its bridge is another Flatnet's, since then the others are too.
     pub(super) fn marked_links(&mut self) -> Result<MarkedLinks> {
         let owner = self.store.owner();
         let network = &self.config.network;
@@ -50,7 +49,7 @@ impl Engine {
         }
     }
 
-    /// An error where the bridge is another Flatnet's, as far as can be told without a program.
+    /// An error if the bridge is another Flatnet's, as far as can be seen without running a program.
     pub(super) fn refuse_another(&self) -> Result<()> {
         let bridge = self.config.bridge.as_str();
         let alias = observe::alias_in_sys(bridge).unwrap_or_default();
@@ -62,8 +61,8 @@ impl Engine {
         }
     }
 
-    /// Whether it cannot be told which Flatnet this is, since its state may not be read: who only looks then takes what is
-    /// there for its own.
+    /// Whether the owner is unknown because state may not be read. A read-only engine then treats everything as its
+    /// own.
     pub(super) fn is_unknown(&self) -> bool {
         self.store.owner().is_none() && self.store.refused().is_some()
     }

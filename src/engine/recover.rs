@@ -1,6 +1,6 @@
-//! Receipts and leases that were lost, made again from what bears Flatnet's mark in the kernel.
+//! Rebuilds lost receipts and leases from what bears Flatnet's mark in the kernel.
 //!
-//! A link says by its alias whose it is; the sets say, by the container's ID, which MAC, address and ports it has.
+//! A link's alias names its attachment. The sets hold, by container ID, its MAC, address and ports.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -23,19 +23,19 @@ use crate::model::types::{AttachmentId, IfName, Mac, NetnsPath, PortMapping, Por
 use crate::state::lease::Leases;
 use crate::state::receipt::{self, Event, Receipt};
 
-/// What the kernel holds that no receipt knows of.
+/// Attachments in the kernel without a receipt.
 #[derive(Debug, Default)]
 pub(super) struct Unrecorded {
-    /// Attachments that work: what their receipts must have said.
+    /// Working attachments, as their receipts must have been.
     pub(super) receipts: Vec<Receipt>,
-    /// Host ends of attachments that do not: the ruleset does not know them, or the container never got its address.
+    /// Host ends of attachments that do not work: the ruleset lacks them, or the container never got its address.
     pub(super) orphans: Vec<IfName>,
-    /// What cannot be told apart, and what a person can do.
+    /// Ambiguous things, with advice.
     pub(super) left: Vec<Leftover>,
 }
 
 impl Engine {
-    /// Looks at the marked links of attachments that are not `recorded`.
+    /// Finds the marked links of attachments that are not `recorded`.
     pub(super) fn unrecorded(
         &mut self,
         links: &MarkedLinks,
@@ -74,7 +74,7 @@ impl Engine {
         Ok(found)
     }
 
-    /// The link's name, where it is the one that the attachment's link must have.
+    /// The link's name, if it is the attachment's own.
     fn own_name(&self, id: &AttachmentId, link: &Link, left: &mut Vec<Leftover>) -> Option<IfName> {
         let name = id.host_link(&self.config.network);
         if link.name == name.as_str() {
@@ -100,7 +100,7 @@ impl Engine {
         None
     }
 
-    /// What the receipt of a working attachment must have said; nothing where the container has no such address.
+    /// The receipt that a working attachment must have had; `None` if the container does not have the address.
     fn remember(
         &mut self,
         id: &AttachmentId,
@@ -131,7 +131,7 @@ impl Engine {
         Ok(Some(self.receipt(&desired, &plan, netns_id, &name, &[])))
     }
 
-    /// Writes down what [`Engine::unrecorded`] found.
+    /// Writes the receipts that [`Engine::unrecorded`] found.
     pub(super) fn adopt(&mut self, found: &[Receipt], network: &NetworkGuard) -> Result<()> {
         for receipt in found {
             self.store.write_receipt(receipt, network)?;
@@ -146,8 +146,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Leases that are whole: where their file is lost, made again from the receipts and the kernel; where it lacks a
-    /// receipt's address (an older file was put in its place), with that too.
+    /// Complete leases: if their file is lost, rebuilt from the receipts and the kernel; if it lacks a
+    /// receipt's address (an older file was restored), with that added.
     pub(super) fn whole_leases(&mut self, network: &NetworkGuard) -> Result<Leases> {
         let mut leases = self.store.leases()?;
         if !self.store.has_leases() {
@@ -158,7 +158,7 @@ impl Engine {
             leases = self.store.leases()?;
         }
         for receipt in self.store.receipts_not_in(&leases)? {
-            // One without a link is a DEL that was killed between its last two writes.
+            // An address without a link is from a DEL that was killed between its last two writes.
             if !observe::link_is_gone(receipt.host_link.as_str()) {
                 leases.hold_again(receipt.address.addr(), &receipt.claim());
             }
@@ -173,15 +173,15 @@ pub(super) fn has_address(observed: &ObservedAttachment, address: Ipv4Addr) -> b
     link.is_some_and(|link| link.addresses.iter().any(|found| found.addr() == address))
 }
 
-/// As whom the ruleset knows what comes in by a link.
+/// The identity by which the ruleset knows what arrives by a link.
 struct Bound {
     mode: PortMode,
     mac: Mac,
     address: Ipv4Addr,
 }
 
-/// As whom the ruleset knows what comes in by this link: by the link's name or, where that is a port of the bridge, by the
-/// one of the container's MACs and addresses that the link's own MAC follows from.
+/// The identity by which the ruleset knows this link: its name or, for a port of the bridge, the container's
+/// MAC and address from which the link's own MAC is derived.
 fn binding(id: &AttachmentId, link: &Link, elements: &BTreeMap<Element, String>) -> Option<Bound> {
     let isolated = link.port.isolated;
     let own = elements.iter().filter(|(_, comment)| *comment == id.container_id.comment());

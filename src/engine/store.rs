@@ -1,7 +1,6 @@
-//! The state of one network: leases, receipts, and the record of what `up` did.
+//! The state of one network: leases, receipts and the host record.
 //!
-//! A file that cannot be read is set aside with a warning and made again from the others; it never stops a
-//! container.
+//! A file that cannot be read is set aside with a warning and rebuilt from the others. It never stops a container.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
@@ -23,11 +22,11 @@ use super::NetworkGuard;
 use super::definitions::{Definition, Definitions};
 use super::host::HostRecord;
 
-/// The record of what `up` did.
+/// The host record.
 const HOST_FILE: &str = "host.json";
-/// What `up` knows of Podman's files of the network.
+/// Podman's files of the network, as `up` saw them.
 const DEFINITIONS_FILE: &str = "definitions.json";
-/// How the name of an attachment's mark ends whose undoing was put off.
+/// The suffix of an attachment's pending mark.
 const PENDING_SUFFIX: &str = ".undo";
 
 /// The state of one network.
@@ -35,20 +34,20 @@ const PENDING_SUFFIX: &str = ".undo";
 pub struct Store {
     network: StateDir,
     receipts: StateDir,
-    /// Below the run directory: what is marked there does not outlive a boot, nor a full disk for state.
+    /// Below the run directory: marks do not survive a reboot, and a full state disk does not affect them.
     marks: StateDir,
     log: Log,
 }
 
 impl Store {
-    /// Opens it, making its directories where they are missing.
+    /// Opens it, creating missing directories.
     pub fn create(config: &Config, log: Log) -> Result<Self> {
         let network = StateDir::create(&config.paths.state)?.subdir(config.network.as_str())?;
         let marks = StateDir::create(&config.paths.run)?.subdir(config.network.as_str())?;
         Ok(Self { receipts: network.subdir("receipts")?, network, marks, log })
     }
 
-    /// Opens it to be read only: what is not there, or may not be read, is nothing.
+    /// Opens it read-only; what is missing or unreadable is treated as empty.
     #[must_use]
     pub fn open_or_nothing(config: &Config) -> Self {
         let network = StateDir::open_to_look(&config.paths.state.join(config.network.as_str()));
@@ -60,13 +59,13 @@ impl Store {
         }
     }
 
-    /// Why state that is there counts as absent, where it may not be read.
+    /// Why existing state is treated as empty, if it may not be read.
     #[must_use]
     pub fn refused(&self) -> Option<&Error> {
         self.network.refused().or_else(|| self.receipts.refused())
     }
 
-    /// Removes what a writer that was killed left, and moves away what is no file in its place.
+    /// Removes what a killed writer left, and moves away anything else in a state file's place.
     pub fn sweep(&self, _: &NetworkGuard) {
         for dir in [&self.network, &self.receipts] {
             if let Err(error) = self.set_foreign_aside(dir, dir::TEMPORARY) {
@@ -76,8 +75,8 @@ impl Store {
         }
     }
 
-    /// What `name` in `dir` says, as `parse` reads it. A file that cannot be used is set aside with a warning, and is
-    /// as good as none.
+    /// The contents of `name` in `dir`, as `parse` reads it. An unusable file is set aside with a warning and treated
+    /// as absent.
     fn read<T>(
         &self,
         dir: &StateDir,
@@ -112,7 +111,7 @@ impl Store {
         dir.write(name, line.as_bytes())
     }
 
-    /// Moves away what lies in a file's place and is none.
+    /// Moves away something in a state file's place that is not a regular file.
     fn set_foreign_aside(&self, dir: &StateDir, name: &str) -> Result<()> {
         if let Some(aside) = dir.set_foreign_aside(name)? {
             self.log.warn(&format!("a file that is not Flatnet's was renamed to {}", aside.display()));
@@ -120,7 +119,7 @@ impl Store {
         Ok(())
     }
 
-    /// Who holds and held which address. Where there is no file that tells, the receipts tell who holds.
+    /// The leases, held and remembered. If the file is missing, the receipts say who holds an address.
     pub fn leases(&self) -> Result<Leases> {
         match self.read(&self.network, lease::FILE, checksum::from_line)? {
             Some(leases) => Ok(leases),
@@ -136,13 +135,13 @@ impl Store {
         Ok(leases)
     }
 
-    /// Whether the file of leases is there; one that could not be read is no more.
+    /// Whether the file of leases exists and was readable.
     #[must_use]
     pub fn has_leases(&self) -> bool {
         super::exists(&self.network.path().join(lease::FILE))
     }
 
-    /// The receipts of those who hold nothing in `leases`, by the names of their files: to read all takes too long.
+    /// The receipts of attachments that hold no address in `leases`, by file name: reading all would take too long.
     pub fn receipts_not_in(&self, leases: &Leases) -> Result<Vec<Receipt>> {
         let held: HashSet<(&str, &str)> = leases
             .held()
@@ -163,7 +162,7 @@ impl Store {
         Self::write(&self.network, lease::FILE, leases, network)
     }
 
-    /// The receipt of one attachment, and what happened since.
+    /// The receipt of one attachment, and its events.
     pub fn receipt(&self, id: &AttachmentId) -> Result<Option<(Receipt, Vec<Event>)>> {
         self.read_receipt(&file_name(id))
     }
@@ -172,7 +171,7 @@ impl Store {
         self.read(&self.receipts, name, |bytes| parse_receipt(name, bytes))
     }
 
-    /// Files that cannot be used, and why: whoever changes something next sets them aside.
+    /// Unusable files with the reason; the next run that changes something sets them aside.
     pub fn unusable(&self) -> Result<Vec<(PathBuf, String)>> {
         let mut found = Vec::new();
         let mut note = |dir: &StateDir, name: &str, looked: Result<()>| match looked {
@@ -197,13 +196,12 @@ impl Store {
         Ok(self.receipts_and_events()?.into_iter().map(|(receipt, _)| receipt).collect())
     }
 
-    /// The receipts that may name one of `host_ports`: whoever has none in its bytes is not parsed, since to parse all takes
-    /// too long.
+    /// The receipts that may contain one of `host_ports`. Others are not parsed, since parsing all takes too long.
     pub fn receipts_naming(&self, host_ports: &[u16]) -> Result<Vec<Receipt>> {
         let needles: Vec<String> = host_ports.iter().map(|port| format!("\"host_port\":{port}")).collect();
         let mut found = Vec::new();
         for name in self.receipts.names(receipt::SUFFIX)? {
-            // What cannot be read as bytes is set aside by the parser.
+            // A file that is not valid UTF-8 is left to the parser, which sets it aside.
             let bytes = self.receipts.read(&name).ok().flatten();
             let text = bytes.as_deref().map(String::from_utf8_lossy);
             if text.is_none_or(|text| needles.iter().any(|needle| text.contains(needle))) {
@@ -213,7 +211,7 @@ impl Store {
         Ok(found)
     }
 
-    /// All receipts, each with what happened since.
+    /// All receipts with their events.
     pub fn receipts_and_events(&self) -> Result<Vec<(Receipt, Vec<Event>)>> {
         let mut all = Vec::new();
         for name in self.receipts.names(receipt::SUFFIX)? {
@@ -222,7 +220,7 @@ impl Store {
         Ok(all)
     }
 
-    /// Files that could not be read and were set aside.
+    /// Unreadable files that were set aside.
     pub fn set_aside(&self) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();
         for dir in [&self.network, &self.receipts, &self.marks] {
@@ -234,13 +232,12 @@ impl Store {
 
     /// Writes a receipt.
     pub fn write_receipt(&self, receipt: &Receipt, network: &NetworkGuard) -> Result<()> {
-        // What was put off for an earlier one of that name is no business of this one.
+        // A pending mark of an earlier attachment of that name does not apply to this one.
         self.remove_mark(&receipt.id)?;
         Self::write(&self.receipts, &file_name(&receipt.id), receipt, network)
     }
 
-    /// Appends to a receipt what happened. That it cannot be written is no reason to fail: the receipt itself holds
-    /// all that is needed to undo.
+    /// Appends an event to a receipt. A failure is ignored: the receipt itself holds all that is needed to undo.
     pub fn append_events(&self, id: &AttachmentId, events: &[Event]) {
         let lines: String = events.iter().filter_map(|event| receipt::to_line(event).ok()).collect();
         if let Err(error) = self.receipts.append(&file_name(id), &lines) {
@@ -248,14 +245,14 @@ impl Store {
         }
     }
 
-    /// Notes that DEL has begun: from here on the attachment's elements are not to be entered again by an `up` that comes
-    /// in between. A full disk does not keep DEL from its work.
+    /// Records that DEL has begun, so that an `up` in between does not add the attachment's elements again. A
+    /// full disk does not stop DEL.
     pub fn note_leaving(&self, id: &AttachmentId) {
         let line = receipt::to_line(&Event::of_attachment(receipt::LEAVING)).unwrap_or_default();
         let _ = self.receipts.append(&file_name(id), &line);
     }
 
-    /// Removes a receipt and its mark.
+    /// Removes a receipt and its pending mark.
     pub fn remove_receipt(&self, id: &AttachmentId, _: &NetworkGuard) -> Result<()> {
         self.receipts.remove(&file_name(id))?;
         self.remove_mark(id)
@@ -264,34 +261,34 @@ impl Store {
     fn remove_mark(&self, id: &AttachmentId) -> Result<()> {
         let name = mark_name(id);
         self.set_foreign_aside(&self.marks, &name)?;
-        // On a disk that became read-only to remove nothing is an error too.
+        // On a disk that became read-only, removing a missing file fails too.
         if self.is_pending(id) { self.marks.remove(&name) } else { Ok(()) }
     }
 
-    /// Marks an attachment as to be undone by whoever comes next.
+    /// Marks an attachment as pending, for the next run to undo.
     pub fn mark_pending(&self, id: &AttachmentId) -> Result<()> {
         self.marks.touch(&mark_name(id))
     }
 
-    /// The file stems of all attachments that are marked so.
+    /// The file stems of all pending attachments.
     pub fn pending(&self) -> Result<BTreeSet<String>> {
         let names = self.marks.names(PENDING_SUFFIX)?;
         Ok(names.iter().filter_map(|name| name.strip_suffix(PENDING_SUFFIX)).map(str::to_owned).collect())
     }
 
-    /// Whether an attachment is marked so.
+    /// Whether an attachment is pending.
     #[must_use]
     pub fn is_pending(&self, id: &AttachmentId) -> bool {
         self.marks.path().join(mark_name(id)).symlink_metadata().is_ok_and(|found| found.is_file())
     }
 
-    /// What `up` did; `None` where it never ran, or where its record cannot be read.
+    /// The host record; `None` if `up` never ran, or it is unreadable.
     pub fn host(&self) -> Result<Option<HostRecord>> {
-        // Made again by the next `up`, at the price of not knowing how it found the settings.
+        // The next `up` writes it again, but does not know the original settings then.
         self.read(&self.network, HOST_FILE, checksum::from_line)
     }
 
-    /// Writes what `up` did.
+    /// Writes the host record.
     pub fn write_host(&self, record: &HostRecord, network: &NetworkGuard) -> Result<()> {
         Self::write(&self.network, HOST_FILE, record, network)
     }
@@ -304,13 +301,13 @@ impl Store {
             .files)
     }
 
-    /// Writes them down.
+    /// Writes Podman's files of the network.
     pub fn write_definitions(&self, files: Vec<Definition>, network: &NetworkGuard) -> Result<()> {
         Self::write(&self.network, DEFINITIONS_FILE, &Definitions { files }, network)
     }
 
-    /// Which Flatnet this is; `None` where it was never told, or where that cannot be read. What lies below the run
-    /// directory counts where the state was lost.
+    /// The owner mark; `None` if there is none, or it is unreadable. The one in the run directory counts if state was
+    /// lost.
     #[must_use]
     pub fn owner(&self) -> Option<Owner> {
         self.owner_in(&self.network).or_else(|| self.owner_in(&self.marks))
@@ -324,13 +321,13 @@ impl Store {
         self.read(dir, OWNER_FILE, parse).ok().flatten()
     }
 
-    /// Where that is written.
+    /// Where the owner mark is written.
     #[must_use]
     pub fn owner_path(&self) -> PathBuf {
         self.network.path().join(OWNER_FILE)
     }
 
-    /// Whether it is known which Flatnet this is; then both directories say so.
+    /// Whether the owner is known; then both directories hold the mark.
     #[must_use]
     pub fn keep_owner(&self, network: &NetworkGuard) -> bool {
         let Some(owner) = self.owner() else { return false };
@@ -341,7 +338,7 @@ impl Store {
         true
     }
 
-    /// Writes which Flatnet this is. A full disk is no reason to fail.
+    /// Writes the owner mark. A full disk is not an error.
     pub fn write_owner(&self, owner: &Owner, _: &NetworkGuard) {
         let line = format!("{owner}\n");
         for dir in [&self.network, &self.marks] {
@@ -351,14 +348,14 @@ impl Store {
         }
     }
 
-    /// Forgets what `up` did and saw.
+    /// Removes what `up` recorded.
     pub fn remove_host(&self, _: &NetworkGuard) -> Result<()> {
         self.network.remove(DEFINITIONS_FILE)?;
         self.network.remove(HOST_FILE)
     }
 }
 
-/// What `name` in `dir` says, as `parse` reads it.
+/// The contents of `name` in `dir`, as `parse` reads it.
 fn look<T>(
     dir: &StateDir,
     name: &str,
@@ -384,7 +381,7 @@ fn mark_name(id: &AttachmentId) -> String {
     id.file_stem() + PENDING_SUFFIX
 }
 
-/// Whether a file is there and tells nothing; another error may be over when it is read again.
+/// Whether a file exists but is unusable; another error may be gone at the next read.
 fn is_unusable(error: &Error) -> bool {
     matches!(error.kind(), Kind::Decode | Kind::ForeignFile)
 }

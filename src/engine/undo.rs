@@ -1,4 +1,4 @@
-//! Taking back what was done: on past errors, and only what is there.
+//! Undoing: continues past errors, and undoes only what exists.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::model::plan::{Element, Op, Place, TableElement};
 use crate::model::types::LinkAlias;
 use crate::state::lock::Lock;
 
-/// How long to sleep between two looks whether a link is gone.
+/// How long to sleep between two checks whether a link is gone.
 const LOOK_AGAIN: Duration = Duration::from_micros(300);
 
 /// Something that could not be undone.
@@ -25,14 +25,15 @@ pub(super) struct Stuck {
     pub(super) why: String,
 }
 
-/// What takes an attachment back. Whose the address is was looked at under the guards that it holds, and it runs under these.
+/// The operations that undo an attachment. The address's holder was checked under the guards that this holds,
+/// and it runs under them.
 pub(super) struct Undo<'g> {
     ops: Vec<Op>,
     links: &'g LinksGuard<'g>,
     ruleset: RulesetShare<'g>,
 }
 
-/// The same, while `nft` deletes the set elements and the caller does something else.
+/// An undo in progress: `nft` deletes the set elements while the caller does something else.
 pub(super) struct Leaving<'g> {
     undo: Undo<'g>,
     elements: Vec<TableElement>,
@@ -40,13 +41,12 @@ pub(super) struct Leaving<'g> {
     rules: RuleDels,
 }
 
-/// What came of it.
+/// The result of an undo.
 #[derive(Debug, Default)]
 pub(super) struct Undone {
-    /// What is left.
+    /// What could not be undone.
     pub(super) stuck: Vec<Stuck>,
-    /// Whether the kernel has forgotten the address's flows, where it was asked to. That it has not is nothing that
-    /// anybody has to take back.
+    /// Whether conntrack entries of the address were deleted, if requested. A failure needs no undo.
     pub(super) flows: Option<Result<()>>,
 }
 
@@ -56,12 +56,12 @@ impl<'g> Undo<'g> {
         Self { ops, links, ruleset }
     }
 
-    /// Does all of it.
+    /// Runs all of it.
     pub(super) fn run(self, host: &mut Host) -> Undone {
         self.start(host).finish(host)
     }
 
-    /// Starts what deletes rules, and one transaction that deletes the set elements.
+    /// Starts the deletion of rules, and one transaction that deletes the set elements.
     pub(super) fn start(self, host: &mut Host) -> Leaving<'g> {
         let rules = RuleDels::start(&self.ops, host, &[self.links.lock()]);
         let element = |op: &Op| if let Op::ElementDel(element) = op { Some(element.clone()) } else { None };
@@ -76,13 +76,14 @@ impl<'g> Undo<'g> {
 }
 
 impl Leaving<'_> {
-    /// Does the rest, and waits for all of it. The share of the ruleset is let go then.
+    /// Runs the rest and waits for all of it. Then the share of the ruleset is released.
     pub(super) fn finish(self, host: &mut Host) -> Undone {
         let Self { undo: Undo { ops, links, ruleset }, elements, running, rules } = self;
         let mut stuck = rules.finish();
         stuck.extend(run_in_order(&ops, host, &[links.lock()]));
-        // Once the link is gone nothing is remembered anew: its address is unreachable. Only a bridge takes packets to
-        // nobody, and of those that a published port leads there the ruleset must have let go.
+        // Once the link is gone no new conntrack entry appears, since the address is unreachable. Only a bridge
+        // takes packets to an unassigned address, and then the ruleset must no longer send those of a published
+        // port there.
         let is_bridged = elements.iter().any(|one| matches!(one.element, Element::FrameBinding { .. }));
         let early = (!is_bridged).then(|| forget_flows(&ops, host, links));
         let ended =
@@ -90,7 +91,7 @@ impl Leaving<'_> {
         match ended {
             None => {}
             Some(Ok((output, _))) if output.success() => {}
-            // An nft that hangs is not asked again for each element: the runtime waits.
+            // A hanging nft is not run again for each element: the runtime waits.
             Some(Ok((output, command))) if matches!(output.exit, Exit::TimedOut(_)) => {
                 stuck.extend(judge(command, Ok(output), || false));
             }
@@ -107,16 +108,16 @@ impl Leaving<'_> {
     }
 }
 
-/// Deletes one element; one that is not there is gone.
+/// Deletes one element; a missing one counts as deleted.
 fn delete_one(element: &TableElement, host: &mut Host, locks: &[&Lock]) -> Option<Stuck> {
     let get = render::get_element(element, &host.tools);
-    // Whether it was there or not: what is left after it is looked at below.
+    // Whether it existed or not: what is left is checked below.
     if let Some(older) = render::delete_element_of_0_1_0(element, &host.tools) {
         drop(host.run(&older, locks));
     }
     let stuck = run_one(&Op::ElementDel(element.clone()), host, locks)?;
-    // So nft says that there is no such element, set or table; any other failure tells nothing. A port that is there
-    // and cannot be deleted leads to another container.
+    // So nft reports that there is no such element, set or table; any other failure proves nothing. A published
+    // port that exists and cannot be deleted leads to another container.
     let there = host.run(&get, locks);
     let is_gone = there.as_ref().is_ok_and(|output| output.complains("No such file or directory"));
     let is_anothers =
@@ -124,13 +125,13 @@ fn delete_one(element: &TableElement, host: &mut Host, locks: &[&Lock]) -> Optio
     (!is_gone && !is_anothers).then_some(stuck)
 }
 
-/// Takes back what of `ops` concerns links and flows, where no element was entered.
+/// Undoes the links and conntrack entries among `ops`, if no element was added.
 pub(super) fn links(ops: &[Op], links: &LinksGuard<'_>, host: &mut Host) -> Undone {
     let stuck = run(ops, host, &[links.lock()]);
     Undone { stuck, flows: forget_flows(ops, host, links) }
 }
 
-/// Carries out what makes the kernel forget flows among `ops`, where there is any.
+/// Deletes the conntrack entries that `ops` names, if any.
 fn forget_flows(ops: &[Op], host: &mut Host, links: &LinksGuard<'_>) -> Option<Result<()>> {
     let flows = ops.iter().filter(|op| matches!(op, Op::FlowsDel(_)));
     let rendered = render::commands(flows, &host.tools).into_iter().next()?;
@@ -138,20 +139,21 @@ fn forget_flows(ops: &[Op], host: &mut Host, links: &LinksGuard<'_>) -> Option<R
     Some(ended.and_then(|output| output.checked(&rendered.command)).map(drop))
 }
 
-/// What is said where that fails.
+/// The message if that fails.
 pub(super) fn flows_stay(error: &Error) -> String {
     format!("old UDP clients may have to wait until conntrack entries expire: {}", error.whole())
 }
 
-/// Carries out `ops` but for set elements and flows: first what deletes rules.
+/// Runs `ops` except for set elements and conntrack entries: first those that delete rules.
 pub(super) fn run(ops: &[Op], host: &mut Host, locks: &[&Lock]) -> Vec<Stuck> {
     let mut stuck = RuleDels::start(ops, host, locks).finish();
     stuck.extend(run_in_order(ops, host, locks));
     stuck
 }
 
-/// Carries out `ops` but for set elements, flows and rules, in order. A link that is not there is gone already; of one that is,
-/// only its absence is awaited, not the end of `ip`, which takes 20 ms longer (its exit waits for the kernel's RCU).
+/// Runs `ops` except for set elements, conntrack entries and rules, in order. A missing link is gone already.
+/// For an existing one only its absence is awaited, not the end of `ip`, which takes 20 ms longer (its exit
+/// waits for the kernel's RCU).
 fn run_in_order(ops: &[Op], host: &mut Host, locks: &[&Lock]) -> Vec<Stuck> {
     ops.iter()
         .filter(|op| !matches!(op, Op::ElementDel(_) | Op::FlowsDel(_) | Op::RuleDel { .. }))
@@ -163,8 +165,8 @@ fn run_in_order(ops: &[Op], host: &mut Host, locks: &[&Lock]) -> Vec<Stuck> {
         .collect()
 }
 
-/// The deletion of the rules of a container's namespace, under way. It is waited for before links are deleted: the kernel
-/// does one such thing at a time, and would make it wait for 20 ms.
+/// The deletion of rules in a container's namespace, in progress. It is awaited before links are deleted: the kernel
+/// serializes the two, and would make the link wait for 20 ms.
 struct RuleDels(Vec<RuleDel>);
 
 struct RuleDel {
@@ -174,7 +176,7 @@ struct RuleDel {
 }
 
 impl RuleDels {
-    /// Starts those among `ops` whose namespace is still there.
+    /// Starts those among `ops` whose namespace still exists.
     fn start(ops: &[Op], host: &mut Host, locks: &[&Lock]) -> Self {
         let start = |op: &Op| {
             let Op::RuleDel { place, .. } = op else { return None };
@@ -186,7 +188,7 @@ impl RuleDels {
         Self(ops.iter().filter_map(start).collect())
     }
 
-    /// Waits for all of them. One that is not there is gone.
+    /// Waits for all of them. A missing rule counts as deleted.
     fn finish(self) -> Vec<Stuck> {
         let stuck = |RuleDel { place, command, running }| {
             let output = running.and_then(Running::wait);
@@ -197,13 +199,13 @@ impl RuleDels {
     }
 }
 
-/// Whether a namespace is gone, and with it all that was in it.
+/// Whether a namespace is gone, with everything in it.
 fn is_gone(place: &Place) -> bool {
     matches!(place, Place::Netns(path) if matches!(observe::netns::id_at(path), Ok(None)))
 }
 
-/// Whether another's link has taken the name: one that bears a mark which is not Flatnet's. One without a mark is ours by
-/// its name, for a run can be killed before it marks it.
+/// Whether a link that is not Flatnet's has taken the name, that is, has a foreign alias. A link without an
+/// alias is ours by its name, since a run can be killed before it sets the alias.
 fn is_anothers(dev: &str) -> bool {
     observe::alias_in_sys(dev).is_some_and(|alias| !alias.is_empty() && !LinkAlias::is_flatnets(&alias))
 }
@@ -239,7 +241,7 @@ fn judge(command: Command, output: Result<Output>, is_gone: impl FnOnce() -> boo
     if is_gone() { None } else { Some(Stuck { command, why }) }
 }
 
-/// What a person can do about what is stuck, one command to each.
+/// The commands for a person to run, one for each stuck operation.
 pub(super) fn describe(stuck: &[Stuck]) -> String {
     let each = stuck
         .iter()

@@ -1,23 +1,23 @@
-//! What an entry of the table becomes: a variant, its codes and its texts.
+//! The macro behind the table: it makes a variant of each entry, with its codes and texts.
 
-/// What is known of a kind of failure.
+/// An entry of the table.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// Never changes, and is never used for anything else.
+    /// `FLAT-E012`. Never changes its meaning, and is never reused.
     pub(super) code: &'static str,
-    /// The code of the CNI specification, or one of our own from 100 on.
+    /// The CNI specification's error code, or one of our own from 100 on.
     pub(super) cni: u32,
-    /// In a few words.
+    /// What happened, in a few words.
     pub(super) title: &'static str,
-    /// What messages of it look like.
+    /// What its messages look like; `..` stands for text that varies.
     pub(super) seen: &'static [&'static str],
-    /// Why it happens and what follows.
+    /// Why it happens, and its consequences.
     pub(super) means: &'static str,
-    /// What to do, as a message says it.
+    /// The default help of its messages.
     pub(super) remedy: &'static str,
-    /// The commands in it that can be pasted as they stand.
+    /// The commands in the remedy that can be pasted.
     pub(super) commands: &'static [&'static str],
-    /// What else helps.
+    /// Further help.
     pub(super) more: &'static str,
 }
 
@@ -30,14 +30,14 @@ macro_rules! kinds {
         $(commands: [$($command:literal),+],)?
         more: $more:literal,
     })+) => {
-        /// What kind of failure it is: each has a code to look it up by.
+        /// The kind of a failure. Each has a code.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Kind {
             $(#[doc = $title] $name,)+
         }
 
         impl Kind {
-            /// All of them, by code.
+            /// All kinds, by code.
             pub const ALL: &[Self] = &[$(Self::$name,)+];
 
             pub(super) fn entry(self) -> &'static crate::error::kind::Entry {
@@ -62,13 +62,13 @@ pub(super) use kinds;
 use super::{Kind, Remedy};
 
 impl Kind {
-    /// `FLAT-E012`, for ever.
+    /// `FLAT-E012`; it never changes.
     #[must_use]
     pub fn code(self) -> &'static str {
         self.entry().code
     }
 
-    /// The code of the CNI specification, or one of our own from 100 on.
+    /// The CNI specification's error code, or one of our own from 100 on.
     #[must_use]
     pub fn cni_code(self) -> u32 {
         self.entry().cni
@@ -80,20 +80,20 @@ impl Kind {
         self.entry().title
     }
 
-    /// What to do where nobody knows better.
+    /// The default remedy.
     #[must_use]
     pub fn remedy(self) -> Remedy {
         let entry = self.entry();
         Remedy::of_kind(entry.remedy, entry.commands)
     }
 
-    /// What messages of this kind look like; `..` stands for what differs.
+    /// What its messages look like; `..` stands for text that varies.
     #[must_use]
     pub fn seen(self) -> &'static [&'static str] {
         self.entry().seen
     }
 
-    /// The kind of the code `text`, also without `FLAT-` and in lower case.
+    /// The kind with the code `text`, which may lack `FLAT-` and be in lower case.
     #[must_use]
     pub fn of_code(text: &str) -> Option<Self> {
         let wanted = text.to_ascii_uppercase();

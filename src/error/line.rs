@@ -1,18 +1,17 @@
-//! Text of others on one line.
+//! Untrusted text on one line.
 
-/// `text` without control characters, line ends and what turns the direction of writing: each run of these and of
-/// spaces becomes one space.
+/// `text` with each run of white space, control characters and bidirectional controls replaced by one space.
 pub(crate) fn one_line(text: &str) -> String {
     let is_gap = |c: char| c.is_whitespace() || steers(c);
     text.split(is_gap).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether a terminal takes `c` for a command: control characters, and what turns the direction of writing.
+/// Whether `c` controls a terminal: a control character, or one that changes the direction of text.
 pub(crate) fn steers(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// At most `limit` characters of `text`.
+/// `text`, truncated to `limit` characters.
 pub(crate) fn shortened(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {
         Some((end, _)) => format!("{} [..]", text.get(..end).unwrap_or_default()),
@@ -20,10 +19,10 @@ pub(crate) fn shortened(text: &str, limit: usize) -> String {
     }
 }
 
-/// Characters that are kept of each end of what a parser says.
+/// How many characters of each end of a parser's message are kept.
 const END: usize = 150;
 
-/// What a parser says of a text that may be hostile: on one line, and its middle left out where it quotes too much.
+/// A parser's message about untrusted text, on one line, without its middle if it is long.
 pub(crate) fn parser_says(cause: &impl std::fmt::Display) -> String {
     let said = one_line(&cause.to_string());
     let count = said.chars().count();

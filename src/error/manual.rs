@@ -1,4 +1,4 @@
-//! What there is to read about each kind of failure: `docs/operations/errors.md` and `flatnet explain`.
+//! The manual of errors: `docs/operations/errors.md` and `flatnet explain`.
 
 use std::fmt::Write as _;
 
@@ -7,10 +7,10 @@ use super::Kind;
 const HEAD: &str = "\
 # Errors
 
-Every error of Flatnet ends in a code, such as `(FLAT-E045)`. A code never changes its meaning; `flatnet explain FLAT-E045`
-prints its section of this page. In the messages below `..` stands for what differs from case to case.
+Every error of Flatnet ends in a code, such as `(FLAT-E045)`. A code never changes its meaning. `flatnet explain FLAT-E045`
+prints its section of this page. In the messages below `..` stands for text that varies.
 
-This page is generated from `src/error/table.rs`: `FLATNET_GOLDEN=write cargo test --test suite errors` writes it anew.
+This page is generated from `src/error/table.rs`. To update it, run `FLATNET_GOLDEN=write cargo test --test suite errors`.
 
 | code | what happened | what to do |
 | --- | --- | --- |
@@ -31,7 +31,7 @@ pub fn page() -> String {
     text
 }
 
-/// What it means, what people see, what to do.
+/// The section of one kind.
 #[must_use]
 pub fn section(kind: Kind) -> String {
     let entry = kind.entry();
@@ -40,10 +40,7 @@ pub fn section(kind: Kind) -> String {
     for seen in entry.seen {
         let _ = writeln!(text, "    {seen}");
     }
-    let _ = write!(
-        text,
-        "\nWhat to do: {}.\n\n{}\n\nTo the runtime it is CNI code {}.\n",
-        entry.remedy, entry.more, entry.cni
-    );
+    let _ =
+        write!(text, "\nWhat to do: {}.\n\n{}\n\nCNI error code: {}.\n", entry.remedy, entry.more, entry.cni);
     text
 }

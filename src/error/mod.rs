@@ -1,6 +1,6 @@
-//! The one error type: what was wanted, why it failed, what became of it, what to do.
+//! The error type: what failed, why, the outcome, what to do.
 //!
-//! Each [`Kind`] has a code for ever; [`manual`] is the page about all of them.
+//! Each [`Kind`] has a fixed code; [`manual`] is the page about all of them.
 
 mod kind;
 pub(crate) mod line;
@@ -25,11 +25,11 @@ use line::{one_line, shortened};
 /// `Result` with [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Characters of what happened, of what became of it, and of what to do, in a message of one line.
+/// The longest message, outcome and remedy, in characters, of an error on one line.
 const LONGEST: (usize, usize, usize) = (700, 500, 500);
 
-/// A failure. `Display` says what happened and what to do, on one line;
-/// [`std::error::Error::source`] leads to the cause, which `Display` never repeats.
+/// A failure. `Display` says what failed and what to do, on one line; [`std::error::Error::source`] is the cause, which
+/// `Display` does not repeat.
 #[derive(Debug)]
 pub struct Error {
     kind: Kind,
@@ -40,33 +40,33 @@ pub struct Error {
 }
 
 impl Error {
-    /// `message` says what was wanted and what stood in the way.
+    /// `message` says what failed and why.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), outcome: None, remedy: None, source: None }
     }
 
-    /// What a person can do about it, where more is known than the kind's own remedy.
+    /// Sets the remedy, if it is better than the kind's default.
     #[must_use]
     pub fn remedy(mut self, remedy: impl Into<Remedy>) -> Self {
         self.remedy = Some(remedy.into());
         self
     }
 
-    /// The cause.
+    /// Sets the cause.
     #[must_use]
     pub fn source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// The same failure, with words put before its message.
+    /// Prefixes the message.
     #[must_use]
     pub fn context(mut self, what: impl fmt::Display) -> Self {
         self.message = format!("{what}: {}", self.message);
         self
     }
 
-    /// The same failure, with what became of what was done before it.
+    /// Adds the outcome: what happened to the work done before the failure.
     #[must_use]
     pub fn outcome(mut self, what: impl fmt::Display) -> Self {
         self.outcome = Some(match self.outcome {
@@ -76,19 +76,19 @@ impl Error {
         self
     }
 
-    /// Which kind of failure it is.
+    /// The kind of failure.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// What happened, without the remedy.
+    /// What failed and why, without the remedy.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// What became of what was done before it.
+    /// What happened to the work done before the failure.
     #[must_use]
     pub fn outcome_text(&self) -> Option<&str> {
         self.outcome.as_deref()
@@ -105,7 +105,7 @@ impl Error {
         self.chain().skip(1).map(|cause| one_line(&text(cause))).collect()
     }
 
-    /// What to do: what is known here or of the causes, else what helps with this kind of failure.
+    /// The remedies of this error and its causes, else the kind's default.
     #[must_use]
     pub fn remedies(&self) -> Vec<Remedy> {
         let known = |cause| <Cause>::downcast_ref::<Self>(cause).and_then(|own| own.remedy.clone());
@@ -114,7 +114,7 @@ impl Error {
         if all.is_empty() { vec![self.kind.remedy()] } else { all }
     }
 
-    /// All remedies in words, on one line.
+    /// All remedies as text on one line.
     #[must_use]
     pub fn advice(&self) -> String {
         let texts: Vec<String> = self.remedies().iter().map(|remedy| one_line(remedy.text())).collect();
@@ -127,7 +127,7 @@ impl Error {
         self.remedies().iter().flat_map(|remedy| remedy.commands().to_vec()).collect()
     }
 
-    /// The codes of this failure and of the causes that have one.
+    /// The codes of this error and its causes.
     #[must_use]
     pub fn codes(&self) -> String {
         let code = |cause| <Cause>::downcast_ref::<Self>(cause).map(|own| own.kind.code());
@@ -136,32 +136,32 @@ impl Error {
         all.join(", ")
     }
 
-    /// All of it on one line of bounded length: what, why, what became of it, what to do, the code.
+    /// The whole error on one line of bounded length: message, causes, outcome, remedies, codes.
     #[must_use]
     pub fn whole(&self) -> String {
-        let [what, outcome] = self.told();
+        let [what, outcome] = self.message_and_outcome();
         let (longest_what, longest_outcome, longest_remedy) = LONGEST;
         let remedies = shortened(&self.advice(), longest_remedy);
-        let told = shortened(&what, longest_what) + &shortened(&outcome, longest_outcome);
-        format!("{told}. {remedies} ({})", self.codes())
+        let failure = shortened(&what, longest_what) + &shortened(&outcome, longest_outcome);
+        format!("{failure}. {remedies} ({})", self.codes())
     }
 
-    /// What happened, why, and what became of it, where [`Error::whole`] leaves out some of it.
+    /// Message, causes and outcome in full, if [`Error::whole`] truncates them.
     #[must_use]
     pub fn in_full(&self) -> Option<String> {
-        let [what, outcome] = self.told();
+        let [what, outcome] = self.message_and_outcome();
         let is_cut = what.chars().count() > LONGEST.0 || outcome.chars().count() > LONGEST.1;
         is_cut.then(|| what + &outcome)
     }
 
-    /// What happened and why, and what became of it, each on one line.
-    fn told(&self) -> [String; 2] {
+    /// Message with causes, and outcome, each on one line.
+    fn message_and_outcome(&self) -> [String; 2] {
         let parts: Vec<String> = std::iter::once(one_line(&self.message)).chain(self.causes()).collect();
         let outcome = self.outcome.as_ref().map_or(String::new(), |what| format!("; {}", one_line(what)));
         [parts.join(": ").trim_end_matches('.').to_owned(), outcome]
     }
 
-    /// This failure, then its causes.
+    /// This error, then its causes.
     pub(crate) fn chain(&self) -> impl Iterator<Item = &Cause> {
         std::iter::successors(Some(self as &Cause), |cause| cause.source())
     }
@@ -188,12 +188,12 @@ impl std::error::Error for Error {
     }
 }
 
-/// Turns an I/O error into ours, naming the file.
+/// Converts an I/O error, naming the file.
 pub(crate) fn io(what: &str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.to_owned();
     let message = format!("cannot {what} {}", path.display());
     move |source| {
-        // The file may not be there, the directory is.
+        // The file may not exist, but its directory does.
         let place = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(&path).display();
         let error = match source.kind() {
             ErrorKind::PermissionDenied => Error::new(Kind::NotAllowed, message),

@@ -86,7 +86,7 @@ kinds! {
     BadValue = "FLAT-E007", cni 6 {
         title: "A name, address or port is not valid",
         seen: [
-            "\"..\" is not .. valid ..: ..",
+            "\"..\" is not a valid ..: ..",
             "host port .. is published to container port 0",
             "a range of .. ports from .. exceeds 65535",
         ],

@@ -1,4 +1,4 @@
-//! How Flatnet is called: by people, by a CNI runtime, by netavark.
+//! The faces of the program: the command line, the CNI plugin, the netavark plugin.
 
 pub mod cli;
 pub mod cni;

@@ -1,4 +1,4 @@
-//! What the faces share: bounded input, and the way from a configuration's path to an engine.
+//! What both plugin faces share: bounded input, output, and opening an engine by a configuration's path.
 
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
@@ -16,7 +16,7 @@ use crate::log::Log;
 use crate::model::config::{self, Config, DEFAULT_PATH};
 use crate::model::types::{NetworkName, shown};
 
-/// Bytes that a runtime may send.
+/// The size limit of standard input.
 const MAX_STDIN: u64 = 1 << 20;
 
 /// All of standard input, up to 1 MiB.
@@ -30,7 +30,7 @@ pub fn read_stdin() -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes an answer, one line, to standard output.
+/// Writes a one-line answer to standard output.
 pub fn answer(told: &Value) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
     let written = writeln!(stdout, "{told}").and_then(|()| stdout.flush());
@@ -38,8 +38,8 @@ pub fn answer(told: &Value) -> Result<()> {
     written.map_err(|cause| Error::new(Kind::Unheard, "the answer cannot be written").source(cause))
 }
 
-/// Whether standard output was closed when this process began: then Rust has put `/dev/null` there, open for both ways. A
-/// caller who wants no answer gives one that is open for writing.
+/// Whether standard output was closed when this process began. Rust then opens `/dev/null` in its place for reading and
+/// writing; a caller that wants no output opens it for writing only.
 fn is_closed(stdout: &impl AsFd) -> bool {
     let is_null = || {
         let found = rustix::fs::fstat(stdout).ok()?;
@@ -50,7 +50,7 @@ fn is_closed(stdout: &impl AsFd) -> bool {
     flags.is_ok_and(|flags| flags.contains(OFlags::RDWR)) && is_null() == Some(true)
 }
 
-/// Answers at the end; returns the exit status. What cannot be said on standard output is said on standard error.
+/// Writes the final answer and returns the exit status. If standard output fails, writes to standard error.
 #[must_use]
 pub fn end(told: &Value, status: u8) -> u8 {
     let Err(lost) = answer(told) else { return status };
@@ -58,7 +58,7 @@ pub fn end(told: &Value, status: u8) -> u8 {
     1
 }
 
-/// Where the configuration lies, as a network's field `config` says; absent, in its usual place.
+/// The path of the configuration: the network's field `config`, or the default.
 pub fn config_path(text: Option<&str>) -> Result<PathBuf> {
     let text = text.unwrap_or(DEFAULT_PATH);
     let leaves = text.split('/').any(|part| part == "..");
@@ -73,15 +73,16 @@ pub fn config_path(text: Option<&str>) -> Result<PathBuf> {
         .remedy(format!("Write {DEFAULT_PATH} in the network's configuration")))
 }
 
-/// The engine of the network `name`, as the configuration at `path` has it.
+/// The engine of the network `name`, with the configuration at `path`.
 pub fn engine(path: &Path, name: &str) -> Result<Engine> {
     let config = named(config::load(path)?, path, name)?;
     let log = Log::new(&config.paths.log);
     Engine::open(config, log)
 }
 
-/// The same to detach by, which must work while somebody edits the configuration: a runtime asks only once. State is
-/// then looked for in its usual place; what is not found there, the next ADD or `flatnet gc` frees.
+/// The same for detaching, which must work while the configuration is being edited: a runtime asks only once.
+/// State is then looked up at its default path; what is not found there is freed by the next ADD or `flatnet
+/// gc`.
 pub fn engine_to_detach(path: &Path, name: &str) -> Result<Engine> {
     let config = match config::load(path) {
         Ok(config) => renamed(config, path, name)?,
@@ -96,8 +97,7 @@ pub fn engine_to_detach(path: &Path, name: &str) -> Result<Engine> {
     Engine::open_to_detach(config, log)
 }
 
-/// The same for a network whose name was changed while containers were attached: what they have is in the state of the
-/// name that they were attached by.
+/// The same for a network that was renamed while containers were attached: their state is under the old name.
 fn renamed(config: Config, path: &Path, name: &str) -> Result<Config> {
     let attached_by = name.parse().ok().filter(|network: &NetworkName| {
         *network != config.network && config.paths.state.join(network.as_str()).is_dir()
@@ -108,7 +108,7 @@ fn renamed(config: Config, path: &Path, name: &str) -> Result<Config> {
     Ok(Config { network, ..config })
 }
 
-/// `config`, unless the runtime calls its network by another name.
+/// `config`, if the runtime uses its network's name.
 fn named(config: Config, path: &Path, name: &str) -> Result<Config> {
     let network = &config.network;
     if network.as_str() == name {

@@ -1,4 +1,4 @@
-//! This host, as far as programs look at it or change it.
+//! The programs that observe and change this host.
 
 use std::fmt;
 
@@ -8,9 +8,9 @@ use crate::error::Result;
 use crate::model::command::Command;
 use crate::state::lock::Lock;
 
-/// What programs are called, and what runs them.
+/// The tools and the executor that runs them.
 pub struct Host {
-    /// What programs are called.
+    /// The programs' names or paths.
     pub tools: Tools,
     executor: Box<dyn Executor>,
 }

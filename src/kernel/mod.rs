@@ -1,4 +1,4 @@
-//! The kernel and its programs: what is there, what would change it, the commands for that, and running them.
+//! The kernel and its programs: observing, planning, rendering commands and running them.
 
 pub mod execute;
 pub mod host;

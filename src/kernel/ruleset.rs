@@ -1,4 +1,4 @@
-//! The text that makes the nft tables, from `templates/ruleset.nft.j2`.
+//! Renders the nft tables from `templates/ruleset.nft.j2`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +14,8 @@ use crate::model::types::{LinkGroup, Owner};
 
 const TEMPLATE: &str = include_str!("../../templates/ruleset.nft.j2");
 
-/// The whole transaction: it replaces the table `inet` and, where containers are bridged, the table `arp`, with the elements
-/// of those who are `attached`. Every value in it comes from a type that cannot hold anything nft would take for syntax.
+/// The whole transaction. It replaces the table `inet` and, if containers are bridged, the table `arp`, with
+/// the elements of `attached`. Every value in it has a type that cannot hold nft syntax.
 pub fn render(
     config: &Config,
     facts: &HostFacts,
@@ -55,7 +55,7 @@ pub fn render(
         })
 }
 
-/// The elements of each set and map by its family and name, such as `arp_bindings`, as the template has them.
+/// The elements of each set and map for the template, by family and name, such as `arp_bindings`.
 fn lists(elements: &BTreeSet<TableElement>) -> BTreeMap<String, Vec<String>> {
     let name = |set: &Set| format!("{}_{}", set.family, set.name);
     let mut lists: BTreeMap<_, _> = SETS.iter().map(|set| (name(set), Vec::new())).collect();

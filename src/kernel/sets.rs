@@ -1,7 +1,6 @@
-//! The nft sets and maps whose elements come and go with containers: what each is called, and how an [`Element`] is written in
-//! it and read from it.
+//! The nft sets and maps with elements of containers: their names, and how an [`Element`] is written and read.
 //!
-//! A new one is a variant of [`Element`], an entry here, and its declaration in `templates/ruleset.nft.j2`.
+//! To add one: a variant of [`Element`], an entry here, and its declaration in `templates/ruleset.nft.j2`.
 
 use std::net::Ipv4Addr;
 
@@ -15,7 +14,7 @@ pub struct Set {
     pub family: &'static str,
     /// Its name.
     pub name: &'static str,
-    /// The element with this key and, in a map, this value; `None` where they are not of this set.
+    /// Reads the element with this key and, in a map, this value; `None` if they do not fit this set.
     read: fn(&[&str], &[&str]) -> Option<Element>,
 }
 
@@ -26,7 +25,7 @@ static BINDINGS: Set = Set {
         let [dev, address] = key else { return None };
         let address = address.parse().ok()?;
         match dev.parse() {
-            // The set of this name that 0.1.0 made holds MACs.
+            // The set of this name in 0.1.0 holds MACs.
             Ok(mac) => Some(Element::FrameBinding { mac, address }),
             Err(_) => Some(Element::Binding { dev: dev.parse().ok()?, address }),
         }
@@ -76,16 +75,16 @@ pub static SETS: [&Set; 5] =
 /// An element as nft writes it.
 #[derive(Debug)]
 pub struct Entry {
-    /// Where it is.
+    /// The set or map.
     pub set: &'static Set,
     /// `PART . PART`.
     pub key: String,
-    /// The same of a map's value.
+    /// The value, for a map, likewise.
     pub value: Option<String>,
 }
 
 impl Entry {
-    /// Where and how `element` is written.
+    /// The set and the words of `element`.
     #[must_use]
     pub fn of(element: &Element) -> Self {
         match element {
@@ -111,7 +110,7 @@ impl Entry {
         Self { set, key, value: None }
     }
 
-    /// The whole element, with the container that it belongs to as its comment.
+    /// The element with its container ID as comment.
     #[must_use]
     pub fn with_comment(&self, container_id: &ContainerId) -> String {
         let Self { set: _, key, value } = self;
@@ -127,7 +126,7 @@ pub fn find(family: &str, name: &str) -> Option<&'static Set> {
 }
 
 impl Set {
-    /// The element with this key and, in a map, this value, each in parts; `None` where they are not of this set.
+    /// The element with this key and, in a map, this value, split into parts; `None` if they do not fit this set.
     #[must_use]
     pub fn element(&self, key: &[&str], value: &[&str]) -> Option<Element> {
         (self.read)(key, value)
@@ -145,7 +144,7 @@ fn published(protocol: &str, host_ip: Option<Ipv4Addr>, host_port: &str, value: 
     Some(Element::Published { port, address: address.parse().ok()? })
 }
 
-/// A protocol's name or, where there is no /etc/protocols (Debian package netbase), its number.
+/// A protocol by its name or, without /etc/protocols (Debian package netbase), its number.
 fn protocol_of(text: &str) -> Option<Protocol> {
     match text {
         "6" => Some(Protocol::Tcp),

@@ -1,4 +1,4 @@
-//! Where the programs are that Flatnet runs.
+//! Finds the programs that Flatnet runs.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use crate::file::is_writable_by_others;
 use crate::model::config::ToolPaths;
 use crate::shell::quote;
 
-/// The only directories in which programs are looked for.
+/// The directories that are searched for programs.
 pub const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What each program is called: its name, or the path that the configuration gives.
+/// Each program's name, or its path from the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tools {
     /// iproute2's `ip`.
@@ -37,7 +37,7 @@ impl Default for Tools {
 }
 
 impl Tools {
-    /// By name, unless `paths` says where.
+    /// Names, or the paths that `paths` sets.
     #[must_use]
     pub fn new(paths: &ToolPaths) -> Self {
         let ToolPaths { ip, bridge, conntrack, nft, sysctl, nsenter, unshare } = paths;
@@ -55,8 +55,7 @@ impl Tools {
         }
     }
 
-    /// Every program without which no container can be attached, for checks that all are there. Without `conntrack` one
-    /// can, and its clients may have to wait.
+    /// The programs that attaching requires. `conntrack` is not one of them: without it some clients have to wait.
     #[must_use]
     pub fn all(&self) -> [&str; 6] {
         let Self { ip, bridge, conntrack: _, nft, sysctl, nsenter, unshare } = self;
@@ -64,7 +63,7 @@ impl Tools {
     }
 }
 
-/// The file to run for `program`, a name or an absolute path; it must be root's alone to write.
+/// The file to run for `program`, a name or an absolute path. Only root may be able to write to it.
 pub fn find(program: &str) -> Result<PathBuf> {
     let path = which::which_in_global(program, Some(PATH)).ok().and_then(|mut found| found.next());
     let path = path.ok_or_else(|| missing(program))?;

@@ -1,4 +1,4 @@
-//! A command: what is printed is what runs. [`crate::kernel::render`] makes them, [`crate::kernel::execute`] runs them.
+//! Commands: what is printed is what runs. [`crate::kernel::render`] makes them, [`crate::kernel::execute`] runs them.
 
 use std::fmt;
 
@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::shell::quote;
 
-/// One program with its arguments and what it reads. `Display` is what to paste into a shell.
+/// A program with its arguments and input. `Display` prints what to paste into a shell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Command {
     /// The program, then its arguments.
     pub argv: Vec<String>,
-    /// What it reads from standard input, ending in a newline.
+    /// Its standard input, ending in a newline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<String>,
 }
@@ -22,7 +22,7 @@ impl Command {
         Self { argv: argv.into_iter().map(Into::into).collect(), stdin: None }
     }
 
-    /// The same command, reading `stdin`.
+    /// The command with `stdin` as input.
     #[must_use]
     pub fn stdin(mut self, stdin: impl Into<String>) -> Self {
         self.stdin = Some(stdin.into());
@@ -35,7 +35,7 @@ impl Command {
         self.argv.first().and_then(|path| path.rsplit('/').next()).unwrap_or_default()
     }
 
-    /// All of it on one line, which can be pasted too, for a message.
+    /// The whole command on one line for a message; it can be pasted too.
     #[must_use]
     pub fn one_line(&self) -> String {
         match &self.stdin {

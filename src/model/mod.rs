@@ -1,5 +1,5 @@
-//! Values, and what they may be: what a person configures, what a call asks for, what shall be. Nothing here touches the kernel
-//! or the disk, but for the file of the configuration.
+//! Values that cannot be invalid: configuration, requests, desired state, plans. Only loading the configuration
+//! touches the disk; nothing touches the kernel.
 
 pub mod command;
 pub mod config;

@@ -1,5 +1,5 @@
-//! What both protocols ask of the engine, and what it answers: [`crate::faces::cni`] and [`crate::faces::netavark`] make a [`Request`], and
-//! [`Engine::attach`](crate::engine::Engine::attach) makes an [`Attached`] of it.
+//! Requests of the plugin protocols and their results. [`crate::faces::cni`] and [`crate::faces::netavark`]
+//! parse a [`Request`]; [`Engine::attach`](crate::engine::Engine::attach) returns an [`Attached`].
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -9,53 +9,53 @@ use ipnet::Ipv4Net;
 use crate::error::{Error, Kind, Result};
 use crate::model::types::{AttachmentId, ContainerName, IfName, Mac, NetnsPath, PortMapping, shown};
 
-/// A container is to be attached.
+/// The request to attach a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// Whose interface.
+    /// The container and its interface.
     pub id: AttachmentId,
-    /// Its namespace.
+    /// The container's network namespace.
     pub netns: NetnsPath,
-    /// Its name, where the runtime told it.
+    /// The container's name, if the runtime gave it.
     pub name: Option<ContainerName>,
-    /// Other names of it on this network.
+    /// Other names of the container on this network.
     pub aliases: Vec<ContainerName>,
-    /// This address and no other (`--ip`).
+    /// The requested address (`--ip`).
     pub ip: Option<Ipv4Addr>,
-    /// This MAC (`--mac-address`).
+    /// The requested MAC (`--mac-address`).
     pub mac: Option<Mac>,
-    /// Its published ports.
+    /// The published ports.
     pub ports: Vec<PortMapping>,
 }
 
-/// A container is attached.
+/// An attached container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attached {
     /// The bridge.
     pub bridge: IfName,
-    /// Its MAC.
+    /// The bridge's MAC.
     pub bridge_mac: Mac,
     /// The host's end of the veth pair.
     pub host_link: IfName,
-    /// Its MAC.
+    /// The host link's MAC.
     pub host_mac: Mac,
     /// The container's end.
     pub if_name: IfName,
-    /// Its MAC.
+    /// The container's MAC.
     pub mac: Mac,
-    /// Bytes.
+    /// The MTU in bytes.
     pub mtu: u32,
-    /// Its namespace.
+    /// The container's network namespace.
     pub netns: NetnsPath,
-    /// Its address, with the subnet's prefix length.
+    /// The container's address with the subnet's prefix length.
     pub address: Ipv4Net,
     /// The next hop.
     pub next_hop: Ipv4Addr,
-    /// Where its routes lead: `0.0.0.0/0`, and the range of Flatnet.
+    /// The destinations of the routes: `0.0.0.0/0`, and the range of Flatnet.
     pub routes_to: Vec<Ipv4Net>,
 }
 
-/// The one address among `all`, where there is any. A runtime may name it twice: Podman does in `network reload`.
+/// The only address among `all`, if any. A runtime may repeat it, as Podman does in `network reload`.
 pub(crate) fn one_address(all: impl Iterator<Item = Result<Ipv4Addr>>) -> Result<Option<Ipv4Addr>> {
     let mut asked: BTreeSet<Ipv4Addr> = all.collect::<Result<_>>()?;
     if asked.len() > 1 {
@@ -67,7 +67,7 @@ pub(crate) fn one_address(all: impl Iterator<Item = Result<Ipv4Addr>>) -> Result
     Ok(asked.pop_first())
 }
 
-/// An IPv4 address, with or without a prefix length.
+/// Parses an IPv4 address, with or without a prefix length.
 pub(crate) fn address(text: &str) -> Result<Ipv4Addr> {
     let bare = text.split('/').next().unwrap_or_default();
     bare.parse().map_err(|_| {
@@ -76,7 +76,7 @@ pub(crate) fn address(text: &str) -> Result<Ipv4Addr> {
     })
 }
 
-/// Another name of a container.
+/// Parses another name of a container.
 pub(crate) fn alias(text: &str) -> Result<ContainerName> {
     let failed = |error: Error| Error::new(Kind::BadValue, format!("--network-alias: {}", error.message()));
     text.parse().map_err(failed)

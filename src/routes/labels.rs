@@ -225,7 +225,7 @@ mod tests {
             ("flatnet.host", " , ", "it is empty"),
             ("flatnet.host", "10.87.1.2", "is an address"),
             ("flatnet.path", "wiki", "\"wiki\" is not a valid path"),
-            ("flatnet.path", "/a/../b", "or one that is . or .."),
+            ("flatnet.path", "/a/../b", "must not contain //"),
             ("flatnet.strip", "true", "nothing to strip"),
             ("flatnet.scheme", "ftp", "none of http"),
             ("flatnet.enable", "maybe", "neither true nor false"),

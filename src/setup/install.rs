@@ -1,4 +1,4 @@
-//! Putting files and links in their place: all of them, or none.
+//! Installs files and links: all of them, or none.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
@@ -10,16 +10,16 @@ use tempfile::TempPath;
 use crate::error::{Error, Kind, Remedy, Result, io};
 use crate::file;
 
-/// Something to be put in its place.
+/// Something to install.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Item {
-    /// Where.
+    /// The path.
     pub(crate) path: PathBuf,
-    /// What.
+    /// The content.
     pub(crate) content: Content,
 }
 
-/// What an [`Item`] is.
+/// The content of an [`Item`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
     /// A file with this text.
@@ -28,22 +28,22 @@ pub(crate) enum Content {
     Link(PathBuf),
 }
 
-/// What became of an [`Item`].
+/// The outcome of installing an [`Item`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Outcome {
-    /// There was nothing.
+    /// It did not exist.
     Written,
-    /// There was something else, and it was to be overwritten.
+    /// It differed and was overwritten.
     Overwritten,
-    /// It is as wanted.
+    /// It was the same.
     AlreadySo,
-    /// There is something else, and it stays.
+    /// It differs and was kept.
     Kept,
 }
 
 impl Outcome {
-    /// For people.
+    /// The word for people.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Written => "written",
@@ -54,11 +54,11 @@ impl Outcome {
     }
 }
 
-/// Puts all of `items` in their place. What differs stays, unless `force`. On an error nothing new is left behind.
+/// Installs all `items`. What differs is kept, unless `force`. On an error nothing new is left behind.
 pub(crate) fn install(items: &[Item], force: bool) -> Result<Vec<Outcome>> {
     let outcomes = items.iter().map(|item| item.outcome(force)).collect::<Result<Vec<_>>>()?;
     let to_write = || items.iter().zip(&outcomes).filter(|(_, outcome)| outcome.writes());
-    // Declared first, so that it goes last, when the temporary files in them are gone.
+    // Declared first, so that it is dropped last, after the temporary files in the folders.
     let mut folders = MadeFolders::default();
     let mut staged = Vec::new();
     for (item, outcome) in to_write() {
@@ -108,7 +108,7 @@ impl Item {
         })
     }
 
-    /// Whether it is there as it should be.
+    /// Whether it is installed with this content.
     pub(crate) fn is_in_place(&self) -> Result<bool> {
         let unless_dangling = |cause: std::io::Error| match cause.kind() {
             ErrorKind::NotFound => Ok(false),
@@ -118,13 +118,13 @@ impl Item {
             Content::File(text) => {
                 std::fs::read(&self.path).map_or_else(unless_dangling, |found| Ok(found == text.as_bytes()))
             }
-            // Also where the program itself lies there, or a chain of links leads to it.
+            // Also if the program itself is there, or a chain of links leads to it.
             Content::Link(target) => Ok(std::fs::read_link(&self.path).is_ok_and(|found| found == *target)
                 || std::fs::canonicalize(&self.path).is_ok_and(|found| found == *target)),
         }
     }
 
-    /// The file or link under a temporary name, beside its place.
+    /// Writes the file or link under a temporary name beside its path.
     fn stage(&self) -> Result<TempPath> {
         let staged = match &self.content {
             Content::File(text) => file::stage(&self.path, text.as_bytes()),
@@ -134,7 +134,7 @@ impl Item {
     }
 }
 
-/// Folders that were made; those in which nothing came to lie are removed again.
+/// Created folders; those that stay empty are removed.
 #[derive(Default)]
 struct MadeFolders(Vec<PathBuf>);
 
@@ -151,7 +151,7 @@ impl MadeFolders {
 
 impl Drop for MadeFolders {
     fn drop(&mut self) {
-        // Refused by the kernel for a folder that holds something.
+        // The kernel refuses to remove a folder that is not empty.
         self.0.iter().rev().for_each(|folder| drop(std::fs::remove_dir(folder)));
     }
 }

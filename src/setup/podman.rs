@@ -1,5 +1,5 @@
-//! Which of Flatnet's faces the Podman of this host calls. Only the command line may ask: a plugin that runs `podman`
-//! waits for the locks that Podman holds while it waits for the plugin.
+//! How this host's Podman calls Flatnet. Only the command line may run `podman`: in a plugin it would wait for
+//! locks that Podman holds while it waits for the plugin.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use crate::model::types::NetworkName;
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Podman {
-    /// It was not looked for.
+    /// It was not queried.
     NotAsked,
-    /// There is none.
+    /// It is not installed.
     Missing,
-    /// It does not say.
+    /// It did not report its backend.
     Unknown {
-        /// Why.
+        /// The reason.
         why: String,
     },
     /// It calls Flatnet as a CNI plugin.
@@ -35,12 +35,12 @@ pub(crate) enum Podman {
     Netavark {
         /// Podman's version.
         version: String,
-        /// Whether the network was created in it.
+        /// Whether it lists the network.
         lists_network: bool,
         /// Whether it finds the plugin.
         finds_plugin: bool,
     },
-    /// It uses a netavark that knows no plugins.
+    /// It uses a netavark without plugin support.
     TooOld {
         /// Podman's version.
         version: String,
@@ -48,12 +48,12 @@ pub(crate) enum Podman {
 }
 
 impl Podman {
-    /// What to run it by: its storage may have to be set up first, so `limits.command_seconds` counts from 30 s on.
+    /// The executor for Podman, which may have to set up its storage first: at least 30 s per command.
     pub(crate) fn executor(command_seconds: u64) -> HostExecutor {
         HostExecutor::new(Duration::from_secs(command_seconds.max(30)))
     }
 
-    /// Asks it.
+    /// Queries Podman.
     pub(crate) fn ask(executor: &mut dyn Executor, network: &NetworkName) -> Self {
         if tools::find("podman").is_err() {
             return Self::Missing;
@@ -69,18 +69,19 @@ impl Podman {
         Self::from_info(&info, lists_network)
     }
 
-    /// What `podman info --format json` says of it.
+    /// Parses the output of `podman info --format json`.
     fn from_info(json: &str, lists_network: bool) -> Self {
         let info: Value = serde_json::from_str(json).unwrap_or_default();
         let text = |pointer: &str| info.pointer(pointer).and_then(Value::as_str);
         let Some(version) = text("/version/Version").map(str::to_owned) else {
             return Self::Unknown { why: "`podman info` names no version".to_owned() };
         };
-        // Podman 3 knew nothing but CNI, and so did not say.
+        // Podman 3 knew only CNI, and did not report a backend.
         if text("/host/networkBackend").is_none_or(|backend| backend == "cni") {
             return Self::Cni { version, lists_network };
         }
-        // Plugins came with netavark 1.6; a Podman before 4.5 does not name netavark's version and does not know them.
+        // Plugins came with netavark 1.6. A Podman before 4.5 does not report netavark's version and does not support
+        // them.
         let netavark = text("/host/networkBackendInfo/version").and_then(numbers);
         if netavark.unwrap_or((0, 0)) < (1, 6) && numbers(&version).is_none_or(|podman| podman < (5, 0)) {
             return Self::TooOld { version };
@@ -91,7 +92,7 @@ impl Podman {
     }
 }
 
-/// Major and minor of a version such as `netavark 1.14.0` or `4.3.1`.
+/// The major and minor version of a text such as `netavark 1.14.0` or `4.3.1`.
 fn numbers(version: &str) -> Option<(u32, u32)> {
     let mut parts = version.split_whitespace().next_back()?.split('.').map(|part| part.parse().ok());
     Some((parts.next()??, parts.next()??))

@@ -1,4 +1,4 @@
-//! The two texts that `init` writes, from `templates/`, fitted to this host.
+//! The configuration and the conflist that `init` writes, from `templates/`.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::model::types::{IfName, NetworkName};
 const YAML: &str = include_str!("../../templates/flatnet.yaml");
 const CONFLIST: &str = include_str!("../../templates/flatnet.conflist");
 
-/// The commented configuration of host number `host`.
+/// The commented configuration of host `host`.
 pub(crate) fn yaml(host: u8, network: &NetworkName, bridge: &IfName) -> String {
     YAML.replace("10.87.1.", &format!("10.87.{host}."))
         .replace("--network flatnet\n", &format!("--network {network}\n"))
@@ -16,7 +16,7 @@ pub(crate) fn yaml(host: u8, network: &NetworkName, bridge: &IfName) -> String {
         .replace("\nbridge: flatnet-br0\n", &format!("\nbridge: {bridge}\n"))
 }
 
-/// The network as a Podman with CNI reads it; `config` is where the YAML lies.
+/// The conflist for Podman with CNI; `config` is the path of the configuration.
 pub(crate) fn conflist(network: &NetworkName, config: &Path) -> String {
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     CONFLIST

@@ -1,5 +1,5 @@
 //! The systemd units that `init` and `gateway install` write, from `templates/`: up and repair at boot, repair after
-//! nftables.service, gc every hour, the gateway's routes, the gateway.
+//! nftables.service, gc every hour, `gateway watch`, and the gateway.
 
 use std::path::Path;
 
@@ -7,11 +7,11 @@ use super::install::{Content, Item};
 use crate::model::config::DEFAULT_PATH;
 use crate::model::types::NetworkName;
 
-/// Where an administrator's units lie.
+/// Where an administrator's units are.
 const DIRECTORY: &str = "/etc/systemd/system";
-/// Where the templates have the program.
+/// The program's path in the templates.
 const PROGRAM: &str = "/usr/local/bin/flatnet";
-/// Where the template of the gateway has its directory.
+/// The gateway's directory in its template.
 const GATEWAY_DIRECTORY: &str = "/var/lib/flatnet-gateway";
 const GATEWAY: &str = include_str!("../../templates/flatnet-gateway.service");
 const WATCH: (&str, &str, &str) =
@@ -24,22 +24,22 @@ const TEMPLATES: [(&str, &str, &str); 5] = [
     WATCH,
 ];
 
-/// Whether systemd runs this host (`sd_booted(3)`).
+/// Whether systemd is running (`sd_booted(3)`).
 pub(crate) fn is_booted() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }
 
-/// The units of the network; `program` and `config` are where they will be found.
+/// The units of the network; `program` and `config` are their final paths.
 pub(crate) fn units(network: &NetworkName, program: &Path, config: &Path) -> [Item; 5] {
     TEMPLATES.map(|template| unit(template, network, program, config))
 }
 
-/// The unit of `gateway watch` alone.
+/// The unit of `gateway watch`.
 pub(crate) fn watch(network: &NetworkName, program: &Path, config: &Path) -> Item {
     unit(WATCH, network, program, config)
 }
 
-/// The unit of the gateway on this host, which serves `directory`.
+/// The unit of the gateway on this host, with the gateway's `directory`.
 pub(crate) fn gateway(network: &NetworkName, directory: &Path) -> Item {
     let text = GATEWAY
         .replace(GATEWAY_DIRECTORY, &word(directory))
@@ -65,12 +65,12 @@ fn unit(
     Item { path, content: Content::File(text) }
 }
 
-/// `flatnet`; of another network than the first `flatnet@NETWORK`.
+/// `stem` for the network `flatnet`, else `stem@NETWORK`.
 pub(crate) fn name(stem: &str, network: &NetworkName) -> String {
     if network.as_str() == "flatnet" { stem.to_owned() } else { format!("{stem}@{network}") }
 }
 
-/// A path as one word of a command line in a unit (systemd.service(5), "Command lines").
+/// A path as one word of a unit's command line (systemd.service(5), "Command lines").
 fn word(path: &Path) -> String {
     let text = path.to_string_lossy();
     let is_plain = |char: char| char.is_ascii_alphanumeric() || "/._-".contains(char);

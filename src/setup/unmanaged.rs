@@ -1,6 +1,6 @@
-//! What keeps systemd-networkd and `NetworkManager` away from Flatnet's links: a file each, from `templates/`.
+//! Files that make systemd-networkd and `NetworkManager` ignore Flatnet's links, from `templates/`.
 //!
-//! Both follow what an administrator wrote for every link, and take then what Flatnet gave its own: docs/quirks.md.
+//! Otherwise both apply an administrator's settings for all links to Flatnet's too: docs/quirks.md.
 
 use std::path::{Path, PathBuf};
 
@@ -10,10 +10,10 @@ use crate::model::types::{IfName, NetworkName};
 
 const NETWORKD: &str = include_str!("../../templates/networkd.network");
 const NETWORK_MANAGER: &str = include_str!("../../templates/network-manager.conf");
-/// The bridge in the templates.
+/// The bridge's name in the templates.
 const BRIDGE: &str = "flatnet-br0";
 
-/// A program that manages the links of a host.
+/// A network manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Program {
     /// systemd-networkd.
@@ -23,10 +23,10 @@ pub(crate) enum Program {
 }
 
 impl Program {
-    /// Each of them.
+    /// All of them.
     pub(crate) const ALL: [Self; 2] = [Self::Networkd, Self::NetworkManager];
 
-    /// Whether this host has it, as far as is seen without asking: systemd always brings networkd.
+    /// Whether this host has it, as far as can be seen without running it; systemd always includes networkd.
     pub(crate) fn is_here(self) -> bool {
         match self {
             Self::Networkd => units::is_booted(),
@@ -34,7 +34,7 @@ impl Program {
         }
     }
 
-    /// What makes it read its files, if it runs.
+    /// The command that makes it reload its files, if it is running.
     pub(crate) fn reload(self) -> Option<&'static str> {
         let (runs, command) = match self {
             Self::Networkd => ("/run/systemd/netif/state", "networkctl reload"),
@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(words.matches(";interface-name:lab-br0\n").count(), 2, "{words}");
     }
 
-    /// Each pattern has as many places as names have digits, so that no other program's `fn0` is meant.
+    /// Each pattern matches the exact number of digits, so that another program's `fn0` does not match.
     #[test]
     fn patterns_are_of_containers_links_and_of_no_others() {
         let id = AttachmentId {

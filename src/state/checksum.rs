@@ -1,7 +1,7 @@
-//! JSON that tells whether it is as it was written.
+//! JSON lines with a checksum.
 //!
-//! A file of state ends in a checksum of itself: bits that turn on a disk make JSON that parses and says something
-//! else, such as an address that is another container's. A file without one is of a version that wrote none.
+//! A state file ends in a checksum of itself. Bit flips on a disk can yield JSON that still parses but means something
+//! else, such as another container's address. A file without a checksum is of a version that wrote none.
 
 use serde::Serialize;
 use serde::de::{DeserializeOwned, Error as _};
@@ -13,7 +13,7 @@ const FIELD: &str = ",\"sha256\":\"";
 /// What comes after it.
 const END: &str = "\"}";
 
-/// A value, which must be an object with fields, as one sealed line.
+/// `value`, which must be an object with fields, as one line with a checksum.
 pub fn to_line(value: &impl Serialize) -> Result<String, Error> {
     let mut text = serde_json::to_string(value)?;
     text.truncate(text.len().saturating_sub(1));
@@ -21,7 +21,7 @@ pub fn to_line(value: &impl Serialize) -> Result<String, Error> {
     Ok(text + FIELD + &sum + END + "\n")
 }
 
-/// The value of a line that [`to_line`] wrote, or that an earlier version wrote without a checksum.
+/// The value of a line by [`to_line`], or by an earlier version without a checksum.
 pub fn from_line<T: DeserializeOwned>(line: &[u8]) -> Result<T, Error> {
     let value = serde_json::from_slice(line)?;
     let text = String::from_utf8_lossy(line);

@@ -1,4 +1,4 @@
-//! Directories that only root may look into, and files that are whole or not there.
+//! State directories that only root may enter, with files that are written atomically.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -13,17 +13,17 @@ use crate::error::{self, Error, Kind, Remedy, Result};
 use crate::file::is_writable_by_others;
 use crate::shell::quote;
 
-/// Bytes that one file of state may hold; more is no file of ours.
+/// The size limit of a state file.
 const MAX_BYTES: u64 = 64 << 20;
-/// What stands between the name of a file that was set aside and the time.
+/// Separates the name of a file that was set aside from the time.
 pub(crate) const ASIDE: &str = ".bad-";
-/// The one name for files that are being written: whoever takes the lock next removes what a killed writer left.
+/// The suffix of files that are being written. The next holder of the lock removes what a killed writer left.
 pub(crate) const TEMPORARY: &str = ".new";
 
-/// An open directory, mode 0700 and ours. No symbolic link is followed to it or below it.
+/// An open directory with mode 0700, owned by root. No symbolic link is followed to it or below it.
 #[derive(Debug)]
 pub struct StateDir {
-    /// `None`: it is not there, or may not be opened, and was asked for to look only.
+    /// `None`: it is missing or may not be opened, in read-only mode.
     fd: Option<OwnedFd>,
     path: PathBuf,
     look_only: bool,
@@ -31,7 +31,7 @@ pub struct StateDir {
 }
 
 impl StateDir {
-    /// Opens the directory at `path`, making it where it is missing (its parent must exist or be makeable).
+    /// Opens the directory at `path`, creating it and its parents if missing.
     pub fn create(path: &Path) -> Result<Self> {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(error::io("create", parent))?;
@@ -43,7 +43,7 @@ impl StateDir {
         Self::open(path)?.ok_or_else(|| went_away(path))
     }
 
-    /// Opens the directory at `path`; `None` where there is none.
+    /// Opens the directory at `path`; `None` if it does not exist.
     pub fn open(path: &Path) -> Result<Option<Self>> {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
         match rustix::fs::open(path, flags, Mode::empty()) {
@@ -60,7 +60,7 @@ impl StateDir {
         }
     }
 
-    /// Opens the directory at `path` for reading: one that is not there, or may not be read, is empty.
+    /// Opens the directory at `path` read-only. A missing or unreadable one counts as empty.
     #[must_use]
     pub fn open_to_look(path: &Path) -> Self {
         let (fd, refused) = match Self::open(path) {
@@ -70,18 +70,18 @@ impl StateDir {
         Self { fd, path: path.to_owned(), look_only: true, refused }
     }
 
-    /// Why what is there counts as empty, where [`StateDir::open_to_look`] was refused.
+    /// Why the directory counts as empty, if [`StateDir::open_to_look`] was refused.
     #[must_use]
     pub fn refused(&self) -> Option<&Error> {
         self.refused.as_deref()
     }
 
-    /// The descriptor for a change.
+    /// The descriptor, for a change.
     fn writable(&self) -> std::io::Result<&OwnedFd> {
         self.fd.as_ref().filter(|_| !self.look_only).ok_or_else(|| Errno::ROFS.into())
     }
 
-    /// The directory `name` below this one, made where it is missing.
+    /// The directory `name` below this one, created if missing.
     pub fn subdir(&self, name: &str) -> Result<Self> {
         let path = self.path.join(name);
         let fd = self.writable().map_err(error::io("create", &path))?;
@@ -120,7 +120,7 @@ impl StateDir {
         &self.path
     }
 
-    /// The file's bytes; `None` where there is none. What is no file of Flatnet's is [`Kind::ForeignFile`].
+    /// The file's bytes; `None` if it does not exist. Anything but a regular file is [`Kind::ForeignFile`].
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let path = self.path.join(name);
         let Some(fd) = &self.fd else { return Ok(None) };
@@ -149,15 +149,14 @@ impl StateDir {
         Ok(Some(bytes))
     }
 
-    /// Replaces the file as a whole: a reader, or a run after a crash, finds the old bytes or the new ones. The
+    /// Replaces the file atomically: a reader, or a run after a crash, finds the old bytes or the new ones. The
     /// caller holds the lock that covers this directory.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.path.join(name);
         self.write_and_rename(name, bytes).inspect_err(|_| self.sweep()).map_err(error::io("write", &path))
     }
 
-    /// Removes what a writer that failed or was killed left, where anything can be removed. The caller holds the lock
-    /// that covers this directory.
+    /// Removes what a failed or killed writer left, if possible. The caller holds the lock that covers this directory.
     pub fn sweep(&self) {
         if let Ok(fd) = self.writable() {
             let _ = unlinkat(fd, TEMPORARY, AtFlags::empty());
@@ -171,11 +170,11 @@ impl StateDir {
         file.write_all(bytes)?;
         file.sync_data()?;
         renameat(fd, TEMPORARY, fd, name)?;
-        // The name is as durable as the bytes.
+        // Makes the name as durable as the bytes.
         Ok(fsync(fd)?)
     }
 
-    /// Appends `line` to the file. What a crash tore before it stays a line by itself, for the reader to pass over.
+    /// Appends `line` to the file. A line torn by a crash stays a line of its own, which the reader skips.
     pub fn append(&self, name: &str, line: &str) -> Result<()> {
         let path = self.path.join(name);
         let flags = OFlags::RDWR | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -191,14 +190,14 @@ impl StateDir {
         append().map_err(error::io("append to", &path))
     }
 
-    /// Makes an empty file, or leaves the one that is there.
+    /// Creates an empty file, or keeps an existing one.
     pub fn touch(&self, name: &str) -> Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let make = || Ok(openat(self.writable()?, name, flags, Mode::RUSR | Mode::WUSR).map(drop)?);
         make().map_err(error::io("create", &self.path.join(name)))
     }
 
-    /// Removes the file; it may be gone already.
+    /// Removes the file; it may be missing.
     pub fn remove(&self, name: &str) -> Result<()> {
         let path = self.path.join(name);
         let failed = error::io("remove", &path);
@@ -212,8 +211,8 @@ impl StateDir {
         }
     }
 
-    /// Runs `change` while no other process is in here: who sets a file aside must find it bad in here, for another
-    /// may have made it again since it was read.
+    /// Runs `change` while no other process is in here. A file that is to be set aside must be read again in
+    /// here, since another process may have rewritten it.
     pub fn alone<T>(&self, change: impl FnOnce() -> T) -> T {
         let lock = |operation| self.fd.as_ref().map(|fd| rustix::fs::flock(fd, operation));
         let _ = lock(FlockOperation::LockExclusive);
@@ -222,7 +221,7 @@ impl StateDir {
         changed
     }
 
-    /// Moves a file that cannot be used out of the way; returns its new name. Who only looks leaves it where it is.
+    /// Moves an unusable file out of the way; returns its new name. In read-only mode it stays.
     pub fn set_aside(&self, name: &str) -> Result<PathBuf> {
         if self.look_only {
             return Ok(self.path.join(name));
@@ -233,7 +232,7 @@ impl StateDir {
         Ok(self.path.join(aside))
     }
 
-    /// The same for what lies at `name` and is no file, whatever a file there would hold.
+    /// The same for anything at `name` that is not a regular file.
     pub fn set_foreign_aside(&self, name: &str) -> Result<Option<PathBuf>> {
         let path = self.path.join(name);
         let is_foreign = || path.symlink_metadata().is_ok_and(|found| !found.is_file());
@@ -243,7 +242,7 @@ impl StateDir {
         self.alone(|| is_foreign().then(|| self.set_aside(name)).transpose())
     }
 
-    /// The names of the files whose name ends in `suffix`, sorted.
+    /// The names of files that end in `suffix`, sorted.
     pub fn names(&self, suffix: &str) -> Result<Vec<String>> {
         let failed = |errno: Errno| error::io("list", &self.path)(errno.into());
         let Some(fd) = &self.fd else { return Ok(Vec::new()) };
@@ -261,7 +260,7 @@ impl StateDir {
     }
 }
 
-/// What lies where a file of state should be, and is none.
+/// The error for something in a state file's place that is not a state file.
 fn foreign(what: &str) -> Error {
     Error::new(Kind::ForeignFile, format!("it {what}"))
 }

@@ -1,6 +1,6 @@
-//! Who holds an address, and who held it last.
+//! Leases: who holds an address, and who held it last.
 //!
-//! [`Leases`] is a value: it is read, asked, changed and written back under the network's lock.
+//! [`Leases`] is a value that is read, queried, changed and written back under the network's lock.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -13,38 +13,38 @@ use crate::model::types::{AttachmentId, ContainerId, IfName};
 
 /// The file's name in the network's state directory.
 pub const FILE: &str = "leases.json";
-/// How many holders an error names before it says "and N more".
+/// How many holders an error names before "and N more".
 const NAMED: usize = 5;
 
-/// One address that somebody holds, or held last.
+/// The lease of one address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Written")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that is written down")]
 pub struct Lease {
-    /// Whose.
+    /// The holder.
     #[serde(flatten)]
     pub id: AttachmentId,
-    /// The container's or pod's name, where the runtime told it.
+    /// The container's or pod's name, if the runtime gave it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// Since when it is held or, if released, free: milliseconds since 1970.
     pub since: i64,
-    /// Nobody holds it; remembered so that its last holder gets it back.
+    /// Not held, but remembered so that its last holder gets it back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub released: bool,
-    /// When it was released, conntrack forgot what led to it and what it had opened.
+    /// On release, its conntrack entries were deleted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forgotten: bool,
-    /// Its holder asked for this address and no other (`--ip`), and cannot do with another.
+    /// Its holder requested this very address (`--ip`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub requested: bool,
-    /// Its holder was one of Podman's containers, so Podman's storage tells whether it still exists.
+    /// Its holder was one of Podman's containers, so Podman's storage knows whether it still exists.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub of_podman: bool,
 }
 
-/// A lease as it is written. `flatten` reads each field twice, which with a thousand leases takes longer than all else that
-/// an ADD does by itself.
+/// A lease as it is written. `flatten` would read each field twice, which takes longer with a thousand leases than all
+/// the rest of an ADD.
 #[derive(Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that is written down")]
 struct Written {
@@ -72,20 +72,20 @@ impl From<Written> for Lease {
     }
 }
 
-/// All addresses that anybody holds or held.
+/// All held and remembered addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leases {
     leases: BTreeMap<Ipv4Addr, Lease>,
 }
 
-/// Who wants an address.
+/// A request for an address.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim<'a> {
     /// The attachment.
     pub id: &'a AttachmentId,
     /// The container's name; empty where unknown.
     pub name: &'a str,
-    /// This address and no other (`--ip`).
+    /// The requested address (`--ip`).
     pub requested: Option<Ipv4Addr>,
     /// Whether it is one of Podman's containers.
     pub of_podman: bool,
@@ -93,12 +93,12 @@ pub struct Claim<'a> {
     pub now: i64,
 }
 
-/// What came of asking for an address.
+/// The answer to a [`Claim`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     /// This one is free.
     Free(Ipv4Addr),
-    /// All that would do are held by these: one may turn out to be dead and be released.
+    /// All suitable addresses are held by these; one may turn out to be dead and be released.
     HeldBy(Vec<Ipv4Addr>),
 }
 
@@ -119,9 +119,10 @@ impl Leases {
         self.leases.iter().map(|(&address, lease)| (address, lease))
     }
 
-    /// Which address `claim` gets: the one it asked for; else the one it had, by ID, then by name; else one that
-    /// nobody ever had; else one whose last holder is gone; else another that is free, one that was asked for last. Of
-    /// several the one that has been free the longest. Whether a container is gone is asked only where it matters.
+    /// The address that `claim` gets: the requested one; else the one it had before, by ID, then by name; else
+    /// a never used one; else one whose last holder no longer exists; else another free one, requested ones
+    /// last. Among equals the one that has been free the longest. Whether a container exists is checked only if
+    /// it matters.
     pub fn find(
         &self,
         config: &Config,
@@ -151,7 +152,7 @@ impl Leases {
                 && lease.name == claim.name
                 && lease.id.if_name == claim.id.if_name
         };
-        // Of several under one name the last: an older one may be what `--ip` once asked for.
+        // The latest of several under one name: an older one may have been requested by `--ip`.
         let latest = |wanted: &dyn Fn(&Lease) -> bool| {
             self.leases
                 .iter()
@@ -180,7 +181,7 @@ impl Leases {
             .map(|(address, _)| address)
     }
 
-    /// Whose address it is that `claim` gets with `address`, where its last holder may come back for it.
+    /// The last holder of `address`, if `claim` takes it and that holder may come back for it.
     pub fn promised(
         &self,
         address: Ipv4Addr,
@@ -192,7 +193,7 @@ impl Leases {
         self.leases.get(&address).filter(|lease| lease.released && !is_own(lease) && !is_gone(lease))
     }
 
-    /// Records that `claim` holds `address` from now on, and nothing else.
+    /// Records that `claim` holds `address`, and nothing else.
     pub fn hold(&mut self, address: Ipv4Addr, claim: &Claim<'_>) {
         self.leases.retain(|_, lease| lease.id != *claim.id);
         let lease = Lease {
@@ -207,14 +208,14 @@ impl Leases {
         self.leases.insert(address, lease);
     }
 
-    /// Records that `claim` holds `address`, unless somebody else does.
+    /// Records that `claim` holds `address`, unless another does.
     pub fn hold_again(&mut self, address: Ipv4Addr, claim: &Claim<'_>) {
         if self.leases.get(&address).is_none_or(|lease| lease.released || lease.id == *claim.id) {
             self.hold(address, claim);
         }
     }
 
-    /// Releases what `id` holds, and remembers who had it; and whether conntrack has `forgotten` that.
+    /// Releases what `id` holds and remembers the holder, and whether its conntrack entries are `forgotten`.
     pub fn release(&mut self, id: &AttachmentId, forgotten: bool, now: i64) -> bool {
         let mut changed = false;
         for lease in self.leases.values_mut().filter(|lease| !lease.released && lease.id == *id) {
@@ -226,7 +227,7 @@ impl Leases {
         changed
     }
 
-    /// The error for an address, or a range of them, that others hold.
+    /// The error if the requested address, or all of them, are held.
     #[must_use]
     pub fn refusal(&self, config: &Config, claim: &Claim<'_>) -> Error {
         if let Some(address) = claim.requested {
@@ -254,7 +255,7 @@ impl Leases {
 }
 
 fn describe(lease: &Lease) -> String {
-    lease.id.called(&lease.name)
+    lease.id.label(&lease.name)
 }
 
 fn check_requested(config: &Config, address: Ipv4Addr) -> Result<()> {

@@ -1,4 +1,4 @@
-//! What Flatnet keeps on the disk, and who may change it when.
+//! State on disk, and the locks that guard it.
 
 pub mod checksum;
 pub mod dir;

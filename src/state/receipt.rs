@@ -1,7 +1,7 @@
-//! The record of what was run for one attachment, and how to undo it.
+//! Receipts: what was run for one attachment, and how to undo it.
 //!
-//! A receipt is written before the first command runs. Its file holds JSON lines: the receipt, then one
-//! [`Event`] for each thing that happened since. A line that a crash tore is passed over.
+//! A receipt is written before the first command runs. Its file holds JSON lines: the receipt, then its
+//! [`Event`]s. A line torn by a crash is skipped.
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -15,18 +15,18 @@ use crate::model::types::{
 use crate::state::checksum;
 use crate::state::lease::Claim;
 
-/// The version of the format that this Flatnet writes. It reads any version: [`Receipt::undo`] is plain commands.
+/// The format version that this Flatnet writes. It reads any version, since [`Receipt::undo`] holds plain commands.
 pub const VERSION: u32 = 2;
-/// The outcome of an ADD that came to its end.
+/// The outcome of a complete ADD.
 pub const ATTACHED: &str = "attached";
-/// What ADD notes where the host's end did not take packets yet when ADD ended.
+/// The event of an ADD that ended before the host link carried packets.
 pub const NOT_READY: &str = "link not up yet";
-/// The outcome of the event with which DEL begins.
+/// The outcome of the event that begins DEL.
 pub const LEAVING: &str = "leaving";
-/// How a receipt's file name ends.
+/// The suffix of a receipt's file.
 pub const SUFFIX: &str = ".json";
 
-/// One attachment: whose, where, and by which commands.
+/// One attachment, with the commands that made it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// Format version.
@@ -41,7 +41,7 @@ pub struct Receipt {
     /// The container's or pod's name; empty where unknown.
     #[serde(default)]
     pub name: String,
-    /// Other names it is known by on this network.
+    /// The container's other names on this network.
     #[serde(default)]
     pub aliases: Vec<String>,
     /// Its address, with the subnet's prefix length.
@@ -50,24 +50,24 @@ pub struct Receipt {
     pub mac: Mac,
     /// The host's end of its veth pair.
     pub host_link: IfName,
-    /// What that is; see [`Receipt::mode`].
+    /// How the host's end is attached; see [`Receipt::mode`].
     #[serde(default)]
     pub mode: Option<PortMode>,
     /// Its network namespace.
     pub netns: NetnsPath,
-    /// Which namespace was there.
+    /// The namespace's device and inode.
     pub netns_id: NetnsId,
     /// Its published ports.
     #[serde(default)]
     pub ports: Vec<PortMapping>,
-    /// The kernel's boot ID when it was made.
+    /// The kernel's boot ID at that time.
     pub boot_id: String,
     /// When it was made: milliseconds since 1970.
     pub created: i64,
-    /// Which routes it was given: the default route, or the range of Flatnet only.
+    /// Its routes: the default route, or only Flatnet's range.
     #[serde(default)]
     pub default_route: bool,
-    /// What was to be done, with reasons. Empty when a later version wrote steps that this one does not know.
+    /// The planned steps with reasons. Empty if a later version wrote steps unknown to this one.
     #[serde(default, deserialize_with = "known_steps")]
     pub steps: Vec<Step>,
     /// The commands, as they ran.
@@ -77,23 +77,23 @@ pub struct Receipt {
     pub undo: Vec<Command>,
 }
 
-/// Something that happened to an attachment.
+/// An event of an attachment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// Milliseconds since 1970.
     pub at: i64,
-    /// Index of the command in [`Receipt::commands`], where one ran.
+    /// The command's index in [`Receipt::commands`], if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<usize>,
     /// How long it took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub milliseconds: Option<f64>,
-    /// `ok`, `attached`, `leaving`, or what went wrong.
+    /// `ok`, `attached`, `leaving`, or an error.
     pub outcome: String,
 }
 
 impl Event {
-    /// Something that befell the attachment as a whole, now.
+    /// An event of the attachment as a whole, now.
     #[must_use]
     pub fn of_attachment(outcome: &str) -> Self {
         let at = jiff::Timestamp::now().as_millisecond();
@@ -101,7 +101,7 @@ impl Event {
     }
 }
 
-/// Whether ADD came to its end.
+/// Whether ADD completed.
 #[must_use]
 pub fn is_attached(events: &[Event]) -> bool {
     events.iter().any(|event| event.outcome == ATTACHED)
@@ -114,7 +114,7 @@ pub fn is_leaving(events: &[Event]) -> bool {
 }
 
 impl Receipt {
-    /// The elements that the attachment has in the tables, whoever wrote the receipt.
+    /// The attachment's elements in the tables, whichever version wrote the receipt.
     #[must_use]
     pub fn elements(&self, table: &TableName) -> Vec<TableElement> {
         elements(self.mode(), &self.host_link, self.mac, self.address.addr(), &self.ports)
@@ -126,8 +126,8 @@ impl Receipt {
             .collect()
     }
 
-    /// What the host's end of the container's link is. Flatnet 0.1.0 knew only ports of the bridge, and its receipts say
-    /// by their steps whether they were isolated.
+    /// How the host's end is attached. Flatnet 0.1.0 made only ports of the bridge; its receipts' steps say
+    /// whether they were isolated.
     #[must_use]
     pub fn mode(&self) -> PortMode {
         let isolating =
@@ -136,39 +136,39 @@ impl Receipt {
         self.mode.unwrap_or_else(of_0_1_0)
     }
 
-    /// What the kernel remembers of its address, whoever opened it.
+    /// The conntrack entries of its address.
     #[must_use]
     pub fn flows(&self) -> [FlowFilter; 2] {
         FlowFilter::of_address(self.address.addr())
     }
 
-    /// How a message calls the container.
+    /// The container's name in messages.
     #[must_use]
-    pub fn called(&self) -> String {
-        self.id.called(&self.name)
+    pub fn label(&self) -> String {
+        self.id.label(&self.name)
     }
 
-    /// Who holds the receipt's address, and since when.
+    /// The lease of the receipt's address.
     #[must_use]
     pub fn claim(&self) -> Claim<'_> {
-        // Whether it had asked for it, and of whom it is, only the lease knew.
+        // Only a lease knows whether the address was requested, and whether the container is Podman's.
         Claim { id: &self.id, name: &self.name, requested: None, of_podman: false, now: self.created }
     }
 
-    /// The first of `ports` that the attachment has published already.
+    /// The first of `ports` that the attachment already publishes.
     #[must_use]
     pub fn port_in_the_way_of<'a>(&self, ports: &'a [PortMapping]) -> Option<&'a PortMapping> {
         ports.iter().find(|port| self.ports.iter().any(|held| held.clashes_with(port)))
     }
 
-    /// The operations that undo it, last first; empty when a later version wrote it.
+    /// The operations that undo it, last first; empty if a later version wrote it.
     #[must_use]
     pub fn undo_ops(&self) -> Vec<Op> {
         Plan { steps: self.steps.clone() }.undo()
     }
 }
 
-/// What this host's state depends on of the attachments of `receipts`, whose elements are in `table`.
+/// What this host's state needs to know of the attachments of `receipts`, whose elements are in `table`.
 #[must_use]
 pub fn attached(receipts: &[Receipt], table: &TableName) -> Attached {
     Attached {
@@ -177,7 +177,7 @@ pub fn attached(receipts: &[Receipt], table: &TableName) -> Attached {
     }
 }
 
-/// Parses a receipt's file: the receipt and what happened since.
+/// Parses a receipt's file into the receipt and its events.
 pub fn parse(bytes: &[u8]) -> Result<(Receipt, Vec<Event>), serde_json::Error> {
     let mut lines = bytes.split(|&byte| byte == b'\n');
     let receipt = checksum::from_line(lines.next().unwrap_or_default())?;

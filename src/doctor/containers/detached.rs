@@ -22,7 +22,7 @@ pub(super) fn look(context: &mut Context) -> Result<Vec<Finding>> {
         }
         let what = format!(
             "container {}, {address}, runs, and is attached to the network no more",
-            lease.id.called(&lease.name)
+            lease.id.label(&lease.name)
         );
         found.push(
             Finding::failure(what)

@@ -31,7 +31,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
         .map(|(address, lease)| {
             Finding::warning(format!(
                 "{address} is held by {}, which has no receipt",
-                lease.id.called(&lease.name)
+                lease.id.label(&lease.name)
             ))
             .commands([context.flatnet("repair")])
         })

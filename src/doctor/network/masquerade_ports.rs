@@ -44,7 +44,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     for receipt in receipts() {
         for port in receipt.ports.iter().filter(|port| range.contains(port.host_port)) {
             let what =
-                format!("container {} publishes {port}, inside masquerade_ports {range}", receipt.called());
+                format!("container {} publishes {port}, inside masquerade_ports {range}", receipt.label());
             found.push(
                 Finding::warning(what)
                     .help("It was published before that was refused: publish another port, or narrow `masquerade_ports`"),

@@ -1,4 +1,4 @@
-//! One attachment: what undoes it when it is gone, what it lacks while it lives.
+//! Repair of one attachment: undoes a dead one, restores what a running one lost.
 
 use std::time::{Duration, Instant};
 
@@ -14,11 +14,11 @@ use crate::model::plan::{Op, Plan};
 use crate::model::types::{Mac, PortMode};
 use crate::state::receipt::{self, Event, Receipt};
 
-/// How long the kernel may take to delete the links of a namespace that was deleted.
+/// How long the kernel may take to delete the links of a deleted namespace.
 const DEATH: Duration = Duration::from_secs(1);
 
 impl Engine {
-    /// What undoes `receipt`, as far as it is there.
+    /// The operations that undo `receipt`, as far as its parts exist.
     pub(super) fn plan_undo(&mut self, receipt: &Receipt) -> Result<Plan> {
         let table = receipt.network.table();
         let elements = observe::attachment::elements(&table, &mut self.host)?;
@@ -34,7 +34,7 @@ impl Engine {
         Ok(plan)
     }
 
-    /// Undoes an attachment, unless it has come to life or has gone meanwhile.
+    /// Undoes an attachment, unless it was attached again or detached meanwhile.
     pub(super) fn undo_gone(&mut self, links: &LinksGuard<'_>) -> Result<Option<Plan>> {
         let network = self.network_guard()?;
         let Some((receipt, events)) = self.store.receipt(links.id())? else { return Ok(None) };
@@ -47,9 +47,9 @@ impl Engine {
         Ok(Some(plan))
     }
 
-    /// What the links of a living attachment lack; its elements are this host's part. An error where the links are
-    /// there and yet not as they were made: to mend them could cut what still works. `host` is this host's part, where it
-    /// is still to be done: the bridge will have its name back by then, and its ports be guarded.
+    /// What the links of a running attachment lack; its elements belong to this host's plan. An error if the
+    /// links exist but differ in a way whose repair could cut connections. `host` is this host's plan, if it is
+    /// still to be run: by then the bridge has its name back, and its ports are guarded.
     pub(super) fn plan_mend(&mut self, receipt: &Receipt, host: Option<&HostPart>) -> Result<Plan> {
         let (desired, mut observed) = self.look_at_change_over(receipt)?;
         let conflict = |what: String| {
@@ -80,8 +80,9 @@ impl Engine {
         Ok(planner::attach(&desired, &observed))
     }
 
-    /// What an attachment shall be, joined as the configuration says now, and what it is. The elements of both ways to join
-    /// it are looked at where the two differ, and else taken to be there: they are this host's part.
+    /// The desired state of an attachment by the current configuration, and its observed state. The elements of
+    /// both bridging modes are observed if the two differ, else assumed to be present, since they belong to
+    /// this host's plan.
     fn look_at_change_over(&mut self, receipt: &Receipt) -> Result<(AttachmentState, ObservedAttachment)> {
         let mode = self.config.port_mode();
         if receipt.mode() == mode {
@@ -93,14 +94,14 @@ impl Engine {
         let elements = observe::attachment::elements(&table, &mut self.host)?;
         let elements = elements.into_keys().collect();
         let bridged = AttachmentState { mode: PortMode::Plain, ..desired.clone() };
-        // The entries of the bridge too, which only its ports have.
+        // Including entries of the bridge, which only its ports have.
         let observed = observe::attachment::observe(&bridged, elements, &mut self.host)?;
         let route_localnet = desired.route_localnet().and_then(|key| observe::sysctl(&key));
         Ok((desired, ObservedAttachment { route_localnet, ..observed }))
     }
 
-    /// Puts back what a living attachment lost, unless it has gone meanwhile. That ADD came to its end, and a full disk
-    /// or a kill kept it from saying so, is written down.
+    /// Restores what a running attachment lost, unless it was detached meanwhile. If ADD had finished but could
+    /// not record it (full disk, or killed), records it.
     pub(super) fn mend(&mut self, links: &LinksGuard<'_>, notes: &mut Vec<String>) -> Result<Plan> {
         let network = self.network_guard()?;
         let ruleset = self.ruleset_alone(&network)?;
@@ -119,7 +120,7 @@ impl Engine {
                 return Ok(Plan::default());
             }
             if receipt.mode() != self.config.port_mode() {
-                // Whatever could not be taken back: the container goes on as it is joined.
+                // Whatever could not be rolled back: the container keeps its current bridging.
                 let back = self
                     .plan_attachment(&receipt)
                     .and_then(|plan| self.run_host_plan(&plan, &ruleset, Some(links)));
@@ -139,7 +140,7 @@ impl Engine {
         Ok(plan)
     }
 
-    /// Writes down how a container is joined since it was changed over.
+    /// Records a container's bridging after the change over.
     fn record_change_over(
         &mut self,
         receipt: &Receipt,
@@ -159,8 +160,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether what failed did so because the container went while it was looked at: the kernel takes a moment to
-    /// delete the links of a namespace that was deleted.
+    /// Whether the failure was caused by the container going away meanwhile: the kernel takes a moment to
+    /// delete the links of a deleted namespace.
     pub(super) fn is_dying(&self, receipt: &Receipt) -> bool {
         let end = Instant::now() + DEATH;
         loop {
@@ -175,13 +176,13 @@ impl Engine {
     }
 }
 
-/// What is said of an attachment that is joined in another way than before.
+/// The note about an attachment that was changed over.
 pub(super) fn changed_over(receipt: &Receipt) -> String {
-    format!("container {} is now attached in the configured way; its connections continue", receipt.called())
+    format!("container {} is now attached in the configured way; its connections continue", receipt.label())
 }
 
-/// What is said of an attachment that came to its end, where its receipt does not say so.
+/// The note about an attachment that was complete, though its receipt did not say so.
 pub(super) fn unnoted_end(receipt: &Receipt, events: &[Event]) -> Option<String> {
-    let note = || format!("container {} is attached; its receipt now says so", receipt.called());
+    let note = || format!("container {} is attached; its receipt now says so", receipt.label());
     (!receipt::is_attached(events)).then(note)
 }

@@ -1,7 +1,7 @@
-//! Repair: makes state and kernel agree, from what both say.
+//! Repair: makes state and kernel agree.
 //!
-//! What is dead is undone, what a living container or this host lost is put back, what bears our mark and is nobody's
-//! goes. Nothing else is touched; what cannot be told apart is named, with what a person can do.
+//! Dead attachments are undone, what a running container or this host lost is restored, and marked things
+//! without an owner are removed. Nothing else is touched; ambiguous things are reported with advice.
 
 mod attachment;
 mod survey;
@@ -24,13 +24,13 @@ use crate::state::receipt::Receipt;
 /// What a repair did, or would do.
 #[derive(Debug, Default)]
 pub struct Repair {
-    /// In the order in which they run; none is empty.
+    /// Nonempty parts, in the order in which they run.
     pub parts: Vec<Part>,
-    /// What becomes of state, in sentences.
+    /// Changes of state, as sentences.
     pub notes: Vec<String>,
-    /// What stays as it is, and what a person can do.
+    /// What is left as it is, with advice.
     pub left: Vec<Leftover>,
-    /// What was tried and failed, and what it is about; what was done of that part is taken back.
+    /// What failed, and its subject; that part was rolled back.
     pub errors: Vec<(Concern, Error)>,
 }
 
@@ -39,7 +39,7 @@ pub struct Repair {
 pub struct Part {
     /// What they concern.
     pub concern: Concern,
-    /// The same in words: this host, a container, links of nobody.
+    /// The same in words: this host, a container, links without an owner.
     pub what: String,
     /// The steps.
     pub plan: Plan,
@@ -50,12 +50,12 @@ struct HostPart {
     facts: HostFacts,
     observed: ObservedHost,
     plan: Plan,
-    /// What the bridge is called now, where the plan gives it its name back.
+    /// The bridge's current name, if the plan renames it back.
     renamed: Option<String>,
 }
 
 impl Repair {
-    /// All of it as one plan, each step with what it concerns.
+    /// All parts as one plan; each reason says what it concerns.
     #[must_use]
     pub fn change(&self) -> Change {
         let mut plan = Plan::default();
@@ -65,7 +65,7 @@ impl Repair {
         Change { plan, notes: self.notes.clone(), files: Vec::new() }
     }
 
-    /// What is not as Flatnet made it is for a person to decide; whatever else stood in the way is an error.
+    /// A conflict with something foreign is left to a person; any other failure is an error.
     fn refused(&mut self, concern: Concern, what: String, error: Error) {
         let is_undecided = [
             Kind::ForeignBridge,
@@ -122,15 +122,15 @@ impl Engine {
             }
             match self.plan_mend(receipt, Some(&host)) {
                 Ok(plan) => repair.push(of_attachment(receipt, plan)),
-                Err(error) => repair.refused(of(receipt), format!("container {}", receipt.called()), error),
+                Err(error) => repair.refused(of(receipt), format!("container {}", receipt.label()), error),
             }
         }
         self.plan_after_change_over(&survey.living, &host.plan, &mut repair)?;
         Ok(repair)
     }
 
-    /// What this host needs no more once all of `living` are joined as the configuration says. Rules follow them one by one;
-    /// the rest changes when none is joined as before. `host` was done by then.
+    /// What this host no longer needs once all of `living` are attached as configured. Rules change with each
+    /// of them, the rest when the last is changed over. `host` was run before.
     fn plan_after_change_over(&mut self, living: &[Receipt], host: &Plan, repair: &mut Repair) -> Result<()> {
         let mode = self.config.port_mode();
         let joined: Vec<Receipt> =
@@ -151,7 +151,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes state and kernel agree. A part that fails is taken back by itself, and the others are done.
+    /// Makes state and kernel agree. A part that fails is rolled back by itself; the others are still run.
     pub fn repair(&mut self) -> Result<Repair> {
         let started = std::time::Instant::now();
         let result = self.repair_in_parts();
@@ -169,7 +169,7 @@ impl Engine {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    let what = format!("container {} {why}", receipt.called());
+                    let what = format!("container {} {why}", receipt.label());
                     repair.failed(of(&receipt), error.context(what));
                 }
             }
@@ -180,7 +180,7 @@ impl Engine {
             let notes = &mut repair.notes;
             match self.with_links(&receipt.id, |engine, links| engine.mend(links, notes)) {
                 Ok(plan) => repair.push(of_attachment(&receipt, plan)),
-                Err(error) => repair.refused(of(&receipt), format!("container {}", receipt.called()), error),
+                Err(error) => repair.refused(of(&receipt), format!("container {}", receipt.label()), error),
             }
         }
         if changes_over {
@@ -195,12 +195,12 @@ impl Engine {
         Ok(repair)
     }
 
-    /// Repairs this host, and what is on it that no receipt knows of; returns the attachments that live.
+    /// Repairs this host, and removes what no receipt knows; returns the running attachments.
     fn repair_host(&mut self, repair: &mut Repair) -> Result<Vec<Receipt>> {
         let network = self.network_guard()?;
         let ruleset = self.ruleset_alone(&network)?;
         let mut survey = self.survey()?;
-        // What was left unfinished has been undone by now: who is still unfinished is being attached just now.
+        // Unfinished attachments have been undone by now; one that is still unfinished is being attached.
         let attaching = survey.gone.iter().filter(|(_, why)| *why == UNFINISHED);
         survey.living.extend(attaching.map(|(receipt, _)| receipt.clone()));
         self.adopt(&survey.unrecorded.receipts, &network)?;
@@ -219,7 +219,7 @@ impl Engine {
         let set_up = self.set_up(&host.facts, &host.observed, &host.plan, &ruleset);
         let unrecorded = orphans(&survey.unrecorded);
         let deleted = self.run_host_plan(&unrecorded.plan, &ruleset, None);
-        // Containers stand on what could not be set up: to mend them now would fail too, and hide why.
+        // Containers depend on what could not be set up: repairing them now would fail too, and hide the reason.
         let living = if set_up.is_ok() { survey.living } else { Vec::new() };
         for (part, result) in [(of_host(host.plan), set_up), (unrecorded, deleted)] {
             match result {
@@ -230,7 +230,7 @@ impl Engine {
         Ok(living)
     }
 
-    /// What this host lacks for `living`, and what is on its bridge that a person may want to look at.
+    /// What this host lacks for `living`, and what on its bridge a person may want to check.
     fn host_part(&mut self, survey: &Survey, left: &mut Vec<Leftover>) -> Result<HostPart> {
         let facts = self.find_facts()?;
         let desired = self.host_state(&facts, &survey.living)?;
@@ -239,16 +239,16 @@ impl Engine {
         let strays: Vec<_> = survey.links.bridges.iter().filter(is_stray).cloned().collect();
         let moved = survey.living.iter().find(|receipt| !self.config.subnet.contains(&receipt.address));
         let plan = match moved {
-            // `subnet` was changed under a running container: not for a repair to decide.
+            // `subnet` was changed while containers were attached: a repair does not decide that.
             Some(_) => planner::up(&desired, &observed, &[])?,
             None => planner::mend(&desired, &observed, &strays)?,
         };
         let renamed = strays.first().filter(|_| observed.bridge.is_none()).map(|link| link.name.clone());
         for bridge in observed.bridge.iter().chain(&strays) {
-            // One that was renamed has its name back by then.
+            // A renamed bridge has its name back by then.
             let is_renamed = renamed.as_ref() == Some(&bridge.name);
             let dev = if is_renamed { desired.bridge.as_str() } else { &bridge.name };
-            // With another prefix length it is Flatnet's own, and the plan sees to it.
+            // With another prefix length it is Flatnet's own, and the plan changes it.
             let is_other = |address: &&ipnet::Ipv4Net| address.addr() != desired.address.addr();
             for other in bridge.addresses.iter().filter(is_other) {
                 left.push(Leftover {
@@ -285,7 +285,7 @@ fn of(receipt: &Receipt) -> Concern {
 }
 
 fn of_gone(receipt: &Receipt, why: &str, plan: Plan) -> Part {
-    Part { concern: of(receipt), what: format!("container {} {why}", receipt.called()), plan }
+    Part { concern: of(receipt), what: format!("container {} {why}", receipt.label()), plan }
 }
 
 fn after_change_over(plan: Plan) -> Part {
@@ -294,7 +294,7 @@ fn after_change_over(plan: Plan) -> Part {
 }
 
 fn of_attachment(receipt: &Receipt, plan: Plan) -> Part {
-    Part { concern: of(receipt), what: format!("container {}", receipt.called()), plan }
+    Part { concern: of(receipt), what: format!("container {}", receipt.label()), plan }
 }
 
 fn orphans(unrecorded: &Unrecorded) -> Part {
@@ -306,5 +306,5 @@ fn orphans(unrecorded: &Unrecorded) -> Part {
 }
 
 fn released(receipt: &Receipt) -> String {
-    format!("container {} no longer holds {}", receipt.called(), receipt.address.addr())
+    format!("container {} no longer holds {}", receipt.label(), receipt.address.addr())
 }

@@ -1,4 +1,4 @@
-//! What there is, and what becomes of it.
+//! The survey of a repair: what exists, and what to do with it.
 
 use crate::engine::Engine;
 use crate::engine::leftover::{Concern, Leftover};
@@ -11,14 +11,14 @@ use crate::state::receipt::{self, Event, Receipt};
 
 use super::Repair;
 
-/// Why an attachment is to be undone that no ADD came to the end with.
+/// Why an attachment without a finished ADD is undone.
 pub(super) const UNFINISHED: &str = "was never completely attached";
 
-/// What there is, sorted by what becomes of it.
+/// What exists, sorted by what to do with it.
 pub(super) struct Survey {
-    /// To be undone, and why.
+    /// To be undone, with the reason.
     pub(super) gone: Vec<(Receipt, &'static str)>,
-    /// To be whole, what is recorded and what is not.
+    /// To be restored, with and without a receipt.
     pub(super) living: Vec<Receipt>,
     pub(super) links: MarkedLinks,
     pub(super) unrecorded: Unrecorded,
@@ -40,8 +40,8 @@ impl Engine {
         Ok(Survey { gone, living, links, unrecorded })
     }
 
-    /// Why an attachment is to be undone, where it is. One that ADD did not finish is nobody's, for the runtime was
-    /// not told of it; the container's address is the last thing but routes that ADD sees to.
+    /// Why an attachment is to be undone, if it is. One with an unfinished ADD is not in use, since the runtime got no
+    /// answer; the container's address is the last thing that ADD makes, except for routes.
     pub(super) fn why_gone(&mut self, receipt: &Receipt, events: &[Event]) -> Result<Option<&'static str>> {
         if self.is_dead(receipt) {
             return Ok(Some("is gone"));
@@ -59,10 +59,10 @@ impl Engine {
         Ok((!has_address(&observed, receipt.address.addr())).then_some(UNFINISHED))
     }
 
-    /// What is written down and is not so, and what only a person can decide.
+    /// Reports what is recorded but not so, and what only a person can decide.
     pub(super) fn note_state(&mut self, survey: &Survey, leases: &Leases, repair: &mut Repair) -> Result<()> {
         for receipt in &survey.unrecorded.receipts {
-            let (who, address) = (receipt.called(), receipt.address.addr());
+            let (who, address) = (receipt.label(), receipt.address.addr());
             repair.notes.push(format!("the receipt of container {who}, {address}, was lost and is restored"));
         }
         for (address, lease) in leases.held() {
@@ -80,7 +80,7 @@ impl Engine {
                 repair.left.push(Leftover {
                     subject: format!(
                         "container {} and container {} both have {address}",
-                        receipt.called(),
+                        receipt.label(),
                         other.id
                     ),
                     commands: vec![format!("podman restart {}", receipt.id.container_id.short())],
@@ -91,7 +91,7 @@ impl Engine {
             }
         }
         repair.left.extend(survey.unrecorded.left.iter().cloned());
-        // Who repairs has set them aside by now.
+        // A repair has set them aside by now.
         for (path, why) in self.store.unusable()? {
             repair.notes.push(format!("{} is unusable and is set aside: {why}", path.display()));
         }

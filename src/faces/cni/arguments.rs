@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::request;
 use crate::model::types::{AttachmentId, ContainerName, Mac, NetnsPath, shown};
 
-/// What the environment says, each variable read as far as a verb asks.
+/// The environment; each variable is read when a verb needs it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Environment {
     command: OsString,
@@ -18,10 +18,10 @@ pub struct Environment {
     arguments: OsString,
 }
 
-/// `CNI_ARGS`, as far as Flatnet knows them.
+/// The keys of `CNI_ARGS` that Flatnet uses.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Arguments {
-    /// `K8S_POD_NAME`, where Podman puts the name of the container or pod.
+    /// `K8S_POD_NAME`, in which Podman passes the name of the container or pod.
     pub(super) name: Option<ContainerName>,
     /// `IP`.
     pub(super) ip: Option<Ipv4Addr>,
@@ -30,7 +30,7 @@ pub(super) struct Arguments {
 }
 
 impl Environment {
-    /// What `variable` answers for each name; nothing is the same as an empty text.
+    /// Reads with `variable`; an empty value counts as unset.
     pub fn of(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let variable = |name| variable(name).unwrap_or_default();
         Self {
@@ -47,7 +47,7 @@ impl Environment {
         text("CNI_COMMAND", &self.command)
     }
 
-    /// Which attachment is meant, for a verb that needs no namespace.
+    /// The attachment, for a verb that needs no namespace.
     pub(super) fn attachment(&self) -> Result<AttachmentId> {
         refuse_missing(&[("CNI_CONTAINERID", &self.container_id), ("CNI_IFNAME", &self.if_name)])?;
         Ok(AttachmentId {
@@ -56,7 +56,7 @@ impl Environment {
         })
     }
 
-    /// Which attachment is meant, and its namespace.
+    /// The attachment and its namespace.
     pub(super) fn attachment_in_netns(&self) -> Result<(AttachmentId, NetnsPath)> {
         refuse_missing(&[
             ("CNI_CONTAINERID", &self.container_id),
@@ -67,7 +67,7 @@ impl Environment {
         Ok((self.attachment()?, netns))
     }
 
-    /// `CNI_ARGS`. Only ADD asks: what a container was refused for must not keep DEL from cleaning up after it.
+    /// `CNI_ARGS`. Only ADD reads it: an invalid value must not keep DEL from cleaning up.
     pub(super) fn arguments(&self) -> Result<Arguments> {
         Arguments::parse(text("CNI_ARGS", &self.arguments)?)
     }
@@ -81,7 +81,7 @@ fn parsed<T: FromStr<Err = Error>>(name: &str, value: &OsStr) -> Result<T> {
     text(name, value)?.parse().map_err(|error| environment(name, &error))
 }
 
-/// An error names every variable that is missing.
+/// The error names every missing variable.
 fn refuse_missing(variables: &[(&str, &OsString)]) -> Result<()> {
     let missing: Vec<&str> =
         variables.iter().filter(|(_, value)| value.is_empty()).map(|(name, _)| *name).collect();
@@ -92,8 +92,7 @@ fn refuse_missing(variables: &[(&str, &OsString)]) -> Result<()> {
 }
 
 impl Arguments {
-    /// Parses `KEY=VALUE;KEY=VALUE`. A key that is not known is an error, unless `IgnoreUnknown=1` (or `true`) is
-    /// among them.
+    /// Parses `KEY=VALUE;KEY=VALUE`. An unknown key is an error, unless `IgnoreUnknown=1` (or `true`) is given.
     pub(super) fn parse(text: &str) -> Result<Self> {
         let mut arguments = Self::default();
         let mut unknown = Vec::new();

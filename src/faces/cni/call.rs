@@ -1,4 +1,4 @@
-//! From environment and standard input to what is asked for. Nothing is looked at, changed or started here.
+//! Parses environment and standard input. Nothing is observed, changed or started here.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -12,18 +12,18 @@ use crate::error::{Error, Kind, Result};
 use crate::model::request::Request;
 use crate::model::types::{AttachmentId, NetnsPath, shown};
 
-/// One call that was understood.
+/// A parsed call.
 #[derive(Debug)]
 pub struct Call {
     pub(super) version: Version,
-    /// Where the configuration lies.
+    /// The path of the configuration.
     pub(super) config: PathBuf,
-    /// What the runtime calls the network.
+    /// The network's name by the runtime.
     pub(super) network: String,
     pub(super) verb: Verb,
 }
 
-/// What is asked for.
+/// The verb with its arguments.
 #[derive(Debug)]
 pub(super) enum Verb {
     Add { request: Request, previous: Option<Previous> },
@@ -34,7 +34,7 @@ pub(super) enum Verb {
 }
 
 impl Call {
-    /// `version` is set as soon as the input tells it, so that an error can bear it too.
+    /// `version` is set as soon as it is known, so that an error can use it.
     pub(super) fn parse(environment: &Environment, stdin: &[u8], version: &mut Version) -> Result<Self> {
         let conf = Conf::parse(stdin, version)?;
         let verb = match environment.command()? {

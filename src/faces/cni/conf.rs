@@ -1,4 +1,4 @@
-//! The network configuration that comes on standard input.
+//! The network configuration on standard input.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -16,19 +16,19 @@ use crate::faces::plugin;
 use crate::model::request;
 use crate::model::types::{AttachmentId, ContainerName, Mac, PortMapping, shown};
 
-/// What this plugin reads of a network configuration.
+/// The fields of the network configuration that this plugin reads.
 #[derive(Debug)]
 pub(super) struct Conf {
     /// `cniVersion`.
     pub(super) version: Version,
     /// `name`.
     pub(super) name: String,
-    /// `config`: Flatnet's own key, the path of the YAML.
+    /// `config`: Flatnet's own key, the path of its configuration.
     pub(super) config: PathBuf,
     raw: Value,
 }
 
-/// As the conventions of CNI spell it, and as containerd's CRI does, with capitals.
+/// The spelling of CNI's conventions, and that of containerd's CRI, in capitals.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawPort {
@@ -50,7 +50,7 @@ struct RawAttachment {
 }
 
 impl Conf {
-    /// Parses standard input; `version` is set as soon as it is known.
+    /// Parses standard input; sets `version` as soon as it is known.
     pub(super) fn parse(stdin: &[u8], version: &mut Version) -> Result<Self> {
         let raw: Value = serde_json::from_slice(stdin).map_err(|cause| {
             Error::new(Kind::Decode, "the network configuration on standard input is not JSON")
@@ -76,7 +76,7 @@ impl Conf {
         Ok(Self { version: *version, name, config, raw })
     }
 
-    /// A field below `runtimeConfig`; absent or null is none.
+    /// A field of `runtimeConfig`; null counts as absent.
     fn runtime<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
         match self.raw.pointer(&format!("/runtimeConfig/{key}")) {
             None | Some(Value::Null) => Ok(None),
@@ -87,14 +87,14 @@ impl Conf {
         }
     }
 
-    /// The container's other names on this network: Podman gives a map by network.
+    /// The container's other names on this network; Podman sends a map by network.
     pub(super) fn aliases(&self) -> Result<Vec<ContainerName>> {
         let mut all: BTreeMap<String, Option<Vec<String>>> = self.runtime("aliases")?.unwrap_or_default();
         let own = all.remove(&self.name).flatten().unwrap_or_default();
         own.iter().map(|alias| request::alias(alias)).collect()
     }
 
-    /// The one address asked for, from `runtimeConfig.ips`, `CNI_ARGS` or `args.cni.ips`.
+    /// The requested address, from `runtimeConfig.ips`, `CNI_ARGS` or `args.cni.ips`.
     pub(super) fn requested_ip(&self, arguments: &Arguments) -> Result<Option<Ipv4Addr>> {
         let runtime: Vec<String> = self.runtime("ips")?.unwrap_or_default();
         let args = self.raw.pointer("/args/cni/ips").and_then(Value::as_array).into_iter().flatten();
@@ -102,7 +102,7 @@ impl Conf {
         request::one_address(arguments.ip.map(Ok).into_iter().chain(texts.map(request::address)))
     }
 
-    /// The MAC asked for, from `runtimeConfig.mac`, `CNI_ARGS` or `args.cni.mac`.
+    /// The requested MAC, from `runtimeConfig.mac`, `CNI_ARGS` or `args.cni.mac`.
     pub(super) fn requested_mac(&self, arguments: &Arguments) -> Result<Option<Mac>> {
         if let Some(mac) = self.runtime::<Mac>("mac")? {
             return Ok(Some(mac));
@@ -113,7 +113,7 @@ impl Conf {
         }
     }
 
-    /// The published ports. An IPv6 host address is refused, since nothing would answer there.
+    /// The published ports. IPv6 host addresses are rejected, since nothing would answer there.
     pub(super) fn port_mappings(&self) -> Result<Vec<PortMapping>> {
         let raw: Vec<RawPort> = self.runtime("portMappings")?.unwrap_or_default();
         raw.iter().filter(|port| port.host_port != 0).map(port_mapping).collect()
@@ -127,8 +127,8 @@ impl Conf {
         }
     }
 
-    /// `cni.dev/valid-attachments`; without it GC would remove all, so it must be there. What Flatnet would not
-    /// have attached under such a name is passed over.
+    /// `cni.dev/valid-attachments`. It is required, since without it GC would remove everything. Entries that Flatnet
+    /// could not have attached are skipped.
     pub(super) fn valid_attachments(&self) -> Result<BTreeSet<AttachmentId>> {
         const KEY: &str = "cni.dev/valid-attachments";
         let value = self.raw.get(KEY).ok_or_else(|| missing(KEY))?;
@@ -164,7 +164,7 @@ fn port_mapping(raw: &RawPort) -> Result<PortMapping> {
     })
 }
 
-/// The host address of a published port: empty and 0.0.0.0 are every address.
+/// The host address of a published port; empty and 0.0.0.0 mean every address.
 pub(crate) fn host_ip(text: &str) -> Result<Option<Ipv4Addr>> {
     if text.is_empty() {
         return Ok(None);

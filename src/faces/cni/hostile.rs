@@ -1,4 +1,4 @@
-//! Whatever comes in, the parsers answer or refuse: they never panic, and what they let through is harmless.
+//! Property tests: parsers never panic on any input, and accept only harmless values.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use super::conf::Conf;
 use super::version;
 use crate::model::types::{AttachmentId, ContainerId, IfName, LinkAlias, Mac, NetnsPath, NetworkName};
 
-/// JSON of any shape, with strings that look like what is asked for.
+/// JSON of any shape, with strings similar to valid ones.
 fn any_json() -> impl Strategy<Value = Value> {
     let text = prop_oneof![
         ".{0,40}",
@@ -54,7 +54,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A network configuration in which anything may stand in any field.
+/// A network configuration with anything in any field.
 fn any_conf() -> impl Strategy<Value = Value> {
     let version = prop_oneof![Just(json!("1.0.0")), Just(json!("1.1.0")), Just(json!("0.3.1")), any_json()];
     let name = prop_oneof![3 => Just(json!("flatnet")), 1 => any_json()];
@@ -67,7 +67,7 @@ fn any_conf() -> impl Strategy<Value = Value> {
     )
 }
 
-/// Reads all that any verb reads of a configuration.
+/// Reads everything that any verb reads of a configuration.
 fn read_all(stdin: &[u8]) {
     let mut found = Version::default();
     let _ = version::answer(stdin);
@@ -82,7 +82,7 @@ fn read_all(stdin: &[u8]) {
     }
 }
 
-/// Nothing that `sh`, `nft` or `ip -batch` takes for more than part of a word.
+/// Whether `sh`, `nft` and `ip -batch` treat it as part of a word.
 fn is_harmless(text: &str) -> bool {
     !text.is_empty()
         && !text.starts_with('-')

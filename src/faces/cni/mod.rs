@@ -28,10 +28,10 @@ use crate::faces::plugin;
 use crate::kernel::execute::CommandFailure;
 use crate::kernel::observe::netns::Netns;
 
-/// Characters of each part of an error's `details`.
+/// The length limit of each part of an error's `details`, in characters.
 const MAX_DETAIL: usize = 4096;
 
-/// Answers this process's call. Prints the answer, or the error; returns the exit status.
+/// Handles this process's call: prints the answer or the error, returns the exit status.
 #[must_use]
 pub fn run() -> u8 {
     let environment = Environment::of(|name| std::env::var_os(name));
@@ -43,8 +43,8 @@ pub fn run() -> u8 {
     told.map_or(status, |told| plugin::end(&told, status))
 }
 
-/// Answers one call: what is left to say on standard output, and the exit status. Only `carry_out`, which is asked when the call
-/// was understood, looks at the host.
+/// Handles one call; returns the remaining output and the exit status. Only `carry_out`, which runs after
+/// parsing, touches the host.
 pub fn answer(
     environment: &Environment,
     stdin: &[u8],
@@ -60,7 +60,7 @@ pub fn answer(
     }
 }
 
-/// Does what was asked for. ADD answers by itself; no other verb has an answer.
+/// Runs the call. ADD prints its own answer; the other verbs have none.
 fn carry_out(call: Call) -> Result<()> {
     let Call { version, config, network, verb } = call;
     match verb {
@@ -92,7 +92,7 @@ fn carry_out(call: Call) -> Result<()> {
     Ok(())
 }
 
-/// An error as the specification has it. Podman shows `msg`, so that says all; `details` where there is more to read.
+/// An error in the specification's format. Podman prints only `msg`, so it contains everything; `details` has more.
 fn error_json(error: &Error, version: Version) -> Value {
     json!({
         "cniVersion": version.as_str(),
@@ -102,7 +102,7 @@ fn error_json(error: &Error, version: Version) -> Value {
     })
 }
 
-/// Where to read on, and all of what `msg` had to cut short.
+/// A pointer to the explanation, and what `msg` truncated.
 fn details(error: &Error) -> String {
     let mut details = format!("`flatnet explain {}` tells more", error.kind().code());
     if let Some(full) = error.in_full() {

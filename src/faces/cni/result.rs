@@ -1,4 +1,4 @@
-//! The result of ADD in the format of each version, and the result of the plugin before this one.
+//! The result of ADD in each version's format, and the previous plugin's result.
 
 use std::net::Ipv4Addr;
 
@@ -20,7 +20,7 @@ pub(super) struct Previous {
 }
 
 impl Previous {
-    /// Takes a result apart. Results before 0.3.0 cannot be chained: nothing is taken from them.
+    /// Parses a result. Results before 0.3.0 cannot be chained and are ignored.
     pub(super) fn parse(value: &Value, version: Version) -> Result<Self> {
         let Some(object) = value.as_object() else {
             return Err(Error::new(Kind::Decode, "prevResult is not a JSON object"));
@@ -57,7 +57,7 @@ impl Previous {
     }
 }
 
-/// The result in the format of `version`, after what `previous` says.
+/// The result in the format of `version`, appended to `previous`.
 pub(super) fn render(version: Version, attached: &Attached, dns: &Dns, previous: Option<Previous>) -> Value {
     if version < Version::V0_3_0 {
         return json!({
@@ -94,7 +94,7 @@ fn routes(attached: &Attached) -> Vec<Value> {
     attached.routes_to.iter().map(|to| json!({"dst": to, "gw": attached.next_hop})).collect()
 }
 
-/// The bridge, the host's end, the container's end.
+/// The interfaces: bridge, host's end, container's end.
 fn interfaces(version: Version, attached: &Attached) -> [Value; 3] {
     let host = |name: &IfName, mac| json!({"name": name, "mac": mac});
     let mut container = host(&attached.if_name, attached.mac);

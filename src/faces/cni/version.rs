@@ -1,10 +1,10 @@
-//! The versions of the specification.
+//! Versions of the CNI specification.
 
 use serde_json::{Value, json};
 
 use crate::error::{Error, Kind, Result};
 
-/// A version of the CNI specification that this plugin speaks.
+/// A supported version of the CNI specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "each says itself")]
 pub enum Version {
@@ -17,7 +17,7 @@ pub enum Version {
     V1_1_0,
 }
 
-/// All of them, oldest first.
+/// All supported versions, oldest first.
 pub const SUPPORTED: [Version; 7] = [
     Version::V0_1_0,
     Version::V0_2_0,
@@ -28,7 +28,7 @@ pub const SUPPORTED: [Version; 7] = [
     Version::V1_1_0,
 ];
 
-/// What an error bears before the input has told: the version that every runtime of today reads.
+/// The version of an error before the input's is known: one that every current runtime reads.
 impl Default for Version {
     fn default() -> Self {
         Self::V1_0_0
@@ -50,7 +50,7 @@ impl Version {
         }
     }
 
-    /// The version that a network configuration names; without one it is 0.1.0, as the specification has it.
+    /// The version of a network configuration; 0.1.0 if absent, as specified.
     pub fn parse(text: Option<&str>) -> Result<Self> {
         let text = text.filter(|text| !text.is_empty()).unwrap_or("0.1.0");
         SUPPORTED.into_iter().find(|version| version.as_str() == text).ok_or_else(|| {
@@ -63,7 +63,7 @@ impl Version {
         })
     }
 
-    /// Refuses a command that came into the specification after this version.
+    /// Rejects a command that is newer than this version.
     pub fn require(self, since: Self, command: &str) -> Result<()> {
         if self >= since {
             return Ok(());
@@ -78,7 +78,7 @@ impl Version {
     }
 }
 
-/// The answer to VERSION: whatever the input, all that is supported.
+/// The answer to VERSION: all supported versions, whatever the input.
 pub(super) fn answer(stdin: &[u8]) -> Value {
     let input: Option<Value> = serde_json::from_slice(stdin).ok();
     let asked = input.as_ref().and_then(|input| input.get("cniVersion")).and_then(Value::as_str);

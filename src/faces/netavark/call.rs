@@ -1,4 +1,4 @@
-//! From arguments and standard input to what is asked for. Nothing is looked at, changed or started here.
+//! Parses arguments and standard input. Nothing is observed, changed or started here.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,11 +14,11 @@ use crate::model::types::{
     AttachmentId, ContainerId, ContainerName, IfName, Mac, NetnsPath, PortMapping, shown,
 };
 
-/// One call that was understood.
+/// A parsed call.
 #[derive(Debug)]
 pub struct Call(pub(super) Verb);
 
-/// What is asked for; of a network its name and where its configuration lies.
+/// The command with its arguments, including the network's name and the path of its configuration.
 #[derive(Debug)]
 pub(super) enum Verb {
     Info,
@@ -28,7 +28,7 @@ pub(super) enum Verb {
 }
 
 impl Call {
-    /// `stdin` is asked for only where there is something to read.
+    /// `stdin` is called only if the command has input.
     pub(super) fn parse(arguments: &[String], stdin: impl FnOnce() -> Result<Vec<u8>>) -> Result<Self> {
         let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let verb = match words[..] {
@@ -69,8 +69,8 @@ fn teardown(Subject { container_id, network, network_options }: Subject) -> Resu
     Ok(Verb::Teardown { id, config: network.config()?, name: network.name })
 }
 
-/// What `setup` and `teardown` get, as far as it names the attachment. `teardown` reads no more, so that nothing else
-/// that is wrong keeps a container from going.
+/// The part of the input of `setup` and `teardown` that names the attachment. `teardown` reads no more, so that
+/// no other invalid field keeps a container from being detached.
 #[derive(Deserialize)]
 struct Subject {
     container_id: ContainerId,
@@ -83,7 +83,7 @@ struct SubjectOptions {
     interface_name: IfName,
 }
 
-/// What `setup` gets.
+/// The input of `setup`.
 #[derive(Deserialize)]
 struct Setup {
     container_id: ContainerId,
@@ -124,7 +124,7 @@ struct Options {
     static_ips: Option<Vec<String>>,
     #[serde(default)]
     static_mac: Option<String>,
-    /// `--network flatnet:KEY=VALUE`, as far as Podman does not know the key itself.
+    /// `--network flatnet:KEY=VALUE`, for keys that Podman does not handle itself.
     #[serde(default, rename = "options")]
     others: Option<BTreeMap<String, String>>,
 }
@@ -161,7 +161,7 @@ impl Setup {
     }
 }
 
-/// A range of ports becomes one mapping for each.
+/// Expands a range of ports into one mapping per port.
 fn ports(all: &[Port]) -> Result<Vec<PortMapping>> {
     let mut mappings = Vec::new();
     for port in all.iter().filter(|port| port.host_port != 0) {

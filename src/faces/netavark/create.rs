@@ -1,4 +1,4 @@
-//! `podman network create`: what Podman will keep of the network, and what it may not ask for.
+//! `podman network create`: checks the options and returns the network as Podman stores it.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -11,12 +11,12 @@ use crate::error::{self, Error, Kind, Remedy, Result};
 use crate::model::config::{self, Config, Egress, IngressGateways};
 use crate::model::types::shown;
 
-/// The IPAM driver that tells Podman to leave addresses to Flatnet's own leases.
+/// The IPAM driver by which Podman leaves addresses to Flatnet.
 const IPAM_DRIVER: &str = "flatnet";
-/// The option that names the YAML.
+/// The option with the path of the configuration.
 const CONFIG: &str = "config";
 
-/// What a person may have asked for, of what Podman sends.
+/// The options of a person, among what Podman sends.
 #[derive(Deserialize)]
 struct Asked {
     #[serde(default)]
@@ -55,7 +55,7 @@ struct Range {
     end_ip: Option<String>,
 }
 
-/// The network as Podman will keep it: leases of Flatnet's own, and the subnet, so that no other network takes it.
+/// The network as Podman stores it: with Flatnet's leases, and with the subnet, so that no other network gets it.
 pub(super) fn create(mut network: Map<String, Value>, name: &str, path: &Path) -> Result<Value> {
     let config = config::load(path)?;
     if config.network.as_str() != name {
@@ -78,7 +78,7 @@ pub(super) fn create(mut network: Map<String, Value>, name: &str, path: &Path) -
     Ok(Value::Object(network))
 }
 
-/// An error for the first option that asks for something else than the YAML says: that is where networks are configured.
+/// An error for the first option that contradicts the configuration, which is where networks are configured.
 fn refuse(asked: &Asked, config: &Config, path: &Path) -> Result<()> {
     let yaml = path.display();
     let unless = |is_so: bool, option: &str, instead: String| {

@@ -1,8 +1,8 @@
 //! The netavark plugin, API 1.0.0:
 //! <https://github.com/containers/netavark/blob/main/plugin-API.md>.
 //!
-//! `create` and `info` answer questions; `setup` and `teardown` become a
-//! [`crate::model::request::Request`] to the same engine as CNI's.
+//! `create` and `info` answer queries; `setup` and `teardown` make a
+//! [`crate::model::request::Request`] for the same engine as CNI.
 
 mod call;
 mod create;
@@ -21,21 +21,21 @@ use crate::model::request::Attached;
 /// The version of the plugin API.
 const API_VERSION: &str = "1.0.0";
 
-/// Whether `argument`, the first one, is a command of netavark's protocol.
+/// Whether `argument`, the first one, is a command of netavark's plugin protocol.
 #[must_use]
 pub fn is_command(argument: &str) -> bool {
     ["create", "setup", "teardown", "info"].contains(&argument)
 }
 
-/// Answers this process's call. Prints the answer, or the error; returns the exit status.
+/// Handles this process's call: prints the answer or the error, returns the exit status.
 #[must_use]
 pub fn run(arguments: &[String]) -> u8 {
     let (told, status) = answer(arguments, plugin::read_stdin, carry_out);
     told.map_or(status, |told| plugin::end(&told, status))
 }
 
-/// Answers one call: what goes to standard output, and the exit status. Only `carry_out`, which is asked when the call
-/// was understood, looks at the host.
+/// Handles one call; returns the output and the exit status. Only `carry_out`, which runs after parsing, touches the
+/// host.
 pub fn answer(
     arguments: &[String],
     stdin: impl FnOnce() -> Result<Vec<u8>>,
@@ -47,7 +47,7 @@ pub fn answer(
     }
 }
 
-/// Does what was asked for, and returns the answer where the command has one.
+/// Runs the call and returns the answer, if the command has one.
 fn carry_out(Call(verb): Call) -> Result<Option<Value>> {
     match verb {
         Verb::Info => Ok(Some(json!({"version": env!("CARGO_PKG_VERSION"), "api_version": API_VERSION}))),

@@ -1,9 +1,9 @@
-//! Faults on demand, for tests of whole processes; compiled with the feature `faults` only.
+//! Fault injection for tests of whole processes; compiled only with the feature `faults`.
 //!
-//! `FLATNET_FAULT=fail@N` makes the N-th changing step (from 1) fail as if its program had refused it; `kill@N` kills
-//! this process with SIGKILL right after it; `kill-tree@N+MICROSECONDS` kills this process and every program that it
-//! started, so long after the command of the N-th step began. A line of a batch is a step, and so is a transaction of
-//! nft. Commands that only look are not counted.
+//! `FLATNET_FAULT=fail@N` makes the N-th changing step (from 1) fail as if its program had refused it. `kill@N` kills
+//! this process with SIGKILL right after it. `kill-tree@N+MICROSECONDS` kills this process and all programs it
+//! started, that long after the command of the N-th step began. A line of a batch is a step, and so is an nft
+//! transaction. Commands that change nothing are not counted.
 
 use std::io::Write;
 use std::ops::Range;
@@ -17,7 +17,7 @@ use crate::model::command::Command;
 use crate::state::lock::Lock;
 use crate::state::lock::pause::VARIABLE;
 
-/// What is said when the fault comes to pass.
+/// Printed when the fault happens.
 const NOTICE: &str = "a fault was asked for";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ enum Action {
     KillTree { after: Duration },
 }
 
-/// Runs commands by `inner` until the fault is due.
+/// Runs commands with `inner` until the fault is due.
 #[derive(Debug)]
 pub struct FaultyExecutor<E> {
     inner: E,
@@ -36,11 +36,11 @@ pub struct FaultyExecutor<E> {
 }
 
 impl<E: Executor> FaultyExecutor<E> {
-    /// The fault that the environment asks for; none where it asks for none.
+    /// The fault that the environment requests, if any.
     pub fn new(inner: E) -> Self {
         let fault = std::env::var(VARIABLE).ok().and_then(|text| parse(&text));
         if matches!(fault, Some((Action::KillTree { .. }, _))) {
-            // A process group of its own, so that the caller is not killed too; who leads one already stays in it.
+            // Its own process group, so that the caller is not killed too. A group leader stays in its group.
             let _ = setsid();
         }
         Self { inner, fault, steps: 0 }
@@ -65,7 +65,7 @@ impl<E: Executor> Executor for FaultyExecutor<E> {
         self.steps += steps_of(command);
         let due = self.fault.filter(|&(_, step)| (before + 1..=self.steps).contains(&step));
         let Some((action, step)) = due else { return self.inner.start(command, locks) };
-        // For the test to know that the fault came to pass.
+        // Tells the test that the fault happened.
         let _ = writeln!(std::io::stderr(), "{NOTICE}");
         let done_before = step - before - 1;
         match action {
@@ -113,7 +113,7 @@ fn is_batch(command: &Command) -> bool {
     command.argv.iter().any(|word| word == "-batch")
 }
 
-/// The command cut down to these of its steps; nothing where none is left.
+/// The command reduced to these steps; `None` if none is left.
 fn steps_in(command: &Command, steps: Range<usize>) -> Option<Command> {
     if steps.is_empty() {
         return None;

@@ -1,4 +1,4 @@
-//! The executor that runs commands on this host: the only place that starts a program.
+//! The executor that runs commands on this host, and the only code that starts programs.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -19,11 +19,11 @@ use crate::kernel::tools;
 use crate::model::command::Command;
 use crate::state::lock::{self, Lock};
 
-/// Called with each command that ended.
+/// Called with each command before it starts.
 type Observer = Box<dyn FnMut(&Command)>;
 
-/// Runs commands by duct, with the fixed `PATH`, an otherwise empty environment, no input but the command's own
-/// and none of the caller's descriptors but the locks.
+/// Runs commands with duct: fixed `PATH`, otherwise empty environment, only the command's own input, and none of the
+/// caller's descriptors but the locks.
 pub struct HostExecutor {
     limit: Duration,
     found: HashMap<String, PathBuf>,
@@ -50,7 +50,7 @@ impl HostExecutor {
         self
     }
 
-    /// Starts `command`, which goes on until the stream is dropped.
+    /// Starts `command`, which runs until the stream is dropped.
     pub fn stream(&mut self, command: &Command) -> Result<Stream> {
         let (expression, failed) = self.expression(command)?;
         let prepared = memory_file().and_then(|stderr| {
@@ -63,7 +63,7 @@ impl HostExecutor {
         Ok(Stream { command: command.clone(), handle, stdout, stderr, rest: Vec::new() })
     }
 
-    /// What all commands have in common, and the error where one cannot be started.
+    /// The common part of all commands, and the error for one that cannot be started.
     fn expression(
         &mut self,
         command: &Command,
@@ -117,13 +117,12 @@ impl Executor for HostExecutor {
     }
 }
 
-/// A file in memory. Pipes would take a thread each, and a program that is left to end by itself would hold their
-/// other ends.
+/// A file in memory. Pipes would need a thread each, and a program that is left running would hold their other ends.
 fn memory_file() -> io::Result<File> {
     Ok(File::from(rustix::fs::memfd_create("flatnet", MemfdFlags::CLOEXEC)?))
 }
 
-/// A file in memory that holds `text`, at its beginning.
+/// A file in memory with the content `text`, at its beginning.
 fn filled(text: &str) -> io::Result<File> {
     let mut file = memory_file()?;
     file.write_all(text.as_bytes())?;
@@ -139,7 +138,7 @@ pub(super) fn content(file: &mut File) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// How a program ended by itself.
+/// How a program exited.
 pub(super) fn exit_of(status: ExitStatus) -> Exit {
     match (status.code(), status.signal()) {
         (Some(code), _) => Exit::Code(code),
@@ -153,7 +152,7 @@ struct Child {
     stderr: File,
     started: Instant,
     limit: Duration,
-    /// Told when it may still be at work.
+    /// Set if the program may still be running.
     locks: Vec<Rc<Cell<bool>>>,
 }
 
@@ -161,8 +160,8 @@ struct Child {
 const DEATH: Duration = Duration::from_millis(200);
 
 impl Child {
-    /// Kills it. One that does not die at once, such as one that waits for the kernel, is left: this run must not hang
-    /// with it.
+    /// Kills it. A program that does not die at once, because it waits for the kernel, is left running: this
+    /// run must not hang with it.
     fn end(&self) {
         let _ = self.handle.kill();
         let end = Instant::now() + DEATH;
@@ -182,7 +181,7 @@ impl Running for Child {
         let ended = match self.handle.wait_deadline(deadline) {
             Ok(ended) => ended.map(|output| output.status),
             Err(cause) => {
-                // What it does is to be taken back: it must not go on.
+                // Its changes are to be undone, so it must not continue.
                 self.end();
                 return Err(failed(cause));
             }

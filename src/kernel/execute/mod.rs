@@ -1,7 +1,7 @@
 //! Running commands.
 //!
-//! An [`Executor`] starts a [`Command`]; [`HostExecutor`] does it for real, `fault` (with the feature `faults`) makes it fail where a test
-//! wants it to, a test's own may record.
+//! An [`Executor`] starts a [`Command`]. [`HostExecutor`] runs it, `fault` (with the feature `faults`) makes it
+//! fail where a test asks for it, a test's own may record it.
 
 #[cfg(feature = "faults")]
 pub mod fault;
@@ -25,15 +25,15 @@ pub trait Executor {
     /// Starts `command`, which inherits `locks` and nothing else.
     fn start(&mut self, command: &Command, locks: &[&Lock]) -> Result<Box<dyn Running>>;
 
-    /// Runs `command` to its end.
+    /// Runs `command` and waits for its end.
     fn run(&mut self, command: &Command, locks: &[&Lock]) -> Result<Output> {
         self.start(command, locks)?.wait()
     }
 }
 
-/// A command that was started.
+/// A started command.
 pub trait Running {
-    /// Waits for its end, but no longer than the limit that the executor was given.
+    /// Waits for its end, at most for the executor's time limit.
     fn wait(self: Box<Self>) -> Result<Output>;
 
     /// Whether it has ended.
@@ -43,22 +43,22 @@ pub trait Running {
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// By itself, with this status.
+    /// It exited with this status.
     Code(i32),
-    /// By this signal: how much of its work is done is not known.
+    /// It was killed by this signal, so its effect is unknown.
     Signal(i32),
-    /// It was killed after this limit: how much of its work is done is not known.
+    /// It was killed after this limit, so its effect is unknown.
     TimedOut(Duration),
 }
 
-/// What a command that ended left.
+/// The result of a command.
 #[derive(Clone, Debug)]
 pub struct Output {
     /// How it ended.
     pub exit: Exit,
-    /// What it printed.
+    /// Its standard output.
     pub stdout: String,
-    /// What it complained of.
+    /// Its standard error.
     pub stderr: String,
     /// How long it took.
     pub took: Duration,
@@ -71,22 +71,22 @@ impl Output {
         self.exit == Exit::Code(0)
     }
 
-    /// Whether it ended by itself and complained of this. What was killed or crashed has told nothing, nor has what
-    /// exits with 127: so say shells and loaders that a program or its library is not there.
+    /// Whether it exited with an error that contains this text. A killed or crashed command proves nothing, nor
+    /// does status 127, by which shells and loaders report a missing program or library.
     #[must_use]
     pub fn complains(&self, of: &str) -> bool {
         matches!(self.exit, Exit::Code(code) if code != 0 && code != 127) && self.stderr.contains(of)
     }
 
-    /// Nothing but an error, unless it exited with 0.
+    /// An error unless it exited with 0.
     pub fn checked(self, command: &Command) -> Result<Self> {
         if self.success() { Ok(self) } else { Err(CommandFailure::new(command, &self).into()) }
     }
 }
 
-/// How many lines of stderr a message holds.
+/// How many lines of stderr a message contains.
 const FIRST_LINES: usize = 4;
-/// What to do about an `nft` that died by a signal.
+/// The advice for an `nft` that was killed by a signal.
 const TWO_NFTS: &str = "As a rule two versions of nft share this kernel's ruleset, and nft 1.0.6 crashes (139) on what 1.1.2 or \
                         later wrote: compare `nft --version` in every WSL2 distribution and container with the host's \
                         network, and bring all to one version (`apt-get install nftables`)";
@@ -98,12 +98,12 @@ pub struct CommandFailure {
     pub command: Command,
     /// How it ended.
     pub exit: Exit,
-    /// What it complained of.
+    /// Its standard error.
     pub stderr: String,
 }
 
 impl CommandFailure {
-    /// What `output` says about `command`.
+    /// The failure of `command` with `output`.
     #[must_use]
     pub fn new(command: &Command, output: &Output) -> Self {
         Self { command: command.clone(), exit: output.exit, stderr: output.stderr.trim().to_owned() }
@@ -124,19 +124,19 @@ impl CommandFailure {
         line.map_or_else(|| self.command.line(), |line| format!("{}: {line}", self.command.line()))
     }
 
-    /// The command that `error` comes from, where it comes from one.
+    /// The command that caused `error`, if any.
     #[must_use]
     pub fn of(error: &Error) -> Option<&Self> {
         error.chain().find_map(|cause| cause.downcast_ref())
     }
 
-    /// What the first lines of stderr, which a message holds, leave out.
+    /// The lines of stderr beyond those in the message.
     #[must_use]
     pub fn more_than_first_lines(&self) -> bool {
-        told(&self.stderr).count() > FIRST_LINES
+        nonempty_lines(&self.stderr).count() > FIRST_LINES
     }
 
-    /// The signal that it died by; a shell between says it by a status of 128 more.
+    /// The signal that killed it; a shell reports it as status 128 + N.
     fn signal(&self) -> Option<i32> {
         match self.exit {
             Exit::Signal(signal) => Some(signal),
@@ -145,12 +145,12 @@ impl CommandFailure {
         }
     }
 
-    /// Whether it is `nft`, or another program that runs it.
+    /// Whether it is `nft`, or a program that runs it.
     fn runs_nft(&self) -> bool {
         self.command.argv.iter().any(|word| word == "nft" || word.ends_with("/nft"))
     }
 
-    /// Whether the program says, in its own words, that it does not know a word it was given.
+    /// Whether the program complains about an unknown word.
     fn is_not_understood(&self) -> bool {
         let says = |words: &str| self.stderr.contains(words);
         let ip = ["is unknown, try", "unknown option \"", "is a garbage", "unknown command \""];
@@ -199,12 +199,12 @@ impl From<CommandFailure> for Error {
     }
 }
 
-/// The first lines on one, since an error is one line.
+/// The first lines, joined, since an error is one line.
 fn first_lines(text: &str) -> String {
-    told(text).take(FIRST_LINES).collect::<Vec<_>>().join("; ")
+    nonempty_lines(text).take(FIRST_LINES).collect::<Vec<_>>().join("; ")
 }
 
-fn told(text: &str) -> impl Iterator<Item = &str> {
+fn nonempty_lines(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(str::trim).filter(|line| !line.is_empty())
 }
 

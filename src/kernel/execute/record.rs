@@ -1,4 +1,4 @@
-//! An executor that remembers what it ran, for the log.
+//! An executor that records commands for the log.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -13,27 +13,27 @@ use crate::state::lock::Lock;
 /// One command that ran.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Ran {
-    /// Program and arguments; of a batch that failed, the line.
+    /// Program and arguments; for a failed batch, the line.
     pub command: String,
-    /// How long it took; none while it runs.
+    /// How long it took; `None` while it runs.
     pub milliseconds: Option<f64>,
-    /// `ok`, `started`, or what went wrong.
+    /// `ok`, `started`, or an error.
     pub outcome: String,
 }
 
-/// What ran so far; clones share it.
+/// The commands so far; clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Record(Rc<RefCell<Vec<Ran>>>);
 
 impl Record {
-    /// Takes what ran since the last time.
+    /// Takes the commands since the last call.
     #[must_use]
     pub fn take(&self) -> Vec<Ran> {
         self.0.take()
     }
 }
 
-/// Runs commands by another executor and records them.
+/// Runs commands with another executor and records them.
 pub struct Recorded<E> {
     inner: E,
     record: Record,

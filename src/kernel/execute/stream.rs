@@ -1,4 +1,4 @@
-//! A command that goes on and whose lines are read as they come.
+//! A long-running command whose output is read line by line.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -9,10 +9,10 @@ use super::{CommandFailure, Exit};
 use crate::error::Error;
 use crate::model::command::Command;
 
-/// Bytes of a line that has no end yet; what is longer is no line of anybody's.
+/// The limit of a line's length.
 const LONGEST_LINE: usize = 1 << 20;
 
-/// A command that goes on. It ends with this value.
+/// A running command. Dropping it kills it.
 #[derive(Debug)]
 pub struct Stream {
     pub(super) command: Command,
@@ -22,24 +22,24 @@ pub struct Stream {
     pub(super) rest: Vec<u8>,
 }
 
-/// What there is to read.
+/// What was read.
 #[derive(Debug)]
 pub struct Lines {
     /// Whole lines.
     pub lines: Vec<String>,
-    /// Why there will be no more.
+    /// The reason if the stream has ended.
     pub end: Option<Error>,
 }
 
 impl AsFd for Stream {
-    /// Readable when there is something to read.
+    /// Readable when there is output.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stdout.as_fd()
     }
 }
 
 impl Stream {
-    /// The lines that have come, without waiting for more.
+    /// The lines so far, without waiting for more.
     pub fn lines(&mut self) -> Lines {
         let mut buffer = [0; 16 << 10];
         let ended = loop {
@@ -64,7 +64,7 @@ impl Stream {
         Lines { lines, end: ended.then(|| self.failure()) }
     }
 
-    /// Why it ended, of one whose output has.
+    /// Why the command ended, after its output has.
     fn failure(&mut self) -> Error {
         let _ = self.handle.kill();
         let exit =

@@ -8,7 +8,7 @@ use crate::kernel::execute::Executor as _;
 use crate::kernel::host::Host;
 use crate::model::command::Command;
 
-/// One route; a field that ip does not print is empty.
+/// One route; fields that ip does not print are empty.
 #[derive(Debug, Deserialize, Default)]
 #[serde(default)]
 pub struct Route {
@@ -19,11 +19,11 @@ pub struct Route {
     pub dst: String,
     /// The next hop.
     pub gateway: String,
-    /// Out of which link.
+    /// The outgoing link.
     pub dev: String,
-    /// The name or number of its table; empty for the main one.
+    /// The name or number of its table; empty for main.
     pub table: String,
-    /// Who made it: `kernel`, `static`, a number ..
+    /// The protocol: `kernel`, `static`, a number ..
     pub protocol: String,
 }
 

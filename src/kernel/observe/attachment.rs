@@ -1,4 +1,4 @@
-//! What is there of one attachment.
+//! The observed state of one attachment.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,39 +15,38 @@ use crate::model::desired::AttachmentState;
 use crate::model::plan::{Element, Place};
 use crate::model::types::{IfName, SysctlKey, TableName};
 
-/// What is there of one attachment; by default nothing.
+/// The observed state of one attachment; by default nothing exists.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ObservedAttachment {
     /// The host's end.
     pub host_link: Option<Link>,
-    /// MACs that the bridge has been told to be at the host's end.
+    /// Static MACs of the bridge at the host's end.
     pub fdb: Vec<String>,
-    /// Whether the kernel gives it an IPv6 address by itself.
+    /// Whether the kernel assigns it a link-local IPv6 address.
     pub ipv6_address: bool,
     /// This host's routes over it.
     pub host_routes: Vec<Route>,
-    /// Whether this host may use 127.0.0.1 over it, where that is asked for.
+    /// Whether this host may use 127.0.0.1 on it, if that is desired.
     pub route_localnet: Option<u32>,
-    /// Whether this host forwards what comes in by it; where there is no link yet, by one that is made.
+    /// Whether this host forwards packets from it or, if it does not exist yet, from new links.
     pub forwarding: Option<u32>,
     /// The container's end.
     pub container_link: Option<Link>,
     /// The container's routes, of all tables.
     pub routes: Vec<Route>,
-    /// Which of them is asked first for what bears an address.
+    /// Its rules for routing tables by source address.
     pub rules: Vec<Rule>,
-    /// What the tables hold, of any container.
+    /// The elements of all containers.
     pub elements: BTreeSet<Element>,
 }
 
-/// What there is of a container that was never attached.
+/// The state of a container that was never attached.
 #[must_use]
 pub fn nothing() -> ObservedAttachment {
     ObservedAttachment { forwarding: forwards(&SysctlKey::default_forwarding()), ..Default::default() }
 }
 
-/// Looks at what `desired` names; `elements` is what the tables hold. What is not there is absent, not
-/// an error.
+/// Observes what `desired` names; `elements` are those of the tables. What does not exist is absent, not an error.
 pub fn observe(
     desired: &AttachmentState,
     elements: BTreeSet<Element>,
@@ -74,33 +73,33 @@ pub fn observe(
     })
 }
 
-/// Whether this host forwards what comes in by a link. Where it does not forward at all, to say so is a step of its own, by
-/// which the kernel tells every link.
+/// Whether this host forwards packets from a link. If it does not forward at all, enabling that is a step of
+/// its own, by which the kernel changes every link.
 fn forwards(key: &SysctlKey) -> Option<u32> {
     let at_all = super::sysctl(&SysctlKey::ip_forward()) == Some(1);
     at_all.then(|| super::sysctl(key)).flatten()
 }
 
-/// Whether the kernel gives the link an IPv6 address by itself (`addrgenmode`), which `ip addr` does not print. A kernel
-/// without IPv6 has no such setting.
+/// Whether the kernel assigns the link a link-local IPv6 address (`addrgenmode`), which `ip addr` does not
+/// print. A kernel without IPv6 lacks this setting.
 fn gets_ipv6_address(dev: &IfName) -> bool {
     const NONE: u32 = 1;
     super::sysctl(&SysctlKey::ipv6_conf(dev, "addr_gen_mode")).is_some_and(|mode| mode != NONE)
 }
 
-/// What `ip route show` prints with these words.
+/// The routes that `ip route show` prints with these arguments.
 pub(super) fn routes(place: &Place, words: &[&str], host: &mut Host) -> Result<Vec<Route>> {
     let json = ip_show(place, words, host)?;
     json.as_deref().map_or(Ok(Vec::new()), route::parse).map_err(|cause| bad_json("ip route", &cause))
 }
 
-/// What `ip rule show` prints.
+/// The rules that `ip rule show` prints.
 fn rules(place: &Place, host: &mut Host) -> Result<Vec<Rule>> {
     let json = ip_show(place, &["rule", "show"], host)?;
     json.as_deref().map_or(Ok(Vec::new()), rule::parse).map_err(|cause| bad_json("ip rule", &cause))
 }
 
-/// What the tables hold for containers, each with its comment; nothing where there are no tables.
+/// The elements of containers with their comments; empty if there are no tables.
 pub fn elements(name: &TableName, host: &mut Host) -> Result<BTreeMap<Element, String>> {
     let mut found = ruleset::Ruleset::default();
     for family in ["inet", "arp"] {
@@ -111,8 +110,8 @@ pub fn elements(name: &TableName, host: &mut Host) -> Result<BTreeMap<Element, S
     Ok(found.elements)
 }
 
-/// One link with its addresses; `None` where there is none, or where this user may not look. A look that failed for
-/// another reason tells nothing, and is an error.
+/// One link with its addresses; `None` if it does not exist, or this user may not see it. Any other failure is
+/// an error, since it proves nothing.
 pub fn link(place: &Place, name: &str, host: &mut Host) -> Result<Option<Link>> {
     let Some(json) = ip_show(place, &["-d", "addr", "show", "dev", name], host)? else {
         return Ok(None);
@@ -123,8 +122,8 @@ pub fn link(place: &Place, name: &str, host: &mut Host) -> Result<Option<Link>> 
     links.into_iter().find(|link| link.name == name).map(Some).ok_or_else(other)
 }
 
-/// What one table holds; `None` where there is none, or where this user may not look. Another failure is an error: a
-/// ruleset that `nft` cannot read is not an absent one, which would be made anew.
+/// The contents of one table; `None` if it does not exist, or this user may not see it. Any other failure is an
+/// error: a ruleset that `nft` cannot read is not absent, and must not be replaced.
 pub(super) fn table(family: &str, name: &str, host: &mut Host) -> Result<Option<ruleset::Ruleset>> {
     let command = Command::new([host.tools.nft.as_str(), "-j", "list", "table", family, name]);
     let output = host.run(&command, &[])?;
@@ -138,7 +137,7 @@ pub(super) fn table(family: &str, name: &str, host: &mut Host) -> Result<Option<
     ruleset::parse(&output.stdout).map(Some).map_err(|cause| bad_json("nft", &cause))
 }
 
-/// The MACs that stay at the port `name` (`bridge -j fdb show brport`), whatever frames say.
+/// The static MACs at the port `name` (`bridge -j fdb show brport`).
 fn fdb(name: &str, host: &mut Host) -> Result<Vec<String>> {
     #[derive(serde::Deserialize)]
     struct Entry {
@@ -153,14 +152,14 @@ fn fdb(name: &str, host: &mut Host) -> Result<Vec<String>> {
     Ok(entries.into_iter().filter(|entry| entry.state == "static").map(|entry| entry.mac).collect())
 }
 
-/// What nft says of a table that is not there.
+/// nft's error for a missing table.
 pub(super) const ABSENT: &str = "No such file or directory";
-/// What nft says of a family that the kernel does not have, where no table can be.
+/// nft's error for a family that the kernel lacks, and which so has no tables.
 pub(super) const NO_FAMILY: &str = "Operation not supported";
-/// What a program says to who may not look.
+/// The error of programs without the necessary privileges.
 const MAY_NOT: &str = "Operation not permitted";
 
-/// What `ip -j` prints; `None` where the link or the namespace is not there, or where this user may not look.
+/// The output of `ip -j`; `None` if the link or the namespace does not exist, or this user may not see it.
 fn ip_show(place: &Place, words: &[&str], host: &mut Host) -> Result<Option<String>> {
     let mut command = Command::new(render::ip_prefix(place, &host.tools));
     command.argv.push("-j".to_owned());
@@ -170,7 +169,7 @@ fn ip_show(place: &Place, words: &[&str], host: &mut Host) -> Result<Option<Stri
     if no_link || output.complains(MAY_NOT) {
         return Ok(None);
     }
-    // Where the namespace is gone `ip`, or the `nsenter` before it, has its own words for each way it can be.
+    // If the namespace is gone, the errors of `ip`, or of the `nsenter` before it, differ by the way it is gone.
     match (output.checked(&command), place) {
         (Err(_), Place::Netns(path)) if netns::id_at(path)?.is_none() => Ok(None),
         (output, _) => Ok(Some(output?.stdout)),

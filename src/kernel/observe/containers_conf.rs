@@ -1,5 +1,5 @@
-//! What containers.conf(5) and containers-storage.conf(5) tell Podman, as far as Flatnet has to know it. Podman itself cannot be
-//! asked: while it waits for a plugin it holds its locks.
+//! The parts of containers.conf(5) and containers-storage.conf(5) that Flatnet needs. Podman itself cannot be
+//! queried: while it waits for a plugin it holds its locks.
 
 use std::cell::OnceCell;
 use std::io::ErrorKind;
@@ -10,11 +10,11 @@ use serde::Deserialize;
 
 use crate::model::types::ContainerId;
 
-/// The pools of containers.conf(5) unless a file names others.
+/// The default pools of containers.conf(5).
 const POOLS: [&str; 6] =
     ["10.88.0.0/16", "10.89.0.0/16", "10.90.0.0/15", "10.92.0.0/14", "10.96.0.0/11", "10.128.0.0/9"];
 
-/// containers.conf, as far as it is read here.
+/// The relevant part of containers.conf.
 #[derive(Deserialize, Default)]
 struct ContainersConf {
     #[serde(default)]
@@ -32,7 +32,7 @@ struct Pool {
     base: Ipv4Net,
 }
 
-/// storage.conf, as far as it is read here.
+/// The relevant part of storage.conf.
 #[derive(Deserialize, Default)]
 struct StorageConf {
     #[serde(default)]
@@ -45,7 +45,7 @@ struct StorageTable {
     graphroot: Option<PathBuf>,
 }
 
-/// Where Podman keeps networks, where a file says so.
+/// Where Podman keeps networks, if a file sets it.
 #[must_use]
 pub fn network_config_dir() -> Option<PathBuf> {
     first(|conf| conf.network_config_dir.filter(|dir| !dir.as_os_str().is_empty()))
@@ -61,7 +61,7 @@ pub fn default_subnet_pools() -> Vec<Ipv4Net> {
     )
 }
 
-/// What the first file says that has a say. A file that is not TOML says nothing: Podman refuses it.
+/// The value of the first file that sets it. A file that is not TOML is skipped: Podman rejects it.
 fn first<T>(value: impl Fn(NetworkTable) -> Option<T>) -> Option<T> {
     let files = std::env::var_os("CONTAINERS_CONF").map(PathBuf::from).map_or_else(
         || {
@@ -78,12 +78,12 @@ fn first<T>(value: impl Fn(NetworkTable) -> Option<T>) -> Option<T> {
     })
 }
 
-/// Where Podman keeps its containers, looked for when it is asked first.
+/// Where Podman keeps its containers, looked up on first use.
 #[derive(Debug, Default)]
 pub struct PodmanStorage(OnceCell<Option<PathBuf>>);
 
 impl PodmanStorage {
-    /// Whether Podman has the container; `None` where that cannot be told.
+    /// Whether Podman has the container; `None` if unknown.
     #[must_use]
     pub fn has(&self, id: &ContainerId) -> Option<bool> {
         let dir = self.0.get_or_init(containers_dir).as_ref()?;
@@ -95,20 +95,20 @@ impl PodmanStorage {
     }
 }
 
-/// The folder that has a folder for each container of Podman's, named by its ID; `None` where there is none.
+/// The folder with one folder per container, named by its ID; `None` if there is none.
 fn containers_dir() -> Option<PathBuf> {
     let file = std::env::var_os("CONTAINERS_STORAGE_CONF").map(PathBuf::from);
     let files = file.map_or_else(
         || vec!["/etc/containers/storage.conf".into(), "/usr/share/containers/storage.conf".into()],
         |file| vec![file],
     );
-    // The first file that is there counts, and no other.
+    // Only the first existing file counts.
     let text = files.iter().find_map(|file: &PathBuf| std::fs::read_to_string(file).ok()).unwrap_or_default();
     let dir = containers_dir_of(&text);
     dir.is_dir().then_some(dir)
 }
 
-/// Where the containers are that storage.conf speaks of. An empty value is none.
+/// The folder of containers by storage.conf. An empty value counts as unset.
 fn containers_dir_of(storage_conf: &str) -> PathBuf {
     let StorageTable { driver, graphroot } =
         toml::from_str::<StorageConf>(storage_conf).unwrap_or_default().storage;
@@ -118,7 +118,7 @@ fn containers_dir_of(storage_conf: &str) -> PathBuf {
     root.join(format!("{driver}-containers"))
 }
 
-/// The files of a folder, last first, for a later one overrides.
+/// The files of a folder, last first, since later ones override earlier ones.
 fn dropped_in(dir: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(Path::new(dir)).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut files: Vec<PathBuf> =

@@ -1,4 +1,4 @@
-//! Whether name servers answer: each is asked one question, all of them at the same time.
+//! Checks whether name servers answer, by one query to each, in parallel.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
@@ -9,38 +9,38 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::resolv_conf::NameServer;
 use crate::model::types::IfName;
 
-/// How long a server may take. A program waits five seconds before it asks the next one.
+/// The time limit for a server. A resolver waits five seconds before it tries the next one.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// When it is asked once more: a packet of UDP may get lost.
+/// When the query is repeated, since UDP packets may be lost.
 const AGAIN: Duration = Duration::from_millis(400);
 const PORT: u16 = 53;
-/// The part of an answer that is read.
+/// How much of an answer is read.
 const HEADER: usize = 12;
-/// Asks for `localhost.`, A, IN, after the ID: a server can answer that without asking anybody (RFC 6761).
+/// A query for `localhost.`, A, IN, after the ID: a server can answer it by itself (RFC 6761).
 const QUESTION: &[u8] = b"\x01\x00\0\x01\0\0\0\0\0\0\x09localhost\0\0\x01\0\x01";
 
-/// What became of a question.
+/// The result of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Answer {
-    /// An answer, whatever it says.
+    /// Some answer.
     Came,
-    /// None, and why, as far as it is known.
+    /// No answer, with the reason, if known.
     Missing(&'static str),
 }
 
-/// A question that is under way.
+/// A query in progress.
 #[derive(Debug)]
 pub(super) struct Query {
     server: NameServer,
-    /// It stays in the namespace in which it was opened.
+    /// Its socket stays in the namespace in which it was opened.
     socket: UdpSocket,
-    /// The number of the server's link there.
+    /// The index of the server's link there.
     scope: u32,
     answer: Option<Answer>,
 }
 
 impl Query {
-    /// Opens a socket in the namespace of the calling thread. Nothing is sent yet.
+    /// Opens a socket in the namespace of the calling thread, without sending anything.
     pub(super) fn open(server: NameServer) -> io::Result<Self> {
         let any: IpAddr = match server.address {
             IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -49,7 +49,7 @@ impl Query {
         let socket = UdpSocket::bind((any, 0))?;
         socket.set_nonblocking(true)?;
         let index = |zone: &IfName| rustix::net::netdevice::name_to_index(&socket, zone.as_str()).ok();
-        // No link has the number 0: what is at one that is not there cannot be asked.
+        // No link has index 0: a server on a link that does not exist cannot be queried.
         let scope = server.zone.as_ref().and_then(index).unwrap_or_default();
         Ok(Self { server, socket, scope, answer: None })
     }
@@ -66,7 +66,7 @@ impl Query {
         }
     }
 
-    /// The kernel chose the port by chance; and on a socket that is connected only the server is heard.
+    /// The kernel chooses a random port, and a connected socket receives only from the server.
     fn id(&self) -> [u8; 2] {
         self.socket.local_addr().map_or(0, |own| own.port()).to_be_bytes()
     }
@@ -96,7 +96,7 @@ fn why(cause: &io::Error) -> &'static str {
     }
 }
 
-/// Asks all of them, and waits until each has answered, or for [`PATIENCE`].
+/// Queries all of them and waits until each has answered, or for [`PATIENCE`].
 pub(super) fn ask(mut queries: Vec<Query>) -> Vec<(NameServer, Answer)> {
     let began = Instant::now();
     for limit in [AGAIN, PATIENCE] {
@@ -110,7 +110,7 @@ pub(super) fn ask(mut queries: Vec<Query>) -> Vec<(NameServer, Answer)> {
     queries.into_iter().map(|query| (query.server, query.answer.unwrap_or(silent))).collect()
 }
 
-/// Those that have had no answer yet.
+/// Those without an answer so far.
 fn open(queries: &mut [Query]) -> impl Iterator<Item = &mut Query> {
     queries.iter_mut().filter(|query| query.answer.is_none())
 }
@@ -119,7 +119,7 @@ fn wait(queries: &[Query], limit: Duration) {
     let waiting = queries.iter().filter(|query| query.answer.is_none());
     let mut sockets: Vec<PollFd<'_>> =
         waiting.map(|query| PollFd::new(&query.socket, PollFlags::IN)).collect();
-    // Whatever it says: who has answered shows when it is heard.
+    // Errors do not matter here: reading shows who answered.
     let _ = poll(&mut sockets, Timespec::try_from(limit).ok().as_ref());
 }
 

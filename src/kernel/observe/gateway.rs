@@ -1,4 +1,4 @@
-//! Whether the HTTP gateway runs on this host, and on which ports: containers may use it then.
+//! Whether the HTTP gateway runs on this host, and on which ports, which containers may use then.
 
 use std::path::Path;
 
@@ -7,11 +7,10 @@ use serde_json::Value;
 use crate::model::config::{Config, drive};
 use crate::model::types::NetworkName;
 
-/// What `flatnet gateway install` notes, below the gateway's directory; only root may write there.
+/// A file of `flatnet gateway install` in the gateway's directory; only root may write there.
 pub const INSTALLED: &str = "conf/installed.json";
 
-/// The ports of the network's gateway that was installed on this host; none where there is none, or it is Windows' or another
-/// network's.
+/// The ports of the network's gateway on this host; empty if there is none, or it is on Windows or another network's.
 #[must_use]
 pub fn own_ports(config: &Config) -> Vec<u16> {
     let gateway = &config.gateway;
@@ -21,7 +20,7 @@ pub fn own_ports(config: &Config) -> Vec<u16> {
     std::iter::once(gateway.listen).chain(gateway.tls.as_ref().map(|tls| tls.listen)).collect()
 }
 
-/// Nothing is read from a disk of Windows: it may be slow, and ADD asks this.
+/// Nothing is read from a Windows disk, which may be slow: ADD calls this.
 fn is_here(directory: &Path, network: &NetworkName) -> bool {
     let noted = || std::fs::read(directory.join(INSTALLED)).ok();
     drive(directory).is_none()

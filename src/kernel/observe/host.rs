@@ -1,4 +1,4 @@
-//! What is there of this host's part.
+//! The observed state of this host.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -20,48 +20,48 @@ use crate::model::desired::{GatewayLink, HostFacts, HostState};
 use crate::model::plan::{Element, FlowFilter, Place};
 use crate::model::types::{Owner, SysctlKey};
 
-/// What is there of this host's part.
+/// The observed state of this host.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ObservedHost {
-    /// What bears the bridge's name.
+    /// The link with the bridge's name.
     pub bridge: Option<Link>,
     /// The ports of the bridge that [`HostState`] names.
     pub ports: Vec<Link>,
-    /// The settings that [`HostState`] names, as far as they are there.
+    /// The existing settings among those of [`HostState`].
     pub sysctls: BTreeMap<SysctlKey, u32>,
-    /// Whether the kernel speaks IPv6.
+    /// Whether the kernel supports IPv6.
     pub has_ipv6: bool,
-    /// Whether the addresses that nobody has are refused.
+    /// Whether packets to unassigned addresses are rejected.
     pub unreachable: bool,
-    /// What the tables hold.
+    /// The state of the tables.
     pub ruleset: ObservedRuleset,
-    /// Whether there is a table for ARP, which only ports of the bridge need.
+    /// Whether the table `arp` exists, which only bridge ports need.
     pub arp_table: bool,
 }
 
-/// What the tables hold, against what they should.
+/// The tables compared with the desired ones.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ObservedRuleset {
-    /// The table is not there.
+    /// The table does not exist.
     Absent,
-    /// The rules differ, or the table for ARP is missing.
+    /// The rules differ, or the table `arp` is missing.
     Differs {
-        /// The flows that the desired rules do not let in any more, and that would go on.
+        /// Conntrack entries that the desired rules no longer allow.
         closed: Vec<FlowFilter>,
-        /// A transaction that makes the tables as they are.
+        /// A transaction that restores the loaded tables.
         text: String,
-        /// Which Flatnet they belong to, where they say so.
+        /// The owner mark of the tables, if any.
         owner: Option<Owner>,
     },
-    /// The rules are as desired; these are the elements.
+    /// The rules are as desired.
     Same {
-        /// With the comment of each.
+        /// The elements with their comments.
         elements: BTreeMap<Element, String>,
     },
 }
 
 impl ObservedHost {
-    /// Nothing is there but the kernel.
+    /// A host on which nothing was set up.
     #[must_use]
     pub fn nothing() -> Self {
         Self {
@@ -76,7 +76,7 @@ impl ObservedHost {
     }
 }
 
-/// What `auto` in the configuration means here, and what the kernel can do.
+/// What `auto` in the configuration means here, and what the kernel supports.
 pub fn facts(config: &Config, config_hash: &str, host: &mut Host) -> Result<HostFacts> {
     let default_route = default_route();
     let uplink = match &config.uplink {
@@ -88,8 +88,8 @@ pub fn facts(config: &Config, config_hash: &str, host: &mut Host) -> Result<Host
     let ingress_gateways: Vec<Ipv4Addr> = match &config.ingress_gateways {
         IngressGateways::List(list) => list.clone(),
         IngressGateways::Auto => match wsl_mode(host) {
-            // Where it cannot be told, the mode that WSL2 has unless told otherwise: else a wslinfo that fails once,
-            // while WSL2 starts, would shut Windows out. The doctor says so.
+            // If unknown, assume WSL2's default mode. Otherwise a wslinfo that fails once while WSL2 starts
+            // would shut Windows out. The doctor reports it.
             WslMode::Nat | WslMode::Unknown(_) => {
                 default_route.and_then(|route| route.via).into_iter().collect()
             }
@@ -111,8 +111,8 @@ pub fn facts(config: &Config, config_hash: &str, host: &mut Host) -> Result<Host
     })
 }
 
-/// By which link each of `gateways` is reached. One to which there is no way now has none, and may not come in; nor has
-/// one that is this host itself, which comes in by no link.
+/// The links to `gateways`. A gateway without a route has none, and may not come in; nor has this host itself,
+/// which does not come in by a link.
 pub fn gateway_links(gateways: &[Ipv4Addr], host: &mut Host) -> Result<Vec<GatewayLink>> {
     let mut links = Vec::new();
     for &address in gateways {
@@ -129,7 +129,7 @@ pub fn gateway_links(gateways: &[Ipv4Addr], host: &mut Host) -> Result<Vec<Gatew
     Ok(links)
 }
 
-/// Interface and own address in what `ip -j route get` prints.
+/// The interface and the source address in the output of `ip -j route get`.
 fn parse_way(json: &str) -> Result<Option<(String, Ipv4Addr)>, serde_json::Error> {
     #[derive(serde::Deserialize)]
     struct Way {
@@ -140,7 +140,7 @@ fn parse_way(json: &str) -> Result<Option<(String, Ipv4Addr)>, serde_json::Error
     Ok(ways.into_iter().next().and_then(|way| Some((way.dev?, way.prefsrc?))))
 }
 
-/// Whether the ways to `gateways` are still `links`, as far as can be told without a program.
+/// Whether the routes to `gateways` are still `links`, as far as can be seen without running a program.
 #[must_use]
 pub fn ways_are(gateways: &[Ipv4Addr], links: &[GatewayLink]) -> bool {
     gateways.iter().all(|gateway| {
@@ -154,18 +154,18 @@ pub fn ways_are(gateways: &[Ipv4Addr], links: &[GatewayLink]) -> bool {
     })
 }
 
-/// Whether the kernel speaks IPv6: links have settings of it.
+/// Whether the kernel supports IPv6, that is, links have IPv6 settings.
 fn has_ipv6() -> bool {
     std::path::Path::new("/proc/sys/net/ipv6/conf").exists()
 }
 
-/// This host's way to the world.
+/// This host's uplink.
 #[must_use]
 pub fn default_route() -> Option<DefaultRoute> {
     proc_route::default_route(&std::fs::read_to_string("/proc/thread-self/net/route").unwrap_or_default())
 }
 
-/// This host's address towards `neighbour`, as the kernel would choose it; nothing is sent.
+/// This host's source address towards `neighbour`, as the kernel would choose it; nothing is sent.
 #[must_use]
 pub fn address_towards(neighbour: Ipv4Addr) -> Option<Ipv4Addr> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
@@ -176,7 +176,7 @@ pub fn address_towards(neighbour: Ipv4Addr) -> Option<Ipv4Addr> {
     }
 }
 
-/// Looks at what `desired` names.
+/// Observes what `desired` names.
 pub fn observe(desired: &HostState, host: &mut Host) -> Result<ObservedHost> {
     let sysctls = desired
         .settings
@@ -185,7 +185,7 @@ pub fn observe(desired: &HostState, host: &mut Host) -> Result<ObservedHost> {
         .collect();
     let bridge = link(&Place::Host, desired.bridge.as_str(), host)?;
     let (mut ruleset, arp_table) = observe_ruleset(desired, host)?;
-    // Without a bridge the table alone says whose all this is, even where its rules are the same.
+    // Without a bridge only the table has an owner mark, even if its rules are the same.
     if bridge.is_none() && matches!(ruleset, ObservedRuleset::Same { .. }) {
         let live = live_text(desired, arp_table, host)?;
         let owner = owner_in(&live);
@@ -225,7 +225,7 @@ fn observe_ruleset(desired: &HostState, host: &mut Host) -> Result<(ObservedRule
     Ok((ObservedRuleset::Differs { text, owner, closed }, has_arp))
 }
 
-/// The live tables as nft prints them for people.
+/// The loaded tables as nft's text.
 fn live_text(desired: &HostState, has_arp: bool, host: &mut Host) -> Result<String> {
     let name = desired.table.as_str();
     let mut text = listing("inet", name, host)?;
@@ -235,7 +235,7 @@ fn live_text(desired: &HostState, has_arp: bool, host: &mut Host) -> Result<Stri
     Ok(text)
 }
 
-/// The links of containers that are ports of the bridge.
+/// The containers' links that are bridge ports.
 fn ports(desired: &HostState, host: &mut Host) -> Result<Vec<Link>> {
     let show = [host.tools.ip.as_str(), "-j", "-d", "link", "show", "type", "veth"];
     let command = Command::new(show);
@@ -245,33 +245,33 @@ fn ports(desired: &HostState, host: &mut Host) -> Result<Vec<Link>> {
     Ok(links.into_iter().filter(is_port).collect())
 }
 
-/// Which Flatnet a table belongs to, from its comment in nft's listing: nft 1.0.6 leaves it out of its JSON.
+/// The owner mark of a table, from its comment in nft's text: nft 1.0.6 omits it from JSON.
 fn owner_in(listing: &str) -> Option<Owner> {
     let comment = listing.lines().find_map(|line| line.trim().strip_prefix("comment \"Flatnet "))?;
     let (_, rest) = comment.split_once(" of ")?;
     rest.split_once(':')?.0.parse().ok()
 }
 
-/// Whether a route of ours says that what nobody has in `subnet` is unreachable.
+/// Whether our unreachable route to `subnet` exists.
 fn refuses(subnet: Ipv4Net, host: &mut Host) -> Result<bool> {
     let show = ["route", "show", "type", "unreachable", "proto", "87"];
     let routes = super::attachment::routes(&Place::Host, &show, host)?;
     Ok(routes.iter().any(|route| route.to == subnet))
 }
 
-/// The desired tables as nft itself prints them: loaded in a namespace of their own, which goes at once.
+/// The desired tables as nft prints them: loaded in a temporary network namespace.
 fn load_elsewhere(desired: &HostState, host: &mut Host) -> Result<ruleset::Ruleset> {
     let json = list_elsewhere(desired, "-j list ruleset", host)?;
     ruleset::parse(&json).map_err(|cause| bad_json("nft", &cause))
 }
 
-/// What `nft LISTING` prints in a namespace where the desired tables are all there is.
+/// The output of `nft LISTING` in a namespace with only the desired tables.
 fn list_elsewhere(desired: &HostState, listing: &str, host: &mut Host) -> Result<String> {
     let script = format!(r#""$0" -f - && exec "$0" {listing}"#);
     let command = Command::new([
         host.tools.unshare.as_str(),
         "--net",
-        // With the shell goes the nft that it started, where that takes too long.
+        // If that takes too long, the nft that the shell started is killed with it.
         "--pid",
         "--kill-child",
         "--",
@@ -284,12 +284,12 @@ fn list_elsewhere(desired: &HostState, listing: &str, host: &mut Host) -> Result
     Ok(host.run(&command, &[])?.checked(&command)?.stdout)
 }
 
-/// The desired tables as nft prints them for people.
+/// The desired tables as nft's text.
 pub fn desired_listing(desired: &HostState, host: &mut Host) -> Result<String> {
     list_elsewhere(desired, "list ruleset", host)
 }
 
-/// The loaded tables as nft prints them for people; those that are not there are left out.
+/// The loaded tables as nft's text; missing ones are omitted.
 pub fn live_listing(desired: &HostState, host: &mut Host) -> Result<String> {
     let mut text = String::new();
     for family in ["inet", "arp"] {
@@ -305,7 +305,7 @@ pub fn live_listing(desired: &HostState, host: &mut Host) -> Result<String> {
     Ok(text)
 }
 
-/// The names of all bridges of this host.
+/// The names of all bridges on this host.
 pub fn bridges(host: &mut Host) -> Result<Vec<String>> {
     let command = Command::new([host.tools.ip.as_str(), "-j", "-d", "link", "show", "type", "bridge"]);
     let output = host.run(&command, &[])?.checked(&command)?;
@@ -313,7 +313,7 @@ pub fn bridges(host: &mut Host) -> Result<Vec<String>> {
     Ok(links.into_iter().map(|link| link.name).collect())
 }
 
-/// A transaction that makes the table as it is.
+/// A transaction that restores the loaded table.
 fn listing(family: &str, name: &str, host: &mut Host) -> Result<String> {
     let command = Command::new([host.tools.nft.as_str(), "list", "table", family, name]);
     let output = host.run(&command, &[])?.checked(&command)?;
@@ -330,20 +330,20 @@ fn mtu(config: &Config, uplink: Option<&str>, host: &mut Host) -> Result<u32> {
     }
 }
 
-/// How WSL2 is joined to Windows' network.
+/// WSL2's networking mode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WslMode {
     /// This is not WSL2.
     NotWsl,
-    /// Windows is a router, and the next hop of this host's default route: only in this mode.
+    /// NAT: Windows is a router, and the next hop of this host's default route.
     Nat,
-    /// By another one: mirrored, virtioproxy, none.
+    /// Another mode: mirrored, virtioproxy, none.
     Other(String),
-    /// `wslinfo` is there and does not say; why.
+    /// `wslinfo` exists but failed, with the reason.
     Unknown(String),
 }
 
-/// Asks WSL2.
+/// Queries WSL2.
 pub fn wsl_mode(executor: &mut dyn Executor) -> WslMode {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     if !release.to_lowercase().contains("microsoft") {
@@ -356,13 +356,13 @@ pub fn wsl_mode(executor: &mut dyn Executor) -> WslMode {
             "" => WslMode::Unknown("`wslinfo --networking-mode` prints nothing".to_owned()),
             other => WslMode::Other(other.to_owned()),
         },
-        // Before WSL 2.0.4 there was no wslinfo, and no other mode.
+        // Before WSL 2.0.4 there was no wslinfo, and only NAT.
         Err(error) if error.kind() == Kind::ToolMissing => WslMode::Nat,
         Err(error) => WslMode::Unknown(error.message().to_owned()),
     }
 }
 
-/// Whether this kernel and nft know `fib`. Only a refusal in nft's own words says that they do not.
+/// Whether this kernel and nft support `fib`. Only nft's own error proves that they do not.
 fn has_fib(host: &mut Host) -> Result<bool> {
     let command = Command::new([host.tools.nft.as_str(), "-c", "-f", "-"]).stdin(
         "table inet flatnet-probe { chain c { type nat hook prerouting priority 0; fib daddr type local accept; }; }\n",
@@ -374,22 +374,22 @@ fn has_fib(host: &mut Host) -> Result<bool> {
     if rustix::process::geteuid().is_root() {
         return if output.complains("Error: ") { Ok(false) } else { output.checked(&command).map(|_| false) };
     }
-    // Who is not root may ask nft in a namespace of its own, where it is.
+    // Without root, nft can be run in a namespace of its own.
     let unshare = [host.tools.unshare.as_str(), "--map-root-user", "--net", "--"];
     let command =
         Command { argv: unshare.map(str::to_owned).into_iter().chain(command.argv).collect(), ..command };
     Ok(host.run(&command, &[]).is_ok_and(|output| output.success()))
 }
 
-/// Whether this kernel decides ways by rules (`CONFIG_IP_MULTIPLE_TABLES`).
+/// Whether this kernel supports policy routing (`CONFIG_IP_MULTIPLE_TABLES`).
 fn has_policy_routing(host: &mut Host) -> Result<bool> {
     let command = Command::new([host.tools.ip.as_str(), "rule", "show"]);
     let output = host.run(&command, &[])?;
     if output.complains("not supported") { Ok(false) } else { output.checked(&command).map(|_| true) }
 }
 
-/// This host's own IPv4 addresses, from `/proc/net/fib_trie`, but loopback and the bridge's: those are in the ruleset
-/// anyway.
+/// This host's own IPv4 addresses, from `/proc/net/fib_trie`, except loopback and the bridge's, which are in
+/// the ruleset anyway.
 #[must_use]
 pub fn host_addresses(bridge: Ipv4Addr) -> Vec<Ipv4Addr> {
     let mut found =
@@ -398,7 +398,7 @@ pub fn host_addresses(bridge: Ipv4Addr) -> Vec<Ipv4Addr> {
     found
 }
 
-/// The addresses that stand above a line `/32 host LOCAL`, sorted.
+/// The addresses before a line `/32 host LOCAL`, sorted.
 fn parse_fib_trie(text: &str) -> Vec<Ipv4Addr> {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let mut found: Vec<Ipv4Addr> = lines
@@ -435,7 +435,7 @@ mod tests {
         assert_eq!(owner_in(""), None);
     }
 
-    /// As iproute2 6.1 prints it.
+    /// Output of iproute2 6.1.
     #[test]
     fn the_way_to_a_gateway_is_a_link_and_an_own_address() {
         let json = r#"[{"dst":"8.8.8.8","gateway":"172.27.0.1","dev":"eth0","prefsrc":"172.27.0.2","flags":[],"uid":0,"cache":[]}]"#;

@@ -1,4 +1,4 @@
-//! INI files: wsl.conf, and .wslconfig of Windows.
+//! Reads INI files: wsl.conf, and .wslconfig of Windows.
 
 /// The value of `key` in `[section]` of wsl.conf or .wslconfig, as WSL reads them: the first of a name counts, `#` begins a
 /// comment, and quotation marks are not part of a value.

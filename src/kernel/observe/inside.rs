@@ -1,5 +1,5 @@
-//! A running container, seen from inside of its network namespace: without a program, so that all of them are looked at in
-//! the time that one takes.
+//! Observes running containers from inside their network namespaces, without running programs: all of them
+//! together take no longer than one program.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,31 +18,31 @@ use super::{processes, rooted};
 use crate::error::Result;
 use crate::state::receipt::Receipt;
 
-/// How many are looked at, side by side.
+/// How many are observed in parallel.
 const AT_ONCE: usize = 64;
-/// How long those may take together. A container's file system may be a program of its own that never answers.
+/// The time limit for these together. A container's file system may be served by a program that never answers.
 const PATIENCE: Duration = Duration::from_secs(3);
 const RESOLV_CONF: &str = "/etc/resolv.conf";
-/// What is read of it. Programs take the first three servers (`MAXNS` of resolv.h).
+/// The limit of what is read of it. Resolvers use the first three servers (`MAXNS` of resolv.h).
 const LIMITS: (u64, usize) = (64 << 10, 3);
 
-/// What is inside.
+/// What was observed inside.
 #[derive(Clone, Debug)]
 pub struct Inside {
-    /// Whether its link is there.
+    /// Whether its link exists.
     pub has_link: bool,
     /// Whether it has its address.
     pub has_address: bool,
-    /// Whether a route leads out of that link.
+    /// Whether a route uses that link.
     pub has_route: bool,
-    /// The way to everywhere else.
+    /// The default route.
     pub default_route: Option<DefaultRoute>,
-    /// What was heard from the name servers; else why they were not asked.
+    /// The name servers' answers, or why they were not queried.
     pub name_servers: Result<Vec<(NameServer, Answer)>, &'static str>,
 }
 
-/// Looks into all of them, in this order; `None` where the time was not enough. Where egress is none, `within` is the range
-/// that packets of containers stay in: a name server elsewhere is not asked.
+/// Observes all of them, in this order; `None` if time ran out. With `egress: none`, `within` is the range that
+/// containers' packets stay in; name servers elsewhere are not queried.
 #[must_use]
 pub fn look_into(receipts: &[Receipt], within: Option<Ipv4Net>) -> Vec<Option<Result<Inside>>> {
     let processes = processes::by_netns();
@@ -52,7 +52,7 @@ pub fn look_into(receipts: &[Receipt], within: Option<Ipv4Net>) -> Vec<Option<Re
         for (index, receipt) in some.iter().cloned().enumerate() {
             let pids = processes.get(&receipt.netns_id).cloned().unwrap_or_default();
             let sender = sender.clone();
-            // Of one that cannot be started nothing is heard, as of one that hangs.
+            // A thread that cannot be started counts like one that hangs.
             let _ = std::thread::Builder::new()
                 .spawn(move || drop(sender.send((index, look(&receipt, &pids, within)))));
         }
@@ -69,13 +69,13 @@ pub fn look_into(receipts: &[Receipt], within: Option<Ipv4Net>) -> Vec<Option<Re
 
 fn look(receipt: &Receipt, pids: &[u32], within: Option<Ipv4Net>) -> Result<Inside> {
     let netns = Netns::open(&receipt.netns)?;
-    let told = told(receipt, pids);
+    let servers = name_servers(receipt, pids);
     let (address, if_name) = (receipt.address.addr(), receipt.id.if_name.as_str());
     let (mut inside, queries) = netns.inside(|| {
         let routes = std::fs::read_to_string("/proc/thread-self/net/route")?;
         let default_route = proc_route::default_route(&routes);
         let leaves_by_it = default_route.as_ref().is_none_or(|route| route.dev == if_name);
-        let servers = told.and_then(|servers| reachable(servers, within.filter(|_| leaves_by_it)));
+        let servers = servers.and_then(|servers| reachable(servers, within.filter(|_| leaves_by_it)));
         let queries =
             servers.map(|servers| servers.into_iter().map(Query::open).collect::<io::Result<Vec<_>>>());
         let inside = Inside {
@@ -91,8 +91,8 @@ fn look(receipt: &Receipt, pids: &[u32], within: Option<Ipv4Net>) -> Result<Insi
     Ok(inside)
 }
 
-/// The name servers that programs in the container ask, and whether each is this host; else why there are none to ask.
-fn told(receipt: &Receipt, pids: &[u32]) -> Result<Vec<(bool, NameServer)>, &'static str> {
+/// The name servers of programs in the container, and whether each is this host; or why there are none.
+fn name_servers(receipt: &Receipt, pids: &[u32]) -> Result<Vec<(bool, NameServer)>, &'static str> {
     let root = processes::root_of(&receipt.id.container_id, receipt.netns_id, pids);
     let root = root.ok_or("no process of it is in its namespace")?;
     let (longest, most) = LIMITS;
@@ -113,7 +113,7 @@ fn told(receipt: &Receipt, pids: &[u32]) -> Result<Vec<(bool, NameServer)>, &'st
     if servers.is_empty() { Err("its /etc/resolv.conf names no server") } else { Ok(servers) }
 }
 
-/// Those that packets may go to: where they stay `within` a range, to that and to this host.
+/// The servers that packets may reach: with `within`, only those in that range and this host.
 fn reachable(
     servers: Vec<(bool, NameServer)>,
     within: Option<Ipv4Net>,

@@ -1,4 +1,4 @@
-//! `ip -j -d addr show`: links and their addresses.
+//! Parses `ip -j -d addr show`: links and their addresses.
 
 use std::collections::BTreeMap;
 
@@ -14,41 +14,41 @@ pub struct Link {
     pub name: String,
     /// `bridge`, `veth`; empty for hardware.
     pub kind: String,
-    /// Its Ethernet address, in lower case.
+    /// Its MAC, in lower case.
     pub mac: String,
-    /// Bytes.
+    /// Its MTU in bytes.
     pub mtu: u32,
     /// Whether it was set up (`IFF_UP`).
     pub up: bool,
-    /// Whether it speaks ARP: not where it was told not to (`IFF_NOARP`).
+    /// Whether it uses ARP (no `IFF_NOARP`).
     pub arp: bool,
-    /// Its group; 0 unless it was told one.
+    /// Its group; 0 by default.
     pub group: LinkGroup,
-    /// Its alias; empty where it has none.
+    /// Its alias; empty if unset.
     pub alias: String,
-    /// The bridge it is a port of; empty where it is none.
+    /// The bridge whose port it is; empty if none.
     pub master: String,
-    /// How it behaves as a port of a bridge.
+    /// Its flags as a bridge port.
     pub port: PortFlags,
     /// Its IPv4 addresses.
     pub addresses: Vec<Ipv4Net>,
-    /// Those of them whose subnet is not at the link: the kernel makes no route to it.
+    /// Addresses without an on-link route (`noprefixroute`).
     pub noprefixroute: Vec<Ipv4Net>,
-    /// The number by which this host knows the namespace of a veth's other end (`ip netns list-id`).
+    /// The ID of the namespace of a veth's peer (`ip netns list-id`).
     pub peer_netns: Option<u32>,
 }
 
-/// How a port of a bridge behaves; see bridge(8).
+/// The flags of a bridge port; see bridge(8).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct PortFlags {
-    /// No frames pass between it and other isolated ports.
+    /// It exchanges no frames with other isolated ports.
     pub isolated: bool,
-    /// The bridge believes what source addresses say.
+    /// The bridge learns source MACs at it.
     pub learning: bool,
-    /// Only frames pass whose source the bridge knows at this port; kernels before 5.18 do not know of it.
+    /// Only frames with a source MAC known at this port pass; kernels before 5.18 lack this.
     pub locked: Option<bool>,
-    /// A frame may leave by the port it came in.
+    /// A frame may leave by the port it arrived at.
     pub hairpin: bool,
 }
 
@@ -64,7 +64,7 @@ struct Raw {
     master: String,
     address: String,
     ifalias: String,
-    /// -1 while the namespace of the other end is on its way out.
+    /// -1 while the peer's namespace is being deleted.
     link_netnsid: Option<i64>,
     linkinfo: RawInfo,
     addr_info: Vec<RawAddress>,
@@ -86,8 +86,7 @@ struct RawAddress {
     noprefixroute: bool,
 }
 
-/// Parses what `ip -j -d addr show` prints. Empty objects, which iproute2 prints for links that a filter leaves
-/// out, are passed over.
+/// Parses the output of `ip -j -d addr show`. Skips empty objects, which iproute2 prints for filtered links.
 pub fn parse(json: &str) -> Result<Vec<Link>, serde_json::Error> {
     let raw: Vec<Raw> = serde_json::from_str(json)?;
     Ok(raw.into_iter().filter(|raw| !raw.ifname.is_empty()).map(link).collect())
@@ -114,7 +113,7 @@ fn link(raw: Raw) -> Link {
     }
 }
 
-/// Whether each link of `ip -j link show` carries anything.
+/// Whether each link of `ip -j link show` has a carrier.
 #[must_use]
 pub fn carriers(json: &str) -> BTreeMap<String, bool> {
     let links: Vec<serde_json::Value> = serde_json::from_str(json).unwrap_or_default();
@@ -165,7 +164,7 @@ mod tests {
         assert_eq!(parse(r#"[{"ifname": "a"}]"#).unwrap()[0].group, LinkGroup(0));
     }
 
-    /// As iproute2 6.1 prints it of a routed container's end.
+    /// Output of iproute2 6.1 for a routed container's end.
     #[test]
     fn an_address_may_be_without_a_route_to_its_subnet() {
         let address = r#"{"family":"inet","local":"10.87.1.2","prefixlen":24,"scope":"global","noprefixroute":true,"label":"eth0"}"#;
@@ -189,7 +188,7 @@ mod tests {
         assert_eq!(numbers, [None, Some(7)]);
     }
 
-    /// As iproute2 6.1 prints them.
+    /// Output of iproute2 6.1.
     #[test]
     fn a_link_with_both_ends_up_has_a_carrier() {
         let json = r#"[{"ifname":"fn1","flags":["BROADCAST","UP","LOWER_UP"]},{"ifname":"fn2","flags":["NO-CARRIER","UP"]}]"#;

@@ -1,4 +1,4 @@
-//! What bears Flatnet's mark, whether any receipt knows of it or not.
+//! Finds links with Flatnet's mark, with or without a receipt.
 
 use std::collections::BTreeMap;
 
@@ -15,15 +15,15 @@ use crate::model::types::{AttachmentId, LinkAlias, NetnsPath, NetworkName, Owner
 /// The links of one network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MarkedLinks {
-    /// Those with the bridge's mark, whatever they are called.
+    /// Links with the bridge's alias, whatever their name.
     pub bridges: Vec<Link>,
-    /// The bridges of another Flatnet that has a network of this name, and whose they are.
+    /// Bridges of another Flatnet's network of this name, with their owner marks.
     pub others: Vec<(Owner, Link)>,
-    /// Those with an attachment's.
+    /// Links with an attachment's alias.
     pub ports: Vec<(AttachmentId, Link)>,
 }
 
-/// The links of this host that bear the mark of `network`; `owner` is this Flatnet, where that is known.
+/// The links on this host with the mark of `network`; `owner` is this Flatnet's owner mark, if known.
 pub fn links(network: &NetworkName, owner: Option<&Owner>, host: &mut Host) -> Result<MarkedLinks> {
     let command = Command::new([host.tools.ip.as_str(), "-j", "-d", "addr", "show"]);
     let output = host.run(&command, &[])?.checked(&command)?;
@@ -46,7 +46,7 @@ fn sort(links: Vec<Link>, network: &NetworkName, owner: Option<&Owner>) -> Marke
     marked
 }
 
-/// The namespaces that have a name, by the number by which this host knows them ([`Link::peer_netns`]).
+/// The named network namespaces by their ID on this host ([`Link::peer_netns`]).
 pub fn netns_names(host: &mut Host) -> Result<BTreeMap<u32, NetnsPath>> {
     let command = Command::new([host.tools.ip.as_str(), "-j", "netns", "list-id"]);
     let output = host.run(&command, &[])?.checked(&command)?;
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(found(&of_0_1_0, Some(&own)), (1, Vec::new()), "0.1.0 made no marks");
     }
 
-    /// As iproute2 6.1 prints it.
+    /// Output of iproute2 6.1.
     #[test]
     fn namespaces_without_a_name_are_passed_over() {
         let names = parse_names(r#"[{"nsid":0,"name":"c1"},{"nsid":1},{"nsid":2,"name":"c2"}]"#).unwrap();

@@ -1,4 +1,4 @@
-//! What is there: the kernel's state as `ip -j`, `nft -j`, `/proc` and two system calls show it.
+//! Observes the kernel's state with `ip -j`, `nft -j`, `/proc` and two system calls.
 //!
 //! Parsers are pure functions of `&str`; [`host`] and [`attachment`] run the commands.
 
@@ -31,28 +31,28 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::model::types::SysctlKey;
 
-/// Whether there is no link `name` in the namespace of the calling thread. Only the kernel's word counts: a look that
-/// failed, for want of a descriptor or of memory, is no proof that a container is gone.
+/// Whether the link `name` does not exist in the namespace of the calling thread. Only the kernel's answer
+/// counts: a failed lookup, for lack of descriptors or memory, does not prove that a container is gone.
 #[must_use]
 pub fn link_is_gone(name: &str) -> bool {
     LinkNames::open().is_gone(name)
 }
 
-/// Looks links up by name, one system call for each, which sees the right namespace whatever is mounted on /sys.
+/// Looks up links by name, with one system call each, which uses the right namespace whatever is mounted on /sys.
 #[derive(Debug)]
 pub struct LinkNames {
     socket: Option<OwnedFd>,
 }
 
 impl LinkNames {
-    /// Of the namespace of the calling thread.
+    /// For the namespace of the calling thread.
     #[must_use]
     pub fn open() -> Self {
         let (family, kind) = (rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM);
         Self { socket: rustix::net::socket_with(family, kind, rustix::net::SocketFlags::CLOEXEC, None).ok() }
     }
 
-    /// Whether there is no link `name`; see [`link_is_gone`].
+    /// Whether the link `name` does not exist; see [`link_is_gone`].
     #[must_use]
     pub fn is_gone(&self, name: &str) -> bool {
         let index = self.socket.as_ref().map(|socket| rustix::net::netdevice::name_to_index(socket, name));
@@ -60,34 +60,33 @@ impl LinkNames {
     }
 }
 
-/// The value of a sysctl, a number; `None` where it is not there or may not be read.
+/// The value of a sysctl, a number; `None` if it does not exist or may not be read.
 #[must_use]
 pub fn sysctl(key: &SysctlKey) -> Option<u32> {
     std::fs::read_to_string(key.proc_path()).ok()?.trim().parse().ok()
 }
 
-/// The alias of the link `name`, as /sys shows it; `None` where it shows none, as where it was mounted in another
-/// namespace.
+/// The alias of the link `name` in /sys; `None` if it has none, or /sys shows another namespace.
 #[must_use]
 pub fn alias_in_sys(name: &str) -> Option<String> {
     Some(std::fs::read_to_string(format!("/sys/class/net/{name}/ifalias")).ok()?.trim().to_owned())
 }
 
-/// Whether bridges hand IPv4 packets to the chains for routed packets (`bridge-nf-call-iptables`, of `br_netfilter`).
+/// Whether bridges pass IPv4 packets to the chains for routed packets (`bridge-nf-call-iptables`, of `br_netfilter`).
 #[must_use]
 pub fn bridges_call_iptables() -> bool {
     std::fs::read_to_string("/proc/sys/net/bridge/bridge-nf-call-iptables")
         .is_ok_and(|text| text.trim() == "1")
 }
 
-/// The kernel's boot ID; empty where there is none.
+/// The kernel's boot ID; empty if unknown.
 #[must_use]
 pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
-/// Whether standard output leads into a pipe or socket whose other end is closed: the runtime that started this process is
-/// gone. False where that cannot be told.
+/// Whether standard output is a pipe or socket whose other end is closed, so the runtime that started this
+/// process is gone. False if unknown.
 #[must_use]
 pub fn nobody_reads_stdout() -> bool {
     let stdout = std::io::stdout();

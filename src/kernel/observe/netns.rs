@@ -1,4 +1,4 @@
-//! A container's network namespace: opened once, checked, looked into.
+//! A container's network namespace: opened once, checked, observed.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,7 +16,7 @@ use crate::error::{self, Error, Kind, Result};
 use crate::model::types::NetnsId;
 use crate::model::types::{IfName, NetnsPath};
 
-/// `f_type` of the file system that namespaces live in (`NSFS_MAGIC` of linux/magic.h).
+/// `f_type` of the file system of namespaces (`NSFS_MAGIC` of linux/magic.h).
 const NSFS_MAGIC: i64 = 0x6e73_6673;
 
 /// An open network namespace that is not this host's.
@@ -28,7 +28,7 @@ pub struct Netns {
 }
 
 impl Netns {
-    /// Opens the namespace at `path`. It is an error for it to be missing, no namespace, or the host's own.
+    /// Opens the namespace at `path`; an error if it is missing, not a network namespace, or the host's own.
     pub fn open(path: &NetnsPath) -> Result<Self> {
         let file = open_path(path.as_str()).map_err(|cause| {
             Error::new(Kind::Netns, format!("cannot open the network namespace {path}")).source(cause)
@@ -51,13 +51,13 @@ impl Netns {
         Ok(Self { file, path: path.clone(), id })
     }
 
-    /// Which namespace it is.
+    /// The namespace's identity.
     #[must_use]
     pub fn id(&self) -> NetnsId {
         self.id
     }
 
-    /// Whether the interface `if_name` is there, and whether another network has brought a default route.
+    /// Whether the interface `if_name` exists, and whether another network has added a default route.
     pub fn link_and_way_out(&self, if_name: &IfName) -> Result<(bool, bool)> {
         self.inside(|| {
             let routes = std::fs::read_to_string("/proc/thread-self/net/route")?;
@@ -65,7 +65,7 @@ impl Netns {
         })
     }
 
-    /// The TCP ports that listen at `address` or at every address; `false` where that may be IPv6 only.
+    /// The TCP ports that listen at `address` or at every address; `false` if that may be IPv6 only.
     pub fn listening(&self, address: Ipv4Addr) -> Result<BTreeMap<u16, bool>> {
         let text = self.inside(|| {
             let read = |file: &str| std::fs::read_to_string(format!("/proc/thread-self/net/{file}"));
@@ -75,8 +75,8 @@ impl Netns {
         Ok(proc_tcp::listening(&text, address))
     }
 
-    /// Looks from inside: this thread enters the namespace, looks and comes back. No program is started, and no
-    /// thread, which would take longer than all the rest.
+    /// Runs `look` inside: this thread enters the namespace and comes back. A program, or a thread, would take
+    /// longer than everything else.
     pub(super) fn inside<T>(&self, look: impl FnOnce() -> std::io::Result<T>) -> Result<T> {
         let enter =
             |namespace: &File| move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network));
@@ -85,7 +85,7 @@ impl Netns {
             enter(&self.file)?;
             let looked = look();
             if enter(&own).is_err() {
-                // Whatever ran from here on would change the container instead of this host.
+                // Anything that ran from here on would change the container instead of this host.
                 std::process::abort();
             }
             looked
@@ -108,12 +108,12 @@ impl Netns {
     }
 }
 
-/// Which namespace lies at `path` now; `None` where there is none. A look that failed is an error: it does not prove
-/// that a namespace is gone.
+/// The identity of the namespace at `path`; `None` if there is none. A failed lookup is an error: it does not
+/// prove that a namespace is gone.
 pub fn id_at(path: &NetnsPath) -> Result<Option<NetnsId>> {
     let failed = |cause| error::io("stat", Path::new(path.as_str()))(cause);
     let file = match open_path(path.as_str()) {
-        // Of a process that has ended the kernel says the latter.
+        // For a process that has ended the kernel returns the latter.
         Err(cause) if matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Ok(None);
         }
@@ -130,8 +130,8 @@ pub fn id_at(path: &NetnsPath) -> Result<Option<NetnsId>> {
     Ok(Some(NetnsId::of(&found)))
 }
 
-/// A path that leads to the namespace `id`: `recorded`, or that of a process in it, where this mount namespace does not have
-/// what the runtime mounted there. `None` where neither leads to it.
+/// A path to the namespace `id`: `recorded`, or that of a process in it, if this mount namespace lacks the
+/// runtime's mount. `None` if neither leads to it.
 pub fn path_of(id: NetnsId, recorded: &NetnsPath) -> Result<Option<NetnsPath>> {
     if id_at(recorded)? == Some(id) {
         return Ok(Some(recorded.clone()));
@@ -140,7 +140,7 @@ pub fn path_of(id: NetnsId, recorded: &NetnsPath) -> Result<Option<NetnsPath>> {
     of_process.transpose()
 }
 
-/// Finds the file without opening it for anything: an open would wait for a pipe's other end, and wakes a device.
+/// Finds the file without really opening it: an open would wait for a pipe's other end, or wake a device.
 fn open_path(path: &str) -> std::io::Result<File> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(id_at(&found).unwrap(), Some(own), "{found}");
         let by_name = "/proc/self/ns/net".parse().unwrap();
         assert_eq!(path_of(own, &by_name).unwrap(), Some(by_name));
-        // A path may lead to another namespace by now: the number of a process is used again.
+        // A path may lead to another namespace by now, since process IDs are reused.
         assert_eq!(path_of(NetnsId { ino: 1, ..own }, &elsewhere).unwrap(), None);
     }
 

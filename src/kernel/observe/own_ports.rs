@@ -1,4 +1,4 @@
-//! The ports at which this host's programs can be reached, and those that the kernel gives them.
+//! Ports on which this host's programs listen, and the kernel's range of local ports.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::proc_tcp::{self, LISTEN, UNCONNECTED};
 use crate::model::types::Protocol;
 
-/// A port at which a program of this host takes what comes in.
+/// A port on which a program of this host listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Listener {
     /// TCP or UDP.
@@ -15,7 +15,7 @@ pub struct Listener {
     pub port: u16,
 }
 
-/// Who listens, at any address; a file that cannot be read has nobody.
+/// All listening ports, at any address; an unreadable file counts as empty.
 #[must_use]
 pub fn listeners() -> Vec<Listener> {
     let read =
@@ -28,7 +28,7 @@ pub fn listeners() -> Vec<Listener> {
     all.into_iter().collect()
 }
 
-/// The first and the last of the ports that the kernel gives to programs that ask for none.
+/// The first and the last of the kernel's local ports.
 #[must_use]
 pub fn local_range() -> Option<(u16, u16)> {
     let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
@@ -36,11 +36,11 @@ pub fn local_range() -> Option<(u16, u16)> {
     Some((from.trim().parse().ok()?, to.trim().parse().ok()?))
 }
 
-/// Those that somebody else can send to by IPv4.
+/// Those that are reachable by IPv4 from elsewhere.
 fn parse(text: &str, protocol: Protocol, state: &str) -> impl Iterator<Item = Listener> {
     let takes_ipv4 = |(at, _): &(IpAddr, u16)| match at {
         IpAddr::V4(at) => !at.is_loopback(),
-        // One for every IPv6 address may take IPv4 too.
+        // A socket for every IPv6 address may accept IPv4 too.
         IpAddr::V6(at) => at.is_unspecified() || at.to_ipv4_mapped().is_some_and(|at| !at.is_loopback()),
     };
     let found = proc_tcp::sockets(text, state).filter(takes_ipv4);

@@ -1,19 +1,19 @@
-//! `/proc/net/route`: the one route that Flatnet must know without starting a program.
+//! `/proc/net/route`: the default route, without running a program.
 
 use std::net::Ipv4Addr;
 
 /// A default route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DefaultRoute {
-    /// Out of which link.
+    /// The outgoing link.
     pub dev: String,
-    /// The next hop, where it has one.
+    /// The next hop, if any.
     pub via: Option<Ipv4Addr>,
 }
 
 /// `RTF_UP` of linux/route.h.
 const UP: u32 = 1;
-/// `RTF_REJECT`: an `unreachable` route, which is no way out.
+/// `RTF_REJECT`: an `unreachable` route.
 const REJECT: u32 = 0x200;
 
 /// The default route with the lowest metric in the text of `/proc/net/route` (whose addresses are hexadecimal in
@@ -23,7 +23,7 @@ pub fn default_route(text: &str) -> Option<DefaultRoute> {
     text.lines().skip(1).filter_map(parse).min_by_key(|(metric, _)| *metric).map(|(_, route)| route)
 }
 
-/// Whether any route leads out of the link `dev`: it has none while it is down.
+/// Whether any route uses the link `dev`; there is none while it is down.
 #[must_use]
 pub fn leads_out_of(text: &str, dev: &str) -> bool {
     text.lines().skip(1).any(|line| line.split_whitespace().next() == Some(dev))

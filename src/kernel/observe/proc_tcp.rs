@@ -1,15 +1,15 @@
-//! `/proc/net/{tcp,udp}` and their twins for IPv6: at which addresses and ports somebody takes what comes in.
+//! `/proc/net/{tcp,udp}` and their IPv6 counterparts: listening addresses and ports.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// `TCP_LISTEN` of `net/tcp_states.h`, as the files write it.
 pub(super) const LISTEN: &str = "0A";
-/// `TCP_CLOSE`: so the files write a UDP socket that is not connected, and takes what anybody sends.
+/// `TCP_CLOSE`: the state of an unconnected UDP socket, which receives from anyone.
 pub(super) const UNCONNECTED: &str = "07";
 
-/// The ports that listen at `address` or at every address, and whether that is sure: a socket for every IPv6 address
-/// may or may not take IPv4, which the files do not tell. `text` is that of one file, or of both.
+/// The ports that listen at `address` or at every address, and whether that is certain: a socket for every IPv6
+/// address may or may not accept IPv4, which the files do not show. `text` is that of one file, or of both.
 pub(super) fn listening(text: &str, address: Ipv4Addr) -> BTreeMap<u16, bool> {
     let mut ports = BTreeMap::new();
     for (at, port) in sockets(text, LISTEN) {
@@ -24,12 +24,12 @@ pub(super) fn listening(text: &str, address: Ipv4Addr) -> BTreeMap<u16, bool> {
     ports
 }
 
-/// Address and port of each socket in this state.
+/// The address and port of each socket in this state.
 pub(super) fn sockets(text: &str, state: &str) -> impl Iterator<Item = (IpAddr, u16)> {
     text.lines().filter_map(move |line| socket(line, state))
 }
 
-/// Addresses are hexadecimal words in the byte order of the machine, ports are not.
+/// Addresses are hexadecimal words in the machine's byte order, ports are not.
 fn socket(line: &str, desired: &str) -> Option<(IpAddr, u16)> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let [_, local, _, state, ..] = fields[..] else { return None };

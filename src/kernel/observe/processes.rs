@@ -1,4 +1,4 @@
-//! Which processes are in which network namespace, as /proc shows it.
+//! The processes of each network namespace, from /proc.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -8,7 +8,7 @@ use super::rooted;
 use crate::model::types::ContainerId;
 use crate::model::types::NetnsId;
 
-/// The processes of each network namespace, lowest number first. Those that end meanwhile are left out.
+/// The processes of each network namespace, lowest number first. Processes that end meanwhile are omitted.
 #[must_use]
 pub fn by_netns() -> BTreeMap<NetnsId, Vec<u32>> {
     let mut all: BTreeMap<NetnsId, Vec<u32>> = BTreeMap::new();
@@ -25,7 +25,7 @@ pub(super) fn first_in(id: NetnsId) -> Option<u32> {
     pids().into_iter().find(|&pid| netns_of(pid) == Some(id))
 }
 
-/// The containers that have a `conmon`, which Podman runs beside each as long as it lives.
+/// The containers with a `conmon`, which Podman runs beside each as long as it lives.
 #[must_use]
 pub fn with_conmon() -> Vec<String> {
     let is_conmon = |pid: &u32| {
@@ -47,8 +47,9 @@ fn container_in(cmdline: &[u8]) -> Option<String> {
     String::from_utf8(words.next()?.to_vec()).ok()
 }
 
-/// The root folder of the container `id`, among the processes of its network namespace. Programs of this host may be in there
-/// too, and have this host's root; so may other containers, from which it is told apart by what Podman mounts for it.
+/// The root folder of the container `id`, among the processes of its network namespace. That may also hold
+/// programs of this host, with the host's root, and other containers, from which it is told apart by Podman's
+/// mounts.
 pub(super) fn root_of(id: &ContainerId, netns: NetnsId, pids: &[u32]) -> Option<File> {
     let own = std::fs::metadata("/").ok()?;
     let is_own =
@@ -57,7 +58,7 @@ pub(super) fn root_of(id: &ContainerId, netns: NetnsId, pids: &[u32]) -> Option<
     for &pid in pids {
         let Ok(root) = rooted::root_of(pid) else { continue };
         let mounts = std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
-        // The number may be another process' by now.
+        // The number may belong to another process by now.
         if is_own(&root) || netns_of(pid) != Some(netns) {
             continue;
         }
@@ -69,8 +70,8 @@ pub(super) fn root_of(id: &ContainerId, netns: NetnsId, pids: &[u32]) -> Option<
     stranger
 }
 
-/// Whether a folder of the container is mounted: `.../overlay-containers/ID/userdata/resolv.conf`, as the fourth field of
-/// `proc_pid_mountinfo(5)` says.
+/// Whether a folder of the container is mounted: `.../overlay-containers/ID/userdata/resolv.conf` in the fourth
+/// field of `proc_pid_mountinfo(5)`.
 fn is_mounted_for(id: &ContainerId, mountinfo: &str) -> bool {
     let source = |line: &str| {
         line.split(' ').nth(3).is_some_and(|path| path.split('/').any(|part| part == id.as_str()))

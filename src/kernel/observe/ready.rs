@@ -1,4 +1,4 @@
-//! Whether the host's end of a link takes packets yet.
+//! Waits until the host link carries packets.
 
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,10 @@ use crate::kernel::tools::Tools;
 use crate::model::command::Command;
 use crate::model::types::IfName;
 
-/// Between two looks.
+/// The polling interval.
 const PAUSE: Duration = Duration::from_micros(200);
 
-/// What is looked at: a file of a link in /sys, and the same in the words of a program.
+/// The sign of a ready link: a file in /sys, and the same in a program's output.
 struct Sign {
     file: &'static str,
     ready: &'static str,
@@ -21,7 +21,7 @@ struct Sign {
     ready_is_told: fn(&Told) -> bool,
 }
 
-/// A link of its own: the kernel gives it a queue that takes packets when it notices that the other end is up.
+/// A link of its own: the kernel gives it a queue when it notices that the peer is up.
 const OF_LINK: Sign = Sign {
     file: "operstate",
     ready: "up",
@@ -29,7 +29,7 @@ const OF_LINK: Sign = Sign {
     ready_is_told: |told| told.operstate == "UP",
 };
 
-/// A port of the bridge: `BR_STATE_FORWARDING` of `linux/if_bridge.h`, as /sys writes it.
+/// A bridge port: `BR_STATE_FORWARDING` of `linux/if_bridge.h`, as in /sys.
 const OF_PORT: Sign = Sign {
     file: "brport/state",
     ready: "3",
@@ -45,15 +45,16 @@ struct Told {
     state: String,
 }
 
-/// Waits until `link`, which is a port of the bridge or one of its own, takes packets, but no longer than `limit`; whether it
-/// does. The kernel opens it by a worker of its own, a moment after both ends of a veth are up, and drops packets until then.
+/// Waits at most `limit` until `link`, a bridge port or a link of its own, carries packets; returns whether it
+/// does. A kernel worker enables it a moment after both ends of a veth are up, and until then packets are
+/// dropped.
 pub fn await_link(link: &IfName, is_port: bool, limit: Duration, host: &mut Host) -> Result<bool> {
     let sign = if is_port { OF_PORT } else { OF_LINK };
     let deadline = Instant::now() + limit;
     loop {
         let is_ready = match seen_in_sys(link, &sign) {
             Some(is_ready) => is_ready,
-            None => told(link, &sign, host)?,
+            None => ask_program(link, &sign, host)?,
         };
         if is_ready || Instant::now() >= deadline {
             return Ok(is_ready);
@@ -62,13 +63,13 @@ pub fn await_link(link: &IfName, is_port: bool, limit: Duration, host: &mut Host
     }
 }
 
-/// `None` where /sys does not show the link, since it was mounted in another namespace.
+/// `None` if /sys does not show the link, because it was mounted in another namespace.
 fn seen_in_sys(link: &IfName, sign: &Sign) -> Option<bool> {
     let state = std::fs::read_to_string(format!("/sys/class/net/{link}/{}", sign.file)).ok()?;
     Some(state.trim() == sign.ready)
 }
 
-fn told(link: &IfName, sign: &Sign, host: &mut Host) -> Result<bool> {
+fn ask_program(link: &IfName, sign: &Sign, host: &mut Host) -> Result<bool> {
     let command = Command::new((sign.told)(&host.tools).into_iter().chain([link.as_str()]));
     let output = host.run(&command, &[])?.checked(&command)?;
     let all: Vec<Told> =

@@ -1,4 +1,4 @@
-//! resolv.conf(5): which name servers are asked, and which of them are this host itself.
+//! resolv.conf(5): the name servers, and which of them are this host.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -6,16 +6,16 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::host::address_towards;
 use crate::model::types::IfName;
 
-/// Where this host's name servers are, and where systemd-resolved has those that it asks itself. Podman gives containers
-/// the latter where the former names none but loopback's.
+/// This host's resolv.conf, and that of systemd-resolved with its upstream servers. Podman gives containers the
+/// latter if the former has only loopback servers.
 const FILES: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
 
-/// A server that `nameserver` names.
+/// A `nameserver`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NameServer {
     /// Its address.
     pub address: IpAddr,
-    /// Of a link-local address of IPv6, the link.
+    /// The link of a link-local IPv6 address.
     pub zone: Option<IfName>,
 }
 
@@ -28,8 +28,8 @@ impl fmt::Display for NameServer {
     }
 }
 
-/// This host's own addresses but loopback's and `bridge`, at which `configured` or resolv.conf says that names are
-/// resolved: WSL2 has its server at one (10.255.255.254).
+/// This host's own addresses, except loopback and `bridge`, that `configured` or resolv.conf name as name
+/// servers. WSL2 has its server at one (10.255.255.254).
 #[must_use]
 pub fn own_resolvers(bridge: Ipv4Addr, configured: &[Ipv4Addr]) -> Vec<Ipv4Addr> {
     let is_loopback = |server: &Ipv4Addr| server.is_loopback();
@@ -52,7 +52,7 @@ fn of_ipv4(text: &str) -> Vec<Ipv4Addr> {
     name_servers(text).filter_map(ipv4).collect()
 }
 
-/// The servers in the order of the file; what is no address is left out, as resolvers do.
+/// The servers in order; what is not an address is skipped, as resolvers do.
 pub(super) fn name_servers(text: &str) -> impl Iterator<Item = NameServer> {
     text.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
@@ -60,7 +60,7 @@ pub(super) fn name_servers(text: &str) -> impl Iterator<Item = NameServer> {
     })
 }
 
-/// Whether programs are told to ask by TCP only.
+/// Whether resolvers must use TCP only.
 pub(super) fn asks_by_tcp(text: &str) -> bool {
     let options = text.lines().filter_map(|line| line.strip_prefix("options"));
     options.flat_map(str::split_whitespace).any(|option| option == "use-vc")

@@ -1,5 +1,5 @@
-//! A file of a process that has a root folder of its own, such as a container's: whose it is, and what it looks like, that
-//! process decides.
+//! Reads a file below another process's root folder, such as a container's. That process controls its owner and
+//! contents.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
@@ -7,14 +7,14 @@ use std::os::fd::AsRawFd;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 
-/// The folder that the process `pid` sees as `/`, kept open.
+/// The root folder of the process `pid`, kept open.
 pub(super) fn root_of(pid: u32) -> io::Result<File> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(rustix::fs::open(format!("/proc/{pid}/root"), flags, Mode::empty())?.into())
 }
 
-/// The first `limit` bytes of the file `path` below `root`; `None` where there is none. Links lead nowhere outside of
-/// `root`. What is no regular file is not opened: a pipe would hold up its reader, a device may do anything.
+/// The first `limit` bytes of the file `path` below `root`; `None` if it does not exist. Links cannot leave
+/// `root`. Only regular files are opened: a pipe would block, a device may do anything.
 pub(super) fn read(root: &File, path: &str, limit: u64) -> io::Result<Option<Vec<u8>>> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;

@@ -1,4 +1,4 @@
-//! `ip -j route show`: routes.
+//! Parses `ip -j route show`.
 
 use std::net::Ipv4Addr;
 
@@ -10,13 +10,13 @@ use crate::model::types::RouteTable;
 /// One IPv4 route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// Where to; `0.0.0.0/0` is the default route.
+    /// The destination; `0.0.0.0/0` is the default route.
     pub to: Ipv4Net,
-    /// The next hop; none for a network at the link.
+    /// The next hop; `None` for an on-link destination.
     pub via: Option<Ipv4Addr>,
-    /// Out of which link.
+    /// The outgoing link.
     pub dev: String,
-    /// In which table, where that is neither the main one nor one with another name.
+    /// The number of its table; `None` for main and other named tables.
     pub table: Option<RouteTable>,
 }
 
@@ -29,7 +29,7 @@ struct Raw {
     table: String,
 }
 
-/// Parses what `ip -j route show` prints; of `table all` without the table `local`, which is the kernel's own.
+/// Parses the output of `ip -j route show`; of `table all` without the kernel's table `local`.
 pub fn parse(json: &str) -> Result<Vec<Route>, serde_json::Error> {
     let raw: Vec<Raw> = serde_json::from_str(json)?;
     let of_the_kernel = |raw: &Raw| raw.table == "local";
@@ -61,7 +61,7 @@ mod tests {
         assert_eq!(routes[2].to.to_string(), "10.9.9.9/32");
     }
 
-    /// As iproute2 6.1 prints `route show table all`.
+    /// Output of iproute2 6.1 for `route show table all`.
     #[test]
     fn parses_tables_and_leaves_the_kernels_own_out() {
         let json = r#"[{"dst":"default","gateway":"10.87.1.1","dev":"eth0","table":"173474050","protocol":"87"},
@@ -71,7 +71,7 @@ mod tests {
         assert_eq!(tables, [Some(RouteTable::of_address("10.87.1.2".parse().unwrap())), None]);
     }
 
-    /// As iproute2 6.1 prints them on the host.
+    /// Output of iproute2 6.1 on the host.
     #[test]
     fn parses_the_route_of_a_port_and_of_what_nobody_has() {
         let json = r#"[{"dst":"10.87.1.2","protocol":"87","scope":"link","prefsrc":"10.87.1.1","flags":[]}]"#;

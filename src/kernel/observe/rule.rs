@@ -1,4 +1,4 @@
-//! `ip -j rule show`: which table decides the way of a packet.
+//! Parses `ip -j rule show`.
 
 use std::net::Ipv4Addr;
 
@@ -6,25 +6,25 @@ use serde::Deserialize;
 
 use crate::model::types::RouteTable;
 
-/// A rule that asks for nothing but the sender's address.
+/// A rule that matches only the source address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rule {
-    /// What the packet bears.
+    /// The source address.
     pub from: Ipv4Addr,
-    /// Where its way is looked up.
+    /// The routing table.
     pub table: RouteTable,
 }
 
 #[derive(Deserialize)]
 struct Raw {
     src: String,
-    /// There for a subnet only.
+    /// Only present for a subnet.
     srclen: Option<u8>,
     #[serde(default)]
     table: String,
 }
 
-/// Parses what `ip -j rule show` prints; rules for subnets, or by names of tables, are left out.
+/// Parses the output of `ip -j rule show`; skips rules for subnets or named tables.
 pub fn parse(json: &str) -> Result<Vec<Rule>, serde_json::Error> {
     let raw: Vec<Raw> = serde_json::from_str(json)?;
     let of_address = raw.into_iter().filter(|raw| raw.srclen.is_none());
@@ -36,7 +36,7 @@ pub fn parse(json: &str) -> Result<Vec<Rule>, serde_json::Error> {
 mod tests {
     use super::*;
 
-    /// As iproute2 6.1 prints them.
+    /// Output of iproute2 6.1.
     #[test]
     fn parses_the_rule_of_an_address_among_others() {
         let json = r#"[{"priority":0,"src":"all","table":"local"},

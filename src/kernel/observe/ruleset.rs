@@ -1,8 +1,7 @@
-//! `nft -j list table`: what a table holds.
+//! Parses `nft -j list table`.
 //!
-//! A ruleset is compared as nft itself prints it, so that two versions of nft, or two ways to write a rule, make
-//! no difference: handles and counters are left out, and the elements of the sets that change with containers are
-//! taken apart from the rest.
+//! Rulesets are compared in nft's own output, so that neither its version nor the spelling of a rule matters.
+//! Handles and counters are dropped, and elements of the containers' sets are kept apart.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -12,17 +11,17 @@ use serde_json::Value;
 use crate::kernel::sets::{self, Set};
 use crate::model::plan::Element;
 
-/// What one table, or both, hold.
+/// The contents of one table, or of both.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ruleset {
-    /// Chains, rules, sets and maps, without what changes by itself.
+    /// Chains, rules, sets and maps, without handles and counters.
     pub structure: Vec<Value>,
     /// The elements of [`sets::SETS`], with their comments.
     pub elements: BTreeMap<Element, String>,
 }
 
 impl Ruleset {
-    /// Adds what `other` holds.
+    /// Adds the contents of `other`.
     pub fn extend(&mut self, other: Self) {
         self.structure.extend(other.structure);
         self.elements.extend(other.elements);
@@ -30,7 +29,7 @@ impl Ruleset {
 }
 
 impl Ruleset {
-    /// The hosts outside that may open connections to containers.
+    /// The ingress gateways.
     #[must_use]
     pub fn gateways(&self) -> BTreeSet<Ipv4Addr> {
         let elements = |name: &str| {
@@ -38,13 +37,13 @@ impl Ruleset {
             let set = sets.filter(|set| set.get("name").and_then(Value::as_str) == Some(name));
             set.filter_map(|set| set.get("elem")?.as_array()).flatten().cloned().collect::<Vec<_>>()
         };
-        // That of 0.1.0 holds addresses alone, as `gateway_addresses` does now.
+        // That of 0.1.0 holds only addresses, as `gateway_addresses` does now.
         let gateways = ["gateways", "gateway_addresses"].into_iter().flat_map(elements);
         gateways.filter_map(|elem| elem.as_str()?.parse().ok()).collect()
     }
 }
 
-/// Parses what `nft -j list table` or `nft -j list ruleset` prints.
+/// Parses the output of `nft -j list table` or `nft -j list ruleset`.
 pub fn parse(json: &str) -> Result<Ruleset, serde_json::Error> {
     #[derive(serde::Deserialize)]
     struct Document {
@@ -140,7 +139,7 @@ mod tests {
         assert!(!serde_json::to_string(&ruleset.structure).unwrap().contains("handle"));
     }
 
-    /// Its set `bindings` is the one that is called `frame_bindings` now.
+    /// Its set `bindings` is now named `frame_bindings`.
     #[test]
     fn parses_the_elements_of_flatnet_0_1_0() {
         let ruleset = parse(include_str!("../../../tests/captured/nft-1.0.6/inet-of-0.1.0.json")).unwrap();

@@ -1,4 +1,4 @@
-//! What attaches a container.
+//! Plans to attach and detach a container.
 
 use ipnet::Ipv4Net;
 
@@ -10,11 +10,11 @@ use crate::model::desired::AttachmentState;
 use crate::model::plan::{LinkAttribute, Op, Place, Plan, Step, TableElement, Undo};
 use crate::model::types::{IfName, PortMode, RouteTable, SysctlKey};
 
-/// What makes `observed` into `desired`; on the way of ADD nothing is observed and everything is made.
+/// The plan from `observed` to `desired`. ADD observes nothing, and so makes everything.
 ///
-/// The set elements come first, since they are what another program checks first, and the container's link is set
-/// up last: it never sends a packet that is not guarded. What is joined in another way is changed over: its link goes on
-/// working while it is, and elements of the way before go last.
+/// Set elements come first, since they can conflict with those of another container. The container's link is
+/// set up last, so that it never sends an unguarded packet. A change of the bridging mode keeps the link
+/// working: elements of the old mode are removed last.
 #[must_use]
 pub fn attach(desired: &AttachmentState, observed: &ObservedAttachment) -> Plan {
     let mut plan = Plan::default();
@@ -36,7 +36,7 @@ pub fn attach(desired: &AttachmentState, observed: &ObservedAttachment) -> Plan 
     plan
 }
 
-/// What takes `desired` back, whatever of it is there: two deletions, the rest goes with them.
+/// The plan that undoes `desired`, whatever of it exists: two deletions, the rest is removed with them.
 #[must_use]
 pub fn detach(desired: &AttachmentState) -> Plan {
     Plan {
@@ -48,7 +48,7 @@ pub fn detach(desired: &AttachmentState) -> Plan {
     }
 }
 
-/// The elements that the container would have, were its link joined in the other way.
+/// The elements that the container would have in the other bridging mode.
 fn joined_otherwise(desired: &AttachmentState) -> impl Iterator<Item = TableElement> {
     let mode = if desired.mode.is_bridged() { PortMode::Routed } else { PortMode::Plain };
     let other = AttachmentState { mode, ports: Vec::new(), ..desired.clone() };
@@ -85,7 +85,7 @@ fn host_end(plan: &mut Plan, desired: &AttachmentState, observed: &ObservedAttac
             plan.push_link_set((&Place::Host, host_link), (attribute, back), made, why);
         }
     };
-    // A mark is not taken back: the link is ours by its name.
+    // The alias needs no undo: the link is ours by its name.
     set(
         link.is_none_or(|link| link.alias != alias.as_str()),
         LinkAttribute::Alias(alias.clone()),
@@ -93,7 +93,7 @@ fn host_end(plan: &mut Plan, desired: &AttachmentState, observed: &ObservedAttac
         "marks the link as Flatnet's, with its container",
     );
     if let Some(link) = link {
-        // Before all else: rules know the link by it as soon as it leaves the bridge.
+        // First of all: rules match the link by its group as soon as it leaves the bridge.
         let back = LinkAttribute::Group(link.group);
         set(
             link.group != *group,
@@ -107,7 +107,7 @@ fn host_end(plan: &mut Plan, desired: &AttachmentState, observed: &ObservedAttac
         let back = LinkAttribute::Mtu(link.mtu);
         set(link.mtu != *mtu, LinkAttribute::Mtu(*mtu), Some(back), "the bridge's MTU");
     }
-    // What 0.1.0 attached stays as it was made, until it is changed over; the ruleset drops all IPv6 of it.
+    // An attachment by 0.1.0 stays as it is until it is changed over; the ruleset drops its IPv6.
     let has_address = match link {
         Some(_) => observed.ipv6_address && *mode != PortMode::Isolated,
         None => desired.ipv6,
@@ -134,7 +134,7 @@ fn own_link(plan: &mut Plan, desired: &AttachmentState, observed: &ObservedAttac
         let up = (LinkAttribute::Up, Some(LinkAttribute::Down));
         plan.push_link_set((&Place::Host, dev), up, made, "brings the host's end up");
     }
-    // Before a link that is there leaves the bridge, where that is allowed; one that is made must be made first.
+    // For an existing link, before it leaves the bridge, which must be allowed; a new link must exist first.
     if link.is_some() {
         settings(plan, desired, observed, made);
     }
@@ -156,7 +156,7 @@ fn own_link(plan: &mut Plan, desired: &AttachmentState, observed: &ObservedAttac
     }
 }
 
-/// What adds and what deletes this host's route to the container over its link.
+/// The operations that add and delete this host's route to the container.
 fn host_route_ops(desired: &AttachmentState) -> (Op, Op) {
     let (to, dev) = (desired.host_route(), desired.host_link.clone());
     let del = Op::RouteDel { place: Place::Host, to, via: None, dev: dev.clone(), table: None };
@@ -165,7 +165,7 @@ fn host_route_ops(desired: &AttachmentState) -> (Op, Op) {
     (add, del)
 }
 
-/// What makes `link` the port of a bridge again that it was: one that leaves forgets how it behaved there.
+/// The operations that make `link` a bridge port again with its flags: a port that leaves a bridge loses them.
 fn join_again(dev: &IfName, link: &Link, fdb: &[String]) -> Vec<Op> {
     let PortFlags { isolated, learning, locked, hairpin } = link.port;
     let flags = [
@@ -181,7 +181,7 @@ fn join_again(dev: &IfName, link: &Link, fdb: &[String]) -> Vec<Op> {
     attributes.chain(fdb.iter().filter_map(entry)).collect()
 }
 
-/// What the kernel does with packets of this link. Most links have it from the start.
+/// Kernel settings of this link. Most links have the right values from the start.
 fn settings(plan: &mut Plan, desired: &AttachmentState, observed: &ObservedAttachment, made: Option<usize>) {
     let mut set = |key: SysctlKey, before: u32, why: &str| {
         let undo = Undo::Op(Box::new(Op::Sysctl { key: key.clone(), value: before }));
@@ -203,7 +203,7 @@ fn without_arp(plan: &mut Plan, link: (&Place, &IfName), arp: bool, made: Option
     }
 }
 
-/// The host's end as a port of the bridge.
+/// The host's end as a bridge port.
 fn bridge_port(
     plan: &mut Plan,
     desired: &AttachmentState,
@@ -221,14 +221,14 @@ fn bridge_port(
         let master = LinkAttribute::Master(bridge.clone());
         set(link.master != bridge.as_str(), master, Some(LinkAttribute::NoMaster), "a port of the bridge");
     }
-    // What joins a bridge is a new port, whatever it was at another.
+    // Joining a bridge makes a new port with default flags.
     let port = link.filter(|link| link.master == bridge.as_str());
     for (flag, on, when_new, why) in port_flags(*mode == PortMode::Isolated) {
         let needed = port.map_or(when_new, |link| !has_flag(link.port, &flag(on)));
         set(needed, flag(on), Some(flag(!on)), why);
     }
     let arp = link.is_some_and(|link| link.arp);
-    let why = "what arrives at the port itself, past the bridge, is ignored";
+    let why = "ARP that arrives at the port itself, past the bridge, is ignored";
     set(arp, LinkAttribute::Arp(false), Some(LinkAttribute::Arp(true)), why);
     let up = link.is_some_and(|link| link.up);
     set(!up, LinkAttribute::Up, Some(LinkAttribute::Down), "brings the host's end up");
@@ -249,7 +249,7 @@ fn bridge_port(
     }
 }
 
-/// How the host's end behaves as a port: which flag, its value, whether a new port needs to be told, and why.
+/// The flags of the host's end as a bridge port: each with its value, whether a new port needs it set, and the reason.
 type PortFlag = (fn(bool) -> LinkAttribute, bool, bool, &'static str);
 
 fn port_flags(isolated: bool) -> [PortFlag; 4] {
@@ -341,8 +341,9 @@ fn container_routes(
             plan.push_with(op, link, Undo::Op(Box::new(undo)), why);
         }
     };
-    // A subnet that is at the link comes with the address, and again whenever the link is set up; only a link that was joined
-    // in another way lacks it, or has it to lose. What leads to the next hop is there throughout.
+    // The kernel adds the on-link route of the subnet with the address, and again whenever the link is set up.
+    // Only a change of the bridging mode leaves it missing, or to be removed. The route to the next hop exists
+    // throughout.
     let found = observed.container_link.as_ref().filter(|link| link.addresses.contains(address));
     let comes_with_up = found.is_some_and(|link| !link.up && !link.noprefixroute.contains(address));
     let bridged = mode.is_bridged();
@@ -366,7 +367,7 @@ fn container_routes(
     }
 }
 
-/// What leads answers back by Flatnet, where another network has, or will have, the default route.
+/// Routes for answers through Flatnet, if another network has, or will have, the default route.
 fn answer_routes(
     plan: &mut Plan,
     desired: &AttachmentState,

@@ -1,4 +1,4 @@
-//! What brings this host to the configured state, and what takes it back.
+//! Plans for this host: `up` and `down`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,12 +11,12 @@ use crate::model::desired::HostState;
 use crate::model::plan::{Element, LinkAttribute, Op, Place, Plan, TableElement, Undo};
 use crate::model::types::{IfName, LinkAlias, Owner, SysctlKey, TableName};
 
-/// What makes `observed` into `desired`. An error, and nothing done, where the bridge's name is somebody else's, or its
-/// address is another.
+/// The plan from `observed` to `desired`. An error if the bridge's name is in use, or its address is another one.
 ///
-/// The ruleset comes first: nothing is forwarded before it guards. Only a bridge that is there is told its group before
-/// that, since the ruleset knows it by it. Where there is none, the first of `strays`, which bear the bridge's mark and
-/// another name, gets its name: somebody renamed it, here or in the configuration, and containers may be joined to it.
+/// The ruleset comes first, so that nothing is forwarded unguarded. Only an existing bridge gets its group
+/// before that, since the ruleset matches it by group. If there is no bridge, the first of `strays`, which have
+/// the bridge's alias and another name, is renamed: it was renamed before, on the host or in the configuration,
+/// and may have ports.
 pub fn up(desired: &HostState, observed: &ObservedHost, strays: &[Link]) -> Result<Plan> {
     let mut bridge = observed.bridge.clone();
     refuse_another_table(desired, observed)?;
@@ -34,8 +34,8 @@ pub fn up(desired: &HostState, observed: &ObservedHost, strays: &[Link]) -> Resu
     Ok(plan)
 }
 
-/// The same, and what only a repair may do: of two bridges of ours one goes; one that lost its address gets it back, whatever
-/// others it has; elements of no attached container go.
+/// The same, with what only a repair may do: remove a second bridge of ours, restore a lost bridge address
+/// beside others, and delete elements that no attached container owns.
 pub fn mend(desired: &HostState, observed: &ObservedHost, strays: &[Link]) -> Result<Plan> {
     let mut bridge = observed.bridge.clone();
     refuse_another_table(desired, observed)?;
@@ -59,8 +59,8 @@ pub fn mend(desired: &HostState, observed: &ObservedHost, strays: &[Link]) -> Re
     Ok(plan)
 }
 
-/// What takes out of the tables the elements of no attached container: those not in `desired`. One whose comment is no
-/// container's ID was put there by somebody else, and stays.
+/// Deletes the elements that no attached container owns, that is, those not in `desired`. An element whose
+/// comment is not a container ID is not Flatnet's, and stays.
 #[must_use]
 pub fn lost_elements(
     table: &TableName,
@@ -77,7 +77,8 @@ pub fn lost_elements(
     plan
 }
 
-/// Gives the bridge its name back, and leaves it down: so no kernel refuses. Nothing where no command can name it.
+/// Renames the bridge back and leaves it down, which every kernel allows. Nothing if its name cannot be written in a
+/// command.
 fn rename(plan: &mut Plan, desired: &HostState, stray: &Link) -> Option<Link> {
     let dev: &IfName = &stray.name.parse().ok()?;
     if stray.up {
@@ -97,8 +98,8 @@ fn rename(plan: &mut Plan, desired: &HostState, stray: &Link) -> Option<Link> {
     Some(Link { name: desired.bridge.to_string(), up: false, ..stray.clone() })
 }
 
-/// Ports of the bridge that 0.1.0 made are in no group, and believe the ARP that comes in by themselves, past the bridge:
-/// until they are changed over they are guarded as those are that this version makes.
+/// Bridge ports by 0.1.0 have no group, and take ARP that arrives at the port itself, past the bridge. Until
+/// they are changed over they are guarded like ports of this version.
 fn ports(plan: &mut Plan, desired: &HostState, observed: &ObservedHost) {
     for port in &observed.ports {
         let Ok(dev) = port.name.parse::<IfName>() else { continue };
@@ -109,7 +110,7 @@ fn ports(plan: &mut Plan, desired: &HostState, observed: &ObservedHost) {
         }
         if port.arp {
             let off = (LinkAttribute::Arp(false), Some(LinkAttribute::Arp(true)));
-            let why = "what arrives at the port itself, past the bridge, is ignored";
+            let why = "ARP that arrives at the port itself, past the bridge, is ignored";
             plan.push_link_set((&Place::Host, &dev), off, None, why);
         }
     }
@@ -130,8 +131,8 @@ fn bridge_and_settings(plan: &mut Plan, desired: &HostState, observed: &Observed
     }
 }
 
-/// What takes back all that [`up`] made, and `strays`, which bear the bridge's mark and another name; `found` are the settings
-/// as `up` found them, and `keep_forwarding` is why `ip_forward` must stay on.
+/// The plan that undoes [`up`] and removes `strays`, which have the bridge's alias and another name. `found`
+/// are the settings before `up`; `keep_forwarding` is the reason why `ip_forward` must stay on.
 pub fn down(
     desired: &HostState,
     observed: &ObservedHost,
@@ -172,7 +173,7 @@ pub fn down(
     Ok(plan)
 }
 
-/// Tells a bridge that is there its group, by which the ruleset knows it.
+/// Sets the group of an existing bridge, by which the ruleset matches it.
 fn group(plan: &mut Plan, desired: &HostState, found: Option<&Link>) {
     let Some((found, dev)) = found.and_then(|found| Some((found, found.name.parse::<IfName>().ok()?))) else {
         return;
@@ -232,7 +233,7 @@ fn bridge_link(plan: &mut Plan, desired: &HostState, found: Option<&Link>) -> Op
             plan.push_link_set((&Place::Host, bridge), (attribute, back), made, why);
         }
     };
-    // A mark is not taken back: the bridge is ours by its MAC.
+    // The alias needs no undo: the bridge is ours by its MAC.
     set(
         found.is_none_or(|found| found.alias != alias.as_str()),
         LinkAttribute::Alias(alias.clone()),
@@ -246,7 +247,7 @@ fn bridge_link(plan: &mut Plan, desired: &HostState, found: Option<&Link>) -> Op
         let known_by = "containers expect this MAC";
         set(found.mac != mac.to_string(), LinkAttribute::Address(*mac), back, known_by);
     }
-    // Not in `link add`: only an MTU that was set stays when the last port goes.
+    // Not in `link add`: only an MTU that was set explicitly stays when the last port is removed.
     let back = found.map(|found| LinkAttribute::Mtu(found.mtu));
     set(found.is_none_or(|found| found.mtu != *mtu), LinkAttribute::Mtu(*mtu), back, "the uplink's MTU");
     if found.is_none_or(|found| !found.addresses.contains(address)) {
@@ -257,7 +258,7 @@ fn bridge_link(plan: &mut Plan, desired: &HostState, found: Option<&Link>) -> Op
             "the containers' next hop",
         );
     }
-    // The same address with another prefix length: whether the subnet is at the bridge has changed.
+    // The same address with another prefix length: whether the subnet is on-link at the bridge has changed.
     let others = found.into_iter().flat_map(|found| &found.addresses);
     for &other in others.filter(|other| other.addr() == address.addr() && *other != address) {
         let why = "the prefix length follows from how containers are attached";
@@ -281,7 +282,7 @@ fn settings(plan: &mut Plan, desired: &HostState, observed: &ObservedHost, made:
         if now == Some(setting.value) {
             continue;
         }
-        // A kernel without IPv6 has no such setting, and needs none.
+        // A kernel without IPv6 lacks this setting, and does not need it.
         if now.is_none() && setting.key.as_str().starts_with("net/ipv6/") && !observed.has_ipv6 {
             continue;
         }
@@ -303,7 +304,7 @@ fn refuse_another_table(desired: &HostState, observed: &ObservedHost) -> Result<
     }
 }
 
-/// A bridge is ours by its alias. One without an alias is ours by its MAC: a run was killed before it could mark it.
+/// A bridge is ours by its alias. One without an alias is ours by its MAC: a run was killed before it set the alias.
 fn refuse_foreign(desired: &HostState, found: &Link) -> Result<()> {
     let bridge = &desired.bridge;
     let unmarked_ours = found.alias.is_empty() && found.mac == desired.mac.to_string();

@@ -1,8 +1,8 @@
-//! `conntrack -R -`: one operation as a line of the batch.
+//! Renders `conntrack -R -`: one operation as a line of a batch.
 
 use crate::model::plan::{FlowFilter, Op};
 
-/// The words after `conntrack`. None of them holds white space, so they are a batch line too.
+/// The arguments of `conntrack`. None contains white space, so they are also a batch line.
 pub(super) fn arguments(op: &Op) -> Vec<String> {
     let Op::FlowsDel(filter) = op else { unreachable!("not an operation of conntrack") };
     let words = match filter {
@@ -55,7 +55,7 @@ EOF"
 
     #[test]
     fn one_filter_is_a_batch_too() {
-        // `conntrack -D` exits with 1 where there is no such flow.
+        // `conntrack -D` exits with 1 if there is no such flow.
         let one = commands([FlowFilter::From(Ipv4Addr::new(10, 87, 1, 2))]);
         assert_eq!(one[0].line(), "conntrack -R -");
     }

@@ -1,4 +1,4 @@
-//! `ip` and `bridge`: one operation as it stands on the command line or in a batch.
+//! Renders `ip` and `bridge` operations as arguments or batch lines.
 
 use ipnet::Ipv4Net;
 
@@ -6,15 +6,15 @@ use crate::kernel::tools::Tools;
 use crate::model::plan::{LinkAttribute, Op, Place};
 use crate::model::types::{IfName, NetnsPath, RouteTable};
 
-/// Routes of ours carry this protocol number (`ip route show proto 87`).
+/// The protocol number of our routes (`ip route show proto 87`).
 const ROUTE_PROTOCOL: &str = "87";
-/// The metric of the route that refuses what nobody has: any other to the same addresses goes first.
+/// The metric of the unreachable route: any other route to the same addresses takes precedence.
 const UNREACHABLE_METRIC: &str = "4278198272";
-/// The metric of a container's default route. Runtimes attach networks in no certain order, and the default routes of
-/// others (CNI's bridge: 0, netavark: 100) are to win whichever came first.
+/// The metric of a container's default route. Runtimes attach networks in no certain order, and other networks' default
+/// routes (CNI's bridge: 0, netavark: 100) must take precedence whichever came first.
 const DEFAULT_ROUTE_METRIC: &str = "4096";
 
-/// `ip`, `ip -n NAME` where iproute2 finds the namespace by name, else `nsenter --net=PATH ip`.
+/// `ip`, `ip -n NAME` if iproute2 finds the namespace by name, else `nsenter --net=PATH ip`.
 pub(super) fn prefix(place: &Place, tools: &Tools) -> Vec<String> {
     match place {
         Place::Host => vec![tools.ip.clone()],
@@ -49,7 +49,7 @@ fn netns_argument(path: &NetnsPath) -> &str {
     path.iproute2_name().unwrap_or(path.as_str())
 }
 
-/// The words after `ip` or `bridge`. None of them holds white space, so they are a batch line too.
+/// The arguments of `ip` or `bridge`. None contains white space, so they are also a batch line.
 pub(super) fn arguments(op: &Op) -> Vec<String> {
     let words = match op {
         Op::BridgeAdd { dev, mac } => format!(
@@ -93,10 +93,11 @@ pub(super) fn arguments(op: &Op) -> Vec<String> {
         }
         Op::AddrDel { place: _, dev, address } => format!("addr del {address} dev {dev}"),
         Op::RouteAdd { place: _, to, via, dev, src, table } => {
-            // A table of ours has no route of others.
+            // A table of ours has no other routes.
             let is_default = to.prefix_len() == 0 && table.is_none();
             let metric = if is_default { format!("metric {DEFAULT_ROUTE_METRIC}") } else { String::new() };
-            // Not `add`: a second interface on Flatnet has the same route, and takes over when the first one goes.
+            // Not `add`: a second interface on Flatnet has the same route, which takes over when the first one is
+            // removed.
             let src = src.map(|address| format!("src {address}")).unwrap_or_default();
             let to = destination(*to);
             let (via, table) = (next_hop(*via), in_table(*table));

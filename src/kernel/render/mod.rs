@@ -1,5 +1,5 @@
-//! From the steps of a [`crate::kernel::planner`] to commands: consecutive steps of one program in one namespace become one command.
-//! What is rendered is both what is shown and what [`crate::kernel::execute`] runs.
+//! Renders the steps of a [`crate::kernel::planner`] as commands. Consecutive steps of one program in one
+//! namespace become one command. The rendered command is both printed and run by [`crate::kernel::execute`].
 
 mod conntrack;
 mod ip;
@@ -9,16 +9,16 @@ use crate::kernel::tools::Tools;
 use crate::model::command::Command;
 use crate::model::plan::{Element, Op, Place, TableElement};
 
-/// A command, and which of the operations given to [`commands`] it carries out.
+/// A command and the operations that it runs, of those given to [`commands`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendered {
     /// The command.
     pub command: Command,
-    /// Indices of its operations, in order: the n-th line of a batch is the n-th of them.
+    /// Indices of its operations: the n-th line of a batch is the n-th of them.
     pub ops: std::ops::Range<usize>,
 }
 
-/// Which program works where: neighbours with the same group share a command.
+/// The program and the namespace. Neighbours of the same group share a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Group<'a> {
     Ip(&'a Place),
@@ -56,7 +56,7 @@ fn group(op: &Op) -> Group<'_> {
     }
 }
 
-/// The commands that carry out `ops`, in order.
+/// The commands that run `ops`, in order.
 #[must_use]
 pub fn commands<'a>(ops: impl IntoIterator<Item = &'a Op>, tools: &Tools) -> Vec<Rendered> {
     let ops: Vec<&Op> = ops.into_iter().collect();
@@ -83,14 +83,14 @@ fn one(chunk: &[&Op], tools: &Tools) -> Command {
             }));
             command
         }
-        // By a batch, which exits with 0 where there is no such flow; `conntrack -D` exits with 1.
+        // A batch exits with 0 if there is no such flow; `conntrack -D` exits with 1.
         Some(Group::Conntrack) => Command::new([tools.conntrack.as_str(), "-R", "-"])
             .stdin(chunk.iter().map(|op| conntrack::arguments(op).join(" ") + "\n").collect::<String>()),
         None => unreachable!("chunk_by yields no empty chunk"),
     }
 }
 
-/// One operation on the command line, several by `-batch`.
+/// One operation as arguments, several as `-batch`.
 fn batch(prefix: Vec<String>, ops: &[&Op], arguments: fn(&Op) -> Vec<String>) -> Command {
     let mut command = Command::new(prefix);
     if let [op] = ops {
@@ -101,14 +101,14 @@ fn batch(prefix: Vec<String>, ops: &[&Op], arguments: fn(&Op) -> Vec<String>) ->
     command.stdin(ops.iter().map(|op| arguments(op).join(" ") + "\n").collect::<String>())
 }
 
-/// The command that tells, by exiting with 0, that `element` is there.
+/// The command that exits with 0 if `element` exists.
 #[must_use]
 pub fn get_element(element: &TableElement, tools: &Tools) -> Command {
     Command::new([tools.nft.as_str(), "-f", "-"]).stdin(format!("get element {}\n", nft::key_only(element)))
 }
 
-/// The command that deletes `element` from where Flatnet 0.1.0 had it, whose table may be the one that is there; `None` where
-/// it had it in the same place.
+/// The command that deletes `element` from its place in Flatnet 0.1.0, whose table may be loaded; `None` if the
+/// place is the same.
 #[must_use]
 pub fn delete_element_of_0_1_0(element: &TableElement, tools: &Tools) -> Option<Command> {
     let Element::FrameBinding { mac, address } = element.element else { return None };
@@ -117,13 +117,13 @@ pub fn delete_element_of_0_1_0(element: &TableElement, tools: &Tools) -> Option<
     Some(Command::new([tools.nft.as_str(), "-f", "-"]).stdin(line))
 }
 
-/// How `ip` is called in `place`.
+/// The command line of `ip` in `place`.
 #[must_use]
 pub fn ip_prefix(place: &Place, tools: &Tools) -> Vec<String> {
     ip::prefix(place, tools)
 }
 
-/// One operation as a line that its program reads: what a plan shows beside its reason.
+/// One operation as a line for its program, as shown in a plan.
 #[must_use]
 pub fn line(op: &Op) -> String {
     match op {

@@ -1,4 +1,4 @@
-//! `nft -f -`: operations as lines of one transaction.
+//! Renders `nft -f -`: operations as lines of one transaction.
 
 use crate::kernel::sets::{Entry, Set};
 use crate::model::plan::{Op, TableElement};
@@ -12,15 +12,15 @@ pub(super) fn transaction(ops: &[&Op]) -> String {
 pub(super) fn lines(op: &Op) -> String {
     match op {
         Op::RulesetReplace { table: _, text } => text.clone(),
-        // `delete` fails where there is no table and nft 1.0.6 has no `destroy`: declare it first.
+        // `delete` fails if there is no table, and nft 1.0.6 has no `destroy`, so declare it first.
         Op::RulesetDel { table, arp } => {
             let arp = if *arp { delete_table("arp", table) } else { String::new() };
             delete_table("inet", table) + &arp
         }
         Op::ArpTableDel { table } => delete_table("arp", table),
         Op::ElementAdd(element) => format!("add element {}\n", with_value(element)),
-        // Adding first makes deleting what is not there no error, and deleting another container's port one:
-        // `delete element` alone takes no notice of a map's value.
+        // Adding first makes deleting idempotent, and fails for another container's port: `delete element`
+        // alone ignores a map's value.
         Op::ElementDel(element) => {
             format!("add element {}\ndelete element {}\n", with_value(element), key_only(element))
         }
@@ -28,7 +28,7 @@ pub(super) fn lines(op: &Op) -> String {
     }
 }
 
-/// Whether it is there or not.
+/// Deletes the table, whether it exists or not.
 fn delete_table(family: &str, table: &crate::model::types::TableName) -> String {
     format!("table {family} {table}\ndelete table {family} {table}\n")
 }

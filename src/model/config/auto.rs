@@ -13,7 +13,7 @@ use crate::model::types::IfName;
 /// `auto` or a number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mtu {
-    /// That of the uplink; 1500 without one.
+    /// The uplink's MTU; 1500 without an uplink.
     Auto,
     /// This many bytes.
     Bytes(u32),
@@ -22,20 +22,20 @@ pub enum Mtu {
 /// `auto`, `none` or the name of an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Uplink {
-    /// That of the default route.
+    /// The interface of the default route.
     Auto,
-    /// There is none.
+    /// No uplink.
     None,
-    /// This one.
+    /// This interface.
     Dev(IfName),
 }
 
 /// `auto` or a list of addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IngressGateways {
-    /// On WSL2 in NAT mode the default route's next hop, which is Windows; anywhere else nobody.
+    /// On WSL2 in NAT mode the default route's next hop, which is Windows; otherwise none.
     Auto,
-    /// These.
+    /// These addresses.
     List(Vec<Ipv4Addr>),
 }
 

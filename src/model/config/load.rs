@@ -1,4 +1,4 @@
-//! Reading the file.
+//! Reads the configuration file.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -14,15 +14,15 @@ use crate::error::{self, Error, Kind, Remedy, Result};
 use crate::model::types::shown;
 use crate::shell::quote;
 
-/// Where the configuration lies unless told otherwise.
+/// The default path of the configuration.
 pub const DEFAULT_PATH: &str = "/etc/flatnet/flatnet.yaml";
 
-/// Bytes that a configuration may hold.
+/// The size limit of a configuration.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// Reads, parses and checks the configuration at `path`.
 pub fn load(path: &Path) -> Result<Config> {
-    // Whoever names the path may name a pipe, on which an open would wait.
+    // The path may name a pipe, which would block an open.
     #[expect(clippy::cast_possible_wrap, reason = "the flag is far below the sign bit")]
     let not_waiting = OFlags::NONBLOCK.bits() as i32;
     let file = OpenOptions::new().read(true).custom_flags(not_waiting).open(path).map_err(|cause| {
@@ -46,7 +46,7 @@ pub fn load(path: &Path) -> Result<Config> {
     parse(&text, path)
 }
 
-/// Parses and checks `text`; `path` is what errors name.
+/// Parses and checks `text`; errors name `path`.
 pub fn parse(text: &str, path: &Path) -> Result<Config> {
     let config: Config =
         if text.lines().all(|line| line.trim_start().starts_with('#') || line.trim().is_empty()) {
@@ -63,7 +63,7 @@ fn yaml_error(cause: &serde_yaml::Error, text: &str, path: &Path) -> Error {
     let what = whole.split(" at line ").next().unwrap_or(&whole);
     let place = cause.location().map_or(String::new(), |at| {
         let (line, column) = (at.line(), at.column());
-        // The parser names where the fields begin, and not where one of them is again.
+        // The parser reports where the mapping begins, not where the duplicate is.
         let repeated = what.split_once("duplicate field `").and_then(|(_, field)| field.split_once('`'));
         let again = repeated.and_then(|(field, _)| locate::second_line_of(text, field, line, column));
         format!(":{}:{column}", again.unwrap_or(line))
@@ -78,7 +78,7 @@ fn value_error(problem: &Problem, text: &str, path: &Path) -> Error {
         .remedy(remedy)
 }
 
-/// A file that others may write would let them run what they like as root.
+/// A file that others can write would let them run commands as root.
 fn refuse_writable_by_others(file: &File, path: &Path) -> Result<()> {
     let found = file.metadata().map_err(error::io("read the configuration", path))?;
     let owner_is_trusted = found.uid() == 0 || found.uid() == rustix::process::geteuid().as_raw();
@@ -111,7 +111,7 @@ fn refuse_writable_by_others(file: &File, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether the users of this process are not the host's: then root's own files seem to be a stranger's.
+/// Whether this process is in a user namespace, in which root's own files seem to belong to another user.
 fn is_in_user_namespace() -> bool {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     !map.is_empty() && map.split_whitespace().ne(["0", "0", "4294967295"])

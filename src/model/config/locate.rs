@@ -1,7 +1,7 @@
-//! From a field path such as `allocate.to` or `reserved[1]` to a line of the YAML text.
+//! Finds the line of a field such as `allocate.to` or `reserved[1]` in the YAML text.
 
-/// The line (from 1) where the field stands, or the deepest of its parents that the text has. `None` when not
-/// even the first part is there. Follows block style; what a flow collection holds is found at its own line.
+/// The line (from 1) of the field, or of the deepest of its parents in the text; `None` if not even the first
+/// part is found. Follows block style; a field of a flow collection is found at the collection's line.
 pub(super) fn line_of(text: &str, field: &str) -> Option<usize> {
     let lines: Vec<&str> = text.lines().collect();
     let mut found = None;
@@ -56,7 +56,7 @@ fn find_item(lines: &[&str], start: usize, index: usize) -> Option<usize> {
         .map(|(at, _)| at)
 }
 
-/// The line of the second `field` among those of a mapping that begins at `line` and `column`, all counted from 1.
+/// The line of the second `field` in the mapping that begins at `line` and `column`, all counted from 1.
 pub(super) fn second_line_of(text: &str, field: &str, line: usize, column: usize) -> Option<usize> {
     let lines: Vec<&str> = text.lines().collect();
     let (start, indent) = (line.checked_sub(1)?, column.checked_sub(1)?);

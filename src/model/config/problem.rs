@@ -1,13 +1,13 @@
-//! What is wrong with a value of the configuration.
+//! An invalid value of the configuration.
 
-/// One thing that is wrong.
+/// One invalid value.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Problem {
-    /// Path of the field: `allocate.to`, `reserved[1]`.
+    /// The path of the field: `allocate.to`, `reserved[1]`.
     pub(super) field: String,
-    /// The value found there.
+    /// The value.
     pub(super) value: String,
-    /// Why it cannot work.
+    /// Why it is invalid.
     pub(super) why: String,
     /// What to write instead.
     pub(super) remedy: String,

@@ -1,11 +1,11 @@
-//! What a configuration that parses must also hold to work.
+//! Checks of a configuration that parses.
 
 use std::net::Ipv4Addr;
 
 use super::problem::{Problem, problem};
 use super::{Config, IngressGateways, Mtu, gateway};
 
-/// The first thing that is wrong, in the order of the file's fields.
+/// The first invalid value, in the order of the fields.
 pub(super) fn validate(config: &Config) -> Result<(), Problem> {
     networks(config)?;
     bridge_address(config)?;

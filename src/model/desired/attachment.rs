@@ -11,35 +11,35 @@ use crate::model::types::{
     AttachmentId, IfName, LinkAlias, LinkGroup, Mac, NetnsPath, PortMapping, PortMode, SysctlKey, TableName,
 };
 
-/// Which routes a container is given.
+/// The routes of a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Routes {
-    /// The default route, behind any that another network adds, and the range of Flatnet.
+    /// The default route, after those of other networks, and the range of Flatnet.
     Default,
-    /// Only the range of Flatnet: until 0.1.0 where a container had a default route already.
+    /// Only the range of Flatnet: in 0.1.0, if the container already had a default route.
     RangeOnly,
 }
 
 /// The desired state of one attachment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttachmentState {
-    /// Whose.
+    /// The attachment.
     pub id: AttachmentId,
     /// The name of the nft tables.
     pub table: TableName,
     /// The bridge.
     pub bridge: IfName,
-    /// What the host's end of the veth pair is.
+    /// How the host's end is attached.
     pub mode: PortMode,
     /// The host's end of the veth pair.
     pub host_link: IfName,
     /// The group of the network's links.
     pub group: LinkGroup,
-    /// The mark by which it is known as ours.
+    /// The link's alias, which marks it as Flatnet's.
     pub alias: LinkAlias,
-    /// Whether this host's kernel speaks IPv6, so that the link must be told to have no address of it.
+    /// Whether the kernel supports IPv6, so that the link must be set to have no IPv6 address.
     pub ipv6: bool,
-    /// Bytes.
+    /// The MTU in bytes.
     pub mtu: u32,
     /// The container's namespace.
     pub netns: NetnsPath,
@@ -47,23 +47,23 @@ pub struct AttachmentState {
     pub mac: Mac,
     /// The container's address.
     pub address: Ipv4Net,
-    /// Where its routes lead.
+    /// The destinations of its routes.
     pub routes_to: Vec<Ipv4Net>,
     /// The next hop: the bridge.
     pub next_hop: Ipv4Addr,
-    /// Hosts outside that may come in, and are answered by Flatnet whichever network the default route leads to.
+    /// Ingress gateways, whose packets are answered through Flatnet whatever the default route.
     pub answers_to: Vec<Ipv4Addr>,
-    /// Whether what bears its address has a table of routes of its own, so that whoever came in by Flatnet is answered by
-    /// Flatnet.
+    /// Whether packets from its flat address use a routing table of their own, so that connections that came in
+    /// by Flatnet are answered through Flatnet.
     pub own_table: bool,
     /// Its published ports.
     pub ports: Vec<PortMapping>,
-    /// What the kernel shall forget of whoever had its address or its ports before.
+    /// Conntrack entries of the previous users of its address and ports, to be deleted.
     pub flows_to_end: Vec<FlowFilter>,
 }
 
 impl AttachmentState {
-    /// What `config` and `facts` make of a container that got `address`.
+    /// The desired state by `config` and `facts` of a container with `address`.
     #[expect(clippy::too_many_arguments, reason = "each is one decision that was made before")]
     #[must_use]
     pub fn new(
@@ -94,7 +94,7 @@ impl AttachmentState {
                 Routes::RangeOnly => vec![config.range],
             },
             next_hop: config.bridge_address(),
-            // Where nothing leaves by Flatnet but answers, another network may be the way to them for all else.
+            // If only answers leave by Flatnet, another network may lead to the ingress gateways for everything else.
             answers_to: if leaves { facts.ingress_gateways.clone() } else { Vec::new() },
             own_table: facts.policy_routing && (!leaves || !ports.is_empty()),
             ports: ports.to_vec(),
@@ -103,8 +103,8 @@ impl AttachmentState {
         }
     }
 
-    /// The MAC of the host's end. On a routed link both ends have the same, so that neither asks for the other's: a link
-    /// without ARP sends to its own.
+    /// The MAC of the host's end. On a routed link both ends have the same MAC, so that no ARP is needed: a
+    /// link without ARP sends to its own MAC.
     #[must_use]
     pub fn host_mac(&self) -> Mac {
         match self.mode {
@@ -113,20 +113,20 @@ impl AttachmentState {
         }
     }
 
-    /// The address alone, as the route to it has it.
+    /// The address as /32, for the host's route.
     #[must_use]
     pub fn host_route(&self) -> Ipv4Net {
         Ipv4Net::from(self.address.addr())
     }
 
-    /// Whether its routes are those of this version. What 0.1.0 attached goes without, until it is changed over.
+    /// Whether it has the answer routes of this version. An attachment by 0.1.0 gets them when it is changed over.
     #[must_use]
     pub fn has_answer_routes(&self) -> bool {
         self.mode != PortMode::Isolated
     }
 
-    /// The setting without which this host does not send from 127.0.0.1 over the container's link; `None` where nobody
-    /// does, since no port is published there.
+    /// The setting that lets this host send from 127.0.0.1 over the container's link; `None` if no port is published
+    /// there.
     #[must_use]
     pub fn route_localnet(&self) -> Option<SysctlKey> {
         let at_loopback = |port: &PortMapping| port.host_ip.is_none_or(|address| address.is_loopback());
@@ -134,13 +134,13 @@ impl AttachmentState {
         desired.then(|| SysctlKey::ipv4_conf(&self.host_link, "route_localnet"))
     }
 
-    /// The setting by which this host forwards what comes in by the container's link.
+    /// The setting that makes this host forward packets from the container's link.
     #[must_use]
     pub fn forwarding(&self) -> SysctlKey {
         SysctlKey::ipv4_conf(&self.host_link, "forwarding")
     }
 
-    /// What the tables hold for it.
+    /// Its elements in the tables.
     pub fn elements(&self) -> impl Iterator<Item = TableElement> + '_ {
         elements(self.mode, &self.host_link, self.mac, self.address.addr(), &self.ports).map(|element| {
             TableElement { table: self.table.clone(), element, container_id: self.id.container_id.clone() }
@@ -148,7 +148,7 @@ impl AttachmentState {
     }
 }
 
-/// What the tables hold for a container with this link, MAC and address and these published ports.
+/// The elements of a container with this link, MAC, address and published ports.
 pub fn elements<'a>(
     mode: PortMode,
     dev: &IfName,

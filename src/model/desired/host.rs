@@ -13,64 +13,64 @@ use crate::model::types::{
     IfName, LinkAlias, LinkGroup, Mac, NetworkName, Owner, PortMode, SysctlKey, TableName,
 };
 
-/// The file of the network's state directory that says which Flatnet it belongs to.
+/// The file in the network's state directory with the owner mark.
 pub const OWNER_FILE: &str = "owner";
 
-/// What `auto` in the configuration means on this host, and what its kernel can do.
+/// What `auto` in the configuration means on this host, and what its kernel supports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostFacts {
-    /// Of the configuration that they were found for.
+    /// The hash of the configuration for which these were observed.
     pub config_hash: String,
-    /// Bytes, of the bridge and of every container.
+    /// The MTU of the bridge and of every container.
     pub mtu: u32,
-    /// The interface towards the world.
+    /// The interface towards the outside.
     pub uplink: Option<String>,
-    /// Who may open connections to containers from outside.
+    /// Hosts outside that may open connections to containers.
     pub ingress_gateways: Vec<Ipv4Addr>,
-    /// By which interface each of them is reached, as far as there is a way to it.
+    /// The links to the ingress gateways, as far as there is a route.
     #[serde(default)]
     pub gateway_links: Vec<GatewayLink>,
-    /// Whether the kernel speaks IPv6.
+    /// Whether the kernel supports IPv6.
     #[serde(default)]
     pub ipv6: bool,
-    /// This host's own addresses, but the bridge's, at which containers are told to ask for names.
+    /// This host's own addresses, except the bridge's, that containers use as name servers.
     #[serde(default)]
     pub resolvers: Vec<Ipv4Addr>,
-    /// What the HTTP gateway listens on, where it runs on this host.
+    /// The ports of the HTTP gateway, if it runs on this host.
     #[serde(default)]
     pub gateway_ports: Vec<u16>,
-    /// Whether the kernel can decide ways by the sender's address (`ip rule`).
+    /// Whether the kernel supports policy routing (`ip rule`).
     #[serde(default)]
     pub policy_routing: bool,
-    /// Whether the ruleset can ask the kernel which addresses are this host's (`fib daddr type local`).
+    /// Whether nft supports `fib daddr type local`.
     pub fib: bool,
-    /// This host's addresses but loopback and the bridge's; kept only where the kernel cannot be asked.
+    /// This host's addresses, except loopback and the bridge's; only kept without `fib`.
     #[serde(default)]
     pub host_addresses: Vec<Ipv4Addr>,
 }
 
-/// The way to one host that may come in.
+/// The route to one ingress gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GatewayLink {
     /// The host.
     pub address: Ipv4Addr,
-    /// Out of which link.
+    /// The outgoing link.
     pub dev: IfName,
-    /// This host's address towards it, by which a change of the way is noticed without a program.
+    /// This host's source address towards it, by which a changed route is noticed without running a program.
     pub source: Ipv4Addr,
 }
 
-/// Who is attached, as far as this host's state depends on it.
+/// The attached containers, as far as this host's state depends on them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attached {
-    /// What the host's end of each container's link is.
+    /// How each container's host link is attached.
     pub modes: BTreeMap<IfName, PortMode>,
-    /// What the tables hold for the containers.
+    /// The elements of the containers.
     pub elements: BTreeSet<TableElement>,
 }
 
 impl Attached {
-    /// Whether containers have a port in the bridge, or may get one.
+    /// Whether containers have a port on the bridge, or may get one.
     #[must_use]
     pub fn is_bridged(&self, config: &Config) -> bool {
         config.port_mode().is_bridged() || self.modes.values().any(|mode| mode.is_bridged())
@@ -82,62 +82,62 @@ impl Attached {
 pub struct HostState {
     /// The network.
     pub network: NetworkName,
-    /// Which Flatnet this is, where that is known.
+    /// The owner mark of this Flatnet, if known.
     pub owner: Option<Owner>,
-    /// Whether that may not be read: then what is there is taken for this one's.
+    /// Whether the owner mark is unreadable; then what exists is treated as this Flatnet's.
     pub owner_unknown: bool,
-    /// The file that says so.
+    /// The file that holds the owner mark.
     pub owner_file: PathBuf,
     /// The name of the nft tables.
     pub table: TableName,
     /// The bridge.
     pub bridge: IfName,
-    /// Its fixed address.
+    /// The bridge's fixed MAC.
     pub mac: Mac,
-    /// Bytes.
+    /// The MTU in bytes.
     pub mtu: u32,
-    /// The mark by which it is known as ours, and as this Flatnet's.
+    /// The bridge's alias, with the owner mark.
     pub alias: LinkAlias,
     /// The group of the network's links, the bridge among them.
     pub group: LinkGroup,
-    /// Whether containers have a port in the bridge, or may get one.
+    /// Whether containers have a port on the bridge, or may get one.
     pub bridged: bool,
-    /// The ports of the containers that have one.
+    /// The bridge ports of attached containers.
     pub ports: BTreeSet<IfName>,
-    /// Its address: with the subnet's prefix length where the subnet is at the bridge, else alone.
+    /// The bridge's address: with the subnet's prefix length if the subnet is on-link at the bridge, else /32.
     pub address: Ipv4Net,
-    /// What is refused where no container has it.
+    /// Packets to unassigned addresses of this subnet are rejected.
     pub subnet: Ipv4Net,
-    /// Settings of the kernel, in the order in which they are made.
+    /// Kernel settings, in the order in which they are made.
     pub settings: Vec<Setting>,
-    /// The text that makes the tables.
+    /// The nft transaction that makes the tables.
     pub ruleset: String,
-    /// What the tables hold for the containers that are attached.
+    /// The elements of attached containers.
     pub elements: BTreeSet<TableElement>,
 }
 
-/// One setting of the kernel.
+/// A kernel setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
     /// The sysctl.
     pub key: SysctlKey,
     /// Its desired value.
     pub value: u32,
-    /// Whether it belongs to the bridge and goes with it.
+    /// Whether it belongs to the bridge and is removed with it.
     pub of_bridge: bool,
-    /// Why.
+    /// The reason.
     pub why: &'static str,
 }
 
 impl HostState {
-    /// Whether what bears the mark `found` belongs to another Flatnet.
+    /// Whether the owner mark `found` is another Flatnet's.
     #[must_use]
     pub fn is_anothers(&self, found: &Owner) -> bool {
         self.owner.as_ref() != Some(found) && !self.owner_unknown
     }
 
-    /// What `config` means with `facts` for the Flatnet `owner` while `attached` are there, with the `ruleset` that follows
-    /// from the same.
+    /// The desired state by `config` and `facts` for the owner mark `owner` and the containers `attached`, with
+    /// the matching `ruleset`.
     #[must_use]
     pub fn new(
         config: &Config,
@@ -172,8 +172,7 @@ impl HostState {
     }
 }
 
-/// Between ports of the bridge that are isolated from one another this host answers ARP; between those and containers
-/// with a link of their own, it does too.
+/// This host answers ARP between isolated bridge ports, and between bridge ports and containers with their own link.
 fn settings(bridge: &IfName, bridged: bool, isolated: bool) -> Vec<Setting> {
     let of_bridge = |key, value, why| Setting { key, value, of_bridge: true, why };
     let ipv4 = |setting| SysctlKey::ipv4_conf(bridge, setting);

@@ -1,4 +1,4 @@
-//! Which flows the kernel shall forget.
+//! Conntrack entries to delete.
 
 use std::net::Ipv4Addr;
 
@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::types::{PortMapping, Protocol};
 
-/// Which of the flows that conntrack remembers, as options of conntrack(8).
+/// A selection of conntrack entries, as options of conntrack(8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FlowFilter {
-    /// Those that this address opened.
+    /// Entries that this address opened.
     From(Ipv4Addr),
-    /// Those that this address answers, translated or not.
+    /// Entries that this address answers, with or without translation.
     To(Ipv4Addr),
-    /// Those that were opened to a port of this host, wherever they lead.
+    /// Entries to a port of this host, wherever they lead.
     OpenedTo {
         /// tcp, udp or sctp.
         protocol: Protocol,
@@ -24,7 +24,7 @@ pub enum FlowFilter {
         /// The port.
         port: u16,
     },
-    /// Those that a host outside opened to addresses of containers.
+    /// Entries that an outside host opened to containers.
     Ingress {
         /// The host.
         gateway: Ipv4Addr,
@@ -34,14 +34,15 @@ pub enum FlowFilter {
 }
 
 impl FlowFilter {
-    /// What the kernel remembers of an address, translations of published ports included.
+    /// All entries of an address, including published ports.
     #[must_use]
     pub fn of_address(address: Ipv4Addr) -> [Self; 2] {
         [Self::From(address), Self::To(address)]
     }
 
-    /// What clients opened to those of `ports` that are UDP before anybody published them, or while another did, at
-    /// `host_addresses`. A client of another protocol opens anew, and is let in by what holds then.
+    /// Entries that clients opened to the UDP ports of `ports` at `host_addresses` before they were published,
+    /// or while another container published them. Clients of other protocols reconnect and are judged by the
+    /// current rules.
     pub fn before_publishing<'a>(
         ports: &'a [PortMapping],
         host_addresses: &'a [Ipv4Addr],
@@ -85,7 +86,7 @@ mod tests {
         assert_eq!(FlowFilter::before_publishing(&ports[..1], &own).count(), 0);
     }
 
-    /// Receipts and plans are kept: what is written must still be read.
+    /// Receipts and plans are stored, so this format must stay readable.
     #[test]
     fn a_filter_is_read_as_it_was_written() {
         let text = r#"{"op":"flows_del","to":"10.87.1.2"}"#;

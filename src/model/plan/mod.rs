@@ -1,6 +1,6 @@
-//! What is to be done: a [`Plan`] of typed [`Step`]s, each with its inverse and its reason.
+//! Plans: typed [`Step`]s, each with its inverse and its reason.
 //!
-//! [`crate::kernel::planner`] makes plans, [`crate::kernel::render`] makes commands of them; receipts keep them.
+//! [`crate::kernel::planner`] makes plans, [`crate::kernel::render`] renders them as commands, receipts keep them.
 
 mod element;
 mod flow_filter;
@@ -21,7 +21,7 @@ pub struct Plan {
     pub steps: Vec<Step>,
 }
 
-/// One operation, how it is undone, and why it is done.
+/// One operation with its undo and its reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// What is done.
@@ -29,7 +29,7 @@ pub struct Step {
     pub op: Op,
     /// How it is undone.
     pub undo: Undo,
-    /// Why, for the person who reads the plan.
+    /// The reason, for people.
     pub why: String,
 }
 
@@ -39,39 +39,40 @@ pub struct Step {
 pub enum Undo {
     /// By the inverse operation.
     Op(Box<Op>),
-    /// By these, in this order: what it took away had more to it than one operation gives back.
+    /// By these, in this order: the step removed more than one operation restores.
     Ops(Vec<Op>),
-    /// It goes by itself when the step at this index is undone: an address goes with its link.
+    /// By the undo of the step at this index: an address is removed with its link.
     With(usize),
-    /// There is nothing to undo: the step itself takes something away.
+    /// There is nothing to undo: the step itself removes something.
     Nothing,
 }
 
 impl Plan {
-    /// Whether all is as desired already.
+    /// Whether the desired state is reached already.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
 
-    /// What its steps do, in order.
+    /// The operations, in order.
     #[must_use]
     pub fn ops(&self) -> Vec<Op> {
         self.steps.iter().map(|step| step.op.clone()).collect()
     }
 
-    /// Adds a step that the inverse operation undoes; returns its index.
+    /// Adds a step that is undone by the inverse operation; returns its index.
     pub fn push(&mut self, op: Op, undo: Op, why: impl Into<String>) -> usize {
         self.add(op, Undo::Op(Box::new(undo)), why)
     }
 
-    /// Adds a step that goes with the step at `with`, or by `undo` where no step of this plan made what it
-    /// stands on.
+    /// Adds a step that is undone with the step at `with`, or by `undo` if no step of this plan made what it depends
+    /// on.
     pub fn push_with(&mut self, op: Op, with: Option<usize>, undo: Undo, why: impl Into<String>) {
         self.add(op, with.map_or(undo, Undo::With), why);
     }
 
-    /// Adds a step that sets an attribute of the link `dev`, to be set `back` where no step of this plan made it.
+    /// Adds a step that sets an attribute of the link `dev`; its undo sets `back`, unless a step of this plan made the
+    /// link.
     pub fn push_link_set(
         &mut self,
         (place, dev): (&Place, &IfName),
@@ -84,7 +85,7 @@ impl Plan {
         self.push_with(op(attribute), with, undo, why);
     }
 
-    /// Adds a step that has no inverse; returns its index.
+    /// Adds a step without an inverse; returns its index.
     pub fn push_final(&mut self, op: Op, why: impl Into<String>) -> usize {
         self.add(op, Undo::Nothing, why)
     }
@@ -94,7 +95,7 @@ impl Plan {
         self.steps.len() - 1
     }
 
-    /// Adds the steps of `other`, with what they concern before each reason.
+    /// Appends the steps of `other`; each reason is prefixed with its subject.
     pub fn append(&mut self, other: &Self, what: &str) {
         let start = self.steps.len();
         for Step { op, undo, why } in &other.steps {
@@ -106,7 +107,7 @@ impl Plan {
         }
     }
 
-    /// What takes back the steps for which `may_have_run` holds, last first.
+    /// The operations that undo the steps for which `may_have_run` holds, last first.
     #[must_use]
     pub fn undo_of(&self, may_have_run: impl Fn(usize) -> bool) -> Vec<Op> {
         self.steps
@@ -122,7 +123,7 @@ impl Plan {
             .collect()
     }
 
-    /// What takes back the whole plan, last first.
+    /// The operations that undo the whole plan, last first.
     #[must_use]
     pub fn undo(&self) -> Vec<Op> {
         self.undo_of(|_| true)

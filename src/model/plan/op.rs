@@ -1,4 +1,4 @@
-//! What a step does: a closed set of operations on typed values.
+//! Operations: a closed set on typed values.
 
 use std::net::Ipv4Addr;
 
@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::{FlowFilter, TableElement};
 use crate::model::types::{IfName, LinkAlias, LinkGroup, Mac, NetnsPath, RouteTable, SysctlKey, TableName};
 
-/// In which network namespace a step works.
+/// The network namespace of an operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
-    /// This host's.
+    /// This host's namespace.
     Host,
-    /// The container's.
+    /// The container's namespace.
     Netns(NetnsPath),
 }
 
@@ -26,34 +26,34 @@ pub enum Op {
     BridgeAdd {
         /// The bridge.
         dev: IfName,
-        /// Its fixed address: without one it changes with the ports.
+        /// Its fixed MAC; without one it would change with the ports.
         mac: Mac,
     },
     /// `ip link add dev NAME type veth peer name PEER netns PATH`.
     VethAdd {
         /// The host's end.
         dev: IfName,
-        /// Its address.
+        /// Its MAC.
         mac: Mac,
-        /// Bytes, for both ends.
+        /// The MTU of both ends.
         mtu: u32,
-        /// The bridge whose port it becomes; none: it is a link of its own.
+        /// The bridge; `None`: it is not a bridge port.
         #[serde(default)]
         master: Option<IfName>,
-        /// Of which network the host's end is; receipts of 0.1.0 have none.
+        /// The network's link group; receipts of 0.1.0 have none.
         #[serde(default)]
         group: LinkGroup,
         /// The container's end.
         peer: IfName,
-        /// Its address.
+        /// Its MAC.
         peer_mac: Mac,
-        /// Where it goes.
+        /// Its network namespace.
         netns: NetnsPath,
-        /// Whether the container's end speaks ARP.
+        /// Whether the container's end uses ARP.
         #[serde(default = "yes")]
         peer_arp: bool,
     },
-    /// `bridge fdb add MAC dev NAME master static`: frames to this MAC leave by this port and no other.
+    /// `bridge fdb add MAC dev NAME master static`: frames to this MAC leave by this port only.
     FdbAdd {
         /// The port.
         dev: IfName,
@@ -67,152 +67,152 @@ pub enum Op {
         /// The container's MAC.
         mac: Mac,
     },
-    /// `ip link set dev NAME ATTRIBUTE`: one attribute to a step, since a line with two can half happen.
+    /// `ip link set dev NAME ATTRIBUTE`: one attribute per step, since a line with two can half succeed.
     LinkSet {
-        /// Where.
+        /// The namespace.
         place: Place,
-        /// Which link.
+        /// The link.
         dev: IfName,
-        /// What becomes of it.
+        /// The attribute.
         attribute: LinkAttribute,
     },
     /// `ip link del dev NAME`.
     LinkDel {
-        /// Which link of the host.
+        /// The link on the host.
         dev: IfName,
     },
     /// `ip addr add ADDRESS dev NAME`.
     AddrAdd {
-        /// Where.
+        /// The namespace.
         place: Place,
-        /// Which link.
+        /// The link.
         dev: IfName,
         /// Address and prefix length.
         address: Ipv4Net,
-        /// Whether the subnet is not at the link, so that the kernel makes no route to it.
+        /// Whether the kernel makes no on-link route to the subnet.
         #[serde(default)]
         noprefixroute: bool,
     },
     /// `ip addr del ADDRESS dev NAME`.
     AddrDel {
-        /// Where.
+        /// The namespace.
         place: Place,
-        /// Which link.
+        /// The link.
         dev: IfName,
         /// Address and prefix length.
         address: Ipv4Net,
     },
     /// `ip route append DESTINATION [via GATEWAY] dev NAME`.
     RouteAdd {
-        /// Where.
+        /// The namespace.
         place: Place,
         /// `0.0.0.0/0` is the default route.
         to: Ipv4Net,
-        /// The next hop; none: the destination is at the link.
+        /// The next hop; `None`: the destination is on-link.
         #[serde(default)]
         via: Option<Ipv4Addr>,
-        /// Out of which link.
+        /// The outgoing link.
         dev: IfName,
-        /// The address that this host uses towards it, where it is told one.
+        /// The preferred source address.
         #[serde(default)]
         src: Option<Ipv4Addr>,
-        /// In which table; none: the main one.
+        /// The routing table; `None`: main.
         #[serde(default)]
         table: Option<RouteTable>,
     },
     /// `ip route del DESTINATION [via GATEWAY] dev NAME`.
     RouteDel {
-        /// Where.
+        /// The namespace.
         place: Place,
         /// `0.0.0.0/0` is the default route.
         to: Ipv4Net,
         /// The next hop.
         #[serde(default)]
         via: Option<Ipv4Addr>,
-        /// Out of which link.
+        /// The outgoing link.
         dev: IfName,
-        /// In which table.
+        /// The routing table.
         #[serde(default)]
         table: Option<RouteTable>,
     },
-    /// `ip rule add from ADDRESS lookup TABLE`: the way of what bears the address is looked up there first.
+    /// `ip rule add from ADDRESS lookup TABLE`: packets from the address use that table first.
     RuleAdd {
-        /// Where.
+        /// The namespace.
         place: Place,
-        /// The sender.
+        /// The source address.
         from: Ipv4Addr,
-        /// Which table.
+        /// The routing table.
         table: RouteTable,
     },
     /// `ip rule del from ADDRESS lookup TABLE`.
     RuleDel {
-        /// Where.
+        /// The namespace.
         place: Place,
-        /// The sender.
+        /// The source address.
         from: Ipv4Addr,
-        /// Which table.
+        /// The routing table.
         table: RouteTable,
     },
-    /// `ip rule flush table TABLE`: all rules that lead to it, where there are any.
+    /// `ip rule flush table TABLE`: deletes all rules that lead to it.
     RulesFlush {
-        /// Where.
+        /// The namespace.
         place: Place,
-        /// Which table.
+        /// The routing table.
         table: RouteTable,
     },
-    /// `ip route append unreachable DESTINATION`: what nobody has is refused at once, and never leaves by another route.
+    /// `ip route append unreachable DESTINATION`: unassigned addresses are rejected, and never leave by another route.
     UnreachableAdd {
-        /// Which addresses.
+        /// The destination.
         to: Ipv4Net,
     },
     /// `ip route del unreachable DESTINATION`.
     UnreachableDel {
-        /// Which addresses.
+        /// The destination.
         to: Ipv4Net,
     },
-    /// `ip route add SUBNET dev NAME proto kernel scope link`: the subnet is at the link, as the kernel itself has it of
-    /// an address without `noprefixroute`.
+    /// `ip route add SUBNET dev NAME proto kernel scope link`: the on-link route that the kernel makes for an address
+    /// without `noprefixroute`.
     PrefixRouteAdd {
-        /// Where.
+        /// The namespace.
         place: Place,
         /// The subnet.
         to: Ipv4Net,
-        /// At which link.
+        /// The link.
         dev: IfName,
         /// The link's own address.
         src: Ipv4Addr,
     },
     /// `ip route del SUBNET dev NAME proto kernel`.
     PrefixRouteDel {
-        /// Where.
+        /// The namespace.
         place: Place,
         /// The subnet.
         to: Ipv4Net,
-        /// At which link.
+        /// The link.
         dev: IfName,
     },
     /// `sysctl -w KEY=VALUE`.
     Sysctl {
         /// The key.
         key: SysctlKey,
-        /// The value: a number.
+        /// The value, a number.
         value: u32,
     },
-    /// An nft transaction that replaces the table, and the one for ARP where the text has one.
+    /// An nft transaction that replaces the table `inet` and, if its text has one, the table `arp`.
     RulesetReplace {
         /// Its name.
         table: TableName,
-        /// The text of the transaction, made by [`crate::kernel::ruleset`] or read from the kernel.
+        /// The transaction, from [`crate::kernel::ruleset`] or read from the kernel.
         text: String,
     },
-    /// Deletes the table.
+    /// Deletes the table `inet`.
     RulesetDel {
         /// Its name.
         table: TableName,
-        /// Whether the one for ARP goes too.
+        /// Whether the table `arp` is deleted too.
         arp: bool,
     },
-    /// Deletes the table for ARP, which only ports of the bridge need.
+    /// Deletes the table `arp`, which only bridge ports need.
     ArpTableDel {
         /// Its name.
         table: TableName,
@@ -221,7 +221,7 @@ pub enum Op {
     ElementAdd(TableElement),
     /// `nft delete element`.
     ElementDel(TableElement),
-    /// `conntrack -D`: the kernel forgets these flows. It comes after what changed where they lead; there is no inverse.
+    /// `conntrack -D`: deletes these conntrack entries, after the change that redirected them. There is no inverse.
     FlowsDel(FlowFilter),
 }
 
@@ -229,17 +229,17 @@ fn yes() -> bool {
     true
 }
 
-/// What `ip link set` changes.
+/// An attribute for `ip link set`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LinkAttribute {
     /// `up`.
     Up,
-    /// `arp on|off`: whether the link asks for and answers MAC addresses, and believes what others answer.
+    /// `arp on|off`: whether the link uses ARP.
     Arp(bool),
-    /// `group NUMBER`: of which network it is.
+    /// `group NUMBER`: the network's link group.
     Group(LinkGroup),
-    /// `addrgenmode none|eui64`: whether the kernel gives it an IPv6 address by itself.
+    /// `addrgenmode none|eui64`: whether the kernel assigns a link-local IPv6 address.
     Ipv6Address(bool),
     /// `down`.
     Down,
@@ -249,18 +249,18 @@ pub enum LinkAttribute {
     Mtu(u32),
     /// `address MAC`.
     Address(Mac),
-    /// `name NAME`: what it is called from then on. Only a link that is down can be renamed (kernels before 6.2).
+    /// `name NAME`. Before kernel 6.2 only a link that is down can be renamed.
     Name(IfName),
     /// `master BRIDGE`.
     Master(IfName),
     /// `nomaster`.
     NoMaster,
-    /// `type bridge_slave isolated on|off`: whether frames pass between this port and other isolated ones.
+    /// `type bridge_slave isolated on|off`: whether the port exchanges frames with other isolated ports.
     Isolated(bool),
-    /// `type bridge_slave learning on|off`: whether the bridge believes what source addresses say.
+    /// `type bridge_slave learning on|off`: whether the bridge learns source MACs.
     Learning(bool),
-    /// `type bridge_slave locked on|off`: whether only frames pass whose source the bridge knows at this port.
+    /// `type bridge_slave locked on|off`: whether only frames with a source MAC known at this port pass.
     Locked(bool),
-    /// `type bridge_slave hairpin on|off`: whether a frame may leave by the port it came in.
+    /// `type bridge_slave hairpin on|off`: whether a frame may leave by the port it arrived at.
     Hairpin(bool),
 }

@@ -1,29 +1,29 @@
-//! Link aliases, by which Flatnet knows what is its own.
+//! Link aliases, which mark Flatnet's links.
 
 use super::{AttachmentId, NetworkName, Owner};
 use crate::error::Result;
 
 super::pattern::pattern!(ALIAS, "link alias", r"^flatnet/[A-Za-z0-9_./\-]+$", 248);
 
-/// The alias (`ip link set DEV alias TEXT`) on each link of ours: whose link it is.
+/// The alias (`ip link set DEV alias TEXT`) of one of our links; it names the link's owner.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkAlias(String);
 
 impl LinkAlias {
-    /// Of a network's bridge: `flatnet/NETWORK/OWNER`; `flatnet/NETWORK` where the owner is not known yet, and on a
-    /// bridge of Flatnet 0.1.0.
+    /// The alias of a network's bridge: `flatnet/NETWORK/OWNER`; `flatnet/NETWORK` if the owner is not known
+    /// yet, and on a bridge of Flatnet 0.1.0.
     #[must_use]
     pub fn of_bridge(network: &NetworkName, owner: Option<&Owner>) -> Self {
         Self(owner.map_or_else(|| format!("flatnet/{network}"), |owner| format!("flatnet/{network}/{owner}")))
     }
 
-    /// Whether `text` is the mark of a Flatnet, this one or another.
+    /// Whether `text` is an alias of any Flatnet.
     #[must_use]
     pub fn is_flatnets(text: &str) -> bool {
         text.starts_with("flatnet/")
     }
 
-    /// Whose bridge it is that bears the alias `text`, where it is one of `network`'s: `Some(None)` where it does not say.
+    /// The owner of the bridge of `network` with the alias `text`; `Some(None)` if the alias names none.
     #[must_use]
     pub fn bridge_in(text: &str, network: &NetworkName) -> Option<Option<Owner>> {
         match text.strip_prefix("flatnet/")?.strip_prefix(network.as_str())? {
@@ -32,20 +32,20 @@ impl LinkAlias {
         }
     }
 
-    /// The network whose bridge bears the alias `text`, whichever it is.
+    /// The network of the bridge with the alias `text`.
     #[must_use]
     pub fn network_of_bridge(text: &str) -> Option<NetworkName> {
         let network = text.strip_prefix("flatnet/")?.split('/').next()?.parse().ok()?;
         Self::bridge_in(text, &network).map(|_| network)
     }
 
-    /// Of the host's end of an attachment: `flatnet/NETWORK/CONTAINER_ID/IFNAME`.
+    /// The alias of an attachment's host link: `flatnet/NETWORK/CONTAINER_ID/IFNAME`.
     #[must_use]
     pub fn of_attachment(network: &NetworkName, id: &AttachmentId) -> Self {
         Self(format!("flatnet/{network}/{}/{}", id.container_id, id.if_name))
     }
 
-    /// Whose link it is that bears the alias `text`; `None` where it is no attachment's to `network`.
+    /// The attachment of the link with the alias `text`; `None` if it is not one of `network`.
     #[must_use]
     pub fn attachment_in(text: &str, network: &NetworkName) -> Option<AttachmentId> {
         let of = text.strip_prefix("flatnet/")?.strip_prefix(network.as_str())?.strip_prefix('/')?;

@@ -32,7 +32,7 @@ impl AttachmentId {
 
     /// How a message calls it: by the container's name, where that is known, and by its ID.
     #[must_use]
-    pub fn called(&self, name: &str) -> String {
+    pub fn label(&self, name: &str) -> String {
         if name.is_empty() { self.to_string() } else { format!("{name} {self}") }
     }
 

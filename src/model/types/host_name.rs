@@ -1,30 +1,30 @@
-//! Names by which browsers ask for a service.
+//! Host names of services.
 
 use super::pattern::bad;
 use crate::error::Result;
 
-/// Characters that a name, and each of its labels, may have (RFC 1035).
+/// The length limits of a name and of each label (RFC 1035).
 const LONGEST: (usize, usize) = (253, 63);
 
-/// A host or domain name in lower case: labels of letters, digits, `-` and `_`. It goes into nginx's configuration, URLs
-/// and the route table, where none of these mean anything else.
+/// A lower-case host or domain name: labels of letters, digits, `-` and `_`. It is written into nginx's
+/// configuration, URLs and the route table, where none of these characters is special.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostName(String);
 
 impl HostName {
-    /// Checks `text`, and takes capitals as small letters.
+    /// Checks `text` and converts it to lower case.
     pub fn parse(text: &str) -> Result<Self> {
         let name = text.to_ascii_lowercase();
         if name.len() > LONGEST.0 || !name.split('.').all(is_label) {
             return Err(bad("host name", text, "use letters, digits, - and _, in parts separated by dots"));
         }
         if name.parse::<std::net::Ipv4Addr>().is_ok() {
-            return Err(bad("host name", text, "it is an IP address, at which the gateway itself answers"));
+            return Err(bad("host name", text, "it is an address, at which the gateway itself answers"));
         }
         Ok(Self(name))
     }
 
-    /// Whether it is a single word, which a domain makes whole.
+    /// Whether it is a single label, to be completed by a domain.
     #[must_use]
     pub fn is_bare(&self) -> bool {
         !self.0.contains('.')
@@ -47,12 +47,12 @@ fn is_label(label: &str) -> bool {
         && !label.ends_with('-')
 }
 
-/// A [`HostName`], or `*.` before one for every name below it.
+/// A [`HostName`], or `*.` and one for every name below it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostPattern(String);
 
 impl HostPattern {
-    /// Checks `text`, and takes capitals as small letters.
+    /// Checks `text` and converts it to lower case.
     pub fn parse(text: &str) -> Result<Self> {
         match text.strip_prefix("*.") {
             Some(rest) => Ok(Self(format!("*.{}", HostName::parse(rest)?))),

@@ -5,15 +5,14 @@ use crate::error::Result;
 
 pattern!(IF_NAME, "interface name", r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$", 15);
 
-/// A network interface name: 1 to 15 characters of `A-Z a-z 0-9 _ . -`, not starting with `-` or `.`, and
-/// none of the words `lo`, `all` and `default`, which mean something else to the kernel and to `sysctl`.
-///
-/// Narrower than `dev_valid_name` of the kernel and than the CNI specification, on purpose.
+/// A network interface name: 1 to 15 characters of `A-Z a-z 0-9 _ . -`, not starting with `-` or `.`, and not
+/// `lo`, `all` or `default`, which are special to the kernel and to `sysctl`. Deliberately narrower than the
+/// kernel's `dev_valid_name` and the CNI specification.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IfName(String);
 
 impl IfName {
-    /// `fn` and 12 hexadecimal digits of `number`, which has 48 bits.
+    /// `fn` and the 12 hexadecimal digits of `number`, a 48-bit value.
     pub(super) fn of_number(number: u64) -> Self {
         Self(format!("fn{number:012x}"))
     }

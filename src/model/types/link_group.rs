@@ -1,4 +1,4 @@
-//! Link groups (`ip link set dev DEV group NUMBER`), by which rules know the links of a network.
+//! Link groups (`ip link set dev DEV group NUMBER`), by which rules match the links of a network.
 
 use std::fmt;
 
@@ -7,13 +7,13 @@ use sha2::{Digest, Sha256};
 
 use super::NetworkName;
 
-/// The number that all links of one network bear; see ip-link(8). 0 is the group of links that were told none.
+/// The group of all links of one network; see ip-link(8). The default group is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LinkGroup(pub u32);
 
 impl LinkGroup {
-    /// Of a network: from its name, so that it is the same in every version and on every host. Between 2^30 and 2^31,
-    /// far from the numbers that people give by hand.
+    /// A network's group, derived from its name, so that it is the same in every version and on every host.
+    /// Between 2^30 and 2^31, far from numbers that people choose.
     #[must_use]
     pub fn of_network(network: &NetworkName) -> Self {
         let hash = Sha256::digest(network.as_str().as_bytes());

@@ -1,4 +1,4 @@
-//! Newtypes that cannot hold a bad value. Only what one of them holds reaches `ip`, `nft`, nginx or a path.
+//! Newtypes that cannot hold an invalid value. Only their values reach `ip`, `nft`, nginx or a path.
 
 mod alias;
 mod attachment_id;
@@ -45,7 +45,7 @@ pub use url_path::UrlPath;
 macro_rules! string_newtype {
     ($name:ident) => {
         impl $name {
-            /// The text, proven harmless.
+            /// The validated text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0

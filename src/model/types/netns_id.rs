@@ -1,4 +1,4 @@
-//! Which network namespace a path led to.
+//! The identity of a network namespace.
 
 use std::os::unix::fs::MetadataExt as _;
 
@@ -14,7 +14,7 @@ pub struct NetnsId {
 }
 
 impl NetnsId {
-    /// Of the namespace that a file is.
+    /// The namespace of an open file.
     #[must_use]
     pub fn of(found: &std::fs::Metadata) -> Self {
         Self { dev: found.dev(), ino: found.ino() }

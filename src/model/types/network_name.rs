@@ -5,8 +5,8 @@ use crate::error::Result;
 
 pattern!(NETWORK_NAME, "network name", r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", 64);
 
-/// The name people use after `podman run --network`: as CNI has it, at most 64 characters.
-/// It names a directory below the state directory and, through [`NetworkName::table`], the nft tables.
+/// A network's name, as in `podman run --network`: at most 64 characters of CNI's set. It names a directory below the
+/// state directory and, through [`NetworkName::table`], the nft tables.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NetworkName(String);
 
@@ -17,8 +17,8 @@ impl NetworkName {
         Ok(Self(text.to_owned()))
     }
 
-    /// The name of the nft tables: `flatnet` for the network `flatnet`, `flatnet-NAME` for another, since a
-    /// bare `ip` or `filter` would be a keyword of nft or somebody else's table.
+    /// The name of the nft tables: `flatnet` for the network `flatnet`, else `flatnet-NAME`, since a bare `ip`
+    /// or `filter` would be an nft keyword or another program's table.
     #[must_use]
     pub fn table(&self) -> TableName {
         TableName(if self.0 == "flatnet" { self.0.clone() } else { format!("flatnet-{}", self.0) })
@@ -29,7 +29,7 @@ super::string_newtype!(NetworkName);
 
 pattern!(TABLE_NAME, "nft table", r"^flatnet(-[A-Za-z0-9_.\-]+)?$", 72);
 
-/// The name of a network's nft tables, one of family `inet` and one of family `arp`.
+/// The name of a network's nft tables of the families `inet` and `arp`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TableName(String);
 

@@ -1,19 +1,19 @@
-//! Which Flatnet something belongs to, where several share one kernel.
+//! Owner marks, which distinguish several Flatnets on one kernel.
 
 use crate::error::Result;
 
 super::pattern::pattern!(OWNER, "owner mark", r"^[A-Za-z0-9][A-Za-z0-9.\-]*-[0-9a-f]{12}$", 48);
 
-/// The mark of one Flatnet: a name for people and a random number, as in `Debian-3f9a1c2b4d5e`. All WSL2 distributions
-/// share one network namespace, and each may have a Flatnet.
+/// A Flatnet's owner mark: a readable name and a random number, as in `Debian-3f9a1c2b4d5e`. All WSL2
+/// distributions share one network namespace, and each may have a Flatnet.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Owner(String);
 
 impl Owner {
-    /// The longest name that is kept of the one given.
+    /// The length to which the given name is truncated.
     const LONGEST_NAME: usize = 32;
 
-    /// A new one: what may stand in a mark of `name` (a host's or WSL2 distribution's), and `random`.
+    /// A new mark from the valid characters of `name` (a host or WSL2 distribution) and `random`.
     #[must_use]
     pub fn new(name: &str, random: [u8; 6]) -> Self {
         let may_stand = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');

@@ -37,8 +37,7 @@ impl Pattern {
 
 /// The error for an invalid `value`.
 pub(super) fn bad(what: &str, value: &str, why: &str) -> Error {
-    let article = if what.starts_with(['i', 'o']) { "an" } else { "a" };
-    Error::new(Kind::BadValue, format!("\"{}\" is not {article} valid {what}: {why}", shown(value)))
+    Error::new(Kind::BadValue, format!("\"{}\" is not a valid {what}: {why}", shown(value)))
 }
 
 /// `value` escaped and truncated for an error message, because it may be hostile.

@@ -51,7 +51,7 @@ impl FromStr for Protocol {
 pub struct PortMapping {
     /// tcp, udp or sctp.
     pub protocol: Protocol,
-    /// At this address of the host only; none: at every address of the host.
+    /// The host address; `None`: every address of the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_ip: Option<Ipv4Addr>,
     /// The port on the host, not 0.
@@ -61,7 +61,7 @@ pub struct PortMapping {
 }
 
 impl PortMapping {
-    /// Whether there are packets that both would take: a port at every address is taken at each.
+    /// Whether some packet matches both: a port at every address conflicts with the port at each.
     #[must_use]
     pub fn clashes_with(&self, other: &Self) -> bool {
         let at_one_address =

@@ -1,17 +1,17 @@
-//! How a container's link is joined to this host.
+//! How a container's link is attached to this host.
 
 use serde::{Deserialize, Serialize};
 
-/// What the host's end of a container's veth pair is. It stays so while the container is attached, whatever the
-/// configuration says for those that come.
+/// The mode of the host's end of a container's veth pair. It stays the same while the container is attached,
+/// whatever the configuration says for new ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PortMode {
-    /// A link of its own with a route to the container's address.
+    /// A link of its own, with a route to the container's address.
     Routed,
-    /// A port of the bridge, which exchanges frames with the others.
+    /// A bridge port that exchanges frames with the others.
     Plain,
-    /// A port of the bridge which exchanges none: what Flatnet 0.1.0 made where this version routes.
+    /// An isolated bridge port: what Flatnet 0.1.0 made instead of `Routed`.
     Isolated,
 }
 

@@ -2,7 +2,7 @@
 
 use super::IfName;
 
-/// A sysctl key in the form with slashes, which is right also where an interface name holds a dot.
+/// A sysctl key in the form with slashes, which also works for interface names with dots.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SysctlKey(String);
 
@@ -13,7 +13,7 @@ impl SysctlKey {
         Self("net/ipv4/ip_forward".to_owned())
     }
 
-    /// Whether it forwards what comes in by a link that is made from now on: `net/ipv4/conf/default/forwarding`.
+    /// Whether new links forward: `net/ipv4/conf/default/forwarding`.
     #[must_use]
     pub fn default_forwarding() -> Self {
         Self("net/ipv4/conf/default/forwarding".to_owned())
@@ -37,7 +37,7 @@ impl SysctlKey {
         Self(format!("net/ipv6/conf/{dev}/{setting}"))
     }
 
-    /// Where the kernel shows it.
+    /// Its path in /proc/sys.
     #[must_use]
     pub fn proc_path(&self) -> std::path::PathBuf {
         std::path::Path::new("/proc/sys").join(&self.0)

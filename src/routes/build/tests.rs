@@ -326,7 +326,7 @@ fn a_name_that_makes_no_host_is_told() {
     assert_eq!(
         world.told(),
         [
-            "a..b!: host name 'a..b' is none: it is made of letters, digits, - and _, with dots between: give it one by the label flatnet.host"
+            "a..b!: 'a..b' is not a valid host name: use letters, digits, - and _, in parts separated by dots: give it one by the label flatnet.host"
         ]
     );
 }

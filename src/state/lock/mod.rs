@@ -1,7 +1,7 @@
-//! Locks that outlive a killed run for as long as the programs it started still work.
+//! Locks that outlive a killed run while the programs it started are still running.
 //!
-//! A lock is an open file description under `flock(2)`. Children inherit the descriptors of the locks they run
-//! under, so when a run is killed the next one waits until its `ip` and `nft` are done.
+//! A lock is an open file description under `flock(2)`. Child processes inherit the descriptors of the locks they run
+//! under, so after a run is killed the next one waits until its `ip` and `nft` have exited.
 
 #[cfg(feature = "faults")]
 pub(crate) mod pause;
@@ -20,16 +20,16 @@ use rustix::io::{Errno, FdFlags, fcntl_setfd};
 
 use crate::error::{self, Error, Kind, Result};
 
-/// A held lock; dropping it lets it go, unless a child still has it.
+/// A held lock. Dropping it releases it, unless a child process still has it.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
     path: PathBuf,
-    /// Whether a program that has it was not seen to end.
+    /// Whether a program that inherited it may still be running.
     is_left: Rc<Cell<bool>>,
 }
 
-/// Whether others may have it too.
+/// Exclusive or shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Mode {
     Alone,
@@ -42,12 +42,12 @@ impl Lock {
         Self::acquire_in(Mode::Alone, path, patience)
     }
 
-    /// Waits up to `patience` for a share of the lock at `path`, beside whoever else has one.
+    /// Waits up to `patience` for a share of the lock at `path`.
     pub fn share(path: &Path, patience: Duration) -> Result<Self> {
         Self::acquire_in(Mode::Shared, path, patience)
     }
 
-    /// Takes the lock at `path` where nobody has it; `None` where somebody does.
+    /// Takes the lock at `path` if it is free, else returns `None`.
     pub fn try_acquire(path: &Path) -> Result<Option<Self>> {
         match Self::acquire(path, Duration::ZERO) {
             Err(error) if error.kind() == Kind::TryLater => Ok(None),
@@ -68,23 +68,23 @@ impl Lock {
                 }
                 Err(errno) => return Err(error::io("lock", path)(errno.into())),
             };
-            // Its last holder may have removed the file while we waited: then we hold nothing.
+            // Its last holder may have removed the file while we waited. Then the lock is worth nothing.
             if is_still_at(&file, path) {
                 return Ok(Self { file, path: path.to_owned(), is_left: Rc::default() });
             }
         }
     }
 
-    /// Lets the lock go and removes its file; who waits for it finds out and takes a new one. Where a program that has
-    /// the lock too was not seen to end, the file stays, and with it that program's hold.
+    /// Releases the lock and removes its file; waiters notice and take a new one. If a program that inherited
+    /// the lock may still be running, the file stays locked.
     pub fn remove(self) {
         if !self.is_left.get() {
-            // One that stays, on a disk that became read-only, is taken by the next as it is.
+            // If it cannot be removed (read-only disk), the next run uses it as it is.
             let _ = std::fs::remove_file(&self.path);
         }
     }
 
-    /// Becomes true once a program that inherited the lock was not seen to end.
+    /// Becomes true if a program that inherited the lock may still be running.
     #[must_use]
     pub fn left(&self) -> Rc<Cell<bool>> {
         Rc::clone(&self.is_left)
@@ -97,14 +97,14 @@ impl Drop for Lock {
     }
 }
 
-/// Where a test may stop this run.
+/// A boundary at which a test may stop this run.
 fn boundary() {
     #[cfg(feature = "faults")]
     pause::boundary();
 }
 
 impl Mode {
-    /// `flock(2)`, which queues fairly where it waits.
+    /// `flock(2)`; a blocking call queues fairly.
     fn lock(self, file: &File, waits: bool) -> Result<(), Errno> {
         let operation = match (self, waits) {
             (Self::Alone, true) => FlockOperation::LockExclusive,
@@ -116,7 +116,7 @@ impl Mode {
     }
 }
 
-/// Whether somebody has the lock at `path`, or a share of it. Makes nothing.
+/// Whether the lock at `path`, or a share of it, is held. Creates nothing.
 #[must_use]
 pub fn is_held(path: &Path) -> bool {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -124,11 +124,11 @@ pub fn is_held(path: &Path) -> bool {
     flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
 }
 
-/// Runs `spawn` with `locks` inheritable, so that the program it starts holds them too.
+/// Runs `spawn` with `locks` inheritable, so that the new program holds them too.
 pub fn inherited<T>(locks: &[&Lock], spawn: impl FnOnce() -> T) -> T {
     let mark = |flags| {
         for lock in locks {
-            // Only fails on a descriptor that is not open.
+            // Fails only on a closed descriptor.
             let _ = fcntl_setfd(lock.file.as_fd(), flags);
         }
     };
@@ -138,7 +138,7 @@ pub fn inherited<T>(locks: &[&Lock], spawn: impl FnOnce() -> T) -> T {
     result
 }
 
-/// A lock needs no more than reading: one that is there can be had where nothing can be written.
+/// Opens a lock file. Reading suffices, so existing locks work on a read-only file system.
 fn open(path: &Path) -> Result<File> {
     let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let opened = rustix::fs::open(path, flags, FileMode::RUSR | FileMode::WUSR);

@@ -1,18 +1,18 @@
-//! Stops a run at a boundary of a lock, for tests of what others do meanwhile; compiled with the feature `faults` only.
+//! Stops a run at a lock, for concurrency tests; compiled only with the feature `faults`.
 //!
-//! `FLATNET_FAULT=pause@N` stops this process the N-th time (from 1) that it is about to take a lock, or to let
-//! one go. It makes the file [`PAUSED`] then and goes on once [`GO_ON`] is there.
+//! `FLATNET_FAULT=pause@N` stops this process the N-th time (from 1) that it is about to take or release a lock. It
+//! then creates the file [`PAUSED`] and continues once [`GO_ON`] exists.
 
 use std::path::Path;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Where the fault is asked for; others than this one are [`crate::kernel::execute`]'s.
+/// The variable that requests the fault; [`crate::kernel::execute`] handles the other faults.
 pub(crate) const VARIABLE: &str = "FLATNET_FAULT";
-/// Made when the run has stopped.
+/// Created when the run has stopped.
 const PAUSED: &str = "/tmp/flatnet-paused";
-/// What it waits for.
+/// The file it waits for.
 const GO_ON: &str = "/tmp/flatnet-go-on";
 
 static WANTED: LazyLock<Option<usize>> = LazyLock::new(|| {
@@ -21,7 +21,7 @@ static WANTED: LazyLock<Option<usize>> = LazyLock::new(|| {
 });
 static SEEN: AtomicUsize = AtomicUsize::new(0);
 
-/// Stops here, where this is the boundary that was asked for.
+/// Stops here, if this is the requested boundary.
 pub(super) fn boundary() {
     let Some(wanted) = *WANTED else { return };
     if SEEN.fetch_add(1, Ordering::SeqCst) + 1 != wanted {

@@ -1,5 +1,6 @@
-//! Waiting with a time-out, which `flock(2)` does not know: a thread waits, and its caller for the thread. A thread whose
-//! caller gave up goes on, and the next who waits for the same lock takes it over, so that there is one for each lock.
+//! Waiting with a timeout, which `flock(2)` lacks: a thread waits for the lock, and the caller for the thread.
+//! A thread whose caller gave up continues, and the next waiter for the same lock takes it over, so that there
+//! is one per lock.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,10 +12,10 @@ use rustix::io::Errno;
 
 use super::Mode;
 
-/// How often a lock is tried for where no thread can wait for it.
+/// The polling interval if no thread can be started.
 const TRY_AGAIN: Duration = Duration::from_millis(5);
 
-/// The threads whose callers gave up, or that are about to.
+/// Threads whose callers gave up, or are about to.
 static LEFT: Mutex<BTreeMap<(PathBuf, Mode), Arc<Waiter>>> = Mutex::new(BTreeMap::new());
 
 #[derive(Debug, Default)]
@@ -30,18 +31,18 @@ struct State {
     file: Option<File>,
 }
 
-/// A panic of another thread leaves nothing half-done in what these mutexes hold.
+/// Ignores poisoning: a panic in another thread leaves these values consistent.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Waiter {
-    /// Waits for `file` in a thread of its own; gives it back where there can be none.
+    /// Waits for `file` in a new thread; returns it if no thread can be started.
     fn start(mode: Mode, file: File) -> Result<Arc<Self>, File> {
         let waiter = Arc::new(Self::default());
         locked(&waiter.state).is_wanted = true;
         let theirs = Arc::clone(&waiter);
-        // What the thread takes is lost where there is no thread.
+        // The thread owns its captures, which are lost if it cannot be started.
         let Ok(spare) = file.try_clone() else { return Err(file) };
         let wait = move || {
             let got = loop {
@@ -52,7 +53,7 @@ impl Waiter {
             };
             let mut state = locked(&theirs.state);
             state.has_ended = true;
-            // Where nobody waits any more it is closed, and the lock let go.
+            // With no waiter left, closing the file releases the lock.
             state.file = (got && state.is_wanted).then_some(file);
             theirs.changed.notify_all();
         };
@@ -60,7 +61,7 @@ impl Waiter {
         if thread.is_ok() { Ok(waiter) } else { Err(spare) }
     }
 
-    /// Takes over from a caller who gave up; false where another waits, or the thread has ended.
+    /// Takes over from a caller that gave up; false if another waits, or the thread has ended.
     fn take_over(&self) -> bool {
         let mut state = locked(&self.state);
         let is_free = !state.is_wanted && !state.has_ended;
@@ -68,7 +69,7 @@ impl Waiter {
         is_free
     }
 
-    /// The file, locked; nothing once `deadline` has passed.
+    /// The locked file; `None` after `deadline`.
     fn wait(&self, deadline: Instant) -> Option<File> {
         let state = locked(&self.state);
         let patience = deadline.saturating_duration_since(Instant::now());
@@ -79,7 +80,7 @@ impl Waiter {
     }
 }
 
-/// The file at `path`, locked; nothing once `deadline` has passed.
+/// The locked file at `path`; `None` after `deadline`.
 pub(super) fn wait(mode: Mode, file: File, path: &Path, deadline: Instant) -> Option<File> {
     let key = (path.to_owned(), mode);
     let left = locked(&LEFT).get(&key).filter(|waiter| waiter.take_over()).cloned();
@@ -100,7 +101,7 @@ pub(super) fn wait(mode: Mode, file: File, path: &Path, deadline: Instant) -> Op
     file
 }
 
-/// The same without a thread, out of turn.
+/// The same without a thread, by polling.
 fn poll(mode: Mode, file: File, deadline: Instant) -> Option<File> {
     while mode.lock(&file, false).is_err() {
         if Instant::now() >= deadline {

@@ -1,8 +1,8 @@
-//! `iptables-legacy -S`: rules that nft does not see.
+//! Parses `iptables-legacy -S`: rules that nft does not see.
 
 use super::rules::{Asked, Chains, Match, Rule, Verdict};
 
-/// Chains with their rules, and whether FORWARD drops what comes to its end.
+/// Chains with their rules, and whether the policy of FORWARD is to drop.
 pub(super) fn parse(text: &str) -> (Chains, bool) {
     let mut chains = Chains::new();
     let mut drops = false;
@@ -67,12 +67,12 @@ fn verdict(target: &str) -> Verdict {
         "ACCEPT" => Verdict::Accept,
         "DROP" | "REJECT" => Verdict::Drop,
         "RETURN" => Verdict::Return,
-        // A target such as LOG is a chain that is not there: nothing happens.
+        // A target such as LOG is not a chain, and decides nothing.
         other => Verdict::Jump(other.to_owned()),
     }
 }
 
-/// Words apart, those between double quotes as one.
+/// Splits into words; quoted text is one word.
 fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     for (index, part) in line.split('"').enumerate() {

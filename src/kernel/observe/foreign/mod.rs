@@ -1,4 +1,4 @@
-//! Other programs' rules in the way of Flatnet's packets: an accept of ours does not undo a drop of theirs.
+//! Other programs' rules that drop Flatnet's packets: an accept of ours does not undo a drop of theirs.
 
 mod legacy;
 mod nft;
@@ -16,27 +16,27 @@ use crate::kernel::tools;
 use crate::model::command::Command;
 use crate::model::types::TableName;
 
-/// A chain of somebody else that drops what this host forwards for containers.
+/// Another program's chain that drops forwarded packets of containers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DroppingChain {
-    /// Where it is.
+    /// Its table.
     pub table: ChainTable,
     /// The chain at the forward hook.
     pub chain: String,
-    /// The rule that drops; `None` where it is the chain's policy.
+    /// The rule that drops; `None` if it is the chain's policy.
     pub rule: Option<String>,
-    /// Whether it drops what containers send.
+    /// Whether it drops packets from containers.
     pub outward: bool,
-    /// Whether it drops what is sent to containers.
+    /// Whether it drops packets to containers.
     pub inward: bool,
-    /// Which program wrote it.
+    /// The program that made it.
     pub firewall: Firewall,
 }
 
-/// Where a chain is.
+/// The table of a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChainTable {
-    /// In a table of nft's, which also holds what `iptables-nft` writes.
+    /// A table of nft, which includes those of `iptables-nft`.
     Nft {
         /// `ip` or `inet`.
         family: String,
@@ -47,27 +47,27 @@ pub enum ChainTable {
     Legacy,
 }
 
-/// Which program makes the rules, as far as its names tell.
+/// The program that made the rules, as far as its names show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Firewall {
-    /// It leaves the chain DOCKER-USER to others.
+    /// Docker, which leaves the chain DOCKER-USER to others.
     Docker,
     /// firewalld.
     Firewalld,
     /// ufw.
     Ufw,
-    /// Somebody else.
+    /// Another program.
     Other,
 }
 
-/// What goes from and to containers.
+/// The packets of containers.
 #[derive(Clone, Copy, Debug)]
 pub struct Traffic<'a> {
-    /// The table that is Flatnet's own.
+    /// Flatnet's own table.
     pub own_table: &'a TableName,
-    /// A link of containers: what is asked of its name holds for each of them, or for none.
+    /// A host link: what a rule matches by its name holds for all of them, or for none.
     pub link: &'a str,
-    /// The way to the world.
+    /// The uplink.
     pub uplink: Option<&'a str>,
     /// The containers' addresses.
     pub subnet: Ipv4Net,
@@ -96,7 +96,7 @@ fn dropping_nft(
     let chains = nft::chains(&listed).map_err(|cause| bad_json("nft", &cause))?;
     let firewall = firewall_of(&table, &chains);
     let Some((rule, outward, inward)) = judge(&chains, &name, drops, traffic) else { return Ok(None) };
-    // JSON leaves out what iptables-nft does not translate: nft's own words say which rule it is.
+    // JSON omits what iptables-nft does not translate; nft's text identifies the rule.
     let rule = match rule {
         Some(Rule { chain, called, .. }) => {
             let command =
@@ -119,7 +119,7 @@ fn dropping_nft(
 
 fn dropping_legacy(traffic: Traffic<'_>, executor: &mut dyn Executor) -> Result<Option<DroppingChain>> {
     let tables = std::fs::read_to_string("/proc/thread-self/net/ip_tables_names").unwrap_or_default();
-    // Asking about a table that is not there would make it.
+    // Listing a missing table would create it.
     if !tables.lines().any(|table| table == "filter") {
         return Ok(None);
     }
@@ -137,7 +137,7 @@ fn dropping_legacy(traffic: Traffic<'_>, executor: &mut dyn Executor) -> Result<
     }))
 }
 
-/// The rule that drops (or the policy), and whether what goes out and what comes in is dropped.
+/// The rule that drops (or the policy), and whether outgoing and incoming packets are dropped.
 fn judge<'a>(
     chains: &'a Chains,
     chain: &str,
@@ -152,14 +152,14 @@ fn judge<'a>(
         Fate::Dropped(rule) => Some(Some(rule)),
         Fate::Passed => drops_at_end.then_some(None),
     });
-    // What lets pass what containers send lets pass what they send to one another.
+    // Whatever accepts packets from containers also accepts those among containers.
     let outward = out.or(between);
     let rule = outward.or(inward)?;
     Some((rule, outward.is_some(), inward.is_some()))
 }
 
 fn firewall_of(table: &str, chains: &Chains) -> Firewall {
-    // Of its iptables backend only its own chains tell.
+    // Its iptables backend is recognized only by its chains.
     if table == "firewalld" || chains.contains_key("FORWARD_direct") {
         Firewall::Firewalld
     } else if chains.contains_key("DOCKER-USER") {

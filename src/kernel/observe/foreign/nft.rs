@@ -1,4 +1,4 @@
-//! `nft -j list ..`: chains and rules of others.
+//! Parses `nft -j list ..`: other programs' chains and rules.
 
 use ipnet::Ipv4Net;
 use serde_json::Value;
@@ -12,11 +12,11 @@ pub(super) struct ForwardChain {
     pub(super) family: String,
     pub(super) table: String,
     pub(super) name: String,
-    /// Whether it drops what comes to its end.
+    /// Whether its policy is to drop.
     pub(super) drops: bool,
 }
 
-/// The chains that IPv4 packets pass which this host forwards.
+/// The chains that forwarded IPv4 packets pass.
 pub(super) fn forward_chains(json: &str) -> Result<Vec<ForwardChain>, serde_json::Error> {
     let chain = |object: Value| {
         let chain = object.get("chain")?;
@@ -90,7 +90,7 @@ fn one_match(value: &Value) -> Match {
     Match { what: asked.unwrap_or(Asked::Unknown), negated: value["op"] == "!=" }
 }
 
-/// One value, a list or an anonymous set: its members.
+/// The members of a value, a list or an anonymous set.
 fn listed(right: &Value) -> Vec<Value> {
     let list = right.get("set").unwrap_or(right);
     list.as_array().cloned().unwrap_or_else(|| vec![list.clone()])

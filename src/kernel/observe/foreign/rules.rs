@@ -1,10 +1,10 @@
-//! What somebody else's rules do with a container's packets, as far as that can be told without a packet.
+//! Evaluates other programs' rules for a container's packets, as far as possible without a packet.
 
 use std::collections::BTreeMap;
 
 use ipnet::Ipv4Net;
 
-/// How deep chains call one another at most (`NFT_JUMP_STACK_SIZE` of the kernel).
+/// The maximum depth of chain calls (`NFT_JUMP_STACK_SIZE` of the kernel).
 const DEPTH: u32 = 16;
 
 /// Chains by name.
@@ -13,43 +13,43 @@ pub(super) type Chains = BTreeMap<String, Vec<Rule>>;
 /// One rule.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Rule {
-    /// The chain that it stands in.
+    /// Its chain.
     pub(super) chain: String,
-    /// What is to be true of the packet.
+    /// Its conditions.
     pub(super) matches: Vec<Match>,
-    /// What then becomes of it.
+    /// Its verdict.
     pub(super) verdict: Verdict,
-    /// How it is called: its handle, or its text.
+    /// Its handle, or its text.
     pub(super) called: String,
 }
 
-/// Something that a rule asks of a packet, or of which it asks the opposite.
+/// A condition of a rule, possibly negated.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Match {
     pub(super) what: Asked,
     pub(super) negated: bool,
 }
 
-/// What is asked.
+/// The kinds of conditions.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Asked {
-    /// It came in by one of these links; a name may end in `*`.
+    /// The incoming link is one of these; a name may end in `*`.
     Iif(Vec<String>),
-    /// It leaves by one of these links.
+    /// The outgoing link is one of these.
     Oif(Vec<String>),
-    /// It comes from one of these networks.
+    /// The source address is in one of these networks.
     Source(Vec<Ipv4Net>),
-    /// It goes to one of these networks.
+    /// The destination address is in one of these networks.
     Destination(Vec<Ipv4Net>),
-    /// Its connection is in one of these states.
+    /// The connection is in one of these states.
     State(Vec<String>),
     /// It is IPv4, or not.
     Ipv4(bool),
-    /// Something else: it may be true or not.
+    /// Anything else, which may be true or not.
     Unknown,
 }
 
-/// What a rule decides.
+/// The verdict of a rule.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Verdict {
     Accept,
@@ -57,11 +57,11 @@ pub(super) enum Verdict {
     Jump(String),
     Goto(String),
     Return,
-    /// It only counts, marks or logs.
+    /// None: it only counts, marks or logs.
     Nothing,
 }
 
-/// The first packet of a connection from or to containers; what is not known is `None`.
+/// The first packet of a connection from or to containers; unknown properties are `None`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Packet<'a> {
     pub(super) iif: Option<&'a str>,
@@ -70,17 +70,17 @@ pub(super) struct Packet<'a> {
     pub(super) destination: Option<Ipv4Net>,
 }
 
-/// What becomes of a packet in a chain.
+/// The result of a chain.
 #[derive(Debug, PartialEq)]
 pub(super) enum Fate<'a> {
     Accepted,
-    /// By this rule.
+    /// Decided by this rule.
     Dropped(&'a Rule),
-    /// It comes to the chain's end.
+    /// The packet reaches the chain's end.
     Passed,
 }
 
-/// What becomes of `packet` in `chain`. A rule that may hold or not is taken not to.
+/// Evaluates `packet` in `chain`. A rule that may or may not match is assumed not to match.
 pub(super) fn walk<'a>(chains: &'a Chains, chain: &str, packet: Packet<'_>) -> Fate<'a> {
     walk_to(chains, chain, packet, DEPTH)
 }
@@ -110,7 +110,7 @@ impl Rule {
 }
 
 impl Asked {
-    /// Whether it is so; `None` where that depends on the packet.
+    /// Whether it is true; `None` if that depends on the packet.
     fn holds(&self, packet: Packet<'_>) -> Option<bool> {
         match self {
             Self::Iif(names) => packet.iif.map(|link| names.iter().any(|name| is_called(link, name))),
