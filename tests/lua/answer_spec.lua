@@ -1,9 +1,9 @@
 local answer = require("flatnet.answer")
 
 describe("what a container writes about itself", function()
-    local function fitted(scheme, told, prefix, pairs_of)
+    local function fitted(scheme, client_host, prefix, pairs_of)
         for written, seen in pairs(pairs_of) do
-            assert.equal(seen, answer.url(written, scheme, told, prefix), written)
+            assert.equal(seen, answer.url(written, scheme, client_host, prefix), written)
         end
     end
 

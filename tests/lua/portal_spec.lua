@@ -24,7 +24,7 @@ describe("the gateway's own pages", function()
     it("show services with links, words and addresses", function()
         local page = portal.render(status.model(), via)
         for _, text in ipairs({ '<a href="http://web.local/">web.local</a>', "<code>10.87.1.2:3000</code>",
-            'List 7, read at <time datetime="1970-01-01T00:00:00Z">' }) do
+            'Generation 7, loaded at <time datetime="1970-01-01T00:00:00Z">' }) do
             assert.matches(text, page, 1, true)
         end
     end)

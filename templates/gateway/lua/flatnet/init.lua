@@ -1,10 +1,10 @@
--- Called by nginx.conf: once before the workers start, and in each worker.
+-- Entry points for nginx.conf: once before the workers start, and in each worker.
 local M = {}
 
 function M.start(given)
     local state = require("flatnet.state")
     state.settings = require("flatnet.settings").check(given)
-    -- Whatever is used while requests run is read now: where something is missing, nginx does not start.
+    -- Load all modules that requests use: if one is missing, nginx does not start.
     require("flatnet.names").start(state.settings)
     require("flatnet.pages").start(state.settings)
     require("flatnet.portal").start(state.settings)
@@ -19,7 +19,7 @@ function M.start(given)
 end
 
 function M.start_worker()
-    -- Requests leave some hundred bytes each: the collector may wait until there are four times what is needed, a few MB.
+    -- A request leaves a few hundred bytes of garbage: collect only when memory has grown fourfold, to a few MB.
     collectgarbage("setpause", 400)
     local watch = require("flatnet.watch")
     if ngx.worker.id() == 0 then

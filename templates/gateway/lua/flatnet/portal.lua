@@ -1,5 +1,5 @@
--- The start page: every service with its link and how it is. Rendered here whole, so it needs no script to be read; the
--- script only fetches it again.
+-- The start page: every service with its link and state. It is rendered completely here and readable without scripts; the script
+-- only refreshes it.
 local accept = require("flatnet.accept")
 local html = require("flatnet.html")
 local services = require("flatnet.services")
@@ -13,7 +13,7 @@ function M.start(settings)
     page = html.load(settings.prefix, "portal")
 end
 
--- Why it has no route: in the reader's language, or in English as the host says it.
+-- Why a container has no route: translated, or the English sentence from the routes table.
 local function why_of(item, text, sentences)
     local sentence = sentences[item.reason]
     if not sentence then
@@ -67,7 +67,7 @@ local function list_of(model, text)
     return services.time(text.generation, "loaded", { generation = model.generation, loaded = model.loaded })
 end
 
--- via: {language, scheme, http_host}, how the browser came here.
+-- via: {language, scheme, http_host} of the browser's request.
 function M.render(model, via)
     local text = texts[via.language]
     local cards = services.cards(model, text, via)
