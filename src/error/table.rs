@@ -477,7 +477,7 @@ kinds! {
     }
     PodmanOutput = "FLAT-E101", cni 109 {
         title: "What Podman prints cannot be read",
-        seen: ["what `podman inspect` prints cannot be read: .."],
+        seen: ["cannot parse the output of `podman inspect`: .."],
         means: "The gateway's routes are made from what Podman says about containers, and it said something else than a list \
                 of them. The routes stay as they were.",
         remedy: "Look at it: `podman ps -aq --no-trunc | xargs podman inspect --type container`",
@@ -525,7 +525,7 @@ kinds! {
     }
     PodmanEvents = "FLAT-E107", cni 109 {
         title: "Podman's events have ended",
-        seen: ["Podman tells no events now: .."],
+        seen: ["Podman's events are unavailable: .."],
         means: "`flatnet gateway watch` learns from `podman events` that containers start and stop, and that command ended. Until it \
                 runs again, changes are seen by Flatnet's own receipts, and once a minute.",
         remedy: "Nothing, if it happens once: it is started again. Else see what `podman events` says by hand",
@@ -533,7 +533,7 @@ kinds! {
     }
     NginxRefuses = "FLAT-E108", cni 109 {
         title: "nginx does not take the configuration",
-        seen: ["nginx does not take what was to be ..: ..; .. is as before"],
+        seen: ["nginx rejects the new ..: ..; .. is unchanged"],
         means: "`nginx -t` failed with the new file in its place, so the one before was put back. nginx names the file and the line.",
         remedy: "Mend what nginx names; for `duplicate default server` add --no-default-server, or remove /etc/nginx/sites-enabled/default",
         more: "`flatnet gateway render --static` prints what was to be written. nginx goes on with what it has.",

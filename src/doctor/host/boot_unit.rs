@@ -1,4 +1,4 @@
-//! What brings Flatnet up at boot has not failed.
+//! The unit that runs `flatnet up` at boot has not failed.
 
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
@@ -8,8 +8,8 @@ use crate::setup::units;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "boot-unit",
     group: Group::Host,
-    looks_at: "whether systemd's unit that brings the network up at boot has failed",
-    shows: "nothing now; but after `systemctl restart nftables` all rules are gone, and at the next boot perhaps too",
+    looks_at: "whether the systemd unit that runs `flatnet up` at boot has failed",
+    shows: "nothing at first; but the rules are missing after `systemctl restart nftables`, and perhaps after the next boot",
     needs: Needs::RootAndConfig,
     quick: true,
     look,
@@ -17,10 +17,10 @@ pub(in crate::doctor) const CHECK: Check = Check {
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     if !units::is_booted() {
-        return Ok(vec![Finding::not_applicable("systemd does not run here")]);
+        return Ok(vec![Finding::not_applicable("systemd is not running")]);
     }
     let unit = format!("{}.service", units::name("flatnet", &context.engine.config.network));
-    // It exits with 0 only where the unit has failed; one that is not there has not.
+    // `is-failed` exits with 0 only if the unit has failed; a missing unit has not.
     let asked = context.run(&Command::new(["systemctl", "is-failed", "--quiet", &unit]));
     if !asked.is_ok_and(|output| output.success()) {
         return Ok(vec![Finding::good(format!("{unit} has not failed"))]);
@@ -28,6 +28,6 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     Ok(vec![
         Finding::failure(format!("{unit} has failed"))
             .commands([format!("systemctl restart {unit}")])
-            .help(format!("Why it failed says `journalctl -b -u {unit}`")),
+            .help(format!("`journalctl -b -u {unit}` shows why it failed")),
     ])
 }
