@@ -1,6 +1,6 @@
 //! The checks of `flatnet doctor`: what can be wrong on a host, its symptom and its remedy. One check per file.
 //!
-//! A check looks and judges, and changes nothing. `flatnet doctor` runs all of them, `flatnet status` the quick ones.
+//! A check reads and judges; it changes nothing. `flatnet doctor` runs all of them, `flatnet status` the quick ones.
 
 #![expect(clippy::unnecessary_wraps, reason = "all checks have the same signature, and some cannot fail")]
 

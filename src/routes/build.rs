@@ -134,7 +134,7 @@ fn route<'a>(
     Ok(RoutedContainer { container, labels, address, port, hosts })
 }
 
-/// Its address; of one that does not run the last that is known.
+/// The container's address; its last known one if it is not running.
 fn address(sources: &Sources<'_>, container: &Container) -> Option<Ipv4Addr> {
     let before = || {
         let mut endpoints = sources.before?.routes.iter().flat_map(|route| &route.endpoints);

@@ -24,7 +24,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let reported = Reported::find(context);
     let mut found = judge(context.repair()?, &reported, &flatnet);
     if found.is_empty() {
-        found.push(Finding::good("everything of Flatnet belongs to a container"));
+        found.push(Finding::good("no leftover links, set elements, bridges or files"));
     }
     Ok(found)
 }

@@ -3,7 +3,7 @@
 use super::Sources;
 use crate::model::types::{HostPattern, UrlPath};
 
-/// The first reserved combination of `hosts` and `path`; no host means the gateway's own names. `flatnet.names` (Lua) has the
+/// The first reserved combination of `hosts` and `path`; no host means the gateway's own names. `flatnet.own_names` (Lua) has the
 /// same list for requests. A wildcard may cover reserved names, since the gateway's own names take precedence.
 pub(super) fn claimed(sources: &Sources<'_>, hosts: &[HostPattern], path: &UrlPath) -> Option<String> {
     let path = path.as_str();

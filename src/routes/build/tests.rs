@@ -8,7 +8,7 @@ use super::*;
 use crate::model::types::{ContainerId, ContainerName};
 use crate::routes::labels::KNOWN;
 
-/// Containers, what their ports answer, and the table before.
+/// Containers, the answers of their ports, and the previous table.
 struct World {
     config: Config,
     containers: Vec<Container>,
@@ -54,7 +54,7 @@ impl World {
         }
     }
 
-    /// From now on this is the table before.
+    /// Makes the current table the previous one.
     fn publish(&mut self) {
         let table = self.build().table;
         self.remembered.learn(&table, &self.answers);
@@ -207,7 +207,7 @@ fn a_stopped_container_keeps_its_route_and_address() {
             "job: it is stopped and has not answered HTTP before",
         ]
     );
-    // Started, and not listening yet.
+    // Started, but not listening yet.
     world.containers = vec![web];
     world.answers.clear();
     assert_eq!(world.lines(), ["web -> web.flatnet.internal,web.local / 10.87.1.2:80 running"]);
@@ -265,7 +265,7 @@ fn containers_with_the_same_label_are_one_route() {
     world.containers[1] = labelled(container("b", 3, &[80]), &[("host", "app,b")]);
     assert_eq!(world.build().table.routes.len(), 2);
     assert_eq!(world.build().conflicts[0], "b claims app.flatnet.internal, which is taken by a");
-    // Two names that make one host did not ask to be one.
+    // Container names that give the same host are not merged.
     let world = World::of([container("Web", 2, &[80]), container("web", 3, &[80])]);
     assert_eq!(world.build().conflicts, ["web claims web.flatnet.internal, which is taken by Web"]);
     assert_eq!(world.build().table.routes.len(), 2);
@@ -287,7 +287,7 @@ fn containers_in_one_namespace_do_not_take_one_another_s_port() {
             "side: port 80 belongs to web, whose address it shares",
         ]
     );
-    // In a pod the owner is the pod's own, which has no route.
+    // In a pod the owner is the infra container, which has no route.
     let infra = Container { is_infra: true, ..web };
     let other = Container { name: ContainerName::parse("other").unwrap(), ..side.clone() };
     let world = World::of([infra, side.clone(), other]);
@@ -331,7 +331,7 @@ fn a_name_that_makes_no_host_is_told() {
     );
 }
 
-/// Label values from what nginx, HTML, JSON, Lua, shells and terminals take for something else, and from good ones.
+/// Label values: valid ones, and ones with syntax of nginx, HTML, JSON, Lua, shells and terminals.
 fn hostile() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),
@@ -364,7 +364,7 @@ fn any_container() -> impl Strategy<Value = Container> {
 }
 
 proptest! {
-    /// Whatever labels hold, what leaves is what the gateway takes, and harmless wherever it is written.
+    /// Whatever the labels are, the table is valid for the gateway, and its texts are harmless.
     #[test]
     fn nothing_but_proven_text_leaves(containers in prop::collection::vec(any_container(), 0..6), http in any::<bool>()) {
         let mut seen = BTreeSet::new();
@@ -392,7 +392,7 @@ proptest! {
         // Every container is listed once, or is not expected to be.
         let routed: usize = built.table.routes.iter().map(|route| route.endpoints.len()).sum();
         prop_assert_eq!(routed + built.table.unrouted.len(), world.containers.len());
-        // The same again, after itself, is the same.
+        // Building again gives the same table.
         world.publish();
         prop_assert!(world.build().table.says_the_same_as(&built.table));
     }

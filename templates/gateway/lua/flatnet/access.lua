@@ -3,8 +3,8 @@ local attempt = require("flatnet.attempt")
 local client_host = require("flatnet.client_host")
 local health = require("flatnet.health")
 local hold = require("flatnet.hold")
-local names = require("flatnet.names")
-local own = require("flatnet.own")
+local own_names = require("flatnet.own_names")
+local own_pages = require("flatnet.own_pages")
 local pages = require("flatnet.pages")
 local probe = require("flatnet.probe")
 local recover = require("flatnet.recover")
@@ -19,7 +19,7 @@ local function find()
         return state.table.by_name[name]
     end
     local host = ngx.var.host
-    return state.table:find(host, ngx.var.uri, names.is_own(host))
+    return state.table:find(host, ngx.var.uri, own_names.is_own(host))
 end
 
 -- The request's target without the route's prefix. The client's spelling is kept if it starts with the prefix.
@@ -64,15 +64,15 @@ end
 -- Finds the route of a host. Requests for the gateway's own pages and for unknown hosts are answered here.
 local function find_any(host)
     local path = ngx.var.uri
-    local is_own = names.is_own(host)
-    if is_own and own.answer(path) then
+    local is_own = own_names.is_own(host)
+    if is_own and own_pages.answer(path) then
         return nil
     elseif not state.table then
         return pages.refuse(503, "no_routes", {})
     end
     local route = state.table:find(host, path, is_own)
     if not route and is_own then
-        return own.fallback(path)
+        return own_pages.fallback(path)
     elseif not route then
         return pages.refuse(404, "unknown_host", { host = host })
     end
@@ -86,7 +86,7 @@ local function lacks_slash(route)
     return route.strip and ngx.var.uri == route.path and (method == "GET" or method == "HEAD") and not ngx.var.http_upgrade
 end
 
--- Handles what flatnet.quick does not.
+-- Handles what flatnet.fast_path does not.
 function M.dispatch()
     local route = find_any(ngx.var.host)
     if not route then

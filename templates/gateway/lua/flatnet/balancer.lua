@@ -22,8 +22,8 @@ function M.run()
     local endpoint = context.endpoint
     if balancer.get_last_failure() then
         endpoint = health.pick(context.route, endpoint) or endpoint
-        -- A new context: flatnet.quick shares one between requests.
-        ngx.ctx = { route = context.route, endpoint = endpoint, is_quick = context.is_quick,
+        -- A new context: flatnet.fast_path shares one between requests.
+        ngx.ctx = { route = context.route, endpoint = endpoint, is_fast_path = context.is_fast_path,
             is_upgrade = context.is_upgrade, is_again = context.is_again }
     end
     if context.is_upgrade or context.is_again then

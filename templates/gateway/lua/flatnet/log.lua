@@ -26,7 +26,7 @@ function M.run()
     local context = ngx.ctx
     local route, endpoint = context.route, context.endpoint
     local seconds = ngx.now() - ngx.req.start_time()
-    if context.is_quick then
+    if context.is_fast_path then
         -- locations.conf has set the route's name.
         if endpoint.container ~= route.name then
             ngx.var.flatnet_container = endpoint.container

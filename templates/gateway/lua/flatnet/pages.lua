@@ -1,8 +1,8 @@
 -- Error pages: what is wrong, which container, what to do. In HTML or JSON, English or Japanese.
-local accept = require("flatnet.accept")
 local health = require("flatnet.health")
 local html = require("flatnet.html")
 local json = require("flatnet.json")
+local negotiation = require("flatnet.negotiation")
 local texts = require("flatnet.texts")
 
 local M = {}
@@ -104,7 +104,7 @@ end
 
 -- facts: those of {route, endpoint, host, path} that apply to `reason`, which selects the texts. Ends the request.
 function M.refuse(status, reason, facts)
-    local language = accept.language(ngx.var.http_accept_language)
+    local language = negotiation.language(ngx.var.http_accept_language)
     local values = values_of(facts)
     local text = texts[language]
     ngx.status = status
@@ -116,7 +116,7 @@ function M.refuse(status, reason, facts)
     end
     if string.find(ngx.var.content_type or "", "^application/grpc") then
         send_grpc(texts.fill(text[reason], values))
-    elseif accept.form(ngx.var.http_accept) == "text/html" then
+    elseif negotiation.form(ngx.var.http_accept) == "text/html" then
         send_html(status, reason, words_of(text, reason, escape_all(values), html.mark), language)
     else
         send_json(status, reason, values, words_of(text, reason, values, without_marks))

@@ -1,7 +1,7 @@
 -- The start page: every service with its link and state. It is rendered completely here and readable without scripts; the script
 -- only refreshes it.
-local accept = require("flatnet.accept")
 local html = require("flatnet.html")
+local negotiation = require("flatnet.negotiation")
 local services = require("flatnet.services")
 local texts = require("flatnet.texts")
 
@@ -96,7 +96,7 @@ function M.send(model)
     ngx.header["Cache-Control"] = "no-store"
     ngx.header["Vary"] = "Accept-Language"
     html.send(M.render(model, {
-        language = accept.language(ngx.var.http_accept_language),
+        language = negotiation.language(ngx.var.http_accept_language),
         scheme = ngx.var.scheme,
         http_host = ngx.var.http_host,
     }))

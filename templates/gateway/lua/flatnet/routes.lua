@@ -84,8 +84,8 @@ local function add_endpoints(built, route, before, now)
         endpoint.peer = endpoint.address .. ":" .. endpoint.port
         endpoint.health = route.health
         endpoint.scheme = route.scheme
-        -- The ngx.ctx that flatnet.quick sets, shared by all requests to save allocations.
-        endpoint.usual_context = { route = route, endpoint = endpoint, is_quick = true }
+        -- The ngx.ctx that flatnet.fast_path sets, shared by all requests to save allocations.
+        endpoint.usual_context = { route = route, endpoint = endpoint, is_fast_path = true }
         date(endpoint, before, now)
         built.endpoints[endpoint.key], built.by_peer[endpoint.peer] = endpoint, endpoint
     end

@@ -2,7 +2,7 @@
 -- not notify of changes from WSL.
 local document = require("flatnet.document")
 local file = require("flatnet.file")
-local names = require("flatnet.names")
+local own_names = require("flatnet.own_names")
 local routes = require("flatnet.routes")
 local state = require("flatnet.state")
 
@@ -35,7 +35,7 @@ local function swap(content, source, pause)
     if not checked then
         return nil, source .. ": " .. why
     end
-    local built = routes.build(checked, state.table, names.is_own, ngx.now(), pause)
+    local built = routes.build(checked, state.table, own_names.is_own, ngx.now(), pause)
     state.table, state.source, state.loaded = built, source, ngx.time()
     return true
 end

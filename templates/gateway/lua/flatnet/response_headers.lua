@@ -1,5 +1,5 @@
--- Rewrites a container's URLs in response headers for the browser, for requests that flatnet.quick does not handle: a stripped
--- prefix, an upgrade, TLS to the container.
+-- Rewrites a container's URLs in response headers for the browser, for requests that flatnet.fast_path does not handle: a
+-- stripped prefix, an upgrade, TLS to the container.
 local informational = require("flatnet.informational")
 
 local M = {}

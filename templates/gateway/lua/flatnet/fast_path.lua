@@ -2,7 +2,7 @@
 -- which cannot wait and needs no coroutine. It runs for every request, so it must be cheap.
 local client_host = require("flatnet.client_host")
 local health = require("flatnet.health")
-local names = require("flatnet.names")
+local own_names = require("flatnet.own_names")
 local state = require("flatnet.state")
 local utf8 = require("flatnet.utf8")
 
@@ -16,7 +16,7 @@ end
 local function find(current, host, set)
     if set and set.only then
         return set.only
-    elseif current and not names.is_own(host) and utf8.is_valid(host) then
+    elseif current and not own_names.is_own(host) and utf8.is_valid(host) then
         return current:find(host, ngx.var.uri, false)
     end
     return nil
