@@ -1,10 +1,10 @@
-//! What all checks look at: gathered once.
+//! The facts that checks share, gathered once.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::Needs;
-use super::gateway::Heard;
+use super::gateway::GatewayProbe;
 use super::host::privileges;
 use crate::engine::{Attachment, Engine, Repair, State};
 use crate::error::{Error, Kind, Result};
@@ -20,44 +20,44 @@ use crate::setup::executable;
 use crate::setup::podman::Podman;
 use crate::state::receipt::Receipt;
 
-/// How the doctor was called.
+/// How the doctor was invoked.
 #[derive(Debug)]
-pub struct Called {
-    /// The configuration, or why it cannot be used.
+pub struct Invocation {
+    /// The configuration, or the error that makes it unusable.
     pub config: Result<Config>,
-    /// Where it lies.
+    /// The path of the configuration.
     pub config_path: PathBuf,
-    /// `flatnet` with the options that lead to the same configuration and state.
+    /// `flatnet` with the options that select the same configuration and state.
     pub program: Vec<String>,
 }
 
-/// What all checks look at.
+/// The facts that checks share.
 pub struct Context {
-    /// Opened to look.
+    /// Opened read-only.
     pub engine: Engine,
-    /// Where the configuration lies.
+    /// The path of the configuration.
     pub(super) config_path: PathBuf,
-    /// Why the configuration cannot be used; the checks that need none then look as if there were the default one.
+    /// Why the configuration is unusable. Checks that do not need it then assume the default one.
     pub(super) config_error: Option<Error>,
-    /// What may not be read.
+    /// State that could not be read.
     pub unread: Vec<String>,
-    /// What `flatnet up` would do; `None` where that is not known.
+    /// What `flatnet up` would do, if known.
     pub plan: Option<Plan>,
-    /// Why it is not.
+    /// Why the plan is unknown.
     pub(super) plan_error: Option<Error>,
-    /// What `auto` in the configuration means here.
+    /// What `auto` in the configuration resolves to on this host.
     pub facts: Option<HostFacts>,
-    /// What is attached; empty where that cannot be read.
+    /// All attachments; empty if they cannot be read.
     pub attachments: Vec<Attachment>,
-    /// Why it cannot.
+    /// Why they cannot be read.
     pub(super) attachments_error: Option<Error>,
     program: Vec<String>,
     executor: Box<dyn Executor>,
     podman: Option<Podman>,
     repair: Option<Repair>,
-    /// What was heard of the gateway, once it was asked.
-    pub(super) heard: Option<Heard>,
-    /// The attachments of which a check has told that they are not as they were made.
+    /// The result of probing the gateway, once it was probed.
+    pub(super) gateway_probe: Option<GatewayProbe>,
+    /// Attachments that `container-links` has already reported as changed.
     pub(super) differing: BTreeSet<AttachmentId>,
 }
 
@@ -68,11 +68,11 @@ impl std::fmt::Debug for Context {
 }
 
 impl Context {
-    /// Looks at what more than one check needs. `engine` is opened to look; `executor` is for programs that may take
-    /// longer than those of the engine.
+    /// Gathers what more than one check needs. `engine` is opened read-only; `executor` runs programs that may take longer
+    /// than those of the engine.
     #[must_use]
-    pub fn gather(called: Called, mut engine: Engine, executor: Box<dyn Executor>) -> Self {
-        let Called { config, config_path, program } = called;
+    pub fn gather(invocation: Invocation, mut engine: Engine, executor: Box<dyn Executor>) -> Self {
+        let Invocation { config, config_path, program } = invocation;
         let config_error = config.err();
         let unread = engine.unread();
         let (mut plan, mut plan_error) = (None, None);
@@ -92,7 +92,7 @@ impl Context {
             attachments_error,
             podman: None,
             repair: None,
-            heard: None,
+            gateway_probe: None,
             differing: BTreeSet::new(),
             engine,
             config_path,
@@ -105,10 +105,10 @@ impl Context {
         }
     }
 
-    /// Why a check that needs this cannot look.
+    /// Why a check with these needs cannot run.
     pub(super) fn hindrance(&self, needs: Needs) -> Option<String> {
         let root = || privileges::hindrance().map(str::to_owned);
-        let config = || self.config_error.as_ref().map(|_| "the configuration cannot be used".to_owned());
+        let config = || self.config_error.as_ref().map(|_| "the configuration is not usable".to_owned());
         let state = || (!self.unread.is_empty()).then(|| self.why_unread());
         let attachments =
             || self.attachments_error.as_ref().map(|_| "receipts cannot be read: see attachments".to_owned());
@@ -122,7 +122,7 @@ impl Context {
         }
     }
 
-    /// One check tells of a directory that is not trusted; the others send there.
+    /// An untrusted directory is reported by one check; the others refer to it.
     fn why_unread(&self) -> String {
         let refused = self.engine.store.refused();
         if refused.is_some_and(|error| error.kind() == Kind::UnsafeDirectory) {
@@ -131,17 +131,17 @@ impl Context {
         self.unread.join(", ")
     }
 
-    /// How Flatnet is called for the same configuration.
+    /// The command line of Flatnet for the same configuration.
     pub(super) fn program(&self) -> String {
         Command::new(self.program.iter().cloned()).line()
     }
 
-    /// A command of Flatnet's for the same configuration.
+    /// A subcommand of Flatnet for the same configuration.
     pub(super) fn flatnet(&self, command: &str) -> String {
         format!("{} {command}", self.program())
     }
 
-    /// The same, to be run: by this program, wherever it lies.
+    /// The same, to be run by this executable.
     pub(super) fn own(&self, words: &[&str]) -> Result<Command> {
         let program = executable()?.to_string_lossy().into_owned();
         let options = self.program.iter().skip(1).cloned();
@@ -149,73 +149,73 @@ impl Context {
         Ok(Command::new(std::iter::once(program).chain(options).chain(words)))
     }
 
-    /// Runs a program that looks.
+    /// Runs a program that only reads.
     pub(super) fn run(&mut self, command: &Command) -> Result<Output> {
         self.executor.run(command, &[])
     }
 
-    /// What it prints, when it succeeds.
+    /// Runs a program that must succeed, and returns its output.
     pub(super) fn stdout(&mut self, command: &Command) -> Result<String> {
         Ok(self.run(command)?.checked(command)?.stdout)
     }
 
-    /// Runs programs that look, side by side.
+    /// Runs read-only programs in parallel.
     pub(super) fn run_all(&mut self, commands: &[Command]) -> Vec<Result<Output>> {
         let running: Vec<_> = commands.iter().map(|command| self.executor.start(command, &[])).collect();
         running.into_iter().map(|started| started?.wait()).collect()
     }
 
-    /// What Podman says of itself.
+    /// Podman's version, backend and networks.
     pub(super) fn podman(&mut self) -> &Podman {
         let Self { podman, executor, engine, .. } = self;
         podman.get_or_insert_with(|| Podman::ask(&mut **executor, &engine.config.network))
     }
 
-    /// What brings this host's part, and that of running containers, back to what is wanted.
-    pub(super) fn mends_host(&self) -> String {
-        let is_none = self.attachments.is_empty() && self.attachments_error.is_none();
-        self.flatnet(if is_none { "up" } else { "repair" })
+    /// The command that restores the desired state of the host, and of attached containers if there are any.
+    pub(super) fn up_or_repair(&self) -> String {
+        let has_no_attachment = self.attachments.is_empty() && self.attachments_error.is_none();
+        self.flatnet(if has_no_attachment { "up" } else { "repair" })
     }
 
-    /// What `flatnet up` would do on a host that is set up; else what to say instead.
+    /// The plan of `flatnet up` on a host that is set up; otherwise the message to print instead.
     pub(super) fn plan_of_set_up_host(&self) -> Result<&Plan, &'static str> {
         let Some(plan) = &self.plan else {
             let is_anothers =
                 self.plan_error.as_ref().is_some_and(|error| error.kind() == Kind::AnotherFlatnet);
-            return Err(if is_anothers { "not known: see owner" } else { "not known: see bridge" });
+            return Err(if is_anothers { "unknown: see owner" } else { "unknown: see bridge" });
         };
         let is_new = plan.steps.iter().any(|step| matches!(step.op, Op::BridgeAdd { .. }));
         if is_new { Err("this host is not set up: see bridge") } else { Ok(plan) }
     }
 
-    /// How WSL2 is joined to Windows' network, if this is WSL2.
+    /// The networking mode of WSL2, if this is WSL2.
     pub(super) fn wsl_mode(&mut self) -> WslMode {
         wsl_mode(&mut *self.executor)
     }
 
-    /// The receipts of the containers that run, each with a path that leads to its network namespace from here.
+    /// The receipts of running containers, each with a path to its network namespace that is valid here.
     pub(super) fn running(&self) -> Vec<Receipt> {
         let seen = |receipt: &Receipt| Some(Receipt { netns: path_to(receipt)?, ..receipt.clone() });
         self.receipts_of_running().filter_map(seen).collect()
     }
 
-    /// The receipts of those that run and cannot be looked into from here.
+    /// The receipts of running containers whose network namespace is not visible from here.
     pub(super) fn hidden(&self) -> Vec<&Receipt> {
         self.receipts_of_running().filter(|receipt| path_to(receipt).is_none()).collect()
     }
 
-    /// The receipts of the containers that run, as they are written.
+    /// The receipts of running containers as stored.
     pub(super) fn receipts_of_running(&self) -> impl Iterator<Item = &Receipt> {
         self.attachments.iter().filter(|one| one.state == State::Running).map(|one| &one.receipt)
     }
 
-    /// Whether a container that ran when all was gathered still does.
+    /// Whether a container that was running during `gather` still is.
     pub(super) fn runs_still(&self, receipt: &Receipt) -> Result<bool> {
         let now = self.engine.attachments()?;
         Ok(now.iter().any(|one| one.state == State::Running && one.receipt.netns_id == receipt.netns_id))
     }
 
-    /// Looks with the engine and Podman.
+    /// Calls `look` with the engine and the executor for Podman.
     pub(super) fn with_podman<T>(
         &mut self,
         look: impl FnOnce(&Engine, &mut dyn Executor) -> Result<T>,
@@ -223,7 +223,7 @@ impl Context {
         look(&self.engine, &mut *self.executor)
     }
 
-    /// What `flatnet repair` would do; looked at once.
+    /// What `flatnet repair` would do; planned once.
     pub fn repair(&mut self) -> Result<&Repair> {
         let planned = match self.repair.take() {
             Some(planned) => planned,
@@ -232,19 +232,19 @@ impl Context {
         Ok(self.repair.insert(planned))
     }
 
-    /// Whether root may look at all of it, with a configuration.
+    /// Whether the configuration and all state are readable.
     #[must_use]
     pub fn sees_state(&self) -> bool {
         self.hindrance(Needs::Attachments).is_none()
     }
 }
 
-/// How a finding calls a container.
-pub(super) fn called(receipt: &Receipt) -> String {
+/// A container as findings name it.
+pub(super) fn describe(receipt: &Receipt) -> String {
     format!("container {}, {}", receipt.label(), receipt.address.addr())
 }
 
-/// Where it cannot be told, whoever looks is told why.
+/// If the path cannot be determined, the stored one is used: opening it then reports the error.
 fn path_to(receipt: &Receipt) -> Option<NetnsPath> {
     netns::path_of(receipt.netns_id, &receipt.netns).unwrap_or_else(|_| Some(receipt.netns.clone()))
 }

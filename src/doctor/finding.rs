@@ -1,4 +1,4 @@
-//! What a check found.
+//! The result of a check.
 
 use serde::Serialize;
 
@@ -7,46 +7,46 @@ use crate::error::{Error, Kind, Result};
 use crate::model::command::Command;
 use crate::setup::install::Item;
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
-    /// As it should be.
+    /// No problem.
     Good,
-    /// There is nothing to look at here.
+    /// There is nothing to check on this host.
     NotApplicable,
-    /// It could not be looked at.
+    /// The check could not run.
     NotLooked,
-    /// It works, and will not always, or not for everybody.
+    /// It works now, but not always or not for everyone.
     Warning,
     /// Something does not work.
     Failure,
 }
 
-/// What a check found, and what mends it.
+/// A finding and its remedy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// How bad it is.
+    /// The severity.
     pub level: Level,
-    /// What was found.
+    /// The message.
     pub what: String,
-    /// What to paste into a shell, line by line; empty where no command mends it, or nothing is wrong.
+    /// Shell commands that fix it; empty if nothing is wrong or no command fixes it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<String>,
-    /// What else there is to know or to choose.
+    /// Advice beyond the commands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
     /// What `doctor --fix` does about it.
     #[serde(skip)]
-    pub(super) fix: Option<Fix>,
+    pub(super) fix: Option<FixAction>,
 }
 
-/// Something that the doctor does itself when it is told to.
+/// An action of `doctor --fix`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fix {
-    /// Runs this.
+pub(super) enum FixAction {
+    /// Run these commands.
     Run(Vec<Command>),
-    /// Puts this file in its place.
+    /// Install this file.
     Install(Item),
 }
 
@@ -55,22 +55,22 @@ impl Finding {
         Self { level, what: what.into(), commands: Vec::new(), help: None, fix: None }
     }
 
-    /// All is well.
+    /// No problem.
     pub(crate) fn good(what: impl Into<String>) -> Self {
         Self::new(Level::Good, what)
     }
 
-    /// There is nothing to look at, and why.
+    /// There is nothing to check, and why.
     pub(crate) fn not_applicable(why: impl Into<String>) -> Self {
         Self::new(Level::NotApplicable, why)
     }
 
-    /// It could not be looked at, and why.
+    /// The check could not run, and why.
     pub(crate) fn not_looked(why: impl Into<String>) -> Self {
         Self::new(Level::NotLooked, why)
     }
 
-    /// It works, and will not always, or not for everybody.
+    /// It works now, but not always or not for everyone.
     pub(crate) fn warning(what: impl Into<String>) -> Self {
         Self::new(Level::Warning, what)
     }
@@ -80,7 +80,7 @@ impl Finding {
         Self::new(Level::Failure, what)
     }
 
-    /// A failure, with its causes and remedies. `flatnet` is how this one is called.
+    /// A failure with the causes and remedies of `error`. `flatnet` replaces the program name in commands.
     pub(super) fn of_error(error: &Error, flatnet: &str) -> Self {
         let what = [vec![error.message().to_owned()], error.causes()].concat().join(": ");
         let own = |command: String| match command.strip_prefix("flatnet ") {
@@ -91,8 +91,8 @@ impl Finding {
         Self::failure(what).commands(commands).help(format!("{} ({})", error.advice(), error.codes()))
     }
 
-    /// A failure that stood in the way of looking; of a program that cannot be run, and of another Flatnet, one check tells
-    /// for all.
+    /// The finding of a check that failed to run. Missing programs and another Flatnet have checks of their own, so that
+    /// the finding refers to these.
     pub(super) fn of_failed_look(error: &Error, flatnet: &str) -> Self {
         match error.kind() {
             Kind::ToolMissing | Kind::ToolUnsafe => {
@@ -103,34 +103,34 @@ impl Finding {
         }
     }
 
-    /// What mends it.
+    /// Adds shell commands that fix it.
     pub(crate) fn commands<S: Into<String>>(mut self, commands: impl IntoIterator<Item = S>) -> Self {
         self.commands = commands.into_iter().map(Into::into).collect();
         self
     }
 
-    /// What else there is to know.
+    /// Adds advice.
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// The doctor may run `commands` itself: they touch only what is Flatnet's.
-    pub(super) fn mended_by(self, commands: Vec<Command>) -> Self {
+    /// Lets `doctor --fix` run `commands`. They must touch only what belongs to Flatnet.
+    pub(super) fn fixed_by(self, commands: Vec<Command>) -> Self {
         let mut finding = self.commands(commands.iter().map(ToString::to_string));
-        finding.fix = Some(Fix::Run(commands));
+        finding.fix = Some(FixAction::Run(commands));
         finding
     }
 
-    /// The doctor may run this command of Flatnet's itself.
-    pub(super) fn mended_by_flatnet(self, context: &Context, words: &[&str]) -> Result<Self> {
-        let finding = self.mended_by(vec![context.own(words)?]);
+    /// Lets `doctor --fix` run this subcommand of Flatnet.
+    pub(super) fn fixed_by_flatnet(self, context: &Context, words: &[&str]) -> Result<Self> {
+        let finding = self.fixed_by(vec![context.own(words)?]);
         Ok(finding.commands([context.flatnet(&words.join(" "))]))
     }
 
-    /// The doctor may put `item` in its place itself.
-    pub(super) fn mended_by_file(mut self, item: Item) -> Self {
-        self.fix = Some(Fix::Install(item));
+    /// Lets `doctor --fix` install `item`.
+    pub(super) fn fixed_by_file(mut self, item: Item) -> Self {
+        self.fix = Some(FixAction::Install(item));
         self
     }
 }

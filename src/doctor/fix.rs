@@ -1,4 +1,4 @@
-//! What `doctor --fix` does: the doctor's own mends, which touch nothing that is somebody else's.
+//! `doctor --fix`: fixes that touch only what belongs to Flatnet.
 
 use crate::error::Result;
 use crate::kernel::execute::Executor;
@@ -6,45 +6,45 @@ use crate::model::command::Command;
 use crate::setup::install::{Content, Item, install};
 
 use super::Entry;
-use super::finding::Fix;
+use super::finding::FixAction;
 
-/// Something that `--fix` does.
+/// One fix.
 #[derive(Debug)]
-pub struct Treatment {
-    /// Of which check.
+pub struct Fix {
+    /// The ID of the check.
     pub id: &'static str,
-    fix: Fix,
+    action: FixAction,
 }
 
-/// What the doctor may mend itself of what was found.
+/// The fixes for these findings.
 #[must_use]
-pub fn plan_fix(entries: &[Entry]) -> Vec<Treatment> {
-    let treatment = |entry: &Entry| Some(Treatment { id: entry.check.id, fix: entry.finding.fix.clone()? });
-    entries.iter().filter_map(treatment).collect()
+pub fn plan_fixes(entries: &[Entry]) -> Vec<Fix> {
+    let fix = |entry: &Entry| Some(Fix { id: entry.check.id, action: entry.finding.fix.clone()? });
+    entries.iter().filter_map(fix).collect()
 }
 
-impl Treatment {
-    /// What it does, line by line.
+impl Fix {
+    /// The commands or file operations, one per line.
     #[must_use]
     pub fn shown(&self) -> Vec<String> {
-        match &self.fix {
-            Fix::Run(commands) => commands.iter().map(ToString::to_string).collect(),
-            Fix::Install(Item { path, content: Content::File(_) }) => {
+        match &self.action {
+            FixAction::Run(commands) => commands.iter().map(ToString::to_string).collect(),
+            FixAction::Install(Item { path, content: Content::File(_) }) => {
                 vec![format!("write {}", path.display())]
             }
-            Fix::Install(Item { path, content: Content::Link(target) }) => {
+            FixAction::Install(Item { path, content: Content::Link(target) }) => {
                 vec![format!("link {} to {}", path.display(), target.display())]
             }
         }
     }
 
-    /// Does it.
+    /// Applies the fix.
     pub fn carry_out(&self, executor: &mut dyn Executor) -> Result<()> {
-        match &self.fix {
-            Fix::Run(commands) => commands
+        match &self.action {
+            FixAction::Run(commands) => commands
                 .iter()
                 .try_for_each(|command: &Command| executor.run(command, &[])?.checked(command).map(drop)),
-            Fix::Install(item) => install(std::slice::from_ref(item), true).map(drop),
+            FixAction::Install(item) => install(std::slice::from_ref(item), true).map(drop),
         }
     }
 }

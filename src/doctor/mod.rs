@@ -1,11 +1,8 @@
-//! What can be wrong on a host, how it shows, and what mends it: one check to a file.
+//! The checks of `flatnet doctor`: what can be wrong on a host, its symptom and its remedy. One check per file.
 //!
-//! A check looks and judges, and changes nothing. `flatnet doctor` runs all of them, `flatnet status` the quick ones.
+//! A check reads and judges; it changes nothing. `flatnet doctor` runs all of them, `flatnet status` the quick ones.
 
-#![expect(
-    clippy::unnecessary_wraps,
-    reason = "each check has the same signature, and some cannot fail to look"
-)]
+#![expect(clippy::unnecessary_wraps, reason = "all checks have the same signature, and some cannot fail")]
 
 mod containers;
 mod context;
@@ -21,29 +18,29 @@ mod wsl;
 
 use serde::{Serialize, Serializer};
 
-pub use context::{Called, Context};
+pub use context::{Context, Invocation};
 pub use finding::{Finding, Level};
-pub use fix::{Treatment, plan_fix};
+pub use fix::{Fix, plan_fixes};
 
 use crate::error::Result;
 
-/// Where each check has a section of its ID.
+/// The page that has a section for each check, named for its ID.
 pub const DOC: &str = "docs/operations/doctor.md";
 
 /// One check.
 #[derive(Debug)]
 pub struct Check {
-    /// Its name, and that of its section in [`DOC`].
+    /// The name of the check, and of its section in [`DOC`].
     pub id: &'static str,
-    /// Where it is listed.
+    /// The group that lists it.
     pub group: Group,
-    /// What it looks at.
+    /// What it examines.
     pub looks_at: &'static str,
-    /// What people see when it is wrong.
+    /// The symptom that people see when the check fails.
     pub shows: &'static str,
-    /// What it cannot look without.
+    /// What must be available for it to run.
     needs: Needs,
-    /// Whether `status` looks at it too.
+    /// Whether `flatnet status` runs it too.
     quick: bool,
     look: fn(&mut Context) -> Result<Vec<Finding>>,
 }
@@ -54,15 +51,15 @@ pub struct Check {
 pub enum Group {
     /// This host.
     Host,
-    /// What its kernel can do.
+    /// Features of its kernel.
     Kernel,
     /// The programs that Flatnet runs.
     Tools,
-    /// Podman, and how it finds Flatnet.
+    /// Podman and its configuration for Flatnet.
     Podman,
     /// Bridge, settings, rules and addresses.
     Network,
-    /// What is attached.
+    /// Attached containers.
     Containers,
     /// The HTTP gateway.
     Gateway,
@@ -71,7 +68,7 @@ pub enum Group {
 }
 
 impl Group {
-    /// For people.
+    /// The heading for people.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
@@ -87,20 +84,20 @@ impl Group {
     }
 }
 
-/// What a check cannot look without.
+/// What must be available for a check to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Needs {
-    /// It can always look.
+    /// It can always run.
     Nothing,
     /// Root with all capabilities.
     Root,
     /// The configuration.
     Config,
-    /// Both: what root's Podman does with it.
+    /// Root and the configuration.
     RootAndConfig,
-    /// Both, and leases, receipts and the ruleset.
+    /// Root, the configuration, leases, receipts and the ruleset.
     State,
-    /// All that, and every receipt read.
+    /// All of `State`, and every receipt readable.
     Attachments,
 }
 
@@ -135,7 +132,7 @@ pub const CHECKS: &[Check] = &[
     network::podman_subnets::CHECK,
     network::addresses::CHECK,
     containers::attachments::CHECK,
-    containers::whole::CHECK,
+    containers::links::CHECK,
     containers::network::CHECK,
     containers::left_over::CHECK,
     containers::reachable::CHECK,
@@ -154,13 +151,13 @@ pub const CHECKS: &[Check] = &[
     wsl::clock::CHECK,
 ];
 
-/// What one check found.
+/// One finding with its check.
 #[derive(Debug, Serialize)]
 pub struct Entry {
-    /// Which check.
+    /// The check.
     #[serde(flatten)]
     pub check: &'static Check,
-    /// What it found.
+    /// Its finding.
     #[serde(flatten)]
     pub finding: Finding,
 }
@@ -198,7 +195,7 @@ impl Serialize for Check {
 }
 
 impl Check {
-    /// The section about it.
+    /// The link to its section.
     #[must_use]
     pub fn doc(&self) -> String {
         format!("{DOC}#{}", self.id)
@@ -209,7 +206,7 @@ impl Check {
 mod tests {
     use super::*;
 
-    /// A finding sends people to the section of its check; a section of no check is about nothing.
+    /// A finding links to the section of its check.
     #[test]
     fn every_check_has_its_section_and_every_section_its_check() {
         let mut sections = Vec::new();
@@ -225,7 +222,7 @@ mod tests {
         assert_eq!(sections, checks);
     }
 
-    /// Markdown numbers the second anchor of a name, and makes others of capitals and spaces.
+    /// Markdown renumbers duplicate anchors and rewrites capitals and spaces.
     #[test]
     fn every_id_is_an_anchor_of_its_own() {
         let mut anchors: Vec<String> =

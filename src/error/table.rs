@@ -549,7 +549,7 @@ kinds! {
     }
     PodmanOutput = "FLAT-E101", cni 109 {
         title: "Podman's output cannot be parsed",
-        seen: ["what `podman inspect` prints cannot be read: .."],
+        seen: ["cannot parse the output of `podman inspect`: .."],
         means: "The gateway's routes are made from `podman inspect`, which printed something other than a list of \
                 containers. The routes stay as they were.",
         remedy: "Check its output: `podman ps -aq --no-trunc | xargs podman inspect --type container`",
@@ -598,7 +598,7 @@ kinds! {
     }
     PodmanEvents = "FLAT-E107", cni 109 {
         title: "Podman's events have ended",
-        seen: ["Podman tells no events now: .."],
+        seen: ["Podman's events are unavailable: .."],
         means: "`flatnet gateway watch` follows `podman events`, and that command exited. Until it runs again, changes \
                 are noticed by Flatnet's own receipts, and once a minute.",
         remedy: "Nothing, if it happens once: it is restarted. Otherwise run `podman events` by hand",
@@ -606,7 +606,7 @@ kinds! {
     }
     NginxRefuses = "FLAT-E108", cni 109 {
         title: "nginx rejects the configuration",
-        seen: ["nginx does not take what was to be ..: ..; .. is as before"],
+        seen: ["nginx rejects the new ..: ..; .. is unchanged"],
         means: "`nginx -t` failed with the new file in place, so the previous one was restored. nginx names the file and \
                 the line.",
         remedy: "Fix what nginx names; for `duplicate default server` add --no-default-server, or remove \

@@ -1,4 +1,4 @@
-//! The HTTP gateway's own files: nginx's configuration, Lua and pages.
+//! The HTTP gateway's files: nginx's configuration, Lua and pages.
 
 pub mod install;
 pub mod static_mode;

@@ -1,4 +1,5 @@
-//! Routes as plain nginx has them, for those who want no Lua: `upstream` and `server` blocks, in force after a reload.
+//! Static mode: renders the routes table as `upstream` and `server` blocks for an nginx without Lua. A reload puts them in
+//! force.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,7 +19,7 @@ use crate::routes::table::{Route, Scheme, Table};
 
 const TEMPLATE: &str = include_str!("../../templates/gateway-static.conf.j2");
 
-/// One `location`.
+/// A `location` block.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 struct Location {
     path: String,
@@ -28,7 +29,7 @@ struct Location {
     stream: bool,
 }
 
-/// One `server`.
+/// A `server` block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Server {
     hosts: Vec<String>,
@@ -36,8 +37,8 @@ struct Server {
     has_root: bool,
 }
 
-/// The text for nginx. With `has_default`, requests for unknown hosts are answered by a 404 of its own; without, by
-/// whatever server of the same port nginx read first.
+/// Renders the configuration. With `has_default`, requests for unknown hosts get a 404; without, they go to the first server of
+/// the same port.
 pub fn render(config: &Config, table: &Table, has_default: bool) -> Result<String> {
     let gateway = &config.gateway;
     let upstreams: Vec<_> = table.routes.iter().map(upstream).collect();
@@ -64,8 +65,8 @@ fn upstream(route: &Route) -> minijinja::Value {
     context! { name => route.name, servers => route.endpoints.iter().map(end).collect::<Vec<_>>() }
 }
 
-/// A server to each set of hosts that have the same locations. Of two routes for the same host and path the first wins,
-/// as in the gateway.
+/// One server per set of hosts with equal locations. Of two routes for the same host and path the first wins, as in the
+/// gateway.
 fn servers(all: &[Route], has_default: bool) -> Vec<Server> {
     let mut by_host: BTreeMap<Option<&HostPattern>, BTreeMap<String, Location>> = BTreeMap::new();
     if has_default {
@@ -109,10 +110,10 @@ fn location(route: &Route) -> Location {
     Location { path: route.path.to_string(), strip: route.strip, upstream, scheme, stream: route.stream }
 }
 
-/// nginx as it is run: with which configuration.
+/// How nginx is run.
 #[derive(Clone, Debug, Default)]
 pub struct Nginx {
-    /// Its main configuration, unless that is the compiled-in one.
+    /// Its main configuration, unless it is the compiled-in one.
     pub conf: Option<String>,
 }
 
@@ -122,7 +123,7 @@ impl Nginx {
         Command::new(["nginx"].into_iter().chain(arguments.iter().copied()).chain(conf))
     }
 
-    /// Puts `text` into `output`, and takes it back if nginx does not take it. Whether it is another than before.
+    /// Writes `text` to `output`, and restores the previous content if nginx rejects it. Returns whether the file changed.
     pub fn put(&self, output: &Path, text: &str, executor: &mut dyn Executor) -> Result<bool> {
         let before = match std::fs::read(output) {
             Ok(before) => Some(before),
@@ -134,20 +135,20 @@ impl Nginx {
         }
         replace(output, text.as_bytes())?;
         let check = self.command(&["-t", "-q"]);
-        let Err(error) = executor.run(&check, &[]).and_then(|said| said.checked(&check)) else {
+        let Err(error) = executor.run(&check, &[]).and_then(|output| output.checked(&check)) else {
             return Ok(true);
         };
         match before {
             Some(before) => replace(output, &before)?,
             None => std::fs::remove_file(output).map_err(io("remove", output))?,
         }
-        let what = format!("nginx does not take what was to be {}", output.display());
+        let what = format!("nginx rejects the new {}", output.display());
         Err(Error::new(Kind::NginxRefuses, what)
             .source(error)
-            .outcome(format!("{} is as before", output.display())))
+            .outcome(format!("{} is unchanged", output.display())))
     }
 
-    /// Has a running nginx read its configuration again.
+    /// Makes a running nginx reload its configuration.
     pub fn reload(&self, executor: &mut dyn Executor) -> Result<()> {
         let reload = self.command(&["-s", "reload"]);
         executor.run(&reload, &[])?.checked(&reload).map(drop)

@@ -1,23 +1,23 @@
-//! Containers -> the table of routes. Pure: the same containers, answers and table before give the same table.
+//! Builds the routes table from containers. Pure: the same input gives the same table.
 
 mod hosts;
 mod merge;
 mod namespace;
-mod own;
+mod reserved;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use super::choose::{self, Answers, Remembered};
 use super::labels::{Labels, labels};
 use super::podman::Container;
+use super::port_choice::{self, Answers, KnownPorts};
 use super::table::{Endpoint, Host, Route, Scheme, Table, Unrouted, VERSION};
-use super::why::{Reason, Why};
+use super::unrouted_reason::{Explanation, Reason};
 use crate::error::Result;
 use crate::model::config::{Config, Expose};
 use crate::model::types::{HostName, HostPattern, UrlPath};
 
-/// What a table is built from.
+/// The input of [`build`].
 #[derive(Debug)]
 pub struct Sources<'a> {
     /// The configuration.
@@ -26,25 +26,25 @@ pub struct Sources<'a> {
     pub host: &'a HostName,
     /// All containers of this host.
     pub containers: &'a [Container],
-    /// The addresses that containers had last, by ID.
+    /// The last address of each container, by ID.
     pub last_addresses: &'a BTreeMap<String, Ipv4Addr>,
-    /// The table before this one.
+    /// The previous table.
     pub before: Option<&'a Table>,
-    /// The ports of that table and of those before it.
-    pub remembered: &'a Remembered,
+    /// The ports of previous tables.
+    pub remembered: &'a KnownPorts,
 }
 
-/// A table that has not been published, and what somebody should know about it.
+/// An unpublished table and its warnings.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Built {
+pub struct Draft {
     /// The table, of generation 0.
     pub table: Table,
-    /// Routes that ask for what another one has.
+    /// Routes that claim a host and path of another route.
     pub conflicts: Vec<String>,
 }
 
-/// A container that gets a route.
-struct Routed<'a> {
+/// A container with its route.
+struct RoutedContainer<'a> {
     container: &'a Container,
     labels: Labels,
     address: Ipv4Addr,
@@ -52,21 +52,22 @@ struct Routed<'a> {
     hosts: Vec<HostPattern>,
 }
 
-/// The ports to be asked before [`build`], each with the life of its container: after a start it may be another program.
+/// The ports to be probed before [`build`], each with the current run of its container: after a restart the port may belong
+/// to another program.
 #[must_use]
-pub fn to_ask(sources: &Sources<'_>) -> BTreeMap<SocketAddrV4, String> {
+pub fn to_probe(sources: &Sources<'_>) -> BTreeMap<SocketAddrV4, String> {
     let asked = sources.containers.iter().filter_map(|container| {
         let wanted = wanted(sources, container)?.ok()?;
         let life = format!("{} {}", container.id, container.since);
-        let ports = choose::to_ask(container, &sources.config.network, sources.remembered);
+        let ports = port_choice::to_probe(container, &sources.config.network, sources.remembered);
         wanted.port.is_none().then(|| ports.into_iter().map(move |port| (port, life.clone())))
     });
     asked.flatten().collect()
 }
 
-/// The table of all containers.
+/// Builds the table of all containers.
 #[must_use]
-pub fn build(sources: &Sources<'_>, answers: &Answers) -> Built {
+pub fn build(sources: &Sources<'_>, answers: &Answers) -> Draft {
     let mut containers: Vec<&Container> = sources.containers.iter().collect();
     containers.sort_by_key(|one| (&one.created, &one.name));
     let (mut found, mut unrouted) = (Vec::new(), Vec::new());
@@ -77,7 +78,7 @@ pub fn build(sources: &Sources<'_>, answers: &Answers) -> Built {
             Err(why) => unrouted.push((container, why)),
         }
     }
-    let (sure, doubtful) = namespace::one_to_a_port(found);
+    let (sure, doubtful) = namespace::one_per_port(found);
     unrouted.extend(doubtful);
     let (routes, conflicts) = merge::merged(sources, sure);
     let Config { network, subnet, .. } = sources.config;
@@ -85,27 +86,27 @@ pub fn build(sources: &Sources<'_>, answers: &Answers) -> Built {
     let unrouted = unrouted.into_iter().map(|(container, why)| shown(sources, container, why)).collect();
     let table =
         Table { version: VERSION, generation: 0, written: String::new(), host, routes, unrouted, end: 0 };
-    Built { table, conflicts }
+    Draft { table, conflicts }
 }
 
-/// The labels of a container that should have a route, or why it should not. `None`: nobody would expect one.
-fn wanted(sources: &Sources<'_>, container: &Container) -> Option<Result<Labels, Why>> {
+/// The labels of a container that should have a route, or why it has none. `None` for containers that are not listed at all.
+fn wanted(sources: &Sources<'_>, container: &Container) -> Option<Result<Labels, Explanation>> {
     let Config { network, gateway, .. } = sources.config;
     if container.is_infra {
         return None;
     }
     let labels = match labels(&container.name, &container.labels) {
         Ok(labels) => labels,
-        Err(error) => return Some(Err(Why::new(Reason::BadLabel, &[("problem", &error.message())]))),
+        Err(error) => return Some(Err(Explanation::new(Reason::BadLabel, &[("problem", &error.message())]))),
     };
     if !container.is_on(network) {
-        let why = Why::new(Reason::NotOnNetwork, &[("network", network)]);
+        let why = Explanation::new(Reason::NotOnNetwork, &[("network", network)]);
         return (labels.any && labels.enable != Some(false)).then_some(Err(why));
     }
     Some(match (labels.enable, gateway.expose) {
-        (Some(false), _) => Err(Why::new(Reason::NotEnabled, &[])),
-        (_, Expose::None) => Err(Why::new(Reason::ExposeNone, &[])),
-        (_, Expose::Labelled) if !labels.any => Err(Why::new(Reason::ExposeLabelled, &[])),
+        (Some(false), _) => Err(Explanation::new(Reason::NotEnabled, &[])),
+        (_, Expose::None) => Err(Explanation::new(Reason::ExposeNone, &[])),
+        (_, Expose::Labelled) if !labels.any => Err(Explanation::new(Reason::ExposeLabelled, &[])),
         _ => Ok(labels),
     })
 }
@@ -115,25 +116,25 @@ fn route<'a>(
     container: &'a Container,
     labels: Labels,
     answers: &Answers,
-) -> Result<Routed<'a>, Why> {
+) -> Result<RoutedContainer<'a>, Explanation> {
     let Config { network, range, .. } = sources.config;
-    let address = address(sources, container).ok_or_else(|| Why::new(Reason::NoAddress, &[]))?;
+    let address = address(sources, container).ok_or_else(|| Explanation::new(Reason::NoAddress, &[]))?;
     if !range.contains(&address) {
-        return Err(Why::new(Reason::OutOfRange, &[("address", &address), ("range", range)]));
+        return Err(Explanation::new(Reason::OutOfRange, &[("address", &address), ("range", range)]));
     }
     let port = match labels.port {
         Some(port) => port,
-        None => choose::port(container, network, sources.remembered, answers)?,
+        None => port_choice::port(container, network, sources.remembered, answers)?,
     };
     let hosts = hosts::hosts(sources, container, &labels)?;
     let root = UrlPath::root();
-    if let Some(url) = own::asked_for(sources, &hosts, labels.path.as_ref().unwrap_or(&root)) {
-        return Err(Why::new(Reason::OwnName, &[("url", &url)]));
+    if let Some(url) = reserved::claimed(sources, &hosts, labels.path.as_ref().unwrap_or(&root)) {
+        return Err(Explanation::new(Reason::OwnName, &[("url", &url)]));
     }
-    Ok(Routed { container, labels, address, port, hosts })
+    Ok(RoutedContainer { container, labels, address, port, hosts })
 }
 
-/// Its address; of one that does not run the last that is known.
+/// The container's address; its last known one if it is not running.
 fn address(sources: &Sources<'_>, container: &Container) -> Option<Ipv4Addr> {
     let before = || {
         let mut endpoints = sources.before?.routes.iter().flat_map(|route| &route.endpoints);
@@ -144,8 +145,8 @@ fn address(sources: &Sources<'_>, container: &Container) -> Option<Ipv4Addr> {
     container.address(&sources.config.network).or_else(last)
 }
 
-fn single(sources: &Sources<'_>, routed: Routed<'_>) -> (Route, Endpoint) {
-    let Routed { container, labels, address, port, hosts } = routed;
+fn single(sources: &Sources<'_>, routed: RoutedContainer<'_>) -> (Route, Endpoint) {
+    let RoutedContainer { container, labels, address, port, hosts } = routed;
     let Container { id, name, state, since, .. } = container;
     let endpoint = Endpoint {
         container: name.clone(),
@@ -169,7 +170,7 @@ fn single(sources: &Sources<'_>, routed: Routed<'_>) -> (Route, Endpoint) {
     (route, endpoint)
 }
 
-fn shown(sources: &Sources<'_>, container: &Container, why: Why) -> Unrouted {
+fn shown(sources: &Sources<'_>, container: &Container, why: Explanation) -> Unrouted {
     let Container { id, name, state, since, .. } = container;
     Unrouted {
         container: name.clone(),

@@ -1,4 +1,4 @@
-//! What a container asks for by its labels.
+//! Flatnet's labels of containers.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -8,9 +8,9 @@ use crate::error::{Error, Kind, Result};
 use crate::model::config::LONGEST_HOLD;
 use crate::model::types::{ContainerName, HostPattern, UrlPath, shown};
 
-/// How Flatnet's labels begin.
+/// The prefix of Flatnet's labels.
 const PREFIX: &str = "flatnet.";
-/// All of them.
+/// All labels, without the prefix.
 pub(super) const KNOWN: [&str; 12] = [
     "enable",
     "host",
@@ -26,32 +26,32 @@ pub(super) const KNOWN: [&str; 12] = [
     "health.unhealthy",
 ];
 
-/// Flatnet's labels of one container.
+/// The labels of one container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Labels {
-    /// `flatnet.enable`: whether it is routed at all.
+    /// `flatnet.enable`: whether it is routed.
     pub enable: Option<bool>,
-    /// `flatnet.host`: the names it answers to, separated by commas or blanks, instead of its own name.
+    /// `flatnet.host`: host names, separated by commas or blanks, instead of the container's name.
     pub hosts: Vec<HostPattern>,
-    /// `flatnet.port`: the port that speaks HTTP.
+    /// `flatnet.port`: the HTTP port.
     pub port: Option<u16>,
-    /// `flatnet.path`: the prefix of URLs.
+    /// `flatnet.path`: the URL prefix.
     pub path: Option<UrlPath>,
-    /// `flatnet.strip`: whether it is asked without that prefix.
+    /// `flatnet.strip`: whether the prefix is removed from requests.
     pub strip: bool,
     /// `flatnet.scheme`.
     pub scheme: Option<Scheme>,
-    /// `flatnet.stream`: whether a request's body is passed on as it comes.
+    /// `flatnet.stream`: whether request bodies are streamed, not buffered.
     pub stream: bool,
-    /// `flatnet.hold`: seconds that a request waits while it restarts.
+    /// `flatnet.hold`: seconds for which requests are held while it restarts.
     pub hold: Option<u16>,
-    /// `flatnet.health.path` and what goes with it.
+    /// `flatnet.health.*`.
     pub health: Option<Health>,
-    /// Whether there is any.
+    /// Whether there is any Flatnet label.
     pub any: bool,
 }
 
-/// Reads the labels of `container`. The first bad one is an error that names both.
+/// Reads the labels of `container`. The error names the first invalid one.
 pub fn labels(container: &ContainerName, all: &BTreeMap<String, String>) -> Result<Labels> {
     let own: Own =
         all.iter().filter_map(|(key, value)| Some((key.strip_prefix(PREFIX)?, value.trim()))).collect();
@@ -67,12 +67,12 @@ type Wrong<'a> = (&'a str, String);
 
 fn read<'a>(own: &Own<'a>) -> Result<Labels, Wrong<'a>> {
     if let Some(unknown) = own.keys().find(|key| !KNOWN.contains(key)) {
-        return Err((unknown, format!("there is none of this name; there are {}", KNOWN.join(", "))));
+        return Err((unknown, format!("unknown label; known labels: {}", KNOWN.join(", "))));
     }
     let path = value::<UrlPath>(own, "path")?;
     let strip = flag(own, "strip")?;
     if strip == Some(true) && path.as_ref().is_none_or(UrlPath::is_root) {
-        return Err(("strip", "there is nothing to strip without flatnet.path".to_owned()));
+        return Err(("strip", "requires flatnet.path".to_owned()));
     }
     Ok(Labels {
         enable: flag(own, "enable")?,
@@ -91,12 +91,14 @@ fn read<'a>(own: &Own<'a>) -> Result<Labels, Wrong<'a>> {
 fn hosts<'a>(own: &Own<'a>) -> Result<Vec<HostPattern>, Wrong<'a>> {
     let Some(text) = own.get("host") else { return Ok(Vec::new()) };
     let words = text.split([',', ' ']).filter(|word| !word.is_empty());
-    let mut hosts =
-        words.map(HostPattern::parse).collect::<Result<Vec<_>>>().map_err(|error| ("host", said(&error)))?;
+    let mut hosts = words
+        .map(HostPattern::parse)
+        .collect::<Result<Vec<_>>>()
+        .map_err(|error| ("host", message(&error)))?;
     hosts.sort_by_cached_key(|host| (host.parts().1, host.to_string()));
     hosts.dedup();
     if hosts.is_empty() {
-        return Err(("host", "it is empty; leave it out for the container's own name".to_owned()));
+        return Err(("host", "must not be empty; omit it to use the container's name".to_owned()));
     }
     Ok(hosts)
 }
@@ -108,7 +110,7 @@ fn scheme<'a>(own: &Own<'a>) -> Result<Option<Scheme>, Wrong<'a>> {
             "https" => Ok(Scheme::Https),
             "grpc" => Ok(Scheme::Grpc),
             "grpcs" => Ok(Scheme::Grpcs),
-            other => Err(("scheme", format!("\"{}\" is none of http, https, grpc, grpcs", shown(other)))),
+            other => Err(("scheme", format!("\"{}\" is not one of http, https, grpc, grpcs", shown(other)))),
         })
         .transpose()
 }
@@ -119,7 +121,7 @@ fn health<'a>(own: &Own<'a>) -> Result<Option<Health>, Wrong<'a>> {
     let unhealthy = number(own, "health.unhealthy", 1, 20)?;
     let Some(path) = value::<UrlPath>(own, "health.path")? else {
         return match own.keys().find(|key| key.starts_with("health.")) {
-            Some(key) => Err((key, "there is no flatnet.health.path that it could be about".to_owned())),
+            Some(key) => Err((key, "requires flatnet.health.path".to_owned())),
             None => Ok(None),
         };
     };
@@ -155,14 +157,14 @@ fn within<'a>(key: &'static str, text: &str, least: u16, most: u16) -> Result<u1
     text.parse()
         .ok()
         .filter(|number| (least..=most).contains(number))
-        .ok_or_else(|| (key, format!("\"{}\" is no number from {least} to {most}", shown(text))))
+        .ok_or_else(|| (key, format!("\"{}\" is not a number from {least} to {most}", shown(text))))
 }
 
 fn value<'a, T: FromStr<Err = Error>>(own: &Own<'a>, key: &'static str) -> Result<Option<T>, Wrong<'a>> {
-    own.get(key).map(|text| text.parse().map_err(|error| (key, said(&error)))).transpose()
+    own.get(key).map(|text| text.parse().map_err(|error| (key, message(&error)))).transpose()
 }
 
-fn said(error: &Error) -> String {
+fn message(error: &Error) -> String {
     error.message().to_owned()
 }
 
@@ -216,21 +218,21 @@ mod tests {
             (
                 "flatnet.prot",
                 "80",
-                "flatnet.prot of container web: there is none of this name; there are enable, host",
+                "flatnet.prot of container web: unknown label; known labels: enable, host",
             ),
-            ("flatnet.port", "80;", "\"80;\" is no number from 1 to 65535"),
-            ("flatnet.port", "0", "no number"),
-            ("flatnet.port", "99999", "no number"),
+            ("flatnet.port", "80;", "\"80;\" is not a number from 1 to 65535"),
+            ("flatnet.port", "0", "not a number"),
+            ("flatnet.port", "99999", "not a number"),
             ("flatnet.host", "a b;c", "\"b;c\" is not a valid host name"),
-            ("flatnet.host", " , ", "it is empty"),
+            ("flatnet.host", " , ", "must not be empty"),
             ("flatnet.host", "10.87.1.2", "is an address"),
             ("flatnet.path", "wiki", "\"wiki\" is not a valid path"),
             ("flatnet.path", "/a/../b", "must not contain //"),
-            ("flatnet.strip", "true", "nothing to strip"),
-            ("flatnet.scheme", "ftp", "none of http"),
+            ("flatnet.strip", "true", "requires flatnet.path"),
+            ("flatnet.scheme", "ftp", "not one of http"),
             ("flatnet.enable", "maybe", "neither true nor false"),
-            ("flatnet.hold", "301", "no number from 0 to 300"),
-            ("flatnet.health.interval", "5", "no flatnet.health.path"),
+            ("flatnet.hold", "301", "not a number from 0 to 300"),
+            ("flatnet.health.interval", "5", "requires flatnet.health.path"),
             ("flatnet.\u{1b}[31m", "x", "flatnet.\\u{1b}[31m of"),
         ] {
             let error = read(&[(key, value)]).unwrap_err();

@@ -1,22 +1,22 @@
-//! Running containers -> routes for the HTTP gateway.
+//! Turns running containers into the routes table of the HTTP gateway.
 //!
 //! ```text
-//! podman inspect -> Container -> (labels, probes, the table before) -> Table -> state/routes.json
+//! podman inspect -> Container -> (labels, probes, previous table) -> Table -> state/routes.json
 //! ```
 //!
-//! [`podman`], [`labels`], [`why`], [`table`] and [`build`] are pure; [`look`], [`probe`],
-//! [`publish`], [`sync`] and [`watch`] touch the world.
+//! [`podman`], [`labels`], [`port_choice`], [`unrouted_reason`], [`table`], [`summary`], [`events`] and [`build`] are pure;
+//! [`containers`], [`probe`], [`publish`], [`sync`] and [`watch`] do I/O.
 
 pub mod build;
-pub mod changed;
-pub mod choose;
+pub mod containers;
+pub mod events;
 pub mod labels;
-pub mod look;
 pub mod podman;
+pub mod port_choice;
 pub mod probe;
 pub mod publish;
+pub mod summary;
 pub mod sync;
 pub mod table;
-pub mod told;
+pub mod unrouted_reason;
 pub mod watch;
-pub mod why;

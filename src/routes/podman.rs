@@ -1,4 +1,4 @@
-//! What Podman says about containers: parsers only.
+//! Parses Podman's output about containers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -8,22 +8,22 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Kind, Result, parser_says};
 use crate::model::types::{ContainerId, ContainerName, NetworkName};
 
-/// How a container is, as far as requests care.
+/// The state of a container, as relevant to requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// It runs.
+    /// Running.
     Running,
-    /// It is frozen, and takes connections without answering.
+    /// Frozen: it accepts connections but does not answer.
     Paused,
-    /// It is about to run again.
+    /// Being started again.
     Restarting,
-    /// It does not run.
+    /// Not running.
     Stopped,
 }
 
 impl State {
-    /// Podman's word for a state, from libpod's `ContainerStatus`.
+    /// Parses libpod's `ContainerStatus`.
     fn of(status: &str) -> Self {
         match status {
             "running" => Self::Running,
@@ -33,7 +33,7 @@ impl State {
         }
     }
 
-    /// For people.
+    /// The state as a word.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -52,23 +52,23 @@ pub struct Container {
     pub id: ContainerId,
     /// Its name.
     pub name: ContainerName,
-    /// How it is.
+    /// Its state.
     pub state: State,
-    /// Since when: RFC 3339 in UTC, to the second.
+    /// The start of this state: RFC 3339 in UTC, to the second.
     pub since: String,
-    /// When it was made.
+    /// When it was created.
     pub created: jiff::Timestamp,
-    /// Whether it has run at all.
+    /// Whether it was ever started.
     pub has_run: bool,
-    /// Its labels, its image's among them.
+    /// Its labels, including those of its image.
     pub labels: BTreeMap<String, String>,
-    /// The TCP ports that its image or `--expose` names.
+    /// The TCP ports exposed by its image or by `--expose`.
     pub exposed: BTreeSet<u16>,
-    /// Its networks, and its address on each while it runs.
+    /// Its networks, with its address on each while it is running.
     pub networks: BTreeMap<String, Option<Ipv4Addr>>,
-    /// The container whose network namespace it shares: a pod's, or that of `--network container:..`.
+    /// The container whose network namespace it shares: a pod's infra container, or that of `--network container:..`.
     pub shares: Option<ContainerId>,
-    /// Whether it is a pod's own, which only holds the namespace.
+    /// Whether it is a pod's infra container, which only holds the namespace.
     pub is_infra: bool,
 }
 
@@ -79,19 +79,19 @@ impl Container {
         self.networks.contains_key(network.as_str())
     }
 
-    /// Its address there.
+    /// Its address on `network`.
     #[must_use]
     pub fn address(&self, network: &NetworkName) -> Option<Ipv4Addr> {
         *self.networks.get(network.as_str())?
     }
 }
 
-/// What `podman inspect --type container ID..` prints.
+/// Parses the output of `podman inspect --type container ID..`.
 pub fn containers(json: &str) -> Result<Vec<Container>> {
     let raw: Vec<Raw> = serde_json::from_str(json).map_err(|cause| {
         Error::new(
             Kind::PodmanOutput,
-            format!("what `podman inspect` prints cannot be read: {}", parser_says(&cause)),
+            format!("cannot parse the output of `podman inspect`: {}", parser_says(&cause)),
         )
     })?;
     raw.into_iter().map(Container::try_from).collect()
@@ -126,7 +126,7 @@ struct RawState {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct RawNetworks {
-    /// Podman 4 has the exposed ports here only, and for a container that shares a namespace those of its owner.
+    /// Podman 4 has exposed ports only here; for a container that shares a namespace, they are those of the owner.
     ports: Option<BTreeMap<String, serde_json::Value>>,
     networks: Option<BTreeMap<String, RawNetwork>>,
 }
@@ -193,7 +193,7 @@ fn tcp(port: &str) -> Option<u16> {
     port.strip_suffix("/tcp")?.parse().ok().filter(|&port| port != 0)
 }
 
-/// A time to the second, in UTC; none of Go's zero time.
+/// A time to the second, in UTC; `None` for Go's zero time.
 fn time(text: &str) -> Option<String> {
     let time: jiff::Timestamp = text.parse().ok()?;
     let seconds = jiff::Timestamp::from_second(time.as_second()).ok()?;

@@ -1,17 +1,17 @@
-//! Whether a port speaks HTTP: asked from this host, at the flat address.
+//! Probes whether a port speaks HTTP, from this host at the flat address.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, SocketAddrV4, TcpStream};
 use std::time::Duration;
 
-use super::choose::{Answer, Answers};
+use super::port_choice::{Answer, Answers};
 
-/// How long a container on this host may take to accept, and then to say something.
+/// The time limits to accept a connection, and to answer.
 const PATIENCE: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(1));
-/// How many are asked at once: all that a host's share of the range has, for those that stay silent take their second each.
+/// The number of parallel probes: as many as a host's subnet has addresses, since each silent port takes the full second.
 pub(super) const AT_ONCE: usize = 256;
 
-/// Asks all of `ports`, side by side.
+/// Probes all of `ports` in parallel.
 #[must_use]
 pub fn ask_all(ports: impl IntoIterator<Item = SocketAddrV4>) -> Answers {
     let ports: Vec<SocketAddrV4> = ports.into_iter().collect();
@@ -22,7 +22,7 @@ pub fn ask_all(ports: impl IntoIterator<Item = SocketAddrV4>) -> Answers {
             let asked: Vec<_> = some.iter().map(|&port| (port, start(port))).collect();
             answers.extend(asked.into_iter().map(|(port, asked)| match asked {
                 Ok(asked) => (port, asked.join().unwrap_or(Answer::Nothing)),
-                // Where there can be no thread, one after the other.
+                // If no thread can be started, probe in sequence.
                 Err(_) => (port, ask(port)),
             }));
         });
@@ -30,7 +30,7 @@ pub fn ask_all(ports: impl IntoIterator<Item = SocketAddrV4>) -> Answers {
     answers
 }
 
-/// Asks one port for `/`, as a browser would.
+/// Requests `/` from one port, as a browser would.
 #[must_use]
 pub fn ask(port: SocketAddrV4) -> Answer {
     let Ok(mut stream) = TcpStream::connect_timeout(&SocketAddr::V4(port), PATIENCE.0) else {
@@ -46,7 +46,7 @@ pub fn ask(port: SocketAddrV4) -> Answer {
     judge(&first_bytes(&mut stream))
 }
 
-/// The first bytes that come, as far as they tell.
+/// The first bytes of the answer.
 fn first_bytes(stream: &mut impl Read) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 16];
@@ -76,7 +76,7 @@ mod tests {
 
     use super::*;
 
-    /// A server that takes one connection, reads something and answers `answer`.
+    /// A server that accepts one connection, reads something and sends `answer`.
     fn server(answer: &'static [u8]) -> SocketAddrV4 {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let SocketAddr::V4(at) = listener.local_addr().unwrap() else { unreachable!("bound to IPv4") };
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(ask_all(ports.map(|(port, _)| port)), ports.into());
     }
 
-    /// As many databases as a host may have.
+    /// As with a host full of databases.
     #[test]
     fn many_that_stay_silent_take_no_longer_than_one() {
         let listeners: Vec<TcpListener> =

@@ -1,4 +1,4 @@
-//! `state/routes.json` on the disk: whole or not there, also on Windows' disk.
+//! Reads and replaces `state/routes.json` atomically, also on a Windows drive.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read};
@@ -13,9 +13,9 @@ use crate::error::{Error, Kind, Remedy, Result, io, parser_says};
 use crate::file::{self, WARILY};
 use crate::shell::quote;
 
-/// Bytes that a table may have: 10,000 routes take some 4 MB.
+/// The maximum size of a table: 10,000 routes take about 4 MB.
 const MAX_BYTES: u64 = 64 << 20;
-/// How often, and at first after how long, a rename is tried again that somebody's open file prevents.
+/// How often a rename is tried if another program has the file open, and the first pause, which doubles.
 const TRIES: (u32, Duration) = (8, Duration::from_millis(10));
 
 /// The file that the gateway reads.
@@ -24,45 +24,45 @@ pub fn path(directory: &Path) -> PathBuf {
     directory.join("state/routes.json")
 }
 
-/// The table that was published last, if it can be read.
+/// The published table, if it is readable.
 #[must_use]
 pub fn published(directory: &Path) -> Option<Table> {
     read(&path(directory)).ok()
 }
 
-/// The same; where it was lost, the gateway's copy of the last good one.
+/// The published table, or else the gateway's copy of the last good one.
 #[must_use]
 pub fn last(directory: &Path) -> Option<Table> {
     published(directory).or_else(|| read(&directory.join("state/routes.last-good.json")).ok())
 }
 
-/// The table at `path`, or why there is none.
+/// Reads the table at `path`. The error says why it is unusable.
 pub fn read(path: &Path) -> Result<Table, String> {
     let unreadable = |cause: std::io::Error| match cause.kind() {
-        ErrorKind::NotFound => "it is not there".to_owned(),
-        _ => format!("it cannot be read: {cause}"),
+        ErrorKind::NotFound => "not found".to_owned(),
+        _ => format!("cannot be read: {cause}"),
     };
     let file = OpenOptions::new().read(true).custom_flags(WARILY).open(path).map_err(unreadable)?;
     let mut text = String::new();
     file.take(MAX_BYTES).read_to_string(&mut text).map_err(unreadable)?;
     let table: Table = serde_json::from_str(&text)
-        .map_err(|cause| format!("it is no list of routes: {}", parser_says(&cause)))?;
+        .map_err(|cause| format!("not a valid routes table: {}", parser_says(&cause)))?;
     if table.generation != table.end {
         return Err(format!(
-            "it is torn: it begins as generation {} and ends as {}",
+            "incomplete: it begins as generation {} and ends as {}",
             table.generation, table.end
         ));
     }
     Ok(table)
 }
 
-/// Whether the gateway, which runs as another user, may read it. On Windows' disk it always may.
+/// Whether the gateway, which runs as another user, can read the file. On a Windows drive it always can.
 #[must_use]
 pub fn may_be_read(directory: &Path) -> bool {
     path(directory).metadata().is_ok_and(|found| found.permissions().mode() & 0o004 != 0)
 }
 
-/// Puts `table` in the place of the one before.
+/// Replaces the published table by `table`.
 pub fn publish(directory: &Path, table: &Table) -> Result<()> {
     let path = path(directory);
     let state = directory.join("state");
@@ -74,7 +74,7 @@ pub fn publish(directory: &Path, table: &Table) -> Result<()> {
         )])));
     }
     let failed = |cause: serde_json::Error| {
-        Error::new(Kind::Internal, "state cannot be written as JSON").source(cause)
+        Error::new(Kind::Internal, "cannot encode the routes table as JSON").source(cause)
     };
     let mut text = serde_json::to_vec(table).map_err(failed)?;
     text.push(b'\n');
@@ -87,14 +87,14 @@ pub fn publish(directory: &Path, table: &Table) -> Result<()> {
         }
         _ => io("write", &path)(cause),
     })?;
-    // What was renamed is no temporary file any more.
+    // After the rename it is no longer a temporary file.
     let _ = new.keep();
     file::sync_folder(&path);
     Ok(())
 }
 
-/// Tries until it works, or fails for another reason than that somebody holds the file: Windows lets nobody replace a
-/// file that a program there has open, and says `EACCES`, `EPERM` or `EBUSY` by way of `DrvFs`.
+/// Retries `work` while another program has the file open: Windows does not replace open files, and `DrvFs` reports this as
+/// `EACCES`, `EPERM` or `EBUSY`.
 fn patiently<T>(
     (tries, first): (u32, Duration),
     mut work: impl FnMut() -> std::io::Result<T>,

@@ -1,4 +1,4 @@
-//! `state/routes.json`: what the gateway reads.
+//! The routes table: the format of `state/routes.json`, which the gateway reads.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -7,69 +7,69 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use super::podman::State;
-use super::why::Reason;
+use super::unrouted_reason::Reason;
 use crate::model::config::LONGEST_HOLD;
 use crate::model::types::{ContainerName, HostName, HostPattern, NetworkName, UrlPath};
 
 /// The version of the format.
 pub const VERSION: u32 = 1;
-/// Characters that a route's name may have.
+/// The maximum length of a route's name.
 pub const LONGEST_NAME: usize = 128;
 
-/// The whole document. `end` repeats the generation as the last key, so that a torn write is seen.
+/// The document. `end` repeats the generation as the last key, so that an incomplete file is detected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
     /// [`VERSION`].
     pub version: u32,
-    /// One more with each change.
+    /// Incremented with each change.
     pub generation: u64,
-    /// When: RFC 3339 in UTC.
+    /// The time of writing: RFC 3339 in UTC.
     pub written: String,
-    /// Whose containers these are.
+    /// The host of the containers.
     pub host: Host,
-    /// What is routed.
+    /// The routes.
     pub routes: Vec<Route>,
-    /// Containers that are not, and why.
+    /// Containers without a route, and why.
     pub unrouted: Vec<Unrouted>,
     /// The generation again.
     pub end: u64,
 }
 
-/// Whose containers these are.
+/// The host of the containers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
     /// The host's name.
     pub name: HostName,
     /// Its network.
     pub network: NetworkName,
-    /// Its share of the range.
+    /// Its subnet.
     pub subnet: Ipv4Net,
 }
 
-/// Requests for any of `hosts`, below `path`, go to one of `endpoints`.
+/// Sends requests for any of `hosts` below `path` to one of `endpoints`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     /// The name of its first container; unique.
     pub name: ContainerName,
-    /// None, where `path` is not `/`: then at the gateway's own names.
+    /// The host names. Empty only if `path` is not `/`: the route is then at the gateway's own names.
     pub hosts: Vec<HostPattern>,
-    /// The prefix of URLs.
+    /// The URL prefix.
     pub path: UrlPath,
-    /// Whether the container is asked without the prefix.
+    /// Whether the prefix is removed from requests.
     pub strip: bool,
-    /// How the container is spoken to.
+    /// The protocol of the container.
     pub scheme: Scheme,
-    /// Whether a request's body is passed on as it comes.
+    /// Whether request bodies are streamed, not buffered.
     pub stream: bool,
-    /// Seconds that a request waits for a container that restarts.
+    /// Seconds for which requests are held while the container restarts.
     pub hold: u16,
-    /// How it is asked whether it is well.
+    /// The health check.
     pub health: Option<Health>,
     /// The containers.
     pub endpoints: Vec<Endpoint>,
 }
 
-/// How a container is spoken to.
+/// The protocol of a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scheme {
@@ -83,33 +83,33 @@ pub enum Scheme {
     Grpcs,
 }
 
-/// How a container is asked whether it is well.
+/// A health check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
-    /// Where.
+    /// The path to request.
     pub path: UrlPath,
-    /// Every so many seconds.
+    /// Seconds between checks.
     pub interval: u16,
-    /// After so many good answers it is well.
+    /// Successive successes until it is healthy.
     pub healthy: u16,
-    /// After so many bad ones it is not.
+    /// Successive failures until it is unhealthy.
     pub unhealthy: u16,
 }
 
-/// Where one container of a route is.
+/// One container of a route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// Its name.
     pub container: ContainerName,
     /// The first 12 characters of its ID.
     pub id: String,
-    /// Its flat address; the last one, if it does not run.
+    /// Its flat address; its last one if it is not running.
     pub address: Ipv4Addr,
     /// Its port.
     pub port: u16,
-    /// How it is.
+    /// Its state.
     pub state: State,
-    /// Since when.
+    /// The start of this state.
     pub since: String,
 }
 
@@ -120,26 +120,26 @@ pub struct Unrouted {
     pub container: ContainerName,
     /// The first 12 characters of its ID.
     pub id: String,
-    /// Its flat address, if it has one; in the file a text in any case.
+    /// Its flat address, if it has one; `-` in the file otherwise.
     #[serde(with = "or_dash")]
     pub address: Option<Ipv4Addr>,
-    /// How it is.
+    /// Its state.
     pub state: State,
-    /// Since when.
+    /// The start of this state.
     pub since: String,
-    /// Why: plain text.
+    /// The reason as a sentence: plain text.
     pub why: String,
-    /// Whether somebody should look at it.
+    /// Whether it needs attention.
     pub warning: bool,
-    /// Why, in a word, from which the gateway makes a sentence of another language.
+    /// The reason as a keyword, which the gateway translates.
     #[serde(default)]
     pub reason: Reason,
-    /// What that sentence names.
+    /// The values of the sentence's placeholders.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub facts: BTreeMap<String, String>,
 }
 
-/// `-` where there is none.
+/// `-` instead of a missing address.
 mod or_dash {
     use std::net::Ipv4Addr;
 
@@ -164,43 +164,46 @@ mod or_dash {
 }
 
 impl Table {
-    /// Whether `other` says the same, whenever it was written.
+    /// Whether `other` is equal except for its generation and time.
     #[must_use]
     pub fn says_the_same_as(&self, other: &Self) -> bool {
         let Self { version, generation: _, written: _, host, routes, unrouted, end: _ } = self;
         (*version, host, routes, unrouted) == (other.version, &other.host, &other.routes, &other.unrouted)
     }
 
-    /// The same as the generation `number`.
+    /// The same table with another generation and time.
     #[must_use]
     pub fn numbered(self, number: u64, written: String) -> Self {
         Self { generation: number, end: number, written, ..self }
     }
 
-    /// What the gateway would refuse it for; the gateway refuses all of it, so one bad route would freeze all.
+    /// Rejects what the gateway would reject: one invalid route makes the gateway reject the whole table.
     pub fn validate(&self, range: &Ipv4Net) -> Result<(), String> {
         if self.version != VERSION {
-            return Err(format!("its version is {}, not {VERSION}", self.version));
+            return Err(format!("version {} is not supported; it must be {VERSION}", self.version));
         }
         if self.generation != self.end {
-            return Err(format!("it begins as generation {} and ends as {}", self.generation, self.end));
+            return Err(format!(
+                "incomplete: it begins as generation {} and ends as {}",
+                self.generation, self.end
+            ));
         }
         let mut names = BTreeSet::new();
         for route in &self.routes {
             let Route { name, hosts, path, hold, endpoints, .. } = route;
             if !names.insert(name) || name.as_str().len() > LONGEST_NAME {
-                return Err(format!("route {name} is there twice, or its name is too long"));
+                return Err(format!("route {name} is duplicate, or its name is too long"));
             }
             if hosts.is_empty() && path.is_root() {
-                return Err(format!("route {name} has neither host nor path"));
+                return Err(format!("route {name} has neither a host nor a path"));
             }
             if *hold > LONGEST_HOLD {
-                return Err(format!("route {name} holds requests for {hold} s"));
+                return Err(format!("route {name}: hold {hold} exceeds {LONGEST_HOLD} s"));
             }
             let outside = |one: &&Endpoint| !range.contains(&one.address) || one.port == 0;
             if let Some(one) = endpoints.iter().find(outside) {
                 return Err(format!(
-                    "route {name} leads to {}:{}, outside of {range}",
+                    "route {name} leads to {}:{}, which is outside {range}",
                     one.address, one.port
                 ));
             }
@@ -213,7 +216,7 @@ impl Table {
 mod tests {
     use super::*;
 
-    /// The document as the gateway's side of the contract has it.
+    /// The document as the gateway expects it.
     const CONTRACT: &str = r#"{"version":1,"generation":17,"written":"2026-11-23T12:00:00Z",
         "host":{"name":"dev-pc","network":"flatnet","subnet":"10.87.1.0/24"},
         "routes":[{"name":"forgejo","hosts":["forgejo.flatnet.internal","*.git.example.org"],"path":"/","strip":false,
@@ -255,9 +258,9 @@ mod tests {
         };
         assert!(refused(|table| table.end = 16).contains("ends as 16"));
         assert!(refused(|table| table.version = 2).contains("version"));
-        assert!(refused(|table| table.routes.push(table.routes[0].clone())).contains("twice"));
+        assert!(refused(|table| table.routes.push(table.routes[0].clone())).contains("duplicate"));
         assert!(refused(|table| table.routes[0].hosts.clear()).contains("neither"));
-        assert!(refused(|table| table.routes[0].hold = 301).contains("holds"));
+        assert!(refused(|table| table.routes[0].hold = 301).contains("hold 301 exceeds 300 s"));
         assert!(
             refused(|table| table.routes[0].endpoints[0].address = Ipv4Addr::LOCALHOST).contains("127.0.0.1")
         );

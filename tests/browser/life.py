@@ -74,7 +74,7 @@ def stop_and_start(page, portal, others):
     portal.picture("portal-stopped")
     page.open(f"http://{APP}/")
     page.shows("app is stopped", "h1")
-    for text in ("The container app is there, but does not run.", "podman start app", "looks again by itself"):
+    for text in ("The container app exists, but is not running.", "podman start app", "checks again automatically"):
         page.shows(text)
     page.picture("stopped")
     until("others are told so", lambda: (503, "stopped") in others.answers)

@@ -80,7 +80,7 @@ def troubled():
 
 WITHOUT = [
     unrouted("db", 9, "its port 5432 does not answer HTTP", reason="port_silent", facts={"ports": "5432"}),
-    unrouted("shop", 10, "its ports 3000, 8080 all answer HTTP: choose one by the label flatnet.port", True,
+    unrouted("shop", 10, "its ports 3000, 8080 all answer HTTP: choose one with the label flatnet.port", True,
              reason="several_ports", facts={"ports": "3000, 8080"}),
     unrouted(LONG, 11, "the label flatnet.host=\"sales_report\" is not a host name", True),
 ]

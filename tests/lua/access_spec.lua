@@ -6,19 +6,19 @@ describe("the way of a request", function()
     before_each(function()
         ngx.reset()
         refused = nil
-        package.loaded["flatnet.own"] = { answer = function(path) return path == "/" end,
+        package.loaded["flatnet.own_pages"] = { answer = function(path) return path == "/" end,
             fallback = function() refused = "own 404" end }
         package.loaded["flatnet.pages"] = { refuse = function(status, reason) refused = status .. " " .. reason end,
             unavailable = function(route) refused = "503 " .. route.name end }
         package.loaded["flatnet.probe"] = { accepts = function() return false end }
         package.loaded["flatnet.recover"] = { watch = function() end }
         package.loaded["flatnet.hold"], package.loaded["flatnet.access"] = nil, nil
-        require("flatnet.names").start({ name = "dev-pc", domains = { "local" } })
+        require("flatnet.own_names").start({ name = "dev-pc", domains = { "local" } })
         health, state, access = require("flatnet.health"), require("flatnet.state"), require("flatnet.access")
         state.table = fixture.table()
     end)
     teardown(function()
-        for _, name in ipairs({ "own", "pages", "probe", "recover", "hold", "access" }) do
+        for _, name in ipairs({ "own_pages", "pages", "probe", "recover", "hold", "access" }) do
             package.loaded["flatnet." .. name] = nil
         end
     end)

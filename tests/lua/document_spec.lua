@@ -3,7 +3,7 @@ local document = require("flatnet.document")
 local fixture = require("fixture")
 local ipv4 = require("flatnet.ipv4")
 
-describe("the list of routes", function()
+describe("the routes table", function()
     local range = { networks = { ipv4.network("10.87.0.0/16") }, text = "10.87.0.0/16" }
 
     local function read(value)
@@ -28,11 +28,11 @@ describe("the list of routes", function()
     end)
 
     it("is refused when it is no JSON, or torn", function()
-        refused("{", "no valid JSON")
-        refused("7", "is no object")
+        refused("{", "not valid JSON")
+        refused("7", "is not an object")
         local torn = fixture.document()
         torn["end"] = nil
-        refused(torn, "the file is torn")
+        refused(torn, "the file is incomplete")
     end)
 
     it("is refused as a whole, with the place of the fault", function()
@@ -42,13 +42,13 @@ describe("the list of routes", function()
 
     it("is refused for each thing that could be wrong", function()
         for _, case in ipairs({
-            { { name = "-x" }, "name is" }, { { name = string.rep("x", 129) }, "longer than 128" },
-            { { hosts = "web.local" }, "hosts is no list" }, { { hosts = { "Web.local" } }, "no lower-case host name" },
-            { { hosts = { "*." } }, "no lower-case host name" }, { { hosts = { "a.*.b" } }, "no lower-case host name" },
-            { { hosts = { "web.local\n" } }, "no lower-case host name" }, { { hosts = {} }, "neither a host nor a path" },
+            { { name = "-x" }, "name is" }, { { name = string.rep("x", 129) }, "exceeds 128" },
+            { { hosts = "web.local" }, "hosts is not a list" }, { { hosts = { "Web.local" } }, "not a lower-case host name" },
+            { { hosts = { "*." } }, "not a lower-case host name" }, { { hosts = { "a.*.b" } }, "not a lower-case host name" },
+            { { hosts = { "web.local\n" } }, "not a lower-case host name" }, { { hosts = {} }, "neither a host nor a path" },
             { { path = "" }, "path is" }, { { path = "/a b" }, "path is" }, { { scheme = "ftp" }, "scheme is ftp" },
             { { strip = "yes" }, "true or false" }, { { stream = 1 }, "true or false" }, { { hold = -1 }, "hold is -1" },
-            { { health = 5 }, "health is no object" }, { { endpoints = 5 }, "endpoints is no list" },
+            { { health = 5 }, "health is not an object" }, { { endpoints = 5 }, "endpoints is not a list" },
             { { health = { path = "/", interval = 5, healthy = 0, unhealthy = 1 } }, "health.healthy is 0" },
             { { endpoints = { fixture.endpoint({ id = "xyz" }) } }, "id is" },
             { { endpoints = { fixture.endpoint({ port = "80" }) } }, "port is 80" },

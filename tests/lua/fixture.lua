@@ -21,7 +21,7 @@ end
 
 -- A table in force, as flatnet.watch would make it.
 function M.table(routes, before, now)
-    return require("flatnet.routes").build(M.document(routes), before, require("flatnet.names").is_own, now or ngx.now(),
+    return require("flatnet.routes").build(M.document(routes), before, require("flatnet.own_names").is_own, now or ngx.now(),
         function() end)
 end
 

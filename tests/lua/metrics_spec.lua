@@ -46,7 +46,7 @@ describe("metrics", function()
         assert.equal("web-1", ngx.var.flatnet_container)
         assert.matches('flatnet_requests_total{route="web",status="503"} 1', text(), 1, true)
         -- locations.conf has written the route's name, as what the container is called as a rule.
-        ngx.ctx.is_quick, ngx.var = true, {}
+        ngx.ctx.is_fast_path, ngx.var = true, {}
         log.run()
         assert.equal("web-1", ngx.var.flatnet_container)
         ngx.ctx.endpoint, ngx.var = { container = "web" }, {}

@@ -38,7 +38,7 @@ describe("error pages", function()
         assert.matches('href="http://192.168.7.1/"', ngx.sent[1], 1, true)
         ngx.sent, ngx.header = {}, {}
         pages.refuse(404, "unknown_host", { host = "x.local" })
-        assert.matches("as soon as there is such a service", ngx.sent[1], 1, true)
+        assert.matches("when the service is available", ngx.sent[1], 1, true)
         assert.is_nil(ngx.header["Retry-After"])
     end)
 

@@ -1,7 +1,7 @@
 local cjson = require("cjson.safe")
 local fixture = require("fixture")
 local json = require("flatnet.json")
-local own = require("flatnet.own")
+local own_pages = require("flatnet.own_pages")
 local pages = require("flatnet.pages")
 local portal = require("flatnet.portal")
 local services = require("flatnet.services")
@@ -24,7 +24,7 @@ describe("the gateway's own pages", function()
     it("show services with links, words and addresses", function()
         local page = portal.render(status.model(), via)
         for _, text in ipairs({ '<a href="http://web.local/">web.local</a>', "<code>10.87.1.2:3000</code>",
-            'List 7, read at <time datetime="1970-01-01T00:00:00Z">' }) do
+            'Generation 7, loaded at <time datetime="1970-01-01T00:00:00Z">' }) do
             assert.matches(text, page, 1, true)
         end
     end)
@@ -84,7 +84,7 @@ describe("the gateway's own pages", function()
     end)
 
     it("give the status as JSON", function()
-        own.answer("/_flatnet/status")
+        own_pages.answer("/_flatnet/status")
         local said = cjson.decode(ngx.sent[1])
         assert.equal("unchecked", said.routes[1].health)
         assert.equal(json.encode(json.list()), json.encode(status.model().conflicts))
@@ -94,18 +94,18 @@ describe("the gateway's own pages", function()
         ngx.var.flatnet_allowed = "0"
         for _, path in ipairs({ "/", "/_flatnet/status", "/_flatnet/anything" }) do
             ngx.sent = {}
-            assert.is_true(own.answer(path))
+            assert.is_true(own_pages.answer(path))
             assert.equal(403, ngx.status)
             assert.equal("forbidden", cjson.decode(ngx.sent[1]).reason)
         end
-        assert.is_false(own.answer("/app"))
+        assert.is_false(own_pages.answer("/app"))
     end)
 
     it("say when there is no table", function()
-        own.answer("/_flatnet/healthz")
+        own_pages.answer("/_flatnet/healthz")
         assert.equal(200, ngx.status)
         state.table = nil
-        own.answer("/_flatnet/healthz")
+        own_pages.answer("/_flatnet/healthz")
         assert.equal(503, ngx.status)
     end)
 end)

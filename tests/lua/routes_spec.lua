@@ -1,9 +1,9 @@
 local fixture = require("fixture")
-local names = require("flatnet.names")
+local own_names = require("flatnet.own_names")
 local routes = require("flatnet.routes")
 
 describe("the table of routes", function()
-    names.start({ name = "dev-pc", domains = { "local" } })
+    own_names.start({ name = "dev-pc", domains = { "local" } })
 
     local function found(built, host, path, own)
         local route = built:find(host, path, own)

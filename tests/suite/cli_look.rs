@@ -100,7 +100,7 @@ fn status_finds_what_is_missing_on_this_host() {
     let sandbox = host("");
     assert_problem(&sandbox, "this host is not set up as configured; missing: nft: replace table flatnet");
     sandbox.sh("flatnet up && sysctl -qw net.ipv4.ip_forward=0").succeeds();
-    assert_problem(&sandbox, "net.ipv4.ip_forward is 0: this host forwards nothing");
+    assert_problem(&sandbox, "net.ipv4.ip_forward is 0: this host does not forward packets");
     sandbox.sh("flatnet down && ip link add flatnet-br0 type bridge").succeeds();
     assert_problem(&sandbox, "the link flatnet-br0 does not belong to Flatnet");
 }
@@ -121,11 +121,13 @@ fn status_finds_dead_cut_unfinished_and_orphaned_containers() {
     attach(&sandbox, "bbbb", "db");
     let receipt = "/var/lib/flatnet/flatnet/receipts/bbbb@eth0";
     sandbox.sh(&format!("head -n1 {receipt}.json >x; cat x >{receipt}.json")).succeeds();
-    assert_problem(&sandbox, "container db bbbb (eth0), 10.87.1.3: attaching it has not ended");
+    assert_problem(&sandbox, "container db bbbb (eth0), 10.87.1.3: ADD has not finished");
     sandbox.sh("touch /run/flatnet/flatnet/bbbb@eth0.undo").succeeds();
     let found = problems(&sandbox).join("\n");
     assert!(
-        found.contains("container db bbbb (eth0), 10.87.1.3: it left, and not everything could be undone"),
+        found.contains(
+            "container db bbbb (eth0), 10.87.1.3: it was detached, but some steps could not be undone"
+        ),
         "{found}"
     );
     sandbox.sh("flatnet gc").prints_exactly("freed db bbbb (eth0), 10.87.1.3");

@@ -18,35 +18,35 @@ pub(crate) const WRITTEN: &[Break] = &[
         "gateway-files",
         "warning",
         "echo 'gateway: {allow: [127.0.0.0/8]}' >>/etc/flatnet/flatnet.yaml; flatnet up",
-        "of another version, or for another configuration: conf/nginx.conf in /var/lib/flatnet-gateway",
+        "from another version or configuration: conf/nginx.conf in /var/lib/flatnet-gateway",
         Mend::Fix,
     ),
     Break::new(
         "gateway-files",
         "warning",
         "echo '# mine' >>/var/lib/flatnet-gateway/conf/proxy.conf",
-        "edited by somebody: conf/proxy.conf",
+        "modified locally: conf/proxy.conf",
         Mend::Printed,
     ),
     Break::new(
         "gateway-routes",
         "failure",
         "rm /var/lib/flatnet-gateway/state/routes.json",
-        "state/routes.json: it is not there",
+        "state/routes.json: not found",
         Mend::Fix,
     ),
     Break::new(
         "gateway-routes",
         "failure",
         "truncate -s -20 /var/lib/flatnet-gateway/state/routes.json",
-        "state/routes.json: it is no list of routes: EOF",
+        "state/routes.json: not a valid routes table: EOF",
         Mend::Fix,
     ),
     Break::new(
         "gateway-routes",
         "failure",
         "cd /var/lib/flatnet-gateway/state; jq '.routes[0].endpoints[0].address = \"192.168.1.9\"' routes.json >/tmp/r; cat /tmp/r >routes.json; sleep 0.6",
-        "the gateway refuses it: route web leads to 192.168.1.9:80, outside of 10.87.0.0/16",
+        "the gateway would reject it: route web leads to 192.168.1.9:80, which is outside 10.87.0.0/16",
         Mend::Fix,
     )
     .also(&["gateway-in-force"]),
@@ -54,14 +54,14 @@ pub(crate) const WRITTEN: &[Break] = &[
         "gateway-routes",
         "warning",
         "podman run -d --name second --network flatnet flatnet-test/busybox",
-        "the routes are not as the containers are: second: running at http://10.87.1.",
+        "the routes table is out of date: second: running at http://10.87.1.",
         Mend::Fix,
     ),
     Break::new(
         "gateway-routes",
         "warning",
         "podman rm -f -t 0 second",
-        "the routes are not as the containers are: second: gone",
+        "the routes table is out of date: second: gone",
         Mend::Fix,
     ),
     Break::new(
@@ -75,14 +75,14 @@ pub(crate) const WRITTEN: &[Break] = &[
         "gateway-in-force",
         "failure",
         "chmod 600 /var/lib/flatnet-gateway/state/routes.json",
-        "the gateway refuses its routes, and keeps those of before: ",
+        "the gateway rejected the routes table and keeps the previous one: ",
         Mend::Fix,
     ),
     Break::new(
         "gateway-in-force",
         "warning",
         "podman run -d --name c --network flatnet --label flatnet.host=web,c --label flatnet.port=80 flatnet-test/busybox; flatnet gateway sync",
-        "route c does not have web.flatnet.internal/: web has it",
+        "route c does not get web.flatnet.internal/: it is taken by web",
         Mend::ByHand("podman rm -f -t 0 c; flatnet gateway sync"),
     ),
 ];
@@ -100,29 +100,35 @@ pub(crate) const RUNNING: &[Break] = &[
         "gateway-in-force",
         "warning",
         "cd /var/lib/flatnet-gateway; sed -i 's/version = \"[^\"]*\"/version = \"0.0.1\"/' conf/nginx.conf; nginx -p $PWD -c conf/nginx.conf -s reload; sleep 1; flatnet gateway install --force",
-        "the gateway runs version 0.0.1, and this is ",
+        "the gateway runs version 0.0.1, but this is ",
         Mend::ByHand("nginx -p /var/lib/flatnet-gateway -c conf/nginx.conf -s reload; sleep 1"),
     ),
     Break::new(
         "gateway-watch",
         "warning",
         "gateway unwatch",
-        "it does not run: nobody holds /run/flatnet/flatnet.gateway-watch.lock",
+        "not running: its lock /run/flatnet/flatnet.gateway-watch.lock is not held",
         Mend::ByHand("gateway watch"),
     ),
     Break::new(
         "gateway-watch",
         "warning",
         "mkdir -p /run/systemd/system",
-        "it runs, and will not after a reboot: flatnet-gateway-watch.service is not enabled",
+        "running, but will not start after a reboot: flatnet-gateway-watch.service is not enabled",
         Mend::ByHand("rmdir /run/systemd/system"),
     ),
-    Break::new("gateway-answers", "failure", "gateway quit", "nobody answers: curl: (7)", Mend::Printed),
+    Break::new(
+        "gateway-answers",
+        "failure",
+        "gateway quit",
+        "no answer from the gateway: curl: (7)",
+        Mend::Printed,
+    ),
     Break::new(
         "gateway-answers",
         "failure",
         "gateway quit; setsid python3 -m http.server 80 >/dev/null 2>&1 & echo $! >/tmp/other.pid; until curl -s 127.0.0.1 >/dev/null; do sleep 0.1; done",
-        "something else than Flatnet's gateway answers at http://127.0.0.1:80/ (HTTP 404)",
+        "another server than Flatnet's gateway answers at http://127.0.0.1:80/ (HTTP 404)",
         Mend::ByHand(
             "kill $(cat /tmp/other.pid); while curl -s 127.0.0.1 >/dev/null; do sleep 0.1; done; gateway start",
         ),
@@ -131,7 +137,7 @@ pub(crate) const RUNNING: &[Break] = &[
         "gateway-answers",
         "warning",
         "echo 'gateway: {allow: [10.0.0.0/8]}' >>/etc/flatnet/flatnet.yaml; flatnet up; flatnet gateway install; nginx -p /var/lib/flatnet-gateway -c conf/nginx.conf -s reload; sleep 1",
-        "http://127.0.0.1:80/ answers, and does not tell this host how it is (403)",
+        "http://127.0.0.1:80/ answers, but denies its status to this host (403)",
         Mend::ByHand(
             "sed -i '/^gateway/d' /etc/flatnet/flatnet.yaml; flatnet up; flatnet gateway install; nginx -p /var/lib/flatnet-gateway -c conf/nginx.conf -s reload; sleep 1",
         ),
@@ -140,7 +146,7 @@ pub(crate) const RUNNING: &[Break] = &[
         "gateway-answers",
         "failure",
         "gateway quit; rm /var/lib/flatnet-gateway/state/*; gateway start",
-        "answers, and has had no list of routes yet",
+        "answers, but has not loaded a routes table yet",
         Mend::Printed,
     )
     .also(&["gateway-routes"]),
@@ -148,7 +154,7 @@ pub(crate) const RUNNING: &[Break] = &[
         "gateway-endpoints",
         "warning",
         "podman exec web killall httpd",
-        "container web takes no connection at 10.87.1.",
+        "container web accepts no connection at 10.87.1.",
         Mend::ByHand("podman exec web httpd -p 80 -h /www; gateway up"),
     )
     .also(&["reachable"]),
@@ -156,7 +162,7 @@ pub(crate) const RUNNING: &[Break] = &[
         "reachable",
         "failure",
         "podman exec web killall httpd",
-        "is not reached by its name; it stops at the gateway: HTTP 503, down",
+        "is not reachable by name; failed at the gateway: HTTP 503, down",
         Mend::ByHand("podman exec web httpd -p 80 -h /www; gateway up"),
     )
     .also(&["gateway-endpoints"]),
@@ -213,7 +219,7 @@ fn it_says_what_is_well_and_one_line_where_there_is_no_gateway() {
     for part in [
         "1 container answers ping and on 1 TCP ports, 1 by name at the gateway",
         "gateway-routes: 1 route; generation ",
-        "gateway-watch: it runs: it holds /run/flatnet/flatnet.gateway-watch.lock",
+        "gateway-watch: running: it holds /run/flatnet/flatnet.gateway-watch.lock",
         "gateway-answers: http://127.0.0.1:80/ answers",
         "gateway-in-force: generation ",
         "gateway-endpoints: 1 of 1 endpoints are up",
@@ -222,12 +228,17 @@ fn it_says_what_is_well_and_one_line_where_there_is_no_gateway() {
     }
     lab.sh("flatnet status").prints("\nroutes      generation ");
     let said = lab.sh("mv /usr/bin/curl /root; flatnet doctor; mv /root/curl /usr/bin").succeeds().stdout;
-    for check in ["gateway-answers: there is no curl here", "gateway-in-force: the gateway does not tell"] {
+    for check in
+        ["gateway-answers: curl is not installed", "gateway-in-force: the gateway's status is unknown"]
+    {
         assert!(said.contains(&format!("  unseen   {check}")), "{said}");
     }
     lab.sh("mv /var/lib/flatnet-gateway /tmp; flatnet up").succeeds();
     let said = lab.sh("flatnet doctor").succeeds().stdout;
-    assert!(said.contains("\nGateway\n  -        no gateway here: /var/lib/flatnet-gateway\n\n"), "{said}");
+    assert!(
+        said.contains("\nGateway\n  -        no gateway is installed in /var/lib/flatnet-gateway\n\n"),
+        "{said}"
+    );
     lab.sh("flatnet status").prints("\nroutes      no gateway here\n");
 }
 
@@ -236,7 +247,7 @@ pub(crate) const CERTIFICATE: &[Break] = &[Break::new(
     "gateway-certificate",
     "warning",
     "cp /etc/g.pem /tmp; openssl req -x509 -key /etc/g.key -out /etc/g.pem -days 5 -subj /CN=gateway; gateway reload",
-    "the gateway's certificate runs out within 14 days, at ",
+    "the gateway's certificate expires within 14 days, at ",
     Mend::ByHand("cp /tmp/g.pem /etc; gateway reload"),
 )];
 
@@ -279,7 +290,7 @@ fn on_windows_it_is_looked_for_at_windows_address_and_a_firewall_is_no_proof() {
         said.succeeds().stdout
     };
     let refused = answers(&lab.sandbox);
-    assert!(refused.starts_with("failure: nobody listens on Windows: curl: (7)"), "{refused}");
+    assert!(refused.starts_with("failure: the gateway on Windows is not listening: curl: (7)"), "{refused}");
     lab.sh("ip netns exec windows nft 'add table ip t; add chain ip t c { type filter hook input priority 0; }; add rule ip t c tcp dport 80 drop'").succeeds();
     let silent = answers(&lab.sandbox);
     assert!(silent.starts_with("not_looked: no answer from Windows, whose firewall may drop"), "{silent}");

@@ -37,14 +37,14 @@ pub(crate) const BREAKS: &[Break] = &[
         "state-directory",
         "failure",
         "chmod 755 /var/lib/flatnet",
-        "/var/lib/flatnet may be entered by others (owner 0, mode 0755)",
+        "/var/lib/flatnet is accessible to other users (owner 0, mode 0755)",
         Mend::Printed,
     ),
     Break::new(
         "state-directory",
         "failure",
         "chown 7 /run/flatnet/flatnet",
-        "/run/flatnet/flatnet may be entered by others (owner 7, mode 0700)",
+        "/run/flatnet/flatnet is accessible to other users (owner 7, mode 0700)",
         Mend::Printed,
     ),
     Break::new(

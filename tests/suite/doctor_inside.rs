@@ -54,7 +54,10 @@ fn whoever_can_resolve_is_well(lab: &Lab) {
     lab.sh("kill -STOP $(podman inspect given --format '{{.State.Pid}}')").succeeds();
     is_well(lab);
     let doctor = lab.sh("flatnet doctor").succeeds().stdout;
-    assert!(doctor.contains("containers have what they need, and their name servers answer"), "{doctor}");
+    assert!(
+        doctor.contains("containers have their links, addresses and routes, and their name servers answer"),
+        "{doctor}"
+    );
     lab.sh("podman network disconnect other late").succeeds();
     is_well(lab);
 }
@@ -68,7 +71,11 @@ fn a_reload_that_failed_shows(lab: &Lab) {
         "mv /etc/flatnet/flatnet.yaml /root; ! podman network reload web; mv /root/flatnet.yaml /etc/flatnet",
     )
     .succeeds();
-    shows(&lab.sandbox, 2, &["container web ", ", 10.87.1.50, runs, and is attached to the network no more"]);
+    shows(
+        &lab.sandbox,
+        2,
+        &["container web ", ", 10.87.1.50, is running but no longer attached to the network"],
+    );
     run_what_status_prints(lab);
     is_well(lab);
     lab.answers("10.87.1.50", "10.87.1.1");
@@ -154,7 +161,7 @@ fn a_resolv_conf_that_is_made_to_harm_does_none() {
     let sandbox = with_a_box("");
     name_server(&sandbox, "", "10.87.1.1");
     let skipped = "name servers skipped: ";
-    let good = "1 container has what it needs, and its name servers answer";
+    let good = "1 container has its link, address and routes, and its name servers answer";
     for (made, says) in [
         ("true", "it has no /etc/resolv.conf"),
         ("echo search lan >$conf", "names no server"),

@@ -30,7 +30,7 @@ if [[ $1 = -batch ]]; then
     exec ip.real "$@" <<<"$lines"
 fi
 END"#,
-        "this kernel has no veth pairs",
+        "this kernel does not support veth pairs",
         Mend::ByHand("stand-in -d ip"),
     ),
     // The limit is the machine's: user.max_net_namespaces.
@@ -38,7 +38,7 @@ END"#,
         "kernel-links",
         "failure",
         "stand-in unshare <<<'echo unshare: unshare failed: No space left on device >&2; exit 1'",
-        "nothing can be tried in a namespace: `unshare --net -- ip -batch -` exited with 1: unshare: unshare failed: No space left",
+        "cannot create a network namespace for the test: `unshare --net -- ip -batch -` exited with 1: unshare: unshare failed: No space left",
         Mend::ByHand("stand-in -d unshare"),
     )
     .also(&["bridge"]),
@@ -55,7 +55,7 @@ if [[ $* = *"-f -"* ]]; then
     exec nft.real "$@" <<<"$text"
 fi
 END"#,
-        "nftables has no sets of a link's name and an address here",
+        "nftables does not support sets of a link's name and an address",
         Mend::ByHand("stand-in -d nft"),
     )
     .also(&["bridge"]),
@@ -84,7 +84,7 @@ END"#,
         "programs",
         "failure",
         "stand-in nft <<<'if [[ $* = \"-j list chains\" ]]; then shift; fi'",
-        "`nft -j list chains` prints no JSON",
+        "`nft -j list chains` does not print JSON",
         Mend::ByHand("stand-in -d nft"),
     )
     .also(&["foreign-drops"]),
@@ -99,7 +99,7 @@ END"#,
         "conntrack",
         "warning",
         "stand-in conntrack <<<'[[ $1 = -C ]] || { echo \"conntrack v1.4.7 (conntrack-tools): Protocol not supported\" >&2; exit 1; }'",
-        "this kernel lets nobody delete flows: ",
+        "this kernel does not support deleting flows: ",
         Mend::ByHand("stand-in -d conntrack"),
     ),
     Break::new(
@@ -143,10 +143,10 @@ fn only_plain_needs_the_arp_family() {
     assert_well(&sandbox, "without the arp family");
     sandbox.sh("echo 'bridging: plain' >/etc/flatnet/flatnet.yaml").succeeds();
     let found = findings(&sandbox, "");
-    let told = |id: &str, what: &str| {
+    let has = |id: &str, what: &str| {
         found.iter().any(|one| one["id"] == id && one["what"].as_str().is_some_and(|it| it.contains(what)))
     };
-    assert!(told("kernel-nftables", "nftables has no arp family here"), "{found:#?}");
+    assert!(has("kernel-nftables", "nftables does not support the arp family"), "{found:#?}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ pub(crate) const BREAKS: &[Break] = &[
         "podman-backend",
         "failure",
         "echo nonsense >>/etc/containers/containers.conf",
-        "Podman does not answer: `podman info --format json` exited with",
+        "Podman is not working: `podman info --format json` exited with",
         Mend::ByHand("sed -i /nonsense/d /etc/containers/containers.conf"),
     ),
     Break::new(
@@ -26,14 +26,14 @@ pub(crate) const BREAKS: &[Break] = &[
         "plugin",
         "failure",
         "rm /opt/cni/bin/flatnet /usr/local/libexec/netavark/flatnet",
-        "there is no plugin at",
+        "the plugin /",
         Mend::Fix,
     ),
     Break::new(
         "plugin",
         "failure",
         "ln -sfn /bin/true /opt/cni/bin/flatnet; ln -sfn /bin/true /usr/local/libexec/netavark/flatnet",
-        "Podman calls /usr/bin/true, and this is /usr/local/bin/flatnet",
+        "Podman calls /usr/bin/true, but this is /usr/local/bin/flatnet",
         Mend::Printed,
     ),
 ];
@@ -51,7 +51,7 @@ pub(crate) const CNI: &[Break] = &[
         "conflist",
         "failure",
         "rm /etc/cni/net.d/flatnet.conflist",
-        "there is no /etc/cni/net.d/flatnet.conflist",
+        "/etc/cni/net.d/flatnet.conflist is missing",
         Mend::Printed,
     )
     .also(&["podman-files"]),
@@ -59,7 +59,7 @@ pub(crate) const CNI: &[Break] = &[
         "conflist",
         "failure",
         "sed -i 's/\"ips\": true/\"ips\": false/' /etc/cni/net.d/flatnet.conflist",
-        "plugins/0/capabilities/ips is false, and should be true",
+        "plugins/0/capabilities/ips is false, but must be true",
         Mend::Printed,
     ),
     Break::new(
@@ -73,28 +73,28 @@ pub(crate) const CNI: &[Break] = &[
         "plugin",
         "failure",
         "chmod 777 /usr/local/bin/flatnet",
-        "/usr/local/bin/flatnet may be written by others than root",
+        "/usr/local/bin/flatnet is writable by users other than root",
         Mend::Printed,
     ),
     Break::new(
         "plugin",
         "failure",
         "ln -sfn /nowhere /opt/cni/bin/flatnet",
-        "leads nowhere",
+        "is a dangling link",
         Mend::Printed,
     ),
     Break::new(
         "podman-subnets",
         "warning",
         "mkdir -p /etc/containers/containers.conf.d; printf '[network]\ndefault_subnet_pools = [{\"base\" = \"10.80.0.0/12\", \"size\" = 24}]\n' >/etc/containers/containers.conf.d/pools.conf",
-        "Podman may give new networks subnets of 10.80.0.0/12",
+        "Podman may assign new networks subnets of 10.80.0.0/12",
         Mend::ByHand("rm /etc/containers/containers.conf.d/pools.conf"),
     ),
     Break::new(
         "mtu",
         "warning",
         "ip -n $(basename $(inside)) link set eth0 mtu 1400; ip link set $(ip -br link show type veth | grep -o ^fn[0-9a-f]*) mtu 1400",
-        "its link has the MTU 1400, the bridge 1500",
+        "its link has MTU 1400, but the bridge has 1500",
         Mend::Printed,
     )
     .also(&["container-links"]),
@@ -102,7 +102,7 @@ pub(crate) const CNI: &[Break] = &[
         "mtu",
         "warning",
         "sed -i '/^mtu:/d' /etc/flatnet/flatnet.yaml; echo 'mtu: 1400' >>/etc/flatnet/flatnet.yaml; flatnet up",
-        "its link has the MTU 1500, the bridge 1400",
+        "its link has MTU 1500, but the bridge has 1400",
         Mend::Printed,
     )
     .also(&["container-links"]),
@@ -110,7 +110,7 @@ pub(crate) const CNI: &[Break] = &[
         "reachable",
         "failure",
         "ip -n $(basename $(inside)) link set eth0 address 02:00:00:00:00:09",
-        "it stops at the container's end: missing: ip -n",
+        "failed at the container's end: missing: ip -n",
         Mend::Printed,
     )
     .also(&["container-links"]),
@@ -118,7 +118,7 @@ pub(crate) const CNI: &[Break] = &[
         "reachable",
         "failure",
         "ip -n $(basename $(inside)) link set eth0 down",
-        "it stops at the link",
+        "failed at the link",
         Mend::Printed,
     )
     .also(&["container-links"]),
@@ -138,7 +138,7 @@ pub(crate) const NETAVARK: &[Break] = &[
         "podman-backend",
         "failure",
         "sed -i 's,^netavark_plugin_dirs.*,netavark_plugin_dirs = [\"/usr/libexec/netavark\"],' /etc/containers/containers.conf",
-        "uses netavark, and does not find the plugin",
+        "uses netavark and does not find the plugin",
         Mend::Printed,
     ),
     Break::new(
@@ -168,7 +168,7 @@ pub(crate) const NETAVARK: &[Break] = &[
         "podman-network",
         "warning",
         "podman network rm flatnet; printf 'subnet: 10.87.1.0/25\n' >/root/half.yaml; podman network create -d flatnet -o config=/root/half.yaml flatnet",
-        "Podman has 10.87.1.0/25 with gateway 10.87.1.1 for flatnet",
+        "Podman has flatnet as 10.87.1.0/25 with gateway 10.87.1.1",
         Mend::Printed,
     ),
 ];

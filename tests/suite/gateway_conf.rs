@@ -63,8 +63,8 @@ fn nginx_does_not_start_with_a_setting_that_is_wrong() {
             "s!range = .*!range = {\"10.87.0.0\"},!",
             "setting range must be a list of networks such as 10.87.0.0/16, not 10.87.0.0",
         ),
-        ("s/range = .*/range = {},/", "setting range must be a list of at least one text"),
-        ("s/domains = .*/domains = {},/", "setting domains must be a list of at least one text"),
+        ("s/range = .*/range = {},/", "setting range must be a non-empty list of strings"),
+        ("s/domains = .*/domains = {},/", "setting domains must be a non-empty list of strings"),
         ("s/ name = .*/ name = \"\",/", "setting name must be a text"),
     ] {
         let gateway = Gateway::files(&settings());

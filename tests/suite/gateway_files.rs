@@ -28,17 +28,17 @@ fn bad_documents() -> Vec<(&'static str, Value, &'static str)> {
     let at = |changes: Value| one(json!({"endpoints": [with(endpoint("web", 2, "running"), changes)]}));
     vec![
         ("a list", json!([1, 2]), "version"),
-        ("another version", with(good(), json!({"version": 2})), "this gateway knows 1"),
+        ("another version", with(good(), json!({"version": 2})), "is not supported; it must be 1"),
         ("no generation", with(good(), json!({"generation": "seven"})), "generation"),
-        ("a torn one", with(good(), json!({"end": 6})), "the file is torn"),
-        ("routes that are none", with(good(), json!({"routes": {"web": 1}})), "routes is no list"),
+        ("a torn one", with(good(), json!({"end": 6})), "the file is incomplete"),
+        ("routes that are none", with(good(), json!({"routes": {"web": 1}})), "routes is not a list"),
         ("a name twice", document(7, &[route("web", 2), route("web", 3)]), "the name occurs twice"),
         ("a name with a quote", one(json!({"name": "a\"b"})), "name is"),
-        ("an upper-case host", one(json!({"hosts": ["Web.local"]})), "is no lower-case host name"),
+        ("an upper-case host", one(json!({"hosts": ["Web.local"]})), "is not a lower-case host name"),
         (
             "a host with a header in it",
             one(json!({"hosts": ["web.local\r\nX: y"]})),
-            "is no lower-case host name",
+            "is not a lower-case host name",
         ),
         ("neither host nor path", one(json!({"hosts": []})), "has neither a host nor a path"),
         ("a path without a slash", one(json!({"path": "x"})), "path is"),
@@ -49,8 +49,8 @@ fn bad_documents() -> Vec<(&'static str, Value, &'static str)> {
             one(json!({"health": {"path": "/", "interval": 0, "healthy": 1, "unhealthy": 1}})),
             "health.interval is 0",
         ),
-        ("a bad address", at(json!({"address": "10.87.1.256"})), "is no IPv4 address"),
-        ("a name for an address", at(json!({"address": "localhost"})), "is no IPv4 address"),
+        ("a bad address", at(json!({"address": "10.87.1.256"})), "is not an IPv4 address"),
+        ("a name for an address", at(json!({"address": "localhost"})), "is not an IPv4 address"),
         (
             "an address outside the range",
             at(json!({"address": "192.168.7.2"})),
@@ -77,13 +77,13 @@ fn a_bad_file_keeps_the_last_good_table() {
     let good = document(8, &[route("web", 2)]).to_string();
     let half = &good[..good.len() / 2];
     for (script, stdin, complaint) in [
-        ("cat >\"$f\"", half, "no valid JSON"),
+        ("cat >\"$f\"", half, "not valid JSON"),
         (": >\"$f\"", "", "the file is empty"),
         ("true", "", "No such file or directory"),
         ("mkdir \"$f\"", "", "Is a directory"),
-        ("head -c 100000 /dev/urandom >\"$f\"", "", "no valid JSON"),
-        ("head -c 100000 /dev/zero >\"$f\"", "", "no valid JSON"),
-        ("printf 'null' >\"$f\"", "", "is no object"),
+        ("head -c 100000 /dev/urandom >\"$f\"", "", "not valid JSON"),
+        ("head -c 100000 /dev/zero >\"$f\"", "", "not valid JSON"),
+        ("printf 'null' >\"$f\"", "", "is not an object"),
     ] {
         spoil(&gateway, script, stdin);
         await_problem(&gateway, complaint);

@@ -147,7 +147,7 @@ fn the_mode_of_attached_ports_follows_the_configuration() {
         sandbox.write(CONFIG, &format!("mtu: 1400\nbridging: {mode}\n"));
         sandbox.sh("flatnet up").prints("2 of the running containers are still attached in the old way");
         let status = sandbox.sh("flatnet status").exits_with(1).stdout;
-        assert!(status.contains("and 1 more are joined as before `bridging`"), "{status}");
+        assert!(status.contains("and 1 more are attached as before a change of `bridging`"), "{status}");
         sandbox.sh("flatnet repair").succeeds();
         assert_connected(&sandbox);
         Call::check("c1", &results[0]).run(&sandbox).succeeds_silently();
@@ -563,7 +563,7 @@ fn a_namespace_that_only_the_runtime_sees_is_found_by_its_processes_or_left_alon
             doctor.contains("c2 (eth0), 10.87.1.3: its network namespace cannot be seen from here"),
             "{doctor}"
         );
-        assert!(doctor.contains("container-links: 1 container is as it was made"), "{doctor}");
+        assert!(doctor.contains("container-links: 1 container is unchanged"), "{doctor}");
         whole.assert_is_back(sandbox);
     };
     left_alone(&sandbox);

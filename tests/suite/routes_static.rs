@@ -64,7 +64,7 @@ fn what_nginx_refuses_is_taken_back() {
     lab.sh(&format!("rm -f /etc/nginx/sites-enabled/default; echo '{other}' >/etc/nginx/conf.d/other.conf"))
         .succeeds();
     let said = lab.sh(RENDER).complains("a duplicate default server").stderr;
-    assert!(said.contains("--no-default-server") && said.contains(&format!("{FILE} is as before")), "{said}");
+    assert!(said.contains("--no-default-server") && said.contains(&format!("{FILE} is unchanged")), "{said}");
     lab.sh(&format!("[[ ! -e {FILE} ]]; nginx -t -q")).succeeds();
     lab.sh("flatnet gateway render --static --no-default-server --output /etc/nginx/conf.d/flatnet.conf")
         .prints("run `nginx -s reload` to apply it");

@@ -33,19 +33,18 @@ fn labels_and_the_rule_without(lab: &Lab) {
     lab.start_container("wrong", "--label flatnet.prot=80");
     lab.sh(&format!("podman run -d --name elsewhere --network podman --label flatnet.port=80 {IMAGE}; podman run -d --name foreign --network podman {IMAGE}; podman create --name fresh --network flatnet {IMAGE}")).succeeds();
     let known = "enable, host, port, path, strip, scheme, stream, hold, health.path, health.interval, health.healthy, health.unhealthy";
-    let wrong = format!(
-        "!wrong: label flatnet.prot of container wrong: there is none of this name; there are {known}"
-    );
+    let wrong =
+        format!("!wrong: label flatnet.prot of container wrong: unknown label; known labels: {known}");
     let mut wanted = vec![
         "web.flatnet.internal / web:80 running",
         "git.flatnet.internal /x git:80 running",
         "- /app app:80 running",
         "db: none of its ports 80, 5432 answers HTTP",
-        "!two: its ports 80, 8080 all answer HTTP: choose one by the label flatnet.port",
-        "off: its label flatnet.enable says so",
+        "!two: its ports 80, 8080 all answer HTTP: choose one with the label flatnet.port",
+        "off: it is disabled by its label flatnet.enable",
         &wrong,
-        "!elsewhere: it has labels of Flatnet's, and is not on the network flatnet",
-        "fresh: it has had no address yet",
+        "!elsewhere: it has Flatnet labels, but is not on the network flatnet",
+        "fresh: it has no address yet",
     ];
     // Several may be made within one second: then their names decide.
     let sorted = |mut lines: Vec<String>| {
@@ -89,7 +88,7 @@ fn the_gateways_own_names_are_nobodys(lab: &Lab) {
     lab.start_container("taker", "--label flatnet.port=80 --label flatnet.host=taker,flatnet.internal");
     lab.start_container("all", "--label flatnet.port=80 --label 'flatnet.host=*.flatnet.internal'");
     lab.start_container("www", "--label flatnet.port=80");
-    let own = "is the gateway's own: give it another by the label flatnet.host, or flatnet.path";
+    let own = "is reserved for the gateway: set another flatnet.host or flatnet.path";
     let mut output = lab.sh("flatnet gateway sync").prints("2 routes, 3 containers without one, 3 warnings");
     let refused =
         [("portal", "portal.flatnet.internal"), ("page", "/_flatnet"), ("taker", "flatnet.internal")];
@@ -153,7 +152,7 @@ fn a_route_follows_its_container_through_its_life(lab: &Lab) {
     let stopped_at = lab.sh(address).prints("10.87.1.").stdout;
     // The table is lost: the address is still known, the port is not.
     lab.sh(&format!("rm {TABLE}; flatnet gateway sync")).prints("Generation 1 is written");
-    lab.syncs_to(&["web: it is stopped, and did not answer HTTP before"]);
+    lab.syncs_to(&["web: it is stopped and has not answered HTTP before"]);
     lab.sh("podman start web").succeeds();
     lab.syncs_to(&["web.flatnet.internal / web:80 running"]);
     lab.sh(address).prints_exactly(&stopped_at);
@@ -175,7 +174,7 @@ fn containers_share_a_host_by_label(lab: &Lab) {
     lab.syncs_to(&["app.flatnet.internal / a:80 running, b:80 running"]);
     lab.start_container("c", "--label flatnet.host=app,c --label flatnet.port=80");
     let said = lab.sh("flatnet gateway sync").succeeds();
-    assert!(said.stderr.contains("warning: c asks for app.flatnet.internal, which a has"), "{said}");
+    assert!(said.stderr.contains("warning: c claims app.flatnet.internal, which is taken by a"), "{said}");
     lab.sh("podman stop -t 0 a").succeeds();
     lab.syncs_to(&[
         "app.flatnet.internal / a:80 stopped, b:80 running",
@@ -192,7 +191,7 @@ fn containers_share_a_namespace(lab: &Lab) {
     .succeeds();
     lab.syncs_to(&[
         "web.flatnet.internal / web:80 running",
-        "side: port 80 is that of web, whose address it shares",
+        "side: port 80 belongs to web, whose address it shares",
     ]);
     lab.sh(&format!("podman rm -f -t 0 side; podman run -d --name side --label flatnet.port=8081 --network container:web {IMAGE} sh -c 'exec httpd -f -p 8081 -h /www'")).succeeds();
     lab.syncs_to(&["web.flatnet.internal / web:80 running", "side.flatnet.internal / side:8081 running"]);
@@ -237,12 +236,13 @@ fn a_container_that_cannot_be_inspected_holds_up_no_other(lab: &Lab) {
     lab.cannot_inspect("b");
     let said = lab.sh("flatnet gateway sync").succeeds();
     let id = lab.sh("podman ps -aqf name=b").succeeds().stdout;
-    let warning = format!("flatnet: warning: container {} is left out: `podman inspect", id.trim());
+    let warning = format!("flatnet: warning: container {} is skipped: `podman inspect", id.trim());
     assert!(said.stderr.contains(&warning) && said.stderr.contains("layer not known"), "{said}");
     let others = ["a.flatnet.internal / a:80 running", "c.flatnet.internal / c:80 running"];
     assert_eq!(lab.routes(), others);
     // Who would write the routes elsewhere learns that one is missing.
-    lab.sh("flatnet gateway render --static").complains("the routes would lack one: container ");
+    lab.sh("flatnet gateway render --static")
+        .complains("not rendered: one container could not be inspected: container ");
     lab.can_inspect();
     lab.sh("flatnet gateway sync").prints("b: running at http://10.87.1.");
     lab.cannot_inspect("a");

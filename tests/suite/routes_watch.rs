@@ -154,7 +154,7 @@ fn a_container_that_cannot_be_inspected_keeps_its_route(lab: &Lab) {
     // Where the events begin again, all are looked at.
     lab.sh("kill $(pgrep -f '[p]odman events')").succeeds();
     lab.sandbox.eventually(
-        "grep -q 'warning: container a is taken as it was before: .*layer not known' /tmp/watch.out",
+        "grep -q 'warning: container a keeps its previous state: .*layer not known' /tmp/watch.out",
     );
     lab.becomes(&[a, "b.flatnet.internal / b:80 running", "c.flatnet.internal / c:80 running"]);
     lab.sh("podman stop -t 0 c").succeeds();

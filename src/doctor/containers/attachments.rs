@@ -1,9 +1,8 @@
-//! Every attachment has come to its end, its container lives and is joined as the configuration says, and the files that tell
-//! of it can be used.
+//! Every attachment is finished, its container is running and attached as configured, and its files are usable.
 
 use std::collections::BTreeMap;
 
-use crate::doctor::context::called;
+use crate::doctor::context::describe;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::engine::{Attachment, State};
 use crate::error::Result;
@@ -14,8 +13,8 @@ use crate::state::receipt::Receipt;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "attachments",
     group: Group::Containers,
-    looks_at: "leases and receipts: whether each can be used, whether its container and its links are there, and joined as the configuration says",
-    shows: "a container runs without network; or an address or a port stays taken by one that is gone; or a change of `bridging` shows with new containers only",
+    looks_at: "leases and receipts: whether each is usable, its container and links exist, and the container is attached as configured",
+    shows: "a container runs without network; or an address or port is held by a removed container; or a change of `bridging` affects new containers only",
     needs: Needs::State,
     quick: true,
     look,
@@ -28,9 +27,9 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let mut found: Vec<Finding> =
         context.attachments.iter().filter_map(|attachment| judge(context, attachment)).collect();
     for (path, why) in context.engine.store.unusable()? {
-        let what = format!("{} cannot be used, and is taken as absent: {why}", path.display());
+        let what = format!("{} is unusable and ignored: {why}", path.display());
         found.push(Finding::warning(what).commands([context.flatnet("repair")]).help(
-            "It sets the file aside, and writes it again from what the kernel and the other files say",
+            "A repair sets the file aside and rewrites it from the kernel's state and the other files",
         ));
     }
     found.extend(joined_otherwise(context));
@@ -52,42 +51,45 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
 
 fn judge(context: &Context, attachment: &Attachment) -> Option<Finding> {
     let Attachment { receipt, state, .. } = attachment;
-    let who = called(receipt);
+    let who = describe(receipt);
     let finding = match state {
         State::Running => return None,
         State::Unfinished => {
-            let what = "attaching it has not ended; the runtime was killed, or it runs right now";
-            Finding::warning(format!("{who}: {what}")).help("Look again first: it may have ended by now")
+            let what = "ADD has not finished; the runtime was killed, or is still running";
+            Finding::warning(format!("{who}: {what}"))
+                .help("First run the doctor again: ADD may have finished by now")
         }
-        State::Cut => Finding::failure(format!("{who}: its link {} is gone", receipt.host_link)),
+        State::Cut => Finding::failure(format!("{who}: its link {} is missing", receipt.host_link)),
         State::Dead => {
-            Finding::warning(format!("{who}: its namespace is gone, and its address is held still"))
-                .help("Whoever needs the address frees it too")
+            Finding::warning(format!("{who}: its namespace is gone, but its address is still held"))
+                .help("ADD also frees the address when it needs it")
         }
-        State::Pending => Finding::warning(format!("{who}: it left, and not everything could be undone")),
+        State::Pending => {
+            Finding::warning(format!("{who}: it was detached, but some steps could not be undone"))
+        }
     };
     Some(finding.commands([context.flatnet("repair")]))
 }
 
-/// Of containers that are joined as they were before `bridging`, or Flatnet, was another.
+/// Containers that are attached as an earlier configuration or version did it.
 fn joined_otherwise(context: &Context) -> Option<Finding> {
     let mode = context.engine.config.port_mode();
     let receipts: Vec<&Receipt> =
         context.receipts_of_running().filter(|receipt| receipt.mode() != mode).collect();
-    let first = called(receipts.first()?);
+    let first = describe(receipts.first()?);
     let who = match receipts.len() {
         1 => format!("{first} is"),
         count => format!("{first} and {} more are", count - 1),
     };
     let isolated = receipts.iter().any(|receipt| receipt.mode() == PortMode::Isolated);
     let without = if isolated && observe::bridges_call_iptables() {
-        ", but for ports that other containers publish: net.bridge.bridge-nf-call-iptables is 1"
+        ", except for ports published by other containers, because net.bridge.bridge-nf-call-iptables is 1"
     } else {
         ""
     };
     let help = format!(
-        "They work{without}, and are guarded as before. Connections go on; the next start changes one over, too"
+        "They work{without} and are still protected. A repair changes them over without cutting connections; so does a restart"
     );
-    let what = format!("{who} joined as before `bridging`, or Flatnet, was changed");
+    let what = format!("{who} attached as before a change of `bridging` or an upgrade");
     Some(Finding::warning(what).commands([context.flatnet("repair")]).help(help))
 }

@@ -1,5 +1,5 @@
-//! Containers that Podman runs on the network and that are not attached to it: `podman network reload` takes a container off
-//! the network and on again, and the second half can fail.
+//! Containers that run on the network according to Podman, but are not attached: `podman network reload` detaches and
+//! reattaches a container, and reattaching can fail.
 
 use serde_json::Value;
 
@@ -9,25 +9,25 @@ use crate::kernel::observe::processes;
 use crate::model::command::Command;
 use crate::state::lease::Lease;
 
-/// Those whose address was released while they go on. Podman, which takes its time, is asked about them only.
+/// Finds containers whose lease was released while they are running. Podman is slow, so it is asked only about these.
 pub(super) fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
     for (address, lease) in released_and_running(context)? {
         let id = &lease.id.container_id;
         let output = context.run(&Command::new(["podman", "inspect", "--type", "container", id.as_str()]))?;
         let inspected = serde_json::from_str(&output.stdout).unwrap_or_default();
-        // What happened while Podman was asked counts, too: it may have been stopped, or attached just now.
+        // The container may have been stopped or attached while Podman was asked.
         if !is_on(&inspected, context.engine.config.network.as_str()) || is_attached(context, &lease)? {
             continue;
         }
         let what = format!(
-            "container {}, {address}, runs, and is attached to the network no more",
+            "container {}, {address}, is running but no longer attached to the network",
             lease.id.label(&lease.name)
         );
         found.push(
             Finding::failure(what)
                 .commands([format!("podman network reload {}", id.short())])
-                .help("Podman detached it, and to attach it again failed: `journalctl -t flatnet` says why. Its connections are lost"),
+                .help("Podman detached it and failed to attach it again: `journalctl -t flatnet` shows why. Its connections are lost"),
         );
     }
     Ok(found)
@@ -49,7 +49,7 @@ fn is_attached(context: &Context, lease: &Lease) -> Result<bool> {
     Ok(context.engine.store.receipt(&lease.id)?.is_some())
 }
 
-/// Whether `podman inspect` says that the container runs, and is to be on `network`.
+/// Whether the container is running and belongs to `network` according to `podman inspect`.
 fn is_on(inspected: &Value, network: &str) -> bool {
     let container = &inspected[0];
     container["State"]["Running"] == true && !container["NetworkSettings"]["Networks"][network].is_null()

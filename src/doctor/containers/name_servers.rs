@@ -1,21 +1,21 @@
-//! What was heard from the name servers of containers: those that are told the same are one finding.
+//! The answers of containers' name servers. Containers with the same servers and answers share one finding.
 
 use std::collections::BTreeMap;
 
 use crate::doctor::Finding;
-use crate::doctor::context::called;
+use crate::doctor::context::describe;
 use crate::kernel::observe::dns_query::Answer;
 use crate::kernel::observe::resolv_conf::NameServer;
 use crate::state::receipt::Receipt;
 
-/// How many containers a finding names.
+/// The number of containers that a finding names.
 const NAMED: usize = 3;
-const HELP: &str = "Is the server there, and may containers ask it? Where it is this host, a firewall of another program may \
-                    keep them off: with ufw `ufw allow from SUBNET to any port 53`. A container is told its servers when it \
-                    starts, by `--dns`, `dns.servers` of the configuration, or this host's resolv.conf as it was then: after \
-                    a change start it again";
+const HELP: &str = "Check that the server is running and that containers may reach it. If it is this host, another program's \
+                    firewall may block it: with ufw run `ufw allow from SUBNET to any port 53`. A container gets its servers \
+                    when it starts, from `--dns`, `dns.servers` in the configuration, or this host's resolv.conf: restart \
+                    it after a change";
 
-/// By what was heard.
+/// Containers, grouped by their answers.
 #[derive(Default)]
 pub(super) struct NameServers<'a> {
     asked: BTreeMap<Vec<(NameServer, Answer)>, Vec<&'a Receipt>>,
@@ -23,33 +23,37 @@ pub(super) struct NameServers<'a> {
 }
 
 impl<'a> NameServers<'a> {
-    /// What one container's servers said; else why they were not asked.
+    /// Adds the answers of a container's servers, or why they were not asked.
     pub(super) fn add(
         &mut self,
         receipt: &'a Receipt,
-        heard: Result<Vec<(NameServer, Answer)>, &'static str>,
+        answers: Result<Vec<(NameServer, Answer)>, &'static str>,
     ) {
-        match heard {
+        match answers {
             Ok(answers) => self.asked.entry(answers).or_default().push(receipt),
             Err(why) => self.skip(receipt, why),
         }
     }
 
-    /// They were not asked, and why.
+    /// Records why a container's servers were not asked.
     pub(super) fn skip(&mut self, receipt: &'a Receipt, why: &'static str) {
         self.skipped.entry(why).or_default().push(receipt);
     }
 
     pub(super) fn findings(self) -> Vec<Finding> {
         let mut found: Vec<Finding> =
-            self.asked.iter().filter_map(|(heard, receipts)| unheard(heard, receipts)).collect();
-        let good =
-            self.asked.iter().filter(|(heard, _)| heard.iter().all(|(_, answer)| *answer == Answer::Came));
+            self.asked.iter().filter_map(|(answers, receipts)| unanswered(answers, receipts)).collect();
+        let good = self
+            .asked
+            .iter()
+            .filter(|(answers, _)| answers.iter().all(|(_, answer)| *answer == Answer::Came));
         match good.map(|(_, receipts)| receipts.len()).sum() {
             0 => {}
-            1 => found.push(Finding::good("1 container has what it needs, and its name servers answer")),
+            1 => found.push(Finding::good(
+                "1 container has its link, address and routes, and its name servers answer",
+            )),
             count => found.push(Finding::good(format!(
-                "{count} containers have what they need, and their name servers answer"
+                "{count} containers have their links, addresses and routes, and their name servers answer"
             ))),
         }
         found.extend(self.skipped.iter().map(|(why, receipts)| {
@@ -59,30 +63,30 @@ impl<'a> NameServers<'a> {
     }
 }
 
-/// Of those that have had no answer.
-fn unheard(heard: &[(NameServer, Answer)], receipts: &[&Receipt]) -> Option<Finding> {
+/// A finding for servers that did not answer.
+fn unanswered(answers: &[(NameServer, Answer)], receipts: &[&Receipt]) -> Option<Finding> {
     let why = |(server, answer): &(NameServer, Answer)| match answer {
         Answer::Came => None,
         Answer::Missing(why) => Some(format!("{server} ({why})")),
     };
-    let missing: Vec<String> = heard.iter().filter_map(why).collect();
+    let missing: Vec<String> = answers.iter().filter_map(why).collect();
     if missing.is_empty() {
         return None;
     }
     let (who, servers) = (named(receipts), missing.join(", "));
-    let finding = if missing.len() == heard.len() {
-        Finding::failure(format!("{who}: names are not resolved, for no name server answers: {servers}"))
+    let finding = if missing.len() == answers.len() {
+        Finding::failure(format!("{who}: names are not resolved, because no name server answers: {servers}"))
     } else {
         Finding::warning(format!(
-            "{who}: names are resolved late or not at all, for a name server does not answer: {servers}"
+            "{who}: names are resolved late or not at all, because a name server does not answer: {servers}"
         ))
     };
     Some(finding.help(HELP))
 }
 
-/// The first by name and address, and how many more there are.
+/// The first few by name and address, and the number of the others.
 fn named(receipts: &[&Receipt]) -> String {
-    let mut names: Vec<String> = receipts.iter().take(NAMED).map(|receipt| called(receipt)).collect();
+    let mut names: Vec<String> = receipts.iter().take(NAMED).map(|receipt| describe(receipt)).collect();
     if receipts.len() > NAMED {
         names.push(format!("and {} more", receipts.len() - NAMED));
     }

@@ -1,8 +1,8 @@
-//! Each running container, from inside: it has its link, its address and a way out, and its name servers answer.
+//! Each running container from the inside: its link, address and default route, and its name servers.
 
 use super::detached;
 use super::name_servers::NameServers;
-use crate::doctor::context::called;
+use crate::doctor::context::describe;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
 use crate::kernel::observe::inside::{self, Inside};
@@ -12,8 +12,8 @@ use crate::state::receipt::Receipt;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "container-network",
     group: Group::Containers,
-    looks_at: "each running container, from inside: its link, its address, a default route, and an answer of each name server in its resolv.conf",
-    shows: "a container runs, and reaches nobody, or resolves no names",
+    looks_at: "each running container from the inside: its link, its address, a default route, and an answer from each name server in its resolv.conf",
+    shows: "a container runs, but has no connectivity or cannot resolve names",
     needs: Needs::Attachments,
     quick: true,
     look,
@@ -21,46 +21,46 @@ pub(in crate::doctor) const CHECK: Check = Check {
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let mut found = detached::look(context)?;
-    let (told, running): (Vec<_>, Vec<_>) =
+    let (reported, running): (Vec<_>, Vec<_>) =
         context.running().into_iter().partition(|receipt| context.differing.contains(&receipt.id));
     let within = (context.engine.config.egress == Egress::None).then_some(context.engine.config.range);
     let mut name_servers = NameServers::default();
     for (receipt, inside) in running.iter().zip(inside::look_into(&running, within)) {
         match inside {
-            None => name_servers.skip(receipt, "to look into it took too long"),
-            // One that has gone meanwhile lacks nothing.
+            None => name_servers.skip(receipt, "looking into the container timed out"),
+            // A container that has stopped in the meantime is not a failure.
             Some(Err(_)) if !context.runs_still(receipt)? => {}
             Some(Err(error)) => found.push(Finding::of_error(&error, &context.program())),
             Some(Ok(inside)) => match missing(receipt, &inside) {
                 None => name_servers.add(receipt, inside.name_servers),
                 Some(_) if !context.runs_still(receipt)? => {}
                 Some(what) => {
-                    let finding = Finding::failure(format!("{} {what}", called(receipt)));
-                    found.push(finding.commands(mend(context, receipt, &inside)?));
+                    let finding = Finding::failure(format!("{} {what}", describe(receipt)));
+                    found.push(finding.commands(repair_commands(context, receipt, &inside)?));
                 }
             },
         }
     }
     found.extend(name_servers.findings());
     found.extend(context.hidden().into_iter().map(|receipt| {
-        let what = format!("{}: its network namespace cannot be seen from here", called(receipt));
+        let what = format!("{}: its network namespace is not visible from here", describe(receipt));
         Finding::not_looked(what)
-            .help("Run the doctor where the runtime runs: `nsenter --mount --target PID flatnet doctor`")
+            .help("Run the doctor in the mount namespace of the runtime: `nsenter --mount --target PID flatnet doctor`")
     }));
     if found.is_empty() {
-        found.push(match told.len() {
-            0 => Finding::not_applicable("no container runs"),
-            _ => Finding::not_looked("what is missing inside: see container-links"),
+        found.push(match reported.len() {
+            0 => Finding::not_applicable("no container is running"),
+            _ => Finding::not_looked("all containers are incomplete: see container-links"),
         });
     }
     Ok(found)
 }
 
-/// The first thing that it lacks of those that all others need.
+/// The first missing item; the later ones depend on the earlier ones.
 fn missing(receipt: &Receipt, inside: &Inside) -> Option<String> {
     let link = &receipt.id.if_name;
     if !inside.has_link {
-        Some(format!("has no link {link} any more"))
+        Some(format!("has lost its link {link}"))
     } else if !inside.has_address {
         Some("has lost its address".to_owned())
     } else if !inside.has_route {
@@ -72,10 +72,10 @@ fn missing(receipt: &Receipt, inside: &Inside) -> Option<String> {
     }
 }
 
-fn mend(context: &mut Context, receipt: &Receipt, inside: &Inside) -> Result<Vec<String>> {
-    // It was made by Flatnet 0.1.0 beside another network, which is gone: the next start gives it one of its own.
+fn repair_commands(context: &mut Context, receipt: &Receipt, inside: &Inside) -> Result<Vec<String>> {
+    // Flatnet 0.1.0 attached it beside another network, which had the default route. A restart gives it its own.
     if inside.has_route && !receipt.default_route {
         return Ok(vec![format!("podman restart {}", receipt.id.container_id.short())]);
     }
-    super::mend(context, receipt)
+    super::repair_commands(context, receipt)
 }

@@ -1,11 +1,11 @@
-//! From this host to each container, layer by layer: its link, route and address, then ping, then the TCP ports on which it
-//! listens, and last by its name through the gateway.
+//! The path from this host to each container, layer by layer: link, route and address, ping, listening TCP ports, and its
+//! name at the gateway.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::doctor::context::called;
+use crate::doctor::context::describe;
 use crate::doctor::gateway::by_name;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
@@ -21,22 +21,22 @@ use crate::state::receipt::Receipt;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "reachable",
     group: Group::Containers,
-    looks_at: "the way from this host to each container: link, route, address, ping, TCP ports, its name at the gateway; stops at the first layer that fails",
-    shows: "`curl http://ADDRESS/` on this host hangs, or is refused",
+    looks_at: "the path from this host to each container: link, route, address, ping, TCP ports, its name at the gateway; stops at the first layer that fails",
+    shows: "`curl http://ADDRESS/` on this host hangs or is refused",
     needs: Needs::Attachments,
     quick: false,
     look,
 };
 
-/// How many are asked at once.
+/// The number of parallel requests.
 const AT_ONCE: usize = 32;
-/// How long a container on this host may take to answer.
+/// The time limit for an answer of a container on this host.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let running = context.running();
     if running.is_empty() {
-        return Ok(vec![Finding::not_applicable("no container runs")]);
+        return Ok(vec![Finding::not_applicable("no container is running")]);
     }
     if let Err(why) = context.plan_of_set_up_host() {
         return Ok(vec![Finding::not_looked(why)]);
@@ -61,7 +61,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     Ok(found)
 }
 
-/// First layer: both ends of the container's links are up.
+/// First layer: both ends of the container's veth pair are up.
 fn with_carrier<'a>(
     context: &mut Context,
     receipts: &'a [Receipt],
@@ -84,16 +84,16 @@ fn with_carrier<'a>(
                 stopped(
                     receipt,
                     "at the link",
-                    &format!("{} has no carrier: an end of it is down", receipt.host_link),
+                    &format!("{} has no carrier: one end is down", receipt.host_link),
                 )
-                .commands([context.mends_host()]),
+                .commands([context.up_or_repair()]),
             );
         }
     }
     Ok((up, found))
 }
 
-/// Second layer: it answers ping; if not, what there is to say of the layers below.
+/// Second layer: ping. Without an answer, the layers below are examined.
 fn ping<'a>(context: &mut Context, receipts: &[&'a Receipt], found: &mut Vec<Finding>) -> Vec<&'a Receipt> {
     let mut answering = Vec::new();
     for some in receipts.chunks(AT_ONCE) {
@@ -128,24 +128,24 @@ fn ping<'a>(context: &mut Context, receipts: &[&'a Receipt], found: &mut Vec<Fin
 fn unanswered(context: &mut Context, receipt: &Receipt) -> Finding {
     match first_missing(context, receipt) {
         Ok(None) => {}
-        Ok(Some((layer, why))) => return stopped(receipt, layer, &why).commands([context.mends_host()]),
+        Ok(Some((layer, why))) => return stopped(receipt, layer, &why).commands([context.up_or_repair()]),
         Err(error) => return Finding::of_error(&error, &context.program()),
     }
     let inside = format!("look inside: `nsenter --net={} ip -d addr`", receipt.netns);
     if receipt.mode().is_bridged() && !answers_arp(context, receipt) {
-        return stopped(receipt, "at the neighbour", "it does not answer ARP")
+        return stopped(receipt, "at the neighbour", "the container does not answer ARP")
             .commands([format!("podman restart {}", receipt.id.container_id.short())])
-            .help(format!("Or first {inside}"));
+            .help(format!("Before restarting, {inside}"));
     }
-    stopped(receipt, "at ping", "its link, its address and its routes are as they were made, and it answers no ping").help(
+    stopped(receipt, "at ping", "its link, address and routes are unchanged, but it does not answer ping").help(
         format!(
-            "Rules inside of the container may drop ping: then only this check minds. Else see which rule counts, by \
-             `nft list ruleset`, or {inside}"
+            "Rules inside the container may drop ping, which affects only this check. Otherwise find the rule that counts \
+             the packets with `nft list ruleset`, or {inside}"
         ),
     )
 }
 
-/// The first thing that the container's links lack: at which layer, and what would put it back.
+/// The first missing step of the attachment, with its layer.
 fn first_missing(context: &mut Context, receipt: &Receipt) -> Result<Option<(&'static str, String)>> {
     let plan = context.engine.plan_attachment(receipt)?;
     Ok(plan.steps.first().map(|step| (layer(&step.op), format!("missing: {}", render::line(&step.op)))))
@@ -161,7 +161,7 @@ fn layer(op: &Op) -> &'static str {
     }
 }
 
-/// Whether a container whose port is in the bridge answers ARP.
+/// Whether a bridged container answers ARP.
 fn answers_arp(context: &mut Context, receipt: &Receipt) -> bool {
     let (ip, bridge) = (context.engine.host.tools.ip.clone(), context.engine.config.bridge.to_string());
     let address = receipt.address.addr().to_string();
@@ -169,12 +169,12 @@ fn answers_arp(context: &mut Context, receipt: &Receipt) -> bool {
     is_known(&context.stdout(&command).unwrap_or_default())
 }
 
-/// Whether `ip neigh show` has the neighbour's MAC.
+/// Whether the output of `ip neigh show` has the neighbour's MAC.
 fn is_known(neighbour: &str) -> bool {
     neighbour.contains("lladdr") && !neighbour.contains("FAILED")
 }
 
-/// Third layer: the ports on which it listens, and those that it publishes. How many answer.
+/// Third layer: listening and published TCP ports. Returns how many answer.
 fn tcp(receipt: &Receipt, flatnet: &str, found: &mut Vec<Finding>) -> usize {
     let address = receipt.address.addr();
     let listening = match Netns::open(&receipt.netns).and_then(|netns| netns.listening(address)) {
@@ -187,9 +187,9 @@ fn tcp(receipt: &Receipt, flatnet: &str, found: &mut Vec<Finding>) -> usize {
     let published = receipt.ports.iter().filter(|port| port.protocol == Protocol::Tcp);
     for port in published.filter(|port| !listening.contains_key(&port.container_port)) {
         found.push(
-            Finding::warning(format!("{}: it publishes {port}, and nothing in it listens there", called(receipt)))
+            Finding::warning(format!("{}: it publishes {port}, but nothing in the container listens there", describe(receipt)))
                 .help(format!(
-                    "The program inside may have ended, may not have started yet, or listens on 127.0.0.1 only: `podman logs {}`",
+                    "The program may have exited, may not have started yet, or may listen on 127.0.0.1 only: see `podman logs {}`",
                     receipt.id.container_id.short()
                 )),
         );
@@ -199,16 +199,16 @@ fn tcp(receipt: &Receipt, flatnet: &str, found: &mut Vec<Finding>) -> usize {
     for (port, is_sure) in listening {
         match refusal(address, port) {
             None => open += 1,
-            // It listens on IPv6 only.
+            // It may listen on IPv6 only.
             Some(REFUSED) if !is_sure => {}
             Some(why) => closed.push(format!("{port} {why}")),
         }
     }
     if !closed.is_empty() {
-        let why = format!("it listens, and does not answer this host: {}", closed.join(", "));
+        let why = format!("it listens, but does not answer this host: {}", closed.join(", "));
         found.push(
             stopped(receipt, "at TCP", &why)
-                .help("A program may be busy, or rules inside of the container refuse this host"),
+                .help("The program may be busy, or rules inside the container reject this host"),
         );
     }
     open
@@ -216,7 +216,7 @@ fn tcp(receipt: &Receipt, flatnet: &str, found: &mut Vec<Finding>) -> usize {
 
 const REFUSED: &str = "refuses";
 
-/// Why no connection can be opened; `None` where one can.
+/// Why a connection fails; `None` if it succeeds.
 fn refusal(address: Ipv4Addr, port: u16) -> Option<&'static str> {
     let to = SocketAddr::from((address, port));
     let error = TcpStream::connect_timeout(&to, PATIENCE).err()?;
@@ -228,7 +228,7 @@ fn refusal(address: Ipv4Addr, port: u16) -> Option<&'static str> {
 }
 
 fn stopped(receipt: &Receipt, layer: &str, why: &str) -> Finding {
-    Finding::failure(format!("{} is not reached from this host; it stops {layer}: {why}", called(receipt)))
+    Finding::failure(format!("{} is not reachable from this host; failed {layer}: {why}", describe(receipt)))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! The last layer of the way to a container: through the gateway, by its name.
+//! The last layer of `reachable`: the container's name at the gateway.
 
-use super::ask::head;
-use crate::doctor::context::called;
+use super::probe::head;
+use crate::doctor::context::describe;
 use crate::doctor::{Context, Finding};
 use crate::model::command::Command;
 use crate::nginx::install;
@@ -10,11 +10,11 @@ use crate::routes::publish;
 use crate::routes::table::{Route, Scheme, Table};
 use crate::state::receipt::Receipt;
 
-/// How many are asked at once.
+/// The number of parallel requests.
 const AT_ONCE: usize = 16;
 
-/// Asks for each of `receipts` that has a route; how many came through. Where the gateway does not tell how it is, other
-/// checks say so.
+/// Requests each routed container of `receipts` by name, and returns how many answered. A gateway that does not answer is
+/// reported by `gateway-answers`.
 pub(in crate::doctor) fn through(
     context: &mut Context,
     receipts: &[&Receipt],
@@ -41,20 +41,20 @@ pub(in crate::doctor) fn through(
                 None => arrived += 1,
                 Some(why) => found.push(
                     Finding::failure(format!(
-                        "{} is not reached by its name; it stops at the gateway: {why}",
-                        called(receipt)
+                        "{} is not reachable by name; failed at the gateway: {why}",
+                        describe(receipt)
                     ))
-                    .help(format!("Asked was: {command}")),
+                    .help(format!("The request was: {command}")),
                 ),
             }
         }
     }
-    // What the gateway found out just now, it tells when it is asked again.
-    context.heard = None;
+    // The requests may have changed the gateway's view of endpoints: probe it again.
+    context.gateway_probe = None;
     arrived
 }
 
-/// The route that leads to this container, unless the container must be asked in a way that curl's is not.
+/// The route to this container, unless curl does not support its protocol.
 fn route<'a>(table: &'a Table, receipt: &Receipt) -> Option<&'a Route> {
     let id = receipt.id.container_id.short();
     let leads = |route: &&Route| {
@@ -69,7 +69,7 @@ fn question(route: &Route, base: &str) -> Command {
     head(&format!("{base}{}", route.path), host.as_deref())
 }
 
-/// The gateway's own reason, where it answered in the container's place.
+/// The gateway's reason, if it answered in place of the container.
 fn refusal(headers: &str) -> Option<String> {
     let own = headers.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;

@@ -1,4 +1,4 @@
-//! The gateway's files are as this version and this configuration have them.
+//! The gateway's files match this version and configuration.
 
 use std::path::{Path, PathBuf};
 
@@ -7,13 +7,13 @@ use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::kernel::execute::Executor;
-use crate::nginx::install::{Found, Platform, found};
+use crate::nginx::install::{Differences, Platform, differences};
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "gateway-files",
     group: Group::Gateway,
-    looks_at: "nginx's configuration, Lua and pages in `gateway.directory`, against what `flatnet gateway install` would lay there",
-    shows: "a change of the configuration, or an upgrade, shows no effect at the gateway; or nginx does not start",
+    looks_at: "nginx's configuration, Lua and pages in `gateway.directory`, compared with what `flatnet gateway install` would write",
+    shows: "a change of the configuration, or an upgrade, has no effect on the gateway; or nginx does not start",
     needs: Needs::RootAndConfig,
     quick: false,
     look,
@@ -22,43 +22,48 @@ pub(in crate::doctor) const CHECK: Check = Check {
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     where_installed(context, |context, platform| {
         let directory = context.engine.config.gateway.directory.clone();
-        let look = |engine: &Engine, executor: &mut dyn Executor| found(&engine.config, platform, executor);
-        let Found { missing, older, edited } = context.with_podman(look)?;
+        let look =
+            |engine: &Engine, executor: &mut dyn Executor| differences(&engine.config, platform, executor);
+        let Differences { missing, older, edited } = context.with_podman(look)?;
         let mut install = vec!["gateway", "install"];
         if platform != Platform::of(&directory) {
             install.extend(["--platform", platform.word()]);
         }
-        let reload = format!("nginx takes it up after {}", reload(context, platform));
+        let reload = format!("nginx loads it on {}", reload(context, platform));
         let mut findings = Vec::new();
         if !missing.is_empty() {
             findings.push(
                 Finding::failure(format!("{} lacks {}", directory.display(), listed(&missing)))
-                    .mended_by_flatnet(context, &install)?
+                    .fixed_by_flatnet(context, &install)?
                     .help(reload.as_str()),
             );
         }
         if !older.is_empty() {
-            let what = "of another version, or for another configuration";
+            let what = "from another version or configuration";
             findings.push(
                 Finding::warning(format!("{what}: {} in {}", listed(&older), directory.display()))
-                    .mended_by_flatnet(context, &install)?
+                    .fixed_by_flatnet(context, &install)?
                     .help(reload.as_str()),
             );
         }
         if !edited.is_empty() {
-            let what = format!("edited by somebody: {} in {}", listed(&edited), directory.display());
-            findings.push(Finding::warning(what).commands([context.flatnet(&format!("{} --force", install.join(" ")))]).help(
-                format!("What is to stay belongs into conf/local.d/, which is never replaced: move it there first. {reload}"),
-            ));
+            let what = format!("modified locally: {} in {}", listed(&edited), directory.display());
+            findings.push(
+                Finding::warning(what)
+                    .commands([context.flatnet(&format!("{} --force", install.join(" ")))])
+                    .help(format!(
+                        "First move your changes to conf/local.d/, which is never replaced. {reload}"
+                    )),
+            );
         }
         if findings.is_empty() {
-            findings.push(Finding::good(format!("{} is as this version has it", directory.display())));
+            findings.push(Finding::good(format!("{} matches this version", directory.display())));
         }
         Ok(findings)
     })
 }
 
-/// The first few.
+/// The first three, and the number of the others.
 fn listed(paths: &[PathBuf]) -> String {
     let shown: Vec<String> =
         paths.iter().take(3).map(|path: &PathBuf| Path::display(path).to_string()).collect();

@@ -1,8 +1,8 @@
-//! The gateway has taken up the routes that this host has written, by the configuration that is there.
+//! The gateway has loaded the current routes table and runs the installed version.
 
 use std::time::Duration;
 
-use super::ask::{Conflict, Status};
+use super::probe::{Conflict, Status};
 use super::{reload, where_installed};
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
@@ -12,22 +12,22 @@ use crate::routes::publish;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "gateway-in-force",
     group: Group::Gateway,
-    looks_at: "the generation, problem, conflicts and version that the gateway tells, against state/routes.json and this program",
-    shows: "a container that is routed by `flatnet gateway routes` has the gateway's page \"not found\", or an old one's address",
+    looks_at: "the gateway's generation, problem, conflicts and version, compared with state/routes.json and this program",
+    shows: "`flatnet gateway routes` lists a container, but its name shows the gateway's page \"not found\" or another container",
     needs: Needs::RootAndConfig,
     quick: false,
     look,
 };
 
-/// The gateway looks at the file every 250 ms, and `watch` may write it between two looks of this check: so often, and so
-/// long apart, both are looked at.
+/// How often, and at what interval, the file and the gateway are compared: the gateway reads the file every 250 ms, and
+/// `watch` may write it in between.
 const LOOKS: (u32, Duration) = (4, Duration::from_millis(700));
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     where_installed(context, |context, platform| {
         let mut before = published(context);
         let Some((mut base, mut status)) = context.gateway_status(platform) else {
-            return Ok(vec![Finding::not_looked("the gateway does not tell: see gateway-answers")]);
+            return Ok(vec![Finding::not_looked("the gateway's status is unknown: see gateway-answers")]);
         };
         let mut after = published(context);
         for _ in 1..LOOKS.0 {
@@ -35,13 +35,13 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
                 break;
             }
             std::thread::sleep(LOOKS.1);
-            context.heard = None;
+            context.gateway_probe = None;
             before = published(context);
             (base, status) = context.gateway_status(platform).unwrap_or((base, status));
             after = published(context);
         }
         let Some(ours) = after else {
-            return Ok(vec![Finding::not_looked("there are no routes to compare with: see gateway-routes")]);
+            return Ok(vec![Finding::not_looked("the routes table is missing: see gateway-routes")]);
         };
         let mut found = judge(context, &status, (before, ours), &base)?;
         found.extend(version(context, platform, &status));
@@ -58,7 +58,7 @@ fn published(context: &Context) -> Option<u64> {
     publish::published(&context.engine.config.gateway.directory).map(|table| table.generation)
 }
 
-/// Whether the gateway, asked between two looks at the file, has what lay there meanwhile.
+/// Whether the gateway, asked between two reads of the file, has a generation from that interval.
 fn is_taken_up(generation: Option<u64>, before: Option<u64>, after: Option<u64>) -> bool {
     (before..=after).contains(&generation)
 }
@@ -71,13 +71,14 @@ fn judge(
 ) -> Result<Vec<Finding>> {
     let directory = context.engine.config.gateway.directory.display();
     Ok(if let Some(problem) = &status.problem {
-        let what = format!("the gateway refuses its routes, and keeps those of before: {}", problem.message);
-        vec![Finding::failure(what).mended_by_flatnet(context, &["gateway", "sync"])?]
+        let what =
+            format!("the gateway rejected the routes table and keeps the previous one: {}", problem.message);
+        vec![Finding::failure(what).fixed_by_flatnet(context, &["gateway", "sync"])?]
     } else if !is_taken_up(status.generation, before, Some(ours)) {
         let theirs = status.generation.map_or("none".to_owned(), |number| number.to_string());
-        let what = format!("{base}/ has generation {theirs}, and {directory}/state/routes.json is {ours}");
+        let what = format!("{base}/ has generation {theirs}, but {directory}/state/routes.json has {ours}");
         vec![Finding::failure(what).help(format!(
-            "It reads another file: its prefix (`-p`) must be {directory}. `ps -C nginx -f` shows what it was started with"
+            "It reads another file: its prefix (`-p`) must be {directory}. `ps -C nginx -f` shows its options"
         ))]
     } else {
         Vec::new()
@@ -87,15 +88,15 @@ fn judge(
 fn version(context: &Context, platform: Platform, status: &Status) -> Option<Finding> {
     let ours = env!("CARGO_PKG_VERSION");
     (status.version != ours).then(|| {
-        Finding::warning(format!("the gateway runs version {}, and this is {ours}", status.version))
-            .help(format!("See gateway-files; then {}", reload(context, platform)))
+        Finding::warning(format!("the gateway runs version {}, but this is {ours}", status.version))
+            .help(format!("Fix gateway-files first, then run {}", reload(context, platform)))
     })
 }
 
 fn conflict(Conflict { route, host, path, winner }: &Conflict) -> Finding {
     let host = if host.is_empty() { "the gateway's own name" } else { host };
-    Finding::warning(format!("route {route} does not have {host}{path}: {winner} has it"))
-        .help("Give one of them another name by the label flatnet.host, or another flatnet.path")
+    Finding::warning(format!("route {route} does not get {host}{path}: it is taken by {winner}"))
+        .help("Set another flatnet.host or flatnet.path label on one of the containers")
 }
 
 #[cfg(test)]
@@ -106,7 +107,7 @@ mod tests {
     fn what_lay_there_while_the_gateway_was_asked_is_taken_up() {
         for (generation, before, after, wanted) in [
             (Some(5), Some(5), Some(5), true),
-            // Another was published before the gateway was asked, or just after.
+            // A new generation was published just before or after the gateway was asked.
             (Some(6), Some(5), Some(6), true),
             (Some(5), Some(5), Some(6), true),
             (Some(6), None, Some(6), true),

@@ -1,4 +1,4 @@
-//! The list of routes is there, whole, and says what there is.
+//! The routes table exists, is valid and is up to date.
 
 use std::time::Duration;
 
@@ -6,21 +6,21 @@ use super::where_installed;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
 use crate::routes::table::Table;
-use crate::routes::{publish, sync, told};
+use crate::routes::{publish, summary, sync};
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "gateway-routes",
     group: Group::Gateway,
-    looks_at: "state/routes.json: there, whole, as the gateway takes it, and what `flatnet gateway sync` would write now",
-    shows: "a new container has no name, or one that is gone still has; the portal shows old states",
+    looks_at: "state/routes.json: whether it exists, is valid, and equals what `flatnet gateway sync` would write",
+    shows: "a new container is not found by name, or a removed one still is; the portal shows old states",
     needs: Needs::State,
     quick: false,
     look,
 };
 
-/// A container that changes just now is no fault: so often, and so long apart, it is looked again.
+/// How often, and at what interval, the comparison is repeated: a container may be changing right now.
 const AGAIN: (u32, Duration) = (3, Duration::from_millis(700));
-/// How many differences are named.
+/// The number of differences that are listed.
 const NAMED: usize = 4;
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
@@ -31,26 +31,26 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
             Err(why) => return Ok(vec![bad(context, &why)?]),
         };
         if let Err(why) = table.validate(&context.engine.config.range) {
-            return Ok(vec![bad(context, &format!("the gateway refuses it: {why}"))?]);
+            return Ok(vec![bad(context, &format!("the gateway would reject it: {why}"))?]);
         }
         let outdated = differences(context, table)?;
         Ok(vec![match outdated {
             Ok(table) => {
                 let Table { generation, written, .. } = &table;
-                Finding::good(format!("{}; generation {generation} of {written}", told::counted(&table)))
+                Finding::good(format!("{}; generation {generation} of {written}", summary::count(&table)))
             }
-            Err(what) => Finding::warning(format!("the routes are not as the containers are: {what}"))
-                .mended_by_flatnet(context, &["gateway", "sync"])?,
+            Err(what) => Finding::warning(format!("the routes table is out of date: {what}"))
+                .fixed_by_flatnet(context, &["gateway", "sync"])?,
         }])
     })
 }
 
 fn bad(context: &Context, why: &str) -> Result<Finding> {
     let path = publish::path(&context.engine.config.gateway.directory);
-    Finding::failure(format!("{}: {why}", path.display())).mended_by_flatnet(context, &["gateway", "sync"])
+    Finding::failure(format!("{}: {why}", path.display())).fixed_by_flatnet(context, &["gateway", "sync"])
 }
 
-/// The table that is current; or in what the one that is there differs from what the containers make.
+/// The table if it is up to date; otherwise the differences.
 fn differences(context: &mut Context, mut table: Table) -> Result<Result<Table, String>> {
     let mut wanted = wanted(context)?;
     for _ in 1..AGAIN.0 {
@@ -64,7 +64,7 @@ fn differences(context: &mut Context, mut table: Table) -> Result<Result<Table, 
     if wanted.says_the_same_as(&table) {
         return Ok(Ok(table));
     }
-    let changes = told::changes(Some(&table), &wanted);
+    let changes = summary::changes(Some(&table), &wanted);
     let more = changes.len().saturating_sub(NAMED);
     let named = changes.into_iter().take(NAMED).collect::<Vec<_>>().join("; ");
     Ok(Err(match (named.as_str(), more) {
@@ -75,5 +75,5 @@ fn differences(context: &mut Context, mut table: Table) -> Result<Result<Table, 
 }
 
 fn wanted(context: &mut Context) -> Result<Table> {
-    context.with_podman(sync::built)
+    context.with_podman(sync::draft_table)
 }

@@ -1,4 +1,4 @@
-//! `flatnet gateway watch` runs. It holds a lock as long as it does.
+//! `flatnet gateway watch` is running: it holds a lock while it runs.
 
 use super::where_installed;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
@@ -11,8 +11,8 @@ use crate::state::lock;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "gateway-watch",
     group: Group::Gateway,
-    looks_at: "whether somebody holds the lock of `flatnet gateway watch`; where systemd runs, whether its unit is enabled",
-    shows: "routes are right after `flatnet gateway sync`, and do not follow the next container",
+    looks_at: "whether the lock of `flatnet gateway watch` is held; with systemd, whether its unit is enabled",
+    shows: "routes are right after `flatnet gateway sync`, but are not updated for new containers",
     needs: Needs::RootAndConfig,
     quick: false,
     look,
@@ -27,26 +27,28 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
         let enable = Command::new(["systemctl", "enable", "--now", &unit]);
         if !units::is_booted() {
             return Ok(vec![if is_running {
-                Finding::good(format!("it runs: it holds {}", lock.display()))
+                Finding::good(format!("running: it holds {}", lock.display()))
             } else {
-                Finding::warning(format!("it does not run: nobody holds {}", lock.display())).help(format!(
-                    "There is no systemd here. Keep `{}` running",
-                    context.flatnet("gateway watch")
-                ))
+                Finding::warning(format!("not running: its lock {} is not held", lock.display())).help(
+                    format!(
+                        "systemd is not running: keep `{}` running yourself",
+                        context.flatnet("gateway watch")
+                    ),
+                )
             }]);
         }
         let is_enabled = context
             .run(&Command::new(["systemctl", "is-enabled", "--quiet", &unit]))
             .is_ok_and(|output| output.success());
         Ok(vec![match (is_running, is_enabled) {
-            (true, true) => Finding::good(format!("it runs: it holds {}; {unit} is enabled", lock.display())),
+            (true, true) => Finding::good(format!("running: it holds {}; {unit} is enabled", lock.display())),
             (true, false) => {
-                Finding::warning(format!("it runs, and will not after a reboot: {unit} is not enabled"))
-                    .mended_by(vec![enable])
+                Finding::warning(format!("running, but will not start after a reboot: {unit} is not enabled"))
+                    .fixed_by(vec![enable])
             }
-            (false, _) => Finding::warning(format!("it does not run: nobody holds {}", lock.display()))
-                .mended_by(vec![enable])
-                .help(format!("`journalctl -u {unit}` says why, where it should")),
+            (false, _) => Finding::warning(format!("not running: its lock {} is not held", lock.display()))
+                .fixed_by(vec![enable])
+                .help(format!("`journalctl -u {unit}` shows why it stopped")),
         }])
     })
 }

@@ -6,8 +6,8 @@ use crate::error::Result;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "configuration",
     group: Group::Host,
-    looks_at: "the YAML: whether it is there, safe, and makes sense",
-    shows: "no container on the network starts; running ones go on",
+    looks_at: "the YAML: whether it exists, is writable by root only, and is valid",
+    shows: "no container on the network starts; running containers are not affected",
     needs: Needs::Nothing,
     quick: false,
     look,

@@ -1,4 +1,4 @@
-//! This host: who looks, the configuration, and the state directory.
+//! This host: privileges, configuration and state directory.
 
 pub(super) mod boot_unit;
 pub(super) mod configuration;

@@ -1,4 +1,4 @@
-//! Root, and the capabilities that `ip`, `nft` and namespaces ask for.
+//! Root and the capabilities that `ip`, `nft` and namespaces need.
 
 use crate::doctor::{Check, Context, Finding, Group, Level, Needs};
 use crate::error::{Result, io};
@@ -13,23 +13,23 @@ pub(in crate::doctor) const CHECK: Check = Check {
     look,
 };
 
-/// The bits of linux/capability.h that Flatnet cannot do without.
+/// The required capabilities, by their numbers in linux/capability.h.
 const NEEDED: [(u32, &str); 2] = [(12, "CAP_NET_ADMIN"), (21, "CAP_SYS_ADMIN")];
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     Ok(vec![judge(&Caller::find()?, &context.flatnet("doctor"))])
 }
 
-/// Why not everything can be looked at; `None` for this host's root who lacks nothing.
+/// Why some checks cannot run; `None` for the host's root with all required capabilities.
 pub(in crate::doctor) fn hindrance() -> Option<&'static str> {
     let is_whole = Caller::find().is_ok_and(|caller| judge(&caller, "").level == Level::Good);
-    (!is_whole).then_some("only root with all capabilities may look: see privileges")
+    (!is_whole).then_some("requires root with all capabilities: see privileges")
 }
 
-/// Who looks.
+/// The user that runs the doctor.
 struct Caller {
     uid: String,
-    /// The capabilities that Flatnet cannot do without and that are not there.
+    /// Required capabilities that are missing.
     lacks: Vec<&'static str>,
     is_in_user_namespace: bool,
 }
@@ -40,7 +40,7 @@ impl Caller {
         Ok(Self::parse(&read("/proc/self/status")?, &read("/proc/self/uid_map")?))
     }
 
-    /// Reads `/proc/self/status` and `/proc/self/uid_map`.
+    /// Parses `/proc/self/status` and `/proc/self/uid_map`.
     fn parse(status: &str, uid_map: &str) -> Self {
         let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
         let has = field("CapEff:").and_then(|caps| u64::from_str_radix(caps, 16).ok()).unwrap_or_default();
@@ -54,19 +54,19 @@ impl Caller {
 
 fn judge(Caller { uid, lacks, is_in_user_namespace }: &Caller, again: &str) -> Finding {
     if uid != "0" {
-        return Finding::warning(format!("the doctor runs as user {uid}, and may not look at everything"))
+        return Finding::warning(format!("the doctor runs as user {uid} and cannot check everything"))
             .commands([format!("sudo {again}")]);
     }
     if !lacks.is_empty() {
         return Finding::failure(format!("root lacks {}", lacks.join(" and "))).help(
-            "Run this, and Podman, outside of containers; in a systemd unit look at CapabilityBoundingSet=",
+            "Run Flatnet and Podman outside of containers; in a systemd unit, check CapabilityBoundingSet=",
         );
     }
     if *is_in_user_namespace {
-        return Finding::failure("this is root in a user namespace only")
-            .help("Run this, and Podman, as the host's root: Flatnet cannot be used rootless");
+        return Finding::failure("the doctor runs as root of a user namespace, not of the host")
+            .help("Run Flatnet and Podman as the host's root: rootless Podman is not supported");
     }
-    Finding::good("root with all capabilities that Flatnet needs")
+    Finding::good("root with all required capabilities")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The directories of leases, receipts and locks are root's alone.
+//! The directories of leases, receipts and locks are accessible to root only.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
@@ -12,7 +12,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
     id: "state-directory",
     group: Group::Host,
     looks_at: "owner and mode of the directories of leases, receipts and locks",
-    shows: "no container on the network starts or stops cleanly: \".. may be entered by others\"",
+    shows: "no container on the network starts or stops cleanly (FLAT-E084)",
     needs: Needs::Config,
     quick: true,
     look,
@@ -39,9 +39,12 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
                 found.extend(judge(&directory, metadata.is_dir(), metadata.uid(), metadata.mode()));
             }
             Err(cause) if cause.kind() == ErrorKind::NotFound => {}
-            // Below a directory that only root may enter.
+            // Below a directory that only root can enter.
             Err(cause) if cause.kind() == ErrorKind::PermissionDenied => {
-                return Ok(vec![Finding::not_looked(format!("{} is root's", directory.display()))]);
+                return Ok(vec![Finding::not_looked(format!(
+                    "{} is readable by root only",
+                    directory.display()
+                ))]);
             }
             Err(cause) => return Err(io("look at", &directory)(cause)),
         }
@@ -49,9 +52,9 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     if found.is_empty() {
         let state = config.paths.state.display();
         found.push(if there == 0 {
-            Finding::not_applicable(format!("{state} is made by the first `flatnet up`"))
+            Finding::not_applicable(format!("{state} does not exist before the first `flatnet up`"))
         } else {
-            Finding::good(format!("{state} and {} are root's alone", config.paths.run.display()))
+            Finding::good(format!("{state} and {} are accessible to root only", config.paths.run.display()))
         });
     }
     Ok(found)
@@ -62,7 +65,7 @@ fn judge(directory: &Path, is_directory: bool, owner: u32, mode: u32) -> Option<
     if !is_directory {
         let aside = PathBuf::from(format!("{shown}.old")).display().to_string();
         return Some(
-            Finding::failure(format!("{shown} is a link or a file, and should be a directory"))
+            Finding::failure(format!("{shown} is a link or a file, but must be a directory"))
                 .commands([Command::new(["mv".to_owned(), shown.to_string(), aside]).to_string()]),
         );
     }
@@ -72,14 +75,14 @@ fn judge(directory: &Path, is_directory: bool, owner: u32, mode: u32) -> Option<
     let path = shown.to_string();
     Some(
         Finding::failure(format!(
-            "{shown} may be entered by others (owner {owner}, mode {:04o})",
+            "{shown} is accessible to other users (owner {owner}, mode {:04o})",
             mode & 0o7777
         ))
-        // Not by the doctor itself: what others put there would be trusted from then on.
+        // Not fixed by the doctor: files that others put there would be trusted afterwards.
         .commands([
             Command::new(["chown", "root:root", &path]).line(),
             Command::new(["chmod", "700", &path]).line(),
         ])
-        .help("Look first whether anything in it is not Flatnet's"),
+        .help("First check that all files in it are Flatnet's"),
     )
 }

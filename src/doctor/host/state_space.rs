@@ -1,4 +1,4 @@
-//! Leases and receipts can still be written.
+//! The file systems of leases and receipts have free space.
 
 use rustix::fs::{StatVfs, StatVfsMountFlags};
 
@@ -15,10 +15,10 @@ pub(in crate::doctor) const CHECK: Check = Check {
     look,
 };
 
-/// What a thousand containers need.
+/// Enough for a thousand containers.
 const BYTES: u64 = 16 << 20;
 const INODES: u64 = 2000;
-/// What the next few need.
+/// Enough for the next few containers.
 const LAST_BYTES: u64 = 256 << 10;
 const LAST_INODES: u64 = 8;
 
@@ -26,7 +26,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let paths = &context.engine.config.paths;
     let mut found = Vec::new();
     for path in [&paths.state, &paths.run] {
-        // The directory may be missing yet: then its parent is where it will be.
+        // The directory may not exist yet: then its nearest existing parent counts.
         let Some(there) = path.ancestors().find(|path| path.exists()) else { continue };
         let free = rustix::fs::statvfs(there).map_err(|errno| io("look at", there)(errno.into()))?;
         found.push(judge(&there.display().to_string(), &free));
@@ -41,10 +41,10 @@ fn judge(path: &str, free: &StatVfs) -> Finding {
     if free.f_flag.contains(StatVfsMountFlags::RDONLY) {
         return Finding::failure(format!("{path} is on a file system that is mounted read-only"))
             .commands([format!("mount -o remount,rw \"$(findmnt -no TARGET --target {path})\"")])
-            .help("A disk with errors is mounted so by itself: look at `dmesg` first");
+            .help("The kernel remounts a disk with errors read-only: check `dmesg` first");
     }
     let bytes = free.f_bavail.saturating_mul(free.f_frsize);
-    // Some file systems (btrfs) make inodes as they need them, and say 0 of 0.
+    // File systems that allocate inodes dynamically (btrfs) report 0 of 0.
     let inodes = if free.f_files == 0 { u64::MAX } else { free.f_favail };
     let what = if inodes == u64::MAX {
         format!("{path}: {} MiB free", bytes >> 20)
@@ -59,8 +59,8 @@ fn judge(path: &str, free: &StatVfs) -> Finding {
         return Finding::good(what);
     };
     finding.help(format!(
-        "Free some space on that file system: `df -h {path}` and `df -i {path}` show it, `du -xh --max-depth=2` what \
-         takes it"
+        "Free space on that file system: `df -h {path}` and `df -i {path}` show the usage, `du -xh --max-depth=2` the \
+         largest directories"
     ))
 }
 

@@ -1,4 +1,4 @@
-//! Bridges, veth pairs, links without ARP in a group; ports of a bridge only where containers get one.
+//! Bridges, veth pairs, links without ARP in a group; bridge ports only with `bridging: plain`.
 
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
@@ -8,14 +8,14 @@ use crate::model::command::Command;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "kernel-links",
     group: Group::Kernel,
-    looks_at: "bridge, veth, link groups and links without ARP, made in a namespace of their own; with `bridging: plain` ports of a bridge too",
+    looks_at: "bridge, veth, link groups and links without ARP, tested in a temporary namespace; with `bridging: plain` also bridge ports",
     shows: "`flatnet up`, or the first container, fails: \"Unknown device type\" or \"Operation not supported\"",
     needs: Needs::Root,
     quick: false,
     look,
 };
 
-/// A line, what it tries, and the module that brings it.
+/// A line of `ip -batch`, the feature that it tests, and the kernel module of the feature.
 type Trial = (&'static str, &'static str, &'static str);
 
 const TRIALS: [Trial; 5] = [
@@ -25,9 +25,9 @@ const TRIALS: [Trial; 5] = [
     ("link set dev probe-a master probe-br", "ports of a bridge", "bridge"),
     ("link set dev probe-a type bridge_slave hairpin on learning off", "ports that do not learn", "bridge"),
 ];
-/// How many of them all need; the others are for ports of the bridge.
+/// The number of trials that every mode needs; the others test bridge ports.
 const ROUTED: usize = 3;
-/// Where the kernel speaks IPv6.
+/// Needed if the kernel has IPv6.
 const WITHOUT_IPV6: Trial =
     ("link set dev probe-a addrgenmode none", "links without an IPv6 address", "veth");
 
@@ -53,11 +53,13 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
 
 fn judge(trials: &[Trial], failure: &CommandFailure) -> Finding {
     match failure.failed_line().and_then(|line| trials.get(line)) {
-        Some((_, what, module)) => Finding::failure(format!("this kernel has no {what}: {failure}"))
-            .commands([format!("modprobe {module}")])
-            .help("A kernel that has just been updated finds its modules after a reboot; on WSL2 run `wsl --update`"),
-        None => Finding::failure(format!("nothing can be tried in a namespace: {failure}"))
-            .help("Flatnet and this check need CAP_SYS_ADMIN and user.max_net_namespaces above 0"),
+        Some((_, what, module)) => {
+            Finding::failure(format!("this kernel does not support {what}: {failure}"))
+                .commands([format!("modprobe {module}")])
+                .help("After a kernel update, reboot to load modules; on WSL2 run `wsl --update`")
+        }
+        None => Finding::failure(format!("cannot create a network namespace for the test: {failure}"))
+            .help("Flatnet needs CAP_SYS_ADMIN, and user.max_net_namespaces above 0"),
     }
 }
 
@@ -74,11 +76,11 @@ mod tests {
             judge(&TRIALS, &CommandFailure { command, exit: Exit::Code(1), stderr: stderr.to_owned() })
         };
         let veth = found("Error: Unknown device type.\nCommand failed -:2");
-        assert!(veth.what.starts_with("this kernel has no veth pairs"), "{veth:?}");
+        assert!(veth.what.starts_with("this kernel does not support veth pairs"), "{veth:?}");
         assert_eq!(veth.commands, ["modprobe veth"]);
         let port = found("RTNETLINK answers: Operation not supported\nCommand failed -:4");
-        assert!(port.what.contains("no ports of a bridge"), "{port:?}");
+        assert!(port.what.contains("does not support ports of a bridge"), "{port:?}");
         let namespace = found("unshare: unshare failed: No space left on device");
-        assert!(namespace.what.starts_with("nothing can be tried"), "{namespace:?}");
+        assert!(namespace.what.starts_with("cannot create a network namespace"), "{namespace:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! What the kernel can do, tried in network namespaces that go with the command that tries.
+//! Kernel features, tested in network namespaces that end with the test command.
 
 pub(super) mod links;
 pub(super) mod nftables;

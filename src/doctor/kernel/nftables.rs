@@ -1,4 +1,4 @@
-//! The parts of nftables that the ruleset is made of.
+//! The features of nftables that the ruleset uses.
 
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
@@ -8,14 +8,14 @@ use crate::model::command::Command;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "kernel-nftables",
     group: Group::Kernel,
-    looks_at: "nftables: sets, flows, NAT, fib, with `bridging: plain` the arp family; checked by `nft -c` in a namespace of its own",
+    looks_at: "nftables: sets, flows, NAT, fib, with `bridging: plain` the arp family; tested by `nft -c` in a temporary namespace",
     shows: "`flatnet up` fails: \"Could not process rule: Operation not supported\"",
     needs: Needs::Root,
     quick: false,
     look,
 };
 
-/// What is tried, in which text, and the module that brings it.
+/// The feature, the ruleset that tests it, and its kernel module.
 const TRIALS: [(&str, &str, &str); 6] = [
     (
         "sets of a link's name and an address",
@@ -45,7 +45,7 @@ const TRIALS: [(&str, &str, &str); 6] = [
     ),
 ];
 const FIB: &str = "fib";
-const ARP: &str = "arp family";
+const ARP: &str = "the arp family";
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let tools = &context.engine.host.tools;
@@ -76,18 +76,18 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
 
 fn judge(what: &str, module: &str, failure: &CommandFailure) -> Finding {
     if failure.stderr.starts_with("unshare:") {
-        return Finding::not_looked(format!("no namespace to try {what} in: see kernel-links"));
+        return Finding::not_looked(format!("cannot create a namespace to test {what} in: see kernel-links"));
     }
-    let why = format!("nftables has no {what} here: {failure}");
+    let why = format!("nftables does not support {what}: {failure}");
     if what == FIB {
-        // ADR 0004 lists addresses instead.
+        // The ruleset then lists this host's addresses instead (`HostFacts::fib`).
         return Finding::good(format!(
             "sets, flows and NAT work; without fib, this host's addresses are listed in the rules ({failure})"
         ));
     }
     Finding::failure(why)
         .commands([format!("modprobe {module}")])
-        .help("On WSL2 run `wsl --update` in Windows; kernels before 6.6 lack the arp family, which only `bridging: plain` needs")
+        .help("On WSL2 run `wsl --update` in Windows. Kernels before 6.6 lack the arp family, which only `bridging: plain` needs")
 }
 
 #[cfg(test)]

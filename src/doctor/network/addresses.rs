@@ -1,4 +1,4 @@
-//! How many addresses are left.
+//! Free addresses.
 
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::engine::State;
@@ -7,14 +7,14 @@ use crate::error::Result;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "addresses",
     group: Group::Network,
-    looks_at: "how many of the addresses that can be handed out are held, and by whom",
+    looks_at: "how many of the allocatable addresses are held, and by which containers",
     shows: "no new container on the network starts: \"all .. addresses .. are held\"",
     needs: Needs::Attachments,
     quick: true,
     look,
 };
 
-/// From here on it is time to do something.
+/// The threshold of the warning.
 const PERCENT: usize = 80;
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
@@ -38,12 +38,12 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
         .collect();
     let has_dead = context.attachments.iter().any(|one| one.state == State::Dead);
     let widen = format!(
-        "Remove containers that nobody needs, or widen `allocate` and `subnet` in {}",
+        "Remove unneeded containers, or enlarge `allocate` and `subnet` in {}",
         context.config_path.display()
     );
     let held_words = format!("{held} of {total} addresses are held");
     let finding = match held * 100 / total.max(1) {
-        // What the dead hold, ADD frees.
+        // ADD frees addresses of dead attachments.
         100.. if !has_dead => Finding::failure(held_words),
         PERCENT.. => Finding::warning(held_words),
         _ if found.is_empty() => return Ok(vec![Finding::good(held_words)]),

@@ -1,4 +1,4 @@
-//! The bridge: it is there, ours, up, with its address, MAC, MTU and settings.
+//! The bridge exists, is Flatnet's, is up, and has its address, MAC, MTU and settings.
 
 use super::is_setting;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
@@ -10,24 +10,24 @@ use crate::model::types::SysctlKey;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "bridge",
     group: Group::Network,
-    looks_at: "the bridge: whose it is, whether it is up, its address, MAC, MTU, group and settings; the route that refuses what nobody has",
-    shows: "containers on the network reach nobody, or do not start",
+    looks_at: "the bridge: its owner, state, address, MAC, MTU, group and settings; the unreachable route for unassigned addresses",
+    shows: "containers on the network have no connectivity, or do not start",
     needs: Needs::State,
     quick: true,
     look,
 };
 
-/// How many steps are named.
+/// The number of steps that are listed.
 const NAMED: usize = 3;
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     if let Some(error) = &context.plan_error {
         if error.kind() == Kind::AnotherFlatnet {
-            return Ok(vec![Finding::not_applicable("it is another Flatnet's: see owner")]);
+            return Ok(vec![Finding::not_applicable("it belongs to another Flatnet: see owner")]);
         }
         return Ok(vec![Finding::of_failed_look(error, &context.program())]);
     }
-    let Some(plan) = &context.plan else { return Ok(vec![Finding::not_applicable("not known")]) };
+    let Some(plan) = &context.plan else { return Ok(vec![Finding::not_applicable("unknown")]) };
     let is_new = plan.steps.iter().any(|step| matches!(step.op, Op::BridgeAdd { .. }));
     let config = &context.engine.config;
     let concerns = |op: &Op| match op {
@@ -49,5 +49,5 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let more = steps.len().saturating_sub(NAMED);
     let named = steps[..steps.len() - more].join("; ");
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    Ok(vec![Finding::failure(format!("{what}; missing: {named}{more}")).commands([context.mends_host()])])
+    Ok(vec![Finding::failure(format!("{what}; missing: {named}{more}")).commands([context.up_or_repair()])])
 }

@@ -1,4 +1,4 @@
-//! Other programs' rules that drop what this host forwards for containers.
+//! Rules of other programs that drop forwarded packets of containers.
 
 use ipnet::Ipv4Net;
 
@@ -9,8 +9,8 @@ use crate::kernel::observe::foreign::DroppingChain;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "foreign-drops",
     group: Group::Network,
-    looks_at: "every other chain at the forward hook, of nft and of iptables-legacy: policies and rules",
-    shows: "containers reach this host and nobody else, or nobody reaches them, while Flatnet's own rules count nothing dropped",
+    looks_at: "policies and rules of all other chains at the forward hook, of nft and iptables-legacy",
+    shows: "containers reach only this host, or are reachable only from this host, but Flatnet's rules count no dropped packets",
     needs: Needs::State,
     quick: true,
     look,
@@ -21,7 +21,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let mut found: Vec<Finding> =
         context.engine.dropping_chains()?.iter().map(|chain| finding(chain, subnet)).collect();
     if found.is_empty() {
-        found.push(Finding::good("no other program's rules drop what this host forwards for containers"));
+        found.push(Finding::good("no other program's rules drop forwarded packets of containers"));
     }
     Ok(found)
 }

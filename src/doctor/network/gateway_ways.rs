@@ -1,4 +1,4 @@
-//! The interfaces by which the ruleset knows the hosts that may come in.
+//! The interfaces from which the ruleset accepts ingress gateways.
 
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
@@ -7,42 +7,47 @@ use crate::kernel::observe::host::address_towards;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "gateway-ways",
     group: Group::Network,
-    looks_at: "the interface that leads to each host of `ingress_gateways`, against the one that the ruleset lets it in by",
-    shows: "Windows, or the gateway, reaches no container since an interface was renamed or a route was changed",
+    looks_at: "the interface that leads to each ingress gateway, compared with the one from which the ruleset accepts it",
+    shows: "Windows, or another ingress gateway, no longer reaches containers after an interface was renamed or a route changed",
     needs: Needs::State,
     quick: true,
     look,
 };
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
-    let Some(now) = context.facts.clone() else { return Ok(vec![Finding::not_applicable("not known")]) };
+    let Some(now) = context.facts.clone() else { return Ok(vec![Finding::not_applicable("unknown")]) };
     let known = context.engine.facts()?;
-    let mends = context.mends_host();
+    let command = context.up_or_repair();
     let mut found = Vec::new();
-    // One that the ruleset does not know at all is for `ruleset` to tell.
+    // An address that is missing from the ruleset is reported by `ruleset`.
     for gateway in now.ingress_gateways.iter().filter(|one| known.ingress_gateways.contains(one)) {
         let way = now.gateway_links.iter().find(|link| link.address == *gateway);
-        let let_in = known.gateway_links.iter().find(|link| link.address == *gateway);
-        let finding = match (way, let_in) {
+        let accepted = known.gateway_links.iter().find(|link| link.address == *gateway);
+        let finding = match (way, accepted) {
             (None, _) if address_towards(*gateway) == Some(*gateway) => continue,
-            (None, _) => Finding::failure(format!("no interface leads to {gateway}, so it is not let in"))
-                .help(format!("See `ip route get {gateway}`, and correct the route or `ingress_gateways`")),
-            (Some(way), Some(let_in)) if way.dev == let_in.dev => continue,
-            (Some(way), let_in) => {
-                let by = let_in.map_or("none".to_owned(), |link| link.dev.to_string());
-                Finding::failure(format!("{} leads to {gateway}, which is let in by {by}", way.dev))
-                    .commands([mends.clone()])
+            (None, _) => Finding::failure(format!(
+                "no interface leads to {gateway}, so the ruleset rejects it"
+            ))
+            .help(format!("See `ip route get {gateway}`, then correct the route or `ingress_gateways`")),
+            (Some(way), Some(accepted)) if way.dev == accepted.dev => continue,
+            (Some(way), accepted) => {
+                let by = accepted.map_or("none".to_owned(), |link| link.dev.to_string());
+                Finding::failure(format!(
+                    "{} leads to {gateway}, but the ruleset accepts it from {by}",
+                    way.dev
+                ))
+                .commands([command.clone()])
             }
         };
         found.push(finding);
     }
     if found.is_empty() {
         found.push(match now.gateway_links.as_slice() {
-            [] => Finding::not_applicable("nobody outside is let in"),
+            [] => Finding::not_applicable("there are no ingress gateways"),
             links => {
                 let each: Vec<_> =
-                    links.iter().map(|link| format!("{} by {}", link.address, link.dev)).collect();
-                Finding::good(format!("let in: {}", each.join(", ")))
+                    links.iter().map(|link| format!("{} from {}", link.address, link.dev)).collect();
+                Finding::good(format!("accepted: {}", each.join(", ")))
             }
         });
     }

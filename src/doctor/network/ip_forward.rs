@@ -1,4 +1,4 @@
-//! This host forwards.
+//! IP forwarding is enabled.
 
 use super::{is_setting, missing_steps};
 use crate::doctor::{Check, Context, Finding, Group, Needs};
@@ -9,7 +9,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
     id: "ip-forward",
     group: Group::Network,
     looks_at: "net.ipv4.ip_forward",
-    shows: "containers reach this host and nobody else, not even one another",
+    shows: "containers reach this host only, not even one another",
     needs: Needs::State,
     quick: true,
     look,
@@ -20,8 +20,8 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     Ok(vec![match steps {
         Err(why) => Finding::not_applicable(why),
         Ok(steps) if steps.is_empty() => Finding::good("net.ipv4.ip_forward is 1"),
-        Ok(_) => Finding::failure("net.ipv4.ip_forward is 0: this host forwards nothing")
-            .commands([context.mends_host()])
-            .help("If it is 0 again after a while, something sets it: `grep -r ip_forward /etc/sysctl.conf /etc/sysctl.d /usr/lib/sysctl.d`"),
+        Ok(_) => Finding::failure("net.ipv4.ip_forward is 0: this host does not forward packets")
+            .commands([context.up_or_repair()])
+            .help("If it becomes 0 again, find what sets it: `grep -r ip_forward /etc/sysctl.conf /etc/sysctl.d /usr/lib/sysctl.d`"),
     }])
 }

@@ -1,4 +1,4 @@
-//! The ports that connections of containers get: nobody else may use them.
+//! Only masqueraded connections of containers use `masquerade_ports`.
 
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
@@ -8,8 +8,8 @@ use crate::model::config::Egress;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "masquerade-ports",
     group: Group::Network,
-    looks_at: "services of this host and published ports inside `masquerade_ports`, and the ports that this host's own programs get",
-    shows: "now and then an answer for a service of this host, or for a published port, goes to another container",
+    looks_at: "services of this host, published ports and the ephemeral port range of this host, compared with `masquerade_ports`",
+    shows: "occasionally a reply meant for a service of this host or a published port goes to a container",
     needs: Needs::Attachments,
     quick: false,
     look,
@@ -22,7 +22,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     }
     let range = config.masquerade_ports;
     let receipts = || context.attachments.iter().map(|attachment| &attachment.receipt);
-    // A runtime may hold the ports that it publishes: those are the container's.
+    // A runtime may listen on the ports that it publishes: these belong to the container.
     let is_published = |Listener { protocol, port }: &Listener| {
         receipts()
             .flat_map(|receipt| &receipt.ports)
@@ -34,20 +34,22 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
         .filter(inside)
         .map(|Listener { protocol, port }| {
             Finding::warning(format!(
-                "a program of this host listens at {port}/{protocol}, inside masquerade_ports {range}"
+                "a program on this host listens on {port}/{protocol}, which is within masquerade_ports {range}"
             ))
             .help(format!(
-                "See which by `ss -lnp 'sport = {port}'`; give it another port, or narrow `masquerade_ports`"
+                "`ss -lnp 'sport = {port}'` shows the program; move it to another port, or narrow `masquerade_ports`"
             ))
         })
         .collect();
     for receipt in receipts() {
         for port in receipt.ports.iter().filter(|port| range.contains(port.host_port)) {
-            let what =
-                format!("container {} publishes {port}, inside masquerade_ports {range}", receipt.label());
+            let what = format!(
+                "container {} publishes {port}, which is within masquerade_ports {range}",
+                receipt.label()
+            );
             found.push(
                 Finding::warning(what)
-                    .help("It was published before that was refused: publish another port, or narrow `masquerade_ports`"),
+                    .help("New ports in this range are rejected; this one is older. Publish another port, or narrow `masquerade_ports`"),
             );
         }
     }
@@ -56,13 +58,13 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     {
         found.push(
             Finding::warning(format!(
-                "programs of this host get the ports {from} to {to}, and masquerade_ports is {range}: they share some"
+                "net.ipv4.ip_local_port_range {from}-{to} overlaps with masquerade_ports {range}"
             ))
-            .help("Narrow `masquerade_ports`, or net.ipv4.ip_local_port_range"),
+            .help("Narrow `masquerade_ports` or net.ipv4.ip_local_port_range"),
         );
     }
     if found.is_empty() {
-        found.push(Finding::good(format!("nobody but connections of containers uses {range}")));
+        found.push(Finding::good(format!("only connections of containers use {range}")));
     }
     Ok(found)
 }

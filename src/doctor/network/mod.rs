@@ -19,18 +19,18 @@ use crate::kernel::render;
 use crate::model::plan::Op;
 use crate::model::types::SysctlKey;
 
-/// The steps of `flatnet up` that `concerns` picks, as commands; what to say instead where there is no such plan.
+/// The steps of `flatnet up` that match `concerns`, as commands; otherwise the message to print instead.
 fn missing_steps(context: &Context, concerns: impl Fn(&Op) -> bool) -> Result<Vec<String>, &'static str> {
     let plan = context.plan_of_set_up_host()?;
     Ok(plan.steps.iter().filter(|step| concerns(&step.op)).map(|step| render::line(&step.op)).collect())
 }
 
-/// The interface towards the world, as far as there is one.
+/// The uplink, if there is one.
 fn uplink(context: &Context) -> Option<crate::model::types::IfName> {
     context.facts.as_ref()?.uplink.as_deref()?.parse().ok()
 }
 
-/// Whether `op` is a setting of the kernel that `concerns` picks.
+/// Whether `op` is a sysctl that matches `concerns`.
 fn is_setting(op: &Op, concerns: impl Fn(&SysctlKey) -> bool) -> bool {
     matches!(op, Op::Sysctl { key, .. } if concerns(key))
 }

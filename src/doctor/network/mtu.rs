@@ -1,4 +1,4 @@
-//! No packet of a container is larger than what its way takes.
+//! The MTU of containers and of the bridge fits the uplink.
 
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
@@ -10,7 +10,7 @@ use crate::model::config::Mtu;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "mtu",
     group: Group::Network,
-    looks_at: "the MTU of containers and of the uplink, against the bridge's",
+    looks_at: "the MTU of containers and of the uplink, compared with the bridge's",
     shows: "small requests work; downloads, TLS or `git clone` hang",
     needs: Needs::Attachments,
     quick: true,
@@ -19,7 +19,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let Some(mtu) = context.facts.as_ref().map(|facts| facts.mtu) else {
-        return Ok(vec![Finding::not_applicable("not known: see bridge")]);
+        return Ok(vec![Finding::not_applicable("unknown: see bridge")]);
     };
     let ip = context.engine.host.tools.ip.clone();
     let mut links = |of: &[&str]| -> Result<Vec<Link>> {
@@ -37,11 +37,11 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     {
         found.push(
             Finding::warning(format!(
-                "the configuration says `mtu: {mtu}`, and {} takes {} only",
+                "the configuration has `mtu: {mtu}`, but {} supports at most {}",
                 uplink.name, uplink.mtu
             ))
             .help(format!(
-                "Write `mtu: auto` in {}, then run `{}`, and `{}` for containers that run",
+                "Set `mtu: auto` in {}, then run `{}`, and `{}` for running containers",
                 context.config_path.display(),
                 context.flatnet("up"),
                 context.flatnet("repair")
@@ -57,20 +57,23 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     }
     if found.is_empty() {
         let uplink = uplink.map_or(String::new(), |uplink| format!("; {} has {}", uplink.name, uplink.mtu));
-        found.push(Finding::good(format!("bridge and containers have {mtu}{uplink}")));
+        found.push(Finding::good(format!("bridge and containers have MTU {mtu}{uplink}")));
     }
     Ok(found)
 }
 
-/// A container that was started with another MTU.
+/// A link whose MTU differs from the bridge's.
 fn older(context: &Context, link: &Link, mtu: u32) -> Finding {
     let owner = context.attachments.iter().find(|one| one.receipt.host_link.as_str() == link.name);
-    let what =
-        |who: &str| Finding::warning(format!("{who}: its link has the MTU {}, the bridge {mtu}", link.mtu));
+    let what = |who: &str| {
+        Finding::warning(format!("{who}: its link has MTU {}, but the bridge has {mtu}", link.mtu))
+    };
     match owner {
-        Some(one) => what(&crate::doctor::context::called(&one.receipt))
-            .commands([context.flatnet("repair")])
-            .help("A running container keeps the MTU that it was started with; a repair changes it, and connections go on"),
+        Some(one) => {
+            what(&crate::doctor::context::describe(&one.receipt)).commands([context.flatnet("repair")]).help(
+                "A running container keeps its initial MTU. A repair changes it without cutting connections",
+            )
+        }
         None => what(&link.name).commands([format!("ip link set dev {} mtu {mtu}", link.name)]),
     }
 }

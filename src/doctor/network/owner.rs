@@ -1,4 +1,4 @@
-//! Whether the bridge and the ruleset are this Flatnet's, where several share one network.
+//! The bridge and the ruleset belong to this Flatnet, if several share a network namespace.
 
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::{Kind, Result};
@@ -6,7 +6,7 @@ use crate::error::{Kind, Result};
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "owner",
     group: Group::Network,
-    looks_at: "the mark of the bridge and of the ruleset: all WSL2 distributions share one network, and each may have a Flatnet",
+    looks_at: "the owner mark of the bridge and the ruleset: all WSL2 distributions share one network, and each may have a Flatnet",
     shows: "`flatnet up` and every container fail: \"belongs to another Flatnet\"",
     needs: Needs::State,
     quick: true,
@@ -18,7 +18,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
         return Ok(vec![Finding::of_error(error, &context.program())]);
     }
     Ok(vec![match context.engine.store.owner() {
-        Some(owner) => Finding::good(format!("this is {owner}, and nothing here is another's")),
-        None => Finding::not_applicable("this Flatnet has no mark before its first `flatnet up`"),
+        Some(owner) => Finding::good(format!("owner is {owner}")),
+        None => Finding::not_applicable("there is no owner mark before the first `flatnet up`"),
     }])
 }

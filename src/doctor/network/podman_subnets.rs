@@ -1,4 +1,4 @@
-//! Podman's other networks, and the pools from which it takes new ones.
+//! Podman's other networks and its subnet pools.
 
 use ipnet::Ipv4Net;
 use serde_json::Value;
@@ -14,7 +14,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
     id: "podman-subnets",
     group: Group::Network,
     looks_at: "the subnets of Podman's other networks, and its `default_subnet_pools`",
-    shows: "containers of two networks have the same addresses, and only some of them can be reached",
+    shows: "containers of two networks have the same addresses, and some are unreachable",
     needs: Needs::RootAndConfig,
     quick: false,
     look,
@@ -22,24 +22,24 @@ pub(in crate::doctor) const CHECK: Check = Check {
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     if !matches!(context.podman(), Podman::Cni { .. } | Podman::Netavark { .. }) {
-        return Ok(vec![Finding::not_applicable("no Podman that can be asked")]);
+        return Ok(vec![Finding::not_applicable("Podman cannot use Flatnet: see podman-backend")]);
     }
     let listed = context.stdout(&Command::new(["podman", "network", "ls", "--format", "json"]))?;
     let config = &context.engine.config;
     let mut found = networks(&serde_json::from_str(&listed).unwrap_or_default(), config);
     found.extend(in_pool(&containers_conf::default_subnet_pools(), config));
     if found.is_empty() {
-        found.push(Finding::good(format!("nothing of Podman's lies in {}", config.range)));
+        found.push(Finding::good(format!("no other subnet of Podman overlaps with {}", config.range)));
     }
     Ok(found)
 }
 
-/// Networks of Podman's own in the range of Flatnet.
+/// Other networks of Podman in Flatnet's range.
 fn networks(listed: &Value, config: &Config) -> Vec<Finding> {
     let mut found = Vec::new();
     for network in listed.as_array().into_iter().flatten() {
         let name = network["name"].as_str().unwrap_or_default();
-        // Another Flatnet network of this host has its share of the range, too.
+        // Another Flatnet network of this host also has a subnet of the range.
         if name == config.network.as_str() {
             continue;
         }
@@ -51,7 +51,7 @@ fn networks(listed: &Value, config: &Config) -> Vec<Finding> {
             found.push(
                 Finding::failure(format!("Podman's network {name} has {net}, which overlaps with {ours}"))
                     .commands([format!("podman network rm {name}")])
-                    .help("Make it again with another subnet: `podman network create --subnet ..`; its containers first"),
+                    .help("Remove its containers first; then create it again with another subnet: `podman network create --subnet ..`"),
             );
         }
     }
@@ -61,8 +61,8 @@ fn networks(listed: &Value, config: &Config) -> Vec<Finding> {
 fn in_pool(pools: &[Ipv4Net], config: &Config) -> Option<Finding> {
     let pool = pools.iter().find(|pool| overlap(**pool, config.range))?;
     Some(
-        Finding::warning(format!("Podman may give new networks subnets of {pool}, which overlaps with {}", config.range))
-            .help("Leave it out of `default_subnet_pools` in containers.conf, or choose another `range` in the configuration"),
+        Finding::warning(format!("Podman may assign new networks subnets of {pool}, which overlaps with {}", config.range))
+            .help("Remove it from `default_subnet_pools` in containers.conf, or choose another `range` in the configuration"),
     )
 }
 

@@ -1,4 +1,4 @@
-//! Who answers ARP on the uplink: nobody but those whose addresses they are.
+//! Proxy ARP is off on the uplink.
 
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
@@ -9,7 +9,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
     id: "proxy-arp",
     group: Group::Network,
     looks_at: "proxy_arp of the uplink",
-    shows: "the LAN sends packets for others to this host",
+    shows: "this host receives packets from the LAN for other hosts' addresses",
     needs: Needs::State,
     quick: true,
     look,
@@ -21,13 +21,13 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     };
     let key = SysctlKey::ipv4_conf(&uplink, "proxy_arp");
     if observe::sysctl(&key) != Some(1) {
-        return Ok(vec![Finding::good(format!("{uplink} answers for nobody else"))]);
+        return Ok(vec![Finding::good(format!("proxy_arp of {uplink} is off"))]);
     }
     Ok(vec![
         Finding::warning(format!(
-            "{uplink}: proxy_arp is 1, so this host answers the LAN's ARP for every address that it has another way to"
+            "{uplink}: proxy_arp is 1, so this host answers ARP on the LAN for every address that it routes elsewhere"
         ))
         .commands([format!("sysctl -w net/ipv4/conf/{uplink}/proxy_arp=0")])
-        .help("Unless somebody set it on purpose: then only mind that containers' addresses are answered for, too"),
+        .help("Leave it if it was set on purpose; this host then also answers for containers' addresses"),
     ])
 }

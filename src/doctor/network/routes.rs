@@ -1,4 +1,4 @@
-//! Other routes to containers' addresses: a VPN, another network, an address of this host's.
+//! Other routes to containers' addresses: of a VPN, another network, or a local address.
 
 use ipnet::Ipv4Net;
 
@@ -10,8 +10,8 @@ use crate::model::config::Config;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "routes",
     group: Group::Network,
-    looks_at: "routes of all tables that lead elsewhere and cover the subnet, or parts of it",
-    shows: "some or all containers cannot be reached, or only while a VPN is off; or hosts of another network cannot",
+    looks_at: "routes in all tables that cover the subnet or parts of it and lead elsewhere",
+    shows: "some or all containers are unreachable, perhaps only while a VPN is on; or hosts of another network are unreachable",
     needs: Needs::Config,
     quick: false,
     look,
@@ -22,7 +22,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let config = &context.engine.config;
     let mut found: Vec<Finding> = routes.iter().filter_map(|route| judge(route, config)).collect();
     if found.is_empty() {
-        found.push(Finding::good(format!("no route but Flatnet's leads to {}", config.subnet)));
+        found.push(Finding::good(format!("only Flatnet's routes lead to {}", config.subnet)));
     }
     Ok(found)
 }
@@ -32,24 +32,24 @@ fn judge(route: &Route, config: &Config) -> Option<Finding> {
         Some(_) => route.dst.parse().ok()?,
         None => Ipv4Net::from(route.dst.parse::<std::net::Ipv4Addr>().ok()?),
     };
-    // Those of containers, and the one that refuses what nobody has. Their links are container-links' to look at.
+    // Routes of containers, which `container-links` checks, and the unreachable route for unassigned addresses.
     let is_ours = route.protocol == "87" && (route.kind == "unreachable" || route.dev.starts_with("fn"));
-    // Half of the world is how VPNs write the default route.
+    // VPNs split the default route into two halves.
     if is_ours || route.dev == config.bridge.as_str() || to.prefix_len() <= 1 || route.kind == "broadcast" {
         return None;
     }
     let (subnet, way) = (config.subnet, words(route));
     if subnet.contains(&to) {
-        let what = format!("{to} leads to {way}, which is part of the containers' subnet {subnet}");
+        let what = format!("{to} leads to {way}, but is part of the containers' subnet {subnet}");
         return Some(Finding::failure(what).commands([command(route, to)]).help(
-            "Find out first who made it (a VPN, another network of containers): it comes back with that",
+            "First find out what added it (a VPN, another container network); otherwise it comes back",
         ));
     }
     to.contains(&subnet).then(|| {
         Finding::warning(format!(
-            "{to} leads to {way}; the addresses {subnet} of that network cannot be reached from here, and those of other Flatnet hosts are looked for there"
+            "{to} leads to {way} and covers the containers' subnet: its addresses in {subnet} are unreachable from this host, and other Flatnet hosts are looked for there"
         ))
-        .help("Choose a `range` and `subnet` that nobody uses, or have that network leave out Flatnet's range")
+        .help("Choose an unused `range` and `subnet`, or exclude Flatnet's range from that network")
     })
 }
 
@@ -90,7 +90,7 @@ mod tests {
             (r#"{"type":"unreachable","dst":"10.87.1.0/24","protocol":"87"}"#, None, ""),
             (r#"{"dst":"10.87.1.7","dev":"wg0","protocol":"87"}"#, Some(Level::Failure), "leads to wg0"),
             (r#"{"dst":"10.87.2.0/24","gateway":"192.168.0.2","dev":"eth0"}"#, None, "another host's share"),
-            (r#"{"dst":"10.0.0.0/8","dev":"tun0"}"#, Some(Level::Warning), "10.0.0.0/8 leads to tun0;"),
+            (r#"{"dst":"10.0.0.0/8","dev":"tun0"}"#, Some(Level::Warning), "10.0.0.0/8 leads to tun0 and"),
             (r#"{"dst":"10.87.1.128/25","dev":"wg0","table":"51820"}"#, Some(Level::Failure), "table 51820"),
             (
                 r#"{"type":"local","dst":"10.87.1.9","dev":"eth0","table":"local"}"#,

@@ -1,4 +1,4 @@
-//! The reverse-path filter of the uplink, where answers may come in another way than requests go out.
+//! The reverse-path filter of the uplink, if replies may arrive on another interface than requests leave.
 
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
@@ -9,14 +9,14 @@ use crate::model::types::{IfName, SysctlKey};
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "rp-filter",
     group: Group::Network,
-    looks_at: "rp_filter of the uplink, where there are several default routes or policy rules",
+    looks_at: "rp_filter of the uplink, if there are several default routes or policy rules",
     shows: "connections from or to some networks hang; `nstat -az TcpExtIPReversePathFilter` counts up",
     needs: Needs::State,
     quick: false,
     look,
 };
 
-/// The rules that every namespace begins with: local, main, default.
+/// The policy rules of a new namespace: local, main, default.
 const RULES: usize = 3;
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
@@ -44,19 +44,21 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
 fn judge(uplink: &IfName, own: u32, all: u32, ways: &[String], rules: usize) -> Finding {
     let effective = own.max(all);
     if effective != 1 {
-        return Finding::good(format!("rp_filter of {uplink} is {effective}, which is not strict"));
+        return Finding::good(format!("rp_filter of {uplink} is not strict ({effective})"));
     }
     if ways.len() < 2 && rules <= RULES {
-        return Finding::good(format!("rp_filter of {uplink} is strict, and there is one way out"));
+        return Finding::good(format!(
+            "rp_filter of {uplink} is strict, but there is only one default route"
+        ));
     }
     let why = if ways.len() > 1 {
         format!("default routes lead out of {}", ways.join(" and "))
     } else {
-        format!("there are {} rules of policy routing", rules - RULES)
+        format!("there are {} additional policy rules", rules - RULES)
     };
-    Finding::warning(format!("rp_filter of {uplink} is strict (1), and {why}: answers that come in another way are dropped"))
+    Finding::warning(format!("rp_filter of {uplink} is strict (1), but {why}: replies that arrive on another interface are dropped"))
         .commands([format!("sysctl -w net/ipv4/conf/{uplink}/rp_filter=2")])
-        .help("Put it into /etc/sysctl.d/, too. Flatnet's own ruleset guards against forged addresses of containers")
+        .help("Also add it to /etc/sysctl.d/. Flatnet's ruleset protects against spoofed addresses of containers by itself")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The loaded rules are the wanted ones.
+//! The loaded ruleset is the desired one.
 
 use super::missing_steps;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
@@ -8,8 +8,8 @@ use crate::model::plan::Op;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "ruleset",
     group: Group::Network,
-    looks_at: "Flatnet's nft table, and the one for ARP where containers have a port in the bridge: the rules, and what they hold for each container",
-    shows: "containers reach nobody, or everybody; published ports do not answer",
+    looks_at: "Flatnet's nft tables: the rules, and the set elements of each container",
+    shows: "containers have no connectivity, or are not isolated; published ports do not answer",
     needs: Needs::State,
     quick: true,
     look,
@@ -26,16 +26,20 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     };
     let table = context.engine.config.network.table();
     let what = if !replaced.is_empty() {
-        format!("the table {table} is missing, or differs from the configured one")
+        format!("the table {table} is missing or differs from the desired one")
     } else if !elements.is_empty() {
-        format!("the table lacks {} of the elements of attached containers: {}", elements.len(), elements[0])
+        format!(
+            "the table lacks {} elements of attached containers, such as: {}",
+            elements.len(),
+            elements[0]
+        )
     } else {
-        return Ok(vec![Finding::good(format!("inet {table} is as wanted"))]);
+        return Ok(vec![Finding::good(format!("inet {table} is as desired"))]);
     };
     let differences = context.flatnet("rules --live");
     Ok(vec![
         Finding::failure(what)
-            .commands([context.mends_host()])
-            .help(format!("`{differences}` shows what differs")),
+            .commands([context.up_or_repair()])
+            .help(format!("`{differences}` shows the differences")),
     ])
 }

@@ -1,4 +1,4 @@
-//! Which network backend Podman uses, and whether it can call Flatnet at all.
+//! Podman's network backend, and whether it can call Flatnet.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::setup::{PLUGINS, packaged};
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "podman-backend",
     group: Group::Podman,
-    looks_at: "Podman's version and network backend, and whether it finds the plugin",
+    looks_at: "Podman's version and network backend, and whether Podman finds the plugin",
     shows: "`podman run --network flatnet` fails: \"network not found\", or \"unknown network driver\"",
     needs: Needs::RootAndConfig,
     quick: false,
@@ -25,29 +25,33 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
 
 fn judge(podman: &Podman, is_plugin_there: bool) -> Finding {
     match podman {
-        Podman::NotAsked | Podman::Missing => Finding::not_applicable("there is no Podman on this host"),
-        Podman::Unknown { why } => Finding::failure(format!("Podman does not answer: {why}"))
-            .help("Mend that first: Flatnet is called by it"),
-        Podman::Cni { version, .. } => Finding::good(format!("Podman {version} calls Flatnet as CNI plugin")),
+        Podman::NotAsked | Podman::Missing => Finding::not_applicable("Podman is not installed"),
+        Podman::Unknown { why } => Finding::failure(format!("Podman is not working: {why}"))
+            .help("Fix Podman first: it calls Flatnet"),
+        Podman::Cni { version, .. } => {
+            Finding::good(format!("Podman {version} calls Flatnet as a CNI plugin"))
+        }
         Podman::Netavark { version, finds_plugin: true, .. } => {
-            Finding::good(format!("Podman {version} calls Flatnet as netavark plugin"))
+            Finding::good(format!("Podman {version} calls Flatnet as a netavark plugin"))
         }
         Podman::Netavark { version, .. } if !is_plugin_there => Finding::not_looked(format!(
-            "Podman {version} uses netavark, and there is no plugin that it could find: see plugin"
+            "Podman {version} uses netavark, and the plugin is not installed: see plugin"
         )),
         Podman::Netavark { version, .. } => Finding::failure(format!(
-            "Podman {version} uses netavark, and does not find the plugin"
+            "Podman {version} uses netavark and does not find the plugin"
         ))
         .commands([DROP_IN])
-        .help("Another file may set `netavark_plugin_dirs`, too: containers.conf(5) says which one counts"),
+        .help(
+            "Another file may also set `netavark_plugin_dirs`: containers.conf(5) describes the precedence",
+        ),
         Podman::TooOld { version } => Finding::failure(format!(
-            "Podman {version} uses a netavark that knows no plugins"
+            "Podman {version} uses a netavark without plugin support"
         ))
         .help(
-            "With its other backend, CNI, it can use Flatnet: `flatnet init` says how, and what that costs",
+            "Podman's CNI backend can use Flatnet: `flatnet init` prints how to switch and the consequences",
         ),
     }
 }
 
-/// Last of all in its folder, so that it counts.
+/// Named to sort last in its folder, so that it takes precedence.
 const DROP_IN: &str = r#"mkdir -p /etc/containers/containers.conf.d && printf '[network]\nnetavark_plugin_dirs = ["/usr/local/libexec/netavark", "/usr/libexec/netavark", "/usr/lib/podman"]\n' > /etc/containers/containers.conf.d/zz-flatnet.conf"#;

@@ -1,4 +1,4 @@
-//! The conflist says what the configuration says.
+//! The conflist agrees with the configuration.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::setup::{conflist, conflist_path};
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "conflist",
     group: Group::Podman,
-    looks_at: "/etc/cni/net.d/NETWORK.conflist: whether a Podman with CNI finds this network and this configuration",
+    looks_at: "/etc/cni/net.d/NETWORK.conflist, by which Podman with CNI finds the network and its configuration",
     shows: "`podman run --network flatnet` fails: \"network not found\"; or `--ip` and `-p` are refused or ignored",
     needs: Needs::RootAndConfig,
     quick: false,
@@ -28,13 +28,13 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
         Ok(text) => text,
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
             let is_wanted = !matches!(context.podman(), Podman::Netavark { .. });
-            let missing = format!("there is no {shown}");
+            let missing = format!("{shown} is missing");
             return Ok(vec![if is_wanted {
                 Finding::failure(missing)
                     .commands([context.flatnet("init")])
-                    .mended_by_file(conflist(&network, &context.config_path))
+                    .fixed_by_file(conflist(&network, &context.config_path))
             } else {
-                Finding::not_applicable(format!("{missing}, and Podman uses netavark"))
+                Finding::not_applicable(format!("{missing}, but Podman uses netavark"))
             }]);
         }
         Err(cause) => return Err(io("read", &path)(cause)),
@@ -46,21 +46,21 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     Ok(vec![
         Finding::failure(format!("{shown}: {}", wrong.join("; ")))
             .commands([format!("rm {shown}"), context.flatnet("init")])
-            .mended_by_file(conflist(&network, &context.config_path)),
+            .fixed_by_file(conflist(&network, &context.config_path)),
     ])
 }
 
-/// What is wrong with a conflist, which people may have added plugins and fields to.
+/// The errors in a conflist. Additional plugins and fields are allowed.
 fn judge(text: &str, network: &NetworkName, config: &Path) -> Vec<String> {
     let conflist: Value = match serde_json::from_str(text) {
         Ok(conflist) => conflist,
-        Err(error) => return vec![format!("it is no JSON ({error})")],
+        Err(error) => return vec![format!("not valid JSON ({error})")],
     };
     let mut wrong = Vec::new();
     let mut is = |pointer: &str, wanted: Value| {
         let found = conflist.pointer(pointer).unwrap_or(&Value::Null);
         if *found != wanted {
-            wrong.push(format!("{} is {found}, and should be {wanted}", &pointer[1..]));
+            wrong.push(format!("{} is {found}, but must be {wanted}", &pointer[1..]));
         }
     };
     is("/name", network.as_str().into());
@@ -71,7 +71,7 @@ fn judge(text: &str, network: &NetworkName, config: &Path) -> Vec<String> {
     }
     let version = conflist["cniVersion"].as_str().unwrap_or("none");
     if !["0.4.0", "1.0.0"].contains(&version) {
-        wrong.push(format!("cniVersion is {version}, and Podman 4 reads 1.0.0 at most"));
+        wrong.push(format!("cniVersion is {version}, but Podman 4 supports at most 1.0.0"));
     }
     wrong
 }
@@ -97,7 +97,7 @@ mod tests {
             ("\"lab\"", "\"x\"", "name is \"x\""),
             ("\"1.0.0\"", "\"1.1.0\"", "cniVersion is 1.1.0"),
             ("\"ips\": true", "\"ips\": false", "capabilities/ips is false"),
-            ("{", "", "no JSON"),
+            ("{", "", "not valid JSON"),
         ] {
             let wrong = judge(&text.replacen(from, to, 1), &network, config);
             assert!(wrong.len() == 1 && wrong[0].contains(word), "{word}: {wrong:?}");

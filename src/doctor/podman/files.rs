@@ -1,4 +1,4 @@
-//! Podman's own files of the network are where `flatnet up` saw them.
+//! The network's files of Podman still exist.
 
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
@@ -7,7 +7,7 @@ use crate::model::types::shown;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "podman-files",
     group: Group::Podman,
-    looks_at: "the files by which Podman knows the network: whether one is gone since `flatnet up`",
+    looks_at: "the files that define the network for Podman: whether one was deleted since `flatnet up`",
     shows: "`podman run --network flatnet` fails: \"network not found\", after `podman network prune` or `podman system prune`",
     needs: Needs::RootAndConfig,
     quick: true,
@@ -17,11 +17,12 @@ pub(in crate::doctor) const CHECK: Check = Check {
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let lost = context.engine.lost_definitions();
     if lost.is_empty() {
-        return Ok(vec![Finding::good("no file by which Podman knows the network is gone")]);
+        return Ok(vec![Finding::good("all files that define the network for Podman exist")]);
     }
     let up = context.flatnet("up");
     let finding = |path: &std::path::PathBuf| {
-        let gone = format!("{} is gone, by which Podman knows the network", shown(&path.to_string_lossy()));
+        let gone =
+            format!("{} was deleted; it defines the network for Podman", shown(&path.to_string_lossy()));
         Finding::failure(gone).commands([up.clone()])
     };
     Ok(lost.iter().map(finding).collect())

@@ -1,4 +1,4 @@
-//! Podman, and how it finds Flatnet.
+//! Podman and its configuration for Flatnet.
 
 pub(super) mod backend;
 pub(super) mod conflist;

@@ -1,4 +1,4 @@
-//! Podman knows the network, as the configuration has it.
+//! Podman lists the network as configured.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
     id: "podman-network",
     group: Group::Podman,
     looks_at: "whether Podman lists the network, with Flatnet's driver and the configured addresses",
-    shows: "`podman run --network flatnet` fails: \"network not found\"; `podman inspect` tells other addresses",
+    shows: "`podman run --network flatnet` fails: \"network not found\"; `podman inspect` shows wrong addresses",
     needs: Needs::RootAndConfig,
     quick: false,
     look,
@@ -26,18 +26,20 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let (is_cni, lists) = match context.podman() {
         Podman::Cni { lists_network, .. } => (true, *lists_network),
         Podman::Netavark { lists_network, .. } => (false, *lists_network),
-        _ => return Ok(vec![Finding::not_applicable("no Podman that can use it")]),
+        _ => return Ok(vec![Finding::not_applicable("Podman cannot use Flatnet: see podman-backend")]),
     };
     let missing = Finding::failure(format!("Podman does not list the network {network}"));
     if !lists && is_cni {
         let [plugin, _] = plugin_links(&executable()?);
         let has_plugin = or_packaged(plugin)?.is_in_place()?;
         if !(has_plugin && conflist_path(&context.engine.config.network).exists()) {
-            return Ok(vec![Finding::not_looked("it cannot be listed: see conflist and plugin")]);
+            return Ok(vec![Finding::not_looked(
+                "the conflist or the plugin is missing: see conflist and plugin",
+            )]);
         }
         return Ok(vec![missing.help(format!(
-            "Its containers.conf must have /etc/cni/net.d as `network_config_dir`, and {} among `cni_plugin_dirs`, \
-             as is the default",
+            "In containers.conf, `network_config_dir` must be /etc/cni/net.d and `cni_plugin_dirs` must include {}, which \
+             are the defaults",
             PLUGIN_FOLDERS[0]
         ))]);
     }
@@ -52,7 +54,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     Ok(vec![judge(&serde_json::from_str(&found).unwrap_or_default(), &context.engine.config, &create)])
 }
 
-/// Judges what `podman network inspect` prints of a network that `podman network create` made.
+/// Checks the output of `podman network inspect` for a network made by `podman network create`.
 fn judge(inspected: &Value, config: &Config, create: &str) -> Finding {
     let text = |pointer: &str| inspected.pointer(pointer).and_then(Value::as_str).unwrap_or("none");
     let (network, driver) = (&config.network, text("/0/driver"));
@@ -60,18 +62,18 @@ fn judge(inspected: &Value, config: &Config, create: &str) -> Finding {
     if driver != "flatnet" {
         return Finding::failure(format!("Podman's network {network} has the driver {driver}, not flatnet"))
             .commands(again)
-            .help("Only if nobody needs that network; else give Flatnet's another name");
+            .help("Remove it only if it is not needed; otherwise choose another `network` name for Flatnet");
     }
     let recorded = (text("/0/subnets/0/subnet"), text("/0/subnets/0/gateway"));
     if recorded != (config.subnet.to_string().as_str(), config.bridge_address().to_string().as_str()) {
         let (subnet, gateway) = recorded;
         return Finding::warning(format!(
-            "Podman has {subnet} with gateway {gateway} for {network}, and the configuration {} with {}",
+            "Podman has {network} as {subnet} with gateway {gateway}, but the configuration has {} with {}",
             config.subnet,
             config.bridge_address()
         ))
         .commands(again)
-        .help("Podman keeps what `podman network create` was told: remove its containers first, and run them again");
+        .help("Podman keeps the subnet from `podman network create`. Remove the network's containers first and run them again afterwards");
     }
     Finding::good(format!("Podman lists {network} with {}", config.subnet))
 }

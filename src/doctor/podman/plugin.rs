@@ -1,4 +1,4 @@
-//! The program that Podman calls is this one.
+//! The plugin that Podman calls is this executable.
 
 use std::path::Path;
 
@@ -11,8 +11,8 @@ use crate::setup::{executable, is_writable_by_others, or_packaged, plugin_links}
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "plugin",
     group: Group::Podman,
-    looks_at: "the links by which Podman finds the plugin, and who may write the program",
-    shows: "`podman run --network flatnet` fails: \"failed to find plugin\"; or another version of Flatnet works than this",
+    looks_at: "the links by which Podman finds the plugin, and who can write the executable",
+    shows: "`podman run --network flatnet` fails: \"failed to find plugin\"; or containers use another version of Flatnet",
     needs: Needs::RootAndConfig,
     quick: false,
     look,
@@ -36,23 +36,23 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let relink = Command::new(["ln", "-sfn", &program.to_string_lossy(), &path]).to_string();
     found.push(match std::fs::canonicalize(&link.path) {
         Ok(other) => {
-            Finding::failure(format!("Podman calls {}, and this is {}", other.display(), program.display()))
+            Finding::failure(format!("Podman calls {}, but this is {}", other.display(), program.display()))
                 .commands([relink])
-                .help("If the other one is meant, call it for the command line, too")
+                .help("If Podman should keep calling the other one, use it on the command line too")
         }
         Err(_) if link.path.is_symlink() => {
-            Finding::failure(format!("{path} leads nowhere")).commands([relink]).mended_by_file(link)
+            Finding::failure(format!("{path} is a dangling link")).commands([relink]).fixed_by_file(link)
         }
-        Err(_) => Finding::failure(format!("there is no plugin at {path}"))
+        Err(_) => Finding::failure(format!("the plugin {path} is missing"))
             .commands([context.flatnet("init")])
-            .mended_by_file(link),
+            .fixed_by_file(link),
     });
     Ok(found)
 }
 
 fn writable(program: &Path) -> Finding {
     let shown = program.to_string_lossy();
-    Finding::failure(format!("{shown} may be written by others than root, and Podman runs it as root"))
+    Finding::failure(format!("{shown} is writable by users other than root, but Podman runs it as root"))
         .commands([
             Command::new(["chown", "root:root", &shown]).to_string(),
             Command::new(["chmod", "755", &shown]).to_string(),

@@ -11,7 +11,7 @@ use crate::model::command::Command;
 /// Major, minor and patch.
 type Version = [u32; 3];
 
-/// What `program option` says of its version.
+/// The version that `program option` prints.
 fn version(context: &mut Context, program: &str, option: &str) -> Result<Option<Version>> {
     Ok(parse_version(&context.stdout(&Command::new([program, option]))?))
 }

@@ -1,4 +1,4 @@
-//! Several versions of nft: what a newer one wrote can make an older one crash.
+//! Several versions of nft: rules from a newer one can crash an older one.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,13 +14,13 @@ pub(in crate::doctor) const CHECK: Check = Check {
     id: "nft-versions",
     group: Group::Tools,
     looks_at: "whether nft can list every table, and whether there is more than one nft",
-    shows: "containers do not start: \"`nft ..` was killed by signal 11\"; or rules that one nft prints, another does not know",
+    shows: "containers do not start: nft was killed by signal 11 or exited with 139; or one nft does not understand rules that another one prints",
     needs: Needs::Nothing,
     quick: false,
     look,
 };
 
-/// Where administrators put programs of their own, beside [`tools::PATH`].
+/// Where administrators install programs, in addition to [`tools::PATH`].
 const OTHERS: &str = "/usr/local/sbin:/usr/local/bin";
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
@@ -31,15 +31,15 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
         let what =
             format!("{nft} {mine} crashes when it lists {}, which a newer nft wrote", crashed.join(" and "));
         return Ok(vec![Finding::failure(what).help(
-            "Use an nft on this host that is as new as the newest one that writes rules here: those of other WSL \
-             distributions and of privileged containers write into the same kernel. `tools.nft` in the configuration \
-             names another than the system's",
+            "Install an nft as new as the newest one that writes rules to this kernel; other WSL distributions and \
+             privileged containers write to it too. Set `tools.nft` in the configuration to use an nft other than the \
+             system's",
         )]);
     }
     let mut versions = BTreeMap::new();
     for path in programs(&nft) {
         let program = path.display().to_string();
-        // A program that others may write is not run.
+        // A program that others can write is not run.
         if let Ok(Some(version)) = version(context, &program, "--version") {
             versions.entry(version).or_insert(program);
         }
@@ -48,20 +48,20 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
         versions.iter().map(|(version, program)| format!("{program} {}", shown(*version))).collect();
     if versions.len() > 1 {
         return Ok(vec![Finding::warning(format!("there is more than one nft: {}", list.join(", "))).help(
-            "What the newer one writes can make the older one crash: remove one, or name the newer as `tools.nft` in \
-             the configuration",
+            "Rules from the newer one can crash the older one: remove one, or set `tools.nft` in the configuration \
+             to the newer",
         )]);
     }
-    Ok(vec![Finding::good(format!("{} lists every table", list.join(", ")))])
+    Ok(vec![Finding::good(format!("{} can list every table", list.join(", ")))])
 }
 
-/// The tables that make nft die; found by listing each, since which one it was a dead nft cannot say.
+/// The tables that crash nft. Each is listed separately: the crash does not tell which one it was.
 fn crashing_tables(context: &mut Context, nft: &str) -> Result<Vec<String>> {
     let whole = context.run(&Command::new([nft, "list", "ruleset"]))?;
     if !is_crash(&whole) {
         return Ok(Vec::new());
     }
-    // Listing chains reads no set, and names every table that has one.
+    // Listing chains does not read sets, and names every table with a chain.
     let chains = context.stdout(&Command::new([nft, "-j", "list", "chains"]))?;
     let mut crashing = Vec::new();
     for (family, table) in tables(&chains) {
@@ -73,7 +73,7 @@ fn crashing_tables(context: &mut Context, nft: &str) -> Result<Vec<String>> {
 }
 
 fn is_crash(output: &Output) -> bool {
-    // 139 is how a shell in between tells of signal 11.
+    // 139 is how a wrapping shell reports signal 11.
     matches!(output.exit, Exit::Signal(_) | Exit::Code(139))
 }
 
@@ -88,7 +88,7 @@ fn tables(json: &str) -> Vec<(String, String)> {
     tables
 }
 
-/// Every nft that somebody may call, without links to the same file.
+/// Every nft on the search paths, without duplicates by link.
 fn programs(nft: &str) -> Vec<PathBuf> {
     let path = format!("{}:{OTHERS}", tools::PATH);
     let all = which::which_in_all("nft", Some(path), "/").into_iter().flatten();

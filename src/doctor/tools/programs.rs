@@ -1,4 +1,4 @@
-//! The programs are there, root's, new enough, and print JSON.
+//! The programs exist, are writable by root only, are recent enough, and print JSON.
 
 use super::{Version, shown, version};
 use crate::doctor::{Check, Context, Finding, Group, Needs};
@@ -9,7 +9,7 @@ use crate::model::command::Command;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "programs",
     group: Group::Tools,
-    looks_at: "ip, bridge, nft, sysctl, nsenter, unshare: whether they are there, root's, and new enough",
+    looks_at: "ip, bridge, nft, sysctl, nsenter, unshare: whether they exist, are writable by root only, and are recent enough",
     shows: "containers do not start: \"the program .. is missing\", or an error about JSON or syntax",
     needs: Needs::Nothing,
     quick: true,
@@ -45,10 +45,10 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     found.extend(json(context, nft)?);
     if found.is_empty() {
         let path = |name: &str| tools::find(name).map_or(name.to_owned(), |path| path.display().to_string());
-        let words = |version: Option<Version>| version.map_or("of unknown version".to_owned(), shown);
+        let words = |version: Option<Version>| version.map_or("(unknown version)".to_owned(), shown);
         let (ip, nft) = (path(ip), path(nft));
         found.push(Finding::good(format!(
-            "{ip} {}, {nft} {}, and four others",
+            "{ip} {}, {nft} {}, and 4 others",
             words(ip_version),
             words(nft_version)
         )));
@@ -65,16 +65,16 @@ fn judge(name: &str, version: Option<Version>, oldest: Version, package: &str) -
     ))
 }
 
-/// nft can be built without JSON.
+/// nft may be built without JSON support.
 fn json(context: &mut Context, nft: &str) -> Result<Option<Finding>> {
     let command = Command::new([nft, "-j", "list", "chains"]);
     let output = context.run(&command)?;
-    // What fails otherwise is for other checks to say.
+    // Other failures are reported by other checks.
     let is_json = serde_json::from_str::<serde_json::Value>(&output.stdout).is_ok();
     Ok((output.success() && !is_json).then(|| {
-        Finding::failure(format!("`{command}` prints no JSON"))
+        Finding::failure(format!("`{command}` does not print JSON"))
             .commands(["apt-get install nftables"])
-            .help("An nft that was built without JSON cannot be used; `tools.nft` in the configuration names another")
+            .help("This nft was built without JSON support. Set `tools.nft` in the configuration to use another")
     }))
 }
 

@@ -1,4 +1,4 @@
-//! The clock stands while Windows sleeps.
+//! The clock of WSL2 stops while Windows sleeps.
 
 use super::inside;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
@@ -7,14 +7,14 @@ use crate::error::Result;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "wsl-clock",
     group: Group::Wsl2,
-    looks_at: "this host's clock against the hardware's, which is Windows'",
-    shows: "TLS fails after Windows slept: \"certificate is not yet valid\"; times in logs lie back",
+    looks_at: "this host's clock, compared with the hardware clock, which is Windows'",
+    shows: "TLS fails after Windows was asleep: \"certificate is not yet valid\"; log timestamps are in the past",
     needs: Needs::Nothing,
     quick: false,
     look,
 };
 
-/// The hardware's clock counts whole seconds.
+/// Tolerance: the hardware clock counts whole seconds.
 const SECONDS: i64 = 2;
 
 fn look(_: &mut Context) -> Result<Vec<Finding>> {
@@ -26,7 +26,7 @@ fn look(_: &mut Context) -> Result<Vec<Finding>> {
 
 fn judge(hardware: Option<&str>, now: i64) -> Finding {
     let Some(hardware) = hardware.and_then(|text| text.trim().parse::<i64>().ok()) else {
-        return Finding::not_applicable("this kernel shows no hardware clock");
+        return Finding::not_applicable("there is no hardware clock");
     };
     let behind = hardware - now;
     if behind.abs() <= SECONDS {

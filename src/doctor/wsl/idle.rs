@@ -1,4 +1,4 @@
-//! WSL2 stops a virtual machine in which nobody is: containers do not count as somebody.
+//! WSL2 stops an idle virtual machine, and containers do not count as activity.
 
 use std::path::PathBuf;
 
@@ -10,8 +10,8 @@ use crate::kernel::observe::ini;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "wsl-idle",
     group: Group::Wsl2,
-    looks_at: "`vmIdleTimeout` in Windows' .wslconfig, as far as it can be read",
-    shows: "containers stop a minute after the last terminal is closed, and nobody stopped them",
+    looks_at: "`vmIdleTimeout` in Windows' .wslconfig, if it is readable",
+    shows: "containers stop by themselves a minute after the last terminal is closed",
     needs: Needs::Nothing,
     quick: false,
     look,
@@ -27,7 +27,7 @@ fn look(_: &mut Context) -> Result<Vec<Finding>> {
     }))
 }
 
-/// Those of all users of Windows: which of them started WSL2 cannot be seen from here.
+/// The files of all Windows users: the one who started WSL2 is unknown here.
 fn wslconfigs() -> Vec<PathBuf> {
     let users = std::fs::read_dir("/mnt/c/Users").into_iter().flatten();
     users.filter_map(|user| Some(user.ok()?.path().join(".wslconfig"))).collect()
@@ -48,16 +48,19 @@ fn judge(files: &[(PathBuf, String)]) -> Finding {
         .help(HELP);
     }
     match limits.iter().find(|(_, limit)| limit.is_none_or(|limit| limit >= 0)) {
-        None => Finding::good(format!("{}: vmIdleTimeout is below 0: never", limits[0].0)),
+        None => {
+            Finding::good(format!("{}: vmIdleTimeout is negative, which disables the timeout", limits[0].0))
+        }
         Some((path, limit)) => {
-            let limit = limit.map_or("not set, which is 60000 ms".to_owned(), |limit| format!("{limit} ms"));
+            let limit =
+                limit.map_or("not set and defaults to 60000 ms".to_owned(), |limit| format!("{limit} ms"));
             Finding::warning(format!("{path}: vmIdleTimeout is {limit}")).help(HELP)
         }
     }
 }
 
-const HELP: &str = "In Windows write `vmIdleTimeout=-1` under [wsl2] into %UserProfile%\\.wslconfig, then `wsl --shutdown`. \
-     A process that Windows started, such as `wsl.exe -e sleep infinity` in a task at logon, keeps a distribution running, too";
+const HELP: &str = "In Windows, set `vmIdleTimeout=-1` under [wsl2] in %UserProfile%\\.wslconfig, then run `wsl --shutdown`. \
+     A process started by Windows, such as `wsl.exe -e sleep infinity` in a logon task, also keeps a distribution running";
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! What is different inside WSL2, and only there.
+//! Checks that apply only inside WSL2.
 
 pub(super) mod clock;
 pub(super) mod idle;
@@ -13,7 +13,7 @@ fn is_wsl2(osrelease: &str) -> bool {
     osrelease.to_lowercase().contains("microsoft")
 }
 
-/// Looks only inside WSL2.
+/// Runs `look` only inside WSL2.
 fn inside(look: impl FnOnce() -> Finding) -> Vec<Finding> {
     let osrelease = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     vec![if is_wsl2(&osrelease) { look() } else { Finding::not_applicable("this is not WSL2") }]

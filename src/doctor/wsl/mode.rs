@@ -1,4 +1,4 @@
-//! How WSL2 is joined to Windows' network.
+//! The networking mode of WSL2.
 
 use super::inside;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
@@ -23,10 +23,10 @@ fn judge(mode: &WslMode) -> Finding {
     match mode {
         WslMode::NotWsl => Finding::not_applicable("this is not WSL2"),
         WslMode::Nat => Finding::good("nat: Windows is the next hop of this host's default route"),
-        WslMode::Other(mode) => Finding::warning(format!("the networking mode is {mode}; Windows reaches containers by a route in the mode nat only"))
-            .help("In Windows write `networkingMode=nat` under [wsl2] into %UserProfile%\\.wslconfig, then `wsl --shutdown`. Published ports, and the gateway inside WSL2 (ops/wsl/README.md), work in the mode mirrored, too"),
-        WslMode::Unknown(why) => Finding::warning(format!("the networking mode is not known, and taken for nat: {why}"))
-            .help("In a mode that is not nat, `ingress_gateways: auto` then lets in a router instead of Windows. Try `wslinfo --networking-mode`; if it goes on to fail, `wsl --shutdown` in Windows"),
+        WslMode::Other(mode) => Finding::warning(format!("the networking mode is {mode}; Windows has a route to containers in nat mode only"))
+            .help("In Windows, set `networkingMode=nat` under [wsl2] in %UserProfile%\\.wslconfig, then run `wsl --shutdown`. Published ports, and a gateway inside WSL2 (ops/wsl/README.md), also work in mirrored mode"),
+        WslMode::Unknown(why) => Finding::warning(format!("the networking mode is unknown, assuming nat: {why}"))
+            .help("If the mode is not nat, `ingress_gateways: auto` accepts a router instead of Windows. Run `wslinfo --networking-mode`; if it keeps failing, run `wsl --shutdown` in Windows"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! systemd runs: what brings containers up after a start of Windows.
+//! systemd is running: its units start Flatnet and containers after a start of Windows.
 
 use super::inside;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
@@ -8,8 +8,8 @@ use crate::kernel::observe::ini;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "wsl-systemd",
     group: Group::Wsl2,
-    looks_at: "whether the first process is systemd, and /etc/wsl.conf",
-    shows: "after `wsl --shutdown`, or a restart of Windows, no container runs until somebody starts it",
+    looks_at: "whether process 1 is systemd, and /etc/wsl.conf",
+    shows: "after `wsl --shutdown`, or a restart of Windows, containers are not started automatically",
     needs: Needs::Nothing,
     quick: false,
     look,
@@ -22,13 +22,13 @@ fn look(_: &mut Context) -> Result<Vec<Finding>> {
 
 fn judge(first_process: &str, wsl_conf: &str) -> Finding {
     if first_process.trim() == "systemd" {
-        return Finding::good("systemd runs");
+        return Finding::good("systemd is running");
     }
-    let restart = "Then in Windows: `wsl --shutdown`, which stops all distributions";
+    let restart = "Then run `wsl --shutdown` in Windows, which stops all distributions";
     if ini::value(wsl_conf, "boot", "systemd").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
-        return Finding::warning("systemd does not run, and /etc/wsl.conf asks for it").help(restart);
+        return Finding::warning("systemd is not running, although /etc/wsl.conf enables it").help(restart);
     }
-    Finding::warning("systemd does not run: no unit brings Flatnet and containers up")
+    Finding::warning("systemd is not running: no unit starts Flatnet and containers")
         .commands([r"printf '\n[boot]\nsystemd=true\n' >> /etc/wsl.conf"])
         .help(restart)
 }

@@ -1,5 +1,4 @@
-//! Windows and this host still are where each other's rules and routes look for them: WSL2 may give both another address
-//! whenever it starts.
+//! The addresses of Windows and of this host match the rules and routes: WSL2 may assign new ones at every start.
 
 use std::net::Ipv4Addr;
 
@@ -14,8 +13,8 @@ use crate::model::desired::HostFacts;
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "wsl-address",
     group: Group::Wsl2,
-    looks_at: "the addresses of Windows and of eth0 now, against those that `flatnet up` recorded",
-    shows: "Windows reached containers yesterday, and does not today",
+    looks_at: "the current addresses of Windows and eth0, compared with those that `flatnet up` recorded",
+    shows: "Windows no longer reaches containers, for example since yesterday",
     needs: Needs::State,
     quick: false,
     look,
@@ -23,69 +22,72 @@ pub(in crate::doctor) const CHECK: Check = Check {
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let record = context.engine.store.host()?;
-    let (mends, config_path) = (context.mends_host(), context.config_path.display().to_string());
+    let (command, config_path) = (context.up_or_repair(), context.config_path.display().to_string());
     Ok(inside(|| {
         match context.wsl_mode() {
             WslMode::Nat => {}
             WslMode::Unknown(_) => {
-                return Finding::not_looked("the networking mode is not known: see wsl-networking-mode");
+                return Finding::not_looked("the networking mode is unknown: see wsl-networking-mode");
             }
             WslMode::NotWsl | WslMode::Other(_) => {
                 return Finding::not_applicable(
-                    "Windows is no neighbour of this host: see wsl-networking-mode",
+                    "Windows is not the next hop of this host: see wsl-networking-mode",
                 );
             }
         }
         let Some(windows) = default_route().and_then(|route| route.via) else {
-            return Finding::failure("this host has no default route, whose next hop Windows would be")
-                .help("In Windows: `wsl --shutdown`, which stops all distributions");
+            return Finding::failure("this host has no default route; its next hop should be Windows")
+                .help("Run `wsl --shutdown` in Windows, which stops all distributions");
         };
         let (Some(record), Some(facts)) = (record, &context.facts) else {
             return Finding::not_applicable("`flatnet up` has not run yet");
         };
         let now = Now { windows, own: address_towards(windows), facts };
-        judge(&record, &now, &context.engine.config, &mends, &config_path)
+        judge(&record, &now, &context.engine.config, &command, &config_path)
     }))
 }
 
-/// What is so now.
+/// The current addresses.
 struct Now<'a> {
     windows: Ipv4Addr,
     own: Option<Ipv4Addr>,
     facts: &'a HostFacts,
 }
 
-fn judge(record: &HostRecord, now: &Now<'_>, config: &Config, mends: &str, config_path: &str) -> Finding {
+fn judge(record: &HostRecord, now: &Now<'_>, config: &Config, command: &str, config_path: &str) -> Finding {
     let Now { windows, own, facts } = now;
     if !facts.ingress_gateways.contains(windows) {
-        let let_in = or_nobody(&facts.ingress_gateways);
-        return Finding::warning(format!("Windows is {windows}, and the configuration lets {let_in} in"))
-            .help(format!("Write `ingress_gateways: auto` in {config_path}, then run `{mends}`"));
+        let accepted = or_none(&facts.ingress_gateways);
+        return Finding::warning(format!("Windows is {windows}, but the configuration accepts {accepted}"))
+            .help(format!("Set `ingress_gateways: auto` in {config_path}, then run `{command}`"));
     }
     if known(&record.facts) != known(facts) {
-        let (before, after) = (or_nobody(&known(&record.facts)), or_nobody(&known(facts)));
-        return Finding::failure(format!("the rules know {before}, and now it is {after}")).commands([mends]);
+        let (before, after) = (or_none(&known(&record.facts)), or_none(&known(facts)));
+        return Finding::failure(format!("the ruleset has {before}, but the current addresses are {after}"))
+            .commands([command]);
     }
     match (record.uplink_address, own) {
         (Some(before), Some(own)) if before != *own => {
             let (to, mask) = (config.subnet.network(), config.subnet.netmask());
-            Finding::warning(format!("this host was {before} at `flatnet up`, and is {own} now")).commands([mends]).help(format!(
-                "Windows' route leads to {before} still, unless somebody changed it; in Windows, as administrator: \
+            Finding::warning(format!("this host was {before} at `flatnet up`, but is {own} now"))
+                .commands([command])
+                .help(format!(
+                    "Windows' route probably still leads to {before}. In Windows, as administrator, run \
                  `flatnet.ps1 up`, or without the scripts `route change {to} mask {mask} {own}`"
-            ))
+                ))
         }
         _ => Finding::good(format!("Windows is {windows}, as recorded")),
     }
 }
 
-/// The addresses that the rules are made of.
+/// The addresses in the ruleset.
 fn known(facts: &HostFacts) -> Vec<Ipv4Addr> {
     facts.ingress_gateways.iter().chain(&facts.host_addresses).copied().collect()
 }
 
-fn or_nobody(addresses: &[Ipv4Addr]) -> String {
+fn or_none(addresses: &[Ipv4Addr]) -> String {
     let words: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    if words.is_empty() { "nobody".to_owned() } else { words.join(", ") }
+    if words.is_empty() { "none".to_owned() } else { words.join(", ") }
 }
 
 #[cfg(test)]
@@ -93,7 +95,7 @@ mod tests {
     use super::*;
     use crate::doctor::Level;
 
-    /// Each has a remedy of its own.
+    /// Each change has its own remedy.
     #[test]
     fn tells_what_has_changed() {
         let address = |text: &str| text.parse::<Ipv4Addr>().unwrap();
@@ -120,13 +122,13 @@ mod tests {
         };
         for (windows, let_in, own, level, word, commands) in [
             ("172.20.0.1", "172.20.0.1", "172.20.0.2", Level::Good, "as recorded", &[][..]),
-            ("172.29.0.1", "172.29.0.1", "172.29.0.2", Level::Failure, "rules know 172.20.0.1", &["up"]),
+            ("172.29.0.1", "172.29.0.1", "172.29.0.2", Level::Failure, "ruleset has 172.20.0.1", &["up"]),
             (
                 "172.29.0.1",
                 "172.20.0.1",
                 "172.29.0.2",
                 Level::Warning,
-                "configuration lets 172.20.0.1 in",
+                "configuration accepts 172.20.0.1",
                 &[],
             ),
             ("172.20.0.1", "172.20.0.1", "172.20.0.9", Level::Warning, "is 172.20.0.9 now", &["up"]),
@@ -136,7 +138,7 @@ mod tests {
             let found = judge(&record, &now, &Config::default(), "up", "/etc/x.yaml");
             assert!(found.level == level && found.what.contains(word), "{found:?}");
             assert_eq!(found.commands, commands, "{found:?}");
-            // As the scripts of Windows have it: this host's share, no more.
+            // Only this host's share, as in the scripts for Windows.
             let routed = "route change 10.87.1.0 mask 255.255.255.0 172.20.0.9";
             let is_moved = word.contains("is 172.20.0.9 now");
             assert_eq!(found.help.is_some_and(|help| help.contains(routed)), is_moved);

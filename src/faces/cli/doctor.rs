@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::plan::Format;
 use super::{Options, output};
-use crate::doctor::{Entry, Level, Treatment, examine, plan_fix};
+use crate::doctor::{Entry, Fix, Level, examine, plan_fixes};
 use crate::engine::Change;
 use crate::error::Result;
 use crate::kernel::tools::Tools;
@@ -45,16 +45,16 @@ impl Doctor {
         if !self.fix {
             return Ok(status(&entries));
         }
-        let treatments = plan_fix(&entries);
+        let fixes = plan_fixes(&entries);
         let repair = if context.sees_state() { context.repair()?.change() } else { Change::default() };
-        output::note(&plan_in_words(&treatments, &repair, &context.engine.host.tools));
-        let is_nothing = treatments.is_empty() && repair.plan.is_empty() && repair.notes.is_empty();
+        output::note(&plan_in_words(&fixes, &repair, &context.engine.host.tools));
+        let is_nothing = fixes.is_empty() && repair.plan.is_empty() && repair.notes.is_empty();
         if is_nothing || !(self.yes || may_go_on()?) {
             return Ok(status(&entries));
         }
         let mut executor = options.patient_executor();
-        for treatment in &treatments {
-            treatment.carry_out(&mut executor)?;
+        for fix in &fixes {
+            fix.carry_out(&mut executor)?;
         }
         if context.sees_state() {
             super::repair::tell(&options.engine()?.repair()?);
@@ -166,11 +166,11 @@ fn summary_in_words(entries: &[Entry]) -> String {
     text + "\n"
 }
 
-fn plan_in_words(treatments: &[Treatment], repair: &Change, tools: &Tools) -> String {
+fn plan_in_words(fixes: &[Fix], repair: &Change, tools: &Tools) -> String {
     let mut text = String::new();
-    for treatment in treatments {
-        for line in treatment.shown() {
-            let _ = writeln!(text, "{line}    # {}", treatment.id);
+    for fix in fixes {
+        for line in fix.shown() {
+            let _ = writeln!(text, "{line}    # {}", fix.id);
         }
     }
     if !repair.plan.is_empty() || !repair.notes.is_empty() {

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::doctor::{Called, Context};
+use crate::doctor::{Context, Invocation};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::error::line::{one_line, steers};
@@ -189,7 +189,8 @@ impl Options {
         let config = self.config();
         let usable = config.as_ref().map_or_else(|_| Config::default(), Clone::clone);
         let engine = Engine::look_with_executor(usable.clone(), Box::new(self.executor(&usable)));
-        let called = Called { config, config_path: self.config.clone(), program: self.program_and_options() };
+        let called =
+            Invocation { config, config_path: self.config.clone(), program: self.program_and_options() };
         Context::gather(called, engine, Box::new(self.patient_executor()))
     }
 

@@ -15,7 +15,7 @@ use crate::engine::{Attachment, Engine};
 use crate::error::Result;
 use crate::model::config::{Bridging, Egress};
 use crate::nginx::install;
-use crate::routes::{publish, told};
+use crate::routes::{publish, summary};
 
 /// Show this host's state, addresses, containers and problems.
 ///
@@ -125,7 +125,7 @@ fn look(context: &mut Context) -> Result<Report> {
 fn routes(directory: &Path) -> Option<String> {
     install::platform(directory)?;
     Some(match publish::read(&publish::path(directory)) {
-        Ok(table) => format!("generation {}: {}", table.generation, told::counted(&table)),
+        Ok(table) => format!("generation {}: {}", table.generation, summary::count(&table)),
         Err(why) => format!("{NOT_KNOWN}: {why}"),
     })
 }

@@ -1,4 +1,4 @@
-//! The files of the gateway, from `templates/gateway/`, fitted to the configuration and the platform.
+//! Renders the gateway's files from `templates/gateway/` for the configuration and platform.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::model::config::{Config, Tls};
 use crate::model::types::HostName;
 
 static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates/gateway");
-/// How the name of a file ends that is rendered.
+/// The suffix of files that are rendered.
 const TEMPLATE: &str = ".j2";
 
 /// One file of the gateway.
@@ -19,23 +19,23 @@ const TEMPLATE: &str = ".j2";
 pub struct File {
     /// Its path below the gateway's directory.
     pub path: PathBuf,
-    /// Its text.
+    /// Its content.
     pub text: String,
 }
 
-/// The gateway that files are for, besides the configuration.
+/// What files depend on besides the configuration.
 #[derive(Clone, Copy, Debug)]
-pub struct For<'a> {
-    /// What runs it.
+pub struct Target<'a> {
+    /// The platform.
     pub platform: Platform,
-    /// Its host name.
+    /// The host name of the gateway.
     pub name: &'a HostName,
-    /// Whether its nginx has the directive `http2`.
+    /// Whether nginx supports the directive `http2`.
     pub has_http2: bool,
 }
 
-/// All files of the gateway.
-pub fn files(config: &Config, target: For<'_>) -> Result<Vec<File>> {
+/// Renders all files of the gateway.
+pub fn files(config: &Config, target: Target<'_>) -> Result<Vec<File>> {
     let mut files = Vec::new();
     collect(&TEMPLATES, &mut files)?;
     for file in &mut files {
@@ -60,9 +60,9 @@ fn collect(dir: &Dir<'_>, into: &mut Vec<File>) -> Result<()> {
     dir.dirs().try_for_each(|dir| collect(dir, into))
 }
 
-/// Every value comes from a type that cannot hold anything that nginx or Lua would take for syntax.
-fn values(config: &Config, target: For<'_>) -> minijinja::Value {
-    let For { platform, name, has_http2 } = target;
+/// The values for templates. Each has a type that cannot contain syntax of nginx or Lua.
+fn values(config: &Config, target: Target<'_>) -> minijinja::Value {
+    let Target { platform, name, has_http2 } = target;
     let gateway = &config.gateway;
     let tls = gateway.tls.as_ref().map(|Tls { certificate, key, listen, redirect }| {
         context! { certificate, key, redirect, port => listen, listen => [listen.to_string()] }
@@ -82,7 +82,7 @@ fn values(config: &Config, target: For<'_>) -> minijinja::Value {
     }
 }
 
-/// Renders `template`, whose errors name `path`.
+/// Renders `template`; errors name `path`.
 pub(crate) fn render(path: &str, template: &str, values: &minijinja::Value) -> Result<String> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -102,14 +102,14 @@ mod tests {
 
     fn all(config: &Config, platform: Platform) -> Vec<File> {
         let name = HostName::parse("dev-pc").unwrap();
-        files(config, For { platform, name: &name, has_http2: false }).unwrap()
+        files(config, Target { platform, name: &name, has_http2: false }).unwrap()
     }
 
     fn text(files: &[File], path: &str) -> String {
         files.iter().find(|file| file.path == Path::new(path)).unwrap().text.clone()
     }
 
-    /// What was compiled in is what lies in the source: a new file shows only after a build from scratch otherwise.
+    /// The compiled-in templates are those in the source folder: Cargo does not notice new files.
     #[test]
     fn every_template_is_there() {
         fn walk(folder: &Path, into: &mut BTreeSet<PathBuf>) {
@@ -164,7 +164,7 @@ mod tests {
         }
         assert!(servers.contains("ssl http2 default_server;") && !servers.contains("http2 on;"), "{servers}");
         let name = HostName::parse("dev-pc").unwrap();
-        let newer = super::files(&config, For { platform: Platform::Linux, name: &name, has_http2: true });
+        let newer = super::files(&config, Target { platform: Platform::Linux, name: &name, has_http2: true });
         let servers = text(&newer.unwrap(), "conf/conf.d/servers.conf");
         assert!(servers.contains("ssl default_server;\n    http2 on;\n"), "{servers}");
     }

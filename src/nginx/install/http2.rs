@@ -1,4 +1,5 @@
-//! How nginx is told to speak HTTP/2: since 1.25.1 by a directive, which older ones refuse; the old way it warns of at each start.
+//! How nginx enables HTTP/2: since 1.25.1 by the directive `http2`, which older versions reject. Newer versions warn about the
+//! old parameter of `listen`.
 
 use std::path::Path;
 
@@ -8,27 +9,28 @@ use crate::model::command::Command;
 
 /// The first version with the directive.
 const SINCE: [u32; 3] = [1, 25, 1];
-/// Where the directive stands once it was written.
+/// The file that contains the directive.
 const SERVERS: &str = "conf/conf.d/servers.conf";
 
-/// Whether the nginx that is to serve `directory` has the directive. Where its version cannot be told, what was written before
-/// stays, and else the way that all of them take.
+/// Whether the nginx that serves `directory` supports the directive. If its version is unknown, the installed files decide;
+/// without these, the old parameter is used, which all versions accept.
 pub fn has_directive(platform: Platform, directory: &Path, executor: &mut dyn Executor) -> bool {
     let version = match platform {
-        Platform::Linux => said(executor),
-        Platform::Windows => beside(directory),
+        Platform::Linux => version_of_nginx(executor),
+        Platform::Windows => version_of_openresty(directory),
     };
     version.map_or_else(|| is_written(directory), |version| version >= SINCE)
 }
 
-/// What this host's nginx says of itself.
-fn said(executor: &mut dyn Executor) -> Option<[u32; 3]> {
+/// The version of this host's nginx.
+fn version_of_nginx(executor: &mut dyn Executor) -> Option<[u32; 3]> {
     let output = executor.run(&Command::new(["nginx", "-v"]), &[]).ok()?;
     version(output.stderr.as_bytes())
 }
 
-/// Windows' cannot be run from here: `C:\openresty\nginx.exe`, where docs/windows.md has it, holds its version.
-fn beside(directory: &Path) -> Option<[u32; 3]> {
+/// The version of Windows' nginx, which cannot be run from here: it is read from `C:\openresty\nginx.exe`, the path in
+/// docs/windows.md.
+fn version_of_openresty(directory: &Path) -> Option<[u32; 3]> {
     drive(directory)?;
     let disk: std::path::PathBuf = directory.components().take(3).collect();
     version(&std::fs::read(disk.join("openresty/nginx.exe")).ok()?)
@@ -38,7 +40,7 @@ fn is_written(directory: &Path) -> bool {
     std::fs::read_to_string(directory.join(SERVERS)).is_ok_and(|text| text.contains("http2 on;"))
 }
 
-/// The first version of nginx or `OpenResty`, which has nginx' own and a number more, in `text`.
+/// The first version of nginx or `OpenResty` in `text`. `OpenResty` appends a number to nginx' version.
 fn version(text: &[u8]) -> Option<[u32; 3]> {
     let name = |rest: &[u8]| {
         ["nginx/", "openresty/"].iter().find(|name| rest.starts_with(name.as_bytes())).map(|name| name.len())
@@ -79,7 +81,7 @@ mod tests {
         std::fs::create_dir_all(dir.path().join("conf/conf.d")).unwrap();
         std::fs::write(dir.path().join(SERVERS), "server {\n    http2 on;\n").unwrap();
         assert!(is_written(dir.path()));
-        assert_eq!(beside(dir.path()), None);
-        assert_eq!(beside(Path::new("/mnt/c/flatnet/gateway")), None);
+        assert_eq!(version_of_openresty(dir.path()), None);
+        assert_eq!(version_of_openresty(Path::new("/mnt/c/flatnet/gateway")), None);
     }
 }

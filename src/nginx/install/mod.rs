@@ -1,7 +1,7 @@
-//! Laying down the gateway's files.
+//! Installs the gateway's files.
 
+mod differences;
 mod files;
-mod found;
 mod http2;
 mod platform;
 mod record;
@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+pub use differences::{Differences, differences, platform};
 pub(super) use files::render;
-pub use files::{File, For, files};
-pub use found::{Found, found, platform};
+pub use files::{File, Target, files};
 pub use http2::has_directive as has_http2_directive;
 pub use platform::Platform;
 
@@ -25,38 +25,38 @@ pub use crate::model::config::drive;
 use crate::model::types::NetworkName;
 use crate::setup::install::{Content, Item, Outcome, install as put};
 
-/// The account of nginx's workers on Debian.
+/// The user of nginx's workers on Debian.
 pub const USER: &str = "www-data";
-/// Folders that nginx and the user need. Workers keep the last good table in `state`; in the others only root writes.
+/// Folders besides those of installed files. Workers keep the last good table in `state`; only root writes to the others.
 const FOLDERS: [&str; 5] = ["conf/local.d", "state", "logs", "temp", "html"];
 
-/// What became of one file.
+/// An installed file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Installed {
-    /// Where it is.
+pub struct InstalledFile {
+    /// Its path.
     pub path: PathBuf,
-    /// What became of it.
-    pub outcome: Became,
+    /// The outcome.
+    pub outcome: FileOutcome,
 }
 
-/// What became of a file.
+/// The outcome of installing a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Became {
-    /// There was nothing.
+pub enum FileOutcome {
+    /// It was missing.
     Written,
-    /// It was an older one of Flatnet's, or was to be overwritten.
+    /// It was from another version, or was to be overwritten.
     Updated,
-    /// It is as wanted.
+    /// It is unchanged.
     AlreadySo,
-    /// Somebody has edited it, and it stays.
+    /// It was modified by the user and is kept.
     Kept,
-    /// It was one of an older Flatnet's, and is needed no more.
+    /// It was from another version and is no longer needed.
     Removed,
 }
 
-impl Became {
-    /// For people.
+impl FileOutcome {
+    /// The outcome as a word.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -69,7 +69,7 @@ impl Became {
     }
 }
 
-impl From<Outcome> for Became {
+impl From<Outcome> for FileOutcome {
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Written => Self::Written,
@@ -80,14 +80,15 @@ impl From<Outcome> for Became {
     }
 }
 
-/// Puts the `files` of `network`'s gateway into `directory`. What somebody has edited stays, unless `force`; `conf/local.d` is the user's own.
+/// Installs the `files` of `network`'s gateway in `directory`. Files modified by the user are kept, unless `force`;
+/// `conf/local.d` is never touched.
 pub fn install(
     directory: &Path,
     files: &[File],
     platform: Platform,
     network: &NetworkName,
     force: bool,
-) -> Result<Vec<Installed>> {
+) -> Result<Vec<InstalledFile>> {
     make_folders(directory)?;
     let before = Record::read(directory);
     let (ours, others): (Vec<&File>, Vec<&File>) =
@@ -100,7 +101,7 @@ pub fn install(
     for path in before.not_in(files).filter(|path| before.is_untouched(directory, path)) {
         let path = directory.join(path);
         std::fs::remove_file(&path).map_err(io("remove", &path))?;
-        installed.push(Installed { path, outcome: Became::Removed });
+        installed.push(InstalledFile { path, outcome: FileOutcome::Removed });
     }
     let record = File { path: record::PATH.into(), text: Record::of(files, platform, network).text() };
     put(&[item(directory, &record)], true)?;
@@ -108,11 +109,11 @@ pub fn install(
     Ok(installed)
 }
 
-/// Puts `items` in their place, and says what became of each.
-pub(crate) fn put_all(items: Vec<Item>, force: bool) -> Result<impl Iterator<Item = Installed>> {
+/// Installs `items`, and returns the outcome of each.
+pub(crate) fn put_all(items: Vec<Item>, force: bool) -> Result<impl Iterator<Item = InstalledFile>> {
     let outcomes = put(&items, force)?;
-    let became = items.into_iter().zip(outcomes);
-    Ok(became.map(|(item, outcome)| Installed { path: item.path, outcome: outcome.into() }))
+    let outcome = items.into_iter().zip(outcomes);
+    Ok(outcome.map(|(item, outcome)| InstalledFile { path: item.path, outcome: outcome.into() }))
 }
 
 fn item(directory: &Path, file: &File) -> Item {
@@ -128,7 +129,7 @@ fn make_folders(directory: &Path) -> Result<()> {
             Err(cause) if cause.kind() != ErrorKind::AlreadyExists => return Err(io("make", &folder)(cause)),
             _ => {}
         }
-        // Whatever the umask is, nginx's workers read it. On Windows' disk a mode means nothing, and may be refused.
+        // nginx's workers must read it, whatever the umask is. On a Windows drive modes have no effect and may be rejected.
         match std::fs::set_permissions(&folder, Permissions::from_mode(0o755)) {
             Err(cause) if cause.kind() != ErrorKind::PermissionDenied => {
                 return Err(io("open", &folder)(cause));
@@ -139,17 +140,17 @@ fn make_folders(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Lets nginx's workers, and nobody else, write the last good table into `state`: nginx's umask is 0. Not into `logs`: the
-/// master opens what lies there as root.
+/// Makes `state` accessible to nginx's workers only, which write the last good table there: nginx's umask is 0. `logs` stays
+/// root's, since the master opens files there as root.
 pub fn hand_over_state(directory: &Path, user: &str) -> Result<()> {
     let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let Some((uid, gid)) = account(&accounts, user) else { return Ok(()) };
     let state = directory.join("state");
     let closed = std::fs::set_permissions(&state, Permissions::from_mode(0o700));
-    closed.and_then(|()| chown(&state, Some(uid), Some(gid))).map_err(io("give away", &state))
+    closed.and_then(|()| chown(&state, Some(uid), Some(gid))).map_err(io("change the owner of", &state))
 }
 
-/// User and group number of `user` in the text of `/etc/passwd`.
+/// The user and group ID of `user` in `/etc/passwd`.
 fn account(accounts: &str, user: &str) -> Option<(u32, u32)> {
     let mut fields = accounts
         .lines()
@@ -163,7 +164,7 @@ fn account(accounts: &str, user: &str) -> Option<(u32, u32)> {
 mod tests {
     use super::*;
 
-    fn install(directory: &Path, files: &[File], force: bool) -> Result<Vec<Installed>> {
+    fn install(directory: &Path, files: &[File], force: bool) -> Result<Vec<InstalledFile>> {
         super::install(directory, files, Platform::Linux, &network(), force)
     }
 
@@ -175,7 +176,7 @@ mod tests {
         File { path: path.into(), text: text.to_owned() }
     }
 
-    fn outcomes(installed: &[Installed], directory: &Path) -> Vec<(String, Became)> {
+    fn outcomes(installed: &[InstalledFile], directory: &Path) -> Vec<(String, FileOutcome)> {
         let name = |path: &Path| path.strip_prefix(directory).unwrap().to_string_lossy().into_owned();
         installed.iter().map(|one| (name(&one.path), one.outcome)).collect()
     }
@@ -186,26 +187,26 @@ mod tests {
         let directory = dir.path().join("gateway");
         let run = |files: &[File], force| outcomes(&install(&directory, files, force).unwrap(), &directory);
         let first = [file("conf/nginx.conf", "1"), file("lua/a.lua", "1"), file("lua/old.lua", "1")];
-        assert!(run(&first, false).iter().all(|(_, became)| *became == Became::Written));
-        assert!(run(&first, false).iter().all(|(_, became)| *became == Became::AlreadySo));
+        assert!(run(&first, false).iter().all(|(_, outcome)| *outcome == FileOutcome::Written));
+        assert!(run(&first, false).iter().all(|(_, outcome)| *outcome == FileOutcome::AlreadySo));
         std::fs::write(directory.join("conf/nginx.conf"), "mine").unwrap();
         std::fs::write(directory.join("conf/local.d/mine.conf"), "mine").unwrap();
         let second = [file("conf/nginx.conf", "2"), file("lua/a.lua", "2")];
-        let became = |list: &[(&str, Became)]| {
+        let outcome = |list: &[(&str, FileOutcome)]| {
             list.iter().map(|(path, one)| ((*path).to_owned(), *one)).collect::<Vec<_>>()
         };
         assert_eq!(
             run(&second, false),
-            became(&[
-                ("conf/nginx.conf", Became::Kept),
-                ("lua/a.lua", Became::Updated),
-                ("lua/old.lua", Became::Removed)
+            outcome(&[
+                ("conf/nginx.conf", FileOutcome::Kept),
+                ("lua/a.lua", FileOutcome::Updated),
+                ("lua/old.lua", FileOutcome::Removed)
             ])
         );
         assert_eq!(std::fs::read_to_string(directory.join("conf/nginx.conf")).unwrap(), "mine");
-        // Kept is not ours: neither now nor by a later version.
-        assert_eq!(run(&second, false)[0].1, Became::Kept);
-        assert_eq!(run(&second, true)[0].1, Became::Updated);
+        // A kept file stays the user's, also for later versions.
+        assert_eq!(run(&second, false)[0].1, FileOutcome::Kept);
+        assert_eq!(run(&second, true)[0].1, FileOutcome::Updated);
         assert_eq!(std::fs::read_to_string(directory.join("conf/local.d/mine.conf")).unwrap(), "mine");
     }
 

@@ -1,4 +1,4 @@
-//! Where the gateway runs.
+//! The gateway's platform.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::config::drive;
 
-/// Where the gateway runs.
+/// The gateway's platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Platform {
@@ -18,13 +18,13 @@ pub enum Platform {
 }
 
 impl Platform {
-    /// On a disk of Windows the gateway is `OpenResty`'s.
+    /// The platform by the location of `directory`: a Windows drive means `OpenResty`.
     #[must_use]
     pub fn of(directory: &Path) -> Self {
         if drive(directory).is_some() { Self::Windows } else { Self::Linux }
     }
 
-    /// As `--platform` takes it.
+    /// The value of `--platform`.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {

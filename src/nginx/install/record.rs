@@ -1,4 +1,4 @@
-//! What was installed: so that a newer Flatnet replaces its own files, and none that somebody has edited.
+//! The record of installed files, by which a newer version replaces its own files and keeps those modified by the user.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::{File, Platform};
 use crate::model::types::NetworkName;
 
-/// Where it lies below the gateway's directory: among files that only root may write, for files are removed by it.
+/// Its path in the gateway's directory. Only root may write there, because files are removed according to it.
 pub(super) use crate::kernel::observe::gateway::INSTALLED as PATH;
 
 /// The hash of each file as it was installed, by path.
@@ -17,24 +17,24 @@ pub(super) use crate::kernel::observe::gateway::INSTALLED as PATH;
 pub(super) struct Record {
     /// The version that installed it.
     flatnet: String,
-    /// For what; a record of before that was noted has none.
+    /// The platform; missing in records of old versions.
     #[serde(default)]
     pub(super) platform: Option<Platform>,
-    /// Whose gateway it is: containers of other networks may not use it.
+    /// The network of the gateway: containers of other networks may not use it.
     #[serde(default)]
     network: Option<NetworkName>,
     files: BTreeMap<PathBuf, String>,
 }
 
 impl Record {
-    /// That of `files`.
+    /// The record of `files`.
     pub(super) fn of(files: &[File], platform: Platform, network: &NetworkName) -> Self {
         let files = files.iter().map(|file| (file.path.clone(), hash(file.text.as_bytes())));
         let flatnet = env!("CARGO_PKG_VERSION").to_owned();
         Self { flatnet, platform: Some(platform), network: Some(network.clone()), files: files.collect() }
     }
 
-    /// The one that lies in `directory`; an empty one, where there is none that can be read.
+    /// Reads the record in `directory`; an empty one if it is missing or unreadable.
     pub(super) fn read(directory: &Path) -> Self {
         let text = std::fs::read_to_string(directory.join(PATH)).unwrap_or_default();
         let mut record: Self = serde_json::from_str(&text).unwrap_or_default();
@@ -42,18 +42,18 @@ impl Record {
         record
     }
 
-    /// As it is written.
+    /// The content of the file.
     pub(super) fn text(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }
 
-    /// Whether the file at `path` below `directory` is as it was installed.
+    /// Whether the file at `path` in `directory` is unchanged since it was installed.
     pub(super) fn is_untouched(&self, directory: &Path, path: &Path) -> bool {
         let found = std::fs::read(directory.join(path));
         self.files.get(path).is_some_and(|recorded| found.is_ok_and(|found| hash(&found) == *recorded))
     }
 
-    /// The files that are not among `files` any more.
+    /// Recorded files that are not among `files`.
     pub(super) fn not_in<'a>(&'a self, files: &[File]) -> impl Iterator<Item = &'a PathBuf> {
         let new: BTreeSet<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
         self.files.keys().filter(move |path| !new.contains(*path))

@@ -1,4 +1,4 @@
-//! The names by which a container is reached.
+//! The host names of a container.
 
 use super::Sources;
 use crate::error::Result;
@@ -6,18 +6,18 @@ use crate::model::types::{HostName, HostPattern};
 use crate::routes::labels::Labels;
 use crate::routes::podman::Container;
 use crate::routes::table::LONGEST_NAME;
-use crate::routes::why::{Reason, Why};
+use crate::routes::unrouted_reason::{Explanation, Reason};
 
-/// The hosts it answers to: those of its label, in each domain where they are a bare word; else its own name. One with a
-/// path and no host answers at the gateway's own.
+/// The hosts of its label, a bare name in each domain; without a label, its container name. With a path and no host, the list
+/// is empty: the route is at the gateway's own names.
 pub(super) fn hosts(
     sources: &Sources<'_>,
     container: &Container,
     labels: &Labels,
-) -> Result<Vec<HostPattern>, Why> {
+) -> Result<Vec<HostPattern>, Explanation> {
     let name = container.name.as_str();
     if name.len() > LONGEST_NAME {
-        return Err(Why::new(Reason::LongName, &[("characters", &LONGEST_NAME)]));
+        return Err(Explanation::new(Reason::LongName, &[("characters", &LONGEST_NAME)]));
     }
     if labels.hosts.is_empty() && labels.path.as_ref().is_some_and(|path| !path.is_root()) {
         return Ok(Vec::new());
@@ -35,6 +35,6 @@ pub(super) fn hosts(
     };
     match hosts {
         Ok(hosts) => Ok(hosts.into_iter().flatten().collect()),
-        Err(error) => Err(Why::new(Reason::BadHost, &[("problem", &error.message())])),
+        Err(error) => Err(Explanation::new(Reason::BadHost, &[("problem", &error.message())])),
     }
 }

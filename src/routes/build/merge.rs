@@ -1,11 +1,11 @@
-//! Containers that are one route.
+//! Merges containers into routes.
 
-use super::{Routed, Sources, single};
+use super::{RoutedContainer, Sources, single};
 use crate::routes::table::Route;
 
-/// One route to each set of hosts and path, with all of its containers; and what two routes both ask for. Only labels
-/// join containers: two whose names make the same host did not ask for that.
-pub(super) fn merged(sources: &Sources<'_>, all: Vec<Routed<'_>>) -> (Vec<Route>, Vec<String>) {
+/// One route per set of hosts and path, with all of its containers, and the conflicts between routes. Only containers with a
+/// host label are merged, not those whose names happen to give the same host.
+pub(super) fn merged(sources: &Sources<'_>, all: Vec<RoutedContainer<'_>>) -> (Vec<Route>, Vec<String>) {
     let mut routes: Vec<(Route, bool)> = Vec::new();
     let mut conflicts = Vec::new();
     for one in all {
@@ -17,7 +17,7 @@ pub(super) fn merged(sources: &Sources<'_>, all: Vec<Routed<'_>>) -> (Vec<Route>
         if let Some((other, _)) = same {
             if settings(other) != settings(&route) {
                 conflicts.push(format!(
-                    "{} joins the route of {}, whose labels hold for both",
+                    "{} joins the route of {}, whose labels apply to both",
                     route.name, other.name
                 ));
             }
@@ -27,14 +27,14 @@ pub(super) fn merged(sources: &Sources<'_>, all: Vec<Routed<'_>>) -> (Vec<Route>
         if let Some((other, what)) =
             routes.iter().find_map(|(other, _)| Some((other, shared(other, &route)?)))
         {
-            conflicts.push(format!("{} asks for {what}, which {} has", route.name, other.name));
+            conflicts.push(format!("{} claims {what}, which is taken by {}", route.name, other.name));
         }
         routes.push((Route { endpoints: vec![endpoint], ..route }, by_label));
     }
     (routes.into_iter().map(|(route, _)| route).collect(), conflicts)
 }
 
-/// What both routes ask for.
+/// The host and path that both routes claim.
 fn shared(one: &Route, other: &Route) -> Option<String> {
     if one.path != other.path {
         return None;

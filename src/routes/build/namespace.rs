@@ -1,15 +1,17 @@
-//! Containers that share an address.
+//! Containers that share a network namespace.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use super::Routed;
+use super::RoutedContainer;
 use crate::routes::podman::{Container, State};
-use crate::routes::why::{Reason, Why};
+use crate::routes::unrouted_reason::{Explanation, Reason};
 
-/// Containers in one namespace share its ports. Without a label, a port belongs to the namespace's owner; and where that
-/// is a pod's own container, it may be any of the others', so that nobody gets it.
-pub(super) fn one_to_a_port(routed: Vec<Routed<'_>>) -> (Vec<Routed<'_>>, Vec<(&Container, Why)>) {
+/// Gives each port of a shared namespace to at most one container. Without a label, a port belongs to the namespace's owner. If
+/// the owner is a pod's infra container, the port may belong to any member, so none gets it.
+pub(super) fn one_per_port(
+    routed: Vec<RoutedContainer<'_>>,
+) -> (Vec<RoutedContainer<'_>>, Vec<(&Container, Explanation)>) {
     let mut claims: BTreeMap<(Ipv4Addr, u16), Vec<(String, bool)>> = BTreeMap::new();
     for one in routed.iter().filter(|one| one.container.state != State::Stopped) {
         let is_sure = one.labels.port.is_some() || one.container.shares.is_none();
@@ -30,7 +32,10 @@ pub(super) fn one_to_a_port(routed: Vec<Routed<'_>>) -> (Vec<Routed<'_>>, Vec<(&
         match doubt {
             None => kept.push(one),
             Some((reason, other)) => {
-                doubtful.push((one.container, Why::new(reason, &[("port", &one.port), ("other", other)])));
+                doubtful.push((
+                    one.container,
+                    Explanation::new(reason, &[("port", &one.port), ("other", other)]),
+                ));
             }
         }
     }

@@ -2,20 +2,20 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::super::choose::{Answer, Remembered};
 use super::super::podman::State;
+use super::super::port_choice::{Answer, KnownPorts};
 use super::*;
 use crate::model::types::{ContainerId, ContainerName};
 use crate::routes::labels::KNOWN;
 
-/// Containers, what their ports answer, and the table before.
+/// Containers, the answers of their ports, and the previous table.
 struct World {
     config: Config,
     containers: Vec<Container>,
     answers: Answers,
     last_addresses: BTreeMap<String, Ipv4Addr>,
     before: Option<Table>,
-    remembered: Remembered,
+    remembered: KnownPorts,
 }
 
 impl World {
@@ -27,7 +27,7 @@ impl World {
             answers: Answers::new(),
             last_addresses: BTreeMap::new(),
             before: None,
-            remembered: Remembered::default(),
+            remembered: KnownPorts::default(),
         };
         world.http(&[80, 3000]);
         world
@@ -54,21 +54,21 @@ impl World {
         }
     }
 
-    /// From now on this is the table before.
+    /// Makes the current table the previous one.
     fn publish(&mut self) {
         let table = self.build().table;
         self.remembered.learn(&table, &self.answers);
         self.before = Some(table);
     }
 
-    fn build(&self) -> Built {
+    fn build(&self) -> Draft {
         let built = build(&self.sources(), &self.answers);
         built.table.validate(&self.config.range).unwrap();
         built
     }
 
     /// `forgejo -> forgejo.flatnet.internal,forgejo.local / 10.87.1.2:3000 running`, and `db: why`.
-    fn told(&self) -> Vec<String> {
+    fn lines(&self) -> Vec<String> {
         let Table { routes, unrouted, .. } = self.build().table;
         let route = |route: &Route| {
             let hosts: Vec<&str> = route.hosts.iter().map(HostPattern::as_str).collect();
@@ -118,12 +118,12 @@ fn one_port_that_answers_http_makes_a_route() {
         container("both", 5, &[80, 3000]),
     ]);
     assert_eq!(
-        world.told(),
+        world.lines(),
         [
             "forgejo -> forgejo.flatnet.internal,forgejo.local / 10.87.1.2:3000 running",
             "db: its port 5432 does not answer HTTP",
-            "batch: it exposes no TCP port, and has no label flatnet.port",
-            "both!: its ports 80, 3000 all answer HTTP: choose one by the label flatnet.port",
+            "batch: it exposes no TCP port and has no label flatnet.port",
+            "both!: its ports 80, 3000 all answer HTTP: choose one with the label flatnet.port",
         ]
     );
 }
@@ -138,13 +138,13 @@ fn labels_win_over_the_rule() {
         labelled(container("e", 6, &[80]), &[("port", "http")]),
     ]);
     assert_eq!(
-        world.told(),
+        world.lines(),
         [
             "a -> git.flatnet.internal,git.local,*.pages.example.org / 10.87.1.2:9000 running",
             "b ->  /wiki 10.87.1.3:80 running",
             "c -> c.example.org /x 10.87.1.4:80 running",
-            "d: its label flatnet.enable says so",
-            "e!: label flatnet.port of container e: 'http' is no number from 1 to 65535",
+            "d: it is disabled by its label flatnet.enable",
+            "e!: label flatnet.port of container e: 'http' is not a number from 1 to 65535",
         ]
     );
     let Table { routes, .. } = world.build().table;
@@ -153,10 +153,10 @@ fn labels_win_over_the_rule() {
 
 #[test]
 fn the_gateways_own_names_and_pages_are_nobodys() {
-    let own = "is the gateway's own: give it another by the label flatnet.host, or flatnet.path";
+    let own = "is reserved for the gateway: set another flatnet.host or flatnet.path";
     let refused = |one: Container, what: &str| {
         let name = one.name.to_string();
-        assert_eq!(World::of([one]).told(), [format!("{name}!: {what} {own}")]);
+        assert_eq!(World::of([one]).lines(), [format!("{name}!: {what} {own}")]);
     };
     let named = |name: &str| container(name, 2, &[80]);
     let by = |labels: &[(&str, &str)]| labelled(named("web"), labels);
@@ -182,15 +182,15 @@ fn what_is_exposed_is_a_choice() {
         World::of([container("a", 2, &[80]), labelled(container("b", 3, &[80]), &[("enable", "true")])]);
     world.config.gateway.expose = Expose::Labelled;
     assert_eq!(
-        world.told(),
+        world.lines(),
         [
             "b -> b.flatnet.internal,b.local / 10.87.1.3:80 running",
-            "a: gateway.expose is labelled, and it has no label of Flatnet's",
+            "a: gateway.expose is labelled, but it has no Flatnet label",
         ]
     );
     world.config.gateway.expose = Expose::None;
     assert!(world.build().table.routes.is_empty());
-    assert!(to_ask(&world.sources()).is_empty(), "nobody is asked for nothing");
+    assert!(to_probe(&world.sources()).is_empty(), "no port is probed without need");
 }
 
 #[test]
@@ -201,17 +201,17 @@ fn a_stopped_container_keeps_its_route_and_address() {
     world.containers = vec![stopped(&web), stopped(&container("job", 3, &[80]))];
     world.last_addresses.insert("03".repeat(32), Ipv4Addr::new(10, 87, 1, 3));
     assert_eq!(
-        world.told(),
+        world.lines(),
         [
             "web -> web.flatnet.internal,web.local / 10.87.1.2:80 stopped",
-            "job: it is stopped, and did not answer HTTP before",
+            "job: it is stopped and has not answered HTTP before",
         ]
     );
-    // Started, and not listening yet.
+    // Started, but not listening yet.
     world.containers = vec![web];
     world.answers.clear();
-    assert_eq!(world.told(), ["web -> web.flatnet.internal,web.local / 10.87.1.2:80 running"]);
-    assert!(to_ask(&world.sources()).is_empty(), "it answered once");
+    assert_eq!(world.lines(), ["web -> web.flatnet.internal,web.local / 10.87.1.2:80 running"]);
+    assert!(to_probe(&world.sources()).is_empty(), "it answered once");
 }
 
 #[test]
@@ -219,33 +219,33 @@ fn a_container_that_is_made_anew_under_its_name_is_taken_for_what_it_was_until_i
     let mut world = World::of([container("web", 2, &[80])]);
     world.publish();
     world.containers.clear();
-    assert!(world.told().is_empty(), "a removed one is gone");
+    assert!(world.lines().is_empty(), "a removed container has no route");
     world.publish();
     world.containers = vec![container("web", 9, &[80])];
     world.answers.clear();
     let route = ["web -> web.flatnet.internal,web.local / 10.87.1.9:80 running"];
     let at = SocketAddrV4::new(Ipv4Addr::new(10, 87, 1, 9), 80);
     for _ in 0..2 {
-        assert_eq!(world.told(), route);
-        assert_eq!(to_ask(&world.sources()).into_keys().collect::<Vec<_>>(), [at]);
+        assert_eq!(world.lines(), route);
+        assert_eq!(to_probe(&world.sources()).into_keys().collect::<Vec<_>>(), [at]);
         world.publish();
     }
     world.answers.insert(at, Answer::Other);
-    assert_eq!(world.told(), ["web: its port 80 does not answer HTTP"]);
+    assert_eq!(world.lines(), ["web: its port 80 does not answer HTTP"]);
     world.answers.insert(at, Answer::Http);
     world.publish();
-    assert!(to_ask(&world.sources()).is_empty(), "it has answered");
+    assert!(to_probe(&world.sources()).is_empty(), "it has answered");
     world.answers.clear();
-    assert_eq!(world.told(), route);
-    // Made anew as something else.
+    assert_eq!(world.lines(), route);
+    // Created again as something else.
     world.containers = vec![container("web", 9, &[5432])];
-    assert_eq!(world.told(), ["web: its port 5432 does not answer HTTP"]);
+    assert_eq!(world.lines(), ["web: its port 5432 does not answer HTTP"]);
 }
 
 #[test]
 fn one_that_never_ran_has_no_address() {
     let fresh = labelled(stopped(&container("fresh", 2, &[80])), &[("port", "80")]);
-    assert_eq!(World::of([fresh]).told(), ["fresh: it has had no address yet"]);
+    assert_eq!(World::of([fresh]).lines(), ["fresh: it has no address yet"]);
 }
 
 #[test]
@@ -256,18 +256,18 @@ fn containers_with_the_same_label_are_one_route() {
         labelled(container("c", 4, &[80]), &[("host", "app"), ("hold", "3")]),
     ]);
     assert_eq!(
-        world.told(),
+        world.lines(),
         [
             "a -> app.flatnet.internal,app.local / 10.87.1.2:80 running 10.87.1.3:80 running 10.87.1.4:80 running"
         ]
     );
-    assert_eq!(world.build().conflicts, ["c joins the route of a, whose labels hold for both"]);
+    assert_eq!(world.build().conflicts, ["c joins the route of a, whose labels apply to both"]);
     world.containers[1] = labelled(container("b", 3, &[80]), &[("host", "app,b")]);
     assert_eq!(world.build().table.routes.len(), 2);
-    assert_eq!(world.build().conflicts[0], "b asks for app.flatnet.internal, which a has");
-    // Two names that make one host did not ask to be one.
+    assert_eq!(world.build().conflicts[0], "b claims app.flatnet.internal, which is taken by a");
+    // Container names that give the same host are not merged.
     let world = World::of([container("Web", 2, &[80]), container("web", 3, &[80])]);
-    assert_eq!(world.build().conflicts, ["web asks for web.flatnet.internal, which Web has"]);
+    assert_eq!(world.build().conflicts, ["web claims web.flatnet.internal, which is taken by Web"]);
     assert_eq!(world.build().table.routes.len(), 2);
 }
 
@@ -281,23 +281,23 @@ fn containers_in_one_namespace_do_not_take_one_another_s_port() {
     };
     let world = World::of([side.clone(), web.clone()]);
     assert_eq!(
-        world.told(),
+        world.lines(),
         [
             "web -> web.flatnet.internal,web.local / 10.87.1.2:80 running",
-            "side: port 80 is that of web, whose address it shares",
+            "side: port 80 belongs to web, whose address it shares",
         ]
     );
-    // In a pod the owner is the pod's own, which has no route.
+    // In a pod the owner is the infra container, which has no route.
     let infra = Container { is_infra: true, ..web };
     let other = Container { name: ContainerName::parse("other").unwrap(), ..side.clone() };
     let world = World::of([infra, side.clone(), other]);
-    let told = world.told();
+    let lines = world.lines();
     assert!(
-        told.len() == 2 && told.iter().all(|one| one.contains("!: port 80 may be its own or that of")),
-        "{told:?}"
+        lines.len() == 2 && lines.iter().all(|one| one.contains("!: port 80 may belong to it or to")),
+        "{lines:?}"
     );
     let world = World::of([labelled(side, &[("port", "3000")])]);
-    assert_eq!(world.told(), ["side -> side.flatnet.internal,side.local / 10.87.1.2:3000 running"]);
+    assert_eq!(world.lines(), ["side -> side.flatnet.internal,side.local / 10.87.1.2:3000 running"]);
 }
 
 #[test]
@@ -308,7 +308,7 @@ fn who_is_not_on_the_network_is_nobody_unless_labelled() {
         elsewhere(container("a", 2, &[80])),
         elsewhere(labelled(container("b", 3, &[80]), &[("port", "80")])),
     ]);
-    assert_eq!(world.told(), ["b!: it has labels of Flatnet's, and is not on the network flatnet"]);
+    assert_eq!(world.lines(), ["b!: it has Flatnet labels, but is not on the network flatnet"]);
 }
 
 #[test]
@@ -317,21 +317,21 @@ fn an_address_outside_of_the_range_never_leaves() {
     outside.networks.insert("flatnet".to_owned(), Some(Ipv4Addr::LOCALHOST));
     let mut world = World::of([outside]);
     world.http(&[80]);
-    assert_eq!(world.told(), ["a!: its address 127.0.0.1 is outside of 10.87.0.0/16"]);
+    assert_eq!(world.lines(), ["a!: its address 127.0.0.1 is outside 10.87.0.0/16"]);
 }
 
 #[test]
 fn a_name_that_makes_no_host_is_told() {
     let world = World::of([container("a..b", 2, &[80])]);
     assert_eq!(
-        world.told(),
+        world.lines(),
         [
-            "a..b!: 'a..b' is not a valid host name: use letters, digits, - and _, in parts separated by dots: give it one by the label flatnet.host"
+            "a..b!: 'a..b' is not a valid host name: use letters, digits, - and _, in parts separated by dots: set the label flatnet.host"
         ]
     );
 }
 
-/// Label values from what nginx, HTML, JSON, Lua, shells and terminals take for something else, and from good ones.
+/// Label values: valid ones, and ones with syntax of nginx, HTML, JSON, Lua, shells and terminals.
 fn hostile() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),
@@ -364,7 +364,7 @@ fn any_container() -> impl Strategy<Value = Container> {
 }
 
 proptest! {
-    /// Whatever labels hold, what leaves is what the gateway takes, and harmless wherever it is written.
+    /// Whatever the labels are, the table is valid for the gateway, and its texts are harmless.
     #[test]
     fn nothing_but_proven_text_leaves(containers in prop::collection::vec(any_container(), 0..6), http in any::<bool>()) {
         let mut seen = BTreeSet::new();
@@ -389,10 +389,10 @@ proptest! {
         for one in &built.table.unrouted {
             prop_assert!(!one.why.contains(['<', '>', '&', '"', '`', '\\']), "{}", one.why);
         }
-        // Every container is told of once, or is none of ours.
+        // Every container is listed once, or is not expected to be.
         let routed: usize = built.table.routes.iter().map(|route| route.endpoints.len()).sum();
         prop_assert_eq!(routed + built.table.unrouted.len(), world.containers.len());
-        // The same again, after itself, is the same.
+        // Building again gives the same table.
         world.publish();
         prop_assert!(world.build().table.says_the_same_as(&built.table));
     }

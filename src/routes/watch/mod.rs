@@ -1,8 +1,8 @@
-//! Keeping the routes as the containers are, for as long as it runs.
+//! `flatnet gateway watch`: keeps the routes table up to date.
 //!
-//! One thread waits for whatever comes first: an event of Podman's, a receipt, the answer of a port, the time for a look
-//! at everything, the signal to end. The containers that it is about are looked at again, and the whole table is made anew;
-//! what was missed is not missed for longer than a minute.
+//! One thread waits for the first of: an event of Podman, a receipt, a probe's answer, the periodic full inspection, the signal
+//! to stop. It inspects the affected containers again and rebuilds the whole table. A missed event is made up for within a
+//! minute.
 
 mod prober;
 mod sources;
@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use self::prober::Prober;
-use self::sources::{Events, News};
+use self::sources::{Events, SourceUpdate};
 use super::build;
-use super::changed::Changed;
-use super::sync::{Seen, Synced, lock};
+use super::events::Changes;
+use super::sync::{Snapshot, SyncOutcome, lock};
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
 use crate::kernel::execute::HostExecutor;
@@ -26,30 +26,30 @@ use crate::model::config::Config;
 use crate::state::dir::StateDir;
 use crate::state::lock::Lock;
 
-/// Events come in bursts: so long is waited for the rest of one.
+/// Events come in bursts: the time to wait for the rest of one.
 const BURST: Duration = Duration::from_millis(30);
-/// How long after a receipt its container is looked at, unless an event tells of it before. A receipt is written while
-/// Podman starts the container, and a look at it would wait for Podman.
+/// The delay after a receipt until its container is inspected, unless an event comes first. A receipt is written while Podman
+/// starts the container, and `podman inspect` would wait for that.
 const STARTED: Duration = Duration::from_secs(1);
-/// How often everything is looked at, whether or not anything was said.
+/// The interval of full inspections.
 const EVERYTHING: Duration = Duration::from_secs(60);
-/// After Podman's events have begun, once more: between their beginning and the first look something may have happened.
+/// The delay of another full inspection after Podman's event stream has started: something may have happened in between.
 const SETTLED: Duration = Duration::from_secs(2);
-/// How long is waited at first, and at most, after a failure.
+/// The first and the longest pause after a failure.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
-/// What happened, for whoever runs it.
+/// An event reported to the caller.
 #[derive(Debug)]
-pub enum Said<'a> {
-    /// Another table is published.
-    Changed(&'a Synced),
-    /// Something does not work, and will be tried again.
+pub enum WatchEvent<'a> {
+    /// A new table was published.
+    Changed(&'a SyncOutcome),
+    /// An operation failed and will be retried.
     Failed(&'a Error),
-    /// It works again.
+    /// Operations succeed again.
     Recovered,
 }
 
-/// Each watch holds a share of this lock as long as it runs, so that others can tell.
+/// The lock that each watch holds (shared) while it runs, so that the doctor can tell.
 #[must_use]
 pub fn lock_path(config: &Config) -> PathBuf {
     config.paths.run.join(format!("{}.gateway-watch.lock", config.network))
@@ -59,16 +59,15 @@ fn receipts_folder(config: &Config) -> PathBuf {
     config.paths.state.join(config.network.as_str()).join("receipts")
 }
 
-/// Keeps the routes until something can be read from `stop`. `open` reads the configuration; it is called again before each
-/// look, so that none is published by what the configuration said before.
+/// Keeps the routes table up to date until `stop` is readable. `open` reads the configuration; it is called again before each
+/// inspection, so that no table is published from an old configuration.
 pub fn watch(
     open: &dyn Fn() -> Result<Engine>,
     executor: HostExecutor,
     stop: &UnixStream,
-    say: &mut dyn FnMut(Said<'_>),
+    report: &mut dyn FnMut(WatchEvent<'_>),
 ) -> Result<()> {
-    let failed =
-        |cause: std::io::Error| Error::new(Kind::Internal, "cannot wait for what happens").source(cause);
+    let failed = |cause: std::io::Error| Error::new(Kind::Internal, "cannot wait for events").source(cause);
     let engine = open()?;
     let running = share(&engine.config)?;
     let now = Instant::now();
@@ -76,9 +75,9 @@ pub fn watch(
         prober: Prober::new().map_err(failed)?,
         events: Events::new(now),
         receipts: None,
-        seen: None,
-        changed: Changed::default(),
-        look_at: None,
+        snapshot: None,
+        changed: Changes::default(),
+        inspect_at: None,
         everything_at: now,
         publish_now: false,
         has_begun: false,
@@ -91,14 +90,14 @@ pub fn watch(
         executor,
     };
     loop {
-        watch.work(say);
-        if watch.wait(stop, say).map_err(|errno| failed(errno.into()))? {
+        watch.work(report);
+        if watch.wait(stop, report).map_err(|errno| failed(errno.into()))? {
             return Ok(());
         }
     }
 }
 
-/// Says, as long as it is held, that a watch keeps the routes of this network.
+/// Acquires the lock that marks a running watch.
 fn share(config: &Config) -> Result<Lock> {
     StateDir::create(&config.paths.run)?;
     Lock::share(&lock_path(config), Duration::from_secs(config.limits.lock_seconds))
@@ -111,53 +110,53 @@ struct Watch<'a> {
     executor: HostExecutor,
     prober: Prober,
     events: Events,
-    /// Says when a receipt comes or goes; `None` while there is no such folder yet.
+    /// Notifies of new and removed receipts; `None` while their folder does not exist.
     receipts: Option<OwnedFd>,
-    /// What there was at the last look.
-    seen: Option<Seen>,
-    /// What is to be looked at again, and when.
-    changed: Changed,
-    look_at: Option<Instant>,
-    /// When to look at everything.
+    /// The last snapshot.
+    snapshot: Option<Snapshot>,
+    /// The containers to inspect again.
+    changed: Changes,
+    inspect_at: Option<Instant>,
+    /// The time of the next full inspection.
     everything_at: Instant,
-    /// Whether a port has answered something new.
+    /// Whether a probe has a new answer.
     publish_now: bool,
-    /// Whether Podman's events have begun and nothing was looked at since.
+    /// Whether Podman's event stream has started since the last full inspection.
     has_begun: bool,
     pause: Duration,
-    /// The failure that was told last, as long as it lasts.
+    /// The failure reported last, while it lasts.
     failing: Option<String>,
     conflicts: Vec<String>,
 }
 
 impl Watch<'_> {
-    /// Does what is due.
-    fn work(&mut self, say: &mut dyn FnMut(Said<'_>)) {
+    /// Runs what is due.
+    fn work(&mut self, report: &mut dyn FnMut(WatchEvent<'_>)) {
         let now = Instant::now();
         let started = self.events.start(&mut self.executor, now);
         self.has_begun |= !started.changed.is_nothing();
-        self.take(started, now, BURST, say);
+        self.record(started, now, BURST, report);
         if self.receipts.is_none() {
             self.receipts = sources::receipts(&receipts_folder(&self.engine.config)).ok();
         }
         if self.everything_at <= now {
-            (self.changed, self.look_at) = (Changed::everything(), Some(now));
+            (self.changed, self.inspect_at) = (Changes::everything(), Some(now));
         }
-        if self.look_at.is_some_and(|at| at <= now) {
-            self.look_at = None;
-            let looked = self.reopen().and_then(|()| self.look(now));
-            self.tell(looked, say);
+        if self.inspect_at.is_some_and(|at| at <= now) {
+            self.inspect_at = None;
+            let inspected = self.reopen().and_then(|()| self.inspect(now));
+            self.report_result(inspected, report);
         } else if self.publish_now {
             let published = self.reopen().and_then(|()| {
                 let _lock = lock(&self.engine.config)?;
                 self.publish(now)
             });
-            self.tell(published, say);
+            self.report_result(published, report);
         }
-        self.prober.ask_due(Instant::now());
+        self.prober.probe_due(Instant::now());
     }
 
-    /// Takes up the configuration as it is now, and the state, whose folders may have been replaced.
+    /// Reads the configuration again, and reopens state, whose folders may have been replaced.
     fn reopen(&mut self) -> Result<()> {
         let engine = (self.open)()?;
         let before = std::mem::replace(&mut self.engine, engine).config;
@@ -171,43 +170,45 @@ impl Watch<'_> {
         Ok(())
     }
 
-    /// Looks at what has changed and publishes what all containers make.
-    fn look(&mut self, now: Instant) -> Result<Option<Synced>> {
+    /// Inspects changed containers and publishes the table.
+    fn inspect(&mut self, now: Instant) -> Result<Option<SyncOutcome>> {
         let _lock = lock(&self.engine.config)?;
         let changed = std::mem::take(&mut self.changed);
-        let is_done = match &mut self.seen {
-            Some(seen) if !changed.everything => seen.update(&self.engine, &mut self.executor, &changed)?,
+        let is_done = match &mut self.snapshot {
+            Some(snapshot) if !changed.everything => {
+                snapshot.update(&self.engine, &mut self.executor, &changed)?
+            }
             _ => false,
         };
         if !is_done {
-            self.seen = Some(Seen::look(&self.engine, &mut self.executor, self.seen.as_ref())?);
+            self.snapshot = Some(Snapshot::take(&self.engine, &mut self.executor, self.snapshot.as_ref())?);
             self.everything_at = now + if std::mem::take(&mut self.has_begun) { SETTLED } else { EVERYTHING };
         }
         self.publish(now)
     }
 
-    /// Publishes what the containers of the last look make with what their ports answer.
-    fn publish(&mut self, now: Instant) -> Result<Option<Synced>> {
+    /// Publishes the table of the last snapshot and the probes' answers.
+    fn publish(&mut self, now: Instant) -> Result<Option<SyncOutcome>> {
         self.publish_now = false;
-        let Some(seen) = &mut self.seen else { return Ok(None) };
+        let Some(snapshot) = &mut self.snapshot else { return Ok(None) };
         let config = &self.engine.config;
-        self.prober.want(build::to_ask(&seen.sources(config)), now);
-        let synced = seen.publish(config, &self.prober.answers())?;
+        self.prober.set_ports(build::to_probe(&snapshot.sources(config)), now);
+        let synced = snapshot.publish(config, &self.prober.answers())?;
         Ok(Some(synced))
     }
 
-    /// Says what came of it, a failure once.
-    fn tell(&mut self, result: Result<Option<Synced>>, say: &mut dyn FnMut(Said<'_>)) {
+    /// Reports the result; a repeated failure only once.
+    fn report_result(&mut self, result: Result<Option<SyncOutcome>>, report: &mut dyn FnMut(WatchEvent<'_>)) {
         match result {
             Ok(synced) => {
                 self.pause = PAUSE.0;
                 if self.failing.take().is_some() {
-                    say(Said::Recovered);
+                    report(WatchEvent::Recovered);
                 }
                 if let Some(synced) =
                     synced.filter(|synced| synced.written || synced.conflicts != self.conflicts)
                 {
-                    say(Said::Changed(&synced));
+                    report(WatchEvent::Changed(&synced));
                     self.conflicts = synced.conflicts;
                 }
             }
@@ -216,15 +217,19 @@ impl Watch<'_> {
                 self.pause = (self.pause * 2).min(PAUSE.1);
                 let text = error.whole();
                 if self.failing.as_ref() != Some(&text) {
-                    say(Said::Failed(&error));
+                    report(WatchEvent::Failed(&error));
                     self.failing = Some(text);
                 }
             }
         }
     }
 
-    /// Waits for whatever comes first; whether it is the end.
-    fn wait(&mut self, stop: &UnixStream, say: &mut dyn FnMut(Said<'_>)) -> rustix::io::Result<bool> {
+    /// Waits for the next event. Returns whether it is the signal to stop.
+    fn wait(
+        &mut self,
+        stop: &UnixStream,
+        report: &mut dyn FnMut(WatchEvent<'_>),
+    ) -> rustix::io::Result<bool> {
         let timeout = self.timeout();
         let is_readable = {
             let sources: [Option<BorrowedFd<'_>>; 4] = [
@@ -241,46 +246,52 @@ impl Watch<'_> {
             self.publish_now |= self.prober.take(now);
         }
         if has_events {
-            let news = self.events.read(now);
-            self.take(news, now, BURST, say);
+            let update = self.events.read(now);
+            self.record(update, now, BURST, report);
         }
         if has_receipts {
-            // A folder that is gone is looked for again.
+            // If the folder was removed, it is opened again later.
             let receipts = self.receipts.take();
             if let Some(changed) = receipts.as_ref().and_then(sources::drain) {
                 self.receipts = receipts;
-                self.take(News { changed, problem: None }, now, STARTED, say);
+                self.record(SourceUpdate { changed, problem: None }, now, STARTED, report);
             }
         }
         Ok(is_end)
     }
 
-    /// Notes what has changed, to be looked at after `pause`.
-    fn take(&mut self, news: News, now: Instant, pause: Duration, say: &mut dyn FnMut(Said<'_>)) {
-        let News { changed, problem } = news;
+    /// Records changes, to be inspected after `pause`.
+    fn record(
+        &mut self,
+        update: SourceUpdate,
+        now: Instant,
+        pause: Duration,
+        report: &mut dyn FnMut(WatchEvent<'_>),
+    ) {
+        let SourceUpdate { changed, problem } = update;
         if !changed.is_nothing() {
             self.changed.add(changed);
-            self.look_at = Some(self.look_at.map_or(now + pause, |at| at.min(now + pause)));
+            self.inspect_at = Some(self.inspect_at.map_or(now + pause, |at| at.min(now + pause)));
         }
         if let Some(error) = problem {
-            say(Said::Failed(&error));
+            report(WatchEvent::Failed(&error));
         }
     }
 
-    /// Until something is due.
+    /// The time until something is due.
     fn timeout(&self) -> Duration {
-        let due = [self.look_at, self.prober.next(), self.events.next()];
+        let due = [self.inspect_at, self.prober.next(), self.events.next()];
         let due = due.into_iter().flatten().fold(self.everything_at, Instant::min);
         due.saturating_duration_since(Instant::now())
     }
 }
 
-/// Which of `sources` can be read, or have ended, within `timeout`.
+/// Waits up to `timeout`. Returns which of `sources` are readable or closed.
 fn readable<const N: usize>(
     sources: [Option<BorrowedFd<'_>>; N],
     timeout: Duration,
 ) -> rustix::io::Result<[bool; N]> {
-    // Rounded up: a wait that ends a moment too early would be repeated without any pause.
+    // Rounded up: a wait that ends too early would be repeated without a pause.
     let milliseconds = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX - 1) + 1;
     let timeout = Timespec { tv_sec: milliseconds / 1000, tv_nsec: (milliseconds % 1000) * 1_000_000 };
     let mut fds: Vec<PollFd<'_>> =

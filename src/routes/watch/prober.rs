@@ -1,4 +1,4 @@
-//! Asking ports again and again until they answer, each in its own time and without holding up anything else.
+//! Probes ports repeatedly until they answer, each on its own schedule and in the background.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -8,37 +8,37 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use crate::routes::choose::{Answer, Answers};
+use crate::routes::port_choice::{Answer, Answers};
 use crate::routes::probe;
 
-/// How long is waited at least, and at most, before a port that refuses is asked again.
+/// The shortest and the longest pause before a port that refuses connections is probed again.
 const REFUSING: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
-/// The same of one that takes the question and says nothing: a database, as a rule, which writes that to its log.
+/// The same for a port that accepts but stays silent: usually a database, which logs each probe.
 const SILENT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
 
-/// Ports that are being asked.
+/// The ports to probe.
 #[derive(Debug)]
 pub(super) struct Prober {
-    asked: BTreeMap<SocketAddrV4, Asked>,
-    results: (Sender<Answered>, Receiver<Answered>),
-    /// A byte comes with each answer, for `poll`.
+    ports: BTreeMap<SocketAddrV4, PortState>,
+    results: (Sender<ProbeResult>, Receiver<ProbeResult>),
+    /// Receives a byte with each answer, for `poll`.
     wake: (UnixStream, UnixStream),
 }
 
-type Answered = (SocketAddrV4, String, Answer);
+type ProbeResult = (SocketAddrV4, String, Answer);
 
 #[derive(Debug)]
-struct Asked {
-    /// The life of its container.
+struct PortState {
+    /// The run of its container.
     life: String,
     since: Instant,
     next: Instant,
-    is_asked_now: bool,
+    is_running: bool,
     answer: Option<Answer>,
 }
 
 impl AsFd for Prober {
-    /// Readable when an answer has come.
+    /// Readable when there is an answer.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.wake.0.as_fd()
     }
@@ -49,69 +49,69 @@ impl Prober {
         let wake = UnixStream::pair()?;
         wake.0.set_nonblocking(true)?;
         wake.1.set_nonblocking(true)?;
-        Ok(Self { asked: BTreeMap::new(), results: channel(), wake })
+        Ok(Self { ports: BTreeMap::new(), results: channel(), wake })
     }
 
-    /// Asks `ports` from now on, and no others. What a port answered in the same life of its container still holds.
-    pub(super) fn want(&mut self, ports: BTreeMap<SocketAddrV4, String>, now: Instant) {
-        self.asked.retain(|port, asked| ports.get(port) == Some(&asked.life));
+    /// Sets the ports to probe. Answers from the same run of a container are kept.
+    pub(super) fn set_ports(&mut self, ports: BTreeMap<SocketAddrV4, String>, now: Instant) {
+        self.ports.retain(|port, state| ports.get(port) == Some(&state.life));
         for (port, life) in ports {
-            let fresh = || Asked { life, since: now, next: now, is_asked_now: false, answer: None };
-            self.asked.entry(port).or_insert_with(fresh);
+            let fresh = || PortState { life, since: now, next: now, is_running: false, answer: None };
+            self.ports.entry(port).or_insert_with(fresh);
         }
     }
 
-    /// Asks those whose time has come.
-    pub(super) fn ask_due(&mut self, now: Instant) {
-        let running = self.asked.values().filter(|asked| asked.is_asked_now).count();
-        let due = self.asked.iter_mut().filter(|(_, asked)| asked.is_waiting() && asked.next <= now);
-        for (&port, asked) in due.take(probe::AT_ONCE.saturating_sub(running)) {
-            let (send, life, wake) = (self.results.0.clone(), asked.life.clone(), self.wake.1.try_clone());
+    /// Starts the probes that are due.
+    pub(super) fn probe_due(&mut self, now: Instant) {
+        let running = self.ports.values().filter(|state| state.is_running).count();
+        let due = self.ports.iter_mut().filter(|(_, state)| state.is_waiting() && state.next <= now);
+        for (&port, state) in due.take(probe::AT_ONCE.saturating_sub(running)) {
+            let (send, life, wake) = (self.results.0.clone(), state.life.clone(), self.wake.1.try_clone());
             let ask = move || {
                 let _ = send.send((port, life, probe::ask(port)));
-                // Where the buffer is full, there are bytes enough to wake.
+                // If the buffer is full, `poll` wakes anyway.
                 let _ = wake.map(|mut wake| wake.write(&[0]));
             };
-            // Where there is no room for a thread, the next time will do.
-            asked.is_asked_now = std::thread::Builder::new().name("probe".to_owned()).spawn(ask).is_ok();
-            asked.next = now + REFUSING.0;
+            // If no thread can be started, the probe is retried.
+            state.is_running = std::thread::Builder::new().name("probe".to_owned()).spawn(ask).is_ok();
+            state.next = now + REFUSING.0;
         }
     }
 
-    /// Takes the answers that have come; whether there is one that tells something new.
+    /// Collects answers. Returns whether one of them is new.
     pub(super) fn take(&mut self, now: Instant) -> bool {
         let mut bytes = [0; 256];
         while matches!((&self.wake.0).read(&mut bytes), Ok(1..)) {}
         let mut is_news = false;
         while let Ok((port, life, answer)) = self.results.1.try_recv() {
-            let Some(asked) = self.asked.get_mut(&port).filter(|asked| asked.life == life) else { continue };
-            is_news |= asked.answer != Some(answer);
-            asked.is_asked_now = false;
-            asked.answer = Some(answer);
-            asked.next = now + pause(answer, now.saturating_duration_since(asked.since));
+            let Some(state) = self.ports.get_mut(&port).filter(|state| state.life == life) else { continue };
+            is_news |= state.answer != Some(answer);
+            state.is_running = false;
+            state.answer = Some(answer);
+            state.next = now + pause(answer, now.saturating_duration_since(state.since));
         }
         is_news
     }
 
-    /// What has been answered.
+    /// All answers so far.
     pub(super) fn answers(&self) -> Answers {
-        self.asked.iter().filter_map(|(port, asked)| Some((*port, asked.answer?))).collect()
+        self.ports.iter().filter_map(|(port, state)| Some((*port, state.answer?))).collect()
     }
 
-    /// When one is to be asked next.
+    /// The time of the next probe.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.asked.values().filter(|asked| asked.is_waiting()).map(|asked| asked.next).min()
+        self.ports.values().filter(|state| state.is_waiting()).map(|state| state.next).min()
     }
 }
 
-impl Asked {
-    /// Whether it is to be asked some time: what speaks HTTP, or something else, will not change.
+impl PortState {
+    /// Whether it will be probed again: a port that has answered is final.
     fn is_waiting(&self) -> bool {
-        !self.is_asked_now && !matches!(self.answer, Some(Answer::Http | Answer::Other))
+        !self.is_running && !matches!(self.answer, Some(Answer::Http | Answer::Other))
     }
 }
 
-/// A part of the time that it has been asked for already: who starts slowly is found a little later.
+/// A fraction of the time since the first probe: the slower a program starts, the longer the pause.
 fn pause(answer: Answer, asked_for: Duration) -> Duration {
     let (part, (least, most)) = if answer == Answer::Silence { (2, SILENT) } else { (20, REFUSING) };
     (asked_for / part).clamp(least, most)
@@ -127,7 +127,7 @@ mod tests {
         let limit = Instant::now() + Duration::from_secs(20);
         while !what(&prober.answers()) {
             assert!(Instant::now() < limit, "{prober:?}");
-            prober.ask_due(Instant::now());
+            prober.probe_due(Instant::now());
             prober.take(Instant::now());
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -139,7 +139,7 @@ mod tests {
         let SocketAddr::V4(at) = listener.local_addr().unwrap() else { unreachable!("bound to IPv4") };
         drop(listener);
         let mut prober = Prober::new().unwrap();
-        prober.want(BTreeMap::from([(at, "one".to_owned())]), Instant::now());
+        prober.set_ports(BTreeMap::from([(at, "one".to_owned())]), Instant::now());
         until(&mut prober, |answers| answers.get(&at) == Some(&Answer::Nothing));
         let listener = TcpListener::bind(at).unwrap();
         let server = std::thread::spawn(move || {
@@ -150,12 +150,12 @@ mod tests {
         until(&mut prober, |answers| answers.get(&at) == Some(&Answer::Http));
         server.join().unwrap();
         assert_eq!(prober.next(), None);
-        // The same container still, then started again.
-        prober.want(BTreeMap::from([(at, "one".to_owned())]), Instant::now());
+        // The same run, then a restart.
+        prober.set_ports(BTreeMap::from([(at, "one".to_owned())]), Instant::now());
         assert_eq!(prober.answers().len(), 1);
-        prober.want(BTreeMap::from([(at, "two".to_owned())]), Instant::now());
+        prober.set_ports(BTreeMap::from([(at, "two".to_owned())]), Instant::now());
         assert!(prober.answers().is_empty() && prober.next().is_some());
-        prober.want(BTreeMap::new(), Instant::now());
+        prober.set_ports(BTreeMap::new(), Instant::now());
         assert_eq!(prober.next(), None);
     }
 
@@ -163,7 +163,7 @@ mod tests {
     fn an_answer_about_an_earlier_life_is_none() {
         let at = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1);
         let mut prober = Prober::new().unwrap();
-        prober.want(BTreeMap::from([(at, "two".to_owned())]), Instant::now());
+        prober.set_ports(BTreeMap::from([(at, "two".to_owned())]), Instant::now());
         prober.results.0.send((at, "one".to_owned(), Answer::Http)).unwrap();
         assert!(!prober.take(Instant::now()) && prober.answers().is_empty());
     }

@@ -1,4 +1,4 @@
-//! Who says that something changed: Podman by its events, and the folder of receipts.
+//! The sources of changes: Podman's events, and the folder of receipts.
 
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -11,94 +11,94 @@ use crate::error::{Error, Kind, Result};
 use crate::kernel::execute::{HostExecutor, Lines, Stream};
 use crate::model::command::Command;
 use crate::model::types::ContainerId;
-use crate::routes::changed::{Change, Changed, change};
+use crate::routes::events::{Change, Changes, parse};
 
-/// How long is waited at first, and at most, before Podman's events are asked for again.
+/// The first and the longest pause before `podman events` is started again.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
-/// A stream that lasted so long was a good one.
+/// A stream that lasted this long resets the pause.
 const LASTING: Duration = Duration::from_secs(60);
 
-/// `podman events`, started again whenever it ends.
+/// `podman events`, restarted whenever it ends.
 #[derive(Debug)]
 pub(super) struct Events {
     stream: Option<Stream>,
     began: Instant,
     next: Instant,
     pause: Duration,
-    /// The failure that was told last; told again only after a stream that lasted.
-    told: Option<String>,
+    /// The failure reported last; reported again only after a lasting stream.
+    reported: Option<String>,
 }
 
-/// What a look at the events came to.
+/// New information from a source.
 #[derive(Debug, Default)]
-pub(super) struct News {
-    /// What may have changed.
-    pub(super) changed: Changed,
-    /// What somebody should know.
+pub(super) struct SourceUpdate {
+    /// Possible changes.
+    pub(super) changed: Changes,
+    /// A failure to report.
     pub(super) problem: Option<Error>,
 }
 
 impl Events {
     pub(super) fn new(now: Instant) -> Self {
-        Self { stream: None, began: now, next: now, pause: PAUSE.0, told: None }
+        Self { stream: None, began: now, next: now, pause: PAUSE.0, reported: None }
     }
 
-    /// Starts it, if it does not run and its time has come. What happened before it ran was missed, so that this is news.
+    /// Starts the stream if it is not running and is due. Earlier events were missed, so everything may have changed.
     ///
-    /// Podman itself does not notice that nobody reads its events any more before it writes the next: where this program
-    /// dies without a word, `setpriv` has the kernel end it.
-    pub(super) fn start(&mut self, executor: &mut HostExecutor, now: Instant) -> News {
+    /// Podman notices that its reader is gone only when it writes the next event. If this program is killed, `setpriv` makes
+    /// the kernel end Podman.
+    pub(super) fn start(&mut self, executor: &mut HostExecutor, now: Instant) -> SourceUpdate {
         if self.stream.is_some() || now < self.next {
-            return News::default();
+            return SourceUpdate::default();
         }
         let events = ["setpriv", "--pdeathsig", "TERM", "podman", "events", "--format", "json"];
         match executor.stream(&Command::new(events)) {
             Ok(stream) => {
                 (self.stream, self.began) = (Some(stream), now);
-                News { changed: Changed::everything(), problem: None }
+                SourceUpdate { changed: Changes::everything(), problem: None }
             }
             Err(error) => self.failed(error, now),
         }
     }
 
-    /// What it has said.
-    pub(super) fn read(&mut self, now: Instant) -> News {
-        let Some(stream) = &mut self.stream else { return News::default() };
+    /// Reads new events.
+    pub(super) fn read(&mut self, now: Instant) -> SourceUpdate {
+        let Some(stream) = &mut self.stream else { return SourceUpdate::default() };
         let Lines { lines, end } = stream.lines();
-        let mut changed = Changed::default();
+        let mut changed = Changes::default();
         for line in &lines {
-            changed.note(change(line));
+            changed.add_event(parse(line));
         }
         match end {
-            None => News { changed, problem: None },
-            Some(error) => News { changed, ..self.failed(error, now) },
+            None => SourceUpdate { changed, problem: None },
+            Some(error) => SourceUpdate { changed, ..self.failed(error, now) },
         }
     }
 
-    fn failed(&mut self, error: Error, now: Instant) -> News {
+    fn failed(&mut self, error: Error, now: Instant) -> SourceUpdate {
         if self.stream.take().is_some() && now.saturating_duration_since(self.began) > LASTING {
-            (self.pause, self.told) = (PAUSE.0, None);
+            (self.pause, self.reported) = (PAUSE.0, None);
         }
         self.next = now + self.pause;
         self.pause = (self.pause * 2).min(PAUSE.1);
         let text = error.whole();
-        let is_new = self.told.as_ref() != Some(&text);
-        self.told = Some(text);
-        let problem = Error::new(Kind::PodmanEvents, "Podman tells no events now").source(error);
-        News { changed: Changed::default(), problem: is_new.then_some(problem) }
+        let is_new = self.reported.as_ref() != Some(&text);
+        self.reported = Some(text);
+        let problem = Error::new(Kind::PodmanEvents, "Podman's events are unavailable").source(error);
+        SourceUpdate { changed: Changes::default(), problem: is_new.then_some(problem) }
     }
 
     pub(super) fn stream(&self) -> Option<&Stream> {
         self.stream.as_ref()
     }
 
-    /// When it is to be started again.
+    /// The time of the next start.
     pub(super) fn next(&self) -> Option<Instant> {
         self.stream.is_none().then_some(self.next)
     }
 }
 
-/// Reports each receipt that is written or removed: a container that comes or goes.
+/// Watches for receipts that are written or removed.
 pub(super) fn receipts(folder: &Path) -> Result<OwnedFd> {
     let failed = |errno: rustix::io::Errno| crate::error::io("watch", folder)(errno.into());
     let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).map_err(failed)?;
@@ -111,21 +111,21 @@ pub(super) fn receipts(folder: &Path) -> Result<OwnedFd> {
     Ok(inotify)
 }
 
-/// Whose receipts have come or gone; `None` where the folder itself is gone.
-pub(super) fn drain(inotify: &OwnedFd) -> Option<Changed> {
+/// The containers whose receipts were written or removed; `None` if the folder itself was removed.
+pub(super) fn drain(inotify: &OwnedFd) -> Option<Changes> {
     let mut buffer = [MaybeUninit::uninit(); 4096];
     let mut reader = inotify::Reader::new(inotify, &mut buffer);
-    let mut changed = Changed::default();
+    let mut changed = Changes::default();
     while let Ok(event) = reader.next() {
         if event.events().intersects(ReadFlags::DELETE_SELF | ReadFlags::IGNORED) {
             return None;
         }
         if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
-            changed.note(Change::Unclear);
+            changed.add_event(Change::Unclear);
         }
         let name = event.file_name().and_then(|name| name.to_str().ok());
         let id = name.and_then(|name| name.split_once('@')).and_then(|(id, _)| ContainerId::parse(id).ok());
-        changed.note(id.map_or(Change::Nothing, Change::Of));
+        changed.add_event(id.map_or(Change::Nothing, Change::Of));
     }
     Some(changed)
 }
@@ -151,7 +151,7 @@ mod tests {
         std::fs::write(folder.join(".new"), "x").unwrap();
         assert!(is_readable());
         let containers = [ContainerId::parse("0123").unwrap()].into();
-        assert_eq!(drain(&inotify), Some(Changed { containers, ..Changed::default() }));
+        assert_eq!(drain(&inotify), Some(Changes { containers, ..Changes::default() }));
         assert!(!is_readable());
         std::fs::remove_dir_all(&folder).unwrap();
         assert!(is_readable() && drain(&inotify).is_none());
@@ -164,8 +164,8 @@ mod tests {
         let mut events = Events::new(now);
         let mut pauses = Vec::new();
         for _ in 0..8 {
-            let told = events.failed(Error::new(Kind::Io, "x"), now).problem.is_some();
-            assert_eq!(told, pauses.is_empty(), "the same is told once");
+            let reported = events.failed(Error::new(Kind::Io, "x"), now).problem.is_some();
+            assert_eq!(reported, pauses.is_empty(), "a failure is reported once");
             let pause = events.next().unwrap() - now;
             assert!(events.start(&mut executor, now + pause / 2).changed.is_nothing(), "not yet");
             pauses.push(pause.as_millis());

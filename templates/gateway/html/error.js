@@ -1,9 +1,9 @@
 "use strict";
-// Looks whether the container is back, and opens the page that was wanted. A form that was posted is not sent again.
+// Checks whether the container is back, then opens the requested page. A posted form is not sent again.
 const reason = document.documentElement.dataset.reason;
 
 function openAgain() {
-  // With a fragment, replacing would only scroll.
+  // With a fragment, replace() would only scroll.
   if (location.hash) location.reload();
   else location.replace(location.href);
 }
@@ -14,7 +14,7 @@ async function look() {
     const now = answer.headers.get("X-Flatnet-Error");
     if (now !== reason) return openAgain();
   } catch {
-    // The gateway is away as well.
+    // The gateway does not answer either.
   }
   setTimeout(look, 2000);
 }

@@ -1,5 +1,5 @@
 "use strict";
-// Fetches this page again while somebody looks at it, and shows times as this browser's user writes them.
+// Refreshes this page while it is visible, and shows times in the user's format.
 function localTimes(page) {
   const minute = { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" };
   const thisYear = new Intl.DateTimeFormat(document.documentElement.lang, minute);
@@ -11,8 +11,8 @@ function localTimes(page) {
   }
 }
 
-// Replaces what has changed and nothing else, so that nothing moves under a hand that is about to click. What can change by
-// itself has an ID.
+// Replaces only changed elements, so that nothing moves while the user is about to click. Elements that change separately have
+// an ID.
 function update(shown, fresh) {
   if (shown.isEqualNode(fresh)) return;
   if (shown.tagName !== "MAIN" && shown.id !== "services") return shown.replaceWith(fresh);
@@ -28,7 +28,7 @@ function update(shown, fresh) {
   for (const child of gone.values()) child.remove();
 }
 
-// Who goes from link to link by the keyboard stays where they are.
+// Keeps the keyboard focus on the same link.
 function updateWithFocus(shown, fresh) {
   const focused = document.activeElement.href;
   update(shown, fresh);
@@ -51,11 +51,11 @@ async function look() {
 async function refresh() {
   const began = performance.now();
   if (!document.hidden) {
-    // Without the gateway what was known stays on the screen, and it is said that it may be old.
+    // Without an answer the old content stays, with a note that it may be out of date.
     const away = await look().then(() => false, () => true);
     document.getElementById("away").hidden = !away;
   }
-  // A page that takes long to make (thousands of services) is asked for less often.
+  // A page that takes long to render (thousands of services) is refreshed less often.
   setTimeout(refresh, Math.max(2000, 10 * (performance.now() - began)));
 }
 

@@ -9,9 +9,10 @@ use crate::error::{Result, io};
 use crate::faces::cli::{Options, output};
 use crate::model::config::{Config, drive};
 use crate::nginx::install::{
-    Became, For, Installed, Platform, USER, files, hand_over_state, has_http2_directive, install, put_all,
+    FileOutcome, InstalledFile, Platform, Target, USER, files, hand_over_state, has_http2_directive, install,
+    put_all,
 };
-use crate::routes::look::host_name;
+use crate::routes::containers::host_name;
 use crate::setup::install::Item;
 use crate::setup::{executable, or_packaged, units};
 
@@ -44,7 +45,7 @@ impl Install {
         let directory = std::path::absolute(wanted).map_err(io("find", wanted))?;
         let platform = self.platform.unwrap_or_else(|| Platform::of(&directory));
         let has_http2 = has_http2_directive(platform, &directory, &mut options.executor(&config));
-        let files = files(&config, For { platform, name: &host_name(&config), has_http2 })?;
+        let files = files(&config, Target { platform, name: &host_name(&config), has_http2 })?;
         let mut installed = install(&directory, &files, platform, &config.network, self.force)?;
         let is_root = rustix::process::geteuid().is_root();
         if platform == Platform::Linux && is_root {
@@ -91,13 +92,15 @@ fn unit_files(
 }
 
 /// Changed files line by line, and the count of unchanged ones.
-fn table(installed: &[Installed]) -> String {
-    let line = |one: &Installed| {
-        let hint = if one.outcome == Became::Kept { " (edited; use --force to overwrite it)" } else { "" };
+fn table(installed: &[InstalledFile]) -> String {
+    let line = |one: &InstalledFile| {
+        let hint =
+            if one.outcome == FileOutcome::Kept { " (edited; use --force to overwrite it)" } else { "" };
         format!("{:<12}{}{hint}\n", one.outcome.word(), one.path.display())
     };
-    let changed: String = installed.iter().filter(|one| one.outcome != Became::AlreadySo).map(line).collect();
-    let same = installed.iter().filter(|one| one.outcome == Became::AlreadySo).count();
+    let changed: String =
+        installed.iter().filter(|one| one.outcome != FileOutcome::AlreadySo).map(line).collect();
+    let same = installed.iter().filter(|one| one.outcome == FileOutcome::AlreadySo).count();
     if same > 0 { format!("{changed}{same} files are unchanged\n") } else { changed }
 }
 

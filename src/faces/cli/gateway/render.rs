@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::faces::cli::{Options, output};
 use crate::nginx::static_mode::{Nginx, render};
-use crate::routes::sync::built;
+use crate::routes::sync::draft_table;
 
 /// Write the routes as plain nginx configuration: `upstream` and `server` blocks.
 ///
@@ -38,7 +38,7 @@ impl Render {
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
         let engine = options.engine_to_look()?;
         let mut executor = options.patient_executor();
-        let table = built(&engine, &mut executor)?;
+        let table = draft_table(&engine, &mut executor)?;
         let text = render(&engine.config, &table, !self.no_default_server)?;
         let Some(path) = &self.output else {
             output::print(&text);
@@ -54,7 +54,7 @@ impl Render {
             (true, false) => "is written; run `nginx -s reload` to apply it",
             (true, true) => "is written and nginx reloaded",
         };
-        output::print(&format!("{} {how}: {}\n", path.display(), crate::routes::told::counted(&table)));
+        output::print(&format!("{} {how}: {}\n", path.display(), crate::routes::summary::count(&table)));
         Ok(0)
     }
 }

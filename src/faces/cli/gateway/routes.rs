@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::error::{Error, Kind, io};
 use crate::faces::cli::{Options, output};
 use crate::routes::table::{Route, Table, Unrouted};
-use crate::routes::{publish, told};
+use crate::routes::{publish, summary};
 
 /// List the gateway's routes (URL, container, state, address), and containers without a route with the reason.
 ///
@@ -54,12 +54,12 @@ fn listing(table: &Table, listen: u16) -> String {
         rows.extend(table.unrouted.iter().map(unrouted));
         text = format!("{text}\n{}", output::columns(&rows));
     }
-    format!("{text}\nGeneration {}, written {}: {}\n", table.generation, table.written, told::counted(table))
+    format!("{text}\nGeneration {}, written {}: {}\n", table.generation, table.written, summary::count(table))
 }
 
 /// The URLs and the containers of a route side by side.
 fn lines(route: &Route, listen: u16) -> Vec<Vec<String>> {
-    let urls = told::urls(route, listen);
+    let urls = summary::urls(route, listen);
     let line = |index: usize| {
         let url = urls.get(index).cloned().unwrap_or_default();
         let cells = route.endpoints.get(index).map(|one| {

@@ -4,8 +4,8 @@ use clap::Args;
 use serde_json::json;
 
 use crate::faces::cli::{Options, output};
-use crate::routes::sync::{Synced, sync};
-use crate::routes::told;
+use crate::routes::summary;
+use crate::routes::sync::{SyncOutcome, sync};
 
 /// Update the gateway's routes from this host's containers, once.
 ///
@@ -23,19 +23,19 @@ impl Sync {
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
         let engine = options.engine_to_look()?;
         let synced = sync(&engine, &mut options.patient_executor())?;
-        let Synced { table, before, written, conflicts } = synced;
+        let SyncOutcome { table, before, written, conflicts } = synced;
         if options.json {
             output::print_json(&json!(table));
             return Ok(0);
         }
-        for line in told::changes(before.as_ref(), &table).into_iter().filter(|_| written) {
+        for line in summary::changes(before.as_ref(), &table).into_iter().filter(|_| written) {
             output::print(&format!("{line}\n"));
         }
         for conflict in conflicts {
             output::note(&format!("flatnet: warning: {conflict}"));
         }
         let how = if written { "is written" } else { "is unchanged" };
-        let count = told::counted(&table);
+        let count = summary::count(&table);
         output::print(&format!("Generation {} {how}: {count}\n", table.generation));
         Ok(0)
     }

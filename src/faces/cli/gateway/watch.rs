@@ -8,9 +8,9 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::error::{Error, Kind, Result};
 use crate::faces::cli::{Options, output};
-use crate::routes::sync::Synced;
-use crate::routes::told;
-use crate::routes::watch::{Said, watch};
+use crate::routes::summary;
+use crate::routes::sync::SyncOutcome;
+use crate::routes::watch::{WatchEvent, watch};
 
 /// Keep the gateway's routes up to date until stopped.
 ///
@@ -46,10 +46,10 @@ fn stop_signals() -> Result<UnixStream> {
     Ok(stop)
 }
 
-fn say(said: &Said<'_>, is_json: bool) {
+fn say(said: &WatchEvent<'_>, is_json: bool) {
     match said {
-        Said::Changed(Synced { table, before, written: _, conflicts }) => {
-            let changes = told::changes(before.as_ref(), table);
+        WatchEvent::Changed(SyncOutcome { table, before, written: _, conflicts }) => {
+            let changes = summary::changes(before.as_ref(), table);
             if is_json {
                 let line =
                     json!({"generation": table.generation, "changes": changes, "conflicts": conflicts});
@@ -61,7 +61,7 @@ fn say(said: &Said<'_>, is_json: bool) {
                 output::note(&format!("flatnet: warning: {conflict}"));
             }
         }
-        Said::Failed(error) => output::note(&format!("flatnet: warning: {}", error.whole())),
-        Said::Recovered => output::note("flatnet: recovered"),
+        WatchEvent::Failed(error) => output::note(&format!("flatnet: warning: {}", error.whole())),
+        WatchEvent::Recovered => output::note("flatnet: recovered"),
     }
 }

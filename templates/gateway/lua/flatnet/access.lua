@@ -1,46 +1,46 @@
--- The way of a request: whose it is (dispatch), then an endpoint for it or the page that says why there is none (admit).
+-- The path of a request: dispatch finds its route; admit finds an endpoint, or sends an error page.
 local attempt = require("flatnet.attempt")
+local client_host = require("flatnet.client_host")
 local health = require("flatnet.health")
 local hold = require("flatnet.hold")
-local names = require("flatnet.names")
-local own = require("flatnet.own")
+local own_names = require("flatnet.own_names")
+local own_pages = require("flatnet.own_pages")
 local pages = require("flatnet.pages")
 local probe = require("flatnet.probe")
 local recover = require("flatnet.recover")
 local state = require("flatnet.state")
-local told = require("flatnet.told")
 
 local M = {}
 
--- The route of this request, as it is now. gRPC paths are changed on the way, so its name is remembered.
+-- The current route of this request. Its name is remembered, because gRPC paths are rewritten.
 local function find()
     local name = ngx.var.flatnet_route
     if name and name ~= "" then
         return state.table.by_name[name]
     end
     local host = ngx.var.host
-    return state.table:find(host, ngx.var.uri, names.is_own(host))
+    return state.table:find(host, ngx.var.uri, own_names.is_own(host))
 end
 
--- The request's target without the route's prefix. The client's own spelling is kept where it begins with the prefix.
+-- The request's target without the route's prefix. The client's spelling is kept if it starts with the prefix.
 local function strip(prefix)
     local target = ngx.var.request_uri
     local following = string.sub(target, #prefix + 1, #prefix + 1)
     if string.sub(target, 1, #prefix) == prefix and (following == "" or string.find(following, "[/?]")) then
         target = string.sub(target, #prefix + 1)
     else
-        -- Such as /%78/y for /x/y.
+        -- For example /%78/y for /x/y.
         local path = string.sub(ngx.var.uri, #prefix + 1)
         target = string.gsub(path, "[^%w/._~!$&'()*+,;=:@-]", ngx.escape_uri) .. (ngx.var.is_args or "") .. (ngx.var.args or "")
     end
     return string.sub(target, 1, 1) == "/" and target or "/" .. target
 end
 
--- What the named places are told about the request.
+-- Sets the variables that the named locations use.
 function M.prepare(route)
     local var = ngx.var
     var.flatnet_route = route.name
-    var.flatnet_host = told.host(var)
+    var.flatnet_host = client_host.host(var)
     var.flatnet_scheme = route.scheme
     var.flatnet_target = var.request_uri
     if route.strip and route.path ~= "/" then
@@ -49,43 +49,44 @@ function M.prepare(route)
     end
 end
 
--- For flatnet.relay, and for the log: what other places know by ngx.ctx is lost on the way.
+-- For flatnet.relay and for the log: an internal redirect clears ngx.ctx.
 function M.name_peer(endpoint)
     ngx.var.flatnet_peer, ngx.var.flatnet_container = endpoint.peer, endpoint.container
 end
 
 local function set_grpc_path(route)
-    -- grpc_pass takes no target.
+    -- grpc_pass does not support a target.
     if route.strip and route.path ~= "/" then
         ngx.req.set_uri((string.gsub(string.sub(ngx.var.uri, #route.path + 1), "^/?", "/")))
     end
 end
 
--- Whose the host is: a route's, or ours, or nobody's; the latter two get their answer here.
+-- Finds the route of a host. Requests for the gateway's own pages and for unknown hosts are answered here.
 local function find_any(host)
     local path = ngx.var.uri
-    local is_own = names.is_own(host)
-    if is_own and own.answer(path) then
+    local is_own = own_names.is_own(host)
+    if is_own and own_pages.answer(path) then
         return nil
     elseif not state.table then
         return pages.refuse(503, "no_routes", {})
     end
     local route = state.table:find(host, path, is_own)
     if not route and is_own then
-        return own.fallback(path)
+        return own_pages.fallback(path)
     elseif not route then
         return pages.refuse(404, "unknown_host", { host = host })
     end
     return route
 end
 
--- A prefix without its slash: a page's own links, which are relative to it, would lead past it. A WebSocket follows no redirect.
+-- Whether the prefix lacks its final slash, without which relative links would resolve outside it. WebSocket clients do not
+-- follow redirects.
 local function lacks_slash(route)
     local method = ngx.req.get_method()
     return route.strip and ngx.var.uri == route.path and (method == "GET" or method == "HEAD") and not ngx.var.http_upgrade
 end
 
--- Whatever flatnet.quick leaves.
+-- Handles what flatnet.fast_path does not.
 function M.dispatch()
     local route = find_any(ngx.var.host)
     if not route then
@@ -99,11 +100,11 @@ function M.dispatch()
     return ngx.exec(route.place)
 end
 
--- Whether a body is passed on while it comes in: of that nothing is left for a second attempt.
+-- Whether the body is streamed, so that it is not available for a second attempt.
 function M.is_streamed(route)
     local method = ngx.req.get_method()
     local length = ngx.var.content_length
-    -- In HTTP/2 a body needs no header to announce it.
+    -- In HTTP/2, a body may come without a header that announces it.
     local has_body = method ~= "GET" and method ~= "HEAD" or (length and length ~= "" and length ~= "0")
         or ngx.var.http_transfer_encoding ~= nil
     return has_body and (route.stream or route.place == "@grpc")
@@ -118,7 +119,7 @@ local function endpoint_of(route, peer)
     return nil
 end
 
--- What was asked by flatnet.relay: the container, and not the relay, is the one that it was meant for.
+-- If flatnet.relay made the attempt, its peer is the container, not the relay.
 local function look_behind_relay(last)
     local peer = ngx.var.flatnet_peer or ""
     if peer ~= "" and string.sub(last.peer, 1, 11) == "127.87.0.1:" then
@@ -126,8 +127,8 @@ local function look_behind_relay(last)
     end
 end
 
--- The attempt failed: remembers where nobody accepts; whether there may be another. A connection that broke off says little
--- of the container: if that is gone, the next one will tell. Nor does a relay that does not accept.
+-- Handles a failed attempt. Returns whether another one is allowed. Only a refused connection marks the endpoint as down: after a
+-- broken one the next attempt will tell. A relay that does not accept says nothing about the container.
 local function fail(route, last, streamed)
     local endpoint = endpoint_of(route, last.peer)
     if endpoint and not last.connected and not last.is_relayed then
@@ -141,14 +142,14 @@ local function fail(route, last, streamed)
     return true
 end
 
--- Whether flatnet.relay asks it.
+-- Whether requests to the endpoint go through flatnet.relay.
 local function is_relayed(route, endpoint)
     return endpoint.is_informal and route.place ~= "@grpc"
 end
 
--- A streamed body can be sent only once, so it is sent only to an endpoint that has just accepted. So is what flatnet.relay
--- takes, since that accepts whatever the endpoint does. gRPC clients, which call often, repeat by themselves. `except` is taken
--- only where there is no other.
+-- Picks an endpoint. A streamed body can be sent only once, so the endpoint is probed first. The same applies to flatnet.relay,
+-- which accepts even if the endpoint does not. gRPC calls are frequent and clients retry them, so they are not probed. `except`
+-- is used only if there is no other.
 local function pick(route, streamed, except)
     local endpoint = health.pick(route, except) or except and health.pick(route)
     if endpoint and (streamed and route.stream or is_relayed(route, endpoint)) and not probe.accepts(endpoint, 1) then
@@ -159,8 +160,8 @@ local function pick(route, streamed, except)
     return endpoint
 end
 
--- A container that breaks requests off is about to die as a rule, and accepts for a moment more. There is only one repetition
--- of what was sent: it waits for that moment to be over, unless another container can take it or nothing is to be held.
+-- A container that breaks a request off is usually about to stop, but still accepts for a moment. A sent request is repeated only
+-- once, so wait for that moment to pass, unless another endpoint is available or requests are not to be held.
 local SETTLE = 0.2
 
 local function pick_after(route, streamed, last)
@@ -192,7 +193,7 @@ function M.admit()
         return pages.refuse(404, "unknown_host", { host = ngx.var.host })
     end
     if ngx.var.flatnet_target == "" then
-        -- It comes from a first attempt at the usual place.
+        -- It comes from a first attempt in location /.
         M.prepare(route)
     end
     local streamed = M.is_streamed(route)

@@ -1,13 +1,13 @@
--- What came of the attempts that nginx made for this request, read from its own variables: "a, b : c" in the order made.
+-- The results of nginx's attempts for this request, parsed from its variables: "a, b : c" in order.
 local M = {}
 
--- Methods that may be repeated after they were sent (RFC 9110, 9.2.2).
+-- Idempotent methods, which may be repeated after they were sent (RFC 9110, 9.2.2).
 local IDEMPOTENT = { GET = true, HEAD = true, OPTIONS = true, PUT = true, DELETE = true, TRACE = true, PROPFIND = true }
 
--- More rounds than this for one request mean that the container comes and goes; nginx itself ends it at ten.
+-- The limit of rounds for one request; nginx itself stops at ten internal redirects.
 local MOST = 5
 
--- As `proxy_buffer_size`: headers that fill it are refused by nginx itself.
+-- The value of `proxy_buffer_size`: nginx rejects larger headers.
 local BUFFER = 65536
 
 local function tokens(text)
@@ -18,8 +18,8 @@ local function tokens(text)
     return list
 end
 
--- Rounds, and in how many of them the request was sent. Within a round nginx itself may take several connections that it had
--- kept, all of which the container had closed by then.
+-- The number of rounds, and in how many of them the request was sent. In one round nginx may try several kept connections that
+-- the container has closed.
 local function count_rounds(bytes)
     local rounds, sent = 0, 0
     for round in string.gmatch((bytes or "") .. " : ", "(.-) : ") do
@@ -31,8 +31,8 @@ local function count_rounds(bytes)
     return rounds, sent
 end
 
--- The attempts so far, or nil if there was none: {rounds, sent = in how many of them, peer, connected, status, is_too_large =
--- whether the headers of the last answer filled the buffer}.
+-- The attempts so far, or nil: {rounds, sent = number of rounds in which the request was sent, peer, connected, status,
+-- is_too_large = whether the last answer's headers filled the buffer}.
 function M.read(var)
     local peers = tokens(var.upstream_addr)
     if #peers == 0 then
@@ -56,12 +56,12 @@ function M.is_idempotent(method)
     return IDEMPOTENT[method] == true
 end
 
--- Once more only where that cannot do twice what was meant once.
+-- Whether the request may be repeated without the risk of executing it twice.
 function M.may_repeat(attempt, method, body_is_gone)
     if body_is_gone or attempt.is_too_large or attempt.rounds >= MOST then
         return false
     elseif attempt.connected and attempt.status == 504 then
-        -- It accepted and is silent: it would be silent again.
+        -- It accepted but did not answer in time: it would not the next time either.
         return false
     end
     return attempt.sent == 0 or (attempt.sent == 1 and M.is_idempotent(method))

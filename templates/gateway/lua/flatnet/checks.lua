@@ -1,4 +1,4 @@
--- What one worker does for all: a first look at new endpoints, and the checks that labels ask for.
+-- Runs in one worker for all: probes new endpoints, and runs the health checks of labels.
 local health = require("flatnet.health")
 local probe = require("flatnet.probe")
 local recover = require("flatnet.recover")
@@ -15,7 +15,7 @@ local busy = 0
 local ticking = false
 local before
 
--- `healthy` passes in a row make an endpoint well, `unhealthy` failures sick; the very first answer decides at once.
+-- `healthy` passes in a row make an endpoint healthy, `unhealthy` failures make it unhealthy; the first result decides at once.
 local function count(entry, well)
     local wanted = entry.endpoint.health
     if well then
@@ -38,18 +38,18 @@ local function check(premature, entry)
     local fine, well = pcall(probe.is_well, entry.endpoint, entry.endpoint.health.path, TIMEOUT)
     busy = busy - 1
     entry.busy = false
-    -- It may have been taken off the table meanwhile.
+    -- It may have been removed from the table in the meantime.
     if entries[entry.endpoint.key] == entry then
         count(entry, fine and well)
-        -- A new container is asked again soon: it is not used before it is well.
+        -- A new container is checked again soon: it is not used before it is healthy.
         local soon = health.word(entry.endpoint) ~= "up" and entry.passes == 0 and not entry.was_well
         entry.was_well = entry.was_well or health.word(entry.endpoint) == "up"
         entry.due = ngx.now() + (soon and math.min(1, entry.endpoint.health.interval) or entry.endpoint.health.interval)
     end
 end
 
--- Those whose time has come, the one that has waited longest first: where many hang, the others have their turn too. Later than
--- its interval allows is one that was set before the clock was set back.
+-- Checks that are due, the longest overdue first, so that hanging ones do not starve others. A due time beyond the interval means
+-- that the clock was set back.
 local function all_due(now)
     local due = {}
     for _, entry in pairs(entries) do
@@ -92,7 +92,7 @@ local function follow_endpoint(key, endpoint)
     end
     local entry = entries[key]
     if started or not entry then
-        -- While nginx is reloaded, what was found still holds.
+        -- Results are kept when nginx is reloaded.
         if before then
             health.forget(endpoint)
         end
@@ -103,7 +103,7 @@ local function follow_endpoint(key, endpoint)
     return entry
 end
 
--- So long after a table is replaced nobody is still trying a connection by it, and writes down that it failed.
+-- Seconds after which no request uses the previous table any more and could still record a failure.
 local LATE = 5
 
 local function drop_all(_, endpoints)
@@ -126,7 +126,7 @@ local function drop_gone(current)
     end
 end
 
--- A new table is in force.
+-- Called when a new table is in force.
 function M.follow(current)
     drop_gone(current)
     local kept = {}

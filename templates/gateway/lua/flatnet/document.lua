@@ -1,4 +1,4 @@
--- state/routes.json: text -> checked document. Anything wrong refuses the whole: half a table would send requests astray.
+-- Parses and validates state/routes.json. Any error rejects the whole routes table: half a table would misroute requests.
 local cjson = require("cjson.safe")
 local ipv4 = require("flatnet.ipv4")
 
@@ -6,7 +6,7 @@ local M = {}
 
 local SCHEMES = { http = true, https = true, grpc = true, grpcs = true }
 local STATES = { running = true, paused = true, restarting = true, stopped = true }
--- So many routes are checked in one go before other requests get their turn.
+-- The number of routes that are validated before other requests get a turn.
 local BATCH = 25
 
 local function wrong(where, message, ...)
@@ -20,7 +20,7 @@ end
 local function text(object, key, where, pattern)
     local value = object[key]
     if type(value) ~= "string" or not string.find(value, pattern or ".") then
-        wrong(where, "%s is %s", key, cjson.encode(value) or "not a text")
+        wrong(where, "%s is %s", key, cjson.encode(value) or "not a string")
     end
     return value
 end
@@ -29,14 +29,14 @@ local function list(object, key, where)
     local value = object[key]
     -- An array has no other keys than 1 to #value.
     if type(value) ~= "table" or (next(value) ~= nil and #value == 0) then
-        wrong(where, "%s is no list", key)
+        wrong(where, "%s is not a list", key)
     end
     return value
 end
 
 local function check_endpoint(endpoint, where, range)
     if type(endpoint) ~= "table" then
-        wrong(where, "is no object")
+        wrong(where, "is not an object")
     end
     text(endpoint, "container", where)
     text(endpoint, "id", where, "^%x+$")
@@ -44,9 +44,9 @@ local function check_endpoint(endpoint, where, range)
     local address = text(endpoint, "address", where)
     local number = ipv4.number(address)
     if not number then
-        wrong(where, "address %q is no IPv4 address", address)
+        wrong(where, "address %q is not an IPv4 address", address)
     elseif not ipv4.within(number, range.networks) then
-        -- Else whoever can write this file could reach anything that the gateway reaches.
+        -- Otherwise anyone who can write this file could reach every address that the gateway reaches.
         wrong(where, "address %s is outside %s", address, range.text)
     elseif not is_integer(endpoint.port, 1, 65535) then
         wrong(where, "port is %s", tostring(endpoint.port))
@@ -59,7 +59,7 @@ local function check_health(health, where)
     if health == nil or health == cjson.null then
         return
     elseif type(health) ~= "table" then
-        wrong(where, "health is no object")
+        wrong(where, "health is not an object")
     end
     text(health, "path", where, "^/[!-~]*$")
     if type(health.interval) ~= "number" or health.interval < 1 or health.interval > 3600 then
@@ -76,7 +76,7 @@ local function check_hosts(route, where)
     for _, host in ipairs(list(route, "hosts", where)) do
         local name = type(host) == "string" and string.gsub(host, "^%*%.", "") or ""
         if #name > 253 or not string.find(name, "^[a-z0-9_][a-z0-9_.-]*$") then
-            wrong(where, "host %s is no lower-case host name", cjson.encode(host) or "?")
+            wrong(where, "host %s is not a lower-case host name", cjson.encode(host) or "?")
         end
     end
 end
@@ -93,12 +93,12 @@ end
 
 local function check_route(route, where, names, range)
     if type(route) ~= "table" then
-        wrong(where, "is no object")
+        wrong(where, "is not an object")
     end
     local name = text(route, "name", where, "^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")
     where = where .. " " .. name
     if #name > 128 then
-        wrong(where, "the name is longer than 128 characters")
+        wrong(where, "the name exceeds 128 characters")
     elseif names[name] then
         wrong(where, "the name occurs twice")
     end
@@ -116,26 +116,27 @@ end
 
 local function check_unrouted(item, where)
     if type(item) ~= "table" then
-        wrong(where, "is no object")
+        wrong(where, "is not an object")
     end
     for _, key in ipairs({ "container", "address", "state", "why" }) do
         text(item, key, where)
     end
     if item.facts ~= nil and type(item.facts) ~= "table" then
-        wrong(where, "facts are no object")
+        wrong(where, "facts is not an object")
     end
 end
 
 local function check(document, range, pause)
     if type(document) ~= "table" then
-        wrong("the document", "is no object")
+        wrong("the document", "is not an object")
     elseif document.version ~= 1 then
-        wrong("version", "is %s; this gateway knows 1", tostring(document.version))
+        wrong("version", "%s is not supported; it must be 1", tostring(document.version))
     elseif not is_integer(document.generation, 0, 2 ^ 53) then
         wrong("generation", "is %s", tostring(document.generation))
     elseif document["end"] ~= document.generation then
-        -- The last key repeats the generation: a file that was only half replaced is found out.
-        wrong("end", "is %s and generation %s: the file is torn", tostring(document["end"]), tostring(document.generation))
+        -- The last key repeats the generation, so that an incomplete file is detected.
+        wrong("end", "is %s but generation is %s: the file is incomplete", tostring(document["end"]),
+            tostring(document.generation))
     end
     local names = {}
     for index, route in ipairs(list(document, "routes", "the document")) do
@@ -150,12 +151,12 @@ local function check(document, range, pause)
     return document
 end
 
--- range: {networks = .., text = ..}; pause: called now and then, to let others run.
--- Returns the document, or nil and what is wrong with it.
+-- range: {networks = .., text = ..}; pause: called at intervals to let other requests run.
+-- Returns the document, or nil and the error.
 function M.read(content, range, pause)
     local decoded, problem = cjson.decode(content)
     if decoded == nil then
-        return nil, "no valid JSON: " .. tostring(problem)
+        return nil, "not valid JSON: " .. tostring(problem)
     end
     local fine, result = pcall(check, decoded, range, pause)
     if fine then

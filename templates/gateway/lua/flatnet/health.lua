@@ -1,11 +1,11 @@
--- Which endpoints answer, as all workers know it.
+-- The health of endpoints, shared by all workers.
 --
---   down      a connection failed: looked at by flatnet.recover until one succeeds
---   seen      one has succeeded at some time
---   informal  has sent a 1xx before an answer: flatnet.relay asks it (flatnet.informational)
---   sick, well   what the checks by label say (flatnet.checks); such an endpoint is used only while it is well
+--   down      a connection failed: flatnet.recover probes it until one succeeds
+--   seen      a connection has succeeded at some time
+--   informal  has sent a 1xx before an answer: requests go through flatnet.relay (flatnet.informational)
+--   sick, well   the result of health checks by label (flatnet.checks); such an endpoint is used only while it is well
 --
--- It is known for as long as the endpoint is in the list, however long nothing happens (flatnet.checks).
+-- Entries are kept while the endpoint is in the routes table (flatnet.checks).
 local M = {}
 
 local dict = ngx.shared.flatnet_health
@@ -16,7 +16,7 @@ local function look(endpoint)
         and (not endpoint.health or dict:get(endpoint.well) ~= nil)
 end
 
--- What all workers know is asked once a millisecond: under load that is once for many requests.
+-- Reads the shared entries once a millisecond: under load, once for many requests.
 function M.usable(endpoint)
     local now = ngx.now()
     if endpoint.looked ~= now then
@@ -25,13 +25,13 @@ function M.usable(endpoint)
     return endpoint.is_usable
 end
 
--- An endpoint to use now, each in turn, or nil. `except` is not taken.
+-- The next usable endpoint in turn except for `except`, or nil.
 function M.pick(route, except)
     local endpoints = route.endpoints
     local count = #endpoints
     local last = route.last_picked or 0
     for step = 0, count - 1 do
-        -- On from the one that was picked last, so that the neighbour of a dead one does not get its share too.
+        -- Start after the last picked one, so that the neighbour of a dead endpoint does not get a double share.
         local index = (last + step) % count + 1
         local endpoint = endpoints[index]
         if endpoint ~= except and M.usable(endpoint) then
@@ -42,7 +42,7 @@ function M.pick(route, except)
     return nil
 end
 
--- The first failure counts: `add` leaves what is there.
+-- The time of the first failure is kept: `add` does not overwrite.
 function M.failed(endpoint)
     endpoint.looked = nil
     dict:add(endpoint.down, ngx.now())
@@ -59,7 +59,7 @@ function M.informs(endpoint)
     dict:set(endpoint.informal, true)
 end
 
--- What a check by label found.
+-- The result of a health check by label.
 function M.checked(endpoint, well)
     endpoint.looked = nil
     if well then
@@ -71,14 +71,14 @@ function M.checked(endpoint, well)
     end
 end
 
--- No check holds any more: the container was stopped, and is not used again before it is checked.
+-- Discards check results: the container was stopped, and must be checked again before it is used.
 function M.forget(endpoint)
     endpoint.looked = nil
     dict:delete(endpoint.well)
     dict:delete(endpoint.sick)
 end
 
--- It is gone for good.
+-- Discards all entries of a removed endpoint.
 function M.drop(endpoint)
     M.forget(endpoint)
     dict:delete(endpoint.down)
@@ -86,7 +86,7 @@ function M.drop(endpoint)
     dict:delete(endpoint.informal)
 end
 
--- In a word: up, down, unhealthy, unchecked, or that it does not run.
+-- The state as a word: up, down, unhealthy, unchecked, or the container's state if it is not running.
 function M.word(endpoint)
     if endpoint.state ~= "running" then
         return endpoint.state
@@ -100,8 +100,8 @@ function M.word(endpoint)
     return dict:get(endpoint.sick) and "unhealthy" or "unchecked"
 end
 
--- Since when it cannot be used, or nil where it can by now: requests are held for a while from then on. An endpoint that never
--- answered counts from its start, so that a dead one does not hold requests after each restart of the gateway.
+-- The time since when it is unusable, from which on requests are held; nil if it is usable. An endpoint that has never answered
+-- counts from its start, so that a dead one does not hold requests after each restart of the gateway.
 function M.unusable_since(endpoint)
     if endpoint.state ~= "running" then
         return endpoint.changed
@@ -111,7 +111,7 @@ function M.unusable_since(endpoint)
     if not down and not unwell then
         return nil
     end
-    -- One that is not checked yet will be, within moments of meeting it.
+    -- An unchecked endpoint is checked soon after it was added.
     local sick = unwell and (dict:get(endpoint.sick) or endpoint.met) or 0
     return math.max(endpoint.changed, down and dict:get(endpoint.seen) and down or 0, sick)
 end

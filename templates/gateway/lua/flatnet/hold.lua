@@ -1,4 +1,4 @@
--- Requests wait here, before anything of them is read or sent, while a container restarts.
+-- Holds requests while a container restarts, before their body is read or sent.
 local health = require("flatnet.health")
 local probe = require("flatnet.probe")
 local recover = require("flatnet.recover")
@@ -6,11 +6,11 @@ local recover = require("flatnet.recover")
 local M = {}
 
 local STEP = 0.025
--- A request that comes after the time to hold is over has a look for itself; the page must be there within a second.
+-- The time limit of the probe for a request that arrives after the hold time: the error page must appear within a second.
 local LOOK = 0.8
 
--- Until when requests for this route are held: the time runs from the failure, not from each request. Or an endpoint that can
--- be used after all: what health.pick goes by is up to a millisecond old, and another worker may have seen it come back since.
+-- The time until which requests for this route are held, counted from the failure, not from each request. Or nil and a usable
+-- endpoint: health.pick's data is up to a millisecond old, and another worker may have seen the endpoint recover.
 local function deadline(route)
     local latest = 0
     for _, endpoint in ipairs(route.endpoints) do
@@ -30,7 +30,7 @@ local function look(route)
                 health.answered(endpoint)
                 return endpoint
             end
-            -- One look is all that there is time for.
+            -- There is time for one probe only.
             health.failed(endpoint)
             recover.watch(endpoint)
             return nil
@@ -39,8 +39,8 @@ local function look(route)
     return nil
 end
 
--- find: gives the route as it is now; tried: this request has just had a connection fail.
--- Returns an endpoint and its route; or nil and the route, if that is still there.
+-- find: returns the current route; tried: a connection for this request has just failed.
+-- Returns an endpoint and its route; or nil and the route, if it still exists.
 function M.wait(find, tried)
     local began = ngx.now()
     local route = find()

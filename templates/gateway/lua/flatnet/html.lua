@@ -1,4 +1,4 @@
--- Text -> HTML, and the gateway's pages with style and script inside: one answer, nothing else to fetch.
+-- Escapes HTML, and renders the gateway's pages with inline style and script, so that nothing else must be fetched.
 local file = require("flatnet.file")
 
 local M = {}
@@ -9,19 +9,19 @@ function M.escape(text)
     return (string.gsub(tostring(text), "[&<>\"']", ESCAPES))
 end
 
--- The same for texts of ours, in which `this` is to be typed.
+-- The same for our texts, with `this` as code.
 function M.mark(text)
     return (string.gsub(M.escape(text), "`([^`]*)`", "<code>%1</code>"))
 end
 
--- {{name}} -> values.name, which must be HTML by then. A name that is not given is our own mistake.
+-- Replaces {{name}} by values.name, which must be HTML. A missing value is a bug.
 function M.fill(page, values)
     return (string.gsub(page, "{{([%w_]+)}}", function(name)
         return values[name] or error("flatnet: the page has no value for " .. name)
     end))
 end
 
--- Reads html/<name>.html with style.css and <name>.js put in.
+-- Reads html/<name>.html and inserts style.css and <name>.js.
 function M.load(prefix, name)
     local function read(path)
         local content, why = file.read(prefix .. "html/" .. path)
@@ -31,7 +31,7 @@ function M.load(prefix, name)
     return (string.gsub(read(name .. ".html"), "{{([%w_]+)}}", function(part) return parts[part] end))
 end
 
--- Nothing is loaded from anywhere, and what is inside may ask this host only.
+-- The policy allows no external resources; scripts may connect to this host only.
 function M.send(page)
     ngx.header["Content-Type"] = "text/html; charset=utf-8"
     ngx.header["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "

@@ -1,16 +1,16 @@
--- A container may send a 1xx before its answer (103 Early Hints, 102 Processing). nginx before 1.29 takes that for the answer
--- itself, and all that follows for its body. Here such a request is taken back before anything of it has reached the client, and
--- sent once more through flatnet.relay, which leaves out what is 1xx. Later requests to the container go there at once.
+-- A container may send a 1xx before its answer (103 Early Hints, 102 Processing). nginx before 1.29 treats it as the answer and
+-- the rest as its body. This module discards such an answer before it reaches the client, and sends the request again through
+-- flatnet.relay, which drops 1xx answers. Later requests to the container go to the relay directly.
 local access = require("flatnet.access")
 local attempt = require("flatnet.attempt")
 local health = require("flatnet.health")
 
 local M = {}
 
--- No status that a client sees: error_page of locations.conf leads to another place.
+-- Internal statuses that error_page in locations.conf maps to named locations; clients never see them.
 local AGAIN, NOT_AGAIN = 421, 422
 
--- What nginx has for header filters that replace an answer. Lua has no word for it. It goes to the other place at once, so no
+-- nginx' function for header filters that replace an answer, which has no Lua API. It enters the other location at once, so no
 -- Lua may run there before the first wait.
 local function finalize()
     local has_ffi, ffi = pcall(require, "ffi")
@@ -18,19 +18,19 @@ local function finalize()
         return nil
     end
     ffi.cdef("intptr_t ngx_http_filter_finalize_request(void *request, void *module, intptr_t status);")
-    -- On Windows nginx.exe does not show it.
+    -- nginx.exe on Windows does not export it.
     local is_there, call = pcall(function() return ffi.C.ngx_http_filter_finalize_request end)
     return is_there and call or nil
 end
 
 local replace = finalize()
 
--- Whether a final answer follows. 101 is final: the connection speaks another protocol from then on.
+-- Whether a final answer follows. 101 is final: it switches the protocol.
 function M.is(status)
     return status < 200 and status ~= 101
 end
 
--- Ends the header filter: an error is how nginx learns that nothing is to be sent.
+-- Ends the header filter by an error, so that nginx sends nothing.
 function M.take_back(status)
     local route, endpoint = ngx.ctx.route, ngx.ctx.endpoint
     if endpoint then
@@ -43,13 +43,13 @@ function M.take_back(status)
             replace(require("resty.core.base").get_request(), nil, again and AGAIN or NOT_AGAIN)
         end
     end
-    error(string.format("flatnet: %s at %s sent %d before its answer, which nginx before 1.29 takes for the answer. From now on "
-        .. "its requests take a longer way (flatnet.relay). To spare it: switch such answers off in the application, or use a "
-        .. "newer nginx", endpoint and endpoint.container or "a container", endpoint and endpoint.peer or ngx.var.upstream_addr,
-        status), 0)
+    error(string.format("flatnet: %s at %s sent %d before its answer, which nginx before 1.29 does not support. From now on "
+        .. "its requests go through flatnet.relay, which is slower. To avoid this, disable such answers in the application, or "
+        .. "use a newer nginx", endpoint and endpoint.container or "a container",
+        endpoint and endpoint.peer or ngx.var.upstream_addr, status), 0)
 end
 
--- For the usual request, whose answer is passed on as it is.
+-- For requests whose answer is passed on unchanged.
 function M.filter()
     local status = ngx.status
     if M.is(status) then

@@ -1,4 +1,4 @@
--- Values -> JSON. The cjson of Debian cannot tell an empty list from an empty object; here a list says that it is one.
+-- Encodes JSON. Debian's cjson cannot distinguish an empty list from an empty object, so lists are marked.
 local cjson = require("cjson.safe")
 
 local M = {}
@@ -9,7 +9,7 @@ function M.list(items)
     return setmetatable(items or {}, List)
 end
 
--- Keys in order, so that two answers can be compared.
+-- Keys are sorted, so that answers can be compared.
 local function keys(object)
     local sorted = {}
     for key in pairs(object) do
@@ -21,7 +21,7 @@ end
 
 function M.encode(value)
     if type(value) ~= "table" then
-        -- cjson writes / as \/, which nobody likes to read.
+        -- cjson writes / as \/, which is hard to read.
         return (string.gsub(cjson.encode(value), "\\/", "/"))
     end
     local parts = {}

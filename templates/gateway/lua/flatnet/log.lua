@@ -1,17 +1,17 @@
--- After the answer: what the log and the metrics say about the request.
+-- Sets the log variables and counts metrics after the answer.
 local metrics = require("flatnet.metrics")
 local utf8 = require("flatnet.utf8")
 
 local M = {}
 
--- What the client wrote, with bytes that are not ASCII as %XX.
+-- The client's text with non-ASCII bytes as %XX.
 local function escaped(text)
     return text and (string.gsub(text, "[\128-\255]", function(byte)
         return string.format("%%%02X", string.byte(byte))
     end)) or ""
 end
 
--- A line of the log must be JSON: what is not UTF-8 is written byte by byte (`flatnet_odd` of nginx.conf).
+-- A log line must be valid JSON: text that is not UTF-8 is escaped byte by byte (`flatnet_odd` in nginx.conf).
 local function escape_what_is_odd(var)
     if utf8.is_valid(var.request_uri) and utf8.is_valid(var.http_user_agent) and utf8.is_valid(var.http_referer)
         and utf8.is_valid(var.host) then
@@ -26,8 +26,8 @@ function M.run()
     local context = ngx.ctx
     local route, endpoint = context.route, context.endpoint
     local seconds = ngx.now() - ngx.req.start_time()
-    if context.is_quick then
-        -- What locations.conf has put there is the route's name.
+    if context.is_fast_path then
+        -- locations.conf has set the route's name.
         if endpoint.container ~= route.name then
             ngx.var.flatnet_container = endpoint.container
         end

@@ -1,9 +1,9 @@
--- Counters of requests, shared by the workers, and /_flatnet/metrics in Prometheus' text format.
+-- Request counters, shared by the workers, and /_flatnet/metrics in Prometheus' text format.
 local M = {}
 
 local dict = ngx.shared.flatnet_metrics
 
--- Each worker counts for itself and adds to what all share once a second: a request costs next to nothing.
+-- Each worker counts locally and adds to the shared counters once a second, which keeps the cost per request low.
 local INTERVAL = 1
 
 -- By route, then by "requests STATUS", "seconds", "held" or "replayed".
@@ -14,7 +14,7 @@ local function flush()
     waiting = false
     for route, numbers in pairs(counts) do
         for what, number in pairs(numbers) do
-            -- Names of routes have no spaces.
+            -- Route names have no spaces.
             dict:incr(route .. " " .. what, number, 0)
         end
     end
@@ -53,7 +53,7 @@ local FAMILIES = {
     { "requests", "flatnet_requests_total", "counter", "Requests by route (empty: none) and status." },
     { "seconds", "flatnet_request_seconds_total", "counter", "Time that requests took, from first byte to last." },
     { "held", "flatnet_requests_held_total", "counter", "Requests that waited for a container." },
-    { "replayed", "flatnet_requests_replayed_total", "counter", "Requests that were sent once more." },
+    { "replayed", "flatnet_requests_replayed_total", "counter", "Requests that were repeated." },
 }
 
 local function escape(text)
@@ -117,9 +117,9 @@ function M.text(model, connections)
     counters(lines)
     endpoints(lines, model)
     gauge(lines, "flatnet_routes", "Routes in force.", #model.routes)
-    gauge(lines, "flatnet_routes_generation", "Generation of the list in force.", tonumber(model.generation) or 0)
-    gauge(lines, "flatnet_routes_fresh", "Whether the file that is there now is in force.", model.problem and 0 or 1)
-    head(lines, "flatnet_lua_bytes", "gauge", "Memory of the Lua of the worker that answers this.")
+    gauge(lines, "flatnet_routes_generation", "Generation of the routes table in force.", tonumber(model.generation) or 0)
+    gauge(lines, "flatnet_routes_fresh", "Whether the current file is in force.", model.problem and 0 or 1)
+    head(lines, "flatnet_lua_bytes", "gauge", "Lua memory of the worker that answers this request.")
     lines[#lines + 1] = line("flatnet_lua_bytes", { { "worker", tostring(ngx.worker.id()) } },
         math.floor(collectgarbage("count") * 1024))
     head(lines, "flatnet_connections", "gauge", "Client connections.")

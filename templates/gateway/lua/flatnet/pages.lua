@@ -1,25 +1,25 @@
--- Why there is no answer from a container: what is wrong, which container, what to do. In HTML or JSON, English or Japanese.
-local accept = require("flatnet.accept")
+-- Error pages: what is wrong, which container, what to do. In HTML or JSON, English or Japanese.
 local health = require("flatnet.health")
 local html = require("flatnet.html")
 local json = require("flatnet.json")
+local negotiation = require("flatnet.negotiation")
 local texts = require("flatnet.texts")
 
 local M = {}
 
 local page
 
--- Reasons that pass by themselves: the page looks again, and programs are told when to.
+-- Temporary reasons: the page retries, and programs get Retry-After.
 local PASSING = { no_routes = true, stopped = true, paused = true, restarting = true, down = true, unhealthy = true,
     unchecked = true, no_endpoint = true }
--- The page looks again for these too: a container that is made anew under its name is not there for a moment.
+-- The page also retries for these: a container that is created again is missing for a moment.
 local AGAIN = { unknown_host = "back_unknown" }
 
 function M.start(settings)
     page = html.load(settings.prefix, "error")
 end
 
--- A gRPC client reads the status from the headers, if the stream ends with them: that is what the length of 0 is for.
+-- A gRPC client reads the status from the headers if the stream ends with them, hence the length of 0.
 local function send_grpc(title)
     ngx.status = 200
     ngx.header["Content-Type"] = "application/grpc"
@@ -69,7 +69,7 @@ local function send_html(status, reason, words, language)
     }))
 end
 
--- The gateway by its address, which works without any DNS.
+-- The gateway's URL by its address, which works without DNS.
 function M.start_url()
     local port = ngx.var.server_port
     local address = ngx.var.server_addr
@@ -102,9 +102,9 @@ local function words_of(text, reason, values, prepare)
     return words
 end
 
--- facts: {route, endpoint, host, path}, as far as they matter for `reason`, which names the texts. Ends the request.
+-- facts: those of {route, endpoint, host, path} that apply to `reason`, which selects the texts. Ends the request.
 function M.refuse(status, reason, facts)
-    local language = accept.language(ngx.var.http_accept_language)
+    local language = negotiation.language(ngx.var.http_accept_language)
     local values = values_of(facts)
     local text = texts[language]
     ngx.status = status
@@ -116,7 +116,7 @@ function M.refuse(status, reason, facts)
     end
     if string.find(ngx.var.content_type or "", "^application/grpc") then
         send_grpc(texts.fill(text[reason], values))
-    elseif accept.form(ngx.var.http_accept) == "text/html" then
+    elseif negotiation.form(ngx.var.http_accept) == "text/html" then
         send_html(status, reason, words_of(text, reason, escape_all(values), html.mark), language)
     else
         send_json(status, reason, values, words_of(text, reason, values, without_marks))
@@ -124,7 +124,7 @@ function M.refuse(status, reason, facts)
     return ngx.exit(ngx.HTTP_OK)
 end
 
--- No endpoint of this route can be used. Told of is the one that is nearest to it.
+-- No endpoint of this route is usable. The page describes the one that is closest to being usable.
 function M.unavailable(route)
     local order = { "unchecked", "unhealthy", "down", "restarting", "paused", "stopped" }
     for _, reason in ipairs(order) do
@@ -135,7 +135,7 @@ function M.unavailable(route)
             end
         end
     end
-    -- It has come back this very moment: the client will see when it looks again.
+    -- It has just recovered: the client will notice when it retries.
     local endpoint = route.endpoints[1]
     return M.refuse(503, endpoint and "restarting" or "no_endpoint", { route = route, endpoint = endpoint })
 end

@@ -1,7 +1,7 @@
--- The start page: every service with its link and how it is. Rendered here whole, so it needs no script to be read; the
--- script only fetches it again.
-local accept = require("flatnet.accept")
+-- The start page: every service with its link and state. It is rendered completely here and readable without scripts; the script
+-- only refreshes it.
 local html = require("flatnet.html")
+local negotiation = require("flatnet.negotiation")
 local services = require("flatnet.services")
 local texts = require("flatnet.texts")
 
@@ -13,7 +13,7 @@ function M.start(settings)
     page = html.load(settings.prefix, "portal")
 end
 
--- Why it has no route: in the reader's language, or in English as the host says it.
+-- Why a container has no route: translated, or the English sentence from the routes table.
 local function why_of(item, text, sentences)
     local sentence = sentences[item.reason]
     if not sentence then
@@ -67,7 +67,7 @@ local function list_of(model, text)
     return services.time(text.generation, "loaded", { generation = model.generation, loaded = model.loaded })
 end
 
--- via: {language, scheme, http_host}, how the browser came here.
+-- via: {language, scheme, http_host} of the browser's request.
 function M.render(model, via)
     local text = texts[via.language]
     local cards = services.cards(model, text, via)
@@ -96,7 +96,7 @@ function M.send(model)
     ngx.header["Cache-Control"] = "no-store"
     ngx.header["Vary"] = "Accept-Language"
     html.send(M.render(model, {
-        language = accept.language(ngx.var.http_accept_language),
+        language = negotiation.language(ngx.var.http_accept_language),
         scheme = ngx.var.scheme,
         http_host = ngx.var.http_host,
     }))

@@ -1,4 +1,4 @@
--- One look at an endpoint over a socket of our own.
+-- Probes an endpoint over a separate socket.
 local M = {}
 
 local function connect(endpoint, seconds)
@@ -11,7 +11,7 @@ local function connect(endpoint, seconds)
     return socket
 end
 
--- Whether it accepts a connection: true, or nil and why not.
+-- Whether it accepts a connection: true, or nil and the error.
 function M.accepts(endpoint, seconds)
     local socket, why = connect(endpoint, seconds)
     if not socket then
@@ -23,7 +23,7 @@ end
 
 local function status(socket, endpoint, path)
     if endpoint.scheme == "https" then
-        -- Its certificate is its own affair: nothing here could verify it.
+        -- The certificate is not verified: there is no CA to verify it with.
         local shaken, why = socket:sslhandshake(nil, nil, false)
         if not shaken then
             return nil, why
@@ -38,7 +38,7 @@ local function status(socket, endpoint, path)
     return line and tonumber(string.match(line, "^HTTP/1%.%d (%d%d%d)")), problem or "no HTTP answer"
 end
 
--- Whether a GET of `path` is answered by a 2xx or 3xx. A gRPC endpoint is only connected to.
+-- Whether GET `path` returns 2xx or 3xx. For a gRPC endpoint, whether it accepts a connection.
 function M.is_well(endpoint, path, seconds)
     if endpoint.scheme == "grpc" or endpoint.scheme == "grpcs" then
         return M.accepts(endpoint, seconds)

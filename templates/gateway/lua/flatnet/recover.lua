@@ -1,4 +1,4 @@
--- Looks at endpoints that failed, and at new ones, until they accept. Each worker looks after those that it met.
+-- Probes failed and new endpoints until they accept. Each worker probes those that it has used.
 local health = require("flatnet.health")
 local probe = require("flatnet.probe")
 local state = require("flatnet.state")
@@ -6,9 +6,9 @@ local state = require("flatnet.state")
 local M = {}
 
 local TICK = 0.025
--- Apart at first, then further and further; with a request waiting never further than HURRY.
+-- The interval between probes: FIRST, growing by FURTHER up to LAST; at most HURRY while a request is waiting.
 local FIRST, FURTHER, LAST, HURRY = 0.05, 1.5, 2, 0.1
--- A dead address takes TIMEOUT, and 16 at once leave descriptors to requests on Windows (1,024 in all).
+-- A probe of a dead address takes TIMEOUT. AT_ONCE leaves file descriptors for requests on Windows, which has 1,024.
 local TIMEOUT, AT_ONCE = 0.9, 16
 
 local entries = {}
@@ -19,7 +19,7 @@ local function look(premature, entry)
     if premature then
         return
     end
-    -- Timers run apart from requests: whatever happens here, the count must be right.
+    -- pcall, because the count must be right even after an error.
     local fine, accepts = pcall(probe.accepts, entry.endpoint, TIMEOUT)
     busy = busy - 1
     entry.busy, entry.urgent = false, false
@@ -39,14 +39,14 @@ local function is_current(endpoint)
     return current and current.state == "running"
 end
 
--- Among thousands of dead ones none is forgotten: urgent ones first, then the one that has been due the longest.
+-- The next entry to probe: urgent ones first, then the longest overdue, so that none starves among thousands.
 local function next_due(now)
     local chosen, earliest
     for key, entry in pairs(entries) do
         if not entry.busy and not is_current(entry.endpoint) then
             entries[key] = nil
         elseif not entry.busy then
-            -- Later than it can be: the clock was set back.
+            -- Later than possible: the clock was set back.
             if entry.due > now + LAST then
                 entry.due, entry.looked = now, 0
             end
@@ -84,7 +84,7 @@ function M.start()
     end
 end
 
--- Looks at this endpoint from now on until it accepts. `hurry`: a request is waiting for it.
+-- Probes this endpoint until it accepts. `hurry`: a request is waiting for it.
 function M.watch(endpoint, hurry)
     local entry = entries[endpoint.key]
     if not entry then

@@ -1,15 +1,15 @@
--- Passes a request on to a container byte by byte, and its answer back without what is 1xx. nginx itself is the client, on a
--- loopback address: for all else it does what it always does.
+-- Forwards a request to a container byte by byte, and its answer without 1xx answers. The client is nginx itself, on a loopback
+-- address, and handles everything else as usual.
 local state = require("flatnet.state")
 
 local M = {}
 
--- As `proxy_buffer_size`.
+-- The value of `proxy_buffer_size`.
 local LARGEST = 65536
--- Seconds as in proxy.conf; between reads the other side of nginx looks at the clock.
+-- Seconds as in proxy.conf. The client side of nginx enforces the time between reads.
 local CONNECT, SEND, READ = 1, 300, 3600
 
--- What has come of the final answer, after whatever 1xx went before it; nil where a head is too large.
+-- The beginning of the final answer, after any 1xx answers; nil if a header is too large.
 function M.skip(container)
     local text = ""
     while true do
@@ -32,7 +32,7 @@ function M.skip(container)
     end
 end
 
--- Until one of them ends; whether that was `from`, and whether that closed as usual.
+-- Copies until one side ends. Returns whether that was `from`, and whether it closed normally.
 local function pump(from, to)
     while true do
         local data, why = from:receiveany(LARGEST)
@@ -44,7 +44,7 @@ local function pump(from, to)
     end
 end
 
--- Whether the container's answer came to its end.
+-- Forwards the container's answer. The second result is whether it was complete.
 local function answer(container, client)
     local first = M.skip(container)
     if not first or first == "" or not client:send(first) then
@@ -60,16 +60,16 @@ local function connect(endpoint)
     if not socket:connect(endpoint.address, endpoint.port) then
         return nil
     end
-    -- Its certificate is its own affair, as in proxy_changed.conf.
+    -- The certificate is not verified, as in proxy_changed.conf.
     if endpoint.scheme == "https" and not socket:sslhandshake(nil, ngx.var.host, false) then
         return nil
     end
     return socket
 end
 
--- Whether the answer came to its end.
+-- Forwards request and answer. Returns whether the answer was complete.
 function M.pass(client, container)
-    -- Lua's own would be a minute, after which a client that waits for its answer would count as gone.
+    -- Lua's default is one minute, after which a waiting client would count as gone.
     client:settimeouts(CONNECT * 1000, SEND * 1000, READ * 1000)
     local request = string.gsub(ngx.req.raw_header(), "\r\nX%-Flatnet%-Peer:[^\r]*", "", 1)
     if not container:send(request) then
@@ -77,14 +77,14 @@ function M.pass(client, container)
     end
     local up, down = ngx.thread.spawn(pump, client, container), ngx.thread.spawn(answer, container, client)
     local _, is_client_gone, is_whole = ngx.thread.wait(up, down)
-    -- A container that takes no more of a body may have answered all the same.
+    -- A container that stops reading the body may still have answered.
     if is_client_gone == false then
         _, _, is_whole = ngx.thread.wait(down)
     end
     return is_client_gone ~= true and is_whole == true
 end
 
--- Who is meant must be in the list of routes: this leads nowhere else.
+-- The peer must be in the routes table: the relay connects to no other address.
 function M.run()
     local endpoint = state.table and state.table.by_peer[ngx.var.http_x_flatnet_peer or ""]
     local client = endpoint and ngx.req.socket(true)
@@ -92,7 +92,7 @@ function M.run()
     if container and M.pass(client, container) then
         return ngx.exit(ngx.OK)
     end
-    -- Reset without a word: nginx on the other side knows what to do.
+    -- Reset the connection: nginx on the client side handles it.
     return ngx.exit(444)
 end
 

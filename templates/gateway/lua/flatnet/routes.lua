@@ -1,4 +1,4 @@
--- The table of routes: a checked document -> what answers "which route is it?" for a host and a path.
+-- The routes table in memory: finds the route for a host and a path.
 local cjson = require("cjson.safe")
 
 local M = {}
@@ -24,7 +24,7 @@ function M.epoch(text)
     return ((days * 24 + hour) * 60 + minute) * 60 + second
 end
 
--- Paths of one host: the longest one that a request's path begins with is found by shortening that.
+-- Adds a path of a host. Returns the route that already has it, or nil.
 local function add_path(sets, host, route)
     local set = sets[host]
     if not set then
@@ -37,12 +37,12 @@ local function add_path(sets, host, route)
     end
     set.paths[route.path] = route
     set.longest = math.max(set.longest, #route.path)
-    -- The usual host has one route for all paths.
+    -- Most hosts have one route for all paths.
     set.only = set.longest == 1 and route or nil
     return nil
 end
 
--- At borders of segments only: /x is a prefix of /x and /x/y, not of /xy.
+-- The route with the longest matching prefix. Prefixes match whole segments: /x matches /x and /x/y, not /xy.
 local function longest_prefix(set, path)
     if set.only then
         return set.only
@@ -60,8 +60,8 @@ local function longest_prefix(set, path)
     return set.paths["/"]
 end
 
--- When the endpoint got into the state it is in, by this machine's clock (that of WSL may be off by minutes), and when this
--- gateway met it there: later, if the gateway has just started.
+-- Sets when the endpoint entered its state, by this machine's clock (WSL's may be off by minutes), and when this gateway first
+-- saw it: later, if the gateway has just started.
 local function date(endpoint, before, now)
     local old = before and before.endpoints[endpoint.key]
     if old and old.state == endpoint.state and old.since == endpoint.since then
@@ -77,15 +77,15 @@ end
 local function add_endpoints(built, route, before, now)
     for _, endpoint in ipairs(route.endpoints) do
         endpoint.key = endpoint.id .. "@" .. endpoint.address .. ":" .. endpoint.port
-        -- By which flatnet.health knows it.
+        -- Keys for flatnet.health.
         endpoint.down, endpoint.seen = "down " .. endpoint.key, "seen " .. endpoint.key
         endpoint.informal = "informal " .. endpoint.key
         endpoint.well, endpoint.sick = "well " .. endpoint.key, "sick " .. endpoint.key
         endpoint.peer = endpoint.address .. ":" .. endpoint.port
         endpoint.health = route.health
         endpoint.scheme = route.scheme
-        -- What flatnet.quick leaves to the phases that follow. The same for all requests, since a table for each costs time.
-        endpoint.usual_context = { route = route, endpoint = endpoint, is_quick = true }
+        -- The ngx.ctx that flatnet.fast_path sets, shared by all requests to save allocations.
+        endpoint.usual_context = { route = route, endpoint = endpoint, is_fast_path = true }
         date(endpoint, before, now)
         built.endpoints[endpoint.key], built.by_peer[endpoint.peer] = endpoint, endpoint
     end
@@ -98,7 +98,7 @@ local function place(route)
     return route.stream and "@stream" or "@http"
 end
 
--- The pages of the gateway's own, which a list of another version might give to a route.
+-- Paths of the gateway's own pages, which a table of another version might assign to a route.
 local function is_own_page(path)
     return path == "/" or path == "/_flatnet" or string.sub(path, 1, 10) == "/_flatnet/"
 end
@@ -127,7 +127,7 @@ local function add_route(built, route, is_own)
     end
 end
 
--- before: the table that this one replaces, or nil; is_own: whether a host is the gateway's own name.
+-- before: the previous table, or nil; is_own: whether a host is one of the gateway's own names.
 function M.build(document, before, is_own, now, pause)
     local built = setmetatable({
         generation = document.generation, written = document.written, host = document.host,
@@ -156,7 +156,7 @@ function M.build(document, before, is_own, now, pause)
     return built
 end
 
--- More is no name (RFC 1035, 2.3.4), and each label of it takes time.
+-- The maximum length of a name (RFC 1035, 2.3.4), which limits the time of a lookup.
 local LONGEST = 253
 
 -- The route for a request, or nil. `own`: the host is one of the gateway's own names.
@@ -167,9 +167,9 @@ function Table:find(host, path, own)
     local set = self.exact[host]
     local route = set and longest_prefix(set, path)
     local suffix = host
-    -- No wildcard has the gateway's own names.
+    -- Wildcards do not match the gateway's own names.
     while not route and not own do
-        -- One label less: the longest wildcard is met first.
+        -- Remove one label at a time, so that the longest wildcard matches first.
         suffix = string.match(suffix, "^[^.]+%.(.+)$")
         if not suffix then
             break

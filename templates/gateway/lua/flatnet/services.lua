@@ -1,10 +1,10 @@
--- The services on the portal: a card for each, and how many are in which state.
+-- The services on the portal: a card for each, and a count by state.
 local html = require("flatnet.html")
 local texts = require("flatnet.texts")
 
 local M = {}
 
--- Where the browser reaches a route: by the scheme and port by which it reached this page. nil for a wildcard.
+-- The URL of a route, with the scheme and port of this page; nil for a wildcard.
 function M.url(host, path, scheme, http_host)
     if string.sub(host, 1, 1) == "*" then
         return nil
@@ -14,7 +14,7 @@ function M.url(host, path, scheme, http_host)
     return scheme .. "://" .. host .. (string.match(http_host or "", ":%d+$") or "") .. path
 end
 
--- A host that another route got first leads there, so it is no link here.
+-- Links to the hosts of a route. A host that another route has taken is not a link.
 local function links(route, via, lost)
     local hosts = #route.hosts > 0 and route.hosts or { "" }
     local parts = {}
@@ -37,7 +37,7 @@ function M.badge(word, text)
     return string.format('<span class="badge %s">%s</span>', html.escape(word), html.escape(text["word_" .. word] or word))
 end
 
--- The browser shows times as its user writes them (portal.js).
+-- The browser shows times in the user's format (portal.js).
 function M.time(text, name, values)
     local shown = html.escape(values[name])
     local escaped = {}
@@ -48,7 +48,7 @@ function M.time(text, name, values)
     return texts.fill(html.escape(text), escaped)
 end
 
--- Where a route has one container, as most have, its name and state are those of the route: they are not said twice.
+-- If a route has one container, its name and state are those of the route and are not repeated.
 local function endpoint_of(endpoint, route, text)
     local is_alone = #route.endpoints == 1
     local name = is_alone and endpoint.container == route.name and "" or html.escape(endpoint.container) .. " "
@@ -67,7 +67,7 @@ local function card(route, text, via, lost)
         M.badge(route.health, text), links(route, via, lost), table.concat(endpoints))
 end
 
--- Not in the order of the list, by which conflicts are decided.
+-- Sorted by name. The order of the routes table decides conflicts instead.
 local function by_name(routes)
     local sorted = {}
     for index, route in ipairs(routes) do
@@ -80,7 +80,7 @@ local function by_name(routes)
     return sorted
 end
 
--- How many services are in which state, good ones first.
+-- The number of services by state, good ones first.
 local WORDS = { "up", "unchecked", "restarting", "paused", "stopped", "unhealthy", "down", "no_endpoint" }
 
 function M.summary(routes, text)
@@ -98,7 +98,7 @@ function M.summary(routes, text)
     return table.concat(parts, " ")
 end
 
--- All cards. via: {language, scheme, http_host}, how the browser came here.
+-- All cards. via: {language, scheme, http_host} of the browser's request.
 function M.cards(model, text, via)
     local cards, lost = {}, {}
     for _, conflict in ipairs(model.conflicts) do

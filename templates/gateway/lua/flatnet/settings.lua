@@ -1,5 +1,5 @@
--- The settings from nginx.conf, checked once: nginx does not start, or goes on as before a reload, where one is wrong.
--- (`nginx -t` runs no Lua.)
+-- Validates the settings from nginx.conf. With an invalid one nginx does not start, or ignores the reload. (`nginx -t` runs no
+-- Lua.)
 local ipv4 = require("flatnet.ipv4")
 
 local M = {}
@@ -11,11 +11,11 @@ end
 local function texts(given, name)
     local list = given[name]
     if type(list) ~= "table" or #list == 0 then
-        fail(name, "a list of at least one text", list)
+        fail(name, "a non-empty list of strings", list)
     end
     for _, text in ipairs(list) do
         if type(text) ~= "string" or text == "" then
-            fail(name, "a list of texts", text)
+            fail(name, "a list of strings", text)
         end
     end
     return list
@@ -23,7 +23,7 @@ end
 
 local function text(given, name)
     if type(given[name]) ~= "string" or given[name] == "" then
-        fail(name, "a text", given[name])
+        fail(name, "a string", given[name])
     end
     return given[name]
 end

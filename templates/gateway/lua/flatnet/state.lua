@@ -1,11 +1,11 @@
--- What a worker knows: the table in force and how the last reading of the file went. Written by flatnet.watch only.
+-- The state of a worker: the routes table in force, and the result of the last read of the file. Written by flatnet.watch only.
 return {
     settings = nil,
-    -- Replaced by one assignment, so a request sees the old table or the new one.
+    -- Replaced by one assignment, so that a request sees either the old or the new table.
     table = nil,
-    -- "state/routes.json" or "state/routes.last-good.json", whence the table came, and when.
+    -- The file of the table, "state/routes.json" or "state/routes.last-good.json", and the time of loading.
     source = nil,
     loaded = nil,
-    -- Why the file that is there now is not in force, and since when: {message, since}.
+    -- Why the current file is not in force, and since when: {message, since}.
     problem = nil,
 }

@@ -1,4 +1,4 @@
--- What the gateway knows, for the portal, /_flatnet/status and /_flatnet/metrics: one model for all three.
+-- The data for the portal, /_flatnet/status and /_flatnet/metrics.
 local health = require("flatnet.health")
 local json = require("flatnet.json")
 local state = require("flatnet.state")
@@ -9,7 +9,7 @@ local function time(seconds)
     return seconds and os.date("!%Y-%m-%dT%H:%M:%SZ", seconds)
 end
 
--- One word for a route: the best of its endpoints.
+-- The state of a route: that of its best endpoint.
 local RANK = { up = 1, unchecked = 2, unhealthy = 3, down = 4, restarting = 5, paused = 6, stopped = 7 }
 
 local function word(route)
@@ -45,7 +45,7 @@ local function list(items, make)
     return made
 end
 
--- What there is not (no problem, no table yet) is left out.
+-- Absent values (no problem, no table yet) are omitted.
 function M.model()
     local current = state.table or {}
     local problem = state.problem

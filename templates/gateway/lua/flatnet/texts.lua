@@ -1,67 +1,68 @@
--- Every text that people read, in both languages. {name} is filled in, `this` is to be typed.
+-- All texts for people, in both languages. {name} is a placeholder, `this` is code.
 local M = {}
 
 M.en = {
     -- pages
     no_routes = "No routes yet",
-    no_routes_what = "The gateway has just been set up, or its list of services cannot be read.",
+    no_routes_what = "The gateway has just been set up, or its list of services is not readable.",
     no_routes_todo = "On the container host run: `flatnet gateway sync`",
     unknown_host = "No service {host} here",
-    unknown_host_what = "No container of this gateway is reached by the name {host}.",
+    unknown_host_what = "This gateway has no container with the name {host}.",
     unknown_host_todo = "The start page lists the services and their names.",
     unknown_path = "Nothing here",
     unknown_path_what = "The gateway has no page {path}.",
     unknown_path_todo = "The start page lists the services and their names.",
     forbidden = "Not for this network",
-    forbidden_what = "Your address {client} may not see the gateway's own pages.",
-    forbidden_todo = "Networks that may are listed in the gateway's configuration: `gateway.allow`",
+    forbidden_what = "Your address {client} is not allowed to see the gateway's own pages.",
+    forbidden_todo = "The allowed networks are set in the gateway's configuration: `gateway.allow`",
     stopped = "{container} is stopped",
-    stopped_what = "The container {container} is there, but does not run.",
+    stopped_what = "The container {container} exists, but is not running.",
     stopped_todo = "On the container host run: `podman start {container}`",
     paused = "{container} is paused",
-    paused_what = "The container {container} is frozen and does not answer.",
+    paused_what = "The container {container} is paused and does not answer.",
     paused_todo = "On the container host run: `podman unpause {container}`",
     restarting = "{container} is restarting",
     restarting_what = "The container {container} is being started again.",
-    restarting_todo = "Wait a moment. If it stays so, run on the container host: `podman logs {container}`",
+    restarting_todo = "Wait a moment. If this continues, run on the container host: `podman logs {container}`",
     down = "{container} does not answer",
-    down_what = "The container {container} runs, but accepts no connection on port {port}.",
-    down_todo = "It may still be starting. If it stays so, run on the container host: `podman logs {container}`",
+    down_what = "The container {container} is running, but accepts no connections on port {port}.",
+    down_todo = "It may still be starting. If this continues, run on the container host: `podman logs {container}`",
     unhealthy = "{container} is not healthy",
-    unhealthy_what = "The container {container} runs, but fails its health check at {health_path}.",
+    unhealthy_what = "The container {container} is running, but fails its health check at {health_path}.",
     unhealthy_todo = "On the container host run: `podman logs {container}`",
     unchecked = "{container} is starting",
-    unchecked_what = "The container {container} runs and has not yet passed its health check.",
-    unchecked_todo = "Wait a moment. If it stays so, run on the container host: `podman logs {container}`",
+    unchecked_what = "The container {container} is running, but has not passed its health check yet.",
+    unchecked_todo = "Wait a moment. If this continues, run on the container host: `podman logs {container}`",
     no_endpoint = "{route} has no container",
-    no_endpoint_what = "The route {route} is known, but no container belongs to it.",
+    no_endpoint_what = "The route {route} exists, but has no container.",
     no_endpoint_todo = "On the container host run: `flatnet gateway routes`",
     broke_off = "{container} broke off",
-    broke_off_what = "The connection to the container {container} ended before there was an answer. It may have received "
-        .. "the request, so this was not sent again.",
-    broke_off_todo = "See whether it did what was asked before you repeat it. The reason may be in: `podman logs {container}`",
-    headers_too_large = "The answer of {container} has too many headers",
-    headers_too_large_what = "The container {container} answered with headers of more than 64 kB, which is the most that the "
-        .. "gateway takes. The request was not sent again.",
-    headers_too_large_todo = "As a rule there are too many or too large cookies: delete those of this service in the browser.",
+    broke_off_what = "The connection to the container {container} was closed before an answer. The container may have received "
+        .. "the request, so it was not sent again.",
+    broke_off_todo = "Check whether the request was processed before you repeat it. The cause may be in: "
+        .. "`podman logs {container}`",
+    headers_too_large = "The response headers of {container} are too large",
+    headers_too_large_what = "The headers of the container {container} exceed 64 kB, the limit of the "
+        .. "gateway. The request was not sent again.",
+    headers_too_large_todo = "Usually the cause is cookies: delete the cookies of this service in the browser.",
     timed_out = "{container} took too long",
     timed_out_what = "The container {container} accepted the request, but did not answer in time.",
     timed_out_todo = "On the container host run: `podman logs {container}`",
-    back = "This page looks again by itself and goes on as soon as the container is back.",
-    back_unknown = "This page looks again by itself and goes on as soon as there is such a service.",
+    back = "This page checks again automatically and continues when the container is back.",
+    back_unknown = "This page checks again automatically and continues when the service is available.",
     start_page = "Start page",
     request = "Request",
     -- portal
     services = "Services",
-    none = "No container is routed yet. On the container host `flatnet gateway routes` says why.",
+    none = "No container is routed yet. To see why, run on the container host: `flatnet gateway routes`",
     count = "{count} {word}",
-    away = "The gateway does not answer. What is shown may be old.",
+    away = "The gateway does not answer. The information shown may be out of date.",
     unrouted = "Containers without a route",
     conflicts = "Conflicts",
-    conflict = "{url}: taken by {winner}, so {route} does not get it.",
+    conflict = "{url} is taken by {winner}, so {route} does not get it.",
     since = "since {since}",
     problem = "The list of services cannot be updated (since {since}): {message}",
-    generation = "List {generation}, read at {loaded}",
+    generation = "Generation {generation}, loaded at {loaded}",
     word_up = "running",
     word_stopped = "stopped",
     word_paused = "paused",
@@ -141,7 +142,7 @@ M.ja = {
     word_running = "稼働中",
 }
 
--- Why a container has no route, by the word in the list, which has the English sentence itself.
+-- Why a container has no route, by its reason in the routes table, which also has the English sentence.
 M.why = { en = {}, ja = {
     bad_label = "ラベルに誤りがあります（{problem}）。",
     not_on_network = "flatnet のラベルがありますが、ネットワーク {network} に接続されていません。",
@@ -163,7 +164,7 @@ M.why = { en = {}, ja = {
     bad_host = "名前をホスト名として使えません（{problem}）。ラベル flatnet.host で指定してください。",
 } }
 
--- {name} -> values.name; what is not given stays visible.
+-- Replaces {name} by values.name; unknown placeholders stay visible.
 function M.fill(text, values)
     return (string.gsub(text, "{([%w_]+)}", function(name)
         return values[name] and tostring(values[name])

@@ -1,7 +1,7 @@
--- Whether a text is UTF-8. Asked for every request, of texts that are mostly the same: what was found is remembered.
+-- Checks whether a text is valid UTF-8. It runs for every request, mostly on the same texts, so results are cached.
 local M = {}
 
--- A character of more than one byte (RFC 3629, section 4).
+-- Multi-byte characters (RFC 3629, section 4).
 local CHARACTERS = {
     "[\194-\223][\128-\191]",
     "\224[\160-\191][\128-\191]",
@@ -13,7 +13,7 @@ local CHARACTERS = {
 }
 local NOT_ASCII = "[\128-\255]"
 
--- Clients choose the texts: no more than so many are remembered, none of them long.
+-- Limits of the cache, since clients choose the texts.
 local MOST, LONGEST = 1000, 512
 
 local known, count = {}, 0
@@ -23,7 +23,7 @@ local function look(text)
         return true
     end
     for _, character in ipairs(CHARACTERS) do
-        -- By a blank, so that what stood on both sides of it does not become a character.
+        -- Replace by a blank, so that the bytes around it do not combine to a character.
         text = string.gsub(text, character, " ")
     end
     return not string.find(text, NOT_ASCII)
@@ -36,7 +36,7 @@ local function remember(text, is_valid)
     known[text], count = is_valid, count + 1
 end
 
--- A text that is not there is valid too.
+-- A missing text is valid.
 function M.is_valid(text)
     if text == nil then
         return true

@@ -1,8 +1,8 @@
--- Keeps the table in step with state/routes.json: reads it every 250 ms and compares, since Lua knows no file times and
--- Windows sees no changes that WSL makes.
+-- Follows state/routes.json: reads it every 250 ms and compares the content, because Lua cannot read file times, and Windows does
+-- not notify of changes from WSL.
 local document = require("flatnet.document")
 local file = require("flatnet.file")
-local names = require("flatnet.names")
+local own_names = require("flatnet.own_names")
 local routes = require("flatnet.routes")
 local state = require("flatnet.state")
 
@@ -11,10 +11,10 @@ local M = {}
 local ROUTES = "state/routes.json"
 local LAST_GOOD = "state/routes.last-good.json"
 
--- The content that was looked at last; and the one that is kept for the next start.
+-- The content read last, and the content saved for the next start.
 local seen
 local kept
--- What to call after a new table is in force.
+-- Functions to call when a new table is in force.
 local listeners = {}
 
 local function path(name)
@@ -23,7 +23,7 @@ end
 
 local function complain(message)
     if not state.problem or state.problem.message ~= message then
-        ngx.log(ngx.WARN, "flatnet: the routes stay as they are: ", message)
+        ngx.log(ngx.WARN, "flatnet: keeping the previous routes table: ", message)
         state.problem = { message = message, since = ngx.time() }
     end
 end
@@ -35,7 +35,7 @@ local function swap(content, source, pause)
     if not checked then
         return nil, source .. ": " .. why
     end
-    local built = routes.build(checked, state.table, names.is_own, ngx.now(), pause)
+    local built = routes.build(checked, state.table, own_names.is_own, ngx.now(), pause)
     state.table, state.source, state.loaded = built, source, ngx.time()
     return true
 end
@@ -46,11 +46,11 @@ local function keep_last_good(content)
     end
     local replaced, why = file.replace(path(LAST_GOOD), content)
     if not replaced then
-        ngx.log(ngx.WARN, "flatnet: the routes cannot be kept for the next start: ", why)
+        ngx.log(ngx.WARN, "flatnet: cannot save the routes table for the next start: ", why)
     end
 end
 
--- Looks once; true if there is a new table.
+-- Reads the file once; returns true if a new table is in force.
 local function look(pause)
     local content, why = file.read(path(ROUTES))
     if not content then
@@ -72,7 +72,7 @@ end
 
 local function nothing() end
 
--- While nginx starts or reloads: the file, or else the last one that was good.
+-- While nginx starts or reloads: loads the file, or else the last good one.
 function M.start()
     if look(nothing) then
         return
@@ -97,7 +97,7 @@ local function poll(premature)
     if premature then
         return
     end
-    -- An error here must not end the polling.
+    -- An error must not end the polling.
     local fine, why = pcall(function()
         if look(function() ngx.sleep(0) end) then
             tell()
@@ -106,7 +106,7 @@ local function poll(premature)
     if not fine then
         complain(tostring(why))
     end
-    -- One worker writes; a table that was read while nginx started is kept too.
+    -- One worker saves the table, including one that was read while nginx started.
     if fine and seen and not state.problem and ngx.worker.id() == 0 and kept ~= seen then
         kept = seen
         keep_last_good(seen)
@@ -117,12 +117,12 @@ end
 function M.again()
     local set, why = ngx.timer.at(state.settings.poll, poll)
     if not set and not ngx.worker.exiting() then
-        ngx.log(ngx.ERR, "flatnet: routes are no longer read: ", why)
+        ngx.log(ngx.ERR, "flatnet: cannot poll the routes table any more: ", why)
     end
 end
 
 function M.start_worker()
-    -- One that nginx starts in place of another begins with the table of nginx's own start.
+    -- A replacement worker starts with the table that nginx loaded at its own start.
     pcall(look, nothing)
     if state.table then
         tell()

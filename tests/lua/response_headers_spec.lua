@@ -1,9 +1,9 @@
-local answer = require("flatnet.answer")
+local response_headers = require("flatnet.response_headers")
 
 describe("what a container writes about itself", function()
-    local function fitted(scheme, told, prefix, pairs_of)
+    local function fitted(scheme, client_host, prefix, pairs_of)
         for written, seen in pairs(pairs_of) do
-            assert.equal(seen, answer.url(written, scheme, told, prefix), written)
+            assert.equal(seen, response_headers.url(written, scheme, client_host, prefix), written)
         end
     end
 
@@ -43,7 +43,7 @@ describe("what a container writes about itself", function()
     end)
 
     it("may be a page that loads another one after a while", function()
-        local refresh = function(value) return answer.refresh(value, "http", "web.local", "/a") end
+        local refresh = function(value) return response_headers.refresh(value, "http", "web.local", "/a") end
         assert.equal("5; url=/a/next", refresh("5; url=/next"))
         assert.equal("0;URL='/a/next'", refresh("0;URL='/next'"))
         assert.equal("5", refresh("5"))

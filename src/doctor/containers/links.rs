@@ -1,6 +1,6 @@
-//! Every attachment is as it was made: what CHECK looks at, but for the elements, of which `ruleset` tells.
+//! Every attachment is unchanged: what CHECK verifies, except for set elements, which `ruleset` reports.
 
-use crate::doctor::context::called;
+use crate::doctor::context::describe;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
 use crate::kernel::render;
@@ -10,7 +10,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
     id: "container-links",
     group: Group::Containers,
     looks_at: "links, addresses, routes and forwarding entries of each container, as CNI's CHECK does",
-    shows: "a single container reaches nobody, or is not reached, while others are",
+    shows: "a single container has no connectivity, while others do",
     needs: Needs::Attachments,
     quick: false,
     look,
@@ -30,19 +30,23 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
             continue;
         }
         context.differing.insert(receipt.id.clone());
-        let what = format!("{} is not as it was made; missing: {}", called(receipt), missing.join("; "));
-        found.push(Finding::failure(what).commands(super::mend(context, receipt)?));
+        let what = format!(
+            "{} has changed since it was attached; missing: {}",
+            describe(receipt),
+            missing.join("; ")
+        );
+        found.push(Finding::failure(what).commands(super::repair_commands(context, receipt)?));
     }
     if found.is_empty() {
         found.push(match running.len() {
             0 => no_container(),
-            1 => Finding::good("1 container is as it was made"),
-            count => Finding::good(format!("{count} containers are as they were made")),
+            1 => Finding::good("1 container is unchanged"),
+            count => Finding::good(format!("{count} containers are unchanged")),
         });
     }
     Ok(found)
 }
 
 fn no_container() -> Finding {
-    Finding::not_applicable("no container runs")
+    Finding::not_applicable("no container is running")
 }

@@ -1,12 +1,12 @@
-//! Tables in words.
+//! Text about a routes table.
 
 use std::collections::BTreeMap;
 
 use super::table::{Endpoint, Route, Scheme, Table, Unrouted};
 
-/// `3 routes, 1 container without, 1 of which wants a look`.
+/// `3 routes, 2 containers without one, 1 warning (`flatnet gateway routes` lists them)`.
 #[must_use]
-pub fn counted(table: &Table) -> String {
+pub fn count(table: &Table) -> String {
     let Table { routes, unrouted, .. } = table;
     let warnings = unrouted.iter().filter(|one| one.warning).count();
     let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
@@ -15,12 +15,12 @@ pub fn counted(table: &Table) -> String {
         text = format!("{text}, {} without one", plural(unrouted.len(), "container"));
     }
     if warnings > 0 {
-        text = format!("{text}, {} (`flatnet gateway routes` says which)", plural(warnings, "warning"));
+        text = format!("{text}, {} (`flatnet gateway routes` lists them)", plural(warnings, "warning"));
     }
     text
 }
 
-/// Where a browser finds `route`: each of its URLs, or its path at the gateway's own names.
+/// The URLs of `route`; without hosts, its path at the gateway's own names.
 #[must_use]
 pub fn urls(route: &Route, listen: u16) -> Vec<String> {
     let port = if listen == 80 { String::new() } else { format!(":{listen}") };
@@ -31,7 +31,7 @@ pub fn urls(route: &Route, listen: u16) -> Vec<String> {
     hosts.iter().map(|host| format!("http://{host}{port}{path}")).collect()
 }
 
-/// What is another than before, a line each.
+/// The differences between two tables, one per line.
 #[must_use]
 pub fn changes(before: Option<&Table>, after: &Table) -> Vec<String> {
     let old = before.map(facts).unwrap_or_default();
@@ -41,7 +41,7 @@ pub fn changes(before: Option<&Table>, after: &Table) -> Vec<String> {
     gone.chain(differs.map(|(name, fact)| format!("{name}: {fact}"))).collect()
 }
 
-/// What is to be known of each container.
+/// A line about each container, by name.
 fn facts(table: &Table) -> BTreeMap<String, String> {
     let routed = table.routes.iter().flat_map(|route| {
         route.endpoints.iter().map(move |one| (one.container.to_string(), endpoint(route, one)))

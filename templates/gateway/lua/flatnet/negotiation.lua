@@ -1,7 +1,7 @@
--- What the client wants to read: the language and the form.
+-- Negotiates the language and format of the gateway's answers.
 local M = {}
 
--- The one of `offers` that the header gives the highest weight; the first offer where it says nothing of them.
+-- The offer with the highest weight in the header; the first offer if the header names none of them.
 local function best(header, offers, matches)
     local chosen, highest = offers[1], 0
     for item in string.gmatch(string.lower(header or ""), "[^,]+") do
@@ -23,7 +23,7 @@ function M.language(header)
     end)
 end
 
--- "application/json" or "text/html": programs that take anything (curl) get JSON, browsers ask for HTML.
+-- "application/json" or "text/html": programs that accept anything (curl) get JSON, browsers ask for HTML.
 function M.form(header)
     return best(header, { "application/json", "text/html" }, function(name, offer)
         return name == offer

@@ -1,4 +1,4 @@
--- The gateway's own names: where the portal answers, and path routes that name no host.
+-- The gateway's own names, where the portal and path routes without a host answer.
 local M = {}
 
 local own = {}
@@ -12,7 +12,7 @@ function M.start(settings)
     end
 end
 
--- Any address counts as ours: a request that came here by an address was meant for the gateway.
+-- Any IP address counts as the gateway's own: a request by address is meant for the gateway.
 function M.is_own(host)
     return own[host] or host == "" or string.find(host, "^%d+%.%d+%.%d+%.%d+$") ~= nil
         or string.sub(host, 1, 1) == "["

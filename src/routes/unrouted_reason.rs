@@ -1,82 +1,80 @@
-//! Why a container has no route: a word for programs and translations, a sentence for people.
+//! The reason why a container has no route: a keyword for programs and translations, a sentence for people.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// In a word. What it is called in `routes.json`, the gateway's texts have in other languages.
+/// The reason as a keyword. The gateway translates it by its name in `routes.json`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// A label of Flatnet's is wrong.
+    /// One of its Flatnet labels is invalid.
     BadLabel,
-    /// It has labels of Flatnet's, but is not on its network.
+    /// It has Flatnet labels, but is not on the network.
     NotOnNetwork,
-    /// A label says that it shall have none.
+    /// A label disables it.
     NotEnabled,
-    /// The configuration routes nothing.
+    /// `gateway.expose` is `none`.
     ExposeNone,
-    /// The configuration routes what has labels only.
+    /// `gateway.expose` is `labelled`, and it has no Flatnet label.
     ExposeLabelled,
-    /// It has not run yet.
+    /// It has not been started yet.
     NoAddress,
-    /// Its address is none of Flatnet's.
+    /// Its address is outside the range.
     OutOfRange,
-    /// There is no port to ask.
+    /// It exposes no TCP port.
     NoPort,
-    /// Its one port does not speak HTTP.
+    /// Its only port does not answer HTTP.
     PortSilent,
-    /// None of its ports speaks HTTP.
+    /// None of its ports answers HTTP.
     PortsSilent,
-    /// Several of its ports speak HTTP.
+    /// Several of its ports answer HTTP.
     SeveralPorts,
-    /// It does not run, and no port is remembered.
+    /// It is not running, and its port is unknown.
     NotRunning,
-    /// The port belongs to whose address it shares.
+    /// The port belongs to the container whose address it shares.
     PortOfAnother,
-    /// The port belongs to one of several that share an address.
+    /// The port belongs to one of several containers that share an address.
     PortOfSome,
-    /// The gateway takes no name so long.
+    /// Its name is longer than the gateway supports.
     LongName,
-    /// Its name is no host name.
+    /// Its name is not a valid host name.
     BadHost,
-    /// It asks for a name or a path of the gateway's own.
+    /// It claims a name or a path of the gateway itself.
     OwnName,
-    /// Of a file that another version wrote.
+    /// Unknown: the file was written by another version.
     #[default]
     #[serde(other)]
     Unknown,
 }
 
 impl Reason {
-    /// In a sentence, with `{facts}` to be filled in.
+    /// The sentence, with `{facts}` as placeholders.
     const fn sentence(self) -> &'static str {
         match self {
             Self::BadLabel | Self::Unknown => "{problem}",
-            Self::NotOnNetwork => "it has labels of Flatnet's, and is not on the network {network}",
-            Self::NotEnabled => "its label flatnet.enable says so",
+            Self::NotOnNetwork => "it has Flatnet labels, but is not on the network {network}",
+            Self::NotEnabled => "it is disabled by its label flatnet.enable",
             Self::ExposeNone => "gateway.expose is none",
-            Self::ExposeLabelled => "gateway.expose is labelled, and it has no label of Flatnet's",
-            Self::NoAddress => "it has had no address yet",
-            Self::OutOfRange => "its address {address} is outside of {range}",
-            Self::NoPort => "it exposes no TCP port, and has no label flatnet.port",
+            Self::ExposeLabelled => "gateway.expose is labelled, but it has no Flatnet label",
+            Self::NoAddress => "it has no address yet",
+            Self::OutOfRange => "its address {address} is outside {range}",
+            Self::NoPort => "it exposes no TCP port and has no label flatnet.port",
             Self::PortSilent => "its port {ports} does not answer HTTP",
             Self::PortsSilent => "none of its ports {ports} answers HTTP",
-            Self::SeveralPorts => "its ports {ports} all answer HTTP: choose one by the label flatnet.port",
-            Self::NotRunning => "it is {state}, and did not answer HTTP before",
-            Self::PortOfAnother => "port {port} is that of {other}, whose address it shares",
+            Self::SeveralPorts => "its ports {ports} all answer HTTP: choose one with the label flatnet.port",
+            Self::NotRunning => "it is {state} and has not answered HTTP before",
+            Self::PortOfAnother => "port {port} belongs to {other}, whose address it shares",
             Self::PortOfSome => {
-                "port {port} may be its own or that of {other}, whose address it shares: give one the label flatnet.port"
+                "port {port} may belong to it or to {other}, whose address it shares: set the label flatnet.port on one of them"
             }
-            Self::LongName => "its name has more than {characters} characters",
-            Self::OwnName => {
-                "{url} is the gateway's own: give it another by the label flatnet.host, or flatnet.path"
-            }
-            Self::BadHost => "{problem}: give it one by the label flatnet.host",
+            Self::LongName => "its name exceeds {characters} characters",
+            Self::OwnName => "{url} is reserved for the gateway: set another flatnet.host or flatnet.path",
+            Self::BadHost => "{problem}: set the label flatnet.host",
         }
     }
 
-    /// Whether somebody should look at it.
+    /// Whether it needs attention.
     const fn is_warning(self) -> bool {
         match self {
             Self::BadLabel
@@ -103,20 +101,20 @@ impl Reason {
 
 /// Why a container has no route.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Why {
-    /// In a word.
+pub struct Explanation {
+    /// The keyword.
     pub reason: Reason,
-    /// What the sentence names, by what it is called there: harmless text.
+    /// The values of the sentence's placeholders: harmless text.
     pub facts: BTreeMap<String, String>,
 }
 
-impl Why {
+impl Explanation {
     pub(super) fn new(reason: Reason, facts: &[(&str, &dyn ToString)]) -> Self {
         let facts = facts.iter().map(|(name, fact)| ((*name).to_owned(), plain(&fact.to_string()))).collect();
         Self { reason, facts }
     }
 
-    /// In a sentence.
+    /// The sentence.
     #[must_use]
     pub fn text(&self) -> String {
         let filled =
@@ -124,14 +122,14 @@ impl Why {
         self.facts.iter().fold(self.reason.sentence().to_owned(), filled)
     }
 
-    /// Whether somebody should look at it.
+    /// Whether it needs attention.
     #[must_use]
     pub const fn is_warning(&self) -> bool {
         self.reason.is_warning()
     }
 }
 
-/// `text` with nothing in it that means anything in HTML, JSON or a terminal: it may quote a label.
+/// `text` without characters that are special in HTML, JSON or a terminal: it may quote a label.
 fn plain(text: &str) -> String {
     let plain = |c: char| match c {
         '"' => '\'',
@@ -190,8 +188,8 @@ mod tests {
 
     #[test]
     fn facts_are_filled_in_harmlessly() {
-        let why = Why::new(Reason::NotOnNetwork, &[("network", &"a<b>\u{7}{network}")]);
-        assert_eq!(why.text(), "it has labels of Flatnet's, and is not on the network a?b??{network}");
+        let why = Explanation::new(Reason::NotOnNetwork, &[("network", &"a<b>\u{7}{network}")]);
+        assert_eq!(why.text(), "it has Flatnet labels, but is not on the network a?b??{network}");
         assert!(why.is_warning());
     }
 

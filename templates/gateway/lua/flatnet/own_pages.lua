@@ -1,4 +1,4 @@
--- The gateway's own pages: / and /_flatnet/*, for the networks that may see them.
+-- The gateway's own pages: / and /_flatnet/*, for the networks in `gateway.allow`.
 local json = require("flatnet.json")
 local metrics = require("flatnet.metrics")
 local pages = require("flatnet.pages")
@@ -33,14 +33,14 @@ local PAGES = {
         return send("text/plain; version=0.0.4", metrics.text(status.model(), connections()))
     end,
     ["/_flatnet/healthz"] = function()
-        -- Who asks a port wants to know whether this is what has it.
+        -- Lets clients verify that the gateway is listening on this port.
         ngx.header["X-Flatnet"] = "gateway"
         ngx.status = state.table and 200 or 503
         return send("text/plain", state.table and "ok\n" or "no routes\n")
     end,
 }
 
--- Answers what is the gateway's own; false if it is not.
+-- Answers requests for own pages; returns false for other paths.
 function M.answer(path)
     if path ~= "/" and string.sub(path, 1, 10) ~= "/_flatnet/" then
         return false
@@ -55,7 +55,7 @@ function M.answer(path)
     return true
 end
 
--- No route either.
+-- For own names without a matching route.
 function M.fallback(path)
     return pages.refuse(404, "unknown_path", { path = path })
 end

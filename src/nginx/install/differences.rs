@@ -1,26 +1,26 @@
-//! What lies in the gateway's directory, against what this version would lay there.
+//! Differences between the installed files of the gateway and those of this version.
 
 use std::path::{Path, PathBuf};
 
 use super::record::{self, Record};
-use super::{File, For, Platform, files, has_http2_directive};
+use super::{File, Platform, Target, files, has_http2_directive};
 use crate::error::Result;
 use crate::kernel::execute::Executor;
 use crate::model::config::Config;
-use crate::routes::look::host_name;
+use crate::routes::containers::host_name;
 
-/// What of the gateway's files is not as this version and this configuration have it.
+/// Files that differ from those of this version and configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// Not there.
+pub struct Differences {
+    /// Missing files.
     pub missing: Vec<PathBuf>,
-    /// As they were laid down by another version, or for another configuration.
+    /// Files installed by another version or for another configuration.
     pub older: Vec<PathBuf>,
-    /// Changed by somebody.
+    /// Files modified after installation.
     pub edited: Vec<PathBuf>,
 }
 
-/// For what a gateway was laid down in `directory`; `None` where none was.
+/// The platform of the gateway installed in `directory`; `None` if there is none.
 #[must_use]
 pub fn platform(directory: &Path) -> Option<Platform> {
     let is_there = ["conf/nginx.conf", record::PATH].iter().any(|path| directory.join(path).exists());
@@ -28,16 +28,16 @@ pub fn platform(directory: &Path) -> Option<Platform> {
     is_there.then(recorded)
 }
 
-/// Compares what lies there with what this version would lay there for `platform`.
-pub fn found(config: &Config, platform: Platform, executor: &mut dyn Executor) -> Result<Found> {
+/// Compares the installed files with those of this version for `platform`.
+pub fn differences(config: &Config, platform: Platform, executor: &mut dyn Executor) -> Result<Differences> {
     let directory = &config.gateway.directory;
     let has_http2 = has_http2_directive(platform, directory, executor);
-    let wanted = files(config, For { platform, name: &host_name(config), has_http2 })?;
+    let wanted = files(config, Target { platform, name: &host_name(config), has_http2 })?;
     Ok(compare(directory, &Record::read(directory), &wanted))
 }
 
-fn compare(directory: &Path, record: &Record, wanted: &[File]) -> Found {
-    let mut found = Found { missing: Vec::new(), older: Vec::new(), edited: Vec::new() };
+fn compare(directory: &Path, record: &Record, wanted: &[File]) -> Differences {
+    let mut found = Differences { missing: Vec::new(), older: Vec::new(), edited: Vec::new() };
     for File { path, text } in wanted {
         match std::fs::read(directory.join(path)) {
             Err(_) => found.missing.push(path.clone()),
@@ -69,7 +69,7 @@ mod tests {
         let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
         assert_eq!(
             compare(dir.path(), &record, &wanted),
-            Found { missing: paths(&["d"]), older: paths(&["c", "gone"]), edited: paths(&["b"]) }
+            Differences { missing: paths(&["d"]), older: paths(&["c", "gone"]), edited: paths(&["b"]) }
         );
         std::fs::create_dir(dir.path().join("other")).unwrap();
         assert_eq!(platform(dir.path()), Some(Platform::Windows));

@@ -1,16 +1,16 @@
--- What a container writes into its answer about itself is fitted to what the browser sees. For requests that are not the usual
--- ones: a stripped prefix, an upgrade, TLS towards the container.
+-- Rewrites a container's URLs in response headers for the browser, for requests that flatnet.fast_path does not handle: a
+-- stripped prefix, an upgrade, TLS to the container.
 local informational = require("flatnet.informational")
 
 local M = {}
 
 local DEFAULT = { [""] = true, ["80"] = true, ["443"] = true }
 
--- Whether an authority is the one that the client asked, or would be but for a usual port.
-local function is_own(authority, told)
+-- Whether an authority is that of the client's request, apart from a default port.
+local function is_own(authority, client_host)
     local host, port = string.match(authority, "^(.-):?(%d*)$")
-    local own_host, told_port = string.match(told, "^(.-):?(%d*)$")
-    return string.lower(host) == string.lower(own_host) and (DEFAULT[port] or port == told_port)
+    local client_name, client_port = string.match(client_host, "^(.-):?(%d*)$")
+    return string.lower(host) == string.lower(client_name) and (DEFAULT[port] or port == client_port)
 end
 
 local function with_prefix(path, prefix)
@@ -21,7 +21,7 @@ local function with_prefix(path, prefix)
     return prefix .. (string.sub(path, 1, 1) == "/" and path or "/" .. path)
 end
 
--- Scheme (none where it is the page's own), authority and the rest of a URL that has an authority.
+-- Scheme (nil if relative), authority and the rest of a URL with an authority.
 local function parts(url)
     local scheme, authority, rest = string.match(url, "^(%a[%w+.-]*)://([^/?#]*)(.*)$")
     if not scheme then
@@ -32,29 +32,29 @@ end
 
 local SCHEMES = { http = true, https = true }
 
-local function origin(written, authority, scheme, told)
+local function origin(written, authority, scheme, client_host)
     if written == "https" and scheme == "http" then
         return "https://" .. authority
     end
-    return (written and scheme .. ":" or "") .. "//" .. told
+    return (written and scheme .. ":" or "") .. "//" .. client_host
 end
 
--- `url` as the browser is to see it, which asked for `told` by `scheme`. Another host's stays as it is, and so does a way from
--- HTTP to HTTPS; a way back from there is not meant.
-function M.url(url, scheme, told, prefix)
+-- `url` for a browser that requested `client_host` by `scheme`. URLs of other hosts are unchanged. A redirect from HTTP to HTTPS
+-- is kept, but not one from HTTPS to HTTP.
+function M.url(url, scheme, client_host, prefix)
     local written, authority, path = parts(url)
     if not authority then
         return string.sub(url, 1, 1) == "/" and with_prefix(url, prefix) or url
-    elseif written and not SCHEMES[written] or not is_own(authority, told) then
+    elseif written and not SCHEMES[written] or not is_own(authority, client_host) then
         return url
     end
-    return origin(written, authority, scheme, told) .. with_prefix(path == "" and "/" or path, prefix)
+    return origin(written, authority, scheme, client_host) .. with_prefix(path == "" and "/" or path, prefix)
 end
 
--- The header Refresh: seconds, and where to.
-function M.refresh(value, scheme, told, prefix)
+-- The header Refresh: seconds and a URL.
+function M.refresh(value, scheme, client_host, prefix)
     return (string.gsub(value, "^(%s*%d*%s*[;,]%s*[uU][rR][lL]%s*=%s*['\"]?)([^'\"]*)", function(before, url)
-        return before .. M.url(url, scheme, told, prefix)
+        return before .. M.url(url, scheme, client_host, prefix)
     end))
 end
 

@@ -1,44 +1,44 @@
-//! Which port of a container speaks HTTP, where no label says so.
+//! Chooses the HTTP port of a container that has no label for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV4;
 
 use super::podman::{Container, State};
 use super::table::{Endpoint, Table};
-use super::why::{Reason, Why};
+use super::unrouted_reason::{Explanation, Reason};
 use crate::model::types::{ContainerName, NetworkName};
 
-/// What a port did when it was asked by HTTP.
+/// The result of probing a port by HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// It answered HTTP.
     Http,
     /// It answered something else.
     Other,
-    /// It took the question, and said nothing.
+    /// It accepted the request, but did not answer.
     Silence,
-    /// It did not take it.
+    /// It did not accept the connection.
     Nothing,
 }
 
-/// What ports did when they were asked.
+/// The results of probes, by address and port.
 pub type Answers = BTreeMap<SocketAddrV4, Answer>;
 
-/// How many names are remembered of which there is no container.
+/// How many names of removed containers are remembered.
 const GONE: usize = 1000;
 
-/// The ports that containers were routed to before: one that restarts does not answer for a moment, and is what it was. One that
-/// is made anew under its name is so too, as a rule; until it answers, that is no more than a guess.
+/// The ports to which containers were routed before. A restarting container does not answer for a moment, but keeps its
+/// port. A new container with the same name probably has the same port; until it answers, this is a guess.
 #[derive(Clone, Debug, Default)]
-pub struct Remembered {
+pub struct KnownPorts {
     by_id: BTreeMap<String, u16>,
-    /// With the ID of the container that had it.
+    /// With the ID of the container that had the name.
     by_name: BTreeMap<ContainerName, (String, u16)>,
 }
 
-impl Remembered {
-    /// Learns the ports of `table`, and forgets the IDs that are not in it. A container may be gone for longer than one table,
-    /// so that its name is kept.
+impl KnownPorts {
+    /// Learns the ports of `table`, and forgets the IDs that are not in it. Names are kept, because a container may be missing
+    /// from several tables before it is created again.
     pub fn learn(&mut self, table: &Table, answers: &Answers) {
         let known = std::mem::take(&mut self.by_id);
         let endpoints = || table.routes.iter().flat_map(|route| &route.endpoints);
@@ -56,23 +56,23 @@ impl Remembered {
         }
     }
 
-    /// The port of this very container, if it still exposes it.
+    /// The port of this container, if it still exposes it.
     fn own(&self, container: &Container) -> Option<u16> {
         self.by_id.get(container.id.short()).copied().filter(|port| container.exposed.contains(port))
     }
 
-    /// The port that the last container of its name had, if it exposes that too.
+    /// The port of the last container of the same name, if it is exposed.
     fn predecessor(&self, container: &Container) -> Option<u16> {
         let (_, port) = self.by_name.get(&container.name)?;
         container.exposed.contains(port).then_some(*port)
     }
 }
 
-/// The ports of `container` that have to be asked before [`port`] can tell.
-pub(super) fn to_ask(
+/// The ports of `container` to be probed before [`port`] can choose.
+pub(super) fn to_probe(
     container: &Container,
     network: &NetworkName,
-    remembered: &Remembered,
+    remembered: &KnownPorts,
 ) -> Vec<SocketAddrV4> {
     let is_known = container.exposed.len() == 1 && remembered.own(container).is_some();
     match container.address(network) {
@@ -87,11 +87,11 @@ pub(super) fn to_ask(
 pub(super) fn port(
     container: &Container,
     network: &NetworkName,
-    remembered: &Remembered,
+    remembered: &KnownPorts,
     answers: &Answers,
-) -> Result<u16, Why> {
+) -> Result<u16, Explanation> {
     if container.exposed.is_empty() {
-        return Err(Why::new(Reason::NoPort, &[]));
+        return Err(Explanation::new(Reason::NoPort, &[]));
     }
     let address = container.address(network);
     let answer = |port: u16| answers.get(&SocketAddrV4::new(address?, port)).copied();
@@ -100,17 +100,21 @@ pub(super) fn port(
     let mut some = http.iter();
     match (some.next(), some.next()) {
         (Some(&port), None) => return Ok(port),
-        (Some(_), Some(_)) => return Err(Why::new(Reason::SeveralPorts, &[("ports", &in_words(&http))])),
+        (Some(_), Some(_)) => {
+            return Err(Explanation::new(Reason::SeveralPorts, &[("ports", &in_words(&http))]));
+        }
         (None, _) => {}
     }
     let ports = in_words(&container.exposed);
-    // What answers something else is another program than the one before it.
+    // A port that answers something else belongs to another program than before.
     let predecessor =
         || remembered.predecessor(container).filter(|port| answer(*port) != Some(Answer::Other));
     remembered.own(container).or_else(predecessor).ok_or_else(|| match container.state {
-        State::Running if container.exposed.len() == 1 => Why::new(Reason::PortSilent, &[("ports", &ports)]),
-        State::Running => Why::new(Reason::PortsSilent, &[("ports", &ports)]),
-        state => Why::new(Reason::NotRunning, &[("state", &state.word())]),
+        State::Running if container.exposed.len() == 1 => {
+            Explanation::new(Reason::PortSilent, &[("ports", &ports)])
+        }
+        State::Running => Explanation::new(Reason::PortsSilent, &[("ports", &ports)]),
+        state => Explanation::new(Reason::NotRunning, &[("state", &state.word())]),
     })
 }
 

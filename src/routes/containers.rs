@@ -1,5 +1,5 @@
-//! What there is: Podman's containers, and what Flatnet itself knows of them. Only the command line may call this: a
-//! plugin that runs `podman` waits for locks that Podman holds while it waits for the plugin.
+//! Reads Podman's containers and Flatnet's records of them. Only the command line may call this: a plugin that runs `podman`
+//! would wait for locks that Podman holds while it waits for the plugin.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -13,71 +13,71 @@ use crate::model::command::Command;
 use crate::model::config::Config;
 use crate::model::types::{ContainerId, HostName};
 
-/// How often the list is asked for again when a container on it went away before it was looked at.
+/// How often the list is read again if a container on it was removed before it was inspected.
 const TRIES: usize = 5;
 
-/// What a look at all containers came to.
+/// The result of inspecting all containers.
 #[derive(Debug, Default)]
-pub struct Looked {
-    /// Those that Podman tells of.
+pub struct Inspection {
+    /// The inspected containers.
     pub containers: Vec<Container>,
-    /// Those that it fails to inspect, as a rule since their storage is broken, each with what it says.
+    /// Containers that Podman fails to inspect, usually because of broken storage, with the failures.
     pub left_out: BTreeMap<ContainerId, CommandFailure>,
 }
 
-/// All containers of this host's Podman; an error where it fails to inspect each of them.
-pub fn all_containers(executor: &mut dyn Executor) -> Result<Looked> {
+/// All containers of this host's Podman; an error if none of them can be inspected.
+pub fn all_containers(executor: &mut dyn Executor) -> Result<Inspection> {
     let list = Command::new(["podman", "ps", "--all", "--quiet", "--no-trunc"]);
     let mut failure = None;
     for _ in 0..TRIES {
         let ids = executor.run(&list, &[])?.checked(&list)?.stdout;
         let ids = ids.split_whitespace().map(ContainerId::parse).collect::<Result<Vec<_>>>()?;
-        let mut looked = Looked::default();
+        let mut inspection = Inspection::default();
         if ids.is_empty() {
-            return Ok(looked);
+            return Ok(inspection);
         }
-        match look_at(executor, &ids, &mut looked) {
-            Ok(()) if !looked.containers.is_empty() => return Ok(looked),
+        match look_at(executor, &ids, &mut inspection) {
+            Ok(()) if !inspection.containers.is_empty() => return Ok(inspection),
             Ok(()) => {
-                failure = looked.left_out.into_values().next().map(Error::from);
+                failure = inspection.left_out.into_values().next().map(Error::from);
                 break;
             }
             Err(error) if CommandFailure::of(&error).is_some_and(is_of_one_gone) => failure = Some(error),
             Err(error) => return Err(error),
         }
     }
-    Err(failure.unwrap_or_else(|| Error::new(Kind::Internal, "podman was not asked")))
+    Err(failure.unwrap_or_else(|| Error::new(Kind::Internal, "podman was not called")))
 }
 
-/// Looks at `ids`. One that Podman fails for has it tell nothing of the others either: then each half is looked at by
-/// itself, until only those are left out that it fails for.
-fn look_at(executor: &mut dyn Executor, ids: &[ContainerId], looked: &mut Looked) -> Result<()> {
+/// Inspects `ids`. One failing container makes `podman inspect` fail for all of them: then each half is inspected
+/// separately, until only the failing ones are left out.
+fn look_at(executor: &mut dyn Executor, ids: &[ContainerId], inspection: &mut Inspection) -> Result<()> {
     let look = inspect(ids);
     let output = executor.run(&look, &[])?;
     if output.success() {
-        looked.containers.extend(containers(&output.stdout)?);
+        inspection.containers.extend(containers(&output.stdout)?);
         return Ok(());
     }
     let failure = CommandFailure::new(&look, &output);
-    // From 127 on a shell says that there is no such program, or which signal ended it.
+    // 127 and above are a shell's codes for a missing program and for signals.
     if !matches!(failure.exit, Exit::Code(1..127)) || is_of_one_gone(&failure) {
         return Err(failure.into());
     }
     if let [id] = ids {
-        looked.left_out.insert(id.clone(), failure);
+        inspection.left_out.insert(id.clone(), failure);
         return Ok(());
     }
     let (first, rest) = ids.split_at(ids.len() / 2);
-    look_at(executor, first, looked)?;
-    look_at(executor, rest, looked)
+    look_at(executor, first, inspection)?;
+    look_at(executor, rest, inspection)
 }
 
-/// Whether a container was listed and is gone since.
+/// Whether a listed container has been removed since.
 fn is_of_one_gone(failure: &CommandFailure) -> bool {
     failure.stderr.contains("no such container")
 }
 
-/// These containers; `None` where that cannot be told, for example since one is gone.
+/// These containers; `None` if that fails, for example because one was removed.
 pub fn some_containers(executor: &mut dyn Executor, ids: &BTreeSet<ContainerId>) -> Option<Vec<Container>> {
     if ids.is_empty() {
         return Some(Vec::new());
@@ -91,8 +91,7 @@ fn inspect<'a>(ids: impl IntoIterator<Item = &'a ContainerId>) -> Command {
     Command::new(["podman", "inspect", "--type", "container"].into_iter().chain(ids))
 }
 
-/// An empty list where containers that were routed are still attached is no list: taking their routes away would cut off
-/// all that works.
+/// Rejects an empty list while routed containers are still attached: removing their routes would cut off working services.
 pub fn refuse_lost(
     containers: &[Container],
     before: Option<&Table>,
@@ -114,7 +113,7 @@ pub fn refuse_lost(
     }
 }
 
-/// The address that each container had last, by ID.
+/// The last address of each container, by ID.
 #[must_use]
 pub fn last_addresses(leases: &crate::state::lease::Leases) -> BTreeMap<String, Ipv4Addr> {
     leases.all().map(|(address, lease)| (lease.id.container_id.to_string(), address)).collect()
@@ -141,8 +140,8 @@ mod tests {
 
     const GRAPH: &str = "Error: getting graph driver info \"b\": layer not known";
 
-    /// A Podman that lists `lists`, one after the other, and then the last again and again, and fails to inspect what has a
-    /// container in it that is named in `fails`.
+    /// A fake Podman that returns `lists` in turn, then the last one repeatedly, and fails to inspect the containers in
+    /// `fails`.
     struct Podman {
         lists: Vec<&'static str>,
         fails: Vec<(&'static str, Exit, &'static str)>,
@@ -157,9 +156,9 @@ mod tests {
             Self { lists: lists.to_vec(), fails: fails.into_iter().collect(), inspected: Vec::new() }
         }
 
-        /// The IDs of those that are found, and what is said of the others.
+        /// The IDs of inspected containers, and the failures of the others.
         fn look(&mut self) -> Result<(Vec<String>, BTreeMap<String, String>)> {
-            let Looked { containers, left_out } = all_containers(self)?;
+            let Inspection { containers, left_out } = all_containers(self)?;
             let left_out = left_out.iter().map(|(id, failure)| (id.to_string(), failure.to_string()));
             Ok((containers.iter().map(|one| one.id.to_string()).collect(), left_out.collect()))
         }
@@ -189,16 +188,16 @@ mod tests {
             }
             let ids = &command.argv[4..];
             self.inspected.push(ids.join(" "));
-            let told: Vec<String> = ids.iter().map(|id| told(id)).collect();
+            let documents: Vec<String> = ids.iter().map(|id| inspected(id)).collect();
             let failure = self.fails.iter().find(|(bad, ..)| ids.iter().any(|id| id == bad));
             failure.map_or_else(
-                || ended(Exit::Code(0), format!("[{}]", told.join(",")), ""),
+                || ended(Exit::Code(0), format!("[{}]", documents.join(",")), ""),
                 |(_, exit, says)| ended(*exit, "[]".to_owned(), says),
             )
         }
     }
 
-    fn told(id: &str) -> String {
+    fn inspected(id: &str) -> String {
         format!(
             r#"{{"Id":"{id}","Name":"{id}","Created":"","State":{{"Status":"running"}},"NetworkSettings":{{}},"Config":{{}},"HostConfig":{{}}}}"#
         )
@@ -245,7 +244,7 @@ mod tests {
         let mut podman = Podman::of(&["a b c"], [gone]);
         assert!(podman.look().unwrap_err().whole().contains("no such container b"));
         assert_eq!(podman.inspected.len(), TRIES);
-        // Beside one that is broken, too, which Podman comes to first.
+        // Also beside a broken one, which Podman reaches first.
         let mut podman = Podman::of(&["a b d", "a d"], [("d", Exit::Code(125), GRAPH), gone]);
         let (found, left_out) = podman.look().unwrap();
         assert_eq!((found, left_out.len()), (vec!["a".to_owned()], 1));

@@ -1,7 +1,7 @@
-//! What the gateway says of itself, asked where it listens.
+//! Requests to the gateway's own pages.
 //!
-//! Where that is: on this host, or with whoever else may let requests in, which on WSL2 is Windows. All questions are
-//! `curl`'s, each with an end.
+//! It listens on this host, or on an ingress gateway, which on WSL2 is Windows. All requests are made by `curl` with a time
+//! limit.
 
 use std::net::Ipv4Addr;
 
@@ -16,40 +16,40 @@ use crate::model::command::Command;
 use crate::model::config::Gateway;
 use crate::nginx::install::Platform;
 
-/// curl's exit status for a connection that was refused.
+/// curl's exit status for a refused connection.
 const REFUSED: Exit = Exit::Code(7);
-/// How curl is called: no settings of the user's, whoever signed the certificate, and it has an end.
+/// curl without the user's settings, without verification of certificates, and with a time limit.
 const CURL: [&str; 7] = ["curl", "-q", "-sS", "-k", "--max-time", "3", "-w"];
 
-/// What was heard of the gateway.
+/// The result of probing the gateway.
 #[derive(Clone, Debug)]
-pub(in crate::doctor) enum Heard {
-    /// It tells how it is.
+pub(in crate::doctor) enum GatewayProbe {
+    /// It returned its status.
     Status {
-        /// Its address.
+        /// The address.
         address: Ipv4Addr,
-        /// The same as the beginning of a URL.
+        /// The scheme, address and port as the beginning of a URL.
         base: String,
-        /// What it tells.
+        /// The status.
         status: Status,
     },
-    /// Something else came.
+    /// Another answer.
     Other {
-        /// The address.
+        /// As above.
         base: String,
         /// The HTTP status of `/_flatnet/healthz`.
         code: u16,
     },
-    /// Nothing came from anywhere.
-    Nothing {
-        /// Where it was looked for, and what curl says.
+    /// No answer from any address.
+    NoAnswer {
+        /// The errors of curl, by address.
         tried: Vec<String>,
-        /// Whether nobody listens there: what is silent may be shut off.
+        /// Whether every connection was refused, rather than dropped.
         is_refused: bool,
     },
 }
 
-/// `/_flatnet/status`, as far as checks look at it.
+/// The fields of `/_flatnet/status` that checks use.
 #[derive(Clone, Debug, Deserialize)]
 pub(in crate::doctor) struct Status {
     pub(super) version: String,
@@ -59,7 +59,7 @@ pub(in crate::doctor) struct Status {
     pub(super) conflicts: Vec<Conflict>,
 }
 
-/// Why the file that is there is not in force.
+/// Why the current file is not in force.
 #[derive(Clone, Debug, Deserialize)]
 pub(in crate::doctor) struct Problem {
     pub(super) message: String,
@@ -70,7 +70,7 @@ pub(in crate::doctor) struct Route {
     pub(super) endpoints: Vec<Endpoint>,
 }
 
-/// How the gateway finds a container.
+/// The state of a container as the gateway sees it.
 #[derive(Clone, Debug, Deserialize)]
 pub(in crate::doctor) struct Endpoint {
     pub(super) container: String,
@@ -79,7 +79,7 @@ pub(in crate::doctor) struct Endpoint {
     pub(super) health: String,
 }
 
-/// A route that another one has taken a host from.
+/// A host that two routes claim.
 #[derive(Clone, Debug, Deserialize)]
 pub(in crate::doctor) struct Conflict {
     pub(super) route: String,
@@ -88,8 +88,8 @@ pub(in crate::doctor) struct Conflict {
     pub(super) winner: String,
 }
 
-/// Asks at each address where the gateway may listen, until one answers.
-fn ask(context: &mut Context, platform: Platform) -> Result<Heard> {
+/// Probes each address at which the gateway may listen, until one answers.
+fn ask(context: &mut Context, platform: Platform) -> Result<GatewayProbe> {
     tools::find("curl")?;
     let (mut tried, mut is_refused) = (Vec::new(), true);
     for address in addresses(context, platform) {
@@ -97,28 +97,30 @@ fn ask(context: &mut Context, platform: Platform) -> Result<Heard> {
         let url = format!("{base}/_flatnet/healthz");
         match get(context, &url)? {
             Ok((200 | 503, _)) => return status(context, address, base),
-            Ok((code, _)) => return Ok(Heard::Other { base, code }),
+            Ok((code, _)) => return Ok(GatewayProbe::Other { base, code }),
             Err(failure) => {
                 is_refused &= failure.exit == REFUSED;
                 tried.push(failure.stderr);
             }
         }
     }
-    Ok(Heard::Nothing { is_refused: is_refused && !tried.is_empty(), tried })
+    Ok(GatewayProbe::NoAnswer { is_refused: is_refused && !tried.is_empty(), tried })
 }
 
-fn status(context: &mut Context, address: Ipv4Addr, base: String) -> Result<Heard> {
+fn status(context: &mut Context, address: Ipv4Addr, base: String) -> Result<GatewayProbe> {
     Ok(match get(context, &format!("{base}/_flatnet/status"))? {
         Ok((200, body)) => match serde_json::from_str(&body) {
-            Ok(status) => Heard::Status { address, base, status },
-            Err(_) => Heard::Other { base, code: 200 },
+            Ok(status) => GatewayProbe::Status { address, base, status },
+            Err(_) => GatewayProbe::Other { base, code: 200 },
         },
-        Ok((code, _)) => Heard::Other { base, code },
-        Err(failure) => Heard::Nothing { tried: vec![failure.stderr], is_refused: failure.exit == REFUSED },
+        Ok((code, _)) => GatewayProbe::Other { base, code },
+        Err(failure) => {
+            GatewayProbe::NoAnswer { tried: vec![failure.stderr], is_refused: failure.exit == REFUSED }
+        }
     })
 }
 
-/// Code and body; or how curl failed.
+/// Status code and body, or curl's failure.
 fn get(context: &mut Context, url: &str) -> Result<Result<(u16, String), CommandFailure>> {
     let command = Command::new(CURL.into_iter().chain(["\\n%{http_code}", url]));
     let output = context.run(&command)?;
@@ -129,28 +131,28 @@ fn get(context: &mut Context, url: &str) -> Result<Result<(u16, String), Command
     Ok(Ok((code.parse().unwrap_or_default(), body.to_owned())))
 }
 
-/// What asks for the head of `url`, by the name `host`.
+/// A HEAD request for `url` with the header `Host: host`.
 pub(super) fn head(url: &str, host: Option<&str>) -> Command {
     let host = host.into_iter().flat_map(|host| ["-H".to_owned(), format!("Host: {host}")]);
     let argv = CURL.into_iter().map(str::to_owned).chain(["%{http_code}".to_owned(), "-I".to_owned()]);
     Command::new(argv.chain(host).chain([url.to_owned()]))
 }
 
-/// What asks for the certificates that are shown at `url`.
+/// A command that prints the certificates presented at `url`.
 pub(super) fn certificates(url: &str) -> Command {
     Command::new(CURL.into_iter().chain(["%{certs}", "-I", "-o", "/dev/null", url]))
 }
 
-/// Where it may listen.
+/// The addresses at which the gateway may listen.
 fn addresses(context: &mut Context, platform: Platform) -> Vec<Ipv4Addr> {
     let outside = context.facts.as_ref().map(|facts| facts.ingress_gateways.clone()).unwrap_or_default();
-    // In mirrored mode both have the same loopback.
+    // In mirrored mode Windows and WSL2 share the loopback address.
     let mut is_mirrored = || context.wsl_mode() == WslMode::Other("mirrored".to_owned());
     let here = (platform == Platform::Linux || is_mirrored()).then_some(Ipv4Addr::LOCALHOST);
     here.into_iter().chain(outside).collect()
 }
 
-/// With a redirect only HTTPS answers.
+/// With `redirect`, only HTTPS answers.
 fn base(gateway: &Gateway, address: Ipv4Addr) -> String {
     match &gateway.tls {
         Some(tls) if tls.redirect => format!("https://{address}:{}", tls.listen),
@@ -159,19 +161,19 @@ fn base(gateway: &Gateway, address: Ipv4Addr) -> String {
 }
 
 impl Context {
-    /// What the gateway says; asked once.
-    pub(super) fn heard(&mut self, platform: Platform) -> Result<Heard> {
-        if let Some(heard) = &self.heard {
-            return Ok(heard.clone());
+    /// The result of probing the gateway; probed once.
+    pub(super) fn probe_gateway(&mut self, platform: Platform) -> Result<GatewayProbe> {
+        if let Some(probe) = &self.gateway_probe {
+            return Ok(probe.clone());
         }
-        let heard = ask(self, platform)?;
-        Ok(self.heard.insert(heard).clone())
+        let probe = ask(self, platform)?;
+        Ok(self.gateway_probe.insert(probe).clone())
     }
 
-    /// What it tells of itself, and where; `None` where it does not, of which a check of its own tells.
+    /// The base URL and the status; `None` if there is none, which `gateway-answers` reports.
     pub(super) fn gateway_status(&mut self, platform: Platform) -> Option<(String, Status)> {
-        match self.heard(platform) {
-            Ok(Heard::Status { base, status, .. }) => Some((base, status)),
+        match self.probe_gateway(platform) {
+            Ok(GatewayProbe::Status { base, status, .. }) => Some((base, status)),
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
--- Which host a container is told: the one by which its route was chosen, with the port that the client wrote.
+-- The Host header for containers: the host by which the route was chosen, with the port of the client's header.
 local M = {}
 
--- Whether the client's Host header says nothing else than `host`, which nginx has without a port, in small letters.
+-- Whether the client's Host header is equal to `host` except for a port, a final dot and case; nginx normalizes `host`.
 function M.is_host(header, host)
     if header == host then
         return true
@@ -11,7 +11,7 @@ function M.is_host(header, host)
     return string.lower((string.gsub(string.gsub(header, ":%d*$", ""), "%.$", ""))) == host
 end
 
--- A target in absolute form counts, and not the header beside it (RFC 9112, 3.2.2).
+-- A target in absolute form takes precedence over the header (RFC 9112, 3.2.2).
 function M.host(var)
     local header, host = var.http_host, var.host
     if M.is_host(header, host) then

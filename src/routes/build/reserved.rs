@@ -1,11 +1,11 @@
-//! What the gateway answers itself: the portal's names, and the pages below `/_flatnet`.
+//! Names and paths reserved for the gateway: the portal's names, and the pages below `/_flatnet`.
 
 use super::Sources;
 use crate::model::types::{HostPattern, UrlPath};
 
-/// The first of `hosts`, with `path`, that is the gateway's own; no host means its own names. `flatnet.names` has the same list
-/// for requests. A wildcard may match them: it stands behind.
-pub(super) fn asked_for(sources: &Sources<'_>, hosts: &[HostPattern], path: &UrlPath) -> Option<String> {
+/// The first reserved combination of `hosts` and `path`; no host means the gateway's own names. `flatnet.own_names` (Lua) has the
+/// same list for requests. A wildcard may cover reserved names, since the gateway's own names take precedence.
+pub(super) fn claimed(sources: &Sources<'_>, hosts: &[HostPattern], path: &UrlPath) -> Option<String> {
     let path = path.as_str();
     if !(path == "/" || path == "/_flatnet" || path.starts_with("/_flatnet/")) {
         return None;

@@ -1,4 +1,4 @@
-//! What Podman's events say, and what has to be looked at again.
+//! Parses Podman's events and collects the containers to inspect again.
 
 use std::collections::BTreeSet;
 
@@ -6,22 +6,22 @@ use serde::Deserialize;
 
 use crate::model::types::ContainerId;
 
-/// What a line of `podman events` says to look at.
+/// The effect of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Nothing that matters to a route.
+    /// No effect on routes.
     Nothing,
-    /// This container.
+    /// This container changed.
     Of(ContainerId),
-    /// This container, which is gone.
+    /// This container was removed.
     Gone(ContainerId),
-    /// It is not clear what: everything.
+    /// Unknown: inspect all containers.
     Unclear,
 }
 
-/// What a line of `podman events --format json` says to look at.
+/// Parses a line of `podman events --format json`.
 #[must_use]
-pub fn change(event: &str) -> Change {
+pub fn parse(event: &str) -> Change {
     let Ok(Event { kind, status, id }) = serde_json::from_str(event) else { return Change::Unclear };
     let id = ContainerId::parse(&id);
     match (kind.as_str(), status.as_str(), id) {
@@ -40,37 +40,37 @@ struct Event {
     kind: String,
     #[serde(rename = "Status", default)]
     status: String,
-    /// Of a network's event, the container's.
+    /// In a network's event, the ID of the container.
     #[serde(rename = "ID", default)]
     id: String,
 }
 
-/// What has to be looked at again.
+/// The containers to inspect again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changed {
-    /// These containers.
+pub struct Changes {
+    /// Changed containers.
     pub containers: BTreeSet<ContainerId>,
-    /// These are gone.
+    /// Removed containers.
     pub gone: BTreeSet<ContainerId>,
-    /// All containers, whatever else is said.
+    /// Whether all containers are to be inspected.
     pub everything: bool,
 }
 
-impl Changed {
-    /// Everything.
+impl Changes {
+    /// All containers.
     #[must_use]
     pub fn everything() -> Self {
         Self { everything: true, ..Self::default() }
     }
 
-    /// Whether nothing has.
+    /// Whether there is nothing to inspect.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Adds what one event says. An ID is never used again, so that what is gone stays gone.
-    pub fn note(&mut self, change: Change) {
+    /// Adds the effect of an event. IDs are never reused, so a removed container stays removed.
+    pub fn add_event(&mut self, change: Change) {
         match change {
             Change::Nothing => {}
             Change::Of(id) => {
@@ -91,9 +91,9 @@ impl Changed {
         self.everything |= everything;
     }
 
-    /// The containers that there are to ask about.
+    /// The containers to inspect.
     #[must_use]
-    pub fn to_ask(&self) -> BTreeSet<ContainerId> {
+    pub fn to_inspect(&self) -> BTreeSet<ContainerId> {
         self.containers.difference(&self.gone).cloned().collect()
     }
 }
@@ -118,29 +118,29 @@ mod tests {
                     _ if line.contains("\"Status\":\"remove\"") => Change::Gone(id()),
                     _ => Change::Of(id()),
                 };
-                assert_eq!(change(line), wanted, "{line}");
+                assert_eq!(parse(line), wanted, "{line}");
             }
         }
-        assert_eq!(change(r#"{"Type":"container","Status":"exec_died","ID":"ab"}"#), Change::Nothing);
+        assert_eq!(parse(r#"{"Type":"container","Status":"exec_died","ID":"ab"}"#), Change::Nothing);
         for unclear in [
             "what is this?",
             r#"{"Type":"system","Status":"renumber"}"#,
             r#"{"Type":"container","ID":"a b"}"#,
         ] {
-            assert_eq!(change(unclear), Change::Unclear, "{unclear}");
+            assert_eq!(parse(unclear), Change::Unclear, "{unclear}");
         }
     }
 
     #[test]
     fn what_is_gone_is_not_asked_about() {
         let id = |text| ContainerId::parse(text).unwrap();
-        let mut changed = Changed::default();
+        let mut changed = Changes::default();
         for change in [Change::Of(id("a")), Change::Gone(id("b")), Change::Of(id("b")), Change::Nothing] {
-            changed.note(change);
+            changed.add_event(change);
         }
-        assert_eq!(changed.to_ask(), [id("a")].into());
+        assert_eq!(changed.to_inspect(), [id("a")].into());
         assert!(!changed.everything && !changed.is_nothing());
-        changed.note(Change::Unclear);
+        changed.add_event(Change::Unclear);
         assert!(changed.everything);
     }
 }

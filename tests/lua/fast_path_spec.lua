@@ -1,18 +1,18 @@
 local fixture = require("fixture")
 local health = require("flatnet.health")
-local quick = require("flatnet.quick")
+local fast_path = require("flatnet.fast_path")
 local state = require("flatnet.state")
 
 describe("the usual request", function()
     before_each(function()
         ngx.reset()
-        require("flatnet.names").start({ name = "dev-pc", domains = { "local" } })
+        require("flatnet.own_names").start({ name = "dev-pc", domains = { "local" } })
         state.table = fixture.table()
     end)
 
     local function route(host, uri)
         ngx.ctx, ngx.var.host, ngx.var.http_host, ngx.var.uri = {}, host, host, uri or "/x"
-        return quick.route()
+        return fast_path.route()
     end
 
     it("gets the name of its route, and an endpoint for the balancer", function()
