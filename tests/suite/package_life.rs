@@ -105,7 +105,12 @@ fn it_is_installed_used_removed_installed_again_and_purged_without_a_trace(host:
     for there in
         ["/usr/lib/cni/flatnet -> /usr/bin/flatnet", "/usr/libexec/netavark/flatnet -> /usr/bin/flatnet"]
             .into_iter()
-            .chain(["flatnet.service", "flatnet-repair.service", "flatnet-gc.timer", "flatnet-gateway-watch.service"])
+            .chain([
+                "flatnet.service",
+                "flatnet-repair.service",
+                "flatnet-gc.timer",
+                "flatnet-gateway-watch.service",
+            ])
             .chain(["/network/05-flatnet.network", "/NetworkManager/conf.d/90-flatnet.conf"])
     {
         let line = said.lines().find(|line| line.ends_with(there)).unwrap_or_default();

@@ -110,13 +110,20 @@ fn status_says_that_the_unit_failed_or_was_stopped() {
         sandbox.write("/run/shown", &format!("ActiveState={active}\nUnitFileState={enabled}\n"));
         sandbox.sh("flatnet status || test $? = 1")
     };
-    for (active, enabled) in [("active", "enabled"), ("activating", "enabled"), ("inactive", "disabled"), ("inactive", "")] {
+    for (active, enabled) in
+        [("active", "enabled"), ("activating", "enabled"), ("inactive", "disabled"), ("inactive", "")]
+    {
         is(active, enabled).prints("problems    none");
     }
     for (active, enabled, what, mend) in [
         ("failed", "enabled", "flatnet.service has failed", "systemctl restart flatnet.service"),
         ("failed", "disabled", "flatnet.service has failed", "systemctl restart flatnet.service"),
-        ("inactive", "enabled", "flatnet.service is enabled and was stopped", "systemctl start flatnet.service"),
+        (
+            "inactive",
+            "enabled",
+            "flatnet.service is enabled and was stopped",
+            "systemctl start flatnet.service",
+        ),
     ] {
         is(active, enabled).prints("problems    1").prints(what).prints(mend);
     }

@@ -25,7 +25,9 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let is = |line: &str| shown.lines().any(|shown| shown == line);
     let why = format!("Why it failed says `journalctl -b -u {unit}`");
     Ok(vec![if is("ActiveState=failed") {
-        Finding::failure(format!("{unit} has failed")).commands([format!("systemctl restart {unit}")]).help(why)
+        Finding::failure(format!("{unit} has failed"))
+            .commands([format!("systemctl restart {unit}")])
+            .help(why)
     } else if is("ActiveState=inactive") && is("UnitFileState=enabled") {
         Finding::warning(format!("{unit} is enabled and was stopped"))
             .commands([format!("systemctl start {unit}")])
