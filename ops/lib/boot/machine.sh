@@ -27,11 +27,12 @@ newest() { # PATTERN: kernels bear their version
 }
 
 # Where instructions are translated, those that are new cost more than they save, and so does what a kernel does against
-# Meltdown at each system call. What this machine writes outlasts qemu without a flush.
+# Meltdown at each system call, and a second CPU, for which the kernel waits at each change of rules and links while this machine
+# does something else. What this machine writes outlasts qemu without a flush.
 power_on() {
-    local cpu=qemu64
-    [[ $accelerator != kvm ]] || cpu=max
-    qemu-system-x86_64 -accel "$accelerator" -cpu "$cpu" -machine pc -smp 2 -m 1536 -nodefaults -no-user-config -display none \
+    local cpu=qemu64 cpus=1
+    [[ $accelerator != kvm ]] || { cpu=max; cpus=2; }
+    qemu-system-x86_64 -accel "$accelerator" -cpu "$cpu" -machine pc -smp "$cpus" -m 1536 -nodefaults -no-user-config -display none \
         -kernel "$(newest "$tree/boot/vmlinuz-*")" -initrd "$(newest "$tree/boot/initrd.img-*")" \
         -append "root=/dev/vda rw console=ttyS0 mitigations=off" \
         -drive "file=$work/system.img,format=raw,if=virtio,cache=unsafe" -drive "file=$work/brought.img,format=raw,if=virtio,readonly=on" \
