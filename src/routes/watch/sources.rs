@@ -81,7 +81,7 @@ impl Events {
         }
         self.next = now + self.pause;
         self.pause = (self.pause * 2).min(PAUSE.1);
-        let text = error.whole();
+        let text = error.to_line();
         let is_new = self.told.as_ref() != Some(&text);
         self.told = Some(text);
         let problem = Error::new(Kind::PodmanEvents, "Podman tells no events now").source(error);

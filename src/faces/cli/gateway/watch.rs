@@ -61,7 +61,7 @@ fn say(said: &Said<'_>, is_json: bool) {
                 output::note(&format!("flatnet: warning: {conflict}"));
             }
         }
-        Said::Failed(error) => output::note(&format!("flatnet: warning: {}", error.whole())),
+        Said::Failed(error) => output::note(&format!("flatnet: warning: {}", error.to_line())),
         Said::Recovered => output::note("flatnet: recovered"),
     }
 }
