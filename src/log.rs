@@ -49,9 +49,9 @@ impl Log {
             }
             Err(error) => {
                 fields.insert("outcome".to_owned(), json!("failed"));
-                fields.insert("error".to_owned(), json!(error.whole()));
+                fields.insert("error".to_owned(), json!(error.to_line()));
                 fields.insert("code".to_owned(), json!(error.codes()));
-                format!("{operation}: {}", error.whole())
+                format!("{operation}: {}", error.to_line())
             }
         };
         self.write(if outcome.is_ok() { 6 } else { 3 }, &message, fields);

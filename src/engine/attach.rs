@@ -348,7 +348,7 @@ impl Engine {
                 // So that it does not count as a running container.
                 let _ = self.store.mark_pending(&receipt.id);
                 let stays = "its address stays held until the next container starts or `flatnet gc` runs";
-                error.outcome(failed.context(stays).whole())
+                error.outcome(failed.context(stays).to_line())
             }
         })
     }
@@ -377,7 +377,7 @@ impl Engine {
         share: &mut Option<RulesetShare<'static>>,
     ) -> Result<()> {
         let network = match self.network_guard() {
-            Err(busy) => return Err(refusal.outcome(busy.whole())),
+            Err(busy) => return Err(refusal.outcome(busy.to_line())),
             Ok(network) => network,
         };
         for other in self.store.receipts()?.iter().filter(|other| other.id != receipt.id) {

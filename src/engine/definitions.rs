@@ -37,7 +37,7 @@ impl Engine {
     /// reason to leave this host without its network.
     pub(super) fn keep_definitions(&mut self, network: &NetworkGuard) -> Vec<String> {
         self.try_to_keep_definitions(network).unwrap_or_else(|error| {
-            vec![format!("cannot keep Podman's files of the network: {}", error.whole())]
+            vec![format!("cannot keep Podman's files of the network: {}", error.to_line())]
         })
     }
 
@@ -52,7 +52,7 @@ impl Engine {
                 Ok(_) => format!("{shown} was missing and is restored; Podman needs it to know the network"),
                 Err(error) => format!(
                     "{shown} is missing and cannot be restored; Podman needs it to know the network: {}",
-                    error.whole()
+                    error.to_line()
                 ),
             });
             now.push(lost.clone());

@@ -32,7 +32,10 @@ impl Engine {
         if is_recorded {
             let _ = self.store.mark_pending(id);
         }
-        format!("container {called} could not be undone and `flatnet {by}` will try again: {}", error.whole())
+        format!(
+            "container {called} could not be undone and `flatnet {by}` will try again: {}",
+            error.to_line()
+        )
     }
 
     /// Detaches `id` if `is_to_go` holds for its receipt, now that its guard is held; returns whether it did.

@@ -119,7 +119,7 @@ impl Engine {
     /// if a namespace is gone before its container is removed, nor after a reboot. A failure for one of them,
     /// or one that is being worked on, does not stop the others. Returns the remaining leases.
     pub(super) fn free_the_dead(&mut self, network: &NetworkGuard) -> Result<Leases> {
-        let leases = self.whole_leases(network)?;
+        let leases = self.complete_leases(network)?;
         let put_off = self.store.pending()?;
         let links = observe::LinkNames::open();
         let has_no_link = |id: &AttachmentId| links.is_gone(id.host_link(&self.config.network).as_str());
@@ -140,7 +140,7 @@ impl Engine {
                 let called = self.label(&id);
                 self.log.warn(&format!(
                     "container {called} no longer exists, but cannot be undone: {}",
-                    error.whole()
+                    error.to_line()
                 ));
             }
         }

@@ -45,7 +45,7 @@ pub use repair::{Part, Repair};
 pub use store::Store;
 
 use crate::error::{Error, Kind, Result};
-use crate::kernel::execute::{Executor, HostExecutor, Record, Recorded};
+use crate::kernel::execute::{CommandLog, Executor, HostExecutor, LoggingExecutor};
 use crate::kernel::host::Host;
 use crate::kernel::tools::Tools;
 use crate::log::Log;
@@ -60,7 +60,7 @@ pub struct Engine {
     pub store: Store,
     /// What programs are called, and what runs them.
     pub(crate) host: Host,
-    record: Record,
+    command_log: CommandLog,
     locks: Option<LockDirs>,
     log: Log,
 }
@@ -103,10 +103,10 @@ impl Engine {
         store: Store,
         locks: Option<LockDirs>,
     ) -> Self {
-        let record = Record::default();
-        let executor = Box::new(Recorded::new(executor, record.clone()));
+        let command_log = CommandLog::default();
+        let executor = Box::new(LoggingExecutor::new(executor, command_log.clone()));
         let host = Host::new(Tools::new(&config.tools), executor);
-        Self { config, store, host, record, locks, log }
+        Self { config, store, host, command_log, locks, log }
     }
 
     /// A read-only engine for looking and planning: it creates no directory and takes no lock. Missing or
@@ -123,7 +123,7 @@ impl Engine {
             host: Host::new(Tools::new(&config.tools), executor),
             store: Store::open_or_nothing(&config),
             locks: None,
-            record: Record::default(),
+            command_log: CommandLog::default(),
             log: Log::silent(),
             config,
         }
@@ -145,7 +145,7 @@ impl Engine {
         }
         fields
             .insert("milliseconds".to_owned(), json!((started.elapsed().as_secs_f64() * 1e6).round() / 1e3));
-        fields.insert("steps".to_owned(), json!(self.record.take()));
+        fields.insert("steps".to_owned(), json!(self.command_log.take()));
         self.log.operation(operation, result.map(|_| ()), fields);
     }
 
@@ -164,7 +164,7 @@ impl Engine {
 fn or_without<T>(opened: Result<T>, log: &Log) -> Result<Option<T>> {
     match opened {
         Err(error) if error.kind() != Kind::NotAllowed => {
-            log.warn(&format!("detaching without unusable state: {}", error.whole()));
+            log.warn(&format!("detaching without unusable state: {}", error.to_line()));
             Ok(None)
         }
         opened => opened.map(Some),

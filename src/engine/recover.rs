@@ -148,7 +148,7 @@ impl Engine {
 
     /// Complete leases: if their file is lost, rebuilt from the receipts and the kernel; if it lacks a
     /// receipt's address (an older file was restored), with that added.
-    pub(super) fn whole_leases(&mut self, network: &NetworkGuard) -> Result<Leases> {
+    pub(super) fn complete_leases(&mut self, network: &NetworkGuard) -> Result<Leases> {
         let mut leases = self.store.leases()?;
         if !self.store.has_leases() {
             let links = self.marked_links()?;

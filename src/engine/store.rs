@@ -69,7 +69,7 @@ impl Store {
     pub fn sweep(&self, _: &NetworkGuard) {
         for dir in [&self.network, &self.receipts] {
             if let Err(error) = self.set_foreign_aside(dir, dir::TEMPORARY) {
-                self.log.warn(&error.whole());
+                self.log.warn(&error.to_line());
             }
             dir.sweep();
         }
@@ -241,7 +241,7 @@ impl Store {
     pub fn append_events(&self, id: &AttachmentId, events: &[Event]) {
         let lines: String = events.iter().filter_map(|event| receipt::to_line(event).ok()).collect();
         if let Err(error) = self.receipts.append(&file_name(id), &lines) {
-            self.log.warn(&error.whole());
+            self.log.warn(&error.to_line());
         }
     }
 
@@ -343,7 +343,7 @@ impl Store {
         let line = format!("{owner}\n");
         for dir in [&self.network, &self.marks] {
             if let Err(error) = dir.write(OWNER_FILE, line.as_bytes()) {
-                self.log.warn(&error.whole());
+                self.log.warn(&error.to_line());
             }
         }
     }

@@ -141,7 +141,7 @@ fn forget_flows(ops: &[Op], host: &mut Host, links: &LinksGuard<'_>) -> Option<R
 
 /// The message if that fails.
 pub(super) fn flows_stay(error: &Error) -> String {
-    format!("old UDP clients may have to wait until conntrack entries expire: {}", error.whole())
+    format!("old UDP clients may have to wait until conntrack entries expire: {}", error.to_line())
 }
 
 /// Runs `ops` except for set elements and conntrack entries: first those that delete rules.
@@ -214,7 +214,7 @@ fn delete_link(op: &Op, dev: &str, host: &mut Host, locks: &[&Lock]) -> Option<S
     let command = render::commands([op], &host.tools).into_iter().next()?.command;
     let running = match host.start(&command, locks) {
         Ok(running) => running,
-        Err(error) => return Some(Stuck { command, why: error.whole() }),
+        Err(error) => return Some(Stuck { command, why: error.to_line() }),
     };
     let started = Instant::now();
     while !running.has_ended() && started.elapsed() < Duration::from_secs(1) {
@@ -236,7 +236,7 @@ fn judge(command: Command, output: Result<Output>, is_gone: impl FnOnce() -> boo
     let why = match output {
         Ok(output) if output.success() => return None,
         Ok(output) => CommandFailure::new(&command, &output).to_string(),
-        Err(error) => error.whole(),
+        Err(error) => error.to_line(),
     };
     if is_gone() { None } else { Some(Stuck { command, why }) }
 }

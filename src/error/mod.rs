@@ -138,7 +138,7 @@ impl Error {
 
     /// The whole error on one line of bounded length: message, causes, outcome, remedies, codes.
     #[must_use]
-    pub fn whole(&self) -> String {
+    pub fn to_line(&self) -> String {
         let [what, outcome] = self.message_and_outcome();
         let (longest_what, longest_outcome, longest_remedy) = LONGEST;
         let remedies = shortened(&self.advice(), longest_remedy);
@@ -146,7 +146,7 @@ impl Error {
         format!("{failure}. {remedies} ({})", self.codes())
     }
 
-    /// Message, causes and outcome in full, if [`Error::whole`] truncates them.
+    /// Message, causes and outcome in full, if [`Error::to_line`] truncates them.
     #[must_use]
     pub fn in_full(&self) -> Option<String> {
         let [what, outcome] = self.message_and_outcome();
@@ -227,11 +227,11 @@ mod tests {
         let boom = std::io::Error::other("boom\nand\u{7}more");
         let error = Error::new(Kind::Io, "cannot read /x").source(boom).remedy("Create it");
         assert_eq!(error.to_string(), "cannot read /x. Create it");
-        assert_eq!(error.whole(), "cannot read /x: boom and more. Create it (FLAT-E081)");
+        assert_eq!(error.to_line(), "cannot read /x: boom and more. Create it (FLAT-E081)");
         let outer = Error::new(Kind::Unavailable, "ADD is unavailable")
             .source(error.outcome("everything was rolled back"));
         assert_eq!(
-            outer.whole(),
+            outer.to_line(),
             "ADD is unavailable: cannot read /x; everything was rolled back: boom and more. Create it (FLAT-E091, FLAT-E081)"
         );
     }
@@ -239,14 +239,14 @@ mod tests {
     #[test]
     fn a_failure_without_a_remedy_has_its_kind_s() {
         let error = Error::new(Kind::PortTaken, "port 80");
-        assert_eq!(error.whole(), format!("port 80. {} (FLAT-E045)", Kind::PortTaken.remedy().text()));
+        assert_eq!(error.to_line(), format!("port 80. {} (FLAT-E045)", Kind::PortTaken.remedy().text()));
     }
 
     #[test]
     fn a_message_has_an_end_and_keeps_what_counts() {
         let long = "x".repeat(10_000);
         let error = Error::new(Kind::Io, long.clone()).outcome(long.clone()).remedy(long);
-        let whole = error.whole();
+        let whole = error.to_line();
         assert!(whole.len() < 2000 && whole.ends_with("x [..] (FLAT-E081)"), "{whole}");
         assert_eq!(error.in_full().unwrap().len(), 20_002);
         assert_eq!(Error::new(Kind::Io, "short").in_full(), None);

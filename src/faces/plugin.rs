@@ -54,7 +54,7 @@ fn is_closed(stdout: &impl AsFd) -> bool {
 #[must_use]
 pub fn end(told: &Value, status: u8) -> u8 {
     let Err(lost) = answer(told) else { return status };
-    let _ = writeln!(std::io::stderr(), "flatnet: {}; it was {told}", lost.whole());
+    let _ = writeln!(std::io::stderr(), "flatnet: {}; it was {told}", lost.to_line());
     1
 }
 
@@ -89,7 +89,7 @@ pub fn engine_to_detach(path: &Path, name: &str) -> Result<Engine> {
         Err(error) => {
             let config = Config { network: name.parse()?, ..Config::default() };
             Log::new(&config.paths.log)
-                .warn(&format!("detaching without the configuration: {}", error.whole()));
+                .warn(&format!("detaching without the configuration: {}", error.to_line()));
             config
         }
     };

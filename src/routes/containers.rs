@@ -221,7 +221,7 @@ mod tests {
         for list in ["b", "b c d"] {
             let fails = ["b", "c", "d"].map(|id| (id, Exit::Code(125), GRAPH));
             let error = Podman::of(&[list], fails).look().unwrap_err();
-            assert!(error.whole().contains(GRAPH), "{list}: {error}");
+            assert!(error.to_line().contains(GRAPH), "{list}: {error}");
         }
     }
 
@@ -242,7 +242,7 @@ mod tests {
         assert_eq!(podman.look().unwrap(), (vec!["a".to_owned(), "c".to_owned()], BTreeMap::new()));
         assert_eq!(podman.inspected, ["a b c", "a c"]);
         let mut podman = Podman::of(&["a b c"], [gone]);
-        assert!(podman.look().unwrap_err().whole().contains("no such container b"));
+        assert!(podman.look().unwrap_err().to_line().contains("no such container b"));
         assert_eq!(podman.inspected.len(), TRIES);
         // Also beside a broken one, which Podman reaches first.
         let mut podman = Podman::of(&["a b d", "a d"], [("d", Exit::Code(125), GRAPH), gone]);

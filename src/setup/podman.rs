@@ -62,7 +62,7 @@ impl Podman {
         let info = match executor.run(&command, &[]) {
             Ok(output) if output.success() => output.stdout,
             Ok(output) => return Self::Unknown { why: CommandFailure::new(&command, &output).to_string() },
-            Err(error) => return Self::Unknown { why: error.whole() },
+            Err(error) => return Self::Unknown { why: error.to_line() },
         };
         let exists = Command::new(["podman", "network", "exists", network.as_str()]);
         let lists_network = executor.run(&exists, &[]).is_ok_and(|output| output.success());

@@ -421,7 +421,7 @@ mod tests {
         }
         let z = id("z");
         let claim = Claim { id: &z, name: "", requested: None, of_podman: false, now: 9 };
-        let text = world.leases.refusal(&world.config, &claim).whole();
+        let text = world.leases.refusal(&world.config, &claim).to_line();
         assert!(
             text.starts_with("all 5 addresses from 10.87.1.1 to 10.87.1.6 are held: 10.87.1.2 a (eth0), "),
             "{text}"

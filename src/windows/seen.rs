@@ -351,7 +351,7 @@ mod tests {
     fn another_language_is_refused_with_what_to_do() {
         let error = parse("\u{feff}{\"version\":2,\"colour\":\"red\"}").unwrap_err();
         assert!(
-            error.whole().contains("colour") && error.whole().contains("flatnet windows install"),
+            error.to_line().contains("colour") && error.to_line().contains("flatnet windows install"),
             "{error}"
         );
     }

@@ -487,7 +487,7 @@ fn somebody_elses_bridge_is_left_alone() {
     // The network was renamed, or two have one bridge: it is not nobody's.
     let bridge = model.host.links.get_mut(wanted.bridge.as_str()).unwrap();
     bridge.alias = "flatnet/before".to_owned();
-    let error = planner::up(&wanted, &model.observe_host(&wanted), &[]).unwrap_err().whole();
+    let error = planner::up(&wanted, &model.observe_host(&wanted), &[]).unwrap_err().to_line();
     assert!(error.contains("`network: before` again") && !error.contains("link del"), "{error}");
 }
 

@@ -100,7 +100,7 @@ fn commands_that_look_say_what_they_may_not_read() {
     sandbox
         .sh(&format!("{NOBODY} flatnet status"))
         .prints("addresses   unknown\n")
-        .prints("\nNote: not looked at");
+        .prints("\nNote: not checked");
     sandbox.sh(&format!("{NOBODY} flatnet rules --live")).exits_with(2).complains("Operation not permitted");
 }
 

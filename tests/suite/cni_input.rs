@@ -103,8 +103,8 @@ fn addresses_that_cannot_be_had_are_refused_with_the_reason() {
         ("MAC=02:aa:00:00:00:01", 101, "is held by db c2 (eth0)"),
         ("MAC=02:f1:0a:57:01:01", 101, "is held by the bridge"),
         ("MAC=01:00:5e:00:00:01", 4, "unicast"),
-        ("IP=2001:db8::1", 4, "no IPv4 address"),
-        ("IP=10.87.1.300", 4, "no IPv4 address"),
+        ("IP=2001:db8::1", 4, "not an IPv4 address"),
+        ("IP=10.87.1.300", 4, "not an IPv4 address"),
     ] {
         let said = Call::add("c1").var("CNI_ARGS", arguments).run(&sandbox).fails_with(code);
         assert!(said.contains(wanted), "{arguments}: {said}");
@@ -194,8 +194,8 @@ fn what_is_no_container_s_network_namespace_is_code_8() {
         ("/tmp/pipe", "is not a network namespace"),
         ("/tmp/directory", "is not a network namespace"),
         ("/dev/null", "is not a network namespace"),
-        ("/proc/1/ns/mnt", "no network namespace"),
-        ("/proc/1/ns/pid", "no network namespace"),
+        ("/proc/1/ns/mnt", "not a network namespace"),
+        ("/proc/1/ns/pid", "not a network namespace"),
         ("/proc/1/ns/net", "this host's own network namespace"),
         ("/proc/self/ns/net", "this host's own network namespace"),
     ] {

@@ -247,7 +247,7 @@ fn check_needs_a_result_and_believes_it() {
         assert!(said.contains("prevResult"), "{said}");
         result["ips"][0]["address"] = json!("10.87.1.99/24");
         let said = Call::check("c1", &result).run(&sandbox).fails_with(107);
-        assert!(said.contains("10.87.1.2 and not the address"), "{said}");
+        assert!(said.contains("10.87.1.2, which is not in the"), "{said}");
     }
     let result = Call::add("c1").run(&sandbox).succeeds();
     sandbox.sh("ip netns del c1").succeeds();

@@ -70,7 +70,7 @@ END"#,
         "programs",
         "failure",
         "chmod 777 /usr/sbin/nft",
-        "others may write it (mode 0777)",
+        "is writable by others (mode 0777)",
         Mend::Printed,
     ),
     Break::new(

@@ -310,7 +310,7 @@ const FAILURES: [(Kind, &str, &str, &str, &str); 9] = [
         "ip",
         IN_CONTAINER,
         "echo broken >&2; exit 1",
-        "`ip` failed: `/opt/fake/ip -n c1 -batch -` exited with 1: broken; everything was rolled back. `journalctl -t flatnet",
+        "`ip` failed: `/opt/fake/ip -n c1 -batch -` exited with 1: broken; everything was rolled back. Run the failed..`journalctl -t flatnet",
     ),
     (
         Kind::CommandTimedOut,

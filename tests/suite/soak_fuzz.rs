@@ -296,8 +296,8 @@ fn one_configuration(seeds: &Seeds, base: &[u8], dice: &mut Dice) {
             );
         }
         Err(error) => {
-            assert_tame(&error.whole(), &|| text.clone().into_owned());
-            assert!(error.whole().contains("file.yaml"), "{}:\n{text}", error.whole());
+            assert_tame(&error.to_line(), &|| text.clone().into_owned());
+            assert!(error.to_line().contains("file.yaml"), "{}:\n{text}", error.to_line());
         }
     }
 }

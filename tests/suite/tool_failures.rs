@@ -39,7 +39,7 @@ const WAYS: [Way; 7] = [
     way(GONE, "/opt/fake/", "FLAT-E06"),
 ];
 /// What is said of a program that prints garbage and exits with 0.
-const LIE: &str = "printed something";
+const LIE: &str = "printed unexpected output";
 /// It hangs: only then is the limit of a command short, for on a busy machine a healthy one takes seconds.
 const HANG: &str = "exec sleep 100";
 /// The program itself goes.
@@ -293,7 +293,7 @@ impl Case<'_> {
             }
             Verb::Del | Verb::Gc => {
                 assert!(self.verb == Verb::Gc || *ok, "{self}: {said}");
-                if *ok && !is_taken_in && !said.contains("later") {
+                if *ok && !is_taken_in && !said.contains("will try again") {
                     lab.up.assert_is_back(sandbox);
                 }
                 let again = lab.run(self.verb);

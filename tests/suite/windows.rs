@@ -179,10 +179,10 @@ fn done_once_is_done_and_what_is_others_stays() {
 fn scripts_of_another_version_are_refused() {
     for case in [json!({"seen": {"version": 1}}), json!({"facts": {"version": 1}})] {
         let error = decide(Verb::Up, &seen::parse(&sent(&case)).unwrap()).unwrap_err();
-        assert!(error.whole().contains("flatnet windows install"), "{error}");
+        assert!(error.to_line().contains("flatnet windows install"), "{error}");
     }
     let error = decide(Verb::Up, &Seen { facts: "<3>WSL (1) ERROR".to_owned(), ..base() }).unwrap_err();
-    assert!(error.whole().contains("flatnet windows facts"), "{error}");
+    assert!(error.to_line().contains("flatnet windows facts"), "{error}");
 }
 
 #[test]

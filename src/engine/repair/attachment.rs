@@ -125,7 +125,7 @@ impl Engine {
                     .plan_attachment(&receipt)
                     .and_then(|plan| self.run_host_plan(&plan, &ruleset, Some(links)));
                 if let Err(error) = back {
-                    self.log.warn(&error.whole());
+                    self.log.warn(&error.to_line());
                 }
             }
             return Err(error);

@@ -204,7 +204,7 @@ impl Engine {
         let attaching = survey.gone.iter().filter(|(_, why)| *why == UNFINISHED);
         survey.living.extend(attaching.map(|(receipt, _)| receipt.clone()));
         self.adopt(&survey.unrecorded.receipts, &network)?;
-        let leases = self.whole_leases(&network)?;
+        let leases = self.complete_leases(&network)?;
         self.note_state(&survey, &leases, repair)?;
         self.store.write_leases(&leases, &network)?;
         self.release_orphans(&network)?;

@@ -26,7 +26,7 @@ impl Gc {
         if options.json {
             let freed: Vec<_> =
                 freed.iter().map(|id| json!({"attachment": id, "was": known.get(id)})).collect();
-            let errors: Vec<String> = errors.iter().map(Error::whole).collect();
+            let errors: Vec<String> = errors.iter().map(Error::to_line).collect();
             output::print_json(&json!({"freed": freed, "errors": errors}));
         } else {
             for id in &freed {

@@ -34,7 +34,7 @@ impl Repair {
         let change = repaired.change();
         if options.json || self.format == Format::Json {
             let mut value = as_json(&change, &engine.host.tools);
-            let errors: Vec<String> = repaired.errors.iter().map(|(_, error)| error.whole()).collect();
+            let errors: Vec<String> = repaired.errors.iter().map(|(_, error)| error.to_line()).collect();
             value["left"] = json!(repaired.left);
             value["errors"] = json!(errors);
             output::print_json(&value);

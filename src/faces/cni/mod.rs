@@ -77,7 +77,7 @@ fn carry_out(call: Call) -> Result<()> {
         }
         Verb::Gc { valid } => {
             let collected = plugin::engine(&config, &network)?.collect_all_but(&valid)?;
-            let errors: Vec<String> = collected.errors.iter().map(Error::whole).collect();
+            let errors: Vec<String> = collected.errors.iter().map(Error::to_line).collect();
             if !errors.is_empty() {
                 let what = format!("not everything could be freed: {}", errors.join("; "));
                 return Err(Error::new(Kind::NotUndone, what));
@@ -97,7 +97,7 @@ fn error_json(error: &Error, version: Version) -> Value {
     json!({
         "cniVersion": version.as_str(),
         "code": error.kind().cni_code(),
-        "msg": error.whole(),
+        "msg": error.to_line(),
         "details": details(error),
     })
 }

@@ -43,7 +43,7 @@ pub fn answer(
 ) -> (Option<Value>, u8) {
     match Call::parse(arguments, stdin).and_then(carry_out) {
         Ok(answer) => (answer, 0),
-        Err(error) => (Some(json!({"error": error.whole()})), 1),
+        Err(error) => (Some(json!({"error": error.to_line()})), 1),
     }
 }
 

@@ -3,17 +3,17 @@
 //! An [`Executor`] starts a [`Command`]. [`HostExecutor`] runs it, `fault` (with the feature `faults`) makes it
 //! fail where a test asks for it, a test's own may record it.
 
+mod command_log;
 #[cfg(feature = "faults")]
 pub mod fault;
 mod host;
-mod record;
 mod stream;
 
 use std::fmt;
 use std::time::Duration;
 
+pub use command_log::{CommandLog, LoggedCommand, LoggingExecutor};
 pub use host::HostExecutor;
-pub use record::{Ran, Record, Recorded};
 pub use stream::{Lines, Stream};
 
 use crate::error::{Error, Kind, Result};
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn a_full_bridge_and_missing_rights_have_their_remedy() {
         let full = Error::from(failure("RTNETLINK answers: Exchange full", Exit::Code(2)));
-        assert!(full.whole().contains("1023 ports"), "{full}");
+        assert!(full.to_line().contains("1023 ports"), "{full}");
         let denied = Error::from(failure("RTNETLINK answers: Operation not permitted", Exit::Code(2)));
         assert_eq!(denied.kind(), Kind::NoCapability);
     }
@@ -246,7 +246,7 @@ mod tests {
     fn an_nft_that_crashes_is_not_alone_on_this_kernel() {
         let crash = |argv: &[&str], exit: Exit| {
             let command = Command::new(argv.iter().copied());
-            Error::from(CommandFailure { command, exit, stderr: String::new() }).whole()
+            Error::from(CommandFailure { command, exit, stderr: String::new() }).to_line()
         };
         for (argv, exit) in [
             (&["/usr/sbin/nft", "-f", "-"][..], Exit::Signal(11)),

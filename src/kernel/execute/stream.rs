@@ -111,7 +111,7 @@ mod tests {
         let (lines, end) =
             all(&mut started("printf 'a\\nb'; sleep 0.05; printf 'c\\nrest'; echo broken >&2; exit 3"));
         assert_eq!(lines, ["a", "bc"]);
-        assert!(end.whole().contains("exited with 3: broken"), "{}", end.whole());
+        assert!(end.to_line().contains("exited with 3: broken"), "{}", end.to_line());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The section `gateway`: how services get their names and who sees the portal.
+//! The section `gateway`: the HTTP gateway.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,28 +12,28 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::problem::{Problem, problem};
 use crate::model::types::{HostName, NginxPath};
 
-/// Seconds that a request may be held at most.
+/// The maximum of `hold`, in seconds.
 pub const LONGEST_HOLD: u16 = 300;
 
 /// The HTTP gateway, through which browsers of the LAN reach containers by name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Gateway {
-    /// Where `flatnet gateway install` puts it, as this host sees the folder: on WSL2 one such as `/mnt/c/flatnet/gateway`.
+    /// The gateway's directory on this host. With the gateway on Windows, for example `/mnt/c/flatnet/gateway`.
     pub directory: PathBuf,
-    /// The domains in which each container is named after itself: `web.flatnet.internal`, `web.local`.
+    /// The domains of containers' names: `web.flatnet.internal`, `web.local`.
     #[schemars(with = "Vec<String>")]
     pub domains: Vec<HostName>,
     /// Which containers get a route.
     pub expose: Expose,
-    /// The port for HTTP.
+    /// The HTTP port.
     pub listen: u16,
-    /// Who may see the portal, the status and the metrics; services are open to all who reach the gateway.
+    /// Networks that may open the portal, the status page and the metrics. Services are open to every client.
     #[schemars(with = "Vec<String>")]
     pub allow: Vec<Ipv4Net>,
-    /// Certificate and key for HTTPS. Unset: HTTP only.
+    /// Certificate and key for HTTPS. Default: HTTP only.
     pub tls: Option<Tls>,
-    /// Seconds that a request waits for a container that restarts; 0 to 300.
+    /// How long a request waits for a restarting container: seconds, 0 to 300.
     pub hold: u16,
 }
 
@@ -41,9 +41,9 @@ pub struct Gateway {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Expose {
-    /// All that answer HTTP, but those with the label `flatnet.enable=false`.
+    /// All that answer HTTP, except with the label `flatnet.enable=false`.
     All,
-    /// Those with a label `flatnet.`..
+    /// Those with a label that begins with `flatnet.`.
     Labelled,
     /// None.
     None,
@@ -53,16 +53,16 @@ pub enum Expose {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
-    /// The certificate with its chain (PEM), as nginx finds it: absolute, or relative to the folder `conf`.
+    /// The certificate with its chain (PEM): nginx's path, absolute or relative to the folder `conf`.
     #[schemars(with = "String")]
     pub certificate: NginxPath,
-    /// Its key (PEM), likewise.
+    /// The key (PEM), likewise.
     #[schemars(with = "String")]
     pub key: NginxPath,
-    /// The port for HTTPS.
+    /// The HTTPS port.
     #[serde(default = "https")]
     pub listen: u16,
-    /// Whether HTTP leads to HTTPS.
+    /// Whether HTTP is redirected to HTTPS.
     #[serde(default)]
     pub redirect: bool,
 }
@@ -87,7 +87,7 @@ impl Default for Gateway {
     }
 }
 
-/// Reads the section; says what became of the field of this name that once held the bridge's address.
+/// Reads the section. The error for an address explains that the field of this name once held the bridge's address.
 pub(super) fn section<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Gateway, D::Error> {
     deserializer.deserialize_any(Section)
 }
@@ -120,7 +120,7 @@ impl<'de> Visitor<'de> for Section {
     }
 }
 
-/// The first thing that is wrong.
+/// The first invalid value.
 pub(super) fn validate(gateway: &Gateway) -> Result<(), Problem> {
     let Gateway { directory: _, domains, expose: _, listen, allow, tls, hold } = gateway;
     if domains.is_empty() {

@@ -1,7 +1,7 @@
-//! `/etc/flatnet/flatnet.yaml`: the one source people edit.
+//! The configuration, `/etc/flatnet/flatnet.yaml`.
 //!
-//! [`load`] is the only way in: it refuses files that others may write, unknown fields and values that cannot
-//! work, each with file, line, field, value and remedy. This is the only user of `serde_yaml`.
+//! [`load`] rejects files that others can write to, unknown fields and invalid values, and names file, line, field, value
+//! and remedy. This is the only user of `serde_yaml`.
 
 mod auto;
 mod drive;
@@ -26,79 +26,79 @@ pub use load::{DEFAULT_PATH, load, parse};
 use crate::error::{Error, Kind, Result};
 use crate::model::types::{IfName, NetworkName, PortMode, Protocol};
 
-/// Flatnet's configuration. Every field has a default, so an empty file is a configuration too.
+/// Flatnet's configuration. Every field has a default, so an empty file is valid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The name people use after `podman run --network`.
+    /// The network's name, as in `podman run --network`.
     #[schemars(with = "String")]
     pub network: NetworkName,
     /// The bridge on this host; at most 15 characters.
     #[schemars(with = "String")]
     pub bridge: IfName,
-    /// The whole of Flatnet, over all hosts. Nothing between two addresses in it is translated.
+    /// The addresses of Flatnet on all hosts. There is no NAT between two of them.
     #[schemars(with = "String")]
     pub range: Ipv4Net,
-    /// This host's share of the range.
+    /// This host's part of the range.
     #[schemars(with = "String")]
     pub subnet: Ipv4Net,
-    /// The bridge's address, which is the containers' default gateway. Unset: the first of the subnet.
+    /// The bridge's address, which is the containers' next hop. Default: the first address of the subnet.
     #[schemars(with = "Option<Ipv4Addr>")]
     pub bridge_address: Option<Ipv4Addr>,
-    /// The addresses that are handed out. Unset: all of the subnet but network, bridge and broadcast.
+    /// The addresses assigned to containers. Default: all of the subnet except network, bridge and broadcast.
     pub allocate: Option<AllocateRange>,
-    /// Addresses in the subnet that are never handed out.
+    /// Addresses of the subnet that are never assigned.
     pub reserved: Vec<Ipv4Addr>,
-    /// `auto` (that of the uplink) or a number of bytes from 576 to 65535.
+    /// The MTU: `auto` (that of the uplink) or a number of bytes from 576 to 65535.
     pub mtu: Mtu,
-    /// The interface towards the world: `auto` (that of the default route), `none`, or a name.
+    /// The interface towards the outside: `auto` (that of the default route), `none`, or a name.
     pub uplink: Uplink,
-    /// Who may open connections to containers from outside: `auto` or a list of IPv4 addresses. `auto` is the
-    /// default route's next hop on WSL2 in NAT mode, which is Windows; anywhere else nobody.
+    /// Hosts outside that may open connections to containers: `auto` or a list of IPv4 addresses. On WSL2 in NAT
+    /// mode `auto` is the default route's next hop, which is Windows; elsewhere it is no host.
     pub ingress_gateways: IngressGateways,
-    /// What happens to packets of containers that leave Flatnet.
+    /// What happens to packets from containers to the outside.
     pub egress: Egress,
-    /// The source ports that TCP, UDP and SCTP connections of containers get where they take this host's address. Nothing that
-    /// this host or a published port uses may lie inside: a container could take its answers.
+    /// The source ports of masqueraded TCP, UDP and SCTP connections. Services of this host and published ports must be
+    /// outside this range: a container could receive their packets.
     pub masquerade_ports: PortRange,
     /// How containers of this host reach one another.
     pub bridging: Bridging,
-    /// Ports of this host, beside ping and DNS at the bridge's address, that containers may reach.
+    /// Ports of this host that containers may use, in addition to ping and DNS at the bridge's address.
     pub host_ports: Vec<HostPort>,
-    /// What containers find in their resolv.conf. Empty: what Podman puts there by itself.
+    /// The contents of containers' resolv.conf. Empty: Podman's default.
     pub dns: Dns,
-    /// How long things may take.
+    /// Time limits.
     pub limits: Limits,
-    /// Where programs are found. Unset: in /usr/sbin, /usr/bin, /sbin and /bin.
+    /// Paths of programs. Default: search /usr/sbin, /usr/bin, /sbin and /bin.
     pub tools: ToolPaths,
-    /// Where Flatnet keeps what it writes.
+    /// Where Flatnet writes.
     pub paths: Paths,
     /// The HTTP gateway, through which browsers of the LAN reach containers by name.
     #[serde(deserialize_with = "gateway::section")]
     pub gateway: Gateway,
 }
 
-/// The first and the last address that is handed out.
+/// The first and the last address assigned to containers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AllocateRange {
     /// The first address.
     pub from: Ipv4Addr,
-    /// The last address, handed out too.
+    /// The last address, inclusive.
     pub to: Ipv4Addr,
 }
 
-/// What happens to packets of containers that leave Flatnet.
+/// What happens to packets from containers to the outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Egress {
-    /// They take this host's address.
+    /// They get this host's address.
     Masquerade,
     /// They are dropped.
     None,
 }
 
-/// Ports from the first to the last, both inside.
+/// A range of ports, inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PortRange {
@@ -109,7 +109,7 @@ pub struct PortRange {
 }
 
 impl PortRange {
-    /// Whether `port` lies inside.
+    /// Whether `port` is in the range.
     #[must_use]
     pub fn contains(self, port: u16) -> bool {
         (self.from..=self.to).contains(&port)
@@ -126,12 +126,12 @@ impl std::fmt::Display for PortRange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Bridging {
-    /// Routed through this host, each container over a link of its own: one ruleset sees all, no spoofing, no ARP; no
+    /// Routed through this host, each container over its own link: the ruleset filters everything, no spoofing, no ARP; no
     /// broadcast and multicast.
     Routed,
-    /// Frame by frame over the bridge: broadcast, multicast and ARP work, the guards between containers do not.
+    /// Over the bridge: broadcast, multicast and ARP work, but nothing is filtered between containers.
     Plain,
-    /// What `routed` was called in Flatnet 0.1.0, and the same.
+    /// The name of `routed` in Flatnet 0.1.0.
     Isolated,
 }
 
@@ -145,7 +145,7 @@ pub struct HostPort {
     pub port: u16,
 }
 
-/// What containers find in their resolv.conf.
+/// The contents of containers' resolv.conf.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Dns {
@@ -155,17 +155,17 @@ pub struct Dns {
     pub search: Vec<String>,
 }
 
-/// How long things may take.
+/// Time limits in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Seconds that one `ip`, `nft` or `sysctl` may take before it is killed.
+    /// Kill an `ip`, `nft` or `sysctl` after this time.
     pub command_seconds: u64,
-    /// Seconds to wait for a lock that another run holds.
+    /// Stop waiting for another process's lock after this time.
     pub lock_seconds: u64,
 }
 
-/// Where programs are found; each must be an absolute path of a file that only root may write.
+/// Paths of programs: absolute, of files that only root can write to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ToolPaths {
@@ -192,15 +192,15 @@ pub struct ToolPaths {
     pub unshare: Option<PathBuf>,
 }
 
-/// Where Flatnet keeps what it writes.
+/// Where Flatnet writes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Paths {
-    /// Leases and receipts; survives a reboot.
+    /// Leases and receipts, kept over reboots.
     pub state: PathBuf,
-    /// Locks; gone after a reboot.
+    /// Locks, removed by a reboot.
     pub run: PathBuf,
-    /// The log where there is no journald: JSON lines.
+    /// The log without journald: JSON lines.
     pub log: PathBuf,
 }
 
@@ -210,7 +210,7 @@ pub fn schema() -> serde_json::Value {
     schemars::schema_for!(Config).to_value()
 }
 
-/// A configuration as YAML, which [`parse`] reads again.
+/// The configuration as YAML, which [`parse`] accepts.
 pub fn to_yaml(config: &Config) -> Result<String> {
     let failed =
         |cause| Error::new(Kind::Internal, "the configuration cannot be written as YAML").source(cause);
@@ -218,7 +218,7 @@ pub fn to_yaml(config: &Config) -> Result<String> {
 }
 
 impl Config {
-    /// The same, with what follows from other fields filled in.
+    /// The configuration with derived fields filled in.
     #[must_use]
     pub fn resolved(&self) -> Self {
         let bridging = if self.bridging == Bridging::Plain { Bridging::Plain } else { Bridging::Routed };
@@ -230,7 +230,7 @@ impl Config {
         }
     }
 
-    /// The bridge's address: its field, or the first of the subnet.
+    /// The bridge's address: the field, or the first address of the subnet.
     #[must_use]
     pub fn bridge_address(&self) -> Ipv4Addr {
         self.bridge_address.unwrap_or_else(|| next(self.subnet.network()))
@@ -242,7 +242,7 @@ impl Config {
         self.with_prefix(self.bridge_address())
     }
 
-    /// What the link of a container that is attached now becomes.
+    /// How a new container's link is attached.
     #[must_use]
     pub fn port_mode(&self) -> PortMode {
         if self.bridging == Bridging::Plain { PortMode::Plain } else { PortMode::Routed }
@@ -254,7 +254,7 @@ impl Config {
         Ipv4Net::new_assert(address, self.subnet.prefix_len())
     }
 
-    /// The first and the last address that is handed out.
+    /// The first and the last address assigned to containers.
     #[must_use]
     pub fn allocate(&self) -> AllocateRange {
         self.allocate.unwrap_or_else(|| AllocateRange {
@@ -263,7 +263,7 @@ impl Config {
         })
     }
 
-    /// Whether `address` may never be handed out: network, broadcast, bridge or reserved.
+    /// Whether `address` is never assigned: network, broadcast, bridge or reserved.
     #[must_use]
     pub fn is_reserved(&self, address: Ipv4Addr) -> bool {
         address == self.subnet.network()
@@ -272,7 +272,7 @@ impl Config {
             || self.reserved.contains(&address)
     }
 
-    /// Every address that can be handed out, in order.
+    /// Every assignable address, in order.
     pub fn pool(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
         let AllocateRange { from, to } = self.allocate();
         (from.to_bits()..=to.to_bits()).map(Ipv4Addr::from_bits).filter(|&address| !self.is_reserved(address))

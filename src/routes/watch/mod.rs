@@ -215,7 +215,7 @@ impl Watch<'_> {
             Err(error) => {
                 self.everything_at = Instant::now() + self.pause;
                 self.pause = (self.pause * 2).min(PAUSE.1);
-                let text = error.whole();
+                let text = error.to_line();
                 if self.failing.as_ref() != Some(&text) {
                     report(WatchEvent::Failed(&error));
                     self.failing = Some(text);

@@ -81,7 +81,7 @@ impl Events {
         }
         self.next = now + self.pause;
         self.pause = (self.pause * 2).min(PAUSE.1);
-        let text = error.whole();
+        let text = error.to_line();
         let is_new = self.reported.as_ref() != Some(&text);
         self.reported = Some(text);
         let problem = Error::new(Kind::PodmanEvents, "Podman's events are unavailable").source(error);

@@ -61,7 +61,7 @@ fn say(said: &WatchEvent<'_>, is_json: bool) {
                 output::note(&format!("flatnet: warning: {conflict}"));
             }
         }
-        WatchEvent::Failed(error) => output::note(&format!("flatnet: warning: {}", error.whole())),
+        WatchEvent::Failed(error) => output::note(&format!("flatnet: warning: {}", error.to_line())),
         WatchEvent::Recovered => output::note("flatnet: recovered"),
     }
 }

@@ -12,7 +12,7 @@ use crate::state::lock::Lock;
 
 /// One command that ran.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Ran {
+pub struct LoggedCommand {
     /// Program and arguments; for a failed batch, the line.
     pub command: String,
     /// How long it took; `None` while it runs.
@@ -23,25 +23,25 @@ pub struct Ran {
 
 /// The commands so far; clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Record(Rc<RefCell<Vec<Ran>>>);
+pub struct CommandLog(Rc<RefCell<Vec<LoggedCommand>>>);
 
-impl Record {
+impl CommandLog {
     /// Takes the commands since the last call.
     #[must_use]
-    pub fn take(&self) -> Vec<Ran> {
+    pub fn take(&self) -> Vec<LoggedCommand> {
         self.0.take()
     }
 }
 
 /// Runs commands with another executor and records them.
-pub struct Recorded<E> {
+pub struct LoggingExecutor<E> {
     inner: E,
-    record: Record,
+    record: CommandLog,
 }
 
-impl<E: Executor> Recorded<E> {
+impl<E: Executor> LoggingExecutor<E> {
     /// Records into `record` what `inner` runs.
-    pub fn new(inner: E, record: Record) -> Self {
+    pub fn new(inner: E, record: CommandLog) -> Self {
         Self { inner, record }
     }
 }
@@ -52,12 +52,12 @@ impl Executor for Box<dyn Executor> {
     }
 }
 
-impl<E: Executor> Executor for Recorded<E> {
+impl<E: Executor> Executor for LoggingExecutor<E> {
     fn start(&mut self, command: &Command, locks: &[&Lock]) -> Result<Box<dyn Running>> {
         let started = self.inner.start(command, locks);
-        let outcome = started.as_ref().map_or_else(crate::error::Error::whole, |_| "started".to_owned());
+        let outcome = started.as_ref().map_or_else(crate::error::Error::to_line, |_| "started".to_owned());
         let mut all = self.record.0.borrow_mut();
-        all.push(Ran { command: command.line(), milliseconds: None, outcome });
+        all.push(LoggedCommand { command: command.line(), milliseconds: None, outcome });
         let index = all.len() - 1;
         let inner = started?;
         Ok(Box::new(Recording { inner, command: command.clone(), index, record: self.record.clone() }))
@@ -68,7 +68,7 @@ struct Recording {
     inner: Box<dyn Running>,
     command: Command,
     index: usize,
-    record: Record,
+    record: CommandLog,
 }
 
 impl Running for Recording {
