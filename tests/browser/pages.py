@@ -45,7 +45,7 @@ def ask(name, path="/"):
 
 
 def publish(routes, without=()):
-    """Replaces the list of routes, and asks for each once it is in force, so that the gateway knows how they are."""
+    """Replaces the routes table, and asks for each once it is in force, so that the gateway knows how they are."""
     global generation
     generation += 1
     table = {"version": 1, "generation": generation, "written": SINCE,

@@ -90,7 +90,7 @@ impl Gateway {
         self.sandbox.sh(&format!("cd {DIRECTORY}; {script}")).succeeds();
     }
 
-    /// Replaces the list of routes as `flatnet gateway sync` does, in one step.
+    /// Replaces the routes table as `flatnet gateway sync` does, in one step.
     pub(crate) fn write_routes(&self, document: &Value) {
         let path = format!("{DIRECTORY}/state/routes.json");
         self.sandbox
@@ -193,7 +193,7 @@ fn resolve(url: &str) -> String {
     format!("--resolve {name}:{port}:{ADDRESS}")
 }
 
-/// A list of routes as `flatnet gateway sync` writes it.
+/// A routes table as `flatnet gateway sync` writes it.
 pub(crate) fn document(generation: u64, routes: &[Value]) -> Value {
     // serde_json sorts keys unless told otherwise, so "end" is not last here: readers must not care.
     json!({

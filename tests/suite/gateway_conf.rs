@@ -65,7 +65,7 @@ fn nginx_does_not_start_with_a_setting_that_is_wrong() {
         ),
         ("s/range = .*/range = {},/", "setting range must be a non-empty list of strings"),
         ("s/domains = .*/domains = {},/", "setting domains must be a non-empty list of strings"),
-        ("s/ name = .*/ name = \"\",/", "setting name must be a text"),
+        ("s/ name = .*/ name = \"\",/", "setting name must be a string"),
     ] {
         let gateway = Gateway::files(&settings());
         gateway.sandbox.sh(&format!("sed -i '{edit}' {DIRECTORY}/conf/nginx.conf")).succeeds();
