@@ -68,7 +68,7 @@ pub(crate) const WRITTEN: &[Break] = &[
         "gateway-unrouted",
         "warning",
         "podman run -d --name odd --network flatnet --label flatnet.prot=80 flatnet-test/busybox; flatnet gateway sync",
-        "container odd has no route: label flatnet.prot of container odd: there is none of this name",
+        "container odd has no route: label flatnet.prot of container odd: unknown label; known labels: ",
         Mend::ByHand("podman rm -f -t 0 odd; flatnet gateway sync"),
     ),
     Break::new(
@@ -93,7 +93,7 @@ pub(crate) const RUNNING: &[Break] = &[
         "gateway-in-force",
         "failure",
         "gateway quit; cp -a /var/lib/flatnet-gateway /srv/other; cd /srv/other/state; jq '.generation = 1000 | .end = 1000' routes.json >/tmp/r; cat /tmp/r >routes.json; nginx -p /srv/other -c conf/nginx.conf",
-        "http://127.0.0.1:80/ has generation 1000, and /var/lib/flatnet-gateway/state/routes.json is ",
+        "http://127.0.0.1:80/ has generation 1000, but /var/lib/flatnet-gateway/state/routes.json has ",
         Mend::ByHand("gateway quit /srv/other; gateway start"),
     ),
     Break::new(

@@ -10,8 +10,14 @@ pub(crate) const BREAKS: &[Break] = &[
         .through("setpriv --bounding-set -net_admin"),
     Break::new("privileges", "failure", "true", "root lacks CAP_SYS_ADMIN", Mend::ByHand("true"))
         .through("capsh --drop=cap_sys_admin --shell=/usr/bin/env -- "),
-    Break::new("privileges", "failure", "true", "root in a user namespace only", Mend::ByHand("true"))
-        .through("unshare --user --map-root-user"),
+    Break::new(
+        "privileges",
+        "failure",
+        "true",
+        "root of a user namespace, not of the host",
+        Mend::ByHand("true"),
+    )
+    .through("unshare --user --map-root-user"),
     Break::new(
         "configuration",
         "failure",
