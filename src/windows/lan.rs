@@ -8,6 +8,18 @@ use crate::doctor::{Finding, Level};
 /// The rule, what beats it, and the networks that it is for.
 pub(super) fn look(view: &View) -> Finding {
     let name = firewall::lan_rule(view);
+    // First what `up` does not mend.
+    let finding = for_these_networks(view, &name);
+    if finding.level == Level::Failure {
+        return finding;
+    }
+    // In mirrored mode no nginx of Windows' is asked.
+    let counts = |rule: &&Rule| view.mode == Mode::Nat || rule.program == firewall::ANY;
+    let blocks: Vec<&Rule> = view.seen.block_rules.iter().filter(counts).collect();
+    let here: Vec<&Rule> = blocks.iter().copied().filter(|rule| counts_here(view, rule)).collect();
+    if !here.is_empty() {
+        return blocked(&here, Finding::failure, "");
+    }
     if !firewall::is_there(&view.seen.lan_rules, &name, firewall::program(view)) {
         let what = if view.seen.lan_rules.iter().any(|rule| rule.name == name) {
             format!("the firewall rule \"{name}\" is disabled, was changed, or is for another program")
@@ -16,13 +28,6 @@ pub(super) fn look(view: &View) -> Finding {
         };
         return Finding::failure(what).commands([view.script("up")]);
     }
-    // In mirrored mode no nginx of Windows' is asked.
-    let blocks: Vec<&Rule> = view.seen.block_rules.iter().filter(|_| view.mode == Mode::Nat).collect();
-    let here: Vec<&Rule> = blocks.iter().copied().filter(|rule| counts_here(view, rule)).collect();
-    if !here.is_empty() {
-        return blocked(&here, Finding::failure, "");
-    }
-    let finding = for_these_networks(view, &name);
     if finding.level == Level::Good && !blocks.is_empty() {
         return blocked(&blocks, Finding::warning, " in networks of another kind than this LAN");
     }
