@@ -66,7 +66,10 @@ impl Engine {
         let netns = Netns::open(&request.netns)?;
         self.with_links(&request.id, |engine, links| {
             if observe::nobody_reads_stdout() {
-                return Err(Error::new(Kind::Unheard, "nobody reads the answer; nothing was done"));
+                return Err(Error::new(
+                    Kind::Unheard,
+                    "the runtime no longer reads the answer; nothing was done",
+                ));
             }
             let attached = engine.attach_locked(request, &netns, links)?;
             match answer(&attached, &engine.config) {

@@ -56,8 +56,8 @@ impl Engine {
     fn refuse_drops(&mut self) -> Result<()> {
         let chains = self.dropping_chains()?;
         let Some(chain) = chains.first() else { return Ok(()) };
-        let mend = Remedy::run(chain.commands_to_pass(self.config.subnet));
-        Err(Error::new(Kind::ForeignDrops, chain.to_string()).remedy(mend))
+        let remedy = Remedy::run(chain.commands_to_pass(self.config.subnet));
+        Err(Error::new(Kind::ForeignDrops, chain.to_string()).remedy(remedy))
     }
 
     /// The plan that makes an attachment match its receipt.

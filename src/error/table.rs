@@ -492,7 +492,7 @@ kinds! {
     Unheard = "FLAT-E087", cni 5 {
         title: "The runtime did not receive the answer",
         seen: [
-            "nobody reads the answer..",
+            "the runtime no longer reads the answer..",
             "the answer cannot be written..",
         ],
         means: "The caller was killed meanwhile, or standard output is closed or on a full disk. The runtime would treat \

@@ -138,7 +138,7 @@ impl StateDir {
         }
         if is_writable_by_others(&found, rustix::process::geteuid().as_raw()) {
             let whose = format!(
-                "may be written by others (owner {}, mode {:04o})",
+                "is writable by other users (owner {}, mode {:04o})",
                 found.uid(),
                 found.mode() & 0o7777
             );

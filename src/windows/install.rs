@@ -119,7 +119,7 @@ fn collect(dir: &Dir<'_>, folder: &Path, into: &mut Vec<Item>) -> Result<()> {
         let path = folder.join(file.path());
         let text = file.contents_utf8().map(str::to_owned);
         let text =
-            text.ok_or_else(|| Error::new(Kind::Internal, format!("{} is no text", path.display())))?;
+            text.ok_or_else(|| Error::new(Kind::Internal, format!("{} is not valid UTF-8", path.display())))?;
         into.push(Item { path, content: Content::File(text) });
     }
     dir.dirs().try_for_each(|dir| collect(dir, folder, into))

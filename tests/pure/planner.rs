@@ -250,14 +250,14 @@ proptest! {
                 model.arp_table || matches!(one.element, Element::Binding { .. } | Element::Published { .. })
             }));
         }
-        let plan = planner::mend(&wanted, &model.observe_host(&wanted), &strays).unwrap();
+        let plan = planner::repair(&wanted, &model.observe_host(&wanted), &strays).unwrap();
         // A link that was deleted, as the one of two bridges is, does not come back.
         if !(renamed && second) {
             assert_undo_is_identity(&model, &plan);
         }
         run(&mut model, &plan.ops());
         prop_assert!(!model.host.links.contains_key("lost0"));
-        let again = planner::mend(&wanted, &model.observe_host(&wanted), &[]).unwrap();
+        let again = planner::repair(&wanted, &model.observe_host(&wanted), &[]).unwrap();
         prop_assert!(again.is_empty(), "{again:#?}");
         let ruleset = model.ruleset.unwrap();
         prop_assert_eq!(&ruleset.elements, &wanted.elements);
@@ -504,8 +504,8 @@ fn another_flatnets_bridge_and_table_are_left_alone() {
             *owner = table.cloned();
         }
         let down = planner::down(wanted, &observed, &[], &BTreeMap::new(), false);
-        let mend = planner::mend(wanted, &observed, &[]);
-        let plans = [planner::up(wanted, &observed, &[]), mend, down];
+        let repair = planner::repair(wanted, &observed, &[]);
+        let plans = [planner::up(wanted, &observed, &[]), repair, down];
         plans.into_iter().filter_map(|plan| plan.err().map(|error| error.to_string())).collect()
     };
     let mut model = Model::booted();

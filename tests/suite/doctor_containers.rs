@@ -102,7 +102,7 @@ pub(crate) const BREAKS: &[Break] = &[
         "container-network",
         "failure",
         "mkdir -p box/etc; cp /bin/busybox box; echo nameserver 192.168.77.1 >box/etc/resolv.conf; setsid ip netns exec c2 chroot box /busybox sleep 999 >/dev/null 2>&1 & until ip netns pids c2 | grep .; do sleep 0.1; done",
-        "c2 c2 (eth0), 10.87.1.3: names are not resolved, because no name server answers: 192.168.77.1 (nobody listens there)",
+        "c2 c2 (eth0), 10.87.1.3: names are not resolved, because no name server answers: 192.168.77.1 (connection refused)",
         Mend::ByHand("kill $(ip netns pids c2)"),
     ),
     Break::new(

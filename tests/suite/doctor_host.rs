@@ -29,7 +29,7 @@ pub(crate) const BREAKS: &[Break] = &[
         "configuration",
         "failure",
         "chmod 666 /etc/flatnet/flatnet.yaml",
-        "may be written by others",
+        "is writable by users other than root",
         Mend::Printed,
     ),
     Break::new(

@@ -138,7 +138,7 @@ fn a_server_that_is_silent_beside_one_that_is_not_shows(lab: &Lab) {
     for name in ["a", "b", "c", "d", "e"] {
         lab.run(name, "");
     }
-    let what = "a name server does not answer: 192.168.77.1 (nobody listens there), 192.168.77.99 (";
+    let what = "a name server does not answer: 192.168.77.1 (connection refused), 192.168.77.99 (";
     let more = "and 2 more: names are resolved late or not at all";
     let doctor = shows(&lab.sandbox, 1, &[what, more]);
     assert_eq!(doctor.stdout.matches(what).count(), 1, "what five were told is one finding: {doctor}");
@@ -197,7 +197,7 @@ fn a_resolv_conf_that_is_made_to_harm_does_none() {
         ("2001:db8::53", "2001:db8::53 (no way leads there)"),
         ("fe80::53%eth0", "fe80::53%eth0 ("),
         ("fe80::53%none", "fe80::53%none ("),
-        ("127.0.0.53", "127.0.0.53 (nobody listens there)"),
+        ("127.0.0.53", "127.0.0.53 (connection refused)"),
         ("192.168.77.99 192.168.77.98 192.168.77.97 10.87.1.1", "192.168.77.99 ("),
     ] {
         sandbox
@@ -235,7 +235,7 @@ fn where_egress_is_none_only_servers_within_are_asked() {
     sandbox.sh("flatnet doctor").succeeds().prints("its name servers are outside, and egress is none");
     sandbox.sh("container add c2").succeeds();
     told("10.87.1.3 192.168.77.1");
-    shows(&sandbox, 2, &["no name server answers: 10.87.1.3 (nobody listens there)\n"]);
+    shows(&sandbox, 2, &["no name server answers: 10.87.1.3 (connection refused)\n"]);
     name_server(&sandbox, "ip netns exec c2", "10.87.1.3");
     sandbox.sh("flatnet status").succeeds();
 }

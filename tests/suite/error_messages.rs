@@ -111,7 +111,7 @@ fn what_a_runtime_can_send() {
             "is not JSON: EOF while parsing..jq . /etc/cni/net.d/flatnet.conflist",
         ),
         case(Kind::BadValue, add().conf("args", bad_mac), "\"zz\" is not a valid MAC address..of the form"),
-        case(Kind::Conflist, add().conf("name", json!("")), "has no field name..then `flatnet init`"),
+        case(Kind::Conflist, add().conf("name", json!("")), "has no field name..then run `flatnet init`"),
         case(
             Kind::Netns,
             add().netns("/run/netns/none"),

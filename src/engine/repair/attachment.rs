@@ -102,7 +102,7 @@ impl Engine {
 
     /// Restores what a running attachment lost, unless it was detached meanwhile. If ADD had finished but could
     /// not record it (full disk, or killed), records it.
-    pub(super) fn mend(&mut self, links: &LinksGuard<'_>, notes: &mut Vec<String>) -> Result<Plan> {
+    pub(super) fn restore(&mut self, links: &LinksGuard<'_>, notes: &mut Vec<String>) -> Result<Plan> {
         let network = self.network_guard()?;
         let ruleset = self.ruleset_alone(&network)?;
         let id = links.id();

@@ -178,7 +178,7 @@ impl Engine {
         let changes_over = living.iter().any(|receipt| receipt.mode() != self.config.port_mode());
         for receipt in living {
             let notes = &mut repair.notes;
-            match self.with_links(&receipt.id, |engine, links| engine.mend(links, notes)) {
+            match self.with_links(&receipt.id, |engine, links| engine.restore(links, notes)) {
                 Ok(plan) => repair.push(of_attachment(&receipt, plan)),
                 Err(error) => repair.refused(of(&receipt), format!("container {}", receipt.label()), error),
             }
@@ -241,7 +241,7 @@ impl Engine {
         let plan = match moved {
             // `subnet` was changed while containers were attached: a repair does not decide that.
             Some(_) => planner::up(&desired, &observed, &[])?,
-            None => planner::mend(&desired, &observed, &strays)?,
+            None => planner::repair(&desired, &observed, &strays)?,
         };
         let renamed = strays.first().filter(|_| observed.bridge.is_none()).map(|link| link.name.clone());
         for bridge in observed.bridge.iter().chain(&strays) {

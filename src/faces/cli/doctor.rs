@@ -57,7 +57,7 @@ impl Doctor {
             fix.carry_out(&mut executor)?;
         }
         if context.sees_state() {
-            super::repair::tell(&options.engine()?.repair()?);
+            super::repair::print_leftovers(&options.engine()?.repair()?);
         }
         output::note("Done. Checks after the fix:\n");
         let entries = examine(&mut options.context(), false);

@@ -51,7 +51,7 @@ impl Inspect {
             [one] => Ok((*one).clone()),
             [] => Err(self.unknown(engine)?),
             several => {
-                let list: Vec<String> = several.iter().map(|one| called(&one.receipt)).collect();
+                let list: Vec<String> = several.iter().map(|one| label(&one.receipt)).collect();
                 let what = format!(
                     "\"{}\" is ambiguous; it matches {} containers: {}",
                     shown(&self.container),
@@ -89,7 +89,7 @@ impl Inspect {
     }
 }
 
-fn called(receipt: &Receipt) -> String {
+fn label(receipt: &Receipt) -> String {
     let name = if receipt.name.is_empty() { String::new() } else { format!("{} ", receipt.name) };
     format!("{name}{}, {}", receipt.id, receipt.address.addr())
 }

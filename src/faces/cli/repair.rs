@@ -42,13 +42,13 @@ impl Repair {
             let text =
                 if self.dry_run { self.format.print(&change, &engine.host.tools) } else { done(&change) };
             output::print(&text);
-            tell(&repaired);
+            print_leftovers(&repaired);
         }
         Ok(if repaired.errors.is_empty() { 0 } else { 2 })
     }
 }
 
-pub(super) fn tell(repaired: &Repaired) {
+pub(super) fn print_leftovers(repaired: &Repaired) {
     for Leftover { subject, commands, help, concern: _ } in &repaired.left {
         let mut text = format!("left as it is: {subject}\n  {} {help}", output::bold("help:"));
         if !commands.is_empty() {

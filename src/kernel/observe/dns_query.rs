@@ -87,7 +87,7 @@ fn is_answer(header: &[u8], id: [u8; 2]) -> bool {
 
 fn why(cause: &io::Error) -> &'static str {
     match cause.kind() {
-        ErrorKind::ConnectionRefused => "nobody listens there",
+        ErrorKind::ConnectionRefused => "connection refused",
         ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable | ErrorKind::AddrNotAvailable => {
             "no way leads there"
         }

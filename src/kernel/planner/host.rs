@@ -36,7 +36,7 @@ pub fn up(desired: &HostState, observed: &ObservedHost, strays: &[Link]) -> Resu
 
 /// The same, with what only a repair may do: remove a second bridge of ours, restore a lost bridge address
 /// beside others, and delete elements that no attached container owns.
-pub fn mend(desired: &HostState, observed: &ObservedHost, strays: &[Link]) -> Result<Plan> {
+pub fn repair(desired: &HostState, observed: &ObservedHost, strays: &[Link]) -> Result<Plan> {
     let mut bridge = observed.bridge.clone();
     refuse_another_table(desired, observed)?;
     if let Some(bridge) = &bridge {

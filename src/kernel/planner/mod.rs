@@ -123,7 +123,7 @@ mod host;
 
 pub use attachment::{attach, detach};
 pub use desired::desired_host;
-pub use host::{another_flatnet, down, lost_elements, mend, up};
+pub use host::{another_flatnet, down, lost_elements, repair, up};
 
 #[expect(unused_imports, reason = "named in the documentation above")]
 use crate::model::plan::{Plan, Step};

@@ -56,7 +56,7 @@ fn nothing(change: &Change) -> &'static str {
     if change.notes.is_empty() {
         "Nothing to do: already in the desired state.\n"
     } else {
-        "No commands to run.\n"
+        "Nothing to do by command.\n"
     }
 }
 
