@@ -5,8 +5,6 @@ use super::{INSTALLED, has, line, pc};
 #[test]
 fn from_install_to_uninstall() {
     let Some(pc) = pc() else { return };
-    // Both halves by the lines that Windows runs.
-    pc.sh("touch /pc/state/process").succeeds();
     // As an older version left it: a file that is no more, and settings of the user's with one key less.
     pc.sh(&format!(
         "cp -rT /pc/scripts /pc/home/setup; cd '{INSTALLED}'; rm elevated.ps1 lib/check.ps1; touch lib/old.ps1
@@ -51,6 +49,8 @@ fn from_install_to_uninstall() {
     ))
     .succeeds();
 
+    // From here to the task by processes, both halves by the lines that Windows runs.
+    pc.sh("touch /pc/state/process").succeeds();
     // Shown, and not done; then done, and nothing is asked, since the tasks are there.
     let shown = pc.ps("flat up -WhatIf");
     let rest = pc.ps("flat up")
@@ -76,6 +76,8 @@ fn from_install_to_uninstall() {
         &pc.sh(&format!("cat '{INSTALLED}/log/flatnet.log'")).stdout,
         &["Remove-NetRoute", "-NextHop 172.28.20.9"],
     );
+
+    pc.sh("rm /pc/state/process").succeeds();
 
     // `down` keeps the next event from undoing it, and `up` takes that back.
     let said = pc.ps("flat down\nflat down");
