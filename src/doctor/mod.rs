@@ -208,7 +208,7 @@ mod tests {
 
     /// A finding links to the section of its check.
     #[test]
-    fn every_check_has_its_section_and_every_section_its_check() {
+    fn checks_match_sections_of_doctor_page() {
         let mut sections = Vec::new();
         let mut group = "";
         for line in include_str!("../../docs/operations/doctor.md").lines() {
@@ -224,7 +224,7 @@ mod tests {
 
     /// Markdown renumbers duplicate anchors and rewrites capitals and spaces.
     #[test]
-    fn every_id_is_an_anchor_of_its_own() {
+    fn check_ids_are_unique_anchors() {
         let mut anchors: Vec<String> =
             CHECKS.iter().map(|check| check.group.title().to_lowercase()).collect();
         anchors.dedup();

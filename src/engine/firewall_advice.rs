@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_firewall_is_spoken_to_in_its_own_words() {
+    fn advice_uses_commands_of_each_firewall() {
         let chain = |firewall, table| DroppingChain {
             table,
             chain: "FORWARD".to_owned(),

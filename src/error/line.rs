@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_breaks_the_line_or_the_terminal() {
+    fn error_line_is_sanitised_and_shortened() {
         assert_eq!(one_line(" a\n\tb\u{1b}[31m\u{0}c\u{2028}d\u{202e}e "), "a b [31m c d e");
         assert_eq!(one_line("naïve ünits"), "naïve ünits");
         assert_eq!(parser_says(&"invalid\u{1b} x"), "invalid x");

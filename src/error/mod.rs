@@ -223,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_whole_and_display_does_not_repeat_the_source() {
+    fn message_has_all_parts_and_display_omits_source() {
         let boom = std::io::Error::other("boom\nand\u{7}more");
         let error = Error::new(Kind::Io, "cannot read /x").source(boom).remedy("Create it");
         assert_eq!(error.to_string(), "cannot read /x. Create it");
@@ -237,13 +237,13 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_without_a_remedy_has_its_kind_s() {
+    fn error_without_remedy_uses_that_of_its_kind() {
         let error = Error::new(Kind::PortTaken, "port 80");
         assert_eq!(error.to_line(), format!("port 80. {} (FLAT-E045)", Kind::PortTaken.remedy().text()));
     }
 
     #[test]
-    fn a_message_has_an_end_and_keeps_what_counts() {
+    fn long_message_is_truncated_but_keeps_code() {
         let long = "x".repeat(10_000);
         let error = Error::new(Kind::Io, long.clone()).outcome(long.clone()).remedy(long);
         let whole = error.to_line();
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_are_unique_in_order_and_found() {
+    fn codes_are_unique_sorted_and_can_be_looked_up() {
         let codes: Vec<&str> = Kind::ALL.iter().map(|kind| kind.code()).collect();
         assert!(codes.is_sorted());
         assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len());
@@ -268,7 +268,7 @@ mod tests {
 
     /// CNI keeps 0 to 99 to itself: <https://www.cni.dev/docs/spec/#error>.
     #[test]
-    fn codes_for_the_runtime_are_the_specification_s_or_our_own() {
+    fn cni_codes_are_from_specification_or_our_range() {
         for kind in Kind::ALL {
             let code = kind.cni_code();
             assert!(

@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read() {
+    fn set_elements_round_trip() {
         let address = Ipv4Addr::new(10, 87, 1, 2);
         let mac = "02:f1:0a:57:01:02".parse().unwrap();
         let published = |host_ip| {

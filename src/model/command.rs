@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn display_can_be_pasted() {
+    fn displayed_command_can_be_pasted() {
         let command = Command::new(["ip", "link", "set", "dev", "x", "alias", "a b'c"]);
         assert_eq!(command.to_string(), r"ip link set dev x alias 'a b'\''c'");
         let batch = Command::new(["ip", "-batch", "-"]).stdin("link del dev x\n");

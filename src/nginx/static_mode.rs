@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_what_one_would_write_by_hand() {
+    fn static_config_has_upstreams_and_servers() {
         let text =
             text(&[route("forgejo", "\"forgejo.flatnet.internal\",\"forgejo.local\"", "/", "running")], true);
         for part in [
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_that_differ_in_paths_have_servers_of_their_own_and_the_first_route_wins() {
+    fn hosts_get_own_servers_and_first_route_wins() {
         let routes = [
             route("a", "\"x.local\",\"y.local\"", "/", "running"),
             route("wiki", "\"x.local\"", "/wiki", "stopped"),
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_default_server_there_is_none() {
+    fn default_server_can_be_left_out() {
         let text = text(&[route("a", "\"x.local\"", "/", "running"), route("p", "", "/p", "running")], false);
         assert!(!text.contains("default_server") && !text.contains("location = /p"), "{text}");
     }

@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_podman_cannot_inspect_is_left_out() {
+    fn only_uninspectable_containers_are_left_out() {
         let mut podman = Podman::of(&["a b c d e"], [("b", Exit::Code(125), GRAPH)]);
         let (found, left_out) = podman.look().unwrap();
         assert_eq!(found, ["a", "c", "d", "e"]);
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_podman_that_can_inspect_none_is_broken_itself() {
+    fn failing_to_inspect_all_containers_is_an_error() {
         for list in ["b", "b c d"] {
             let fails = ["b", "c", "d"].map(|id| (id, Exit::Code(125), GRAPH));
             let error = Podman::of(&[list], fails).look().unwrap_err();
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_killed_tells_nothing_of_single_containers() {
+    fn killed_inspect_is_an_error_without_retry() {
         let timed_out = Exit::TimedOut(Duration::from_secs(1));
         for exit in [timed_out, Exit::Signal(9), Exit::Code(137), Exit::Code(127)] {
             let mut podman = Podman::of(&["a b"], [("b", exit, "")]);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_that_went_away_has_the_list_asked_for_again() {
+    fn list_is_read_again_after_container_vanished() {
         let gone = ("b", Exit::Code(125), "Error: no such container b");
         let mut podman = Podman::of(&["a b c", "a c"], [gone]);
         assert_eq!(podman.look().unwrap(), (vec!["a".to_owned(), "c".to_owned()], BTreeMap::new()));

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_events_that_change_routes() {
+    fn podman_events_map_to_route_changes() {
         for events in [
             include_str!("../../tests/captured/podman-4.3.1/events.jsonl"),
             include_str!("../../tests/captured/podman-5.4.2/events.jsonl"),
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_is_not_asked_about() {
+    fn removed_container_is_not_inspected() {
         let id = |text| ContainerId::parse(text).unwrap();
         let mut changed = Changes::default();
         for change in [Change::Of(id("a")), Change::Gone(id("b")), Change::Of(id("b")), Change::Nothing] {

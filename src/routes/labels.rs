@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_all_of_them() {
+    fn all_labels_are_parsed() {
         let labels = read(&[
             ("flatnet.enable", "true"),
             ("flatnet.host", "Git.Example.org, *.pages.example.org git"),
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn others_labels_are_none_of_ours() {
+    fn foreign_labels_are_ignored() {
         assert_eq!(read(&[("traefik.enable", "x"), ("flatnet", "x")]).unwrap(), Labels::default());
     }
 

@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_both_podmans_alike() {
+    fn inspect_output_of_both_podmans_parses_alike() {
         for json in CAPTURED {
             let all = containers(json).unwrap();
             let named = |name: &str| all.iter().find(|one| one.name.as_str() == name).unwrap();
@@ -253,14 +253,14 @@ mod tests {
     }
 
     #[test]
-    fn podman_5_tells_the_ports_of_a_container_in_another_s_namespace_from_those_of_its_owner() {
+    fn podman_5_separates_ports_in_shared_namespace() {
         let all = containers(CAPTURED[1]).unwrap();
         let side = all.iter().find(|one| one.name.as_str() == "side").unwrap();
         assert_eq!(ports(side), [80, 8081]);
     }
 
     #[test]
-    fn what_is_no_list_of_containers_is_an_error() {
+    fn malformed_container_list_is_an_error() {
         for json in ["", "{}", "[{}]", "[{\"Id\":\"x;y\"}]"] {
             assert_eq!(containers(json).unwrap_err().kind(), Kind::PodmanOutput, "{json}");
         }

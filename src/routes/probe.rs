@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn only_http_is_http() {
+    fn probe_recognises_only_http_answers() {
         let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let SocketAddr::V4(closed) = closed else { unreachable!("bound to IPv4") };
         let ports = [
@@ -107,7 +107,7 @@ mod tests {
 
     /// As with a host full of databases.
     #[test]
-    fn many_that_stay_silent_take_no_longer_than_one() {
+    fn silent_ports_are_probed_in_parallel() {
         let listeners: Vec<TcpListener> =
             (1..=150).map(|last| TcpListener::bind((Ipv4Addr::new(127, 0, 9, last), 0)).unwrap()).collect();
         let ports = listeners.iter().map(|listener| match listener.local_addr().unwrap() {

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_replaced_whole_and_may_be_read_by_all() {
+    fn table_is_replaced_atomically_and_world_readable() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(publish(dir.path(), &table(1)).unwrap_err().kind(), Kind::GatewayMissing);
         std::fs::create_dir(dir.path().join("state")).unwrap();
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_torn_or_foreign_is_none_and_the_count_goes_on() {
+    fn damaged_table_is_ignored_and_last_good_one_is_used() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("state")).unwrap();
         assert_eq!(last(dir.path()), None);
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_held_is_waited_for_and_nothing_else() {
+    fn only_busy_file_errors_are_retried() {
         let brief = (4, Duration::from_millis(1));
         for (errno, tried) in [(Errno::ACCESS, 3), (Errno::PERM, 3), (Errno::BUSY, 3), (Errno::NOSPC, 1)] {
             let mut calls = 0;

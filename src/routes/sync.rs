@@ -191,7 +191,7 @@ mod tests {
     use crate::model::command::Command;
 
     #[test]
-    fn what_cannot_be_inspected_is_taken_as_it_was_and_warnings_once() {
+    fn uninspectable_container_keeps_state_and_is_reported_once() {
         let known = containers(include_str!("../../tests/captured/podman-5.4.2/inspect.json")).unwrap();
         let web = known.iter().find(|one| one.name.as_str() == "web").unwrap().clone();
         let snapshot = |containers, left_out| Snapshot {

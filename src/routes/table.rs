@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn the_document_is_that_of_the_contract() {
+    fn table_serialises_as_contract_document() {
         let again = serde_json::to_string(&table()).unwrap();
         assert_eq!(again, CONTRACT.lines().map(str::trim).collect::<String>());
         assert!(again.ends_with("\"end\":17}"));
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_gateway_would_refuse_is_refused_here() {
+    fn table_invalid_for_gateway_is_rejected() {
         let refused = |change: fn(&mut Table)| {
             let mut table = table();
             change(&mut table);
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_and_the_time_are_not_what_it_says() {
+    fn table_comparison_ignores_generation_and_time() {
         let other = table().numbered(18, "2027-01-01T00:00:00Z".to_owned());
         assert!(other.says_the_same_as(&table()) && other.end == 18);
         let mut other = table();

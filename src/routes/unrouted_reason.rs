@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn the_gateway_has_each_reason_in_japanese_with_the_same_facts() {
+    fn every_reason_has_japanese_text_with_same_slots() {
         let texts = include_str!("../../templates/gateway/lua/flatnet/texts.lua");
         let whys = texts.split_once("M.why = ").unwrap().1.split_once("} }").unwrap().0;
         let entries = whys.replace("\"\n        .. \"", "");
@@ -187,14 +187,14 @@ mod tests {
     }
 
     #[test]
-    fn facts_are_filled_in_harmlessly() {
+    fn facts_are_escaped_in_reason_text() {
         let why = Explanation::new(Reason::NotOnNetwork, &[("network", &"a<b>\u{7}{network}")]);
         assert_eq!(why.text(), "it has Flatnet labels, but is not on the network a?b??{network}");
         assert!(why.is_warning());
     }
 
     #[test]
-    fn a_reason_of_another_version_is_read() {
+    fn unknown_reason_is_accepted() {
         assert_eq!(serde_json::from_str::<Reason>("\"future\"").unwrap(), Reason::Unknown);
     }
 }

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_once_keeps_what_differs_and_overwrites_when_told() {
+    fn install_keeps_differing_files_unless_forced() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/b/c");
         let link =
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_leaves_nothing_behind() {
+    fn failed_install_leaves_nothing_behind() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("file"), "").unwrap();
         let items = [file(&dir.path().join("a/b/c"), "one"), file(&dir.path().join("file/x"), "two")];

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_the_faces_apart() {
+    fn podman_backend_is_detected_from_info() {
         let cni = |version: &str| Podman::Cni { version: version.to_owned(), lists_network: true };
         let too_old = |version: &str| Podman::TooOld { version: version.to_owned() };
         let netavark = |version: &str, finds_plugin| Podman::Netavark {

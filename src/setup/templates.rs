@@ -46,7 +46,7 @@ mod tests {
 
     /// Also the values that are commented out are ones that the configuration takes.
     #[test]
-    fn the_examples_in_comments_work() {
+    fn commented_examples_are_valid() {
         for example in [
             "bridge_address: 10.87.1.1",
             "tls: {certificate: tls/gateway.pem, key: tls/gateway.key, listen: 443, redirect: false}",
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn another_host_network_and_bridge() {
+    fn yaml_follows_host_network_and_bridge() {
         let text = yaml(7, &network("lab"), &bridge("lab-br0"));
         let config = parse(&text, Path::new("f")).unwrap();
         let wanted = Config {
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_conflist_is_what_podman_4_takes() {
+    fn conflist_has_fields_podman_4_needs() {
         let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
         let default = read(&conflist(&network("flatnet"), Path::new(DEFAULT_PATH)));
         assert_eq!(default, read(CONFLIST));

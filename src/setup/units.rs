@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_templates_are_the_default() {
+    fn default_output_matches_templates() {
         let units = units(&network("flatnet"), Path::new(PROGRAM), Path::new(DEFAULT_PATH));
         let units = texts(&units);
         let names: Vec<&str> = units.iter().map(|(name, _)| name.as_str()).collect();
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn another_network_has_units_of_its_own_and_no_path_breaks_out_of_its_word() {
+    fn other_network_gets_own_units_with_quoted_paths() {
         let config = Path::new("/etc/a \"b\" $HOME %i.yaml");
         let units = units(&network("lab"), Path::new("/usr/bin/flatnet"), config);
         let units = texts(&units);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_gateway_s_unit_serves_its_directory() {
+    fn gateway_unit_uses_its_directory() {
         let unit = |network_name, directory| gateway(&network(network_name), Path::new(directory));
         assert_eq!(texts(&[unit("flatnet", GATEWAY_DIRECTORY)])[0].1, GATEWAY);
         let lab = [unit("lab", "/srv/my gateway")];

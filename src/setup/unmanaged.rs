@@ -70,13 +70,13 @@ mod tests {
     }
 
     #[test]
-    fn the_templates_are_the_default() {
+    fn default_output_matches_templates() {
         assert_eq!(text(Program::Networkd, "flatnet", BRIDGE).1, NETWORKD);
         assert_eq!(text(Program::NetworkManager, "flatnet", BRIDGE).1, NETWORK_MANAGER);
     }
 
     #[test]
-    fn another_network_has_files_of_its_own_with_its_bridge() {
+    fn other_network_gets_own_files_with_its_bridge() {
         let (path, words) = text(Program::Networkd, "lab", "lab-br0");
         assert_eq!(path, Path::new("/etc/systemd/network/05-flatnet@lab.network"));
         assert!(words.contains("[0-9a-f] lab-br0\n") && !words.contains(BRIDGE), "{words}");
@@ -88,7 +88,7 @@ mod tests {
 
     /// Each pattern matches the exact number of digits, so that another program's `fn0` does not match.
     #[test]
-    fn patterns_are_of_containers_links_and_of_no_others() {
+    fn patterns_match_only_container_links() {
         let id = AttachmentId {
             container_id: ContainerId::parse("abc").unwrap(),
             if_name: IfName::parse("eth0").unwrap(),

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_written_is_read_and_a_changed_bit_is_found() {
+    fn line_round_trips_and_tampering_is_detected() {
         let value = json!({"address": "10.87.1.2", "name": "web"});
         let line = to_line(&value).unwrap();
         let mut read: Value = from_line(line.as_bytes()).unwrap();
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn an_earlier_version_s_line_has_no_checksum() {
+    fn line_without_checksum_is_accepted() {
         assert_eq!(from_line::<Value>(b"{\"a\":1}\n").unwrap(), json!({"a": 1}));
     }
 }

@@ -275,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_replaced_whole_and_leave_no_temporary() {
+    fn files_are_replaced_atomically() {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::create(&dir.path().join("s")).unwrap();
         assert_eq!(state.read("a.json").unwrap(), None);
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn links_and_open_doors_are_refused() {
+    fn symlinks_and_open_permissions_are_rejected() {
         use std::os::unix::fs::{PermissionsExt, symlink};
         let dir = tempfile::tempdir().unwrap();
         let real = dir.path().join("real");

@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn never_used_first_then_the_longest_released() {
+    fn unused_address_comes_before_longest_released() {
         let mut world = World::new();
         for (who, address) in [("a", "10.87.1.2"), ("b", "10.87.1.3"), ("c", "10.87.1.4")] {
             assert_eq!(world.get(who, ""), address);
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_gone_loses_its_address_first_and_who_asked_for_one_last() {
+    fn addresses_of_removed_containers_are_reused_first() {
         let mut world = World::new();
         assert_eq!(
             world.ask("asked", "", Some("10.87.1.4")).unwrap(),
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_checked_and_holders_named() {
+    fn invalid_request_is_rejected_and_holder_named() {
         let mut world = World::new();
         world.config.reserved = vec!["10.87.1.6".parse().unwrap()];
         assert_eq!(
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn exhaustion_says_how_many_and_by_whom() {
+    fn exhaustion_error_lists_holders() {
         let mut world = World::new();
         for who in ["a", "b", "c", "d", "e"] {
             world.get(who, "");

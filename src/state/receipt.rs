@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_of_0_1_0_tells_its_mode_by_its_steps() {
+    fn mode_of_0_1_0_receipt_is_derived_from_steps() {
         let isolated = of_0_1_0();
         assert_eq!((isolated.version, isolated.mode, isolated.mode()), (1, None, PortMode::Isolated));
         let isolating =
@@ -226,7 +226,7 @@ mod tests {
 
     /// Its set `bindings` held MACs; one of that name holds links now, and would refuse them.
     #[test]
-    fn the_undo_of_0_1_0_deletes_from_the_set_of_frames() {
+    fn undo_of_0_1_0_receipt_uses_frame_bindings() {
         let receipt = of_0_1_0();
         let text = render::commands(&receipt.undo_ops(), &Tools::default())
             .iter()
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn the_elements_follow_from_the_mode() {
+    fn receipt_elements_depend_on_mode() {
         let old = of_0_1_0();
         let table = old.network.table();
         let elements = |receipt: &Receipt| -> Vec<Element> {
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_writes_it_reads() {
+    fn receipt_round_trips() {
         let receipt = Receipt { mode: Some(PortMode::Routed), version: VERSION, ..of_0_1_0() };
         let line = checksum::to_line(&receipt).unwrap();
         assert_eq!(parse(line.as_bytes()).unwrap(), (receipt, Vec::new()));

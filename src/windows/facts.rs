@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_the_address_of_eth0() {
+    fn eth0_address_is_parsed() {
         let line = "2: eth0    inet 172.27.0.2/20 brd 172.27.15.255 scope global eth0\\       valid_lft forever preferred_lft forever\n";
         assert_eq!(first_address(line), Some(Ipv4Addr::new(172, 27, 0, 2)));
         // As `wsl.exe` may hand it on.

@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_folder_is_that_of_the_one_user_who_can_be_seen() {
+    fn install_folder_needs_exactly_one_windows_user() {
         let profiles = tempfile::tempdir().unwrap();
         let make = |path: &str| std::fs::create_dir_all(profiles.path().join(path)).unwrap();
         for nobodys in NOBODYS {
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_written_as_windows_has_it_or_refused() {
+    fn path_is_converted_to_windows_or_rejected() {
         let seen = |path: &str| seen_from_windows(Path::new(path));
         assert_eq!(seen("/mnt/c/Users/Ann Lee/x").unwrap(), r"C:\Users\Ann Lee\x");
         assert_eq!(seen("/mnt/d/Jörg.Müller/山田").unwrap(), r"D:\Jörg.Müller\山田");
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_are_this_distributions_and_what_is_not_known_stays() {
+    fn known_settings_are_filled_and_others_keep_defaults() {
         let yaml = "gateway: {directory: /mnt/c/flatnet/gw-1, domains: [corp.example], listen: 8080, tls: {certificate: a, key: b, listen: 8443}}\n\
                     subnet: 10.87.7.0/24\n";
         let config = crate::model::config::parse(yaml, Path::new("f")).unwrap();

@@ -312,7 +312,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_come_as_powershell_makes_them() {
+    fn powershell_lists_of_any_shape_are_parsed() {
         #[derive(Debug, Deserialize)]
         struct Holder {
             #[serde(deserialize_with = "list")]
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_flatnets_only_if_it_says_so() {
+    fn answer_is_flatnets_only_with_its_header() {
         let answer = |error: Option<&str>, text: &str| Answer {
             error: error.map(str::to_owned),
             address: None,
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn another_language_is_refused_with_what_to_do() {
+    fn unknown_field_is_rejected_with_remedy() {
         let error = parse("\u{feff}{\"version\":2,\"colour\":\"red\"}").unwrap_err();
         assert!(
             error.to_line().contains("colour") && error.to_line().contains("flatnet windows install"),

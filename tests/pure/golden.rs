@@ -214,7 +214,7 @@ fn script(ops: &[Op]) -> String {
 }
 
 #[test]
-fn plans_are_as_written() {
+fn plans_match_recorded_files() {
     let mut differences = Vec::new();
     let mut cases = 0;
     for case in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden")).unwrap() {

@@ -71,7 +71,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn any_configuration_is_read_or_refused_with_its_file(text in prop_oneof![any_yaml(), "\\PC{0,60}"]) {
+    fn arbitrary_config_is_parsed_or_error_names_file(text in prop_oneof![any_yaml(), "\\PC{0,60}"]) {
         match config::parse(&text, Path::new("file.yaml")) {
             Ok(config) => {
                 prop_assert!(config.pool().next().is_some(), "a configuration that is accepted has an address to give");
@@ -82,18 +82,18 @@ proptest! {
     }
 
     #[test]
-    fn any_ruleset_is_read_or_refused(text in prop_oneof![broken(RULESETS[0]), broken(RULESETS[1]), "\\PC{0,60}"]) {
+    fn arbitrary_ruleset_is_parsed_or_rejected(text in prop_oneof![broken(RULESETS[0]), broken(RULESETS[1]), "\\PC{0,60}"]) {
         let _ = ruleset::parse(&text);
     }
 
     #[test]
-    fn any_list_of_links_or_routes_is_read_or_refused(text in prop_oneof![broken(ADDRESSES), "\\PC{0,60}"]) {
+    fn arbitrary_links_and_routes_are_parsed_or_rejected(text in prop_oneof![broken(ADDRESSES), "\\PC{0,60}"]) {
         let _ = link::parse(&text);
         let _ = route::parse(&text);
     }
 
     #[test]
-    fn any_receipt_is_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn arbitrary_receipt_is_parsed_or_rejected(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = receipt::parse(&bytes);
     }
 }

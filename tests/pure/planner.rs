@@ -210,7 +210,7 @@ fn rename_bridge(model: &mut Model, wanted: &HostState) -> Vec<Link> {
 
 proptest! {
     #[test]
-    fn up_converges_and_its_prefixes_can_be_undone(
+    fn up_converges_and_every_prefix_can_be_undone(
         mut model in disturbed_host(), bridging in any_bridging(), attached in any_attached(), renamed in any::<bool>(),
     ) {
         let wanted = host(bridging, &attached);
@@ -227,7 +227,7 @@ proptest! {
     }
 
     #[test]
-    fn mend_converges_from_what_up_refuses_too_and_its_prefixes_can_be_undone(
+    fn mend_converges_even_where_up_refuses(
         mut model in disturbed_host(), bridging in any_bridging(), attached in any_attached(), renamed in any::<bool>(),
         readdressed in any::<bool>(), second in any::<bool>(), lost in prop::option::of(any_mode()),
     ) {
@@ -264,7 +264,7 @@ proptest! {
     }
 
     #[test]
-    fn down_takes_back_what_up_made(
+    fn down_reverts_up(
         bridging in any_bridging(), forward in 0_u32..2, keep in any::<bool>(),
     ) {
         let wanted = host(bridging, &[]);
@@ -284,7 +284,7 @@ proptest! {
     }
 
     #[test]
-    fn an_attachment_converges_from_any_part_of_it(
+    fn attachment_converges_from_partial_state(
         mode in any_mode(), ports in 0_u16..4, range_only in any::<bool>(), done in 0_usize..30,
         lost in prop::collection::vec(disturbance(), 0..4),
     ) {
@@ -312,7 +312,7 @@ proptest! {
 
     /// A container that is changed over is then as one that was made so, whatever it lacked before.
     #[test]
-    fn a_container_is_changed_over_from_any_state(
+    fn container_changes_mode_from_any_state(
         from in any_mode(), to in any_bridging(), ports in 0_u16..4, range_only in any::<bool>(),
         lost in prop::collection::vec(disturbance(), 0..4),
     ) {
@@ -457,7 +457,7 @@ fn disturb_once(model: &mut Model, state: &AttachmentState, what: Disturbance) {
 
 /// Whoever had the address before is forgotten after the tables say who has it now, and that has no inverse.
 #[test]
-fn flows_are_ended_after_all_else() {
+fn flows_are_ended_last() {
     let ended = FlowFilter::of_address(Ipv4Addr::new(10, 87, 1, 2));
     let wanted =
         AttachmentState { flows_to_end: ended.to_vec(), ..attachment(PortMode::Routed, 2, Routes::Default) };
@@ -468,7 +468,7 @@ fn flows_are_ended_after_all_else() {
 }
 
 #[test]
-fn somebody_elses_bridge_is_left_alone() {
+fn foreign_bridge_is_left_alone() {
     let wanted = host(Bridging::Routed, &[]);
     let mut model = Model::booted();
     bring_up(&mut model, &wanted);
@@ -546,7 +546,7 @@ fn another_flatnets_bridge_and_table_are_left_alone() {
 }
 
 #[test]
-fn a_bridge_with_another_address_is_refused_with_the_remedy() {
+fn bridge_with_other_address_is_rejected_with_remedy() {
     let wanted = host(Bridging::Routed, &[]);
     let mut model = Model::booted();
     bring_up(&mut model, &wanted);

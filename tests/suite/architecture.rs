@@ -134,7 +134,7 @@ fn every_diagram_is_drawn() {
 
 /// Files and folders of the source tree, in backticks.
 #[test]
-fn every_file_that_the_pages_name_is_there() {
+fn files_named_in_pages_exist() {
     let begins = ["src/", "templates/", "tests/", "ops/", "docs/"];
     let mut missing = Vec::new();
     let mut count = 0;
@@ -154,7 +154,7 @@ fn every_file_that_the_pages_name_is_there() {
 
 /// A page that nothing leads to is read by nobody.
 #[test]
-fn every_page_of_docs_is_reached_from_the_readme() {
+fn every_docs_page_is_reachable_from_readme() {
     let link = Regex::new(r"\]\(([^)#\s]+\.md)").unwrap();
     let mut reached = BTreeSet::from([root().join("README.md")]);
     let mut waiting: Vec<PathBuf> = reached.iter().cloned().collect();
@@ -175,7 +175,7 @@ fn every_page_of_docs_is_reached_from_the_readme() {
 
 /// The table of components has every module of the crate, and no other.
 #[test]
-fn the_page_of_components_has_every_module() {
+fn components_page_lists_every_module() {
     let page = file(&format!("{PAGES}/components.md"));
     let shown: BTreeSet<String> = page
         .lines()
@@ -191,7 +191,7 @@ fn the_page_of_components_has_every_module() {
 }
 
 #[test]
-fn every_test_that_the_pages_name_is_there() {
+fn tests_named_in_architecture_pages_exist() {
     let mut missing = Vec::new();
     for page in pages(PAGES) {
         missing.extend(missing_tests(&file(&page)).into_iter().map(|name| format!("{page}: {name}")));
@@ -201,7 +201,7 @@ fn every_test_that_the_pages_name_is_there() {
 
 /// A threat without a test is a promise.
 #[test]
-fn every_threat_has_a_test_that_shows_what_holds_it() {
+fn every_threat_names_a_test() {
     let page = file(&format!("{PAGES}/security.md"));
     let (_, threats) = page.split_once("## Threats").unwrap();
     let rows: Vec<&str> = threats

@@ -124,12 +124,12 @@ fn after_each(who_comes: impl Fn(&Lab)) {
 }
 
 #[test]
-fn the_containers_that_were_stopped_come_first() {
+fn stopped_containers_start_first_after_reboot() {
     after_each(Lab::starts_again);
 }
 
 #[test]
-fn another_container_comes_first() {
+fn new_container_starts_first_after_reboot() {
     after_each(|lab| {
         lab.sandbox.add_netns("c3");
         let other = Call::add("c3").run(&lab.sandbox).succeeds();
@@ -142,7 +142,7 @@ fn another_container_comes_first() {
 }
 
 #[test]
-fn the_service_comes_first() {
+fn service_starts_first_after_reboot() {
     after_each(|lab| {
         lab.sandbox.sh("flatnet up && flatnet repair").succeeds();
         lab.sandbox.sh("flatnet plan --exit-code && flatnet repair").prints("Nothing to do");

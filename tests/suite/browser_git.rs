@@ -20,7 +20,7 @@ const WHAT: &str =
     "git rev-parse main; git ls-tree --name-only main | sed 's/^/main:/' | git cat-file --batch | sha256sum";
 
 #[test]
-fn two_hundred_megabytes_are_pushed_and_cloned_without_the_gateways_disk() {
+fn large_git_push_and_clone_use_no_gateway_disk() {
     let lab = lan("git", &["forge"]);
     lab.start_container("forge", "--label flatnet.stream=true flatnet-test/forge");
     lab.start_container("app", "");

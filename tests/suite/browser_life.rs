@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::browser::{browse, lan};
 
 #[test]
-fn browsers_follow_containers_without_a_hand() {
+fn browser_follows_containers_without_user_action() {
     let lab = lan("life", &["app"]);
     lab.start_container("steady", "flatnet-test/app");
     lab.start_container("app", "--label flatnet.hold=1 flatnet-test/app");

@@ -18,7 +18,7 @@ fn windows() -> Sandbox {
 }
 
 #[test]
-fn pages_are_readable_for_everybody_on_every_screen() {
+fn gateway_pages_are_readable_on_every_screen() {
     let sandbox = windows();
     browse(&sandbox, "pages", &json!({"gateway": GATEWAY}));
 }

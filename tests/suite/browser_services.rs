@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::browser::{browse, lan};
 
 #[test]
-fn a_colleague_uses_an_application_a_forge_and_a_database() {
+fn lan_browser_uses_app_forge_and_database() {
     let lab = lan("services", &["app", "forge", "adminer", "postgres"]);
     for name in ["app", "forge", "adminer"] {
         lab.start_container(name, &format!("flatnet-test/{name}"));

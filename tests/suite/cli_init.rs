@@ -8,7 +8,7 @@ use crate::sandbox::Sandbox;
 const CONFLIST: &str = "/etc/cni/net.d/flatnet.conflist";
 
 #[test]
-fn init_writes_once_keeps_what_differs_and_overwrites_when_told() {
+fn init_keeps_edited_files_unless_forced() {
     let sandbox = Sandbox::podman4().start();
     sandbox.sh("umask 077; flatnet init").prints(
         "written     /etc/flatnet/flatnet.yaml\n\
@@ -38,7 +38,7 @@ fn init_writes_once_keeps_what_differs_and_overwrites_when_told() {
 }
 
 #[test]
-fn init_leaves_nothing_half_made() {
+fn failed_init_leaves_no_partial_files() {
     let sandbox = Sandbox::podman4().start();
     sandbox.sh("rm -rf /opt/cni && touch /opt/cni && flatnet init").complains("error[FLAT-E081]: cannot ");
     sandbox
@@ -53,7 +53,7 @@ fn init_leaves_nothing_half_made() {
 }
 
 #[test]
-fn init_takes_no_path_that_the_plugin_would_refuse_or_that_leaves_its_root() {
+fn init_rejects_unusable_config_paths() {
     let sandbox = Sandbox::podman4().start();
     sandbox.sh("mkdir -p /srv/init/root/etc").succeeds();
     let long = format!("/{}yaml", "a/".repeat(256));
@@ -95,7 +95,7 @@ fn a_second_network_has_its_own_conflist() {
 }
 
 #[test]
-fn a_netavark_without_plugins_is_told_the_way_to_cni_and_nothing_is_changed() {
+fn init_advises_cni_for_old_netavark_without_changes() {
     let sandbox = Sandbox::podman4().start();
     let script = "sed -i 's/\"cni\"/\"netavark\"/' /etc/containers/containers.conf
         sha256sum /etc/containers/containers.conf >before; flatnet init; sha256sum -c --quiet before
@@ -107,7 +107,7 @@ fn a_netavark_without_plugins_is_told_the_way_to_cni_and_nothing_is_changed() {
 }
 
 #[test]
-fn init_warns_of_a_program_that_others_may_write() {
+fn init_warns_about_program_writable_by_others() {
     let sandbox = Sandbox::podman4().start();
     assert_eq!(sandbox.sh("flatnet init").succeeds().stderr, "");
     let output = sandbox
@@ -121,14 +121,14 @@ fn init_warns_of_a_program_that_others_may_write() {
 }
 
 #[test]
-fn without_podman_init_works_and_says_so() {
+fn init_works_without_podman() {
     let sandbox = Sandbox::podman4().start();
     sandbox.sh("rm /usr/bin/podman; flatnet init").prints("\nPodman is not installed.");
     sandbox.sh("flatnet up && flatnet init --json | jq -r .podman").prints("\nmissing");
 }
 
 #[test]
-fn below_a_root_paths_are_those_of_later() {
+fn init_root_option_writes_final_paths() {
     let sandbox = Sandbox::podman4().start();
     let script =
         "mkdir -p /pkg/usr/bin; cp /usr/local/bin/flatnet /pkg/usr/bin; /pkg/usr/bin/flatnet init --root /pkg
@@ -140,7 +140,7 @@ fn below_a_root_paths_are_those_of_later() {
 }
 
 #[test]
-fn podman_5_finds_the_plugin_and_is_given_its_create_line() {
+fn init_advises_network_create_for_podman_5() {
     let sandbox = Sandbox::trixie().start();
     let create = "podman network create -d flatnet flatnet";
     sandbox.sh("flatnet init").prints(&format!(

@@ -51,7 +51,7 @@ fn assert_problem(sandbox: &Sandbox, what: &str) {
 }
 
 #[test]
-fn ps_lists_by_address_and_remembers_with_all() {
+fn ps_sorts_by_address_and_all_shows_released() {
     let sandbox = host_that_is_up("");
     sandbox.sh("flatnet ps").prints_exactly("NAME  ID  ADDRESS  MAC  HOST LINK  SINCE  STATE");
     for (id, name) in [("aaaaaaaaaaaaaaaa", "web"), ("bbbb", "db"), ("cccc", "gone")] {
@@ -76,7 +76,7 @@ fn ps_lists_by_address_and_remembers_with_all() {
 }
 
 #[test]
-fn status_of_a_host_as_configured_is_one_screen_without_problems() {
+fn status_of_configured_host_shows_no_problems() {
     let sandbox = host_that_is_up("subnet: 10.87.1.0/29\n");
     attach(&sandbox, "aaaa", "web");
     sandbox.sh("flatnet status").prints_exactly(
@@ -146,7 +146,7 @@ fn status_finds_dead_cut_unfinished_and_orphaned_containers() {
 }
 
 #[test]
-fn status_finds_chains_of_others_that_drop_and_its_help_mends_it() {
+fn status_reports_dropping_chains_and_help_fixes_them() {
     let sandbox = host_that_is_up("");
     sandbox
         .sh("nft 'add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }'")
@@ -171,14 +171,14 @@ fn mend(sandbox: &Sandbox) -> String {
 }
 
 #[test]
-fn status_says_that_no_address_is_left() {
+fn status_reports_address_exhaustion() {
     let sandbox = host_that_is_up("subnet: 10.87.1.0/30\n");
     attach(&sandbox, "aaaa", "web");
     assert_problem(&sandbox, "1 of 1 addresses are held");
 }
 
 #[test]
-fn inspect_knows_a_container_by_all_that_it_is_called() {
+fn inspect_accepts_any_identifier_of_a_container() {
     let sandbox = host_that_is_up("");
     attach(&sandbox, "abcd1111", "web");
     attach(&sandbox, "abcd2222", "db");
@@ -216,7 +216,7 @@ fn the_undo_that_inspect_prints_works_when_pasted() {
 }
 
 #[test]
-fn a_receipt_that_a_broken_disk_keeps_is_a_finding_and_does_not_end_the_doctor() {
+fn unreadable_receipt_is_a_finding_of_the_doctor() {
     let sandbox = host_that_is_up("");
     attach(&sandbox, "aaaa", "web");
     // The memory of a process that has ended is a file that opens, and whose reading fails.

@@ -49,7 +49,7 @@ fn rules_prints_what_up_loads_and_needs_no_root() {
 }
 
 #[test]
-fn rules_live_is_the_same_whatever_was_counted_and_names_each_container() {
+fn rules_live_ignores_counters_and_names_containers() {
     let sandbox = host_with_a_container();
     sandbox.sh("ping -qc2 10.87.1.2 && ip netns exec aaaa ping -qc2 10.87.1.3").succeeds();
     assert_eq!(differences(&sandbox), Vec::<String>::new());
@@ -69,7 +69,7 @@ fn rules_live_is_the_same_whatever_was_counted_and_names_each_container() {
 
 /// What an ADD that is not at its end has loaded, or not yet, is no difference.
 #[test]
-fn rules_live_does_not_compare_a_container_that_comes_or_goes() {
+fn rules_live_skips_containers_in_transition() {
     let sandbox = host_with_a_container();
     sandbox.add_netns("cccc");
     with_fault(Call::add("cccc"), "kill@1", &sandbox);
@@ -112,7 +112,7 @@ fn rules_live_marks_a_table_that_is_gone() {
 
 /// nft 1.1 prints another way than 1.0.6, and this Debian 13 has no /etc/protocols: protocols are numbers there.
 #[test]
-fn with_podman_5_and_nft_1_1_a_published_port_is_recognised() {
+fn published_port_is_recognised_with_nft_1_1() {
     let sandbox = Sandbox::trixie().image("busybox").start();
     let script = "rm -f /etc/protocols; flatnet init >/dev/null; podman network create -d flatnet flatnet
         podman run -d --name web -p 8080:80 -p 127.0.0.1:81:81/udp --network flatnet flatnet-test/busybox sleep 1000";
@@ -126,7 +126,7 @@ fn with_podman_5_and_nft_1_1_a_published_port_is_recognised() {
 }
 
 #[test]
-fn rules_live_tells_of_a_table_for_arp_that_nobody_needs() {
+fn rules_live_reports_unneeded_arp_table() {
     let sandbox = host_with_a_container();
     let loaded = "+++ loaded: nft list table inet flatnet";
     sandbox.sh("flatnet rules --live").prints(&format!("{loaded}\n"));

@@ -8,7 +8,7 @@ use crate::sandbox::Sandbox;
 const NOBODY: &str = "setpriv --reuid 65534 --clear-groups";
 
 #[test]
-fn errors_are_told_in_three_parts_without_colour() {
+fn errors_have_three_parts_without_colour() {
     let sandbox = Sandbox::podman4().start();
     let output = sandbox.sh("flatnet status").exits_with(2);
     assert_eq!(
@@ -31,7 +31,7 @@ fn errors_are_told_in_three_parts_without_colour() {
 }
 
 #[test]
-fn on_a_terminal_errors_have_colour_unless_told_not_to() {
+fn errors_on_terminal_are_coloured_unless_disabled() {
     let sandbox = Sandbox::podman4().start();
     let on_a_terminal =
         |command: &str| sandbox.sh(&format!("script -qec '{command}' /dev/null || true")).succeeds().stdout;
@@ -40,7 +40,7 @@ fn on_a_terminal_errors_have_colour_unless_told_not_to() {
 }
 
 #[test]
-fn words_that_steer_a_terminal_are_not_shown_as_they_came() {
+fn control_characters_in_arguments_are_not_echoed() {
     let sandbox = Sandbox::podman4().start();
     for words in [
         "plan add \u{1b}[31mx",
@@ -57,7 +57,7 @@ fn words_that_steer_a_terminal_are_not_shown_as_they_came() {
 }
 
 #[test]
-fn a_dry_run_needs_no_root_and_says_what_it_could_not_read() {
+fn dry_run_without_root_names_what_it_could_not_read() {
     let sandbox = host("");
     let plan = "flatnet plan --dry-run --format json";
     let by_root: Value = serde_json::from_str(&sandbox.sh(plan).succeeds().stdout).unwrap();
@@ -88,7 +88,7 @@ fn a_dry_run_needs_no_root_and_says_what_it_could_not_read() {
 }
 
 #[test]
-fn commands_that_look_say_what_they_may_not_read() {
+fn read_only_commands_name_what_they_cannot_read() {
     let sandbox = host("");
     sandbox.add_netns("aaaa");
     Call::add("aaaa").run(&sandbox).succeeds();
@@ -106,7 +106,7 @@ fn commands_that_look_say_what_they_may_not_read() {
 
 /// Looking makes nothing: neither directories nor locks.
 #[test]
-fn commands_that_look_leave_no_trace() {
+fn read_only_commands_create_nothing() {
     let sandbox = host("");
     for command in
         ["ps --all", "status", "rules", "rules --live", "inspect x", "plan --dry-run", "config check"]
@@ -117,7 +117,7 @@ fn commands_that_look_leave_no_trace() {
 }
 
 #[test]
-fn config_check_prints_a_configuration_that_means_the_same() {
+fn config_check_prints_equivalent_configuration() {
     let sandbox = host("subnet: 10.87.3.0/24\nreserved: [10.87.3.9]\n");
     let script = "flatnet config check >whole.yaml && flatnet config check whole.yaml | diff - whole.yaml && grep -E '^(bridge_address|ingress_gateways):' whole.yaml";
     sandbox.sh(script).prints_exactly("bridge_address: 10.87.3.1\ningress_gateways: auto");
@@ -132,7 +132,7 @@ fn config_check_prints_a_configuration_that_means_the_same() {
 }
 
 #[test]
-fn completions_and_manual_pages_are_what_their_programs_take() {
+fn completions_and_man_pages_are_valid() {
     let sandbox = Sandbox::podman4().start();
     sandbox
         .sh("flatnet completions bash >c && bash -n c && source ./c && complete -p flatnet")

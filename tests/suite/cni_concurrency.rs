@@ -27,7 +27,7 @@ fn all_at_once(sandbox: &Sandbox, calls: &[Call]) -> Vec<Value> {
 }
 
 #[test]
-fn ten_adds_for_one_attachment_leave_one() {
+fn concurrent_adds_make_one_attachment() {
     let sandbox = host("");
     sandbox.add_netns("c1");
     sandbox.sh("flatnet up").succeeds();
@@ -47,7 +47,7 @@ fn ten_adds_for_one_attachment_leave_one() {
 }
 
 #[test]
-fn adds_and_dels_of_one_attachment_at_once_end_in_one_or_none() {
+fn concurrent_adds_and_dels_leave_nothing_after_del() {
     let sandbox = host("");
     sandbox.add_netns("c1");
     sandbox.sh("flatnet up").succeeds();
@@ -60,7 +60,7 @@ fn adds_and_dels_of_one_attachment_at_once_end_in_one_or_none() {
 }
 
 #[test]
-fn an_up_while_a_del_waits_for_its_link_enters_nothing_again() {
+fn up_during_del_does_not_add_elements_again() {
     let sandbox = host("tools: {ip: /opt/fake/ip}\n");
     sandbox.add_netns("c1");
     fake(&sandbox, "ip", "false", "true");
@@ -77,7 +77,7 @@ fn an_up_while_a_del_waits_for_its_link_enters_nothing_again() {
 }
 
 #[test]
-fn a_lock_that_somebody_holds_is_try_later_for_add_and_put_off_by_del() {
+fn held_lock_fails_add_and_defers_del() {
     let sandbox = host("limits: {lock_seconds: 1}\n");
     sandbox.add_netns("c1");
     sandbox.add_netns("c2");

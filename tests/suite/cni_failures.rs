@@ -16,7 +16,7 @@ pub(crate) fn fake(sandbox: &Sandbox, name: &str, condition: &str, then: &str) {
 }
 
 #[test]
-fn who_is_not_root_is_told_so() {
+fn call_without_root_is_rejected() {
     let sandbox = host("");
     sandbox.add_netns("c1");
     let nobody = "setpriv --reuid 65534 --regid 65534 --clear-groups";
@@ -36,7 +36,7 @@ fn who_is_not_root_is_told_so() {
 }
 
 #[test]
-fn a_bridge_of_that_name_that_is_not_ours_is_refused() {
+fn foreign_bridge_of_same_name_is_rejected() {
     let sandbox = host("");
     sandbox.add_netns("c1");
     // Which Flatnet this is is known from then on.
@@ -71,7 +71,7 @@ fn a_bridge_of_that_name_that_is_not_ours_is_refused() {
 }
 
 #[test]
-fn a_veth_that_cannot_be_made_leaves_nothing() {
+fn failed_veth_creation_leaves_nothing() {
     let sandbox = host("limits: {command_seconds: 1}\n");
     sandbox.add_netns("c1");
     sandbox.sh("flatnet up").succeeds();
@@ -95,7 +95,7 @@ const WAYS: [(&str, &str); 4] = [
 ];
 
 #[test]
-fn an_ip_that_fails_in_any_way_is_rolled_back() {
+fn failing_ip_is_rolled_back() {
     fails_in_any_way(
         "",
         "ip",
@@ -104,12 +104,12 @@ fn an_ip_that_fails_in_any_way_is_rolled_back() {
 }
 
 #[test]
-fn an_nft_that_fails_in_any_way_is_rolled_back() {
+fn failing_nft_is_rolled_back() {
     fails_in_any_way("", "nft", "[[ $* == '-f -' ]]");
 }
 
 #[test]
-fn an_nft_that_refuses_once_makes_flatnet_set_the_host_up_again() {
+fn host_is_set_up_again_if_nft_refuses_once() {
     let sandbox = host("tools: {nft: /opt/fake/nft}\n");
     sandbox.add_netns("c1");
     fake(&sandbox, "nft", "false", "true");
@@ -122,7 +122,7 @@ fn an_nft_that_refuses_once_makes_flatnet_set_the_host_up_again() {
 
 /// Only a port of the bridge has an entry to forward by.
 #[test]
-fn a_bridge_program_that_fails_in_any_way_is_rolled_back() {
+fn failing_bridge_program_is_rolled_back() {
     fails_in_any_way("bridging: plain\n", "bridge", "[[ $* == *fdb* ]]");
 }
 
@@ -152,7 +152,7 @@ fn fails_in_any_way(yaml: &str, name: &str, condition: &str) {
 }
 
 #[test]
-fn a_ruleset_that_cannot_be_read_is_not_taken_for_none() {
+fn unreadable_ruleset_is_not_treated_as_empty() {
     let sandbox = host("");
     sandbox.add_netns("c1");
     sandbox.write(CONFIG, "tools: {nft: /opt/fake/nft}\n");
@@ -168,7 +168,7 @@ fn a_ruleset_that_cannot_be_read_is_not_taken_for_none() {
 }
 
 #[test]
-fn a_detachment_without_a_receipt_that_cannot_look_is_not_taken_for_done() {
+fn del_without_receipt_is_deferred_if_it_cannot_look() {
     let sandbox = host("tools: {ip: /opt/fake/ip, nft: /opt/fake/nft}\n");
     sandbox.add_netns("c1");
     for tool in ["ip", "nft"] {
@@ -191,7 +191,7 @@ fn a_detachment_without_a_receipt_that_cannot_look_is_not_taken_for_done() {
 }
 
 #[test]
-fn a_rollback_leaves_nothing_even_before_del() {
+fn rollback_of_add_leaves_nothing_without_del() {
     let sandbox = host("");
     sandbox.add_netns("c1");
     sandbox.write(CONFIG, "tools: {ip: /opt/fake/ip}\n");
@@ -212,7 +212,7 @@ fn a_rollback_leaves_nothing_even_before_del() {
 
 /// The runtime would start a container that it believes to have no network.
 #[test]
-fn an_add_whose_answer_is_lost_is_taken_back() {
+fn add_is_undone_if_its_answer_is_lost() {
     let sandbox = host("");
     sandbox.add_netns("c1");
     sandbox.sh("flatnet up").succeeds();
@@ -233,7 +233,7 @@ fn an_add_whose_answer_is_lost_is_taken_back() {
 
 /// As one without `CONFIG_IP_MULTIPLE_TABLES` says it.
 #[test]
-fn a_kernel_without_policy_routing_is_served() {
+fn kernel_without_policy_routing_works() {
     let port = json!([{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]);
     for (condition, wanted) in [("false", 1), ("[[ $* == 'rule show' ]]", 0)] {
         let sandbox = host("tools: {ip: /opt/fake/ip}\n");
@@ -247,7 +247,7 @@ fn a_kernel_without_policy_routing_is_served() {
 }
 
 #[test]
-fn a_tool_that_is_missing_is_named_with_its_package() {
+fn missing_tool_error_names_its_package() {
     missing_tools_are_named("", &[("ip", "iproute2"), ("nft", "nftables")]);
     // Nothing but a port of the bridge needs it.
     missing_tools_are_named("bridging: plain\n", &[("bridge", "iproute2")]);
@@ -288,7 +288,7 @@ fn missing_tools_are_named(yaml: &str, tools: &[(&str, &str)]) {
 }
 
 #[test]
-fn a_tool_that_others_may_write_is_not_run() {
+fn tool_writable_by_others_is_not_run() {
     let sandbox = host("");
     sandbox.add_netns("c1");
     sandbox.sh("flatnet up").succeeds();

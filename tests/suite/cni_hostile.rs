@@ -90,27 +90,27 @@ fn try_everywhere(place: impl Fn(Call, &str) -> Call) {
 }
 
 #[test]
-fn in_the_container_id() {
+fn hostile_container_id_is_harmless() {
     try_everywhere(|call, value| call.var("CNI_CONTAINERID", value));
 }
 
 #[test]
-fn in_the_interface_name() {
+fn hostile_interface_name_is_harmless() {
     try_everywhere(Call::ifname);
 }
 
 #[test]
-fn in_the_namespace_path() {
+fn hostile_namespace_path_is_harmless() {
     try_everywhere(|call, value| call.netns(&format!("/run/netns/{value}")));
 }
 
 #[test]
-fn in_the_arguments() {
+fn hostile_cni_args_are_harmless() {
     try_everywhere(|call, value| call.var("CNI_ARGS", &format!("IgnoreUnknown=1;K8S_POD_NAME={value}")));
 }
 
 #[test]
-fn in_the_address_and_the_mac() {
+fn hostile_address_and_mac_are_harmless() {
     try_everywhere(|call, value| {
         call.conf("runtimeConfig", json!({"ips": [value], "mac": value}))
             .conf("args", json!({"cni": {"ips": [value]}}))
@@ -118,7 +118,7 @@ fn in_the_address_and_the_mac() {
 }
 
 #[test]
-fn in_aliases_and_ports() {
+fn hostile_aliases_and_ports_are_harmless() {
     try_everywhere(|call, value| {
         let port = json!({"hostPort": 80, "containerPort": 80, "protocol": value, "hostIP": value});
         call.conf("runtimeConfig", json!({"aliases": {"flatnet": [value]}, "portMappings": [port]}))
@@ -126,13 +126,13 @@ fn in_aliases_and_ports() {
 }
 
 #[test]
-fn in_the_network_s_name_and_the_path_of_the_configuration() {
+fn hostile_network_name_and_config_path_are_harmless() {
     try_everywhere(|call, value| call.conf("name", json!(value)));
     try_everywhere(|call, value| call.conf("config", json!(format!("/{value}"))));
 }
 
 #[test]
-fn in_the_result_before_ours() {
+fn hostile_prev_result_is_harmless() {
     try_everywhere(|call, value| {
         let previous = json!({
             "cniVersion": value, "interfaces": [{"name": value, "sandbox": value}],
@@ -144,7 +144,7 @@ fn in_the_result_before_ours() {
 }
 
 #[test]
-fn in_the_list_of_what_is_valid() {
+fn hostile_valid_attachments_are_harmless() {
     let (sandbox, before) = watched();
     let files_before = files(&sandbox);
     let gc = |value: &String| {
@@ -160,7 +160,7 @@ fn in_the_list_of_what_is_valid() {
 }
 
 #[test]
-fn in_the_configuration() {
+fn hostile_configuration_is_harmless() {
     let (sandbox, before) = watched();
     let files_before = files(&sandbox);
     let mut cases = String::new();

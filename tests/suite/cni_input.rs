@@ -48,7 +48,7 @@ fn missing_variables_are_all_named() {
 }
 
 #[test]
-fn unknown_arguments_are_passed_over_only_when_asked_to() {
+fn unknown_arguments_are_rejected_unless_ignored() {
     let (sandbox, before) = ready();
     let said = Call::add("c1").var("CNI_ARGS", "COLOUR=blue;SHAPE=round").run(&sandbox).fails_with(4);
     assert!(said.contains("COLOUR, SHAPE") && said.contains("IgnoreUnknown=1"), "{said}");
@@ -65,7 +65,7 @@ fn unknown_arguments_are_passed_over_only_when_asked_to() {
 }
 
 #[test]
-fn address_and_mac_can_be_asked_for_in_every_way_the_protocol_has() {
+fn address_and_mac_can_be_requested_in_every_way() {
     let (sandbox, before) = ready();
     let mac = "02:aa:bb:cc:dd:ee";
     let ways = [
@@ -86,7 +86,7 @@ fn address_and_mac_can_be_asked_for_in_every_way_the_protocol_has() {
 }
 
 #[test]
-fn addresses_that_cannot_be_had_are_refused_with_the_reason() {
+fn unavailable_address_is_rejected_with_reason() {
     let (sandbox, _) = ready();
     sandbox.add_netns("c2");
     Call::add("c2")
@@ -117,7 +117,7 @@ fn addresses_that_cannot_be_had_are_refused_with_the_reason() {
 }
 
 #[test]
-fn what_is_no_network_configuration_does_not_decode() {
+fn invalid_network_configuration_fails_to_decode() {
     let (sandbox, before) = ready();
     let too_long = format!("{{\"name\": \"{}\"}}", "x".repeat(1 << 20));
     for stdin in
@@ -145,7 +145,7 @@ fn what_is_no_network_configuration_does_not_decode() {
 }
 
 #[test]
-fn a_configuration_that_cannot_be_used_is_named_with_its_line() {
+fn invalid_config_file_error_names_its_line() {
     let (sandbox, before) = ready();
     let other = "/etc/flatnet/other.yaml";
     let call = Call::add("c1").conf("config", json!(other));
@@ -184,7 +184,7 @@ fn a_configuration_that_cannot_be_used_is_named_with_its_line() {
 }
 
 #[test]
-fn what_is_no_container_s_network_namespace_is_code_8() {
+fn invalid_namespace_path_is_code_8() {
     let (sandbox, before) = ready();
     sandbox.sh("touch /tmp/file; mkfifo /tmp/pipe; mkdir /tmp/directory").succeeds();
     for (path, wanted) in [

@@ -6,7 +6,7 @@ use crate::cni::{CONFIG, Call, address, host, host_link};
 use crate::world::World;
 
 #[test]
-fn add_again_for_the_same_attachment_heals_it() {
+fn repeated_add_repairs_attachment() {
     let sandbox = host("");
     sandbox.add_netns("c1");
     let before = World::of(&sandbox).without_files();
@@ -42,7 +42,7 @@ fn attached_again(attached: &World, sandbox: &crate::sandbox::Sandbox) {
 
 /// The kernel opens a port of the bridge by a worker of its own, here as soon as the bridge is up.
 #[test]
-fn add_ends_when_the_bridge_takes_the_containers_frames() {
+fn add_waits_until_bridge_port_forwards() {
     let sandbox = host("bridging: plain\n");
     sandbox.sh("flatnet up").succeeds();
     let port = host_link("c1", "eth0");
@@ -67,7 +67,7 @@ fn add_ends_when_the_bridge_takes_the_containers_frames() {
 }
 
 #[test]
-fn an_interface_that_somebody_else_made_is_left_alone() {
+fn foreign_interface_in_container_is_left_alone() {
     let sandbox = host("");
     sandbox.add_netns("c1");
     sandbox.sh("flatnet up; ip -n c1 link add eth0 type veth peer name peer9; ip -n c1 addr add 192.0.2.1/24 dev eth0").succeeds();
@@ -82,7 +82,7 @@ fn an_interface_that_somebody_else_made_is_left_alone() {
 }
 
 #[test]
-fn a_container_keeps_its_own_default_route_while_it_has_it() {
+fn existing_default_route_of_container_is_kept() {
     let sandbox = host("");
     sandbox.add_netns("c1");
     sandbox.sh("ip -n c1 link add net9 type veth peer name peer9; ip -n c1 link set peer9 up; ip -n c1 addr add 192.0.2.2/24 dev net9; ip -n c1 link set net9 up").succeeds();
@@ -102,7 +102,7 @@ fn a_container_keeps_its_own_default_route_while_it_has_it() {
 }
 
 #[test]
-fn del_works_any_number_of_times_and_whatever_is_left() {
+fn del_is_idempotent_whatever_is_left() {
     let sandbox = host("");
     sandbox.sh("flatnet up").succeeds();
     let before = World::of(&sandbox);
@@ -136,7 +136,7 @@ fn del_works_any_number_of_times_and_whatever_is_left() {
 
 /// The container deletes its link, and somebody else's takes the name before DEL.
 #[test]
-fn del_leaves_a_link_that_took_the_name() {
+fn del_leaves_foreign_link_that_reuses_the_name() {
     let sandbox = host("");
     sandbox.add_netns("c1");
     Call::add("c1").run(&sandbox).succeeds();
@@ -151,7 +151,7 @@ fn del_leaves_a_link_that_took_the_name() {
 }
 
 #[test]
-fn gc_removes_exactly_what_is_not_listed_the_living_too() {
+fn gc_removes_all_unlisted_attachments() {
     let sandbox = host("");
     for id in ["c1", "c2", "c3", "c4"] {
         sandbox.add_netns(id);
@@ -237,7 +237,7 @@ fn check_passes_after_add_and_names_what_is_missing() {
 }
 
 #[test]
-fn check_needs_a_result_and_believes_it() {
+fn check_compares_required_prev_result() {
     let sandbox = host("");
     sandbox.add_netns("c1");
     for version in ["0.4.0", "1.0.0", "1.1.0"] {
@@ -255,7 +255,7 @@ fn check_needs_a_result_and_believes_it() {
 }
 
 #[test]
-fn check_tolerates_what_a_later_plugin_did() {
+fn check_tolerates_changes_by_later_plugins() {
     let sandbox = host("");
     sandbox.add_netns("c1");
     let result = Call::add("c1").run(&sandbox).succeeds();
@@ -267,7 +267,7 @@ fn check_tolerates_what_a_later_plugin_did() {
 }
 
 #[test]
-fn several_containers_have_addresses_of_their_own_and_reach_one_another() {
+fn containers_have_own_addresses_and_reach_each_other() {
     let sandbox = host("");
     sandbox.sh("flatnet up").succeeds();
     let before = World::of(&sandbox);
@@ -313,7 +313,7 @@ fn no_verb_calls_podman() {
 
 /// What was made under another name of the network goes all the same, from this host's part of that name.
 #[test]
-fn del_goes_by_the_name_that_the_container_was_attached_by() {
+fn del_uses_network_name_of_attachment() {
     let sandbox = host("mtu: 1400\n");
     sandbox.sh("flatnet up").succeeds();
     sandbox.add_netns("c1");

@@ -65,7 +65,7 @@ fn a_missing_version_is_0_1_0() {
 }
 
 #[test]
-fn an_unknown_version_is_refused_with_a_list_of_those_that_work() {
+fn unknown_version_is_rejected_with_supported_list() {
     let sandbox = host(YAML);
     sandbox.add_netns("c1");
     let before = World::of(&sandbox);
@@ -79,7 +79,7 @@ fn an_unknown_version_is_refused_with_a_list_of_those_that_work() {
 }
 
 #[test]
-fn a_version_that_is_no_text_does_not_decode() {
+fn non_string_version_fails_to_decode() {
     let sandbox = host(YAML);
     for version in [json!(1), json!(["1.0.0"]), json!({}), json!(true)] {
         Call::add("c1").conf("cniVersion", version).run(&sandbox).fails_with(6);
@@ -87,7 +87,7 @@ fn a_version_that_is_no_text_does_not_decode() {
 }
 
 #[test]
-fn version_answers_without_configuration_and_whatever_the_input() {
+fn version_works_without_config_and_with_any_input() {
     let sandbox = Sandbox::podman4().start();
     let before = World::of(&sandbox);
     let dummy =
@@ -106,7 +106,7 @@ fn version_answers_without_configuration_and_whatever_the_input() {
 }
 
 #[test]
-fn verbs_are_refused_before_the_version_that_has_them() {
+fn verb_newer_than_version_is_rejected() {
     let sandbox = host(YAML);
     sandbox.add_netns("c1");
     let before = World::of(&sandbox);
@@ -126,7 +126,7 @@ fn verbs_are_refused_before_the_version_that_has_them() {
 }
 
 #[test]
-fn an_error_bears_the_version_of_the_input() {
+fn error_has_version_of_input() {
     let sandbox = host(YAML);
     for version in VERSIONS {
         let answer = Call::add("c1").version(version).without("CNI_NETNS").run(&sandbox);
@@ -155,7 +155,7 @@ fn previous(version: &str) -> Value {
 }
 
 #[test]
-fn a_result_before_ours_is_passed_through_and_ours_comes_after_it() {
+fn prev_result_is_extended_with_own_result() {
     let sandbox = host(YAML);
     let netns = sandbox.add_netns("c1");
     for version in VERSIONS.into_iter().filter(|version| *version >= "0.3.0") {
@@ -180,7 +180,7 @@ fn a_result_before_ours_is_passed_through_and_ours_comes_after_it() {
 }
 
 #[test]
-fn a_result_before_ours_that_is_malformed_is_refused_before_anything_is_done() {
+fn malformed_prev_result_is_rejected() {
     let sandbox = host(YAML);
     sandbox.add_netns("c1");
     let before = World::of(&sandbox);

@@ -19,7 +19,7 @@ const WAYS: [(&str, &str, &str); 7] = [
 ];
 
 #[test]
-fn only_del_does_without_it() {
+fn only_del_works_without_configuration() {
     let sandbox = host("mtu: 1400\n");
     sandbox.sh(&format!("cp {CONFIG} /tmp/good.yaml; flatnet up")).succeeds();
     sandbox.add_netns("c1");
@@ -48,7 +48,7 @@ fn only_del_does_without_it() {
 }
 
 #[test]
-fn state_elsewhere_is_freed_as_soon_as_the_configuration_is_back() {
+fn state_elsewhere_is_freed_once_config_is_back() {
     let sandbox = host("mtu: 1400\npaths: {state: /srv/flatnet}\n");
     sandbox.sh("flatnet up").succeeds();
     let empty = World::of(&sandbox);

@@ -202,7 +202,7 @@ pub(crate) const BREAKS: &[Break] = &[
 ];
 
 #[test]
-fn what_is_wrong_with_containers_is_found_and_mended() {
+fn container_problems_are_found_and_fixed() {
     let sandbox = well("subnet: 10.87.1.0/29\n");
     sandbox
         .sh(r#"container add c1 '{"portMappings":[{"hostPort":8080,"containerPort":80,"protocol":"tcp"}]}'"#)

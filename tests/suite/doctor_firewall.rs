@@ -89,7 +89,7 @@ COMMIT
 ";
 
 #[test]
-fn foreign_drops_are_found_and_mended() {
+fn foreign_drops_are_found_and_fixed() {
     let sandbox = well("ingress_gateways: [192.168.77.1]\n");
     sandbox.write("docker", DOCKER);
     for (name, from, to) in [("out", "c1", "192.168.77.1"), ("into", "lan0", "10.87.1.2")] {
@@ -103,7 +103,7 @@ fn foreign_drops_are_found_and_mended() {
 }
 
 #[test]
-fn fix_leaves_the_rules_of_others_as_they_are() {
+fn fix_leaves_foreign_rules_unchanged() {
     let sandbox = well("");
     let script = "nft 'add table ip fw; add chain ip fw f { type filter hook forward priority 5; policy drop; }'
         nft list table ip fw >before; flatnet doctor --fix --yes || status=$?; nft list table ip fw | diff before -

@@ -13,7 +13,7 @@ fn at_a_terminal(sandbox: &Sandbox, command: &str, typed: &str) -> Output {
 }
 
 #[test]
-fn fix_asks_on_a_terminal_and_does_nothing_without_a_yes() {
+fn fix_asks_on_terminal_and_needs_a_yes() {
     let sandbox = well("");
     sandbox.sh("sysctl -qw net.ipv4.ip_forward=0").succeeds();
     let forwards = |wanted: &str| drop(sandbox.sh("sysctl -n net.ipv4.ip_forward").prints_exactly(wanted));
@@ -37,7 +37,7 @@ fn fix_asks_on_a_terminal_and_does_nothing_without_a_yes() {
 
 /// The same question, by the other command that asks it.
 #[test]
-fn a_plan_asks_on_a_terminal_and_does_nothing_without_a_yes() {
+fn plan_asks_on_terminal_and_needs_a_yes() {
     let sandbox = well("");
     for typed in ["n\n", ""] {
         at_a_terminal(&sandbox, "flatnet plan down", typed).prints("Run it? [y/N] ");
@@ -51,7 +51,7 @@ fn a_plan_asks_on_a_terminal_and_does_nothing_without_a_yes() {
 }
 
 #[test]
-fn the_exit_status_and_json_are_what_is_documented() {
+fn doctor_exit_status_and_json_match_documentation() {
     let sandbox = well("");
     let report = |command: &str, status: i32| -> Value {
         let output = sandbox.sh(command).exits_with(status);

@@ -202,17 +202,17 @@ fn served() -> Lab {
 }
 
 #[test]
-fn what_is_wrong_with_what_was_written_is_found_and_mended() {
+fn gateway_file_problems_are_found_and_fixed() {
     each_is_found_and_mended(&served().sandbox, WRITTEN);
 }
 
 #[test]
-fn what_is_wrong_with_what_runs_is_found_and_mended() {
+fn running_gateway_problems_are_found_and_fixed() {
     each_is_found_and_mended(&served().sandbox, RUNNING);
 }
 
 #[test]
-fn it_says_what_is_well_and_one_line_where_there_is_no_gateway() {
+fn healthy_and_absent_gateway_are_reported() {
     let lab = served();
     assert_well(&lab.sandbox, "at first");
     let said = lab.sh("flatnet doctor").succeeds().stdout;
@@ -253,7 +253,7 @@ pub(crate) const CERTIFICATE: &[Break] = &[Break::new(
 
 /// With a redirect, HTTPS answers.
 #[test]
-fn by_https_it_is_asked_where_http_leads_there() {
+fn gateway_is_checked_over_https_if_http_redirects() {
     let lab = served();
     lab.sh("openssl req -x509 -newkey rsa:2048 -nodes -keyout /etc/g.key -out /etc/g.pem -days 30 -subj /CN=gateway 2>/dev/null
         echo 'gateway: {tls: {certificate: /etc/g.pem, key: /etc/g.key, redirect: true}}' >>/etc/flatnet/flatnet.yaml
@@ -282,7 +282,7 @@ flatnet up; flatnet gateway install; flatnet gateway sync
 const OPENRESTY: &str = "ip netns exec windows nginx -p /mnt/c/flatnet/gateway -c conf/nginx.conf -g 'load_module /usr/lib/nginx/modules/ndk_http_module.so; load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;'";
 
 #[test]
-fn on_windows_it_is_looked_for_at_windows_address_and_a_firewall_is_no_proof() {
+fn gateway_on_windows_is_checked_at_windows_address() {
     let lab = Lab::start(Flavour::Cni);
     lab.sh(WSL2).succeeds();
     let answers = |sandbox: &Sandbox| {

@@ -106,6 +106,6 @@ pub(crate) const BREAKS: &[Break] = &[
 ];
 
 #[test]
-fn what_is_wrong_with_the_host_is_found_and_mended() {
+fn host_problems_are_found_and_fixed() {
     each_is_found_and_mended(&well(""), BREAKS);
 }

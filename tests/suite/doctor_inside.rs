@@ -6,11 +6,11 @@ use crate::podman::{IMAGE, Lab, YAML, name_server, on_both};
 use crate::sandbox::{Output, Sandbox};
 
 on_both!(
-    whoever_can_resolve_is_well,
-    a_reload_that_failed_shows,
-    a_lost_default_route_shows,
-    a_resolver_that_was_closed_shows,
-    a_server_that_is_silent_beside_one_that_is_not_shows,
+    container_that_can_resolve_is_healthy,
+    failed_network_reload_is_reported,
+    lost_default_route_is_reported,
+    closed_resolver_is_reported,
+    silent_name_server_among_others_is_reported,
 );
 
 /// `flatnet status` ends with 1 and says all of this. Returns what the doctor says, which ends with `exit`.
@@ -35,7 +35,7 @@ fn is_well(lab: &Lab) {
     assert_well(&lab.sandbox, "inside of containers");
 }
 
-fn whoever_can_resolve_is_well(lab: &Lab) {
+fn container_that_can_resolve_is_healthy(lab: &Lab) {
     lab.sh(&format!(
         "podman pod create --name pod --network flatnet --infra-image {IMAGE} --infra-command 'sleep 1000'
         podman run -d --pod pod --name in-pod {IMAGE} sleep 1000"
@@ -63,7 +63,7 @@ fn whoever_can_resolve_is_well(lab: &Lab) {
 }
 
 /// Of `podman network reload` the first half is done, and the second is not: the container goes on without a network.
-fn a_reload_that_failed_shows(lab: &Lab) {
+fn failed_network_reload_is_reported(lab: &Lab) {
     lab.run("web", "--ip 10.87.1.50");
     let other = lab.run("other", "");
     is_well(lab);
@@ -88,7 +88,7 @@ fn a_reload_that_failed_shows(lab: &Lab) {
     assert_eq!(lab.address("other"), other);
 }
 
-fn a_lost_default_route_shows(lab: &Lab) {
+fn lost_default_route_is_reported(lab: &Lab) {
     lab.run("web", "");
     lab.run("well", "");
     for (broken, what) in [
@@ -115,7 +115,7 @@ fn a_lost_default_route_shows(lab: &Lab) {
 
 /// WSL2's resolver is at an address of this host's own. It is open to containers while this host's resolv.conf names it; a
 /// container that was told of it before asks there still.
-fn a_resolver_that_was_closed_shows(lab: &Lab) {
+fn closed_resolver_is_reported(lab: &Lab) {
     const RESOLVER: &str = "10.255.255.254";
     lab.sandbox.write("/etc/flatnet/flatnet.yaml", "ingress_gateways: [192.168.77.1]\n");
     lab.sh(&format!(
@@ -131,7 +131,7 @@ fn a_resolver_that_was_closed_shows(lab: &Lab) {
     is_well(lab);
 }
 
-fn a_server_that_is_silent_beside_one_that_is_not_shows(lab: &Lab) {
+fn silent_name_server_among_others_is_reported(lab: &Lab) {
     let servers = "[10.87.1.1, 192.168.77.1, 192.168.77.99]";
     lab.sandbox.write("/etc/flatnet/flatnet.yaml", &YAML.replace("[10.87.1.1]", servers));
     lab.sh("flatnet up").succeeds();
@@ -157,7 +157,7 @@ fn with_a_box(config: &str) -> Sandbox {
 
 /// The file is the container's, and so are all folders on the way to it.
 #[test]
-fn a_resolv_conf_that_is_made_to_harm_does_none() {
+fn hostile_resolv_conf_is_harmless() {
     let sandbox = with_a_box("");
     name_server(&sandbox, "", "10.87.1.1");
     let skipped = "name servers skipped: ";
@@ -210,7 +210,7 @@ fn a_resolv_conf_that_is_made_to_harm_does_none() {
 
 /// A program of this host's that was started in a container's namespace reads this host's resolv.conf.
 #[test]
-fn programs_of_this_host_in_a_namespace_are_not_the_container() {
+fn host_programs_in_namespace_are_not_the_container() {
     let sandbox = well("");
     sandbox.sh("container add c1; container add c2").succeeds();
     go_on(&sandbox, "nsenter --net=/run/netns/c1 sleep 3600");
@@ -225,7 +225,7 @@ fn programs_of_this_host_in_a_namespace_are_not_the_container() {
 
 /// Nothing goes out, so a server outside is not asked; one that is another container, or this host, is.
 #[test]
-fn where_egress_is_none_only_servers_within_are_asked() {
+fn outside_name_servers_are_skipped_without_egress() {
     let sandbox = with_a_box("egress: none\nrange: 10.87.0.0/16\n");
     let told = |servers: &str| {
         sandbox.sh(&format!("printf 'nameserver %s\\n' {servers} >/root/box/etc/resolv.conf")).succeeds();

@@ -150,7 +150,7 @@ fn only_plain_needs_the_arp_family() {
 }
 
 #[test]
-fn what_is_wrong_with_kernel_and_programs_is_found_and_mended() {
+fn kernel_and_program_problems_are_found_and_fixed() {
     let sandbox = well("");
     sandbox.write("/usr/local/bin/stand-in", STAND_IN);
     sandbox.sh("chmod 755 /usr/local/bin/stand-in").succeeds();

@@ -171,7 +171,7 @@ time.sleep(1000)
 "#;
 
 #[test]
-fn what_is_wrong_with_the_network_is_found_and_mended() {
+fn network_problems_are_found_and_fixed() {
     let sandbox = well("");
     sandbox
         .sh(r#"container add c1 '{"portMappings":[{"hostPort":8080,"containerPort":80,"protocol":"tcp"}]}'"#)

@@ -4,7 +4,7 @@ use crate::doctor::{Break, Mend, each_is_found_and_mended};
 use crate::podman::{Flavour, Lab, on_both};
 use crate::sandbox::Sandbox;
 
-on_both!(what_is_wrong_with_podman_is_found_and_mended,);
+on_both!(podman_problems_are_found_and_fixed,);
 
 /// The same with both Podmans.
 pub(crate) const BREAKS: &[Break] = &[
@@ -173,7 +173,7 @@ pub(crate) const NETAVARK: &[Break] = &[
     ),
 ];
 
-fn what_is_wrong_with_podman_is_found_and_mended(lab: &Lab) {
+fn podman_problems_are_found_and_fixed(lab: &Lab) {
     lab.run("web", "-p 8080:80");
     lab.sandbox.write(
         "/usr/local/bin/inside",

@@ -107,7 +107,7 @@ done
 ";
 
 #[test]
-fn what_is_wrong_inside_wsl2_is_found_and_mended() {
+fn wsl2_problems_are_found_and_fixed() {
     let sandbox = well("");
     sandbox.sh(WSL2).succeeds();
     sandbox.write("/usr/local/bin/hardware-clock", CLOCK);

@@ -142,13 +142,13 @@ fn every_block_is_run_or_says_why_not() {
 }
 
 #[test]
-fn every_link_leads_somewhere() {
+fn every_link_has_a_target() {
     let broken: Vec<String> = documents().iter().flat_map(|path| links::broken(path, &text(path))).collect();
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
 #[test]
-fn japanese_editions_are_equal() {
+fn japanese_editions_match_english() {
     let there: BTreeSet<String> = documents().into_iter().filter(|path| path.ends_with(".ja.md")).collect();
     assert_eq!(
         there,
@@ -166,7 +166,7 @@ fn japanese_editions_are_equal() {
 }
 
 #[test]
-fn commands_within_the_text_are_commands() {
+fn inline_commands_exist() {
     // One page tells of commands that there are not yet.
     let pages = documents().into_iter().filter(|path| path != "docs/architecture/several-hosts.md");
     let texts: Vec<String> = pages.map(|path| text(&path)).collect();
@@ -175,7 +175,7 @@ fn commands_within_the_text_are_commands() {
 }
 
 #[test]
-fn what_is_not_run_is_listed() {
+fn commands_not_run_are_listed() {
     let mut list = "# Commands that no test runs\n\n\
         Tests run all other commands of the documents: `cargo test --test suite documents`, and for commands that install packages\n\
         `./ops/test newcomer`. To regenerate this list, run the former with `FLATNET_GOLDEN=write`.\n\n\
@@ -198,7 +198,7 @@ fn what_is_not_run_is_listed() {
 
 /// The runner itself: a page that lies is found out, at the line where it does.
 #[test]
-fn a_page_that_lies_is_found_out() {
+fn wrong_output_in_page_is_detected() {
     let text = "# T\n<!-- session: podman4 -->\n```console\n$ cd /tmp; word=kept\n$ echo $PWD $word\n/tmp kept\n\
         $ printf 'a\\nb\\n'\na\nc\n$ false # exits with 1\n$ (exit 3)\n$ echo never\n```\n";
     let page = Page::parse("lies.md", text).unwrap();
@@ -209,7 +209,7 @@ fn a_page_that_lies_is_found_out() {
 }
 
 #[test]
-fn a_newcomer_alone_installs() {
+fn only_newcomer_session_runs_install_blocks() {
     let text = "# T\n<!-- session: podman4 -->\n<!-- newcomer: it installs -->\n```sh\na\n```\n\
         <!-- setup suite\nb\n-->\n<!-- setup newcomer\nc\n-->\n```sh\nd\n```\n";
     let page = Page::parse("page.md", text).unwrap();
@@ -225,7 +225,7 @@ fn a_newcomer_alone_installs() {
 }
 
 #[test]
-fn a_block_that_is_neither_run_nor_marked_is_refused() {
+fn invalid_block_or_mark_is_rejected() {
     for (text, wrong) in [
         ("```sh\nls\n```\n", "neither run"),
         ("```\nls\n```\n", "without a language"),

@@ -86,7 +86,7 @@ fn asking(arguments: &str) -> Call {
 const MEND: &str = "cp -p /tmp/good.yaml /etc/flatnet/flatnet.yaml; flatnet up >/dev/null";
 
 #[test]
-fn what_a_runtime_can_send() {
+fn runtime_input_errors_are_explained() {
     let (sandbox, _) = ready();
     let two = json!({"ips": ["10.87.1.20", "10.87.1.21"]});
     let never_added = Call::check("c1", &json!({"cniVersion": "1.0.0"}));
@@ -126,7 +126,7 @@ fn what_a_runtime_can_send() {
 }
 
 #[test]
-fn what_a_container_can_ask_for() {
+fn container_request_errors_are_explained() {
     let (sandbox, _) = ready();
     for one in [
         case(
@@ -170,7 +170,7 @@ fn what_a_container_can_ask_for() {
 }
 
 #[test]
-fn what_a_configuration_can_be_refused_for() {
+fn configuration_errors_are_explained() {
     let (sandbox, _) = ready();
     let without_nft = "tools: {nft: /nowhere/nft}";
     let unsafe_nft = "cp /usr/sbin/nft /opt/nft; chmod 777 /opt/nft";
@@ -227,7 +227,7 @@ fn what_a_configuration_can_be_refused_for() {
 }
 
 #[test]
-fn what_links_can_be_in_the_way() {
+fn link_conflict_errors_are_explained() {
     let (sandbox, result) = ready();
     let link = host_link("c1", "eth0");
     sandbox.sh("ip link add other0 type bridge").succeeds();
@@ -273,7 +273,7 @@ const HOLD_THE_LOCK: &str =
 until test -s /tmp/holder; do sleep 0.02; done";
 
 #[test]
-fn what_files_can_be_in_the_way() {
+fn file_errors_are_explained() {
     const STATE: &str = "/var/lib/flatnet";
     let (sandbox, _) = ready();
     let unmount = format!("umount {STATE}");
@@ -377,7 +377,7 @@ const FDB: &str = "[[ $* == *fdb* ]]";
 const FROM_STDIN: &str = "[[ $* == '-f -' ]]";
 
 #[test]
-fn what_programs_can_fail_by() {
+fn program_errors_are_explained() {
     let (sandbox, result) = ready();
     let replace = |name: &str| {
         let bridging = if name == "bridge" { "plain" } else { "routed" };
@@ -402,7 +402,7 @@ fn what_programs_can_fail_by() {
 
 /// Another WSL2 distribution, whose nft is a later one, has written a table of its own.
 #[test]
-fn an_nft_that_crashes_on_what_a_later_one_wrote_is_explained() {
+fn nft_crash_on_newer_ruleset_is_explained() {
     let (sandbox, _) = ready();
     install_newer_nft(&sandbox);
     sandbox.sh("nft-13 'add table ip other; add set ip other names { type ipv4_addr; }'").succeeds();
@@ -416,7 +416,7 @@ fn an_nft_that_crashes_on_what_a_later_one_wrote_is_explained() {
 
 /// `msg` holds the first lines of what a program complained of, `details` all of them.
 #[test]
-fn details_hold_what_a_line_cannot() {
+fn details_contain_complete_stderr() {
     let (sandbox, _) = ready();
     sandbox.write(CONFIG, "tools: {ip: /opt/fake/ip}\n");
     fake(&sandbox, "ip", IN_CONTAINER, r"printf 'one\ntwo\nthree\n\e[31mfour\nfive\n' >&2; exit 1");

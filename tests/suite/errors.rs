@@ -41,7 +41,7 @@ pub(crate) fn looks_like(text: &str, pattern: &str) -> bool {
 }
 
 #[test]
-fn the_page_of_errors_is_as_the_source_has_it() {
+fn errors_page_matches_source() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations/errors.md");
     let mut differences = Vec::new();
     crate::golden_file::compare(&path, &manual::page(), &mut differences);
@@ -50,7 +50,7 @@ fn the_page_of_errors_is_as_the_source_has_it() {
 
 /// A kind that no code makes is a page about nothing.
 #[test]
-fn every_kind_is_made_somewhere() {
+fn every_error_kind_is_used() {
     let mut source = String::new();
     read_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut source);
     let is_made = |kind: &Kind| {

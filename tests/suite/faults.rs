@@ -64,7 +64,7 @@ fn add_that_fails_at_any_step_leaves_nothing() {
 }
 
 #[test]
-fn add_on_a_fresh_host_that_fails_at_any_step_leaves_the_host_as_it_was_or_set_up() {
+fn failed_first_add_leaves_host_fresh_or_set_up() {
     let sandbox = host(YAML);
     sandbox.add_netns("c1");
     sandbox.sh("flatnet up && flatnet down").succeeds();

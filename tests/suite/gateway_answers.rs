@@ -36,7 +36,7 @@ pub(crate) fn ask(gateway: &Gateway, options: &str, url: &str) -> String {
 }
 
 #[test]
-fn what_only_proxies_say_is_not_believed_from_clients() {
+fn proxy_headers_from_clients_are_dropped() {
     let gateway = start();
     let claims = [
         "Proxy",
@@ -78,7 +78,7 @@ fn what_only_proxies_say_is_not_believed_from_clients() {
 }
 
 #[test]
-fn what_containers_say_to_proxies_goes_no_further() {
+fn proxy_headers_from_containers_are_dropped() {
     let gateway = start();
     for way in WAYS {
         for header in [
@@ -103,7 +103,7 @@ fn what_containers_say_to_proxies_goes_no_further() {
 }
 
 #[test]
-fn large_headers_of_an_answer_pass_and_larger_ones_are_named() {
+fn large_response_headers_pass_up_to_a_limit() {
     let gateway = start();
     for (way, host) in WAYS.iter().zip(["web.local/count", "flatnet.internal/wiki/count"]) {
         let code = |cookies: u8| {
@@ -120,7 +120,7 @@ fn large_headers_of_an_answer_pass_and_larger_ones_are_named() {
 }
 
 #[test]
-fn a_container_is_told_the_host_by_which_it_was_chosen() {
+fn container_receives_host_it_was_routed_by() {
     let gateway = start();
     let raw = |target: &str, host: &str| {
         gateway
@@ -169,7 +169,7 @@ fn redirects_keep_the_stripped_prefix_and_tls() {
 }
 
 #[test]
-fn each_line_of_the_log_is_json_whatever_clients_write() {
+fn access_log_lines_are_json_for_any_request() {
     let gateway = start();
     let log = format!("{DIRECTORY}/logs/access.log");
     for (number, way) in WAYS.iter().enumerate() {

@@ -55,7 +55,7 @@ fn nginx_speaks_http2_without_a_warning(sandbox: &Sandbox) {
 
 /// The configuration of Flatnet lets none of these through: somebody has edited nginx'.
 #[test]
-fn nginx_does_not_start_with_a_setting_that_is_wrong() {
+fn nginx_does_not_start_with_invalid_settings() {
     // `nginx -t` runs no Lua.
     let start = |gateway: &Gateway| gateway.sandbox.sh(&format!("nginx -p {DIRECTORY} -c conf/nginx.conf"));
     for (edit, complaint) in [

@@ -97,7 +97,7 @@ fn a_bad_file_keeps_the_last_good_table() {
 }
 
 #[test]
-fn a_cold_start_with_a_bad_file_takes_the_last_good_one() {
+fn cold_start_with_bad_file_uses_last_good_table() {
     let gateway = Gateway::start(&[route("web", 2)]);
     gateway.container("web", 2);
     gateway.sandbox.eventually(&format!("test -s {DIRECTORY}/state/routes.last-good.json"));
@@ -123,7 +123,7 @@ fn a_cold_start_with_a_bad_file_takes_the_last_good_one() {
 }
 
 #[test]
-fn a_cold_start_with_nothing_to_go_by_says_503_and_not_404() {
+fn cold_start_without_table_answers_503() {
     let gateway = Gateway::files(&crate::gateway::settings());
     gateway.run();
     assert_eq!(gateway.code("http://web.local/"), "503");

@@ -9,7 +9,7 @@ fn count(gateway: &Gateway, way: &str) -> u32 {
 }
 
 #[test]
-fn answers_after_1xx_arrive_and_are_asked_for_once() {
+fn answer_after_1xx_reaches_client() {
     let gateway = start();
     let codes = "-o /dev/null -w '%{http_code} '";
     for (way, scheme) in WAYS.into_iter().flat_map(|way| [(way, "http"), (way, "https")]) {
@@ -32,7 +32,7 @@ fn answers_after_1xx_arrive_and_are_asked_for_once() {
 }
 
 #[test]
-fn what_is_asked_after_1xx_is_treated_as_ever() {
+fn requests_through_relay_are_treated_as_usual() {
     let gateway = start();
     let wiki = "https://flatnet.internal/wiki/x?before=103";
     ask(&gateway, "-m 20", wiki);
@@ -53,7 +53,7 @@ fn what_is_asked_after_1xx_is_treated_as_ever() {
 }
 
 #[test]
-fn what_must_not_be_asked_twice_is_not() {
+fn post_is_not_repeated_after_1xx() {
     let gateway = start();
     for way in WAYS {
         let url = format!("https://{way}?before=103");
@@ -68,7 +68,7 @@ fn what_must_not_be_asked_twice_is_not() {
 }
 
 #[test]
-fn the_relay_leads_to_containers_of_the_list_only() {
+fn relay_connects_only_to_listed_containers() {
     let gateway = start();
     gateway.beside("exec python3 -B /usr/local/lib/drive/says.py 127.0.0.1 3000");
     gateway.sandbox.eventually("bash -c 'exec 3<>/dev/tcp/127.0.0.1/3000'");
@@ -82,7 +82,7 @@ fn the_relay_leads_to_containers_of_the_list_only() {
 }
 
 #[test]
-fn a_container_that_restarts_is_waited_for_by_the_relay_too() {
+fn relay_waits_for_restarting_container() {
     let gateway = start();
     let url = "http://web.local/x?before=103";
     ask(&gateway, "-m 20", url);
@@ -96,7 +96,7 @@ fn a_container_that_restarts_is_waited_for_by_the_relay_too() {
 
 /// nginx takes a 1xx to HEAD for all of the answer: whoever came next on that connection would get the true one.
 #[test]
-fn a_connection_that_was_asked_with_head_is_not_used_again() {
+fn connection_used_for_head_is_not_reused() {
     let gateway = start();
     for way in WAYS {
         let head =
@@ -117,7 +117,7 @@ fn a_connection_that_was_asked_with_head_is_not_used_again() {
 }
 
 #[test]
-fn an_answer_that_broke_off_does_not_look_whole() {
+fn truncated_answer_is_not_passed_as_complete() {
     let gateway = start();
     let url = "http://web.local/x?breaks=1";
     let broken = |how: &str| {
@@ -131,7 +131,7 @@ fn an_answer_that_broke_off_does_not_look_whole() {
 }
 
 #[test]
-fn protocols_are_changed_by_the_relay_too_and_asked_for_once() {
+fn relay_passes_protocol_upgrade_once() {
     let gateway = start();
     let talk = format!(
         r#"import socket

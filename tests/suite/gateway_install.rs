@@ -10,7 +10,7 @@ fn host() -> Sandbox {
 }
 
 #[test]
-fn it_is_written_once_and_what_was_edited_stays() {
+fn gateway_install_keeps_edited_files() {
     let sandbox = host();
     let first = sandbox.sh("umask 077; flatnet gateway install").prints("/conf/nginx.conf\n").stdout;
     assert!(
@@ -37,7 +37,7 @@ fn it_is_written_once_and_what_was_edited_stays() {
 }
 
 #[test]
-fn workers_read_it_and_write_only_their_state() {
+fn workers_can_write_only_their_state() {
     let sandbox = host();
     sandbox.sh("umask 077; flatnet gateway install").succeeds();
     let worker = "setpriv --reuid www-data --regid www-data --clear-groups";
@@ -54,7 +54,7 @@ fn workers_read_it_and_write_only_their_state() {
 }
 
 #[test]
-fn nginx_takes_every_variant() {
+fn nginx_accepts_every_installed_variant() {
     let sandbox = host();
     sandbox.sh("openssl req -x509 -newkey rsa:2048 -nodes -keyout /etc/gateway.key -out /etc/gateway.pem -days 1 -subj /CN=gateway").succeeds();
     let tls = "tls: {certificate: /etc/gateway.pem, key: /etc/gateway.key";
@@ -77,7 +77,7 @@ fn nginx_takes_every_variant() {
 }
 
 #[test]
-fn a_directory_on_windows_disk_is_for_openresty() {
+fn directory_on_windows_drive_is_for_openresty() {
     let sandbox = host();
     let said = sandbox.sh("flatnet gateway install /mnt/c/flatnet/gateway").succeeds();
     assert!(
@@ -98,7 +98,7 @@ fn a_directory_on_windows_disk_is_for_openresty() {
 }
 
 #[test]
-fn an_address_as_gateway_is_told_its_new_name() {
+fn address_as_gateway_suggests_bridge_address() {
     let sandbox = host();
     sandbox
         .sh("echo 'gateway: 10.87.1.1' >/etc/flatnet/flatnet.yaml; flatnet config check")

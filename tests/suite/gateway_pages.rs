@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::gateway::{Gateway, document, endpoint, route, with};
 
 #[test]
-fn the_portal_lists_services_in_two_languages_for_the_networks_allowed() {
+fn portal_lists_services_in_two_languages() {
     let stopped = with(route("wiki", 3), json!({"endpoints": [endpoint("wiki", 3, "stopped")]}));
     let hostile = with(
         route("x", 4),
@@ -58,7 +58,7 @@ fn the_portal_lists_services_in_two_languages_for_the_networks_allowed() {
 }
 
 #[test]
-fn what_is_the_gateways_own_is_for_the_networks_allowed() {
+fn gateway_pages_are_limited_to_allowed_networks() {
     let app = with(route("app", 2), json!({"hosts": [], "path": "/app"}));
     let gateway = Gateway::start(&[route("web", 2), app]);
     gateway.container("web", 2);
@@ -99,7 +99,7 @@ fn json_of(gateway: &Gateway, arguments: &str) -> Value {
 }
 
 #[test]
-fn error_pages_say_which_container_its_state_and_what_to_do() {
+fn error_pages_name_container_state_and_remedy() {
     let with_state = |name: &str, last: u8, state: &str| {
         with(route(name, last), json!({"hold": 0, "endpoints": [endpoint(name, last, state)]}))
     };
@@ -135,7 +135,7 @@ fn error_pages_say_which_container_its_state_and_what_to_do() {
 }
 
 #[test]
-fn an_unknown_host_is_told_so_and_shown_the_way() {
+fn unknown_host_page_links_to_portal() {
     let gateway = Gateway::start(&[route("web", 2)]);
     let said = json_of(&gateway, "-H 'Host: other.local' -H 'Accept-Language: ja'");
     assert_eq!(said["reason"], "unknown_host");
@@ -148,7 +148,7 @@ fn an_unknown_host_is_told_so_and_shown_the_way() {
 }
 
 #[test]
-fn an_answer_that_takes_too_long_is_named() {
+fn slow_answer_is_reported_as_timed_out() {
     // The real time is 300 s: shortened here in the copy of the file that says so.
     let gateway = Gateway::files(&crate::gateway::settings());
     let file = "/srv/gateway/conf/locations.conf";

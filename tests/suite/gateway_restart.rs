@@ -51,7 +51,7 @@ fn a_post_is_held_and_is_never_sent_twice() {
 }
 
 #[test]
-fn a_container_that_dies_slowly_gets_no_request_twice_in_that_moment() {
+fn dying_container_gets_one_retry() {
     let gateway = Gateway::start(&[route("web", 2)]);
     gateway.container("web", 2);
     assert_eq!(gateway.code("http://web.local/"), "200");
@@ -78,7 +78,7 @@ http.server.HTTPServer(('10.87.1.2', 3000), Slow).serve_forever()
 ";
 
 #[test]
-fn a_server_whose_queue_is_full_answers_all_the_same() {
+fn full_accept_queue_fails_no_request() {
     let gateway = Gateway::start(&[route("web", 2)]);
     gateway.sandbox.write("/run/slow.py", SLOW_SERVER);
     gateway.beside("exec ip netns exec box /usr/bin/python3 -B /run/slow.py");
@@ -91,7 +91,7 @@ fn a_server_whose_queue_is_full_answers_all_the_same() {
 }
 
 #[test]
-fn stop_and_start_as_the_list_tells_of_them_lose_nothing() {
+fn listed_stop_and_start_lose_no_request() {
     let gateway = Gateway::start(&[route("web", 2)]);
     gateway.container("web", 2);
     assert_eq!(gateway.code("http://web.local/"), "200");
@@ -111,7 +111,7 @@ fn stop_and_start_as_the_list_tells_of_them_lose_nothing() {
 }
 
 #[test]
-fn what_is_dead_is_named_within_a_second() {
+fn dead_container_is_reported_quickly() {
     let dead = |name: &str, last: u8, state: &str| {
         with(route(name, last), json!({"endpoints": [endpoint(name, last, state)]}))
     };
@@ -142,7 +142,7 @@ fn what_is_dead_is_named_within_a_second() {
 }
 
 #[test]
-fn the_time_to_hold_is_counted_from_the_failure() {
+fn hold_time_starts_at_the_failure() {
     let gateway = Gateway::start(&[
         with(route("web", 2), json!({"hold": 2})),
         with(route("now", 3), json!({"hold": 0})),
@@ -169,7 +169,7 @@ fn the_time_to_hold_is_counted_from_the_failure() {
 }
 
 #[test]
-fn several_containers_share_the_work_and_one_that_dies_is_left_out() {
+fn load_is_shared_and_dead_container_is_skipped() {
     let both = json!([
         endpoint("one", 2, "running"),
         endpoint("two", 3, "running"),
@@ -197,7 +197,7 @@ fn several_containers_share_the_work_and_one_that_dies_is_left_out() {
 }
 
 #[test]
-fn health_checks_by_label_decide_who_is_asked() {
+fn health_checks_decide_which_container_is_used() {
     let health = json!({"path": "/healthz", "interval": 1, "healthy": 2, "unhealthy": 2});
     let both = json!([endpoint("one", 2, "running"), endpoint("two", 3, "running")]);
     let gateway = Gateway::files(&crate::gateway::settings());
@@ -227,7 +227,7 @@ fn health_checks_by_label_decide_who_is_asked() {
 }
 
 #[test]
-fn swaps_under_load_fail_nothing() {
+fn route_swaps_under_load_fail_no_request() {
     let gateway = Gateway::start(&[route("web", 2)]);
     gateway.container("web", 2);
     gateway.container("other", 3);
@@ -251,7 +251,7 @@ fn swaps_under_load_fail_nothing() {
 }
 
 #[test]
-fn who_goes_away_while_held_is_not_sent_later() {
+fn held_request_of_disconnected_client_is_dropped() {
     let gateway = Gateway::start(&[route("web", 2)]);
     gateway.container("web", 2);
     assert_eq!(gateway.code("http://web.local/"), "200");

@@ -9,7 +9,7 @@ fn name(answer: &Value) -> &str {
 }
 
 #[test]
-fn hosts_wildcards_and_paths_lead_where_they_should() {
+fn hosts_wildcards_and_paths_are_routed() {
     let gateway = Gateway::start(&[
         route("forgejo", 2),
         with(route("pages", 3), json!({"hosts": ["*.git.example.org"]})),
@@ -104,7 +104,7 @@ fn routes_follow_the_file_without_a_reload() {
 }
 
 #[test]
-fn two_routes_with_one_host_are_a_conflict_that_the_first_wins() {
+fn first_route_wins_host_conflict() {
     let second = with(route("second", 3), json!({"hosts": ["first.local", "second.local"]}));
     let portal = route("portal", 3);
     let gateway = Gateway::start(&[route("first", 2), second, portal]);

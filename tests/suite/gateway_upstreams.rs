@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::gateway::{DIRECTORY, Gateway, endpoint, route, with};
 
 #[test]
-fn what_clients_claim_about_themselves_is_overwritten() {
+fn forwarded_headers_from_clients_are_overwritten() {
     let gateway = Gateway::start(&[route("web", 2)]);
     gateway.container("web", 2);
     let claims = "-H 'X-Forwarded-For: 1.2.3.4' -H 'X-Forwarded-Proto: https' -H 'X-Forwarded-Host: evil' -H 'X-Real-IP: 1.2.3.4' \
@@ -208,7 +208,7 @@ pub(crate) fn certificate(gateway: &Gateway) {
 }
 
 #[test]
-fn tls_redirects_by_choice_and_speaks_http2() {
+fn tls_redirect_is_optional_and_http2_works() {
     let tls = json!({"certificate": "/run/c.pem", "key": "/run/k.pem", "listen": 8443, "redirect": true});
     let gateway = Gateway::files(&with(crate::gateway::settings(), json!({"tls": tls})));
     certificate(&gateway);

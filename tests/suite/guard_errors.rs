@@ -88,7 +88,7 @@ fn errors(world: &World, who: (&str, &str), flows: &[Flow], round: u8) -> Vec<At
 }
 
 #[test]
-fn nobody_is_told_of_flows_of_others() {
+fn icmp_errors_about_foreign_flows_are_dropped() {
     for mode in [Mode::ROUTED, Mode::ALL[2]] {
         let world = world(mode);
         let path_mtu = || world.sh("ip route get 192.168.50.66").contains("mtu 552");
@@ -110,7 +110,7 @@ fn nobody_is_told_of_flows_of_others() {
 }
 
 #[test]
-fn a_container_is_believed_about_its_own_flows() {
+fn icmp_errors_about_own_flows_pass() {
     for mode in [Mode::ROUTED, Mode::ALL[2]] {
         let world = world(mode);
         world.lets_through(&format!("{mode:?}"), &EARS, &errors(&world, ("c2", C2), &OWN, 0));
@@ -119,7 +119,7 @@ fn a_container_is_believed_about_its_own_flows() {
 
 /// The LAN sees nothing of what two containers, or a container and this host, say.
 #[test]
-fn nobody_outside_is_believed_about_flows_within() {
+fn outside_icmp_errors_about_inner_flows_are_dropped() {
     for mode in [Mode::ROUTED, Mode::ALL[2]] {
         let world = world(mode);
         let within: Vec<Flow> = OTHERS
@@ -138,7 +138,7 @@ fn nobody_outside_is_believed_about_flows_within() {
 
 /// Path MTUs, closed ports and routers are heard of, as they are without a guard.
 #[test]
-fn honest_errors_arrive() {
+fn genuine_icmp_errors_arrive() {
     for mode in [Mode::ROUTED, Mode::ALL[2]] {
         let world = mode.world();
         // Inside of c2 is a router with a narrow link to a server, as of containers in a container.
@@ -193,7 +193,7 @@ END
 /// Whoever uses a published port sees an address of this host's: an error of the container's about that would lower the MTU
 /// to the address, for all who use it.
 #[test]
-fn a_published_port_lowers_no_mtu_to_this_host() {
+fn icmp_error_on_published_port_lowers_no_host_mtu() {
     for mode in [Mode::ROUTED, Mode::ALL[2]] {
         let world = mode.world();
         world.cni("DEL", "c2", &json!([])).succeeds();

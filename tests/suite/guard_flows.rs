@@ -94,7 +94,7 @@ fn changes() -> Vec<(&'static str, String, &'static str, &'static str)> {
 }
 
 #[test]
-fn clients_that_go_on_sending_reach_who_is_published_now() {
+fn ongoing_clients_reach_newly_published_container() {
     for mode in Mode::ALL {
         let world = world(mode, true);
         for (what, script, before, after) in changes() {
@@ -111,7 +111,7 @@ fn told(answers: &[String]) -> Vec<&str> {
 }
 
 #[test]
-fn without_forgetting_they_would_not() {
+fn ongoing_clients_go_astray_without_conntrack() {
     let world = world(Mode::ROUTED, false);
     let mut differs = 0;
     for (_, script, _, after) in changes() {
@@ -126,7 +126,7 @@ fn without_forgetting_they_would_not() {
 
 /// At one address of this host, and at 127.0.0.1.
 #[test]
-fn clients_of_one_address_reach_who_is_published_there() {
+fn clients_reach_container_published_at_their_address() {
     for mode in [Mode::ROUTED, Mode::ALL[1]] {
         let world = world(mode, true);
         for (address, client) in [(HOST_LAN, CLIENTS[0]), ("127.0.0.1", CLIENTS[4])] {
@@ -145,7 +145,7 @@ fn clients_of_one_address_reach_who_is_published_there() {
 /// A stranger's connection to what one container published does not lead to the next one at its address, which
 /// publishes nothing.
 #[test]
-fn nobody_inherits_the_strangers_of_an_address() {
+fn reused_address_inherits_no_connections() {
     for (mode, forgets) in [(Mode::ROUTED, true), (Mode::ALL[2], true), (Mode::ROUTED, false)] {
         let world = world(mode, forgets);
         let ports = json!([

@@ -35,7 +35,7 @@ fn world(mode: Mode, forgets: bool) -> World {
 }
 
 #[test]
-fn who_may_not_come_in_any_more_does_not_go_on() {
+fn flows_of_revoked_sources_end() {
     for (mode, forgets) in Mode::ALL.map(|mode| (mode, true)).into_iter().chain([(Mode::ROUTED, false)]) {
         let world = world(mode, forgets);
         world.sandbox.write("/tmp/closed.yaml", &yaml(mode, false, forgets));
@@ -68,7 +68,7 @@ fn who_may_not_come_in_any_more_does_not_go_on() {
 
 /// With egress `none`, what a container opened before goes no further either; what was opened to it does.
 #[test]
-fn what_a_container_opened_goes_no_further_without_egress() {
+fn egress_none_ends_flows_opened_by_containers() {
     const CLIENTS: [(&str, &str, u16, &str, u16); 3] = [
         ("c2", C2, 40000, "192.168.50.66", 80),
         ("gw", GATEWAY, 40001, C2, 80),
@@ -94,7 +94,7 @@ fn what_a_container_opened_goes_no_further_without_egress() {
 
 /// It is a step of the plan, which names the flows.
 #[test]
-fn a_plan_says_which_flows_end() {
+fn plan_lists_flows_to_end() {
     let world = world(Mode::ROUTED, true);
     world.sandbox.write(crate::cni::CONFIG, &yaml(Mode::ROUTED, false, true));
     let plan = world.sandbox.sh("flatnet plan --dry-run");

@@ -57,7 +57,7 @@ fn all(world: &World, second: (&str, Mac), from_number: u16) -> Vec<Attack> {
 }
 
 #[test]
-fn no_fragment_becomes_a_part_of_anothers_packet() {
+fn fragments_cannot_be_injected_into_foreign_packets() {
     for mode in [Mode::ROUTED, Mode::ALL[2]] {
         let world = mode.world();
         for (number, (rp_filter, bridge_nf_call)) in (1..).zip([(2, 1), (1, 1), (0, 1), (0, 0)]) {
@@ -97,7 +97,7 @@ fn no_fragment_becomes_a_part_of_anothers_packet() {
 
 /// A fragment that overlaps makes the kernel drop the packet that it is of.
 #[test]
-fn no_fragment_spoils_anothers_packet() {
+fn fragments_cannot_corrupt_foreign_packets() {
     for mode in [Mode::ROUTED, Mode::ALL[2]] {
         let world = mode.world();
         world.rp_filter(0);

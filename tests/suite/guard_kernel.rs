@@ -47,7 +47,7 @@ fn world() -> World {
 }
 
 #[test]
-fn an_older_kernel_is_served() {
+fn routed_mode_works_on_older_kernel() {
     let world = world();
     let published = json!([{"hostPort": 8080, "containerPort": 80, "protocol": "tcp", "hostIP": ""}]);
     world.sh("flatnet up; flatnet plan --dry-run --exit-code");
@@ -110,7 +110,7 @@ fn check(world: &World) {
 
 /// `plain` needs the arp family, and says so before anything is half done; the imitation is seen to refuse.
 #[test]
-fn plain_says_what_such_a_kernel_lacks() {
+fn plain_mode_fails_cleanly_on_older_kernel() {
     let world = world();
     world.configure(&format!("bridging: plain\n{TOOLS}"));
     let refused = world.sandbox.sh("flatnet up").fails();

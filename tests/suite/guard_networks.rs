@@ -60,7 +60,7 @@ fn as_others(who: &str, me: Mac, next_hop: Mac, sources: &[&str], victim: &str) 
 }
 
 #[test]
-fn nobody_passes_for_one_of_another_network() {
+fn spoofing_across_networks_is_blocked() {
     for mode in Mode::ALL {
         let world = two_networks(mode);
         for protocol in ["udp", "tcp"] {
@@ -102,7 +102,7 @@ fn next_hop(world: &World, name: &str, mode: Mode) -> Mac {
 
 /// Neither gets into the other, but by what is published; each has its own group.
 #[test]
-fn they_are_told_apart_by_their_groups() {
+fn networks_are_separated_by_link_groups() {
     for mode in Mode::ALL {
         let world = two_networks(mode);
         let group = |dev: &str| world.sh(&format!("ip -j link show dev {dev} | jq -r '.[0].group'"));

@@ -64,14 +64,14 @@ fn spoofed(world: &World) -> Vec<Attack> {
 }
 
 #[test]
-fn nothing_closed_is_reached_and_nobody_is_spoofed_by_routed_ports() {
+fn routed_ports_resist_intrusion_and_spoofing() {
     for mode in [Mode::ALL[0], Mode::ALL[1]] {
         nothing_gets_in_by_a_port(mode);
     }
 }
 
 #[test]
-fn nothing_closed_is_reached_and_nobody_is_spoofed_by_plain_ports() {
+fn plain_ports_resist_intrusion_and_spoofing() {
     for mode in [Mode::ALL[2], Mode::ALL[3]] {
         nothing_gets_in_by_a_port(mode);
     }
@@ -116,12 +116,12 @@ fn by_the_bridges_name(world: &World) {
 }
 
 #[test]
-fn no_router_or_neighbour_of_ipv6_is_believed_when_routed() {
+fn ipv6_advertisements_are_ignored_when_routed() {
     ipv6_is_not_believed(Mode::ROUTED);
 }
 
 #[test]
-fn no_router_or_neighbour_of_ipv6_is_believed_when_plain() {
+fn ipv6_advertisements_are_ignored_when_plain() {
     ipv6_is_not_believed(Mode::ALL[2]);
 }
 
@@ -160,7 +160,7 @@ fn ipv6_is_not_believed(mode: Mode) {
 }
 
 #[test]
-fn no_claim_of_arp_is_believed_by_a_port() {
+fn arp_claims_from_a_port_are_not_learnt() {
     for mode in [Mode::ROUTED, Mode::ALL[2]] {
         let world = mode.world();
         let port = world.port_of("c3");

@@ -90,7 +90,7 @@ fn who_hears(
 }
 
 #[test]
-fn nobody_takes_what_is_meant_for_anothers_port() {
+fn port_shadowing_is_prevented() {
     for mode in Mode::ALL {
         let world = world(mode);
         let heard = who_hears(&world, 1, || drop(world.attach("c4", &port(9090))));
@@ -115,7 +115,7 @@ fn nobody_takes_what_is_meant_for_anothers_port() {
 
 /// In the range lie the ports of what containers open: none of them can be published.
 #[test]
-fn a_port_of_that_range_cannot_be_published() {
+fn masquerade_port_cannot_be_published() {
     let world =
         World::new(crate::sandbox::Sandbox::podman4(), "masquerade_ports: {from: 50000, to: 50999}\n");
     world.sh("ip netns add c2");
@@ -141,7 +141,7 @@ fn a_port_of_that_range_cannot_be_published() {
 
 /// What has no ports, nor IDs, leaves nothing by which its answers could be told from what is meant for this host.
 #[test]
-fn what_has_no_ports_takes_nothing_of_this_hosts() {
+fn portless_protocol_gets_no_host_traffic() {
     const ESP: u8 = 50;
     const OSPF: u8 = 89;
     let world = world(Mode::ROUTED);

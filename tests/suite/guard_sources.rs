@@ -83,7 +83,7 @@ fn as_a_container(world: &World, ways: &[(&'static str, &'static str, Mac)]) -> 
 }
 
 #[test]
-fn nobody_outside_speaks_as_a_container() {
+fn outside_host_cannot_spoof_a_container() {
     for mode in Mode::ALL {
         let world = mode.world();
         let ways = ways(&world);
@@ -124,7 +124,7 @@ fn as_the_gateway(world: &World, ways: &[(&'static str, &'static str, Mac)]) -> 
 }
 
 #[test]
-fn a_gateway_comes_in_by_the_link_that_leads_to_it() {
+fn ingress_gateway_is_accepted_only_by_its_link() {
     for mode in Mode::ALL {
         let world = mode.world();
         let ways = ways(&world);
@@ -150,7 +150,7 @@ fn a_gateway_comes_in_by_the_link_that_leads_to_it() {
 
 /// Where the way to the gateway leads by another link now, the next ADD and `up` notice.
 #[test]
-fn a_gateway_that_moved_comes_in_by_its_new_link() {
+fn moved_ingress_gateway_is_accepted_by_new_link() {
     let world = Mode::ROUTED.world();
     let listed = || world.sh("nft list set inet flatnet gateways");
     assert!(listed().contains("\"eth0\" . 192.168.50.1"), "{}", listed());

@@ -9,7 +9,7 @@ fn kernel(sandbox: &Sandbox) -> World {
 }
 
 #[test]
-fn the_plan_as_a_script_does_the_same_as_up_and_down() {
+fn plan_script_matches_up_and_down() {
     let (pasted, run) = (host(""), host(""));
     let before = kernel(&pasted);
     // Both are the same Flatnet, as it is known from the first run on.
@@ -49,7 +49,7 @@ fn a_dry_run_changes_nothing_and_needs_no_root() {
 }
 
 #[test]
-fn up_twice_is_up_once_and_down_restores() {
+fn up_is_idempotent_and_down_restores_host() {
     let sandbox = host("");
     sandbox
         .sh("sysctl -qw net.ipv4.ip_forward=0; nft add table inet bystander; nft add chain inet bystander x")
@@ -66,7 +66,7 @@ fn up_twice_is_up_once_and_down_restores() {
 }
 
 #[test]
-fn forwarding_that_was_on_or_that_another_bridge_uses_stays_on() {
+fn down_keeps_forwarding_that_others_need() {
     let sandbox = host("");
     sandbox.sh("sysctl -qw net.ipv4.ip_forward=1").succeeds();
     let before = kernel(&sandbox);
@@ -94,7 +94,7 @@ fn down_refuses_while_containers_are_attached_unless_forced() {
 }
 
 #[test]
-fn a_flushed_ruleset_comes_back_whole_with_the_next_add() {
+fn next_add_restores_flushed_ruleset() {
     let sandbox = host("");
     sandbox.sh("nft add table inet bystander").succeeds();
     for id in ["c1", "c2", "c3"] {
@@ -116,7 +116,7 @@ fn a_flushed_ruleset_comes_back_whole_with_the_next_add() {
 }
 
 #[test]
-fn a_deleted_bridge_comes_back_with_the_next_add() {
+fn next_add_restores_deleted_bridge() {
     let sandbox = host("");
     sandbox.add_netns("c1");
     sandbox.add_netns("c2");

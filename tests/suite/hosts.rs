@@ -110,7 +110,7 @@ fn hardened_hosts_without_fib() {
 
 /// As with `ipv6.disable=1`: links have no settings of IPv6, and nothing asks for one.
 #[test]
-fn a_kernel_without_ipv6_is_served() {
+fn kernel_without_ipv6_works() {
     let world = World::new(Sandbox::podman4(), "");
     world.sh("mkdir /empty; mount --bind /empty /proc/sys/net/ipv6");
     attach_both(&world);
@@ -236,7 +236,7 @@ fn network_manager_leaves_containers_links_alone() {
 }
 
 #[test]
-fn firewalld_lets_pass_what_the_doctor_makes_it() {
+fn doctor_advice_opens_firewalld() {
     let world = debian("");
     attach_both(&world);
     serve(&world);
@@ -259,7 +259,7 @@ fn run_what_the_doctor_says(world: &World) {
 }
 
 #[test]
-fn ufw_lets_pass_what_the_doctor_makes_it() {
+fn doctor_advice_opens_ufw() {
     let world = World::new(Sandbox::trixie(), "");
     attach_both(&world);
     serve(&world);

@@ -189,13 +189,13 @@ macro_rules! tests {
 }
 
 tests! {
-    add_meets_all: "add c2";
-    add_again_meets_all: "add c1";
-    unheard_add_meets_all: UNHEARD;
-    del_meets_all: "del c1";
-    up_meets_all: "up";
-    down_meets_all: DOWN;
-    down_by_force_meets_all: "down --force";
-    gc_meets_all: "gc";
-    repair_meets_all: "repair";
+    paused_add_tolerates_other_commands: "add c2";
+    paused_repeated_add_tolerates_other_commands: "add c1";
+    paused_add_of_killed_runtime_tolerates_other_commands: UNHEARD;
+    paused_del_tolerates_other_commands: "del c1";
+    paused_up_tolerates_other_commands: "up";
+    paused_down_tolerates_other_commands: DOWN;
+    paused_forced_down_tolerates_other_commands: "down --force";
+    paused_gc_tolerates_other_commands: "gc";
+    paused_repair_tolerates_other_commands: "repair";
 }

@@ -12,7 +12,7 @@ use crate::world::World;
 const BATCH: usize = 100;
 
 #[test]
-fn add_or_del_at_any_moment_and_a_del_leave_nothing() {
+fn kill_at_random_moment_then_del_leaves_nothing() {
     let sandbox = host("");
     drive::install(&sandbox);
     sandbox.sh("flatnet up && nft add table inet bystander").succeeds();

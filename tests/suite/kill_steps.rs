@@ -44,18 +44,18 @@ macro_rules! nothing_stays_after {
 }
 
 nothing_stays_after! {
-    add_and_a_del: Add, Kept, Del;
-    add_and_an_add: Add, Kept, Add;
-    add_and_repair: Add, Kept, Repair;
-    add_without_namespace_and_a_del: Add, Gone, Del;
-    add_without_namespace_and_an_add: Add, Gone, Add;
-    add_without_namespace_and_repair: Add, Gone, Repair;
-    del_and_a_del: Del, Kept, Del;
-    del_and_an_add: Del, Kept, Add;
-    del_and_repair: Del, Kept, Repair;
-    del_without_namespace_and_a_del: Del, Gone, Del;
-    del_without_namespace_and_an_add: Del, Gone, Add;
-    del_without_namespace_and_repair: Del, Gone, Repair;
+    del_after_killed_add_leaves_nothing: Add, Kept, Del;
+    add_after_killed_add_leaves_nothing: Add, Kept, Add;
+    repair_after_killed_add_leaves_nothing: Add, Kept, Repair;
+    del_after_killed_add_without_namespace_leaves_nothing: Add, Gone, Del;
+    add_after_killed_add_without_namespace_leaves_nothing: Add, Gone, Add;
+    repair_after_killed_add_without_namespace_leaves_nothing: Add, Gone, Repair;
+    del_after_killed_del_leaves_nothing: Del, Kept, Del;
+    add_after_killed_del_leaves_nothing: Del, Kept, Add;
+    repair_after_killed_del_leaves_nothing: Del, Kept, Repair;
+    del_after_killed_del_without_namespace_leaves_nothing: Del, Gone, Del;
+    add_after_killed_del_without_namespace_leaves_nothing: Del, Gone, Add;
+    repair_after_killed_del_without_namespace_leaves_nothing: Del, Gone, Repair;
 }
 
 fn at_every_step(verb: Verb, netns: Netns, then: Then) {
@@ -120,7 +120,7 @@ fn add_check_del(sandbox: &Sandbox) {
 
 /// The first ADD sets the host up too: killed at any step, the host is as it was or can be taken down.
 #[test]
-fn the_first_add_of_a_host() {
+fn killed_first_add_leaves_host_fresh_or_set_up() {
     let sandbox = host(YAML);
     sandbox.add_netns("c1");
     sandbox.sh("flatnet up && flatnet down").succeeds();

@@ -20,7 +20,7 @@ PYTHON
 ";
 
 #[test]
-fn without_journald_each_operation_is_a_line_of_json() {
+fn operations_are_logged_as_json_without_journald() {
     let sandbox = host("");
     sandbox.add_netns("c1");
     Call::add("c1").var("CNI_ARGS", "K8S_POD_NAME=web").run(&sandbox).succeeds();
@@ -55,7 +55,7 @@ fn a_failure_is_logged_with_its_code() {
 }
 
 #[test]
-fn where_there_is_journald_it_gets_the_line_and_the_file_does_not() {
+fn journald_gets_log_instead_of_file() {
     let sandbox = host("");
     let mut journald = sandbox.spawn(JOURNALD);
     sandbox.eventually("test -e /tmp/listening");

@@ -96,7 +96,7 @@ fn goes_without_a_trace(sandbox: &Sandbox, before: &World) {
 }
 
 #[test]
-fn of_the_first_version_is_understood() {
+fn first_version_receipt_is_understood() {
     let (sandbox, before) = host_of_the_first_version();
     is_reached(&sandbox);
     sandbox.sh("flatnet ps").prints("web   c1  10.87.1.2").prints(&host_link("c1", "eth0")).prints("running");
@@ -131,7 +131,7 @@ fn of_the_first_version_is_understood() {
 }
 
 #[test]
-fn of_the_first_version_goes_by_del_alone_and_by_gc() {
+fn first_version_receipt_is_undone_by_del_and_gc() {
     let (sandbox, before) = host_of_the_first_version();
     goes_without_a_trace(&sandbox, &before);
     let (sandbox, before) = host_of_the_first_version();
@@ -145,7 +145,7 @@ fn of_the_first_version_goes_by_del_alone_and_by_gc() {
 
 /// A later version may know steps, fields and events that this one does not.
 #[test]
-fn of_a_later_version_is_understood_as_far_as_it_matters() {
+fn later_version_receipt_is_understood_where_needed() {
     let (sandbox, before) = host_of_the_first_version();
     write_receipt(&sandbox, |receipt| {
         receipt["version"] = json!(2);
@@ -165,7 +165,7 @@ fn of_a_later_version_is_understood_as_far_as_it_matters() {
 }
 
 #[test]
-fn of_no_version_is_set_aside_named_and_made_again_from_the_kernel() {
+fn unusable_receipt_is_set_aside_and_rebuilt() {
     for missing in ["netns_id", "address", "host_link", "undo"] {
         let (sandbox, before) = host_of_the_first_version();
         write_receipt(&sandbox, |receipt| drop(receipt.as_object_mut().unwrap().remove(missing)));

@@ -32,7 +32,7 @@ fn owner(sandbox: &Sandbox) -> String {
 }
 
 #[test]
-fn a_second_flatnet_does_nothing_to_the_first() {
+fn second_flatnet_leaves_first_alone() {
     let sandbox = host("");
     sandbox.add_netns("c1");
     sandbox.add_netns("c2");
@@ -76,7 +76,7 @@ fn a_second_flatnet_does_nothing_to_the_first() {
 
 /// The elements of published ports are known by the port alone, and addresses are the same in both.
 #[test]
-fn what_a_second_flatnet_remembers_is_not_undone_on_the_first() {
+fn stale_state_of_second_flatnet_does_not_harm_first() {
     let sandbox = host("");
     sandbox.write(SECOND, YAML);
     sandbox.add_netns("c9");
@@ -106,7 +106,7 @@ fn what_a_second_flatnet_remembers_is_not_undone_on_the_first() {
 }
 
 #[test]
-fn a_lost_mark_comes_back_from_the_other_copy() {
+fn lost_owner_mark_is_restored_from_other_copy() {
     let sandbox = host("");
     sandbox.add_netns("c1");
     sandbox.add_netns("c2");
@@ -130,7 +130,7 @@ fn a_lost_mark_comes_back_from_the_other_copy() {
 }
 
 #[test]
-fn a_mark_lost_for_good_is_written_by_hand() {
+fn lost_owner_mark_can_be_written_by_hand() {
     let sandbox = host("");
     sandbox.add_netns("c1");
     let result = Call::add("c1").run(&sandbox).succeeds();
@@ -150,7 +150,7 @@ fn a_mark_lost_for_good_is_written_by_hand() {
 }
 
 #[test]
-fn what_0_1_0_made_without_a_mark_is_taken_over() {
+fn unmarked_bridge_of_0_1_0_is_adopted() {
     let sandbox = host("");
     sandbox.sh(UP).succeeds();
     sandbox.sh("ip link show flatnet-br0").prints("alias flatnet/flatnet\n");
@@ -165,7 +165,7 @@ fn what_0_1_0_made_without_a_mark_is_taken_over() {
 
 /// Of a bridge that is gone the table still says whose it is.
 #[test]
-fn a_table_alone_says_whose_it_is() {
+fn table_without_bridge_still_names_its_owner() {
     let sandbox = host("");
     sandbox.add_netns("c2");
     sandbox.write(SECOND, YAML);

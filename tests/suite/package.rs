@@ -79,7 +79,7 @@ fn contents() -> BTreeSet<String> {
 }
 
 #[test]
-fn all_is_in_its_place() {
+fn package_contains_expected_files() {
     let contents = contents();
     let fixed = [
         "-rwxr-xr-x ./usr/bin/flatnet",
@@ -131,7 +131,7 @@ fn lintian_finds_no_error() {
 }
 
 #[test]
-fn packing_again_makes_the_same_bytes() {
+fn package_build_is_reproducible() {
     let sums = std::fs::read_to_string(made().join("SHA256SUMS")).unwrap();
     assert_eq!(sums.lines().count(), 3, "{sums}");
     run(&format!("cd {} && sha256sum --check --quiet SHA256SUMS", made().display()));
@@ -146,7 +146,7 @@ fn packing_again_makes_the_same_bytes() {
 }
 
 #[test]
-fn the_bill_of_materials_names_every_crate_with_its_checksum_and_licence() {
+fn sbom_lists_every_crate_with_checksum_and_licence() {
     let path = made().join(format!("flatnet-{VERSION}.cdx.json"));
     let bill: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     assert_eq!((bill["bomFormat"].as_str(), bill["specVersion"].as_str()), (Some("CycloneDX"), Some("1.5")));
@@ -175,7 +175,7 @@ fn the_bill_of_materials_names_every_crate_with_its_checksum_and_licence() {
 
 /// The install note of the tarball, followed.
 #[test]
-fn the_tarball_installs_as_its_note_says() {
+fn tarball_installs_as_documented() {
     let sandbox = crate::sandbox::Sandbox::podman4().image("busybox");
     let architecture = run("dpkg --print-architecture");
     let name = format!("flatnet-{VERSION}-{}-linux", architecture.trim());

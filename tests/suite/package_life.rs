@@ -147,7 +147,7 @@ fn it_is_installed_used_removed_installed_again_and_purged_without_a_trace(host:
     sandbox.sh("dpkg-query -W flatnet").fails();
 }
 
-fn purged_under_a_running_container_it_says_what_stays_and_how_to_take_it_back(host: &Host) {
+fn purge_under_running_container_explains_cleanup(host: &Host) {
     let sandbox = &host.sandbox;
     // NetworkManager's own, on a host that has it.
     sandbox.sh("mkdir -p /etc/NetworkManager/conf.d").succeeds();
@@ -195,7 +195,7 @@ fn purged_under_a_running_container_it_says_what_stays_and_how_to_take_it_back(h
     assert_same_files(&files, &host.files());
 }
 
-fn an_upgrade_keeps_everything_and_cuts_no_connection(host: &Host) {
+fn upgrade_keeps_state_and_connections(host: &Host) {
     let sandbox = &host.sandbox;
     host.apt(&format!("install {OLDER}")).succeeds();
     sandbox.sh("dpkg-query -W -f '${Version}' flatnet").prints_exactly("0.0.9-1");
@@ -233,27 +233,25 @@ mod debian12 {
     use crate::podman::Flavour::Cni;
 
     #[test]
-    fn installed_used_removed_installed_again_and_purged_without_a_trace() {
+    fn package_life_cycle_leaves_no_trace() {
         super::it_is_installed_used_removed_installed_again_and_purged_without_a_trace(&super::Host::start(
             Cni,
         ));
     }
 
     #[test]
-    fn purged_under_a_running_container_it_says_what_stays_and_how_to_take_it_back() {
-        super::purged_under_a_running_container_it_says_what_stays_and_how_to_take_it_back(
-            &super::Host::start(Cni),
-        );
+    fn purge_under_running_container_explains_cleanup() {
+        super::purge_under_running_container_explains_cleanup(&super::Host::start(Cni));
     }
 
     #[test]
-    fn an_upgrade_keeps_everything_and_cuts_no_connection() {
-        super::an_upgrade_keeps_everything_and_cuts_no_connection(&super::Host::start(Cni));
+    fn upgrade_keeps_state_and_connections() {
+        super::upgrade_keeps_state_and_connections(&super::Host::start(Cni));
     }
 
     /// `flatnet.service` brings the host up, the gateway's holds connections: neither is started nor stopped by an upgrade.
     #[test]
-    fn an_upgrade_restarts_the_watch_alone_and_a_removal_stops_what_calls_the_program() {
+    fn upgrade_restarts_only_watch_and_removal_stops_units() {
         let host = super::Host::start(Cni);
         // The path that apt gives to maintainers' scripts has no /usr/local.
         host.sandbox.sh("rm -f /usr/bin/systemctl").succeeds();
@@ -274,7 +272,7 @@ mod debian12 {
     }
 
     #[test]
-    fn systemd_takes_its_units() {
+    fn systemd_accepts_packaged_units() {
         let host = super::Host::start(Cni);
         host.apt(&format!("install {}", super::DEB)).succeeds();
         host.sandbox
@@ -288,21 +286,19 @@ mod debian13 {
     use crate::podman::Flavour::Netavark;
 
     #[test]
-    fn installed_used_removed_installed_again_and_purged_without_a_trace() {
+    fn package_life_cycle_leaves_no_trace() {
         super::it_is_installed_used_removed_installed_again_and_purged_without_a_trace(&super::Host::start(
             Netavark,
         ));
     }
 
     #[test]
-    fn purged_under_a_running_container_it_says_what_stays_and_how_to_take_it_back() {
-        super::purged_under_a_running_container_it_says_what_stays_and_how_to_take_it_back(
-            &super::Host::start(Netavark),
-        );
+    fn purge_under_running_container_explains_cleanup() {
+        super::purge_under_running_container_explains_cleanup(&super::Host::start(Netavark));
     }
 
     #[test]
-    fn an_upgrade_keeps_everything_and_cuts_no_connection() {
-        super::an_upgrade_keeps_everything_and_cuts_no_connection(&super::Host::start(Netavark));
+    fn upgrade_keeps_state_and_connections() {
+        super::upgrade_keeps_state_and_connections(&super::Host::start(Netavark));
     }
 }

@@ -3,14 +3,14 @@
 use crate::podman::{Flavour, IMAGE, Lab, YAML, on_both};
 
 on_both!(
-    a_reboot,
-    wsl_terminate,
+    containers_work_again_after_reboot,
+    containers_work_again_after_wsl_terminate,
     podman_is_killed_during_add,
-    the_namespace_is_gone_before_rm,
-    the_dead_do_not_keep_addresses_and_ports,
-    a_configuration_that_cannot_be_read,
-    podman_says_what_failed_and_what_to_do,
-    without_root,
+    rm_cleans_up_after_lost_namespace,
+    dead_containers_free_addresses_and_ports,
+    invalid_config_blocks_run_but_not_rm,
+    podman_shows_error_and_remedy,
+    rootless_call_is_rejected,
 );
 
 /// What `wsl --terminate` takes: processes, namespaces and with them links, and /run. What it leaves: bridges, rules,
@@ -41,11 +41,11 @@ pub(crate) fn reboot() -> String {
     [WSL_TERMINATE, ANOTHER_BOOT].concat()
 }
 
-fn a_reboot(lab: &Lab) {
+fn containers_work_again_after_reboot(lab: &Lab) {
     is_outlived(lab, &reboot());
 }
 
-fn wsl_terminate(lab: &Lab) {
+fn containers_work_again_after_wsl_terminate(lab: &Lab) {
     is_outlived(lab, WSL_TERMINATE);
 }
 
@@ -102,7 +102,7 @@ fn podman_is_killed_during_add(lab: &Lab) {
     before.assert_is_back(&lab.sandbox);
 }
 
-fn the_namespace_is_gone_before_rm(lab: &Lab) {
+fn rm_cleans_up_after_lost_namespace(lab: &Lab) {
     let address = lab.run("web", "-p 8080:80");
     remove_with_its_namespace(lab, "web");
     // Podman told nobody. The name's next container gets the name's address, and the port.
@@ -112,7 +112,7 @@ fn the_namespace_is_gone_before_rm(lab: &Lab) {
     lab.nothing_left();
 }
 
-fn the_dead_do_not_keep_addresses_and_ports(lab: &Lab) {
+fn dead_containers_free_addresses_and_ports(lab: &Lab) {
     lab.run("dead", "-p 8080:80 --ip 10.87.1.50");
     remove_with_its_namespace(lab, "dead");
     assert_ne!(lab.run("port", "-p 8080:80"), "10.87.1.50");
@@ -137,7 +137,7 @@ fn remove_with_its_namespace(lab: &Lab, name: &str) {
     .succeeds();
 }
 
-fn a_configuration_that_cannot_be_read(lab: &Lab) {
+fn invalid_config_blocks_run_but_not_rm(lab: &Lab) {
     lab.run("web", "-p 8080:80");
     lab.sandbox.write("/etc/flatnet/flatnet.yaml", "network: flatnet\nbrige: x\n");
     lab.try_run("refused", "").complains("/etc/flatnet/flatnet.yaml:2:1: unknown field `brige`");
@@ -151,7 +151,7 @@ fn a_configuration_that_cannot_be_read(lab: &Lab) {
     lab.nothing_left();
 }
 
-fn podman_says_what_failed_and_what_to_do(lab: &Lab) {
+fn podman_shows_error_and_remedy(lab: &Lab) {
     lab.run("web", "-p 8080:80 --ip 10.87.1.9");
     let mut cases = vec![
         ("-p 8080:80", ["is published by web ", "Publish another port", "(FLAT-E045)"]),
@@ -182,7 +182,7 @@ fn podman_says_what_failed_and_what_to_do(lab: &Lab) {
 }
 
 /// What rootless Podman does: it calls the plugin as an ordinary user who is root in a user namespace of their own.
-fn without_root(lab: &Lab) {
+fn rootless_call_is_rejected(lab: &Lab) {
     let call = match lab.flavour {
         Flavour::Cni => {
             "CNI_COMMAND=ADD CNI_CONTAINERID=abc CNI_IFNAME=eth0 CNI_NETNS=/proc/self/ns/net /opt/cni/bin/flatnet"

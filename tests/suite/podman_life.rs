@@ -5,8 +5,8 @@ use crate::podman::{IMAGE, Lab, YAML, on_both};
 on_both!(
     an_address_stays_with_its_container,
     a_stopped_container_keeps_its_address,
-    a_pruned_network_is_put_back,
-    networks_change_while_it_runs,
+    pruned_network_is_restored,
+    networks_can_change_while_container_runs,
     pods,
     builds,
 );
@@ -37,7 +37,7 @@ fn an_address_stays_with_its_container(lab: &Lab) {
 }
 
 /// `podman network prune` deletes a network that no container is on.
-fn a_pruned_network_is_put_back(lab: &Lab) {
+fn pruned_network_is_restored(lab: &Lab) {
     lab.sh("flatnet status").succeeds();
     for prune in ["podman network prune -f", "podman system prune -f"] {
         lab.sh(prune).succeeds();
@@ -80,7 +80,7 @@ fn a_stopped_container_keeps_its_address(lab: &Lab) {
     lab.remove_all();
 }
 
-fn networks_change_while_it_runs(lab: &Lab) {
+fn networks_can_change_while_container_runs(lab: &Lab) {
     let address = lab.run("web", "-p 8080:80");
     lab.sh("podman network reload web").succeeds();
     assert_eq!(lab.address("web"), address);

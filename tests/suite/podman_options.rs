@@ -21,7 +21,7 @@ const REFUSED: [(&str, &str, &str); 12] = [
 ];
 
 #[test]
-fn what_the_configuration_says_otherwise_is_refused_by_name() {
+fn options_contradicting_config_are_rejected_by_name() {
     let lab = Lab::start(Flavour::Netavark);
     lab.sh("podman network rm flatnet").succeeds();
     for (options, named, instead) in REFUSED {
@@ -40,7 +40,7 @@ fn what_the_configuration_says_otherwise_is_refused_by_name() {
 }
 
 #[test]
-fn internal_is_taken_where_it_is_so() {
+fn internal_option_is_accepted_if_config_matches() {
     let lab = Lab::start(Flavour::Netavark);
     let yaml = lab.sh(&format!("cat {CONFIG}")).succeeds().stdout;
     let keep = |line: &&str| !line.starts_with("egress:") && !line.starts_with("ingress_gateways:");

@@ -4,11 +4,11 @@ use crate::podman::{Flavour, IMAGE, LAN_ADDRESS, Lab, STRANGER, WINDOWS, on_both
 
 on_both!(
     a_container_is_reached_at_its_address,
-    several_at_once,
-    addresses_and_macs_on_request,
-    beside_podman_s_own_network,
+    containers_can_start_concurrently,
+    addresses_and_macs_can_be_requested,
+    container_can_also_join_podman_network,
     published_ports,
-    a_port_in_use,
+    port_in_use_is_rejected,
 );
 
 fn a_container_is_reached_at_its_address(lab: &Lab) {
@@ -34,7 +34,7 @@ fn a_container_is_reached_at_its_address(lab: &Lab) {
     lab.nothing_left();
 }
 
-fn several_at_once(lab: &Lab) {
+fn containers_can_start_concurrently(lab: &Lab) {
     lab.sh(&format!(
         "for i in $(seq 10); do podman run -d --name c$i --network flatnet {IMAGE} >/tmp/c$i 2>&1 & pids+=($!); done
         for pid in \"${{pids[@]}}\"; do wait $pid || {{ cat /tmp/c*; exit 1; }}; done"
@@ -57,7 +57,7 @@ fn several_at_once(lab: &Lab) {
     lab.nothing_left();
 }
 
-fn addresses_and_macs_on_request(lab: &Lab) {
+fn addresses_and_macs_can_be_requested(lab: &Lab) {
     assert_eq!(lab.run("static", "--ip 10.87.1.77 --mac-address 02:00:00:00:00:99"), "10.87.1.77");
     lab.sh("podman exec static ip addr show eth0").prints("02:00:00:00:00:99");
     lab.answers("10.87.1.77", "10.87.1.1");
@@ -83,7 +83,7 @@ fn addresses_and_macs_on_request(lab: &Lab) {
 }
 
 /// Podman attaches networks in an order of its own that changes from run to run.
-fn beside_podman_s_own_network(lab: &Lab) {
+fn container_can_also_join_podman_network(lab: &Lab) {
     for name in ["a", "b", "c", "d"] {
         lab.run(name, "--network podman -p 8080:80");
         answers_everybody(lab, name);
@@ -160,7 +160,7 @@ fn published_ports(lab: &Lab) {
     lab.nothing_left();
 }
 
-fn a_port_in_use(lab: &Lab) {
+fn port_in_use_is_rejected(lab: &Lab) {
     lab.run("first", "-p 8080:80");
     let first = lab.sh("podman exec first hostname").succeeds().stdout;
     let refused = lab.try_run("second", "-p 8080:80").fails();

@@ -46,13 +46,13 @@ fn scripts() -> Vec<Script> {
 }
 
 #[test]
-fn every_script_is_one_for_both_editions() {
+fn scripts_are_valid_in_both_powershell_editions() {
     let faults: Vec<String> = scripts().iter().flat_map(Script::faults).collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
 #[test]
-fn every_command_and_parameter_is_in_its_manual_or_defined() {
+fn commands_and_parameters_are_documented_or_defined() {
     let (manual, scripts) = (manual(), scripts());
     let functions: BTreeMap<String, Function> = scripts
         .iter()
@@ -117,7 +117,7 @@ fn missing_functions(entry: &Script, library: &[Script]) -> Vec<String> {
 }
 
 #[test]
-fn every_script_reads_in_the_functions_that_it_reaches() {
+fn scripts_load_every_function_they_reach() {
     let scripts = scripts();
     let entries = scripts.iter().filter(|script| folder().join(&script.name).exists());
     let missing: Vec<String> = entries.flat_map(|entry| missing_functions(entry, &scripts)).collect();
@@ -171,7 +171,7 @@ fn the_settings_have_a_line_for_each_key() {
 
 /// cmd reads a file line by line while it runs: after `uninstall` there is no next line.
 #[test]
-fn the_command_file_ends_with_the_line_that_runs() {
+fn command_file_ends_with_its_only_command() {
     let text = std::fs::read_to_string(folder().join("flatnet.cmd")).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 2, "{text}");
@@ -181,7 +181,7 @@ fn the_command_file_ends_with_the_line_that_runs() {
 }
 
 #[test]
-fn the_checks_see_what_is_wrong() {
+fn script_checks_detect_faults() {
     let manual = manual();
     let script = |text: &str| Script::of("x.ps1", text.to_owned());
     for (text, fault) in [

@@ -33,18 +33,18 @@ fn it_is_there_and_gone_again(flavour: Flavour) {
 }
 
 #[test]
-fn on_debian_12() {
+fn host_quickstart_works_on_debian_12() {
     it_is_there_and_gone_again(Flavour::Cni);
 }
 
 #[test]
-fn on_debian_13() {
+fn host_quickstart_works_on_debian_13() {
     it_is_there_and_gone_again(Flavour::Netavark);
 }
 
 /// Before anything is installed.
 #[test]
-fn a_podman_that_cannot_use_it_is_left_as_it_is() {
+fn host_quickstart_refuses_unsupported_podman() {
     let host = Host::start(Flavour::Cni);
     host.sandbox.sh("sed -i 's/\"cni\"/\"netavark\"/' /etc/containers/containers.conf").succeeds();
     host.sandbox

@@ -49,7 +49,7 @@ fn is_test(name: &str) -> bool {
 }
 
 #[test]
-fn every_test_that_the_page_names_is_there() {
+fn tests_named_in_reliability_page_exist() {
     let page = file("docs/reliability.md");
     let named: BTreeSet<&str> = names(&page).into_iter().filter(|name| is_test(name)).collect();
     assert!(named.len() > 30, "the page names tests by their paths: {named:?}");
@@ -57,7 +57,7 @@ fn every_test_that_the_page_names_is_there() {
 }
 
 #[test]
-fn the_page_has_every_row_of_the_soak() {
+fn reliability_page_lists_every_soak_row() {
     let rows = file("ops/lib/soak/rows.py");
     let rows: BTreeSet<&str> =
         rows.lines().filter_map(|line| line.trim().strip_prefix("Row(\"")?.split('"').next()).collect();

@@ -117,7 +117,7 @@ fn steps(json: &str) -> Value {
 }
 
 #[test]
-fn the_ruleset() {
+fn ruleset_damage_is_repaired() {
     mends(&[
         ("nft flush ruleset; nft add table inet bystander", "replace table flatnet"),
         ("nft flush chain inet flatnet at_arrival", "replace table flatnet"),
@@ -139,7 +139,7 @@ fn the_ruleset() {
 
 /// `up` gives the bridge and the rules the new mode, `repair` the ports of the containers that run.
 #[test]
-fn the_mode_of_attached_ports_follows_the_configuration() {
+fn attached_ports_follow_configured_mode() {
     let (sandbox, routed, results) = running();
     let link = host_link("c1", "eth0");
     connect(&sandbox);
@@ -167,7 +167,7 @@ fn the_mode_of_attached_ports_follows_the_configuration() {
 
 /// `bridge:` has another name, and containers run: the bridge gets that name, whoever comes first.
 #[test]
-fn the_bridge_follows_its_name_in_the_configuration() {
+fn bridge_is_renamed_as_configured() {
     for (mode, first) in
         [("plain", "flatnet up"), ("routed", "flatnet up"), ("plain", "flatnet repair"), ("plain", "ADD")]
     {
@@ -201,7 +201,7 @@ fn the_bridge_follows_its_name_in_the_configuration() {
 }
 
 #[test]
-fn the_bridge() {
+fn bridge_damage_is_repaired() {
     mends(&[
         ("ip link del flatnet-br0", "link add dev flatnet-br0"),
         (
@@ -221,7 +221,7 @@ fn the_bridge() {
 
 /// Of containers that have ports in it.
 #[test]
-fn the_bridge_of_plain() {
+fn plain_bridge_damage_is_repaired() {
     mends_in(
         "bridging: plain\n",
         &[
@@ -239,7 +239,7 @@ fn the_bridge_of_plain() {
 }
 
 #[test]
-fn the_links_of_plain() {
+fn plain_link_damage_is_repaired() {
     let link = host_link("c1", "eth0");
     mends_in(
         "bridging: plain\n",
@@ -260,7 +260,7 @@ fn the_links_of_plain() {
 }
 
 #[test]
-fn the_links() {
+fn link_damage_is_repaired() {
     let link = host_link("c1", "eth0");
     mends(&[
         (&format!("ip link del {link}"), "type veth"),
@@ -303,7 +303,7 @@ fn all_at_once() {
 }
 
 #[test]
-fn another_address_of_the_bridge_stays_and_is_named() {
+fn extra_bridge_address_is_kept_and_reported() {
     let (sandbox, healthy, results) = running();
     sandbox.sh("ip addr flush dev flatnet-br0; ip addr add 192.0.2.1/24 dev flatnet-br0").succeeds();
     let said = Call::check("c1", &results[0]).run(&sandbox).fails();
@@ -316,7 +316,7 @@ fn another_address_of_the_bridge_stays_and_is_named() {
 }
 
 #[test]
-fn a_foreign_drop_is_named_with_the_command_that_mends_it_and_left_to_its_owner() {
+fn foreign_drop_is_reported_but_left_alone() {
     let (sandbox, healthy, results) = running();
     sandbox
         .sh("nft add chain inet bystander c '{ type filter hook forward priority 0; policy drop; }'")
@@ -347,7 +347,7 @@ fn a_foreign_drop_is_named_with_the_command_that_mends_it_and_left_to_its_owner(
 }
 
 #[test]
-fn receipts_and_leases_that_were_lost_are_written_again_from_the_kernel() {
+fn lost_receipts_and_leases_are_rebuilt() {
     let (sandbox, healthy, results) = running();
     for lost in [
         "rm -r /var/lib/flatnet/flatnet",
@@ -382,7 +382,7 @@ fn receipts_and_leases_that_were_lost_are_written_again_from_the_kernel() {
 }
 
 #[test]
-fn no_address_is_given_twice_though_all_state_is_lost() {
+fn lost_state_causes_no_duplicate_address() {
     let (sandbox, _, _) = running();
     sandbox.add_netns("c3");
     sandbox.sh("rm -r /var/lib/flatnet/flatnet").succeeds();
@@ -400,7 +400,7 @@ fn no_address_is_given_twice_though_all_state_is_lost() {
 }
 
 #[test]
-fn what_bears_our_mark_and_is_nobodys_goes() {
+fn marked_orphans_are_removed() {
     let (sandbox, healthy, _) = running();
     sandbox.add_netns("c3");
     let before = World::of(&sandbox);
@@ -451,7 +451,7 @@ fn what_bears_our_mark_and_is_nobodys_goes() {
 }
 
 #[test]
-fn the_runtimes_gc_takes_what_no_receipt_knows_too() {
+fn runtime_gc_removes_attachments_without_receipt() {
     let (sandbox, _, _) = running();
     sandbox.sh("rm /var/lib/flatnet/flatnet/receipts/*").succeeds();
     let before = World::of(&sandbox);
@@ -469,7 +469,7 @@ fn the_runtimes_gc_takes_what_no_receipt_knows_too() {
 }
 
 #[test]
-fn what_is_not_marked_ours_stays() {
+fn unmarked_objects_are_kept() {
     let (sandbox, _, _) = running();
     let link = host_link("c1", "eth0");
     sandbox
@@ -486,7 +486,7 @@ fn what_is_not_marked_ours_stays() {
 }
 
 #[test]
-fn the_dead_and_the_unfinished_are_undone() {
+fn dead_and_unfinished_attachments_are_undone() {
     let (sandbox, healthy, _) = running();
     sandbox.add_netns("c3");
     sandbox.write(
@@ -517,7 +517,7 @@ fn the_dead_and_the_unfinished_are_undone() {
 }
 
 #[test]
-fn what_is_printed_does_the_same_when_pasted() {
+fn printed_repair_works_when_pasted() {
     let (sandbox, healthy, _) = running();
     let kernel = healthy.without_files();
     let link = host_link("c1", "eth0");
@@ -543,7 +543,7 @@ fn what_is_printed_does_the_same_when_pasted() {
 /// Podman may run in a mount namespace of its own (a container machine, a unit with `PrivateMounts=`): here, the path that it
 /// named is an empty file, or another namespace by now. A process leads there; without one the container is left alone.
 #[test]
-fn a_namespace_that_only_the_runtime_sees_is_found_by_its_processes_or_left_alone() {
+fn hidden_namespace_is_found_by_process_or_left_alone() {
     let (sandbox, _, _) = running();
     sandbox.sh("ip netns exec c1 sleep 1000 & unshare --mount --propagation private sleep 1000 &").succeeds();
     sandbox.eventually("pgrep --full '^sleep 1000' | grep -c . | grep -qx 2");

@@ -22,7 +22,7 @@ fn answers(lab: &Lab, host: &str, path: &str, what: &str) {
 }
 
 #[test]
-fn a_change_is_in_force_after_a_reload() {
+fn rendered_change_takes_effect_after_reload() {
     let lab = Lab::start(Flavour::Cni);
     lab.sh("rm -f /etc/nginx/sites-enabled/default; mkdir -p /var/log/nginx /var/lib/nginx; nginx")
         .succeeds();
@@ -57,7 +57,7 @@ fn a_change_is_in_force_after_a_reload() {
 }
 
 #[test]
-fn what_nginx_refuses_is_taken_back() {
+fn config_rejected_by_nginx_is_reverted() {
     let lab = Lab::start(Flavour::Cni);
     lab.start_container("web", "--label flatnet.port=80");
     let other = "server { listen 80 default_server; }";

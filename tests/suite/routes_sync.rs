@@ -4,18 +4,18 @@ use crate::podman::{IMAGE, LAN_ADDRESS, Lab, on_both};
 use crate::routes::{DATABASE, TABLE};
 
 on_both!(
-    labels_and_the_rule_without,
-    the_gateways_own_names_are_nobodys,
-    containers_open_one_another_through_a_gateway_here,
-    a_route_follows_its_container_through_its_life,
+    routes_follow_labels_and_defaults,
+    containers_cannot_take_gateway_names,
+    containers_reach_each_other_through_local_gateway,
+    route_follows_container_life_cycle,
     containers_share_a_host_by_label,
     containers_share_a_namespace,
-    while_podman_fails_the_routes_stay,
-    a_container_that_cannot_be_inspected_holds_up_no_other,
-    a_file_that_is_held_is_waited_for,
+    routes_stay_while_podman_fails,
+    uninspectable_container_blocks_no_other,
+    sync_waits_for_busy_table_file,
 );
 
-fn labels_and_the_rule_without(lab: &Lab) {
+fn routes_follow_labels_and_defaults(lab: &Lab) {
     lab.with_gateway();
     lab.start_container("web", "");
     lab.start_container("db", DATABASE);
@@ -81,7 +81,7 @@ fn labels_and_the_rule_without(lab: &Lab) {
 }
 
 /// A container that is called as the gateway or its portal is gets no route, is told of everywhere, and takes nothing over.
-fn the_gateways_own_names_are_nobodys(lab: &Lab) {
+fn containers_cannot_take_gateway_names(lab: &Lab) {
     lab.with_gateway_here();
     lab.start_container("portal", "--label flatnet.port=80");
     lab.start_container("page", "--label flatnet.port=80 --label flatnet.path=/_flatnet");
@@ -117,7 +117,7 @@ fn the_gateways_own_names_are_nobodys(lab: &Lab) {
 }
 
 /// As in WSL2's mirrored mode, where the gateway has this host's addresses.
-fn containers_open_one_another_through_a_gateway_here(lab: &Lab) {
+fn containers_reach_each_other_through_local_gateway(lab: &Lab) {
     let by_path = "--label flatnet.port=80 --label flatnet.path=/web --label flatnet.strip=true";
     lab.start_container("web", by_path);
     lab.start_container("client", "--label flatnet.enable=false");
@@ -142,7 +142,7 @@ fn containers_open_one_another_through_a_gateway_here(lab: &Lab) {
     lab.nothing_left();
 }
 
-fn a_route_follows_its_container_through_its_life(lab: &Lab) {
+fn route_follows_container_life_cycle(lab: &Lab) {
     lab.with_gateway();
     lab.start_container("web", "");
     lab.syncs_to(&["web.flatnet.internal / web:80 running"]);
@@ -203,7 +203,7 @@ fn containers_share_a_namespace(lab: &Lab) {
     lab.syncs_to(&["member.flatnet.internal / member:80 running"]);
 }
 
-fn while_podman_fails_the_routes_stay(lab: &Lab) {
+fn routes_stay_while_podman_fails(lab: &Lab) {
     lab.with_gateway();
     lab.start_container("web", "");
     lab.syncs_to(&["web.flatnet.internal / web:80 running"]);
@@ -228,7 +228,7 @@ fn while_podman_fails_the_routes_stay(lab: &Lab) {
     lab.sh("flatnet gateway sync").prints("web: gone");
 }
 
-fn a_container_that_cannot_be_inspected_holds_up_no_other(lab: &Lab) {
+fn uninspectable_container_blocks_no_other(lab: &Lab) {
     lab.with_gateway();
     for name in ["a", "b", "c"] {
         lab.start_container(name, "--label flatnet.port=80");
@@ -253,7 +253,7 @@ fn a_container_that_cannot_be_inspected_holds_up_no_other(lab: &Lab) {
     lab.can_inspect();
 }
 
-fn a_file_that_is_held_is_waited_for(lab: &Lab) {
+fn sync_waits_for_busy_table_file(lab: &Lab) {
     lab.with_gateway();
     lab.sh("flatnet gateway sync").prints("Generation 1 is written");
     lab.start_container("web", "--label flatnet.port=80");

@@ -5,13 +5,13 @@ use crate::routes::{DATABASE, TABLE};
 
 on_both!(
     routes_follow_containers,
-    a_server_that_starts_late_is_found_and_a_database_is_left_alone,
-    made_anew_under_its_name_it_is_routed_before_it_answers,
-    a_changed_configuration_and_restored_state_are_taken_up,
-    podman_s_events_end_and_begin_again,
-    podman_fails_for_a_while,
-    a_container_that_cannot_be_inspected_keeps_its_route,
-    it_ends_on_a_signal_and_leaves_nothing,
+    late_http_server_is_routed_and_database_is_not,
+    recreated_container_is_routed_before_it_answers,
+    watch_follows_changed_config_and_restored_state,
+    watch_restarts_ended_podman_events,
+    watch_survives_podman_failure,
+    uninspectable_container_keeps_its_route,
+    watch_ends_on_signal_and_leaves_nothing,
 );
 
 const START: &str = "flatnet gateway watch >/tmp/watch.out 2>&1 & echo $! >/tmp/watch.pid";
@@ -41,7 +41,7 @@ fn routes_follow_containers(lab: &Lab) {
     lab.sh("cat /tmp/watch.out").prints("web: stopped at http://10.87.1.");
 }
 
-fn a_server_that_starts_late_is_found_and_a_database_is_left_alone(lab: &Lab) {
+fn late_http_server_is_routed_and_database_is_not(lab: &Lab) {
     watching(lab);
     lab.start_container(
         "late",
@@ -54,7 +54,7 @@ fn a_server_that_starts_late_is_found_and_a_database_is_left_alone(lab: &Lab) {
     lab.becomes(&["late.flatnet.internal / late:80 running", db]);
 }
 
-fn made_anew_under_its_name_it_is_routed_before_it_answers(lab: &Lab) {
+fn recreated_container_is_routed_before_it_answers(lab: &Lab) {
     watching(lab);
     lab.start_container("web", "");
     lab.becomes(&["web.flatnet.internal / web:80 running"]);
@@ -64,7 +64,7 @@ fn made_anew_under_its_name_it_is_routed_before_it_answers(lab: &Lab) {
     lab.becomes(&["web.flatnet.internal / web:80 running"]);
 }
 
-fn a_changed_configuration_and_restored_state_are_taken_up(lab: &Lab) {
+fn watch_follows_changed_config_and_restored_state(lab: &Lab) {
     watching(lab);
     lab.start_container("web", "");
     lab.becomes(&["web.flatnet.internal / web:80 running"]);
@@ -86,7 +86,7 @@ fn a_changed_configuration_and_restored_state_are_taken_up(lab: &Lab) {
 
 /// Tried with 150 that run, too; here most are only made, which takes a tenth of the time.
 #[test]
-fn many_containers_are_followed() {
+fn watch_follows_many_containers() {
     let lab = Lab::start(Flavour::Cni);
     lab.with_gateway();
     let make = "podman create --network flatnet --name c{} flatnet-test/busybox";
@@ -109,7 +109,7 @@ fn many_containers_are_followed() {
     lab.sh("! grep 'c1: gone\\|c1: no route' /tmp/watch.out").succeeds();
 }
 
-fn podman_s_events_end_and_begin_again(lab: &Lab) {
+fn watch_restarts_ended_podman_events(lab: &Lab) {
     watching(lab);
     let first = lab.sh("pgrep -f '[p]odman events'").succeeds().stdout;
     lab.sh(&format!("kill -9 {first}")).succeeds();
@@ -124,7 +124,7 @@ fn podman_s_events_end_and_begin_again(lab: &Lab) {
     lab.becomes(&["web.flatnet.internal / web:80 running"]);
 }
 
-fn podman_fails_for_a_while(lab: &Lab) {
+fn watch_survives_podman_failure(lab: &Lab) {
     lab.start_container("web", "");
     watching(lab);
     lab.becomes(&["web.flatnet.internal / web:80 running"]);
@@ -142,7 +142,7 @@ fn podman_fails_for_a_while(lab: &Lab) {
     lab.becomes(&["web.flatnet.internal / web:80 stopped"]);
 }
 
-fn a_container_that_cannot_be_inspected_keeps_its_route(lab: &Lab) {
+fn uninspectable_container_keeps_its_route(lab: &Lab) {
     lab.start_container("a", "--label flatnet.port=80");
     watching(lab);
     let a = "a.flatnet.internal / a:80 running";
@@ -168,7 +168,7 @@ fn a_container_that_cannot_be_inspected_keeps_its_route(lab: &Lab) {
     ]);
 }
 
-fn it_ends_on_a_signal_and_leaves_nothing(lab: &Lab) {
+fn watch_ends_on_signal_and_leaves_nothing(lab: &Lab) {
     lab.with_gateway();
     let running = "pgrep -f '[p]odman events|[g]ateway watch'";
     for (signal, status) in [("TERM", 0), ("INT", 0), ("KILL", 137)] {

@@ -6,7 +6,7 @@ use crate::sandbox::Sandbox;
 use crate::traffic::{HOST, SILENCE, World, probe};
 
 #[test]
-fn the_ports_of_a_gateway_on_this_host_are_open_to_containers() {
+fn local_gateway_ports_are_open_to_containers() {
     let world = World::new(Sandbox::podman4(), "");
     world.attach("c2", &json!([]));
     world.serve(&[(HOST, "host", "0.0.0.0", &[80, 81, 443, 8443])]);

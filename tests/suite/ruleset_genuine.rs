@@ -38,7 +38,7 @@ fn is_poisoned(world: &World) -> bool {
 
 /// A routed link speaks no ARP, and there is nothing to be lied to: no neighbour is asked for, and none is answered.
 #[test]
-fn nobody_is_asked_for_a_mac_when_routed() {
+fn routed_links_use_no_arp() {
     let world = world("routed");
     let (liar, port) = (mac(C3), world.port_of("c3"));
     let claims = ["10.87.1.99", C2, "192.168.50.66"];
@@ -63,7 +63,7 @@ fn nobody_is_asked_for_a_mac_when_routed() {
 }
 
 #[test]
-fn nobody_poisons_this_host_when_plain() {
+fn plain_containers_cannot_poison_host_arp() {
     let bridging = "plain";
     let world = world(bridging);
     let (bridge, victim, liar) = (mac(BRIDGE), mac(C2), mac(C3));
@@ -112,13 +112,13 @@ fn nobody_poisons_this_host_when_plain() {
 }
 
 #[test]
-fn routed_neighbours_hear_no_lie() {
+fn routed_neighbours_cannot_be_deceived() {
     neighbours_hear("routed", false);
 }
 
 /// What plain bridging gives up.
 #[test]
-fn plain_neighbours_hear_everything() {
+fn plain_neighbours_can_be_deceived() {
     neighbours_hear("plain", true);
 }
 
@@ -152,7 +152,7 @@ fn neighbours_hear(bridging: &str, heard: bool) {
 }
 
 #[test]
-fn nobody_sends_in_anothers_name_when_routed() {
+fn spoofed_packets_are_dropped_when_routed() {
     let world = world("routed");
     let (liar, victim) = (mac(C3), mac(C2));
     let at_c4 = |frame: Vec<u8>| {
@@ -190,7 +190,7 @@ fn nobody_sends_in_anothers_name_when_routed() {
 }
 
 #[test]
-fn nobody_sends_in_anothers_name_when_plain() {
+fn spoofed_packets_are_dropped_when_plain() {
     let bridging = "plain";
     let world = world(bridging);
     let (bridge, victim, liar) = (mac(BRIDGE), mac(C2), mac(C3));
@@ -233,7 +233,7 @@ fn nobody_sends_in_anothers_name_when_plain() {
 }
 
 #[test]
-fn redirects_go_neither_way() {
+fn icmp_redirects_are_dropped_both_ways() {
     // Only behind a bridge is a neighbour by the same link, once a container's route leads to this host.
     let world = world("plain");
     world.sh("ip -n c2 route add 10.87.1.3/32 via 10.87.1.1");

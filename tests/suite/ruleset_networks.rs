@@ -9,7 +9,7 @@ use crate::traffic::{HOST, SILENCE, World, probe};
 const LAB: &str = "/etc/flatnet/lab.yaml";
 
 #[test]
-fn containers_of_another_network_do_not_get_in() {
+fn containers_of_other_network_are_kept_out() {
     let world = World::new(Sandbox::podman4(), "");
     world.attach("c2", &json!([]));
     world.attach("c3", &json!([]));
@@ -39,7 +39,7 @@ fn containers_of_another_network_do_not_get_in() {
 /// Each of its addresses has a way of its own: an answer that left by the other network would bear an address that nobody
 /// may send from there.
 #[test]
-fn who_is_in_two_networks_answers_both() {
+fn container_in_two_networks_answers_in_both() {
     let world = World::new(Sandbox::podman4(), "");
     world.sandbox.write(
         LAB,

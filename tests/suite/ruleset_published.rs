@@ -25,7 +25,7 @@ fn from_lan(to: &str, want: &str) -> crate::traffic::Probe {
 const SERVED: &str = "c2 192.168.50.66";
 
 #[test]
-fn an_address_added_later_works_at_once_with_fib() {
+fn new_host_address_works_at_once_with_fib() {
     let world = world("");
     world.sh("ip addr add 192.168.50.3/24 dev eth0");
     world.ask("with fib", &[from_lan("192.168.50.3", SERVED)]);
@@ -36,7 +36,7 @@ fn an_address_added_later_works_at_once_with_fib() {
 
 /// Without it, by the next `flatnet up` or ADD; and an address that went is nobody's business any more.
 #[test]
-fn an_address_added_later_works_after_up_or_add_without_fib() {
+fn new_host_address_works_after_up_or_add_without_fib() {
     let world = world(&format!("tools: {{nft: {NFT_WITHOUT_FIB}}}\n"));
     let listed = |address: &str| world.sh("nft list set inet flatnet host_addresses").contains(address);
     world.sh("ip addr add 192.168.50.3/24 dev eth0");
@@ -57,7 +57,7 @@ fn an_address_added_later_works_after_up_or_add_without_fib() {
 
 /// The second container's ADD fails, and its DEL takes nothing of the first's.
 #[test]
-fn a_clash_disturbs_nobody() {
+fn port_clash_leaves_first_container_alone() {
     let world = world("");
     let clashing = json!([port("tcp", 8080, 99), port("udp", 9999, 99)]);
     // What is published at every address is so at this one.
@@ -82,7 +82,7 @@ fn a_clash_disturbs_nobody() {
 
 /// Nobody tells the plugin when a container's namespace dies with its runtime: its port must not be lost.
 #[test]
-fn a_dead_containers_port_is_free() {
+fn port_of_dead_container_is_free() {
     let world = World::new(Sandbox::podman4(), "");
     world.attach("c2", &json!([port("tcp", 8080, 80)]));
     world.sh("ip netns del c2");

@@ -9,7 +9,7 @@ use crate::traffic::{HOST, Probe, SILENCE, World, probe};
 const RESOLVER: &str = "10.255.255.254";
 
 #[test]
-fn a_resolver_of_this_host_is_reached_at_any_of_its_addresses() {
+fn host_resolver_is_reachable_at_any_host_address() {
     let world = World::new(Sandbox::podman4(), "");
     world.sh(&format!("ip addr add {RESOLVER}/32 dev lo; echo nameserver 192.0.2.1 >/etc/resolv.conf"));
     world.attach("c2", &json!([]));

@@ -6,7 +6,7 @@ use crate::sandbox::Sandbox;
 use crate::traffic::{NFT_WITHOUT_FIB, World, install_nft_without_fib, probe};
 
 #[test]
-fn everything_is_counted_and_says_why_it_is_there() {
+fn every_rule_has_counter_and_comment() {
     let world = World::new(Sandbox::podman4(), "");
     let ports = json!([{"hostPort": 8080, "containerPort": 80, "protocol": "tcp", "hostIP": ""}]);
     world.attach("c2", &ports);
@@ -64,7 +64,7 @@ fn rules(json: &str) -> Vec<Value> {
 }
 
 #[test]
-fn debian_13_loads_it() {
+fn ruleset_loads_on_debian_13() {
     let sandbox = Sandbox::trixie().start();
     sandbox.sh("nft --version").prints("nftables v1.1");
     install_nft_without_fib(&sandbox);
@@ -104,7 +104,7 @@ END
 /// WSL distributions share one network namespace: a Debian 12 and a Debian 13 may take turns at one ruleset.
 /// nft 1.0.6 dies of some of what 1.1 writes.
 #[test]
-fn two_versions_of_nft_take_turns() {
+fn two_nft_versions_can_share_a_ruleset() {
     let world = World::new(Sandbox::podman4(), "");
     install_newer_nft(&world.sandbox);
     let (older, newer) = ("", "tools: {nft: /usr/local/sbin/nft-13}\n");

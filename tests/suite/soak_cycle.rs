@@ -11,7 +11,7 @@ use crate::world::World;
 const BATCH: usize = 250;
 
 #[test]
-fn add_and_del_over_and_over_leave_all_as_it_is() {
+fn repeated_add_and_del_leak_nothing() {
     let sandbox = host("subnet: 10.87.1.0/25\n");
     drive::install(&sandbox);
     sandbox.sh("flatnet up").succeeds();

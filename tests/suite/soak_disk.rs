@@ -119,14 +119,14 @@ fn add_with_every_room(at: &str, of: Lack, wanted: usize) {
 }
 
 #[test]
-fn add_on_a_full_disk() {
+fn add_on_full_disk_leaves_nothing() {
     // The receipt, which takes more than a page, then the leases.
     add_with_every_room(STATE, Lack::Pages, 3);
     soak::report(1, 0, &json!({}));
 }
 
 #[test]
-fn add_without_inodes() {
+fn add_without_inodes_leaves_nothing() {
     // The receipt, then the leases; the lock.
     add_with_every_room(STATE, Lack::Inodes, 2);
     add_with_every_room(RUN, Lack::Inodes, 1);
@@ -135,7 +135,7 @@ fn add_without_inodes() {
 
 /// The first ADD on a host, which sets it up too.
 #[test]
-fn the_first_add_on_a_full_disk() {
+fn first_add_on_full_disk_leaves_host_fresh() {
     let sandbox = host("");
     sandbox.add_netns("c1");
     sandbox.sh("flatnet up; flatnet down; rm -rf /var/lib/flatnet /run/flatnet").succeeds();
@@ -196,7 +196,7 @@ fn del_on_a_full_disk_leaves_nothing() {
 }
 
 #[test]
-fn a_disk_that_became_read_only() {
+fn read_only_disk_fails_add_but_not_del() {
     let sandbox = host("");
     sandbox.add_netns("c1");
     sandbox.add_netns("c2");
@@ -228,7 +228,7 @@ fn a_disk_that_became_read_only() {
 
 /// What a person runs: a clear error, nothing half done, and it works once there is room.
 #[test]
-fn up_gc_and_down_on_a_full_disk() {
+fn up_gc_and_down_tolerate_full_disk() {
     let sandbox = host("");
     sandbox.add_netns("c1");
     let disk = Disk::over(STATE, &sandbox);

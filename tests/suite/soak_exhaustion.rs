@@ -8,7 +8,7 @@ use crate::soak;
 use crate::world::World;
 
 #[test]
-fn an_exhausted_range_says_how_many_are_held_and_by_whom_and_leaves_no_link() {
+fn exhausted_range_names_holders_and_leaves_no_link() {
     let sandbox = host("subnet: 10.87.1.0/29\n");
     sandbox.sh("flatnet up").succeeds();
     // Eight addresses less network, broadcast and gateway.
@@ -40,7 +40,7 @@ fn an_exhausted_range_says_how_many_are_held_and_by_whom_and_leaves_no_link() {
 }
 
 #[test]
-fn a_full_bridge_says_so_and_leaves_nothing() {
+fn full_bridge_is_reported_and_leaves_nothing() {
     let sandbox = host("bridging: plain\n");
     sandbox.add_netns("c1");
     sandbox.add_netns("c2");

@@ -311,13 +311,13 @@ fn a_configuration() -> Vec<u8> {
 }
 
 #[test]
-fn standard_input_and_environment_of_cni() {
+fn fuzzed_cni_call_never_panics() {
     let (seeds, base) = (Seeds::new(), a_configuration_of_cni());
     each_case(|dice| one_call_of_cni(&seeds, &base, dice));
 }
 
 #[test]
-fn standard_input_and_arguments_of_netavark() {
+fn fuzzed_netavark_call_never_panics() {
     let (seeds, base) = (Seeds::new(), a_call_of_netavark());
     each_case(|dice| one_call_of_netavark(&seeds, &base, dice));
 }

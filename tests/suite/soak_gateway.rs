@@ -165,7 +165,7 @@ fn figures(
 const ROUNDS: usize = 4;
 
 #[test]
-fn restarts_under_all_kinds_of_requests_fail_nothing_and_leave_nothing() {
+fn restarts_under_mixed_load_fail_and_leak_nothing() {
     let lab = set_up();
     let seconds = soak::count(60);
     let mut rounds = Vec::new();

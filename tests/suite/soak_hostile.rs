@@ -101,7 +101,7 @@ fn in_a_world(number: usize, calls: usize) -> Came {
 }
 
 #[test]
-fn calls_do_what_they_say_or_fail_cleanly() {
+fn hostile_calls_work_or_fail_cleanly() {
     let calls = soak::count(10_000);
     let mut all = Came::default();
     for Came { counts, wrong } in side_by_side(|number| in_a_world(number, calls.div_ceil(WORLDS))) {

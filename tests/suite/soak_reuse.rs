@@ -13,7 +13,7 @@ const SOON: f64 = 50.0;
 const STALE: f64 = 900.0;
 
 #[test]
-fn the_first_ping_of_a_reused_address_is_answered_at_once() {
+fn first_ping_of_reused_address_is_answered_promptly() {
     let sandbox = host("");
     drive::install(&sandbox);
     sandbox.sh("flatnet up").succeeds();

@@ -17,7 +17,7 @@ use crate::world::World;
 const A_BATCH: usize = 20;
 
 #[test]
-fn of_any_kind() {
+fn damaged_state_harms_no_container() {
     let sandbox = Sandbox::podman4()
         .copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/state.py"), "/usr/local/bin/state.py")
         .start();

@@ -28,7 +28,7 @@ fn parallel_adds_then_dels() {
 }
 
 #[test]
-fn mixed_with_all_that_people_and_timers_call() {
+fn mixed_commands_cause_no_errors() {
     let sandbox = host("limits: {lock_seconds: 120}\n");
     drive::install(&sandbox);
     sandbox.sh("flatnet up").succeeds();

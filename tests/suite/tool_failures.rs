@@ -346,10 +346,10 @@ macro_rules! every_way {
 }
 
 every_way! {
-    under_add: Add;
-    under_del: Del;
-    under_check: Check;
-    under_gc: Gc;
-    under_up: Up;
-    under_repair: Repair;
+    add_reports_failing_tools: Add;
+    del_survives_failing_tools: Del;
+    check_reports_failing_tools: Check;
+    gc_survives_failing_tools: Gc;
+    up_reports_failing_tools: Up;
+    repair_survives_failing_tools: Repair;
 }

@@ -38,7 +38,7 @@ fn leaves(page: &str) -> Vec<&str> {
 }
 
 #[test]
-fn every_code_has_one_place() {
+fn every_error_code_has_one_section() {
     let page = file(PAGE);
     assert_eq!(misplaced(&page), Vec::<String>::new());
     let first = Kind::ALL[0].code();

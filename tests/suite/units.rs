@@ -21,7 +21,7 @@ fn start(sandbox: &Sandbox, unit: &str) -> Output {
 }
 
 #[test]
-fn systemd_takes_them_in_the_right_order() {
+fn units_are_valid_and_in_order() {
     let sandbox = with_systemd();
     sandbox
         .sh("cd /etc/systemd/system; systemd-analyze verify --man=no flatnet.service flatnet-repair.service flatnet-gc.service flatnet-gc.timer flatnet-gateway-watch.service")
@@ -47,7 +47,7 @@ fn systemd_takes_them_in_the_right_order() {
 }
 
 #[test]
-fn gateway_install_writes_those_of_the_gateway() {
+fn gateway_install_writes_gateway_units() {
     let sandbox = with_systemd();
     sandbox.sh("rm /etc/systemd/system/flatnet-gateway-watch.service").succeeds();
     sandbox
@@ -82,7 +82,7 @@ fn gateway_install_writes_those_of_the_gateway() {
 }
 
 #[test]
-fn at_boot_a_command_may_take_longer() {
+fn commands_may_take_longer_at_boot() {
     let sandbox = with_systemd();
     sandbox
         .sh("mkdir /opt/slow; printf '#!/bin/sh\nsleep 2\nexec /usr/sbin/nft \"$@\"\n' >/opt/slow/nft; chmod 755 /opt/slow/nft
@@ -140,7 +140,7 @@ fn what_nftables_takes_as_it_starts_is_put_back() {
 }
 
 #[test]
-fn after_a_reboot_the_unit_makes_way_for_the_containers_that_podman_restarts() {
+fn boot_unit_lets_podman_restart_containers() {
     let sandbox = with_systemd();
     start(&sandbox, "flatnet.service").succeeds();
     let fresh = World::of(&sandbox);
@@ -159,7 +159,7 @@ fn after_a_reboot_the_unit_makes_way_for_the_containers_that_podman_restarts() {
 }
 
 #[test]
-fn the_timer_s_service_frees_the_dead() {
+fn gc_service_frees_dead_containers() {
     let sandbox = with_systemd();
     start(&sandbox, "flatnet.service").succeeds();
     let fresh = World::of(&sandbox);

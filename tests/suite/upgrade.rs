@@ -184,7 +184,7 @@ fn add() -> String {
 }
 
 #[test]
-fn nothing_is_lost_on_the_way_from_isolated_ports() {
+fn upgrade_from_isolated_ports_loses_nothing() {
     let world = host_of_0_1_0(&ISOLATED);
     keeps(&world, "the first ADD of this version", &OLD, &add());
     world.sh("flatnet ps | grep -c running | grep -x 3");
@@ -224,7 +224,7 @@ fn nothing_is_lost_on_the_way_from_isolated_ports() {
 }
 
 #[test]
-fn nothing_is_lost_on_the_way_from_plain_ports() {
+fn upgrade_from_plain_ports_loses_nothing() {
     let world = host_of_0_1_0(&PLAIN);
     keeps(&world, "the first ADD of this version", &OLD, &add());
     is_guarded(&world, "before the repair", 1);
@@ -241,7 +241,7 @@ fn nothing_is_lost_on_the_way_from_plain_ports() {
 
 /// A DEL of an old receipt takes all that 0.1.0 made, while others stay.
 #[test]
-fn an_old_container_goes_before_any_repair() {
+fn old_container_can_be_removed_without_repair() {
     for captured in [ISOLATED, PLAIN] {
         let world = host_of_0_1_0(&captured);
         // Of one, nothing of this version has run before.
@@ -268,7 +268,7 @@ fn an_old_container_goes_before_any_repair() {
 
 /// One that starts anew is joined in the new way, and the last to go takes the old way with it.
 #[test]
-fn an_old_container_that_starts_anew_is_changed_over() {
+fn restarted_old_container_is_changed_over() {
     let world = host_of_0_1_0(&ISOLATED);
     for name in ["c2", "c3"] {
         world.cni("DEL", name, &json!([])).succeeds();

@@ -20,7 +20,7 @@ fn output_of(program: &mut Command) -> Option<String> {
 }
 
 #[test]
-fn the_program_says_of_which_commit_it_is() {
+fn version_output_names_commit() {
     let log = ["-C", SOURCE, "-c", "safe.directory=*", "log", "-1", "--abbrev=12", "--format=%h %cs"];
     let commit = output_of(Command::new("git").args(log));
     let sandbox = Sandbox::podman4().start();
@@ -43,7 +43,7 @@ fn built_in(folder: &Path, archived: &str) -> String {
 }
 
 #[test]
-fn without_git_an_archive_tells_it_and_otherwise_it_is_not_known() {
+fn version_comes_from_archive_or_is_unknown_without_git() {
     let folder = tempfile::tempdir().unwrap();
     let version = "cargo:rustc-env=FLATNET_VERSION=1.2.3 ";
     let said = built_in(folder.path(), &format!("0123456789ab{} 2026-11-23\n", "c".repeat(28)));
@@ -58,7 +58,7 @@ fn without_git_an_archive_tells_it_and_otherwise_it_is_not_known() {
 
 /// `git archive` puts the commit where the build script looks for it.
 #[test]
-fn an_archive_of_git_s_bears_its_commit() {
+fn git_archive_contains_its_commit() {
     let attributes = std::fs::read_to_string(Path::new(SOURCE).join(".gitattributes")).unwrap();
     assert!(attributes.lines().any(|line| line == "/ops/lib/package/commit export-subst"), "{attributes}");
     let archive =

@@ -81,7 +81,7 @@ fn told(look: &Decision, up: &Decision) -> String {
 }
 
 #[test]
-fn what_follows_is_as_written() {
+fn decisions_match_recorded_cases() {
     let mut differences = Vec::new();
     for (path, seen) in cases() {
         let [look, up] = [Verb::Look, Verb::Up].map(|verb| decide(verb, &seen).unwrap());
@@ -160,7 +160,7 @@ fn until_done(seen: &mut Seen) -> bool {
 }
 
 #[test]
-fn done_once_is_done_and_what_is_others_stays() {
+fn up_converges_and_leaves_foreign_objects() {
     for (path, mut seen) in cases() {
         let others = |seen: &Seen| {
             let subnet = seen.settings.subnet;
@@ -186,7 +186,7 @@ fn scripts_of_another_version_are_refused() {
 }
 
 #[test]
-fn the_program_tells_facts_and_decides_by_standard_input() {
+fn facts_and_decisions_work_from_command_line() {
     let sandbox = Sandbox::podman4().image("busybox").start();
     sandbox.sh("flatnet init && flatnet up && podman run -d --name web --network flatnet flatnet-test/busybox sleep 600").succeeds();
     let facts: Value = serde_json::from_str(&sandbox.sh("flatnet windows facts").succeeds().stdout).unwrap();

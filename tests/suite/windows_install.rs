@@ -28,7 +28,7 @@ fn files_below(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn all_scripts_are_written_with_the_lines_of_windows_and_one_line_is_printed() {
+fn install_writes_scripts_with_crlf_and_prints_command() {
     let sandbox = wsl();
     let line = r#"cmd /c "C:\Users\ann\AppData\Local\flatnet-setup\flatnet.cmd" install"#;
     let install =
@@ -55,7 +55,7 @@ fn all_scripts_are_written_with_the_lines_of_windows_and_one_line_is_printed() {
 }
 
 #[test]
-fn a_folder_that_is_anothers_or_that_windows_cannot_run_from_is_refused_and_stays_as_it_is() {
+fn foreign_or_unusable_folder_is_rejected_unchanged() {
     let sandbox = wsl();
     sandbox.sh("mkdir -p /mnt/c/work /root/x; echo mine >/mnt/c/work/mine.ps1").succeeds();
     for (folder, why) in [

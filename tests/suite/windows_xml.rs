@@ -128,7 +128,7 @@ fn content(text: &str, name: &str) -> String {
 }
 
 #[test]
-fn the_tasks_are_as_the_scheduler_wants_them() {
+fn task_xml_matches_scheduler_schema() {
     let task = file("task.xml");
     assert_eq!(faults(&task, TASK), Vec::<String>::new());
     for query in task.split("<Subscription>").skip(1) {
@@ -165,7 +165,7 @@ fn the_tasks_are_as_the_scheduler_wants_them() {
 }
 
 #[test]
-fn what_winsw_reads_is_what_it_documents() {
+fn service_xml_has_only_documented_elements() {
     let script = file("lib/service.ps1");
     let text = script.split_once("@\"\n").unwrap().1.split_once("\n\"@").unwrap().0;
     assert_eq!(faults(text, WINSW), Vec::<String>::new());

@@ -273,7 +273,7 @@ fn without_time_and_boot(text: &str) -> Vec<String> {
 
 /// Without this, a look that sees nothing would pass every other test.
 #[test]
-fn each_kind_of_thing_that_is_left_behind_is_seen() {
+fn every_kind_of_leftover_is_detected() {
     let sandbox = Sandbox::podman4().start();
     let begin = "ip netns add c1; ip link add b0 type bridge; ip link add d0 master b0 type veth peer name e0; ip link set b0 up; ip link set d0 up
         ip addr add 192.0.2.1/24 dev b0; mkdir -p /var/lib/flatnet /run/flatnet; touch /run/flatnet/x.lock";

@@ -20,7 +20,7 @@ fn with_systemd(sandbox: &Sandbox, arguments: &str) -> Output {
 }
 
 #[test]
-fn with_systemd_it_forwards_and_flatnet_is_enabled() {
+fn setup_with_systemd_enables_forwarding_and_unit() {
     let sandbox = host();
     sandbox.sh("mkdir -p /run/systemd/system; flatnet init").succeeds();
     let missing = with_systemd(&sandbox, "--check").exits_with(1);
@@ -35,7 +35,7 @@ fn with_systemd_it_forwards_and_flatnet_is_enabled() {
 }
 
 #[test]
-fn without_systemd_the_boot_command_is_flatnet_and_that_of_others_stays() {
+fn setup_without_systemd_keeps_foreign_boot_command() {
     let sandbox = host();
     sandbox.sh("flatnet init").succeeds();
     sandbox.sh("/src/ops/wsl/setup --check").exits_with(1);
@@ -65,7 +65,7 @@ fn command(sandbox: &Sandbox, key: &str) -> String {
 }
 
 #[test]
-fn the_gateway_inside_listens_for_everybody_and_reloads_only_what_is_good() {
+fn gateway_in_wsl_reloads_only_valid_config() {
     let sandbox = host();
     sandbox.sh("mkdir -p /run/systemd/system; flatnet init").succeeds();
     with_systemd(&sandbox, "--gateway /srv/gateway")

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_runs_and_belongs_on_the_network_is_missed() {
+    fn only_running_container_on_network_counts_as_detached() {
         let inspected = |running: bool, network: &str| serde_json::json!([{"State": {"Running": running}, "NetworkSettings": {"Networks": {network: {}}}}]);
         assert!(is_on(&inspected(true, "flatnet"), "flatnet"));
         for other in [inspected(false, "flatnet"), inspected(true, "other"), Value::Null] {

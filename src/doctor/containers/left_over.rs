@@ -102,7 +102,7 @@ mod tests {
 
     /// An error during inspection must not look like an absence of leftovers.
     #[test]
-    fn what_a_repair_could_not_look_at_is_not_good() {
+    fn unreadable_attachment_is_not_reported_as_good() {
         let id = AttachmentId { container_id: "c1".parse().unwrap(), if_name: "eth0".parse().unwrap() };
         let reported = Reported { attachments: [id.clone()].into(), elements: BTreeSet::new() };
         for (concern, level) in

@@ -237,7 +237,7 @@ mod tests {
 
     /// As iproute2 6.1 prints them.
     #[test]
-    fn a_neighbour_is_known_by_its_mac() {
+    fn neighbour_with_mac_is_known() {
         assert!(is_known("10.87.1.2 lladdr 02:f1:0a:57:01:02 REACHABLE\n"));
         for text in ["", "10.87.1.2  FAILED\n", "10.87.1.2  INCOMPLETE\n"] {
             assert!(!is_known(text), "{text}");

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_gateway_s_own_pages_are_a_stop() {
+    fn only_gateway_error_pages_count_as_refusal() {
         let own = "HTTP/1.1 503 Service Unavailable\r\nX-Flatnet-Error: down\r\nRetry-After: 2\r\n\r\n503";
         assert_eq!(refusal(own).as_deref(), Some("HTTP 503, down"));
         for container in

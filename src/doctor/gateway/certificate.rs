@@ -73,7 +73,7 @@ mod tests {
     use crate::doctor::Level;
 
     #[test]
-    fn it_is_told_in_time() {
+    fn certificate_expiry_warns_two_weeks_ahead() {
         let output = "Subject:CN = gateway\nStart date:Nov 23 23:26:42 2026 GMT\nExpire date:Dec  3 23:26:42 2026 GMT\n\
             Subject:CN = CA\nExpire date:Dec 13 23:26:42 2036 GMT\n";
         let end = expiry(output).unwrap();

@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_lay_there_while_the_gateway_was_asked_is_taken_up() {
+    fn generation_published_during_check_is_accepted() {
         for (generation, before, after, wanted) in [
             (Some(5), Some(5), Some(5), true),
             // A new generation was published just before or after the gateway was asked.

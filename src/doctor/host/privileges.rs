@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_root_from_less_than_root() {
+    fn missing_root_privileges_are_reported() {
         let all = "         0          0 4294967295\n";
         for (uid, caps, map, level, word) in [
             ("0", "000001ffffffffff", all, Level::Good, "root with all"),

@@ -70,7 +70,7 @@ mod tests {
     use crate::doctor::Level;
 
     #[test]
-    fn says_what_is_short() {
+    fn low_space_and_inodes_are_reported() {
         let free = |bytes: u64, inodes: (u64, u64)| {
             let mut free = rustix::fs::statvfs("/proc").unwrap();
             (free.f_frsize, free.f_bavail, free.f_files, free.f_favail) =

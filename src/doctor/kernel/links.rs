@@ -70,7 +70,7 @@ mod tests {
 
     /// As iproute2 6.1 prints it.
     #[test]
-    fn names_what_is_missing() {
+    fn missing_kernel_link_features_are_named() {
         let found = |stderr: &str| {
             let command = Command::new(["unshare"]);
             judge(&TRIALS, &CommandFailure { command, exit: Exit::Code(1), stderr: stderr.to_owned() })

@@ -98,7 +98,7 @@ mod tests {
 
     /// As nft 1.0.6 prints it on the WSL2 kernel 5.15.
     #[test]
-    fn only_fib_can_be_done_without() {
+    fn only_fib_is_optional() {
         let failure = CommandFailure {
             command: Command::new(["nft"]),
             exit: Exit::Code(1),

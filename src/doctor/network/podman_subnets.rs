@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pool_that_overlaps_with_the_range_is_warned_of() {
+    fn pool_overlapping_the_range_is_found() {
         let config = Config::default();
         let pool = |text: &str| vec![text.parse().unwrap()];
         assert!(in_pool(&pool("10.87.0.0/16"), &config).is_some());
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn another_flatnet_may_share_the_range_but_not_the_subnet() {
+    fn other_flatnet_may_share_range_but_not_subnet() {
         let listed = |driver: &str, subnet: &str| serde_json::json!([{"name": "other", "driver": driver, "subnets": [{"subnet": subnet}]}]);
         for (driver, subnet, count) in [
             ("bridge", "10.87.9.0/24", 1),

@@ -80,7 +80,7 @@ mod tests {
     use crate::doctor::Level;
 
     #[test]
-    fn inside_is_a_failure_around_is_a_warning_beside_is_none() {
+    fn route_inside_subnet_fails_and_wider_route_warns() {
         let config = Config::default();
         for (json, level, word) in [
             (r#"{"dst":"default","gateway":"192.168.0.1","dev":"eth0"}"#, None, ""),

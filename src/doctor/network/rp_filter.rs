@@ -67,7 +67,7 @@ mod tests {
     use crate::doctor::Level;
 
     #[test]
-    fn strict_matters_only_with_several_ways() {
+    fn strict_rp_filter_warns_only_with_multiple_paths() {
         let uplink = IfName::parse("eth0").unwrap();
         let (one, two) = (vec!["eth0".to_owned()], vec!["eth0".to_owned(), "tun0".to_owned()]);
         for (own, all, ways, rules, level) in [

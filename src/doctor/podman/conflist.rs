@@ -82,7 +82,7 @@ mod tests {
     use crate::setup::templates;
 
     #[test]
-    fn takes_what_init_writes_and_names_what_differs() {
+    fn conflist_of_init_is_accepted_and_differences_are_named() {
         let (network, config) = (NetworkName::parse("lab").unwrap(), Path::new("/etc/lab.yaml"));
         let text = templates::conflist(&network, config);
         assert_eq!(judge(&text, &network, config), Vec::<String>::new());

@@ -93,7 +93,7 @@ mod tests {
     use crate::doctor::Level;
 
     #[test]
-    fn driver_and_addresses_must_agree() {
+    fn network_driver_and_subnet_must_match_config() {
         let inspected = |driver: &str, subnet: &str| serde_json::json!([{"driver": driver, "subnets": [{"subnet": subnet, "gateway": "10.87.1.1"}]}]);
         let config = Config::default();
         for (driver, subnet, level) in [

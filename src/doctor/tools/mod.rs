@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_the_version_in_what_programs_say() {
+    fn version_is_parsed_from_program_output() {
         for (text, version) in [
             ("nftables v1.0.6 (Lester Gooch #5)", Some([1, 0, 6])),
             ("nftables v1.1.3 (Commodore Bullmoose #4)", Some([1, 1, 3])),

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn older_than_tested_is_said() {
+    fn version_older_than_tested_is_reported() {
         assert!(judge("nft", Some([1, 0, 2]), NFT, "nftables").is_some());
         assert!(judge("ip", Some([5, 15, 0]), IPROUTE2, "iproute2").unwrap().contains("5.15.0"));
         for version in [None, Some([1, 0, 6]), Some([1, 1, 3]), Some([2, 0, 0])] {

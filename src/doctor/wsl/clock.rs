@@ -43,7 +43,7 @@ mod tests {
     use crate::doctor::Level;
 
     #[test]
-    fn some_seconds_are_rounding_more_is_sleep() {
+    fn clock_drift_beyond_seconds_is_reported() {
         let now = 1_800_000_000;
         for (hardware, level) in [
             (None, Level::NotApplicable),

@@ -68,7 +68,7 @@ mod tests {
     use crate::doctor::Level;
 
     #[test]
-    fn only_below_zero_is_never() {
+    fn only_negative_idle_timeout_is_good() {
         let file = |text: &str| vec![(PathBuf::from("/mnt/c/Users/me/.wslconfig"), text.to_owned())];
         assert_eq!(judge(&[]).level, Level::Warning);
         assert_eq!(judge(&file("[wsl2]\nmemory=8GB\n")).level, Level::Warning);

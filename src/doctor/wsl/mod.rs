@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernel_of_wsl2_is_known_by_its_release() {
+    fn wsl2_kernel_is_recognised_by_release() {
         assert!(is_wsl2("6.6.114.1-microsoft-standard-WSL2\n"));
         assert!(!is_wsl2("6.1.0-25-amd64\n"));
     }

@@ -36,7 +36,7 @@ mod tests {
     use crate::doctor::Level;
 
     #[test]
-    fn only_nat_has_a_way_for_routes_and_what_is_not_known_is_not_called_nat() {
+    fn only_nat_mode_is_good_and_unknown_mode_warns() {
         let other = |mode: &str| WslMode::Other(mode.to_owned());
         for (mode, level) in [
             (WslMode::Nat, Level::Good),

@@ -39,7 +39,7 @@ mod tests {
     use crate::doctor::Level;
 
     #[test]
-    fn asks_for_systemd_once() {
+    fn systemd_is_suggested_only_if_not_configured() {
         assert_eq!(judge("systemd\n", "").level, Level::Good);
         assert_eq!(judge("init\n", "").commands.len(), 1);
         let asked = judge("init(Debian)\n", "[boot]\nsystemd=true\n");

@@ -97,7 +97,7 @@ mod tests {
 
     /// Each change has its own remedy.
     #[test]
-    fn tells_what_has_changed() {
+    fn windows_address_change_is_reported_with_remedy() {
         let address = |text: &str| text.parse::<Ipv4Addr>().unwrap();
         let facts = |gateway: &str| HostFacts {
             config_hash: String::new(),

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn ago_speaks_in_round_units() {
+    fn ago_is_shown_in_one_rounded_unit() {
         let now = jiff::Timestamp::now().as_millisecond();
         for (seconds, text) in
             [(5, "5 s ago"), (600, "10 min ago"), (10_800, "3 h ago"), (900_000, "10 d ago")]

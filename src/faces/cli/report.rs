@@ -32,7 +32,7 @@ mod tests {
     use crate::error::Kind;
 
     #[test]
-    fn first_what_then_why_then_what_to_do() {
+    fn report_shows_error_cause_and_help_in_order() {
         let inner = Error::new(Kind::ToolMissing, "the program nft is missing")
             .remedy("Run `apt-get install nftables`");
         let outer =

@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn other_characters_are_escaped_and_come_back() {
+    fn non_ascii_json_is_escaped_and_round_trips() {
         let value = serde_json::json!({"alias": "イーサネット 🐧", "path": "C:\\x"});
         let text = ascii(&value.to_string());
         assert!(text.is_ascii() && text.contains(r"\ud83d\udc27"), "{text}");

@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn podman_s_arguments() {
+    fn podman_arguments_are_parsed() {
         let parsed =
             Arguments::parse("IgnoreUnknown=1;K8S_POD_NAME=web;X=y;IP=10.87.1.9;MAC=02:00:00:00:00:01")
                 .unwrap();
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_or_malformed_is_code_4() {
+    fn unknown_or_malformed_argument_is_code_4() {
         for text in ["X=y", "IP", "IP=10.87.1.999", "MAC=zz", "K8S_POD_NAME=a b"] {
             assert_eq!(Arguments::parse(text).unwrap_err().kind().cni_code(), 4, "{text}");
         }

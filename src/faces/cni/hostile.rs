@@ -93,30 +93,30 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn any_bytes_are_answered_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn arbitrary_bytes_are_parsed_or_rejected(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         read_all(&bytes);
     }
 
     #[test]
-    fn any_configuration_is_answered_or_refused(conf in any_conf()) {
+    fn arbitrary_cni_config_is_parsed_or_rejected(conf in any_conf()) {
         read_all(conf.to_string().as_bytes());
     }
 
     #[test]
-    fn a_torn_configuration_is_answered_or_refused(conf in any_conf(), at in any::<prop::sample::Index>()) {
+    fn truncated_cni_config_is_parsed_or_rejected(conf in any_conf(), at in any::<prop::sample::Index>()) {
         let text = conf.to_string();
         read_all(&text.as_bytes()[..at.index(text.len())]);
     }
 
     #[test]
-    fn any_arguments_are_answered_or_refused(text in prop_oneof![".{0,100}", "((IP|MAC|K8S_POD_NAME|IgnoreUnknown)=[^;]{0,20};){0,5}"]) {
+    fn arbitrary_arguments_are_parsed_or_rejected(text in prop_oneof![".{0,100}", "((IP|MAC|K8S_POD_NAME|IgnoreUnknown)=[^;]{0,20};){0,5}"]) {
         if let Ok(arguments) = Arguments::parse(&text) {
             prop_assert!(arguments.name.is_none_or(|name| is_harmless(name.as_str())));
         }
     }
 
     #[test]
-    fn what_a_type_lets_through_is_harmless(text in prop_oneof![".{0,40}", "[a-zA-Z0-9_./\"'; -]{1,20}", "/[a-z./;]{1,20}"]) {
+    fn values_accepted_by_newtypes_are_harmless(text in prop_oneof![".{0,40}", "[a-zA-Z0-9_./\"'; -]{1,20}", "/[a-z./;]{1,20}"]) {
         prop_assert!(text.parse::<ContainerId>().map_or(true, |id| is_harmless(id.as_str()) && id.comment().len() <= 64));
         prop_assert!(text.parse::<IfName>().map_or(true, |name| is_harmless(name.as_str()) && name.as_str().len() <= 15));
         prop_assert!(text.parse::<NetnsPath>().map_or(true, |path| is_harmless(path.as_str()) && !path.as_str().split('/').any(|part| part == "..")));
@@ -125,7 +125,7 @@ proptest! {
     }
 
     #[test]
-    fn a_host_link_is_a_name_of_its_own_and_its_mark_is_harmless(id in "[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", ifname in "[A-Za-z_][A-Za-z0-9_.-]{0,14}") {
+    fn host_link_name_and_alias_are_harmless(id in "[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", ifname in "[A-Za-z_][A-Za-z0-9_.-]{0,14}") {
         let (Ok(container_id), Ok(if_name)) = (ContainerId::parse(&id), IfName::parse(&ifname)) else { return Ok(()) };
         let id = AttachmentId { container_id, if_name };
         let network = NetworkName::parse("flatnet").unwrap();

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_version_is_0_1_0_and_an_unknown_one_an_error() {
+    fn missing_version_is_0_1_0_and_unknown_is_rejected() {
         assert_eq!(Version::parse(None).unwrap(), Version::V0_1_0);
         assert_eq!(Version::parse(Some("1.1.0")).unwrap(), Version::V1_1_0);
         assert_eq!(Version::parse(Some("1.2.0")).unwrap_err().kind(), Kind::Version);

@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_range_is_spread_out_and_must_end_in_time() {
+    fn port_range_is_expanded_and_must_not_overflow() {
         let port = |host_port, range| Port {
             container_port: 80,
             host_ip: "0.0.0.0".into(),

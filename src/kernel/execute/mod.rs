@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn names_the_line_of_the_batch() {
+    fn failure_names_failed_batch_line() {
         let failure = failure("Error: nothing.\nCommand failed -:2", Exit::Code(1));
         assert_eq!(failure.failed_line(), Some(1));
         assert_eq!(
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_bridge_and_missing_rights_have_their_remedy() {
+    fn full_bridge_and_missing_capability_have_remedies() {
         let full = Error::from(failure("RTNETLINK answers: Exchange full", Exit::Code(2)));
         assert!(full.to_line().contains("1023 ports"), "{full}");
         let denied = Error::from(failure("RTNETLINK answers: Operation not permitted", Exit::Code(2)));
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn an_nft_that_crashes_is_not_alone_on_this_kernel() {
+    fn nft_crash_is_explained_by_two_nft_versions() {
         let crash = |argv: &[&str], exit: Exit| {
             let command = Command::new(argv.iter().copied());
             Error::from(CommandFailure { command, exit, stderr: String::new() }).to_line()

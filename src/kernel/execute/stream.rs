@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_come_whole_and_the_end_says_why() {
+    fn stream_yields_whole_lines_and_reports_exit() {
         let (lines, end) =
             all(&mut started("printf 'a\\nb'; sleep 0.05; printf 'c\\nrest'; echo broken >&2; exit 3"));
         assert_eq!(lines, ["a", "bc"]);
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_an_end_takes_no_memory() {
+    fn overlong_line_is_bounded_in_memory() {
         let mut stream = started("head -c 4000000 /dev/zero; printf '\\nlast\\n'");
         let (lines, _) = all(&mut stream);
         assert_eq!(lines.last().map(String::as_str), Some("last"));
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn it_ends_with_its_value() {
+    fn dropping_stream_ends_process() {
         let mut stream = started("echo $$; exec sleep 60");
         let pid = loop {
             if let Some(line) = stream.lines().lines.pop() {

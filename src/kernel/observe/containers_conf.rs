@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn storage_is_where_the_file_says() {
+    fn containers_dir_follows_storage_conf() {
         for (text, dir) in [
             (
                 "[storage]\n# graphroot = \"/old\"\n graphroot=  \"/data\" # there\ndriver = 'vfs'\n",
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn pools_are_read_in_every_spelling() {
+    fn default_subnet_pools_are_parsed() {
         let toml = "[network]\n# default_subnet_pools = [{\"base\" = \"10.1.0.0/16\"}]\ndefault_subnet_pools = [\n  \
                     {\"base\" = \"10.87.0.0/16\", \"size\" = 24},\n  {base = \"172.20.0.0/14\", size = 24}]\n";
         let conf: ContainersConf = toml::from_str(toml).unwrap();
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pools_of_podman_are_networks() {
+    fn default_podman_pools_are_valid_networks() {
         assert!(POOLS.iter().all(|pool| pool.parse::<Ipv4Net>().is_ok()));
     }
 }

@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_has_the_question_s_id_and_says_that_it_is_one() {
+    fn dns_answer_needs_matching_id_and_response_flag() {
         let header = |id: [u8; 2], flags: u8| [&id[..], &[flags; 10]].concat();
         assert!(is_answer(&header([7, 8], 0x81), [7, 8]));
         for other in [header([7, 9], 0x81), header([7, 8], 0x01), vec![7, 8, 0x81], Vec::new()] {
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_has_the_length_that_its_parts_say() {
+    fn dns_question_has_expected_length() {
         assert_eq!(QUESTION.len(), 10 + 1 + "localhost".len() + 1 + 4);
     }
 }

@@ -416,7 +416,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hosts_addresses_are_the_local_ones() {
+    fn local_addresses_are_parsed_from_fib_trie() {
         let text = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 0.0.0.0\n        /0 universe UNICAST\n\
                     Local:\n     |-- 127.0.0.1\n        /32 host LOCAL\n     |-- 10.0.0.5\n        /32 host LOCAL\n\
                     \n     |-- 10.0.0.255\n        /32 link BROADCAST\n     |-- 10.0.0.5\n        /32 host LOCAL\n";
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_says_which_flatnet_it_belongs_to() {
+    fn owner_is_read_from_table_comment() {
         let table =
             |comment: &str| format!("table inet flatnet {{\n\tcomment \"{comment}\"\n\n\tset bindings {{\n");
         let of = |comment: &str| owner_in(&table(comment)).map(|owner| owner.to_string());
@@ -437,7 +437,7 @@ mod tests {
 
     /// Output of iproute2 6.1.
     #[test]
-    fn the_way_to_a_gateway_is_a_link_and_an_own_address() {
+    fn route_to_ingress_gateway_gives_link_and_source() {
         let json = r#"[{"dst":"8.8.8.8","gateway":"172.27.0.1","dev":"eth0","prefsrc":"172.27.0.2","flags":[],"uid":0,"cache":[]}]"#;
         assert_eq!(parse_way(json).unwrap(), Some(("eth0".to_owned(), Ipv4Addr::new(172, 27, 0, 2))));
         assert_eq!(parse_way("[{}]").unwrap(), None);

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn parses_a_link_of_its_own_of_iproute2_6_1() {
+    fn parses_a_routed_link_of_iproute2_6_1() {
         let links = parse(include_str!("../../../tests/captured/iproute2-6.1/addr.json")).unwrap();
         let port = links.iter().find(|link| link.name == "fn3c0ffee00001").unwrap();
         assert!(port.master.is_empty() && port.up && !port.arp);
@@ -156,7 +156,7 @@ mod tests {
 
     /// /etc/iproute2/group names some, of which 0 is `default`.
     #[test]
-    fn a_group_is_a_number_or_a_name_of_nobodys() {
+    fn named_link_group_is_read_as_zero() {
         let group =
             |text: &str| parse(&format!(r#"[{{"ifname": "a", "group": "{text}"}}]"#)).unwrap()[0].group;
         assert_eq!(group("1683116946"), LinkGroup(1_683_116_946));
@@ -166,7 +166,7 @@ mod tests {
 
     /// Output of iproute2 6.1 for a routed container's end.
     #[test]
-    fn an_address_may_be_without_a_route_to_its_subnet() {
+    fn noprefixroute_address_is_parsed() {
         let address = r#"{"family":"inet","local":"10.87.1.2","prefixlen":24,"scope":"global","noprefixroute":true,"label":"eth0"}"#;
         let links = |json: &str| parse(&format!(r#"[{{"ifname":"eth0","addr_info":[{json}]}}]"#)).unwrap();
         let with = &links(address)[0];
@@ -176,13 +176,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_no_links() {
+    fn empty_links_are_skipped_and_garbage_is_an_error() {
         assert_eq!(parse("[{},{}]").unwrap(), []);
         assert!(parse("").is_err() && parse("garbage").is_err(), "iproute2 says it with brackets");
     }
 
     #[test]
-    fn a_namespace_on_its_way_out_has_no_number() {
+    fn negative_peer_netns_id_is_none() {
         let links = parse(r#"[{"ifname": "a", "link_netnsid": -1}, {"ifname": "b", "link_netnsid": 7}]"#);
         let numbers: Vec<_> = links.unwrap().into_iter().map(|link| link.peer_netns).collect();
         assert_eq!(numbers, [None, Some(7)]);
@@ -190,7 +190,7 @@ mod tests {
 
     /// Output of iproute2 6.1.
     #[test]
-    fn a_link_with_both_ends_up_has_a_carrier() {
+    fn carrier_is_read_from_link_flags() {
         let json = r#"[{"ifname":"fn1","flags":["BROADCAST","UP","LOWER_UP"]},{"ifname":"fn2","flags":["NO-CARRIER","UP"]}]"#;
         let expected = [("fn1".to_owned(), true), ("fn2".to_owned(), false)];
         assert_eq!(carriers(json), BTreeMap::from(expected));

@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_bears_the_mark_is_ours() {
+    fn only_links_with_mark_of_network_are_owned() {
         let links = link::parse(include_str!("../../../tests/captured/iproute2-6.1/addr.json")).unwrap();
         let total = links.len();
         let marked = sort(links.clone(), &NetworkName::parse("flatnet").unwrap(), None);
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bridge_with_anothers_mark_is_anothers() {
+    fn bridge_with_other_owner_mark_is_foreign() {
         let network = NetworkName::parse("flatnet").unwrap();
         let (own, other) = (Owner::new("Debian", [1; 6]), Owner::new("Debian", [2; 6]));
         let found = |alias: &LinkAlias, owner| {
@@ -107,7 +107,7 @@ mod tests {
 
     /// Output of iproute2 6.1.
     #[test]
-    fn namespaces_without_a_name_are_passed_over() {
+    fn unnamed_namespaces_are_skipped() {
         let names = parse_names(r#"[{"nsid":0,"name":"c1"},{"nsid":1},{"nsid":2,"name":"c2"}]"#).unwrap();
         assert_eq!(names.keys().copied().collect::<Vec<_>>(), [0, 2]);
         assert_eq!(names[&2].as_str(), "/run/netns/c2");

@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_is_gone_when_the_kernel_says_so() {
+    fn link_is_gone_only_if_kernel_confirms() {
         assert!(!link_is_gone("lo") && link_is_gone("none-such"));
         assert!(!LinkNames { socket: None }.is_gone("none-such"), "the kernel was not asked");
     }

@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_namespace_without_a_name_here_is_found_by_its_processes() {
+    fn namespace_without_path_is_found_by_process() {
         let own = own().unwrap();
         let elsewhere = "/run/netns/none-of-this-name".parse().unwrap();
         let found = path_of(own, &elsewhere).unwrap().unwrap();
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_cannot_be_followed_does_not_prove_that_a_namespace_is_gone() {
+    fn unreadable_path_does_not_prove_namespace_gone() {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| id_at(&dir.path().join(name).display().to_string().parse().unwrap());
         std::os::unix::fs::symlink("loop", dir.path().join("loop")).unwrap();

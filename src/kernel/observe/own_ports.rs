@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     #[cfg(target_endian = "little")]
-    fn only_sockets_that_take_from_anybody_listen() {
+    fn connected_and_loopback_udp_sockets_are_ignored() {
         let text = "  sl  local_address rem_address   st tx_queue rx_queue\n\
             0: 00000000:EE48 00000000:0000 07 00000000:00000000\n\
             1: 0A4DA8C0:EE49 0101570A:0035 01 00000000:00000000\n\

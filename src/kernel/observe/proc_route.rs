@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     #[cfg(target_endian = "little")]
-    fn takes_the_lowest_metric() {
+    fn default_route_has_lowest_metric() {
         let text = format!(
             "{HEAD}eth1\t00000000\t0200000A\t0003\t0\t0\t100\t00000000\t0\t0\t0\n\
              eth0\t00000000\t01640A0A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n\
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn unreachable_half_and_garbled_routes_are_none() {
+    fn unusable_default_routes_are_ignored() {
         for line in [
             "*\t00000000\t00000000\t0201\t0\t0\t9999\t00000000\t0\t0\t0\n",
             "tun0\t00000000\t00000000\t0001\t0\t0\t0\t00000080\t0\t0\t0\n",

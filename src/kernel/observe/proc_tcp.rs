@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     #[cfg(target_endian = "little")]
-    fn only_who_listens_at_the_address() {
+    fn listening_ports_at_address_are_found() {
         let text = "  sl  local_address rem_address   st tx_queue rx_queue\n\
             0: 00000000:0050 00000000:0000 0A 00000000:00000000\n\
             1: 0100007F:1538 00000000:0000 0A 00000000:00000000\n\

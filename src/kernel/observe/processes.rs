@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_container_is_known_by_its_mounts_and_by_its_conmon() {
+    fn container_is_identified_by_mounts_and_conmon() {
         let id: ContainerId = "4f1d".parse().unwrap();
         let line = "713 690 0:59 /containers/storage/overlay-containers/4f1d/userdata/resolv.conf /etc/resolv.conf rw - tmpfs tmpfs rw\n";
         assert!(is_mounted_for(&id, line));
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_is_in_its_own_namespace() {
+    fn processes_are_grouped_by_namespace() {
         let own = netns_of(std::process::id()).unwrap();
         assert!(by_netns()[&own].contains(&std::process::id()));
     }

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_servers_and_nothing_else() {
+    fn only_valid_name_servers_are_parsed() {
         let text = "# nameserver 10.0.0.1\nsearch lan\nnameserver 10.255.255.254\nnameserver\t192.0.2.1 # two\n\
                     nameserver fe80::1%eth0\nnameserver 2001:db8::53\nnameserver\nnameserver 10.1.2.3%eth0\n\
                     nameserver fe80::1%$(reboot)\nnameserver ns.example.org\n";

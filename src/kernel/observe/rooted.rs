@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_stay_below_the_root_and_nothing_but_files_is_read() {
+    fn symlinks_stay_below_root_and_only_files_are_read() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("root");
         let within = |name: &str| root.join(name);

@@ -63,7 +63,7 @@ mod tests {
 
     /// Output of iproute2 6.1 for `route show table all`.
     #[test]
-    fn parses_tables_and_leaves_the_kernels_own_out() {
+    fn parses_route_tables_without_local_table() {
         let json = r#"[{"dst":"default","gateway":"10.87.1.1","dev":"eth0","table":"173474050","protocol":"87"},
             {"dst":"default","gateway":"10.87.1.1","dev":"eth0","protocol":"87","metric":4096},
             {"type":"local","dst":"10.87.1.2","dev":"eth0","table":"local","protocol":"kernel","scope":"host"}]"#;
@@ -73,7 +73,7 @@ mod tests {
 
     /// Output of iproute2 6.1 on the host.
     #[test]
-    fn parses_the_route_of_a_port_and_of_what_nobody_has() {
+    fn parses_host_route_and_unreachable_route() {
         let json = r#"[{"dst":"10.87.1.2","protocol":"87","scope":"link","prefsrc":"10.87.1.1","flags":[]}]"#;
         let port = Route { to: "10.87.1.2/32".parse().unwrap(), via: None, dev: String::new(), table: None };
         assert_eq!(parse(json).unwrap(), [port], "`ip route show dev` leaves the link out");

@@ -38,7 +38,7 @@ mod tests {
 
     /// Output of iproute2 6.1.
     #[test]
-    fn parses_the_rule_of_an_address_among_others() {
+    fn parses_source_address_rule_among_others() {
         let json = r#"[{"priority":0,"src":"all","table":"local"},
             {"priority":32765,"src":"10.87.1.2","table":"173474050","protocol":"87"},
             {"priority":9000,"src":"10.1.0.0","srclen":16,"table":"7"},

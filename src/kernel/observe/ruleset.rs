@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn protocols_are_numbers_where_there_is_no_etc_protocols() {
+    fn numeric_protocols_are_parsed_like_names() {
         let by_name = include_str!("../../../tests/captured/nft-1.0.6/inet.json");
         let by_number =
             by_name.replace("[\"tcp\", 8080]", "[6, 8080]").replace("[\"udp\", \"127", "[17, \"127");

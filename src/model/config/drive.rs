@@ -16,7 +16,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_disk_of_windows_is_known() {
+    fn windows_drive_path_is_recognised() {
         let drive = |path: &str| drive(Path::new(path));
         assert_eq!(drive("/mnt/c/flatnet/gateway").as_deref(), Some("C:/flatnet/gateway"));
         assert_eq!(drive("/mnt/d").as_deref(), Some("D:/"));

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn isolated_is_what_routed_was_called() {
+    fn isolated_is_accepted_as_old_name_of_routed() {
         let read = |text: &str| parse(text, Path::new("f")).unwrap();
         let (routed, isolated) = (read("bridging: routed\n"), read("bridging: isolated\n"));
         assert_eq!(read(""), routed, "the default");
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn masquerade_ports_are_from_the_first_to_the_last() {
+    fn masquerade_port_range_is_inclusive() {
         let ports =
             parse("masquerade_ports: {from: 5000, to: 6000}\n", Path::new("f")).unwrap().masquerade_ports;
         assert_eq!([4999, 5000, 6000, 6001].map(|port| ports.contains(port)), [false, true, true, false]);

@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_opened_to_udp_ports_is_forgotten_where_they_are_published() {
+    fn publishing_udp_port_ends_flows_opened_to_it() {
         let own = [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::LOCALHOST];
         let ports = [
             port(Protocol::Tcp, None, 80),
@@ -88,7 +88,7 @@ mod tests {
 
     /// Receipts and plans are stored, so this format must stay readable.
     #[test]
-    fn a_filter_is_read_as_it_was_written() {
+    fn flow_filter_round_trips_through_json() {
         let text = r#"{"op":"flows_del","to":"10.87.1.2"}"#;
         let op = Op::FlowsDel(FlowFilter::To(Ipv4Addr::new(10, 87, 1, 2)));
         assert_eq!(serde_json::to_string(&op).unwrap(), text);

@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bridge_says_which_flatnet_it_belongs_to() {
+    fn bridge_alias_names_its_owner() {
         let network = NetworkName::parse("flatnet").unwrap();
         let owner = Owner::new("Debian", [7; 6]);
         for owner in [None, Some(owner)] {
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alias_says_whose_link_it_is() {
+    fn link_alias_names_its_attachment() {
         let network = NetworkName::parse("flatnet").unwrap();
         let id = AttachmentId { container_id: "c.1".parse().unwrap(), if_name: "eth0".parse().unwrap() };
         let alias = LinkAlias::of_attachment(&network, &id);

@@ -55,7 +55,7 @@ mod tests {
     use crate::model::types::NetworkName;
 
     #[test]
-    fn the_host_link_is_the_same_in_every_version() {
+    fn host_link_name_is_stable_across_versions() {
         let id = AttachmentId {
             container_id: ContainerId::parse("abc").unwrap(),
             if_name: IfName::parse("eth0").unwrap(),

@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn follows_the_cni_specification_within_bounds() {
+    fn container_id_follows_cni_specification() {
         assert!(ContainerId::parse("buildah-buildah1811_x.y").is_ok());
         assert_eq!(ContainerId::parse(&"a".repeat(128)).unwrap().comment().len(), 64);
         for id in ["", "-x", "../x", "a/b", "a b", "a\"; flush ruleset", &"a".repeat(129), "é"] {

@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_taken_in_lower_case() {
+    fn host_names_are_lowercased() {
         for (text, name) in [("Forgejo.Local", "forgejo.local"), ("my_app", "my_app"), ("a-b.c", "a-b.c")] {
             assert_eq!(HostName::parse(text).unwrap().as_str(), name);
         }
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_means_something_elsewhere_is_no_name() {
+    fn invalid_host_names_are_rejected() {
         for text in [
             "",
             ".",

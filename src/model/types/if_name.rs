@@ -34,14 +34,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_what_the_kernel_and_nft_take() {
+    fn valid_interface_names_are_accepted() {
         for name in ["eth0", "flatnet-br0", "a", "eth0.100", "_x", "fn0123456789ab"] {
             assert_eq!(IfName::parse(name).unwrap().as_str(), name);
         }
     }
 
     #[test]
-    fn refuses_what_could_mean_something_else() {
+    fn unsafe_interface_names_are_rejected() {
         for name in [
             "",
             "-a",

@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_group_follows_from_the_name() {
+    fn link_group_is_derived_from_network_name() {
         let of = |name: &str| LinkGroup::of_network(&NetworkName::parse(name).unwrap());
         assert_eq!(of("flatnet"), of("flatnet"));
         assert_ne!(of("flatnet"), of("flatnet2"));

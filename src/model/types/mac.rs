@@ -78,13 +78,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_derived_from_the_address() {
+    fn mac_is_derived_from_address() {
         assert_eq!(Mac::of_container(Ipv4Addr::new(10, 87, 1, 2)).to_string(), "02:f1:0a:57:01:02");
         assert_eq!(Mac::of_host_link(Ipv4Addr::new(10, 87, 1, 2)).to_string(), "06:f1:0a:57:01:02");
     }
 
     #[test]
-    fn takes_unicast_addresses_only() {
+    fn only_unicast_macs_are_accepted() {
         assert_eq!("02-F1-0a-57-01-02".parse::<Mac>().unwrap().to_string(), "02:f1:0a:57:01:02");
         for text in
             ["", "02:f1", "01:00:5e:00:00:01", "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00", "+2:f1:0a:57:01:02"]

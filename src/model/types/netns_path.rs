@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knows_which_paths_iproute2_takes_by_name() {
+    fn iproute2_name_is_taken_from_netns_path() {
         let name = |path: &str| NetnsPath::parse(path).unwrap().iproute2_name().map(str::to_owned);
         assert_eq!(name("/run/netns/netns-1"), Some("netns-1".into()));
         assert_eq!(name("/var/run/netns/x"), Some("x".into()));
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_could_leave_its_place() {
+    fn unsafe_netns_paths_are_rejected() {
         for path in ["", "x", "/a/../b", "/a b", "/a;b", "/a\n", "//a", "/a/", "/./a"] {
             assert!(NetnsPath::parse(path).is_err(), "{path:?}");
         }

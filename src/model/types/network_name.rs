@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_never_takes_the_name_of_a_keyword_or_of_another_program() {
+    fn table_name_avoids_reserved_names() {
         assert_eq!(NetworkName::parse("flatnet").unwrap().table().as_str(), "flatnet");
         assert_eq!(NetworkName::parse("filter").unwrap().table().as_str(), "flatnet-filter");
         for name in ["", "..", "a/b", "a b", "-x"] {

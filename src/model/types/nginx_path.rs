@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_plain() {
+    fn only_plain_paths_are_accepted() {
         for text in ["/etc/ssl/gateway.pem", "C:/flatnet/tls/key.pem", "gateway.pem", "tls/gateway.pem"] {
             assert_eq!(NginxPath::parse(text).unwrap().as_str(), text);
         }

@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_the_name_the_mark_is_harmless() {
+    fn owner_mark_is_safe_for_any_name() {
         for (name, wanted) in [
             ("Ubuntu-24.04", "Ubuntu-24.04-00010203ff05"),
             ("a b\"; flush ruleset", "abflushruleset-00010203ff05"),

@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_plain() {
+    fn only_plain_paths_are_accepted() {
         for (text, path) in [("/", "/"), ("/x", "/x"), ("/x/", "/x"), ("/a/b.c", "/a/b.c"), ("/~me", "/~me")]
         {
             assert_eq!(UrlPath::parse(text).unwrap().as_str(), path);

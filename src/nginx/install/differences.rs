@@ -57,7 +57,7 @@ mod tests {
     use crate::nginx::install::install;
 
     #[test]
-    fn what_is_missing_older_and_edited_is_told_apart() {
+    fn missing_outdated_and_edited_files_are_distinguished() {
         let dir = tempfile::tempdir().unwrap();
         let file = |path: &str, text: &str| File { path: path.into(), text: text.to_owned() };
         let before = ["a", "b", "c", "d", "gone"].map(|path| file(path, "1"));

@@ -111,7 +111,7 @@ mod tests {
 
     /// The compiled-in templates are those in the source folder: Cargo does not notice new files.
     #[test]
-    fn every_template_is_there() {
+    fn every_template_is_embedded() {
         fn walk(folder: &Path, into: &mut BTreeSet<PathBuf>) {
             for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
                 if entry.is_dir() {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_configuration_is_in_it() {
+    fn nginx_files_contain_the_configuration() {
         let yaml = "range: 10.80.0.0/12\nsubnet: 10.87.1.0/24\ngateway:\n  domains: [corp.example]\n  listen: 8080\n  \
                     allow: [10.1.0.0/16]\n  tls: {certificate: tls/a.pem, key: C:/tls/a.key, listen: 8443, redirect: true}\n";
         let config = crate::model::config::parse(yaml, Path::new("f")).unwrap();

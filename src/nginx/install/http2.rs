@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_read_where_nginx_and_openresty_say_them() {
+    fn nginx_and_openresty_versions_are_parsed() {
         for (text, wanted) in [
             ("nginx version: nginx/1.22.1\n", Some([1, 22, 1])),
             ("nginx version: nginx/1.26.3 (Debian)\n", Some([1, 26, 3])),
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_before_stays_where_no_version_is_known() {
+    fn existing_http2_syntax_is_kept_if_version_is_unknown() {
         let dir = tempfile::tempdir().unwrap();
         assert!(!is_written(dir.path()));
         std::fs::create_dir_all(dir.path().join("conf/conf.d")).unwrap();

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn ours_are_updated_and_what_was_edited_stays() {
+    fn unedited_files_are_updated_and_edited_ones_kept() {
         let dir = tempfile::tempdir().unwrap();
         let directory = dir.path().join("gateway");
         let run = |files: &[File], force| outcomes(&install(&directory, files, force).unwrap(), &directory);
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_points_elsewhere_removes_nothing() {
+    fn record_with_outside_path_removes_nothing() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("victim"), "x").unwrap();
         let directory = dir.path().join("gateway");

@@ -129,7 +129,7 @@ fn one_port_that_answers_http_makes_a_route() {
 }
 
 #[test]
-fn labels_win_over_the_rule() {
+fn labels_override_default_route() {
     let world = World::of([
         labelled(container("a", 2, &[80]), &[("host", "git, *.pages.example.org"), ("port", "9000")]),
         labelled(container("b", 3, &[80]), &[("path", "/wiki/"), ("strip", "true"), ("hold", "0")]),
@@ -152,7 +152,7 @@ fn labels_win_over_the_rule() {
 }
 
 #[test]
-fn the_gateways_own_names_and_pages_are_nobodys() {
+fn gateway_names_and_paths_are_reserved() {
     let own = "is reserved for the gateway: set another flatnet.host or flatnet.path";
     let refused = |one: Container, what: &str| {
         let name = one.name.to_string();
@@ -177,7 +177,7 @@ fn the_gateways_own_names_and_pages_are_nobodys() {
 }
 
 #[test]
-fn what_is_exposed_is_a_choice() {
+fn expose_setting_limits_routes() {
     let mut world =
         World::of([container("a", 2, &[80]), labelled(container("b", 3, &[80]), &[("enable", "true")])]);
     world.config.gateway.expose = Expose::Labelled;
@@ -215,7 +215,7 @@ fn a_stopped_container_keeps_its_route_and_address() {
 }
 
 #[test]
-fn a_container_that_is_made_anew_under_its_name_is_taken_for_what_it_was_until_it_answers() {
+fn recreated_container_keeps_route_until_it_answers() {
     let mut world = World::of([container("web", 2, &[80])]);
     world.publish();
     world.containers.clear();
@@ -243,13 +243,13 @@ fn a_container_that_is_made_anew_under_its_name_is_taken_for_what_it_was_until_i
 }
 
 #[test]
-fn one_that_never_ran_has_no_address() {
+fn never_started_container_has_no_address() {
     let fresh = labelled(stopped(&container("fresh", 2, &[80])), &[("port", "80")]);
     assert_eq!(World::of([fresh]).lines(), ["fresh: it has no address yet"]);
 }
 
 #[test]
-fn containers_with_the_same_label_are_one_route() {
+fn containers_with_same_host_label_share_a_route() {
     let mut world = World::of([
         labelled(container("a", 2, &[80]), &[("host", "app")]),
         labelled(container("b", 3, &[80]), &[("host", "app")]),
@@ -272,7 +272,7 @@ fn containers_with_the_same_label_are_one_route() {
 }
 
 #[test]
-fn containers_in_one_namespace_do_not_take_one_another_s_port() {
+fn containers_sharing_namespace_keep_own_ports() {
     let web = container("web", 2, &[80]);
     let side = Container {
         shares: Some(web.id.clone()),
@@ -301,7 +301,7 @@ fn containers_in_one_namespace_do_not_take_one_another_s_port() {
 }
 
 #[test]
-fn who_is_not_on_the_network_is_nobody_unless_labelled() {
+fn off_network_container_is_ignored_unless_labelled() {
     let elsewhere =
         |one: Container| Container { networks: BTreeMap::from([("podman".to_owned(), None)]), ..one };
     let world = World::of([
@@ -312,7 +312,7 @@ fn who_is_not_on_the_network_is_nobody_unless_labelled() {
 }
 
 #[test]
-fn an_address_outside_of_the_range_never_leaves() {
+fn address_outside_range_is_not_published() {
     let mut outside = container("a", 2, &[80]);
     outside.networks.insert("flatnet".to_owned(), Some(Ipv4Addr::LOCALHOST));
     let mut world = World::of([outside]);
@@ -321,7 +321,7 @@ fn an_address_outside_of_the_range_never_leaves() {
 }
 
 #[test]
-fn a_name_that_makes_no_host_is_told() {
+fn name_invalid_as_host_is_reported() {
     let world = World::of([container("a..b", 2, &[80])]);
     assert_eq!(
         world.lines(),
@@ -366,7 +366,7 @@ fn any_container() -> impl Strategy<Value = Container> {
 proptest! {
     /// Whatever the labels are, the table is valid for the gateway, and its texts are harmless.
     #[test]
-    fn nothing_but_proven_text_leaves(containers in prop::collection::vec(any_container(), 0..6), http in any::<bool>()) {
+    fn published_table_contains_only_safe_text(containers in prop::collection::vec(any_container(), 0..6), http in any::<bool>()) {
         let mut seen = BTreeSet::new();
         let containers: Vec<_> = containers
             .into_iter()

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_is_asked_until_it_speaks_and_then_no_more() {
+    fn port_is_probed_until_it_answers() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let SocketAddr::V4(at) = listener.local_addr().unwrap() else { unreachable!("bound to IPv4") };
         drop(listener);
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_about_an_earlier_life_is_none() {
+    fn stale_probe_answer_is_discarded() {
         let at = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1);
         let mut prober = Prober::new().unwrap();
         prober.set_ports(BTreeMap::from([(at, "two".to_owned())]), Instant::now());
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_asked_more_and_more_seldom() {
+    fn probe_interval_grows_with_time() {
         let pauses = |answer, asked_for: &[u64]| -> Vec<u128> {
             asked_for.iter().map(|&seconds| pause(answer, Duration::from_secs(seconds)).as_millis()).collect()
         };

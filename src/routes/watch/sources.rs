@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn receipts_that_come_and_go_are_seen() {
+    fn receipt_changes_are_noticed() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("receipts");
         assert!(receipts(&folder).is_err());
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_asked_for_again_with_patience() {
+    fn podman_events_are_restarted_with_backoff() {
         let mut executor = HostExecutor::new(Duration::from_secs(5));
         let now = Instant::now();
         let mut events = Events::new(now);

@@ -171,7 +171,7 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(50);
 
     #[test]
-    fn the_second_waits_and_gives_up() {
+    fn second_lock_waits_then_times_out() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("l");
         let held = Lock::acquire(&path, SHORT).unwrap();
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn several_share_one_and_who_looks_takes_and_makes_nothing() {
+    fn shared_lock_has_many_holders_and_check_creates_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("l");
         assert!(!is_held(&path) && !path.exists());
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_lock_is_not_held_by_who_waited_for_it() {
+    fn removed_lock_file_is_not_held_by_waiter() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("l");
         let first = Lock::acquire(&path, SHORT).unwrap();
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_stays_while_a_program_that_has_the_lock_may_be_at_work() {
+    fn lock_file_stays_while_started_program_may_run() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("l");
         let held = Lock::acquire(&path, SHORT).unwrap();
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_in_vain_again_and_again_leaves_one_thread_and_one_file() {
+    fn repeated_lock_timeouts_do_not_leak_threads_or_files() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("l");
         let held = Lock::acquire(&path, SHORT).unwrap();

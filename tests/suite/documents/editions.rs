@@ -185,7 +185,7 @@ fn stamp_line(stamp: &str) -> String {
 }
 
 #[test]
-fn an_edition_that_is_not_equal_is_found_out() {
+fn differing_edition_is_detected() {
     let english = "# Work\n\n[日本語](a.ja.md)\n\nUse `x -a` and [the rest](#the-rest) of 10.87.1.0/24.\n\n```sh\nx -a\n```\n\n\
         ## The rest\n\n| a | b |\n| --- | --- |\n| some of `y` and words | 1,023 |\n";
     let japanese = "# 作業\n\n[English](a.md)\n\n10.87.1.0/24 の[残り](#残り)には `x -a` を\n使います。\n\n```sh\nx -a\n```\n\n\
@@ -226,7 +226,7 @@ fn an_edition_that_is_not_equal_is_found_out() {
 
 /// What the gateway's Japanese pages say is what the Japanese page has in its headings.
 #[test]
-fn pages_of_the_gateway_are_quoted_as_they_are() {
+fn japanese_headings_quote_gateway_pages() {
     let texts = include_str!("../../../templates/gateway/lua/flatnet/texts.lua");
     let page = include_str!("../../../docs/operations/troubleshooting.ja.md");
     let headings = page.lines().filter(|line| line.starts_with("### B"));

@@ -86,7 +86,7 @@ fn slug(heading: &str) -> String {
 }
 
 #[test]
-fn a_link_that_leads_nowhere_is_found() {
+fn broken_link_is_detected() {
     let text = "# A b: `c`\n[x](#a-b-c) [x](#a-b) [x](README.md) [x](nobody.md) `[x](code.md)`\n```text\n[x](block.md)\n```\n";
     assert_eq!(broken("docs/../x.md", text).len(), 3, "{:?}", broken("docs/../x.md", text));
 }

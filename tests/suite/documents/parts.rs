@@ -95,7 +95,7 @@ fn item(line: &str) -> Option<String> {
 }
 
 #[test]
-fn a_page_is_taken_apart() {
+fn page_is_split_into_parts() {
     let page = "# T\n<!-- a: b -->\nOne\ntwo.\n\n- x\n  y\n- z:\n\n  ```sh\n  # no heading\n  ```\n\n  more\n\
         ## U\n| a | `b \\| c` |\n| --- | --- |\n<!-- setup\nls\n-->\n```text\n+--+\n```\n1. a\n2. b\n";
     let found: Vec<String> = parts(page).into_iter().map(|part| part.shape).collect();

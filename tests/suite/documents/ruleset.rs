@@ -56,7 +56,7 @@ fn row(line: &str) -> Option<(&str, &str)> {
 }
 
 #[test]
-fn the_page_names_chains_sets_and_rules_as_the_template_does() {
+fn ruleset_page_matches_template() {
     let page = text("docs/operations/nft-ruleset.md");
     let parts = template();
     assert!(parts.len() > 15, "the template is read: {parts:?}");

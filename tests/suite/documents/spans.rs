@@ -44,7 +44,7 @@ fn alone(command: &str) -> &str {
 }
 
 #[test]
-fn a_command_that_is_none_is_found() {
+fn unknown_command_is_detected() {
     for (text, is_known) in [
         ("`flatnet plan --dry-run`", true),
         ("`flatnet ps --all && true`", true),

@@ -90,7 +90,7 @@ const BAD: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn what_is_not_borne_out_is_refused() {
+fn elevated_half_rejects_unjustified_requests() {
     let Some(pc) = pc() else { return };
     pc.sh("ip -n windows link add vpn0 type veth peer name vpn1; ip -n windows addr add 10.8.0.2/24 dev vpn0; ip -n windows link set vpn0 up
         ip -n windows link set vpn1 up; ip -n windows route add 10.87.1.0/24 dev vpn0; ip -n windows link add other type veth peer name other1; ip -n windows addr add 172.20.0.1/20 dev other
@@ -170,7 +170,7 @@ fn what_is_not_borne_out_is_refused() {
 }
 
 #[test]
-fn each_half_keeps_to_its_side() {
+fn elevated_and_user_half_stay_separate() {
     let Some(pc) = pc() else { return };
     // Started elevated, the half that asks WSL2 stops; not elevated, the other one does.
     let said = pc.elevated("flat status\nflat up\nflat gateway start");

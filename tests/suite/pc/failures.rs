@@ -9,7 +9,7 @@ fn is_plain(said: &str) {
 }
 
 #[test]
-fn each_action_that_fails_is_told_and_the_others_are_tried() {
+fn failed_action_is_reported_and_others_are_tried() {
     let Some(pc) = pc() else { return };
     pc.sh("touch /pc/state/hyperv-blocks").succeeds();
     // At a prompt and by -File a module's error looks different.
@@ -45,7 +45,7 @@ fn each_action_that_fails_is_told_and_the_others_are_tried() {
 }
 
 #[test]
-fn a_wsl_that_is_gone_stopped_or_hangs_is_named() {
+fn unavailable_wsl_is_reported() {
     let Some(pc) = pc() else { return };
     pc.ps("flat up");
     pc.sh("mv /etc/flatnet /etc/flatnet.away; touch /pc/state/wsl-stopped").succeeds();
@@ -136,7 +136,7 @@ fn a_wsl_that_is_gone_stopped_or_hangs_is_named() {
 }
 
 #[test]
-fn nothing_of_the_callers_changes_anything() {
+fn caller_environment_does_not_affect_scripts() {
     let Some(pc) = pc() else { return };
     let said = pc.ps(
         "$global:PSNativeCommandUseErrorActionPreference = $true

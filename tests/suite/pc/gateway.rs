@@ -3,7 +3,7 @@
 use super::{has, line, pc};
 
 #[test]
-fn a_broken_configuration_neither_reloads_nor_keeps_it_from_ending() {
+fn broken_config_blocks_reload_but_not_stop() {
     let Some(pc) = pc() else { return };
     let said = pc.ps("flat gateway start\nflat gateway start\nflat gateway reload\nflat gateway check");
     assert_eq!(said.matches("exit 0").count(), 4, "{said}");
@@ -22,7 +22,7 @@ fn a_broken_configuration_neither_reloads_nor_keeps_it_from_ending() {
 }
 
 #[test]
-fn a_websocket_does_not_hold_a_reload_for_ever() {
+fn websocket_does_not_block_reload_forever() {
     let text = include_str!("../../../templates/gateway/conf/nginx.conf.j2");
     assert!(text.contains("\nworker_shutdown_timeout "), "old workers would stay as long as a connection");
 }
@@ -32,7 +32,7 @@ const OTHER: &str = "mkdir -p /root/other; echo 'pid /root/other/pid; error_log 
 ip netns exec windows nginx -c /root/other/conf";
 
 #[test]
-fn other_programs_at_the_port_are_named_and_never_touched() {
+fn other_programs_on_port_are_named_but_not_touched() {
     let Some(pc) = pc() else { return };
     // Another port, and the port at IPv6 addresses: not in the way.
     pc.sh(&OTHER.replace("PORT", "8080")).succeeds();

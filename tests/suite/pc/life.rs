@@ -148,7 +148,7 @@ fn what_keeps_uninstall_from_its_end_is_told() {
 }
 
 #[test]
-fn help_and_old_names_lead_to_the_one_script() {
+fn help_and_old_script_names_still_work() {
     let Some(pc) = pc() else { return };
     let said = pc.ps(&format!(
         "(Get-Help '{INSTALLED}/flatnet.ps1' -Full | Out-String)

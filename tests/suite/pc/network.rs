@@ -3,7 +3,7 @@
 use super::{has, line, pc};
 
 #[test]
-fn each_mode_and_the_changes_between_them() {
+fn network_mode_changes_are_followed() {
     let Some(pc) = pc() else { return };
     pc.sh("touch /pc/state/hyperv-blocks").succeeds();
     let said = pc.ps("flat up");
@@ -38,7 +38,7 @@ fn each_mode_and_the_changes_between_them() {
 }
 
 #[test]
-fn wsls_adapter_is_known_among_others() {
+fn wsl_adapter_is_identified_among_others() {
     let Some(pc) = pc() else { return };
     pc.sh("echo '{\"vEthernet\": \"\\u30a4\\u30fc\\u30b5\\u30cd\\u30c3\\u30c8 5\", \"LAN\": \"\\u793e\\u5185\"}' >/pc/state/aliases").succeeds();
     // Renamed, and in Japanese: by its network.
@@ -80,7 +80,7 @@ fn wsls_adapter_is_known_among_others() {
 }
 
 #[test]
-fn what_answers_further_on_proves_what_lies_before() {
+fn answer_of_later_layer_proves_earlier_ones() {
     let Some(pc) = pc() else { return };
     // A host that drops pings and connections; then a container that ignores pings.
     pc.sh("nft 'table ip ufw { chain in { type filter hook input priority 0; iifname eth0 icmp type echo-request drop; iifname eth0 tcp dport 80 drop; }; }'").succeeds();
@@ -97,7 +97,7 @@ fn what_answers_further_on_proves_what_lies_before() {
 }
 
 #[test]
-fn what_keeps_the_lan_out_is_a_failure() {
+fn settings_that_block_the_lan_are_failures() {
     let Some(pc) = pc() else { return };
     let said = pc.ps("flat up\nSet-Content /pc/state/public 1\nflat doctor\nRemove-Item /pc/state/public\nSet-Content /pc/state/policy 1\nflat doctor\nRemove-Item /pc/state/policy
         $env:FLATNET_ELEVATED = '1'

@@ -3,7 +3,7 @@
 use super::{has, pc};
 
 #[test]
-fn the_service_has_an_account_of_its_own_and_is_made_and_removed_twice() {
+fn service_has_own_account_and_can_be_reinstalled() {
     let Some(pc) = pc() else { return };
     let install = "flat gateway install-service";
     let wrapper = "'/pc/c/Program Files/Flatnet/flatnet-gateway.exe'";

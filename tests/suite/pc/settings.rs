@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{has, pc};
 
 #[test]
-fn each_wrong_setting_is_refused_with_its_key() {
+fn wrong_setting_is_rejected_with_its_key() {
     let Some(pc) = pc() else { return };
     let wrong = [
         ("Ports", "@()"),
@@ -68,7 +68,7 @@ fn each_wrong_setting_is_refused_with_its_key() {
 }
 
 #[test]
-fn usual_paths_and_other_ports_work() {
+fn paths_with_spaces_and_other_ports_work() {
     let Some(pc) = pc() else { return };
     pc.sh("mkdir -p '/pc/c/Program Files (x86)'; mv '/pc/c/Program Files/OpenResty' '/pc/c/Program Files (x86)/Open Resty & more'").succeeds();
     pc.set("OpenResty", "'C:\\Program Files (x86)\\Open Resty & more\\nginx.exe'");

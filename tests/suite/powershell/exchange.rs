@@ -19,7 +19,7 @@ fn sorted(mut names: Vec<String>) -> Vec<String> {
 }
 
 #[test]
-fn what_windows_sends_has_the_fields_that_are_read() {
+fn scripts_send_the_fields_the_program_reads() {
     let schema = schemars::schema_for!(flatnet::windows::seen::Seen).to_value();
     let wanted = objects(&schema);
     assert!(wanted.len() > 8, "{wanted:?}");
@@ -51,7 +51,7 @@ fn fields_of(script: &Script, node: tree_sitter::Node, variable: &str) -> BTreeS
 }
 
 #[test]
-fn what_windows_is_told_to_do_is_what_it_can_do() {
+fn scripts_implement_every_action() {
     let schema = schemars::schema_for!(flatnet::windows::action::Action).to_value();
     let mut told = BTreeMap::new();
     for action in schema["oneOf"].as_array().unwrap() {
@@ -79,7 +79,7 @@ fn what_windows_is_told_to_do_is_what_it_can_do() {
 }
 
 #[test]
-fn what_windows_reads_of_the_answers_is_there() {
+fn fields_read_by_scripts_exist_in_answers() {
     let case = crate::windows::base();
     let decision = flatnet::windows::decide::decide(flatnet::windows::decide::Verb::Up, &case).unwrap();
     let decision = serde_json::to_value(decision).unwrap();

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn netavark_gets_its_create_line_once() {
+    fn network_create_is_advised_until_network_exists() {
         let podman = |lists_network, finds_plugin| Podman::Netavark {
             version: "5.4.2".to_owned(),
             lists_network,
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_netavark_too_old_gets_the_way_to_cni_and_its_price() {
+    fn old_netavark_advice_explains_switch_to_cni() {
         let text = words(&Podman::TooOld { version: "4.3.1".to_owned() }, DEFAULT_PATH);
         for part in ["network_backend = \"cni\"", "podman stop --all", "What it costs", "podman system reset"]
         {

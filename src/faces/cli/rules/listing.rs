@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn elements_have_a_line_each_with_whose_it_is() {
+    fn each_set_element_has_own_line_with_owner() {
         let text = "\tset bindings {\n\t\telements = { 02:01 . 10.87.1.3 comment \"b\",\n\t\t\t     02:02 . 10.87.1.2 comment \"a\" }\n\t}\n\
                     \tmap m {\n\t\telements = { tcp . 80 comment \"c\" counter packets 5 bytes 300 : 10.87.1.2 . 80 }\n\t}\n";
         let found = lines(text);

@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counters_are_shown_and_not_compared_and_what_differs_is_marked() {
+    fn compare_ignores_counters_and_marks_differences() {
         let desired =
             lines("table inet f {\n\tchain c {\n\t\tcounter packets 0 bytes 0 drop\n\t\taccept\n\t}\n}\n");
         let live = lines(

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_policy_and_rules() {
+    fn iptables_policy_and_rules_are_parsed() {
         let text = r#"-P INPUT ACCEPT
 -P FORWARD DROP
 -P OUTPUT ACCEPT

@@ -121,7 +121,7 @@ mod tests {
     const DOCKER: &str = include_str!("../../../../tests/captured/nft-1.0.6/iptables-forward.json");
 
     #[test]
-    fn finds_the_chains_that_forwarded_ipv4_packets_pass() {
+    fn forward_chains_for_ipv4_are_found() {
         let chains = |family: &str, hook: &str| {
             format!(
                 r#"{{"nftables": [{{"chain": {{"family": "{family}", "table": "t", "name": "c", "hook": "{hook}", "policy": "drop"}}}}]}}"#
@@ -138,7 +138,7 @@ mod tests {
 
     /// DOCKER-USER accepts what comes from `br`; what comes from any other `br..` is rejected.
     #[test]
-    fn reads_what_iptables_nft_wrote() {
+    fn iptables_nft_rules_are_parsed() {
         let chains = chains(DOCKER).unwrap();
         let fate = |iif| walk(&chains, "FORWARD", Packet { iif: Some(iif), ..Packet::default() });
         assert_eq!(fate("br"), Fate::Accepted);
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_links_networks_and_states() {
+    fn interface_network_and_state_matches_are_parsed() {
         let asked = |left: &str, op: &str, right: &str| {
             let json = format!(r#"{{"left": {left}, "op": "{op}", "right": {right}}}"#);
             one_match(&serde_json::from_str(&json).unwrap())

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_rule_that_surely_holds_decides() {
+    fn first_certain_match_decides_verdict() {
         let bridge = || Asked::Iif(vec!["flatnet-*".to_owned()]);
         let net = |text: &str| Asked::Source(vec![text.parse().unwrap()]);
         let (accept, drop) = (Verdict::Accept, Verdict::Drop);
