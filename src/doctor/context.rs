@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::Needs;
 use super::gateway::GatewayProbe;
 use super::host::privileges;
-use crate::engine::{Attachment, Engine, Repair, State};
+use crate::engine::{Attachment, AttachmentStatus, Engine, Repair};
 use crate::error::{Error, Kind, Result};
 use crate::kernel::execute::{Executor, Output};
 use crate::kernel::observe::host::{WslMode, wsl_mode};
@@ -206,13 +206,15 @@ impl Context {
 
     /// The receipts of running containers as stored.
     pub(super) fn receipts_of_running(&self) -> impl Iterator<Item = &Receipt> {
-        self.attachments.iter().filter(|one| one.state == State::Running).map(|one| &one.receipt)
+        self.attachments.iter().filter(|one| one.state == AttachmentStatus::Running).map(|one| &one.receipt)
     }
 
     /// Whether a container that was running during `gather` still is.
     pub(super) fn runs_still(&self, receipt: &Receipt) -> Result<bool> {
         let now = self.engine.attachments()?;
-        Ok(now.iter().any(|one| one.state == State::Running && one.receipt.netns_id == receipt.netns_id))
+        Ok(now
+            .iter()
+            .any(|one| one.state == AttachmentStatus::Running && one.receipt.netns_id == receipt.netns_id))
     }
 
     /// Calls `look` with the engine and the executor for Podman.

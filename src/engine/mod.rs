@@ -22,12 +22,12 @@ mod gc;
 mod guard;
 mod host;
 mod leftover;
-mod look;
 mod owner;
 mod recover;
 mod repair;
 mod store;
 mod undo;
+mod views;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -40,9 +40,9 @@ use guard::LockDirs;
 pub use guard::NetworkGuard;
 pub use host::{Change, HostRecord};
 pub use leftover::{Concern, Leftover};
-pub use look::{Attachment, Loaded, State};
 pub use repair::{Part, Repair};
 pub use store::Store;
+pub use views::{Attachment, AttachmentStatus, Loaded};
 
 use crate::error::{Error, Kind, Result};
 use crate::kernel::execute::{CommandLog, Executor, HostExecutor, LoggingExecutor};

@@ -6,7 +6,7 @@ use std::io::Read;
 use super::{Engine, NetworkGuard};
 use crate::error::{Error, Result};
 use crate::kernel::observe;
-use crate::kernel::observe::marked::{self, MarkedLinks};
+use crate::kernel::observe::marked_links::{self, MarkedLinks};
 use crate::kernel::planner;
 use crate::model::types::{LinkAlias, Owner};
 
@@ -39,7 +39,7 @@ impl Engine {
     pub(super) fn marked_links(&mut self) -> Result<MarkedLinks> {
         let owner = self.store.owner();
         let network = &self.config.network;
-        let mut links = marked::links(network, owner.as_ref(), &mut self.host)?;
+        let mut links = marked_links::links(network, owner.as_ref(), &mut self.host)?;
         if self.is_unknown() {
             links.bridges.extend(links.others.drain(..).map(|(_, link)| link));
         }

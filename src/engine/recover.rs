@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::kernel::observe;
 use crate::kernel::observe::attachment::{self, ObservedAttachment};
 use crate::kernel::observe::link::Link;
-use crate::kernel::observe::marked::{self, MarkedLinks};
+use crate::kernel::observe::marked_links::{self, MarkedLinks};
 use crate::kernel::observe::netns;
 use crate::kernel::planner;
 use crate::model::command::Command;
@@ -47,7 +47,7 @@ impl Engine {
             return Ok(found);
         }
         let elements = attachment::elements(&self.config.network.table(), &mut self.host)?;
-        let names = marked::netns_names(&mut self.host)?;
+        let names = marked_links::netns_names(&mut self.host)?;
         for (id, link) in unknown {
             let Some(name) = self.own_name(id, link, &mut found.left) else { continue };
             let Some(bound) = binding(id, link, &elements) else {

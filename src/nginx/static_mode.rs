@@ -14,7 +14,7 @@ use crate::kernel::execute::Executor;
 use crate::model::command::Command;
 use crate::model::config::{Config, Tls};
 use crate::model::types::HostPattern;
-use crate::routes::podman::State;
+use crate::routes::podman::ContainerState;
 use crate::routes::table::{Route, Scheme, Table};
 
 const TEMPLATE: &str = include_str!("../../templates/gateway-static.conf.j2");
@@ -60,7 +60,7 @@ pub fn render(config: &Config, table: &Table, has_default: bool) -> Result<Strin
 
 fn upstream(route: &Route) -> minijinja::Value {
     let end = |one: &crate::routes::table::Endpoint| {
-        context! { address => one.address, port => one.port, down => one.state == State::Stopped }
+        context! { address => one.address, port => one.port, down => one.state == ContainerState::Stopped }
     };
     context! { name => route.name, servers => route.endpoints.iter().map(end).collect::<Vec<_>>() }
 }

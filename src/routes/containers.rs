@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 
 use super::podman::{Container, containers};
 use super::table::Table;
-use crate::engine::{Attachment, State};
+use crate::engine::{Attachment, AttachmentStatus};
 use crate::error::{Error, Kind, Result};
 use crate::kernel::execute::{CommandFailure, Executor, Exit, Output};
 use crate::model::command::Command;
@@ -102,7 +102,9 @@ pub fn refuse_lost(
     }
     let routed = before.into_iter().flat_map(|table| &table.routes).flat_map(|route| &route.endpoints);
     let lives = |id: &str| {
-        attachments.iter().any(|one| one.state == State::Running && one.receipt.id.container_id.short() == id)
+        attachments
+            .iter()
+            .any(|one| one.state == AttachmentStatus::Running && one.receipt.id.container_id.short() == id)
     };
     match routed.into_iter().find(|one| lives(&one.id)) {
         Some(one) => Err(Error::new(

@@ -11,7 +11,7 @@ use crate::model::types::{ContainerId, ContainerName, NetworkName};
 /// The state of a container, as relevant to requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum ContainerState {
     /// Running.
     Running,
     /// Frozen: it accepts connections but does not answer.
@@ -22,7 +22,7 @@ pub enum State {
     Stopped,
 }
 
-impl State {
+impl ContainerState {
     /// Parses libpod's `ContainerStatus`.
     fn of(status: &str) -> Self {
         match status {
@@ -53,7 +53,7 @@ pub struct Container {
     /// Its name.
     pub name: ContainerName,
     /// Its state.
-    pub state: State,
+    pub state: ContainerState,
     /// The start of this state: RFC 3339 in UTC, to the second.
     pub since: String,
     /// When it was created.
@@ -163,10 +163,14 @@ impl TryFrom<Raw> for Container {
             Some(ports) if shares.is_some() => ports,
             own => own.into_iter().chain(network_settings.ports).flatten().collect(),
         };
-        let how = if state.restarting { State::Restarting } else { State::of(&state.status) };
+        let how =
+            if state.restarting { ContainerState::Restarting } else { ContainerState::of(&state.status) };
         let (started, finished) = (time(&state.started_at), time(&state.finished_at));
-        let since =
-            if how == State::Stopped { finished.clone().or(started.clone()) } else { started.clone() };
+        let since = if how == ContainerState::Stopped {
+            finished.clone().or(started.clone())
+        } else {
+            started.clone()
+        };
         Ok(Self {
             id,
             name,
@@ -225,7 +229,7 @@ mod tests {
             let web = named("web");
             assert_eq!(
                 (web.state, web.address(&network())),
-                (State::Running, Some(Ipv4Addr::new(10, 87, 1, 2)))
+                (ContainerState::Running, Some(Ipv4Addr::new(10, 87, 1, 2)))
             );
             assert_eq!(ports(web), [80, 8080]);
             assert_eq!(web.labels["flatnet.port"], "80");
@@ -234,10 +238,15 @@ mod tests {
                 ("2026-11-23T13:07:45Z".len(), true, &None)
             );
             let gone = named("gone");
-            assert_eq!((gone.state, gone.address(&network()), gone.has_run), (State::Stopped, None, true));
+            assert_eq!(
+                (gone.state, gone.address(&network()), gone.has_run),
+                (ContainerState::Stopped, None, true)
+            );
             assert!(gone.is_on(&network()) && ports(gone) == [80]);
             let fresh = named("fresh");
-            assert!(!fresh.has_run && fresh.state == State::Stopped && fresh.since.starts_with("2026-"));
+            assert!(
+                !fresh.has_run && fresh.state == ContainerState::Stopped && fresh.since.starts_with("2026-")
+            );
             assert!(!named("onhost").is_on(&network()));
             assert_eq!(named("both").networks.len(), 2);
             let side = named("side");

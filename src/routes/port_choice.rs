@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV4;
 
-use super::podman::{Container, State};
+use super::podman::{Container, ContainerState};
 use super::table::{Endpoint, Table};
 use super::unrouted_reason::{Explanation, Reason};
 use crate::model::types::{ContainerName, NetworkName};
@@ -76,7 +76,7 @@ pub(super) fn to_probe(
 ) -> Vec<SocketAddrV4> {
     let is_known = container.exposed.len() == 1 && remembered.own(container).is_some();
     match container.address(network) {
-        Some(address) if container.state == State::Running && !is_known => {
+        Some(address) if container.state == ContainerState::Running && !is_known => {
             container.exposed.iter().map(|&port| SocketAddrV4::new(address, port)).collect()
         }
         _ => Vec::new(),
@@ -110,10 +110,10 @@ pub(super) fn port(
     let predecessor =
         || remembered.predecessor(container).filter(|port| answer(*port) != Some(Answer::Other));
     remembered.own(container).or_else(predecessor).ok_or_else(|| match container.state {
-        State::Running if container.exposed.len() == 1 => {
+        ContainerState::Running if container.exposed.len() == 1 => {
             Explanation::new(Reason::PortSilent, &[("ports", &ports)])
         }
-        State::Running => Explanation::new(Reason::PortsSilent, &[("ports", &ports)]),
+        ContainerState::Running => Explanation::new(Reason::PortsSilent, &[("ports", &ports)]),
         state => Explanation::new(Reason::NotRunning, &[("state", &state.word())]),
     })
 }

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use super::podman::State;
+use super::podman::ContainerState;
 use super::unrouted_reason::Reason;
 use crate::model::config::LONGEST_HOLD;
 use crate::model::types::{ContainerName, HostName, HostPattern, NetworkName, UrlPath};
@@ -108,7 +108,7 @@ pub struct Endpoint {
     /// Its port.
     pub port: u16,
     /// Its state.
-    pub state: State,
+    pub state: ContainerState,
     /// The start of this state.
     pub since: String,
 }
@@ -124,7 +124,7 @@ pub struct Unrouted {
     #[serde(with = "or_dash")]
     pub address: Option<Ipv4Addr>,
     /// Its state.
-    pub state: State,
+    pub state: ContainerState,
     /// The start of this state.
     pub since: String,
     /// The reason as a sentence: plain text.

@@ -29,33 +29,40 @@ pub(crate) enum Content {
 }
 
 /// The outcome of installing an [`Item`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Outcome {
+pub enum FileOutcome {
     /// It did not exist.
     Written,
     /// It differed and was overwritten.
     Overwritten,
+    /// It was from another version and was replaced.
+    Updated,
     /// It was the same.
     AlreadySo,
     /// It differs and was kept.
     Kept,
+    /// It was from another version, is no longer needed and was removed.
+    Removed,
 }
 
-impl Outcome {
+impl FileOutcome {
     /// The word for people.
-    pub(crate) fn word(self) -> &'static str {
+    #[must_use]
+    pub fn word(self) -> &'static str {
         match self {
             Self::Written => "written",
             Self::Overwritten => "overwritten",
+            Self::Updated => "updated",
             Self::AlreadySo => "unchanged",
             Self::Kept => "kept",
+            Self::Removed => "removed",
         }
     }
 }
 
 /// Installs all `items`. What differs is kept, unless `force`. On an error nothing new is left behind.
-pub(crate) fn install(items: &[Item], force: bool) -> Result<Vec<Outcome>> {
+pub(crate) fn install(items: &[Item], force: bool) -> Result<Vec<FileOutcome>> {
     let outcomes = items.iter().map(|item| item.outcome(force)).collect::<Result<Vec<_>>>()?;
     let to_write = || items.iter().zip(&outcomes).filter(|(_, outcome)| outcome.writes());
     // Declared first, so that it is dropped last, after the temporary files in the folders.
@@ -73,23 +80,23 @@ pub(crate) fn install(items: &[Item], force: bool) -> Result<Vec<Outcome>> {
             }
             return Err(io("write", &item.path)(cause.error));
         }
-        if outcome == Outcome::Written {
+        if outcome == FileOutcome::Written {
             made.push(&item.path);
         }
     }
     Ok(outcomes)
 }
 
-impl Outcome {
+impl FileOutcome {
     pub(crate) fn writes(self) -> bool {
         matches!(self, Self::Written | Self::Overwritten)
     }
 }
 
 impl Item {
-    fn outcome(&self, force: bool) -> Result<Outcome> {
+    fn outcome(&self, force: bool) -> Result<FileOutcome> {
         match self.path.symlink_metadata() {
-            Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(Outcome::Written),
+            Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(FileOutcome::Written),
             Err(cause) => return Err(io("stat", &self.path)(cause)),
             Ok(found) if found.is_dir() => {
                 let shown = self.path.display();
@@ -102,9 +109,9 @@ impl Item {
             Ok(_) => {}
         }
         Ok(match (self.is_in_place()?, force) {
-            (true, _) => Outcome::AlreadySo,
-            (false, true) => Outcome::Overwritten,
-            (false, false) => Outcome::Kept,
+            (true, _) => FileOutcome::AlreadySo,
+            (false, true) => FileOutcome::Overwritten,
+            (false, false) => FileOutcome::Kept,
         })
     }
 
@@ -173,16 +180,16 @@ mod tests {
         let link =
             Item { path: dir.path().join("d/link"), content: Content::Link(dir.path().join("target")) };
         let items = [file(&path, "one"), link];
-        assert_eq!(install(&items, false).unwrap(), [Outcome::Written; 2]);
-        assert_eq!(install(&items, false).unwrap(), [Outcome::AlreadySo; 2]);
+        assert_eq!(install(&items, false).unwrap(), [FileOutcome::Written; 2]);
+        assert_eq!(install(&items, false).unwrap(), [FileOutcome::AlreadySo; 2]);
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o7777, 0o644);
         let items = [
             file(&path, "two"),
             Item { path: items[1].path.clone(), content: Content::Link("/else".into()) },
         ];
-        assert_eq!(install(&items, false).unwrap(), [Outcome::Kept; 2]);
+        assert_eq!(install(&items, false).unwrap(), [FileOutcome::Kept; 2]);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "one");
-        assert_eq!(install(&items, true).unwrap(), [Outcome::Overwritten; 2]);
+        assert_eq!(install(&items, true).unwrap(), [FileOutcome::Overwritten; 2]);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "two");
         assert_eq!(std::fs::read_link(&items[1].path).unwrap(), Path::new("/else"));
         assert_eq!(

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::action::Planned;
 use super::layers::{self, Layer};
-use super::seen::{Answer, Seen, Task};
+use super::observed::{Answer, Observed, Task};
 use super::view::View;
 use super::{VERSION, firewall, gateway, route};
 use crate::doctor::Level;
@@ -52,7 +52,7 @@ pub struct Decision {
 }
 
 /// Decides by what was seen, and by nothing else.
-pub fn decide(verb: Verb, seen: &Seen) -> Result<Decision> {
+pub fn decide(verb: Verb, seen: &Observed) -> Result<Decision> {
     let view = View::new(seen)?;
     let actions = match verb {
         Verb::Look => Vec::new(),

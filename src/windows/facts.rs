@@ -6,7 +6,7 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use super::VERSION;
-use crate::engine::{Attachment, State};
+use crate::engine::{Attachment, AttachmentStatus};
 use crate::kernel::execute::{Executor, Output};
 use crate::kernel::tools::Tools;
 use crate::model::command::Command;
@@ -70,7 +70,7 @@ pub fn gather(config: &Config, attachments: &[Attachment], executor: &mut dyn Ex
             .unwrap_or_default(),
         container: attachments
             .iter()
-            .find(|one| one.state == State::Running)
+            .find(|one| one.state == AttachmentStatus::Running)
             .map(|one| Container { name: one.receipt.name.clone(), address: one.receipt.address.addr() }),
         ip_forward: read("/proc/sys/net/ipv4/ip_forward"),
         first_process: read("/proc/1/comm"),

@@ -2,8 +2,8 @@
 
 use super::action::{Action, Planned};
 use super::lan;
+use super::observed::{HypervSetting, Rule};
 use super::route;
-use super::seen::{HypervSetting, Rule};
 use super::view::{Mode, View};
 use crate::doctor::{Finding, Level};
 

@@ -1,8 +1,8 @@
 //! `OpenResty` on Windows: whether it runs, and what is in its way.
 
 use super::action::{Action, Planned};
+use super::observed::Process;
 use super::ports;
-use super::seen::Process;
 use super::view::{Mode, View};
 use crate::doctor::Finding;
 

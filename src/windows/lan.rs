@@ -1,7 +1,7 @@
 //! Whether the LAN may come in to the gateway, by all that Windows' own firewall goes by.
 
 use super::firewall;
-use super::seen::{Network, Profile, Rule};
+use super::observed::{Network, Profile, Rule};
 use super::view::{Mode, View};
 use crate::doctor::{Finding, Level};
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::seen::{Address, Answer};
+use super::observed::{Address, Answer};
 use super::view::{Mode, View};
 use super::{firewall, gateway, lan, route};
 use crate::doctor::Finding;

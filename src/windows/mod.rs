@@ -11,9 +11,9 @@ mod gateway;
 pub mod install;
 mod lan;
 mod layers;
+pub mod observed;
 mod ports;
 mod route;
-pub mod seen;
 mod view;
 
 /// What both sides must agree on: another number is another language.

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::seen::Listener;
+use super::observed::Listener;
 use super::view::View;
 use crate::doctor::Finding;
 

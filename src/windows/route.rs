@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::action::{Action, Planned, Store};
-use super::seen::Route;
+use super::observed::Route;
 use super::view::{Mode, View};
 use crate::doctor::Finding;
 

@@ -6,7 +6,7 @@ use ipnet::Ipv4Net;
 
 use super::VERSION;
 use super::facts::Facts;
-use super::seen::{Address, Process, Seen};
+use super::observed::{Address, Observed, Process};
 use crate::error::{Error, Kind, Result};
 
 /// How WSL2 is joined to Windows' network.
@@ -24,7 +24,7 @@ pub(super) enum Mode {
 #[derive(Debug)]
 pub(super) struct View<'a> {
     /// What Windows saw.
-    pub(super) seen: &'a Seen,
+    pub(super) seen: &'a Observed,
     /// What WSL2 told.
     pub(super) facts: Facts,
     /// How both are joined.
@@ -34,7 +34,7 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    pub(super) fn new(seen: &'a Seen) -> Result<Self> {
+    pub(super) fn new(seen: &'a Observed) -> Result<Self> {
         let facts: Facts = serde_json::from_str(&seen.facts).map_err(|error| {
             Error::new(Kind::Decode, "standard input is not what Windows' scripts send: `facts`")
                 .remedy("It must be what `flatnet windows facts` prints")

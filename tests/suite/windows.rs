@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use flatnet::doctor::Level;
 use flatnet::windows::action::{Action, Planned, Store};
 use flatnet::windows::decide::{Decision, Verb, decide};
-use flatnet::windows::seen::{self, Listener, Process, Route, Rule, Seen};
+use flatnet::windows::observed::{self, Listener, Observed, Process, Route, Rule};
 use serde_json::{Value, json};
 
 use crate::golden_file::compare;
@@ -46,17 +46,17 @@ fn sent(case: &Value) -> String {
 }
 
 /// A PC on which all is well.
-pub(crate) fn base() -> Seen {
-    seen::parse(&sent(&json!({}))).unwrap()
+pub(crate) fn base() -> Observed {
+    observed::parse(&sent(&json!({}))).unwrap()
 }
 
-fn cases() -> Vec<(PathBuf, Seen)> {
+fn cases() -> Vec<(PathBuf, Observed)> {
     let files = std::fs::read_dir(Path::new(FOLDER).join("cases")).unwrap().map(|file| file.unwrap().path());
     let mut paths: Vec<PathBuf> =
         files.filter(|path| path.extension().is_some_and(|end| end == "json")).collect();
     paths.sort();
     assert!(paths.len() > 30, "only {} cases were found", paths.len());
-    paths.into_iter().map(|path| (path.clone(), seen::parse(&sent(&json(&path))).unwrap())).collect()
+    paths.into_iter().map(|path| (path.clone(), observed::parse(&sent(&json(&path))).unwrap())).collect()
 }
 
 /// What a person would be told, without what is well.
@@ -96,7 +96,7 @@ fn decisions_match_recorded_cases() {
 }
 
 /// The same PC, after Windows has done what it was told.
-fn carry_out(seen: &mut Seen, action: &Action) {
+fn carry_out(seen: &mut Observed, action: &Action) {
     let ports = seen.settings.ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let own = |name: String, program: &str| Rule {
         name,
@@ -146,7 +146,7 @@ fn carry_out(seen: &mut Seen, action: &Action) {
 }
 
 /// As often as `flatnet.ps1` does it.
-fn until_done(seen: &mut Seen) -> bool {
+fn until_done(seen: &mut Observed) -> bool {
     for _ in 0..3 {
         let actions = decide(Verb::Up, seen).unwrap().actions;
         if actions.is_empty() {
@@ -162,7 +162,7 @@ fn until_done(seen: &mut Seen) -> bool {
 #[test]
 fn up_converges_and_leaves_foreign_objects() {
     for (path, mut seen) in cases() {
-        let others = |seen: &Seen| {
+        let others = |seen: &Observed| {
             let subnet = seen.settings.subnet;
             let is_other = |route: &&Route| route.destination != subnet || route.interface == 60;
             let routes = seen.routes.iter().filter(is_other).cloned().collect::<Vec<_>>();
@@ -178,10 +178,10 @@ fn up_converges_and_leaves_foreign_objects() {
 #[test]
 fn scripts_of_another_version_are_refused() {
     for case in [json!({"seen": {"version": 1}}), json!({"facts": {"version": 1}})] {
-        let error = decide(Verb::Up, &seen::parse(&sent(&case)).unwrap()).unwrap_err();
+        let error = decide(Verb::Up, &observed::parse(&sent(&case)).unwrap()).unwrap_err();
         assert!(error.to_line().contains("flatnet windows install"), "{error}");
     }
-    let error = decide(Verb::Up, &Seen { facts: "<3>WSL (1) ERROR".to_owned(), ..base() }).unwrap_err();
+    let error = decide(Verb::Up, &Observed { facts: "<3>WSL (1) ERROR".to_owned(), ..base() }).unwrap_err();
     assert!(error.to_line().contains("flatnet windows facts"), "{error}");
 }
 

@@ -1,4 +1,4 @@
-# What is to be seen on Windows. Names of keys are those of src/windows/seen.rs; nothing is judged here.
+# What is to be seen on Windows. Names of keys are those of src/windows/observed.rs; nothing is judged here.
 
 function Get-Seen {
     param($Settings, [string] $Facts)

@@ -100,7 +100,7 @@ function Get-ProbeError {
     return 'silent'
 }
 
-# As src/windows/seen.rs wants it.
+# As src/windows/observed.rs wants it.
 function ConvertTo-Answer {
     param($Probe)
     if ($null -eq $Probe) { return $null }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::doctor::context::describe;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
-use crate::engine::{Attachment, State};
+use crate::engine::{Attachment, AttachmentStatus};
 use crate::error::Result;
 use crate::kernel::observe;
 use crate::model::types::PortMode;
@@ -53,18 +53,20 @@ fn judge(context: &Context, attachment: &Attachment) -> Option<Finding> {
     let Attachment { receipt, state, .. } = attachment;
     let who = describe(receipt);
     let finding = match state {
-        State::Running => return None,
-        State::Unfinished => {
+        AttachmentStatus::Running => return None,
+        AttachmentStatus::Unfinished => {
             let what = "ADD has not finished; the runtime was killed, or is still running";
             Finding::warning(format!("{who}: {what}"))
                 .help("First run the doctor again: ADD may have finished by now")
         }
-        State::Cut => Finding::failure(format!("{who}: its link {} is missing", receipt.host_link)),
-        State::Dead => {
+        AttachmentStatus::Cut => {
+            Finding::failure(format!("{who}: its link {} is missing", receipt.host_link))
+        }
+        AttachmentStatus::Dead => {
             Finding::warning(format!("{who}: its namespace is gone, but its address is still held"))
                 .help("ADD also frees the address when it needs it")
         }
-        State::Pending => {
+        AttachmentStatus::Pending => {
             Finding::warning(format!("{who}: it was detached, but some steps could not be undone"))
         }
     };

@@ -5,7 +5,7 @@ use crate::doctor::context::describe;
 use crate::doctor::{Context, Finding};
 use crate::model::command::Command;
 use crate::nginx::install;
-use crate::routes::podman::State;
+use crate::routes::podman::ContainerState;
 use crate::routes::publish;
 use crate::routes::table::{Route, Scheme, Table};
 use crate::state::receipt::Receipt;
@@ -58,7 +58,7 @@ pub(in crate::doctor) fn through(
 fn route<'a>(table: &'a Table, receipt: &Receipt) -> Option<&'a Route> {
     let id = receipt.id.container_id.short();
     let leads = |route: &&Route| {
-        route.endpoints.iter().any(|one| one.id == id && one.state == State::Running)
+        route.endpoints.iter().any(|one| one.id == id && one.state == ContainerState::Running)
             && matches!(route.scheme, Scheme::Http | Scheme::Https)
     };
     table.routes.iter().find(leads)

@@ -1,7 +1,7 @@
 //! Free addresses.
 
 use crate::doctor::{Check, Context, Finding, Group, Needs};
-use crate::engine::State;
+use crate::engine::AttachmentStatus;
 use crate::error::Result;
 
 pub(in crate::doctor) const CHECK: Check = Check {
@@ -36,7 +36,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
             .commands([context.flatnet("repair")])
         })
         .collect();
-    let has_dead = context.attachments.iter().any(|one| one.state == State::Dead);
+    let has_dead = context.attachments.iter().any(|one| one.state == AttachmentStatus::Dead);
     let widen = format!(
         "Remove unneeded containers, or enlarge `allocate` and `subnet` in {}",
         context.config_path.display()

@@ -4,7 +4,7 @@ use crate::engine::Engine;
 use crate::engine::leftover::{Concern, Leftover};
 use crate::engine::recover::{Unrecorded, has_address};
 use crate::error::Result;
-use crate::kernel::observe::marked::MarkedLinks;
+use crate::kernel::observe::marked_links::MarkedLinks;
 use crate::model::command::Command;
 use crate::state::lease::Leases;
 use crate::state::receipt::{self, Event, Receipt};

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{Options, output};
-use crate::engine::{Attachment, Engine, State};
+use crate::engine::{Attachment, AttachmentStatus, Engine};
 use crate::error::Result;
 use crate::model::types::{Mac, PortMapping};
 use crate::state::lease::Lease;
@@ -72,7 +72,10 @@ impl Ps {
 
 impl Row {
     fn of_attachment(Attachment { receipt, events: _, state }: &Attachment) -> Self {
-        let has_link = matches!(state, State::Running | State::Unfinished | State::Pending);
+        let has_link = matches!(
+            state,
+            AttachmentStatus::Running | AttachmentStatus::Unfinished | AttachmentStatus::Pending
+        );
         Self {
             name: receipt.name.clone(),
             container_id: receipt.id.container_id.to_string(),

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Options, output};
 use crate::error::{Error, Kind, io};
 use crate::windows::decide::{Verb, decide};
-use crate::windows::{facts, install, seen};
+use crate::windows::{facts, install, observed};
 
 /// Write the scripts for Windows, and answer their queries: they observe and act, this program decides.
 #[derive(Debug, Args)]
@@ -77,7 +77,7 @@ impl Windows {
             Question::Decide { verb } => {
                 let mut text = String::new();
                 std::io::stdin().read_to_string(&mut text).map_err(io("read", "/dev/stdin".as_ref()))?;
-                print(&decide(*verb, &seen::parse(&text)?)?)?;
+                print(&decide(*verb, &observed::parse(&text)?)?)?;
             }
         }
         Ok(0)

@@ -12,7 +12,7 @@ pub mod host;
 pub mod ini;
 pub mod inside;
 pub mod link;
-pub mod marked;
+pub mod marked_links;
 pub mod netns;
 pub mod own_ports;
 pub mod proc_route;

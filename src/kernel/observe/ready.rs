@@ -18,7 +18,7 @@ struct Sign {
     file: &'static str,
     ready: &'static str,
     told: fn(&Tools) -> Vec<&str>,
-    ready_is_told: fn(&Told) -> bool,
+    is_ready: fn(&ShownLink) -> bool,
 }
 
 /// A link of its own: the kernel gives it a queue when it notices that the peer is up.
@@ -26,7 +26,7 @@ const OF_LINK: Sign = Sign {
     file: "operstate",
     ready: "up",
     told: |tools| vec![&tools.ip, "-j", "link", "show", "dev"],
-    ready_is_told: |told| told.operstate == "UP",
+    is_ready: |told| told.operstate == "UP",
 };
 
 /// A bridge port: `BR_STATE_FORWARDING` of `linux/if_bridge.h`, as in /sys.
@@ -34,11 +34,11 @@ const OF_PORT: Sign = Sign {
     file: "brport/state",
     ready: "3",
     told: |tools| vec![&tools.bridge, "-j", "link", "show", "dev"],
-    ready_is_told: |told| told.state == "forwarding",
+    is_ready: |told| told.state == "forwarding",
 };
 
 #[derive(serde::Deserialize)]
-struct Told {
+struct ShownLink {
     #[serde(default)]
     operstate: String,
     #[serde(default)]
@@ -72,7 +72,7 @@ fn seen_in_sys(link: &IfName, sign: &Sign) -> Option<bool> {
 fn ask_program(link: &IfName, sign: &Sign, host: &mut Host) -> Result<bool> {
     let command = Command::new((sign.told)(&host.tools).into_iter().chain([link.as_str()]));
     let output = host.run(&command, &[])?.checked(&command)?;
-    let all: Vec<Told> =
+    let all: Vec<ShownLink> =
         serde_json::from_str(&output.stdout).map_err(|cause| bad_json(&command.line(), &cause))?;
-    Ok(all.iter().any(sign.ready_is_told))
+    Ok(all.iter().any(sign.is_ready))
 }

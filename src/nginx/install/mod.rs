@@ -23,7 +23,8 @@ use self::record::Record;
 use crate::error::{Result, io};
 pub use crate::model::config::drive;
 use crate::model::types::NetworkName;
-use crate::setup::install::{Content, Item, Outcome, install as put};
+pub use crate::setup::install::FileOutcome;
+use crate::setup::install::{Content, Item, install as put};
 
 /// The user of nginx's workers on Debian.
 pub const USER: &str = "www-data";
@@ -39,45 +40,9 @@ pub struct InstalledFile {
     pub outcome: FileOutcome,
 }
 
-/// The outcome of installing a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FileOutcome {
-    /// It was missing.
-    Written,
-    /// It was from another version, or was to be overwritten.
-    Updated,
-    /// It is unchanged.
-    AlreadySo,
-    /// It was modified by the user and is kept.
-    Kept,
-    /// It was from another version and is no longer needed.
-    Removed,
-}
-
-impl FileOutcome {
-    /// The outcome as a word.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Written => "written",
-            Self::Updated => "updated",
-            Self::AlreadySo => "unchanged",
-            Self::Kept => "kept",
-            Self::Removed => "removed",
-        }
-    }
-}
-
-impl From<Outcome> for FileOutcome {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Written => Self::Written,
-            Outcome::Overwritten => Self::Updated,
-            Outcome::AlreadySo => Self::AlreadySo,
-            Outcome::Kept => Self::Kept,
-        }
-    }
+/// The gateway's own file that was replaced was from another version.
+fn updated(outcome: FileOutcome) -> FileOutcome {
+    if outcome == FileOutcome::Overwritten { FileOutcome::Updated } else { outcome }
 }
 
 /// Installs the `files` of `network`'s gateway in `directory`. Files modified by the user are kept, unless `force`;
@@ -113,7 +78,7 @@ pub fn install(
 pub(crate) fn put_all(items: Vec<Item>, force: bool) -> Result<impl Iterator<Item = InstalledFile>> {
     let outcomes = put(&items, force)?;
     let outcome = items.into_iter().zip(outcomes);
-    Ok(outcome.map(|(item, outcome)| InstalledFile { path: item.path, outcome: outcome.into() }))
+    Ok(outcome.map(|(item, outcome)| InstalledFile { path: item.path, outcome: updated(outcome) }))
 }
 
 fn item(directory: &Path, file: &File) -> Item {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use super::RoutedContainer;
-use crate::routes::podman::{Container, State};
+use crate::routes::podman::{Container, ContainerState};
 use crate::routes::unrouted_reason::{Explanation, Reason};
 
 /// Gives each port of a shared namespace to at most one container. Without a label, a port belongs to the namespace's owner. If
@@ -13,7 +13,7 @@ pub(super) fn one_per_port(
     routed: Vec<RoutedContainer<'_>>,
 ) -> (Vec<RoutedContainer<'_>>, Vec<(&Container, Explanation)>) {
     let mut claims: BTreeMap<(Ipv4Addr, u16), Vec<(String, bool)>> = BTreeMap::new();
-    for one in routed.iter().filter(|one| one.container.state != State::Stopped) {
+    for one in routed.iter().filter(|one| one.container.state != ContainerState::Stopped) {
         let is_sure = one.labels.port.is_some() || one.container.shares.is_none();
         claims.entry((one.address, one.port)).or_default().push((one.container.name.to_string(), is_sure));
     }

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::super::podman::State;
+use super::super::podman::ContainerState;
 use super::super::port_choice::{Answer, KnownPorts};
 use super::*;
 use crate::model::types::{ContainerId, ContainerName};
@@ -87,7 +87,7 @@ fn container(name: &str, number: u8, ports: &[u16]) -> Container {
     Container {
         id: ContainerId::parse(&format!("{number:02x}").repeat(32)).unwrap(),
         name: ContainerName::parse(name).unwrap(),
-        state: State::Running,
+        state: ContainerState::Running,
         since: "2026-11-23T12:00:00Z".to_owned(),
         created: jiff::Timestamp::from_second(1_795_439_000 + i64::from(number)).unwrap(),
         has_run: true,
@@ -106,7 +106,7 @@ fn labelled(container: Container, labels: &[(&str, &str)]) -> Container {
 
 fn stopped(container: &Container) -> Container {
     let networks = container.networks.keys().map(|name| (name.clone(), None)).collect();
-    Container { state: State::Stopped, networks, ..container.clone() }
+    Container { state: ContainerState::Stopped, networks, ..container.clone() }
 }
 
 #[test]
@@ -354,7 +354,12 @@ fn key() -> impl Strategy<Value = String> {
 fn any_container() -> impl Strategy<Value = Container> {
     let labels = prop::collection::btree_map(key(), hostile(), 0..4);
     let names = "[A-Za-z0-9][A-Za-z0-9_.-]{0,20}";
-    let state = prop::sample::select(vec![State::Running, State::Paused, State::Restarting, State::Stopped]);
+    let state = prop::sample::select(vec![
+        ContainerState::Running,
+        ContainerState::Paused,
+        ContainerState::Restarting,
+        ContainerState::Stopped,
+    ]);
     let ports = prop::collection::vec(1..=u16::MAX, 0..3);
     (names, 2..250u8, ports, labels, state).prop_map(|(name, number, ports, labels, state)| Container {
         state,

@@ -20,7 +20,7 @@ fn sorted(mut names: Vec<String>) -> Vec<String> {
 
 #[test]
 fn scripts_send_the_fields_the_program_reads() {
-    let schema = schemars::schema_for!(flatnet::windows::seen::Seen).to_value();
+    let schema = schemars::schema_for!(flatnet::windows::observed::Observed).to_value();
     let wanted = objects(&schema);
     assert!(wanted.len() > 8, "{wanted:?}");
     let scripts = scripts();

@@ -15,7 +15,7 @@ use crate::faces::plugin;
 use crate::log::Log;
 use crate::model::config::{self, Config};
 use crate::model::types::{IfName, NetworkName};
-use crate::setup::install::{Content, Item, Outcome, install};
+use crate::setup::install::{Content, FileOutcome, Item, install};
 use crate::setup::podman::Podman;
 use crate::setup::unmanaged::Program;
 use crate::setup::{self, executable, templates, units};
@@ -127,7 +127,7 @@ impl Init {
 }
 
 /// The commands that make running programs reload their changed file.
-fn to_reload(items: &[Item], outcomes: &[Outcome], config: &Config) -> Vec<&'static str> {
+fn to_reload(items: &[Item], outcomes: &[FileOutcome], config: &Config) -> Vec<&'static str> {
     let is_new =
         |path: &Path| items.iter().zip(outcomes).any(|(item, outcome)| item.path == path && outcome.writes());
     let new = |program: &Program| is_new(&program.file(&config.network, &config.bridge).path);
@@ -147,14 +147,14 @@ fn note_writable_by_others() -> Result<()> {
     Ok(())
 }
 
-fn table(items: &[Item], outcomes: &[Outcome]) -> String {
+fn table(items: &[Item], outcomes: &[FileOutcome]) -> String {
     let mut text = String::new();
     for (Item { path, content }, outcome) in items.iter().zip(outcomes) {
         let what = match content {
             Content::File(_) => path.display().to_string(),
             Content::Link(target) => format!("{} -> {}", path.display(), target.display()),
         };
-        let hint = if *outcome == Outcome::Kept { " (differs; use --force to overwrite it)" } else { "" };
+        let hint = if *outcome == FileOutcome::Kept { " (differs; use --force to overwrite it)" } else { "" };
         let _ = writeln!(text, "{:<12}{what}{hint}", outcome.word());
     }
     text

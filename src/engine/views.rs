@@ -17,7 +17,7 @@ use crate::state::receipt::{self, Event, Receipt};
 /// The state of an attachment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum AttachmentStatus {
     /// It works.
     Running,
     /// ADD is still running, or was killed.
@@ -30,7 +30,7 @@ pub enum State {
     Pending,
 }
 
-impl State {
+impl AttachmentStatus {
     /// The word for it.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -52,7 +52,7 @@ pub struct Attachment {
     /// Events since the receipt was written.
     pub events: Vec<Event>,
     /// Its state.
-    pub state: State,
+    pub state: AttachmentStatus,
 }
 
 /// The desired and the loaded rules, both as `nft list` prints them, with counters.
@@ -79,15 +79,19 @@ impl Engine {
         Ok(attachments)
     }
 
-    fn state(&self, receipt: &Receipt, events: &[Event]) -> State {
+    fn state(&self, receipt: &Receipt, events: &[Event]) -> AttachmentStatus {
         if self.store.is_pending(&receipt.id) {
-            State::Pending
+            AttachmentStatus::Pending
         } else if self.is_dead(receipt) {
-            State::Dead
+            AttachmentStatus::Dead
         } else if !observe::link_is_gone(receipt.host_link.as_str()) {
-            if receipt::is_attached(events) { State::Running } else { State::Unfinished }
+            if receipt::is_attached(events) {
+                AttachmentStatus::Running
+            } else {
+                AttachmentStatus::Unfinished
+            }
         } else {
-            State::Cut
+            AttachmentStatus::Cut
         }
     }
 

@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 /// All of it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Seen {
+pub struct Observed {
     /// [`super::VERSION`] of the scripts.
     pub version: u32,
     /// What `flatnet windows facts` printed, unread.
@@ -288,7 +288,7 @@ impl Answer {
 }
 
 /// Reads what the scripts sent. PowerShell may put a byte order mark before it.
-pub fn parse(text: &str) -> Result<Seen> {
+pub fn parse(text: &str) -> Result<Observed> {
     let text = text.trim_start_matches('\u{feff}');
     serde_json::from_str(text).map_err(|error| {
         Error::new(Kind::Decode, "standard input is not what Windows' scripts send")
