@@ -1,6 +1,6 @@
-//! Tells the program which commit it is built from: for `flatnet --version`, and for whoever gets its report of a bug.
+//! Sets the commit that `flatnet --version` and bug reports name.
 //!
-//! From git where this is a clone, from `ops/lib/package/commit` in an archive that git made of it; elsewhere it is not known.
+//! It comes from git in a clone, and from `ops/lib/package/commit` in an archive made by git; elsewhere it is unknown.
 //! Nothing here depends on the time, the folder or the user of the build, so the same source makes the same bytes.
 
 #![allow(
@@ -15,7 +15,7 @@ use std::process::Command;
 /// `git archive` writes the commit in the place of what stands there between dollar signs (.gitattributes).
 const ARCHIVED: &str = "ops/lib/package/commit";
 /// What the program is made of.
-const SOURCE: [&str; 4] = ["src", "templates", "Cargo.toml", "Cargo.lock"];
+const SOURCE: [&str; 5] = ["src", "templates", "ops/windows", "Cargo.toml", "Cargo.lock"];
 
 fn main() {
     let version = std::env::var("CARGO_PKG_VERSION").unwrap_or_default();
@@ -29,7 +29,7 @@ fn main() {
 
 /// `b795154ab12c 2026-11-23`, with a word when what is built differs from that.
 fn from_git() -> Option<String> {
-    // A folder that somebody unpacked within another repository is none of that.
+    // A folder inside another repository does not belong to that repository.
     let here = std::env::current_dir().and_then(std::fs::canonicalize).ok()?;
     if git(&["rev-parse", "--show-toplevel"])? != here.to_str()? {
         return None;
@@ -61,7 +61,7 @@ fn short(text: &str) -> Option<String> {
 
 /// What git prints; nothing where there is no git, or no repository.
 fn git(words: &[&str]) -> Option<String> {
-    // Root may build what belongs to somebody else; what is run here is git's own.
+    // Root may build another user's clone; only git's own programs run here.
     let output = Command::new("git").args(["-c", "safe.directory=*"]).args(words).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| text.trim().to_owned())

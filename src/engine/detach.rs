@@ -18,8 +18,8 @@ impl Engine {
         let result = self.detach_if(id, |_, _| true).map(drop);
         self.log_operation("del", Some(id), started, result.as_ref(), serde_json::Map::new());
         if let Err(error) = result {
-            let told = self.left_for_later(id, &error);
-            self.log.warn(&told);
+            let deferred = self.left_for_later(id, &error);
+            self.log.warn(&deferred);
         }
         Ok(())
     }

@@ -8,8 +8,8 @@
 //! | [`RulesetAlone`] | replace the tables, change the bridge, delete any elements |
 //!
 //! They are taken in this order. The ruleset's are given out only under the network's guard, and the holder of
-//! a share takes no other guard. So whoever waits for the ruleset waits only for programs, and nobody takes a
-//! share meanwhile.
+//! a share takes no other guard. A run that waits for the ruleset therefore waits only for programs, and no
+//! other run can take a share in the meantime.
 //!
 //! What was true when it was computed stays true while the guard is held: an address belongs to its attachment
 //! until it is released under the network's guard and that of its links.

@@ -31,9 +31,9 @@ pub fn read_stdin() -> Result<Vec<u8>> {
 }
 
 /// Writes a one-line answer to standard output.
-pub fn answer(told: &Value) -> Result<()> {
+pub fn answer(document: &Value) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
-    let written = writeln!(stdout, "{told}").and_then(|()| stdout.flush());
+    let written = writeln!(stdout, "{document}").and_then(|()| stdout.flush());
     let written = if is_closed(&stdout) { Err(Errno::BADF.into()) } else { written };
     written.map_err(|cause| Error::new(Kind::Unheard, "the answer cannot be written").source(cause))
 }
@@ -52,9 +52,9 @@ fn is_closed(stdout: &impl AsFd) -> bool {
 
 /// Writes the final answer and returns the exit status. If standard output fails, writes to standard error.
 #[must_use]
-pub fn end(told: &Value, status: u8) -> u8 {
-    let Err(lost) = answer(told) else { return status };
-    let _ = writeln!(std::io::stderr(), "flatnet: {}; it was {told}", lost.to_line());
+pub fn end(document: &Value, status: u8) -> u8 {
+    let Err(lost) = answer(document) else { return status };
+    let _ = writeln!(std::io::stderr(), "flatnet: {}; it was {document}", lost.to_line());
     1
 }
 

@@ -36,11 +36,11 @@ const MAX_DETAIL: usize = 4096;
 pub fn run() -> u8 {
     let environment = Environment::of(|name| std::env::var_os(name));
     let stdin = plugin::read_stdin();
-    let (told, status) = match &stdin {
+    let (document, status) = match &stdin {
         Ok(stdin) => answer(&environment, stdin, carry_out),
         Err(error) => (Some(error_json(error, Version::default())), 1),
     };
-    told.map_or(status, |told| plugin::end(&told, status))
+    document.map_or(status, |document| plugin::end(&document, status))
 }
 
 /// Handles one call; returns the remaining output and the exit status. Only `carry_out`, which runs after

@@ -30,8 +30,8 @@ pub fn is_command(argument: &str) -> bool {
 /// Handles this process's call: prints the answer or the error, returns the exit status.
 #[must_use]
 pub fn run(arguments: &[String]) -> u8 {
-    let (told, status) = answer(arguments, plugin::read_stdin, carry_out);
-    told.map_or(status, |told| plugin::end(&told, status))
+    let (document, status) = answer(arguments, plugin::read_stdin, carry_out);
+    document.map_or(status, |document| plugin::end(&document, status))
 }
 
 /// Handles one call; returns the output and the exit status. Only `carry_out`, which runs after parsing, touches the
@@ -53,9 +53,9 @@ fn carry_out(Call(verb): Call) -> Result<Option<Value>> {
         Verb::Info => Ok(Some(json!({"version": env!("CARGO_PKG_VERSION"), "api_version": API_VERSION}))),
         Verb::Create { network, name, config } => create::create(network, &name, &config).map(Some),
         Verb::Setup { request, name, config } => {
-            let told =
+            let report =
                 |attached: &Attached, config: &Config| plugin::answer(&status_block(attached, &config.dns));
-            plugin::engine(&config, &name)?.attach(&request, told).map(|()| None)
+            plugin::engine(&config, &name)?.attach(&request, report).map(|()| None)
         }
         Verb::Teardown { id, name, config } => {
             plugin::engine_to_detach(&config, &name)?.detach(&id).map(|()| None)

@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(
             found(&marked, None),
             (0, vec![other.clone()]),
-            "whoever does not know who it is may not take it"
+            "a bridge with an owner is foreign while our own owner mark is unknown"
         );
         let of_0_1_0 = LinkAlias::of_bridge(&network, None);
         assert_eq!(found(&of_0_1_0, Some(&own)), (1, Vec::new()), "0.1.0 made no marks");

@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_micros(200);
 struct Sign {
     file: &'static str,
     ready: &'static str,
-    told: fn(&Tools) -> Vec<&str>,
+    command: fn(&Tools) -> Vec<&str>,
     is_ready: fn(&ShownLink) -> bool,
 }
 
@@ -25,16 +25,16 @@ struct Sign {
 const OF_LINK: Sign = Sign {
     file: "operstate",
     ready: "up",
-    told: |tools| vec![&tools.ip, "-j", "link", "show", "dev"],
-    is_ready: |told| told.operstate == "UP",
+    command: |tools| vec![&tools.ip, "-j", "link", "show", "dev"],
+    is_ready: |link| link.operstate == "UP",
 };
 
 /// A bridge port: `BR_STATE_FORWARDING` of `linux/if_bridge.h`, as in /sys.
 const OF_PORT: Sign = Sign {
     file: "brport/state",
     ready: "3",
-    told: |tools| vec![&tools.bridge, "-j", "link", "show", "dev"],
-    is_ready: |told| told.state == "forwarding",
+    command: |tools| vec![&tools.bridge, "-j", "link", "show", "dev"],
+    is_ready: |link| link.state == "forwarding",
 };
 
 #[derive(serde::Deserialize)]
@@ -70,7 +70,7 @@ fn seen_in_sys(link: &IfName, sign: &Sign) -> Option<bool> {
 }
 
 fn ask_program(link: &IfName, sign: &Sign, host: &mut Host) -> Result<bool> {
-    let command = Command::new((sign.told)(&host.tools).into_iter().chain([link.as_str()]));
+    let command = Command::new((sign.command)(&host.tools).into_iter().chain([link.as_str()]));
     let output = host.run(&command, &[])?.checked(&command)?;
     let all: Vec<ShownLink> =
         serde_json::from_str(&output.stdout).map_err(|cause| bad_json(&command.line(), &cause))?;

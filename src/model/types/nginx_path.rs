@@ -2,7 +2,7 @@
 
 super::pattern::pattern!(NGINX_PATH, "path", r"^([A-Za-z]:)?[A-Za-z0-9/_.+\-]+$", 256);
 
-/// The path of a file as nginx is told it: on Windows `C:/certificates/gateway.pem`, elsewhere `/etc/..`, or relative to
+/// The path of a file as nginx sees it: on Windows `C:/certificates/gateway.pem`, elsewhere `/etc/..`, or relative to
 /// the folder of `nginx.conf`. None of its characters mean anything to nginx or to a shell.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NginxPath(String);
