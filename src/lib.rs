@@ -42,6 +42,7 @@ pub mod engine;
 pub mod error;
 pub mod faces;
 mod file;
+mod hex;
 pub mod kernel;
 pub mod log;
 pub mod model;

@@ -98,7 +98,7 @@ impl Engine {
             if waiting == 1 { "is" } else { "are" }
         );
         let unreachable = facts.ingress_gateways.iter().filter(|gateway| {
-            let is_own = observe::host::address_towards(**gateway) == Some(**gateway);
+            let is_own = observe::source_address::address_towards(**gateway) == Some(**gateway);
             !is_own && !facts.gateway_links.iter().any(|link| link.address == **gateway)
         });
         let no_way = |gateway| {
@@ -146,9 +146,9 @@ impl Engine {
     fn has_its_addresses(&self) -> bool {
         let own = Some(self.config.bridge_address());
         // A subnet's first address is never assigned, whatever its prefix.
-        let nobody = observe::host::address_towards(self.config.subnet.network());
+        let nobody = observe::source_address::address_towards(self.config.subnet.network());
         !observe::link_is_gone(self.config.bridge.as_str())
-            && observe::host::address_towards(self.config.bridge_address()) == own
+            && observe::source_address::address_towards(self.config.bridge_address()) == own
             && (nobody.is_none() || nobody == own)
     }
 
@@ -239,7 +239,7 @@ impl Engine {
             boot_id,
             found,
             at: now(),
-            uplink_address: next_hop.and_then(observe::host::address_towards),
+            uplink_address: next_hop.and_then(observe::source_address::address_towards),
             complete,
         };
         if before.is_some_and(|before| HostRecord { at: record.at, ..before } == record) {

@@ -45,6 +45,7 @@ pub use store::Store;
 pub use views::{Attachment, AttachmentStatus, Loaded};
 
 use crate::error::{Error, Kind, Result};
+use crate::hex;
 use crate::kernel::execute::{CommandLog, Executor, HostExecutor, LoggingExecutor};
 use crate::kernel::host::Host;
 use crate::kernel::tools::Tools;
@@ -187,7 +188,7 @@ fn config_hash(config: &Config) -> String {
     let config = Config { gateway: Gateway::default(), limits: Limits::default(), ..config.clone() };
     // If a version changed rules, links or sets, they must be made again.
     let text = GENERATION.to_owned() + &serde_json::to_string(&config).unwrap_or_default();
-    Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex::digits(&Sha256::digest(text.as_bytes())[..8])
 }
 
 /// Milliseconds since 1970.

@@ -34,7 +34,7 @@ pub fn from_line<T: DeserializeOwned>(line: &[u8]) -> Result<T, Error> {
 }
 
 fn checksum(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    crate::hex::digits(&Sha256::digest(bytes)[..8])
 }
 
 #[cfg(test)]

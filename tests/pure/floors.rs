@@ -18,7 +18,7 @@ const FLOORS: [&[&str]; 9] = [
     &["kernel"],
     &["state"],
     &["model"],
-    &["log", "error", "file", "shell"],
+    &["log", "error", "file", "hex", "shell"],
 ];
 /// What begins the program or its build, and may name any floor.
 const ROOTS: [&str; 3] = ["build", "lib", "main"];

@@ -2,7 +2,7 @@
 
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::kernel::observe::host::address_towards;
+use crate::kernel::observe::source_address::address_towards;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "gateway-ways",

@@ -6,7 +6,8 @@ use super::inside;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::engine::HostRecord;
 use crate::error::Result;
-use crate::kernel::observe::host::{WslMode, address_towards, default_route};
+use crate::kernel::observe::host::{WslMode, default_route};
+use crate::kernel::observe::source_address::address_towards;
 use crate::model::config::Config;
 use crate::model::desired::HostFacts;
 

@@ -1,7 +1,7 @@
 //! The observed state of this host.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
@@ -11,6 +11,7 @@ use super::link::Link;
 use super::proc_route::{self, DefaultRoute};
 use super::resolv_conf::own_resolvers;
 use super::ruleset;
+use super::source_address::address_towards;
 use crate::error::{Error, Kind, Result};
 use crate::kernel::execute::Executor;
 use crate::kernel::host::Host;
@@ -163,17 +164,6 @@ fn has_ipv6() -> bool {
 #[must_use]
 pub fn default_route() -> Option<DefaultRoute> {
     proc_route::default_route(&std::fs::read_to_string("/proc/thread-self/net/route").unwrap_or_default())
-}
-
-/// This host's source address towards `neighbour`, as the kernel would choose it; nothing is sent.
-#[must_use]
-pub fn address_towards(neighbour: Ipv4Addr) -> Option<Ipv4Addr> {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
-    socket.connect((neighbour, 9)).ok()?;
-    match socket.local_addr().ok()? {
-        SocketAddr::V4(own) => Some(*own.ip()),
-        SocketAddr::V6(_) => None,
-    }
 }
 
 /// Observes what `desired` names.

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use ipnet::Ipv4Net;
 
 use super::dns_query::{self, Answer, Query};
-use super::host::address_towards;
 use super::netns::Netns;
 use super::proc_route::{self, DefaultRoute};
 use super::resolv_conf::{self, NameServer};
+use super::source_address::address_towards;
 use super::{processes, rooted};
 use crate::error::Result;
 use crate::state::receipt::Receipt;

@@ -24,6 +24,7 @@ mod rooted;
 pub mod route;
 pub mod rule;
 pub mod ruleset;
+pub mod source_address;
 
 use std::os::fd::OwnedFd;
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::host::address_towards;
+use super::source_address::address_towards;
 use crate::model::types::IfName;
 
 /// This host's resolv.conf, and that of systemd-resolved with its upstream servers. Podman gives containers the

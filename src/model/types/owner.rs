@@ -20,7 +20,7 @@ impl Owner {
         let name: String = name.chars().filter(may_stand).take(Self::LONGEST_NAME).collect();
         let name = name.trim_start_matches(['.', '-']);
         let name = if name.is_empty() { "flatnet" } else { name };
-        let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digits = crate::hex::digits(&random);
         Self(format!("{name}-{digits}"))
     }
 

@@ -61,5 +61,5 @@ impl Record {
 }
 
 fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    crate::hex::digits(&Sha256::digest(bytes))
 }
