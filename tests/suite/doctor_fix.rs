@@ -25,7 +25,7 @@ fn fix_asks_on_terminal_and_needs_a_yes() {
         forwards("0");
     }
     let nobody = sandbox.sh("flatnet doctor --fix </dev/null").exits_with(2);
-    assert!(nobody.stderr.ends_with("Nothing was changed. To do it: --fix --yes\n"), "{nobody}");
+    assert!(nobody.stderr.ends_with("Nothing was changed. Use --fix --yes\n"), "{nobody}");
     forwards("0");
     at_a_terminal(&sandbox, "flatnet doctor --fix", "y\n")
         .prints("Done. Checks after the fix:")

@@ -100,7 +100,7 @@ pub(crate) const BREAKS: &[Break] = &[
         "boot-unit",
         "warning",
         "mkdir -p /run/systemd/system; printf '#!/bin/sh\ncase \"$1\" in show) cat /run/shown;; *start) >/run/shown;; *) exit 1;; esac' >/run/systemctl; chmod 755 /run/systemctl; mount --bind /run/systemctl /usr/bin/systemctl; printf 'ActiveState=inactive\nUnitFileState=enabled\n' >/run/shown",
-        "flatnet.service is enabled and was stopped",
+        "flatnet.service is enabled but was stopped",
         Mend::Printed,
     ),
 ];

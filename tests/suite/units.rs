@@ -121,7 +121,7 @@ fn status_says_that_the_unit_failed_or_was_stopped() {
         (
             "inactive",
             "enabled",
-            "flatnet.service is enabled and was stopped",
+            "flatnet.service is enabled but was stopped",
             "systemctl start flatnet.service",
         ),
     ] {
