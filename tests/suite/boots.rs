@@ -153,3 +153,43 @@ fn service_starts_first_after_reboot() {
         lab.starts_again();
     });
 }
+
+/// At boot `repair` frees what a power cut left, while systemd makes a container anew: whatever it is stopped at, the
+/// container gets the address of its name, or the one that it asks for.
+#[test]
+fn a_container_made_anew_waits_for_the_repair_of_the_last_one() {
+    let sandbox = host("");
+    sandbox.sh("flatnet up").succeeds();
+    for words in ["K8S_POD_NAME=web", "IP=10.87.1.2"] {
+        let add = |id: &str| Call::add(id).var("CNI_ARGS", &format!("IgnoreUnknown=1;{words}"));
+        let mut boundary = 1;
+        loop {
+            sandbox.add_netns("last");
+            let wanted = address(&add("last").run(&sandbox).succeeds());
+            sandbox
+                .sh("ip netns del last; while ip -br link | grep -q '^fn'; do sleep 0.02; done
+                     rm -f /tmp/flatnet-paused /tmp/flatnet-go-on /tmp/*.ended")
+                .succeeds();
+            sandbox.add_netns("anew");
+            sandbox
+                .sh(&format!(
+                    "{{ FLATNET_FAULT=pause@{boundary} flatnet repair >/dev/null; touch /tmp/repair.ended; }} &
+                     until [ -e /tmp/flatnet-paused ] || [ -e /tmp/repair.ended ]; do sleep 0.002; done
+                     {{ {} >/tmp/answer; touch /tmp/add.ended; }} &
+                     until [ -e /tmp/add.ended ] || grep -q -e '->' /proc/locks; do sleep 0.002; done
+                     touch /tmp/flatnet-go-on; wait",
+                    add("anew").script()
+                ))
+                .succeeds();
+            let answer: Value = serde_json::from_str(&sandbox.read("/tmp/answer")).unwrap();
+            assert_eq!(address(&answer), wanted, "{words}, boundary {boundary}: {answer}");
+            Call::del("anew").run(&sandbox).succeeds_silently();
+            let is_last = sandbox.sh("ip netns del anew; test -e /tmp/flatnet-paused").status != Some(0);
+            if is_last {
+                break;
+            }
+            boundary += 1;
+        }
+        assert!(boundary > 3, "repair has only {boundary} boundaries");
+    }
+}
