@@ -83,17 +83,17 @@ impl Engine {
         })
     }
 
-    /// Waits for whoever is at work on a dead container that holds the address which this one asks for, or had under its name:
-    /// at boot `repair` frees what a power cut left, while the runtime starts containers again. No guard is held meanwhile;
-    /// who works for too long is not waited for, and then the container gets another address, or is refused.
+    /// Waits while another run frees the address that this container requests, or that it had under its name, from a dead
+    /// container: at boot `repair` frees what a power cut left while the runtime starts containers again. No guard is held
+    /// meanwhile. If the other run takes too long, the container gets another address or is rejected.
     fn await_last_holder(&self, request: &Request) {
         let name = request.name.as_ref().map_or("", |name| name.as_str());
         let leases = self.store.leases().unwrap_or_default();
         for (address, lease) in leases.held() {
             let has_name = !name.is_empty() && lease.name == name && lease.id.if_name == request.id.if_name;
-            let is_wanted = request.ip.map_or(has_name, |ip| ip == address) && lease.id != request.id;
+            let is_requested = request.ip.map_or(has_name, |ip| ip == address) && lease.id != request.id;
             let link = lease.id.host_link(&self.config.network);
-            if is_wanted && observe::link_is_gone(link.as_str()) {
+            if is_requested && observe::link_is_gone(link.as_str()) {
                 if let Ok(links) = self.links_guard(&lease.id) {
                     links.remove();
                 }
