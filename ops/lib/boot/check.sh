@@ -71,8 +71,10 @@ check_until_well() {
     done
 }
 
+# What firewalld was told, on the doctor's advice, is firewalld's.
 check_gone() {
     is_gone "a file" find /etc /opt /run /usr /var/lib /var/log -xdev -name '*flatnet*' -not -path '/var/lib/containers/*' \
+        -not -path '/etc/firewalld/*' \
         -not -name flatnet-boot-packages
     is_gone "a link" ip -br link show type bridge
     is_gone "a link" sh -c "ip -br link | grep '^fn'"
