@@ -28,7 +28,7 @@ pub(crate) enum Content {
     Link(PathBuf),
 }
 
-/// The outcome of installing an [`Item`].
+/// The outcome of installing a file or link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FileOutcome {
