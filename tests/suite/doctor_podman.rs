@@ -126,7 +126,7 @@ pub(crate) const CNI: &[Break] = &[
         "podman-files",
         "failure",
         "podman rm -f -t 0 web; podman network prune -f",
-        "/etc/cni/net.d/flatnet.conflist is missing; Podman needs it to know the network",
+        "/etc/cni/net.d/flatnet.conflist was deleted; it defines the network for Podman",
         Mend::Printed,
     )
     .also(&["conflist"]),
@@ -153,7 +153,7 @@ pub(crate) const NETAVARK: &[Break] = &[
         "podman-files",
         "failure",
         "podman rm -f -t 0 web; podman system prune -f",
-        "/etc/containers/networks/flatnet.json is missing; Podman needs it to know the network",
+        "/etc/containers/networks/flatnet.json was deleted; it defines the network for Podman",
         Mend::Printed,
     )
     .also(&["podman-network"]),

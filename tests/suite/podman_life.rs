@@ -41,7 +41,7 @@ fn pruned_network_is_restored(lab: &Lab) {
     lab.sh("flatnet status").succeeds();
     for prune in ["podman network prune -f", "podman system prune -f"] {
         lab.sh(prune).succeeds();
-        lab.sh("! flatnet status").prints("is missing; Podman needs it to know the network");
+        lab.sh("! flatnet status").prints("was deleted; it defines the network for Podman");
         lab.sh("! flatnet plan --dry-run --exit-code").prints("`flatnet up` writes it again");
         let up = if prune.contains("system") { "flatnet repair" } else { "flatnet up" };
         lab.sh(up).succeeds().prints("is written again");
