@@ -120,5 +120,5 @@ fn first_route_wins_host_conflict() {
     assert_eq!(conflicts[1]["winner"], "the gateway itself", "{conflicts}");
     gateway
         .curl("lan", "http://192.168.7.1/")
-        .prints("first.local/: taken by first, so second does not get it.");
+        .prints("first.local/ is taken by first, so second does not get it.");
 }

@@ -125,7 +125,7 @@ fn masquerade_port_cannot_be_published() {
             let answer = world.cni("ADD", "c2", &ports);
             if refused {
                 let answer = answer.fails();
-                assert!(answer.stdout.contains("inside masquerade_ports 50000-50999"), "{answer}");
+                assert!(answer.stdout.contains("is in masquerade_ports 50000-50999"), "{answer}");
                 assert!(answer.stdout.contains("FLAT-E046"), "{answer}");
             } else {
                 answer.succeeds();

@@ -145,7 +145,7 @@ fn start(world: &World, command: &str, is_ready: &str) {
 /// `init` where this host has what makes `marker`; it prints `command`, which is run.
 fn init(world: &World, marker: &str, command: &str) {
     let said = world.sh(&format!("mkdir -p {marker}; flatnet init"));
-    assert!(said.contains(&format!("leaves Flatnet's alone:\n  {command}\n")), "{said}");
+    assert!(said.contains(&format!("ignores Flatnet's links:\n  {command}\n")), "{said}");
     world.sh(command);
 }
 

@@ -42,9 +42,9 @@ fn pruned_network_is_restored(lab: &Lab) {
     for prune in ["podman network prune -f", "podman system prune -f"] {
         lab.sh(prune).succeeds();
         lab.sh("! flatnet status").prints("was deleted; it defines the network for Podman");
-        lab.sh("! flatnet plan --dry-run --exit-code").prints("`flatnet up` writes it again");
+        lab.sh("! flatnet plan --dry-run --exit-code").prints("`flatnet up` restores it");
         let up = if prune.contains("system") { "flatnet repair" } else { "flatnet up" };
-        lab.sh(up).succeeds().prints("is written again");
+        lab.sh(up).succeeds().prints("is restored");
         lab.sh("flatnet status && flatnet plan --dry-run --exit-code").succeeds();
         lab.run("web", "");
         lab.remove_all();

@@ -560,7 +560,7 @@ fn hidden_namespace_is_found_by_process_or_left_alone() {
         sandbox.sh("flatnet gc").prints("Nothing to free");
         let doctor = sandbox.sh("flatnet doctor || true").succeeds().stdout;
         assert!(
-            doctor.contains("c2 (eth0), 10.87.1.3: its network namespace cannot be seen from here"),
+            doctor.contains("c2 (eth0), 10.87.1.3: its network namespace is not visible from here"),
             "{doctor}"
         );
         assert!(doctor.contains("container-links: 1 container is unchanged"), "{doctor}");
