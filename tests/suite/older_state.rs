@@ -118,7 +118,7 @@ fn first_version_receipt_is_understood() {
     sandbox.sh(both).succeeds();
     let link = host_link("c1", "eth0");
     sandbox.sh(&format!("bridge link show dev {link}")).prints("master flatnet-br0");
-    sandbox.sh("flatnet repair").prints("route append").prints("joined in another way from now on");
+    sandbox.sh("flatnet repair").prints("route append").prints("is now attached in the configured way");
     check(&sandbox).succeeds_silently();
     is_reached(&sandbox);
     sandbox.sh(both).succeeds();

@@ -154,11 +154,11 @@ fn invalid_config_blocks_run_but_not_rm(lab: &Lab) {
 fn podman_shows_error_and_remedy(lab: &Lab) {
     lab.run("web", "-p 8080:80 --ip 10.87.1.9");
     let mut cases = vec![
-        ("-p 8080:80", ["is published by web ", "Publish another port", "(FLAT-E045)"]),
+        ("-p 8080:80", ["is already published by web ", "Publish another port", "(FLAT-E045)"]),
         ("--ip 10.87.1.9", ["address 10.87.1.9 is held by web ", "Stop that container", "(FLAT-E042)"]),
         (
             "-p 61000:80/udp",
-            ["61000->80/udp is inside masquerade_ports 61000-65535", "Publish", "(FLAT-E046)"],
+            ["61000->80/udp is in masquerade_ports 61000-65535", "Publish", "(FLAT-E046)"],
         ),
         (
             "--ip 10.87.1.1",
