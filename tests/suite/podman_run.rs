@@ -165,7 +165,7 @@ fn port_in_use_is_rejected(lab: &Lab) {
     let first = lab.sh("podman exec first hostname").succeeds().stdout;
     let refused = lab.try_run("second", "-p 8080:80").fails();
     assert!(
-        refused.stderr.contains("port 8080->80/tcp is published by first ")
+        refused.stderr.contains("port 8080->80/tcp is already published by first ")
             || refused.stderr.contains("address already in use"),
         "{refused}"
     );
