@@ -156,10 +156,7 @@ fn podman_shows_error_and_remedy(lab: &Lab) {
     let mut cases = vec![
         ("-p 8080:80", ["is already published by web ", "Publish another port", "(FLAT-E045)"]),
         ("--ip 10.87.1.9", ["address 10.87.1.9 is held by web ", "Stop that container", "(FLAT-E042)"]),
-        (
-            "-p 61000:80/udp",
-            ["61000->80/udp is in masquerade_ports 61000-65535", "Publish", "(FLAT-E046)"],
-        ),
+        ("-p 61000:80/udp", ["61000->80/udp is in masquerade_ports 61000-65535", "Publish", "(FLAT-E046)"]),
         (
             "--ip 10.87.1.1",
             ["10.87.1.1 is the bridge's own", "Request a free address of 10.87.1.0/24", "(FLAT-E043)"],

@@ -481,7 +481,10 @@ fn unmarked_objects_are_kept() {
         .succeeds();
     let before = World::of(&sandbox);
     let output = sandbox.sh("flatnet repair").succeeds();
-    assert!(output.stderr.contains(&link) && output.stderr.contains("does not belong to Flatnet"), "{output}");
+    assert!(
+        output.stderr.contains(&link) && output.stderr.contains("does not belong to Flatnet"),
+        "{output}"
+    );
     before.assert_is_back(&sandbox);
 }
 
