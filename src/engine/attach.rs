@@ -92,8 +92,9 @@ impl Engine {
         for (address, lease) in leases.held() {
             let has_name = !name.is_empty() && lease.name == name && lease.id.if_name == request.id.if_name;
             let is_requested = request.ip.map_or(has_name, |ip| ip == address) && lease.id != request.id;
-            let link = lease.id.host_link(&self.config.network);
-            if is_requested && observe::link_is_gone(link.as_str()) {
+            // The link's name is a hash: it is computed for the one lease in question, not for every held one.
+            let is_dead = || observe::link_is_gone(lease.id.host_link(&self.config.network).as_str());
+            if is_requested && is_dead() {
                 if let Ok(links) = self.links_guard(&lease.id) {
                     links.remove();
                 }
