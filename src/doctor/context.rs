@@ -76,8 +76,10 @@ impl Context {
         let config_error = config.err();
         let unread = engine.unread();
         let (mut plan, mut plan_error) = (None, None);
+        let found = engine.find_facts();
+        let facts = found.as_ref().ok().cloned();
         if unread.is_empty() && config_error.is_none() {
-            match engine.plan_up() {
+            match found.and_then(|facts| engine.plan_up_with(&facts)) {
                 Ok(change) => plan = Some(change.plan),
                 Err(error) => plan_error = Some(error),
             }
@@ -87,7 +89,7 @@ impl Context {
             Err(error) => (Vec::new(), Some(error)),
         };
         Self {
-            facts: engine.desired_host().ok().map(|(facts, _)| facts),
+            facts,
             attachments,
             attachments_error,
             podman: None,

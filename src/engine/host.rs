@@ -75,9 +75,15 @@ impl Engine {
 
     /// What [`Engine::up`] would do.
     pub fn plan_up(&mut self) -> Result<Change> {
-        let (facts, plan, _) = self.desired_up()?;
+        let facts = self.find_facts()?;
+        self.plan_up_with(&facts)
+    }
+
+    /// What [`Engine::up`] would do on a host with these facts.
+    pub fn plan_up_with(&mut self, facts: &HostFacts) -> Result<Change> {
+        let (plan, _) = self.desired_up(facts)?;
         let files = self.lost_definitions();
-        let notes = self.notes(&facts, &plan).into_iter().chain(notes_of_lost(&files)).collect();
+        let notes = self.notes(facts, &plan).into_iter().chain(notes_of_lost(&files)).collect();
         Ok(Change { plan, notes, files })
     }
 
@@ -153,7 +159,8 @@ impl Engine {
     }
 
     pub(super) fn up_locked(&mut self, ruleset: &RulesetAlone<'_>) -> Result<(HostFacts, Plan)> {
-        let (facts, plan, observed) = self.desired_up()?;
+        let facts = self.find_facts()?;
+        let (plan, observed) = self.desired_up(&facts)?;
         self.set_up(&facts, &observed, &plan, ruleset)
             .map_err(|error| error.context("cannot set up this host"))?;
         Ok((facts, plan))
@@ -174,12 +181,11 @@ impl Engine {
         self.record_host(facts, observed, true, ruleset.network())
     }
 
-    fn desired_up(&mut self) -> Result<(HostFacts, Plan, ObservedHost)> {
-        let facts = self.find_facts()?;
-        let (desired, observed) = self.look(&facts)?;
+    fn desired_up(&mut self, facts: &HostFacts) -> Result<(Plan, ObservedHost)> {
+        let (desired, observed) = self.look(facts)?;
         let strays = if observed.bridge.is_none() { self.stray_bridges()? } else { Vec::new() };
         let plan = planner::up(&desired, &observed, &strays)?;
-        Ok((facts, plan, observed))
+        Ok((plan, observed))
     }
 
     /// The desired state of this host, and the facts it is based on.
@@ -190,7 +196,7 @@ impl Engine {
     }
 
     /// What `auto` means on this host now.
-    pub(super) fn find_facts(&mut self) -> Result<HostFacts> {
+    pub fn find_facts(&mut self) -> Result<HostFacts> {
         let hash = config_hash(&self.config);
         observe::host::facts(&self.config, &hash, &mut self.host)
     }

@@ -4,12 +4,12 @@
 //! podman inspect -> Container -> (labels, probes, previous table) -> Table -> state/routes.json
 //! ```
 //!
-//! [`podman`], [`labels`], [`port_choice`], [`unrouted_reason`], [`table`], [`summary`], [`events`] and [`build`] are pure;
-//! [`containers`], [`probe`], [`publish`], [`sync`] and [`watch`] do I/O.
+//! [`podman`], [`labels`], [`port_choice`], [`unrouted_reason`], [`table`], [`summary`] and [`build`] are pure;
+//! [`containers`], [`probe`], [`publish`], [`sync`], [`follow`] and [`watch`] do I/O.
 
 pub mod build;
 pub mod containers;
-pub mod events;
+pub mod follow;
 pub mod labels;
 pub mod podman;
 pub mod port_choice;

@@ -233,10 +233,8 @@ mod tests {
             );
             assert_eq!(ports(web), [80, 8080]);
             assert_eq!(web.labels["flatnet.port"], "80");
-            assert_eq!(
-                (web.since.len(), web.has_run, &web.shares),
-                ("2026-11-23T13:07:45Z".len(), true, &None)
-            );
+            assert!(web.has_run && web.shares.is_none());
+            assert!(web.since.parse::<jiff::Timestamp>().is_ok(), "{}", web.since);
             let gone = named("gone");
             assert_eq!(
                 (gone.state, gone.address(&network()), gone.has_run),

@@ -30,10 +30,10 @@ pub fn published(directory: &Path) -> Option<Table> {
     read(&path(directory)).ok()
 }
 
-/// The published table, or else the gateway's copy of the last good one.
+/// The gateway's copy of the last good table.
 #[must_use]
-pub fn last(directory: &Path) -> Option<Table> {
-    published(directory).or_else(|| read(&directory.join("state/routes.last-good.json")).ok())
+pub fn last_good(directory: &Path) -> Option<Table> {
+    read(&directory.join("state/routes.last-good.json")).ok()
 }
 
 /// Reads the table at `path`. The error says why it is unusable.
@@ -155,13 +155,13 @@ mod tests {
     fn damaged_table_is_ignored_and_last_good_one_is_used() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("state")).unwrap();
-        assert_eq!(last(dir.path()), None);
+        assert_eq!(last_good(dir.path()), None);
         publish(dir.path(), &table(7)).unwrap();
         std::fs::copy(path(dir.path()), dir.path().join("state/routes.last-good.json")).unwrap();
         let whole = std::fs::read_to_string(path(dir.path())).unwrap();
         for bad in ["", "{}", &whole[..whole.len() / 2], &whole.replace("\"end\":7", "\"end\":6")] {
             std::fs::write(path(dir.path()), bad).unwrap();
-            assert_eq!((published(dir.path()), last(dir.path())), (None, Some(table(7))), "{bad}");
+            assert_eq!((published(dir.path()), last_good(dir.path())), (None, Some(table(7))), "{bad}");
         }
         std::fs::remove_file(path(dir.path())).unwrap();
         rustix::fs::mkfifoat(rustix::fs::CWD, path(dir.path()), rustix::fs::Mode::RWXU).unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::build::{self, Draft, Sources};
 use super::containers::Inspection;
-use super::events::Changes;
+use super::follow::Changes;
 use super::podman::Container;
 use super::port_choice::{Answers, KnownPorts};
 use super::table::Table;
@@ -28,6 +28,8 @@ pub struct Snapshot {
     /// there was one.
     left_out: BTreeMap<ContainerId, String>,
     last_addresses: BTreeMap<String, Ipv4Addr>,
+    /// The published table, if it is readable.
+    published: Option<Table>,
     /// The last readable table, even if the file was lost since.
     before: Option<Table>,
     remembered: KnownPorts,
@@ -53,7 +55,11 @@ impl Snapshot {
         let Inspection { mut containers, left_out } = containers::all_containers(executor)?;
         let (kept, left_out) = kept(left_out, earlier);
         containers.extend(kept);
-        let before = publish::last(&config.gateway.directory)
+        let directory = &config.gateway.directory;
+        let published = publish::published(directory);
+        let before = published
+            .clone()
+            .or_else(|| publish::last_good(directory))
             .or_else(|| earlier.and_then(|snapshot| snapshot.before.clone()));
         if containers.is_empty() {
             containers::refuse_lost(&containers, before.as_ref(), &engine.attachments()?)?;
@@ -68,9 +74,18 @@ impl Snapshot {
             containers,
             left_out,
             last_addresses,
+            published,
             before,
             remembered,
         })
+    }
+
+    /// Reads the published table again: `flatnet gateway sync` may have replaced it.
+    pub fn read_published(&mut self, config: &Config) {
+        self.published = publish::published(&config.gateway.directory);
+        if self.published.is_some() {
+            self.before.clone_from(&self.published);
+        }
     }
 
     /// Inspects changed containers again. Returns whether that succeeded.
@@ -103,24 +118,26 @@ impl Snapshot {
     /// Builds a table and publishes it, unless the published one is equal.
     pub fn publish(&mut self, config: &Config, answers: &Answers) -> Result<SyncOutcome> {
         let directory = &config.gateway.directory;
-        let on_disk = publish::published(directory);
-        if let Some(table) = &on_disk {
+        if let Some(table) = &self.published {
             self.remembered.learn(table, answers);
-            self.before.clone_from(&on_disk);
         }
         let Draft { table, mut conflicts } = build::build(&self.sources(config), answers);
         conflicts.extend(self.left_out.values().cloned());
-        let is_current = |on_disk: &Table| table.says_the_same_as(on_disk) && publish::may_be_read(directory);
-        if let Some(table) = on_disk.filter(is_current) {
+        let is_current =
+            |published: &&Table| table.says_the_same_as(published) && publish::may_be_read(directory);
+        if let Some(table) = self.published.as_ref().filter(is_current).cloned() {
             return Ok(SyncOutcome { table, before: None, written: false, conflicts });
         }
         let written = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second()).unwrap_or_default();
-        let generation = next_generation(publish::last(directory).map_or(0, |table| table.generation));
+        let last = self.published.as_ref().map(|table| table.generation);
+        let last = last.or_else(|| publish::last_good(directory).map(|table| table.generation));
+        let generation = next_generation(last.unwrap_or(0));
         let table = table.numbered(generation, written.to_string());
         table
             .validate(&config.range)
             .map_err(|why| Error::new(Kind::Internal, format!("built an invalid routes table: {why}")))?;
         publish::publish(directory, &table)?;
+        self.published = Some(table.clone());
         Ok(SyncOutcome { before: self.before.replace(table.clone()), table, written: true, conflicts })
     }
 }
@@ -199,6 +216,7 @@ mod tests {
             containers,
             left_out,
             last_addresses: BTreeMap::new(),
+            published: None,
             before: None,
             remembered: KnownPorts::default(),
         };

@@ -1,3 +1,4 @@
+local cjson = require("cjson.safe")
 local texts = require("flatnet.texts")
 
 describe("texts", function()
@@ -16,6 +17,19 @@ describe("texts", function()
         end
         for key in pairs(texts.ja) do
             assert.is_string(texts.en[key], key)
+        end
+    end)
+
+    it("translate the reason of every container without a route, with the same things filled in", function()
+        local file = assert(io.open("tests/lua/unrouted_reasons.json"))
+        local sentences = assert(cjson.decode(file:read("*a")))
+        file:close()
+        for reason, sentence in pairs(sentences) do
+            assert.is_string(texts.why.ja[reason], reason)
+            assert.same(slots(sentence), slots(texts.why.ja[reason]), reason)
+        end
+        for reason in pairs(texts.why.ja) do
+            assert.is_string(sentences[reason], reason)
         end
     end)
 

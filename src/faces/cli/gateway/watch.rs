@@ -48,7 +48,7 @@ fn stop_signals() -> Result<UnixStream> {
 
 fn say(said: &WatchEvent<'_>, is_json: bool) {
     match said {
-        WatchEvent::Changed(SyncOutcome { table, before, written: _, conflicts }) => {
+        WatchEvent::News(SyncOutcome { table, before, written: _, conflicts }) => {
             let changes = summary::changes(before.as_ref(), table);
             if is_json {
                 let line =

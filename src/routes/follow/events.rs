@@ -21,7 +21,7 @@ pub enum Change {
 
 /// Parses a line of `podman events --format json`.
 #[must_use]
-pub fn parse(event: &str) -> Change {
+pub(super) fn parse(event: &str) -> Change {
     let Ok(Event { kind, status, id }) = serde_json::from_str(event) else { return Change::Unclear };
     let id = ContainerId::parse(&id);
     match (kind.as_str(), status.as_str(), id) {
@@ -105,8 +105,8 @@ mod tests {
     #[test]
     fn podman_events_map_to_route_changes() {
         for events in [
-            include_str!("../../tests/captured/podman-4.3.1/events.jsonl"),
-            include_str!("../../tests/captured/podman-5.4.2/events.jsonl"),
+            include_str!("../../../tests/captured/podman-4.3.1/events.jsonl"),
+            include_str!("../../../tests/captured/podman-5.4.2/events.jsonl"),
         ] {
             for line in events.lines() {
                 let id =

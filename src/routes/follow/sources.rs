@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 
+use super::events::{Change, Changes, parse};
 use crate::error::{Error, Kind, Result};
 use crate::kernel::execute::{HostExecutor, Lines, Stream};
 use crate::model::command::Command;
 use crate::model::types::ContainerId;
-use crate::routes::events::{Change, Changes, parse};
 
 /// The first and the longest pause before `podman events` is started again.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
