@@ -131,6 +131,8 @@ pub(crate) fn each_is_found_and_mended(sandbox: &Sandbox, breaks: &[Break]) {
     assert_well(sandbox, "at first");
     let mut shown = BTreeSet::new();
     for one in breaks {
+        // Shown if a later line fails.
+        eprintln!("break: {}", one.script);
         sandbox.sh(one.script).succeeds();
         let found = findings(sandbox, one.through);
         assert_found(one, &found);
