@@ -64,6 +64,7 @@ impl Engine {
         answer: impl FnOnce(&Attached, &Config) -> Result<()>,
     ) -> Result<Attached> {
         let netns = Netns::open(&request.netns)?;
+        self.host.hold(&request.netns, netns.descriptor());
         self.await_last_holder(request);
         self.with_links(&request.id, |engine, links| {
             if observe::nobody_reads_stdout() {

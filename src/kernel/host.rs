@@ -1,11 +1,14 @@
 //! The programs that observe and change this host.
 
 use std::fmt;
+use std::fs::File;
+use std::rc::Rc;
 
 use super::execute::{Executor, Running};
 use super::tools::Tools;
 use crate::error::Result;
 use crate::model::command::Command;
+use crate::model::types::NetnsPath;
 use crate::state::lock::Lock;
 
 /// The tools and the executor that runs them.
@@ -26,6 +29,10 @@ impl Host {
 impl Executor for Host {
     fn start(&mut self, command: &Command, locks: &[&Lock]) -> Result<Box<dyn Running>> {
         self.executor.start(command, locks)
+    }
+
+    fn hold(&mut self, path: &NetnsPath, descriptor: Rc<File>) {
+        self.executor.hold(path, descriptor);
     }
 }
 

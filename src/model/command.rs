@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::types::NetnsPath;
 use crate::shell::quote;
 
 /// A program with its arguments and input. `Display` prints what to paste into a shell.
@@ -14,12 +15,20 @@ pub struct Command {
     /// Its standard input, ending in a newline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<String>,
+    /// The network namespace that is open as its descriptor 9.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub netns: Option<NetnsPath>,
 }
+
+/// The descriptor of [`Command::netns`] in the command. Shells accept one digit.
+pub const NETNS_DESCRIPTOR: i32 = 9;
+/// The same as a path.
+pub const NETNS_DESCRIPTOR_PATH: &str = "/proc/self/fd/9";
 
 impl Command {
     /// A command without input.
     pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
-        Self { argv: argv.into_iter().map(Into::into).collect(), stdin: None }
+        Self { argv: argv.into_iter().map(Into::into).collect(), stdin: None, netns: None }
     }
 
     /// The command with `stdin` as input.
@@ -47,10 +56,12 @@ impl Command {
         }
     }
 
-    /// The first line: program and arguments, without the input.
+    /// The first line: program, arguments and namespace, without the input.
     #[must_use]
     pub fn line(&self) -> String {
-        self.argv.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
+        let words = self.argv.iter().map(|word| quote(word));
+        let netns = self.netns.as_ref().map(|path| format!("{NETNS_DESCRIPTOR}<{path}"));
+        words.chain(netns).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -75,5 +86,7 @@ mod tests {
         let batch = Command::new(["ip", "-batch", "-"]).stdin("link del dev x\n");
         assert_eq!(batch.to_string(), "ip -batch - <<'EOF'\nlink del dev x\nEOF");
         assert_eq!(batch.one_line(), r"printf '%s\n' 'link del dev x' | ip -batch -");
+        let inside = Command { netns: "/proc/42/ns/net".parse().ok(), ..batch };
+        assert_eq!(inside.to_string(), "ip -batch - 9</proc/42/ns/net <<'EOF'\nlink del dev x\nEOF");
     }
 }

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::cni::{CONFIG, Call, host, run_all};
 use crate::sandbox::Sandbox;
+use crate::traffic::cni_script;
 use crate::world::World;
 
 /// What is put where a name, a path or an address is expected.
@@ -189,4 +190,32 @@ fn hostile_configuration_is_harmless() {
     sandbox.sh(&format!(": >{CONFIG}; touch -d @0 {CONFIG}")).succeeds();
     before.assert_is_back(&sandbox);
     assert_eq!(files_before, files(&sandbox));
+}
+
+/// A path may be made to lead to another namespace while an ADD runs: each boundary of a lock is tried.
+#[test]
+fn path_replaced_during_add_does_not_change_the_namespace() {
+    let sandbox = host("");
+    sandbox.add_netns("c1");
+    sandbox.add_netns("c2");
+    sandbox.sh("flatnet up").succeeds();
+    let add = cni_script("ADD", "c1", &json!([])).replace("/run/netns/c1", "/tmp/way");
+    let del = cni_script("DEL", "c1", &json!([]));
+    let mut boundaries = 0;
+    for boundary in 1..80 {
+        let tried = sandbox.sh(&format!(
+            "rm -f /tmp/flatnet-paused /tmp/flatnet-go-on /tmp/status; ln -sfn /run/netns/c1 /tmp/way
+             {{ export FLATNET_FAULT=pause@{boundary}; {add}; echo $? >/tmp/status; }} >/tmp/said 2>&1 &
+             until [ -e /tmp/flatnet-paused ] || [ -e /tmp/status ]; do sleep 0.002; done
+             [ -e /tmp/flatnet-paused ] || {{ wait; {del}; exit 9; }}
+             ln -sfn /run/netns/c2 /tmp/way; touch /tmp/flatnet-go-on; wait
+             echo \"$(cat /tmp/status) $(ip -n c1 -o link | grep -c eth0) $(ip -n c2 -o link | grep -c eth0)\"; cat /tmp/said; {del}"
+        ));
+        if tried.status == Some(9) {
+            break;
+        }
+        boundaries += 1;
+        assert!(tried.stdout.starts_with("0 1 0\n"), "boundary {boundary}\n{tried}");
+    }
+    assert!(boundaries > 3, "{boundaries} boundaries");
 }

@@ -1,6 +1,7 @@
 //! An executor that records commands for the log.
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::rc::Rc;
 
 use serde::Serialize;
@@ -8,6 +9,7 @@ use serde::Serialize;
 use super::{CommandFailure, Executor, Output, Running};
 use crate::error::Result;
 use crate::model::command::Command;
+use crate::model::types::NetnsPath;
 use crate::state::lock::Lock;
 
 /// One command that ran.
@@ -50,6 +52,10 @@ impl Executor for Box<dyn Executor> {
     fn start(&mut self, command: &Command, locks: &[&Lock]) -> Result<Box<dyn Running>> {
         (**self).start(command, locks)
     }
+
+    fn hold(&mut self, path: &NetnsPath, descriptor: Rc<File>) {
+        (**self).hold(path, descriptor);
+    }
 }
 
 impl<E: Executor> Executor for LoggingExecutor<E> {
@@ -61,6 +67,10 @@ impl<E: Executor> Executor for LoggingExecutor<E> {
         let index = all.len() - 1;
         let inner = started?;
         Ok(Box::new(Recording { inner, command: command.clone(), index, record: self.record.clone() }))
+    }
+
+    fn hold(&mut self, path: &NetnsPath, descriptor: Rc<File>) {
+        self.inner.hold(path, descriptor);
     }
 }
 

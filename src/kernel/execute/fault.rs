@@ -5,8 +5,10 @@
 //! started, that long after the command of the N-th step began. A line of a batch is a step, and so is an nft
 //! transaction. Commands that change nothing are not counted.
 
+use std::fs::File;
 use std::io::Write;
 use std::ops::Range;
+use std::rc::Rc;
 use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_current_process_group, kill_process, setsid};
@@ -14,6 +16,7 @@ use rustix::process::{Signal, getpid, kill_current_process_group, kill_process, 
 use super::{Executor, Exit, Output, Running};
 use crate::error::Result;
 use crate::model::command::Command;
+use crate::model::types::NetnsPath;
 use crate::state::lock::Lock;
 use crate::state::lock::pause::VARIABLE;
 
@@ -60,6 +63,10 @@ fn parse(text: &str) -> Option<(Action, usize)> {
 }
 
 impl<E: Executor> Executor for FaultyExecutor<E> {
+    fn hold(&mut self, path: &NetnsPath, descriptor: Rc<File>) {
+        self.inner.hold(path, descriptor);
+    }
+
     fn start(&mut self, command: &Command, locks: &[&Lock]) -> Result<Box<dyn Running>> {
         let before = self.steps;
         self.steps += steps_of(command);

@@ -4,29 +4,33 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use command_fds::{CommandFdExt as _, FdMapping};
 use rustix::fs::MemfdFlags;
 
 use super::{Executor, Exit, Output, Running, Stream};
-use crate::error::{Error, Kind, Result};
+use crate::error::{self, Error, Kind, Result};
 use crate::kernel::tools;
-use crate::model::command::Command;
+use crate::model::command::{Command, NETNS_DESCRIPTOR};
+use crate::model::types::NetnsPath;
 use crate::state::lock::{self, Lock};
 
 /// Called with each command before it starts.
 type Observer = Box<dyn FnMut(&Command)>;
 
 /// Runs commands with duct: fixed `PATH`, otherwise empty environment, only the command's own input, and none of the
-/// caller's descriptors but the locks.
+/// caller's descriptors but the locks and the command's network namespace.
 pub struct HostExecutor {
     limit: Duration,
     found: HashMap<String, PathBuf>,
+    held: Option<(NetnsPath, Rc<File>)>,
     observer: Option<Observer>,
 }
 
@@ -40,7 +44,7 @@ impl HostExecutor {
     /// Each command may take `limit`.
     #[must_use]
     pub fn new(limit: Duration) -> Self {
-        Self { limit, found: HashMap::new(), observer: None }
+        Self { limit, found: HashMap::new(), held: None, observer: None }
     }
 
     /// Calls `observer` with each command before it starts.
@@ -89,7 +93,18 @@ impl HostExecutor {
             Some(stdin) => expression.stdin_file(stdin),
             None => expression.stdin_null(),
         };
+        let expression = match &command.netns {
+            Some(path) => with_netns(&expression, self.open_netns(path)?),
+            None => expression,
+        };
         Ok((expression, failed))
+    }
+
+    /// The namespace at `path`, or the one that is held for it.
+    fn open_netns(&self, path: &NetnsPath) -> Result<File> {
+        let held =
+            self.held.as_ref().filter(|(of, _)| of == path).map(|(_, descriptor)| descriptor.try_clone());
+        held.unwrap_or_else(|| File::open(path.as_str())).map_err(error::io("open", Path::new(path.as_str())))
     }
 
     fn find(&mut self, program: &str) -> Result<PathBuf> {
@@ -102,7 +117,21 @@ impl HostExecutor {
     }
 }
 
+/// `expression` with `netns` as descriptor 9.
+fn with_netns(expression: &duct::Expression, netns: File) -> duct::Expression {
+    let netns = OwnedFd::from(netns);
+    expression.before_spawn(move |command| {
+        let mapping = FdMapping { parent_fd: netns.try_clone()?, child_fd: NETNS_DESCRIPTOR };
+        command.fd_mappings(vec![mapping]).map_err(io::Error::other)?;
+        Ok(())
+    })
+}
+
 impl Executor for HostExecutor {
+    fn hold(&mut self, path: &NetnsPath, descriptor: Rc<File>) {
+        self.held = Some((path.clone(), descriptor));
+    }
+
     fn start(&mut self, command: &Command, locks: &[&Lock]) -> Result<Box<dyn Running>> {
         let (expression, failed) = self.expression(command)?;
         let stdout = memory_file().map_err(&failed)?;
@@ -203,5 +232,31 @@ impl Running for Child {
 
     fn has_ended(&self) -> bool {
         matches!(self.handle.try_wait(), Ok(Some(_)) | Err(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn held_descriptor_is_used_whatever_its_path_leads_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("way");
+        let text = |executor: &mut HostExecutor| {
+            let command = Command {
+                netns: path.display().to_string().parse().ok(),
+                ..Command::new(["cat", "/proc/self/fd/9"])
+            };
+            executor.run(&command, &[]).unwrap().stdout
+        };
+        let mut executor = HostExecutor::new(Duration::from_secs(5));
+        std::fs::write(&path, "first").unwrap();
+        assert_eq!(text(&mut executor), "first");
+        executor.hold(&path.display().to_string().parse().unwrap(), Rc::new(File::open(&path).unwrap()));
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "second").unwrap();
+        assert_eq!(text(&mut executor), "first");
+        assert_eq!(text(&mut HostExecutor::new(Duration::from_secs(5))), "second");
     }
 }

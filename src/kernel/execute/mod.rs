@@ -10,6 +10,8 @@ mod host;
 mod stream;
 
 use std::fmt;
+use std::fs::File;
+use std::rc::Rc;
 use std::time::Duration;
 
 pub use command_log::{CommandLog, LoggedCommand, LoggingExecutor};
@@ -18,12 +20,16 @@ pub use stream::{Lines, Stream};
 
 use crate::error::{Error, Kind, Result};
 use crate::model::command::Command;
+use crate::model::types::NetnsPath;
 use crate::state::lock::Lock;
 
 /// Starts commands.
 pub trait Executor {
     /// Starts `command`, which inherits `locks` and nothing else.
     fn start(&mut self, command: &Command, locks: &[&Lock]) -> Result<Box<dyn Running>>;
+
+    /// Commands in this namespace get `descriptor`, instead of whatever its path leads to by then. Replaces the last one.
+    fn hold(&mut self, _path: &NetnsPath, _descriptor: Rc<File>) {}
 
     /// Runs `command` and waits for its end.
     fn run(&mut self, command: &Command, locks: &[&Lock]) -> Result<Output> {

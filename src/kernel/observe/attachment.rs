@@ -161,7 +161,7 @@ const MAY_NOT: &str = "Operation not permitted";
 
 /// The output of `ip -j`; `None` if the link or the namespace does not exist, or this user may not see it.
 fn ip_show(place: &Place, words: &[&str], host: &mut Host) -> Result<Option<String>> {
-    let mut command = Command::new(render::ip_prefix(place, &host.tools));
+    let mut command = render::ip(place, &host.tools);
     command.argv.push("-j".to_owned());
     command.argv.extend(words.iter().map(|&word| word.to_owned()));
     let output = host.run(&command, &[])?;

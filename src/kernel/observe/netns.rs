@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
+use std::rc::Rc;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -22,7 +23,7 @@ const NSFS_MAGIC: i64 = 0x6e73_6673;
 /// An open network namespace that is not this host's.
 #[derive(Debug)]
 pub struct Netns {
-    file: File,
+    file: Rc<File>,
     path: NetnsPath,
     id: NetnsId,
 }
@@ -48,7 +49,13 @@ impl Netns {
         let file = opened.map_err(|cause| {
             Error::new(Kind::Netns, format!("cannot open the network namespace {path}")).source(cause)
         })?;
-        Ok(Self { file, path: path.clone(), id })
+        Ok(Self { file: Rc::new(file), path: path.clone(), id })
+    }
+
+    /// Its descriptor, which leads to this namespace whatever becomes of its path.
+    #[must_use]
+    pub fn descriptor(&self) -> Rc<File> {
+        Rc::clone(&self.file)
     }
 
     /// The namespace's identity.

@@ -3,6 +3,7 @@
 use ipnet::Ipv4Net;
 
 use crate::kernel::tools::Tools;
+use crate::model::command::{Command, NETNS_DESCRIPTOR_PATH};
 use crate::model::plan::{LinkAttribute, Op, Place};
 use crate::model::types::{IfName, NetnsPath, RouteTable};
 
@@ -14,14 +15,26 @@ const UNREACHABLE_METRIC: &str = "4278198272";
 /// routes (CNI's bridge: 0, netavark: 100) must take precedence whichever came first.
 const DEFAULT_ROUTE_METRIC: &str = "4096";
 
-/// `ip`, `ip -n NAME` if iproute2 finds the namespace by name, else `nsenter --net=PATH ip`.
-pub(super) fn prefix(place: &Place, tools: &Tools) -> Vec<String> {
+/// `ip`, `ip -n NAME` if iproute2 finds the namespace by name, else `nsenter --net=/proc/self/fd/9 ip .. 9<PATH`. Only
+/// root changes what a name means; a path may lead elsewhere at any time, so the namespace is opened once.
+pub(super) fn command(place: &Place, tools: &Tools) -> Command {
     match place {
-        Place::Host => vec![tools.ip.clone()],
+        Place::Host => Command::new([&tools.ip]),
         Place::Netns(path) => match path.iproute2_name() {
-            Some(name) => vec![tools.ip.clone(), "-n".to_owned(), name.to_owned()],
-            None => vec![tools.nsenter.clone(), format!("--net={path}"), tools.ip.clone()],
+            Some(name) => Command::new([&tools.ip, "-n", name]),
+            None => Command {
+                netns: Some(path.clone()),
+                ..Command::new([&tools.nsenter, &format!("--net={NETNS_DESCRIPTOR_PATH}"), &tools.ip])
+            },
         },
+    }
+}
+
+/// The namespace that `op` gets as a descriptor, because it has no name.
+pub(super) fn nameless_netns(op: &Op) -> Option<&NetnsPath> {
+    match op {
+        Op::VethAdd { netns, .. } => Some(netns).filter(|path| path.iproute2_name().is_none()),
+        _ => None,
     }
 }
 
@@ -46,7 +59,7 @@ fn on_or_off(on: bool) -> &'static str {
 }
 
 fn netns_argument(path: &NetnsPath) -> &str {
-    path.iproute2_name().unwrap_or(path.as_str())
+    path.iproute2_name().unwrap_or(NETNS_DESCRIPTOR_PATH)
 }
 
 /// The arguments of `ip` or `bridge`. None contains white space, so they are also a batch line.

@@ -72,8 +72,8 @@ pub fn commands<'a>(ops: impl IntoIterator<Item = &'a Op>, tools: &Tools) -> Vec
 
 fn one(chunk: &[&Op], tools: &Tools) -> Command {
     match chunk.first().map(|op| group(op)) {
-        Some(Group::Ip(place)) => batch(ip::prefix(place, tools), chunk, ip::arguments),
-        Some(Group::Bridge) => batch(vec![tools.bridge.clone()], chunk, ip::arguments),
+        Some(Group::Ip(place)) => batch(ip::command(place, tools), chunk),
+        Some(Group::Bridge) => batch(Command::new([&tools.bridge]), chunk),
         Some(Group::Nft) => Command::new([tools.nft.as_str(), "-f", "-"]).stdin(nft::transaction(chunk)),
         Some(Group::Sysctl) => {
             let mut command = Command::new([tools.sysctl.as_str(), "-qw"]);
@@ -91,14 +91,15 @@ fn one(chunk: &[&Op], tools: &Tools) -> Command {
 }
 
 /// One operation as arguments, several as `-batch`.
-fn batch(prefix: Vec<String>, ops: &[&Op], arguments: fn(&Op) -> Vec<String>) -> Command {
-    let mut command = Command::new(prefix);
+fn batch(mut command: Command, ops: &[&Op]) -> Command {
+    let new_peer = ops.iter().find_map(|op| ip::nameless_netns(op));
+    command.netns = command.netns.or_else(|| new_peer.cloned());
     if let [op] = ops {
-        command.argv.extend(arguments(op));
+        command.argv.extend(ip::arguments(op));
         return command;
     }
     command.argv.extend(["-batch", "-"].map(str::to_owned));
-    command.stdin(ops.iter().map(|op| arguments(op).join(" ") + "\n").collect::<String>())
+    command.stdin(ops.iter().map(|op| ip::arguments(op).join(" ") + "\n").collect::<String>())
 }
 
 /// The command that exits with 0 if `element` exists.
@@ -117,10 +118,10 @@ pub fn delete_element_of_0_1_0(element: &TableElement, tools: &Tools) -> Option<
     Some(Command::new([tools.nft.as_str(), "-f", "-"]).stdin(line))
 }
 
-/// The command line of `ip` in `place`.
+/// `ip` in `place`, without arguments yet.
 #[must_use]
-pub fn ip_prefix(place: &Place, tools: &Tools) -> Vec<String> {
-    ip::prefix(place, tools)
+pub fn ip(place: &Place, tools: &Tools) -> Command {
+    ip::command(place, tools)
 }
 
 /// One operation as a line for its program, as shown in a plan.
@@ -135,12 +136,6 @@ pub fn line(op: &Op) -> String {
         Op::RulesetDel { .. } | Op::ArpTableDel { .. } | Op::ElementAdd(_) | Op::ElementDel(_) => {
             nft::lines(op).lines().map(|line| format!("nft {line}")).collect::<Vec<_>>().join("; ")
         }
-        _ => {
-            let program = match group(op) {
-                Group::Ip(place) => ip::prefix(place, &Tools::default()).join(" "),
-                _ => "bridge".to_owned(),
-            };
-            format!("{program} {}", ip::arguments(op).join(" "))
-        }
+        _ => one(&[op], &Tools::default()).line(),
     }
 }
