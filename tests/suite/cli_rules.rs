@@ -63,7 +63,7 @@ fn rules_live_ignores_counters_and_names_containers() {
     }
     let counted = text
         .lines()
-        .find(|line| line.contains("counter packets") && line.contains("everything that containers send"));
+        .find(|line| line.contains("counter packets") && line.contains("packets from containers"));
     assert!(counted.is_some_and(|line| !line.contains("packets 0 ")), "counters are shown: {text}");
 }
 
