@@ -42,8 +42,8 @@ pub struct Decision {
     pub layers: Vec<Layer>,
     /// The first layer with a failure.
     pub stops_at: Option<&'static str>,
-    /// Whether Flatnet is set up on Windows. If it is not, failures that follow from that are only warnings: nobody has asked for
-    /// the path yet.
+    /// Whether Flatnet is set up on Windows. If it is not, failures that follow from that are only
+    /// warnings.
     pub set_up: bool,
     /// Whether Windows has no default route, and so no LAN.
     pub offline: bool,

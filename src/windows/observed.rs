@@ -29,7 +29,7 @@ pub struct Observed {
     #[serde(deserialize_with = "list")]
     pub routes: Vec<Route>,
     /// The route that the elevated script added last.
-    pub made: Option<Made>,
+    pub made: Option<AddedRoute>,
     /// The source address of packets to eth0, by `Find-NetRoute`.
     pub way: Option<Address>,
     /// The source address of packets to the internet; none without a default route.
@@ -125,7 +125,7 @@ pub struct Route {
 /// The route that the elevated script added last.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Made {
+pub struct AddedRoute {
     /// Windows' interface index.
     pub interface: u32,
     /// The next hop.
