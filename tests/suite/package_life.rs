@@ -97,7 +97,7 @@ fn it_is_installed_used_removed_installed_again_and_purged_without_a_trace(host:
     let sandbox = &host.sandbox;
     let (files, kernel) = (host.files(), World::of(sandbox));
     assert!(files.lines().count() > 5000 && files.contains("/etc/passwd f 644"), "{files}");
-    host.apt(&format!("install {DEB}")).prints("next: `flatnet init`");
+    host.apt(&format!("install {DEB}")).prints("next: run `flatnet init`");
     sandbox.sh("flatnet --version; ls /etc/flatnet /etc/cni/net.d 2>&1 || true").prints("flatnet ");
     kernel.assert_is_back(sandbox);
     // As where systemd runs: links and units are there already, and lie nowhere twice.
@@ -125,7 +125,7 @@ fn it_is_installed_used_removed_installed_again_and_purged_without_a_trace(host:
 
     // Removed beside a running container, which goes on.
     let said = host.apt("remove flatnet").prints("flatnet: 1 container is attached: web\n").stdout;
-    assert!(said.contains("flatnet: They run on, reachable at their addresses"), "{said}");
+    assert!(said.contains("flatnet: They keep running and stay reachable"), "{said}");
     host.answers();
     sandbox.sh("command -v flatnet").exits_with(1);
     sandbox.sh("cat /etc/flatnet/flatnet.yaml | grep ^subnet; podman ps -q").prints("10.87.1.0/24\n");
@@ -172,7 +172,7 @@ fn purge_under_running_container_explains_cleanup(host: &Host) {
         .prints("ExecStart=/usr/bin/flatnet --config /etc/flatnet/lab.yaml --command-seconds 60 up\n");
     host.run_web();
     let said =
-        host.apt("purge flatnet").prints("flatnet: containers are attached to flatnet and run on").stdout;
+        host.apt("purge flatnet").prints("flatnet: containers are attached to flatnet, so bridge").stdout;
     host.answers();
     sandbox.sh("ip -br link show lab-br0").complains("does not exist");
     sandbox.sh("ls -d /etc/flatnet /var/lib/flatnet /run/flatnet /etc/cni/net.d/*.conflist").fails();
@@ -188,7 +188,7 @@ fn purge_under_running_container_explains_cleanup(host: &Host) {
     sandbox.eventually("! ip -br link | grep ^fn");
     sandbox.sh(&commands).succeeds();
     if host.flavour == Flavour::Netavark {
-        assert!(said.contains("Podman keeps the network flatnet"), "{said}");
+        assert!(said.contains("the network flatnet remains in Podman"), "{said}");
         sandbox.sh("podman network rm flatnet").succeeds();
     }
     kernel.assert_is_back(sandbox);
@@ -219,7 +219,8 @@ fn upgrade_keeps_state_and_connections(host: &Host) {
         .prints("\nafter\n")
         .stdout;
     assert!(
-        said.starts_with("before\n") && said.contains("running containers and their connections go on"),
+        said.starts_with("before\n")
+            && said.contains("running containers and their connections are not affected"),
         "{said}"
     );
     assert_eq!(sandbox.sh(kept).succeeds().stdout, before);

@@ -261,10 +261,10 @@ fn loopback_from_the_wire(world: &World) {
             );
         }
     }
-    let before = world.counted("loopback never comes over a wire");
+    let before = world.counted("loopback is never valid on a link");
     world.ask("127.0.0.1 over a wire", &probes);
     assert!(
-        world.counted("loopback never comes over a wire") >= before + 8,
+        world.counted("loopback is never valid on a link") >= before + 8,
         "the packets never came to the rule"
     );
 }

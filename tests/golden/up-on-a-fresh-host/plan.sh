@@ -141,7 +141,7 @@ table inet flatnet {
 		ct state established counter accept comment "replies to containers, and established connections"
 		icmp type redirect counter drop comment "containers must not be redirected: this host is their only next hop"
 		ct state related counter accept comment "errors about packets of containers"
-		iifname . ip saddr @gateways counter accept comment "the gateways, regardless of the connection's state"
+		iifname . ip saddr @gateways counter accept comment "from the gateways, regardless of the connection's state"
 		ct status dnat counter accept comment "anyone, to a published port"
 		counter drop comment "anything else, including invalid packets"
 	}
@@ -226,7 +226,7 @@ table inet flatnet {
 	chain at_sending {
 		comment "filter: packets from this host itself"
 		type filter hook output priority filter; policy accept;
-		oifgroup 1683116946 icmp type redirect counter drop comment "containers must not be redirected: this host is their only next hop"
+		oifgroup 1683116946 icmp type redirect counter drop comment "this host must not redirect containers: it is their only next hop"
 		oifgroup != 1683116946 oifname != "lo" ip daddr 10.87.1.0/24 counter drop comment "unused address of the subnet: the same for packets from this host"
 	}
 
