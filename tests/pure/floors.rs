@@ -156,5 +156,5 @@ fn the_page_of_components_shows_the_floors() {
         std::fs::write(root().join(PAGE), text).unwrap();
         return;
     }
-    assert_eq!(&page[start..end], drawn, "`just golden` draws it anew");
+    assert_eq!(&page[start..end], drawn, "`just golden` rewrites it");
 }

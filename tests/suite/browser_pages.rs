@@ -1,4 +1,4 @@
-//! How the gateway's own pages look, and that everybody can read them.
+//! The look and accessibility of the gateway's own pages.
 
 use serde_json::json;
 

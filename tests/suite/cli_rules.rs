@@ -18,7 +18,7 @@ fn differences(sandbox: &Sandbox) -> Vec<String> {
     found
 }
 
-/// The element of the set `bindings` that lets this container's link bear `address`.
+/// The element of the set `bindings` that allows `address` on this container's link.
 fn binding(container_id: &str, address: &str) -> String {
     format!("\"{}\" . {address}", host_link(container_id, "eth0"))
 }

@@ -50,7 +50,7 @@ fn container_that_can_resolve_is_healthy(lab: &Lab) {
         .succeeds();
     lab.sh(&format!("podman run -d --name late --network other --dns 10.87.1.1 {IMAGE}; podman network connect flatnet late"))
         .succeeds();
-    // As `podman pause` leaves it: without cgroups there is none.
+    // Like a container after `podman pause`, which needs cgroups.
     lab.sh("kill -STOP $(podman inspect given --format '{{.State.Pid}}')").succeeds();
     is_well(lab);
     let doctor = lab.sh("flatnet doctor").succeeds().stdout;
@@ -204,7 +204,7 @@ fn hostile_resolv_conf_is_harmless() {
             .sh(&format!("rm -rf /root/box/etc/resolv.conf; printf 'nameserver %s\\n' {servers} >/root/box/etc/resolv.conf"))
             .succeeds();
         let doctor = shows(&sandbox, 2, &["no name server answers: ", says]);
-        assert!(!doctor.stdout.contains("10.87.1.1 ("), "the fourth is asked by nobody: {doctor}");
+        assert!(!doctor.stdout.contains("10.87.1.1 ("), "the fourth server is never asked: {doctor}");
     }
 }
 

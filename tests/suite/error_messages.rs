@@ -1,5 +1,5 @@
-//! Every failure that a container runtime can meet, provoked for real: what Podman would show says what failed, why, what
-//! was taken back, what to do, and the right code, in this order.
+//! Every error that a container runtime can get, caused for real: the message says what failed, why, what was undone and the
+//! remedy, in this order, with the right code.
 
 use flatnet::error::Kind;
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ struct Case {
     says: &'static str,
     /// What breaks the host before the call.
     breaks: String,
-    /// What mends it.
+    /// The fix.
     mends: String,
 }
 

@@ -1,5 +1,5 @@
-//! What `conntrack -R -` of both Debians makes of a batch: each filter ends its own flows and no others, and where there is
-//! nothing to end that is no failure, as it is of `conntrack -D`.
+//! Batches of `conntrack -R -` on both Debians: each filter deletes only its own flows, and unlike `conntrack -D` it does not
+//! fail if none match.
 
 use std::net::Ipv4Addr;
 

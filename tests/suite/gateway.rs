@@ -185,7 +185,7 @@ impl Gateway {
     }
 }
 
-/// No DNS in here: curl is told where the name leads.
+/// The sandbox has no DNS, so curl gets the name's address.
 fn resolve(url: &str) -> String {
     let host = url.split('/').nth(2).unwrap_or_default();
     let (name, port) =

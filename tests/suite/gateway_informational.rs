@@ -94,7 +94,7 @@ fn relay_waits_for_restarting_container() {
     assert!(posted.starts_with("POST /x?"), "{posted}");
 }
 
-/// nginx takes a 1xx to HEAD for all of the answer: whoever came next on that connection would get the true one.
+/// nginx treats a 1xx to HEAD as the whole response: the next request on that connection would get the real one.
 #[test]
 fn connection_used_for_head_is_not_reused() {
     let gateway = start();

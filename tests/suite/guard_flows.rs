@@ -1,5 +1,5 @@
-//! What conntrack remembers does not outlive what Flatnet changes: who goes on sending reaches whoever has the port or
-//! the address now, and nobody where there is nobody.
+//! Conntrack entries do not outlive Flatnet's changes: existing flows reach the current holder of the port or address, and no
+//! one if there is none.
 //!
 //! The control run is a `conntrack` that does nothing: then the flow of before goes on.
 
@@ -105,7 +105,7 @@ fn ongoing_clients_reach_newly_published_container() {
     }
 }
 
-/// Where nobody listens, this host says so to some: it is silence all the same.
+/// Without a listener, this host may send an error, which counts as silence too.
 fn told(answers: &[String]) -> Vec<&str> {
     names(answers).into_iter().map(|name| if name == "connection" { SILENCE } else { name }).collect()
 }

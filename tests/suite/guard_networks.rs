@@ -1,4 +1,4 @@
-//! Two networks on one host: link groups tell their links apart, and nobody of one passes for somebody of the other.
+//! Two networks on one host: link groups separate their links, and a container cannot impersonate one of the other network.
 
 use serde_json::{Value, json};
 
@@ -136,7 +136,7 @@ fn networks_are_separated_by_link_groups() {
                 ),
             ],
         );
-        // What a DEL of one takes is none of the other's.
+        // A DEL on one network does not affect the other.
         Call::del("l3")
             .conf("name", json!("lab"))
             .conf("config", json!(LAB))

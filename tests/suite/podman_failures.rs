@@ -1,4 +1,4 @@
-//! What breaks around a container: power, Podman itself, its namespace, the configuration.
+//! Failures around a container: power, Podman, its namespace, the configuration.
 
 use crate::podman::{Flavour, IMAGE, Lab, YAML, on_both};
 
@@ -57,7 +57,7 @@ fn is_outlived(lab: &Lab, event: &str) {
     assert_eq!(lab.address("web"), address);
     lab.answers(&address, "10.87.1.1");
     lab.answers("127.0.0.1:8080", "10.87.1.1");
-    // Nobody tells Flatnet of this one: it was removed before it was started again.
+    // Podman does not call Flatnet for this one: it was removed before it was started again.
     lab.sh("podman rm other").succeeds();
     assert_eq!(lab.run("other", "-p 8081:80"), other, "made again afterwards");
     lab.answers("127.0.0.1:8081", "10.87.1.1");
@@ -105,7 +105,7 @@ fn podman_is_killed_during_add(lab: &Lab) {
 fn rm_cleans_up_after_lost_namespace(lab: &Lab) {
     let address = lab.run("web", "-p 8080:80");
     remove_with_its_namespace(lab, "web");
-    // Podman told nobody. The name's next container gets the name's address, and the port.
+    // Podman did not call the plugin. The next container of that name gets its address and port.
     assert_eq!(lab.run("web", "-p 8080:80"), address);
     lab.answers("127.0.0.1:8080", "10.87.1.1");
     lab.remove_all();
@@ -123,7 +123,7 @@ fn dead_containers_free_addresses_and_ports(lab: &Lab) {
     lab.nothing_left();
 }
 
-/// Removes a container whose namespace somebody has removed: then Podman calls no plugin. Podman 5 fails once and
+/// Removes a container whose namespace was removed: then Podman does not call the plugin. Podman 5 fails once and
 /// removes it when told again.
 fn remove_with_its_namespace(lab: &Lab, name: &str) {
     let format = "{{.State.Pid}} {{.NetworkSettings.SandboxKey}}";

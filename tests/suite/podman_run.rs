@@ -1,4 +1,4 @@
-//! `podman run --network flatnet`: who has which address, and who reaches whom.
+//! `podman run --network flatnet`: addresses and reachability.
 
 use crate::podman::{Flavour, IMAGE, LAN_ADDRESS, Lab, STRANGER, WINDOWS, on_both};
 

@@ -1,4 +1,4 @@
-//! `docs/reliability.md` names tests and rows of the soak: all of them are there.
+//! All tests and soak rows that `docs/reliability.md` names exist.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -165,7 +165,7 @@ fn attached_ports_follow_configured_mode() {
     kernel(routed).assert_comes_back(|| kernel(World::of(&sandbox)));
 }
 
-/// `bridge:` has another name, and containers run: the bridge gets that name, whoever comes first.
+/// `bridge:` has another name, and containers run: the first command renames the bridge.
 #[test]
 fn bridge_is_renamed_as_configured() {
     for (mode, first) in

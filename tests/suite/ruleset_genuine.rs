@@ -1,4 +1,4 @@
-//! Who is who: a container can pass for nobody else, neither towards this host nor, when routed, towards its neighbours.
+//! Spoofing: a container cannot impersonate another one, neither to this host nor, if routed, to its neighbours.
 //!
 //! Each test ends by taking the guard away and doing the same again, which then succeeds: so it is the guard that stopped it.
 
@@ -52,7 +52,7 @@ fn routed_links_use_no_arp() {
     let heard = world.wire(&["c3"], &all, rp_filter).remove(0);
     assert!(!claims.iter().any(|claim| heard.iter().any(|frame| is_arp_reply_to(frame, claim))));
     assert_eq!(learnt(), "");
-    assert_eq!(world.sh("ip -n c2 neigh; ip -n c3 neigh"), "", "containers ask nobody either");
+    assert_eq!(world.sh("ip -n c2 neigh; ip -n c3 neigh"), "", "containers send no ARP requests either");
     // All of them still know one another.
     world.sh("ip netns exec c3 ping -nqc1 -W2 10.87.1.1; ip netns exec c3 ping -nqc1 -W2 10.87.1.2");
 
@@ -87,7 +87,7 @@ fn plain_containers_cannot_poison_host_arp() {
     world.wire(&[], &[("c3", inner_lie)], "");
     let known = world.sh("ip neigh show 10.87.1.3 dev flatnet-br0");
     assert!(!known.contains("02:f1:0a:57:01:04"), "{known}");
-    // An address that nobody has, and one that asks whether it is free.
+    // An unassigned address, and a probe for it.
     let unbound = arp(BROADCAST, liar, REQUEST, (liar, "10.87.1.99"), (NOBODY, BRIDGE));
     let dad = arp(BROADCAST, liar, REQUEST, (liar, "0.0.0.0"), (NOBODY, BRIDGE));
     let heard = world.wire(&["c3"], &[("c3", unbound), ("c3", dad)], "");
@@ -127,7 +127,7 @@ fn neighbours_hear(bridging: &str, heard: bool) {
     world.bridge_nf_call(0);
     world.sh("ip netns exec c2 sysctl -qw net/ipv4/neigh/eth0/locktime=0");
     let (victim, liar) = (mac(C2), mac(C3));
-    // Routed, nobody is asked; plain, the neighbour itself does, and nobody else.
+    // Routed: no ARP requests; plain: only the neighbour replies.
     world.sh("ip -n c3 neigh flush all; ip netns exec c3 ping -nqc1 -W2 10.87.1.2");
     let answered = world.sh("ip -n c3 neigh show 10.87.1.2");
     assert_eq!(answered.contains("02:f1:0a:57:01:02"), heard, "{bridging}: {answered}");
@@ -204,10 +204,10 @@ fn spoofed_packets_are_dropped_when_plain() {
         let bridging = format!("{bridging}, bridge-nf-call-iptables {bridge_nf_call}");
         assert_eq!(at_c4(udp(bridge, liar, C3, C4, (5, 80))), 1, "{bridging}: an honest packet");
         assert_eq!(at_c4(udp(bridge, liar, C2, C4, (5, 80))), 0, "{bridging}: another's address");
-        assert_eq!(at_c4(udp(bridge, liar, "10.87.1.99", C4, (5, 80))), 0, "{bridging}: nobody's address");
+        assert_eq!(at_c4(udp(bridge, liar, "10.87.1.99", C4, (5, 80))), 0, "{bridging}: unassigned address");
         assert_eq!(at_c4(udp(bridge, liar, "198.51.100.9", C4, (5, 80))), 0, "{bridging}: a foreign address");
         assert_eq!(at_c4(udp(bridge, victim, C3, C4, (5, 80))), 0, "{bridging}: another's MAC");
-        assert_eq!(at_c4(udp(bridge, [2, 0, 0, 0, 0, 9], C3, C4, (5, 80))), 0, "{bridging}: nobody's MAC");
+        assert_eq!(at_c4(udp(bridge, [2, 0, 0, 0, 0, 9], C3, C4, (5, 80))), 0, "{bridging}: unassigned MAC");
         assert_eq!(at_c4(both.clone()), 0, "{bridging}: another's MAC and address");
 
         // Nor does the bridge now send the victim's packets to the liar; LLDP frames are learned from on their own.

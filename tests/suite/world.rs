@@ -1,9 +1,9 @@
-//! The oracle: all that Flatnet could leave behind, before and after.
+//! The test oracle: everything that Flatnet could leave behind, before and after.
 //!
-//! A [`World`] is what the kernel and the disk of a sandbox hold: links, addresses, routes, neighbours and forwarding
+//! A [`World`] is the state of a sandbox's kernel and disk: links, addresses, routes, neighbours and forwarding
 //! entries of every namespace, the whole ruleset (other programs' tables too), namespaces, sysctls, state, locks and
-//! processes. What changes by itself is left out: indices, handles, counters, times, learnt entries, the log. "Nothing
-//! leaked" means, in every test, that two worlds are the same.
+//! processes. It excludes what changes by itself: indices, handles, counters, times, learnt entries, the log. In every test,
+//! "nothing leaked" means that two worlds are equal.
 
 #![allow(clippy::panic, dead_code, reason = "a panic is a failed test; this is a vocabulary")]
 

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! `FLATNET_GOLDEN=write` takes commands and outputs over from the English page; `FLATNET_GOLDEN=translated` writes the
-//! checksums too: it says that somebody has read the English text that changed, and changed the Japanese one.
+//! checksums too: use it only after the Japanese text was updated.
 
 use std::collections::BTreeSet;
 
@@ -59,7 +59,7 @@ pub(crate) fn differences(path: &str, english: &str, japanese: &str) -> Vec<Stri
     found
 }
 
-/// The Japanese text with commands, outputs and marks of the English one, and with its checksums if it was translated anew.
+/// The Japanese text with commands, outputs and marks of the English one, and with its checksums if the translation was updated.
 pub(crate) fn follow(path: &str, english: &str, japanese: &str, is_translated: bool) -> String {
     let pair = Pair::new(path, english, japanese);
     let mut lines: Vec<String> = japanese.lines().map(str::to_owned).collect();
