@@ -491,7 +491,7 @@ fn foreign_bridge_is_left_alone() {
     assert!(error.contains("`network: before` again") && !error.contains("link del"), "{error}");
 }
 
-/// Whose bridge it is, its mark says; one that 0.1.0 made has none and is taken. A table says it by its comment.
+/// A bridge's owner is in its mark; one of 0.1.0 has none and is taken over. A table's owner is in its comment.
 #[test]
 fn another_flatnets_bridge_and_table_are_left_alone() {
     let (own, other) = (Owner::new("own", [1; 6]), Owner::new("other", [2; 6]));

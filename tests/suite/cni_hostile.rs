@@ -62,7 +62,7 @@ fn watched() -> (Sandbox, World) {
     (sandbox, before)
 }
 
-/// What a value that came through would have changed: the watched file, the folders it lies in, and what it makes.
+/// What an effective value would have changed: the watched file, its folders, and new files.
 fn files(sandbox: &Sandbox) -> String {
     let look = "cat /tmp/watched/file; ls -A / /root /tmp/watched /etc/flatnet /run /run/netns
                 find /tmp /run /root /etc /var/lib -maxdepth 2 -name '*owned*'";

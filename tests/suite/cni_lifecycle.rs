@@ -311,7 +311,7 @@ fn no_verb_calls_podman() {
     sandbox.sh("[[ ! -e /tmp/podman-was-called ]]").succeeds();
 }
 
-/// What was made under another name of the network goes all the same, from this host's part of that name.
+/// DEL also removes attachments made under the network's previous name, from this host's state of that name.
 #[test]
 fn del_uses_network_name_of_attachment() {
     let sandbox = host("mtu: 1400\n");

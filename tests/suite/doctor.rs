@@ -94,7 +94,7 @@ ip -n lan0 addr add 192.168.77.1/24 dev eth0 && ip -n lan1 addr add 192.168.88.6
 ip route add default via 192.168.77.1
 ";
 
-/// Starts what goes on until the sandbox ends.
+/// Starts a process that runs until the sandbox ends.
 pub(crate) fn go_on(sandbox: &Sandbox, command: &str) {
     sandbox.sh(&format!("setsid {command} >/dev/null 2>&1 </dev/null &")).succeeds();
 }
@@ -168,7 +168,7 @@ fn assert_found(Break { id, level, script, says, also, .. }: &Break, found: &[Va
     }
 }
 
-/// What people read holds what scripts read, but for numbers that change from one look to the next.
+/// The text contains the JSON's values, except for numbers that change between runs.
 fn assert_shown(sandbox: &Sandbox, one: &Break, found: &[Value]) {
     let shown = sandbox.sh(&format!("{} flatnet doctor", one.through)).fails();
     assert!(shown.stdout.contains(one.says), "\"{}\" is missing\n{shown}", one.says);

@@ -62,7 +62,7 @@ fn container_that_can_resolve_is_healthy(lab: &Lab) {
     is_well(lab);
 }
 
-/// Of `podman network reload` the first half is done, and the second is not: the container goes on without a network.
+/// `podman network reload` is interrupted after DEL: the container runs without a network.
 fn failed_network_reload_is_reported(lab: &Lab) {
     lab.run("web", "--ip 10.87.1.50");
     let other = lab.run("other", "");
@@ -79,7 +79,7 @@ fn failed_network_reload_is_reported(lab: &Lab) {
     run_what_status_prints(lab);
     is_well(lab);
     lab.answers("10.87.1.50", "10.87.1.1");
-    // Who was taken off on purpose is not missed.
+    // A container that was disconnected is not reported.
     lab.sh("podman network disconnect flatnet other").succeeds();
     is_well(lab);
     lab.sh("podman network connect flatnet other; podman stop -t 0 other").succeeds();

@@ -17,7 +17,7 @@ const LIMITS: &str = "limits: {command_seconds: 1, lock_seconds: 1}";
 struct Case {
     kind: Kind,
     call: Call,
-    /// What the message says; `..` stands for what is between.
+    /// Parts of the message; `..` stands for any text between them.
     says: &'static str,
     /// What breaks the host before the call.
     breaks: String,

@@ -88,7 +88,7 @@ fn tries(builder: Builder) {
     remember(&sandbox, &FLOWS);
     sandbox.sh(&batch(&filters())).succeeds();
     assert_eq!(left(&sandbox), shown(&OTHERS));
-    // What it cannot read is a failure all the same.
+    // Input that it cannot parse is still a failure.
     sandbox.sh("echo '-D --nonsense' | conntrack -R -").fails();
 }
 

@@ -57,7 +57,7 @@ impl Gateway {
     pub(crate) fn files_for(platform: &str, settings: &Value) -> Self {
         let sandbox = Sandbox::podman4().start();
         sandbox.sh(&format!("{NETWORK} hostname dev-pc; mkdir -p /run/backend")).succeeds();
-        // JSON is YAML, too.
+        // JSON is also YAML.
         sandbox.write("/etc/flatnet/flatnet.yaml", &json!({"gateway": settings}).to_string());
         sandbox.sh(&format!("flatnet gateway install --platform {platform}")).succeeds();
         for (name, text) in DRIVERS {

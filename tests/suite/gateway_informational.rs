@@ -1,4 +1,4 @@
-//! A container may send 1xx before its answer, which nginx before 1.29 does not understand: clients get the answer all the same.
+//! A container may send 1xx before its answer, which nginx before 1.29 does not support: clients still get the final response.
 
 use crate::gateway::{ADDRESS, DIRECTORY, Gateway};
 use crate::gateway_answers::{WAYS, ask, start};

@@ -68,7 +68,7 @@ pub(crate) const ICMP: u8 = 1;
 pub(crate) const TCP: u8 = 6;
 pub(crate) const UDP: u8 = 17;
 
-/// Who listens for which protocol: a raw socket, which hears all that gets through to its host, whatever the port.
+/// Raw sockets per protocol, which receive all that reaches their host on any port.
 pub(crate) type Ear = (&'static str, u8);
 
 /// Frames that a sender sends, and the content of the one that counts.
@@ -76,7 +76,7 @@ pub(crate) type Ear = (&'static str, u8);
 pub(crate) struct Attack {
     /// The name.
     pub(crate) what: String,
-    /// Whose link, and which, a frame leaves by, and the frame.
+    /// The sending host and link, and the frame.
     frames: Vec<(String, String, Vec<u8>)>,
 }
 
@@ -142,7 +142,7 @@ impl World {
         attacks.iter().filter(arrived).map(|attack| attack.what.clone()).collect()
     }
 
-    /// Asserts that nothing of it arrives.
+    /// Asserts that no part of it arrives.
     #[track_caller]
     pub(crate) fn holds(&self, when: &str, ears: &[Ear], attacks: &[Attack]) {
         let heard = self.strike(ears, attacks);

@@ -117,7 +117,7 @@ fn icmp_errors_about_own_flows_pass() {
     }
 }
 
-/// The LAN sees nothing of what two containers, or a container and this host, say.
+/// The LAN sees no traffic between two containers, or a container and this host.
 #[test]
 fn outside_icmp_errors_about_inner_flows_are_dropped() {
     for mode in [Mode::ROUTED, Mode::ALL[2]] {

@@ -1,7 +1,7 @@
 //! Conntrack entries do not outlive Flatnet's changes: existing flows reach the current holder of the port or address, and no
 //! one if there is none.
 //!
-//! The control run is a `conntrack` that does nothing: then the flow of before goes on.
+//! The control run is a `conntrack` that does nothing: then the old flow continues.
 
 use serde_json::{Value, json};
 
@@ -47,7 +47,7 @@ fn world(mode: Mode, forgets: bool) -> World {
     world
 }
 
-/// Who answers clients that go on sending, before and after a script.
+/// The host that answers continuing clients, before and after a script.
 pub(crate) fn talk(
     world: &World,
     clients: &[(&str, &str, u16, &str, u16)],

@@ -39,7 +39,7 @@ fn flows_of_revoked_sources_end() {
     for (mode, forgets) in Mode::ALL.map(|mode| (mode, true)).into_iter().chain([(Mode::ROUTED, false)]) {
         let world = world(mode, forgets);
         world.sandbox.write("/tmp/closed.yaml", &yaml(mode, false, forgets));
-        // Connections that are open at the time, too.
+        // Also for connections that are open at the time.
         let (tcp, connection) = ("ip netns exec", "exec 3<>/dev/tcp");
         world.sh(&format!(
             "hold() {{ {tcp} $1 bash -c \"{connection}/$2/$3; head -c 12 <&3; until [ -e /tmp/closed ]; do sleep 0.1; done

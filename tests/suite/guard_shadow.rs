@@ -7,14 +7,14 @@ use crate::frames::{Ends, mac};
 use crate::guard::{Attack, BRIDGE, C2, C3, HOST_LAN, Mode, STRANGER, TCP, UDP, attack};
 use crate::traffic::World;
 
-/// Whom the stranger, or c2, asks, and so which container or host must hear it.
+/// The target of the stranger or c2, and the container or host that must receive it.
 struct Case {
     what: &'static str,
     /// From which port of its own c3 sends before, and whom.
     before: Ends<'static>,
     /// What is then asked, by whom.
     asked: (&'static str, Ends<'static>),
-    /// Who must hear it.
+    /// The host that must receive it.
     owner: &'static str,
 }
 

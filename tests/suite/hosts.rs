@@ -169,7 +169,7 @@ fn systemd_networkd_leaves_containers_links_alone() {
     let networkd =
         || start(&world, "/usr/lib/systemd/systemd-networkd", "networkctl | grep 'lo .*configured'");
     networkd();
-    // What it takes from those who have not told it.
+    // Settings that it changes unless it is configured.
     attach_both(&world);
     world.sandbox.eventually("ip -o link show group 7 | grep ': fn'").succeeds();
     networkd();

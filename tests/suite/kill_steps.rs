@@ -25,7 +25,7 @@ enum Netns {
     Gone,
 }
 
-/// Who comes next.
+/// The next call.
 #[derive(Clone, Copy)]
 enum Then {
     Del,

@@ -25,7 +25,7 @@ fn host_of_the_first_version() -> (Sandbox, World) {
     sandbox.add_netns("c1");
     sandbox.sh("flatnet up").succeeds();
     let before = kernel(&sandbox);
-    // Whose it is stays, so that both worlds are the same Flatnet's: `owner::` is about a host that says nothing of that.
+    // The owner mark stays, so that both worlds have the same owner; `owner::` tests a host without a mark.
     sandbox.sh("flatnet down; find /var/lib/flatnet /run/flatnet -type f ! -name owner -delete").succeeds();
     sandbox.sh(UP).succeeds();
     let (receipt, _) = receipt::parse(RECEIPT.as_bytes()).unwrap();

@@ -31,7 +31,7 @@ impl Host {
             .copy(&older_deb(), OLDER)
             .bind(Path::new(env!("CARGO_MANIFEST_DIR")), "/src")
             .start();
-        // Nor one that this machine has of its own. An index of manual pages after each step takes longer than the step.
+        // Also not this machine's own. Indexing manual pages after each step takes longer than the step.
         sandbox
             .sh("rm -f /usr/local/bin/flatnet /var/lib/man-db/auto-update; dpkg --purge flatnet")
             .succeeds();

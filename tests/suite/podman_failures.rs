@@ -13,7 +13,7 @@ on_both!(
     rootless_call_is_rejected,
 );
 
-/// What `wsl --terminate` takes: processes, namespaces and with them links, and /run. What it leaves: bridges, rules,
+/// `wsl --terminate` removes processes, namespaces with their links, and /run. It keeps bridges, rules,
 /// settings, state and Podman's storage.
 const WSL_TERMINATE: &str = "
 for container in $(podman ps -q); do
@@ -26,7 +26,7 @@ grep -o ' /var/lib/containers/[^ ]*/merged\\| /var/lib/containers/[^ ]*/shm' /pr
 rm -rf /run/flatnet /run/containers /run/libpod /run/crun
 ";
 
-/// What else a reboot takes: the links and rules that are left, settings, and the boot ID.
+/// A reboot also removes the remaining links, rules and settings, and changes the boot ID.
 pub(crate) const ANOTHER_BOOT: &str = "
 ip link del flatnet-br0
 ip link del cni-podman0 2>/dev/null || true # Podman 5 removes its bridge itself
@@ -36,7 +36,7 @@ cat /proc/sys/kernel/random/uuid >/tmp/boot_id
 mount --bind /tmp/boot_id /proc/sys/kernel/random/boot_id
 ";
 
-/// What a reboot takes.
+/// Removes what a reboot removes.
 pub(crate) fn reboot() -> String {
     [WSL_TERMINATE, ANOTHER_BOOT].concat()
 }
@@ -72,7 +72,7 @@ fn is_outlived(lab: &Lab, event: &str) {
 /// An `ip` that waits as long as /run/hold is there.
 const SLOW_IP: &str = "#!/bin/sh\nwhile [ -e /run/hold ]; do sleep 0.02; done\nexec /usr/sbin/ip \"$@\"\n";
 
-/// Podman sends no DEL afterwards; the plugin, orphaned, goes on.
+/// Podman sends no DEL afterwards; the orphaned plugin continues.
 fn podman_is_killed_during_add(lab: &Lab) {
     lab.sandbox.write("/usr/local/sbin/slow-ip", SLOW_IP);
     lab.sh("chmod 755 /usr/local/sbin/slow-ip").succeeds();
@@ -142,7 +142,7 @@ fn invalid_config_blocks_run_but_not_rm(lab: &Lab) {
     lab.sandbox.write("/etc/flatnet/flatnet.yaml", "network: flatnet\nbrige: x\n");
     lab.try_run("refused", "").complains("/etc/flatnet/flatnet.yaml:2:1: unknown field `brige`");
     lab.sh("podman rm --force refused").succeeds();
-    // What is attached can be detached all the same.
+    // Attached containers can still be detached.
     lab.sh("podman rm --force --time 0 web").succeeds();
     lab.sh("rm /etc/flatnet/flatnet.yaml").succeeds();
     lab.try_run("refused", "").complains("there is no configuration at /etc/flatnet/flatnet.yaml");

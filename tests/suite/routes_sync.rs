@@ -240,7 +240,7 @@ fn uninspectable_container_blocks_no_other(lab: &Lab) {
     assert!(said.stderr.contains(&warning) && said.stderr.contains("layer not known"), "{said}");
     let others = ["a.flatnet.internal / a:80 running", "c.flatnet.internal / c:80 running"];
     assert_eq!(lab.routes(), others);
-    // Who would write the routes elsewhere learns that one is missing.
+    // A command that would write the routes elsewhere reports that one is missing.
     lab.sh("flatnet gateway render --static")
         .complains("not rendered: one container could not be inspected: container ");
     lab.can_inspect();

@@ -16,7 +16,7 @@ const BRIDGE: &str = "10.87.1.1";
 const C2: &str = "10.87.1.2";
 /// The attacker.
 const C3: &str = "10.87.1.3";
-/// Whom both talk to.
+/// The peer of both.
 const C4: &str = "10.87.1.4";
 
 fn world(bridging: &str) -> World {
@@ -210,7 +210,7 @@ fn spoofed_packets_are_dropped_when_plain() {
         assert_eq!(at_c4(udp(bridge, [2, 0, 0, 0, 0, 9], C3, C4, (5, 80))), 0, "{bridging}: unassigned MAC");
         assert_eq!(at_c4(both.clone()), 0, "{bridging}: another's MAC and address");
 
-        // Nor does the bridge now send the victim's packets to the liar; LLDP frames are learned from on their own.
+        // The bridge does not send the victim's packets to the attacker either; LLDP frames are learned separately.
         let lldp = [&[0x01, 0x80, 0xc2, 0, 0, 0x0e][..], &victim, &[0x88, 0xcc], &[0; 46]].concat();
         let heard = world.wire(
             &["c2", "c3"],

@@ -129,7 +129,7 @@ impl Sandbox {
         run(self.entered(&limit).args(["bash", "-euo", "pipefail", "-c", script]), script, stdin)
     }
 
-    /// Starts a script that goes on beside the test, with its output thrown away. It ends with the sandbox; to
+    /// Starts a script in the background, with its output discarded. It ends with the sandbox; to
     /// end it before, kill the returned child (that ends the script's own process, not what it started).
     ///
     /// # Panics

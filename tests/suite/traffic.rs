@@ -111,7 +111,7 @@ impl Probe {
 }
 
 impl World {
-    /// The small internet, with this configuration and nothing of Flatnet made yet. The gateway may come in.
+    /// The test network with this configuration, before Flatnet is up. The gateway may connect.
     pub(crate) fn new(builder: Builder, yaml: &str) -> Self {
         let sandbox = builder.start();
         sandbox.sh(NETWORK).succeeds();

@@ -42,7 +42,7 @@ macro_rules! captured {
 const ISOLATED: Captured = captured!("isolated");
 const PLAIN: Captured = captured!("plain");
 
-/// A host on which 0.1.0 was up and attached c2 and c3, and nothing of this version has run.
+/// A host on which 0.1.0 is up and attached c2 and c3, and this version has not run.
 fn host_of_0_1_0(captured: &Captured) -> World {
     let world = World::new(Sandbox::podman4(), &format!("bridging: {}\n", captured.bridging));
     // Without which 0.1.0 loses what a container sends to a published port.
@@ -136,7 +136,7 @@ fn keeps(world: &World, what: &str, flows: &[(&str, &str, u16, &str)], script: &
     }
 }
 
-/// What 0.1.0's guard holds of c3, in the name of c2, or of the LAN's.
+/// Spoofed packets of c3 with an address of c2 or the LAN, which 0.1.0 blocks.
 fn attacks(world: &World, round: u32) -> (Vec<Ear>, Vec<Attack>) {
     let bridge = mac(BRIDGE);
     let name = |what: &str| format!("{what}, {round}");
@@ -243,7 +243,7 @@ fn upgrade_from_plain_ports_loses_nothing() {
 fn old_container_can_be_removed_without_repair() {
     for captured in [ISOLATED, PLAIN] {
         let world = host_of_0_1_0(&captured);
-        // Of one, nothing of this version has run before.
+        // For one of them, this version has not run before.
         world.cni("DEL", "c2", &json!([])).succeeds();
         let left = world.sh(
             "nft list ruleset; bridge fdb show; ip -br link; ip route; ls /var/lib/flatnet/flatnet/receipts",

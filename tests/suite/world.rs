@@ -145,7 +145,7 @@ ps -e -o pgid=,stat=,args= |
     awk -v own="$own" '$1 != own+0 && $2 !~ /^Z/ && $3 !~ /^\[/ && !/sandbox.sh/ { $1 = $2 = ""; print }'
 "#;
 
-/// Whether a line of a section is there without anybody's doing, or changes by itself.
+/// Whether a line of a section appears or changes by itself.
 fn is_the_kernels_own(title: &str, line: &str) -> bool {
     let starts = |words: &[&str]| words.iter().any(|word| line.starts_with(word));
     let holds = |words: &[&str]| words.iter().any(|word| line.contains(word));
@@ -189,7 +189,7 @@ fn links(text: &str) -> Vec<String> {
     links.iter().flat_map(link).collect()
 }
 
-/// What of a link does not change by itself: not its index, its peer's namespace number, timers and life times.
+/// A link without what changes by itself: its index, its peer's namespace number, timers and lifetimes.
 fn link(link: &Value) -> Vec<String> {
     let name = link["ifname"].as_str().unwrap_or_default();
     let mut kept = json!({});
@@ -219,7 +219,7 @@ fn link(link: &Value) -> Vec<String> {
     facts
 }
 
-/// Each line after the names of what it stands in, so that a line is a fact by itself.
+/// Each line prefixed with the names of its blocks, so that it is meaningful alone.
 fn ruleset(text: &str) -> Vec<String> {
     let mut inside: Vec<String> = Vec::new();
     let mut facts = Vec::new();

@@ -1,7 +1,7 @@
 //! Japanese editions: `NAME.ja.md` has the parts of `NAME.md` in the same order, with the same commands, marks, words in
 //! code, numbers and links. Their commands are not run again.
 //!
-//! Below each heading stands what its English text was when it was translated, as a checksum:
+//! Below each heading is the checksum of the English text that was translated:
 //!
 //! ```text
 //! <!-- english: 3f2a9c01 -->
@@ -24,7 +24,7 @@ struct Pair<'a> {
     path: &'a str,
     english: Vec<Part>,
     japanese: Vec<Part>,
-    /// What stands below each Japanese heading.
+    /// The checksum below each Japanese heading.
     stamps: Vec<Option<String>>,
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct Ran {
     printed: Vec<String>,
 }
 
-/// What is not as the page says.
+/// The differences from the page.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     /// Ready to be read.
