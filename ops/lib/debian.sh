@@ -1,19 +1,19 @@
 # shellcheck shell=bash
-# Makes a Debian in a folder, once, whoever asks and however often. To be sourced, after install.sh.
+# Makes a Debian tree in a folder, once. To be sourced, after install.sh.
 #
-#   make_debian_once SUITE TREE PACKAGE..   makes TREE if the caller's function tree_is_made says that it is not; the caller's
-#                                           function finish_tree gets the folder before it bears its name
+#   make_debian_once SUITE TREE PACKAGE..   makes TREE unless the caller's function tree_is_made succeeds; calls the caller's
+#                                           function finish_tree with the folder before it is renamed to TREE
 #
-# Environment: FLATNET_DEBIAN_MIRROR  where packages come from (http://deb.debian.org/debian)
+# Environment: FLATNET_DEBIAN_MIRROR  package mirror (http://deb.debian.org/debian)
 #
-# A caller that makes an Ubuntu sets mirror, keyring and script (how debootstrap makes that suite) after this.
+# For Ubuntu, the caller sets mirror, keyring and script (debootstrap's script for the suite) after sourcing this.
 
 mirror=${FLATNET_DEBIAN_MIRROR:-http://deb.debian.org/debian}
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 script=
 
-# debootstrap mounts /proc inside the tree. In a mount and pid namespace of its own nothing of that
-# outlives it, however it ends, and `rm -rf` of a leftover can never reach through a mount.
+# debootstrap mounts /proc inside the tree. In its own mount and PID namespace the mounts end with it, so `rm -rf`
+# of a partial tree cannot delete files through a mount.
 debootstrap_alone() { # SUITE FOLDER PACKAGE..
     local suite=$1 folder=$2 include=()
     shift 2
@@ -23,7 +23,7 @@ debootstrap_alone() { # SUITE FOLDER PACKAGE..
         --keyring="$keyring" "$suite" "$folder" "$mirror" ${script:+"$script"}
 }
 
-# debootstrap says what it does in hundreds of lines: all of them go to the log, a few to the person.
+# debootstrap prints hundreds of lines: all of them are logged, and a few shown.
 show_progress() { # LOG
     local line configuring=0
     while IFS= read -r line; do
@@ -42,7 +42,7 @@ show_progress() { # LOG
     done
 }
 
-# The tree gets its final name only when it is whole, so the name alone says that it is.
+# The tree gets its final name when it is complete.
 make_debian() { # SUITE TREE PACKAGE..
     local suite=$1 tree=$2 partial=$2.partial log=$2.log
     shift 2
@@ -51,8 +51,8 @@ make_debian() { # SUITE TREE PACKAGE..
     rm -rf --one-file-system "$partial" "$tree.old"
     if ! debootstrap_alone "$suite" "$partial" "$@" 2>&1 | show_progress "$log"; then
         fail "debootstrap could not make the Debian tree." \
-            "Its last words are above, all of them in $log and $partial/debootstrap/debootstrap.log." \
-            "It downloads from $mirror: if that cannot be reached, set FLATNET_DEBIAN_MIRROR (for Ubuntu" \
+            "The end of its output is above; all of it is in $log and $partial/debootstrap/debootstrap.log." \
+            "It downloads from $mirror: if that is unreachable, set FLATNET_DEBIAN_MIRROR (for Ubuntu" \
             "FLATNET_UBUNTU_MIRROR), or http_proxy." \
             "Then run $0 again: it starts over."
     fi
@@ -63,8 +63,8 @@ make_debian() { # SUITE TREE PACKAGE..
     say "the Debian tree is ready: $tree ($(du -sh "$tree" | cut -f1))"
 }
 
-# Two callers must not build twice: the second waits for the first and then finds the tree. debootstrap
-# inherits the lock (9), so one that outlives its killed caller is waited for, and not written over.
+# A second caller waits for the first and then uses its tree. debootstrap inherits the lock (9), so a new caller also
+# waits for one whose caller was killed.
 make_debian_once() { # SUITE TREE PACKAGE..
     mkdir -p "$(dirname "$2")"
     exec 9>"$2.lock"

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Container images for the tests, made from distribution packages: no image registry is asked.
+# Container images for the tests, made from distribution packages without an image registry.
 #
-#   ops/lib/images.sh list             their names
-#   ops/lib/images.sh make [NAME..]    make NAME.tar (all of them without a name) where it is not there yet
-#   ops/lib/images.sh load NAME..      inside a sandbox: make it known to Podman as flatnet-test/NAME
+#   ops/lib/images.sh list             print their names
+#   ops/lib/images.sh make [NAME..]    make NAME.tar (default: all) if it does not exist
+#   ops/lib/images.sh load NAME..      in a sandbox: load it into Podman as flatnet-test/NAME
 #
-#   busybox    a shell, nc, ping, wget, ip, ..; runs httpd on port 80; /cgi-bin/who says container and client
-#   web        nginx on port 80; /who says container and client
+#   busybox    a shell, nc, ping, wget, ip, ..; runs httpd on port 80; /cgi-bin/who prints container and client
+#   web        nginx on port 80; /who prints container and client
 #   redis      Redis on port 6379, with redis-cli
 #   postgres   PostgreSQL on port 5432, user postgres without password, with psql; ready about 2 s after start
-#   app        a web application (Tornado) on port 80 whose page shows what comes by WebSocket and events
-#   forge      cgit and git over HTTP on port 80: /cgit/ shows, /git/NAME clones and takes pushes of /srv/git/NAME
-#   adminer    Adminer on port 80: a web front of databases
+#   app        a web application (Tornado) on port 80 whose page shows WebSocket messages and events
+#   forge      cgit and git over HTTP on port 80: /cgit/ for browsing, /git/NAME to clone and push /srv/git/NAME
+#   adminer    Adminer on port 80: a web front end for databases
 #
-# Environment: FLATNET_IMAGES  where the tar files are kept (/var/cache/flatnet-test/images)
+# Environment: FLATNET_IMAGES  the folder of the tar files (/var/cache/flatnet-test/images)
 set -euo pipefail
 
 ops_lib=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -25,9 +25,9 @@ names=(busybox web redis postgres app forge adminer)
 
 # --- files from packages --------------------------------------------------------------------------
 
-# Dependencies are asked for as if nothing were installed, so that every library comes along. What only
-# serves installing is left out, and LLVM (30 MB), which PostgreSQL needs for its JIT alone.
-# (--print-uris would leave out what lies in /var/cache/apt/archives.)
+# Dependencies are resolved as if nothing were installed, so that every library is included. Installation-only
+# packages are skipped, and LLVM (30 MB), which PostgreSQL needs only for JIT. (--print-uris would omit packages in
+# /var/cache/apt/archives.)
 list_packages() { # PACKAGE..
     apt-get install --simulate -qq --no-install-recommends -o Dir::State::status=/dev/null "$@" |
         sed -n 's/^Inst \([^ ]*\) .*/\1/p' |
@@ -35,14 +35,14 @@ list_packages() { # PACKAGE..
         grep -vE "^(libllvm|libz3|libperl|lib.*-perl|libapache2|postgresql-(client-)?common)"
 }
 
-# The tree gets a merged /usr first, so that a library has one path, whichever package it comes from.
+# A merged /usr is created first, so that each library has one path.
 unpack_packages() { # DIRECTORY PACKAGE..
     local unpacked=$1 folder packages deb
     shift
     packages=$(list_packages "$@" 2>/dev/null) || packages=
     if [[ -z $packages ]]; then
         update_package_lists
-        packages=$(list_packages "$@") || fail "images.sh: apt-get does not know how to get: $*" \
+        packages=$(list_packages "$@") || fail "images.sh: apt-get cannot resolve: $*" \
             "Look at what this prints: apt-get install --simulate --no-install-recommends $*"
     fi
     for folder in bin sbin lib lib64; do
@@ -54,7 +54,7 @@ unpack_packages() { # DIRECTORY PACKAGE..
     (cd "$unpacked/debs" && apt-get download -qq -o APT::Sandbox::User=root $packages >&2) ||
         fail "images.sh: the packages for the test images could not be downloaded (see above)." \
             "Run \`apt-get update\` and try again."
-    # `dpkg-deb --extract` would put a folder in the place of the links made above.
+    # `dpkg-deb --extract` would replace the links above with folders.
     for deb in "$unpacked"/debs/*.deb; do
         dpkg-deb --fsys-tarfile "$deb" | tar --extract --keep-directory-symlink --directory "$unpacked"
     done
@@ -79,7 +79,7 @@ copy_with_libraries() { # UNPACKED ROOTFS FILE..
             copy_file "$unpacked" "$rootfs" "$library"
         done < <(sed -n 's/.*=> \(\/[^ ]*\).*/\1/p' <<<"$libraries")
     done
-    # Programs ask for the loader, and the loader looks for libraries, by the names without /usr.
+    # Programs refer to the loader, and the loader to libraries, by paths without /usr.
     for folder in lib lib64; do
         [[ -e $rootfs/$folder ]] || ln -s "usr/$folder" "$rootfs/$folder"
     done
@@ -89,7 +89,7 @@ copy_file() { # UNPACKED ROOTFS FILE: the content of FILE under its name, links 
     local folder
     folder=$(merged "$(dirname "$3")")
     mkdir -p "$2$folder"
-    # A link such as /usr/lib64/ld-linux-.. -> /lib/.. must not be followed out of the tree.
+    # Run in a chroot, because a link such as /usr/lib64/ld-linux-.. -> /lib/.. would lead out of the tree.
     [[ -e $2$folder/${3##*/} ]] || chroot "$1" /busybox cat "$3" >"$2$folder/${3##*/}"
     chmod 755 "$2$folder/${3##*/}"
 }
@@ -175,7 +175,7 @@ make_postgres() { # WORK ROOTFS
     chown 999:999 "$2/var/lib/postgresql" "$2/run/postgresql"
 }
 
-# initdb lists the system's locales by a program of libc-bin: a stand-in that knows the one there is.
+# initdb lists locales with `locale` of libc-bin; this replacement knows only C.
 write_postgres_start() { # ROOTFS
     printf '#!/bin/sh\necho C\n' >"$1/usr/bin/locale"
     cat >"$1/usr/bin/start-postgres" <<'START'
@@ -191,7 +191,7 @@ START
     chmod 755 "$1/usr/bin/locale" "$1/usr/bin/start-postgres"
 }
 
-# Python's own modules and Tornado. The first import leaves its bytecode behind, so that containers start soon.
+# Python's modules and Tornado. They are imported once, so that bytecode is cached and containers start quickly.
 make_app() { # WORK ROOTFS
     local python objects
     unpack_packages "$1" python3-tornado
@@ -215,11 +215,11 @@ make_forge() { # WORK ROOTFS
     cp -a "$1/usr/share/cgit" "$2/usr/share/"
     cp "$ops_lib/images/cgitrc" "$2/etc/cgitrc"
     cp "$ops_lib/images/lighttpd.conf" "$2/etc/lighttpd.conf"
-    # Whoever asks may push; nobody waits while git looks for what large files have in common.
+    # Anyone may push. Delta compression of large files is off, because it is slow.
     printf '%s\n' '[http]' 'receivepack = true' '[core]' 'bigFileThreshold = 1m' '[safe]' 'directory = *' >"$2/etc/gitconfig"
 }
 
-# Debian's configuration has Adminer ask nobody whether there is a newer one.
+# Debian's configuration disables Adminer's version check.
 make_adminer() { # WORK ROOTFS
     local php module
     unpack_packages "$1" adminer php-cli php-pgsql
@@ -233,8 +233,8 @@ make_adminer() { # WORK ROOTFS
     printf '%s\n' "extension=/$module" 'display_errors=0' 'session.save_path=/tmp' >"$2/etc/php.ini"
 }
 
-# How an image starts and stops. As a container's first process busybox's programs do not hear SIGTERM,
-# and `podman stop` would take its full 10 s: they are killed at once.
+# An image's entry point and stop signal. As the first process, busybox's programs ignore SIGTERM, and `podman
+# stop` would take 10 s, so they use SIGKILL.
 changes() { # NAME
     case $1 in
         busybox) printf '%s\n' 'CMD ["httpd","-f","-p","0.0.0.0:80","-h","/www"]' 'EXPOSE 80' 'STOPSIGNAL SIGKILL' ;;
@@ -256,10 +256,10 @@ changes() { # NAME
 check_name() {
     local name
     for name in "${names[@]}"; do [[ $name != "$1" ]] || return 0; done
-    fail "images.sh: there is no test image \"$1\"." "There are: ${names[*]}"
+    fail "images.sh: unknown test image \"$1\"." "Known images: ${names[*]}"
 }
 
-# The tar gets its name when it is whole: a reader never sees half of one.
+# The tar gets its name when it is complete, so that a reader never sees a part.
 make_image() { # NAME
     local partial=$cache/$1.partial
     say "making the test image $1 (once, kept in $cache)"
@@ -285,7 +285,7 @@ make_image_once() { # NAME
 
 load_image() { # NAME
     local arguments=() change
-    [[ -s $cache/$1.tar ]] || fail "images.sh: $cache/$1.tar is not there." \
+    [[ -s $cache/$1.tar ]] || fail "images.sh: $cache/$1.tar does not exist." \
         "Make it on the machine, outside of the sandbox: ops/lib/images.sh make $1"
     while IFS= read -r change; do arguments+=(--change "$change"); done < <(changes "$1")
     podman import --quiet "${arguments[@]}" "$cache/$1.tar" "flatnet-test/$1" >/dev/null

@@ -1,43 +1,43 @@
 #!/usr/bin/env bash
-# Installs what the other scripts need from the distribution's packages. To be sourced.
+# Installs the packages that the other scripts need. To be sourced.
 #
-#   install_host      what Flatnet needs to run on this machine: Podman, nft, ip, conntrack, ..
-#   install_runtime   the same and netavark, for sandboxes; would turn a fresh machine's Podman 4 away from CNI
-#   install_build     what compiling it needs: a C compiler and Rust; puts that Rust on PATH
-#   install_package   what making packages needs on top of install_build
-#   install_gateway   what the HTTP gateway needs to run on this machine: nginx with Lua, whose own service is kept off
-#   install_browser   Chromium, for the quickstart's picture; does nothing where there is no such package
-#   install_lint      Rust's formatter and linter, on top of install_build
-#   install_test      what its tests need on top of install_runtime
-#   install_boot      what booting whole systems needs: qemu, debootstrap, a DHCP server that nobody starts
+#   install_host      to run Flatnet on this machine: Podman, nft, ip, conntrack, ..
+#   install_runtime   the same and netavark, for sandboxes; on a new machine, Podman 4 would then use it instead of CNI
+#   install_build     to compile: a C compiler and Rust, which is added to PATH
+#   install_package   to make packages, in addition to install_build
+#   install_gateway   to run the HTTP gateway on this machine: nginx with Lua, without its default service
+#   install_browser   Chromium, for the quickstart's screenshot, if it is packaged
+#   install_lint      Rust's formatter and linter, in addition to install_build
+#   install_test      to run the tests, in addition to install_runtime
+#   install_boot      to boot systems: qemu, debootstrap, a DHCP server that is not started
 #
-# For Debian 12, Debian 13 and Ubuntu 24.04, as root. Only what is missing is installed; where nothing is,
-# apt is not called and root is not needed. Messages go to stderr.
+# For Debian 12, Debian 13 and Ubuntu 24.04, as root. Installs only missing packages; if none is missing, it neither
+# calls apt nor needs root. Messages go to stderr.
 
 # The oldest Rust that compiles Flatnet (rust-version in Cargo.toml).
 readonly rust_minimum=85
 
 say() { printf '%s\n' "$*" >&2; }
 
-fail() { # LINE..: the last one says what to do
+fail() { # LINE..: the last one is the remedy
     printf '%s\n' "$@" >&2
     exit 1
 }
 
 require_root() { # NAME
-    [[ $(id -u) == 0 ]] || fail "$1 must run as root." "Run it again with: sudo -i, or sudo $1"
+    [[ $(id -u) == 0 ]] || fail "$1 must run as root." "Run: sudo $1"
 }
 
 # --- what is missing ------------------------------------------------------------------------------
 
-# A need is "THING:PACKAGE": THING is a command, or a file if it begins with "/" (several, one of which is
-# enough, are separated by "|"). sbin is looked into too: it is not on every user's PATH.
+# A need is "THING:PACKAGE". THING is a command, or a file if it begins with "/"; alternatives are separated
+# by "|". sbin is searched too, because it is not on every user's PATH.
 is_there() { # THING
     local thing things
     IFS='|' read -ra things <<<"$1"
     for thing in "${things[@]}"; do
         if [[ $thing == /* ]]; then
-            # Unquoted, so that a file can be given as a pattern.
+            # Unquoted, so that it can be a pattern.
             compgen -G "$thing" >/dev/null && return
         else
             PATH=$PATH:/usr/sbin:/sbin command -v "$thing" >/dev/null && return
@@ -63,26 +63,26 @@ install_packages() { # PURPOSE PACKAGE..
     update_package_lists
     say "installing for $purpose: $*"
     apt_get install --no-install-recommends "$@" || fail "The packages for $purpose could not be installed (see above)." \
-        "Mend what apt-get complains of, or install them by hand: apt-get install $*"
+        "Fix the error of apt-get, or install them by hand: apt-get install $*"
 }
 
 require_apt() { # PACKAGE..
-    command -v apt-get >/dev/null || fail "This is not Debian or Ubuntu: there is no apt-get." \
-        "Install with the package manager of this system what these Debian packages hold: $*"
+    command -v apt-get >/dev/null || fail "apt-get is missing: this is not Debian or Ubuntu." \
+        "Install the equivalents of these Debian packages: $*"
 }
 
-# Fresh systems have no package lists, old ones list packages that are no longer there. Once is enough.
+# New systems have no package lists, and those of old systems are outdated. Once per run is enough.
 update_package_lists() {
     [[ -z ${package_lists_are_new-} ]] || return 0
     require_root "apt-get update"
     say "reading the package lists"
-    # A foreign repository that fails is the machine's affair, as long as the packages are found.
-    apt_get update || say "warning: apt-get update failed in part (see above); going on with the lists there are"
+    # A failing third-party repository does not matter as long as the packages are found.
+    apt_get update || say "warning: apt-get update failed in part (see above); continuing with the existing lists"
     package_lists_are_new=1
 }
 
-# Quiet, and without a question, also about configuration files and services to restart. Its output is
-# shown when it fails. Another apt that is running (a fresh machine updating itself) is waited for.
+# Never prompts, including about configuration files and services to restart. Prints its output only if it fails.
+# Waits for another running apt (a new machine that updates itself).
 apt_get() {
     local output
     if ! output=$(DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l apt-get -q -y -o DPkg::Lock::Timeout=300 \
@@ -94,8 +94,8 @@ apt_get() {
 
 # --- the sets -------------------------------------------------------------------------------------
 
-# Without netavark on purpose: Podman 4 takes it, where it is there, instead of CNI, and that old one knows no
-# plugins. Podman 5 brings it along by itself.
+# Without netavark: if it is installed, Podman 4 uses it instead of CNI, and that version does not support plugins.
+# Podman 5 depends on it.
 install_host() {
     install_missing "running Flatnet" \
         ip:iproute2 nft:nftables sysctl:procps conntrack:conntrack nsenter:util-linux \
@@ -110,7 +110,7 @@ podman_is_old() { # before 5
     version=$(podman --version) && version=${version##* } && ((${version%%.*} < 5))
 }
 
-# In a sandbox Podman is told which backend to take, so both can be there.
+# In a sandbox Podman's backend is configured, so both can be installed.
 install_runtime() {
     install_host
     install_missing "running other networks beside it" \
@@ -131,13 +131,13 @@ install_test() {
     load_br_netfilter
 }
 
-# That of nginx would take port 80 with a page of its own; the gateway has a service of its own.
+# nginx' default service would occupy port 80; the gateway has its own service.
 install_gateway() {
     install_without_service nginx "the gateway" nginx:nginx \
         /usr/lib/nginx/modules/ngx_http_lua_module.so:libnginx-mod-http-lua '/usr/lib/*/lua/5.1/cjson.so:lua-cjson'
 }
 
-# Debian starts a service as soon as it is installed, and again at each boot. One that was there before stays as it is.
+# Debian starts a service on installation and at each boot. An existing one is not changed.
 install_without_service() { # SERVICE PURPOSE NEED..: SERVICE is its command too
     local service=$1
     shift
@@ -152,15 +152,15 @@ install_without_service() { # SERVICE PURPOSE NEED..: SERVICE is its command too
     if command -v systemctl >/dev/null; then systemctl --quiet disable "$service" || true; fi
 }
 
-# Ubuntu's Chromium is a snap, which does not run in a sandbox: there the quickstart takes no picture, and says so.
+# Ubuntu's Chromium is a snap, which does not run in a sandbox: there the quickstart skips the screenshot.
 install_browser() {
     local chromium=/usr/lib/chromium/chromium
     if is_there "$chromium"; then return; fi
     if [[ -z $(candidate chromium) ]]; then update_package_lists; fi
-    if [[ -n $(candidate chromium) ]]; then install_missing "the picture of the portal" "$chromium:chromium"; fi
+    if [[ -n $(candidate chromium) ]]; then install_missing "the screenshot of the portal" "$chromium:chromium"; fi
 }
 
-# Packages that are installed before this subshell ends start no service. A machine that forbids it anyway has the file.
+# Until this subshell ends, installed packages do not start services. The file may already exist for the same purpose.
 without_services() {
     local policy=/usr/sbin/policy-rc.d
     require_root "Installing packages"
@@ -171,7 +171,7 @@ without_services() {
     chmod 755 "$policy"
 }
 
-# Some tests need it, and a sandbox loads no module. The machine's own bridges are left as they were without it.
+# Some tests need it, and a sandbox cannot load modules. The machine's bridges keep their behaviour.
 load_br_netfilter() {
     local bridge=/proc/sys/net/bridge which
     [[ ! -e $bridge/bridge-nf-call-iptables ]] || return 0
@@ -180,7 +180,7 @@ load_br_netfilter() {
     for which in iptables ip6tables arptables; do echo 0 >"$bridge/bridge-nf-call-$which"; done
 }
 
-# The plain `busybox` is linked dynamically and would not run in an image that holds nothing else.
+# The package `busybox` is linked dynamically and does not run in an image without libraries.
 install_busybox() {
     install_missing "test images" /var/lib/dpkg/info/busybox-static.list:busybox-static
 }
@@ -190,7 +190,7 @@ install_debootstrap() {
         debootstrap:debootstrap /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring
 }
 
-# Of dnsmasq the program alone: its package would start it.
+# Only dnsmasq's program: the package dnsmasq would start its service.
 install_boot() {
     install_debootstrap
     install_missing "booting systems" qemu-system-x86_64:qemu-system-x86 mkfs.ext4:e2fsprogs dnsmasq:dnsmasq-base \
@@ -217,7 +217,7 @@ is_new_rust() { # "rustc 1.85.0 (..)" or "1.85.0+dfsg1"
     [[ $1 =~ (^|[^0-9])1\.([0-9]+)\. ]] && ((BASH_REMATCH[2] >= rust_minimum))
 }
 
-# rustup puts cargo there, and a shell that is not a login shell does not know.
+# rustup installs cargo there, which is not on the PATH of non-login shells.
 use_rust_from_home() {
     [[ -x ${CARGO_HOME:-$HOME/.cargo}/bin/cargo ]] || return 1
     local old_path=$PATH
@@ -227,7 +227,7 @@ use_rust_from_home() {
     return 1
 }
 
-# Ubuntu keeps several Rusts beside each other, in /usr/lib/rust-1.NN/bin.
+# Ubuntu has several versions of Rust, in /usr/lib/rust-1.NN/bin.
 use_versioned_rust() {
     local folder
     while IFS= read -r folder; do
@@ -239,11 +239,11 @@ use_versioned_rust() {
     return 1
 }
 
-# Which packages hold a new Rust differs:
+# Packages with a recent Rust:
 #   Debian 13      cargo, rustc (1.85)
-#   Debian 12      cargo and rustc are 1.63; cargo-web and rustc-web, kept new for building browsers, are newer.
-#                  They take the place of cargo, rustc and rustup packages that are installed.
-#   Ubuntu 24.04   cargo and rustc are 1.75; cargo-1.NN and rustc-1.NN beside them are newer
+#   Debian 12      cargo and rustc are 1.63; cargo-web and rustc-web, which browsers are built with, are newer.
+#                  They replace installed packages of cargo, rustc and rustup.
+#   Ubuntu 24.04   cargo and rustc are 1.75; cargo-1.NN and rustc-1.NN are newer
 install_rust() {
     local suffix
     require_apt cargo rustc
@@ -255,8 +255,8 @@ install_rust() {
         hash -r
         if rust_is_new_enough || use_versioned_rust; then return; fi
     done
-    fail "Flatnet needs Rust 1.$rust_minimum or newer, and no package of this system has it." \
-        "Install it for this user by the way shown on https://rustup.rs and run this again." \
+    fail "Flatnet needs Rust 1.$rust_minimum or newer, which no package of this system provides." \
+        "Install it for this user as described on https://rustup.rs, and run this again." \
         "On Debian 12 the packages cargo-web and rustc-web have it, if bookworm-security is among the apt sources."
 }
 
@@ -269,7 +269,7 @@ candidate() { # PACKAGE: the version apt would install
     apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: \([0-9].*\)/\1/p'
 }
 
-# rustup has them as components; Debian and Ubuntu as packages named like that of the rustc which is used
+# Components of rustup; on Debian and Ubuntu, packages named after the package of rustc
 # (rustc-web: rust-web-clippy, rustfmt-web; rustc-1.89: rust-1.89-clippy, rustfmt-1.89).
 install_lint() {
     local owner suffix

@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
-# Inside a sandbox that has the namespace `windows`: puts the LAN behind it, and a colleague's PC in it.
+# In a sandbox with the namespace `windows`: adds a LAN behind it with a colleague's PC.
 #
-#   lan.sh NAME..    windows has 192.168.50.1 in the LAN; the namespace `colleague`, 192.168.50.23, knows these NAMEs as
-#                    that address by its hosts file, which is what `ip netns exec` shows there. It knows no way to
-#                    anywhere else.
+#   lan.sh NAME..    `windows` has 192.168.50.1 in the LAN. The namespace `colleague`, 192.168.50.23, resolves these NAMEs to
+#                    that address, by the hosts file that `ip netns exec` mounts. It has no other route.
 set -euo pipefail
 
 ip netns add colleague

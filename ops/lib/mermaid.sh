@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
-# Fetches Mermaid, by which GitHub draws the diagrams of docs/, once. Prints the file's name on stdout.
+# Fetches Mermaid, with which GitHub renders the diagrams in docs/, once. Prints the file's path on stdout.
 #
-# A crate has it inside, so cargo is all that is needed: npm would bring hundreds of packages along. The crate is only
-# unpacked, not compiled.
+# A crate contains it, so only cargo is needed; npm would install hundreds of packages. The crate is not compiled.
 #
-# Environment: FLATNET_MERMAID   where the file is (/var/cache/flatnet-test/mermaid-VERSION.min.js)
+# Environment: FLATNET_MERMAID   the file's path (/var/cache/flatnet-test/mermaid-VERSION.min.js)
 set -euo pipefail
 
 ops_lib=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -20,10 +19,10 @@ is_right() { sha256sum --check --status <<<"$sum  $1"; }
 fetch() {
     local found
     say "fetching Mermaid $version"
-    # Outside of the workspace, among whose dependencies cargo would look first.
+    # Outside the workspace, because cargo would search its dependencies first.
     (cd / && cargo info --quiet --registry crates-io "$crate@$crate_version" >/dev/null) ||
         fail "cargo could not fetch the crate $crate $crate_version (see above)." \
-            "If this machine has no way to crates.io, put mermaid.min.js $version at $file by hand."
+            "Without access to crates.io, copy mermaid.min.js $version to $file by hand."
     for found in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"$crate-$crate_version"/src/bin/assets/mermaid.min.js; do
         if [[ ! -e $found ]] || ! is_right "$found"; then continue; fi
         mkdir -p "$(dirname "$file")"
@@ -31,8 +30,8 @@ fetch() {
         mv -T "$file.new.$$" "$file"
         return
     done
-    fail "The crate $crate $crate_version holds no mermaid.min.js with the checksum that is expected." \
-        "Remove it below ${CARGO_HOME:-$HOME/.cargo}/registry and run this again."
+    fail "The crate $crate $crate_version contains no mermaid.min.js with the expected checksum." \
+        "Delete it in ${CARGO_HOME:-$HOME/.cargo}/registry and run this again."
 }
 
 main() {

@@ -1,36 +1,35 @@
 #!/usr/bin/env bash
-# Runs a command in a private world: network, processes, mounts and files of its own, where real Podman,
-# nft and ip work as root and nothing reaches the machine. Everything is gone when the command ends.
+# Runs a command in a sandbox with its own network, processes, mounts and files. Real Podman, nft and ip work
+# as root there, and do not affect the machine. Everything is removed when the command ends.
 #
-#   ops/lib/sandbox.sh [OPTION..] COMMAND [ARG..]   run COMMAND inside and exit with its status
-#   ops/lib/sandbox.sh [OPTION..] --hold            print a process id on stdout when the world is ready and keep it
-#                                                   until stdin ends or this process does
-#   ops/lib/sandbox.sh --enter PID COMMAND [ARG..]  run COMMAND in the world that --hold printed PID for
+#   ops/lib/sandbox.sh [OPTION..] COMMAND [ARG..]   run COMMAND inside, and exit with its status
+#   ops/lib/sandbox.sh [OPTION..] --hold            print a process ID on stdout when the sandbox is ready, and keep the
+#                                                   sandbox until stdin or this process ends
+#   ops/lib/sandbox.sh --enter PID COMMAND [ARG..]  run COMMAND in the sandbox of the PID that --hold printed
 #
-#   --trixie         the world is a Debian 13 with Podman 5 (ops/lib/trixie.sh) instead of this machine's system
-#   --tree DIR       the world is the system in DIR as it is, with no Podman or one that is not configured
-#   --bind SRC:DST   SRC (file or folder) of the machine is at DST inside, writable: changes reach the machine
-#   --copy SRC:DST   a copy of the file SRC is at DST inside, keeping its mode
-#   --image NAME     the test image flatnet-test/NAME is loaded before COMMAND starts (ops/lib/images.sh list)
-#   --               what follows is the command
+#   --trixie         use Debian 13 with Podman 5 (ops/lib/trixie.sh) instead of this machine's system
+#   --tree DIR       use the system in DIR unchanged; Podman is not configured
+#   --bind SRC:DST   mount the machine's SRC (file or folder) at DST, writable: changes affect the machine
+#   --copy SRC:DST   copy the file SRC to DST, with its mode
+#   --image NAME     load the test image flatnet-test/NAME before COMMAND starts (ops/lib/images.sh list)
+#   --               end of options
 #
-# Inside: the whole file system is an overlay over the machine's (or over the Debian 13 tree), written to memory;
-# the machine's own Flatnet, CNI and container files are hidden, as on a fresh machine; /run and /dev/shm are
-# empty; the network has `lo` and nothing else; Podman's configuration is in /etc/containers.
-# The environment is clean but for PATH, HOME, TERM, FLATNET_*, CARGO_* and RUST*.
+# Inside, the file system is an overlay over the machine's (or the Debian 13 tree), and changes stay in memory.
+# The machine's Flatnet, CNI and container files are hidden, /run and /dev/shm are empty, the network has only
+# `lo`, and Podman's configuration is in /etc/containers. The environment is empty except for PATH, HOME, TERM, FLATNET_*, CARGO_* and RUST*.
 set -euo pipefail
 
 ops_lib=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 self=$ops_lib/sandbox.sh
 
-# The private tmpfs goes over /run, the one folder that every system has and that is replaced inside anyway.
+# The private tmpfs is mounted on /run, which every system has and which is replaced inside anyway.
 base=/run
 root=$base/flatnet-sandbox/root
 image_cache=${FLATNET_IMAGES:-/var/cache/flatnet-test/images}
 ops_inside=/usr/local/lib/flatnet-test
 runtime_inside=/usr/local/lib/flatnet-runtime
 
-# What a Flatnet or Podman on this machine left behind: not there inside.
+# Files of Flatnet and Podman on this machine, hidden inside.
 hidden=(
     /etc/flatnet /etc/cni /etc/containers /opt/cni /var/lib/flatnet /var/lib/cni /var/lib/containers
     /var/log/flatnet /usr/local/bin/flatnet /usr/local/libexec/netavark /usr/libexec/netavark
@@ -72,26 +71,26 @@ parse_options() {
             -*) fail_usage "unknown option \"$1\"." ;;
             *) break ;;
         esac
-        shift || fail_usage "the last option lacks its value."
+        shift || fail_usage "the last option requires a value."
     done
     command=("$@")
-    if ((hold == 0 && ${#command[@]} == 0)); then fail_usage "no command was given."; fi
+    if ((hold == 0 && ${#command[@]} == 0)); then fail_usage "the command is missing."; fi
     if ((hold == 1 && ${#command[@]} > 0)); then fail_usage "--hold takes no command."; fi
 }
 
 check_pairs() {
     local pair
     for pair in "${binds[@]}" "${copies[@]}"; do
-        [[ $pair == ?*:/?* ]] || fail_usage "\"$pair\" is not SRC:DST with an absolute DST."
+        [[ $pair == ?*:/?* ]] || fail_usage "\"$pair\" is not of the form SRC:DST with an absolute DST."
         [[ -e ${pair%:*} ]] || fail "sandbox.sh: ${pair%:*} does not exist." "Build or make it first."
     done
 }
 
-# Killing this process must end the sandbox, whatever the signal:
-# - a catchable one reaches the trap, which kills `unshare` (that blocks SIGTERM while it waits for its child);
-# - at SIGKILL the kernel kills `unshare` (--pdeathsig), and then the first process inside (--kill-child);
-# - with the first process of a pid namespace die all others, before `unshare` returns.
-# A background job of a script starts with SIGINT ignored and stdin closed: both are given back.
+# Killing this process must end the sandbox, with any signal:
+# - the trap handles a catchable one and kills `unshare`, which blocks SIGTERM while it waits for its child;
+# - after SIGKILL the kernel kills `unshare` (--pdeathsig), and then the first process inside (--kill-child);
+# - when the first process of a PID namespace ends, the kernel kills all others before `unshare` returns.
+# A background job of a script starts with SIGINT ignored and stdin closed: both are restored.
 start() {
     local unshare_id='' status=0
     trap '[[ -z $unshare_id ]] || kill -KILL "$unshare_id" 2>/dev/null; exit 143' TERM HUP
@@ -108,7 +107,7 @@ start() {
 
 # --- inside: the mounts ---------------------------------------------------------------------------
 
-# A whiteout in the upper folder hides what is below. It is only valid over something that is there.
+# A whiteout in the upper folder hides the path below. It is valid only over an existing path.
 hide_below() { # UPPER LOWER MOUNTPOINT
     local path relative
     for path in "${hidden[@]}"; do
@@ -121,7 +120,7 @@ hide_below() { # UPPER LOWER MOUNTPOINT
     done
 }
 
-# Overlay number n: the folder $1 as $2 inside.
+# Mounts an overlay over the folder LOWER at MOUNTPOINT inside.
 overlays=0
 mount_overlay() { # LOWER MOUNTPOINT
     local layer=$base/flatnet-sandbox/layer$((overlays += 1))
@@ -135,7 +134,7 @@ mount_read_only() { # SOURCE MOUNTPOINT
     mount --bind "$1" "$root$2" && mount -o remount,bind,ro "$root$2"
 }
 
-# An overlay of / does not show other file systems mounted below it (a separate /var or /home, a tmpfs /tmp).
+# An overlay of / does not contain other file systems mounted below it (a separate /var or /home, a tmpfs /tmp).
 mount_other_file_systems() { # reads /proc/self/mountinfo as it was before
     local path type
     while IFS=$'\t' read -r path type; do
@@ -153,7 +152,7 @@ mount_other_file_systems() { # reads /proc/self/mountinfo as it was before
                 fi
                 ;;
             overlay | squashfs | 9p | drvfs | virtiofs | nfs | nfs4 | cifs | fuse*)
-                # A share that cannot be reached is no reason for a test not to start.
+                # An unreachable share must not stop a test.
                 mount_read_only "$path" "$path" 2>/dev/null || true
                 ;;
         esac
@@ -171,7 +170,7 @@ list_mounts() {
     done </proc/self/mountinfo
 }
 
-# A few device nodes of its own: a change in the machine's /dev would be a change of the machine.
+# Separate device nodes, so that changes in /dev do not affect the machine.
 mount_dev() {
     local node
     mount -t tmpfs -o mode=755,size=16m tmpfs "$root/dev"
@@ -179,7 +178,7 @@ mount_dev() {
     for node in null zero full random urandom tty console ptmx fuse net/tun kmsg kvm; do
         if [[ -c /dev/$node ]]; then cp -a "/dev/$node" "$root/dev/$node"; fi
     done
-    # The machine's pts, since the terminal that stdin may be is one of them.
+    # The machine's pts, because stdin may be one of its terminals.
     mount --bind /dev/pts "$root/dev/pts"
     mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
     mount -t mqueue mqueue "$root/dev/mqueue"
@@ -189,9 +188,9 @@ mount_dev() {
     ln -s fd/2 "$root/dev/stderr"
 }
 
-# Fresh /proc for the pid namespace, fresh /sys for the network namespace. Of /proc/sys only net/ is the
-# sandbox's own, so only that can be written. crun refuses a cgroup v1/v2 mixture ("hybrid"), and systems
-# differ: everywhere the sandbox has the plain v2 tree, read-only, and containers run without cgroups.
+# A new /proc for the PID namespace and a new /sys for the network namespace. Only net/ of /proc/sys belongs to
+# the sandbox, so the rest is read-only. crun rejects a cgroup v1/v2 mixture ("hybrid"), and systems differ, so
+# the sandbox always has a read-only v2 tree, and containers run without cgroups.
 mount_kernel_file_systems() {
     mount -t proc proc "$root/proc"
     echo sandbox >"$root/proc/sys/kernel/hostname"
@@ -202,7 +201,7 @@ mount_kernel_file_systems() {
     mount -t cgroup2 -o ro cgroup2 "$root/sys/fs/cgroup"
 }
 
-# Overlay storage cannot lie on an overlay: Podman's is on the tmpfs itself.
+# Overlay storage does not work on an overlay, so Podman's is on the tmpfs.
 mount_memory() {
     mkdir -p "$root/var/lib/containers" "$base/flatnet-sandbox/containers"
     mount --bind "$base/flatnet-sandbox/containers" "$root/var/lib/containers"
@@ -253,7 +252,7 @@ podman_major() {
     echo "${version%%.*}"
 }
 
-# Podman 5 as Debian builds it has no CNI; Podman 4 takes netavark, if it is there, unless told otherwise.
+# Debian's Podman 5 has no CNI. Podman 4 prefers netavark if it is installed and CNI is not configured.
 network_section() {
     if [[ $(podman_major) == [0-4] ]]; then
         printf '%s\n' 'network_backend = "cni"' 'cni_plugin_dirs = ["/opt/cni/bin", "/usr/lib/cni"]' \
@@ -264,11 +263,11 @@ network_section() {
     fi
 }
 
-# What containers need that run in a sandbox, whatever their Podman is otherwise told.
+# Settings for containers in a sandbox, in addition to the rest of Podman's configuration.
 sandbox_sections() {
     cat <<CONF
 [containers]
-# No cgroups: they are the machine's. AppArmor profiles would be loaded into the machine's kernel.
+# No cgroups and no AppArmor profiles: both would affect the machine.
 cgroups = "disabled"
 pids_limit = 0
 apparmor_profile = "unconfined"
@@ -293,7 +292,7 @@ write_podman_configuration() {
         sandbox_sections >"$containers/containers.conf.d/sandbox.conf"
         return
     fi
-    # opt/cni/bin is in cni_plugin_dirs: Podman says nothing if it is not there.
+    # Podman does not report if a folder of cni_plugin_dirs is missing.
     mkdir -p "$containers" "$root/etc/cni/net.d" "$root/opt/cni/bin" "$root/usr/local/libexec/netavark"
     { sandbox_sections && printf '\n[network]\n' && network_section; } >"$containers/containers.conf"
     printf '%s\n' '[storage]' 'driver = "overlay"' 'graphroot = "/var/lib/containers/storage"' \
@@ -302,15 +301,15 @@ write_podman_configuration() {
     echo 'short-name-mode = "disabled"' >"$containers/registries.conf"
 }
 
-# `cgroups = "disabled"` is for `podman run`; buildah and `podman build` do not heed it, the runtime does.
+# `cgroups = "disabled"` applies to `podman run` only; for buildah and `podman build` the runtime disables them.
 write_runtime() {
     mkdir -p "$root$runtime_inside"
     printf '%s\n' '#!/bin/sh' 'exec /usr/bin/crun --cgroup-manager=disabled "$@"' >"$root$runtime_inside/crun"
     chmod 755 "$root$runtime_inside/crun"
 }
 
-# The machine's resolv.conf may be a link into the hidden /run, and its name servers cannot be reached.
-# 192.0.2.53 is nobody's (RFC 5737); Podman drops loopback addresses and puts public servers in their place.
+# The machine's resolv.conf may link to the hidden /run, and its name servers are unreachable. 192.0.2.53 is
+# reserved for documentation (RFC 5737); Podman replaces loopback addresses with public servers.
 write_names() {
     rm -f "$root/etc/resolv.conf" "$root/etc/hosts" "$root/etc/hostname"
     echo 'nameserver 192.0.2.53' >"$root/etc/resolv.conf"
@@ -320,7 +319,7 @@ write_names() {
 
 # --- inside: the command --------------------------------------------------------------------------
 
-# From here on the machine's files are out of reach: no path leads to them.
+# After this, no path leads to the machine's files.
 change_root() {
     cd "$root"
     pivot_root . .
@@ -330,11 +329,11 @@ change_root() {
 
 system_path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
-# The caller's settings for proxies, Podman, systemd and the like would reach into what is tested.
+# The caller's settings for proxies, Podman, systemd and so on would affect the tests.
 clean_environment() {
     local name
     environment=("PATH=$system_path" "HOME=${HOME:-/root}" "TERM=${TERM:-dumb}" LANG=C.UTF-8 USER=root)
-    # Cargo may be in a folder of the caller's; in the Debian 13 tree there is nothing but the system.
+    # Cargo may be in a folder of the caller. The Debian 13 tree contains only the system.
     [[ -n $trixie_tree ]] || environment+=("PATH=$system_path:$PATH")
     for name in $(compgen -e); do
         case $name in
@@ -345,11 +344,11 @@ clean_environment() {
 
 read_numbered() { # NAME COUNT VALUE..
     local -n list=$1
-    # shellcheck disable=SC2034 # a reference: the caller's array is filled
+    # shellcheck disable=SC2034 # a reference to the caller's array
     list=("${@:3:$2}")
 }
 
-# This shell stays the first process of the sandbox: it reaps what conmon and others leave behind.
+# This shell stays the first process of the sandbox, and reaps orphaned processes such as conmon's.
 inside() {
     hold=$1
     trixie_tree=$2
@@ -360,10 +359,10 @@ inside() {
     read_numbered images "$@" && shift $((1 + $1))
 
     local first_process mounts directory=$PWD environment=()
-    # /proc is still the machine's: it knows this shell by the id that the machine sees.
+    # /proc is still the machine's, so this is the process ID outside the sandbox.
     read -r first_process _ </proc/self/stat
     mounts=$(list_mounts)
-    build_world
+    build_root
     change_root
     clean_environment
     cd "$directory" 2>/dev/null || cd /
@@ -378,12 +377,12 @@ inside() {
     exit "$status"
 }
 
-build_world() {
+build_root() {
     ip link set lo up
     mount -t tmpfs -o mode=755 tmpfs "$base"
     mkdir -p "$root"
-    mount_overlay "${trixie_tree:-/}" / || fail "sandbox.sh: no overlay can be mounted over ${trixie_tree:-/}." \
-        "Is this a sandbox or container in another one? Two levels are the kernel's limit: run it on the machine."
+    mount_overlay "${trixie_tree:-/}" / || fail "sandbox.sh: cannot mount an overlay over ${trixie_tree:-/}." \
+        "The kernel limits nesting to two levels: run it on the machine, not in a sandbox or container."
     if [[ -z $trixie_tree ]]; then mount_other_file_systems <<<"$mounts"; fi
     mount_kernel_file_systems
     mount_dev
@@ -396,11 +395,11 @@ build_world() {
     mount_binds
 }
 
-# A process that is made by nsenter has the caller's environment: it gets the same clean one.
+# nsenter passes on the caller's environment, so it is replaced here too.
 enter() {
     local id=${1-} environment=()
-    [[ $id =~ ^[0-9]+$ ]] || fail_usage "--enter wants the process id that --hold printed."
-    [[ -d /proc/$id ]] || fail "sandbox.sh: there is no process $id: that sandbox has ended." "Start one with --hold."
+    [[ $id =~ ^[0-9]+$ ]] || fail_usage "--enter requires the process ID that --hold printed."
+    [[ -d /proc/$id ]] || fail "sandbox.sh: process $id does not exist: the sandbox has ended." "Start one with --hold."
     shift
     trixie_tree=unknown
     clean_environment
@@ -410,7 +409,7 @@ enter() {
 main() {
     # shellcheck source=ops/lib/install.sh
     source "$ops_lib/install.sh"
-    # Not `inside && exit`: bash forgets `set -e` in what is left of an &&.
+    # Not `inside && exit`: bash ignores `set -e` on the left of an &&.
     case ${1-} in
         --inside) inside "${@:2}" ;;
         --enter) enter "${@:2}" ;;

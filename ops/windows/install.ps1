@@ -1,2 +1,2 @@
-# As 'flatnet.ps1 install' was called in Flatnet 0.1.0; goes with the release after this one.
+# Flatnet 0.1.0's name of 'flatnet.ps1 install'; the release after this one drops it.
 & "$PSScriptRoot\flatnet.ps1" install @args; exit $LASTEXITCODE

@@ -1,16 +1,16 @@
-# What is settled for this Windows. Only administrators may write here (Program Files), and nothing else says what the
-# elevated half routes, opens or starts.
+# Settings of Flatnet on this Windows. Only administrators can write here (Program Files). No other file determines which subnet,
+# ports and programs the elevated script handles.
 @{
-    # As `wsl --list` shows it.
+    # The name in `wsl --list`.
     Distribution = 'Debian'
-    # As `subnet` in /etc/flatnet/flatnet.yaml in WSL2.
+    # `subnet` of /etc/flatnet/flatnet.yaml in WSL2.
     Subnet = '10.87.1.0/24'
-    # HTTP first, then HTTPS if there is a certificate.
+    # HTTP first, then HTTPS if the gateway has a certificate.
     Ports = @(80)
-    # A name by which the LAN calls the gateway.
+    # The gateway's host name in the LAN.
     Name = 'flatnet.internal'
-    # As `flatnet gateway install` was told.
+    # The directory given to `flatnet gateway install`.
     GatewayDirectory = 'C:\flatnet\gateway'
-    # Where nginx.exe of OpenResty for Windows is. Empty: C:\Program Files\OpenResty, or else C:\openresty.
+    # The path of OpenResty's nginx.exe. If empty, C:\Program Files\OpenResty is searched, then C:\openresty.
     OpenResty = ''
 }

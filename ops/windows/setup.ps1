@@ -1,5 +1,5 @@
-# Puts these scripts into Program Files, or brings those there up to date. Runs elevated, from there alone: `flatnet.ps1 install`
-# copies it first. Settings that are there stay.
+# Copies these scripts to Program Files, or updates the scripts there, and keeps existing settings. `flatnet.ps1 install` copies this
+# file there first, and runs that copy elevated.
 
 [CmdletBinding()]
 param(
@@ -13,7 +13,7 @@ Set-StrictMode -Version 2.0
 $ErrorActionPreference = 'Stop'
 $WhatIfPreference = $false
 
-# Copies; what is not among the new files, and was ours, goes.
+# Copies the scripts, and deletes those that this version does not contain.
 function Copy-Scripts {
     param([string] $From, [string] $To)
     foreach ($folder in '', 'lib') {
@@ -29,24 +29,24 @@ function Copy-Scripts {
             $isOurs = ($file.Extension -in '.ps1', '.cmd') -or ($file.Name -like 'task*.xml')
             if ($isOurs -and $file.Name -notin @($new | ForEach-Object -Process { $_.Name })) {
                 Remove-Item -LiteralPath $file.FullName -Force -ErrorAction Stop
-                "  deleted: $($file.Name), which this version does not have"
+                "  deleted $($file.Name): not part of this version"
             }
         }
     }
 }
 
-# Settings stay as they are; who upgrades is told of keys that are new.
+# An upgrade keeps the settings and names new keys.
 function Get-NewKey {
     param([string] $From, [string] $To)
     $there = Import-PowerShellDataFile -Path ([Management.Automation.WildcardPattern]::Escape("$To\settings.psd1")) -ErrorAction Stop
     $new = Import-PowerShellDataFile -Path ([Management.Automation.WildcardPattern]::Escape("$From\settings.psd1")) -ErrorAction Stop
     foreach ($key in $new.Keys) {
-        if (-not $there.ContainsKey($key)) { "  new in this version, and missing in $To\settings.psd1: $key = $($new[$key])" }
+        if (-not $there.ContainsKey($key)) { "  new setting, missing in $To\settings.psd1: $key = $($new[$key])" }
     }
 }
 
-# Where requests were before, and the user may write: its own file goes, and then the folder, or the link that it was made into. What
-# else is in it stays, and is named.
+# Older versions kept requests in this folder, which the user can write to. Deletes the request and then the folder, or the link that
+# replaced it. A folder with other files remains, with a warning.
 function Remove-RequestFolder {
     param([string] $Path)
     if (-not [IO.Directory]::Exists($Path)) { return }
@@ -54,22 +54,22 @@ function Remove-RequestFolder {
         if (([int] [IO.File]::GetAttributes($Path) -band [int] [IO.FileAttributes]::ReparsePoint) -eq 0) { [IO.File]::Delete([IO.Path]::Combine($Path, 'request.json')) }
         [IO.Directory]::Delete($Path, $false)
     }
-    catch { "  warning: $Path is no longer used, and cannot be deleted ($($_.Exception.Message)): delete it as administrator" }
+    catch { "  warning: $Path is no longer used but cannot be deleted ($($_.Exception.Message)); delete it as administrator" }
 }
 
 $result = [ordered]@{ version = 2; id = $Id; lines = @(); error = $null }
 try {
-    # First: what goes wrong is told there.
+    # First, because errors are reported there.
     $null = New-Item -ItemType Directory -Path "$PSScriptRoot\log" -Force -ErrorAction Stop
     $result.lines = @(Copy-Scripts -From $From -To $PSScriptRoot) + @(Get-NewKey -From $From -To $PSScriptRoot)
-    # From here on what runs lies in Program Files.
-    . "$PSScriptRoot\lib\fail.ps1"
+    # From here on, only files in Program Files are run.
+    . "$PSScriptRoot\lib\failure.ps1"
     . "$PSScriptRoot\lib\windows.ps1"
     . "$PSScriptRoot\lib\run.ps1"
     . "$PSScriptRoot\lib\tasks.ps1"
-    . "$PSScriptRoot\lib\folder.ps1"
-    # No other user reads what is here: who has a file open can keep others from it, the scripts and settings as well as the log. The
-    # service's account reads its wrapper; by its number, since it may not be there yet.
+    . "$PSScriptRoot\lib\permissions.ps1"
+    # Other users get no access, not even to read: an open file blocks others, whether script, settings or log. The service's account
+    # reads its wrapper; it is given by SID, because the account may not exist yet.
     $own = '/inheritance:r', '/grant:r', '*S-1-5-18:(OI)(CI)F', '*S-1-5-32-544:(OI)(CI)F'
     $icacls = Get-SystemProgram -Name 'icacls.exe'
     $result.lines += @(Invoke-Program $icacls (@($PSScriptRoot) + $own + @("*$User`:(OI)(CI)RX", "*$script:serviceId`:(OI)(CI)RX", '/Q')) 6>&1)
@@ -78,7 +78,7 @@ try {
     $lock = [IO.Path]::Combine($PSScriptRoot, 'lock')
     $null = New-Item -ItemType Directory -Path $lock -Force -ErrorAction Stop
     $result.lines += @(Invoke-Program $icacls (@($lock) + $own + @('/Q')) 6>&1)
-    # Who installs may write into this one file, and nothing else here. A new one each time: what is there might have another name, too.
+    # The user who installs can write to this file only. It is always recreated, because an existing one may have a second hard link.
     $request = [IO.Path]::Combine($PSScriptRoot, 'request.json')
     [IO.File]::Delete($request)
     [IO.File]::WriteAllText($request, '')

@@ -23,7 +23,7 @@ use crate::model::plan::{FlowFilter, Op, Place, Plan};
 use crate::model::request::{Attached, Request};
 use crate::model::types::NetnsId;
 use crate::model::types::{AttachmentId, ContainerName, IfName, LinkAlias, Mac, PortMapping, Protocol};
-use crate::state::lease::{Claim, Found, Lease};
+use crate::state::lease::{Claim, ClaimResult, Lease};
 use crate::state::lock::Lock;
 use crate::state::receipt::{self, Event, Receipt};
 
@@ -67,7 +67,7 @@ impl Engine {
         self.host.hold(&request.netns, netns.descriptor());
         self.await_last_holder(request);
         self.with_links(&request.id, |engine, links| {
-            if observe::nobody_reads_stdout() {
+            if observe::stdout_has_no_reader() {
                 return Err(Error::new(
                     Kind::Unheard,
                     "the runtime no longer reads the answer; nothing was done",
@@ -185,8 +185,8 @@ impl Engine {
         let mut leases = self.free_the_dead(network)?;
         let is_gone = |lease: &Lease| is_gone(&podman, lease);
         let address = match leases.find(&self.config, &claim, is_gone)? {
-            Found::Free(address) => address,
-            Found::HeldBy(_) => return Err(leases.refusal(&self.config, &claim)),
+            ClaimResult::Free(address) => address,
+            ClaimResult::HeldBy(_) => return Err(leases.refusal(&self.config, &claim)),
         };
         if let Some(lease) = leases.promised(address, &claim, is_gone) {
             let (before, now) = (lease.id.label(&lease.name), request.id.label(name));

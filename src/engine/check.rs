@@ -14,7 +14,7 @@ use crate::kernel::tools;
 use crate::model::desired::{AttachmentState, HostFacts, Routes};
 use crate::model::plan::{Op, Plan};
 use crate::model::types::{AttachmentId, ContainerName, NetnsPath};
-use crate::state::lease::{Claim, Found};
+use crate::state::lease::{Claim, ClaimResult};
 use crate::state::receipt::Receipt;
 
 impl Engine {
@@ -132,7 +132,7 @@ impl Engine {
         let leases = self.store.leases()?;
         let podman = PodmanStorage::default();
         let found = leases.find(&self.config, &claim, |lease| is_gone(&podman, lease))?;
-        let Found::Free(address) = found else {
+        let ClaimResult::Free(address) = found else {
             return Err(leases.refusal(&self.config, &claim));
         };
         Ok(AttachmentState::new(&self.config, &facts, id, netns, address, None, &[], Routes::Default))
@@ -153,10 +153,12 @@ impl Engine {
         for program in self.host.tools.all() {
             tools::find(program).map_err(unavailable)?;
         }
-        let id = nobody();
+        let id = unattached_id();
         let claim = Claim { id: &id, name: "", requested: None, of_podman: false, now: 0 };
         let leases = self.store.leases()?;
-        let Found::HeldBy(holders) = leases.find(&self.config, &claim, |_| false)? else { return Ok(()) };
+        let ClaimResult::HeldBy(holders) = leases.find(&self.config, &claim, |_| false)? else {
+            return Ok(());
+        };
         for lease in holders.iter().filter_map(|address| leases.get(*address)) {
             let receipt = self.store.receipt(&lease.id)?;
             if receipt.is_none_or(|(receipt, _)| self.is_dead(&receipt)) {
@@ -168,7 +170,7 @@ impl Engine {
 }
 
 /// An attachment that does not exist: no runtime uses this container ID.
-fn nobody() -> AttachmentId {
+fn unattached_id() -> AttachmentId {
     let parse = "status-of-flatnet".parse();
     AttachmentId {
         container_id: parse.unwrap_or_else(|_| unreachable!("a constant that parses")),

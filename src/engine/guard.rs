@@ -178,7 +178,7 @@ impl Engine {
         result
     }
 
-    /// Removes lock files of attachments that a killed run left and nobody holds.
+    /// Removes lock files of attachments that a killed run left and that no process holds.
     pub(super) fn sweep_locks(&self) -> Result<()> {
         let dir = &self.lock_dirs()?.attachments;
         for name in dir.names(".lock")?.into_iter().filter(|name| name != RULESET_LOCK) {
@@ -215,7 +215,7 @@ impl Engine {
     }
 }
 
-/// Whether a lock failed because its file cannot be created. Then nobody holds it.
+/// Whether a lock failed because its file cannot be created. Then no process holds it.
 pub(super) fn no_file_can_be_made(error: &Error) -> bool {
     matches!(error.kind(), Kind::Io | Kind::DiskFull | Kind::ReadOnly)
 }

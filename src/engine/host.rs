@@ -91,8 +91,8 @@ impl Engine {
     fn notes(&self, facts: &HostFacts, plan: &Plan) -> Vec<String> {
         // Only when the host is set up.
         let without_uplink = self.config.uplink == Uplink::Auto && facts.uplink.is_none() && !plan.is_empty();
-        let note = "this host has no default route: there is no uplink, the MTU is 1500 unless configured, and nobody \
-                    outside is let in by `ingress_gateways: auto`";
+        let note = "this host has no default route: there is no uplink, the MTU is 1500 unless configured, and no host \
+                    outside may connect through `ingress_gateways: auto`";
         let isolated = self.config.bridging == Bridging::Isolated;
         let renamed = "`bridging: isolated` is now called `routed`; change it in the configuration";
         let mode = self.config.port_mode();
@@ -152,10 +152,10 @@ impl Engine {
     fn has_its_addresses(&self) -> bool {
         let own = Some(self.config.bridge_address());
         // A subnet's first address is never assigned, whatever its prefix.
-        let nobody = observe::source_address::address_towards(self.config.subnet.network());
+        let unassigned = observe::source_address::address_towards(self.config.subnet.network());
         !observe::link_is_gone(self.config.bridge.as_str())
             && observe::source_address::address_towards(self.config.bridge_address()) == own
-            && (nobody.is_none() || nobody == own)
+            && (unassigned.is_none() || unassigned == own)
     }
 
     pub(super) fn up_locked(&mut self, ruleset: &RulesetAlone<'_>) -> Result<(HostFacts, Plan)> {

@@ -30,7 +30,7 @@ pub enum Concern {
     /// Rules of another program.
     ForeignRules,
     /// Things without an owner, or with an unknown one.
-    Nobody,
+    Unowned,
 }
 
 impl Leftover {

@@ -62,7 +62,7 @@ impl Engine {
                     ),
                     commands: vec![format!("podman restart {}", id.container_id.short())],
                     help: "Restart the container to get a new receipt".to_owned(),
-                    concern: Concern::Nobody,
+                    concern: Concern::Unowned,
                 });
                 continue;
             };
@@ -95,7 +95,7 @@ impl Engine {
             ],
             help: "If it was renamed, rename it back, then run `flatnet repair`, which restores its routes"
                 .to_owned(),
-            concern: Concern::Nobody,
+            concern: Concern::Unowned,
         });
         None
     }

@@ -2,7 +2,7 @@
 
 use crate::shell::quote;
 
-/// Text for people and its commands as data, so that nobody has to parse the text.
+/// Text for people and its commands as data, so that callers need not parse the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remedy {
     text: String,

@@ -95,7 +95,7 @@ pub struct Claim<'a> {
 
 /// The answer to a [`Claim`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum ClaimResult {
     /// This one is free.
     Free(Ipv4Addr),
     /// All suitable addresses are held by these; one may turn out to be dead and be released.
@@ -128,19 +128,22 @@ impl Leases {
         config: &Config,
         claim: &Claim<'_>,
         is_gone: impl Fn(&Lease) -> bool,
-    ) -> Result<Found> {
+    ) -> Result<ClaimResult> {
         if let Some(address) = claim.requested {
             check_requested(config, address)?;
             return Ok(match self.leases.get(&address) {
-                Some(lease) if !lease.released && lease.id != *claim.id => Found::HeldBy(vec![address]),
-                _ => Found::Free(address),
+                Some(lease) if !lease.released && lease.id != *claim.id => ClaimResult::HeldBy(vec![address]),
+                _ => ClaimResult::Free(address),
             });
         }
         let free = self
             .sticky(config, claim)
             .or_else(|| self.never_used(config))
             .or_else(|| self.longest_free(config, is_gone));
-        Ok(free.map_or_else(|| Found::HeldBy(self.held().map(|(address, _)| address).collect()), Found::Free))
+        Ok(free.map_or_else(
+            || ClaimResult::HeldBy(self.held().map(|(address, _)| address).collect()),
+            ClaimResult::Free,
+        ))
     }
 
     fn sticky(&self, config: &Config, claim: &Claim<'_>) -> Option<Ipv4Addr> {
@@ -306,14 +309,14 @@ mod tests {
             Self { config: config(), leases: Leases::default(), gone: BTreeSet::new(), now: 0 }
         }
 
-        fn ask(&mut self, who: &str, name: &str, requested: Option<&str>) -> Result<Found> {
+        fn ask(&mut self, who: &str, name: &str, requested: Option<&str>) -> Result<ClaimResult> {
             self.now += 1;
             let id = id(who);
             let requested = requested.map(|text| text.parse().unwrap());
             let claim = Claim { id: &id, name, requested, of_podman: true, now: self.now };
             let is_gone = |lease: &Lease| self.gone.contains(lease.id.container_id.as_str());
             let found = self.leases.find(&self.config, &claim, is_gone)?;
-            if let Found::Free(address) = found {
+            if let ClaimResult::Free(address) = found {
                 self.leases.hold(address, &claim);
             }
             Ok(found)
@@ -321,8 +324,8 @@ mod tests {
 
         fn get(&mut self, who: &str, name: &str) -> String {
             match self.ask(who, name, None).unwrap() {
-                Found::Free(address) => address.to_string(),
-                Found::HeldBy(_) => "none".to_owned(),
+                ClaimResult::Free(address) => address.to_string(),
+                ClaimResult::HeldBy(_) => "none".to_owned(),
             }
         }
 
@@ -352,7 +355,7 @@ mod tests {
         let mut world = World::new();
         assert_eq!(
             world.ask("asked", "", Some("10.87.1.4")).unwrap(),
-            Found::Free("10.87.1.4".parse().unwrap())
+            ClaimResult::Free("10.87.1.4".parse().unwrap())
         );
         for who in ["stopped", "removed", "b", "c"] {
             world.get(who, "");
@@ -393,7 +396,7 @@ mod tests {
         world.config.reserved = vec!["10.87.1.6".parse().unwrap()];
         assert_eq!(
             world.ask("a", "web", Some("10.87.1.5")).unwrap(),
-            Found::Free("10.87.1.5".parse().unwrap())
+            ClaimResult::Free("10.87.1.5".parse().unwrap())
         );
         for (address, why) in [
             ("10.87.1.0", "network address"),
@@ -406,7 +409,7 @@ mod tests {
             assert_eq!(error.kind(), Kind::AddressRefused);
             assert!(error.to_string().contains(why), "{error}");
         }
-        assert!(matches!(world.ask("b", "", Some("10.87.1.5")).unwrap(), Found::HeldBy(_)));
+        assert!(matches!(world.ask("b", "", Some("10.87.1.5")).unwrap(), ClaimResult::HeldBy(_)));
         let b = id("b");
         let claim = Claim { id: &b, name: "", requested: "10.87.1.5".parse().ok(), of_podman: false, now: 0 };
         let refusal = world.leases.refusal(&world.config, &claim).to_string();

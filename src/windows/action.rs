@@ -1,64 +1,64 @@
-//! What Windows can be told to do: a closed list, because most of it is carried out elevated.
+//! The actions that WSL2 may request of Windows: a fixed list, because most of them run elevated.
 //!
-//! The subnet, the ports, the rules and the programs are never among the arguments: Windows takes those from its own
-//! settings, and proves the rest by what it sees itself (ops/windows/lib/check.ps1).
+//! No action has the subnet, ports or programs as an argument: the scripts take those from their own settings, and validate
+//! the other arguments against the state of Windows (ops/windows/lib/check.ps1).
 
 use std::net::Ipv4Addr;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// One action; `ops/windows/lib/act.ps1` has a branch for each.
+/// An action; `ops/windows/lib/actions.ps1` implements each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum Action {
-    /// Route the subnet to WSL2, until the next start of Windows.
+    /// Adds a route for the subnet to WSL2, until Windows restarts.
     AddRoute {
         /// Windows' interface index.
         interface: u32,
         /// eth0's address in WSL2.
         next_hop: Ipv4Addr,
     },
-    /// Remove such a route.
+    /// Removes such a route.
     RemoveRoute {
         /// Windows' interface index.
         interface: u32,
-        /// Where it leads.
+        /// Its next hop.
         next_hop: Ipv4Addr,
-        /// In which of Windows' two tables it is.
+        /// The table that contains it.
         store: Store,
     },
-    /// Let the LAN in to the gateway's nginx on Windows.
+    /// Allows the LAN to reach the gateway's nginx on Windows.
     AddLanRule,
-    /// The same for any program: in mirrored mode Windows' own rules count for WSL2, too.
+    /// The same for any program: in mirrored mode Windows' firewall rules also apply to WSL2.
     AddSharedRule,
-    /// Remove all rules of Windows' firewall that have this name.
+    /// Removes all rules of Windows' firewall with this name.
     RemoveLanRule {
         /// Their name.
         name: String,
     },
-    /// Let Windows in to the subnet through the Hyper-V firewall.
+    /// Allows Windows to reach the subnet through the Hyper-V firewall.
     AddSubnetRule,
-    /// Let the LAN in to the gateway's ports in WSL2 through the Hyper-V firewall.
+    /// Allows the LAN to reach the gateway's ports in WSL2 through the Hyper-V firewall.
     AddPortsRule,
-    /// Remove all rules of the Hyper-V firewall that have this name.
+    /// Removes all rules of the Hyper-V firewall with this name.
     RemoveHypervRule {
         /// Their name.
         name: String,
     },
-    /// Start `OpenResty`, as a service where it is one.
+    /// Starts `OpenResty`, as a service if one is installed.
     StartGateway,
-    /// Stop it.
+    /// Stops `OpenResty`.
     StopGateway,
 }
 
-/// An action, and why.
+/// An action and its reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Planned {
-    /// What to do.
+    /// The action.
     #[serde(flatten)]
     pub action: Action,
-    /// What it is for.
+    /// Its reason, for people.
     pub why: String,
 }
 
@@ -68,7 +68,7 @@ impl Planned {
     }
 }
 
-/// Windows' tables of routes: one that is in force, and one that is copied into it at each start.
+/// Windows' two route tables: the active one, and the persistent one, which is copied into it when Windows starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 #[allow(missing_docs, reason = "Windows' own names")]

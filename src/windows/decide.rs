@@ -1,4 +1,4 @@
-//! What is to be done, and how far the way from the LAN to a container goes.
+//! Decides from the observed state how far the path from the LAN to the containers works, and which actions are needed.
 
 use std::str::FromStr;
 
@@ -12,12 +12,12 @@ use super::{VERSION, firewall, gateway, route};
 use crate::doctor::Level;
 use crate::error::Result;
 
-/// What the person at Windows asked for.
+/// The request: to report, or to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
-    /// To be told how it is.
+    /// Report the state.
     Look,
-    /// That it works.
+    /// Report the state and plan the actions that fix it.
     Up,
 }
 
@@ -28,35 +28,35 @@ impl FromStr for Verb {
         match word {
             "look" => Ok(Self::Look),
             "up" => Ok(Self::Up),
-            _ => Err("neither look nor up".to_owned()),
+            _ => Err("the verb must be look or up".to_owned()),
         }
     }
 }
 
-/// The answer to Windows' scripts.
+/// The output of `flatnet windows decide`, which Windows' scripts read.
 #[derive(Debug, Serialize)]
 pub struct Decision {
     /// [`VERSION`].
     pub version: u32,
-    /// What is looked at, in the order in which a packet meets it.
+    /// The state of each layer, in the order in which a packet passes them.
     pub layers: Vec<Layer>,
-    /// The first layer that fails.
+    /// The first layer with a failure.
     pub stops_at: Option<&'static str>,
-    /// Whether anything of Flatnet's is on Windows. Where nothing is, what fails for that reason alone is a warning: the way is not
-    /// open, and nobody has asked for it.
+    /// Whether Flatnet is set up on Windows. If it is not, failures that follow from that are only
+    /// warnings.
     pub set_up: bool,
-    /// Whether Windows has no way out: nobody could come in.
+    /// Whether Windows has no default route, and so no LAN.
     pub offline: bool,
-    /// What to do, in this order.
+    /// The actions, in order.
     pub actions: Vec<Planned>,
 }
 
-/// Decides by what was seen, and by nothing else.
-pub fn decide(verb: Verb, seen: &Observed) -> Result<Decision> {
-    let view = View::new(seen)?;
+/// A pure function of the observed state.
+pub fn decide(verb: Verb, observed: &Observed) -> Result<Decision> {
+    let view = View::new(observed)?;
     let actions = match verb {
         Verb::Look => Vec::new(),
-        // A route that could take other traffic away is worse than none.
+        // With a wrong subnet the route could divert other traffic.
         Verb::Up if layers::settings(&view).level == Level::Failure => Vec::new(),
         Verb::Up => [route::up(&view), firewall::up(&view), gateway::up(&view)].concat(),
     };
@@ -68,30 +68,30 @@ pub fn decide(verb: Verb, seen: &Observed) -> Result<Decision> {
             layer.finding.level = Level::Warning;
         }
     }
-    Ok(Decision { version: VERSION, layers, stops_at, set_up, offline: seen.out.is_none(), actions })
+    Ok(Decision { version: VERSION, layers, stops_at, set_up, offline: observed.out.is_none(), actions })
 }
 
-/// Whether there is something of ours, or something fails that is not just missing.
+/// Whether Windows has an object of Flatnet, or a layer fails for another reason than a missing object.
 fn is_set_up(view: &View, layers: &[Layer]) -> bool {
     let has_run = |task: &Task| {
         task.state != "Disabled"
             && task.last_result.is_some_and(|result| !layers::NOT_ENDED.contains(&result))
     };
-    let seen = view.seen;
+    let observed = view.observed;
     let is_there = route::own(view).next().is_some()
-        || !seen.lan_rules.is_empty()
-        || !seen.hyperv_rules.is_empty()
-        || seen.service.is_some()
-        || seen.processes.iter().any(|process| process.ours)
-        || seen.task.as_ref().is_some_and(has_run);
+        || !observed.lan_rules.is_empty()
+        || !observed.hyperv_rules.is_empty()
+        || observed.service.is_some()
+        || observed.processes.iter().any(|process| process.ours)
+        || observed.task.as_ref().is_some_and(has_run);
     let missing = [view.script("up"), view.in_wsl(gateway::INSIDE)];
-    let nobody_answers = |answer: Option<&Answer>| answer.is_none_or(|answer| answer.status().is_none());
+    let has_no_answer = |answer: Option<&Answer>| answer.is_none_or(|answer| answer.status().is_none());
     let is_missing = |Layer { layer, finding }: &Layer| match *layer {
-        // What lies behind what is missing.
+        // Layers that depend on the missing objects.
         "bridge" => !view.facts.bridge_link.is_empty(),
         "container" => true,
-        "gateway" => nobody_answers(Some(&seen.probes.gateway)),
-        "name" => nobody_answers(seen.probes.lan.as_ref()),
+        "gateway" => has_no_answer(Some(&observed.probes.gateway)),
+        "name" => has_no_answer(observed.probes.lan.as_ref()),
         _ => matches!(&finding.commands[..], [command] if missing.contains(command)),
     };
     let mut failing = layers.iter().filter(|layer| layer.finding.level == Level::Failure);

@@ -1,4 +1,4 @@
-//! What WSL2 tells Windows of itself: `flatnet windows facts`.
+//! Facts about WSL2 for Windows' scripts: `flatnet windows facts`.
 
 use std::net::Ipv4Addr;
 
@@ -12,43 +12,43 @@ use crate::kernel::tools::Tools;
 use crate::model::command::Command;
 use crate::model::config::Config;
 
-/// All of it, as text where a program said it.
+/// The facts. Output of programs is passed on as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// [`VERSION`] of this program.
     pub version: u32,
-    /// What `wslinfo --networking-mode` printed; none where there is no such program.
+    /// The output of `wslinfo --networking-mode`; none if the program is missing.
     pub mode: Option<String>,
-    /// eth0's first address; `hostname -I` would list the bridge's, too.
+    /// eth0's first address.
     pub eth0: Option<Ipv4Addr>,
     /// This host's share of the range.
     pub subnet: Ipv4Net,
-    /// The gateway's ports in the configuration: HTTP, then HTTPS where there is a certificate.
+    /// The gateway's ports in the configuration: HTTP, then HTTPS if it has a certificate.
     pub ports: Vec<u16>,
     /// The bridge's address.
     pub bridge: Ipv4Addr,
-    /// What `ip -4 -o addr show to BRIDGE up` printed: nothing while WSL2 is still starting.
+    /// The output of `ip -4 -o addr show to BRIDGE up`: empty while WSL2 is still starting.
     pub bridge_link: String,
-    /// The first container that runs.
+    /// The first running container.
     pub container: Option<Container>,
-    /// What `/proc/sys/net/ipv4/ip_forward` holds.
+    /// The content of `/proc/sys/net/ipv4/ip_forward`.
     pub ip_forward: String,
-    /// What `/proc/1/comm` holds.
+    /// The content of `/proc/1/comm`.
     pub first_process: String,
-    /// What `systemctl is-active flatnet-gateway.service` printed.
+    /// The output of `systemctl is-active flatnet-gateway.service`.
     pub gateway: Option<String>,
 }
 
-/// A container that Windows can try to reach.
+/// A container that Windows probes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Container {
-    /// What people call it.
+    /// The container's name.
     pub name: String,
     /// Its flat address.
     pub address: Ipv4Addr,
 }
 
-/// Looks; what cannot be looked at is told as empty.
+/// Reads the facts; those that cannot be read are empty.
 pub fn gather(config: &Config, attachments: &[Attachment], executor: &mut dyn Executor) -> Facts {
     let mut stdout = |argv: &[&str]| {
         let output = executor.run(&Command::new(argv.iter().copied()), &[]);
@@ -78,7 +78,7 @@ pub fn gather(config: &Config, attachments: &[Attachment], executor: &mut dyn Ex
     }
 }
 
-/// The first address in what `ip -4 -o addr show` prints.
+/// The first address in the output of `ip -4 -o addr show`.
 fn first_address(text: &str) -> Option<Ipv4Addr> {
     let mut words = text.lines().next()?.split_whitespace().skip_while(|word| *word != "inet");
     words.nth(1)?.split('/').next()?.parse().ok()
@@ -92,7 +92,7 @@ mod tests {
     fn eth0_address_is_parsed() {
         let line = "2: eth0    inet 172.27.0.2/20 brd 172.27.15.255 scope global eth0\\       valid_lft forever preferred_lft forever\n";
         assert_eq!(first_address(line), Some(Ipv4Addr::new(172, 27, 0, 2)));
-        // As `wsl.exe` may hand it on.
+        // `wsl.exe` may convert the line ends.
         assert_eq!(first_address(&line.replace('\n', "\r\n")), Some(Ipv4Addr::new(172, 27, 0, 2)));
         for text in ["", "\n", "Device \"eth0\" does not exist.\n", "2: eth0    inet"] {
             assert_eq!(first_address(text), None, "{text}");

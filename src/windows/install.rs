@@ -1,4 +1,4 @@
-//! Laying down Windows' scripts (ops/windows), which this program brings, where Windows can run them.
+//! `flatnet windows install`: writes Windows' scripts (ops/windows), which this program contains, to a folder of Windows.
 
 use std::fs::read_dir;
 use std::io::ErrorKind;
@@ -12,68 +12,71 @@ use crate::nginx::install::drive;
 use crate::setup::install::{Content, Item, install as put};
 
 static SCRIPTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/ops/windows");
-/// Where WSL2 shows the profiles of Windows' users.
+/// The profiles of Windows' users, as WSL2 mounts them.
 pub const PROFILES: &str = "/mnt/c/Users";
-/// In a profile, where only its user and administrators write.
+/// The folder in a profile, where only its user and administrators can write.
 const FOLDER: &str = "AppData/Local/flatnet-setup";
-/// The profiles that are nobody's, and that everybody can read.
-const NOBODYS: [&str; 4] = ["All Users", "Default", "Default User", "Public"];
-/// What people start, by which a folder is known to be Flatnet's.
+/// Profiles that belong to no user and that everyone can read.
+const SHARED_PROFILES: [&str; 4] = ["All Users", "Default", "Default User", "Public"];
+/// The script that users start. A folder that contains it is Flatnet's.
 const START: &str = "flatnet.ps1";
 const SETTINGS: &str = "settings.psd1";
-/// How the names of files end that are Flatnet's.
+/// The extensions of Flatnet's files.
 const KINDS: [&str; 4] = ["cmd", "ps1", "psd1", "xml"];
 
-/// The folder of the one user of Windows whose files this process may see, where that is one.
+/// The folder in the profile of the only Windows user whose files this process can read; an error if there is not exactly one.
 pub fn folder(profiles: &Path) -> Result<PathBuf> {
-    let of_somebody = |name: &str| !NOBODYS.contains(&name);
+    let is_of_user = |name: &str| !SHARED_PROFILES.contains(&name);
     let entries = read_dir(profiles).into_iter().flatten().filter_map(std::result::Result::ok);
     let mut users: Vec<PathBuf> = entries
-        .filter(|entry| entry.file_name().to_str().is_some_and(of_somebody))
+        .filter(|entry| entry.file_name().to_str().is_some_and(is_of_user))
         .map(|entry| entry.path())
-        // Windows answers by the rights of whoever started WSL2, whatever root may here.
+        // Windows applies the rights of the user who started WSL2, even to root.
         .filter(|user| read_dir(user.join("AppData/Local")).is_ok())
         .collect();
     users.sort();
     match &users[..] {
         [user] => Ok(user.join(FOLDER)),
-        [] => Err(unusable(format!("there is no folder of a user of Windows in {}", profiles.display()))),
+        [] => Err(unusable(format!("no profile of a Windows user found in {}", profiles.display()))),
         [first, ..] => {
             let names: Vec<_> = users.iter().filter_map(|user| user.file_name()?.to_str()).collect();
             let what = format!(
-                "there are folders of several users of Windows in {}: {}",
+                "several profiles of Windows users found in {}: {}",
                 profiles.display(),
                 names.join(", ")
             );
-            Err(unusable(what)
-                .remedy(format!("Name yours: `flatnet windows install {}`", first.join(FOLDER).display())))
+            Err(unusable(what).remedy(format!(
+                "Give your folder: `flatnet windows install {}`",
+                first.join(FOLDER).display()
+            )))
         }
     }
 }
 
-/// What `folder` is to Windows, such as `C:\Users\ann\..`. An error where it is on no disk of Windows, or where cmd and
-/// PowerShell would take a part of it for something else.
-pub fn seen_from_windows(folder: &Path) -> Result<String> {
+/// The Windows path of `folder`, such as `C:\Users\ann\..`. An error if it is not on a disk of Windows, or contains characters
+/// that cmd or PowerShell would interpret.
+pub fn windows_path(folder: &Path) -> Result<String> {
     let shown = folder.display();
     let path = drive(folder).ok_or_else(|| {
-        unusable(format!("{shown} is on no disk of Windows, and Windows runs no scripts from a disk of WSL2"))
+        unusable(format!(
+            "{shown} is not on a disk of Windows, and Windows does not run scripts from WSL2's file system"
+        ))
     })?;
     if !path.chars().all(is_plain) {
-        let what = format!("{shown} has other characters than letters, digits, blanks and `._-~`");
+        let what = format!("{shown} contains characters other than letters, digits, spaces and `._-~`");
         return Err(unusable(what));
     }
     Ok(path.replace('/', "\\"))
 }
 
-/// Nothing that cmd, PowerShell or a quoted text of theirs takes for more than itself.
+/// Whether neither cmd nor PowerShell gives the character a meaning, quoted or not.
 fn is_plain(char: char) -> bool {
     char.is_alphanumeric() || " ._-~:/\\".contains(char)
 }
 
-/// Writes the scripts into `folder`, as Windows has lines, and deletes those of an older version.
-/// Returns how many there are.
+/// Writes the scripts to `folder` with Windows' line ends, and deletes those of an older version. Returns the number of scripts.
 pub fn install(folder: &Path, config: &Config, distribution: Option<&str>) -> Result<usize> {
-    refuse_anothers(folder)?;
+    refuse_foreign_files(folder)?;
     let mut items = Vec::new();
     collect(&SCRIPTS, folder, &mut items)?;
     for item in &mut items {
@@ -98,8 +101,8 @@ pub fn install(folder: &Path, config: &Config, distribution: Option<&str>) -> Re
     Ok(items.len())
 }
 
-/// An error where there is something that is not Flatnet's.
-fn refuse_anothers(folder: &Path) -> Result<()> {
+/// An error if the folder contains files, but not Flatnet's start script.
+fn refuse_foreign_files(folder: &Path) -> Result<()> {
     let mut entries = match read_dir(folder) {
         Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(()),
         entries => entries.map_err(io("look at", folder))?,
@@ -107,7 +110,7 @@ fn refuse_anothers(folder: &Path) -> Result<()> {
     if entries.next().is_none() || folder.join(START).exists() {
         return Ok(());
     }
-    Err(unusable(format!("{} holds something that is not Flatnet's", folder.display())))
+    Err(unusable(format!("{} contains files that are not Flatnet's", folder.display())))
 }
 
 fn unusable(what: String) -> Error {
@@ -125,8 +128,8 @@ fn collect(dir: &Dir<'_>, folder: &Path, into: &mut Vec<Item>) -> Result<()> {
     dir.dirs().try_for_each(|dir| collect(dir, folder, into))
 }
 
-/// The settings with what this distribution knows; a line whose value is not known, or could mean more than itself to
-/// PowerShell, stays.
+/// Fills the settings with this distribution's values. A value that is unknown, or that PowerShell could interpret, keeps its
+/// default.
 fn settings(text: &str, config: &Config, distribution: Option<&str>) -> String {
     let gateway = &config.gateway;
     let quoted = |value: &str| value.chars().all(is_plain).then(|| format!("'{value}'"));
@@ -157,27 +160,27 @@ mod tests {
     fn install_folder_needs_exactly_one_windows_user() {
         let profiles = tempfile::tempdir().unwrap();
         let make = |path: &str| std::fs::create_dir_all(profiles.path().join(path)).unwrap();
-        for nobodys in NOBODYS {
-            make(&format!("{nobodys}/AppData/Local"));
+        for shared in SHARED_PROFILES {
+            make(&format!("{shared}/AppData/Local"));
         }
-        // Somebody who never logged on.
+        // A user who has never logged on.
         make("guest");
         let refused = || folder(profiles.path()).unwrap_err();
-        assert!(refused().to_string().contains("there is no folder of a user of Windows"), "{}", refused());
+        assert!(refused().to_string().contains("no profile of a Windows user found"), "{}", refused());
         make("ann/AppData/Local");
         assert_eq!(folder(profiles.path()).unwrap(), profiles.path().join("ann").join(FOLDER));
         make("bob/AppData/Local");
         let error = refused();
-        assert!(error.to_string().contains("several users of Windows"), "{error}");
+        assert!(error.to_string().contains("several profiles of Windows users"), "{error}");
         assert!(error.to_string().contains(": ann, bob"), "{error}");
         assert!(folder(&profiles.path().join("none")).is_err());
     }
 
     #[test]
     fn path_is_converted_to_windows_or_rejected() {
-        let seen = |path: &str| seen_from_windows(Path::new(path));
-        assert_eq!(seen("/mnt/c/Users/Ann Lee/x").unwrap(), r"C:\Users\Ann Lee\x");
-        assert_eq!(seen("/mnt/d/Jörg.Müller/山田").unwrap(), r"D:\Jörg.Müller\山田");
+        let converted = |path: &str| windows_path(Path::new(path));
+        assert_eq!(converted("/mnt/c/Users/Ann Lee/x").unwrap(), r"C:\Users\Ann Lee\x");
+        assert_eq!(converted("/mnt/d/Jörg.Müller/山田").unwrap(), r"D:\Jörg.Müller\山田");
         for path in [
             "/root/x",
             "/mnt/wsl/x",
@@ -188,7 +191,7 @@ mod tests {
             "/mnt/c/(x)",
             "/mnt/c/a\"b",
         ] {
-            assert_eq!(seen(path).unwrap_err().kind(), Kind::WindowsFolder, "{path}");
+            assert_eq!(converted(path).unwrap_err().kind(), Kind::WindowsFolder, "{path}");
         }
     }
 
@@ -210,6 +213,6 @@ mod tests {
         }
         assert_eq!(known.lines().count(), template.lines().count());
         let unknown = settings(template, &Config::default(), Some("a'; calc"));
-        assert_eq!(unknown, template, "the defaults of both sides agree");
+        assert_eq!(unknown, template, "unknown and unsafe values keep their defaults");
     }
 }

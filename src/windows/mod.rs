@@ -1,7 +1,7 @@
-//! Windows around WSL2: what it must do so that its gateway reaches the containers.
+//! The Windows host of WSL2, through which the LAN and Windows reach the containers.
 //!
-//! Windows' scripts (ops/windows) collect what they see, send it here, and carry out what is decided here, after they have
-//! checked it: the decisions are pure functions of text, so they are tested without Windows (docs/adr/0018).
+//! The scripts in ops/windows send the observed state of Windows here, and run the actions that this module decides, after
+//! validating them. Decisions are pure functions of text, so they are tested without Windows (docs/adr/0018).
 
 pub mod action;
 pub mod decide;
@@ -16,8 +16,8 @@ mod ports;
 mod route;
 mod view;
 
-/// What both sides must agree on: another number is another language.
+/// The version of the protocol with the scripts. Both sides must have the same.
 pub const VERSION: u32 = 2;
 
-/// What to do where the scripts are of another version.
-const REMEDY: &str = "Run `flatnet windows install` in WSL2, and on Windows the line that it prints";
+/// The remedy if the versions differ.
+const REMEDY: &str = "Run `flatnet windows install` in WSL2, then the command that it prints on Windows";

@@ -1,4 +1,4 @@
-//! What Windows' scripts saw, as they send it: `ops/windows/lib/look.ps1` has the same names.
+//! The observed state of Windows, as `ops/windows/lib/observe.ps1` sends it.
 
 use std::net::Ipv4Addr;
 
@@ -10,13 +10,13 @@ use serde::{Deserialize, Deserializer};
 use super::action::Store;
 use crate::error::{Error, Kind, Result};
 
-/// All of it.
+/// The observed state.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Observed {
     /// [`super::VERSION`] of the scripts.
     pub version: u32,
-    /// What `flatnet windows facts` printed, unread.
+    /// The output of `flatnet windows facts`, unparsed.
     pub facts: String,
     /// The settings of the scripts.
     pub settings: Settings,
@@ -28,22 +28,22 @@ pub struct Observed {
     /// Windows' IPv4 routes, of both tables.
     #[serde(deserialize_with = "list")]
     pub routes: Vec<Route>,
-    /// The route that the elevated half made last.
-    pub made: Option<Made>,
-    /// From where Windows would send to eth0, by `Find-NetRoute`.
+    /// The route that the elevated script added last.
+    pub made: Option<AddedRoute>,
+    /// The source address of packets to eth0, by `Find-NetRoute`.
     pub way: Option<Address>,
-    /// From where Windows would send to the world; none where it is in no network.
+    /// The source address of packets to the internet; none without a default route.
     pub out: Option<Address>,
     /// Firewall rules whose name begins with `Flatnet `.
     #[serde(deserialize_with = "list")]
     pub lan_rules: Vec<Rule>,
-    /// Rules that keep others from nginx: they beat all that allow.
+    /// Rules that block the gateway's ports. They override rules that allow.
     #[serde(deserialize_with = "list")]
     pub block_rules: Vec<Rule>,
-    /// What is in force of the firewall's profiles.
+    /// The firewall's profiles in force.
     #[serde(deserialize_with = "list")]
     pub profiles: Vec<Profile>,
-    /// The same as `lan_rules` of the Hyper-V firewall.
+    /// The same for the Hyper-V firewall.
     #[serde(deserialize_with = "list")]
     pub hyperv_rules: Vec<Rule>,
     /// The Hyper-V firewall's settings for WSL2; none before Windows 11 22H2.
@@ -55,39 +55,39 @@ pub struct Observed {
     pub task: Option<Task>,
     /// The gateway's Windows service, if there is one.
     pub service: Option<String>,
-    /// Whether the program that the settings name is there.
+    /// Whether the program in the settings exists.
     pub openresty: bool,
-    /// Who listens on the gateway's ports.
+    /// The listeners on the gateway's ports.
     #[serde(deserialize_with = "list")]
     pub listeners: Vec<Listener>,
     /// All nginx processes, and the owners of `listeners`.
     #[serde(deserialize_with = "list")]
     pub processes: Vec<Process>,
-    /// What `netsh interface portproxy show v4tov4` printed.
+    /// The output of `netsh interface portproxy show v4tov4`.
     pub portproxy: String,
-    /// What `netsh int ipv4 show excludedportrange protocol=tcp` printed.
+    /// The output of `netsh int ipv4 show excludedportrange protocol=tcp`.
     pub excluded: String,
-    /// What Windows reaches.
+    /// The addresses that Windows reaches.
     pub probes: Probes,
 }
 
-/// What the administrator of this Windows has settled.
+/// The settings in `settings.psd1`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// As `wsl --list` shows it.
+    /// The name in `wsl --list`.
     pub distribution: String,
-    /// What may be routed to WSL2.
+    /// The subnet that is routed to WSL2.
     #[schemars(with = "String")]
     pub subnet: Ipv4Net,
     /// The gateway's ports; the first is HTTP.
     #[serde(deserialize_with = "list")]
     pub ports: Vec<u16>,
-    /// A name by which the LAN calls the gateway.
+    /// The gateway's host name in the LAN.
     pub name: String,
-    /// Where nginx is to be.
+    /// The path of nginx.exe.
     pub openresty: String,
-    /// Where the settings are.
+    /// The path of the settings file.
     pub file: String,
 }
 
@@ -97,13 +97,13 @@ pub struct Settings {
 pub struct Address {
     /// The address.
     pub address: Ipv4Addr,
-    /// The length of its network's prefix.
+    /// The prefix length of its network.
     pub prefix_length: u8,
     /// Windows' interface index.
     pub interface: u32,
     /// The adapter's name, in the language of this Windows.
     pub alias: String,
-    /// Whether its device is an end of a virtual switch, where Windows tells.
+    /// Whether its device is a port of a virtual switch; none if unknown.
     pub switch: Option<bool>,
 }
 
@@ -111,24 +111,24 @@ pub struct Address {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
-    /// Where to.
+    /// The destination.
     #[schemars(with = "String")]
     pub destination: Ipv4Net,
-    /// Through whom; 0.0.0.0 is nobody.
+    /// The next hop; 0.0.0.0 if on link.
     pub next_hop: Ipv4Addr,
     /// Windows' interface index.
     pub interface: u32,
-    /// In which table.
+    /// The route table.
     pub store: Store,
 }
 
-/// Where the elevated half led the subnet last.
+/// The route that the elevated script added last.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Made {
+pub struct AddedRoute {
     /// Windows' interface index.
     pub interface: u32,
-    /// Through whom.
+    /// The next hop.
     pub next_hop: Ipv4Addr,
 }
 
@@ -136,7 +136,7 @@ pub struct Made {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// What it is called.
+    /// The name.
     pub name: String,
     /// `True` or `False`.
     pub enabled: String,
@@ -144,7 +144,7 @@ pub struct Rule {
     pub action: String,
     /// `Any`, or names such as `Domain, Private`.
     pub profiles: String,
-    /// For which program it is: a path, or `Any`.
+    /// The program's path, or `Any`.
     pub program: String,
 }
 
@@ -154,11 +154,11 @@ pub struct Rule {
 pub struct Profile {
     /// `Domain`, `Private` or `Public`.
     pub name: String,
-    /// Whether it filters at all.
+    /// Whether the profile filters.
     pub enabled: String,
-    /// Whether rules that allow count.
+    /// Whether rules that allow inbound traffic apply.
     pub inbound: String,
-    /// Whether rules of this PC count beside those of a policy.
+    /// Whether local rules apply in addition to those of a policy.
     pub local: String,
 }
 
@@ -168,9 +168,9 @@ pub struct Profile {
 pub struct Task {
     /// `Ready`, `Running`, `Disabled`, ..
     pub state: String,
-    /// When it ran last.
+    /// The time of the last run.
     pub last_run: Option<String>,
-    /// How that ended.
+    /// The result of the last run.
     pub last_result: Option<i64>,
 }
 
@@ -182,7 +182,7 @@ pub struct HypervSetting {
     pub enabled: String,
     /// `Allow`, `Block` or `NotConfigured`.
     pub default_inbound: String,
-    /// Why it could not be looked at.
+    /// Why it could not be read.
     pub error: Option<String>,
 }
 
@@ -190,7 +190,7 @@ pub struct HypervSetting {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Network {
-    /// What it is called.
+    /// The name.
     pub name: String,
     /// `Public`, `Private` or `DomainAuthenticated`.
     pub category: String,
@@ -198,15 +198,15 @@ pub struct Network {
     pub interface: u32,
 }
 
-/// Somebody who listens.
+/// A TCP listener.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
-    /// At which address, IPv4 or IPv6.
+    /// The address, IPv4 or IPv6.
     pub address: String,
-    /// On which port.
+    /// The port.
     pub port: u16,
-    /// Which process.
+    /// The process ID.
     pub pid: u32,
 }
 
@@ -214,19 +214,19 @@ pub struct Listener {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Process {
-    /// Its number.
+    /// The process ID.
     pub pid: u32,
-    /// Who started it.
+    /// The parent's process ID.
     pub parent: u32,
-    /// Its program.
+    /// The name of its program.
     pub name: String,
-    /// Where that is, if Windows tells.
+    /// The program's path; none if unknown.
     pub path: Option<String>,
-    /// Whether it is the gateway's nginx: its prefix is the gateway's directory, or it is the service's.
+    /// Whether it is the gateway's nginx: its prefix is the gateway's directory, or it belongs to the service.
     pub ours: bool,
 }
 
-/// What answered, to a ping or to a connection: who refuses one is there.
+/// Results of the probes: pings and TCP connections. A refused connection proves that the address is reachable.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Probes {
@@ -234,7 +234,7 @@ pub struct Probes {
     pub eth0: Option<bool>,
     /// The bridge.
     pub bridge: Option<bool>,
-    /// A container; none where none runs.
+    /// A container; none if no container runs.
     pub container: Option<bool>,
     /// The gateway at Windows' loopback address.
     pub gateway: Answer,
@@ -242,62 +242,64 @@ pub struct Probes {
     pub lan: Option<Answer>,
     /// The gateway by its name.
     pub name: Answer,
-    /// The gateway's ports that take connections at Windows' loopback address.
+    /// The gateway's ports that accept connections at Windows' loopback address.
     #[serde(deserialize_with = "list")]
     pub open_ports: Vec<u16>,
 }
 
-/// What came of a question to `/_flatnet/healthz`.
+/// The answer to a request for `/_flatnet/healthz`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
-    /// `name` (there is no such name), `refused` or `silent`.
+    /// `name` (it does not resolve), `refused` or `silent`.
     pub error: Option<String>,
-    /// Who was asked.
+    /// The address that was asked.
     pub address: Option<Ipv4Addr>,
-    /// The beginning of the answer.
+    /// The beginning of the response.
     pub text: String,
 }
 
 impl Answer {
-    /// The status of the answer, unless there was none.
+    /// The response's HTTP status.
     pub(super) fn status(&self) -> Option<u16> {
         let mut words = self.text.lines().next()?.split(' ');
         words.next()?.strip_prefix("HTTP/")?;
         words.next()?.parse().ok()
     }
 
-    /// Whether Flatnet's gateway answered, which says so.
+    /// Whether Flatnet's gateway answered, which sets the header X-Flatnet.
     pub(super) fn is_flatnet(&self) -> bool {
         let head = self.text.split("\r\n\r\n").next().unwrap_or_default();
-        let says =
+        let is_marker =
             |line: &str| line.split_once(':').is_some_and(|(name, _)| name.eq_ignore_ascii_case("X-Flatnet"));
-        matches!(self.status(), Some(200 | 503)) && head.lines().any(says)
+        matches!(self.status(), Some(200 | 503)) && head.lines().any(is_marker)
     }
 
-    /// Why it is not the gateway's.
+    /// Why this is not an answer of the gateway.
     pub(super) fn why(&self) -> String {
         match (self.status(), self.error.as_deref()) {
-            (Some(status), _) => format!("something answers with {status}, and is not Flatnet's gateway"),
-            (None, Some("name")) => "no such name".to_owned(),
-            (None, Some("refused")) => "nobody listens there, or the connection is refused".to_owned(),
-            (None, Some(_)) => "no answer in time".to_owned(),
-            (None, None) => "what answers does not speak HTTP".to_owned(),
+            (Some(status), _) => {
+                format!("another server than Flatnet's gateway answers, with status {status}")
+            }
+            (None, Some("name")) => "the name does not resolve".to_owned(),
+            (None, Some("refused")) => "connection refused".to_owned(),
+            (None, Some(_)) => "timed out".to_owned(),
+            (None, None) => "the answer is not HTTP".to_owned(),
         }
     }
 }
 
-/// Reads what the scripts sent. PowerShell may put a byte order mark before it.
+/// Parses the scripts' input, which may begin with a byte order mark of PowerShell.
 pub fn parse(text: &str) -> Result<Observed> {
     let text = text.trim_start_matches('\u{feff}');
     serde_json::from_str(text).map_err(|error| {
-        Error::new(Kind::Decode, "standard input is not what Windows' scripts send")
+        Error::new(Kind::Decode, "standard input is not the observed state that Windows' scripts send")
             .remedy(super::REMEDY)
             .source(error)
     })
 }
 
-/// PowerShell makes nothing of an empty list, and the thing itself of a list of one, wherever it can.
+/// PowerShell may turn an empty list into null, and a list of one item into the item.
 fn list<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Vec<T>, D::Error> {
     let items = match serde_json::Value::deserialize(deserializer)? {
         serde_json::Value::Array(items) => items,
@@ -343,8 +345,8 @@ mod tests {
         assert!(!answer(None, "HTTP/1.1 200 OK\r\n\r\nX-Flatnet: gateway\r\n").is_flatnet());
         assert!(!answer(None, "HTTP/1.1 404 No\r\nX-Flatnet: gateway\r\n\r\n").is_flatnet());
         assert!(answer(None, "HTTP/1.1 200 OK\r\n\r\n").why().contains("200"));
-        assert_eq!(answer(None, "SSH-2.0-x\r\n").why(), "what answers does not speak HTTP");
-        assert_eq!(answer(Some("name"), "").why(), "no such name");
+        assert_eq!(answer(None, "SSH-2.0-x\r\n").why(), "the answer is not HTTP");
+        assert_eq!(answer(Some("name"), "").why(), "the name does not resolve");
     }
 
     #[test]

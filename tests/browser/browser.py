@@ -128,7 +128,7 @@ class Browser:
                 self.asked.append(message["params"]["url"])
 
     def expect_quiet(self, expected=lambda entry: False):
-        """No error in the console but what is expected, and nobody was asked but the gateway."""
+        """Only expected errors in the console, and only requests to the gateway."""
         self.listen()
         wrong = [entry for entry in self.console if not expected(entry)]
         assert not wrong, f"the console says: {wrong}"

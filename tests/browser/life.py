@@ -50,7 +50,7 @@ class Asking:
 
 
 def restart(page, portal):
-    """Nobody is refused, and a page that is open goes on by itself."""
+    """No request is refused, and an open page continues by itself."""
     page.open(f"http://{STEADY}/")
     page.reaches("message", 2, "#socket")
     page.run("new MutationObserver(() => { window.lost ||= document.body.innerText.includes('connection lost') })"

@@ -57,7 +57,7 @@ def database(browser):
 
 
 def away(browser):
-    """A name that nobody has, and from there to the start page."""
+    """An unknown name, and from there to the start page."""
     browser.open("http://nobody.flatnet.internal/")
     browser.shows("No service nobody.flatnet.internal here", "h1")
     browser.picture("nobody")

@@ -71,7 +71,7 @@ describe("the table of routes", function()
         }, built.conflicts)
     end)
 
-    it("gives nobody the gateway's own pages, nor its names to a wildcard", function()
+    it("routes neither the gateway's own pages nor, by a wildcard, its names", function()
         local built = fixture.table({
             named("pages", { hosts = {}, path = "/_flatnet" }), named("below", { hosts = { "local" }, path = "/_flatnet/x" }),
             named("beside", { hosts = { "local" }, path = "/_flatnets" }), named("wild", { hosts = { "*.local" } }),

@@ -1,6 +1,6 @@
-//! The floors of `src/`: a module imports only from floors below its own, and the page of components shows how they lie.
+//! The floors of `src/`: a module imports only from floors below its own, and the page of components has a diagram of them.
 //!
-//! `just golden` writes the picture of the page anew.
+//! `just golden` rewrites the diagram.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -24,12 +24,12 @@ const FLOORS: [&[&str]; 9] = [
 const ROOTS: [&str; 3] = ["build", "lib", "main"];
 const PAGE: &str = "docs/architecture/components.md";
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// All files of Rust below `folder`.
-fn sources(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -156,5 +156,5 @@ fn the_page_of_components_shows_the_floors() {
         std::fs::write(root().join(PAGE), text).unwrap();
         return;
     }
-    assert_eq!(&page[start..end], drawn, "`just golden` draws it anew");
+    assert_eq!(&page[start..end], drawn, "`just golden` rewrites it");
 }

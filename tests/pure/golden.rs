@@ -1,6 +1,6 @@
 //! Golden plans: each folder of `tests/golden` holds what is configured and observed, and the scripts that follow.
 //!
-//! `FLATNET_GOLDEN=write cargo test --test pure golden` writes the scripts anew; the difference is for review.
+//! `FLATNET_GOLDEN=write cargo test --test pure golden` rewrites the scripts; review the difference.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -55,7 +55,7 @@ struct Observed {
     fdb: Vec<String>,
     #[serde(default)]
     sysctls: BTreeMap<SysctlKey, u32>,
-    /// Whether what nobody has is refused.
+    /// Whether unassigned addresses are rejected.
     #[serde(default)]
     unreachable: bool,
     /// Whether the tables are there, and as wanted.
@@ -97,7 +97,7 @@ struct Add {
     ports: Vec<PortMapping>,
     #[serde(default)]
     has_default_route: bool,
-    /// Whether somebody had the address before.
+    /// Whether the address had a holder before.
     #[serde(default)]
     was_used: bool,
 }

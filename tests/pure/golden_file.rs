@@ -1,4 +1,4 @@
-//! Files that tests compare with what the program makes, and write anew where they are told so.
+//! Files that tests compare with the program's output, and rewrite with `FLATNET_GOLDEN=write`.
 
 use std::path::Path;
 

@@ -8,3 +8,4 @@ mod golden_file;
 mod hostile_parsers;
 mod model;
 mod planner;
+mod vocabulary;

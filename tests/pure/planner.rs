@@ -455,7 +455,7 @@ fn disturb_once(model: &mut Model, state: &AttachmentState, what: Disturbance) {
     }
 }
 
-/// Whoever had the address before is forgotten after the tables say who has it now, and that has no inverse.
+/// The previous holder's flows are deleted after the tables have the new holder; this step has no inverse.
 #[test]
 fn flows_are_ended_last() {
     let ended = FlowFilter::of_address(Ipv4Addr::new(10, 87, 1, 2));
@@ -484,14 +484,14 @@ fn foreign_bridge_is_left_alone() {
             "{error}"
         );
     }
-    // The network was renamed, or two have one bridge: it is not nobody's.
+    // The network was renamed, or two networks share a bridge: it has an owner.
     let bridge = model.host.links.get_mut(wanted.bridge.as_str()).unwrap();
     bridge.alias = "flatnet/before".to_owned();
     let error = planner::up(&wanted, &model.observe_host(&wanted), &[]).unwrap_err().to_line();
     assert!(error.contains("`network: before` again") && !error.contains("link del"), "{error}");
 }
 
-/// Whose bridge it is, its mark says; one that 0.1.0 made has none and is taken. A table says it by its comment.
+/// A bridge's owner is in its mark; one of 0.1.0 has none and is taken over. A table's owner is in its comment.
 #[test]
 fn another_flatnets_bridge_and_table_are_left_alone() {
     let (own, other) = (Owner::new("own", [1; 6]), Owner::new("other", [2; 6]));

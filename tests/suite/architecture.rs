@@ -1,4 +1,4 @@
-//! `docs/architecture/` and its diagrams: what the pages name is there, and Mermaid can draw what it is given.
+//! `docs/architecture/` and its diagrams: the names in the pages exist, and Mermaid can render the diagrams.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -152,7 +152,7 @@ fn files_named_in_pages_exist() {
     assert_eq!(missing, Vec::<String>::new(), "these are not there");
 }
 
-/// A page that nothing leads to is read by nobody.
+/// Every page is linked from another one.
 #[test]
 fn every_docs_page_is_reachable_from_readme() {
     let link = Regex::new(r"\]\(([^)#\s]+\.md)").unwrap();

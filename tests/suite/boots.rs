@@ -1,5 +1,5 @@
-//! What a reboot and `wsl --terminate` take, and what they leave: whoever comes next sets the host up, frees the dead,
-//! and containers that were stopped get their addresses back.
+//! State after a reboot and `wsl --terminate`: the next command sets the host up and frees dead attachments, and stopped
+//! containers get their addresses back.
 
 #![allow(clippy::print_stderr, reason = "a test that fails shows at which case")]
 

@@ -78,7 +78,7 @@ pub(crate) fn lan(name: &str, images: &[&str]) -> Lab {
 }
 
 /// Runs a script on the colleague's PC.
-#[must_use = "a script whose outcome nobody looks at tests nothing"]
+#[must_use = "an unchecked outcome tests nothing"]
 pub(crate) fn colleague(lab: &Lab, script: &str) -> Output {
     lab.sandbox.sh_with_stdin("exec ip netns exec colleague bash -euo pipefail", script)
 }

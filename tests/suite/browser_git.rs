@@ -1,4 +1,4 @@
-//! A repository of 200 MB goes through the gateway, there and back, and the gateway writes none of it to its disk.
+//! A repository of 200 MB is pushed and cloned through the gateway, which writes none of it to disk.
 
 use crate::browser::{colleague, lan};
 use crate::podman::Lab;

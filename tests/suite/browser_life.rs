@@ -1,4 +1,4 @@
-//! What somebody in the LAN sees while containers come and go.
+//! The gateway's pages in a LAN browser while containers start and stop.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! How the gateway's own pages look, and that everybody can read them.
+//! The look and accessibility of the gateway's own pages.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::browser::{browse, sandbox, start_gateway};
 use crate::routes::GATEWAY;
 use crate::sandbox::Sandbox;
 
-/// Windows alone, which also plays the containers: nothing of Podman is needed for what is drawn.
+/// Only Windows, which also has the containers' servers: the pages need no Podman.
 fn windows() -> Sandbox {
     let sandbox = sandbox("pages").start();
     sandbox.add_netns("windows");

@@ -1,4 +1,4 @@
-//! `flatnet init`: what it writes, keeps and says, in front of each Podman.
+//! `flatnet init`: what it writes, keeps and prints, for each version of Podman.
 
 use serde_json::Value;
 

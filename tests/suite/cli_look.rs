@@ -161,7 +161,7 @@ fn status_reports_dropping_chains_and_help_fixes_them() {
     assert_eq!(problems(&sandbox), Vec::<String>::new());
 }
 
-/// Runs the commands that mend the first problem.
+/// Runs the commands that fix the first problem.
 fn mend(sandbox: &Sandbox) -> String {
     let report = json_of(sandbox, "flatnet status");
     let commands: Vec<String> = serde_json::from_value(report["problems"][0]["commands"].clone()).unwrap();

@@ -18,7 +18,7 @@ fn differences(sandbox: &Sandbox) -> Vec<String> {
     found
 }
 
-/// The element of the set `bindings` that lets this container's link bear `address`.
+/// The element of the set `bindings` that allows `address` on this container's link.
 fn binding(container_id: &str, address: &str) -> String {
     format!("\"{}\" . {address}", host_link(container_id, "eth0"))
 }
@@ -63,7 +63,7 @@ fn rules_live_ignores_counters_and_names_containers() {
     }
     let counted = text
         .lines()
-        .find(|line| line.contains("counter packets") && line.contains("everything that containers send"));
+        .find(|line| line.contains("counter packets") && line.contains("packets from containers"));
     assert!(counted.is_some_and(|line| !line.contains("packets 0 ")), "counters are shown: {text}");
 }
 

@@ -69,10 +69,7 @@ fn dry_run_without_root_names_what_it_could_not_read() {
         matches!(&of_root[..], [one] if one.starts_with("this host has no default route")),
         "{of_root:?}"
     );
-    assert_eq!(
-        by_root["commands"], by_nobody["commands"],
-        "on a fresh host there is nothing that nobody cannot see"
-    );
+    assert_eq!(by_root["commands"], by_nobody["commands"], "on a new host, other users see everything");
     let of_nobody = notes(&by_nobody);
     let note = of_nobody.last().unwrap();
     assert!(note.starts_with("This user may not read the ruleset ("), "{note}");

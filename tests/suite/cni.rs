@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::sandbox::{FLATNET, Sandbox};
 
-/// Where the YAML lies.
+/// The path of the YAML file.
 pub(crate) const CONFIG: &str = "/etc/flatnet/flatnet.yaml";
 /// All versions of the specification.
 pub(crate) const VERSIONS: [&str; 7] = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];

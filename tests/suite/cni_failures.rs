@@ -26,7 +26,7 @@ fn call_without_root_is_rejected() {
         assert!(said.contains("root") && said.contains("rootless Podman"), "{said}");
     }
     before.assert_is_back(&sandbox);
-    // Root's files, and yet nobody who may change a network: a container, or rootless Podman.
+    // Root's user ID without the right to change networks: in a container, or with rootless Podman.
     sandbox.sh("flatnet up").succeeds();
     let before = World::of(&sandbox);
     let without = "setpriv --bounding-set -net_admin,-sys_admin --inh-caps -net_admin,-sys_admin";
@@ -75,7 +75,7 @@ fn failed_veth_creation_leaves_nothing() {
     let sandbox = host("limits: {command_seconds: 1}\n");
     sandbox.add_netns("c1");
     sandbox.sh("flatnet up").succeeds();
-    // Of the name, and made by somebody else; the name is a hash, so this is malice or a lost receipt.
+    // A foreign link with that name; the name is a hash, so this is an attack or a lost receipt.
     let link = host_link("c1", "eth0");
     sandbox.sh(&format!("ip link add {link} type bridge; ip link set {link} alias somebody")).succeeds();
     let before = World::of(&sandbox);
@@ -273,7 +273,7 @@ fn missing_tools_are_named(yaml: &str, tools: &[(&str, &str)]) {
         sandbox.sh("flatnet up").succeeds();
         before.assert_is_back(&sandbox);
     }
-    // Who has which address is written down from now on, and nobody looks for it.
+    // From now on the leases have the holders of addresses, and they are not searched for.
     Call::add("c1").run(&sandbox).succeeds();
     Call::del("c1").run(&sandbox).succeeds_silently();
     // What never ran left nothing to take back.

@@ -1,4 +1,4 @@
-//! Values that try to be something else: shell, nft, paths, formats. None does anything but what it says.
+//! Hostile values: shell, nft, paths, format strings. None has another effect than its literal value.
 
 use serde_json::json;
 
@@ -45,7 +45,7 @@ pub(crate) fn hostile() -> Vec<String> {
     values
 }
 
-/// A host with a container of its own and a table and a file that nobody may touch.
+/// A host with a container, and a table and a file that must not change.
 fn watched() -> (Sandbox, World) {
     let sandbox = host("");
     sandbox.add_netns("c1");
@@ -62,7 +62,7 @@ fn watched() -> (Sandbox, World) {
     (sandbox, before)
 }
 
-/// What a value that came through would have changed: the watched file, the folders it lies in, and what it makes.
+/// What an effective value would have changed: the watched file, its folders, and new files.
 fn files(sandbox: &Sandbox) -> String {
     let look = "cat /tmp/watched/file; ls -A / /root /tmp/watched /etc/flatnet /run /run/netns
                 find /tmp /run /root /etc /var/lib -maxdepth 2 -name '*owned*'";

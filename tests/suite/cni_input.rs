@@ -1,4 +1,4 @@
-//! What comes in by environment, standard input and configuration file: each fault has its code and says what is wrong.
+//! Invalid input in environment, standard input and configuration: each error has its code and names the problem.
 
 use serde_json::json;
 

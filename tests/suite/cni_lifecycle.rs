@@ -59,7 +59,7 @@ fn add_waits_until_bridge_port_forwards() {
         Call::del("c1").run(&sandbox).succeeds_silently();
         sandbox.sh("ip netns del c1").succeeds();
     }
-    // Somebody's STP listens for half a minute: the container is not refused for that.
+    // STP on the bridge delays the port for half a minute: the container is not rejected for that.
     sandbox.add_netns("c1");
     sandbox.sh("ip link set flatnet-br0 type bridge stp_state 1").succeeds();
     Call::add("c1").run(&sandbox).succeeds();
@@ -134,7 +134,7 @@ fn del_is_idempotent_whatever_is_left() {
     before.assert_is_back(&sandbox);
 }
 
-/// The container deletes its link, and somebody else's takes the name before DEL.
+/// The container deletes its link, and a foreign link takes the name before DEL.
 #[test]
 fn del_leaves_foreign_link_that_reuses_the_name() {
     let sandbox = host("");
@@ -164,7 +164,7 @@ fn gc_removes_all_unlisted_attachments() {
     Call::add("c1").ifname("eth1").run(&sandbox).succeeds();
     Call::add("c4").run(&sandbox).succeeds();
     sandbox.sh("ip netns del c4; ip netns add c4").succeeds();
-    // One that Flatnet would never have attached is somebody else's.
+    // A link that Flatnet cannot have attached is foreign.
     Call::gc(&[("c1", "eth0"), ("c2", "eth0"), ("not ours", "*")]).run(&sandbox).succeeds_silently();
     before.assert_is_back(&sandbox);
     Call::gc(&[("c1", "eth0"), ("c2", "eth0")]).run(&sandbox).succeeds_silently();
@@ -198,7 +198,7 @@ fn check_passes_after_add_and_names_what_is_missing() {
         ("ip -n c1 route del 10.87.1.1".to_owned(), "route append 10.87.1.1/32 dev eth0"),
         ("ip -n c1 link set eth0 arp on".to_owned(), "eth0 arp off"),
         (format!("ip link set {link} down"), "up"),
-        // The kernel takes a port's route with it, and gives it back to nobody.
+        // The kernel deletes a port's route with it, and does not restore it.
         (format!("ip link set {link} down; ip link set {link} up"), "route append 10.87.1.2/32"),
         (format!("ip route del 10.87.1.2 dev {link}"), "route append 10.87.1.2/32"),
         (format!("ip link set {link} group 0"), "group"),
@@ -311,7 +311,7 @@ fn no_verb_calls_podman() {
     sandbox.sh("[[ ! -e /tmp/podman-was-called ]]").succeeds();
 }
 
-/// What was made under another name of the network goes all the same, from this host's part of that name.
+/// DEL also removes attachments made under the network's previous name, from this host's state of that name.
 #[test]
 fn del_uses_network_name_of_attachment() {
     let sandbox = host("mtu: 1400\n");

@@ -1,5 +1,5 @@
-//! The configuration is missing, or is none: nothing is changed on a guess, the file is named with what is wrong, and a
-//! container that is attached can be detached all the same.
+//! The configuration is missing or invalid: nothing is changed, the error names the file and the problem, and attached
+//! containers can still be detached.
 
 use serde_json::json;
 
@@ -54,7 +54,7 @@ fn state_elsewhere_is_freed_once_config_is_back() {
     let empty = World::of(&sandbox);
     sandbox.add_netns("c1");
     add().run(&sandbox).succeeds();
-    // Where the receipt lies nobody knows; link and rules bear the container's mark.
+    // The receipt's path is unknown; link and rules have the container's mark.
     sandbox.sh(&format!("mv {CONFIG} /tmp/away.yaml")).succeeds();
     Call::del("c1").run(&sandbox).succeeds_silently();
     sandbox.sh("ip netns del c1; rm -r /var/lib/flatnet/flatnet").succeeds();

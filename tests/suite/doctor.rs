@@ -1,7 +1,6 @@
-//! `flatnet doctor`: each check in a real situation. What is broken is found by that check and no other, shown with
-//! what mends it, and mended by it; after that all is well again.
+//! `flatnet doctor`: each check with a real problem. Only that check finds it, and its printed commands fix it.
 //!
-//! Here is what the tests of the doctor are made of; `doctor_*.rs` break things, subject by subject.
+//! This module has the common parts; `doctor_*.rs` break things, by subject.
 
 #![allow(clippy::panic, reason = "a panic is a failed test; this is a vocabulary")]
 
@@ -27,7 +26,7 @@ pub(crate) struct Break {
     also: &'static [&'static str],
 }
 
-/// What mends it.
+/// The fix.
 #[derive(Clone, Copy)]
 pub(crate) enum Mend {
     /// `flatnet doctor --fix --yes`.
@@ -50,7 +49,7 @@ impl Break {
         Self { id, level, script, says, mend, through: "", also: &[] }
     }
 
-    /// The doctor is started by this, such as `setpriv --reuid 65534`, until it is mended.
+    /// The doctor is started by this, such as `setpriv --reuid 65534`, until it is fixed.
     pub(crate) const fn through(mut self, prefix: &'static str) -> Self {
         self.through = prefix;
         self
@@ -95,7 +94,7 @@ ip -n lan0 addr add 192.168.77.1/24 dev eth0 && ip -n lan1 addr add 192.168.88.6
 ip route add default via 192.168.77.1
 ";
 
-/// Starts what goes on until the sandbox ends.
+/// Starts a process that runs until the sandbox ends.
 pub(crate) fn go_on(sandbox: &Sandbox, command: &str) {
     sandbox.sh(&format!("setsid {command} >/dev/null 2>&1 </dev/null &")).succeeds();
 }
@@ -125,7 +124,7 @@ pub(crate) fn assert_well(sandbox: &Sandbox, when: &str) {
     assert!(bad.is_empty(), "{when} all should be well: {bad:#?}");
 }
 
-/// Breaks one thing after the other, has each found, shown and mended.
+/// Breaks one thing after another, and checks that each is found, shown and fixed.
 #[track_caller]
 pub(crate) fn each_is_found_and_mended(sandbox: &Sandbox, breaks: &[Break]) {
     assert_well(sandbox, "at first");
@@ -144,7 +143,7 @@ pub(crate) fn each_is_found_and_mended(sandbox: &Sandbox, breaks: &[Break]) {
             Mend::Printed => run_printed(sandbox, one, &found),
             Mend::ByHand(script) => {
                 sandbox.sh(script).succeeds();
-                assert_well(sandbox, &format!("after what mends `{}`", one.script));
+                assert_well(sandbox, &format!("after the fix of `{}`", one.script));
             }
         }
     }
@@ -167,7 +166,7 @@ fn assert_found(Break { id, level, script, says, also, .. }: &Break, found: &[Va
     }
 }
 
-/// What people read holds what scripts read, but for numbers that change from one look to the next.
+/// The text contains the JSON's values, except for numbers that change between runs.
 fn assert_shown(sandbox: &Sandbox, one: &Break, found: &[Value]) {
     let shown = sandbox.sh(&format!("{} flatnet doctor", one.through));
     assert_ne!(shown.status, Some(0), "`{}` is no longer found:\n{shown}", one.script);
@@ -191,7 +190,7 @@ fn run_printed(sandbox: &Sandbox, one: &Break, found: &[Value]) {
         let script = script.join("\n");
         assert!(
             !script.is_empty() && !ran.contains(&script),
-            "`{}` is not mended by what was printed, {ran:?}: {found:#?}",
+            "`{}` is not fixed by the printed commands, {ran:?}: {found:#?}",
             one.script
         );
         sandbox.sh(&script).succeeds();
@@ -208,7 +207,7 @@ fn text<'a>(finding: &'a Value, key: &str) -> &'a str {
     finding[key].as_str().unwrap_or_default()
 }
 
-/// A check that was never seen to find anything is not to be trusted: whoever adds one breaks here what it looks at.
+/// Every check must have a case that breaks what it checks.
 #[test]
 fn every_check_has_a_broken_case() {
     let tried = [

@@ -1,4 +1,4 @@
-//! The doctor's checks of what is attached, and of the addresses that it holds.
+//! The doctor's checks of attachments and their addresses.
 
 use crate::doctor::{Break, Mend, each_is_found_and_mended, go_on, well};
 

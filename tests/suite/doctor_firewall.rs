@@ -1,4 +1,4 @@
-//! The doctor's check of other programs' rules: each is told of in the words of who made it, and what is printed lets
+//! The doctor's check of other programs' rules: each rule is reported in its program's syntax, and the printed commands let
 //! containers' packets pass.
 
 use crate::doctor::{Break, Mend, each_is_found_and_mended, well};

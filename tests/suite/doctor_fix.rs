@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::doctor::well;
 use crate::sandbox::{Output, Sandbox};
 
-/// Runs a command on a terminal at which somebody types this; without a word it is the end of the input.
+/// Runs a command on a terminal with this input; without one, the input ends.
 fn at_a_terminal(sandbox: &Sandbox, command: &str, typed: &str) -> Output {
     sandbox.sh(&format!("printf '{typed}' | script -qec '{command}' /dev/null"))
 }
@@ -45,7 +45,7 @@ fn plan_asks_on_terminal_and_needs_a_yes() {
     }
     at_a_terminal(&sandbox, "flatnet plan down", "yes\n").succeeds();
     sandbox.sh("ip link show flatnet-br0").fails();
-    // Asked by nobody who could answer, it shows the plan and ends.
+    // Without a terminal, it prints the plan and exits.
     sandbox.sh("flatnet plan").succeeds();
     sandbox.sh("ip link show flatnet-br0").fails();
 }

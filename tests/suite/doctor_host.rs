@@ -1,4 +1,4 @@
-//! The doctor's checks of this host: who looks, the configuration, the directories of state.
+//! The doctor's checks of this host: privileges, configuration, state directories.
 
 use crate::doctor::{Break, Mend, each_is_found_and_mended, well};
 

@@ -50,7 +50,7 @@ fn container_that_can_resolve_is_healthy(lab: &Lab) {
         .succeeds();
     lab.sh(&format!("podman run -d --name late --network other --dns 10.87.1.1 {IMAGE}; podman network connect flatnet late"))
         .succeeds();
-    // As `podman pause` leaves it: without cgroups there is none.
+    // Like a container after `podman pause`, which needs cgroups.
     lab.sh("kill -STOP $(podman inspect given --format '{{.State.Pid}}')").succeeds();
     is_well(lab);
     let doctor = lab.sh("flatnet doctor").succeeds().stdout;
@@ -62,7 +62,7 @@ fn container_that_can_resolve_is_healthy(lab: &Lab) {
     is_well(lab);
 }
 
-/// Of `podman network reload` the first half is done, and the second is not: the container goes on without a network.
+/// `podman network reload` is interrupted after DEL: the container runs without a network.
 fn failed_network_reload_is_reported(lab: &Lab) {
     lab.run("web", "--ip 10.87.1.50");
     let other = lab.run("other", "");
@@ -79,7 +79,7 @@ fn failed_network_reload_is_reported(lab: &Lab) {
     run_what_status_prints(lab);
     is_well(lab);
     lab.answers("10.87.1.50", "10.87.1.1");
-    // Who was taken off on purpose is not missed.
+    // A container that was disconnected is not reported.
     lab.sh("podman network disconnect flatnet other").succeeds();
     is_well(lab);
     lab.sh("podman network connect flatnet other; podman stop -t 0 other").succeeds();
@@ -204,7 +204,7 @@ fn hostile_resolv_conf_is_harmless() {
             .sh(&format!("rm -rf /root/box/etc/resolv.conf; printf 'nameserver %s\\n' {servers} >/root/box/etc/resolv.conf"))
             .succeeds();
         let doctor = shows(&sandbox, 2, &["no name server answers: ", says]);
-        assert!(!doctor.stdout.contains("10.87.1.1 ("), "the fourth is asked by nobody: {doctor}");
+        assert!(!doctor.stdout.contains("10.87.1.1 ("), "the fourth server is never asked: {doctor}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The doctor's checks of the kernel and of the programs by which it is told what to do.
+//! The doctor's checks of the kernel and of the programs that configure it.
 
 use crate::doctor::{Break, Mend, assert_well, each_is_found_and_mended, findings, well};
 use crate::ruleset_text::install_newer_nft;

@@ -1,4 +1,4 @@
-//! The doctor's checks of Podman and how it finds Flatnet, and what only a real container shows.
+//! The doctor's checks of Podman and its plugin configuration, and those that need a real container.
 
 use crate::doctor::{Break, Mend, each_is_found_and_mended};
 use crate::podman::{Flavour, Lab, on_both};

@@ -1,4 +1,4 @@
-//! The doctor's checks inside WSL2, which is the kernel's name, a program of Microsoft's, and Windows' files.
+//! The doctor's checks in WSL2, imitated by the kernel's name, Microsoft's programs and Windows' files.
 
 use crate::doctor::{Break, Mend, each_is_found_and_mended, go_on, well};
 

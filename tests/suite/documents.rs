@@ -1,6 +1,6 @@
-//! The documents' own commands: each runs here and prints what its page says, or the page says why it is not run.
+//! The commands of the documents: each runs here and prints the page's output, or the page gives a reason why it is not run.
 //!
-//! How a page marks its commands stands in [`page`]. `FLATNET_GOLDEN=write` writes what was printed into the pages.
+//! [`page`] explains the marks of commands. `FLATNET_GOLDEN=write` updates the output in the pages.
 
 mod compare;
 mod editions;
@@ -127,7 +127,7 @@ fn every_block_is_run_or_says_why_not() {
         })
         .collect();
     assert_eq!(run, TESTED.iter().copied().collect(), "`sessions!` in documents.rs lists these");
-    // By four blanks nobody can see whether it is a command.
+    // An indented block does not show whether it is a command.
     for page in pages.iter().filter(|page| page.path != "docs/operations/errors.md") {
         let mut before = "";
         let mut is_inside = false;
@@ -196,7 +196,7 @@ fn commands_not_run_are_listed() {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
-/// The runner itself: a page that lies is found out, at the line where it does.
+/// The runner reports a wrong page at the line of the difference.
 #[test]
 fn wrong_output_in_page_is_detected() {
     let text = "# T\n<!-- session: podman4 -->\n```console\n$ cd /tmp; word=kept\n$ echo $PWD $word\n/tmp kept\n\

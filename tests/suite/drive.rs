@@ -1,4 +1,4 @@
-//! Many calls in a sandbox, made by a driver inside it (`drive/*.py`), since entering a sandbox takes longer than a call.
+//! Many calls in a sandbox, made by a driver inside it (`drive/*.py`), because entering a sandbox takes longer than a call.
 
 use serde_json::Value;
 

@@ -1,5 +1,5 @@
-//! Every failure that a container runtime can meet, provoked for real: what Podman would show says what failed, why, what
-//! was taken back, what to do, and the right code, in this order.
+//! Every error that a container runtime can get, caused for real: the message says what failed, why, what was undone and the
+//! remedy, in this order, with the right code.
 
 use flatnet::error::Kind;
 use serde_json::{Value, json};
@@ -17,11 +17,11 @@ const LIMITS: &str = "limits: {command_seconds: 1, lock_seconds: 1}";
 struct Case {
     kind: Kind,
     call: Call,
-    /// What the message says; `..` stands for what is between.
+    /// Parts of the message; `..` stands for any text between them.
     says: &'static str,
     /// What breaks the host before the call.
     breaks: String,
-    /// What mends it.
+    /// The fix.
     mends: String,
 }
 

@@ -1,4 +1,4 @@
-//! Codes of errors: each is written down, used, and told in a message that stands alone.
+//! Error codes: each is documented and used, and its message is complete by itself.
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
-//! Each step of ADD and of DEL fails once: nothing is left behind. `kill_steps` kills where this fails.
+//! Each step of ADD and DEL fails once: nothing is left behind. `kill_steps` kills at the same points.
 //!
-//! Needs the feature `faults`; what `fail@N` and the other faults do is told in `src/kernel/execute/fault.rs`.
+//! Requires the feature `faults`; `src/kernel/execute/fault.rs` explains `fail@N` and the other faults.
 
 use crate::cni::{Answer, Call, host};
 use crate::sandbox::Sandbox;

@@ -1,5 +1,5 @@
-//! What `conntrack -R -` of both Debians makes of a batch: each filter ends its own flows and no others, and where there is
-//! nothing to end that is no failure, as it is of `conntrack -D`.
+//! Batches of `conntrack -R -` on both Debians: each filter deletes only its own flows, and unlike `conntrack -D` it does not
+//! fail if none match.
 
 use std::net::Ipv4Addr;
 
@@ -88,7 +88,7 @@ fn tries(builder: Builder) {
     remember(&sandbox, &FLOWS);
     sandbox.sh(&batch(&filters())).succeeds();
     assert_eq!(left(&sandbox), shown(&OTHERS));
-    // What it cannot read is a failure all the same.
+    // Input that it cannot parse is still a failure.
     sandbox.sh("echo '-D --nonsense' | conntrack -R -").fails();
 }
 

@@ -74,7 +74,7 @@ pub(crate) fn redirect(to: Mac, source: Mac, from: &str, dest: &str, gateway: &s
 /// What a packet of IPv4 is about: from whom to whom.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ends<'a> {
-    /// The address and port that it bears as its own; for ICMP the port is the identifier.
+    /// The source address and port; for ICMP the port is the identifier.
     pub(crate) from: (&'a str, u16),
     /// The other end's.
     pub(crate) dest: (&'a str, u16),
@@ -188,7 +188,7 @@ pub(crate) fn readdressed(frame: &[u8], to: Mac) -> Vec<u8> {
     [&to[..], &frame[6..]].concat()
 }
 
-/// The same frame with a tag of VLAN 0, which is none.
+/// The same frame with a VLAN tag with ID 0, which means no VLAN.
 pub(crate) fn tagged(frame: &[u8]) -> Vec<u8> {
     [&frame[..12], &[0x81, 0, 0, 0], &frame[12..]].concat()
 }
@@ -255,7 +255,7 @@ pub(crate) fn is_ping_to(frame: &[u8], address: &str) -> bool {
     protocol(frame) == Some(ICMP) && frame.get(34) == Some(&8) && frame[30..34] == ip(address).octets()
 }
 
-/// Whether it is an ARP reply to whoever claimed this address.
+/// Whether it is an ARP reply to the host that claimed this address.
 pub(crate) fn is_arp_reply_to(frame: &[u8], address: &str) -> bool {
     frame.get(12..14) == Some(&[8, 6])
         && frame[20..22] == REPLY.to_be_bytes()

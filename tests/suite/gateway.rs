@@ -57,7 +57,7 @@ impl Gateway {
     pub(crate) fn files_for(platform: &str, settings: &Value) -> Self {
         let sandbox = Sandbox::podman4().start();
         sandbox.sh(&format!("{NETWORK} hostname dev-pc; mkdir -p /run/backend")).succeeds();
-        // JSON is YAML, too.
+        // JSON is also YAML.
         sandbox.write("/etc/flatnet/flatnet.yaml", &json!({"gateway": settings}).to_string());
         sandbox.sh(&format!("flatnet gateway install --platform {platform}")).succeeds();
         for (name, text) in DRIVERS {
@@ -185,7 +185,7 @@ impl Gateway {
     }
 }
 
-/// No DNS in here: curl is told where the name leads.
+/// The sandbox has no DNS, so curl gets the name's address.
 fn resolve(url: &str) -> String {
     let host = url.split('/').nth(2).unwrap_or_default();
     let (name, port) =

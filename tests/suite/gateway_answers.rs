@@ -1,5 +1,5 @@
-//! What clients and containers write is taken by the gateway for no more than it is: headers that steer proxies, that concern
-//! one connection, that are too large; two hosts in one request; redirects; bytes that are no text.
+//! Hostile input of clients and containers to the gateway: headers that control proxies, hop-by-hop and oversized headers, two
+//! hosts in one request, redirects, bytes that are not text.
 
 use serde_json::{Value, json};
 

@@ -22,7 +22,7 @@ fn nginx_accepts_every_variant() {
             let gateway = Gateway::files_for(platform, &with(settings(), json!({"tls": tls})));
             gateway.sandbox.sh(&format!("cd {DIRECTORY}; {certificate}")).succeeds();
             if platform == "windows" {
-                // OpenResty has the modules inside; Debian's nginx must be told.
+                // OpenResty has the modules built in; Debian's nginx must load them.
                 let modules = "/usr/lib/nginx/modules";
                 let lines = format!(
                     "load_module {modules}/ndk_http_module.so; load_module {modules}/ngx_http_lua_module.so;"
@@ -53,7 +53,7 @@ fn nginx_speaks_http2_without_a_warning(sandbox: &Sandbox) {
     sandbox.eventually("curl -sk --http2 -o /dev/null -w '%{http_version}' https://127.0.0.1/ | grep -qx 2");
 }
 
-/// The configuration of Flatnet lets none of these through: somebody has edited nginx'.
+/// Flatnet's configuration rejects these; only an edited nginx.conf passes them on.
 #[test]
 fn nginx_does_not_start_with_invalid_settings() {
     // `nginx -t` runs no Lua.

@@ -1,4 +1,4 @@
-//! A container may send 1xx before its answer, which nginx before 1.29 does not understand: clients get the answer all the same.
+//! A container may send 1xx before its answer, which nginx before 1.29 does not support: clients still get the final response.
 
 use crate::gateway::{ADDRESS, DIRECTORY, Gateway};
 use crate::gateway_answers::{WAYS, ask, start};
@@ -94,7 +94,7 @@ fn relay_waits_for_restarting_container() {
     assert!(posted.starts_with("POST /x?"), "{posted}");
 }
 
-/// nginx takes a 1xx to HEAD for all of the answer: whoever came next on that connection would get the true one.
+/// nginx treats a 1xx to HEAD as the whole response: the next request on that connection would get the real one.
 #[test]
 fn connection_used_for_head_is_not_reused() {
     let gateway = start();

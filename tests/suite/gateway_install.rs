@@ -1,4 +1,4 @@
-//! `flatnet gateway install`: which files lie where, what becomes of edited ones, and that nginx takes them.
+//! `flatnet gateway install`: its files, how it treats edited ones, and that nginx accepts them.
 
 use crate::routes::GATEWAY;
 use crate::sandbox::Sandbox;

@@ -143,7 +143,7 @@ fn unknown_host_page_links_to_portal() {
     let page = gateway.curl("lan", "-i -H 'Host: other.local' -H 'Accept: text/html' http://192.168.7.1/x");
     let page = page.prints("404 Not Found").prints("No service other.local here");
     let page = page.prints("href=\"http://192.168.7.1/\"");
-    // A container that is made anew is not there for a moment: the page looks again, and nothing is held.
+    // A container that is recreated is missing for a moment: the page retries, and no request is held.
     page.prints("class=\"again\"");
 }
 

@@ -1,4 +1,4 @@
-//! Containers that restart, die, or are balanced: what is held, what is repeated, and what is said.
+//! Containers that restart, die or are balanced: held requests, retries and error pages.
 
 use std::time::{Duration, Instant};
 
@@ -122,7 +122,7 @@ fn dead_container_is_reported_quickly() {
         dead("gone", 99, "running"),
         with(route("empty", 5), json!({"endpoints": []})),
     ]);
-    // Nobody has the address of "gone": not even a refusal comes.
+    // The address of "gone" is unassigned: not even a refusal is sent.
     for (name, reason) in [
         ("stopped", "stopped"),
         ("paused", "paused"),

@@ -1,4 +1,4 @@
-//! How requests are passed on: headers, bodies, WebSocket, events, HTTPS and gRPC; and what the log says.
+//! Proxying: headers, bodies, WebSocket, server-sent events, HTTPS and gRPC; and the access log.
 
 use std::collections::BTreeSet;
 
@@ -74,7 +74,7 @@ fn websockets_and_events_pass_and_survive_swaps() {
     let expected: Vec<String> = (0..20).map(|number| format!("message {number}")).collect();
     assert_eq!(done["echoes"], json!(expected));
     gateway.await_generation(3);
-    // Each event comes when it is sent, 0.4 s apart: the time it bears is compared with the time of its arrival.
+    // Each event comes when it is sent, 0.4 s apart: its timestamp is compared with the time of its arrival.
     let script = "ip netns exec lan curl -sN -H 'Host: web.local' http://192.168.7.1/sse |
         while read -r field number sent; do [[ $field != data: ]] || echo \"$(date +%s.%N) $sent\"; done |
         awk '{ late = $1 - $2; if (late > 0.2) exit 1; count++ } END { print count }'";

@@ -18,7 +18,7 @@ pub(crate) const BRIDGE: &str = "10.87.1.1";
 pub(crate) const C2: &str = "10.87.1.2";
 pub(crate) const C3: &str = "10.87.1.3";
 pub(crate) const C4: &str = "10.87.1.4";
-/// This host's address towards the LAN, the gateway's, somebody else's there, and somebody at another link of this host.
+/// Addresses: this host's in the LAN, the gateway's, another LAN host's, and one at another link of this host.
 pub(crate) const HOST_LAN: &str = "192.168.50.2";
 pub(crate) const GATEWAY: &str = "192.168.50.1";
 pub(crate) const STRANGER: &str = "192.168.50.66";
@@ -68,15 +68,15 @@ pub(crate) const ICMP: u8 = 1;
 pub(crate) const TCP: u8 = 6;
 pub(crate) const UDP: u8 = 17;
 
-/// Who listens for which protocol: a raw socket, which hears all that gets through to its host, whatever the port.
+/// Raw sockets per protocol, which receive all that reaches their host on any port.
 pub(crate) type Ear = (&'static str, u8);
 
-/// Frames that one sends, and what the frame that counts bears.
+/// Frames that a sender sends, and the content of the one that counts.
 #[derive(Clone, Debug)]
 pub(crate) struct Attack {
     /// The name.
     pub(crate) what: String,
-    /// Whose link, and which, a frame leaves by, and the frame.
+    /// The sending host and link, and the frame.
     frames: Vec<(String, String, Vec<u8>)>,
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn attack(what: impl Into<String>, from: &str, frame: impl FnOnce(&[u
     Attack { what, frames: vec![(from.to_owned(), "eth0".to_owned(), frame)] }
 }
 
-/// What the frame of an attack bears. No name is a part of another's, so.
+/// The content of an attack's frame. No name is a part of another name.
 pub(crate) fn token(what: &str) -> Vec<u8> {
     let text = format!("<{what}>");
     let length = text.len().next_multiple_of(8);
@@ -142,7 +142,7 @@ impl World {
         attacks.iter().filter(arrived).map(|attack| attack.what.clone()).collect()
     }
 
-    /// Asserts that nothing of it arrives.
+    /// Asserts that no part of it arrives.
     #[track_caller]
     pub(crate) fn holds(&self, when: &str, ears: &[Ear], attacks: &[Attack]) {
         let heard = self.strike(ears, attacks);
@@ -180,14 +180,14 @@ impl World {
         ));
     }
 
-    /// The MAC of somebody's link.
+    /// The MAC of a host's link.
     pub(crate) fn mac_of(&self, name: &str, link: &str) -> Mac {
         let ip = if name.is_empty() { "ip".to_owned() } else { format!("ip -n {name}") };
         frames::parse_mac(&self.sh(&format!("{ip} -j link show dev {link} | jq -r '.[0].address'")))
     }
 }
 
-/// Whether it is a packet that bears another: what is inside is heard by itself where it gets through.
+/// Whether it is an encapsulating packet: the inner packet is captured separately if it passes.
 fn is_vxlan(packet: &[u8]) -> bool {
     packet.get(9) == Some(&UDP) && packet.get(22..24) == Some(&4789u16.to_be_bytes())
 }

@@ -61,7 +61,7 @@ fn errors(world: &World, who: (&str, &str), flows: &[Flow], round: u8) -> Vec<At
     let mut attacks = Vec::new();
     for &(what, ends) in flows {
         for ends in [ends, ends.answer()] {
-            // To this host about its loopback; to nobody about oneself.
+            // To this host about its loopback; to an unassigned address about the sender.
             let dest = if ends.from.0 == "127.0.0.1" { BRIDGE } else { ends.from.0 };
             if dest == address || dest == STRANGER {
                 continue;
@@ -117,7 +117,7 @@ fn icmp_errors_about_own_flows_pass() {
     }
 }
 
-/// The LAN sees nothing of what two containers, or a container and this host, say.
+/// The LAN sees no traffic between two containers, or a container and this host.
 #[test]
 fn outside_icmp_errors_about_inner_flows_are_dropped() {
     for mode in [Mode::ROUTED, Mode::ALL[2]] {

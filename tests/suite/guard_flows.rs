@@ -1,7 +1,7 @@
-//! What conntrack remembers does not outlive what Flatnet changes: who goes on sending reaches whoever has the port or
-//! the address now, and nobody where there is nobody.
+//! Conntrack entries do not outlive Flatnet's changes: existing flows reach the current holder of the port or address, and no
+//! one if there is none.
 //!
-//! The control run is a `conntrack` that does nothing: then the flow of before goes on.
+//! The control run is a `conntrack` that does nothing: then the old flow continues.
 
 use serde_json::{Value, json};
 
@@ -47,7 +47,7 @@ fn world(mode: Mode, forgets: bool) -> World {
     world
 }
 
-/// Who answers clients that go on sending, before and after a script.
+/// The host that answers continuing clients, before and after a script.
 pub(crate) fn talk(
     world: &World,
     clients: &[(&str, &str, u16, &str, u16)],
@@ -105,7 +105,7 @@ fn ongoing_clients_reach_newly_published_container() {
     }
 }
 
-/// Where nobody listens, this host says so to some: it is silence all the same.
+/// Without a listener, this host may send an error, which counts as silence too.
 fn told(answers: &[String]) -> Vec<&str> {
     names(answers).into_iter().map(|name| if name == "connection" { SILENCE } else { name }).collect()
 }

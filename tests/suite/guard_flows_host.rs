@@ -39,7 +39,7 @@ fn flows_of_revoked_sources_end() {
     for (mode, forgets) in Mode::ALL.map(|mode| (mode, true)).into_iter().chain([(Mode::ROUTED, false)]) {
         let world = world(mode, forgets);
         world.sandbox.write("/tmp/closed.yaml", &yaml(mode, false, forgets));
-        // Connections that are open at the time, too.
+        // Also for connections that are open at the time.
         let (tcp, connection) = ("ip netns exec", "exec 3<>/dev/tcp");
         world.sh(&format!(
             "hold() {{ {tcp} $1 bash -c \"{connection}/$2/$3; head -c 12 <&3; until [ -e /tmp/closed ]; do sleep 0.1; done
@@ -99,7 +99,7 @@ fn plan_lists_flows_to_end() {
     world.sandbox.write(crate::cni::CONFIG, &yaml(Mode::ROUTED, false, true));
     let plan = world.sandbox.sh("flatnet plan --dry-run");
     plan.prints("conntrack -D --orig-src 192.168.50.66 --orig-dst 10.87.1.0 --mask-dst 255.255.255.0");
-    // Without the program the rules hold for all that comes anew, and somebody is told.
+    // Without the program, the rules apply to new flows, and a warning is printed.
     let missing = world.sandbox.sh("sed -i 's|^tools: {|tools: {conntrack: /usr/sbin/no-such-conntrack, |' /etc/flatnet/flatnet.yaml; flatnet up");
     missing.succeeds();
     let rules = world.sh("nft list set inet flatnet host_ports");

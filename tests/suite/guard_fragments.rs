@@ -8,7 +8,7 @@ use crate::traffic::World;
 const EARS: [Ear; 6] =
     [("", UDP), ("", ICMP), ("c4", UDP), ("c4", ICMP), ("stranger", UDP), ("stranger", ICMP)];
 
-/// To a neighbour, to this host, to somebody outside.
+/// Destinations: a neighbour, this host, a host outside.
 const DESTINATIONS: [&str; 3] = [C4, BRIDGE, STRANGER];
 
 /// How the pieces of one packet follow on one another.
@@ -66,7 +66,7 @@ fn fragments_cannot_be_injected_into_foreign_packets() {
             let when = format!("{mode:?}, rp_filter {rp_filter}, bridge-nf-call-iptables {bridge_nf_call}");
             let attacks = [
                 all(&world, ("c3", mac(C3)), number * 1000),
-                // What plain gives up: `br_netfilter` puts fragments together before the bridge asks whose MAC they bear.
+                // A limit of plain: `br_netfilter` reassembles fragments before the bridge checks their MAC.
                 if mode.bridging == "plain" && bridge_nf_call == 1 {
                     Vec::new()
                 } else {

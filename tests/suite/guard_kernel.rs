@@ -1,5 +1,5 @@
 //! WSL2's 5.15 and 6.1 kernels, imitated: no arp family of nft, no `fib`, no `locked` of bridge ports, no `arp` of nft.
-//! In routed mode all of Flatnet works without them.
+//! Routed mode works without them.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Two networks on one host: link groups tell their links apart, and nobody of one passes for somebody of the other.
+//! Two networks on one host: link groups separate their links, and a container cannot impersonate one of the other network.
 
 use serde_json::{Value, json};
 
@@ -78,7 +78,7 @@ fn spoofing_across_networks_is_blocked() {
             world.rp_filter(rp_filter);
             world.holds(&format!("{mode:?}, rp_filter {rp_filter}"), &EARS, &attacks);
         }
-        // Each network's own table drops what its containers make up; the other's would, too.
+        // Each network's table drops its containers' spoofed packets; the other's would drop them too.
         for table in ["flatnet", "flatnet-lab"] {
             world.sh(&format!(
                 "nft flush chain inet {table} at_arrival; nft flush chain inet {table} at_this_host
@@ -100,7 +100,7 @@ fn next_hop(world: &World, name: &str, mode: Mode) -> Mac {
     if mode.bridging == "plain" { mac(LAB_BRIDGE) } else { world.next_hop(name) }
 }
 
-/// Neither gets into the other, but by what is published; each has its own group.
+/// Neither network reaches the other, except by published ports; each has its own link group.
 #[test]
 fn networks_are_separated_by_link_groups() {
     for mode in Mode::ALL {
@@ -136,7 +136,7 @@ fn networks_are_separated_by_link_groups() {
                 ),
             ],
         );
-        // What a DEL of one takes is none of the other's.
+        // A DEL on one network does not affect the other.
         Call::del("l3")
             .conf("name", json!("lab"))
             .conf("config", json!(LAB))

@@ -41,7 +41,7 @@ fn closed_services(world: &World) -> Vec<Attack> {
     .concat()
 }
 
-/// In the name of another: a neighbour, nobody, the gateway, somebody outside.
+/// Spoofed sources: a neighbour, an unassigned address, the gateway, a host outside.
 fn spoofed(world: &World) -> Vec<Attack> {
     let sources = [C2, "10.87.1.99", GATEWAY, "203.0.113.5"];
     let to_host = |from| {
@@ -144,7 +144,7 @@ fn ipv6_is_not_believed(mode: Mode) {
         )
     };
     assert_eq!(believed(), (String::new(), String::new()), "{mode:?}");
-    // Somebody gives the port an address: then it is the rules that hold.
+    // The port gets an address by hand: then the rules decide.
     world.sh(&format!(
         "echo 0 >/proc/sys/net/ipv6/conf/{port}/disable_ipv6; ip addr add fe80::1/64 dev {port} nodad; ip link set dev {port} arp on"
     ));

@@ -1,5 +1,5 @@
-//! Port shadowing: a container that sends from a port gets no answer that is meant for whoever has that port on this host:
-//! a published port, one that is published later, a service of this host's, also by way of a published port (hairpin).
+//! Port shadowing: a container that sends from a port does not receive replies for the holder of that port on this host: a
+//! published port, one that is published later, or a service of this host, also through a published port (hairpin).
 
 use serde_json::{Value, json};
 
@@ -7,14 +7,14 @@ use crate::frames::{Ends, mac};
 use crate::guard::{Attack, BRIDGE, C2, C3, HOST_LAN, Mode, STRANGER, TCP, UDP, attack};
 use crate::traffic::World;
 
-/// Whom the stranger, or c2, asks, and so which container or host must hear it.
+/// The target of the stranger or c2, and the container or host that must receive it.
 struct Case {
     what: &'static str,
     /// From which port of its own c3 sends before, and whom.
     before: Ends<'static>,
     /// What is then asked, by whom.
     asked: (&'static str, Ends<'static>),
-    /// Who must hear it.
+    /// The host that must receive it.
     owner: &'static str,
 }
 
@@ -44,7 +44,7 @@ fn port(host: u16) -> Value {
     json!([one("udp"), one("tcp")])
 }
 
-/// A world in which nobody answers by itself: what the kernel says of closed ports would end the flows.
+/// A world without automatic replies: the kernel's errors about closed ports would end the flows.
 fn world(mode: Mode) -> World {
     let world = mode.world();
     world.cni("DEL", "c2", &json!([])).succeeds();
@@ -139,7 +139,7 @@ fn masquerade_port_cannot_be_published() {
     world.cni("ADD", "c2", &ports).succeeds();
 }
 
-/// What has no ports, nor IDs, leaves nothing by which its answers could be told from what is meant for this host.
+/// Without ports or IDs, replies to containers cannot be distinguished from packets to this host.
 #[test]
 fn portless_protocol_gets_no_host_traffic() {
     const ESP: u8 = 50;

@@ -1,5 +1,5 @@
-//! Addresses that cannot come from where a packet came in: a container's from the LAN, from another bridge or out of a
-//! tunnel, a gateway's by a link that does not lead to it. None is a part of a flow, whatever conntrack remembers.
+//! Source addresses that are invalid on the incoming link: a container's from the LAN, another bridge or a tunnel, a gateway's
+//! from another link. Such packets never belong to a flow, regardless of conntrack.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! `flatnet plan`, `up` and `down`: the host's part, and what becomes of attached containers.
+//! `flatnet plan`, `up` and `down`: their effect on the host and on attached containers.
 
 use crate::cni::{Call, host};
 use crate::sandbox::Sandbox;

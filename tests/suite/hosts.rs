@@ -1,5 +1,4 @@
-//! Hosts as other people set them up: hardened by sysctl, and with programs beside Flatnet that manage links and rules.
-//! Those are Debian 13's own, run for real.
+//! Hosts with sysctl hardening, and with other programs that manage links and rules: Debian 13's real ones.
 
 use serde_json::{Value, json};
 
@@ -39,7 +38,7 @@ fn serve(world: &World) {
     world.serve(&["c2", "c3", "stranger"].map(|name| (name, name, "0.0.0.0", &[80][..])));
 }
 
-/// From everywhere to everywhere, as on a host that nobody hardened.
+/// All directions, as on a host without hardening.
 fn everything() -> Vec<Probe> {
     let mut probes = Vec::new();
     for proto in ["tcp", "udp"] {
@@ -87,11 +86,11 @@ fn hardened_hosts(fib: bool) {
             world.cni("DEL", container, &ports).succeeds();
             world.attach(container, &ports);
         }
-        world.ask(&format!("{name}, fib {fib}, attached anew"), &everything());
+        world.ask(&format!("{name}, fib {fib}, attached again"), &everything());
         world.sh("flatnet plan --exit-code; flatnet repair --dry-run | grep '^Nothing to do'");
         world.sh("sed 's/:/ /' /tmp/as-it-was | while read -r file value; do [ ! -e $file ] || [ \"$(<$file)\" = \"$value\" ] || echo \"$value\" >$file; done");
     }
-    // It can fail, and what is mended is.
+    // The test can fail, and repair fixes it.
     world.sh("sysctl -qw net.ipv4.conf.all.forwarding=0");
     world.ask("forwarding off", &[probe("container to container", "c2", "tcp", "10.87.1.3", 80, SILENCE)]);
     world.sh("flatnet repair");
@@ -122,7 +121,7 @@ fn kernel_without_ipv6_works() {
 }
 
 /// A Debian 13 with udev and D-Bus, as what manages links and rules needs them. Of udev's rules those for links: what
-/// happens to the machine's devices meanwhile is none of a test's business.
+/// happens to the machine's devices meanwhile does not matter here.
 fn debian(yaml: &str) -> World {
     let world = World::new(Sandbox::trixie(), yaml);
     world.sh("cd /usr/lib/udev/rules.d
@@ -170,7 +169,7 @@ fn systemd_networkd_leaves_containers_links_alone() {
     let networkd =
         || start(&world, "/usr/lib/systemd/systemd-networkd", "networkctl | grep 'lo .*configured'");
     networkd();
-    // What it takes from those who have not told it.
+    // Settings that it changes unless it is configured.
     attach_both(&world);
     world.sandbox.eventually("ip -o link show group 7 | grep ': fn'").succeeds();
     networkd();
@@ -182,14 +181,14 @@ fn systemd_networkd_leaves_containers_links_alone() {
     serve(&world);
     world.ask("told to leave them alone", &everything());
     networkd();
-    // A route without a link is nobody's, whatever it was told of links.
+    // A route without a link has no owner.
     world.sandbox.eventually("! ip route | grep unreachable").succeeds();
     world.ask("started again", &everything());
     let nobody = [("c3", SILENCE), (HOST, SILENCE)]
         .map(|(from, want)| probe("nobody", from, "tcp", "10.87.1.99", 80, want));
     world.ask("without the route", &nobody);
-    assert!(world.counted("nobody has this address: it does not leave") > 0);
-    assert!(world.counted("nobody has this address: the same for what this host sends") > 0);
+    assert!(world.counted("unused address of the subnet: never forwarded") > 0);
+    assert!(world.counted("unused address of the subnet: the same for packets from this host") > 0);
     world.attach("c4", &json!([]));
     world.sh("ip route | grep 'unreachable 10.87.1.0/24'; flatnet repair --dry-run | grep '^Nothing to do'");
 }
@@ -221,7 +220,7 @@ fn network_manager_leaves_containers_links_alone() {
     world.ask("networking off", &everything());
     world.sh("nmcli networking on");
 
-    // A later file that sets the list anew, instead of adding to it: links that are made from then on.
+    // A later file that replaces the list instead of extending it, for links that are added afterwards.
     world.sandbox.write(conf, &eth0("="));
     for (name, ports) in [("c2", published()), ("c3", json!([]))] {
         world.cni("DEL", name, &ports).succeeds();
@@ -231,7 +230,7 @@ fn network_manager_leaves_containers_links_alone() {
     world.sandbox.eventually("nmcli device | grep 'flatnet-br0 .*unmanaged'").succeeds();
     world.sh("nmcli networking off");
     world.sandbox.eventually("nmcli device | grep '^lo .*unmanaged'").succeeds();
-    world.ask("the list set anew", &everything());
+    world.ask("the list replaced", &everything());
     world.sh("flatnet repair --dry-run | grep '^Nothing to do'");
 }
 
@@ -246,7 +245,7 @@ fn doctor_advice_opens_firewalld() {
     let refused = |from| probe("refused", from, "tcp", "10.87.1.3", 80, "no route to host");
     world.ask("firewalld", &["c2", "gw"].map(refused));
     run_what_the_doctor_says(&world);
-    world.ask("mended", &everything());
+    world.ask("fixed", &everything());
     world.sh(&format!("[ -z \"$({DROPS})\" ]; firewall-cmd --complete-reload; flatnet repair"));
     world.ask("reloaded", &everything());
 }
@@ -275,10 +274,10 @@ fn doctor_advice_opens_ufw() {
         ],
     );
     run_what_the_doctor_says(&world);
-    world.ask("mended", &everything());
+    world.ask("fixed", &everything());
     world.sh(&format!("[ -z \"$({DROPS})\" ]; ufw reload; flatnet repair"));
     world.ask("reloaded", &everything());
-    // Names are resolved by this host, which ufw lets nobody ask: what the doctor says of name servers that are silent.
+    // Names are resolved by this host, which ufw blocks: the doctor reports name servers that do not answer.
     world.serve(&[(HOST, "host", "10.87.1.1", &[53])]);
     let resolver = |want| probe("resolver", "c3", "udp", "10.87.1.1", 53, want);
     world.ask("without a word to ufw", &[resolver(SILENCE)]);

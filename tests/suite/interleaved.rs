@@ -1,8 +1,8 @@
-//! One run is stopped at each boundary of each lock, another one runs meanwhile, then the first goes on: whoever was told
-//! that it is attached is reached, and once all are gone nothing is left.
+//! One run is paused before and after each lock, another one runs meanwhile, then the first continues: containers reported as
+//! attached are reachable, and nothing is left after all are detached.
 //!
 //! c1 is attached, c2 is not, and c3 was until its namespace was deleted: it has the one address that c2 can get, and the
-//! port that c2 publishes. What `pause@N` does is told in `src/state/lock/pause.rs`.
+//! port that c2 publishes. `pause@N` is explained in `src/state/lock/pause.rs`.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ const YAML: &str = "mtu: 1400\nallocate: {from: 10.87.1.2, to: 10.87.1.3}\nlimit
 /// More boundaries than a run has.
 const TOO_MANY: usize = 80;
 
-/// Whoever stops, and whoever runs meanwhile.
+/// The run that is paused, and the one that runs meanwhile.
 const RUNS: [&str; 8] = ["add c2", "add c1", "del c1", "up", DOWN, "down --force", "gc", "repair"];
 
 /// The ADD of a runtime that is killed when the run stops. Its container may be started again meanwhile.
@@ -89,7 +89,7 @@ impl Met {
         let is_told = [("c1", !self.runs.contains(&"del c1") && stays), ("c2", self.did("add c2"))];
         for (name, is_told) in is_told {
             if is_told && !may_be_gone && state(name).is_none() {
-                faults.push(format!("{name} was told that it is attached, and is not"));
+                faults.push(format!("{name} was reported as attached, but is not"));
             }
         }
         faults

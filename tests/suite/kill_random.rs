@@ -1,5 +1,4 @@
-//! SIGKILL at random moments, as a machine without memory or an impatient runtime does it, and the runtime's DEL at once
-//! after.
+//! SIGKILL at random moments, as by the OOM killer or a runtime's timeout, followed at once by the runtime's DEL.
 
 use serde_json::json;
 
@@ -8,7 +7,7 @@ use crate::drive::{self, drive};
 use crate::soak;
 use crate::world::World;
 
-/// After so many kills the whole world is looked at; after each, what can be told cheaply.
+/// The complete state is checked after this many kills; after each kill, only what is cheap to check.
 const BATCH: usize = 100;
 
 #[test]

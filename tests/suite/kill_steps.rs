@@ -1,7 +1,7 @@
-//! SIGKILL at each step of ADD and of DEL: of Flatnet alone right after the step, and of Flatnet with all that it started
-//! while the step's command runs. The namespace stays or goes, and then comes a DEL, an ADD, or `flatnet repair`.
+//! SIGKILL at each step of ADD and DEL: of Flatnet alone after the step, and of Flatnet with its children during the step's
+//! command. The namespace stays or is deleted, then a DEL, an ADD or `flatnet repair` follows.
 //!
-//! Needs the feature `faults`, whose `src/kernel/execute/fault.rs` does the killing.
+//! Requires the feature `faults`: `src/kernel/execute/fault.rs` kills.
 
 use serde_json::json;
 
@@ -25,7 +25,7 @@ enum Netns {
     Gone,
 }
 
-/// Who comes next.
+/// The next call.
 #[derive(Clone, Copy)]
 enum Then {
     Del,

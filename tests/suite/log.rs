@@ -1,4 +1,4 @@
-//! One line of log for each operation: to journald where there is one, else to the file.
+//! One log line for each operation: to journald if it runs, otherwise to the file.
 
 use serde_json::Value;
 
@@ -51,7 +51,7 @@ fn a_failure_is_logged_with_its_code() {
     let line: Value = serde_json::from_str(&sandbox.read("/var/log/flatnet/flatnet.log")).unwrap();
     assert_eq!((&line["outcome"], &line["code"]), (&"failed".into(), &"FLAT-E043".into()), "{line:#}");
     let logged = line["error"].as_str().unwrap();
-    assert!(said.ends_with(logged), "{logged} is not what the runtime was told: {said}");
+    assert!(said.ends_with(logged), "{logged} is not what the runtime got: {said}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! State that another version of Flatnet wrote, under a container that still runs: understood, or set aside and named.
+//! State of another version of Flatnet with a running container: it is read, or set aside and named.
 //!
-//! `captured/flatnet-first` is what the first version that attached anything wrote for a container `c1` called `web`
-//! with a published port: no checksums, fewer fields, other routes. Its own commands make host and container here:
+//! `captured/flatnet-first` is the state that the first version wrote for a container `c1` called `web`
+//! with a published port: no checksums, fewer fields, other routes. Its commands set up host and container here:
 //! `up.sh` is what `flatnet plan --format sh` of 0.1.0 prints, whose containers are isolated ports of a bridge.
 
 use std::fmt::Write as _;
@@ -25,7 +25,7 @@ fn host_of_the_first_version() -> (Sandbox, World) {
     sandbox.add_netns("c1");
     sandbox.sh("flatnet up").succeeds();
     let before = kernel(&sandbox);
-    // Whose it is stays, so that both worlds are the same Flatnet's: `owner::` is about a host that says nothing of that.
+    // The owner mark stays, so that both worlds have the same owner; `owner::` tests a host without a mark.
     sandbox.sh("flatnet down; find /var/lib/flatnet /run/flatnet -type f ! -name owner -delete").succeeds();
     sandbox.sh(UP).succeeds();
     let (receipt, _) = receipt::parse(RECEIPT.as_bytes()).unwrap();

@@ -1,5 +1,5 @@
-//! Two Flatnets on one network of the kernel, as of two WSL2 distributions: the second does nothing to the first, and
-//! says whose all that is. And a Flatnet whose mark was lost.
+//! Two Flatnets in one network namespace, as in two WSL2 distributions: the second does not affect the first, and names the
+//! owner. Also a Flatnet that lost its owner mark.
 
 use serde_json::json;
 
@@ -81,7 +81,7 @@ fn stale_state_of_second_flatnet_does_not_harm_first() {
     sandbox.write(SECOND, YAML);
     sandbox.add_netns("c9");
     second(add("c9")).run(&sandbox).succeeds();
-    // WSL2 starts anew, and the other distribution comes first.
+    // WSL2 restarts, and the other distribution starts first.
     sandbox.sh("ip netns del c9; ip link del flatnet-br0; nft delete table inet flatnet").succeeds();
     sandbox.sh("ip route flush type unreachable proto 87; cp -a /var/lib/second /tmp/remembered").succeeds();
     sandbox.eventually("! ip -br link | grep '^fn'");

@@ -1,4 +1,4 @@
-//! The Debian package, as `./ops/package` makes it: what is in it. What it does: `package_life.rs`.
+//! The content of the Debian package of `./ops/package`. `package_life.rs` tests its behaviour.
 
 #![allow(
     clippy::disallowed_methods,

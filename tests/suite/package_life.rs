@@ -31,7 +31,7 @@ impl Host {
             .copy(&older_deb(), OLDER)
             .bind(Path::new(env!("CARGO_MANIFEST_DIR")), "/src")
             .start();
-        // Nor one that this machine has of its own. An index of manual pages after each step takes longer than the step.
+        // Also not this machine's own. Indexing manual pages after each step takes longer than the step.
         sandbox
             .sh("rm -f /usr/local/bin/flatnet /var/lib/man-db/auto-update; dpkg --purge flatnet")
             .succeeds();
@@ -52,7 +52,7 @@ impl Host {
     }
 
     fn run_web(&self) {
-        // Nobody is at the name server that a sandbox has, and the doctor says so.
+        // The sandbox's name server does not answer, which the doctor reports.
         let run = "podman run -d --name web --network flatnet --dns none";
         self.sandbox.sh(&format!("{run} {IMAGE}")).succeeds();
         self.answers();
@@ -64,8 +64,8 @@ impl Host {
         self.sandbox.eventually(&format!("curl -sS -m 2 {WEB} | grep -q hello"));
     }
 
-    /// Every file that a package, Flatnet or Podman may leave, but for what Podman and apt keep for themselves. What this machine
-    /// does in its own /tmp and /root meanwhile shows through.
+    /// Every file that a package, Flatnet or Podman may leave, except Podman's and apt's own state, and /tmp and /root, which the
+    /// machine shares with the sandbox.
     pub(crate) fn files(&self) -> String {
         self.sandbox
             .sh("find /etc /opt /usr /var /run -path /var/tmp -prune -o -path /var/lib/containers -prune -o -path /var/lib/dpkg -prune -o \
@@ -79,7 +79,7 @@ impl Host {
     }
 }
 
-/// The lines that only one of the two has.
+/// Asserts that both lists have the same lines.
 #[track_caller]
 pub(crate) fn assert_same_files(before: &str, after: &str) {
     let difference = |one: &str, other: &str, sign: char| {
@@ -90,14 +90,14 @@ pub(crate) fn assert_same_files(before: &str, after: &str) {
             .collect::<String>()
     };
     let text = difference(before, after, '-') + &difference(after, before, '+');
-    assert!(text.is_empty(), "files are others (- gone, + left behind):\n{text}");
+    assert!(text.is_empty(), "files differ (- missing, + left behind):\n{text}");
 }
 
 fn it_is_installed_used_removed_installed_again_and_purged_without_a_trace(host: &Host) {
     let sandbox = &host.sandbox;
     let (files, kernel) = (host.files(), World::of(sandbox));
     assert!(files.lines().count() > 5000 && files.contains("/etc/passwd f 644"), "{files}");
-    host.apt(&format!("install {DEB}")).prints("next: `flatnet init`");
+    host.apt(&format!("install {DEB}")).prints("next: run `flatnet init`");
     sandbox.sh("flatnet --version; ls /etc/flatnet /etc/cni/net.d 2>&1 || true").prints("flatnet ");
     kernel.assert_is_back(sandbox);
     // As where systemd runs: links and units are there already, and lie nowhere twice.
@@ -123,9 +123,9 @@ fn it_is_installed_used_removed_installed_again_and_purged_without_a_trace(host:
     host.run_web();
     sandbox.sh("flatnet doctor").prints("is /usr/bin/flatnet\n");
 
-    // Removed beside a running container, which goes on.
+    // Removed while a container runs, which keeps running.
     let said = host.apt("remove flatnet").prints("flatnet: 1 container is attached: web\n").stdout;
-    assert!(said.contains("flatnet: They run on, reachable at their addresses"), "{said}");
+    assert!(said.contains("flatnet: They keep running and stay reachable"), "{said}");
     host.answers();
     sandbox.sh("command -v flatnet").exits_with(1);
     sandbox.sh("cat /etc/flatnet/flatnet.yaml | grep ^subnet; podman ps -q").prints("10.87.1.0/24\n");
@@ -134,7 +134,7 @@ fn it_is_installed_used_removed_installed_again_and_purged_without_a_trace(host:
     sandbox.sh("flatnet repair; flatnet plan --exit-code").prints("Nothing to do");
     sandbox.sh("podman rm -f -t 0 web; flatnet ps").succeeds();
 
-    // Without a container what `up` did goes with the program, and the configuration stays until it is purged.
+    // Without containers, removal undoes `up`; the configuration stays until purge.
     host.apt("remove flatnet").succeeds();
     kernel.clone().without_files().assert_is_back_but_for_files(sandbox);
     sandbox
@@ -172,14 +172,14 @@ fn purge_under_running_container_explains_cleanup(host: &Host) {
         .prints("ExecStart=/usr/bin/flatnet --config /etc/flatnet/lab.yaml --command-seconds 60 up\n");
     host.run_web();
     let said =
-        host.apt("purge flatnet").prints("flatnet: containers are attached to flatnet and run on").stdout;
+        host.apt("purge flatnet").prints("flatnet: containers are attached to flatnet, so bridge").stdout;
     host.answers();
     sandbox.sh("ip -br link show lab-br0").complains("does not exist");
     sandbox.sh("ls -d /etc/flatnet /var/lib/flatnet /run/flatnet /etc/cni/net.d/*.conflist").fails();
-    // What it said, done later. Podman cannot call the plugin, and says so.
+    // The printed commands, run later. Podman reports that it cannot call the plugin.
     let commands: Vec<&str> =
         said.lines().skip_while(|line| !line.contains("then run as root:")).skip(1).collect();
-    // On Debian 12 systemd calls the folder of its networks /lib/systemd/network, and dpkg wonders at what it finds in ours.
+    // On Debian 12 systemd's folder is /lib/systemd/network, and dpkg warns about files in /usr/lib/systemd/network.
     let others = ["flatnet: ", "Processing ", "dpkg: warning: while removing flatnet, directory "];
     let end = commands.iter().position(|line| others.iter().any(|words| line.starts_with(words)));
     let commands = commands[..end.unwrap_or(commands.len())].join("\n");
@@ -188,7 +188,7 @@ fn purge_under_running_container_explains_cleanup(host: &Host) {
     sandbox.eventually("! ip -br link | grep ^fn");
     sandbox.sh(&commands).succeeds();
     if host.flavour == Flavour::Netavark {
-        assert!(said.contains("Podman keeps the network flatnet"), "{said}");
+        assert!(said.contains("the network flatnet remains in Podman"), "{said}");
         sandbox.sh("podman network rm flatnet").succeeds();
     }
     kernel.assert_is_back(sandbox);
@@ -219,7 +219,8 @@ fn upgrade_keeps_state_and_connections(host: &Host) {
         .prints("\nafter\n")
         .stdout;
     assert!(
-        said.starts_with("before\n") && said.contains("running containers and their connections go on"),
+        said.starts_with("before\n")
+            && said.contains("running containers and their connections are not affected"),
         "{said}"
     );
     assert_eq!(sandbox.sh(kept).succeeds().stdout, before);

@@ -1,6 +1,6 @@
-//! Windows' scripts, run by a real PowerShell on an imitated Windows: tests/windows/pc says what of it is real.
+//! Windows' scripts, run by a real PowerShell on an imitated Windows. tests/windows/pc describes what is imitated.
 //!
-//! `FLATNET_PWSH` is the folder of a `pwsh`, or one is on PATH; without one these tests say that they were left out, and in CI fail.
+//! `pwsh` must be on PATH or in the folder `FLATNET_PWSH`. Without it these tests are skipped with a note; in CI they fail.
 
 mod boundary;
 mod failures;
@@ -15,26 +15,29 @@ use std::path::{Path, PathBuf};
 
 use crate::sandbox::{Output, Sandbox};
 
-/// Where the scripts are on the PC.
+/// The folder of the installed scripts on the PC.
 const INSTALLED: &str = "/pc/c/Program Files/Flatnet";
 
-/// In each PowerShell: `flat VERB ..` as at a prompt, which says how it ended.
+/// Defines `flat VERB ..` in each PowerShell: it runs the script as from a prompt and prints the exit status.
 const PRELUDE: &str = "$ErrorActionPreference = 'Continue'
 function flat { & '/pc/c/Program Files/Flatnet/flatnet.ps1' @args; \"exit $LASTEXITCODE\" }
 ";
 
-/// A Windows PC with a WSL2 in which Flatnet is up and a container `web` runs.
+/// A Windows PC whose WSL2 runs Flatnet and a container `web`.
 struct Pc {
     sandbox: Sandbox,
 }
 
-/// One, or nothing where there is no PowerShell.
+/// Starts a PC, or returns nothing if there is no PowerShell.
 fn pc() -> Option<Pc> {
     let Some(powershell) = powershell() else {
         assert!(std::env::var("CI").as_deref() != Ok("true"), "CI has no PowerShell: FLATNET_PWSH");
         let name = std::thread::current().name().unwrap_or_default().to_owned();
-        #[allow(clippy::explicit_write, reason = "what macros print of a test that passes is not shown")]
-        writeln!(std::io::stderr(), "left out, no PowerShell: {name}").unwrap();
+        #[allow(
+            clippy::explicit_write,
+            reason = "macros' output is captured, and hidden if the test passes"
+        )]
+        writeln!(std::io::stderr(), "skipped, no PowerShell: {name}").unwrap();
         return None;
     };
     let source = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -56,13 +59,13 @@ fn powershell() -> Option<PathBuf> {
 }
 
 impl Pc {
-    /// In WSL2, or whatever is beside Windows.
-    #[must_use = "a script whose outcome nobody looks at tests nothing"]
+    /// Runs a shell script in WSL2 or around Windows.
+    #[must_use = "an unchecked outcome tests nothing"]
     fn sh(&self, script: &str) -> Output {
         self.sandbox.sh(script)
     }
 
-    /// In one PowerShell on Windows, as a user: what it printed, both streams.
+    /// Runs PowerShell text on Windows as a user, and returns both output streams.
     fn ps(&self, text: &str) -> String {
         self.run("user", text)
     }
@@ -72,7 +75,7 @@ impl Pc {
         self.run("elevated", text)
     }
 
-    /// By a PowerShell that waits for it (prompt.ps1). Where /pc/state/process is, by one of its own.
+    /// Uses the waiting PowerShell (prompt.ps1), or a new process if /pc/state/process exists.
     fn run(&self, who: &str, text: &str) -> String {
         self.sandbox.write("/pc/run.ps1", &format!("{PRELUDE}{text}\n"));
         let elevated = if who == "elevated" { "FLATNET_ELEVATED=1 " } else { "" };
@@ -95,12 +98,12 @@ impl Pc {
         .stdout
     }
 
-    /// What was done to Windows, one to a line; forgotten by that.
+    /// Returns and clears the log of changes to Windows, one per line.
     fn done(&self) -> String {
         self.sh("cat /pc/state/done 2>/dev/null; rm -f /pc/state/done").stdout
     }
 
-    /// What of Flatnet is on Windows: its route, names of rules, its nginx.
+    /// Flatnet's objects on Windows: its route, the names of its rules, its nginx.
     fn left(&self) -> String {
         self.sh(
             "ip -n windows route show 10.87.1.0/24
@@ -111,7 +114,7 @@ impl Pc {
         .stdout
     }
 
-    /// Changes a setting to a value of PowerShell's.
+    /// Sets a setting to a PowerShell expression.
     fn set(&self, key: &str, value: &str) {
         let file = format!("{INSTALLED}/settings.psd1");
         let text = self.sandbox.read(&file);
@@ -125,7 +128,7 @@ impl Pc {
         self.sandbox.write(&file, &(lines.collect::<Vec<_>>().join("\n") + "\n"));
     }
 
-    /// Nothing that WSL2 or users can write to was ever started elevated.
+    /// Asserts that no program that WSL2 or users can write to was started elevated.
     #[track_caller]
     fn nothing_of_others_was_elevated(&self) {
         let started = self.sh("cat /pc/state/wsl.log /pc/state/nginx.log 2>/dev/null || true").stdout;
@@ -133,14 +136,14 @@ impl Pc {
     }
 }
 
-/// The line of a stretch in what `status` or `doctor` says.
+/// A layer's line in the output of `status` or `doctor`.
 #[track_caller]
 fn line<'a>(said: &'a str, layer: &str) -> &'a str {
     let is_it = |line: &&str| line.split_whitespace().nth(1) == Some(layer) && line.starts_with("  ");
-    said.lines().find(is_it).unwrap_or_else(|| panic!("nothing about {layer}: {said}"))
+    said.lines().find(is_it).unwrap_or_else(|| panic!("no line of {layer}: {said}"))
 }
 
-/// Asserts that `said` has all of these.
+/// Asserts that `said` contains all of these.
 #[track_caller]
 fn has(said: &str, words: &[&str]) {
     for word in words {

@@ -36,7 +36,7 @@ pub(crate) const IMAGE: &str = "flatnet-test/busybox";
 pub(crate) const LAN_ADDRESS: &str = "192.168.77.10";
 /// Windows' address: the default route's next hop, which the configuration lets in.
 pub(crate) const WINDOWS: &str = "192.168.77.1";
-/// The address of somebody else on a network of this host's.
+/// The address of another host on a network of this host.
 pub(crate) const STRANGER: &str = "192.168.88.66";
 
 /// The configuration of a [`Lab`].
@@ -95,7 +95,7 @@ impl Lab {
     }
 
     /// Runs a script on the host.
-    #[must_use = "a script whose outcome nobody looks at tests nothing"]
+    #[must_use = "an unchecked outcome tests nothing"]
     pub(crate) fn sh(&self, script: &str) -> Output {
         self.sandbox.sh(script)
     }
@@ -108,7 +108,7 @@ impl Lab {
     }
 
     /// The same, whatever comes of it.
-    #[must_use = "a script whose outcome nobody looks at tests nothing"]
+    #[must_use = "an unchecked outcome tests nothing"]
     pub(crate) fn try_run(&self, name: &str, options: &str) -> Output {
         self.sh(&format!("podman run -d --name {name} --network flatnet {options} {IMAGE}"))
     }
@@ -136,11 +136,15 @@ impl Lab {
         self.answers_in("", address, client);
     }
 
-    /// The same for whoever lives behind `prefix`, such as `ip netns exec windows`.
+    /// The same from the host behind `prefix`, such as `ip netns exec windows`.
     #[track_caller]
     pub(crate) fn answers_in(&self, prefix: &str, address: &str, client: &str) {
         let output = self.sandbox.eventually(&format!("{prefix} curl -sS -m 5 http://{address}/cgi-bin/who"));
-        assert_eq!(output.stdout.split_whitespace().nth(1), Some(client), "seen as somebody else\n{output}");
+        assert_eq!(
+            output.stdout.split_whitespace().nth(1),
+            Some(client),
+            "seen with another address\n{output}"
+        );
     }
 
     /// Removes all containers.
@@ -157,7 +161,7 @@ impl Lab {
     }
 }
 
-/// Lets a server answer at port 53 of `address`, on the host or whoever lives behind `prefix`.
+/// Lets a server answer at port 53 of `address`, on the host or behind `prefix`.
 pub(crate) fn name_server(sandbox: &Sandbox, prefix: &str, address: &str) {
     let command = format!("perl /usr/local/lib/flatnet-test/name_server.pl {address}");
     let listens = format!("{prefix} ss -Hlnu | grep ' {address}:53 ' >/dev/null");

@@ -1,4 +1,4 @@
-//! What breaks around a container: power, Podman itself, its namespace, the configuration.
+//! Failures around a container: power, Podman, its namespace, the configuration.
 
 use crate::podman::{Flavour, IMAGE, Lab, YAML, on_both};
 
@@ -13,7 +13,7 @@ on_both!(
     rootless_call_is_rejected,
 );
 
-/// What `wsl --terminate` takes: processes, namespaces and with them links, and /run. What it leaves: bridges, rules,
+/// `wsl --terminate` removes processes, namespaces with their links, and /run. It keeps bridges, rules,
 /// settings, state and Podman's storage.
 const WSL_TERMINATE: &str = "
 for container in $(podman ps -q); do
@@ -26,7 +26,7 @@ grep -o ' /var/lib/containers/[^ ]*/merged\\| /var/lib/containers/[^ ]*/shm' /pr
 rm -rf /run/flatnet /run/containers /run/libpod /run/crun
 ";
 
-/// What else a reboot takes: the links and rules that are left, settings, and the boot ID.
+/// A reboot also removes the remaining links, rules and settings, and changes the boot ID.
 pub(crate) const ANOTHER_BOOT: &str = "
 ip link del flatnet-br0
 ip link del cni-podman0 2>/dev/null || true # Podman 5 removes its bridge itself
@@ -36,7 +36,7 @@ cat /proc/sys/kernel/random/uuid >/tmp/boot_id
 mount --bind /tmp/boot_id /proc/sys/kernel/random/boot_id
 ";
 
-/// What a reboot takes.
+/// Removes what a reboot removes.
 pub(crate) fn reboot() -> String {
     [WSL_TERMINATE, ANOTHER_BOOT].concat()
 }
@@ -57,7 +57,7 @@ fn is_outlived(lab: &Lab, event: &str) {
     assert_eq!(lab.address("web"), address);
     lab.answers(&address, "10.87.1.1");
     lab.answers("127.0.0.1:8080", "10.87.1.1");
-    // Nobody tells Flatnet of this one: it was removed before it was started again.
+    // Podman does not call Flatnet for this one: it was removed before it was started again.
     lab.sh("podman rm other").succeeds();
     assert_eq!(lab.run("other", "-p 8081:80"), other, "made again afterwards");
     lab.answers("127.0.0.1:8081", "10.87.1.1");
@@ -72,7 +72,7 @@ fn is_outlived(lab: &Lab, event: &str) {
 /// An `ip` that waits as long as /run/hold is there.
 const SLOW_IP: &str = "#!/bin/sh\nwhile [ -e /run/hold ]; do sleep 0.02; done\nexec /usr/sbin/ip \"$@\"\n";
 
-/// Podman sends no DEL afterwards; the plugin, orphaned, goes on.
+/// Podman sends no DEL afterwards; the orphaned plugin continues.
 fn podman_is_killed_during_add(lab: &Lab) {
     lab.sandbox.write("/usr/local/sbin/slow-ip", SLOW_IP);
     lab.sh("chmod 755 /usr/local/sbin/slow-ip").succeeds();
@@ -105,7 +105,7 @@ fn podman_is_killed_during_add(lab: &Lab) {
 fn rm_cleans_up_after_lost_namespace(lab: &Lab) {
     let address = lab.run("web", "-p 8080:80");
     remove_with_its_namespace(lab, "web");
-    // Podman told nobody. The name's next container gets the name's address, and the port.
+    // Podman did not call the plugin. The next container of that name gets its address and port.
     assert_eq!(lab.run("web", "-p 8080:80"), address);
     lab.answers("127.0.0.1:8080", "10.87.1.1");
     lab.remove_all();
@@ -123,7 +123,7 @@ fn dead_containers_free_addresses_and_ports(lab: &Lab) {
     lab.nothing_left();
 }
 
-/// Removes a container whose namespace somebody has removed: then Podman calls no plugin. Podman 5 fails once and
+/// Removes a container whose namespace was removed: then Podman does not call the plugin. Podman 5 fails once and
 /// removes it when told again.
 fn remove_with_its_namespace(lab: &Lab, name: &str) {
     let format = "{{.State.Pid}} {{.NetworkSettings.SandboxKey}}";
@@ -142,7 +142,7 @@ fn invalid_config_blocks_run_but_not_rm(lab: &Lab) {
     lab.sandbox.write("/etc/flatnet/flatnet.yaml", "network: flatnet\nbrige: x\n");
     lab.try_run("refused", "").complains("/etc/flatnet/flatnet.yaml:2:1: unknown field `brige`");
     lab.sh("podman rm --force refused").succeeds();
-    // What is attached can be detached all the same.
+    // Attached containers can still be detached.
     lab.sh("podman rm --force --time 0 web").succeeds();
     lab.sh("rm /etc/flatnet/flatnet.yaml").succeeds();
     lab.try_run("refused", "").complains("there is no configuration at /etc/flatnet/flatnet.yaml");

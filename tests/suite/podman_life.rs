@@ -1,4 +1,4 @@
-//! A container's life on Flatnet: it stops, starts, is connected and made again, and its address stays its own.
+//! A container is stopped, started, connected and recreated, and keeps its address.
 
 use crate::podman::{IMAGE, Lab, YAML, on_both};
 
@@ -18,7 +18,7 @@ fn an_address_stays_with_its_container(lab: &Lab) {
         "podman stop --time 0 web && podman start web",
         "podman restart --time 0 web",
         "podman kill web && podman wait web && podman start web",
-        // Made again under its name, while others come and go.
+        // Recreated with the same name, while others start and stop.
         "podman rm --force --time 0 web && podman run --rm --network flatnet flatnet-test/busybox true && \
          podman run -d --name web --network flatnet flatnet-test/busybox",
     ] {
@@ -50,7 +50,7 @@ fn pruned_network_is_restored(lab: &Lab) {
         lab.remove_all();
     }
     lab.nothing_left();
-    // Who takes Flatnet down wants no network.
+    // `flatnet down` also removes the network.
     lab.sh("flatnet down && podman network rm flatnet && flatnet up").succeeds();
     lab.sh("podman network exists flatnet").fails();
 }
@@ -73,7 +73,7 @@ fn a_stopped_container_keeps_its_address(lab: &Lab) {
     }
     lab.sh("podman start stopped asked").succeeds();
     assert_eq!((lab.address("stopped"), lab.address("asked")), (stopped.clone(), asked));
-    // None is left but what somebody may come back for, who is named.
+    // Only leases of named containers, which may return, are left.
     lab.sh("podman stop --time 0 asked stopped").succeeds();
     assert_eq!(lab.run("d", ""), stopped);
     lab.sh("grep 10.87.1.10 /var/log/flatnet/flatnet.log").prints("stopped").prints("may be started again");

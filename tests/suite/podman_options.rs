@@ -1,5 +1,5 @@
-//! Options of `podman network create` and of `--network flatnet:..`: what the configuration says already is taken, all else
-//! is refused by name, with what to write instead.
+//! Options of `podman network create` and of `--network flatnet:..`: values equal to the configuration are accepted, others
+//! are rejected by name, with a remedy.
 
 use crate::cni::CONFIG;
 use crate::podman::{Flavour, IMAGE, Lab};

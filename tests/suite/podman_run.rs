@@ -1,4 +1,4 @@
-//! `podman run --network flatnet`: who has which address, and who reaches whom.
+//! `podman run --network flatnet`: addresses and reachability.
 
 use crate::podman::{Flavour, IMAGE, LAN_ADDRESS, Lab, STRANGER, WINDOWS, on_both};
 
@@ -117,7 +117,7 @@ fn answers_everybody(lab: &Lab, name: &str) {
     lab.sh("flatnet plan --dry-run --exit-code").succeeds();
 }
 
-/// Who asks the kernel gets Podman's gateway for the world, and Flatnet's for what is Flatnet's.
+/// The kernel routes to Podman's gateway by default, and to Flatnet's for Flatnet's range.
 #[track_caller]
 fn assert_keeps_its_default_route(lab: &Lab, name: &str) {
     let next_hop = |to: &str| {

@@ -1,6 +1,5 @@
-//! Windows' scripts, checked without Windows: they are parsed, every command and parameter is looked up in what its
-//! manual says (`powershell/commands.json`), every name is defined, and what they exchange with `flatnet windows` has
-//! the fields that it has there.
+//! Static checks of Windows' scripts, without Windows: their syntax, every command and parameter against its manual
+//! (`powershell/commands.json`), every function and variable, and the fields that they exchange with `flatnet windows`.
 
 mod exchange;
 mod manual;
@@ -28,7 +27,7 @@ const AUTOMATIC: [&str; 13] = [
     "pshome",
     "psversiontable",
 ];
-/// What is called by a value: a test of a setting, the work of a verb, the script that an old name leads to.
+/// Calls through a value: a setting's test, a verb's script block, the script behind an old name.
 const BY_VALUE: [&str; 3] = ["&$rules[$key].test", "&$Work", "&\"$PSScriptRoot\\flatnet.ps1\""];
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("ops/windows")
@@ -84,7 +83,7 @@ fn commands_and_parameters_are_documented_or_defined() {
     assert!(manual.commands.values().all(|command| command.source.starts_with("https://")));
 }
 
-/// What a script can reach: its own text, and that of the functions that it calls, in the files that it reads in.
+/// Functions that a script reaches, directly or through others, but whose file it does not load.
 fn missing_functions(entry: &Script, library: &[Script]) -> Vec<String> {
     let mut loaded = vec![entry];
     for call in entry.calls(entry.root()) {
@@ -109,11 +108,26 @@ fn missing_functions(entry: &Script, library: &[Script]) -> Vec<String> {
             Some(calls) if seen.insert(name.clone()) => {
                 open.extend(calls.iter().map(|call| call.name.clone()));
             }
-            None if all.contains(&name) => missing.push(format!("{} does not read in {name}", entry.name)),
+            None if all.contains(&name) => missing.push(format!("{} does not load {name}", entry.name)),
             _ => {}
         }
     }
     missing
+}
+
+/// The verbs of `Get-Verb` that the scripts use.
+const VERBS: &str = "Add Assert ConvertFrom ConvertTo Copy Deny Enter Exit Find Format Get Grant Install Invoke Join New Read Register \
+    Remove Restart Restore Select Set Show Start Step Stop Test Uninstall Unregister Wait Write";
+
+#[test]
+fn functions_are_named_with_approved_verbs() {
+    let verbs: BTreeSet<&str> = VERBS.split_whitespace().collect();
+    let is_approved = |name: &str| name.split_once('-').is_some_and(|(verb, _)| verbs.contains(verb));
+    let scripts = scripts();
+    let names: Vec<String> = scripts.iter().flat_map(Script::functions).map(|one| one.name).collect();
+    let wrong: Vec<&String> = names.iter().filter(|name| !is_approved(name)).collect();
+    assert!(names.len() > 50 && wrong.is_empty(), "{wrong:?}");
+    assert!(!is_approved("Deny") && !is_approved("Undo-Route"));
 }
 
 #[test]
@@ -124,7 +138,7 @@ fn scripts_load_every_function_they_reach() {
     assert!(missing.is_empty(), "{}", missing.join("\n"));
 }
 
-/// Variables that are read and were never given a value, which `Set-StrictMode` makes an error when it is too late.
+/// Variables that are read but never assigned, which `Set-StrictMode` reports only at run time.
 fn unset_variables(script: &Script, of_scripts: &BTreeSet<String>) -> Vec<String> {
     let unset = |[set, read]: [BTreeSet<String>; 2], of: &str| {
         let known = |name: &String| {
@@ -157,7 +171,7 @@ fn every_variable_has_a_value() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// `flatnet windows install` replaces values line by line.
+/// `flatnet windows install` replaces the settings' values line by line.
 #[test]
 fn the_settings_have_a_line_for_each_key() {
     let text = std::fs::read_to_string(folder().join("settings.psd1")).unwrap();
@@ -169,7 +183,7 @@ fn the_settings_have_a_line_for_each_key() {
     assert_eq!(keys, ["Distribution", "Subnet", "Ports", "Name", "GatewayDirectory", "OpenResty"]);
 }
 
-/// cmd reads a file line by line while it runs: after `uninstall` there is no next line.
+/// cmd reads the file line by line while it runs, and `uninstall` deletes it.
 #[test]
 fn command_file_ends_with_its_only_command() {
     let text = std::fs::read_to_string(folder().join("flatnet.cmd")).unwrap();
@@ -200,9 +214,9 @@ fn script_checks_detect_faults() {
     for (text, fault) in [
         ("New-NetRout -NextHop 1", "in no manual"),
         ("New-NetRoute -Nexthop 1", "has no -Nexthop"),
-        ("Invoke-Shown New-NetRoute ([ordered]@{ Metric = 1 })", "has no -Metric"),
+        ("Invoke-Cmdlet New-NetRoute ([ordered]@{ Metric = 1 })", "has no -Metric"),
         (
-            "Invoke-Shown New-NetRoute ([ordered]@{ PolicyStore = 'PersistentStore' })",
+            "Invoke-Cmdlet New-NetRoute ([ordered]@{ PolicyStore = 'PersistentStore' })",
             "does not take PersistentStore",
         ),
         ("Get-NetRoute -PolicyStore Active", "does not take Active"),
@@ -212,7 +226,7 @@ fn script_checks_detect_faults() {
         let calls = script.calls(script.root());
         let faults: Vec<String> = calls
             .iter()
-            .filter(|call| call.name != "Invoke-Shown")
+            .filter(|call| call.name != "Invoke-Cmdlet")
             .flat_map(|call| against_manual(call, &manual))
             .collect();
         assert!(faults.iter().any(|line| line.contains(fault)), "{text}: {faults:?}");

@@ -1,4 +1,4 @@
-//! `docs/reliability.md` names tests and rows of the soak: all of them are there.
+//! All tests and soak rows that `docs/reliability.md` names exist.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,7 +8,7 @@ pub(crate) fn file(path: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// What stands between backticks in the page, but for blocks of code.
+/// The text between backticks in the page, without code blocks.
 pub(crate) fn names(page: &str) -> Vec<&str> {
     page.split("```").step_by(2).flat_map(|text| text.split('`').skip(1).step_by(2)).collect()
 }

@@ -1,4 +1,4 @@
-//! `flatnet repair`: whatever was broken is as it was, in one go, and what still works goes on working.
+//! `flatnet repair` restores what was broken, in one run, and does not interrupt what works.
 
 use serde_json::{Value, json};
 
@@ -165,7 +165,7 @@ fn attached_ports_follow_configured_mode() {
     kernel(routed).assert_comes_back(|| kernel(World::of(&sandbox)));
 }
 
-/// `bridge:` has another name, and containers run: the bridge gets that name, whoever comes first.
+/// `bridge:` has another name, and containers run: the first command renames the bridge.
 #[test]
 fn bridge_is_renamed_as_configured() {
     for (mode, first) in
@@ -587,7 +587,7 @@ fn hidden_namespace_is_found_by_process_or_left_alone() {
     });
 }
 
-/// Neither its receipt nor its link's name says that it lives: the link's mark does.
+/// Neither the receipt nor the link's name shows that the attachment exists, but the link's mark does.
 #[test]
 fn a_renamed_link_without_a_receipt_keeps_its_address() {
     let (sandbox, _, _) = running();

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::podman::Lab;
 
-/// Where the gateway lies, and its table.
+/// The gateway's folder and its table.
 pub(crate) const GATEWAY: &str = "/var/lib/flatnet-gateway";
 pub(crate) const TABLE: &str = "/var/lib/flatnet-gateway/state/routes.json";
 /// A container that listens on 5432 and does not speak HTTP.
@@ -71,7 +71,7 @@ impl Lab {
         assert_eq!(last, wanted);
     }
 
-    /// The table as it is, once it is `wanted`: somebody else writes it.
+    /// The table, once it satisfies `wanted`; another process writes it.
     #[track_caller]
     pub(crate) fn becomes(&self, wanted: &[&str]) {
         let mut last = Vec::new();

@@ -1,4 +1,4 @@
-//! `flatnet gateway render --static`: plain nginx leads to containers, and follows them after a reload.
+//! `flatnet gateway render --static`: plain nginx routes to containers, and follows them after a reload.
 
 use crate::podman::{Flavour, Lab};
 

@@ -80,7 +80,7 @@ fn routes_follow_labels_and_defaults(lab: &Lab) {
     lab.nothing_left();
 }
 
-/// A container that is called as the gateway or its portal is gets no route, is told of everywhere, and takes nothing over.
+/// A container with the name of the gateway or its portal gets no route, and is reported everywhere.
 fn containers_cannot_take_gateway_names(lab: &Lab) {
     lab.with_gateway_here();
     lab.start_container("portal", "--label flatnet.port=80");
@@ -156,7 +156,7 @@ fn route_follows_container_life_cycle(lab: &Lab) {
     lab.sh("podman start web").succeeds();
     lab.syncs_to(&["web.flatnet.internal / web:80 running"]);
     lab.sh(address).prints_exactly(&stopped_at);
-    // Made anew under its name, it is routed before its server listens.
+    // Recreated with the same name, it is routed before its server listens.
     lab.sh("podman rm -f -t 0 web").succeeds();
     lab.start_container("web", "flatnet-test/busybox sh -c 'sleep 1000'");
     lab.sh("flatnet gateway sync").succeeds();
@@ -240,7 +240,7 @@ fn uninspectable_container_blocks_no_other(lab: &Lab) {
     assert!(said.stderr.contains(&warning) && said.stderr.contains("layer not known"), "{said}");
     let others = ["a.flatnet.internal / a:80 running", "c.flatnet.internal / c:80 running"];
     assert_eq!(lab.routes(), others);
-    // Who would write the routes elsewhere learns that one is missing.
+    // A command that would write the routes elsewhere reports that one is missing.
     lab.sh("flatnet gateway render --static")
         .complains("not rendered: one container could not be inspected: container ");
     lab.can_inspect();
@@ -257,14 +257,14 @@ fn sync_waits_for_busy_table_file(lab: &Lab) {
     lab.with_gateway();
     lab.sh("flatnet gateway sync").prints("Generation 1 is written");
     lab.start_container("web", "--label flatnet.port=80");
-    // A mount is what Linux has to let nobody replace a file.
+    // A mount prevents that the file is replaced.
     lab.sh(&format!("mount --bind {TABLE} {TABLE}; flatnet gateway sync")).complains("FLAT-E105");
     lab.sh(&format!("(sleep 0.3; umount {TABLE}) & flatnet gateway sync; wait"))
         .prints("Generation 2 is written");
     assert_eq!(lab.routes(), ["web.flatnet.internal / web:80 running"]);
     lab.sh(&format!("ls -A {} | grep -v ^routes.json$ || true", "/var/lib/flatnet-gateway/state"))
         .prints_exactly("");
-    // What is no gateway's directory is none.
+    // Another directory is not used as the gateway's.
     lab.sh("rm -r /var/lib/flatnet-gateway; flatnet gateway sync")
         .complains("flatnet gateway install /var/lib/flatnet-gateway");
     lab.sh("flatnet gateway routes").complains("FLAT-E106");

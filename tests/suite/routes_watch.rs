@@ -1,4 +1,4 @@
-//! `flatnet gateway watch` with both Podmans: routes follow containers, whatever happens to Podman.
+//! `flatnet gateway watch` with both Podmans: routes follow containers, even if Podman fails.
 
 use crate::podman::{Flavour, Lab, on_both};
 use crate::routes::{DATABASE, TABLE};
@@ -101,7 +101,7 @@ fn watch_follows_many_containers() {
     running(4);
     lab.sh("podman start c64; podman stop -t 0 c1 c2").succeeds();
     running(3);
-    // The list is lost while nobody watches, and the gateway has its copy: ports are known before they are asked.
+    // The table is lost while watch does not run, and the gateway has its copy: ports are known without probing.
     let lost =
         format!("kill -KILL $(cat /tmp/watch.pid); mv {TABLE} {}", TABLE.replace(".json", ".last-good.json"));
     lab.sh(&format!("{lost}; {START}")).succeeds();
@@ -119,7 +119,7 @@ fn watch_restarts_ended_podman_events(lab: &Lab) {
     lab.sandbox.eventually("pgrep -f '[p]odman events'");
     lab.sh("podman stop -t 0 web").succeeds();
     lab.becomes(&["web.flatnet.internal / web:80 stopped"]);
-    // A table that somebody spoilt is mended with the next change.
+    // A damaged table is repaired with the next change.
     lab.sh(&format!("echo '{{' >{TABLE}; podman start web")).succeeds();
     lab.becomes(&["web.flatnet.internal / web:80 running"]);
 }
@@ -133,7 +133,7 @@ fn watch_survives_podman_failure(lab: &Lab) {
     lab.sh(breaks).succeeds();
     lab.sh("podman.real stop -t 0 web; kill $(pgrep -f '[p]odman events')").succeeds();
     lab.sandbox.eventually("grep -q 'exited with 125: broken' /tmp/watch.out");
-    // It is told once, not with each try.
+    // It is reported once, not with each attempt.
     lab.sandbox.eventually("sleep 3; [[ $(grep -c 'podman ps.*broken' /tmp/watch.out) == 1 ]]");
     assert_eq!(lab.sandbox.read(TABLE), before);
     lab.sh("mv /usr/bin/podman.real /usr/bin/podman; podman start web").succeeds();

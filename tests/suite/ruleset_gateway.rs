@@ -1,4 +1,4 @@
-//! Containers reach the HTTP gateway where it runs on this host, and nothing else of this host by that.
+//! Containers reach the HTTP gateway on this host, and no other service by that rule.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Who is who: a container can pass for nobody else, neither towards this host nor, when routed, towards its neighbours.
+//! Spoofing: a container cannot impersonate another one, neither to this host nor, if routed, to its neighbours.
 //!
 //! Each test ends by taking the guard away and doing the same again, which then succeeds: so it is the guard that stopped it.
 
@@ -16,7 +16,7 @@ const BRIDGE: &str = "10.87.1.1";
 const C2: &str = "10.87.1.2";
 /// The attacker.
 const C3: &str = "10.87.1.3";
-/// Whom both talk to.
+/// The peer of both.
 const C4: &str = "10.87.1.4";
 
 fn world(bridging: &str) -> World {
@@ -52,7 +52,7 @@ fn routed_links_use_no_arp() {
     let heard = world.wire(&["c3"], &all, rp_filter).remove(0);
     assert!(!claims.iter().any(|claim| heard.iter().any(|frame| is_arp_reply_to(frame, claim))));
     assert_eq!(learnt(), "");
-    assert_eq!(world.sh("ip -n c2 neigh; ip -n c3 neigh"), "", "containers ask nobody either");
+    assert_eq!(world.sh("ip -n c2 neigh; ip -n c3 neigh"), "", "containers send no ARP requests either");
     // All of them still know one another.
     world.sh("ip netns exec c3 ping -nqc1 -W2 10.87.1.1; ip netns exec c3 ping -nqc1 -W2 10.87.1.2");
 
@@ -87,7 +87,7 @@ fn plain_containers_cannot_poison_host_arp() {
     world.wire(&[], &[("c3", inner_lie)], "");
     let known = world.sh("ip neigh show 10.87.1.3 dev flatnet-br0");
     assert!(!known.contains("02:f1:0a:57:01:04"), "{known}");
-    // An address that nobody has, and one that asks whether it is free.
+    // An unassigned address, and a probe for it.
     let unbound = arp(BROADCAST, liar, REQUEST, (liar, "10.87.1.99"), (NOBODY, BRIDGE));
     let dad = arp(BROADCAST, liar, REQUEST, (liar, "0.0.0.0"), (NOBODY, BRIDGE));
     let heard = world.wire(&["c3"], &[("c3", unbound), ("c3", dad)], "");
@@ -98,8 +98,8 @@ fn plain_containers_cannot_poison_host_arp() {
             "this host answered {claimed}"
         );
     }
-    assert!(world.counted("do not belong together") > 0);
-    assert!(world.counted("a false claim inside") > 0);
+    assert!(world.counted("MAC and IP address do not match") > 0);
+    assert!(world.counted("wrong addresses inside") > 0);
     world.sh("ip netns exec c3 ping -nqc1 -W2 10.87.1.1");
 
     world.sh("nft delete table arp flatnet");
@@ -127,7 +127,7 @@ fn neighbours_hear(bridging: &str, heard: bool) {
     world.bridge_nf_call(0);
     world.sh("ip netns exec c2 sysctl -qw net/ipv4/neigh/eth0/locktime=0");
     let (victim, liar) = (mac(C2), mac(C3));
-    // Routed, nobody is asked; plain, the neighbour itself does, and nobody else.
+    // Routed: no ARP requests; plain: only the neighbour replies.
     world.sh("ip -n c3 neigh flush all; ip netns exec c3 ping -nqc1 -W2 10.87.1.2");
     let answered = world.sh("ip -n c3 neigh show 10.87.1.2");
     assert_eq!(answered.contains("02:f1:0a:57:01:02"), heard, "{bridging}: {answered}");
@@ -175,9 +175,9 @@ fn spoofed_packets_are_dropped_when_routed() {
     );
     assert!(heard[0].iter().any(|frame| is_ping_to(frame, C2)), "C2 gets its packets");
     assert!(!heard[1].iter().any(|frame| is_ping_to(frame, C2)), "C3 gets C2's packets");
-    let before = world.counted("spoofed, or not a container");
+    let before = world.counted("spoofed source address");
     world.wire(&[], &[("c3", udp(BROADCAST, liar, "0.0.0.0", "255.255.255.255", (68, 67)))], "");
-    assert!(world.counted("spoofed, or not a container") > before, "DHCP");
+    assert!(world.counted("spoofed source address") > before, "DHCP");
 
     world.sh("nft flush chain inet flatnet is_the_sender_genuine");
     for from in [C2, "10.87.1.99"] {
@@ -204,13 +204,13 @@ fn spoofed_packets_are_dropped_when_plain() {
         let bridging = format!("{bridging}, bridge-nf-call-iptables {bridge_nf_call}");
         assert_eq!(at_c4(udp(bridge, liar, C3, C4, (5, 80))), 1, "{bridging}: an honest packet");
         assert_eq!(at_c4(udp(bridge, liar, C2, C4, (5, 80))), 0, "{bridging}: another's address");
-        assert_eq!(at_c4(udp(bridge, liar, "10.87.1.99", C4, (5, 80))), 0, "{bridging}: nobody's address");
+        assert_eq!(at_c4(udp(bridge, liar, "10.87.1.99", C4, (5, 80))), 0, "{bridging}: unassigned address");
         assert_eq!(at_c4(udp(bridge, liar, "198.51.100.9", C4, (5, 80))), 0, "{bridging}: a foreign address");
         assert_eq!(at_c4(udp(bridge, victim, C3, C4, (5, 80))), 0, "{bridging}: another's MAC");
-        assert_eq!(at_c4(udp(bridge, [2, 0, 0, 0, 0, 9], C3, C4, (5, 80))), 0, "{bridging}: nobody's MAC");
+        assert_eq!(at_c4(udp(bridge, [2, 0, 0, 0, 0, 9], C3, C4, (5, 80))), 0, "{bridging}: unassigned MAC");
         assert_eq!(at_c4(both.clone()), 0, "{bridging}: another's MAC and address");
 
-        // Nor does the bridge now send the victim's packets to the liar; LLDP frames are learned from on their own.
+        // The bridge does not send the victim's packets to the attacker either; LLDP frames are learned separately.
         let lldp = [&[0x01, 0x80, 0xc2, 0, 0, 0x0e][..], &victim, &[0x88, 0xcc], &[0; 46]].concat();
         let heard = world.wire(
             &["c2", "c3"],
@@ -220,9 +220,9 @@ fn spoofed_packets_are_dropped_when_plain() {
         assert!(heard[0].iter().any(|frame| is_ping_to(frame, C2)), "{bridging}: C2 gets its packets");
         assert!(!heard[1].iter().any(|frame| is_ping_to(frame, C2)), "{bridging}: C3 gets C2's packets");
 
-        let before = world.counted("spoofed, or not a container");
+        let before = world.counted("spoofed source address");
         world.wire(&[], &[("c3", udp(BROADCAST, liar, "0.0.0.0", "255.255.255.255", (68, 67)))], "");
-        assert!(world.counted("spoofed, or not a container") > before, "{bridging}: DHCP");
+        assert!(world.counted("spoofed source address") > before, "{bridging}: DHCP");
     }
 
     // MAC and address together are the bridge's to guard: no rule can tell one port from another.
@@ -243,10 +243,10 @@ fn icmp_redirects_are_dropped_both_ways() {
     let redirects =
         || world.wire(&["c2"], &[], pings).remove(0).iter().filter(|frame| is_redirect(frame)).count();
     assert_eq!(redirects(), 0);
-    assert!(world.counted("do not send containers past this host") > 0);
+    assert!(world.counted("this host must not redirect containers") > 0);
 
     world.wire(&[], &[("c3", redirect(mac(BRIDGE), mac(C3), C3, BRIDGE, C4))], "");
-    assert_eq!(world.counted("containers are no routers"), 1);
+    assert_eq!(world.counted("containers are not routers"), 1);
 
     world.sh("nft delete table inet flatnet");
     assert_ne!(redirects(), 0, "without the rule it should have sent some: this test proves nothing");
@@ -293,7 +293,7 @@ fn no_ipv6_from_containers(world: &World, link: &str) {
     world.sandbox.sh(ping_through).fails();
     world.wire(&[], &[("c3", frames::router_advertisement(mac(C3)))], "");
     assert_eq!(world.sh("ip -6 route show default"), "");
-    assert!(world.counted("no IPv6 from containers yet") >= 2);
+    assert!(world.counted("IPv6 from containers is not supported") >= 2);
 
     world.sh("nft delete table inet flatnet");
     world.sandbox.eventually(ping);

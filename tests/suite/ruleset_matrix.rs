@@ -121,7 +121,7 @@ fn untouched() -> Vec<Probe> {
     probes
 }
 
-/// Flat addresses: nothing is translated but what leaves Flatnet, and nobody comes in but the gateway and this host.
+/// Flat addresses: only traffic that leaves Flatnet is translated, and only the gateway and this host may connect.
 fn flat(proto: &'static str) -> Vec<Probe> {
     vec![
         probe("container to container", "c3", proto, "10.87.1.2", 80, "c2 10.87.1.3"),
@@ -155,10 +155,10 @@ fn flat(proto: &'static str) -> Vec<Probe> {
     ]
 }
 
-/// An address that nobody has is refused at once, to whoever asks, and what is meant for it goes nowhere.
+/// Packets to an unassigned address are rejected at once, for every sender, and never forwarded.
 fn nobody() -> Vec<Probe> {
-    // UDP is told too, and does not tell programs: to it an unreachable host is no hard error.
-    let refused = |from| probe("nobody's address", from, "tcp", "10.87.1.99", 80, "no route to host");
+    // UDP gets the error too, but does not report it to programs: an unreachable host is a soft error.
+    let refused = |from| probe("an unassigned address", from, "tcp", "10.87.1.99", 80, "no route to host");
     ["c2", "gw", HOST].map(refused).into()
 }
 
@@ -261,10 +261,10 @@ fn loopback_from_the_wire(world: &World) {
             );
         }
     }
-    let before = world.counted("loopback never comes over a wire");
+    let before = world.counted("loopback is never valid on a link");
     world.ask("127.0.0.1 over a wire", &probes);
     assert!(
-        world.counted("loopback never comes over a wire") >= before + 8,
+        world.counted("loopback is never valid on a link") >= before + 8,
         "the packets never came to the rule"
     );
 }

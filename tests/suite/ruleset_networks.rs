@@ -63,7 +63,7 @@ fn container_in_two_networks_answers_in_both() {
         probe("from the gateway to the second", "gw", "tcp", "10.87.8.3", 80, "c2 192.168.50.1"),
     ];
     world.ask("both networks", &asked);
-    // Without the second one's rule the answer leaves by the first, and is nobody's.
+    // Without the second network's rule the reply leaves by the first one and is dropped.
     world.sh("ip -n c2 rule del from 10.87.8.3");
     world.ask("without its rule", &[probe("to the second", "gw", "tcp", "10.87.8.3", 80, SILENCE)]);
     in_lab("c2", "eth1", "DEL").succeeds();

@@ -34,7 +34,7 @@ fn new_host_address_works_at_once_with_fib() {
     world.ask("gone again", &[from_lan("192.168.50.3", "no route to host")]);
 }
 
-/// Without it, by the next `flatnet up` or ADD; and an address that went is nobody's business any more.
+/// Without it, by the next `flatnet up` or ADD; and a removed address is no longer used.
 #[test]
 fn new_host_address_works_after_up_or_add_without_fib() {
     let world = world(&format!("tools: {{nft: {NFT_WITHOUT_FIB}}}\n"));
@@ -77,10 +77,10 @@ fn port_clash_leaves_first_container_alone() {
 
     world.cni("DEL", "c2", &json!([port("tcp", 8080, 80)])).succeeds();
     assert_eq!(world.attach("c3", &clashing), "10.87.1.3", "the port is free again");
-    world.ask("nobody listens in c3", &[from_lan("192.168.50.2", "connection refused")]);
+    world.ask("no listener in c3", &[from_lan("192.168.50.2", "connection refused")]);
 }
 
-/// Nobody tells the plugin when a container's namespace dies with its runtime: its port must not be lost.
+/// The plugin is not called if a container's namespace dies with its runtime: its port must not be lost.
 #[test]
 fn port_of_dead_container_is_free() {
     let world = World::new(Sandbox::podman4(), "");
@@ -108,7 +108,7 @@ fn sctp_is_published() {
     assert_eq!(arrived, [(80, true)]);
 }
 
-/// With egress `none` a container reaches Flatnet, its host and whoever asked it, and nobody else.
+/// With egress `none` a container reaches only Flatnet, its host and clients that connected to it.
 #[test]
 fn egress_none_lets_nothing_out() {
     let world = world("egress: none\n");

@@ -1,4 +1,4 @@
-//! `flatnet up` replaces the ruleset under open connections, and beside what is not Flatnet's.
+//! `flatnet up` replaces the ruleset without breaking connections, and keeps foreign tables.
 
 use serde_json::json;
 

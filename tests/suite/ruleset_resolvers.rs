@@ -37,7 +37,7 @@ fn host_resolver_is_reachable_at_any_host_address() {
         echo nameserver {RESOLVER} >/run/systemd/resolve/resolv.conf; flatnet plan --dry-run --exit-code"
     ));
 
-    // What was told is open no more, for flows that go on, too.
+    // A removed resolver is closed, also for existing flows.
     world.configure(&format!("dns: {{servers: [{own}]}}\n"));
     world.sh("rm /run/systemd/resolve/resolv.conf; flatnet up");
     let configured = at(own, 53, "host 10.87.1.2");

@@ -1,4 +1,4 @@
-//! The ruleset as an operator reads it, and as nft 1.0.6 and 1.1.3 read what the other wrote.
+//! The text of the ruleset: readable for operators, and by nft 1.0.6 and 1.1.3 if the other one loaded it.
 
 use serde_json::{Value, json};
 

@@ -113,7 +113,7 @@ impl Sandbox {
     /// # Panics
     ///
     /// If the script cannot be started or takes longer than two minutes.
-    #[must_use = "a script whose outcome nobody looks at tests nothing"]
+    #[must_use = "an unchecked outcome tests nothing"]
     pub(crate) fn sh(&self, script: &str) -> Output {
         self.sh_with_stdin(script, "")
     }
@@ -123,13 +123,13 @@ impl Sandbox {
     /// # Panics
     ///
     /// As [`Sandbox::sh`].
-    #[must_use = "a script whose outcome nobody looks at tests nothing"]
+    #[must_use = "an unchecked outcome tests nothing"]
     pub(crate) fn sh_with_stdin(&self, script: &str, stdin: &str) -> Output {
         let limit = ["timeout", "--kill-after=5", &SCRIPT_SECONDS.to_string()];
         run(self.entered(&limit).args(["bash", "-euo", "pipefail", "-c", script]), script, stdin)
     }
 
-    /// Starts a script that goes on beside the test, with its output thrown away. It ends with the sandbox; to
+    /// Starts a script in the background, with its output discarded. It ends with the sandbox; to
     /// end it before, kill the returned child (that ends the script's own process, not what it started).
     ///
     /// # Panics
@@ -204,7 +204,7 @@ impl Sandbox {
             .stdout(Stdio::piped())
             .stderr(duplicate(&complaints))
             .spawn()
-            .unwrap_or_else(|error| panic!("could not start {}: {error}", script().display()));
+            .unwrap_or_else(|error| panic!("cannot start {}: {error}", script().display()));
         let (Some(lifeline), Some(stdout)) = (holder.stdin.take(), holder.stdout.take()) else {
             unreachable!("both were asked for as pipes");
         };
@@ -245,7 +245,7 @@ impl Sandbox {
         command
     }
 
-    /// The environment that `sandbox.sh` gives to whoever enters: the same in all sandboxes.
+    /// The environment of commands that enter a sandbox: the same in all sandboxes.
     fn clean_environment(&self) -> Vec<(String, String)> {
         let env = ["--enter", &self.first_process, "env", "--null"];
         let output = Command::new(script()).args(env).output().expect("sandbox.sh runs");
@@ -260,7 +260,7 @@ impl Sandbox {
 impl Drop for Sandbox {
     /// SIGKILL, and everything inside is killed by the kernel: see `start` in `ops/lib/sandbox.sh`.
     fn drop(&mut self) {
-        // A holder that has already ended is as good as one that was killed.
+        // A holder that has already exited counts as killed.
         let _ = self.holder.kill();
         let _ = self.holder.wait();
         note_time(self.started.elapsed());
@@ -307,7 +307,7 @@ impl Output {
     /// If it is 0.
     #[track_caller]
     pub(crate) fn fails(self) -> Output {
-        assert_ne!(self.status, Some(0), "this was to fail, and succeeded\n{self}");
+        assert_ne!(self.status, Some(0), "succeeded, but should have failed\n{self}");
         self
     }
 
@@ -342,7 +342,7 @@ impl Output {
     #[track_caller]
     pub(crate) fn prints_exactly(self, text: &str) -> Output {
         let output = self.exits_with(0);
-        assert_eq!(output.stdout.trim(), text.trim(), "stdout is another\n{output}");
+        assert_eq!(output.stdout.trim(), text.trim(), "stdout differs\n{output}");
         output
     }
 
@@ -388,7 +388,7 @@ fn run(command: &mut Command, script: &str, stdin: &str) -> Output {
     };
     assert!(
         start.elapsed() < Duration::from_secs(SCRIPT_SECONDS),
-        "the script was ended, since it took longer than {SCRIPT_SECONDS} s\n{output}",
+        "the script was terminated after {SCRIPT_SECONDS} s\n{output}",
     );
     output
 }

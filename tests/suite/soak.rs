@@ -8,7 +8,7 @@
 //! assert_eq!(left_behind, 0);
 //! ```
 //!
-//! Which tests make a row, and how long its count is, stands in `ops/lib/soak/rows.py`.
+//! `ops/lib/soak/rows.py` has the tests of each row and its long count.
 
 #![allow(clippy::panic, clippy::expect_used, dead_code, reason = "a panic is a failed test; a vocabulary")]
 

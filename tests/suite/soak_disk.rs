@@ -1,8 +1,8 @@
-//! A disk that is full, has no inodes left or became read-only, at every write in turn: ADD fails clearly and leaves
-//! nothing, DEL gets its work done.
+//! A disk that is full, out of inodes or read-only, at every write in turn: ADD fails with a clear error and leaves nothing,
+//! and DEL succeeds.
 //!
-//! A small tmpfs lies over the directory; from its limit the room is left that the test says, one page or one inode
-//! more each time, so that each write is once the first that fails.
+//! A small tmpfs is mounted over the directory. Each run leaves one page or inode more, so that each write is the first to fail
+//! once.
 
 use serde_json::json;
 
@@ -216,7 +216,7 @@ fn read_only_disk_fails_add_but_not_del() {
         Call::del("c2").run(&sandbox).succeeds_silently();
         attached.assert_is_back(&sandbox);
         Call::del("c1").run(&sandbox).succeeds_silently();
-        // The kernel holds nothing of it; what could not be written down is made good by whoever comes next.
+        // The kernel has nothing of it; the next call repairs what could not be recorded.
         sandbox.sh("! ip -br link | grep '^fn'; ! nft list ruleset | grep -w c1").succeeds();
         disk.clear();
         sandbox.sh("flatnet gc").succeeds();

@@ -120,7 +120,7 @@ fn grown(samples: &[Value]) -> BTreeMap<String, i64> {
     names.into_iter().map(grown).collect()
 }
 
-/// Lua's memory goes up and down by a megabyte or two with its garbage, and connections come and go; a leak goes on.
+/// Lua's memory goes up and down by a megabyte or two with its garbage, and connections open and close; a leak keeps growing.
 fn allowed(name: &str) -> i64 {
     if name.ends_with("KiB") { 3072 } else { 16 }
 }
@@ -161,7 +161,7 @@ fn figures(
     (figures, failed)
 }
 
-/// A busy machine warms up for longer than a third of a round, so what has grown is looked at again: a leak goes on.
+/// A busy machine warms up for longer than a third of a round, so growth is measured again: a leak keeps growing.
 const ROUNDS: usize = 4;
 
 #[test]

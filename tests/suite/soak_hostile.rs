@@ -1,8 +1,8 @@
-//! Real calls of every face in which names, IDs, labels, aliases, paths and whole configurations try to be something
-//! else: each ends in a result or a clean error, and nothing of anybody else's changes.
+//! Real calls of every face with hostile names, IDs, labels, aliases, paths and configurations: each ends with a result or a
+//! clean error, and no foreign object changes.
 //!
-//! What is called and how each answer is judged stands in `drive/hostile*.py`. Here are the worlds in which it happens:
-//! full of what looks like Flatnet's own and is not.
+//! `drive/hostile*.py` makes the calls and judges the answers. The sandboxes here are full of foreign objects that look like
+//! Flatnet's.
 
 use std::collections::BTreeMap;
 use std::thread;

@@ -1,4 +1,4 @@
-//! An address that was just another container's is reached at once: nobody has to wait until a neighbour entry is stale.
+//! A reused address is reachable at once, without waiting for a stale neighbour entry.
 
 use serde_json::{Value, json};
 

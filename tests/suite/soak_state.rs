@@ -1,7 +1,7 @@
-//! State that is cut short, zeroed, garbled, foreign, deleted or of an older version, under containers that live: nobody
-//! dies, no address is given twice, what is bad is set aside and named, and DEL leaves nothing.
+//! State that is truncated, zeroed, garbled, foreign, deleted or of an older version, with running containers: containers keep
+//! running, no address is assigned twice, bad files are set aside and named, and DEL leaves nothing.
 //!
-//! What is broken and what is looked at stands in `state.py`, which runs in the sandbox.
+//! The faults and checks are in `state.py`, which runs in the sandbox.
 
 use std::collections::BTreeMap;
 use std::path::Path;

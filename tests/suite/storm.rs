@@ -1,4 +1,4 @@
-//! Many containers at once: no error, no address given twice, nothing left.
+//! Many containers at once: no error, no address assigned twice, nothing left.
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ fn parallel_adds_then_dels() {
     drive::install(&sandbox);
     let before = World::of(&sandbox).without_files();
     let containers = soak::count(100);
-    // The first has to set up the host, and nobody knows who that is.
+    // The first run sets up the host, and any of them may be the first.
     let answer = drive(&sandbox, "parallel", &json!({"containers": containers}));
     let wrong = drive::texts(&answer, "wrong");
     let figures = json!({"errors": wrong.len(), "ms for all ADDs": [answer["add"]], "ms for all DELs": [answer["del"]]});
@@ -41,7 +41,7 @@ fn mixed_commands_cause_no_errors() {
     soak::report(seconds, 0, &figures);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     before.assert_is_back(&sandbox);
-    // Now that nobody comes or goes there is nothing to be seen.
+    // Without further changes nothing is left to see.
     sandbox.sh("flatnet status && flatnet rules --live").succeeds();
     let counted = |what: &str| answer["counts"][what].as_u64().unwrap_or_default();
     assert!(counted("DEL") > 5 && counted("CHECK") > 5 && counted("other commands") > 5, "{answer}");

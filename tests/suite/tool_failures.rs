@@ -299,7 +299,7 @@ impl Case<'_> {
                 let again = lab.run(self.verb);
                 assert!(again.ok, "{self}: not even afterwards: {}", again.said);
                 if is_taken_in {
-                    // No receipt tells of it any more, and it concerns an address that nobody there has.
+                    // No receipt has it any more, and its address is unassigned there.
                     sandbox.sh("ip -n c1 rule flush table 173474050").succeeds();
                 }
                 lab.up.assert_is_back(sandbox);

@@ -26,7 +26,7 @@ pub(crate) const HOST: &str = "";
 /// What a probe that is dropped hears.
 pub(crate) const SILENCE: &str = "silence";
 
-/// What a probe hears where nobody listens.
+/// The result of a probe without a listener.
 pub(crate) const REFUSED: &str = "connection refused";
 
 const NETWORK: &str = r"
@@ -111,7 +111,7 @@ impl Probe {
 }
 
 impl World {
-    /// The small internet, with this configuration and nothing of Flatnet made yet. The gateway may come in.
+    /// The test network with this configuration, before Flatnet is up. The gateway may connect.
     pub(crate) fn new(builder: Builder, yaml: &str) -> Self {
         let sandbox = builder.start();
         sandbox.sh(NETWORK).succeeds();
@@ -164,7 +164,7 @@ impl World {
             "ip -j link show | jq -r '.[] | select((.ifalias // \"\") | test(\"/{name}(-id)?/\")) | .ifname'"
         );
         let port = self.sh(&script).trim().to_owned();
-        assert!(!port.is_empty(), "no link bears {name}'s alias");
+        assert!(!port.is_empty(), "no link has {name}'s alias");
         port
     }
 

@@ -20,7 +20,7 @@ fn misplaced(page: &str) -> Vec<String> {
     let code = Regex::new("FLAT-E[0-9]{3}").unwrap();
     let all: BTreeSet<&str> = Kind::ALL.iter().map(|kind| kind.code()).collect();
     let named: BTreeSet<&str> = code.find_iter(page).map(|found| found.as_str()).collect();
-    let mut wrong: Vec<String> = named.difference(&all).map(|code| format!("{code} is none")).collect();
+    let mut wrong: Vec<String> = named.difference(&all).map(|code| format!("unknown code {code}")).collect();
     for code in all {
         let places: Vec<&str> =
             sections(page).iter().filter(|(_, text)| text.contains(code)).map(|(label, _)| *label).collect();
@@ -43,7 +43,7 @@ fn every_error_code_has_one_section() {
     assert_eq!(misplaced(&page), Vec::<String>::new());
     let first = Kind::ALL[0].code();
     let without = page.replace(first, "FLAT-E000");
-    assert_eq!(misplaced(&without), ["FLAT-E000 is none".to_owned(), format!("{first} is in []")]);
+    assert_eq!(misplaced(&without), ["unknown code FLAT-E000".to_owned(), format!("{first} is in []")]);
     let twice = format!("{page}\n### Z1: more\n{first}\n");
     assert_eq!(misplaced(&twice), [format!("{first} is in [\"F3\", \"Z1\"]")]);
 }

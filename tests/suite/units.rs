@@ -1,4 +1,4 @@
-//! The systemd units that `init` writes: what they run at boot, and that systemd takes them.
+//! The systemd units of `init`: their commands at boot, and that systemd accepts them.
 
 use crate::podman_failures::reboot;
 use crate::sandbox::{Output, Sandbox};

@@ -1,8 +1,7 @@
-//! From Flatnet 0.1.0 to this version under running containers and traffic.
+//! Upgrade from Flatnet 0.1.0 with running containers and traffic.
 //!
-//! `captured/flatnet-0.1.0` is what 0.1.0 ran and wrote on a host of [`World`]'s, for an isolated and for a plain network with
-//! the containers c2, which publishes 8080, and c3: what its `plan --format sh` printed, and its state. Its own commands make
-//! the host and the links here.
+//! `captured/flatnet-0.1.0` has 0.1.0's commands (`plan --format sh`) and state on a host of [`World`], for an isolated and for a plain
+//! network with the containers c2, which publishes 8080, and c3. These commands set up the host and the links here.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -43,7 +42,7 @@ macro_rules! captured {
 const ISOLATED: Captured = captured!("isolated");
 const PLAIN: Captured = captured!("plain");
 
-/// A host on which 0.1.0 was up and attached c2 and c3, and nothing of this version has run.
+/// A host on which 0.1.0 is up and attached c2 and c3, and this version has not run.
 fn host_of_0_1_0(captured: &Captured) -> World {
     let world = World::new(Sandbox::podman4(), &format!("bridging: {}\n", captured.bridging));
     // Without which 0.1.0 loses what a container sends to a published port.
@@ -137,7 +136,7 @@ fn keeps(world: &World, what: &str, flows: &[(&str, &str, u16, &str)], script: &
     }
 }
 
-/// What 0.1.0's guard holds of c3, in the name of c2, or of the LAN's.
+/// Spoofed packets of c3 with an address of c2 or the LAN, which 0.1.0 blocks.
 fn attacks(world: &World, round: u32) -> (Vec<Ear>, Vec<Attack>) {
     let bridge = mac(BRIDGE);
     let name = |what: &str| format!("{what}, {round}");
@@ -173,7 +172,7 @@ fn is_guarded(world: &World, when: &str, round: u32) {
     let lie = arp(BROADCAST, mac(C3), REPLY, (mac(C3), C2), (BROADCAST, C2));
     let asked = arp(mac(BRIDGE), mac(C3), 1, (mac(C3), C2), (NOBODY, BRIDGE));
     world.wire(&[], &[("c3", lie), ("c3", asked)], "");
-    // Containers believe such lies where the bridge is plain, the liar itself too.
+    // With a plain bridge, containers accept spoofed replies, including the sender.
     world.sh("for name in c2 c3 c4; do ip -n $name neigh flush all; done");
     let known = world.sh("ip neigh show | grep -v FAILED || true");
     assert!(!known.contains("10.87.1.2 dev flatnet-br0 lladdr 02:f1:0a:57:01:03"), "{when}: {known}");
@@ -214,7 +213,7 @@ fn upgrade_from_isolated_ports_loses_nothing() {
     let addresses = world.sh("ip -o -4 addr show dev flatnet-br0");
     assert!(addresses.contains("10.87.1.1/32") && addresses.lines().count() == 1, "{addresses}");
     assert_eq!(world.sh("nft list tables"), "table inet flatnet\n");
-    assert_eq!(world.sh("ip -n c2 neigh; ip -n c3 neigh"), "", "nobody is asked for a MAC any more");
+    assert_eq!(world.sh("ip -n c2 neigh; ip -n c3 neigh"), "", "no ARP requests any more");
     world.sh("flatnet plan --dry-run --exit-code; flatnet repair | grep -v '^#'");
     let again = world.sh("flatnet repair --dry-run --format json | jq -c .commands");
     assert_eq!(again.trim(), "[]", "a second repair has nothing to do");
@@ -244,7 +243,7 @@ fn upgrade_from_plain_ports_loses_nothing() {
 fn old_container_can_be_removed_without_repair() {
     for captured in [ISOLATED, PLAIN] {
         let world = host_of_0_1_0(&captured);
-        // Of one, nothing of this version has run before.
+        // For one of them, this version has not run before.
         world.cni("DEL", "c2", &json!([])).succeeds();
         let left = world.sh(
             "nft list ruleset; bridge fdb show; ip -br link; ip route; ls /var/lib/flatnet/flatnet/receipts",
@@ -266,7 +265,7 @@ fn old_container_can_be_removed_without_repair() {
     }
 }
 
-/// One that starts anew is joined in the new way, and the last to go takes the old way with it.
+/// A restarted container is attached in the new way, and the last old one removes the old way.
 #[test]
 fn restarted_old_container_is_changed_over() {
     let world = host_of_0_1_0(&ISOLATED);
@@ -277,7 +276,7 @@ fn restarted_old_container_is_changed_over() {
     world.sh("flatnet up");
     assert_eq!(world.sh("ip -o link show master flatnet-br0"), "");
     assert_eq!(world.sh("nft list tables"), "table inet flatnet\n");
-    keeps(&world, "both anew", &OLD[..6], "true");
+    keeps(&world, "both restarted", &OLD[..6], "true");
 }
 
 fn goes_without_a_trace(world: &World) {

@@ -1,4 +1,4 @@
-//! `flatnet --version` names the commit, however the source came here.
+//! `flatnet --version` names the commit, whether from git or from an archive.
 
 #![allow(
     clippy::disallowed_methods,
@@ -50,7 +50,7 @@ fn version_comes_from_archive_or_is_unknown_without_git() {
     assert!(said.contains(&format!("{version}(0123456789ab 2026-11-23)\n")), "{said}");
     let said = built_in(folder.path(), "$Format:%h %cs$\n");
     assert!(said.contains(&format!("{version}(of a commit that is not known)\n")), "{said}");
-    // A folder within somebody else's repository is none of that.
+    // A folder inside another repository does not have a commit of its own.
     let init = output_of(Command::new("git").args(["init", "-q"]).arg(folder.path()));
     let inner = folder.path().join("inner");
     assert!(init.is_none() || built_in(&inner, "$\n").contains(&format!("{version}(of a commit")));

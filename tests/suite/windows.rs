@@ -1,6 +1,6 @@
-//! What is decided for Windows: each case of `tests/windows/cases` is a PC in some state, and what follows from it.
+//! Decisions for Windows: each case of `tests/windows/cases` is the state of a PC and the decision for it.
 //!
-//! `FLATNET_GOLDEN=write cargo test --test suite windows` writes what follows anew; the difference is for review.
+//! `FLATNET_GOLDEN=write cargo test --test suite windows` rewrites the decisions; review the difference.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
-/// What Windows sends of a case.
+/// The input that Windows sends in a case.
 fn sent(case: &Value) -> String {
     let mut all = json(&Path::new(FOLDER).join("base.json"));
     merge(&mut all, case);
@@ -45,7 +45,7 @@ fn sent(case: &Value) -> String {
     sent.to_string()
 }
 
-/// A PC on which all is well.
+/// A PC without problems.
 pub(crate) fn base() -> Observed {
     observed::parse(&sent(&json!({}))).unwrap()
 }
@@ -59,8 +59,8 @@ fn cases() -> Vec<(PathBuf, Observed)> {
     paths.into_iter().map(|path| (path.clone(), observed::parse(&sent(&json(&path))).unwrap())).collect()
 }
 
-/// What a person would be told, without what is well.
-fn told(look: &Decision, up: &Decision) -> String {
+/// The output for people, without the layers that are good.
+fn report(look: &Decision, up: &Decision) -> String {
     let set_up = if look.set_up { "" } else { ", and nothing is set up" };
     let mut text = format!("stops at: {}{set_up}\n", look.stops_at.unwrap_or("nothing"));
     for layer in look.layers.iter().filter(|layer| layer.finding.level >= Level::Warning) {
@@ -85,17 +85,17 @@ fn decisions_match_recorded_cases() {
     let mut differences = Vec::new();
     for (path, seen) in cases() {
         let [look, up] = [Verb::Look, Verb::Up].map(|verb| decide(verb, &seen).unwrap());
-        assert!(look.actions.is_empty(), "{}: looking does nothing", path.display());
+        assert!(look.actions.is_empty(), "{}: look has actions", path.display());
         for layer in look.layers.iter().filter(|layer| layer.finding.level == Level::Failure) {
             let says = !layer.finding.commands.is_empty() || layer.finding.help.is_some();
-            assert!(says, "{}: {} fails, and nothing says what to do", path.display(), layer.layer);
+            assert!(says, "{}: {} fails without a command or help", path.display(), layer.layer);
         }
-        compare(&path.with_extension("txt"), &told(&look, &up), &mut differences);
+        compare(&path.with_extension("txt"), &report(&look, &up), &mut differences);
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
-/// The same PC, after Windows has done what it was told.
+/// Applies an action to the PC's state.
 fn carry_out(seen: &mut Observed, action: &Action) {
     let ports = seen.settings.ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let own = |name: String, program: &str| Rule {
@@ -108,20 +108,20 @@ fn carry_out(seen: &mut Observed, action: &Action) {
     let remove = |rules: &mut Vec<Rule>, name: &str| {
         let before = rules.len();
         rules.retain(|rule| rule.name != name);
-        assert!(rules.len() < before, "Remove-Net*Rule fails where there is none: {name}");
+        assert!(rules.len() < before, "Remove-Net*Rule fails without such a rule: {name}");
     };
     let subnet = seen.settings.subnet;
     match action {
         &Action::AddRoute { interface, next_hop } => {
             let route = Route { destination: subnet, next_hop, interface, store: Store::ActiveStore };
-            assert!(!seen.routes.contains(&route), "New-NetRoute fails where the route is");
+            assert!(!seen.routes.contains(&route), "New-NetRoute fails if the route exists");
             seen.routes.push(route);
         }
         &Action::RemoveRoute { interface, next_hop, store } => {
             let gone = Route { destination: subnet, next_hop, interface, store };
             let before = seen.routes.len();
             seen.routes.retain(|route| *route != gone);
-            assert!(seen.routes.len() < before, "Remove-NetRoute fails where there is none");
+            assert!(seen.routes.len() < before, "Remove-NetRoute fails without such a route");
         }
         Action::AddLanRule => {
             seen.lan_rules.push(own(format!("Flatnet gateway {ports}"), &seen.settings.openresty));
@@ -145,7 +145,7 @@ fn carry_out(seen: &mut Observed, action: &Action) {
     }
 }
 
-/// As often as `flatnet.ps1` does it.
+/// Applies the actions of up to three rounds, like `flatnet.ps1`. Returns whether no action is left.
 fn until_done(seen: &mut Observed) -> bool {
     for _ in 0..3 {
         let actions = decide(Verb::Up, seen).unwrap().actions;
@@ -170,7 +170,7 @@ fn up_converges_and_leaves_foreign_objects() {
             (routes, processes)
         };
         let before = others(&seen);
-        assert!(until_done(&mut seen), "{}: up does not come to an end", path.display());
+        assert!(until_done(&mut seen), "{}: up does not converge", path.display());
         assert_eq!(others(&seen), before, "{}", path.display());
     }
 }
@@ -206,5 +206,5 @@ fn facts_and_decisions_work_from_command_line() {
     let answer: Value = serde_json::from_str(&answer).unwrap();
     assert_eq!(answer["actions"][0]["do"], "add_route");
     sandbox.sh_with_stdin("flatnet windows decide up", "{}").complains("FLAT-E006");
-    sandbox.sh_with_stdin("flatnet windows decide sideways", &text).complains("neither look nor up");
+    sandbox.sh_with_stdin("flatnet windows decide sideways", &text).complains("the verb must be look or up");
 }

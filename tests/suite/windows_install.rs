@@ -1,4 +1,4 @@
-//! `flatnet windows install`: the scripts come from the program, as Windows has lines, and nothing else is touched.
+//! `flatnet windows install` writes the scripts with Windows' line ends, and changes no other file.
 
 use std::path::Path;
 
@@ -36,20 +36,20 @@ fn install_writes_scripts_with_crlf_and_prints_command() {
     sandbox.sh("chown 1000:1000 /mnt/c/Users/ann/AppData/Local").succeeds();
     sandbox.sh(install).prints_exactly(line);
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("ops/windows");
-    let wanted = files_below(&source);
+    let expected = files_below(&source);
     let list = format!("cd {SETUP}; find . -type f | cut -c3- | LC_ALL=C sort");
-    sandbox.sh(&list).prints_exactly(&wanted.join("\n"));
-    for file in wanted.iter().filter(|file| *file != "settings.psd1") {
+    sandbox.sh(&list).prints_exactly(&expected.join("\n"));
+    for file in expected.iter().filter(|file| *file != "settings.psd1") {
         let text = std::fs::read_to_string(source.join(file)).unwrap();
         let lines: String = text.lines().map(|line| format!("{line}\r\n")).collect();
         assert_eq!(sandbox.read(&format!("{SETUP}/{file}")), lines, "{file}");
     }
     let settings = sandbox.read(&format!("{SETUP}/settings.psd1"));
     assert!(settings.contains("\r\n    Distribution = 'Debian-13'\r\n"), "{settings}");
-    // An upgrade: what is not Flatnet's any more goes, what never was stays.
+    // An upgrade deletes files that Flatnet no longer has, and keeps foreign ones.
     sandbox.sh(&format!("cd {SETUP}; touch old.ps1 lib/old.ps1 notes.txt; echo >flatnet.ps1")).succeeds();
     sandbox.sh(install).prints_exactly(line);
-    let mut with_notes = [wanted, vec!["notes.txt".to_owned()]].concat();
+    let mut with_notes = [expected, vec!["notes.txt".to_owned()]].concat();
     with_notes.sort();
     sandbox.sh(&list).prints_exactly(&with_notes.join("\n"));
 }
@@ -59,9 +59,9 @@ fn foreign_or_unusable_folder_is_rejected_unchanged() {
     let sandbox = wsl();
     sandbox.sh("mkdir -p /mnt/c/work /root/x; echo mine >/mnt/c/work/mine.ps1").succeeds();
     for (folder, why) in [
-        ("/mnt/c/work", "holds something that is not Flatnet's"),
-        ("/root/x", "is on no disk of Windows"),
-        ("'/mnt/c/Users/a&calc'", "has other characters"),
+        ("/mnt/c/work", "contains files that are not Flatnet's"),
+        ("/root/x", "is not on a disk of Windows"),
+        ("'/mnt/c/Users/a&calc'", "contains characters other than"),
     ] {
         let output = sandbox.sh(&format!("flatnet windows install {folder}")).exits_with(2);
         assert!(output.stderr.contains(why) && output.stderr.contains("FLAT-E059"), "{folder}: {output}");
@@ -70,5 +70,5 @@ fn foreign_or_unusable_folder_is_rejected_unchanged() {
     sandbox.sh("find /mnt/c/work /root/x /mnt/c/Users -type f").prints_exactly("/mnt/c/work/mine.ps1");
     sandbox
         .sh("mkdir -p /mnt/c/Users/bob/AppData/Local; flatnet windows install")
-        .complains("several users of Windows");
+        .complains("several profiles of Windows users");
 }

@@ -1,10 +1,10 @@
-//! The XML that Windows' scripts hand on: the scheduled task's, and `WinSW`'s.
+//! The XML files of Windows' scripts: the scheduled tasks', and `WinSW`'s.
 
 use std::path::Path;
 
 use regex::Regex;
 
-/// What an element may hold, in this order where the schema has a sequence.
+/// The allowed children of each element, ordered if the schema has a sequence.
 type Schema = &'static [(&'static str, Order, &'static [&'static str])];
 
 #[derive(Clone, Copy, PartialEq)]
@@ -78,7 +78,7 @@ const WINSW: Schema = &[(
     ],
 )];
 
-/// What is wrong with a document.
+/// The violations of the schema in a document.
 fn faults(text: &str, schema: Schema) -> Vec<String> {
     let tag = Regex::new(r#"<(/?)([A-Za-z]+)((?: [A-Za-z]+="[^"<]*")*)(/?)>"#).unwrap();
     let (mut faults, mut open, mut end) = (Vec::new(), Vec::<(String, Vec<String>)>::new(), 0);
@@ -121,7 +121,7 @@ fn file(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("ops/windows").join(path)).unwrap()
 }
 
-/// The text of the first element of that name, as it is meant.
+/// The unescaped text of the first element of that name.
 fn content(text: &str, name: &str) -> String {
     let inner = text.split_once(&format!("<{name}>")).unwrap().1.split_once(&format!("</{name}>")).unwrap().0;
     inner.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
@@ -137,7 +137,7 @@ fn task_xml_matches_scheduler_schema() {
             Vec::<String>::new()
         );
     }
-    // As the user, who has the distribution, and never elevated: it starts WSL2 and nginx.
+    // The task runs as the user, who owns the distribution, and never elevated, because it starts WSL2 and nginx.
     assert!(task.contains("<RunLevel>LeastPrivilege</RunLevel>"), "{task}");
     assert!(
         task.contains("<LogonType>InteractiveToken</LogonType>")
@@ -157,7 +157,7 @@ fn task_xml_matches_scheduler_schema() {
     assert_eq!(faults(&late, TASK).len(), 1, "the scheduler refuses elements in another order");
     assert!(!faults(&task.replace("</Exec>", ""), TASK).is_empty());
 
-    // Started by the user it is for, on demand alone, and it has no arguments: the request is a file that is checked.
+    // Only its user can start it, without triggers or arguments: the request is a file that is validated.
     let elevated = file("task-elevated.xml");
     assert_eq!(faults(&elevated, TASK), Vec::<String>::new());
     assert!(elevated.contains("<Triggers/>") && elevated.contains("<UserId>S-1-5-18</UserId>"), "{elevated}");
@@ -174,5 +174,5 @@ fn service_xml_has_only_documented_elements() {
     let id =
         service.lines().find_map(|line| line.strip_prefix("$script:service = ")).unwrap().trim_matches('\'');
     assert!(id.chars().all(|char| char.is_ascii_alphanumeric()), "{id}");
-    assert!(file("lib/look.ps1").contains(&format!("Get-Service -Name '{id}'")));
+    assert!(file("lib/observe.ps1").contains(&format!("Get-Service -Name '{id}'")));
 }

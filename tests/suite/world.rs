@@ -1,9 +1,9 @@
-//! The oracle: all that Flatnet could leave behind, before and after.
+//! The test oracle: everything that Flatnet could leave behind, before and after.
 //!
-//! A [`World`] is what the kernel and the disk of a sandbox hold: links, addresses, routes, neighbours and forwarding
+//! A [`World`] is the state of a sandbox's kernel and disk: links, addresses, routes, neighbours and forwarding
 //! entries of every namespace, the whole ruleset (other programs' tables too), namespaces, sysctls, state, locks and
-//! processes. What changes by itself is left out: indices, handles, counters, times, learnt entries, the log. "Nothing
-//! leaked" means, in every test, that two worlds are the same.
+//! processes. It excludes what changes by itself: indices, handles, counters, times, learnt entries, the log. In every test,
+//! "nothing leaked" means that two worlds are equal.
 
 #![allow(clippy::panic, dead_code, reason = "a panic is a failed test; this is a vocabulary")]
 
@@ -145,7 +145,7 @@ ps -e -o pgid=,stat=,args= |
     awk -v own="$own" '$1 != own+0 && $2 !~ /^Z/ && $3 !~ /^\[/ && !/sandbox.sh/ { $1 = $2 = ""; print }'
 "#;
 
-/// Whether a line of a section is there without anybody's doing, or changes by itself.
+/// Whether a line of a section appears or changes by itself.
 fn is_the_kernels_own(title: &str, line: &str) -> bool {
     let starts = |words: &[&str]| words.iter().any(|word| line.starts_with(word));
     let holds = |words: &[&str]| words.iter().any(|word| line.contains(word));
@@ -189,7 +189,7 @@ fn links(text: &str) -> Vec<String> {
     links.iter().flat_map(link).collect()
 }
 
-/// What of a link does not change by itself: not its index, its peer's namespace number, timers and life times.
+/// A link without what changes by itself: its index, its peer's namespace number, timers and lifetimes.
 fn link(link: &Value) -> Vec<String> {
     let name = link["ifname"].as_str().unwrap_or_default();
     let mut kept = json!({});
@@ -219,7 +219,7 @@ fn link(link: &Value) -> Vec<String> {
     facts
 }
 
-/// Each line after the names of what it stands in, so that a line is a fact by itself.
+/// Each line prefixed with the names of its blocks, so that it is meaningful alone.
 fn ruleset(text: &str) -> Vec<String> {
     let mut inside: Vec<String> = Vec::new();
     let mut facts = Vec::new();

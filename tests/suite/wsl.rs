@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::sandbox::{Builder, Output, Sandbox};
 
-/// A host on which what the script needs of the source tree lies at /src.
+/// A host with the parts of the source tree that the script needs at /src.
 fn host() -> Sandbox {
     let source = Path::new(env!("CARGO_MANIFEST_DIR"));
     let files = ["ops/wsl/setup", "ops/wsl/90-flatnet.conf", "templates/flatnet-gateway.service"];

@@ -1,4 +1,4 @@
-/* The floor: runs the commands that Flatnet would run, in the order it would, and nothing else.
+/* The lower bound: runs the commands that Flatnet would run, in the same order, and nothing else.
  *
  *   bare run PLAN          carry out PLAN
  *   bare peak COMMAND..    run COMMAND and print on stderr the peak memory (KiB) of it or of any program it ran,

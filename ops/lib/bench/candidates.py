@@ -1,4 +1,4 @@
-"""Who is measured: each gives the call that attaches container number N, and the one that detaches it."""
+"""The candidates: each returns the calls that attach and detach container number N."""
 
 import contextlib
 import glob

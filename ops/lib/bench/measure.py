@@ -1,4 +1,4 @@
-"""Programs, started and timed all in the same way: posix_spawn, waitpid, the clock around both."""
+"""Programs, all started and timed in the same way: posix_spawn, waitpid, the clock around both."""
 
 import os
 import statistics
@@ -6,11 +6,11 @@ import subprocess
 import sys
 import time
 
-# What a program prints goes here and is read when it fails. On a tmpfs, the same for every candidate.
+# A program's output, which is read if it fails. On a tmpfs for every candidate.
 SCRATCH = "/run/bench.out"
 
-# After each measured call the machine rests: Flatnet returns as soon as a link is gone, while `ip` still waits
-# for the kernel's clean-up. Nobody's clock is running then, and the next call must not find it at work.
+# A pause after each measured call: Flatnet returns as soon as a link is gone, while `ip` still waits for the kernel's
+# clean-up, which must not slow down the next call.
 REST = 0.06
 
 
@@ -19,7 +19,7 @@ def say(text):
 
 
 class Failed(Exception):
-    """A candidate did not do its job: its time would mean nothing."""
+    """A candidate failed, so its time is invalid."""
 
 
 class Call:
@@ -75,7 +75,7 @@ def timed_at_once(calls):
 
 def peak_kib(bare, call):
     """Peak memory of `call`, or of a program that it ran if that needed more."""
-    # Not by Python's own fork: the child's figure would begin with Python's.
+    # Not with Python's fork, whose child starts with Python's memory.
     with open(call.stdin, "rb") as stdin:
         done = subprocess.run(
             [bare, "peak", *call.argv], env=call.env, stdin=stdin, capture_output=True, text=True, check=False
@@ -87,7 +87,7 @@ def peak_kib(bare, call):
 
 
 def sh(script, stdin=None):
-    """Runs what only prepares: not measured, must succeed."""
+    """Runs a preparation: not measured, must succeed."""
     done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], input=stdin, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise Failed(f"{script}\n  ended with {done.returncode} and printed:\n{done.stdout}{done.stderr}")

@@ -1,4 +1,4 @@
-"""The table: what was measured, the ratio that is promised, and whether it was reached."""
+"""The table: figures, goals, and whether they were reached."""
 
 import json
 import os
@@ -60,12 +60,12 @@ def table(raw, sizes):
 
 
 def ratios(raw, what, ours, theirs):
-    """Round by round: both met the same minute."""
+    """Compared round by round, under the same load."""
     return [a / b for a, b in zip(raw[f"{ours} {what}"], raw[f"{theirs} {what}"])]
 
 
 def spread(values):
-    """The median, and where the middle half of the rounds lies."""
+    """The median and the interquartile range."""
     if len(values) < 4:
         return f"{median(values):.2f}"
     low, _, high = statistics.quantiles(values, n=4)
@@ -73,7 +73,7 @@ def spread(values):
 
 
 def reached(ratio, most=None, least=None):
-    """Judged by what is shown, which is two digits."""
+    """Compares the displayed figures, with two digits."""
     if most is None and least is None:
         return ""
     shown = round(ratio, 2)
@@ -81,7 +81,7 @@ def reached(ratio, most=None, least=None):
 
 
 def markdown(lines):
-    """Lines with the same keys, the head first, as a table."""
+    """A table of lines with the same keys, with its header first."""
     head = lines[0]
     widths = {key: max(len(line[key]) for line in lines) for key in head}
     shown = ["| " + " | ".join(line[key].ljust(widths[key]) for key in head) + " |" for line in lines]
@@ -110,7 +110,7 @@ def system():
 
 
 def bridged_packets():
-    """With 1, rules for IP see packets that a bridge passes on too, which takes time: WSL2's default, and that of the module."""
+    """With 1, bridged packets also pass IP rules, which takes time: the default of the module and of WSL2."""
     try:
         with open("/proc/sys/net/bridge/bridge-nf-call-iptables", encoding="utf-8") as file:
             return file.read().strip()

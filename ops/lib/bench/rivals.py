@@ -1,4 +1,4 @@
-"""Flatnet beside other plugins, and beside the bare commands that it runs."""
+"""Flatnet compared with other plugins, and with the bare commands that it runs."""
 
 import os
 
@@ -46,7 +46,7 @@ def measure(raw, sizes):
     set_up(FIRST_OF_MANY + max(sizes["present"], sizes["at_once"]))
     ours, theirs, netavark = flatnet(), reference(), Netavark()
     floor = Floor(ours)
-    # Each has one container all the time: nobody makes or removes a bridge while it is measured.
+    # Each has one container throughout, so that no bridge is added or removed while measuring.
     for number, candidate in enumerate((ours, theirs, netavark)):
         timed(candidate.add(number))
     floor.learn(TURN, timed)

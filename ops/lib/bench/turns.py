@@ -1,4 +1,4 @@
-"""Candidates take turns, so that each meets the same load."""
+"""Candidates take turns, so that each runs under the same load."""
 
 import os
 
@@ -10,20 +10,20 @@ FIRST_OF_MANY = 4
 
 
 def expect(candidate, count):
-    """That the job was done is looked up in the kernel: a fast failure is no result."""
+    """Checks in the kernel that the call succeeded: a fast failure is not a result."""
     found = candidate.attached()
     if found != count:
         raise Failed(f"{candidate.name} has {found} containers attached, not {count}")
 
 
 def in_turn(candidates, turn):
-    """Two rounds are each other's reverse, so nobody is always before another; who begins the two changes with each pair."""
+    """Every second round reverses the order, and the first candidate changes with each pair of rounds."""
     first = turn // 2 % len(candidates)
     return (candidates[first:] + candidates[:first])[:: -1 if turn % 2 else 1]
 
 
 def alternating(raw, candidates, rounds, suffix, present):
-    """ADD and DEL of one container, each candidate in its turn, beside `present` ones."""
+    """ADD and DEL of one container, by each candidate in turn, with `present` others."""
     for turn in range(rounds):
         for candidate in in_turn(candidates, turn):
             with candidate.host:
@@ -46,7 +46,7 @@ def at_once(raw, candidates, rounds, count, present):
 
 
 def attach_many(candidate, count, present=1):
-    """Until `count` are attached. There is no rest between them: that is not what is timed."""
+    """Attaches until there are `count`, without pauses: this is not measured."""
     with candidate.host:
         for number in range(FIRST_OF_MANY, FIRST_OF_MANY + count - present):
             call = candidate.add(number)

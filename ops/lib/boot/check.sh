@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# In a machine of `ops/test boot`: is all as it must be? Prints what is not, and exits with 1 then.
+# Runs in a machine of `ops/test boot`: checks Flatnet's state, prints what is wrong, and then exits with 1.
 #
-#   check.sh          containers at their addresses, units, the plan: again for five minutes, until all is well; then the doctor
-#   check.sh quickly  the same without the doctor, who takes most of a minute where instructions are translated
-#   check.sh note     keeps which container has which address, for all checks after
-#   check.sh gone     that nothing of Flatnet is left
+#   check.sh          containers' addresses, units and the plan, repeated for up to five minutes until all is well; then the doctor
+#   check.sh quickly  the same without the doctor, which takes most of a minute without KVM
+#   check.sh note     record the containers' addresses for later checks
+#   check.sh gone     check that nothing of Flatnet is left
 set -u
 
 addresses=/root/addresses
@@ -16,14 +16,14 @@ now() { flatnet ps --json | jq -r '.[] | select(.state == "running") | "\(.name)
 
 check_containers() {
     local name address pids
-    # Quicker than `podman exec`, which counts where instructions are translated.
+    # Faster than `podman exec`, which matters without KVM.
     pids=$(cut -d ' ' -f 1 "$addresses" | xargs podman inspect --format '{{.Name}} {{.State.Pid}}')
     diff "$addresses" <(now) >/tmp/diff || is_wrong "other containers or addresses than before: $(grep '^[<>]' /tmp/diff | paste -sd ';')"
     while read -r name address; do
         curl -s -o /dev/null -m 30 "http://$address/" || is_wrong "$name does not answer at $address"
-        # Through this host, translated, to the resolver that Podman wrote for it.
+        # Masqueraded through this host, to the resolver that Podman configured.
         in_container "$name" --mount -- /bin/busybox nslookup windows.lan | grep -q '^Address.* 192[.]168[.]50[.]20$' ||
-            is_wrong "$name does not find windows.lan"
+            is_wrong "$name does not resolve windows.lan"
     done <"$addresses"
     in_container client -- curl -s -m 30 -o /dev/null "http://$(sed -n 's/^web //p' "$addresses")/" || is_wrong "client does not reach web"
 }
@@ -32,8 +32,8 @@ in_container() { # NAME OPTION.. -- COMMAND..
     nsenter --target "$(sed -n "s/^$1 //p" <<<"$pids")" --net "${@:2}" 2>&1
 }
 
-# What is in the kernel and on disk is that of the containers, and no more.
-check_world() {
+# Links and leases are exactly those of the containers, and the plan is empty.
+check_state() {
     local containers links held
     containers=$(wc -l <"$addresses")
     links=$(ip -br link | grep -c '^fn')
@@ -57,13 +57,13 @@ check_doctor() {
         | "\(.id): \(.what)"' /tmp/doctor | paste -sd ';')"
 }
 
-# Services start in their own time after a boot: what is wrong must not stay.
+# Services may still be starting after a boot, so problems must disappear within the limit.
 check_until_well() {
     local end=$((SECONDS + 300))
     while
         wrong=()
         check_containers
-        check_world
+        check_state
         check_units
         ((${#wrong[@]} > 0 && SECONDS < end))
     do
@@ -71,7 +71,7 @@ check_until_well() {
     done
 }
 
-# What firewalld was told, on the doctor's advice, is firewalld's.
+# Settings of firewalld that the doctor advised are firewalld's.
 check_gone() {
     is_gone "a file" find /etc /opt /run /usr /var/lib /var/log -xdev -name '*flatnet*' -not -path '/var/lib/containers/*' \
         -not -path '/etc/firewalld/*' \
@@ -84,7 +84,7 @@ check_gone() {
     is_gone "a unit" systemctl list-units --all --plain --no-legend 'flatnet*'
 }
 
-is_gone() { # WHAT COMMAND..: prints nothing
+is_gone() { # WHAT COMMAND..: COMMAND must print nothing
     local left
     left=$("${@:2}" 2>/dev/null | grep -v docker0 | paste -sd ';')
     [[ -z $left ]] || is_wrong "$1 is left: $left"

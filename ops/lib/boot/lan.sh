@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# The LAN of the machine, inside a sandbox: a router that gives addresses and names, and two hosts. To be sourced.
+# The machine's LAN in a sandbox: a router with DHCP and DNS, and two hosts. To be sourced.
 #
-#   make_lan             192.168.50.1 is the router; `windows` (.20) may open containers, `stranger` (.30) may not
-#   give_address ADDR    what the machine gets at its next renewal, which comes within a minute
-#   from HOST COMMAND..  runs COMMAND on a host of the LAN
-# shellcheck disable=SC2154 # $work is that of steps.sh
+#   make_lan             router 192.168.50.1; `windows` (.20) may connect to containers, `stranger` (.30) may not
+#   give_address ADDR    set the address that the machine gets at its next renewal, within a minute
+#   from HOST COMMAND..  run COMMAND on a host of the LAN
+# shellcheck disable=SC2154 # $work is set by steps.sh
 
 readonly router=192.168.50.1 machine_mac=52:54:00:87:00:01
 
@@ -21,7 +21,7 @@ make_lan() {
     make_host windows 192.168.50.20
     make_host stranger 192.168.50.30
     echo "$machine_mac,192.168.50.10" >/run/machine.dhcp
-    # 120 s is its shortest lease; clients renew after half of it.
+    # 120 s is dnsmasq's shortest lease; clients renew after half of it.
     dnsmasq --conf-file=/dev/null --keep-in-foreground --user=root --bind-interfaces --interface=lan --except-interface=lo \
         --no-resolv --no-hosts --host-record=windows.lan,192.168.50.20 --local=/lan/ --dhcp-range=192.168.50.100,192.168.50.199,120 \
         --dhcp-hostsfile=/run/machine.dhcp --dhcp-leasefile=/run/leases --dhcp-option=option:router,$router --log-facility=- --log-dhcp \
@@ -40,7 +40,7 @@ make_host() { # NAME ADDRESS
     ip -n "$1" route add default via $router
 }
 
-lead_to_containers() { # both hosts try: it is not the route that keeps a stranger out
+lead_to_containers() { # both hosts get a route, so that only the ruleset stops the stranger
     ip -n windows route replace 10.87.1.0/24 via "$(machine_address)"
     ip -n stranger route replace 10.87.1.0/24 via "$(machine_address)"
 }

@@ -1,15 +1,15 @@
 # shellcheck shell=bash
-# A machine that boots: its disks, its power, its screen, and a shell in it. To be sourced, inside a sandbox, after lan.sh.
+# A virtual machine: its disks, power, console and shell. To be sourced in a sandbox, after lan.sh.
 #
-#   make_system          a fresh disk with the system
-#   make_brought         one with what is brought
-#   power_on             returns when its system has come up
-#   power_cut            at once, as by the plug
-#   power_off, reboot    as by `systemctl`
-#   inside SCRIPT        runs SCRIPT in the machine by bash, as root; exits with its status
-# shellcheck disable=SC2154 # $tree, $work, $brought and $accelerator are those of run.sh
+#   make_system          make a new disk with the system
+#   make_brought         make a disk with the files that run.sh prepared
+#   power_on             start it, and return when the system is up
+#   power_cut            cut the power
+#   power_off, reboot    with `systemctl`
+#   inside SCRIPT        run SCRIPT in the machine with bash, as root; exits with its status
+# shellcheck disable=SC2154 # $tree, $work, $brought and $accelerator are set by steps.sh
 
-# Where each instruction is translated, a boot takes minutes beside other work. Only what hangs reaches a limit.
+# Without KVM a boot takes minutes under load. Only a hang reaches these limits.
 readonly boot_limit=1800 off_limit=900
 
 make_system() { make_disk system.img 6G "$tree"; }
@@ -22,13 +22,12 @@ make_disk() { # NAME SIZE FOLDER
     mkfs.ext4 -q -d "$3" "$work/$1"
 }
 
-newest() { # PATTERN: kernels bear their version
+newest() { # PATTERN: kernels have their version in the name
     compgen -G "$1" | sort --version-sort | tail -n 1
 }
 
-# Where instructions are translated, those that are new cost more than they save, and so does what a kernel does against
-# Meltdown at each system call, and a second CPU, for which the kernel waits at each change of rules and links while this machine
-# does something else. What this machine writes outlasts qemu without a flush.
+# Without KVM, an old CPU model, no mitigations and one CPU are faster: new instructions cost more than they save, and with a second
+# CPU the kernel waits for it at each change of rules and links. cache=unsafe: this machine keeps the writes if qemu is killed.
 power_on() {
     local cpu=qemu64 cpus=1
     [[ $accelerator != kvm ]] || { cpu=max; cpus=2; }
@@ -43,23 +42,23 @@ power_on() {
     await_up
 }
 
-# One connection waits: each costs seconds there. "degraded": the checks say whether a unit of ours is among those that failed.
+# One connection waits, because each takes seconds. "degraded" is accepted: check.sh checks Flatnet's units.
 await_up() {
     local state end=$((SECONDS + boot_limit))
     until state=$(inside "timeout $boot_limit systemctl is-system-running --wait >/dev/null || true
             systemctl is-system-running" 2>/dev/null) || [[ $state == degraded ]]; do
         is_on || stop_here "qemu ended" "$work/qemu.log"
-        ((SECONDS < end)) || stop_here "the machine did not come up; it said last that it is \"$state\"" "$work/console.log"
+        ((SECONDS < end)) || stop_here "the machine did not come up; its last state is \"$state\"" "$work/console.log"
         sleep 1
     done
 }
 
-# Steps run in subshells: what they start is not their parent's child. qemu takes its file away when it ends by itself.
+# Uses the pid file, because qemu may be the child of another subshell. qemu deletes the file when it exits.
 is_on() { kill -0 "$(cat "$work/machine.pid")"; } 2>/dev/null
 
 stop_here() { # WHAT LOG
     tail -n 15 "$2" >&2
-    fail "boot: $1." "All that was said is in $2."
+    fail "boot: $1." "The full log is $2."
 }
 
 power_cut() {
@@ -75,7 +74,7 @@ power_off() {
 await_off() {
     local end=$((SECONDS + off_limit))
     while is_on; do
-        ((SECONDS < end)) || stop_here "the machine did not go off" "$work/console.log"
+        ((SECONDS < end)) || stop_here "the machine did not power off" "$work/console.log"
         sleep 0.2
     done
 }
@@ -85,7 +84,7 @@ reboot() {
     power_on
 }
 
-# What a machine of another boot had as its key is not what is asked here.
+# Host keys are not checked: they change with each new disk.
 inside() { # SCRIPT
     ssh -i "$tree.key" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR \
         -o ConnectTimeout=30 -o ServerAliveInterval=10 -o ServerAliveCountMax=30 -o BatchMode=yes \

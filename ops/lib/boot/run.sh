@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Boots whole systems, each with its own kernel and systemd, and installs, breaks and removes Flatnet in them: `ops/test boot`.
-# Prints a table: what was done, on which system, how it went. Exits with 77 where nothing failed and a system could not be made.
+# Boots systems with their own kernels and systemd, and installs, breaks and removes Flatnet in them: `ops/test boot`.
+# Prints a table of steps and results. Exits with 77 if nothing failed but a system could not be made.
 #
-#   ops/lib/boot/run.sh [SUITE..]     bookworm, trixie, noble (all of them; 20 minutes each where nothing accelerates)
+#   ops/lib/boot/run.sh [SUITE..]     bookworm, trixie, noble (default: all; 20 minutes each without KVM)
 #
-# Everything is in a sandbox: a LAN of its own, in which the machine is the only one that is not a namespace. What each step said,
-# the machine's console and the last state of its disk are in the folder that is named at the end.
+# Everything runs in a sandbox with its own LAN, whose other hosts are namespaces. The folder that is printed at the end has the
+# output of each step, the machine's console and its disk.
 #
 # Environment: FLATNET_BOOT, FLATNET_DEBIAN_MIRROR, FLATNET_UBUNTU_MIRROR (tree.sh), FLATNET_BOOT_STEPS (steps.sh)
-#              FLATNET_BOOT_ACCELERATOR  kvm or tcg (kvm where it boots a kernel)
-#              FLATNET_BINARY            the program to pack (otherwise it is built: ops/package)
+#              FLATNET_BOOT_ACCELERATOR  kvm or tcg (default: kvm if it boots a kernel)
+#              FLATNET_BINARY            the program to package (built by ops/package if unset)
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
@@ -20,7 +20,7 @@ source ops/lib/boot/systems.sh
 
 readonly target=${CARGO_TARGET_DIR:-target}
 
-# /dev/kvm may be there and boot nothing: it is tried with a kernel, which ends by itself for lack of a disk.
+# /dev/kvm may exist and not work. So this boots a kernel, which exits for lack of a disk.
 find_accelerator() { # TREE
     local kernel
     kernel=$(compgen -G "$1/boot/vmlinuz-*" | tail -n 1)
@@ -32,8 +32,8 @@ find_accelerator() { # TREE
     fi
 }
 
-# The package, the images of the containers, and what is run in the machine.
-bring() {
+# Prepares the second disk: the package, the container images and check.sh.
+prepare_files() {
     local brought=$boot/brought
     rm -rf "$brought"
     mkdir -p "$brought"
@@ -47,7 +47,7 @@ boot_one() { # SUITE
     local tree work=$boot/run-$1
     mkdir -p "$work"
     rm -f "$work"/*.log "$work/machine.pid"
-    tree=$(ops/lib/boot/tree.sh "$1") || { printf 'the system\tskipped: it could not be made: see above\n' >"$work/results"; return; }
+    tree=$(ops/lib/boot/tree.sh "$1") || { printf 'the system\tskipped: could not be made, see above\n' >"$work/results"; return; }
     export FLATNET_BOOT_ACCELERATOR=${FLATNET_BOOT_ACCELERATOR:-$(find_accelerator "$tree")}
     say "$(name_of "$1") ($FLATNET_BOOT_ACCELERATOR):"
     ops/lib/sandbox.sh --bind "$boot:$boot" ops/lib/boot/steps.sh "$1" || printf 'until the end\tfailed: see above\n' >>"$work/results"
@@ -61,7 +61,7 @@ table() { # SUITE..
             printf '%-14s  %-38s  %s\n' "$(name_of "$suite")" "$name" "$result"
         done <"$boot/run-$suite/results"
     done
-    printf '\nAll that was said: %s\n' "$boot/run-*"
+    printf '\nOutput: %s\n' "$boot/run-*"
 }
 
 count() { # SUITE..
@@ -75,7 +75,7 @@ main() {
     for suite in "$@"; do check_suite "$suite"; done
     require_root "boot/run.sh"
     install_boot
-    bring
+    prepare_files
     for suite in "$@"; do boot_one "$suite"; done
     table "$@"
     count "${@/#/$boot/run-}"

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# What happens to a machine, step by step, inside a sandbox; run.sh starts it. After each step all is looked at: by check.sh in the
-# machine, and by its LAN.
+# The steps on a machine, in a sandbox; started by run.sh. After each step, check.sh in the machine and requests from the LAN check
+# the result.
 #
-#   steps.sh SUITE     writes STEP, ok or failed, and why into $work/results, a line each
+#   steps.sh SUITE     writes a line per step to $work/results: the step, then ok or the failure
 #
-# Environment: FLATNET_BOOT_ACCELERATOR  how qemu carries out instructions: kvm or tcg
-#              FLATNET_BOOT_STEPS        words in the names of the steps to take (all); without "setup" the machine of the
-#                                        last run goes on
-# shellcheck disable=SC2016 # what is in single quotes is for the machine
+# Environment: FLATNET_BOOT_ACCELERATOR  qemu's accelerator: kvm or tcg
+#              FLATNET_BOOT_STEPS        words in the names of the steps to run (default: all); without "setup" the machine
+#                                        of the last run is used
+# shellcheck disable=SC2016 # single-quoted scripts run in the machine
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -30,7 +30,7 @@ source "$here/machine.sh"
 
 # --- the steps -------------------------------------------------------------------------------------
 
-# As docs/setup/phase-2-setup.md has it; `ops/test newcomer` follows that page to the letter.
+# Follows docs/setup/phase-2-setup.md; `ops/test newcomer` runs that page literally.
 setup() {
     inside '
         apt-get install -y /mnt/flatnet_*.deb
@@ -40,7 +40,7 @@ setup() {
         fi
         flatnet init
         sed -i "s/^ingress_gateways: auto$/ingress_gateways: [192.168.50.20]/" /etc/flatnet/flatnet.yaml
-        # Where each instruction is translated, the first nft of a boot takes longer than the 10 s of a host.
+        # Without KVM, the first nft after a boot takes longer than the default limit of 10 s.
         sed -i "s/^  \(command\|lock\)_seconds: 10$/  \1_seconds: 120/" /etc/flatnet/flatnet.yaml
         systemctl enable --now nftables
         flatnet up
@@ -64,7 +64,7 @@ setup() {
 
 has_quadlets() { inside 'test -e /usr/lib/systemd/system-generators/podman-system-generator'; }
 
-# One that is ordered as docs/operations/cni-operations.md has it, and one that is not. A start may take minutes here.
+# One is ordered after Flatnet as in docs/operations/cni-operations.md, one is not. A start may take minutes here.
 make_quadlets() {
     inside '
         mkdir -p /etc/containers/systemd
@@ -79,7 +79,7 @@ make_quadlets() {
     '
 }
 
-# Podman 4.3 has no quadlets; what people have there is this.
+# Podman 4.3 has no quadlets, so generated units are used.
 make_generated_units() {
     inside '
         cd /etc/systemd/system
@@ -124,14 +124,14 @@ restart_nftables() {
     looks_well_quickly
     inside 'systemctl stop nftables
         ! nft list table inet flatnet 2>/dev/null || exit 0
-        if flatnet status >/dev/null; then echo "status sees nothing wrong without rules"; exit 1; fi'
+        if flatnet status >/dev/null; then echo "flatnet status reports no problem without the ruleset"; exit 1; fi'
     inside 'systemctl start nftables; bash /mnt/check.sh quickly'
-    # Its start flushes all tables beside a flatnet.service that is active and so is not started again.
+    # Starting nftables flushes all tables while flatnet.service is active, so it is not started again.
     inside 'systemctl stop nftables; systemctl start flatnet; systemctl start nftables'
 }
 
-# The doctor says what has to be told to another firewall: it is told that. In place of nftables.service, whose start could flush
-# the other's rules at the reboot.
+# Runs the commands that the doctor advises for another firewall. nftables.service is disabled, because its start could flush that
+# firewall's rules at the reboot.
 with_firewall() { # UNIT SCRIPT
     inside 'systemctl disable --now nftables'
     inside "$2"
@@ -168,7 +168,7 @@ another_address() {
     lead_to_containers
 }
 
-# Containers run on without it, and it takes them over again.
+# Containers keep running without Flatnet, and it takes them over again.
 remove_and_install_again() {
     inside 'apt-get remove -y flatnet
         while read -r name address; do curl -sf -m 30 -o /dev/null http://$address/; done </root/addresses
@@ -186,14 +186,14 @@ purge() {
         bash /mnt/check.sh gone'
 }
 
-# --- looking, and keeping what was seen ------------------------------------------------------------
+# --- checks and results ----------------------------------------------------------------------------
 
 looks_well() {
     inside 'bash /mnt/check.sh'
     looks_well_from_lan
 }
 
-# Without the doctor, who takes minutes where instructions are translated.
+# Without the doctor, which takes minutes without KVM.
 looks_well_quickly() {
     inside 'bash /mnt/check.sh quickly'
     looks_well_from_lan
@@ -203,14 +203,14 @@ looks_well_from_lan() {
     local web
     web=$(inside "sed -n 's/^web //p' /root/addresses")
     lead_to_containers
-    from windows curl -sf -m 60 -o /dev/null "http://$web/" || fail "the gateway of the configuration does not reach web"
+    from windows curl -sf -m 60 -o /dev/null "http://$web/" || fail "the configured ingress gateway does not reach web"
     ! from stranger curl -s -m 10 -o /dev/null "http://$web/" || fail "a stranger reaches web at its address"
     from stranger curl -sf -m 60 -o /dev/null "http://$(machine_address):8080/" || fail "the LAN does not reach the published port"
     from stranger curl -sf -m 60 -o /dev/null -H 'Host: web.flatnet.internal' "http://$(machine_address)/who" ||
         fail "the LAN does not reach web through the HTTP gateway"
 }
 
-# A step that fails must not end the others. Not `if step`: bash would ignore `set -e` in it.
+# A failed step must not stop the others. Not `if step`: bash would ignore `set -e` in it.
 run() { # NAME FUNCTION [CHECK]
     local name=$1 began=$SECONDS status=0 log=$work/${1// /-}.log why=
     printf '%s' "  $name .. " >&2
@@ -223,13 +223,13 @@ run() { # NAME FUNCTION [CHECK]
     say "$why ($((SECONDS - began)) s)"
 }
 
-# For who mends it.
+# Logs the machine's state after a failure.
 describe() {
     inside 'flatnet status; flatnet plan; systemctl --no-pager status "flatnet*"; journalctl --no-pager -b -u "flatnet*"
         podman ps -a; ip -br addr; ip route; nft list ruleset' || true
 }
 
-is_wanted() { # NAME
+is_selected() { # NAME
     local word
     [[ -n ${FLATNET_BOOT_STEPS-} ]] || return 0
     for word in $FLATNET_BOOT_STEPS; do [[ $1 != *"$word"* ]] || return 0; done
@@ -237,14 +237,14 @@ is_wanted() { # NAME
 }
 
 step() { # NAME FUNCTION [CHECK]
-    if is_wanted "$1"; then run "$@"; fi
+    if is_selected "$1"; then run "$@"; fi
 }
 
 main() {
     : >"$work/results"
     make_lan
     make_brought
-    if is_wanted setup; then make_system; fi
+    if is_selected setup; then make_system; fi
     power_on
     step 'setup' setup
     step 'reboot' reboot

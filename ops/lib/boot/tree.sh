@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Makes a system that boots by itself, for `ops/test boot`, once: with its own kernel and systemd, and with the packages of all steps.
-# Prints its folder on stdout.
+# Makes a bootable system for `ops/test boot`, once, with kernel, systemd and the packages of all steps. Prints its folder on
+# stdout.
 #
 #   ops/lib/boot/tree.sh SUITE     bookworm, trixie or noble (5 to 10 minutes, 2 GB)
 #
-# Its network is configured as its installer does it. No service that a step is about is enabled.
+# The network is configured as by the system's installer. Services that steps test are disabled.
 #
-# Environment: FLATNET_BOOT           where the systems are (/var/cache/flatnet-test/boot)
-#              FLATNET_DEBIAN_MIRROR  where Debian's packages come from (http://deb.debian.org/debian)
-#              FLATNET_UBUNTU_MIRROR  where Ubuntu's come from (http://archive.ubuntu.com/ubuntu)
+# Environment: FLATNET_BOOT           the folder of the systems (/var/cache/flatnet-test/boot)
+#              FLATNET_DEBIAN_MIRROR  Debian's package mirror (http://deb.debian.org/debian)
+#              FLATNET_UBUNTU_MIRROR  Ubuntu's package mirror (http://archive.ubuntu.com/ubuntu)
 set -euo pipefail
 
 ops_lib=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -23,10 +23,10 @@ suite=${1-}
 check_suite "$suite"
 tree=$boot/$suite
 
-# The link that qemu's card is: all systems name it after its place on the bus.
+# The name of qemu's network card: all systems name it by its PCI slot.
 readonly uplink=ens3
 
-# What each step needs. docker.io, firewalld and ufw are installed, as on a host where somebody tries one after the other.
+# The packages of all steps, including docker.io, firewalld and ufw.
 packages=(
     systemd systemd-sysv udev dbus libpam-systemd kmod initramfs-tools apparmor openssh-server
     iproute2 nftables iptables procps conntrack iputils-ping curl ca-certificates jq stress-ng
@@ -42,7 +42,7 @@ esac
 readonly off=(apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer
     nftables firewalld ufw docker docker.socket containerd nginx podman-restart podman-auto-update.timer podman.socket)
 
-# Tells also whether it was made before a step needed more.
+# Fails also if the tree was made with other packages.
 tree_is_made() { [[ $(cat "$tree/etc/flatnet-boot-packages" 2>/dev/null) == "${packages[*]}" ]]; }
 
 finish_tree() { # FOLDER
@@ -59,7 +59,7 @@ finish_tree() { # FOLDER
     echo "${packages[*]}" >"$1/etc/flatnet-boot-packages"
 }
 
-# As the installer leaves it: with the security updates.
+# With security updates, like the installer.
 write_sources() { # FOLDER
     local security=${mirror%/debian}/debian-security
     if is_ubuntu "$suite"; then
@@ -70,9 +70,9 @@ write_sources() { # FOLDER
     cp /etc/resolv.conf "$1/etc/resolv.conf"
 }
 
-# In namespaces of its own, so that nothing is mounted in the tree however this ends.
+# In its own namespaces, so that no mount stays in the tree.
 in_tree() { # FOLDER SCRIPT
-    # shellcheck disable=SC2016 # its own arguments
+    # shellcheck disable=SC2016 # arguments of the inner shell
     unshare --mount --pid --fork --kill-child --propagation private bash -c '
         mount -t proc proc "$1/proc" && mount -t sysfs sysfs "$1/sys" && mount -t tmpfs tmpfs "$1/run" &&
         DEBIAN_FRONTEND=noninteractive LC_ALL=C chroot "$1" sh -ec "$2"' - "$1" "$2" </dev/null

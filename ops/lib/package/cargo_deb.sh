@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# cargo-deb, which writes the Debian package. To be sourced.
+# Installs cargo-deb, which writes the Debian package. To be sourced.
 
-# Another one may write other bytes. From 3.7 on it does not compile by Rust 1.85, Debian 13's.
+# Fixed, because another version may write other bytes. Version 3.7 does not compile with Rust 1.85, Debian 13's.
 readonly cargo_deb=3.6.3
 
-# Compiles it where it is missing, and puts it on the path. It packs what is built already: it need not be fast itself.
+# Compiles it if it is missing, and adds it to PATH. A debug build, because its own speed does not matter.
 find_cargo_deb() { # TARGET-FOLDER
     PATH=$(realpath --canonicalize-missing "$1/cargo-deb/bin"):$PATH
     if [[ $(cargo-deb --version 2>/dev/null) == "cargo-deb $cargo_deb" ]]; then return; fi

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Lays out what is packed. To be sourced. A program is run to write its own manual pages and completions; all times, modes and
-# orders are fixed, so that the same program makes the same bytes.
-# shellcheck disable=SC2154 # $version, $maintainer and $work are those of ops/package
+# Writes the content of the packages to a folder. To be sourced. The program writes its own manual pages and completions. Times,
+# modes and orders are fixed, so that the result is reproducible.
+# shellcheck disable=SC2154 # ops/package sets $version, $maintainer and $work
 
 here=ops/lib/package
 
@@ -9,7 +9,7 @@ put() { # MODE SOURCE DESTINATION
     install -D -m "$1" "$2" "$3"
 }
 
-# What both a package and a tarball have, below DIR: `share` is where.
+# The files of both package and tarball, below SHARE.
 stage_share() { # FLATNET SHARE ZSH
     local flatnet=$1 share=$2 page
     rm -rf "$share/man" && mkdir -p "$share/man/man1"
@@ -33,7 +33,7 @@ stage_debian() { # FLATNET ROOT
         ln -sf ../../bin/flatnet "$root/$folder/flatnet"
     done
     stage_share "$1" "$root/usr/share" vendor-completions
-    # The same files that `flatnet init` writes for a program in /usr/bin, so that it need not.
+    # The files that `flatnet init` would write for a program in /usr/bin.
     for unit in templates/*.service templates/*.timer; do
         mkdir -p "$root/usr/lib/systemd/system"
         sed 's,/usr/local/bin/flatnet,/usr/bin/flatnet,' "$unit" >"$root/usr/lib/systemd/system/${unit##*/}"
@@ -47,7 +47,7 @@ stage_debian() { # FLATNET ROOT
 }
 
 changelog() {
-    printf 'flatnet (%s-1) unstable; urgency=medium\n\n  * What changed: changelog.gz beside this file.\n\n' "$version"
+    printf 'flatnet (%s-1) unstable; urgency=medium\n\n  * See changelog.gz in the same folder.\n\n' "$version"
     printf ' -- %s  %s\n' "$maintainer" \
         "$(LC_ALL=C date --utc --date="@$SOURCE_DATE_EPOCH" '+%a, %d %b %Y %H:%M:%S +0000')"
 }
@@ -61,10 +61,10 @@ stage_tarball() { # FLATNET FOLDER
     put 644 CHANGELOG.md "$2/CHANGELOG.md"
 }
 
-# Names, licences and notices of the crates that the program holds.
+# Names, licences and notices of the program's crates.
 third_party() { # METADATA SBOM
     local name version licence folder notice
-    echo 'Flatnet holds or is compiled with these crates. Where their licence leaves a choice, Apache-2.0 was chosen.'
+    echo 'Flatnet contains or is compiled with these crates. Of alternative licences, Apache-2.0 was chosen.'
     jq -r --slurpfile sbom "$2" '($sbom[0].components | map({key: .purl, value: .licenses[0].expression}) | from_entries) as $of
         | .packages | sort_by([.name, .version])[]
         | "pkg:cargo/\(.name)@\(.version)" as $purl | select($of[$purl])

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the packages twice, from archives of this commit in two folders of other names, and compares each byte.
+# Makes the packages twice, from archives of this commit in two folders, and compares them.
 # Started by `ops/test reproducible`.
 set -euo pipefail
 
@@ -13,7 +13,7 @@ cargo_deb=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}/cargo-d
 SOURCE_DATE_EPOCH=$(git -c safe.directory='*' log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
 
-# With what may differ from one builder to another: folder, time of files, umask, language, time zone, jobs.
+# Varies the folder, file times, umask, language, time zone and jobs.
 make_in() { # NAME UMASK TZ JOBS
     local source=$folder/$1
     mkdir -p "$source"
@@ -27,8 +27,8 @@ make_in() { # NAME UMASK TZ JOBS
 make_in a 022 UTC 2
 make_in another/and-longer 077 Asia/Tokyo 1
 cmp "$folder/a/target/package/SHA256SUMS" "$folder/another/and-longer/target/package/SHA256SUMS" ||
-    fail "The two builds differ." "diffoscope shows where, on what ops/package leaves in two folders."
+    fail "The two builds differ." "Run ops/package in two folders and compare the results with diffoscope."
 "$folder/a/target/package-build/release/flatnet" --version
 ! grep -aoE "${folder}[^[:space:]]{0,80}" "$folder/a/target/package-build/release/flatnet" ||
-    fail "The program names the folder in which it was built (above)."
-echo 'the same bytes, twice'
+    fail "The program contains the name of its build folder (above)."
+echo 'the two builds are identical'

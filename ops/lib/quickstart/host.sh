@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The quickstart's installation on this machine: `host.sh PACKAGE` installs that Debian package, writes the configuration,
-# brings this host up and shows by one container that it works. Started by ops/quickstart --host.
+# Installs Flatnet on this machine: `host.sh PACKAGE` installs that Debian package, writes the configuration, runs `flatnet up`
+# and tests it with a container. Started by ops/quickstart --host.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -10,9 +10,9 @@ source "$here/words.sh"
 package=$1
 probe=flatnet-quickstart-probe
 
-# Before anything is written: a Podman whose backend cannot use Flatnet is left as it is.
+# Runs first, so that nothing is changed if Podman's backend does not support Flatnet.
 check_backend() {
-    step "Look at Podman" "\`podman info\` must work for root first"
+    step "Check Podman" "make \`podman info\` work for root first"
     try podman info --format '{{.Host.NetworkBackend}} {{.Version.Version}}'
     local backend version
     read -r backend version <<<"$output"
@@ -22,33 +22,33 @@ check_backend() {
 }
 
 refuse_backend() { # VERSION
-    remedy="nothing of Flatnet was installed, and Podman is as it was. Podman $1 can use Flatnet by its other backend, CNI:
+    remedy="nothing was changed. Podman $1 supports Flatnet with its other backend, CNI:
     1. podman stop --all
-    2. in the section [network] of /etc/containers/containers.conf write:  network_backend = \"cni\"
-    3. make your own networks again (\`podman network create\`): each backend keeps its own
+    2. in /etc/containers/containers.conf, section [network], set:  network_backend = \"cni\"
+    3. create your networks again (\`podman network create\`): each backend has its own
     4. run this again
-  It costs the networks made so far, with their addresses and names; images and volumes stay."
-    output="Podman $1 uses netavark, in a version that knows no plugins: it cannot use Flatnet."
+  This loses existing networks, with their addresses and names; images and volumes stay."
+    output="Podman $1 uses netavark in a version without plugins, which does not support Flatnet."
     failed "podman info --format '{{.Host.NetworkBackend}}'" 0
 }
 
-# Without what Debian recommends: on Debian 12 that is a netavark which Podman would take instead of CNI.
+# Without recommended packages: on Debian 12 they include netavark, which Podman would use instead of CNI.
 install_package() {
-    step "Install the package: program, plugin, units, manual" "mend what apt-get complains of, and run this again"
+    step "Install the package: program, plugin, units, manual" "fix the error of apt-get, then run this again"
     printf '    $ apt-get install --no-install-recommends %s\n' "$package"
     try env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends --reinstall install "$package"
-    # Of the same version, too: it may be another build. What apt says besides is of no interest here.
+    # --reinstall, because another build may have the same version. Only the package's own messages are shown.
     sed -n 's/^flatnet: /    /p' <<<"$output"
 }
 
 configure() {
     step "Write the configuration" \
-        "look at what it complains of; \`flatnet init --help\` tells what it writes, --force overwrites"
+        "fix the error; see \`flatnet init --help\`; --force overwrites existing files"
     show flatnet init
 }
 
 bring_up() {
-    step "Bring this host up" "the error names the command that failed; \`flatnet down\` takes back the rest"
+    step "Bring this host up" "the error names the command that failed; \`flatnet down\` undoes the rest"
     show flatnet up
     if [[ $podman_backend == netavark ]] && ! podman network exists flatnet; then
         show podman network create --driver flatnet flatnet
@@ -61,8 +61,8 @@ remove_probe() {
 }
 
 verify() {
-    step "See that it works: a container, and a request to its flat address" \
-        "\`flatnet plan\` says whether this host is as configured, \`podman network ls\` whether Podman knows the network"
+    step "Test it: a container, and a request to its flat address" \
+        "check this host with \`flatnet plan\`, and Podman's networks with \`podman network ls\`"
     had_image=yes
     if ! podman image exists flatnet-test/busybox; then
         had_image=no
@@ -78,7 +78,7 @@ verify() {
     indented <<<"$output"
     remove_probe
     trap - EXIT
-    good "a container answered at $address, and is removed again"
+    good "a container answered at $address; it is removed again"
 }
 
 had_image=
@@ -89,4 +89,4 @@ configure
 bring_up
 verify
 printf '\nFlatnet is installed. Next: podman run --network flatnet IMAGE\n'
-printf 'To take it back: ops/quickstart --remove\n'
+printf 'To remove it: ops/quickstart --remove\n'

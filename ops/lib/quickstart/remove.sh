@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The way back from ops/quickstart --host: the network, this host's part, the package with its configuration and state. Refuses
-# while a container is on one of Flatnet's networks. Started by ops/quickstart --remove.
+# Undoes ops/quickstart --host: removes the network, and the package with its configuration and state. Fails if a container is on
+# one of Flatnet's networks. Started by ops/quickstart --remove.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -9,9 +9,9 @@ source "$here/words.sh"
 
 networks=()
 
-look() {
+check_unused() {
     local name names=''
-    step "Look at who uses Flatnet" "remove those containers (\`podman rm -f NAME\`), or run them on another network; then run this again"
+    step "Check that no container uses Flatnet" "remove those containers (\`podman rm -f NAME\`), or run them on another network; then run this again"
     try podman network ls --filter driver=flatnet --format '{{.Name}}'
     mapfile -t networks < <(sed '/^$/d' <<<"$output")
     for name in "${networks[@]}"; do
@@ -19,23 +19,23 @@ look() {
         names+=" $(tr '\n' ' ' <<<"$output")"
     done
     read -ra names <<<"$names"
-    output="they are on it: ${names[*]}"
+    output="containers on it: ${names[*]}"
     ((${#names[@]} == 0)) || failed "podman ps --all --filter network=${networks[0]}" 0
     note "no container is on ${networks[*]:-any network of Flatnet}"
 }
 
-# Podman 5's networks; with CNI they are files, which the package takes with it.
+# Podman 5's networks. With CNI they are files, which the package removes.
 forget_networks() {
     local name backend
     try podman info --format '{{.Host.NetworkBackend}}'
     backend=$output
     [[ $backend == netavark && ${#networks[@]} -gt 0 ]] || return 0
-    step "Take the network from Podman" "\`podman network rm\` says what is in the way"
+    step "Remove Podman's network" "fix the error of \`podman network rm\`"
     for name in "${networks[@]}"; do show podman network rm "$name"; done
 }
 
 remove_package() {
-    step "Remove the package, configuration, state and logs" "mend what apt-get complains of, and run this again"
+    step "Remove the package, configuration, state and logs" "fix the error of apt-get, then run this again"
     if ! dpkg-query --show flatnet >/dev/null 2>&1; then
         note "it is not installed"
         return
@@ -47,7 +47,7 @@ remove_package() {
 
 verify() {
     local left
-    step "See that nothing is left" "remove it by hand: it was not Flatnet's package that put it there"
+    step "Check that nothing is left" "remove it by hand: it does not belong to Flatnet's package"
     left=$(
         grep -lsE '^flatnet/' /sys/class/net/*/ifalias || true
         nft list tables 2>/dev/null | grep -E ' flatnet$' || true
@@ -61,12 +61,12 @@ verify() {
         compgen -G '/usr/local/bin/flatnet' || true
     )
     output=$left
-    [[ -z $left ]] || failed "look for links, tables and files of Flatnet's" 0
-    good "neither links, rules nor files"
+    [[ -z $left ]] || failed "find Flatnet's links, tables and files" 0
+    good "no links, rules or files are left"
 }
 
-look
+check_unused
 forget_networks
 remove_package
 verify
-printf '\nFlatnet is removed. Podman and the other packages that it needs stay: apt-get autoremove, where nobody else needs them.\n'
+printf '\nFlatnet is removed. Podman and other dependencies stay: remove unused ones with apt-get autoremove.\n'

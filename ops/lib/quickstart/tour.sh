@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# The quickstart's tour: all of Flatnet's main job with real Podman. Runs in a sandbox that ops/quickstart made.
+# The quickstart's tour: Flatnet's main features with real Podman, in a sandbox of ops/quickstart.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=ops/lib/quickstart/words.sh
 source "$here/words.sh"
 
-# As on WSL2: Windows is the next hop of the default route, and routes the flat range to the WSL address.
+# As in WSL2: Windows is the next hop of the default route, and routes the subnet to WSL2's address.
 windows=172.27.0.1
 wsl=172.27.0.2
 stranger=192.168.7.9
-# Windows in the LAN.
+# Windows' address in the LAN.
 lan=192.168.50.1
 gateway=/var/lib/flatnet-gateway
 portal=http://flatnet.internal/
@@ -21,7 +21,7 @@ backend=CNI
 
 address_of() { podman inspect --format '{{.NetworkSettings.Networks.flatnet.IPAddress}}' "$1"; }
 
-# A network namespace is a host: joined by a veth pair, with a route to containers by way of this one.
+# A network namespace stands for a host: connected by a veth pair, with a route to containers through this host.
 add_neighbour() { # NAME ADDRESS OUR-ADDRESS
     try ip netns add "$1"
     try ip link add "to-$1" type veth peer name eth0 netns "$1"
@@ -34,26 +34,26 @@ add_neighbour() { # NAME ADDRESS OUR-ADDRESS
 
 simulate_windows() {
     step "Around this host: Windows, and a stranger in the LAN" \
-        "a kernel without network namespaces or veth cannot run containers either: look at \`dmesg | tail\`"
+        "the kernel must support network namespaces and veth: see \`dmesg | tail\`"
     add_neighbour windows "$windows" "$wsl"
     add_neighbour stranger "$stranger" 192.168.7.1
     try ip route add default via "$windows"
     note "Windows   $windows    next hop of the default route; has the route 10.87.1.0/24 via $wsl (\"WSL\")"
-    note "stranger  $stranger   in the LAN, with a route to the containers of its own"
+    note "stranger  $stranger   in the LAN, with its own route to the containers"
 }
 
 configure() {
     step "Configure: flatnet init writes /etc/flatnet/flatnet.yaml and tells Podman $podman ($backend)" \
-        "look at what it complains of; \`flatnet init --help\` tells what it writes"
+        "fix the error; see \`flatnet init --help\`"
     show flatnet init
-    # On WSL2 \`auto\` finds Windows by itself; a sandbox does not look like WSL2.
+    # In WSL2 \`auto\` detects Windows; the sandbox does not look like WSL2.
     try sed -i "s/^ingress_gateways: auto\$/ingress_gateways: [$windows]/" /etc/flatnet/flatnet.yaml
     show grep '^ingress_gateways' /etc/flatnet/flatnet.yaml
 }
 
 bring_up() {
-    step "Plan, then do: flatnet plan shows each step; reasons, undo and exact commands are left out here" \
-        "the error names the command that failed; paste it to see it fail alone. \`flatnet down\` takes back the rest"
+    step "Plan, then apply: flatnet plan prints each step; reasons, undo and exact commands are omitted here" \
+        "the error names the command that failed; run it alone to see the error. \`flatnet down\` undoes the rest"
     printf '    $ flatnet plan --dry-run\n'
     try flatnet plan --dry-run
     grep -E '^ *[0-9]+\. ' <<<"$output" | cut -c 1-108 | indented
@@ -65,8 +65,8 @@ bring_up() {
 }
 
 run_containers() {
-    step "Three containers by podman run" \
-        "\`flatnet plan\` says whether this host is as configured; /var/log/flatnet/flatnet.log has the commands that ran"
+    step "Run three containers" \
+        "check this host with \`flatnet plan\`; /var/log/flatnet/flatnet.log has the commands that ran"
     show podman run -d --name web --network flatnet flatnet-test/web
     show podman run -d --name db --network flatnet flatnet-test/redis
     show podman run -d --name client --network flatnet flatnet-test/redis sleep 3600
@@ -76,15 +76,15 @@ run_containers() {
 }
 
 reach() {
-    step "Who reaches whom" \
-        "\`flatnet rules --live\` shows the ruleset with a counter at each verdict: the one that grows decided"
+    step "Connections" \
+        "see \`flatnet rules --live\`: the rule whose counter increases decided"
     printf '    windows$ curl http://%s/who\n' "$web"
     eventually ip netns exec windows curl --silent --show-error --max-time 5 "http://$web/who"
     indented <<<"$output"
     expect "${output##* }" "$windows" "the address that the web server saw"
-    good "Windows reaches the web server at its flat address, and is seen as $windows: nothing is translated"
+    good "Windows reaches the web server at its flat address; the server sees $windows, without NAT"
 
-    # That it can reach this host shows that it is the ruleset which refuses it.
+    # The stranger reaches this host, so the ruleset is what blocks it.
     try ip netns exec stranger ping -c 1 -W 2 192.168.7.1
     if ip netns exec stranger curl --silent --max-time 2 "http://$web/who" >/dev/null 2>&1; then
         output="the stranger at $stranger got an answer from $web"
@@ -153,7 +153,7 @@ look_around() {
 
 take_picture() {
     if [[ ! -x /usr/lib/chromium/chromium ]]; then
-        note "No picture: there is no Chromium here. Debian has it as a package; Ubuntu's is a snap, which does not run in a sandbox."
+        note "No screenshot: Chromium is not installed. Ubuntu's is a snap, which does not run in a sandbox."
         return
     fi
     local picture=$FLATNET_PICTURES/portal.png
@@ -164,7 +164,7 @@ take_picture() {
 }
 
 take_down() {
-    step "Take everything down" "\`flatnet down --force\` undoes what is still attached"
+    step "Take everything down" "\`flatnet down --force\` also undoes remaining attachments"
     try ip netns exec windows nginx -p "$gateway" -c conf/nginx.conf -s quit
     show podman rm -f -t 0 web db client
     if [[ $backend == netavark ]]; then show podman network rm flatnet; fi
@@ -173,10 +173,10 @@ take_down() {
     expect "$(ip -o link | sed -n 's/^[0-9]*: \(flatnet[^:@]*\|fn[0-9a-f]\{12\}\).*/\1/p')" "" "links of Flatnet's"
     expect "$(nft list tables | grep -c flatnet || true)" 0 "nft tables of Flatnet's"
     expect "$(ip netns list | grep -vcE '^(windows|stranger|colleague)' || true)" 0 "network namespaces of containers"
-    # The mark of this Flatnet (`owner`) stays.
+    # The owner mark stays.
     expect "$(find /var/lib/flatnet/flatnet/receipts /run/flatnet/flatnet -type f ! -name owner ! -name ruleset.lock | wc -l)" 0 "receipts and locks"
     expect "$(cat /proc/sys/net/ipv4/ip_forward)" "$forwarding" "ip_forward"
-    good "gone: bridge, links, tables, namespaces, receipts; ip_forward is what it was ($forwarding)"
+    good "removed: bridge, links, tables, namespaces, receipts; ip_forward is restored ($forwarding)"
 }
 
 forwarding=$(cat /proc/sys/net/ipv4/ip_forward)

@@ -1,4 +1,4 @@
-"""What a soak does: one row for each question, with its long count. The tests take the same path in the suite, shorter."""
+"""The rows of a soak with their long counts. The suite runs the same tests with shorter counts."""
 
 from typing import NamedTuple
 
@@ -32,6 +32,6 @@ ROWS = [
 
 
 def quick(row):
-    """The same for a look whether all of it works."""
+    """The same, shortened for --quick."""
     wanted = max(row.wanted // 100, 1)
     return row._replace(wanted=wanted, a_round=min(row.a_round, wanted))

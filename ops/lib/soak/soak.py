@@ -62,7 +62,7 @@ def run_round(row, number, count, suite, build, book):
 
 
 def soak(row, suite, build, book):
-    """Goes on where the row was left. Whether it came to its end."""
+    """Continues the row. Returns whether it is complete."""
     while True:
         rounds = book.rounds(row)
         done = done_of(rounds)
@@ -108,14 +108,14 @@ def main():
     known = [row.name for row in ROWS]
     for name in wanted.rows:
         if name not in known:
-            sys.exit(f'ops/soak: there is no row "{name}".\nThere are: {", ".join(known)}')
+            sys.exit(f'ops/soak: unknown row "{name}".\nKnown rows: {", ".join(known)}')
     every = [quick(row) for row in ROWS] if wanted.quick else ROWS
     rows = [row for row in every if not wanted.rows or row.name in wanted.rows]
     book = Book(wanted.folder / "quick" if wanted.quick else wanted.folder)
     if wanted.suite and wanted.fresh:
         for row in rows:
             book.path(row).unlink(missing_ok=True)
-    # A row that fails keeps no other from its soak.
+    # A failed row does not stop the others.
     ended = [soak(row, wanted.suite, wanted.build, book) for row in rows if wanted.suite]
     print(table(rows, book.rounds))
     return 0 if all(ended) else 1

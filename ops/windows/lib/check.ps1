@@ -1,14 +1,14 @@
-# What is asked of the elevated half is proven before it is done: by the settings, and by what this half sees itself. Who asks may
-# be anybody that runs as the user, WSL2 among them.
+# Validates requests to the elevated script against the settings and the observed state of Windows. Any process of the user can make
+# a request, including those in WSL2.
 
-# What installs, or takes away what is installed: never by the task, which asks nobody.
-$script:asked = 'install_service', 'remove_service', 'register_tasks', 'unregister_tasks', 'remove_files'
+# Actions that install or uninstall require a UAC prompt; the task, which runs without one, refuses them.
+$script:confirmedActions = 'install_service', 'remove_service', 'register_tasks', 'unregister_tasks', 'remove_files'
 
 function Assert-Action {
     param([AllowNull()] $Action, [Parameter(Mandatory = $true)] $Settings)
     $name = Get-Field -Object $Action -Name 'do'
-    if ($name -isnot [string]) { Deny -What 'the name of an action is one text' }
-    if ($script:asked -ccontains $name -and (Get-UserId) -eq 'S-1-5-18') { Deny -What "the task does not $name`: Windows asks for that" }
+    if ($name -isnot [string]) { Deny-Action -What 'the name of an action must be a string' }
+    if ($script:confirmedActions -ccontains $name -and (Get-UserId) -eq 'S-1-5-18') { Deny-Action -What "the task does not run $name, which requires a UAC prompt" }
     switch -CaseSensitive ($name) {
         'add_route' { Assert-Field -Action $Action -Names 'interface', 'next_hop'; Assert-Number -Value $Action.interface; Assert-NextHop -Interface $Action.interface -NextHop $Action.next_hop; Assert-NewRoute -Subnet $Settings.Subnet }
         'remove_route' { Assert-Field -Action $Action -Names 'interface', 'next_hop', 'store'; Assert-Number -Value $Action.interface; Assert-OwnRoute -Action $Action }
@@ -17,73 +17,73 @@ function Assert-Action {
         'add_subnet_rule' { Assert-Field -Action $Action -Names @(); Assert-NewRule -Rules @(Get-HypervRule) -Name "Flatnet subnet $($Settings.Subnet)" }
         'add_ports_rule' { Assert-Field -Action $Action -Names @(); Assert-NewRule -Rules @(Get-HypervRule) -Name (Get-PortsRuleName -Settings $Settings) }
         { $_ -in 'start_service', 'restart_service' } { Assert-Field -Action $Action -Names @(); Assert-ServiceAccount }
-        'install_service' { Assert-Field -Action $Action -Names 'wrapper'; Assert-Text -Value $Action.wrapper -Pattern '^(WinSW|NSSM)\z'; Assert-Protected -Path (Get-WrapperPath); Assert-Protected -Path $Settings.OpenResty }
+        'install_service' { Assert-Field -Action $Action -Names 'wrapper'; Assert-Text -Value $Action.wrapper -Pattern '^(WinSW|NSSM)\z'; Assert-AdministratorsOnly -Path (Get-WrapperPath); Assert-AdministratorsOnly -Path $Settings.OpenResty }
         'note' { Assert-Field -Action $Action -Names 'text'; Assert-Text -Value $Action.text -Pattern '^[ -~]{1,300}\z' }
         default { Assert-Field -Action $Action -Names @() }
     }
 }
 
-function Deny {
+function Deny-Action {
     param([Parameter(Mandatory = $true)] [string] $What)
-    throw (New-Failure -What "refused: $What" -Help "the elevated half does only what $(Get-SettingsPath) and Windows itself bear out")
+    throw (New-Failure -What "refused: $What" -Help "the elevated script runs only actions that match $(Get-SettingsPath) and the state of Windows")
 }
 
-# These fields, and no others.
+# Requires exactly these fields.
 function Assert-Field {
     param($Action, [string[]] $Names = @())
     $given = @($Action.PSObject.Properties | ForEach-Object -Process { $_.Name } | Where-Object -FilterScript { $_ -cne 'do' -and $_ -cne 'why' })
     if (@($given | Where-Object -FilterScript { -not ($Names -ccontains $_) }).Count -gt 0 -or $given.Count -ne $Names.Count) {
-        Deny -What "an action has the fields $($Names -join ', '), and no others"
+        Deny-Action -What "an action must have exactly these fields: $($Names -join ', ')"
     }
 }
 
 function Assert-Number {
     param($Value)
-    if (($Value -isnot [int] -and $Value -isnot [long]) -or $Value -lt 1 -or $Value -gt [uint32]::MaxValue) { Deny -What 'an interface is a number' }
+    if (($Value -isnot [int] -and $Value -isnot [long]) -or $Value -lt 1 -or $Value -gt [uint32]::MaxValue) { Deny-Action -What 'an interface must be a number' }
 }
 
 function Assert-Text {
     param($Value, [string] $Pattern)
-    if ($Value -isnot [string] -or $Value -cnotmatch $Pattern) { Deny -What 'a text has other characters than it may have' }
+    if ($Value -isnot [string] -or $Value -cnotmatch $Pattern) { Deny-Action -What 'a text contains invalid characters' }
 }
 
-# What it runs, others write: as another account it would be theirs.
+# The user can write what the service runs, so no other account may run it.
 function Assert-ServiceAccount {
     $account = Get-Field -Object (Get-CimInstance -ClassName Win32_Service -Filter "Name = '$script:service'" -ErrorAction Stop) -Name 'StartName'
-    if ("$account" -ne $script:account) { Deny -What "the service $script:service runs as '$account', and not as $script:account; 'flatnet.ps1 gateway install-service' mends that" }
+    if ("$account" -ne $script:account) { Deny-Action -What "the service $script:service runs as '$account', not as $script:account; run 'flatnet.ps1 gateway install-service'" }
 }
 
-# One of a name: else each request would add another.
+# At most one rule per name: otherwise each request would add another.
 function Assert-NewRule {
     param([object[]] $Rules, [string] $Name)
-    if (@($Rules | Where-Object -FilterScript { $_.name -eq $Name }).Count -gt 0) { Deny -What "there is a rule ""$Name"" already" }
+    if (@($Rules | Where-Object -FilterScript { $_.name -eq $Name }).Count -gt 0) { Deny-Action -What "the rule ""$Name"" already exists" }
 }
 
-# The next hop lies in the network of WSL's switch.
+# The next hop must be in the network of WSL's switch.
 function Assert-NextHop {
     param($Interface, $NextHop)
-    if (-not (Test-Address -Value $NextHop)) { Deny -What 'a next hop is an IPv4 address' }
-    if (-not (Test-Switch -Interface $Interface -Address $NextHop)) { Deny -What "$NextHop at interface $Interface is not in the network of WSL's switch" }
+    if (-not (Test-Address -Value $NextHop)) { Deny-Action -What 'a next hop must be an IPv4 address' }
+    if (-not (Test-Switch -Interface $Interface -Address $NextHop)) { Deny-Action -What "$NextHop at interface $Interface is not in the network of WSL's switch" }
 }
 
-# One route: a second would take half of what the first is for, whoever made that.
+# At most one route: Windows would split the traffic between two, even if another program added the first.
 function Assert-NewRoute {
     param([Parameter(Mandatory = $true)] [string] $Subnet)
     $there = @(Get-Route -Store 'ActiveStore' | Where-Object -FilterScript { $_.destination -eq $Subnet })
-    if ($there.Count -gt 0) { Deny -What "there is a route to $Subnet already, via $($there[0].next_hop), interface $($there[0].interface)" }
+    if ($there.Count -gt 0) { Deny-Action -What "a route to $Subnet already exists, via $($there[0].next_hop), interface $($there[0].interface)" }
 }
 
-# A route is removed where it is ours: it leads to WSL's switch, or to an adapter that is gone, or was made here.
+# Only a route of Flatnet is removed: it uses WSL's switch or a missing adapter, or this script added it.
 function Assert-OwnRoute {
     param($Action)
-    if (-not (Test-Address -Value $Action.next_hop)) { Deny -What 'a next hop is an IPv4 address' }
+    if (-not (Test-Address -Value $Action.next_hop)) { Deny-Action -What 'a next hop must be an IPv4 address' }
     Assert-Text -Value $Action.store -Pattern '^(ActiveStore|PersistentStore)\z'
-    $made = Read-MadeRoute
+    $made = Read-AddedRoute
     if ($made -and $made.interface -eq $Action.interface -and $made.next_hop -eq $Action.next_hop) { return }
     $addresses = @(Get-Address)
-    if ($addresses.Count -eq 0) { Deny -What 'Windows does not tell its addresses' }
+    if ($addresses.Count -eq 0) { Deny-Action -What 'the addresses of Windows cannot be read' }
     $isUp = @($addresses | Where-Object -FilterScript { $_.interface -eq $Action.interface }).Count -gt 0
-    if ($isUp -and -not (Test-WslAdapter -Interface $Action.interface)) { Deny -What "the route by interface $($Action.interface) is somebody else's" }
+    if ($isUp -and -not (Test-WslAdapter -Interface $Action.interface)) { Deny-Action -What "the route through interface $($Action.interface) is not Flatnet's" }
 }
 
 function Test-Address {
@@ -91,26 +91,26 @@ function Test-Address {
     return ($Value -is [string]) -and ($Value -match '^(25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}\z')
 }
 
-# The switch leads to WSL only: it bears no default route, and the address is one of its network and not its own.
+# WSL's switch has no default route, and the address is in its network but is not its own.
 function Test-Switch {
     param($Interface, $Address)
-    $holding = @(Get-Address | Where-Object -FilterScript { $_.address -ne $Address -and (Test-Within -Inner "$Address/32" -Outer "$($_.address)/$($_.prefix_length)") })
+    $holding = @(Get-Address | Where-Object -FilterScript { $_.address -ne $Address -and (Test-AddressInNetwork -Inner "$Address/32" -Outer "$($_.address)/$($_.prefix_length)") })
     if (@($holding | Where-Object -FilterScript { $_.interface -eq $Interface }).Count -eq 0) { return $false }
     if (@(Get-Route -Store 'ActiveStore' | Where-Object -FilterScript { $_.destination -eq '0.0.0.0/0' -and $_.interface -eq $Interface }).Count -gt 0) { return $false }
     if (Test-WslAdapter -Interface $Interface) { return $true }
-    # Renamed: then no other bears WSL's name, and it must be the only one, and not be known for another device.
+    # A renamed switch: accepted if no adapter has WSL's name and it is the only candidate, or a virtual switch.
     if (@(Get-Address | Where-Object -FilterScript { Test-WslAdapter -Interface $_.interface }).Count -gt 0) { return $false }
     $one = @($holding | Where-Object -FilterScript { $_.interface -eq $Interface })[0]
     return ($one.switch -ne $false) -and ($holding.Count -eq 1 -or $one.switch)
 }
 
-# By the name that WSL gives it; Hyper-V has other switches, and they are called vEthernet, too.
+# Recognised by WSL's name for it: Hyper-V's other switches are called vEthernet too.
 function Test-WslAdapter {
     param($Interface)
     return @(Get-Address | Where-Object -FilterScript { $_.interface -eq $Interface -and $_.switch -ne $false -and $_.alias -match 'WSL' }).Count -gt 0
 }
 
-function Test-Within {
+function Test-AddressInNetwork {
     param([string] $Inner, [string] $Outer)
     $inside = $Inner -split '/'
     $around = $Outer -split '/'
@@ -127,13 +127,13 @@ function ConvertTo-Number {
     return $number
 }
 
-# What a service runs lies where only administrators write.
-function Assert-Protected {
+# Programs of a service must be where only administrators can write.
+function Assert-AdministratorsOnly {
     param([Parameter(Mandatory = $true)] [string] $Path)
-    if (-not (Test-Path -LiteralPath $Path -PathType Leaf)) { throw (New-Failure -What "there is no $Path" -Help 'docs/windows.md says where it comes from') }
+    if (-not (Test-Path -LiteralPath $Path -PathType Leaf)) { throw (New-Failure -What "$Path does not exist" -Help 'see docs/windows.md for where to get it') }
     $programs = (Split-Path -Path (Get-ProgramFolder) -Parent) + [IO.Path]::DirectorySeparatorChar
     $whole = (Resolve-Path -LiteralPath $Path).ProviderPath
     if (-not $whole.StartsWith($programs, [StringComparison]::OrdinalIgnoreCase) -or $whole -match '\.\.') {
-        Deny -What "$Path is not in $programs, where only administrators write"
+        Deny-Action -What "$Path is not in $programs, where only administrators can write"
     }
 }

@@ -1,13 +1,13 @@
-# OpenResty on Windows: a process of the user's, or a service, which the elevated half starts and stops.
+# OpenResty on Windows: a process of the user, or a service, which the elevated script starts and stops.
 
-# WinSW asks for letters and digits only.
+# WinSW accepts only letters and digits.
 $script:service = 'FlatnetGateway'
 
 function Start-Gateway {
     param($Settings)
     $processes = @(Get-OwnNginx -Settings $Settings)
     if ($processes.Count -gt 0) {
-        Write-Host "  the gateway runs already, process $($processes[0].pid)"
+        Write-Host "  the gateway is already running, process $($processes[0].pid)"
         return
     }
     Assert-PortsFree -Settings $Settings
@@ -16,7 +16,7 @@ function Start-Gateway {
         Invoke-Elevated -Actions @(@{ do = 'start_service' })
     }
     else {
-        Invoke-Shown Start-Process ([ordered]@{
+        Invoke-Cmdlet Start-Process ([ordered]@{
                 FilePath = $Settings.OpenResty
                 ArgumentList = Join-Argument -Words (Get-NginxArgument -Settings $Settings)
                 WorkingDirectory = $Settings.GatewayDirectory
@@ -26,13 +26,13 @@ function Start-Gateway {
     Wait-Gateway -Settings $Settings
 }
 
-# nginx on Windows would share the port with another one, unnoticed. Who listens at IPv6 addresses, or at a single one, is not
-# in the way of 0.0.0.0.
+# On Windows, two nginx can listen on one port without an error. Listeners on IPv6 addresses, or on a single address, do not conflict
+# with 0.0.0.0.
 function Assert-PortsFree {
     param($Settings)
     $other = @(Get-Listener -Ports $Settings.Ports | Where-Object -FilterScript { $_.address -eq '0.0.0.0' })
     if ($other.Count -eq 0) { return }
-    throw (New-Failure -Status 1 -What "port $($other[0].port) is taken by process $($other[0].pid)" -Help "& '$(Get-ScriptPath)' gateway status")
+    throw (New-Failure -Status 1 -What "port $($other[0].port) is in use by process $($other[0].pid)" -Help "& '$(Get-ScriptPath)' gateway status")
 }
 
 function Stop-Gateway {
@@ -41,18 +41,18 @@ function Stop-Gateway {
         Invoke-Elevated -Actions @(@{ do = 'stop_service' })
     }
     if (@(Get-OwnNginx -Settings $Settings).Count -eq 0) { return }
-    # nginx reads its configuration even for this: where that is broken, the process is ended all the same.
+    # nginx reads its configuration even to quit. If it is invalid, the process is terminated instead.
     $why = ''
     try { Invoke-Program $Settings.OpenResty (@(Get-NginxArgument -Settings $Settings) + @('-s', 'quit')) }
     catch { $why = Format-Failure -Record $_ }
     if ($WhatIfPreference) { return }
-    # It ends when the requests that it has are answered.
+    # nginx exits after it has answered its pending requests.
     if (-not $why -and (Wait-NginxEnd -Settings $Settings -Seconds 10)) { return }
     foreach ($process in @(Get-OwnNginx -Settings $Settings)) {
-        Invoke-Shown Stop-Process ([ordered]@{ Id = $process.pid; Force = $true; Confirm = $false })
+        Invoke-Cmdlet Stop-Process ([ordered]@{ Id = $process.pid; Force = $true; Confirm = $false })
     }
     if (-not (Wait-NginxEnd -Settings $Settings -Seconds 5)) {
-        throw (New-Failure -Status 1 -What "the gateway's nginx does not end. $why" -Help "Get-Process nginx shows them; $($Settings.GatewayDirectory)\logs\error.log says why")
+        throw (New-Failure -Status 1 -What "the gateway's nginx does not exit. $why" -Help "list the processes with Get-Process nginx; see $($Settings.GatewayDirectory)\logs\error.log")
     }
 }
 
@@ -65,13 +65,13 @@ function Wait-NginxEnd {
     return $false
 }
 
-# `-s reload` says success though the new configuration is bad, and cannot reach a service of another account: so the
-# configuration is tested first, a service is restarted, and in the end there must be a worker that was not there before.
+# `-s reload` reports success even if the new configuration is invalid, and cannot signal a service of another account. So this tests
+# the configuration first, restarts a service, and checks that a new worker has started.
 function Restart-Gateway {
     param($Settings)
     Test-Configuration -Settings $Settings
     $before = @(Get-OwnNginx -Settings $Settings | ForEach-Object -Process { $_.pid })
-    if ($before.Count -eq 0) { throw (New-Failure -Status 1 -What 'the gateway does not run' -Help "& '$(Get-ScriptPath)' gateway start") }
+    if ($before.Count -eq 0) { throw (New-Failure -Status 1 -What 'the gateway is not running' -Help "& '$(Get-ScriptPath)' gateway start") }
     if (Get-ServiceState) {
         Invoke-Elevated -Actions @(@{ do = 'restart_service' })
     }
@@ -86,13 +86,13 @@ function Restart-Gateway {
         }
         Start-Sleep -Milliseconds 100
     }
-    throw (New-Failure -Status 1 -What 'no new nginx worker came within 5 s: the old configuration is still in force' -Help "$($Settings.GatewayDirectory)\logs\error.log says why")
+    throw (New-Failure -Status 1 -What 'no new nginx worker started within 5 s: the old configuration is still in use' -Help "see $($Settings.GatewayDirectory)\logs\error.log")
 }
 
 function Test-Configuration {
     param($Settings)
     if (-not (Test-Path -LiteralPath $Settings.OpenResty -PathType Leaf)) {
-        throw (New-Failure -Status 1 -What "there is no $($Settings.OpenResty)" -Help "unpack OpenResty for Windows (https://openresty.org/en/download.html) into C:\Program Files\OpenResty, or write where it is into $(Get-SettingsPath): OpenResty")
+        throw (New-Failure -Status 1 -What "$($Settings.OpenResty) does not exist" -Help "unpack OpenResty for Windows (https://openresty.org/en/download.html) to C:\Program Files\OpenResty, or set OpenResty in $(Get-SettingsPath)")
     }
     # nginx and its Lua run as this user.
     foreach ($folder in (Split-Path -Path $Settings.OpenResty -Parent), $Settings.GatewayDirectory) {
@@ -103,7 +103,7 @@ function Test-Configuration {
     Invoke-Program $Settings.OpenResty (@(Get-NginxArgument -Settings $Settings) + @('-t'))
 }
 
-# Always the same prefix: it is how `-s` finds the nginx that runs, and how ours are known.
+# Always the same prefix: `-s` finds the running nginx by it, and so does Test-OwnCommandLine.
 function Get-NginxArgument {
     param($Settings)
     return '-p', ($Settings.GatewayDirectory -replace '\\', '/'), '-c', 'conf/nginx.conf'
@@ -122,11 +122,11 @@ function Wait-Gateway {
         if ($answer.text -match '(?i)^HTTP/1\.[01] (200|503) [\s\S]*\r\nX-Flatnet:') { return }
         Start-Sleep -Milliseconds 200
     }
-    throw (New-Failure -Status 1 -What 'the gateway does not answer on this PC' -Help "$($Settings.GatewayDirectory)\logs\error.log says why; & '$(Get-ScriptPath)' doctor says who has its port")
+    throw (New-Failure -Status 1 -What 'the gateway does not answer on this PC' -Help "see $($Settings.GatewayDirectory)\logs\error.log; & '$(Get-ScriptPath)' doctor names the program that has its port")
 }
 
-# The service's account may read all of the gateway's directory, and write where nginx writes. Granted with the user's own rights:
-# what lies where others write may lead anywhere, and an administrator would follow.
+# The service's account can read the gateway's directory, and write where nginx writes. Granted without elevation: others can write
+# there, and could have replaced a folder with a link.
 function Grant-Service {
     param($Settings)
     $icacls = Get-SystemProgram -Name 'icacls.exe'
@@ -140,10 +140,10 @@ function Grant-Service {
 function Install-Gateway {
     param($Settings, [string] $Wrapper)
     if (-not (Test-Path -LiteralPath (Get-WrapperPath) -PathType Leaf)) {
-        throw (New-Failure -What "there is no $(Get-WrapperPath)" -Help "as administrator, copy $Wrapper's program to $(Get-WrapperPath)")
+        throw (New-Failure -What "$(Get-WrapperPath) does not exist" -Help "as administrator, copy $Wrapper's executable to $(Get-WrapperPath)")
     }
     Test-Configuration -Settings $Settings
-    # One that was started by hand has the port.
+    # An nginx that was started by hand occupies the port.
     if (-not (Get-ServiceState)) { Stop-Gateway -Settings $Settings }
     Invoke-Elevated -Actions @(@{ do = 'install_service'; wrapper = $Wrapper })
     Grant-Service -Settings $Settings
@@ -153,6 +153,6 @@ function Install-Gateway {
 
 function Uninstall-Gateway {
     param($Settings)
-    if (-not (Get-ServiceState)) { Write-Host '  there is no service'; return }
+    if (-not (Get-ServiceState)) { Write-Host '  the service does not exist'; return }
     Invoke-Elevated -Actions @(@{ do = 'remove_service' })
 }

@@ -1,5 +1,5 @@
-# One run of the elevated half after the other: two would plan with what the other is about to change. A file where no user reads: the
-# name of a mutex anybody may take first, and keep.
+# One elevated run at a time: two would each act on a state that the other is changing. The lock is a file that users cannot open. Any
+# user could create a named mutex first, and keep it.
 
 $script:lock = $null
 
@@ -13,7 +13,7 @@ function Enter-Lock {
             return
         }
         catch [IO.IOException] {
-            if ([DateTime]::UtcNow -ge $until) { throw (New-Failure -What 'another run of the elevated half does not end' -Help 'Get-Process powershell shows it') }
+            if ([DateTime]::UtcNow -ge $until) { throw (New-Failure -What 'another run of the elevated script has not finished' -Help 'find it with Get-Process powershell') }
         }
         Start-Sleep -Milliseconds 200
     }

@@ -1,28 +1,28 @@
-# What the elevated half did, for the user who installed to read and for administrators to write.
+# The log of the elevated script. Administrators write it, and the user who installed can read it.
 
 $script:logLimit = 262144
 
 function Write-Log {
     param([Parameter(Mandatory = $true)] [string] $Text)
     $log = "$(Get-ProgramFolder)\log\flatnet.log"
-    # `uninstall` takes it away before it has ended.
+    # `uninstall` deletes the folder before it ends.
     if (-not (Test-Path -LiteralPath "$(Get-ProgramFolder)\log" -PathType Container)) { return }
     $now = [DateTime]::Now.ToString('yyyy-MM-dd HH:mm:ss', [Globalization.CultureInfo]::InvariantCulture)
-    # Whoever may read it can keep it from being written; what is to be done is done all the same.
+    # A reader can block writes to the log. The actions run regardless.
     try {
         if ((Test-Path -LiteralPath $log -PathType Leaf) -and (Get-Item -LiteralPath $log -ErrorAction Stop).Length -gt $script:logLimit) {
             Move-Item -LiteralPath $log -Destination "$log.1" -Force -ErrorAction Stop
         }
         Add-Content -LiteralPath $log -Value "$now $Text" -Encoding UTF8 -ErrorAction Stop
     }
-    catch { Write-Host "  not in the log: $(Format-Failure -Record $_)" }
+    catch { Write-Host "  cannot write the log: $(Format-Failure -Record $_)" }
 }
 
 function New-LogFolder {
     $null = New-Item -ItemType Directory -Path "$(Get-ProgramFolder)\log" -Force -ErrorAction Stop
 }
 
-# For the half that asked: to a new file, then by one rename, so that it is read whole.
+# For flatnet.ps1. Written to a new file and renamed, so that a reader never gets a part.
 function Write-Result {
     param([Parameter(Mandatory = $true)] $Result)
     $path = "$(Get-ProgramFolder)\log\result.json"
@@ -32,13 +32,13 @@ function Write-Result {
             Move-Item -LiteralPath "$path.new" -Destination $path -Force -ErrorAction Stop
             return
         }
-        catch { if ($try -ge 50) { throw } }    # Somebody reads it just now.
+        catch { if ($try -ge 50) { throw } }    # A reader has it open.
         Start-Sleep -Milliseconds 100
     }
 }
 
-# What `down` goes by, where the adapter has another name.
-function Write-MadeRoute {
+# `down` finds the route by this if the adapter has been renamed.
+function Write-AddedRoute {
     param([Parameter(Mandatory = $true)] $Action)
     $made = ConvertTo-Json -InputObject ([ordered]@{ interface = $Action.interface; next_hop = $Action.next_hop })
     Set-Content -LiteralPath "$(Get-ProgramFolder)\log\route.json" -Value $made -Encoding ASCII -ErrorAction Stop

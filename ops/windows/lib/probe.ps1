@@ -1,10 +1,10 @@
-# What Windows reaches. A probe changes nothing; all of them run side by side, and end within 3 s. By .NET, which both editions
-# have, and not by Test-Connection or curl.exe, of which one has no limit and the other is not on each Windows.
+# Tests which addresses Windows reaches. Probes change nothing, run concurrently and finish within 3 s. They use .NET: Test-Connection
+# has no time limit, and not every Windows has curl.exe.
 
-# Answers a list of what came of each of -Wanted: @{ ping } or @{ host, port, http }.
+# Runs the probes -Wanted, each @{ ping } or @{ host, port, http }, and returns a result for each.
 function Invoke-Probe {
     param([object[]] $Wanted = @())
-    # Windows tries a refused connection again for up to 2 s.
+    # Windows retries a refused connection for up to 2 s.
     $until = [DateTime]::UtcNow.AddMilliseconds(2500)
     $probes = @(foreach ($one in $Wanted) { Start-Probe -Wanted $one })
     while (@($probes | Where-Object -FilterScript { $_.step -ne 'done' }).Count -gt 0 -and [DateTime]::UtcNow -lt $until) {
@@ -76,7 +76,7 @@ function Start-Answer {
     $Probe.step = 'answer'
 }
 
-# The head of the answer is all that is wanted.
+# Reads up to the end of the response's headers.
 function Read-Answer {
     param([Parameter(Mandatory = $true)] $Probe)
     $count = $Probe.task.Result
@@ -100,15 +100,15 @@ function Get-ProbeError {
     return 'silent'
 }
 
-# As src/windows/observed.rs wants it.
+# The form that src/windows/observed.rs parses.
 function ConvertTo-Answer {
     param($Probe)
     if ($null -eq $Probe) { return $null }
     return [ordered]@{ error = $Probe.error; address = $Probe.address; text = $Probe.text }
 }
 
-# Whether something is there: who refuses a connection is.
-function Test-Answered {
+# Whether any probe reached the address; a refused connection counts.
+function Test-Reachable {
     param([object[]] $Probes = @())
     if ($Probes.Count -eq 0) { return $null }
     return @($Probes | Where-Object -FilterScript { ($null -eq $_.error) -or ($_.error -eq 'refused') }).Count -gt 0

@@ -1,6 +1,6 @@
-# Asking the elevated half. The request is a file that this half writes and that one reads: a task has no arguments.
+# Requests to the elevated script. A task takes no arguments, so the request is a file.
 
-# Runs actions elevated, shows what was done, and throws what failed: all of them are tried.
+# Runs all actions elevated, prints the results, and throws if any failed.
 function Invoke-Elevated {
     param([Parameter(Mandatory = $true)] [object[]] $Actions)
     $settings = Read-Settings
@@ -27,7 +27,7 @@ function Show-Result {
         foreach ($line in @($done.lines)) { Write-Host "$line" }
         if ($done.error) {
             $failed++
-            $help = if ($done.help) { $done.help } else { "$(Get-ProgramFolder)\log\flatnet.log has what was done before" }
+            $help = if ($done.help) { $done.help } else { "see $(Get-ProgramFolder)\log\flatnet.log for the actions before it" }
             $null = Show-Failure -Record @{ Exception = New-Failure -What "$($done.do): $($done.error)" -Help $help }
         }
     }
@@ -45,19 +45,19 @@ function Write-Request {
     try {
         Set-Content -LiteralPath $path -Value (ConvertTo-Json -InputObject $request -Depth 5) -Encoding ASCII -ErrorAction Stop
     }
-    catch { throw (New-Failure -What "$path cannot be written: $(Format-Failure -Record $_)" -Help "the file is for the user who installed: $(Get-InstallHelp)") }
+    catch { throw (New-Failure -What "$path cannot be written: $(Format-Failure -Record $_)" -Help "only the user who installed can write it: $(Get-InstallHelp)") }
 }
 
-# By the task, which asks nobody; where it is not there, or not for this user, or refuses this, Windows asks once.
+# Uses the task, which needs no consent. If the task is missing, not for this user, or refuses the action, Windows shows a UAC prompt.
 function Start-Elevated {
     param([string] $Script, [object[]] $Actions)
-    $isAsked = @($Actions | Where-Object -FilterScript { $script:asked -ccontains $_.do }).Count -gt 0
+    $isAsked = @($Actions | Where-Object -FilterScript { $script:confirmedActions -ccontains $_.do }).Count -gt 0
     if (-not $isAsked -and (Get-ScheduledTask -TaskName 'FlatnetElevated' -TaskPath '\' -ErrorAction SilentlyContinue)) {
         try {
             Start-ScheduledTask -TaskName 'FlatnetElevated' -TaskPath '\' -ErrorAction Stop
             return
         }
-        catch { Write-Host "  the task FlatnetElevated cannot be started ($(Format-Failure -Record $_)): Windows asks instead" }
+        catch { Write-Host "  the task FlatnetElevated cannot be started ($(Format-Failure -Record $_)); asking for consent instead" }
     }
     Start-AsAdministrator -Arguments "-File ""$Script"""
 }
@@ -66,8 +66,8 @@ function Start-AsAdministrator {
     param([Parameter(Mandatory = $true)] [string] $Arguments)
     $line = "-NoProfile -NonInteractive -ExecutionPolicy RemoteSigned $Arguments"
     try { $process = Start-Process -FilePath (Get-PowerShellProgram) -ArgumentList $line -Verb RunAs -WindowStyle Hidden -PassThru -ErrorAction Stop }
-    catch { throw (New-Failure -What "Windows did not start the elevated half: $(Format-Failure -Record $_)" -Help "answer Windows' question with yes, with the account of an administrator where it asks for one") }
-    # Not -Wait, which has no limit.
+    catch { throw (New-Failure -What "Windows did not start the elevated script: $(Format-Failure -Record $_)" -Help "answer the UAC prompt with Yes, with an administrator's account if it asks for one") }
+    # -Wait has no time limit.
     if ($process -and -not $process.HasExited) { $null = $process.WaitForExit(150000) }
 }
 
@@ -79,10 +79,10 @@ function Wait-Result {
         if ($result) { return $result }
         Start-Sleep -Milliseconds 100
     }
-    throw (New-Failure -What 'the elevated half did not answer within 120 s' -Help "$Folder\log\flatnet.log says how far it came; 'Get-ScheduledTask FlatnetElevated' whether it runs")
+    throw (New-Failure -What 'the elevated script did not answer within 120 s' -Help "see $Folder\log\flatnet.log for its progress, and 'Get-ScheduledTask FlatnetElevated' for its state")
 }
 
-# Nothing where it is not there yet, or half of it, or another's.
+# Null if the result is missing, incomplete, or of another request.
 function Read-Result {
     param([string] $Folder, [string] $Id)
     try { $result = ConvertFrom-Json -InputObject (Get-Content -LiteralPath "$Folder\log\result.json" -Raw -ErrorAction Stop) }

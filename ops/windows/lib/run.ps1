@@ -1,7 +1,7 @@
-# Running commands and programs. What is printed is what runs, and with -WhatIf it is printed only.
+# Runs cmdlets and programs, and prints each command. With -WhatIf it only prints them.
 
-# A cmdlet that changes something. A script's preferences do not reach into Windows' modules, so each is told to stop.
-function Invoke-Shown {
+# Runs a cmdlet that changes something. Windows' modules ignore the script's preferences, so -ErrorAction Stop is passed.
+function Invoke-Cmdlet {
     [CmdletBinding(SupportsShouldProcess = $true)]
     param(
         [Parameter(Mandatory = $true, Position = 0)] [string] $Command,
@@ -16,7 +16,7 @@ function Invoke-Shown {
     }
 }
 
-# A program that changes something; it must end with 0.
+# Runs a program that changes something; any exit status but 0 is an error.
 function Invoke-Program {
     [CmdletBinding(SupportsShouldProcess = $true)]
     param(
@@ -27,13 +27,13 @@ function Invoke-Program {
     if ($PSCmdlet.ShouldProcess($line, 'Run')) {
         Write-Host "  $line"
         $ended = Invoke-Limited -Path $Path -Arguments $Arguments -Seconds 60
-        if ($null -eq $ended.exit) { throw (New-Failure -What "$line did not end within 60 s" -Help 'try it by hand') }
-        if ($ended.exit -ne 0) { throw (New-Failure -What "$line ended with $($ended.exit): $($ended.text)" -Help 'what it says is to be mended first') }
+        if ($null -eq $ended.exit) { throw (New-Failure -What "$line did not finish within 60 s" -Help 'run it by hand') }
+        if ($ended.exit -ne 0) { throw (New-Failure -What "$line exited with $($ended.exit): $($ended.text)" -Help 'fix the reported problem, then run this again') }
     }
 }
 
-# Runs a program within a limit. Not by PowerShell's own call: what becomes of output, errors and exit statuses there is up to
-# the caller's preferences, redirections and console. `exit` is nothing where it had to be ended.
+# Runs a program with a time limit. PowerShell's call operator is not used: its handling of output, errors and exit statuses depends
+# on the caller's preferences, redirections and console. `exit` is null if the program was terminated.
 function Invoke-Limited {
     param(
         [Parameter(Mandatory = $true)] [string] $Path,
@@ -50,7 +50,7 @@ function Invoke-Limited {
     $start.RedirectStandardInput = $true
     $start.RedirectStandardOutput = $true
     $start.RedirectStandardError = $true
-    # Else wsl.exe's own words are UTF-16; other programs of Windows' write as its language has it.
+    # Without WSL_UTF8, wsl.exe writes its own messages in UTF-16. Other programs use the system's code page.
     if ($Utf8) {
         $start.StandardOutputEncoding = New-Object -TypeName Text.UTF8Encoding -ArgumentList $false
         $start.StandardErrorEncoding = $start.StandardOutputEncoding
@@ -61,35 +61,35 @@ function Invoke-Limited {
         $out = $process.StandardOutput.ReadToEndAsync()
         $err = $process.StandardError.ReadToEndAsync()
         $bytes = [Text.Encoding]::ASCII.GetBytes($Text)
-        # Within the limit, too: who does not read would keep this waiting.
+        # The write counts towards the limit: it blocks if the program does not read.
         $clock = [Diagnostics.Stopwatch]::StartNew()
         try { if ($process.StandardInput.BaseStream.WriteAsync($bytes, 0, $bytes.Length).Wait($Seconds * 1000)) { $process.StandardInput.Close() } }
-        catch { $null = $_ }    # It ended without reading.
+        catch { $null = $_ }    # It exited without reading.
         if (-not $process.WaitForExit([int] [Math]::Max(1, $Seconds * 1000 - $clock.ElapsedMilliseconds))) {
-            Stop-Tree -Process $process
+            Stop-ProcessTree -Process $process
             return @{ exit = $null; out = ''; text = '' }
         }
-        # What it started may hold its streams open.
+        # Its child processes may hold the streams open.
         $null = [Threading.Tasks.Task]::WaitAll([Threading.Tasks.Task[]] @($out, $err), 2000)
-        $said = if ($out.IsCompleted) { $out.Result } else { '' }
-        $complained = if ($err.IsCompleted) { $err.Result } else { '' }
-        return @{ exit = $process.ExitCode; out = $said -replace "`r", ''; text = ("$complained $said" -replace '\s+', ' ').Trim() }
+        $output = if ($out.IsCompleted) { $out.Result } else { '' }
+        $errors = if ($err.IsCompleted) { $err.Result } else { '' }
+        return @{ exit = $process.ExitCode; out = $output -replace "`r", ''; text = ("$errors $output" -replace '\s+', ' ').Trim() }
     }
     finally { $process.Dispose() }
 }
 
-# With what it started. Windows PowerShell ends a process alone.
-function Stop-Tree {
+# Terminates a process and its children. Process.Kill of Windows PowerShell terminates only the process.
+function Stop-ProcessTree {
     param([Parameter(Mandatory = $true)] $Process)
     $number = "$($Process.Id)"
     try { $Process.Kill($true) }
     catch [Management.Automation.MethodException] {
         $null = Invoke-Limited -Path (Get-SystemProgram -Name 'taskkill.exe') -Arguments '/F', '/T', '/PID', $number -Seconds 5
     }
-    catch [InvalidOperationException] { $null = $_ }    # It has just ended by itself.
+    catch [InvalidOperationException] { $null = $_ }    # It has already exited.
 }
 
-# As C programs of Windows take a command line apart.
+# Quotes arguments as Windows' C runtime parses them.
 function Join-Argument {
     param([string[]] $Words = @())
     return @(foreach ($word in $Words) { Format-Argument -Word $word }) -join ' '
@@ -101,7 +101,7 @@ function Format-Argument {
     return '"' + ($Word -replace '(\\*)"', '$1$1\"' -replace '(\\+)$', '$1$1') + '"'
 }
 
-# As it can be pasted; of a whole document its beginning.
+# Formats a parameter so that it can be pasted. Of a multi-line value, only the first line.
 function Format-Parameter {
     param([string] $Name, $Value)
     if ("$Value" -match "`n") { return " -$Name '$(("$Value" -split "`n")[0]) ..'" }

@@ -1,21 +1,21 @@
-# OpenResty is no Windows service by itself: WinSW or NSSM makes it one. It runs as NT SERVICE\FlatnetGateway, an account of its own
-# that holds no privilege: what it runs, the gateway's configuration and Lua, lies where WSL2 writes. nginx on Windows stays in
-# the foreground, whatever `daemon` says.
+# The gateway as a Windows service, which requires a wrapper: WinSW or NSSM. It runs as NT SERVICE\FlatnetGateway, an account without
+# privileges, because WSL2 can write the configuration and Lua that it runs. nginx on Windows stays in the foreground, whatever `daemon`
+# is set to.
 
 $script:account = 'NT SERVICE\FlatnetGateway'
 
-# WinSW or NSSM: an administrator puts it there. No request names a program.
+# An administrator copies WinSW or NSSM there. Requests cannot name a program.
 function Get-WrapperPath {
     return [IO.Path]::Combine((Get-ProgramFolder), 'flatnet-gateway.exe')
 }
 
-# The elevated part of it: the service is made, and not started. One that could not be made whole is taken away again.
+# The elevated part: creates the service without starting it. If a step fails, a new service is removed again.
 function Install-Service {
     param($Settings, [string] $Wrapper)
     $isNew = -not (Get-ServiceState)
     try {
         if ($isNew) { if ($Wrapper -ceq 'WinSW') { Install-ByWinsw -Settings $Settings } else { Install-ByNssm -Settings $Settings } }
-        # Wrappers make it LocalSystem's.
+        # The wrappers create it with the account LocalSystem.
         $control = Get-SystemProgram -Name 'sc.exe'
         Invoke-Program $control @('config', $script:service, 'obj=', $script:account)
         Invoke-Program $control @('privs', $script:service, 'SeChangeNotifyPrivilege')
@@ -27,16 +27,16 @@ function Install-Service {
     }
 }
 
-# By Windows' own command: no wrapper is needed for it.
+# Uses sc.exe, so it works without the wrapper.
 function Uninstall-Service {
     if (-not (Get-ServiceState)) { return }
-    if ((Get-ServiceState) -ne 'Stopped') { Invoke-Shown Stop-Service ([ordered]@{ Name = $script:service }) }
+    if ((Get-ServiceState) -ne 'Stopped') { Invoke-Cmdlet Stop-Service ([ordered]@{ Name = $script:service }) }
     Invoke-Program (Get-SystemProgram -Name 'sc.exe') @('delete', $script:service)
 }
 
 function Install-ByWinsw {
     param($Settings)
-    Invoke-Shown Set-Content ([ordered]@{
+    Invoke-Cmdlet Set-Content ([ordered]@{
             LiteralPath = [IO.Path]::ChangeExtension((Get-WrapperPath), '.xml')
             Value = Get-WinswText -Settings $Settings
             Encoding = 'ASCII'
@@ -58,7 +58,7 @@ function Get-WinswText {
 <service>
   <id>$script:service</id>
   <name>Flatnet gateway</name>
-  <description>Takes HTTP from the LAN to the containers of Flatnet in WSL2.</description>
+  <description>Forwards HTTP from the LAN to Flatnet's containers in WSL2.</description>
   <executable>$program</executable>
   <startarguments>$arguments</startarguments>
   <stopexecutable>$program</stopexecutable>

@@ -1,6 +1,6 @@
-# settings.psd1, refused where a value would be dangerous or cannot work.
+# Reads settings.psd1, and rejects values that are unsafe or cannot work.
 
-# What goes into command lines, nginx' configuration and XML: what Windows' folders are usually called.
+# Paths are used in command lines, nginx' configuration and XML, so only the usual characters of paths are allowed.
 $script:folderCharacters = '^[A-Za-z]:(\\[A-Za-z0-9 ._()+,~@=&-]+)+$'
 
 function Get-SettingsPath {
@@ -10,18 +10,18 @@ function Get-SettingsPath {
 function Read-Settings {
     $path = Get-SettingsPath
     if (-not (Test-Path -LiteralPath $path -PathType Leaf)) {
-        throw (New-Failure -What "$path is not there" -Help "run 'flatnet windows install' in WSL2, and on Windows the line that it prints")
+        throw (New-Failure -What "$path does not exist" -Help "run 'flatnet windows install' in WSL2, then the command that it prints on Windows")
     }
     try { $settings = Import-PowerShellDataFile -Path ([Management.Automation.WildcardPattern]::Escape($path)) -ErrorAction Stop }
-    catch { throw (New-Failure -What "$path cannot be read: $(Format-Failure -Record $_)" -Help "its form is that of a data file of PowerShell: @{ Distribution = 'Debian' .. }") }
+    catch { throw (New-Failure -What "$path cannot be read: $(Format-Failure -Record $_)" -Help "write it as a PowerShell data file: @{ Distribution = 'Debian' .. }") }
     $rules = Get-SettingRule
     foreach ($key in $settings.Keys) {
-        if (-not $rules.Contains($key)) { throw (New-WrongSetting -Path $path -Key $key -What 'is unknown' -Right "the keys are $(@($rules.Keys) -join ', ')") }
+        if (-not $rules.Contains($key)) { throw (New-SettingFailure -Path $path -Key $key -What 'is unknown' -Right "valid keys: $(@($rules.Keys) -join ', ')") }
     }
     foreach ($key in $rules.Keys) {
-        if (-not $settings.ContainsKey($key)) { throw (New-WrongSetting -Path $path -Key $key -What 'is missing' -Right $rules[$key].right) }
+        if (-not $settings.ContainsKey($key)) { throw (New-SettingFailure -Path $path -Key $key -What 'is missing' -Right $rules[$key].right) }
         if (-not (& $rules[$key].test $settings[$key])) {
-            throw (New-WrongSetting -Path $path -Key $key -What "cannot be $(Format-Setting -Value $settings[$key])" -Right $rules[$key].right)
+            throw (New-SettingFailure -Path $path -Key $key -What "is invalid: $(Format-Setting -Value $settings[$key])" -Right $rules[$key].right)
         }
     }
     $settings.Ports = @($settings.Ports)
@@ -29,7 +29,7 @@ function Read-Settings {
     return $settings
 }
 
-# Only administrators may write to the first, which is where it is to be.
+# The first is the recommended one: only administrators can write there.
 function Find-OpenResty {
     $usual = 'C:\Program Files\OpenResty\nginx.exe', 'C:\openresty\nginx.exe'
     foreach ($path in $usual) {
@@ -38,7 +38,7 @@ function Find-OpenResty {
     return $usual[0]
 }
 
-function New-WrongSetting {
+function New-SettingFailure {
     param([string] $Path, [string] $Key, [string] $What, [string] $Right)
     return New-Failure -What "$Path`: $Key $What" -Help $Right
 }
@@ -51,7 +51,7 @@ function Format-Setting {
     return [string]::Format([Globalization.CultureInfo]::InvariantCulture, '{0}', $Value)
 }
 
-# What each key may be, and how that is said.
+# Each key's test, and the help that describes a valid value.
 function Get-SettingRule {
     return [ordered]@{
         Distribution = @{
@@ -67,21 +67,21 @@ function Get-SettingRule {
             test = { param($value) Test-PortList -Value $value }
         }
         Name = @{
-            right = "write a name by which the LAN calls the gateway, such as 'flatnet.internal': letters, digits, - and ."
+            right = "write the gateway's host name in the LAN, such as 'flatnet.internal': letters, digits, - and ."
             test = { param($value) ($value -is [string]) -and ($value -match '^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$') }
         }
         GatewayDirectory = @{
-            right = "write the folder that 'flatnet gateway install' was told, as Windows calls it, such as 'C:\flatnet\gateway': ASCII, from the drive on"
+            right = "write the Windows path of the directory given to 'flatnet gateway install', such as 'C:\flatnet\gateway': absolute, ASCII only"
             test = { param($value) ($value -is [string]) -and ($value -match $script:folderCharacters) }
         }
         OpenResty = @{
-            right = "write where nginx.exe of OpenResty for Windows is, such as 'C:\Program Files\OpenResty\nginx.exe' (ASCII, from the drive on), or '' to have it looked for there"
+            right = "write the path of OpenResty's nginx.exe, such as 'C:\Program Files\OpenResty\nginx.exe' (absolute, ASCII only), or '' to search the usual folders"
             test = { param($value) ($value -is [string]) -and (($value -eq '') -or (($value -match $script:folderCharacters) -and ($value -match '\\nginx\.exe$'))) }
         }
     }
 }
 
-# Remove-NetRoute without a prefix removes every route of this Windows, so this is as strict as can be.
+# Strict, because Remove-NetRoute without a prefix removes every route of Windows.
 function Test-Subnet {
     param($Value)
     if (($Value -isnot [string]) -or ($Value -notmatch '^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})/(1[6-9]|2[0-9]|30)$')) { return $false }

@@ -1,24 +1,24 @@
-# The two scheduled tasks, in the folder \ alone: in others any user may make one of these names. Flatnet runs `flatnet.ps1 up` as the user, with no more rights than the user has: at logon, after sleep,
-# and when networks change. FlatnetElevated has no trigger: that user may start it, and it runs elevated.ps1 as SYSTEM, whose
-# environment no user sets.
+# The two scheduled tasks, always in the root folder \: in other folders any user could create a task of the same name. Flatnet runs
+# `flatnet.ps1 up` as the user, not elevated, at logon, after sleep and when networks change. FlatnetElevated has no trigger: the user
+# can start it, and it runs elevated.ps1 as SYSTEM, whose environment users cannot set.
 
-# Whom `install` was run for: no request says for whom tasks are.
+# The user who ran `install`. Requests cannot name another.
 function Read-InstalledUser {
     $path = [IO.Path]::Combine((Get-ProgramFolder), 'user.txt')
-    if (-not (Test-Path -LiteralPath $path -PathType Leaf)) { throw (New-Failure -What "there is no $path" -Help (Get-InstallHelp)) }
+    if (-not (Test-Path -LiteralPath $path -PathType Leaf)) { throw (New-Failure -What "$path does not exist" -Help (Get-InstallHelp)) }
     return "$(Get-Content -LiteralPath $path -TotalCount 1 -ErrorAction Stop)"
 }
 
 function Register-Task {
     param([Parameter(Mandatory = $true)] [string] $User)
-    Invoke-Shown Register-ScheduledTask ([ordered]@{ TaskName = 'Flatnet'; TaskPath = '\'; Xml = Get-TaskText -File 'task.xml' -User $User; Force = $true })
-    Invoke-Shown Register-ScheduledTask ([ordered]@{ TaskName = 'FlatnetElevated'; TaskPath = '\'; Xml = Get-TaskText -File 'task-elevated.xml' -User $User; Force = $true })
+    Invoke-Cmdlet Register-ScheduledTask ([ordered]@{ TaskName = 'Flatnet'; TaskPath = '\'; Xml = Get-TaskText -File 'task.xml' -User $User; Force = $true })
+    Invoke-Cmdlet Register-ScheduledTask ([ordered]@{ TaskName = 'FlatnetElevated'; TaskPath = '\'; Xml = Get-TaskText -File 'task-elevated.xml' -User $User; Force = $true })
 }
 
 function Unregister-Task {
     foreach ($name in 'Flatnet', 'FlatnetElevated') {
         if (Get-ScheduledTask -TaskName $name -TaskPath '\' -ErrorAction SilentlyContinue) {
-            Invoke-Shown Unregister-ScheduledTask ([ordered]@{ TaskName = $name; TaskPath = '\'; Confirm = $false })
+            Invoke-Cmdlet Unregister-ScheduledTask ([ordered]@{ TaskName = $name; TaskPath = '\'; Confirm = $false })
         }
     }
 }
@@ -26,7 +26,7 @@ function Unregister-Task {
 function Get-TaskText {
     param([Parameter(Mandatory = $true)] [string] $File, [Parameter(Mandatory = $true)] [string] $User)
     $powershell = Get-PowerShellProgram
-    # Without a window, also where Windows Terminal is what consoles are shown in.
+    # conhost.exe --headless shows no window, even if Windows Terminal is the default terminal.
     $console = Get-SystemProgram -Name 'conhost.exe'
     $hidden = Test-Path -LiteralPath $console -PathType Leaf
     $values = @{

@@ -1,5 +1,5 @@
-# Where Windows is. Asked of Windows itself: anybody can set a variable of the environment for processes that are elevated
-# later. Only where there is no answer (PowerShell on another system) the variables count.
+# Windows' folders, programs and users. Paths come from Windows' API: users can set environment variables for processes that are
+# elevated later. The variables are used only where the API returns nothing (PowerShell on another system).
 
 function Get-SystemFolder {
     $folder = [Environment]::GetFolderPath('System')
@@ -7,32 +7,31 @@ function Get-SystemFolder {
     return $folder
 }
 
-# The folder that only administrators may write to, as the file system calls it.
+# Flatnet's folder in Program Files, which only administrators can write to.
 function Get-ProgramFolder {
     $folder = [Environment]::GetFolderPath('ProgramFiles')
     if (-not $folder) { $folder = (Resolve-Path -LiteralPath $env:ProgramFiles).ProviderPath }
     return [IO.Path]::Combine($folder, 'Flatnet')
 }
 
-# A program of Windows' own, by its whole path.
+# The full path of a program of Windows.
 function Get-SystemProgram {
     param([Parameter(Mandatory = $true)] [string] $Name)
     return Join-Path -Path (Get-SystemFolder) -ChildPath $Name
 }
 
-# Windows PowerShell: part of each Windows, whichever PowerShell this is.
+# Windows PowerShell, which every Windows has, whichever PowerShell runs this script.
 function Get-PowerShellProgram {
     return Get-SystemProgram -Name 'WindowsPowerShell\v1.0\powershell.exe'
 }
 
-# Modules come from Windows alone: a user's own folder is searched before, in elevated processes, too.
+# Only Windows' modules: by default the user's own folder is searched first, even in elevated processes.
 function Get-ModulePath {
     $own = [IO.Path]::Combine($PSHOME, 'Modules')
     $windows = [IO.Path]::Combine((Get-SystemFolder), 'WindowsPowerShell\v1.0\Modules')
     return (@($own, $windows) | Select-Object -Unique) -join [IO.Path]::PathSeparator
 }
 
-# Elevated or not is asked by these two alone.
 function Test-Elevated {
     $me = New-Object -TypeName Security.Principal.WindowsPrincipal -ArgumentList ([Security.Principal.WindowsIdentity]::GetCurrent())
     return $me.IsInRole([Security.Principal.WindowsBuiltInRole]::Administrator)
@@ -40,17 +39,17 @@ function Test-Elevated {
 
 function Assert-Elevated {
     if (-not (Test-Elevated)) {
-        throw (New-Failure -What 'this half of the scripts needs an administrator' -Help "run & '$(Get-ProgramFolder)\flatnet.ps1' up, which asks Windows for it")
+        throw (New-Failure -What 'elevated.ps1 requires an administrator' -Help "run & '$(Get-ProgramFolder)\flatnet.ps1' up, which starts it elevated")
     }
 }
 
-# Whom tasks are for, by number: names can fail (other languages, Entra). Another system has none, and this is nobody's.
+# The current user's SID. Names may not resolve (other languages, Entra). Systems other than Windows have no SIDs; this one belongs to no user.
 function Get-UserId {
     try { return [Security.Principal.WindowsIdentity]::GetCurrent().User.Value }
     catch [PlatformNotSupportedException] { return 'S-1-5-21-0-0-0-0' }
 }
 
-# What is not there is nothing, whatever strict mode says.
+# The value of a property, or null if it does not exist, which strict mode would report as an error.
 function Get-Field {
     param($Object, [Parameter(Mandatory = $true)] [string] $Name)
     if ($null -eq $Object) { return $null }
@@ -59,7 +58,7 @@ function Get-Field {
     return $null
 }
 
-# Asked once for each: what is not there is looked for in every module.
+# Cached: PowerShell searches every module for a missing command.
 $script:commands = @{}
 
 function Test-Command {

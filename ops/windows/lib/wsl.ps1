@@ -1,6 +1,6 @@
-# Asking Flatnet in WSL2. Never elevated: who starts a distribution hands it the own rights (docs/adr/0018).
+# Calls Flatnet in WSL2. Never elevated: a distribution runs with the rights of the process that starts it (docs/adr/0018).
 
-# Both questions and answers are JSON in ASCII: what Windows makes of other characters depends on its language.
+# Requests and answers are ASCII JSON: how Windows encodes other characters depends on its language.
 function Invoke-Flatnet {
     param(
         [Parameter(Mandatory = $true)] $Settings,
@@ -11,48 +11,48 @@ function Invoke-Flatnet {
     $words = @('-d', $Settings.Distribution, '-u', 'root', '--exec', '/usr/bin/env', 'flatnet') + $Arguments
     $ended = Invoke-Wsl -Arguments $words -Seconds $Seconds -Text $Text
     if ($ended.exit -eq 0) { return $ended.out }
-    # Flatnet's own errors come with their remedy.
+    # An error of Flatnet includes its remedy.
     if ($ended.text -match '(error\[FLAT-E\d+\]: .*?) help: (.*)$') {
         throw (New-Failure -Status 1 -What "in WSL2: $($Matches[1])" -Help "in WSL2: $($Matches[2])")
     }
-    # env's own status, in any language.
+    # env's exit status for a missing program.
     if ($ended.exit -eq 127) {
-        throw (New-Failure -Status 1 -What "there is no flatnet in the distribution $($Settings.Distribution)" -Help 'install the package of Flatnet there: docs/setup/phase-2-setup.md')
+        throw (New-Failure -Status 1 -What "flatnet is not installed in the distribution $($Settings.Distribution)" -Help 'install its package there: docs/setup/phase-2-setup.md')
     }
     if ($ended.text -match 'DISTRO_NOT_FOUND') {
-        throw (New-Failure -Status 1 -What "WSL has no distribution $($Settings.Distribution)" -Help "write the name that 'wsl --list' shows into $(Get-SettingsPath): Distribution. Distributions belong to one user, so run this as the user who has it")
+        throw (New-Failure -Status 1 -What "WSL has no distribution $($Settings.Distribution)" -Help "set Distribution in $(Get-SettingsPath) to a name that 'wsl --list' shows. Distributions belong to one user: run this as the user who installed it")
     }
-    # What WSL says itself ends with such a code, in any language.
+    # WSL's own errors contain such a code, in any language.
     if ($ended.text -match 'Wsl/\w+') {
-        throw (New-Failure -Status 1 -What "WSL did not start the distribution $($Settings.Distribution): $($ended.text)" -Help 'wsl --status; wsl --shutdown, which ends all distributions, and then this again')
+        throw (New-Failure -Status 1 -What "WSL did not start the distribution $($Settings.Distribution): $($ended.text)" -Help 'check wsl --status; run wsl --shutdown, which stops all distributions, then run this again')
     }
-    throw (New-Failure -Status 1 -What "'flatnet $Arguments' in the distribution $($Settings.Distribution) ended with $($ended.exit): $($ended.text)" -Help "wsl -d $($Settings.Distribution) -u root --exec /usr/bin/env flatnet doctor")
+    throw (New-Failure -Status 1 -What "'flatnet $Arguments' in the distribution $($Settings.Distribution) exited with $($ended.exit): $($ended.text)" -Help "wsl -d $($Settings.Distribution) -u root --exec /usr/bin/env flatnet doctor")
 }
 
 function Invoke-Wsl {
     param([Parameter(Mandatory = $true)] [string[]] $Arguments, [Parameter(Mandatory = $true)] [int] $Seconds, [string] $Text = '')
     $program = Get-SystemProgram -Name 'wsl.exe'
     if (-not (Test-Path -LiteralPath $program -PathType Leaf)) {
-        throw (New-Failure -Status 1 -What 'this Windows has no WSL' -Help 'wsl --install')
+        throw (New-Failure -Status 1 -What 'WSL is not installed' -Help 'run wsl --install')
     }
     $ended = Invoke-Limited -Path $program -Arguments $Arguments -Seconds $Seconds -Text $Text -Utf8
     if ($null -eq $ended.exit) {
-        throw (New-Failure -Status 1 -What "WSL does not answer within $Seconds s" -Help 'wsl --shutdown, which ends all distributions; then run this again')
+        throw (New-Failure -Status 1 -What "WSL did not answer within $Seconds s" -Help 'run wsl --shutdown, which stops all distributions, then run this again')
     }
     return $ended
 }
 
-# A look starts no distribution.
-function Assert-Running {
+# `status` and `doctor` must not start a distribution.
+function Assert-DistributionRunning {
     param([Parameter(Mandatory = $true)] $Settings)
     $running = Get-DistributionList -Running $true
     if ($null -eq $running) {
-        # It fails where none runs, and where it cannot be asked: then it is not known.
+        # The command fails if no distribution runs, and also if WSL cannot list any; in the second case the state is unknown.
         if ($null -eq (Get-DistributionList -Running $false)) { return }
         $running = @()
     }
     if ($Settings.Distribution -in $running) { return }
-    throw (New-Failure -Status 1 -What "the distribution $($Settings.Distribution) is stopped, and a look does not start it" -Help "& '$(Get-ScriptPath)' up, or wsl -d $($Settings.Distribution) --exec true")
+    throw (New-Failure -Status 1 -What "the distribution $($Settings.Distribution) is stopped" -Help "start it: & '$(Get-ScriptPath)' up, or wsl -d $($Settings.Distribution) --exec true")
 }
 
 function Get-DistributionList {
@@ -69,28 +69,28 @@ function Get-Decision {
         [Parameter(Mandatory = $true)] [string] $Verb,
         [int] $WaitSeconds = 0
     )
-    Write-Host "Asking Flatnet in $($Settings.Distribution) .."
-    if ($Verb -eq 'look') { Assert-Running -Settings $Settings }
+    Write-Host "Querying Flatnet in $($Settings.Distribution) .."
+    if ($Verb -eq 'look') { Assert-DistributionRunning -Settings $Settings }
     $facts = Get-Fact -Settings $Settings -WaitSeconds $WaitSeconds
-    Write-Host 'Asking what answers, 3 s at most ..'
-    $seen = Get-Seen -Settings $Settings -Facts $facts
-    $json = ConvertTo-Json -InputObject $seen -Depth 5 -Compress
+    Write-Host 'Probing connections, up to 3 s ..'
+    $observation = Get-Observation -Settings $Settings -Facts $facts
+    $json = ConvertTo-Json -InputObject $observation -Depth 5 -Compress
     $ascii = [regex]::Replace($json, '[^\x20-\x7e]', { param($match) '\u{0:x4}' -f [int][char] $match.Value })
     $answer = Invoke-Flatnet -Settings $Settings -Arguments 'windows', 'decide', $Verb -Text $ascii
     return ConvertFrom-Flatnet -Text $answer -Of "windows decide $Verb" -Fields 'layers', 'stops_at', 'set_up', 'offline', 'actions'
 }
 
-# An object with these fields: anything may call itself flatnet there.
+# Parses JSON and checks that the fields exist: any program in WSL2 may be named flatnet.
 function ConvertFrom-Flatnet {
     param([string] $Text, [Parameter(Mandatory = $true)] [string] $Of, [Parameter(Mandatory = $true)] [string[]] $Fields)
     $read = $null
     try { $read = ConvertFrom-Json -InputObject $Text } catch { $null = $_ }
     $missing = @($Fields | Where-Object -FilterScript { $null -eq $read -or -not $read.PSObject.Properties[$_] })
     if ($missing.Count -eq 0) { return $read }
-    throw (New-Failure -Status 1 -What "what 'flatnet $Of' in WSL2 answered is nothing that these scripts understand: $($missing -join ', ') is missing" -Help (Get-InstallHelp))
+    throw (New-Failure -Status 1 -What "unexpected output of 'flatnet $Of' in WSL2: $($missing -join ', ') missing" -Help (Get-InstallHelp))
 }
 
-# At logon WSL2 may still be starting: eth0 and the bridge come last.
+# At logon WSL2 may still be starting; eth0 and the bridge come up last.
 function Get-Fact {
     param([Parameter(Mandatory = $true)] $Settings, [int] $WaitSeconds)
     $until = [DateTime]::UtcNow.AddSeconds($WaitSeconds)

@@ -50,7 +50,7 @@ impl Reported {
         match concern {
             Concern::Host | Concern::ForeignRules => true,
             Concern::Attachment(id) => self.attachments.contains(id),
-            Concern::Nobody => false,
+            Concern::Unowned => false,
         }
     }
 }
@@ -106,7 +106,7 @@ mod tests {
         let id = AttachmentId { container_id: "c1".parse().unwrap(), if_name: "eth0".parse().unwrap() };
         let reported = Reported { attachments: [id.clone()].into(), elements: BTreeSet::new() };
         for (concern, level) in
-            [(Concern::Attachment(id), Level::NotLooked), (Concern::Nobody, Level::Failure)]
+            [(Concern::Attachment(id), Level::NotLooked), (Concern::Unowned, Level::Failure)]
         {
             let errors = vec![(concern, Error::new(Kind::Io, "cannot read /proc/x"))];
             let found = judge(&Repair { errors, ..Repair::default() }, &reported, "flatnet");

@@ -50,7 +50,7 @@ impl Engine {
     /// What the links of a running attachment lack; its elements belong to this host's plan. An error if the
     /// links exist but differ in a way whose repair could cut connections. `host` is this host's plan, if it is
     /// still to be run: by then the bridge has its name back, and its ports are guarded.
-    pub(super) fn plan_mend(&mut self, receipt: &Receipt, host: Option<&HostPart>) -> Result<Plan> {
+    pub(super) fn plan_restore(&mut self, receipt: &Receipt, host: Option<&HostPart>) -> Result<Plan> {
         let (desired, mut observed) = self.look_at_change_over(receipt)?;
         let conflict = |what: String| {
             let restart = format!("podman restart {}", receipt.id.container_id.short());
@@ -111,7 +111,7 @@ impl Engine {
             return Ok(Plan::default());
         }
         let is_whole = self.why_gone(&receipt, &events)?.is_none();
-        let plan = match self.plan_mend(&receipt, None) {
+        let plan = match self.plan_restore(&receipt, None) {
             Err(_) if self.is_dying(&receipt) => return Ok(Plan::default()),
             planned => planned?,
         };

@@ -120,7 +120,7 @@ impl Engine {
             if receipt.mode() != self.config.port_mode() {
                 repair.notes.push(changed_over(receipt));
             }
-            match self.plan_mend(receipt, Some(&host)) {
+            match self.plan_restore(receipt, Some(&host)) {
                 Ok(plan) => repair.push(of_attachment(receipt, plan)),
                 Err(error) => repair.refused(of(receipt), format!("container {}", receipt.label()), error),
             }
@@ -260,7 +260,7 @@ impl Engine {
                         Command::new(["ip", "addr", "del", &other.to_string(), "dev", dev]).line(),
                     ],
                     help: "Delete it if it is not needed".to_owned(),
-                    concern: Concern::Nobody,
+                    concern: Concern::Unowned,
                 });
             }
         }
@@ -302,7 +302,7 @@ fn orphans(unrecorded: &Unrecorded) -> Part {
     for dev in &unrecorded.orphans {
         plan.push_final(Op::LinkDel { dev: dev.clone() }, "no attachment uses it");
     }
-    Part { concern: Concern::Nobody, what: "a link without a receipt".to_owned(), plan }
+    Part { concern: Concern::Unowned, what: "a link without a receipt".to_owned(), plan }
 }
 
 fn released(receipt: &Receipt) -> String {

@@ -86,7 +86,7 @@ impl Engine {
                     commands: vec![format!("podman restart {}", receipt.id.container_id.short())],
                     help: "Restart one of them: it gets another address while the other one holds this one"
                         .to_owned(),
-                    concern: Concern::Nobody,
+                    concern: Concern::Unowned,
                 });
             }
         }
@@ -99,7 +99,7 @@ impl Engine {
             subject: format!("{} could not be read and was set aside", path.display()),
             commands: vec![Command::new(["rm", &path.to_string_lossy()]).line()],
             help: "Check what it was before you delete it".to_owned(),
-            concern: Concern::Nobody,
+            concern: Concern::Unowned,
         }));
         Ok(())
     }

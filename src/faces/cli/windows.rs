@@ -54,7 +54,7 @@ impl Windows {
                     Some(folder) => std::path::absolute(folder).map_err(io("find", folder))?,
                     None => install::folder(install::PROFILES.as_ref())?,
                 };
-                let path = install::seen_from_windows(&folder)?;
+                let path = install::windows_path(&folder)?;
                 let distribution = std::env::var("WSL_DISTRO_NAME").ok();
                 let count = install::install(&folder, &options.config()?, distribution.as_deref())?;
                 let command = format!("cmd /c \"{path}\\flatnet.cmd\" install");

@@ -16,9 +16,9 @@ const IPAM_DRIVER: &str = "flatnet";
 /// The option with the path of the configuration.
 const CONFIG: &str = "config";
 
-/// The options of a person, among what Podman sends.
+/// The user's options in the network that Podman sends.
 #[derive(Deserialize)]
-struct Asked {
+struct NetworkOptions {
     #[serde(default)]
     internal: bool,
     #[serde(default)]
@@ -79,7 +79,7 @@ pub(super) fn create(mut network: Map<String, Value>, name: &str, path: &Path) -
 }
 
 /// An error for the first option that contradicts the configuration, which is where networks are configured.
-fn refuse(asked: &Asked, config: &Config, path: &Path) -> Result<()> {
+fn refuse(asked: &NetworkOptions, config: &Config, path: &Path) -> Result<()> {
     let yaml = path.display();
     let unless = |is_so: bool, option: &str, instead: String| {
         if is_so { Ok(()) } else { Err(unsupported(option, instead)) }

@@ -79,7 +79,7 @@ mod tests {
         let marked = sort(links.clone(), &NetworkName::parse("flatnet").unwrap(), None);
         assert_eq!(marked.bridges.iter().map(|link| link.name.as_str()).collect::<Vec<_>>(), ["flatnet-br0"]);
         assert_eq!(marked.ports.len(), 2);
-        assert!(marked.bridges.len() + marked.ports.len() < total, "lo is nobody's");
+        assert!(marked.bridges.len() + marked.ports.len() < total, "lo has no owner");
         assert_eq!(sort(links, &NetworkName::parse("other").unwrap(), None), MarkedLinks::default());
     }
 

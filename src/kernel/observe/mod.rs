@@ -89,7 +89,7 @@ pub fn boot_id() -> String {
 /// Whether standard output is a pipe or socket whose other end is closed, so the runtime that started this
 /// process is gone. False if unknown.
 #[must_use]
-pub fn nobody_reads_stdout() -> bool {
+pub fn stdout_has_no_reader() -> bool {
     let stdout = std::io::stdout();
     let mut asked = [PollFd::new(&stdout, PollFlags::empty())];
     poll(&mut asked, Some(&Timespec::default())).is_ok_and(|_| asked[0].revents().contains(PollFlags::ERR))

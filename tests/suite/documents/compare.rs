@@ -1,8 +1,8 @@
-//! Whether a command printed what its page says: what varies by itself is not compared.
+//! Compares a command's output with its page, without parts that vary between runs.
 
 use regex::Regex;
 
-/// What changes from run to run, and what stands for it. Blanks are one, since columns are as wide as what is in them.
+/// Patterns that vary between runs, and their replacements. Runs of blanks become one, because column widths vary.
 const VARIES: [(&str, &str); 14] = [
     (r"\bnetns-[0-9a-f-]{36}\b", "<netns>"),
     (r"\b[0-9a-f]{64}\b", "<id>"),

@@ -1,14 +1,14 @@
 //! Japanese editions: `NAME.ja.md` has the parts of `NAME.md` in the same order, with the same commands, marks, words in
 //! code, numbers and links. Their commands are not run again.
 //!
-//! Below each heading stands what its English text was when it was translated, as a checksum:
+//! Below each heading is the checksum of the English text that was translated:
 //!
 //! ```text
 //! <!-- english: 3f2a9c01 -->
 //! ```
 //!
 //! `FLATNET_GOLDEN=write` takes commands and outputs over from the English page; `FLATNET_GOLDEN=translated` writes the
-//! checksums too: it says that somebody has read the English text that changed, and changed the Japanese one.
+//! checksums too: use it only after the Japanese text was updated.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ struct Pair<'a> {
     path: &'a str,
     english: Vec<Part>,
     japanese: Vec<Part>,
-    /// What stands below each Japanese heading.
+    /// The checksum below each Japanese heading.
     stamps: Vec<Option<String>>,
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn differences(path: &str, english: &str, japanese: &str) -> Vec<Stri
     found
 }
 
-/// The Japanese text with commands, outputs and marks of the English one, and with its checksums if it was translated anew.
+/// The Japanese text with commands, outputs and marks of the English one, and with its checksums if the translation was updated.
 pub(crate) fn follow(path: &str, english: &str, japanese: &str, is_translated: bool) -> String {
     let pair = Pair::new(path, english, japanese);
     let mut lines: Vec<String> = japanese.lines().map(str::to_owned).collect();

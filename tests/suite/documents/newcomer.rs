@@ -19,7 +19,7 @@ const PAGE: &str = "docs/setup/phase-2-setup.md";
 /// Two compilations on a slow machine, and some hundred packages.
 const TAKES_AT_MOST: Duration = Duration::from_secs(3600);
 
-/// Where the repository that is cloned lies inside.
+/// The repository to clone, inside the sandbox.
 const SOURCE: &str = "/srv/flatnet.git";
 
 #[test]

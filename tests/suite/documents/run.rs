@@ -27,7 +27,7 @@ pub(crate) struct Ran {
     printed: Vec<String>,
 }
 
-/// What is not as the page says.
+/// The differences from the page.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     /// Ready to be read.
@@ -108,7 +108,7 @@ pub(crate) fn run_steps(sandbox: &Sandbox, steps: &[Step], at_most: Duration) ->
 /// A page may take longer than a script of a test. What did not end is found by the steps that are missing.
 fn run_session(sandbox: &Sandbox, at_most: Duration) {
     let end = Instant::now() + at_most;
-    // Settings of whoever runs the tests, such as Cargo's, are none of a reader's.
+    // A reader does not have the settings of the tests' environment, such as Cargo's.
     let clean = r#"env -i PATH="$PATH" HOME=/root USER=root TERM=dumb LANG=C.UTF-8"#;
     let mut session = sandbox.spawn(&format!("exec {clean} bash {FOLDER}/session.sh"));
     while session.try_wait().unwrap().is_none() {

@@ -54,7 +54,7 @@ fn setup(page: &Page, block: &Block) -> Step {
     Step { script, line: block.inner.start + 1, status: 0, output: None }
 }
 
-/// Each line is a command; one that ends in a backslash goes on in the next.
+/// Each line is a command; a backslash at its end continues it on the next line.
 fn script(page: &Page, block: &Block) -> Vec<Step> {
     let mut steps = Vec::new();
     let lines = page.inside(block);

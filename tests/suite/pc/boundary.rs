@@ -1,8 +1,8 @@
-//! What the elevated half refuses, whoever asks.
+//! The boundary between the user's script and the elevated one.
 
 use super::{INSTALLED, has, pc};
 
-/// Requests that a distribution, or a program of the user's, might make; and what is said to each.
+/// Requests that a distribution or a program of the user could make, and the error for each.
 const BAD: &[(&str, &str)] = &[
     (
         r#"{"do": "add_route", "interface": $lan, "next_hop": "192.168.8.9"}"#,
@@ -22,48 +22,51 @@ const BAD: &[(&str, &str)] = &[
     ),
     (
         r#"{"do": "add_route", "interface": $wsl, "next_hop": "172.28.16.5; calc"}"#,
-        "a next hop is an IPv4 address",
+        "a next hop must be an IPv4 address",
     ),
-    (r#"{"do": "add_route", "interface": "2; calc", "next_hop": "172.28.16.5"}"#, "an interface is a number"),
+    (
+        r#"{"do": "add_route", "interface": "2; calc", "next_hop": "172.28.16.5"}"#,
+        "an interface must be a number",
+    ),
     (
         r#"{"do": "add_route", "interface": $wsl, "next_hop": "172.28.16.5", "subnet": "0.0.0.0/0"}"#,
-        "and no others",
+        "must have exactly these fields",
     ),
     (
         r#"{"do": "remove_route", "interface": $vpn, "next_hop": "0.0.0.0", "store": "ActiveStore"}"#,
-        "somebody else's",
+        "is not Flatnet's",
     ),
     (
         r#"{"do": "remove_route", "interface": $wsl, "next_hop": "172.28.16.5", "store": "x"}"#,
-        "other characters",
+        "invalid characters",
     ),
     (r#"{"do": "remove_lan_rule", "name": "*"}"#, "pattern"),
     (r#"{"do": "remove_lan_rule", "name": "Flatnet gateway *"}"#, "pattern"),
     (r#"{"do": "remove_hyperv_rule", "name": "Core Networking"}"#, "pattern"),
-    (r#"{"do": "add_lan_rule", "ports": [3389]}"#, "and no others"),
-    // A program is none of the request's, wherever it lies.
+    (r#"{"do": "add_lan_rule", "ports": [3389]}"#, "must have exactly these fields"),
+    // A request cannot name a program, wherever it is.
     (
         r#"{"do": "install_service", "wrapper": "WinSW", "path": "C:\\flatnet\\gateway\\evil.exe"}"#,
-        "and no others",
+        "must have exactly these fields",
     ),
     (
         r#"{"do": "install_service", "wrapper": "NSSM", "path": "C:\\Program Files\\WSL\\wsl.exe"}"#,
-        "and no others",
+        "must have exactly these fields",
     ),
     (
         r#"{"do": "install_service", "wrapper": "WinSW", "path": "C:\\Program Files\\Flatnet\\settings.psd1"}"#,
-        "and no others",
+        "must have exactly these fields",
     ),
-    (r#"{"do": "install_service", "wrapper": "calc"}"#, "other characters"),
-    // One rule of a name.
-    (r#"{"do": "add_lan_rule"}"#, "there is a rule \"Flatnet gateway 80\" already"),
-    (r#"{"do": "add_shared_rule"}"#, "there is a rule \"Flatnet gateway 80\" already"),
-    (r#"{"do": "add_ports_rule"}"#, "there is a rule \"Flatnet gateway 80\" already"),
-    (r#"{"do": "add_subnet_rule"}"#, "there is a rule \"Flatnet subnet 10.87.1.0/24\" already"),
-    // One route, whoever made the one that is there.
+    (r#"{"do": "install_service", "wrapper": "calc"}"#, "invalid characters"),
+    // At most one rule per name.
+    (r#"{"do": "add_lan_rule"}"#, "the rule \"Flatnet gateway 80\" already exists"),
+    (r#"{"do": "add_shared_rule"}"#, "the rule \"Flatnet gateway 80\" already exists"),
+    (r#"{"do": "add_ports_rule"}"#, "the rule \"Flatnet gateway 80\" already exists"),
+    (r#"{"do": "add_subnet_rule"}"#, "the rule \"Flatnet subnet 10.87.1.0/24\" already exists"),
+    // At most one route, even if another program added the existing one.
     (
         r#"{"do": "add_route", "interface": $wsl, "next_hop": "172.28.16.5"}"#,
-        "there is a route to 10.87.1.0/24 already, via 0.0.0.0",
+        "a route to 10.87.1.0/24 already exists, via 0.0.0.0",
     ),
     // Hyper-V's other switch.
     (
@@ -72,25 +75,25 @@ const BAD: &[(&str, &str)] = &[
     ),
     (
         r#"{"do": "remove_route", "interface": $other, "next_hop": "172.20.0.9", "store": "ActiveStore"}"#,
-        "somebody else's",
+        "is not Flatnet's",
     ),
-    // Nor whom tasks are for.
-    (r#"{"do": "register_tasks", "user": "S-1-5-11"}"#, "and no others"),
-    (r#"{"do": ["disable_task", "enable_task"]}"#, "is one text"),
-    (r#"{"do": null}"#, "is one text"),
-    ("null", "is one text"),
-    (r#"{"do": "note", "text": "a\n"}"#, "other characters"),
+    // A request cannot name the user of the tasks.
+    (r#"{"do": "register_tasks", "user": "S-1-5-11"}"#, "must have exactly these fields"),
+    (r#"{"do": ["disable_task", "enable_task"]}"#, "must be a string"),
+    (r#"{"do": null}"#, "must be a string"),
+    ("null", "must be a string"),
+    (r#"{"do": "note", "text": "a\n"}"#, "invalid characters"),
     (
         r#"{"do": "add_route", "interface": $wsl, "next_hop": "172.28.16.5\n"}"#,
-        "a next hop is an IPv4 address",
+        "a next hop must be an IPv4 address",
     ),
-    (r#"{"do": "note", "text": "a\u0000b"}"#, "other characters"),
-    (r#"{"do": "Invoke-Expression", "x": "calc"}"#, "and no others"),
-    (r#"{"do": "start_gateway"}"#, "these scripts know no action"),
+    (r#"{"do": "note", "text": "a\u0000b"}"#, "invalid characters"),
+    (r#"{"do": "Invoke-Expression", "x": "calc"}"#, "must have exactly these fields"),
+    (r#"{"do": "start_gateway"}"#, "unknown action"),
 ];
 
 #[test]
-fn elevated_half_rejects_unjustified_requests() {
+fn elevated_script_rejects_invalid_requests() {
     let Some(pc) = pc() else { return };
     pc.sh("ip -n windows link add vpn0 type veth peer name vpn1; ip -n windows addr add 10.8.0.2/24 dev vpn0; ip -n windows link set vpn0 up
         ip -n windows link set vpn1 up; ip -n windows route add 10.87.1.0/24 dev vpn0; ip -n windows link add other type veth peer name other1; ip -n windows addr add 172.20.0.1/20 dev other
@@ -127,18 +130,18 @@ fn elevated_half_rejects_unjustified_requests() {
     assert_eq!(pc.done(), "");
     has(&pc.sandbox.read(&format!("{INSTALLED}/log/flatnet.log")), &["error: refused"]);
 
-    // The task asks nobody: it neither installs nor takes away.
+    // The task runs without consent, so it neither installs nor removes.
     let silent = ["install_service", "remove_service", "register_tasks", "unregister_tasks", "remove_files"];
     let actions = silent.map(|name| format!(r#"{{"do": "{name}"}}"#)).join(",");
     request(&format!(r#"{{"version": 2, "id": "{id}", "actions": [{actions}]}}"#));
     pc.elevated(&format!("$env:FLATNET_USER = 'S-1-5-18'; & '{INSTALLED}/elevated.ps1'"));
     let result = pc.sandbox.read(&format!("{INSTALLED}/log/result.json"));
     for name in silent {
-        has(&result, &[&format!("refused: the task does not {name}: Windows asks for that")]);
+        has(&result, &[&format!("refused: the task does not run {name}, which requires a UAC prompt")]);
     }
     assert_eq!(pc.done(), "");
 
-    // What is no request: another file, another version, too much; its text is not repeated.
+    // Files that are not requests: a link, another version, too large. Their text is not quoted.
     pc.sandbox.write("/root/secret", "root:secret");
     let mut said = String::new();
     for prepare in [
@@ -155,40 +158,40 @@ fn elevated_half_rejects_unjustified_requests() {
     has(
         &said,
         &[
-            "leads to another file",
+            "is a link or another reparse point",
             "is not JSON",
-            "is not of this version",
+            "is from another version",
             "has no id",
-            "is too long",
-            "there is no",
+            "exceeds 65536 bytes",
+            "does not exist",
         ],
     );
-    // Who asked is told, where it is known who did.
+    // The result is written if the request's ID is known.
     let result = pc.sandbox.read(&format!("{INSTALLED}/log/result.json"));
-    has(&result, &["00000000-0000-0000-0000-000000000009", "is not of this version"]);
+    has(&result, &["00000000-0000-0000-0000-000000000009", "is from another version"]);
     assert!(said.matches("exit 2").count() == 6 && !said.contains("secret"), "{said}");
 }
 
 #[test]
-fn elevated_and_user_half_stay_separate() {
+fn elevated_and_user_scripts_stay_separate() {
     let Some(pc) = pc() else { return };
-    // Started elevated, the half that asks WSL2 stops; not elevated, the other one does.
+    // The user's script stops if elevated, the elevated script if not.
     let said = pc.elevated("flat status\nflat up\nflat gateway start");
-    assert_eq!(said.matches("error: this runs as administrator").count(), 3, "{said}");
+    assert_eq!(said.matches("error: flatnet.ps1 must not run as administrator").count(), 3, "{said}");
     assert_eq!(said.matches("exit 2").count(), 3, "{said}");
     let said = pc.ps(&format!("& '{INSTALLED}/elevated.ps1'; \"exit $LASTEXITCODE\""));
     has(&said, &["not elevated", "exit 2"]);
     assert_eq!(pc.sh("cat /pc/state/wsl.log 2>/dev/null || true").stdout, "");
 
-    // From a folder where others write nothing is registered, and the elevated half does not run.
+    // Tasks are not registered from a folder that others can write to, and elevated.ps1 does not run there.
     pc.sh("cp -rT /pc/scripts /pc/c/flatnet/scripts; :").succeeds();
     let said = pc.ps("& /pc/c/flatnet/scripts/flatnet.ps1 task register; \"exit $LASTEXITCODE\"\n& /pc/c/flatnet/scripts/task.ps1 register; \"exit $LASTEXITCODE\"");
-    assert_eq!(said.matches("error: a task runs these scripts from").count(), 2, "{said}");
+    assert_eq!(said.matches("error: tasks run scripts only from").count(), 2, "{said}");
     let said = pc.elevated("& /pc/c/flatnet/scripts/elevated.ps1; \"exit $LASTEXITCODE\"");
-    has(&said, &["elevated.ps1 runs from", "exit 2"]);
+    has(&said, &["elevated.ps1 runs only from", "exit 2"]);
     assert_eq!(pc.done(), "");
 
-    // A module in the user's folder that has a command of the scripts' is not loaded, in either half.
+    // Neither script loads a module from the user's folder that defines a command they use.
     let module = "/root/.local/share/powershell/Modules/Evil/Evil.psm1";
     pc.sh(&format!("mkdir -p $(dirname {module})")).succeeds();
     pc.sandbox.write(module, "Set-Content /pc/state/evil 1\nfunction Get-NetAdapter { }\nfunction Get-Acl { }\nfunction Get-Date { }\n");
@@ -198,56 +201,59 @@ fn elevated_and_user_half_stay_separate() {
     has(&pc.done(), &["powershell.exe RunAs", "elevated New-NetRoute"]);
     pc.nothing_of_others_was_elevated();
 
-    // The name of a mutex, which anybody may have first, keeps nobody waiting.
+    // A mutex that another process holds does not block the scripts.
     pc.sandbox.write("/pc/hold.ps1", "$mutex = New-Object Threading.Mutex $true, 'Global\\FlatnetElevated'; Set-Content /pc/state/held 1; Start-Sleep 900");
     pc.sh("setsid /opt/pwsh/pwsh -NoProfile -File /pc/hold.ps1 >/dev/null 2>&1 & until [ -e /pc/state/held ]; do sleep 0.1; done").succeeds();
     has(&pc.ps("flat down"), &["exit 0"]);
     assert_eq!(pc.left(), "");
 
-    // A task of that name in another folder is another user's.
+    // A task of the same name in another folder is not used.
     pc.sh(r#"echo '[{"TaskName": "FlatnetElevated", "TaskPath": "\\x\\", "State": "Ready", "Xml": "<Task/>"}]' >/pc/state/tasks.json"#).succeeds();
     has(&pc.ps("flat down\nflat up"), &["exit 0"]);
     let done = pc.done();
     assert!(!done.contains("start FlatnetElevated") && done.contains("powershell.exe RunAs"), "{done}");
 
-    // What WSL2 may not ask for is left out.
+    // Actions that WSL2 may not request are skipped.
     pc.sh(r#"f=$(command -v flatnet); printf '#!/bin/sh\n[ "$2" = decide ] || exec %s "$@"\n%s "$@" | jq -c ".actions += [{do: \\"remove_files\\"}, {do: [\\"note\\"]}]"\n' $f $f >/usr/local/sbin/flatnet; chmod +x /usr/local/sbin/flatnet; [ "$(command -v flatnet)" = /usr/local/sbin/flatnet ]"#).succeeds();
     let said = pc.ps("flat up");
-    has(&said, &["left out, because WSL2 may not ask for it: remove_files", "ask for it: note", "exit 0"]);
+    has(
+        &said,
+        &["skipped: WSL2 may not request the action remove_files", "request the action note", "exit 0"],
+    );
     pc.sh(&format!("rm /usr/local/sbin/flatnet; [ -e '{INSTALLED}/elevated.ps1' ]")).succeeds();
     assert_eq!(pc.done(), "");
 
-    // A folder that others may write to is not installed from.
+    // Nothing is installed from a folder that others can write to.
     pc.sandbox.write("/pc/state/more.ps1", "function Get-Acl { [CmdletBinding()] param($LiteralPath) $rules = [pscustomobject]@{ AccessControlType = 'Allow'; IdentityReference = 'S-1-5-11'; FileSystemRights = 0x1301bf }\n$acl = [pscustomobject]@{ Rules = $rules }\n$acl | Add-Member -MemberType ScriptMethod -Name GetOwner -Value { if (Test-Path /pc/state/owner) { Get-Content /pc/state/owner } else { 'S-1-5-32-544' } }\n$acl | Add-Member -MemberType ScriptMethod -Name GetAccessRules -Value { if (Test-Path /pc/state/owner) { return }; $this.Rules } -PassThru }\nExport-ModuleMember -Function Get-Acl\n");
     let said = pc.ps("& /pc/c/flatnet/scripts/flatnet.ps1 install; \"exit $LASTEXITCODE\"");
-    has(&said, &["/pc/c/flatnet/scripts can be written to by others (S-1-5-11)", "copy it into", "exit 2"]);
-    // Nor does nginx run from one.
+    has(&said, &["/pc/c/flatnet/scripts is writable by others (S-1-5-11)", "copy it to", "exit 2"]);
+    // nginx does not run from one either.
     let said = pc.ps("flat gateway check\nflat gateway reload");
     has(
         &said,
         &[
-            "OpenResty can be written to by others (S-1-5-11)",
+            "OpenResty is writable by others (S-1-5-11)",
             "/inheritance:r /grant:r \"*S-1-5-18:(OI)(CI)F\" \"*S-1-5-32-544:(OI)(CI)F\" \"*S-1-5-21-1-2-3-1001:(OI)(CI)F\"",
         ],
     );
     assert_eq!(said.matches("exit 1").count(), 2, "{said}");
-    // Nor from one that somebody else made, and so can open at any time.
+    // Nor from one that another user owns, who can change its permissions at any time.
     pc.sandbox.write("/pc/state/owner", "S-1-5-21-1-2-3-1002");
     let said =
         pc.ps("flat gateway check\n& /pc/c/flatnet/scripts/flatnet.ps1 install; \"exit $LASTEXITCODE\"");
     has(
         &said,
         &[
-            "OpenResty belongs to somebody else (S-1-5-21-1-2-3-1002)",
+            "OpenResty belongs to another user (S-1-5-21-1-2-3-1002)",
             "/setowner \"*S-1-5-21-1-2-3-1001\" /T",
-            "/pc/c/flatnet/scripts belongs to somebody else",
+            "/pc/c/flatnet/scripts belongs to another user",
             "exit 1",
             "exit 2",
         ],
     );
     assert_eq!(pc.done(), "");
-    // Rights that stand for others, as an entry for what will be made in a folder has them; Windows' own, and the service's.
-    let said = pc.ps("foreach ($name in 'windows', 'folder', 'copy', 'fail') { . \"/pc/c/Program Files/Flatnet/lib/$name.ps1\" }
+    // Generic rights, as inherit-only entries have them; Windows' own accounts, and the service's.
+    let said = pc.ps("foreach ($name in 'windows', 'permissions', 'installation', 'failure') { . \"/pc/c/Program Files/Flatnet/lib/$name.ps1\" }
         Set-Content /pc/state/owner $null
         function Get-Acl { param($LiteralPath, $ErrorAction)
             $acl = [pscustomobject]@{ Rules = [pscustomobject]@{ AccessControlType = 'Allow'; IdentityReference = $who; FileSystemRights = $what } }
@@ -257,7 +263,7 @@ fn elevated_and_user_half_stay_separate() {
         foreach ($what in 0x10000000, 0x40000000, 0x2, 0x1200a9) { [bool] (Get-OtherWriter -Path '/pc/c') }
         $what = 0x1f01ff
         foreach ($who in 'S-1-5-18', $script:serviceId, 'S-1-3-4', 'S-1-5-32-545') { [bool] (Get-OtherWriter -Path '/pc/c') }
-        foreach ($path in '\\\\wsl.localhost\\Debian\\x', '/pc/c') { try { Assert-OwnDisk -Path $path; 'disk' } catch { \"$_\" } }");
+        foreach ($path in '\\\\wsl.localhost\\Debian\\x', '/pc/c') { try { Assert-LocalDisk -Path $path; 'disk' } catch { \"$_\" } }");
     assert_eq!(
         said.lines().collect::<Vec<_>>(),
         [
@@ -269,7 +275,7 @@ fn elevated_and_user_half_stay_separate() {
             "False",
             "False",
             "True",
-            "\\\\wsl.localhost\\Debian\\x is on no disk of this PC",
+            "\\\\wsl.localhost\\Debian\\x is not on a local disk",
             "disk"
         ],
     );

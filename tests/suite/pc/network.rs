@@ -1,4 +1,4 @@
-//! Modes, VPNs, LANs and firewalls.
+//! Networking modes, VPNs, LANs and firewalls.
 
 use super::{has, line, pc};
 
@@ -7,9 +7,9 @@ fn network_mode_changes_are_followed() {
     let Some(pc) = pc() else { return };
     pc.sh("touch /pc/state/hyperv-blocks").succeeds();
     let said = pc.ps("flat up");
-    has(&said, &["The way is open", "exit 0"]);
+    has(&said, &["is open", "exit 0"]);
     has(&pc.left(), &["Flatnet subnet 10.87.1.0/24", "via 172.28.16.5"]);
-    // To mirrored: the route and OpenResty go, the ports are let in to WSL2.
+    // In mirrored mode the route and OpenResty are removed, and the firewalls allow the ports to WSL2.
     pc.sh("echo mirrored >/pc/state/mode; echo '[experimental]' >>/pc/home/.wslconfig").succeeds();
     let said = pc.ps("flat up\nflat doctor");
     let left = pc.left();
@@ -20,17 +20,17 @@ fn network_mode_changes_are_followed() {
             && left.contains("Flatnet gateway 80"),
         "{left}{said}"
     );
-    has(line(&said, "name"), &["flatnet.internal leads here"]);
+    has(line(&said, "name"), &["flatnet.internal resolves to this PC"]);
     assert!(
         pc.sh("jq -r '.[0].Profiles | join(\",\")' /pc/state/hyperv.json").stdout.contains("Private,Domain")
     );
-    // Two rules of one name, as 0.1.0 made them.
+    // Two rules of the same name, as 0.1.0 added them.
     pc.sh("jq '. + .' /pc/state/hyperv.json >/pc/state/x && mv /pc/state/x /pc/state/hyperv.json; echo nat >/pc/state/mode").succeeds();
     let said = pc.ps("flat up\nflat up");
     assert_eq!(said.matches("exit 0").count(), 2, "{said}");
     has(&pc.left(), &["via 172.28.16.5", "Flatnet subnet", "nginx"]);
     pc.done();
-    // A mode without a way.
+    // A mode without routes.
     pc.sh("echo virtioproxy >/pc/state/mode").succeeds();
     let said = pc.ps("flat up\nflat down");
     has(line(&said, "mode"), &["FAILURE", "virtioproxy"]);
@@ -41,9 +41,9 @@ fn network_mode_changes_are_followed() {
 fn wsl_adapter_is_identified_among_others() {
     let Some(pc) = pc() else { return };
     pc.sh("echo '{\"vEthernet\": \"\\u30a4\\u30fc\\u30b5\\u30cd\\u30c3\\u30c8 5\", \"LAN\": \"\\u793e\\u5185\"}' >/pc/state/aliases").succeeds();
-    // Renamed, and in Japanese: by its network.
-    has(&pc.ps("flat up"), &["The way is open", "exit 0"]);
-    // A LAN with the same addresses, and a VPN: the route that works stays, and both are named.
+    // A renamed adapter, in Japanese, is identified by its network.
+    has(&pc.ps("flat up"), &["is open", "exit 0"]);
+    // A LAN with the same addresses, and a VPN: the working route stays, and both are named.
     pc.sh("ip -n windows link add WiFi type veth peer name wifi1 netns lan
         ip -n windows addr add 172.28.16.50/24 dev WiFi; ip -n windows link set WiFi up
         ip -n lan addr add 172.28.16.5/24 dev wifi1; ip -n lan link set wifi1 up")
@@ -59,18 +59,18 @@ fn wsl_adapter_is_identified_among_others() {
     has(line(&said, "eth0"), &["warning", "vpn0", "172.28.16.0/21"]);
     assert_eq!(pc.done(), "");
     has(&pc.left(), &["via 172.28.16.5 dev vEthernet"]);
-    // Taken back by what was written down, since no name says whose it is.
+    // Removed by the recorded route, since the adapter's name does not identify it.
     pc.ps("flat down");
     assert_eq!(pc.left(), "");
     pc.done();
-    // A VPN that has the subnet: none is added beside it, and it stays.
+    // A VPN that routes the subnet: no route is added, and the VPN's stays.
     pc.sh("ip -n windows route del 172.28.16.0/21 dev vpn0; ip -n windows route add 10.87.1.0/24 dev vpn0")
         .succeeds();
     let said = pc.ps("flat up\nflat down");
     has(line(&said, "route"), &["FAILURE", "vpn0"]);
     assert!(!pc.done().contains("NetRoute"), "{said}");
     has(&pc.left(), &["10.87.1.0/24 dev vpn0"]);
-    // Where Windows tells the device, a name means nothing.
+    // A known device counts more than the adapter's name.
     pc.sh("ip -n windows route del 10.87.1.0/24 dev vpn0; ip -n windows addr add 172.28.16.77/24 dev vpn0
         echo '{\"vpn0\": \"WireGuard Tunnel\", \"vEthernet\": \"Hyper-V Virtual Ethernet Adapter #3\", \"LAN\": \"Intel\"}' >/pc/state/devices
         echo '{\"vpn0\": \"WSL VPN\", \"vEthernet\": \"Ethernet 5\"}' >/pc/state/aliases").succeeds();
@@ -82,14 +82,14 @@ fn wsl_adapter_is_identified_among_others() {
 #[test]
 fn answer_of_later_layer_proves_earlier_ones() {
     let Some(pc) = pc() else { return };
-    // A host that drops pings and connections; then a container that ignores pings.
+    // WSL2 drops pings and connections; then the container ignores pings.
     pc.sh("nft 'table ip ufw { chain in { type filter hook input priority 0; iifname eth0 icmp type echo-request drop; iifname eth0 tcp dport 80 drop; }; }'").succeeds();
     let said = pc.ps("flat up");
-    has(&said, &["The way is open", "exit 0"]);
+    has(&said, &["is open", "exit 0"]);
     pc.sh("ip netns exec web sysctl -qw net.ipv4.icmp_echo_ignore_all=1").succeeds();
     has(line(&pc.ps("flat status"), "container"), &["ok"]);
-    assert!(!pc.done().contains("HyperV"), "a rule was added for what works");
-    // Nothing answers any more.
+    assert!(!pc.done().contains("HyperV"), "a rule was added although the path works");
+    // Nothing answers.
     pc.sh("ip netns exec web ip link set eth0 down").succeeds();
     let said = pc.ps("flat status");
     has(line(&said, "container"), &["FAILURE"]);
@@ -107,16 +107,16 @@ fn settings_that_block_the_lan_are_failures() {
     has(
         &said,
         &[
-            "Home, by which this PC is in the LAN, is marked Public",
+            "this PC's LAN, Home, is marked Public",
             "Set-NetConnectionProfile -InterfaceIndex",
-            "a policy voids this PC's own firewall rules in Private networks",
+            "a policy disables this PC's own firewall rules in Private networks",
             "a rule of Windows' firewall for C:\\program files\\openresty\\nginx.exe blocks",
             "Where-Object DisplayName -eq 'nginx.exe' | Remove-NetFirewallRule",
         ],
     );
     assert_eq!(said.matches("exit 1").count(), 3, "{said}");
-    // Which rules do that: each line is changes of a rule that blocks all at port 80, and how many do then.
-    let said = pc.ps("foreach ($name in 'windows', 'run', 'look') { . \"/pc/c/Program Files/Flatnet/lib/$name.ps1\" }
+    // Changes to a rule that blocks port 80, and the number of blocking rules after each.
+    let said = pc.ps("foreach ($name in 'windows', 'run', 'observe') { . \"/pc/c/Program Files/Flatnet/lib/$name.ps1\" }
         foreach ($more in @{}, @{ LocalPort = '79-81' }, @{ LocalPort = 80, 443 }, @{ Program = 'C:\\openresty\\NGINX.exe' }, @{ RemoteAddress = 'LocalSubnet' },
             @{ LocalPort = '8080' }, @{ LocalPort = '81-90' }, @{ Protocol = 'UDP' }, @{ RemoteAddress = '192.0.2.1' }, @{ Program = 'C:\\Other\\nginx.exe' },
             @{ Enabled = 'False' }, @{ Direction = 'Outbound' }, @{ Action = 'Allow' }) {
@@ -126,7 +126,7 @@ fn settings_that_block_the_lan_are_failures() {
             @(Get-BlockRule -Settings @{ OpenResty = 'C:\\openresty\\nginx.exe'; Ports = @(80) }).Count
         }");
     assert_eq!(said.split_whitespace().collect::<String>(), "1111100000000", "{said}");
-    // Windows before 11 22H2; no LAN; a cmdlet that fails is not one that is not there.
+    // A cmdlet that fails is not a missing one; then Windows before 11 22H2, without a LAN.
     for cmdlet in ["Get-NetFirewallHyperVVMSetting", "Get-NetFirewallHyperVRule"] {
         pc.sandbox.write("/pc/state/fail", cmdlet);
         has(line(&pc.ps("flat status"), "hyper-v"), &["unseen", "Access is denied."]);
@@ -134,6 +134,6 @@ fn settings_that_block_the_lan_are_failures() {
     pc.sh("touch /pc/state/windows-10; rm /pc/state/rules.json; ip -n windows link del LAN").succeeds();
     let said = pc.ps("flat up");
     has(line(&said, "hyper-v"), &["no Hyper-V firewall"]);
-    has(line(&said, "firewall"), &["unseen", "in no LAN"]);
-    has(&said, &["which is in no LAN now"]);
+    has(line(&said, "firewall"), &["unseen", "not connected to a LAN"]);
+    has(&said, &["The PC is not connected to a LAN."]);
 }

@@ -7,15 +7,15 @@ fn service_has_own_account_and_can_be_reinstalled() {
     let Some(pc) = pc() else { return };
     let install = "flat gateway install-service";
     let wrapper = "'/pc/c/Program Files/Flatnet/flatnet-gateway.exe'";
-    // After one that was started by hand, which would have the port.
+    // After an nginx that was started by hand, which occupies the port.
     let said = pc.ps(&format!(
         "flat up\nMove-Item {wrapper} /pc/wrapper\n{install}\nMove-Item /pc/wrapper {wrapper}\n{install}\n{install}\nflat gateway reload\nflat status"
     ));
     has(
         &said,
         &[
-            "error: there is no /pc/c/Program Files/Flatnet/flatnet-gateway.exe",
-            "help: as administrator, copy WinSW's program to",
+            "error: /pc/c/Program Files/Flatnet/flatnet-gateway.exe does not exist",
+            "help: as administrator, copy WinSW's executable to",
         ],
     );
     assert_eq!(said.matches("exit 0").count(), 5, "{said}");
@@ -32,7 +32,7 @@ fn service_has_own_account_and_can_be_reinstalled() {
             "icacls C:\\flatnet\\gateway /grant NT SERVICE\\FlatnetGateway:(OI)(CI)RX /Q",
         ],
     );
-    // What lies where WSL2 writes may lead anywhere: an administrator does not follow it.
+    // WSL2 may replace its folders with links, so permissions there are not changed elevated.
     assert!(!done.contains("elevated icacls") && done.matches("wrapper install").count() == 1, "{done}");
     has(
         &pc.sandbox.read("/pc/c/Program Files/Flatnet/flatnet-gateway.xml"),
@@ -42,15 +42,15 @@ fn service_has_own_account_and_can_be_reinstalled() {
 
     let said = pc.ps("flat down\nflat gateway remove-service\nflat gateway remove-service");
     assert_eq!(said.matches("exit 0").count(), 3, "{said}");
-    has(&said, &["there is no service"]);
+    has(&said, &["the service does not exist"]);
     has(&pc.done(), &["elevated Stop-Service", "sc delete FlatnetGateway"]);
     assert_eq!(pc.left(), "");
 
-    // One that is not made whole is LocalSystem's: it is taken away, and one that is there all the same is not started.
+    // A service whose setup fails would run as LocalSystem: it is removed, and an existing one is not started.
     for (wrapper, step) in [("WinSW", "config"), ("NSSM", "privs")] {
         pc.sandbox.write("/pc/state/fail", &format!("sc {step}"));
         let said = pc.ps(&format!("flat gateway install-service -Wrapper {wrapper}"));
-        has(&said, &["install_service: ", "ended with 5: Access is denied.", "exit 2"]);
+        has(&said, &["install_service: ", "exited with 5: Access is denied.", "exit 2"]);
         has(&pc.done(), &["wrapper install", "sc delete FlatnetGateway"]);
         pc.sh("[ ! -e /pc/state/service ]").succeeds();
     }

@@ -1,4 +1,4 @@
-//! Settings that cannot work.
+//! Invalid settings.
 
 use std::fmt::Write as _;
 
@@ -29,7 +29,7 @@ fn wrong_setting_is_rejected_with_its_key() {
         ("OpenResty", "'C:\\openresty'"),
         ("OpenResty", "80"),
     ];
-    // All in one PowerShell: the settings are read anew by each run.
+    // All in one PowerShell: each run reads the settings again.
     let file = "/pc/c/Program Files/Flatnet/settings.psd1";
     let mut text = format!("$file = '{file}'\n$good = Get-Content -Raw -LiteralPath $file\n");
     for (key, value) in wrong {
@@ -57,11 +57,11 @@ fn wrong_setting_is_rejected_with_its_key() {
             said.split_once(&format!("{key} {value}\n")).unwrap_or_else(|| panic!("{key} {value}: {said}")).1;
         let answer = after.split("exit ").next().unwrap();
         assert!(
-            answer.contains(&format!("settings.psd1: {key} cannot be")) && answer.contains("help: write"),
+            answer.contains(&format!("settings.psd1: {key} is invalid: ")) && answer.contains("help: write"),
             "{key} = {value}: {answer}"
         );
     }
-    has(&said, &["Subnets is unknown", "Name is missing", "cannot be read", "settings.psd1 is not there"]);
+    has(&said, &["Subnets is unknown", "Name is missing", "cannot be read", "settings.psd1 does not exist"]);
     assert_eq!(said.matches("exit 2").count(), wrong.len() + 5, "{said}");
     assert!(!said.contains("~~~") && !said.contains(".ps1:"), "{said}");
     assert_eq!(pc.done() + &pc.sh("cat /pc/state/wsl.log 2>/dev/null || true").stdout, "");
@@ -75,7 +75,7 @@ fn paths_with_spaces_and_other_ports_work() {
     let said = pc.ps("flat up\nflat gateway check\nflat gateway reload\nflat gateway stop\nflat down");
     assert_eq!(said.matches("exit 0").count(), 5, "{said}");
     assert_eq!(pc.left(), "");
-    // Both sides must mean the same ports; the rule follows the settings.
+    // Both sides must have the same ports; the rule follows the settings.
     pc.ps("flat up");
     pc.set("Ports", "@(80, 443)");
     let said = pc.ps("flat up");

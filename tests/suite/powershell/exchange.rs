@@ -1,4 +1,4 @@
-//! What Windows' scripts and `flatnet windows` say to each other, in the words of both.
+//! The protocol between Windows' scripts and `flatnet windows`: both sides use the same fields.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,13 +21,14 @@ fn sorted(mut names: Vec<String>) -> Vec<String> {
 #[test]
 fn scripts_send_the_fields_the_program_reads() {
     let schema = schemars::schema_for!(flatnet::windows::observed::Observed).to_value();
-    let wanted = objects(&schema);
-    assert!(wanted.len() > 8, "{wanted:?}");
+    let expected = objects(&schema);
+    assert!(expected.len() > 8, "{expected:?}");
     let scripts = scripts();
-    let senders = scripts.iter().filter(|script| ["look.ps1", "probe.ps1"].contains(&script.name.as_str()));
+    let senders =
+        scripts.iter().filter(|script| ["observe.ps1", "probe.ps1"].contains(&script.name.as_str()));
     let sent: BTreeSet<Vec<String>> = senders
         .flat_map(|script| {
-            // Those in order are sent; the others are between functions.
+            // Only [ordered] hashtables are sent; the others are passed between functions.
             let literals = below(script.root()).filter(|node| {
                 let cast = node.parent().and_then(|parent| parent.parent());
                 let is_cast = cast.is_some_and(|cast| script.text(cast).starts_with("[ordered]"));
@@ -36,10 +37,10 @@ fn scripts_send_the_fields_the_program_reads() {
             literals.map(|hash| sorted(script.entries(hash).into_iter().map(|(key, _)| key).collect()))
         })
         .collect();
-    assert_eq!(sent, wanted);
+    assert_eq!(sent, expected);
 }
 
-/// What is asked of `variable`, as `$variable.field`.
+/// The fields that are read as `$variable.field`.
 fn fields_of(script: &Script, node: tree_sitter::Node, variable: &str) -> BTreeSet<String> {
     let members = below(node).filter(|node| node.kind() == "member_access");
     let named = members.filter_map(|member| {
@@ -53,27 +54,28 @@ fn fields_of(script: &Script, node: tree_sitter::Node, variable: &str) -> BTreeS
 #[test]
 fn scripts_implement_every_action() {
     let schema = schemars::schema_for!(flatnet::windows::action::Action).to_value();
-    let mut told = BTreeMap::new();
+    let mut requested = BTreeMap::new();
     for action in schema["oneOf"].as_array().unwrap() {
         let fields = action["properties"].as_object().unwrap();
         let name = fields["do"]["const"].as_str().unwrap().to_owned();
-        told.insert(name, fields.keys().filter(|field| *field != "do").cloned().collect::<BTreeSet<_>>());
+        requested
+            .insert(name, fields.keys().filter(|field| *field != "do").cloned().collect::<BTreeSet<_>>());
     }
     let scripts = scripts();
-    let act = scripts.iter().find(|script| script.name == "act.ps1").unwrap();
+    let actions = scripts.iter().find(|script| script.name == "actions.ps1").unwrap();
     let mut can = BTreeMap::new();
-    for clause in below(act.root()).filter(|node| node.kind() == "switch_clause") {
-        let condition = act.words(children(clause).next().unwrap());
+    for clause in below(actions.root()).filter(|node| node.kind() == "switch_clause") {
+        let condition = actions.words(children(clause).next().unwrap());
         if let [name] = &condition[..] {
-            can.insert(name.clone(), fields_of(act, clause, "Action"));
+            can.insert(name.clone(), fields_of(actions, clause, "Action"));
         }
     }
-    // OpenResty is started and stopped by the half that is not elevated.
+    // flatnet.ps1 starts and stops OpenResty, not elevated.
     for gateway in ["start_gateway", "stop_gateway"] {
-        assert_eq!(told.remove(gateway), Some(BTreeSet::new()));
+        assert_eq!(requested.remove(gateway), Some(BTreeSet::new()));
         assert!(!can.contains_key(gateway));
     }
-    for (action, fields) in &told {
+    for (action, fields) in &requested {
         assert_eq!(can.get(action), Some(fields), "{action}");
     }
 }

@@ -1,4 +1,4 @@
-//! What commands, programs and functions may be given.
+//! Checks calls against the parameters of commands, programs and functions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use super::tree::{COMMON, Call, Function, Script};
 
-/// Where other commands than those that are written there are run: both print them first.
-pub(super) const RUNNERS: [(&str, &str); 2] = [("Invoke-Shown", "&$Command"), ("Invoke-Program", "&$Path")];
+/// The functions that run other commands, and how they call them; both print the command first.
+pub(super) const RUNNERS: [(&str, &str); 2] = [("Invoke-Cmdlet", "&$Command"), ("Invoke-Program", "&$Path")];
 
 /// `commands.json`.
 #[derive(Deserialize)]
@@ -39,7 +39,7 @@ pub(super) fn manual() -> Manual {
     serde_json::from_str(include_str!("commands.json")).unwrap()
 }
 
-/// What is wrong with a call of a command that the scripts do not define.
+/// The errors in a call of a command that the scripts do not define.
 pub(super) fn against_manual(call: &Call, manual: &Manual) -> Vec<String> {
     if let Some(program) = manual.programs.get(&call.name) {
         let options = call.words.iter().filter(|word| word.starts_with('-'));
@@ -63,12 +63,12 @@ pub(super) fn against_manual(call: &Call, manual: &Manual) -> Vec<String> {
     wrong
 }
 
-/// What is wrong with a call of a function.
+/// The errors in a call of a function.
 pub(super) fn against_function(call: &Call, function: &Function) -> Vec<String> {
     let given: BTreeSet<&str> = call.parameters.keys().map(String::as_str).collect();
     let unknown = given.iter().filter(|name| !function.parameters.contains(**name) && !COMMON.contains(name));
     let mut wrong: Vec<String> = unknown.map(|name| format!("{} has no -{name}", call.name)).collect();
-    // The two runners take theirs by position.
+    // The runners take positional arguments.
     if RUNNERS.iter().all(|(runner, _)| *runner != call.name) {
         let missing = function.mandatory.iter().filter(|name| !given.contains(name.as_str()));
         wrong.extend(missing.map(|name| format!("{} needs -{name}", call.name)));
@@ -82,7 +82,7 @@ pub(super) fn against_function(call: &Call, function: &Function) -> Vec<String> 
     wrong
 }
 
-/// The programs that `Invoke-Program` is given words for: which one is a setting, so the word must be one of any.
+/// Unknown arguments of `Invoke-Program`. The program is often a setting, so an argument of any known program is accepted.
 pub(super) fn against_programs(script: &Script, manual: &Manual) -> Vec<String> {
     let known: BTreeSet<&String> = manual.programs.values().flat_map(|program| &program.words).collect();
     let calls = script.calls(script.root()).into_iter().filter(|call| call.name == "Invoke-Program");

@@ -1,4 +1,4 @@
-//! A PowerShell script as a syntax tree: what it calls, defines and names.
+//! A PowerShell script as a syntax tree: its calls, functions and variables.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -15,7 +15,7 @@ pub(crate) struct Script {
     tree: Tree,
 }
 
-/// A command as it is called, with the values that are plain words.
+/// A call of a command, with the values that are literals.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) name: String,
@@ -59,7 +59,7 @@ impl Script {
         format!("{}:{line}: {}", self.name, self.text(node).lines().next().unwrap_or_default())
     }
 
-    /// What PowerShell 5.1 would not take, as far as it can be told from the tree.
+    /// Syntax that PowerShell 5.1 rejects, as far as the tree shows it.
     pub(crate) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if let Some(line) = self.text.lines().position(|line| !line.is_ascii() || line.contains('\t')) {
@@ -79,10 +79,10 @@ impl Script {
         faults
     }
 
-    /// Every command below `node`; of those that are handed to `Invoke-Shown` the one that it runs, too.
+    /// Every command below `node`, including those that `Invoke-Cmdlet` runs.
     pub(crate) fn calls(&self, node: Node) -> Vec<Call> {
         let commands = below(node).filter(|node| node.kind() == "command");
-        commands.flat_map(|command| [Some(self.call(command)), self.shown(command)]).flatten().collect()
+        commands.flat_map(|command| [Some(self.call(command)), self.inner(command)]).flatten().collect()
     }
 
     fn call(&self, command: Node) -> Call {
@@ -111,10 +111,10 @@ impl Script {
         Call { name, parameters, words, line: command.start_position().row + 1 }
     }
 
-    /// `Invoke-Shown NAME ([ordered]@{ parameter = value .. })`.
-    fn shown(&self, command: Node) -> Option<Call> {
+    /// `Invoke-Cmdlet NAME ([ordered]@{ parameter = value .. })`.
+    fn inner(&self, command: Node) -> Option<Call> {
         let outer = self.call(command);
-        if outer.name != "Invoke-Shown" {
+        if outer.name != "Invoke-Cmdlet" {
             return None;
         }
         let hash = below(command).find(|node| node.kind() == "hash_literal_expression")?;
@@ -132,7 +132,7 @@ impl Script {
             .collect()
     }
 
-    /// Literal words, without their quotes; text with variables in it is none.
+    /// Literal words without their quotes; strings with variables are skipped.
     pub(crate) fn words(&self, node: Node) -> Vec<String> {
         let literal = |node: &Node| ["verbatim_string_characters", "generic_token"].contains(&node.kind());
         let words = below(node).filter(literal);
@@ -147,7 +147,7 @@ impl Script {
     fn function<'a>(&'a self, node: Node<'a>) -> Function<'a> {
         let name = children(node).find(|child| child.kind() == "function_name").unwrap();
         let (mut parameters, mut mandatory) = (BTreeSet::new(), BTreeSet::new());
-        // Those of script blocks within do not count: they stand deeper.
+        // Script blocks inside the function have parameters of their own, deeper in the tree.
         let block = below(node).find(|node| node.kind() == "param_block");
         let block = block.filter(|block| block.parent().and_then(|body| body.parent()) == Some(node));
         for parameter in block.into_iter().flat_map(below).filter(|node| node.kind() == "script_parameter") {
@@ -174,7 +174,7 @@ impl Script {
         found
     }
 
-    /// Names of variables among `nodes`: those that get a value, and those that are read; in lower case.
+    /// Names of variables among `nodes`, in lower case: the assigned ones and those that are read.
     pub(crate) fn variables<'a>(&self, nodes: impl Iterator<Item = Node<'a>>) -> [BTreeSet<String>; 2] {
         let (mut set, mut read) = (BTreeSet::new(), BTreeSet::new());
         for node in nodes.filter(|node| node.kind() == "variable") {
@@ -184,7 +184,7 @@ impl Script {
             let gets = |kind: &str| {
                 ancestors().take_while(|node| node.kind() != "pipeline").any(|node| node.kind() == kind)
             };
-            // `$x.y = 1` reads `$x`, but makes no difference here.
+            // `$x.y = 1` counts as an assignment to `$x`, which does no harm here.
             let is_loop = node.parent().is_some_and(|parent| parent.kind() == "foreach_statement");
             if is_loop || gets("left_assignment_expression") || gets("script_parameter") {
                 set.insert(name);

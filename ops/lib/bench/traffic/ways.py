@@ -1,4 +1,4 @@
-"""Who is measured: each is a host with two containers, and Windows beyond it.
+"""The candidates: each is a host with two containers, and Windows beyond it.
 
     windows 172.27.0.1 ---- 172.27.0.2 the host ---- bench0, the client; bench1, the server
 """

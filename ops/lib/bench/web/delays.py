@@ -1,4 +1,4 @@
-"""How long it takes until a change is seen from the LAN, and that nothing fails meanwhile. Milliseconds."""
+"""The time until a change is visible from the LAN, without failed requests. Milliseconds."""
 
 import json
 import subprocess
@@ -10,8 +10,8 @@ from web.load import endpoint, finish, route, wrk
 from web.network import GATEWAY, ask, await_true, connect, get, is_listening
 from web.servers import HOST
 
-# Their web servers: busybox's begins within milliseconds; nginx gives its answer to the kernel at once, so that a SIGKILL does
-# not cut it in two, which no gateway could mend.
+# Their web servers: busybox's begins within milliseconds; nginx passes its response to the kernel at once, so that a SIGKILL
+# does not truncate it.
 BUSYBOX, NGINX = "flatnet-test/busybox", "flatnet-test/web"
 DOMAIN = "flatnet.internal"
 
@@ -79,7 +79,7 @@ def swaps(raw, routes):
 
 
 def expect_in_force(routes):
-    """A list that was refused would disturb nobody."""
+    """Checks that the gateway uses the new table: a rejected one would not cause failures."""
     generation = json.loads(get("localhost", "/_flatnet/status")[1])["generation"]
     if generation != routes.generation:
         raise Failed(f"the list in force is number {generation}, not {routes.generation}")

@@ -1,4 +1,4 @@
-"""Who is measured: four servers that pass requests from the LAN on to the same backend, one port each."""
+"""The candidates: four servers that forward requests from the LAN to the same backend, one port each."""
 
 import os
 import signal
@@ -22,8 +22,8 @@ http {{
 }}
 """
 
-# Written by hand as documentation of nginx has it, in what `flatnet gateway render --static` writes too; with the gateway's
-# log but for the fields that nobody else has, and with its limits and timeouts.
+# Written by hand after nginx' documentation, like the output of `flatnet gateway render --static`; with the gateway's limits,
+# timeouts and log, without the fields that other servers do not have.
 STATIC = f"""
 daemon off; pid {FOLDER}/static.pid; error_log stderr; user www-data; worker_processes auto; worker_rlimit_nofile 16384;
 events {{ worker_connections 8192; }}
@@ -59,7 +59,7 @@ http {{
 }}
 """
 
-# The others log nothing, as they are delivered.
+# The others do not log by default.
 HAPROXY = f"""
 global
     maxconn 8192

@@ -1,6 +1,6 @@
 //! Parses `iptables-legacy -S`: rules that nft does not see.
 
-use super::rules::{Asked, Chains, Match, Rule, Verdict};
+use super::rules::{Chains, Condition, Match, Rule, Verdict};
 
 /// Chains with their rules, and whether the policy of FORWARD is to drop.
 pub(super) fn parse(text: &str) -> (Chains, bool) {
@@ -36,12 +36,14 @@ fn rule(chain: &str, words: &[&str], line: &str) -> Rule {
         let mut value = || words.next().unwrap_or_default();
         let called = |name: &str| vec![name.replace('+', "*")];
         let asked = match word {
-            "-i" => Some(Asked::Iif(called(value()))),
-            "-o" => Some(Asked::Oif(called(value()))),
-            "-s" => Some(value().parse().map_or(Asked::Unknown, |net| Asked::Source(vec![net]))),
-            "-d" => Some(value().parse().map_or(Asked::Unknown, |net| Asked::Destination(vec![net]))),
-            "--ctstate" | "--state" => Some(Asked::State(value().split(',').map(str::to_owned).collect())),
-            "-m" => (!["conntrack", "state", "comment"].contains(&value())).then_some(Asked::Unknown),
+            "-i" => Some(Condition::Iif(called(value()))),
+            "-o" => Some(Condition::Oif(called(value()))),
+            "-s" => Some(value().parse().map_or(Condition::Unknown, |net| Condition::Source(vec![net]))),
+            "-d" => Some(value().parse().map_or(Condition::Unknown, |net| Condition::Destination(vec![net]))),
+            "--ctstate" | "--state" => {
+                Some(Condition::State(value().split(',').map(str::to_owned).collect()))
+            }
+            "-m" => (!["conntrack", "state", "comment"].contains(&value())).then_some(Condition::Unknown),
             "--comment" | "--reject-with" => {
                 value();
                 None
@@ -54,7 +56,7 @@ fn rule(chain: &str, words: &[&str], line: &str) -> Rule {
                 rule.verdict = Verdict::Goto(value().to_owned());
                 None
             }
-            _ => Some(Asked::Unknown),
+            _ => Some(Condition::Unknown),
         };
         rule.matches.extend(asked.map(|what| Match { what, negated }));
         negated = false;

@@ -3,7 +3,7 @@
 use ipnet::Ipv4Net;
 use serde_json::Value;
 
-use super::rules::{Asked, Chains, Match, Rule, Verdict};
+use super::rules::{Chains, Condition, Match, Rule, Verdict};
 
 /// A base chain at the forward hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ fn rule(found: &Value) -> Rule {
             ("counter" | "log" | "mangle", _) | ("xt", "comment") => {}
             ("match", _) => rule.matches.push(one_match(value)),
             // Limits, verdict maps, what iptables-nft does not translate.
-            _ => rule.matches.push(Match { what: Asked::Unknown, negated: false }),
+            _ => rule.matches.push(Match { what: Condition::Unknown, negated: false }),
         }
     }
     rule
@@ -79,15 +79,15 @@ fn one_match(value: &Value) -> Match {
         right.iter().map(|word| word.as_str().map(str::to_owned)).collect::<Option<Vec<String>>>()
     };
     let asked = match (left("/left/meta/key"), left("/left/ct/key"), left("/left/payload/field")) {
-        ("iif" | "iifname", ..) => words(&right).map(Asked::Iif),
-        ("oif" | "oifname", ..) => words(&right).map(Asked::Oif),
-        ("nfproto", ..) => Some(Asked::Ipv4(right == ["ipv4"])),
-        (_, "state", _) => words(&right).map(Asked::State),
-        (_, _, "saddr") => nets(&right).map(Asked::Source),
-        (_, _, "daddr") => nets(&right).map(Asked::Destination),
+        ("iif" | "iifname", ..) => words(&right).map(Condition::Iif),
+        ("oif" | "oifname", ..) => words(&right).map(Condition::Oif),
+        ("nfproto", ..) => Some(Condition::Ipv4(right == ["ipv4"])),
+        (_, "state", _) => words(&right).map(Condition::State),
+        (_, _, "saddr") => nets(&right).map(Condition::Source),
+        (_, _, "daddr") => nets(&right).map(Condition::Destination),
         _ => None,
     };
-    Match { what: asked.unwrap_or(Asked::Unknown), negated: value["op"] == "!=" }
+    Match { what: asked.unwrap_or(Condition::Unknown), negated: value["op"] == "!=" }
 }
 
 /// The members of a value, a list or an anonymous set.
@@ -157,18 +157,18 @@ mod tests {
         let saddr = r#"{"payload": {"protocol": "ip", "field": "saddr"}}"#;
         assert_eq!(
             asked(saddr, "==", r#"{"prefix": {"addr": "10.87.0.0", "len": 16}}"#),
-            is(Asked::Source(vec![net("10.87.0.0/16")]))
+            is(Condition::Source(vec![net("10.87.0.0/16")]))
         );
-        assert_eq!(asked(saddr, "==", r#""10.87.1.2""#), is(Asked::Source(vec![net("10.87.1.2/32")])));
-        assert_eq!(asked(saddr, "==", r#""@trusted""#), is(Asked::Unknown));
+        assert_eq!(asked(saddr, "==", r#""10.87.1.2""#), is(Condition::Source(vec![net("10.87.1.2/32")])));
+        assert_eq!(asked(saddr, "==", r#""@trusted""#), is(Condition::Unknown));
         assert_eq!(
             asked(r#"{"meta": {"key": "oifname"}}"#, "!=", r#"{"set": ["a", "b"]}"#),
-            Match { what: Asked::Oif(vec!["a".to_owned(), "b".to_owned()]), negated: true }
+            Match { what: Condition::Oif(vec!["a".to_owned(), "b".to_owned()]), negated: true }
         );
         assert_eq!(
             asked(r#"{"ct": {"key": "state"}}"#, "in", r#"["established", "related"]"#),
-            is(Asked::State(vec!["established".to_owned(), "related".to_owned()]))
+            is(Condition::State(vec!["established".to_owned(), "related".to_owned()]))
         );
-        assert_eq!(asked(r#"{"meta": {"key": "mark"}}"#, "==", "1"), is(Asked::Unknown));
+        assert_eq!(asked(r#"{"meta": {"key": "mark"}}"#, "==", "1"), is(Condition::Unknown));
     }
 }

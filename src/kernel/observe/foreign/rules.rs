@@ -26,13 +26,13 @@ pub(super) struct Rule {
 /// A condition of a rule, possibly negated.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Match {
-    pub(super) what: Asked,
+    pub(super) what: Condition,
     pub(super) negated: bool,
 }
 
 /// The kinds of conditions.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Asked {
+pub(super) enum Condition {
     /// The incoming link is one of these; a name may end in `*`.
     Iif(Vec<String>),
     /// The outgoing link is one of these.
@@ -109,7 +109,7 @@ impl Rule {
     }
 }
 
-impl Asked {
+impl Condition {
     /// Whether it is true; `None` if that depends on the packet.
     fn holds(&self, packet: Packet<'_>) -> Option<bool> {
         match self {
@@ -139,7 +139,7 @@ fn lies_in(subnet: Ipv4Net, nets: &[Ipv4Net]) -> Option<bool> {
 mod tests {
     use super::*;
 
-    fn rule(matches: &[(Asked, bool)], verdict: Verdict) -> Rule {
+    fn rule(matches: &[(Condition, bool)], verdict: Verdict) -> Rule {
         let matches =
             matches.iter().map(|(what, negated)| Match { what: what.clone(), negated: *negated }).collect();
         Rule { chain: "c".to_owned(), matches, verdict, called: String::new() }
@@ -147,19 +147,19 @@ mod tests {
 
     #[test]
     fn first_certain_match_decides_verdict() {
-        let bridge = || Asked::Iif(vec!["flatnet-*".to_owned()]);
-        let net = |text: &str| Asked::Source(vec![text.parse().unwrap()]);
+        let bridge = || Condition::Iif(vec!["flatnet-*".to_owned()]);
+        let net = |text: &str| Condition::Source(vec![text.parse().unwrap()]);
         let (accept, drop) = (Verdict::Accept, Verdict::Drop);
         for (rules, dropped) in [
             (vec![rule(&[], drop.clone())], true),
-            (vec![rule(&[(Asked::Unknown, false)], drop.clone())], false),
+            (vec![rule(&[(Condition::Unknown, false)], drop.clone())], false),
             (vec![rule(&[(bridge(), false)], accept.clone()), rule(&[], drop.clone())], false),
             (vec![rule(&[(bridge(), true)], accept.clone()), rule(&[], drop.clone())], true),
             (vec![rule(&[(net("10.0.0.0/8"), false)], accept.clone()), rule(&[], drop.clone())], false),
             (vec![rule(&[(net("10.87.1.9/32"), false)], drop.clone())], false),
             (
                 vec![
-                    rule(&[(Asked::State(vec!["established".to_owned()]), false)], accept.clone()),
+                    rule(&[(Condition::State(vec!["established".to_owned()]), false)], accept.clone()),
                     rule(&[], drop.clone()),
                 ],
                 true,

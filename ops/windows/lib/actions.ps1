@@ -1,7 +1,7 @@
-# The closed list of what the elevated half does: src/windows/action.rs has those of them that WSL2 may ask for. The subnet, the
-# ports and the programs are the settings', never the request's.
+# The actions of the elevated script; WSL2 may request those in src/windows/action.rs. The subnet, the ports and the programs always
+# come from the settings, never from the request.
 
-# Microsoft's number for virtual machines that WSL made.
+# The VM creator ID of WSL, as documented by Microsoft.
 $script:wslCreator = '{40E0AC32-46A5-438A-A0B2-2B479E8F2E90}'
 
 function Invoke-Action {
@@ -15,23 +15,23 @@ function Invoke-Action {
         'add_subnet_rule' { Add-SubnetRule -Subnet $Settings.Subnet }
         'add_ports_rule' { Add-PortsRule -Settings $Settings }
         'remove_hyperv_rule' { Remove-HypervRule -Name $Action.name }
-        'start_service' { Invoke-Shown Start-Service ([ordered]@{ Name = $script:service }) }
-        'stop_service' { Invoke-Shown Stop-Service ([ordered]@{ Name = $script:service }) }
-        'restart_service' { Invoke-Shown Restart-Service ([ordered]@{ Name = $script:service }) }
+        'start_service' { Invoke-Cmdlet Start-Service ([ordered]@{ Name = $script:service }) }
+        'stop_service' { Invoke-Cmdlet Stop-Service ([ordered]@{ Name = $script:service }) }
+        'restart_service' { Invoke-Cmdlet Restart-Service ([ordered]@{ Name = $script:service }) }
         'install_service' { Install-Service -Settings $Settings -Wrapper $Action.wrapper }
         'remove_service' { Uninstall-Service }
         'register_tasks' { Register-Task -User (Read-InstalledUser) }
         'unregister_tasks' { Unregister-Task }
-        'enable_task' { Invoke-Shown Enable-ScheduledTask ([ordered]@{ TaskName = 'Flatnet'; TaskPath = '\' }) }
-        'disable_task' { Invoke-Shown Disable-ScheduledTask ([ordered]@{ TaskName = 'Flatnet'; TaskPath = '\' }) }
+        'enable_task' { Invoke-Cmdlet Enable-ScheduledTask ([ordered]@{ TaskName = 'Flatnet'; TaskPath = '\' }) }
+        'disable_task' { Invoke-Cmdlet Disable-ScheduledTask ([ordered]@{ TaskName = 'Flatnet'; TaskPath = '\' }) }
         'note' { Write-Log -Text "the task: $($Action.text)" }
         'remove_files' { Remove-Installed }
-        default { throw (New-Failure -What "these scripts know no action '$($Action.do)'" -Help (Get-InstallHelp)) }
+        default { throw (New-Failure -What "unknown action '$($Action.do)'" -Help (Get-InstallHelp)) }
     }
 }
 
 function Get-InstallHelp {
-    return "run 'flatnet windows install' in WSL2, and on Windows the line that it prints"
+    return "run 'flatnet windows install' in WSL2, then the command that it prints on Windows"
 }
 
 function Add-Route {
@@ -40,8 +40,8 @@ function Add-Route {
         [Parameter(Mandatory = $true)] [uint32] $Interface,
         [Parameter(Mandatory = $true)] [ipaddress] $NextHop
     )
-    # Not over a restart: eth0 may have another address then.
-    Invoke-Shown New-NetRoute ([ordered]@{
+    # Not persistent: after a restart eth0 may have another address.
+    Invoke-Cmdlet New-NetRoute ([ordered]@{
             DestinationPrefix = $Subnet
             InterfaceIndex = $Interface
             NextHop = "$NextHop"
@@ -56,7 +56,7 @@ function Remove-Route {
         [Parameter(Mandatory = $true)] [ipaddress] $NextHop,
         [Parameter(Mandatory = $true)] [ValidateSet('ActiveStore', 'PersistentStore')] [string] $Store
     )
-    Invoke-Shown Remove-NetRoute ([ordered]@{
+    Invoke-Cmdlet Remove-NetRoute ([ordered]@{
             DestinationPrefix = $Subnet
             InterfaceIndex = $Interface
             NextHop = "$NextHop"
@@ -65,10 +65,10 @@ function Remove-Route {
         })
 }
 
-# For nginx alone, so that Windows does not ask whether it may listen: who cancels that question blocks it.
+# For nginx only. Without a rule, Windows shows a prompt when nginx listens, and cancelling the prompt adds a rule that blocks nginx.
 function Add-LanRule {
     param([Parameter(Mandatory = $true)] $Settings, [Parameter(Mandatory = $true)] [string] $Program)
-    Invoke-Shown New-NetFirewallRule ([ordered]@{
+    Invoke-Cmdlet New-NetFirewallRule ([ordered]@{
             DisplayName = Get-PortsRuleName -Settings $Settings
             Direction = 'Inbound'
             Action = 'Allow'
@@ -84,15 +84,15 @@ function Get-PortsRuleName {
     return "Flatnet gateway $(@($Settings.Ports) -join ' ')"
 }
 
-# All of that name. One with a wildcard would remove others, so none is taken.
+# Removes all rules with that name. The pattern excludes wildcards, which would remove other rules.
 function Remove-LanRule {
     param([Parameter(Mandatory = $true)] [ValidatePattern('^Flatnet (gateway|subnet) [0-9 ./]*\z')] [string] $Name)
-    Invoke-Shown Remove-NetFirewallRule ([ordered]@{ DisplayName = $Name; Confirm = $false })
+    Invoke-Cmdlet Remove-NetFirewallRule ([ordered]@{ DisplayName = $Name; Confirm = $false })
 }
 
 function Add-SubnetRule {
     param([Parameter(Mandatory = $true)] [string] $Subnet)
-    Invoke-Shown New-NetFirewallHyperVRule ([ordered]@{
+    Invoke-Cmdlet New-NetFirewallHyperVRule ([ordered]@{
             DisplayName = "Flatnet subnet $Subnet"
             Direction = 'Inbound'
             Action = 'Allow'
@@ -103,7 +103,7 @@ function Add-SubnetRule {
 
 function Add-PortsRule {
     param([Parameter(Mandatory = $true)] $Settings)
-    Invoke-Shown New-NetFirewallHyperVRule ([ordered]@{
+    Invoke-Cmdlet New-NetFirewallHyperVRule ([ordered]@{
             DisplayName = Get-PortsRuleName -Settings $Settings
             Direction = 'Inbound'
             Action = 'Allow'
@@ -116,5 +116,5 @@ function Add-PortsRule {
 
 function Remove-HypervRule {
     param([Parameter(Mandatory = $true)] [ValidatePattern('^Flatnet (gateway|subnet) [0-9 ./]*\z')] [string] $Name)
-    Invoke-Shown Remove-NetFirewallHyperVRule ([ordered]@{ DisplayName = $Name; Confirm = $false })
+    Invoke-Cmdlet Remove-NetFirewallHyperVRule ([ordered]@{ DisplayName = $Name; Confirm = $false })
 }

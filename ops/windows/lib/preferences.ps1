@@ -1,6 +1,6 @@
-# What a caller has set and Windows' own modules go by, which a script's preferences do not reach: set aside while this runs.
+# The caller's global preferences, which Windows' modules use instead of the script's: replaced while the script runs, and restored after.
 
-function Set-Surroundings {
+function Set-CallerPreference {
     $before = @{ modules = $env:PSModulePath }
     $env:PSModulePath = Get-ModulePath
     foreach ($name in 'PSNativeCommandUseErrorActionPreference', 'PSDefaultParameterValues') {
@@ -12,7 +12,7 @@ function Set-Surroundings {
     return $before
 }
 
-function Restore-Surroundings {
+function Restore-CallerPreference {
     param([Parameter(Mandatory = $true)] $Before)
     $env:PSModulePath = $Before.modules
     if ($Before.Contains('PSNativeCommandUseErrorActionPreference')) { $global:PSNativeCommandUseErrorActionPreference = $Before.PSNativeCommandUseErrorActionPreference }

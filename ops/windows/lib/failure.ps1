@@ -1,6 +1,6 @@
-# How scripts fail: one line that says what is wrong, one that says what to do, and an exit status.
+# Errors of the scripts: a line with the cause, a line with the remedy, and an exit status.
 #
-#   1  the way is not open     2  it could not be looked at, or not be acted on
+#   1  the path stops at a layer     2  it cannot be inspected, or an action failed
 
 function New-Failure {
     param([Parameter(Mandatory = $true)] [string] $What, [string] $Help = '', [int] $Status = 2)
@@ -10,19 +10,19 @@ function New-Failure {
     return $failure
 }
 
-# A text in one line, without what a terminal takes for orders: WSL2 and other programs say it.
+# Text from WSL2 and other programs on one line, without control characters.
 function Format-Line {
     param([string] $Text)
     return (($Text -replace '\s+', ' ') -replace '[\p{Cc}\p{Cf}]', '?').Trim()
 }
 
-# What went wrong: programs and commands write several lines.
+# The message of an error record, on one line.
 function Format-Failure {
     param([Parameter(Mandatory = $true)] $Record)
     return Format-Line -Text "$($Record.Exception.Message)"
 }
 
-# Shows it, and says with which status to end.
+# Prints the error, and returns the exit status.
 function Show-Failure {
     param([Parameter(Mandatory = $true)] $Record)
     $Host.UI.WriteErrorLine("error: $(Format-Failure -Record $Record)")

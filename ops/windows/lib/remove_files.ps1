@@ -1,13 +1,13 @@
-# Taking back what `install` put into Program Files. A script that runs is read already, so it can be deleted.
+# Removes what `install` copied to Program Files. PowerShell has already read the running script, so its file can be deleted.
 
 function Remove-Installed {
-    if ((Get-ServiceState) -and -not $WhatIfPreference) { throw (New-Failure -What 'the service FlatnetGateway is still there' -Help 'sc.exe delete FlatnetGateway, as administrator; then run it again') }
+    if ((Get-ServiceState) -and -not $WhatIfPreference) { throw (New-Failure -What 'the service FlatnetGateway still exists' -Help 'as administrator, run: sc.exe delete FlatnetGateway; then run this again') }
     # An open file cannot be deleted.
     Exit-Lock
     Remove-Folder -Path (Get-ProgramFolder)
 }
 
-# What leads elsewhere is taken away, and not followed: Windows PowerShell's Remove-Item -Recurse does follow.
+# Deletes links without following them, unlike Remove-Item -Recurse of Windows PowerShell.
 function Remove-Folder {
     [CmdletBinding(SupportsShouldProcess = $true)]
     param([Parameter(Mandatory = $true)] [string] $Path)

@@ -1,13 +1,13 @@
-# What is to be seen on Windows. Names of keys are those of src/windows/observed.rs; nothing is judged here.
+# Reads the observed state of Windows. The keys are those of src/windows/observed.rs, which `flatnet windows decide` evaluates.
 
-function Get-Seen {
+function Get-Observation {
     param($Settings, [string] $Facts)
     $wsl = ConvertFrom-Json -InputObject $Facts
     $devices = Get-Device
     $addresses = @(Get-Address)
-    $ways = @(Get-Route -Store 'ActiveStore')
-    # An address that is never in use: the way to it is the way out of this PC.
-    $out = Get-Way -Address '192.0.2.1' -Devices $devices
+    $activeRoutes = @(Get-Route -Store 'ActiveStore')
+    # An address reserved for documentation: its route is the default route.
+    $out = Get-SourceAddress -Address '192.0.2.1' -Devices $devices
     $listeners = @(Get-Listener -Ports $Settings.Ports)
     return [ordered]@{
         version = 2
@@ -22,9 +22,9 @@ function Get-Seen {
         }
         wslconfig = Read-WslConfig
         addresses = $addresses
-        routes = $ways + @(Get-Route -Store 'PersistentStore')
-        made = Read-MadeRoute
-        way = Get-Way -Address $wsl.eth0 -Devices $devices
+        routes = $activeRoutes + @(Get-Route -Store 'PersistentStore')
+        made = Read-AddedRoute
+        way = Get-SourceAddress -Address $wsl.eth0 -Devices $devices
         out = $out
         lan_rules = @(Get-LanRule)
         block_rules = @(Get-BlockRule -Settings $Settings)
@@ -39,12 +39,12 @@ function Get-Seen {
         processes = @(Get-GatewayProcess -Settings $Settings -Listeners $listeners)
         portproxy = Get-NetshText -Arguments 'interface', 'portproxy', 'show', 'v4tov4'
         excluded = Get-NetshText -Arguments 'int', 'ipv4', 'show', 'excludedportrange', 'protocol=tcp'
-        probes = Get-Answer -Settings $Settings -Facts $wsl -Out $out
+        probes = Get-ProbeResult -Settings $Settings -Facts $wsl -Out $out
     }
 }
 
-# A container may refuse pings, and a host may: a connection that is accepted or refused shows as much.
-function Get-Answer {
+# Containers and hosts may drop pings. A connection that is accepted or refused also proves that the address is reachable.
+function Get-ProbeResult {
     param($Settings, $Facts, $Out)
     $container = if ($Facts.container) { $Facts.container.address } else { $null }
     $lan = if ($Out) { $Out.address } else { $null }
@@ -63,12 +63,12 @@ function Get-Answer {
     foreach ($port in @($Settings.Ports)) { $at["port $port"] = $wanted.Add(@{ host = '127.0.0.1'; port = $port; http = $false }) }
     $came = Invoke-Probe -Wanted $wanted.ToArray()
     $answered = foreach ($target in $targets) {
-        if ($target) { Test-Answered -Probes @($came[$at[$target]], $came[$at[$target] + 1]) } else { 'none' }
+        if ($target) { Test-Reachable -Probes @($came[$at[$target]], $came[$at[$target] + 1]) } else { 'none' }
     }
     return [ordered]@{
-        eth0 = ConvertTo-Known -Value $answered[0]
-        bridge = ConvertTo-Known -Value $answered[1]
-        container = ConvertTo-Known -Value $answered[2]
+        eth0 = ConvertTo-BoolOrNull -Value $answered[0]
+        bridge = ConvertTo-BoolOrNull -Value $answered[1]
+        container = ConvertTo-BoolOrNull -Value $answered[2]
         gateway = ConvertTo-Answer -Probe $came[$gateway]
         lan = if ($lan) { ConvertTo-Answer -Probe $came[$at['lan']] } else { $null }
         name = ConvertTo-Answer -Probe $came[$name]
@@ -76,7 +76,7 @@ function Get-Answer {
     }
 }
 
-function ConvertTo-Known {
+function ConvertTo-BoolOrNull {
     param($Value)
     if ($Value -is [bool]) { return $Value }
     return $null
@@ -105,8 +105,8 @@ function ConvertTo-Address {
     }
 }
 
-# What Windows calls the device of each adapter: an end of a virtual switch is known by that, since people rename adapters, and
-# Windows translates their names. WSL's is hidden.
+# The device description of each adapter, by interface index. It identifies virtual switches: adapter names are translated and can be
+# changed. WSL's adapter is hidden.
 function Get-Device {
     $devices = @{}
     if (Test-Command -Name 'Get-NetAdapter') {
@@ -122,8 +122,8 @@ function Get-Route {
     }
 }
 
-# Find-NetRoute gives two things: the address that Windows would send from, and the route.
-function Get-Way {
+# Find-NetRoute returns the source address and the route; this is the source address.
+function Get-SourceAddress {
     param([string] $Address, [Parameter(Mandatory = $true)] $Devices)
     if (-not $Address) { return $null }
     foreach ($found in @(Find-NetRoute -RemoteIPAddress $Address -ErrorAction SilentlyContinue)) {
@@ -132,9 +132,9 @@ function Get-Way {
     return $null
 }
 
-# The route that the elevated half has made last: it is ours, whatever its adapter is called.
-function Read-MadeRoute {
-    # Another user may not look into that folder, which is an error of Test-Path's.
+# The route that the elevated script added last: Flatnet's own, whatever the adapter's name.
+function Read-AddedRoute {
+    # Test-Path fails if this user cannot read the folder.
     $path = [IO.Path]::Combine((Get-ProgramFolder), 'log', 'route.json')
     if (-not [IO.File]::Exists($path)) { return $null }
     try { $made = ConvertFrom-Json -InputObject (Get-Content -LiteralPath $path -Raw -ErrorAction Stop) }
@@ -157,7 +157,7 @@ function ConvertTo-Rule {
     }
 }
 
-# Those that keep whoever it is from nginx' ports. Windows makes such rules when somebody cancels its question, or may not answer it.
+# Rules that block the gateway's ports for every client. Windows adds such rules when its firewall prompt is cancelled or cannot be shown.
 function Get-BlockRule {
     param($Settings)
     foreach ($found in @(Get-NetFirewallRule -Direction Inbound -Action Block -Enabled True -ErrorAction SilentlyContinue)) {
@@ -167,7 +167,7 @@ function Get-BlockRule {
         if ("$(Get-Field -Object $port -Name 'Protocol')" -notin 'Any', 'TCP', '6') { continue }
         $local = @(Get-Field -Object $port -Name 'LocalPort')
         if (@($Settings.Ports | Where-Object -FilterScript { Test-PortIn -Port $_ -Words $local }).Count -eq 0) { continue }
-        # One for some addresses keeps those away, as somebody wants it.
+        # A rule for certain remote addresses is deliberate.
         if (Test-Command -Name 'Get-NetFirewallAddressFilter') {
             $address = Get-NetFirewallAddressFilter -AssociatedNetFirewallRule $found -ErrorAction SilentlyContinue
             if ("$(Get-Field -Object $address -Name 'RemoteAddress')" -notin 'Any', 'LocalSubnet') { continue }
@@ -176,7 +176,7 @@ function Get-BlockRule {
     }
 }
 
-# Windows' words for ports: Any, a number, or FROM-TO.
+# A port of a rule is Any, a number or FROM-TO.
 function Test-PortIn {
     param([int] $Port, [object[]] $Words)
     foreach ($word in $Words) {
@@ -187,7 +187,7 @@ function Test-PortIn {
     return $false
 }
 
-# As in force: a policy may have the last word.
+# The profiles in force, with group policy applied.
 function Get-FirewallProfile {
     Get-NetFirewallProfile -PolicyStore ActiveStore -ErrorAction SilentlyContinue | ForEach-Object -Process {
         [ordered]@{
@@ -201,7 +201,7 @@ function Get-FirewallProfile {
 
 function Get-HypervRule {
     if (-not (Test-Command -Name 'Get-NetFirewallHyperVRule')) { return }
-    # None is an error, too.
+    # No rule at all is an error as well.
     $found = @()
     try { $found = @(Get-NetFirewallHyperVRule -DisplayName 'Flatnet *' -ErrorAction Stop) }
     catch { if ("$($_.CategoryInfo.Category)" -ne 'ObjectNotFound') { throw } }
@@ -216,12 +216,12 @@ function Get-HypervRule {
     }
 }
 
-# Windows before 11 22H2 has no Hyper-V firewall, and so none of its commands.
+# Windows before 11 22H2 has neither the Hyper-V firewall nor its cmdlets.
 function Get-HypervSetting {
     if (-not (Test-Command -Name 'Get-NetFirewallHyperVVMSetting')) { return $null }
     try {
         $found = Get-NetFirewallHyperVVMSetting -PolicyStore ActiveStore -Name $script:wslCreator -ErrorAction Stop
-        # Where these cannot be seen, nobody knows what is missing.
+        # If the rules cannot be read, it is unknown which are missing.
         $null = Get-HypervRule
     }
     catch { return [ordered]@{ enabled = ''; default_inbound = ''; error = Format-Failure -Record $_ } }
@@ -262,7 +262,7 @@ function Get-Listener {
     }
 }
 
-# All nginx, and who has the gateway's ports.
+# All nginx processes, and the processes that listen on the gateway's ports.
 function Get-GatewayProcess {
     param($Settings, $Listeners)
     $filter = "Name = 'nginx.exe'"
@@ -270,7 +270,7 @@ function Get-GatewayProcess {
     $service = Get-CimInstance -ClassName Win32_Service -Filter "Name = 'FlatnetGateway'" -ErrorAction SilentlyContinue
     $wrapper = [int] (Get-Field -Object $service -Name 'ProcessId')
     Get-CimInstance -ClassName Win32_Process -Filter $filter -ErrorAction Stop | ForEach-Object -Process {
-        # The command line of a service's process is not shown to others.
+        # The command line of a service's process is not visible to other users.
         $ofService = ($wrapper -ne 0) -and ($wrapper -in $_.ProcessId, $_.ParentProcessId)
         [ordered]@{
             pid = [int] $_.ProcessId
@@ -282,7 +282,7 @@ function Get-GatewayProcess {
     }
 }
 
-# Ours is what was started with the gateway's directory as its prefix, whoever started it.
+# Flatnet's nginx is the one whose prefix (-p) is the gateway's directory, whichever user started it.
 function Test-OwnCommandLine {
     param($Settings, [string] $Line)
     $prefix = [regex]::Escape(($Settings.GatewayDirectory -replace '\\', '/'))

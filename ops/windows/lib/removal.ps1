@@ -1,27 +1,27 @@
-# What is Flatnet's on this Windows, and taking it back. WSL2 is not asked: it may be gone, and that is when `down` is wanted most.
+# Removes Flatnet's own objects from Windows, without WSL2: `down` must also work when WSL2 is gone.
 
-# Actions of the elevated half that leave nothing of Flatnet.
-function Get-Undo {
+# The elevated actions that remove all firewall rules and routes of Flatnet.
+function Get-UndoAction {
     param([Parameter(Mandatory = $true)] $Settings)
-    $names = @(Get-LanRule | ForEach-Object -Process { $_.name } | Where-Object -FilterScript { Test-OwnName -Name $_ } | Select-Object -Unique)
+    $names = @(Get-LanRule | ForEach-Object -Process { $_.name } | Where-Object -FilterScript { Test-OwnRuleName -Name $_ } | Select-Object -Unique)
     foreach ($name in $names) { @{ do = 'remove_lan_rule'; name = $name } }
     $rules = @(try { Get-HypervRule } catch { $null = Show-Failure -Record $_ })
-    $names = @($rules | ForEach-Object -Process { $_.name } | Where-Object -FilterScript { Test-OwnName -Name $_ } | Select-Object -Unique)
+    $names = @($rules | ForEach-Object -Process { $_.name } | Where-Object -FilterScript { Test-OwnRuleName -Name $_ } | Select-Object -Unique)
     foreach ($name in $names) { @{ do = 'remove_hyperv_rule'; name = $name } }
     foreach ($route in @(Get-OwnRoute -Settings $Settings)) {
         @{ do = 'remove_route'; interface = $route.interface; next_hop = $route.next_hop; store = $route.store }
     }
 }
 
-function Test-OwnName {
+function Test-OwnRuleName {
     param([string] $Name)
     return $Name -cmatch '^Flatnet (gateway|subnet) [0-9 ./]*\z'
 }
 
-# To exactly the subnet, and by WSL's adapter, by one that is gone, or made by the elevated half: check.ps1 proves the same.
+# Routes to exactly the subnet that use WSL's adapter or a missing one, or that the elevated script added. check.ps1 tests the same.
 function Get-OwnRoute {
     param([Parameter(Mandatory = $true)] $Settings)
-    $made = Read-MadeRoute
+    $made = Read-AddedRoute
     $up = @(Get-Address | ForEach-Object -Process { $_.interface })
     $all = @(Get-Route -Store 'PersistentStore') + @(Get-Route -Store 'ActiveStore')
     $all | Where-Object -FilterScript { $_.destination -eq $Settings.Subnet } | Where-Object -FilterScript {
@@ -30,34 +30,34 @@ function Get-OwnRoute {
     }
 }
 
-# Each is tried, whatever became of the one before; answers the number of those that failed.
+# Tries every step even if one fails, and returns the number of failures.
 function Invoke-Undo {
     param([Parameter(Mandatory = $true)] $Settings, [switch] $KeepTask)
     $failed = 0
     if (Get-ServiceState) {
-        if ((Get-ServiceState) -ne 'Stopped') { $failed += Invoke-Tried -Work { Stop-Gateway -Settings $Settings } }
+        if ((Get-ServiceState) -ne 'Stopped') { $failed += Invoke-Attempt -Work { Stop-Gateway -Settings $Settings } }
     }
-    elseif (@(Get-OwnNginx -Settings $Settings).Count -gt 0) { $failed += Invoke-Tried -Work { Stop-Gateway -Settings $Settings } }
-    $actions = @(Get-Undo -Settings $Settings)
+    elseif (@(Get-OwnNginx -Settings $Settings).Count -gt 0) { $failed += Invoke-Attempt -Work { Stop-Gateway -Settings $Settings } }
+    $actions = @(Get-UndoAction -Settings $Settings)
     $task = Get-TaskState
-    # The next event would do it all again.
+    # The task's next trigger would run `up` again.
     if (-not $KeepTask -and $task -and $task.state -ne 'Disabled') { $actions = @(@{ do = 'disable_task' }) + $actions }
-    if ($actions.Count -gt 0) { $failed += Invoke-Tried -Work { Invoke-Elevated -Actions $actions } }
+    if ($actions.Count -gt 0) { $failed += Invoke-Attempt -Work { Invoke-Elevated -Actions $actions } }
     return $failed
 }
 
-# What is still there, for people.
-function Get-Left {
+# Descriptions of the objects that remain.
+function Get-Leftover {
     param([Parameter(Mandatory = $true)] $Settings)
-    foreach ($action in @(Get-Undo -Settings $Settings)) {
+    foreach ($action in @(Get-UndoAction -Settings $Settings)) {
         if ($action.do -eq 'remove_route') { "the route to $($Settings.Subnet) via $($action.next_hop), interface $($action.interface)" }
         else { "the firewall rule ""$($action.name)""" }
     }
     foreach ($process in @(Get-OwnNginx -Settings $Settings)) { "the gateway's nginx, process $($process.pid)" }
 }
 
-# Tells what failed, and goes on.
-function Invoke-Tried {
+# Runs the block, reports an error, and returns the number of failures: 0 or 1.
+function Invoke-Attempt {
     param([Parameter(Mandatory = $true)] [scriptblock] $Work)
     try {
         & $Work | Out-Null

@@ -1,4 +1,4 @@
-# Showing a decision: a line to each stretch of the way, which scripts can ask for its Layer, Level, What, Commands and Help.
+# Output of `status` and `doctor`: one line per layer, each an object with Layer, Level, What, Commands and Help for scripts.
 
 $script:marks = @{ good = 'ok'; not_applicable = '-'; not_looked = 'unseen'; warning = 'warning'; failure = 'FAILURE' }
 $script:colours = @{ good = 32; not_looked = 1; warning = 1; failure = 31 }
@@ -22,8 +22,8 @@ function Show-Decision {
     }
 }
 
-# Colour where a person looks. PowerShell 7 takes it out of what goes into a file; Windows PowerShell does not, and only a console of
-# its own is known to be one.
+# Colour on a terminal only. PowerShell 7 strips it from redirected output; Windows PowerShell does not, so there it is used only with
+# a console of its own.
 function Format-Mark {
     param([string] $Level)
     $mark = '{0,-8}' -f $script:marks[$Level]
@@ -33,15 +33,15 @@ function Format-Mark {
     return "$([char] 27)[$($script:colours[$Level])m$mark$([char] 27)[0m"
 }
 
-function Show-End {
+function Show-Summary {
     param($Decision)
     $stops = Format-Line -Text "$($Decision.stops_at)"
-    if ($stops -and -not $Decision.set_up) { Write-Host "Nothing of Flatnet is set up on this Windows, so the way stops at: $stops. This sets it up: & '$(Get-ScriptPath)' up" }
+    if ($stops -and -not $Decision.set_up) { Write-Host "Flatnet is not set up on this Windows. The path stops at: $stops. Set it up: & '$(Get-ScriptPath)' up" }
     elseif ($stops) {
-        Write-Host "The way stops at: $stops. What comes after it may fail for that reason alone. This says what to do: & '$(Get-ScriptPath)' doctor"
+        Write-Host "The path stops at: $stops. Layers after it may fail for the same reason. For the fix, run: & '$(Get-ScriptPath)' doctor"
     }
-    elseif ($Decision.offline) { Write-Host 'The way is open on this PC, which is in no LAN now.' }
-    else { Write-Host 'The way is open from the LAN to the containers, as far as this PC can see.' }
+    elseif ($Decision.offline) { Write-Host 'The path is open on this PC. The PC is not connected to a LAN.' }
+    else { Write-Host 'The path from the LAN to the containers is open, as far as this PC can tell.' }
 }
 
 function Show-Route {
