@@ -69,7 +69,7 @@ impl Inspect {
             || receipt.aliases.iter().any(|alias| alias == wanted)
             || receipt.id.container_id.as_str() == wanted
             || receipt.host_link.as_str() == wanted
-            || receipt.address.addr().to_string() == wanted
+            || receipt.addresses.iter().any(|address| address.to_string() == wanted)
     }
 
     fn unknown(&self, engine: &Engine) -> Result<Error> {
@@ -91,7 +91,7 @@ impl Inspect {
 
 fn label(receipt: &Receipt) -> String {
     let name = if receipt.name.is_empty() { String::new() } else { format!("{} ", receipt.name) };
-    format!("{name}{}, {}", receipt.id, receipt.address.addr())
+    format!("{name}{}, {}", receipt.id, receipt.address())
 }
 
 fn summary(receipt: &Receipt, state: &str) -> String {
@@ -104,7 +104,7 @@ fn summary(receipt: &Receipt, state: &str) -> String {
         ("network", receipt.network.to_string()),
         ("state", state.to_owned()),
         ("id", receipt.id.container_id.to_string()),
-        ("address", receipt.address.to_string()),
+        ("address", receipt.addresses.to_string()),
         ("mac", receipt.mac.to_string()),
         ("host link", receipt.host_link.to_string()),
         ("bridging", bridging(receipt.mode()).to_owned()),

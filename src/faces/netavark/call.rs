@@ -154,7 +154,7 @@ impl Setup {
             netns: NetnsPath::parse(netns)?,
             name: self.container_name.clone(),
             aliases: aliases.collect::<Result<_>>()?,
-            ip: request::one_address(ips)?,
+            ips: ips.collect::<Result<_>>()?,
             mac,
             ports: ports(self.port_mappings.as_deref().unwrap_or_default())?,
         })

@@ -1,5 +1,6 @@
 //! Newtypes that cannot hold an invalid value. Only their values reach `ip`, `nft`, nginx or a path.
 
+mod addresses;
 mod alias;
 mod attachment_id;
 mod container_id;
@@ -20,6 +21,7 @@ mod route_table;
 mod sysctl_key;
 mod url_path;
 
+pub use addresses::{Addresses, are_of_one_family};
 pub use alias::LinkAlias;
 pub use attachment_id::AttachmentId;
 pub use container_id::ContainerId;
