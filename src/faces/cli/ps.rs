@@ -33,7 +33,9 @@ struct Row {
     name: String,
     container_id: String,
     if_name: String,
+    /// The first of `addresses`.
     address: IpAddr,
+    addresses: Vec<IpAddr>,
     mac: String,
     host_link: Option<String>,
     since: String,
@@ -83,6 +85,7 @@ impl Row {
             container_id: receipt.id.container_id.to_string(),
             if_name: receipt.id.if_name.to_string(),
             address: receipt.address().into(),
+            addresses: receipt.addresses.iter().collect(),
             mac: receipt.mac.to_string(),
             host_link: has_link.then(|| receipt.host_link.to_string()),
             since: output::time(receipt.created),
@@ -99,6 +102,7 @@ impl Row {
             container_id: lease.id.container_id.to_string(),
             if_name: lease.id.if_name.to_string(),
             address,
+            addresses: vec![address],
             mac: match address {
                 IpAddr::V4(address) => Mac::of_container(address).to_string(),
                 IpAddr::V6(_) => String::new(),
