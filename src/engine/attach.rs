@@ -23,7 +23,9 @@ use crate::model::desired::{AttachmentState, HostFacts, Routes};
 use crate::model::plan::{FlowFilter, Op, Place, Plan};
 use crate::model::request::{Attached, Request};
 use crate::model::types::NetnsId;
-use crate::model::types::{AttachmentId, ContainerName, IfName, LinkAlias, Mac, PortMapping, Protocol};
+use crate::model::types::{
+    AttachmentId, Caller, ContainerName, IfName, LinkAlias, Mac, PortMapping, Protocol,
+};
 use crate::state::lease::{Claim, Found, Lease};
 use crate::state::lock::Lock;
 use crate::state::receipt::{self, Event, Receipt};
@@ -217,7 +219,7 @@ impl Engine {
             ..state
         };
         let plan = planner::attach(&desired, &observe::attachment::nothing());
-        let about = (name, request.aliases.as_slice());
+        let about = (name, request.aliases.as_slice(), request.caller);
         let receipt = self.receipt(&desired, &plan, netns.id(), about);
         leases.hold(desired.addresses.iter(), &claim);
         self.store.write_receipt(&receipt, network)?;
@@ -268,13 +270,13 @@ impl Engine {
     }
 
     /// The receipt for `plan`, which makes `desired` in the namespace `netns_id`, for a container with this name and
-    /// these aliases.
+    /// these aliases that `caller` attaches.
     pub(super) fn receipt(
         &self,
         desired: &AttachmentState,
         plan: &Plan,
         netns_id: NetnsId,
-        (name, aliases): (&str, &[ContainerName]),
+        (name, aliases, caller): (&str, &[ContainerName], Caller),
     ) -> Receipt {
         let commands =
             |ops: &[Op]| render::commands(ops, &self.host.tools).into_iter().map(|one| one.command).collect();
@@ -295,6 +297,7 @@ impl Engine {
             boot_id: observe::boot_id(),
             created: now(),
             default_route: desired.routes_to.contains(&IpNet::V4(Ipv4Net::default())),
+            caller,
             commands: commands(&plan.ops()),
             undo: commands(&plan.undo()),
             steps: plan.steps.clone(),

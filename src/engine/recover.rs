@@ -19,7 +19,7 @@ use crate::kernel::planner;
 use crate::model::command::Command;
 use crate::model::desired::{AttachmentState, Routes};
 use crate::model::plan::Element;
-use crate::model::types::{Addresses, AttachmentId, IfName, Mac, NetnsPath, PortMapping, PortMode};
+use crate::model::types::{Addresses, AttachmentId, Caller, IfName, Mac, NetnsPath, PortMapping, PortMode};
 use crate::state::lease::Leases;
 use crate::state::receipt::{self, Event, Receipt};
 
@@ -129,7 +129,8 @@ impl Engine {
         let desired = state(if leads_here { Routes::Default } else { Routes::RangeOnly });
         let plan = planner::attach(&desired, &ObservedAttachment::default());
         let name = self.store.leases()?.get(address).map(|lease| lease.name.clone()).unwrap_or_default();
-        Ok(Some(self.receipt(&desired, &plan, netns_id, (&name, &[]))))
+        // Nothing in the kernel says who asked.
+        Ok(Some(self.receipt(&desired, &plan, netns_id, (&name, &[], Caller::Root))))
     }
 
     /// Writes the receipts that [`Engine::unrecorded`] found.

@@ -7,7 +7,8 @@ use ipnet::IpNet;
 
 use crate::error::{Error, Kind, Result};
 use crate::model::types::{
-    Addresses, AttachmentId, ContainerName, IfName, Mac, NetnsPath, PortMapping, are_of_one_family, shown,
+    Addresses, AttachmentId, Caller, ContainerName, IfName, Mac, NetnsPath, PortMapping, are_of_one_family,
+    shown,
 };
 
 /// The request to attach a container.
@@ -27,6 +28,8 @@ pub struct Request {
     pub mac: Option<Mac>,
     /// The published ports.
     pub ports: Vec<PortMapping>,
+    /// Who asks.
+    pub caller: Caller,
 }
 
 /// An attached container.

@@ -12,7 +12,8 @@ use crate::model::command::Command;
 use crate::model::desired::{Attached, elements};
 use crate::model::plan::{FlowFilter, LinkAttribute, Op, Plan, Step, TableElement};
 use crate::model::types::{
-    Addresses, AttachmentId, IfName, Mac, NetnsId, NetnsPath, NetworkName, PortMapping, PortMode, TableName,
+    Addresses, AttachmentId, Caller, IfName, Mac, NetnsId, NetnsPath, NetworkName, PortMapping, PortMode,
+    TableName,
 };
 use crate::state::checksum;
 use crate::state::lease::Claim;
@@ -70,6 +71,9 @@ pub struct Receipt {
     /// Its routes: the default route, or only Flatnet's range.
     #[serde(default)]
     pub default_route: bool,
+    /// Who asked for it.
+    #[serde(default, skip_serializing_if = "Caller::is_root")]
+    pub caller: Caller,
     /// The planned steps with reasons. Empty if a later version wrote steps unknown to this one.
     #[serde(default, deserialize_with = "known_steps")]
     pub steps: Vec<Step>,
@@ -314,6 +318,17 @@ mod tests {
         assert_eq!(serde_json::to_value(&both).unwrap(), written);
         written["addresses"] = serde_json::json!([]);
         assert!(read(&written).unwrap_err().to_string().contains("no IPv4 address"));
+    }
+
+    #[test]
+    fn caller_is_written_unless_it_is_root() {
+        let root = of_0_1_0();
+        assert_eq!(root.caller, Caller::Root);
+        assert_eq!(serde_json::to_value(&root).unwrap().get("caller"), None);
+        let caller = Caller::User(1000.try_into().unwrap());
+        let line = checksum::to_line(&Receipt { caller, ..root }).unwrap();
+        assert!(line.contains(r#""caller":{"user":1000}"#), "{line}");
+        assert_eq!(parse(line.as_bytes()).unwrap().0.caller, caller);
     }
 
     /// ARP and MAC are IPv4's; the rest is once for each address.

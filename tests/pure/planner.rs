@@ -15,7 +15,7 @@ use flatnet::model::desired::{AttachmentState, GatewayLink, HostFacts, HostState
 use flatnet::model::plan::{Element, FlowFilter, LinkAttribute, Op, Place, Plan};
 use flatnet::model::types::NetnsId;
 use flatnet::model::types::{
-    AttachmentId, LinkAlias, LinkGroup, Mac, Owner, PortMapping, PortMode, Protocol, SysctlKey,
+    AttachmentId, Caller, LinkAlias, LinkGroup, Mac, Owner, PortMapping, PortMode, Protocol, SysctlKey,
 };
 use flatnet::state::receipt::{self, Receipt};
 use ipnet::IpNet;
@@ -110,6 +110,7 @@ pub(crate) fn receipt(state: &AttachmentState) -> Receipt {
         boot_id: String::new(),
         created: 0,
         default_route: true,
+        caller: Caller::Root,
         steps: Vec::new(),
         commands: Vec::new(),
         undo: Vec::new(),

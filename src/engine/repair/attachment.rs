@@ -152,7 +152,7 @@ impl Engine {
         let desired = AttachmentState { mode, ..self.recorded(receipt, &facts) };
         let plan = planner::attach(&desired, &ObservedAttachment::default());
         let aliases: Vec<_> = receipt.aliases.iter().filter_map(|alias| alias.parse().ok()).collect();
-        let about = (receipt.name.as_str(), aliases.as_slice());
+        let about = (receipt.name.as_str(), aliases.as_slice(), receipt.caller);
         let renewed = self.receipt(&desired, &plan, receipt.netns_id, about);
         let boot_id = receipt.boot_id.clone();
         self.store.write_receipt(&Receipt { created: receipt.created, boot_id, ..renewed }, network)?;

@@ -110,6 +110,9 @@ fn summary(receipt: &Receipt, state: &str) -> String {
         ("bridging", bridging(receipt.mode()).to_owned()),
         ("namespace", receipt.netns.to_string()),
     ];
+    if !receipt.caller.is_root() {
+        rows.push(("caller", receipt.caller.to_string()));
+    }
     if !receipt.aliases.is_empty() {
         rows.push(("aliases", receipt.aliases.join(", ")));
     }
@@ -202,4 +205,20 @@ fn by_hand(undo: &[Command]) -> String {
         let _ = writeln!(text, "\n{command}");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::types::Caller;
+
+    #[test]
+    fn caller_is_shown_unless_it_is_root() {
+        let bytes = include_bytes!("../../../tests/captured/flatnet-first/receipt.json");
+        let root = receipt::parse(bytes).unwrap().0;
+        assert!(!summary(&root, "running").contains("caller"));
+        let user = Receipt { caller: Caller::User(1000.try_into().unwrap()), ..root };
+        let text = summary(&user, "running");
+        assert!(text.lines().any(|line| line.split_whitespace().eq(["caller", "user", "1000"])), "{text}");
+    }
 }

@@ -10,7 +10,7 @@ use super::conf::Conf;
 use super::result::Previous;
 use crate::error::{Error, Kind, Result};
 use crate::model::request::Request;
-use crate::model::types::{AttachmentId, NetnsPath, shown};
+use crate::model::types::{AttachmentId, Caller, NetnsPath, shown};
 
 /// A parsed call.
 #[derive(Debug)]
@@ -72,6 +72,7 @@ fn add(conf: &Conf, environment: &Environment) -> Result<Verb> {
         mac: conf.requested_mac(&arguments)?,
         name: arguments.name,
         ports: conf.port_mappings()?,
+        caller: Caller::Root,
     };
     Ok(Verb::Add { request, previous: conf.previous()? })
 }

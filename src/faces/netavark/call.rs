@@ -11,7 +11,7 @@ use crate::error::{self, Error, Kind, Result};
 use crate::faces::plugin;
 use crate::model::request::{self, Request};
 use crate::model::types::{
-    AttachmentId, ContainerId, ContainerName, IfName, Mac, NetnsPath, PortMapping, shown,
+    AttachmentId, Caller, ContainerId, ContainerName, IfName, Mac, NetnsPath, PortMapping, shown,
 };
 
 /// A parsed call.
@@ -157,6 +157,7 @@ impl Setup {
             ips: ips.collect::<Result<_>>()?,
             mac,
             ports: ports(self.port_mappings.as_deref().unwrap_or_default())?,
+            caller: Caller::Root,
         })
     }
 }

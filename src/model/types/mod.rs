@@ -3,6 +3,7 @@
 mod addresses;
 mod alias;
 mod attachment_id;
+mod caller;
 mod container_id;
 mod container_name;
 mod host_name;
@@ -24,6 +25,7 @@ mod url_path;
 pub use addresses::{Addresses, are_of_one_family};
 pub use alias::LinkAlias;
 pub use attachment_id::AttachmentId;
+pub use caller::Caller;
 pub use container_id::ContainerId;
 pub use container_name::ContainerName;
 pub use host_name::{HostName, HostPattern};
