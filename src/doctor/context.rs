@@ -245,7 +245,7 @@ impl Context {
 
 /// A container as findings name it.
 pub(super) fn describe(receipt: &Receipt) -> String {
-    format!("container {}, {}", receipt.label(), receipt.address.addr())
+    format!("container {}, {}", receipt.label(), receipt.address())
 }
 
 /// If the path cannot be determined, the stored one is used: opening it then reports the error.

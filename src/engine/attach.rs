@@ -1,12 +1,13 @@
 //! ADD: an address, a receipt, three commands.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::guard::{LinksGuard, RulesetShare};
 use super::host::with_rollback;
+use super::requested::requested;
 use super::undo::Undo;
 use super::{Engine, NetworkGuard, now, undo};
 use crate::error::{Error, Kind, Result};
@@ -22,7 +23,9 @@ use crate::model::desired::{AttachmentState, HostFacts, Routes};
 use crate::model::plan::{FlowFilter, Op, Place, Plan};
 use crate::model::request::{Attached, Request};
 use crate::model::types::NetnsId;
-use crate::model::types::{AttachmentId, ContainerName, IfName, LinkAlias, Mac, PortMapping, Protocol};
+use crate::model::types::{
+    AttachmentId, Caller, ContainerName, IfName, LinkAlias, Mac, PortMapping, Protocol,
+};
 use crate::state::lease::{Claim, ClaimResult, Lease};
 use crate::state::lock::Lock;
 use crate::state::receipt::{self, Event, Receipt};
@@ -41,6 +44,7 @@ impl Engine {
         request: &Request,
         answer: impl FnOnce(&Attached, &Config) -> Result<()>,
     ) -> Result<()> {
+        requested(&request.ips)?;
         let started = std::time::Instant::now();
         let result = self.attach_with_lock(request, answer);
         let mut fields = serde_json::Map::new();
@@ -48,7 +52,7 @@ impl Engine {
             fields.insert("name".to_owned(), name.as_str().into());
         }
         if let Ok(attached) = &result {
-            fields.insert("address".to_owned(), attached.address.addr().to_string().into());
+            fields.insert("address".to_owned(), attached.addresses.ipv4().to_string().into());
         }
         self.log_operation("add", Some(&request.id), started, result.as_ref(), fields);
         let called = request.id.label(request.name.as_ref().map_or("", |name| name.as_str()));
@@ -92,7 +96,8 @@ impl Engine {
         let leases = self.store.leases().unwrap_or_default();
         for (address, lease) in leases.held() {
             let has_name = !name.is_empty() && lease.name == name && lease.id.if_name == request.id.if_name;
-            let is_requested = request.ip.map_or(has_name, |ip| ip == address) && lease.id != request.id;
+            let is_wanted = if request.ips.is_empty() { has_name } else { request.ips.contains(&address) };
+            let is_requested = is_wanted && lease.id != request.id;
             // The link's name is a hash: it is computed for the one lease in question, not for every held one.
             let is_dead = || observe::link_is_gone(lease.id.host_link(&self.config.network).as_str());
             if is_requested && is_dead() {
@@ -180,7 +185,8 @@ impl Engine {
         let name = request.name.as_ref().map_or("", |name| name.as_str());
         let podman = PodmanStorage::default();
         let of_podman = podman.has(&request.id.container_id) == Some(true);
-        let claim = Claim { id: &request.id, name, requested: request.ip, of_podman, now: now() };
+        let claim =
+            Claim { id: &request.id, name, requested: requested(&request.ips)?, of_podman, now: now() };
         let knows_all = self.store.has_leases();
         let mut leases = self.free_the_dead(network)?;
         let is_gone = |lease: &Lease| is_gone(&podman, lease);
@@ -188,7 +194,9 @@ impl Engine {
             ClaimResult::Free(address) => address,
             ClaimResult::HeldBy(_) => return Err(leases.refusal(&self.config, &claim)),
         };
-        if let Some(lease) = leases.promised(address, &claim, is_gone) {
+        let addresses = self.config.addresses(address);
+        for address in addresses.iter() {
+            let Some(lease) = leases.promised(address, &claim, is_gone) else { continue };
             let (before, now) = (lease.id.label(&lease.name), request.id.label(name));
             self.log.warn(&format!(
                 "{address} is assigned to {now}; {before} held it before and may be started again"
@@ -199,18 +207,21 @@ impl Engine {
         if let Some(mac) = mac {
             self.refuse_taken_mac(mac)?;
         }
-        let was_used = !knows_all || leases.get(address).is_some_and(|lease| !lease.forgotten);
-        let netns_path = &request.netns;
+        let was_used =
+            |&address: &IpAddr| !knows_all || leases.get(address).is_some_and(|lease| !lease.forgotten);
+        let used: Vec<IpAddr> = addresses.iter().filter(was_used).collect();
+        let path = &request.netns;
         let state =
-            AttachmentState::new(&self.config, facts, id, netns_path, address, mac, ports, Routes::Default);
+            AttachmentState::new(&self.config, facts, id, path, &addresses, mac, ports, Routes::Default);
         let desired = AttachmentState {
-            flows_to_end: self.flows_to_end(was_used.then_some(address), ports),
+            flows_to_end: self.flows_to_end(&used, ports),
             own_table: state.own_table || facts.policy_routing && has_way_out,
             ..state
         };
         let plan = planner::attach(&desired, &observe::attachment::nothing());
-        let receipt = self.receipt(&desired, &plan, netns.id(), name, &request.aliases);
-        leases.hold(address, &claim);
+        let about = (name, request.aliases.as_slice(), request.caller);
+        let receipt = self.receipt(&desired, &plan, netns.id(), about);
+        leases.hold(desired.addresses.iter(), &claim);
         self.store.write_receipt(&receipt, network)?;
         self.store.write_leases(&leases, network).inspect_err(|_| {
             // The receipt must not outlive the failure. Other failures are already in the error.
@@ -219,17 +230,16 @@ impl Engine {
         Ok((desired, plan, receipt))
     }
 
-    /// The conntrack entries to delete: those of the previous holder of `address`, unless deleted before, and those of
-    /// clients of `ports`.
-    fn flows_to_end(&self, address: Option<Ipv4Addr>, ports: &[PortMapping]) -> Vec<FlowFilter> {
+    /// The conntrack entries to delete: those of the previous holders of `addresses`, and those of clients of `ports`.
+    fn flows_to_end(&self, addresses: &[IpAddr], ports: &[PortMapping]) -> Vec<FlowFilter> {
         let bridge = self.config.bridge_address();
         let mut own = Vec::new();
         if ports.iter().any(|port| port.protocol == Protocol::Udp) {
-            own.extend([Ipv4Addr::LOCALHOST, bridge]);
-            own.extend(observe::host::host_addresses(bridge));
+            let others = observe::host::host_addresses(bridge);
+            own.extend([Ipv4Addr::LOCALHOST, bridge].into_iter().chain(others).map(IpAddr::from));
         }
-        let of_address = address.map(FlowFilter::of_address).into_iter().flatten();
-        of_address.chain(FlowFilter::before_publishing(ports, &own)).collect()
+        let of_addresses = addresses.iter().copied().flat_map(FlowFilter::of_address);
+        of_addresses.chain(FlowFilter::before_publishing(ports, &own)).collect()
     }
 
     /// Rejects a published port in `masquerade_ports`: a container's connection could use the same port and receive its
@@ -259,14 +269,14 @@ impl Engine {
         Err(Error::new(Kind::MacTaken, format!("MAC address {mac} is held by {holder}")))
     }
 
-    /// The receipt for `plan`, which makes `desired` in the namespace `netns_id`, for a container named `name`.
+    /// The receipt for `plan`, which makes `desired` in the namespace `netns_id`, for a container with this name and
+    /// these aliases that `caller` attaches.
     pub(super) fn receipt(
         &self,
         desired: &AttachmentState,
         plan: &Plan,
         netns_id: NetnsId,
-        name: &str,
-        aliases: &[ContainerName],
+        (name, aliases, caller): (&str, &[ContainerName], Caller),
     ) -> Receipt {
         let commands =
             |ops: &[Op]| render::commands(ops, &self.host.tools).into_iter().map(|one| one.command).collect();
@@ -277,7 +287,7 @@ impl Engine {
             id: desired.id.clone(),
             name: name.to_owned(),
             aliases: aliases.iter().map(ToString::to_string).collect(),
-            address: desired.address,
+            addresses: desired.addresses.clone(),
             mac: desired.mac,
             host_link: desired.host_link.clone(),
             mode: Some(desired.mode),
@@ -286,7 +296,8 @@ impl Engine {
             ports: desired.ports.clone(),
             boot_id: observe::boot_id(),
             created: now(),
-            default_route: desired.routes_to.contains(&Ipv4Net::default()),
+            default_route: desired.routes_to.contains(&IpNet::V4(Ipv4Net::default())),
+            caller,
             commands: commands(&plan.ops()),
             undo: commands(&plan.undo()),
             steps: plan.steps.clone(),
@@ -460,19 +471,19 @@ fn event(command: usize, took: Duration, outcome: &str) -> Event {
     }
 }
 
-fn attached(desired: &AttachmentState, next_hop: Ipv4Addr) -> Attached {
-    let answers = desired.answers_to.iter().map(|&address| Ipv4Net::from(address));
+fn attached(desired: &AttachmentState, bridge: Ipv4Addr) -> Attached {
+    let answers = desired.answers_to.iter().map(|&address| IpNet::from(address));
     Attached {
         bridge: desired.bridge.clone(),
-        bridge_mac: Mac::of_container(next_hop),
+        bridge_mac: Mac::of_container(bridge),
         host_link: desired.host_link.clone(),
         host_mac: desired.host_mac(),
         if_name: desired.id.if_name.clone(),
         mac: desired.mac,
         mtu: desired.mtu,
         netns: desired.netns.clone(),
-        address: desired.address,
-        next_hop,
+        addresses: desired.addresses.clone(),
+        next_hops: desired.next_hops.clone(),
         routes_to: desired.routes_to.iter().copied().chain(answers).collect(),
     }
 }

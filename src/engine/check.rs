@@ -1,9 +1,10 @@
 //! CHECK and STATUS: whether an attachment matches its receipt, and whether ADD would succeed.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::Engine;
 use super::attach::is_gone;
+use super::requested::requested;
 use crate::error::{Error, Kind, Remedy, Result};
 use crate::kernel::observe;
 use crate::kernel::observe::attachment::ObservedAttachment;
@@ -14,12 +15,12 @@ use crate::kernel::tools;
 use crate::model::desired::{AttachmentState, HostFacts, Routes};
 use crate::model::plan::{Op, Plan};
 use crate::model::types::{AttachmentId, ContainerName, NetnsPath};
-use crate::state::lease::{Claim, ClaimResult};
+use crate::state::lease::{Claim, ClaimResult, Lease};
 use crate::state::receipt::Receipt;
 
 impl Engine {
     /// Checks an attachment by observing it again: the plan to restore it must be empty.
-    pub fn check(&mut self, id: &AttachmentId, addresses: &[Ipv4Addr]) -> Result<()> {
+    pub fn check(&mut self, id: &AttachmentId, addresses: &[IpAddr]) -> Result<()> {
         let Some((receipt, _)) = self.store.receipt(id)? else {
             return Err(Error::new(
                 Kind::UnknownContainer,
@@ -28,17 +29,16 @@ impl Engine {
             .remedy("Start the container again; `flatnet ps` lists attached containers"));
         };
         let called = receipt.label();
-        if !addresses.is_empty() && !addresses.contains(&receipt.address.addr()) {
-            let what = format!(
-                "container {called} has {}, which is not in the runtime's result",
-                receipt.address.addr()
-            );
-            return Err(Error::new(Kind::ContainerDiffers, what));
-        }
         let leases = self.store.leases()?;
-        let held = leases.get(receipt.address.addr()).is_some_and(|lease| !lease.released && lease.id == *id);
-        if !held {
-            let what = format!("container {called} uses {} without a lease", receipt.address.addr());
+        let is_held = |lease: &Lease| !lease.released && lease.id == *id;
+        for address in receipt.addresses.iter() {
+            let what = if !addresses.is_empty() && !addresses.contains(&address) {
+                format!("container {called} has {address}, which is not in the runtime's result")
+            } else if !leases.get(address).is_some_and(is_held) {
+                format!("container {called} uses {address} without a lease")
+            } else {
+                continue;
+            };
             return Err(Error::new(Kind::ContainerDiffers, what));
         }
         let mut host = self.plan_up()?.plan;
@@ -100,10 +100,11 @@ impl Engine {
     /// The desired state by a receipt.
     pub(super) fn recorded(&self, receipt: &Receipt, facts: &HostFacts) -> AttachmentState {
         let routes = if receipt.default_route { Routes::Default } else { Routes::RangeOnly };
-        let (address, mac) = (receipt.address.addr(), Some(receipt.mac));
+        let ipv4 = self.config.with_prefix(receipt.address());
+        let (addresses, mac) = (receipt.addresses.with_ipv4(ipv4), Some(receipt.mac));
         let mode = receipt.mode();
         let (id, netns, ports) = (&receipt.id, &receipt.netns, &receipt.ports);
-        let state = AttachmentState::new(&self.config, facts, id, netns, address, mac, ports, routes);
+        let state = AttachmentState::new(&self.config, facts, id, netns, &addresses, mac, ports, routes);
         let got_own_table = receipt.steps.iter().any(|step| matches!(step.op, Op::RuleAdd { .. }));
         AttachmentState { mode, own_table: state.own_table || got_own_table, ..state }
     }
@@ -121,8 +122,9 @@ impl Engine {
         id: &AttachmentId,
         netns: &NetnsPath,
         name: Option<&ContainerName>,
-        requested: Option<Ipv4Addr>,
+        ips: &[IpAddr],
     ) -> Result<AttachmentState> {
+        let requested = requested(ips)?;
         let facts = self.facts()?;
         if let Some((receipt, _)) = self.store.receipt(id)? {
             return Ok(self.recorded(&receipt, &facts));
@@ -135,7 +137,8 @@ impl Engine {
         let ClaimResult::Free(address) = found else {
             return Err(leases.refusal(&self.config, &claim));
         };
-        Ok(AttachmentState::new(&self.config, &facts, id, netns, address, None, &[], Routes::Default))
+        let addresses = self.config.addresses(address);
+        Ok(AttachmentState::new(&self.config, &facts, id, netns, &addresses, None, &[], Routes::Default))
     }
 
     /// The facts of the last `up`, or those of now.

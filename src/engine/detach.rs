@@ -8,6 +8,7 @@ use crate::kernel::observe;
 use crate::kernel::render;
 use crate::model::plan::{Op, TableElement};
 use crate::model::types::AttachmentId;
+use crate::state::lease::Lease;
 use crate::state::receipt::Receipt;
 
 impl Engine {
@@ -186,12 +187,14 @@ impl Engine {
             ops.push(Op::LinkDel { dev: receipt.host_link.clone() });
             ops.extend(receipt.elements(&table).into_iter().map(Op::ElementDel));
         }
-        ops.extend(receipt.flows().into_iter().map(Op::FlowsDel));
+        ops.extend(receipt.flows().map(Op::FlowsDel));
         let leases = self.store.leases()?;
-        let holder = leases.get(receipt.address.addr()).filter(|lease| !lease.released);
+        let is_held = |lease: &Lease| !lease.released && lease.id != receipt.id;
+        let mut addresses = receipt.addresses.iter();
+        let has_other_holder = addresses.any(|address| leases.get(address).is_some_and(is_held));
         // After a restart of WSL2 another distribution may have come first, with the same address and port.
         let is_anothers = self.refuse_another().is_err();
-        if is_anothers || holder.is_some_and(|lease| lease.id != receipt.id) {
+        if is_anothers || has_other_holder {
             ops.retain(|op| !matches!(op, Op::ElementDel(_) | Op::FlowsDel(_)));
         }
         Ok(ops)

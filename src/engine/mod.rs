@@ -25,6 +25,7 @@ mod leftover;
 mod owner;
 mod recover;
 mod repair;
+mod requested;
 mod store;
 mod undo;
 mod views;

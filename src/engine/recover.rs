@@ -3,9 +3,9 @@
 //! A link's alias names its attachment. The sets hold, by container ID, its MAC, address and ports.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::leftover::{Concern, Leftover};
 use super::{Engine, NetworkGuard};
@@ -19,7 +19,7 @@ use crate::kernel::planner;
 use crate::model::command::Command;
 use crate::model::desired::{AttachmentState, Routes};
 use crate::model::plan::Element;
-use crate::model::types::{AttachmentId, IfName, Mac, NetnsPath, PortMapping, PortMode};
+use crate::model::types::{Addresses, AttachmentId, Caller, IfName, Mac, NetnsPath, PortMapping, PortMode};
 use crate::state::lease::Leases;
 use crate::state::receipt::{self, Event, Receipt};
 
@@ -110,25 +110,27 @@ impl Engine {
     ) -> Result<Option<Receipt>> {
         let facts = self.facts()?;
         let Bound { mode, mac, address } = *bound;
+        let addresses = self.config.addresses(address);
         let ports = published(address, elements);
         let state = |routes| AttachmentState {
             mode,
-            ..AttachmentState::new(&self.config, &facts, id, path, address, Some(mac), &ports, routes)
+            ..AttachmentState::new(&self.config, &facts, id, path, &addresses, Some(mac), &ports, routes)
         };
         let known = elements.keys().cloned().collect();
         let observed = attachment::observe(&state(Routes::RangeOnly), known, &mut self.host)?;
-        let Some(netns_id) = netns::id_at(path)?.filter(|_| has_address(&observed, address)) else {
+        let Some(netns_id) = netns::id_at(path)?.filter(|_| has_addresses(&observed, &addresses)) else {
             return Ok(None);
         };
         let leads_here = observed.routes.iter().any(|route| {
-            route.to == Ipv4Net::default()
-                && route.via == Some(self.config.bridge_address())
+            route.to == IpNet::V4(Ipv4Net::default())
+                && route.via == Some(self.config.bridge_address().into())
                 && route.dev == id.if_name.as_str()
         });
         let desired = state(if leads_here { Routes::Default } else { Routes::RangeOnly });
         let plan = planner::attach(&desired, &ObservedAttachment::default());
         let name = self.store.leases()?.get(address).map(|lease| lease.name.clone()).unwrap_or_default();
-        Ok(Some(self.receipt(&desired, &plan, netns_id, &name, &[])))
+        // Nothing in the kernel says who asked.
+        Ok(Some(self.receipt(&desired, &plan, netns_id, (&name, &[], Caller::Root))))
     }
 
     /// Writes the receipts that [`Engine::unrecorded`] found.
@@ -140,7 +142,7 @@ impl Engine {
             self.log.warn(&format!(
                 "the receipt of container {}, {}, was lost and is restored from the kernel",
                 receipt.id,
-                receipt.address.addr()
+                receipt.address()
             ));
         }
         Ok(())
@@ -160,17 +162,17 @@ impl Engine {
         for receipt in self.store.receipts_not_in(&leases)? {
             // An address without a link is from a DEL that was killed between its last two writes.
             if !observe::link_is_gone(receipt.host_link.as_str()) {
-                leases.hold_again(receipt.address.addr(), &receipt.claim());
+                leases.hold_again(receipt.addresses.iter(), &receipt.claim());
             }
         }
         Ok(leases)
     }
 }
 
-/// Whether the container has `address`.
-pub(super) fn has_address(observed: &ObservedAttachment, address: Ipv4Addr) -> bool {
-    let link = observed.container_link.as_ref();
-    link.is_some_and(|link| link.addresses.iter().any(|found| found.addr() == address))
+/// Whether the container has all of `addresses`.
+pub(super) fn has_addresses(observed: &ObservedAttachment, addresses: &Addresses) -> bool {
+    let has = |link: &Link, address| link.addresses.iter().any(|found| found.addr() == address);
+    observed.container_link.as_ref().is_some_and(|link| addresses.iter().all(|address| has(link, address)))
 }
 
 /// The identity by which the ruleset knows what arrives by a link.
@@ -186,10 +188,12 @@ fn binding(id: &AttachmentId, link: &Link, elements: &BTreeMap<Element, String>)
     let isolated = link.port.isolated;
     let own = elements.iter().filter(|(_, comment)| *comment == id.container_id.comment());
     own.map(|(element, _)| element).find_map(|element| match element {
-        Element::Binding { dev, address } if link.name == dev.as_str() => {
+        Element::Binding { dev, address: IpAddr::V4(address) } if link.name == dev.as_str() => {
             Some(Bound { mode: PortMode::Routed, mac: link.mac.parse().ok()?, address: *address })
         }
-        Element::FrameBinding { mac, address } if link.mac == Mac::of_host_link(*address).to_string() => {
+        Element::FrameBinding { mac, address: IpAddr::V4(address) }
+            if link.mac == Mac::of_host_link(*address).to_string() =>
+        {
             let mode = if isolated { PortMode::Isolated } else { PortMode::Plain };
             Some(Bound { mode, mac: *mac, address: *address })
         }

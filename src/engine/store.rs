@@ -130,7 +130,7 @@ impl Store {
     fn leases_from_receipts(&self) -> Result<Leases> {
         let mut leases = Leases::default();
         for receipt in self.receipts()? {
-            leases.hold(receipt.address.addr(), &receipt.claim());
+            leases.hold(receipt.addresses.iter(), &receipt.claim());
         }
         Ok(leases)
     }

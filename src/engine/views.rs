@@ -1,6 +1,6 @@
 //! Read-only views of attachments and rules, for commands that change nothing.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use serde::Serialize;
 
@@ -75,7 +75,7 @@ impl Engine {
             let state = self.state(&receipt, &events);
             attachments.push(Attachment { receipt, events, state });
         }
-        attachments.sort_by_key(|attachment| attachment.receipt.address);
+        attachments.sort_by(|one, other| one.receipt.addresses.cmp(&other.receipt.addresses));
         Ok(attachments)
     }
 
@@ -96,7 +96,7 @@ impl Engine {
     }
 
     /// Addresses that are held without a receipt.
-    pub fn held_without_receipt(&self) -> Result<Vec<(Ipv4Addr, Lease)>> {
+    pub fn held_without_receipt(&self) -> Result<Vec<(IpAddr, Lease)>> {
         let receipts = self.store.receipts()?;
         let has_receipt = |lease: &Lease| receipts.iter().any(|receipt| receipt.id == lease.id);
         let leases = self.store.leases()?;

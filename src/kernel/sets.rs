@@ -2,7 +2,7 @@
 //!
 //! To add one: a variant of [`Element`], an entry here, and its declaration in `templates/ruleset.nft.j2`.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use crate::model::plan::Element;
 use crate::model::types::{ContainerId, PortMapping, Protocol};
@@ -133,7 +133,7 @@ impl Set {
     }
 }
 
-fn published(protocol: &str, host_ip: Option<Ipv4Addr>, host_port: &str, value: &[&str]) -> Option<Element> {
+fn published(protocol: &str, host_ip: Option<IpAddr>, host_port: &str, value: &[&str]) -> Option<Element> {
     let [address, container_port] = value else { return None };
     let port = PortMapping {
         protocol: protocol_of(protocol)?,
@@ -156,11 +156,14 @@ fn protocol_of(text: &str) -> Option<Protocol> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     #[test]
     fn set_elements_round_trip() {
-        let address = Ipv4Addr::new(10, 87, 1, 2);
+        let ipv4 = Ipv4Addr::new(10, 87, 1, 2);
+        let address = ipv4.into();
         let mac = "02:f1:0a:57:01:02".parse().unwrap();
         let published = |host_ip| {
             let port = PortMapping { protocol: Protocol::Udp, host_ip, host_port: 5353, container_port: 53 };
@@ -169,9 +172,9 @@ mod tests {
         for element in [
             Element::Binding { dev: "fn0123456789ab".parse().unwrap(), address },
             Element::FrameBinding { mac, address },
-            Element::ArpBinding { mac, address },
+            Element::ArpBinding { mac, address: ipv4 },
             published(None),
-            published(Some(Ipv4Addr::LOCALHOST)),
+            published(Some(Ipv4Addr::LOCALHOST.into())),
         ] {
             let Entry { set, key, value } = Entry::of(&element);
             let value = value.unwrap_or_default();

@@ -1,13 +1,15 @@
 //! Requests of the plugin protocols and their results. [`crate::faces::cni`] and [`crate::faces::netavark`]
 //! parse a [`Request`]; [`Engine::attach`](crate::engine::Engine::attach) returns an [`Attached`].
 
-use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
 use crate::error::{Error, Kind, Result};
-use crate::model::types::{AttachmentId, ContainerName, IfName, Mac, NetnsPath, PortMapping, shown};
+use crate::model::types::{
+    Addresses, AttachmentId, Caller, ContainerName, IfName, Mac, NetnsPath, PortMapping, are_of_one_family,
+    shown,
+};
 
 /// The request to attach a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +22,14 @@ pub struct Request {
     pub name: Option<ContainerName>,
     /// Other names of the container on this network.
     pub aliases: Vec<ContainerName>,
-    /// The requested address (`--ip`).
-    pub ip: Option<Ipv4Addr>,
+    /// The requested addresses (`--ip`).
+    pub ips: Vec<IpAddr>,
     /// The requested MAC (`--mac-address`).
     pub mac: Option<Mac>,
     /// The published ports.
     pub ports: Vec<PortMapping>,
+    /// Who asks.
+    pub caller: Caller,
 }
 
 /// An attached container.
@@ -47,33 +51,32 @@ pub struct Attached {
     pub mtu: u32,
     /// The container's network namespace.
     pub netns: NetnsPath,
-    /// The container's address with the subnet's prefix length.
-    pub address: Ipv4Net,
-    /// The next hop.
-    pub next_hop: Ipv4Addr,
+    /// The container's addresses with the subnet's prefix length.
+    pub addresses: Addresses,
+    /// The next hops, one of each family.
+    pub next_hops: Vec<IpAddr>,
     /// The destinations of the routes: `0.0.0.0/0`, and the range of Flatnet.
-    pub routes_to: Vec<Ipv4Net>,
+    pub routes_to: Vec<IpNet>,
 }
 
-/// The only address among `all`, if any. A runtime may repeat it, as Podman does in `network reload`.
-pub(crate) fn one_address(all: impl Iterator<Item = Result<Ipv4Addr>>) -> Result<Option<Ipv4Addr>> {
-    let mut asked: BTreeSet<Ipv4Addr> = all.collect::<Result<_>>()?;
-    if asked.len() > 1 {
-        let list: Vec<String> = asked.iter().map(ToString::to_string).collect();
-        let what =
-            format!("{} addresses requested ({}), but Flatnet assigns one", asked.len(), list.join(", "));
-        return Err(Error::new(Kind::Unsupported, what).remedy("Give --ip once"));
+impl Attached {
+    /// The next hop for `destination`, which has its family.
+    #[must_use]
+    pub fn next_hop(&self, destination: IpNet) -> Option<IpAddr> {
+        self.next_hops.iter().copied().find(|&hop| are_of_one_family(hop, destination.addr()))
     }
-    Ok(asked.pop_first())
 }
 
-/// Parses an IPv4 address, with or without a prefix length.
-pub(crate) fn address(text: &str) -> Result<Ipv4Addr> {
+/// Parses an address, with or without a prefix length.
+pub(crate) fn address(text: &str) -> Result<IpAddr> {
     let bare = text.split('/').next().unwrap_or_default();
-    bare.parse().map_err(|_| {
-        Error::new(Kind::Unsupported, format!("\"{}\" is not an IPv4 address", shown(text)))
-            .remedy("IPv6 is not supported: remove --ip6")
-    })
+    bare.parse().map_err(|_| not_ipv4(&shown(text)))
+}
+
+/// The error for an address that is not IPv4.
+pub(crate) fn not_ipv4(address: &str) -> Error {
+    Error::new(Kind::Unsupported, format!("\"{address}\" is not an IPv4 address"))
+        .remedy("IPv6 is not supported: remove --ip6")
 }
 
 /// Parses another name of a container.

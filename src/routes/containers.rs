@@ -118,7 +118,7 @@ pub fn refuse_lost(
 /// The last address of each container, by ID.
 #[must_use]
 pub fn last_addresses(leases: &crate::state::lease::Leases) -> BTreeMap<String, Ipv4Addr> {
-    leases.all().map(|(address, lease)| (lease.id.container_id.to_string(), address)).collect()
+    leases.ipv4().map(|(address, lease)| (lease.id.container_id.to_string(), address)).collect()
 }
 
 /// This host's name.

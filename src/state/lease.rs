@@ -3,7 +3,7 @@
 //! [`Leases`] is a value that is read, queried, changed and written back under the network's lock.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -72,10 +72,10 @@ impl From<Written> for Lease {
     }
 }
 
-/// All held and remembered addresses.
+/// All held and remembered addresses. An attachment may hold several.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leases {
-    leases: BTreeMap<Ipv4Addr, Lease>,
+    leases: BTreeMap<IpAddr, Lease>,
 }
 
 /// A request for an address.
@@ -99,23 +99,23 @@ pub enum ClaimResult {
     /// This one is free.
     Free(Ipv4Addr),
     /// All suitable addresses are held by these; one may turn out to be dead and be released.
-    HeldBy(Vec<Ipv4Addr>),
+    HeldBy(Vec<IpAddr>),
 }
 
 impl Leases {
     /// The held or remembered lease of `address`.
     #[must_use]
-    pub fn get(&self, address: Ipv4Addr) -> Option<&Lease> {
-        self.leases.get(&address)
+    pub fn get(&self, address: impl Into<IpAddr>) -> Option<&Lease> {
+        self.leases.get(&address.into())
     }
 
     /// All leases that are held, by address.
-    pub fn held(&self) -> impl Iterator<Item = (Ipv4Addr, &Lease)> {
+    pub fn held(&self) -> impl Iterator<Item = (IpAddr, &Lease)> {
         self.leases.iter().filter(|(_, lease)| !lease.released).map(|(&address, lease)| (address, lease))
     }
 
     /// All leases, held or remembered, by address.
-    pub fn all(&self) -> impl Iterator<Item = (Ipv4Addr, &Lease)> {
+    pub fn all(&self) -> impl Iterator<Item = (IpAddr, &Lease)> {
         self.leases.iter().map(|(&address, lease)| (address, lease))
     }
 
@@ -131,8 +131,10 @@ impl Leases {
     ) -> Result<ClaimResult> {
         if let Some(address) = claim.requested {
             check_requested(config, address)?;
-            return Ok(match self.leases.get(&address) {
-                Some(lease) if !lease.released && lease.id != *claim.id => ClaimResult::HeldBy(vec![address]),
+            return Ok(match self.get(address) {
+                Some(lease) if !lease.released && lease.id != *claim.id => {
+                    ClaimResult::HeldBy(vec![address.into()])
+                }
                 _ => ClaimResult::Free(address),
             });
         }
@@ -157,17 +159,24 @@ impl Leases {
         };
         // The latest of several under one name: an older one may have been requested by `--ip`.
         let latest = |wanted: &dyn Fn(&Lease) -> bool| {
-            self.leases
-                .iter()
-                .filter(|(address, lease)| usable(**address) && wanted(lease))
+            self.ipv4()
+                .filter(|(address, lease)| usable(*address) && wanted(lease))
                 .max_by_key(|(_, lease)| lease.since)
-                .map(|(&address, _)| address)
+                .map(|(address, _)| address)
         };
         latest(&by_id).or_else(|| latest(&by_name))
     }
 
+    /// The leases of IPv4 addresses, held or remembered. The pool and the gateway have no others.
+    pub fn ipv4(&self) -> impl Iterator<Item = (Ipv4Addr, &Lease)> {
+        self.leases.iter().filter_map(|(address, lease)| match address {
+            IpAddr::V4(address) => Some((*address, lease)),
+            IpAddr::V6(_) => None,
+        })
+    }
+
     fn never_used(&self, config: &Config) -> Option<Ipv4Addr> {
-        config.pool().find(|address| !self.leases.contains_key(address))
+        config.pool().find(|&address| self.get(address).is_none())
     }
 
     fn longest_free(&self, config: &Config, is_gone: impl Fn(&Lease) -> bool) -> Option<Ipv4Addr> {
@@ -178,7 +187,7 @@ impl Leases {
         };
         config
             .pool()
-            .filter_map(|address| self.leases.get(&address).map(|lease| (address, lease)))
+            .filter_map(|address| self.get(address).map(|lease| (address, lease)))
             .filter(|(_, lease)| lease.released)
             .min_by_key(|(_, lease)| (rank(lease), lease.since))
             .map(|(address, _)| address)
@@ -187,7 +196,7 @@ impl Leases {
     /// The last holder of `address`, if `claim` takes it and that holder may come back for it.
     pub fn promised(
         &self,
-        address: Ipv4Addr,
+        address: IpAddr,
         claim: &Claim<'_>,
         is_gone: impl Fn(&Lease) -> bool,
     ) -> Option<&Lease> {
@@ -196,8 +205,8 @@ impl Leases {
         self.leases.get(&address).filter(|lease| lease.released && !is_own(lease) && !is_gone(lease))
     }
 
-    /// Records that `claim` holds `address`, and nothing else.
-    pub fn hold(&mut self, address: Ipv4Addr, claim: &Claim<'_>) {
+    /// Records that `claim` holds `addresses`, and nothing else.
+    pub fn hold(&mut self, addresses: impl IntoIterator<Item = IpAddr>, claim: &Claim<'_>) {
         self.leases.retain(|_, lease| lease.id != *claim.id);
         let lease = Lease {
             id: claim.id.clone(),
@@ -208,13 +217,17 @@ impl Leases {
             requested: claim.requested.is_some(),
             of_podman: claim.of_podman,
         };
-        self.leases.insert(address, lease);
+        self.leases.extend(addresses.into_iter().map(|address| (address, lease.clone())));
     }
 
-    /// Records that `claim` holds `address`, unless another does.
-    pub fn hold_again(&mut self, address: Ipv4Addr, claim: &Claim<'_>) {
-        if self.leases.get(&address).is_none_or(|lease| lease.released || lease.id == *claim.id) {
-            self.hold(address, claim);
+    /// Records that `claim` holds those of `addresses` that no other attachment holds, if any.
+    pub fn hold_again(&mut self, addresses: impl IntoIterator<Item = IpAddr>, claim: &Claim<'_>) {
+        let is_free =
+            |lease: Option<&Lease>| lease.is_none_or(|lease| lease.released || lease.id == *claim.id);
+        let free: Vec<IpAddr> =
+            addresses.into_iter().filter(|address| is_free(self.leases.get(address))).collect();
+        if !free.is_empty() {
+            self.hold(free, claim);
         }
     }
 
@@ -234,7 +247,7 @@ impl Leases {
     #[must_use]
     pub fn refusal(&self, config: &Config, claim: &Claim<'_>) -> Error {
         if let Some(address) = claim.requested {
-            let holder = self.leases.get(&address).map_or(String::new(), describe);
+            let holder = self.get(address).map_or(String::new(), describe);
             return Error::new(Kind::AddressTaken, format!("address {address} is held by {holder}"));
         }
         let held: Vec<String> =
@@ -317,7 +330,7 @@ mod tests {
             let is_gone = |lease: &Lease| self.gone.contains(lease.id.container_id.as_str());
             let found = self.leases.find(&self.config, &claim, is_gone)?;
             if let ClaimResult::Free(address) = found {
-                self.leases.hold(address, &claim);
+                self.leases.hold([address.into()], &claim);
             }
             Ok(found)
         }
@@ -414,6 +427,27 @@ mod tests {
         let claim = Claim { id: &b, name: "", requested: "10.87.1.5".parse().ok(), of_podman: false, now: 0 };
         let refusal = world.leases.refusal(&world.config, &claim).to_string();
         assert!(refusal.contains("held by web a (eth0)"), "{refusal}");
+    }
+
+    #[test]
+    fn attachment_holds_several_addresses() {
+        let mut world = World::new();
+        let both: [IpAddr; 2] = ["10.87.1.2".parse().unwrap(), "fd00::2".parse().unwrap()];
+        let (a, b) = (id("a"), id("b"));
+        let claim = |id| Claim { id, name: "", requested: None, of_podman: true, now: 0 };
+        world.leases.hold(both, &claim(&a));
+        let text = serde_json::to_string(&world.leases).unwrap();
+        assert_eq!(serde_json::from_str::<Leases>(&text).unwrap(), world.leases);
+        let held = |world: &World| world.leases.held().map(|(address, _)| address).collect::<Vec<_>>();
+        world.leases.hold_again(both, &claim(&b));
+        assert!(world.leases.all().all(|(_, lease)| lease.id == a), "another holds them");
+        assert_eq!(world.get("b", ""), "10.87.1.3");
+        assert_eq!(world.get("a", ""), "10.87.1.2", "the pool is IPv4");
+        world.leases.hold_again(both, &claim(&a));
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        assert_eq!(held(&world), ["10.87.1.2", "10.87.1.3", "fd00::2"].map(address));
+        world.release("a");
+        assert_eq!(held(&world), [address("10.87.1.3")]);
     }
 
     #[test]

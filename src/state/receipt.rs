@@ -3,14 +3,17 @@
 //! A receipt is written before the first command runs. Its file holds JSON lines: the receipt, then its
 //! [`Event`]s. A line torn by a crash is skipped.
 
-use ipnet::Ipv4Net;
-use serde::{Deserialize, Deserializer, Serialize};
+use std::net::Ipv4Addr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::model::command::Command;
 use crate::model::desired::{Attached, elements};
 use crate::model::plan::{FlowFilter, LinkAttribute, Op, Plan, Step, TableElement};
 use crate::model::types::{
-    AttachmentId, IfName, Mac, NetnsId, NetnsPath, NetworkName, PortMapping, PortMode, TableName,
+    Addresses, AttachmentId, Caller, IfName, Mac, NetnsId, NetnsPath, NetworkName, PortMapping, PortMode,
+    TableName,
 };
 use crate::state::checksum;
 use crate::state::lease::Claim;
@@ -44,8 +47,9 @@ pub struct Receipt {
     /// The container's other names on this network.
     #[serde(default)]
     pub aliases: Vec<String>,
-    /// Its address, with the subnet's prefix length.
-    pub address: Ipv4Net,
+    /// Its addresses, with the subnet's prefix length.
+    #[serde(flatten, with = "written_addresses")]
+    pub addresses: Addresses,
     /// Its MAC.
     pub mac: Mac,
     /// The host's end of its veth pair.
@@ -67,6 +71,9 @@ pub struct Receipt {
     /// Its routes: the default route, or only Flatnet's range.
     #[serde(default)]
     pub default_route: bool,
+    /// Who asked for it.
+    #[serde(default, skip_serializing_if = "Caller::is_root")]
+    pub caller: Caller,
     /// The planned steps with reasons. Empty if a later version wrote steps unknown to this one.
     #[serde(default, deserialize_with = "known_steps")]
     pub steps: Vec<Step>,
@@ -117,7 +124,7 @@ impl Receipt {
     /// The attachment's elements in the tables, whichever version wrote the receipt.
     #[must_use]
     pub fn elements(&self, table: &TableName) -> Vec<TableElement> {
-        elements(self.mode(), &self.host_link, self.mac, self.address.addr(), &self.ports)
+        elements(self.mode(), &self.host_link, self.mac, &self.addresses, &self.ports)
             .map(|element| TableElement {
                 table: table.clone(),
                 element,
@@ -136,10 +143,15 @@ impl Receipt {
         self.mode.unwrap_or_else(of_0_1_0)
     }
 
-    /// The conntrack entries of its address.
+    /// Its IPv4 address.
     #[must_use]
-    pub fn flows(&self) -> [FlowFilter; 2] {
-        FlowFilter::of_address(self.address.addr())
+    pub fn address(&self) -> Ipv4Addr {
+        self.addresses.ipv4()
+    }
+
+    /// The conntrack entries of its addresses.
+    pub fn flows(&self) -> impl Iterator<Item = FlowFilter> + '_ {
+        self.addresses.iter().flat_map(FlowFilter::of_address)
     }
 
     /// The container's name in messages.
@@ -148,7 +160,7 @@ impl Receipt {
         self.id.label(&self.name)
     }
 
-    /// The lease of the receipt's address.
+    /// The claim to the receipt's addresses.
     #[must_use]
     pub fn claim(&self) -> Claim<'_> {
         // Only a lease knows whether the address was requested, and whether the container is Podman's.
@@ -187,6 +199,31 @@ pub fn parse(bytes: &[u8]) -> Result<(Receipt, Vec<Event>), serde_json::Error> {
 /// A value as one line of JSON.
 pub fn to_line(value: &impl Serialize) -> Result<String, serde_json::Error> {
     serde_json::to_string(value).map(|text| text + "\n")
+}
+
+/// The addresses as they are written: as the list `addresses` and, for versions before it, the first one as `address`,
+/// which this version reads if there is no list.
+mod written_addresses {
+    use super::{Addresses, Deserialize, Deserializer, IpNet, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct Written {
+        #[serde(default)]
+        address: Option<IpNet>,
+        #[serde(default)]
+        addresses: Option<Vec<IpNet>>,
+    }
+
+    pub(super) fn serialize<S: Serializer>(addresses: &Addresses, serializer: S) -> Result<S::Ok, S::Error> {
+        let list: Vec<IpNet> = addresses.nets().collect();
+        Written { address: list.first().copied(), addresses: Some(list) }.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Addresses, D::Error> {
+        let Written { address, addresses } = Written::deserialize(deserializer)?;
+        let list = addresses.unwrap_or_else(|| address.into_iter().collect());
+        Addresses::try_from(list).map_err(serde::de::Error::custom)
+    }
 }
 
 fn known_steps<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Step>, D::Error> {
@@ -251,12 +288,68 @@ mod tests {
         let elements = |receipt: &Receipt| -> Vec<Element> {
             receipt.elements(&table).into_iter().map(|element| element.element).collect()
         };
-        let (mac, address) = (old.mac, old.address.addr());
+        let (mac, ipv4) = (old.mac, old.address());
+        let address = ipv4.into();
         let published = Element::Published { port: old.ports[0], address };
-        let frame = [Element::FrameBinding { mac, address }, Element::ArpBinding { mac, address }];
+        let frame = [Element::FrameBinding { mac, address }, Element::ArpBinding { mac, address: ipv4 }];
         assert_eq!(elements(&old), [&frame[..], std::slice::from_ref(&published)].concat());
         let routed = Receipt { mode: Some(PortMode::Routed), ..old.clone() };
         assert_eq!(elements(&routed), [Element::Binding { dev: old.host_link.clone(), address }, published]);
+    }
+
+    /// One that has only the list, as a later version writes, and one that has only the first address.
+    #[test]
+    fn addresses_are_written_as_list_and_first_and_read_as_either() {
+        let old = of_0_1_0();
+        let mut written = serde_json::to_value(&old).unwrap();
+        assert_eq!(written["address"], "10.87.1.2/24");
+        assert_eq!(written["addresses"], serde_json::json!(["10.87.1.2/24"]));
+        let read = |value: &serde_json::Value| serde_json::from_value::<Receipt>(value.clone());
+        let without = |key: &str| {
+            let mut written = written.clone();
+            written.as_object_mut().unwrap().remove(key);
+            written
+        };
+        assert_eq!(read(&without("addresses")).unwrap(), old);
+        assert_eq!(read(&without("address")).unwrap(), old);
+        written["addresses"] = serde_json::json!(["10.87.1.2/24", "fd00::2/128"]);
+        let both = read(&written).unwrap();
+        assert_eq!(both.addresses.to_string(), "10.87.1.2/24, fd00::2/128");
+        assert_eq!(serde_json::to_value(&both).unwrap(), written);
+        written["addresses"] = serde_json::json!([]);
+        assert!(read(&written).unwrap_err().to_string().contains("no IPv4 address"));
+    }
+
+    #[test]
+    fn caller_is_written_unless_it_is_root() {
+        let root = of_0_1_0();
+        assert_eq!(root.caller, Caller::Root);
+        assert_eq!(serde_json::to_value(&root).unwrap().get("caller"), None);
+        let caller = Caller::User(1000.try_into().unwrap());
+        let line = checksum::to_line(&Receipt { caller, ..root }).unwrap();
+        assert!(line.contains(r#""caller":{"user":1000}"#), "{line}");
+        assert_eq!(parse(line.as_bytes()).unwrap().0.caller, caller);
+    }
+
+    /// ARP and MAC are IPv4's; the rest is once for each address.
+    #[test]
+    fn elements_of_two_families() {
+        let mut receipt = of_0_1_0();
+        let ipv6: IpNet = "fd00::2/128".parse().unwrap();
+        let nets: Vec<IpNet> = receipt.addresses.nets().chain([ipv6]).collect();
+        receipt.addresses = nets.try_into().unwrap();
+        receipt.ports[0].host_ip = Some("192.0.2.1".parse().unwrap());
+        let (mac, ipv4) = (receipt.mac, receipt.address());
+        let found: Vec<Element> =
+            receipt.elements(&receipt.network.table()).into_iter().map(|element| element.element).collect();
+        let expected = [
+            Element::FrameBinding { mac, address: ipv4.into() },
+            Element::FrameBinding { mac, address: ipv6.addr() },
+            Element::ArpBinding { mac, address: ipv4 },
+            Element::Published { port: receipt.ports[0], address: ipv4.into() },
+        ];
+        assert_eq!(found, expected, "a port at an IPv4 address leads to IPv4 only");
+        assert_eq!(receipt.flows().count(), 4);
     }
 
     #[test]

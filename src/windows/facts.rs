@@ -71,7 +71,7 @@ pub fn gather(config: &Config, attachments: &[Attachment], executor: &mut dyn Ex
         container: attachments
             .iter()
             .find(|one| one.state == AttachmentStatus::Running)
-            .map(|one| Container { name: one.receipt.name.clone(), address: one.receipt.address.addr() }),
+            .map(|one| Container { name: one.receipt.name.clone(), address: one.receipt.address() }),
         ip_forward: read("/proc/sys/net/ipv4/ip_forward"),
         first_process: read("/proc/1/comm"),
         gateway: stdout(&["systemctl", "is-active", "flatnet-gateway.service"]),

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use flatnet::kernel::observe::attachment::ObservedAttachment;
 use flatnet::kernel::observe::host::{ObservedHost, ObservedRuleset};
@@ -128,10 +128,10 @@ impl Add {
         let routes = if self.has_default_route { Routes::RangeOnly } else { Routes::Default };
         let Self { id, netns, address, ports, .. } = self;
         let before = self.was_used.then(|| FlowFilter::of_address(*address)).into_iter().flatten();
-        let own = [Ipv4Addr::LOCALHOST, config.bridge_address()];
+        let own = [Ipv4Addr::LOCALHOST, config.bridge_address()].map(IpAddr::from);
         AttachmentState {
             flows_to_end: before.chain(FlowFilter::before_publishing(ports, &own)).collect(),
-            ..AttachmentState::new(config, facts, id, netns, *address, None, ports, routes)
+            ..AttachmentState::new(config, facts, id, netns, &config.addresses(*address), None, ports, routes)
         }
     }
 }

@@ -4,7 +4,7 @@
 //! is down, to a next hop that nothing leads to, or from an address that this host does not have.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use flatnet::kernel::observe::attachment::ObservedAttachment;
 use flatnet::kernel::observe::host::{ObservedHost, ObservedRuleset};
@@ -14,7 +14,7 @@ use flatnet::kernel::observe::rule::Rule;
 use flatnet::model::desired::{AttachmentState, HostState};
 use flatnet::model::plan::{Element, LinkAttribute, Op, Place, TableElement};
 use flatnet::model::types::{IfName, LinkGroup, PortMapping, RouteTable, SysctlKey};
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 pub(crate) struct Model {
     pub(crate) host: Namespace,
     pub(crate) container: Namespace,
-    pub(crate) unreachable: BTreeSet<Ipv4Net>,
+    pub(crate) unreachable: BTreeSet<IpNet>,
     pub(crate) fdb: BTreeSet<(String, String)>,
     pub(crate) sysctls: BTreeMap<SysctlKey, u32>,
     pub(crate) ruleset: Option<Ruleset>,
@@ -41,10 +41,10 @@ pub(crate) struct Namespace {
 /// A route, and the address that is used towards where it leads.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ModelRoute {
-    to: Ipv4Net,
-    via: Option<Ipv4Addr>,
+    to: IpNet,
+    via: Option<IpAddr>,
     dev: String,
-    src: Option<Ipv4Addr>,
+    src: Option<IpAddr>,
     table: Option<RouteTable>,
 }
 
@@ -147,10 +147,10 @@ impl Namespace {
 
     fn add_route(&mut self, route: ModelRoute) -> Applied {
         or(self.link(&route.dev)?.up, "Network is down")?;
-        let reaches = |via: Ipv4Addr, route: &ModelRoute| route.via.is_none() && route.to.contains(&via);
+        let reaches = |via: IpAddr, route: &ModelRoute| route.via.is_none() && route.to.contains(&via);
         let via = route.via.is_none_or(|via| self.routes.iter().any(|known| reaches(via, known)));
         or(via, "Nexthop has invalid gateway")?;
-        let has = |address: &Ipv4Addr| self.addresses().any(|found| found == *address);
+        let has = |address: &IpAddr| self.addresses().any(|found| found == *address);
         or(route.src.as_ref().is_none_or(has), "Invalid prefsrc address")?;
         or(self.routes.insert(route), "File exists")
     }
@@ -161,17 +161,11 @@ impl Namespace {
     }
 
     /// Forgets all ways to a destination.
-    pub(crate) fn forget_routes_to(&mut self, to: Ipv4Net) {
+    pub(crate) fn forget_routes_to(&mut self, to: IpNet) {
         self.routes.retain(|route| route.to != to);
     }
 
-    fn del_route(
-        &mut self,
-        to: Ipv4Net,
-        via: Option<Ipv4Addr>,
-        dev: &str,
-        table: Option<RouteTable>,
-    ) -> Applied {
+    fn del_route(&mut self, to: IpNet, via: Option<IpAddr>, dev: &str, table: Option<RouteTable>) -> Applied {
         let before = self.routes.len();
         let is = |route: &ModelRoute| {
             (route.to, route.via, route.dev.as_str(), route.table) == (to, via, dev, table)
@@ -180,11 +174,11 @@ impl Namespace {
         or(self.routes.len() < before, "No such process")
     }
 
-    fn addresses(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
-        self.links.values().flat_map(|link| &link.addresses).map(Ipv4Net::addr)
+    fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.links.values().flat_map(|link| &link.addresses).map(IpNet::addr)
     }
 
-    fn add_address(&mut self, dev: &str, address: Ipv4Net, noprefixroute: bool) -> Applied {
+    fn add_address(&mut self, dev: &str, address: IpNet, noprefixroute: bool) -> Applied {
         let link = self.link(dev)?;
         or(!link.addresses.contains(&address), &format!("{address}: File exists"))?;
         link.addresses.push(address);
@@ -195,7 +189,7 @@ impl Namespace {
         self.make_prefix_routes(dev)
     }
 
-    fn del_address(&mut self, dev: &str, address: Ipv4Net) -> Applied {
+    fn del_address(&mut self, dev: &str, address: IpNet) -> Applied {
         let link = self.link(dev)?;
         or(link.addresses.contains(&address), &format!("{address}: Cannot assign requested address"))?;
         link.addresses.retain(|found| *found != address);
@@ -209,8 +203,9 @@ impl Namespace {
     /// The kernel's own routes to the subnets of the addresses of a link that is up.
     fn make_prefix_routes(&mut self, dev: &str) -> Applied {
         let link = self.link(dev)?.clone();
-        let with_route =
-            |address: &&Ipv4Net| !link.noprefixroute.contains(address) && address.prefix_len() < 32;
+        let with_route = |address: &&IpNet| {
+            !link.noprefixroute.contains(address) && address.prefix_len() < address.max_prefix_len()
+        };
         if link.up {
             self.routes
                 .extend(link.addresses.iter().filter(with_route).map(|&address| prefix_route(dev, address)));
@@ -220,7 +215,7 @@ impl Namespace {
 
     /// What was sent from an address that is gone has no way any more.
     fn forget_sources(&mut self) {
-        let addresses: BTreeSet<Ipv4Addr> = self.addresses().collect();
+        let addresses: BTreeSet<IpAddr> = self.addresses().collect();
         self.routes.retain(|route| route.src.is_none_or(|src| addresses.contains(&src)));
     }
 
@@ -263,7 +258,7 @@ fn port(link: &mut Link) -> Result<&mut PortFlags, String> {
     or(!link.master.is_empty(), "Operation not supported").map(|()| &mut link.port)
 }
 
-fn prefix_route(dev: &str, address: Ipv4Net) -> ModelRoute {
+fn prefix_route(dev: &str, address: IpNet) -> ModelRoute {
     ModelRoute { to: address.trunc(), via: None, dev: dev.to_owned(), src: Some(address.addr()), table: None }
 }
 
@@ -326,8 +321,9 @@ impl Model {
                 let rule = Rule { from: *from, table: *table };
                 or(self.at(place).rules.remove(&rule), "No such file or directory")
             }
-            Op::RulesFlush { place, table } => {
-                self.at(place).rules.retain(|rule| rule.table != *table);
+            Op::RulesFlush { place, table, ipv6 } => {
+                let is_flushed = |rule: &Rule| rule.table == *table && rule.from.is_ipv6() == *ipv6;
+                self.at(place).rules.retain(|rule| !is_flushed(rule));
                 Ok(())
             }
             Op::UnreachableAdd { to } => or(self.unreachable.insert(*to), "File exists"),
@@ -438,7 +434,7 @@ impl Model {
             ports: ports.cloned().collect(),
             sysctls: self.sysctls.clone(),
             has_ipv6: true,
-            unreachable: self.unreachable.contains(&wanted.subnet),
+            unreachable: self.unreachable.contains(&IpNet::V4(wanted.subnet)),
             ruleset: match &self.ruleset {
                 None => ObservedRuleset::Absent,
                 Some(found)

@@ -3,7 +3,7 @@
 //! one way and is changed over to another, those of Flatnet 0.1.0 among them.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, PoisonError};
 
 use flatnet::kernel::observe::attachment::ObservedAttachment;
@@ -15,9 +15,10 @@ use flatnet::model::desired::{AttachmentState, GatewayLink, HostFacts, HostState
 use flatnet::model::plan::{Element, FlowFilter, LinkAttribute, Op, Place, Plan};
 use flatnet::model::types::NetnsId;
 use flatnet::model::types::{
-    AttachmentId, LinkAlias, LinkGroup, Mac, Owner, PortMapping, PortMode, Protocol, SysctlKey,
+    AttachmentId, Caller, LinkAlias, LinkGroup, Mac, Owner, PortMapping, PortMode, Protocol, SysctlKey,
 };
 use flatnet::state::receipt::{self, Receipt};
+use ipnet::IpNet;
 use proptest::prelude::*;
 use similar::TextDiff;
 
@@ -63,16 +64,31 @@ fn attachment(mode: PortMode, ports: u16, routes: Routes) -> AttachmentState {
     let ports: Vec<PortMapping> = (0..ports)
         .map(|port| PortMapping {
             protocol: if port % 3 == 0 { Protocol::Udp } else { Protocol::Tcp },
-            host_ip: (port % 2 == 1).then_some(Ipv4Addr::LOCALHOST),
+            host_ip: (port % 2 == 1).then_some(Ipv4Addr::LOCALHOST.into()),
             host_port: 8000 + port,
             container_port: 80,
         })
         .collect();
     let netns = "/run/netns/c".parse().unwrap();
-    let address = Ipv4Addr::new(10, 87, 1, 2);
     let config = config(bridging_for(mode));
-    let state = AttachmentState::new(&config, &facts(), &id, &netns, address, None, &ports, routes);
+    let addresses = config.addresses(Ipv4Addr::new(10, 87, 1, 2));
+    let state = AttachmentState::new(&config, &facts(), &id, &netns, &addresses, None, &ports, routes);
     AttachmentState { mode, ..state }
+}
+
+/// The same with an IPv6 address, as it will have one. Where rules are IPv4's by nature, as of ARP, nothing is added.
+fn of_both_families(state: AttachmentState, model: &mut Model) -> AttachmentState {
+    let nets = |text: &str| text.parse::<IpNet>().unwrap();
+    // Routes of this host to the container have its own address as source.
+    let bridge = model.host.links.get_mut(state.bridge.as_str()).unwrap();
+    bridge.addresses.push(nets("fd00::1/128"));
+    AttachmentState {
+        addresses: state.addresses.nets().chain([nets("fd00::2/64")]).collect::<Vec<_>>().try_into().unwrap(),
+        next_hops: state.next_hops.iter().copied().chain([nets("fd00::1/128").addr()]).collect(),
+        routes_to: state.routes_to.iter().copied().chain([nets("::/0")]).collect(),
+        answers_to: state.answers_to.iter().copied().chain([nets("fd01::1/128").addr()]).collect(),
+        ..state
+    }
 }
 
 /// What is written down of an attachment, as far as planning looks at it.
@@ -84,7 +100,7 @@ pub(crate) fn receipt(state: &AttachmentState) -> Receipt {
         id: state.id.clone(),
         name: String::new(),
         aliases: Vec::new(),
-        address: state.address,
+        addresses: state.addresses.clone(),
         mac: state.mac,
         host_link: state.host_link.clone(),
         mode: Some(state.mode),
@@ -94,6 +110,7 @@ pub(crate) fn receipt(state: &AttachmentState) -> Receipt {
         boot_id: String::new(),
         created: 0,
         default_route: true,
+        caller: Caller::Root,
         steps: Vec::new(),
         commands: Vec::new(),
         undo: Vec::new(),
@@ -223,7 +240,7 @@ proptest! {
         prop_assert!(again.is_empty(), "{again:#?}");
         prop_assert_eq!(world.arp_table, wanted.bridged);
         let bridge = &world.host.links[wanted.bridge.as_str()];
-        prop_assert_eq!(&bridge.addresses, &[wanted.address]);
+        prop_assert_eq!(&bridge.addresses, &[IpNet::V4(wanted.address)]);
     }
 
     #[test]
@@ -286,12 +303,15 @@ proptest! {
     #[test]
     fn attachment_converges_from_partial_state(
         mode in any_mode(), ports in 0_u16..4, range_only in any::<bool>(), done in 0_usize..30,
-        lost in prop::collection::vec(disturbance(), 0..4),
+        lost in prop::collection::vec(disturbance(), 0..4), ipv6 in any::<bool>(),
     ) {
-        let wanted = attachment(mode, ports, if range_only { Routes::RangeOnly } else { Routes::Default });
+        let mut wanted = attachment(mode, ports, if range_only { Routes::RangeOnly } else { Routes::Default });
         let mut model = Model::booted();
         bring_up(&mut model, &host(bridging_for(mode), &[receipt(&wanted)]));
         model.ruleset.as_mut().unwrap().elements.clear();
+        if ipv6 {
+            wanted = of_both_families(wanted, &mut model);
+        }
 
         let fresh = planner::attach(&wanted, &model.observe_attachment(&wanted));
         assert_undo_is_identity(&model, &fresh);
@@ -346,7 +366,10 @@ proptest! {
 /// without; a way to a gateway that the default route covers; a bridge without ports keeps its settings, and a port of the bridge, at which nothing is believed, its own.
 fn but_for_the_past(mut model: Model) -> Model {
     model.container.links.values_mut().for_each(|link| link.noprefixroute.clear());
-    facts().ingress_gateways.into_iter().for_each(|to| model.container.forget_routes_to(to.into()));
+    facts()
+        .ingress_gateways
+        .into_iter()
+        .for_each(|to| model.container.forget_routes_to(IpAddr::V4(to).into()));
     let bridged = model.arp_table;
     let of_the_past = |key: &str| {
         if bridged {

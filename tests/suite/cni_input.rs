@@ -103,17 +103,24 @@ fn unavailable_address_is_rejected_with_reason() {
         ("MAC=02:aa:00:00:00:01", 101, "is held by db c2 (eth0)"),
         ("MAC=02:f1:0a:57:01:01", 101, "is held by the bridge"),
         ("MAC=01:00:5e:00:00:01", 4, "unicast"),
-        ("IP=2001:db8::1", 4, "not an IPv4 address"),
+        ("IP=2001:db8::1", 2, "\"2001:db8::1\" is not an IPv4 address"),
         ("IP=10.87.1.300", 4, "not an IPv4 address"),
     ] {
         let said = Call::add("c1").var("CNI_ARGS", arguments).run(&sandbox).fails_with(code);
         assert!(said.contains(wanted), "{arguments}: {said}");
         before.assert_is_back(&sandbox);
     }
-    let two = json!({"ips": ["10.87.1.20", "10.87.1.21"]});
-    let said = Call::add("c1").conf("runtimeConfig", two).run(&sandbox).fails_with(2);
-    assert!(said.contains("10.87.1.20, 10.87.1.21"), "{said}");
-    before.assert_is_back(&sandbox);
+    for (ips, wanted) in [
+        (json!(["10.87.1.20", "10.87.1.21"]), "10.87.1.20, 10.87.1.21"),
+        (
+            json!(["10.87.1.20", "2001:db8::1/64"]),
+            "\"2001:db8::1\" is not an IPv4 address. IPv6 is not supported: remove --ip6",
+        ),
+    ] {
+        let said = Call::add("c1").conf("runtimeConfig", json!({"ips": ips})).run(&sandbox).fails_with(2);
+        assert!(said.contains(wanted), "{said}");
+        before.assert_is_back(&sandbox);
+    }
 }
 
 #[test]

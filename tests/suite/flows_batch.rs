@@ -1,7 +1,7 @@
 //! Batches of `conntrack -R -` on both Debians: each filter deletes only its own flows, and unlike `conntrack -D` it does not
 //! fail if none match.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use flatnet::kernel::render;
 use flatnet::kernel::tools::Tools;
@@ -10,7 +10,7 @@ use flatnet::model::types::Protocol;
 
 use crate::sandbox::{Builder, Sandbox};
 
-const CONTAINER: Ipv4Addr = Ipv4Addr::new(10, 87, 1, 2);
+const CONTAINER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 87, 1, 2));
 
 /// One of each kind; the flow that each ends is below at the same place.
 fn filters() -> [FlowFilter; 4] {
@@ -18,8 +18,8 @@ fn filters() -> [FlowFilter; 4] {
     [
         FlowFilter::From(CONTAINER),
         FlowFilter::To(CONTAINER),
-        FlowFilter::OpenedTo { protocol, address: Ipv4Addr::LOCALHOST, port: 5514 },
-        FlowFilter::Ingress { gateway: Ipv4Addr::new(192, 0, 2, 9), subnet },
+        FlowFilter::OpenedTo { protocol, address: Ipv4Addr::LOCALHOST.into(), port: 5514 },
+        FlowFilter::Ingress { gateway: [192, 0, 2, 9].into(), subnet },
     ]
 }
 

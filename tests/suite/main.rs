@@ -70,6 +70,7 @@ mod host_up_down;
 mod hosts;
 #[cfg(feature = "faults")]
 mod interleaved;
+mod ip_families;
 mod kill_random;
 #[cfg(feature = "faults")]
 mod kill_steps;

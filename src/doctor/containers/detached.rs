@@ -33,7 +33,7 @@ pub(super) fn look(context: &mut Context) -> Result<Vec<Finding>> {
     Ok(found)
 }
 
-fn released_and_running(context: &Context) -> Result<Vec<(std::net::Ipv4Addr, Lease)>> {
+fn released_and_running(context: &Context) -> Result<Vec<(std::net::IpAddr, Lease)>> {
     let leases = context.engine.store.leases()?;
     let released: Vec<_> = leases.all().filter(|(_, lease)| lease.released && lease.of_podman).collect();
     if released.is_empty() {

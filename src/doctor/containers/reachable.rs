@@ -110,7 +110,7 @@ fn ping<'a>(context: &mut Context, receipts: &[&'a Receipt], found: &mut Vec<Fin
                     "0.2",
                     "-W",
                     "1",
-                    &receipt.address.addr().to_string(),
+                    &receipt.address().to_string(),
                 ])
             })
             .collect();
@@ -164,7 +164,7 @@ fn layer(op: &Op) -> &'static str {
 /// Whether a bridged container answers ARP.
 fn answers_arp(context: &mut Context, receipt: &Receipt) -> bool {
     let (ip, bridge) = (context.engine.host.tools.ip.clone(), context.engine.config.bridge.to_string());
-    let address = receipt.address.addr().to_string();
+    let address = receipt.address().to_string();
     let command = Command::new([ip.as_str(), "neigh", "show", &address, "dev", &bridge]);
     is_known(&context.stdout(&command).unwrap_or_default())
 }
@@ -176,7 +176,7 @@ fn is_known(neighbour: &str) -> bool {
 
 /// Third layer: listening and published TCP ports. Returns how many answer.
 fn tcp(receipt: &Receipt, flatnet: &str, found: &mut Vec<Finding>) -> usize {
-    let address = receipt.address.addr();
+    let address = receipt.address();
     let listening = match Netns::open(&receipt.netns).and_then(|netns| netns.listening(address)) {
         Ok(ports) => ports,
         Err(error) => {

@@ -58,7 +58,7 @@ impl Engine {
                 .remedy(Remedy::by("Restart the container", [restart])))
         };
         let Some(link) = &mut observed.host_link else { return Ok(planner::attach(&desired, &observed)) };
-        let macs = [desired.mac, Mac::of_host_link(desired.address.addr())].map(|mac| mac.to_string());
+        let macs = [desired.mac, Mac::of_host_link(desired.addresses.ipv4())].map(|mac| mac.to_string());
         if link.alias != desired.alias.as_str() && !macs.contains(&link.mac) {
             return conflict(format!("the link {} does not belong to Flatnet", link.name));
         }
@@ -152,7 +152,8 @@ impl Engine {
         let desired = AttachmentState { mode, ..self.recorded(receipt, &facts) };
         let plan = planner::attach(&desired, &ObservedAttachment::default());
         let aliases: Vec<_> = receipt.aliases.iter().filter_map(|alias| alias.parse().ok()).collect();
-        let renewed = self.receipt(&desired, &plan, receipt.netns_id, &receipt.name, &aliases);
+        let about = (receipt.name.as_str(), aliases.as_slice(), receipt.caller);
+        let renewed = self.receipt(&desired, &plan, receipt.netns_id, about);
         let boot_id = receipt.boot_id.clone();
         self.store.write_receipt(&Receipt { created: receipt.created, boot_id, ..renewed }, network)?;
         self.store.append_events(&receipt.id, &[Event::of_attachment(receipt::ATTACHED)]);

@@ -237,7 +237,7 @@ impl Engine {
         let observed = observe::host::observe(&desired, &mut self.host)?;
         let is_stray = |link: &&observe::link::Link| link.name != self.config.bridge.as_str();
         let strays: Vec<_> = survey.links.bridges.iter().filter(is_stray).cloned().collect();
-        let moved = survey.living.iter().find(|receipt| !self.config.subnet.contains(&receipt.address));
+        let moved = survey.living.iter().find(|receipt| !self.config.subnet.contains(&receipt.address()));
         let plan = match moved {
             // `subnet` was changed while containers were attached: a repair does not decide that.
             Some(_) => planner::up(&desired, &observed, &[])?,
@@ -249,7 +249,7 @@ impl Engine {
             let is_renamed = renamed.as_ref() == Some(&bridge.name);
             let dev = if is_renamed { desired.bridge.as_str() } else { &bridge.name };
             // With another prefix length it is Flatnet's own, and the plan changes it.
-            let is_other = |address: &&ipnet::Ipv4Net| address.addr() != desired.address.addr();
+            let is_other = |address: &&ipnet::IpNet| address.addr() != desired.address.addr();
             for other in bridge.addresses.iter().filter(is_other) {
                 left.push(Leftover {
                     subject: format!(
@@ -306,5 +306,5 @@ fn orphans(unrecorded: &Unrecorded) -> Part {
 }
 
 fn released(receipt: &Receipt) -> String {
-    format!("container {} no longer holds {}", receipt.label(), receipt.address.addr())
+    format!("container {} no longer holds {}", receipt.label(), receipt.address())
 }

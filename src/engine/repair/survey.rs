@@ -2,7 +2,7 @@
 
 use crate::engine::Engine;
 use crate::engine::leftover::{Concern, Leftover};
-use crate::engine::recover::{Unrecorded, has_address};
+use crate::engine::recover::{Unrecorded, has_addresses};
 use crate::error::Result;
 use crate::kernel::observe::marked_links::MarkedLinks;
 use crate::model::command::Command;
@@ -56,13 +56,13 @@ impl Engine {
             Err(_) if self.is_dying(receipt) => return Ok(Some("is gone")),
             found => found?,
         };
-        Ok((!has_address(&observed, receipt.address.addr())).then_some(UNFINISHED))
+        Ok((!has_addresses(&observed, &receipt.addresses)).then_some(UNFINISHED))
     }
 
     /// Reports what is recorded but not so, and what only a person can decide.
     pub(super) fn note_state(&mut self, survey: &Survey, leases: &Leases, repair: &mut Repair) -> Result<()> {
         for receipt in &survey.unrecorded.receipts {
-            let (who, address) = (receipt.label(), receipt.address.addr());
+            let (who, address) = (receipt.label(), receipt.address());
             repair.notes.push(format!("the receipt of container {who}, {address}, was lost and is restored"));
         }
         for (address, lease) in leases.held() {
@@ -74,7 +74,7 @@ impl Engine {
             }
         }
         for receipt in &survey.living {
-            let address = receipt.address.addr();
+            let address = receipt.address();
             if let Some(other) = leases.get(address).filter(|lease| !lease.released && lease.id != receipt.id)
             {
                 repair.left.push(Leftover {

@@ -1,6 +1,7 @@
 //! `flatnet gc`.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use clap::Args;
 use serde_json::json;
@@ -52,8 +53,8 @@ fn known(engine: &Engine) -> Result<BTreeMap<AttachmentId, String>> {
     let held = leases.held().map(|(address, lease)| (lease.id.clone(), lease.name.clone(), address));
     let receipts = engine.store.receipts()?;
     let attached =
-        receipts.iter().map(|receipt| (receipt.id.clone(), receipt.name.clone(), receipt.address.addr()));
-    let words = |(id, name, address): (AttachmentId, String, std::net::Ipv4Addr)| {
+        receipts.iter().map(|receipt| (receipt.id.clone(), receipt.name.clone(), receipt.address().into()));
+    let words = |(id, name, address): (AttachmentId, String, IpAddr)| {
         let words =
             if name.is_empty() { format!("{id}, {address}") } else { format!("{name} {id}, {address}") };
         (id, words)

@@ -69,7 +69,7 @@ impl Inspect {
             || receipt.aliases.iter().any(|alias| alias == wanted)
             || receipt.id.container_id.as_str() == wanted
             || receipt.host_link.as_str() == wanted
-            || receipt.address.addr().to_string() == wanted
+            || receipt.addresses.iter().any(|address| address.to_string() == wanted)
     }
 
     fn unknown(&self, engine: &Engine) -> Result<Error> {
@@ -91,7 +91,7 @@ impl Inspect {
 
 fn label(receipt: &Receipt) -> String {
     let name = if receipt.name.is_empty() { String::new() } else { format!("{} ", receipt.name) };
-    format!("{name}{}, {}", receipt.id, receipt.address.addr())
+    format!("{name}{}, {}", receipt.id, receipt.address())
 }
 
 fn summary(receipt: &Receipt, state: &str) -> String {
@@ -104,12 +104,15 @@ fn summary(receipt: &Receipt, state: &str) -> String {
         ("network", receipt.network.to_string()),
         ("state", state.to_owned()),
         ("id", receipt.id.container_id.to_string()),
-        ("address", receipt.address.to_string()),
+        ("address", receipt.addresses.to_string()),
         ("mac", receipt.mac.to_string()),
         ("host link", receipt.host_link.to_string()),
         ("bridging", bridging(receipt.mode()).to_owned()),
         ("namespace", receipt.netns.to_string()),
     ];
+    if !receipt.caller.is_root() {
+        rows.push(("caller", receipt.caller.to_string()));
+    }
     if !receipt.aliases.is_empty() {
         rows.push(("aliases", receipt.aliases.join(", ")));
     }
@@ -202,4 +205,20 @@ fn by_hand(undo: &[Command]) -> String {
         let _ = writeln!(text, "\n{command}");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::types::Caller;
+
+    #[test]
+    fn caller_is_shown_unless_it_is_root() {
+        let bytes = include_bytes!("../../../tests/captured/flatnet-first/receipt.json");
+        let root = receipt::parse(bytes).unwrap().0;
+        assert!(!summary(&root, "running").contains("caller"));
+        let user = Receipt { caller: Caller::User(1000.try_into().unwrap()), ..root };
+        let text = summary(&user, "running");
+        assert!(text.lines().any(|line| line.split_whitespace().eq(["caller", "user", "1000"])), "{text}");
+    }
 }

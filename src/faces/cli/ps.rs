@@ -1,5 +1,7 @@
 //! `flatnet ps`: lists attached containers.
 
+use std::net::IpAddr;
+
 use clap::Args;
 use serde::Serialize;
 use serde_json::json;
@@ -31,7 +33,9 @@ struct Row {
     name: String,
     container_id: String,
     if_name: String,
-    address: String,
+    /// The first of `addresses`.
+    address: IpAddr,
+    addresses: Vec<IpAddr>,
     mac: String,
     host_link: Option<String>,
     since: String,
@@ -65,7 +69,7 @@ impl Ps {
             let released = leases.all().filter(|(_, lease)| lease.released);
             rows.extend(released.map(|(address, lease)| Row::of_lease(address, lease)));
         }
-        rows.sort_by_key(|row| row.address.parse::<std::net::Ipv4Addr>().ok());
+        rows.sort_by_key(|row| row.address);
         Ok(rows)
     }
 }
@@ -80,7 +84,8 @@ impl Row {
             name: receipt.name.clone(),
             container_id: receipt.id.container_id.to_string(),
             if_name: receipt.id.if_name.to_string(),
-            address: receipt.address.addr().to_string(),
+            address: receipt.address().into(),
+            addresses: receipt.addresses.iter().collect(),
             mac: receipt.mac.to_string(),
             host_link: has_link.then(|| receipt.host_link.to_string()),
             since: output::time(receipt.created),
@@ -91,13 +96,17 @@ impl Row {
         }
     }
 
-    fn of_lease(address: std::net::Ipv4Addr, lease: &Lease) -> Self {
+    fn of_lease(address: IpAddr, lease: &Lease) -> Self {
         Self {
             name: lease.name.clone(),
             container_id: lease.id.container_id.to_string(),
             if_name: lease.id.if_name.to_string(),
-            address: address.to_string(),
-            mac: Mac::of_container(address).to_string(),
+            address,
+            addresses: vec![address],
+            mac: match address {
+                IpAddr::V4(address) => Mac::of_container(address).to_string(),
+                IpAddr::V6(_) => String::new(),
+            },
             host_link: None,
             since: output::time(lease.since),
             state: if lease.released { "released" } else { "orphan" }.to_owned(),
@@ -112,8 +121,8 @@ impl Row {
         vec![
             or_dash(&self.name),
             self.container_id.get(..12).unwrap_or(&self.container_id).to_owned(),
-            self.address.clone(),
-            self.mac.clone(),
+            self.address.to_string(),
+            or_dash(&self.mac),
             or_dash(self.host_link.as_deref().unwrap_or_default()),
             output::ago(self.milliseconds),
             self.state.clone(),

@@ -1,7 +1,7 @@
 //! The `CNI_*` environment variables.
 
 use std::ffi::{OsStr, OsString};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use crate::error::{Error, Kind, Result};
@@ -24,7 +24,7 @@ pub(super) struct Arguments {
     /// `K8S_POD_NAME`, in which Podman passes the name of the container or pod.
     pub(super) name: Option<ContainerName>,
     /// `IP`.
-    pub(super) ip: Option<Ipv4Addr>,
+    pub(super) ip: Option<IpAddr>,
     /// `MAC`.
     pub(super) mac: Option<Mac>,
 }
@@ -139,7 +139,7 @@ mod tests {
             Arguments::parse("IgnoreUnknown=1;K8S_POD_NAME=web;X=y;IP=10.87.1.9;MAC=02:00:00:00:00:01")
                 .unwrap();
         assert_eq!(parsed.name.unwrap().as_str(), "web");
-        assert_eq!(parsed.ip, Some(Ipv4Addr::new(10, 87, 1, 9)));
+        assert_eq!(parsed.ip, Some(IpAddr::from([10, 87, 1, 9])));
         assert_eq!(parsed.mac.unwrap().to_string(), "02:00:00:00:00:01");
     }
 

@@ -1,7 +1,7 @@
 //! Parses environment and standard input. Nothing is observed, changed or started here.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::Version;
@@ -10,7 +10,7 @@ use super::conf::Conf;
 use super::result::Previous;
 use crate::error::{Error, Kind, Result};
 use crate::model::request::Request;
-use crate::model::types::{AttachmentId, NetnsPath, shown};
+use crate::model::types::{AttachmentId, Caller, NetnsPath, shown};
 
 /// A parsed call.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub struct Call {
 pub(super) enum Verb {
     Add { request: Request, previous: Option<Previous> },
     Del(AttachmentId),
-    Check { id: AttachmentId, netns: NetnsPath, addresses: Vec<Ipv4Addr> },
+    Check { id: AttachmentId, netns: NetnsPath, addresses: Vec<IpAddr> },
     Gc { valid: BTreeSet<AttachmentId> },
     Status,
 }
@@ -68,10 +68,11 @@ fn add(conf: &Conf, environment: &Environment) -> Result<Verb> {
         id,
         netns,
         aliases: conf.aliases()?,
-        ip: conf.requested_ip(&arguments)?,
+        ips: conf.requested_ips(&arguments)?,
         mac: conf.requested_mac(&arguments)?,
         name: arguments.name,
         ports: conf.port_mappings()?,
+        caller: Caller::Root,
     };
     Ok(Verb::Add { request, previous: conf.previous()? })
 }

@@ -1,7 +1,7 @@
 //! The network configuration on standard input.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -94,12 +94,12 @@ impl Conf {
         own.iter().map(|alias| request::alias(alias)).collect()
     }
 
-    /// The requested address, from `runtimeConfig.ips`, `CNI_ARGS` or `args.cni.ips`.
-    pub(super) fn requested_ip(&self, arguments: &Arguments) -> Result<Option<Ipv4Addr>> {
+    /// The requested addresses, from `runtimeConfig.ips`, `CNI_ARGS` or `args.cni.ips`.
+    pub(super) fn requested_ips(&self, arguments: &Arguments) -> Result<Vec<IpAddr>> {
         let runtime: Vec<String> = self.runtime("ips")?.unwrap_or_default();
         let args = self.raw.pointer("/args/cni/ips").and_then(Value::as_array).into_iter().flatten();
         let texts = runtime.iter().map(String::as_str).chain(args.filter_map(Value::as_str));
-        request::one_address(arguments.ip.map(Ok).into_iter().chain(texts.map(request::address)))
+        arguments.ip.map(Ok).into_iter().chain(texts.map(request::address)).collect()
     }
 
     /// The requested MAC, from `runtimeConfig.mac`, `CNI_ARGS` or `args.cni.mac`.
@@ -165,7 +165,7 @@ fn port_mapping(raw: &RawPort) -> Result<PortMapping> {
 }
 
 /// The host address of a published port; empty and 0.0.0.0 mean every address.
-pub(crate) fn host_ip(text: &str) -> Result<Option<Ipv4Addr>> {
+pub(crate) fn host_ip(text: &str) -> Result<Option<IpAddr>> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -173,7 +173,7 @@ pub(crate) fn host_ip(text: &str) -> Result<Option<Ipv4Addr>> {
         Error::new(Kind::Unsupported, format!("a port cannot be published at \"{}\"", shown(text)))
             .remedy("Use an IPv4 address of this host, or no address; IPv6 is not supported")
     })?;
-    Ok((!address.is_unspecified()).then_some(address))
+    Ok((!address.is_unspecified()).then_some(address.into()))
 }
 
 fn missing(key: &str) -> Error {

@@ -73,7 +73,7 @@ fn read_all(stdin: &[u8]) {
     let _ = version::answer(stdin);
     let Ok(conf) = Conf::parse(stdin, &mut found) else { return };
     let _ = conf.aliases();
-    let _ = conf.requested_ip(&Arguments::default());
+    let _ = conf.requested_ips(&Arguments::default());
     let _ = conf.requested_mac(&Arguments::default());
     let _ = conf.port_mappings();
     let _ = conf.valid_attachments();

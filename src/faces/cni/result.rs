@@ -1,14 +1,15 @@
 //! The result of ADD in each version's format, and the previous plugin's result.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
+use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 
 use super::Version;
 use crate::error::{Error, Kind, Result};
 use crate::model::config::Dns;
 use crate::model::request::Attached;
-use crate::model::types::IfName;
+use crate::model::types::{IfName, are_of_one_family};
 
 /// `prevResult`.
 #[derive(Debug, Default)]
@@ -44,7 +45,7 @@ impl Previous {
     }
 
     /// The addresses of the container's interface `if_name`.
-    pub(super) fn addresses(&self, if_name: &IfName) -> Vec<Ipv4Addr> {
+    pub(super) fn addresses(&self, if_name: &IfName) -> Vec<IpAddr> {
         let is_ours = |ip: &&Value| {
             let index =
                 ip.get("interface").and_then(Value::as_u64).and_then(|index| usize::try_from(index).ok());
@@ -60,26 +61,31 @@ impl Previous {
 /// The result in the format of `version`, appended to `previous`.
 pub(super) fn render(version: Version, attached: &Attached, dns: &Dns, previous: Option<Previous>) -> Value {
     if version < Version::V0_3_0 {
-        return json!({
-            "cniVersion": version.as_str(),
-            "ip4": {
-                "ip": attached.address,
-                "gateway": attached.next_hop,
-                "routes": routes(attached),
-            },
-            "dns": dns_json(dns),
-        });
+        let mut result = json!({"cniVersion": version.as_str()});
+        // These versions have one address of each family.
+        for address in attached.addresses.nets() {
+            let key = if address.addr().is_ipv4() { "ip4" } else { "ip6" };
+            let routes = routes(attached, |to| are_of_one_family(to.addr(), address.addr()));
+            let part = json!({"ip": address, "gateway": attached.next_hop(address), "routes": routes});
+            if result.get(key).is_none() {
+                result[key] = part;
+            }
+        }
+        result["dns"] = json!(dns_json(dns));
+        return result;
     }
     let mut all = previous.unwrap_or_default();
     let container_end = all.interfaces.len() + 2;
     all.interfaces.extend(interfaces(version, attached));
-    let mut ip =
-        json!({"address": attached.address, "gateway": attached.next_hop, "interface": container_end});
-    if version < Version::V1_0_0 {
-        ip["version"] = json!("4");
+    for address in attached.addresses.nets() {
+        let next_hop = attached.next_hop(address);
+        let mut ip = json!({"address": address, "gateway": next_hop, "interface": container_end});
+        if version < Version::V1_0_0 {
+            ip["version"] = json!(if address.addr().is_ipv4() { "4" } else { "6" });
+        }
+        all.ips.push(ip);
     }
-    all.ips.push(ip);
-    all.routes.extend(routes(attached));
+    all.routes.extend(routes(attached, |_| true));
     all.dns.extend(dns_json(dns));
     json!({
         "cniVersion": version.as_str(),
@@ -90,8 +96,9 @@ pub(super) fn render(version: Version, attached: &Attached, dns: &Dns, previous:
     })
 }
 
-fn routes(attached: &Attached) -> Vec<Value> {
-    attached.routes_to.iter().map(|to| json!({"dst": to, "gw": attached.next_hop})).collect()
+fn routes(attached: &Attached, is_shown: impl Fn(&IpNet) -> bool) -> Vec<Value> {
+    let route = |&to: &IpNet| json!({"dst": to, "gw": attached.next_hop(to)});
+    attached.routes_to.iter().filter(|to| is_shown(to)).map(route).collect()
 }
 
 /// The interfaces: bridge, host's end, container's end.
@@ -121,4 +128,49 @@ fn dns_json(dns: &Dns) -> Map<String, Value> {
         object.insert("search".to_owned(), json!(dns.search));
     }
     object
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As an attachment of both families will be.
+    fn attached() -> Attached {
+        let mac = "02:f1:0a:57:01:02".parse().unwrap();
+        Attached {
+            bridge: "br0".parse().unwrap(),
+            bridge_mac: mac,
+            host_link: "fn0".parse().unwrap(),
+            host_mac: mac,
+            if_name: "eth0".parse().unwrap(),
+            mac,
+            mtu: 1500,
+            netns: "/run/netns/c1".parse().unwrap(),
+            addresses: serde_json::from_str(r#"["10.87.1.2/24", "fd00::2/128"]"#).unwrap(),
+            next_hops: vec!["10.87.1.1".parse().unwrap(), "fd00::1".parse().unwrap()],
+            routes_to: vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()],
+        }
+    }
+
+    #[test]
+    fn result_lists_each_address_with_next_hop_of_its_family() {
+        let result = |version| render(version, &attached(), &Dns::default(), None);
+        let ip = |address, gateway| json!({"address": address, "gateway": gateway, "interface": 2});
+        let ips = [ip("10.87.1.2/24", "10.87.1.1"), ip("fd00::2/128", "fd00::1")];
+        assert_eq!(result(Version::V1_0_0)["ips"], json!(ips));
+        let versions: Vec<Value> = result(Version::V0_4_0)["ips"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|ip| ip["version"].clone())
+            .collect();
+        assert_eq!(versions, ["4", "6"]);
+        let routes =
+            [json!({"dst": "0.0.0.0/0", "gw": "10.87.1.1"}), json!({"dst": "::/0", "gw": "fd00::1"})];
+        assert_eq!(result(Version::V1_0_0)["routes"], json!(routes));
+        let old = result(Version::V0_1_0);
+        let part = |ip, gateway, route: &Value| json!({"ip": ip, "gateway": gateway, "routes": [route]});
+        assert_eq!(old["ip4"], part("10.87.1.2/24", "10.87.1.1", &routes[0]));
+        assert_eq!(old["ip6"], part("fd00::2/128", "fd00::1", &routes[1]));
+    }
 }

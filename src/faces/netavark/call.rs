@@ -11,7 +11,7 @@ use crate::error::{self, Error, Kind, Result};
 use crate::faces::plugin;
 use crate::model::request::{self, Request};
 use crate::model::types::{
-    AttachmentId, ContainerId, ContainerName, IfName, Mac, NetnsPath, PortMapping, shown,
+    AttachmentId, Caller, ContainerId, ContainerName, IfName, Mac, NetnsPath, PortMapping, shown,
 };
 
 /// A parsed call.
@@ -154,9 +154,10 @@ impl Setup {
             netns: NetnsPath::parse(netns)?,
             name: self.container_name.clone(),
             aliases: aliases.collect::<Result<_>>()?,
-            ip: request::one_address(ips)?,
+            ips: ips.collect::<Result<_>>()?,
             mac,
             ports: ports(self.port_mappings.as_deref().unwrap_or_default())?,
+            caller: Caller::Root,
         })
     }
 }

@@ -65,10 +65,9 @@ fn carry_out(Call(verb): Call) -> Result<Option<Value>> {
 
 /// netavark's `StatusBlock`.
 fn status_block(attached: &Attached, dns: &config::Dns) -> Value {
-    let interface = json!({
-        "mac_address": attached.mac,
-        "subnets": [{"ipnet": attached.address, "gateway": attached.next_hop}],
-    });
+    let subnet = |address| json!({"ipnet": address, "gateway": attached.next_hop(address)});
+    let subnets: Vec<Value> = attached.addresses.nets().map(subnet).collect();
+    let interface = json!({"mac_address": attached.mac, "subnets": subnets});
     let mut interfaces = Map::new();
     interfaces.insert(attached.if_name.to_string(), interface);
     json!({"dns_server_ips": dns.servers, "dns_search_domains": dns.search, "interfaces": interfaces})

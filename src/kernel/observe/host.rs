@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::attachment::{ABSENT, NO_FAMILY, bad_json, link, table};
 use super::gateway;
@@ -211,7 +211,10 @@ fn observe_ruleset(desired: &HostState, host: &mut Host) -> Result<(ObservedRule
     let text = live_text(desired, has_arp, host)?;
     let owner = owner_in(&text);
     let (subnet, before, now) = (desired.subnet, live.gateways(), desired_rules.gateways());
-    let closed = before.difference(&now).map(|&gateway| FlowFilter::Ingress { gateway, subnet }).collect();
+    let closed = before
+        .difference(&now)
+        .map(|&gateway| FlowFilter::Ingress { gateway: gateway.into(), subnet: subnet.into() })
+        .collect();
     Ok((ObservedRuleset::Differs { text, owner, closed }, has_arp))
 }
 
@@ -246,7 +249,7 @@ fn owner_in(listing: &str) -> Option<Owner> {
 fn refuses(subnet: Ipv4Net, host: &mut Host) -> Result<bool> {
     let show = ["route", "show", "type", "unreachable", "proto", "87"];
     let routes = super::attachment::routes(&Place::Host, &show, host)?;
-    Ok(routes.iter().any(|route| route.to == subnet))
+    Ok(routes.iter().any(|route| route.to == IpNet::V4(subnet)))
 }
 
 /// The desired tables as nft prints them: loaded in a temporary network namespace.

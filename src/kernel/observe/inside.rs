@@ -70,7 +70,7 @@ pub fn look_into(receipts: &[Receipt], within: Option<Ipv4Net>) -> Vec<Option<Re
 fn look(receipt: &Receipt, pids: &[u32], within: Option<Ipv4Net>) -> Result<Inside> {
     let netns = Netns::open(&receipt.netns)?;
     let servers = name_servers(receipt, pids);
-    let (address, if_name) = (receipt.address.addr(), receipt.id.if_name.as_str());
+    let (address, if_name) = (receipt.address(), receipt.id.if_name.as_str());
     let (mut inside, queries) = netns.inside(|| {
         let routes = std::fs::read_to_string("/proc/thread-self/net/route")?;
         let default_route = proc_route::default_route(&routes);

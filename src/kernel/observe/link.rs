@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use serde::Deserialize;
 
 use crate::model::types::LinkGroup;
@@ -31,9 +31,9 @@ pub struct Link {
     /// Its flags as a bridge port.
     pub port: PortFlags,
     /// Its IPv4 addresses.
-    pub addresses: Vec<Ipv4Net>,
+    pub addresses: Vec<IpNet>,
     /// Addresses without an on-link route (`noprefixroute`).
-    pub noprefixroute: Vec<Ipv4Net>,
+    pub noprefixroute: Vec<IpNet>,
     /// The ID of the namespace of a veth's peer (`ip netns list-id`).
     pub peer_netns: Option<u32>,
 }
@@ -94,7 +94,8 @@ pub fn parse(json: &str) -> Result<Vec<Link>, serde_json::Error> {
 
 fn link(raw: Raw) -> Link {
     let address = |raw: &RawAddress| {
-        (raw.family == "inet").then(|| Ipv4Net::new(raw.local.parse().ok()?, raw.prefixlen).ok()).flatten()
+        let address = (raw.family == "inet").then(|| raw.local.parse().ok()).flatten();
+        Some(IpNet::from(Ipv4Net::new(address?, raw.prefixlen).ok()?))
     };
     Link {
         up: raw.flags.iter().any(|flag| flag == "UP"),

@@ -1,19 +1,19 @@
 //! Parses `ip -j route show`.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use serde::Deserialize;
 
 use crate::model::types::RouteTable;
 
-/// One IPv4 route.
+/// One route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// The destination; `0.0.0.0/0` is the default route.
-    pub to: Ipv4Net,
+    pub to: IpNet,
     /// The next hop; `None` for an on-link destination.
-    pub via: Option<Ipv4Addr>,
+    pub via: Option<IpAddr>,
     /// The outgoing link.
     pub dev: String,
     /// The number of its table; `None` for main and other named tables.
@@ -38,9 +38,10 @@ pub fn parse(json: &str) -> Result<Vec<Route>, serde_json::Error> {
 
 fn route(raw: Raw) -> Option<Route> {
     let to = match raw.dst.as_str() {
-        "default" => Ipv4Net::default(),
+        // IPv6 routes are not observed.
+        "default" => Ipv4Net::default().into(),
         text if text.contains('/') => text.parse().ok()?,
-        text => Ipv4Net::new(text.parse().ok()?, 32).ok()?,
+        text => text.parse::<IpAddr>().ok()?.into(),
     };
     Some(Route { to, via: raw.gateway.parse().ok(), dev: raw.dev, table: RouteTable::parse(&raw.table) })
 }
@@ -56,7 +57,7 @@ mod tests {
             {"dst":"10.9.9.9","via":{"family":"inet6","host":"fe80::1"},"dev":"eth0"}]"#;
         let routes = parse(json).unwrap();
         let via = "10.87.1.1".parse().ok();
-        assert_eq!(routes[0], Route { to: Ipv4Net::default(), via, dev: "eth0".into(), table: None });
+        assert_eq!(routes[0], Route { to: Ipv4Net::default().into(), via, dev: "eth0".into(), table: None });
         assert_eq!(routes[1].via, None);
         assert_eq!(routes[2].to.to_string(), "10.9.9.9/32");
     }

@@ -1,6 +1,6 @@
 //! Parses `ip -j rule show`.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use serde::Deserialize;
 
@@ -10,7 +10,7 @@ use crate::model::types::RouteTable;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rule {
     /// The source address.
-    pub from: Ipv4Addr,
+    pub from: IpAddr,
     /// The routing table.
     pub table: RouteTable,
 }
@@ -34,6 +34,8 @@ pub fn parse(json: &str) -> Result<Vec<Rule>, serde_json::Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     /// Output of iproute2 6.1.
@@ -43,8 +45,8 @@ mod tests {
             {"priority":32765,"src":"10.87.1.2","table":"173474050","protocol":"87"},
             {"priority":9000,"src":"10.1.0.0","srclen":16,"table":"7"},
             {"priority":32766,"src":"all","table":"main"}]"#;
-        let address = "10.87.1.2".parse().unwrap();
-        let own = Rule { from: address, table: RouteTable::of_address(address) };
+        let address = Ipv4Addr::new(10, 87, 1, 2);
+        let own = Rule { from: address.into(), table: RouteTable::of_address(address) };
         assert_eq!(parse(json).unwrap(), [own]);
     }
 }

@@ -117,7 +117,8 @@ mod tests {
         let mut ruleset = parse(include_str!("../../../tests/captured/nft-1.0.6/inet.json")).unwrap();
         ruleset.extend(parse(include_str!("../../../tests/captured/nft-1.0.6/arp.json")).unwrap());
         let mac = "02:f1:0a:57:01:02".parse().unwrap();
-        let address: Ipv4Addr = "10.87.1.2".parse().unwrap();
+        let ipv4 = Ipv4Addr::new(10, 87, 1, 2);
+        let address = ipv4.into();
         let port = |protocol, host_ip: Option<&str>| PortMapping {
             protocol,
             host_ip: host_ip.map(|text| text.parse().unwrap()),
@@ -127,7 +128,7 @@ mod tests {
         let desired = [
             Element::Binding { dev: "fn76dac0ffaa3e".parse().unwrap(), address },
             Element::FrameBinding { mac, address },
-            Element::ArpBinding { mac, address },
+            Element::ArpBinding { mac, address: ipv4 },
             Element::Published { port: port(Protocol::Tcp, None), address },
             Element::Published { port: port(Protocol::Udp, Some("127.0.0.1")), address },
         ];

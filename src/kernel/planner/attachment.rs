@@ -1,6 +1,8 @@
 //! Plans to attach and detach a container.
 
-use ipnet::Ipv4Net;
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::kernel::observe::attachment::ObservedAttachment;
 use crate::kernel::observe::link::{Link, PortFlags};
@@ -8,7 +10,7 @@ use crate::kernel::observe::route::Route;
 use crate::kernel::observe::rule::Rule;
 use crate::model::desired::AttachmentState;
 use crate::model::plan::{LinkAttribute, Op, Place, Plan, Step, TableElement, Undo};
-use crate::model::types::{IfName, PortMode, RouteTable, SysctlKey};
+use crate::model::types::{IfName, PortMode, RouteTable, SysctlKey, are_of_one_family};
 
 /// The plan from `observed` to `desired`. ADD observes nothing, and so makes everything.
 ///
@@ -138,10 +140,10 @@ fn own_link(plan: &mut Plan, desired: &AttachmentState, observed: &ObservedAttac
     if link.is_some() {
         settings(plan, desired, observed, made);
     }
-    let to = desired.host_route();
-    if !observed.host_routes.iter().any(|route| route.to == to && route.via.is_none()) {
-        let (add, del) = host_route_ops(desired);
-        plan.push_with(add, made, Undo::Op(Box::new(del)), "route to the container");
+    for (to, add, del) in host_routes(desired) {
+        if !observed.host_routes.iter().any(|route| route.to == to && route.via.is_none()) {
+            plan.push_with(add, made, Undo::Op(Box::new(del)), "route to the container");
+        }
     }
     if let Some(link) = link {
         if !link.master.is_empty() {
@@ -156,13 +158,14 @@ fn own_link(plan: &mut Plan, desired: &AttachmentState, observed: &ObservedAttac
     }
 }
 
-/// The operations that add and delete this host's route to the container.
-fn host_route_ops(desired: &AttachmentState) -> (Op, Op) {
-    let (to, dev) = (desired.host_route(), desired.host_link.clone());
-    let del = Op::RouteDel { place: Place::Host, to, via: None, dev: dev.clone(), table: None };
-    let add =
-        Op::RouteAdd { place: Place::Host, to, via: None, dev, src: Some(desired.next_hop), table: None };
-    (add, del)
+/// This host's route to each address of the container: its destination, and the operations that add and delete it.
+fn host_routes(desired: &AttachmentState) -> impl Iterator<Item = (IpNet, Op, Op)> {
+    desired.addresses.iter().map(|address| {
+        let (to, src, dev) = (address.into(), desired.next_hop(address), desired.host_link.clone());
+        let del = Op::RouteDel { place: Place::Host, to, via: None, dev: dev.clone(), table: None };
+        let add = Op::RouteAdd { place: Place::Host, to, via: None, dev, src, table: None };
+        (to, add, del)
+    })
 }
 
 /// The operations that make `link` a bridge port again with its flags: a port that leaves a bridge loses them.
@@ -242,10 +245,10 @@ fn bridge_port(
             "frames for the container leave by this port only",
         );
     }
-    let to = desired.host_route();
-    if observed.host_routes.iter().any(|route| route.to == to) {
-        let (add, del) = host_route_ops(desired);
-        plan.push_with(del, made, Undo::Op(Box::new(add)), "the container is behind the bridge");
+    for (to, add, del) in host_routes(desired) {
+        if observed.host_routes.iter().any(|route| route.to == to) {
+            plan.push_with(del, made, Undo::Op(Box::new(add)), "the container is behind the bridge");
+        }
     }
 }
 
@@ -282,7 +285,7 @@ fn container_end(
     observed: &ObservedAttachment,
     link: Option<usize>,
 ) {
-    let AttachmentState { netns, id, mode, mac, mtu, address, .. } = desired;
+    let AttachmentState { netns, id, mode, mac, mtu, addresses, .. } = desired;
     let place = Place::Netns(netns.clone());
     let dev = &id.if_name;
     let found = observed.container_link.as_ref();
@@ -302,37 +305,51 @@ fn container_end(
         }
         without_arp(plan, (&place, dev), found.arp && !mode.is_bridged(), link);
     }
-    if found.is_none_or(|found| !found.addresses.contains(address)) {
-        let op = Op::AddrAdd {
-            place: place.clone(),
-            dev: dev.clone(),
-            address: *address,
-            noprefixroute: !mode.is_bridged(),
-        };
-        let undo = Op::AddrDel { place: place.clone(), dev: dev.clone(), address: *address };
-        plan.push_with(op, link, Undo::Op(Box::new(undo)), "the container's flat address");
+    for address in addresses.nets() {
+        if found.is_none_or(|found| !found.addresses.contains(&address)) {
+            let (place, dev, noprefixroute) = (place.clone(), dev.clone(), !mode.is_bridged());
+            let undo = Op::AddrDel { place: place.clone(), dev: dev.clone(), address };
+            let op = Op::AddrAdd { place, dev, address, noprefixroute };
+            plan.push_with(op, link, Undo::Op(Box::new(undo)), "the container's flat address");
+        }
     }
     if found.is_none_or(|found| !found.up) {
         let up = (LinkAttribute::Up, Some(LinkAttribute::Down));
         plan.push_link_set((&place, dev), up, link, "brings the container's end up");
     }
-    container_routes(plan, desired, observed, link);
+    for address in addresses.nets() {
+        let Some(next_hop) = desired.next_hop(address.addr()) else { continue };
+        container_routes(plan, desired, (address, next_hop), observed, link);
+        if desired.has_answer_routes() {
+            answer_routes(plan, desired, (address, next_hop), observed, link);
+        }
+    }
 }
 
+/// The default route's destination in the family of `next_hop`.
+fn everywhere(next_hop: IpAddr) -> IpNet {
+    match next_hop {
+        IpAddr::V4(_) => Ipv4Net::default().into(),
+        IpAddr::V6(_) => Ipv6Net::default().into(),
+    }
+}
+
+/// The routes of one address.
 fn container_routes(
     plan: &mut Plan,
     desired: &AttachmentState,
+    (address, next_hop): (IpNet, IpAddr),
     observed: &ObservedAttachment,
     link: Option<usize>,
 ) {
-    let AttachmentState { netns, id, mode, address, routes_to, next_hop, .. } = desired;
+    let AttachmentState { netns, id, mode, routes_to, .. } = desired;
     let place = Place::Netns(netns.clone());
     let dev = &id.if_name;
     let has = |to, via| observed.routes.contains(&Route { to, via, dev: dev.to_string(), table: None });
     let add =
         |to, via| Op::RouteAdd { place: place.clone(), to, via, dev: dev.clone(), src: None, table: None };
     let del = |to, via| Op::RouteDel { place: place.clone(), to, via, dev: dev.clone(), table: None };
-    let (subnet, hop) = (address.trunc(), Ipv4Net::from(*next_hop));
+    let (subnet, hop) = (address.trunc(), IpNet::from(next_hop));
     let prefix_add =
         Op::PrefixRouteAdd { place: place.clone(), to: subnet, dev: dev.clone(), src: address.addr() };
     let prefix_del = Op::PrefixRouteDel { place: place.clone(), to: subnet, dev: dev.clone() };
@@ -344,8 +361,8 @@ fn container_routes(
     // The kernel adds the on-link route of the subnet with the address, and again whenever the link is set up.
     // Only a change of the bridging mode leaves it missing, or to be removed. The route to the next hop exists
     // throughout.
-    let found = observed.container_link.as_ref().filter(|link| link.addresses.contains(address));
-    let comes_with_up = found.is_some_and(|link| !link.up && !link.noprefixroute.contains(address));
+    let found = observed.container_link.as_ref().filter(|link| link.addresses.contains(&address));
+    let comes_with_up = found.is_some_and(|link| !link.up && !link.noprefixroute.contains(&address));
     let bridged = mode.is_bridged();
     let lacks = found.is_some() && !comes_with_up && !has(subnet, None);
     push(bridged && lacks, prefix_add.clone(), prefix_del.clone(), "the subnet is on-link");
@@ -354,16 +371,13 @@ fn container_routes(
     let why = "neighbours are reached through this host, not on-link";
     push(!bridged && (comes_with_up || has(subnet, None)), prefix_del, prefix_add, why);
     push(bridged && has(hop, None), del(hop, None), add(hop, None), "the bridge is on-link");
-    for &to in routes_to {
+    for &to in routes_to.iter().filter(|to| are_of_one_family(to.addr(), next_hop)) {
         let why = if to.prefix_len() == 0 {
             "default route through this host; another network's takes precedence"
         } else {
             "route to Flatnet through this host, whatever the default route"
         };
-        push(!has(to, Some(*next_hop)), add(to, Some(*next_hop)), del(to, Some(*next_hop)), why);
-    }
-    if desired.has_answer_routes() {
-        answer_routes(plan, desired, observed, link);
+        push(!has(to, Some(next_hop)), add(to, Some(next_hop)), del(to, Some(next_hop)), why);
     }
 }
 
@@ -371,10 +385,11 @@ fn container_routes(
 fn answer_routes(
     plan: &mut Plan,
     desired: &AttachmentState,
+    (address, next_hop): (IpNet, IpAddr),
     observed: &ObservedAttachment,
     link: Option<usize>,
 ) {
-    let AttachmentState { netns, id, mode, address, next_hop, .. } = desired;
+    let AttachmentState { netns, id, mode, addresses, answers_to, .. } = desired;
     let place = Place::Netns(netns.clone());
     let dev = &id.if_name;
     let route = |to, via, table| Route { to, via, dev: dev.to_string(), table };
@@ -389,27 +404,28 @@ fn answer_routes(
         }
     };
     let is_new = observed.container_link.is_none();
-    let others =
-        |route: &Route| route.to == Ipv4Net::default() && route.table.is_none() && route.dev != dev.as_str();
+    let others = |route: &Route| {
+        route.to == everywhere(next_hop) && route.table.is_none() && route.dev != dev.as_str()
+    };
     let needed = is_new || observed.routes.iter().any(others);
-    for &to in &desired.answers_to {
+    for &to in answers_to.iter().filter(|&&to| are_of_one_family(to, next_hop)) {
         let why = "answers to ingress gateways go through this host, whatever the default route";
-        push(needed, Ipv4Net::from(to), Some(*next_hop), None, true, why);
+        push(needed, to.into(), Some(next_hop), None, true, why);
     }
     if !desired.own_table {
         return;
     }
-    let (from, table) = (address.addr(), RouteTable::of_address(address.addr()));
+    let (from, table) = (address.addr(), RouteTable::of_address(addresses.ipv4()));
     let subnet = address.trunc();
     let why = "the subnet is on-link for packets from its flat address too";
     push(true, subnet, None, Some(table), mode.is_bridged(), why);
     let why = "packets from its flat address go through this host, whatever the default route";
-    push(true, Ipv4Net::default(), Some(*next_hop), Some(table), true, why);
+    push(true, everywhere(next_hop), Some(next_hop), Some(table), true, why);
     if observed.rules.contains(&Rule { from, table }) {
         return;
     }
     if is_new {
-        let flush = Op::RulesFlush { place: place.clone(), table };
+        let flush = Op::RulesFlush { place: place.clone(), table, ipv6: from.is_ipv6() };
         plan.push_final(flush, "leftovers of a killed run");
     }
     let rule = Op::RuleAdd { place: place.clone(), from, table };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
 use crate::error::{Error, Kind, Result};
 use crate::kernel::observe::host::{ObservedHost, ObservedRuleset};
@@ -125,7 +125,7 @@ fn bridge_and_settings(plan: &mut Plan, desired: &HostState, observed: &Observed
         plan.push_link_set((&Place::Host, &desired.bridge), up, made, "brings the bridge up");
     }
     if !observed.unreachable {
-        let to = desired.subnet;
+        let to = desired.subnet.into();
         let why = "an unassigned address is rejected at once, and not routed elsewhere";
         plan.push(Op::UnreachableAdd { to }, Op::UnreachableDel { to }, why);
     }
@@ -164,7 +164,7 @@ pub fn down(
         }
     }
     if observed.unreachable {
-        plan.push_final(Op::UnreachableDel { to: desired.subnet }, "the subnet is no longer rejected");
+        plan.push_final(Op::UnreachableDel { to: desired.subnet.into() }, "the subnet is no longer rejected");
     }
     if !matches!(observed.ruleset, ObservedRuleset::Absent) {
         let del = Op::RulesetDel { table: desired.table.clone(), arp: observed.arp_table };
@@ -220,7 +220,8 @@ fn ruleset(plan: &mut Plan, desired: &HostState, observed: &ObservedHost) {
 }
 
 fn bridge_link(plan: &mut Plan, desired: &HostState, found: Option<&Link>) -> Option<usize> {
-    let HostState { bridge, mac, mtu, alias, address, group, .. } = desired;
+    let HostState { bridge, mac, mtu, alias, group, .. } = desired;
+    let address = IpNet::from(desired.address);
     let made = found.is_none().then(|| {
         plan.push(
             Op::BridgeAdd { dev: bridge.clone(), mac: *mac },
@@ -250,17 +251,17 @@ fn bridge_link(plan: &mut Plan, desired: &HostState, found: Option<&Link>) -> Op
     // Not in `link add`: only an MTU that was set explicitly stays when the last port is removed.
     let back = found.map(|found| LinkAttribute::Mtu(found.mtu));
     set(found.is_none_or(|found| found.mtu != *mtu), LinkAttribute::Mtu(*mtu), back, "the uplink's MTU");
-    if found.is_none_or(|found| !found.addresses.contains(address)) {
+    if found.is_none_or(|found| !found.addresses.contains(&address)) {
         plan.push_with(
-            addr_add(bridge, *address),
+            addr_add(bridge, address),
             made,
-            Undo::Op(Box::new(addr_del(bridge, *address))),
+            Undo::Op(Box::new(addr_del(bridge, address))),
             "the containers' next hop",
         );
     }
     // The same address with another prefix length: whether the subnet is on-link at the bridge has changed.
     let others = found.into_iter().flat_map(|found| &found.addresses);
-    for &other in others.filter(|other| other.addr() == address.addr() && *other != address) {
+    for &other in others.filter(|other| other.addr() == address.addr() && **other != address) {
         let why = "the prefix length follows from how containers are attached";
         let undo = Undo::Op(Box::new(addr_add(bridge, other)));
         plan.push_with(addr_del(bridge, other), made, undo, why);
@@ -268,11 +269,11 @@ fn bridge_link(plan: &mut Plan, desired: &HostState, found: Option<&Link>) -> Op
     made
 }
 
-fn addr_add(dev: &IfName, address: Ipv4Net) -> Op {
+fn addr_add(dev: &IfName, address: IpNet) -> Op {
     Op::AddrAdd { place: Place::Host, dev: dev.clone(), address, noprefixroute: false }
 }
 
-fn addr_del(dev: &IfName, address: Ipv4Net) -> Op {
+fn addr_del(dev: &IfName, address: IpNet) -> Op {
     Op::AddrDel { place: Place::Host, dev: dev.clone(), address }
 }
 
@@ -341,7 +342,7 @@ fn refuse_foreign(desired: &HostState, found: &Link) -> Result<()> {
 
 fn refuse_other_address(desired: &HostState, found: &Link) -> Result<()> {
     let bridge = &found.name;
-    let is_desired = |found: &Ipv4Net| found.addr() == desired.address.addr();
+    let is_desired = |found: &IpNet| found.addr() == desired.address.addr();
     if !found.addresses.is_empty() && !found.addresses.iter().any(is_desired) {
         let others: Vec<String> = found.addresses.iter().map(ToString::to_string).collect();
         let others = others.join(", ");

@@ -20,7 +20,7 @@ pub(super) fn arguments(op: &Op) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::IpAddr;
 
     use crate::kernel::render;
     use crate::kernel::tools::Tools;
@@ -35,7 +35,7 @@ mod tests {
 
     #[test]
     fn all_filters_are_one_batch() {
-        let (address, container) = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(10, 87, 1, 2));
+        let (address, container) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([10, 87, 1, 2]));
         let opened = FlowFilter::OpenedTo { protocol: Protocol::Udp, address, port: 53 };
         let batch = commands(FlowFilter::of_address(container).into_iter().chain([opened]));
         assert_eq!(batch.len(), 1);
@@ -56,7 +56,7 @@ EOF"
     #[test]
     fn one_filter_is_a_batch_too() {
         // `conntrack -D` exits with 1 if there is no such flow.
-        let one = commands([FlowFilter::From(Ipv4Addr::new(10, 87, 1, 2))]);
+        let one = commands([FlowFilter::From(IpAddr::from([10, 87, 1, 2]))]);
         assert_eq!(one[0].line(), "conntrack -R -");
     }
 }

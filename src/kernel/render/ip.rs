@@ -1,6 +1,8 @@
 //! Renders `ip` and `bridge` operations as arguments or batch lines.
 
-use ipnet::Ipv4Net;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 
 use crate::kernel::tools::Tools;
 use crate::model::command::{Command, NETNS_DESCRIPTOR_PATH};
@@ -14,6 +16,15 @@ const UNREACHABLE_METRIC: &str = "4278198272";
 /// The metric of a container's default route. Runtimes attach networks in no certain order, and other networks' default
 /// routes (CNI's bridge: 0, netavark: 100) must take precedence whichever came first.
 const DEFAULT_ROUTE_METRIC: &str = "4096";
+
+/// Whether `ip` needs `-6`: only `ip rule` does not tell the family by the address (docs/quirks.md).
+pub(super) fn needs_family(op: &Op) -> bool {
+    match op {
+        Op::RuleAdd { from, .. } | Op::RuleDel { from, .. } => from.is_ipv6(),
+        Op::RulesFlush { ipv6, .. } => *ipv6,
+        _ => false,
+    }
+}
 
 /// `ip`, `ip -n NAME` if iproute2 finds the namespace by name, else `nsenter --net=/proc/self/fd/9 ip .. 9<PATH`. Only
 /// root changes what a name means; a path may lead elsewhere at any time, so the namespace is opened once.
@@ -38,11 +49,19 @@ pub(super) fn nameless_netns(op: &Op) -> Option<&NetnsPath> {
     }
 }
 
-fn destination(to: Ipv4Net) -> String {
-    if to.prefix_len() == 0 { "default".to_owned() } else { to.to_string() }
+/// [`command`] with `-6`.
+pub(super) fn command6(place: &Place, tools: &Tools) -> Command {
+    let mut command = command(place, tools);
+    command.argv.push("-6".to_owned());
+    command
 }
 
-fn next_hop(via: Option<std::net::Ipv4Addr>) -> String {
+/// iproute2 takes `default` for IPv4's unless a next hop follows, so IPv6's is `::/0`.
+fn destination(to: IpNet) -> String {
+    if matches!(to, IpNet::V4(to) if to.prefix_len() == 0) { "default".to_owned() } else { to.to_string() }
+}
+
+fn next_hop(via: Option<IpAddr>) -> String {
     via.map(|gateway| format!("via {gateway}")).unwrap_or_default()
 }
 
@@ -100,7 +119,8 @@ pub(super) fn arguments(op: &Op) -> Vec<String> {
         Op::FdbAdd { dev, mac } => format!("fdb add {mac} dev {dev} master static"),
         Op::LinkDel { dev } => format!("link del dev {dev}"),
         Op::AddrAdd { place: _, dev, address, noprefixroute } => {
-            let broadcast = if address.prefix_len() < 31 { "brd +" } else { "" };
+            let has_broadcast = address.addr().is_ipv4() && address.prefix_len() < 31;
+            let broadcast = if has_broadcast { "brd +" } else { "" };
             let noprefixroute = if *noprefixroute { "noprefixroute" } else { "" };
             format!("addr add {address} {broadcast} dev {dev} {noprefixroute}")
         }
@@ -124,7 +144,7 @@ pub(super) fn arguments(op: &Op) -> Vec<String> {
             format!("rule add from {from} lookup {table} protocol {ROUTE_PROTOCOL}")
         }
         Op::RuleDel { place: _, from, table } => format!("rule del from {from} lookup {table}"),
-        Op::RulesFlush { place: _, table } => format!("rule flush table {table}"),
+        Op::RulesFlush { place: _, table, ipv6: _ } => format!("rule flush table {table}"),
         Op::UnreachableAdd { to } => {
             format!("route append unreachable {to} proto {ROUTE_PROTOCOL} metric {UNREACHABLE_METRIC}")
         }
@@ -144,4 +164,60 @@ pub(super) fn arguments(op: &Op) -> Vec<String> {
         | Op::FlowsDel(_) => unreachable!("not an operation of ip"),
     };
     words.split_whitespace().map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::render;
+
+    /// The forms that iproute2 accepts for IPv6: `ip_families::` runs them.
+    #[test]
+    fn ipv6_is_named_only_where_iproute2_needs_it() {
+        let (place, dev): (_, IfName) =
+            (Place::Netns("/run/netns/c1".parse().unwrap()), "eth0".parse().unwrap());
+        let table = RouteTable::of_address(std::net::Ipv4Addr::new(0, 0, 0, 77));
+        let net = |text: &str| text.parse::<IpNet>().unwrap();
+        let from = net("fd00::2/64").addr();
+        let route = |to, via, table| Op::RouteAdd {
+            place: place.clone(),
+            to: net(to),
+            via,
+            dev: dev.clone(),
+            src: None,
+            table,
+        };
+        let add = Op::AddrAdd {
+            place: place.clone(),
+            dev: dev.clone(),
+            address: net("fd00::2/64"),
+            noprefixroute: false,
+        };
+        let ops = [
+            add,
+            route("::/0", Some(net("fd00::1/64").addr()), None),
+            route("::/0", None, Some(table)),
+            route("0.0.0.0/0", None, Some(table)),
+            Op::RulesFlush { place: place.clone(), table, ipv6: true },
+            Op::RuleAdd { place: place.clone(), from, table },
+            Op::RuleDel { place: place.clone(), from: std::net::Ipv4Addr::LOCALHOST.into(), table },
+        ];
+        let commands: Vec<String> =
+            render::commands(&ops, &Tools::default()).iter().map(|one| one.command.to_string()).collect();
+        let expected = [
+            "ip -n c1 -batch - <<'EOF'
+addr add fd00::2/64 dev eth0
+route append ::/0 via fd00::1 dev eth0 proto 87 metric 4096
+route append ::/0 dev eth0 proto 87 table 77
+route append default dev eth0 proto 87 table 77
+EOF",
+            "ip -n c1 -6 -batch - <<'EOF'
+rule flush table 77
+rule add from fd00::2 lookup 77 protocol 87
+EOF",
+            "ip -n c1 rule del from 127.0.0.1 lookup 77",
+        ];
+        assert_eq!(commands, expected);
+        assert_eq!(render::line(&ops[5]), "ip -n c1 -6 rule add from fd00::2 lookup 77 protocol 87");
+    }
 }

@@ -22,6 +22,7 @@ pub struct Rendered {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Group<'a> {
     Ip(&'a Place),
+    Ip6(&'a Place),
     Bridge,
     Nft,
     Sysctl,
@@ -45,7 +46,13 @@ fn group(op: &Op) -> Group<'_> {
         | Op::PrefixRouteDel { place, .. }
         | Op::RuleAdd { place, .. }
         | Op::RuleDel { place, .. }
-        | Op::RulesFlush { place, .. } => Group::Ip(place),
+        | Op::RulesFlush { place, .. } => {
+            if ip::needs_family(op) {
+                Group::Ip6(place)
+            } else {
+                Group::Ip(place)
+            }
+        }
         Op::Sysctl { .. } => Group::Sysctl,
         Op::RulesetReplace { .. }
         | Op::RulesetDel { .. }
@@ -73,6 +80,7 @@ pub fn commands<'a>(ops: impl IntoIterator<Item = &'a Op>, tools: &Tools) -> Vec
 fn one(chunk: &[&Op], tools: &Tools) -> Command {
     match chunk.first().map(|op| group(op)) {
         Some(Group::Ip(place)) => batch(ip::command(place, tools), chunk),
+        Some(Group::Ip6(place)) => batch(ip::command6(place, tools), chunk),
         Some(Group::Bridge) => batch(Command::new([&tools.bridge]), chunk),
         Some(Group::Nft) => Command::new([tools.nft.as_str(), "-f", "-"]).stdin(nft::transaction(chunk)),
         Some(Group::Sysctl) => {

@@ -24,7 +24,7 @@ pub use gateway::{Expose, Gateway, LONGEST_HOLD, Tls};
 pub use load::{DEFAULT_PATH, load, parse};
 
 use crate::error::{Error, Kind, Result};
-use crate::model::types::{IfName, NetworkName, PortMode, Protocol};
+use crate::model::types::{Addresses, IfName, NetworkName, PortMode, Protocol};
 
 /// Flatnet's configuration. Every field has a default, so an empty file is valid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -252,6 +252,12 @@ impl Config {
     #[must_use]
     pub fn with_prefix(&self, address: Ipv4Addr) -> Ipv4Net {
         Ipv4Net::new_assert(address, self.subnet.prefix_len())
+    }
+
+    /// The addresses of a container that is assigned `address`.
+    #[must_use]
+    pub fn addresses(&self, address: Ipv4Addr) -> Addresses {
+        self.with_prefix(address).into()
     }
 
     /// The first and the last address assigned to containers.

@@ -1,14 +1,15 @@
 //! The desired state of one attachment.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::HostFacts;
 use crate::model::config::{Config, Egress};
 use crate::model::plan::{Element, FlowFilter, TableElement};
 use crate::model::types::{
-    AttachmentId, IfName, LinkAlias, LinkGroup, Mac, NetnsPath, PortMapping, PortMode, SysctlKey, TableName,
+    Addresses, AttachmentId, IfName, LinkAlias, LinkGroup, Mac, NetnsPath, PortMapping, PortMode, SysctlKey,
+    TableName, are_of_one_family,
 };
 
 /// The routes of a container.
@@ -45,14 +46,14 @@ pub struct AttachmentState {
     pub netns: NetnsPath,
     /// The container's MAC.
     pub mac: Mac,
-    /// The container's address.
-    pub address: Ipv4Net,
+    /// The container's addresses.
+    pub addresses: Addresses,
     /// The destinations of its routes.
-    pub routes_to: Vec<Ipv4Net>,
-    /// The next hop: the bridge.
-    pub next_hop: Ipv4Addr,
+    pub routes_to: Vec<IpNet>,
+    /// The next hops: the bridge's addresses, one of each family.
+    pub next_hops: Vec<IpAddr>,
     /// Ingress gateways, whose packets are answered through Flatnet whatever the default route.
-    pub answers_to: Vec<Ipv4Addr>,
+    pub answers_to: Vec<IpAddr>,
     /// Whether packets from its flat address use a routing table of their own, so that connections that came in
     /// by Flatnet are answered through Flatnet.
     pub own_table: bool,
@@ -63,7 +64,7 @@ pub struct AttachmentState {
 }
 
 impl AttachmentState {
-    /// The desired state by `config` and `facts` of a container with `address`.
+    /// The desired state by `config` and `facts` of a container with `addresses`.
     #[expect(clippy::too_many_arguments, reason = "each is one decision that was made before")]
     #[must_use]
     pub fn new(
@@ -71,12 +72,13 @@ impl AttachmentState {
         facts: &HostFacts,
         id: &AttachmentId,
         netns: &NetnsPath,
-        address: Ipv4Addr,
+        addresses: &Addresses,
         mac: Option<Mac>,
         ports: &[PortMapping],
         routes: Routes,
     ) -> Self {
         let leaves = config.egress == Egress::Masquerade;
+        let ingress_gateways = facts.ingress_gateways.iter().copied();
         Self {
             table: config.network.table(),
             bridge: config.bridge.clone(),
@@ -87,15 +89,15 @@ impl AttachmentState {
             ipv6: facts.ipv6,
             mtu: facts.mtu,
             netns: netns.clone(),
-            mac: mac.unwrap_or_else(|| Mac::of_container(address)),
-            address: config.with_prefix(address),
+            mac: mac.unwrap_or_else(|| Mac::of_container(addresses.ipv4())),
+            addresses: addresses.clone(),
             routes_to: match routes {
-                Routes::Default => vec![Ipv4Net::default(), config.range],
-                Routes::RangeOnly => vec![config.range],
+                Routes::Default => vec![Ipv4Net::default().into(), config.range.into()],
+                Routes::RangeOnly => vec![config.range.into()],
             },
-            next_hop: config.bridge_address(),
+            next_hops: vec![config.bridge_address().into()],
             // If only answers leave by Flatnet, another network may lead to the ingress gateways for everything else.
-            answers_to: if leaves { facts.ingress_gateways.clone() } else { Vec::new() },
+            answers_to: ingress_gateways.filter(|_| leaves).map(IpAddr::from).collect(),
             own_table: facts.policy_routing && (!leaves || !ports.is_empty()),
             ports: ports.to_vec(),
             flows_to_end: Vec::new(),
@@ -109,14 +111,14 @@ impl AttachmentState {
     pub fn host_mac(&self) -> Mac {
         match self.mode {
             PortMode::Routed => self.mac,
-            PortMode::Plain | PortMode::Isolated => Mac::of_host_link(self.address.addr()),
+            PortMode::Plain | PortMode::Isolated => Mac::of_host_link(self.addresses.ipv4()),
         }
     }
 
-    /// The address as /32, for the host's route.
+    /// The next hop for `destination`, which has its family.
     #[must_use]
-    pub fn host_route(&self) -> Ipv4Net {
-        Ipv4Net::from(self.address.addr())
+    pub fn next_hop(&self, destination: IpAddr) -> Option<IpAddr> {
+        self.next_hops.iter().copied().find(|&hop| are_of_one_family(hop, destination))
     }
 
     /// Whether it has the answer routes of this version. An attachment by 0.1.0 gets them when it is changed over.
@@ -142,25 +144,29 @@ impl AttachmentState {
 
     /// Its elements in the tables.
     pub fn elements(&self) -> impl Iterator<Item = TableElement> + '_ {
-        elements(self.mode, &self.host_link, self.mac, self.address.addr(), &self.ports).map(|element| {
+        elements(self.mode, &self.host_link, self.mac, &self.addresses, &self.ports).map(|element| {
             TableElement { table: self.table.clone(), element, container_id: self.id.container_id.clone() }
         })
     }
 }
 
-/// The elements of a container with this link, MAC, address and published ports.
+/// The elements of a container with this link, MAC, addresses and published ports.
 pub fn elements<'a>(
     mode: PortMode,
     dev: &IfName,
     mac: Mac,
-    address: Ipv4Addr,
+    addresses: &'a Addresses,
     ports: &'a [PortMapping],
 ) -> impl Iterator<Item = Element> + use<'a> {
-    let who = match mode {
-        PortMode::Routed => [Some(Element::Binding { dev: dev.clone(), address }), None],
-        PortMode::Plain | PortMode::Isolated => {
-            [Some(Element::FrameBinding { mac, address }), Some(Element::ArpBinding { mac, address })]
-        }
-    };
-    who.into_iter().flatten().chain(ports.iter().map(move |&port| Element::Published { port, address }))
+    let dev = dev.clone();
+    let bindings = addresses.iter().map(move |address| match mode {
+        PortMode::Routed => Element::Binding { dev: dev.clone(), address },
+        PortMode::Plain | PortMode::Isolated => Element::FrameBinding { mac, address },
+    });
+    let arp = mode.is_bridged().then(|| Element::ArpBinding { mac, address: addresses.ipv4() });
+    let published = ports.iter().flat_map(|&port| {
+        let at_family = move |address: &IpAddr| port.host_ip.is_none_or(|at| are_of_one_family(at, *address));
+        addresses.iter().filter(at_family).map(move |address| Element::Published { port, address })
+    });
+    bindings.chain(arp).chain(published)
 }

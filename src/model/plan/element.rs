@@ -1,6 +1,6 @@
 //! Elements of nft sets and maps.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +27,7 @@ pub enum Element {
         /// The host's end of the container's link.
         dev: IfName,
         /// The container's address.
-        address: Ipv4Addr,
+        address: IpAddr,
     },
     /// Set `frame_bindings` of `inet`: frames from this MAC into the bridge may have this source address.
     /// Receipts of 0.1.0, whose set was named `bindings`, call it `binding`.
@@ -36,7 +36,7 @@ pub enum Element {
         /// The container's MAC.
         mac: Mac,
         /// The container's address.
-        address: Ipv4Addr,
+        address: IpAddr,
     },
     /// Set `bindings` of `arp`: this MAC may claim this address.
     ArpBinding {
@@ -50,6 +50,6 @@ pub enum Element {
         /// Port of the host and of the container.
         port: PortMapping,
         /// The container's address.
-        address: Ipv4Addr,
+        address: IpAddr,
     },
 }

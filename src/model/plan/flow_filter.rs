@@ -1,8 +1,8 @@
 //! Conntrack entries to delete.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::model::types::{PortMapping, Protocol};
@@ -12,31 +12,32 @@ use crate::model::types::{PortMapping, Protocol};
 #[serde(rename_all = "snake_case")]
 pub enum FlowFilter {
     /// Entries that this address opened.
-    From(Ipv4Addr),
+    From(IpAddr),
     /// Entries that this address answers, with or without translation.
-    To(Ipv4Addr),
+    To(IpAddr),
     /// Entries to a port of this host, wherever they lead.
     OpenedTo {
         /// tcp, udp or sctp.
         protocol: Protocol,
         /// The address of this host.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// The port.
         port: u16,
     },
     /// Entries that an outside host opened to containers.
     Ingress {
         /// The host.
-        gateway: Ipv4Addr,
+        gateway: IpAddr,
         /// The containers.
-        subnet: Ipv4Net,
+        subnet: IpNet,
     },
 }
 
 impl FlowFilter {
     /// All entries of an address, including published ports.
     #[must_use]
-    pub fn of_address(address: Ipv4Addr) -> [Self; 2] {
+    pub fn of_address(address: impl Into<IpAddr>) -> [Self; 2] {
+        let address = address.into();
         [Self::From(address), Self::To(address)]
     }
 
@@ -45,7 +46,7 @@ impl FlowFilter {
     /// current rules.
     pub fn before_publishing<'a>(
         ports: &'a [PortMapping],
-        host_addresses: &'a [Ipv4Addr],
+        host_addresses: &'a [IpAddr],
     ) -> impl Iterator<Item = Self> + 'a {
         udp(ports).flat_map(|port| {
             let at = port.host_ip.map_or_else(|| host_addresses.to_vec(), |address| vec![address]);
@@ -68,12 +69,12 @@ mod tests {
     use crate::model::plan::Op;
 
     fn port(protocol: Protocol, host_ip: Option<[u8; 4]>, host_port: u16) -> PortMapping {
-        PortMapping { protocol, host_ip: host_ip.map(Ipv4Addr::from), host_port, container_port: 80 }
+        PortMapping { protocol, host_ip: host_ip.map(IpAddr::from), host_port, container_port: 80 }
     }
 
     #[test]
     fn publishing_udp_port_ends_flows_opened_to_it() {
-        let own = [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::LOCALHOST];
+        let own = [IpAddr::from([192, 0, 2, 1]), IpAddr::from([127, 0, 0, 1])];
         let ports = [
             port(Protocol::Tcp, None, 80),
             port(Protocol::Udp, None, 53),
@@ -82,7 +83,7 @@ mod tests {
         ];
         let opened = |address, port| FlowFilter::OpenedTo { protocol: Protocol::Udp, address, port };
         let found: Vec<FlowFilter> = FlowFilter::before_publishing(&ports, &own).collect();
-        assert_eq!(found, [opened(own[0], 53), opened(own[1], 53), opened(Ipv4Addr::LOCALHOST, 54)]);
+        assert_eq!(found, [opened(own[0], 53), opened(own[1], 53), opened(own[1], 54)]);
         assert_eq!(FlowFilter::before_publishing(&ports[..1], &own).count(), 0);
     }
 
@@ -90,7 +91,7 @@ mod tests {
     #[test]
     fn flow_filter_round_trips_through_json() {
         let text = r#"{"op":"flows_del","to":"10.87.1.2"}"#;
-        let op = Op::FlowsDel(FlowFilter::To(Ipv4Addr::new(10, 87, 1, 2)));
+        let op = Op::FlowsDel(FlowFilter::To(IpAddr::from([10, 87, 1, 2])));
         assert_eq!(serde_json::to_string(&op).unwrap(), text);
         assert_eq!(serde_json::from_str::<Op>(text).unwrap(), op);
     }

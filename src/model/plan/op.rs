@@ -1,8 +1,8 @@
 //! Operations: a closed set on typed values.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::{FlowFilter, TableElement};
@@ -88,7 +88,7 @@ pub enum Op {
         /// The link.
         dev: IfName,
         /// Address and prefix length.
-        address: Ipv4Net,
+        address: IpNet,
         /// Whether the kernel makes no on-link route to the subnet.
         #[serde(default)]
         noprefixroute: bool,
@@ -100,22 +100,22 @@ pub enum Op {
         /// The link.
         dev: IfName,
         /// Address and prefix length.
-        address: Ipv4Net,
+        address: IpNet,
     },
     /// `ip route append DESTINATION [via GATEWAY] dev NAME`.
     RouteAdd {
         /// The namespace.
         place: Place,
-        /// `0.0.0.0/0` is the default route.
-        to: Ipv4Net,
+        /// `0.0.0.0/0` and `::/0` are default routes.
+        to: IpNet,
         /// The next hop; `None`: the destination is on-link.
         #[serde(default)]
-        via: Option<Ipv4Addr>,
+        via: Option<IpAddr>,
         /// The outgoing link.
         dev: IfName,
         /// The preferred source address.
         #[serde(default)]
-        src: Option<Ipv4Addr>,
+        src: Option<IpAddr>,
         /// The routing table; `None`: main.
         #[serde(default)]
         table: Option<RouteTable>,
@@ -124,11 +124,11 @@ pub enum Op {
     RouteDel {
         /// The namespace.
         place: Place,
-        /// `0.0.0.0/0` is the default route.
-        to: Ipv4Net,
+        /// `0.0.0.0/0` and `::/0` are default routes.
+        to: IpNet,
         /// The next hop.
         #[serde(default)]
-        via: Option<Ipv4Addr>,
+        via: Option<IpAddr>,
         /// The outgoing link.
         dev: IfName,
         /// The routing table.
@@ -140,7 +140,7 @@ pub enum Op {
         /// The namespace.
         place: Place,
         /// The source address.
-        from: Ipv4Addr,
+        from: IpAddr,
         /// The routing table.
         table: RouteTable,
     },
@@ -149,26 +149,29 @@ pub enum Op {
         /// The namespace.
         place: Place,
         /// The source address.
-        from: Ipv4Addr,
+        from: IpAddr,
         /// The routing table.
         table: RouteTable,
     },
-    /// `ip rule flush table TABLE`: deletes all rules that lead to it.
+    /// `ip rule flush table TABLE`: deletes all rules of one family that lead to it.
     RulesFlush {
         /// The namespace.
         place: Place,
         /// The routing table.
         table: RouteTable,
+        /// Whether the rules are of IPv6.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        ipv6: bool,
     },
     /// `ip route append unreachable DESTINATION`: unassigned addresses are rejected, and never leave by another route.
     UnreachableAdd {
         /// The destination.
-        to: Ipv4Net,
+        to: IpNet,
     },
     /// `ip route del unreachable DESTINATION`.
     UnreachableDel {
         /// The destination.
-        to: Ipv4Net,
+        to: IpNet,
     },
     /// `ip route add SUBNET dev NAME proto kernel scope link`: the on-link route that the kernel makes for an address
     /// without `noprefixroute`.
@@ -176,18 +179,18 @@ pub enum Op {
         /// The namespace.
         place: Place,
         /// The subnet.
-        to: Ipv4Net,
+        to: IpNet,
         /// The link.
         dev: IfName,
         /// The link's own address.
-        src: Ipv4Addr,
+        src: IpAddr,
     },
     /// `ip route del SUBNET dev NAME proto kernel`.
     PrefixRouteDel {
         /// The namespace.
         place: Place,
         /// The subnet.
-        to: Ipv4Net,
+        to: IpNet,
         /// The link.
         dev: IfName,
     },

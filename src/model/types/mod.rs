@@ -1,7 +1,9 @@
 //! Newtypes that cannot hold an invalid value. Only their values reach `ip`, `nft`, nginx or a path.
 
+mod addresses;
 mod alias;
 mod attachment_id;
+mod caller;
 mod container_id;
 mod container_name;
 mod host_name;
@@ -20,8 +22,10 @@ mod route_table;
 mod sysctl_key;
 mod url_path;
 
+pub use addresses::{Addresses, are_of_one_family};
 pub use alias::LinkAlias;
 pub use attachment_id::AttachmentId;
+pub use caller::Caller;
 pub use container_id::ContainerId;
 pub use container_name::ContainerName;
 pub use host_name::{HostName, HostPattern};

@@ -1,7 +1,7 @@
 //! Published ports.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -53,7 +53,7 @@ pub struct PortMapping {
     pub protocol: Protocol,
     /// The host address; `None`: every address of the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host_ip: Option<Ipv4Addr>,
+    pub host_ip: Option<IpAddr>,
     /// The port on the host, not 0.
     pub host_port: u16,
     /// The port in the container, not 0.

@@ -2,7 +2,7 @@
 
 mod print;
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use clap::{Args, Subcommand};
 
@@ -69,7 +69,7 @@ struct Container {
     id: Option<ContainerId>,
     /// The container's address. Default: the one it would get.
     #[arg(long)]
-    ip: Option<Ipv4Addr>,
+    ip: Option<IpAddr>,
     /// The interface inside the container.
     #[arg(long, value_name = "NAME", default_value = "eth0")]
     ifname: IfName,
@@ -142,7 +142,7 @@ impl Container {
             (id, _) => self.with_id(id.as_ref())?,
         };
         let netns = self.netns.clone().map_or_else(|| PLACEHOLDER_NETNS.parse(), Ok)?;
-        engine.would_attach(&id, &netns, Some(&self.name), self.ip)
+        engine.would_attach(&id, &netns, Some(&self.name), self.ip.as_slice())
     }
 
     fn with_id(&self, id: Option<&ContainerId>) -> Result<AttachmentId> {
