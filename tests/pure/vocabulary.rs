@@ -36,9 +36,10 @@ const TOO_SHORT: [&str; 17] = [
     "outcome", "seen", "taken", "tell", "whole", "why",
 ];
 /// Terms of the glossary that are types in `src/`.
-const TYPES: [(&str, &str); 18] = [
+const TYPES: [(&str, &str); 19] = [
     ("attachment", "Attachment"),
     ("bridging", "Bridging"),
+    ("caller", "Caller"),
     ("element", "Element"),
     ("endpoint", "Endpoint"),
     ("finding", "Finding"),
