@@ -108,6 +108,27 @@ fn from_install_to_uninstall() {
     .succeeds();
 }
 
+/// docs/windows.md from its fourth step on: nothing comes from the source tree.
+#[test]
+fn page_leads_from_the_package_to_the_portal() {
+    let Some(pc) = pc() else { return };
+    let setup = "/pc/c/Users/ann/AppData/Local/flatnet-setup";
+    pc.sh(&format!(
+        "rm -rf '{INSTALLED}' /pc/c/flatnet/gateway; mkdir -p /mnt $(dirname {setup}); ln -s /pc/c /mnt/c
+        flatnet gateway install /mnt/c/flatnet/gateway --platform windows; flatnet gateway sync"
+    ))
+    .succeeds();
+    let printed = pc.sh("flatnet windows install").succeeds().stdout;
+    has(&printed, &["flatnet-setup\\flatnet.cmd\" install"]);
+    let said = pc.ps(&format!("& '{setup}/flatnet.ps1' install; \"exit $LASTEXITCODE\""));
+    has(&said, &["Installed in", "exit 0"]);
+    has(&pc.ps("flat up -WhatIf"), &["What if", "New-NetRoute -DestinationPrefix 10.87.1.0/24"]);
+    assert_eq!(pc.left(), "", "-WhatIf changes nothing");
+    has(&pc.ps("flat up"), &["The path from the LAN to the containers is open", "exit 0"]);
+    has(&pc.ps("flat doctor"), &["exit 0"]);
+    pc.sh("ip netns exec lan curl -sf http://192.168.8.1/ | grep -qi flatnet").succeeds();
+}
+
 #[test]
 fn status_succeeds_where_flatnet_is_not_set_up() {
     let Some(pc) = pc() else { return };
