@@ -4,4 +4,5 @@ pub mod checksum;
 pub mod dir;
 pub mod lease;
 pub mod lock;
+pub mod names;
 pub mod receipt;

@@ -1,0 +1,308 @@
+//! The names of one network, as `flatnet dns` reads them.
+//!
+//! `up`, ADD and DEL replace the file by rename. It is derived from configuration and receipts: if it is lost,
+//! `flatnet repair` writes it again. Each line is a keyword and its words, separated by one blank.
+
+use std::fmt::{self, Display, Write as _};
+use std::net::{IpAddr, Ipv4Addr};
+use std::str::FromStr;
+
+use ipnet::Ipv4Net;
+
+use crate::error::{Error, Kind, Result};
+use crate::model::types::{AttachmentId, ContainerName, HostName, NetworkName, shown};
+
+/// Where the files are: one for each network, called like it.
+pub const DIRECTORY: &str = "/run/flatnet/dns";
+/// The format version.
+const VERSION: u32 = 1;
+const HEADER: &str =
+    "# Flatnet's names of this network: read by `flatnet dns`, written by `flatnet up`, ADD and DEL\n";
+
+/// The names of one network, and how to answer for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamesFile {
+    /// The network.
+    pub network: NetworkName,
+    /// The address of this host at which the resolver listens.
+    pub listen: Ipv4Addr,
+    /// The network's addresses, which may ask.
+    pub subnet: Ipv4Net,
+    /// Further addresses that may ask.
+    pub clients: Vec<Ipv4Net>,
+    /// The domain of the names in `entries` and `hosts`.
+    pub zone: HostName,
+    /// Domains whose names, and which themselves, lead to an address: the HTTP gateway's.
+    pub domains: Vec<(HostName, Ipv4Addr)>,
+    /// Names in the zone that are no containers.
+    pub hosts: Vec<(HostName, Ipv4Addr)>,
+    /// Where other questions go; if empty, to the servers of this host's resolv.conf.
+    pub upstreams: Vec<IpAddr>,
+    /// The containers, sorted by address.
+    pub entries: Vec<NameEntry>,
+    /// Lines of a newer version, kept as they are.
+    pub unknown: Vec<String>,
+}
+
+/// One address of an attachment and its names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameEntry {
+    /// The address.
+    pub address: Ipv4Addr,
+    /// Who holds it. The first 12 characters of the container's ID are a name, too.
+    pub id: AttachmentId,
+    /// The container's name, if it has one, then its aliases.
+    pub names: Vec<ContainerName>,
+}
+
+impl NamesFile {
+    /// A network without containers, domains and hosts.
+    #[must_use]
+    pub fn new(network: NetworkName, listen: Ipv4Addr, subnet: Ipv4Net, zone: HostName) -> Self {
+        Self {
+            network,
+            listen,
+            subnet,
+            clients: Vec::new(),
+            zone,
+            domains: Vec::new(),
+            hosts: Vec::new(),
+            upstreams: Vec::new(),
+            entries: Vec::new(),
+            unknown: Vec::new(),
+        }
+    }
+
+    /// Parses the text of a file.
+    pub fn parse(text: &str) -> Result<Self> {
+        let mut draft = Draft::default();
+        for (index, line) in text.lines().enumerate().filter(|(_, line)| is_content(line)) {
+            draft.read(line).map_err(|error| error.context(format!("line {}", index + 1)))?;
+        }
+        draft.finish()
+    }
+
+    /// Adds `entry`, in place of one with its address.
+    #[must_use]
+    pub fn with(mut self, entry: NameEntry) -> Self {
+        match self.entries.binary_search_by_key(&entry.address, |one| one.address) {
+            Ok(at) => self.entries[at] = entry,
+            Err(at) => self.entries.insert(at, entry),
+        }
+        self
+    }
+
+    /// Removes the entries of an attachment.
+    #[must_use]
+    pub fn without(mut self, id: &AttachmentId) -> Self {
+        self.entries.retain(|entry| entry.id != *id);
+        self
+    }
+}
+
+fn is_content(line: &str) -> bool {
+    !line.is_empty() && !line.starts_with('#')
+}
+
+impl Display for NamesFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { network, listen, subnet, clients, zone, domains, hosts, upstreams, entries, unknown } =
+            self;
+        write!(f, "{HEADER}version {VERSION}\nnetwork {network}\nlisten {listen}\nsubnet {subnet}\n")?;
+        clients.iter().try_for_each(|client| writeln!(f, "client {client}"))?;
+        writeln!(f, "zone {zone}")?;
+        domains.iter().try_for_each(|(domain, address)| writeln!(f, "domain {domain} {address}"))?;
+        hosts.iter().try_for_each(|(host, address)| writeln!(f, "host {host} {address}"))?;
+        upstreams.iter().try_for_each(|upstream| writeln!(f, "upstream {upstream}"))?;
+        entries.iter().try_for_each(|entry| writeln!(f, "name {entry}"))?;
+        unknown.iter().try_for_each(|line| writeln!(f, "{line}"))
+    }
+}
+
+impl Display for NameEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, id: AttachmentId { container_id, if_name }, names } = self;
+        write!(f, "{address} {container_id} {if_name}")?;
+        names.iter().try_for_each(|name| {
+            f.write_char(' ')?;
+            f.write_str(name.as_str())
+        })
+    }
+}
+
+/// What was read so far.
+#[derive(Default)]
+struct Draft {
+    version: Option<u32>,
+    network: Option<NetworkName>,
+    listen: Option<Ipv4Addr>,
+    subnet: Option<Ipv4Net>,
+    zone: Option<HostName>,
+    clients: Vec<Ipv4Net>,
+    domains: Vec<(HostName, Ipv4Addr)>,
+    hosts: Vec<(HostName, Ipv4Addr)>,
+    upstreams: Vec<IpAddr>,
+    entries: Vec<NameEntry>,
+    unknown: Vec<String>,
+}
+
+impl Draft {
+    fn read(&mut self, line: &str) -> Result<()> {
+        let mut words = Words(line.split(' '));
+        match words.0.next().unwrap_or_default() {
+            "version" => self.version = Some(words.next("version")?),
+            "network" => self.network = Some(words.next("network name")?),
+            "listen" => self.listen = Some(words.next("address")?),
+            "subnet" => self.subnet = Some(words.next("subnet")?),
+            "client" => self.clients.push(words.network()?),
+            "zone" => self.zone = Some(words.next("zone")?),
+            "domain" => self.domains.push((words.next("domain")?, words.next("address")?)),
+            "host" => self.hosts.push((words.next("host name")?, words.next("address")?)),
+            "upstream" => self.upstreams.push(words.next("address")?),
+            "name" => self.entries.push(words.entry()?),
+            _ => {
+                self.unknown.push(line.to_owned());
+                return Ok(());
+            }
+        }
+        match words.0.next() {
+            None => Ok(()),
+            Some(word) => Err(bad(format!("\"{}\" is one word too many", shown(word)))),
+        }
+    }
+
+    fn finish(self) -> Result<NamesFile> {
+        let missing = |keyword: &str| bad(format!("the line `{keyword} ..` is missing"));
+        match self.version {
+            Some(VERSION) => {}
+            Some(version) => return Err(bad(format!("version {version} is not supported"))),
+            None => return Err(missing("version")),
+        }
+        let mut entries = self.entries;
+        entries.sort_by_key(|entry| entry.address);
+        if let Some(pair) = entries.windows(2).find(|pair| pair[0].address == pair[1].address) {
+            return Err(bad(format!("{} is listed twice", pair[0].address)));
+        }
+        Ok(NamesFile {
+            network: self.network.ok_or_else(|| missing("network"))?,
+            listen: self.listen.ok_or_else(|| missing("listen"))?,
+            subnet: self.subnet.ok_or_else(|| missing("subnet"))?,
+            clients: self.clients,
+            zone: self.zone.ok_or_else(|| missing("zone"))?,
+            domains: self.domains,
+            hosts: self.hosts,
+            upstreams: self.upstreams,
+            entries,
+            unknown: self.unknown,
+        })
+    }
+}
+
+/// The words of a line.
+struct Words<'a>(std::str::Split<'a, char>);
+
+impl Words<'_> {
+    fn next<T: FromStr>(&mut self, what: &str) -> Result<T> {
+        let word = self.0.next().ok_or_else(|| bad(format!("a word is missing: {what}")))?;
+        word.parse().map_err(|_| bad(format!("\"{}\" is not a valid {what}", shown(word))))
+    }
+
+    /// An address, or a prefix.
+    fn network(&mut self) -> Result<Ipv4Net> {
+        let word = self.0.next().ok_or_else(|| bad("a word is missing: address or prefix".to_owned()))?;
+        let parsed = word.parse::<Ipv4Addr>().map(Ipv4Net::from).or_else(|_| word.parse());
+        parsed.map_err(|_| bad(format!("\"{}\" is not a valid address or prefix", shown(word))))
+    }
+
+    fn entry(&mut self) -> Result<NameEntry> {
+        let address = self.next("address")?;
+        let id =
+            AttachmentId { container_id: self.next("container ID")?, if_name: self.next("interface name")? };
+        let names = self.0.by_ref().map(ContainerName::parse).collect::<Result<_>>()?;
+        Ok(NameEntry { address, id, names })
+    }
+}
+
+fn bad(what: String) -> Error {
+    Error::new(Kind::ForeignFile, what).remedy("Run `flatnet up`, which writes this file")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "\
+# Flatnet's names of this network: read by `flatnet dns`, written by `flatnet up`, ADD and DEL
+version 1
+network flatnet
+listen 10.87.1.1
+subnet 10.87.1.0/24
+client 172.20.0.1/32
+client 10.9.0.0/16
+zone direct.flatnet.internal
+domain flatnet.internal 10.87.1.1
+domain local 10.87.1.1
+host gateway 10.87.1.1
+upstream 9.9.9.9
+upstream 2620:fe::9
+name 10.87.1.2 0123456789abcdef eth0 Web web-alias
+name 10.87.1.3 fedcba9876543210 eth0
+later words of a newer version
+";
+
+    fn entry(line: &str) -> NameEntry {
+        Words(line.split(' ')).entry().unwrap()
+    }
+
+    #[test]
+    fn names_file_round_trips() {
+        let file = NamesFile::parse(TEXT).unwrap();
+        assert_eq!(file.to_string(), TEXT);
+        assert_eq!(file.entries[0], entry("10.87.1.2 0123456789abcdef eth0 Web web-alias"));
+        assert_eq!(file.unknown, ["later words of a newer version"]);
+        let text = "zone z.internal\nversion 1\n\nsubnet 10.0.0.0/8\nclient 172.20.0.1\nlisten 10.0.0.1\nnetwork a\n";
+        let file = NamesFile::parse(text).unwrap();
+        assert_eq!(file.clients, ["172.20.0.1/32".parse().unwrap()], "an address is a prefix of its own");
+        let empty = NamesFile::new(file.network.clone(), file.listen, file.subnet, file.zone.clone());
+        assert_eq!(empty, NamesFile { clients: Vec::new(), ..file });
+    }
+
+    #[test]
+    fn entries_are_added_replaced_and_removed() {
+        let file = NamesFile::parse(TEXT).unwrap();
+        let [first, second, third] = ["10.87.1.2 aa eth0 db", "10.87.1.4 aa eth0 db", "10.87.1.1 bb eth1"];
+        let file = file.with(entry(first)).with(entry(second)).with(entry(third));
+        let held = |file: &NamesFile| file.entries.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(held(&file), [third, first, "10.87.1.3 fedcba9876543210 eth0", second]);
+        assert_eq!(NamesFile::parse(&file.to_string()).unwrap(), file);
+        let file = file.without(&entry(first).id);
+        assert_eq!(held(&file), [third, "10.87.1.3 fedcba9876543210 eth0"]);
+        assert_eq!(file.clone().without(&entry("10.87.1.1 bb eth0").id), file, "another interface");
+    }
+
+    #[test]
+    fn bad_line_is_named_with_its_number() {
+        for (old, new, says) in [
+            ("version 1", "version 2", "version 2 is not supported"),
+            ("version 1\n", "", "the line `version ..` is missing"),
+            ("zone direct.flatnet.internal\n", "", "the line `zone ..` is missing"),
+            ("listen 10.87.1.1", "listen 10.87.1", "line 4: \"10.87.1\" is not a valid address"),
+            ("listen 10.87.1.1", "listen", "line 4: a word is missing: address"),
+            ("listen 10.87.1.1", "listen 10.87.1.1 ", "line 4: \"\" is one word too many"),
+            (
+                "client 10.9.0.0/16",
+                "client 10.9.0.0/33",
+                "line 7: \"10.9.0.0/33\" is not a valid address or prefix",
+            ),
+            ("zone direct", "zone -direct", "line 8: \"-direct.flatnet.internal\" is not a valid zone"),
+            ("eth0 Web", "eth0 -x", "line 14: \"-x\" is not a valid container name"),
+            ("eth0 Web", "eth0  Web", "line 14: \"\" is not a valid container name"),
+            ("eth0 Web", "eth0 W\u{1b}b", "line 14: \"W\\u{1b}b\" is not a valid container name"),
+            ("10.87.1.3", "10.87.1.2", "10.87.1.2 is listed twice"),
+        ] {
+            assert!(TEXT.contains(old), "{old}");
+            let error = NamesFile::parse(&TEXT.replacen(old, new, 1)).unwrap_err().to_line();
+            assert!(error.contains(says), "{new}: {error}");
+        }
+    }
+}
