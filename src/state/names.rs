@@ -12,8 +12,8 @@ use ipnet::Ipv4Net;
 use crate::error::{Error, Kind, Result};
 use crate::model::types::{AttachmentId, ContainerName, HostName, NetworkName, shown};
 
-/// Where the files are: one for each network, called like it.
-pub const DIRECTORY: &str = "/run/flatnet/dns";
+/// Where the files are: one for each network, called like it. Not below `/run/flatnet`, which only root may enter.
+pub const DIRECTORY: &str = "/run/flatnet-dns";
 /// The format version.
 const VERSION: u32 = 1;
 const HEADER: &str =
