@@ -46,6 +46,7 @@ mod hex;
 pub mod kernel;
 pub mod log;
 pub mod model;
+pub mod names;
 pub mod nginx;
 pub mod routes;
 mod setup;

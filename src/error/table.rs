@@ -613,4 +613,14 @@ kinds! {
                  /etc/nginx/sites-enabled/default",
         more: "`flatnet gateway render --static` prints the file. nginx keeps running with its current configuration.",
     }
+    ResolverPort = "FLAT-E111", cni 109 {
+        title: "The resolver cannot listen",
+        seen: ["the resolver of .. cannot listen at .. (..): another program listens there"],
+        means: "`flatnet dns` listens at each network's own address, port 53, and another program listens there, or at all \
+                addresses of this host. Names of containers on that network are not answered until it is gone; the \
+                resolver tries again each second.",
+        remedy: "Find that program with `ss -lunp 'sport = :53'`, and let it listen at its own addresses, or stop it",
+        commands: ["ss -lunp 'sport = :53'"],
+        more: "dnsmasq: `bind-interfaces` and `except-interface`; named: `listen-on`; unbound: `interface`.",
+    }
 }

@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 9] = [
     &["faces"],
     &["windows", "doctor"],
     &["nginx"],
-    &["routes"],
+    &["routes", "names"],
     &["engine", "setup"],
     &["kernel"],
     &["state"],

@@ -2,6 +2,7 @@
 
 mod completions;
 mod config;
+mod dns;
 mod doctor;
 mod down;
 mod explain;
@@ -17,6 +18,7 @@ mod repair;
 mod report;
 mod rules;
 mod status;
+mod stop;
 mod up;
 mod windows;
 
@@ -84,6 +86,7 @@ enum Command {
     Ps(ps::Ps),
     Status(status::Status),
     Doctor(doctor::Doctor),
+    Dns(dns::Dns),
     Inspect(inspect::Inspect),
     Gateway(gateway::Gateway),
     Gc(gc::Gc),
@@ -111,6 +114,7 @@ pub fn run() -> eyre::Result<u8> {
         Command::Ps(command) => command.run(&options)?,
         Command::Status(command) => command.run(&options)?,
         Command::Doctor(command) => command.run(&options)?,
+        Command::Dns(command) => command.run(&options)?,
         Command::Inspect(command) => command.run(&options)?,
         Command::Gateway(command) => command.run(&options)?,
         Command::Gc(command) => command.run(&options)?,

@@ -53,7 +53,7 @@ fn of_ipv4(text: &str) -> Vec<Ipv4Addr> {
 }
 
 /// The servers in order; what is not an address is skipped, as resolvers do.
-pub(super) fn name_servers(text: &str) -> impl Iterator<Item = NameServer> {
+pub fn name_servers(text: &str) -> impl Iterator<Item = NameServer> {
     text.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
         (words.next() == Some("nameserver")).then(|| name_server(words.next()?)).flatten()

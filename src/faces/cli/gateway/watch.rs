@@ -1,13 +1,9 @@
 //! `flatnet gateway watch`.
 
-use std::os::unix::net::UnixStream;
-
 use clap::Args;
 use serde_json::json;
-use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::error::{Error, Kind, Result};
-use crate::faces::cli::{Options, output};
+use crate::faces::cli::{Options, output, stop};
 use crate::routes::summary;
 use crate::routes::sync::SyncOutcome;
 use crate::routes::watch::{WatchEvent, watch};
@@ -26,24 +22,13 @@ pub(super) struct Watch {}
 impl Watch {
     #[expect(clippy::unused_self, reason = "each command has the same signature")]
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
-        let stop = stop_signals()?;
+        let stop = stop::signals()?;
         let is_json = options.json;
         watch(&|| options.engine_to_look(), options.patient_executor(), &stop, &mut |said| {
             say(&said, is_json);
         })?;
         Ok(0)
     }
-}
-
-/// A socket that becomes readable on SIGTERM or SIGINT.
-fn stop_signals() -> Result<UnixStream> {
-    let failed = |cause| Error::new(Kind::Internal, "cannot wait for signals").source(cause);
-    let (stop, signalled) = UnixStream::pair().map_err(failed)?;
-    for signal in [SIGTERM, SIGINT] {
-        let signalled = signalled.try_clone().map_err(failed)?;
-        signal_hook::low_level::pipe::register(signal, signalled).map_err(failed)?;
-    }
-    Ok(stop)
 }
 
 fn say(said: &WatchEvent<'_>, is_json: bool) {

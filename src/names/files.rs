@@ -1,0 +1,229 @@
+//! The files of names, looked at again at each question, so that a name is right as soon as its file is.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, Stat, fstat, openat, statat};
+use rustix::io::Errno;
+
+use super::network::Network;
+use crate::error::{self, Error, Kind, Result};
+use crate::file::is_writable_by_others;
+use crate::model::types::NetworkName;
+use crate::state::names::NamesFile;
+
+/// The size limit of a file.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// What identifies one state of a file. It is replaced by rename, so a new state is a new inode; a clock alone is too coarse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    device: u64,
+    inode: u64,
+    size: i64,
+    modified: (i64, u64),
+}
+
+impl Stamp {
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::useless_conversion,
+        reason = "the types differ between architectures"
+    )]
+    pub(super) fn of(found: &Stat) -> Self {
+        Self {
+            device: found.st_dev.into(),
+            inode: found.st_ino.into(),
+            size: found.st_size,
+            modified: (found.st_mtime, found.st_mtime_nsec as u64),
+        }
+    }
+}
+
+/// The files of a directory.
+#[derive(Debug)]
+pub(super) struct Files {
+    path: PathBuf,
+    /// Opened before root is given up: its parent may be closed to others.
+    directory: Option<OwnedFd>,
+    /// Becomes readable when a file comes or goes.
+    changes: Option<OwnedFd>,
+    followed: Vec<Followed>,
+    /// What could not be read, to be reported.
+    problems: Vec<Error>,
+    /// Whether the directory itself is missing, and was reported.
+    is_missing: bool,
+}
+
+#[derive(Debug)]
+struct Followed {
+    name: NetworkName,
+    /// Its state when it was read last; `None` before.
+    stamp: Option<Stamp>,
+    /// As it was when it could be read last.
+    network: Option<Network>,
+}
+
+impl Files {
+    pub(super) fn new(path: &Path) -> Self {
+        let path = path.to_owned();
+        Self {
+            path,
+            directory: None,
+            changes: None,
+            followed: Vec::new(),
+            problems: Vec::new(),
+            is_missing: false,
+        }
+    }
+
+    /// Becomes readable when a file comes or goes.
+    pub(super) fn changes(&self) -> Option<&OwnedFd> {
+        self.changes.as_ref()
+    }
+
+    pub(super) fn problems(&mut self) -> Vec<Error> {
+        std::mem::take(&mut self.problems)
+    }
+
+    /// The networks whose files can be read.
+    pub(super) fn networks(&self) -> impl Iterator<Item = &Network> + Clone {
+        self.followed.iter().filter_map(|one| one.network.as_ref())
+    }
+
+    /// The same, with that of `own` first.
+    pub(super) fn networks_for(&self, own: &NetworkName) -> impl Iterator<Item = &Network> + Clone {
+        let is_own = move |network: &&Network| network.file.network == *own;
+        self.networks().filter(is_own).chain(self.networks().filter(move |network| !is_own(network)))
+    }
+
+    pub(super) fn network(&self, name: &NetworkName) -> Option<&Network> {
+        self.networks().find(|network| network.file.network == *name)
+    }
+
+    /// Finds files that came. Returns whether `changes` is a new one.
+    pub(super) fn scan(&mut self) -> bool {
+        let is_gone =
+            self.directory.as_ref().is_none_or(|fd| fstat(fd).is_ok_and(|found| found.st_nlink == 0));
+        if is_gone {
+            (self.directory, self.changes) = (None, None);
+            self.open();
+        }
+        let Some(directory) = &self.directory else {
+            self.followed.clear();
+            return is_gone;
+        };
+        if let Some(changes) = &self.changes {
+            let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
+            let mut reader = inotify::Reader::new(changes, &mut buffer);
+            while reader.next().is_ok() {}
+        }
+        let names = Dir::read_from(directory).map(|entries| {
+            let name =
+                |entry: rustix::fs::DirEntry| NetworkName::parse(entry.file_name().to_str().ok()?).ok();
+            entries.flatten().filter_map(name).collect::<Vec<_>>()
+        });
+        for name in names.unwrap_or_default() {
+            if !self.followed.iter().any(|one| one.name == name) {
+                self.followed.push(Followed { name, stamp: None, network: None });
+            }
+        }
+        self.refresh();
+        is_gone
+    }
+
+    fn open(&mut self) {
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
+        match rustix::fs::open(&self.path, flags, Mode::empty()) {
+            Ok(directory) => {
+                self.is_missing = false;
+                self.changes = watch(&directory).ok();
+                self.directory = Some(directory);
+            }
+            Err(errno) if !std::mem::replace(&mut self.is_missing, true) => {
+                let failed = error::io("open", &self.path)(errno.into());
+                self.problems.push(match errno {
+                    Errno::NOENT => {
+                        failed.remedy("Run `flatnet up`, which writes the names of its network there")
+                    }
+                    _ => failed,
+                });
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Reads again what was replaced, and forgets what was removed. Returns whether servers to forward to may be others.
+    pub(super) fn refresh(&mut self) -> bool {
+        let Self { path, directory: Some(directory), followed, problems, .. } = self else { return false };
+        let mut is_other = false;
+        followed.retain_mut(|one| {
+            let found = match statat(&*directory, one.name.as_str(), AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(found) => Stamp::of(&found),
+                Err(Errno::NOENT) => return false,
+                Err(errno) => {
+                    problems.push(error::io("stat", &path.join(one.name.as_str()))(errno.into()));
+                    return false;
+                }
+            };
+            if one.stamp == Some(found) {
+                return true;
+            }
+            match read(directory, path, &one.name) {
+                Ok((stamp, file)) => {
+                    let before = one.network.as_ref().map(|network| &network.file.upstreams);
+                    is_other |= before.is_some_and(|before| *before != file.upstreams);
+                    (one.stamp, one.network) = (Some(stamp), Some(Network::new(file)));
+                }
+                Err(error) => {
+                    problems.push(error);
+                    one.stamp = Some(found);
+                }
+            }
+            true
+        });
+        is_other
+    }
+}
+
+fn watch(directory: &OwnedFd) -> rustix::io::Result<OwnedFd> {
+    use std::os::fd::AsRawFd;
+    let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+    let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
+    let flags = WatchFlags::MOVED_TO | WatchFlags::CLOSE_WRITE | WatchFlags::DELETE | WatchFlags::DELETE_SELF;
+    inotify::add_watch(&inotify, path, flags)?;
+    Ok(inotify)
+}
+
+/// Reads a file of whoever owns the directory.
+fn read(directory: &OwnedFd, path: &Path, name: &NetworkName) -> Result<(Stamp, NamesFile)> {
+    let path = path.join(name.as_str());
+    let foreign = |what: &str| {
+        Error::new(Kind::ForeignFile, format!("{} {what}", path.display()))
+            .remedy("Remove it, then run `flatnet up`, which writes it again")
+    };
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = openat(directory, name.as_str(), flags, Mode::empty())
+        .map_err(|errno| error::io("read", &path)(errno.into()))?;
+    let whole = fstat(&file).map_err(|errno| error::io("stat", &path)(errno.into()))?;
+    let owner = fstat(directory).map_err(|errno| error::io("stat", &path)(errno.into()))?.st_uid;
+    let file = File::from(file);
+    let found = file.metadata().map_err(error::io("stat", &path))?;
+    if !found.is_file() || found.size() > MAX_BYTES {
+        return Err(foreign("is not a regular file, or is larger than 16 MB"));
+    }
+    if is_writable_by_others(&found, owner) {
+        return Err(foreign("is writable by others than the owner of its directory"));
+    }
+    let mut text = String::new();
+    file.take(MAX_BYTES).read_to_string(&mut text).map_err(error::io("read", &path))?;
+    let parsed = NamesFile::parse(&text).map_err(|error| error.context(path.display()))?;
+    if parsed.network != *name {
+        return Err(foreign(&format!("is of the network {}", parsed.network)));
+    }
+    Ok((Stamp::of(&whole), parsed))
+}

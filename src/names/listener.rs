@@ -1,0 +1,101 @@
+//! The sockets at a network's address.
+
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
+
+use rustix::net::sockopt::{set_ip_freebind, set_socket_reuseaddr, socket_type};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+
+use crate::error::{Error, Kind, Result};
+use crate::model::types::NetworkName;
+
+/// The first descriptor that systemd hands over (sd_listen_fds(3)).
+const FIRST_HANDED_OVER: i32 = 3;
+/// How many connections wait to be taken.
+const BACKLOG: i32 = 128;
+
+/// A network's sockets.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) network: NetworkName,
+    pub(super) address: Ipv4Addr,
+    pub(super) udp: UdpSocket,
+    pub(super) tcp: TcpListener,
+}
+
+impl Listener {
+    /// Takes the sockets of `handed_over` at the address, or opens them. The address need not be there yet.
+    pub(super) fn open(
+        network: &NetworkName,
+        address: Ipv4Addr,
+        port: u16,
+        handed_over: &mut Vec<OwnedFd>,
+    ) -> Result<Self> {
+        let at = SocketAddrV4::new(address, port);
+        let mut socket = |kind, protocol| {
+            let there = handed_over.iter().position(|socket| is_socket_at(socket, kind, at));
+            let socket = there.map_or_else(|| open(kind, at), |index| Ok(handed_over.swap_remove(index)));
+            socket.map_err(|cause| failed(network, at, protocol, cause))
+        };
+        let udp = UdpSocket::from(socket(SocketType::DGRAM, "UDP")?);
+        let tcp = TcpListener::from(socket(SocketType::STREAM, "TCP")?);
+        let be_quick = udp.set_nonblocking(true).and_then(|()| tcp.set_nonblocking(true));
+        be_quick.map_err(|cause| failed(network, at, "UDP", cause))?;
+        Ok(Self { network: network.clone(), address, udp, tcp })
+    }
+}
+
+fn open(kind: SocketType, at: SocketAddrV4) -> std::io::Result<OwnedFd> {
+    let socket = socket_with(AddressFamily::INET, kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
+    set_ip_freebind(&socket, true)?;
+    if kind == SocketType::STREAM {
+        // Connections of a resolver that ran before may linger.
+        set_socket_reuseaddr(&socket, true)?;
+    }
+    bind(&socket, &at)?;
+    if kind == SocketType::STREAM {
+        listen(&socket, BACKLOG)?;
+    }
+    Ok(socket)
+}
+
+fn is_socket_at(socket: &OwnedFd, kind: SocketType, at: SocketAddrV4) -> bool {
+    let address = getsockname(socket).ok().and_then(|address| SocketAddr::try_from(address).ok());
+    address == Some(at.into()) && socket_type(socket) == Ok(kind)
+}
+
+fn failed(network: &NetworkName, at: SocketAddrV4, protocol: &str, cause: std::io::Error) -> Error {
+    let what = format!("the resolver of {network} cannot listen at {at} ({protocol})");
+    match cause.kind() {
+        ErrorKind::AddrInUse => {
+            let option = if protocol == "UDP" { "-lunp" } else { "-ltnp" };
+            let command = format!("ss {option} 'sport = :{}'", at.port());
+            Error::new(Kind::ResolverPort, format!("{what}: another program listens there")).remedy(
+                crate::error::Remedy::by(
+                    "Find that program, and let it listen at its own addresses instead of all of them, or stop it",
+                    [command],
+                ),
+            )
+        }
+        ErrorKind::PermissionDenied => Error::new(Kind::NotAllowed, format!("{what}: it lacks CAP_NET_BIND_SERVICE"))
+            .remedy("Run it as root, which it gives up after it has bound its ports, or by its unit, flatnet-dns.service"),
+        _ => Error::new(Kind::Io, what).source(cause),
+    }
+}
+
+/// The sockets that systemd hands over, if it does. `variable` reads the environment.
+///
+/// They are duplicated, since a number of the environment alone is no descriptor that Rust could own.
+pub(super) fn handed_over(variable: impl Fn(&str) -> Option<String>) -> Vec<OwnedFd> {
+    let is_for_us =
+        variable("LISTEN_PID").and_then(|pid| pid.parse().ok()) == Some(Pid::as_raw(Some(getpid())));
+    let count = variable("LISTEN_FDS").and_then(|count| count.parse::<i32>().ok()).filter(|_| is_for_us);
+    let Ok(own) = pidfd_open(getpid(), PidfdFlags::empty()) else { return Vec::new() };
+    let take = |number| pidfd_getfd(&own, number, PidfdGetfdFlags::empty()).ok();
+    (FIRST_HANDED_OVER..)
+        .take(count.map_or(0, |count| usize::try_from(count.clamp(0, 64)).unwrap_or_default()))
+        .filter_map(take)
+        .collect()
+}

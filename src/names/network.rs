@@ -1,0 +1,106 @@
+//! A network's names, made ready to be looked up.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+use domain::base::Name;
+
+use crate::state::names::{NameEntry, NamesFile};
+
+/// A name as it is sent.
+pub(super) type WireName = Name<Vec<u8>>;
+
+/// One network, as its file says.
+#[derive(Debug)]
+pub(super) struct Network {
+    pub(super) file: NamesFile,
+    /// The addresses of each name, in lower case and without the zone.
+    names: HashMap<Box<[u8]>, Vec<Ipv4Addr>>,
+    /// The zone.
+    pub(super) zone: WireName,
+    /// The domain of the subnet's addresses: `1.87.10.in-addr.arpa`.
+    pub(super) reverse_zone: WireName,
+    /// The names of `file.domains`, in their order.
+    pub(super) domains: Vec<WireName>,
+}
+
+impl Network {
+    pub(super) fn new(file: NamesFile) -> Self {
+        let mut names: HashMap<Box<[u8]>, Vec<Ipv4Addr>> = HashMap::with_capacity(3 * file.entries.len());
+        for entry in &file.entries {
+            let given = entry.names.iter().map(|name| name.as_str());
+            for name in given.chain([entry.id.container_id.short()]) {
+                let addresses = names.entry(key(name)).or_default();
+                // The entries are sorted, so one that was added before is the last.
+                if addresses.last() != Some(&entry.address) {
+                    addresses.push(entry.address);
+                }
+            }
+        }
+        // A container of such a name comes first.
+        for (host, address) in &file.hosts {
+            names.entry(key(host.as_str())).or_insert_with(|| vec![*address]);
+        }
+        let octets = file.subnet.network().octets();
+        let whole = usize::from(file.subnet.prefix_len() / 8).min(3);
+        let reverse: String = octets
+            .iter()
+            .take(whole)
+            .rev()
+            .map(|octet| format!("{octet}."))
+            .chain(["in-addr.arpa".into()])
+            .collect();
+        let wire = |text: &str| wire_name(text).unwrap_or_else(root);
+        let domains = file.domains.iter().map(|(domain, _)| wire(domain.as_str())).collect();
+        Self { zone: wire(file.zone.as_str()), reverse_zone: wire(&reverse), names, domains, file }
+    }
+
+    /// The addresses of `name`, which is in lower case and without the zone.
+    pub(super) fn addresses(&self, name: &[u8]) -> Option<&[Ipv4Addr]> {
+        self.names.get(name).map(Vec::as_slice)
+    }
+
+    /// Who holds `address`.
+    pub(super) fn holder(&self, address: Ipv4Addr) -> Option<&NameEntry> {
+        let at = self.file.entries.binary_search_by_key(&address, |entry| entry.address).ok()?;
+        self.file.entries.get(at)
+    }
+
+    /// The full name of `address`.
+    pub(super) fn name_of(&self, address: Ipv4Addr) -> Option<WireName> {
+        let full = |name: &str| wire_name(&format!("{name}.{}", self.file.zone));
+        if let Some(holder) = self.holder(address) {
+            let given = holder.names.iter().map(|name| name.as_str());
+            return given.chain([holder.id.container_id.short()]).find_map(full);
+        }
+        self.file.hosts.iter().filter(|(_, own)| *own == address).find_map(|(host, _)| full(host.as_str()))
+    }
+
+    /// Whether `address` may ask at this network's address.
+    pub(super) fn serves(&self, address: Ipv4Addr) -> bool {
+        let NamesFile { listen, subnet, clients, .. } = &self.file;
+        address == *listen
+            || subnet.contains(&address)
+            || clients.iter().any(|client| client.contains(&address))
+    }
+}
+
+fn key(name: &str) -> Box<[u8]> {
+    name.to_ascii_lowercase().into_bytes().into()
+}
+
+/// The name of no labels.
+pub(super) fn root() -> WireName {
+    wire_name("").unwrap_or_else(|| unreachable!("the root is a name"))
+}
+
+/// `text` as it is sent; `None` if a label or the whole is too long, as names of containers may be.
+pub(super) fn wire_name(text: &str) -> Option<WireName> {
+    let mut bytes = Vec::with_capacity(text.len() + 2);
+    for label in text.split('.').filter(|_| !text.is_empty()) {
+        bytes.push(u8::try_from(label.len()).ok().filter(|length| (1..=63).contains(length))?);
+        bytes.extend(label.as_bytes());
+    }
+    bytes.push(0);
+    Name::from_octets(bytes).ok()
+}

@@ -1,0 +1,109 @@
+//! What is told of a question: who asked what, and what the answer was.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::decide::Verdict;
+use super::reply::Transport;
+use crate::model::types::NetworkName;
+use crate::state::names::NameEntry;
+
+/// A question that was answered.
+#[derive(Debug)]
+pub struct Query<'a> {
+    /// The network at whose address it was asked.
+    pub(super) network: Option<&'a NetworkName>,
+    /// Who asked.
+    pub(super) address: Ipv4Addr,
+    /// The container at that address.
+    pub(super) holder: Option<&'a NameEntry>,
+    /// The name, escaped.
+    pub(super) name: String,
+    pub(super) rtype: String,
+    pub(super) transport: Transport,
+    pub(super) outcome: Outcome,
+    pub(super) took: Duration,
+}
+
+/// The answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Addresses(Vec<Ipv4Addr>),
+    Name(String),
+    /// The name exists, but has nothing of this type.
+    NoData,
+    NoName,
+    Minimal,
+    /// From an earlier answer of another server.
+    Cached,
+    Forwarded(SocketAddr),
+    Failed,
+}
+
+impl Outcome {
+    pub(super) fn of(verdict: &Verdict<'_>) -> Self {
+        match verdict {
+            Verdict::Addresses(addresses) => Self::Addresses(addresses.to_vec()),
+            Verdict::Pointer(name) => Self::Name(name.to_string()),
+            Verdict::NoData(_) | Verdict::Authority(_) => Self::NoData,
+            Verdict::NoName(_) => Self::NoName,
+            Verdict::Minimal => Self::Minimal,
+            Verdict::Forward => Self::Failed,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Addresses(addresses) => {
+                let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                f.write_str(&texts.join(" "))
+            }
+            Self::Name(name) => f.write_str(name),
+            Self::NoData => f.write_str("no data"),
+            Self::NoName => f.write_str("no such name"),
+            Self::Minimal => f.write_str("not answered in full"),
+            Self::Cached => f.write_str("from the cache"),
+            Self::Forwarded(server) => write!(f, "forwarded to {}", server.ip()),
+            Self::Failed => f.write_str("no server answered"),
+        }
+    }
+}
+
+impl Query<'_> {
+    /// The container, as people call it.
+    fn container(&self) -> Option<&str> {
+        let holder = self.holder?;
+        Some(holder.names.first().map_or_else(|| holder.id.container_id.short(), |name| name.as_str()))
+    }
+
+    /// As JSON.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        json!({
+            "network": self.network,
+            "address": self.address,
+            "container": self.container(),
+            "name": self.name,
+            "type": self.rtype,
+            "transport": format!("{:?}", self.transport).to_lowercase(),
+            "answer": self.outcome.to_string(),
+            "microseconds": u64::try_from(self.took.as_micros()).unwrap_or(u64::MAX),
+        })
+    }
+}
+
+impl fmt::Display for Query<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, name, rtype, outcome, took, .. } = self;
+        match self.container() {
+            Some(container) => write!(f, "{container} ({address})")?,
+            None => write!(f, "{address}")?,
+        }
+        write!(f, " {name} {rtype}: {outcome} ({} us)", took.as_micros())
+    }
+}
