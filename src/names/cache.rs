@@ -145,3 +145,97 @@ fn lifetime(answer: &[u8]) -> Option<(u32, Vec<u16>)> {
     let is_negative = header.rcode() == Rcode::NXDOMAIN || message.header_counts().ancount() == 0;
     (least > 0 && (has_soa || !is_negative)).then_some((least, ttls))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An answer for `a.` with records of type and TTL; SOA records, which have a minimum, are in the authority section.
+    fn answer(rcode: u8, records: &[(Rtype, u32, &[u8])]) -> Vec<u8> {
+        let is_soa = |record: &&(Rtype, u32, &[u8])| record.0 == Rtype::SOA;
+        let soas = u8::try_from(records.iter().filter(is_soa).count()).unwrap();
+        let others = u8::try_from(records.len()).unwrap() - soas;
+        let mut bytes =
+            vec![0, 0, 0x81, 0x80 | rcode, 0, 1, 0, others, 0, soas, 0, 0, 1, b'a', 0, 0, 1, 0, 1];
+        for (rtype, ttl, data) in records {
+            bytes.extend([0xc0, 12]);
+            bytes.extend(rtype.to_int().to_be_bytes());
+            bytes.extend([0, 1]);
+            bytes.extend(ttl.to_be_bytes());
+            bytes.extend(u16::try_from(data.len()).unwrap().to_be_bytes());
+            bytes.extend(*data);
+        }
+        bytes
+    }
+
+    fn soa(minimum: u32) -> Vec<u8> {
+        [&[0; 2 + 16][..], &minimum.to_be_bytes()].concat()
+    }
+
+    fn key(name: &[u8]) -> Key {
+        Key { servers: None, name: name.into(), rtype: Rtype::A, flags: [true; 5] }
+    }
+
+    #[test]
+    fn answers_are_kept_for_their_ttl() {
+        let a: (Rtype, u32, &[u8]) = (Rtype::A, 60, &[1, 2, 3, 4]);
+        let seconds = |answer: &[u8]| lifetime(answer).map(|(seconds, _)| seconds);
+        assert_eq!(seconds(&answer(0, &[a, (Rtype::A, 30, &[1, 2, 3, 5])])), Some(30));
+        assert_eq!(seconds(&answer(0, &[(Rtype::A, u32::MAX, &[1, 2, 3, 4])])), Some(LONGEST));
+        assert_eq!(seconds(&answer(0, &[a, (Rtype::A, 0, &[1, 2, 3, 5])])), None);
+        // Negative ones by the SOA record's TTL and minimum (RFC 2308), and not without it.
+        assert_eq!(seconds(&answer(3, &[(Rtype::SOA, 60, &soa(20))])), Some(20));
+        assert_eq!(seconds(&answer(3, &[(Rtype::SOA, 10, &soa(20))])), Some(10));
+        assert_eq!(seconds(&answer(0, &[(Rtype::SOA, 60, &soa(0))])), None);
+        assert_eq!((seconds(&answer(3, &[])), seconds(&answer(0, &[]))), (None, None));
+        assert_eq!((seconds(&answer(2, &[a])), seconds(&answer(5, &[a]))), (None, None), "failures");
+        let mut cut = answer(0, &[a]);
+        cut[2] |= 2;
+        assert_eq!(seconds(&cut), None, "truncated");
+        let whole = answer(0, &[a]);
+        for length in 0..whole.len() {
+            assert_eq!(seconds(&whole[..length]), None, "the first {length} bytes");
+        }
+    }
+
+    #[test]
+    fn ttls_are_those_that_are_left() {
+        let mut cache = Cache::default();
+        let now = Instant::now();
+        let at = |seconds, millis| now + Duration::from_secs(seconds) + Duration::from_millis(millis);
+        cache.put(
+            key(b"a"),
+            &answer(0, &[(Rtype::A, 60, &[1, 2, 3, 4]), (Rtype::A, 90, &[1, 2, 3, 5])]),
+            now,
+        );
+        let mut out = vec![1, 2, 3];
+        assert!(cache.get(&key(b"a"), 512, at(59, 999), &mut out));
+        assert_eq!(out, answer(0, &[(Rtype::A, 1, &[1, 2, 3, 4]), (Rtype::A, 31, &[1, 2, 3, 5])]));
+        assert!(!cache.get(&key(b"a"), 512, at(60, 0), &mut out), "it is over");
+        assert!(!cache.get(&key(b"a"), 20, now, &mut out), "it is too large for this client");
+        assert!(!cache.get(&key(b"b"), 512, now, &mut out));
+        cache.clear();
+        assert!(!cache.get(&key(b"a"), 512, now, &mut out));
+    }
+
+    #[test]
+    fn cache_is_bounded_in_count_and_bytes() {
+        let mut cache = Cache::default();
+        let now = Instant::now();
+        let mut out = Vec::new();
+        let small = answer(0, &[(Rtype::A, 60, &[1, 2, 3, 4])]);
+        let large = answer(0, &[(Rtype::TXT, 60, &[0; 4000])]);
+        for (count, answer) in [(3 * MOST.0, &small), (3 * MOST.1 / large.len(), &large)] {
+            for number in 0..count {
+                cache.put(key(&number.to_be_bytes()), answer, now);
+                cache.put(key(b"again"), answer, now);
+            }
+            assert!(cache.bytes <= MOST.1 && cache.kept.len() <= MOST.0 && cache.order.len() <= MOST.0);
+            assert_eq!(cache.bytes, cache.kept.values().map(|kept| kept.answer.len()).sum::<usize>());
+            assert!(cache.get(&key(&(count - 1).to_be_bytes()), 65_535, now, &mut out), "the newest");
+            assert!(!cache.get(&key(&0_usize.to_be_bytes()), 65_535, now, &mut out), "the oldest");
+        }
+        cache.put(key(b"huge"), &answer(0, &[(Rtype::TXT, 60, &[0; LARGEST])]), now);
+        assert!(!cache.get(&key(b"huge"), 65_535, now, &mut out));
+    }
+}

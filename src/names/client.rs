@@ -65,3 +65,24 @@ impl Client {
         if self.connection.is_some() { Transport::Tcp } else { Transport::Udp }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_round_trip() {
+        let most = (1 << NUMBER_BITS) - 1;
+        for source in [
+            Source::Stop,
+            Source::Files,
+            Source::Datagrams(1),
+            Source::Connections(most),
+            Source::Connection(2),
+            Source::Server(most, 3),
+            Source::Server(0, 255),
+        ] {
+            assert_eq!(Source::of(source.token()), source);
+        }
+    }
+}

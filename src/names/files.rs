@@ -227,3 +227,83 @@ fn read(directory: &OwnedFd, path: &Path, name: &NetworkName) -> Result<(Stamp, 
     }
     Ok((Stamp::of(&whole), parsed))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn text(network: &str, names: &str) -> String {
+        format!(
+            "version 1\nnetwork {network}\nlisten 10.87.1.1\nsubnet 10.87.1.0/24\nzone z.internal\n{names}"
+        )
+    }
+
+    fn has(files: &Files, name: &str) -> bool {
+        files.networks().any(|network| network.addresses(name.as_bytes()).is_some())
+    }
+
+    #[test]
+    fn files_are_read_again_when_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("names");
+        let mut files = Files::new(&path);
+        assert!(files.scan() && files.networks().next().is_none());
+        assert_eq!(files.problems().len(), 1, "the directory is missing");
+        files.scan();
+        assert!(files.problems().is_empty(), "it is told once");
+        std::fs::create_dir(&path).unwrap();
+        let write = |name: &str, text: &str| crate::file::replace(&path.join(name), text.as_bytes()).unwrap();
+        write("a", &text("a", "name 10.87.1.2 x eth0 one\n"));
+        assert!(files.scan() && has(&files, "one"));
+        write("a", &text("a", "name 10.87.1.2 x eth0 two\n"));
+        assert!(!files.refresh() && has(&files, "two") && !has(&files, "one"), "without a scan");
+        write("a", &text("a", "upstream 9.9.9.9\n"));
+        assert!(files.refresh(), "its servers are others");
+        // What cannot be read leaves what was read before, and is told once.
+        write("a", "nonsense 1\n");
+        files.refresh();
+        files.refresh();
+        let problems: Vec<String> = files.problems().iter().map(Error::to_line).collect();
+        assert!(
+            problems.len() == 1 && problems[0].contains(&format!("{}/a: ", path.display())),
+            "{problems:?}"
+        );
+        assert!(files.networks().count() == 1);
+        std::fs::remove_file(path.join("a")).unwrap();
+        files.refresh();
+        assert_eq!(files.networks().count(), 0);
+        std::fs::remove_dir(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        write("b", &text("b", "name 10.87.1.2 x eth0 one\n"));
+        assert!(files.scan() && has(&files, "one"), "another directory of that name");
+    }
+
+    #[test]
+    fn files_of_others_are_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let good = text("a", "name 10.87.1.2 x eth0 one\n");
+        std::fs::write(dir.path().join("real"), &good).unwrap();
+        symlink(dir.path().join("real"), dir.path().join("a")).unwrap();
+        std::fs::write(dir.path().join("b"), &good).unwrap();
+        std::fs::write(dir.path().join(".hidden"), &good).unwrap();
+        std::fs::write(dir.path().join("c"), text("c", "name 10.87.1.2 x eth0 one\n")).unwrap();
+        std::fs::set_permissions(dir.path().join("c"), PermissionsExt::from_mode(0o666)).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, dir.path().join("d"), rustix::fs::FileType::Fifo, Mode::RUSR, 0)
+            .unwrap();
+        let mut files = Files::new(dir.path());
+        files.scan();
+        assert_eq!(files.networks().count(), 0);
+        let problems: Vec<String> = files.problems().iter().map(Error::to_line).collect();
+        assert_eq!(problems.len(), 5, "{problems:?}");
+        for says in [
+            "/real is of the network a",
+            "/b is of the network a",
+            "/c is writable by others",
+            "/d is not a regular",
+        ] {
+            assert!(problems.iter().any(|problem| problem.contains(says)), "{says}: {problems:?}");
+        }
+    }
+}

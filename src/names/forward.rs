@@ -322,3 +322,66 @@ fn judge(question: &[u8], end: usize, id: [u8; 2], answer: &[u8]) -> Judgement {
         _ => Judgement::Foreign,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A question for `Ab.c`, type A, with an OPT record behind it.
+    const QUESTION: &[u8] =
+        b"\x00\x00\x01\x20\0\x01\0\0\0\0\0\x01\x02Ab\x01c\0\0\x01\0\x01\0\0\x29\x10\0\0\0\0\0\0\0";
+    const END: usize = 12 + 6 + 4;
+
+    fn answer(flags: [u8; 2]) -> Vec<u8> {
+        [&[7, 8, flags[0], flags[1], 0, 1, 0, 0, 0, 0, 0, 0], &QUESTION[12..END]].concat()
+    }
+
+    #[test]
+    fn only_the_answer_to_the_question_is_taken() {
+        let judged = |message: &[u8]| judge(QUESTION, END, [7, 8], message);
+        for (flags, wanted) in [
+            ([0x81, 0x80], Judgement::Answer),
+            ([0x83, 0x83], Judgement::Answer),
+            ([0x81, 0x82], Judgement::Failure(true)),
+            ([0x81, 0x81], Judgement::Failure(true)),
+            ([0x81, 0x85], Judgement::Failure(false)),
+            // A question, and another opcode.
+            ([0x01, 0x80], Judgement::Foreign),
+            ([0x89, 0x80], Judgement::Foreign),
+        ] {
+            assert_eq!(judged(&answer(flags)), wanted, "{flags:x?}");
+        }
+        let good = answer([0x81, 0x80]);
+        let with = |at: usize, byte: u8| {
+            let mut bytes = good.clone();
+            bytes[at] = byte;
+            judged(&bytes)
+        };
+        assert_eq!(with(13, b'a'), Judgement::Answer, "another spelling");
+        assert_eq!(with(0, 6), Judgement::Foreign, "another ID");
+        assert_eq!(with(13, b'x'), Judgement::Foreign, "another name");
+        assert_eq!(with(END - 3, 28), Judgement::Foreign, "another type");
+        assert_eq!(with(END - 1, 3), Judgement::Foreign, "another class");
+        assert_eq!(with(5, 2), Judgement::Foreign, "two questions");
+        for length in 0..good.len() {
+            assert_eq!(judged(&good[..length]), Judgement::Foreign, "the first {length} bytes");
+        }
+        let bare = |rcode: u8| judged(&[7, 8, 0x81, 0x80 | rcode, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(
+            (bare(1), bare(5), bare(0), bare(3)),
+            (Judgement::Failure(false), Judgement::Failure(false), Judgement::Foreign, Judgement::Foreign)
+        );
+    }
+
+    #[test]
+    fn server_that_answered_is_asked_first() {
+        let servers: Vec<SocketAddr> = (1..=3).map(|host| ([10, 0, 0, host], 53).into()).collect();
+        let now = Instant::now();
+        let mut forwarder = Forwarder::default();
+        assert_eq!(forwarder.in_order(servers.clone(), now), servers);
+        forwarder.preferred = Some((servers[2], now + PREFERENCE));
+        assert_eq!(forwarder.in_order(servers.clone(), now), [servers[2], servers[0], servers[1]]);
+        assert_eq!(forwarder.in_order(servers.clone(), now + PREFERENCE), servers, "the first may be back");
+        assert_eq!(forwarder.in_order(servers[..2].to_vec(), now), servers[..2]);
+    }
+}

@@ -21,5 +21,47 @@ mod reply;
 mod resolver;
 mod servers;
 
+use crate::state::names::NamesFile;
+use network::Network;
+use question::{Question, Refusal};
+use reply::Transport;
+
 pub use query::Query;
 pub use resolver::{Event, Resolver, Settings};
+
+/// What is done with a message from a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Response {
+    /// It is answered with this.
+    Answer(Vec<u8>),
+    /// It goes to another server.
+    Forward,
+    /// It is dropped.
+    Silence,
+}
+
+/// Answers messages from a client of the first of `files`. It needs no sockets.
+pub fn answers(files: Vec<NamesFile>, is_tcp: bool) -> impl FnMut(&[u8]) -> Response {
+    let networks: Vec<Network> = files.into_iter().map(Network::new).collect();
+    let transport = if is_tcp { Transport::Tcp } else { Transport::Udp };
+    let mut turn = 0;
+    move |message| {
+        let mut answer = Vec::new();
+        match Question::parse(message) {
+            Err(Refusal::Silence) => return Response::Silence,
+            Err(Refusal::Error(rcode)) => reply::error(&mut answer, message, rcode),
+            Ok(question) => {
+                let verdict = decide::decide(networks.iter(), &question.name, question.rtype);
+                if verdict == decide::Verdict::Forward {
+                    return Response::Forward;
+                }
+                reply::answer(&mut answer, &question, transport, &verdict, turn);
+                turn += 1;
+            }
+        }
+        Response::Answer(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests;

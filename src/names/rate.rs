@@ -54,3 +54,36 @@ impl Rate {
         left.is_some()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn client_may_ask_its_share_and_no_more() {
+        let mut rate = Rate::new(10);
+        let [one, other] = [1, 2].map(Ipv4Addr::from_bits);
+        let start = Instant::now();
+        let count = |rate: &mut Rate, client, at| (0..100).filter(|_| rate.allows(client, at)).count();
+        assert_eq!(count(&mut rate, one, start), 20, "two seconds' worth at once");
+        assert_eq!(count(&mut rate, one, start + Duration::from_millis(50)), 0);
+        assert_eq!(count(&mut rate, other, start), 20, "another one has its own");
+        assert_eq!(count(&mut rate, one, start + Duration::from_millis(500)), 5);
+        assert_eq!(count(&mut rate, one, start + Duration::from_secs(1 << 40)), 20);
+        assert_eq!(count(&mut Rate::new(0), one, start), 100);
+    }
+
+    #[test]
+    fn memory_for_clients_is_bounded() {
+        let mut rate = Rate::new(1);
+        let start = Instant::now();
+        let all = u32::try_from(MOST).unwrap() + 10;
+        let allowed = (0..all).filter(|client| rate.allows(Ipv4Addr::from_bits(*client), start)).count();
+        assert_eq!((allowed, rate.buckets.len()), (MOST, MOST));
+        // Those that have been quiet make room.
+        assert!(rate.allows(Ipv4Addr::from_bits(all), start + Duration::from_secs(2)));
+        assert_eq!(rate.buckets.len(), 1);
+    }
+}

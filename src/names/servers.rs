@@ -71,3 +71,46 @@ pub(super) fn choose(
     }
     chosen
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configured_servers_take_the_place_of_the_hosts() {
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let host: Vec<SocketAddr> = ["10.0.0.1", "10.87.1.1", "10.0.0.1", "0.0.0.0", "::1"]
+            .map(|text| (address(text), PORT).into())
+            .into();
+        let shown = |configured: &[&str]| -> Vec<String> {
+            let configured: Vec<IpAddr> = configured.iter().map(|text| address(text)).collect();
+            let own = |server| server == address("10.87.1.1");
+            choose(&configured, &host, own).iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(shown(&[]), ["10.0.0.1:53", "[::1]:53"], "each once, and never the resolver itself");
+        assert_eq!(shown(&["9.9.9.9"]), ["9.9.9.9:53"]);
+        assert_eq!(shown(&["10.87.1.1"]), Vec::<String>::new());
+        assert_eq!(shown(&["1.0.0.1", "1.0.0.2", "1.0.0.3", "1.0.0.4", "1.0.0.5"]).len(), MOST);
+    }
+
+    #[test]
+    fn resolv_conf_is_read_when_it_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("resolv.conf");
+        let mut conf = ResolvConf::new(&path);
+        assert!(!conf.refresh() && conf.servers().is_empty(), "it is missing");
+        let write = |text: &str| crate::file::replace(&path, text.as_bytes()).unwrap();
+        write("nameserver 127.0.0.53\nnameserver fe80::1%nolink0\n");
+        assert!(conf.refresh() && !conf.refresh());
+        assert_eq!(
+            conf.servers(),
+            ["127.0.0.53:53".parse::<SocketAddr>().unwrap()],
+            "a link that is missing"
+        );
+        write("nameserver 127.0.0.54\n");
+        assert!(conf.refresh());
+        assert_eq!(conf.servers(), ["127.0.0.54:53".parse::<SocketAddr>().unwrap()]);
+        std::fs::remove_file(&path).unwrap();
+        assert!(conf.refresh() && conf.servers().is_empty());
+    }
+}
