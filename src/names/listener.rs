@@ -92,10 +92,8 @@ pub(super) fn handed_over(variable: impl Fn(&str) -> Option<String>) -> Vec<Owne
     let is_for_us =
         variable("LISTEN_PID").and_then(|pid| pid.parse().ok()) == Some(Pid::as_raw(Some(getpid())));
     let count = variable("LISTEN_FDS").and_then(|count| count.parse::<i32>().ok()).filter(|_| is_for_us);
+    let Some(count) = count.and_then(|count| usize::try_from(count.min(64)).ok()) else { return Vec::new() };
     let Ok(own) = pidfd_open(getpid(), PidfdFlags::empty()) else { return Vec::new() };
     let take = |number| pidfd_getfd(&own, number, PidfdGetfdFlags::empty()).ok();
-    (FIRST_HANDED_OVER..)
-        .take(count.map_or(0, |count| usize::try_from(count.clamp(0, 64)).unwrap_or_default()))
-        .filter_map(take)
-        .collect()
+    (FIRST_HANDED_OVER..).take(count).filter_map(take).collect()
 }

@@ -1,5 +1,5 @@
 //! The systemd units that `init` and `gateway install` write, from `templates/`: up and repair at boot, repair after
-//! nftables.service, gc every hour, `gateway watch`, and the gateway.
+//! nftables.service, gc every hour, the resolver, `gateway watch`, and the gateway.
 
 use std::path::Path;
 
@@ -14,6 +14,7 @@ const PROGRAM: &str = "/usr/local/bin/flatnet";
 /// The gateway's directory in its template.
 const GATEWAY_DIRECTORY: &str = "/var/lib/flatnet-gateway";
 const GATEWAY: &str = include_str!("../../templates/flatnet-gateway.service");
+const RESOLVER: &str = include_str!("../../templates/flatnet-dns.service");
 const WATCH: (&str, &str, &str) =
     ("flatnet-gateway-watch", "service", include_str!("../../templates/flatnet-gateway-watch.service"));
 const TEMPLATES: [(&str, &str, &str); 5] = [
@@ -30,8 +31,17 @@ pub(crate) fn is_booted() -> bool {
 }
 
 /// The units of the network; `program` and `config` are their final paths.
-pub(crate) fn units(network: &NetworkName, program: &Path, config: &Path) -> [Item; 5] {
-    TEMPLATES.map(|template| unit(template, network, program, config))
+pub(crate) fn units(network: &NetworkName, program: &Path, config: &Path) -> impl Iterator<Item = Item> {
+    TEMPLATES
+        .into_iter()
+        .map(move |template| unit(template, network, program, config))
+        .chain([resolver(program)])
+}
+
+/// The unit of the resolver, which is one for all networks of this host.
+fn resolver(program: &Path) -> Item {
+    let text = RESOLVER.replace(&format!("{PROGRAM} dns"), &format!("{} dns", word(program)));
+    Item { path: Path::new(DIRECTORY).join("flatnet-dns.service"), content: Content::File(text) }
 }
 
 /// The unit of `gateway watch`.
@@ -100,7 +110,8 @@ mod tests {
 
     #[test]
     fn default_output_matches_templates() {
-        let units = units(&network("flatnet"), Path::new(PROGRAM), Path::new(DEFAULT_PATH));
+        let units: Vec<Item> =
+            units(&network("flatnet"), Path::new(PROGRAM), Path::new(DEFAULT_PATH)).collect();
         let units = texts(&units);
         let names: Vec<&str> = units.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(
@@ -110,22 +121,35 @@ mod tests {
                 "flatnet-repair.service",
                 "flatnet-gc.service",
                 "flatnet-gc.timer",
-                "flatnet-gateway-watch.service"
+                "flatnet-gateway-watch.service",
+                "flatnet-dns.service"
             ]
         );
-        assert!(units.iter().zip(TEMPLATES).all(|((_, text), (_, _, template))| *text == template));
+        let templates = TEMPLATES.map(|(_, _, template)| template);
+        assert!(
+            units
+                .iter()
+                .zip(templates.into_iter().chain([RESOLVER]))
+                .all(|((_, text), template)| *text == template)
+        );
     }
 
     #[test]
     fn other_network_gets_own_units_with_quoted_paths() {
         let config = Path::new("/etc/a \"b\" $HOME %i.yaml");
-        let units = units(&network("lab"), Path::new("/usr/bin/flatnet"), config);
+        let units: Vec<Item> = units(&network("lab"), Path::new("/usr/bin/flatnet"), config).collect();
         let units = texts(&units);
         assert_eq!(units[0].0, "flatnet@lab.service");
         let line = r#"ExecStart=/usr/bin/flatnet --config "/etc/a \"b\" $$HOME %%i.yaml" --command-seconds 60 repair"#;
         assert!(units[0].1.contains(line), "{}", units[0].1);
         assert!(units[0].1.ends_with("\nAlso=flatnet-repair@lab.service\n"), "{}", units[0].1);
-        for (name, text) in units[1..].iter().filter(|(name, _)| name.contains("service")) {
+        let (dns, others) = units[1..].split_last().unwrap();
+        assert!(
+            dns.0 == "flatnet-dns.service" && dns.1.contains("ExecStart=/usr/bin/flatnet dns\n"),
+            "{}",
+            dns.1
+        );
+        for (name, text) in others.iter().filter(|(name, _)| name.contains("service")) {
             assert!(text.contains("After=flatnet@lab.service"), "{name}: {text}");
         }
         assert!(!units.iter().any(|(_, text)| text.contains(DEFAULT_PATH)));

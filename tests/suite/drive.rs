@@ -7,9 +7,10 @@ use crate::sandbox::Sandbox;
 /// Where the drivers lie inside.
 const FOLDER: &str = "/usr/local/lib/drive";
 
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 10] = [
     ("plugin.py", include_str!("drive/plugin.py")),
     ("cycle.py", include_str!("drive/cycle.py")),
+    ("dns_server.py", include_str!("drive/dns_server.py")),
     ("hostile.py", include_str!("drive/hostile.py")),
     ("hostile_calls.py", include_str!("drive/hostile_calls.py")),
     ("hostile_texts.py", include_str!("drive/hostile_texts.py")),

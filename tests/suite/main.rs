@@ -25,6 +25,8 @@ mod cni_lifecycle;
 mod cni_versions;
 #[cfg(feature = "faults")]
 mod config_missing;
+mod dns;
+mod dns_forward;
 mod doctor;
 mod doctor_containers;
 mod doctor_firewall;

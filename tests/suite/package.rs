@@ -90,6 +90,7 @@ fn package_contains_expected_files() {
         "-rw-r--r-- ./usr/lib/systemd/system/flatnet-repair.service",
         "-rw-r--r-- ./usr/lib/systemd/system/flatnet-gc.service",
         "-rw-r--r-- ./usr/lib/systemd/system/flatnet-gc.timer",
+        "-rw-r--r-- ./usr/lib/systemd/system/flatnet-dns.service",
         "-rw-r--r-- ./usr/lib/systemd/system/flatnet-gateway.service",
         "-rw-r--r-- ./usr/lib/systemd/system/flatnet-gateway-watch.service",
         "-rw-r--r-- ./usr/lib/systemd/network/05-flatnet.network",

@@ -109,6 +109,7 @@ fn it_is_installed_used_removed_installed_again_and_purged_without_a_trace(host:
                 "flatnet.service",
                 "flatnet-repair.service",
                 "flatnet-gc.timer",
+                "flatnet-dns.service",
                 "flatnet-gateway-watch.service",
             ])
             .chain(["/network/05-flatnet.network", "/NetworkManager/conf.d/90-flatnet.conf"])
@@ -252,7 +253,7 @@ mod debian12 {
 
     /// `flatnet.service` brings the host up, the gateway's holds connections: neither is started nor stopped by an upgrade.
     #[test]
-    fn upgrade_restarts_only_watch_and_removal_stops_units() {
+    fn upgrade_restarts_watch_and_resolver_and_removal_stops_units() {
         let host = super::Host::start(Cni);
         // The path that apt gives to maintainers' scripts has no /usr/local.
         host.sandbox.sh("rm -f /usr/bin/systemctl").succeeds();
@@ -262,13 +263,13 @@ mod debian12 {
             host.apt(words).succeeds();
             host.sandbox.sh("grep flatnet /root/asked; rm /root/asked").succeeds().stdout
         };
-        let restart = "try-restart flatnet-gateway-watch*.service\n";
+        let restart = "try-restart flatnet-dns.service flatnet-gateway-watch*.service\n";
         assert_eq!(asked(&format!("install {}", super::OLDER)), restart);
         assert_eq!(asked(&format!("install {}", super::DEB)), restart);
         // A unit without its file would stay active, and then not start where the package is installed again, or failed.
         assert_eq!(
             asked("remove flatnet"),
-            "stop flatnet-gc*.timer flatnet-gateway*.service flatnet-repair*.service flatnet.service flatnet@*.service\nreset-failed flatnet*\n"
+            "stop flatnet-dns.service flatnet-gc*.timer flatnet-gateway*.service flatnet-repair*.service flatnet.service flatnet@*.service\nreset-failed flatnet*\n"
         );
     }
 
