@@ -24,6 +24,7 @@
 //! | [`doctor`] | one file per check: what is wrong, its symptom, its fix |
 //! | [`nginx`] | the HTTP gateway's own files |
 //! | [`routes`] | from containers to routes of the HTTP gateway |
+//! | [`names`] | from containers to answers by DNS |
 //! | [`engine`] | ADD, DEL, CHECK, GC, up, down, repair: order, locks, rollback |
 //! | [`kernel`] | [`observe`](kernel::observe) the system, [`plan`](kernel::planner) the difference, [`render`](kernel::render) it as commands, [`execute`](kernel::execute) them |
 //! | [`state`] | leases, receipts and locks on the disk |

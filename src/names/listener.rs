@@ -4,7 +4,9 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 
-use rustix::net::sockopt::{set_ip_freebind, set_socket_reuseaddr, socket_type};
+use rustix::net::sockopt::{
+    set_ip_freebind, set_socket_recv_buffer_size_force, set_socket_reuseaddr, socket_type,
+};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
@@ -15,6 +17,8 @@ use crate::model::types::NetworkName;
 const FIRST_HANDED_OVER: i32 = 3;
 /// How many connections wait to be taken.
 const BACKLOG: i32 = 128;
+/// How many bytes of questions wait to be read.
+const BURST: usize = 4 << 20;
 
 /// A network's sockets.
 #[derive(Debug)]
@@ -53,6 +57,10 @@ fn open(kind: SocketType, at: SocketAddrV4) -> std::io::Result<OwnedFd> {
     if kind == SocketType::STREAM {
         // Connections of a resolver that ran before may linger.
         set_socket_reuseaddr(&socket, true)?;
+    }
+    if kind == SocketType::DGRAM {
+        // Only root may exceed the system's limit. Without it a burst of questions is asked again.
+        let _ = set_socket_recv_buffer_size_force(&socket, BURST);
     }
     bind(&socket, &at)?;
     if kind == SocketType::STREAM {

@@ -263,10 +263,8 @@ fn broken_file_leaves_the_names_before_it() {
     world.names("flatnet", "version 1\nnetwork flatnet\nlisten 10.87.1.1; flush ruleset\n");
     world.answers("web", "db", "NOERROR 10.87.1.3");
     let said = world.said();
-    let says = format!(
-        "flatnet: warning: {NAMES}/flatnet: line 3: \"flush\" is one word too many. Run `flatnet up`"
-    );
-    assert!(said.contains("flush") || said.contains(&says), "{said}");
+    let says = "/flatnet: line 3: \"10.87.1.1;\" is not a valid address. Run `flatnet up`";
+    assert!(said.contains(&format!("flatnet: warning: {NAMES}{says}")), "{said}");
     world.names("lab", "version 2\nnetwork lab\n");
     world.sandbox.eventually("grep -q 'lab: version 2 is not supported' /tmp/dns.err");
     world.names("flatnet", &format!("{HEAD}a later version's line\nname 10.87.1.7 d eth0 db\n"));
@@ -365,6 +363,6 @@ os.execvp("flatnet", ["flatnet", "dns"])
     // The number alone does not make them its own.
     world.end();
     world
-        .sh("LISTEN_FDS=2 LISTEN_PID=1 timeout 2 flatnet dns 2>&1 </dev/null | grep 'answers for flatnet'")
+        .sh("(LISTEN_FDS=2 LISTEN_PID=1 timeout 2 flatnet dns 2>&1 </dev/null || true) | grep 'answers for flatnet'")
         .succeeds();
 }

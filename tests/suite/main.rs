@@ -107,6 +107,7 @@ mod sandbox;
 mod soak;
 mod soak_cycle;
 mod soak_disk;
+mod soak_dns;
 mod soak_exhaustion;
 mod soak_fuzz;
 mod soak_gateway;

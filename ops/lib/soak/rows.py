@@ -24,6 +24,7 @@ ROWS = [
     Row("disk", "disk full, no inodes, read-only, at every write", "soak_disk", 20, "rounds", 1, 15),
     Row("state", "state cut short, garbled, foreign, deleted", "soak_state", 1_000, "files", 200, 15),
     Row("fuzz", "stdin, YAML and environment, fuzzed", "soak_fuzz", 10_000_000, "cases", 200_000, 30),
+    Row("dns", "messages to the resolver, fuzzed", "soak_dns", 10_000_000, "messages", 2_000_000, 30),
     Row("hostile", "names, IDs, paths, labels that attack shell, nft and files", "soak_hostile::", 100_000, "calls", 10_000, 15),
     Row("reuse", "an address reused at once: its first pings", "soak_reuse::", 1_000, "reuses", 50, 10),
     Row("gateway", "restarts under all kinds of requests through the gateway", "soak_gateway::", 1_800, "seconds", 300, 15),
