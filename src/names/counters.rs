@@ -28,7 +28,7 @@ pub struct Counters {
     pub pid: u32,
     /// Where it listens, and for which network.
     pub listening: Vec<(NetworkName, Ipv4Addr)>,
-    /// Why it does not listen elsewhere, or cannot read a file.
+    /// Why it does not listen for other networks.
     pub problems: Vec<String>,
     /// Questions of those who may ask.
     pub queries: u64,

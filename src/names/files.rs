@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use super::network::Network;
 use crate::error::{self, Error, Kind, Result};
 use crate::file::is_writable_by_others;
-use crate::model::types::NetworkName;
+use crate::model::types::{NetworkName, shown};
 use crate::state::names::NamesFile;
 
 /// The size limit of a file.
@@ -175,8 +175,12 @@ impl Files {
             }
             match read(directory, path, &one.name) {
                 Ok((stamp, file)) => {
-                    let before = one.network.as_ref().map(|network| &network.file.upstreams);
-                    is_other |= before.is_some_and(|before| *before != file.upstreams);
+                    let before = one.network.as_ref().map(|network| &network.file);
+                    is_other |= before.is_some_and(|before| before.upstreams != file.upstreams);
+                    if !file.unknown.is_empty() && before.is_none_or(|before| before.unknown != file.unknown)
+                    {
+                        problems.push(of_newer_version(&path.join(one.name.as_str()), &file.unknown));
+                    }
                     (one.stamp, one.network) = (Some(stamp), Some(Network::new(file)));
                 }
                 Err(error) => {
@@ -188,6 +192,14 @@ impl Files {
         });
         is_other
     }
+}
+
+fn of_newer_version(path: &Path, lines: &[String]) -> Error {
+    let words: Vec<&str> = lines.iter().filter_map(|line| line.split(' ').next()).collect();
+    let what =
+        format!("{} has lines that this version ignores: {}", path.display(), shown(&words.join(", ")));
+    Error::new(Kind::ForeignFile, what)
+        .remedy("Restart the resolver, since a newer version of Flatnet writes the file")
 }
 
 fn watch(directory: &OwnedFd) -> rustix::io::Result<OwnedFd> {
@@ -261,6 +273,15 @@ mod tests {
         assert!(!files.refresh() && has(&files, "two") && !has(&files, "one"), "without a scan");
         write("a", &text("a", "upstream 9.9.9.9\n"));
         assert!(files.refresh(), "its servers are others");
+        for _ in 0..2 {
+            write("a", &text("a", "later 1\n"));
+            files.refresh();
+        }
+        let problems: Vec<String> = files.problems().iter().map(Error::to_line).collect();
+        assert!(
+            problems.len() == 1 && problems[0].contains("/a has lines that this version ignores: later. "),
+            "{problems:?}"
+        );
         // What cannot be read leaves what was read before, and is told once.
         write("a", "nonsense 1\n");
         files.refresh();

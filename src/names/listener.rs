@@ -27,6 +27,8 @@ pub(super) struct Listener {
     pub(super) address: Ipv4Addr,
     pub(super) udp: UdpSocket,
     pub(super) tcp: TcpListener,
+    /// Whether systemd holds the sockets, too.
+    is_handed_over: bool,
 }
 
 impl Listener {
@@ -38,6 +40,7 @@ impl Listener {
         handed_over: &mut Vec<OwnedFd>,
     ) -> Result<Self> {
         let at = SocketAddrV4::new(address, port);
+        let count = handed_over.len();
         let mut socket = |kind, protocol| {
             let there = handed_over.iter().position(|socket| is_socket_at(socket, kind, at));
             let socket = there.map_or_else(|| open(kind, at), |index| Ok(handed_over.swap_remove(index)));
@@ -47,7 +50,17 @@ impl Listener {
         let tcp = TcpListener::from(socket(SocketType::STREAM, "TCP")?);
         let be_quick = udp.set_nonblocking(true).and_then(|()| tcp.set_nonblocking(true));
         be_quick.map_err(|cause| failed(network, at, "UDP", cause))?;
-        Ok(Self { network: network.clone(), address, udp, tcp })
+        Ok(Self { network: network.clone(), address, udp, tcp, is_handed_over: handed_over.len() < count })
+    }
+
+    /// Closes the sockets, or returns them if they were handed over: systemd does not do that twice.
+    pub(super) fn close(self, epoll: &OwnedFd) -> Vec<OwnedFd> {
+        let sockets = [OwnedFd::from(self.udp), OwnedFd::from(self.tcp)];
+        for socket in &sockets {
+            // Where systemd holds them, events would go on.
+            let _ = rustix::event::epoll::delete(epoll, socket);
+        }
+        if self.is_handed_over { sockets.into() } else { Vec::new() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! One thread that waits for questions, answers of other servers, and changes of the files.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use domain::base::iana::Rcode;
 use rustix::event::{Timespec, epoll};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::cache::{Cache, Key};
 use super::channel::is_later;
@@ -37,6 +38,8 @@ const COUNT: Duration = Duration::from_secs(5);
 const TURN: usize = 64;
 /// How many events are taken at once.
 const EVENTS: usize = 128;
+/// How many descriptors are needed at most.
+const DESCRIPTORS: u64 = 4096;
 /// The largest message.
 const LARGEST: usize = 65_535;
 /// For how long it is remembered whether an address is this host's, and of how many.
@@ -91,6 +94,8 @@ pub struct Resolver {
     forwarded_time: Histogram,
     /// Failures to listen, by network, each of which is reported once.
     failures: BTreeMap<NetworkName, String>,
+    /// Connections that may have further questions.
+    woken: BTreeSet<u64>,
     /// Counts what has a number, and whose turn it is.
     count: u64,
     answer: Vec<u8>,
@@ -128,10 +133,12 @@ impl Resolver {
             local_time: Histogram::default(),
             forwarded_time: Histogram::default(),
             failures: BTreeMap::new(),
+            woken: BTreeSet::new(),
             count: 0,
             answer: Vec::new(),
             settings,
         };
+        allow_descriptors();
         resolver.look_after(Instant::now(), report);
         Ok(resolver)
     }
@@ -158,7 +165,11 @@ impl Resolver {
             for done in self.forwarder.work(&self.epoll, now) {
                 self.finish(done, report);
             }
+            for number in std::mem::take(&mut self.woken) {
+                self.serve(number, report);
+            }
             let due = self.forwarder.next().into_iter().fold(tick.min(count), Instant::min);
+            let due = if self.woken.is_empty() { due } else { now };
             let timeout = Timespec::try_from(due.saturating_duration_since(Instant::now())).ok();
             let ready = match epoll::wait(&self.epoll, &mut events, timeout.as_ref()) {
                 Ok((ready, _)) => ready,
@@ -214,13 +225,13 @@ impl Resolver {
             .networks()
             .map(|network| (network.file.network.clone(), network.file.listen))
             .collect();
-        self.listeners.retain(|_, listener| {
-            let stays = wanted.contains(&(listener.network.clone(), listener.address));
-            if !stays {
-                report(Event::Closed(&listener.network, listener.address));
-            }
-            stays
-        });
+        let is_wanted = |one: &Listener| wanted.contains(&(one.network.clone(), one.address));
+        let gone: Vec<u64> =
+            self.listeners.iter().filter(|(_, one)| !is_wanted(one)).map(|(number, _)| *number).collect();
+        for listener in gone.iter().filter_map(|number| self.listeners.remove(number)) {
+            report(Event::Closed(&listener.network, listener.address));
+            self.handed_over.extend(listener.close(&self.epoll));
+        }
         self.failures.retain(|network, _| wanted.iter().any(|(name, _)| name == network));
         for (network, address) in wanted {
             let is_open =
@@ -311,7 +322,7 @@ impl Resolver {
 
     /// Answers what a connection brings.
     fn serve(&mut self, number: u64, report: Report<'_>) {
-        loop {
+        for _ in 0..TURN {
             let Some(connection) = self.connections.get_mut(&number) else { return };
             let client =
                 Client { address: connection.peer, listener: connection.listener, connection: Some(number) };
@@ -324,6 +335,7 @@ impl Resolver {
                 }
             }
         }
+        self.woken.insert(number);
     }
 
     /// Whether `address` may ask at the address of `network`.
@@ -493,9 +505,7 @@ impl Resolver {
         }
         self.answer = out;
         // They may have more questions, which waited for these answers.
-        for number in pending.waiters.iter().filter_map(|waiter| waiter.client.connection) {
-            self.serve(number, report);
-        }
+        self.woken.extend(pending.waiters.iter().filter_map(|waiter| waiter.client.connection));
     }
 
     fn send(&mut self, client: Client, answer: &[u8]) {
@@ -552,5 +562,15 @@ impl Resolver {
         if let Ok(text) = serde_json::to_string(&counters) {
             let _ = crate::file::replace(path, format!("{text}\n").as_bytes());
         }
+    }
+}
+
+/// Lets this process have as many descriptors as there may be questions that wait, each of several servers.
+fn allow_descriptors() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS));
+    if current.is_some_and(|current| current < wanted) {
+        // With fewer, some questions are not forwarded while very many wait.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
     }
 }

@@ -225,7 +225,7 @@ fn client_that_asks_too_much_is_limited() {
         .stdout;
     let answered: u32 = answered.trim().parse().unwrap();
     assert!((10..15).contains(&answered), "{answered} of 15 at once");
-    // This host is asked for by everybody behind it, and is not limited by what one container does.
+    // Others are not limited by what one does.
     world.answers("", "db", "NOERROR 10.87.1.3");
     assert!(world.end()["limited"].as_u64() > Some(0));
 }
@@ -302,6 +302,15 @@ fn resolver_keeps_one_capability_and_no_root() {
     world.start("");
     world.sh("ps -o user:20= -p $(cat /tmp/dns.pid)").prints_exactly("flatnet-dns");
     world.end();
+    world.sh("stat -c %U /run/flatnet-dns-state").prints_exactly("flatnet-dns");
+    // It takes no directory that is somebody else's.
+    let said =
+        world.sh("timeout 2 flatnet dns --counters /etc/counters.json || test $? = 124").succeeds().stderr;
+    assert!(
+        said.contains("warning: /etc is not the resolver's: user 0 owns it. Give it a directory"),
+        "{said}"
+    );
+    world.sh("stat -c %U /etc; ! ls /etc/counters.json 2>/dev/null").prints_exactly("root");
     // Without root it says what it lacks.
     world.sh("timeout 2 setpriv --reuid 1000 --regid 1000 --clear-groups flatnet dns --counters /tmp/none/counters.json || test $? = 124").succeeds();
     let unprivileged = "timeout 2 setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all --bounding-set=-all flatnet dns --counters /tmp/none";

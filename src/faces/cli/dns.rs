@@ -1,6 +1,6 @@
 //! `flatnet dns`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -32,7 +32,7 @@ pub(super) struct Dns {
     /// Answer at most this many questions a second of one client; 0 for no limit.
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     rate: u32,
-    /// Write counters to FILE, in a directory that becomes the resolver's own.
+    /// Write counters to FILE, in a directory of the resolver's own.
     #[arg(long, value_name = "FILE", default_value = counters::FILE, value_parser = super::path)]
     counters: PathBuf,
 }
@@ -55,10 +55,16 @@ impl Dns {
 
 fn serve(settings: Settings, is_json: bool) -> Result<()> {
     let stop = stop::signals()?;
-    let own = settings.counters.as_deref().and_then(std::path::Path::parent).map(ToOwned::to_owned);
     let mut report = |event: Event<'_>| say(&event, is_json);
+    let user = privileges::user()?;
+    if let (Some(user), Some(directory)) = (user, settings.counters.as_deref().and_then(Path::parent)) {
+        // Without counters it answers all the same.
+        if let Err(error) = privileges::hand_over(directory, user) {
+            report(Event::Failed(&error));
+        }
+    }
     let resolver = Resolver::open(settings, |name| std::env::var(name).ok(), &mut report)?;
-    privileges::give_up(own.as_deref())?;
+    privileges::give_up(user)?;
     resolver.run(&stop, &mut report)
 }
 
