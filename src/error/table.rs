@@ -619,8 +619,8 @@ kinds! {
         means: "`flatnet dns` listens at each network's own address, port 53, and another program listens there, or at all \
                 addresses of this host. Names of containers on that network are not answered until it is gone; the \
                 resolver tries again each second.",
-        remedy: "Find that program with `ss -lunp 'sport = :53'`, and let it listen at its own addresses, or stop it",
-        commands: ["ss -lunp 'sport = :53'"],
+        remedy: "Find that program with `ss -lunp`, and let it listen at its own addresses, or stop it",
+        commands: ["ss -lunp"],
         more: "dnsmasq: `bind-interfaces` and `except-interface`; named: `listen-on`; unbound: `interface`.",
     }
 }

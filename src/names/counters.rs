@@ -125,20 +125,19 @@ impl Histogram {
 
 /// The bucket of a number: those below 4 have one each, then each power of two has four.
 fn index(number: u64) -> usize {
-    let bits = (u64::BITS - number.leading_zeros()) as usize;
-    match bits {
-        0..=2 => number as usize,
-        _ => (bits - 2) * BUCKETS.0 + ((number >> (bits - 3)) as usize & (BUCKETS.0 - 1)),
-    }
+    let bits = (u64::BITS - number.leading_zeros()).max(2);
+    // The three highest bits, of which the first is 1 unless the number is below 4.
+    let top = usize::try_from(number >> bits.saturating_sub(3)).unwrap_or_default();
+    usize::try_from(bits.saturating_sub(3)).unwrap_or_default() * BUCKETS.0 + top
 }
 
 /// The largest number of a bucket.
 fn upper_end(index: usize) -> u64 {
-    if index < BUCKETS.0 {
+    if index < 2 * BUCKETS.0 {
         return index as u64;
     }
     let (power, part) = (index / BUCKETS.0 - 1, index % BUCKETS.0);
-    ((BUCKETS.0 + part + 1) as u64).checked_shl(power as u32).unwrap_or(u64::MAX) - 1
+    (((BUCKETS.0 + part + 1) as u64) << power.min(56)) - 1
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pid
 use crate::error::{Error, Kind, Result};
 use crate::model::types::NetworkName;
 
-/// The first descriptor that systemd hands over (sd_listen_fds(3)).
+/// The first descriptor that systemd hands over (`sd_listen_fds(3)`).
 const FIRST_HANDED_OVER: i32 = 3;
 /// How many connections wait to be taken.
 const BACKLOG: i32 = 128;

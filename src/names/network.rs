@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use domain::base::Name;
 
+use crate::model::types::ContainerName;
 use crate::state::names::{NameEntry, NamesFile};
 
 /// A name as it is sent.
@@ -28,7 +29,7 @@ impl Network {
     pub(super) fn new(file: NamesFile) -> Self {
         let mut names: HashMap<Box<[u8]>, Vec<Ipv4Addr>> = HashMap::with_capacity(3 * file.entries.len());
         for entry in &file.entries {
-            let given = entry.names.iter().map(|name| name.as_str());
+            let given = entry.names.iter().map(ContainerName::as_str);
             for name in given.chain([entry.id.container_id.short()]) {
                 let addresses = names.entry(key(name)).or_default();
                 // The entries are sorted, so one that was added before is the last.
@@ -70,7 +71,7 @@ impl Network {
     pub(super) fn name_of(&self, address: Ipv4Addr) -> Option<WireName> {
         let full = |name: &str| wire_name(&format!("{name}.{}", self.file.zone));
         if let Some(holder) = self.holder(address) {
-            let given = holder.names.iter().map(|name| name.as_str());
+            let given = holder.names.iter().map(ContainerName::as_str);
             return given.chain([holder.id.container_id.short()]).find_map(full);
         }
         self.file.hosts.iter().filter(|(_, own)| *own == address).find_map(|(host, _)| full(host.as_str()))

@@ -160,15 +160,14 @@ impl<'a> Question<'a> {
 /// The OPT record, if there is one. What follows the last record makes the message malformed.
 fn additional(message: &Message<[u8]>) -> Result<Option<OptRecord<&[u8]>>, ()> {
     let mut section = message.additional().map_err(|_| ())?;
-    let opt = match section.next() {
+    let record = section.next().transpose().map_err(|_| ())?;
+    let opt = match record.filter(|record| record.rtype() == Rtype::OPT) {
         None => None,
-        Some(Ok(record)) if record.rtype() == Rtype::OPT => {
+        Some(record) => {
             let is_root = record.owner().is_root();
             let record = record.into_record().map_err(|_| ())?.filter(|_| is_root).ok_or(())?;
             Some(OptRecord::from_record(record))
         }
-        Some(Ok(_)) => None,
-        Some(Err(_)) => return Err(()),
     };
     if section.pos() == message.as_slice().len() { Ok(opt) } else { Err(()) }
 }

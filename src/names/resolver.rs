@@ -287,10 +287,9 @@ impl Resolver {
                     let client = Client { address, listener: number, connection: None };
                     self.handle(client, buffer.get(..length).unwrap_or_default(), report);
                 }
-                Ok(_) => {}
                 Err(cause) if is_later(&cause) => return,
-                // Of an answer that did not arrive.
-                Err(_) => {}
+                // An error is about an answer that did not arrive.
+                Ok(_) | Err(_) => {}
             }
         }
     }

@@ -89,7 +89,7 @@ fn check(message: &[u8], response: &Response, is_tcp: bool) {
     let mut end = 12;
     for section in records {
         let mut section = section.unwrap_or_else(|error| panic!("{error}: {message:x?}"));
-        while let Some(record) = section.next() {
+        for record in section.by_ref() {
             let record = record.unwrap_or_else(|error| panic!("{error}: {message:x?}"));
             assert!(record.rtype() == Rtype::OPT || record.ttl().is_zero(), "{message:x?}");
         }

@@ -73,7 +73,7 @@ fn say(event: &Event<'_>, is_json: bool) {
         Event::Query(query) if is_json => output::print(&format!("{}\n", query.json())),
         Event::Query(query) => output::print(&format!("{query}\n")),
         Event::Listening(network, address) => {
-            output::note(&format!("flatnet: answers for {network} at {address}"))
+            output::note(&format!("flatnet: answers for {network} at {address}"));
         }
         Event::Closed(network, address) => {
             output::note(&format!("flatnet: answers no longer for {network} at {address}"));
