@@ -8,7 +8,7 @@ use domain::base::name::ParsedName;
 use domain::base::{Message, Rtype};
 use domain::rdata::Soa;
 
-use super::question::Question;
+use super::question::{HEADER, Question};
 use crate::model::types::NetworkName;
 
 /// How many answers are kept, and how many bytes of them.
@@ -23,8 +23,8 @@ const LONGEST: u32 = 3600;
 pub(super) struct Key {
     /// The network whose servers are asked, or none for those of this host.
     servers: Option<NetworkName>,
-    name: Box<[u8]>,
-    rtype: Rtype,
+    /// Name, type and class, as they are sent, in lower case.
+    question: Box<[u8]>,
     /// RD, AD, CD, EDNS and DO.
     flags: [bool; 5],
 }
@@ -34,10 +34,12 @@ impl Key {
     pub(super) fn of(question: &Question<'_>, servers: Option<NetworkName>) -> Option<Self> {
         let header = question.message.header();
         let wants_dnssec = question.edns.is_some_and(|edns| edns.wants_dnssec);
-        (question.is_plain() && header.rd()).then(|| Self {
+        if !question.is_plain() || !header.rd() {
+            return None;
+        }
+        Some(Self {
             servers,
-            name: question.name.as_bytes().into(),
-            rtype: question.rtype,
+            question: question.message.as_slice().get(HEADER..question.end)?.to_ascii_lowercase().into(),
             flags: [header.rd(), header.ad(), header.cd(), question.edns.is_some(), wants_dnssec],
         })
     }
@@ -173,7 +175,7 @@ mod tests {
     }
 
     fn key(name: &[u8]) -> Key {
-        Key { servers: None, name: name.into(), rtype: Rtype::A, flags: [true; 5] }
+        Key { servers: None, question: name.into(), flags: [true; 5] }
     }
 
     #[test]

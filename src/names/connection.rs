@@ -5,6 +5,7 @@ use std::net::{SocketAddrV4, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::channel::{is_later, take_message};
+use super::question::LARGEST;
 
 /// How long a connection may be idle (RFC 7766 asks for a few seconds).
 pub(super) const IDLE: Duration = Duration::from_secs(10);
@@ -12,8 +13,6 @@ pub(super) const IDLE: Duration = Duration::from_secs(10);
 pub(super) const MOST: (usize, usize) = (64, 16);
 /// How many questions of one wait for other servers at most.
 const WAITING: usize = 4;
-/// The largest question.
-const LARGEST: usize = 4096;
 
 /// A connection.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use super::cache;
 use super::channel::{Channel, Received};
 use super::client::{Client, Source};
-use super::question::{Edns, HEADER, Question};
+use super::question::{Edns, HEADER, LARGEST, Question};
 use super::reply::Transport;
 
 /// When the next server is asked, too.
@@ -243,7 +243,9 @@ impl Forwarder {
                 Judgement::Foreign => self.foreign += 1,
                 Judgement::Failure(can_be_passed_on) => {
                     one.channel = None;
-                    pending.failed = Some(answer).filter(|_| can_be_passed_on).or(pending.failed.take());
+                    pending.failed = Some(answer)
+                        .filter(|answer| can_be_passed_on && answer.len() <= LARGEST)
+                        .or(pending.failed.take());
                     return self.next_server(epoll, number, now);
                 }
                 Judgement::Answer => {

@@ -11,6 +11,8 @@ use domain::base::{Message, Rtype};
 pub(super) const HEADER: usize = 12;
 /// The longest name as text.
 const LONGEST: usize = 254;
+/// The largest question: a name, and options of EDNS.
+pub(super) const LARGEST: usize = 4096;
 
 /// A well-formed question of class IN.
 #[derive(Clone, Copy, Debug)]
@@ -113,6 +115,9 @@ impl<'a> Question<'a> {
         let (header, counts) = (message.header(), message.header_counts());
         if header.qr() {
             return Err(Refusal::Silence);
+        }
+        if bytes.len() > LARGEST {
+            return Err(malformed);
         }
         if header.opcode() != Opcode::QUERY {
             return Err(Refusal::Error(Rcode::NOTIMP.into()));

@@ -426,8 +426,13 @@ impl Resolver {
         since: Instant,
         report: Report<'_>,
     ) {
-        if self.resolv_conf.refresh() {
-            self.cache.clear();
+        match self.resolv_conf.refresh() {
+            Ok(false) => {}
+            Ok(true) => self.cache.clear(),
+            Err(error) => {
+                self.cache.clear();
+                report(Event::Failed(&error));
+            }
         }
         let configured = self.files.network(network).map_or(&[][..], |network| &network.file.upstreams);
         // Where a network has servers of its own, their answers are for it alone.

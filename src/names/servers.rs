@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::path::{Path, PathBuf};
 
 use super::files::Stamp;
+use crate::error::{self, Result};
 use crate::kernel::observe::resolv_conf::{NameServer, name_servers};
 
 const PORT: u16 = 53;
@@ -23,16 +24,17 @@ impl ResolvConf {
         Self { path: path.to_owned(), stamp: None, servers: Vec::new() }
     }
 
-    /// Reads the file again if it is another one. Returns whether it was.
-    pub(super) fn refresh(&mut self) -> bool {
+    /// Reads the file again if it is another one. Returns whether it was; an error only once.
+    pub(super) fn refresh(&mut self) -> Result<bool> {
         let stamp = rustix::fs::stat(&self.path).ok().as_ref().map(Stamp::of);
         if stamp == self.stamp {
-            return false;
+            return Ok(false);
         }
-        let text = std::fs::read_to_string(&self.path).unwrap_or_default();
-        self.servers = name_servers(&text).filter_map(|server| socket_address(&server)).collect();
         self.stamp = stamp;
-        true
+        self.servers.clear();
+        let text = std::fs::read_to_string(&self.path).map_err(error::io("read", &self.path))?;
+        self.servers = name_servers(&text).filter_map(|server| socket_address(&server)).collect();
+        Ok(true)
     }
 
     pub(super) fn servers(&self) -> &[SocketAddr] {
@@ -98,19 +100,20 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("resolv.conf");
         let mut conf = ResolvConf::new(&path);
-        assert!(!conf.refresh() && conf.servers().is_empty(), "it is missing");
+        assert!(conf.refresh().is_ok_and(|is_other| !is_other) && conf.servers().is_empty(), "it is missing");
         let write = |text: &str| crate::file::replace(&path, text.as_bytes()).unwrap();
         write("nameserver 127.0.0.53\nnameserver fe80::1%nolink0\n");
-        assert!(conf.refresh() && !conf.refresh());
+        assert!(conf.refresh().unwrap() && !conf.refresh().unwrap());
         assert_eq!(
             conf.servers(),
             ["127.0.0.53:53".parse::<SocketAddr>().unwrap()],
             "a link that is missing"
         );
         write("nameserver 127.0.0.54\n");
-        assert!(conf.refresh());
+        assert!(conf.refresh().unwrap());
         assert_eq!(conf.servers(), ["127.0.0.54:53".parse::<SocketAddr>().unwrap()]);
         std::fs::remove_file(&path).unwrap();
-        assert!(conf.refresh() && conf.servers().is_empty());
+        assert!(conf.refresh().unwrap_err().to_string().contains("resolv.conf") && conf.servers().is_empty());
+        assert!(!conf.refresh().unwrap(), "it is told once");
     }
 }

@@ -269,6 +269,7 @@ fn other_messages_are_refused_or_dropped() {
         ("cut short", plain[..end - 1].to_vec(), "FORMERR"),
         ("an OPT that is missing", changed(&plain, &[(11, 1)]), "FORMERR"),
         ("an OPT that is cut short", good[..good.len() - 1].to_vec(), "FORMERR"),
+        ("more than any question needs", [&good[..good.len() - 2], &[16, 0], &[0; 4096]].concat(), "FORMERR"),
         ("something behind it", [&plain[..], &[0]].concat(), "FORMERR"),
         ("an answer in it", changed(&plain, &[(7, 1)]), "FORMERR"),
         ("three additional records", changed(&good, &[(11, 3)]), "FORMERR"),

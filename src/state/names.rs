@@ -160,6 +160,9 @@ impl Draft {
             "host" => self.hosts.push((words.next("host name")?, words.next("address")?)),
             "upstream" => self.upstreams.push(words.next("address")?),
             "name" => self.entries.push(words.entry()?),
+            _ if line.contains(char::is_control) => {
+                return Err(bad("it has control characters".to_owned()));
+            }
             _ => {
                 self.unknown.push(line.to_owned());
                 return Ok(());
@@ -299,6 +302,7 @@ later words of a newer version
             ("eth0 Web", "eth0  Web", "line 14: \"\" is not a valid container name"),
             ("eth0 Web", "eth0 W\u{1b}b", "line 14: \"W\\u{1b}b\" is not a valid container name"),
             ("10.87.1.3", "10.87.1.2", "10.87.1.2 is listed twice"),
+            ("later words", "later\u{1b}", "line 16: it has control characters"),
         ] {
             assert!(TEXT.contains(old), "{old}");
             let error = NamesFile::parse(&TEXT.replacen(old, new, 1)).unwrap_err().to_line();

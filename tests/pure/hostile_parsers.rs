@@ -4,12 +4,16 @@ use std::path::Path;
 
 use flatnet::kernel::observe::{link, route, ruleset};
 use flatnet::model::config;
+use flatnet::state::names::NamesFile;
 use flatnet::state::receipt;
 use proptest::prelude::*;
 
 const RULESETS: [&str; 2] =
     [include_str!("../captured/nft-1.0.6/inet.json"), include_str!("../captured/nft-1.0.6/arp.json")];
 const ADDRESSES: &str = include_str!("../captured/iproute2-6.1/addr.json");
+
+const NAMES: &str = "version 1\nnetwork flatnet\nlisten 10.87.1.1\nsubnet 10.87.1.0/24\nclient 10.9.0.0/16\nzone z.internal\n\
+    domain flatnet.internal 10.87.1.1\nhost gateway 10.87.1.1\nupstream 2620:fe::9\nname 10.87.1.2 c1 eth0 web Alias.x\nname 10.87.1.3 c2 eth1\n";
 
 /// Real output with one piece replaced by another text.
 fn broken(text: &'static str) -> impl Strategy<Value = String> {
@@ -69,6 +73,13 @@ fn any_yaml() -> impl Strategy<Value = String> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn arbitrary_file_of_names_round_trips_or_is_rejected(text in broken(NAMES)) {
+        if let Ok(file) = NamesFile::parse(&text) {
+            prop_assert_eq!(NamesFile::parse(&file.to_string()).unwrap(), file);
+        }
+    }
 
     #[test]
     fn arbitrary_config_is_parsed_or_error_names_file(text in prop_oneof![any_yaml(), "\\PC{0,60}"]) {
