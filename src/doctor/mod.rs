@@ -135,6 +135,7 @@ pub const CHECKS: &[Check] = &[
     containers::links::CHECK,
     containers::network::CHECK,
     containers::left_over::CHECK,
+    containers::names::CHECK,
     containers::reachable::CHECK,
     gateway::files::CHECK,
     gateway::routes::CHECK,

@@ -18,7 +18,7 @@ use crate::kernel::observe::netns::Netns;
 use crate::kernel::observe::ready::await_link;
 use crate::kernel::planner;
 use crate::kernel::render::{self, Rendered};
-use crate::model::config::{Config, Egress};
+use crate::model::config::{Dns, Egress};
 use crate::model::desired::{AttachmentState, HostFacts, Routes};
 use crate::model::plan::{FlowFilter, Op, Place, Plan};
 use crate::model::request::{Attached, Request};
@@ -39,11 +39,7 @@ impl Engine {
     /// Attaches a container and sends the result with `answer`. An attachment left by a killed runtime is
     /// replaced. On any failure everything is rolled back, also if the answer cannot be sent: then the runtime
     /// does not know what was made.
-    pub fn attach(
-        &mut self,
-        request: &Request,
-        answer: impl FnOnce(&Attached, &Config) -> Result<()>,
-    ) -> Result<()> {
+    pub fn attach(&mut self, request: &Request, answer: impl FnOnce(&Attached) -> Result<()>) -> Result<()> {
         requested(&request.ips)?;
         let started = std::time::Instant::now();
         let result = self.attach_with_lock(request, answer);
@@ -65,7 +61,7 @@ impl Engine {
     fn attach_with_lock(
         &mut self,
         request: &Request,
-        answer: impl FnOnce(&Attached, &Config) -> Result<()>,
+        answer: impl FnOnce(&Attached) -> Result<()>,
     ) -> Result<Attached> {
         let netns = Netns::open(&request.netns)?;
         self.host.hold(&request.netns, netns.descriptor());
@@ -78,7 +74,7 @@ impl Engine {
                 ));
             }
             let attached = engine.attach_locked(request, &netns, links)?;
-            match answer(&attached, &engine.config) {
+            match answer(&attached) {
                 Ok(()) => Ok(attached),
                 Err(lost) => Err(match engine.detach_locked(links, |_, _| true) {
                     Ok(_) => lost.outcome("everything was rolled back"),
@@ -131,7 +127,7 @@ impl Engine {
         let ruleset = self.ruleset_share(&network)?;
         let (desired, plan, receipt) = self.record(request, (netns, has_way_out), &facts, &network)?;
         self.make(&desired, &plan, &receipt, network, ruleset, links)?;
-        Ok(attached(&desired, self.config.bridge_address()))
+        Ok(attached(&desired, self.config.bridge_address(), self.dns()))
     }
 
     /// Removes what an earlier ADD of the same attachment left behind when the runtime was killed.
@@ -223,9 +219,11 @@ impl Engine {
         let receipt = self.receipt(&desired, &plan, netns.id(), about);
         leases.hold(desired.addresses.iter(), &claim);
         self.store.write_receipt(&receipt, network)?;
-        self.store.write_leases(&leases, network).inspect_err(|_| {
+        let named = self.add_names(&receipt, &leases, facts, network);
+        named.and_then(|()| self.store.write_leases(&leases, network)).inspect_err(|_| {
             // The receipt must not outlive the failure. Other failures are already in the error.
             let _ = self.store.remove_receipt(id, network);
+            self.remove_names(id, &leases, network);
         })?;
         Ok((desired, plan, receipt))
     }
@@ -471,7 +469,7 @@ fn event(command: usize, took: Duration, outcome: &str) -> Event {
     }
 }
 
-fn attached(desired: &AttachmentState, bridge: Ipv4Addr) -> Attached {
+fn attached(desired: &AttachmentState, bridge: Ipv4Addr, dns: Dns) -> Attached {
     let answers = desired.answers_to.iter().map(|&address| IpNet::from(address));
     Attached {
         bridge: desired.bridge.clone(),
@@ -485,5 +483,6 @@ fn attached(desired: &AttachmentState, bridge: Ipv4Addr) -> Attached {
         addresses: desired.addresses.clone(),
         next_hops: desired.next_hops.clone(),
         routes_to: desired.routes_to.iter().copied().chain(answers).collect(),
+        dns,
     }
 }

@@ -210,13 +210,14 @@ impl Engine {
         network: &NetworkGuard,
     ) -> Result<()> {
         let id = links.id();
+        let mut leases = self.store.leases()?;
+        self.remove_names(id, &leases, network);
         if !stuck.is_empty() {
             self.store.mark_pending(id)?;
             let what = undo::describe(stuck);
             return Err(Error::new(Kind::NotUndone, format!("not everything could be undone: {what}")));
         }
         self.store.remove_receipt(id, network)?;
-        let mut leases = self.store.leases()?;
         // If the file of leases is lost, the receipts may be incomplete too: see `recover`.
         if self.store.has_leases() && leases.release(id, matches!(flows, Some(Ok(()))), now()) {
             self.store.write_leases(&leases, network)?;

@@ -23,6 +23,7 @@ use crate::model::desired::{HostFacts, HostState};
 use crate::model::plan::{Op, Plan};
 use crate::model::types::SysctlKey;
 use crate::state::lock::Lock;
+use crate::state::names_dir::NamesDir;
 use crate::state::receipt::{self, Receipt};
 
 /// What `up` found and did: `host.json` in the state directory.
@@ -129,7 +130,8 @@ impl Engine {
                 && record.facts.resolvers == self.own_resolvers()
                 && record.facts.gateway_ports == observe::gateway::own_ports(&self.config)
                 && observe::host::ways_are(&record.facts.ingress_gateways, &record.facts.gateway_links);
-            if record.complete && same && forwards && self.has_its_addresses() {
+            let is_up = forwards && self.has_its_addresses() && self.resolver_runs(&record.facts);
+            if record.complete && same && is_up {
                 return Ok(record.facts);
             }
         }
@@ -178,6 +180,7 @@ impl Engine {
             self.record_host(facts, observed, false, ruleset.network())?;
             self.run_host_plan(plan, ruleset, None)?;
         }
+        self.write_names(facts, ruleset.network())?;
         self.record_host(facts, observed, true, ruleset.network())
     }
 
@@ -288,6 +291,12 @@ impl Engine {
         let change = self.plan_down()?;
         self.run_host_plan(&change.plan, &ruleset, None)
             .map_err(|error| error.context("cannot take down this host"))?;
+        self.store.names().remove(&self.config.network)?;
+        if change.plan.steps.iter().any(|step| matches!(step.op, Op::ResolverStop { .. })) {
+            // Waits for its end.
+            let lock = NamesDir::lock_of(self.store.names().path());
+            Lock::acquire(&lock, self.patience())?.remove();
+        }
         self.store.remove_host(network)?;
         Ok(change)
     }
@@ -338,11 +347,22 @@ impl Engine {
         let locks: Vec<&Lock> = ruleset.locks().into_iter().chain(links.map(LinksGuard::lock)).collect();
         for rendered in render::commands(plan.steps.iter().map(|step| &step.op), &self.host.tools) {
             let command = &rendered.command;
-            let ended = self.host.run(command, &locks);
+            let op = &plan.steps[rendered.ops.start].op;
+            // The resolver outlives this run.
+            let held = if matches!(op, Op::ResolverStart(_)) { &[][..] } else { &locks[..] };
+            let ended = self.host.run(command, held);
             let Err(error) = ended.and_then(|output| output.checked(command)) else { continue };
-            if matches!(plan.steps[rendered.ops.start].op, Op::FlowsDel(_)) {
-                self.log.warn(&undo::flows_stay(&error));
-                continue;
+            match op {
+                Op::FlowsDel(_) => {
+                    self.log.warn(&undo::flows_stay(&error));
+                    continue;
+                }
+                // Containers get this host's name servers then.
+                Op::ResolverStart(_) => {
+                    self.log.warn(&format!("the resolver cannot be started: {}", error.to_line()));
+                    continue;
+                }
+                _ => {}
             }
             // The failed line of a batch did nothing; all lines before it were done.
             let failed_line = CommandFailure::of(&error).and_then(CommandFailure::failed_line);

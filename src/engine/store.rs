@@ -16,6 +16,7 @@ use crate::model::types::{AttachmentId, Owner};
 use crate::state::checksum;
 use crate::state::dir::{self, StateDir};
 use crate::state::lease::{self, Lease, Leases};
+use crate::state::names_dir::NamesDir;
 use crate::state::receipt::{self, Event, Receipt};
 
 use super::NetworkGuard;
@@ -34,6 +35,7 @@ const PENDING_SUFFIX: &str = ".undo";
 pub struct Store {
     network: StateDir,
     receipts: StateDir,
+    names: NamesDir,
     /// Below the run directory: marks do not survive a reboot, and a full state disk does not affect them.
     marks: StateDir,
     log: Log,
@@ -44,7 +46,13 @@ impl Store {
     pub fn create(config: &Config, log: Log) -> Result<Self> {
         let network = StateDir::create(&config.paths.state)?.subdir(config.network.as_str())?;
         let marks = StateDir::create(&config.paths.run)?.subdir(config.network.as_str())?;
-        Ok(Self { receipts: network.subdir("receipts")?, network, marks, log })
+        Ok(Self {
+            receipts: network.subdir("receipts")?,
+            network,
+            names: NamesDir::new(config.paths.names()),
+            marks,
+            log,
+        })
     }
 
     /// Opens it read-only; what is missing or unreadable is treated as empty.
@@ -55,6 +63,7 @@ impl Store {
             receipts: StateDir::open_to_look(&network.path().join("receipts")),
             marks: StateDir::open_to_look(&config.paths.run.join(config.network.as_str())),
             network,
+            names: NamesDir::new(config.paths.names()),
             log: Log::silent(),
         }
     }
@@ -280,6 +289,12 @@ impl Store {
     #[must_use]
     pub fn is_pending(&self, id: &AttachmentId) -> bool {
         self.marks.path().join(mark_name(id)).symlink_metadata().is_ok_and(|found| found.is_file())
+    }
+
+    /// The directory of the files of names.
+    #[must_use]
+    pub fn names(&self) -> &NamesDir {
+        &self.names
     }
 
     /// The host record; `None` if `up` never ran, or it is unreadable.

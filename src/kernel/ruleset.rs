@@ -40,6 +40,7 @@ pub fn render(
                 bridged => attached.is_bridged(config),
                 masquerade_ports => config.masquerade_ports.to_string(),
                 egress => config.egress,
+                names => config.names.enabled,
                 fib => facts.fib,
                 host_addresses => facts.host_addresses,
                 resolvers => facts.resolvers,

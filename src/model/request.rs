@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::error::{Error, Kind, Result};
+use crate::model::config::Dns;
 use crate::model::types::{
     Addresses, AttachmentId, Caller, ContainerName, IfName, Mac, NetnsPath, PortMapping, are_of_one_family,
     shown,
@@ -57,6 +58,8 @@ pub struct Attached {
     pub next_hops: Vec<IpAddr>,
     /// The destinations of the routes: `0.0.0.0/0`, and the range of Flatnet.
     pub routes_to: Vec<IpNet>,
+    /// Name servers and search domains for its resolv.conf.
+    pub dns: Dns,
 }
 
 impl Attached {

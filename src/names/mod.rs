@@ -12,6 +12,7 @@ mod decide;
 mod files;
 mod forward;
 mod listener;
+pub mod lookup;
 mod network;
 pub mod privileges;
 mod query;

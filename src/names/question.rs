@@ -53,7 +53,7 @@ pub(super) struct QuestionName {
 }
 
 impl QuestionName {
-    fn of(name: &impl ToLabelIter) -> Self {
+    pub(super) fn of(name: &impl ToLabelIter) -> Self {
         let mut all = Self { text: [0; LONGEST], length: 0, labels: 0 };
         for label in name.iter_labels().filter(|label| !label.is_root()) {
             if all.labels > 0 {

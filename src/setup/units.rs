@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+pub(crate) use crate::kernel::observe::systemd_runs as is_booted;
+
 use super::install::{Content, Item};
 use crate::model::config::DEFAULT_PATH;
 use crate::model::types::NetworkName;
@@ -24,11 +26,6 @@ const TEMPLATES: [(&str, &str, &str); 5] = [
     ("flatnet-gc", "timer", include_str!("../../templates/flatnet-gc.timer")),
     WATCH,
 ];
-
-/// Whether systemd is running (`sd_booted(3)`).
-pub(crate) fn is_booted() -> bool {
-    Path::new("/run/systemd/system").is_dir()
-}
 
 /// The units of the network; `program` and `config` are their final paths.
 pub(crate) fn units(network: &NetworkName, program: &Path, config: &Path) -> impl Iterator<Item = Item> {
@@ -142,7 +139,11 @@ mod tests {
         assert_eq!(units[0].0, "flatnet@lab.service");
         let line = r#"ExecStart=/usr/bin/flatnet --config "/etc/a \"b\" $$HOME %%i.yaml" --command-seconds 60 repair"#;
         assert!(units[0].1.contains(line), "{}", units[0].1);
-        assert!(units[0].1.ends_with("\nAlso=flatnet-repair@lab.service\n"), "{}", units[0].1);
+        assert!(
+            units[0].1.ends_with("\nAlso=flatnet-repair@lab.service flatnet-dns.service\n"),
+            "{}",
+            units[0].1
+        );
         let (dns, others) = units[1..].split_last().unwrap();
         assert!(
             dns.0 == "flatnet-dns.service" && dns.1.contains("ExecStart=/usr/bin/flatnet dns\n"),

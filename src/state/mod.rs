@@ -5,4 +5,5 @@ pub mod dir;
 pub mod lease;
 pub mod lock;
 pub mod names;
+pub mod names_dir;
 pub mod receipt;

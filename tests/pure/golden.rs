@@ -63,6 +63,9 @@ struct Observed {
     ruleset: Rules,
     #[serde(default)]
     arp_table: bool,
+    /// The resolver's process.
+    #[serde(default)]
+    resolver: Option<u32>,
     /// Flows that the rules let in before, and do not now.
     #[serde(default)]
     closed: Vec<FlowFilter>,
@@ -162,6 +165,8 @@ impl Observed {
                 }
             },
             arp_table: self.arp_table,
+            resolver: self.resolver,
+            others_have_names: false,
         }
     }
 

@@ -368,8 +368,8 @@ impl Model {
                 self.elements()?.remove(element);
                 Ok(())
             }
-            // The model remembers no flows.
-            Op::FlowsDel(_) => Ok(()),
+            // The model remembers neither flows nor processes.
+            Op::FlowsDel(_) | Op::ResolverStart(_) | Op::ResolverStop { .. } => Ok(()),
         }
     }
 
@@ -451,6 +451,8 @@ impl Model {
                 },
             },
             arp_table: self.arp_table,
+            resolver: None,
+            others_have_names: false,
         }
     }
 

@@ -68,6 +68,20 @@ pub(crate) const BREAKS: &[Break] = &[
         "c1 c1 (eth0), 10.87.1.2 and 1 more are attached as before a change of `bridging` or an upgrade",
         Mend::Printed,
     ),
+    Break::new(
+        "names",
+        "failure",
+        "kill $(pgrep -f 'flatnet d[n]s'); while pgrep -f 'flatnet d[n]s'; do sleep 0.1; done",
+        "the resolver does not answer at 10.87.1.1",
+        Mend::Fix,
+    ),
+    Break::new(
+        "names",
+        "failure",
+        "sed -i /^name/d /run/flatnet-dns/flatnet",
+        "the resolver's file of names does not match the attached containers",
+        Mend::Fix,
+    ),
     // What plain containers can lack, and routed ones have no use for.
     Break::new(
         "reachable",

@@ -117,7 +117,8 @@ fn lost_default_route_is_reported(lab: &Lab) {
 /// container that was told of it before asks there still.
 fn closed_resolver_is_reported(lab: &Lab) {
     const RESOLVER: &str = "10.255.255.254";
-    lab.sandbox.write("/etc/flatnet/flatnet.yaml", "ingress_gateways: [192.168.77.1]\n");
+    lab.sandbox
+        .write("/etc/flatnet/flatnet.yaml", "ingress_gateways: [192.168.77.1]\nnames: {enabled: false}\n");
     lab.sh(&format!(
         "ip addr add {RESOLVER}/32 dev lo; echo nameserver {RESOLVER} >/etc/resolv.conf; flatnet up"
     ))
@@ -132,9 +133,10 @@ fn closed_resolver_is_reported(lab: &Lab) {
 }
 
 fn silent_name_server_among_others_is_reported(lab: &Lab) {
-    let servers = "[10.87.1.1, 192.168.77.1, 192.168.77.99]";
-    lab.sandbox.write("/etc/flatnet/flatnet.yaml", &YAML.replace("[10.87.1.1]", servers));
+    let servers = "names: {enabled: false}\ndns:\n  servers: [10.87.1.1, 192.168.77.1, 192.168.77.99]\n";
+    lab.sandbox.write("/etc/flatnet/flatnet.yaml", &YAML.replace("dns:\n", servers));
     lab.sh("flatnet up").succeeds();
+    name_server(&lab.sandbox, "", "10.87.1.1");
     for name in ["a", "b", "c", "d", "e"] {
         lab.run(name, "");
     }
@@ -158,7 +160,7 @@ fn with_a_box(config: &str) -> Sandbox {
 /// The file is the container's, and so are all folders on the way to it.
 #[test]
 fn hostile_resolv_conf_is_harmless() {
-    let sandbox = with_a_box("");
+    let sandbox = with_a_box("names: {enabled: false}\n");
     name_server(&sandbox, "", "10.87.1.1");
     let skipped = "name servers skipped: ";
     let good = "1 container has its link, address and routes, and its name servers answer";
@@ -226,7 +228,7 @@ fn host_programs_in_namespace_are_not_the_container() {
 /// Nothing goes out, so a server outside is not asked; one that is another container, or this host, is.
 #[test]
 fn outside_name_servers_are_skipped_without_egress() {
-    let sandbox = with_a_box("egress: none\nrange: 10.87.0.0/16\n");
+    let sandbox = with_a_box("egress: none\nrange: 10.87.0.0/16\nnames: {enabled: false}\n");
     let told = |servers: &str| {
         sandbox.sh(&format!("printf 'nameserver %s\\n' {servers} >/root/box/etc/resolv.conf")).succeeds();
     };

@@ -43,7 +43,6 @@ pub(crate) const STRANGER: &str = "192.168.88.66";
 pub(crate) const YAML: &str = "\
 ingress_gateways: [192.168.77.1]
 dns:
-  servers: [10.87.1.1]
   search: [flat.test]
 ";
 
@@ -88,7 +87,6 @@ impl Lab {
         // Podman cleans up after a container that ended when `podman run` has returned.
         sandbox.eventually("! pgrep -x 'conmon|podman' >/dev/null");
         sandbox.eventually(NO_PORT_LEFT);
-        name_server(&sandbox, "", "10.87.1.1");
         name_server(&sandbox, "ip netns exec windows", "192.0.2.53");
         let empty = World::of(&sandbox);
         Self { sandbox, flavour, empty }

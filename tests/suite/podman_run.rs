@@ -20,7 +20,10 @@ fn a_container_is_reached_at_its_address(lab: &Lab) {
     lab.sh(&format!("ip netns exec stranger curl -sS -m 1 http://{address}/")).complains("timed out");
     // It may answer the stranger's host, if not the stranger: what it asks for comes back.
     lab.sh("podman exec web ping -c 1 -W 3 192.168.88.66").prints("1 packets received");
-    let resolv = lab.sh("podman exec web cat /etc/resolv.conf").prints("search flat.test").stdout;
+    let resolv = lab
+        .sh("podman exec web cat /etc/resolv.conf")
+        .prints("search direct.flatnet.internal flat.test")
+        .stdout;
     let first = resolv.lines().find(|line| line.starts_with("nameserver"));
     assert_eq!(first, Some("nameserver 10.87.1.1"), "{resolv}");
     lab.sh("podman exec web cat /etc/hosts").prints(&address);

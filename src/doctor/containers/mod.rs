@@ -5,6 +5,7 @@ mod detached;
 pub(super) mod left_over;
 pub(super) mod links;
 mod name_servers;
+pub(super) mod names;
 pub(super) mod network;
 pub(super) mod reachable;
 

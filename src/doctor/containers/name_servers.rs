@@ -85,7 +85,7 @@ fn unanswered(answers: &[(NameServer, Answer)], receipts: &[&Receipt]) -> Option
 }
 
 /// The first few by name and address, and the number of the others.
-fn named(receipts: &[&Receipt]) -> String {
+pub(super) fn named(receipts: &[&Receipt]) -> String {
     let mut names: Vec<String> = receipts.iter().take(NAMED).map(|receipt| describe(receipt)).collect();
     if receipts.len() > NAMED {
         names.push(format!("and {} more", receipts.len() - NAMED));

@@ -1,7 +1,9 @@
 //! Each running container from the inside: its link, address and default route, and its name servers.
 
+use std::net::IpAddr;
+
 use super::detached;
-use super::name_servers::NameServers;
+use super::name_servers::{NameServers, named};
 use crate::doctor::context::describe;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
@@ -24,7 +26,10 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let (reported, running): (Vec<_>, Vec<_>) =
         context.running().into_iter().partition(|receipt| context.differing.contains(&receipt.id));
     let within = (context.engine.config.egress == Egress::None).then_some(context.engine.config.range);
+    let config = &context.engine.config;
+    let resolver = config.names.enabled.then(|| IpAddr::from(config.bridge_address()));
     let mut name_servers = NameServers::default();
+    let mut others = Vec::new();
     for (receipt, inside) in running.iter().zip(inside::look_into(&running, within)) {
         match inside {
             None => name_servers.skip(receipt, "looking into the container timed out"),
@@ -32,7 +37,10 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
             Some(Err(_)) if !context.runs_still(receipt)? => {}
             Some(Err(error)) => found.push(Finding::of_error(&error, &context.program())),
             Some(Ok(inside)) => match missing(receipt, &inside) {
-                None => name_servers.add(receipt, inside.name_servers),
+                None => {
+                    others.extend(asks_others(&inside, resolver).then_some(receipt));
+                    name_servers.add(receipt, inside.name_servers);
+                }
                 Some(_) if !context.runs_still(receipt)? => {}
                 Some(what) => {
                     let finding = Finding::failure(format!("{} {what}", describe(receipt)));
@@ -42,6 +50,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
         }
     }
     found.extend(name_servers.findings());
+    found.extend(without_names(&others));
     found.extend(context.hidden().into_iter().map(|receipt| {
         let what = format!("{}: its network namespace is not visible from here", describe(receipt));
         Finding::not_looked(what)
@@ -54,6 +63,23 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
         });
     }
     Ok(found)
+}
+
+/// Whether the container has name servers, and Flatnet's is not among them.
+fn asks_others(inside: &Inside, resolver: Option<IpAddr>) -> bool {
+    let servers = inside.name_servers.as_ref().map_or(&[][..], Vec::as_slice);
+    !servers.is_empty()
+        && resolver.is_some_and(|resolver| servers.iter().all(|(server, _)| server.address != resolver))
+}
+
+fn without_names(receipts: &[&Receipt]) -> Option<Finding> {
+    let restart = |receipt: &&Receipt| format!("podman restart {}", receipt.id.container_id.short());
+    (!receipts.is_empty()).then(|| {
+        let what = format!("{}: asks other name servers, and finds no container by name", named(receipts));
+        Finding::warning(what).commands(receipts.iter().map(restart)).help(
+            "It was started with `--dns`, as you may have intended, or while Flatnet's resolver was away or disabled",
+        )
+    })
 }
 
 /// The first missing item; the later ones depend on the earlier ones.

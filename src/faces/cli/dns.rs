@@ -8,6 +8,7 @@ use super::{Options, output, stop};
 use crate::error::Result;
 use crate::names::{Event, Resolver, Settings, counters, privileges};
 use crate::state::names;
+use crate::state::names_dir::NamesDir;
 
 /// Answer the names of containers until stopped.
 ///
@@ -55,6 +56,9 @@ impl Dns {
 
 fn serve(settings: Settings, is_json: bool) -> Result<()> {
     let stop = stop::signals()?;
+    // Held for as long as this process lives. Another user cannot lock, and has a service manager.
+    let names = NamesDir::new(settings.directory.clone());
+    let _lock = rustix::process::geteuid().is_root().then(|| names.lock()).transpose()?;
     let mut report = |event: Event<'_>| say(&event, is_json);
     let user = privileges::user()?;
     if let (Some(user), Some(directory)) = (user, settings.counters.as_deref().and_then(Path::parent)) {

@@ -11,6 +11,7 @@ mod gc;
 mod init;
 mod inspect;
 mod man;
+mod names;
 mod output;
 mod plan;
 mod ps;
@@ -88,6 +89,7 @@ enum Command {
     Doctor(doctor::Doctor),
     Dns(dns::Dns),
     Inspect(inspect::Inspect),
+    Names(names::NamesCommand),
     Gateway(gateway::Gateway),
     Gc(gc::Gc),
     Repair(repair::Repair),
@@ -116,6 +118,7 @@ pub fn run() -> eyre::Result<u8> {
         Command::Doctor(command) => command.run(&options)?,
         Command::Dns(command) => command.run(&options)?,
         Command::Inspect(command) => command.run(&options)?,
+        Command::Names(command) => command.run(&options)?,
         Command::Gateway(command) => command.run(&options)?,
         Command::Gc(command) => command.run(&options)?,
         Command::Repair(command) => command.run(&options)?,

@@ -66,9 +66,8 @@ fn carry_out(call: Call) -> Result<()> {
     match verb {
         Verb::Add { request, previous } => {
             let mut engine = plugin::engine(&config, &network)?;
-            engine.attach(&request, |attached, config| {
-                plugin::answer(&result::render(version, attached, &config.dns, previous))
-            })?;
+            engine
+                .attach(&request, |attached| plugin::answer(&result::render(version, attached, previous)))?;
         }
         Verb::Del(id) => plugin::engine_to_detach(&config, &network)?.detach(&id)?,
         Verb::Check { id, netns, addresses } => {

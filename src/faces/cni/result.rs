@@ -1,6 +1,6 @@
 //! The result of ADD in each version's format, and the previous plugin's result.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
@@ -59,7 +59,8 @@ impl Previous {
 }
 
 /// The result in the format of `version`, appended to `previous`.
-pub(super) fn render(version: Version, attached: &Attached, dns: &Dns, previous: Option<Previous>) -> Value {
+pub(super) fn render(version: Version, attached: &Attached, previous: Option<Previous>) -> Value {
+    let dns = dns_json(&attached.dns, &attached.next_hops);
     if version < Version::V0_3_0 {
         let mut result = json!({"cniVersion": version.as_str()});
         // These versions have one address of each family.
@@ -71,7 +72,7 @@ pub(super) fn render(version: Version, attached: &Attached, dns: &Dns, previous:
                 result[key] = part;
             }
         }
-        result["dns"] = json!(dns_json(dns));
+        result["dns"] = json!(dns);
         return result;
     }
     let mut all = previous.unwrap_or_default();
@@ -86,7 +87,7 @@ pub(super) fn render(version: Version, attached: &Attached, dns: &Dns, previous:
         all.ips.push(ip);
     }
     all.routes.extend(routes(attached, |_| true));
-    all.dns.extend(dns_json(dns));
+    all.dns.extend(dns);
     json!({
         "cniVersion": version.as_str(),
         "interfaces": all.interfaces,
@@ -119,9 +120,14 @@ fn interfaces(version: Version, attached: &Attached) -> [Value; 3] {
     interfaces
 }
 
-fn dns_json(dns: &Dns) -> Map<String, Value> {
+/// Podman 4 appends this host's name servers, which do not know containers' names. Resolvers read three servers, and
+/// musl takes the first answer of any: Flatnet's own resolver, which is at the next hop, is given three times.
+fn dns_json(dns: &Dns, next_hops: &[IpAddr]) -> Map<String, Value> {
     let mut object = Map::new();
-    if !dns.servers.is_empty() {
+    let is_resolver = |server: &Ipv4Addr| next_hops.contains(&IpAddr::V4(*server));
+    if dns.servers.len() == 1 && dns.servers.iter().all(is_resolver) {
+        object.insert("nameservers".to_owned(), json!(dns.servers.repeat(3)));
+    } else if !dns.servers.is_empty() {
         object.insert("nameservers".to_owned(), json!(dns.servers));
     }
     if !dns.search.is_empty() {

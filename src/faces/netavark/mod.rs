@@ -15,7 +15,6 @@ use call::Verb;
 
 use crate::error::Result;
 use crate::faces::plugin;
-use crate::model::config::{self, Config};
 use crate::model::request::Attached;
 
 /// The version of the plugin API.
@@ -53,8 +52,7 @@ fn carry_out(Call(verb): Call) -> Result<Option<Value>> {
         Verb::Info => Ok(Some(json!({"version": env!("CARGO_PKG_VERSION"), "api_version": API_VERSION}))),
         Verb::Create { network, name, config } => create::create(network, &name, &config).map(Some),
         Verb::Setup { request, name, config } => {
-            let report =
-                |attached: &Attached, config: &Config| plugin::answer(&status_block(attached, &config.dns));
+            let report = |attached: &Attached| plugin::answer(&status_block(attached));
             plugin::engine(&config, &name)?.attach(&request, report).map(|()| None)
         }
         Verb::Teardown { id, name, config } => {
@@ -64,11 +62,12 @@ fn carry_out(Call(verb): Call) -> Result<Option<Value>> {
 }
 
 /// netavark's `StatusBlock`.
-fn status_block(attached: &Attached, dns: &config::Dns) -> Value {
+fn status_block(attached: &Attached) -> Value {
     let subnet = |address| json!({"ipnet": address, "gateway": attached.next_hop(address)});
     let subnets: Vec<Value> = attached.addresses.nets().map(subnet).collect();
     let interface = json!({"mac_address": attached.mac, "subnets": subnets});
     let mut interfaces = Map::new();
     interfaces.insert(attached.if_name.to_string(), interface);
+    let dns = &attached.dns;
     json!({"dns_server_ips": dns.servers, "dns_search_domains": dns.search, "interfaces": interfaces})
 }

@@ -1,5 +1,6 @@
 //! Whether the HTTP gateway runs on this host, and on which ports, which containers may use then.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use serde_json::Value;
@@ -18,6 +19,14 @@ pub fn own_ports(config: &Config) -> Vec<u16> {
         return Vec::new();
     }
     std::iter::once(gateway.listen).chain(gateway.tls.as_ref().map(|tls| tls.listen)).collect()
+}
+
+/// Where containers reach the gateway with `own_ports` on this host, or on Windows at `windows`.
+pub(super) fn address(config: &Config, own_ports: &[u16], windows: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
+    if !own_ports.is_empty() {
+        return Some(config.bridge_address());
+    }
+    windows.filter(|_| drive(&config.gateway.directory).is_some())
 }
 
 /// Nothing is read from a Windows disk, which may be slow: ADD calls this.

@@ -20,6 +20,7 @@ use crate::model::config::{Config, IngressGateways, Mtu, Uplink};
 use crate::model::desired::{GatewayLink, HostFacts, HostState};
 use crate::model::plan::{Element, FlowFilter, Place};
 use crate::model::types::{Owner, SysctlKey};
+use crate::state::names_dir::NamesDir;
 
 /// The observed state of this host.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +39,10 @@ pub struct ObservedHost {
     pub ruleset: ObservedRuleset,
     /// Whether the table `arp` exists, which only bridge ports need.
     pub arp_table: bool,
+    /// The resolver's process, if it runs.
+    pub resolver: Option<u32>,
+    /// Whether other networks of this host have names, too.
+    pub others_have_names: bool,
 }
 
 /// The tables compared with the desired ones.
@@ -73,6 +78,8 @@ impl ObservedHost {
             unreachable: false,
             ruleset: ObservedRuleset::Absent,
             arp_table: false,
+            resolver: None,
+            others_have_names: false,
         }
     }
 }
@@ -86,25 +93,32 @@ pub fn facts(config: &Config, config_hash: &str, host: &mut Host) -> Result<Host
         Uplink::Auto => default_route.as_ref().map(|route| route.dev.clone()),
     };
     let fib = has_fib(host)?;
+    let windows = match wsl_mode(host) {
+        // If unknown, assume WSL2's default mode. Otherwise a wslinfo that fails once while WSL2 starts would shut
+        // Windows out. The doctor reports it.
+        WslMode::Nat | WslMode::Unknown(_) => default_route.and_then(|route| route.via),
+        WslMode::NotWsl | WslMode::Other(_) => None,
+    };
     let ingress_gateways: Vec<Ipv4Addr> = match &config.ingress_gateways {
         IngressGateways::List(list) => list.clone(),
-        IngressGateways::Auto => match wsl_mode(host) {
-            // If unknown, assume WSL2's default mode. Otherwise a wslinfo that fails once while WSL2 starts
-            // would shut Windows out. The doctor reports it.
-            WslMode::Nat | WslMode::Unknown(_) => {
-                default_route.and_then(|route| route.via).into_iter().collect()
-            }
-            WslMode::NotWsl | WslMode::Other(_) => Vec::new(),
-        },
+        IngressGateways::Auto => windows.into_iter().collect(),
     };
+    let gateway_ports = gateway::own_ports(config);
     Ok(HostFacts {
         config_hash: config_hash.to_owned(),
         mtu: mtu(config, uplink.as_deref(), host)?,
         gateway_links: gateway_links(&ingress_gateways, host)?,
+        gateway_address: gateway::address(
+            config,
+            &gateway_ports,
+            windows.or(ingress_gateways.first().copied()),
+        ),
+        windows,
+        resolver: super::resolver::how_to_start(config),
         ingress_gateways,
         ipv6: has_ipv6(),
         uplink,
-        gateway_ports: gateway::own_ports(config),
+        gateway_ports,
         resolvers: own_resolvers(config.bridge_address(), &config.dns.servers),
         policy_routing: has_policy_routing(host)?,
         host_addresses: if fib { Vec::new() } else { host_addresses(config.bridge_address()) },
@@ -191,7 +205,14 @@ pub fn observe(desired: &HostState, host: &mut Host) -> Result<ObservedHost> {
         unreachable: refuses(desired.subnet, host)?,
         ruleset,
         arp_table,
+        resolver: super::resolver::running(desired, host),
+        others_have_names: others_have_names(desired),
     })
+}
+
+fn others_have_names(desired: &HostState) -> bool {
+    let networks = NamesDir::new(desired.names.clone()).networks();
+    networks.iter().any(|network| *network != desired.network)
 }
 
 fn observe_ruleset(desired: &HostState, host: &mut Host) -> Result<(ObservedRuleset, bool)> {

@@ -20,6 +20,7 @@ mod proc_tcp;
 pub mod processes;
 pub mod ready;
 pub mod resolv_conf;
+pub mod resolver;
 mod rooted;
 pub mod route;
 pub mod rule;
@@ -27,6 +28,7 @@ pub mod ruleset;
 pub mod source_address;
 
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -78,6 +80,12 @@ pub fn alias_in_sys(name: &str) -> Option<String> {
 pub fn bridges_call_iptables() -> bool {
     std::fs::read_to_string("/proc/sys/net/bridge/bridge-nf-call-iptables")
         .is_ok_and(|text| text.trim() == "1")
+}
+
+/// Whether systemd runs (`sd_booted(3)`).
+#[must_use]
+pub fn systemd_runs() -> bool {
+    Path::new("/run/systemd/system").is_dir()
 }
 
 /// The kernel's boot ID; empty if unknown.

@@ -44,6 +44,14 @@ pub fn own_resolvers(bridge: Ipv4Addr, configured: &[Ipv4Addr]) -> Vec<Ipv4Addr>
     own
 }
 
+/// The servers of this host's resolv.conf but `bridge`, as text.
+#[must_use]
+pub fn of_this_host(bridge: Ipv4Addr) -> Vec<String> {
+    let text = std::fs::read_to_string(FILES[0]).unwrap_or_default();
+    let others = name_servers(&text).filter(|server| server.address != IpAddr::V4(bridge));
+    others.map(|server| server.to_string()).collect()
+}
+
 fn of_ipv4(text: &str) -> Vec<Ipv4Addr> {
     let ipv4 = |server: NameServer| match server.address {
         IpAddr::V4(address) => Some(address),

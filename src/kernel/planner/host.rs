@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use crate::error::{Error, Kind, Result};
 use crate::kernel::observe::host::{ObservedHost, ObservedRuleset};
 use crate::kernel::observe::link::Link;
-use crate::model::desired::HostState;
+use crate::model::desired::{HostState, Resolver};
 use crate::model::plan::{Element, LinkAttribute, Op, Place, Plan, TableElement, Undo};
 use crate::model::types::{IfName, LinkAlias, Owner, SysctlKey, TableName};
 
@@ -31,6 +31,7 @@ pub fn up(desired: &HostState, observed: &ObservedHost, strays: &[Link]) -> Resu
         bridge = rename(&mut plan, desired, stray);
     }
     bridge_and_settings(&mut plan, desired, observed, bridge.as_ref());
+    resolver(&mut plan, desired, observed);
     Ok(plan)
 }
 
@@ -56,6 +57,7 @@ pub fn repair(desired: &HostState, observed: &ObservedHost, strays: &[Link]) -> 
         }
     }
     bridge_and_settings(&mut plan, desired, observed, bridge.as_ref());
+    resolver(&mut plan, desired, observed);
     Ok(plan)
 }
 
@@ -131,6 +133,29 @@ fn bridge_and_settings(plan: &mut Plan, desired: &HostState, observed: &Observed
     }
 }
 
+/// Starts the resolver, last: it waits for the bridge's address anyway, and a failed step before it leaves none behind.
+fn resolver(plan: &mut Plan, desired: &HostState, observed: &ObservedHost) {
+    match (&desired.resolver, observed.resolver) {
+        (Some(resolver), None) => {
+            let why = match resolver {
+                Resolver::Unit => "answers containers' questions for names",
+                Resolver::Process { .. } => "answers containers' questions for names; `flatnet down` ends it",
+            };
+            plan.push_final(Op::ResolverStart(resolver.clone()), why);
+        }
+        (None, _) => resolver_stop(plan, desired, observed),
+        _ => {}
+    }
+}
+
+/// Ends the resolver that Flatnet started, unless other networks need it.
+fn resolver_stop(plan: &mut Plan, desired: &HostState, observed: &ObservedHost) {
+    let is_ours = desired.resolver != Some(Resolver::Unit);
+    if let Some(pid) = observed.resolver.filter(|_| is_ours && !observed.others_have_names) {
+        plan.push_final(Op::ResolverStop { pid }, "no network of this host has names any more");
+    }
+}
+
 /// The plan that undoes [`up`] and removes `strays`, which have the bridge's alias and another name. `found`
 /// are the settings before `up`; `keep_forwarding` is the reason why `ip_forward` must stay on.
 pub fn down(
@@ -142,6 +167,7 @@ pub fn down(
 ) -> Result<Plan> {
     let mut plan = Plan::default();
     refuse_another_table(desired, observed)?;
+    resolver_stop(&mut plan, desired, observed);
     if let Some(bridge) = &observed.bridge {
         refuse_foreign(desired, bridge)?;
         plan.push_final(

@@ -161,7 +161,9 @@ pub(super) fn arguments(op: &Op) -> Vec<String> {
         | Op::ArpTableDel { .. }
         | Op::ElementAdd(_)
         | Op::ElementDel(_)
-        | Op::FlowsDel(_) => unreachable!("not an operation of ip"),
+        | Op::FlowsDel(_)
+        | Op::ResolverStart(_)
+        | Op::ResolverStop { .. } => unreachable!("not an operation of ip"),
     };
     words.split_whitespace().map(str::to_owned).collect()
 }

@@ -4,6 +4,7 @@
 mod conntrack;
 mod ip;
 mod nft;
+mod resolver;
 
 use crate::kernel::tools::Tools;
 use crate::model::command::Command;
@@ -27,6 +28,8 @@ enum Group<'a> {
     Nft,
     Sysctl,
     Conntrack,
+    ResolverStart,
+    ResolverStop,
 }
 
 fn group(op: &Op) -> Group<'_> {
@@ -60,6 +63,8 @@ fn group(op: &Op) -> Group<'_> {
         | Op::ElementAdd(_)
         | Op::ElementDel(_) => Group::Nft,
         Op::FlowsDel(_) => Group::Conntrack,
+        Op::ResolverStart(_) => Group::ResolverStart,
+        Op::ResolverStop { .. } => Group::ResolverStop,
     }
 }
 
@@ -94,6 +99,8 @@ fn one(chunk: &[&Op], tools: &Tools) -> Command {
         // A batch exits with 0 if there is no such flow; `conntrack -D` exits with 1.
         Some(Group::Conntrack) => Command::new([tools.conntrack.as_str(), "-R", "-"])
             .stdin(chunk.iter().map(|op| conntrack::arguments(op).join(" ") + "\n").collect::<String>()),
+        // Each group has one operation at most in a plan.
+        Some(Group::ResolverStart | Group::ResolverStop) => Command::new(resolver::arguments(chunk[0])),
         None => unreachable!("chunk_by yields no empty chunk"),
     }
 }
@@ -140,6 +147,7 @@ pub fn line(op: &Op) -> String {
         Op::RulesetReplace { table, .. } => {
             format!("nft: replace table {table} in one transaction")
         }
+        Op::ResolverStart(_) | Op::ResolverStop { .. } => Command::new(resolver::arguments(op)).line(),
         Op::FlowsDel(_) => format!("conntrack {}", conntrack::arguments(op).join(" ")),
         Op::RulesetDel { .. } | Op::ArpTableDel { .. } | Op::ElementAdd(_) | Op::ElementDel(_) => {
             nft::lines(op).lines().map(|line| format!("nft {line}")).collect::<Vec<_>>().join("; ")

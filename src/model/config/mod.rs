@@ -8,6 +8,7 @@ mod drive;
 mod gateway;
 mod load;
 mod locate;
+mod names;
 mod problem;
 mod validate;
 
@@ -22,6 +23,7 @@ pub use auto::{IngressGateways, Mtu, Uplink};
 pub use drive::drive;
 pub use gateway::{Expose, Gateway, LONGEST_HOLD, Tls};
 pub use load::{DEFAULT_PATH, load, parse};
+pub use names::Names;
 
 use crate::error::{Error, Kind, Result};
 use crate::model::types::{Addresses, IfName, NetworkName, PortMode, Protocol};
@@ -65,7 +67,9 @@ pub struct Config {
     pub bridging: Bridging,
     /// Ports of this host that containers may use, in addition to ping and DNS at the bridge's address.
     pub host_ports: Vec<HostPort>,
-    /// The contents of containers' resolv.conf. Empty: Podman's default.
+    /// Names of containers, which Flatnet's resolver answers.
+    pub names: Names,
+    /// Name servers and search domains of containers.
     pub dns: Dns,
     /// Time limits.
     pub limits: Limits,
@@ -145,13 +149,14 @@ pub struct HostPort {
     pub port: u16,
 }
 
-/// The contents of containers' resolv.conf.
+/// Name servers and search domains of containers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Dns {
-    /// `nameserver` lines.
+    /// The servers that Flatnet's resolver asks for other names. Empty: those of this host's resolv.conf. With
+    /// `names.enabled: false` they are the `nameserver` lines of containers' resolv.conf.
     pub servers: Vec<Ipv4Addr>,
-    /// The `search` line.
+    /// The `search` line of containers' resolv.conf, after `names.zone`.
     pub search: Vec<String>,
 }
 
@@ -198,10 +203,21 @@ pub struct ToolPaths {
 pub struct Paths {
     /// Leases and receipts, kept over reboots.
     pub state: PathBuf,
-    /// Locks, removed by a reboot.
+    /// Locks, removed by a reboot. The names of containers are in the directory with `-dns` appended.
     pub run: PathBuf,
     /// The log without journald: JSON lines.
     pub log: PathBuf,
+}
+
+impl Paths {
+    /// The directory of the files of names, which the resolver reads without root: not below [`Paths::run`], which only
+    /// root may enter.
+    #[must_use]
+    pub fn names(&self) -> PathBuf {
+        let mut path = self.run.clone().into_os_string();
+        path.push("-dns");
+        path.into()
+    }
 }
 
 /// The JSON Schema of the configuration.
@@ -307,6 +323,7 @@ impl Default for Config {
             masquerade_ports: PortRange { from: 61000, to: 65535 },
             bridging: Bridging::Routed,
             host_ports: Vec::new(),
+            names: Names::default(),
             dns: Dns::default(),
             limits: Limits::default(),
             tools: ToolPaths::default(),

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::problem::{Problem, problem};
-use super::{Config, IngressGateways, Mtu, gateway};
+use super::{Config, IngressGateways, Mtu, gateway, names};
 
 /// The first invalid value, in the order of the fields.
 pub(super) fn validate(config: &Config) -> Result<(), Problem> {
@@ -15,6 +15,7 @@ pub(super) fn validate(config: &Config) -> Result<(), Problem> {
     ingress(config)?;
     masquerade_ports(config)?;
     host_ports(config)?;
+    names::validate(config)?;
     dns(config)?;
     limits(config)?;
     gateway::validate(&config.gateway)?;

@@ -15,6 +15,8 @@ use crate::model::types::{
 
 /// The file in the network's state directory with the owner mark.
 pub const OWNER_FILE: &str = "owner";
+/// The unit of the resolver.
+pub const RESOLVER_UNIT: &str = "flatnet-dns.service";
 
 /// What `auto` in the configuration means on this host, and what its kernel supports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +41,15 @@ pub struct HostFacts {
     /// The ports of the HTTP gateway, if it runs on this host.
     #[serde(default)]
     pub gateway_ports: Vec<u16>,
+    /// Where containers reach the HTTP gateway: at the bridge's address, or on Windows.
+    #[serde(default)]
+    pub gateway_address: Option<Ipv4Addr>,
+    /// The address of Windows, as WSL2 in NAT mode sees it.
+    #[serde(default)]
+    pub windows: Option<Ipv4Addr>,
+    /// How the resolver is started; `None` if containers have no names.
+    #[serde(default)]
+    pub resolver: Option<Resolver>,
     /// Whether the kernel supports policy routing (`ip rule`).
     #[serde(default)]
     pub policy_routing: bool,
@@ -114,6 +125,25 @@ pub struct HostState {
     pub ruleset: String,
     /// The elements of attached containers.
     pub elements: BTreeSet<TableElement>,
+    /// How the resolver is started; `None` if containers have no names.
+    pub resolver: Option<Resolver>,
+    /// The directory of the files of names, of all networks of this host.
+    pub names: PathBuf,
+}
+
+/// How the resolver, which is one for all networks of this host, is started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resolver {
+    /// As a unit of systemd.
+    Unit,
+    /// By Flatnet, apart from its caller.
+    Process {
+        /// The program, Flatnet's own.
+        program: PathBuf,
+        /// The directory of the files of names.
+        names: PathBuf,
+    },
 }
 
 /// A kernel setting.
@@ -168,6 +198,8 @@ impl HostState {
             bridged,
             ports: ports.map(|(host_link, _)| host_link).collect(),
             elements: attached.elements,
+            resolver: facts.resolver.clone().filter(|_| config.names.enabled),
+            names: config.paths.names(),
         }
     }
 }

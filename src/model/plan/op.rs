@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::{FlowFilter, TableElement};
+use crate::model::desired::Resolver;
 use crate::model::types::{IfName, LinkAlias, LinkGroup, Mac, NetnsPath, RouteTable, SysctlKey, TableName};
 
 /// The network namespace of an operation.
@@ -224,6 +225,13 @@ pub enum Op {
     ElementAdd(TableElement),
     /// `nft delete element`.
     ElementDel(TableElement),
+    /// `setsid --fork flatnet dns`: starts the resolver apart from its caller. A second one ends at once.
+    ResolverStart(Resolver),
+    /// `kill PID`: ends the resolver.
+    ResolverStop {
+        /// Its process.
+        pid: u32,
+    },
     /// `conntrack -D`: deletes these conntrack entries, after the change that redirected them. There is no inverse.
     FlowsDel(FlowFilter),
 }

@@ -30,6 +30,12 @@ impl HostName {
         !self.0.contains('.')
     }
 
+    /// Whether it is `domain`, or a name in it.
+    #[must_use]
+    pub fn is_in(&self, domain: &Self) -> bool {
+        self.0.strip_suffix(&domain.0).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    }
+
     /// The name `self` in `domain`.
     pub fn within(&self, domain: &Self) -> Result<Self> {
         Self::parse(&format!("{self}.{domain}"))

@@ -16,6 +16,7 @@ nft -f - <<'EOF'
 #   who_may_come_in            who may open a connection to a container?
 #   where_may_containers_go    where may a container open a connection to?
 #   what_may_reach_this_host   which services of this host may a container use?
+#   who_may_ask_for_names      who, besides containers and this host, may ask the resolver?
 #   whose_address_is_shown     which source address does the other end see?
 #
 # A container is added and removed as elements of sets and maps, with its ID as comment; the rules do not change.
@@ -167,6 +168,13 @@ table inet flatnet {
 		counter drop comment "anything else"
 	}
 
+	chain who_may_ask_for_names {
+		comment "who, besides containers and this host, may ask the resolver at the bridge's address?"
+		iifname . ip saddr @gateways counter return comment "the gateways may"
+		udp dport 53 counter drop comment "nobody else: a resolver that answers everybody serves attackers"
+		tcp dport 53 counter drop comment "the same over TCP"
+	}
+
 	chain whose_address_is_shown {
 		comment "which source address does the other end see?"
 		oifgroup 1683116946 ct status dnat meta l4proto tcp counter snat ip to 10.87.1.1:61000-65535 comment "the bridge's address: a container uses a published port (hairpin)"
@@ -211,6 +219,7 @@ table inet flatnet {
 		comment "filter: after DNAT, so packets to a published port do not come here"
 		type filter hook input priority filter; policy accept;
 		iifgroup 1683116946 counter jump what_may_reach_this_host comment "from containers to this host"
+		iifgroup != 1683116946 iifname != "lo" ip daddr 10.87.1.1 counter jump who_may_ask_for_names comment "from elsewhere to the bridge's address"
 		iifgroup != 1683116946 iifname != "lo" icmp type @icmp_errors ct reply ip saddr 10.87.1.0/24 counter drop comment "errors from outside about a flow from this host to a container"
 	}
 

@@ -1,0 +1,196 @@
+//! Names: the file that `flatnet dns` answers from, and the name servers that containers get.
+//!
+//! The file follows from configuration, facts and receipts. Each writer holds the network's guard and removes what no
+//! attachment holds any more, so that nothing else needs to.
+
+use std::time::Duration;
+
+use super::{Engine, NetworkGuard};
+use crate::error::Result;
+use crate::kernel::observe::resolv_conf;
+use crate::kernel::observe::resolver::{self, HOST};
+use crate::model::config::Dns;
+use crate::model::desired::{HostFacts, Resolver};
+use crate::model::types::{AttachmentId, ContainerName, HostName, NetworkName};
+use crate::state::lease::Leases;
+use crate::state::names::{NameEntry, NamesFile};
+use crate::state::names_dir::NamesDir;
+use crate::state::receipt::{self, Receipt};
+
+/// How long ADD waits for the resolver's answer: it may be starting, or be restarted after a failure.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// The names of this host, as the resolver knows them.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// The files: this network's, if it has one, then those of others, which are not there without it.
+    pub files: Vec<NamesFile>,
+    /// Whether the resolver answers.
+    pub answers: bool,
+    /// The servers that it asks for other names.
+    pub servers: Vec<String>,
+}
+
+impl Engine {
+    /// The names of this host.
+    pub fn names(&self) -> Result<Names> {
+        let (names, listen) = (self.store.names(), self.config.bridge_address());
+        let own = names.read(&self.config.network)?;
+        let others = self.other_networks().into_iter().filter_map(|network| names.read(&network).ok()?);
+        let files: Vec<NamesFile> =
+            own.map(|own| std::iter::once(own).chain(others).collect()).unwrap_or_default();
+        let configured = self.config.dns.servers.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let servers = if configured.is_empty() { resolv_conf::of_this_host(listen) } else { configured };
+        Ok(Names { answers: self.resolver_answers(), files, servers })
+    }
+
+    /// Whether the resolver answers at this network's address.
+    #[must_use]
+    pub fn resolver_answers(&self) -> bool {
+        resolver::answers(self.config.bridge_address(), &self.config.names.zone, PATIENCE)
+    }
+
+    /// The network's file without containers; `None` if they have no names.
+    fn nameless(&self, facts: &HostFacts) -> Option<NamesFile> {
+        let config = &self.config;
+        if !config.names.enabled {
+            return None;
+        }
+        let bridge = config.bridge_address();
+        let host = |name: &str| HostName::parse(name).ok();
+        let hosts = [(HOST, Some(bridge)), ("gateway", facts.gateway_address), ("windows", facts.windows)];
+        let domains = facts
+            .gateway_address
+            .iter()
+            .flat_map(|&address| config.gateway.domains.iter().map(move |domain| (domain.clone(), address)));
+        Some(NamesFile {
+            clients: facts.ingress_gateways.iter().map(|&address| address.into()).collect(),
+            domains: domains.collect(),
+            hosts: hosts.into_iter().filter_map(|(name, address)| Some((host(name)?, address?))).collect(),
+            upstreams: config.dns.servers.iter().map(|&server| server.into()).collect(),
+            ..NamesFile::new(config.network.clone(), bridge, config.subnet, config.names.zone.clone())
+        })
+    }
+
+    /// Whether the resolver's process runs, if this host starts it.
+    pub(super) fn resolver_runs(&self, facts: &HostFacts) -> bool {
+        !matches!(facts.resolver, Some(Resolver::Process { .. }))
+            || resolver::process(&NamesDir::lock_of(self.store.names().path())).is_some()
+    }
+
+    /// The other networks whose names the resolver answers.
+    fn other_networks(&self) -> Vec<NetworkName> {
+        let mut networks = self.store.names().networks();
+        networks.retain(|network| *network != self.config.network);
+        networks
+    }
+
+    /// The network's file as it must be.
+    pub(super) fn desired_names(&self, facts: &HostFacts) -> Result<Option<NamesFile>> {
+        let Some(mut file) = self.nameless(facts) else { return Ok(None) };
+        for (receipt, events) in self.store.receipts_and_events()? {
+            if !receipt::is_leaving(&events) && !self.is_dead(&receipt) {
+                file = file.with(entry(&receipt));
+            }
+        }
+        Ok(Some(file))
+    }
+
+    /// Whether the file is as it must be.
+    pub fn names_are_current(&mut self) -> Result<bool> {
+        let facts = self.facts()?;
+        let desired = self.desired_names(&facts)?;
+        Ok(self.store.names().read(&self.config.network).is_ok_and(|found| found == desired))
+    }
+
+    /// Writes the file, unless it is as it must be.
+    pub(super) fn write_names(&self, facts: &HostFacts, _: &NetworkGuard) -> Result<()> {
+        let (names, network) = (self.store.names(), &self.config.network);
+        let Some(desired) = self.desired_names(facts)? else { return names.remove(network) };
+        if names.read(network).is_ok_and(|found| found.as_ref() == Some(&desired)) {
+            return Ok(());
+        }
+        names.write(&desired)
+    }
+
+    /// Adds the names of `receipt`, which is written, to the file. `leases` holds its address.
+    pub(super) fn add_names(
+        &self,
+        receipt: &Receipt,
+        leases: &Leases,
+        facts: &HostFacts,
+        network: &NetworkGuard,
+    ) -> Result<()> {
+        let Some(nameless) = self.nameless(facts) else { return Ok(()) };
+        match self.store.names().read(&self.config.network) {
+            Ok(Some(mut found)) => {
+                let entries = std::mem::take(&mut found.entries);
+                if found != nameless {
+                    return self.write_names(facts, network);
+                }
+                found.entries = entries;
+                retain_held(&mut found, leases);
+                self.store.names().write(&found.without(&receipt.id).with(entry(receipt)))
+            }
+            _ => self.write_names(facts, network),
+        }
+    }
+
+    /// Removes the names of an attachment that leaves. DEL does not fail because of them: the next ADD writes the file
+    /// again.
+    pub(super) fn remove_names(&self, id: &AttachmentId, leases: &Leases, _: &NetworkGuard) {
+        let names = self.store.names();
+        let Ok(Some(mut found)) = names.read(&self.config.network) else { return };
+        let before = found.entries.len();
+        retain_held(&mut found, leases);
+        let found = found.without(id);
+        if found.entries.len() == before {
+            return;
+        }
+        if let Err(error) = names.write(&found) {
+            self.log.warn(&error.to_line());
+        }
+    }
+
+    /// What an attached container gets for its resolv.conf: Flatnet's resolver alone or, if it does not answer, what the
+    /// configuration names.
+    pub(super) fn dns(&self) -> Dns {
+        let config = &self.config;
+        if !config.names.enabled {
+            return config.dns.clone();
+        }
+        let (listen, zone) = (config.bridge_address(), &config.names.zone);
+        if !self.resolver_answers() {
+            self.log.warn(&format!(
+                "the resolver does not answer at {listen}: the container gets this host's name servers, and no names; \
+                 `flatnet doctor` says why"
+            ));
+            return config.dns.clone();
+        }
+        let zone = std::iter::once(zone.to_string());
+        Dns { servers: vec![listen], search: zone.chain(config.dns.search.iter().cloned()).collect() }
+    }
+}
+
+/// Removes the entries whose address belongs to nobody, or to another attachment.
+fn retain_held(file: &mut NamesFile, leases: &Leases) {
+    let is_held = |entry: &NameEntry| {
+        leases.get(entry.address).is_some_and(|lease| !lease.released && lease.id == entry.id)
+    };
+    file.entries.retain(is_held);
+}
+
+/// The entry of an attachment: its name and its aliases, each once.
+fn entry(receipt: &Receipt) -> NameEntry {
+    let short = receipt.id.container_id.short();
+    let mut names: Vec<ContainerName> = Vec::new();
+    for name in std::iter::once(&receipt.name).chain(&receipt.aliases) {
+        // A receipt of another version may hold anything.
+        let Ok(name) = ContainerName::parse(name) else { continue };
+        let is_known = |other: &str| other.eq_ignore_ascii_case(name.as_str());
+        if !is_known(short) && !names.iter().any(|other| is_known(other.as_str())) {
+            names.push(name);
+        }
+    }
+    NameEntry { address: receipt.address(), id: receipt.id.clone(), names }
+}

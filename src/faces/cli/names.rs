@@ -1,0 +1,176 @@
+//! `flatnet names`: who is called what, and what a question is answered.
+
+use std::net::Ipv4Addr;
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::json;
+
+use super::{Options, output};
+use crate::engine::{Engine, Names};
+use crate::error::{Error, Kind, Result};
+use crate::names::lookup::{Found, look_up};
+use crate::state::names::{NameEntry, NamesFile};
+use crate::state::receipt::Receipt;
+
+/// List the names of containers, or show what a question for NAME is answered.
+///
+/// Each name is also found in the zone: web.direct.flatnet.internal. With NAME, the exit status is 1 if it has no address.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  flatnet names\n  flatnet names web\n  flatnet names web.direct.flatnet.internal\n  flatnet names --json"
+)]
+pub(super) struct NamesCommand {
+    /// The name, with or without the zone.
+    name: Option<String>,
+}
+
+/// One name.
+#[derive(Debug, Serialize)]
+struct Row {
+    name: String,
+    address: Ipv4Addr,
+    why: &'static str,
+    container: Option<String>,
+    container_id: Option<String>,
+}
+
+impl NamesCommand {
+    pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
+        let engine = options.engine_to_look()?;
+        let names = engine.names()?;
+        let Some(file) = names.files.first() else {
+            return Err(no_names(&engine).into());
+        };
+        output::note_unread(&engine);
+        let answer = self.name.as_deref().map(|name| answer(&names, name)).transpose()?;
+        let rows: Vec<Row> =
+            rows(&engine, file)?.into_iter().filter(|row| self.concerns(&row.name, file)).collect();
+        if options.json {
+            output::print_json(&json!({
+                "network": file.network,
+                "zone": file.zone,
+                "resolver": {"address": file.listen, "answers": names.answers, "forwards_to": names.servers},
+                "names": rows,
+                "answer": answer.as_ref().map(|found| as_json(found, &names)),
+            }));
+        } else {
+            output::print(&self.text(&rows, answer.as_ref(), &names, file));
+        }
+        if !names.answers {
+            output::note(&format!(
+                "Note: the resolver does not answer at {}; `flatnet doctor` says why",
+                file.listen
+            ));
+        }
+        Ok(u8::from(answer == Some(Found::Nothing)))
+    }
+
+    /// Whether a row is about the name that was asked for.
+    fn concerns(&self, row: &str, file: &NamesFile) -> bool {
+        let Some(asked) = &self.name else { return true };
+        let asked = asked.trim_end_matches('.').to_ascii_lowercase();
+        let row = row.to_ascii_lowercase();
+        let in_domain = row.strip_prefix("*.").is_some_and(|domain| {
+            asked.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        });
+        asked == row || asked == format!("{row}.{}", file.zone) || in_domain
+    }
+
+    fn text(&self, rows: &[Row], answer: Option<&Found>, names: &Names, file: &NamesFile) -> String {
+        let head = ["NAME", "ADDRESS", "WHY", "CONTAINER"].map(str::to_owned).to_vec();
+        let cells = |row: &Row| {
+            let container = row.container.clone().unwrap_or_else(|| "-".to_owned());
+            vec![row.name.clone(), row.address.to_string(), row.why.to_owned(), container]
+        };
+        let lines: Vec<Vec<String>> = std::iter::once(head).chain(rows.iter().map(cells)).collect();
+        let table = if rows.is_empty() { String::new() } else { output::columns(&lines) + "\n" };
+        let servers = names.servers.join(", ");
+        let asked = if servers.is_empty() { "no server is known" } else { servers.as_str() };
+        match (&self.name, answer) {
+            (Some(name), Some(found)) => {
+                let said = match found {
+                    Found::Addresses(addresses) => {
+                        addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+                    }
+                    Found::Nothing => "no such name".to_owned(),
+                    Found::Forwarded => format!("forwarded: {asked}"),
+                };
+                format!("{table}{name}: {said}\n")
+            }
+            _ => format!(
+                "{table}Answered at {}, also in the zone {}. All other names are forwarded: {asked}.\n",
+                file.listen, file.zone
+            ),
+        }
+    }
+}
+
+fn no_names(engine: &Engine) -> Error {
+    if engine.config.names.enabled {
+        let what = format!("network {} has no file of names", engine.config.network);
+        return Error::new(Kind::Unavailable, what).remedy("Run `flatnet up`, which writes it");
+    }
+    Error::new(
+        Kind::Unavailable,
+        "containers have no names: the configuration says `names: {enabled: false}`",
+    )
+    .remedy("Write `names: {enabled: true}`, then run `flatnet up`")
+}
+
+/// Checks the name, then looks it up.
+fn answer(names: &Names, name: &str) -> Result<Found> {
+    look_up(names.files.clone(), name).ok_or_else(|| {
+        let what =
+            format!("\"{}\" is not a name: a label has 1 to 63 characters", crate::model::types::shown(name));
+        Error::new(Kind::BadValue, what)
+    })
+}
+
+fn as_json(found: &Found, names: &Names) -> serde_json::Value {
+    match found {
+        Found::Addresses(addresses) => json!({"addresses": addresses, "by": "flatnet"}),
+        Found::Nothing => json!({"addresses": [], "by": "flatnet"}),
+        Found::Forwarded => json!({"addresses": null, "by": names.servers}),
+    }
+}
+
+/// All names of the network: containers' by address, then the others.
+fn rows(engine: &Engine, file: &NamesFile) -> Result<Vec<Row>> {
+    let receipts = engine.store.receipts()?;
+    let mut rows = Vec::new();
+    for entry in &file.entries {
+        let receipt = receipts.iter().find(|receipt| receipt.id == entry.id);
+        rows.extend(of_container(entry, receipt));
+    }
+    let other = |name: String, address, why| Row { name, address, why, container: None, container_id: None };
+    rows.extend(file.hosts.iter().map(|(host, address)| {
+        let why = match host.as_str() {
+            "gateway" => "HTTP gateway",
+            "windows" => "Windows",
+            _ => "this host",
+        };
+        other(host.to_string(), *address, why)
+    }));
+    let domain = |(domain, address): &(_, _)| other(format!("*.{domain}"), *address, "HTTP gateway");
+    rows.extend(file.domains.iter().map(domain));
+    Ok(rows)
+}
+
+fn of_container(entry: &NameEntry, receipt: Option<&Receipt>) -> Vec<Row> {
+    let id = &entry.id.container_id;
+    let own = receipt.map_or("", |receipt| receipt.name.as_str());
+    let container = if own.is_empty() { id.short() } else { own };
+    let row = |name: &str, why| Row {
+        name: name.to_owned(),
+        address: entry.address,
+        why,
+        container: Some(container.to_owned()),
+        container_id: Some(id.to_string()),
+    };
+    let given = entry
+        .names
+        .iter()
+        .map(|name| row(name.as_str(), if name.as_str() == own { "container" } else { "alias" }));
+    given.chain([row(id.short(), "ID")]).collect()
+}

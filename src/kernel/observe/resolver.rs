@@ -1,0 +1,151 @@
+//! The resolver: its process, and whether it answers.
+
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::kernel::execute::Executor as _;
+use crate::kernel::host::Host;
+use crate::model::command::Command;
+use crate::model::config::Config;
+use crate::model::desired::{HostState, RESOLVER_UNIT, Resolver};
+use crate::model::types::HostName;
+use crate::state::names_dir::NamesDir;
+
+/// The name in the zone of every network that leads to this host. No other server knows it.
+pub const HOST: &str = "host";
+const PORT: u16 = 53;
+/// How much of an answer is read.
+const HEADER: usize = 12;
+/// Recursion desired; one question.
+const QUERY: &[u8] = b"\x01\x00\0\x01\0\0\0\0\0\0";
+/// Type A, class IN.
+const TYPE_A: &[u8] = b"\0\x01\0\x01";
+/// The pause before a resolver that is starting is asked again.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// How the resolver is started here.
+pub(super) fn how_to_start(config: &Config) -> Option<Resolver> {
+    if !config.names.enabled {
+        return None;
+    }
+    if super::systemd_runs() {
+        return Some(Resolver::Unit);
+    }
+    let program = std::env::current_exe().and_then(std::fs::canonicalize).ok()?;
+    Some(Resolver::Process { program, names: config.paths.names() })
+}
+
+/// The process of the resolver. One that Flatnet started holds a lock.
+pub(super) fn running(desired: &HostState, host: &mut Host) -> Option<u32> {
+    match desired.resolver {
+        Some(Resolver::Unit) => {
+            let show = ["systemctl", "show", "--property=MainPID", "--value", RESOLVER_UNIT];
+            let output = host.run(&Command::new(show), &[]).ok()?;
+            output.stdout.trim().parse().ok().filter(|pid| *pid > 0)
+        }
+        _ => process(&NamesDir::lock_of(&desired.names)),
+    }
+}
+
+/// The resolver's process: the one that holds `lock`.
+#[must_use]
+pub fn process(lock: &Path) -> Option<u32> {
+    let found = lock.symlink_metadata().ok()?;
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    holder(&locks, found.dev(), found.ino())
+}
+
+/// The process with the `flock` on a file, by the text of /proc/locks.
+fn holder(locks: &str, dev: u64, inode: u64) -> Option<u32> {
+    let file = format!("{:02x}:{:02x}:{inode}", rustix::fs::major(dev), rustix::fs::minor(dev));
+    locks.lines().find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            [_, "FLOCK", _, "WRITE", pid, at, ..] if at == file => pid.parse().ok(),
+            _ => None,
+        }
+    })
+}
+
+/// Whether the resolver answers at `listen` for `zone`, within `patience`: it may be starting.
+#[must_use]
+pub fn answers(listen: Ipv4Addr, zone: &HostName, patience: Duration) -> bool {
+    let end = Instant::now() + patience;
+    loop {
+        match ask(listen, zone, end.saturating_duration_since(Instant::now())) {
+            Ok(found) => return found,
+            Err(_) if Instant::now() + PAUSE < end => std::thread::sleep(PAUSE),
+            Err(_) => return false,
+        }
+    }
+}
+
+/// Asks once. An error if nothing comes back, or a refusal.
+fn ask(listen: Ipv4Addr, zone: &HostName, patience: Duration) -> std::io::Result<bool> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    socket.connect((listen, PORT))?;
+    // The kernel chooses a random port, and a connected socket receives only from the server.
+    let id = socket.local_addr()?.port().to_be_bytes();
+    // Zero means forever.
+    socket.set_read_timeout(Some(patience.max(Duration::from_millis(1))))?;
+    socket.send(&question(id, zone))?;
+    let mut header = [0; HEADER];
+    let length = socket.recv(&mut header)?;
+    Ok(is_found(&header[..length], id))
+}
+
+fn question(id: [u8; 2], zone: &HostName) -> Vec<u8> {
+    let mut message = [&id[..], QUERY].concat();
+    for label in [HOST].into_iter().chain(zone.as_str().split('.')) {
+        // A label of a host name has at most 63 characters.
+        message.push(u8::try_from(label.len()).unwrap_or_default());
+        message.extend(label.as_bytes());
+    }
+    message.push(0);
+    message.extend(TYPE_A);
+    message
+}
+
+/// Whether an answer to `id` has no error and a record.
+fn is_found(header: &[u8], id: [u8; 2]) -> bool {
+    header.len() == HEADER
+        && header[..2] == id
+        && header[2] & 0x80 != 0
+        && header[3] & 0x0f == 0
+        && header[6..8] != [0, 0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lock_holder_is_found_by_device_and_inode() {
+        let locks = "1: POSIX  ADVISORY  WRITE 101 00:1a:42 0 EOF\n2: FLOCK  ADVISORY  WRITE 102 00:1a:43 0 EOF\n\
+                     3: FLOCK  ADVISORY  READ 103 00:1a:42 0 EOF\n3: -> FLOCK  ADVISORY  WRITE 104 00:1a:42 0 EOF\n\
+                     4: FLOCK  ADVISORY  WRITE 105 00:1a:42 0 EOF\n";
+        let dev = rustix::fs::makedev(0, 0x1a);
+        assert_eq!(holder(locks, dev, 42), Some(105), "neither a reader nor one that waits");
+        assert_eq!(holder(locks, dev, 43), Some(102));
+        assert_eq!(holder(locks, rustix::fs::makedev(1, 0x1a), 43), None);
+    }
+
+    #[test]
+    fn question_asks_for_the_address_of_this_host() {
+        let zone = HostName::parse("ab.c").unwrap();
+        let question = question([1, 2], &zone);
+        assert_eq!(question, b"\x01\x02\x01\x00\0\x01\0\0\0\0\0\0\x04host\x02ab\x01c\0\0\x01\0\x01");
+    }
+
+    #[test]
+    fn only_an_answer_with_a_record_counts() {
+        let header = |code: u8, answers: u8| [7, 8, 0x84, code, 0, 1, 0, answers, 0, 0, 0, 0];
+        assert!(is_found(&header(0, 1), [7, 8]));
+        for (header, id) in [(header(3, 0), [7, 8]), (header(0, 0), [7, 8]), (header(0, 1), [7, 9])] {
+            assert!(!is_found(&header, id), "{header:?}");
+        }
+        assert!(!is_found(&header(0, 1)[..11], [7, 8]));
+    }
+}

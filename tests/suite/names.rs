@@ -1,0 +1,267 @@
+//! Names: what a container finds by name, from the moment `podman run` has returned.
+
+use crate::podman::{Flavour, IMAGE, Lab, name_server, on_both};
+
+/// Where everything about this network is read.
+const FILE: &str = "/run/flatnet-dns/flatnet";
+
+on_both!(
+    names_aliases_and_ids_are_found_from_inside,
+    first_query_is_right_every_time,
+    names_follow_containers,
+    containers_of_pods_are_found_by_the_pods_name,
+    two_networks_find_each_others_names,
+    only_containers_and_gateways_may_ask,
+    lost_names_come_back,
+    without_a_resolver_containers_get_this_hosts_servers,
+    names_can_be_switched_off,
+    claimed_names_are_reported,
+    names_are_listed_with_their_reason,
+);
+
+impl Lab {
+    /// The addresses of `name` as a program with glibc in the container `client` finds them.
+    fn look_up(&self, client: &str, name: &str) -> Vec<String> {
+        let output =
+            self.sh(&format!("podman exec {client} nslookup -type=a {name} 2>&1 || true")).succeeds();
+        let found = output.stdout.lines().skip_while(|line| !line.starts_with("Name:"));
+        let address = |line: &str| line.strip_prefix("Address")?.rsplit(' ').next().map(str::to_owned);
+        let mut found: Vec<String> = found.filter_map(address).collect();
+        found.sort();
+        found.dedup();
+        found
+    }
+
+    #[track_caller]
+    fn finds(&self, client: &str, name: &str, address: &str) {
+        assert_eq!(self.look_up(client, name), [address], "{name}, asked by {client}");
+    }
+
+    #[track_caller]
+    fn finds_nobody(&self, client: &str, name: &str) {
+        assert_eq!(self.look_up(client, name), [""; 0], "{name}, asked by {client}");
+    }
+}
+
+fn names_aliases_and_ids_are_found_from_inside(lab: &Lab) {
+    let web = lab.run("web", "--network-alias www --network-alias Shop");
+    let client = lab.run("client", "--cap-add NET_RAW");
+    let id = lab.sh("podman inspect web --format '{{.Id}}'").succeeds().stdout[..12].to_owned();
+    for name in
+        ["web", "www", "shop", "WEB", &id, "web.direct.flatnet.internal", "Shop.Direct.Flatnet.Internal."]
+    {
+        lab.finds("client", name, &web);
+    }
+    lab.finds("web", "client", &client);
+    lab.finds("client", "client", &client);
+    lab.sh("podman exec client ping -c 1 -W 3 web").prints("1 packets received");
+    for nobody in ["nobody", "nobody.direct.flatnet.internal", "web.flat.test"] {
+        lab.finds_nobody("client", nobody);
+    }
+    lab.finds("client", "host", "10.87.1.1");
+    // The resolver alone, whichever C library asks: musl takes the first answer of any of three.
+    let resolv = lab.sh("podman exec client cat /etc/resolv.conf").succeeds().stdout;
+    assert!(resolv.contains("search direct.flatnet.internal flat.test\n"), "{resolv}");
+    let servers = resolv.lines().filter(|line| line.starts_with("nameserver")).take(3);
+    assert!(servers.clone().all(|line| line == "nameserver 10.87.1.1"), "{resolv}");
+    assert_eq!(servers.count(), if lab.flavour == Flavour::Cni { 3 } else { 1 }, "{resolv}");
+    lab.remove_all();
+    lab.nothing_left();
+}
+
+fn first_query_is_right_every_time(lab: &Lab) {
+    lab.run("client", "");
+    lab.sh(&format!(
+        "for i in $(seq 100); do
+            podman run -d --rm --name n$i --network flatnet {IMAGE} sleep 60 >/dev/null
+            address=$({{ podman exec client nslookup -type=a n$i 2>&1 || true; }} | sed -n '/^Name/,$s/^Address.* //p')
+            wanted=$(podman inspect n$i --format '{{{{.NetworkSettings.Networks.flatnet.IPAddress}}}}')
+            [[ $address == \"$wanted\" ]] || {{ echo \"n$i is $wanted, found $address\"; exit 1; }}
+            podman rm -f -t 0 n$i >/dev/null
+            ! grep \" n$i$\" {FILE} || exit 2
+        done"
+    ))
+    .succeeds();
+    lab.remove_all();
+    lab.nothing_left();
+}
+
+fn names_follow_containers(lab: &Lab) {
+    lab.run("client", "");
+    let first = lab.run("web", "--network-alias www");
+    lab.sh("podman stop -t 0 web").succeeds();
+    lab.finds_nobody("client", "web");
+    lab.sh("podman start web").succeeds();
+    lab.finds("client", "www", &first);
+    // Podman tells no plugin of a new name before the next start.
+    lab.sh("podman rename web shop && podman restart -t 0 shop").succeeds();
+    lab.finds("client", "shop", &first);
+    lab.finds_nobody("client", "web");
+    lab.sh("podman rm -f -t 0 shop").succeeds();
+    lab.finds_nobody("client", "www");
+    // Two containers with one alias.
+    let mut both = vec![lab.run("a", "--network-alias pool"), lab.run("b", "--network-alias pool")];
+    both.sort();
+    assert_eq!(lab.look_up("client", "pool"), both);
+    lab.sh("podman kill a && podman rm -f -t 0 a").succeeds();
+    lab.finds("client", "pool", &lab.address("b"));
+    // Connected later, with an alias.
+    lab.sh(&format!("podman run -d --name later --network podman {IMAGE}")).succeeds();
+    lab.sh("podman network connect --alias joined flatnet later").succeeds();
+    lab.finds("client", "joined", &lab.address("later"));
+    lab.finds("client", "later", &lab.address("later"));
+    lab.sh("podman network disconnect flatnet later").succeeds();
+    lab.finds_nobody("client", "joined");
+    lab.remove_all();
+    lab.nothing_left();
+}
+
+fn containers_of_pods_are_found_by_the_pods_name(lab: &Lab) {
+    let pod = lab.sh(&format!(
+        "podman pod create --name stack --network flatnet --network-alias front --infra-image {IMAGE} >/dev/null
+        podman run -d --pod stack --name inner {IMAGE} sleep 600 >/dev/null
+        podman run -d --name client --network flatnet {IMAGE} >/dev/null
+        podman inspect $(podman pod inspect stack --format '{{{{.InfraContainerID}}}}') --format '{{{{.NetworkSettings.Networks.flatnet.IPAddress}}}}'"
+    ));
+    let pod = pod.succeeds().stdout.trim().to_owned();
+    lab.finds("client", "stack", &pod);
+    lab.finds("client", "front", &pod);
+    lab.finds("inner", "client", &lab.address("client"));
+    lab.sh("podman pod rm -f -t 0 stack").succeeds();
+    lab.finds_nobody("client", "stack");
+    lab.remove_all();
+    lab.nothing_left();
+}
+
+fn two_networks_find_each_others_names(lab: &Lab) {
+    lab.sh("flatnet --config /etc/flatnet/lab.yaml init --host 9 --network lab --bridge lab-br0 >/dev/null
+        flatnet --config /etc/flatnet/lab.yaml up >/dev/null")
+        .succeeds();
+    if lab.flavour == Flavour::Netavark {
+        lab.sh("podman network create -d flatnet -o config=/etc/flatnet/lab.yaml lab").succeeds();
+    }
+    let web = lab.run("web", "");
+    lab.sh(&format!(
+        "podman run -d --name both --network flatnet --network lab {IMAGE}
+        podman run -d --name far --network lab {IMAGE}"
+    ))
+    .succeeds();
+    let far = lab.sh("podman inspect far --format '{{.NetworkSettings.Networks.lab.IPAddress}}'").succeeds();
+    lab.finds("both", "web", &web);
+    lab.finds("both", "far", far.stdout.trim());
+    lab.remove_all();
+    lab.sh("pgrep -f 'flatnet d[n]s' | wc -l").prints_exactly("1");
+    lab.sh("flatnet --config /etc/flatnet/lab.yaml down").succeeds();
+    lab.sh("pgrep -f 'flatnet d[n]s' | wc -l").prints_exactly("1");
+    lab.sh("flatnet down >/dev/null; ! pgrep -f 'flatnet d[n]s'; ls -A /run/flatnet-dns").prints_exactly("");
+}
+
+fn only_containers_and_gateways_may_ask(lab: &Lab) {
+    let web = lab.run("web", "");
+    let by_udp = |who: &str| {
+        lab.sh(&format!(
+            "{who} timeout 2 busybox nslookup -type=a web.direct.flatnet.internal 10.87.1.1 2>&1"
+        ))
+    };
+    let by_tcp = |who: &str| lab.sh(&format!("{who} timeout 1 bash -c '</dev/tcp/10.87.1.1/53'"));
+    for who in ["", "ip netns exec windows"] {
+        by_udp(who).prints(&web);
+        by_tcp(who).succeeds();
+    }
+    by_udp("ip netns exec stranger").fails();
+    by_tcp("ip netns exec stranger").fails();
+    let counted = lab.sh("nft list chain inet flatnet who_may_ask_for_names").succeeds().stdout;
+    for rule in ["udp dport 53", "tcp dport 53"] {
+        let line = counted.lines().find(|line| line.contains(rule)).unwrap_or_default();
+        assert!(!line.contains("packets 0 "), "{counted}");
+    }
+    lab.remove_all();
+    lab.nothing_left();
+}
+
+fn lost_names_come_back(lab: &Lab) {
+    let web = lab.run("web", "--network-alias www");
+    lab.run("client", "");
+    let before = lab.sandbox.read(FILE);
+    for (lose, restore) in [
+        (format!("rm {FILE}"), "flatnet up"),
+        (format!("head -c 150 {FILE} >/tmp/torn; cp /tmp/torn {FILE}"), "flatnet repair"),
+        (format!("sed -i '/^name/d' {FILE}"), "flatnet up"),
+        (format!("echo 'name 10.87.1.99 0123456789abcdef eth0 ghost' >>{FILE}"), "flatnet repair"),
+    ] {
+        lab.sh(&lose).succeeds();
+        lab.sh(restore).succeeds();
+        assert_eq!(lab.sandbox.read(FILE), before, "{lose}");
+        lab.finds("client", "www", &web);
+    }
+    // The next container restores it, too.
+    lab.sh(&format!("rm -r {}", "/run/flatnet-dns/flatnet")).succeeds();
+    lab.run("next", "");
+    lab.finds("next", "web", &web);
+    lab.sh("podman rm -f -t 0 next").succeeds();
+    assert_eq!(lab.sandbox.read(FILE), before);
+    lab.remove_all();
+    lab.nothing_left();
+}
+
+fn without_a_resolver_containers_get_this_hosts_servers(lab: &Lab) {
+    // A program of the host's own has the port.
+    lab.sh("kill $(pgrep -f 'flatnet d[n]s'); while pgrep -f 'flatnet d[n]s'; do sleep 0.05; done")
+        .succeeds();
+    name_server(&lab.sandbox, "", "0.0.0.0");
+    lab.run("web", "");
+    let resolv = lab.sh("podman exec web cat /etc/resolv.conf").prints("search flat.test").stdout;
+    assert!(resolv.contains("nameserver 192.0.2.53") && !resolv.contains("10.87.1.1"), "{resolv}");
+    lab.sh("cat /var/log/flatnet/flatnet.log").prints("the resolver does not answer at 10.87.1.1");
+    lab.sh("kill $(pgrep -f 'name_server.pl [0]')").succeeds();
+    lab.run("client", "");
+    lab.finds("client", "web", &lab.address("web"));
+    lab.remove_all();
+    lab.nothing_left();
+}
+
+fn names_can_be_switched_off(lab: &Lab) {
+    lab.run("old", "");
+    lab.sh("echo 'names: {enabled: false}' >>/etc/flatnet/flatnet.yaml; flatnet up").succeeds();
+    lab.sh(&format!("[ ! -e {FILE} ]; ! nft list ruleset | grep who_may_ask")).succeeds();
+    lab.run("web", "");
+    let resolv = lab.sh("podman exec web cat /etc/resolv.conf").prints("search flat.test").stdout;
+    assert!(!resolv.contains("10.87.1.1"), "{resolv}");
+    lab.sh("flatnet plan --dry-run --exit-code").succeeds();
+    lab.remove_all();
+}
+
+fn claimed_names_are_reported(lab: &Lab) {
+    let web = lab.run("web", "");
+    let other = lab.run("other", "--network-alias Web");
+    let mut both = vec![web, other];
+    both.sort();
+    assert_eq!(lab.look_up("web", "web"), both);
+    lab.sh("flatnet doctor")
+        .exits_with(1)
+        .prints("Web is the name of container web ")
+        .prints("an alias of other ");
+    lab.remove_all();
+    lab.nothing_left();
+}
+
+fn names_are_listed_with_their_reason(lab: &Lab) {
+    let web = lab.run("web", "--network-alias www");
+    let id = lab.sh("podman inspect web --format '{{.Id}}'").succeeds().stdout[..12].to_owned();
+    let listed = lab.sh("flatnet names").succeeds().stdout;
+    let rows: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
+    for row in [["web", &web, "container", "web"], ["www", &web, "alias", "web"], [&id, &web, "ID", "web"]] {
+        assert!(rows.contains(&row.to_vec()), "{row:?}: {listed}");
+    }
+    assert!(listed.contains("All other names are forwarded: 192.0.2.53.\n"), "{listed}");
+    for name in ["www", "WWW.Direct.Flatnet.Internal.", &id] {
+        lab.sh(&format!("flatnet names {name} | tail -n 1")).prints_exactly(&format!("{name}: {web}"));
+    }
+    lab.sh("flatnet names shop").exits_with(1).prints("shop: no such name");
+    lab.sh("flatnet names web.example.org").prints("forwarded: 192.0.2.53");
+    lab.sh("flatnet names a..b").exits_with(2).complains("\"a..b\" is not a name");
+    let answer = ".answer.addresses[0], .resolver.answers, .names[0].why";
+    lab.sh(&format!("flatnet names web --json | jq -r '{answer}'"))
+        .prints_exactly(&format!("{web}\ntrue\ncontainer"));
+    lab.remove_all();
+}
