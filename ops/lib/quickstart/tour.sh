@@ -92,12 +92,13 @@ reach() {
     fi
     good "the stranger is refused"
 
-    printf '    client$ redis-cli -h %s set greeting "hello, flat world"; redis-cli -h %s get greeting\n' "$db" "$db"
-    eventually podman exec client redis-cli -h "$db" set greeting "hello, flat world"
-    try podman exec client redis-cli -h "$db" get greeting
+    printf '    client$ redis-cli -h db set greeting "hello, flat world"; redis-cli -h db.direct.flatnet.internal get greeting\n'
+    eventually podman exec client redis-cli -h db set greeting "hello, flat world"
+    try podman exec client redis-cli -h db.direct.flatnet.internal get greeting
     indented <<<"$output"
     expect "$output" "hello, flat world" "what the database answered"
-    good "the client reaches the database at its flat address"
+    good "the client reaches the database by name, which is $db"
+    show flatnet names
 }
 
 # As a colleague's browser asks.
