@@ -22,22 +22,16 @@ fn repeated_add_repairs_attachment() {
         sandbox.sh(damage).succeeds();
         let again = Call::add("c1").run(&sandbox).succeeds();
         assert_eq!(first, again, "after {damage}");
-        attached_again(&attached, &sandbox);
+        attached.assert_is_back_but_for_files(&sandbox);
     }
     // A new namespace for the same ID: the machine was switched off, or the runtime was killed.
     sandbox.sh("ip netns del c1").succeeds();
     sandbox.add_netns("c1");
     assert_eq!(first, Call::add("c1").run(&sandbox).succeeds());
-    attached_again(&attached, &sandbox);
+    attached.assert_is_back_but_for_files(&sandbox);
     Call::del("c1").run(&sandbox).succeeds_silently();
     sandbox.sh("flatnet down").succeeds();
-    let after = World::of(&sandbox).without_files();
-    crate::world::assert_same(&before, &after);
-}
-
-#[track_caller]
-fn attached_again(attached: &World, sandbox: &crate::sandbox::Sandbox) {
-    crate::world::assert_same(attached, &World::of(sandbox).without_files());
+    before.assert_is_back_but_for_files(&sandbox);
 }
 
 /// The kernel opens a port of the bridge by a worker of its own, here as soon as the bridge is up.

@@ -102,7 +102,7 @@ impl World {
 
 /// Asserts that nothing is gone and nothing was left.
 #[track_caller]
-pub(crate) fn assert_same(before: &World, after: &World) {
+fn assert_same(before: &World, after: &World) {
     assert!(before == after, "the world is another (- gone, + left behind):\n{}", before.difference(after));
 }
 
