@@ -177,7 +177,7 @@ fn inline_commands_exist() {
 #[test]
 fn commands_not_run_are_listed() {
     let mut list = "# Commands that no test runs\n\n\
-        Tests run all other commands of the documents: `cargo test --test suite documents`, and for commands that install packages\n\
+        Tests run all other commands of the documents: `cargo test --features faults --test suite documents`, and for commands that install packages\n\
         `./ops/test newcomer`. To regenerate this list, run the former with `FLATNET_GOLDEN=write`.\n\n\
         | page | section | first line | why |\n| --- | --- | --- | --- |\n"
         .to_owned();
