@@ -186,7 +186,7 @@ impl Namespace {
         if noprefixroute {
             link.noprefixroute.push(address);
         }
-        self.make_prefix_routes(dev)
+        self.make_prefix_routes(dev, |added| *added == address)
     }
 
     fn del_address(&mut self, dev: &str, address: IpNet) -> Applied {
@@ -200,11 +200,13 @@ impl Namespace {
         Ok(())
     }
 
-    /// The kernel's own routes to the subnets of the addresses of a link that is up.
-    fn make_prefix_routes(&mut self, dev: &str) -> Applied {
+    /// The kernel's own routes to the subnets of those addresses of a link that `is_new` there, if the link is up.
+    fn make_prefix_routes(&mut self, dev: &str, is_new: impl Fn(&IpNet) -> bool) -> Applied {
         let link = self.link(dev)?.clone();
         let with_route = |address: &&IpNet| {
-            !link.noprefixroute.contains(address) && address.prefix_len() < address.max_prefix_len()
+            is_new(address)
+                && !link.noprefixroute.contains(address)
+                && address.prefix_len() < address.max_prefix_len()
         };
         if link.up {
             self.routes
@@ -224,7 +226,7 @@ impl Namespace {
         match attribute {
             LinkAttribute::Up => {
                 link.up = true;
-                return self.make_prefix_routes(dev);
+                return self.make_prefix_routes(dev, |_| true);
             }
             LinkAttribute::Down => {
                 link.up = false;
