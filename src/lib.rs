@@ -25,7 +25,7 @@
 //! | [`nginx`] | the HTTP gateway's own files |
 //! | [`routes`] | from containers to routes of the HTTP gateway |
 //! | [`engine`] | ADD, DEL, CHECK, GC, up, down, repair: order, locks, rollback |
-//! | [`setup`] | what `flatnet init` writes: conflist, links, units |
+//! | `setup` | what `flatnet init` writes: conflist, links, units |
 //! | [`kernel`] | [`observe`](kernel::observe) the system, [`plan`](kernel::planner) the difference, [`render`](kernel::render) it as commands, [`execute`](kernel::execute) them |
 //! | [`state`] | leases, receipts and locks on the disk |
 //! | [`model`] | values that cannot be invalid: [configuration](model::config), [names and addresses](model::types), [desired state](model::desired), [plan](model::plan) |
