@@ -199,7 +199,6 @@ fn tests_named_in_architecture_pages_exist() {
     assert_eq!(missing, Vec::<String>::new(), "these tests are not in the suite");
 }
 
-/// Every threat must name a test.
 #[test]
 fn every_threat_names_a_test() {
     let page = file(&format!("{PAGES}/security.md"));

@@ -1,8 +1,8 @@
-//! Attacks on the ruleset, many at a time. Each attack is a few frames that contain its name; ears report the names that
-//! arrived.
+//! Attacks on the ruleset, many at a time. Each attack is a few frames that contain its name; ears report the names
+//! that arrived.
 //!
-//! A test of a threat asserts that no attack arrives. Its control run removes the rule that stops the attacks, and asserts
-//! that all arrive; otherwise the first assertion would prove nothing.
+//! A test of a threat asserts that no attack arrives. Its control run removes the rule that stops the attacks, and
+//! asserts that all arrive; otherwise the first assertion would prove nothing.
 
 #![allow(clippy::panic, dead_code, reason = "a panic is a failed test; this is a vocabulary")]
 
@@ -35,7 +35,7 @@ pub(crate) struct Mode {
 }
 
 impl Mode {
-    /// The mode on WSL2, which is what most users have.
+    /// The mode of a default installation on WSL2.
     pub(crate) const ROUTED: Self = Self { bridging: "routed", fib: false };
     pub(crate) const ALL: [Self; 4] = [
         Self::ROUTED,
@@ -74,13 +74,14 @@ pub(crate) type Ear = (&'static str, u8);
 /// A named sequence of frames.
 #[derive(Clone, Debug)]
 pub(crate) struct Attack {
-    /// The attack's name. It is the content of the frame that must not arrive.
+    /// The attack's name, from which the content of the decisive frame is made.
     pub(crate) what: String,
     /// Each frame, with its sending host and link.
     frames: Vec<(String, String, Vec<u8>)>,
 }
 
-/// An attack with one frame, which `from` sends by its `eth0`. `frame` makes it from its content: [`token`] of the name.
+/// An attack with one frame, which `from` sends by its `eth0`. `frame` makes it from its content, [`token`] of the
+/// name.
 pub(crate) fn attack(what: impl Into<String>, from: &str, frame: impl FnOnce(&[u8]) -> Vec<u8>) -> Attack {
     let what = what.into();
     let frame = frame(&token(&what));

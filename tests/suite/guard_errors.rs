@@ -1,5 +1,5 @@
-//! ICMP errors: one from a container is accepted only if that container is part of the flow that the error quotes. One from
-//! outside is never accepted about a flow between containers or between a container and this host.
+//! ICMP errors: one from a container is accepted only if the quoted flow goes through that container. One from outside
+//! is never accepted about a flow between containers or between a container and this host.
 
 use serde_json::json;
 
@@ -11,8 +11,8 @@ use crate::traffic::World;
 
 const EARS: [Ear; 5] = [("", ICMP), ("c2", ICMP), ("c4", ICMP), ("foreign", ICMP), ("gw", ICMP)];
 
-/// Type, code and the next four bytes: net, host and port unreachable, fragmentation needed, source quench, TTL exceeded,
-/// reassembly time exceeded, parameter problem.
+/// Type, code and the next four bytes: net, host and port unreachable, fragmentation needed, source quench, TTL
+/// exceeded, reassembly time exceeded, parameter problem.
 const KINDS: [(u8, u8, u32); 8] =
     [(3, 0, 0), (3, 1, 0), (3, 3, 0), (3, 4, 552), (4, 0, 0), (11, 0, 0), (11, 1, 0), (12, 0, 0)];
 
@@ -61,7 +61,7 @@ fn errors(world: &World, who: (&str, &str), flows: &[Flow], round: u8) -> Vec<At
     let mut attacks = Vec::new();
     for &(what, ends) in flows {
         for ends in [ends, ends.answer()] {
-            // Errors about the loopback flow go to the bridge address; none are sent to the attacker itself or to the stranger.
+            // Errors about the loopback flow go to the bridge address. None go to the sender itself or to the stranger.
             let dest = if ends.from.0 == "127.0.0.1" { BRIDGE } else { ends.from.0 };
             if dest == address || dest == STRANGER {
                 continue;
@@ -117,8 +117,8 @@ fn icmp_errors_about_own_flows_pass() {
     }
 }
 
-/// The LAN sees no traffic between two containers, or between a container and this host, so it cannot send genuine errors
-/// about it.
+/// The LAN sees no traffic between two containers, or between a container and this host, so it cannot send genuine
+/// errors about it.
 #[test]
 fn outside_icmp_errors_about_inner_flows_are_dropped() {
     for mode in [Mode::ROUTED, Mode::ALL[2]] {
@@ -191,8 +191,8 @@ END
     }
 }
 
-/// A client of a published port uses an address of this host. An error of the container about this connection would lower
-/// the MTU to that address for all of its users.
+/// A client of a published port uses an address of this host. An error of the container about this connection would
+/// lower the MTU to that address for all of its users.
 #[test]
 fn icmp_error_on_published_port_lowers_no_host_mtu() {
     for mode in [Mode::ROUTED, Mode::ALL[2]] {

@@ -1,5 +1,5 @@
-//! Conntrack entries do not outlive Flatnet's changes: packets of existing flows reach the current holder of the port or
-//! address, or are dropped if there is none.
+//! Conntrack entries do not outlive Flatnet's changes: packets of existing flows reach the current holder of the port
+//! or address, and no container if there is no holder.
 //!
 //! The control run uses a `conntrack` that does nothing: then the old flow continues.
 
@@ -105,7 +105,7 @@ fn ongoing_clients_reach_newly_published_container() {
     }
 }
 
-/// Like [`names`]. An error that this host sends because no one listens counts as silence.
+/// Like [`names`]. An error that this host sends because no server listens counts as silence.
 fn told(answers: &[String]) -> Vec<&str> {
     names(answers).into_iter().map(|name| if name == "connection" { SILENCE } else { name }).collect()
 }

@@ -1,5 +1,5 @@
-//! Access that the configuration no longer allows also ends for existing flows: from a former ingress gateway, to a service
-//! of this host, and to the outside.
+//! Access that the configuration no longer allows also ends for existing flows: from a former ingress gateway, to a
+//! service of this host, and to the outside.
 
 use serde_json::json;
 
@@ -7,8 +7,8 @@ use crate::guard::{BRIDGE, C2, GATEWAY, HOST_LAN, Mode};
 use crate::guard_flows::{FORGETS_NOTHING, forgets_nothing, talk};
 use crate::traffic::{HOST, SILENCE, World};
 
-/// With `open`, the gateway and the stranger may open connections to containers, and containers may use this host's UDP and
-/// TCP port 5000. Otherwise only the gateway may, and only TCP port 5001.
+/// With `open`, the gateway and the stranger may open connections to containers, and containers may use this host's UDP
+/// and TCP port 5000. Otherwise only the gateway may, and only TCP port 5001.
 fn yaml(mode: Mode, open: bool, forgets: bool) -> String {
     let (gateways, ports) = if open {
         ("[192.168.50.1, 192.168.50.66]", "[{protocol: udp, port: 5000}, {protocol: tcp, port: 5000}]")
@@ -55,7 +55,7 @@ fn flows_of_revoked_sources_end() {
             ["c2 192.168.50.1", "c2 192.168.50.66", "host 10.87.1.3", "host 10.87.1.3"],
             "{mode:?}"
         );
-        // The rules alone close a service of this host. A former ingress gateway also needs its conntrack entries deleted.
+        // The rules alone close a service of this host. For a former ingress gateway, conntrack entries must go.
         let stranger = if forgets { SILENCE } else { "c2 192.168.50.66" };
         assert_eq!(after, ["c2 192.168.50.1", stranger, SILENCE, SILENCE], "{mode:?}, {forgets}");
         if forgets {
@@ -100,7 +100,7 @@ fn plan_lists_flows_to_end() {
     world.sandbox.write(crate::cni::CONFIG, &yaml(Mode::ROUTED, false, true));
     let plan = world.sandbox.sh("flatnet plan --dry-run");
     plan.prints("conntrack -D --orig-src 192.168.50.66 --orig-dst 10.87.1.0 --mask-dst 255.255.255.0");
-    // Without the program `conntrack`, `up` succeeds and changes the rules.
+    // Without the program, the rules apply to new flows, and a warning is printed.
     let missing = world.sandbox.sh("sed -i 's|^tools: {|tools: {conntrack: /usr/sbin/no-such-conntrack, |' /etc/flatnet/flatnet.yaml; flatnet up");
     missing.succeeds();
     let rules = world.sh("nft list set inet flatnet host_ports");

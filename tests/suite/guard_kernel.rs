@@ -8,8 +8,8 @@ use crate::guard::{C2, C3, HOST_LAN, UDP, attack};
 use crate::sandbox::Sandbox;
 use crate::traffic::{HOST, World, probe};
 
-/// An `nft` that rejects rulesets with the arp family or `fib`, and an `ip` and a `bridge` that reject options of bridge
-/// ports, with the messages of a kernel that lacks them. Rejected calls are logged to /tmp/refused.
+/// An `nft` that rejects rulesets with the arp family or `fib`, and an `ip` and a `bridge` that reject options of
+/// bridge ports, with the messages of a kernel that lacks them. Rejected calls are logged to /tmp/refused.
 const OLDER_KERNEL: &str = r#"
 cat >/usr/local/sbin/nft-older <<'END'
 #!/bin/bash

@@ -36,14 +36,14 @@ fn add(name: &str, ports: &Value) -> Call {
     call.conf("runtimeConfig", json!({"portMappings": ports}))
 }
 
-/// Frames from `who` with each of `sources` as source address, to the container `victim` and to this host. Each is sent to
-/// the next hop's MAC and to a link-local group MAC, which a bridge delivers to the incoming port.
+/// Frames from `who` with each of `sources` as source address, to the container `victim` and to this host. Each is sent
+/// to the next hop's MAC and to a link-local multicast MAC, which a bridge delivers on the incoming port.
 fn as_others(who: &str, me: Mac, next_hop: Mac, sources: &[&str], victim: &str) -> Vec<Attack> {
     let mut attacks = Vec::new();
     for &from in sources {
         for (to, name) in [(next_hop, "its next hop"), ([1, 0x80, 0xc2, 0, 0, 0x0e], "the group")] {
             for dest in [(victim, 9999), (BRIDGE, 53), (LAB_BRIDGE, 53), (HOST_LAN, 7777)] {
-                // No kernel forwards packets in frames to a group.
+                // No kernel forwards packets in multicast frames to a container.
                 if dest.0 == victim && name == "the group" {
                     continue;
                 }

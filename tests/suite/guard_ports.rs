@@ -1,5 +1,5 @@
-//! Link-local multicast frames, to 01:80:c2:00:00:00 to :0f, tagged or not. A bridge delivers them on the incoming port,
-//! so rules that match the bridge's name never see them.
+//! Frames to the link-local multicast MACs 01:80:c2:00:00:00 to :0f, tagged or not. A bridge delivers them on the
+//! incoming port, so rules that match the bridge's name never see them.
 
 use crate::frames::{self, Ends, Mac, NOBODY, REQUEST, arp, mac, readdressed, tagged};
 use crate::guard::{Attack, BRIDGE, C2, C3, C4, Ear, GATEWAY, HOST_LAN, ICMP, Mode, TCP, UDP, attack};
@@ -104,7 +104,7 @@ fn nothing_gets_in_by_a_port(mode: Mode) {
     assert!(lost.is_empty(), "{mode:?}: without the rules these should have arrived: {lost:#?}");
 }
 
-/// Loads the rules with the bridge's name instead of the link group, and without the check of other links.
+/// Loads the rules with the bridge's name instead of the link group, and without the check of packets from other links.
 fn by_the_bridges_name(world: &World) {
     let rules = world.sh(
         "nft list table inet flatnet | sed -E 's/iifgroup (!= )?[0-9]+/iifname \\1\"flatnet-br0\"/' >/tmp/rules

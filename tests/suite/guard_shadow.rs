@@ -1,5 +1,6 @@
-//! Port shadowing: a container that sends from a port does not receive packets for the holder of that port on this host. The
-//! port is published, is published later, or belongs to a service of this host, also through a published port (hairpin).
+//! Port shadowing: a container that sends from a port does not receive packets for the holder of that port on this
+//! host. The port is published, is published later, or belongs to a service of this host; a service is also reached
+//! through a published port (hairpin).
 
 use serde_json::{Value, json};
 
@@ -61,8 +62,8 @@ fn world(mode: Mode) -> World {
     world
 }
 
-/// c3 opens its flows, `before_asking` runs, and then the others send. Returns for each packet its name, its owner and the
-/// receivers among c2, c3, c4 and this host.
+/// c3 opens its flows, `before_asking` runs, and then the others send. Returns for each packet its name, its owner and
+/// the receivers among c2, c3, c4 and this host.
 fn who_hears(
     world: &World,
     round: u32,
