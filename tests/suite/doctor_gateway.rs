@@ -168,7 +168,7 @@ pub(crate) const RUNNING: &[Break] = &[
     .also(&["gateway-endpoints"]),
 ];
 
-/// Commands of an operator of the gateway. `gateway watch` stops the watch process once it has written the routes:
+/// Commands of an operator of the gateway. `gateway watch` suspends the watch process once it has written the routes:
 /// otherwise that process would fix a problem before the doctor can find it.
 const OPERATOR: &str = r#"#!/bin/bash -eu
 directory=${2:-/var/lib/flatnet-gateway}
