@@ -12,7 +12,7 @@ fn kernel(sandbox: &Sandbox) -> World {
 fn plan_script_matches_up_and_down() {
     let (pasted, run) = (host(""), host(""));
     let before = kernel(&pasted);
-    // Both are the same Flatnet, as it is known from the first run on.
+    // Both hosts get the same owner mark, which the first run would generate otherwise.
     let owner = "host-0123456789ab";
     for sandbox in [&pasted, &run] {
         let write =

@@ -1,5 +1,6 @@
-//! What iproute2 of both Debians makes of the steps for an attachment of both families, which nothing asks for yet: it runs
-//! them and their undo. It tells the family by the address in most places, and the plan names it in the others.
+//! iproute2 of both Debians runs the steps of an attachment with both address families, and their undo. No runtime asks
+//! for such an attachment yet. In most commands `ip` derives the family from the address; in the others the plan names
+//! it.
 
 use std::net::Ipv4Addr;
 
@@ -44,7 +45,7 @@ fn state() -> AttachmentState {
     }
 }
 
-/// The commands of `ip` among `ops`. The sets of the ruleset are IPv4's so far.
+/// The `ip` commands of `ops`. Elements are left out: the sets of the ruleset are IPv4 only so far.
 fn script(ops: Vec<Op>) -> String {
     let is_of_ip = |op: &Op| !matches!(op, Op::ElementAdd(_) | Op::ElementDel(_));
     let ops: Vec<Op> = ops.into_iter().filter(is_of_ip).collect();
