@@ -77,7 +77,7 @@ ngx = {
         clock = clock - seconds
         for _, timer in ipairs(timers) do timer.at = timer.at - seconds end
     end,
-    -- Resets everything that belongs to a request.
+    -- Resets the request, shared dictionaries and timers.
     reset = function()
         ngx.header, ngx.ctx, ngx.var, ngx.logged, ngx.sent = {}, {}, {}, {}, {}
         ngx.status, ngx.exited, ngx.place, ngx.method, ngx.uri = nil, nil, nil, nil, nil
