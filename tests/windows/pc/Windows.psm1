@@ -1,6 +1,6 @@
-# Imitates Windows' cmdlets for setup.sh's PC: `ip` is its network, and /pc/state stores objects that Linux lacks. The cmdlets have
-# the parameters that the scripts use, and the properties and errors that Microsoft documents. Like Windows' own cmdlets they are a
-# module, so that a script's preference variables do not affect them.
+# Imitates Windows' cmdlets for setup.sh's PC: `ip` is its network, and /pc/state stores objects that Linux lacks. The cmdlets
+# have the parameters that the scripts use, and the properties and errors that Microsoft documents. They are a module like
+# Windows' own cmdlets, so that a script's preference variables do not affect them.
 #
 # /pc/state/fail names cmdlets that must fail. /pc/state/done logs the changes, one per line.
 Set-StrictMode -Off

@@ -1,5 +1,5 @@
-# Runs commands from tests as if a person typed them on the PC: each in a new runspace, because a new PowerShell process would take a
-# second. The environment is restored after each command.
+# Runs commands from tests as if a person typed them on the PC: each in a new runspace, because a new PowerShell process would
+# take a second. The environment is restored after each command.
 while ($true) {
     $who = [IO.File]::ReadAllText('/pc/prompt.in')
     $kept = [Environment]::GetEnvironmentVariables()

@@ -4,8 +4,9 @@
 #
 #   lan 192.168.8.9 ---- windows 192.168.8.1 / 172.28.16.1 ---- this host, eth0 172.28.16.5
 #
-# PowerShell, the scripts, flatnet, nginx, routes, sockets and pings are real. Windows' cmdlets (Windows.psm1 in this folder), wsl.exe,
-# nginx.exe (nginx with Lua, with drive C: in /pc/c), elevation (FLATNET_ELEVATED), services and the firewalls are imitated.
+# PowerShell, the scripts, flatnet, nginx, routes, sockets and pings are real. Windows' cmdlets (Windows.psm1 in this folder),
+# wsl.exe, nginx.exe (nginx with Lua, with drive C: in /pc/c), elevation (FLATNET_ELEVATED), services and the firewalls are
+# imitated.
 set -euo pipefail
 
 system=/pc/c/Windows/System32
