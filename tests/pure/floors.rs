@@ -1,4 +1,4 @@
-//! The floors of `src/`: a module imports only from lower floors, and the page of components has a diagram of the imports.
+//! The floors of `src/`: a module imports only from lower floors; the page of components has a diagram of the imports.
 //!
 //! `just golden` rewrites the diagram.
 

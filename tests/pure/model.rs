@@ -1,7 +1,7 @@
-//! A small model of the kernel: the effect of each operation of a plan on links, addresses, routes, settings and tables.
+//! A small model of the kernel: the effect of a plan's operations on links, addresses, routes, settings and tables.
 //!
-//! It is as strict as the kernel: adding an existing object or deleting a missing one fails. So does a route over a link
-//! that is down, to an unreachable next hop, or from an address that this host does not have.
+//! It is as strict as the kernel: adding an existing object or deleting a missing one fails. So does a route over a
+//! link that is down, to an unreachable next hop, or from an address that this host does not have.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

@@ -1,6 +1,6 @@
-//! Properties of the planner, on a model of the kernel: after a plan ran, the next plan is empty, and the undo of a plan,
-//! or of the part that ran before a failure, restores the initial state. The same holds for changing over a container from
-//! any mode, including that of Flatnet 0.1.0.
+//! Properties of the planner, on a model of the kernel: after a plan ran, the next plan is empty, and the undo of a
+//! plan, or of the part that ran before a failure, restores the initial state. The same holds for changing over a
+//! container from any mode, including that of Flatnet 0.1.0.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -76,7 +76,7 @@ fn attachment(mode: PortMode, ports: u16, routes: Routes) -> AttachmentState {
     AttachmentState { mode, ..state }
 }
 
-/// The same attachment with an IPv6 address, as planned for the future. Rules that are only for IPv4, such as ARP's, stay.
+/// The same attachment with an IPv6 address, as planned for the future. Rules only for IPv4, such as ARP's, stay.
 fn of_both_families(state: AttachmentState, model: &mut Model) -> AttachmentState {
     let nets = |text: &str| text.parse::<IpNet>().unwrap();
     // This host's routes to the container have the bridge address as source.
@@ -363,7 +363,8 @@ proptest! {
 }
 
 /// The model without leftovers of another mode that have no effect: the flag `noprefixroute` of addresses, routes to
-/// ingress gateways that the default route covers, the bridge's settings if it has no ports, and `route_localnet` of ports.
+/// ingress gateways that the default route covers, the bridge's settings if it has no ports, and otherwise
+/// `route_localnet` of its ports.
 fn but_for_the_past(mut model: Model) -> Model {
     model.container.links.values_mut().for_each(|link| link.noprefixroute.clear());
     facts()
@@ -514,7 +515,7 @@ fn foreign_bridge_is_left_alone() {
     assert!(error.contains("`network: before` again") && !error.contains("link del"), "{error}");
 }
 
-/// The owner of a bridge is in its alias; a bridge of 0.1.0 has no owner and is taken over. A table's is in its comment.
+/// A bridge has its owner in its alias, a table in its comment. A bridge of 0.1.0 has no owner and is taken over.
 #[test]
 fn another_flatnets_bridge_and_table_are_left_alone() {
     let (own, other) = (Owner::new("own", [1; 6]), Owner::new("other", [2; 6]));

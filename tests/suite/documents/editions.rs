@@ -59,7 +59,7 @@ pub(crate) fn differences(path: &str, english: &str, japanese: &str) -> Vec<Stri
     found
 }
 
-/// The Japanese text with the commands, outputs and marks of the English text, and with new checksums if `is_translated`.
+/// The Japanese text with the commands, outputs and marks of the English text, and new checksums if `is_translated`.
 pub(crate) fn follow(path: &str, english: &str, japanese: &str, is_translated: bool) -> String {
     let pair = Pair::new(path, english, japanese);
     let mut lines: Vec<String> = japanese.lines().map(str::to_owned).collect();

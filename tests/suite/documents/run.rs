@@ -132,8 +132,8 @@ fn ran(text: &str) -> Ran {
     Ran { status: status.parse().unwrap_or(-1), printed }
 }
 
-/// One shell sources each command from a file, so that variables and directories are kept. Output goes to files, so that
-/// background processes of a command do not delay the next one.
+/// One shell sources each command from a file, so that variables and directories are kept. Output goes to files, so
+/// that background processes of a command do not delay the next one.
 fn script(steps: &[Step]) -> String {
     let mut text = format!(
         "source {FOLDER}/prepare.sh\nset +eu +o pipefail\ncd /root\n\
