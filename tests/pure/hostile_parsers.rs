@@ -1,4 +1,4 @@
-//! Files and other programs' output that hold anything: the parsers answer or refuse, and never panic.
+//! Arbitrary content of files and of other programs' output: the parsers accept or reject it, and never panic.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ const RULESETS: [&str; 2] =
     [include_str!("../captured/nft-1.0.6/inet.json"), include_str!("../captured/nft-1.0.6/arp.json")];
 const ADDRESSES: &str = include_str!("../captured/iproute2-6.1/addr.json");
 
-/// Real output with one piece replaced by another text.
+/// Real output with one part replaced by another text.
 fn broken(text: &'static str) -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         "\\PC{0,8}",
