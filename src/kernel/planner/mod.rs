@@ -39,8 +39,8 @@
 //!     host_addresses: Vec::new(),
 //! };
 //! let id = AttachmentId { container_id: "4f5c1e9a0b7d".parse()?, if_name: "eth0".parse()? };
-//! let (netns, address) = ("/run/netns/web".parse()?, "10.87.7.2".parse()?);
-//! let desired = AttachmentState::new(&config, &facts, &id, &netns, address, None, &[], Routes::Default);
+//! let (netns, addresses) = ("/run/netns/web".parse()?, config.addresses("10.87.7.2".parse()?));
+//! let desired = AttachmentState::new(&config, &facts, &id, &netns, &addresses, None, &[], Routes::Default);
 //!
 //! // What is there is nothing, so everything is to be done. Each step says what, and why.
 //! let plan = planner::attach(&desired, &ObservedAttachment::default());
