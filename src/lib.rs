@@ -1,7 +1,7 @@
 //! Flatnet gives Podman containers flat, routable addresses, with commands that anybody can read.
 //!
 //! The program `flatnet` has three [`faces`]: a CNI plugin, a netavark plugin and a command line. All three call one
-//! [`engine`], which plans `ip`, `bridge`, `nft` and `sysctl` commands, runs them, keeps a receipt of them, and undoes them
+//! [`engine`], which plans `ip`, `bridge`, `nft`, `sysctl` and `conntrack` commands, runs them, keeps a receipt of them, and undoes them
 //! by that receipt.
 //!
 //! # From a configuration to commands
@@ -26,6 +26,7 @@
 //! | [`routes`] | from containers to routes of the HTTP gateway |
 //! | [`names`] | from containers to answers by DNS |
 //! | [`engine`] | ADD, DEL, CHECK, GC, up, down, repair: order, locks, rollback |
+//! | `setup` | what `flatnet init` writes: conflist, links, units |
 //! | [`kernel`] | [`observe`](kernel::observe) the system, [`plan`](kernel::planner) the difference, [`render`](kernel::render) it as commands, [`execute`](kernel::execute) them |
 //! | [`state`] | leases, receipts and locks on the disk |
 //! | [`model`] | values that cannot be invalid: [configuration](model::config), [names and addresses](model::types), [desired state](model::desired), [plan](model::plan) |

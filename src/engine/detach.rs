@@ -29,7 +29,7 @@ impl Engine {
     pub(super) fn left_for_later(&self, id: &AttachmentId, error: &Error) -> String {
         let is_recorded = self.store.receipt(id).ok().flatten().is_some();
         let (called, by) = (self.label(id), if is_recorded { "gc" } else { "repair" });
-        // Without a pending mark only the receipt remains, once link and namespace are gone.
+        // Once link and namespace are gone, only the mark says that something is left to undo.
         if is_recorded {
             let _ = self.store.mark_pending(id);
         }

@@ -159,8 +159,9 @@ impl Engine {
         receipt.map_or_else(|| id.to_string(), |(receipt, _)| receipt.label())
     }
 
+    /// How long to wait for a lock.
     fn patience(&self) -> Duration {
-        Duration::from_secs(self.config.limits.lock_seconds)
+        self.config.limits.patience()
     }
 }
 
@@ -183,13 +184,14 @@ fn host_executor(config: &Config) -> Box<dyn Executor> {
     Box::new(executor)
 }
 
-/// Changes with each version that requires this host to be set up again; 0.1.0 had none.
+/// Whoever changes rules, sets or links of `up` changes this text too: then the first ADD after an upgrade sets this host up
+/// again. 0.1.0 had none.
 const GENERATION: &str = "routed links, a table for each address";
 
-/// A hash of the network's configuration, independent of comments and layout. Without `limits`, which differ at boot.
+/// A hash of the network's configuration, independent of comments and layout. Without `limits`: at boot `--command-seconds` overrides one, which is no
+/// reason to set this host up again.
 fn config_hash(config: &Config) -> String {
     let config = Config { gateway: Gateway::default(), limits: Limits::default(), ..config.clone() };
-    // If a version changed rules, links or sets, they must be made again.
     let text = GENERATION.to_owned() + &serde_json::to_string(&config).unwrap_or_default();
     hex::digits(&Sha256::digest(text.as_bytes())[..8])
 }

@@ -10,7 +10,7 @@ const HEAD: &str = "\
 Every error of Flatnet ends in a code, such as `(FLAT-E045)`. A code never changes its meaning. `flatnet explain FLAT-E045`
 prints its section of this page. In the messages below `..` stands for text that varies.
 
-This page is generated from `src/error/table.rs`. To update it, run `FLATNET_GOLDEN=write cargo test --test suite errors`.
+This page is generated from `src/error/table.rs`. To update it, run `FLATNET_GOLDEN=write cargo test --features faults --test suite errors`.
 
 | code | what happened | what to do |
 | --- | --- | --- |

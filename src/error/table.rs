@@ -1,4 +1,5 @@
-//! The table of all errors, and the only place that describes them.
+//! The table of all errors, and the only place that describes them. The message itself is made where the error is returned:
+//! search for its `Kind::`.
 //!
 //! In `seen`, `..` stands for text that varies. `remedy` is the default end of a message; the code that fails may give a
 //! better one.

@@ -1,6 +1,6 @@
 //! The nft sets and maps with elements of containers: their names, and how an [`Element`] is written and read.
 //!
-//! To add one: a variant of [`Element`], an entry here, and its declaration in `templates/ruleset.nft.j2`.
+//! To add one: CONTRIBUTING.md, A set of the ruleset.
 
 use std::net::IpAddr;
 
@@ -25,7 +25,7 @@ static BINDINGS: Set = Set {
         let [dev, address] = key else { return None };
         let address = address.parse().ok()?;
         match dev.parse() {
-            // The set of this name in 0.1.0 holds MACs.
+            // In 0.1.0 the set of this name held MACs instead of links.
             Ok(mac) => Some(Element::FrameBinding { mac, address }),
             Err(_) => Some(Element::Binding { dev: dev.parse().ok()?, address }),
         }

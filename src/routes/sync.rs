@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::time::Duration;
 
 use super::build::{self, Draft, Sources};
 use super::containers::Inspection;
@@ -197,7 +196,7 @@ fn next_generation(last: u64) -> u64 {
 pub(super) fn lock(config: &Config) -> Result<Lock> {
     let run = StateDir::create(&config.paths.run)?;
     let path = run.path().join(format!("{}.gateway.lock", config.network));
-    Lock::acquire(&path, Duration::from_secs(config.limits.lock_seconds))
+    Lock::acquire(&path, config.limits.patience())
 }
 
 #[cfg(test)]

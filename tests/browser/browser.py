@@ -1,6 +1,6 @@
 """A colleague's browser: Debian's Chromium in the LAN's namespace, driven by Selenium.
 
-A scenario waits for what is to be seen, with a limit; it never sleeps and hopes. Pictures go to /pictures.
+A scenario waits for a visible condition, with a limit, and never for a fixed time. Screenshots go to /pictures.
 """
 
 import base64
@@ -21,7 +21,7 @@ PICTURES = "/pictures"
 
 
 def host(script):
-    """Runs a script on the container host, which has another network; returns what it prints."""
+    """Runs a script in the network namespace of the container host; returns its output."""
     command = ["nsenter", "--target", "1", "--net", "--mount", "bash", "-euo", "pipefail", "-c", script]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, f"{script}\nended with {done.returncode}: {done.stdout}{done.stderr}"
@@ -29,7 +29,7 @@ def host(script):
 
 
 def until(what, condition, seconds=20):
-    """Waits until `condition` is true, and returns how long that took."""
+    """Waits until `condition` is true; returns how long that took."""
     began, last = time.monotonic(), "not so"
     while time.monotonic() < began + seconds:
         try:
@@ -38,7 +38,7 @@ def until(what, condition, seconds=20):
         except TimeoutException:
             raise
         except WebDriverException as error:
-            # It looked while the page was being replaced.
+            # The page was being replaced.
             last = error.msg
         time.sleep(0.02)
     raise AssertionError(f"not within {seconds} s: {what} ({last})")
@@ -68,7 +68,7 @@ class Browser:
         self.driver.quit()
 
     def resize(self, width, height):
-        """As a screen of that size shows it, to the pixel."""
+        """Sets the viewport to exactly this size."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
@@ -92,11 +92,11 @@ class Browser:
         return self.one(selector).text
 
     def shows(self, text, selector="body", seconds=20):
-        """Waits until the text is there, and returns how long that took."""
+        """Waits until the text is visible; returns how long that took."""
         return until(f"{text!r} in {selector} of {self.driver.current_url}", lambda: text in self.text(selector), seconds)
 
     def reaches(self, word, least, selector):
-        """Waits until the text is `WORD N from`, with an N, which grows, of `least` or more, and returns that."""
+        """Waits until the text is `WORD N from` with an increasing N of at least `least`; returns N."""
         numbers = [0]
 
         def look():
@@ -107,18 +107,18 @@ class Browser:
         return numbers[-1]
 
     def follow(self, link):
-        """Clicks, once the page has been drawn: before, Chromium takes no clicks."""
+        """Clicks after the page was rendered: Chromium ignores earlier clicks."""
         self.driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
         self.driver.find_element(By.LINK_TEXT, link).click()
 
     def picture(self, name):
-        """The whole page, however long."""
+        """Takes a screenshot of the whole page."""
         shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True})
         with open(f"{PICTURES}/{name}.png", "wb") as file:
             file.write(base64.b64decode(shot["data"]))
 
     def listen(self):
-        """Takes what the browser has logged since: its console, and every address that it asked for."""
+        """Collects new entries of the browser's logs: the console, and the URLs of all requests."""
         self.console += [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
         for entry in self.driver.get_log("performance"):
             message = json.loads(entry["message"])["message"]
@@ -128,7 +128,7 @@ class Browser:
                 self.asked.append(message["params"]["url"])
 
     def expect_quiet(self, expected=lambda entry: False):
-        """Only expected errors in the console, and only requests to the gateway."""
+        """Asserts that the console has only expected errors, and that all requests went to the gateway."""
         self.listen()
         wrong = [entry for entry in self.console if not expected(entry)]
         assert not wrong, f"the console says: {wrong}"

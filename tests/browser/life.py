@@ -1,6 +1,6 @@
-"""Two browsers follow containers through restart, stop, start, kill and removal, while others keep asking for them.
+"""Two browsers show containers during restart, stop, start, kill and removal, while others keep requesting them.
 
-`steady` holds requests for ten seconds, as is usual; `app` for one, so that its page is soon there.
+`steady` holds requests for the default of ten seconds; `app` for one, so that the gateway's page appears soon.
 """
 
 import http.client
@@ -9,14 +9,14 @@ import time
 
 from browser import PORTAL, Browser, host, until
 
-# A container runs before its server listens; requests for `app` wait one second for that.
+# A container runs before its server listens; requests for `app` wait only one second for it.
 STARTING = ((503, "down"),)
 
 STEADY, APP = "steady.flatnet.internal", "app.flatnet.internal"
 
 
 class Asking:
-    """Asks for / again and again, as others in the LAN do, and counts what comes."""
+    """Requests / repeatedly, like others in the LAN, and records the responses."""
 
     def __init__(self, name):
         self.name, self.answers, self.ending = name, [], threading.Event()
@@ -44,13 +44,13 @@ class Asking:
             time.sleep(0.02)
 
     def expect(self, *wanted, maybe=()):
-        """That each of these was met, and nothing else but what may be."""
+        """Asserts that exactly these responses occurred, apart from those in `maybe`."""
         met = set(self.answers) - set(maybe)
         assert met == set(wanted), f"{self.name}: {[(one, self.answers.count(one)) for one in set(self.answers)]}"
 
 
 def restart(page, portal):
-    """No request is refused, and an open page continues by itself."""
+    """No request fails, and an open page reconnects by itself."""
     page.open(f"http://{STEADY}/")
     page.reaches("message", 2, "#socket")
     page.run("new MutationObserver(() => { window.lost ||= document.body.innerText.includes('connection lost') })"
@@ -92,7 +92,7 @@ def kill(page, portal):
 
 
 def remove_and_run(page, portal, others):
-    """The page of the stopped container becomes that of an unknown name, and that the new container's, without a hand."""
+    """The page of a stopped container changes to that of an unknown name, and then to the new container, by itself."""
     host("podman rm -f -t 0 app")
     page.shows(f"No service {APP} here", "h1")
     page.picture("removed")
@@ -105,7 +105,7 @@ def remove_and_run(page, portal, others):
 
 
 def is_expected(entry):
-    """What a browser logs by itself when an answer is not 200 (405: Tornado knows no HEAD), or a connection is cut."""
+    """Messages of the browser about a status other than 200 (405: Tornado does not support HEAD) or a closed connection."""
     is_theirs = f"//{APP}/" in entry or f"//{STEADY}/" in entry
     return is_theirs and any(word in entry for word in (" 404 ", " 405 ", " 503 ", "WebSocket", "INCOMPLETE_CHUNKED"))
 

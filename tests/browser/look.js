@@ -1,4 +1,4 @@
-// What is wrong with the page as it is on the screen, as a list of sentences.
+// Lists the faults of the rendered page, as sentences.
 const wrong = [];
 
 function channels(color) {
@@ -24,7 +24,7 @@ function ground(element) {
     matchMedia("(prefers-color-scheme: dark)").matches ? "rgb(18,18,18)" : "rgb(255,255,255)");
 }
 
-// WCAG 2 AA: 4.5 to 1 for text.
+// WCAG 2 AA requires 4.5 to 1 for text.
 function checkContrast(element) {
   const [ink, paper] = [luminance(channels(getComputedStyle(element).color)), luminance(ground(element))];
   const ratio = (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05);

@@ -1,7 +1,7 @@
-"""How the gateway's own pages look and behave: in two languages, light and dark, on a phone and on a desk, with much to show,
-with nothing, in trouble.
+"""Appearance and behavior of the gateway's own pages: in two languages, light and dark, on phones and desktops, with many
+routes, with none, and during failures.
 
-Reads {"gateway": its folder}. The containers of the list are servers at 10.87.1.2 to 10.87.1.40, port 3000.
+Reads {"gateway": its folder}. The containers of the routes table are servers at 10.87.1.2 to 10.87.1.40, port 3000.
 """
 
 import http.client
@@ -45,7 +45,7 @@ def ask(name, path="/"):
 
 
 def publish(routes, without=()):
-    """Replaces the routes table, and asks for each once it is in force, so that the gateway knows how they are."""
+    """Replaces the routes table, waits until it is in force, and requests each route, so that the gateway knows its state."""
     global generation
     generation += 1
     table = {"version": 1, "generation": generation, "written": SINCE,
@@ -53,7 +53,7 @@ def publish(routes, without=()):
              "routes": routes, "unrouted": list(without), "end": generation}
     path = f"{GATEWAY}/state/routes.json"
     host(f"cat >{path}.new <<'END'\n{json.dumps(table)}\nEND\nmv {path}.new {path}")
-    # Each worker reads for itself.
+    # Each worker reads the table.
     until("all workers have the list", lambda: all(
         json.loads(ask("localhost", "/_flatnet/status")).get("generation") == generation for _ in range(8)))
     for one in routes:
@@ -87,7 +87,7 @@ WITHOUT = [
 
 
 def look_at(browser, name, url, text):
-    """Light and dark, on every screen: readable, nothing cut off. `text` says that it is there."""
+    """Checks a page in light and dark, on every screen size: readable, nothing cut off. `text` is text of the loaded page."""
     language = browser.language
     browser.open(url)
     browser.shows(text[language])
@@ -117,7 +117,7 @@ def look_at_all(browsers):
 
 
 def stay_in_place(browser):
-    """What changes changes alone: nothing else moves, and the keyboard stays where it was."""
+    """An update changes only what is different: nothing else moves, and the focus stays."""
     browser.dark(False)
     browser.resize(*SIZES["desk"])
     publish(many())
@@ -141,7 +141,7 @@ def stay_in_place(browser):
     browser.shows("stopped", "#route-grafana .badge")
     browser.shows("26 running")
     assert browser.run("return window.kept.every((one) => one.isConnected) && document.activeElement === window.kept[1]")
-    # The link with the focus is in the card that is drawn anew.
+    # The link with the focus is in the card that is replaced.
     next(one for one in routes if one["name"] in links[6])["endpoints"][0]["state"] = "paused"
     publish(routes)
     browser.shows("2 paused")
@@ -152,7 +152,7 @@ def stay_in_place(browser):
 
 
 def go_away_and_return(browser):
-    """Without the gateway the page says that it may be old."""
+    """Without the gateway, the page warns that it may be outdated."""
     assert not browser.one("#away").is_displayed()
     host(f"nginx -p {GATEWAY} -c conf/nginx.conf -s quit")
     browser.shows("The gateway does not answer")

@@ -1,4 +1,4 @@
-"""The portal and three services by name: an application with WebSocket and events, a forge, a database behind a web front.
+"""The portal and three services by name: an application with WebSocket and events, a forge, and a database's web front end.
 
 Reads {"database": its address}.
 """
@@ -57,7 +57,7 @@ def database(browser):
 
 
 def away(browser):
-    """An unknown name, and from there to the start page."""
+    """The page of an unknown name, and its link to the start page."""
     browser.open("http://nobody.flatnet.internal/")
     browser.shows("No service nobody.flatnet.internal here", "h1")
     browser.picture("nobody")

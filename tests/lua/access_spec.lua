@@ -77,7 +77,7 @@ describe("the way of a request", function()
         ngx.var.http_upgrade = "websocket"
         dispatch("web.local", "/app", "/app?x=%20")
         assert.same({ "@http", "/?x=%20" }, { ngx.place, ngx.var.flatnet_target })
-        -- Written in another way: made anew from what nginx decoded.
+        -- With another escaping, the target is rebuilt from the decoded URI.
         ngx.var.is_args, ngx.var.args = "?", "q=1"
         dispatch("web.local", "/app/x y/%", "/%61pp/x%20y/%25?q=1")
         assert.equal("/x%20y/%25?q=1", ngx.var.flatnet_target)
@@ -144,11 +144,11 @@ describe("the way of a request", function()
         assert.is_near(began + 0.2, ngx.now(), 0.001)
         assert.equal("10.87.1.2:3000", ngx.ctx.endpoint.peer)
         assert.is_true(ngx.ctx.is_again)
-        -- Where nothing is to be held, the page comes within a second.
+        -- With `hold` 0, the page comes without the pause.
         state.table.routes[1].hold, began = 0, ngx.now()
         access.admit()
         assert.equal(began, ngx.now())
-        -- Another one can take it at once.
+        -- Another endpoint can take the request at once.
         local other = fixture.endpoint({ address = "10.87.1.3" })
         state.table = fixture.table({ fixture.route({ endpoints = { other, fixture.endpoint() } }) })
         began = ngx.now()

@@ -43,7 +43,7 @@ describe("attempts", function()
             assert.is_false(attempt.may_repeat(broke, method, false), method)
         end
         assert.is_false(attempt.may_repeat(read("a:1 : a:1", "100 : 100", "0.0 : 0.0", "502 : 502"), "GET", false))
-        -- Connections that were kept, and closed by then, are one round.
+        -- Kept connections that the container had closed count as one attempt.
         assert.is_true(attempt.may_repeat(read("a:1, a:1, a:1", "100, 100, 0", "0.0, 0.0, -", "502, 502, 502"), "GET", false))
         assert.is_true(attempt.may_repeat(read("a:1 : a:1", "100 : 0", "0.0 : -", "502 : 502"), "GET", false))
     end)

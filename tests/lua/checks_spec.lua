@@ -68,7 +68,7 @@ describe("checks by label", function()
         ngx.turn(0.5)
         assert.is_not_nil(next(ngx.shared.flatnet_health.values))
         follow({ id = "fedcba987654" }, first)
-        -- Another worker had a request to it under way.
+        -- Another worker still had a request to the removed endpoint.
         health.failed(endpoint)
         ngx.turn(6)
         for key in pairs(ngx.shared.flatnet_health.values) do
@@ -111,7 +111,7 @@ describe("checks by label", function()
         local labels = { path = "/healthz", interval = 1, healthy = 1, unhealthy = 1 }
         local built = fixture.table({ fixture.route({ health = labels, endpoints = endpoints }) })
         require("flatnet.state").table = built
-        -- Each look takes 2.1 s, longer than the interval.
+        -- Each check takes 2.1 s, longer than the interval.
         local at, held = ngx.timer.at, {}
         ngx.timer.at = function(delay, run, argument)
             if delay == 0 and argument.passes then

@@ -27,7 +27,7 @@ describe("the usual request", function()
         assert.equal("web", route("web.local", "/apis"))
         assert.equal("api", route("web.local", "/api/x"))
         assert.equal("wild", route("a.example.org"))
-        -- The log must change what is not UTF-8.
+        -- The log must replace invalid UTF-8.
         ngx.var.http_user_agent = "\233"
         assert.equal("", route("web.local"))
         ngx.var.http_user_agent = nil
@@ -41,7 +41,7 @@ describe("the usual request", function()
             assert.equal("", route("web.local"))
         end
         state.table = fixture.table({ fixture.route({ hosts = { "local" }, path = "/x" }), fixture.route({ name = "b" }) })
-        -- The gateway's own pages go first there.
+        -- The gateway's own pages take precedence on these hosts.
         assert.equal("", route("local"))
         assert.equal("", route("192.168.7.1"))
         assert.equal("", route("other.local"))

@@ -1,4 +1,4 @@
--- Documents and tables for specs.
+-- Documents and routes tables for specs.
 local M = {}
 
 function M.endpoint(changes)
@@ -19,7 +19,7 @@ function M.document(routes)
     return { version = 1, generation = 7, routes = routes or { M.route() }, unrouted = {}, ["end"] = 7 }
 end
 
--- A table in force, as flatnet.watch would make it.
+-- A routes table in force, as flatnet.watch makes it.
 function M.table(routes, before, now)
     return require("flatnet.routes").build(M.document(routes), before, require("flatnet.own_names").is_own, now or ngx.now(),
         function() end)

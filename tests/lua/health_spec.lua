@@ -60,7 +60,7 @@ describe("health", function()
         ngx.turn(5)
         health.failed(first)
         assert.equal(began, health.unusable_since(first))
-        -- Never seen alive: from its start.
+        -- One that never answered has been unusable since its start.
         assert.equal(began - 100, health.unusable_since(second))
     end)
 

@@ -5,7 +5,7 @@ describe("starting", function()
         package.loaded["ngx.balancer"] = {}
         require("flatnet.init").start(fixture.settings())
         for name in io.popen("ls templates/gateway/lua/flatnet"):lines() do
-            -- Only the first worker has use for the checks.
+            -- Only the first worker runs the checks.
             local module = "flatnet." .. string.gsub(name, "%.lua$", "")
             if module ~= "flatnet.checks" then
                 assert.is_truthy(package.loaded[module], module)

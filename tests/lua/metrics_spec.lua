@@ -45,7 +45,7 @@ describe("metrics", function()
         log.run()
         assert.equal("web-1", ngx.var.flatnet_container)
         assert.matches('flatnet_requests_total{route="web",status="503"} 1', text(), 1, true)
-        -- locations.conf has written the route's name, as what the container is called as a rule.
+        -- locations.conf has set the route's name, which is usually the container's.
         ngx.ctx.is_fast_path, ngx.var = true, {}
         log.run()
         assert.equal("web-1", ngx.var.flatnet_container)

@@ -1,7 +1,7 @@
 local relay = require("flatnet.relay")
 
 describe("an answer behind 1xx", function()
-    -- A container that sends these pieces, then nothing.
+    -- Imitates a container that sends these pieces, then nothing.
     local function skip(...)
         local pieces = { ... }
         return relay.skip({ receiveany = function() return table.remove(pieces, 1) end })
@@ -37,7 +37,7 @@ describe("a relayed request", function()
     local saved = _G.ngx
     after_each(function() _G.ngx = saved end)
 
-    -- Runs threads one after the other: `up` first.
+    -- Runs the threads one after the other, `up` first.
     local function pass(client_says, container_says)
         local limits
         local function peer(pieces)

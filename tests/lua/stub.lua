@@ -1,4 +1,4 @@
--- What specs have instead of nginx: the parts of `ngx` that the modules use, with a clock that the specs turn.
+-- Replaces nginx in specs: the parts of `ngx` that the modules use, with a clock that the specs set.
 local Dict = {}
 Dict.__index = Dict
 
@@ -57,7 +57,7 @@ ngx = {
         return true
     end },
     config = { prefix = function() return "/" end },
-    -- Turns the clock and runs what is due, in its order.
+    -- Advances the clock, and runs due timers in order.
     turn = function(seconds)
         local stop = clock + seconds
         while true do
@@ -72,12 +72,12 @@ ngx = {
         end
         clock = stop
     end,
-    -- Somebody sets the clock back: timers go on by one that nobody sets.
+    -- Sets the system clock back. Timers are not affected, because they use a monotonic clock.
     set_back = function(seconds)
         clock = clock - seconds
         for _, timer in ipairs(timers) do timer.at = timer.at - seconds end
     end,
-    -- As before any request.
+    -- Resets the request, shared dictionaries and timers.
     reset = function()
         ngx.header, ngx.ctx, ngx.var, ngx.logged, ngx.sent = {}, {}, {}, {}, {}
         ngx.status, ngx.exited, ngx.place, ngx.method, ngx.uri = nil, nil, nil, nil, nil

@@ -1,4 +1,4 @@
-//! The floors of `src/`: a module imports only from floors below its own, and the page of components has a diagram of them.
+//! The floors of `src/`: a module imports only from lower floors; the page of components has a diagram of the imports.
 //!
 //! `just golden` rewrites the diagram.
 
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use regex::Regex;
 
-/// From the top; modules of one floor may import one another in one direction.
+/// Floors from the top. Modules of one floor may import one another in one direction.
 const FLOORS: [&[&str]; 9] = [
     &["faces"],
     &["windows", "doctor"],
@@ -20,7 +20,7 @@ const FLOORS: [&[&str]; 9] = [
     &["model"],
     &["log", "error", "file", "hex", "shell"],
 ];
-/// What begins the program or its build, and may name any floor.
+/// Entry points of the program and its build, which may import from any floor.
 const ROOTS: [&str; 3] = ["build", "lib", "main"];
 const PAGE: &str = "docs/architecture/components.md";
 
@@ -28,7 +28,7 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// All files of Rust below `folder`.
+/// All Rust files below `folder`.
 pub(crate) fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -42,7 +42,7 @@ pub(crate) fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Which module imports which, and in which files. Tests and comments do not count.
+/// Pairs of importing and imported module, with the files. Tests and comments do not count.
 type Imports = BTreeMap<(String, String), BTreeSet<String>>;
 
 fn imports() -> Imports {
@@ -109,7 +109,7 @@ fn no_floor_imports_from_above() {
     assert_eq!(up, Vec::<String>::new(), "these import from above, or in a circle");
 }
 
-/// The imports as a picture. An arrow that others imply is left out.
+/// The imports as a diagram. An arrow that others imply is omitted.
 fn picture(imports: &Imports) -> String {
     let arrows: BTreeSet<(&str, &str)> = imports
         .keys()

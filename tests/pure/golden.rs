@@ -1,4 +1,4 @@
-//! Golden plans: each folder of `tests/golden` holds what is configured and observed, and the scripts that follow.
+//! Golden plans: each folder of `tests/golden` has a configuration, the observed state, and the resulting scripts.
 //!
 //! `FLATNET_GOLDEN=write cargo test --test pure golden` rewrites the scripts; review the difference.
 
@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
 use flatnet::kernel::observe::attachment::ObservedAttachment;
-use flatnet::kernel::observe::host::{ObservedHost, ObservedRuleset};
+use flatnet::kernel::observe::host::{ObservedHost, ObservedRuleset, RunningResolver};
 use flatnet::kernel::observe::link::{self, Link};
 use flatnet::kernel::observe::route::{self, Route};
 use flatnet::kernel::observe::rule::{self, Rule};
@@ -26,31 +26,28 @@ use crate::golden_file::compare;
 /// `observed.json`.
 #[derive(Deserialize)]
 struct Observed {
-    /// What is planned.
     target: Target,
-    /// What `auto` means.
+    /// The values that `auto` is replaced with.
     facts: HostFacts,
-    /// Which Flatnet this is.
     #[serde(default)]
     owner: Option<Owner>,
-    /// Containers that are attached.
     #[serde(default)]
     attached: Vec<Attached>,
-    /// What `ip -j -d addr show` prints, on the host and in the container.
+    /// Output of `ip -j -d addr show`, on the host and in the container.
     #[serde(default)]
     links: serde_json::Value,
     #[serde(default)]
     container_links: serde_json::Value,
-    /// What `ip -j route show` prints in the container.
+    /// Output of `ip -j route show` in the container.
     #[serde(default)]
     container_routes: serde_json::Value,
-    /// What `ip -j rule show` prints there.
+    /// Output of `ip -j rule show` in the container.
     #[serde(default)]
     container_rules: serde_json::Value,
-    /// What `ip -j route show dev` prints on the host.
+    /// Output of `ip -j route show dev` on the host.
     #[serde(default)]
     host_routes: serde_json::Value,
-    /// Static entries of the bridge.
+    /// The bridge's static entries.
     #[serde(default)]
     fdb: Vec<String>,
     #[serde(default)]
@@ -58,7 +55,7 @@ struct Observed {
     /// Whether unassigned addresses are rejected.
     #[serde(default)]
     unreachable: bool,
-    /// Whether the tables are there, and as wanted.
+    /// Whether the tables exist, and match the desired state.
     #[serde(default)]
     ruleset: Rules,
     #[serde(default)]
@@ -66,7 +63,7 @@ struct Observed {
     /// The resolver's process.
     #[serde(default)]
     resolver: Option<u32>,
-    /// Flows that the rules let in before, and do not now.
+    /// Flows that the previous rules accepted and the new ones do not.
     #[serde(default)]
     closed: Vec<FlowFilter>,
 }
@@ -79,7 +76,7 @@ enum Target {
         found: BTreeMap<SysctlKey, u32>,
     },
     Add(Box<Add>),
-    /// The container of `attached` is to be joined as the configuration says.
+    /// Changes over the container of `attached` to the mode of the configuration.
     ChangeOver,
 }
 
@@ -165,8 +162,7 @@ impl Observed {
                 }
             },
             arp_table: self.arp_table,
-            resolver: self.resolver,
-            others_have_names: false,
+            resolver: self.resolver.map(|pid| RunningResolver { pid, has_other_networks: false }),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Files that tests compare with the program's output, and rewrite with `FLATNET_GOLDEN=write`.
+//! Golden files: tests compare them with the program's output, and rewrite them with `FLATNET_GOLDEN=write`.
 
 use std::path::Path;
 

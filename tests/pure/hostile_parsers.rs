@@ -1,4 +1,4 @@
-//! Files and other programs' output that hold anything: the parsers answer or refuse, and never panic.
+//! Arbitrary content of files and of other programs' output: the parsers accept or reject it, and never panic.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ const ADDRESSES: &str = include_str!("../captured/iproute2-6.1/addr.json");
 const NAMES: &str = "version 1\nnetwork flatnet\nlisten 10.87.1.1\nsubnet 10.87.1.0/24\nclient 10.9.0.0/16\nzone z.internal\n\
     domain flatnet.internal 10.87.1.1\nhost gateway 10.87.1.1\nupstream 2620:fe::9\nname 10.87.1.2 c1 eth0 web Alias.x\nname 10.87.1.3 c2 eth1\n";
 
-/// Real output with one piece replaced by another text.
+/// Real output with one part replaced by another text.
 fn broken(text: &'static str) -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         "\\PC{0,8}",

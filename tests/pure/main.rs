@@ -1,4 +1,4 @@
-//! What needs neither root nor a kernel: plans on a model, golden files, hostile text, the floors of `src/`. `just quick` runs it.
+//! Tests without root and kernel: plans on a model, golden files, hostile text, floors. `just quick` runs them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 

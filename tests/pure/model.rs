@@ -1,7 +1,7 @@
-//! A small model of the kernel: what each operation of a plan does to links, addresses, routes, settings and tables.
+//! A small model of the kernel: the effect of a plan's operations on links, addresses, routes, settings and tables.
 //!
-//! It is strict as the kernel is: to add what is there, or to delete what is not, fails; so does a route over a link that
-//! is down, to a next hop that nothing leads to, or from an address that this host does not have.
+//! It is as strict as the kernel: adding an existing object or deleting a missing one fails. So does a route over a
+//! link that is down, to an unreachable next hop, or from an address that this host does not have.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -38,7 +38,7 @@ pub(crate) struct Namespace {
     pub(crate) rules: BTreeSet<Rule>,
 }
 
-/// A route, and the address that is used towards where it leads.
+/// A route; `src` is its preferred source address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ModelRoute {
     to: IpNet,
@@ -48,14 +48,14 @@ pub(crate) struct ModelRoute {
     table: Option<RouteTable>,
 }
 
-/// The table `inet`, with the one for ARP where there is one: the sum of its rules, and what is in the sets.
+/// The table `inet` and, if it exists, the table `arp`: a hash of the rules, and the elements.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Ruleset {
     pub(crate) rules: String,
     pub(crate) elements: BTreeSet<TableElement>,
 }
 
-/// How the text begins with which the model lists a ruleset, for it to be put back.
+/// The beginning of the model's listing of a ruleset, which can be applied to restore it.
 const LISTING: &str = "listed by the model\n";
 
 type Applied = Result<(), String>;
@@ -65,29 +65,29 @@ fn or(condition: bool, why: &str) -> Applied {
 }
 
 impl Ruleset {
-    /// A transaction that makes it as it is.
+    /// A transaction that restores this ruleset.
     fn listing(&self, arp: bool) -> String {
         format!("{LISTING}{}{}", serde_json::to_string(self).unwrap(), if arp { "\ntable arp" } else { "" })
     }
 }
 
-/// An element of a container, as the template writes it: key, container and, in a map, value.
+/// Parses an element of a container, as the template writes it: key, container and, in a map, value.
 fn element_line(line: &str) -> Option<(&str, &str, Option<&str>)> {
     let (key, rest) = line.strip_prefix("\t\t\t")?.split_once(" comment \"")?;
     let (container, value) = rest.strip_suffix(',')?.split_once('"')?;
     Some((key, container, value.strip_prefix(" : ")))
 }
 
-/// What the text of a ruleset comes to without the elements that come and go.
+/// A hash of a ruleset's text without elements of containers.
 fn rules_of(text: &str) -> String {
     let lines: Vec<&str> = text.lines().filter(|line| element_line(line).is_none()).collect();
     let text = lines.join("\n").replace("\t\telements = {\n\t\t}\n", "");
-    // Short, for what a failed test prints.
+    // Shortened, for the output of failed tests.
     let sum = Sha256::digest(text.as_bytes());
     sum.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The elements that the text of a ruleset has in its sets.
+/// The elements in the text of a ruleset.
 fn elements_in(text: &str) -> BTreeSet<TableElement> {
     let (mut table, mut set) = (("", ""), "");
     let mut found = BTreeSet::new();
@@ -155,12 +155,12 @@ impl Namespace {
         or(self.routes.insert(route), "File exists")
     }
 
-    /// Forgets all ways that lead over a link.
+    /// Removes all routes over a link.
     pub(crate) fn forget_routes_of(&mut self, dev: &IfName) {
         self.routes.retain(|route| route.dev != dev.as_str());
     }
 
-    /// Forgets all ways to a destination.
+    /// Removes all routes to a destination.
     pub(crate) fn forget_routes_to(&mut self, to: IpNet) {
         self.routes.retain(|route| route.to != to);
     }
@@ -186,7 +186,7 @@ impl Namespace {
         if noprefixroute {
             link.noprefixroute.push(address);
         }
-        self.make_prefix_routes(dev)
+        self.make_prefix_routes(dev, |added| *added == address)
     }
 
     fn del_address(&mut self, dev: &str, address: IpNet) -> Applied {
@@ -200,11 +200,13 @@ impl Namespace {
         Ok(())
     }
 
-    /// The kernel's own routes to the subnets of the addresses of a link that is up.
-    fn make_prefix_routes(&mut self, dev: &str) -> Applied {
+    /// Adds the kernel's routes to the subnets of a link's addresses for which `is_new` holds, if the link is up.
+    fn make_prefix_routes(&mut self, dev: &str, is_new: impl Fn(&IpNet) -> bool) -> Applied {
         let link = self.link(dev)?.clone();
         let with_route = |address: &&IpNet| {
-            !link.noprefixroute.contains(address) && address.prefix_len() < address.max_prefix_len()
+            is_new(address)
+                && !link.noprefixroute.contains(address)
+                && address.prefix_len() < address.max_prefix_len()
         };
         if link.up {
             self.routes
@@ -213,7 +215,7 @@ impl Namespace {
         Ok(())
     }
 
-    /// What was sent from an address that is gone has no way any more.
+    /// Removes routes whose source address no longer exists.
     fn forget_sources(&mut self) {
         let addresses: BTreeSet<IpAddr> = self.addresses().collect();
         self.routes.retain(|route| route.src.is_none_or(|src| addresses.contains(&src)));
@@ -224,7 +226,7 @@ impl Namespace {
         match attribute {
             LinkAttribute::Up => {
                 link.up = true;
-                return self.make_prefix_routes(dev);
+                return self.make_prefix_routes(dev, |_| true);
             }
             LinkAttribute::Down => {
                 link.up = false;
@@ -263,7 +265,7 @@ fn prefix_route(dev: &str, address: IpNet) -> ModelRoute {
 }
 
 impl Model {
-    /// A host just booted: nothing but settings at the kernel's defaults.
+    /// A host after boot: only settings at the kernel's defaults.
     pub(crate) fn booted() -> Self {
         Self {
             sysctls: [(SysctlKey::ip_forward(), 0), (SysctlKey::default_forwarding(), 1)].into(),
@@ -283,7 +285,7 @@ impl Model {
         Ok(&mut ruleset.elements)
     }
 
-    /// Carries out one operation.
+    /// Applies one operation.
     pub(crate) fn apply(&mut self, op: &Op) -> Applied {
         match op {
             Op::BridgeAdd { dev, mac } => {
@@ -368,7 +370,7 @@ impl Model {
                 self.elements()?.remove(element);
                 Ok(())
             }
-            // The model remembers neither flows nor processes.
+            // The model has neither flows nor processes.
             Op::FlowsDel(_) | Op::ResolverStart(_) | Op::ResolverStop { .. } => Ok(()),
         }
     }
@@ -426,7 +428,7 @@ impl Model {
         Ok(())
     }
 
-    /// What an observer of the host sees.
+    /// The observed state of the host.
     pub(crate) fn observe_host(&self, wanted: &HostState) -> ObservedHost {
         let ports = wanted.ports.iter().filter_map(|port| self.host.links.get(port.as_str()));
         ObservedHost {
@@ -452,11 +454,10 @@ impl Model {
             },
             arp_table: self.arp_table,
             resolver: None,
-            others_have_names: false,
         }
     }
 
-    /// What an observer of one attachment sees.
+    /// The observed state of one attachment.
     pub(crate) fn observe_attachment(&self, wanted: &AttachmentState) -> ObservedAttachment {
         let dev = wanted.host_link.as_str();
         let fdb = self.fdb.iter().filter(|(port, _)| port == dev);
@@ -464,7 +465,7 @@ impl Model {
             let ModelRoute { to, via, dev, table, src: _ } = route.clone();
             Route { to, via, dev, table }
         };
-        // `ip route show dev` leaves the link out.
+        // `ip route show dev` omits the link.
         let of_port = |route: &ModelRoute| Route { dev: String::new(), ..seen(route) };
         let elements = self.ruleset.iter().flat_map(|ruleset| &ruleset.elements);
         ObservedAttachment {
@@ -482,7 +483,7 @@ impl Model {
     }
 }
 
-/// The settings that come and go with a bridge, at the kernel's defaults.
+/// Settings that exist only while the bridge exists, at the kernel's defaults.
 fn bridge_settings(dev: &IfName) -> [(SysctlKey, u32); 8] {
     [
         (SysctlKey::ipv4_conf(dev, "proxy_arp_pvlan"), 0),
@@ -496,7 +497,7 @@ fn bridge_settings(dev: &IfName) -> [(SysctlKey, u32); 8] {
     ]
 }
 
-/// The same of the host's end of a container's link.
+/// Settings that exist only while the host link exists, at the kernel's defaults.
 fn port_settings(dev: &IfName) -> [(SysctlKey, u32); 2] {
     [(SysctlKey::ipv4_conf(dev, "route_localnet"), 0), (addr_gen_mode(dev), 0)]
 }

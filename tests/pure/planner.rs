@@ -1,6 +1,6 @@
-//! Properties of the planner, on a model of the kernel: a plan that ran leaves nothing to do, and what undoes it,
-//! or any part of it that ran before a failure, leads back to where it began. The same of a container that is joined in
-//! one way and is changed over to another, those of Flatnet 0.1.0 among them.
+//! Properties of the planner, on a model of the kernel: after a plan ran, the next plan is empty, and the undo of a
+//! plan, or of the part that ran before a failure, restores the initial state. The same holds for changing over a
+//! container from any mode, including that of Flatnet 0.1.0.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -32,24 +32,17 @@ fn facts() -> HostFacts {
     let gateway = Ipv4Addr::new(172, 20, 16, 1);
     let source = Ipv4Addr::new(172, 20, 16, 2);
     HostFacts {
-        config_hash: String::new(),
         mtu: 1400,
-        uplink: None,
         ingress_gateways: vec![gateway],
         gateway_links: vec![GatewayLink { address: gateway, dev: "eth0".parse().unwrap(), source }],
         ipv6: true,
-        resolvers: Vec::new(),
-        gateway_ports: Vec::new(),
-        gateway_address: None,
-        windows: None,
-        resolver: None,
         policy_routing: true,
         fib: true,
-        host_addresses: Vec::new(),
+        ..HostFacts::default()
     }
 }
 
-/// To render a ruleset takes longer than all else that is tried, and few differ.
+/// The desired state of a host. Cached, because rendering a ruleset is the slowest part, and few rulesets differ.
 fn host(bridging: Bridging, attached: &[Receipt]) -> HostState {
     static KNOWN: Mutex<BTreeMap<String, HostState>> = Mutex::new(BTreeMap::new());
     let render = || planner::desired_host(&config(bridging), &facts(), None, attached).unwrap();
@@ -57,7 +50,7 @@ fn host(bridging: Bridging, attached: &[Receipt]) -> HostState {
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner).entry(which).or_insert_with(render).clone()
 }
 
-/// What the configuration says whose new containers are joined so.
+/// The value of `bridging` for which new containers get this mode.
 fn bridging_for(mode: PortMode) -> Bridging {
     if mode == PortMode::Plain { Bridging::Plain } else { Bridging::Routed }
 }
@@ -79,10 +72,10 @@ fn attachment(mode: PortMode, ports: u16, routes: Routes) -> AttachmentState {
     AttachmentState { mode, ..state }
 }
 
-/// The same with an IPv6 address, as it will have one. Where rules are IPv4's by nature, as of ARP, nothing is added.
+/// The same attachment with an IPv6 address, as planned for the future. Rules only for IPv4, such as ARP's, stay.
 fn of_both_families(state: AttachmentState, model: &mut Model) -> AttachmentState {
     let nets = |text: &str| text.parse::<IpNet>().unwrap();
-    // Routes of this host to the container have its own address as source.
+    // This host's routes to the container have the bridge address as source.
     let bridge = model.host.links.get_mut(state.bridge.as_str()).unwrap();
     bridge.addresses.push(nets("fd00::1/128"));
     AttachmentState {
@@ -94,7 +87,7 @@ fn of_both_families(state: AttachmentState, model: &mut Model) -> AttachmentStat
     }
 }
 
-/// What is written down of an attachment, as far as planning looks at it.
+/// The receipt of an attachment, with the fields that the planner uses.
 pub(crate) fn receipt(state: &AttachmentState) -> Receipt {
     Receipt {
         version: receipt::VERSION,
@@ -140,8 +133,8 @@ fn assert_same(found: &Model, wanted: &Model, when: &str) {
     }
 }
 
-/// Every prefix of `plan`, run on `model` and undone, leads back to `model`. Only a mark is not taken back, and a table
-/// for ARP that nothing needs any more is not made again.
+/// Asserts that running and undoing any first steps of `plan` restores `model`. Exceptions: a link's alias stays, and a
+/// deleted table `arp` that nothing needs is not created again.
 fn assert_undo_is_identity(model: &Model, plan: &Plan) {
     let without = |mut world: Model, arp_table: bool| {
         world.host.links.values_mut().for_each(|link| link.alias.clear());
@@ -170,13 +163,13 @@ fn any_bridging() -> impl Strategy<Value = Bridging> {
     prop_oneof![Just(Bridging::Routed), Just(Bridging::Plain)]
 }
 
-/// Containers that are attached, if any.
+/// No attached container, or one in any mode.
 fn any_attached() -> impl Strategy<Value = Vec<Receipt>> {
     let of_mode = |mode| receipt(&attachment(mode, 2, Routes::Default));
     prop::option::of(any_mode()).prop_map(move |mode| mode.map(of_mode).into_iter().collect())
 }
 
-/// A host on which a part of `up` was done for some configuration, and some of it is not as it should be.
+/// A host on which `up` ran in part for any configuration, and some objects were changed since.
 fn disturbed_host() -> impl Strategy<Value = Model> {
     let disturbances = (any::<[bool; 7]>(), 0_u32..2);
     (any_bridging(), any_attached(), 0_usize..20, disturbances).prop_map(
@@ -185,7 +178,7 @@ fn disturbed_host() -> impl Strategy<Value = Model> {
             let wanted = host(bridging, &attached);
             let mut model = Model::booted();
             let plan = planner::up(&wanted, &model.observe_host(&wanted), &[]).unwrap();
-            // At least up to the mark: the rest may be missing.
+            // Runs at least up to the bridge's mark; later steps may be missing.
             let marked = plan.steps.iter().position(|step| matches!(step.op, Op::LinkSet { .. })).unwrap();
             let done = done.min(plan.steps.len());
             run(&mut model, &plan.ops()[..if done > 1 { done.max(marked + 1) } else { done }]);
@@ -219,7 +212,7 @@ fn disturbed_host() -> impl Strategy<Value = Model> {
     )
 }
 
-/// Gives the bridge, where there is one, another name. It is down then, and its routes are gone.
+/// Renames the bridge, if it exists. Renaming requires it to be down, and removes its routes.
 fn rename_bridge(model: &mut Model, wanted: &HostState) -> Vec<Link> {
     let Some(bridge) = model.host.links.remove(wanted.bridge.as_str()) else { return Vec::new() };
     let bridge = Link { name: "lost0".to_owned(), up: false, ..bridge };
@@ -260,7 +253,7 @@ proptest! {
         }
         let strays = if renamed { rename_bridge(&mut model, &wanted) } else { Vec::new() };
         if let Some(stray) = strays.first().filter(|_| second) {
-            // Down too, so that its routes do not matter.
+            // This one is down too, so its routes do not matter.
             let bridge = Link { name: wanted.bridge.to_string(), ..stray.clone() };
             model.host.links.insert(bridge.name.clone(), bridge);
         }
@@ -271,7 +264,7 @@ proptest! {
             }));
         }
         let plan = planner::repair(&wanted, &model.observe_host(&wanted), &strays).unwrap();
-        // A link that was deleted, as the one of two bridges is, does not come back.
+        // A deleted link is not restored: of two bridges, one is deleted.
         if !(renamed && second) {
             assert_undo_is_identity(&model, &plan);
         }
@@ -333,7 +326,7 @@ proptest! {
         assert_same(&repaired, &model, "detached");
     }
 
-    /// A container that is changed over is then as one that was made so, whatever it lacked before.
+    /// A container that was changed over equals a new one of that mode, even if parts of it were missing before.
     #[test]
     fn container_changes_mode_from_any_state(
         from in any_mode(), to in any_bridging(), ports in 0_u16..4, range_only in any::<bool>(),
@@ -344,7 +337,7 @@ proptest! {
         let (before, wanted) = (attachment(from, ports, routes), attachment(to, ports, routes));
         let mut model = attached(&before);
         disturb(&mut model, &before, &lost);
-        // `up` for the new configuration, while the container is joined as it was.
+        // `up` for the new configuration, while the container still has its old mode.
         let mid = host(bridging_for(to), &[receipt(&before)]);
         bring_up(&mut model, &mid);
 
@@ -365,8 +358,9 @@ proptest! {
     }
 }
 
-/// The same without what stays of another way and has no effect: an address keeps its flag `noprefixroute`, or goes on
-/// without; a way to a gateway that the default route covers; a bridge without ports keeps its settings, and a port of the bridge, at which nothing is believed, its own.
+/// The model without leftovers of another mode that have no effect: the flag `noprefixroute` of addresses, routes to
+/// ingress gateways that the default route covers, the bridge's settings if it has no ports, and otherwise
+/// `route_localnet` of its ports.
 fn but_for_the_past(mut model: Model) -> Model {
     model.container.links.values_mut().for_each(|link| link.noprefixroute.clear());
     facts()
@@ -385,7 +379,7 @@ fn but_for_the_past(mut model: Model) -> Model {
     model
 }
 
-/// A host with one container; in the mode that only Flatnet 0.1.0 made, as that made it.
+/// A host with one container. In the mode `Isolated`, which only Flatnet 0.1.0 made, it looks as 0.1.0 made it.
 fn attached(state: &AttachmentState) -> Model {
     let mut model = Model::booted();
     let host = host(bridging_for(state.mode), &[receipt(state)]);
@@ -402,7 +396,7 @@ fn attached(state: &AttachmentState) -> Model {
     model
 }
 
-/// What a person or another program might do to an attachment.
+/// A change that a person or another program may make to an attachment.
 #[derive(Clone, Copy, Debug)]
 enum Disturbance {
     Set(bool, fn() -> LinkAttribute),
@@ -510,14 +504,14 @@ fn foreign_bridge_is_left_alone() {
             "{error}"
         );
     }
-    // The network was renamed, or two networks share a bridge: it has an owner.
+    // The network was renamed, or two networks share a bridge: the bridge has another owner.
     let bridge = model.host.links.get_mut(wanted.bridge.as_str()).unwrap();
     bridge.alias = "flatnet/before".to_owned();
     let error = planner::up(&wanted, &model.observe_host(&wanted), &[]).unwrap_err().to_line();
     assert!(error.contains("`network: before` again") && !error.contains("link del"), "{error}");
 }
 
-/// A bridge's owner is in its mark; one of 0.1.0 has none and is taken over. A table's owner is in its comment.
+/// A bridge has its owner in its alias, a table in its comment. A bridge of 0.1.0 has no owner and is taken over.
 #[test]
 fn another_flatnets_bridge_and_table_are_left_alone() {
     let (own, other) = (Owner::new("own", [1; 6]), Owner::new("other", [2; 6]));
@@ -542,7 +536,7 @@ fn another_flatnets_bridge_and_table_are_left_alone() {
         for message in messages {
             assert!(message.contains("belongs to another Flatnet, other-020202020202"), "{message}");
         }
-        // The bridge is gone, the table is there: of a network of the same name whose bridge has another.
+        // Only the table exists, as with another network of the same name whose bridge has another name.
         let mut table_only = model.clone();
         run(&mut table_only, &[Op::LinkDel { dev: wanted.bridge.clone() }]);
         let messages = refused(who, &table_only, Some(&other));

@@ -1,4 +1,4 @@
-//! The vocabulary: retired words name no file and no public type, and code and docs/glossary.md have the same terms.
+//! The vocabulary: no file or public type has a retired name, and code and docs/glossary.md have the same terms.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use regex::Regex;
 
 use crate::floors::{root, sources};
 
-/// Retired words, in any part of a name: each has another name now, or says nothing about the content.
+/// Retired words, rejected in any part of a name: each was replaced by another word, or does not describe the content.
 const RETIRED: [&str; 20] = [
     "asked",
     "became",
@@ -30,7 +30,7 @@ const RETIRED: [&str; 20] = [
     "whoever",
     "whose",
 ];
-/// Words that do not say enough alone. In a longer name they may: `marked_links`, `FileOutcome`.
+/// Words that are rejected as a whole name, but allowed in a longer one: `marked_links`, `FileOutcome`.
 const TOO_SHORT: [&str; 17] = [
     "changed", "choose", "done", "fail", "found", "gone", "kept", "left", "look", "made", "marked",
     "outcome", "seen", "taken", "tell", "whole", "why",
@@ -58,7 +58,7 @@ const TYPES: [(&str, &str); 19] = [
     ("uplink", "Uplink"),
 ];
 
-/// The words of a name in any spelling: `left_over` and `LeftOver` have two each.
+/// The words of a name in any case style: `left_over` and `LeftOver` have two each.
 fn words(name: &str) -> Vec<String> {
     let word = Regex::new("[A-Z]?[a-z0-9]+").unwrap();
     word.find_iter(name).map(|found| found.as_str().to_lowercase()).collect()

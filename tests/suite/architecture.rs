@@ -33,7 +33,7 @@ fn pages(folder: &str) -> Vec<String> {
     found
 }
 
-/// A diagram, and where it stands.
+/// A diagram, and its page and line.
 struct Diagram {
     place: String,
     text: String,
@@ -54,7 +54,7 @@ fn diagrams() -> Vec<Diagram> {
     found
 }
 
-/// What became of a diagram in the browser.
+/// The result of rendering a diagram in the browser.
 #[derive(Debug, Deserialize)]
 struct Drawn {
     #[serde(default)]
@@ -63,13 +63,13 @@ struct Drawn {
     width: u32,
     #[serde(default)]
     height: u32,
-    /// All that is written in it.
+    /// The text of the picture.
     #[serde(default)]
     words: String,
 }
 
 impl Drawn {
-    /// What is wrong with the picture of `text`.
+    /// The problem with the picture of `text`, if any.
     fn problem(&self, text: &str) -> Option<String> {
         let lost = || labels(text).into_iter().find(|label| !self.words.contains(label));
         match self {
@@ -82,7 +82,7 @@ impl Drawn {
     }
 }
 
-/// What a flow chart has in quotes. Where a line ends in the picture, no blank is left.
+/// The quoted labels of a flow chart. The picture's text has no space at a line break.
 fn labels(text: &str) -> Vec<String> {
     let quoted = Regex::new("\"([^\"]+)\"").unwrap();
     let is_chart = text.starts_with("flowchart");
@@ -90,10 +90,10 @@ fn labels(text: &str) -> Vec<String> {
     all.collect()
 }
 
-/// Draws all of `texts` in a browser, in a sandbox that reaches nothing.
+/// Draws all of `texts` in a browser, in a sandbox without a network.
 fn draw(texts: &[&str]) -> Vec<Drawn> {
     let page = include_str!("drive/diagrams.html");
-    // In a script no text may end the script.
+    // A `</script>` in a text would end the script.
     let list = serde_json::to_string(texts).unwrap().replace('<', "\\u003c");
     let sandbox = Sandbox::trixie().copy(&mermaid(), "/srv/mermaid.min.js").start();
     sandbox.write("/srv/diagrams.html", &page.replacen("DIAGRAMS", &list, 1));
@@ -105,7 +105,7 @@ fn draw(texts: &[&str]) -> Vec<Drawn> {
     serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {json}"))
 }
 
-/// Mermaid, fetched the first time.
+/// The path of Mermaid, which is downloaded once.
 #[expect(clippy::disallowed_methods, reason = "duct has no say in what a test starts")]
 fn mermaid() -> PathBuf {
     let fetched = std::process::Command::new(root().join("ops/lib/mermaid.sh")).output().unwrap();
@@ -117,7 +117,7 @@ fn mermaid() -> PathBuf {
 fn every_diagram_is_drawn() {
     let diagrams = diagrams();
     assert!(diagrams.len() >= 12, "only {} diagrams were found", diagrams.len());
-    // That what is broken is seen is shown by the last ones.
+    // Control: the last three diagrams are invalid, and must be reported.
     let broken =
         ["flowchart TB\n  a[\"no end --> b\n", "sequenceDiagram\n  a->>b\n", "flowchrat TB\n  a --> b\n"];
     let texts: Vec<&str> = diagrams.iter().map(|one| one.text.as_str()).chain(broken).collect();
@@ -142,7 +142,7 @@ fn files_named_in_pages_exist() {
         let text = file(&page);
         let paths =
             names(&text).into_iter().filter(|name| begins.iter().any(|begin| name.starts_with(begin)));
-        // Words in capitals stand for names.
+        // GROUP is a placeholder.
         let paths: Vec<&str> = paths.filter(|name| !name.contains("GROUP")).collect();
         count += paths.len();
         let lost = paths.into_iter().filter(|path| !root().join(path).exists());
@@ -161,7 +161,7 @@ fn every_docs_page_is_reachable_from_readme() {
     while let Some(page) = waiting.pop() {
         let text = std::fs::read_to_string(&page).unwrap();
         for found in link.captures_iter(&text) {
-            // What leads nowhere is no page.
+            // Skip links to pages that do not exist.
             let Ok(linked) = page.with_file_name("").join(&found[1]).canonicalize() else { continue };
             if reached.insert(linked.clone()) {
                 waiting.push(linked);
@@ -173,7 +173,7 @@ fn every_docs_page_is_reachable_from_readme() {
     assert_eq!(lost, Vec::<String>::new(), "no link leads to these");
 }
 
-/// The table of components has every module of the crate, and no other.
+/// The table of components lists exactly the modules of the crate.
 #[test]
 fn components_page_lists_every_module() {
     let page = file(&format!("{PAGES}/components.md"));
@@ -199,7 +199,6 @@ fn tests_named_in_architecture_pages_exist() {
     assert_eq!(missing, Vec::<String>::new(), "these tests are not in the suite");
 }
 
-/// A threat without a test is a promise.
 #[test]
 fn every_threat_names_a_test() {
     let page = file(&format!("{PAGES}/security.md"));

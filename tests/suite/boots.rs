@@ -10,23 +10,23 @@ use crate::podman_failures::ANOTHER_BOOT;
 use crate::sandbox::Sandbox;
 use crate::world::World;
 
-/// All namespaces go, and with them the links.
+/// Deletes all namespaces; the kernel deletes their links.
 const NO_NAMESPACES: &str = "
 for name in c1 c2; do ip netns del $name; done
 while ip -br link | grep -q '^fn'; do sleep 0.02; done
 ";
-/// The namespace of c1 loses its name and not its life: a process is left in it.
+/// The namespace of c1 loses its name but continues to exist, because a process runs in it.
 const A_NAMESPACE_STAYS: &str = "
 ip netns exec c1 sleep 1000 & echo $! >/tmp/sleeper
 until [[ $(readlink /proc/$(cat /tmp/sleeper)/ns/net) != $(readlink /proc/self/ns/net) ]]; do sleep 0.02; done
 for name in c1 c2; do ip netns del $name; done
 while [[ $(ip -br link | grep -c '^fn') != 1 ]]; do sleep 0.02; done
 ";
-/// A /run on disk keeps what a killed run left: the lock over c1, and that it was to be undone.
+/// A /run on disk keeps the files of a killed run: the lock of c1, and the note that c1 is to be undone.
 const RUN_STAYS: &str = "touch /run/flatnet/flatnet/c1@eth0.undo /run/flatnet/flatnet/C1.lock\n";
 const NO_RUN: &str = "rm -rf /run/flatnet\n";
 
-/// What happened to the host.
+/// An event that interrupts the host.
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Reboot,
@@ -49,10 +49,10 @@ impl Event {
     }
 }
 
-/// A host with the containers c1, which publishes a port, and c2, before and after.
+/// A host with the containers c1, which publishes a port, and c2.
 struct Lab {
     sandbox: Sandbox,
-    /// Without containers.
+    /// The world before any container was attached.
     empty: World,
     addresses: [String; 2],
 }
@@ -73,7 +73,7 @@ impl Lab {
         self.sandbox.sh(&event.script()).succeeds();
     }
 
-    /// Starts c1 and c2 again: all works, at the addresses that they had.
+    /// Starts c1 and c2 again. Both work, at their previous addresses.
     fn starts_again(&self) {
         for (id, wanted) in ["c1", "c2"].into_iter().zip(&self.addresses) {
             self.sandbox.add_netns(id);
@@ -88,7 +88,7 @@ impl Lab {
         self.sandbox.sh(&format!("ip netns exec {id} ping -c 1 -W 2 10.87.1.1")).succeeds();
     }
 
-    /// Stops all containers: nothing is left of them, nor of those before.
+    /// Stops all containers. Nothing may remain of them or of earlier ones.
     fn stops(&self, ids: &[&str]) {
         for id in ids {
             Call::del(id).run(&self.sandbox).succeeds_silently();
@@ -106,7 +106,7 @@ fn add(id: &str) -> Call {
     if id == "c1" { crate::faults::add() } else { Call::add(id) }
 }
 
-/// Each event, and who comes after it, on one host: what one leaves behind, the next one meets.
+/// Runs `who_comes` after each event. All events happen on one host, so that leftovers of one would affect the next.
 fn after_each(who_comes: impl Fn(&Lab)) {
     let lab = Lab::start();
     for event in
@@ -146,7 +146,7 @@ fn service_starts_first_after_reboot() {
     after_each(|lab| {
         lab.sandbox.sh("flatnet up && flatnet repair").succeeds();
         lab.sandbox.sh("flatnet plan --exit-code && flatnet repair").prints("Nothing to do");
-        // The one that lives is for its owner to restart.
+        // `repair` keeps a container whose namespace still exists; its owner has to restart it.
         if lab.sandbox.sh("test -e /tmp/sleeper").status != Some(0) {
             lab.empty.assert_is_back(&lab.sandbox);
         }
@@ -154,8 +154,8 @@ fn service_starts_first_after_reboot() {
     });
 }
 
-/// At boot `repair` frees what a power cut left, while systemd makes a container anew: whatever it is stopped at, the
-/// container gets the address of its name, or the one that it asks for.
+/// At boot, `repair` frees the attachments that a power cut left while systemd recreates a container. Wherever `repair`
+/// is paused, the new container gets the address of its name, or the one that it requests.
 #[test]
 fn a_container_made_anew_waits_for_the_repair_of_the_last_one() {
     let sandbox = host("");

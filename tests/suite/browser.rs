@@ -1,12 +1,12 @@
-//! The whole way of a request, as on the real thing: a colleague's browser in the LAN, Windows with the gateway, WSL2 with
-//! Podman and Flatnet.
+//! The complete path of a request: a colleague's browser in the LAN, Windows with the gateway, WSL2 with Podman and
+//! Flatnet.
 //!
 //! ```text
 //! colleague 192.168.50.23 -- 192.168.50.1 windows 192.168.77.1 -- 192.168.77.10 the sandbox itself -- 10.87.1.2 ..
 //! Chromium, git, curl        nginx, by `flatnet gateway install`   Podman 5, `flatnet gateway watch`
 //! ```
 //!
-//! The browser is that of the Debian 13 tree, which is the same on every machine. What it does is in `tests/browser/*.py`.
+//! The browser comes from the Debian 13 tree, which is the same on every machine. `tests/browser/*.py` controls it.
 
 #![allow(clippy::panic, reason = "a panic is a failed test")]
 
@@ -19,7 +19,7 @@ use crate::podman::{Flavour, Lab};
 use crate::routes::GATEWAY;
 use crate::sandbox::{Builder, Output, Sandbox};
 
-/// What a colleague's hosts file knows, as many a LAN has it in its DNS.
+/// The names in the colleague's hosts file; a real LAN may have them in its DNS.
 const NAMES: &str = "flatnet.internal app.flatnet.internal steady.flatnet.internal forge.flatnet.internal \
     adminer.flatnet.internal nobody.flatnet.internal app.local adminer.local old.local";
 
@@ -31,28 +31,28 @@ const SCENARIOS: [(&str, &str); 5] = [
     ("services.py", include_str!("../browser/services.py")),
 ];
 
-/// A sandbox with a browser, whose pictures go to the folder `pictures/<name>`.
+/// A sandbox with a browser. The browser's pictures go to the folder `pictures/<name>`.
 pub(crate) fn sandbox(name: &str) -> Builder {
     let pictures = pictures().join(name);
-    // What an earlier run left would be taken for this one's.
+    // Pictures of an earlier run could be mistaken for new ones.
     let _ = fs::remove_dir_all(&pictures);
     fs::create_dir_all(&pictures).unwrap_or_else(|error| panic!("{}: {error}", pictures.display()));
     Sandbox::trixie().bind(&pictures, "/pictures")
 }
 
-/// `target/pictures`, wherever cargo's target is.
+/// The folder `pictures` in cargo's target directory.
 fn pictures() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("../pictures")
 }
 
-/// The LAN behind the namespace `windows`, where nginx runs on what `flatnet gateway install` laid down.
+/// Sets up the LAN behind the namespace `windows`, and starts nginx there with the files of `flatnet gateway install`.
 pub(crate) fn start_gateway(sandbox: &Sandbox) {
     sandbox.sh(&format!("/usr/local/lib/flatnet-test/lan.sh {NAMES}")).succeeds();
     sandbox.sh("flatnet gateway install").succeeds();
     sandbox.sh(&format!("ip netns exec windows nginx -p {GATEWAY} -c conf/nginx.conf")).succeeds();
 }
 
-/// Runs what `tests/browser/<name>.py` says in the colleague's browser.
+/// Runs `tests/browser/<name>.py` with the colleague's browser.
 #[track_caller]
 pub(crate) fn browse(sandbox: &Sandbox, name: &str, plan: &Value) {
     for (file, text) in SCENARIOS {
@@ -68,7 +68,7 @@ pub(crate) fn browse(sandbox: &Sandbox, name: &str, plan: &Value) {
     );
 }
 
-/// All of it, with `flatnet gateway watch` keeping the routes.
+/// The complete setup; `flatnet gateway watch` updates the routes.
 pub(crate) fn lan(name: &str, images: &[&str]) -> Lab {
     let builder = images.iter().fold(sandbox(name), |builder, image| builder.image(image));
     let lab = Lab::start_in(builder, Flavour::Netavark);

@@ -1,10 +1,10 @@
-//! A repository of 200 MB is pushed and cloned through the gateway, which writes none of it to disk.
+//! A repository of 200 MB is pushed and cloned through the gateway, and the gateway buffers none of it on disk.
 
 use crate::browser::{colleague, lan};
 use crate::podman::Lab;
 use crate::routes::GATEWAY;
 
-/// Commits twenty files of 10 MB that cannot be compressed. They are never checked out: all files of a sandbox are in memory.
+/// Commits twenty incompressible files of 10 MB. They are never checked out: a sandbox keeps all files in memory.
 const COMMIT: &str = r"
 git init -q --bare -b main /tmp/there && cd /tmp/there
 git config user.name Ada && git config user.email ada@example.org
@@ -15,7 +15,7 @@ done >/tmp/list
 git update-ref refs/heads/main $(git mktree </tmp/list | xargs git commit-tree -m 'Two hundred megabytes')
 ";
 
-/// The commit, and a digest of all content.
+/// Prints the commit, and a digest of all content.
 const WHAT: &str =
     "git rev-parse main; git ls-tree --name-only main | sed 's/^/main:/' | git cat-file --batch | sha256sum";
 
@@ -36,13 +36,13 @@ fn large_git_push_and_clone_use_no_gateway_disk() {
     colleague(&lab, &format!("cd /tmp/back; {WHAT}")).prints_exactly(&sent);
     lab.sh("podman exec forge du -sm /srv/git/big.git | awk '{ print ($1 > 190) }'").prints_exactly("1");
     assert_eq!(spooled(&lab), 0);
-    // nginx says so where it does: an upload to a service that does not stream.
+    // Control: nginx buffers an upload to a service without `stream`, and logs a warning.
     colleague(&lab, "head -c 1000000 /dev/zero | curl -sS -o /dev/null -T - http://app.flatnet.internal/x")
         .succeeds();
     assert_eq!(spooled(&lab), 1);
 }
 
-/// How many bodies nginx has written to temporary files, as it warns each time.
+/// The number of bodies that nginx buffered in temporary files. It logs a warning for each.
 fn spooled(lab: &Lab) -> usize {
     let log = lab.sandbox.read(&format!("{GATEWAY}/logs/error.log"));
     log.lines().filter(|line| line.contains("buffered to a temporary file")).count()

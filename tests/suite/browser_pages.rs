@@ -6,7 +6,7 @@ use crate::browser::{browse, sandbox, start_gateway};
 use crate::routes::GATEWAY;
 use crate::sandbox::Sandbox;
 
-/// Only Windows, which also has the containers' servers: the pages need no Podman.
+/// Only the Windows side, which also runs the containers' servers: the pages need no Podman.
 fn windows() -> Sandbox {
     let sandbox = sandbox("pages").start();
     sandbox.add_netns("windows");

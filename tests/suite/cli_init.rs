@@ -31,7 +31,7 @@ fn init_keeps_edited_files_unless_forced() {
     sandbox
         .sh("flatnet config check --json | jq -r .subnet,.bridge_address")
         .prints_exactly("10.87.7.0/24\n10.87.7.1");
-    // Podman puts its lock there when it reads the networks.
+    // Podman creates the lock `cni.lock` when it reads the networks.
     sandbox.sh("ls -A --ignore=cni.lock /etc/flatnet /etc/cni/net.d /opt/cni/bin").prints_exactly(
         "/etc/cni/net.d:\nflatnet.conflist\n\n/etc/flatnet:\nflatnet.yaml\n\n/opt/cni/bin:\nflatnet",
     );
@@ -146,7 +146,7 @@ fn init_advises_network_create_for_podman_5() {
     sandbox.sh("flatnet init").prints(&format!(
         "\nPodman 5.4.2 uses netavark and calls Flatnet as a netavark plugin.\nNext:\n  flatnet up\n  {create}\n"
     ));
-    // Without a word of ours in containers.conf, Podman looks where init links to.
+    // Podman finds the link that init made without an entry in containers.conf.
     sandbox
         .sh(&format!("sed -i /netavark_plugin_dirs/d /etc/containers/containers.conf; {create}"))
         .prints("flatnet");

@@ -1,11 +1,11 @@
-//! Commands that look: `ps`, `status`, `inspect`, `gc`, each against a real kernel.
+//! `ps`, `status`, `inspect` and `gc`, against a real kernel.
 
 use serde_json::{Value, json};
 
 use crate::cni::{Call, host, host_link};
 use crate::sandbox::Sandbox;
 
-/// A host that is up, with bridges that hand nothing to iptables.
+/// A host that is up. Its bridges do not call iptables.
 fn host_that_is_up(config: &str) -> Sandbox {
     let sandbox = host(config);
     sandbox.sh("echo 0 >/proc/sys/net/bridge/bridge-nf-call-iptables && flatnet up").succeeds();
@@ -28,7 +28,7 @@ fn json_of(sandbox: &Sandbox, command: &str) -> Value {
         .unwrap_or_else(|error| panic!("`{command} --json` printed no JSON: {error}\n{stdout}"))
 }
 
-/// What is wrong, according to `flatnet status`, whose exit status must fit.
+/// The problems that `flatnet status` reports. Its exit status must match.
 fn problems(sandbox: &Sandbox) -> Vec<String> {
     let report = json_of(sandbox, "flatnet status");
     let problems: Vec<Value> = serde_json::from_value(report["problems"].clone()).unwrap();
@@ -204,7 +204,7 @@ fn inspect_accepts_any_identifier_of_a_container() {
     sandbox.sh("flatnet inspect web").complains("; 10.87.1.2 was web's, released ");
 }
 
-/// What inspect says undoes all of it is enough, pasted.
+/// The undo commands that `inspect` prints remove the attachment completely.
 #[test]
 fn the_undo_that_inspect_prints_works_when_pasted() {
     let sandbox = host_that_is_up("");
@@ -219,7 +219,7 @@ fn the_undo_that_inspect_prints_works_when_pasted() {
 fn unreadable_receipt_is_a_finding_of_the_doctor() {
     let sandbox = host_that_is_up("");
     attach(&sandbox, "aaaa", "web");
-    // The memory of a process that has ended is a file that opens, and whose reading fails.
+    // /proc/PID/mem of a process that has ended: opening it succeeds, reading it fails.
     let receipt = "/var/lib/flatnet/flatnet/receipts/*.json";
     let output =
         sandbox.sh(&format!("mount --bind /proc/self/mem {receipt} && flatnet doctor")).exits_with(2);

@@ -1,4 +1,4 @@
-//! `flatnet rules`: the wanted text, and the loaded rules against it.
+//! `flatnet rules`: the desired ruleset, and its comparison with the loaded one.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::cni::{Call, host, host_link};
 use crate::faults::with_fault;
 use crate::sandbox::Sandbox;
 
-/// The lines of `flatnet rules --live` that differ, without the two that head it.
+/// The lines of `flatnet rules --live` that differ, without its two header lines.
 fn differences(sandbox: &Sandbox) -> Vec<String> {
     let output = sandbox.sh("flatnet rules --live || [ $? = 1 ]").succeeds();
     let marked = output.stdout.lines().skip(2).filter(|line| !line.starts_with(' '));
@@ -67,7 +67,7 @@ fn rules_live_ignores_counters_and_names_containers() {
     assert!(counted.is_some_and(|line| !line.contains("packets 0 ")), "counters are shown: {text}");
 }
 
-/// What an ADD that is not at its end has loaded, or not yet, is no difference.
+/// The elements of an unfinished ADD are not reported as differences, whether they are loaded or not.
 #[test]
 fn rules_live_skips_containers_in_transition() {
     let sandbox = host_with_a_container();
@@ -99,7 +99,7 @@ fn rules_live_marks_what_was_changed_by_hand() {
     assert_eq!(differences(&sandbox), [format!("+{stray},  # not an attached container's")]);
 }
 
-/// Where containers are joined to the bridge there is a second table.
+/// With `bridging: plain` there is a second table.
 #[test]
 fn rules_live_marks_a_table_that_is_gone() {
     let sandbox = host_with_a_container_and("bridging: plain\n");
@@ -110,7 +110,7 @@ fn rules_live_marks_a_table_that_is_gone() {
     assert_eq!(missing[0], "-table arp flatnet {");
 }
 
-/// nft 1.1 prints another way than 1.0.6, and this Debian 13 has no /etc/protocols: protocols are numbers there.
+/// nft 1.1 formats rules differently from 1.0.6. This Debian 13 has no /etc/protocols, so protocols are numbers there.
 #[test]
 fn published_port_is_recognised_with_nft_1_1() {
     let sandbox = Sandbox::trixie().image("busybox").start();

@@ -1,4 +1,4 @@
-//! What the command line says: errors, help, the configuration, manual pages; and to whom.
+//! The command line's output, to root and to other users: errors, help, the configuration, manual pages.
 
 use serde_json::Value;
 
@@ -101,7 +101,7 @@ fn read_only_commands_name_what_they_cannot_read() {
     sandbox.sh(&format!("{NOBODY} flatnet rules --live")).exits_with(2).complains("Operation not permitted");
 }
 
-/// Looking makes nothing: neither directories nor locks.
+/// Commands that only read create no directories and no locks.
 #[test]
 fn read_only_commands_create_nothing() {
     let sandbox = host("");

@@ -1,4 +1,4 @@
-//! Calls the binary as a container runtime calls a CNI plugin, and reads what it answers.
+//! Calls the binary as a container runtime calls a CNI plugin, and parses its answer.
 
 #![allow(
     clippy::panic,
@@ -16,7 +16,7 @@ use crate::sandbox::{FLATNET, Sandbox};
 
 /// The path of the YAML file.
 pub(crate) const CONFIG: &str = "/etc/flatnet/flatnet.yaml";
-/// All versions of the specification.
+/// All supported versions of the specification.
 pub(crate) const VERSIONS: [&str; 7] = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
 
 /// A sandbox with this configuration and without a container.
@@ -36,14 +36,12 @@ pub(crate) struct Call {
     prefix: String,
 }
 
-/// What came of a call.
+/// The outcome of a call.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
-    /// The one JSON document on standard output; null where there was nothing.
+    /// The JSON document on standard output; null if there was no output.
     pub(crate) json: Value,
-    /// The exit status.
     pub(crate) status: Option<i32>,
-    /// What went to standard error.
     pub(crate) stderr: String,
     call: String,
 }
@@ -67,12 +65,10 @@ impl Call {
         }
     }
 
-    /// ADD.
     pub(crate) fn add(id: &str) -> Self {
         Self::new("ADD", id)
     }
 
-    /// DEL.
     pub(crate) fn del(id: &str) -> Self {
         Self::new("DEL", id)
     }
@@ -84,24 +80,23 @@ impl Call {
             .conf("prevResult", result.clone())
     }
 
-    /// GC that keeps these attachments.
+    /// GC with these attachments as valid.
     pub(crate) fn gc(valid: &[(&str, &str)]) -> Self {
         let valid: Vec<Value> =
             valid.iter().map(|(id, ifname)| json!({"containerID": id, "ifname": ifname})).collect();
         Self::new("GC", "").version("1.1.0").conf("cni.dev/valid-attachments", json!(valid)).bare()
     }
 
-    /// STATUS.
     pub(crate) fn status() -> Self {
         Self::new("STATUS", "").version("1.1.0").bare()
     }
 
-    /// Without variables that name an attachment.
+    /// Removes the variables that name an attachment.
     fn bare(self) -> Self {
         self.without("CNI_CONTAINERID").without("CNI_NETNS").without("CNI_IFNAME")
     }
 
-    /// Another cniVersion; the empty one leaves it out.
+    /// Sets `cniVersion`; an empty one omits it.
     pub(crate) fn version(mut self, version: &str) -> Self {
         self.conf["cniVersion"] = json!(version);
         if version.is_empty() {
@@ -110,48 +105,48 @@ impl Call {
         self
     }
 
-    /// A field of the network configuration.
+    /// Sets a field of the network configuration.
     pub(crate) fn conf(mut self, key: &str, value: Value) -> Self {
         self.conf[key] = value;
         self
     }
 
-    /// An environment variable.
+    /// Sets an environment variable.
     pub(crate) fn var(self, name: &str, value: &str) -> Self {
         let mut call = self.without(name);
         call.environment.push((name.to_owned(), value.to_owned()));
         call
     }
 
-    /// Without an environment variable.
+    /// Removes an environment variable.
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.environment.retain(|(variable, _)| variable != name);
         self
     }
 
-    /// Another namespace.
+    /// Sets the path of the namespace.
     pub(crate) fn netns(self, path: &str) -> Self {
         self.var("CNI_NETNS", path)
     }
 
-    /// Another interface name.
+    /// Sets the name of the interface.
     pub(crate) fn ifname(self, name: &str) -> Self {
         self.var("CNI_IFNAME", name)
     }
 
-    /// This text instead of a network configuration.
+    /// Passes this text instead of a network configuration.
     pub(crate) fn stdin(mut self, text: &str) -> Self {
         self.stdin = Some(text.to_owned());
         self
     }
 
-    /// The command line that starts the plugin, such as `setpriv --reuid 65534`.
+    /// Starts the plugin through this command, such as `setpriv --reuid 65534`.
     pub(crate) fn through(mut self, prefix: &str) -> Self {
         prefix.clone_into(&mut self.prefix);
         self
     }
 
-    /// A shell command that makes this call, with its standard input, for scripts that make several.
+    /// A shell command that makes this call, including its standard input, for scripts that make several calls.
     pub(crate) fn script(&self) -> String {
         format!("{} <<<{}", self.command(), quoted(&self.input()))
     }
@@ -168,7 +163,7 @@ impl Call {
         self.stdin.clone().unwrap_or_else(|| self.conf.to_string())
     }
 
-    /// Makes the call. Whatever comes of it, standard output holds one JSON document or nothing.
+    /// Makes the call. Standard output must be one JSON document or empty, whether the call succeeds or not.
     #[track_caller]
     pub(crate) fn run(&self, sandbox: &Sandbox) -> Answer {
         let output = sandbox.sh_with_stdin(&self.command(), &self.input());
@@ -182,7 +177,7 @@ impl Call {
     }
 }
 
-/// Makes all calls one after the other in one script, which is what many cheap calls need.
+/// Makes all calls one after the other in one script: entering the sandbox takes longer than a cheap call.
 #[track_caller]
 pub(crate) fn run_all(sandbox: &Sandbox, calls: &[Call]) -> Vec<Answer> {
     let mut script = String::new();
@@ -217,14 +212,14 @@ impl Answer {
         self.json
     }
 
-    /// Asserts success without a word.
+    /// Asserts success without output.
     #[track_caller]
     pub(crate) fn succeeds_silently(self) {
         assert_eq!(self.status, Some(0), "this was to succeed: {}\n{}", self.json["msg"], self.call);
         assert_eq!(self.json, Value::Null, "a success without an answer prints nothing\n{}", self.call);
     }
 
-    /// Asserts an error of this code in the protocol's form, and returns what Podman shows of it.
+    /// Asserts an error with this code in the protocol's format, and returns the message that Podman shows.
     #[track_caller]
     pub(crate) fn fails_with(self, code: u32) -> String {
         let said = self.fails();
@@ -232,7 +227,7 @@ impl Answer {
         said
     }
 
-    /// Asserts an error in the protocol's form, and returns what Podman shows of it.
+    /// Asserts an error in the protocol's format, and returns the message that Podman shows.
     #[track_caller]
     pub(crate) fn fails(&self) -> String {
         assert_eq!(self.status, Some(1), "this was to fail\n{}", self.call);
@@ -267,7 +262,7 @@ pub(crate) fn address(result: &Value) -> String {
     address.split('/').next().unwrap_or_default().to_owned()
 }
 
-/// A word that the shell takes literally.
+/// Quotes `text` for the shell.
 pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }

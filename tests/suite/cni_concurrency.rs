@@ -96,7 +96,7 @@ fn held_lock_fails_add_and_defers_del() {
     sandbox.sh("kill $(cat /tmp/holder)").succeeds();
     let _ = holder.wait();
     assert_ne!(attached, World::of(&sandbox), "the DEL is recorded");
-    // The next call cleans up what was postponed, even if it is listed as valid: the runtime has forgotten it.
+    // The next call undoes postponed attachments, even if GC's list has them: the runtime no longer knows them.
     Call::gc(&[]).run(&sandbox).succeeds_silently();
     before.assert_is_back(&sandbox);
     sandbox.write(CONFIG, "");

@@ -1,4 +1,4 @@
-//! The failures that people meet, each provoked for real: what is said, and that nothing stays.
+//! Common failures, each caused for real: the message, and that nothing is left behind.
 
 use serde_json::json;
 
@@ -39,7 +39,7 @@ fn call_without_root_is_rejected() {
 fn foreign_bridge_of_same_name_is_rejected() {
     let sandbox = host("");
     sandbox.add_netns("c1");
-    // Which Flatnet this is is known from then on.
+    // The first `up` stores the owner mark.
     sandbox.sh("flatnet up; flatnet down").succeeds();
     for (make, code, wanted) in [
         (
@@ -86,7 +86,7 @@ fn failed_veth_creation_leaves_nothing() {
     before.assert_is_back(&sandbox);
 }
 
-/// How a program can fail: what it does then, and what is said.
+/// Ways in which a program can fail: what it does, and what the message says.
 const WAYS: [(&str, &str); 4] = [
     ("echo broken >&2; exit 1", "exited with 1: broken"),
     ("exit 255", "exited with 255"),
@@ -120,13 +120,13 @@ fn host_is_set_up_again_if_nft_refuses_once() {
     Call::check("c1", &result).run(&sandbox).succeeds_silently();
 }
 
-/// Only a port of the bridge has an entry to forward by.
+/// Only `bridging: plain` adds entries to the bridge's FDB.
 #[test]
 fn failing_bridge_program_is_rolled_back() {
     fails_in_any_way("bridging: plain\n", "bridge", "[[ $* == *fdb* ]]");
 }
 
-/// With `name` failing under `condition` ADD is refused, and everything is as before.
+/// If the program `name` fails under `condition`, ADD fails and nothing changes.
 fn fails_in_any_way(yaml: &str, name: &str, condition: &str) {
     let sandbox = host("");
     sandbox.add_netns("c1");
@@ -139,7 +139,7 @@ fn fails_in_any_way(yaml: &str, name: &str, condition: &str) {
         fake(&sandbox, name, condition, then);
         let said = Call::add("c1").run(&sandbox).fails();
         assert!(said.contains(wanted), "{then}: {said}");
-        // What a broken program could not undo is recorded, and undone as soon as it works.
+        // Steps that the broken program could not undo are recorded, and undone once it works again.
         fake(&sandbox, name, "false", "true");
         Call::del("c1").run(&sandbox).succeeds_silently();
         before.assert_is_back(&sandbox);
@@ -198,7 +198,7 @@ fn rollback_of_add_leaves_nothing_without_del() {
     fake(&sandbox, "ip", "false", "true");
     sandbox.sh("flatnet up").succeeds();
     let before = World::of(&sandbox);
-    // In the container, when its link and its entries are there.
+    // Fail in the container's namespace, after the link and the elements were added.
     fake(&sandbox, "ip", "[[ $* == *'-n c1'*-batch* ]]", "echo broken >&2; exit 1");
     let said = Call::add("c1").run(&sandbox).fails_with(106);
     assert!(
@@ -210,7 +210,7 @@ fn rollback_of_add_leaves_nothing_without_del() {
     before.assert_is_back(&sandbox);
 }
 
-/// The runtime would start a container that it believes to have no network.
+/// Otherwise the container would stay attached although the runtime got no result.
 #[test]
 fn add_is_undone_if_its_answer_is_lost() {
     let sandbox = host("");
@@ -231,7 +231,7 @@ fn add_is_undone_if_its_answer_is_lost() {
     }
 }
 
-/// As one without `CONFIG_IP_MULTIPLE_TABLES` says it.
+/// Without `CONFIG_IP_MULTIPLE_TABLES`, `ip rule show` fails with this message.
 #[test]
 fn kernel_without_policy_routing_works() {
     let port = json!([{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]);
@@ -249,7 +249,7 @@ fn kernel_without_policy_routing_works() {
 #[test]
 fn missing_tool_error_names_its_package() {
     missing_tools_are_named("", &[("ip", "iproute2"), ("nft", "nftables")]);
-    // Nothing but a port of the bridge needs it.
+    // Only `bridging: plain` needs `bridge`.
     missing_tools_are_named("bridging: plain\n", &[("bridge", "iproute2")]);
 }
 
@@ -273,10 +273,10 @@ fn missing_tools_are_named(yaml: &str, tools: &[(&str, &str)]) {
         sandbox.sh("flatnet up").succeeds();
         before.assert_is_back(&sandbox);
     }
-    // From now on the leases have the holders of addresses, and they are not searched for.
+    // From now on the leases record the holders, so a later ADD need not search for them.
     Call::add("c1").run(&sandbox).succeeds();
     Call::del("c1").run(&sandbox).succeeds_silently();
-    // What never ran left nothing to take back.
+    // A program that never ran leaves nothing to undo.
     for (tool, _) in tools {
         let path = sandbox.sh(&format!("readlink -f $(command -v {tool})")).succeeds().stdout;
         sandbox.sh(&format!("mv {} /root/{tool}", path.trim())).succeeds();

@@ -1,4 +1,4 @@
-//! Hostile values: shell, nft, paths, format strings. None has another effect than its literal value.
+//! Hostile values: shell, nft, paths, format strings. Each is used literally, or rejected.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::sandbox::Sandbox;
 use crate::traffic::cni_script;
 use crate::world::World;
 
-/// What is put where a name, a path or an address is expected.
+/// The values that the tests pass as name, path or address.
 pub(crate) fn hostile() -> Vec<String> {
     let mut values: Vec<String> = [
         "\"; flush ruleset; add table inet owned; #",
@@ -62,15 +62,15 @@ fn watched() -> (Sandbox, World) {
     (sandbox, before)
 }
 
-/// What an effective value would have changed: the watched file, its folders, and new files.
+/// Everything that a hostile value could change: the watched file, its folders, and new files.
 fn files(sandbox: &Sandbox) -> String {
     let look = "cat /tmp/watched/file; ls -A / /root /tmp/watched /etc/flatnet /run /run/netns
                 find /tmp /run /root /etc /var/lib -maxdepth 2 -name '*owned*'";
     sandbox.sh(look).succeeds().stdout
 }
 
-/// Calls ADD, CHECK and DEL with each value in one place. Each must be refused in the protocol's words, or do no more
-/// than it says.
+/// Calls ADD, CHECK and DEL with each value in one place. Each call must fail with an error of the protocol, or do only
+/// what the literal value asks for.
 #[track_caller]
 fn try_everywhere(place: impl Fn(Call, &str) -> Call) {
     let (sandbox, before) = watched();
@@ -177,7 +177,7 @@ fn hostile_configuration_is_harmless() {
         }
     }
     sandbox.write("/tmp/cases", &cases);
-    // In one script, since a call each is what costs.
+    // One script makes all calls, because entering the sandbox for each would be slow.
     let each = r#"
         while IFS= read -r -d $'\004' yaml; do
             printf '%s\n' "$yaml" >/etc/flatnet/flatnet.yaml
@@ -192,7 +192,7 @@ fn hostile_configuration_is_harmless() {
     assert_eq!(files_before, files(&sandbox));
 }
 
-/// A path may be made to lead to another namespace while an ADD runs: each boundary of a lock is tried.
+/// The namespace's path is pointed at another namespace while an ADD runs, at each boundary of a lock.
 #[test]
 fn path_replaced_during_add_does_not_change_the_namespace() {
     let sandbox = host("");

@@ -6,7 +6,7 @@ use crate::cni::{CONFIG, Call, host};
 use crate::sandbox::Sandbox;
 use crate::world::World;
 
-/// A host where `flatnet up` was run and a container waits, and what it looked like.
+/// A host after `flatnet up`, with a namespace that is not yet attached, and its world.
 fn ready() -> (Sandbox, World) {
     let sandbox = host("");
     sandbox.add_netns("c1");
@@ -58,7 +58,7 @@ fn unknown_arguments_are_rejected_unless_ignored() {
         let arguments = format!("COLOUR=blue;IgnoreUnknown={value};K8S_POD_NAME=web");
         Call::add("c1").var("CNI_ARGS", &arguments).run(&sandbox).succeeds();
         sandbox.sh("cat /var/lib/flatnet/flatnet/receipts/c1@eth0.json").prints(r#""name":"web""#);
-        // What DEL does not need cannot keep it from working.
+        // DEL ignores invalid values that it does not need.
         Call::del("c1").var("CNI_ARGS", "COLOUR=blue;IP=nonsense").run(&sandbox).succeeds_silently();
         before.assert_is_back(&sandbox);
     }
@@ -215,7 +215,7 @@ fn invalid_namespace_path_is_code_8() {
 #[test]
 fn every_way_to_name_a_namespace_works() {
     let (sandbox, before) = ready();
-    // A process in the namespace, which holds it open as descriptor 9 too.
+    // A process of the host that holds the namespace open as descriptor 9.
     let holding = "exec 9</run/netns/c1; echo $$ >/tmp/holder; exec sleep 100";
     let mut holder = sandbox.spawn(holding);
     let of_host = sandbox.eventually("grep . /tmp/holder").stdout.trim().to_owned();

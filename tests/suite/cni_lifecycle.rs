@@ -1,4 +1,4 @@
-//! An attachment from ADD to DEL, through what runtimes, reboots and people do to it in between.
+//! An attachment from ADD to DEL, with the changes that runtimes, reboots and people make in between.
 
 use serde_json::json;
 
@@ -22,31 +22,25 @@ fn repeated_add_repairs_attachment() {
         sandbox.sh(damage).succeeds();
         let again = Call::add("c1").run(&sandbox).succeeds();
         assert_eq!(first, again, "after {damage}");
-        attached_again(&attached, &sandbox);
+        attached.assert_is_back_but_for_files(&sandbox);
     }
     // A new namespace for the same ID: the machine was switched off, or the runtime was killed.
     sandbox.sh("ip netns del c1").succeeds();
     sandbox.add_netns("c1");
     assert_eq!(first, Call::add("c1").run(&sandbox).succeeds());
-    attached_again(&attached, &sandbox);
+    attached.assert_is_back_but_for_files(&sandbox);
     Call::del("c1").run(&sandbox).succeeds_silently();
     sandbox.sh("flatnet down").succeeds();
-    let after = World::of(&sandbox).without_files();
-    crate::world::assert_same(&before, &after);
+    before.assert_is_back_but_for_files(&sandbox);
 }
 
-#[track_caller]
-fn attached_again(attached: &World, sandbox: &crate::sandbox::Sandbox) {
-    crate::world::assert_same(attached, &World::of(sandbox).without_files());
-}
-
-/// The kernel opens a port of the bridge by a worker of its own, here as soon as the bridge is up.
+/// The kernel sets a bridge port to forwarding asynchronously, here as soon as the bridge is up.
 #[test]
 fn add_waits_until_bridge_port_forwards() {
     let sandbox = host("bridging: plain\n");
     sandbox.sh("flatnet up").succeeds();
     let port = host_link("c1", "eth0");
-    // Where /sys shows another namespace, `bridge` is asked.
+    // If /sys does not show this namespace, Flatnet asks `bridge`.
     for outside in ["true", "mount -t tmpfs none /sys"] {
         sandbox.add_netns("c1");
         sandbox.sh(outside).succeeds();
@@ -59,7 +53,7 @@ fn add_waits_until_bridge_port_forwards() {
         Call::del("c1").run(&sandbox).succeeds_silently();
         sandbox.sh("ip netns del c1").succeeds();
     }
-    // STP on the bridge delays the port for half a minute: the container is not rejected for that.
+    // STP on the bridge delays the port for half a minute. ADD succeeds nevertheless.
     sandbox.add_netns("c1");
     sandbox.sh("ip link set flatnet-br0 type bridge stp_state 1").succeeds();
     Call::add("c1").run(&sandbox).succeeds();
@@ -129,7 +123,7 @@ fn del_is_idempotent_whatever_is_left() {
         sandbox.sh("ip netns del c1 2>/dev/null || true; rm -f /var/lib/flatnet/flatnet/receipts/*.bad-*; flatnet up").succeeds();
         before.assert_is_back(&sandbox);
     }
-    // A container that never was.
+    // A container that was never attached.
     Call::del("c7").run(&sandbox).succeeds_silently();
     before.assert_is_back(&sandbox);
 }
@@ -164,14 +158,14 @@ fn gc_removes_all_unlisted_attachments() {
     Call::add("c1").ifname("eth1").run(&sandbox).succeeds();
     Call::add("c4").run(&sandbox).succeeds();
     sandbox.sh("ip netns del c4; ip netns add c4").succeeds();
-    // A link that Flatnet cannot have attached is foreign.
+    // GC ignores names that Flatnet cannot have attached.
     Call::gc(&[("c1", "eth0"), ("c2", "eth0"), ("not ours", "*")]).run(&sandbox).succeeds_silently();
     before.assert_is_back(&sandbox);
     Call::gc(&[("c1", "eth0"), ("c2", "eth0")]).run(&sandbox).succeeds_silently();
     before.assert_is_back(&sandbox);
     let result = Call::add("c2").run(&sandbox).succeeds();
     Call::check("c2", &result).run(&sandbox).succeeds_silently();
-    // Without the list GC would remove all.
+    // `null` is an empty list. A missing list is an error: GC would remove every attachment.
     let said = Call::gc(&[]).conf("cni.dev/valid-attachments", serde_json::Value::Null).run(&sandbox);
     said.succeeds_silently();
     sandbox.sh("ls /var/lib/flatnet/flatnet/receipts").prints_exactly("");
@@ -198,7 +192,7 @@ fn check_passes_after_add_and_names_what_is_missing() {
         ("ip -n c1 route del 10.87.1.1".to_owned(), "route append 10.87.1.1/32 dev eth0"),
         ("ip -n c1 link set eth0 arp on".to_owned(), "eth0 arp off"),
         (format!("ip link set {link} down"), "up"),
-        // The kernel deletes a port's route with it, and does not restore it.
+        // When a link goes down, the kernel deletes its route and does not restore it.
         (format!("ip link set {link} down; ip link set {link} up"), "route append 10.87.1.2/32"),
         (format!("ip route del 10.87.1.2 dev {link}"), "route append 10.87.1.2/32"),
         (format!("ip link set {link} group 0"), "group"),
@@ -287,7 +281,7 @@ fn containers_have_own_addresses_and_reach_each_other() {
     before.assert_is_back(&sandbox);
 }
 
-/// Podman holds its locks while a plugin runs: one that calls it waits for ever.
+/// Podman holds its locks while a plugin runs, so a plugin that calls Podman would deadlock.
 #[test]
 fn no_verb_calls_podman() {
     let sandbox = host("");
@@ -325,7 +319,7 @@ fn del_uses_network_name_of_attachment() {
     Call::del("c1").run(&sandbox).succeeds_silently();
     before.assert_is_back_but_for_files(&sandbox);
     assert_eq!(sandbox.sh("ls /var/lib/flatnet/flatnet/receipts").succeeds().stdout, "");
-    // One that was never there makes nothing.
+    // DEL with an unknown network creates no state.
     let unknown = Call::del("c1").conf("name", json!("nowhere")).run(&sandbox).fails();
     assert!(unknown.contains("FLAT-E015"), "{unknown}");
     sandbox.sh("test ! -e /var/lib/flatnet/nowhere").succeeds();

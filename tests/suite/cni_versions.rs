@@ -9,7 +9,7 @@ use crate::world::World;
 const YAML: &str = "dns: {servers: [192.0.2.7], search: [flat.example]}\nmtu: 1400\n";
 const BRIDGE_MAC: &str = "02:f1:0a:57:01:01";
 
-/// The document that ADD answers in `version` for the first container.
+/// The result of ADD in `version` for the first container.
 fn expected(version: &str, netns: &str) -> Value {
     // Podman 4 appends servers of its own, and resolvers read three.
     let dns =
@@ -34,7 +34,7 @@ fn expected(version: &str, netns: &str) -> Value {
     json!({"cniVersion": version, "interfaces": interfaces, "ips": [ip], "routes": routes, "dns": dns})
 }
 
-/// That the container is what the result says.
+/// Asserts that the container's interface matches the result.
 fn assert_attached(sandbox: &Sandbox) {
     sandbox.sh("ip -n c1 -br addr show eth0").prints("10.87.1.2/24");
     sandbox.sh("ip -n c1 route show default").prints("default via 10.87.1.1 dev eth0");
@@ -137,7 +137,7 @@ fn error_has_version_of_input() {
     }
 }
 
-/// What another plugin made before, in the format of `version`.
+/// The result of an earlier plugin in the list, in the format of `version`.
 fn previous(version: &str) -> Value {
     let mut ips = json!([
         {"address": "192.0.2.9/24", "gateway": "192.0.2.1", "interface": 1},

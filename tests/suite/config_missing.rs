@@ -7,7 +7,7 @@ use crate::cni::{CONFIG, Call, host};
 use crate::faults::add;
 use crate::world::World;
 
-/// What becomes of the file, and what is said of it.
+/// Ways to break the file, and the error's message and code.
 const WAYS: [(&str, &str, &str); 7] = [
     ("rm FILE", "there is no configuration at FILE", "FLAT-E011"),
     ("rm FILE; mkdir FILE", "FILE", "FLAT-E014"),
@@ -54,7 +54,7 @@ fn state_elsewhere_is_freed_once_config_is_back() {
     let empty = World::of(&sandbox);
     sandbox.add_netns("c1");
     add().run(&sandbox).succeeds();
-    // The receipt's path is unknown; link and rules have the container's mark.
+    // The receipt's path is unknown, but the link and the elements have the container's mark.
     sandbox.sh(&format!("mv {CONFIG} /tmp/away.yaml")).succeeds();
     Call::del("c1").run(&sandbox).succeeds_silently();
     sandbox.sh("ip netns del c1; rm -r /var/lib/flatnet/flatnet").succeeds();

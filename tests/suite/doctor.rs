@@ -1,6 +1,6 @@
 //! `flatnet doctor`: each check with a real problem. Only that check finds it, and its printed commands fix it.
 //!
-//! This module has the common parts; `doctor_*.rs` break things, by subject.
+//! This module has the common parts; each `doctor_*.rs` has the cases of one subject.
 
 #![allow(clippy::panic, reason = "a panic is a failed test; this is a vocabulary")]
 
@@ -15,7 +15,7 @@ use crate::{
     doctor_podman, doctor_wsl,
 };
 
-/// Something that is broken on a host that is well.
+/// A problem to cause on a healthy host.
 pub(crate) struct Break {
     id: &'static str,
     level: &'static str,
@@ -26,19 +26,19 @@ pub(crate) struct Break {
     also: &'static [&'static str],
 }
 
-/// The fix.
+/// How the problem is fixed.
 #[derive(Clone, Copy)]
 pub(crate) enum Mend {
-    /// `flatnet doctor --fix --yes`.
+    /// By `flatnet doctor --fix --yes`.
     Fix,
-    /// The commands that the doctor prints.
+    /// By the commands that the doctor prints.
     Printed,
-    /// No command that the doctor could know: this stands for what a person does who has read the help.
+    /// By a person who follows the help; this script imitates that. The doctor cannot know a command.
     ByHand(&'static str),
 }
 
 impl Break {
-    /// `script` breaks what the check `id` finds, at this level and in words with `says`.
+    /// `script` causes the problem. The check `id` must report it at this level, with a message that contains `says`.
     pub(crate) const fn new(
         id: &'static str,
         level: &'static str,
@@ -49,21 +49,21 @@ impl Break {
         Self { id, level, script, says, mend, through: "", also: &[] }
     }
 
-    /// The doctor is started by this, such as `setpriv --reuid 65534`, until it is fixed.
+    /// Starts the doctor through this command, such as `setpriv --reuid 65534`, until the problem is fixed.
     pub(crate) const fn through(mut self, prefix: &'static str) -> Self {
         self.through = prefix;
         self
     }
 
-    /// Checks that find something, too, since it is broken in more than one way.
+    /// Further checks that must report the problem.
     pub(crate) const fn also(mut self, ids: &'static [&'static str]) -> Self {
         self.also = ids;
         self
     }
 }
 
-/// A host without Podman and containers that is well in the eyes of the doctor: up, with `init` done, a way to the world by
-/// `lan0`, another wire, `lan1`, and the command `container add|del ID [RUNTIME-CONFIG]`, which is a runtime that uses CNI.
+/// A host without problems, after `init` and `up`. It has no Podman and no containers, a default route by `lan0`, a
+/// second link `lan1`, and the command `container add|del ID [RUNTIME-CONFIG]`, which imitates a CNI runtime.
 pub(crate) fn well(config: &str) -> Sandbox {
     let sandbox = host(config);
     sandbox.write("/usr/local/bin/container", CONTAINER);
@@ -99,7 +99,7 @@ pub(crate) fn go_on(sandbox: &Sandbox, command: &str) {
     sandbox.sh(&format!("setsid {command} >/dev/null 2>&1 </dev/null &")).succeeds();
 }
 
-/// What is no good, by `flatnet doctor --json`, whose exit status must fit.
+/// The warnings and failures of `flatnet doctor --json`. Its exit status must match.
 #[track_caller]
 pub(crate) fn findings(sandbox: &Sandbox, through: &str) -> Vec<Value> {
     let output = sandbox.sh(&format!("{through} flatnet doctor --json"));
@@ -124,7 +124,7 @@ pub(crate) fn assert_well(sandbox: &Sandbox, when: &str) {
     assert!(bad.is_empty(), "{when} all should be well: {bad:#?}");
 }
 
-/// Breaks one thing after another, and checks that each is found, shown and fixed.
+/// Causes one problem after another, and asserts that each is found, shown and fixed.
 #[track_caller]
 pub(crate) fn each_is_found_and_mended(sandbox: &Sandbox, breaks: &[Break]) {
     assert_well(sandbox, "at first");
@@ -133,12 +133,12 @@ pub(crate) fn each_is_found_and_mended(sandbox: &Sandbox, breaks: &[Break]) {
         sandbox.sh(one.script).succeeds();
         let found = findings(sandbox, one.through);
         assert_found(one, &found);
-        // All of a check's findings are shown in one way.
+        // All findings of a check have the same layout, so one is enough.
         if shown.insert(one.id) {
             assert_shown(sandbox, one, &found);
         }
         match one.mend {
-            // It looks again, and its exit status tells.
+            // The doctor checks again after the fix, and exits accordingly.
             Mend::Fix => drop(sandbox.sh("flatnet doctor --fix --yes").exits_with(0)),
             Mend::Printed => run_printed(sandbox, one, &found),
             Mend::ByHand(script) => {
@@ -180,8 +180,8 @@ fn assert_shown(sandbox: &Sandbox, one: &Break, found: &[Value]) {
     }
 }
 
-/// Runs what is printed until all is well: what one command brings to light, such as a file that was set aside, another
-/// mends.
+/// Runs the printed commands until no problem is left: one command may reveal another problem, such as a file that was
+/// set aside.
 fn run_printed(sandbox: &Sandbox, one: &Break, found: &[Value]) {
     let mut found = found.to_vec();
     let mut ran = Vec::new();
@@ -207,7 +207,6 @@ fn text<'a>(finding: &'a Value, key: &str) -> &'a str {
     finding[key].as_str().unwrap_or_default()
 }
 
-/// Every check must have a case that breaks what it checks.
 #[test]
 fn every_check_has_a_broken_case() {
     let tried = [

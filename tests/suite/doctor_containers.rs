@@ -82,11 +82,11 @@ pub(crate) const BREAKS: &[Break] = &[
         "the resolver's file of names does not match the attached containers",
         Mend::Fix,
     ),
-    // What plain containers can lack, and routed ones have no use for.
+    // Problems that only plain containers can have.
     Break::new(
         "reachable",
         "failure",
-        // A neighbour that the container still knows would be asked by it, which tells this host where it is.
+        // With its old neighbour entry, the container would send ARP requests, which tell this host its MAC.
         "ip netns exec c2 sysctl -qw net/ipv4/conf/eth0/arp_ignore=8; ip -n c2 neigh flush dev eth0; ip neigh flush dev flatnet-br0",
         "c2 c2 (eth0), 10.87.1.3 is not reachable from this host; failed at the neighbour: the container does not answer ARP",
         Mend::ByHand("ip netns exec c2 sysctl -qw net/ipv4/conf/eth0/arp_ignore=0"),

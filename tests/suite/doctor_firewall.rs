@@ -3,8 +3,8 @@
 
 use crate::doctor::{Break, Mend, each_is_found_and_mended, well};
 
-/// Before it is broken the container reaches the world and is reached by a gateway, and then one of it no more: `out` and
-/// `through` ask.
+/// Before each problem the container reaches the outside and a gateway reaches the container (`through`). After it,
+/// neither works (`! out; ! into`).
 pub(crate) const BREAKS: &[Break] = &[
     Break::new(
         "foreign-drops",
@@ -64,7 +64,7 @@ pub(crate) const BREAKS: &[Break] = &[
     ),
 ];
 
-/// The filter table as Docker 28 lays it out, with one network of its own.
+/// The filter table that Docker 28 creates, with one network of Docker's.
 const DOCKER: &str = "*filter
 :FORWARD DROP [0:0]
 :DOCKER - [0:0]

@@ -1,4 +1,4 @@
-//! `flatnet doctor` as people and scripts call it: what --fix asks, the exit status, the shape of --json.
+//! `flatnet doctor` as people and scripts call it: the question of --fix, the exit status, the format of --json.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::doctor::well;
 use crate::sandbox::{Output, Sandbox};
 
-/// Runs a command on a terminal with this input; without one, the input ends.
+/// Runs a command on a terminal with this input; an empty input is the end of input.
 fn at_a_terminal(sandbox: &Sandbox, command: &str, typed: &str) -> Output {
     sandbox.sh(&format!("printf '{typed}' | script -qec '{command}' /dev/null"))
 }
@@ -35,7 +35,7 @@ fn fix_asks_on_terminal_and_needs_a_yes() {
     assert!(nothing.stderr.starts_with("--fix can fix nothing here by itself"), "{nothing}");
 }
 
-/// The same question, by the other command that asks it.
+/// `flatnet plan` asks the same question.
 #[test]
 fn plan_asks_on_terminal_and_needs_a_yes() {
     let sandbox = well("");

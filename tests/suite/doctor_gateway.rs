@@ -5,7 +5,7 @@ use crate::podman::{Flavour, Lab};
 use crate::routes::{GATEWAY, TABLE};
 use crate::sandbox::Sandbox;
 
-/// Its files, and the routes that are written for it.
+/// Problems of the gateway's files and of the routes table.
 pub(crate) const WRITTEN: &[Break] = &[
     Break::new(
         "gateway-files",
@@ -87,7 +87,7 @@ pub(crate) const WRITTEN: &[Break] = &[
     ),
 ];
 
-/// What runs.
+/// Problems of the running gateway.
 pub(crate) const RUNNING: &[Break] = &[
     Break::new(
         "gateway-in-force",
@@ -168,8 +168,8 @@ pub(crate) const RUNNING: &[Break] = &[
     .also(&["gateway-endpoints"]),
 ];
 
-/// What an operator does with the gateway. Watch is frozen once it has written the routes: else it would mend what is to be
-/// found before the doctor comes.
+/// Commands of an operator of the gateway. `gateway watch` suspends the watch process once it has written the routes:
+/// otherwise that process would fix a problem before the doctor can find it.
 const OPERATOR: &str = r#"#!/bin/bash -eu
 directory=${2:-/var/lib/flatnet-gateway}
 is_up() { curl -sf 127.0.0.1/_flatnet/status | jq -e '.routes[0].endpoints[0].health == "up"' >/dev/null; }
@@ -189,7 +189,7 @@ case $1 in
 esac
 "#;
 
-/// A host with the gateway on it, and a container whose server may end while it runs.
+/// A host with the gateway, and a container that keeps running if its server ends.
 fn served() -> Lab {
     let lab = Lab::start(Flavour::Cni);
     lab.sh("flatnet gateway install; flatnet up").succeeds();
@@ -242,7 +242,7 @@ fn healthy_and_absent_gateway_are_reported() {
     lab.sh("flatnet status").prints("\nroutes      no gateway here\n");
 }
 
-/// What it shows over HTTPS.
+/// Problems of the certificate.
 pub(crate) const CERTIFICATE: &[Break] = &[Break::new(
     "gateway-certificate",
     "warning",
@@ -251,7 +251,6 @@ pub(crate) const CERTIFICATE: &[Break] = &[Break::new(
     Mend::ByHand("cp /tmp/g.pem /etc; gateway reload"),
 )];
 
-/// With a redirect, HTTPS answers.
 #[test]
 fn gateway_is_checked_over_https_if_http_redirects() {
     let lab = served();
@@ -268,7 +267,7 @@ fn gateway_is_checked_over_https_if_http_redirects() {
 
 const WINDOWS: &str = "/mnt/c/flatnet/gateway";
 
-/// WSL2 as far as it shows, with Windows as the next hop of the default route.
+/// Imitates WSL2 as far as Flatnet can tell, with Windows as the next hop of the default route.
 const WSL2: &str = r"
 echo 6.6.114.1-microsoft-standard-WSL2 >/root/osrelease
 mount --bind /root/osrelease /proc/sys/kernel/osrelease
@@ -278,7 +277,7 @@ ip addr add 127.0.0.1/8 dev lo 2>/dev/null || true
 flatnet up; flatnet gateway install; flatnet gateway sync
 ";
 
-/// Debian's nginx plays `OpenResty`, which has the modules inside.
+/// Starts Debian's nginx in place of `OpenResty`, which has the modules built in.
 const OPENRESTY: &str = "ip netns exec windows nginx -p /mnt/c/flatnet/gateway -c conf/nginx.conf -g 'load_module /usr/lib/nginx/modules/ndk_http_module.so; load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;'";
 
 #[test]

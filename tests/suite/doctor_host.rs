@@ -2,7 +2,7 @@
 
 use crate::doctor::{Break, Mend, each_is_found_and_mended, well};
 
-/// Only root can look at all: others are sent to root, and told nothing wrong.
+/// Only root can inspect everything. To other users the doctor recommends root, and reports nothing false.
 pub(crate) const BREAKS: &[Break] = &[
     Break::new("privileges", "warning", "true", "runs as user 65534", Mend::ByHand("true"))
         .through("setpriv --reuid 65534 --clear-groups"),
@@ -88,7 +88,7 @@ pub(crate) const BREAKS: &[Break] = &[
         "is mounted read-only",
         Mend::Printed,
     ),
-    // systemd is not there in the sandbox: a program that says of a unit what it would.
+    // The sandbox has no systemd; a script imitates `systemctl`.
     Break::new(
         "boot-unit",
         "failure",

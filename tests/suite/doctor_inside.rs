@@ -1,5 +1,5 @@
-//! The doctor's look into running containers: what a container lost shows in `flatnet status` too, and nothing shows where
-//! all is well.
+//! The doctor's checks inside running containers. `flatnet status` also reports what a container lost, and reports
+//! nothing about a healthy one.
 
 use crate::doctor::{assert_well, go_on, well};
 use crate::podman::{IMAGE, Lab, YAML, name_server, on_both};
@@ -13,7 +13,8 @@ on_both!(
     silent_name_server_among_others_is_reported,
 );
 
-/// `flatnet status` ends with 1 and says all of this. Returns what the doctor says, which ends with `exit`.
+/// Asserts that `flatnet status` exits with 1 and prints each of `what`. Returns the output of the doctor, which must
+/// exit with `exit`.
 #[track_caller]
 fn shows(sandbox: &Sandbox, exit: i32, what: &[&str]) -> Output {
     let status = sandbox.sh("flatnet status").exits_with(1);
@@ -45,12 +46,12 @@ fn container_that_can_resolve_is_healthy(lab: &Lab) {
     lab.run("given", "--dns 10.87.1.1");
     lab.run("asks-nobody", "--dns none");
     lab.sh(&format!("podman run -d --name beside --network container:web {IMAGE} sleep 3600")).succeeds();
-    // Its second network's server, where there is one, knows no name that comes from elsewhere.
+    // The name server of the second network, if there is one, does not resolve names of other networks.
     lab.sh(&format!("podman network create other; podman run -d --name both --network flatnet,other --dns 10.87.1.1 {IMAGE}"))
         .succeeds();
     lab.sh(&format!("podman run -d --name late --network other --dns 10.87.1.1 {IMAGE}; podman network connect flatnet late"))
         .succeeds();
-    // Like a container after `podman pause`, which needs cgroups.
+    // Imitates `podman pause`, which needs cgroups.
     lab.sh("kill -STOP $(podman inspect given --format '{{.State.Pid}}')").succeeds();
     is_well(lab);
     let doctor = lab.sh("flatnet doctor").succeeds().stdout;
@@ -100,7 +101,7 @@ fn lost_default_route_is_reported(lab: &Lab) {
             "nsenter --net=$(podman inspect web --format '{{{{.NetworkSettings.SandboxKey}}}}') ip {broken}"
         ))
         .succeeds();
-        // The doctor prints what is missing instead, and tells of it once.
+        // The doctor reports the missing objects as container-links instead, and only once.
         let doctor = shows(&lab.sandbox, 2, &["container web ", what]);
         assert!(
             doctor.stdout.contains("FAILURE  container-links: ")
@@ -113,8 +114,8 @@ fn lost_default_route_is_reported(lab: &Lab) {
     }
 }
 
-/// WSL2's resolver is at an address of this host's own. It is open to containers while this host's resolv.conf names it; a
-/// container that was told of it before asks there still.
+/// WSL2's resolver has an address of this host. It is open to containers while this host's resolv.conf names it. A
+/// container that got the resolver's address earlier continues to use it.
 fn closed_resolver_is_reported(lab: &Lab) {
     const RESOLVER: &str = "10.255.255.254";
     lab.sandbox
@@ -146,7 +147,7 @@ fn silent_name_server_among_others_is_reported(lab: &Lab) {
     assert_eq!(doctor.stdout.matches(what).count(), 1, "what five were told is one finding: {doctor}");
 }
 
-/// A network namespace with a process whose root is /root/box, as a runtime makes it.
+/// A network namespace with a process whose root is /root/box, like a container of a runtime.
 fn with_a_box(config: &str) -> Sandbox {
     let sandbox = well(config);
     sandbox
@@ -157,7 +158,7 @@ fn with_a_box(config: &str) -> Sandbox {
     sandbox
 }
 
-/// The file is the container's, and so are all folders on the way to it.
+/// The container controls resolv.conf and every folder in its path.
 #[test]
 fn hostile_resolv_conf_is_harmless() {
     let sandbox = with_a_box("names: {enabled: false}\n");
@@ -170,7 +171,7 @@ fn hostile_resolv_conf_is_harmless() {
         ("printf 'nameserver x;reboot\\nnameserver\\n' >$conf", "names no server"),
         ("printf 'nameserver 10.87.1.1\\noptions edns0 use-vc\\n' >$conf", "it asks by TCP"),
         ("echo nameserver 10.87.1.1 >$conf", good),
-        // This host's own names a server that does not answer.
+        // This host's resolv.conf names a server that does not answer, so following the link would be a finding.
         ("ln -s ../../../../etc/resolv.conf $conf", "cannot be read"),
         ("rmdir /root/box/etc; ln -s ../../etc /root/box/etc", "cannot be read"),
         (
@@ -210,7 +211,7 @@ fn hostile_resolv_conf_is_harmless() {
     }
 }
 
-/// A program of this host's that was started in a container's namespace reads this host's resolv.conf.
+/// A program of this host that runs in a container's namespace uses this host's resolv.conf.
 #[test]
 fn host_programs_in_namespace_are_not_the_container() {
     let sandbox = well("");
@@ -225,7 +226,8 @@ fn host_programs_in_namespace_are_not_the_container() {
         .prints("container c1 c1 (eth0), 10.87.1.2; container c2 c2 (eth0), 10.87.1.3: name servers skipped: no process of it is in its namespace");
 }
 
-/// Nothing goes out, so a server outside is not asked; one that is another container, or this host, is.
+/// With `egress: none` a name server outside is unreachable, so the doctor skips it. It queries a name server in
+/// another container or on this host.
 #[test]
 fn outside_name_servers_are_skipped_without_egress() {
     let sandbox = with_a_box("egress: none\nrange: 10.87.0.0/16\nnames: {enabled: false}\n");

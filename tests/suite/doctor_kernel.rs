@@ -3,8 +3,8 @@
 use crate::doctor::{Break, Mend, assert_well, each_is_found_and_mended, findings, well};
 use crate::ruleset_text::install_newer_nft;
 
-/// For a kernel that lacks something stands a program that refuses what it would be refused, in the same words, and leaves
-/// all else to the real one; `stand-in PROGRAM` makes one of a script, `stand-in -d PROGRAM` takes it away.
+/// A stand-in for a program imitates a kernel that lacks a feature: it fails as on such a kernel, and otherwise runs
+/// the real program. `stand-in PROGRAM` makes one from a script, `stand-in -d PROGRAM` removes it.
 const STAND_IN: &str = r#"#!/bin/bash -e
 path=$(type -P "${@: -1}")
 if [[ $1 = -d ]]; then
@@ -33,7 +33,7 @@ END"#,
         "this kernel does not support veth pairs",
         Mend::ByHand("stand-in -d ip"),
     ),
-    // The limit is the machine's: user.max_net_namespaces.
+    // A stand-in, because the real limit, user.max_net_namespaces, applies to the whole machine.
     Break::new(
         "kernel-links",
         "failure",

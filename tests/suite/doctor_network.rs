@@ -159,7 +159,7 @@ pub(crate) const BREAKS: &[Break] = &[
     ),
 ];
 
-/// At 61500 only this host itself can reach it, at 61501 anybody.
+/// Only this host can reach port 61500; other hosts can reach 61501.
 const LISTEN: &str = r#"
 import socket, time
 tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)

@@ -6,7 +6,7 @@ use crate::sandbox::Sandbox;
 
 on_both!(podman_problems_are_found_and_fixed,);
 
-/// The same with both Podmans.
+/// Problems that both versions of Podman can have.
 pub(crate) const BREAKS: &[Break] = &[
     Break::new(
         "podman-backend",
@@ -38,7 +38,7 @@ pub(crate) const BREAKS: &[Break] = &[
     ),
 ];
 
-/// With Podman 4, or as well with any.
+/// Problems of Podman 4, and some that do not depend on the version.
 pub(crate) const CNI: &[Break] = &[
     Break::new(
         "podman-network",
@@ -132,7 +132,7 @@ pub(crate) const CNI: &[Break] = &[
     .also(&["conflist"]),
 ];
 
-/// With Podman 5.
+/// Problems of Podman 5.
 pub(crate) const NETAVARK: &[Break] = &[
     Break::new(
         "podman-backend",
@@ -184,7 +184,7 @@ fn podman_problems_are_found_and_fixed(lab: &Lab) {
     each_is_found_and_mended(&lab.sandbox, if lab.flavour == Flavour::Cni { CNI } else { NETAVARK });
 }
 
-/// `limits.command_seconds` counts for Podman too, which has 30 s anyway.
+/// The time limit for Podman is `limits.command_seconds`, but at least 30 s.
 #[test]
 fn podman_may_take_as_long_as_the_configuration_says() {
     let sandbox = Sandbox::podman4().start();

@@ -11,7 +11,7 @@ pub(crate) const BREAKS: &[Break] = &[
         Mend::ByHand("echo nat >/root/mode"),
     )
     .also(&["ruleset"]),
-    // A wslinfo that fails tells of no mode; the rules stay as they are.
+    // If wslinfo fails, the mode is unknown and the rules do not change.
     Break::new(
         "wsl-networking-mode",
         "warning",
@@ -77,7 +77,7 @@ pub(crate) const BREAKS: &[Break] = &[
         "vmIdleTimeout is 60000 ms",
         Mend::ByHand("printf '[wsl2]\r\nvmIdleTimeout=-1\r\n' >/mnt/c/Users/me/.wslconfig"),
     ),
-    // `hwclock --hctosys` would set the machine's clock: the hardware's is set instead.
+    // The printed `hwclock --hctosys` would set the machine's clock, so the imitated hardware clock is set instead.
     Break::new(
         "wsl-clock",
         "warning",
@@ -97,7 +97,7 @@ mount -t tmpfs tmpfs /sys/class && mkdir -p /sys/class/rtc/rtc0
 echo 0 >/root/slept
 ";
 
-/// The hardware's clock, which is ahead by as many seconds as Windows slept.
+/// Imitates the hardware clock. It is ahead by the number of seconds in /root/slept.
 const CLOCK: &str = "
 cd /sys/class/rtc/rtc0
 while sleep 0.2; do

@@ -1,4 +1,4 @@
-//! The commands of the documents: each runs here and prints the page's output, or the page gives a reason why it is not run.
+//! The commands of the documents: each runs here and prints the page's output, or the page says why it is not run.
 //!
 //! [`page`] explains the marks of commands. `FLATNET_GOLDEN=write` updates the output in the pages.
 
@@ -21,10 +21,10 @@ use std::path::Path;
 use self::page::{Block, Page};
 use self::run::Outcome;
 
-/// A test for each page and Podman that it has a session for.
+/// Makes a test for each page and each version of Podman that the page has a session for.
 macro_rules! sessions {
     ($($name:ident: $path:literal on $($podman:ident),+;)+) => {
-        /// What has a test.
+        /// The sessions that have a test.
         const TESTED: &[(&str, &str)] = &[$($(($path, stringify!($podman)),)+)+];
         $(mod $name {
             $(#[test] fn $podman() { super::runs_as_written($path, stringify!($podman)); })+
@@ -72,7 +72,7 @@ fn runs_as_written(path: &str, podman: &str) {
     assert!(differences.is_empty(), "{}", differences.join("\n\n"));
 }
 
-/// Has the Japanese edition of `path` take over what it has verbatim from the English page.
+/// Copies the parts that are identical in both languages from the English page to its Japanese edition.
 fn follow(path: &str, is_translated: bool) {
     let edition = editions::edition(path);
     let japanese = text(&edition);
@@ -107,7 +107,7 @@ fn text(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// All but Japanese editions, whose commands are those of the English pages.
+/// All pages except Japanese editions, which have the commands of the English pages.
 fn pages() -> Vec<Page> {
     let pages = documents().into_iter().filter(|path| !path.ends_with(".ja.md"));
     let read: Vec<_> = pages.map(|path| Page::read(&path)).collect();
@@ -127,7 +127,7 @@ fn every_block_is_run_or_says_why_not() {
         })
         .collect();
     assert_eq!(run, TESTED.iter().copied().collect(), "`sessions!` in documents.rs lists these");
-    // An indented block does not show whether it is a command.
+    // An indented block has no language, so it could be a command or not.
     for page in pages.iter().filter(|page| page.path != "docs/operations/errors.md") {
         let mut before = "";
         let mut is_inside = false;
@@ -167,7 +167,7 @@ fn japanese_editions_match_english() {
 
 #[test]
 fn inline_commands_exist() {
-    // One page tells of commands that there are not yet.
+    // several-hosts.md describes commands that are not implemented.
     let pages = documents().into_iter().filter(|path| path != "docs/architecture/several-hosts.md");
     let texts: Vec<String> = pages.map(|path| text(&path)).collect();
     let unknown = spans::unknown(&texts);
@@ -177,7 +177,7 @@ fn inline_commands_exist() {
 #[test]
 fn commands_not_run_are_listed() {
     let mut list = "# Commands that no test runs\n\n\
-        Tests run all other commands of the documents: `cargo test --test suite documents`, and for commands that install packages\n\
+        Tests run all other commands of the documents: `cargo test --features faults --test suite documents`, and for commands that install packages\n\
         `./ops/test newcomer`. To regenerate this list, run the former with `FLATNET_GOLDEN=write`.\n\n\
         | page | section | first line | why |\n| --- | --- | --- | --- |\n"
         .to_owned();

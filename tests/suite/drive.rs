@@ -1,10 +1,10 @@
-//! Many calls in a sandbox, made by a driver inside it (`drive/*.py`), because entering a sandbox takes longer than a call.
+//! Many calls in a sandbox, made by a driver inside it (`drive/*.py`): entering a sandbox takes longer than a call.
 
 use serde_json::Value;
 
 use crate::sandbox::Sandbox;
 
-/// Where the drivers lie inside.
+/// The drivers' folder inside the sandbox.
 const FOLDER: &str = "/usr/local/lib/drive";
 
 const FILES: [(&str, &str); 10] = [
@@ -20,14 +20,14 @@ const FILES: [(&str, &str); 10] = [
     ("reuse.py", include_str!("drive/reuse.py")),
 ];
 
-/// Puts the drivers into a sandbox.
+/// Copies the drivers into a sandbox.
 pub(crate) fn install(sandbox: &Sandbox) {
     for (name, text) in FILES {
         sandbox.write(&format!("{FOLDER}/{name}"), text);
     }
 }
 
-/// Runs a driver, which reads `plan` and prints what came of it. It must end within two minutes.
+/// Runs a driver, which reads `plan` and prints its results. It must end within two minutes.
 #[track_caller]
 pub(crate) fn drive(sandbox: &Sandbox, driver: &str, plan: &Value) -> Value {
     let script = format!("exec /usr/bin/python3 -B {FOLDER}/{driver}.py");

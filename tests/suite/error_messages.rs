@@ -1,5 +1,5 @@
-//! Every error that a container runtime can get, caused for real: the message says what failed, why, what was undone and the
-//! remedy, in this order, with the right code.
+//! Every error that a container runtime can get, caused for real. The message says what failed, why, what was undone
+//! and the remedy, in this order, with the right code.
 
 use flatnet::error::Kind;
 use serde_json::{Value, json};
@@ -10,27 +10,26 @@ use crate::errors::looks_like;
 use crate::ruleset_text::install_newer_nft;
 use crate::sandbox::Sandbox;
 
-/// Short patience, so that the tests of it are short too.
+/// Short time limits, which keep the tests of timeouts short.
 const LIMITS: &str = "limits: {command_seconds: 1, lock_seconds: 1}";
 
-/// One failure.
 struct Case {
     kind: Kind,
     call: Call,
     /// Parts of the message; `..` stands for any text between them.
     says: &'static str,
-    /// What breaks the host before the call.
+    /// The script that causes the failure, before the call.
     breaks: String,
-    /// The fix.
+    /// The script that fixes the cause, after the call.
     mends: String,
 }
 
-/// A failure for which nothing need be broken.
+/// A failure that needs no change of the host.
 fn case(kind: Kind, call: Call, says: &'static str) -> Case {
     Case { kind, call, says, breaks: "true".to_owned(), mends: "true".to_owned() }
 }
 
-/// ADD with this configuration fails.
+/// ADD fails because of this configuration.
 fn configured(kind: Kind, yaml: &str, says: &'static str) -> Case {
     let write = format!("printf '%s\\n' '{LIMITS}' '{yaml}' >{CONFIG}");
     case(kind, add(), says).broken_by(&write).mended_by(MEND)
@@ -56,7 +55,7 @@ impl Case {
     }
 }
 
-/// A host with one container, `db c2`, that has an address, a MAC and a port of its own; its result.
+/// A host with one container, `db c2`, that requested its address, MAC and port; and the container's result.
 fn ready() -> (Sandbox, Value) {
     let sandbox = host(&format!("{LIMITS}\n"));
     sandbox.sh(&format!("cp {CONFIG} /tmp/good.yaml; flatnet up")).succeeds();
@@ -82,7 +81,7 @@ fn asking(arguments: &str) -> Call {
     add().var("CNI_ARGS", arguments)
 }
 
-/// Puts the configuration back, and the host as it has it.
+/// Restores the configuration, and applies it.
 const MEND: &str = "cp -p /tmp/good.yaml /etc/flatnet/flatnet.yaml; flatnet up >/dev/null";
 
 #[test]
@@ -267,7 +266,7 @@ fn link_conflict_errors_are_explained() {
     }
 }
 
-/// Somebody keeps the network's lock, without a process in between.
+/// Holds the network's lock in a background process, whose ID is in /tmp/holder.
 const HOLD_THE_LOCK: &str =
     "(exec 9<>/run/flatnet/flatnet.lock; flock 9; echo $BASHPID >/tmp/holder; exec sleep 60) &
 until test -s /tmp/holder; do sleep 0.02; done";
@@ -303,7 +302,7 @@ fn file_errors_are_explained() {
     }
 }
 
-/// How programs fail: kind, program, when, what it does then, and what the message says.
+/// Failures of programs: kind, program, the condition, what the program does then, and the message.
 const FAILURES: [(Kind, &str, &str, &str, &str); 9] = [
     (
         Kind::Command,
@@ -370,9 +369,9 @@ const FAILURES: [(Kind, &str, &str, &str, &str); 9] = [
         "container db c2 (eth0) cannot be undone..: broken; to fix it by hand: printf..flatnet gc",
     ),
 ];
-/// In the batch that the container's own namespace gets.
+/// The batch that `ip` runs in the container's namespace.
 const IN_CONTAINER: &str = "[[ $* == '-n c1 -batch -' ]]";
-/// Where containers are joined to the bridge.
+/// The command that adds an FDB entry, with `bridging: plain`.
 const FDB: &str = "[[ $* == *fdb* ]]";
 const FROM_STDIN: &str = "[[ $* == '-f -' ]]";
 
@@ -400,7 +399,7 @@ fn program_errors_are_explained() {
     }
 }
 
-/// Another WSL2 distribution, whose nft is a later one, has written a table of its own.
+/// Another WSL2 distribution with a newer nft has added a table.
 #[test]
 fn nft_crash_on_newer_ruleset_is_explained() {
     let (sandbox, _) = ready();
@@ -408,13 +407,13 @@ fn nft_crash_on_newer_ruleset_is_explained() {
     sandbox.sh("nft-13 'add table ip other; add set ip other names { type ipv4_addr; }'").succeeds();
     let crash = "was killed by signal 11..two versions of nft share this kernel's ruleset..(FLAT-E072)";
     case(Kind::CommandCrashed, add(), crash).run(&sandbox);
-    // As the section of the code says.
+    // The remedy in the section of FLAT-E072.
     sandbox.sh("nft-13 delete table ip other").succeeds();
     Call::del("c1").run(&sandbox).succeeds_silently();
     add().run(&sandbox).succeeds();
 }
 
-/// `msg` holds the first lines of what a program complained of, `details` all of them.
+/// `msg` has the first lines of a program's stderr, `details` all of them.
 #[test]
 fn details_contain_complete_stderr() {
     let (sandbox, _) = ready();

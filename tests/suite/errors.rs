@@ -1,14 +1,15 @@
-//! Error codes: each is documented and used, and its message is complete by itself.
+//! Error codes: each is documented and used, and its message needs no other source.
 
 use std::path::Path;
 
 use flatnet::error::{Kind, manual};
 use serde_json::{Value, json};
 
-/// Characters that a message may have: a line of log, or what Podman prints, must stay readable.
+/// The maximum length of a message in characters: a line in a log, or of Podman, must stay readable.
 const LONGEST: usize = 2000;
 
-/// Whether `msg`, all that Podman shows, says on one line what its code stands for, and what to do; else what is wrong.
+/// Checks that `msg`, which is all that Podman shows, is one line with the text of its code and a remedy. Returns its
+/// kind, or the problem.
 pub(crate) fn stands_alone(msg: &str, cni_code: &Value) -> Result<Kind, String> {
     if msg.chars().any(char::is_control) || msg.chars().count() > LONGEST {
         return Err("is more than one line, or too long".to_owned());
@@ -28,7 +29,7 @@ pub(crate) fn stands_alone(msg: &str, cni_code: &Value) -> Result<Kind, String> 
     }
 }
 
-/// Whether `text` holds the parts of `pattern` between its `..`, in their order.
+/// Whether `text` has the parts of `pattern`, separated by `..`, in their order.
 pub(crate) fn looks_like(text: &str, pattern: &str) -> bool {
     let mut rest = text;
     pattern.split("..").all(|part| match rest.split_once(part) {
@@ -48,7 +49,7 @@ fn errors_page_matches_source() {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
-/// A kind that no code makes is a page about nothing.
+/// Otherwise the errors page would describe an error that never occurs.
 #[test]
 fn every_error_kind_is_used() {
     let mut source = String::new();
@@ -63,7 +64,7 @@ fn every_error_kind_is_used() {
     assert!(dead.is_empty(), "nothing makes {dead:?}");
 }
 
-/// What all files say outside of their tests.
+/// Collects the source of all files, without their tests.
 fn read_all(folder: &Path, source: &mut String) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

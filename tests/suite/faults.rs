@@ -7,7 +7,7 @@ use crate::sandbox::Sandbox;
 use crate::world::World;
 
 pub(crate) const YAML: &str = "mtu: 1400\n";
-/// More steps than ADD or DEL have: a test that gets here never saw one succeed.
+/// More steps than ADD or DEL have. A test that counts to this number never saw the call succeed.
 const TOO_MANY: usize = 60;
 
 /// A host with Flatnet up and one namespace, and its world.
@@ -19,7 +19,7 @@ pub(crate) fn ready() -> (Sandbox, World) {
     (sandbox, world)
 }
 
-/// ADD with a published port, so that every kind of step is among its own.
+/// ADD with a published port, so that it has every kind of step.
 pub(crate) fn add() -> Call {
     let port =
         serde_json::json!({"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]});
@@ -30,7 +30,7 @@ pub(crate) fn with_fault(call: Call, fault: &str, sandbox: &Sandbox) -> Answer {
     call.var("FLATNET_FAULT", fault).run(sandbox)
 }
 
-/// Calls `each` with 1, 2, .. until it answers that no fault came to pass; how many did.
+/// Calls `each` with 1, 2, .. until it returns that no fault occurred. Returns the number of faults.
 pub(crate) fn count_steps(mut each: impl FnMut(usize) -> bool) -> usize {
     (1..TOO_MANY).take_while(|&step| each(step)).count()
 }
@@ -47,7 +47,7 @@ fn add_that_fails_at_any_step_leaves_nothing() {
         let answer = with_fault(add(), &format!("fail@{step}"), &sandbox);
         let faulted = had_fault(&answer);
         if answer.status == Some(0) {
-            // No fault, or one that is mended: a ruleset that refuses an element is made again.
+            // No fault, or one that ADD repairs: if nft rejects an element, ADD loads the ruleset again.
             Call::del("c1").run(&sandbox).succeeds_silently();
         } else {
             let said = answer.fails();

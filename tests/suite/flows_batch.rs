@@ -12,7 +12,7 @@ use crate::sandbox::{Builder, Sandbox};
 
 const CONTAINER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 87, 1, 2));
 
-/// One of each kind; the flow that each ends is below at the same place.
+/// One filter of each kind. Each deletes the flow with the same index in `FLOWS`.
 fn filters() -> [FlowFilter; 4] {
     let (protocol, subnet) = (Protocol::Udp, "10.87.1.0/24".parse().unwrap());
     [
@@ -23,7 +23,7 @@ fn filters() -> [FlowFilter; 4] {
     ]
 }
 
-/// Source and destination with ports as the client has them, and who answers.
+/// Source and destination with their ports as the client sends them, and the address that answers.
 const FLOWS: [(&str, u16, &str, u16, &str); 4] = [
     ("10.87.1.2", 1000, "198.51.100.1", 2000, "198.51.100.1"),
     ("198.51.100.2", 1000, "192.0.2.1", 8080, "10.87.1.2"),
@@ -31,7 +31,8 @@ const FLOWS: [(&str, u16, &str, u16, &str); 4] = [
     ("192.0.2.9", 1000, "10.87.1.77", 2000, "10.87.1.77"),
 ];
 
-/// Like each of them, but for one thing.
+/// Each flow differs in one value from the one in `FLOWS`, so that its filter does not match. Its source port tells it
+/// apart.
 const OTHERS: [(&str, u16, &str, u16, &str); 4] = [
     ("10.87.1.3", 1001, "198.51.100.1", 2000, "198.51.100.1"),
     ("198.51.100.2", 1001, "192.0.2.1", 8080, "10.87.1.3"),
@@ -47,7 +48,7 @@ fn remember(sandbox: &Sandbox, flows: &[(&str, u16, &str, u16, &str)]) {
     }
 }
 
-/// By which address and port the flows that are left were opened.
+/// The source address and port of each remaining flow.
 fn left(sandbox: &Sandbox) -> Vec<String> {
     let list = sandbox.sh("conntrack -L -o extended").succeeds().stdout;
     let source = |line: &str| {
@@ -88,7 +89,7 @@ fn tries(builder: Builder) {
     remember(&sandbox, &FLOWS);
     sandbox.sh(&batch(&filters())).succeeds();
     assert_eq!(left(&sandbox), shown(&OTHERS));
-    // Input that it cannot parse is still a failure.
+    // Invalid input must still fail.
     sandbox.sh("echo '-D --nonsense' | conntrack -R -").fails();
 }
 

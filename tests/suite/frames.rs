@@ -1,22 +1,21 @@
-//! Frames that no honest container sends, byte by byte.
+//! Frames that a well-behaved container does not send, built byte by byte.
 
 #![allow(clippy::panic, reason = "a panic is a failed test")]
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// An Ethernet address.
 pub(crate) type Mac = [u8; 6];
 
-/// Everybody.
+/// The broadcast address.
 pub(crate) const BROADCAST: Mac = [0xff; 6];
 
-/// No address.
+/// The null address: the unknown MAC of an ARP request, or a destination that the caller replaces.
 pub(crate) const NOBODY: Mac = [0; 6];
 
-/// ARP asks.
+/// ARP's operation request.
 pub(crate) const REQUEST: u16 = 1;
 
-/// ARP tells.
+/// ARP's operation reply.
 pub(crate) const REPLY: u16 = 2;
 
 const TCP: u8 = 6;
@@ -25,25 +24,25 @@ const SCTP: u8 = 132;
 const ICMP: u8 = 1;
 const ICMP6: u8 = 58;
 
-/// The address that text says.
+/// Parses an IPv4 address.
 pub(crate) fn ip(text: &str) -> Ipv4Addr {
     text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-/// The MAC that Flatnet derives from a container's address; the bridge's from its own.
+/// The MAC that Flatnet derives from the address of a container or of the bridge.
 pub(crate) fn mac(address: &str) -> Mac {
     let [a, b, c, d] = ip(address).octets();
     [0x02, 0xf1, a, b, c, d]
 }
 
-/// The MAC that text such as `02:f1:0a:57:01:02` says.
+/// Parses a MAC such as `02:f1:0a:57:01:02`.
 pub(crate) fn parse_mac(text: &str) -> Mac {
     let octets: Vec<u8> =
         text.trim().split(':').filter_map(|part| u8::from_str_radix(part, 16).ok()).collect();
     octets.try_into().unwrap_or_else(|_| panic!("{text} is no MAC"))
 }
 
-/// An ARP frame from `source`: `sender` says that it has the address `claims`.
+/// An ARP frame from `source`. `sender` and `target` are the MAC and address in its body.
 pub(crate) fn arp(to: Mac, source: Mac, operation: u16, sender: (Mac, &str), target: (Mac, &str)) -> Vec<u8> {
     let body = [
         &[0, 1, 8, 0, 6, 4][..],
@@ -62,7 +61,7 @@ pub(crate) fn udp(to: Mac, source: Mac, from: &str, dest: &str, ports: (u16, u16
     ethernet(to, source, 0x0800, &ipv4(from, dest, UDP, &[header, vec![b'x']].concat()))
 }
 
-/// An ICMP redirect in a frame: `gateway` is the better way to `dest`.
+/// An ICMP redirect in a frame: packets from `dest` to `from` should go to `gateway`.
 pub(crate) fn redirect(to: Mac, source: Mac, from: &str, dest: &str, gateway: &str) -> Vec<u8> {
     let about = ipv4(dest, from, UDP, &[0, 1, 0, 2, 0, 8, 0, 0]);
     let mut body = [&[5, 1, 0, 0][..], &ip(gateway).octets(), &about].concat();
@@ -71,17 +70,17 @@ pub(crate) fn redirect(to: Mac, source: Mac, from: &str, dest: &str, gateway: &s
     ethernet(to, source, 0x0800, &ipv4(from, dest, ICMP, &body))
 }
 
-/// What a packet of IPv4 is about: from whom to whom.
+/// Source and destination of an IPv4 packet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ends<'a> {
     /// The source address and port; for ICMP the port is the identifier.
     pub(crate) from: (&'a str, u16),
-    /// The other end's.
+    /// The destination address and port.
     pub(crate) dest: (&'a str, u16),
 }
 
 impl Ends<'_> {
-    /// The packet that answers it.
+    /// Source and destination of the answer.
     pub(crate) fn answer(self) -> Self {
         Self { from: self.dest, dest: self.from }
     }
@@ -91,7 +90,7 @@ impl Ends<'_> {
         ipv4(self.from.0, self.dest.0, protocol, &self.inside(protocol, payload))
     }
 
-    /// The same in a frame.
+    /// The packet of [`Ends::packet`] in a frame.
     pub(crate) fn frame(self, to: Mac, source: Mac, protocol: u8, payload: &[u8]) -> Vec<u8> {
         ethernet(to, source, 0x0800, &self.packet(protocol, payload))
     }
@@ -102,7 +101,7 @@ impl Ends<'_> {
         ethernet(to, source, 0x0800, &ipv4(self.from.0, self.dest.0, TCP, &segment))
     }
 
-    /// What opens a flow, in a frame.
+    /// The first packet of a flow, in a frame.
     pub(crate) fn opening(self, to: Mac, source: Mac, protocol: u8, payload: &[u8]) -> Vec<u8> {
         if protocol == TCP {
             self.syn(to, source, payload)
@@ -111,7 +110,7 @@ impl Ends<'_> {
         }
     }
 
-    /// What the packet's IP header is followed by.
+    /// The packet's content after the IP header.
     fn inside(self, protocol: u8, payload: &[u8]) -> Vec<u8> {
         match protocol {
             UDP => {
@@ -125,7 +124,7 @@ impl Ends<'_> {
                 body[2..4].copy_from_slice(&sum);
                 body
             }
-            // Nothing that this host looks at.
+            // A protocol that this host does not inspect.
             _ => payload.to_vec(),
         }
     }
@@ -144,8 +143,8 @@ impl Ends<'_> {
         segment
     }
 
-    /// Two fragments in frames of a packet with this payload of a multiple of 8 bytes: the first ends before it. `number`
-    /// is what tells the packet from others of the same two.
+    /// A packet as two fragments in frames: the second is the payload, whose length is a multiple of 8 bytes. `number`
+    /// is the IP identification.
     pub(crate) fn fragments(
         self,
         to: Mac,
@@ -168,8 +167,8 @@ impl Ends<'_> {
     }
 }
 
-/// An ICMP error in a frame, of this type and code, by `from` to `dest`, about a packet that it quotes; `rest` is what
-/// stands between, such as an MTU.
+/// An ICMP error in a frame. `ends` are its source and destination; `kind` its type, code and the four bytes after the
+/// checksum, such as an MTU; `about` is the packet that it quotes.
 pub(crate) fn icmp_error(
     to: Mac,
     source: Mac,
@@ -183,12 +182,12 @@ pub(crate) fn icmp_error(
     ethernet(to, source, 0x0800, &ipv4(ends.0, ends.1, ICMP, &body))
 }
 
-/// The same frame to another address.
+/// The frame with another destination MAC.
 pub(crate) fn readdressed(frame: &[u8], to: Mac) -> Vec<u8> {
     [&to[..], &frame[6..]].concat()
 }
 
-/// The same frame with a VLAN tag with ID 0, which means no VLAN.
+/// The frame with a VLAN tag with ID 0, which means no VLAN.
 pub(crate) fn tagged(frame: &[u8]) -> Vec<u8> {
     [&frame[..12], &[0x81, 0, 0, 0], &frame[12..]].concat()
 }
@@ -204,7 +203,7 @@ pub(crate) fn sctp_init(to: Mac, source: Mac, from: &str, dest: &str, ports: (u1
     ethernet(to, source, 0x0800, &ipv4(from, dest, SCTP, &packet))
 }
 
-/// The SCTP packet in a frame: its destination's port and whether its checksum is right.
+/// The destination port of the SCTP packet in a frame, and whether its checksum is right.
 pub(crate) fn sctp_in(frame: &[u8]) -> Option<(u16, bool)> {
     if protocol(frame) != Some(SCTP) {
         return None;
@@ -216,7 +215,7 @@ pub(crate) fn sctp_in(frame: &[u8]) -> Option<(u16, bool)> {
     Some((u16::from_be_bytes([packet[2], packet[3]]), crc32c(&packet).to_le_bytes()[..] == said))
 }
 
-/// A router advertisement to all nodes, which would make a host take `source` for its router.
+/// A router advertisement to all nodes. A host that believes it uses `source` as its router.
 pub(crate) fn router_advertisement(source: Mac) -> Vec<u8> {
     let from = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x66).octets();
     let dest = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1).octets();
@@ -228,7 +227,7 @@ pub(crate) fn router_advertisement(source: Mac) -> Vec<u8> {
     ethernet([0x33, 0x33, 0, 0, 0, 1], source, 0x86dd, &packet)
 }
 
-/// A question for the MAC of the IPv6 address `fe80::1`, by which whoever has it learns that `source` has `fe80::66`.
+/// A neighbour solicitation for `fe80::1`. The holder of that address learns from it that `source` has `fe80::66`.
 pub(crate) fn neighbour_solicitation(source: Mac) -> Vec<u8> {
     let from = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x66).octets();
     let target = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1).octets();
@@ -240,7 +239,7 @@ pub(crate) fn neighbour_solicitation(source: Mac) -> Vec<u8> {
     ethernet(source, source, 0x86dd, &packet)
 }
 
-/// Whether it is the UDP packet that [`udp`] made, whatever has become of its addresses.
+/// Whether it is a UDP packet, such as one of [`udp`] whose addresses were translated.
 pub(crate) fn is_udp(frame: &[u8]) -> bool {
     protocol(frame) == Some(UDP)
 }
@@ -262,7 +261,7 @@ pub(crate) fn is_arp_reply_to(frame: &[u8], address: &str) -> bool {
         && frame[38..42] == ip(address).octets()
 }
 
-/// Whether this address sent it.
+/// Whether the frame's source is this MAC.
 pub(crate) fn is_from(frame: &[u8], source: Mac) -> bool {
     frame.get(6..12) == Some(&source[..])
 }
@@ -298,7 +297,7 @@ fn ipv4_fragment(
     [&header[..], payload].concat()
 }
 
-/// The internet's (RFC 1071).
+/// The internet checksum (RFC 1071).
 fn checksum(bytes: &[u8]) -> [u8; 2] {
     let word = |pair: &[u8]| u32::from(pair[0]) << 8 | u32::from(pair.get(1).copied().unwrap_or_default());
     let mut sum: u32 = bytes.chunks(2).map(word).sum();
@@ -309,7 +308,7 @@ fn checksum(bytes: &[u8]) -> [u8; 2] {
     [high, low]
 }
 
-/// SCTP's (RFC 9260, appendix A).
+/// SCTP's checksum (RFC 9260, appendix A).
 fn crc32c(bytes: &[u8]) -> u32 {
     let step = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 };
     !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))

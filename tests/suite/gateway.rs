@@ -1,4 +1,4 @@
-//! The gateway in a sandbox: real nginx with its Lua, containers that are web servers in a network namespace, and
+//! The gateway in a sandbox: real nginx with Flatnet's Lua, web servers in one network namespace as containers, and
 //! clients in others.
 //!
 //! ```text
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::sandbox::{Output, Sandbox};
 
-/// The gateway's directory inside.
+/// The gateway's directory in the sandbox.
 pub(crate) const DIRECTORY: &str = "/srv/gateway";
 
 /// The gateway's address for `lan`.
@@ -43,13 +43,13 @@ pub(crate) struct Gateway {
     pub(crate) sandbox: Sandbox,
 }
 
-/// The section `gateway` of the configuration where a test says nothing else.
+/// The default section `gateway` of the configuration.
 pub(crate) fn settings() -> Value {
     json!({"directory": DIRECTORY, "allow": ["127.0.0.0/8", "192.168.0.0/16"]})
 }
 
 impl Gateway {
-    /// The files as `flatnet gateway install` lays them down, and the networks, with nothing running yet.
+    /// Sets up the networks and runs `flatnet gateway install`. Starts nothing.
     pub(crate) fn files(settings: &Value) -> Self {
         Self::files_for("linux", settings)
     }
@@ -66,7 +66,7 @@ impl Gateway {
         Self { sandbox }
     }
 
-    /// With nginx running and these routes in force; with the usual settings.
+    /// Starts nginx with the default settings and these routes.
     pub(crate) fn start(routes: &[Value]) -> Self {
         Self::start_with(&settings(), routes)
     }
@@ -98,23 +98,23 @@ impl Gateway {
             .succeeds();
     }
 
-    /// The same, and waits until they are in force with all workers.
+    /// Replaces the routes table, and waits until all workers use it.
     pub(crate) fn publish(&self, generation: u64, routes: &[Value]) {
         self.write_routes(&document(generation, routes));
         self.await_generation(generation);
     }
 
-    /// Each worker reads for itself: several answers in a row must say the same.
+    /// Each worker reads the table by itself, so several consecutive answers must have this generation.
     pub(crate) fn await_generation(&self, generation: u64) {
         let ask = "curl -sf http://127.0.0.1/_flatnet/status | jq -e";
         self.sandbox.eventually(&format!(
             "for i in 1 2 3 4 5 6 7 8; do {ask} '.generation == {generation}' >/dev/null; done"
         ));
-        // No worker's poll is older than this.
+        // Longer than the workers' poll interval.
         self.sandbox.sh("sleep 0.3").succeeds();
     }
 
-    /// `/_flatnet/status`.
+    /// The JSON of `/_flatnet/status`.
     pub(crate) fn status(&self) -> Value {
         let output = self.sandbox.sh("curl -sf http://127.0.0.1/_flatnet/status").succeeds();
         serde_json::from_str(&output.stdout).unwrap()
@@ -126,7 +126,7 @@ impl Gateway {
         self.sandbox.eventually(&format!("ip netns exec box bash -c 'exec 3<>/dev/tcp/10.87.1.{last}/3000'"));
     }
 
-    /// Starts one without waiting.
+    /// Starts a container like [`Gateway::container`], without waiting.
     pub(crate) fn start_container(&self, name: &str, last: u8) {
         let backend = "/usr/bin/python3 -B /usr/local/lib/drive/backend.py";
         self.sandbox
@@ -136,18 +136,18 @@ impl Gateway {
             .succeeds();
     }
 
-    /// Ends a container's server at once.
+    /// Kills a container's server.
     pub(crate) fn kill_container(&self, name: &str) {
         self.sandbox.sh(&format!("kill -9 $(cat /run/backend/{name}.pid)")).succeeds();
     }
 
-    /// Runs a script beside the test.
+    /// Runs a script in the background.
     pub(crate) fn beside(&self, script: &str) {
         let run = "f=$(mktemp); cat >$f; setsid bash -eu $f >$f.out 2>&1 </dev/null &";
         self.sandbox.sh_with_stdin(run, script).succeeds();
     }
 
-    /// How many requests whose note begins with `what` a container has received in full.
+    /// The number of lines with `what` in a container's log.
     pub(crate) fn received(&self, name: &str, what: &str) -> usize {
         self.sandbox
             .read(&format!("/run/backend/{name}.log"))
@@ -156,19 +156,19 @@ impl Gateway {
             .count()
     }
 
-    /// curl from a network, to the gateway.
+    /// Runs curl in the namespace `from`.
     pub(crate) fn curl(&self, from: &str, arguments: &str) -> Output {
         self.sandbox.sh(&format!("ip netns exec {from} curl -sS -m 60 {arguments}"))
     }
 
-    /// GET by name from the LAN, and the JSON that came.
+    /// The JSON answer to a GET from the LAN, by name.
     #[track_caller]
     pub(crate) fn get(&self, url: &str) -> Value {
         let output = self.curl("lan", &format!("{} '{url}'", resolve(url))).succeeds();
         serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}\n{output}"))
     }
 
-    /// The status code that this address has from the LAN.
+    /// The status code of a GET from the LAN.
     #[track_caller]
     pub(crate) fn code(&self, url: &str) -> String {
         self.curl("lan", &format!("-o /dev/null -w '%{{http_code}}' {} '{url}'", resolve(url)))
@@ -195,7 +195,7 @@ fn resolve(url: &str) -> String {
 
 /// A routes table as `flatnet gateway sync` writes it.
 pub(crate) fn document(generation: u64, routes: &[Value]) -> Value {
-    // serde_json sorts keys unless told otherwise, so "end" is not last here: readers must not care.
+    // serde_json sorts keys by default, so "end" is not last here. Readers must accept any order.
     json!({
         "version": 1, "generation": generation, "written": "2026-11-23T12:00:00Z",
         "host": {"name": "dev-pc", "network": "flatnet", "subnet": "10.87.1.0/24"},
@@ -203,7 +203,7 @@ pub(crate) fn document(generation: u64, routes: &[Value]) -> Value {
     })
 }
 
-/// A route to a container of the same name at 10.87.1.`last`, which runs since long ago.
+/// A route to a container of the same name at 10.87.1.`last`, which was started long ago.
 pub(crate) fn route(name: &str, last: u8) -> Value {
     json!({
         "name": name, "hosts": [format!("{name}.flatnet.internal"), format!("{name}.local")], "path": "/", "strip": false,

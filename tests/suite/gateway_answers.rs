@@ -1,12 +1,12 @@
-//! Hostile input of clients and containers to the gateway: headers that control proxies, hop-by-hop and oversized headers, two
-//! hosts in one request, redirects, bytes that are not text.
+//! Hostile input of clients and containers to the gateway: headers that control proxies, hop-by-hop and oversized
+//! headers, two hosts in one request, redirects, bytes that are not text.
 
 use serde_json::{Value, json};
 
 use crate::gateway::{ADDRESS, DIRECTORY, Gateway, route, settings, with};
 use crate::gateway_upstreams::certificate;
 
-/// A gateway with TLS beside HTTP, and two containers that answer as they are asked to: `web`, and `wiki` below a path.
+/// A gateway with HTTP and HTTPS, and two containers that answer as the request says: `web`, and `wiki` below a path.
 pub(crate) fn start() -> Gateway {
     let gateway =
         Gateway::files(&with(settings(), json!({"tls": {"certificate": "/run/c.pem", "key": "/run/k.pem"}})));
@@ -26,7 +26,7 @@ pub(crate) fn start() -> Gateway {
     gateway
 }
 
-/// Both ways through the gateway: the usual one, and the one of stripped prefixes.
+/// Both kinds of routes: by host, and by path with a stripped prefix.
 pub(crate) const WAYS: [&str; 2] = ["web.local/x", "flatnet.internal/wiki/x"];
 
 pub(crate) fn ask(gateway: &Gateway, options: &str, url: &str) -> String {
@@ -91,7 +91,7 @@ fn proxy_headers_from_containers_are_dropped() {
             let answer = ask(&gateway, "-i -m 5", &format!("http://{way}?{query}"));
             assert!(answer.contains("200 OK") && answer.contains("GET /x?"), "{header}: {answer}");
         }
-        // Over HTTP/2 such a header is an error.
+        // In HTTP/2 such a header is an error.
         let url = format!(
             "https://{way}?Upgrade:%20h2,h2c&Connection:%20Upgrade&Proxy-Connection:%20keep-alive&Keep-Alive:%20timeout=5"
         );

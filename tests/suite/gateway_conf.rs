@@ -1,4 +1,4 @@
-//! The rendered configuration: `nginx -t` on every variant, settings that are wrong, and ten thousand routes.
+//! The rendered configuration: `nginx -t` on every variant, invalid settings, and ten thousand routes.
 
 use serde_json::{Value, json};
 
@@ -35,7 +35,8 @@ fn nginx_accepts_every_variant() {
     }
 }
 
-/// Debian 12's nginx knows the old way only, Debian 13's warns of it; what was laid down before an upgrade is renewed.
+/// Debian 12's nginx supports only `listen .. http2`; Debian 13's prints a warning about it. `install` rewrites files
+/// from before an upgrade of nginx.
 fn nginx_speaks_http2_without_a_warning(sandbox: &Sandbox) {
     let tls = json!({"certificate": "c.pem", "key": "k.pem"});
     let yaml = json!({"gateway": with(settings(), json!({"tls": tls}))});
@@ -53,10 +54,10 @@ fn nginx_speaks_http2_without_a_warning(sandbox: &Sandbox) {
     sandbox.eventually("curl -sk --http2 -o /dev/null -w '%{http_version}' https://127.0.0.1/ | grep -qx 2");
 }
 
-/// Flatnet's configuration rejects these; only an edited nginx.conf passes them on.
+/// Flatnet's configuration rejects these settings, so only an edited nginx.conf can contain them.
 #[test]
 fn nginx_does_not_start_with_invalid_settings() {
-    // `nginx -t` runs no Lua.
+    // A start is needed, because `nginx -t` runs no Lua.
     let start = |gateway: &Gateway| gateway.sandbox.sh(&format!("nginx -p {DIRECTORY} -c conf/nginx.conf"));
     for (edit, complaint) in [
         (
@@ -95,7 +96,7 @@ fn ten_thousand_routes_are_served() {
     assert_eq!(gateway.code("http://web.local/"), "200");
     routes.push(route("late", 2));
     gateway.write_routes(&document(2, &routes));
-    // Both workers have it when several connections in a row are answered.
+    // After several successful connections in a row, both workers use the new table.
     let late = "ip netns exec lan curl -sf -o /dev/null -H 'Host: late.local' http://192.168.7.1/";
     gateway.sandbox.eventually(&format!("for i in 1 2 3 4 5 6; do {late}; done"));
     gateway.curl("lan", "-H 'Host: s9999.local' http://192.168.7.1/").prints("podman start x");
@@ -112,7 +113,8 @@ fn a_reload_keeps_serving() {
         "for i in 1 2 3; do sleep 0.5; nginx -p {DIRECTORY} -c conf/nginx.conf -s reload; done"
     ));
     let done = gateway.drive("browse", &json!({"address": "192.168.7.1", "host": "web.local", "threads": 4, "seconds": 3, "methods": ["GET"]}));
-    // A reload closes kept connections, and a request may be on its way to one: at most one to each browser and reload.
+    // A reload closes idle connections while a request may be under way: at most one request fails for each client and
+    // reload.
     let failed = done["failed"].as_array().unwrap();
     assert!(done["total"].as_u64() > Some(100) && failed.len() <= 12, "{done}");
     let closed = |problem: &Value| {

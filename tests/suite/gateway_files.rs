@@ -1,10 +1,10 @@
-//! Whatever is wrong with state/routes.json, the last good table stays in force, and the status says what is wrong.
+//! With any problem of state/routes.json, the last good table stays in force and the status names the problem.
 
 use serde_json::{Value, json};
 
 use crate::gateway::{DIRECTORY, Gateway, document, endpoint, route, with};
 
-/// Puts `content` in the file's place by a shell command that sees `$f`.
+/// Removes the routes file `$f` and runs `script`, which may write another one.
 fn spoil(gateway: &Gateway, script: &str, stdin: &str) {
     let prepared = format!("f={DIRECTORY}/state/routes.json; rm -rf \"$f\"; {script}");
     gateway.sandbox.sh_with_stdin(&prepared, stdin).succeeds();
@@ -14,7 +14,7 @@ fn problem(gateway: &Gateway) -> String {
     gateway.status()["problem"]["message"].as_str().unwrap_or_default().to_owned()
 }
 
-/// Each worker finds out for itself: several in a row must say so.
+/// Each worker reads the file by itself, so several consecutive answers must have the message.
 #[track_caller]
 fn await_problem(gateway: &Gateway, message: &str) {
     let found = "curl -sf http://127.0.0.1/_flatnet/status | jq -re .problem.message | grep -qF";
@@ -89,7 +89,7 @@ fn a_bad_file_keeps_the_last_good_table() {
         await_problem(&gateway, complaint);
         assert_eq!(gateway.code("http://web.local/"), "200", "{script}");
     }
-    // A byte order mark, as Windows editors put it, is no fault.
+    // A byte order mark, which Windows editors add, is accepted.
     spoil(&gateway, "{ printf '\\357\\273\\277'; cat; } >\"$f\"", &good);
     gateway.await_generation(8);
     assert_eq!(problem(&gateway), "");
@@ -101,7 +101,7 @@ fn cold_start_with_bad_file_uses_last_good_table() {
     let gateway = Gateway::start(&[route("web", 2)]);
     gateway.container("web", 2);
     gateway.sandbox.eventually(&format!("test -s {DIRECTORY}/state/routes.last-good.json"));
-    // nginx' umask is 0.
+    // nginx has umask 0, so the mode must be set explicitly.
     gateway
         .sandbox
         .sh(&format!("stat -c '%a %U' {DIRECTORY}/state/routes.last-good.json"))
@@ -118,7 +118,7 @@ fn cold_start_with_bad_file_uses_last_good_table() {
     }
     gateway.publish(9, &[route("other", 2)]);
     assert_eq!(gateway.status()["source"], "state/routes.json");
-    // A start with a good file keeps that for the next one.
+    // After a start with a good file, that file is the last good one for the next start.
     gateway.sandbox.eventually(&format!("grep -q other.local {DIRECTORY}/state/routes.last-good.json"));
 }
 

@@ -3,7 +3,7 @@
 use crate::gateway::{ADDRESS, DIRECTORY, Gateway};
 use crate::gateway_answers::{WAYS, ask, start};
 
-/// How many requests a container has had, by the way that leads to it.
+/// The number of requests that the container behind this route has received.
 fn count(gateway: &Gateway, way: &str) -> u32 {
     ask(gateway, "", &format!("http://{}", way.replace("/x", "/count"))).parse().unwrap()
 }
@@ -17,7 +17,7 @@ fn answer_after_1xx_reaches_client() {
         let before = count(&gateway, way);
         let both = format!("{codes} -m 20 '{url}?before=103' {codes}");
         assert_eq!(ask(&gateway, &both, &url), "200 200 ", "{url}");
-        // The very first one is found out by it, and repeated.
+        // The first request with a 1xx fails, which the gateway detects, and is repeated.
         assert_eq!(count(&gateway, way) - before, if scheme == "http" { 3 } else { 2 }, "{url}");
         let answer = ask(&gateway, "-i -m 20", &format!("{url}?before=102&before=103&X-Mine:%20kept"));
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -107,7 +107,8 @@ fn connection_used_for_head_is_not_reused() {
                 .spawn(&format!("exec ip netns exec lan curl {head} 'http://{way}?before=103&pause=2'")),
         );
         gateway.sandbox.eventually("ip netns exec box ss -Htn state established sport = :3000 | grep .");
-        // The one by the relay waits for the true answer; a first one would be open, with the true answer on its way.
+        // Only the relay's connection waits for the final answer. nginx's first connection must be closed, because the
+        // final answer would still arrive on it.
         gateway
             .sandbox
             .sh("sleep 1; ip netns exec box ss -Htn state established sport = :3000 | wc -l")
@@ -150,7 +151,7 @@ print(status.split()[1].decode(), f.readline().decode().strip())"#
     let before = count(&gateway, WAYS[0]);
     drop(upgrade());
     assert_eq!(count(&gateway, WAYS[0]) - before, 1);
-    // One who does not change it after all.
+    // The container does not upgrade the protocol.
     let refused = ask(
         &gateway,
         "-i -m 20 -H 'Connection: Upgrade' -H 'Upgrade: echo'",

@@ -27,7 +27,7 @@ fn gateway_install_keeps_edited_files() {
     sandbox
         .sh("flatnet gateway install")
         .prints(&format!("kept        {GATEWAY}/conf/proxy.conf (edited; use --force to overwrite it)\nwritten     {GATEWAY}/html/style.css\n"));
-    // A change of the configuration changes what was not edited.
+    // A change of the configuration changes the files that were not edited.
     sandbox.sh("sed -i 's/^  listen: 80$/  listen: 8080/' /etc/flatnet/flatnet.yaml").succeeds();
     sandbox
         .sh("flatnet gateway install")

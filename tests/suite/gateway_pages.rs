@@ -1,4 +1,4 @@
-//! What people and programs are shown: the portal, the status, the metrics and the error pages.
+//! The gateway's own pages: the portal, the status, the metrics and the error pages.
 
 use serde_json::{Value, json};
 
@@ -51,7 +51,7 @@ fn portal_lists_services_in_two_languages() {
         .prints("<small>ポート 5432 が HTTP に応答しません。</small>");
     assert!(!page.contains("<img"), "what a container is called is text\n{page}");
     assert!(!page.contains("{{"), "all is filled in\n{page}");
-    // Nothing comes from elsewhere: every address in it is a link to a service.
+    // The page loads nothing from other hosts: all its URLs are links to services.
     assert!(!page.contains("src=\"") && !page.contains("@import") && !page.contains("url("), "{page}");
     let japanese = gateway.curl("lan", "-H 'Accept-Language: ja,en-US;q=0.7' http://192.168.7.1/");
     japanese.prints("<html lang=\"ja\">").prints("稼働中").prints("公開されていないコンテナ");
@@ -68,16 +68,16 @@ fn gateway_pages_are_limited_to_allowed_networks() {
         let refused = gateway.curl("guest", &format!("-i http://203.0.113.1{path}"));
         refused.prints("403 Forbidden").prints("\"reason\":\"forbidden\"").prints("203.0.113.2");
     }
-    // A header does not make a guest a neighbour.
+    // `X-Forwarded-For` does not change the client's address.
     gateway.curl("guest", "-i -H 'X-Forwarded-For: 192.168.7.2' http://203.0.113.1/").prints("403 Forbidden");
-    // Services are for everybody who gets here; who may is the firewall's affair.
+    // Services are not limited to `allow`: that is left to the firewall.
     gateway.curl("guest", "-f -H 'Host: web.local' http://203.0.113.1/").prints("web");
     gateway.curl("guest", "-f http://203.0.113.1/app").prints("web");
     gateway
         .curl("lan", "-i http://192.168.7.1/_flatnet/other")
         .prints("404 Not Found")
         .prints("unknown_path");
-    // Workers add up what they counted once a second.
+    // Workers publish their counters once a second.
     gateway.sandbox.sh("sleep 1.2").succeeds();
     let metrics = gateway.curl("lan", "http://192.168.7.1/_flatnet/metrics");
     metrics
@@ -143,13 +143,13 @@ fn unknown_host_page_links_to_portal() {
     let page = gateway.curl("lan", "-i -H 'Host: other.local' -H 'Accept: text/html' http://192.168.7.1/x");
     let page = page.prints("404 Not Found").prints("No service other.local here");
     let page = page.prints("href=\"http://192.168.7.1/\"");
-    // A container that is recreated is missing for a moment: the page retries, and no request is held.
+    // While a container is recreated its route is missing for a moment. The page retries; no request is held.
     page.prints("class=\"again\"");
 }
 
 #[test]
 fn slow_answer_is_reported_as_timed_out() {
-    // The real time is 300 s: shortened here in the copy of the file that says so.
+    // The real timeout is 300 s. The test shortens it in its copy of the configuration.
     let gateway = Gateway::files(&crate::gateway::settings());
     let file = "/srv/gateway/conf/locations.conf";
     let shorten = format!(

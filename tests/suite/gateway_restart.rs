@@ -1,4 +1,4 @@
-//! Containers that restart, die or are balanced: held requests, retries and error pages.
+//! Restarts, crashes and load balancing of containers: held requests, retries and error pages.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ fn browse(gateway: &Gateway, methods: &[&str], seconds: f64) -> Value {
 fn a_restart_under_load_fails_no_get() {
     let gateway = Gateway::start(&[route("web", 2)]);
     gateway.container("web", 2);
-    // Twice: dead for 1.5 s while requests go on, then back at the same address.
+    // Twice: the container is dead for 1.5 s while requests continue, then it is back at the same address.
     let restarts = "for i in 1 2; do sleep 1; kill -9 $(cat /run/backend/web.pid); sleep 1.5
         ip netns exec box setsid /usr/bin/python3 -B /usr/local/lib/drive/backend.py 10.87.1.2 3000 web >/dev/null 2>&1 </dev/null &
         done; wait";
@@ -37,16 +37,16 @@ fn a_post_is_held_and_is_never_sent_twice() {
     gateway.beside(
         "sleep 2; exec ip netns exec box /usr/bin/python3 -B /usr/local/lib/drive/backend.py 10.87.1.2 3000 web",
     );
-    // The first meets a refused connection: nothing was sent, so it may be sent again.
+    // The first connection is refused. Nothing was sent, so the POST may be retried.
     gateway.curl("lan", "-d order=1 -H 'Host: web.local' http://192.168.7.1/order").prints("\"length\": 7");
     assert_eq!(gateway.received("web", "POST /order"), 1);
-    // Received, and no answer: a POST is not repeated, a GET once.
+    // The container received the request and sent no answer: a POST is not retried, a GET once.
     let cut = gateway.curl("lan", "-d x -H 'Host: web.local' -w '%{http_code}' http://192.168.7.1/cut");
     cut.prints("\"reason\":\"broke_off\"").prints("502");
     assert_eq!(gateway.received("web", "POST /cut"), 1);
     gateway.curl("lan", "-H 'Host: web.local' http://192.168.7.1/cut?get").prints("\"reason\":\"broke_off\"");
     assert_eq!(gateway.received("web", "GET /cut?get"), 2);
-    // A broken answer is no reason to stop sending requests to it.
+    // The container still gets requests after a broken answer.
     assert_eq!(gateway.code("http://web.local/"), "200");
 }
 
@@ -58,12 +58,12 @@ fn dying_container_gets_one_retry() {
     gateway.beside(
         "sleep 1; exec ip netns exec box /usr/bin/python3 -B /usr/local/lib/drive/backend.py 10.87.1.2 3000 web",
     );
-    // It breaks the request off, and accepts for 100 ms more.
+    // The container closes the request's connection, and accepts connections for another 100 ms.
     assert_eq!(gateway.code("http://web.local/dying"), "200");
     assert_eq!(gateway.received("web", "GET /dying"), 2);
 }
 
-/// One at a time, with the five that Python's server lets wait: the kernel drops what comes beside.
+/// Serves one request at a time. Python's server has a backlog of five connections; the kernel drops further ones.
 const SLOW_SERVER: &str = "
 import http.server, time
 
@@ -99,7 +99,7 @@ fn listed_stop_and_start_lose_no_request() {
     gateway.publish(2, &[with(route("web", 2), json!({"endpoints": [endpoint("web", 2, "stopped")]}))]);
     let list = document(3, &[with(route("web", 3), json!({"endpoints": [endpoint("web", 3, "running")]}))]);
     gateway.sandbox.write("/run/next.json", &list.to_string());
-    // It comes back at another address.
+    // The container comes back at another address.
     gateway.beside(
         "sleep 1; mv /run/next.json /srv/gateway/state/routes.json; sleep 1
          exec ip netns exec box /usr/bin/python3 -B /usr/local/lib/drive/backend.py 10.87.1.3 3000 web",
@@ -122,7 +122,7 @@ fn dead_container_is_reported_quickly() {
         dead("gone", 99, "running"),
         with(route("empty", 5), json!({"endpoints": []})),
     ]);
-    // The address of "gone" is unassigned: not even a refusal is sent.
+    // The address of "gone" is unassigned, so connections to it are not even refused.
     for (name, reason) in [
         ("stopped", "stopped"),
         ("paused", "paused"),
@@ -133,10 +133,11 @@ fn dead_container_is_reported_quickly() {
         let timed = "-w '%{stderr}%{time_total}' -d x";
         let page = gateway.curl("lan", &format!("{timed} -H 'Host: {name}.local' http://192.168.7.1/"));
         let page = page.prints(&format!("\"reason\":\"{reason}\"")).prints("\"status\":503");
-        // It has one look, 0.8 s at most, and is not held for 10 s; a busy machine takes its time besides.
+        // The gateway tries once, for at most 0.8 s, and does not hold the request for 10 s. 5 s allows for a busy
+        // machine.
         assert!(page.stderr.parse::<f64>().unwrap() < 5.0, "{name}: {page}");
     }
-    // Back without anybody telling the gateway.
+    // The container is back; the routes table has not changed.
     gateway.container("silent", 4);
     assert_eq!(gateway.code("http://silent.local/"), "200");
 }
@@ -190,7 +191,7 @@ fn load_is_shared_and_dead_container_is_skipped() {
     let done = browse(&gateway, &["GET"], 2.0);
     assert_eq!(done["failed"], json!([]), "{done}");
     assert!(share(&done, "one") > share(&done, "two"), "{done}");
-    // The dead one was not tried. The log is written once a second.
+    // No request was sent to the dead container. The log is written once a second.
     let asked =
         gateway.sandbox.sh("sleep 1.5; jq -r .upstream /srv/gateway/logs/access.log").succeeds().stdout;
     assert!(asked.contains("10.87.1.2:3000") && !asked.contains("10.87.1.99"), "{done}");
@@ -207,7 +208,7 @@ fn health_checks_decide_which_container_is_used() {
     let web = with(route("web", 2), json!({"endpoints": both, "health": health, "hold": 3}));
     gateway.write_routes(&document(1, &[web]));
     gateway.run();
-    // Never used before it is well.
+    // A container gets no request before it is healthy.
     let done = browse(&gateway, &["GET"], 1.0);
     assert_eq!(done["failed"], json!([]), "{done}");
     assert_eq!(done["names"]["two"], Value::Null, "{done}");
@@ -257,7 +258,7 @@ fn held_request_of_disconnected_client_is_dropped() {
     assert_eq!(gateway.code("http://web.local/"), "200");
     gateway.kill_container("web");
     gateway.curl("lan", "-m 1 -d order=1 -H 'Host: web.local' http://192.168.7.1/order").exits_with(28);
-    // At once, not when the time to hold is over.
+    // The request is dropped when the client disconnects, not at the end of the hold time.
     gateway.sandbox.sh("sleep 2.5; tail -n 1 /srv/gateway/logs/access.log").prints("\"status\":499");
     gateway.container("web", 2);
     assert_eq!(gateway.code("http://web.local/after"), "200");
@@ -279,7 +280,7 @@ fn a_streamed_upload_is_held_and_never_sent_twice() {
         gateway.curl("lan", &format!("{rate} -T /run/body -H 'Host: web.local' http://192.168.7.1/{path}"))
     };
     upload("held", "").prints("\"length\": 3000000");
-    // The container dies in the middle of it.
+    // The container dies during the upload.
     gateway.beside("until grep -q 'head /broken' /run/backend/web.log; do sleep 0.05; done; kill -9 $(cat /run/backend/web.pid)
         exec ip netns exec box /usr/bin/python3 -B /usr/local/lib/drive/backend.py 10.87.1.2 3000 web");
     upload("broken", "--limit-rate 1M").prints("\"reason\":\"broke_off\"");

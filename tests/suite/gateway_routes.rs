@@ -1,4 +1,4 @@
-//! Which container a request reaches: by host, wildcard and path; and never one that was not meant.
+//! The container that a request reaches, by host, wildcard and path; never another one.
 
 use serde_json::{Value, json};
 
@@ -89,7 +89,7 @@ fn routes_follow_the_file_without_a_reload() {
     gateway.container("two", 3);
     assert_eq!(name(&gateway.get("http://one.local/")), "one");
     let before = gateway.sandbox.sh("pgrep -f 'nginx: [w]orker'").succeeds().stdout;
-    // The same name at another address, another name at the first.
+    // The name `one` moves to another address; the old address gets another name.
     let moved = with(route("one", 3), json!({"endpoints": [endpoint("two", 3, "running")]}));
     gateway.publish(2, &[moved, route("first", 2)]);
     assert_eq!(name(&gateway.get("http://one.local/")), "two");

@@ -38,12 +38,12 @@ fn forwarded_headers_from_clients_are_overwritten() {
     let own =
         gateway.curl("lan", "-i -H 'X-Request-ID: build-4711.a' -H 'Host: web.local' http://192.168.7.1/");
     own.prints("X-Request-ID: build-4711.a").prints("\"x-request-id\": \"build-4711.a\"");
-    // HTTP/1.0 may leave the header out.
+    // HTTP/1.0 allows requests without the header Host.
     gateway
         .curl("lan", "-0 -H 'Host:' --request-target http://web.local/x http://192.168.7.1/")
         .prints("\"host\": \"web.local\"")
         .prints("\"x-forwarded-host\": \"web.local\"");
-    // Whatever is asked for, a container or a page, the client's connection stays.
+    // The client's connection stays open, both for containers and for the gateway's pages.
     for host in ["web.local", "nobody.local", "192.168.7.1"] {
         let twice = format!(
             "-o /dev/null -o /dev/null -w '%{{num_connects}} ' -H 'Host: {host}' http://192.168.7.1/ http://192.168.7.1/"
@@ -56,7 +56,7 @@ fn forwarded_headers_from_clients_are_overwritten() {
 fn websockets_and_events_pass_and_survive_swaps() {
     let gateway = Gateway::start(&[route("web", 2)]);
     gateway.container("web", 2);
-    // While the socket is open the route moves to another container, twice.
+    // The route moves to another address twice while the WebSocket is open.
     let list = |generation, last| {
         crate::gateway::document(
             generation,
@@ -74,7 +74,7 @@ fn websockets_and_events_pass_and_survive_swaps() {
     let expected: Vec<String> = (0..20).map(|number| format!("message {number}")).collect();
     assert_eq!(done["echoes"], json!(expected));
     gateway.await_generation(3);
-    // Each event comes when it is sent, 0.4 s apart: its timestamp is compared with the time of its arrival.
+    // Events are sent every 0.4 s and must not be buffered: each event's timestamp is compared with its arrival.
     let script = "ip netns exec lan curl -sN -H 'Host: web.local' http://192.168.7.1/sse |
         while read -r field number sent; do [[ $field != data: ]] || echo \"$(date +%s.%N) $sent\"; done |
         awk '{ late = $1 - $2; if (late > 0.2) exit 1; count++ } END { print count }'";
@@ -98,7 +98,8 @@ fn large_uploads_are_buffered_or_streamed() {
         assert_eq!(answer["length"], 40_000_000, "{name} {method}");
         assert_eq!(answer["digest"], digest.trim(), "{name} {method}");
     }
-    // At 2 MB/s a body of 3 MB takes 1.5 s: the container hears of it at once, or only when it is complete.
+    // At 2 MB/s a body of 3 MB takes 1.5 s. With `stream` the container gets the head at once, otherwise with the whole
+    // body.
     for (name, at_once) in [("web", false), ("stream", true)] {
         let arguments =
             format!("-H 'Host: {name}.local' --limit-rate 2M --data-binary @- http://192.168.7.1/{name}");
@@ -124,7 +125,7 @@ fn https_and_grpc_containers_are_reached() {
             json!({"scheme": scheme, "endpoints": [with(endpoint(name, 2, "running"), json!({"port": port}))]}),
         )
     };
-    // Containers of real nginx: one with a certificate of its own making, two that speak HTTP/2 alone.
+    // nginx plays the containers: one has a self-signed certificate, two support only HTTP/2.
     let servers = "daemon off; pid /run/box.pid; error_log stderr; events {} http { access_log off;
         server { listen 10.87.1.2:8443 ssl; ssl_certificate /run/c.pem; ssl_certificate_key /run/k.pem; return 200 \"tls $ssl_server_name\"; }
         server { listen 10.87.1.2:50051 http2; location / { add_header grpc-status 0; default_type application/grpc; return 200 $server_protocol$uri; } }
@@ -162,7 +163,7 @@ fn https_and_grpc_containers_are_reached() {
         .prints("grpc-status: 14");
 }
 
-/// gRPC's own client and server: calls of each kind, status and trailers, messages as they are sent.
+/// The gRPC library's client and server: calls of each kind, status and trailers, unbuffered messages.
 #[test]
 fn a_grpc_client_talks_to_a_grpc_server() {
     let tls = json!({"certificate": "/run/c.pem", "key": "/run/k.pem"});
@@ -199,7 +200,7 @@ fn a_grpc_client_talks_to_a_grpc_server() {
 
 /// A certificate for web.local, at /run/c.pem and /run/k.pem.
 pub(crate) fn certificate(gateway: &Gateway) {
-    // Not *.local: clients refuse a wildcard right below a top level.
+    // Not *.local: clients reject a wildcard directly below a top-level domain.
     let subject = "-subj /CN=gateway -addext subjectAltName=DNS:web.local";
     gateway
         .sandbox
@@ -226,14 +227,14 @@ fn tls_redirect_is_optional_and_http2_works() {
         .prints("\"x-forwarded-proto\": \"https\"")
         .prints("\"x-forwarded-port\": \"8443\"")
         .prints("\"host\": \"web.local:8443\"");
-    // No two requests have one ID, even at one moment on one connection.
+    // Request IDs are unique, even for simultaneous requests on one connection.
     let many = "-k --http2 --parallel --resolve web.local:8443:192.168.7.1 'https://web.local:8443/[1-40]' -o /dev/null \
                 -w '%header{x-request-id}\\n'";
     let ids: Vec<String> = gateway.curl("lan", many).succeeds().stdout.lines().map(str::to_owned).collect();
     assert_eq!((ids.len(), ids.iter().collect::<BTreeSet<_>>().len()), (40, 40), "{ids:?}");
     let connections: BTreeSet<&str> = ids.iter().filter_map(|id| id.split('-').nth(1)).collect();
     assert_eq!(connections.len(), 1, "{ids:?}");
-    // Links of the portal lead to where the browser came in.
+    // The portal's links use the scheme and port of the browser's request.
     gateway.curl("lan", "-k https://192.168.7.1:8443/").prints("href=\"https://web.local:8443/\"");
     let mistaken = gateway.curl("lan", "-i http://192.168.7.1:8443/x");
     mistaken.prints("308 Permanent Redirect").prints("Location: https://192.168.7.1:8443/x");
@@ -258,7 +259,7 @@ fn the_log_is_json_and_can_be_rotated() {
     }
     assert!(line["upstream_seconds"].as_str().is_some_and(|text| text.parse::<f64>().is_ok()), "{line}");
     assert_eq!(line["status"], 200);
-    // Usual requests have a format of their own: the same fields.
+    // The log format of proxied requests has the same fields as the other one.
     assert_eq!(gateway.code("http://nobody.local/unusual"), "404");
     let fields = |path: &str| format!("\"$(grep {path} {log} | head -n 1 | jq -c keys_unsorted)\"");
     gateway.sandbox.eventually(&format!(
@@ -266,7 +267,7 @@ fn the_log_is_json_and_can_be_rotated() {
         fields("/x"),
         fields("/unusual")
     ));
-    // By the file that is delivered. On Windows the same is done by hand: rename, then `-s reopen`.
+    // Uses the installed logrotate file. On Windows a person does the same: rename, then `-s reopen`.
     let prepare =
         format!("sed 's,/var/lib/flatnet-gateway,{DIRECTORY},g' {DIRECTORY}/logrotate >/run/logrotate");
     gateway

@@ -1,7 +1,8 @@
-//! Attacks on the guard, many at a time: each is a few frames with a name inside, and ears say which of the names arrived.
+//! Attacks on the ruleset, many at a time. Each attack is a few frames that contain its name; ears report the names
+//! that arrived.
 //!
-//! A test of a threat says that none arrives, takes the rule away that holds it, and says that all arrive then: the
-//! control run, without which a test of silence proves nothing.
+//! A test of a threat asserts that no attack arrives. Its control run removes the rule that stops the attacks, and
+//! asserts that all arrive; otherwise the first assertion would prove nothing.
 
 #![allow(clippy::panic, dead_code, reason = "a panic is a failed test; this is a vocabulary")]
 
@@ -13,30 +14,29 @@ use crate::frames::{self, Mac};
 use crate::sandbox::Sandbox;
 use crate::traffic::{NFT_WITHOUT_FIB, World};
 
-/// The bridge's address, and containers in the order in which they are attached: `c2` is a victim, `c3` the attacker.
+/// The bridge address and the containers, in the order in which they are attached: `c2` is a victim, `c3` the attacker.
 pub(crate) const BRIDGE: &str = "10.87.1.1";
 pub(crate) const C2: &str = "10.87.1.2";
 pub(crate) const C3: &str = "10.87.1.3";
 pub(crate) const C4: &str = "10.87.1.4";
-/// Addresses: this host's in the LAN, the gateway's, another LAN host's, and one at another link of this host.
+/// Addresses: this host's in the LAN, the gateway's, another LAN host's, and that of a host behind another link.
 pub(crate) const HOST_LAN: &str = "192.168.50.2";
 pub(crate) const GATEWAY: &str = "192.168.50.1";
 pub(crate) const STRANGER: &str = "192.168.50.66";
 pub(crate) const FOREIGN: &str = "172.31.0.2";
 
-/// How containers are joined, and what the kernel can do.
+/// The bridging, and whether the kernel has `fib`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mode {
-    /// `routed` or `plain`.
+    /// The setting `bridging`: `routed` or `plain`.
     pub(crate) bridging: &'static str,
-    /// Whether the kernel has `fib`; WSL2's has not.
+    /// Whether nft supports `fib`; on WSL2's kernel it does not.
     pub(crate) fib: bool,
 }
 
 impl Mode {
-    /// As the target's users have it.
+    /// The mode of a default installation on WSL2.
     pub(crate) const ROUTED: Self = Self { bridging: "routed", fib: false };
-    /// All of them.
     pub(crate) const ALL: [Self; 4] = [
         Self::ROUTED,
         Self { bridging: "routed", fib: true },
@@ -44,13 +44,13 @@ impl Mode {
         Self { bridging: "plain", fib: true },
     ];
 
-    /// The configuration, with more of it.
+    /// The configuration for this mode, with the lines `more`.
     pub(crate) fn yaml(self, more: &str) -> String {
         let tools = if self.fib { String::new() } else { format!("tools: {{nft: {NFT_WITHOUT_FIB}}}\n") };
         format!("bridging: {}\n{more}{tools}", self.bridging)
     }
 
-    /// A small internet with the containers c2, c3 and c4, where routes back are not looked at.
+    /// A world with the containers c2, c3 and c4, and without `rp_filter`.
     pub(crate) fn world(self) -> World {
         let world = World::new(Sandbox::podman4(), &self.yaml(""));
         for (name, address) in [("c2", C2), ("c3", C3), ("c4", C4)] {
@@ -63,31 +63,32 @@ impl Mode {
     }
 }
 
-/// A protocol, as an ear hears it.
+/// IP protocol numbers.
 pub(crate) const ICMP: u8 = 1;
 pub(crate) const TCP: u8 = 6;
 pub(crate) const UDP: u8 = 17;
 
-/// Raw sockets per protocol, which receive all that reaches their host on any port.
+/// A host and a protocol: a raw socket that receives every packet of the protocol which reaches the host.
 pub(crate) type Ear = (&'static str, u8);
 
-/// Frames that a sender sends, and the content of the one that counts.
+/// A named sequence of frames.
 #[derive(Clone, Debug)]
 pub(crate) struct Attack {
-    /// The name.
+    /// The attack's name, from which the content of the decisive frame is made.
     pub(crate) what: String,
-    /// The sending host and link, and the frame.
+    /// Each frame, with its sending host and link.
     frames: Vec<(String, String, Vec<u8>)>,
 }
 
-/// An attack of one frame by `eth0` of `from`, from what is in it: [`token`] of the name.
+/// An attack with one frame, which `from` sends by its `eth0`. `frame` makes it from its content, [`token`] of the
+/// name.
 pub(crate) fn attack(what: impl Into<String>, from: &str, frame: impl FnOnce(&[u8]) -> Vec<u8>) -> Attack {
     let what = what.into();
     let frame = frame(&token(&what));
     Attack { what, frames: vec![(from.to_owned(), "eth0".to_owned(), frame)] }
 }
 
-/// The content of an attack's frame. No name is a part of another name.
+/// The content of an attack's frame. No token is a part of another one.
 pub(crate) fn token(what: &str) -> Vec<u8> {
     let text = format!("<{what}>");
     let length = text.len().next_multiple_of(8);
@@ -95,7 +96,7 @@ pub(crate) fn token(what: &str) -> Vec<u8> {
 }
 
 impl Attack {
-    /// By another link.
+    /// Sends all frames by another link.
     pub(crate) fn by(mut self, link: &str) -> Self {
         for (_, dev, _) in &mut self.frames {
             link.clone_into(dev);
@@ -103,13 +104,13 @@ impl Attack {
         self
     }
 
-    /// After this frame, by the same link.
+    /// Sends this frame first, by `eth0` of `from`.
     pub(crate) fn after(mut self, from: &str, frame: Vec<u8>) -> Self {
         self.frames.insert(0, (from.to_owned(), "eth0".to_owned(), frame));
         self
     }
 
-    /// And then this frame.
+    /// Sends this frame last, by `eth0` of `from`.
     pub(crate) fn then(mut self, from: &str, frame: Vec<u8>) -> Self {
         self.frames.push((from.to_owned(), "eth0".to_owned(), frame));
         self
@@ -117,12 +118,12 @@ impl Attack {
 }
 
 impl World {
-    /// Sets `rp_filter` of every link, those to come too.
+    /// Sets `rp_filter` of every link, and of new ones.
     pub(crate) fn rp_filter(&self, value: u8) {
         self.sh(&format!("for file in /proc/sys/net/ipv4/conf/*/rp_filter; do echo {value} >$file; done"));
     }
 
-    /// Sends all of it, and returns the names that some ear heard.
+    /// Sends all attacks, and returns the names of those that an ear received.
     pub(crate) fn strike(&self, ears: &[Ear], attacks: &[Attack]) -> BTreeSet<String> {
         let frames: Vec<Value> = attacks
             .iter()
@@ -142,14 +143,14 @@ impl World {
         attacks.iter().filter(arrived).map(|attack| attack.what.clone()).collect()
     }
 
-    /// Asserts that no part of it arrives.
+    /// Asserts that no attack arrives.
     #[track_caller]
     pub(crate) fn holds(&self, when: &str, ears: &[Ear], attacks: &[Attack]) {
         let heard = self.strike(ears, attacks);
         assert!(heard.is_empty(), "{when}: {} of {} attacks arrive: {heard:#?}", heard.len(), attacks.len());
     }
 
-    /// Asserts that all of it arrives: what is honest, or what nothing holds any more.
+    /// Asserts that all packets arrive: legitimate ones, or attacks in a control run.
     #[track_caller]
     pub(crate) fn lets_through(&self, when: &str, ears: &[Ear], packets: &[Attack]) {
         let heard = self.strike(ears, packets);
@@ -165,7 +166,7 @@ impl World {
         }
     }
 
-    /// Makes conntrack remember a flow that was answered, as if its packets had been seen.
+    /// Adds a conntrack entry for an answered flow.
     pub(crate) fn flow(&self, protocol: &str, from: (&str, u16), to: (&str, u16)) {
         let (how, end) = match protocol {
             "icmp" => (format!("--icmp-type 8 --icmp-code 0 --icmp-id {}", from.1), ""),
@@ -187,7 +188,7 @@ impl World {
     }
 }
 
-/// Whether it is an encapsulating packet: the inner packet is captured separately if it passes.
+/// Whether it is a VXLAN packet. Its inner packet is received separately if it passes.
 fn is_vxlan(packet: &[u8]) -> bool {
     packet.get(9) == Some(&UDP) && packet.get(22..24) == Some(&4789u16.to_be_bytes())
 }

@@ -1,5 +1,5 @@
-//! ICMP errors: one is believed only from a container through which the flow goes that it is about, and from outside never
-//! about a flow that stays within Flatnet.
+//! ICMP errors: one from a container is accepted only if the quoted flow goes through that container. One from outside
+//! is never accepted about a flow between containers or between a container and this host.
 
 use serde_json::json;
 
@@ -11,16 +11,17 @@ use crate::traffic::World;
 
 const EARS: [Ear; 5] = [("", ICMP), ("c2", ICMP), ("c4", ICMP), ("foreign", ICMP), ("gw", ICMP)];
 
-/// Type, code and what follows: no route, no host, no port, smaller packets, slower, too far, what is wrong.
+/// Type, code and the next four bytes: net, host and port unreachable, fragmentation needed, source quench, TTL
+/// exceeded, reassembly time exceeded, parameter problem.
 const KINDS: [(u8, u8, u32); 8] =
     [(3, 0, 0), (3, 1, 0), (3, 3, 0), (3, 4, 552), (4, 0, 0), (11, 0, 0), (11, 1, 0), (12, 0, 0)];
 
 const PROTOCOLS: [(&str, u8); 3] = [("udp", UDP), ("tcp", TCP), ("icmp", ICMP)];
 
-/// Between whom a flow is, and what it is called.
+/// A flow: its name and its two ends.
 type Flow = (&'static str, Ends<'static>);
 
-/// Flows in which c3 has no part: this host's, forwarded ones, a neighbour's, those of two neighbours, by loopback.
+/// Flows without c3.
 const OTHERS: [Flow; 6] = [
     ("this host's", Ends { from: (HOST_LAN, 700), dest: (STRANGER, 9000) }),
     ("a forwarded one", Ends { from: (FOREIGN, 701), dest: (STRANGER, 9000) }),
@@ -30,7 +31,7 @@ const OTHERS: [Flow; 6] = [
     ("one by loopback", Ends { from: ("127.0.0.1", 705), dest: ("127.0.0.1", 9000) }),
 ];
 
-/// Those in which c2 has a part.
+/// Flows of c2.
 const OWN: [Flow; 3] = [
     ("with the gateway", Ends { from: (GATEWAY, 702), dest: (C2, 9000) }),
     ("with this host", Ends { from: (BRIDGE, 703), dest: (C2, 9000) }),
@@ -39,7 +40,7 @@ const OWN: [Flow; 3] = [
 
 fn world(mode: Mode) -> World {
     let world = mode.world();
-    // The others of a container's own are in the first list.
+    // The first two of `OWN` are also in `OTHERS`.
     for (_, ends) in OTHERS.iter().chain(&OWN[2..]) {
         for (protocol, _) in PROTOCOLS {
             world.flow(protocol, ends.from, ends.dest);
@@ -50,8 +51,7 @@ fn world(mode: Mode) -> World {
     world
 }
 
-/// Errors by the link of `from` (its name, address and MAC, and its next hop) to each end of each flow, about the packet
-/// that this end would have sent.
+/// Errors from `who` (name and address) to each end of each flow. Each quotes a packet that this end would have sent.
 fn errors(world: &World, who: (&str, &str), flows: &[Flow], round: u8) -> Vec<Attack> {
     let (name, address) = who;
     let (to, source) = match name {
@@ -61,14 +61,14 @@ fn errors(world: &World, who: (&str, &str), flows: &[Flow], round: u8) -> Vec<At
     let mut attacks = Vec::new();
     for &(what, ends) in flows {
         for ends in [ends, ends.answer()] {
-            // To this host about its loopback; to an unassigned address about the sender.
+            // Errors about the loopback flow go to the bridge address. None go to the sender itself or to the stranger.
             let dest = if ends.from.0 == "127.0.0.1" { BRIDGE } else { ends.from.0 };
             if dest == address || dest == STRANGER {
                 continue;
             }
             for kind in KINDS {
                 for (protocol, number) in PROTOCOLS {
-                    // A quoted answer of ICMP would be an echo reply.
+                    // The answer to an echo request is an echo reply, which `packet` does not build.
                     if number == ICMP && ends.from.1 == 9000 {
                         continue;
                     }
@@ -102,7 +102,7 @@ fn icmp_errors_about_foreign_flows_are_dropped() {
             assert!(!path_mtu(), "{mode:?}: this host believes in a path MTU of 552");
         }
         world.without(&["at_tracking"]);
-        // An error that is not sent to whom it quotes, as one about 127.0.0.1 is not, conntrack itself calls invalid.
+        // Conntrack marks an error as invalid if it is not sent to the source that it quotes, such as 127.0.0.1.
         let real: Vec<Flow> = OTHERS.into_iter().filter(|(what, _)| !what.contains("loopback")).collect();
         world.lets_through(&format!("{mode:?}, control"), &EARS, &errors(&world, ("c3", C3), &real, 9));
         assert!(path_mtu(), "{mode:?}, control: this host should have believed in a path MTU of 552");
@@ -117,7 +117,8 @@ fn icmp_errors_about_own_flows_pass() {
     }
 }
 
-/// The LAN sees no traffic between two containers, or a container and this host.
+/// The LAN sees no traffic between two containers, or between a container and this host, so it cannot send genuine
+/// errors about it.
 #[test]
 fn outside_icmp_errors_about_inner_flows_are_dropped() {
     for mode in [Mode::ROUTED, Mode::ALL[2]] {
@@ -136,12 +137,12 @@ fn outside_icmp_errors_about_inner_flows_are_dropped() {
     }
 }
 
-/// Path MTUs, closed ports and routers are heard of, as they are without a guard.
+/// Path MTUs, closed ports and routers are reported as without Flatnet's rules.
 #[test]
 fn genuine_icmp_errors_arrive() {
     for mode in [Mode::ROUTED, Mode::ALL[2]] {
         let world = mode.world();
-        // Inside of c2 is a router with a narrow link to a server, as of containers in a container.
+        // c2 is a router with a link of small MTU to a server, as with containers in a container.
         world.sh(
             "ip netns add inner; ip -n inner link set lo up
              ip link add in0 netns c2 mtu 1300 type veth peer name eth0 netns inner mtu 1300
@@ -165,7 +166,7 @@ END
             );
             let big = "import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.setsockopt(0, 10, 2); s.connect(('10.87.1.2', 80)); s.send(bytes(1400))";
             let run = if from.is_empty() { String::new() } else { format!("ip netns exec {from}") };
-            // Sent again: older kernels limit the errors of all namespaces together.
+            // Repeat the packet: older kernels have one rate limit of errors for all namespaces.
             let send = format!("{run} /usr/bin/python3 -c \"{big}\" 2>/dev/null");
             world.sandbox.eventually(&format!("{path_mtu} | grep 'mtu 1300' || {{ {send}; false; }}"));
         }
@@ -183,15 +184,15 @@ END
         let refused = |from: &str| {
             crate::traffic::probe("a closed port", from, "udp", C2, 4444, crate::traffic::REFUSED)
         };
-        // One after the other: of two errors at once, the first of a namespace, the kernel may keep one back.
+        // One after the other: of two simultaneous errors of a namespace, the kernel may suppress one.
         for from in ["gw", "c3", ""] {
             world.ask(&format!("{mode:?}"), &[refused(from)]);
         }
     }
 }
 
-/// Whoever uses a published port sees an address of this host's: an error of the container's about that would lower the MTU
-/// to the address, for all who use it.
+/// A client of a published port uses an address of this host. An error of the container about this connection would
+/// lower the MTU to that address for all of its users.
 #[test]
 fn icmp_error_on_published_port_lowers_no_host_mtu() {
     for mode in [Mode::ROUTED, Mode::ALL[2]] {
@@ -201,7 +202,7 @@ fn icmp_error_on_published_port_lowers_no_host_mtu() {
         assert_eq!(world.attach("c2", &port), C2);
         let opens = "import socket, time; s = socket.socket(type=socket.SOCK_DGRAM); s.bind((\"127.0.0.1\", 700)); \
              s.sendto(b\"x\", (\"127.0.0.1\", 8081)); time.sleep(60)";
-        // The kernel believes an error only while the socket is open that it is about.
+        // The kernel accepts an error only while the socket of its flow is open.
         world.sh(&format!("setsid python3 -c '{opens}' >/dev/null 2>&1 </dev/null & sleep 1"));
         let to = world.next_hop("c2");
         let lowers = || {

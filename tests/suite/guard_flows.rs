@@ -1,7 +1,7 @@
-//! Conntrack entries do not outlive Flatnet's changes: existing flows reach the current holder of the port or address, and no
-//! one if there is none.
+//! Conntrack entries do not outlive Flatnet's changes: packets of existing flows reach the current holder of the port
+//! or address, and no container if there is no holder.
 //!
-//! The control run is a `conntrack` that does nothing: then the old flow continues.
+//! The control run uses a `conntrack` that does nothing: then the old flow continues.
 
 use serde_json::{Value, json};
 
@@ -10,14 +10,14 @@ use crate::guard::{BRIDGE, C2, HOST_LAN, Mode, STRANGER, TCP, attack};
 use crate::sandbox::Sandbox;
 use crate::traffic::{HOST, SILENCE, World, cni_script};
 
-/// A `conntrack` that forgets nothing.
+/// The path of a `conntrack` that does nothing.
 pub(crate) const FORGETS_NOTHING: &str = "/usr/local/sbin/conntrack-forgets-nothing";
 
 fn udp(host: u16, address: &str) -> Value {
     json!([{"hostPort": host, "containerPort": 80, "protocol": "udp", "hostIP": address}])
 }
 
-/// A configuration with that.
+/// The configuration with [`FORGETS_NOTHING`] as `conntrack`.
 pub(crate) fn forgets_nothing(yaml: &str) -> String {
     let conntrack = format!("conntrack: {FORGETS_NOTHING}");
     if yaml.contains("tools: {") {
@@ -27,7 +27,7 @@ pub(crate) fn forgets_nothing(yaml: &str) -> String {
     }
 }
 
-/// A world without containers, with a conntrack that works or, in the control run, not.
+/// A world without containers. In the control run, without `forgets`, its `conntrack` does nothing.
 fn world(mode: Mode, forgets: bool) -> World {
     let sandbox = Sandbox::podman4();
     let yaml = mode.yaml("");
@@ -37,7 +37,7 @@ fn world(mode: Mode, forgets: bool) -> World {
     world.sh(&format!("chmod 755 {FORGETS_NOTHING}; flatnet up"));
     world.sh("for name in c2 c3 c4 c5; do ip netns add $name; ip -n $name link set lo up; done");
     let any = "0.0.0.0";
-    // They listen before they have an address.
+    // The servers listen before their containers have an address.
     world.serve(&[
         ("c2", "c2", any, &[80]),
         ("c3", "c3", any, &[80]),
@@ -47,7 +47,7 @@ fn world(mode: Mode, forgets: bool) -> World {
     world
 }
 
-/// The host that answers continuing clients, before and after a script.
+/// The answers that clients get before and after a script. The clients continue to send in between.
 pub(crate) fn talk(
     world: &World,
     clients: &[(&str, &str, u16, &str, u16)],
@@ -57,7 +57,7 @@ pub(crate) fn talk(
     serde_json::from_value(answers).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Clients of port 5353: a stranger at the LAN, the gateway, this host by its addresses and by 127.0.0.1.
+/// Clients of port 5353: the stranger in the LAN, the gateway, and this host by its addresses and by 127.0.0.1.
 const CLIENTS: [(&str, &str, u16, &str, u16); 5] = [
     ("stranger", STRANGER, 40000, HOST_LAN, 5353),
     ("gw", "192.168.50.1", 40001, BRIDGE, 5353),
@@ -66,12 +66,12 @@ const CLIENTS: [(&str, &str, u16, &str, u16); 5] = [
     (HOST, "127.0.0.1", 40004, "127.0.0.1", 5353),
 ];
 
-/// The names of who answered, of each client one.
+/// The name of the answering server, for each client.
 fn names(answers: &[String]) -> Vec<&str> {
     answers.iter().map(|answer| answer.split(' ').next().unwrap_or_default()).collect()
 }
 
-/// What changes while clients go on sending: a name for it, the script, whom the clients reach before and after.
+/// Changes while clients continue to send: name, script, and the servers that the clients reach before and after.
 fn changes() -> Vec<(&'static str, String, &'static str, &'static str)> {
     let call = |verb, name, ports: &Value| cni_script(verb, name, ports);
     let (published, none) = (udp(5353, ""), json!([]));
@@ -105,7 +105,7 @@ fn ongoing_clients_reach_newly_published_container() {
     }
 }
 
-/// Without a listener, this host may send an error, which counts as silence too.
+/// Like [`names`]. An error that this host sends because no server listens counts as silence.
 fn told(answers: &[String]) -> Vec<&str> {
     names(answers).into_iter().map(|name| if name == "connection" { SILENCE } else { name }).collect()
 }
@@ -124,7 +124,7 @@ fn ongoing_clients_go_astray_without_conntrack() {
     );
 }
 
-/// At one address of this host, and at 127.0.0.1.
+/// The port is published at one address of this host, or at 127.0.0.1.
 #[test]
 fn clients_reach_container_published_at_their_address() {
     for mode in [Mode::ROUTED, Mode::ALL[1]] {
@@ -142,8 +142,8 @@ fn clients_reach_container_published_at_their_address() {
     }
 }
 
-/// A stranger's connection to what one container published does not lead to the next one at its address, which
-/// publishes nothing.
+/// A connection to a container's published port does not continue to the next container with the same address, which
+/// publishes no port.
 #[test]
 fn reused_address_inherits_no_connections() {
     for (mode, forgets) in [(Mode::ROUTED, true), (Mode::ALL[2], true), (Mode::ROUTED, false)] {
@@ -154,16 +154,16 @@ fn reused_address_inherits_no_connections() {
         ]);
         assert_eq!(world.attach("c2", &ports), C2);
         world.sh("sysctl -qw net.netfilter.nf_conntrack_tcp_be_liberal=1");
-        // The kernel at the stranger's resets what it does not know, which would end the flow.
+        // c3 does not know the connection, so its kernel would reset it, which would end the flow.
         world.sh("ip netns exec c3 nft -f - <<<'table ip quiet { chain out { type filter hook output priority 0; tcp flags rst drop; }; }'");
         let seen = world.hold(
             &[("stranger", HOST_LAN, 8080)],
-            // Held open while c3 takes over: what is asserted of it is that it is there.
+            // While the connection is open, save its source port.
             "conntrack -L -p tcp --dport 8080 2>/dev/null | grep -o 'src=192.168.50.66 dst=192.168.50.2 sport=[0-9]*' | cut -d= -f4 >/tmp/sport",
         );
         assert_eq!(seen, ["c2 192.168.50.66"]);
         let sport: u16 = world.sh("cat /tmp/sport").trim().parse().unwrap_or_else(|error| panic!("{error}"));
-        // Its end is not seen: as of one that is just being used.
+        // Sets the entry back to established, as for a connection in use.
         world.sh(&format!(
             "conntrack -U -p tcp --orig-src {STRANGER} --sport {sport} --state ESTABLISHED -t 600 || true"
         ));

@@ -1,5 +1,5 @@
-//! What the configuration closes is closed for those, too, who go on sending: a host that was a gateway, a service of this
-//! host's that containers could use, the world outside.
+//! Access that the configuration no longer allows also ends for existing flows: from a former ingress gateway, to a
+//! service of this host, and to the outside.
 
 use serde_json::json;
 
@@ -7,7 +7,8 @@ use crate::guard::{BRIDGE, C2, GATEWAY, HOST_LAN, Mode};
 use crate::guard_flows::{FORGETS_NOTHING, forgets_nothing, talk};
 use crate::traffic::{HOST, SILENCE, World};
 
-/// The gateway and the stranger may come in, and containers may use UDP and TCP 5000; or only the gateway, and only TCP 5001.
+/// With `open`, the gateway and the stranger may open connections to containers, and containers may use this host's UDP
+/// and TCP port 5000. Otherwise only the gateway may, and only TCP port 5001.
 fn yaml(mode: Mode, open: bool, forgets: bool) -> String {
     let (gateways, ports) = if open {
         ("[192.168.50.1, 192.168.50.66]", "[{protocol: udp, port: 5000}, {protocol: tcp, port: 5000}]")
@@ -39,7 +40,7 @@ fn flows_of_revoked_sources_end() {
     for (mode, forgets) in Mode::ALL.map(|mode| (mode, true)).into_iter().chain([(Mode::ROUTED, false)]) {
         let world = world(mode, forgets);
         world.sandbox.write("/tmp/closed.yaml", &yaml(mode, false, forgets));
-        // Also for connections that are open at the time.
+        // TCP connections that are open during the change.
         let (tcp, connection) = ("ip netns exec", "exec 3<>/dev/tcp");
         world.sh(&format!(
             "hold() {{ {tcp} $1 bash -c \"{connection}/$2/$3; head -c 12 <&3; until [ -e /tmp/closed ]; do sleep 0.1; done
@@ -54,7 +55,7 @@ fn flows_of_revoked_sources_end() {
             ["c2 192.168.50.1", "c2 192.168.50.66", "host 10.87.1.3", "host 10.87.1.3"],
             "{mode:?}"
         );
-        // A service of this host's is closed by the rules alone, a host that was a gateway by what conntrack forgets.
+        // The rules alone close a service of this host. For a former ingress gateway, conntrack entries must go.
         let stranger = if forgets { SILENCE } else { "c2 192.168.50.66" };
         assert_eq!(after, ["c2 192.168.50.1", stranger, SILENCE, SILENCE], "{mode:?}, {forgets}");
         if forgets {
@@ -66,7 +67,7 @@ fn flows_of_revoked_sources_end() {
     }
 }
 
-/// With egress `none`, what a container opened before goes no further either; what was opened to it does.
+/// With `egress: none`, existing flows that a container opened end. Flows that others opened to it continue.
 #[test]
 fn egress_none_ends_flows_opened_by_containers() {
     const CLIENTS: [(&str, &str, u16, &str, u16); 3] = [
@@ -92,7 +93,7 @@ fn egress_none_ends_flows_opened_by_containers() {
     }
 }
 
-/// It is a step of the plan, which names the flows.
+/// Deleting the flows is a step of the plan.
 #[test]
 fn plan_lists_flows_to_end() {
     let world = world(Mode::ROUTED, true);

@@ -1,5 +1,5 @@
-//! Fragments: each is asked by itself who sent it, before the kernel puts any together. What one container sends never
-//! becomes a part of another's packet, nor does it spoil one.
+//! Fragments: the rules check the source of each fragment before the kernel reassembles packets. A container's fragment
+//! never becomes part of another container's packet, and cannot corrupt one.
 
 use crate::frames::{Ends, Mac, mac};
 use crate::guard::{Attack, BRIDGE, C2, C3, C4, Ear, ICMP, Mode, STRANGER, UDP, attack};
@@ -11,14 +11,14 @@ const EARS: [Ear; 6] =
 /// Destinations: a neighbour, this host, a host outside.
 const DESTINATIONS: [&str; 3] = [C4, BRIDGE, STRANGER];
 
-/// How the pieces of one packet follow on one another.
+/// The order in which the two fragments of a packet are sent.
 #[derive(Clone, Copy, Debug)]
 enum Order {
     HeadFirst,
     TailFirst,
 }
 
-/// One packet, of which c2 sends the head and `second`, with the MAC `source`, the tail, in c2's name.
+/// A packet with c2's source address. c2 sends its head; `second`, with the MAC `source`, sends its tail.
 fn pieces(
     next_hops: [Mac; 2],
     number: u16,
@@ -78,14 +78,14 @@ fn fragments_cannot_be_injected_into_foreign_packets() {
             }
             world.lets_through(&when, &EARS, &all(&world, ("c2", mac(C2)), number * 1000 + 500));
         }
-        // As it was: after fragments are put together.
+        // Control: move the check after reassembly.
         world.sh("nft -a list chain inet flatnet at_arrival | sed -n '/jump/s/ counter packets [0-9]* bytes [0-9]*//p' |
                 sed -E 's/^[[:space:]]*(.*jump [a-z_]+).*/add rule inet flatnet late \\1/' >/tmp/late
              nft add chain inet flatnet late '{ type filter hook prerouting priority -300; }'; nft -f /tmp/late
              nft flush chain inet flatnet at_arrival");
         let late = all(&world, ("c3", mac(C3)), 9000);
         let heard = world.strike(&EARS, &late);
-        // The MAC, or link, of the last to come is asked for then: c2's.
+        // Then the rules see the MAC or link of the last fragment, which is c2's if the tail is sent first.
         let lost: Vec<_> = late
             .iter()
             .filter(|one| one.what.contains("TailFirst") && !heard.contains(&one.what))
@@ -95,7 +95,7 @@ fn fragments_cannot_be_injected_into_foreign_packets() {
     }
 }
 
-/// A fragment that overlaps makes the kernel drop the packet that it is of.
+/// An overlapping fragment makes the kernel drop the whole packet.
 #[test]
 fn fragments_cannot_corrupt_foreign_packets() {
     for mode in [Mode::ROUTED, Mode::ALL[2]] {

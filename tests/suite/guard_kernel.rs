@@ -8,8 +8,8 @@ use crate::guard::{C2, C3, HOST_LAN, UDP, attack};
 use crate::sandbox::Sandbox;
 use crate::traffic::{HOST, World, probe};
 
-/// An nft that refuses each ruleset with the arp family or `fib`, and an `ip` and a `bridge` that refuse flags of bridge
-/// ports, in the words of a kernel that lacks them. What is refused is written down.
+/// An `nft` that rejects rulesets with the arp family or `fib`, and an `ip` and a `bridge` that reject options of
+/// bridge ports, with the messages of a kernel that lacks them. Rejected calls are logged to /tmp/refused.
 const OLDER_KERNEL: &str = r#"
 cat >/usr/local/sbin/nft-older <<'END'
 #!/bin/bash
@@ -71,7 +71,7 @@ fn routed_mode_works_on_older_kernel() {
     let spoofed = attack("spoofed", "c3", |token| spoofed.frame(world.next_hop("c3"), mac(C3), UDP, token));
     world.holds("an older kernel", &[("", UDP)], &[spoofed]);
 
-    // What is lost is put back.
+    // `repair` restores lost objects.
     let port = world.port_of("c2");
     for lose in [
         "nft flush ruleset",
@@ -97,7 +97,7 @@ fn routed_mode_works_on_older_kernel() {
     );
 }
 
-/// CHECK, with what ADD said of it.
+/// Asserts that CHECK of c2 succeeds, with the result of ADD.
 fn check(world: &World) {
     let previous = json!({
         "cniVersion": "1.0.0", "interfaces": [{"name": "eth0", "sandbox": "/run/netns/c2"}],
@@ -108,7 +108,8 @@ fn check(world: &World) {
     world.sandbox.sh_with_stdin(call, &conf.to_string()).succeeds();
 }
 
-/// `plain` needs the arp family, and says so before anything is half done; the imitation is seen to refuse.
+/// `bridging: plain` needs the arp family; without it, `up` fails and leaves nothing. This is also the control for the
+/// imitated kernel.
 #[test]
 fn plain_mode_fails_cleanly_on_older_kernel() {
     let world = world();

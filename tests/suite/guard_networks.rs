@@ -1,4 +1,5 @@
-//! Two networks on one host: link groups separate their links, and a container cannot impersonate one of the other network.
+//! Two networks on one host: link groups separate their links, and a container cannot impersonate one of the other
+//! network.
 
 use serde_json::{Value, json};
 
@@ -35,14 +36,14 @@ fn add(name: &str, ports: &Value) -> Call {
     call.conf("runtimeConfig", json!({"portMappings": ports}))
 }
 
-/// Frames of `who`, whose MAC and next hop these are, as each of `sources`: to a container of the other network and to
-/// this host, by the next hop and by the group that bridges hand to the port.
+/// Frames from `who` with each of `sources` as source address, to the container `victim` and to this host. Each is sent
+/// to the next hop's MAC and to a link-local multicast MAC, which a bridge delivers on the incoming port.
 fn as_others(who: &str, me: Mac, next_hop: Mac, sources: &[&str], victim: &str) -> Vec<Attack> {
     let mut attacks = Vec::new();
     for &from in sources {
         for (to, name) in [(next_hop, "its next hop"), ([1, 0x80, 0xc2, 0, 0, 0x0e], "the group")] {
             for dest in [(victim, 9999), (BRIDGE, 53), (LAB_BRIDGE, 53), (HOST_LAN, 7777)] {
-                // What is sent to a group is not forwarded by any kernel.
+                // No kernel forwards packets in multicast frames to a container.
                 if dest.0 == victim && name == "the group" {
                     continue;
                 }
@@ -78,7 +79,7 @@ fn spoofing_across_networks_is_blocked() {
             world.rp_filter(rp_filter);
             world.holds(&format!("{mode:?}, rp_filter {rp_filter}"), &EARS, &attacks);
         }
-        // Each network's table drops its containers' spoofed packets; the other's would drop them too.
+        // Each of the two tables alone would drop these packets, so the control run empties both.
         for table in ["flatnet", "flatnet-lab"] {
             world.sh(&format!(
                 "nft flush chain inet {table} at_arrival; nft flush chain inet {table} at_this_host
@@ -86,7 +87,7 @@ fn spoofing_across_networks_is_blocked() {
             ));
         }
         let heard = world.strike(&EARS, &attacks);
-        // Where a bridge is in between, a port hands up what is for the group only.
+        // With the rules empty, every attack must arrive.
         let lost: Vec<_> = attacks
             .iter()
             .filter(|attack| !heard.contains(&attack.what))
@@ -100,7 +101,7 @@ fn next_hop(world: &World, name: &str, mode: Mode) -> Mac {
     if mode.bridging == "plain" { mac(LAB_BRIDGE) } else { world.next_hop(name) }
 }
 
-/// Neither network reaches the other, except by published ports; each has its own link group.
+/// Neither network reaches the other, except by published ports. Each has a link group.
 #[test]
 fn networks_are_separated_by_link_groups() {
     for mode in Mode::ALL {

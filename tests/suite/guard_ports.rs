@@ -1,19 +1,19 @@
-//! What a port takes in by itself: frames to 01:80:c2:00:00:00 to :0f, which a bridge hands to the port that they came by,
-//! tagged or not. Rules that know containers by the bridge's name never see them.
+//! Frames to the link-local multicast MACs 01:80:c2:00:00:00 to :0f, tagged or not. A bridge delivers them on the
+//! incoming port, so rules that match the bridge's name never see them.
 
 use crate::frames::{self, Ends, Mac, NOBODY, REQUEST, arp, mac, readdressed, tagged};
 use crate::guard::{Attack, BRIDGE, C2, C3, C4, Ear, GATEWAY, HOST_LAN, ICMP, Mode, TCP, UDP, attack};
 use crate::traffic::World;
 
-/// Of this host and of a neighbour.
+/// Ears of this host and of a neighbour.
 const EARS: [Ear; 6] = [("", UDP), ("", TCP), ("", ICMP), ("c4", UDP), ("c4", TCP), ("c4", ICMP)];
 
-/// The MACs of the group, and what else a frame can be sent to.
+/// The link-local multicast MACs.
 fn group() -> impl Iterator<Item = Mac> {
     (0..16).map(|last| [0x01, 0x80, 0xc2, 0, 0, last])
 }
 
-/// A frame of c3's to each MAC of the group, tagged and not, and to its next hop.
+/// A frame from c3 to each MAC of the group, tagged and untagged, and to its next hop.
 fn everywhere(world: &World, what: &str, frame: impl Fn(&[u8]) -> Vec<u8>) -> Vec<Attack> {
     let mut attacks = vec![attack(format!("{what} to the next hop"), "c3", |token| {
         readdressed(&frame(token), world.next_hop("c3"))
@@ -28,7 +28,7 @@ fn everywhere(world: &World, what: &str, frame: impl Fn(&[u8]) -> Vec<u8>) -> Ve
     attacks
 }
 
-/// To services of this host that are not open to containers, by any of its addresses.
+/// Packets to services of this host that are closed to containers, at several of its addresses.
 fn closed_services(world: &World) -> Vec<Attack> {
     let ends = |dest| Ends { from: (C3, 4444), dest };
     [
@@ -41,7 +41,7 @@ fn closed_services(world: &World) -> Vec<Attack> {
     .concat()
 }
 
-/// Spoofed sources: a neighbour, an unassigned address, the gateway, a host outside.
+/// Packets with a spoofed source: a neighbour, an unassigned address, the gateway, a host outside.
 fn spoofed(world: &World) -> Vec<Attack> {
     let sources = [C2, "10.87.1.99", GATEWAY, "203.0.113.5"];
     let to_host = |from| {
@@ -86,10 +86,10 @@ fn nothing_gets_in_by_a_port(mode: Mode) {
     }
     world.rp_filter(0);
 
-    // Before, rules asked for the bridge's name alone.
+    // Control: rules that match the bridge's name only, as in earlier versions.
     by_the_bridges_name(&world);
     let heard = world.strike(&EARS, &attacks);
-    // Of a bridge's own: :00 is forwarded like any other where no spanning tree is spoken, :01 is dropped.
+    // A bridge treats two MACs differently: without STP it forwards :00 like any other, and it drops :01.
     let by_the_group = |attack: &&Attack| {
         let to_a_port =
             mode.bridging == "routed" || ![" to :00", " to :01"].iter().any(|to| attack.what.contains(to));
@@ -104,8 +104,7 @@ fn nothing_gets_in_by_a_port(mode: Mode) {
     assert!(lost.is_empty(), "{mode:?}: without the rules these should have arrived: {lost:#?}");
 }
 
-/// Loads the rules with the bridge's name in place of the group of all the network's links, and without what is asked of
-/// others.
+/// Loads the rules with the bridge's name instead of the link group, and without the check of packets from other links.
 fn by_the_bridges_name(world: &World) {
     let rules = world.sh(
         "nft list table inet flatnet | sed -E 's/iifgroup (!= )?[0-9]+/iifname \\1\"flatnet-br0\"/' >/tmp/rules
@@ -144,7 +143,7 @@ fn ipv6_is_not_believed(mode: Mode) {
         )
     };
     assert_eq!(believed(), (String::new(), String::new()), "{mode:?}");
-    // The port gets an address by hand: then the rules decide.
+    // With an IPv6 address on the port, only the rules protect it.
     world.sh(&format!(
         "echo 0 >/proc/sys/net/ipv6/conf/{port}/disable_ipv6; ip addr add fe80::1/64 dev {port} nodad; ip link set dev {port} arp on"
     ));

@@ -1,5 +1,6 @@
-//! Port shadowing: a container that sends from a port does not receive replies for the holder of that port on this host: a
-//! published port, one that is published later, or a service of this host, also through a published port (hairpin).
+//! Port shadowing: a container that sends from a port does not receive packets for the holder of that port on this
+//! host. The port is published, is published later, or belongs to a service of this host; a service is also reached
+//! through a published port (hairpin).
 
 use serde_json::{Value, json};
 
@@ -7,14 +8,14 @@ use crate::frames::{Ends, mac};
 use crate::guard::{Attack, BRIDGE, C2, C3, HOST_LAN, Mode, STRANGER, TCP, UDP, attack};
 use crate::traffic::World;
 
-/// The target of the stranger or c2, and the container or host that must receive it.
+/// A flow that c3 opens first, and the packet of another host that could then reach c3 by mistake.
 struct Case {
     what: &'static str,
-    /// From which port of its own c3 sends before, and whom.
+    /// The flow that c3 opens first.
     before: Ends<'static>,
-    /// What is then asked, by whom.
+    /// The host that then sends, and its packet's ends.
     asked: (&'static str, Ends<'static>),
-    /// The host that must receive it.
+    /// The container that must receive the packet; empty for this host.
     owner: &'static str,
 }
 
@@ -29,7 +30,7 @@ fn cases() -> Vec<Case> {
         by_lan("a published port", 8080, 40001, "c2"),
         by_lan("a port that is published later", 9090, 40002, "c4"),
         by_lan("a service of this host", 7777, 40003, ""),
-        // c2, which is published, asks this host's DNS from the port that it serves.
+        // c2 queries this host's DNS from the container port that it publishes.
         Case {
             what: "DNS, by a hairpin",
             before: Ends { from: (C3, 53), dest: (HOST_LAN, 8080) },
@@ -61,7 +62,8 @@ fn world(mode: Mode) -> World {
     world
 }
 
-/// c3 opens its flows, this is done, and then the others ask. Returns who of c2, c3, c4 and this host heard what.
+/// c3 opens its flows, `before_asking` runs, and then the others send. Returns for each packet its name, its owner and
+/// the receivers among c2, c3, c4 and this host.
 fn who_hears(
     world: &World,
     round: u32,
@@ -99,7 +101,7 @@ fn port_shadowing_is_prevented() {
             "{mode:?}: the owner of the port hears it: {heard:#?}"
         );
 
-        // Before, what left was given the port that it had, where that was free.
+        // Control: without the port range, masquerading keeps the source port if it is free.
         world.cni("DEL", "c4", &json!([])).succeeds();
         world.sh(
             "nft list table inet flatnet | sed -E 's/(snat ip to [0-9.]+):[0-9]+-[0-9]+/\\1/; s/masquerade to :[0-9]+-[0-9]+/masquerade/' >/tmp/rules
@@ -113,7 +115,7 @@ fn port_shadowing_is_prevented() {
     }
 }
 
-/// In the range lie the ports of what containers open: none of them can be published.
+/// Masqueraded connections of containers use the ports of this range.
 #[test]
 fn masquerade_port_cannot_be_published() {
     let world =
@@ -133,7 +135,7 @@ fn masquerade_port_cannot_be_published() {
             world.cni("DEL", "c2", &ports).succeeds();
         }
     }
-    // Where nothing is masqueraded, no port is taken.
+    // Without masquerading, the range is not reserved.
     world.configure("egress: none\nmasquerade_ports: {from: 50000, to: 50999}\n");
     let ports = json!([{"hostPort": 50000, "containerPort": 80, "protocol": "udp", "hostIP": ""}]);
     world.cni("ADD", "c2", &ports).succeeds();

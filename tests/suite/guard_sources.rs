@@ -1,5 +1,5 @@
-//! Source addresses that are invalid on the incoming link: a container's from the LAN, another bridge or a tunnel, a gateway's
-//! from another link. Such packets never belong to a flow, regardless of conntrack.
+//! Source addresses that are invalid on the incoming link: a container's from the LAN, another bridge or a tunnel, a
+//! gateway's from another link. Such packets are dropped even if conntrack has a matching flow.
 
 use serde_json::json;
 
@@ -19,7 +19,7 @@ const EARS: [Ear; 9] = [
     ("c3", ICMP),
 ];
 
-/// The ways in from elsewhere: whose link, and which MAC of this host's is at its other end.
+/// Links from which other hosts reach this host: the host, its link, and the MAC of this host's end.
 fn ways(world: &World) -> Vec<(&'static str, &'static str, Mac)> {
     world.sh(
         "ip link add tun0 type vxlan id 7 local 192.168.50.2 remote 192.168.50.66 dstport 4789
@@ -43,7 +43,7 @@ fn ways(world: &World) -> Vec<(&'static str, &'static str, Mac)> {
     .to_vec()
 }
 
-/// Flows that are there: of two containers, of a container and this host.
+/// Adds conntrack entries: between two containers, and between a container and this host.
 fn flows(world: &World) {
     for protocol in ["udp", "tcp"] {
         world.flow(protocol, (C3, 5000), (C2, 9999));
@@ -53,7 +53,7 @@ fn flows(world: &World) {
     world.flow("icmp", (C3, 77), (C2, 0));
 }
 
-/// As a container, and as the bridge.
+/// Packets with the source address of a container or of the bridge.
 fn as_a_container(world: &World, ways: &[(&'static str, &'static str, Mac)]) -> Vec<Attack> {
     let flow = Ends { from: (C3, 5000), dest: (C2, 9999) };
     let said = [
@@ -98,7 +98,7 @@ fn outside_host_cannot_spoof_a_container() {
     }
 }
 
-/// The gateways come in by their address: by one link alone.
+/// Packets with the gateway's source address, from links that do not lead to the gateway.
 fn as_the_gateway(world: &World, ways: &[(&'static str, &'static str, Mac)]) -> Vec<Attack> {
     let elsewhere = ways.iter().filter(|(_, _, to)| *to != world.mac_of("", "eth0"));
     let to_c2 = Ends { from: (GATEWAY, 6000), dest: (C2, 9999) };
@@ -141,14 +141,14 @@ fn ingress_gateway_is_accepted_only_by_its_link() {
         ];
         world.lets_through(&format!("{mode:?}, the gateway itself"), &EARS, &by_its_own);
 
-        // Before, the address alone was asked for.
+        // Control: rules that check the address only, as in earlier versions.
         world.without(&["may_others_bear_this"]);
         world.sh("nft insert rule inet flatnet who_may_come_in ip saddr @gateway_addresses accept");
         world.lets_through(&format!("{mode:?}, control"), &EARS, &attacks);
     }
 }
 
-/// Where the way to the gateway leads by another link now, the next ADD and `up` notice.
+/// If the route to the gateway changes to another link, the next ADD or `up` updates the rules.
 #[test]
 fn moved_ingress_gateway_is_accepted_by_new_link() {
     let world = Mode::ROUTED.world();

@@ -2,7 +2,7 @@
 
 use crate::cni::{Call, host};
 use crate::sandbox::Sandbox;
-use crate::world::{World, assert_same};
+use crate::world::World;
 
 fn kernel(sandbox: &Sandbox) -> World {
     World::of(sandbox).without_files()
@@ -12,7 +12,7 @@ fn kernel(sandbox: &Sandbox) -> World {
 fn plan_script_matches_up_and_down() {
     let (pasted, run) = (host(""), host(""));
     let before = kernel(&pasted);
-    // Both are the same Flatnet, as it is known from the first run on.
+    // Both hosts get the same owner mark, which the first run would generate otherwise.
     let owner = "host-0123456789ab";
     for sandbox in [&pasted, &run] {
         let write =
@@ -21,16 +21,16 @@ fn plan_script_matches_up_and_down() {
     }
     let unchanged = World::of(&pasted);
     let script = pasted.sh("flatnet plan --dry-run --format sh").succeeds().stdout;
-    assert_same(&unchanged, &World::of(&pasted));
+    unchanged.assert_is_back(&pasted);
     pasted.write("/tmp/up.sh", &script);
     pasted.sh("sh /tmp/up.sh").succeeds();
     run.sh("flatnet up").succeeds();
-    assert_same(&kernel(&run), &kernel(&pasted));
+    kernel(&run).assert_is_back_but_for_files(&pasted);
     pasted.sh("flatnet plan --dry-run --exit-code").prints("Nothing to do: already in the desired state.");
     let script = run.sh("flatnet plan down --dry-run --format sh").succeeds().stdout;
     run.write("/tmp/down.sh", &script);
     run.sh("sh /tmp/down.sh").succeeds();
-    assert_same(&before, &kernel(&run));
+    before.assert_is_back_but_for_files(&run);
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_dry_run_changes_nothing_and_needs_no_root() {
             .succeeds();
         assert!(as_root.stdout.starts_with("#!/bin/sh\n"), "{as_root}");
     }
-    assert_same(&before, &World::of(&sandbox));
+    before.assert_is_back(&sandbox);
     sandbox.sh("ls /run/flatnet /var/lib/flatnet /var/log/flatnet").fails();
 }
 
@@ -58,11 +58,11 @@ fn up_is_idempotent_and_down_restores_host() {
     sandbox.sh("flatnet up").prints("ip_forward=1");
     let up = World::of(&sandbox);
     sandbox.sh("flatnet up").prints_exactly("Nothing to do: already in the desired state.");
-    assert_same(&up, &World::of(&sandbox));
+    up.assert_is_back(&sandbox);
     sandbox.sh("flatnet down").prints("ip_forward=0");
-    assert_same(&before, &kernel(&sandbox));
+    before.assert_is_back_but_for_files(&sandbox);
     sandbox.sh("flatnet down").prints_exactly("Nothing to do: already in the desired state.");
-    assert_same(&before, &kernel(&sandbox));
+    before.assert_is_back_but_for_files(&sandbox);
 }
 
 #[test]
@@ -71,12 +71,12 @@ fn down_keeps_forwarding_that_others_need() {
     sandbox.sh("sysctl -qw net.ipv4.ip_forward=1").succeeds();
     let before = kernel(&sandbox);
     sandbox.sh("flatnet up; flatnet down").succeeds();
-    assert_same(&before, &kernel(&sandbox));
+    before.assert_is_back_but_for_files(&sandbox);
     sandbox.sh("sysctl -qw net.ipv4.ip_forward=0; flatnet up; ip link add podman0 type bridge").succeeds();
     sandbox.sh("flatnet down").prints("Note: net.ipv4.ip_forward stays 1: podman0 may need it");
     sandbox.sh("sysctl -n net.ipv4.ip_forward").prints_exactly("1");
     sandbox.sh("ip link del podman0").succeeds();
-    assert_same(&before, &kernel(&sandbox));
+    before.assert_is_back_but_for_files(&sandbox);
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn down_refuses_while_containers_are_attached_unless_forced() {
     Call::add("c1").var("CNI_ARGS", "IgnoreUnknown=1;K8S_POD_NAME=web").run(&sandbox).succeeds();
     let attached = World::of(&sandbox);
     sandbox.sh("flatnet down").complains("1 container is attached: web").complains("--force");
-    assert_same(&attached, &World::of(&sandbox));
+    attached.assert_is_back(&sandbox);
     sandbox.sh("flatnet down --force").succeeds();
     before.assert_is_back_but_for_files(&sandbox);
     Call::del("c1").run(&sandbox).succeeds_silently();
@@ -112,7 +112,7 @@ fn next_add_restores_flushed_ruleset() {
     for (id, result) in [("c1", &first), ("c2", &second), ("c3", &third)] {
         Call::check(id, result).run(&sandbox).succeeds_silently();
     }
-    assert_same(&attached.without_files(), &kernel(&sandbox));
+    attached.without_files().assert_is_back_but_for_files(&sandbox);
 }
 
 #[test]

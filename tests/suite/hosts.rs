@@ -1,11 +1,11 @@
-//! Hosts with sysctl hardening, and with other programs that manage links and rules: Debian 13's real ones.
+//! Hosts with hardened sysctls, and hosts with other programs that manage links and rules: Debian 13's own programs.
 
 use serde_json::{Value, json};
 
 use crate::sandbox::Sandbox;
 use crate::traffic::{HOST, NFT_WITHOUT_FIB, Probe, SILENCE, World, probe};
 
-/// Settings that people harden hosts with, each for all links and for those that come.
+/// Settings of hardened hosts. Each applies to all existing links and to new ones.
 const HARDENED: [&[&str]; 11] = [
     &["arp_ignore=1", "arp_announce=2", "arp_filter=1"],
     &["arp_ignore=2"],
@@ -38,7 +38,7 @@ fn serve(world: &World) {
     world.serve(&["c2", "c3", "stranger"].map(|name| (name, name, "0.0.0.0", &[80][..])));
 }
 
-/// All directions, as on a host without hardening.
+/// Probes in all directions, with the answers of a host without hardening.
 fn everything() -> Vec<Probe> {
     let mut probes = Vec::new();
     for proto in ["tcp", "udp"] {
@@ -63,7 +63,8 @@ fn hardened_hosts(fib: bool) {
     world.sh("grep -rs . /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf/*/disable_ipv6 /proc/sys/net/bridge >/tmp/as-it-was");
     for settings in HARDENED {
         let name = settings.join(" ");
-        // The containers too: a new namespace inherits from the machine's own, not from the sandbox.
+        // Containers get the settings too: a new network namespace inherits from the machine's initial namespace, not
+        // from the sandbox's.
         let set: String = settings
             .iter()
             .flat_map(|setting| match setting.strip_prefix('/') {
@@ -79,7 +80,7 @@ fn hardened_hosts(fib: bool) {
             .collect::<Vec<_>>()
             .join("\n");
         world.sh(&set);
-        // Once for containers that were there, once for those that are attached on such a host.
+        // First with containers that are already attached, then with containers attached on the hardened host.
         world.ask(&format!("{name}, fib {fib}"), &everything());
         for container in ["c2", "c3"] {
             let ports = if container == "c2" { published() } else { json!([]) };
@@ -90,7 +91,7 @@ fn hardened_hosts(fib: bool) {
         world.sh("flatnet plan --exit-code; flatnet repair --dry-run | grep '^Nothing to do'");
         world.sh("sed 's/:/ /' /tmp/as-it-was | while read -r file value; do [ ! -e $file ] || [ \"$(<$file)\" = \"$value\" ] || echo \"$value\" >$file; done");
     }
-    // The test can fail, and repair fixes it.
+    // This test can fail: without forwarding nothing is reachable. Repair fixes it.
     world.sh("sysctl -qw net.ipv4.conf.all.forwarding=0");
     world.ask("forwarding off", &[probe("container to container", "c2", "tcp", "10.87.1.3", 80, SILENCE)]);
     world.sh("flatnet repair");
@@ -107,7 +108,7 @@ fn hardened_hosts_without_fib() {
     hardened_hosts(false);
 }
 
-/// As with `ipv6.disable=1`: links have no settings of IPv6, and nothing asks for one.
+/// As with `ipv6.disable=1`: links have no IPv6 settings, and no command uses one.
 #[test]
 fn kernel_without_ipv6_works() {
     let world = World::new(Sandbox::podman4(), "");
@@ -120,8 +121,8 @@ fn kernel_without_ipv6_works() {
     assert!(!plans.contains("addrgenmode") && !plans.contains("ipv6/conf"), "{plans}");
 }
 
-/// A Debian 13 with udev and D-Bus, as what manages links and rules needs them. Of udev's rules those for links: what
-/// happens to the machine's devices meanwhile does not matter here.
+/// A Debian 13 with udev and D-Bus, which programs that manage links and rules need. Only udev's rules for links are
+/// kept: events of the machine's other devices are irrelevant here.
 fn debian(yaml: &str) -> World {
     let world = World::new(Sandbox::trixie(), yaml);
     world.sh("cd /usr/lib/udev/rules.d
@@ -132,7 +133,7 @@ fn debian(yaml: &str) -> World {
     world
 }
 
-/// Starts a program and waits until it is ready. What it was before ends.
+/// Starts a program and waits until it is ready. A previous instance is ended first.
 fn start(world: &World, command: &str, is_ready: &str) {
     let name = command.split([' ', '/']).rev().find(|word| !word.starts_with('-')).unwrap_or_default();
     let end = "kill $(<$pid); while kill -0 $(<$pid) 2>/dev/null; do sleep 0.05; done; rm $pid";
@@ -141,7 +142,7 @@ fn start(world: &World, command: &str, is_ready: &str) {
     world.sandbox.eventually(is_ready).succeeds();
 }
 
-/// `init` where this host has what makes `marker`; it prints `command`, which is run.
+/// Runs `flatnet init` where the folder `marker` exists, and then `command`, which `init` prints.
 fn init(world: &World, marker: &str, command: &str) {
     let said = world.sh(&format!("mkdir -p {marker}; flatnet init"));
     assert!(said.contains(&format!("ignores Flatnet's links:\n  {command}\n")), "{said}");
@@ -169,7 +170,7 @@ fn systemd_networkd_leaves_containers_links_alone() {
     let networkd =
         || start(&world, "/usr/lib/systemd/systemd-networkd", "networkctl | grep 'lo .*configured'");
     networkd();
-    // Settings that it changes unless it is configured.
+    // Without Flatnet's configuration, networkd changes settings of the links.
     attach_both(&world);
     world.sandbox.eventually("ip -o link show group 7 | grep ': fn'").succeeds();
     networkd();
@@ -181,7 +182,7 @@ fn systemd_networkd_leaves_containers_links_alone() {
     serve(&world);
     world.ask("told to leave them alone", &everything());
     networkd();
-    // A route without a link has no owner.
+    // networkd removes the unreachable route: it belongs to no link, so no setting protects it.
     world.sandbox.eventually("! ip route | grep unreachable").succeeds();
     world.ask("started again", &everything());
     let nobody = [("c3", SILENCE), (HOST, SILENCE)]
@@ -202,7 +203,7 @@ fn network_manager_leaves_containers_links_alone() {
     start(&world, "/usr/sbin/NetworkManager --no-daemon", "nmcli device | grep '^lo '");
     attach_both(&world);
     world.sandbox.eventually("nmcli device | grep 'flatnet-br0 .*connected'").succeeds();
-    // The kernel takes routes whose source address goes.
+    // The kernel removes a route when its source address is removed.
     world.sh("nmcli networking off");
     world
         .sandbox
@@ -220,7 +221,7 @@ fn network_manager_leaves_containers_links_alone() {
     world.ask("networking off", &everything());
     world.sh("nmcli networking on");
 
-    // A later file that replaces the list instead of extending it, for links that are added afterwards.
+    // A later file replaces the list instead of extending it; then links are added.
     world.sandbox.write(conf, &eth0("="));
     for (name, ports) in [("c2", published()), ("c3", json!([]))] {
         world.cni("DEL", name, &ports).succeeds();
@@ -250,7 +251,7 @@ fn doctor_advice_opens_firewalld() {
     world.ask("reloaded", &everything());
 }
 
-/// The commands that the doctor prints about rules of others.
+/// Prints the doctor's commands against foreign rules that drop packets.
 const DROPS: &str = "{ flatnet doctor --json || true; } | jq -r '.findings[] | select(.id == \"foreign-drops\") | .commands[]?'";
 
 fn run_what_the_doctor_says(world: &World) {
@@ -277,7 +278,7 @@ fn doctor_advice_opens_ufw() {
     world.ask("fixed", &everything());
     world.sh(&format!("[ -z \"$({DROPS})\" ]; ufw reload; flatnet repair"));
     world.ask("reloaded", &everything());
-    // Names are resolved by this host, which ufw blocks: the doctor reports name servers that do not answer.
+    // This host resolves names for containers, and ufw blocks that: the doctor reports name servers that do not answer.
     world.serve(&[(HOST, "host", "10.87.1.1", &[53])]);
     let resolver = |want| probe("resolver", "c3", "udp", "10.87.1.1", 53, want);
     world.ask("without a word to ufw", &[resolver(SILENCE)]);

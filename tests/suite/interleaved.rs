@@ -1,8 +1,8 @@
-//! One run is paused before and after each lock, another one runs meanwhile, then the first continues: containers reported as
-//! attached are reachable, and nothing is left after all are detached.
+//! One run is paused before and after each lock while another one runs, and then continues. Afterwards, containers that
+//! were reported as attached are reachable. After all are detached, nothing is left.
 //!
-//! c1 is attached, c2 is not, and c3 was until its namespace was deleted: it has the one address that c2 can get, and the
-//! port that c2 publishes. `pause@N` is explained in `src/state/lock/pause.rs`.
+//! c1 is attached, and c2 is not. c3 was attached until its namespace was deleted: it holds the only address that c2
+//! can get, and the port that c2 publishes. `src/state/lock/pause.rs` explains `pause@N`.
 
 use serde_json::{Value, json};
 
@@ -13,16 +13,16 @@ use crate::world::World;
 
 const YAML: &str = "mtu: 1400\nallocate: {from: 10.87.1.2, to: 10.87.1.3}\nlimits: {lock_seconds: 8}\n";
 
-/// More boundaries than a run has.
+/// More boundaries than any run has.
 const TOO_MANY: usize = 80;
 
-/// The run that is paused, and the one that runs meanwhile.
+/// The runs: one is paused, and another one runs meanwhile.
 const RUNS: [&str; 8] = ["add c2", "add c1", "del c1", "up", DOWN, "down --force", "gc", "repair"];
 
-/// The ADD of a runtime that is killed when the run stops. Its container may be started again meanwhile.
+/// An ADD whose runtime is killed when the ADD pauses. The runtime may start the container again meanwhile.
 const UNHEARD: &str = "add c2 unheard";
 
-/// Refused while c1 is attached, so for it c1 is not.
+/// `down` is refused while c1 is attached, so c1 is detached before it.
 const DOWN: &str = "down";
 
 fn script(run: &str) -> String {
@@ -42,9 +42,9 @@ fn script(run: &str) -> String {
     }
 }
 
-/// What came of two runs.
+/// The results of two runs.
 struct Met {
-    /// The exit status of each, and what it said.
+    /// Whether each run succeeded, and its output.
     ended: [(bool, String); 2],
     /// The attachments afterwards.
     attached: Vec<Value>,
@@ -52,12 +52,12 @@ struct Met {
 }
 
 impl Met {
-    /// Whether one of the two is `run`, and ended well.
+    /// Whether `run` is one of the two and succeeded.
     fn did(&self, run: &str) -> bool {
         self.runs.iter().zip(&self.ended).any(|(one, (ended_well, _))| *one == run && *ended_well)
     }
 
-    /// What is wrong.
+    /// The problems that the two runs caused.
     fn faults(&self, sandbox: &Sandbox) -> Vec<String> {
         let mut faults = Vec::new();
         for (run, (ended_well, said)) in self.runs.iter().zip(&self.ended) {
@@ -96,7 +96,8 @@ impl Met {
     }
 }
 
-/// Shell functions: c1 and c3 come, c3 dies; two runs meet; all go.
+/// Shell functions. `begin`: c1 and c3 are attached, and c3's namespace is deleted. `meet`: the two runs. `end`: all
+/// are detached.
 fn functions() -> String {
     format!(
         "set +e +o pipefail
@@ -124,7 +125,7 @@ fn functions() -> String {
     )
 }
 
-/// `first` stops at `boundary` while `second` runs; nothing where `first` has no such boundary.
+/// Pauses `first` at `boundary` and runs `second` meanwhile. Returns nothing if `first` has no such boundary.
 fn meet(sandbox: &Sandbox, first: &'static str, boundary: usize, second: &'static str) -> Option<Met> {
     let quoted = |run| script(run).replace('\'', "'\\''");
     let met = sandbox.sh(&format!(
@@ -141,7 +142,7 @@ fn meet(sandbox: &Sandbox, first: &'static str, boundary: usize, second: &'stati
         let ended_well = lines.next() == Some("0");
         (ended_well, sandbox.sh(&format!("cat {said}")).stdout)
     });
-    // Of CNI's answer the code alone.
+    // Of a CNI error, keep only the message and the details.
     for (_, said) in &mut ended {
         if let Ok(answer) = serde_json::from_str::<Value>(said) {
             *said = format!("{} {}", answer["msg"].as_str().unwrap_or_default(), answer["details"]);

@@ -1,5 +1,6 @@
-//! What iproute2 of both Debians makes of the steps for an attachment of both families, which nothing asks for yet: it runs
-//! them and their undo. It tells the family by the address in most places, and the plan names it in the others.
+//! iproute2 of both Debians runs the steps of an attachment with both address families, and their undo. No runtime asks
+//! for such an attachment yet. In most commands `ip` derives the family from the address; in the others the plan names
+//! it.
 
 use std::net::Ipv4Addr;
 
@@ -17,17 +18,12 @@ use crate::sandbox::{Builder, Sandbox};
 fn state() -> AttachmentState {
     let config = Config::default();
     let facts = HostFacts {
-        config_hash: String::new(),
         mtu: 1500,
-        uplink: None,
         ingress_gateways: vec![Ipv4Addr::new(192, 0, 2, 9)],
-        gateway_links: Vec::new(),
         ipv6: true,
-        resolvers: Vec::new(),
-        gateway_ports: Vec::new(),
         policy_routing: true,
         fib: true,
-        host_addresses: Vec::new(),
+        ..HostFacts::default()
     };
     let id = AttachmentId { container_id: "c1".parse().unwrap(), if_name: "eth0".parse().unwrap() };
     let (netns, addresses) =
@@ -44,7 +40,7 @@ fn state() -> AttachmentState {
     }
 }
 
-/// The commands of `ip` among `ops`. The sets of the ruleset are IPv4's so far.
+/// The `ip` commands of `ops`. Elements are left out: the sets of the ruleset are IPv4 only so far.
 fn script(ops: Vec<Op>) -> String {
     let is_of_ip = |op: &Op| !matches!(op, Op::ElementAdd(_) | Op::ElementDel(_));
     let ops: Vec<Op> = ops.into_iter().filter(is_of_ip).collect();

@@ -34,8 +34,8 @@ fn kill_at_random_moment_then_del_leaves_nothing() {
         json!({"ADDs killed before their end": adds, "DELs killed": dels, "ms for the DEL after": times});
     soak::report(runs, wrong.len(), &figures);
     assert!(wrong.is_empty(), "{} of {runs} left something behind:\n{}", wrong.len(), wrong.join("\n"));
-    // Moments are drawn from little more than the time that a call took before: most are within it, unless the machine
-    // was busier then.
+    // The moment is random within slightly more than the duration of an earlier call. Most kills therefore hit a
+    // running call, unless the machine was busier during the earlier one.
     let killed = usize::try_from(adds + dels).unwrap_or_default();
     assert!(killed * 10 >= runs, "only {killed} of {runs} were killed before they ended");
 }

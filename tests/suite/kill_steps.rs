@@ -1,7 +1,7 @@
-//! SIGKILL at each step of ADD and DEL: of Flatnet alone after the step, and of Flatnet with its children during the step's
-//! command. The namespace stays or is deleted, then a DEL, an ADD or `flatnet repair` follows.
+//! SIGKILL at each step of ADD and DEL: either Flatnet alone after the step, or Flatnet and its children during the
+//! step's command. The namespace is kept or deleted, then a DEL, an ADD or `flatnet repair` follows.
 //!
-//! Requires the feature `faults`: `src/kernel/execute/fault.rs` kills.
+//! Requires the feature `faults`: `src/kernel/execute/fault.rs` sends the signal.
 
 use serde_json::json;
 
@@ -11,14 +11,14 @@ use crate::sandbox::Sandbox;
 use crate::soak;
 use crate::world::World;
 
-/// What is killed.
+/// The call that is killed.
 #[derive(Clone, Copy, PartialEq)]
 enum Verb {
     Add,
     Del,
 }
 
-/// What becomes of the namespace after the kill.
+/// The namespace after the kill.
 #[derive(Clone, Copy, PartialEq)]
 enum Netns {
     Kept,
@@ -33,7 +33,7 @@ enum Then {
     Repair,
 }
 
-/// One test for each way, so that they run side by side.
+/// One test for each combination, so that they run in parallel.
 macro_rules! nothing_stays_after {
     ($($name:ident: $verb:ident, $netns:ident, $then:ident;)*) => {
         $(#[test]
@@ -81,17 +81,17 @@ fn at_every_step(verb: Verb, netns: Netns, then: Then) {
     soak::report(kills, 0, &json!({}));
 }
 
-/// Leaves the namespace `c1` there, without an attachment.
+/// Makes the next call. Leaves the namespace `c1`, without an attachment.
 fn come_next(then: Then, netns: Netns, sandbox: &Sandbox) {
     match (then, netns) {
         (Then::Del, _) => Call::del("c1").run(sandbox).succeeds_silently(),
         (Then::Repair, Netns::Gone) => {
-            // The kernel takes a moment to take the pair of links away.
+            // The kernel removes the veth pair with a delay.
             sandbox.eventually("! ip -br link | grep '^fn'");
             repair(sandbox);
         }
         (Then::Repair, Netns::Kept) => {
-            // Its container may be alive.
+            // The container may be running, so a DEL follows.
             repair(sandbox);
             Call::del("c1").run(sandbox).succeeds_silently();
         }
@@ -105,7 +105,7 @@ fn come_next(then: Then, netns: Netns, sandbox: &Sandbox) {
     }
 }
 
-/// Repairs, and has nothing to repair any more.
+/// Repairs, and asserts that a second repair has nothing to do.
 fn repair(sandbox: &Sandbox) {
     sandbox
         .sh("flatnet repair >&2; flatnet repair --dry-run --format json | jq -c .commands")
@@ -118,7 +118,7 @@ fn add_check_del(sandbox: &Sandbox) {
     Call::del("c1").run(sandbox).succeeds_silently();
 }
 
-/// The first ADD sets the host up too: killed at any step, the host is as it was or can be taken down.
+/// The first ADD also sets up the host. After a kill at any step, DEL and `flatnet down` restore the host.
 #[test]
 fn killed_first_add_leaves_host_fresh_or_set_up() {
     let sandbox = host(YAML);
@@ -151,13 +151,13 @@ fn alone(step: usize) -> String {
     format!("kill@{step}")
 }
 
-/// Within the time that a command takes, at another moment for each step and in each round of a soak.
+/// Kills during the step's command. The delay differs for each step and for each round of a soak.
 fn tree(step: usize) -> String {
     let after = (soak::seed() * 7919 + u64::try_from(step).unwrap_or_default() * 1237) % 6000;
     format!("kill-tree@{step}+{after}")
 }
 
 fn was_killed(answer: &Answer) -> bool {
-    // 128 and SIGKILL, as the shell has it, or no status at all.
+    // A shell reports SIGKILL as status 137 (128 + 9); otherwise there is no status.
     answer.status.is_none() || answer.status == Some(137)
 }

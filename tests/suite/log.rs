@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::cni::{Call, host};
 
-/// Stands where journald listens, and writes the first entry it gets to /tmp/journal.
+/// Listens in journald's place, and writes the first entry to /tmp/journal.
 const JOURNALD: &str = r"
 mkdir -p /run/systemd/journal
 exec python3 - <<'PYTHON'

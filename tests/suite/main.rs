@@ -1,4 +1,4 @@
-//! Everything that needs a kernel, a container runtime or a whole process: one binary, one module to a subject.
+//! All tests that need a kernel, a container runtime or a whole process: one binary, with one module per subject.
 //!
 //! Each test starts a [`sandbox::Sandbox`] of its own, so tests never change the machine and run in parallel.
 

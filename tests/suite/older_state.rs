@@ -1,8 +1,8 @@
-//! State of another version of Flatnet with a running container: it is read, or set aside and named.
+//! State of another version of Flatnet with a running container: it is read, or set aside and reported.
 //!
-//! `captured/flatnet-first` is the state that the first version wrote for a container `c1` called `web`
-//! with a published port: no checksums, fewer fields, other routes. Its commands set up host and container here:
-//! `up.sh` is what `flatnet plan --format sh` of 0.1.0 prints, whose containers are isolated ports of a bridge.
+//! `captured/flatnet-first` is the state that the first version wrote for a container `c1`, named `web`, with a
+//! published port: no checksums, fewer fields, other routes. Its commands set up the host and the container here:
+//! `up.sh` is the output of `flatnet plan --format sh` of 0.1.0, where containers are isolated ports of a bridge.
 
 use std::fmt::Write as _;
 
@@ -19,7 +19,8 @@ const HOST: &str = include_str!("../captured/flatnet-first/host.json");
 pub(crate) const UP: &str = include_str!("../captured/flatnet-first/up.sh");
 const STATE: &str = "/var/lib/flatnet/flatnet";
 
-/// A host on which the container runs that the first version attached, and what this one's `up` makes of a host without it.
+/// Returns a host with a running container that the first version attached, and the kernel's state after this version's
+/// `up` without that container.
 fn host_of_the_first_version() -> (Sandbox, World) {
     let sandbox = host("");
     sandbox.add_netns("c1");
@@ -34,7 +35,7 @@ fn host_of_the_first_version() -> (Sandbox, World) {
         let _ = writeln!(script, "{command}");
     }
     sandbox.sh(&script).succeeds();
-    // Of this machine, and not of the one where it was captured.
+    // Boot ID and namespace are this machine's, not the captured ones.
     let boot = json!(sandbox.read("/proc/sys/kernel/random/boot_id").trim());
     let netns = sandbox.sh(r#"stat -Lc '{"dev":%d,"ino":%i}' /run/netns/c1"#).succeeds().stdout;
     let changes = [("boot_id", boot), ("netns_id", serde_json::from_str(&netns).unwrap())];
@@ -50,12 +51,12 @@ fn host_of_the_first_version() -> (Sandbox, World) {
     (sandbox, before)
 }
 
-/// Settings of a bridge without ports decide nothing: those that 0.1.0 made stay.
+/// The settings of a bridge without ports have no effect, so those that 0.1.0 made are kept.
 fn kernel(sandbox: &Sandbox) -> World {
     World::of(sandbox).without_files().without_settings_of("flatnet-br0")
 }
 
-/// This host and the container reach each other.
+/// Asserts that this host and the container reach each other.
 fn is_reached(sandbox: &Sandbox) {
     sandbox.sh("ping -c 1 -W 2 10.87.1.2; ip netns exec c1 ping -c 1 -W 2 10.87.1.1").succeeds();
 }
@@ -65,7 +66,7 @@ fn write(sandbox: &Sandbox, name: &str, text: &str) {
     sandbox.sh(&format!("chmod 600 {STATE}/{name}")).succeeds();
 }
 
-/// Writes the captured receipt, or the one that is there, with a change.
+/// Writes the existing receipt with a change, or the captured one if there is none.
 fn write_receipt(sandbox: &Sandbox, change: impl FnOnce(&mut Value)) {
     let path = "receipts/c1@eth0.json";
     let there = sandbox.sh(&format!("cat {STATE}/{path} 2>/dev/null || true")).succeeds().stdout;
@@ -76,7 +77,7 @@ fn write_receipt(sandbox: &Sandbox, change: impl FnOnce(&mut Value)) {
     write(sandbox, path, &format!("{receipt}\n{events}"));
 }
 
-/// What the runtime kept of ADD.
+/// Runs CHECK with the result of ADD that the runtime kept.
 fn check(sandbox: &Sandbox) -> crate::cni::Answer {
     let result = json!({
         "cniVersion": "1.0.0", "interfaces": [{"name": "eth0", "sandbox": "/run/netns/c1"}],
@@ -85,7 +86,7 @@ fn check(sandbox: &Sandbox) -> crate::cni::Answer {
     Call::check("c1", &result).run(sandbox)
 }
 
-/// DEL leaves nothing but a remembered address, which the next container of that name gets.
+/// Asserts that DEL leaves only a released lease, and that the next container of that name gets its address.
 fn goes_without_a_trace(sandbox: &Sandbox, before: &World) {
     Call::del("c1").run(sandbox).succeeds_silently();
     sandbox.sh("flatnet up").succeeds();
@@ -104,7 +105,8 @@ fn first_version_receipt_is_understood() {
     sandbox.sh("flatnet up").succeeds();
     is_reached(&sandbox);
     sandbox.sh("flatnet up").prints("Nothing to do");
-    // It knew one route where there are two now: that is named, and made good without a restart.
+    // The first version set one route where there are two now. CHECK reports the missing one, and repair adds it
+    // without a restart.
     let said = check(&sandbox).fails_with(107);
     assert!(
         said.contains(
@@ -143,7 +145,7 @@ fn first_version_receipt_is_undone_by_del_and_gc() {
     before.assert_comes_back(|| kernel(&sandbox));
 }
 
-/// A later version may know steps, fields and events that this one does not.
+/// A later version may write steps, fields and events that this version does not know.
 #[test]
 fn later_version_receipt_is_understood_where_needed() {
     let (sandbox, before) = host_of_the_first_version();
@@ -176,7 +178,7 @@ fn unusable_receipt_is_set_aside_and_rebuilt() {
         check(&sandbox).succeeds_silently();
         goes_without_a_trace(&sandbox, &before);
     }
-    // Without a repair in between.
+    // DEL of an unusable receipt, without a repair before it.
     let (sandbox, before) = host_of_the_first_version();
     write_receipt(&sandbox, |receipt| *receipt = json!({"version": 0, "id": "c1"}));
     goes_without_a_trace(&sandbox, &before);

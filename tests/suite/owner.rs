@@ -1,5 +1,5 @@
-//! Two Flatnets in one network namespace, as in two WSL2 distributions: the second does not affect the first, and names the
-//! owner. Also a Flatnet that lost its owner mark.
+//! Two Flatnets in one network namespace, as in two WSL2 distributions: the second does not affect the first, and its
+//! errors name the owner. Also a Flatnet that lost its owner mark.
 
 use serde_json::json;
 
@@ -8,13 +8,13 @@ use crate::older_state::UP;
 use crate::sandbox::Sandbox;
 use crate::world::World;
 
-/// The configuration of another Flatnet: the same network, bridge and subnet, and a state of its own.
+/// The configuration of the second Flatnet: the same network, bridge and subnet, but separate state.
 const SECOND: &str = "/etc/flatnet/second.yaml";
 const YAML: &str = "paths: {state: /var/lib/second, run: /run/second, log: /var/log/second/flatnet.log}\n";
-/// The two files that say which Flatnet the first one is.
+/// The two files with the owner mark of the first Flatnet.
 const OWNERS: [&str; 2] = ["/var/lib/flatnet/flatnet/owner", "/run/flatnet/flatnet/owner"];
 
-/// A call to the second one.
+/// Makes a call to the second Flatnet.
 fn second(call: Call) -> Call {
     call.conf("config", json!(SECOND))
 }
@@ -57,7 +57,7 @@ fn second_flatnet_leaves_first_alone() {
         before.assert_is_back(&sandbox);
     };
     add_refused(Call::add("c2"));
-    // The first one's container, of which the second one's runtime knows nothing.
+    // c1 belongs to the first Flatnet; the second one's runtime does not know it.
     add_refused(Call::add("c1"));
     add_refused(Call::gc(&[]));
     for id in ["c1", "c2"] {
@@ -67,14 +67,14 @@ fn second_flatnet_leaves_first_alone() {
     sandbox.sh(&format!("flatnet --config {SECOND} gc")).succeeds();
     before.assert_is_back(&sandbox);
     Call::check("c1", &result).run(&sandbox).succeeds_silently();
-    // What the message tells to do: names of its own.
+    // As the message advises, the second Flatnet gets other names.
     let yaml = format!("{YAML}network: lab\nbridge: lab-br0\nsubnet: 10.87.8.0/24\n");
     sandbox.write(SECOND, &yaml);
     second(Call::add("c2")).conf("name", json!("lab")).run(&sandbox).succeeds();
     Call::check("c1", &result).run(&sandbox).succeeds_silently();
 }
 
-/// The elements of published ports are known by the port alone, and addresses are the same in both.
+/// An element of a published port is identified by the port alone, and both Flatnets use the same addresses.
 #[test]
 fn stale_state_of_second_flatnet_does_not_harm_first() {
     let sandbox = host("");
@@ -163,7 +163,7 @@ fn unmarked_bridge_of_0_1_0_is_adopted() {
     sandbox.sh(&format!("flatnet --config {SECOND} up")).complains(&first);
 }
 
-/// Of a bridge that is gone the table still says whose it is.
+/// After the bridge is deleted, the table still names the owner.
 #[test]
 fn table_without_bridge_still_names_its_owner() {
     let sandbox = host("");

@@ -15,11 +15,11 @@ use serde_json::Value;
 const SOURCE: &str = env!("CARGO_MANIFEST_DIR");
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Runs a script on this machine, in the folder where packages are made; what it prints.
+/// Runs a script on this machine, in the folder where packages are made, and returns its output.
 #[track_caller]
 fn run(script: &str) -> String {
     let mut bash = Command::new("bash");
-    // The program under test takes the place of a release build.
+    // Packages contain the program under test instead of a release build.
     bash.args(["-euo", "pipefail", "-c", script])
         .current_dir(env!("CARGO_TARGET_TMPDIR"))
         .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("packages"))
@@ -32,24 +32,23 @@ fn run(script: &str) -> String {
     text(&output.stdout)
 }
 
-/// The folder with what `./ops/package` made of the program under test, once for all tests.
+/// The folder in which `./ops/package` packaged the program under test. All tests share it.
 fn made() -> &'static Path {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
     MADE.get_or_init(|| {
-        // cargo-deb, where `ops/test` has compiled it already: beside the folder of the debug build.
+        // Uses the cargo-deb that `ops/test` has compiled, if any: it is next to the folder of the debug build.
         run("PATH=$(realpath \"$(dirname \"$PROGRAM\")/../cargo-deb/bin\" || true):$PATH
              strip -o program \"$PROGRAM\"; FLATNET_BINARY=$PWD/program \"$SOURCE/ops/package\"");
         Path::new(env!("CARGO_TARGET_TMPDIR")).join("packages/package")
     })
 }
 
-/// The package.
 pub(crate) fn deb() -> PathBuf {
     let architecture = run("dpkg --print-architecture");
     made().join(format!("flatnet_{VERSION}-1_{}.deb", architecture.trim()))
 }
 
-/// The same with an older version's number.
+/// The package with an older version number.
 pub(crate) fn older_deb() -> PathBuf {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
     MADE.get_or_init(|| {
@@ -124,7 +123,7 @@ fn package_contains_expected_files() {
 fn lintian_finds_no_error() {
     let lintian = "lintian --no-cfg --allow-root --fail-on error";
     run(&format!("{lintian} {}", deb().display()));
-    // It does find one.
+    // Lintian does report an error in a broken package.
     let script = "rm -rf broken; dpkg-deb -R \"$DEB\" broken; rm broken/usr/share/doc/flatnet/copyright
         dpkg-deb --root-owner-group -Zgzip -z1 -b broken broken.deb >&2; ! LINTIAN broken.deb";
     let found = run(&script.replace("\"$DEB\"", &deb().display().to_string()).replace("LINTIAN", lintian));
@@ -136,7 +135,7 @@ fn package_build_is_reproducible() {
     let sums = std::fs::read_to_string(made().join("SHA256SUMS")).unwrap();
     assert_eq!(sums.lines().count(), 3, "{sums}");
     run(&format!("cd {} && sha256sum --check --quiet SHA256SUMS", made().display()));
-    // Another folder, another umask, another order of files on the disk, files that have other times.
+    // Builds again with another folder and umask, other file times and another order of files on the disk.
     run("PATH=$(realpath \"$(dirname \"$PROGRAM\")/../cargo-deb/bin\" || true):$PATH
          rm -rf again && mkdir again && cp -r \"$SOURCE\"/{Cargo.toml,Cargo.lock,CHANGELOG.md,LICENSE,README.md,src,templates,ops,tests} again/
          export SOURCE_DATE_EPOCH=$(git -c safe.directory='*' -C \"$SOURCE\" log -1 --format=%ct || stat --format %Y \"$SOURCE/CHANGELOG.md\")
@@ -161,7 +160,7 @@ fn sbom_lists_every_crate_with_checksum_and_licence() {
         assert!(checksum.len() == 64 && lock.contains(checksum), "{one}");
         assert!(one["licenses"][0]["expression"].as_str().is_some_and(|text| !text.contains('/')), "{one}");
     }
-    // What the program calls is in it, what only its tests need is not.
+    // The bill lists the program's dependencies, and not those of its tests.
     let names: BTreeSet<&str> = components.iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert!(["clap", "duct", "serde_json", "rustix"].iter().all(|name| names.contains(name)), "{names:?}");
     assert!(!names.contains("proptest") && !names.contains("tree-sitter"), "{names:?}");
@@ -174,7 +173,7 @@ fn sbom_lists_every_crate_with_checksum_and_licence() {
     }
 }
 
-/// The install note of the tarball, followed.
+/// Follows the install note of the tarball.
 #[test]
 fn tarball_installs_as_documented() {
     let sandbox = crate::sandbox::Sandbox::podman4().image("busybox");

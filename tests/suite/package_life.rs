@@ -9,10 +9,10 @@ use crate::world::World;
 
 pub(crate) const DEB: &str = "/root/flatnet.deb";
 const OLDER: &str = "/root/flatnet-older.deb";
-/// What answers a browser, and what a connection is held to.
+/// The container's web server: browsers get its page, and tests hold a connection to it.
 const WEB: &str = "http://10.87.1.2/";
 
-/// A host without Flatnet, with its package at hand.
+/// A host without Flatnet; the package is at [`DEB`].
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) sandbox: Sandbox,
@@ -31,7 +31,7 @@ impl Host {
             .copy(&older_deb(), OLDER)
             .bind(Path::new(env!("CARGO_MANIFEST_DIR")), "/src")
             .start();
-        // Also not this machine's own. Indexing manual pages after each step takes longer than the step.
+        // Also removes this machine's own Flatnet. Indexing manual pages takes longer than a step, so it is disabled.
         sandbox
             .sh("rm -f /usr/local/bin/flatnet /var/lib/man-db/auto-update; dpkg --purge flatnet")
             .succeeds();
@@ -43,7 +43,7 @@ impl Host {
             .sh(&format!("export DEBIAN_FRONTEND=noninteractive; apt-get -q -y {words} 2>&1 | tr -d '\\r'"))
     }
 
-    /// As `flatnet init` says it.
+    /// Follows the output of `flatnet init`.
     fn set_up(&self) {
         self.sandbox.sh("flatnet init && flatnet up").succeeds();
         if self.flavour == Flavour::Netavark {
@@ -58,7 +58,7 @@ impl Host {
         self.answers();
     }
 
-    /// The container is reached at its flat address.
+    /// Asserts that the container answers at its flat address.
     #[track_caller]
     fn answers(&self) {
         self.sandbox.eventually(&format!("curl -sS -m 2 {WEB} | grep -q hello"));
@@ -100,7 +100,7 @@ fn it_is_installed_used_removed_installed_again_and_purged_without_a_trace(host:
     host.apt(&format!("install {DEB}")).prints("next: run `flatnet init`");
     sandbox.sh("flatnet --version; ls /etc/flatnet /etc/cni/net.d 2>&1 || true").prints("flatnet ");
     kernel.assert_is_back(sandbox);
-    // As where systemd runs: links and units are there already, and lie nowhere twice.
+    // Where systemd runs, `flatnet init` finds the package's links and units, and makes no second copy.
     let said = sandbox.sh("mkdir -p /run/systemd/system /run/NetworkManager; flatnet init; rm -r /run/systemd /run/NetworkManager").succeeds().stdout;
     for there in
         ["/usr/lib/cni/flatnet -> /usr/bin/flatnet", "/usr/libexec/netavark/flatnet -> /usr/bin/flatnet"]
@@ -124,7 +124,7 @@ fn it_is_installed_used_removed_installed_again_and_purged_without_a_trace(host:
     host.run_web();
     sandbox.sh("flatnet doctor").prints("is /usr/bin/flatnet\n");
 
-    // Removed while a container runs, which keeps running.
+    // The package is removed while a container runs; the container keeps running.
     let said = host.apt("remove flatnet").prints("flatnet: 1 container is attached: web\n").stdout;
     assert!(said.contains("flatnet: They keep running and stay reachable"), "{said}");
     host.answers();
@@ -150,12 +150,12 @@ fn it_is_installed_used_removed_installed_again_and_purged_without_a_trace(host:
 
 fn purge_under_running_container_explains_cleanup(host: &Host) {
     let sandbox = &host.sandbox;
-    // NetworkManager's own, on a host that has it.
+    // NetworkManager's folder, as on a host that has NetworkManager.
     sandbox.sh("mkdir -p /etc/NetworkManager/conf.d").succeeds();
     let (files, kernel) = (host.files(), World::of(sandbox));
     host.apt(&format!("install {DEB}")).succeeds();
     host.set_up();
-    // Another network, its units, and what systemctl enable makes.
+    // Another network, its units, and the links that `systemctl enable` makes.
     sandbox
         .sh("mkdir -p /run/systemd/system /run/NetworkManager
              flatnet init --network lab --bridge lab-br0 --host 8 --config /etc/flatnet/lab.yaml
@@ -177,7 +177,7 @@ fn purge_under_running_container_explains_cleanup(host: &Host) {
     host.answers();
     sandbox.sh("ip -br link show lab-br0").complains("does not exist");
     sandbox.sh("ls -d /etc/flatnet /var/lib/flatnet /run/flatnet /etc/cni/net.d/*.conflist").fails();
-    // The printed commands, run later. Podman reports that it cannot call the plugin.
+    // The printed commands are run later. Podman reports that it cannot call the plugin.
     let commands: Vec<&str> =
         said.lines().skip_while(|line| !line.contains("then run as root:")).skip(1).collect();
     // On Debian 12 systemd's folder is /lib/systemd/network, and dpkg warns about files in /usr/lib/systemd/network.
@@ -251,11 +251,12 @@ mod debian12 {
         super::upgrade_keeps_state_and_connections(&super::Host::start(Cni));
     }
 
-    /// `flatnet.service` brings the host up, the gateway's holds connections: neither is started nor stopped by an upgrade.
+    /// An upgrade neither starts nor stops `flatnet.service`, which sets up the host, and the gateway's unit, which
+    /// holds connections.
     #[test]
     fn upgrade_restarts_watch_and_resolver_and_removal_stops_units() {
         let host = super::Host::start(Cni);
-        // The path that apt gives to maintainers' scripts has no /usr/local.
+        // apt runs maintainer scripts with a PATH without /usr/local.
         host.sandbox.sh("rm -f /usr/bin/systemctl").succeeds();
         host.sandbox.write("/usr/bin/systemctl", "#!/bin/sh\nset -f; echo $* >>/root/asked\n");
         host.sandbox.sh("chmod 755 /usr/bin/systemctl; mkdir -p /run/systemd/system").succeeds();
@@ -266,7 +267,8 @@ mod debian12 {
         let restart = "try-restart flatnet-dns.service flatnet-gateway-watch*.service\n";
         assert_eq!(asked(&format!("install {}", super::OLDER)), restart);
         assert_eq!(asked(&format!("install {}", super::DEB)), restart);
-        // A unit without its file would stay active, and then not start where the package is installed again, or failed.
+        // A unit without its file would stay active or failed. If active, it would not start after the next
+        // installation.
         assert_eq!(
             asked("remove flatnet"),
             "stop flatnet-dns.service flatnet-gc*.timer flatnet-gateway*.service flatnet-repair*.service flatnet.service flatnet@*.service\nreset-failed flatnet*\n"

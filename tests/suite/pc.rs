@@ -70,7 +70,7 @@ impl Pc {
         self.run("user", text)
     }
 
-    /// The same, elevated.
+    /// Runs PowerShell text elevated, and returns both output streams.
     fn elevated(&self, text: &str) -> String {
         self.run("elevated", text)
     }

@@ -1,14 +1,14 @@
-//! What every test with a real Podman starts from: a host with Flatnet, and its neighbours.
+//! The base of all tests with a real Podman: a host with Flatnet, and its neighbours.
 //!
-//! The two Podmans call Flatnet by different protocols, and the same container gets the same treatment: a scenario is
-//! a function over a [`Lab`], and [`on_both`] makes a test of it for Podman 4 (CNI) and one for Podman 5 (netavark).
+//! The two Podmans call Flatnet by different protocols, and the result must be the same. A scenario is a function over
+//! a [`Lab`]; [`on_both`] makes one test of it for Podman 4 (CNI) and one for Podman 5 (netavark).
 
 #![allow(clippy::panic, dead_code, reason = "a panic is a failed test; this is a vocabulary")]
 
 use crate::sandbox::{Builder, Output, Sandbox};
 use crate::world::World;
 
-/// Which Podman, and so which of Flatnet's faces.
+/// The version of Podman, and so the face of Flatnet that it calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flavour {
     /// Podman 4, which calls Flatnet as CNI plugin.
@@ -30,11 +30,11 @@ macro_rules! on_both {
 }
 pub(crate) use on_both;
 
-/// The image of all containers here: a web server on port 80 whose /cgi-bin/who says who asked.
+/// The image of all containers here: a web server on port 80, whose /cgi-bin/who prints the client's address.
 pub(crate) const IMAGE: &str = "flatnet-test/busybox";
 /// The host's address towards Windows.
 pub(crate) const LAN_ADDRESS: &str = "192.168.77.10";
-/// Windows' address: the default route's next hop, which the configuration lets in.
+/// Windows' address: the next hop of the default route, and an ingress gateway of the configuration.
 pub(crate) const WINDOWS: &str = "192.168.77.1";
 /// The address of another host on a network of this host.
 pub(crate) const STRANGER: &str = "192.168.88.66";
@@ -46,21 +46,19 @@ dns:
   search: [flat.test]
 ";
 
-/// A host with Flatnet, a Windows and a stranger beside it, each with a route to the flat addresses.
+/// A host with Flatnet, and two neighbours: Windows and a stranger. Both have a route to the flat addresses.
 ///
-/// Both networks have been used once, so that what a first container makes (bridges, Podman's own firewall) is there.
+/// Both networks have been used once, so that the bridges and Podman's firewall rules of a first container exist.
 #[derive(Debug)]
 pub(crate) struct Lab {
-    /// The host.
     pub(crate) sandbox: Sandbox,
-    /// Its Podman.
     pub(crate) flavour: Flavour,
-    /// The host without containers.
+    /// The world of the host without containers.
     empty: World,
 }
 
 impl Lab {
-    /// Sets all up, as an operator does: `flatnet init`, for Podman 5 `podman network create`, `flatnet up`.
+    /// Sets up everything as an operator does: `flatnet init`, for Podman 5 `podman network create`, `flatnet up`.
     pub(crate) fn start(flavour: Flavour) -> Self {
         let builder = match flavour {
             Flavour::Cni => Sandbox::podman4(),
@@ -69,7 +67,7 @@ impl Lab {
         Self::start_in(builder, flavour)
     }
 
-    /// The same in a sandbox that holds more than others do.
+    /// Does the same in the sandbox of `builder`, which may contain more.
     pub(crate) fn start_in(builder: Builder, flavour: Flavour) -> Self {
         let sandbox = builder.image("busybox").start();
         sandbox.sh(NEIGHBOURS).succeeds();
@@ -84,7 +82,7 @@ impl Lab {
         sandbox
             .sh(&format!("podman run --rm --network podman -p 8080:80 {IMAGE} true; podman run --rm --network flatnet {IMAGE} true"))
             .succeeds();
-        // Podman cleans up after a container that ended when `podman run` has returned.
+        // Podman cleans up after an ended container even after `podman run` has returned.
         sandbox.eventually("! pgrep -x 'conmon|podman' >/dev/null");
         sandbox.eventually(NO_PORT_LEFT);
         name_server(&sandbox, "ip netns exec windows", "192.0.2.53");
@@ -105,13 +103,13 @@ impl Lab {
         self.address(name)
     }
 
-    /// The same, whatever comes of it.
+    /// Runs `podman run` like [`Lab::run`], but the caller checks whether it succeeded.
     #[must_use = "an unchecked outcome tests nothing"]
     pub(crate) fn try_run(&self, name: &str, options: &str) -> Output {
         self.sh(&format!("podman run -d --name {name} --network flatnet {options} {IMAGE}"))
     }
 
-    /// A container's flat address, as `podman inspect` tells it.
+    /// A container's flat address according to `podman inspect`.
     #[track_caller]
     pub(crate) fn address(&self, name: &str) -> String {
         let format = "{{.NetworkSettings.Networks.flatnet.IPAddress}}";
@@ -134,7 +132,7 @@ impl Lab {
         self.answers_in("", address, client);
     }
 
-    /// The same from the host behind `prefix`, such as `ip netns exec windows`.
+    /// Asserts the same for a client behind `prefix`, such as `ip netns exec windows`.
     #[track_caller]
     pub(crate) fn answers_in(&self, prefix: &str, address: &str, client: &str) {
         let output = self.sandbox.eventually(&format!("{prefix} curl -sS -m 5 http://{address}/cgi-bin/who"));
@@ -151,7 +149,8 @@ impl Lab {
         self.sh("podman rm --all --force --time 0").succeeds();
     }
 
-    /// Asserts that this host is as before the first container: no link, rule, held address, receipt, lock, process.
+    /// Asserts that this host is as before the first container: no link, rule, held address, receipt, lock or process
+    /// is left.
     #[track_caller]
     pub(crate) fn nothing_left(&self) {
         self.sandbox.eventually(NO_PORT_LEFT);
@@ -159,7 +158,7 @@ impl Lab {
     }
 }
 
-/// Lets a server answer at port 53 of `address`, on the host or behind `prefix`.
+/// Starts a name server on port 53 of `address`, on the host or behind `prefix`.
 pub(crate) fn name_server(sandbox: &Sandbox, prefix: &str, address: &str) {
     let command = format!("perl /usr/local/lib/flatnet-test/name_server.pl {address}");
     let listens = format!("{prefix} ss -Hlnu | grep ' {address}:53 ' >/dev/null");
@@ -170,12 +169,12 @@ pub(crate) fn name_server(sandbox: &Sandbox, prefix: &str, address: &str) {
         .succeeds();
 }
 
-/// The kernel notices a moment, on a busy machine seconds, later that a bridge's last port is gone.
+/// The kernel notices with a delay, on a busy machine of seconds, that a bridge's last port is gone.
 const NO_PORT_LEFT: &str = "! ip -o link show type bridge | grep -v NO-CARRIER";
 
-/// Two wires lead out of the host, each to one neighbour. Windows has the name server of a sandbox's resolv.conf.
+/// Two links lead out of the host, one to each neighbour. Windows has the name server of a sandbox's resolv.conf.
 ///
-/// No link-local IPv6: its addresses become valid a moment after everything else. Bridged packets pass the hooks of IP, as
+/// Link-local IPv6 is off: its addresses become valid later than everything else. Bridged packets pass the IP hooks, as
 /// on WSL2.
 const NEIGHBOURS: &str = "
 echo 1 >/proc/sys/net/ipv6/conf/default/addr_gen_mode

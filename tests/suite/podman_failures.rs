@@ -57,7 +57,7 @@ fn is_outlived(lab: &Lab, event: &str) {
     assert_eq!(lab.address("web"), address);
     lab.answers(&address, "10.87.1.1");
     lab.answers("127.0.0.1:8080", "10.87.1.1");
-    // Podman does not call Flatnet for this one: it was removed before it was started again.
+    // Podman does not call Flatnet for this container: it was removed before it was started again.
     lab.sh("podman rm other").succeeds();
     assert_eq!(lab.run("other", "-p 8081:80"), other, "made again afterwards");
     lab.answers("127.0.0.1:8081", "10.87.1.1");
@@ -69,7 +69,7 @@ fn is_outlived(lab: &Lab, event: &str) {
         );
 }
 
-/// An `ip` that waits as long as /run/hold is there.
+/// An `ip` that waits while /run/hold exists.
 const SLOW_IP: &str = "#!/bin/sh\nwhile [ -e /run/hold ]; do sleep 0.02; done\nexec /usr/sbin/ip \"$@\"\n";
 
 /// Podman sends no DEL afterwards; the orphaned plugin continues.
@@ -87,14 +87,14 @@ fn podman_is_killed_during_add(lab: &Lab) {
         wait $podman || true"
     );
     lab.sh(&killed).succeeds();
-    // The next ADD waits for what the first one started.
+    // The next ADD waits for the orphaned plugin.
     lab.sh("(sleep 0.5; rm /run/hold) & podman start web; wait").succeeds();
     let address = lab.address("web");
     lab.answers(&address, "10.87.1.1");
     lab.answers("127.0.0.1:8080", "10.87.1.1");
     lab.sh("ip -br link | grep -c '^fn'").prints_exactly("1");
     lab.remove_all();
-    // The namespace of the killed run is Podman's leak: it lost its name.
+    // Podman leaks the namespace of the killed run, because it lost the namespace's name.
     lab.sh(
         "for netns in /run/netns/netns-*; do [ ! -e $netns ] || { umount --lazy $netns; rm $netns; }; done",
     )
@@ -123,8 +123,8 @@ fn dead_containers_free_addresses_and_ports(lab: &Lab) {
     lab.nothing_left();
 }
 
-/// Removes a container whose namespace was removed: then Podman does not call the plugin. Podman 5 fails once and
-/// removes it when told again.
+/// Removes a container whose namespace was removed, so that Podman does not call the plugin. Podman 5 fails at first,
+/// and removes the container when asked again.
 fn remove_with_its_namespace(lab: &Lab, name: &str) {
     let format = "{{.State.Pid}} {{.NetworkSettings.SandboxKey}}";
     lab.sh(&format!(
@@ -163,7 +163,7 @@ fn podman_shows_error_and_remedy(lab: &Lab) {
         ),
     ];
     if lab.flavour == Flavour::Netavark {
-        // Podman 5 listens on the port itself before it asks for a network, and says so in its own words.
+        // Podman 5 listens on the port before it sets up the network, and prints a message of its own.
         let (options, _) = cases.remove(0);
         lab.try_run("refused", options).complains("address already in use");
         lab.sh("podman rm --force refused").succeeds();
@@ -178,7 +178,7 @@ fn podman_shows_error_and_remedy(lab: &Lab) {
     lab.nothing_left();
 }
 
-/// What rootless Podman does: it calls the plugin as an ordinary user who is root in a user namespace of their own.
+/// Calls the plugin as rootless Podman does: as an ordinary user who is root in a user namespace.
 fn rootless_call_is_rejected(lab: &Lab) {
     let call = match lab.flavour {
         Flavour::Cni => {
@@ -201,12 +201,12 @@ fn rootless_call_is_rejected(lab: &Lab) {
     lab.nothing_left();
 }
 
-/// Networks of rootless Podman are the user's own: this is where it first meets Flatnet. (Rootless Podman 4 looks for
-/// conflists in the user's home, and does not know of Flatnet.)
+/// Networks of rootless Podman belong to the user, and `podman network create` is its first call of Flatnet. (Rootless
+/// Podman 4 looks for conflists in the user's home, and does not know Flatnet.)
 const ROOTLESS_PODMAN: &str = "
 echo nobody:100000:65536 | tee -a /etc/subuid >>/etc/subgid
 install -d -o nobody /tmp/home /run/user/65534
-# From Podman 5.8 on the host's storage.conf says where a user's storage is, too.
+# From Podman 5.8 on, the host's storage.conf also sets where a user's storage is.
 cat >/tmp/home/storage.conf <<'CONF'
 [storage]
 driver = \"vfs\"
@@ -214,7 +214,7 @@ graphroot = \"/tmp/home/storage\"
 runroot = \"/run/user/65534/containers\"
 CONF
 cd /tmp
-# A process of Podman's keeps the user namespace.
+# A Podman process keeps the user namespace.
 trap 'kill $(find /run/user/65534 -name pause.pid | xargs cat)' EXIT
 setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/tmp/home USER=nobody XDG_RUNTIME_DIR=/run/user/65534 \
     CONTAINERS_STORAGE_CONF=/tmp/home/storage.conf podman network create -d flatnet flatnet

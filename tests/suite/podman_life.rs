@@ -55,7 +55,7 @@ fn pruned_network_is_restored(lab: &Lab) {
     lab.sh("podman network exists flatnet").fails();
 }
 
-/// Jobs that come and go take the addresses of jobs that have gone, and not of containers that are stopped.
+/// Short-lived containers reuse the addresses of ended ones, and not those of stopped containers.
 fn a_stopped_container_keeps_its_address(lab: &Lab) {
     lab.sandbox.write(
         "/etc/flatnet/flatnet.yaml",
@@ -97,8 +97,8 @@ fn networks_can_change_while_container_runs(lab: &Lab) {
     lab.nothing_left();
 }
 
-/// The containers of a pod share one attachment. Its first container is an image of ours, since Podman's own needs
-/// the package catatonit.
+/// The containers of a pod share one attachment. The infra container runs a test image, because Podman's own needs the
+/// package catatonit.
 fn pods(lab: &Lab) {
     let infra = format!("--infra-image {IMAGE} --infra-command 'sleep 1000'");
     lab.sh(&format!("podman pod create --name pod --network flatnet -p 8099:80 {infra}")).succeeds();
@@ -116,7 +116,7 @@ fn pods(lab: &Lab) {
     lab.nothing_left();
 }
 
-/// `podman build` makes its namespaces itself and names them by `/proc/PID/fd/N`.
+/// `podman build` makes its namespaces itself, and passes them as `/proc/PID/fd/N`.
 fn builds(lab: &Lab) {
     let address = lab.run("web", "");
     let build = "podman build --no-cache --network flatnet --file - .";

@@ -4,7 +4,7 @@
 use crate::cni::CONFIG;
 use crate::podman::{Flavour, IMAGE, Lab};
 
-/// An option that asks for something else than the configuration says, and what is to be written.
+/// An option that differs from the configuration, the name in the message, and the remedy in it.
 const REFUSED: [(&str, &str, &str); 12] = [
     ("--internal", "--internal", "egress: none` and `ingress_gateways: []"),
     ("--ipv6", "--ipv6", "IPv4 only"),

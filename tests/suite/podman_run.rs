@@ -18,7 +18,7 @@ fn a_container_is_reached_at_its_address(lab: &Lab) {
     lab.answers(&address, "10.87.1.1");
     lab.answers_in("ip netns exec windows", &address, WINDOWS);
     lab.sh(&format!("ip netns exec stranger curl -sS -m 1 http://{address}/")).complains("timed out");
-    // It may answer the stranger's host, if not the stranger: what it asks for comes back.
+    // The container can reach the stranger's host, because replies are let in.
     lab.sh("podman exec web ping -c 1 -W 3 192.168.88.66").prints("1 packets received");
     let resolv = lab
         .sh("podman exec web cat /etc/resolv.conf")
@@ -52,7 +52,7 @@ fn containers_can_start_concurrently(lab: &Lab) {
     for address in &addresses {
         lab.answers(address, "10.87.1.1");
     }
-    // Container to container, untranslated.
+    // Between containers, without NAT.
     let asked =
         lab.sh(&format!("podman exec c1 timeout 5 wget -qO- http://{}/cgi-bin/who", lab.address("c2")));
     asked.prints(&lab.address("c1"));
@@ -76,7 +76,7 @@ fn addresses_and_macs_can_be_requested(lab: &Lab) {
         ),
     ] {
         let refused = lab.try_run("refused", options).complains(why);
-        // What a failing DEL leaves in Podman 4's log, which the user sees too.
+        // Podman 4 would also show the user the error of a failed DEL.
         assert!(!refused.stderr.contains("(delete)"), "DEL failed\n{refused}");
         lab.sh("podman rm --force refused").succeeds();
     }
@@ -85,7 +85,7 @@ fn addresses_and_macs_can_be_requested(lab: &Lab) {
     lab.nothing_left();
 }
 
-/// Podman attaches networks in an order of its own that changes from run to run.
+/// Podman attaches networks in an arbitrary order that changes between runs.
 fn container_can_also_join_podman_network(lab: &Lab) {
     for name in ["a", "b", "c", "d"] {
         lab.run(name, "--network podman -p 8080:80");
@@ -108,7 +108,7 @@ fn container_can_also_join_podman_network(lab: &Lab) {
     lab.nothing_left();
 }
 
-/// What it answers leaves by the network that the question came in by, whichever has the default route.
+/// Asserts that replies leave by the network of the request, whichever has the default route.
 #[track_caller]
 fn answers_everybody(lab: &Lab, name: &str) {
     assert_keeps_its_default_route(lab, name);
@@ -120,7 +120,7 @@ fn answers_everybody(lab: &Lab, name: &str) {
     lab.sh("flatnet plan --dry-run --exit-code").succeeds();
 }
 
-/// The kernel routes to Podman's gateway by default, and to Flatnet's for Flatnet's range.
+/// Asserts that the default route leads to Podman's gateway, and the route of Flatnet's range to Flatnet's next hop.
 #[track_caller]
 fn assert_keeps_its_default_route(lab: &Lab, name: &str) {
     let next_hop = |to: &str| {
@@ -142,7 +142,7 @@ fn published_ports(lab: &Lab) {
     lab.run("range", "-p 8100-8102:80-82");
     lab.answers("127.0.0.1:8100", "10.87.1.1");
     lab.sh("podman port range").prints("8102");
-    // A container reaches another's published port, and its own.
+    // A container can use another container's published port, and its own.
     for client in ["one", "any"] {
         lab.sh(&format!("podman exec {client} timeout 5 wget -qO- http://{LAN_ADDRESS}:8080/cgi-bin/who"))
             .prints("10.87.1.1");
@@ -176,7 +176,7 @@ fn port_in_use_is_rejected(lab: &Lab) {
     lab.sh("podman rm --force second").succeeds();
     lab.sh("curl -sS -m 5 http://127.0.0.1:8080/cgi-bin/who").prints(first.trim());
     lab.sh("podman rm --force --time 0 first").succeeds();
-    // A program of the host's holds the port: Podman finds out after Flatnet has published it.
+    // A program on the host holds the port: Podman notices it after Flatnet has published the port.
     lab.sh("ncat -k -l 0.0.0.0 8080 -e /bin/cat & trap \"kill $!\" EXIT
         until ss -Hltn | grep -q :8080; do sleep 0.05; done
         ! podman run -d --name second --network flatnet -p 8080:80 flatnet-test/busybox

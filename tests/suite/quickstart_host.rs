@@ -1,4 +1,4 @@
-//! `ops/quickstart --host` and `--remove`: there and the whole way back.
+//! `ops/quickstart --host` sets up Flatnet on a host, and `--remove` undoes everything.
 
 use crate::package_life::{DEB, Host, assert_same_files};
 use crate::podman::{Flavour, IMAGE};
@@ -11,7 +11,7 @@ fn it_is_there_and_gone_again(flavour: Flavour) {
     let said = sandbox.sh(&install).prints("a container answered at 10.87.1.2; it is removed again").stdout;
     assert!(said.contains("unchanged   /usr/lib/cni/flatnet -> /usr/bin/flatnet\n"), "{said}");
     sandbox.sh("podman network exists flatnet; flatnet plan --exit-code").prints("Nothing to do");
-    // Again, as after a build of a newer one.
+    // A second installation, as of a newer build.
     sandbox.sh(&install).prints("a container answered at 10.87.1.");
 
     sandbox.sh(&format!("podman run -d --name web --network flatnet {IMAGE}")).succeeds();
@@ -42,7 +42,7 @@ fn host_quickstart_works_on_debian_13() {
     it_is_there_and_gone_again(Flavour::Netavark);
 }
 
-/// Before anything is installed.
+/// The script fails before it installs anything.
 #[test]
 fn host_quickstart_refuses_unsupported_podman() {
     let host = Host::start(Flavour::Cni);

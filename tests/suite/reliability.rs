@@ -13,7 +13,8 @@ pub(crate) fn names(page: &str) -> Vec<&str> {
     page.split("```").step_by(2).flat_map(|text| text.split('`').skip(1).step_by(2)).collect()
 }
 
-/// The tests that `page` names, by their path or by the beginning of one, and that are neither in the suite nor in `tests/pure`.
+/// The tests that `page` names, by path or by the beginning of a path, but that exist neither in the suite nor in
+/// `tests/pure`.
 #[expect(clippy::disallowed_methods, reason = "the test binary itself says which tests it has")]
 pub(crate) fn missing_tests(page: &str) -> Vec<&str> {
     let myself = std::env::current_exe().unwrap();

@@ -6,8 +6,7 @@ use crate::cni::{CONFIG, Call, host, host_link};
 use crate::sandbox::Sandbox;
 use crate::world::World;
 
-/// Two containers, the first with a published port, and a connection from the second to the first, and to the first
-/// from this host: each end says a line when the other does.
+/// Two containers, the first with a published port, and the scripts for connections to it.
 fn running() -> (Sandbox, World, [Value; 2]) {
     running_in("")
 }
@@ -29,7 +28,7 @@ fn add_c1() -> Call {
     Call::add("c1").var("CNI_ARGS", "IgnoreUnknown=1;K8S_POD_NAME=web").conf("runtimeConfig", port)
 }
 
-/// Sends back each line.
+/// A server that returns each line.
 const ECHO: &str = "
 import socketserver
 class Echo(socketserver.StreamRequestHandler):
@@ -40,7 +39,8 @@ socketserver.ThreadingTCPServer.allow_reuse_address = True
 socketserver.ThreadingTCPServer(('', 80), Echo).serve_forever()
 ";
 
-/// Keeps one connection: each time the file `ask` appears, says a line and waits for the answer, then removes it.
+/// A client with one connection: each time the file `ask` appears, it sends a line, waits for the answer and removes
+/// the file.
 const TALK: &str = "
 import os, socket, sys, time
 address, ask = sys.argv[1], sys.argv[2]
@@ -54,7 +54,7 @@ while True:
     os.remove(ask)
 ";
 
-/// Two connections that stay open.
+/// Opens two connections to the first container, one from the second and one from this host.
 fn connect(sandbox: &Sandbox) {
     sandbox.sh("rm -f /tmp/ask*").succeeds();
     drop(sandbox.spawn("exec ip netns exec c1 python3 /tmp/echo.py"));
@@ -64,15 +64,15 @@ fn connect(sandbox: &Sandbox) {
     sandbox.eventually("[[ -e /tmp/ask1.ready && -e /tmp/ask2.ready ]]");
 }
 
-/// Both connections still carry what is said.
+/// Asserts that both connections still carry data.
 #[track_caller]
 fn assert_connected(sandbox: &Sandbox) {
     sandbox.sh("touch /tmp/ask1 /tmp/ask2").succeeds();
     sandbox.eventually("[[ ! -e /tmp/ask1 && ! -e /tmp/ask2 ]]");
 }
 
-/// Breaks something in a way of its own, and asserts that CHECK names it with `named`, that a dry run changes nothing,
-/// and that one repair puts back the whole world and keeps the connections; a second one finds nothing to do.
+/// Asserts for each of `breaks` that CHECK names it with `named`, that a dry run changes nothing, and that one repair
+/// restores the whole world and keeps the connections. A second repair finds nothing to do.
 #[track_caller]
 fn mends(breaks: &[(&str, &str)]) {
     mends_in("", breaks);
@@ -137,7 +137,7 @@ fn ruleset_damage_is_repaired() {
     ]);
 }
 
-/// `up` gives the bridge and the rules the new mode, `repair` the ports of the containers that run.
+/// `up` switches the bridge and the rules to the new mode, and `repair` changes over the running containers.
 #[test]
 fn attached_ports_follow_configured_mode() {
     let (sandbox, routed, results) = running();
@@ -160,12 +160,12 @@ fn attached_ports_follow_configured_mode() {
     configure("routed");
     sandbox.sh(&format!("bridge link show dev {link}")).prints_exactly("");
     sandbox.sh("pkill -f '^python3 /tmp/' || true; rm -f /tmp/ask*").succeeds();
-    // A bridge without ports forwards nothing: its settings decide nothing, and stay.
+    // A bridge without ports forwards nothing: its settings have no effect, and are kept.
     let kernel = |world: World| world.without_files().without_settings_of("flatnet-br0");
     kernel(routed).assert_comes_back(|| kernel(World::of(&sandbox)));
 }
 
-/// `bridge:` has another name, and containers run: the first command renames the bridge.
+/// `bridge:` changes while containers run: the first command renames the bridge.
 #[test]
 fn bridge_is_renamed_as_configured() {
     for (mode, first) in
@@ -219,7 +219,7 @@ fn bridge_damage_is_repaired() {
     ]);
 }
 
-/// Of containers that have ports in it.
+/// Damage to a bridge whose ports are containers' links.
 #[test]
 fn plain_bridge_damage_is_repaired() {
     mends_in(
@@ -285,7 +285,7 @@ fn link_damage_is_repaired() {
         ("ip -n c1 addr del 10.87.1.2/24 dev eth0", "addr add 10.87.1.2/24"),
         ("ip -n c2 route del default", "route append default"),
         ("ip -n c2 link set eth0 address 02:00:00:00:00:09", "address 02:f1:0a:57:01:03"),
-        // Below 1280 the kernel forgets the link's settings of IPv6.
+        // With an MTU below 1280 the kernel discards the link's IPv6 settings.
         ("ip -n c2 link set eth0 mtu 1300", "mtu 1400"),
     ]);
 }
@@ -368,7 +368,7 @@ fn lost_receipts_and_leases_are_rebuilt() {
         assert!(aside.lines().all(|path| output.stderr.contains(path)), "{aside}{output}");
         sandbox.sh("find /var/lib/flatnet -name '*.bad-*' -delete").succeeds();
     }
-    // What was written again undoes as the first one did.
+    // A rebuilt receipt undoes the same as the original one.
     sandbox.sh("rm -r /var/lib/flatnet/flatnet; flatnet repair").succeeds();
     sandbox.add_netns("c3");
     let third = Call::add("c3").run(&sandbox).succeeds();
@@ -389,7 +389,7 @@ fn lost_state_causes_no_duplicate_address() {
     let third = Call::add("c3").run(&sandbox).succeeds();
     assert_eq!(third["ips"][0]["address"], json!("10.87.1.4/24"));
     sandbox.sh(r#"flatnet ps --json | grep -c '"address": "10.87.1.2"'"#).prints_exactly("1");
-    // An older file in the place of the new one: the receipts know better.
+    // leases.json is replaced with an older copy: the receipts still have the newer address.
     sandbox.sh("cp /var/lib/flatnet/flatnet/leases.json /tmp/old").succeeds();
     sandbox.add_netns("c4");
     Call::add("c4").run(&sandbox).succeeds();
@@ -438,7 +438,7 @@ fn marked_orphans_are_removed() {
         sandbox.sh("flatnet repair").prints(named);
         before.assert_is_back(&sandbox);
     }
-    // What is pasted from a plan works, so it is an attachment: written down, and undone by its DEL.
+    // Commands pasted from a plan make an attachment: repair records it, and DEL undoes it.
     sandbox
         .sh("flatnet plan add web3 --netns /run/netns/c3 --id c3 --dry-run --format sh >/tmp/add.sh; sh /tmp/add.sh; flatnet repair")
         .prints("c3");
@@ -500,7 +500,7 @@ fn dead_and_unfinished_attachments_are_undone() {
     let yaml = "mtu: 1400\n";
     sandbox.write(CONFIG, &format!("{yaml}tools: {{ip: /opt/fake/ip}}\n"));
     sandbox.sh("flatnet up; ip -n c3 link set lo up").succeeds();
-    // ADD is killed while it waits for the container's end.
+    // ADD is killed while its command for the container's end of the pair hangs.
     let add = Call::add("c3").script();
     sandbox
         .sh(&format!("{{ {add} & }} >/dev/null; sleep 1; pkill -KILL -x flatnet; pkill -KILL -x sleep"))
@@ -509,7 +509,7 @@ fn dead_and_unfinished_attachments_are_undone() {
     sandbox.sh("flatnet repair").prints("fn");
     sandbox.sh("ip netns del c3; rm -r /opt/fake; flatnet up").succeeds();
     healthy.assert_is_back(&sandbox);
-    // A namespace that is gone without DEL.
+    // A namespace is deleted without DEL.
     sandbox.add_netns("c3");
     Call::add("c3").run(&sandbox).succeeds();
     sandbox.sh("ip netns del c3").succeeds();
@@ -532,7 +532,7 @@ fn printed_repair_works_when_pasted() {
     sandbox.sh("flatnet repair --dry-run --format sh >/tmp/mend.sh; sh /tmp/mend.sh").succeeds();
     kernel.assert_is_back_but_for_files(&sandbox);
     sandbox.sh("flatnet repair").prints("Nothing to do");
-    // Containers that are changed over, on a host that lacks something too.
+    // Containers are changed over on a host that also has other damage.
     for mode in ["plain", "routed", "plain"] {
         sandbox.write(CONFIG, &format!("mtu: 1400\nbridging: {mode}\n"));
         sandbox.sh("ip link set flatnet-br0 mtu 1200; sysctl -qw net.ipv4.ip_forward=0").succeeds();
@@ -543,8 +543,9 @@ fn printed_repair_works_when_pasted() {
     }
 }
 
-/// Podman may run in a mount namespace of its own (a container machine, a unit with `PrivateMounts=`): here, the path that it
-/// named is an empty file, or another namespace by now. A process leads there; without one the container is left alone.
+/// Podman may run in a separate mount namespace (a container machine, a unit with `PrivateMounts=`). Here, the path
+/// that Podman gave is then an empty file, or another namespace. Repair finds the namespace through a process; without
+/// a process it leaves the container alone.
 #[test]
 fn hidden_namespace_is_found_by_process_or_left_alone() {
     let (sandbox, _, _) = running();
@@ -576,7 +577,7 @@ fn hidden_namespace_is_found_by_process_or_left_alone() {
     sandbox.sh(inside).succeeds();
     sandbox.sh("flatnet repair").prints("route append default via 10.87.1.1");
     left_alone(&sandbox);
-    // The name is another namespace's, which has an eth0 too.
+    // The path leads to another namespace, which also has an eth0.
     sandbox
         .sh("ip netns add c3; mount --bind /run/netns/c3 /run/netns/c2; ip -n c3 link add eth0 type ifb")
         .succeeds();

@@ -1,4 +1,4 @@
-//! What tests of the gateway's routes have in common: `flatnet gateway sync` and the table that it writes.
+//! Common parts of the tests of the gateway's routes: `flatnet gateway sync` and the table that it writes.
 
 #![allow(clippy::panic, dead_code, reason = "a panic is a failed test; this is a vocabulary")]
 
@@ -14,7 +14,8 @@ pub(crate) const DATABASE: &str =
     "--expose 5432 flatnet-test/busybox sh -c 'while true; do echo no | nc -l -p 5432; done'";
 
 impl Lab {
-    /// Has a gateway on Windows, so that there is a place for its routes; one on this host would change the ruleset.
+    /// Installs a gateway for Windows, so that there is a place for routes. A gateway on this host would change the
+    /// ruleset.
     pub(crate) fn with_gateway(&self) -> &Self {
         self.sh("flatnet gateway install --platform windows").succeeds();
         self
@@ -25,7 +26,7 @@ impl Lab {
         self.sh("flatnet gateway install; nginx -p /var/lib/flatnet-gateway -c conf/nginx.conf").succeeds();
     }
 
-    /// Ends it, and closes its ports.
+    /// Stops the gateway on this host, and closes its ports.
     pub(crate) fn without_gateway_here(&self) {
         self.sh("cd /var/lib/flatnet-gateway; kill $(cat logs/nginx.pid); rm -r conf; flatnet up").succeeds();
     }
@@ -37,7 +38,8 @@ impl Lab {
         self.sh(&format!("podman run -d --name {name} --network flatnet {rest} {image}")).succeeds();
     }
 
-    /// Has `podman inspect` fail as a whole whenever it is asked about this container, as where its storage is broken.
+    /// Makes `podman inspect` fail as a whole when it is asked about this container, as if the container's storage were
+    /// broken.
     pub(crate) fn cannot_inspect(&self, name: &str) {
         let id = self.sh(&format!("podman ps -aq --no-trunc -f name='^{name}$'")).succeeds().stdout;
         let id = id.trim();
@@ -45,18 +47,18 @@ impl Lab {
             "#!/bin/sh\ncase \"$*\" in inspect*{id}*) echo 'Error: getting graph driver info \"{id}\": layer not known' >&2; exit 125 ;; esac\nexec /usr/bin/podman.real \"$@\"\n"
         );
         self.sandbox.write("/root/stand-in", &stand_in);
-        // At the same place: who runs has found its Podman already.
+        // Replaces the file itself, because running programs have already resolved Podman's path.
         let replace = "podman=$(readlink -f /usr/bin/podman); mv $podman /usr/bin/podman.real; install -m 755 /root/stand-in $podman";
         self.sh(replace).succeeds();
     }
 
-    /// Has it work again.
+    /// Makes `podman inspect` work again.
     pub(crate) fn can_inspect(&self) {
         self.sh("cp -a /usr/bin/podman.real /usr/bin/podman.new; mv /usr/bin/podman.new $(readlink -f /usr/bin/podman)")
             .succeeds();
     }
 
-    /// Syncs until the table is `wanted`: a container's server takes a moment to listen.
+    /// Syncs until the table is `wanted`, because a container's server takes a moment to listen.
     #[track_caller]
     pub(crate) fn syncs_to(&self, wanted: &[&str]) {
         let mut last = Vec::new();
@@ -71,7 +73,7 @@ impl Lab {
         assert_eq!(last, wanted);
     }
 
-    /// The table, once it satisfies `wanted`; another process writes it.
+    /// Waits until another process has written the `wanted` table.
     #[track_caller]
     pub(crate) fn becomes(&self, wanted: &[&str]) {
         let mut last = Vec::new();
@@ -85,7 +87,7 @@ impl Lab {
         assert_eq!(last, wanted, "what watch says: {}", self.sh("cat /tmp/watch.out").stdout);
     }
 
-    /// Its lines: `web.flatnet.internal / web:80 running`, and `db: why`; a warning begins with `!`.
+    /// The lines of the table: `web.flatnet.internal / web:80 running`, and `db: why`; a warning begins with `!`.
     pub(crate) fn routes(&self) -> Vec<String> {
         let output = self.sh(&format!("cat {TABLE}"));
         let Ok(table) = serde_json::from_str::<Value>(&output.stdout) else { return Vec::new() };

@@ -5,17 +5,17 @@ use crate::podman::{Flavour, Lab};
 const FILE: &str = "/etc/nginx/conf.d/flatnet.conf";
 const RENDER: &str = "flatnet gateway render --static --output /etc/nginx/conf.d/flatnet.conf --reload";
 
-/// What plain nginx answers to a request for `host`.
+/// The response of plain nginx to a request for `host`.
 fn get(lab: &Lab, host: &str, path: &str) -> String {
     lab.sh(&asked(host, path)).stdout
 }
 
-/// The answer's text, and after a bar its status.
+/// A command that prints the response's body, a bar and its status.
 fn asked(host: &str, path: &str) -> String {
     format!("curl -s -m 5 -w '|%{{http_code}}' -H 'Host: {host}' http://127.0.0.1{path} | tr -d '\\n'")
 }
 
-/// A reload takes nginx a moment.
+/// Waits for the response, because a reload takes nginx a moment.
 #[track_caller]
 fn answers(lab: &Lab, host: &str, path: &str, what: &str) {
     lab.sandbox.eventually(&format!("{} | grep -F '{what}'", asked(host, path)));
@@ -41,7 +41,7 @@ fn rendered_change_takes_effect_after_reload() {
     assert!(get(&lab, "127.0.0.1", "/apple").ends_with("|404"));
     assert!(get(&lab, "unknown.local", "/").contains("No container is reached by this name"));
     lab.sh(RENDER).prints("is unchanged");
-    // Another container takes its place, at another address.
+    // A new container has the same name, and another address.
     lab.sh("podman rm -f -t 0 web").succeeds();
     lab.start_container("web", "--ip 10.87.1.77 --label flatnet.port=80");
     assert_ne!(

@@ -46,7 +46,7 @@ fn routes_follow_labels_and_defaults(lab: &Lab) {
         "!elsewhere: it has Flatnet labels, but is not on the network flatnet",
         "fresh: it has no address yet",
     ];
-    // Several may be made within one second: then their names decide.
+    // Containers may be created within the same second. They are then ordered by name.
     let sorted = |mut lines: Vec<String>| {
         lines.sort();
         lines
@@ -67,11 +67,11 @@ fn routes_follow_labels_and_defaults(lab: &Lab) {
     lab.sh("jq -e '.routes[] | select(.name == \"app\") | .strip and .hold == 30' /var/lib/flatnet-gateway/state/routes.json").succeeds();
     lab.sh("chmod 700 /var/lib/flatnet-gateway/state; setpriv --reuid nobody --clear-groups flatnet gateway routes")
         .complains("cannot read /var/lib/flatnet-gateway/state/routes.json");
-    // Nothing changed: nothing is written.
+    // Without a change, nothing is written.
     let before = lab.sh(&format!("stat -c %i {TABLE}")).succeeds().stdout;
     lab.sh("flatnet gateway sync").prints("is unchanged: 3 routes, 6 containers without one, 3 warnings");
     lab.sh(&format!("stat -c %i {TABLE}")).prints_exactly(&before);
-    // Only the one who asked for nothing is dropped by this; nobody by that.
+    // `labelled` drops the route of the container without labels, and `none` drops all routes.
     lab.sh("echo 'gateway: {expose: labelled}' >>/etc/flatnet/flatnet.yaml; flatnet gateway sync")
         .prints("2 routes");
     lab.sh("sed -i s/labelled/none/ /etc/flatnet/flatnet.yaml; flatnet gateway sync").prints("0 routes");
@@ -106,7 +106,7 @@ fn containers_cannot_take_gateway_names(lab: &Lab) {
         for page in ["/", "/_flatnet/healthz"] {
             code(host, page).prints_exactly("200 ");
         }
-        // Not the wildcard's either.
+        // The wildcard does not apply to these names either.
         code(host, "/who").prints_exactly("404 unknown_path");
     }
     code("www.flatnet.internal", "/").prints_exactly("200 ");
@@ -134,7 +134,7 @@ fn containers_reach_each_other_through_local_gateway(lab: &Lab) {
     lab.sh("flatnet plan --dry-run --exit-code").fails();
     lab.sh("flatnet up").succeeds();
     for address in here {
-        // The gateway is who asks.
+        // The client's address is that of the gateway.
         ask(address).prints("10.87.1.1");
     }
     lab.remove_all();
@@ -150,7 +150,7 @@ fn route_follows_container_life_cycle(lab: &Lab) {
     lab.syncs_to(&["web.flatnet.internal / web:80 stopped"]);
     let address = "jq -r '.routes[0].endpoints[0].address' /var/lib/flatnet-gateway/state/routes.json";
     let stopped_at = lab.sh(address).prints("10.87.1.").stdout;
-    // The table is lost: the address is still known, the port is not.
+    // After the table is lost, the address is still known, but the port is not.
     lab.sh(&format!("rm {TABLE}; flatnet gateway sync")).prints("Generation 1 is written");
     lab.syncs_to(&["web: it is stopped and has not answered HTTP before"]);
     lab.sh("podman start web").succeeds();
@@ -198,7 +198,7 @@ fn containers_share_a_namespace(lab: &Lab) {
     lab.sh("flatnet gateway routes --json | jq -r '.routes[].endpoints[].address' | sort -u | wc -l")
         .prints_exactly("1");
     lab.sh("podman rm -f -t 0 side && podman rm -f -t 0 web").succeeds();
-    // In a pod, the pod's own container is none.
+    // In a pod, the infra container gets no route.
     lab.sh(&format!("podman pod create --name pod --network flatnet --infra-image {IMAGE} --infra-command 'sleep 1000'; podman run -d --pod pod --name member --label flatnet.port=80 {IMAGE}")).succeeds();
     lab.syncs_to(&["member.flatnet.internal / member:80 running"]);
 }
@@ -223,7 +223,7 @@ fn routes_stay_while_podman_fails(lab: &Lab) {
         assert_eq!(lab.sandbox.read(TABLE), before, "{stand_in}");
     }
     lab.sh("rm /usr/sbin/podman; flatnet gateway sync").prints("is unchanged");
-    // An empty list is one where nothing that was routed is attached any more.
+    // An empty list is valid when no routed container is attached any more.
     lab.remove_all();
     lab.sh("flatnet gateway sync").prints("web: gone");
 }
@@ -257,14 +257,14 @@ fn sync_waits_for_busy_table_file(lab: &Lab) {
     lab.with_gateway();
     lab.sh("flatnet gateway sync").prints("Generation 1 is written");
     lab.start_container("web", "--label flatnet.port=80");
-    // A mount prevents that the file is replaced.
+    // A mount prevents the replacement of the file.
     lab.sh(&format!("mount --bind {TABLE} {TABLE}; flatnet gateway sync")).complains("FLAT-E105");
     lab.sh(&format!("(sleep 0.3; umount {TABLE}) & flatnet gateway sync; wait"))
         .prints("Generation 2 is written");
     assert_eq!(lab.routes(), ["web.flatnet.internal / web:80 running"]);
     lab.sh(&format!("ls -A {} | grep -v ^routes.json$ || true", "/var/lib/flatnet-gateway/state"))
         .prints_exactly("");
-    // Another directory is not used as the gateway's.
+    // Without the gateway's directory, no other one is used.
     lab.sh("rm -r /var/lib/flatnet-gateway; flatnet gateway sync")
         .complains("flatnet gateway install /var/lib/flatnet-gateway");
     lab.sh("flatnet gateway routes").complains("FLAT-E106");

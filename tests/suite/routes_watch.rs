@@ -68,7 +68,7 @@ fn watch_follows_changed_config_and_restored_state(lab: &Lab) {
     watching(lab);
     lab.start_container("web", "");
     lab.becomes(&["web.flatnet.internal / web:80 running"]);
-    // As the documents say to restore it: another folder of the same name.
+    // Restores the state as the documents describe it: a new folder takes the name of the old one.
     lab.sh(
         "cp -a /var/lib/flatnet /root/backup; rm -r /var/lib/flatnet; cp -a /root/backup /var/lib/flatnet",
     )
@@ -76,7 +76,7 @@ fn watch_follows_changed_config_and_restored_state(lab: &Lab) {
     lab.sh("echo 'gateway: {domains: [other.test]}' >>/etc/flatnet/flatnet.yaml; flatnet gateway sync")
         .succeeds();
     lab.becomes(&["web.other.test / web:80 running"]);
-    // What watch publishes next is by the same.
+    // The next change that `watch` publishes uses the same configuration.
     lab.sh("podman stop -t 0 web").succeeds();
     lab.becomes(&["web.other.test / web:80 stopped"]);
     lab.sandbox.eventually(
@@ -84,7 +84,7 @@ fn watch_follows_changed_config_and_restored_state(lab: &Lab) {
     );
 }
 
-/// Tried with 150 that run, too; here most are only made, which takes a tenth of the time.
+/// Also tried with 150 running containers. Most containers here are only created, which takes a tenth of the time.
 #[test]
 fn watch_follows_many_containers() {
     let lab = Lab::start(Flavour::Cni);
@@ -101,7 +101,7 @@ fn watch_follows_many_containers() {
     running(4);
     lab.sh("podman start c64; podman stop -t 0 c1 c2").succeeds();
     running(3);
-    // The table is lost while watch does not run, and the gateway has its copy: ports are known without probing.
+    // The table is lost while `watch` is not running, but the gateway has a copy: ports are known without probing.
     let lost =
         format!("kill -KILL $(cat /tmp/watch.pid); mv {TABLE} {}", TABLE.replace(".json", ".last-good.json"));
     lab.sh(&format!("{lost}; {START}")).succeeds();
@@ -133,7 +133,7 @@ fn watch_survives_podman_failure(lab: &Lab) {
     lab.sh(breaks).succeeds();
     lab.sh("podman.real stop -t 0 web; kill $(pgrep -f '[p]odman events')").succeeds();
     lab.sandbox.eventually("grep -q 'exited with 125: broken' /tmp/watch.out");
-    // It is reported once, not with each attempt.
+    // The error is reported once, not with each attempt.
     lab.sandbox.eventually("sleep 3; [[ $(grep -c 'podman ps.*broken' /tmp/watch.out) == 1 ]]");
     assert_eq!(lab.sandbox.read(TABLE), before);
     lab.sh("mv /usr/bin/podman.real /usr/bin/podman; podman start web").succeeds();
@@ -151,7 +151,7 @@ fn uninspectable_container_keeps_its_route(lab: &Lab) {
     for name in ["b", "c"] {
         lab.start_container(name, "--label flatnet.port=80");
     }
-    // Where the events begin again, all are looked at.
+    // When `podman events` restarts, `watch` inspects all containers.
     lab.sh("kill $(pgrep -f '[p]odman events')").succeeds();
     lab.sandbox.eventually(
         "grep -q 'warning: container a keeps its previous state: .*layer not known' /tmp/watch.out",
@@ -172,7 +172,7 @@ fn watch_ends_on_signal_and_leaves_nothing(lab: &Lab) {
     lab.with_gateway();
     let running = "pgrep -f '[p]odman events|[g]ateway watch'";
     for (signal, status) in [("TERM", 0), ("INT", 0), ("KILL", 137)] {
-        // A shell has its background children ignore SIGINT.
+        // A shell makes its background children ignore SIGINT.
         lab.sh(&format!(
             "rm -f {TABLE} /tmp/watch.out; env --default-signal=INT flatnet gateway watch --json >/tmp/watch.out & pid=$!
              until [[ -s /tmp/watch.out ]] && pgrep -f '[p]odman events' >/dev/null; do sleep 0.05; done

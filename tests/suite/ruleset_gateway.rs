@@ -1,4 +1,4 @@
-//! Containers reach the HTTP gateway on this host, and no other service by that rule.
+//! Containers reach the HTTP gateway on this host. The gateway's rule opens no other service.
 
 use serde_json::json;
 
@@ -19,24 +19,24 @@ fn local_gateway_ports_are_open_to_containers() {
                     probe("a container to this host", "c2", "tcp", address, *port, wanted)
                 })
             })
-            // The gateway speaks no UDP.
+            // The gateway does not use UDP.
             .chain([probe("the same over UDP", "c2", "udp", "192.168.50.2", 80, SILENCE)])
             .collect();
         world.ask(when, &probes);
     };
     ask("no gateway is installed", &[]);
 
-    // What OpenResty on Windows would serve is not this host's.
+    // A gateway on Windows opens no port of this host.
     world.sh("flatnet gateway install --platform windows; flatnet up");
     ask("the gateway is Windows'", &[]);
 
-    // The next container sees what has changed.
+    // The next ADD updates the ruleset.
     world.sh("flatnet gateway install --platform linux --force");
     world.attach("c3", &json!([]));
     ask("the gateway is here", &[80]);
     world.sh("flatnet plan --dry-run --exit-code");
 
-    // The same folder, and another network's gateway.
+    // The gateway in the same folder belongs to another network.
     world.sh(r#"sed -i 's/"network": "flatnet"/"network": "lab"/' /var/lib/flatnet-gateway/conf/installed.json; flatnet up"#);
     ask("the gateway is another network's", &[]);
     world.sh("flatnet gateway install --platform linux --force");

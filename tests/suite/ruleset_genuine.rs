@@ -1,6 +1,6 @@
 //! Spoofing: a container cannot impersonate another one, neither to this host nor, if routed, to its neighbours.
 //!
-//! Each test ends by taking the guard away and doing the same again, which then succeeds: so it is the guard that stopped it.
+//! Each test ends by removing the guard and repeating the attack. It then succeeds, so the guard had stopped it.
 
 use serde_json::json;
 
@@ -24,7 +24,7 @@ fn world(bridging: &str) -> World {
     for (name, address) in [("c2", C2), ("c3", C3), ("c4", C4)] {
         assert_eq!(world.attach(name, &json!([])), address);
     }
-    // By default the kernel believes no news about a neighbour for a second after it heard of it.
+    // By default the kernel ignores changes of a neighbour entry for a second after the last update.
     world.sh("for link in flatnet-br0 $(ip -br link | grep -o '^fn[^@]*'); do sysctl -qw net/ipv4/neigh/$link/locktime=0; done");
     world.sh("ping -nqc1 -W2 10.87.1.2; ip netns exec c3 ping -nqc1 -W2 10.87.1.4; ip netns exec c2 ping -nqc1 -W2 10.87.1.1");
     world
@@ -36,7 +36,7 @@ fn is_poisoned(world: &World) -> bool {
     !known.contains("02:f1:0a:57:01:02")
 }
 
-/// A routed link speaks no ARP, and there is nothing to be lied to: no neighbour is asked for, and none is answered.
+/// A routed link uses no ARP, so false ARP packets have no effect: this host sends no requests and no replies.
 #[test]
 fn routed_links_use_no_arp() {
     let world = world("routed");
@@ -53,7 +53,7 @@ fn routed_links_use_no_arp() {
     assert!(!claims.iter().any(|claim| heard.iter().any(|frame| is_arp_reply_to(frame, claim))));
     assert_eq!(learnt(), "");
     assert_eq!(world.sh("ip -n c2 neigh; ip -n c3 neigh"), "", "containers send no ARP requests either");
-    // All of them still know one another.
+    // Containers and this host still reach one another.
     world.sh("ip netns exec c3 ping -nqc1 -W2 10.87.1.1; ip netns exec c3 ping -nqc1 -W2 10.87.1.2");
 
     world.sh(&format!("ip link set dev {port} arp on"));
@@ -82,12 +82,12 @@ fn plain_containers_cannot_poison_host_arp() {
         world.wire(&[], &[("c3", lie.clone()), ("c3", lie)], "");
         assert!(!is_poisoned(&world), "{bridging}: {way} poisoned this host");
     }
-    // An honest frame, claiming what is the sender's, but for another MAC: this host would send C3's packets to C4.
+    // The frame and its address are C3's own, but the claimed MAC is not: this host would send C3's packets to C4.
     let inner_lie = arp(BROADCAST, liar, REQUEST, (mac(C4), C3), (NOBODY, BRIDGE));
     world.wire(&[], &[("c3", inner_lie)], "");
     let known = world.sh("ip neigh show 10.87.1.3 dev flatnet-br0");
     assert!(!known.contains("02:f1:0a:57:01:04"), "{known}");
-    // An unassigned address, and a probe for it.
+    // An unassigned address, and 0.0.0.0 as in an ARP probe.
     let unbound = arp(BROADCAST, liar, REQUEST, (liar, "10.87.1.99"), (NOBODY, BRIDGE));
     let dad = arp(BROADCAST, liar, REQUEST, (liar, "0.0.0.0"), (NOBODY, BRIDGE));
     let heard = world.wire(&["c3"], &[("c3", unbound), ("c3", dad)], "");
@@ -103,7 +103,7 @@ fn plain_containers_cannot_poison_host_arp() {
     world.sh("ip netns exec c3 ping -nqc1 -W2 10.87.1.1");
 
     world.sh("nft delete table arp flatnet");
-    // More than once, for the victim may just be asking for the host, honestly, by ARP.
+    // Sent several times, because the victim may be sending a genuine ARP request to the host at that moment.
     let poisoned = (0..5).any(|_| {
         world.wire(&[], &[("c3", gratuitous.clone())], "");
         is_poisoned(&world)
@@ -116,7 +116,7 @@ fn routed_neighbours_cannot_be_deceived() {
     neighbours_hear("routed", false);
 }
 
-/// What plain bridging gives up.
+/// Plain bridging does not protect neighbours from each other.
 #[test]
 fn plain_neighbours_can_be_deceived() {
     neighbours_hear("plain", true);
@@ -127,12 +127,12 @@ fn neighbours_hear(bridging: &str, heard: bool) {
     world.bridge_nf_call(0);
     world.sh("ip netns exec c2 sysctl -qw net/ipv4/neigh/eth0/locktime=0");
     let (victim, liar) = (mac(C2), mac(C3));
-    // Routed: no ARP requests; plain: only the neighbour replies.
+    // Routed: there are no ARP requests. Plain: only the neighbour replies.
     world.sh("ip -n c3 neigh flush all; ip netns exec c3 ping -nqc1 -W2 10.87.1.2");
     let answered = world.sh("ip -n c3 neigh show 10.87.1.2");
     assert_eq!(answered.contains("02:f1:0a:57:01:02"), heard, "{bridging}: {answered}");
     let lie = arp(victim, liar, REPLY, (liar, BRIDGE), (victim, C2));
-    // More than once, for the victim may just be asking the true gateway.
+    // Sent several times, because the victim may be asking the genuine next hop at that moment.
     let believed = (0..3).any(|_| {
         world.wire(&[], &[("c3", lie.clone())], "");
         world.sh("ip -n c2 neigh show 10.87.1.1").contains("02:f1:0a:57:01:03")
@@ -159,8 +159,8 @@ fn spoofed_packets_are_dropped_when_routed() {
         world.wire(&["c4"], &[("c3", frame)], "").remove(0).iter().filter(|frame| is_udp(frame)).count()
     };
     world.sh("for file in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 >$file; done");
-    // The link says who it is, whatever MAC a frame bears: to the link's own, by which its other end is reached, or to the
-    // victim's, to this host's bridge, to all.
+    // The link identifies the sender, whatever the frame's source MAC. Frames are sent to the link's own MAC, which
+    // both ends of the pair have.
     let spoofed = [C2, "10.87.1.99", "198.51.100.9", "192.168.50.1", "0.0.0.0"];
     for source in [liar, victim, [2, 0, 0, 0, 0, 9]] {
         assert_eq!(at_c4(udp(liar, source, C3, C4, (5, 80))), 1, "an honest packet");
@@ -194,7 +194,7 @@ fn spoofed_packets_are_dropped_when_plain() {
     let bridging = "plain";
     let world = world(bridging);
     let (bridge, victim, liar) = (mac(BRIDGE), mac(C2), mac(C3));
-    // All are sent to this host, which routes them to C4.
+    // All frames are sent to this host, which routes them to C4.
     let at_c4 = |frame: Vec<u8>| {
         world.wire(&["c4"], &[("c3", frame)], "").remove(0).iter().filter(|frame| is_udp(frame)).count()
     };
@@ -225,7 +225,7 @@ fn spoofed_packets_are_dropped_when_plain() {
         assert!(world.counted("spoofed source address") > before, "{bridging}: DHCP");
     }
 
-    // MAC and address together are the bridge's to guard: no rule can tell one port from another.
+    // Only the bridge can guard MAC and address together: no rule can tell one port from another.
     world.sh(&format!("ip link set dev {} type bridge_slave locked off", world.port_of("c3")));
     assert_eq!(at_c4(both), 1, "without the port's lock it should have succeeded: this test proves nothing");
     world.sh("nft delete table inet flatnet; sysctl -qw net/ipv4/conf/all/rp_filter=0 net/ipv4/conf/flatnet-br0/rp_filter=0");
@@ -234,10 +234,11 @@ fn spoofed_packets_are_dropped_when_plain() {
 
 #[test]
 fn icmp_redirects_are_dropped_both_ways() {
-    // Only behind a bridge is a neighbour by the same link, once a container's route leads to this host.
+    // This host redirects a container only to a neighbour on the same link, which requires a bridge, and only if the
+    // container's route leads through this host.
     let world = world("plain");
     world.sh("ip -n c2 route add 10.87.1.3/32 via 10.87.1.1");
-    // Effective is `all` or the bridge's own, so the bridge's 0 alone does not help.
+    // The kernel sends redirects if either `all` or the bridge's setting is 1, so the bridge's 0 alone has no effect.
     world.sh("sysctl -qw net/ipv4/conf/all/send_redirects=1");
     let pings = "ip netns exec c2 ping -nqc3 -i0.2 -W1 10.87.1.3";
     let redirects =
@@ -264,13 +265,13 @@ fn no_ipv6_from_containers_when_plain() {
     no_ipv6_from_containers(&world("plain"), "flatnet-br0");
 }
 
-/// `link` is where packets of the container c2 come in.
+/// `link` is the link by which packets of the container c2 arrive.
 fn no_ipv6_from_containers(world: &World, link: &str) {
     for own in ["flatnet-br0", &world.port_of("c2"), &world.port_of("c3")] {
         assert_eq!(world.sh(&format!("ip -6 -o addr show dev {own}")), "", "no IPv6 at all");
     }
-    // Somebody switches it on, and makes this host an IPv6 router, to whom everybody's way is known: then the rules are
-    // what is left.
+    // IPv6 is switched on, this host is an IPv6 router, and all neighbours and routes are known: then only the rules
+    // are left.
     let (port, next_hop) = (world.port_of("c3"), world.next_hop("c2"));
     world.sh(&format!(
         "for link in {link} {port}; do

@@ -1,5 +1,5 @@
-//! Who reaches whom, in every mode: containers routed or bridged plainly, `bridge-nf-call-iptables` 0 and 1, a kernel
-//! with `fib` and one without. On the host a fake conmon holds every published port, as Podman's does.
+//! Reachability in every mode: containers routed or bridged plainly, `bridge-nf-call-iptables` 0 and 1, a kernel with
+//! `fib` and one without. On the host a fake conmon holds every published port, as Podman's does.
 
 use serde_json::{Value, json};
 
@@ -86,7 +86,7 @@ fn set_up(mode: &Mode) -> World {
     world
 }
 
-/// What has nothing to do with Flatnet.
+/// Traffic that does not concern Flatnet.
 fn untouched() -> Vec<Probe> {
     let mut probes = Vec::new();
     for proto in ["tcp", "udp"] {
@@ -157,7 +157,7 @@ fn flat(proto: &'static str) -> Vec<Probe> {
 
 /// Packets to an unassigned address are rejected at once, for every sender, and never forwarded.
 fn nobody() -> Vec<Probe> {
-    // UDP gets the error too, but does not report it to programs: an unreachable host is a soft error.
+    // The error is sent for UDP too, but programs do not see it: an unreachable host is a soft error.
     let refused = |from| probe("an unassigned address", from, "tcp", "10.87.1.99", 80, "no route to host");
     ["c2", "gw", HOST].map(refused).into()
 }
@@ -196,8 +196,8 @@ fn from_this_host(proto: &'static str) -> Vec<Probe> {
     ]
 }
 
-/// A container that uses a published port, its own too, sees the bridge's address: the only translation between
-/// Flatnet addresses.
+/// A container that uses a published port, even its own, appears with the bridge's address. This is the only
+/// translation between Flatnet addresses.
 fn hairpin(proto: &'static str) -> Vec<Probe> {
     let c2 = "c2 10.87.1.1";
     vec![
@@ -210,7 +210,7 @@ fn hairpin(proto: &'static str) -> Vec<Probe> {
     ]
 }
 
-/// DNS at the bridge's address, and what the configuration opens (`tcp` 5000).
+/// DNS at the bridge's address, and the port that the configuration opens (TCP 5000).
 fn container_to_host(proto: &'static str) -> Vec<Probe> {
     let opened = if proto == "tcp" { "host 10.87.1.2" } else { SILENCE };
     vec![
@@ -238,8 +238,9 @@ fn pings(world: &World) {
     world.sandbox.sh(&ping("stranger", "10.87.1.2")).exits_with(1);
 }
 
-/// `route_localnet` lets a link take packets to 127.0.0.1: a rule must not. Neither may what is published there be
-/// reached over the LAN. Both neighbours give up their own 127.0.0.1 to send such packets.
+/// `route_localnet` lets a link accept packets to 127.0.0.1, so a rule must drop them. Ports published at 127.0.0.1
+/// must not be reachable over the LAN either. Both neighbours lose their own 127.0.0.1, so that they can send such
+/// packets.
 fn loopback_from_the_wire(world: &World) {
     for (name, host) in [("stranger", "192.168.50.2"), ("c3", "10.87.1.1")] {
         world.sh(&format!(
@@ -249,7 +250,7 @@ fn loopback_from_the_wire(world: &World) {
     }
     let mut probes = Vec::new();
     for proto in ["tcp", "udp"] {
-        // 5000 is opened to containers at any address of this host; a service that listens there at 127.0.0.1 is not.
+        // Port 5000 is open to containers at any address of this host, but not for a service that listens at 127.0.0.1.
         for port in [5000, 7777, 8080, 8081] {
             probes.push(
                 probe("127.0.0.1 from LAN", "stranger", proto, "127.0.0.1", port, SILENCE)

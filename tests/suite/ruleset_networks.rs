@@ -1,4 +1,4 @@
-//! Two networks on one host: who is in one does not get into the other, and this host reaches both.
+//! Two networks on one host: containers of one network do not reach the other, and this host reaches both.
 
 use serde_json::json;
 
@@ -28,7 +28,7 @@ fn containers_of_other_network_are_kept_out() {
             probe("from this host to the second", HOST, "tcp", "10.87.8.2", 80, "l2 10.87.8.1"),
         ],
     );
-    // It is the rules that keep them apart: without those of the second network the first gets in.
+    // The rules keep them apart: without those of the second network, the first one reaches it.
     world.sh("nft delete table inet flatnet-lab");
     world.ask(
         "without the second one's rules",
@@ -36,8 +36,8 @@ fn containers_of_other_network_are_kept_out() {
     );
 }
 
-/// Each of its addresses has a way of its own: an answer that left by the other network would bear an address that nobody
-/// may send from there.
+/// The container replies from each address by that address's network. On the other network, the reply would have a
+/// source address that is not allowed there.
 #[test]
 fn container_in_two_networks_answers_in_both() {
     let world = World::new(Sandbox::podman4(), "");

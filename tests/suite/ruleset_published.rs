@@ -34,7 +34,7 @@ fn new_host_address_works_at_once_with_fib() {
     world.ask("gone again", &[from_lan("192.168.50.3", "no route to host")]);
 }
 
-/// Without it, by the next `flatnet up` or ADD; and a removed address is no longer used.
+/// Without `fib`, a new address works after the next `flatnet up` or ADD, and a removed address is no longer used.
 #[test]
 fn new_host_address_works_after_up_or_add_without_fib() {
     let world = world(&format!("tools: {{nft: {NFT_WITHOUT_FIB}}}\n"));
@@ -55,12 +55,12 @@ fn new_host_address_works_after_up_or_add_without_fib() {
     assert_eq!(world.table_handle(), before, "with nothing new ADD leaves the ruleset alone");
 }
 
-/// The second container's ADD fails, and its DEL takes nothing of the first's.
+/// The second container's ADD fails, and its DEL removes nothing of the first one.
 #[test]
 fn port_clash_leaves_first_container_alone() {
     let world = world("");
     let clashing = json!([port("tcp", 8080, 99), port("udp", 9999, 99)]);
-    // What is published at every address is so at this one.
+    // A port that is published at every address is also in use at this one.
     let at_address =
         json!([{"hostPort": 8080, "containerPort": 99, "protocol": "tcp", "hostIP": "192.168.50.2"}]);
     world.sh("ip netns add c3");
@@ -80,7 +80,8 @@ fn port_clash_leaves_first_container_alone() {
     world.ask("no listener in c3", &[from_lan("192.168.50.2", "connection refused")]);
 }
 
-/// The plugin is not called if a container's namespace dies with its runtime: its port must not be lost.
+/// The plugin is not called if a container's namespace is deleted with its runtime. The port must become free all the
+/// same.
 #[test]
 fn port_of_dead_container_is_free() {
     let world = World::new(Sandbox::podman4(), "");
@@ -92,7 +93,8 @@ fn port_of_dead_container_is_free() {
     world.ask("its successor", &[from_lan("192.168.50.2", "c3 192.168.50.66")]);
 }
 
-/// No kernel here has SCTP sockets, so a first packet is sent as it is; its checksum must be right after translation.
+/// The kernels here have no SCTP sockets, so a first packet is sent raw. Its checksum must be correct after
+/// translation.
 #[test]
 fn sctp_is_published() {
     let world = World::new(Sandbox::podman4(), "");

@@ -50,7 +50,7 @@ fn open_connections_survive() {
     assert_ne!(world.table_handle(), before, "the ruleset was not replaced: this test proves nothing");
 }
 
-/// Whatever Flatnet does: replace its tables, make them, add and delete elements, take everything down.
+/// Flatnet replaces and makes its tables, adds and deletes elements, and takes everything down: foreign tables stay.
 #[test]
 fn foreign_tables_are_left_alone() {
     let world = world();

@@ -1,5 +1,4 @@
-//! Containers reach what they are told to ask for names, where that is this host itself: WSL2 has its server at an address
-//! of `lo`.
+//! Containers reach their resolver where it is this host itself: WSL2 has its DNS server at an address of `lo`.
 
 use serde_json::json;
 
@@ -26,14 +25,14 @@ fn host_resolver_is_reachable_at_any_host_address() {
     };
     ask("resolv.conf names another host", vec![at(RESOLVER, 53, SILENCE), at(own, 53, SILENCE)]);
 
-    // The next container sees what has changed.
+    // The next ADD updates the ruleset.
     world.sh(&format!("echo nameserver {RESOLVER} >/etc/resolv.conf"));
     world.attach("c3", &json!([]));
     let resolver = at(RESOLVER, 53, "host 10.87.1.2");
     ask("resolv.conf names this host", vec![resolver, at(RESOLVER, 54, SILENCE), at(own, 53, SILENCE)]);
     world.sh("flatnet plan --dry-run --exit-code");
 
-    // Where resolv.conf names loopback only, Podman gives containers what systemd-resolved asks.
+    // If resolv.conf names only loopback addresses, Podman gives containers the servers of systemd-resolved.
     world.sh(&format!(
         "echo nameserver 127.0.0.53 >/etc/resolv.conf; mkdir -p /run/systemd/resolve
         echo nameserver {RESOLVER} >/run/systemd/resolve/resolv.conf; flatnet plan --dry-run --exit-code"

@@ -10,7 +10,7 @@ fn every_rule_has_counter_and_comment() {
     let world = World::new(Sandbox::podman4(), "");
     let ports = json!([{"hostPort": 8080, "containerPort": 80, "protocol": "tcp", "hostIP": ""}]);
     world.attach("c2", &ports);
-    // What is joined in another way stays so: of the last, both kinds of containers are there.
+    // Attached containers stay in their mode, so the last round has both routed and bridged ones.
     for (bridging, fib, egress) in
         [("routed", true, "masquerade"), ("routed", false, "none"), ("plain", false, "masquerade")]
     {
@@ -88,9 +88,9 @@ fn ruleset_loads_on_debian_13() {
 
 /// Puts Debian 13's nft at /usr/local/sbin/nft-13, beside Debian 12's.
 pub(crate) fn install_newer_nft(sandbox: &Sandbox) {
-    // Makes the tree where it is missing.
+    // Makes the tree if it is missing.
     drop(Sandbox::trixie().start());
-    // By its own loader, not chroot: `nft -f -` opens /dev/stdin, for which the tree has no /proc.
+    // The tree's own loader runs nft, not chroot: `nft -f -` opens /dev/stdin, and the tree has no /proc.
     let script = "tree=$(/usr/local/lib/flatnet-test/trixie.sh)
          cat >/usr/local/sbin/nft-13 <<END
 #!/bin/sh
@@ -101,8 +101,8 @@ END
     sandbox.sh("nft-13 --version").prints("nftables v1.1");
 }
 
-/// WSL distributions share one network namespace: a Debian 12 and a Debian 13 may take turns at one ruleset.
-/// nft 1.0.6 dies of some of what 1.1 writes.
+/// WSL distributions share one network namespace, so a Debian 12 and a Debian 13 may change one ruleset in turn. nft
+/// 1.0.6 crashes on some rulesets that 1.1 loaded.
 #[test]
 fn two_nft_versions_can_share_a_ruleset() {
     let world = World::new(Sandbox::podman4(), "");

@@ -1,7 +1,7 @@
-//! A private world for a test: real Podman, `ip` and `nft` as root, and nothing that reaches the machine.
+//! An isolated environment for a test: real Podman, `ip` and `nft` as root, and nothing that reaches the machine.
 //!
-//! What is inside is made by `ops/lib/sandbox.sh`, which is also the way in by hand; here is only what Rust
-//! needs to hold one and to run scripts in it. Each test makes its own, so tests can run side by side.
+//! `ops/lib/sandbox.sh` makes the sandbox, and can also open one by hand. This module holds a sandbox and runs scripts
+//! in it. Each test makes its own sandbox, so tests can run in parallel.
 //!
 //! ```ignore
 //! let sandbox = Sandbox::podman4().image("busybox").start();
@@ -27,13 +27,14 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// How long a script may take before it is ended and the test fails, so that a hanging Podman cannot hang the run.
+/// The time limit of a script. Then the script is ended and the test fails, so that a hanging Podman cannot block the
+/// run.
 const SCRIPT_SECONDS: u64 = 400;
 
-/// Where the binary under test is inside a sandbox; on `PATH`, as after an installation.
+/// The path of the binary under test inside a sandbox. It is on `PATH`, as after an installation.
 pub(crate) const FLATNET: &str = "/usr/local/bin/flatnet";
 
-/// What a sandbox is to hold when it starts.
+/// The content of a sandbox at its start.
 #[must_use = "a builder does nothing until `start` is called"]
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Builder {
@@ -46,12 +47,12 @@ impl Builder {
         self.option("--image", name)
     }
 
-    /// Shows a file or folder of the machine at `inside`; what is written there reaches the machine.
+    /// Binds a file or folder of the machine to `inside`: writes to it reach the machine.
     pub(crate) fn bind(self, source: &Path, inside: &str) -> Self {
         self.option("--bind", &format!("{}:{inside}", source.display()))
     }
 
-    /// Puts a copy of a file of the machine at `inside`.
+    /// Copies a file of the machine to `inside`.
     pub(crate) fn copy(self, source: &Path, inside: &str) -> Self {
         self.option("--copy", &format!("{}:{inside}", source.display()))
     }
@@ -60,12 +61,12 @@ impl Builder {
     ///
     /// # Panics
     ///
-    /// If it cannot be started; the message holds what `sandbox.sh` said.
+    /// If it cannot be started; the message contains the output of `sandbox.sh`.
     pub(crate) fn start(self) -> Sandbox {
         Sandbox::start(&self.copy(Path::new(env!("CARGO_BIN_EXE_flatnet")), FLATNET).options)
     }
 
-    /// Starts it without a flatnet in it.
+    /// Starts the sandbox without the flatnet binary.
     ///
     /// # Panics
     ///
@@ -83,42 +84,43 @@ impl Builder {
 /// A running sandbox. It ends, with every process in it, when this value is dropped or the test process dies.
 #[derive(Debug)]
 pub(crate) struct Sandbox {
-    /// `sandbox.sh --hold`: killing it kills all that is inside.
     started: Instant,
+    /// `sandbox.sh --hold`: killing it kills all that is inside.
     holder: Child,
-    /// The sandbox lives until this is closed, by us or by our death.
+    /// The sandbox ends when this pipe is closed, by drop or because the test process died.
     _lifeline: ChildStdin,
-    /// The first process inside, by the machine's numbering.
+    /// The PID of the first process inside, as the machine sees it.
     first_process: String,
 }
 
 impl Sandbox {
-    /// A world over this machine's own system and its Podman: on Debian 12 Podman 4, which calls flatnet as CNI plugin.
+    /// A sandbox of this machine's own system and its Podman: on Debian 12 Podman 4, which calls flatnet as CNI plugin.
     pub(crate) fn podman4() -> Builder {
         Builder::default()
     }
 
-    /// A Debian 13 with Podman 5, which calls flatnet as netavark plugin. Its tree is made the first time (minutes).
+    /// A Debian 13 with Podman 5, which calls flatnet as netavark plugin. The first use makes its tree, which takes
+    /// minutes.
     pub(crate) fn trixie() -> Builder {
         Builder { options: vec!["--trixie".to_owned()] }
     }
 
-    /// A world over the system in a folder, of which nothing is configured.
+    /// A sandbox of the system in `folder`, without any configuration.
     pub(crate) fn tree(folder: &str) -> Builder {
         Builder { options: vec!["--tree".to_owned(), folder.to_owned()] }
     }
 
-    /// Runs a script by `bash -euo pipefail` inside and returns what came of it, which nothing has looked at yet.
+    /// Runs a script with `bash -euo pipefail` inside and returns its outcome, which the caller must check.
     ///
     /// # Panics
     ///
-    /// If the script cannot be started or takes longer than two minutes.
+    /// If the script cannot be started or exceeds the time limit.
     #[must_use = "an unchecked outcome tests nothing"]
     pub(crate) fn sh(&self, script: &str) -> Output {
         self.sh_with_stdin(script, "")
     }
 
-    /// The same with text for the script's stdin, such as a CNI configuration.
+    /// Runs a script with text for its stdin, such as a CNI configuration.
     ///
     /// # Panics
     ///
@@ -129,8 +131,8 @@ impl Sandbox {
         run(self.entered(&limit).args(["bash", "-euo", "pipefail", "-c", script]), script, stdin)
     }
 
-    /// Starts a script in the background, with its output discarded. It ends with the sandbox; to
-    /// end it before, kill the returned child (that ends the script's own process, not what it started).
+    /// Starts a script in the background, with its output discarded. It ends with the sandbox. To end it earlier, kill
+    /// the returned child: that ends the script's own process, not what it started.
     ///
     /// # Panics
     ///
@@ -155,7 +157,7 @@ impl Sandbox {
         format!("/run/netns/{name}")
     }
 
-    /// Writes a file inside, with its folders.
+    /// Writes a file inside, and makes its folders.
     ///
     /// # Panics
     ///
@@ -173,7 +175,7 @@ impl Sandbox {
         self.sh(&format!("cat '{path}'")).succeeds().stdout
     }
 
-    /// Repeats a script until it succeeds, for what takes a moment, such as a server that starts.
+    /// Repeats a script until it succeeds, for effects that take a moment, such as the start of a server.
     ///
     /// # Panics
     ///
@@ -189,7 +191,8 @@ impl Sandbox {
         }
     }
 
-    /// The sandbox's first process, by the machine's numbering: `ops/lib/sandbox.sh --enter PID bash` looks inside.
+    /// The PID of the sandbox's first process, as the machine sees it: `ops/lib/sandbox.sh --enter PID bash` looks
+    /// inside.
     pub(crate) fn first_process(&self) -> &str {
         &self.first_process
     }
@@ -222,7 +225,7 @@ impl Sandbox {
         Self { started, holder, _lifeline: lifeline, first_process: first_process.trim().to_owned() }
     }
 
-    /// What `sandbox.sh --enter` does, without its shell: a test may enter a thousand times.
+    /// Does the same as `sandbox.sh --enter`, without its shell: a test may enter a thousand times.
     fn entered(&self, through: &[&str]) -> Command {
         static CLEAN: OnceLock<Vec<(String, String)>> = OnceLock::new();
         let environment = CLEAN.get_or_init(|| self.clean_environment());
@@ -258,7 +261,7 @@ impl Sandbox {
 }
 
 impl Drop for Sandbox {
-    /// SIGKILL, and everything inside is killed by the kernel: see `start` in `ops/lib/sandbox.sh`.
+    /// Kills the holder; the kernel then kills everything inside: see `start` in `ops/lib/sandbox.sh`.
     fn drop(&mut self) {
         // A holder that has already exited counts as killed.
         let _ = self.holder.kill();
@@ -267,7 +270,8 @@ impl Drop for Sandbox {
     }
 }
 
-/// Appends `MILLISECONDS TEST` to the file that `FLATNET_TEST_TIMES` names, for `ops/test` to tell which tests take longest.
+/// Appends `MILLISECONDS TEST` to the file that `FLATNET_TEST_TIMES` names, so that `ops/test` can list the slowest
+/// tests.
 fn note_time(took: Duration) {
     let Some(path) = std::env::var_os("FLATNET_TEST_TIMES") else { return };
     let test = std::thread::current().name().unwrap_or_default().to_owned();
@@ -276,16 +280,13 @@ fn note_time(took: Duration) {
     let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
 }
 
-/// What came of a script: shown in full when an assertion on it fails.
+/// The outcome of a script. It is shown in full when an assertion on it fails.
 #[derive(Debug, Clone)]
 pub(crate) struct Output {
-    /// The script that ran.
     pub(crate) script: String,
     /// Its exit status; none if a signal ended it.
     pub(crate) status: Option<i32>,
-    /// All that it wrote to stdout.
     pub(crate) stdout: String,
-    /// All that it wrote to stderr.
     pub(crate) stderr: String,
 }
 

@@ -1,4 +1,5 @@
-//! One test, two lengths: a short count in the suite, a long one under `ops/soak`, which sets the environment read here.
+//! Tests with two lengths: a short count in the suite, and a long one under `ops/soak`, which sets the environment
+//! variables read here.
 //!
 //! ```ignore
 //! let runs = soak::count(200);
@@ -16,20 +17,20 @@ use std::io::Write as _;
 
 use serde_json::{Value, json};
 
-/// How many runs: `short` in the suite, `FLATNET_SOAK_COUNT` in a soak. A row's name says what is counted.
+/// The number of runs: `short` in the suite, `FLATNET_SOAK_COUNT` in a soak. A row's name says what is counted.
 pub(crate) fn count(short: usize) -> usize {
     variable("FLATNET_SOAK_COUNT").map_or(short, |text| text.parse().expect("FLATNET_SOAK_COUNT is a number"))
 }
 
-/// What random choices start from: always the same in the suite, another one in each round of a soak.
+/// The seed of random choices: always the same in the suite, another one in each round of a soak.
 pub(crate) fn seed() -> u64 {
     variable("FLATNET_SOAK_SEED").map_or(1, |text| text.parse().expect("FLATNET_SOAK_SEED is a number"))
 }
 
-/// Hands what was done to `ops/soak`; in the suite there is nobody to hand it to. Call it before the assertion that
-/// nothing is left behind, so that a failed round is in the table too.
+/// Reports a round to `ops/soak`; does nothing in the suite. Call it before the assertion that nothing is left behind,
+/// so that a failed round is in the table too.
 ///
-/// Of `figures` the table adds up the whole numbers, and of the lists of numbers it shows median and worst.
+/// The table adds up the whole numbers in `figures`, and shows median and worst of its lists of numbers.
 pub(crate) fn report(runs: usize, left_behind: usize, figures: &Value) {
     let Some(path) = variable("FLATNET_SOAK_REPORT") else { return };
     let line = json!({"runs": runs, "left_behind": left_behind, "figures": figures});
@@ -38,7 +39,7 @@ pub(crate) fn report(runs: usize, left_behind: usize, figures: &Value) {
         .append(true)
         .open(&path)
         .unwrap_or_else(|error| panic!("FLATNET_SOAK_REPORT={path}: {error}"));
-    // One write, so that tests side by side do not mix their lines.
+    // A single write, so that parallel tests do not mix their lines.
     file.write_all(format!("{line}\n").as_bytes()).expect("the report can be written");
 }
 

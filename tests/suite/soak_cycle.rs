@@ -1,4 +1,4 @@
-//! ADD and DEL over and over: what grows, and what gets slower.
+//! ADD and DEL, repeated: whether anything grows or gets slower.
 
 use serde_json::{Value, json};
 

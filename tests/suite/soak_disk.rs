@@ -13,7 +13,7 @@ use crate::world::World;
 
 const STATE: &str = "/var/lib/flatnet";
 const RUN: &str = "/run/flatnet";
-/// More room than any of this needs: a test that gets here never saw a success.
+/// More room than any test needs: a test that gets here never saw a success.
 const TOO_MUCH: usize = 40;
 
 /// What a disk can lack.
@@ -23,14 +23,14 @@ enum Lack {
     Inodes,
 }
 
-/// A small disk at a directory of Flatnet's.
+/// A small disk at one of Flatnet's directories.
 struct Disk<'a> {
     sandbox: &'a Sandbox,
     at: &'a str,
 }
 
 impl<'a> Disk<'a> {
-    /// Puts one with plenty of room at `at`, with what is there.
+    /// Mounts a disk with plenty of room at `at`, with the files that are there.
     fn over(at: &'a str, sandbox: &'a Sandbox) -> Self {
         let put = format!(
             "mkdir -p -m 700 {at}; mount -t tmpfs -o mode=700,size=4m,nr_inodes=1000 disk /mnt
@@ -40,7 +40,7 @@ impl<'a> Disk<'a> {
         Self { sandbox, at }
     }
 
-    /// Leaves room for so many pages, or inodes, and no more.
+    /// Leaves room for `room` pages or inodes, and no more.
     fn leave(&self, room: usize, of: Lack) {
         let at = self.at;
         let limit = match of {
@@ -61,11 +61,11 @@ impl<'a> Disk<'a> {
         self.sandbox.sh(&format!("mount -o remount,rw,size=4m,nr_inodes=1000 {}", self.at)).succeeds();
     }
 
-    /// Takes it away; what it holds stays.
+    /// Unmounts the disk, and keeps its files.
     fn remove(self) {
         let at = self.at;
         self.sandbox.sh(&format!("cp -a {at} /tmp/kept")).succeeds();
-        // An `ip` on its way out holds a lock there for a moment.
+        // An `ip` that is about to exit may still hold a lock there.
         self.sandbox.eventually(&format!("umount {at}"));
         self.sandbox.sh(&format!("rm -rf {at}; cp -a /tmp/kept {at}; rm -rf /tmp/kept")).succeeds();
     }
@@ -91,7 +91,7 @@ fn says_what_is_full(answer: &Answer, at: &str) {
     assert!(said.contains("df -i"), "no remedy: {said}");
 }
 
-/// With ever more room: ADD fails and leaves nothing, or succeeds; DEL after it leaves nothing either way.
+/// With more room in each run, ADD fails and leaves nothing, or succeeds. The DEL after it leaves nothing either way.
 fn add_with_every_room(at: &str, of: Lack, wanted: usize) {
     let sandbox = host("");
     sandbox.add_netns("c1");
@@ -120,20 +120,20 @@ fn add_with_every_room(at: &str, of: Lack, wanted: usize) {
 
 #[test]
 fn add_on_full_disk_leaves_nothing() {
-    // The receipt, which takes more than a page, then the leases.
+    // ADD writes the receipt, which takes more than a page, then the leases.
     add_with_every_room(STATE, Lack::Pages, 3);
     soak::report(1, 0, &json!({}));
 }
 
 #[test]
 fn add_without_inodes_leaves_nothing() {
-    // The receipt, then the leases; the lock.
+    // ADD writes the receipt, then the leases, in the state directory, and the lock in the run directory.
     add_with_every_room(STATE, Lack::Inodes, 2);
     add_with_every_room(RUN, Lack::Inodes, 1);
     soak::report(1, 0, &json!({}));
 }
 
-/// The first ADD on a host, which sets it up too.
+/// The first ADD on a host, which also sets up the host.
 #[test]
 fn first_add_on_full_disk_leaves_host_fresh() {
     let sandbox = host("");
@@ -167,7 +167,7 @@ fn first_add_on_full_disk_leaves_host_fresh() {
     soak::report(1, 0, &json!({}));
 }
 
-/// DEL has no need of room: what it removes makes some.
+/// DEL needs no room: what it removes frees some.
 #[test]
 fn del_on_a_full_disk_leaves_nothing() {
     let sandbox = host("");
@@ -182,7 +182,7 @@ fn del_on_a_full_disk_leaves_nothing() {
             let first = address(&add().run(&sandbox).succeeds());
             disk.leave(room, of);
             Call::del("c1").run(&sandbox).succeeds_silently();
-            // Any number of times, and for one that never was.
+            // DEL can be repeated, and succeeds for a container that was never attached.
             Call::del("c1").run(&sandbox).succeeds_silently();
             Call::del("c3").run(&sandbox).succeeds_silently();
             before.assert_is_back(&sandbox);
@@ -216,7 +216,7 @@ fn read_only_disk_fails_add_but_not_del() {
         Call::del("c2").run(&sandbox).succeeds_silently();
         attached.assert_is_back(&sandbox);
         Call::del("c1").run(&sandbox).succeeds_silently();
-        // The kernel has nothing of it; the next call repairs what could not be recorded.
+        // The attachment is gone from the kernel. The next call fixes the state that could not be written.
         sandbox.sh("! ip -br link | grep '^fn'; ! nft list ruleset | grep -w c1").succeeds();
         disk.clear();
         sandbox.sh("flatnet gc").succeeds();
@@ -226,7 +226,7 @@ fn read_only_disk_fails_add_but_not_del() {
     soak::report(1, 0, &json!({}));
 }
 
-/// What a person runs: a clear error, nothing half done, and it works once there is room.
+/// Commands that a person runs: a clear error, nothing half done, and success once there is room.
 #[test]
 fn up_gc_and_down_tolerate_full_disk() {
     let sandbox = host("");

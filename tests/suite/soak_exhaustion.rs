@@ -1,5 +1,5 @@
-//! What runs out: addresses of the range, ports of the bridge. The count is exact, the error clear, and nothing of the
-//! container that came too late stays.
+//! Exhausted resources: addresses of the range, ports of the bridge. The count is exact, the error is clear, and
+//! nothing of the rejected container stays.
 
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use crate::world::World;
 fn exhausted_range_names_holders_and_leaves_no_link() {
     let sandbox = host("subnet: 10.87.1.0/29\n");
     sandbox.sh("flatnet up").succeeds();
-    // Eight addresses less network, broadcast and gateway.
+    // Eight addresses, less network, broadcast and bridge address.
     for number in 1..=5 {
         let id = format!("c{number}");
         sandbox.add_netns(&id);
@@ -30,7 +30,7 @@ fn exhausted_range_names_holders_and_leaves_no_link() {
     before.assert_is_back(&sandbox);
     let said = Call::status().run(&sandbox).fails_with(50);
     assert!(said.contains("all 5 addresses"), "{said}");
-    // One that died without a DEL is taken back by the next ADD that needs it.
+    // The next ADD that needs an address takes that of a container that died without a DEL.
     sandbox.sh("ip netns del c3").succeeds();
     sandbox.eventually(&format!("! ip link show {}", host_link("c3", "eth0")));
     Call::status().run(&sandbox).succeeds_silently();
@@ -52,7 +52,7 @@ fn full_bridge_is_reported_and_leaves_nothing() {
     let said = Call::add("c2").run(&sandbox).fails();
     assert!(said.contains("1023 ports"), "{said}");
     before.assert_is_back(&sandbox);
-    // The port that comes free is the next one's.
+    // The next container gets the port that became free.
     Call::del("c1").run(&sandbox).succeeds_silently();
     Call::add("c2").run(&sandbox).succeeds();
     soak::report(1, 0, &json!({}));

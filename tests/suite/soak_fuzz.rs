@@ -1,7 +1,7 @@
-//! Whatever comes in by standard input, environment, arguments and configuration: an answer of the protocol, no panic.
+//! Random input by stdin, environment, arguments and configuration: the answer follows the protocol, without a panic.
 //!
-//! The faces are called in this process, with what is to be carried out left undone: up to there they hold nothing by
-//! which a program could be started or a file be changed. What happens behind is for `cni_hostile.rs`.
+//! The faces are called in this process, and the parsed requests are not executed: before execution, a face can neither
+//! start a program nor change a file. `cni_hostile.rs` tests execution.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
@@ -15,14 +15,14 @@ use crate::cni::VERSIONS;
 use crate::cni_hostile::hostile;
 use crate::soak;
 
-/// An error is no place for what came in, however long it was.
+/// The limit of an error's length: an error must not contain input of any length.
 const LONGEST_ERROR: usize = 2_000;
 
-/// Numbers that look like dice: the same for the same seed.
+/// Pseudo-random numbers: the same for the same seed.
 pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    /// `SplitMix64`, which needs no warming up.
+    /// `SplitMix64`, which needs no warm-up.
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -41,7 +41,7 @@ impl Dice {
     }
 }
 
-/// What a fuzzer starts from, and puts in the place of something else.
+/// The texts and the odd values that the fuzzer inserts.
 struct Seeds {
     texts: Vec<String>,
     odd: Vec<Value>,
@@ -86,7 +86,7 @@ fn deep(levels: usize) -> Value {
     (0..levels).fold(json!(1), |inner, _| json!([inner]))
 }
 
-/// Puts something odd at a random place in `value`, or takes away what is there.
+/// Replaces a random part of `value` with something odd, or removes it.
 fn change(value: &mut Value, seeds: &Seeds, dice: &mut Dice) {
     match value {
         Value::Object(object) if !object.is_empty() && dice.below(5) > 0 => {
@@ -112,7 +112,7 @@ fn change(value: &mut Value, seeds: &Seeds, dice: &mut Dice) {
     }
 }
 
-/// Breaks bytes: flips, removes, repeats, cuts off, puts in what means something.
+/// Damages bytes: flips, removes, repeats, cuts off, inserts syntax characters.
 fn break_bytes(bytes: &mut Vec<u8>, dice: &mut Dice) {
     let at = dice.below(bytes.len());
     let end = (at + 1 + dice.below(20)).min(bytes.len());
@@ -127,7 +127,7 @@ fn break_bytes(bytes: &mut Vec<u8>, dice: &mut Dice) {
     }
 }
 
-/// Some changes of `base`, and now and then broken bytes on top of them.
+/// Makes some changes to `base`, and sometimes damages bytes of the result.
 fn mutated(base: &Value, seeds: &Seeds, dice: &mut Dice) -> Vec<u8> {
     let mut value = base.clone();
     for _ in 0..dice.below(4) {
@@ -142,7 +142,7 @@ fn mutated(base: &Value, seeds: &Seeds, dice: &mut Dice) -> Vec<u8> {
     bytes
 }
 
-/// A variable as it should be, as it should not be, or not at all.
+/// The value of an environment variable: valid, invalid or none.
 fn variable(good: &str, seeds: &Seeds, dice: &mut Dice) -> Option<OsString> {
     match dice.below(8) {
         0 => None,
@@ -156,7 +156,7 @@ fn variable(good: &str, seeds: &Seeds, dice: &mut Dice) -> Option<OsString> {
     }
 }
 
-/// A text that a protocol may carry to a terminal: neither long nor able to steer it.
+/// Asserts that a protocol may carry a text to a terminal: it is not long, and has no control characters.
 #[track_caller]
 fn assert_tame(text: &str, input: &dyn Fn() -> String) {
     assert!(
@@ -215,7 +215,8 @@ fn one_call_of_cni(seeds: &Seeds, base: &Value, dice: &mut Dice) {
     assert_tame(&(text("msg") + &text("details")), &input);
 }
 
-/// What was said instead of carrying out what was asked for; what was understood is answered by nothing but success.
+/// Returns the error answer to an input that was not understood. An input that was understood must succeed without an
+/// answer.
 fn refusal(
     understood: bool,
     (answer, status): (Option<Value>, u8),
@@ -276,7 +277,7 @@ fn one_configuration(seeds: &Seeds, base: &[u8], dice: &mut Dice) {
             break_bytes(&mut bytes, dice);
             continue;
         }
-        // A value of one line becomes another.
+        // Replaces the value in one line.
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let line = dice.below(text.lines().count());
         let odd = dice.pick(&seeds.odd);
@@ -302,7 +303,7 @@ fn one_configuration(seeds: &Seeds, base: &[u8], dice: &mut Dice) {
     }
 }
 
-/// Every field, filled in.
+/// A configuration with every field.
 fn a_configuration() -> Vec<u8> {
     let yaml = "allocate: {from: 10.87.1.2, to: 10.87.1.99}\nreserved: [10.87.1.9]\ndns: {servers: [10.87.1.1], search: [a.test]}\n\
                 host_ports: [{protocol: tcp, port: 53}]\ningress_gateways: [192.0.2.1]\nuplink: eth0\nmtu: 1400\n";
@@ -328,7 +329,7 @@ fn configurations() {
     each_case(|dice| one_configuration(&seeds, &base, dice));
 }
 
-/// Calls `one` for each case, with dice of its own.
+/// Calls `one` for each case, with one sequence of random numbers.
 fn each_case(mut one: impl FnMut(&mut Dice)) {
     let cases = soak::count(20_000);
     let mut dice = Dice(soak::seed());

@@ -1,4 +1,5 @@
-//! Visitors of all kinds, and containers that restart under them: nothing fails that can be held, and nothing grows.
+//! Clients of all kinds, and containers that restart meanwhile: no request fails that the gateway can hold, and nothing
+//! grows.
 //!
 //! ```text
 //! lan 192.168.50.23 ---- 192.168.50.1 windows (nginx) 192.168.77.1 ---- the host: Podman, `flatnet gateway watch`
@@ -27,7 +28,7 @@ const DRIVERS: [(&str, &str); 4] = [
     ("weigh.py", include_str!("drive/weigh.py")),
 ];
 
-/// The host's Python in a container that holds only busybox.
+/// Runs the host's Python in a container that contains only busybox.
 fn run(name: &str, host: &str) -> String {
     let mounts = "-v /usr:/usr:ro -v /usr/lib:/lib:ro -v /usr/lib64:/lib64:ro";
     let server = format!("/usr/bin/python3 -B /usr/local/lib/drive/backend.py 0.0.0.0 80 {name}");
@@ -37,7 +38,7 @@ fn run(name: &str, host: &str) -> String {
     )
 }
 
-/// The gateway on Windows, `watch` on the host, and containers that are reached.
+/// The gateway on Windows, `watch` on the host, and containers behind the gateway.
 fn set_up() -> Lab {
     let lab = Lab::start(Flavour::Cni);
     for (name, text) in DRIVERS {
@@ -49,7 +50,7 @@ fn set_up() -> Lab {
         lab.sh(&run(name, host)).succeeds();
     }
     lab.sh("flatnet gateway watch >/tmp/watch.out 2>&1 & echo $! >/tmp/watch.pid").succeeds();
-    // Each worker begins with what is there, and looks again at a time of its own.
+    // Each worker starts with the routes that exist, and checks for new ones at its own time.
     for host in ["web", "pair", "gone"] {
         let routes = "/var/lib/flatnet-gateway/state/routes.json";
         lab.sandbox.eventually(&format!("grep -q '\"{host}.flatnet.internal\"' {routes}"));
@@ -63,7 +64,7 @@ fn set_up() -> Lab {
     lab
 }
 
-/// Starts a driver beside the test; what it prints is in `/tmp/NAME.json`.
+/// Starts a driver in parallel with the test; its output is in `/tmp/NAME.json`.
 fn start(lab: &Lab, prefix: &str, name: &str, plan: &Value) -> Child {
     lab.sandbox.write(&format!("/tmp/{name}.plan"), &plan.to_string());
     let driver = format!("/usr/bin/python3 -B /usr/local/lib/drive/{name}.py");
@@ -77,12 +78,12 @@ fn finish(lab: &Lab, name: &str, mut driver: Child) -> Value {
     serde_json::from_str(&lab.sandbox.read(&format!("/tmp/{name}.json"))).unwrap()
 }
 
-/// Containers come and go for so long; how often they did.
+/// Makes containers come and go for `seconds`, and returns how often they did.
 fn churn(lab: &Lab, seconds: usize) -> BTreeMap<String, u64> {
     let end = Instant::now() + Duration::from_secs(seconds as u64);
     let mut sums = BTreeMap::new();
     for part in 0.. {
-        // A script in the sandbox may take two minutes.
+        // A script in the sandbox has a time limit.
         let left = end.saturating_duration_since(Instant::now()).as_secs().min(60);
         if left == 0 {
             break;
@@ -110,7 +111,7 @@ fn medians(samples: &[Value], name: &str, parts: usize) -> Vec<i64> {
     samples.chunks(size).filter_map(median).collect()
 }
 
-/// How much each figure has grown from the second third to the last; the first is for warming up.
+/// The growth of each figure from the second third to the last; the first third is for warming up.
 fn grown(samples: &[Value]) -> BTreeMap<String, i64> {
     let names: BTreeSet<&String> = samples.iter().filter_map(Value::as_object).flat_map(Map::keys).collect();
     let grown = |name: &String| match medians(samples, name, 3)[..] {
@@ -120,17 +121,18 @@ fn grown(samples: &[Value]) -> BTreeMap<String, i64> {
     names.into_iter().map(grown).collect()
 }
 
-/// Lua's memory goes up and down by a megabyte or two with its garbage, and connections open and close; a leak keeps growing.
+/// Lua's memory varies by a megabyte or two with garbage collection, and connections open and close; a leak keeps
+/// growing.
 fn allowed(name: &str) -> i64 {
     if name.ends_with("KiB") { 3072 } else { 16 }
 }
 
-/// Requests under which the container died twice, though one repetition was made, as the log tells; the others failed.
+/// Of the requests that were broken off twice, those that the gateway did not repeat according to its log.
 fn not_repeated(lab: &Lab, visited: &Value) -> Vec<String> {
     let log = "/var/lib/flatnet-gateway/logs/access.log";
     let ids = visited.as_object().unwrap().values().flat_map(|one| one["twice"].as_array().unwrap());
     let was_repeated = |id: &str| {
-        // Written once a second.
+        // The log is written once a second.
         lab.sandbox
             .eventually(&format!("grep -F '\"request_id\":\"{id}\"' {log}"))
             .stdout
@@ -139,7 +141,7 @@ fn not_repeated(lab: &Lab, visited: &Value) -> Vec<String> {
     ids.map(|id| id.as_str().unwrap()).filter(|id| !was_repeated(id)).map(str::to_owned).collect()
 }
 
-/// What is reported, and all that failed.
+/// The figures to report, and all failed requests.
 fn figures(
     visited: &Value,
     churned: &BTreeMap<String, u64>,
@@ -178,7 +180,7 @@ fn restarts_under_mixed_load_fail_and_leak_nothing() {
     panic!("it grew in each round: {rounds:#?}");
 }
 
-/// Visitors and restarts for so long; what grew more than it may.
+/// A round of clients and restarts. Returns the figures that grew too much.
 fn round(lab: &Lab, seconds: usize) -> Vec<String> {
     let hosts = json!(["web.flatnet.internal", "pair.flatnet.internal"]);
     let visit = json!({"address": "192.168.50.1", "seconds": seconds, "held": hosts, "gone": "gone.flatnet.internal"});
@@ -203,7 +205,7 @@ fn round(lab: &Lab, seconds: usize) -> Vec<String> {
         .stdout
     };
     assert!(failed.is_empty(), "{failed:#?}\n{figures:#}\n{}", log());
-    // All of it took place.
+    // Restarts and all kinds of requests took place.
     assert!(churned.values().sum::<u64>() >= seconds as u64 / 10, "{figures:#}");
     for kind in ["get", "get_once", "post", "upload", "events", "websocket", "get_gone"] {
         assert!(figures[kind].as_u64() > Some(5), "{figures:#}");

@@ -15,13 +15,14 @@ use crate::sandbox::Sandbox;
 use crate::soak;
 use crate::world::World;
 
-/// Worlds side by side, each with half of the calls.
+/// Parallel worlds, each with half of the calls.
 const WORLDS: usize = 2;
-/// Calls between two looks at the whole world; after each that came to a program the driver looks at what is cheap.
+/// Calls between two checks of the whole world. After each call that started a program, the driver checks what is
+/// cheap.
 const BATCH: usize = 250;
 
-/// Tables, links, files and a process of others, by names and with marks like Flatnet's. `/tmp` and `/etc` are the
-/// sandbox's own, so that what changes there was changed by a call, and not on this machine below the overlay.
+/// Foreign tables, links, files and a process, with names and marks like Flatnet's. `/tmp` and `/etc` are separate from
+/// the machine's, below the overlay: only a call can change them.
 const NEIGHBOURS: &str = r#"
 mount -t tmpfs tmpfs /tmp
 cp -a /etc /tmp/etc
@@ -48,7 +49,7 @@ ip link set fnbystander0 alias flatnet/flatnet2/c1/eth0
 setsid sleep infinity </dev/null >/dev/null 2>&1 &
 "#;
 
-/// What came of the calls in one world.
+/// The results of the calls in one world.
 #[derive(Default)]
 struct Came {
     counts: BTreeMap<String, u64>,
@@ -71,7 +72,7 @@ fn full_of_neighbours() -> Sandbox {
         sandbox.add_netns(container);
     }
     sandbox.sh("flatnet up").succeeds();
-    // The network of configurations that calls make up has its mark already, which stays for good.
+    // The network of the generated configurations already has its owner mark, which is never removed.
     sandbox.write(
         "/root/lab.yaml",
         "network: lab\nbridge: lab-br0\nrange: 10.99.0.0/16\nsubnet: 10.99.1.0/24\n",
@@ -82,7 +83,7 @@ fn full_of_neighbours() -> Sandbox {
     sandbox
 }
 
-/// Makes `calls` calls in a world of their own.
+/// Makes `calls` calls in a separate world.
 fn in_a_world(number: usize, calls: usize) -> Came {
     let sandbox = full_of_neighbours();
     let before = World::of(&sandbox);
@@ -117,7 +118,7 @@ fn hostile_calls_work_or_fail_cleanly() {
     assert!(share("came to a program") >= 10 && share("refused") >= 30, "too many are alike: {counts:?}");
 }
 
-/// What `work` comes to in each world; a panic in one is a panic here.
+/// The results of `work` in each world. A panic in one of them panics here.
 fn side_by_side<T: Send>(work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let work = &work;
     thread::scope(|scope| {

@@ -7,9 +7,9 @@ use crate::drive::{self, drive};
 use crate::soak;
 use crate::world::World;
 
-/// What the first ping should take on a machine that does nothing else: how many take longer is a figure.
+/// The usual limit of the first ping on an idle machine. How many pings exceed it is reported as a figure.
 const SOON: f64 = 50.0;
-/// What it must not take: who asks for a neighbour again, since the entry is stale, waits for a second.
+/// The limit that no ping may exceed: with a stale neighbour entry, a sender waits a second before it asks again.
 const STALE: f64 = 900.0;
 
 #[test]

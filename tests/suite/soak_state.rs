@@ -13,7 +13,7 @@ use crate::sandbox::Sandbox;
 use crate::soak;
 use crate::world::World;
 
-/// Files that are broken between two looks at the whole world.
+/// Files that are damaged between two checks of the whole world.
 const A_BATCH: usize = 20;
 
 #[test]

@@ -1,9 +1,9 @@
-"""Breaks one file of state after the other under two living containers, and looks what becomes of it: for `soak_state.rs`.
+"""Breaks files of Flatnet's state while two containers run, and checks the consequences. For `soak_state.rs`.
 
-state.py {"seed": N, "rounds": N}     prints what was done to which kind of file, as JSON
+state.py {"seed": N, "rounds": N}     prints the changes by kind of file, as JSON
 
-Containers a and b live all the time, c comes and goes. After each change calls are made as a runtime and a person make
-them: none may die, no address may be given twice, and what is bad must be set aside and named.
+Containers a and b run all the time, c comes and goes. After each change, the script makes calls like a runtime and a
+person: none may crash, no address may be assigned twice, and a bad file must be set aside and reported.
 """
 import json, os, random, re, shutil, socket, subprocess, sys
 
@@ -11,7 +11,7 @@ STATE, RUN = "/var/lib/flatnet/flatnet", "/run/flatnet"
 LEASES, HOST = f"{STATE}/leases.json", f"{STATE}/host.json"
 OWNERS = [f"{STATE}/owner", f"{RUN}/flatnet/owner"]
 ASIDE = re.compile(r"\.bad-\d+$")
-said = []  # all that was written to standard error in this round
+said = []  # all calls of this round with their output
 
 
 def receipt(id):
@@ -22,7 +22,7 @@ def run(words, stdin="", **variables):
     done = subprocess.run(words, input=stdin, capture_output=True, text=True, timeout=60, env={**os.environ, **variables})
     said.append(f"$ {words} {variables.get('CNI_COMMAND', '')} {variables.get('CNI_CONTAINERID', '')}: "
                 f"{done.returncode} {done.stdout}{done.stderr}")
-    # 134: abort, which is how a release panics; 101: a panic of a debug build.
+    # 134 is an abort, a panic of a release build; 101 is a panic of a debug build.
     assert done.returncode in (0, 1, 2), f"died: {said[-1]}"
     assert "panicked" not in done.stderr, said[-1]
     return done
@@ -49,7 +49,7 @@ def delete(id):
 
 
 def kernel(id):
-    """The address that the container has, as it sees it."""
+    """The container's address, as seen inside."""
     shown = subprocess.run(["ip", "-n", id, "-4", "-j", "addr", "show", "dev", "eth0"], capture_output=True, text=True).stdout
     return [f"{one['local']}/{one['prefixlen']}" for link in json.loads(shown or "[]") for one in link.get("addr_info", [])]
 
@@ -60,7 +60,7 @@ def ruleset():
 
 results = {}
 
-# --- what becomes of a file --------------------------------------------------------------------------
+# --- changes of a file -------------------------------------------------------------------------------
 
 
 def remove(path):
@@ -98,7 +98,7 @@ def flip(line, dice):
 
 
 def digit(line, dice):
-    """JSON still, and yet another address, ID or name."""
+    """Still valid JSON, but with another address, ID or name."""
     at = [place.start() for place in re.finditer(rb"(?<=[.\"a-z])[0-9a-c](?=[0-9./\"@])", line)]
     if not at:
         return line[:-2]
@@ -124,7 +124,7 @@ def other_shape(dice):
                         '{"leases":{"999.1.1.1":{"container_id":"a","if_name":"eth0","since":1}}}', "#!/bin/sh\nexit 1\n"]).encode()
 
 
-# Each: what it does, and whether what is left can be no state of Flatnet's, whatever it was.
+# Each: the change, and whether the result is always invalid as state of Flatnet.
 CHANGES = {
     "cut": (lambda path, dice: put(path, content(path)[: dice.randrange(len(content(path)) // 2 + 1)]), False),
     "empty": (lambda path, dice: put(path, b""), True),
@@ -148,13 +148,13 @@ CHANGES = {
 LOCKS = [f"{RUN}/flatnet.lock", f"{RUN}/flatnet/ruleset.lock"]
 FILES = [LEASES, HOST, receipt("a")]
 LEFT_OVER = [f"{STATE}/.new", f"{STATE}/receipts/.new"]
-# Another name would be another Flatnet's, and a part of it is no name.
+# Not for the owner file: a changed name would be valid, and mean another Flatnet.
 NOT_ANOTHER = ["flipped", "digit", "older"]
 NOT_A_FILE = ["folder", "link", "pipe", "socket"]
 
 
 def break_one(dice):
-    """Changes one file, or both that say who has what; returns the changes, and the paths that must be set aside."""
+    """Changes one file, or leases and receipt together; returns the changes, and the paths that must be set aside."""
     kind = dice.choices(["state", "both", "lock", "left over", "mark", "stranger", "whose"], [12, 4, 2, 2, 1, 1, 2])[0]
     if kind == "state":
         paths = [dice.choice(FILES)]
@@ -192,7 +192,7 @@ def asides():
 
 
 def act(dice):
-    """What a runtime or a person may do next; whatever comes of it, nothing dies."""
+    """Runs a random command of a runtime or a person; it may fail, but must not crash."""
     what = dice.choice(["none", "check", "gc", "up", "ps", "repair", "GC", "plan", "status"])
     if what == "check":
         cni("CHECK", "a", prevResult=results["a"])

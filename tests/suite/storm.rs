@@ -9,12 +9,12 @@ use crate::world::World;
 
 #[test]
 fn parallel_adds_then_dels() {
-    // The last of a hundred waits for all others, on a busy machine for longer than people would.
+    // The last of a hundred containers waits for all others, on a busy machine longer than the default limit.
     let sandbox = host("limits: {lock_seconds: 120}\n");
     drive::install(&sandbox);
     let before = World::of(&sandbox).without_files();
     let containers = soak::count(100);
-    // The first run sets up the host, and any of them may be the first.
+    // Any of the runs may be the first, which sets up the host.
     let answer = drive(&sandbox, "parallel", &json!({"containers": containers}));
     let wrong = drive::texts(&answer, "wrong");
     let figures = json!({"errors": wrong.len(), "ms for all ADDs": [answer["add"]], "ms for all DELs": [answer["del"]]});
@@ -41,7 +41,7 @@ fn mixed_commands_cause_no_errors() {
     soak::report(seconds, 0, &figures);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     before.assert_is_back(&sandbox);
-    // Without further changes nothing is left to see.
+    // Without further changes, no problem is reported.
     sandbox.sh("flatnet status && flatnet rules --live").succeeds();
     let counted = |what: &str| answer["counts"][what].as_u64().unwrap_or_default();
     assert!(counted("DEL") > 5 && counted("CHECK") > 5 && counted("other commands") > 5, "{answer}");

@@ -1,5 +1,5 @@
 //! Every program that Flatnet starts fails in every way, each way at another of its calls, under every verb that needs
-//! it: the run ends in time, says what failed and how, and the next run with a healthy program leaves nothing behind.
+//! it. The run ends in time and reports what failed and how. The next run with working programs leaves nothing behind.
 
 #![allow(clippy::print_stderr, reason = "a test that fails shows at which case")]
 
@@ -16,11 +16,11 @@ use crate::world::World;
 /// How a program fails.
 #[derive(Debug)]
 struct Way {
-    /// What it does instead of its work; a file of this name in /run/fake tells the stand-in since when.
+    /// The script that the stand-in runs instead of the program.
     script: &'static str,
-    /// What is said of it.
+    /// A part of the message.
     says: &'static str,
-    /// By which code.
+    /// The error code, or the beginning of it.
     code: &'static str,
 }
 
@@ -34,18 +34,19 @@ const WAYS: [Way; 7] = [
     way("kill -SEGV $$", "was killed by signal 11", "FLAT-E072"),
     way(HANG, "was killed after 2 s", "FLAT-E073"),
     way("echo garbage; exit 0", LIE, "FLAT-E065"),
-    // As iproute2 and nft say it.
+    // The wording of iproute2 and nft.
     way("echo 'Option \"-j\" is unknown, try \"ip -help\".' >&2; exit 255", "is unknown", "FLAT-E063"),
     way(GONE, "/opt/fake/", "FLAT-E06"),
 ];
-/// What is said of a program that prints garbage and exits with 0.
+/// The message about a program that prints garbage and exits with 0.
 const LIE: &str = "printed unexpected output";
-/// It hangs: only then is the limit of a command short, for on a busy machine a healthy one takes seconds.
+/// The program hangs. Only then is the time limit of a command short: on a busy machine a working program takes
+/// seconds.
 const HANG: &str = "exec sleep 100";
-/// The program itself goes.
+/// The program's file disappears.
 const GONE: &str = "missing";
 
-/// How often it fails.
+/// How often the program fails.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Span {
     Once,
@@ -80,9 +81,9 @@ tools: {ip: /opt/fake/ip, bridge: /opt/fake/bridge, nft: /opt/fake/nft, sysctl: 
 const TOOLS: [&str; 6] = ["ip", "bridge", "nft", "sysctl", "nsenter", "unshare"];
 /// The container's namespace.
 const NETNS: &str = "/run/elsewhere";
-/// What a program may take that hangs.
+/// The time limit of a program that hangs.
 const LIMIT: Duration = Duration::from_secs(2);
-/// What a run may take besides, which is less than what the hanging program would.
+/// The additional time that a run may take. A hanging program without a limit would take longer.
 const SLOW_MACHINE: Duration = Duration::from_secs(50);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -95,13 +96,13 @@ enum Verb {
     Repair,
 }
 
-/// What came of a run.
+/// The result of a run.
 struct Outcome {
     ok: bool,
     said: String,
 }
 
-/// A host whose programs are stand-ins, and what it is like when it is down, up, and has a container attached.
+/// A host whose programs are stand-ins, and its worlds: down, up, and with a container attached.
 struct Lab {
     sandbox: Sandbox,
     down: World,
@@ -111,7 +112,7 @@ struct Lab {
 }
 
 impl Lab {
-    /// Ready for `verb`.
+    /// Prepares a host for `verb`.
     fn start(verb: Verb) -> Self {
         let sandbox = host(YAML);
         sandbox.write("/opt/fake/ip", STAND_IN);
@@ -120,7 +121,7 @@ impl Lab {
                  mkdir /run/fake; nft add table inet bystander; flatnet up; flatnet down")
             .succeeds();
         sandbox.add_netns("c1");
-        // Not where `ip -n` finds it: `nsenter` is needed too.
+        // `ip -n` does not find a namespace at this path, so `nsenter` is needed too.
         sandbox.sh("touch /run/elsewhere; mount --bind /run/netns/c1 /run/elsewhere").succeeds();
         let down = World::of(&sandbox);
         sandbox.sh("flatnet up").succeeds();
@@ -158,7 +159,7 @@ impl Lab {
         calls.into_iter().filter(|(_, calls)| *calls > 0).collect()
     }
 
-    /// From the call `first` on, once or for good, `tool` fails.
+    /// Makes `tool` fail from the call `first` on, once or for good.
     fn break_tool(&self, &Case { tool, first, span, way, .. }: &Case<'_>) {
         let last = if span == Span::Once { first } else { 9999 };
         let is_gone = way.script == GONE && first == 1;
@@ -173,7 +174,7 @@ impl Lab {
         self.sandbox.sh_with_stdin(&script, &format!("{first} {last}\n{}\n", way.script)).succeeds();
     }
 
-    /// All programs work again; how often any was called meanwhile.
+    /// Makes all programs work again, and returns how often they were called meanwhile.
     fn heal(&self) -> u64 {
         let script = "cat /run/fake/*.calls 2>/dev/null | wc -l || true
             sed -i 's/command_seconds: 2/command_seconds: 60/' /etc/flatnet/flatnet.yaml
@@ -182,7 +183,7 @@ impl Lab {
         counted.stdout.trim().parse().unwrap_or_default()
     }
 
-    /// Makes what `verb` is to work on.
+    /// Makes the objects that `verb` works on.
     fn prepare(&self, verb: Verb) {
         match verb {
             Verb::Add | Verb::Up | Verb::Check => {}
@@ -219,7 +220,7 @@ fn attach() -> Call {
 struct Case<'a> {
     tool: &'a str,
     verb: Verb,
-    /// From which of its calls on.
+    /// The number of the first call that fails.
     first: usize,
     span: Span,
     way: &'a Way,
@@ -251,17 +252,17 @@ impl Case<'_> {
         self.nothing_is_left(lab, &outcome);
     }
 
-    /// What failed, how, and by which code.
+    /// Whether the message says what failed and how, with the code.
     fn is_told(&self, said: &str) -> bool {
         let Way { says, code, .. } = self.way;
         if *says == LIE {
-            // A step that was not done, whatever its program says, is found out by the next one that needs it.
+            // If a program falsely reports success, the next step that needs the result fails.
             return said.contains(says) && said.contains(code) || said.contains("FLAT-E071");
         }
         let code = if said.contains("not everything could be undone") {
             "FLAT-E074"
         } else if self.way.script == GONE && said.contains("nsenter: failed to execute") {
-            // In another namespace it is nsenter that looks for it.
+            // In another namespace, nsenter looks for the program.
             "FLAT-E071"
         } else {
             code
@@ -269,7 +270,7 @@ impl Case<'_> {
         said.contains(says) && said.contains(code) && said.contains(self.tool)
     }
 
-    /// The next run makes the host what it is to be, unless this one has.
+    /// Asserts that the next run brings the host to the desired state, unless this run already has.
     fn nothing_is_left(&self, lab: &Lab, Outcome { ok, said }: &Outcome) {
         let sandbox = &lab.sandbox;
         let is_taken_in = self.way.says == LIE;
@@ -279,7 +280,7 @@ impl Case<'_> {
             }
             Verb::Add if *ok => {
                 assert!(is_taken_in || self.tool == "nft", "{self}: nothing failed");
-                // What exits with 0 is taken at its word, and a ruleset that refuses once is made again.
+                // Exit status 0 is trusted, and a ruleset that fails once is made again.
                 sandbox.sh("flatnet repair").succeeds();
                 lab.attached.clone().without_files().assert_is_back_but_for_files(sandbox);
                 Call::del("c1").run(sandbox).succeeds_silently();
@@ -299,7 +300,7 @@ impl Case<'_> {
                 let again = lab.run(self.verb);
                 assert!(again.ok, "{self}: not even afterwards: {}", again.said);
                 if is_taken_in {
-                    // No receipt has it any more, and its address is unassigned there.
+                    // No receipt has the rule any more, and its address is unassigned there.
                     sandbox.sh("ip -n c1 rule flush table 173474050").succeeds();
                 }
                 lab.up.assert_is_back(sandbox);
@@ -322,7 +323,7 @@ impl Case<'_> {
     }
 }
 
-/// Each way at another call, so that all ways of a program meet all its calls as far as they go.
+/// Makes each way fail another call, so that all ways together cover as many calls of a program as possible.
 fn every_way_under(verb: Verb) {
     let lab = Lab::start(verb);
     for (tool, calls) in lab.calls_of(verb) {

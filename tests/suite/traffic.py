@@ -1,14 +1,14 @@
-"""Real sockets in several network namespaces at once: what `traffic.rs` asks for, on standard input as JSON.
+"""Real sockets in several network namespaces at once, as `traffic.rs` requests as JSON on standard input.
 
 traffic.py serve   [[NETNS, NAME, BIND, [PORT..]]..]            TCP and UDP servers, in the background once all are bound
-traffic.py ask     [[NETNS, PROTO, TO, PORT, SECONDS, FROM]..]  one answer to each, all asked side by side
-traffic.py hold    {"connect": [[NETNS, TO, PORT]..], "run": SHELL}  the same connections used before and after SHELL ran
-traffic.py wire    {"hear": [NETNS..], "send": [[NETNS, HEX]..], "run": SHELL}  the frames that each NETNS then heard
-traffic.py strike  {"ears": [[NETNS, PROTOCOL]..], "frames": [[NETNS, LINK, HEX]..]}  the packets that got through to raw sockets
-traffic.py talk    {"clients": [[NETNS, FROM, FROM_PORT, TO, PORT]..], "run": SHELL}  who answers UDP clients that go on sending
-traffic.py keep    {"flows": [[NETNS, TO, PORT]..], "run": SHELL}  of TCP connections and UDP in use all the while, what was lost
+traffic.py ask     [[NETNS, PROTO, TO, PORT, SECONDS, FROM]..]  the answer to each request; all are sent concurrently
+traffic.py hold    {"connect": [[NETNS, TO, PORT]..], "run": SHELL}  uses the same connections before and after SHELL
+traffic.py wire    {"hear": [NETNS..], "send": [[NETNS, HEX]..], "run": SHELL}  the frames that each NETNS then received
+traffic.py strike  {"ears": [[NETNS, PROTOCOL]..], "frames": [[NETNS, LINK, HEX]..]}  the packets that reached raw sockets
+traffic.py talk    {"clients": [[NETNS, FROM, FROM_PORT, TO, PORT]..], "run": SHELL}  who answers UDP clients that keep sending
+traffic.py keep    {"flows": [[NETNS, TO, PORT]..], "run": SHELL}  losses of TCP connections and UDP flows in constant use
 
-NETNS "" is this one. Servers answer "NAME ADDRESS", with the address they see the other end use; TCP then echoes.
+NETNS "" is this namespace. Servers answer "NAME ADDRESS", with the address of the client as they see it; TCP then echoes.
 """
 import ctypes, json, os, select, socket, subprocess, sys, threading, time
 
@@ -17,7 +17,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def within(netns, function):
-    """Calls it in a thread of NETNS (a socket stays in the namespace where it was made)."""
+    """Calls `function` in a thread in NETNS (a socket stays in the namespace in which it was created)."""
     result = []
 
     def run():
@@ -65,7 +65,7 @@ def greet(tcp, name):
 
 def reply(udp, name):
     _, control, _, peer = udp.recvmsg(2000, 200)
-    # Answers from the address that was asked, as a resolver does.
+    # Answers from the requested address, as a resolver does.
     control = [(level, kind, bytes(4) + data[4:8] + bytes(4)) for level, kind, data in control]
     udp.sendmsg([f"{name} {peer[0]}".encode()], control, 0, peer)
 
@@ -74,7 +74,7 @@ def quietly(function):
     try:
         function()
     except OSError:
-        pass  # the other end is gone, or may not be answered
+        pass  # the peer is gone, or answers to it are blocked
 
 
 def serve(servers):
@@ -188,7 +188,7 @@ def strike(plan):
 
 
 def talk(plan):
-    """Answers are those of the second after SHELL ran, the last of each client; what was sent before may still be under way."""
+    """The last answer to each client in one second after SHELL. A pause lets earlier packets arrive first."""
     def client(address, port, to, to_port):
         opened = socket.socket(type=socket.SOCK_DGRAM)
         opened.bind((address, port))
@@ -229,7 +229,7 @@ def talk(plan):
 
 
 def keep(plan):
-    """Every 10 ms each flow asks by UDP, and its TCP connection says something; "lost" counts what UDP got no answer to."""
+    """Every 10 ms each flow sends over UDP and over its TCP connection; "lost" counts UDP packets without an answer."""
     ended, results = threading.Event(), {}
 
     def one(number, netns, to, port):
@@ -246,7 +246,7 @@ def keep(plan):
             try:
                 udp.send(b"x")
             except OSError:
-                pass  # what was told of the one before
+                pass  # an ICMP error about the previous packet
             said["asked"] += 1
             words = b"%08d" % said["asked"]
             tcp.sendall(words)

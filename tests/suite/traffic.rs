@@ -1,4 +1,4 @@
-//! A small internet inside a sandbox, and traffic through it by real sockets (`traffic.py`).
+//! A small internet inside a sandbox, and traffic through it over real sockets (`traffic.py`).
 //!
 //! ```text
 //! inet 198.51.100.9 -- gw 192.168.50.1 --+-- stranger 192.168.50.66
@@ -6,8 +6,9 @@
 //!                                                         HOST 172.31.0.1 -- foreign 172.31.0.2
 //! ```
 //!
-//! `stranger` is also another Flatnet host, with the container 10.87.2.5. `foreign` stands for whatever else this host forwards for and Flatnet must leave alone. The names are network
-//! namespaces; `""` is the host, the sandbox's own.
+//! `stranger` is also another Flatnet host, with the container 10.87.2.5. `foreign` stands for anything else that this
+//! host forwards for and that Flatnet must leave alone. The names are network namespaces; `""` is the host, which is
+//! the sandbox's own namespace.
 
 #![allow(
     clippy::panic,
@@ -23,7 +24,7 @@ use crate::sandbox::{Builder, Output, Sandbox};
 /// The host.
 pub(crate) const HOST: &str = "";
 
-/// What a probe that is dropped hears.
+/// The result of a probe that is dropped.
 pub(crate) const SILENCE: &str = "silence";
 
 /// The result of a probe without a listener.
@@ -54,11 +55,11 @@ ip -n foreign route add default via 172.31.0.1
 ip -n stranger addr add 10.87.2.5/32 dev lo; ip route add 10.87.2.0/24 via 192.168.50.66
 ";
 
-/// An `nft` that says of every ruleset that the kernel cannot load it, when it is only asked (`nft -c`): so Flatnet
-/// finds a kernel without `fib`, as those of WSL before 6.6.114 are.
+/// An `nft` whose check (`nft -c`) rejects every ruleset as one that the kernel cannot load. Flatnet then assumes a
+/// kernel without `fib`, like WSL's before 6.6.114.
 pub(crate) const NFT_WITHOUT_FIB: &str = "/usr/local/sbin/nft-without-fib";
 
-/// Puts it there.
+/// Installs [`NFT_WITHOUT_FIB`].
 pub(crate) fn install_nft_without_fib(sandbox: &Sandbox) {
     sandbox.write(
         NFT_WITHOUT_FIB,
@@ -74,11 +75,11 @@ pub(crate) fn install_nft_without_fib(sandbox: &Sandbox) {
 
 /// The small internet, with Flatnet on the host.
 pub(crate) struct World {
-    /// The host is the sandbox's own namespace.
+    /// The sandbox; its own namespace is the host.
     pub(crate) sandbox: Sandbox,
 }
 
-/// A question and the answer that it must get.
+/// A request and the result that it must have.
 pub(crate) struct Probe {
     what: String,
     from: String,
@@ -103,7 +104,7 @@ pub(crate) fn probe(what: &str, from: &str, proto: &'static str, to: &str, port:
 }
 
 impl Probe {
-    /// Asked from this address.
+    /// Sends the request from this address.
     pub(crate) fn source(mut self, address: &'static str) -> Self {
         self.source = Some(address);
         self
@@ -133,7 +134,7 @@ impl World {
         self.sandbox.write("/etc/flatnet/flatnet.yaml", &format!("ingress_gateways: [192.168.50.1]\n{yaml}"));
     }
 
-    /// What `bridge-nf-call-iptables` is, which decides whether bridged packets pass the IP hooks too.
+    /// Sets `bridge-nf-call-iptables`, which decides whether bridged packets pass the IP hooks too.
     pub(crate) fn bridge_nf_call(&self, value: u8) {
         self.sandbox
             .sh("[ -e /proc/sys/net/bridge/bridge-nf-call-iptables ] || { echo 'run: modprobe br_netfilter' >&2; exit 1; }")
@@ -144,7 +145,7 @@ impl World {
             .succeeds();
     }
 
-    /// Attaches the namespace `name`, making it where it is missing, by CNI; returns the container's address.
+    /// Attaches the namespace `name` by CNI, and makes it if it is missing; returns the container's address.
     #[track_caller]
     pub(crate) fn attach(&self, name: &str, ports: &Value) -> String {
         self.sh(&format!(
@@ -168,8 +169,8 @@ impl World {
         port
     }
 
-    /// The MAC to which the container's kernel sends what it has for others: of a routed link its own, for that is the other
-    /// end's too; of a port of the bridge the bridge's.
+    /// The MAC to which the container's kernel sends packets for others. On a routed link it is the link's own, which
+    /// both ends have; on a port of the bridge it is the bridge's.
     #[track_caller]
     pub(crate) fn next_hop(&self, name: &str) -> frames::Mac {
         let link = self
@@ -181,28 +182,28 @@ impl World {
         )
     }
 
-    /// Calls the plugin for the namespace `name`, the way a runtime does.
+    /// Calls the plugin for the namespace `name`, as a runtime does.
     #[must_use]
     pub(crate) fn cni(&self, command: &str, name: &str, ports: &Value) -> Output {
         self.sandbox.sh(&cni_script(command, name, ports))
     }
 
-    /// Starts servers for TCP and UDP: namespace, what they call themselves, where they listen, ports.
+    /// Starts servers for TCP and UDP: namespace, name in the answers, address, ports.
     pub(crate) fn serve(&self, servers: &[(&str, &str, &str, &[u16])]) {
         self.traffic("serve", &json!(servers));
     }
 
-    /// Asks all questions side by side.
+    /// Sends all probes in parallel.
     ///
     /// # Panics
     ///
-    /// If answers are not as wanted; the message names all that are not.
+    /// If results differ from the expected ones; the message names all that do.
     #[track_caller]
     pub(crate) fn ask(&self, world: &str, probes: &[Probe]) {
         let questions: Vec<Value> = probes
             .iter()
             .map(|probe| {
-                // A drop is only seen by waiting; an answer may take its time on a busy machine.
+                // Only waiting shows a drop; an answer may take long on a busy machine.
                 let seconds = if probe.want == SILENCE { 1.2 } else { 8.0 };
                 json!([probe.from, probe.proto, probe.to, probe.port, seconds, probe.source])
             })
@@ -234,8 +235,8 @@ impl World {
         serde_json::from_value(answer).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Sends frames as they are from `eth0` of their namespaces, runs a script, and returns the frames that `eth0` of
-    /// each namespace in `hear` heard.
+    /// Sends raw frames from `eth0` of their namespaces, runs a script, and returns the frames that `eth0` of each
+    /// namespace in `hear` received.
     pub(crate) fn wire(&self, hear: &[&str], send: &[(&str, Vec<u8>)], script: &str) -> Vec<Vec<Vec<u8>>> {
         let send: Vec<(&str, String)> = send.iter().map(|(netns, frame)| (*netns, to_hex(frame))).collect();
         let heard = self.traffic("wire", &json!({"hear": hear, "send": send, "run": script}));
@@ -243,7 +244,7 @@ impl World {
         heard.iter().map(|frames| frames.iter().map(|frame| from_hex(frame)).collect()).collect()
     }
 
-    /// The kernel's number for table `inet flatnet`: another one after the table was replaced.
+    /// The kernel's handle of the table `inet flatnet`. It changes when the table is replaced.
     pub(crate) fn table_handle(&self) -> u64 {
         let tables: Value = serde_json::from_str(&self.sh("nft -j list tables")).unwrap_or_default();
         let mut tables =
@@ -254,7 +255,7 @@ impl World {
             .unwrap_or_else(|| panic!("there is no table inet flatnet"))
     }
 
-    /// The packets that the rules with this comment counted.
+    /// The number of packets that the rules with this comment counted.
     pub(crate) fn counted(&self, comment: &str) -> u64 {
         let listed =
             self.sh("nft -j list table inet flatnet; nft -j list table arp flatnet 2>/dev/null || true");
@@ -287,7 +288,7 @@ impl World {
     }
 }
 
-/// A call of the plugin for the namespace `name` as a script.
+/// A script that calls the plugin for the namespace `name`.
 pub(crate) fn cni_script(command: &str, name: &str, ports: &Value) -> String {
     let conf = json!({
         "cniVersion": "1.0.0", "name": "flatnet", "type": "flatnet", "runtimeConfig": {"portMappings": ports},

@@ -9,13 +9,13 @@ use crate::reliability::file;
 
 const PAGE: &str = "docs/operations/troubleshooting.md";
 
-/// What begins with `### B1: ..`, by its label.
+/// The sections that begin with `### B1: ..`, by label.
 fn sections(page: &str) -> Vec<(&str, &str)> {
     let sections = page.split("\n### ").skip(1);
     sections.map(|section| section.split_once(':').unwrap_or((section, ""))).collect()
 }
 
-/// What is wrong with the places of codes.
+/// Unknown error codes, and codes that are not in exactly one section.
 fn misplaced(page: &str) -> Vec<String> {
     let code = Regex::new("FLAT-E[0-9]{3}").unwrap();
     let all: BTreeSet<&str> = Kind::ALL.iter().map(|kind| kind.code()).collect();
@@ -31,7 +31,7 @@ fn misplaced(page: &str) -> Vec<String> {
     wrong
 }
 
-/// The labels that the tree ends in.
+/// The labels at the ends of the tree.
 fn leaves(page: &str) -> Vec<&str> {
     let tree = page.split("```text\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap_or_default();
     tree.lines().filter_map(|line| line.rsplit_once(".. ").map(|(_, label)| label)).collect()

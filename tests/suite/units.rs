@@ -4,7 +4,7 @@ use crate::podman_failures::reboot;
 use crate::sandbox::{Output, Sandbox};
 use crate::world::World;
 
-/// A host that systemd runs, as far as `init` can see.
+/// A host on which systemd runs, as far as `init` can see.
 fn with_systemd() -> Sandbox {
     let sandbox = Sandbox::podman4().image("busybox").start();
     sandbox
@@ -13,7 +13,7 @@ fn with_systemd() -> Sandbox {
     sandbox
 }
 
-/// Runs what the unit says, as systemd would.
+/// Runs the unit's commands, as systemd would.
 fn start(sandbox: &Sandbox, unit: &str) -> Output {
     sandbox.sh(&format!(
         "sed -n 's/^ExecStart=//p' /etc/systemd/system/{unit} >/tmp/{unit}.sh; bash -e /tmp/{unit}.sh"
@@ -26,12 +26,12 @@ fn units_are_valid_and_in_order() {
     sandbox
         .sh("cd /etc/systemd/system; systemd-analyze verify --man=no flatnet.service flatnet-repair.service flatnet-gc.service flatnet-gc.timer flatnet-gateway-watch.service flatnet-dns.service")
         .prints_exactly("");
-    // It does say something about a unit that is wrong.
+    // `systemd-analyze` does report an invalid unit.
     sandbox
         .sh("sed 's/^Type=oneshot/Typo=oneshot/' /etc/systemd/system/flatnet.service >/tmp/flatnet.service; systemd-analyze verify --man=no /tmp/flatnet.service")
         .complains("Typo");
     let unit = sandbox.read("/etc/systemd/system/flatnet.service");
-    // What `systemctl enable` links.
+    // The links that `systemctl enable` makes.
     sandbox
         .sh("SYSTEMD_OFFLINE=1 systemctl enable flatnet.service; cd /etc/systemd/system; ls -1 nftables.service.wants multi-user.target.wants")
         .prints("flatnet-repair.service\nflatnet.service\n");
@@ -58,7 +58,7 @@ fn gateway_install_writes_gateway_units() {
     sandbox
         .sh("cd /etc/systemd/system; systemd-analyze verify --man=no flatnet-gateway.service flatnet-gateway-watch.service")
         .prints_exactly("");
-    // As systemd does: tested, then started in the foreground.
+    // As systemd does: test the configuration, then start in the foreground.
     let unit = sandbox.read("/etc/systemd/system/flatnet-gateway.service");
     let line = |key: &str| unit.lines().find_map(|line| line.strip_prefix(key)).unwrap().to_owned();
     sandbox.sh(&line("ExecStartPre=")).succeeds();
@@ -66,7 +66,7 @@ fn gateway_install_writes_gateway_units() {
     sandbox.eventually("curl -s 127.0.0.1/_flatnet/healthz").prints_exactly("no routes");
     sandbox.sh("kill -QUIT $(cat /srv/gateway/logs/nginx.pid)").succeeds();
     assert!(nginx.wait().unwrap().success());
-    // An edited one stays; on Windows' side only watch runs here.
+    // An edited unit is kept. With a gateway on Windows, only `watch` runs on this host.
     let edit = "cd /etc/systemd/system; echo '# mine' >>flatnet-gateway.service";
     sandbox.sh(&format!("{edit}; flatnet gateway install /srv/gateway")).prints(
         "kept        /etc/systemd/system/flatnet-gateway.service (edited; use --force to overwrite it)",
@@ -74,7 +74,7 @@ fn gateway_install_writes_gateway_units() {
     sandbox
         .sh("rm /etc/systemd/system/flatnet-gateway.service; flatnet gateway install /mnt/c/gateway; ! ls /etc/systemd/system/flatnet-gateway.service 2>&1")
         .prints("  systemctl enable --now flatnet-gateway-watch.service\n");
-    // Where systemd does not run, nothing is written for it.
+    // Without systemd, no unit is written.
     sandbox
         .sh("rm -r /run/systemd; rm /etc/systemd/system/flatnet-*; flatnet gateway install /srv/other; ! ls /etc/systemd/system/flatnet-* 2>&1")
         .prints("  nginx -p /srv/other -c conf/nginx.conf\n")
@@ -90,7 +90,7 @@ fn commands_may_take_longer_at_boot() {
         .succeeds();
     sandbox.sh("flatnet up").complains("was killed after 1 s");
     start(&sandbox, "flatnet.service").succeeds();
-    // What was said for that run alone is no other configuration.
+    // The option of that one run does not count as another configuration.
     sandbox
         .sh("cp /usr/sbin/nft /opt/slow/nft; flatnet up; flatnet plan --exit-code")
         .prints("Nothing to do");
@@ -101,7 +101,7 @@ fn commands_may_take_longer_at_boot() {
 fn status_says_that_the_unit_failed_or_was_stopped() {
     let sandbox = with_systemd();
     start(&sandbox, "flatnet.service").succeeds();
-    // In place of a systemd that runs: what it says of a unit.
+    // A stand-in for `systemctl` of a running systemd: it prints the unit's state.
     sandbox
         .sh("printf '#!/bin/sh\ntest \"$*\" = \"show --property=ActiveState,UnitFileState flatnet.service\" && cat /run/shown\n' >/run/systemctl
              chmod 755 /run/systemctl; mount --bind /run/systemctl /usr/bin/systemctl")
@@ -129,7 +129,7 @@ fn status_says_that_the_unit_failed_or_was_stopped() {
     }
 }
 
-/// nftables.service flushes as it starts, while flatnet.service is active and not started again.
+/// nftables.service flushes the ruleset when it starts, while flatnet.service stays active and is not started again.
 #[test]
 fn what_nftables_takes_as_it_starts_is_put_back() {
     let sandbox = with_systemd();

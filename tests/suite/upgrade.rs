@@ -1,7 +1,8 @@
 //! Upgrade from Flatnet 0.1.0 with running containers and traffic.
 //!
-//! `captured/flatnet-0.1.0` has 0.1.0's commands (`plan --format sh`) and state on a host of [`World`], for an isolated and for a plain
-//! network with the containers c2, which publishes 8080, and c3. These commands set up the host and the links here.
+//! `captured/flatnet-0.1.0` has 0.1.0's commands (`plan --format sh`) and state on a host of [`World`], for an isolated
+//! and for a plain network with the containers c2, which publishes 8080, and c3. These commands set up the host and the
+//! links here.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -42,10 +43,10 @@ macro_rules! captured {
 const ISOLATED: Captured = captured!("isolated");
 const PLAIN: Captured = captured!("plain");
 
-/// A host on which 0.1.0 is up and attached c2 and c3, and this version has not run.
+/// A host on which 0.1.0 is up and has attached c2 and c3. This version has not run there.
 fn host_of_0_1_0(captured: &Captured) -> World {
     let world = World::new(Sandbox::podman4(), &format!("bridging: {}\n", captured.bridging));
-    // Without which 0.1.0 loses what a container sends to a published port.
+    // Otherwise 0.1.0 loses packets from containers to published ports.
     world.bridge_nf_call(0);
     world.sh(captured.up);
     let mut changes =
@@ -83,7 +84,7 @@ fn host_of_0_1_0(captured: &Captured) -> World {
     world
 }
 
-/// With the boot and the namespace of this machine, and so without the checksum.
+/// Replaces boot ID and namespace with this machine's, and so removes the checksum.
 fn of_this_machine(text: &str, changes: &BTreeMap<&str, Value>) -> String {
     let mut value: Value = serde_json::from_str(text).unwrap();
     for (key, change) in changes {
@@ -111,7 +112,7 @@ const OLD: [(&str, &str, u16, &str); 9] = [
     ("c3", HOST_LAN, 8080, "c2 10.87.1.1"),
 ];
 
-/// Those of a new one and old ones.
+/// Flows between a new container and old ones.
 const NEW: [(&str, &str, u16, &str); 4] = [
     ("c4", C2, 80, "c2 10.87.1.4"),
     ("c3", C4, 80, "c4 10.87.1.3"),
@@ -119,10 +120,10 @@ const NEW: [(&str, &str, u16, &str); 4] = [
     (HOST, C4, 80, "c4 10.87.1.1"),
 ];
 
-/// How many answers may be missing, of those of 10 ms each.
+/// How many answers may be missing. There is a request every 10 ms.
 const MAY_BE_LOST: u64 = 5;
 
-/// Uses flows all the while that a script runs: no connection is lost, and hardly a packet.
+/// Runs a script while the flows are in use: no connection is lost, and at most a few packets.
 fn keeps(world: &World, what: &str, flows: &[(&str, &str, u16, &str)], script: &str) {
     let plan: Vec<_> = flows.iter().map(|(from, to, port, _)| (from, to, port)).collect();
     let kept = world.traffic("keep", &json!({"flows": plan, "run": script}));
@@ -164,7 +165,7 @@ fn attacks(world: &World, round: u32) -> (Vec<Ear>, Vec<Attack>) {
     (ears, attacks)
 }
 
-/// The guard of the bridge's ports stands until they are changed over.
+/// Asserts that the guard of the bridge's ports works until they are changed over.
 fn is_guarded(world: &World, when: &str, round: u32) {
     world.rp_filter(0);
     let (ears, attacks) = attacks(world, round);
@@ -187,7 +188,7 @@ fn upgrade_from_isolated_ports_loses_nothing() {
     let world = host_of_0_1_0(&ISOLATED);
     keeps(&world, "the first ADD of this version", &OLD, &add());
     world.sh("flatnet ps | grep -c running | grep -x 3");
-    // Until a repair old ones stay as they are, and all reach one another.
+    // Before a repair, old containers stay as they are, and all containers reach one another.
     assert_eq!(world.sh("ip -o link show master flatnet-br0 | wc -l").trim(), "2");
     assert!(world.sh("ip -o addr show dev flatnet-br0").contains("10.87.1.1/24"));
     is_guarded(&world, "before the repair", 1);
@@ -238,12 +239,12 @@ fn upgrade_from_plain_ports_loses_nothing() {
     goes_without_a_trace(&world);
 }
 
-/// A DEL of an old receipt takes all that 0.1.0 made, while others stay.
+/// DEL of an old receipt removes everything that 0.1.0 made for the container; other containers stay.
 #[test]
 fn old_container_can_be_removed_without_repair() {
     for captured in [ISOLATED, PLAIN] {
         let world = host_of_0_1_0(&captured);
-        // For one of them, this version has not run before.
+        // c2's DEL is the first run of this version.
         world.cni("DEL", "c2", &json!([])).succeeds();
         let left = world.sh(
             "nft list ruleset; bridge fdb show; ip -br link; ip route; ls /var/lib/flatnet/flatnet/receipts",
@@ -253,7 +254,7 @@ fn old_container_can_be_removed_without_repair() {
             .filter(|trace| left.contains(**trace))
             .count();
         assert_eq!(traces, 0, "{}: {left}", captured.bridging);
-        // And of the other, the tables are of this version.
+        // Before c3's DEL, this version has made its tables.
         world.sh(&add());
         keeps(
             &world,
@@ -265,7 +266,7 @@ fn old_container_can_be_removed_without_repair() {
     }
 }
 
-/// A restarted container is attached in the new way, and the last old one removes the old way.
+/// A restarted container is attached in the new way. When the last old one restarts, the old setup is removed.
 #[test]
 fn restarted_old_container_is_changed_over() {
     let world = host_of_0_1_0(&ISOLATED);

@@ -13,7 +13,7 @@ use crate::sandbox::Sandbox;
 const SOURCE: &str = env!("CARGO_MANIFEST_DIR");
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What a program prints; nothing where it fails, or is not there.
+/// The output of a program; nothing if it fails or is missing.
 fn output_of(program: &mut Command) -> Option<String> {
     let output = program.output().ok()?;
     output.status.success().then(|| String::from_utf8(output.stdout).unwrap().trim().to_owned())
@@ -30,7 +30,7 @@ fn version_output_names_commit() {
     sandbox.sh("flatnet -V").prints_exactly(&format!("flatnet {VERSION}"));
 }
 
-/// What the build script says in a folder where git is of no help, with this file in it.
+/// The output of the build script in a folder where git is of no help, with `archived` as the commit file.
 fn built_in(folder: &Path, archived: &str) -> String {
     let file = folder.join("ops/lib/package/commit");
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();

@@ -21,7 +21,7 @@ fn json(path: &Path) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|why| panic!("{}: {why}", path.display()))
 }
 
-/// RFC 7396.
+/// Merges a patch as in RFC 7396.
 fn merge(target: &mut Value, patch: &Value) {
     let (Value::Object(fields), Value::Object(changes)) = (&mut *target, patch) else {
         *target = patch.clone();

@@ -15,17 +15,17 @@ use serde_json::{Value, json};
 
 use crate::sandbox::Sandbox;
 
-/// How long what was begun may take to end: `ip` exits some 20 ms after the link that it deletes is gone.
+/// How long unfinished operations may take: `ip` exits some 20 ms after the link that it deletes is gone.
 const SETTLES_WITHIN: Duration = Duration::from_secs(5);
 
-/// The facts of a world, each a line, by section.
+/// The facts of a world by section, one per line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct World {
     sections: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl World {
-    /// Looks at all there is.
+    /// Collects all facts.
     #[track_caller]
     pub(crate) fn of(sandbox: &Sandbox) -> Self {
         let output = sandbox.sh(LOOK).succeeds().stdout;
@@ -38,13 +38,13 @@ impl World {
         Self { sections }
     }
 
-    /// The same without what Flatnet writes to its own directories: what is left is the kernel's.
+    /// This world without the files in Flatnet's own directories: what is left is the kernel's.
     pub(crate) fn without_files(mut self) -> Self {
         self.sections.retain(|title, _| !title.starts_with("file "));
         self
     }
 
-    /// The same without the settings of the link `dev`.
+    /// This world without the settings of the link `dev`.
     pub(crate) fn without_settings_of(mut self, dev: &str) -> Self {
         let of_dev = format!("/{dev}/");
         for (_, facts) in self.sections.iter_mut().filter(|(title, _)| title.starts_with("sysctls in ")) {
@@ -53,19 +53,19 @@ impl World {
         self
     }
 
-    /// Asserts that the sandbox's world is this one again, as soon as what was begun has ended.
+    /// Asserts that the sandbox is in this state again, as soon as unfinished operations have ended.
     #[track_caller]
     pub(crate) fn assert_is_back(&self, sandbox: &Sandbox) {
         self.assert_comes_back(|| Self::of(sandbox));
     }
 
-    /// The same of a world [`World::without_files`].
+    /// Asserts the same for worlds without files ([`World::without_files`]).
     #[track_caller]
     pub(crate) fn assert_is_back_but_for_files(&self, sandbox: &Sandbox) {
         self.assert_comes_back(|| Self::of(sandbox).without_files());
     }
 
-    /// The same of a world that `look` sees.
+    /// Asserts the same for the world that `look` returns.
     #[track_caller]
     pub(crate) fn assert_comes_back(&self, look: impl Fn() -> Self) {
         let end = Instant::now() + SETTLES_WITHIN;
@@ -78,7 +78,7 @@ impl World {
         }
     }
 
-    /// The lines that only one of the two has.
+    /// The lines that are in only one of the two worlds.
     fn difference(&self, after: &Self) -> String {
         let nothing = BTreeSet::new();
         let titles: BTreeSet<&String> = self.sections.keys().chain(after.sections.keys()).collect();
@@ -102,15 +102,15 @@ impl World {
 
 /// Asserts that nothing is gone and nothing was left.
 #[track_caller]
-pub(crate) fn assert_same(before: &World, after: &World) {
+fn assert_same(before: &World, after: &World) {
     assert!(before == after, "the world is another (- gone, + left behind):\n{}", before.difference(after));
 }
 
-/// Prints each section after a line that starts with the byte 1, which no tool prints. Hundreds of tests look thousands of
-/// times, so each program that it starts counts.
+/// Prints each section after a line that starts with the byte 1, which no tool prints. Hundreds of tests run this
+/// script thousands of times, so each program that it starts counts.
 ///
-/// Sysctls are those of links and of the host that a network plugin may want to change; the ones that the kernel
-/// counts or derives are not among them. The process group of this script is not looked at.
+/// The sysctls are those of links and of the host that a network plugin may change, without those that the kernel
+/// counts or derives. The process group of this script is left out.
 const LOOK: &str = r#"
 section() { printf '\001section %s\n' "$*"; }
 namespace() { # TITLE
@@ -140,12 +140,12 @@ section "locks held"
 for file in $(find /run/flatnet -name '*.lock' 2>/dev/null); do flock -n "$file" true || echo "$file"; done
 section "processes"
 read -r _ _ _ _ own _ </proc/$$/stat
-# One that is about to be gone has no command line any more, and ps puts its name in brackets.
+# A process that is about to exit has no command line any more, and ps puts its name in brackets.
 ps -e -o pgid=,stat=,args= |
     awk -v own="$own" '$1 != own+0 && $2 !~ /^Z/ && $3 !~ /^\[/ && !/sandbox.sh/ { $1 = $2 = ""; print }'
 "#;
 
-/// Whether a line of a section appears or changes by itself.
+/// Whether the kernel adds or changes a line of a section by itself.
 fn is_the_kernels_own(title: &str, line: &str) -> bool {
     let starts = |words: &[&str]| words.iter().any(|word| line.starts_with(word));
     let holds = |words: &[&str]| words.iter().any(|word| line.contains(word));
@@ -174,7 +174,7 @@ fn facts(title: &str, text: &str) -> Vec<String> {
     if title.ends_with("/host.json") {
         return without_time_and_boot(text);
     }
-    // The network's lock is one file for ever; that nobody holds it is a section of its own.
+    // The network's lock file is never removed. Another section shows whether the lock is held.
     if title.starts_with("file /run/flatnet/") && title.matches('/').count() == 3 {
         return Vec::new();
     }
@@ -196,7 +196,7 @@ fn link(link: &Value) -> Vec<String> {
     for key in ["address", "mtu", "flags", "ifalias", "master", "group"] {
         kept[key] = link[key].clone();
     }
-    // The kernel finds out about a carrier some time after the link is up.
+    // The kernel notices a carrier some time after the link is up.
     if let Some(flags) = kept["flags"].as_array_mut() {
         flags.retain(|flag| *flag != json!("NO-CARRIER") && *flag != json!("LOWER_UP"));
     }
@@ -207,7 +207,7 @@ fn link(link: &Value) -> Vec<String> {
         "{name}: {kept} {} port {port:?}",
         link["linkinfo"]["info_kind"].as_str().unwrap_or("hardware")
     )];
-    // With the carrier comes the kernel's own link-local address.
+    // The kernel adds its own link-local address with the carrier.
     let own = |address: &&Value| address["scope"] != json!("link") || address["family"] != json!("inet6");
     for address in link["addr_info"].as_array().into_iter().flatten().filter(own) {
         facts.push(format!(
@@ -229,7 +229,7 @@ fn ruleset(text: &str) -> Vec<String> {
             inside.pop();
             continue;
         }
-        // The order of rules in their chain matters, that of everything else does not.
+        // The order of rules in their chain matters; no other order does.
         let order = if inside.iter().any(|name| name.starts_with("chain")) {
             number += 1;
             format!("{number:02} ")
@@ -265,13 +265,13 @@ fn without_time_and_boot(text: &str) -> Vec<String> {
     if let Some(object) = value.as_object_mut() {
         object.remove("at");
         object.remove("boot_id");
-        // It says no more than the rest, and the time is in it.
+        // The checksum adds no information, and depends on the time.
         object.remove("sha256");
     }
     vec![mode.to_owned(), value.to_string()]
 }
 
-/// Without this, a look that sees nothing would pass every other test.
+/// Without this test, a [`World`] that sees nothing would pass every other test.
 #[test]
 fn every_kind_of_leftover_is_detected() {
     let sandbox = Sandbox::podman4().start();

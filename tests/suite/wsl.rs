@@ -14,7 +14,7 @@ fn host() -> Sandbox {
     sandbox
 }
 
-/// systemd's own `systemctl`, which without systemd can enable units, and passes over starting them.
+/// Uses systemd's own `systemctl`: without a running systemd it can enable units, and skips starting them.
 fn with_systemd(sandbox: &Sandbox, arguments: &str) -> Output {
     sandbox.sh(&format!("mkdir -p /run/systemd/system; SYSTEMD_OFFLINE=1 /src/ops/wsl/setup {arguments}"))
 }
@@ -56,7 +56,7 @@ fn setup_without_systemd_keeps_foreign_boot_command() {
     assert_eq!(sandbox.read("/etc/wsl.conf"), own);
 }
 
-/// What the unit's line `key=` says, to be pasted.
+/// The command in the unit's line `key=`, ready to be pasted.
 fn command(sandbox: &Sandbox, key: &str) -> String {
     let unit = sandbox.read("/etc/systemd/system/flatnet-gateway.service");
     let lines: Vec<&str> = unit.lines().filter_map(|line| line.strip_prefix(&format!("{key}="))).collect();

@@ -13,7 +13,7 @@ from measure import Failed
 FULL = {"rounds": 40, "rounds_at_once": 5, "rounds_podman": 20, "at_once": 100, "present": 900, "flows": 200_000}
 QUICK = {"rounds": 2, "rounds_at_once": 1, "rounds_podman": 2, "at_once": 10, "present": 20, "flows": 2_000}
 
-# Each takes a part of the time, and can be asked for alone.
+# The parts of the benchmark; --only selects one.
 PARTS = {"rivals": rivals, "old": designs, "many": many}
 
 
@@ -47,7 +47,7 @@ def main():
     for part in parts:
         print(f"\n{PARTS[part].table(raw, sizes)}")
     if failure:
-        # What came before it is shown, since it took minutes; the exit status says that it is not all.
+        # Earlier results are shown, because they took minutes; the exit status shows that some are missing.
         sys.exit(f"\nbench: not all was measured, since this failed:\n\n{failure}")
 
 

@@ -16,7 +16,7 @@ BARE = "/usr/local/bin/bare"
 INPUTS = "/run/bench"
 RECEIPTS = "/var/lib/flatnet/flatnet/receipts"
 CONFIG = "/etc/flatnet/flatnet.yaml"
-# The sandbox itself, rather than a host of its own in it.
+# The sandbox itself, instead of a separate host in it.
 HERE = contextlib.nullcontext()
 
 
@@ -48,7 +48,7 @@ def configure(text):
 
 
 class Cni:
-    """A CNI plugin, its network configuration, and the host on which it runs; `links` finds the containers' links there."""
+    """A CNI plugin, its network configuration, and its host; `links` is the pattern of the containers' links there."""
 
     def __init__(self, name, plugin, conf, links, host=HERE):
         self.name, self.plugin, self.links, self.host = name, plugin, links, host
@@ -72,12 +72,12 @@ class Cni:
         return self.call("DEL", number)
 
     def attached(self):
-        """How many containers there are, by the kernel's own account."""
+        """The number of containers' links in the kernel."""
         return len(glob.glob(f"/sys/class/net/{self.links}"))
 
 
 def flatnet(name="flatnet", host=HERE, ports=()):
-    """`ports` are published: pairs of protocol and port, the same outside and inside."""
+    """`ports` are pairs of protocol and port to publish; the host port equals the container port."""
     mappings = [{"hostPort": port, "containerPort": port, "protocol": protocol} for protocol, port in ports]
     conf = {"cniVersion": "1.0.0", "name": "flatnet", "type": "flatnet", "config": CONFIG}
     if mappings:
@@ -86,7 +86,7 @@ def flatnet(name="flatnet", host=HERE, ports=()):
 
 
 def reference():
-    """Debian's bridge and host-local, with masquerading: a comparable job."""
+    """Debian's plugins bridge and host-local with masquerading, which do comparable work."""
     conf = {
         "cniVersion": "1.0.0",
         "name": "reference",
@@ -100,7 +100,7 @@ def reference():
 
 
 class Netavark:
-    """netavark's own bridge driver: that of the Debian 13 tree where there is one (it is much the faster), else the machine's."""
+    """netavark's bridge driver: the Debian 13 tree's, which is much faster, or the machine's if there is no tree."""
 
     name = "netavark"
 
@@ -167,7 +167,7 @@ class Floor:
         self.plans = {}
 
     def learn(self, number, run):
-        """Attaches number by Flatnet, reads what it ran, and detaches it. `run` is how a call is run."""
+        """Attaches a container with Flatnet, reads the commands from the receipt, and detaches it. `run` runs a call."""
         run(self.flatnet.add(number))
         with open(f"{RECEIPTS}/{container_id(number)}@eth0.json", encoding="utf-8") as file:
             receipt = json.loads(file.readline())

@@ -1,4 +1,4 @@
-"""Flatnet beside an older flatnet: the same calls, each on a host of its own, with the same configuration."""
+"""Flatnet compared with an older flatnet: the same calls with the same configuration, each version on a separate host."""
 
 import flows
 from candidates import configure, flatnet, make_namespaces
@@ -8,10 +8,10 @@ from report import markdown, ratios, reached, spread
 from turns import FIRST_OF_MANY, alternating, attach_many
 
 OLD = "/usr/local/bin/flatnet-old"
-# What the container publishes that comes and goes.
+# The published ports of the container that is attached and detached.
 PORTS = {"": (), " tcp": (("tcp", 18080),), " udp": (("udp", 18053),)}
 
-# What is measured, its name in the raw numbers, the most that is promised of the old one's time
+# title, name in the raw numbers, upper limit as a share of the old version's time
 ROWS = [
     ("ADD", "add", 0.95),
     ("DEL", "delete", 1.0),
@@ -87,7 +87,7 @@ def table(raw, sizes):
 
 
 def ending(raw, sizes):
-    """What it costs to end flows, as a sentence."""
+    """The cost of ending flows, as a sentence."""
     if "conntrack, flows" in raw:
         few, many = median(raw["conntrack"]), median(raw["conntrack, flows"])
         yield f"`conntrack -D` alone, which ends one flow: {few:.1f} ms among few, {many:.1f} ms among {sizes['flows']:,}."

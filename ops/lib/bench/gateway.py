@@ -48,7 +48,7 @@ def measure(raw, sizes):
     routes = Routes()
     backend = servers.backend()
     throughput(raw, sizes, routes)
-    # All cores are its own, as in real life.
+    # As in normal use, the gateway may use all cores.
     gateway = servers.gateway(servers.every_core())
     changes(raw, sizes, routes)
     gateway.stop()
@@ -76,7 +76,7 @@ def main():
         set_up()
         measure(raw, sizes)
     except Failed as failed:
-        # What came before it is kept, since it took minutes; the exit status says that it is not all.
+        # Earlier results are saved, because they took minutes; the exit status shows that some are missing.
         report.save(options.save, raw, sizes, about(), "figures")
         sys.exit(f"\nbench: not all was measured, since this failed:\n\n{failed}")
     report.save(options.save, raw, sizes, about(), "figures")

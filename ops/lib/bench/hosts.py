@@ -1,4 +1,4 @@
-"""A host within the sandbox: a network of its own, and of the files those that tell one host's Flatnet from another's."""
+"""A host in the sandbox: a separate network namespace, and separate files of Flatnet."""
 
 import ctypes
 import os
@@ -9,8 +9,8 @@ from measure import Failed
 FLATNET = "/usr/local/bin/flatnet"
 CLONE_NEWNET, CLONE_NEWNS = 0x40000000, 0x00020000
 
-# Container namespaces, leases, receipts, locks and log are each host's own, and so is its flatnet, at the usual path: two of
-# them differ in nothing but that program. /sys shows the links of the network in which it was mounted.
+# Each host has its own container namespaces, leases, receipts, locks, log and flatnet, at the usual paths, so that two hosts
+# differ only in the program. /sys is mounted again, because it shows the links of the namespace in which it was mounted.
 SCRIPT = """
 mount -t sysfs sysfs /sys
 for folder in /run/netns /run/flatnet /var/lib/flatnet /var/log/flatnet; do
@@ -27,7 +27,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def namespaces(pid):
-    """The network last: the way to it is a path that the mounts before it may not have."""
+    """Descriptors of the process's namespaces, opened before the first is entered: its mounts may lack the paths."""
     kinds = (("mnt", CLONE_NEWNS), ("net", CLONE_NEWNET))
     return [(os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC), flag) for kind, flag in kinds]
 
@@ -39,7 +39,7 @@ def enter(wanted):
 
 
 class Host:
-    """What is started in `with host:` runs on it. It is there until `close`, or until this process ends."""
+    """Programs started in `with host:` run on the host. It exists until `close`, or until this process ends."""
 
     def __init__(self, program=FLATNET):
         self.before = []

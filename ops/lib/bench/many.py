@@ -9,7 +9,7 @@ from hosts import Host
 from measure import Failed, median, say, sh
 from report import markdown
 
-# How many are the first and the last ones; the subnet has room for 4,093.
+# The number of containers that count as first and as last. The subnet has room for 4,093.
 AT_EACH_END = 100
 
 
@@ -21,19 +21,19 @@ def call(raw, name, wanted):
 
 
 def addresses(count):
-    """As the kernel has them, in the containers."""
+    """The addresses in the containers, according to the kernel."""
     script = "for n in $(seq 0 $1); do ip -n bench$n -4 -o addr show dev eth0; done"
     printed = sh(f"set -- {count - 1}; {script}")
     return [line.split()[3].split("/")[0] for line in printed.splitlines()]
 
 
 def unanswered(targets, prefix):
-    """Those that do not answer one ping within two seconds."""
+    """The targets that do not answer one ping within two seconds."""
     waiting = []
     for target in targets:
         argv = [*prefix, "ping", "-q", "-c", "1", "-W", "2", target]
         waiting.append((target, subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)))
-        # A few at a time: more would wait for one another.
+        # A few at a time, because more would delay one another.
         if len(waiting) == 8:
             yield from silent(waiting)
     yield from silent(waiting)
@@ -59,7 +59,7 @@ def measure(raw, sizes):
         if ours.attached() != count:
             raise Failed(f"{ours.attached()} of {count} containers are attached")
         say("ping from the host, from the first container")
-        # As a runtime does: it asks itself too.
+        # The first container pings itself too, over `lo`, which a runtime would set up.
         sh(f"ip -n {netns(0)} link set lo up")
         targets = addresses(count)
         for where, prefix in (("host", []), ("container", ["ip", "netns", "exec", netns(0)])):

@@ -8,7 +8,7 @@ import subprocess
 
 from measure import median
 
-# name, measured, against ("" for an absolute figure), how they are compared, most that is promised
+# title, measured, compared with ("" for an absolute figure), kind of comparison, upper limit
 TARGETS = [
     ("ADD", "flatnet add", "reference add", "ratio", 0.30),
     ("ADD", "flatnet add", "netavark add", "ratio", 0.50),

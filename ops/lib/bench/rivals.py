@@ -46,7 +46,7 @@ def measure(raw, sizes):
     set_up(FIRST_OF_MANY + max(sizes["present"], sizes["at_once"]))
     ours, theirs, netavark = flatnet(), reference(), Netavark()
     floor = Floor(ours)
-    # Each has one container throughout, so that no bridge is added or removed while measuring.
+    # Each has one container all the time, so that no bridge is added or removed while measuring.
     for number, candidate in enumerate((ours, theirs, netavark)):
         timed(candidate.add(number))
     floor.learn(TURN, timed)

@@ -4,7 +4,7 @@ import os
 
 from measure import Failed, timed, timed_at_once
 
-# The container that is attached and detached; those before it stay attached all the time.
+# The number of the container that is attached and detached; those with lower numbers stay attached.
 TURN = 3
 FIRST_OF_MANY = 4
 
@@ -46,7 +46,7 @@ def at_once(raw, candidates, rounds, count, present):
 
 
 def attach_many(candidate, count, present=1):
-    """Attaches until there are `count`, without pauses: this is not measured."""
+    """Attaches containers until there are `count`, unmeasured and without pauses."""
     with candidate.host:
         for number in range(FIRST_OF_MANY, FIRST_OF_MANY + count - present):
             call = candidate.add(number)

@@ -1,6 +1,6 @@
-"""The test image `app`: a page that shows what comes over a WebSocket and by server-sent events.
+"""The test image `app`: a page that shows messages of a WebSocket and of server-sent events.
 
-Tornado is strict where gateways go wrong: it refuses a WebSocket whose Origin is not the Host that it was asked by.
+Tornado detects a common fault of gateways: it rejects a WebSocket whose Origin differs from the request's Host.
 """
 
 import asyncio

@@ -1,5 +1,5 @@
-# From `cargo metadata` to a bill of materials in CycloneDX 1.5: what is compiled into the program, or runs while it is compiled.
-# $lock holds the checksums of Cargo.lock by "name version"; $time is the commit's, so that the same input makes the same bytes.
+# Converts `cargo metadata` to a bill of materials in CycloneDX 1.5: the crates that are compiled into the program or used to
+# build it. $lock has Cargo.lock's checksums by "name version"; $time is the commit's time, so that the output is reproducible.
 
 def purl: "pkg:cargo/\(.name)@\(.version)";
 
@@ -18,7 +18,7 @@ def component($lock): {
     externalReferences: [.repository | values | {type: "vcs", url: .}]
 };
 
-# What a crate needs but for its own tests.
+# A crate's dependencies without dev-dependencies.
 def needs: [.deps[] | select(any(.dep_kinds[]; .kind != "dev")) | .pkg];
 
 def reachable($nodes): def more: . as $known | ($known + [$known[] | $nodes[.] | needs[]] | unique)

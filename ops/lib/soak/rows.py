@@ -4,14 +4,14 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """`tests` is what the names of its tests begin with; each of them runs once in a round, with the round's count."""
+    """`tests` is the prefix of its tests' names; each of these tests runs once in a round, with the round's count."""
 
     name: str
     what: str
     tests: str
     wanted: int
     unit: str
-    a_round: int  # how many of `wanted` one round does
+    a_round: int  # the part of `wanted` that one round does
     minutes: int  # a round that takes longer has failed
 
 

@@ -13,7 +13,7 @@ from table import done_of, table
 
 
 class Book:
-    """The rounds of each row that are done: one file to a row, one line to a round."""
+    """The completed rounds of each row: one file for each row, one line for each round."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -35,7 +35,7 @@ class Book:
 
 
 def run_round(row, number, count, suite, build, book):
-    """One run of the test binary; it is killed when it takes too long, and its sandboxes die with it."""
+    """Runs the test binary once. If it takes too long, it is killed, which ends its sandboxes too."""
     report = book.folder / f"{row.name}.report"
     log = book.folder / f"{row.name}.log"
     book.folder.mkdir(parents=True, exist_ok=True)

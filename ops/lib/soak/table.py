@@ -1,4 +1,4 @@
-"""The table of what was soaked, from the lines that the rounds left; Markdown, so that it can be put in a document."""
+"""The table of completed rounds, from their recorded lines. In Markdown, for documents."""
 
 import statistics
 
@@ -38,7 +38,7 @@ def figures(reports):
 
 
 def figure(values):
-    """Counts are added up; of samples, which come as lists, the middle and the worst are shown."""
+    """Counts are summed; of samples, which are lists, the median and the worst are shown."""
     if not any(isinstance(value, list) for value in values):
         return f"{sum(values):,}"
     samples = [sample for value in values for sample in value]

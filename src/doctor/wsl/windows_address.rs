@@ -101,20 +101,13 @@ mod tests {
     fn windows_address_change_is_reported_with_remedy() {
         let address = |text: &str| text.parse::<Ipv4Addr>().unwrap();
         let facts = |gateway: &str| HostFacts {
-            config_hash: String::new(),
             mtu: 1500,
             uplink: Some("eth0".to_owned()),
             ingress_gateways: vec![address(gateway)],
-            gateway_links: Vec::new(),
             ipv6: true,
-            resolvers: Vec::new(),
-            gateway_ports: Vec::new(),
-            gateway_address: None,
-            windows: None,
-            resolver: None,
             policy_routing: true,
             fib: true,
-            host_addresses: Vec::new(),
+            ..HostFacts::default()
         };
         let record = HostRecord {
             facts: facts("172.20.0.1"),

@@ -155,12 +155,13 @@ mod tests {
             addresses: serde_json::from_str(r#"["10.87.1.2/24", "fd00::2/128"]"#).unwrap(),
             next_hops: vec!["10.87.1.1".parse().unwrap(), "fd00::1".parse().unwrap()],
             routes_to: vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()],
+            dns: Dns::default(),
         }
     }
 
     #[test]
     fn result_lists_each_address_with_next_hop_of_its_family() {
-        let result = |version| render(version, &attached(), &Dns::default(), None);
+        let result = |version| render(version, &attached(), None);
         let ip = |address, gateway| json!({"address": address, "gateway": gateway, "interface": 2});
         let ips = [ip("10.87.1.2/24", "10.87.1.1"), ip("fd00::2/128", "fd00::1")];
         assert_eq!(result(Version::V1_0_0)["ips"], json!(ips));

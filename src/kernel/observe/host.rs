@@ -39,10 +39,17 @@ pub struct ObservedHost {
     pub ruleset: ObservedRuleset,
     /// Whether the table `arp` exists, which only bridge ports need.
     pub arp_table: bool,
-    /// The resolver's process, if it runs.
-    pub resolver: Option<u32>,
-    /// Whether other networks of this host have names, too.
-    pub others_have_names: bool,
+    /// The resolver, if it runs.
+    pub resolver: Option<RunningResolver>,
+}
+
+/// The process of the resolver, which is one for all networks of this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunningResolver {
+    /// Its process.
+    pub pid: u32,
+    /// Whether other networks have names, too.
+    pub has_other_networks: bool,
 }
 
 /// The tables compared with the desired ones.
@@ -79,7 +86,6 @@ impl ObservedHost {
             ruleset: ObservedRuleset::Absent,
             arp_table: false,
             resolver: None,
-            others_have_names: false,
         }
     }
 }
@@ -205,14 +211,17 @@ pub fn observe(desired: &HostState, host: &mut Host) -> Result<ObservedHost> {
         unreachable: refuses(desired.subnet, host)?,
         ruleset,
         arp_table,
-        resolver: super::resolver::running(desired, host),
-        others_have_names: others_have_names(desired),
+        resolver: resolver(desired, host),
     })
 }
 
-fn others_have_names(desired: &HostState) -> bool {
+fn resolver(desired: &HostState, host: &mut Host) -> Option<RunningResolver> {
+    let pid = super::resolver::running(desired, host)?;
     let networks = NamesDir::new(desired.names.clone()).networks();
-    networks.iter().any(|network| *network != desired.network)
+    Some(RunningResolver {
+        pid,
+        has_other_networks: networks.iter().any(|network| *network != desired.network),
+    })
 }
 
 fn observe_ruleset(desired: &HostState, host: &mut Host) -> Result<(ObservedRuleset, bool)> {

@@ -151,8 +151,8 @@ fn resolver(plan: &mut Plan, desired: &HostState, observed: &ObservedHost) {
 /// Ends the resolver that Flatnet started, unless other networks need it.
 fn resolver_stop(plan: &mut Plan, desired: &HostState, observed: &ObservedHost) {
     let is_ours = desired.resolver != Some(Resolver::Unit);
-    if let Some(pid) = observed.resolver.filter(|_| is_ours && !observed.others_have_names) {
-        plan.push_final(Op::ResolverStop { pid }, "no network of this host has names any more");
+    if let Some(resolver) = observed.resolver.filter(|found| is_ours && !found.has_other_networks) {
+        plan.push_final(Op::ResolverStop { pid: resolver.pid }, "no network of this host has names any more");
     }
 }
 

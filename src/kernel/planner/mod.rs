@@ -26,24 +26,16 @@
 //! // What is desired: the configuration, what `flatnet up` found out about this host, and a container with its address.
 //! let config = config::parse("subnet: 10.87.7.0/24", Path::new("flatnet.yaml"))?;
 //! let facts = HostFacts {
-//!     config_hash: String::new(),
 //!     mtu: 1400,
 //!     uplink: Some("eth0".to_owned()),
-//!     ingress_gateways: Vec::new(),
-//!     gateway_links: Vec::new(),
 //!     ipv6: true,
-//!     resolvers: Vec::new(),
-//!     gateway_ports: Vec::new(),
-//!     gateway_address: None,
-//!     windows: None,
-//!     resolver: None,
 //!     policy_routing: true,
 //!     fib: true,
-//!     host_addresses: Vec::new(),
+//!     ..HostFacts::default()
 //! };
 //! let id = AttachmentId { container_id: "4f5c1e9a0b7d".parse()?, if_name: "eth0".parse()? };
-//! let (netns, address) = ("/run/netns/web".parse()?, "10.87.7.2".parse()?);
-//! let desired = AttachmentState::new(&config, &facts, &id, &netns, address, None, &[], Routes::Default);
+//! let (netns, addresses) = ("/run/netns/web".parse()?, config.addresses("10.87.7.2".parse()?));
+//! let desired = AttachmentState::new(&config, &facts, &id, &netns, &addresses, None, &[], Routes::Default);
 //!
 //! // What is there is nothing, so everything is to be done. Each step says what, and why.
 //! let plan = planner::attach(&desired, &ObservedAttachment::default());

@@ -214,6 +214,7 @@ mod tests {
             ("mtu: 40\n", "f.yaml:1: mtu: 40 is not between 576 and 65535"),
             ("ingress_gateways: [0.0.0.0]\n", "f.yaml:1: ingress_gateways[0]: 0.0.0.0 is not a host address"),
             ("tools: {ip: ip}\n", "f.yaml:1: tools.ip: ip is not an absolute path"),
+            ("tools: {conntrack: c}\n", "f.yaml:1: tools.conntrack: c is not an absolute path"),
             ("limits: {lock_seconds: 0}\n", "f.yaml:1: limits.lock_seconds: 0 is not between"),
             ("bridge: \"a;b\"\n", "\\\"a;b\\\" is not a valid interface name"),
             (

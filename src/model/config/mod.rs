@@ -14,6 +14,7 @@ mod validate;
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::Ipv4Net;
 use schemars::JsonSchema;
@@ -168,6 +169,14 @@ pub struct Limits {
     pub command_seconds: u64,
     /// Stop waiting for another process's lock after this time.
     pub lock_seconds: u64,
+}
+
+impl Limits {
+    /// How long to wait for a lock.
+    #[must_use]
+    pub fn patience(self) -> Duration {
+        Duration::from_secs(self.lock_seconds)
+    }
 }
 
 /// Paths of programs: absolute, of files that only root can write to.

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::problem::{Problem, problem};
-use super::{Config, IngressGateways, Mtu, gateway, names};
+use super::{Config, IngressGateways, Mtu, ToolPaths, gateway, names};
 
 /// The first invalid value, in the order of the fields.
 pub(super) fn validate(config: &Config) -> Result<(), Problem> {
@@ -220,14 +220,16 @@ fn limits(config: &Config) -> Result<(), Problem> {
 }
 
 fn absolute_paths(config: &Config) -> Result<(), Problem> {
-    let tools = &config.tools;
+    // All of them: a program that is added here is checked too.
+    let ToolPaths { ip, bridge, conntrack, nft, sysctl, nsenter, unshare } = &config.tools;
     let paths = [
-        ("tools.ip", tools.ip.as_ref()),
-        ("tools.bridge", tools.bridge.as_ref()),
-        ("tools.nft", tools.nft.as_ref()),
-        ("tools.sysctl", tools.sysctl.as_ref()),
-        ("tools.nsenter", tools.nsenter.as_ref()),
-        ("tools.unshare", tools.unshare.as_ref()),
+        ("tools.ip", ip.as_ref()),
+        ("tools.bridge", bridge.as_ref()),
+        ("tools.conntrack", conntrack.as_ref()),
+        ("tools.nft", nft.as_ref()),
+        ("tools.sysctl", sysctl.as_ref()),
+        ("tools.nsenter", nsenter.as_ref()),
+        ("tools.unshare", unshare.as_ref()),
         ("paths.state", Some(&config.paths.state)),
         ("paths.run", Some(&config.paths.run)),
         ("paths.log", Some(&config.paths.log)),

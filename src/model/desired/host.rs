@@ -18,8 +18,9 @@ pub const OWNER_FILE: &str = "owner";
 /// The unit of the resolver.
 pub const RESOLVER_UNIT: &str = "flatnet-dns.service";
 
-/// What `auto` in the configuration means on this host, and what its kernel supports.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What `auto` in the configuration means on this host, and what its kernel supports. The default is a host with
+/// nothing of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostFacts {
     /// The hash of the configuration for which these were observed.
     pub config_hash: String,

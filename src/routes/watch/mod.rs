@@ -5,7 +5,7 @@ mod prober;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use self::prober::Prober;
 use super::build;
@@ -50,7 +50,7 @@ pub fn watch(
 /// Acquires the lock that marks a running watch.
 fn share(config: &Config) -> Result<Lock> {
     StateDir::create(&config.paths.run)?;
-    Lock::share(&lock_path(config), Duration::from_secs(config.limits.lock_seconds))
+    Lock::share(&lock_path(config), config.limits.patience())
 }
 
 /// The routes table and what it is made from.

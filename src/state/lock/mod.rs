@@ -37,7 +37,7 @@ enum Mode {
 }
 
 impl Lock {
-    /// Waits up to `patience` for the lock at `path`, whose directory exists.
+    /// Waits up to `patience` (`limits.lock_seconds`) for the lock at `path`, whose directory exists.
     pub fn acquire(path: &Path, patience: Duration) -> Result<Self> {
         Self::acquire_in(Mode::Alone, path, patience)
     }

@@ -11,9 +11,9 @@ const VARIES: [(&str, &str); 14] = [
     (r"\b[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z", "<time>"),
     (r"\b[0-9]+ (s|min|h) ago\b", "<ago>"),
     (r"\bpackets [0-9]+ bytes [0-9]+\b", "packets N bytes N"),
-    // Its name in nft 1.0.6, its number in nft 1.1.
+    // nft 1.0.6 prints the name, nft 1.1 the number.
     (r"\bicmp code 4\b", "icmp code frag-needed"),
-    // Older than curl 8.18, and since.
+    // The message before curl 8.18, and since.
     (r"\bFailed to connect to ([0-9a-z.]+) port ([0-9]+)", "Failed to connect to $1:$2"),
     (r"\b[0-9]+(\.[0-9]+)? ms\b", "<ms>"),
     (r#""milliseconds": [0-9.]+"#, "<ms>"),
@@ -22,7 +22,6 @@ const VARIES: [(&str, &str); 14] = [
     (r"[ \t]+", " "),
 ];
 
-/// Compares outputs.
 #[derive(Debug)]
 pub(crate) struct Compare {
     varies: Vec<(Regex, &'static str)>,
@@ -33,14 +32,14 @@ impl Compare {
         Self { varies: VARIES.iter().map(|(pattern, name)| (Regex::new(pattern).unwrap(), *name)).collect() }
     }
 
-    /// `...` is any text within a line; alone on a line any lines.
+    /// `...` matches any text within a line; alone on a line, it matches any lines.
     pub(crate) fn agree<T: AsRef<str>>(&self, shown: &[T], printed: &[T]) -> bool {
         let shapes =
             |lines: &[T]| sets_in_order(lines.iter().map(|line| self.shape(line.as_ref())).collect());
         lines_agree(&shapes(shown), &shapes(printed))
     }
 
-    /// A line without what varies.
+    /// A line with the parts that vary replaced.
     pub(crate) fn shape(&self, line: &str) -> String {
         let mut text = line.trim_end().to_owned();
         for (pattern, name) in &self.varies {
@@ -50,7 +49,7 @@ impl Compare {
     }
 }
 
-/// nft 1.1.7 lists the elements of a set in another order than those before it: here they are sorted.
+/// Sorts the elements of a set: nft 1.1.7 lists them in another order than older versions.
 fn sets_in_order(mut lines: Vec<String>) -> Vec<String> {
     const BEGIN: &str = " elements = { ";
     const END: &str = " }";
@@ -86,7 +85,7 @@ fn lines_agree(shown: &[String], printed: &[String]) -> bool {
     }
 }
 
-/// The parts between `...`, in their order: the first begins the line, the last ends it.
+/// Matches the parts between `...` in order: the line begins with the first part and ends with the last.
 fn line_agrees(shown: &str, printed: &str) -> bool {
     let Some((first, rest)) = shown.split_once("...") else { return shown == printed };
     let Some(mut left) = printed.strip_prefix(first) else { return false };

@@ -1,4 +1,4 @@
-//! Japanese editions: `NAME.ja.md` has the parts of `NAME.md` in the same order, with the same commands, marks, words in
+//! Japanese editions: `NAME.ja.md` has the parts of `NAME.md` in the same order, with the same commands, marks, inline
 //! code, numbers and links. Their commands are not run again.
 //!
 //! Below each heading is the checksum of the English text that was translated:
@@ -7,7 +7,7 @@
 //! <!-- english: 3f2a9c01 -->
 //! ```
 //!
-//! `FLATNET_GOLDEN=write` takes commands and outputs over from the English page; `FLATNET_GOLDEN=translated` writes the
+//! `FLATNET_GOLDEN=write` copies commands and outputs from the English page; `FLATNET_GOLDEN=translated` writes the
 //! checksums too: use it only after the Japanese text was updated.
 
 use std::collections::BTreeSet;
@@ -37,7 +37,7 @@ pub(crate) fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// What the Japanese text of the page at `path` does not have as the English one has it.
+/// The differences of the Japanese text from the English text of the page at `path`.
 pub(crate) fn differences(path: &str, english: &str, japanese: &str) -> Vec<String> {
     let pair = Pair::new(path, english, japanese);
     let found = pair.outline();
@@ -59,7 +59,7 @@ pub(crate) fn differences(path: &str, english: &str, japanese: &str) -> Vec<Stri
     found
 }
 
-/// The Japanese text with commands, outputs and marks of the English one, and with its checksums if the translation was updated.
+/// The Japanese text with the commands, outputs and marks of the English text, and new checksums if `is_translated`.
 pub(crate) fn follow(path: &str, english: &str, japanese: &str, is_translated: bool) -> String {
     let pair = Pair::new(path, english, japanese);
     let mut lines: Vec<String> = japanese.lines().map(str::to_owned).collect();
@@ -96,7 +96,7 @@ impl<'a> Pair<'a> {
         Self { path, english: parts(english), japanese: kept, stamps }
     }
 
-    /// The parts that only one of the two has.
+    /// The parts that only one of the two texts has.
     fn outline(&self) -> Vec<String> {
         let shapes = |parts: &'_ [Part]| parts.iter().map(|part| part.shape.clone()).collect::<Vec<_>>();
         let tell = |sign: char, parts: &[Part]| {
@@ -116,7 +116,7 @@ impl<'a> Pair<'a> {
             .collect()
     }
 
-    /// How two parts of one shape differ.
+    /// How two parts of the same shape differ.
     fn unequal(&self, one: &Part, other: &Part, texts: (&str, &str)) -> Option<String> {
         let place = format!("{}:{}", edition(self.path), other.lines.start + 1);
         if one.kind == Kind::Verbatim {
@@ -141,7 +141,7 @@ impl<'a> Pair<'a> {
         })
     }
 
-    /// The sections whose English text is another one than when they were translated.
+    /// The sections whose English text has changed since they were translated.
     fn outdated(&self) -> Option<String> {
         let wanted = self.wanted_stamps();
         let headings = self.japanese.iter().filter(|part| part.kind == Kind::Heading);
@@ -163,7 +163,7 @@ impl<'a> Pair<'a> {
         })
     }
 
-    /// Checksums of what is to be translated in each section; line breaks do not count.
+    /// Checksums of each section's text to translate; line breaks do not count.
     fn wanted_stamps(&self) -> Vec<String> {
         let mut sections: Vec<String> = Vec::new();
         for part in self.english.iter().filter(|part| part.kind != Kind::Verbatim) {
@@ -215,7 +215,7 @@ fn differing_edition_is_detected() {
         let found = differences("docs/a.md", english, &changed).join("\n");
         assert!(said.iter().all(|said| found.contains(said)), "{there}: {found}");
     }
-    // Other line breaks are the same text; another word is not.
+    // A changed line break does not change the text; a changed word does.
     assert_eq!(differences("docs/a.md", &english.replace("and [", "and\n["), &japanese), [""; 0]);
     let changed = english.replace("Use `x", "Never use `x").replace("\nx -a", "\nx -c");
     let found = differences("docs/a.md", &changed, &japanese);
@@ -224,7 +224,7 @@ fn differing_edition_is_detected() {
     assert_eq!(differences("docs/a.md", &changed, &followed).len(), 1, "commands follow, checksums stay");
 }
 
-/// What the gateway's Japanese pages say is what the Japanese page has in its headings.
+/// The headings of the Japanese troubleshooting page quote the gateway's Japanese pages.
 #[test]
 fn japanese_headings_quote_gateway_pages() {
     let texts = include_str!("../../../templates/gateway/lua/flatnet/texts.lua");

@@ -1,4 +1,4 @@
-//! What a text has that is the same in each language: words in code, numbers, and where links lead.
+//! Parts of a text that are the same in every language: inline code, numbers, and targets of links.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,7 +14,7 @@ static LINK: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\[([^]]*)\]\([^)]*\
 static NUMBER: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"[A-Za-z0-9.,:/_-]*[0-9][A-Za-z0-9.,:/_-]*").unwrap());
 
-/// Words in code, and what has a digit in it but is not one digit alone: both are the same in each language.
+/// Inline code, and words with a digit other than single digits: both are the same in every language.
 pub(crate) fn marked(text: &str) -> BTreeSet<String> {
     let text = &text.replace("```", "");
     let prose = CODE.replace_all(text, " ");
@@ -27,15 +27,15 @@ pub(crate) fn marked(text: &str) -> BTreeSet<String> {
     numbers.filter(|number| number.len() > 1).map(str::to_owned).chain(spans).collect()
 }
 
-/// How many words the English text has besides code and links.
+/// The number of words of the English text without code and links.
 pub(crate) fn words(text: &str) -> usize {
     let prose = CODE.replace_all(text, " ");
     let prose = LINK.replace_all(&prose, " ");
     prose.split_whitespace().filter(|word| word.chars().any(char::is_alphabetic)).count()
 }
 
-/// The links that the Japanese text is to have: to Japanese pages where there are some, and there to the same heading.
-/// `texts` are those of the pages themselves.
+/// The links that the Japanese text must have: to the same heading of the Japanese page, if the page has an edition.
+/// `texts` are the texts of the page in both languages.
 pub(crate) fn translated_links(path: &str, english: &str, texts: (&str, &str)) -> BTreeSet<String> {
     if english.starts_with("[日本語](") {
         return [file_name(path).to_owned()].into();

@@ -1,4 +1,4 @@
-//! Links of the documents: the file is there, and in it the heading.
+//! Links of the documents: the file exists, and has the heading.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -9,7 +9,7 @@ use regex::Regex;
 static LINK: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\]\(([^)\s]+)\)").unwrap());
 static SPAN: LazyLock<Regex> = LazyLock::new(|| Regex::new("`[^`]*`").unwrap());
 
-/// The links of `path` that lead nowhere. Links to other sites are not looked at.
+/// The broken links of `path`. Links to other sites are not checked.
 pub(crate) fn broken(path: &str, text: &str) -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = Path::new(path).parent().unwrap_or(Path::new(""));
@@ -29,7 +29,7 @@ pub(crate) fn broken(path: &str, text: &str) -> Vec<String> {
     broken
 }
 
-/// Without `..`.
+/// Resolves `..`.
 pub(crate) fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for component in path.components() {
@@ -42,13 +42,13 @@ pub(crate) fn plain(path: &Path) -> PathBuf {
     plain
 }
 
-/// What `[text](target)` leads to, outside of code.
+/// The targets of `[text](target)`, outside of code.
 pub(crate) fn targets(text: &str) -> Vec<String> {
     let prose = SPAN.replace_all(&prose(text), "code").into_owned();
     LINK.captures_iter(&prose).map(|found| found[1].to_owned()).collect()
 }
 
-/// All lines but those of fenced blocks.
+/// All lines except those of fenced blocks.
 fn prose(text: &str) -> String {
     let mut inside = false;
     let outside = text.lines().filter(|line| {
@@ -59,13 +59,13 @@ fn prose(text: &str) -> String {
     outside.collect::<Vec<_>>().join("\n")
 }
 
-/// The anchors that GitHub gives to headings, and those that are written out.
+/// The anchors that GitHub generates for headings, and explicit ones.
 fn anchors(text: &str) -> BTreeSet<String> {
     let written = Regex::new(r#"<a id="([^"]+)">"#).unwrap();
     written.captures_iter(text).map(|found| found[1].to_owned()).chain(slugs(text)).collect()
 }
 
-/// The anchors of the headings, in their order.
+/// The anchors of the headings, in order.
 pub(crate) fn slugs(text: &str) -> Vec<String> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let prose = prose(text);
@@ -79,7 +79,7 @@ pub(crate) fn slugs(text: &str) -> Vec<String> {
     numbered.collect()
 }
 
-/// Small letters, blanks as `-`, and of signs only `-` and `_`.
+/// Lower case, blanks as `-`, no punctuation except `-` and `_`.
 fn slug(heading: &str) -> String {
     let kept = |c: char| c.is_alphanumeric() || " -_".contains(c);
     heading.to_lowercase().chars().filter(|&c| kept(c)).map(|c| if c == ' ' { '-' } else { c }).collect()

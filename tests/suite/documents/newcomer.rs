@@ -1,7 +1,7 @@
-//! The setup document, followed literally on a system that has nothing: `./ops/test newcomer`.
+//! The setup document, followed literally on an empty system: `./ops/test newcomer`.
 //!
-//! What installs reaches the world's packages by a user-mode network (slirp4netns), through which nobody reaches back; all
-//! else runs without. `git clone` gets the working tree, and Podman an image of ours, since no registry is asked.
+//! Installing commands reach package mirrors through a user-mode network (slirp4netns) that accepts no connections; all
+//! others run without it. `git clone` clones the working tree, and Podman uses a test image instead of a registry.
 
 #![expect(clippy::disallowed_methods, reason = "duct has no say in what a test starts")]
 
@@ -16,7 +16,7 @@ use crate::sandbox::Sandbox;
 
 const PAGE: &str = "docs/setup/phase-2-setup.md";
 
-/// Two compilations on a slow machine, and some hundred packages.
+/// Enough for two compilations on a slow machine and some hundred packages.
 const TAKES_AT_MOST: Duration = Duration::from_secs(3600);
 
 /// The repository to clone, inside the sandbox.
@@ -66,7 +66,7 @@ fn script(name: &str, args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The way out of a sandbox: `tap0`, 10.0.2.100, whose packets slirp4netns sends on as this machine's own.
+/// A sandbox's access to the Internet: `tap0`, 10.0.2.100. slirp4netns sends its packets from this machine's sockets.
 struct Network(Child);
 
 impl Network {

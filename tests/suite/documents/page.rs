@@ -1,17 +1,17 @@
-//! A page of the documents, taken apart: its session, its blocks of commands, and what is to be done with each.
+//! A parsed page of the documents: its session, and its blocks of commands with their marks.
 //!
 //! Marks are HTML comments, which GitHub does not show:
 //!
 //! ```text
 //! <!-- session: podman4 podman5; images: busybox web; begin: lan installed -->   the page's sandbox, before the first block that runs
-//! <!-- not run: why -->        the block that follows is not run
-//! <!-- only: podman5 -->       the block that follows is run there alone
-//! <!-- newcomer: why -->       the block that follows needs the world's packages: `./ops/test newcomer` alone runs it
-//! <!-- output varies: why -->  its commands are run, what they print is an example
+//! <!-- not run: why -->        the next block is not run
+//! <!-- only: podman5 -->       the next block is run only there
+//! <!-- newcomer: why -->       the next block installs packages: only `./ops/test newcomer` runs it
+//! <!-- output varies: why -->  the next block is run; its output is an example and not compared
 //! <!-- setup                   run, and not shown to readers; must succeed
 //! commands
 //! -->
-//! <!-- setup newcomer          the same in `./ops/test newcomer` alone; `<!-- setup suite` everywhere else
+//! <!-- setup newcomer          the same, only in `./ops/test newcomer`; `<!-- setup suite`: everywhere else
 //! commands
 //! -->
 //! ```
@@ -19,13 +19,13 @@
 use std::ops::Range;
 use std::path::Path;
 
-/// Languages of blocks that hold commands.
+/// Languages of blocks that contain commands.
 const SHELLS: [&str; 3] = ["sh", "console", "powershell"];
 
 /// A Markdown file.
 #[derive(Debug)]
 pub(crate) struct Page {
-    /// Its path in the source tree.
+    /// The path in the source tree.
     pub(crate) path: String,
     pub(crate) lines: Vec<String>,
     pub(crate) session: Option<Session>,
@@ -46,33 +46,33 @@ pub(crate) struct Session {
 /// A block of commands, fenced or in a comment.
 #[derive(Debug)]
 pub(crate) struct Block {
-    /// `sh`, `console`, `powershell` or, for what is not shown, `setup`.
+    /// `sh`, `console`, `powershell` or, for a block in a comment, `setup`.
     pub(crate) language: String,
-    /// The lines between its fences, counted from 0.
+    /// The lines between the fences, counted from 0.
     pub(crate) inner: Range<usize>,
-    /// How far its fences stand in.
+    /// The indentation of the fences.
     pub(crate) indent: usize,
-    /// The heading that it stands below.
+    /// The heading above the block.
     pub(crate) heading: String,
-    /// Why it is not run.
+    /// Why the block is not run.
     pub(crate) not_run: Option<String>,
-    /// The one Podman that it is for.
+    /// The only Podman on which the block is run.
     pub(crate) only: Option<String>,
-    /// Whether it is for a newcomer's empty system alone, or for all others alone.
+    /// Whether the block is run only in `./ops/test newcomer`, or only elsewhere.
     pub(crate) newcomer: Option<bool>,
-    /// Why what it shows is not compared.
+    /// Why the block's output is not compared.
     pub(crate) varies: Option<String>,
 }
 
 impl Page {
-    /// Reads and takes apart the file at `path` of the source tree.
+    /// Reads and parses the file at `path` of the source tree.
     pub(crate) fn read(path: &str) -> Result<Self, String> {
         let whole = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
         let text = std::fs::read_to_string(&whole).map_err(|error| format!("{path}: {error}"))?;
         Self::parse(path, &text)
     }
 
-    /// Takes `text` apart; an error names the line.
+    /// Parses `text`; an error names the line.
     pub(crate) fn parse(path: &str, text: &str) -> Result<Self, String> {
         let lines: Vec<String> = text.lines().map(str::to_owned).collect();
         let mut parser = Parser { path, lines: &lines, ..Parser::default() };
@@ -81,7 +81,7 @@ impl Page {
         Ok(Self { path: path.to_owned(), lines, session, blocks })
     }
 
-    /// The lines of a block, without what its fences stand in by.
+    /// The lines of a block, without the indentation of its fences.
     pub(crate) fn inside(&self, block: &Block) -> Vec<&str> {
         self.lines[block.inner.clone()]
             .iter()
@@ -97,7 +97,7 @@ struct Parser<'a> {
     session: Option<Session>,
     blocks: Vec<Block>,
     heading: String,
-    /// Marks for the block that comes next.
+    /// Marks for the next block.
     not_run: Option<String>,
     only: Option<String>,
     newcomer: Option<bool>,

@@ -1,17 +1,17 @@
-//! A page as its reader sees it: its parts, in the order in which they stand.
+//! A page as its reader sees it: its parts in order.
 
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// A heading, a block, a comment, a paragraph, an item of a list, a row of a table.
+/// A heading, block, comment, paragraph, list item or table row.
 #[derive(Debug)]
 pub(crate) struct Part {
     pub(crate) kind: Kind,
-    /// What it is, as differences show it: `##`, `paragraph`, `- item`, `row of 3`, or how a block or a mark begins.
+    /// Its form, which differences show: `##`, `paragraph`, `- item`, `row of 3`, or the beginning of a block or mark.
     pub(crate) shape: String,
-    /// Its lines in the page, counted from 0.
+    /// The lines in the page, counted from 0.
     pub(crate) lines: Range<usize>,
     pub(crate) text: String,
 }
@@ -19,14 +19,13 @@ pub(crate) struct Part {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Heading,
-    /// What a program reads or prints, or a mark.
+    /// Input or output of a program, or a mark.
     Verbatim,
     Words,
 }
 
 static ITEM: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^( *)(-|[0-9]+\.) ").unwrap());
 
-/// Takes a page apart.
 pub(crate) fn parts(text: &str) -> Vec<Part> {
     let lines: Vec<&str> = text.lines().collect();
     let mut parts = Vec::new();
@@ -41,7 +40,7 @@ pub(crate) fn parts(text: &str) -> Vec<Part> {
     parts
 }
 
-/// The line behind the part that begins in this one.
+/// The line after the part that begins at `start`.
 fn end_of_part(lines: &[&str], start: usize) -> usize {
     let find = |is_end: &dyn Fn(&str) -> bool| {
         (start + 1..lines.len()).find(|&at| is_end(lines[at].trim())).map_or(lines.len(), |at| at + 1)
@@ -59,7 +58,7 @@ fn end_of_part(lines: &[&str], start: usize) -> usize {
     }
 }
 
-/// Whether what begins in the line also ends there.
+/// Whether the line is a part by itself.
 fn is_alone(line: &str) -> bool {
     let text = line.trim();
     text.is_empty() || line.starts_with('#') || text.starts_with('|') || text.starts_with("<!--")
@@ -72,7 +71,7 @@ fn part(lines: &[&str], range: Range<usize>) -> Part {
     let (kind, shape) = if first.starts_with('#') {
         (Kind::Heading, begins.split(' ').next().unwrap_or_default().to_owned())
     } else if is_verbatim {
-        // A drawing, or an example that is neither command nor file, is of words.
+        // A diagram, or an example that is neither a command nor a file, is translated like words.
         let is_words = ["```text", "```mermaid"].contains(&begins);
         let mark = first.split(':').next().unwrap_or_default();
         (if is_words { Kind::Words } else { Kind::Verbatim }, mark.to_owned())
@@ -87,7 +86,7 @@ fn part(lines: &[&str], range: Range<usize>) -> Part {
     Part { kind, shape, lines: range.clone(), text: lines[range].join("\n") }
 }
 
-/// The mark of a list's item, with the blanks before it; numbers are one.
+/// The mark of a list item, with the blanks before it; every number counts as `1.`.
 fn item(line: &str) -> Option<String> {
     let mark = ITEM.captures(line)?;
     let sign = if &mark[2] == "-" { "-" } else { "1." };

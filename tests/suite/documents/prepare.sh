@@ -1,15 +1,15 @@
 # shellcheck shell=bash
-# What the sandbox of a document may begin with: `<!-- session: ..; begin: lan installed containers -->`. To be sourced.
+# Functions that prepare a document's sandbox: `<!-- session: ..; begin: lan installed containers -->`. To be sourced.
 set -euo pipefail
 
-# As on a terminal. With a backtrace each error of a debug build takes a second.
+# curl prints what it prints on a terminal. A backtrace would take a second for each error of a debug build.
 echo no-progress-meter >/root/.curlrc
 unset RUST_BACKTRACE
 
-# What a minimal Debian 13 lacks, and nft prints protocols by. Where packages are still to come, one brings it along.
+# nft prints protocols by this file, which a minimal Debian 13 lacks. On a newcomer's system a package installs it.
 [[ ! -x /usr/bin/podman || -e /etc/protocols ]] || printf 'tcp 6 TCP\nudp 17 UDP\n' >/etc/protocols
 
-# As on WSL2: Windows is the next hop of the default route, and routes the flat range here. A stranger has such a route, too.
+# As on WSL2: Windows is the next hop of the default route, and routes the range to this host. A stranger has such a route too.
 begin_lan() {
     add_host windows 172.27.0.1 172.27.0.2
     add_host stranger 192.168.7.9 192.168.7.1
@@ -17,13 +17,13 @@ begin_lan() {
     serve_names 192.0.2.53
 }
 
-# Windows has what this host's resolv.conf names, and so do containers'.
+# Windows runs the name server of this host's resolv.conf, which containers use too.
 serve_names() { # ADDRESS
     ip -n windows addr add "$1/32" dev lo
     setsid ip netns exec windows perl /usr/local/lib/flatnet-test/name_server.pl "$1" </dev/null >/dev/null 2>&1 &
 }
 
-# A network namespace is a host: joined by a veth pair, with a route to containers by way of this one.
+# A network namespace stands for a host: connected by a veth pair, with a route to containers through this host.
 add_host() { # NAME ADDRESS OUR-ADDRESS
     ip netns add "$1"
     ip link add "to-$1" type veth peer name eth0 netns "$1"
@@ -35,12 +35,12 @@ add_host() { # NAME ADDRESS OUR-ADDRESS
     ip -n "$1" route add 10.87.0.0/16 via "$3"
 }
 
-# For the setup: Windows as on WSL2, to which no route leads yet, and a PC in the LAN. Flatnet lies where the package puts it.
+# For the setup: Windows as on WSL2, without a route to containers, and a PC in the LAN. Flatnet is at the package's path.
 begin_setup() {
     join windows 172.27.0.1 eth0 172.27.0.2
     join pc 192.168.50.23 eth1 192.168.50.2
     ip route add default via 172.27.0.1
-    # The second is the newcomer's, which is not there while nothing is installed.
+    # The second is the newcomer's name server, which is available only during installation.
     serve_names 192.0.2.53
     serve_names 10.0.2.3
     mkdir -p /etc/netns/pc && echo '127.0.0.1 localhost' >/etc/netns/pc/hosts
@@ -57,8 +57,8 @@ join() { # NAME ADDRESS OUR-LINK OUR-ADDRESS
     ip -n "$1" link set eth0 up
 }
 
-# The way to the world's packages (tests/suite/documents/newcomer.rs), for as long as one installs. It is there at first, when
-# there is no `ip` yet. Two halves go before any default route.
+# Access to package mirrors during installation (tests/suite/documents/newcomer.rs). It is on at first, when `ip` is not
+# installed yet. The two /1 routes take precedence over any default route.
 online() {
     command -v ip >/dev/null || return
     ip link set tap0 up
@@ -67,7 +67,7 @@ online() {
 }
 offline() { ! command -v ip >/dev/null || ip link set tap0 down; }
 
-# Flatnet as the setup leaves it. A sandbox does not look like WSL2, so Windows is named.
+# Flatnet after the setup. A sandbox does not look like WSL2, so the configuration names Windows.
 begin_installed() {
     flatnet init >/dev/null
     sed -i 's/^ingress_gateways: auto$/ingress_gateways: [172.27.0.1]/' /etc/flatnet/flatnet.yaml
@@ -75,7 +75,7 @@ begin_installed() {
     flatnet up >/dev/null
 }
 
-# Three containers, of which all answer.
+# Three containers; waits until the servers answer.
 begin_containers() {
     podman run -d --name web --network flatnet docker.io/library/nginx >/dev/null
     podman run -d --name db --network flatnet docker.io/library/redis >/dev/null
@@ -84,7 +84,7 @@ begin_containers() {
     eventually podman exec db redis-cli ping >/dev/null
 }
 
-# What a registry would have: our images under the names that documents use.
+# Replaces a registry: tags the test images with the names that documents use.
 tag() { # IMAGE..
     local image
     for image in "$@"; do
@@ -95,7 +95,7 @@ tag() { # IMAGE..
     done
 }
 
-# One worker of the gateway may know what the others know within 250 ms: half a second more, and all do.
+# Waits half a second more, because the gateway's workers read changes up to 250 ms apart.
 eventually() { # COMMAND..
     local attempts
     for ((attempts = 0; attempts < 100; attempts++)); do
@@ -108,18 +108,18 @@ eventually() { # COMMAND..
     return 1
 }
 
-# Runs what it reads in the network namespace or container of that name.
+# Runs the script on stdin in the network namespace or container of that name.
 at() { # NAME
     if [[ -e /run/netns/$1 ]]; then ip netns exec "$1" bash -s; else podman exec -i "$1" sh -s; fi
 }
 
-# Takes what a power cut and the next boot take.
+# Removes what a power cut and the next boot remove.
 reboot() {
     bash -euo pipefail "$(dirname "${BASH_SOURCE[0]}")/reboot.sh"
     rm -f /dev/shm/libpod*
 }
 
-# A host that is taken for WSL2 in NAT mode: the kernel's name, a program of Microsoft's, Windows' files. (tests/suite/doctor_wsl.rs)
+# Makes this host look like WSL2 in NAT mode: kernel name, a Microsoft program, Windows' files (tests/suite/doctor_wsl.rs).
 begin_wsl() {
     echo 6.6.114.1-microsoft-standard-WSL2 >/root/osrelease
     mount --bind /root/osrelease /proc/sys/kernel/osrelease
@@ -139,7 +139,7 @@ begin_gateway() {
     eventually curl -s -f -o /dev/null http://127.0.0.1/_flatnet/healthz
 }
 
-# A colleague in the LAN behind Windows, to whom the LAN's DNS leads the containers' names.
+# A colleague in the LAN behind Windows, who resolves the containers' names to Windows' address.
 begin_colleague() {
     /usr/local/lib/flatnet-test/lan.sh flatnet.internal web.flatnet.internal nobody.flatnet.internal
 }

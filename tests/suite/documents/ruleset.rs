@@ -2,7 +2,7 @@
 
 use super::text;
 
-/// A chain, set or map: its kind, name and comment, and the comments of its rules in their order.
+/// A chain, set or map: its kind, name and comment, and the comments of its rules in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Part {
     kind: String,
@@ -11,7 +11,7 @@ struct Part {
     rules: Vec<String>,
 }
 
-/// The parts that the template has, whatever they depend on. `bindings` is in both tables.
+/// All parts of the template, including conditional ones. `bindings` is in both tables.
 fn template() -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
     for line in text("templates/ruleset.nft.j2").lines().map(str::trim) {
@@ -21,7 +21,7 @@ fn template() -> Vec<Part> {
                 let name = name.trim_end_matches(" {").to_owned();
                 parts.push(Part { kind: kind.to_owned(), name, ..Part::default() });
             }
-            // A table has a comment, too: it stands before all of its parts.
+            // A table's own comment precedes its parts.
             Some(("comment", _)) => {
                 if let (Some(part), Some(comment)) = (parts.last_mut(), comment()) {
                     if part.comment.is_empty() {
@@ -40,7 +40,7 @@ fn template() -> Vec<Part> {
     }
     let mut once: Vec<Part> = Vec::new();
     for mut part in parts {
-        // A rule that the template has in two ways.
+        // The template has some rules in two variants.
         part.rules.dedup();
         if !once.contains(&part) {
             once.push(part);
@@ -49,7 +49,7 @@ fn template() -> Vec<Part> {
     once
 }
 
-/// The first two cells of the rows of a table.
+/// The first two cells of a table row.
 fn row(line: &str) -> Option<(&str, &str)> {
     let mut cells = line.strip_prefix("| ")?.split(" | ");
     Some((cells.next()?, cells.next()?.trim_end_matches(" |")))

@@ -11,16 +11,16 @@ use super::page::{Page, Session};
 use super::step::{Shown, Step, steps};
 use crate::sandbox::{Builder, Sandbox};
 
-/// Where the steps and what they print lie inside.
+/// The folder of the steps and their output, inside the sandbox.
 const FOLDER: &str = "/usr/local/lib/documents";
 
-/// On a machine that does much else.
+/// Enough on a busy machine.
 pub(crate) const PAGE_TAKES_AT_MOST: Duration = Duration::from_secs(300);
 
-/// Prints what came of each step: the byte 1, the status, the output.
+/// Prints the result of each step: the byte 1, the status, the output.
 const PRINTED: &str = "for ((n = 0; ; n++)); do [[ -e $n.status ]] || break; printf '\\1%s\\n' \"$(<$n.status)\"; cat $n.out; done";
 
-/// What came of a command.
+/// The result of a command.
 #[derive(Debug)]
 pub(crate) struct Ran {
     status: i32,
@@ -30,9 +30,9 @@ pub(crate) struct Ran {
 /// The differences from the page.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// Ready to be read.
+    /// Formatted for people.
     pub(crate) differences: Vec<String>,
-    /// The page with the output that was printed instead.
+    /// The page with the actual output.
     pub(crate) renewed: String,
 }
 
@@ -44,7 +44,7 @@ pub(crate) fn run(page: &Page, podman: &str) -> Outcome {
     judge(page, podman, &steps, &run_steps(&sandbox, &steps, PAGE_TAKES_AT_MOST))
 }
 
-/// What of the steps did not end or print as the page says.
+/// The steps whose status or output differs from the page.
 pub(crate) fn judge(page: &Page, podman: &str, steps: &[Step], ran: &[Ran]) -> Outcome {
     let compare = Compare::new();
     let mut found = Vec::new();
@@ -67,7 +67,7 @@ pub(crate) fn judge(page: &Page, podman: &str, steps: &[Step], ran: &[Ran]) -> O
     Outcome { differences: found, renewed: renew(page, &renewed) }
 }
 
-/// Of the lines without what varies, so that only what differs is marked.
+/// Compares the lines without the parts that vary, so that only real differences are shown.
 fn difference(compare: &Compare, shown: &[String], printed: &[String]) -> String {
     let text = |lines: &[String]| lines.iter().map(|line| compare.shape(line) + "\n").collect::<String>();
     TextDiff::from_lines(&text(shown), &text(printed))
@@ -76,7 +76,7 @@ fn difference(compare: &Compare, shown: &[String], printed: &[String]) -> String
         .to_string()
 }
 
-/// The sandbox of the session, with what the page begins with.
+/// The sandbox of the session, after its `begin` functions.
 fn begun(session: &Session, podman: &str) -> Sandbox {
     let builder: Builder = if podman == "podman5" { Sandbox::trixie() } else { Sandbox::podman4() };
     let sandbox = session.images.iter().fold(builder, |builder, image| builder.image(image)).start();
@@ -91,13 +91,13 @@ fn begun(session: &Session, podman: &str) -> Sandbox {
     sandbox
 }
 
-/// What the steps of a page may say besides what is installed.
+/// Writes the commands that pages may use in addition to installed programs.
 pub(crate) fn write_vocabulary(sandbox: &Sandbox) {
     sandbox.write(&format!("{FOLDER}/prepare.sh"), &prepare());
     sandbox.write(&format!("{FOLDER}/reboot.sh"), &crate::podman_failures::reboot());
 }
 
-/// Runs the steps up to the first that ends with another status than the page says.
+/// Runs the steps until one ends with a status other than the page's.
 pub(crate) fn run_steps(sandbox: &Sandbox, steps: &[Step], at_most: Duration) -> Vec<Ran> {
     sandbox.write(&format!("{FOLDER}/session.sh"), &script(steps));
     run_session(sandbox, at_most);
@@ -105,7 +105,7 @@ pub(crate) fn run_steps(sandbox: &Sandbox, steps: &[Step], at_most: Duration) ->
     printed.succeeds().stdout.split('\u{1}').skip(1).map(ran).collect()
 }
 
-/// A page may take longer than a script of a test. What did not end is found by the steps that are missing.
+/// A page may take longer than a script of a test. If the session is killed, the remaining steps are missing.
 fn run_session(sandbox: &Sandbox, at_most: Duration) {
     let end = Instant::now() + at_most;
     // A reader does not have the settings of the tests' environment, such as Cargo's.
@@ -119,7 +119,7 @@ fn run_session(sandbox: &Sandbox, at_most: Duration) {
     }
 }
 
-/// Read when it runs, as the pages are: what is edited need not be compiled.
+/// Read at run time, like the pages, so that an edit needs no compilation.
 fn prepare() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/documents/prepare.sh");
     std::fs::read_to_string(path).unwrap()
@@ -132,8 +132,8 @@ fn ran(text: &str) -> Ran {
     Ran { status: status.parse().unwrap_or(-1), printed }
 }
 
-/// Each command is read from a file into one shell, so that variables and directories are kept; output goes to files, so
-/// that what a command leaves running keeps nobody waiting.
+/// One shell sources each command from a file, so that variables and directories are kept. Output goes to files, so
+/// that background processes of a command do not delay the next one.
 fn script(steps: &[Step]) -> String {
     let mut text = format!(
         "source {FOLDER}/prepare.sh\nset +eu +o pipefail\ncd /root\n\
@@ -154,7 +154,7 @@ fn script(steps: &[Step]) -> String {
     text
 }
 
-/// The page with what was printed, from the last to the first so that line numbers hold.
+/// The page with the actual output. Replaces from the last to the first, so that line numbers stay valid.
 fn renew(page: &Page, renewed: &[(&Shown, &Vec<String>)]) -> String {
     let mut lines = page.lines.clone();
     for (shown, printed) in renewed.iter().rev() {

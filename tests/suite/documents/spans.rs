@@ -1,10 +1,10 @@
-//! Commands of Flatnet's that stand within the text: each has that name and takes those options.
+//! Flatnet's commands in the running text: each command and its options exist.
 
 use std::collections::BTreeSet;
 
 use regex::Regex;
 
-/// The commands between backticks that Flatnet does not know, each with what it said.
+/// The commands between backticks that Flatnet does not know, each with the error.
 #[expect(clippy::disallowed_methods, reason = "duct has no say in how a test runs the program")]
 pub(crate) fn unknown(texts: &[String]) -> Vec<String> {
     let span = Regex::new("`(flatnet [^`]+)`").unwrap();
@@ -37,7 +37,7 @@ pub(crate) fn unknown(texts: &[String]) -> Vec<String> {
     wrong
 }
 
-/// Without the commands that follow or read it, and `..` for what is left out.
+/// The command without following commands, pipes and redirections, and without a trailing `..`.
 fn alone(command: &str) -> &str {
     let end = ["&&", ";", "|", ">", "<", "..", "["].iter().filter_map(|sign| command.find(sign)).min();
     command[..end.unwrap_or(command.len())].trim()

@@ -1,30 +1,28 @@
-//! The commands of a page, one after the other, each with the output that the page shows.
+//! The commands of a page in order, each with the output that the page shows.
 
 use super::page::{Block, Page};
 
-/// One command.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Step {
     /// What bash runs.
     pub(crate) script: String,
     /// The line in the page, counted from 1.
     pub(crate) line: usize,
-    /// The status that it is to end with: `# exits with 1` behind the command, else 0.
+    /// The expected exit status: 1 with `# exits with 1` after the command, otherwise 0.
     pub(crate) status: i32,
-    /// What the page says that it prints; of a block in `sh` nothing is said.
+    /// The output that the page shows; a block in `sh` shows none.
     pub(crate) output: Option<Shown>,
 }
 
-/// The output that a page shows.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Shown {
     pub(crate) lines: Vec<String>,
-    /// Where in the page it stands: the first line, counted from 0.
+    /// The first line in the page, counted from 0.
     pub(crate) first: usize,
     pub(crate) indent: usize,
 }
 
-/// All commands that are to run on this Podman, in order: on a newcomer's system, or on one where all is installed.
+/// All commands to run on this Podman, in order: on a newcomer's empty system, or on one with everything installed.
 pub(crate) fn steps(page: &Page, podman: &str, is_newcomer: bool) -> Result<Vec<Step>, String> {
     let is_for = |block: &&Block| {
         block.not_run.is_none()
@@ -43,12 +41,12 @@ pub(crate) fn steps(page: &Page, podman: &str, is_newcomer: bool) -> Result<Vec<
     Ok(steps)
 }
 
-/// Only what installs reaches the world's packages. The step is sourced: where it goes to and what it sets is kept.
+/// Runs a step with access to package mirrors. The step is sourced, so that its directory and variables are kept.
 fn online(step: Step) -> Step {
     Step { script: format!("online\n{}\ncame_of_it=$?\noffline\nreturn $came_of_it", step.script), ..step }
 }
 
-/// As a whole, in a shell of its own that ends at the first failure.
+/// The block is one step, in a subshell that ends at the first failure.
 fn setup(page: &Page, block: &Block) -> Step {
     let script = format!("(set -euo pipefail\n{}\n)", page.inside(block).join("\n"));
     Step { script, line: block.inner.start + 1, status: 0, output: None }
@@ -70,7 +68,7 @@ fn script(page: &Page, block: &Block) -> Vec<Step> {
     steps
 }
 
-/// `$ COMMAND` or, in a network namespace or container of that name, `NAME$ COMMAND`; then what it prints.
+/// `$ COMMAND` or, in a network namespace or container of that name, `NAME$ COMMAND`; then its output.
 fn console(page: &Page, block: &Block) -> Result<Vec<Step>, String> {
     let mut steps: Vec<Step> = Vec::new();
     let lines = page.inside(block);

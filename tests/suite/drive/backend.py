@@ -1,7 +1,7 @@
 """A container's web server: backend.py ADDRESS PORT NAME
 
-Answers every method with what it received, as JSON, and writes a line per request to /run/backend/NAME.log. Some paths
-behave: /slow?MS, /cut (no answer), /dying (the same, and the server ends a moment later, once), /sse, /ws (echoes),
+Answers every method with the request as JSON, and logs requests to /run/backend/NAME.log. Some paths behave differently:
+/slow?MS, /cut (no answer), /dying (the same, and the server ends a moment later, once), /sse, /ws (echoes),
 /healthz (500 while /run/backend/NAME.sick exists), /go (redirect).
 """
 
@@ -20,11 +20,11 @@ FOLDER = "/run/backend"
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # An answer goes out in one piece, so that a server that is killed has answered wholly or not at all.
+    # A response is written at once, so that a killed server has sent all of it or nothing.
     wbufsize = -1
 
     def answer(self):
-        # Arrival of the head is told apart from that of the body: a streamed body comes later.
+        # Head and body are logged separately: a streamed body arrives later.
         self.note("head")
         length, digest = self.body()
         self.note(self.command)
@@ -92,7 +92,7 @@ class Handler(BaseHTTPRequestHandler):
         self.cut()
 
     def go(self):
-        # Some frameworks heed the header.
+        # Some frameworks use this header.
         prefix = self.headers.get("X-Forwarded-Prefix", "") if "heeds" in self.path else ""
         self.say(302, {}, [("Location", f"{prefix}/login"), ("Set-Cookie", f"session=1; Path={prefix or '/'}")])
 
@@ -121,7 +121,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Sec-WebSocket-Accept", base64.b64encode(hashlib.sha1(key.encode()).digest()).decode())
         self.end_headers()
         self.wfile.flush()
-        # Text frames of less than 126 bytes, masked as a client's are.
+        # Text frames of less than 126 bytes, masked like all frames of clients.
         while (head := self.rfile.read(2)) and len(head) == 2:
             length = head[1] & 127
             mask, data = self.rfile.read(4), self.rfile.read(length)

@@ -1,6 +1,6 @@
-"""Browsers at work: reads {"address", "host", "port", "threads", "seconds", "methods", "path"} and prints what came of it.
+"""Simulates browsers: reads {"address", "host", "port", "threads", "seconds", "methods", "path"} and prints the results.
 
-Each thread keeps its connection and asks one after the other; a request that is not answered by 200 has failed.
+Each thread sends requests one after the other over one connection; a status other than 200 is a failure.
 """
 
 import http.client

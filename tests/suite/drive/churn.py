@@ -1,6 +1,7 @@
-"""Containers come and go: reads {"seconds", "seed", "held": [name], "gone": name, "run": {name: command}}; prints how often.
+"""Restarts and removes containers: reads {"seconds", "seed", "held": [name], "gone": name, "run": {name: command}}.
 
-Those that are held stop, die or restart and are back soon; of a pair one stays. The one that goes is removed and made anew.
+Stops, kills or restarts one of `held` at a time, and starts it again soon. Removes `gone` and creates it again. Prints the
+number of each.
 """
 
 import json
@@ -31,7 +32,7 @@ def stop(name):
 def kill(name):
     podman("kill", name)
     time.sleep(chance.uniform(0, 1))
-    # Podman learns of the end a moment later.
+    # Podman notices the exit a moment later.
     podman("wait", name)
     podman("start", name)
 

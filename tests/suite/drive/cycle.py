@@ -1,4 +1,4 @@
-"""ADD and DEL, one after the other, each of a container of its own."""
+"""Repeats ADD and DEL, each time with a new container ID."""
 
 import glob
 import json
@@ -10,7 +10,7 @@ from plugin import STATE, netns, succeed
 
 
 def open_files():
-    """Of all processes in this sandbox but this one, once those that are about to end have ended."""
+    """Open files of all other processes in this sandbox. The minimum of several samples, as some processes are about to end."""
     looks = []
     for _ in range(20):
         time.sleep(0.05)
@@ -42,7 +42,7 @@ def main(plan):
     times = []
     netns("add", "cycle")
     for number in range(plan["first"], plan["first"] + plan["runs"]):
-        # All of one width, so that the size of the state can be compared.
+        # IDs have the same length, so that the size of the state can be compared.
         both = [succeed(command, f"cycle{number:08}", namespace="cycle")[1] for command in ("ADD", "DEL")]
         times.append(round(sum(both), 2))
     netns("del", "cycle")

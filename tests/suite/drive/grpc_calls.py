@@ -1,7 +1,7 @@
-"""gRPC for real, without generated code: messages are bytes.
+"""Real gRPC, without generated code: messages are bytes.
 
-    grpc_calls.py serve ADDRESS:PORT      a container: /test.Service/Echo, /Count and /Chat, one each of the kinds of calls
-    grpc_calls.py                         a client: reads {"address", "name", "certificate"}; prints what came of each call
+    grpc_calls.py serve ADDRESS:PORT      a container: /test.Service/Echo, /Count and /Chat, one for each kind of call
+    grpc_calls.py                         a client: reads {"address", "name", "certificate"}; prints the result of each call
 """
 
 import json
@@ -60,7 +60,7 @@ def refusal(call):
 
 
 def talk(channel):
-    """Each question waits for the answer to the one before."""
+    """Sends each question after the answer to the previous one."""
     said = []
 
     def questions():

@@ -1,4 +1,4 @@
-"""Hostile calls, one after the other: each ends in a result or in a clean error, and changes nothing of anybody else's."""
+"""Hostile calls: each must return a result or a well-formed error, and must not change objects of others."""
 
 import collections
 import json
@@ -12,23 +12,23 @@ import sys
 from hostile_calls import LAB, down, next_call
 from plugin import FLATNET, look
 
-SECONDS = 60  # that one call may take
-HERE = "/tmp/here"  # where calls are made from, and what lies there
-# What a search path, or a shell that is started after all, would find: programs that leave a mark.
+SECONDS = 60  # limit of one call
+HERE = "/tmp/here"  # the working directory of calls
+# If Flatnet used a search path or a shell, it would run these programs, which leave a trace.
 TRAPS = {"PATH": "/tmp/traps", "BASH_ENV": "/tmp/traps/mark", "ENV": "/tmp/traps/mark", "IFS": "/", "HOME": HERE}
 TRAPPED = ["ip", "nft", "bridge", "sysctl", "nsenter", "unshare", "sh", "bash", "env", "podman", "touch"]
-# A program refused what came through, or nobody knows what happened: whatever is hostile ends before that.
+# Errors of a program that was run, and internal errors: hostile input must be rejected earlier.
 TOO_DEEP = re.compile(r"(?:error\[|\()(?:FLAT-E\d\d\d, )*FLAT-E(063|064|065|066|071|072|073|074|099)\b")
 STEERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 VERSIONS = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"]
 
 
 class Wrong(Exception):
-    """What a call did that it must not."""
+    """A call did what it must not do."""
 
 
 def last_process():
-    """The number that the last process or thread of this sandbox got."""
+    """The ID of the sandbox's newest process or thread."""
     with open("/proc/loadavg", encoding="ascii") as file:
         return int(file.read().split()[-1])
 
@@ -46,7 +46,7 @@ def run(call):
 
 
 def text(raw, longest):
-    """What a person may be shown: UTF-8 of some length, which does not steer a terminal."""
+    """Decodes output for people: UTF-8 of limited length, without control characters for terminals."""
     try:
         shown = raw.decode()
     except UnicodeDecodeError as error:
@@ -64,7 +64,7 @@ def one_json(raw):
 
 
 def judge(call, status, stdout, stderr):
-    """Whether the call succeeded; an error must be one of ours."""
+    """Whether the call succeeded; an error must have a Flatnet code."""
     said = text(stderr, 20_000)
     if call.face == "cli":
         text(stdout, 500_000)
@@ -101,9 +101,9 @@ def refuse_depth(said):
 
 
 def files():
-    """All that lies where a hostile path may lead, but for what is Flatnet's own: state, locks, log."""
+    """All files that a hostile path could lead to, except Flatnet's own state, locks and log."""
     own = {"/var/lib/flatnet", "/run/flatnet", "/var/log/flatnet", LAB}
-    # These are the machine's below the overlay, where somebody may install something meanwhile.
+    # The machine's files show through the overlay in these folders, and others may change them meanwhile.
     tops = ("", "/root", "/home", "/var/lib", "/var/log", "/usr/local/bin")
     found = {f"{top}/{name}" for top in tops for name in os.listdir(top or "/") if not top or "owned" in name}
     for top in ("/etc", "/tmp", "/run", "/opt/cni"):
@@ -115,7 +115,7 @@ def files():
 
 
 class Run:
-    """The calls of one batch, and what came of them."""
+    """The calls of one batch, and their results."""
 
     def __init__(self, plan):
         self.dice, self.wanted = random.Random(plan["seed"]), plan["calls"]
@@ -123,7 +123,7 @@ class Run:
         self.counts, self.wrong, self.has_changed = collections.Counter(), [], False
 
     def call(self, call):
-        """Makes one call; whether it succeeded."""
+        """Makes one call; returns whether it succeeded."""
         self.counts["calls"] += 1
         status, stdout, stderr, started, succeeded = None, b"", b"", 0, False
         try:
@@ -133,7 +133,7 @@ class Run:
                 raise Wrong("nothing about it is wrong, and it is refused")
         except Wrong as wrong:
             self.wrong.append(f"{wrong}: {call}\nstatus {status}: {stdout[:1500]!r} {stderr[:1500]!r}")
-        # ADD looks into the namespace by a thread; all else that is started is a program.
+        # ADD inspects the namespace in a thread; everything else that it starts is a program.
         reached = started > (1 if call.verb in ("ADD", "setup") else 0)
         self.has_changed |= reached or bool(self.wrong)
         self.counts["came to a program"] += reached
@@ -142,7 +142,7 @@ class Run:
         return succeeded
 
     def one(self):
-        """One call and what a runtime or a person calls after it; then all is as before."""
+        """Makes one call and the calls that undo it; then everything must be as before."""
         call, file = next_call(self.dice, valid=self.dice.random() < 0.03)
         if file:
             os.makedirs(LAB, exist_ok=True)
@@ -150,7 +150,7 @@ class Run:
                 opened.write(file[1])
         self.has_changed = False
         succeeded = self.call(call)
-        # What came in goes out again; a runtime calls DEL after an ADD that failed, too.
+        # A runtime calls DEL also after a failed ADD.
         if call.undo and (succeeded or self.dice.random() < 0.1):
             self.call(call.undoing(is_valid=succeeded))
         if file and call.verb in ("up", "ADD"):

@@ -1,4 +1,4 @@
-"""Calls of all faces in which one thing is hostile and the rest is as it should be, so that it comes far."""
+"""Calls of all faces with one hostile value; the rest is valid, so that the call is not rejected for another reason."""
 
 import copy
 import json
@@ -11,7 +11,7 @@ RESIDENT = {"containerID": "resident", "ifname": "eth0"}
 
 
 class Call:
-    """What to start, with which environment and standard input; `undo` is the verb of the call that takes it back."""
+    """A call with its arguments, environment and standard input; `undo` is the verb of the call that undoes it."""
 
     def __init__(self, face, verb, words=(), variables=None, stdin=None, undo=None):
         self.face, self.verb, self.undo = face, verb, undo
@@ -22,7 +22,7 @@ class Call:
         return f"{self.face} {self.verb} {self.words} {self.variables} {self.stdin!r}"[:3000]
 
     def undoing(self, is_valid):
-        """What a runtime calls later, with the same input."""
+        """The undo call that a runtime makes later, with the same input."""
         call = copy.deepcopy(self)
         call.verb, call.undo, call.is_valid = self.undo, None, is_valid
         if self.face == "cni":
@@ -32,14 +32,14 @@ class Call:
         return call
 
     def seal(self):
-        """Makes bytes of all texts, which is what a process is given."""
+        """Encodes all texts as bytes, as a process gets them."""
         self.words = [bytes_of(word) for word in self.words]
         self.variables = {name: bytes_of(value) for name, value in self.variables.items()}
         self.stdin = b"" if self.stdin is None else json.dumps(self.stdin).encode()
 
 
 def places(value):
-    """Each value in JSON, as the object or list that it is in, and its key there."""
+    """For each value in a JSON document: the object or list that contains it, and its key there."""
     for key, inner in list(value.items() if isinstance(value, dict) else enumerate(value)):
         yield value, key
         if isinstance(inner, (dict, list)):
@@ -47,7 +47,7 @@ def places(value):
 
 
 def spoil_json(dice, value):
-    """Puts something else in one place, or gives a field another name."""
+    """Replaces one value, or renames a field."""
     inside, key = dice.choice(list(places(value)))
     good = inside[key]
     if isinstance(inside, dict) and dice.random() < 0.15:
@@ -100,7 +100,7 @@ def netavark(verb):
     return Call("netavark", verb, words, stdin=call, undo="teardown" if verb == "setup" else None)
 
 
-# What takes words of a person. Of each, one word is spoiled; `{}` stands before those that are to be.
+# Commands that people type. One of the arguments marked with `{}` becomes hostile.
 COMMANDS = [
     "plan add {}web --id {}c1 --netns {}/run/netns/c1 --ip {}10.87.1.9 --ifname {}eth0 --dry-run --format {}sh",
     "plan del {}web --id {}c1 --dry-run --config {}/etc/flatnet/flatnet.yaml",
@@ -130,7 +130,7 @@ def cli(dice, spoiled):
 
 
 def lab(dice, spoiled):
-    """A second network, of which the configuration is hostile: looked at, or brought up and taken down again."""
+    """A second network with a hostile configuration, which is checked or brought up and taken down again."""
     config = {
         "network": "lab", "bridge": "lab-br0", "range": "10.99.0.0/16", "subnet": "10.99.1.0/24", "bridge_address": "10.99.1.1",
         "allocate": {"from": "10.99.1.2", "to": "10.99.1.99"}, "reserved": ["10.99.1.9"], "mtu": 1400, "uplink": "none",
@@ -144,7 +144,7 @@ def lab(dice, spoiled):
         paths[dice.choice(list(paths))] = f"{LAB}/{hostile(dice)}"
     elif spoiled:
         spoil_json(dice, config)
-    # Under the name of the first network it would be that network, as its configuration says.
+    # With the first network's name, this would be another configuration of that network.
     if config.get("network") == "flatnet":
         config["network"] = "lab"
     file = f"{LAB}/lab.yaml"
@@ -161,7 +161,7 @@ def lab(dice, spoiled):
 
 
 def next_call(dice, valid):
-    """A call, and the configuration that it needs; hostile in one place unless it is to be `valid`."""
+    """A call, and the configuration that it needs; one value is hostile unless `valid`."""
     face, file = dice.choices(["cni", "netavark", "cli", "lab"], [38, 20, 38, 4])[0], None
     if face == "cli":
         call = cli(dice, not valid)
@@ -178,30 +178,30 @@ def of_a_runtime(dice, face, spoiled):
     make, verbs = RUNTIMES[face]
     call = make(dice.choices(list(verbs), verbs.values())[0])
     if dice.random() < 0.5:
-        # An attack on nft by the ID breaks the text of a port, and with it the whole transaction.
+        # Without ports: a hostile ID in a port's element would make the whole nft transaction fail.
         for ports in ("portMappings", "port_mappings"):
             call.stdin.get("runtimeConfig", call.stdin).pop(ports, None)
     if spoiled:
         spoil(dice, call)
     if call.verb == "GC" and isinstance(call.stdin, dict):
-        # What is not in the list would be removed: the one who stays is always there.
+        # GC removes attachments that are not listed, so the permanent container is always listed.
         other = {"containerID": hostile(dice, "c1"), "ifname": hostile(dice, "eth0")} if spoiled else {"containerID": "c1", "ifname": "eth0"}
         listed = [RESIDENT, other]
         call.stdin["cni.dev/valid-attachments"] = listed
     return call
 
 
-# What runtimes call, and how often.
+# The verbs that runtimes call, with their weights.
 RUNTIMES = {
     "cni": (cni, {"ADD": 70, "DEL": 10, "CHECK": 2, "GC": 4, "STATUS": 6, "VERSION": 4}),
     "netavark": (netavark, {"setup": 70, "teardown": 10, "create": 15, "info": 5}),
 }
-# Most often what names things.
+# Variables with names are chosen most often.
 VARIABLES = [f"CNI_{name}" for name in ["CONTAINERID"] * 4 + ["IFNAME"] * 2 + ["NETNS"] * 2 + ["ARGS"] * 3 + ["COMMAND", "PATH"]]
 
 
 def spoil(dice, call):
-    """One variable, one word or one place of standard input becomes hostile; seldom, two."""
+    """Makes one variable, one argument or one value of standard input hostile; rarely, two."""
     for _ in range(dice.choice([1, 1, 1, 1, 1, 2])):
         if call.variables and dice.random() < 0.85:
             name = dice.choice(VARIABLES)
@@ -213,13 +213,13 @@ def spoil(dice, call):
         elif len(call.words) > 1 and dice.random() < 0.3:
             call.words[1] = hostile(dice, call.words[1])
         elif isinstance(call.stdin, dict):
-            # Half of the time what is read, and not only handed on.
+            # Half of the time in the part that Flatnet interprets.
             inner = call.stdin.get("network_options", call.stdin.get("runtimeConfig"))
             spoil_json(dice, inner if inner and isinstance(inner, dict) and dice.random() < 0.5 else call.stdin)
 
 
 def down(file):
-    """What takes back all that came of the configuration `file`."""
+    """The call that undoes everything made from the configuration `file`."""
     call = Call("cli", "down", ["down", "--force", "--config", file])
     call.seal()
     return call

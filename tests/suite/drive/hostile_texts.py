@@ -1,13 +1,13 @@
-"""Texts that try to be something else: shell, nft, `ip -batch`, a path, an option, a format, a terminal's commands."""
+"""Texts that attack shells, nft, `ip -batch`, paths, options, formats and terminals."""
 
-# By what each attacks. What one does that gets through: `owned` is looked for everywhere, and `bystander` is others'.
+# Grouped by target. A successful attack creates something named `owned`, or changes `bystander`, which is not Flatnet's.
 ATTACKS = {
     "nft and ip": [
         '"; flush ruleset; add table inet owned; #',
         '" }; flush ruleset; #',
         'x" }; delete table inet bystander; #',
         'x" }\ndelete table inet bystander\n#',
-        'x" }\nadd table inet owned\n#',  # which may come several times in one transaction
+        'x" }\nadd table inet owned\n#',  # may occur several times in one transaction
         'x" }\nflush set inet bystander s\n#',
         "x}\nadd table inet owned\n",
         "x\nlink del bystander0\n",
@@ -35,17 +35,17 @@ ATTACKS = {
     ],
 }  # fmt: skip
 
-# As long as no name, path or address is.
+# Longer than any valid name, path or address.
 LONG = ["x" * 10_240, '"' * 10_240, "../" * 3_500, "é" * 5_200, "%s" * 5_200, "a;" * 5_200, "\n" * 10_240, "1" * 10_240]
 
-# Odd, and yet names: so far as these come, all else must be made by them without harm.
+# Unusual but often valid names: objects made with them must not conflict with anything else.
 ODD = [
     "a", "0", "A.b_c-d", "a..b", "a.-", "a--", "table", "inet", "elements", "drop", "accept", "bindings", "flatnet", "type",
     "mtu", "netns", "dev", "eth0.100", "fn0123456789ab", "con", "true", "1e5", "0x1f", "c" * 15, "d" * 64, "e" * 128,
 ]  # fmt: skip
 
 def hostile(dice, good=""):
-    """A text for the place of `good`: something else altogether, `good` with something in it, or a strange name."""
+    """A text to replace `good`: an unrelated text, `good` with an attack in it, or an unusual name."""
     kind = dice.random()
     if kind < 0.1:
         return dice.choice(ODD)
@@ -61,5 +61,5 @@ def hostile(dice, good=""):
 
 
 def bytes_of(text):
-    """`text` as an argument or a variable can hold it; half of a surrogate pair becomes what is no UTF-8."""
+    """`text` as bytes of an argument or a variable; half of a surrogate pair becomes invalid UTF-8."""
     return text.replace("\0", "").encode("utf-8", "surrogatepass")

@@ -1,7 +1,7 @@
-"""SIGKILL of ADD and of DEL at random moments, and the runtime's DEL at once after it.
+"""Kills ADD and DEL with SIGKILL at random moments, and then calls DEL as a runtime does.
 
-By turns ADD or DEL is killed, alone or with all that it started, and its namespace stays or goes before the DEL. Each
-container has an ID of its own, so that what one leaves behind is not taken away by the next.
+Alternates between ADD and DEL, between the process alone and its process group, and between keeping and deleting the
+namespace before DEL. Each container has a new ID, so that a leftover is not removed by the next call.
 """
 
 import json
@@ -16,7 +16,7 @@ from plugin import call, look, netns, publish, start, succeed
 
 
 def typical(container):
-    """How long ADD and DEL take here and now, in seconds."""
+    """The current durations of ADD and DEL, in seconds."""
     netns("add", container)
     times = {"ADD": [], "DEL": []}
     for _ in range(5):
@@ -27,10 +27,10 @@ def typical(container):
 
 
 def kill(command, container, conf, tree, after):
-    """Whether it was killed before it ended."""
+    """Kills the call; returns whether it was still running."""
     process = start(command, container, conf, start_new_session=True)
     time.sleep(after)
-    # Until it is waited for, its ID is nobody else's.
+    # The process ID is not reused before wait().
     (os.killpg if tree else os.kill)(process.pid, signal.SIGKILL)
     process.stdout.close()
     process.stderr.close()

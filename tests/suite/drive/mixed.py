@@ -1,4 +1,4 @@
-"""ADD, CHECK and DEL of containers that come and go, beside everything else that people and timers call."""
+"""ADD, CHECK and DEL of changing containers, together with all commands that people and timers run."""
 
 import json
 import random
@@ -9,7 +9,7 @@ import time
 
 from plugin import FLATNET, address, call, netns, publish
 
-# With the exit status of each; who looks may see a container on its way in or out, and says so by 1.
+# Commands with their permitted exit statuses. `status` may find an unfinished attachment, and then exits with 1.
 OTHERS = {"gc": [0], "up": [0], "rules --live": [0], "ps": [0], "status": [0, 1], "repair": [0]}
 
 
@@ -38,7 +38,7 @@ class Storm:
                 self.wrong.append(f"{address(result)} of {container} is held by {other}")
 
     def live(self, worker, number, chance):
-        """One container's life. Some publish a port, and of some the namespace is gone before the DEL."""
+        """The calls of one container. Some publish a port; of some, the namespace is deleted before DEL."""
         container = f"w{worker}x{number}"
         conf = publish(8000 + worker) if chance.random() < 0.5 else {}
         netns("add", container)
@@ -47,7 +47,7 @@ class Storm:
         if result:
             self.hold(container, result)
             self.call("CHECK", container, {**conf, "prevResult": json.loads(result)})
-            # From here on somebody else may get it.
+            # From here on, another container may get the address.
             with self.lock:
                 self.holders.pop(address(result), None)
         if gone:

@@ -1,4 +1,4 @@
-"""ADDs of many containers at once, then their DELs at once: errors, and addresses that were given twice."""
+"""Calls ADD of many containers at once, then DEL: finds errors, and addresses that were assigned twice."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ from plugin import address, call, netns, start
 
 
 def at_once(command, containers, wrong):
-    """What each call printed, and how many milliseconds all of them took."""
+    """The output of each call, and the milliseconds that all took together."""
     began = time.monotonic()
     processes = [(container, start(command, container)) for container in containers]
     answers = []

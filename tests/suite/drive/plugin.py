@@ -1,4 +1,4 @@
-"""Calls the plugin as a runtime does, and looks at what there is: what the drivers beside this file share."""
+"""Calls the plugin as a runtime does, and inspects the host. Shared by the drivers in this folder."""
 
 import json
 import os
@@ -12,7 +12,7 @@ STATE, RUN = "/var/lib/flatnet/flatnet", "/run/flatnet/flatnet"
 
 
 def start(command, container, conf=None, namespace=None, **options):
-    """The call, begun. The namespace is /run/netns/CONTAINER unless another one is named."""
+    """Starts the call. The namespace is /run/netns/CONTAINER unless another one is given."""
     text = {"cniVersion": "1.0.0", "name": "flatnet", "type": "flatnet", **(conf or {})}
     path = f"/run/netns/{namespace or container}"
     variables = {"COMMAND": command, "CONTAINERID": container, "NETNS": path, "IFNAME": "eth0", "PATH": "/opt/cni/bin"}
@@ -27,7 +27,7 @@ def start(command, container, conf=None, namespace=None, **options):
 
 
 def call(command, container, conf=None, namespace=None):
-    """The call, ended: exit status, what it printed, and how many milliseconds it took."""
+    """Runs the call: its exit status, output, and milliseconds."""
     began = time.monotonic()
     process = start(command, container, conf, namespace)
     stdout, stderr = process.communicate()
@@ -35,7 +35,7 @@ def call(command, container, conf=None, namespace=None):
 
 
 def succeed(command, container, conf=None, namespace=None):
-    """What it printed, and how many milliseconds it took."""
+    """Runs the call, which must succeed: its output and milliseconds."""
     status, said, milliseconds = call(command, container, conf, namespace)
     if status:
         raise RuntimeError(f"{command} of {container}: status {status}: {said}")
@@ -55,9 +55,9 @@ def netns(verb, name):
 
 
 def look():
-    """All of Flatnet's that can be told cheaply: links, the ruleset, held addresses, receipts and locks; a line each."""
+    """Flatnet's objects that can be listed quickly: links, the ruleset, held addresses, receipts and locks; a line each."""
     ruleset = subprocess.run(["nft", "-s", "list", "ruleset"], check=True, capture_output=True, text=True).stdout
-    # Not by /sys/class/net, where a link that went with its namespace is shown for a moment longer.
+    # Not from /sys/class/net, which shows a link for a moment longer after its namespace was deleted.
     links = {f"link {name}" for _, name in socket.if_nameindex()}
     found = links | {f"rule {line}" for line in ruleset.splitlines()}
     found |= {f"file {folder}/{name}" for folder in (STATE, STATE + "/receipts", RUN) for name in os.listdir(folder)}

@@ -1,4 +1,4 @@
-"""An address goes from one container to the next, and is pinged at once: from the host and from another container."""
+"""An address passes from one container to the next, and is pinged at once from the host and from another container."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ ADDRESS, PEER = "10.87.1.77", "10.87.1.78"
 
 
 def ping(where):
-    """Milliseconds until the one ping was answered; none where it was lost."""
+    """The round-trip time of one ping in milliseconds; None if it was lost."""
     done = subprocess.run([*where, "ping", "-n", "-c1", "-W1", ADDRESS], capture_output=True, text=True, check=False)
     return float(done.stdout.split("time=")[1].split()[0]) if done.returncode == 0 else None
 
@@ -27,7 +27,7 @@ def main(plan):
     for number in range(plan["runs"] + 1):
         container = f"reuse{number}"
         attach(container, ADDRESS)
-        # By turns the one or the other is first, which finds whatever the last holder left.
+        # The order alternates, because only the first ping meets leftovers of the last holder.
         for asker in sorted(askers, reverse=number % 2 == 0):
             took = ping(askers[asker])
             if number > 0:

@@ -1,7 +1,9 @@
-"""A server that answers as the request's query asks: each of its parts is a header line. `cookies=N` are N cookies of 3,900
-bytes, `before=N` is an answer of status N before the answer. A line Location makes it a 302. The body is the request's head
-as it came; `/count` answers how many requests came before. `pause=2`: two seconds lie between the two; `breaks=1`: an answer without a length is reset in its midst;
-`upgrades=1`: the protocol is changed, and what comes is sent back.
+"""A server whose response follows the request's query: each part of the query is a header line of the response.
+
+Location makes the status 302. The body is the request's head; that of `/count` is the number of requests so far.
+Other parts are `cookies=N`: N cookies of 3,900 bytes; `before=N`: an informational response of status N first;
+`pause=2`: two seconds between the two; `breaks=1`: the connection is reset within a response without a length;
+`upgrades=1`: the protocol is switched, and all data is echoed.
 
 says.py ADDRESS PORT
 """

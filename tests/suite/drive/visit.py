@@ -1,8 +1,8 @@
-"""Visitors of all kinds at once: reads {"address", "seconds", "held": [host], "gone": host} and prints what came of it.
+"""Clients of all kinds at once: reads {"address", "seconds", "held": [host], "gone": host} and prints the results.
 
-They ask hosts that are to be held while their containers restart, and one whose container is removed at times, which may be
-answered by a page instead. By kind: how many were asked, how many `broke` off because a container died in the midst of it,
-which nobody can mend, the IDs of those under which it died `twice`, and what `failed` though it should not have.
+They send requests to hosts that hold requests while their containers restart, and to one whose container is removed at
+times, which may answer with a page instead. Prints for each kind: the number of requests, how many `broke` off because a
+container died during them, the IDs of those during which it died `twice`, and what `failed` unexpectedly.
 """
 
 import http.client
@@ -22,15 +22,15 @@ BIG = os.urandom(1 << 20) * 4
 
 
 class Broke(Exception):
-    """The container died while it had the request, and that is what the client was told."""
+    """The container died during the request, and the client got this error."""
 
 
 class Twice(Broke):
-    """The same, and the container died again while it had the repetition: whether it was repeated the log must tell."""
+    """The same, and the container died again during the repeated request. The log must show whether it was repeated."""
 
 
 class Failed(Exception):
-    """Anything else that is not what was asked for."""
+    """Any other wrong response."""
 
 
 def request(connection, method, host, path="/", body=None):
@@ -47,7 +47,7 @@ def expect(method, status, body):
     if status == 200:
         return json.loads(body)
     if status == 502 and (page := json.loads(body)).get("reason") == "broke_off":
-        # Whether a POST was received nobody knows, so it was not sent again.
+        # The container may have processed a POST, so it was not repeated.
         raise Broke if method in ("POST", "PUT") else Twice(page["request_id"])
     raise Failed(f"{method} {status} {body[:200].decode()}")
 
@@ -111,7 +111,7 @@ def websocket(_, host):
 
 
 def get_gone(connection, host):
-    """Removed, it has no route; removed a moment ago, it is named."""
+    """A removed container has no route; the page of one removed a moment ago names it."""
     status, body = request(connection, "GET", host)
     if status not in (200, 404, 502, 503) or (status != 200 and host.split(".")[0] not in body.decode()):
         raise Failed(f"gone {status} {body[:200].decode()}")

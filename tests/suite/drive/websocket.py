@@ -1,6 +1,6 @@
-"""A WebSocket's client: reads {"address", "host", "messages", "pause", "ready"}; prints what was echoed.
+"""A WebSocket client: reads {"address", "host", "messages", "pause", "ready"}; prints the echoed messages.
 
-`ready` is a file that it makes once the first message is back, so that others can act while the connection is open.
+It creates the file `ready` after the first echo, so that a test can act while the connection is open.
 """
 
 import base64

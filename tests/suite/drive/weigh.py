@@ -1,8 +1,7 @@
-"""Weighs processes: reads {"seconds", "nginx": pid, "watch": pid, "metrics": URL}, prints one sample a second.
+"""Measures processes: reads {"seconds", "nginx": pid, "watch": pid, "metrics": URL}, prints one sample a second.
 
-Of nginx's master with its workers and of `flatnet gateway watch`: memory in KiB, descriptors; of each worker of nginx: memory of
-its Lua. Memory is what was written to. It is not divided among those who share it, as PSS is: a program that is just being
-started shares all pages of who starts it.
+Of nginx (master and workers) and `flatnet gateway watch`: memory in KiB, and descriptors. Of each nginx worker: memory of
+Lua. Counts anonymous pages in full, not proportionally like PSS: until exec, a new child shares all pages of its parent.
 """
 
 import json
@@ -30,7 +29,7 @@ def weigh(name, pids):
 
 
 def lua():
-    """Whichever worker answers tells of itself: asked until all have."""
+    """Each worker reports its own memory, so this asks until all have answered."""
     found = {}
     for _ in range(20):
         with urllib.request.urlopen(plan["metrics"], timeout=10) as answer:

@@ -227,7 +227,7 @@ fn elevated_and_user_scripts_stay_separate() {
     pc.sandbox.write("/pc/state/more.ps1", "function Get-Acl { [CmdletBinding()] param($LiteralPath) $rules = [pscustomobject]@{ AccessControlType = 'Allow'; IdentityReference = 'S-1-5-11'; FileSystemRights = 0x1301bf }\n$acl = [pscustomobject]@{ Rules = $rules }\n$acl | Add-Member -MemberType ScriptMethod -Name GetOwner -Value { if (Test-Path /pc/state/owner) { Get-Content /pc/state/owner } else { 'S-1-5-32-544' } }\n$acl | Add-Member -MemberType ScriptMethod -Name GetAccessRules -Value { if (Test-Path /pc/state/owner) { return }; $this.Rules } -PassThru }\nExport-ModuleMember -Function Get-Acl\n");
     let said = pc.ps("& /pc/c/flatnet/scripts/flatnet.ps1 install; \"exit $LASTEXITCODE\"");
     has(&said, &["/pc/c/flatnet/scripts is writable by others (S-1-5-11)", "copy it to", "exit 2"]);
-    // nginx does not run from one either.
+    // nginx does not run from such a folder either.
     let said = pc.ps("flat gateway check\nflat gateway reload");
     has(
         &said,
@@ -237,7 +237,7 @@ fn elevated_and_user_scripts_stay_separate() {
         ],
     );
     assert_eq!(said.matches("exit 1").count(), 2, "{said}");
-    // Nor from one that another user owns, who can change its permissions at any time.
+    // The same for a folder of another user, who can change its permissions at any time.
     pc.sandbox.write("/pc/state/owner", "S-1-5-21-1-2-3-1002");
     let said =
         pc.ps("flat gateway check\n& /pc/c/flatnet/scripts/flatnet.ps1 install; \"exit $LASTEXITCODE\"");
@@ -252,7 +252,7 @@ fn elevated_and_user_scripts_stay_separate() {
         ],
     );
     assert_eq!(pc.done(), "");
-    // Generic rights, as inherit-only entries have them; Windows' own accounts, and the service's.
+    // Generic rights, which inherit-only entries have; accounts of Windows and of the service.
     let said = pc.ps("foreach ($name in 'windows', 'permissions', 'installation', 'failure') { . \"/pc/c/Program Files/Flatnet/lib/$name.ps1\" }
         Set-Content /pc/state/owner $null
         function Get-Acl { param($LiteralPath, $ErrorAction)

@@ -114,7 +114,7 @@ fn unavailable_wsl_is_reported() {
     assert_eq!(said.matches("exit 1").count(), 8, "{said}");
     is_plain(&said);
     pc.sh("rm /usr/local/sbin/flatnet").succeeds();
-    // It hangs: it is stopped after a limit, with its children. This includes a program that does not read more input than a pipe holds.
+    // A program that hangs is stopped after a limit, with its children. This includes one that does not read all input.
     pc.sh("cp /pc/home/.wslconfig /pc/wslconfig; head -c 300000 /dev/zero | tr '\\0' '#' >>/pc/home/.wslconfig; echo decide >/pc/state/wsl-hangs").succeeds();
     // The test uses a shorter limit than the real 30 s.
     let file = format!("{INSTALLED}/lib/wsl.ps1");

@@ -92,7 +92,7 @@ fn from_install_to_uninstall() {
     assert_eq!(pc.done().matches("powershell.exe RunAs").count(), 2, "{said}");
     has(&pc.sh("jq -r '.[].Xml' /pc/state/tasks.json").stdout, &["GRGX;;;S-1-5-21-1-2-3-1001)"]);
 
-    // Without WSL2.
+    // `uninstall` works without WSL2.
     pc.sh("rm /pc/c/Windows/System32/wsl.exe").succeeds();
     pc.sh(&format!(
         "mkdir /pc/home/kept; touch /pc/home/kept/file; ln -s /pc/home/kept '{INSTALLED}/lib/elsewhere'"

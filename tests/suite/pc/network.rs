@@ -70,7 +70,7 @@ fn wsl_adapter_is_identified_among_others() {
     has(line(&said, "route"), &["FAILURE", "vpn0"]);
     assert!(!pc.done().contains("NetRoute"), "{said}");
     has(&pc.left(), &["10.87.1.0/24 dev vpn0"]);
-    // A known device counts more than the adapter's name.
+    // A known device takes precedence over the adapter's name.
     pc.sh("ip -n windows route del 10.87.1.0/24 dev vpn0; ip -n windows addr add 172.28.16.77/24 dev vpn0
         echo '{\"vpn0\": \"WireGuard Tunnel\", \"vEthernet\": \"Hyper-V Virtual Ethernet Adapter #3\", \"LAN\": \"Intel\"}' >/pc/state/devices
         echo '{\"vpn0\": \"WSL VPN\", \"vEthernet\": \"Ethernet 5\"}' >/pc/state/aliases").succeeds();
@@ -126,7 +126,7 @@ fn settings_that_block_the_lan_are_failures() {
             @(Get-BlockRule -Settings @{ OpenResty = 'C:\\openresty\\nginx.exe'; Ports = @(80) }).Count
         }");
     assert_eq!(said.split_whitespace().collect::<String>(), "1111100000000", "{said}");
-    // A cmdlet that fails is not a missing one; then Windows before 11 22H2, without a LAN.
+    // A failing cmdlet is not a missing one. Then: Windows before 11 22H2, without a LAN.
     for cmdlet in ["Get-NetFirewallHyperVVMSetting", "Get-NetFirewallHyperVRule"] {
         pc.sandbox.write("/pc/state/fail", cmdlet);
         has(line(&pc.ps("flat status"), "hyper-v"), &["unseen", "Access is denied."]);

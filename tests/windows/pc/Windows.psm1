@@ -1,8 +1,8 @@
-# Windows' cmdlets for setup.sh's PC: `ip` is its network, and /pc/state holds what Linux has nothing for. Each has the parameters that the
-# scripts use, answers with the properties that Microsoft documents, and fails as it says. A module, as Windows' own are: a script's
-# preferences do not reach into it.
+# Imitates Windows' cmdlets for setup.sh's PC: `ip` is its network, and /pc/state stores objects that Linux lacks. The cmdlets
+# have the parameters that the scripts use, and the properties and errors that Microsoft documents. They are a module like
+# Windows' own cmdlets, so that a script's preference variables do not affect them.
 #
-# /pc/state/fail names a cmdlet that fails. /pc/state/done has what was done, one to a line.
+# /pc/state/fail names cmdlets that must fail. /pc/state/done logs the changes, one per line.
 Set-StrictMode -Off
 $global:pc = '/pc/state'
 $env:PATH = "/pc/c/Windows/System32:$env:PATH"
@@ -12,14 +12,14 @@ $env:USERPROFILE = '/pc/home'
 $env:LOCALAPPDATA = '/pc/home/AppData/Local'
 if (-not (Get-PSDrive -Name C -ErrorAction SilentlyContinue)) { New-PSDrive -Name C -PSProvider FileSystem -Root /pc/c -Scope Global | Out-Null }
 
-# --- what is kept -------------------------------------------------------------------------------------
+# --- stored objects -----------------------------------------------------------------------------------
 
 function Read-Kept($name) { if (Test-Path "$pc/$name.json") { @(Get-Content -Raw "$pc/$name.json" | ConvertFrom-Json) } }
 function Save-Kept($name, $list) { ConvertTo-Json -InputObject @($list | Where-Object { $_ }) -Depth 6 | Set-Content "$pc/$name.json" }
 function Write-Done($text) { Add-Content "$pc/done" "$(if ($env:FLATNET_ELEVATED) { 'elevated ' })$text" }
 function Write-Missing($what) { Write-Error "No $what objects found. Verify the value of the property and retry." -Category ObjectNotFound }
 function Test-Failing($name) { (Test-Path "$pc/fail") -and (Get-Content "$pc/fail") -contains $name }
-# First of all in a cmdlet that changes something: only an administrator may.
+# Called first by cmdlets that change something: requires elevation.
 function Begin-Change($name, $text) {
     if (Test-Failing $name) { Write-Error 'Access is denied.'; return $false }
     if (-not $env:FLATNET_ELEVATED) { Write-Error "$name`: Access is denied: not elevated."; return $false }
@@ -117,7 +117,7 @@ if (-not (Test-Path "$pc/windows-10")) {
         if (Test-Failing Get-NetFirewallHyperVVMSetting) { Write-Error 'Access is denied.'; return }
         [pscustomobject]@{ Enabled = 'True'; DefaultInboundAction = 'Block' } }
 }
-# Where /pc/state/hyperv-blocks is, Windows itself gets to the subnet only by a rule for it.
+# If /pc/state/hyperv-blocks exists, Windows itself reaches the subnet only with a rule for it.
 function Set-Hyperv {
     $blocks = (Test-Path "$pc/hyperv-blocks") -and -not (Read-Kept hyperv | Where-Object DisplayName -like 'Flatnet subnet*')
     nsenter --net=/proc/1/ns/net nft delete table inet hyperv 2>$null
@@ -126,7 +126,7 @@ function Set-Hyperv {
 
 # --- tasks, services, processes --------------------------------------------------------------------------
 
-# In any folder where none is named.
+# Without a path, searches all folders.
 function Find-Task($TaskName, $TaskPath) { Read-Kept tasks | Where-Object { $_.TaskName -eq $TaskName -and (-not $TaskPath -or $_.TaskPath -eq $TaskPath) } }
 function Get-ScheduledTask { [CmdletBinding()] param($TaskName, $TaskPath) $found = @(Find-Task $TaskName $TaskPath); if ($found.Count) { $found } else { Write-Missing MSFT_ScheduledTask } }
 function Get-ScheduledTaskInfo { [CmdletBinding()] param($TaskName, $TaskPath) Find-Task $TaskName $TaskPath | ForEach-Object { [pscustomobject]@{ LastRunTime = $_.Ran; LastTaskResult = $_.Result } } }
@@ -138,7 +138,7 @@ function Unregister-ScheduledTask { [CmdletBinding(SupportsShouldProcess)] param
 function Set-Task($TaskName, $values) { Save-Kept tasks @(Read-Kept tasks | ForEach-Object { if ($_.TaskName -eq $TaskName) { foreach ($key in $values.Keys) { $_.$key = $values[$key] } }; $_ }) }
 function Disable-ScheduledTask { [CmdletBinding()] param($TaskName, $TaskPath) if (Begin-Change Disable-ScheduledTask $TaskName) { Set-Task $TaskName @{ State = 'Disabled' } } }
 function Enable-ScheduledTask { [CmdletBinding()] param($TaskName, $TaskPath) if (Begin-Change Enable-ScheduledTask $TaskName) { Set-Task $TaskName @{ State = 'Ready' } } }
-# Runs what the task's XML says, with the rights that it says; waits for its end.
+# Runs the command in the task's XML with the run level there, and waits for its end.
 function Start-ScheduledTask { [CmdletBinding()] param($TaskName, $TaskPath)
     if (Test-Failing Start-ScheduledTask) { Write-Error 'Access is denied.'; return }
     $task = ([xml](Find-Task $TaskName $TaskPath).Xml).Task
@@ -147,7 +147,7 @@ function Start-ScheduledTask { [CmdletBinding()] param($TaskName, $TaskPath)
     $code = Invoke-Line $task.Actions.Exec.Command $task.Actions.Exec.Arguments ($task.Principals.Principal.RunLevel -eq 'HighestAvailable')
     $env:FLATNET_USER = $null
     Set-Task $TaskName @{ Ran = '2026-11-29T08:00:00'; Result = $code } }
-# A line of Windows', by the shell here; answers its exit status.
+# Runs a Windows command line with bash; returns its exit status.
 function Invoke-Line($command, $arguments, $elevated) {
     $before = $env:FLATNET_ELEVATED
     $env:FLATNET_ELEVATED = if ($elevated) { '1' } else { $null }
@@ -159,8 +159,8 @@ function Invoke-Line($command, $arguments, $elevated) {
     }
     finally { $env:FLATNET_ELEVATED = $before }
 }
-# A script in a PowerShell of its own within this process, which takes a quarter of the time of a new one. Nothing of the caller's is seen
-# there but the environment, which is put back. Where /pc/state/process is, it is a process.
+# Runs a script in a new runspace of this process, which takes a quarter of the time of a new process. The script sees nothing of
+# the caller except the environment, which is restored afterwards. If /pc/state/process exists, a process is used instead.
 function Invoke-Inside($file) {
     $kept = @{}
     foreach ($name in 'PATH', 'PSModulePath') { $kept[$name] = [Environment]::GetEnvironmentVariable($name) }
@@ -206,7 +206,7 @@ function Get-NetTCPConnection { [CmdletBinding()] param($State, $LocalPort)
         if ([int]$words[3].Substring($at + 1) -notin $LocalPort) { continue }
         [pscustomobject]@{ LocalAddress = $words[3].Substring(0, $at).Trim('[', ']'); LocalPort = [uint16]$words[3].Substring($at + 1); OwningProcess = [uint32]$(if ($line -match 'pid=(\d+)') { $Matches[1] }) }
     } }
-# Only these ask for elevation, and for who runs.
+# Only these functions query the elevation and the user.
 function Assert-ElevatedHere { if (-not $env:FLATNET_ELEVATED) { throw 'not elevated' } }
 function Test-ElevatedHere { [bool]$env:FLATNET_ELEVATED }
 function Get-UserIdHere { if ($env:FLATNET_USER) { $env:FLATNET_USER } else { 'S-1-5-21-1-2-3-1001' } }

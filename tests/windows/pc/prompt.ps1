@@ -1,5 +1,5 @@
-# What a person types on the PC, handed over by tests: each in a PowerShell of its own, as if one was started for it, which would take a
-# second each time. Nothing of one is seen in the next: the environment is put back.
+# Runs commands from tests as if a person typed them on the PC: each in a new runspace, because a new PowerShell process would
+# take a second. The environment is restored after each command.
 while ($true) {
     $who = [IO.File]::ReadAllText('/pc/prompt.in')
     $kept = [Environment]::GetEnvironmentVariables()

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2016
-# A Windows PC around a WSL2, inside a sandbox: the network namespace `windows` is Windows, this one is WSL2, `lan` is another PC.
+# A Windows PC with WSL2, in a sandbox: the network namespace `windows` is Windows, this one is WSL2, `lan` is another PC.
 #
 #   lan 192.168.8.9 ---- windows 192.168.8.1 / 172.28.16.1 ---- this host, eth0 172.28.16.5
 #
-# Real are PowerShell, the scripts, flatnet, nginx, routes, sockets and pings. Imitated are Windows' cmdlets (Windows.psm1 beside this),
-# wsl.exe, nginx.exe (nginx with Lua, that finds drive C: in /pc/c), elevation (FLATNET_ELEVATED), services and the firewalls.
+# PowerShell, the scripts, flatnet, nginx, routes, sockets and pings are real. Windows' cmdlets (Windows.psm1 in this folder),
+# wsl.exe, nginx.exe (nginx with Lua, with drive C: in /pc/c), elevation (FLATNET_ELEVATED), services and the firewalls are
+# imitated.
 set -euo pipefail
 
 system=/pc/c/Windows/System32

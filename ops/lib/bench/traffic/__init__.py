@@ -1,1 +1,1 @@
-"""Parts of `python3 -m traffic`: containers that are joined in several ways, and what passes between them."""
+"""Parts of `python3 -m traffic`: containers that are connected in several ways, and the traffic between them."""

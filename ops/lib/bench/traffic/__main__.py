@@ -12,7 +12,7 @@ from traffic.table import table
 from traffic.ways import PATHS, all_ways
 from turns import in_turn
 
-# How long iperf3 sends, for how many seconds wrk asks
+# iperf3's options, and wrk's duration in seconds
 FULL = {"rounds": 10, "iperf3": ["--time", "1"], "wrk": 1, "pings": 20_000}
 QUICK = {"rounds": 1, "iperf3": ["--bytes", "8M"], "wrk": 0.3, "pings": 500}
 
@@ -59,7 +59,7 @@ def main():
         print("; ".join(f"{key} {value}" for key, value in about.items()) + "\n")
         print(table(raw))
     if failure:
-        # What came before it is shown, since it took minutes; the exit status says that it is not all.
+        # Earlier results are shown, because they took minutes; the exit status shows that some are missing.
         sys.exit(f"\nbench: not all was measured, since this failed:\n\n{failure}")
 
 

@@ -1,4 +1,4 @@
-"""One figure of one way: by iperf3, wrk or ping, from one of the three sides."""
+"""One figure of one candidate: by iperf3, wrk or ping, from one of the three sides."""
 
 import json
 import os
@@ -13,12 +13,12 @@ from web.network import cores
 
 WRK = os.path.join(os.path.dirname(web.__file__), "wrk.lua")
 CONNECTIONS = 16
-# Seconds: something hangs.
+# A program that takes longer hangs. Seconds.
 LONGEST = 30
 
 
 def run(way, path, argv):
-    """From an empty table of flows, on the core that is not the server's; what takes much too long is ended."""
+    """Runs a client with an empty conntrack table, on another core than the server's, with a time limit."""
     argv = [*PATHS[path], "taskset", "--cpu-list", cores()[1], *argv]
     with way.host:
         flush()
@@ -37,18 +37,18 @@ def iperf3(way, path, sizes, *options):
 
 
 def tcp(way, path, sizes):
-    """Gbit/s that arrived."""
+    """Received Gbit/s."""
     return iperf3(way, path, sizes)["sum_received"]["bits_per_second"] / 1e9
 
 
 def udp(way, path, sizes):
-    """Gbit/s that arrived, of datagrams that fit a frame, sent as fast as one core can."""
+    """Received Gbit/s of datagrams that fit a frame, sent as fast as one core can."""
     found = iperf3(way, path, sizes, "--udp", "--bitrate", "0", "--length", "1400")["sum"]
     return (found["packets"] - found["lost_packets"]) * 1400 * 8 / found["seconds"] / 1e9
 
 
 def wrk(way, path, sizes, *options):
-    """It takes whole seconds alone, but tells what it found when it is interrupted."""
+    """wrk accepts only whole seconds, but prints its results when interrupted."""
     argv = ["timeout", "--preserve-status", "--signal", "INT", str(sizes["wrk"]),
             "wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--duration", "1m", "--timeout", "10s", "--script", WRK,
             *options, f"http://{way.target(path)}/"]
@@ -59,17 +59,17 @@ def wrk(way, path, sizes, *options):
 
 
 def requests(way, path, sizes):
-    """GETs of 1 KiB a second over connections that stay open."""
+    """GETs of 1 KiB per second over connections that stay open."""
     return wrk(way, path, sizes)
 
 
 def connections(way, path, sizes):
-    """GETs of 1 KiB a second, each over a connection of its own."""
+    """GETs of 1 KiB per second, each over a new connection."""
     return wrk(way, path, sizes, "--header", "Connection: close")
 
 
 def ping(way, path, sizes):
-    """Microseconds from one echo request to the next, which waits for the reply."""
+    """Microseconds between echo requests; each is sent after the reply to the previous one."""
     printed = run(way, path, ["ping", "-q", "-f", "-c", str(sizes["pings"]), way.target(path)])
     sent, received, took = map(int, re.search(r"(\d+) packets transmitted, (\d+) received, .*time (\d+)ms", printed).groups())
     if received != sent:

@@ -1,4 +1,4 @@
-"""What answers in the server's container: iperf3, and nginx from memory."""
+"""The servers in the server's container: iperf3, and nginx with a response from memory."""
 
 import socket
 import subprocess

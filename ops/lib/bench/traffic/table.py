@@ -1,10 +1,10 @@
-"""The table: Flatnet's figures, and how many times as fast it is as each of the others."""
+"""The table: Flatnet's figures, and its speed as a multiple of each of the others'."""
 
 from measure import median
 from report import markdown, ratios, reached, spread
 
 PATHS = {"containers": "between containers", "host": "from the host", "gateway": "from the gateway's side"}
-# What it is called, how a figure is shown
+# title, format of a figure
 MEASURES = {
     "tcp": ("TCP", "{:.1f} Gbit/s"),
     "udp": ("UDP", "{:.2f} Gbit/s"),
@@ -13,12 +13,12 @@ MEASURES = {
     "ping": ("ping", "{:.1f} us"),
 }
 OTHERS = {"veth": "of plain veth", "netavark": "of Podman's bridge", "old": "of old"}
-# Of the old design's speed.
+# The minimum, as a multiple of the old design's speed.
 LEAST = 1.0
 
 
 def compared(raw, what, other):
-    """Above 1 Flatnet is faster, whether the figure is a rate or a time."""
+    """Ratios for rates and times; above 1, Flatnet is faster."""
     ours, theirs = ("flatnet", other) if not what.endswith("ping") else (other, "flatnet")
     return ratios(raw, what, ours, theirs)
 

@@ -10,7 +10,7 @@ from measure import sh, timed
 
 CLIENT, SERVER = netns(0), netns(1)
 
-# From where the server is asked: how a program is started there.
+# The places of the client, and the command prefix that runs a program there.
 PATHS = {"containers": ["ip", "netns", "exec", CLIENT], "host": [], "gateway": ["ip", "netns", "exec", "windows"]}
 
 WINDOWS = """
@@ -28,7 +28,7 @@ sysctl -qw net.ipv4.ip_forward=1
 
 CONTAINERS = f"ip -n {CLIENT} link set lo up; ip -n {SERVER} link set lo up"
 
-# The fewest pairs that join the ends: one between the containers, one to the host, and beyond it the host forwards.
+# The minimum of veth pairs: one between the containers, and one to the host, which forwards to Windows.
 VETH = f"""
 ip link add container type veth peer name eth0 netns {SERVER}
 ip addr add 10.91.0.1/24 dev container
@@ -45,7 +45,7 @@ ip -n {SERVER} link set pair up
 
 
 class Way:
-    """A host whose containers are joined in one way; `address` is the server's, `beside` what the other container calls it."""
+    """A host with one kind of network. `address` is the server's address, `beside` the one that the other container uses."""
 
     def __init__(self, name, program=FLATNET):
         self.name, self.host = name, Host(program)

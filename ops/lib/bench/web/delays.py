@@ -10,7 +10,7 @@ from web.load import endpoint, finish, route, wrk
 from web.network import GATEWAY, ask, await_true, connect, get, is_listening
 from web.servers import HOST
 
-# Their web servers: busybox's begins within milliseconds; nginx passes its response to the kernel at once, so that a SIGKILL
+# busybox's web server starts within milliseconds; nginx passes its whole response to the kernel at once, so that a SIGKILL
 # does not truncate it.
 BUSYBOX, NGINX = "flatnet-test/busybox", "flatnet-test/web"
 DOMAIN = "flatnet.internal"
@@ -24,7 +24,7 @@ def since(begin):
 
 
 class Browsers:
-    """Connections that are kept, so that some belong to each worker: each of those reads the list for itself."""
+    """Several kept connections, so that each worker has some: each worker reads the routes table separately."""
 
     def __enter__(self):
         self.connections = [connect(GATEWAY) for _ in range(8)]
@@ -39,7 +39,7 @@ class Browsers:
         while waiting := [connection for connection in waiting if ask(connection, host)[0] != 200]:
             if time.monotonic() > end:
                 raise Failed(f"{host} is not answered after {seconds} s")
-            # nginx ends a connection after 10,000 requests, which one that is asked without a pause has within a second.
+            # nginx closes a connection after 10,000 requests, which would take less than a second without a pause.
             time.sleep(0.001)
 
 
@@ -48,7 +48,7 @@ def routed(raw, routes, rounds):
     with Browsers() as browsers:
         for number in range(rounds):
             host = f"new{number}.{DOMAIN}"
-            # At any point of the 250 ms between two looks at the file.
+            # Varies the time within the 250 ms between two checks of the file.
             time.sleep(0.3 + 0.25 * number / rounds)
             routes.publish([route("web", [HOST]), route(f"new{number}", [host])])
             begin = time.perf_counter()
@@ -57,7 +57,7 @@ def routed(raw, routes, rounds):
 
 
 def filled(port, salt):
-    """250 routes, and HOST at this port."""
+    """250 routes, of which HOST leads to this port."""
     hosts = [f"filler{number}.{DOMAIN}" for number in range(249)]
     others = [route(f"filler{number}", [host], endpoints=[endpoint(4000 + salt)]) for number, host in enumerate(hosts)]
     return [route("web", [HOST], endpoints=[endpoint(port)]), *others]
@@ -70,7 +70,7 @@ def swap_repeatedly(routes, times, pause):
 
 
 def swaps(raw, routes):
-    """24 times another endpoint, under load: failed requests."""
+    """Failed requests under load while the endpoint changes 24 times."""
     load = wrk(10, 64)
     time.sleep(1)
     swap_repeatedly(routes, 24, 0.3)
@@ -86,7 +86,7 @@ def expect_in_force(routes):
 
 
 def stalls(raw, routes, rounds, seconds):
-    """Latencies of the same load, with the list at rest and replaced three times a second, in turns."""
+    """Latencies of the same load, alternately with an unchanged routes table and with one replaced three times a second."""
     routes.publish(filled(3000, 0))
     time.sleep(1)
     expect_in_force(routes)
@@ -130,7 +130,7 @@ def await_answers(name):
 
 
 def reachable(raw, title, rounds, command):
-    """A container's port takes its first connection -> the LAN has its page, from every worker."""
+    """A container's port accepts its first connection -> every worker serves its page in the LAN."""
     with Browsers() as browsers:
         for number in range(rounds):
             name, address = f"{title}{number}", f"10.87.1.{100 + number}"
@@ -151,7 +151,7 @@ def page(name):
 
 
 def named(raw, rounds):
-    """A container is killed -> its named page, where nothing is held."""
+    """A container is killed -> the page that names it, without holding requests."""
     for number in range(rounds):
         name = f"dead{number}"
         sh(run(name, "--label flatnet.hold=0"))
@@ -165,7 +165,7 @@ def named(raw, rounds):
 
 
 def restarts(raw, rounds):
-    """A container restarts under load, at once and after 4 s: failed requests, and how long the longest of them waited."""
+    """A container restarts under load, at once and after 4 s: failed requests, and the longest wait of a request."""
     sh(run("held", image=NGINX))
     await_answers("held")
     script = "podman restart -t 0 held; sleep 1; podman stop -t 0 held; sleep 4; podman start held"

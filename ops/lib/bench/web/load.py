@@ -1,4 +1,4 @@
-"""Load by wrk, and what a server's CPU had to do for it."""
+"""Load by wrk, and the CPU time that a server needed for it."""
 
 import json
 import os
@@ -12,7 +12,7 @@ SCRIPT = os.path.join(os.path.dirname(__file__), "wrk.lua")
 
 
 def wrk(seconds, connections, port=80, host=HOST, path="/"):
-    """Starts it; `finish` waits for it."""
+    """Starts wrk; `finish` waits for it."""
     return subprocess.Popen(
         ["ip", "netns", "exec", "lan", "taskset", "--cpu-list", cores()[1], "wrk", "--threads", "1", "--timeout", "30s",
          "--connections", str(connections), "--duration", f"{seconds}s", "--latency", "--script", SCRIPT,
@@ -32,7 +32,7 @@ def finish(process):
 
 
 def measured(server, seconds, connections):
-    """Requests a second, latencies in milliseconds, microseconds of CPU per request."""
+    """Requests per second, latencies in milliseconds, microseconds of CPU per request."""
     before = server.cpu()
     found = finish(wrk(seconds, connections, server.port))
     used = server.cpu() - before
@@ -48,7 +48,7 @@ def measured(server, seconds, connections):
 
 
 def in_turns(raw, servers, rounds, seconds, connections):
-    """Each in its turn; who is first changes with each round."""
+    """Measures the servers in turns; each round begins with another one."""
     for server in servers:
         finish(wrk(1, connections, server.port))
     for turn in range(rounds):
@@ -69,7 +69,7 @@ def route(name, hosts, **changes):
 
 
 class Routes:
-    """The gateway's list of routes, in one hand."""
+    """Writes the gateway's routes table."""
 
     def __init__(self):
         self.generation = 0

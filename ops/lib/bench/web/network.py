@@ -1,4 +1,4 @@
-"""Hosts as namespaces: a client in the LAN, Windows with the gateway, this host with Podman, and a backend of its own.
+"""Namespaces as hosts: a client in the LAN, Windows with the gateway, this host with Podman, and a separate backend.
 
     lan 192.168.50.23 ---- 192.168.50.1 windows 192.168.77.1 ---- 192.168.77.10 (the sandbox itself, Flatnet's containers)
                                         windows 10.87.9.1    ---- 10.87.9.2 box
@@ -45,7 +45,7 @@ def set_up():
 
 @contextlib.contextmanager
 def inside(namespace):
-    """Sockets that are made within are that namespace's for good; what is started within lives there."""
+    """Enters a network namespace. Sockets created and programs started inside stay in it."""
     libc = ctypes.CDLL(None, use_errno=True)
     with open("/proc/self/ns/net", "rb") as own, open(f"/run/netns/{namespace}", "rb") as other:
         if libc.setns(other.fileno(), 0) != 0:
@@ -66,7 +66,7 @@ def connect(address, port=80, namespace="lan", timeout=30):
 
 
 def ask(connection, host, path="/"):
-    """One GET over a connection that may be asked again: the status and the body."""
+    """Sends a GET over a connection that stays open; returns the status and the body."""
     connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json\r\n\r\n".encode())
     stream = connection.makefile("rb")
     status = int(stream.readline().split()[1])
@@ -87,7 +87,7 @@ def chunks(stream):
 
 
 def get(host, path="/"):
-    """A GET from the LAN over a connection of its own, as a browser's first."""
+    """Sends a GET from the LAN over a new connection, like a browser's first request."""
     with contextlib.closing(connect(GATEWAY)) as connection:
         return ask(connection, host, path)
 
@@ -109,6 +109,6 @@ def is_listening(address, port, namespace):
 
 
 def cores():
-    """The core of the server that is measured, and those of clients and backends."""
+    """The core of the measured server, and the cores of clients and backends."""
     first, *others = sorted(os.sched_getaffinity(0))
     return str(first), ",".join(map(str, others or [first]))

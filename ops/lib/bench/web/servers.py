@@ -9,7 +9,7 @@ from web.network import BOX, GATEWAY, await_true, cores, is_listening
 
 FOLDER = "/run/bench-web"
 DIRECTORY = "/var/lib/flatnet-gateway"
-# What all of them answer with.
+# The response body of all servers.
 BODY = "x" * 1023 + "\\n"
 HOST = "web.flatnet.internal"
 
@@ -22,8 +22,8 @@ http {{
 }}
 """
 
-# Written by hand after nginx' documentation, like the output of `flatnet gateway render --static`; with the gateway's limits,
-# timeouts and log, without the fields that other servers do not have.
+# Written by hand from nginx' documentation, like the output of `flatnet gateway render --static`: with the gateway's limits,
+# timeouts and log, but without log fields that the other servers lack.
 STATIC = f"""
 daemon off; pid {FOLDER}/static.pid; error_log stderr; user www-data; worker_processes auto; worker_rlimit_nofile 16384;
 events {{ worker_connections 8192; }}
@@ -97,14 +97,14 @@ VERSIONS = {
 
 
 class Server:
-    """A program in a namespace, on a core."""
+    """A server program in a network namespace, on given cores."""
 
     def __init__(self, name, argv, namespace, core, port):
         self.name, self.port = name, port
         self.log = f"{FOLDER}/{name}.out"
         address = BOX if namespace == "box" else GATEWAY
         with open(self.log, "w", encoding="utf-8") as output:
-            # A session of its own: whatever it starts ends with it.
+            # In a new session, so that `stop` ends its children too.
             self.process = subprocess.Popen(
                 ["ip", "netns", "exec", namespace, "taskset", "--cpu-list", core, *argv], env={**os.environ, "HOME": FOLDER},
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
@@ -125,13 +125,13 @@ class Server:
         self.process.wait()
 
     def cpu(self):
-        """Seconds that it and its workers have been on a core."""
+        """CPU seconds of the server and its workers."""
         return sum(map(on_core, tree(self.process.pid))) / os.sysconf("SC_CLK_TCK")
 
 
 def stat(pid):
     with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-        # The name, in parentheses, may hold anything.
+        # The name, in parentheses, may contain any characters.
         return file.read().rpartition(")")[2].split()
 
 

@@ -1,4 +1,4 @@
-"""The tables: all servers beside each other, then what is promised and whether it was reached."""
+"""The tables: all servers compared, then the targets and whether they were reached."""
 
 from measure import median
 from report import markdown, ratios, spread
@@ -28,7 +28,7 @@ def servers(raw):
     return markdown(lines)
 
 
-# what, the figures, how they are judged, most that is promised, unit
+# title, figures, function that summarizes them, upper limit, unit
 DELAYS = [
     ("route in the file -> routed", "routed", max, 300, "ms"),
     ("port listens -> reached from the LAN, new container", "reachable, new", max, 500, "ms"),

@@ -1,4 +1,4 @@
--- What wrk found, as a line of JSON for load.py. Latencies are in microseconds.
+-- Prints wrk's results as a line of JSON for load.py. Latencies are in microseconds.
 done = function(summary, latency)
     local errors = summary.errors
     io.write(string.format('{"requests": %d, "microseconds": %d, "failed": %d, "p50": %d, "p99": %d, "p999": %d, "max": %d}\n',
