@@ -65,7 +65,7 @@ struct Try {
 
 /// A question that waits no longer.
 #[derive(Debug)]
-pub(super) struct Done {
+pub(super) struct FinishedQuestion {
     pub(super) pending: Pending,
     /// The answer as it came; `None` if there is none.
     pub(super) answer: Option<Vec<u8>>,
@@ -107,7 +107,7 @@ impl Forwarder {
         waiter: Waiter,
         servers: Vec<SocketAddr>,
         key: Option<cache::Key>,
-    ) -> Option<Done> {
+    ) -> Option<FinishedQuestion> {
         let now = waiter.since;
         let message = question.message.as_slice();
         let transport = waiter.client.transport();
@@ -180,14 +180,19 @@ impl Forwarder {
         Some(pending)
     }
 
-    fn done(&mut self, number: u64, answer: Option<Vec<u8>>, server: Option<SocketAddr>) -> Option<Done> {
+    fn done(
+        &mut self,
+        number: u64,
+        answer: Option<Vec<u8>>,
+        server: Option<SocketAddr>,
+    ) -> Option<FinishedQuestion> {
         let mut pending = self.remove(number)?;
         let answer = answer.or_else(|| pending.failed.take());
-        Some(Done { pending, answer, server })
+        Some(FinishedQuestion { pending, answer, server })
     }
 
     /// Asks the next server, or all again. Returns the end of a question that nobody is left to ask.
-    fn advance(&mut self, epoll: &OwnedFd, number: u64, now: Instant) -> Option<Done> {
+    fn advance(&mut self, epoll: &OwnedFd, number: u64, now: Instant) -> Option<FinishedQuestion> {
         let pending = self.pending.get_mut(&number)?;
         let is_over = loop {
             let Some(server) = pending.servers.get(pending.tries.len()) else {
@@ -227,7 +232,7 @@ impl Forwarder {
         (number, which): (u64, u8),
         buffer: &mut [u8],
         now: Instant,
-    ) -> Option<Done> {
+    ) -> Option<FinishedQuestion> {
         loop {
             let pending = self.pending.get_mut(&number)?;
             let one = pending.tries.get_mut(usize::from(which))?;
@@ -258,7 +263,7 @@ impl Forwarder {
     }
 
     /// Asks the next server since one failed; if all were asked, waits for the others.
-    fn next_server(&mut self, epoll: &OwnedFd, number: u64, now: Instant) -> Option<Done> {
+    fn next_server(&mut self, epoll: &OwnedFd, number: u64, now: Instant) -> Option<FinishedQuestion> {
         let pending = self.pending.get(&number)?;
         if pending.tries.len() < pending.servers.len() {
             return self.advance(epoll, number, now);
@@ -268,7 +273,7 @@ impl Forwarder {
     }
 
     /// Does what is due. Returns questions that nobody answered in time.
-    pub(super) fn work(&mut self, epoll: &OwnedFd, now: Instant) -> Vec<Done> {
+    pub(super) fn work(&mut self, epoll: &OwnedFd, now: Instant) -> Vec<FinishedQuestion> {
         let mut done = Vec::new();
         while self.next().is_some_and(|at| at <= now) {
             let Some(Reverse((_, number))) = self.timers.pop() else { break };

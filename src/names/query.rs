@@ -24,13 +24,13 @@ pub struct Query<'a> {
     pub(super) name: String,
     pub(super) rtype: String,
     pub(super) transport: Transport,
-    pub(super) outcome: Outcome,
+    pub(super) outcome: QueryOutcome,
     pub(super) took: Duration,
 }
 
 /// The answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum QueryOutcome {
     Addresses(Vec<Ipv4Addr>),
     Name(String),
     /// The name exists, but has nothing of this type.
@@ -43,7 +43,7 @@ pub(super) enum Outcome {
     Failed,
 }
 
-impl Outcome {
+impl QueryOutcome {
     pub(super) fn of(verdict: &Verdict<'_>) -> Self {
         match verdict {
             Verdict::Addresses(addresses) => Self::Addresses(addresses.to_vec()),
@@ -56,7 +56,7 @@ impl Outcome {
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for QueryOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Addresses(addresses) => {

@@ -182,7 +182,7 @@ pub(super) fn error(out: &mut Vec<u8>, message: &[u8], rcode: OptRcode) {
 }
 
 /// Writes the client's question back with an error or, with none, as truncated.
-pub(super) fn without_answer(out: &mut Vec<u8>, asked: &Asked<'_>, rcode: Rcode) {
+pub(super) fn without_answer(out: &mut Vec<u8>, asked: &ForwardedQuestion<'_>, rcode: Rcode) {
     out.clear();
     let Ok(message) = Message::from_slice(asked.message) else { return };
     let built = MessageBuilder::from_target(Buffer(out)).map(|builder| {
@@ -199,7 +199,7 @@ pub(super) fn without_answer(out: &mut Vec<u8>, asked: &Asked<'_>, rcode: Rcode)
 
 /// A question that others were asked.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked<'a> {
+pub(super) struct ForwardedQuestion<'a> {
     /// As it came.
     pub(super) message: &'a [u8],
     pub(super) edns: Option<Edns>,

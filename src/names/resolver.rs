@@ -19,12 +19,12 @@ use super::connection::{self, Connection};
 use super::counters::{Counters, Histogram};
 use super::decide::{Verdict, decide};
 use super::files::Files;
-use super::forward::{Done, Forwarder, Waiter};
+use super::forward::{FinishedQuestion, Forwarder, Waiter};
 use super::listener::Listener;
-use super::query::{Outcome, Query};
+use super::query::{Query, QueryOutcome};
 use super::question::{Question, Refusal};
 use super::rate::Rate;
-use super::reply::{self, Asked};
+use super::reply::{self, ForwardedQuestion};
 use super::servers::{ResolvConf, choose};
 use crate::error::{Error, Kind, Result};
 use crate::kernel::observe::source_address::address_towards;
@@ -407,7 +407,7 @@ impl Resolver {
         let mut answer = std::mem::take(&mut self.answer);
         let turn = usize::try_from(turn).unwrap_or_default();
         reply::answer(&mut answer, &question, client.transport(), &verdict, turn);
-        let outcome = self.settings.has_log.then(|| Outcome::of(&verdict));
+        let outcome = self.settings.has_log.then(|| QueryOutcome::of(&verdict));
         self.send(client, &answer);
         self.answer = answer;
         self.counters.local += 1;
@@ -452,7 +452,7 @@ impl Resolver {
         self.answer = answer;
         if is_cached {
             if self.settings.has_log {
-                self.report_query(client, question, Outcome::Cached, since.elapsed(), report);
+                self.report_query(client, question, QueryOutcome::Cached, since.elapsed(), report);
             }
             return;
         }
@@ -467,8 +467,8 @@ impl Resolver {
     }
 
     /// Passes on the answer of another server, or says that there is none.
-    fn finish(&mut self, done: Done, report: Report<'_>) {
-        let Done { pending, answer, server } = done;
+    fn finish(&mut self, done: FinishedQuestion, report: Report<'_>) {
+        let FinishedQuestion { pending, answer, server } = done;
         let now = Instant::now();
         let mut out = std::mem::take(&mut self.answer);
         if let (Some(answer), Some(key)) = (&answer, pending.key) {
@@ -477,7 +477,7 @@ impl Resolver {
         for waiter in &pending.waiters {
             let mut message = pending.message.clone();
             reply::adapt(&mut message, &waiter.id, 0);
-            let asked = Asked { message: &message, edns: pending.edns };
+            let asked = ForwardedQuestion { message: &message, edns: pending.edns };
             match &answer {
                 Some(answer) if answer.len() <= reply::limit(waiter.client.transport(), pending.edns) => {
                     out.clear();
@@ -502,7 +502,7 @@ impl Resolver {
             }
             if self.settings.has_log {
                 if let Ok(question) = Question::parse(&message) {
-                    let outcome = server.map_or(Outcome::Failed, Outcome::Forwarded);
+                    let outcome = server.map_or(QueryOutcome::Failed, QueryOutcome::Forwarded);
                     self.report_query(waiter.client, &question, outcome, took, report);
                 }
             }
@@ -533,7 +533,7 @@ impl Resolver {
         &self,
         client: Client,
         question: &Question<'_>,
-        outcome: Outcome,
+        outcome: QueryOutcome,
         took: Duration,
         report: Report<'_>,
     ) {

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Options, output};
 use crate::engine::{Engine, Names};
 use crate::error::{Error, Kind, Result};
-use crate::names::lookup::{Found, look_up};
+use crate::names::lookup::{LookupResult, look_up};
 use crate::state::names::{NameEntry, NamesFile};
 use crate::state::receipt::Receipt;
 
@@ -63,7 +63,7 @@ impl NamesCommand {
                 file.listen
             ));
         }
-        Ok(u8::from(answer == Some(Found::Nothing)))
+        Ok(u8::from(answer == Some(LookupResult::Nothing)))
     }
 
     /// Whether a row is about the name that was asked for.
@@ -77,7 +77,7 @@ impl NamesCommand {
         asked == row || asked == format!("{row}.{}", file.zone) || in_domain
     }
 
-    fn text(&self, rows: &[Row], answer: Option<&Found>, names: &Names, file: &NamesFile) -> String {
+    fn text(&self, rows: &[Row], answer: Option<&LookupResult>, names: &Names, file: &NamesFile) -> String {
         let head = ["NAME", "ADDRESS", "WHY", "CONTAINER"].map(str::to_owned).to_vec();
         let cells = |row: &Row| {
             let container = row.container.clone().unwrap_or_else(|| "-".to_owned());
@@ -90,11 +90,11 @@ impl NamesCommand {
         match (&self.name, answer) {
             (Some(name), Some(found)) => {
                 let said = match found {
-                    Found::Addresses(addresses) => {
+                    LookupResult::Addresses(addresses) => {
                         addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
                     }
-                    Found::Nothing => "no such name".to_owned(),
-                    Found::Forwarded => format!("forwarded: {asked}"),
+                    LookupResult::Nothing => "no such name".to_owned(),
+                    LookupResult::Forwarded => format!("forwarded: {asked}"),
                 };
                 format!("{table}{name}: {said}\n")
             }
@@ -119,7 +119,7 @@ fn no_names(engine: &Engine) -> Error {
 }
 
 /// Checks the name, then looks it up.
-fn answer(names: &Names, name: &str) -> Result<Found> {
+fn answer(names: &Names, name: &str) -> Result<LookupResult> {
     look_up(names.files.clone(), name).ok_or_else(|| {
         let what =
             format!("\"{}\" is not a name: a label has 1 to 63 characters", crate::model::types::shown(name));
@@ -127,11 +127,11 @@ fn answer(names: &Names, name: &str) -> Result<Found> {
     })
 }
 
-fn as_json(found: &Found, names: &Names) -> serde_json::Value {
+fn as_json(found: &LookupResult, names: &Names) -> serde_json::Value {
     match found {
-        Found::Addresses(addresses) => json!({"addresses": addresses, "by": "flatnet"}),
-        Found::Nothing => json!({"addresses": [], "by": "flatnet"}),
-        Found::Forwarded => json!({"addresses": null, "by": names.servers}),
+        LookupResult::Addresses(addresses) => json!({"addresses": addresses, "by": "flatnet"}),
+        LookupResult::Nothing => json!({"addresses": [], "by": "flatnet"}),
+        LookupResult::Forwarded => json!({"addresses": null, "by": names.servers}),
     }
 }
 
