@@ -96,11 +96,17 @@ impl Engine {
         Ok(Some(file))
     }
 
-    /// Whether the file is as it must be.
+    /// Whether the file is as it must be. A container that holds its address may still be in it although it ended, or
+    /// although its receipt cannot be read: the next repair decides.
     pub fn names_are_current(&mut self) -> Result<bool> {
         let facts = self.facts()?;
         let desired = self.desired_names(&facts)?;
-        Ok(self.store.names().read(&self.config.network).is_ok_and(|found| found == desired))
+        let Ok(mut found) = self.store.names().read(&self.config.network) else { return Ok(false) };
+        if let (Some(found), Some(desired)) = (&mut found, &desired) {
+            let leases = self.store.leases()?;
+            found.entries.retain(|entry| desired.entries.contains(entry) || !is_held(entry, &leases));
+        }
+        Ok(found == desired)
     }
 
     /// Writes the file, unless it is as it must be.
@@ -174,10 +180,11 @@ impl Engine {
 
 /// Removes the entries whose address belongs to nobody, or to another attachment.
 fn retain_held(file: &mut NamesFile, leases: &Leases) {
-    let is_held = |entry: &NameEntry| {
-        leases.get(entry.address).is_some_and(|lease| !lease.released && lease.id == entry.id)
-    };
-    file.entries.retain(is_held);
+    file.entries.retain(|entry| is_held(entry, leases));
+}
+
+fn is_held(entry: &NameEntry, leases: &Leases) -> bool {
+    leases.get(entry.address).is_some_and(|lease| !lease.released && lease.id == entry.id)
 }
 
 /// The entry of an attachment: its name and its aliases, each once.

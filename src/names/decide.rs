@@ -120,6 +120,11 @@ fn single_label<'a>(
     [Rtype::A, Rtype::AAAA].contains(&rtype).then_some(Verdict::NoName(Zone::Root))
 }
 
+/// The answer for a name without a zone that has these addresses, or is not there.
+pub(super) fn named(addresses: &[Ipv4Addr], rtype: Rtype) -> Verdict<'_> {
+    if addresses.is_empty() { Verdict::NoName(Zone::Root) } else { known(addresses, rtype, Zone::Root) }
+}
+
 /// The answer for a name that has only addresses.
 fn known<'a>(addresses: &'a [Ipv4Addr], rtype: Rtype, zone: Zone<'a>) -> Verdict<'a> {
     match rtype {

@@ -8,13 +8,10 @@ use rustix::net::sockopt::{
     set_ip_freebind, set_socket_recv_buffer_size_force, set_socket_reuseaddr, socket_type,
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with};
-use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
 use crate::error::{Error, Kind, Result};
 use crate::model::types::NetworkName;
 
-/// The first descriptor that systemd hands over (`sd_listen_fds(3)`).
-const FIRST_HANDED_OVER: i32 = 3;
 /// How many connections wait to be taken.
 const BACKLOG: i32 = 128;
 /// How many bytes of questions wait to be read.
@@ -27,40 +24,27 @@ pub(super) struct Listener {
     pub(super) address: Ipv4Addr,
     pub(super) udp: UdpSocket,
     pub(super) tcp: TcpListener,
-    /// Whether systemd holds the sockets, too.
-    is_handed_over: bool,
 }
 
 impl Listener {
-    /// Takes the sockets of `handed_over` at the address, or opens them. The address need not be there yet.
+    /// Takes the sockets of `kept` at the address, or opens them. The address need not be there yet.
     pub(super) fn open(
         network: &NetworkName,
         address: Ipv4Addr,
         port: u16,
-        handed_over: &mut Vec<OwnedFd>,
+        kept: &mut Vec<OwnedFd>,
     ) -> Result<Self> {
         let at = SocketAddrV4::new(address, port);
-        let count = handed_over.len();
         let mut socket = |kind, protocol| {
-            let there = handed_over.iter().position(|socket| is_socket_at(socket, kind, at));
-            let socket = there.map_or_else(|| open(kind, at), |index| Ok(handed_over.swap_remove(index)));
+            let there = kept.iter().position(|socket| is_socket_at(socket, kind, at));
+            let socket = there.map_or_else(|| open(kind, at), |index| Ok(kept.swap_remove(index)));
             socket.map_err(|cause| failed(network, at, protocol, cause))
         };
         let udp = UdpSocket::from(socket(SocketType::DGRAM, "UDP")?);
         let tcp = TcpListener::from(socket(SocketType::STREAM, "TCP")?);
         let be_quick = udp.set_nonblocking(true).and_then(|()| tcp.set_nonblocking(true));
         be_quick.map_err(|cause| failed(network, at, "UDP", cause))?;
-        Ok(Self { network: network.clone(), address, udp, tcp, is_handed_over: handed_over.len() < count })
-    }
-
-    /// Closes the sockets, or returns them if they were handed over: systemd does not do that twice.
-    pub(super) fn close(self, epoll: &OwnedFd) -> Vec<OwnedFd> {
-        let sockets = [OwnedFd::from(self.udp), OwnedFd::from(self.tcp)];
-        for socket in &sockets {
-            // Where systemd holds them, events would go on.
-            let _ = rustix::event::epoll::delete(epoll, socket);
-        }
-        if self.is_handed_over { sockets.into() } else { Vec::new() }
+        Ok(Self { network: network.clone(), address, udp, tcp })
     }
 }
 
@@ -104,17 +88,4 @@ fn failed(network: &NetworkName, at: SocketAddrV4, protocol: &str, cause: std::i
             .remedy("Run it as root, which it gives up after it has bound its ports, or by its unit, flatnet-dns.service"),
         _ => Error::new(Kind::Io, what).source(cause),
     }
-}
-
-/// The sockets that systemd hands over, if it does. `variable` reads the environment.
-///
-/// They are duplicated, since a number of the environment alone is no descriptor that Rust could own.
-pub(super) fn handed_over(variable: impl Fn(&str) -> Option<String>) -> Vec<OwnedFd> {
-    let is_for_us =
-        variable("LISTEN_PID").and_then(|pid| pid.parse().ok()) == Some(Pid::as_raw(Some(getpid())));
-    let count = variable("LISTEN_FDS").and_then(|count| count.parse::<i32>().ok()).filter(|_| is_for_us);
-    let Some(count) = count.and_then(|count| usize::try_from(count.min(64)).ok()) else { return Vec::new() };
-    let Ok(own) = pidfd_open(getpid(), PidfdFlags::empty()) else { return Vec::new() };
-    let take = |number| pidfd_getfd(&own, number, PidfdGetfdFlags::empty()).ok();
-    (FIRST_HANDED_OVER..).take(count).filter_map(take).collect()
 }

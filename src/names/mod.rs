@@ -14,6 +14,7 @@ mod forward;
 mod listener;
 pub mod lookup;
 mod network;
+mod podman;
 pub mod privileges;
 mod query;
 mod question;
@@ -21,6 +22,7 @@ mod rate;
 mod reply;
 mod resolver;
 mod servers;
+mod service_manager;
 
 use crate::state::names::NamesFile;
 use network::Network;

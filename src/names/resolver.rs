@@ -17,15 +17,17 @@ use super::channel::is_later;
 use super::client::{Client, Source};
 use super::connection::{self, Connection};
 use super::counters::{Counters, Histogram};
-use super::decide::{Verdict, decide};
+use super::decide::{Verdict, Zone, decide, named};
 use super::files::Files;
 use super::forward::{FinishedQuestion, Forwarder, Waiter};
 use super::listener::Listener;
+use super::podman::PodmanNames;
 use super::query::{Query, QueryOutcome};
 use super::question::{Question, Refusal};
 use super::rate::Rate;
 use super::reply::{self, ForwardedQuestion};
 use super::servers::{ResolvConf, choose};
+use super::service_manager;
 use crate::error::{Error, Kind, Result};
 use crate::kernel::observe::source_address::address_towards;
 use crate::model::types::NetworkName;
@@ -82,8 +84,8 @@ pub struct Resolver {
     epoll: OwnedFd,
     files: Files,
     resolv_conf: ResolvConf,
+    podman: PodmanNames,
     listeners: BTreeMap<u64, Listener>,
-    handed_over: Vec<OwnedFd>,
     connections: BTreeMap<u64, Connection>,
     forwarder: Forwarder,
     cache: Cache,
@@ -104,12 +106,8 @@ pub struct Resolver {
 type Report<'a> = &'a mut dyn FnMut(Event<'_>);
 
 impl Resolver {
-    /// Opens the sockets that can be opened now. `variable` reads the environment, for sockets that systemd hands over.
-    pub fn open(
-        settings: Settings,
-        variable: impl Fn(&str) -> Option<String>,
-        report: Report<'_>,
-    ) -> Result<Self> {
+    /// Opens the sockets that can be opened now, or takes those that systemd kept.
+    pub fn open(settings: Settings, report: Report<'_>) -> Result<Self> {
         let failed = |errno: rustix::io::Errno| {
             Error::new(Kind::Internal, "cannot wait for questions").source(std::io::Error::from(errno))
         };
@@ -122,8 +120,8 @@ impl Resolver {
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC).map_err(failed)?,
             files: Files::new(&settings.directory),
             resolv_conf: ResolvConf::new(&settings.resolv_conf),
+            podman: PodmanNames::open(),
             listeners: BTreeMap::new(),
-            handed_over: super::listener::handed_over(variable),
             connections: BTreeMap::new(),
             forwarder: Forwarder::default(),
             cache: Cache::default(),
@@ -139,7 +137,10 @@ impl Resolver {
             settings,
         };
         allow_descriptors();
-        resolver.look_after(Instant::now(), report);
+        let mut kept = service_manager::kept();
+        resolver.look_after(Instant::now(), &mut kept, report);
+        kept.iter().for_each(service_manager::forget_socket);
+        service_manager::ready();
         Ok(resolver)
     }
 
@@ -155,7 +156,7 @@ impl Resolver {
         loop {
             let now = Instant::now();
             if now >= tick {
-                self.look_after(now, report);
+                self.look_after(now, &mut Vec::new(), report);
                 tick = now + TICK;
             }
             if now >= count {
@@ -182,7 +183,7 @@ impl Resolver {
                         self.write_counters();
                         return Ok(());
                     }
-                    Source::Files => self.look_after(now, report),
+                    Source::Files => self.look_after(now, &mut Vec::new(), report),
                     Source::Datagrams(number) => self.read_datagrams(number, &mut buffer, report),
                     Source::Connections(number) => self.accept(number),
                     Source::Connection(number) => self.serve(number, report),
@@ -211,8 +212,9 @@ impl Resolver {
         self.count
     }
 
-    /// Looks for networks that came or went, and listens for them; ends idle connections.
-    fn look_after(&mut self, now: Instant, report: Report<'_>) {
+    /// Looks for networks that came or went, and listens for them, with sockets of `kept` as far as they fit; ends idle
+    /// connections.
+    fn look_after(&mut self, now: Instant, kept: &mut Vec<OwnedFd>, report: Report<'_>) {
         if self.files.scan() {
             if let Some(changes) = self.files.changes() {
                 // Without it, the next tick finds what came.
@@ -230,34 +232,39 @@ impl Resolver {
             self.listeners.iter().filter(|(_, one)| !is_wanted(one)).map(|(number, _)| *number).collect();
         for listener in gone.iter().filter_map(|number| self.listeners.remove(number)) {
             report(Event::Closed(&listener.network, listener.address));
-            self.handed_over.extend(listener.close(&self.epoll));
+            service_manager::forget(listener.address.into());
         }
         self.failures.retain(|network, _| wanted.iter().any(|(name, _)| name == network));
         for (network, address) in wanted {
             let is_open =
                 self.listeners.values().any(|one| (&one.network, one.address) == (&network, address));
             if !is_open {
-                self.listen(network, address, report);
+                self.listen(network, address, kept, report);
             }
         }
         self.connections
             .retain(|_, connection| now.saturating_duration_since(connection.active) < connection::IDLE);
     }
 
-    fn listen(&mut self, network: NetworkName, address: Ipv4Addr, report: Report<'_>) {
-        let opened = Listener::open(&network, address, self.settings.port, &mut self.handed_over).and_then(
-            |listener| {
-                let number = self.number();
-                self.watch(listener.udp.as_fd(), Source::Datagrams(number))
-                    .and_then(|()| self.watch(listener.tcp.as_fd(), Source::Connections(number)))
-                    .map_err(|errno| {
-                        Error::new(Kind::Internal, "cannot wait for questions")
-                            .source(std::io::Error::from(errno))
-                    })?;
-                self.listeners.insert(number, listener);
-                Ok(())
-            },
-        );
+    fn listen(
+        &mut self,
+        network: NetworkName,
+        address: Ipv4Addr,
+        kept: &mut Vec<OwnedFd>,
+        report: Report<'_>,
+    ) {
+        let opened = Listener::open(&network, address, self.settings.port, kept).and_then(|listener| {
+            let number = self.number();
+            self.watch(listener.udp.as_fd(), Source::Datagrams(number))
+                .and_then(|()| self.watch(listener.tcp.as_fd(), Source::Connections(number)))
+                .map_err(|errno| {
+                    Error::new(Kind::Internal, "cannot wait for questions")
+                        .source(std::io::Error::from(errno))
+                })?;
+            service_manager::keep(&listener);
+            self.listeners.insert(number, listener);
+            Ok(())
+        });
         match opened {
             Ok(()) => {
                 self.failures.remove(&network);
@@ -361,6 +368,17 @@ impl Resolver {
         is_own
     }
 
+    /// The addresses in Podman's own networks, if the container at `address` is on one.
+    fn elsewhere(
+        &self,
+        network: &NetworkName,
+        address: Ipv4Addr,
+        question: &Question<'_>,
+    ) -> Option<Vec<Ipv4Addr>> {
+        let asker = &self.files.network(network)?.holder(address)?.id.container_id;
+        self.podman.addresses(asker, &question.name)
+    }
+
     /// Answers a message, forwards it or drops it.
     fn handle(&mut self, client: Client, message: &[u8], report: Report<'_>) {
         let since = Instant::now();
@@ -377,7 +395,7 @@ impl Resolver {
             self.counters.foreign += 1;
             return;
         }
-        if !self.rate.allows(address, since) {
+        if !self.is_own(address) && !self.rate.allows(address, since) {
             self.counters.limited += 1;
             return;
         }
@@ -399,7 +417,14 @@ impl Resolver {
         };
         self.counters.queries += 1;
         let turn = self.number();
-        let verdict = decide(self.files.networks_for(&network), &question.name, question.rtype);
+        let mut verdict = decide(self.files.networks_for(&network), &question.name, question.rtype);
+        let elsewhere = match verdict {
+            Verdict::NoName(Zone::Root) | Verdict::Forward => self.elsewhere(&network, address, &question),
+            _ => None,
+        };
+        if let Some(addresses) = &elsewhere {
+            verdict = named(addresses, question.rtype);
+        }
         if verdict == Verdict::Forward {
             self.forward(client, &network, &question, since, report);
             return;

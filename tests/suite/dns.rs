@@ -344,33 +344,76 @@ fn taken_port_is_named_and_tried_again() {
     assert_eq!(world.said().matches(line).count(), 1, "it is told once");
 }
 
-/// systemd holds them while the resolver starts again.
-#[test]
-fn sockets_of_systemd_are_taken() {
-    let world = World::without_resolver();
-    world.names("flatnet", &format!("{HEAD}name 10.87.1.2 {} eth0 web\n", id('a')));
-    let script = r#"
-import os, socket, subprocess
-sockets = [socket.socket(socket.AF_INET, kind) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)]
-for number, one in enumerate(sockets):
-    one.bind(("10.87.1.1", 53))
-    os.dup2(one.fileno(), 100 + number)
-sockets[0].listen()
-one.setblocking(False)
-for number in (0, 1):
-    os.dup2(100 + number, 3 + number, inheritable=True)
-os.environ.update(LISTEN_FDS="2", LISTEN_PID=str(os.getpid()))
-open("/tmp/dns.pid", "w").write(str(os.getpid()))
-os.closerange(5, 200)
-os.execvp("flatnet", ["flatnet", "dns"])
+/// What systemd does with a service whose descriptors it stores: it starts the resolver half a second after it ended.
+const SERVICE_MANAGER: &str = r#"
+import os, socket, threading, time
+notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+notify.bind("/tmp/notify")
+os.chmod("/tmp/notify", 0o777)
+stored = {}
+def receive():
+    while True:
+        text, descriptors, _, _ = socket.recv_fds(notify, 4096, 16)
+        words = dict(line.split("=", 1) for line in text.decode().splitlines())
+        if "FDSTORE" in words:
+            assert words["FDPOLL"] == "0", words
+            old, stored[words["FDNAME"]] = stored.get(words["FDNAME"], []), descriptors
+        elif "FDSTOREREMOVE" in words:
+            old = stored.pop(words["FDNAME"], [])
+        else:
+            open("/tmp/ready", "w").write(text.decode())
+            old = []
+        for descriptor in old:
+            os.close(descriptor)
+threading.Thread(target=receive, daemon=True).start()
+while True:
+    kept = sum(stored.values(), [])
+    child = os.fork()
+    if child == 0:
+        for number, descriptor in enumerate(kept):
+            os.dup2(descriptor, 100 + number)
+        for number in range(len(kept)):
+            os.dup2(100 + number, 3 + number, inheritable=True)
+        os.closerange(3 + len(kept), 200)
+        words = {"NOTIFY_SOCKET": "/tmp/notify", "LISTEN_FDS": str(len(kept)), "LISTEN_PID": str(os.getpid())}
+        os.execvpe("flatnet", ["flatnet", "dns"], {**os.environ, **(words if kept else {"NOTIFY_SOCKET": "/tmp/notify"})})
+    open("/tmp/dns.pid", "w").write(str(child))
+    os.waitpid(child, 0)
+    time.sleep(0.5)
 "#;
-    world.sandbox.write("/tmp/systemd.py", script);
-    world.sh("setsid python3 -B /tmp/systemd.py >/tmp/dns.out 2>/tmp/dns.err </dev/null &").succeeds();
-    world.sandbox.eventually("grep -q 'answers for flatnet' /tmp/dns.err");
+
+#[test]
+fn questions_wait_while_systemd_restarts_the_resolver() {
+    let world = World::without_resolver();
+    let web = format!("{HEAD}name 10.87.1.2 {} eth0 web\n", id('a'));
+    world.names("flatnet", &web);
+    world.sandbox.write("/tmp/manager.py", SERVICE_MANAGER);
+    world.sh("setsid python3 -B /tmp/manager.py >/tmp/dns.out 2>/tmp/dns.err </dev/null &").succeeds();
+    world.sandbox.eventually("grep -q READY=1 /tmp/ready");
+    for transport in ["+notcp", "+tcp"] {
+        for round in 0..3 {
+            world.sh("kill -KILL $(cat /tmp/dns.pid)").succeeds();
+            world.answers("web", &format!("{transport} web"), "NOERROR 10.87.1.2");
+            world.sandbox.eventually("kill -0 $(cat /tmp/dns.pid)");
+            assert!(!world.said().contains("warning"), "round {round}: {}", world.said());
+        }
+    }
+    // A network that is gone leaves no socket in the store, neither while the resolver runs nor while it does not.
+    let closed = "! ss -Hlnut | grep -q ' 10.87.1.1:53 '";
+    world.sh(&format!("rm {NAMES}/flatnet")).succeeds();
+    world.sandbox.eventually(closed);
+    world.names("flatnet", &web);
+    world.sandbox.eventually("ss -Hlnut | grep -q ' 10.87.1.1:53 '");
     world.answers("web", "web", "NOERROR 10.87.1.2");
-    world.answers("web", "+tcp web", "NOERROR 10.87.1.2");
-    // The number alone does not make them its own.
-    world.end();
+    world.sh(&format!("kill -KILL $(cat /tmp/dns.pid); rm {NAMES}/flatnet")).succeeds();
+    world.sandbox.eventually(closed);
+}
+
+/// Descriptors that are for another process are not taken.
+#[test]
+fn sockets_for_others_are_not_taken() {
+    let world = World::without_resolver();
+    world.names("flatnet", HEAD);
     world
         .sh("(LISTEN_FDS=2 LISTEN_PID=1 timeout 2 flatnet dns 2>&1 </dev/null || true) | grep 'answers for flatnet'")
         .succeeds();

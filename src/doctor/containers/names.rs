@@ -1,11 +1,16 @@
 //! Names of containers: the resolver, its file, and names that containers take from one another.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 
+use super::name_servers::named;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
 use crate::kernel::observe;
+use crate::kernel::observe::aardvark::{AardvarkFiles, AardvarkNetwork, NETAVARK};
 use crate::model::command::Command;
+use crate::model::types::ContainerId;
 use crate::state::receipt::Receipt;
 
 pub(in crate::doctor) const CHECK: Check = Check {
@@ -39,7 +44,29 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     }
     let receipts: Vec<&Receipt> = context.receipts_of_running().collect();
     found.extend(claims(&receipts));
+    found.extend(other_networks(&AardvarkFiles::open(Path::new(NETAVARK)).networks(), &receipts, listen));
     Ok(found)
+}
+
+/// Warnings about Podman's own networks that containers share with this one. A container may ask such a network's resolver
+/// first, which must forward to Flatnet's.
+fn other_networks(networks: &[AardvarkNetwork], receipts: &[&Receipt], listen: Ipv4Addr) -> Vec<Finding> {
+    let warning = |network: &AardvarkNetwork| {
+        let knows = |servers: &[IpAddr]| servers.contains(&IpAddr::V4(listen));
+        let shared = network.containers.iter().filter(|container| !knows(&container.servers));
+        let of_both =
+            |id: &ContainerId| receipts.iter().find(|receipt| receipt.id.container_id == *id).copied();
+        let shared: Vec<&Receipt> = shared.filter_map(|container| of_both(&container.id)).collect();
+        let name = &network.name;
+        (!shared.is_empty() && !knows(&network.servers)).then(|| {
+            let what = format!(
+                "{}: also on Podman's network {name}, whose resolver may be asked first and does not know Flatnet's names",
+                named(&shared)
+            );
+            Finding::warning(what).commands([format!("podman network update {name} --dns-add {listen}")])
+        })
+    };
+    networks.iter().filter_map(warning).collect()
 }
 
 /// Why the resolver does not answer.

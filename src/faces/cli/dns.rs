@@ -67,7 +67,7 @@ fn serve(settings: Settings, is_json: bool) -> Result<()> {
             report(Event::Failed(&error));
         }
     }
-    let resolver = Resolver::open(settings, |name| std::env::var(name).ok(), &mut report)?;
+    let resolver = Resolver::open(settings, &mut report)?;
     privileges::give_up(user)?;
     resolver.run(&stop, &mut report)
 }

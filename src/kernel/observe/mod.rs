@@ -2,6 +2,7 @@
 //!
 //! Parsers are pure functions of `&str`; [`host`] and [`attachment`] run the commands.
 
+pub mod aardvark;
 pub mod all_routes;
 pub mod attachment;
 pub mod containers_conf;
