@@ -22,7 +22,7 @@ mod rate;
 mod reply;
 mod resolver;
 mod servers;
-mod service_manager;
+mod systemd;
 
 use crate::state::names::NamesFile;
 use network::Network;

@@ -27,7 +27,7 @@ use super::question::{Question, Refusal};
 use super::rate::Rate;
 use super::reply::{self, ForwardedQuestion};
 use super::servers::{ResolvConf, choose};
-use super::service_manager;
+use super::systemd;
 use crate::error::{Error, Kind, Result};
 use crate::kernel::observe::source_address::address_towards;
 use crate::model::types::NetworkName;
@@ -137,10 +137,10 @@ impl Resolver {
             settings,
         };
         allow_descriptors();
-        let mut kept = service_manager::kept();
+        let mut kept = systemd::kept();
         resolver.look_after(Instant::now(), &mut kept, report);
-        kept.iter().for_each(service_manager::forget_socket);
-        service_manager::ready();
+        kept.iter().for_each(systemd::forget_socket);
+        systemd::ready();
         Ok(resolver)
     }
 
@@ -232,7 +232,7 @@ impl Resolver {
             self.listeners.iter().filter(|(_, one)| !is_wanted(one)).map(|(number, _)| *number).collect();
         for listener in gone.iter().filter_map(|number| self.listeners.remove(number)) {
             report(Event::Closed(&listener.network, listener.address));
-            service_manager::forget(listener.address.into());
+            systemd::forget(listener.address.into());
         }
         self.failures.retain(|network, _| wanted.iter().any(|(name, _)| name == network));
         for (network, address) in wanted {
@@ -261,7 +261,7 @@ impl Resolver {
                     Error::new(Kind::Internal, "cannot wait for questions")
                         .source(std::io::Error::from(errno))
                 })?;
-            service_manager::keep(&listener);
+            systemd::keep(&listener);
             self.listeners.insert(number, listener);
             Ok(())
         });
