@@ -12,6 +12,7 @@
 #   app        a web application (Tornado) on port 80 whose page shows WebSocket messages and events
 #   forge      cgit and git over HTTP on port 80: /cgit/ for browsing, /git/NAME to clone and push /srv/git/NAME
 #   adminer    Adminer on port 80: a web front end for databases
+#   libc       the program `resolve` twice: resolve-glibc and resolve-musl print names with their addresses
 #
 # Environment: FLATNET_IMAGES  the folder of the tar files (/var/cache/flatnet-test/images)
 set -euo pipefail
@@ -21,7 +22,7 @@ ops_lib=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$ops_lib/install.sh"
 
 cache=${FLATNET_IMAGES:-/var/cache/flatnet-test/images}
-names=(busybox web redis postgres app forge adminer)
+names=(busybox web redis postgres app forge adminer libc)
 
 # --- files from packages --------------------------------------------------------------------------
 
@@ -233,11 +234,23 @@ make_adminer() { # WORK ROOTFS
     printf '%s\n' "extension=/$module" 'display_errors=0' 'session.save_path=/tmp' >"$2/etc/php.ini"
 }
 
+make_libc() { # WORK ROOTFS
+    local source=$ops_lib/images/resolve.c
+    install_missing "the test image libc" cc:gcc musl-gcc:musl-tools
+    unpack_packages "$1" libc-bin
+    # glibc loads its parts for names, so it cannot be linked in as a whole.
+    cc -O -o "$1/usr/bin/resolve-glibc" "$source"
+    copy_with_libraries "$1" "$2" /usr/bin/resolve-glibc
+    musl-gcc -O -static -o "$2/bin/resolve-musl" "$source"
+    echo 'hosts: files dns' >"$2/etc/nsswitch.conf"
+}
+
 # An image's entry point and stop signal. As the first process, busybox's programs ignore SIGTERM, and `podman
 # stop` would take 10 s, so they use SIGKILL.
 changes() { # NAME
     case $1 in
         busybox) printf '%s\n' 'CMD ["httpd","-f","-p","0.0.0.0:80","-h","/www"]' 'EXPOSE 80' 'STOPSIGNAL SIGKILL' ;;
+        libc) printf '%s\n' 'CMD ["sleep","3600"]' 'STOPSIGNAL SIGKILL' ;;
         web) printf '%s\n' 'CMD ["/usr/sbin/nginx"]' 'EXPOSE 80' ;;
         redis) printf '%s\n' 'CMD ["redis-server","--bind","0.0.0.0","--protected-mode","no","--save",""]' 'EXPOSE 6379' ;;
         app) printf '%s\n' 'CMD ["python3","/srv/app/app.py"]' 'EXPOSE 80' 'STOPSIGNAL SIGINT' ;;

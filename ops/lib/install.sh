@@ -124,7 +124,8 @@ install_test() {
     install_missing "the tests" \
         jq:jq ncat:ncat shellcheck:shellcheck python3:python3 unshare:util-linux tar:tar \
         buildah:buildah iperf3:iperf3 dig:bind9-dnsutils openssl:openssl logrotate:logrotate \
-        /usr/lib/python3/dist-packages/grpc:python3-grpcio lintian:lintian
+        /usr/lib/python3/dist-packages/grpc:python3-grpcio lintian:lintian \
+        podman-compose:podman-compose musl-gcc:musl-tools
     install_gateway
     install_missing "checking the gateway's Lua" busted:lua-busted luacheck:lua-check
     install_debootstrap

@@ -23,7 +23,7 @@ tree=${FLATNET_TRIXIE:-/var/cache/flatnet-test/$suite}
 packages=(
     podman netavark aardvark-dns crun conmon buildah
     nftables iproute2 procps conntrack iputils-ping curl ca-certificates busybox-static
-    jq ncat
+    jq ncat podman-compose
     nginx-light libnginx-mod-http-lua lua-cjson
     # Managers of links and rules, which only tests start.
     systemd udev network-manager firewalld ufw
@@ -35,7 +35,7 @@ packages=(
 # A tree without one of these programs is outdated and is made again.
 tree_is_made() {
     local program
-    for program in bin/podman sbin/nginx bin/chromedriver sbin/conntrack sbin/firewalld sbin/ufw; do
+    for program in bin/podman sbin/nginx bin/chromedriver sbin/conntrack sbin/firewalld sbin/ufw bin/podman-compose; do
         [[ -x $tree/usr/$program ]] || return 1
     done
 }

@@ -1,6 +1,7 @@
 //! Names: what a container finds by name, from the moment `podman run` has returned.
 
 use crate::podman::{Flavour, IMAGE, Lab, name_server, on_both};
+use crate::sandbox::Sandbox;
 
 /// Where everything about this network is read.
 const FILE: &str = "/run/flatnet-dns/flatnet";
@@ -10,6 +11,7 @@ on_both!(
     first_query_is_right_every_time,
     names_follow_containers,
     containers_of_pods_are_found_by_the_pods_name,
+    services_of_compose_are_found,
     two_networks_find_each_others_names,
     only_containers_and_gateways_may_ask,
     lost_names_come_back,
@@ -131,6 +133,84 @@ fn containers_of_pods_are_found_by_the_pods_name(lab: &Lab) {
     lab.finds_nobody("client", "stack");
     lab.remove_all();
     lab.nothing_left();
+}
+
+fn services_of_compose_are_found(lab: &Lab) {
+    let service = |name: &str| format!("  {name}: {{image: localhost/{IMAGE}, networks: [flatnet]}}\n");
+    let networks = "networks:\n  flatnet: {external: true}\n";
+    lab.sandbox.write(
+        "/srv/shop/compose.yaml",
+        &format!("services:\n{}{}{networks}", service("front"), service("db")),
+    );
+    lab.sh("cd /srv/shop && podman-compose up -d 2>&1").succeeds();
+    let db = lab.address("shop_db_1");
+    for name in ["db", "shop_db_1", "db.direct.flatnet.internal"] {
+        lab.finds("shop_front_1", name, &db);
+    }
+    lab.finds("shop_db_1", "front", &lab.address("shop_front_1"));
+    lab.sh("cd /srv/shop && podman-compose down -t 0 2>&1").succeeds();
+    lab.run("client", "");
+    lab.finds_nobody("client", "db");
+    lab.remove_all();
+    lab.nothing_left();
+}
+
+/// Podman 4 gives such a pod no more than its own name, and needs a cgroup for it, which a sandbox has not.
+#[test]
+fn pods_of_kube_play_are_found_with_their_containers() {
+    let lab = &Lab::start(Flavour::Netavark);
+    let container = |name: &str, command: &str| {
+        format!("  - {{name: {name}, image: localhost/{IMAGE}:latest, imagePullPolicy: Never{command}}}\n")
+    };
+    let (front, cache) = (container("front", ""), container("cache", ", command: [sleep, \"600\"]"));
+    let pod = format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: shop}}\nspec:\n  hostname: till\n  containers:\n{front}{cache}"
+    );
+    lab.sandbox.write("/srv/shop.yaml", &pod);
+    lab.sandbox.write(
+        "/etc/containers/containers.conf.d/infra.conf",
+        &format!("[engine]\ninfra_image = \"localhost/{IMAGE}\"\n"),
+    );
+    lab.sh("podman kube play --network flatnet /srv/shop.yaml").succeeds();
+    let shop = lab.address("$(podman pod inspect shop --format '{{.InfraContainerID}}')");
+    let client = lab.run("client", "");
+    for name in ["shop", "front", "cache", "till", "shop.direct.flatnet.internal"] {
+        lab.finds("client", name, &shop);
+    }
+    lab.finds("shop-cache", "client", &client);
+    lab.sh("podman kube down /srv/shop.yaml").succeeds();
+    lab.finds_nobody("client", "shop");
+    lab.remove_all();
+    lab.nothing_left();
+}
+
+/// musl asks all servers at once and takes the first answer; glibc asks one after the other.
+fn both_c_libraries_find_names(lab: &Lab) {
+    let web = lab.run("web", "--network-alias www");
+    lab.sh("podman run -d --name client --network flatnet flatnet-test/libc").succeeds();
+    for library in ["resolve-glibc", "resolve-musl"] {
+        lab.sh(&format!(
+            "for i in $(seq 20); do podman exec client {library} web WWW web.direct.flatnet.internal; done | sort -u"
+        ))
+        .prints_exactly(&format!("WWW {web}\nweb {web}\nweb.direct.flatnet.internal {web}"));
+        // What nobody has is said to be missing, and not that nobody could be asked.
+        let missing = lab.sh(&format!("podman exec client {library} nobody")).fails().stdout;
+        assert!(
+            missing.contains("not known") || missing.contains("does not resolve"),
+            "{library}: {missing}"
+        );
+    }
+    lab.remove_all();
+}
+
+#[test]
+fn both_c_libraries_find_names_in_podman4() {
+    both_c_libraries_find_names(&Lab::start_in(Sandbox::podman4().image("libc"), Flavour::Cni));
+}
+
+#[test]
+fn both_c_libraries_find_names_in_podman5() {
+    both_c_libraries_find_names(&Lab::start_in(Sandbox::trixie().image("libc"), Flavour::Netavark));
 }
 
 fn two_networks_find_each_others_names(lab: &Lab) {
