@@ -382,6 +382,34 @@ while True:
     time.sleep(0.5)
 "#;
 
+/// Asks a hundred questions a second for three seconds, and once more each that got no answer within one.
+const LOAD: &str = r#"
+import socket, struct, time
+client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+client.connect(("10.87.1.1", 53))
+def ask(number):
+    client.send(struct.pack(">6H", number, 0x0100, 1, 0, 0, 0) + b"\3web\0" + struct.pack(">2H", 1, 1))
+answered = set()
+def receive(until):
+    while (left := until - time.monotonic()) > 0:
+        client.settimeout(left)
+        try:
+            answer = client.recv(512)
+        except TimeoutError:
+            return
+        assert answer.endswith(bytes([10, 87, 1, 2])), answer
+        answered.add(int.from_bytes(answer[:2]))
+begin = time.monotonic()
+for number in range(300):
+    ask(number)
+    receive(begin + 0.01 * (number + 1))
+receive(time.monotonic() + 1)
+for number in set(range(300)) - answered:
+    ask(number)
+receive(time.monotonic() + 1)
+print(len(answered), "answered")
+"#;
+
 #[test]
 fn questions_wait_while_systemd_restarts_the_resolver() {
     let world = World::without_resolver();
@@ -398,6 +426,11 @@ fn questions_wait_while_systemd_restarts_the_resolver() {
             assert!(!world.said().contains("warning"), "round {round}: {}", world.said());
         }
     }
+    // Under load: a question that was read by the killed process is asked again after a second, as C libraries do.
+    world.sandbox.write("/tmp/load.py", LOAD);
+    world
+        .sh("ip netns exec web python3 -B /tmp/load.py & sleep 1; kill -KILL $(cat /tmp/dns.pid); wait $!")
+        .prints_exactly("300 answered");
     // A network that is gone leaves no socket in the store, neither while the resolver runs nor while it does not.
     let closed = "! ss -Hlnut | grep -q ' 10.87.1.1:53 '";
     world.sh(&format!("rm {NAMES}/flatnet")).succeeds();

@@ -113,6 +113,7 @@ mod soak_exhaustion;
 mod soak_fuzz;
 mod soak_gateway;
 mod soak_hostile;
+mod soak_names;
 mod soak_reuse;
 mod soak_state;
 mod storm;

@@ -25,6 +25,7 @@ ROWS = [
     Row("state", "state cut short, garbled, foreign, deleted", "soak_state", 1_000, "files", 200, 15),
     Row("fuzz", "stdin, YAML and environment, fuzzed", "soak_fuzz", 10_000_000, "cases", 200_000, 30),
     Row("dns", "messages to the resolver, fuzzed", "soak_dns", 10_000_000, "messages", 2_000_000, 30),
+    Row("names", "the first question for a name after ADD and after DEL", "soak_names::", 10_000, "containers", 1_000, 15),
     Row("hostile", "names, IDs, paths, labels that attack shell, nft and files", "soak_hostile::", 100_000, "calls", 10_000, 15),
     Row("reuse", "an address reused at once: its first pings", "soak_reuse::", 1_000, "reuses", 50, 10),
     Row("gateway", "restarts under all kinds of requests through the gateway", "soak_gateway::", 1_800, "seconds", 300, 15),
