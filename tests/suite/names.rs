@@ -1,6 +1,6 @@
 //! Names: what a container finds by name, from the moment `podman run` has returned.
 
-use crate::podman::{Flavour, IMAGE, Lab, name_server, on_both};
+use crate::podman::{Flavour, IMAGE, Lab, WINDOWS, name_server, on_both};
 use crate::sandbox::Sandbox;
 
 /// Where everything about this network is read.
@@ -19,6 +19,7 @@ on_both!(
     names_can_be_switched_off,
     claimed_names_are_reported,
     names_are_listed_with_their_reason,
+    urls_of_the_lan_are_opened_through_the_gateway,
 );
 
 impl Lab {
@@ -382,5 +383,36 @@ fn names_are_listed_with_their_reason(lab: &Lab) {
     let answer = ".answer.addresses[0], .resolver.answers, .names[0].why";
     lab.sh(&format!("flatnet names web --json | jq -r '{answer}'"))
         .prints_exactly(&format!("{web}\ntrue\ncontainer"));
+    lab.remove_all();
+}
+
+/// A container opens the URL that a colleague opens, as a sign-in service's back channel does; with the gateway on
+/// Windows, and on this host.
+fn urls_of_the_lan_are_opened_through_the_gateway(lab: &Lab) {
+    lab.run("web", "--label flatnet.host=shop.flatnet.internal");
+    lab.run("client", "");
+    // OpenResty on Windows has Lua built in.
+    let modules = "-g 'load_module /usr/lib/nginx/modules/ndk_http_module.so; load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;'";
+    for (platform, at, address, options) in
+        [("windows", "ip netns exec windows", WINDOWS, modules), ("linux", "", "10.87.1.1", "")]
+    {
+        let nginx = format!("{at} nginx -p /var/lib/flatnet-gateway -c conf/nginx.conf {options}");
+        lab.sh(&format!(
+            "flatnet gateway install --platform {platform} --force; flatnet up; flatnet gateway sync; {nginx}"
+        ))
+        .succeeds();
+        lab.finds("client", "shop.flatnet.internal", address);
+        lab.finds("client", "gateway", address);
+        let request = "GET /cgi-bin/who HTTP/1.0\\r\\nHost: shop.flatnet.internal\\r\\n\\r\\n";
+        let open = format!(
+            "{{ printf '{request}'; sleep 1; }} | podman exec -i client timeout 5 nc shop.flatnet.internal 80"
+        );
+        lab.sandbox.eventually(&format!("{open} | grep ' {address}$'"));
+        let listed = lab.sh("flatnet names shop.flatnet.internal").succeeds().stdout;
+        let row = ["shop.flatnet.internal", address, "route", "web"];
+        assert!(listed.lines().any(|line| line.split_whitespace().eq(row)), "{listed}");
+        lab.sh(&format!("{nginx} -s quit")).succeeds();
+        lab.sandbox.eventually("! pgrep -x nginx");
+    }
     lab.remove_all();
 }

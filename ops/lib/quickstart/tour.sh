@@ -98,6 +98,14 @@ reach() {
     indented <<<"$output"
     expect "$output" "hello, flat world" "what the database answered"
     good "the client reaches the database by name, which is $db"
+
+    # What the rule that ops/windows writes does on Windows, for this zone only.
+    mkdir -p /etc/netns/windows
+    echo 'nameserver 10.87.1.1' >/etc/netns/windows/resolv.conf
+    printf '    windows$ curl http://web.direct.flatnet.internal/who\n'
+    try ip netns exec windows curl --silent --show-error --max-time 5 http://web.direct.flatnet.internal/who
+    indented <<<"$output"
+    good "Windows reaches the web server by name, as psql, ssh and redis-cli do their containers"
     show flatnet names
 }
 

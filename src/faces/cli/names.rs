@@ -9,7 +9,10 @@ use serde_json::json;
 use super::{Options, output};
 use crate::engine::{Engine, Names};
 use crate::error::{Error, Kind, Result};
+use crate::model::types::HostName;
 use crate::names::lookup::{LookupResult, look_up};
+use crate::routes::publish::published;
+use crate::routes::table::Route;
 use crate::state::names::{NameEntry, NamesFile};
 use crate::state::receipt::Receipt;
 
@@ -154,7 +157,31 @@ fn rows(engine: &Engine, file: &NamesFile) -> Result<Vec<Row>> {
     }));
     let domain = |(domain, address): &(_, _)| other(format!("*.{domain}"), *address, "HTTP gateway");
     rows.extend(file.domains.iter().map(domain));
+    if let Some(table) = published(&engine.config.gateway.directory) {
+        rows.extend(table.routes.iter().flat_map(|route| of_route(route, file, &receipts)));
+    }
     Ok(rows)
+}
+
+/// The names of a route, which lead to the HTTP gateway: one row for each container behind it.
+fn of_route(route: &Route, file: &NamesFile, receipts: &[Receipt]) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for host in &route.hosts {
+        let Ok(name) = HostName::parse(host.as_str()) else { continue };
+        let domains = file.domains.iter().filter(|(domain, _)| name.is_in(domain));
+        let Some((_, address)) = domains.max_by_key(|(domain, _)| domain.as_str().len()) else { continue };
+        for endpoint in &route.endpoints {
+            let receipt = receipts.iter().find(|receipt| receipt.id.container_id.short() == endpoint.id);
+            rows.push(Row {
+                name: host.to_string(),
+                address: *address,
+                why: "route",
+                container: Some(endpoint.container.to_string()),
+                container_id: receipt.map(|receipt| receipt.id.container_id.to_string()),
+            });
+        }
+    }
+    rows
 }
 
 fn of_container(entry: &NameEntry, receipt: Option<&Receipt>) -> Vec<Row> {

@@ -15,7 +15,7 @@ pub const INSTALLED: &str = "conf/installed.json";
 #[must_use]
 pub fn own_ports(config: &Config) -> Vec<u16> {
     let gateway = &config.gateway;
-    if !is_here(&gateway.directory, &config.network) {
+    if !is_installed(&gateway.directory, &config.network, "linux") {
         return Vec::new();
     }
     std::iter::once(gateway.listen).chain(gateway.tls.as_ref().map(|tls| tls.listen)).collect()
@@ -26,14 +26,17 @@ pub(super) fn address(config: &Config, own_ports: &[u16], windows: Option<Ipv4Ad
     if !own_ports.is_empty() {
         return Some(config.bridge_address());
     }
-    windows.filter(|_| drive(&config.gateway.directory).is_some())
+    let directory = &config.gateway.directory;
+    let is_on_windows = || drive(directory).is_some() || is_installed(directory, &config.network, "windows");
+    windows.filter(|_| is_on_windows())
 }
 
-/// Nothing is read from a Windows disk, which may be slow: ADD calls this.
-fn is_here(directory: &Path, network: &NetworkName) -> bool {
+/// Whether `directory`, on this host's own disk, has the network's gateway for `platform`. Nothing is read from a Windows
+/// disk, which may be slow: ADD calls this.
+fn is_installed(directory: &Path, network: &NetworkName, platform: &str) -> bool {
     let noted = || std::fs::read(directory.join(INSTALLED)).ok();
     drive(directory).is_none()
         && noted()
             .and_then(|text| serde_json::from_slice::<Value>(&text).ok())
-            .is_some_and(|noted| noted["platform"] == "linux" && noted["network"] == network.as_str())
+            .is_some_and(|noted| noted["platform"] == platform && noted["network"] == network.as_str())
 }
