@@ -97,6 +97,11 @@ bench-traffic *OPTIONS:
 bench-gateway *OPTIONS:
     ./ops/bench gateway {{ OPTIONS }}
 
+# The resolver against aardvark-dns and dnsmasq
+[group('bench')]
+bench-names *OPTIONS:
+    ./ops/bench names {{ OPTIONS }}
+
 # The API documentation, opened in a browser
 [group('docs')]
 docs:

@@ -40,10 +40,10 @@ def write(name, text):
     return path
 
 
-def configure(text):
-    """Flatnet's configuration; the same for all hosts of the sandbox."""
-    os.makedirs(os.path.dirname(CONFIG), exist_ok=True)
-    with open(CONFIG, "w", encoding="utf-8") as file:
+def configure(text, path=CONFIG):
+    """Flatnet's configuration; the same for all hosts of the sandbox, unless they name another `path`."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
         file.write(text)
 
 
@@ -76,10 +76,10 @@ class Cni:
         return len(glob.glob(f"/sys/class/net/{self.links}"))
 
 
-def flatnet(name="flatnet", host=HERE, ports=()):
+def flatnet(name="flatnet", host=HERE, ports=(), config=CONFIG):
     """`ports` are pairs of protocol and port to publish; the host port equals the container port."""
     mappings = [{"hostPort": port, "containerPort": port, "protocol": protocol} for protocol, port in ports]
-    conf = {"cniVersion": "1.0.0", "name": "flatnet", "type": "flatnet", "config": CONFIG}
+    conf = {"cniVersion": "1.0.0", "name": "flatnet", "type": "flatnet", "config": config}
     if mappings:
         conf["runtimeConfig"] = {"portMappings": mappings}
     return Cni(name, FLATNET, conf, "fn*", host)
@@ -99,27 +99,28 @@ def reference():
     return Cni("reference", REFERENCE, conf, "reference0/brif/*")
 
 
+def of_podman(program):
+    """The command of a program of Podman: the Debian 13 tree's, which is newer, or the machine's if there is no tree."""
+    tree = os.environ.get("FLATNET_TRIXIE", "/var/cache/flatnet-test/trixie")
+    loaders = glob.glob(f"{tree}/usr/lib*/ld-linux-*.so.*") + glob.glob(f"{tree}/usr/lib/*/ld-linux-*.so.*")
+    libraries = glob.glob(f"{tree}/usr/lib/*-linux-gnu")
+    if loaders and libraries:
+        return [os.path.realpath(loaders[0]), "--library-path", libraries[0], f"{tree}/usr/lib/podman/{program}"]
+    return [f"/usr/lib/podman/{program}"]
+
+
 class Netavark:
-    """netavark's bridge driver: the Debian 13 tree's, which is much faster, or the machine's if there is no tree."""
+    """netavark's bridge driver."""
 
     name = "netavark"
 
     def __init__(self, host=HERE):
         self.host = host
-        self.argv = self.find()
+        self.argv = of_podman("netavark")
         version = subprocess.run([*self.argv, "--version"], capture_output=True, text=True, check=False)
         self.version = version.stdout.strip()
         if version.returncode != 0:
             raise Failed(f"{' '.join(self.argv)} --version failed: {version.stderr}")
-
-    @staticmethod
-    def find():
-        tree = os.environ.get("FLATNET_TRIXIE", "/var/cache/flatnet-test/trixie")
-        loaders = glob.glob(f"{tree}/usr/lib*/ld-linux-*.so.*") + glob.glob(f"{tree}/usr/lib/*/ld-linux-*.so.*")
-        libraries = glob.glob(f"{tree}/usr/lib/*-linux-gnu")
-        if loaders and libraries:
-            return [os.path.realpath(loaders[0]), "--library-path", libraries[0], f"{tree}/usr/lib/podman/netavark"]
-        return ["/usr/lib/podman/netavark"]
 
     def input(self, number):
         network = {

@@ -17,6 +17,9 @@ for folder in /run/netns /run/flatnet /var/lib/flatnet /var/log/flatnet; do
     mkdir -p "$folder"
     mount -t tmpfs -o mode=700 tmpfs "$folder"
 done
+# The resolver reads the names without root.
+mkdir -p /run/flatnet-dns
+mount -t tmpfs -o mode=755 tmpfs /run/flatnet-dns
 if [[ $1 != "$2" ]]; then mount --bind "$1" "$2"; fi
 ip link set lo up
 echo ready

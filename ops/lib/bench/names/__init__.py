@@ -1,0 +1,1 @@
+"""Parts of `python3 -m names`: resolvers of containers' names."""
