@@ -64,7 +64,12 @@ impl Engine {
             .iter()
             .flat_map(|&address| config.gateway.domains.iter().map(move |domain| (domain.clone(), address)));
         Some(NamesFile {
-            clients: facts.ingress_gateways.iter().map(|&address| address.into()).collect(),
+            clients: facts
+                .ingress_gateways
+                .iter()
+                .map(|&address| address.into())
+                .chain(config.names.clients.iter().copied())
+                .collect(),
             domains: domains.collect(),
             hosts: hosts.into_iter().filter_map(|(name, address)| Some((host(name)?, address?))).collect(),
             upstreams: config.dns.servers.iter().map(|&server| server.into()).collect(),

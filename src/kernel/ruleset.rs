@@ -41,6 +41,7 @@ pub fn render(
                 masquerade_ports => config.masquerade_ports.to_string(),
                 egress => config.egress,
                 names => config.names.enabled,
+                name_clients => config.names.clients.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 fib => facts.fib,
                 host_addresses => facts.host_addresses,
                 resolvers => facts.resolvers,
