@@ -9,6 +9,8 @@
     Ports = @(80)
     # The gateway's host name in the LAN.
     Name = 'flatnet.internal'
+    # `names.zone` of flatnet.yaml in WSL2: Windows resolves containers' names. If empty, it does not.
+    Zone = 'direct.flatnet.internal'
     # The directory given to `flatnet gateway install`.
     GatewayDirectory = 'C:\flatnet\gateway'
     # The path of OpenResty's nginx.exe. If empty, C:\Program Files\OpenResty is searched, then C:\openresty.

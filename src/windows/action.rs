@@ -1,6 +1,6 @@
 //! The actions that WSL2 may request of Windows: a fixed list, because most of them run elevated.
 //!
-//! No action has the subnet, ports or programs as an argument: the scripts take those from their own settings, and validate
+//! No action has the subnet, ports, zone or programs as an argument: the scripts take those from their own settings, and validate
 //! the other arguments against the state of Windows (ops/windows/lib/check.ps1).
 
 use std::net::Ipv4Addr;
@@ -44,6 +44,16 @@ pub enum Action {
     /// Removes all rules of the Hyper-V firewall with this name.
     RemoveHypervRule {
         /// Their name.
+        name: String,
+    },
+    /// Lets Windows ask this server for names in the zone of the settings.
+    AddNameRule {
+        /// The resolver's address in WSL2.
+        server: Ipv4Addr,
+    },
+    /// Removes such a rule.
+    RemoveNameRule {
+        /// Windows' name for it, a GUID in braces.
         name: String,
     },
     /// Starts `OpenResty`, as a service if one is installed.

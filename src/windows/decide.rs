@@ -8,7 +8,7 @@ use super::action::Planned;
 use super::layers::{self, Layer};
 use super::observed::{Answer, Observed, Task};
 use super::view::View;
-use super::{VERSION, firewall, gateway, route};
+use super::{VERSION, firewall, gateway, nrpt, route};
 use crate::doctor::Level;
 use crate::error::Result;
 
@@ -58,7 +58,7 @@ pub fn decide(verb: Verb, observed: &Observed) -> Result<Decision> {
         Verb::Look => Vec::new(),
         // With a wrong subnet the route could divert other traffic.
         Verb::Up if layers::settings(&view).level == Level::Failure => Vec::new(),
-        Verb::Up => [route::up(&view), firewall::up(&view), gateway::up(&view)].concat(),
+        Verb::Up => [route::up(&view), firewall::up(&view), nrpt::up(&view), gateway::up(&view)].concat(),
     };
     let mut layers = layers::all(&view);
     let stops_at = layers.iter().find(|layer| layer.finding.level == Level::Failure).map(|layer| layer.layer);
@@ -81,6 +81,7 @@ fn is_set_up(view: &View, layers: &[Layer]) -> bool {
     let is_there = route::own(view).next().is_some()
         || !observed.lan_rules.is_empty()
         || !observed.hyperv_rules.is_empty()
+        || nrpt::own(view).next().is_some()
         || observed.service.is_some()
         || observed.processes.iter().any(|process| process.ours)
         || observed.task.as_ref().is_some_and(has_run);

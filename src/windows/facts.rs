@@ -11,6 +11,7 @@ use crate::kernel::execute::{Executor, Output};
 use crate::kernel::tools::Tools;
 use crate::model::command::Command;
 use crate::model::config::Config;
+use crate::model::types::HostName;
 
 /// The facts. Output of programs is passed on as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,8 @@ pub struct Facts {
     pub ports: Vec<u16>,
     /// The bridge's address.
     pub bridge: Ipv4Addr,
+    /// The domain of containers' names; none if they are turned off.
+    pub zone: Option<HostName>,
     /// The output of `ip -4 -o addr show to BRIDGE up`: empty while WSL2 is still starting.
     pub bridge_link: String,
     /// The first running container.
@@ -66,6 +69,7 @@ pub fn gather(config: &Config, attachments: &[Attachment], executor: &mut dyn Ex
             .chain(config.gateway.tls.as_ref().map(|tls| tls.listen))
             .collect(),
         bridge,
+        zone: config.names.enabled.then(|| config.names.zone.clone()),
         bridge_link: stdout(&[&ip, "-4", "-o", "addr", "show", "to", &bridge.to_string(), "up"])
             .unwrap_or_default(),
         container: attachments

@@ -142,6 +142,7 @@ fn settings(text: &str, config: &Config, distribution: Option<&str>) -> String {
         ("Subnet", quoted(&config.subnet.to_string())),
         ("Ports", Some(format!("@({})", ports.join(", ")))),
         ("Name", gateway.domains.first().and_then(|name| quoted(name.as_str()))),
+        ("Zone", quoted(if config.names.enabled { config.names.zone.as_str() } else { "" })),
         ("GatewayDirectory", drive(&gateway.directory).and_then(|path| quoted(&path.replace('/', "\\")))),
     ];
     let line = |line: &str| {
@@ -198,7 +199,7 @@ mod tests {
     #[test]
     fn known_settings_are_filled_and_others_keep_defaults() {
         let yaml = "gateway: {directory: /mnt/c/flatnet/gw-1, domains: [corp.example], listen: 8080, tls: {certificate: a, key: b, listen: 8443}}\n\
-                    subnet: 10.87.7.0/24\n";
+                    subnet: 10.87.7.0/24\nnames: {zone: pods.corp.example}\n";
         let config = crate::model::config::parse(yaml, Path::new("f")).unwrap();
         let template = SCRIPTS.get_file(SETTINGS).unwrap().contents_utf8().unwrap();
         let known = settings(template, &config, Some("Ubuntu-24.04"));
@@ -207,6 +208,7 @@ mod tests {
             "Subnet = '10.87.7.0/24'",
             "Ports = @(8080, 8443)",
             "Name = 'corp.example'",
+            "Zone = 'pods.corp.example'",
             r"GatewayDirectory = 'C:\flatnet\gw-1'",
         ] {
             assert!(known.contains(&format!("\n    {line}\n")), "{line}: {known}");

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::observed::{Address, Answer};
 use super::view::{NetworkingMode, View};
-use super::{firewall, gateway, lan, route};
+use super::{firewall, gateway, lan, nrpt, route};
 use crate::doctor::Finding;
 use crate::kernel::observe::ini;
 
@@ -23,7 +23,7 @@ type Look = fn(&View) -> Finding;
 
 /// All layers, in order. Those after the first failure may fail for the same reason.
 pub(super) fn all(view: &View) -> Vec<Layer> {
-    let layers: [(&str, Look); 15] = [
+    let layers: [(&str, Look); 16] = [
         ("settings", settings),
         ("mode", mode),
         ("idle", idle),
@@ -39,6 +39,7 @@ pub(super) fn all(view: &View) -> Vec<Layer> {
         ("gateway", answers),
         ("firewall", lan::look),
         ("name", name),
+        ("nrpt", nrpt::look),
     ];
     layers.into_iter().map(|(layer, look)| Layer { layer, finding: look(view) }).collect()
 }

@@ -11,6 +11,7 @@ mod gateway;
 pub mod install;
 mod lan;
 mod layers;
+mod nrpt;
 pub mod observed;
 mod ports;
 mod route;

@@ -48,6 +48,8 @@ pub struct Observed {
     pub hyperv_rules: Vec<Rule>,
     /// The Hyper-V firewall's settings for WSL2; none before Windows 11 22H2.
     pub hyperv: Option<HypervSetting>,
+    /// The rules of names (NRPT); none if this Windows has no commands for them.
+    pub nrpt: Option<NameRules>,
     /// The networks that are connected.
     #[serde(deserialize_with = "list")]
     pub networks: Vec<Network>,
@@ -85,6 +87,8 @@ pub struct Settings {
     pub ports: Vec<u16>,
     /// The gateway's host name in the LAN.
     pub name: String,
+    /// The domain of containers' names; empty if Windows is not to resolve them.
+    pub zone: String,
     /// The path of nginx.exe.
     pub openresty: String,
     /// The path of the settings file.
@@ -186,6 +190,33 @@ pub struct HypervSetting {
     pub error: Option<String>,
 }
 
+/// This PC's own rules of the Name Resolution Policy Table, without those of a group policy.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NameRules {
+    /// The rules.
+    #[serde(deserialize_with = "list")]
+    pub rules: Vec<NameRule>,
+    /// Why they could not be read.
+    pub error: Option<String>,
+}
+
+/// A rule that sends questions for some names to certain servers.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NameRule {
+    /// Windows' name for it.
+    pub name: String,
+    /// The names: `.x` for all names below x.
+    #[serde(deserialize_with = "list")]
+    pub namespaces: Vec<String>,
+    /// The servers.
+    #[serde(deserialize_with = "list")]
+    pub servers: Vec<String>,
+    /// Whether its display name is that of Flatnet's rules.
+    pub own: bool,
+}
+
 /// A network that Windows is connected to.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -242,6 +273,10 @@ pub struct Probes {
     pub lan: Option<Answer>,
     /// The gateway by its name.
     pub name: Answer,
+    /// Whether the bridge accepts connections at port 53; none if Windows is not to resolve names.
+    pub resolver: Option<bool>,
+    /// The name `host` in the zone of the settings, by Windows' own resolution; none like `resolver`.
+    pub zone: Option<Answer>,
     /// The gateway's ports that accept connections at Windows' loopback address.
     #[serde(deserialize_with = "list")]
     pub open_ports: Vec<u16>,

@@ -107,7 +107,7 @@ impl Pc {
     fn left(&self) -> String {
         self.sh(
             "ip -n windows route show 10.87.1.0/24
-            for store in rules hyperv; do jq -r '.[].DisplayName' /pc/state/$store.json 2>/dev/null || true; done
+            for store in rules hyperv nrpt; do jq -r '.[].DisplayName' /pc/state/$store.json 2>/dev/null || true; done
             ps -eo args= | grep -q '^nginx: master.*flatnet/gateway' && echo nginx || true",
         )
         .succeeds()

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use flatnet::doctor::Level;
 use flatnet::windows::action::{Action, Planned, Store};
 use flatnet::windows::decide::{Decision, Verb, decide};
-use flatnet::windows::observed::{self, Listener, Observed, Process, Route, Rule};
+use flatnet::windows::observed::{self, Listener, NameRule, Observed, Process, Route, Rule};
 use serde_json::{Value, json};
 
 use crate::golden_file::compare;
@@ -131,6 +131,20 @@ fn carry_out(seen: &mut Observed, action: &Action) {
         Action::AddSubnetRule => seen.hyperv_rules.push(own(format!("Flatnet subnet {subnet}"), "Any")),
         Action::AddPortsRule => seen.hyperv_rules.push(own(format!("Flatnet gateway {ports}"), "Any")),
         Action::RemoveHypervRule { name } => remove(&mut seen.hyperv_rules, name),
+        Action::AddNameRule { server } => {
+            let rules = &mut seen.nrpt.as_mut().unwrap().rules;
+            rules.push(NameRule {
+                name: "{33333333-3333-3333-3333-333333333333}".to_owned(),
+                namespaces: vec![format!(".{}", seen.settings.zone)],
+                servers: vec![server.to_string()],
+                own: true,
+            });
+        }
+        Action::RemoveNameRule { name } => {
+            let rules = &mut seen.nrpt.as_mut().unwrap().rules;
+            let removed = rules.iter().position(|rule| rule.name == *name).map(|at| rules.remove(at));
+            assert!(removed.is_some_and(|rule| rule.own), "only a rule of Flatnet may be removed: {name}");
+        }
         Action::StartGateway => {
             let (name, path) = ("nginx.exe".to_owned(), None);
             seen.processes.push(Process { pid: 9000, parent: 1, name, path, ours: true });
@@ -167,7 +181,9 @@ fn up_converges_and_leaves_foreign_objects() {
             let is_other = |route: &&Route| route.destination != subnet || route.interface == 60;
             let routes = seen.routes.iter().filter(is_other).cloned().collect::<Vec<_>>();
             let processes = seen.processes.iter().filter(|one| !one.ours).cloned().collect::<Vec<_>>();
-            (routes, processes)
+            let is_foreign = |rule: &&NameRule| !rule.own;
+            let names = seen.nrpt.iter().flat_map(|nrpt| &nrpt.rules).filter(is_foreign).cloned();
+            (routes, processes, names.collect::<Vec<_>>())
         };
         let before = others(&seen);
         assert!(until_done(&mut seen), "{}: up does not converge", path.display());

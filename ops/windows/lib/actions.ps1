@@ -1,8 +1,11 @@
-# The actions of the elevated script; WSL2 may request those in src/windows/action.rs. The subnet, the ports and the programs always
+# The actions of the elevated script; WSL2 may request those in src/windows/action.rs. The subnet, the ports, the zone and the programs always
 # come from the settings, never from the request.
 
 # The VM creator ID of WSL, as documented by Microsoft.
 $script:wslCreator = '{40E0AC32-46A5-438A-A0B2-2B479E8F2E90}'
+
+# The display name of Flatnet's rule of names.
+$script:nameRule = 'Flatnet names'
 
 function Invoke-Action {
     param([Parameter(Mandatory = $true)] $Action, [Parameter(Mandatory = $true)] $Settings)
@@ -15,6 +18,8 @@ function Invoke-Action {
         'add_subnet_rule' { Add-SubnetRule -Subnet $Settings.Subnet }
         'add_ports_rule' { Add-PortsRule -Settings $Settings }
         'remove_hyperv_rule' { Remove-HypervRule -Name $Action.name }
+        'add_name_rule' { Add-NameRule -Zone $Settings.Zone -Server $Action.server }
+        'remove_name_rule' { Remove-NameRule -Name $Action.name }
         'start_service' { Invoke-Cmdlet Start-Service ([ordered]@{ Name = $script:service }) }
         'stop_service' { Invoke-Cmdlet Stop-Service ([ordered]@{ Name = $script:service }) }
         'restart_service' { Invoke-Cmdlet Restart-Service ([ordered]@{ Name = $script:service }) }
@@ -117,4 +122,20 @@ function Add-PortsRule {
 function Remove-HypervRule {
     param([Parameter(Mandatory = $true)] [ValidatePattern('^Flatnet (gateway|subnet) [0-9 ./]*\z')] [string] $Name)
     Invoke-Cmdlet Remove-NetFirewallHyperVRule ([ordered]@{ DisplayName = $Name; Confirm = $false })
+}
+
+# For all names below the zone. Other names are not affected.
+function Add-NameRule {
+    param([Parameter(Mandatory = $true)] [string] $Zone, [Parameter(Mandatory = $true)] [ipaddress] $Server)
+    Invoke-Cmdlet Add-DnsClientNrptRule ([ordered]@{
+            Namespace = ".$Zone"
+            NameServers = "$Server"
+            DisplayName = $script:nameRule
+        })
+}
+
+# The cmdlet asks without -Force.
+function Remove-NameRule {
+    param([Parameter(Mandatory = $true)] [ValidatePattern('^\{[0-9A-Fa-f-]{36}\}\z')] [string] $Name)
+    Invoke-Cmdlet Remove-DnsClientNrptRule ([ordered]@{ Name = $Name; Force = $true })
 }

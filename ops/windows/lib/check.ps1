@@ -16,6 +16,8 @@ function Assert-Action {
         { $_ -in 'add_lan_rule', 'add_shared_rule' } { Assert-Field -Action $Action -Names @(); Assert-NewRule -Rules @(Get-LanRule) -Name (Get-PortsRuleName -Settings $Settings) }
         'add_subnet_rule' { Assert-Field -Action $Action -Names @(); Assert-NewRule -Rules @(Get-HypervRule) -Name "Flatnet subnet $($Settings.Subnet)" }
         'add_ports_rule' { Assert-Field -Action $Action -Names @(); Assert-NewRule -Rules @(Get-HypervRule) -Name (Get-PortsRuleName -Settings $Settings) }
+        'add_name_rule' { Assert-Field -Action $Action -Names 'server'; Assert-NewNameRule -Settings $Settings -Server $Action.server }
+        'remove_name_rule' { Assert-Field -Action $Action -Names 'name'; Assert-OwnNameRule -Name $Action.name }
         { $_ -in 'start_service', 'restart_service' } { Assert-Field -Action $Action -Names @(); Assert-ServiceAccount }
         'install_service' { Assert-Field -Action $Action -Names 'wrapper'; Assert-Text -Value $Action.wrapper -Pattern '^(WinSW|NSSM)\z'; Assert-AdministratorsOnly -Path (Get-WrapperPath); Assert-AdministratorsOnly -Path $Settings.OpenResty }
         'note' { Assert-Field -Action $Action -Names 'text'; Assert-Text -Value $Action.text -Pattern '^[ -~]{1,300}\z' }
@@ -57,6 +59,23 @@ function Assert-ServiceAccount {
 function Assert-NewRule {
     param([object[]] $Rules, [string] $Name)
     if (@($Rules | Where-Object -FilterScript { $_.name -eq $Name }).Count -gt 0) { Deny-Action -What "the rule ""$Name"" already exists" }
+}
+
+# At most one rule for the zone, even if another program added it, and only with a server in the subnet.
+function Assert-NewNameRule {
+    param([Parameter(Mandatory = $true)] $Settings, $Server)
+    if (-not (Test-Address -Value $Server)) { Deny-Action -What 'a server must be an IPv4 address' }
+    if (-not (Test-AddressInNetwork -Inner "$Server/32" -Outer $Settings.Subnet)) { Deny-Action -What "the server $Server is not in $($Settings.Subnet)" }
+    if (-not $Settings.Zone) { Deny-Action -What 'no zone is set' }
+    $there = @(Get-NameRule | Where-Object -FilterScript { @($_.namespaces | ForEach-Object -Process { $_ -replace '^\.', '' }) -contains $Settings.Zone })
+    if ($there.Count -gt 0) { Deny-Action -What "a rule for .$($Settings.Zone) already exists" }
+}
+
+# Only a rule of Flatnet is removed.
+function Assert-OwnNameRule {
+    param($Name)
+    Assert-Text -Value $Name -Pattern '^\{[0-9A-Fa-f-]{36}\}\z'
+    if (@(Get-NameRule | Where-Object -FilterScript { $_.own -and $_.name -eq $Name }).Count -eq 0) { Deny-Action -What "the rule of names $Name is not Flatnet's" }
 }
 
 # The next hop must be in the network of WSL's switch.

@@ -17,6 +17,7 @@ function Get-Observation {
             subnet = $Settings.Subnet
             ports = @($Settings.Ports)
             name = $Settings.Name
+            zone = $Settings.Zone
             openresty = $Settings.OpenResty
             file = Get-SettingsPath
         }
@@ -31,6 +32,7 @@ function Get-Observation {
         profiles = @(Get-FirewallProfile)
         hyperv_rules = @(try { Get-HypervRule } catch { $null = $_ })
         hyperv = Get-HypervSetting
+        nrpt = Get-NameRuleState
         networks = @(Get-Network)
         task = Get-TaskState
         service = Get-ServiceState
@@ -59,6 +61,10 @@ function Get-ProbeResult {
     }
     $gateway = $wanted.Add(@{ host = '127.0.0.1'; port = $http; http = $true })
     $name = $wanted.Add(@{ host = $Settings.Name; port = $http; http = $true })
+    if ($Settings.Zone -and $Facts.bridge) {
+        $at['resolver'] = $wanted.Add(@{ host = $Facts.bridge; port = 53; http = $false })
+        $at['zone'] = $wanted.Add(@{ host = "host.$($Settings.Zone)"; port = 53; http = $false })
+    }
     if ($lan) { $at['lan'] = $wanted.Add(@{ host = $lan; port = $http; http = $true }) }
     foreach ($port in @($Settings.Ports)) { $at["port $port"] = $wanted.Add(@{ host = '127.0.0.1'; port = $port; http = $false }) }
     $came = Invoke-Probe -Wanted $wanted.ToArray()
@@ -72,6 +78,8 @@ function Get-ProbeResult {
         gateway = ConvertTo-Answer -Probe $came[$gateway]
         lan = if ($lan) { ConvertTo-Answer -Probe $came[$at['lan']] } else { $null }
         name = ConvertTo-Answer -Probe $came[$name]
+        resolver = if ($at.Contains('resolver')) { $null -eq $came[$at['resolver']].error } else { $null }
+        zone = if ($at.Contains('zone')) { ConvertTo-Answer -Probe $came[$at['zone']] } else { $null }
         open_ports = @($Settings.Ports | Where-Object -FilterScript { $null -eq $came[$at["port $_"]].error })
     }
 }
@@ -227,6 +235,25 @@ function Get-HypervSetting {
     catch { return [ordered]@{ enabled = ''; default_inbound = ''; error = Format-Failure -Record $_ } }
     if (-not $found) { return $null }
     return [ordered]@{ enabled = "$($found.Enabled)"; default_inbound = "$($found.DefaultInboundAction)"; error = $null }
+}
+
+function Get-NameRuleState {
+    if (-not (Test-Command -Name 'Get-DnsClientNrptRule')) { return $null }
+    try { return [ordered]@{ rules = @(Get-NameRule); error = $null } }
+    catch { return [ordered]@{ rules = @(); error = Format-Failure -Record $_ } }
+}
+
+# This PC's own rules of the NRPT, without those of a group policy.
+function Get-NameRule {
+    if (-not (Test-Command -Name 'Get-DnsClientNrptRule')) { return }
+    Get-DnsClientNrptRule -ErrorAction Stop | ForEach-Object -Process {
+        [ordered]@{
+            name = "$($_.Name)"
+            namespaces = @(Get-Field -Object $_ -Name 'Namespace' | ForEach-Object -Process { "$_" })
+            servers = @(Get-Field -Object $_ -Name 'NameServers' | ForEach-Object -Process { "$_" -split '[,; ]+' } | Where-Object -FilterScript { $_ })
+            own = "$(Get-Field -Object $_ -Name 'DisplayName')" -ceq $script:nameRule
+        }
+    }
 }
 
 function Get-Network {

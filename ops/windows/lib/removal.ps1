@@ -1,6 +1,6 @@
 # Removes Flatnet's own objects from Windows, without WSL2: `down` must also work when WSL2 is gone.
 
-# The elevated actions that remove all firewall rules and routes of Flatnet.
+# The elevated actions that remove all firewall rules, rules of names and routes of Flatnet.
 function Get-UndoAction {
     param([Parameter(Mandatory = $true)] $Settings)
     $names = @(Get-LanRule | ForEach-Object -Process { $_.name } | Where-Object -FilterScript { Test-OwnRuleName -Name $_ } | Select-Object -Unique)
@@ -8,6 +8,8 @@ function Get-UndoAction {
     $rules = @(try { Get-HypervRule } catch { $null = Show-Failure -Record $_ })
     $names = @($rules | ForEach-Object -Process { $_.name } | Where-Object -FilterScript { Test-OwnRuleName -Name $_ } | Select-Object -Unique)
     foreach ($name in $names) { @{ do = 'remove_hyperv_rule'; name = $name } }
+    $rules = @(try { Get-NameRule } catch { $null = Show-Failure -Record $_ })
+    foreach ($rule in @($rules | Where-Object -FilterScript { $_.own })) { @{ do = 'remove_name_rule'; name = $rule.name } }
     foreach ($route in @(Get-OwnRoute -Settings $Settings)) {
         @{ do = 'remove_route'; interface = $route.interface; next_hop = $route.next_hop; store = $route.store }
     }
@@ -51,6 +53,7 @@ function Get-Leftover {
     param([Parameter(Mandatory = $true)] $Settings)
     foreach ($action in @(Get-UndoAction -Settings $Settings)) {
         if ($action.do -eq 'remove_route') { "the route to $($Settings.Subnet) via $($action.next_hop), interface $($action.interface)" }
+        elseif ($action.do -eq 'remove_name_rule') { "the rule of names $($action.name)" }
         else { "the firewall rule ""$($action.name)""" }
     }
     foreach ($process in @(Get-OwnNginx -Settings $Settings)) { "the gateway's nginx, process $($process.pid)" }

@@ -70,6 +70,10 @@ function Get-SettingRule {
             right = "write the gateway's host name in the LAN, such as 'flatnet.internal': letters, digits, - and ."
             test = { param($value) ($value -is [string]) -and ($value -match '^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$') }
         }
+        Zone = @{
+            right = "write it as names.zone in /etc/flatnet/flatnet.yaml in WSL2, such as 'direct.flatnet.internal', or '' if Windows is not to resolve containers' names"
+            test = { param($value) ($value -is [string]) -and (($value -eq '') -or ($value -match '^(?=.{1,245}\z)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+\z')) }
+        }
         GatewayDirectory = @{
             right = "write the Windows path of the directory given to 'flatnet gateway install', such as 'C:\flatnet\gateway': absolute, ASCII only"
             test = { param($value) ($value -is [string]) -and ($value -match $script:folderCharacters) }

@@ -3,7 +3,7 @@
 $script:exitStatus = 0
 $script:stopsAt = ''
 $script:wslActions = 'add_route', 'remove_route', 'add_lan_rule', 'add_shared_rule', 'remove_lan_rule', 'add_subnet_rule', 'add_ports_rule', 'remove_hyperv_rule',
-    'start_gateway', 'stop_gateway'
+    'add_name_rule', 'remove_name_rule', 'start_gateway', 'stop_gateway'
 
 function Get-ScriptPath {
     return Join-Path -Path (Split-Path -Path $PSScriptRoot -Parent) -ChildPath 'flatnet.ps1'

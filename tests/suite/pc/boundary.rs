@@ -77,6 +77,19 @@ const BAD: &[(&str, &str)] = &[
         r#"{"do": "remove_route", "interface": $other, "next_hop": "172.20.0.9", "store": "ActiveStore"}"#,
         "is not Flatnet's",
     ),
+    // Names: the zone of the settings only, once, and by a server in the subnet.
+    (r#"{"do": "add_name_rule", "server": "8.8.8.8"}"#, "the server 8.8.8.8 is not in 10.87.1.0/24"),
+    (r#"{"do": "add_name_rule", "server": "10.87.1.1; calc"}"#, "a server must be an IPv4 address"),
+    (r#"{"do": "add_name_rule", "server": "10.87.1.1", "zone": "com"}"#, "must have exactly these fields"),
+    (
+        r#"{"do": "add_name_rule", "server": "10.87.1.1"}"#,
+        "a rule for .direct.flatnet.internal already exists",
+    ),
+    (r#"{"do": "remove_name_rule", "name": "*"}"#, "invalid characters"),
+    (
+        r#"{"do": "remove_name_rule", "name": "{11111111-0000-0000-0000-000000000000}"}"#,
+        "{11111111-0000-0000-0000-000000000000} is not Flatnet's",
+    ),
     // A request cannot name the user of the tasks.
     (r#"{"do": "register_tasks", "user": "S-1-5-11"}"#, "must have exactly these fields"),
     (r#"{"do": ["disable_task", "enable_task"]}"#, "must be a string"),
@@ -100,6 +113,7 @@ fn elevated_script_rejects_invalid_requests() {
         ip -n windows link set other up; ip -n windows link set other1 up
         echo '{\"other\": \"vEthernet (Default Switch)\"}' >/pc/state/aliases
         echo '[{\"DisplayName\": \"Flatnet gateway 80\", \"Enabled\": \"True\"}]' >/pc/state/rules.json
+        echo '[{\"DisplayName\": \"VPN\", \"Name\": \"{11111111-0000-0000-0000-000000000000}\", \"Namespace\": [\".Direct.flatnet.internal\"]}]' >/pc/state/nrpt.json
         echo '[{\"DisplayName\": \"Flatnet gateway 80\", \"Enabled\": \"True\"}, {\"DisplayName\": \"Flatnet subnet 10.87.1.0/24\", \"Enabled\": \"True\"}]' >/pc/state/hyperv.json").succeeds();
     let index = |link: &str| {
         pc.sh(&format!("ip -n windows -j link show dev {link} | jq -r '.[0].ifindex'"))

@@ -59,7 +59,7 @@ fn from_install_to_uninstall() {
         &shown,
         &["What if", "New-NetRoute -DestinationPrefix 10.87.1.0/24", "New-NetFirewallRule", "nginx.exe"],
     );
-    has(&rest, &["The path from the LAN to the containers is open", "exit 0", "15 settings 0"]);
+    has(&rest, &["The path from the LAN to the containers is open", "exit 0", "16 settings 0"]);
     let done = pc.done();
     has(&done, &["start FlatnetElevated", "elevated New-NetRoute 10.87.1.0/24 172.28.16.5 ActiveStore"]);
     assert!(!done.contains("RunAs") && done.matches("New-NetRoute").count() == 1, "{done}");

@@ -137,3 +137,64 @@ fn settings_that_block_the_lan_are_failures() {
     has(line(&said, "firewall"), &["unseen", "not connected to a LAN"]);
     has(&said, &["The PC is not connected to a LAN."]);
 }
+
+#[test]
+fn containers_names_resolve_on_windows_by_one_rule() {
+    let Some(pc) = pc() else { return };
+    // Two rules of other programs. One is for the zone: it stays, and Flatnet adds none.
+    let other = |name: &str, namespace: &str| {
+        format!(
+            r#"{{"Name": "{{{name}-0000-0000-0000-000000000000}}", "Namespace": ["{namespace}"], "NameServers": ["192.168.8.9"], "DisplayName": "VPN"}}"#
+        )
+    };
+    let (vpn, taken) = (other("11111111", ".corp.example"), other("22222222", "direct.flatnet.internal"));
+    pc.sandbox.write("/pc/state/nrpt.json", &format!("[{vpn}, {taken}]"));
+    let said = pc.ps("flat up\nflat doctor");
+    has(line(&said, "nrpt"), &["warning", "another program's rule", "192.168.8.9"]);
+    assert_eq!(said.matches("exit 0").count(), 2, "{said}");
+    assert!(!pc.done().contains("NrptRule"), "{said}");
+    pc.sandbox.write("/pc/state/nrpt.json", &format!("[{vpn}]"));
+    let resolves = |name: &str| {
+        pc.sh(&format!("ip netns exec windows getent ahostsv4 {name} | awk 'NR == 1 {{ print $1 }}'")).stdout
+    };
+    assert_eq!(resolves("web.direct.flatnet.internal"), "");
+
+    let said = pc.ps("flat up\nflat up\nflat doctor");
+    has(line(&said, "nrpt"), &["ok", "10.87.1.1 answers for .direct.flatnet.internal"]);
+    assert_eq!(said.matches("exit 0").count(), 3, "{said}");
+    let done = pc.done();
+    let add = "elevated Add-DnsClientNrptRule .direct.flatnet.internal 10.87.1.1\n";
+    assert_eq!(done.matches(add).count(), 1, "{done}");
+    assert_eq!(resolves("web.direct.flatnet.internal"), "10.87.1.2\n");
+
+    // A rule that leads elsewhere is replaced.
+    pc.sh("sed -i s/10.87.1.1/10.87.1.9/ /pc/state/nrpt.json").succeeds();
+    has(line(&pc.ps("flat status"), "nrpt"), &["warning", "missing or outdated"]);
+    has(line(&pc.ps("flat up"), "nrpt"), &["ok"]);
+    let done = pc.done();
+    assert!(done.contains("elevated Remove-DnsClientNrptRule {") && done.contains(add), "{done}");
+
+    // The resolver does not run; then Windows does not use the rule.
+    pc.sh("kill $(pgrep -f 'flatnet d[n]s'); while pgrep -f 'flatnet d[n]s'; do sleep 0.05; done").succeeds();
+    has(line(&pc.ps("flat status"), "nrpt"), &["warning", "the resolver does not answer at 10.87.1.1"]);
+    pc.sh("flatnet up >/dev/null; : >/etc/netns/windows/resolv.conf").succeeds();
+    let said = pc.ps("flat doctor");
+    has(line(&said, "nrpt"), &["warning", "host.direct.flatnet.internal does not resolve"]);
+    has(&said, &["Get-DnsClientNrptPolicy -Effective"]);
+
+    // Rules that cannot be read are left alone.
+    pc.sandbox.write("/pc/state/fail", "Get-DnsClientNrptRule");
+    has(line(&pc.ps("flat up"), "nrpt"), &["unseen", "Access is denied."]);
+    pc.sh("rm /pc/state/fail").succeeds();
+
+    // Without a zone the rule is removed. `down` removes it, too, and leaves that of the other program.
+    pc.set("Zone", "''");
+    let said = pc.ps("flat up");
+    has(line(&said, "nrpt"), &["-", "has no zone"]);
+    assert!(!pc.left().contains("Flatnet names"), "{said}");
+    pc.set("Zone", "'direct.flatnet.internal'");
+    pc.ps("flat up");
+    has(&pc.left(), &["Flatnet names"]);
+    has(&pc.ps("flat down"), &["Remove-DnsClientNrptRule -Name '{", "-Force:$true", "exit 0"]);
+    assert_eq!(pc.left(), "VPN\n");
+}

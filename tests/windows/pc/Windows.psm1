@@ -124,6 +124,27 @@ function Set-Hyperv {
     if ($blocks) { nsenter --net=/proc/1/ns/net nft 'table inet hyperv { chain c { type filter hook prerouting priority -150; iifname "eth0" ip daddr 10.87.1.0/24 ct state new drop; }; }' }
 }
 
+# --- rules of names -----------------------------------------------------------------------------------------
+
+# Windows asks the servers of a rule for its names only; this imitation has no other servers, so it asks them for all.
+function Save-NameRules($rules) {
+    Save-Kept nrpt $rules
+    @(foreach ($rule in $rules) { foreach ($server in $rule.NameServers) { "nameserver $server" } }) -join "`n" | Set-Content /etc/netns/windows/resolv.conf
+}
+function Get-DnsClientNrptRule { [CmdletBinding()] param()
+    if (Test-Failing Get-DnsClientNrptRule) { Write-Error 'Access is denied.'; return }
+    Read-Kept nrpt }
+function Add-DnsClientNrptRule { [CmdletBinding()] param([string[]]$Namespace, [string[]]$NameServers, $DisplayName, $Comment)
+    if (-not (Begin-Change Add-DnsClientNrptRule "$Namespace $NameServers")) { return }
+    Save-NameRules (@(Read-Kept nrpt) + [pscustomobject]@{ Name = "{$([guid]::NewGuid().ToString().ToUpperInvariant())}"; Namespace = $Namespace; NameServers = $NameServers; DisplayName = $DisplayName; Comment = $Comment }) }
+function Remove-DnsClientNrptRule { [CmdletBinding(SupportsShouldProcess)] param($Name, [switch]$Force)
+    if (-not $Force) { Write-Error 'Confirmation is required: -Force.'; return }
+    if (-not (Begin-Change Remove-DnsClientNrptRule $Name)) { return }
+    $rules = @(Read-Kept nrpt)
+    $left = @($rules | Where-Object Name -ne $Name)
+    if ($left.Count -eq $rules.Count) { return Write-Missing DnsClientNrptRule }
+    Save-NameRules $left }
+
 # --- tasks, services, processes --------------------------------------------------------------------------
 
 # Without a path, searches all folders.
@@ -217,4 +238,4 @@ Set-Alias Test-Elevated Test-ElevatedHere
 if (Test-Path "$pc/more.ps1") { . "$pc/more.ps1" }
 Set-Hyperv
 $global:LASTEXITCODE = 0
-Export-ModuleMember -Function *-Net*, *-ScheduledTask*, *-Service, *-CimInstance, *Here -Alias *
+Export-ModuleMember -Function *-Net*, *-DnsClient*, *-ScheduledTask*, *-Service, *-CimInstance, *Here -Alias *

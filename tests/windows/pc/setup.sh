@@ -30,6 +30,8 @@ network() {
     ip -n windows route add default via 192.168.8.9
     ip route add default via 172.28.16.1
     echo '192.168.8.1 flatnet.internal' >>/etc/hosts
+    # The name servers of `windows`, which Windows.psm1 writes.
+    mkdir -p /etc/netns/windows && : >/etc/netns/windows/resolv.conf
 }
 
 programs() {
