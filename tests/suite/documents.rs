@@ -54,6 +54,7 @@ sessions! {
 const EDITIONS: &[&str] = &[
     "README.md",
     "docs/operations/cni-operations.md",
+    "docs/operations/names-in-the-lan.md",
     "docs/operations/troubleshooting.md",
     "docs/setup/phase-2-setup.md",
     "docs/windows.md",

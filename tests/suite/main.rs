@@ -78,6 +78,7 @@ mod kill_random;
 mod kill_steps;
 mod log;
 mod names;
+mod names_lan;
 mod older_state;
 mod owner;
 mod package;
