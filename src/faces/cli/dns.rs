@@ -14,8 +14,8 @@ use crate::state::names_dir::NamesDir;
 ///
 /// It listens at the address of each network, port 53, and answers from the files that `flatnet up` and the plugin write to
 /// /run/flatnet-dns. Names of the internet it asks of this host's own servers (/etc/resolv.conf, or `dns.servers` of the
-/// configuration). It answers containers, the configured gateways and this host, nobody else. Started as root, it gives
-/// up root after it has bound its ports. `flatnet init` writes a systemd unit that runs it.
+/// configuration). It answers containers, this host, `ingress_gateways` and `names.clients`, nobody else. Started as root,
+/// it gives up root after it has bound its ports. `flatnet init` writes a systemd unit that runs it.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  flatnet dns --log                               # shows each question\n  systemctl enable --now flatnet-dns.service\n  dig @10.87.1.1 web.direct.flatnet.internal"
