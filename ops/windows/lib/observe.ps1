@@ -246,10 +246,13 @@ function Get-NameRuleState {
 # This PC's own rules of the NRPT, without those of a group policy.
 function Get-NameRule {
     if (-not (Test-Command -Name 'Get-DnsClientNrptRule')) { return }
-    Get-DnsClientNrptRule -ErrorAction Stop | ForEach-Object -Process {
+    $found = @()
+    try { $found = @(Get-DnsClientNrptRule -ErrorAction Stop) }
+    catch { if ("$($_.CategoryInfo.Category)" -ne 'ObjectNotFound') { throw } }
+    $found | ForEach-Object -Process {
         [ordered]@{
             name = "$($_.Name)"
-            namespaces = @(Get-Field -Object $_ -Name 'Namespace' | ForEach-Object -Process { "$_" })
+            namespaces = @(Get-Field -Object $_ -Name 'Namespace' | ForEach-Object -Process { "$_" } | Where-Object -FilterScript { $_ })
             servers = @(Get-Field -Object $_ -Name 'NameServers' | ForEach-Object -Process { "$_" -split '[,; ]+' } | Where-Object -FilterScript { $_ })
             own = "$(Get-Field -Object $_ -Name 'DisplayName')" -ceq $script:nameRule
         }

@@ -133,7 +133,8 @@ function Save-NameRules($rules) {
 }
 function Get-DnsClientNrptRule { [CmdletBinding()] param()
     if (Test-Failing Get-DnsClientNrptRule) { Write-Error 'Access is denied.'; return }
-    Read-Kept nrpt }
+    $rules = @(Read-Kept nrpt)
+    if ($rules.Count) { $rules } else { Write-Missing DnsClientNrptRule } }
 function Add-DnsClientNrptRule { [CmdletBinding()] param([string[]]$Namespace, [string[]]$NameServers, $DisplayName, $Comment)
     if (-not (Begin-Change Add-DnsClientNrptRule "$Namespace $NameServers")) { return }
     Save-NameRules (@(Read-Kept nrpt) + [pscustomobject]@{ Name = "{$([guid]::NewGuid().ToString().ToUpperInvariant())}"; Namespace = $Namespace; NameServers = $NameServers; DisplayName = $DisplayName; Comment = $Comment }) }
