@@ -1,7 +1,7 @@
 //! `flatnet dns`: the resolver of all networks of this host.
 //!
 //! One thread answers from the files of names that `up`, ADD and DEL write, and forwards everything else to this host's own
-//! servers. What is answered is decided by [`decide`], which is pure.
+//! servers. What is answered is decided by `decide`, which is pure.
 
 mod cache;
 mod channel;
