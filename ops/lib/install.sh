@@ -128,6 +128,7 @@ install_test() {
         podman-compose:podman-compose musl-gcc:musl-tools
     install_gateway
     install_missing "checking the gateway's Lua" busted:lua-busted luacheck:lua-check
+    install_without_service prometheus "checking metrics and alerts" promtool:prometheus
     install_debootstrap
     load_br_netfilter
 }

@@ -173,7 +173,8 @@ impl StateDir {
             let written = openat(fd, TEMPORARY, flags, Mode::RUSR | Mode::WUSR)
                 .map_err(std::io::Error::from)
                 .and_then(|new| File::from(new).write_all(&bytes))
-                .and_then(|()| Ok(renameat(fd, TEMPORARY, fd, name)?));
+                .and_then(|()| Ok(renameat(fd, TEMPORARY, fd, name)?))
+                .inspect_err(|_| self.sweep());
             let _ = rustix::fs::flock(fd, FlockOperation::Unlock);
             written.map(|()| true)
         };

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use super::page::{Kind, Page, Sample};
 use crate::doctor::{CHECKS, Check, Context, Entry, Level};
-use crate::engine::{AttachmentStatus, Engine};
-use crate::error::Result;
+use crate::engine::{Attachment, AttachmentStatus, Engine};
 use crate::faces::cli::status;
 use crate::model::types::NetworkName;
 use crate::names::counters::{self, Counters, Quantiles};
@@ -19,17 +18,17 @@ use crate::state::operations::{Operations, Runs};
 const OPERATIONS: [&str; 5] = ["add", "del", "up", "down", "repair"];
 
 /// The page of the network in `context`; `findings` are those of the checks that were run.
-pub(super) fn page(context: &mut Context, findings: &[Entry]) -> Result<String> {
+pub(super) fn page(context: &mut Context, findings: &[Entry]) -> String {
     let network = context.engine.config.network.clone();
     let mut page = Families { page: Page::default(), network: &network };
     page.program();
-    page.host(context)?;
-    page.drops(&mut context.engine)?;
+    page.host(context);
+    page.drops(&mut context.engine);
     page.operations(&context.engine.operations());
     page.resolver(&context.engine);
     page.gateway(&context.engine.config.gateway.directory);
     page.findings(findings);
-    Ok(page.page.text())
+    page.page.text()
 }
 
 struct Families<'a> {
@@ -58,7 +57,7 @@ impl Families<'_> {
         self.gauge("flatnet_page_timestamp_seconds", "When this page was written.", [now]);
     }
 
-    fn host(&mut self, context: &Context) -> Result<()> {
+    fn host(&mut self, context: &Context) {
         let missing = context.plan.as_ref().map(|plan| self.of(plan.steps.len()));
         self.gauge(
             "flatnet_missing_steps",
@@ -66,25 +65,33 @@ impl Families<'_> {
             missing,
         );
         if context.engine.store.refused().is_some() {
-            return Ok(());
+            return;
         }
-        let status::Addresses { total: _, held, free, remembered } = status::addresses(&context.engine)?;
-        let counts = [("held", held), ("free", free), ("remembered", remembered)];
-        let samples = counts.map(|(state, count)| self.of(count).with("state", state));
-        let help = "Addresses by state; a remembered one may be free too.";
-        self.gauge("flatnet_addresses", help, samples);
-        let counts = status::containers(&context.attachments);
+        if let Ok(addresses) = status::addresses(&context.engine) {
+            let status::Addresses { total: _, held, free, remembered } = addresses;
+            let counts = [("held", held), ("free", free), ("remembered", remembered)];
+            let samples = counts.map(|(state, count)| self.of(count).with("state", state));
+            let help = "Addresses by state; a remembered one may be free too.";
+            self.gauge("flatnet_addresses", help, samples);
+        }
+        if context.knows_attachments() {
+            self.attachments(&context.attachments);
+        }
+    }
+
+    fn attachments(&mut self, attachments: &[Attachment]) {
+        let counts = status::containers(attachments);
         let samples = AttachmentStatus::ALL.map(|state| {
             self.of(counts.get(state.word()).copied().unwrap_or_default()).with("state", state.word())
         });
         self.gauge("flatnet_containers", "Attachments of containers by state.", samples);
-        let ports = self.of(status::published_ports(&context.attachments));
+        let ports = self.of(status::published_ports(attachments));
         self.gauge("flatnet_published_ports", "Published ports of containers.", [ports]);
-        Ok(())
     }
 
-    fn drops(&mut self, engine: &mut Engine) -> Result<()> {
-        let drops = engine.drops()?;
+    /// Why they are unknown, if so, is a finding.
+    fn drops(&mut self, engine: &mut Engine) {
+        let drops = engine.drops().unwrap_or_default();
         let of_chain = |value: u64, family: &str, chain: &str| {
             self.of(value).with("family", family).with("chain", chain)
         };
@@ -97,7 +104,6 @@ impl Families<'_> {
             packets,
         );
         self.counter("flatnet_dropped_bytes_total", "Bytes of these packets.", bytes);
-        Ok(())
     }
 
     fn operations(&mut self, operations: &Operations) {
@@ -153,7 +159,7 @@ impl Families<'_> {
         ];
         self.counter(
             "flatnet_resolver_answers_total",
-            "Answers: from names of containers, from earlier answers, from other servers; errors to unusable questions, and where no other server answered.",
+            "Answers of the resolver, by where they come from; refused and failed ones are errors.",
             answers.map(|(kind, count)| Sample::of(count).with("kind", kind)),
         );
         let Counters { foreign, limited, malformed, crowded, wrong_answers, .. } = *counters;
@@ -161,7 +167,7 @@ impl Families<'_> {
             [("foreign", foreign), ("limited", limited), ("malformed", malformed), ("crowded", crowded)];
         self.counter(
             "flatnet_resolver_dropped_total",
-            "Questions that were dropped: from others than clients, too many of one client, no questions, too many waiting.",
+            "Questions that the resolver did not answer, by reason.",
             dropped.map(|(reason, count)| Sample::of(count).with("reason", reason)),
         );
         self.counter(

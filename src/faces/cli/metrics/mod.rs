@@ -50,7 +50,7 @@ impl Metrics {
         let places = self.places(&config)?;
         let mut context = options.context();
         let findings = examine(&mut context, !self.all_checks);
-        let page = families::page(&mut context, &findings)?;
+        let page = families::page(&mut context, &findings);
         if !context.unread.is_empty() {
             output::note(&format!(
                 "Note: left out, since this user may not read it: {}",
@@ -68,7 +68,18 @@ impl Metrics {
 
     /// Where the page is written; none to print it.
     fn places(&self, config: &Config) -> Result<Vec<PathBuf>> {
-        let mut places: Vec<PathBuf> = self.textfile.iter().cloned().collect();
+        let mut places = Vec::new();
+        if let Some(file) = &self.textfile {
+            let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+            if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+                let what =
+                    format!("cannot write {}: there is no directory {}", file.display(), folder.display());
+                return Err(Error::new(Kind::Io, what).remedy(
+                    "Create it, or name the directory that the node exporter reads (its --collector.textfile.directory)",
+                ));
+            }
+            places.push(file.clone());
+        }
         if self.publish {
             let found = published_at(config);
             if found.is_empty() {
