@@ -129,6 +129,7 @@ install_test() {
     install_without_service unbound "the tests" unbound:unbound
     install_gateway
     install_missing "checking the gateway's Lua" busted:lua-busted luacheck:lua-check
+    install_without_service prometheus "checking metrics and alerts" promtool:prometheus
     install_debootstrap
     load_br_netfilter
 }

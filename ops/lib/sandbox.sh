@@ -35,7 +35,8 @@ hidden=(
     /var/log/flatnet /usr/local/bin/flatnet /usr/local/libexec/netavark /usr/libexec/netavark
     /usr/bin/flatnet /usr/lib/cni/flatnet /usr/lib/systemd/system/flatnet.service /usr/lib/systemd/system/flatnet-gc.service
     /usr/lib/systemd/system/flatnet-gc.timer /usr/lib/systemd/system/flatnet-repair.service /usr/lib/systemd/system/flatnet-gateway.service
-    /usr/lib/systemd/system/flatnet-gateway-watch.service /etc/logrotate.d/flatnet
+    /usr/lib/systemd/system/flatnet-gateway-watch.service /usr/lib/systemd/system/flatnet-metrics.service
+    /usr/lib/systemd/system/flatnet-metrics.timer /etc/logrotate.d/flatnet
     /etc/systemd/network/05-flatnet.network /usr/lib/systemd/network/05-flatnet.network
     /etc/NetworkManager/conf.d/90-flatnet.conf /usr/lib/NetworkManager/conf.d/90-flatnet.conf
 )

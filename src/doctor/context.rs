@@ -236,6 +236,12 @@ impl Context {
         Ok(self.repair.insert(planned))
     }
 
+    /// Whether `attachments` has all of them.
+    #[must_use]
+    pub fn knows_attachments(&self) -> bool {
+        self.attachments_error.is_none()
+    }
+
     /// Whether the configuration and all state are readable.
     #[must_use]
     pub fn sees_state(&self) -> bool {

@@ -125,6 +125,11 @@ impl LockDirs {
         let run = StateDir::create(&config.paths.run)?;
         Ok(Self { attachments: run.subdir(config.network.as_str())?, run })
     }
+
+    /// The directory of all networks.
+    pub(super) fn run(&self) -> &StateDir {
+        &self.run
+    }
 }
 
 impl Engine {
@@ -210,7 +215,7 @@ impl Engine {
         Ok(path)
     }
 
-    fn lock_dirs(&self) -> Result<&LockDirs> {
+    pub(super) fn lock_dirs(&self) -> Result<&LockDirs> {
         self.locks.as_ref().ok_or_else(|| Error::new(Kind::Internal, "this engine is read-only"))
     }
 }

@@ -23,6 +23,7 @@ mod guard;
 mod host;
 mod leftover;
 mod names;
+mod operations;
 mod owner;
 mod recover;
 mod repair;
@@ -133,7 +134,7 @@ impl Engine {
         }
     }
 
-    /// Logs one operation on one line: its outcome, its duration and every command it ran.
+    /// Counts one operation, and logs it on one line: its outcome, its duration and every command it ran.
     fn log_operation<T>(
         &self,
         operation: &str,
@@ -142,13 +143,14 @@ impl Engine {
         result: Result<&T, &Error>,
         mut fields: Map<String, Value>,
     ) {
+        let took = started.elapsed();
+        self.count_operation(operation, result.is_ok(), took);
         fields.insert("network".to_owned(), json!(self.config.network));
         if let Some(id) = id {
             fields.insert("container".to_owned(), json!(id.container_id));
             fields.insert("interface".to_owned(), json!(id.if_name));
         }
-        fields
-            .insert("milliseconds".to_owned(), json!((started.elapsed().as_secs_f64() * 1e6).round() / 1e3));
+        fields.insert("milliseconds".to_owned(), json!((took.as_secs_f64() * 1e6).round() / 1e3));
         fields.insert("steps".to_owned(), json!(self.command_log.take()));
         self.log.operation(operation, result.map(|_| ()), fields);
     }

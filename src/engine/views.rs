@@ -8,6 +8,7 @@ use super::Engine;
 use crate::error::Result;
 use crate::kernel::execute::Executor as _;
 use crate::kernel::observe;
+use crate::kernel::observe::drops::{self, Drops};
 use crate::kernel::observe::foreign::{self, DroppingChain, Traffic};
 use crate::model::command::Command;
 use crate::model::config::Config;
@@ -31,6 +32,9 @@ pub enum AttachmentStatus {
 }
 
 impl AttachmentStatus {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Running, Self::Unfinished, Self::Cut, Self::Dead, Self::Pending];
+
     /// The word for it.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -132,6 +136,11 @@ impl Engine {
             live: observe::host::live_listing(&desired, &mut self.host)?,
             desired: observe::host::desired_listing(&desired, &mut self.host)?,
         })
+    }
+
+    /// What Flatnet's own rules dropped.
+    pub fn drops(&mut self) -> Result<Vec<Drops>> {
+        drops::drops(self.config.network.table().as_str(), &mut self.host)
     }
 
     /// Other programs' chains that drop forwarded packets of containers.

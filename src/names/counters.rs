@@ -60,11 +60,16 @@ pub struct Counters {
 
 /// Times that half of all answers and 99 of 100 did not exceed, in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Quantiles {
     /// The median.
     pub p50: u64,
     /// The 99th percentile.
     pub p99: u64,
+    /// The time of all answers together.
+    pub sum: u64,
+    /// Their number.
+    pub count: u64,
 }
 
 /// Reads the file. `None`: there is none.
@@ -91,11 +96,12 @@ pub fn read(path: &Path) -> Result<Option<Counters>> {
 #[derive(Clone, Debug)]
 pub(super) struct Histogram {
     buckets: [u64; BUCKETS.1],
+    sum: u64,
 }
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { buckets: [0; BUCKETS.1] }
+        Self { buckets: [0; BUCKETS.1], sum: 0 }
     }
 }
 
@@ -105,10 +111,12 @@ impl Histogram {
         if let Some(bucket) = self.buckets.get_mut(index(micros).min(BUCKETS.1 - 1)) {
             *bucket += 1;
         }
+        self.sum = self.sum.saturating_add(micros);
     }
 
     pub(super) fn quantiles(&self) -> Quantiles {
-        Quantiles { p50: self.quantile(50), p99: self.quantile(99) }
+        let count = self.buckets.iter().sum();
+        Quantiles { p50: self.quantile(50), p99: self.quantile(99), sum: self.sum, count }
     }
 
     /// The upper end of the bucket that holds this percentile.
@@ -154,7 +162,7 @@ mod tests {
         let mut histogram = Histogram::default();
         assert_eq!(histogram.quantiles(), Quantiles::default());
         (1..=100).for_each(|number| histogram.add(Duration::from_micros(number)));
-        assert_eq!(histogram.quantiles(), Quantiles { p50: 55, p99: 111 });
+        assert_eq!(histogram.quantiles(), Quantiles { p50: 55, p99: 111, sum: 5050, count: 100 });
         histogram.add(Duration::from_secs(1 << 40));
         assert_eq!(histogram.buckets.last(), Some(&1));
     }

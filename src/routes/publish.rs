@@ -78,18 +78,23 @@ pub fn publish(directory: &Path, table: &Table) -> Result<()> {
     };
     let mut text = serde_json::to_vec(table).map_err(failed)?;
     text.push(b'\n');
-    let new = file::stage(&path, &text).map_err(io("write", &path))?;
-    let replaced = patiently(TRIES, || std::fs::rename(&new, &path));
+    replace(&path, &text)
+}
+
+/// Replaces the file at `path`, which another program may have open.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let new = file::stage(path, bytes).map_err(io("write", path))?;
+    let replaced = patiently(TRIES, || std::fs::rename(&new, path));
     replaced.map_err(|cause| match cause.kind() {
-        ErrorKind::IsADirectory => io("write", &path)(cause),
+        ErrorKind::IsADirectory => io("write", path)(cause),
         _ if is_held(&cause) => {
             Error::new(Kind::RoutesHeld, format!("cannot replace {}", path.display())).source(cause)
         }
-        _ => io("write", &path)(cause),
+        _ => io("write", path)(cause),
     })?;
     // After the rename it is no longer a temporary file.
     let _ = new.keep();
-    file::sync_folder(&path);
+    file::sync_folder(path);
     Ok(())
 }
 

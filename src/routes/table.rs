@@ -163,7 +163,31 @@ mod or_dash {
     }
 }
 
+impl Route {
+    /// The host and path that both routes claim.
+    #[must_use]
+    pub fn shared_with(&self, other: &Self) -> Option<String> {
+        if self.path != other.path {
+            return None;
+        }
+        if self.hosts.is_empty() && other.hosts.is_empty() {
+            return Some(self.path.to_string());
+        }
+        let host = self.hosts.iter().find(|host| other.hosts.contains(host))?;
+        Some(if self.path.is_root() { host.to_string() } else { format!("{host}{}", self.path) })
+    }
+}
+
 impl Table {
+    /// The number of routes that claim a host and path of an earlier one, which keeps it.
+    #[must_use]
+    pub fn conflicts(&self) -> usize {
+        let is_taken = |(number, route): &(usize, &Route)| {
+            self.routes.iter().take(*number).any(|earlier| earlier.shared_with(route).is_some())
+        };
+        self.routes.iter().enumerate().filter(is_taken).count()
+    }
+
     /// Whether `other` is equal except for its generation and time.
     #[must_use]
     pub fn says_the_same_as(&self, other: &Self) -> bool {
@@ -265,6 +289,20 @@ mod tests {
             refused(|table| table.routes[0].endpoints[0].address = Ipv4Addr::LOCALHOST).contains("127.0.0.1")
         );
         assert!(refused(|table| table.routes[0].endpoints[0].port = 0).contains(":0"));
+    }
+
+    #[test]
+    fn routes_that_claim_what_is_taken_are_counted() {
+        let mut table = table();
+        let of = |name: &str, path: &str| Route {
+            name: name.parse().unwrap(),
+            path: path.parse().unwrap(),
+            ..table.routes[0].clone()
+        };
+        let routes = [of("a", "/"), of("b", "/x"), of("c", "/x"), of("d", "/")];
+        assert_eq!(table.conflicts(), 0);
+        table.routes.extend(routes);
+        assert_eq!(table.conflicts(), 3, "all but b");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The systemd units that `init` and `gateway install` write, from `templates/`: up and repair at boot, repair after
-//! nftables.service, gc every hour, the resolver, `gateway watch`, and the gateway.
+//! nftables.service, gc every hour, metrics, the resolver, `gateway watch`, and the gateway.
 
 use std::path::Path;
 
@@ -19,11 +19,13 @@ const GATEWAY: &str = include_str!("../../templates/flatnet-gateway.service");
 const RESOLVER: &str = include_str!("../../templates/flatnet-dns.service");
 const WATCH: (&str, &str, &str) =
     ("flatnet-gateway-watch", "service", include_str!("../../templates/flatnet-gateway-watch.service"));
-const TEMPLATES: [(&str, &str, &str); 5] = [
+const TEMPLATES: [(&str, &str, &str); 7] = [
     ("flatnet", "service", include_str!("../../templates/flatnet.service")),
     ("flatnet-repair", "service", include_str!("../../templates/flatnet-repair.service")),
     ("flatnet-gc", "service", include_str!("../../templates/flatnet-gc.service")),
     ("flatnet-gc", "timer", include_str!("../../templates/flatnet-gc.timer")),
+    ("flatnet-metrics", "service", include_str!("../../templates/flatnet-metrics.service")),
+    ("flatnet-metrics", "timer", include_str!("../../templates/flatnet-metrics.timer")),
     WATCH,
 ];
 
@@ -118,6 +120,8 @@ mod tests {
                 "flatnet-repair.service",
                 "flatnet-gc.service",
                 "flatnet-gc.timer",
+                "flatnet-metrics.service",
+                "flatnet-metrics.timer",
                 "flatnet-gateway-watch.service",
                 "flatnet-dns.service"
             ]

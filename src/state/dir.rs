@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, fsync, mkdirat, openat, renameat, unlinkat};
 use rustix::io::Errno;
@@ -17,6 +18,8 @@ use crate::shell::quote;
 const MAX_BYTES: u64 = 64 << 20;
 /// Separates the name of a file that was set aside from the time.
 pub(crate) const ASIDE: &str = ".bad-";
+/// How often the lock of a directory is tried by those who can do without, and the pause.
+const BUSY: (u32, Duration) = (20, Duration::from_micros(500));
 /// The suffix of files that are being written. The next holder of the lock removes what a killed writer left.
 pub(crate) const TEMPORARY: &str = ".new";
 
@@ -156,6 +159,28 @@ impl StateDir {
         self.write_and_rename(name, bytes).inspect_err(|_| self.sweep()).map_err(error::io("write", &path))
     }
 
+    /// Replaces the file atomically by what `change` makes of its bytes, without syncing anything. Returns whether it did: not
+    /// if other processes keep changing something here. For files that nothing depends on.
+    pub fn update(&self, name: &str, change: impl FnOnce(Option<Vec<u8>>) -> Vec<u8>) -> Result<bool> {
+        let path = self.path.join(name);
+        let update = || {
+            let fd = self.writable()?;
+            if !is_free(fd) {
+                return Ok(false);
+            }
+            let bytes = change(self.read(name).ok().flatten());
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let written = openat(fd, TEMPORARY, flags, Mode::RUSR | Mode::WUSR)
+                .map_err(std::io::Error::from)
+                .and_then(|new| File::from(new).write_all(&bytes))
+                .and_then(|()| Ok(renameat(fd, TEMPORARY, fd, name)?))
+                .inspect_err(|_| self.sweep());
+            let _ = rustix::fs::flock(fd, FlockOperation::Unlock);
+            written.map(|()| true)
+        };
+        update().map_err(error::io("write", &path))
+    }
+
     /// Removes what a failed or killed writer left, if possible. The caller holds the lock that covers this directory.
     pub fn sweep(&self) {
         if let Ok(fd) = self.writable() {
@@ -260,6 +285,17 @@ impl StateDir {
     }
 }
 
+/// Locks the directory, unless other processes hold its lock for longer than [`BUSY`] allows.
+fn is_free(fd: &OwnedFd) -> bool {
+    let (tries, pause) = BUSY;
+    (0..tries).any(|number| {
+        if number > 0 {
+            std::thread::sleep(pause);
+        }
+        rustix::fs::flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok()
+    })
+}
+
 /// The error for something in a state file's place that is not a state file.
 fn foreign(what: &str) -> Error {
     Error::new(Kind::ForeignFile, format!("it {what}"))
@@ -291,6 +327,25 @@ mod tests {
         );
         state.remove("a.json").unwrap();
         state.remove("a.json").unwrap();
+    }
+
+    #[test]
+    fn updates_do_not_wait_for_a_process_that_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::create(&dir.path().join("s")).unwrap();
+        let add = |found: Option<Vec<u8>>| [&found.unwrap_or_default()[..], b"1"].concat();
+        assert!(state.update("n", add).unwrap() && state.update("n", add).unwrap());
+        assert_eq!(state.read("n").unwrap().unwrap(), b"11");
+        let other = StateDir::create(state.path()).unwrap();
+        assert!(!other.alone(|| state.update("n", add).unwrap()));
+        assert!(state.update("n", add).unwrap());
+        assert_eq!(state.read("n").unwrap().unwrap(), b"111");
+        // A pipe in its place is not waited for, and what a killed writer left is overwritten.
+        std::fs::write(state.path().join(TEMPORARY), "what was left").unwrap();
+        state.remove("n").unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, state.path().join("n"), Mode::RWXU).unwrap();
+        assert!(state.update("n", add).unwrap());
+        assert_eq!(state.read("n").unwrap().unwrap(), b"1");
     }
 
     #[test]

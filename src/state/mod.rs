@@ -6,4 +6,5 @@ pub mod lease;
 pub mod lock;
 pub mod names;
 pub mod names_dir;
+pub mod operations;
 pub mod receipt;

@@ -105,9 +105,16 @@ fn read_only_commands_name_what_they_cannot_read() {
 #[test]
 fn read_only_commands_create_nothing() {
     let sandbox = host("");
-    for command in
-        ["ps --all", "status", "rules", "rules --live", "inspect x", "plan --dry-run", "config check"]
-    {
+    for command in [
+        "ps --all",
+        "status",
+        "metrics",
+        "rules",
+        "rules --live",
+        "inspect x",
+        "plan --dry-run",
+        "config check",
+    ] {
         sandbox.sh(&format!("flatnet {command} >/dev/null 2>&1 || true; ls -d /var/lib/flatnet /run/flatnet /var/log/flatnet 2>&1 || true"))
             .prints_exactly("ls: cannot access '/var/lib/flatnet': No such file or directory\nls: cannot access '/run/flatnet': No such file or directory\nls: cannot access '/var/log/flatnet': No such file or directory");
     }

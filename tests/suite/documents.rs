@@ -40,6 +40,7 @@ sessions! {
     gateway: "docs/operations/gateway.md" on podman4;
     gateway_routes: "docs/operations/gateway-routes.md" on podman4, podman5;
     cni_operations: "docs/operations/cni-operations.md" on podman4, podman5;
+    metrics: "docs/operations/metrics.md" on podman4, podman5;
     nft_ruleset: "docs/operations/nft-ruleset.md" on podman4, podman5;
     address_exhausted: "ops/runbooks/address-exhausted.md" on podman4;
     container_unreachable: "ops/runbooks/container-unreachable.md" on podman4, podman5;

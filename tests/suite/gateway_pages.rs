@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::gateway::{Gateway, document, endpoint, route, with};
+use crate::gateway::{DIRECTORY, Gateway, document, endpoint, route, with};
 
 #[test]
 fn portal_lists_services_in_two_languages() {
@@ -86,6 +86,15 @@ fn gateway_pages_are_limited_to_allowed_networks() {
         .prints("flatnet_endpoint_up{route=\"web\",container=\"web\",address=\"10.87.1.2:3000\"} 1")
         .prints("flatnet_routes 2")
         .prints("flatnet_connections{state=\"active\"}");
+    // `flatnet metrics --publish` writes the metrics of the containers' host.
+    let host = "http://192.168.7.1/_flatnet/metrics/host";
+    gateway.curl("lan", &format!("-i {host}")).prints("404 Not Found").prints("unknown_path");
+    gateway.sandbox.write(&format!("{DIRECTORY}/state/host.prom"), "flatnet_containers 3\n");
+    gateway
+        .curl("lan", &format!("-f -i {host}"))
+        .prints("Content-Type: text/plain; version=0.0.4\r\n")
+        .prints("\nflatnet_containers 3\n");
+    gateway.curl("guest", "-i http://203.0.113.1/_flatnet/metrics/host").prints("403 Forbidden");
     let status = gateway.status();
     assert_eq!(status["name"], "dev-pc");
     assert_eq!(status["routes"][0]["endpoints"][0]["health"], "up", "{status}");

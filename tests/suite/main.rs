@@ -77,6 +77,7 @@ mod kill_random;
 #[cfg(feature = "faults")]
 mod kill_steps;
 mod log;
+mod metrics;
 mod names;
 mod names_lan;
 mod older_state;

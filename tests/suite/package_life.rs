@@ -95,6 +95,7 @@ pub(crate) fn assert_same_files(before: &str, after: &str) {
 
 fn it_is_installed_used_removed_installed_again_and_purged_without_a_trace(host: &Host) {
     let sandbox = &host.sandbox;
+    sandbox.sh("mkdir -p /var/lib/prometheus/node-exporter").succeeds();
     let (files, kernel) = (host.files(), World::of(sandbox));
     assert!(files.lines().count() > 5000 && files.contains("/etc/passwd f 644"), "{files}");
     host.apt(&format!("install {DEB}")).prints("next: run `flatnet init`");
@@ -109,6 +110,7 @@ fn it_is_installed_used_removed_installed_again_and_purged_without_a_trace(host:
                 "flatnet.service",
                 "flatnet-repair.service",
                 "flatnet-gc.timer",
+                "flatnet-metrics.timer",
                 "flatnet-dns.service",
                 "flatnet-gateway-watch.service",
             ])
@@ -123,12 +125,16 @@ fn it_is_installed_used_removed_installed_again_and_purged_without_a_trace(host:
     host.set_up();
     host.run_web();
     sandbox.sh("flatnet doctor").prints("is /usr/bin/flatnet\n");
+    sandbox
+        .sh("flatnet metrics --publish; ls /var/lib/prometheus/node-exporter")
+        .prints_exactly("flatnet.prom");
 
     // The package is removed while a container runs; the container keeps running.
     let said = host.apt("remove flatnet").prints("flatnet: 1 container is attached: web\n").stdout;
     assert!(said.contains("flatnet: They keep running and stay reachable"), "{said}");
     host.answers();
     sandbox.sh("command -v flatnet").exits_with(1);
+    sandbox.sh("ls /var/lib/prometheus/node-exporter").prints_exactly("");
     sandbox.sh("cat /etc/flatnet/flatnet.yaml | grep ^subnet; podman ps -q").prints("10.87.1.0/24\n");
     host.apt(&format!("install {DEB}")).succeeds();
     host.answers();
@@ -271,7 +277,7 @@ mod debian12 {
         // installation.
         assert_eq!(
             asked("remove flatnet"),
-            "stop flatnet-dns.service flatnet-gc*.timer flatnet-gateway*.service flatnet-repair*.service flatnet.service flatnet@*.service\nreset-failed flatnet*\n"
+            "stop flatnet-dns.service flatnet-gc*.timer flatnet-metrics*.timer flatnet-gateway*.service flatnet-repair*.service flatnet.service flatnet@*.service\nreset-failed flatnet*\n"
         );
     }
 

@@ -14,7 +14,7 @@ fn with_systemd() -> Sandbox {
 }
 
 /// Runs the unit's commands, as systemd would.
-fn start(sandbox: &Sandbox, unit: &str) -> Output {
+pub(crate) fn start(sandbox: &Sandbox, unit: &str) -> Output {
     sandbox.sh(&format!(
         "sed -n 's/^ExecStart=//p' /etc/systemd/system/{unit} >/tmp/{unit}.sh; bash -e /tmp/{unit}.sh"
     ))
@@ -24,7 +24,7 @@ fn start(sandbox: &Sandbox, unit: &str) -> Output {
 fn units_are_valid_and_in_order() {
     let sandbox = with_systemd();
     sandbox
-        .sh("cd /etc/systemd/system; systemd-analyze verify --man=no flatnet.service flatnet-repair.service flatnet-gc.service flatnet-gc.timer flatnet-gateway-watch.service flatnet-dns.service")
+        .sh("cd /etc/systemd/system; systemd-analyze verify --man=no flatnet.service flatnet-repair.service flatnet-gc.service flatnet-gc.timer flatnet-metrics.service flatnet-metrics.timer flatnet-gateway-watch.service flatnet-dns.service")
         .prints_exactly("");
     // `systemd-analyze` does report an invalid unit.
     sandbox

@@ -22,6 +22,7 @@ stage_share() { # FLATNET SHARE ZSH
     "$flatnet" completions fish >"$share/fish/vendor_completions.d/flatnet.fish"
     put 644 templates/flatnet.yaml "$share/doc/flatnet/examples/flatnet.yaml"
     put 644 templates/flatnet.conflist "$share/doc/flatnet/examples/flatnet.conflist"
+    put 644 templates/flatnet.rules.yaml "$share/doc/flatnet/examples/flatnet.rules.yaml"
     put 644 "$work/third-party.gz" "$share/doc/flatnet/third-party.gz"
 }
 

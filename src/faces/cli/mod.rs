@@ -11,6 +11,7 @@ mod gc;
 mod init;
 mod inspect;
 mod man;
+mod metrics;
 mod names;
 mod output;
 mod plan;
@@ -86,6 +87,7 @@ enum Command {
     Down(down::Down),
     Ps(ps::Ps),
     Status(status::Status),
+    Metrics(metrics::Metrics),
     Doctor(doctor::Doctor),
     Dns(dns::Dns),
     Inspect(inspect::Inspect),
@@ -115,6 +117,7 @@ pub fn run() -> eyre::Result<u8> {
         Command::Down(command) => command.run(&options)?,
         Command::Ps(command) => command.run(&options)?,
         Command::Status(command) => command.run(&options)?,
+        Command::Metrics(command) => command.run(&options)?,
         Command::Doctor(command) => command.run(&options)?,
         Command::Dns(command) => command.run(&options)?,
         Command::Inspect(command) => command.run(&options)?,

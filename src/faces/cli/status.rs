@@ -63,11 +63,11 @@ enum Host {
 
 /// Address counts.
 #[derive(Debug, Serialize)]
-struct Addresses {
-    total: usize,
-    held: usize,
-    free: usize,
-    remembered: usize,
+pub(super) struct Addresses {
+    pub(super) total: usize,
+    pub(super) held: usize,
+    pub(super) free: usize,
+    pub(super) remembered: usize,
 }
 
 impl Status {
@@ -88,10 +88,6 @@ fn look(context: &mut Context) -> Result<Report> {
     let mut problems = examine(context, true);
     problems.retain(|entry| entry.finding.level >= Level::Warning);
     let Context { engine, attachments, facts, unread, .. } = context;
-    let mut containers = BTreeMap::new();
-    for Attachment { state, .. } in &*attachments {
-        *containers.entry(state.word()).or_default() += 1;
-    }
     let is_known = engine.store.refused().is_none();
     let config = &engine.config;
     Ok(Report {
@@ -112,9 +108,8 @@ fn look(context: &mut Context) -> Result<Report> {
         uplink: facts.as_ref().and_then(|facts| facts.uplink.clone()),
         ingress_gateways: facts.as_ref().map(|facts| facts.ingress_gateways.clone()),
         addresses: if is_known { Some(addresses(engine)?) } else { None },
-        containers: is_known.then_some(containers),
-        published_ports: is_known
-            .then(|| attachments.iter().map(|attachment| attachment.receipt.ports.len()).sum()),
+        containers: is_known.then(|| containers(attachments)),
+        published_ports: is_known.then(|| published_ports(attachments)),
         routes: routes(&config.gateway.directory),
         problems,
         unread: unread.clone(),
@@ -130,7 +125,20 @@ fn routes(directory: &Path) -> Option<String> {
     })
 }
 
-fn addresses(engine: &Engine) -> Result<Addresses> {
+/// Counts of attachments by state.
+pub(super) fn containers(attachments: &[Attachment]) -> BTreeMap<&'static str, usize> {
+    let mut containers = BTreeMap::new();
+    for Attachment { state, .. } in attachments {
+        *containers.entry(state.word()).or_default() += 1;
+    }
+    containers
+}
+
+pub(super) fn published_ports(attachments: &[Attachment]) -> usize {
+    attachments.iter().map(|attachment| attachment.receipt.ports.len()).sum()
+}
+
+pub(super) fn addresses(engine: &Engine) -> Result<Addresses> {
     let leases = engine.store.leases()?;
     let is_held = |address: Ipv4Addr| leases.get(address).is_some_and(|lease| !lease.released);
     Ok(Addresses {

@@ -125,7 +125,20 @@ pub fn link(place: &Place, name: &str, host: &mut Host) -> Result<Option<Link>> 
 /// The contents of one table; `None` if it does not exist, or this user may not see it. Any other failure is an
 /// error: a ruleset that `nft` cannot read is not absent, and must not be replaced.
 pub(super) fn table(family: &str, name: &str, host: &mut Host) -> Result<Option<ruleset::Ruleset>> {
-    let command = Command::new([host.tools.nft.as_str(), "-j", "list", "table", family, name]);
+    let Some(json) = table_json(&["-j"], family, name, host)? else { return Ok(None) };
+    ruleset::parse(&json).map(Some).map_err(|cause| bad_json("nft", &cause))
+}
+
+/// The same as text, with nft's `options`.
+pub(super) fn table_json(
+    options: &[&str],
+    family: &str,
+    name: &str,
+    host: &mut Host,
+) -> Result<Option<String>> {
+    let nft = host.tools.nft.clone();
+    let words = [&[nft.as_str()], options, &["list", "table", family, name]].concat();
+    let command = Command::new(words);
     let output = host.run(&command, &[])?;
     if output.complains(ABSENT)
         || output.complains(MAY_NOT)
@@ -133,8 +146,7 @@ pub(super) fn table(family: &str, name: &str, host: &mut Host) -> Result<Option<
     {
         return Ok(None);
     }
-    let output = output.checked(&command)?;
-    ruleset::parse(&output.stdout).map(Some).map_err(|cause| bad_json("nft", &cause))
+    Ok(Some(output.checked(&command)?.stdout))
 }
 
 /// The static MACs at the port `name` (`bridge -j fdb show brport`).

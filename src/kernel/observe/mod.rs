@@ -7,6 +7,7 @@ pub mod all_routes;
 pub mod attachment;
 pub mod containers_conf;
 pub mod dns_query;
+pub mod drops;
 pub mod foreign;
 pub mod gateway;
 pub mod host;

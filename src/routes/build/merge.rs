@@ -25,25 +25,13 @@ pub(super) fn merged(sources: &Sources<'_>, all: Vec<RoutedContainer<'_>>) -> (V
             continue;
         }
         if let Some((other, what)) =
-            routes.iter().find_map(|(other, _)| Some((other, shared(other, &route)?)))
+            routes.iter().find_map(|(other, _)| Some((other, other.shared_with(&route)?)))
         {
             conflicts.push(format!("{} claims {what}, which is taken by {}", route.name, other.name));
         }
         routes.push((Route { endpoints: vec![endpoint], ..route }, by_label));
     }
     (routes.into_iter().map(|(route, _)| route).collect(), conflicts)
-}
-
-/// The host and path that both routes claim.
-fn shared(one: &Route, other: &Route) -> Option<String> {
-    if one.path != other.path {
-        return None;
-    }
-    if one.hosts.is_empty() && other.hosts.is_empty() {
-        return Some(one.path.to_string());
-    }
-    let host = one.hosts.iter().find(|host| other.hosts.contains(host))?;
-    Some(if one.path.is_root() { host.to_string() } else { format!("{host}{}", one.path) })
 }
 
 fn settings(route: &Route) -> impl PartialEq + use<> {

@@ -1,4 +1,5 @@
 -- The gateway's own pages: / and /_flatnet/*, for the networks in `gateway.allow`.
+local file = require("flatnet.file")
 local json = require("flatnet.json")
 local metrics = require("flatnet.metrics")
 local pages = require("flatnet.pages")
@@ -7,6 +8,10 @@ local state = require("flatnet.state")
 local status = require("flatnet.status")
 
 local M = {}
+
+-- The metrics of the containers' host, which `flatnet metrics --publish` writes there.
+local HOST_METRICS = "state/host.prom"
+local PROMETHEUS = "text/plain; version=0.0.4"
 
 local function send(kind, text)
     ngx.header["Content-Type"] = kind
@@ -30,7 +35,14 @@ local PAGES = {
     ["/"] = function() return portal.send(status.model()) end,
     ["/_flatnet/status"] = function() return send("application/json", json.encode(status.model()) .. "\n") end,
     ["/_flatnet/metrics"] = function()
-        return send("text/plain; version=0.0.4", metrics.text(status.model(), connections()))
+        return send(PROMETHEUS, metrics.text(status.model(), connections()))
+    end,
+    ["/_flatnet/metrics/host"] = function(path)
+        local text = file.read(state.settings.prefix .. HOST_METRICS)
+        if not text then
+            return pages.refuse(404, "unknown_path", { path = path })
+        end
+        return send(PROMETHEUS, text)
     end,
     ["/_flatnet/healthz"] = function()
         -- Lets clients verify that the gateway is listening on this port.
@@ -48,7 +60,7 @@ function M.answer(path)
     if ngx.var.flatnet_allowed ~= "1" then
         pages.refuse(403, "forbidden", {})
     elseif PAGES[path] then
-        PAGES[path]()
+        PAGES[path](path)
     else
         pages.refuse(404, "unknown_path", { path = path })
     end
