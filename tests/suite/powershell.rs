@@ -180,7 +180,7 @@ fn the_settings_have_a_line_for_each_key() {
         .filter_map(|line| line.strip_prefix("    ")?.split_once(" = "))
         .map(|(key, _)| key)
         .collect();
-    assert_eq!(keys, ["Distribution", "Subnet", "Ports", "Name", "GatewayDirectory", "OpenResty"]);
+    assert_eq!(keys, ["Distribution", "Subnet", "Ports", "Name", "Zone", "GatewayDirectory", "OpenResty"]);
 }
 
 /// cmd reads the file line by line while it runs, and `uninstall` deletes it.
