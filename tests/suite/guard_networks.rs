@@ -18,8 +18,10 @@ const EARS: [Ear; 6] = [("", UDP), ("", TCP), ("c2", UDP), ("c2", TCP), ("l3", U
 fn two_networks(mode: Mode) -> World {
     let world = mode.world();
     let tools = if mode.fib { String::new() } else { format!("tools: {{nft: {NFT_WITHOUT_FIB}}}\n") };
-    let yaml =
-        format!("network: lab\nbridge: lab-br0\nsubnet: 10.87.8.0/24\nbridging: {}\n{tools}", mode.bridging);
+    let yaml = format!(
+        "network: lab\nbridge: lab-br0\nsubnet: 10.87.8.0/24\nbridging: {}\nnames: {{enabled: false}}\n{tools}",
+        mode.bridging
+    );
     world.sandbox.write(LAB, &yaml);
     let ports = json!([{"hostPort": 8088, "containerPort": 80, "protocol": "tcp", "hostIP": ""}]);
     for (name, wanted, ports) in [("l2", L2, json!([])), ("l3", L3, ports)] {

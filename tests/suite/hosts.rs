@@ -260,7 +260,7 @@ fn run_what_the_doctor_says(world: &World) {
 
 #[test]
 fn doctor_advice_opens_ufw() {
-    let world = World::new(Sandbox::trixie(), "names: {enabled: false}\n");
+    let world = World::new(Sandbox::trixie(), "");
     attach_both(&world);
     serve(&world);
     world.ask("without it", &everything());

@@ -5,13 +5,11 @@ use serde_json::json;
 use crate::sandbox::Sandbox;
 use crate::traffic::{HOST, Probe, SILENCE, World, probe};
 
-/// This host's own server has the port.
-const NAMELESS: &str = "names: {enabled: false}\n";
 const RESOLVER: &str = "10.255.255.254";
 
 #[test]
 fn host_resolver_is_reachable_at_any_host_address() {
-    let world = World::new(Sandbox::podman4(), NAMELESS);
+    let world = World::new(Sandbox::podman4(), "");
     world.sh(&format!("ip addr add {RESOLVER}/32 dev lo; echo nameserver 192.0.2.1 >/etc/resolv.conf"));
     world.attach("c2", &json!([]));
     world.serve(&[(HOST, "host", "0.0.0.0", &[53, 54])]);
@@ -39,7 +37,7 @@ fn host_resolver_is_reachable_at_any_host_address() {
     ));
 
     // A removed resolver is closed, also for existing flows.
-    world.configure(&format!("{NAMELESS}dns: {{servers: [{own}]}}\n"));
+    world.configure(&format!("dns: {{servers: [{own}]}}\n"));
     world.sh("rm /run/systemd/resolve/resolv.conf; flatnet up");
     let configured = at(own, 53, "host 10.87.1.2");
     ask("the configuration names this host", vec![at(RESOLVER, 53, SILENCE), configured]);

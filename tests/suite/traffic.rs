@@ -129,9 +129,11 @@ impl World {
         self.sandbox.sh(script).succeeds().stdout
     }
 
-    /// Writes the configuration.
+    /// Writes the configuration. Containers have no names: a test's own server has the port of DNS. Who may ask Flatnet's
+    /// resolver is tested by `names::`.
     pub(crate) fn configure(&self, yaml: &str) {
-        self.sandbox.write("/etc/flatnet/flatnet.yaml", &format!("ingress_gateways: [192.168.50.1]\n{yaml}"));
+        let text = format!("ingress_gateways: [192.168.50.1]\nnames: {{enabled: false}}\n{yaml}");
+        self.sandbox.write("/etc/flatnet/flatnet.yaml", &text);
     }
 
     /// Sets `bridge-nf-call-iptables`, which decides whether bridged packets pass the IP hooks too.
