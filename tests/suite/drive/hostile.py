@@ -102,7 +102,7 @@ def refuse_depth(said):
 
 def files():
     """All files that a hostile path could lead to, except Flatnet's own state, locks and log."""
-    own = {"/var/lib/flatnet", "/run/flatnet", "/var/log/flatnet", LAB}
+    own = {"/var/lib/flatnet", "/run/flatnet", "/run/flatnet-dns", "/run/flatnet-dns-state", "/var/log/flatnet", LAB}
     # The machine's files show through the overlay in these folders, and others may change them meanwhile.
     tops = ("", "/root", "/home", "/var/lib", "/var/log", "/usr/local/bin")
     found = {f"{top}/{name}" for top in tops for name in os.listdir(top or "/") if not top or "owned" in name}
