@@ -14,10 +14,7 @@ use super::network::Network;
 use crate::error::{self, Error, Kind, Result};
 use crate::file::is_writable_by_others;
 use crate::model::types::{NetworkName, shown};
-use crate::state::names::NamesFile;
-
-/// The size limit of a file.
-const MAX_BYTES: u64 = 16 << 20;
+use crate::state::names::{MAX_BYTES, NamesFile};
 
 /// What identifies one state of a file. It is replaced by rename, so a new state is a new inode; a clock alone is too coarse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -108,16 +108,13 @@ type Report<'a> = &'a mut dyn FnMut(Event<'_>);
 impl Resolver {
     /// Opens the sockets that can be opened now, or takes those that systemd kept.
     pub fn open(settings: Settings, report: Report<'_>) -> Result<Self> {
-        let failed = |errno: rustix::io::Errno| {
-            Error::new(Kind::Internal, "cannot wait for questions").source(std::io::Error::from(errno))
-        };
         let counters = Counters {
             started: jiff::Timestamp::now().as_millisecond(),
             pid: std::process::id(),
             ..Counters::default()
         };
         let mut resolver = Self {
-            epoll: epoll::create(epoll::CreateFlags::CLOEXEC).map_err(failed)?,
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC).map_err(cannot_wait)?,
             files: Files::new(&settings.directory),
             resolv_conf: ResolvConf::new(&settings.resolv_conf),
             podman: PodmanNames::open(),
@@ -146,10 +143,7 @@ impl Resolver {
 
     /// Answers until `stop` is readable.
     pub fn run(mut self, stop: &UnixStream, report: Report<'_>) -> Result<()> {
-        let failed = |errno: rustix::io::Errno| {
-            Error::new(Kind::Internal, "cannot wait for questions").source(std::io::Error::from(errno))
-        };
-        self.watch(stop.as_fd(), Source::Stop).map_err(failed)?;
+        self.watch(stop.as_fd(), Source::Stop).map_err(cannot_wait)?;
         let mut buffer = vec![0; LARGEST];
         let mut events = [MaybeUninit::uninit(); EVENTS];
         let (mut tick, mut count) = (Instant::now() + TICK, Instant::now());
@@ -175,7 +169,7 @@ impl Resolver {
             let ready = match epoll::wait(&self.epoll, &mut events, timeout.as_ref()) {
                 Ok((ready, _)) => ready,
                 Err(rustix::io::Errno::INTR) => continue,
-                Err(errno) => return Err(failed(errno)),
+                Err(errno) => return Err(cannot_wait(errno)),
             };
             for event in ready {
                 match Source::of(event.data.u64()) {
@@ -257,10 +251,7 @@ impl Resolver {
             let number = self.number();
             self.watch(listener.udp.as_fd(), Source::Datagrams(number))
                 .and_then(|()| self.watch(listener.tcp.as_fd(), Source::Connections(number)))
-                .map_err(|errno| {
-                    Error::new(Kind::Internal, "cannot wait for questions")
-                        .source(std::io::Error::from(errno))
-                })?;
+                .map_err(cannot_wait)?;
             systemd::keep(&listener);
             self.listeners.insert(number, listener);
             Ok(())
@@ -592,6 +583,10 @@ impl Resolver {
             let _ = crate::file::replace(path, format!("{text}\n").as_bytes());
         }
     }
+}
+
+fn cannot_wait(errno: rustix::io::Errno) -> Error {
+    Error::new(Kind::Internal, "cannot wait for questions").source(std::io::Error::from(errno))
 }
 
 /// Lets this process have as many descriptors as there may be questions that wait, each of several servers.

@@ -14,6 +14,8 @@ use crate::model::types::{AttachmentId, ContainerName, HostName, NetworkName, sh
 
 /// Where the files are: one for each network, called like it. Not below `/run/flatnet`, which only root may enter.
 pub const DIRECTORY: &str = "/run/flatnet-dns";
+/// The size limit of a file.
+pub const MAX_BYTES: u64 = 16 << 20;
 /// The format version.
 const VERSION: u32 = 1;
 const HEADER: &str =

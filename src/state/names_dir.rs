@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::lock::Lock;
-use super::names::NamesFile;
+use super::names::{MAX_BYTES, NamesFile};
 use crate::error::{Error, Kind, Remedy, Result, io};
 use crate::file::{WARILY, is_writable_by_others};
 use crate::model::types::NetworkName;
@@ -17,8 +17,6 @@ use crate::model::types::NetworkName;
 const MODE: u32 = 0o755;
 /// The lock of the resolver. No network has this name.
 const LOCK: &str = ".lock";
-/// The size limit of a file.
-const MAX_BYTES: u64 = 16 << 20;
 
 /// The directory.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! The doctor's checks of the HTTP gateway, with real nginx and real Podman.
 
 use crate::doctor::{Break, Mend, assert_well, each_is_found_and_mended, findings};
-use crate::podman::{Flavour, Lab};
+use crate::podman::{Flavour, LUA_MODULES, Lab};
 use crate::routes::{GATEWAY, TABLE};
 use crate::sandbox::Sandbox;
 
@@ -277,8 +277,8 @@ ip addr add 127.0.0.1/8 dev lo 2>/dev/null || true
 flatnet up; flatnet gateway install; flatnet gateway sync
 ";
 
-/// Starts Debian's nginx in place of `OpenResty`, which has the modules built in.
-const OPENRESTY: &str = "ip netns exec windows nginx -p /mnt/c/flatnet/gateway -c conf/nginx.conf -g 'load_module /usr/lib/nginx/modules/ndk_http_module.so; load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;'";
+/// Starts Debian's nginx in place of `OpenResty`.
+const OPENRESTY: &str = "ip netns exec windows nginx -p /mnt/c/flatnet/gateway -c conf/nginx.conf";
 
 #[test]
 fn gateway_on_windows_is_checked_at_windows_address() {
@@ -294,7 +294,7 @@ fn gateway_on_windows_is_checked_at_windows_address() {
     let silent = answers(&lab.sandbox);
     assert!(silent.starts_with("not_looked: no answer from Windows, whose firewall may drop"), "{silent}");
     lab.sh("ip netns exec windows nft delete table ip t").succeeds();
-    lab.sh(OPENRESTY).succeeds();
+    lab.sh(&format!("{OPENRESTY} {LUA_MODULES}")).succeeds();
     assert_eq!(answers(&lab.sandbox), "good: http://192.168.77.1:80/ answers\n");
     let bad: Vec<String> = findings(&lab.sandbox, "").iter().map(|one| one["id"].to_string()).collect();
     assert!(!bad.iter().any(|id| id.contains("gateway-") && !id.contains("gateway-watch")), "{bad:?}");

@@ -1,6 +1,6 @@
 //! Names: what a container finds by name, from the moment `podman run` has returned.
 
-use crate::podman::{Flavour, IMAGE, Lab, WINDOWS, name_server, on_both};
+use crate::podman::{Flavour, IMAGE, LUA_MODULES, Lab, WINDOWS, name_server, on_both};
 use crate::sandbox::Sandbox;
 
 /// Where everything about this network is read.
@@ -391,10 +391,8 @@ fn names_are_listed_with_their_reason(lab: &Lab) {
 fn urls_of_the_lan_are_opened_through_the_gateway(lab: &Lab) {
     lab.run("web", "--label flatnet.host=shop.flatnet.internal");
     lab.run("client", "");
-    // OpenResty on Windows has Lua built in.
-    let modules = "-g 'load_module /usr/lib/nginx/modules/ndk_http_module.so; load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;'";
     for (platform, at, address, options) in
-        [("windows", "ip netns exec windows", WINDOWS, modules), ("linux", "", "10.87.1.1", "")]
+        [("windows", "ip netns exec windows", WINDOWS, LUA_MODULES), ("linux", "", "10.87.1.1", "")]
     {
         let nginx = format!("{at} nginx -p /var/lib/flatnet-gateway -c conf/nginx.conf {options}");
         lab.sh(&format!(

@@ -32,6 +32,8 @@ pub(crate) use on_both;
 
 /// The image of all containers here: a web server on port 80, whose /cgi-bin/who prints the client's address.
 pub(crate) const IMAGE: &str = "flatnet-test/busybox";
+/// Options for nginx in place of `OpenResty` on Windows, which has Lua built in and whose configuration loads no module.
+pub(crate) const LUA_MODULES: &str = "-g 'load_module /usr/lib/nginx/modules/ndk_http_module.so; load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;'";
 /// The host's address towards Windows.
 pub(crate) const LAN_ADDRESS: &str = "192.168.77.10";
 /// Windows' address: the next hop of the default route, and an ingress gateway of the configuration.

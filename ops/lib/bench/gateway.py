@@ -1,10 +1,9 @@
 """Measures the HTTP gateway. Started by ops/bench, in a sandbox, as root."""
 
 import argparse
-import sys
 
 import report
-from measure import Failed, median, say
+from measure import median, say
 from web import delays, servers, table
 from web.load import Routes, in_turns, route
 from web.network import set_up
@@ -72,15 +71,12 @@ def main():
     options = parser.parse_args()
     sizes = QUICK if options.quick else FULL | {"rounds": options.rounds}
     raw = {}
-    try:
+
+    def all_of_it():
         set_up()
         measure(raw, sizes)
-    except Failed as failed:
-        # Earlier results are saved, because they took minutes; the exit status shows that some are missing.
-        report.save(options.save, raw, sizes, about(), "figures")
-        sys.exit(f"\nbench: not all was measured, since this failed:\n\n{failed}")
-    report.save(options.save, raw, sizes, about(), "figures")
-    print("; ".join(f"{key} {value}" for key, value in about().items()) + "\n")
+
+    report.measure_and_save(all_of_it, options.save, raw, sizes, about)
     print(table.servers(raw) + "\n")
     print(table.promises(raw))
     busy = "; ".join(f"{key} {median(raw[f'{key} busy, {table.MANY}']):.0%}" for key in table.NAMES)

@@ -5,8 +5,9 @@ import os
 import platform
 import statistics
 import subprocess
+import sys
 
-from measure import median
+from measure import Failed, median
 
 # title, measured, compared with ("" for an absolute figure), kind of comparison, upper limit
 TARGETS = [
@@ -126,6 +127,21 @@ def machine(netavark):
         "netavark": netavark.split()[-1],
         "reference": first_line("dpkg-query", "-W", "-f", "${Version}", "containernetworking-plugins"),
     }
+
+
+def measure_and_save(measure, path, raw, sizes, about):
+    """Calls `measure`, which fills `raw`, and prints what machine it was, which `about` returns. Ends the program if something could not be measured."""
+    failure = None
+    try:
+        measure()
+    except Failed as failed:
+        failure = failed
+    # Even after a failure, because earlier results took minutes; the exit status shows that some are missing.
+    machine = about()
+    save(path, raw, sizes, machine, "figures")
+    if failure:
+        sys.exit(f"\nbench: not all was measured, since this failed:\n\n{failure}")
+    print("; ".join(f"{key} {value}" for key, value in machine.items()) + "\n")
 
 
 def save(path, raw, sizes, about, unit="milliseconds"):

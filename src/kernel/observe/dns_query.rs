@@ -13,9 +13,9 @@ use crate::model::types::IfName;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// When the query is repeated, since UDP packets may be lost.
 const AGAIN: Duration = Duration::from_millis(400);
-const PORT: u16 = 53;
+pub(super) const PORT: u16 = 53;
 /// How much of an answer is read.
-const HEADER: usize = 12;
+pub(super) const HEADER: usize = 12;
 /// A query for `localhost.`, A, IN, after the ID: a server can answer it by itself (RFC 6761).
 const QUESTION: &[u8] = b"\x01\x00\0\x01\0\0\0\0\0\0\x09localhost\0\0\x01\0\x01";
 
@@ -81,7 +81,8 @@ impl Query {
     }
 }
 
-fn is_answer(header: &[u8], id: [u8; 2]) -> bool {
+/// Whether this is the header of an answer to the query `id`.
+pub(super) fn is_answer(header: &[u8], id: [u8; 2]) -> bool {
     header.len() == HEADER && header[..2] == id && header[2] & 0x80 != 0
 }
 

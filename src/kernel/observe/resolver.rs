@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::dns_query::{HEADER, PORT, is_answer};
 use crate::kernel::execute::Executor as _;
 use crate::kernel::host::Host;
 use crate::model::command::Command;
@@ -15,9 +16,6 @@ use crate::state::names_dir::NamesDir;
 
 /// The name in the zone of every network that leads to this host. No other server knows it.
 pub const HOST: &str = "host";
-const PORT: u16 = 53;
-/// How much of an answer is read.
-const HEADER: usize = 12;
 /// Recursion desired; one question.
 const QUERY: &[u8] = b"\x01\x00\0\x01\0\0\0\0\0\0";
 /// Type A, class IN.
@@ -110,11 +108,7 @@ fn question(id: [u8; 2], zone: &HostName) -> Vec<u8> {
 
 /// Whether an answer to `id` has no error and a record.
 fn is_found(header: &[u8], id: [u8; 2]) -> bool {
-    header.len() == HEADER
-        && header[..2] == id
-        && header[2] & 0x80 != 0
-        && header[3] & 0x0f == 0
-        && header[6..8] != [0, 0]
+    is_answer(header, id) && header[3] & 0x0f == 0 && header[6..8] != [0, 0]
 }
 
 #[cfg(test)]

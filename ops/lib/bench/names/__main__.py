@@ -1,10 +1,9 @@
 """Measures the resolver. Started by ops/bench, in a sandbox, as root."""
 
 import argparse
-import sys
 
 import report
-from measure import Failed, say
+from measure import say
 from names import attaching, servers, table
 from names.load import measured
 from names.network import set_up
@@ -56,14 +55,7 @@ def main():
     if options.rounds:
         sizes["rounds"] = options.rounds
     raw = {}
-    try:
-        measure(raw, sizes)
-    except Failed as failed:
-        # Earlier results are saved, because they took minutes; the exit status shows that some are missing.
-        report.save(options.save, raw, sizes, about(), "figures")
-        sys.exit(f"\nbench: not all was measured, since this failed:\n\n{failed}")
-    report.save(options.save, raw, sizes, about(), "figures")
-    print("; ".join(f"{key} {value}" for key, value in about().items()) + "\n")
+    report.measure_and_save(lambda: measure(raw, sizes), options.save, raw, sizes, about)
     print(table.servers(raw) + "\n")
     print(table.goals(raw, sizes))
 
