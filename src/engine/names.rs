@@ -13,7 +13,7 @@ use crate::model::config::Dns;
 use crate::model::desired::{HostFacts, Resolver};
 use crate::model::types::{AttachmentId, ContainerName, HostName, NetworkName};
 use crate::state::lease::Leases;
-use crate::state::names::{NameEntry, NamesFile};
+use crate::state::names::{Change, NameEntry, NamesFile};
 use crate::state::names_dir::NamesDir;
 use crate::state::receipt::{self, Receipt};
 
@@ -98,7 +98,7 @@ impl Engine {
         let Some(mut file) = self.nameless(facts) else { return Ok(None) };
         for (receipt, events) in self.store.receipts_and_events()? {
             if !receipt::is_leaving(&events) && !self.is_dead(&receipt) {
-                file = file.with(entry(&receipt));
+                file = file.with(Change::Name(entry(&receipt)));
             }
         }
         Ok(Some(file))
@@ -136,32 +136,31 @@ impl Engine {
         network: &NetworkGuard,
     ) -> Result<()> {
         let Some(nameless) = self.nameless(facts) else { return Ok(()) };
-        match self.store.names().read(&self.config.network) {
-            Ok(Some(mut found)) => {
-                let entries = std::mem::take(&mut found.entries);
-                if found != nameless {
-                    return self.write_names(facts, network);
-                }
-                found.entries = entries;
-                retain_held(&mut found, leases);
-                self.store.names().write(&found.without(&receipt.id).with(entry(receipt)))
+        let change = Change::Name(entry(receipt));
+        let names = self.store.names();
+        if names.append(&self.config.network, Some(&nameless), &change, limit(leases)).is_ok_and(|done| done)
+        {
+            return Ok(());
+        }
+        match names.read(&self.config.network) {
+            Ok(Some(found)) if (NamesFile { entries: Vec::new(), ..found.clone() }) == nameless => {
+                names.write(&held(found, leases).with(change))
             }
             _ => self.write_names(facts, network),
         }
     }
 
-    /// Removes the names of an attachment that leaves. DEL does not fail because of them: the next ADD writes the file
-    /// again.
+    /// Removes the names of an attachment that leaves. DEL does not fail because of them: the next repair writes the
+    /// file again.
     pub(super) fn remove_names(&self, id: &AttachmentId, leases: &Leases, _: &NetworkGuard) {
-        let names = self.store.names();
-        let Ok(Some(mut found)) = names.read(&self.config.network) else { return };
-        let before = found.entries.len();
-        retain_held(&mut found, leases);
-        let found = found.without(id);
-        if found.entries.len() == before {
-            return;
-        }
-        if let Err(error) = names.write(&found) {
+        let (names, network, change) = (self.store.names(), &self.config.network, Change::Gone(id.clone()));
+        let anew = |found: NamesFile| names.write(&held(found, leases).with(change.clone()));
+        let removed = match names.append(network, None, &change, limit(leases)) {
+            Ok(true) => Ok(()),
+            Ok(false) => names.read(network).and_then(|found| found.map_or(Ok(()), anew)),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = removed {
             self.log.warn(&error.to_line());
         }
     }
@@ -186,9 +185,18 @@ impl Engine {
     }
 }
 
-/// Removes the entries whose address belongs to nobody, or to another attachment.
-fn retain_held(file: &mut NamesFile, leases: &Leases) {
+/// The file without the entries whose address belongs to nobody, or to another attachment.
+fn held(mut file: NamesFile, leases: &Leases) -> NamesFile {
     file.entries.retain(|entry| is_held(entry, leases));
+    file
+}
+
+/// How large the file may be before it is written anew without what is gone: about twice what the holders of `leases`
+/// need, so that a thousand containers pay for it every thousand times.
+fn limit(leases: &Leases) -> u64 {
+    const FIRST: u64 = 16 << 10;
+    const EACH: u64 = 256;
+    FIRST + EACH * u64::try_from(leases.held().count()).unwrap_or(u64::MAX >> 8)
 }
 
 fn is_held(entry: &NameEntry, leases: &Leases) -> bool {

@@ -16,7 +16,8 @@ use crate::file::is_writable_by_others;
 use crate::model::types::{NetworkName, shown};
 use crate::state::names::{MAX_BYTES, NamesFile};
 
-/// What identifies one state of a file. It is replaced by rename, so a new state is a new inode; a clock alone is too coarse.
+/// What identifies one state of a file. It is replaced by rename or grows, so a new state has another inode or size; a
+/// clock alone is too coarse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     device: u64,
@@ -154,7 +155,7 @@ impl Files {
         }
     }
 
-    /// Reads again what was replaced, and forgets what was removed. Returns whether servers to forward to may be others.
+    /// Reads again what changed, and forgets what was removed. Returns whether servers to forward to may be others.
     pub(super) fn refresh(&mut self) -> bool {
         let Self { path, directory: Some(directory), followed, problems, .. } = self else { return false };
         let mut is_other = false;
@@ -268,6 +269,9 @@ mod tests {
         assert!(files.scan() && has(&files, "one"));
         write("a", &text("a", "name 10.87.1.2 x eth0 two\n"));
         assert!(!files.refresh() && has(&files, "two") && !has(&files, "one"), "without a scan");
+        let mut file = std::fs::OpenOptions::new().append(true).open(path.join("a")).unwrap();
+        std::io::Write::write_all(&mut file, b"name 10.87.1.3 y eth0 three\ngone x eth0\n").unwrap();
+        assert!(!files.refresh() && has(&files, "three") && !has(&files, "two"), "lines were appended");
         write("a", &text("a", "upstream 9.9.9.9\n"));
         assert!(files.refresh(), "its servers are others");
         for _ in 0..2 {

@@ -1,8 +1,10 @@
 //! The names of one network, as `flatnet dns` reads them.
 //!
-//! `up`, ADD and DEL replace the file by rename. It is derived from configuration and receipts: if it is lost,
-//! `flatnet repair` writes it again. Each line is a keyword and its words, separated by one blank.
+//! `up` replaces the file by rename, ADD and DEL append a line to it (see [`Change`]). It is derived from configuration
+//! and receipts: if it is lost, `flatnet repair` writes it again. Each line is a keyword and its words, separated by one
+//! blank; a later line counts more than an earlier one. A last line without its end is still being written.
 
+use std::collections::HashSet;
 use std::fmt::{self, Display, Write as _};
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
@@ -46,6 +48,15 @@ pub struct NamesFile {
     pub unknown: Vec<String>,
 }
 
+/// A line that ADD or DEL appends.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// An address and its names, in place of what was said of the address before.
+    Name(NameEntry),
+    /// Nothing that was said of the attachment before counts any more.
+    Gone(AttachmentId),
+}
+
 /// One address of an attachment and its names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameEntry {
@@ -78,26 +89,24 @@ impl NamesFile {
     /// Parses the text of a file.
     pub fn parse(text: &str) -> Result<Self> {
         let mut draft = Draft::default();
-        for (index, line) in text.lines().enumerate().filter(|(_, line)| is_content(line)) {
+        let (whole, _) = text.rsplit_once('\n').unwrap_or_default();
+        for (index, line) in whole.lines().enumerate().filter(|(_, line)| is_content(line)) {
             draft.read(line).map_err(|error| error.context(format!("line {}", index + 1)))?;
         }
         draft.finish()
     }
 
-    /// Adds `entry`, in place of one with its address.
+    /// The same with `change`, as a file has it to which its line was appended.
     #[must_use]
-    pub fn with(mut self, entry: NameEntry) -> Self {
-        match self.entries.binary_search_by_key(&entry.address, |one| one.address) {
-            Ok(at) => self.entries[at] = entry,
-            Err(at) => self.entries.insert(at, entry),
+    pub fn with(mut self, change: Change) -> Self {
+        match change {
+            Change::Name(entry) => match self.entries.binary_search_by_key(&entry.address, |one| one.address)
+            {
+                Ok(at) => self.entries[at] = entry,
+                Err(at) => self.entries.insert(at, entry),
+            },
+            Change::Gone(id) => self.entries.retain(|entry| entry.id != id),
         }
-        self
-    }
-
-    /// Removes the entries of an attachment.
-    #[must_use]
-    pub fn without(mut self, id: &AttachmentId) -> Self {
-        self.entries.retain(|entry| entry.id != *id);
         self
     }
 }
@@ -116,8 +125,17 @@ impl Display for NamesFile {
         domains.iter().try_for_each(|(domain, address)| writeln!(f, "domain {domain} {address}"))?;
         hosts.iter().try_for_each(|(host, address)| writeln!(f, "host {host} {address}"))?;
         upstreams.iter().try_for_each(|upstream| writeln!(f, "upstream {upstream}"))?;
-        entries.iter().try_for_each(|entry| writeln!(f, "name {entry}"))?;
-        unknown.iter().try_for_each(|line| writeln!(f, "{line}"))
+        unknown.iter().try_for_each(|line| writeln!(f, "{line}"))?;
+        entries.iter().try_for_each(|entry| writeln!(f, "name {entry}"))
+    }
+}
+
+impl Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(entry) => write!(f, "name {entry}"),
+            Self::Gone(AttachmentId { container_id, if_name }) => write!(f, "gone {container_id} {if_name}"),
+        }
     }
 }
 
@@ -144,7 +162,7 @@ struct Draft {
     domains: Vec<(HostName, Ipv4Addr)>,
     hosts: Vec<(HostName, Ipv4Addr)>,
     upstreams: Vec<IpAddr>,
-    entries: Vec<NameEntry>,
+    changes: Vec<Change>,
     unknown: Vec<String>,
 }
 
@@ -161,7 +179,8 @@ impl Draft {
             "domain" => self.domains.push((words.next("domain")?, words.next("address")?)),
             "host" => self.hosts.push((words.next("host name")?, words.next("address")?)),
             "upstream" => self.upstreams.push(words.next("address")?),
-            "name" => self.entries.push(words.entry()?),
+            "name" => self.changes.push(Change::Name(words.entry()?)),
+            "gone" => self.changes.push(Change::Gone(words.id()?)),
             _ if line.contains(char::is_control) => {
                 return Err(bad("it has control characters".to_owned()));
             }
@@ -183,11 +202,6 @@ impl Draft {
             Some(version) => return Err(bad(format!("version {version} is not supported"))),
             None => return Err(missing("version")),
         }
-        let mut entries = self.entries;
-        entries.sort_by_key(|entry| entry.address);
-        if let Some(pair) = entries.windows(2).find(|pair| pair[0].address == pair[1].address) {
-            return Err(bad(format!("{} is listed twice", pair[0].address)));
-        }
         Ok(NamesFile {
             network: self.network.ok_or_else(|| missing("network"))?,
             listen: self.listen.ok_or_else(|| missing("listen"))?,
@@ -197,10 +211,28 @@ impl Draft {
             domains: self.domains,
             hosts: self.hosts,
             upstreams: self.upstreams,
-            entries,
+            entries: entries_after(self.changes),
             unknown: self.unknown,
         })
     }
+}
+
+/// What is left of all changes, sorted by address. From the last to the first, since a later one counts more.
+fn entries_after(changes: Vec<Change>) -> Vec<NameEntry> {
+    let (mut gone, mut said) = (HashSet::new(), HashSet::new());
+    let mut entries = Vec::with_capacity(changes.len());
+    for change in changes.into_iter().rev() {
+        match change {
+            Change::Name(entry) => {
+                if said.insert(entry.address) && !gone.contains(&entry.id) {
+                    entries.push(entry);
+                }
+            }
+            Change::Gone(id) => drop(gone.insert(id)),
+        }
+    }
+    entries.sort_unstable_by_key(|entry| entry.address);
+    entries
 }
 
 /// The words of a line.
@@ -219,10 +251,12 @@ impl Words<'_> {
         parsed.map_err(|_| bad(format!("\"{}\" is not a valid address or prefix", shown(word))))
     }
 
+    fn id(&mut self) -> Result<AttachmentId> {
+        Ok(AttachmentId { container_id: self.next("container ID")?, if_name: self.next("interface name")? })
+    }
+
     fn entry(&mut self) -> Result<NameEntry> {
-        let address = self.next("address")?;
-        let id =
-            AttachmentId { container_id: self.next("container ID")?, if_name: self.next("interface name")? };
+        let (address, id) = (self.next("address")?, self.id()?);
         let names = self.0.by_ref().map(ContainerName::parse).collect::<Result<_>>()?;
         Ok(NameEntry { address, id, names })
     }
@@ -250,9 +284,9 @@ domain local 10.87.1.1
 host gateway 10.87.1.1
 upstream 9.9.9.9
 upstream 2620:fe::9
+later words of a newer version
 name 10.87.1.2 0123456789abcdef eth0 Web web-alias
 name 10.87.1.3 fedcba9876543210 eth0
-later words of a newer version
 ";
 
     fn entry(line: &str) -> NameEntry {
@@ -273,16 +307,42 @@ later words of a newer version
     }
 
     #[test]
-    fn entries_are_added_replaced_and_removed() {
-        let file = NamesFile::parse(TEXT).unwrap();
+    fn appended_lines_change_what_was_said_before() {
+        let held = |text: &str| {
+            let file = NamesFile::parse(text).unwrap();
+            assert_eq!(NamesFile::parse(&file.to_string()).unwrap(), file);
+            file.entries.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let [old, kept] =
+            ["10.87.1.2 0123456789abcdef eth0 Web web-alias", "10.87.1.3 fedcba9876543210 eth0"];
         let [first, second, third] = ["10.87.1.2 aa eth0 db", "10.87.1.4 aa eth0 db", "10.87.1.1 bb eth1"];
-        let file = file.with(entry(first)).with(entry(second)).with(entry(third));
-        let held = |file: &NamesFile| file.entries.iter().map(ToString::to_string).collect::<Vec<_>>();
-        assert_eq!(held(&file), [third, first, "10.87.1.3 fedcba9876543210 eth0", second]);
-        assert_eq!(NamesFile::parse(&file.to_string()).unwrap(), file);
-        let file = file.without(&entry(first).id);
-        assert_eq!(held(&file), [third, "10.87.1.3 fedcba9876543210 eth0"]);
-        assert_eq!(file.clone().without(&entry("10.87.1.1 bb eth0").id), file, "another interface");
+        for (lines, left) in [
+            ("gone 0123456789abcdef eth0\n".to_owned(), vec![kept]),
+            ("gone 0123456789abcdef eth1\ngone cc eth0\n".to_owned(), vec![old, kept]),
+            (format!("name {second}\nname {third}\nname {first}\n"), vec![third, first, kept, second]),
+            // The address is another's by now.
+            (format!("name {first}\ngone 0123456789abcdef eth0\n"), vec![first, kept]),
+            (format!("name {first}\nname {second}\ngone aa eth0\n"), vec![kept]),
+            (format!("gone 0123456789abcdef eth0\nname {old}\n"), vec![old, kept]),
+            // The last line is still being written.
+            ("gone 0123456789abcdef eth0\ngone fedcba9876543210 eth".to_owned(), vec![kept]),
+        ] {
+            assert_eq!(held(&format!("{TEXT}{lines}")), left, "{lines}");
+            let changes: Vec<Change> = lines
+                .split_inclusive('\n')
+                .filter_map(|line| {
+                    let mut words = Words(line.strip_suffix('\n')?.split(' '));
+                    Some(match words.0.next() {
+                        Some("name") => Change::Name(words.entry().unwrap()),
+                        _ => Change::Gone(words.id().unwrap()),
+                    })
+                })
+                .collect();
+            let appended: String = changes.iter().map(|change| format!("{change}\n")).collect();
+            assert!(lines.starts_with(&appended) && !appended.is_empty(), "{appended}");
+            let after = changes.into_iter().fold(NamesFile::parse(TEXT).unwrap(), NamesFile::with);
+            assert_eq!(after.entries.iter().map(ToString::to_string).collect::<Vec<_>>(), left, "{lines}");
+        }
     }
 
     #[test]
@@ -300,11 +360,11 @@ later words of a newer version
                 "line 7: \"10.9.0.0/33\" is not a valid address or prefix",
             ),
             ("zone direct", "zone -direct", "line 8: \"-direct.flatnet.internal\" is not a valid zone"),
-            ("eth0 Web", "eth0 -x", "line 14: \"-x\" is not a valid container name"),
-            ("eth0 Web", "eth0  Web", "line 14: \"\" is not a valid container name"),
-            ("eth0 Web", "eth0 W\u{1b}b", "line 14: \"W\\u{1b}b\" is not a valid container name"),
-            ("10.87.1.3", "10.87.1.2", "10.87.1.2 is listed twice"),
-            ("later words", "later\u{1b}", "line 16: it has control characters"),
+            ("eth0 Web", "eth0 -x", "line 15: \"-x\" is not a valid container name"),
+            ("eth0 Web", "eth0  Web", "line 15: \"\" is not a valid container name"),
+            ("eth0 Web", "eth0 W\u{1b}b", "line 15: \"W\\u{1b}b\" is not a valid container name"),
+            ("name 10.87.1.3", "gone a", "line 16: \"fedcba9876543210\" is not a valid interface name"),
+            ("later words", "later\u{1b}", "line 14: it has control characters"),
         ] {
             assert!(TEXT.contains(old), "{old}");
             let error = NamesFile::parse(&TEXT.replacen(old, new, 1)).unwrap_err().to_line();

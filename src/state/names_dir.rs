@@ -4,11 +4,11 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::lock::Lock;
-use super::names::{MAX_BYTES, NamesFile};
+use super::names::{Change, MAX_BYTES, NamesFile};
 use crate::error::{Error, Kind, Remedy, Result, io};
 use crate::file::{WARILY, is_writable_by_others};
 use crate::model::types::NetworkName;
@@ -17,6 +17,8 @@ use crate::model::types::NetworkName;
 const MODE: u32 = 0o755;
 /// The lock of the resolver. No network has this name.
 const LOCK: &str = ".lock";
+/// The length of a word that begins an entry, and of the blank after it.
+const FIRST_WORD: usize = 5;
 
 /// The directory.
 #[derive(Clone, Debug)]
@@ -58,19 +60,34 @@ impl NamesDir {
     /// The file of `network`; `None` if it is missing. An error if it is torn or not Flatnet's.
     pub fn read(&self, network: &NetworkName) -> Result<Option<NamesFile>> {
         let path = self.0.join(network.as_str());
-        let file = match OpenOptions::new().read(true).custom_flags(WARILY).open(&path) {
-            Ok(file) => file,
-            Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(cause) => return Err(io("read", &path)(cause)),
-        };
-        let found = file.metadata().map_err(io("stat", &path))?;
-        if !found.is_file() || is_writable_by_others(&found, own_user()) {
-            let what = format!("{} is not a file that only root may write to", path.display());
-            return Err(Error::new(Kind::ForeignFile, what));
-        }
+        let Some((file, _)) = open(OpenOptions::new().read(true), &path)? else { return Ok(None) };
         let mut text = String::new();
         file.take(MAX_BYTES).read_to_string(&mut text).map_err(io("read", &path))?;
         NamesFile::parse(&text).map(Some)
+    }
+
+    /// Appends the line of `change` to the file of `network`, under the network's lock. Returns whether it did: not if
+    /// the file is missing, begins otherwise than `head` (a file without entries), has more than `limit` bytes, or if
+    /// its last line has no end, because its writer was killed. Then the file is to be written anew.
+    pub fn append(
+        &self,
+        network: &NetworkName,
+        head: Option<&NamesFile>,
+        change: &Change,
+        limit: u64,
+    ) -> Result<bool> {
+        let path = self.0.join(network.as_str());
+        let Some((mut file, size)) = open(OpenOptions::new().read(true).append(true), &path)? else {
+            return Ok(false);
+        };
+        let begins = |head| begins_with(&file, head);
+        let is_fit = size <= limit
+            && ends_with_a_line(&file, size).map_err(io("read", &path))?
+            && head.map_or(Ok(true), begins).map_err(io("read", &path))?;
+        if is_fit {
+            file.write_all(format!("{change}\n").as_bytes()).map_err(io("write", &path))?;
+        }
+        Ok(is_fit)
     }
 
     /// Replaces the file of its network, under the network's lock. A reader finds the old one or the new one.
@@ -132,6 +149,35 @@ impl NamesDir {
     }
 }
 
+/// Opens a file that only root may write to, and tells its size; `None` if it is missing.
+fn open(how: &mut OpenOptions, path: &Path) -> Result<Option<(File, u64)>> {
+    let file = match how.custom_flags(WARILY).open(path) {
+        Ok(file) => file,
+        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(cause) => return Err(io("open", path)(cause)),
+    };
+    let found = file.metadata().map_err(io("stat", path))?;
+    if !found.is_file() || is_writable_by_others(&found, own_user()) {
+        let what = format!("{} is not a file that only root may write to", path.display());
+        return Err(Error::new(Kind::ForeignFile, what));
+    }
+    Ok(Some((file, found.len())))
+}
+
+fn ends_with_a_line(file: &File, size: u64) -> std::io::Result<bool> {
+    let mut last = [0];
+    Ok(file.read_at(&mut last, size.saturating_sub(1))? == 1 && last == *b"\n")
+}
+
+/// Whether `file` is `head`, which has no entries, and then nothing but entries.
+fn begins_with(file: &File, head: &NamesFile) -> std::io::Result<bool> {
+    let head = head.to_string();
+    let mut found = vec![0; head.len() + FIRST_WORD];
+    let length = file.read_at(&mut found, 0)?;
+    let rest = found[..length].strip_prefix(head.as_bytes());
+    Ok(rest.is_some_and(|rest| [&b""[..], b"name ", b"gone "].contains(&rest)))
+}
+
 /// The name under which a file is written. A network's name does not begin with a dot.
 fn temporary(network: &NetworkName) -> String {
     format!(".{network}.new")
@@ -146,7 +192,8 @@ mod tests {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
     use super::*;
-    use crate::model::types::HostName;
+    use crate::model::types::{AttachmentId, ContainerName, HostName};
+    use crate::state::names::NameEntry;
 
     fn file() -> NamesFile {
         let zone = HostName::parse("direct.flatnet.internal").unwrap();
@@ -171,6 +218,46 @@ mod tests {
         assert_eq!(names.networks(), std::slice::from_ref(&lab));
         names.remove(&lab).unwrap();
         assert_eq!(names.networks(), []);
+    }
+
+    #[test]
+    fn lines_are_appended_to_the_file_that_is_expected() {
+        let dir = tempfile::tempdir().unwrap();
+        let names = NamesDir::new(dir.path().join("dns"));
+        let lab: NetworkName = "lab".parse().unwrap();
+        let entry = NameEntry {
+            address: [10, 87, 1, 2].into(),
+            id: AttachmentId {
+                container_id: "0123456789abcdef".parse().unwrap(),
+                if_name: "eth0".parse().unwrap(),
+            },
+            names: vec![ContainerName::parse("db").unwrap()],
+        };
+        let [name, gone] = [Change::Name(entry.clone()), Change::Gone(entry.id.clone())];
+        let append = |head: Option<&NamesFile>, change, limit| names.append(&lab, head, change, limit);
+        assert!(!append(None, &gone, 4096).unwrap(), "it is missing");
+        names.write(&file()).unwrap();
+        let inode = || names.path().join("lab").metadata().unwrap();
+        let before = inode();
+        assert!(append(Some(&file()), &name, 4096).unwrap());
+        assert_eq!(names.read(&lab).unwrap().unwrap().entries, std::slice::from_ref(&entry));
+        assert!(append(Some(&file()), &name, 4096).unwrap(), "after an entry");
+        assert!(append(None, &gone, 4096).unwrap() && append(Some(&file()), &gone, 4096).unwrap());
+        assert_eq!(names.read(&lab).unwrap(), Some(file()));
+        assert_eq!(inode().ino(), before.ino());
+        let size = inode().len();
+        assert!(!append(None, &gone, size - 1).unwrap() && append(None, &gone, size).unwrap());
+        let other = NamesFile { upstreams: vec![[9, 9, 9, 9].into()], ..file() };
+        assert!(!append(Some(&other), &name, 4096).unwrap());
+        names.write(&other).unwrap();
+        assert!(!append(Some(&file()), &name, 4096).unwrap(), "its beginning is the same");
+        let path = names.path().join("lab");
+        let torn = std::fs::read_to_string(&path).unwrap() + "name 10.87.1";
+        std::fs::write(&path, torn).unwrap();
+        assert!(!append(Some(&other), &name, 4096).unwrap() && !append(None, &gone, 4096).unwrap());
+        assert_eq!(names.read(&lab).unwrap(), Some(other));
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o666)).unwrap();
+        assert_eq!(append(None, &gone, 4096).unwrap_err().kind(), Kind::ForeignFile);
     }
 
     #[test]
