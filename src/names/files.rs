@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
@@ -14,7 +14,7 @@ use super::network::Network;
 use crate::error::{self, Error, Kind, Result};
 use crate::file::is_writable_by_others;
 use crate::model::types::{NetworkName, shown};
-use crate::state::names::{MAX_BYTES, NamesFile};
+use crate::state::names::{Change, MAX_BYTES, NamesFile};
 
 /// What identifies one state of a file. It is replaced by rename or grows, so a new state has another inode or size; a
 /// clock alone is too coarse.
@@ -40,6 +40,10 @@ impl Stamp {
             modified: (found.st_mtime, found.st_mtime_nsec as u64),
         }
     }
+
+    fn is_of_same_file(&self, other: Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
 }
 
 /// The files of a directory.
@@ -63,7 +67,17 @@ struct Followed {
     /// Its state when it was read last; `None` before.
     stamp: Option<Stamp>,
     /// As it was when it could be read last.
-    network: Option<Network>,
+    read: Option<ReadFile>,
+}
+
+/// A file whose lines were read.
+#[derive(Debug)]
+struct ReadFile {
+    /// Open, so that its inode number is no other file's.
+    file: File,
+    /// The length of the lines that were read.
+    length: u64,
+    network: Network,
 }
 
 impl Files {
@@ -90,7 +104,7 @@ impl Files {
 
     /// The networks whose files can be read.
     pub(super) fn networks(&self) -> impl Iterator<Item = &Network> + Clone {
-        self.followed.iter().filter_map(|one| one.network.as_ref())
+        self.followed.iter().filter_map(|one| Some(&one.read.as_ref()?.network))
     }
 
     /// The same, with that of `own` first.
@@ -127,7 +141,7 @@ impl Files {
         });
         for name in names.unwrap_or_default() {
             if !self.followed.iter().any(|one| one.name == name) {
-                self.followed.push(Followed { name, stamp: None, network: None });
+                self.followed.push(Followed { name, stamp: None, read: None });
             }
         }
         self.refresh();
@@ -171,25 +185,50 @@ impl Files {
             if one.stamp == Some(found) {
                 return true;
             }
+            let has_grown =
+                one.stamp.is_some_and(|before| found.is_of_same_file(before) && found.size > before.size);
+            one.stamp = Some(found);
+            if has_grown && one.read.as_mut().is_some_and(|read| read.read_on(directory).is_some()) {
+                return true;
+            }
             match read(directory, path, &one.name) {
-                Ok((stamp, file)) => {
-                    let before = one.network.as_ref().map(|network| &network.file);
-                    is_other |= before.is_some_and(|before| before.upstreams != file.upstreams);
-                    if !file.unknown.is_empty() && before.is_none_or(|before| before.unknown != file.unknown)
-                    {
-                        problems.push(of_newer_version(&path.join(one.name.as_str()), &file.unknown));
+                Ok(read) => {
+                    let new = &read.network.file;
+                    let before = one.read.as_ref().map(|read| &read.network.file);
+                    is_other |= before.is_some_and(|before| before.upstreams != new.upstreams);
+                    if !new.unknown.is_empty() && before.is_none_or(|before| before.unknown != new.unknown) {
+                        problems.push(of_newer_version(&path.join(one.name.as_str()), &new.unknown));
                     }
-                    (one.stamp, one.network) = (Some(stamp), Some(Network::new(file)));
+                    one.read = Some(read);
                 }
-                Err(error) => {
-                    problems.push(error);
-                    one.stamp = Some(found);
-                }
+                Err(error) => problems.push(error),
             }
             true
         });
         is_other
     }
+}
+
+impl ReadFile {
+    /// Reads the lines that were appended; `None` if the whole file is to be read again.
+    fn read_on(&mut self, directory: &OwnedFd) -> Option<()> {
+        let owner = fstat(directory).ok()?.st_uid;
+        let found = self.file.metadata().ok()?;
+        if found.size() > MAX_BYTES || is_writable_by_others(&found, owner) {
+            return None;
+        }
+        let mut bytes = vec![0; usize::try_from(found.size().checked_sub(self.length)?).ok()?];
+        self.file.read_exact_at(&mut bytes, self.length).ok()?;
+        let lines = whole_lines(std::str::from_utf8(&bytes).ok()?);
+        Change::parse_lines(lines).ok()?.into_iter().for_each(|change| self.network.apply(change));
+        self.length += lines.len() as u64;
+        Some(())
+    }
+}
+
+/// `text` without a last line that has no end.
+fn whole_lines(text: &str) -> &str {
+    text.rfind('\n').map_or("", |end| &text[..=end])
 }
 
 fn of_newer_version(path: &Path, lines: &[String]) -> Error {
@@ -210,7 +249,7 @@ fn watch(directory: &OwnedFd) -> rustix::io::Result<OwnedFd> {
 }
 
 /// Reads a file of whoever owns the directory.
-fn read(directory: &OwnedFd, path: &Path, name: &NetworkName) -> Result<(Stamp, NamesFile)> {
+fn read(directory: &OwnedFd, path: &Path, name: &NetworkName) -> Result<ReadFile> {
     let path = path.join(name.as_str());
     let foreign = |what: &str| {
         Error::new(Kind::ForeignFile, format!("{} {what}", path.display()))
@@ -219,7 +258,6 @@ fn read(directory: &OwnedFd, path: &Path, name: &NetworkName) -> Result<(Stamp, 
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file = openat(directory, name.as_str(), flags, Mode::empty())
         .map_err(|errno| error::io("read", &path)(errno.into()))?;
-    let whole = fstat(&file).map_err(|errno| error::io("stat", &path)(errno.into()))?;
     let owner = fstat(directory).map_err(|errno| error::io("stat", &path)(errno.into()))?.st_uid;
     let file = File::from(file);
     let found = file.metadata().map_err(error::io("stat", &path))?;
@@ -230,12 +268,12 @@ fn read(directory: &OwnedFd, path: &Path, name: &NetworkName) -> Result<(Stamp, 
         return Err(foreign("is writable by others than the owner of its directory"));
     }
     let mut text = String::new();
-    file.take(MAX_BYTES).read_to_string(&mut text).map_err(error::io("read", &path))?;
+    (&file).take(MAX_BYTES).read_to_string(&mut text).map_err(error::io("read", &path))?;
     let parsed = NamesFile::parse(&text).map_err(|error| error.context(path.display()))?;
     if parsed.network != *name {
         return Err(foreign(&format!("is of the network {}", parsed.network)));
     }
-    Ok((Stamp::of(&whole), parsed))
+    Ok(ReadFile { file, length: whole_lines(&text).len() as u64, network: Network::new(parsed) })
 }
 
 #[cfg(test)]
@@ -272,6 +310,13 @@ mod tests {
         let mut file = std::fs::OpenOptions::new().append(true).open(path.join("a")).unwrap();
         std::io::Write::write_all(&mut file, b"name 10.87.1.3 y eth0 three\ngone x eth0\n").unwrap();
         assert!(!files.refresh() && has(&files, "three") && !has(&files, "two"), "lines were appended");
+        std::io::Write::write_all(&mut file, b"gone y eth0\nname 10.87.1.4 z eth0 fo").unwrap();
+        assert!(!files.refresh() && !has(&files, "three") && !has(&files, "fo"), "a line is not whole yet");
+        std::io::Write::write_all(&mut file, b"ur\n").unwrap();
+        assert!(!files.refresh() && has(&files, "four") && !has(&files, "fo"));
+        std::io::Write::write_all(&mut file, b"host three 10.87.1.1\n").unwrap();
+        assert!(!files.refresh() && has(&files, "three") && has(&files, "four"), "the file is read again");
+        assert!(files.problems().is_empty());
         write("a", &text("a", "upstream 9.9.9.9\n"));
         assert!(files.refresh(), "its servers are others");
         for _ in 0..2 {

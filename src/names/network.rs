@@ -1,12 +1,13 @@
 //! A network's names, made ready to be looked up.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::Ipv4Addr;
 
 use domain::base::Name;
 
 use crate::model::types::ContainerName;
-use crate::state::names::{NameEntry, NamesFile};
+use crate::state::names::{Change, NameEntry, NamesFile};
 
 /// A name as it is sent.
 pub(super) type WireName = Name<Vec<u8>>;
@@ -15,8 +16,10 @@ pub(super) type WireName = Name<Vec<u8>>;
 #[derive(Debug)]
 pub(super) struct Network {
     pub(super) file: NamesFile,
-    /// The addresses of each name, in lower case and without the zone.
+    /// The addresses of each name of a container, sorted. Names are in lower case and without the zone.
     names: HashMap<Box<[u8]>, Vec<Ipv4Addr>>,
+    /// The same for names that are no container's. A container of such a name comes first.
+    hosts: HashMap<Box<[u8]>, Vec<Ipv4Addr>>,
     /// The zone.
     pub(super) zone: WireName,
     /// The domain of the subnet's addresses: `1.87.10.in-addr.arpa`.
@@ -26,22 +29,8 @@ pub(super) struct Network {
 }
 
 impl Network {
-    pub(super) fn new(file: NamesFile) -> Self {
-        let mut names: HashMap<Box<[u8]>, Vec<Ipv4Addr>> = HashMap::with_capacity(3 * file.entries.len());
-        for entry in &file.entries {
-            let given = entry.names.iter().map(ContainerName::as_str);
-            for name in given.chain([entry.id.container_id.short()]) {
-                let addresses = names.entry(key(name)).or_default();
-                // The entries are sorted, so one that was added before is the last.
-                if addresses.last() != Some(&entry.address) {
-                    addresses.push(entry.address);
-                }
-            }
-        }
-        // A container of such a name comes first.
-        for (host, address) in &file.hosts {
-            names.entry(key(host.as_str())).or_insert_with(|| vec![*address]);
-        }
+    pub(super) fn new(mut file: NamesFile) -> Self {
+        let hosts = file.hosts.iter().map(|(host, address)| (key(host.as_str()), vec![*address])).collect();
         let octets = file.subnet.network().octets();
         let whole = usize::from(file.subnet.prefix_len() / 8).min(3);
         let reverse: String = octets
@@ -53,18 +42,69 @@ impl Network {
             .collect();
         let wire = |text: &str| wire_name(text).unwrap_or_else(root);
         let domains = file.domains.iter().map(|(domain, _)| wire(domain.as_str())).collect();
-        Self { zone: wire(file.zone.as_str()), reverse_zone: wire(&reverse), names, domains, file }
+        let (zone, reverse_zone) = (wire(file.zone.as_str()), wire(&reverse));
+        let entries = std::mem::take(&mut file.entries);
+        let names = HashMap::with_capacity(3 * entries.len());
+        let mut network = Self { file, names, hosts, zone, reverse_zone, domains };
+        for entry in entries {
+            network.add(entry);
+        }
+        network
+    }
+
+    /// Changes the names as a line says that was appended to the file.
+    pub(super) fn apply(&mut self, change: Change) {
+        match change {
+            Change::Name(entry) => self.add(entry),
+            Change::Gone(id) => {
+                while let Some(at) = self.file.entries.iter().position(|entry| entry.id == id) {
+                    self.remove(at);
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, entry: NameEntry) {
+        let at = match self.place(entry.address) {
+            Ok(at) => {
+                self.remove(at);
+                at
+            }
+            Err(at) => at,
+        };
+        for key in keys(&entry) {
+            let addresses = self.names.entry(key).or_default();
+            if let Err(at) = addresses.binary_search(&entry.address) {
+                addresses.insert(at, entry.address);
+            }
+        }
+        self.file.entries.insert(at, entry);
+    }
+
+    fn remove(&mut self, at: usize) {
+        let entry = self.file.entries.remove(at);
+        for key in keys(&entry) {
+            let Entry::Occupied(mut addresses) = self.names.entry(key) else { continue };
+            addresses.get_mut().retain(|address| *address != entry.address);
+            if addresses.get().is_empty() {
+                addresses.remove();
+            }
+        }
+    }
+
+    /// Where the entry of `address` is, or has to be.
+    fn place(&self, address: Ipv4Addr) -> Result<usize, usize> {
+        self.file.entries.binary_search_by_key(&address, |entry| entry.address)
     }
 
     /// The addresses of `name`, which is in lower case and without the zone.
     pub(super) fn addresses(&self, name: &[u8]) -> Option<&[Ipv4Addr]> {
-        self.names.get(name).map(Vec::as_slice)
+        self.names.get(name).or_else(|| self.hosts.get(name)).map(Vec::as_slice)
     }
 
     /// Who holds `address`.
     pub(super) fn holder(&self, address: Ipv4Addr) -> Option<&NameEntry> {
-        let at = self.file.entries.binary_search_by_key(&address, |entry| entry.address).ok()?;
-        self.file.entries.get(at)
+        self.file.entries.get(self.place(address).ok()?)
     }
 
     /// The full name of `address`.
@@ -84,6 +124,11 @@ impl Network {
             || subnet.contains(&address)
             || clients.iter().any(|client| client.contains(&address))
     }
+}
+
+/// All names of a container.
+fn keys(entry: &NameEntry) -> impl Iterator<Item = Box<[u8]>> {
+    entry.names.iter().map(ContainerName::as_str).chain([entry.id.container_id.short()]).map(key)
 }
 
 fn key(name: &str) -> Box<[u8]> {

@@ -57,6 +57,19 @@ pub enum Change {
     Gone(AttachmentId),
 }
 
+impl Change {
+    /// Parses lines that were appended.
+    pub fn parse_lines(text: &str) -> Result<Vec<Self>> {
+        let parse = |line: &str| {
+            let mut words = Words(line.split(' '));
+            let keyword = words.0.next().unwrap_or_default();
+            let change = words.change(keyword)?;
+            words.end().map(|()| change)
+        };
+        text.lines().map(parse).collect()
+    }
+}
+
 /// One address of an attachment and its names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameEntry {
@@ -179,8 +192,7 @@ impl Draft {
             "domain" => self.domains.push((words.next("domain")?, words.next("address")?)),
             "host" => self.hosts.push((words.next("host name")?, words.next("address")?)),
             "upstream" => self.upstreams.push(words.next("address")?),
-            "name" => self.changes.push(Change::Name(words.entry()?)),
-            "gone" => self.changes.push(Change::Gone(words.id()?)),
+            word @ ("name" | "gone") => self.changes.push(words.change(word)?),
             _ if line.contains(char::is_control) => {
                 return Err(bad("it has control characters".to_owned()));
             }
@@ -189,10 +201,7 @@ impl Draft {
                 return Ok(());
             }
         }
-        match words.0.next() {
-            None => Ok(()),
-            Some(word) => Err(bad(format!("\"{}\" is one word too many", shown(word)))),
-        }
+        words.end()
     }
 
     fn finish(self) -> Result<NamesFile> {
@@ -249,6 +258,22 @@ impl Words<'_> {
         let word = self.0.next().ok_or_else(|| bad("a word is missing: address or prefix".to_owned()))?;
         let parsed = word.parse::<Ipv4Addr>().map(Ipv4Net::from).or_else(|_| word.parse());
         parsed.map_err(|_| bad(format!("\"{}\" is not a valid address or prefix", shown(word))))
+    }
+
+    fn end(&mut self) -> Result<()> {
+        match self.0.next() {
+            None => Ok(()),
+            Some(word) => Err(bad(format!("\"{}\" is one word too many", shown(word)))),
+        }
+    }
+
+    /// The change of a line that begins with `keyword`.
+    fn change(&mut self, keyword: &str) -> Result<Change> {
+        match keyword {
+            "name" => self.entry().map(Change::Name),
+            "gone" => self.id().map(Change::Gone),
+            _ => Err(bad(format!("\"{}\" is no change", shown(keyword)))),
+        }
     }
 
     fn id(&mut self) -> Result<AttachmentId> {
@@ -328,20 +353,25 @@ name 10.87.1.3 fedcba9876543210 eth0
             ("gone 0123456789abcdef eth0\ngone fedcba9876543210 eth".to_owned(), vec![kept]),
         ] {
             assert_eq!(held(&format!("{TEXT}{lines}")), left, "{lines}");
-            let changes: Vec<Change> = lines
-                .split_inclusive('\n')
-                .filter_map(|line| {
-                    let mut words = Words(line.strip_suffix('\n')?.split(' '));
-                    Some(match words.0.next() {
-                        Some("name") => Change::Name(words.entry().unwrap()),
-                        _ => Change::Gone(words.id().unwrap()),
-                    })
-                })
-                .collect();
+            let (whole, _) = lines.rsplit_once('\n').unwrap();
+            let changes = Change::parse_lines(whole).unwrap();
             let appended: String = changes.iter().map(|change| format!("{change}\n")).collect();
-            assert!(lines.starts_with(&appended) && !appended.is_empty(), "{appended}");
+            assert_eq!(appended, format!("{whole}\n"));
             let after = changes.into_iter().fold(NamesFile::parse(TEXT).unwrap(), NamesFile::with);
             assert_eq!(after.entries.iter().map(ToString::to_string).collect::<Vec<_>>(), left, "{lines}");
+        }
+    }
+
+    #[test]
+    fn only_changes_are_appended() {
+        for (line, says) in [
+            ("listen 10.87.1.1", "\"listen\" is no change"),
+            ("", "\"\" is no change"),
+            ("gone aa eth0 web", "\"web\" is one word too many"),
+            ("name 10.87.1.2 aa", "a word is missing: interface name"),
+        ] {
+            let error = Change::parse_lines(&format!("gone bb eth0\n{line}\n")).unwrap_err().to_line();
+            assert!(error.contains(says), "{line}: {error}");
         }
     }
 

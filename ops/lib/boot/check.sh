@@ -15,17 +15,19 @@ is_wrong() { wrong+=("$*"); }
 now() { flatnet ps --json | jq -r '.[] | select(.state == "running") | "\(.name) \(.address)"' | sort; }
 
 check_containers() {
-    local name address pids
+    local name address pids web
+    web=$(sed -n 's/^web //p' "$addresses")
     # Faster than `podman exec`, which matters without KVM.
     pids=$(cut -d ' ' -f 1 "$addresses" | xargs podman inspect --format '{{.Name}} {{.State.Pid}}')
     diff "$addresses" <(now) >/tmp/diff || is_wrong "other containers or addresses than before: $(grep '^[<>]' /tmp/diff | paste -sd ';')"
     while read -r name address; do
         curl -s -o /dev/null -m 30 "http://$address/" || is_wrong "$name does not answer at $address"
-        # Masqueraded through this host, to the resolver that Podman configured.
+        # Forwarded by Flatnet's resolver to this host's.
         in_container "$name" --mount -- /bin/busybox nslookup windows.lan | grep -q '^Address.* 192[.]168[.]50[.]20$' ||
             is_wrong "$name does not resolve windows.lan"
+        in_container "$name" --mount -- /bin/busybox nslookup web | grep -q "^Address.* $web$" || is_wrong "$name does not resolve web"
     done <"$addresses"
-    in_container client -- curl -s -m 30 -o /dev/null "http://$(sed -n 's/^web //p' "$addresses")/" || is_wrong "client does not reach web"
+    in_container client -- curl -s -m 30 -o /dev/null "http://$web/" || is_wrong "client does not reach web"
 }
 
 in_container() { # NAME OPTION.. -- COMMAND..
@@ -45,7 +47,7 @@ check_state() {
 
 check_units() {
     local unit
-    for unit in flatnet.service flatnet-gc.timer flatnet-gateway.service flatnet-gateway-watch.service; do
+    for unit in flatnet.service flatnet-dns.service flatnet-gc.timer flatnet-metrics.timer flatnet-gateway.service flatnet-gateway-watch.service; do
         systemctl is-active --quiet "$unit" || is_wrong "$unit is $(systemctl is-active "$unit")"
     done
     systemctl --failed --plain --no-legend | grep -E 'flatnet|podman|nftables|ordered|plain' >/tmp/failed &&

@@ -44,7 +44,7 @@ setup() {
         sed -i "s/^  \(command\|lock\)_seconds: 10$/  \1_seconds: 120/" /etc/flatnet/flatnet.yaml
         systemctl enable --now nftables
         flatnet up
-        systemctl enable --now flatnet.service flatnet-gc.timer
+        systemctl enable --now flatnet.service flatnet-gc.timer flatnet-metrics.timer
         systemctl enable podman-restart.service
         if podman --version | grep -q "version 5"; then podman network create -d flatnet flatnet; fi
         FLATNET_IMAGES=/mnt bash /mnt/images.sh load busybox web
@@ -130,6 +130,23 @@ restart_nftables() {
     inside 'systemctl stop nftables; systemctl start flatnet; systemctl start nftables'
 }
 
+# systemd keeps the resolver's sockets meanwhile, so each question is answered.
+kill_the_resolver() {
+    inside '
+        before=$(systemctl show --property MainPID --value flatnet-dns)
+        for round in 1 2 3 4 5 6 7 8; do
+            systemctl kill --signal KILL flatnet-dns
+            nsenter --target "$(podman inspect --format "{{.State.Pid}}" client)" --net --mount -- /bin/busybox nslookup web
+        done
+        [ "$(systemctl show --property MainPID --value flatnet-dns)" != "$before" ]
+        [ "$(systemctl show --property NRestarts --value flatnet-dns)" -ge 8 ]
+        [ "$(stat -c %u /proc/"$(systemctl show --property MainPID --value flatnet-dns)")" != 0 ]
+        systemctl restart flatnet-dns
+        systemctl start flatnet-metrics
+        curl -sf http://127.0.0.1/_flatnet/metrics/host | grep "^flatnet_resolver_up.* 1"
+    '
+}
+
 # Runs the commands that the doctor advises for another firewall. nftables.service is disabled, because its start could flush that
 # firewall's rules at the reboot.
 with_firewall() { # UNIT SCRIPT
@@ -174,7 +191,7 @@ remove_and_install_again() {
         while read -r name address; do curl -sf -m 30 -o /dev/null http://$address/; done </root/addresses
         apt-get install -y /mnt/flatnet_*.deb
         flatnet repair
-        systemctl start flatnet.service flatnet-gc.timer flatnet-gateway flatnet-gateway-watch'
+        systemctl start flatnet.service flatnet-gc.timer flatnet-metrics.timer flatnet-gateway flatnet-gateway-watch'
 }
 
 purge() {
@@ -251,6 +268,7 @@ main() {
     step 'power cut during eight attachments' power_cut_while_attaching
     step 'reboot under load' reboot_under_load
     step 'nftables: restart, stop, start' restart_nftables
+    step 'resolver killed eight times' kill_the_resolver looks_well_quickly
     step 'firewalld, a reboot with it' firewalld looks_well_quickly
     step 'ufw, a reboot with it' ufw looks_well_quickly
     step 'Docker, a reboot with it, its restart' docker looks_well_quickly
