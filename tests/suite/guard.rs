@@ -52,7 +52,12 @@ impl Mode {
 
     /// A world with the containers c2, c3 and c4, and without `rp_filter`.
     pub(crate) fn world(self) -> World {
-        let world = World::new(Sandbox::podman4(), &self.yaml(""));
+        self.world_with("")
+    }
+
+    /// The same with the lines `more` of configuration.
+    pub(crate) fn world_with(self, more: &str) -> World {
+        let world = World::new(Sandbox::podman4(), &self.yaml(more));
         for (name, address) in [("c2", C2), ("c3", C3), ("c4", C4)] {
             assert_eq!(world.attach(name, &json!([])), address);
         }

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::frames::{Ends, mac};
 use crate::guard::{C2, C3, HOST_LAN, UDP, attack};
 use crate::sandbox::Sandbox;
-use crate::traffic::{HOST, World, probe};
+use crate::traffic::{HOST, NAMELESS, World, probe};
 
 /// An `nft` that rejects rulesets with the arp family or `fib`, and an `ip` and a `bridge` that reject options of
 /// bridge ports, with the messages of a kernel that lacks them. Rejected calls are logged to /tmp/refused.
@@ -42,7 +42,7 @@ const TOOLS: &str = "tools: {nft: /usr/local/sbin/nft-older, ip: /usr/local/sbin
 fn world() -> World {
     let world = World::new(Sandbox::podman4(), "");
     world.sh(OLDER_KERNEL);
-    world.configure(TOOLS);
+    world.configure(&format!("{NAMELESS}{TOOLS}"));
     world
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::cni::{Call, address};
 use crate::frames::{Ends, Mac, mac, readdressed};
 use crate::guard::{Attack, BRIDGE, C2, C3, Ear, GATEWAY, HOST_LAN, Mode, TCP, UDP, attack};
-use crate::traffic::{NFT_WITHOUT_FIB, SILENCE, World, probe};
+use crate::traffic::{NAMELESS, NFT_WITHOUT_FIB, SILENCE, World, probe};
 
 const LAB: &str = "/etc/flatnet/lab.yaml";
 const LAB_BRIDGE: &str = "10.87.8.1";
@@ -16,10 +16,10 @@ const EARS: [Ear; 6] = [("", UDP), ("", TCP), ("c2", UDP), ("c2", TCP), ("l3", U
 
 /// The containers l2 and l3 of another network, beside c2, c3 and c4; l3 publishes port 8088.
 fn two_networks(mode: Mode) -> World {
-    let world = mode.world();
+    let world = mode.world_with(NAMELESS);
     let tools = if mode.fib { String::new() } else { format!("tools: {{nft: {NFT_WITHOUT_FIB}}}\n") };
     let yaml = format!(
-        "network: lab\nbridge: lab-br0\nsubnet: 10.87.8.0/24\nbridging: {}\nnames: {{enabled: false}}\n{tools}",
+        "network: lab\nbridge: lab-br0\nsubnet: 10.87.8.0/24\nbridging: {}\n{NAMELESS}{tools}",
         mode.bridging
     );
     world.sandbox.write(LAB, &yaml);

@@ -93,7 +93,7 @@ fn outside_host_cannot_spoof_a_container() {
             world.rp_filter(rp_filter);
             world.holds(&format!("{mode:?}, rp_filter {rp_filter}"), &EARS, &attacks);
         }
-        world.without(&["may_others_bear_this"]);
+        world.without(&["may_others_bear_this", "who_may_ask_for_names"]);
         world.lets_through(&format!("{mode:?}, control"), &EARS, &attacks);
     }
 }

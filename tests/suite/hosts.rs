@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::sandbox::Sandbox;
-use crate::traffic::{HOST, NFT_WITHOUT_FIB, Probe, SILENCE, World, probe};
+use crate::traffic::{HOST, NAMELESS, NFT_WITHOUT_FIB, Probe, SILENCE, World, probe};
 
 /// Settings of hardened hosts. Each applies to all existing links and to new ones.
 const HARDENED: [&[&str]; 11] = [
@@ -157,7 +157,7 @@ fn attach_both(world: &World) {
 
 #[test]
 fn systemd_networkd_leaves_containers_links_alone() {
-    let world = debian("");
+    let world = debian(NAMELESS);
     world
         .sandbox
         .write("/etc/systemd/network/10-eth0.network", "[Match]\nName=eth0\n[Link]\nUnmanaged=yes\n");
@@ -260,7 +260,7 @@ fn run_what_the_doctor_says(world: &World) {
 
 #[test]
 fn doctor_advice_opens_ufw() {
-    let world = World::new(Sandbox::trixie(), "");
+    let world = World::new(Sandbox::trixie(), NAMELESS);
     attach_both(&world);
     serve(&world);
     world.ask("without it", &everything());

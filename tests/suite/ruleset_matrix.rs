@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::sandbox::Sandbox;
-use crate::traffic::{HOST, NFT_WITHOUT_FIB, Probe, REFUSED, SILENCE, World, probe};
+use crate::traffic::{HOST, NAMELESS, NFT_WITHOUT_FIB, Probe, REFUSED, SILENCE, World, probe};
 
 #[test]
 fn routed_with_fib() {
@@ -59,7 +59,8 @@ fn both_ways_of_bridge_netfilter(mode: &Mode) {
 fn set_up(mode: &Mode) -> World {
     let bridging = if mode.routed { "routed" } else { "plain" };
     let tools = if mode.fib { String::new() } else { format!("tools: {{nft: {NFT_WITHOUT_FIB}}}\n") };
-    let yaml = format!("bridging: {bridging}\nhost_ports: [{{protocol: tcp, port: 5000}}]\n{tools}");
+    let yaml =
+        format!("bridging: {bridging}\nhost_ports: [{{protocol: tcp, port: 5000}}]\n{NAMELESS}{tools}");
     let world = World::new(Sandbox::podman4(), &yaml);
     let ports: Vec<Value> = ["tcp", "udp"]
         .into_iter()

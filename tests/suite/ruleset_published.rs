@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::frames::{parse_mac, sctp_in, sctp_init};
 use crate::sandbox::Sandbox;
-use crate::traffic::{NFT_WITHOUT_FIB, SILENCE, World, probe};
+use crate::traffic::{NAMELESS, NFT_WITHOUT_FIB, SILENCE, World, probe};
 
 fn port(protocol: &str, host: u16, container: u16) -> Value {
     json!({"hostPort": host, "containerPort": container, "protocol": protocol, "hostIP": ""})
@@ -113,7 +113,7 @@ fn sctp_is_published() {
 /// With egress `none` a container reaches only Flatnet, its host and clients that connected to it.
 #[test]
 fn egress_none_lets_nothing_out() {
-    let world = world("egress: none\n");
+    let world = world(&format!("egress: none\n{NAMELESS}"));
     world.serve(&[
         ("inet", "inet", "0.0.0.0", &[80]),
         ("gw", "gw", "0.0.0.0", &[80]),

@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use crate::sandbox::Sandbox;
-use crate::traffic::{HOST, World};
+use crate::traffic::{HOST, NAMELESS, World};
 
 fn world() -> World {
-    let world = World::new(Sandbox::podman4(), "");
+    let world = World::new(Sandbox::podman4(), NAMELESS);
     let ports = json!([{"hostPort": 8080, "containerPort": 80, "protocol": "tcp", "hostIP": ""}]);
     world.attach("c2", &ports);
     world.attach("c3", &json!([]));
@@ -23,7 +23,7 @@ fn world() -> World {
 fn open_connections_survive() {
     let world = world();
     let before = world.table_handle();
-    world.configure("host_ports: [{protocol: tcp, port: 6000}]\n");
+    world.configure(&format!("host_ports: [{{protocol: tcp, port: 6000}}]\n{NAMELESS}"));
     let connections = [
         ("c2", "198.51.100.9", 80),
         ("gw", "10.87.1.2", 80),
@@ -71,7 +71,7 @@ END
     for script in ["flatnet up", "nft delete table inet flatnet; flatnet up", "flatnet down --force"] {
         world.sh(script);
         assert_eq!(foreign(), before, "{script}");
-        world.configure("host_ports: [{protocol: tcp, port: 6000}]\n");
+        world.configure(&format!("host_ports: [{{protocol: tcp, port: 6000}}]\n{NAMELESS}"));
     }
     assert_eq!(
         world.sh("nft list tables").lines().filter(|line| !before.contains(&format!("{line} {{"))).count(),

@@ -3,13 +3,13 @@
 use serde_json::json;
 
 use crate::sandbox::Sandbox;
-use crate::traffic::{HOST, Probe, SILENCE, World, probe};
+use crate::traffic::{HOST, NAMELESS, Probe, SILENCE, World, probe};
 
 const RESOLVER: &str = "10.255.255.254";
 
 #[test]
 fn host_resolver_is_reachable_at_any_host_address() {
-    let world = World::new(Sandbox::podman4(), "");
+    let world = World::new(Sandbox::podman4(), NAMELESS);
     world.sh(&format!("ip addr add {RESOLVER}/32 dev lo; echo nameserver 192.0.2.1 >/etc/resolv.conf"));
     world.attach("c2", &json!([]));
     world.serve(&[(HOST, "host", "0.0.0.0", &[53, 54])]);
@@ -37,7 +37,7 @@ fn host_resolver_is_reachable_at_any_host_address() {
     ));
 
     // A removed resolver is closed, also for existing flows.
-    world.configure(&format!("dns: {{servers: [{own}]}}\n"));
+    world.configure(&format!("dns: {{servers: [{own}]}}\n{NAMELESS}"));
     world.sh("rm /run/systemd/resolve/resolv.conf; flatnet up");
     let configured = at(own, 53, "host 10.87.1.2");
     ask("the configuration names this host", vec![at(RESOLVER, 53, SILENCE), configured]);

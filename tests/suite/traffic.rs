@@ -90,6 +90,9 @@ pub(crate) struct Probe {
     want: String,
 }
 
+/// The configuration of tests whose own server has the port of DNS: containers have no names.
+pub(crate) const NAMELESS: &str = "names: {enabled: false}\n";
+
 /// `want` is the server's name and the address that it sees (`c2 10.87.1.3`), [`SILENCE`] or [`REFUSED`].
 pub(crate) fn probe(what: &str, from: &str, proto: &'static str, to: &str, port: u16, want: &str) -> Probe {
     Probe {
@@ -129,10 +132,9 @@ impl World {
         self.sandbox.sh(script).succeeds().stdout
     }
 
-    /// Writes the configuration. Containers have no names: a test's own server has the port of DNS. Who may ask Flatnet's
-    /// resolver is tested by `names::`.
+    /// Writes the configuration.
     pub(crate) fn configure(&self, yaml: &str) {
-        let text = format!("ingress_gateways: [192.168.50.1]\nnames: {{enabled: false}}\n{yaml}");
+        let text = format!("ingress_gateways: [192.168.50.1]\n{yaml}");
         self.sandbox.write("/etc/flatnet/flatnet.yaml", &text);
     }
 
