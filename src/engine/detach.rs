@@ -11,6 +11,9 @@ use crate::model::types::AttachmentId;
 use crate::state::lease::Lease;
 use crate::state::receipt::Receipt;
 
+/// With so many addresses held, printing what nft changed takes as long as it saves.
+const FEW: usize = 300;
+
 impl Engine {
     /// Detaches a container, any number of times, with or without its namespace. The runtime does not ask
     /// again, so what cannot be undone now is recorded for the next run, and is not an error.
@@ -74,7 +77,8 @@ impl Engine {
             ruleset => ruleset?,
         };
         let Some(ops) = self.ops_to_detach(links.id(), is_to_go)? else { return Ok(false) };
-        let leaving = Undo::new(ops, links, ruleset).start(&mut self.host);
+        let few = self.store.leases()?.held().nth(FEW).is_none();
+        let leaving = Undo::new(ops, links, ruleset).until_commit(few).start(&mut self.host);
         // The transaction holds the ruleset's lock; the links need only this attachment's own.
         drop(network);
         let undone = leaving.finish(&mut self.host);

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use flatnet::state::names::NamesFile;
+
 use crate::sandbox::Sandbox;
 
 /// How long unfinished operations may take: `ip` exits some 20 ms after the link that it deletes is gone.
@@ -160,6 +162,13 @@ fn is_the_kernels_own(title: &str, line: &str) -> bool {
     }
 }
 
+/// A file of names as it is read: ADD and DEL append a line each.
+fn names(text: &str) -> Vec<String> {
+    let (mode, content) = text.split_once('\n').unwrap_or_default();
+    let read = NamesFile::parse(content).map_or_else(|_| content.to_owned(), |file| file.to_string());
+    [mode].into_iter().chain(read.lines()).map(str::to_owned).collect()
+}
+
 /// The lines of one section, without what changes by itself.
 fn facts(title: &str, text: &str) -> Vec<String> {
     if title.starts_with("links in ") {
@@ -173,6 +182,9 @@ fn facts(title: &str, text: &str) -> Vec<String> {
     }
     if title.ends_with("/host.json") {
         return without_time_and_boot(text);
+    }
+    if title.starts_with("file /run/flatnet-dns/") {
+        return names(text);
     }
     // The network's lock file is never removed. Another section shows whether the lock is held.
     if title.starts_with("file /run/flatnet/") && title.matches('/').count() == 3 {

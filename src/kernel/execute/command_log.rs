@@ -81,10 +81,10 @@ struct Recording {
     record: CommandLog,
 }
 
-impl Running for Recording {
-    fn wait(self: Box<Self>) -> Result<Output> {
-        let Self { inner, command, index, record } = *self;
-        let output = inner.wait()?;
+impl Recording {
+    fn record(self, wait: impl FnOnce(Box<dyn Running>) -> Result<Output>) -> Result<Output> {
+        let Self { inner, command, index, record } = self;
+        let output = wait(inner)?;
         if let Some(ran) = record.0.borrow_mut().get_mut(index) {
             ran.milliseconds = Some((output.took.as_secs_f64() * 1e6).round() / 1e3);
             ran.outcome = if output.success() {
@@ -94,6 +94,16 @@ impl Running for Recording {
             };
         }
         Ok(output)
+    }
+}
+
+impl Running for Recording {
+    fn wait(self: Box<Self>) -> Result<Output> {
+        self.record(Running::wait)
+    }
+
+    fn wait_for_line(self: Box<Self>, line: &str) -> Result<Output> {
+        self.record(|running| running.wait_for_line(line))
     }
 
     fn has_ended(&self) -> bool {

@@ -3,8 +3,9 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Seek, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -159,11 +160,10 @@ fn filled(text: &str) -> io::Result<File> {
     Ok(file)
 }
 
-/// All that a program wrote.
-pub(super) fn content(file: &mut File) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    file.rewind()?;
-    file.read_to_end(&mut bytes)?;
+/// All that a program wrote so far. It may still be writing at the file's position, which is therefore left alone.
+pub(super) fn content(file: &File) -> io::Result<String> {
+    let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or_default()];
+    file.read_exact_at(&mut bytes, 0)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -188,6 +188,13 @@ struct Child {
 /// How long a program may take to die.
 const DEATH: Duration = Duration::from_millis(200);
 
+/// How long to sleep between two looks at what a program printed.
+const LOOK_AGAIN: Duration = Duration::from_micros(200);
+
+fn unwaited(cause: io::Error) -> Error {
+    Error::new(Kind::Internal, "cannot wait for a command").source(cause)
+}
+
 impl Child {
     /// Kills it. A program that does not die at once, because it waits for the kernel, is left running: this
     /// run must not hang with it.
@@ -204,15 +211,14 @@ impl Child {
 }
 
 impl Running for Child {
-    fn wait(mut self: Box<Self>) -> Result<Output> {
-        let failed = |cause: io::Error| Error::new(Kind::Internal, "cannot wait for a command").source(cause);
+    fn wait(self: Box<Self>) -> Result<Output> {
         let deadline = self.started + self.limit;
         let ended = match self.handle.wait_deadline(deadline) {
             Ok(ended) => ended.map(|output| output.status),
             Err(cause) => {
                 // Its changes are to be undone, so it must not continue.
                 self.end();
-                return Err(failed(cause));
+                return Err(unwaited(cause));
             }
         };
         let took = self.started.elapsed();
@@ -226,8 +232,20 @@ impl Running for Child {
             });
         };
         let exit = exit_of(status);
-        let stdout = content(&mut self.stdout).map_err(failed)?;
-        Ok(Output { exit, stdout, stderr: content(&mut self.stderr).map_err(failed)?, took })
+        let stdout = content(&self.stdout).map_err(unwaited)?;
+        Ok(Output { exit, stdout, stderr: content(&self.stderr).map_err(unwaited)?, took })
+    }
+
+    fn wait_for_line(self: Box<Self>, line: &str) -> Result<Output> {
+        while !self.has_ended() && self.started.elapsed() < self.limit {
+            let stdout = content(&self.stdout).map_err(unwaited)?;
+            if stdout.lines().any(|printed| printed.starts_with(line)) {
+                let took = self.started.elapsed();
+                return Ok(Output { exit: Exit::Code(0), stdout, stderr: String::new(), took });
+            }
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        self.wait()
     }
 
     fn has_ended(&self) -> bool {
@@ -238,6 +256,22 @@ impl Running for Child {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn program_is_awaited_until_it_prints_a_line() {
+        let mut executor = HostExecutor::new(Duration::from_secs(20));
+        let mut wait = |script: &str| {
+            let running = executor.start(&Command::new(["sh", "-c", script]), &[]).unwrap();
+            running.wait_for_line("# new").unwrap()
+        };
+        let printed = wait("printf 'a\n# new 7\n'; sleep 10");
+        assert!(printed.success() && printed.took < Duration::from_secs(5), "{printed:?}");
+        assert_eq!(printed.stdout, "a\n# new 7\n");
+        let ended = wait("printf 'a\n'; echo broken >&2; exit 3");
+        assert_eq!((ended.exit, ended.stderr.as_str()), (Exit::Code(3), "broken\n"));
+        // What it prints later is behind what was read.
+        assert_eq!(wait("printf 'a # new\n'; sleep 0.05; printf 'b\n'").stdout, "a # new\nb\n");
+    }
 
     #[test]
     fn held_descriptor_is_used_whatever_its_path_leads_to() {

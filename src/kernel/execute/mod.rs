@@ -42,6 +42,12 @@ pub trait Running {
     /// Waits for its end, at most for the executor's time limit.
     fn wait(self: Box<Self>) -> Result<Output>;
 
+    /// Waits until it prints a line that begins with `line`, which counts as success: it is left to end by itself. Or for
+    /// its end, whichever comes first.
+    fn wait_for_line(self: Box<Self>, _line: &str) -> Result<Output> {
+        self.wait()
+    }
+
     /// Whether it has ended.
     fn has_ended(&self) -> bool;
 }

@@ -69,7 +69,7 @@ impl Stream {
         let _ = self.handle.kill();
         let exit =
             self.handle.wait().ok().map_or(Exit::Code(-1), |output| super::host::exit_of(output.status));
-        let stderr = super::host::content(&mut self.stderr).unwrap_or_default();
+        let stderr = super::host::content(&self.stderr).unwrap_or_default();
         CommandFailure { command: self.command.clone(), exit, stderr: stderr.trim().to_owned() }.into()
     }
 }

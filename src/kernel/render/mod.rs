@@ -117,6 +117,16 @@ fn batch(mut command: Command, ops: &[&Op]) -> Command {
     command.stdin(ops.iter().map(|op| ip::arguments(op).join(" ") + "\n").collect::<String>())
 }
 
+/// The line that nft prints after the commit of a transaction that [`with_echo`] runs. Its exit waits longer, for the kernel.
+pub const COMMITTED: &str = "# new generation";
+
+/// `nft` of a transaction, with what it changed printed at the commit. To print it, nft reads all sets first.
+#[must_use]
+pub fn with_echo(mut nft: Command) -> Command {
+    nft.argv.insert(1, "-e".to_owned());
+    nft
+}
+
 /// The command that exits with 0 if `element` exists.
 #[must_use]
 pub fn get_element(element: &TableElement, tools: &Tools) -> Command {
