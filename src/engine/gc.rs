@@ -35,6 +35,7 @@ impl Engine {
             self.collect(dead, |engine, receipt| receipt.is_none_or(|receipt| engine.is_dead(receipt)));
         let network = self.network_guard()?;
         collected.freed.extend(self.release_orphans(&network)?);
+        self.refresh_names(&network);
         drop(network);
         self.sweep_locks()?;
         Ok(collected)

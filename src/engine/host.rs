@@ -60,10 +60,11 @@ impl Engine {
     /// Brings this host to its desired state.
     pub fn up(&mut self) -> Result<Change> {
         let started = Instant::now();
+        let about_names = self.note_on_names();
         let result = self.up_alone();
         self.log_operation("up", None, started, result.as_ref(), serde_json::Map::new());
         let (facts, plan, restored) = result?;
-        let notes = self.notes(&facts, &plan).into_iter().chain(restored).collect();
+        let notes = self.notes(&facts, &plan).into_iter().chain(about_names).chain(restored).collect();
         Ok(Change { plan, notes, files: Vec::new() })
     }
 
@@ -84,7 +85,9 @@ impl Engine {
     pub fn plan_up_with(&mut self, facts: &HostFacts) -> Result<Change> {
         let (plan, _) = self.desired_up(facts)?;
         let files = self.lost_definitions();
-        let notes = self.notes(facts, &plan).into_iter().chain(notes_of_lost(&files)).collect();
+        let about_names = self.note_on_names();
+        let notes =
+            self.notes(facts, &plan).into_iter().chain(about_names).chain(notes_of_lost(&files)).collect();
         Ok(Change { plan, notes, files })
     }
 

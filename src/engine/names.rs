@@ -3,12 +3,13 @@
 //! The file follows from configuration, facts and receipts. Each writer holds the network's guard and removes what no
 //! attachment holds any more, so that nothing else needs to.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::{Engine, NetworkGuard};
 use crate::error::Result;
-use crate::kernel::observe::resolv_conf;
 use crate::kernel::observe::resolver::{self, HOST};
+use crate::kernel::observe::{self, resolv_conf};
 use crate::model::config::Dns;
 use crate::model::desired::{HostFacts, Resolver};
 use crate::model::types::{AttachmentId, ContainerName, HostName, NetworkName};
@@ -50,6 +51,23 @@ impl Engine {
     #[must_use]
     pub fn resolver_answers(&self) -> bool {
         resolver::answers(self.config.bridge_address(), &self.config.names.zone, PATIENCE)
+    }
+
+    /// What a changed configuration of names means for containers that run: they keep their resolv.conf.
+    pub(super) fn note_on_names(&self) -> Option<String> {
+        let before = self.store.names().read(&self.config.network).ok().flatten()?;
+        let (count, new) = (before.entries.len(), &self.config.names);
+        let what = match new.enabled {
+            _ if count == 0 => return None,
+            false => "resolve no names, not even those of the internet,".to_owned(),
+            true if before.zone != new.zone => {
+                format!("search in the zone {} instead of {}", before.zone, new.zone)
+            }
+            true => return None,
+        };
+        Some(format!(
+            "running containers ({count}) {what} until they are started again: `podman restart NAME`"
+        ))
     }
 
     /// The network's file without containers; `None` if they have no names.
@@ -127,6 +145,17 @@ impl Engine {
         names.write(&desired)
     }
 
+    /// The same if this host was set up since it started: a DEL on a full disk could not say that a name is gone.
+    pub(super) fn refresh_names(&self, network: &NetworkGuard) {
+        let record = self.store.host().ok().flatten();
+        let Some(record) = record.filter(|one| one.complete && one.boot_id == observe::boot_id()) else {
+            return;
+        };
+        if let Err(error) = self.write_names(&record.facts, network) {
+            self.log.warn(&error.to_line());
+        }
+    }
+
     /// Adds the names of `receipt`, which is written, to the file. `leases` holds its address.
     pub(super) fn add_names(
         &self,
@@ -136,15 +165,15 @@ impl Engine {
         network: &NetworkGuard,
     ) -> Result<()> {
         let Some(nameless) = self.nameless(facts) else { return Ok(()) };
-        let change = Change::Name(entry(receipt));
-        let names = self.store.names();
-        if names.append(&self.config.network, Some(&nameless), &change, limit(leases)).is_ok_and(|done| done)
-        {
+        // A DEL of the same ID may have been unable to say that it is gone.
+        let changes = [Change::Gone(receipt.id.clone()), Change::Name(entry(receipt))];
+        let (names, own) = (self.store.names(), &self.config.network);
+        if names.append(own, Some(&nameless), &changes, limit(leases)).is_ok_and(|is_appended| is_appended) {
             return Ok(());
         }
-        match names.read(&self.config.network) {
+        match names.read(own) {
             Ok(Some(found)) if (NamesFile { entries: Vec::new(), ..found.clone() }) == nameless => {
-                names.write(&held(found, leases).with(change))
+                names.write(&changes.into_iter().fold(held(found, leases), NamesFile::with))
             }
             _ => self.write_names(facts, network),
         }
@@ -155,7 +184,7 @@ impl Engine {
     pub(super) fn remove_names(&self, id: &AttachmentId, leases: &Leases, _: &NetworkGuard) {
         let (names, network, change) = (self.store.names(), &self.config.network, Change::Gone(id.clone()));
         let anew = |found: NamesFile| names.write(&held(found, leases).with(change.clone()));
-        let removed = match names.append(network, None, &change, limit(leases)) {
+        let removed = match names.append(network, None, std::slice::from_ref(&change), limit(leases)) {
             Ok(true) => Ok(()),
             Ok(false) => names.read(network).and_then(|found| found.map_or(Ok(()), anew)),
             Err(error) => Err(error),
@@ -195,7 +224,7 @@ fn held(mut file: NamesFile, leases: &Leases) -> NamesFile {
 /// need, so that a thousand containers pay for it every thousand times.
 fn limit(leases: &Leases) -> u64 {
     const FIRST: u64 = 16 << 10;
-    const EACH: u64 = 256;
+    const EACH: u64 = 384;
     FIRST + EACH * u64::try_from(leases.held().count()).unwrap_or(u64::MAX >> 8)
 }
 
@@ -207,11 +236,11 @@ fn is_held(entry: &NameEntry, leases: &Leases) -> bool {
 fn entry(receipt: &Receipt) -> NameEntry {
     let short = receipt.id.container_id.short();
     let mut names: Vec<ContainerName> = Vec::new();
+    let mut known = HashSet::from([short.to_ascii_lowercase()]);
     for name in std::iter::once(&receipt.name).chain(&receipt.aliases) {
         // A receipt of another version may hold anything.
         let Ok(name) = ContainerName::parse(name) else { continue };
-        let is_known = |other: &str| other.eq_ignore_ascii_case(name.as_str());
-        if !is_known(short) && !names.iter().any(|other| is_known(other.as_str())) {
+        if known.insert(name.as_str().to_ascii_lowercase()) {
             names.push(name);
         }
     }

@@ -82,8 +82,16 @@ pub(crate) fn not_ipv4(address: &str) -> Error {
         .remedy("IPv6 is not supported: remove --ip6")
 }
 
-/// Parses another name of a container.
-pub(crate) fn alias(text: &str) -> Result<ContainerName> {
+/// How many further names a container may have on a network.
+const MOST_ALIASES: usize = 256;
+
+/// Parses a container's further names.
+pub(crate) fn aliases(texts: &[String]) -> Result<Vec<ContainerName>> {
+    if texts.len() > MOST_ALIASES {
+        let what =
+            format!("--network-alias: there are {}, and at most {MOST_ALIASES} are possible", texts.len());
+        return Err(Error::new(Kind::BadValue, what));
+    }
     let failed = |error: Error| Error::new(Kind::BadValue, format!("--network-alias: {}", error.message()));
-    text.parse().map_err(failed)
+    texts.iter().map(|text| text.parse().map_err(failed)).collect()
 }

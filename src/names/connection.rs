@@ -1,7 +1,7 @@
 //! Connections of clients.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddrV4, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::channel::{is_later, take_message};
@@ -9,7 +9,7 @@ use super::question::LARGEST;
 
 /// How long a connection may be idle (RFC 7766 asks for a few seconds).
 pub(super) const IDLE: Duration = Duration::from_secs(10);
-/// How many there are at most, in all and of one client.
+/// How many there are at most, in all and of one share.
 pub(super) const MOST: (usize, usize) = (64, 16);
 /// How many questions of one wait for other servers at most.
 const WAITING: usize = 4;
@@ -19,6 +19,8 @@ const WAITING: usize = 4;
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
     pub(super) peer: SocketAddrV4,
+    /// Whose share it uses.
+    pub(super) share: Ipv4Addr,
     pub(super) listener: u64,
     input: Vec<u8>,
     output: Vec<u8>,
@@ -29,9 +31,14 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, peer: SocketAddrV4, listener: u64, now: Instant) -> Self {
+    pub(super) fn new(
+        stream: TcpStream,
+        (peer, share): (SocketAddrV4, Ipv4Addr),
+        listener: u64,
+        now: Instant,
+    ) -> Self {
         let (input, output) = (Vec::new(), Vec::new());
-        Self { stream, peer, listener, input, output, waiting: 0, active: now, is_ended: false }
+        Self { stream, peer, share, listener, input, output, waiting: 0, active: now, is_ended: false }
     }
 
     /// Sends and reads what can be. It is edge-triggered.

@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, Stat, fstat, openat, statat};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, Stat, fstat, lstat, openat, statat};
 use rustix::io::Errno;
 
 use super::network::Network;
@@ -68,6 +68,8 @@ struct Followed {
     stamp: Option<Stamp>,
     /// As it was when it could be read last.
     read: Option<ReadFile>,
+    /// Why it cannot be read now; it is told once.
+    problem: Option<String>,
 }
 
 /// A file whose lines were read.
@@ -119,8 +121,7 @@ impl Files {
 
     /// Finds files that came. Returns whether `changes` is a new one.
     pub(super) fn scan(&mut self) -> bool {
-        let is_gone =
-            self.directory.as_ref().is_none_or(|fd| fstat(fd).is_ok_and(|found| found.st_nlink == 0));
+        let is_gone = self.directory.as_ref().is_none_or(|directory| self.is_elsewhere(directory));
         if is_gone {
             (self.directory, self.changes) = (None, None);
             self.open();
@@ -141,11 +142,20 @@ impl Files {
         });
         for name in names.unwrap_or_default() {
             if !self.followed.iter().any(|one| one.name == name) {
-                self.followed.push(Followed { name, stamp: None, read: None });
+                self.followed.push(Followed { name, stamp: None, read: None, problem: None });
             }
         }
         self.refresh();
         is_gone
+    }
+
+    /// Whether the open directory was removed, or moved away. Its parent may be closed to this user.
+    fn is_elsewhere(&self, directory: &OwnedFd) -> bool {
+        let Ok(found) = fstat(directory) else { return false };
+        match lstat(&self.path) {
+            Ok(there) => (found.st_dev, found.st_ino) != (there.st_dev, there.st_ino),
+            Err(errno) => errno == Errno::NOENT || found.st_nlink == 0,
+        }
     }
 
     fn open(&mut self) {
@@ -185,10 +195,8 @@ impl Files {
             if one.stamp == Some(found) {
                 return true;
             }
-            let has_grown =
-                one.stamp.is_some_and(|before| found.is_of_same_file(before) && found.size > before.size);
-            one.stamp = Some(found);
-            if has_grown && one.read.as_mut().is_some_and(|read| read.read_on(directory).is_some()) {
+            if one.read.as_mut().is_some_and(|read| read.read_on(directory, found).is_some()) {
+                one.stamp = Some(found);
                 return true;
             }
             match read(directory, path, &one.name) {
@@ -199,9 +207,17 @@ impl Files {
                     if !new.unknown.is_empty() && before.is_none_or(|before| before.unknown != new.unknown) {
                         problems.push(of_newer_version(&path.join(one.name.as_str()), &new.unknown));
                     }
-                    one.read = Some(read);
+                    (one.stamp, one.read, one.problem) = (Some(found), Some(read), None);
                 }
-                Err(error) => problems.push(error),
+                // It is tried again at the next question: a descriptor may have been missing.
+                Err(error) => {
+                    one.stamp = None;
+                    let text = error.to_line();
+                    if one.problem.as_ref() != Some(&text) {
+                        problems.push(error);
+                        one.problem = Some(text);
+                    }
+                }
             }
             true
         });
@@ -210,14 +226,17 @@ impl Files {
 }
 
 impl ReadFile {
-    /// Reads the lines that were appended; `None` if the whole file is to be read again.
-    fn read_on(&mut self, directory: &OwnedFd) -> Option<()> {
+    /// Reads the lines that were appended; `None` if the whole file is to be read again, since the one in `directory` is
+    /// another, or did not just grow.
+    fn read_on(&mut self, directory: &OwnedFd, there: Stamp) -> Option<()> {
         let owner = fstat(directory).ok()?.st_uid;
+        let is_same = Stamp::of(&fstat(&self.file).ok()?).is_of_same_file(there);
         let found = self.file.metadata().ok()?;
-        if found.size() > MAX_BYTES || is_writable_by_others(&found, owner) {
+        if !is_same || found.size() > MAX_BYTES || is_writable_by_others(&found, owner) {
             return None;
         }
-        let mut bytes = vec![0; usize::try_from(found.size().checked_sub(self.length)?).ok()?];
+        let more = found.size().checked_sub(self.length).filter(|more| *more > 0)?;
+        let mut bytes = vec![0; usize::try_from(more).ok()?];
         self.file.read_exact_at(&mut bytes, self.length).ok()?;
         let lines = whole_lines(std::str::from_utf8(&bytes).ok()?);
         Change::parse_lines(lines).ok()?.into_iter().for_each(|change| self.network.apply(change));
@@ -288,6 +307,11 @@ mod tests {
         )
     }
 
+    fn append_to(path: &Path, lines: &str) {
+        let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
+        std::io::Write::write_all(&mut file, lines.as_bytes()).unwrap();
+    }
+
     fn has(files: &Files, name: &str) -> bool {
         files.networks().any(|network| network.addresses(name.as_bytes()).is_some())
     }
@@ -307,14 +331,14 @@ mod tests {
         assert!(files.scan() && has(&files, "one"));
         write("a", &text("a", "name 10.87.1.2 x eth0 two\n"));
         assert!(!files.refresh() && has(&files, "two") && !has(&files, "one"), "without a scan");
-        let mut file = std::fs::OpenOptions::new().append(true).open(path.join("a")).unwrap();
-        std::io::Write::write_all(&mut file, b"name 10.87.1.3 y eth0 three\ngone x eth0\n").unwrap();
+        let append = |lines: &str| append_to(&path.join("a"), lines);
+        append("name 10.87.1.3 y eth0 three\ngone x eth0\n");
         assert!(!files.refresh() && has(&files, "three") && !has(&files, "two"), "lines were appended");
-        std::io::Write::write_all(&mut file, b"gone y eth0\nname 10.87.1.4 z eth0 fo").unwrap();
+        append("gone y eth0\nname 10.87.1.4 z eth0 fo");
         assert!(!files.refresh() && !has(&files, "three") && !has(&files, "fo"), "a line is not whole yet");
-        std::io::Write::write_all(&mut file, b"ur\n").unwrap();
+        append("ur\n");
         assert!(!files.refresh() && has(&files, "four") && !has(&files, "fo"));
-        std::io::Write::write_all(&mut file, b"host three 10.87.1.1\n").unwrap();
+        append("host three 10.87.1.1\n");
         assert!(!files.refresh() && has(&files, "three") && has(&files, "four"), "the file is read again");
         assert!(files.problems().is_empty());
         write("a", &text("a", "upstream 9.9.9.9\n"));
@@ -338,6 +362,29 @@ mod tests {
             "{problems:?}"
         );
         assert!(files.networks().count() == 1);
+        // What was unreadable is read as it is by then: as another file, and as the same with further lines.
+        let mode = |mode: u32| {
+            std::fs::set_permissions(path.join("a"), PermissionsExt::from_mode(mode)).unwrap();
+        };
+        write("a", &text("a", "name 10.87.1.2 x eth0 one\n"));
+        mode(0o666);
+        files.refresh();
+        append("name 10.87.1.3 y eth0 two\n");
+        assert!(!files.refresh() && !has(&files, "one"), "others can write to it");
+        mode(0o644);
+        assert!(!files.refresh() && has(&files, "one") && has(&files, "two"));
+        mode(0o666);
+        append("gone y eth0\n");
+        files.refresh();
+        mode(0o644);
+        files.refresh();
+        assert!(has(&files, "one") && !has(&files, "two"));
+        files.problems();
+        let moved = dir.path().join("moved");
+        std::fs::rename(&path, &moved).unwrap();
+        assert!(files.scan() && files.networks().next().is_none(), "its directory is elsewhere");
+        std::fs::rename(&moved, &path).unwrap();
+        assert!(files.scan() && has(&files, "one"));
         std::fs::remove_file(path.join("a")).unwrap();
         files.refresh();
         assert_eq!(files.networks().count(), 0);

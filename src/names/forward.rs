@@ -5,7 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -27,11 +27,15 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const PREFERENCE: Duration = Duration::from_secs(10);
 /// How many questions wait at most, in all and of one client.
 const MOST: (usize, usize) = (512, 128);
+/// How many messages that answer no question a server may send: each is a guess at the question's ID, and takes time.
+const GUESSES: u32 = 16;
 
 /// A client that waits, and the ID of its question.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waiter {
     pub(super) client: Client,
+    /// Whose share it uses.
+    pub(super) share: Ipv4Addr,
     pub(super) id: [u8; 2],
     pub(super) since: Instant,
 }
@@ -61,6 +65,8 @@ struct Try {
     id: [u8; 2],
     /// `None` once it failed.
     channel: Option<Channel>,
+    /// How many messages came that do not answer it.
+    foreign: u32,
 }
 
 /// A question that waits no longer.
@@ -139,30 +145,34 @@ impl Forwarder {
         self.advance(epoll, number, now)
     }
 
-    /// Drops the oldest question, if there is no room, or the oldest of this client.
+    /// Drops the oldest questions of whoever has most waiting, until there is room; or of this client, if it has enough.
     fn make_room(&mut self, waiter: &Waiter) {
-        let own = *waiter.client.address.ip();
-        let is_own = |waiter: &Waiter| *waiter.client.address.ip() == own;
-        let waits = |pending: &Pending| pending.waiters.iter().filter(|waiter| is_own(waiter)).count();
-        let of_client: usize = self.pending.values().map(waits).sum();
-        if of_client >= MOST.1 {
-            if let Some(oldest) =
-                self.pending.iter().find(|(_, pending)| waits(pending) > 0).map(|(number, _)| *number)
-            {
-                if let Some(pending) = self.pending.get_mut(&oldest) {
-                    pending.waiters.retain(|waiter| !is_own(waiter));
-                    self.dropped += 1;
-                    if pending.waiters.is_empty() {
-                        self.remove(oldest);
-                    }
-                }
-            }
-        } else if self.pending.len() >= MOST.0 {
-            if let Some(oldest) = self.pending.keys().next().copied() {
-                self.dropped += 1;
+        while let Some(crowded) = self.crowded_by(waiter) {
+            let is_theirs = |waiter: &Waiter| waiter.share == crowded;
+            let mut all = self.pending.iter_mut();
+            let Some((&oldest, pending)) = all.find(|(_, pending)| pending.waiters.iter().any(is_theirs))
+            else {
+                return;
+            };
+            pending.waiters.retain(|waiter| !is_theirs(waiter));
+            self.dropped += 1;
+            if pending.waiters.is_empty() {
                 self.remove(oldest);
             }
         }
+    }
+
+    /// Who has too many questions waiting for one more of `waiter`'s.
+    fn crowded_by(&self, waiter: &Waiter) -> Option<Ipv4Addr> {
+        let mut counts: BTreeMap<Ipv4Addr, usize> = BTreeMap::new();
+        for waiter in self.pending.values().flat_map(|pending| &pending.waiters) {
+            *counts.entry(waiter.share).or_default() += 1;
+        }
+        if counts.get(&waiter.share).is_some_and(|&count| count >= MOST.1) {
+            return Some(waiter.share);
+        }
+        let most = || counts.into_iter().max_by_key(|(_, count)| *count).map(|(share, _)| share);
+        (self.pending.len() >= MOST.0).then(most).flatten()
     }
 
     /// `servers`, with the one first that answered last.
@@ -211,7 +221,7 @@ impl Forwarder {
             let token = Source::Server(number, which).token();
             let channel = Channel::open(epoll, token, *server, pending.transport, &message).ok();
             let is_open = channel.is_some();
-            pending.tries.push(Try { id, channel });
+            pending.tries.push(Try { id, channel, foreign: 0 });
             if is_open {
                 let is_last = pending.tries.len() == pending.servers.len();
                 pending.due = now + if is_last { AGAIN } else { STEP };
@@ -245,7 +255,14 @@ impl Forwarder {
                 Received::Message(answer) => answer,
             };
             match judge(&pending.message, pending.end, one.id, &answer) {
-                Judgement::Foreign => self.foreign += 1,
+                Judgement::Foreign => {
+                    self.foreign += 1;
+                    one.foreign += 1;
+                    if one.foreign >= GUESSES {
+                        one.channel = None;
+                        return self.next_server(epoll, number, now);
+                    }
+                }
                 Judgement::Failure(can_be_passed_on) => {
                     one.channel = None;
                     pending.failed = Some(answer)
@@ -332,6 +349,8 @@ fn judge(question: &[u8], end: usize, id: [u8; 2], answer: &[u8]) -> Judgement {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddrV4;
+
     use super::*;
 
     /// A question for `Ab.c`, type A, with an OPT record behind it.
@@ -378,6 +397,49 @@ mod tests {
             (bare(1), bare(5), bare(0), bare(3)),
             (Judgement::Failure(false), Judgement::Failure(false), Judgement::Foreign, Judgement::Foreign)
         );
+    }
+
+    #[test]
+    fn who_has_most_questions_waiting_makes_room() {
+        let now = Instant::now();
+        let [first, second, victim] = [1, 2, 3].map(|host| Ipv4Addr::new(10, 87, 1, host));
+        let waiter = |share: Ipv4Addr| {
+            let client = Client { address: SocketAddrV4::new(share, 1000), listener: 1, connection: None };
+            Waiter { client, share, id: [0, 0], since: now }
+        };
+        let mut forwarder = Forwarder::default();
+        let ask = |forwarder: &mut Forwarder, who: Ipv4Addr| {
+            forwarder.make_room(&waiter(who));
+            forwarder.count += 1;
+            let pending = Pending {
+                message: forwarder.count.to_be_bytes().to_vec(),
+                end: 0,
+                edns: None,
+                waiters: vec![waiter(who)],
+                key: None,
+                transport: Transport::Udp,
+                servers: Vec::new(),
+                tries: Vec::new(),
+                failed: None,
+                deadline: now,
+                due: now,
+            };
+            forwarder.pending.insert(forwarder.count, pending);
+        };
+        let waiting = |forwarder: &Forwarder, who: Ipv4Addr| {
+            forwarder.pending.values().filter(|one| one.waiters[0].share == who).count()
+        };
+        ask(&mut forwarder, victim);
+        // Four clients with all that one may have, and one more.
+        let others = (10..13).map(|host| Ipv4Addr::new(10, 87, 1, host));
+        for who in [first, second].into_iter().chain(others) {
+            (0..200).for_each(|_| ask(&mut forwarder, who));
+        }
+        assert_eq!(forwarder.pending.len(), MOST.0);
+        assert_eq!(waiting(&forwarder, victim), 1, "the oldest of all, and of a client with one question");
+        assert!(waiting(&forwarder, first) > 80 && waiting(&forwarder, first) <= MOST.1);
+        ask(&mut forwarder, victim);
+        assert_eq!((forwarder.pending.len(), waiting(&forwarder, victim)), (MOST.0, 2));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod forward;
 mod listener;
 pub mod lookup;
 mod network;
+mod own_addresses;
 mod podman;
 pub mod privileges;
 mod query;

@@ -34,18 +34,19 @@ impl PodmanNames {
 
     /// The addresses of `name` in Podman's own networks of the container `asker`; none for a name that is missing from
     /// their domain. `None` if these networks do not decide.
-    pub(super) fn addresses(&self, asker: &ContainerId, name: &QuestionName) -> Option<Vec<Ipv4Addr>> {
+    pub(super) fn addresses(&mut self, asker: &ContainerId, name: &QuestionName) -> Option<Vec<Ipv4Addr>> {
         let in_domain = name.within(DOMAIN);
         let label = in_domain.or((name.labels == 1).then(|| name.as_bytes()))?;
-        let networks = self.0.networks().into_iter();
+        let networks = self.0.networks().iter();
         let mut own = networks
             .filter(|network| network.containers.iter().any(|container| container.id == *asker))
             .peekable();
         own.peek()?;
-        let containers = own.flat_map(|network| network.containers);
+        let containers = own.flat_map(|network| &network.containers);
         let is_called = |names: &[String]| names.iter().any(|one| one.as_bytes().eq_ignore_ascii_case(label));
         let called = containers.filter(|container| is_called(&container.names));
-        let addresses: Vec<Ipv4Addr> = called.flat_map(|container| container.addresses).collect();
+        let addresses: Vec<Ipv4Addr> =
+            called.flat_map(|container| container.addresses.iter().copied()).collect();
         (in_domain.is_some() || !addresses.is_empty()).then_some(addresses)
     }
 }

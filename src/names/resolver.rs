@@ -1,6 +1,6 @@
 //! One thread that waits for questions, answers of other servers, and changes of the files.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -21,6 +21,7 @@ use super::decide::{Verdict, Zone, decide, named};
 use super::files::Files;
 use super::forward::{FinishedQuestion, Forwarder, Waiter};
 use super::listener::Listener;
+use super::own_addresses::OwnAddresses;
 use super::podman::PodmanNames;
 use super::query::{Query, QueryOutcome};
 use super::question::{Question, Refusal};
@@ -29,7 +30,6 @@ use super::reply::{self, ForwardedQuestion};
 use super::servers::{ResolvConf, choose};
 use super::systemd;
 use crate::error::{Error, Kind, Result};
-use crate::kernel::observe::source_address::address_towards;
 use crate::model::types::NetworkName;
 
 /// How often files, listeners and idle connections are looked after, beside what is noticed at once.
@@ -44,8 +44,6 @@ const EVENTS: usize = 128;
 const DESCRIPTORS: u64 = 4096;
 /// The largest message.
 const LARGEST: usize = 65_535;
-/// For how long it is remembered whether an address is this host's, and of how many.
-const OWN: (Duration, usize) = (Duration::from_secs(5), 256);
 
 /// How the resolver runs.
 #[derive(Clone, Debug)]
@@ -90,7 +88,7 @@ pub struct Resolver {
     forwarder: Forwarder,
     cache: Cache,
     rate: Rate,
-    own: HashMap<Ipv4Addr, (bool, Instant)>,
+    own: OwnAddresses,
     counters: Counters,
     local_time: Histogram,
     forwarded_time: Histogram,
@@ -123,7 +121,7 @@ impl Resolver {
             forwarder: Forwarder::default(),
             cache: Cache::default(),
             rate: Rate::new(settings.rate),
-            own: HashMap::new(),
+            own: OwnAddresses::default(),
             counters,
             local_time: Histogram::default(),
             forwarded_time: Histogram::default(),
@@ -302,18 +300,31 @@ impl Resolver {
             return;
         }
         let now = Instant::now();
-        let of_peer = |connection: &Connection| connection.peer.ip() == peer.ip();
-        let is_crowded = self.connections.values().filter(|one| of_peer(one)).count() >= connection::MOST.1;
-        if is_crowded || self.connections.len() >= connection::MOST.0 {
-            let others = self.connections.iter().filter(|(_, one)| !is_crowded || of_peer(one));
-            if let Some(idlest) = others.min_by_key(|(_, one)| one.active).map(|(number, _)| *number) {
-                self.connections.remove(&idlest);
-            }
-        }
+        let share = self.own.share_of(*peer.ip());
+        self.make_room(share);
         let own = self.number();
         let is_ready = stream.set_nonblocking(true).is_ok() && stream.set_nodelay(true).is_ok();
         if is_ready && self.watch(stream.as_fd(), Source::Connection(own)).is_ok() {
-            self.connections.insert(own, Connection::new(stream, peer, number, now));
+            self.connections.insert(own, Connection::new(stream, (peer, share), number, now));
+        }
+    }
+
+    /// Ends the idlest connection of whoever has most, if there is no room for one more; or of `share`, if it has enough.
+    fn make_room(&mut self, share: Ipv4Addr) {
+        let mut counts: BTreeMap<Ipv4Addr, usize> = BTreeMap::new();
+        for connection in self.connections.values() {
+            *counts.entry(connection.share).or_default() += 1;
+        }
+        let crowded = if counts.get(&share).is_some_and(|&count| count >= connection::MOST.1) {
+            Some(share)
+        } else if self.connections.len() >= connection::MOST.0 {
+            counts.into_iter().max_by_key(|(_, count)| *count).map(|(share, _)| share)
+        } else {
+            None
+        };
+        let of_crowded = self.connections.iter().filter(|(_, one)| Some(one.share) == crowded);
+        if let Some(idlest) = of_crowded.min_by_key(|(_, one)| one.active).map(|(number, _)| *number) {
+            self.connections.remove(&idlest);
         }
     }
 
@@ -337,37 +348,8 @@ impl Resolver {
 
     /// Whether `address` may ask at the address of `network`.
     fn may_ask(&mut self, network: &NetworkName, address: Ipv4Addr) -> bool {
-        self.files.network(network).is_some_and(|network| network.serves(address)) || self.is_own(address)
-    }
-
-    /// Whether `address` is this host's.
-    fn is_own(&mut self, address: Ipv4Addr) -> bool {
-        if address.is_loopback() {
-            return true;
-        }
-        let now = Instant::now();
-        if let Some((is_own, at)) = self.own.get(&address) {
-            if now.saturating_duration_since(*at) < OWN.0 {
-                return *is_own;
-            }
-        }
-        if self.own.len() >= OWN.1 {
-            self.own.clear();
-        }
-        let is_own = address_towards(address) == Some(address);
-        self.own.insert(address, (is_own, now));
-        is_own
-    }
-
-    /// The addresses in Podman's own networks, if the container at `address` is on one.
-    fn elsewhere(
-        &self,
-        network: &NetworkName,
-        address: Ipv4Addr,
-        question: &Question<'_>,
-    ) -> Option<Vec<Ipv4Addr>> {
-        let asker = &self.files.network(network)?.holder(address)?.id.container_id;
-        self.podman.addresses(asker, &question.name)
+        self.files.network(network).is_some_and(|network| network.serves(address))
+            || self.own.contains(address)
     }
 
     /// Answers a message, forwards it or drops it.
@@ -386,7 +368,7 @@ impl Resolver {
             self.counters.foreign += 1;
             return;
         }
-        if !self.is_own(address) && !self.rate.allows(address, since) {
+        if !self.own.contains(address) && !self.rate.allows(address, since) {
             self.counters.limited += 1;
             return;
         }
@@ -410,7 +392,9 @@ impl Resolver {
         let turn = self.number();
         let mut verdict = decide(self.files.networks_for(&network), &question.name, question.rtype);
         let elsewhere = match verdict {
-            Verdict::NoName(Zone::Root) | Verdict::Forward => self.elsewhere(&network, address, &question),
+            Verdict::NoName(Zone::Root) | Verdict::Forward => {
+                elsewhere(&self.files, &mut self.podman, &network, address, &question)
+            }
             _ => None,
         };
         if let Some(addresses) = &elsewhere {
@@ -476,7 +460,9 @@ impl Resolver {
         if let Some(connection) = client.connection.and_then(|number| self.connections.get_mut(&number)) {
             connection.waiting += 1;
         }
-        let done = self.forwarder.ask(&self.epoll, question, Waiter { client, id, since }, servers, key);
+        let share = self.own.share_of(*client.address.ip());
+        let waiter = Waiter { client, share, id, since };
+        let done = self.forwarder.ask(&self.epoll, question, waiter, servers, key);
         if let Some(done) = done {
             self.finish(done, report);
         }
@@ -583,6 +569,18 @@ impl Resolver {
             let _ = crate::file::replace(path, format!("{text}\n").as_bytes());
         }
     }
+}
+
+/// The addresses in Podman's own networks, if the container at `address` is on one.
+fn elsewhere(
+    files: &Files,
+    podman: &mut PodmanNames,
+    network: &NetworkName,
+    address: Ipv4Addr,
+    question: &Question<'_>,
+) -> Option<Vec<Ipv4Addr>> {
+    let asker = &files.network(network)?.holder(address)?.id.container_id;
+    podman.addresses(asker, &question.name)
 }
 
 fn cannot_wait(errno: rustix::io::Errno) -> Error {

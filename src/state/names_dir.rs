@@ -45,7 +45,8 @@ impl NamesDir {
         Lock::try_acquire(&path)?.ok_or_else(|| {
             let what = format!("another `flatnet dns` serves {}", self.0.display());
             Error::new(Kind::TryLater, what).remedy(format!(
-                "`fuser -v {}` shows it; one serves all networks of this host",
+                "One serves all networks of this host. Stop it first: `systemctl stop flatnet-dns`, or `kill` the process that \
+                 `fuser -v {}` shows",
                 path.display()
             ))
         })
@@ -66,18 +67,18 @@ impl NamesDir {
         NamesFile::parse(&text).map(Some)
     }
 
-    /// Appends the line of `change` to the file of `network`, under the network's lock. Returns whether it did: not if
+    /// Appends the lines of `changes` to the file of `network`, under the network's lock. Returns whether it did: not if
     /// the file is missing, begins otherwise than `head` (a file without entries), has more than `limit` bytes, or if
     /// its last line has no end, because its writer was killed. Then the file is to be written anew.
     pub fn append(
         &self,
         network: &NetworkName,
         head: Option<&NamesFile>,
-        change: &Change,
+        changes: &[Change],
         limit: u64,
     ) -> Result<bool> {
         let path = self.0.join(network.as_str());
-        let Some((mut file, size)) = open(OpenOptions::new().read(true).append(true), &path)? else {
+        let Some((file, size)) = open(OpenOptions::new().read(true).append(true), &path)? else {
             return Ok(false);
         };
         let begins = |head| begins_with(&file, head);
@@ -85,7 +86,10 @@ impl NamesDir {
             && ends_with_a_line(&file, size).map_err(io("read", &path))?
             && head.map_or(Ok(true), begins).map_err(io("read", &path))?;
         if is_fit {
-            file.write_all(format!("{change}\n").as_bytes()).map_err(io("write", &path))?;
+            let lines: String = changes.iter().map(|change| format!("{change}\n")).collect();
+            // On a full disk a part of it may have been written.
+            let take_back = |_: &std::io::Error| drop(file.set_len(size));
+            (&file).write_all(lines.as_bytes()).inspect_err(take_back).map_err(io("write", &path))?;
         }
         Ok(is_fit)
     }
@@ -233,8 +237,9 @@ mod tests {
             },
             names: vec![ContainerName::parse("db").unwrap()],
         };
-        let [name, gone] = [Change::Name(entry.clone()), Change::Gone(entry.id.clone())];
-        let append = |head: Option<&NamesFile>, change, limit| names.append(&lab, head, change, limit);
+        let [name, gone] = [[Change::Name(entry.clone())], [Change::Gone(entry.id.clone())]];
+        let append =
+            |head: Option<&NamesFile>, changes: &[Change], limit| names.append(&lab, head, changes, limit);
         assert!(!append(None, &gone, 4096).unwrap(), "it is missing");
         names.write(&file()).unwrap();
         let inode = || names.path().join("lab").metadata().unwrap();

@@ -1,5 +1,7 @@
 //! Names: what a container finds by name, from the moment `podman run` has returned.
 
+use flatnet::state::names::NamesFile;
+
 use crate::podman::{Flavour, IMAGE, LUA_MODULES, Lab, WINDOWS, name_server, on_both};
 use crate::sandbox::Sandbox;
 
@@ -320,7 +322,8 @@ fn lost_names_come_back(lab: &Lab) {
     lab.run("next", "");
     lab.finds("next", "web", &web);
     lab.sh("podman rm -f -t 0 next").succeeds();
-    assert_eq!(lab.sandbox.read(FILE), before);
+    let read = |text: &str| NamesFile::parse(text).unwrap();
+    assert_eq!(read(&lab.sandbox.read(FILE)), read(&before));
     lab.remove_all();
     lab.nothing_left();
 }
@@ -343,7 +346,9 @@ fn without_a_resolver_containers_get_this_hosts_servers(lab: &Lab) {
 
 fn names_can_be_switched_off(lab: &Lab) {
     lab.run("old", "");
-    lab.sh("echo 'names: {enabled: false}' >>/etc/flatnet/flatnet.yaml; flatnet up").succeeds();
+    let note = "(1) resolve no names, not even those of the internet, until they are started again";
+    lab.sh("echo 'names: {enabled: false}' >>/etc/flatnet/flatnet.yaml; flatnet plan").prints(note);
+    lab.sh("flatnet up").prints(note);
     lab.sh(&format!("[ ! -e {FILE} ]; ! nft list ruleset | grep who_may_ask")).succeeds();
     lab.run("web", "");
     let resolv = lab.sh("podman exec web cat /etc/resolv.conf").prints("search flat.test").stdout;
@@ -361,6 +366,16 @@ fn claimed_names_are_reported(lab: &Lab) {
     let reported = lab.sh("flatnet doctor").exits_with(1).stdout;
     assert!(reported.contains("Web is the name of container web "), "{reported}");
     assert!(reported.contains("an alias of other "), "{reported}");
+    // A name that is no container's.
+    let claimed = lab.run("third", "--network-alias Host");
+    assert_eq!(lab.look_up("web", "host"), [claimed.as_str()]);
+    let reported = lab.sh("flatnet doctor").exits_with(1).stdout;
+    assert!(
+        reported.contains("host is a name of container third ") && reported.contains(", and of 10.87.1.1: "),
+        "{reported}"
+    );
+    let listed = lab.sh("flatnet names host").succeeds().stdout;
+    assert!(listed.contains("alias") && !listed.contains("this host"), "{listed}");
     lab.remove_all();
     lab.nothing_left();
 }
@@ -379,7 +394,22 @@ fn names_are_listed_with_their_reason(lab: &Lab) {
     }
     assert_eq!(lab.sh("flatnet names shop").exits_with(1).stdout, "shop: no such name\n");
     lab.sh("flatnet names web.example.org").prints("forwarded: 192.0.2.53");
-    lab.sh("flatnet names a..b").exits_with(2).complains("\"a..b\" is not a name");
+    for (bad, says) in [
+        ("a..b", "\"a..b\" is not a name: a part between dots is empty"),
+        ("''", "\"\" is not a name: a part between dots is empty"),
+        ("10.87.1.2", "\"10.87.1.2\" is not a name: it is an address"),
+    ] {
+        lab.sh(&format!("flatnet names {bad}")).exits_with(2).complains(says);
+    }
+    lab.run("v1.2", "");
+    lab.sh("flatnet names v1.2")
+        .prints("forwarded: 192.0.2.53; the container is found as v1.2.direct.flatnet.internal\n");
+    lab.sh("flatnet dns --port 5300")
+        .exits_with(2)
+        .complains("Stop it first: `systemctl stop flatnet-dns`, or `kill`");
+    lab.sh("flatnet metrics --json")
+        .exits_with(2)
+        .complains("--json: metrics are in Prometheus' text format");
     let answer = ".answer.addresses[0], .resolver.answers, .names[0].why";
     lab.sh(&format!("flatnet names web --json | jq -r '{answer}'"))
         .prints_exactly(&format!("{web}\ntrue\ncontainer"));

@@ -13,7 +13,7 @@ const NAMED: usize = 3;
 const HELP: &str = "Check that the server is running and that containers may reach it. If it is this host, another program's \
                     firewall may block it: with ufw run `ufw allow from SUBNET to any port 53`. A container gets its servers \
                     when it starts, from `--dns`, `dns.servers` in the configuration, or this host's resolv.conf: restart \
-                    it after a change";
+                    it after a change, also after one of `names`";
 
 /// Containers, grouped by their answers.
 #[derive(Default)]
@@ -69,12 +69,15 @@ fn unanswered(answers: &[(NameServer, Answer)], receipts: &[&Receipt]) -> Option
         Answer::Came => None,
         Answer::Missing(why) => Some(format!("{server} ({why})")),
     };
-    let missing: Vec<String> = answers.iter().filter_map(why).collect();
+    let mut missing: Vec<String> = answers.iter().filter_map(why).collect();
     if missing.is_empty() {
         return None;
     }
+    let all = missing.len() == answers.len();
+    // Podman 4 lists Flatnet's resolver three times.
+    missing.dedup();
     let (who, servers) = (named(receipts), missing.join(", "));
-    let finding = if missing.len() == answers.len() {
+    let finding = if all {
         Finding::failure(format!("{who}: names are not resolved, because no name server answers: {servers}"))
     } else {
         Finding::warning(format!(

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::kernel::observe;
 use crate::kernel::observe::aardvark::{AardvarkFiles, AardvarkNetwork, NETAVARK};
 use crate::model::command::Command;
-use crate::model::types::ContainerId;
+use crate::model::types::{ContainerId, HostName};
 use crate::state::receipt::Receipt;
 
 pub(in crate::doctor) const CHECK: Check = Check {
@@ -42,9 +42,11 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     } else {
         found.push(away(context)?);
     }
+    let hosts = context.engine.names()?.files.into_iter().next().map(|file| file.hosts).unwrap_or_default();
     let receipts: Vec<&Receipt> = context.receipts_of_running().collect();
     found.extend(claims(&receipts));
-    found.extend(other_networks(&AardvarkFiles::open(Path::new(NETAVARK)).networks(), &receipts, listen));
+    found.extend(hidden(&hosts, &receipts));
+    found.extend(other_networks(AardvarkFiles::open(Path::new(NETAVARK)).networks(), &receipts, listen));
     Ok(found)
 }
 
@@ -107,6 +109,25 @@ fn holder(listing: &str, address: &str) -> Option<String> {
         let is_there = ["0.0.0.0", "*", "[::]", address].contains(&at);
         (is_there && program != "flatnet").then(|| format!("{program} (process {pid})"))
     })
+}
+
+/// Warnings about containers that are called like a name which is no container's.
+fn hidden(hosts: &[(HostName, Ipv4Addr)], receipts: &[&Receipt]) -> Vec<Finding> {
+    let holder = |host: &str| {
+        let is_it = |name: &String| name.eq_ignore_ascii_case(host);
+        receipts.iter().find(|receipt| is_it(&receipt.name) || receipt.aliases.iter().any(is_it))
+    };
+    let warning = |(host, address): &(HostName, Ipv4Addr)| {
+        let label = holder(host.as_str())?.label();
+        let what = format!(
+            "{host} is a name of container {label}, and of {address}: a question for it gets the container's address"
+        );
+        Some(
+            Finding::warning(what)
+                .help("If this is not intended, create the container again with another name or alias"),
+        )
+    };
+    hosts.iter().filter_map(warning).collect()
 }
 
 /// Warnings about aliases that are another container's name.

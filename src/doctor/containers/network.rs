@@ -77,7 +77,8 @@ fn without_names(receipts: &[&Receipt]) -> Option<Finding> {
     (!receipts.is_empty()).then(|| {
         let what = format!("{}: asks other name servers, and finds no container by name", named(receipts));
         Finding::warning(what).commands(receipts.iter().map(restart)).help(
-            "It was started with `--dns`, as you may have intended, or while Flatnet's resolver was away or disabled",
+            "It was started while Flatnet's resolver was away or disabled, and restarting it helps; or with `--dns`, as you may \
+             have intended: create it again without it, and set `dns.servers` in the configuration instead",
         )
     })
 }

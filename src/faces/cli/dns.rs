@@ -18,7 +18,7 @@ use crate::state::names_dir::NamesDir;
 /// it gives up root after it has bound its ports. `flatnet init` writes a systemd unit that runs it.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  flatnet dns --log                               # shows each question\n  systemctl enable --now flatnet-dns.service\n  dig @10.87.1.1 web.direct.flatnet.internal"
+    after_help = "Examples:\n  systemctl enable --now flatnet-dns.service\n  systemctl stop flatnet-dns; flatnet dns --log   # shows each question; then: systemctl start flatnet-dns\n  dig @10.87.1.1 web.direct.flatnet.internal"
 )]
 pub(super) struct Dns {
     /// Read the names from DIR.

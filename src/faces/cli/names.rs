@@ -18,7 +18,8 @@ use crate::state::receipt::Receipt;
 
 /// List the names of containers, or show what a question for NAME is answered.
 ///
-/// Each name is also found in the zone: web.direct.flatnet.internal. With NAME, the exit status is 1 if it has no address.
+/// Each name is also found in the zone: web.direct.flatnet.internal. With NAME, the exit status is 1 if there is no
+/// such name; a name that is forwarded is not looked up.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  flatnet names\n  flatnet names web\n  flatnet names web.direct.flatnet.internal\n  flatnet names --json"
@@ -97,6 +98,10 @@ impl NamesCommand {
                         addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
                     }
                     LookupResult::Nothing => "no such name".to_owned(),
+                    // A name with a dot may be a public one.
+                    LookupResult::Forwarded if rows.iter().any(|row| row.container.is_some()) => {
+                        format!("forwarded: {asked}; the container is found as {name}.{}", file.zone)
+                    }
                     LookupResult::Forwarded => format!("forwarded: {asked}"),
                 };
                 format!("{table}{name}: {said}\n")
@@ -123,11 +128,20 @@ fn no_names(engine: &Engine) -> Error {
 
 /// Checks the name, then looks it up.
 fn answer(names: &Names, name: &str) -> Result<LookupResult> {
-    look_up(names.files.clone(), name).ok_or_else(|| {
-        let what =
-            format!("\"{}\" is not a name: a label has 1 to 63 characters", crate::model::types::shown(name));
-        Error::new(Kind::BadValue, what)
-    })
+    let bad = |why: &str, remedy: String| {
+        let what = format!("\"{}\" is not a name: {why}", crate::model::types::shown(name));
+        Err(Error::new(Kind::BadValue, what).remedy(remedy))
+    };
+    if let Ok(address) = name.parse::<Ipv4Addr>() {
+        return bad("it is an address", format!("`flatnet inspect {address}` shows who holds it"));
+    }
+    match look_up(names.files.clone(), name) {
+        Some(found) if !name.is_empty() => Ok(found),
+        _ => bad(
+            "a part between dots is empty, or has more than 63 characters",
+            "Give a name such as web, or web.direct.flatnet.internal".to_owned(),
+        ),
+    }
 }
 
 fn as_json(found: &LookupResult, names: &Names) -> serde_json::Value {
@@ -147,7 +161,11 @@ fn rows(engine: &Engine, file: &NamesFile) -> Result<Vec<Row>> {
         rows.extend(of_container(entry, receipt));
     }
     let other = |name: String, address, why| Row { name, address, why, container: None, container_id: None };
-    rows.extend(file.hosts.iter().map(|(host, address)| {
+    // A container of such a name comes first.
+    let is_hidden =
+        |host: &HostName| rows.iter().any(|row: &Row| row.name.eq_ignore_ascii_case(host.as_str()));
+    let shown: Vec<_> = file.hosts.iter().filter(|(host, _)| !is_hidden(host)).collect();
+    rows.extend(shown.into_iter().map(|(host, address)| {
         let why = match host.as_str() {
             "gateway" => "HTTP gateway",
             "windows" => "Windows",

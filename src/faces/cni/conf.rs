@@ -91,7 +91,7 @@ impl Conf {
     pub(super) fn aliases(&self) -> Result<Vec<ContainerName>> {
         let mut all: BTreeMap<String, Option<Vec<String>>> = self.runtime("aliases")?.unwrap_or_default();
         let own = all.remove(&self.name).flatten().unwrap_or_default();
-        own.iter().map(|alias| request::alias(alias)).collect()
+        request::aliases(&own)
     }
 
     /// The requested addresses, from `runtimeConfig.ips`, `CNI_ARGS` or `args.cni.ips`.

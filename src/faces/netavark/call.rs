@@ -144,7 +144,6 @@ impl Setup {
             return Err(create::unsupported(&option, format!("Remove {option}")));
         }
         let ips = static_ips.iter().flatten().map(|text| request::address(text));
-        let aliases = aliases.iter().flatten().map(|alias| request::alias(alias));
         let mac: Option<Mac> = match static_mac.as_deref() {
             None | Some("") => None,
             Some(text) => Some(text.parse()?),
@@ -153,7 +152,7 @@ impl Setup {
             id: AttachmentId { container_id: self.container_id.clone(), if_name: interface_name.clone() },
             netns: NetnsPath::parse(netns)?,
             name: self.container_name.clone(),
-            aliases: aliases.collect::<Result<_>>()?,
+            aliases: request::aliases(aliases.as_deref().unwrap_or_default())?,
             ips: ips.collect::<Result<_>>()?,
             mac,
             ports: ports(self.port_mappings.as_deref().unwrap_or_default())?,

@@ -4,10 +4,13 @@
 //! listens, then the servers it forwards to; each other line has a container's ID, IPv4 addresses, IPv6 addresses, names, and
 //! servers, with one blank between them and commas within. Other lines are ignored.
 
+use std::fs::File;
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::{Dir, Mode, OFlags, openat};
 
@@ -19,6 +22,8 @@ pub const NETAVARK: &str = "/run/containers/networks";
 const AARDVARK: &str = "aardvark-dns";
 /// The size limit of a file.
 const MAX_BYTES: u64 = 4 << 20;
+/// Longer than a step of the time that the kernel gives files.
+const STEP: Duration = Duration::from_millis(50);
 
 /// A network of Podman's with names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,30 +51,60 @@ pub struct AardvarkContainer {
 
 /// The directory of netavark, kept open, so that it can be read without root.
 #[derive(Debug)]
-pub struct AardvarkFiles(Option<OwnedFd>);
+pub struct AardvarkFiles {
+    directory: Option<OwnedFd>,
+    /// What was read, and from which files.
+    networks: Vec<AardvarkNetwork>,
+    files: Vec<(String, SeenFile)>,
+}
+
+/// Device, inode, size and time of a file.
+type SeenFile = (u64, u64, u64, SystemTime);
 
 impl AardvarkFiles {
     /// Opens the directory at `path`, which may be missing.
     #[must_use]
     pub fn open(path: &Path) -> Self {
-        Self(rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok())
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::open(path, flags, Mode::empty()).ok();
+        Self { directory, networks: Vec::new(), files: Vec::new() }
     }
 
-    /// The networks. A file that cannot be read is left out.
-    #[must_use]
-    pub fn networks(&self) -> Vec<AardvarkNetwork> {
+    /// The networks as they are now; files are read again if one changed. A file that cannot be read is left out.
+    pub fn networks(&mut self) -> &[AardvarkNetwork] {
+        let opened = self.open_all();
+        let files: Vec<(String, SeenFile)> =
+            opened.iter().map(|(name, _, seen)| (name.clone(), *seen)).collect();
+        // The time of files has steps: one that changed just now may change again without another time.
+        let is_fresh = |(_, (_, _, _, modified)): &(String, SeenFile)| {
+            SystemTime::now().duration_since(*modified).is_ok_and(|age| age < STEP)
+        };
+        if files != self.files || files.iter().any(is_fresh) {
+            let read = |(name, file, _): (String, File, SeenFile)| {
+                let mut text = String::new();
+                file.take(MAX_BYTES).read_to_string(&mut text).ok()?;
+                parse(&name, &text)
+            };
+            self.networks = opened.into_iter().filter_map(read).collect();
+            self.files = files;
+        }
+        &self.networks
+    }
+
+    fn open_all(&self) -> Vec<(String, File, SeenFile)> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let open = |at: &OwnedFd, name: &str| openat(at, name, flags, Mode::empty()).ok();
-        let Some(directory) = self.0.as_ref().and_then(|directory| open(directory, AARDVARK)) else {
+        let Some(directory) = self.directory.as_ref().and_then(|directory| open(directory, AARDVARK)) else {
             return Vec::new();
         };
-        let read = |name: &str| {
-            let mut text = String::new();
-            std::fs::File::from(open(&directory, name)?).take(MAX_BYTES).read_to_string(&mut text).ok()?;
-            parse(name, &text)
+        let seen = |name: &str| {
+            let file = File::from(open(&directory, name)?);
+            let found = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+            let seen = (found.dev(), found.ino(), found.len(), found.modified().ok()?);
+            Some((name.to_owned(), file, seen))
         };
         let entries = Dir::read_from(&directory).into_iter().flatten().flatten();
-        entries.filter_map(|entry| read(entry.file_name().to_str().ok()?)).collect()
+        entries.filter_map(|entry| seen(entry.file_name().to_str().ok()?)).collect()
     }
 }
 
@@ -139,11 +174,19 @@ mod tests {
         let path = dir.path().join("containers/networks");
         assert!(!path.exists());
         std::fs::create_dir_all(&path).unwrap();
-        let files = AardvarkFiles::open(&path);
+        let mut files = AardvarkFiles::open(&path);
         assert_eq!(files.networks(), []);
         std::fs::create_dir(path.join(AARDVARK)).unwrap();
         std::fs::write(path.join(AARDVARK).join("podnet"), TEXT).unwrap();
         std::fs::write(path.join(AARDVARK).join("aardvark.pid"), "1").unwrap();
         assert_eq!(files.networks().len(), 1);
+        for (text, count) in [(TEXT.to_owned() + "0123 10.89.0.9  later\n", 3), (TEXT.to_owned(), 2)] {
+            std::fs::write(path.join(AARDVARK).join("podnet"), text).unwrap();
+            assert_eq!(files.networks()[0].containers.len(), count);
+            std::thread::sleep(2 * STEP);
+            assert_eq!(files.networks()[0].containers.len(), count);
+        }
+        std::fs::remove_file(path.join(AARDVARK).join("podnet")).unwrap();
+        assert_eq!(files.networks(), []);
     }
 }

@@ -94,16 +94,22 @@ fn validate_clients(clients: &[Ipv4Net], config: &Config) -> Result<(), Problem>
 
 /// An address is a network of its own.
 fn addresses_or_networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Ipv4Net>, D::Error> {
-    let network = |text: &String| {
-        let parsed = text.parse::<Ipv4Addr>().map(Ipv4Net::from).or_else(|_| text.parse());
-        parsed.map_err(|_| {
-            let shown = text.escape_debug();
-            serde::de::Error::custom(format!(
-                "\"{shown}\" is neither an IPv4 address nor a network such as 192.168.50.0/24"
-            ))
-        })
-    };
-    Vec::<String>::deserialize(deserializer)?.iter().map(network).collect()
+    // A type of its own, so that an error has the line of the entry.
+    struct AddressOrNetwork(Ipv4Net);
+    impl<'de> Deserialize<'de> for AddressOrNetwork {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let text = String::deserialize(deserializer)?;
+            let parsed = text.parse::<Ipv4Addr>().map(Ipv4Net::from).or_else(|_| text.parse());
+            parsed.map(Self).map_err(|_| {
+                let shown = text.escape_debug();
+                serde::de::Error::custom(format!(
+                    "\"{shown}\" is neither an IPv4 address nor a network such as 192.168.50.0/24"
+                ))
+            })
+        }
+    }
+    let networks = Vec::<AddressOrNetwork>::deserialize(deserializer)?;
+    Ok(networks.into_iter().map(|AddressOrNetwork(network)| network).collect())
 }
 
 #[cfg(test)]

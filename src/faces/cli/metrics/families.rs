@@ -132,8 +132,13 @@ impl Families<'_> {
         if !engine.config.names.enabled {
             return;
         }
-        let is_up = self.of(u8::from(engine.resolver_answers()));
+        let answers = engine.resolver_answers();
+        let is_up = self.of(u8::from(answers));
         self.gauge("flatnet_resolver_up", "Whether the resolver answers at the bridge's address.", [is_up]);
+        // Those of a resolver that has ended say nothing.
+        if !answers {
+            return;
+        }
         let counters = counters::read(Path::new(counters::FILE)).ok().flatten();
         if let Some(counters) = counters.filter(|counters| is_first(self.network, counters)) {
             self.resolver_counters(&counters);

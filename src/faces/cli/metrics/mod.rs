@@ -46,6 +46,12 @@ pub(super) struct Metrics {
 
 impl Metrics {
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
+        if options.json {
+            let what = "--json: metrics are in Prometheus' text format";
+            return Err(Error::new(Kind::BadValue, what)
+                .remedy("`flatnet status --json` has the state of this host as JSON")
+                .into());
+        }
         let config = options.config()?;
         let places = self.places(&config)?;
         let mut context = options.context();

@@ -1,0 +1,40 @@
+//! Which addresses are this host's, and whose share a question counts against.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use crate::kernel::observe::source_address::address_towards;
+
+/// For how long an answer of the kernel is remembered, and of how many addresses.
+const REMEMBERED: (Duration, usize) = (Duration::from_secs(5), 256);
+
+/// This host's addresses, as far as they were asked for.
+#[derive(Debug, Default)]
+pub(super) struct OwnAddresses(HashMap<Ipv4Addr, (bool, Instant)>);
+
+impl OwnAddresses {
+    /// Whether `address` is this host's.
+    pub(super) fn contains(&mut self, address: Ipv4Addr) -> bool {
+        if address.is_loopback() {
+            return true;
+        }
+        let now = Instant::now();
+        if let Some((is_own, at)) = self.0.get(&address) {
+            if now.saturating_duration_since(*at) < REMEMBERED.0 {
+                return *is_own;
+            }
+        }
+        if self.0.len() >= REMEMBERED.1 {
+            self.0.clear();
+        }
+        let is_own = address_towards(address) == Some(address);
+        self.0.insert(address, (is_own, now));
+        is_own
+    }
+
+    /// Whose share a client at `address` uses: its own, but all addresses of this host have one.
+    pub(super) fn share_of(&mut self, address: Ipv4Addr) -> Ipv4Addr {
+        if self.contains(address) { Ipv4Addr::LOCALHOST } else { address }
+    }
+}
