@@ -2,7 +2,7 @@
 
 use crate::podman::{Flavour, Lab, STRANGER};
 
-/// The page's block of a configuration file below `heading`.
+/// The page's first block below `heading`: commands, or a part of a configuration file.
 fn recipe(heading: &str) -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations/names-in-the-lan.md");
     let page = std::fs::read_to_string(path).unwrap();
@@ -17,9 +17,11 @@ fn lab() -> Lab {
     lab.run("web", "");
     lab.sh("ip netns exec stranger dig +short +tries=1 +timeout=1 @10.87.1.1 web.direct.flatnet.internal")
         .fails();
-    let yaml = lab.sandbox.read("/etc/flatnet/flatnet.yaml") + &recipe("## The LAN's DNS server");
+    // As `flatnet init` writes it.
+    let yaml = lab.sandbox.read("/etc/flatnet/flatnet.yaml") + "names:\n  clients: []\n";
     lab.sandbox.write("/etc/flatnet/flatnet.yaml", &yaml);
-    lab.sh("flatnet up").succeeds();
+    lab.sh(&recipe("## The LAN's DNS server"))
+        .prints_exactly("nft: replace table flatnet in one transaction");
     lab.sh("flatnet plan --dry-run --exit-code").succeeds();
     lab
 }
@@ -48,6 +50,8 @@ fn forwards_the_zone(lab: &Lab, command: &str, conf: &str, absent: &str) {
         ("web.direct.flatnet.internal AAAA", "NOERROR".to_owned()),
         ("late.direct.flatnet.internal", absent.to_owned()),
         ("web.flatnet.internal", "NOERROR 192.168.88.10".to_owned()),
+        (format!("-x {web}").as_str(), "NOERROR web.direct.flatnet.internal.".to_owned()),
+        ("-x 10.87.1.99", "NXDOMAIN".to_owned()),
     ] {
         assert_eq!(dig(words), wanted, "{words}\n{}", log());
     }
