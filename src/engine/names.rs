@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{Engine, NetworkGuard};
 use crate::error::Result;
-use crate::kernel::observe::resolver::{self, HOST};
+use crate::kernel::observe::resolver::{self, HOST, Patience};
 use crate::kernel::observe::{self, resolv_conf};
 use crate::model::config::Dns;
 use crate::model::desired::{HostFacts, Resolver};
@@ -18,10 +18,10 @@ use crate::state::names::{Change, NameEntry, NamesFile};
 use crate::state::names_dir::NamesDir;
 use crate::state::receipt::{self, Receipt};
 
-/// How long ADD waits for the resolver's answer: it may be starting, or be restarted after a failure.
-const PATIENCE: Duration = Duration::from_millis(300);
+/// How long ADD waits for the resolver's answer. A container that gets other servers keeps them until it is started again.
+const PATIENCE: Patience = Patience { refused: Duration::from_millis(300), silent: Duration::from_secs(2) };
 /// How long ADD waits for a resolver that runs already.
-const SOON: Duration = Duration::from_millis(20);
+const SOON: Patience = Patience { refused: Duration::ZERO, silent: Duration::from_millis(20) };
 
 /// The names of this host, as the resolver knows them.
 #[derive(Clone, Debug)]

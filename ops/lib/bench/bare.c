@@ -6,6 +6,7 @@
  *
  * A line of PLAN is HOW, FILE (its standard input) and a program's path with its arguments, separated by tabs:
  *   start       go on while it runs
+ *   commit      the same, but at the end wait for nft's line of the commit, as Flatnet does, and not for the program's end
  *   wait        wait for its end, and for that of nothing else
  *   gone=LINK   wait until LINK has gone from /sys/class/net, as Flatnet does, and not for the program's end
  * At the end all that were started by `start` are waited for. The exit status is 1 when one of them failed.
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -33,12 +35,15 @@ static void give_up(const char *what)
     exit(2);
 }
 
-static pid_t start(char **words, const char *input)
+/* Its output goes to `output`, unless that is negative. */
+static pid_t start(char **words, const char *input, int output)
 {
     posix_spawn_file_actions_t files;
     pid_t pid;
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_addopen(&files, 0, input, O_RDONLY, 0);
+    if (output >= 0)
+        posix_spawn_file_actions_adddup2(&files, output, 1);
     if (posix_spawn(&pid, words[0], &files, NULL, words, environment) != 0)
         give_up(words[0]);
     return pid;
@@ -66,11 +71,30 @@ static int await_absence(const char *link)
     return 1;
 }
 
+/* Returns 1 when the program fails, or has printed no commit after 6 s or more. */
+static int await_commit(pid_t pid, int output)
+{
+    char text[8192];
+    int status;
+    const struct timespec pause = {0, LOOK_AGAIN_NS};
+    for (int looks = 0; looks < MAX_LOOKS; looks++) {
+        ssize_t length = pread(output, text, sizeof text - 1, 0);
+        text[length < 0 ? 0 : length] = 0;
+        if (strstr(text, "# new generation") != NULL)
+            return 0;
+        if (waitpid(pid, &status, WNOHANG) == pid)
+            return status != 0;
+        nanosleep(&pause, NULL);
+    }
+    return 1;
+}
+
 static int run(const char *plan)
 {
     char line[8192];
     pid_t started[MAX_STARTED];
-    int count = 0, bad = 0;
+    int count = 0, bad = 0, output = -1;
+    pid_t committing = 0;
     FILE *file = fopen(plan, "re");
     if (file == NULL)
         give_up(plan);
@@ -79,8 +103,13 @@ static int run(const char *plan)
         int length = 0;
         for (char *word = strtok(line, "\t\n"); word != NULL && length < MAX_WORDS; word = strtok(NULL, "\t\n"))
             words[length++] = word;
-        pid_t pid = start(words + 2, words[1]);
-        if (strcmp(words[0], "wait") == 0)
+        int commits = strcmp(words[0], "commit") == 0;
+        if (commits && (output = memfd_create("output", MFD_CLOEXEC)) < 0)
+            give_up("memfd_create");
+        pid_t pid = start(words + 2, words[1], commits ? output : -1);
+        if (commits)
+            committing = pid;
+        else if (strcmp(words[0], "wait") == 0)
             bad |= failed(pid);
         else if (strncmp(words[0], "gone=", 5) == 0)
             bad |= await_absence(words[0] + 5);
@@ -89,6 +118,8 @@ static int run(const char *plan)
     }
     for (int i = 0; i < count; i++)
         bad |= failed(started[i]);
+    if (committing != 0)
+        bad |= await_commit(committing, output);
     return bad;
 }
 

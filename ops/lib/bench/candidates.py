@@ -176,7 +176,12 @@ class Floor:
         elements, host_end, *side_by_side = receipt["commands"]
         add = [("start", elements), ("wait", host_end), *(("start", command) for command in side_by_side)]
         undo = {os.path.basename(command["argv"][0]): command for command in receipt["undo"]}
-        delete = [("start", undo["nft"]), (f"gone={receipt['host_link']}", undo["ip"])]
+        nft = undo["nft"]
+        # As Flatnet does with few addresses held (ADR 5).
+        echo = len(glob.glob(f"{RECEIPTS}/*.json")) <= 300
+        if echo:
+            nft = {**nft, "argv": [nft["argv"][0], "-e", *nft["argv"][1:]]}
+        delete = [("commit" if echo else "start", nft), (f"gone={receipt['host_link']}", undo["ip"])]
         if len(undo) != len(receipt["undo"]) or not re.search("nft$", elements["argv"][0]):
             raise Failed(f"the floor does not know how Flatnet runs this receipt:\n{json.dumps(receipt, indent=1)}")
         self.plans[number] = (self.plan(f"{number}-add", add), self.plan(f"{number}-del", delete))

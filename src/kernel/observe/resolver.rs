@@ -1,5 +1,6 @@
 //! The resolver: its process, and whether it answers.
 
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -22,6 +23,8 @@ const QUERY: &[u8] = b"\x01\x00\0\x01\0\0\0\0\0\0";
 const TYPE_A: &[u8] = b"\0\x01\0\x01";
 /// The pause before a resolver that is starting is asked again.
 const PAUSE: Duration = Duration::from_millis(2);
+/// When one that does not answer is asked again: it may have been restarted meanwhile.
+const AGAIN: Duration = Duration::from_millis(300);
 
 /// How the resolver is started here.
 pub(super) fn how_to_start(config: &Config) -> Option<Resolver> {
@@ -67,16 +70,30 @@ fn holder(locks: &str, dev: u64, inode: u64) -> Option<u32> {
     })
 }
 
-/// Whether the resolver answers at `listen` for `zone`, within `patience`: it may be starting.
+/// How long to wait for the resolver.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// If nobody listens: it may be starting.
+    pub refused: Duration,
+    /// If nobody answers: it may have no processor yet.
+    pub silent: Duration,
+}
+
+/// Whether the resolver answers at `listen` for `zone`.
 #[must_use]
-pub fn answers(listen: Ipv4Addr, zone: &HostName, patience: Duration) -> bool {
-    let end = Instant::now() + patience;
+pub fn answers(listen: Ipv4Addr, zone: &HostName, patience: Patience) -> bool {
+    let start = Instant::now();
     loop {
-        match ask(listen, zone, end.saturating_duration_since(Instant::now())) {
+        let left = patience.silent.saturating_sub(start.elapsed());
+        let limit = match ask(listen, zone, left.min(AGAIN)) {
             Ok(found) => return found,
-            Err(_) if Instant::now() + PAUSE < end => std::thread::sleep(PAUSE),
-            Err(_) => return false,
+            Err(cause) if cause.kind() == ErrorKind::ConnectionRefused => patience.refused,
+            Err(_) => patience.silent,
+        };
+        if start.elapsed() + PAUSE >= limit {
+            return false;
         }
+        std::thread::sleep(PAUSE);
     }
 }
 
@@ -131,6 +148,24 @@ mod tests {
         let zone = HostName::parse("ab.c").unwrap();
         let question = question([1, 2], &zone);
         assert_eq!(question, b"\x01\x02\x01\x00\0\x01\0\0\0\0\0\0\x04host\x02ab\x01c\0\0\x01\0\x01");
+    }
+
+    #[test]
+    fn silence_is_borne_longer_than_a_refusal() {
+        let zone = HostName::parse("ab.c").unwrap();
+        let patience = |refused, silent| Patience {
+            refused: Duration::from_millis(refused),
+            silent: Duration::from_millis(silent),
+        };
+        // An address of its own, so that no other program has the port; without root nothing can listen there.
+        let listen = Ipv4Addr::new(127, 87, 1, 53);
+        let start = Instant::now();
+        assert!(!answers(listen, &zone, patience(20, 60_000)));
+        assert!(start.elapsed() < Duration::from_secs(30), "nobody listens");
+        let Ok(_silent) = UdpSocket::bind((listen, PORT)) else { return };
+        let start = Instant::now();
+        assert!(!answers(listen, &zone, patience(0, 400)));
+        assert!(start.elapsed() >= Duration::from_millis(390));
     }
 
     #[test]
