@@ -373,7 +373,7 @@ const FAILURES: [(Kind, &str, &str, &str, &str); 9] = [
 const IN_CONTAINER: &str = "[[ $* == '-n c1 -batch -' ]]";
 /// The command that adds an FDB entry, with `bridging: plain`.
 const FDB: &str = "[[ $* == *fdb* ]]";
-const FROM_STDIN: &str = "[[ $* == '-f -' ]]";
+const FROM_STDIN: &str = "[[ $* == *'-f -' ]]";
 
 #[test]
 fn program_errors_are_explained() {
