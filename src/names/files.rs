@@ -40,10 +40,6 @@ impl Stamp {
             modified: (found.st_mtime, found.st_mtime_nsec as u64),
         }
     }
-
-    fn is_of_same_file(&self, other: Self) -> bool {
-        (self.device, self.inode) == (other.device, other.inode)
-    }
 }
 
 /// The files of a directory.
@@ -230,8 +226,8 @@ impl ReadFile {
     /// another, or did not just grow.
     fn read_on(&mut self, directory: &OwnedFd, there: Stamp) -> Option<()> {
         let owner = fstat(directory).ok()?.st_uid;
-        let is_same = Stamp::of(&fstat(&self.file).ok()?).is_of_same_file(there);
         let found = self.file.metadata().ok()?;
+        let is_same = (found.dev(), found.ino()) == (there.device, there.inode);
         if !is_same || found.size() > MAX_BYTES || is_writable_by_others(&found, owner) {
             return None;
         }

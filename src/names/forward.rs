@@ -14,6 +14,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use super::cache;
 use super::channel::{Channel, Received};
 use super::client::{Client, Source};
+use super::own_addresses::crowding;
 use super::question::{Edns, HEADER, LARGEST, Question};
 use super::reply::Transport;
 
@@ -147,7 +148,11 @@ impl Forwarder {
 
     /// Drops the oldest questions of whoever has most waiting, until there is room; or of this client, if it has enough.
     fn make_room(&mut self, waiter: &Waiter) {
-        while let Some(crowded) = self.crowded_by(waiter) {
+        loop {
+            let waiters = self.pending.values().flat_map(|pending| &pending.waiters);
+            let is_full = self.pending.len() >= MOST.0;
+            let crowded = crowding(waiters.map(|one| one.share), waiter.share, MOST.1, is_full);
+            let Some(crowded) = crowded else { return };
             let is_theirs = |waiter: &Waiter| waiter.share == crowded;
             let mut all = self.pending.iter_mut();
             let Some((&oldest, pending)) = all.find(|(_, pending)| pending.waiters.iter().any(is_theirs))
@@ -160,19 +165,6 @@ impl Forwarder {
                 self.remove(oldest);
             }
         }
-    }
-
-    /// Who has too many questions waiting for one more of `waiter`'s.
-    fn crowded_by(&self, waiter: &Waiter) -> Option<Ipv4Addr> {
-        let mut counts: BTreeMap<Ipv4Addr, usize> = BTreeMap::new();
-        for waiter in self.pending.values().flat_map(|pending| &pending.waiters) {
-            *counts.entry(waiter.share).or_default() += 1;
-        }
-        if counts.get(&waiter.share).is_some_and(|&count| count >= MOST.1) {
-            return Some(waiter.share);
-        }
-        let most = || counts.into_iter().max_by_key(|(_, count)| *count).map(|(share, _)| share);
-        (self.pending.len() >= MOST.0).then(most).flatten()
     }
 
     /// `servers`, with the one first that answered last.

@@ -1,6 +1,6 @@
 //! Which addresses are this host's, and whose share a question counts against.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
@@ -37,4 +37,23 @@ impl OwnAddresses {
     pub(super) fn share_of(&mut self, address: Ipv4Addr) -> Ipv4Addr {
         if self.contains(address) { Ipv4Addr::LOCALHOST } else { address }
     }
+}
+
+/// Who has to make room for one more of `own`'s: `own`, if it has `most` of `shares` already; if all places are taken, whoever
+/// has most of them.
+pub(super) fn crowding(
+    shares: impl Iterator<Item = Ipv4Addr>,
+    own: Ipv4Addr,
+    most: usize,
+    is_full: bool,
+) -> Option<Ipv4Addr> {
+    let mut counts: BTreeMap<Ipv4Addr, usize> = BTreeMap::new();
+    for share in shares {
+        *counts.entry(share).or_default() += 1;
+    }
+    if counts.get(&own).is_some_and(|&count| count >= most) {
+        return Some(own);
+    }
+    let largest = || counts.into_iter().max_by_key(|(_, count)| *count).map(|(share, _)| share);
+    is_full.then(largest).flatten()
 }

@@ -21,7 +21,7 @@ use super::decide::{Verdict, Zone, decide, named};
 use super::files::Files;
 use super::forward::{FinishedQuestion, Forwarder, Waiter};
 use super::listener::Listener;
-use super::own_addresses::OwnAddresses;
+use super::own_addresses::{OwnAddresses, crowding};
 use super::podman::PodmanNames;
 use super::query::{Query, QueryOutcome};
 use super::question::{Question, Refusal};
@@ -311,17 +311,9 @@ impl Resolver {
 
     /// Ends the idlest connection of whoever has most, if there is no room for one more; or of `share`, if it has enough.
     fn make_room(&mut self, share: Ipv4Addr) {
-        let mut counts: BTreeMap<Ipv4Addr, usize> = BTreeMap::new();
-        for connection in self.connections.values() {
-            *counts.entry(connection.share).or_default() += 1;
-        }
-        let crowded = if counts.get(&share).is_some_and(|&count| count >= connection::MOST.1) {
-            Some(share)
-        } else if self.connections.len() >= connection::MOST.0 {
-            counts.into_iter().max_by_key(|(_, count)| *count).map(|(share, _)| share)
-        } else {
-            None
-        };
+        let shares = self.connections.values().map(|connection| connection.share);
+        let is_full = self.connections.len() >= connection::MOST.0;
+        let crowded = crowding(shares, share, connection::MOST.1, is_full);
         let of_crowded = self.connections.iter().filter(|(_, one)| Some(one.share) == crowded);
         if let Some(idlest) = of_crowded.min_by_key(|(_, one)| one.active).map(|(number, _)| *number) {
             self.connections.remove(&idlest);
