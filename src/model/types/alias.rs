@@ -1,9 +1,12 @@
 //! Link aliases, which mark Flatnet's links.
 
+use super::pattern::{is_made_of, pattern};
 use super::{AttachmentId, NetworkName, Owner};
 use crate::error::Result;
 
-super::pattern::pattern!(ALIAS, "link alias", r"^flatnet/[A-Za-z0-9_./\-]+$", 248);
+pattern!(ALIAS, "link alias", r"^flatnet/[A-Za-z0-9_./\-]+$", 248, |text| {
+    text.strip_prefix("flatnet/").is_some_and(|rest| is_made_of(rest, "_./-"))
+});
 
 /// The alias (`ip link set DEV alias TEXT`) of one of our links; it names the link's owner.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

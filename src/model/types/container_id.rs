@@ -1,9 +1,11 @@
 //! Container IDs.
 
-use super::pattern::pattern;
+use super::pattern::{is_name, pattern};
 use crate::error::Result;
 
-pattern!(CONTAINER_ID, "container ID", r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", 128);
+pattern!(CONTAINER_ID, "container ID", r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", 128, |text| is_name(
+    text, "", "_.-"
+));
 
 /// How many characters of an ID go into an nft comment (which holds fewer than 128 bytes).
 const COMMENT_LENGTH: usize = 64;

@@ -1,6 +1,10 @@
 //! Names of containers and pods.
 
-super::pattern::pattern!(CONTAINER_NAME, "container name", r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", 253);
+use super::pattern::{is_name, pattern};
+
+pattern!(CONTAINER_NAME, "container name", r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", 253, |text| is_name(
+    text, "", "_.-"
+));
 
 /// The name of a container or pod, or an alias of one: what Podman and Kubernetes allow. It is kept and shown; it
 /// never reaches `ip` or `nft`.

@@ -1,9 +1,9 @@
 //! Names of network interfaces.
 
-use super::pattern::{bad, pattern};
+use super::pattern::{bad, is_name, pattern};
 use crate::error::Result;
 
-pattern!(IF_NAME, "interface name", r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$", 15);
+pattern!(IF_NAME, "interface name", r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$", 15, |text| is_name(text, "_", "_.-"));
 
 /// A network interface name: 1 to 15 characters of `A-Z a-z 0-9 _ . -`, not starting with `-` or `.`, and not
 /// `lo`, `all` or `default`, which are special to the kernel and to `sysctl`. Deliberately narrower than the

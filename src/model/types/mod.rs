@@ -20,6 +20,7 @@ mod port;
 mod port_mode;
 mod route_table;
 mod sysctl_key;
+mod table_name;
 mod url_path;
 
 pub use addresses::{Addresses, are_of_one_family};
@@ -34,7 +35,7 @@ pub use link_group::LinkGroup;
 pub use mac::Mac;
 pub use netns_id::NetnsId;
 pub use netns_path::NetnsPath;
-pub use network_name::{NetworkName, TableName};
+pub use network_name::NetworkName;
 pub use nginx_path::NginxPath;
 pub use owner::Owner;
 pub use pattern::shown;
@@ -42,6 +43,7 @@ pub use port::{PortMapping, Protocol};
 pub use port_mode::PortMode;
 pub use route_table::RouteTable;
 pub use sysctl_key::SysctlKey;
+pub use table_name::TableName;
 pub use url_path::UrlPath;
 
 /// Implements `Display`, `FromStr`-based (de)serialisation and `AsRef<str>` for a newtype over `String`

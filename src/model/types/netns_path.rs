@@ -1,9 +1,11 @@
 //! Paths of network namespaces.
 
-use super::pattern::{bad, pattern};
+use super::pattern::{bad, is_made_of, pattern};
 use crate::error::Result;
 
-pattern!(NETNS_PATH, "network namespace path", r"^(/[A-Za-z0-9_.\-]+)+$", 512);
+pattern!(NETNS_PATH, "network namespace path", r"^(/[A-Za-z0-9_.\-]+)+$", 512, |text| {
+    text.strip_prefix('/').is_some_and(|path| path.split('/').all(|part| is_made_of(part, "_.-")))
+});
 
 /// An absolute path without `..`, such as `/run/netns/x`, `/proc/42/ns/net` or `/proc/42/fd/7`.
 /// [`crate::kernel::observe::netns`] checks whether it names a network namespace.

@@ -1,9 +1,10 @@
 //! Network names.
 
-use super::pattern::pattern;
+use super::TableName;
+use super::pattern::{is_name, pattern};
 use crate::error::Result;
 
-pattern!(NETWORK_NAME, "network name", r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", 64);
+pattern!(NETWORK_NAME, "network name", r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", 64, |text| is_name(text, "", "_.-"));
 
 /// A network's name, as in `podman run --network`: at most 64 characters of CNI's set. It names a directory below the
 /// state directory and, through [`NetworkName::table`], the nft tables.
@@ -21,26 +22,11 @@ impl NetworkName {
     /// or `filter` would be an nft keyword or another program's table.
     #[must_use]
     pub fn table(&self) -> TableName {
-        TableName(if self.0 == "flatnet" { self.0.clone() } else { format!("flatnet-{}", self.0) })
+        TableName::of(self)
     }
 }
 
 super::string_newtype!(NetworkName);
-
-pattern!(TABLE_NAME, "nft table", r"^flatnet(-[A-Za-z0-9_.\-]+)?$", 72);
-
-/// The name of a network's nft tables of the families `inet` and `arp`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TableName(String);
-
-impl TableName {
-    fn parse(text: &str) -> Result<Self> {
-        TABLE_NAME.check(text)?;
-        Ok(Self(text.to_owned()))
-    }
-}
-
-super::string_newtype!(TableName);
 
 #[cfg(test)]
 mod tests {

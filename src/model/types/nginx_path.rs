@@ -1,6 +1,16 @@
 //! Paths of files that nginx reads.
 
-super::pattern::pattern!(NGINX_PATH, "path", r"^([A-Za-z]:)?[A-Za-z0-9/_.+\-]+$", 256);
+use super::pattern::{is_made_of, pattern};
+
+pattern!(NGINX_PATH, "path", r"^([A-Za-z]:)?[A-Za-z0-9/_.+\-]+$", 256, |text| {
+    let path = match text.split_once(':') {
+        Some((drive, path)) if drive.len() == 1 && drive.bytes().all(|byte| byte.is_ascii_alphabetic()) => {
+            path
+        }
+        _ => text,
+    };
+    is_made_of(path, "/_.+-")
+});
 
 /// The path of a file as nginx sees it: on Windows `C:/certificates/gateway.pem`, elsewhere `/etc/..`, or relative to
 /// the folder of `nginx.conf`. None of its characters mean anything to nginx or to a shell.

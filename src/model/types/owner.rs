@@ -1,8 +1,14 @@
 //! Owner marks, which distinguish several Flatnets on one kernel.
 
+use super::pattern::{is_name, pattern};
 use crate::error::Result;
 
-super::pattern::pattern!(OWNER, "owner mark", r"^[A-Za-z0-9][A-Za-z0-9.\-]*-[0-9a-f]{12}$", 48);
+pattern!(OWNER, "owner mark", r"^[A-Za-z0-9][A-Za-z0-9.\-]*-[0-9a-f]{12}$", 48, |text| {
+    let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    text.rsplit_once('-').is_some_and(|(name, digits)| {
+        is_name(name, "", ".-") && digits.len() == 12 && digits.bytes().all(is_digit)
+    })
+});
 
 /// A Flatnet's owner mark: a readable name and a random number, as in `Debian-3f9a1c2b4d5e`. All WSL2
 /// distributions share one network namespace, and each may have a Flatnet.

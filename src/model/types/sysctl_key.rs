@@ -1,6 +1,7 @@
 //! Keys of `sysctl`.
 
 use super::IfName;
+use super::pattern::{is_name, pattern};
 
 /// A sysctl key in the form with slashes, which also works for interface names with dots.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,5 +50,8 @@ impl SysctlKey {
     }
 }
 
-super::pattern::pattern!(KEY, "sysctl key", r"^net/ipv[46](/[A-Za-z0-9_][A-Za-z0-9_.\-]*)+$", 128);
+pattern!(KEY, "sysctl key", r"^net/ipv[46](/[A-Za-z0-9_][A-Za-z0-9_.\-]*)+$", 128, |text| {
+    let key = text.strip_prefix("net/ipv4/").or_else(|| text.strip_prefix("net/ipv6/"));
+    key.is_some_and(|key| key.split('/').all(|part| is_name(part, "_", "_.-")))
+});
 super::string_newtype!(SysctlKey);

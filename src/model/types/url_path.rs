@@ -1,6 +1,10 @@
 //! Paths in URLs.
 
-super::pattern::pattern!(URL_PATH, "path", r"^/[A-Za-z0-9/_.~\-]*$", 256);
+use super::pattern::{is_made_of, pattern};
+
+pattern!(URL_PATH, "path", r"^/[A-Za-z0-9/_.~\-]*$", 256, |text| {
+    text.starts_with('/') && is_made_of(text, "/_.~-")
+});
 
 /// A URL path prefix, such as `/` or `/wiki`. It starts with a slash, ends without one unless it is `/`, and has no `//`,
 /// `.` or `..`: the form to which nginx normalizes a request's path.
