@@ -16,7 +16,7 @@ fn repeated_add_and_del_leak_nothing() {
     drive::install(&sandbox);
     sandbox.sh("flatnet up").succeeds();
     let before = World::of(&sandbox);
-    let runs = soak::count(500);
+    let runs = soak::count(300);
     let (mut times, mut looks): (Vec<f64>, Vec<Value>) = (Vec::new(), Vec::new());
     for first in (0..runs).step_by(BATCH) {
         let answer = drive(&sandbox, "cycle", &json!({"first": first, "runs": BATCH.min(runs - first)}));

@@ -16,7 +16,7 @@ fn first_question_after_add_and_del_is_answered_right() {
     drive::install(&sandbox);
     sandbox.sh("flatnet up").succeeds();
     let before = World::of(&sandbox);
-    let runs = soak::count(100);
+    let runs = soak::count(50);
     let mut wrong: Vec<String> = Vec::new();
     for first in (0..runs).step_by(BATCH) {
         let answer =

@@ -18,6 +18,7 @@ class Row(NamedTuple):
 ROWS = [
     Row("kill-steps", "SIGKILL after every step of ADD and DEL", "kill_steps::", 20, "rounds", 1, 15),
     Row("kill-random", "SIGKILL at a random moment, then DEL", "kill_random::", 10_000, "kills", 400, 15),
+    Row("interleaved", "a run paused at each lock while another one runs", "interleaved::", 1, "rounds", 1, 30),
     Row("parallel", "ADDs in parallel, then DELs", "storm::parallel", 4_000, "containers", 200, 10),
     Row("mixed", "ADD, DEL, CHECK, gc, up, repair, rules, ps, status at once", "storm::mixed", 60, "seconds", 20, 5),
     Row("exhaustion", "a full /29, a full bridge", "soak_exhaustion::", 20, "rounds", 1, 10),
