@@ -111,6 +111,7 @@ impl Engine {
         links: &LinksGuard<'_>,
     ) -> Result<Attached> {
         let network = self.network_guard()?;
+        let mut question = self.config.names.enabled.then(|| self.ask_resolver());
         self.refuse_another()?;
         self.refuse_ports(&request.ports)?;
         self.clear_the_way(request, &network, links)?;
@@ -122,12 +123,12 @@ impl Engine {
                 format!("interface {if_name} already exists in {} and is not Flatnet's", request.netns),
             ));
         }
-        let facts = self.ensure_host(&network)?;
+        let facts = self.ensure_host(&network, question.as_mut())?;
         self.free_ports(request, &network)?;
         let ruleset = self.ruleset_share(&network)?;
         let (desired, plan, receipt) = self.record(request, (netns, has_way_out), &facts, &network)?;
         self.make(&desired, &plan, &receipt, network, ruleset, links)?;
-        Ok(attached(&desired, self.config.bridge_address(), self.dns()))
+        Ok(attached(&desired, self.config.bridge_address(), self.dns(question)))
     }
 
     /// Removes what an earlier ADD of the same attachment left behind when the runtime was killed.
@@ -203,8 +204,9 @@ impl Engine {
         if let Some(mac) = mac {
             self.refuse_taken_mac(mac)?;
         }
-        let was_used =
-            |&address: &IpAddr| !knows_all || leases.get(address).is_some_and(|lease| !lease.forgotten);
+        let was_used = |&address: &IpAddr| {
+            !knows_all || leases.get(address).is_some_and(|lease| !self.flows_are_gone(lease))
+        };
         let used: Vec<IpAddr> = addresses.iter().filter(was_used).collect();
         let path = &request.netns;
         let state =

@@ -1,5 +1,6 @@
 //! DEL: undoes what a receipt says.
 
+use super::flows::Flows;
 use super::guard::{self, LinksGuard};
 use super::undo::{Undo, Undone};
 use super::{Engine, NetworkGuard, now, undo};
@@ -8,7 +9,7 @@ use crate::kernel::observe;
 use crate::kernel::render;
 use crate::model::plan::{Op, TableElement};
 use crate::model::types::AttachmentId;
-use crate::state::lease::Lease;
+use crate::state::lease::{Lease, Leases};
 use crate::state::receipt::Receipt;
 
 /// With so many addresses held, printing what nft changed takes as long as it saves.
@@ -76,9 +77,12 @@ impl Engine {
             }
             ruleset => ruleset?,
         };
-        let Some(ops) = self.ops_to_detach(links.id(), is_to_go)? else { return Ok(false) };
-        let few = self.store.leases()?.held().nth(FEW).is_none();
-        let leaving = Undo::new(ops, links, ruleset).until_commit(few).start(&mut self.host);
+        let leases = self.store.leases()?;
+        let Some(ops) = self.ops_to_detach(links.id(), &leases, is_to_go)? else { return Ok(false) };
+        let few = leases.held().nth(FEW).is_none();
+        let flows = self.flows_file(links.id(), &ops);
+        let undo = Undo::new(ops, links, ruleset).until_commit(few).leaving_flows(flows);
+        let leaving = undo.start(&mut self.host);
         // The transaction holds the ruleset's lock; the links need only this attachment's own.
         drop(network);
         let undone = leaving.finish(&mut self.host);
@@ -94,7 +98,8 @@ impl Engine {
         links: &LinksGuard<'_>,
         is_to_go: impl Fn(&Self, Option<&Receipt>) -> bool,
     ) -> Result<bool> {
-        let Some(ops) = self.ops_to_detach(links.id(), is_to_go)? else { return Ok(false) };
+        let leases = self.store.leases()?;
+        let Some(ops) = self.ops_to_detach(links.id(), &leases, is_to_go)? else { return Ok(false) };
         let undone = self.undo_ops(ops, links, network)?;
         self.forget(links, &undone, network)?;
         Ok(true)
@@ -105,6 +110,7 @@ impl Engine {
     fn ops_to_detach(
         &mut self,
         id: &AttachmentId,
+        leases: &Leases,
         is_to_go: impl Fn(&Self, Option<&Receipt>) -> bool,
     ) -> Result<Option<Vec<Op>>> {
         let receipt = self.store.receipt(id)?.map(|(receipt, _)| receipt);
@@ -113,7 +119,7 @@ impl Engine {
         }
         let Some(receipt) = receipt else { return self.undo_without_receipt(id).map(Some) };
         self.store.note_leaving(id);
-        self.undo_of(&receipt).map(Some)
+        Ok(Some(self.undo_of(&receipt, leases)))
     }
 
     /// What is known of an attachment whose receipt is lost: its link, by name and alias, and the elements with
@@ -153,7 +159,7 @@ impl Engine {
         links: &LinksGuard<'_>,
         network: &NetworkGuard,
     ) -> Result<()> {
-        let ops = self.undo_of(receipt)?;
+        let ops = self.undo_of(receipt, &self.store.leases()?);
         let undone = self.undo_ops(ops, links, network)?;
         self.forget(links, &undone, network)
     }
@@ -175,7 +181,7 @@ impl Engine {
 
     /// Warns about conntrack entries that could not be deleted, which need no undo.
     pub(super) fn warn_of_flows(&self, undone: Undone) -> Undone {
-        if let Some(Err(error)) = &undone.flows {
+        if let Flows::Failed(error) = &undone.flows {
             self.log.warn(&undo::flows_stay(error));
         }
         undone
@@ -184,7 +190,7 @@ impl Engine {
     /// The operations that undo `receipt`: its own or, if a later version wrote it, those that follow from its
     /// address. Set elements are kept if the address belongs to another attachment by now, or this host to
     /// another Flatnet.
-    pub(super) fn undo_of(&self, receipt: &Receipt) -> Result<Vec<Op>> {
+    pub(super) fn undo_of(&self, receipt: &Receipt, leases: &Leases) -> Vec<Op> {
         let mut ops = receipt.undo_ops();
         if ops.is_empty() {
             let table = receipt.network.table();
@@ -192,7 +198,6 @@ impl Engine {
             ops.extend(receipt.elements(&table).into_iter().map(Op::ElementDel));
         }
         ops.extend(receipt.flows().map(Op::FlowsDel));
-        let leases = self.store.leases()?;
         let is_held = |lease: &Lease| !lease.released && lease.id != receipt.id;
         let mut addresses = receipt.addresses.iter();
         let has_other_holder = addresses.any(|address| leases.get(address).is_some_and(is_held));
@@ -201,7 +206,7 @@ impl Engine {
         if is_anothers || has_other_holder {
             ops.retain(|op| !matches!(op, Op::ElementDel(_) | Op::FlowsDel(_)));
         }
-        Ok(ops)
+        ops
     }
 
     /// Removes the receipt and releases the address, unless something is stuck: then both stay for `flatnet
@@ -222,8 +227,13 @@ impl Engine {
             return Err(Error::new(Kind::NotUndone, format!("not everything could be undone: {what}")));
         }
         self.store.remove_receipt(id, network)?;
+        let are_forgotten = matches!(flows, Flows::Deleted | Flows::Left);
+        // An earlier DEL was killed, or its `conntrack`.
+        let are_owed = !matches!(flows, Flows::Left) && self.take_flows_file(id) && !are_forgotten;
+        let is_released = leases.release(id, are_forgotten, now());
+        let is_noted = are_owed && leases.remember_flows(id);
         // If the file of leases is lost, the receipts may be incomplete too: see `recover`.
-        if self.store.has_leases() && leases.release(id, matches!(flows, Some(Ok(()))), now()) {
+        if self.store.has_leases() && (is_released || is_noted) {
             self.store.write_leases(&leases, network)?;
         }
         Ok(())
@@ -232,7 +242,7 @@ impl Engine {
     /// The commands that detach `receipt`, for display.
     #[must_use]
     pub fn undo_commands(&self, receipt: &Receipt) -> Vec<crate::model::command::Command> {
-        let ops = self.undo_of(receipt).unwrap_or_default();
+        let ops = self.undo_of(receipt, &self.store.leases().unwrap_or_default());
         render::commands(&ops, &self.host.tools).into_iter().map(|one| one.command).collect()
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::flows::Flows;
 use super::undo::Undone;
 use super::{Engine, NetworkGuard};
 use crate::error::{Error, Kind, Result};
@@ -36,6 +37,7 @@ impl Engine {
         let network = self.network_guard()?;
         collected.freed.extend(self.release_orphans(&network)?);
         self.refresh_names(&network);
+        self.settle_flows(&network)?;
         drop(network);
         self.sweep_locks()?;
         Ok(collected)
@@ -171,7 +173,7 @@ impl Engine {
         let result = match self.store.receipt(id)? {
             // Nothing in the kernel survives a reboot, and `up` adds only running containers.
             Some((receipt, _)) if self.is_dead(&receipt) && receipt.boot_id != observe::boot_id() => {
-                self.forget(&links, &Undone { flows: Some(Ok(())), ..Undone::default() }, network)
+                self.forget(&links, &Undone { flows: Flows::Deleted, ..Undone::default() }, network)
             }
             Some((receipt, _)) if self.is_dead(&receipt) => self.undo_receipt(&receipt, &links, network),
             None if self.is_orphan(id)? => self.forget(&links, &Undone::default(), network),

@@ -195,7 +195,12 @@ impl Engine {
     }
 
     fn links_lock(&self, id: &AttachmentId) -> Result<PathBuf> {
-        let name = format!("{}.lock", id.host_link(&self.config.network));
+        self.attachment_file(id, "lock")
+    }
+
+    /// The path `LINK.KIND` of a file that programs lock.
+    pub(super) fn attachment_file(&self, id: &AttachmentId, kind: &str) -> Result<PathBuf> {
+        let name = format!("{}.{kind}", id.host_link(&self.config.network));
         self.lock_path(&self.lock_dirs()?.attachments, &name)
     }
 

@@ -16,6 +16,7 @@ use crate::kernel::observe;
 use crate::kernel::observe::host::ObservedHost;
 use crate::kernel::observe::link::Link;
 use crate::kernel::observe::resolv_conf::own_resolvers;
+use crate::kernel::observe::resolver::Question;
 use crate::kernel::planner;
 use crate::kernel::render;
 use crate::model::config::{Bridging, Uplink};
@@ -125,7 +126,11 @@ impl Engine {
 
     /// The facts of this host, observed again only if something is missing. The fast path of ADD checks one
     /// file, one link, one setting and two routes.
-    pub(super) fn ensure_host(&mut self, network: &NetworkGuard) -> Result<HostFacts> {
+    pub(super) fn ensure_host(
+        &mut self,
+        network: &NetworkGuard,
+        question: Option<&mut Question>,
+    ) -> Result<HostFacts> {
         if let Some(record) = self.store.host()? {
             let forwards = observe::sysctl(&SysctlKey::ip_forward()) == Some(1);
             let same = record.facts.config_hash == config_hash(&self.config)
@@ -133,7 +138,7 @@ impl Engine {
                 && record.facts.resolvers == self.own_resolvers()
                 && record.facts.gateway_ports == observe::gateway::own_ports(&self.config)
                 && observe::host::ways_are(&record.facts.ingress_gateways, &record.facts.gateway_links);
-            let is_up = forwards && self.has_its_addresses() && self.resolver_runs(&record.facts);
+            let is_up = forwards && self.has_its_addresses() && self.resolver_runs(&record.facts, question);
             if record.complete && same && is_up {
                 return Ok(record.facts);
             }

@@ -18,6 +18,7 @@ mod check;
 mod definitions;
 mod detach;
 mod firewall_advice;
+mod flows;
 mod gc;
 mod guard;
 mod host;

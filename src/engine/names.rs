@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{Engine, NetworkGuard};
 use crate::error::Result;
-use crate::kernel::observe::resolver::{self, HOST, Patience};
+use crate::kernel::observe::resolver::{self, HOST, Patience, Question};
 use crate::kernel::observe::{self, resolv_conf};
 use crate::model::config::Dns;
 use crate::model::desired::{HostFacts, Resolver};
@@ -50,7 +50,11 @@ impl Engine {
     /// Whether the resolver answers at this network's address.
     #[must_use]
     pub fn resolver_answers(&self) -> bool {
-        resolver::answers(self.config.bridge_address(), &self.config.names.zone, PATIENCE)
+        self.ask_resolver().is_answered(PATIENCE)
+    }
+
+    pub(super) fn ask_resolver(&self) -> Question {
+        Question::ask(self.config.bridge_address(), &self.config.names.zone)
     }
 
     /// What a changed configuration of names means for containers that run: they keep their resolv.conf.
@@ -98,9 +102,9 @@ impl Engine {
     }
 
     /// Whether the resolver's process runs, if this host starts it. It is asked first: looking for its process takes 10 ms.
-    pub(super) fn resolver_runs(&self, facts: &HostFacts) -> bool {
+    pub(super) fn resolver_runs(&self, facts: &HostFacts, question: Option<&mut Question>) -> bool {
         !matches!(facts.resolver, Some(Resolver::Process { .. }))
-            || resolver::answers(self.config.bridge_address(), &self.config.names.zone, SOON)
+            || question.is_some_and(|question| question.is_answered(SOON))
             || resolver::process(&NamesDir::lock_of(self.store.names().path())).is_some()
     }
 
@@ -194,15 +198,13 @@ impl Engine {
         }
     }
 
-    /// What an attached container gets for its resolv.conf: Flatnet's resolver alone or, if it does not answer, what the
-    /// configuration names.
-    pub(super) fn dns(&self) -> Dns {
+    /// What an attached container gets for its resolv.conf: Flatnet's resolver alone or, if it does not answer `question`,
+    /// what the configuration names. Without names there is no question.
+    pub(super) fn dns(&self, question: Option<Question>) -> Dns {
         let config = &self.config;
-        if !config.names.enabled {
-            return config.dns.clone();
-        }
+        let Some(mut question) = question else { return config.dns.clone() };
         let (listen, zone) = (config.bridge_address(), &config.names.zone);
-        if !self.resolver_answers() {
+        if !question.is_answered(PATIENCE) {
             self.log.warn(&format!(
                 "the resolver does not answer at {listen}: the container gets this host's name servers, and no names; \
                  `flatnet doctor` says why"

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::flows::{Flows, FlowsFile};
 use super::guard::{LinksGuard, RulesetShare};
 use crate::error::{Error, Result};
 use crate::kernel::execute::{CommandFailure, Executor, Exit, Output, Running};
@@ -32,6 +33,7 @@ pub(super) struct Undo<'g> {
     links: &'g LinksGuard<'g>,
     ruleset: RulesetShare<'g>,
     echo: bool,
+    flows: Option<FlowsFile>,
 }
 
 /// An undo in progress: `nft` deletes the set elements while the caller does something else.
@@ -47,20 +49,25 @@ pub(super) struct Leaving<'g> {
 pub(super) struct Undone {
     /// What could not be undone.
     pub(super) stuck: Vec<Stuck>,
-    /// Whether conntrack entries of the address were deleted, if requested. A failure needs no undo.
-    pub(super) flows: Option<Result<()>>,
+    /// What became of the address's conntrack entries.
+    pub(super) flows: Flows,
 }
 
 impl<'g> Undo<'g> {
     /// `ops`, which were computed while both guards were held.
     pub(super) fn new(ops: Vec<Op>, links: &'g LinksGuard<'_>, ruleset: RulesetShare<'g>) -> Self {
-        Self { ops, links, ruleset, echo: false }
+        Self { ops, links, ruleset, echo: false, flows: None }
     }
 
     /// Waits for the commit of set elements' deletion, not for the end of `nft`, which takes 6 to 15 ms longer (its exit
     /// waits for the kernel's RCU). Worth it with few elements.
     pub(super) fn until_commit(self, echo: bool) -> Self {
         Self { echo, ..self }
+    }
+
+    /// Leaves the deletion of conntrack entries running, under `file`, if there is one.
+    pub(super) fn leaving_flows(self, file: Option<FlowsFile>) -> Self {
+        Self { flows: file, ..self }
     }
 
     /// Runs all of it.
@@ -86,14 +93,15 @@ impl<'g> Undo<'g> {
 impl Leaving<'_> {
     /// Runs the rest and waits for all of it. Then the share of the ruleset is released.
     pub(super) fn finish(self, host: &mut Host) -> Undone {
-        let Self { undo: Undo { ops, links, ruleset, echo }, elements, running, rules } = self;
+        let Self { undo: Undo { ops, links, ruleset, echo, flows }, elements, running, rules } = self;
         let mut stuck = rules.finish();
         stuck.extend(run_in_order(&ops, host, &[links.lock()]));
         // Once the link is gone no new conntrack entry appears, since the address is unreachable. Only a bridge
         // takes packets to an unassigned address, and then the ruleset must no longer send those of a published
         // port there.
         let is_bridged = elements.iter().any(|one| matches!(one.element, Element::FrameBinding { .. }));
-        let early = (!is_bridged).then(|| forget_flows(&ops, host, links));
+        let forget = |host: &mut Host| forget_flows(&ops, host, links, flows);
+        let (early, late) = if is_bridged { (None, Some(forget)) } else { (Some(forget(host)), None) };
         let wait = |running: Box<dyn Running>| {
             if echo { running.wait_for_line(render::COMMITTED) } else { running.wait() }
         };
@@ -114,7 +122,7 @@ impl Leaving<'_> {
                 );
             }
         }
-        let flows = early.unwrap_or_else(|| forget_flows(&ops, host, links));
+        let flows = late.map(|forget| forget(host)).or(early).unwrap_or_default();
         Undone { stuck, flows }
     }
 }
@@ -139,15 +147,20 @@ fn delete_one(element: &TableElement, host: &mut Host, locks: &[&Lock]) -> Optio
 /// Undoes the links and conntrack entries among `ops`, if no element was added.
 pub(super) fn links(ops: &[Op], links: &LinksGuard<'_>, host: &mut Host) -> Undone {
     let stuck = run(ops, host, &[links.lock()]);
-    Undone { stuck, flows: forget_flows(ops, host, links) }
+    Undone { stuck, flows: forget_flows(ops, host, links, None) }
 }
 
-/// Deletes the conntrack entries that `ops` names, if any.
-fn forget_flows(ops: &[Op], host: &mut Host, links: &LinksGuard<'_>) -> Option<Result<()>> {
+/// Deletes the conntrack entries that `ops` names, if any. Does not wait for it if there is a `file`.
+fn forget_flows(ops: &[Op], host: &mut Host, links: &LinksGuard<'_>, file: Option<FlowsFile>) -> Flows {
     let flows = ops.iter().filter(|op| matches!(op, Op::FlowsDel(_)));
-    let rendered = render::commands(flows, &host.tools).into_iter().next()?;
-    let ended = host.run(&rendered.command, &[links.lock()]);
-    Some(ended.and_then(|output| output.checked(&rendered.command)).map(drop))
+    let Some(rendered) = render::commands(flows, &host.tools).into_iter().next() else { return Flows::Kept };
+    let command = rendered.command;
+    match file {
+        Some(file) => file.leave(command, host),
+        None => Flows::of(
+            host.run(&command, &[links.lock()]).and_then(|output| output.checked(&command)).map(drop),
+        ),
+    }
 }
 
 /// The message if that fails.

@@ -32,7 +32,7 @@ pub struct Lease {
     /// Not held, but remembered so that its last holder gets it back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub released: bool,
-    /// On release, its conntrack entries were deleted.
+    /// On release, its conntrack entries were deleted, or their deletion was left running.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forgotten: bool,
     /// Its holder requested this very address (`--ip`).
@@ -238,6 +238,18 @@ impl Leases {
             lease.released = true;
             lease.forgotten = forgotten;
             lease.since = now;
+            changed = true;
+        }
+        changed
+    }
+
+    /// Records that conntrack entries of the addresses that `id` released are left.
+    pub fn remember_flows(&mut self, id: &AttachmentId) -> bool {
+        let mut changed = false;
+        for lease in
+            self.leases.values_mut().filter(|lease| lease.released && lease.forgotten && lease.id == *id)
+        {
+            lease.forgotten = false;
             changed = true;
         }
         changed

@@ -45,6 +45,7 @@ mod errors;
 #[cfg(feature = "faults")]
 mod faults;
 mod flows_batch;
+mod flows_left;
 mod frames;
 mod gateway;
 mod gateway_answers;

@@ -28,7 +28,7 @@ impl Engine {
             _ => true,
         };
         let mut plan = Plan::default();
-        for op in self.undo_of(receipt)?.into_iter().filter(is_there) {
+        for op in self.undo_of(receipt, &self.store.leases()?).into_iter().filter(is_there) {
             plan.push_final(op, "removes what the container had");
         }
         Ok(plan)

@@ -191,6 +191,7 @@ impl Engine {
                 Err(error) => repair.failed(Concern::Host, error),
             }
         }
+        self.settle_flows(&self.network_guard()?)?;
         self.sweep_locks()?;
         Ok(repair)
     }

@@ -79,36 +79,73 @@ pub struct Patience {
     pub silent: Duration,
 }
 
-/// Whether the resolver answers at `listen` for `zone`.
-#[must_use]
-pub fn answers(listen: Ipv4Addr, zone: &HostName, patience: Patience) -> bool {
-    let start = Instant::now();
-    loop {
-        let left = patience.silent.saturating_sub(start.elapsed());
-        let limit = match ask(listen, zone, left.min(AGAIN)) {
-            Ok(found) => return found,
-            Err(cause) if cause.kind() == ErrorKind::ConnectionRefused => patience.refused,
-            Err(_) => patience.silent,
-        };
-        if start.elapsed() + PAUSE >= limit {
-            return false;
+/// A question whether the resolver answers at an address for a zone. It is sent at once and its answer read later, so that the
+/// caller can work meanwhile.
+#[derive(Debug)]
+pub struct Question {
+    listen: Ipv4Addr,
+    zone: HostName,
+    /// The socket that received no answer yet.
+    asked: Option<Asked>,
+    /// Whether an answer with a record came.
+    is_found: bool,
+}
+
+impl Question {
+    /// Asks the resolver at `listen` for `zone`.
+    #[must_use]
+    pub fn ask(listen: Ipv4Addr, zone: &HostName) -> Self {
+        Self { listen, zone: zone.clone(), asked: Asked::new(listen, zone).ok(), is_found: false }
+    }
+
+    /// Whether the resolver answers. Unless it did so already, waits and asks again.
+    pub fn is_answered(&mut self, patience: Patience) -> bool {
+        let start = Instant::now();
+        while !self.is_found {
+            let left = patience.silent.saturating_sub(start.elapsed()).min(AGAIN);
+            let asked = self.asked.take().map_or_else(|| Asked::new(self.listen, &self.zone), Ok);
+            let limit = match asked.and_then(|asked| asked.answer(left)) {
+                Ok(is_found) => {
+                    self.is_found = is_found;
+                    return is_found;
+                }
+                Err(cause) if cause.kind() == ErrorKind::ConnectionRefused => patience.refused,
+                Err(_) => patience.silent,
+            };
+            if start.elapsed() + PAUSE >= limit {
+                return false;
+            }
+            std::thread::sleep(PAUSE);
         }
-        std::thread::sleep(PAUSE);
+        true
     }
 }
 
-/// Asks once. An error if nothing comes back, or a refusal.
-fn ask(listen: Ipv4Addr, zone: &HostName, patience: Duration) -> std::io::Result<bool> {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
-    socket.connect((listen, PORT))?;
-    // The kernel chooses a random port, and a connected socket receives only from the server.
-    let id = socket.local_addr()?.port().to_be_bytes();
-    // Zero means forever.
-    socket.set_read_timeout(Some(patience.max(Duration::from_millis(1))))?;
-    socket.send(&question(id, zone))?;
-    let mut header = [0; HEADER];
-    let length = socket.recv(&mut header)?;
-    Ok(is_found(&header[..length], id))
+/// One message that was sent.
+#[derive(Debug)]
+struct Asked {
+    socket: UdpSocket,
+    id: [u8; 2],
+}
+
+impl Asked {
+    fn new(listen: Ipv4Addr, zone: &HostName) -> std::io::Result<Self> {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        socket.connect((listen, PORT))?;
+        // The kernel chooses a random port, and a connected socket receives only from the server.
+        let id = socket.local_addr()?.port().to_be_bytes();
+        socket.send(&question(id, zone))?;
+        Ok(Self { socket, id })
+    }
+
+    /// Whether the answer has a record. An error if none comes, or a refusal.
+    fn answer(self, patience: Duration) -> std::io::Result<bool> {
+        // Zero means forever.
+        self.socket.set_read_timeout(Some(patience.max(Duration::from_millis(1))))?;
+        let mut header = [0; HEADER];
+        let length = self.socket.recv(&mut header)?;
+        Ok(is_found(&header[..length], self.id))
+    }
 }
 
 fn question(id: [u8; 2], zone: &HostName) -> Vec<u8> {
@@ -160,12 +197,30 @@ mod tests {
         // An address of its own, so that no other program has the port; without root nothing can listen there.
         let listen = Ipv4Addr::new(127, 87, 1, 53);
         let start = Instant::now();
-        assert!(!answers(listen, &zone, patience(20, 60_000)));
+        assert!(!Question::ask(listen, &zone).is_answered(patience(20, 60_000)));
         assert!(start.elapsed() < Duration::from_secs(30), "nobody listens");
-        let Ok(_silent) = UdpSocket::bind((listen, PORT)) else { return };
+        let Ok(server) = UdpSocket::bind((listen, PORT)) else { return };
         let start = Instant::now();
-        assert!(!answers(listen, &zone, patience(0, 400)));
+        let mut question = Question::ask(listen, &zone);
+        assert!(!question.is_answered(patience(0, 400)));
         assert!(start.elapsed() >= Duration::from_millis(390));
+        // An answer that says no is asked for again, one that says yes is not.
+        let answer = |answers: u8| {
+            let mut message = [0; 64];
+            let (_, client) = server.recv_from(&mut message).unwrap();
+            let header = [message[0], message[1], 0x84, 0, 0, 1, 0, answers, 0, 0, 0, 0];
+            server.send_to(&header, client).unwrap();
+        };
+        let mut question = Question::ask(listen, &zone);
+        while server.set_nonblocking(true).is_ok() && server.recv_from(&mut [0; 64]).is_ok() {}
+        server.set_nonblocking(false).unwrap();
+        drop(question.asked.take());
+        for (answers, is_found) in [(0, false), (1, true)] {
+            question.asked = Asked::new(listen, &zone).ok();
+            answer(answers);
+            assert_eq!(question.is_answered(patience(0, 400)), is_found);
+        }
+        assert!(question.is_answered(patience(0, 0)) && question.asked.is_none());
     }
 
     #[test]

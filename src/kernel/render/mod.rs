@@ -127,6 +127,14 @@ pub fn with_echo(mut nft: Command) -> Command {
     nft
 }
 
+/// `command`, which removes `file` if it succeeds.
+#[must_use]
+pub fn removing_if_successful(mut command: Command, file: &std::path::Path) -> Command {
+    let shell = ["sh", "-c", r#""$@" && rm "$0""#].map(str::to_owned);
+    command.argv.splice(0..0, shell.into_iter().chain([file.display().to_string()]));
+    command
+}
+
 /// The command that exits with 0 if `element` exists.
 #[must_use]
 pub fn get_element(element: &TableElement, tools: &Tools) -> Command {

@@ -84,6 +84,12 @@ impl Lock {
         }
     }
 
+    /// Its file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Becomes true if a program that inherited the lock may still be running.
     #[must_use]
     pub fn left(&self) -> Rc<Cell<bool>> {

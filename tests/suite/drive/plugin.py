@@ -42,8 +42,10 @@ def succeed(command, container, conf=None, namespace=None):
     return said, milliseconds
 
 
-def address(result):
-    return json.loads(result)["ips"][0]["address"].split("/")[0]
+def address(said):
+    """The address in the output of an ADD: its result, which warnings may follow."""
+    result, _ = json.JSONDecoder().raw_decode(said)
+    return result["ips"][0]["address"].split("/")[0]
 
 
 def publish(port):
@@ -54,8 +56,16 @@ def netns(verb, name):
     subprocess.run(["ip", "netns", verb, name], check=True)
 
 
+def settle():
+    """Waits until the programs have ended that DEL leaves running, but not for those that were killed."""
+    end = time.monotonic() + 5
+    while any(name.endswith(".flows") for name in os.listdir(RUN)) and time.monotonic() < end:
+        time.sleep(0.001)
+
+
 def look():
     """Flatnet's objects that can be listed quickly: links, the ruleset, held addresses, receipts and locks; a line each."""
+    settle()
     ruleset = subprocess.run(["nft", "-s", "list", "ruleset"], check=True, capture_output=True, text=True).stdout
     # Not from /sys/class/net, which shows a link for a moment longer after its namespace was deleted.
     links = {f"link {name}" for _, name in socket.if_nameindex()}
