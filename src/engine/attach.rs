@@ -209,6 +209,7 @@ impl Engine {
         };
         let used: Vec<IpAddr> = addresses.iter().filter(was_used).collect();
         let path = &request.netns;
+        self.host.tools.many_mounts = leases.are_many();
         let state =
             AttachmentState::new(&self.config, facts, id, path, &addresses, mac, ports, Routes::Default);
         let desired = AttachmentState {

@@ -132,6 +132,7 @@ impl Engine {
         let name = name.map_or("", |name| name.as_str());
         let claim = Claim { id, name, requested, of_podman: false, now: super::now() };
         let leases = self.store.leases()?;
+        self.host.tools.many_mounts = leases.are_many();
         let podman = PodmanStorage::default();
         let found = leases.find(&self.config, &claim, |lease| is_gone(&podman, lease))?;
         let ClaimResult::Free(address) = found else {

@@ -12,9 +12,6 @@ use crate::model::types::AttachmentId;
 use crate::state::lease::{Lease, Leases};
 use crate::state::receipt::Receipt;
 
-/// With so many addresses held, printing what nft changed takes as long as it saves.
-const FEW: usize = 300;
-
 impl Engine {
     /// Detaches a container, any number of times, with or without its namespace. The runtime does not ask
     /// again, so what cannot be undone now is recorded for the next run, and is not an error.
@@ -79,9 +76,8 @@ impl Engine {
         };
         let leases = self.store.leases()?;
         let Some(ops) = self.ops_to_detach(links.id(), &leases, is_to_go)? else { return Ok(false) };
-        let few = leases.held().nth(FEW).is_none();
         let flows = self.flows_file(links.id(), &ops);
-        let undo = Undo::new(ops, links, ruleset).until_commit(few).leaving_flows(flows);
+        let undo = Undo::new(ops, links, ruleset).until_commit(!leases.are_many()).leaving_flows(flows);
         let leaving = undo.start(&mut self.host);
         // The transaction holds the ruleset's lock; the links need only this attachment's own.
         drop(network);

@@ -11,7 +11,7 @@ use crate::shell::quote;
 /// The directories that are searched for programs.
 pub const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Each program's name, or its path from the configuration.
+/// Each program's name, or its path from the configuration, and how they enter a network namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tools {
     /// iproute2's `ip`.
@@ -28,6 +28,9 @@ pub struct Tools {
     pub nsenter: String,
     /// util-linux' `unshare`.
     pub unshare: String,
+    /// Whether this host has so many mounts, one for each container's namespace, that `nsenter` is quicker than `ip -n`, which
+    /// copies them.
+    pub many_mounts: bool,
 }
 
 impl Default for Tools {
@@ -52,13 +55,14 @@ impl Tools {
             sysctl: or_name(sysctl, "sysctl"),
             nsenter: or_name(nsenter, "nsenter"),
             unshare: or_name(unshare, "unshare"),
+            many_mounts: false,
         }
     }
 
     /// The programs that attaching requires. `conntrack` is not one of them: without it some clients have to wait.
     #[must_use]
     pub fn all(&self) -> [&str; 6] {
-        let Self { ip, bridge, conntrack: _, nft, sysctl, nsenter, unshare } = self;
+        let Self { ip, bridge, conntrack: _, nft, sysctl, nsenter, unshare, many_mounts: _ } = self;
         [ip, bridge, nft, sysctl, nsenter, unshare]
     }
 }

@@ -15,6 +15,8 @@ use crate::model::types::{AttachmentId, ContainerId, IfName};
 pub const FILE: &str = "leases.json";
 /// How many holders an error names before "and N more".
 const NAMED: usize = 5;
+/// Above so many held addresses, commands are rendered for a busy host.
+const MANY: usize = 300;
 
 /// The lease of one address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,6 +114,13 @@ impl Leases {
     /// All leases that are held, by address.
     pub fn held(&self) -> impl Iterator<Item = (IpAddr, &Lease)> {
         self.leases.iter().filter(|(_, lease)| !lease.released).map(|(&address, lease)| (address, lease))
+    }
+
+    /// Whether so many addresses are held that what is quickest for few containers is slow: `nft -e` reads all sets, `ip -n`
+    /// copies all mounts.
+    #[must_use]
+    pub fn are_many(&self) -> bool {
+        self.held().nth(MANY).is_some()
     }
 
     /// All leases, held or remembered, by address.

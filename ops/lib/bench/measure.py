@@ -1,10 +1,13 @@
 """Programs, all started and timed in the same way: posix_spawn, waitpid, the clock around both."""
 
+import contextlib
+import ctypes
 import os
 import statistics
 import subprocess
 import sys
 import time
+from typing import NamedTuple
 
 # A program's output, which is read if it fails. On a tmpfs for every candidate.
 SCRATCH = "/run/bench.out"
@@ -12,6 +15,10 @@ SCRATCH = "/run/bench.out"
 # A pause after each measured call: Flatnet returns as soon as a link is gone, while `ip` still waits for the kernel's
 # clean-up, which must not slow down the next call.
 REST = 0.06
+
+# How long to wait for the end of the programs that a call left running. Seconds.
+PATIENCE = 2
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def say(text):
@@ -48,15 +55,67 @@ class Call:
         raise Failed(f"{' '.join(self.argv)}\n  ended with {code} and printed:\n{tail}")
 
 
-def timed(call):
-    """Milliseconds from before the start of `call` until after its end."""
+class Took(NamedTuple):
+    """Milliseconds: from before the start of a call until after its end, and of processors, for all programs that it ran."""
+
+    wall: float
+    cpu: float
+
+
+@contextlib.contextmanager
+def adopting():
+    """Programs that outlive a call become this process's children meanwhile, so that their time can be counted."""
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    for adopts in (1, 0):
+        if prctl(PR_SET_CHILD_SUBREAPER, adopts, 0, 0, 0):
+            raise OSError(ctypes.get_errno(), "prctl")
+        if adopts:
+            yield
+
+
+def processor_seconds(used):
+    return used.ru_utime + used.ru_stime
+
+
+def adopted():
+    """Processor seconds of the programs that outlived a call. Waits for their end."""
+    seconds, end = 0, time.monotonic() + PATIENCE
+    with contextlib.suppress(ChildProcessError):
+        while time.monotonic() < end:
+            pid, _, used = os.wait4(-1, os.WNOHANG)
+            seconds += processor_seconds(used) if pid else 0
+            time.sleep(0 if pid else 0.001)
+    return seconds
+
+
+def measured(call):
+    """What `call` took. Of programs that outlive it only [`adopting`] counts the processor time."""
     begin = time.perf_counter_ns()
     pid = call.start()
-    _, status = os.waitpid(pid, 0)
-    took = (time.perf_counter_ns() - begin) / 1e6
+    _, status, used = os.wait4(pid, 0)
+    wall = (time.perf_counter_ns() - begin) / 1e6
     call.refuse(status)
     time.sleep(REST)
-    return took
+    return Took(wall, (processor_seconds(used) + adopted()) * 1e3)
+
+
+def timed(call):
+    """Milliseconds from before the start of `call` until after its end."""
+    return measured(call).wall
+
+
+def load():
+    """How busy the machine is, and how much of it other virtual machines take."""
+    def ticks():
+        with open("/proc/stat", encoding="ascii") as file:
+            return [int(word) for word in file.readline().split()[1:9]]
+
+    before = ticks()
+    time.sleep(1)
+    spent = [after - earlier for earlier, after in zip(before, ticks())]
+    share = [100 * part / max(sum(spent), 1) for part in spent]
+    idle, waiting, stolen = share[3], share[4], share[7]
+    return f"{100 - idle - waiting:.0f} % busy, {stolen:.0f} % of it taken by other machines, load {os.getloadavg()[0]:.2f}"
 
 
 def timed_at_once(calls):

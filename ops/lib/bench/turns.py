@@ -1,15 +1,19 @@
 """Candidates take turns, so that each runs under the same load."""
 
 import os
+import statistics
 import time
 
-from measure import Failed, timed, timed_at_once
+from measure import Failed, adopting, measured, say, timed_at_once
 
 # The number of the container that is attached and detached; those with lower numbers stay attached.
 TURN = 3
 FIRST_OF_MANY = 4
 # The kernel has finished a call after this time. Seconds.
 SETTLES = 2
+# Figures whose middle half is wider than this share of the median are measured again, until there are so many times the rounds.
+WIDE = 0.5
+MOST = 3
 
 
 def expect(candidate, count):
@@ -30,15 +34,36 @@ def in_turn(candidates, turn):
     return (candidates[first:] + candidates[:first])[:: -1 if turn % 2 else 1]
 
 
+def are_wide(raw, names):
+    """Those of the figures that scatter, because the machine did something else too."""
+    for name in names:
+        low, middle, high = statistics.quantiles(raw[name], n=4)
+        if high - low > WIDE * middle:
+            yield name
+
+
+def record(raw, name, took):
+    raw.setdefault(name, []).append(took.wall)
+    raw.setdefault(f"{name}, cpu", []).append(took.cpu)
+
+
 def alternating(raw, candidates, rounds, suffix, present):
     """ADD and DEL of one container, by each candidate in turn, with `present` others."""
-    for turn in range(rounds):
+    turn, end = 0, rounds
+    while turn < end:
         for candidate in in_turn(candidates, turn):
-            with candidate.host:
-                raw.setdefault(f"{candidate.name} add{suffix}", []).append(timed(candidate.add(TURN)))
+            with candidate.host, adopting():
+                record(raw, f"{candidate.name} add{suffix}", measured(candidate.add(TURN)))
                 expect(candidate, present + 1)
-                raw.setdefault(f"{candidate.name} delete{suffix}", []).append(timed(candidate.delete(TURN)))
+                record(raw, f"{candidate.name} delete{suffix}", measured(candidate.delete(TURN)))
                 expect(candidate, present)
+        turn += 1
+        if turn == end and 4 <= rounds and end < MOST * rounds:
+            names = [f"{candidate.name} {verb}{suffix}" for candidate in candidates for verb in ("add", "delete")]
+            wide = list(are_wide(raw, names))
+            if wide:
+                say(f"{rounds} more rounds, because these scatter: {', '.join(wide)}")
+                end += rounds
 
 
 def at_once(raw, candidates, rounds, count, present):

@@ -26,12 +26,15 @@ pub(super) fn needs_family(op: &Op) -> bool {
     }
 }
 
-/// `ip`, `ip -n NAME` if iproute2 finds the namespace by name, else `nsenter --net=/proc/self/fd/9 ip .. 9<PATH`. Only
+/// `ip`, `ip -n NAME` if iproute2 finds the namespace by name (among many mounts `nsenter --net=PATH ip`), else `nsenter --net=/proc/self/fd/9 ip .. 9<PATH`. Only
 /// root changes what a name means; a path may lead elsewhere at any time, so the namespace is opened once.
 pub(super) fn command(place: &Place, tools: &Tools) -> Command {
     match place {
         Place::Host => Command::new([&tools.ip]),
         Place::Netns(path) => match path.iproute2_name() {
+            Some(_) if tools.many_mounts => {
+                Command::new([&tools.nsenter, &format!("--net={path}"), &tools.ip])
+            }
             Some(name) => Command::new([&tools.ip, "-n", name]),
             None => Command {
                 netns: Some(path.clone()),
@@ -172,6 +175,19 @@ pub(super) fn arguments(op: &Op) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::kernel::render;
+
+    #[test]
+    fn namespace_is_entered_in_the_way_that_is_quickest() {
+        let line = |path: &str, many_mounts| {
+            let tools = Tools { many_mounts, ..Tools::default() };
+            command(&Place::Netns(path.parse().unwrap()), &tools).line()
+        };
+        assert_eq!(line("/run/netns/c1", false), "ip -n c1");
+        assert_eq!(line("/run/netns/c1", true), "nsenter --net=/run/netns/c1 ip");
+        for many_mounts in [false, true] {
+            assert!(line("/proc/42/ns/net", many_mounts).starts_with("nsenter --net=/proc/self/fd/9 ip"));
+        }
+    }
 
     /// The forms that iproute2 accepts for IPv6: `ip_families::` runs them.
     #[test]
