@@ -189,12 +189,21 @@ fn tarball_installs_as_documented() {
     sandbox.sh(&format!("rm /usr/local/bin/flatnet; cd /root && tar -xzf {name}.tar.gz")).succeeds();
     let note = sandbox.read(&format!("/root/{name}/INSTALL.txt"));
     let commands: Vec<&str> = note.lines().filter_map(|line| line.strip_prefix("    ")).collect();
-    assert_eq!(commands.len(), 5, "{note}");
+    let [install @ .., remove] = &commands[..] else { panic!("{note}") };
     sandbox
-        .sh(&format!("cd /root/{name}; {}", commands.join("\n")))
+        .sh(&format!("cd /root/{name}; {}", install.join("\n")))
         .prints(&format!("{name}.tar.gz: OK\n"))
         .prints("written     /opt/cni/bin/flatnet -> /usr/local/bin/flatnet\n");
     sandbox
         .sh("podman run -d --name web --network flatnet flatnet-test/busybox && curl -sS --retry 9 --retry-all-errors --retry-delay 1 10.87.1.2")
         .prints("hello");
+    // An upgrade of the running program.
+    sandbox.sh(&format!("/root/{name}/install.sh; flatnet ps")).prints("web");
+    sandbox.sh(&format!("cd /root/{name}; {remove}")).fails().complains("nothing was removed");
+    sandbox.sh("flatnet --version; podman rm -f -t 0 web").succeeds();
+    sandbox
+        .sh(&format!("cd /root/{name}; {remove}; find /usr/local /etc -name '*flatnet*' -type f"))
+        .prints("These stay");
+    sandbox.sh("ls /usr/local/bin/flatnet").fails();
+    sandbox.sh(&format!("/root/{name}/install.sh --nonsense")).fails().complains("unknown argument");
 }

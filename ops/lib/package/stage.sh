@@ -53,11 +53,12 @@ changelog() {
         "$(LC_ALL=C date --utc --date="@$SOURCE_DATE_EPOCH" '+%a, %d %b %Y %H:%M:%S +0000')"
 }
 
-stage_tarball() { # FLATNET FOLDER
+stage_tarball() { # FLATNET FOLDER [WRITER]: the program, and one of this machine's architecture that writes pages
     put 755 "$1" "$2/bin/flatnet"
-    stage_share "$1" "$2/share" site-functions
+    stage_share "${3:-$1}" "$2/share" site-functions
     put 644 $here/logrotate "$2/etc/logrotate.d/flatnet"
     put 644 $here/INSTALL.txt "$2/INSTALL.txt"
+    put 755 $here/install_tarball.sh "$2/install.sh"
     put 644 LICENSE "$2/LICENSE"
     put 644 CHANGELOG.md "$2/CHANGELOG.md"
 }

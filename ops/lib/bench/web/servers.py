@@ -59,24 +59,39 @@ http {{
 }}
 """
 
-# The others do not log by default.
+# With the same headers and log as above, by HAProxy's own names.
 HAPROXY = f"""
 global
     maxconn 8192
+    log stdout len 4096 format raw local0
 defaults
     mode http
+    log global
     option forwardfor
     timeout connect 1s
     timeout client 300s
     timeout server 300s
 frontend lan
     bind :8082
+    unique-id-format %{{+X}}o%ci%cp%fi%fp%Ts%rt%pid
+    unique-id-header X-Request-ID
+    http-request capture req.hdr(Host) len 128
+    http-request capture req.hdr(Referer) len 256
+    http-request capture req.hdr(User-Agent) len 256
+    http-request set-header X-Real-IP %[src]
+    http-request set-header X-Forwarded-Proto http
+    http-request set-header X-Forwarded-Host %[req.hdr(Host)]
+    log-format '{{"time":"%[date,utime(%Y-%m-%dT%H:%M:%SZ)]","request_id":"%ID","client":"%ci","method":"%HM","scheme":"http",\
+"host":"%[capture.req.hdr(0),json(utf8s)]","uri":"%[capture.req.uri,json(utf8s)]","protocol":"%HV","status":%ST,\
+"bytes_in":%U,"bytes_out":%B,"seconds":%Ta,"upstream":"%si:%sp","upstream_status":"%ST","upstream_connect":"%Tc",\
+"upstream_seconds":"%Tr","referer":"%[capture.req.hdr(1),json(utf8s)]","user_agent":"%[capture.req.hdr(2),json(utf8s)]"}}'
     use_backend web if {{ hdr(host) -i {HOST} }}
 backend web
     http-reuse always
     server one {BOX}:3000
 """
 
+# Does not log by default.
 CADDY = f"""
 {{
     admin off
@@ -88,8 +103,12 @@ http://{HOST}:8083 {{
 """
 
 
+# The gateway's nginx: Debian's, or one with Lua built in, such as OpenResty's.
+GATEWAY_NGINX = os.environ.get("FLATNET_NGINX", "/usr/sbin/nginx")
+
 VERSIONS = {
     "nginx": ["nginx", "-v"],
+    "gateway": [GATEWAY_NGINX, "-v"],
     "haproxy": ["haproxy", "-v"],
     "caddy": ["caddy", "version"],
     "wrk": ["dpkg-query", "-W", "-f", "${Version}", "wrk"],
@@ -167,7 +186,10 @@ def backend():
 
 
 def gateway(core):
-    argv = ["nginx", "-p", DIRECTORY, "-c", "conf/nginx.conf", "-g", "daemon off;"]
+    version = subprocess.run([GATEWAY_NGINX, "-V"], capture_output=True, text=True, check=True).stderr
+    if "lua" in version and "--add-dynamic-module" not in version:
+        sh(f"sed -i /^load_module/d {DIRECTORY}/conf/nginx.conf")
+    argv = [GATEWAY_NGINX, "-p", DIRECTORY, "-c", "conf/nginx.conf", "-g", "daemon off;"]
     return Server("flatnet", argv, "windows", core, 80)
 
 

@@ -1,0 +1,21 @@
+# shellcheck shell=bash
+# Compiles in a Debian tree that has a compiler. To be sourced, after install.sh.
+#
+#   inside_tree TREE COMMAND..    runs COMMAND in TREE, with this project read-only in /source, the folder /target, and an
+#                                 otherwise empty environment. Mounts end with it.
+
+inside_tree() { # TREE COMMAND..
+    mkdir -p "$1/source" "$1/target"
+    cp --dereference /etc/resolv.conf "$1/etc/resolv.conf"
+    # Crates are downloaded again, because this machine's registry may have another format.
+    # shellcheck disable=SC2016 # arguments of the inner shell
+    unshare --mount --pid --fork --kill-child --propagation private bash -euo pipefail -c '
+        mount --bind "$2" "$1/source" && mount -o remount,bind,ro "$1/source"
+        mount -t proc proc "$1/proc"
+        mount --rbind /dev "$1/dev"
+        # Certificates, for a TLS proxy that this machine trusts.
+        mount --bind /etc/ssl/certs "$1/etc/ssl/certs"
+        exec chroot "$1" env --ignore-environment PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root CARGO_TARGET_DIR=/target \
+            https_proxy="${https_proxy-}" "${@:3}"' \
+        inside "$1" "$PWD" "${@:2}"
+}
