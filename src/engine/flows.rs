@@ -20,7 +20,7 @@ use crate::state::lease::Lease;
 use crate::state::lock::{self, Lock};
 
 /// How long ADD waits for the programs that a DEL left running.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(2);
 /// How long to sleep between two looks.
 const LOOK_AGAIN: Duration = Duration::from_micros(300);
 

@@ -90,7 +90,7 @@ fn missing_program_is_reported_by_del_and_add() {
 }
 
 #[test]
-fn program_that_hangs_holds_up_an_add_for_a_second_only() {
+fn program_that_hangs_holds_up_no_add_for_long() {
     let sandbox = with_conntrack("exec conntrack.real \"$@\"");
     detach(&sandbox);
     // The second one runs.
