@@ -9,6 +9,7 @@ use crate::error::{Error, Kind, Remedy, Result};
 use crate::kernel::observe;
 use crate::kernel::observe::attachment::ObservedAttachment;
 use crate::kernel::observe::containers_conf::PodmanStorage;
+use crate::kernel::observe::foreign::Hook;
 use crate::kernel::planner;
 use crate::kernel::render;
 use crate::kernel::tools;
@@ -54,7 +55,7 @@ impl Engine {
 
     /// An error if another program's rules drop forwarded packets of containers.
     fn refuse_drops(&mut self) -> Result<()> {
-        let chains = self.dropping_chains()?;
+        let chains = self.dropping_chains(Hook::Forward)?;
         let Some(chain) = chains.first() else { return Ok(()) };
         let remedy = Remedy::run(chain.commands_to_pass(self.config.subnet));
         Err(Error::new(Kind::ForeignDrops, chain.to_string()).remedy(remedy))

@@ -1,10 +1,11 @@
-//! Commands that let containers' packets through another program's firewall.
+//! Commands that let containers' packets through another program's firewall: forwarded ones, or questions to Flatnet's resolver.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-use crate::kernel::observe::foreign::{ChainTable, DroppingChain, Firewall};
+use crate::kernel::observe::foreign::{ChainTable, DroppingChain, Firewall, Hook};
 
 impl fmt::Display for DroppingChain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -12,7 +13,10 @@ impl fmt::Display for DroppingChain {
             ChainTable::Nft { family, table } => write!(f, "chain {} of table {family} {table}", self.chain)?,
             ChainTable::Legacy => write!(f, "chain {} of iptables-legacy", self.chain)?,
         }
-        f.write_str(" drops forwarded packets of containers, ")?;
+        f.write_str(match self.hook {
+            Hook::Forward => " drops forwarded packets of containers, ",
+            Hook::Input(_) => " drops questions of containers to the resolver, ",
+        })?;
         match &self.rule {
             Some(rule) => write!(f, "by the rule `{rule}`"),
             None => f.write_str("by its policy"),
@@ -26,6 +30,9 @@ impl DroppingChain {
     /// them could mean something else to a shell or to nft: the kernel accepts any name.
     #[must_use]
     pub fn commands_to_pass(&self, subnet: Ipv4Net) -> Vec<String> {
+        if let Hook::Input(resolver) = self.hook {
+            return self.commands_to_ask(subnet, resolver);
+        }
         let ways: Vec<(&str, &str, &str)> =
             [self.outward.then_some(("-s", "saddr", "from")), self.inward.then_some(("-d", "daddr", "to"))]
                 .into_iter()
@@ -59,6 +66,36 @@ impl DroppingChain {
                     format!("nft insert rule {family} {table} {} ip {key} {subnet} accept", self.chain)
                 })
                 .collect(),
+        }
+    }
+
+    /// The same for questions from `subnet` to `resolver`.
+    fn commands_to_ask(&self, subnet: Ipv4Net, resolver: Ipv4Addr) -> Vec<String> {
+        let protocols = ["udp", "tcp"];
+        match (self.firewall, &self.table) {
+            (Firewall::Firewalld, _) => self.firewalld_commands(subnet),
+            (Firewall::Ufw, _) => vec![format!("ufw allow from {subnet} to {resolver} port 53")],
+            (_, ChainTable::Legacy) => protocols
+                .map(|protocol| {
+                    format!(
+                        "iptables-legacy -I {} -s {subnet} -d {resolver} -p {protocol} --dport 53 -j ACCEPT",
+                        self.chain
+                    )
+                })
+                .to_vec(),
+            (_, ChainTable::Nft { table, .. })
+                if ![table, &self.chain].iter().all(|name| is_plain(name)) =>
+            {
+                Vec::new()
+            }
+            (_, ChainTable::Nft { family, table }) => protocols
+                .map(|protocol| {
+                    format!(
+                        "nft insert rule {family} {table} {} ip saddr {subnet} ip daddr {resolver} {protocol} dport 53 accept",
+                        self.chain
+                    )
+                })
+                .to_vec(),
         }
     }
 
@@ -119,6 +156,7 @@ mod tests {
     #[test]
     fn advice_uses_commands_of_each_firewall() {
         let chain = |firewall, table| DroppingChain {
+            hook: Hook::Forward,
             table,
             chain: "FORWARD".to_owned(),
             rule: None,
@@ -147,6 +185,24 @@ mod tests {
                 chain(Firewall::Other, table).commands_to_pass("10.87.1.0/24".parse().unwrap()).is_empty(),
                 "{name}"
             );
+        }
+        for (firewall, table, command) in [
+            (Firewall::Ufw, nft(), "ufw allow from 10.87.1.0/24 to 10.87.1.1 port 53"),
+            (Firewall::Firewalld, nft(), "firewall-cmd --permanent --zone=trusted --add-source=10.87.1.0/24"),
+            (
+                Firewall::Other,
+                ChainTable::Legacy,
+                "iptables-legacy -I INPUT -s 10.87.1.0/24 -d 10.87.1.1 -p udp --dport 53 -j ACCEPT",
+            ),
+            (
+                Firewall::Docker,
+                nft(),
+                "nft insert rule ip filter INPUT ip saddr 10.87.1.0/24 ip daddr 10.87.1.1 udp dport 53 accept",
+            ),
+        ] {
+            let hook = Hook::Input(Ipv4Addr::new(10, 87, 1, 1));
+            let chain = DroppingChain { hook, chain: "INPUT".to_owned(), ..chain(firewall, table) };
+            assert_eq!(chain.commands_to_pass("10.87.1.0/24".parse().unwrap())[0], command);
         }
         let inward = DroppingChain { inward: true, ..chain(Firewall::Firewalld, nft()) };
         let commands = inward.commands_to_pass("10.87.1.0/24".parse().unwrap()).join("\n");

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::kernel::execute::Executor as _;
 use crate::kernel::observe;
 use crate::kernel::observe::drops::{self, Drops};
-use crate::kernel::observe::foreign::{self, DroppingChain, Traffic};
+use crate::kernel::observe::foreign::{self, DroppingChain, Hook, Traffic};
 use crate::model::command::Command;
 use crate::model::config::Config;
 use crate::state::lease::Lease;
@@ -143,8 +143,8 @@ impl Engine {
         drops::drops(self.config.network.table().as_str(), &mut self.host)
     }
 
-    /// Other programs' chains that drop forwarded packets of containers.
-    pub fn dropping_chains(&mut self) -> Result<Vec<DroppingChain>> {
+    /// Other programs' chains that drop packets of containers at `hook`.
+    pub fn dropping_chains(&mut self, hook: Hook) -> Result<Vec<DroppingChain>> {
         let facts = self.facts()?;
         let Config { network, bridge, subnet, .. } = &self.config;
         let traffic = Traffic {
@@ -153,6 +153,6 @@ impl Engine {
             uplink: facts.uplink.as_deref(),
             subnet: *subnet,
         };
-        foreign::dropping_chains(traffic, &mut self.host)
+        foreign::dropping_chains(hook, traffic, &mut self.host)
     }
 }

@@ -10,6 +10,7 @@ on_both!(
     failed_network_reload_is_reported,
     lost_default_route_is_reported,
     closed_resolver_is_reported,
+    firewall_before_the_resolver_is_reported,
     silent_name_server_among_others_is_reported,
 );
 
@@ -130,6 +131,33 @@ fn closed_resolver_is_reported(lab: &Lab) {
     lab.sh("echo nameserver 192.0.2.53 >/etc/resolv.conf; flatnet up").succeeds();
     shows(&lab.sandbox, 2, &["container web ", "no name server answers: 10.255.255.254 (it is silent)"]);
     lab.sh(&format!("echo nameserver {RESOLVER} >/etc/resolv.conf; flatnet up")).succeeds();
+    is_well(lab);
+}
+
+/// Questions to Flatnet's resolver pass the input hook of this host, where a firewall drops what it does not know.
+fn firewall_before_the_resolver_is_reported(lab: &Lab) {
+    lab.run("web", "");
+    is_well(lab);
+    let silent = "no name server answers: 10.87.1.1 (it is silent)";
+    lab.sh("nft 'add table inet fw; add chain inet fw f { type filter hook input priority 5; policy drop; }
+        add rule inet fw f iif lo accept; add rule inet fw f ct state established accept'")
+        .succeeds();
+    let drops = "chain f of table inet fw drops questions of containers to the resolver, by its policy";
+    let command = "nft insert rule inet fw f ip saddr 10.87.1.0/24 ip daddr 10.87.1.1 udp dport 53 accept";
+    shows(&lab.sandbox, 2, &["container web ", silent, drops, command]);
+    run_what_status_prints(lab);
+    is_well(lab);
+    lab.sh("nft delete table inet fw
+        iptables -N ufw-user-input; iptables -A INPUT -i lo -j ACCEPT
+        iptables -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT; iptables -A INPUT -j ufw-user-input; iptables -P INPUT DROP")
+        .succeeds();
+    let command = "ufw allow from 10.87.1.0/24 to 10.87.1.1 port 53";
+    shows(&lab.sandbox, 2, &[silent, "chain INPUT of table ip filter drops questions", command]);
+    // The rules that this command makes.
+    lab.sh("for protocol in udp tcp; do
+            iptables -A ufw-user-input -s 10.87.1.0/24 -d 10.87.1.1 -p $protocol --dport 53 -j ACCEPT
+        done")
+        .succeeds();
     is_well(lab);
 }
 

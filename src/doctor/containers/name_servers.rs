@@ -1,6 +1,7 @@
 //! The answers of containers' name servers. Containers with the same servers and answers share one finding.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use crate::doctor::Finding;
 use crate::doctor::context::describe;
@@ -11,9 +12,12 @@ use crate::state::receipt::Receipt;
 /// The number of containers that a finding names.
 const NAMED: usize = 3;
 const HELP: &str = "Check that the server is running and that containers may reach it. If it is this host, another program's \
-                    firewall may block it: with ufw run `ufw allow from SUBNET to any port 53`. A container gets its servers \
+                    firewall may block it. A container gets its servers \
                     when it starts, from `--dns`, `dns.servers` in the configuration, or this host's resolv.conf: restart \
                     it after a change, also after one of `names`";
+
+const ACCEPT: &str =
+    "An accept of Flatnet's cannot undo a drop in another table. Flatnet's resolver answers containers only";
 
 /// Containers, grouped by their answers.
 #[derive(Default)]
@@ -40,9 +44,21 @@ impl<'a> NameServers<'a> {
         self.skipped.entry(why).or_default().push(receipt);
     }
 
-    pub(super) fn findings(self) -> Vec<Finding> {
-        let mut found: Vec<Finding> =
-            self.asked.iter().filter_map(|(answers, receipts)| unanswered(answers, receipts)).collect();
+    /// Whether `resolver` did not answer a container.
+    pub(super) fn lack(&self, resolver: IpAddr) -> bool {
+        let lacks = |(server, answer): &(NameServer, Answer)| {
+            server.address == resolver && matches!(answer, Answer::Missing(_))
+        };
+        self.asked.keys().flatten().any(lacks)
+    }
+
+    /// `blocked` are other programs' chains that may drop questions to `resolver`, and the commands that let them pass.
+    pub(super) fn findings(self, blocked: &[(String, Vec<String>)]) -> Vec<Finding> {
+        let mut found: Vec<Finding> = self
+            .asked
+            .iter()
+            .filter_map(|(answers, receipts)| unanswered(answers, receipts, blocked))
+            .collect();
         let good = self
             .asked
             .iter()
@@ -64,7 +80,11 @@ impl<'a> NameServers<'a> {
 }
 
 /// A finding for servers that did not answer.
-fn unanswered(answers: &[(NameServer, Answer)], receipts: &[&Receipt]) -> Option<Finding> {
+fn unanswered(
+    answers: &[(NameServer, Answer)],
+    receipts: &[&Receipt],
+    blocked: &[(String, Vec<String>)],
+) -> Option<Finding> {
     let why = |(server, answer): &(NameServer, Answer)| match answer {
         Answer::Came => None,
         Answer::Missing(why) => Some(format!("{server} ({why})")),
@@ -84,7 +104,9 @@ fn unanswered(answers: &[(NameServer, Answer)], receipts: &[&Receipt]) -> Option
             "{who}: names are resolved late or not at all, because a name server does not answer: {servers}"
         ))
     };
-    Some(finding.help(HELP))
+    let Some((chain, _)) = blocked.first() else { return Some(finding.help(HELP)) };
+    let commands = blocked.iter().flat_map(|(_, commands)| commands.clone());
+    Some(finding.commands(commands).help(format!("{chain}. {ACCEPT}")))
 }
 
 /// The first few by name and address, and the number of the others.

@@ -7,6 +7,7 @@ use super::name_servers::{NameServers, named};
 use crate::doctor::context::describe;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
+use crate::kernel::observe::foreign::Hook;
 use crate::kernel::observe::inside::{self, Inside};
 use crate::model::config::Egress;
 use crate::state::receipt::Receipt;
@@ -49,7 +50,9 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
             },
         }
     }
-    found.extend(name_servers.findings());
+    let is_blocked = resolver.is_some_and(|resolver| name_servers.lack(resolver));
+    let blocked = if is_blocked { blocking(context)? } else { Vec::new() };
+    found.extend(name_servers.findings(&blocked));
     found.extend(without_names(&others));
     found.extend(context.hidden().into_iter().map(|receipt| {
         let what = format!("{}: its network namespace is not visible from here", describe(receipt));
@@ -63,6 +66,13 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
         });
     }
     Ok(found)
+}
+
+/// Other programs' chains that may drop questions to the resolver, and the commands that let them pass.
+fn blocking(context: &mut Context) -> Result<Vec<(String, Vec<String>)>> {
+    let (subnet, resolver) = (context.engine.config.subnet, context.engine.config.bridge_address());
+    let chains = context.engine.dropping_chains(Hook::Input(resolver))?;
+    Ok(chains.iter().map(|chain| (chain.to_string(), chain.commands_to_pass(subnet))).collect())
 }
 
 /// Whether the container has name servers, and Flatnet's is not among them.

@@ -4,7 +4,7 @@ use ipnet::Ipv4Net;
 
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::kernel::observe::foreign::DroppingChain;
+use crate::kernel::observe::foreign::{DroppingChain, Hook};
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "foreign-drops",
@@ -19,7 +19,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let subnet = context.engine.config.subnet;
     let mut found: Vec<Finding> =
-        context.engine.dropping_chains()?.iter().map(|chain| finding(chain, subnet)).collect();
+        context.engine.dropping_chains(Hook::Forward)?.iter().map(|chain| finding(chain, subnet)).collect();
     if found.is_empty() {
         found.push(Finding::good("no other program's rules drop forwarded packets of containers"));
     }

@@ -14,6 +14,7 @@ use super::recover::Unrecorded;
 use super::{Change, Engine};
 use crate::error::{Error, Kind, Result};
 use crate::kernel::observe;
+use crate::kernel::observe::foreign::Hook;
 use crate::kernel::observe::host::ObservedHost;
 use crate::kernel::planner;
 use crate::model::command::Command;
@@ -265,7 +266,7 @@ impl Engine {
                 });
             }
         }
-        for chain in self.dropping_chains()? {
+        for chain in self.dropping_chains(Hook::Forward)? {
             left.push(Leftover {
                 subject: chain.to_string(),
                 commands: chain.commands_to_pass(self.config.subnet),

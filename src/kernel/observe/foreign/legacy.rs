@@ -2,14 +2,14 @@
 
 use super::rules::{Chains, Condition, Match, Rule, Verdict};
 
-/// Chains with their rules, and whether the policy of FORWARD is to drop.
-pub(super) fn parse(text: &str) -> (Chains, bool) {
+/// Chains with their rules, and whether the policy of the chain `base` is to drop.
+pub(super) fn parse(base: &str, text: &str) -> (Chains, bool) {
     let mut chains = Chains::new();
     let mut drops = false;
     for line in text.lines() {
         let words = words(line);
         match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            ["-P", "FORWARD", policy] => drops = policy == "DROP",
+            ["-P", chain, policy] if chain == base => drops = policy == "DROP",
             ["-N", name] => drop(chains.entry(name.to_owned()).or_default()),
             ["-A", name, ref rest @ ..] => {
                 chains.entry(name.to_owned()).or_default().push(rule(name, rest, line));
@@ -103,7 +103,7 @@ mod tests {
 -A FORWARD -p tcp -m tcp --dport 80 -j ACCEPT
 -A FORWARD ! -i lan+ -m comment --comment "no -j ACCEPT here" -j REJECT --reject-with icmp-port-unreachable
 -A DOCKER-USER -s 10.87.0.0/16 -j ACCEPT"#;
-        let (chains, drops) = parse(text);
+        let (chains, drops) = parse("FORWARD", text);
         assert!(drops);
         let fate = |packet| walk(&chains, "FORWARD", packet);
         let from =

@@ -1,12 +1,14 @@
-//! Other programs' rules that drop Flatnet's packets: an accept of ours does not undo a drop of theirs.
+//! Other programs' rules that drop packets of containers: an accept of ours does not undo a drop of theirs.
 
 mod legacy;
 mod nft;
 mod rules;
 
+use std::net::Ipv4Addr;
+
 use ipnet::Ipv4Net;
 
-use self::nft::ForwardChain;
+use self::nft::BaseChain;
 use self::rules::{Chains, Fate, Packet, Rule, walk};
 use super::attachment::bad_json;
 use crate::error::Result;
@@ -16,12 +18,32 @@ use crate::kernel::tools;
 use crate::model::command::Command;
 use crate::model::types::TableName;
 
-/// Another program's chain that drops forwarded packets of containers.
+/// Where packets of containers pass other programs' chains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// Forwarded packets.
+    Forward,
+    /// Questions to Flatnet's resolver at this address of this host.
+    Input(Ipv4Addr),
+}
+
+impl Hook {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Input(_) => "input",
+        }
+    }
+}
+
+/// Another program's chain that drops packets of containers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DroppingChain {
+    /// Which packets.
+    pub hook: Hook,
     /// Its table.
     pub table: ChainTable,
-    /// The chain at the forward hook.
+    /// The chain at the hook.
     pub chain: String,
     /// The rule that drops; `None` if it is the chain's policy.
     pub rule: Option<String>,
@@ -73,21 +95,23 @@ pub struct Traffic<'a> {
     pub subnet: Ipv4Net,
 }
 
-/// The chains at the forward hook that drop the first packets of connections from or to containers.
-pub fn dropping_chains(traffic: Traffic<'_>, host: &mut Host) -> Result<Vec<DroppingChain>> {
+/// The chains at `hook` that drop the first packets of connections from or to containers. Of questions to the resolver only some
+/// may be dropped, since what a rule says of ports is not evaluated.
+pub fn dropping_chains(hook: Hook, traffic: Traffic<'_>, host: &mut Host) -> Result<Vec<DroppingChain>> {
     let command = Command::new([host.tools.nft.as_str(), "-j", "list", "chains"]);
     let listed = host.run(&command, &[])?.checked(&command)?.stdout;
     let mut found = Vec::new();
-    let chains = nft::forward_chains(&listed).map_err(|cause| bad_json("nft", &cause))?;
+    let chains = nft::base_chains(&listed, hook.name()).map_err(|cause| bad_json("nft", &cause))?;
     for chain in chains.into_iter().filter(|chain| chain.table != traffic.own_table.as_str()) {
-        found.extend(dropping_nft(chain, traffic, host)?);
+        found.extend(dropping_nft(hook, chain, traffic, host)?);
     }
-    found.extend(dropping_legacy(traffic, host)?);
+    found.extend(dropping_legacy(hook, traffic, host)?);
     Ok(found)
 }
 
 fn dropping_nft(
-    ForwardChain { family, table, name, drops }: ForwardChain,
+    hook: Hook,
+    BaseChain { family, table, name, drops }: BaseChain,
     traffic: Traffic<'_>,
     host: &mut Host,
 ) -> Result<Option<DroppingChain>> {
@@ -95,7 +119,7 @@ fn dropping_nft(
     let listed = host.run(&command, &[])?.checked(&command)?.stdout;
     let chains = nft::chains(&listed).map_err(|cause| bad_json("nft", &cause))?;
     let firewall = firewall_of(&table, &chains);
-    let Some((rule, outward, inward)) = judge(&chains, &name, drops, traffic) else { return Ok(None) };
+    let Some((rule, outward, inward)) = judge(hook, &chains, &name, drops, traffic) else { return Ok(None) };
     // JSON omits what iptables-nft does not translate; nft's text identifies the rule.
     let rule = match rule {
         Some(Rule { chain, called, .. }) => {
@@ -108,6 +132,7 @@ fn dropping_nft(
         None => None,
     };
     Ok(Some(DroppingChain {
+        hook,
         table: ChainTable::Nft { family, table },
         chain: name,
         rule,
@@ -117,7 +142,11 @@ fn dropping_nft(
     }))
 }
 
-fn dropping_legacy(traffic: Traffic<'_>, executor: &mut dyn Executor) -> Result<Option<DroppingChain>> {
+fn dropping_legacy(
+    hook: Hook,
+    traffic: Traffic<'_>,
+    executor: &mut dyn Executor,
+) -> Result<Option<DroppingChain>> {
     let tables = std::fs::read_to_string("/proc/thread-self/net/ip_tables_names").unwrap_or_default();
     // Listing a missing table would create it.
     if !tables.lines().any(|table| table == "filter") {
@@ -125,12 +154,14 @@ fn dropping_legacy(traffic: Traffic<'_>, executor: &mut dyn Executor) -> Result<
     }
     let program = if tools::find("iptables-legacy").is_ok() { "iptables-legacy" } else { "iptables" };
     let command = Command::new([program, "-w", "-S"]);
-    let (chains, drops) = legacy::parse(&executor.run(&command, &[])?.checked(&command)?.stdout);
-    let judged = judge(&chains, "FORWARD", drops, traffic);
+    let chain = hook.name().to_uppercase();
+    let (chains, drops) = legacy::parse(&chain, &executor.run(&command, &[])?.checked(&command)?.stdout);
+    let judged = judge(hook, &chains, &chain, drops, traffic);
     Ok(judged.map(|(rule, outward, inward)| DroppingChain {
+        hook,
         table: ChainTable::Legacy,
-        chain: "FORWARD".to_owned(),
         rule: rule.map(|rule| rule.called.clone()),
+        chain: chain.clone(),
         outward,
         inward,
         firewall: firewall_of("filter", &chains),
@@ -139,19 +170,26 @@ fn dropping_legacy(traffic: Traffic<'_>, executor: &mut dyn Executor) -> Result<
 
 /// The rule that drops (or the policy), and whether outgoing and incoming packets are dropped.
 fn judge<'a>(
+    hook: Hook,
     chains: &'a Chains,
     chain: &str,
     drops_at_end: bool,
     Traffic { link, uplink, subnet, .. }: Traffic<'_>,
 ) -> Option<(Option<&'a Rule>, bool, bool)> {
-    let out = Packet { iif: Some(link), oif: uplink, source: Some(subnet), destination: None };
-    let into = Packet { iif: uplink, oif: Some(link), source: None, destination: Some(subnet) };
-    let between = Packet { oif: Some(link), destination: Some(subnet), ..out };
-    let [out, inward, between] = [out, into, between].map(|packet| match walk(chains, chain, packet) {
+    let fate = |packet| match walk(chains, chain, packet) {
         Fate::Accepted => None,
         Fate::Dropped(rule) => Some(Some(rule)),
         Fate::Passed => drops_at_end.then_some(None),
-    });
+    };
+    if let Hook::Input(resolver) = hook {
+        let destination = Some(Ipv4Net::from(resolver));
+        let question = Packet { iif: Some(link), source: Some(subnet), destination, ..Packet::default() };
+        return fate(question).map(|rule| (rule, true, false));
+    }
+    let out = Packet { iif: Some(link), oif: uplink, source: Some(subnet), destination: None };
+    let into = Packet { iif: uplink, oif: Some(link), source: None, destination: Some(subnet) };
+    let between = Packet { oif: Some(link), destination: Some(subnet), ..out };
+    let [out, inward, between] = [out, into, between].map(fate);
     // Whatever accepts packets from containers also accepts those among containers.
     let outward = out.or(between);
     let rule = outward.or(inward)?;

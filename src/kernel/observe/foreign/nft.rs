@@ -5,9 +5,9 @@ use serde_json::Value;
 
 use super::rules::{Chains, Condition, Match, Rule, Verdict};
 
-/// A base chain at the forward hook.
+/// A base chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ForwardChain {
+pub(super) struct BaseChain {
     /// `ip` or `inet`.
     pub(super) family: String,
     pub(super) table: String,
@@ -16,13 +16,13 @@ pub(super) struct ForwardChain {
     pub(super) drops: bool,
 }
 
-/// The chains that forwarded IPv4 packets pass.
-pub(super) fn forward_chains(json: &str) -> Result<Vec<ForwardChain>, serde_json::Error> {
+/// The chains that IPv4 packets pass at `hook`.
+pub(super) fn base_chains(json: &str, hook: &str) -> Result<Vec<BaseChain>, serde_json::Error> {
     let chain = |object: Value| {
         let chain = object.get("chain")?;
         let family = text(chain, "family");
-        let passes = text(chain, "hook") == "forward" && ["ip", "inet"].contains(&family.as_str());
-        passes.then(|| ForwardChain {
+        let passes = text(chain, "hook") == hook && ["ip", "inet"].contains(&family.as_str());
+        passes.then(|| BaseChain {
             family,
             table: text(chain, "table"),
             name: text(chain, "name"),
@@ -121,7 +121,7 @@ mod tests {
     const DOCKER: &str = include_str!("../../../../tests/captured/nft-1.0.6/iptables-forward.json");
 
     #[test]
-    fn forward_chains_for_ipv4_are_found() {
+    fn base_chains_for_ipv4_are_found() {
         let chains = |family: &str, hook: &str| {
             format!(
                 r#"{{"nftables": [{{"chain": {{"family": "{family}", "table": "t", "name": "c", "hook": "{hook}", "policy": "drop"}}}}]}}"#
@@ -130,10 +130,14 @@ mod tests {
         for (family, hook, count) in
             [("ip", "forward", 1), ("inet", "forward", 1), ("ip6", "forward", 0), ("ip", "input", 0)]
         {
-            assert_eq!(forward_chains(&chains(family, hook)).unwrap().len(), count, "{family} {hook}");
+            assert_eq!(
+                base_chains(&chains(family, hook), "forward").unwrap().len(),
+                count,
+                "{family} {hook}"
+            );
         }
-        assert_eq!(forward_chains(DOCKER).unwrap()[0].name, "FORWARD");
-        assert!(forward_chains("garbage").is_err());
+        assert_eq!(base_chains(DOCKER, "forward").unwrap()[0].name, "FORWARD");
+        assert!(base_chains("garbage", "forward").is_err());
     }
 
     /// DOCKER-USER accepts what comes from `br`; what comes from any other `br..` is rejected.
