@@ -169,7 +169,7 @@ const ROUNDS: usize = 4;
 #[test]
 fn restarts_under_mixed_load_fail_and_leak_nothing() {
     let lab = set_up();
-    let seconds = soak::count(60);
+    let seconds = soak::count(30);
     let mut rounds = Vec::new();
     while rounds.len() < ROUNDS {
         match round(&lab, seconds) {

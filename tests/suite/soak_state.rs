@@ -27,7 +27,7 @@ fn damaged_state_harms_no_container() {
     }
     sandbox.sh("flatnet up && nft add table inet bystander").succeeds();
     let before = World::of(&sandbox).without_files();
-    let files = soak::count(100);
+    let files = soak::count(60);
     let mut broken: BTreeMap<String, u64> = BTreeMap::new();
     for batch in 0..files.div_ceil(A_BATCH) {
         let seed = format!("{}/{batch}", soak::seed());

@@ -8,6 +8,7 @@ from candidates import configure, flatnet, make_namespaces, netns
 from hosts import Host
 from measure import Failed, median, say, sh
 from report import markdown
+from turns import expect
 
 # The number of containers that count as first and as last. The subnet has room for 4,093.
 AT_EACH_END = 100
@@ -70,8 +71,7 @@ def measure(raw, sizes):
         say(f"detaching {count} containers")
         for number in range(count):
             call(raw, "many delete", ours.delete(number))
-        if ours.attached() != 0:
-            raise Failed(f"{ours.attached()} containers are still attached")
+        expect(ours, 0)
     host.close()
 
 

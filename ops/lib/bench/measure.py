@@ -77,26 +77,33 @@ def processor_seconds(used):
     return used.ru_utime + used.ru_stime
 
 
-def adopted():
-    """Processor seconds of the programs that outlived a call. Waits for their end."""
+def children():
+    """This process's children: servers that are measured, and what was adopted."""
+    with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+        return set(map(int, file.read().split()))
+
+
+def adopted(before):
+    """Processor seconds of the programs that outlived a call, which were not children `before`. Waits for their end."""
     seconds, end = 0, time.monotonic() + PATIENCE
-    with contextlib.suppress(ChildProcessError):
-        while time.monotonic() < end:
-            pid, _, used = os.wait4(-1, os.WNOHANG)
+    while time.monotonic() < end and (left := children() - before):
+        for child in left:
+            pid, _, used = os.wait4(child, os.WNOHANG)
             seconds += processor_seconds(used) if pid else 0
-            time.sleep(0 if pid else 0.001)
+        time.sleep(0.001)
     return seconds
 
 
 def measured(call):
     """What `call` took. Of programs that outlive it only [`adopting`] counts the processor time."""
+    before = children()
     begin = time.perf_counter_ns()
     pid = call.start()
     _, status, used = os.wait4(pid, 0)
     wall = (time.perf_counter_ns() - begin) / 1e6
     call.refuse(status)
     time.sleep(REST)
-    return Took(wall, (processor_seconds(used) + adopted()) * 1e3)
+    return Took(wall, (processor_seconds(used) + adopted(before)) * 1e3)
 
 
 def timed(call):
