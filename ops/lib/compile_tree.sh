@@ -1,8 +1,17 @@
 # shellcheck shell=bash
-# Compiles in a Debian tree that has a compiler. To be sourced, after install.sh.
+# Compiles in a Debian 13 tree. To be sourced, after install.sh.
 #
+#   make_compile_tree TREE PACKAGE..    makes TREE with Rust, a C compiler and PACKAGE, as make_debian_once does (debian.sh)
 #   inside_tree TREE COMMAND..    runs COMMAND in TREE, with this project read-only in /source, the folder /target, and an
 #                                 otherwise empty environment. Mounts end with it.
+
+# shellcheck source=ops/lib/debian.sh
+source ops/lib/debian.sh
+
+make_compile_tree() { # TREE PACKAGE..
+    install_debootstrap
+    make_debian_once trixie "$1" cargo rustc gcc libc6-dev ca-certificates "${@:2}"
+}
 
 inside_tree() { # TREE COMMAND..
     mkdir -p "$1/source" "$1/target"

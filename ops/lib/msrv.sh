@@ -9,8 +9,6 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 # shellcheck source=ops/lib/install.sh
 source ops/lib/install.sh
-# shellcheck source=ops/lib/debian.sh
-source ops/lib/debian.sh
 # shellcheck source=ops/lib/compile_tree.sh
 source ops/lib/compile_tree.sh
 
@@ -22,8 +20,7 @@ tree_is_made() { [[ -x $tree/usr/bin/cargo ]]; }
 finish_tree() { :; }
 
 grep -q "^rust-version = \"$expected\"" Cargo.toml || fail "Cargo.toml and ops/lib/install.sh have different versions of Rust."
-install_debootstrap
-make_debian_once trixie "$tree" cargo rustc gcc libc6-dev git ca-certificates
+make_compile_tree "$tree" git
 version=$(inside_tree "$tree" rustc --version)
 [[ $version == "rustc $expected."* ]] || fail "$tree has $version, not $expected."
 echo "$version"

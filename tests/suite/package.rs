@@ -189,6 +189,7 @@ fn tarball_installs_as_documented() {
     sandbox.sh(&format!("rm /usr/local/bin/flatnet; cd /root && tar -xzf {name}.tar.gz")).succeeds();
     let note = sandbox.read(&format!("/root/{name}/INSTALL.txt"));
     let commands: Vec<&str> = note.lines().filter_map(|line| line.strip_prefix("    ")).collect();
+    assert_eq!(commands.len(), 5, "{note}");
     let [install @ .., remove] = &commands[..] else { panic!("{note}") };
     sandbox
         .sh(&format!("cd /root/{name}; {}", install.join("\n")))

@@ -28,6 +28,10 @@ TARGETS = [
 ]
 
 
+def candidate_of(figure):
+    return figure.split(" add")[0].split(" delete")[0]
+
+
 def rows(raw, sizes):
     for title, measured, against, how, most in TARGETS:
         if measured not in raw or (against and against not in raw):
@@ -39,7 +43,7 @@ def rows(raw, sizes):
         yield {
             "what": title.format(**sizes),
             "flatnet": f"{value:.1f} MiB" if how == "below" else f"{value:.1f} ms",
-            "against": f"{against.split(' add')[0].split(' delete')[0]} {other:.1f} ms" if against else "",
+            "against": f"{candidate_of(against)} {other:.1f} ms" if against else "",
             "compared": f"{compared:.2f}{unit}" if how == "ratio" else f"{compared:.1f}{unit}",
             "target": "" if most is None else f"{most:g}{unit}",
             "reached": "" if most is None else ("yes" if compared <= most else "no"),
@@ -66,11 +70,10 @@ def cpu_table(raw, sizes):
     for title, measured, against, how, _ in TARGETS:
         ours, theirs = raw.get(f"{measured}, cpu"), raw.get(f"{against}, cpu")
         if how == "ratio" and ours and theirs:
-            name = against.split(" add")[0].split(" delete")[0]
             lines.append({
                 "what": title.format(**sizes),
                 "flatnet": f"{median(ours):.1f} ms",
-                "against": f"{name} {median(theirs):.1f} ms",
+                "against": f"{candidate_of(against)} {median(theirs):.1f} ms",
                 "compared": f"{median(ours) / median(theirs):.2f}",
             })
     return markdown(lines)

@@ -9,8 +9,6 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 # shellcheck source=ops/lib/install.sh
 source ops/lib/install.sh
-# shellcheck source=ops/lib/debian.sh
-source ops/lib/debian.sh
 # shellcheck source=ops/lib/compile_tree.sh
 source ops/lib/compile_tree.sh
 
@@ -27,8 +25,7 @@ finish_tree() { # TREE
 }
 
 {
-    install_debootstrap
-    make_debian_once trixie "$tree" cargo rustc gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross ca-certificates
+    make_compile_tree "$tree" gcc-aarch64-linux-gnu libc6-dev-arm64-cross
     say "compiling for $triple in $tree"
     inside_tree "$tree" env CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=$linker \
         RUSTFLAGS='-C target-feature=+crt-static --remap-path-prefix=/source=/flatnet --remap-path-prefix=/root/.cargo=/cargo' \
