@@ -261,7 +261,7 @@ fn the_log_is_json_and_can_be_rotated() {
     assert_eq!(line["status"], 200);
     // The log format of proxied requests has the same fields as the other one.
     assert_eq!(gateway.code("http://nobody.local/unusual"), "404");
-    let fields = |path: &str| format!("\"$(grep {path} {log} | head -n 1 | jq -c keys_unsorted)\"");
+    let fields = |path: &str| format!("\"$(grep -m 1 {path} {log} | jq -c keys_unsorted)\"");
     gateway.sandbox.eventually(&format!(
         "grep -q /unusual {log} && test {} = {}",
         fields("/x"),

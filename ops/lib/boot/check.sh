@@ -23,9 +23,9 @@ check_containers() {
     while read -r name address; do
         curl -s -o /dev/null -m 30 "http://$address/" || is_wrong "$name does not answer at $address"
         # Forwarded by Flatnet's resolver to this host's.
-        in_container "$name" --mount -- /bin/busybox nslookup windows.lan | grep -q '^Address.* 192[.]168[.]50[.]20$' ||
+        in_container "$name" --mount -- /bin/busybox nslookup windows.lan | grep '^Address.* 192[.]168[.]50[.]20$' >/dev/null ||
             is_wrong "$name does not resolve windows.lan"
-        in_container "$name" --mount -- /bin/busybox nslookup web | grep -q "^Address.* $web$" || is_wrong "$name does not resolve web"
+        in_container "$name" --mount -- /bin/busybox nslookup web | grep "^Address.* $web$" >/dev/null || is_wrong "$name does not resolve web"
     done <"$addresses"
     in_container client -- curl -s -m 30 -o /dev/null "http://$web/" || is_wrong "client does not reach web"
 }

@@ -34,7 +34,7 @@ source "$here/machine.sh"
 setup() {
     inside '
         apt-get install -y /mnt/flatnet_*.deb
-        if ! podman --version | grep -q "version 5"; then
+        if [[ $(podman --version) != *"version 5"* ]]; then
             mkdir -p /etc/containers/containers.conf.d
             printf "[network]\nnetwork_backend = \"cni\"\n" >/etc/containers/containers.conf.d/flatnet.conf
         fi
@@ -46,7 +46,7 @@ setup() {
         flatnet up
         systemctl enable --now flatnet.service flatnet-gc.timer flatnet-metrics.timer
         systemctl enable podman-restart.service
-        if podman --version | grep -q "version 5"; then podman network create -d flatnet flatnet; fi
+        if [[ $(podman --version) == *"version 5"* ]]; then podman network create -d flatnet flatnet; fi
         FLATNET_IMAGES=/mnt bash /mnt/images.sh load busybox web
         flatnet gateway install
         systemctl enable --now flatnet-gateway flatnet-gateway-watch
