@@ -10,8 +10,8 @@ import rivals
 from candidates import Netavark
 from measure import Failed, load, say
 
-FULL = {"rounds": 40, "rounds_at_once": 5, "rounds_podman": 20, "at_once": 100, "present": 900, "flows": 200_000}
-QUICK = {"rounds": 2, "rounds_at_once": 1, "rounds_podman": 2, "at_once": 10, "present": 20, "flows": 2_000}
+FULL = {"rounds": 40, "rounds_at_once": 5, "rounds_few": 20, "few": 8, "rounds_podman": 20, "at_once": 100, "present": 900, "flows": 200_000}
+QUICK = {"rounds": 2, "rounds_at_once": 1, "rounds_few": 1, "few": 8, "rounds_podman": 2, "at_once": 10, "present": 20, "flows": 2_000}
 
 # The parts of the benchmark; --only selects one.
 PARTS = {"rivals": rivals, "old": designs, "many": many}

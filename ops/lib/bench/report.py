@@ -20,6 +20,8 @@ TARGETS = [
     ("ADD, {present} attached", "flatnet add, many", "floor add, many", "ratio", None),
     ("ADD, {present} attached", "flatnet add, many", "flatnet add", "ratio", 1.2),
     ("DEL, {present} attached", "flatnet delete, many", "floor delete, many", "ratio", None),
+    ("{few} ADDs at once", "flatnet add, few at once", "reference add, few at once", "ratio", None),
+    ("{few} DELs at once", "flatnet delete, few at once", "reference delete, few at once", "ratio", 0.25),
     ("{at_once} ADDs at once", "flatnet add, at once", "reference add, at once", "ratio", 0.45),
     ("{at_once} DELs at once", "flatnet delete, at once", "reference delete, at once", "ratio", 0.45),
     ("podman run", "podman run on flatnet", "podman run without network", "over", 30.0),

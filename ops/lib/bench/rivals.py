@@ -56,6 +56,8 @@ def measure(raw, sizes):
     versions(raw, ours, sizes["rounds"])
     peaks(raw, ours, min(sizes["rounds"], 10))
     podman(raw, sizes["rounds_podman"])
+    say(f"{sizes['few']} at once, {sizes['rounds_few']} rounds of flatnet, reference")
+    at_once(raw, [ours, theirs], sizes["rounds_few"], sizes["few"], 1, ", few at once")
     say(f"{sizes['at_once']} at once, {sizes['rounds_at_once']} rounds of flatnet, reference")
     at_once(raw, [ours, theirs], sizes["rounds_at_once"], sizes["at_once"], 1)
     say(f"attaching {sizes['present']} containers")

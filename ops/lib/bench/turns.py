@@ -66,7 +66,8 @@ def alternating(raw, candidates, rounds, suffix, present):
                 end += rounds
 
 
-def at_once(raw, candidates, rounds, count, present):
+def at_once(raw, candidates, rounds, count, present, suffix=", at once"):
+    """`count` ADDs at once, then as many DELs."""
     numbers = range(FIRST_OF_MANY, FIRST_OF_MANY + count)
     for turn in range(rounds):
         for candidate in in_turn(candidates, turn):
@@ -74,8 +75,8 @@ def at_once(raw, candidates, rounds, count, present):
             expect(candidate, present + count)
             delete = timed_at_once([candidate.delete(number) for number in numbers])
             expect(candidate, present)
-            raw.setdefault(f"{candidate.name} add, at once", []).append(add)
-            raw.setdefault(f"{candidate.name} delete, at once", []).append(delete)
+            raw.setdefault(f"{candidate.name} add{suffix}", []).append(add)
+            raw.setdefault(f"{candidate.name} delete{suffix}", []).append(delete)
 
 
 def attach_many(candidate, count, present=1):

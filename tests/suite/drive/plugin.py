@@ -57,9 +57,13 @@ def netns(verb, name):
 
 
 def settle():
-    """Waits until the programs have ended that DEL leaves running, but not for those that were killed."""
+    """Waits until the programs have ended that DEL leaves running. If one was killed, and the next DEL came before it was dead,
+    its file is left for the next ADD of the address or for gc."""
     end = time.monotonic() + 5
-    while any(name.endswith(".flows") for name in os.listdir(RUN)) and time.monotonic() < end:
+    while any(name.endswith(".flows") for name in os.listdir(RUN)):
+        if time.monotonic() > end:
+            subprocess.run([FLATNET, "gc"], check=True, capture_output=True)
+            return
         time.sleep(0.001)
 
 
