@@ -138,6 +138,8 @@ impl Engine {
         network: &NetworkGuard,
         links: &LinksGuard<'_>,
     ) -> Result<()> {
+        // A killed DEL's, which another one may still be deleting.
+        let _ = self.elements_are_gone(&request.id);
         if let Some((stale, _)) = self.store.receipt(&request.id)? {
             self.undo_receipt(&stale, links, network)?;
         }
@@ -370,7 +372,7 @@ impl Engine {
         let undone = match ruleset {
             Some(ruleset) => Undo::new(undo, links, ruleset).run(&mut self.host),
             // A transaction that nft rejected changed nothing.
-            None => undo::links(&undo, links, &mut self.host),
+            None => undo::links(&undo, links, &mut self.host, None),
         };
         let undone = self.warn_of_flows(undone);
         let stuck = &undone.stuck;

@@ -1,13 +1,14 @@
 //! DEL: undoes what a receipt says.
 
-use super::flows::Flows;
-use super::guard::{self, LinksGuard};
+use super::dels_at_once::Elements;
+use super::flows::{Flows, FlowsFile};
+use super::guard::{self, LinksGuard, RulesetShare};
 use super::undo::{Undo, Undone};
 use super::{Engine, NetworkGuard, now, undo};
 use crate::error::{Error, Kind, Result};
 use crate::kernel::observe;
 use crate::kernel::render;
-use crate::model::plan::{Op, TableElement};
+use crate::model::plan::{Element, Op, TableElement};
 use crate::model::types::AttachmentId;
 use crate::state::lease::{Lease, Leases};
 use crate::state::receipt::Receipt;
@@ -67,7 +68,7 @@ impl Engine {
         links: &LinksGuard<'_>,
         is_to_go: impl Fn(&Self, Option<&Receipt>) -> bool,
     ) -> Result<bool> {
-        let network = self.network_guard()?;
+        let (network, elements) = self.network_guard_of_del(links.id())?;
         let ruleset = match self.ruleset_share(&network) {
             Err(error) if guard::no_file_can_be_made(&error) => {
                 return self.detach_under(&network, links, is_to_go);
@@ -77,15 +78,43 @@ impl Engine {
         let leases = self.store.leases()?;
         let Some(ops) = self.ops_to_detach(links.id(), &leases, is_to_go)? else { return Ok(false) };
         let flows = self.flows_file(links.id(), &ops);
-        let undo = Undo::new(ops, links, ruleset).until_commit(!leases.are_many()).leaving_flows(flows);
-        let leaving = undo.start(&mut self.host);
-        // The transaction holds the ruleset's lock; the links need only this attachment's own.
-        drop(network);
-        let undone = leaving.finish(&mut self.host);
+        let undone = match elements {
+            Elements::Own(others) => {
+                let undo = Undo::new(ops, links, ruleset).until_commit(!leases.are_many());
+                let leaving = undo.with_elements_of(others).leaving_flows(flows).start(&mut self.host);
+                // The transaction holds the ruleset's lock; the links need only this attachment's own.
+                drop(network);
+                leaving.finish(&mut self.host)
+            }
+            Elements::Anothers => {
+                drop(network);
+                self.detach_but_for_elements(ops, flows, links, ruleset)
+            }
+        };
         let undone = self.warn_of_flows(undone);
         let network = self.network_guard()?;
         self.forget(links, &undone, &network)?;
         Ok(true)
+    }
+
+    /// Undoes `ops`, whose set elements another DEL deletes.
+    fn detach_but_for_elements(
+        &mut self,
+        ops: Vec<Op>,
+        flows: Option<FlowsFile>,
+        links: &LinksGuard<'_>,
+        ruleset: RulesetShare<'_>,
+    ) -> Undone {
+        let (elements, ops): (Vec<Op>, Vec<Op>) =
+            ops.into_iter().partition(|op| matches!(op, Op::ElementDel(_)));
+        // Unlike another link, a bridge's port must not be reached by translated packets when its conntrack entries are deleted.
+        let is_bridged = |op: &Op| matches!(op, Op::ElementDel(one) if matches!(one.element, Element::FrameBinding { .. }));
+        let are_gone = elements.iter().any(is_bridged).then(|| self.elements_are_gone(links.id()));
+        let mut undone = undo::links(&ops, links, &mut self.host, flows);
+        if !are_gone.unwrap_or_else(|| self.elements_are_gone(links.id())) {
+            undone.stuck.extend(Undo::new(elements, links, ruleset).run(&mut self.host).stuck);
+        }
+        undone
     }
 
     fn detach_under(
@@ -215,6 +244,8 @@ impl Engine {
         network: &NetworkGuard,
     ) -> Result<()> {
         let id = links.id();
+        // A killed DEL's, which another one may still be deleting.
+        let _ = self.elements_are_gone(id);
         let mut leases = self.store.leases()?;
         self.remove_names(id, &leases, network);
         if !stuck.is_empty() {

@@ -126,6 +126,11 @@ impl LockDirs {
         Ok(Self { attachments: run.subdir(config.network.as_str())?, run })
     }
 
+    /// The directory of the attachments' locks.
+    pub(super) fn attachments(&self) -> &StateDir {
+        &self.attachments
+    }
+
     /// The directory of all networks.
     pub(super) fn run(&self) -> &StateDir {
         &self.run
@@ -135,8 +140,19 @@ impl LockDirs {
 impl Engine {
     /// The last holder may have been killed while writing.
     pub(super) fn network_guard(&self) -> Result<NetworkGuard> {
+        self.network_guard_or(|_| {})
+    }
+
+    /// The same. Calls `busy` before it waits for another run.
+    pub(super) fn network_guard_or(&self, busy: impl FnOnce(&Self)) -> Result<NetworkGuard> {
         let path = self.lock_path(&self.lock_dirs()?.run, &format!("{}.lock", self.config.network))?;
-        let guard = NetworkGuard(Lock::acquire(&path, self.patience())?);
+        let lock = if let Some(free) = Lock::try_acquire(&path)? {
+            free
+        } else {
+            busy(self);
+            Lock::acquire(&path, self.patience())?
+        };
+        let guard = NetworkGuard(lock);
         // Created from the start, so that a disk that fills up later does not matter.
         let _ = self.lock_dirs()?.attachments.touch(RULESET_LOCK);
         self.store.sweep(&guard);
@@ -191,10 +207,10 @@ impl Engine {
                 lock.remove();
             }
         }
-        Ok(())
+        self.sweep_leaving()
     }
 
-    fn links_lock(&self, id: &AttachmentId) -> Result<PathBuf> {
+    pub(super) fn links_lock(&self, id: &AttachmentId) -> Result<PathBuf> {
         self.attachment_file(id, "lock")
     }
 
@@ -208,7 +224,7 @@ impl Engine {
         self.lock_path(&self.lock_dirs()?.attachments, RULESET_LOCK)
     }
 
-    fn lock_path(&self, dir: &StateDir, name: &str) -> Result<PathBuf> {
+    pub(super) fn lock_path(&self, dir: &StateDir, name: &str) -> Result<PathBuf> {
         let path = dir.path().join(name);
         if let Some(aside) = dir.set_foreign_aside(name)? {
             self.log.warn(&format!(

@@ -16,6 +16,7 @@
 mod attach;
 mod check;
 mod definitions;
+mod dels_at_once;
 mod detach;
 mod firewall_advice;
 mod flows;

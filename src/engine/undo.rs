@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::dels_at_once::Others;
 use super::flows::{Flows, FlowsFile};
 use super::guard::{LinksGuard, RulesetShare};
 use crate::error::{Error, Result};
@@ -34,6 +35,7 @@ pub(super) struct Undo<'g> {
     ruleset: RulesetShare<'g>,
     echo: bool,
     flows: Option<FlowsFile>,
+    others: Others,
 }
 
 /// An undo in progress: `nft` deletes the set elements while the caller does something else.
@@ -56,13 +58,18 @@ pub(super) struct Undone {
 impl<'g> Undo<'g> {
     /// `ops`, which were computed while both guards were held.
     pub(super) fn new(ops: Vec<Op>, links: &'g LinksGuard<'_>, ruleset: RulesetShare<'g>) -> Self {
-        Self { ops, links, ruleset, echo: false, flows: None }
+        Self { ops, links, ruleset, echo: false, flows: None, others: Others::default() }
     }
 
     /// Waits for the commit of set elements' deletion, not for the end of `nft`, which takes 6 to 15 ms longer (its exit
     /// waits for the kernel's RCU). Worth it with few elements.
     pub(super) fn until_commit(self, echo: bool) -> Self {
         Self { echo, ..self }
+    }
+
+    /// Deletes the elements of `others` in the same transaction.
+    pub(super) fn with_elements_of(self, others: Others) -> Self {
+        Self { others, ..self }
     }
 
     /// Leaves the deletion of conntrack entries running, under `file`, if there is one.
@@ -80,10 +87,13 @@ impl<'g> Undo<'g> {
         let rules = RuleDels::start(&self.ops, host, &[self.links.lock()]);
         let element = |op: &Op| if let Op::ElementDel(element) = op { Some(element.clone()) } else { None };
         let elements: Vec<TableElement> = self.ops.iter().filter_map(element).collect();
-        let deletions: Vec<Op> = elements.iter().cloned().map(Op::ElementDel).collect();
+        let own = elements.iter().cloned().map(Op::ElementDel);
+        let deletions: Vec<Op> = own.chain(self.others.ops.iter().cloned()).collect();
         let running = render::commands(&deletions, &host.tools).into_iter().next().map(|rendered| {
             let command = if self.echo { render::with_echo(rendered.command) } else { rendered.command };
-            let running = host.start(&command, &[self.ruleset.lock(), self.links.lock()])?;
+            let own = [self.ruleset.lock(), self.links.lock()];
+            let locks: Vec<&Lock> = own.into_iter().chain(&self.others.files).collect();
+            let running = host.start(&command, &locks)?;
             Ok((command, running))
         });
         Leaving { undo: self, elements, running, rules }
@@ -93,7 +103,7 @@ impl<'g> Undo<'g> {
 impl Leaving<'_> {
     /// Runs the rest and waits for all of it. Then the share of the ruleset is released.
     pub(super) fn finish(self, host: &mut Host) -> Undone {
-        let Self { undo: Undo { ops, links, ruleset, echo, flows }, elements, running, rules } = self;
+        let Self { undo: Undo { ops, links, ruleset, echo, flows, others }, elements, running, rules } = self;
         let mut stuck = rules.finish();
         stuck.extend(run_in_order(&ops, host, &[links.lock()]));
         // Once the link is gone no new conntrack entry appears, since the address is unreachable. Only a bridge
@@ -109,7 +119,7 @@ impl Leaving<'_> {
             running.map(|running| running.and_then(|(command, running)| Ok((wait(running)?, command))));
         match ended {
             None => {}
-            Some(Ok((output, _))) if output.success() => {}
+            Some(Ok((output, _))) if output.success() => others.are_deleted(),
             // A hanging nft is not run again for each element: the runtime waits.
             Some(Ok((output, command))) if matches!(output.exit, Exit::TimedOut(_)) => {
                 stuck.extend(judge(command, Ok(output), || false));
@@ -144,10 +154,10 @@ fn delete_one(element: &TableElement, host: &mut Host, locks: &[&Lock]) -> Optio
     (!is_gone && !is_anothers).then_some(stuck)
 }
 
-/// Undoes the links and conntrack entries among `ops`, if no element was added.
-pub(super) fn links(ops: &[Op], links: &LinksGuard<'_>, host: &mut Host) -> Undone {
+/// Undoes the links and conntrack entries among `ops`, if no element was added or another run deletes them.
+pub(super) fn links(ops: &[Op], links: &LinksGuard<'_>, host: &mut Host, file: Option<FlowsFile>) -> Undone {
     let stuck = run(ops, host, &[links.lock()]);
-    Undone { stuck, flows: forget_flows(ops, host, links, None) }
+    Undone { stuck, flows: forget_flows(ops, host, links, file) }
 }
 
 /// Deletes the conntrack entries that `ops` names, if any. Does not wait for it if there is a `file`.

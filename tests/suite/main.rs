@@ -25,6 +25,7 @@ mod cni_lifecycle;
 mod cni_versions;
 #[cfg(feature = "faults")]
 mod config_missing;
+mod dels_at_once;
 mod dns;
 mod dns_forward;
 mod doctor;

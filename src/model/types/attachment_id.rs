@@ -43,6 +43,15 @@ impl AttachmentId {
     }
 }
 
+impl AttachmentId {
+    /// The attachment whose [`AttachmentId::file_stem`] is `text`.
+    #[must_use]
+    pub fn of_file_stem(text: &str) -> Option<Self> {
+        let (container_id, if_name) = text.split_once('@')?;
+        Some(Self { container_id: container_id.parse().ok()?, if_name: if_name.parse().ok()? })
+    }
+}
+
 impl fmt::Display for AttachmentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.container_id.short(), self.if_name)
@@ -63,5 +72,8 @@ mod tests {
         let name = id.host_link(&NetworkName::parse("flatnet").unwrap());
         assert_eq!(name.as_str(), "fn76dac0ffaa3e");
         assert_eq!(id.file_stem(), "abc@eth0");
+        assert_eq!(AttachmentId::of_file_stem("abc@eth0"), Some(id));
+        assert_eq!(AttachmentId::of_file_stem("abc"), None);
+        assert_eq!(AttachmentId::of_file_stem("a b@eth0"), None);
     }
 }
