@@ -22,6 +22,7 @@
 //! | [`faces`] | text in, text out: the command line and both plugin protocols |
 //! | [`windows`] | what Windows must do around WSL2: decided here, run there |
 //! | [`doctor`] | one file per check: what is wrong, its symptom, its fix |
+//! | [`overlay`] | several hosts: certificates, invitations, Nebula's configuration |
 //! | [`nginx`] | the HTTP gateway's own files |
 //! | [`routes`] | from containers to routes of the HTTP gateway |
 //! | [`names`] | from containers to answers by DNS |
@@ -50,6 +51,7 @@ pub mod log;
 pub mod model;
 pub mod names;
 pub mod nginx;
+pub mod overlay;
 pub mod routes;
 mod setup;
 mod shell;

@@ -40,6 +40,9 @@ pub fn render(
                 bridged => attached.is_bridged(config),
                 masquerade_ports => config.masquerade_ports.to_string(),
                 egress => config.egress,
+                overlay => config.overlay.as_ref().map(|overlay| json!({
+                    "interface": overlay.interface, "network": overlay.network,
+                })),
                 names => config.names.enabled,
                 name_clients => config.names.clients.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 fib => facts.fib,

@@ -12,7 +12,7 @@ use regex::Regex;
 const FLOORS: [&[&str]; 9] = [
     &["faces"],
     &["windows", "doctor"],
-    &["nginx"],
+    &["nginx", "overlay"],
     &["routes", "names"],
     &["engine", "setup"],
     &["kernel"],

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
 use flatnet::kernel::observe::attachment::ObservedAttachment;
-use flatnet::kernel::observe::host::{ObservedHost, ObservedRuleset, RunningResolver};
+use flatnet::kernel::observe::host::{ObservedHost, ObservedOverlay, ObservedRuleset, RunningResolver};
 use flatnet::kernel::observe::link::{self, Link};
 use flatnet::kernel::observe::route::{self, Route};
 use flatnet::kernel::observe::rule::{self, Rule};
@@ -58,6 +58,9 @@ struct Observed {
     /// Whether the tables exist, and match the desired state.
     #[serde(default)]
     ruleset: Rules,
+    /// What exists of the way to other hosts.
+    #[serde(default)]
+    overlay: ObservedOverlay,
     #[serde(default)]
     arp_table: bool,
     /// The resolver's process.
@@ -153,6 +156,7 @@ impl Observed {
             sysctls: self.sysctls.clone(),
             has_ipv6: true,
             unreachable: self.unreachable,
+            overlay: self.overlay,
             ruleset: match self.ruleset {
                 Rules::Absent => ObservedRuleset::Absent,
                 Rules::Same => ObservedRuleset::Same { elements: elements.collect() },

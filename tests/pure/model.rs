@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use flatnet::kernel::observe::attachment::ObservedAttachment;
-use flatnet::kernel::observe::host::{ObservedHost, ObservedRuleset};
+use flatnet::kernel::observe::host::{ObservedHost, ObservedOverlay, ObservedRuleset};
 use flatnet::kernel::observe::link::{Link, PortFlags};
 use flatnet::kernel::observe::route::Route;
 use flatnet::kernel::observe::rule::Rule;
@@ -437,6 +437,7 @@ impl Model {
             sysctls: self.sysctls.clone(),
             has_ipv6: true,
             unreachable: self.unreachable.contains(&IpNet::V4(wanted.subnet)),
+            overlay: self.observe_overlay(wanted),
             ruleset: match &self.ruleset {
                 None => ObservedRuleset::Absent,
                 Some(found)
@@ -454,6 +455,16 @@ impl Model {
             },
             arp_table: self.arp_table,
             resolver: None,
+        }
+    }
+
+    fn observe_overlay(&self, wanted: &HostState) -> ObservedOverlay {
+        let range = IpNet::V4(wanted.range);
+        let dev = wanted.overlay.as_ref().map_or("", |overlay| overlay.interface.as_str());
+        ObservedOverlay {
+            interface: self.host.links.contains_key(dev),
+            route: self.host.routes.iter().any(|route| route.to == range && route.dev == dev),
+            unreachable: wanted.range != wanted.subnet && self.unreachable.contains(&range),
         }
     }
 

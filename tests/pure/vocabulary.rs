@@ -36,7 +36,7 @@ const TOO_SHORT: [&str; 17] = [
     "outcome", "seen", "taken", "tell", "whole", "why",
 ];
 /// Terms of the glossary that are types in `src/`.
-const TYPES: [(&str, &str); 19] = [
+const TYPES: [(&str, &str); 20] = [
     ("attachment", "Attachment"),
     ("bridging", "Bridging"),
     ("caller", "Caller"),
@@ -48,6 +48,7 @@ const TYPES: [(&str, &str); 19] = [
     ("host record", "HostRecord"),
     ("lease", "Lease"),
     ("link group", "LinkGroup"),
+    ("overlay", "Overlay"),
     ("plan", "Plan"),
     ("receipt", "Receipt"),
     ("repair", "Repair"),

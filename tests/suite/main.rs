@@ -83,6 +83,7 @@ mod metrics;
 mod names;
 mod names_lan;
 mod older_state;
+mod overlay;
 mod owner;
 mod package;
 mod package_life;

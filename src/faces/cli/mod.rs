@@ -14,6 +14,7 @@ mod man;
 mod metrics;
 mod names;
 mod output;
+mod overlay;
 mod plan;
 mod ps;
 mod repair;
@@ -93,6 +94,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Names(names::NamesCommand),
     Gateway(gateway::Gateway),
+    Overlay(overlay::Overlay),
     Gc(gc::Gc),
     Repair(repair::Repair),
     Explain(explain::Explain),
@@ -123,6 +125,7 @@ pub fn run() -> eyre::Result<u8> {
         Command::Inspect(command) => command.run(&options)?,
         Command::Names(command) => command.run(&options)?,
         Command::Gateway(command) => command.run(&options)?,
+        Command::Overlay(command) => command.run(&options)?,
         Command::Gc(command) => command.run(&options)?,
         Command::Repair(command) => command.run(&options)?,
         Command::Explain(command) => command.run(&options)?,

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
+use serde::Deserialize;
 
 use super::attachment::{ABSENT, NO_FAMILY, bad_json, link, table};
 use super::gateway;
@@ -35,12 +36,26 @@ pub struct ObservedHost {
     pub has_ipv6: bool,
     /// Whether packets to unassigned addresses are rejected.
     pub unreachable: bool,
+    /// The way to containers of other hosts.
+    pub overlay: ObservedOverlay,
     /// The state of the tables.
     pub ruleset: ObservedRuleset,
     /// Whether the table `arp` exists, which only bridge ports need.
     pub arp_table: bool,
     /// The resolver, if it runs.
     pub resolver: Option<RunningResolver>,
+}
+
+/// What exists of the way to containers of other hosts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ObservedOverlay {
+    /// Whether the interface exists.
+    pub interface: bool,
+    /// Whether the range is routed to it.
+    pub route: bool,
+    /// Whether packets to the range are rejected without it.
+    pub unreachable: bool,
 }
 
 /// The process of the resolver, which is one for all networks of this host.
@@ -83,6 +98,7 @@ impl ObservedHost {
             sysctls: BTreeMap::new(),
             has_ipv6: true,
             unreachable: false,
+            overlay: ObservedOverlay::default(),
             ruleset: ObservedRuleset::Absent,
             arp_table: false,
             resolver: None,
@@ -203,12 +219,14 @@ pub fn observe(desired: &HostState, host: &mut Host) -> Result<ObservedHost> {
             ruleset = ObservedRuleset::Differs { text: live, owner, closed: Vec::new() };
         }
     }
+    let refused = refused(host)?;
     Ok(ObservedHost {
         ports: if desired.ports.is_empty() { Vec::new() } else { ports(desired, host)? },
         bridge,
         sysctls,
         has_ipv6: has_ipv6(),
-        unreachable: refuses(desired.subnet, host)?,
+        unreachable: refused.contains(&desired.subnet.into()),
+        overlay: overlay(desired, &refused, host)?,
         ruleset,
         arp_table,
         resolver: resolver(desired, host),
@@ -275,11 +293,24 @@ fn owner_in(listing: &str) -> Option<Owner> {
     rest.split_once(':')?.0.parse().ok()
 }
 
-/// Whether our unreachable route to `subnet` exists.
-fn refuses(subnet: Ipv4Net, host: &mut Host) -> Result<bool> {
+/// The destinations of our unreachable routes.
+fn refused(host: &mut Host) -> Result<Vec<IpNet>> {
     let show = ["route", "show", "type", "unreachable", "proto", "87"];
     let routes = super::attachment::routes(&Place::Host, &show, host)?;
-    Ok(routes.iter().any(|route| route.to == IpNet::V4(subnet)))
+    Ok(routes.into_iter().map(|route| route.to).collect())
+}
+
+fn overlay(desired: &HostState, refused: &[IpNet], host: &mut Host) -> Result<ObservedOverlay> {
+    let range = IpNet::V4(desired.range);
+    // A range without room for other hosts is the subnet.
+    let unreachable = desired.range != desired.subnet && refused.contains(&range);
+    let interface = desired.overlay.as_ref().map(|overlay| overlay.interface.as_str());
+    let Some(interface) = interface.filter(|name| !super::link_is_gone(name)) else {
+        return Ok(ObservedOverlay { unreachable, ..ObservedOverlay::default() });
+    };
+    let show = ["route", "show", "dev", interface, "proto", "87"];
+    let routes = super::attachment::routes(&Place::Host, &show, host)?;
+    Ok(ObservedOverlay { interface: true, route: routes.iter().any(|route| route.to == range), unreachable })
 }
 
 /// The desired tables as nft prints them: loaded in a temporary network namespace.

@@ -31,6 +31,7 @@ pub fn up(desired: &HostState, observed: &ObservedHost, strays: &[Link]) -> Resu
         bridge = rename(&mut plan, desired, stray);
     }
     bridge_and_settings(&mut plan, desired, observed, bridge.as_ref());
+    overlay(&mut plan, desired, observed);
     resolver(&mut plan, desired, observed);
     Ok(plan)
 }
@@ -57,6 +58,7 @@ pub fn repair(desired: &HostState, observed: &ObservedHost, strays: &[Link]) -> 
         }
     }
     bridge_and_settings(&mut plan, desired, observed, bridge.as_ref());
+    overlay(&mut plan, desired, observed);
     resolver(&mut plan, desired, observed);
     Ok(plan)
 }
@@ -133,6 +135,41 @@ fn bridge_and_settings(plan: &mut Plan, desired: &HostState, observed: &Observed
     }
 }
 
+/// The routes to other hosts' containers: by the overlay's interface, which its program makes, and nowhere without it.
+fn overlay(plan: &mut Plan, desired: &HostState, observed: &ObservedHost) {
+    let to = IpNet::V4(desired.range);
+    let Some(overlay) = &desired.overlay else {
+        if observed.overlay.unreachable {
+            let why = "this host has left the overlay";
+            plan.push(Op::UnreachableDel { to }, Op::UnreachableAdd { to }, why);
+        }
+        return;
+    };
+    if !observed.overlay.unreachable {
+        let why = "without the overlay's interface other hosts' containers are unreachable, and their packets leave by no other route";
+        plan.push(Op::UnreachableAdd { to }, Op::UnreachableDel { to }, why);
+    }
+    if observed.overlay.interface && !observed.overlay.route {
+        let (place, dev) = (Place::Host, overlay.interface.clone());
+        let (src, via, table) = (Some(overlay.source.into()), None, None);
+        let add = Op::RouteAdd { place: place.clone(), to, via, dev: dev.clone(), src, table };
+        plan.push(add, Op::RouteDel { place, to, via, dev, table }, "other hosts' containers");
+    }
+}
+
+/// Takes [`overlay`]'s routes back.
+fn overlay_down(plan: &mut Plan, desired: &HostState, observed: &ObservedHost) {
+    let to = IpNet::V4(desired.range);
+    if let Some(overlay) = desired.overlay.as_ref().filter(|_| observed.overlay.route) {
+        let (place, dev) = (Place::Host, overlay.interface.clone());
+        let del = Op::RouteDel { place, to, via: None, dev, table: None };
+        plan.push_final(del, "other hosts' containers are no longer reached from here");
+    }
+    if observed.overlay.unreachable {
+        plan.push_final(Op::UnreachableDel { to }, "other hosts' containers are no longer rejected");
+    }
+}
+
 /// Starts the resolver, last: it waits for the bridge's address anyway, and a failed step before it leaves none behind.
 fn resolver(plan: &mut Plan, desired: &HostState, observed: &ObservedHost) {
     match (&desired.resolver, observed.resolver) {
@@ -189,6 +226,7 @@ pub fn down(
             plan.push_final(op, "restores the value from before `flatnet up`");
         }
     }
+    overlay_down(&mut plan, desired, observed);
     if observed.unreachable {
         plan.push_final(Op::UnreachableDel { to: desired.subnet.into() }, "the subnet is no longer rejected");
     }

@@ -58,6 +58,13 @@ pub fn parse(text: &str, path: &Path) -> Result<Config> {
     Ok(config)
 }
 
+/// Checks a configuration that was not read from a file.
+pub(super) fn check(config: &Config) -> Result<()> {
+    validate(config).map_err(|Problem { field, value, why, remedy }| {
+        Error::new(Kind::ConfigValue, format!("{field}: {} {why}", shown(&value))).remedy(remedy)
+    })
+}
+
 fn yaml_error(cause: &serde_yaml::Error, text: &str, path: &Path) -> Error {
     let whole = error::parser_says(cause);
     let what = whole.split(" at line ").next().unwrap_or(&whole);

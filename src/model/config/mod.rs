@@ -9,6 +9,7 @@ mod gateway;
 mod load;
 mod locate;
 mod names;
+mod overlay;
 mod problem;
 mod validate;
 
@@ -25,6 +26,7 @@ pub use drive::drive;
 pub use gateway::{Expose, Gateway, LONGEST_HOLD, Tls};
 pub use load::{DEFAULT_PATH, load, parse};
 pub use names::Names;
+pub use overlay::{OVERLAY_MTU, Overlay, OverlayKind};
 
 use crate::error::{Error, Kind, Result};
 use crate::model::types::{Addresses, IfName, NetworkName, PortMode, Protocol};
@@ -81,6 +83,9 @@ pub struct Config {
     /// The HTTP gateway, through which browsers of the LAN reach containers by name.
     #[serde(deserialize_with = "gateway::section")]
     pub gateway: Gateway,
+    /// The way to containers of other hosts. Default: there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overlay: Option<Overlay>,
 }
 
 /// The first and the last address assigned to containers.
@@ -243,6 +248,11 @@ pub fn to_yaml(config: &Config) -> Result<String> {
 }
 
 impl Config {
+    /// An error unless its values are valid, and suit one another.
+    pub fn check(&self) -> Result<()> {
+        load::check(self)
+    }
+
     /// The configuration with derived fields filled in.
     #[must_use]
     pub fn resolved(&self) -> Self {
@@ -338,6 +348,7 @@ impl Default for Config {
             tools: ToolPaths::default(),
             paths: Paths::default(),
             gateway: Gateway::default(),
+            overlay: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::problem::{Problem, problem};
-use super::{Config, IngressGateways, Mtu, ToolPaths, gateway, names};
+use super::{Config, IngressGateways, Mtu, ToolPaths, gateway, names, overlay};
 
 /// The first invalid value, in the order of the fields.
 pub(super) fn validate(config: &Config) -> Result<(), Problem> {
@@ -19,6 +19,7 @@ pub(super) fn validate(config: &Config) -> Result<(), Problem> {
     dns(config)?;
     limits(config)?;
     gateway::validate(&config.gateway)?;
+    overlay::validate(config)?;
     absolute_paths(config)
 }
 

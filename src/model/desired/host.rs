@@ -120,6 +120,8 @@ pub struct HostState {
     pub address: Ipv4Net,
     /// Packets to unassigned addresses of this subnet are rejected.
     pub subnet: Ipv4Net,
+    /// The addresses of Flatnet on all hosts.
+    pub range: Ipv4Net,
     /// Kernel settings, in the order in which they are made.
     pub settings: Vec<Setting>,
     /// The nft transaction that makes the tables.
@@ -130,6 +132,18 @@ pub struct HostState {
     pub resolver: Option<Resolver>,
     /// The directory of the files of names, of all networks of this host.
     pub names: PathBuf,
+    /// The way to containers of other hosts.
+    pub overlay: Option<OverlayRoute>,
+}
+
+/// The route to containers of other hosts, that is, to the range. Its interface exists while the overlay's program runs. Without it they are
+/// unreachable, and their packets never leave by another route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OverlayRoute {
+    /// The interface.
+    pub interface: IfName,
+    /// This host's own address among them.
+    pub source: Ipv4Addr,
 }
 
 /// How the resolver, which is one for all networks of this host, is started.
@@ -194,6 +208,7 @@ impl HostState {
             group: LinkGroup::of_network(&config.network),
             address: if bridged { config.bridge_net() } else { Ipv4Net::from(bridge_address) },
             subnet: config.subnet,
+            range: config.range,
             settings: settings(&config.bridge, bridged, isolated),
             ruleset,
             bridged,
@@ -201,6 +216,10 @@ impl HostState {
             elements: attached.elements,
             resolver: facts.resolver.clone().filter(|_| config.names.enabled),
             names: config.paths.names(),
+            overlay: config
+                .overlay
+                .as_ref()
+                .map(|overlay| OverlayRoute { interface: overlay.interface.clone(), source: bridge_address }),
         }
     }
 }

@@ -9,4 +9,6 @@ mod attachment;
 mod host;
 
 pub use attachment::{AttachmentState, Routes, elements};
-pub use host::{Attached, GatewayLink, HostFacts, HostState, OWNER_FILE, RESOLVER_UNIT, Resolver, Setting};
+pub use host::{
+    Attached, GatewayLink, HostFacts, HostState, OWNER_FILE, OverlayRoute, RESOLVER_UNIT, Resolver, Setting,
+};

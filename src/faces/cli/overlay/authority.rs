@@ -1,0 +1,253 @@
+//! `flatnet overlay ca`, `sign`, `lighthouse` and `revoke`: on the machine with the certificate authority.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use clap::Args;
+use ipnet::Ipv4Net;
+use serde_json::json;
+
+use super::passphrase::Passphrase;
+use crate::error::{Error, Kind, Result, io};
+use crate::faces::cli::{Options, output};
+use crate::kernel::execute::Executor as _;
+use crate::model::command::Command;
+use crate::model::types::HostName;
+use crate::overlay::authority::{Authority, NumberRequest, Scope};
+use crate::overlay::papers::{JoinRequest, UdpEndpoint, read, write};
+use crate::overlay::{lighthouse, nebula, task};
+
+const FOLDER: &str = "/etc/flatnet/ca";
+
+/// The folder of the authority.
+#[derive(Debug, Args)]
+struct Folder {
+    /// The folder of the certificate authority.
+    #[arg(long, value_name = "DIR", default_value = FOLDER, value_parser = crate::faces::cli::path)]
+    ca: PathBuf,
+}
+
+/// Make a certificate authority, once for all hosts.
+///
+/// Whoever has its key decides which host has which addresses. Keep the folder on a machine that few people use, and a copy of
+/// it somewhere else: without it no host can be added.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  flatnet overlay ca --passphrase-file /dev/stdin\n  flatnet overlay ca --no-passphrase      # whoever reads the folder can add hosts"
+)]
+pub(super) struct Ca {
+    #[command(flatten)]
+    folder: Folder,
+    /// The authority's name.
+    #[arg(long, value_name = "NAME", default_value = "flatnet")]
+    name: HostName,
+    #[command(flatten)]
+    passphrase: Passphrase,
+    /// Do not encrypt the key.
+    #[arg(long, conflicts_with = "passphrase_file")]
+    no_passphrase: bool,
+    /// The addresses of Flatnet on all hosts.
+    #[arg(long, value_name = "NET", default_value = "10.87.0.0/16")]
+    range: Ipv4Net,
+    /// The prefix length of a host's part of the range.
+    #[arg(long, value_name = "BITS", default_value_t = 24)]
+    subnet_prefix: u8,
+    /// The hosts' own addresses in the overlay.
+    #[arg(long, value_name = "NET", default_value = "10.86.0.0/16")]
+    network: Ipv4Net,
+    /// How long its certificate is valid.
+    #[arg(long, value_name = "HOURS", default_value_t = 87_600)]
+    hours: u32,
+}
+
+impl Ca {
+    pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
+        let passphrase = self.passphrase.read()?;
+        if passphrase.is_none() && !self.no_passphrase {
+            return Err(Error::new(Kind::BadValue, "nothing says how the authority's key is kept")
+                .remedy("Name a passphrase with --passphrase-file FILE, or leave the key readable to root with --no-passphrase")
+                .into());
+        }
+        let mut executor = options.patient_executor();
+        nebula::refuse_old(&mut executor)?;
+        let Self { name, range, subnet_prefix, network, hours, .. } = self;
+        let scope = Scope {
+            name: name.clone(),
+            range: *range,
+            subnet_prefix: *subnet_prefix,
+            network: *network,
+            hours: *hours,
+        };
+        Authority::create(&self.folder.ca, &scope, passphrase.as_deref(), &mut executor)?;
+        let folder = self.folder.ca.display();
+        if options.json {
+            output::print_json(&json!({"folder": self.folder.ca}));
+            return Ok(0);
+        }
+        output::print(&format!(
+            "Wrote {folder}. Keep a copy of it: without its key no host can be added.\n\nNext:\n  flatnet overlay lighthouse NAME --at ADDRESS:4242 FOLDER   # at least one, at a stable address\n  flatnet overlay sign REQUEST                              # for each host\n"
+        ));
+        if self.no_passphrase {
+            output::note(&format!("Note: whoever can read {folder}/ca.key can add hosts"));
+        }
+        Ok(0)
+    }
+}
+
+/// Sign the request of a new host, and print its invitation.
+///
+/// The host gets a number, which is its own for ever: a number is never given to another host. With the same request and number
+/// it renews the certificate.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  flatnet overlay sign bob.request > bob.invitation\n  flatnet overlay sign --number 7 bob.request > bob.invitation    # also renews the certificate of host 7"
+)]
+pub(super) struct Sign {
+    #[command(flatten)]
+    folder: Folder,
+    /// The file with the request. Default: standard input.
+    #[arg(value_name = "REQUEST", value_parser = crate::faces::cli::path)]
+    request: Option<PathBuf>,
+    /// The host's number: `auto` for the first that is free.
+    #[arg(long, value_name = "N", default_value = "auto")]
+    number: NumberRequest,
+    /// How long the certificate is valid. Default: as long as the authority's.
+    #[arg(long, value_name = "HOURS")]
+    hours: Option<u32>,
+    #[command(flatten)]
+    passphrase: Passphrase,
+}
+
+impl Sign {
+    pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
+        let authority = Authority::open(&self.folder.ca)?;
+        let request: JoinRequest =
+            read(&text_of(self.request.as_ref())?, "request of `flatnet overlay request`")?;
+        let passphrase = self.passphrase.of_key(authority.needs_passphrase()?)?;
+        let mut executor = options.patient_executor();
+        let invitation =
+            authority.sign(&request, self.number, self.hours, passphrase.as_deref(), &mut executor)?;
+        if invitation.lighthouses.is_empty() {
+            output::note(
+                "Note: there is no lighthouse yet, and without one hosts do not find one another: `flatnet overlay lighthouse --help`",
+            );
+        }
+        output::note(&format!(
+            "Host {} has number {}: containers on it have addresses in {}",
+            invitation.host, invitation.number, invitation.subnet
+        ));
+        let comment = format!(
+            "Flatnet: the invitation of host {} ({}). It holds no secret. On that host: flatnet overlay join FILE",
+            invitation.number, invitation.host
+        );
+        output::print(&write(&invitation, &comment)?);
+        Ok(0)
+    }
+}
+
+/// Write the files of a lighthouse, by which hosts find one another.
+///
+/// A lighthouse is Nebula on a small machine with a stable address, which all hosts reach by UDP. It needs no privilege and no
+/// Flatnet, and relays packets of hosts that do not reach one another directly. Make two. Hosts that joined before learn of it
+/// from a new invitation.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  flatnet overlay lighthouse lights1 --at 203.0.113.7:4242 lights1/")]
+pub(super) struct LighthouseCommand {
+    #[command(flatten)]
+    folder: Folder,
+    /// The lighthouse's name.
+    name: HostName,
+    /// The folder to write.
+    #[arg(value_name = "FOLDER", value_parser = crate::faces::cli::path)]
+    to: PathBuf,
+    /// The address or DNS name and the port of UDP by which hosts reach it.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    at: UdpEndpoint,
+    #[command(flatten)]
+    passphrase: Passphrase,
+}
+
+impl LighthouseCommand {
+    pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
+        let mut authority = Authority::open(&self.folder.ca)?;
+        let passphrase = self.passphrase.of_key(authority.needs_passphrase()?)?;
+        let mut executor = options.patient_executor();
+        make_key(&self.to, &mut executor)?;
+        let files = lighthouse::files(
+            &mut authority,
+            (&self.name, &self.at),
+            &self.to,
+            passphrase.as_deref(),
+            &mut executor,
+        )?;
+        task::run(&files, &mut executor)?;
+        if options.json {
+            output::print_json(&json!({"folder": self.to, "lighthouses": authority.lighthouses()}));
+            return Ok(0);
+        }
+        let folder = self.to.display();
+        output::print(&format!(
+            "Wrote {folder}, with the lighthouse's private key. Copy it to that machine, then run there, in this folder:\n  nebula -config nebula.yml        # or by flatnet-lighthouse.service, which is in the folder\n"
+        ));
+        Ok(0)
+    }
+}
+
+/// Revoke the certificates of a host, so that no host talks to it.
+///
+/// Prints the command to run on each host and each lighthouse; later invitations contain the list. The number stays that host's.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  flatnet overlay revoke 7")]
+pub(super) struct Revoke {
+    #[command(flatten)]
+    folder: Folder,
+    /// The host's number.
+    #[arg(value_name = "N")]
+    number: u16,
+}
+
+impl Revoke {
+    pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
+        let authority = Authority::open(&self.folder.ca)?;
+        let revoked = authority.revoke(self.number)?;
+        if options.json {
+            output::print_json(&json!({"revoked": revoked}));
+            return Ok(0);
+        }
+        let list = revoked.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        output::print(&format!(
+            "Run this on every host:\n  flatnet overlay block {list}\nOn lighthouses, add the line to `blocklist` in nebula.yml, then: systemctl reload flatnet-lighthouse\n"
+        ));
+        Ok(0)
+    }
+}
+
+/// Makes a key pair in `folder`, unless there is one: `nebula-cert keygen` overwrites without asking.
+pub(super) fn make_key(
+    folder: &std::path::Path,
+    executor: &mut crate::kernel::execute::HostExecutor,
+) -> Result<()> {
+    let (key, public) = (folder.join("host.key"), folder.join("host.pub"));
+    if key.exists() && public.exists() {
+        return Ok(());
+    }
+    if key.exists() {
+        let what = format!("{} exists, but not its public half {}", key.display(), public.display());
+        return Err(Error::new(Kind::BadValue, what).remedy("Move it away, to make a new pair"));
+    }
+    std::fs::create_dir_all(folder).map_err(io("make", folder))?;
+    let (key, public) = (key.display().to_string(), public.display().to_string());
+    let command = Command::new(["nebula-cert", "keygen", "-out-key", &key, "-out-pub", &public]);
+    executor.run(&command, &[])?.checked(&command)?;
+    Ok(())
+}
+
+/// The text of a file, or of standard input.
+pub(super) fn text_of(path: Option<&PathBuf>) -> Result<String> {
+    if let Some(path) = path {
+        return std::fs::read_to_string(path).map_err(io("read", path));
+    }
+    let mut text = String::new();
+    std::io::stdin().take(1 << 20).read_to_string(&mut text).map_err(io("read", "/dev/stdin".as_ref()))?;
+    Ok(text)
+}

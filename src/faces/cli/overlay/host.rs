@@ -1,0 +1,153 @@
+//! `flatnet overlay request`, `join` and `leave`: on a host.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+
+use super::authority::{make_key, text_of};
+use crate::error::{Result, io};
+use crate::faces::cli::{Options, output};
+use crate::kernel::observe;
+use crate::model::config::Config;
+use crate::model::types::HostName;
+use crate::overlay::membership::{ThisHost, public_key};
+use crate::overlay::nebula::{self, HostFiles};
+use crate::overlay::papers::{Invitation, JoinRequest, One, read, write};
+use crate::overlay::task::{self, Task};
+use crate::routes::containers::host_name;
+use crate::setup::{executable, units};
+
+/// Make this host's key, and print its request to join.
+///
+/// The key stays here; the request holds its public half and no secret. Run it again to print the same request.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  flatnet overlay request > bob.request")]
+pub(super) struct RequestCommand {
+    /// The host's name. Default: this host's.
+    #[arg(long, value_name = "NAME")]
+    name: Option<HostName>,
+}
+
+impl RequestCommand {
+    pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
+        let config = options.config()?;
+        let path = absolute(&options.config)?;
+        let files = HostFiles::beside(&path);
+        let mut executor = options.patient_executor();
+        nebula::refuse_old(&mut executor)?;
+        make_key(&files.folder, &mut executor)?;
+        let host = match &self.name {
+            Some(name) => name.clone(),
+            None => host_name(&config),
+        };
+        let request = JoinRequest { flatnet_join_request: One, host, public_key: public_key(&files)? };
+        let comment = format!(
+            "Flatnet: the request of host {} to join. It holds no secret. To be signed by: flatnet overlay sign FILE",
+            request.host
+        );
+        output::print(&write(&request, &comment)?);
+        Ok(0)
+    }
+}
+
+/// Join the overlay with an invitation.
+///
+/// Writes the certificate, Nebula's configuration and its unit, this host's number and subnet into the configuration, and starts
+/// Nebula. Run it again with a new invitation to renew the certificate. If a step fails, all before it are taken back. Containers that
+/// are attached with addresses of another subnet must be stopped first.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  flatnet overlay join bob.invitation\n  flatnet overlay join --dry-run bob.invitation"
+)]
+pub(super) struct Join {
+    /// The file with the invitation. Default: standard input.
+    #[arg(value_name = "INVITATION", value_parser = crate::faces::cli::path)]
+    invitation: Option<PathBuf>,
+    /// Print the commands without running them.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Join {
+    pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
+        let invitation: Invitation =
+            read(&text_of(self.invitation.as_ref())?, "invitation of `flatnet overlay sign`")?;
+        let config = options.config()?;
+        let path = absolute(&options.config)?;
+        let mut executor = options.patient_executor();
+        nebula::refuse_old(&mut executor)?;
+        let host = this_host(options, &config, &path)?;
+        let tasks = host.join(&invitation, &mut executor)?;
+        if !carry_out(&tasks, self.dry_run, options)? {
+            return Ok(0);
+        }
+        output::print(&format!(
+            "This host has number {} in the overlay: containers on it have addresses in {}.\n",
+            invitation.number, invitation.subnet
+        ));
+        if !host.has_systemd {
+            let nebula = HostFiles::beside(&path).nebula();
+            output::print(&format!(
+                "\nThere is no systemd here. Keep this running, and run `flatnet up` after each start of it:\n  nebula -config {}\n",
+                nebula.display()
+            ));
+        }
+        Ok(0)
+    }
+}
+
+/// Leave the overlay.
+///
+/// Ends Nebula, and removes what `join` wrote, this host's key included. Containers keep their addresses. Revoke the certificate too
+/// (`flatnet overlay revoke`) if the key may have been copied.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  flatnet overlay leave\n  flatnet overlay leave --dry-run")]
+pub(super) struct Leave {
+    /// Print the commands without running them.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Leave {
+    pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
+        let config = options.config()?;
+        let path = absolute(&options.config)?;
+        let tasks = this_host(options, &config, &path)?.leave()?;
+        if carry_out(&tasks, self.dry_run, options)? {
+            output::print("This host has left the overlay.\n");
+        }
+        Ok(0)
+    }
+}
+
+/// Runs or prints `tasks`; returns whether they were run.
+pub(super) fn carry_out(tasks: &[Task], dry_run: bool, options: &Options) -> Result<bool> {
+    if dry_run && options.json {
+        output::print_json(&json!({"tasks": tasks}));
+    } else if dry_run {
+        output::print(&task::text(tasks));
+    } else {
+        task::run(tasks, &mut options.patient_executor())?;
+    }
+    Ok(!dry_run)
+}
+
+pub(super) fn this_host<'a>(options: &Options, config: &'a Config, path: &'a Path) -> Result<ThisHost<'a>> {
+    let engine = options.engine_to_look()?;
+    let attached = engine.attachments()?.into_iter().map(|one| one.receipt.label()).collect();
+    let mut flatnet = vec![executable()?.display().to_string()];
+    flatnet.extend(options.program_and_options().into_iter().skip(1));
+    Ok(ThisHost {
+        config,
+        path,
+        flatnet,
+        is_up: !observe::link_is_gone(config.bridge.as_str()),
+        attached,
+        has_systemd: units::is_booted(),
+    })
+}
+
+pub(super) fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(io("find", path))
+}

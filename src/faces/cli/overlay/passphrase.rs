@@ -1,0 +1,38 @@
+//! The passphrase of the authority's key.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::error::{Error, Kind, Result, io};
+
+/// Where the passphrase is.
+#[derive(Debug, Args)]
+pub(super) struct Passphrase {
+    /// Read the passphrase of the authority's key from the first line of FILE (`/dev/stdin` for standard input).
+    #[arg(long, value_name = "FILE", value_parser = crate::faces::cli::path)]
+    passphrase_file: Option<PathBuf>,
+}
+
+impl Passphrase {
+    /// The passphrase, if a file was named.
+    pub(super) fn read(&self) -> Result<Option<String>> {
+        let Some(path) = &self.passphrase_file else { return Ok(None) };
+        let text = std::fs::read_to_string(path).map_err(io("read", path))?;
+        match text.lines().next() {
+            Some(line) if !line.is_empty() => Ok(Some(line.to_owned())),
+            _ => Err(Error::new(Kind::BadValue, format!("the first line of {} is empty", path.display()))),
+        }
+    }
+
+    /// The passphrase of a key that needs one or not.
+    pub(super) fn of_key(&self, needs_one: bool) -> Result<Option<String>> {
+        if !needs_one {
+            return Ok(None);
+        }
+        self.read()?.map(Some).ok_or_else(|| {
+            Error::new(Kind::BadValue, "the authority's key is encrypted")
+                .remedy("Name its passphrase with --passphrase-file FILE")
+        })
+    }
+}

@@ -1,0 +1,180 @@
+//! The section `overlay`: the way to containers of other hosts.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Config;
+use super::problem::{Problem, problem};
+use crate::model::types::IfName;
+
+/// The bytes that an overlay adds to a packet fit into a frame beside so many, also over a VPN or a modem.
+pub const OVERLAY_MTU: u32 = 1300;
+
+/// The way to containers of other hosts. `flatnet overlay join` writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Overlay {
+    /// What carries packets between hosts.
+    pub kind: OverlayKind,
+    /// This host's number, which no other host has. Its `subnet` is that part of `range`.
+    pub number: u16,
+    /// The hosts' own addresses: this host's is the one of its number.
+    #[schemars(with = "String")]
+    #[serde(default = "network")]
+    pub network: Ipv4Net,
+    /// The interface to other hosts; at most 15 characters.
+    #[schemars(with = "String")]
+    #[serde(default = "interface")]
+    pub interface: IfName,
+}
+
+/// What carries packets between hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OverlayKind {
+    /// Nebula: encrypted; certificates say which host has which addresses.
+    Nebula,
+}
+
+fn network() -> Ipv4Net {
+    "10.86.0.0/16".parse().unwrap_or_else(|_| unreachable!("a constant that parses"))
+}
+
+fn interface() -> IfName {
+    IfName::parse("flatnet-ov0").unwrap_or_else(|_| unreachable!("a constant that parses"))
+}
+
+impl Overlay {
+    /// The overlay of the host with this number, otherwise by default.
+    #[must_use]
+    pub fn new(kind: OverlayKind, number: u16) -> Self {
+        Self { kind, number, network: network(), interface: interface() }
+    }
+
+    /// This host's own address in the overlay.
+    #[must_use]
+    pub fn address(&self) -> Ipv4Net {
+        Ipv4Net::new_assert(self.address_of(self.number), self.network.prefix_len())
+    }
+
+    /// The own address of the host with this number.
+    #[must_use]
+    pub fn address_of(&self, number: u16) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.network.network().to_bits().saturating_add(u32::from(number)))
+    }
+}
+
+impl Config {
+    /// How many hosts `range` has room for: the numbers from 1 to this one. The first and the last part of the range are no host's, so that
+    /// no container's address looks like that of a network or a broadcast.
+    #[must_use]
+    pub fn hosts(&self) -> u16 {
+        let bits = self.subnet.prefix_len().saturating_sub(self.range.prefix_len()).min(16);
+        u16::try_from((1_u32 << bits).saturating_sub(2)).unwrap_or(u16::MAX - 1)
+    }
+
+    /// The subnet of the host with this number.
+    #[must_use]
+    pub fn subnet_of(&self, number: u16) -> Ipv4Net {
+        let size = 32 - u32::from(self.subnet.prefix_len());
+        let network = self.range.network().to_bits().saturating_add(u32::from(number) << size);
+        Ipv4Net::new_assert(Ipv4Addr::from_bits(network), self.subnet.prefix_len())
+    }
+}
+
+/// The first invalid value.
+pub(super) fn validate(config: &Config) -> Result<(), Problem> {
+    let Some(overlay) = &config.overlay else { return Ok(()) };
+    let Overlay { kind: _, number, network, interface } = overlay;
+    let hosts = config.hosts();
+    if !(1..=hosts).contains(number) {
+        let why = format!("is not between 1 and {hosts}, the hosts that range {} has room for", config.range);
+        return Err(problem(
+            "overlay.number",
+            number,
+            why,
+            "Use the number that `flatnet overlay sign` gave this host",
+        ));
+    }
+    let expected = config.subnet_of(*number);
+    if config.subnet != expected {
+        let why = format!("is not that of overlay.number {number}");
+        return Err(problem(
+            "subnet",
+            config.subnet,
+            why,
+            format!("Write {expected}, or the number of this subnet"),
+        ));
+    }
+    if network.addr() != network.network() {
+        return Err(problem(
+            "overlay.network",
+            network,
+            "has host bits set",
+            format!("Write {}", network.trunc()),
+        ));
+    }
+    if network.contains(&config.range.network()) || config.range.contains(&network.network()) {
+        let why = format!("overlaps range {}", config.range);
+        return Err(problem(
+            "overlay.network",
+            network,
+            why,
+            "Use another private range such as 10.86.0.0/16",
+        ));
+    }
+    if network.broadcast().to_bits() - network.network().to_bits() <= u32::from(hosts) {
+        let why = format!("has no address for each of the {hosts} hosts of range {}", config.range);
+        return Err(problem("overlay.network", network, why, "Use a /16 such as 10.86.0.0/16"));
+    }
+    if *interface == config.bridge {
+        return Err(problem("overlay.interface", interface, "is the bridge's name", "Write flatnet-ov0"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::config::parse;
+
+    fn parsed(yaml: &str) -> Result<Config, String> {
+        parse(yaml, std::path::Path::new("f.yaml")).map_err(|error| error.to_line())
+    }
+
+    #[test]
+    fn subnet_and_address_follow_from_number() {
+        let config = parsed("subnet: 10.87.7.0/24\noverlay: {kind: nebula, number: 7}\n").unwrap();
+        let overlay = config.overlay.as_ref().unwrap();
+        assert_eq!(overlay.address().to_string(), "10.86.0.7/16");
+        assert_eq!(config.subnet_of(254).to_string(), "10.87.254.0/24");
+        assert_eq!(config.hosts(), 254);
+        let large = parsed("range: 10.0.0.0/8\nsubnet: 10.18.52.0/24\noverlay: {kind: nebula, number: 4660, network: 172.16.0.0/12}\n").unwrap();
+        assert_eq!(large.hosts(), 65_534);
+        assert_eq!(large.overlay.unwrap().address().to_string(), "172.16.18.52/12");
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_rejected() {
+        for (yaml, said) in [
+            ("overlay: {kind: nebula, number: 2}", "subnet: 10.87.1.0/24 is not that of overlay.number 2"),
+            ("overlay: {kind: nebula, number: 0}", "overlay.number: 0 is not between 1 and 254"),
+            ("overlay: {kind: nebula, number: 255}", "overlay.number: 255 is not between 1 and 254"),
+            ("overlay: {kind: nebula}", "missing field `number`"),
+            ("overlay: {kind: carrier-pigeon, number: 1}", "unknown variant `carrier-pigeon`"),
+            ("overlay: {kind: nebula, number: 1, network: 10.87.0.0/16}", "overlaps range"),
+            (
+                "overlay: {kind: nebula, number: 1, network: 10.86.0.0/25}",
+                "has no address for each of the 254 hosts",
+            ),
+            ("overlay: {kind: nebula, number: 1, network: 10.86.0.1/16}", "has host bits set"),
+            ("overlay: {kind: nebula, number: 1, interface: flatnet-br0}", "is the bridge's name"),
+        ] {
+            let error = parsed(yaml).unwrap_err();
+            assert!(error.contains(said), "{yaml}: {error}");
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! The folder of the certificate authority.
+//!
+//! ```text
+//! authority.yaml    ranges and lighthouses
+//! ca.crt, ca.key    the authority's certificate and key
+//! issued/N/         a host's number, claimed by making the folder: its name, public key and certificates
+//! lighthouses/NAME/ a lighthouse's certificate
+//! revoked           fingerprints, a line each
+//! ```
+//!
+//! nebula-cert signs one number twice without a word, and then both hosts lose packets. Making a folder can succeed only once, also if two
+//! people sign at the same time, and it is never removed: a number that was lost is not given again.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+use super::nebula;
+use super::papers::{Fingerprint, Invitation, JoinRequest, Lighthouse, One, Pem, UdpEndpoint, read, write};
+use crate::error::{Error, Kind, Result, io};
+use crate::file;
+use crate::kernel::execute::Executor;
+use crate::model::config::{Config, Overlay, OverlayKind};
+use crate::model::types::HostName;
+
+/// Memory in KiB, passes and threads by which a passphrase is turned into a key: Nebula's own defaults need 2 GiB.
+const ARGON: [&str; 6] = ["-argon-memory", "65536", "-argon-iterations", "3", "-argon-parallelism", "2"];
+
+/// An authority.
+#[derive(Debug)]
+pub struct Authority {
+    folder: PathBuf,
+    record: Record,
+}
+
+/// The contents of `authority.yaml`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record {
+    flatnet_authority: One,
+    kind: OverlayKind,
+    range: Ipv4Net,
+    subnet_prefix: u8,
+    network: Ipv4Net,
+    lighthouses: Vec<Lighthouse>,
+}
+
+/// What a new authority certifies.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// Its name.
+    pub name: HostName,
+    /// The addresses of Flatnet on all hosts.
+    pub range: Ipv4Net,
+    /// The prefix length of a host's part.
+    pub subnet_prefix: u8,
+    /// The hosts' own addresses.
+    pub network: Ipv4Net,
+    /// How long its certificate is valid, in hours.
+    pub hours: u32,
+}
+
+/// Which number a host gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NumberRequest {
+    /// The first that nobody has claimed.
+    Auto,
+    /// This one.
+    Number(u16),
+}
+
+impl std::str::FromStr for NumberRequest {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            _ => text.parse().map(Self::Number).map_err(|_| "use `auto` or a number such as 2".to_owned()),
+        }
+    }
+}
+
+impl Authority {
+    /// Makes an authority in `folder`, which must not hold one. Its key is encrypted if there is a passphrase.
+    pub fn create(
+        folder: &Path,
+        scope: &Scope,
+        passphrase: Option<&str>,
+        executor: &mut impl Executor,
+    ) -> Result<Self> {
+        let record = Record {
+            flatnet_authority: One,
+            kind: OverlayKind::Nebula,
+            range: scope.range,
+            subnet_prefix: scope.subnet_prefix,
+            network: scope.network,
+            lighthouses: Vec::new(),
+        };
+        // The ranges must suit each other.
+        record.config(1)?;
+        make_folder(folder)?;
+        let authority = Self { folder: folder.to_owned(), record };
+        let path = |name: &str| authority.folder.join(name).display().to_string();
+        let (certificate, key) = (path("ca.crt"), path("ca.key"));
+        let hours = format!("{}h", scope.hours);
+        let (network, range) = (scope.network.to_string(), scope.range.to_string());
+        let mut arguments =
+            vec!["ca", "-name", scope.name.as_str(), "-networks", &network, "-unsafe-networks", &range];
+        arguments.extend(["-duration", &hours, "-out-crt", &certificate, "-out-key", &key]);
+        match passphrase {
+            Some(passphrase) => {
+                arguments.push("-encrypt");
+                arguments.extend(ARGON);
+                nebula::cert_with_passphrase(&arguments, passphrase, executor)?;
+            }
+            None => drop(nebula::cert(&arguments, None, executor)?),
+        }
+        authority.save()?;
+        Ok(authority)
+    }
+
+    /// Opens the authority in `folder`.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let path = folder.join("authority.yaml");
+        let text = fs::read_to_string(&path).map_err(io("read", &path)).map_err(|error| {
+            error.remedy("Make an authority with `flatnet overlay ca`, or name its folder with --ca")
+        })?;
+        let record = read(&text, &format!("authority ({})", path.display()))?;
+        Ok(Self { folder: folder.to_owned(), record })
+    }
+
+    /// Whether its key is encrypted.
+    pub fn needs_passphrase(&self) -> Result<bool> {
+        let path = self.folder.join("ca.key");
+        Ok(fs::read_to_string(&path).map_err(io("read", &path))?.contains("ENCRYPTED"))
+    }
+
+    /// The lighthouses so far.
+    #[must_use]
+    pub fn lighthouses(&self) -> &[Lighthouse] {
+        &self.record.lighthouses
+    }
+
+    /// The fingerprints of revoked certificates.
+    #[must_use]
+    pub fn revoked(&self) -> Vec<Fingerprint> {
+        let text = fs::read_to_string(self.folder.join("revoked")).unwrap_or_default();
+        text.lines().filter_map(|line| line.parse().ok()).collect()
+    }
+
+    /// Signs a host's request. A number is given once; only the host that has it gets it again, with the same key, to renew its
+    /// certificate.
+    pub fn sign(
+        &self,
+        request: &JoinRequest,
+        wanted: NumberRequest,
+        hours: Option<u32>,
+        passphrase: Option<&str>,
+        executor: &mut impl Executor,
+    ) -> Result<Invitation> {
+        let number = self.claim(request, wanted)?;
+        let config = self.record.config(number)?;
+        let overlay = overlay_of(&config)?;
+        let networks = overlay.address().to_string();
+        let containers = config.subnet.to_string();
+        let folder = self.folder.join("issued").join(number.to_string());
+        let key = folder.join("host.pub").display().to_string();
+        let mut arguments = vec!["-in-pub", &key, "-name", request.host.as_str(), "-networks", &networks];
+        arguments.extend(["-unsafe-networks", &containers]);
+        let certificate = self.certify(&arguments, hours, passphrase, executor)?;
+        let issued = nebula::certificate(&certificate, executor)?;
+        put(&folder.join(format!("{}.crt", issued.fingerprint)), &certificate.to_string())?;
+        Ok(Invitation {
+            flatnet_invitation: One,
+            kind: self.record.kind,
+            host: request.host.clone(),
+            number,
+            range: config.range,
+            subnet: config.subnet,
+            network: overlay.network,
+            lighthouses: self.record.lighthouses.clone(),
+            revoked: self.revoked(),
+            ca: self.certificates()?,
+            certificate,
+        })
+    }
+
+    /// Makes a lighthouse's certificate for `key`, and tells later hosts where it is.
+    pub fn add_lighthouse(
+        &mut self,
+        name: &HostName,
+        at: &UdpEndpoint,
+        key: &Path,
+        passphrase: Option<&str>,
+        executor: &mut impl Executor,
+    ) -> Result<(Lighthouse, Pem)> {
+        let folder = self.folder.join("lighthouses").join(name.as_str());
+        if self.record.lighthouses.iter().any(|known| known.at == *at) {
+            let what = format!("there is a lighthouse at {at} already");
+            return Err(Error::new(Kind::BadValue, what));
+        }
+        make_folder(&folder)?;
+        let lighthouse = Lighthouse { address: self.lighthouse_address(), at: at.clone() };
+        let networks = format!("{}/{}", lighthouse.address, self.record.network.prefix_len());
+        let key = key.display().to_string();
+        let arguments = ["-in-pub", &key, "-name", name.as_str(), "-networks", &networks];
+        let certificate = self.certify(&arguments, None, passphrase, executor)?;
+        put(&folder.join("host.crt"), &certificate.to_string())?;
+        self.record.lighthouses.push(lighthouse.clone());
+        self.save()?;
+        Ok((lighthouse, certificate))
+    }
+
+    /// Revokes all certificates of the host with this number, and returns their fingerprints.
+    pub fn revoke(&self, number: u16) -> Result<Vec<Fingerprint>> {
+        let folder = self.folder.join("issued").join(number.to_string());
+        let entries = fs::read_dir(&folder)
+            .map_err(|_| Error::new(Kind::BadValue, format!("no host has the number {number}")))?;
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let issued: Vec<Fingerprint> =
+            names.filter_map(|name| name.strip_suffix(".crt")?.parse().ok()).collect();
+        let mut revoked = self.revoked();
+        revoked.extend(issued.iter().filter(|print| !revoked.contains(print)).cloned().collect::<Vec<_>>());
+        put(
+            &self.folder.join("revoked"),
+            &revoked.iter().map(|print| format!("{print}\n")).collect::<String>(),
+        )?;
+        Ok(issued)
+    }
+
+    /// The authority's certificates.
+    pub fn certificates(&self) -> Result<Pem> {
+        let path = self.folder.join("ca.crt");
+        Pem::parse(&fs::read_to_string(&path).map_err(io("read", &path))?)
+    }
+
+    /// Runs `nebula-cert sign`.
+    fn certify(
+        &self,
+        arguments: &[&str],
+        hours: Option<u32>,
+        passphrase: Option<&str>,
+        executor: &mut impl Executor,
+    ) -> Result<Pem> {
+        let path = |name: &str| self.folder.join(name).display().to_string();
+        let (certificate, key, hours) =
+            (path("ca.crt"), path("ca.key"), hours.map(|hours| format!("{hours}h")));
+        let mut all = vec!["sign", "-ca-crt", &certificate, "-ca-key", &key, "-out-crt", "-"];
+        all.extend(arguments);
+        if let Some(hours) = &hours {
+            all.extend(["-duration", hours]);
+        }
+        let said = match passphrase {
+            Some(passphrase) => nebula::cert_with_passphrase(&all, passphrase, executor)?,
+            None => nebula::cert(&all, None, executor)?,
+        };
+        Pem::parse(&said)
+    }
+
+    /// Claims a number for the host of `request`.
+    fn claim(&self, request: &JoinRequest, wanted: NumberRequest) -> Result<u16> {
+        let hosts = self.record.config(1)?.hosts();
+        match wanted {
+            NumberRequest::Auto => {
+                for number in 1..=hosts {
+                    if self.claim_one(request, number)? == Claim::Made {
+                        return Ok(number);
+                    }
+                }
+                Err(Error::new(Kind::BadValue, format!("all {hosts} numbers are taken")))
+            }
+            NumberRequest::Number(number) if !(1..=hosts).contains(&number) => {
+                let what = format!(
+                    "{number} is not between 1 and {hosts}, the hosts that range {} has room for",
+                    self.record.range
+                );
+                Err(Error::new(Kind::BadValue, what))
+            }
+            NumberRequest::Number(number) => match self.claim_one(request, number)? {
+                Claim::Made | Claim::Same => Ok(number),
+                Claim::Anothers(host) => Err(Error::new(
+                    Kind::BadValue,
+                    format!("number {number} is that of host {host}, for ever"),
+                )
+                .remedy("Use --number auto")),
+            },
+        }
+    }
+
+    fn claim_one(&self, request: &JoinRequest, number: u16) -> Result<Claim> {
+        let folder = self.folder.join("issued").join(number.to_string());
+        let issued = self.folder.join("issued");
+        fs::create_dir_all(&issued).map_err(io("make", &issued))?;
+        let text = write(request, "who has this number")?;
+        match fs::create_dir(&folder) {
+            Ok(()) => {
+                put(&folder.join("request.yaml"), &text)?;
+                put(&folder.join("host.pub"), &request.public_key.to_string())?;
+                Ok(Claim::Made)
+            }
+            Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {
+                let held = fs::read_to_string(folder.join("request.yaml")).unwrap_or_default();
+                Ok(match read::<JoinRequest>(&held, "request") {
+                    Ok(holder) if holder == *request => Claim::Same,
+                    Ok(holder) => Claim::Anothers(holder.host.to_string()),
+                    Err(_) => Claim::Anothers("(unknown: its signing was interrupted)".to_owned()),
+                })
+            }
+            Err(cause) => Err(io("make", &folder)(cause)),
+        }
+    }
+
+    /// Counted down from the end of the network, where no host's number leads.
+    fn lighthouse_address(&self) -> Ipv4Addr {
+        let last = self.record.network.broadcast().to_bits().saturating_sub(1);
+        let count = u32::try_from(self.record.lighthouses.len()).unwrap_or(u32::MAX);
+        Ipv4Addr::from_bits(last.saturating_sub(count))
+    }
+
+    fn save(&self) -> Result<()> {
+        put(
+            &self.folder.join("authority.yaml"),
+            &write(&self.record, "Flatnet's certificate authority; `flatnet overlay` writes it")?,
+        )
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Claim {
+    Made,
+    Same,
+    Anothers(String),
+}
+
+impl Record {
+    /// The configuration of the host with this number, as far as the overlay decides it.
+    fn config(&self, number: u16) -> Result<Config> {
+        let overlay = Overlay { number, network: self.network, ..Overlay::new(self.kind, number) };
+        let config = Config { range: self.range, overlay: Some(overlay), ..Config::default() };
+        let prefix = |net: Ipv4Net| Ipv4Net::new(net.addr(), self.subnet_prefix);
+        let bad = |_| Error::new(Kind::BadValue, format!("/{} is not a prefix length", self.subnet_prefix));
+        let config = Config { subnet: prefix(config.range).map_err(bad)?, ..config };
+        let config = Config { subnet: config.subnet_of(number), ..config };
+        config.check()?;
+        Ok(config)
+    }
+}
+
+fn overlay_of(config: &Config) -> Result<&Overlay> {
+    config.overlay.as_ref().ok_or_else(|| Error::new(Kind::Internal, "this configuration has no overlay"))
+}
+
+/// Makes a folder that only root enters. It must not exist.
+fn make_folder(folder: &Path) -> Result<()> {
+    if let Some(parent) = folder.parent() {
+        fs::create_dir_all(parent).map_err(io("make", parent))?;
+    }
+    fs::DirBuilder::new().mode(0o700).create(folder).map_err(io("make", folder))
+}
+
+fn put(path: &Path, text: &str) -> Result<()> {
+    file::replace(path, text.as_bytes()).map_err(io("write", path))
+}

@@ -1,0 +1,237 @@
+//! Nebula's programs and its configuration.
+//!
+//! Tested with Nebula 1.11; what its programs print and how they fail is in docs/quirks.md.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+use ipnet::Ipv4Net;
+use minijinja::{Environment, context};
+use serde::Deserialize;
+
+use super::papers::{Fingerprint, Lighthouse, Pem};
+use crate::error::{Error, Kind, Result};
+use crate::kernel::execute::Executor;
+use crate::kernel::tools;
+use crate::model::command::Command;
+use crate::model::config::{Config, OVERLAY_MTU, Overlay};
+use crate::model::types::HostName;
+
+/// The oldest Nebula that keeps what Flatnet promises: older ones accept packets injected into another host's flow, and
+/// do not close tunnels of a revoked certificate.
+const OLDEST: (u32, u32) = (1, 11);
+const HOST: &str = include_str!("../../templates/nebula-host.yml.j2");
+const LIGHTHOUSE: &str = include_str!("../../templates/nebula-lighthouse.yml.j2");
+
+/// A certificate as `nebula-cert print -json` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Certificate {
+    /// What it certifies.
+    pub details: Details,
+    /// The SHA-256 by which it is revoked.
+    pub fingerprint: Fingerprint,
+}
+
+/// What a certificate certifies.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Details {
+    /// The host's name.
+    pub name: String,
+    /// Its own addresses, with the network's prefix length.
+    pub networks: Option<Vec<Ipv4Net>>,
+    /// Its containers' addresses.
+    pub unsafe_networks: Option<Vec<Ipv4Net>>,
+    /// Its end, in the form of RFC 3339.
+    pub not_after: String,
+}
+
+/// An error unless Nebula is installed and recent enough.
+pub fn refuse_old(executor: &mut impl Executor) -> Result<()> {
+    let missing = |error: Error| {
+        error.remedy(format!(
+        "Install Nebula {}.{} or later: `nebula` and `nebula-cert` in /usr/bin or /usr/sbin (docs/setup/second-host.md)", OLDEST.0, OLDEST.1
+    ))
+    };
+    for program in ["nebula", "nebula-cert"] {
+        tools::find(program).map_err(missing)?;
+    }
+    let command = Command::new(["nebula", "-version"]);
+    let said = executor.run(&command, &[])?.checked(&command)?.stdout;
+    match version_in(&said) {
+        Some(found) if found >= OLDEST => Ok(()),
+        found => {
+            let found =
+                found.map_or_else(|| said.trim().to_owned(), |(major, minor)| format!("{major}.{minor}"));
+            Err(missing(Error::new(Kind::ToolTooOld, format!("Nebula {found} is too old"))))
+        }
+    }
+}
+
+/// The major and the minor version in `Version: 1.11.0`.
+fn version_in(said: &str) -> Option<(u32, u32)> {
+    let version = said.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
+    let mut parts = version.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+/// Runs `nebula-cert` with `arguments` and `stdin`.
+pub fn cert(arguments: &[&str], stdin: Option<&str>, executor: &mut impl Executor) -> Result<String> {
+    let command = Command::new(["nebula-cert"].into_iter().chain(arguments.iter().copied()));
+    let command = match stdin {
+        Some(text) => command.stdin(text),
+        None => command,
+    };
+    Ok(executor.run(&command, &[])?.checked(&command)?.stdout)
+}
+
+/// The same with the passphrase of the authority's key, which only the program's environment may hold.
+pub fn cert_with_passphrase(
+    arguments: &[&str],
+    passphrase: &str,
+    executor: &mut impl Executor,
+) -> Result<String> {
+    let shell =
+        ["sh", "-c", r#"IFS= read -r NEBULA_CA_PASSPHRASE && export NEBULA_CA_PASSPHRASE && exec "$0" "$@""#];
+    let command = Command::new(shell.into_iter().chain(["nebula-cert"]).chain(arguments.iter().copied()));
+    let ended = executor.run(&command.clone().stdin(format!("{passphrase}\n")), &[])?;
+    // Without its input: an error prints the command.
+    Ok(ended.checked(&Command::new(["nebula-cert"].into_iter().chain(arguments.iter().copied())))?.stdout)
+}
+
+/// What the first certificate in `pem` says.
+pub fn certificate(pem: &Pem, executor: &mut impl Executor) -> Result<Certificate> {
+    let said = cert(&["print", "-json", "-path", "-"], Some(&pem.to_string()), executor)?;
+    let unreadable = |cause| {
+        Error::new(Kind::Internal, "nebula-cert printed something else than certificates").source(cause)
+    };
+    let certificates: Vec<Certificate> = serde_json::from_str(&said).map_err(unreadable)?;
+    certificates.into_iter().next().ok_or_else(|| Error::new(Kind::BadValue, "there is no certificate"))
+}
+
+/// Where a host keeps what it needs for the overlay.
+#[derive(Clone, Debug)]
+pub struct HostFiles {
+    /// The folder.
+    pub folder: PathBuf,
+}
+
+impl HostFiles {
+    /// In the folder beside the configuration at `config`: `overlay`, or `overlay-NETWORK`.
+    #[must_use]
+    pub fn beside(config: &Path) -> Self {
+        let stem = config
+            .file_stem()
+            .map_or_else(|| "flatnet".to_owned(), |stem| stem.to_string_lossy().into_owned());
+        let name = if stem == "flatnet" { "overlay".to_owned() } else { format!("overlay-{stem}") };
+        Self { folder: config.with_file_name(name) }
+    }
+
+    /// The host's private key, which never leaves it.
+    #[must_use]
+    pub fn key(&self) -> PathBuf {
+        self.folder.join("host.key")
+    }
+
+    /// The public half of the key.
+    #[must_use]
+    pub fn public_key(&self) -> PathBuf {
+        self.folder.join("host.pub")
+    }
+
+    /// The host's certificate.
+    #[must_use]
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.join("host.crt")
+    }
+
+    /// The authorities' certificates.
+    #[must_use]
+    pub fn ca(&self) -> PathBuf {
+        self.folder.join("ca.crt")
+    }
+
+    /// Nebula's configuration.
+    #[must_use]
+    pub fn nebula(&self) -> PathBuf {
+        self.folder.join("nebula.yml")
+    }
+}
+
+/// Nebula's configuration on a host.
+pub fn host_configuration(
+    config: &Config,
+    overlay: &Overlay,
+    lighthouses: &[Lighthouse],
+    revoked: &[Fingerprint],
+    files: &HostFiles,
+) -> Result<String> {
+    let others: Vec<(Ipv4Net, Ipv4Addr)> = (1..=config.hosts())
+        .filter(|&number| number != overlay.number)
+        .map(|number| (config.subnet_of(number), overlay.address_of(number)))
+        .collect();
+    render(
+        HOST,
+        context! {
+            version => env!("CARGO_PKG_VERSION"),
+            number => overlay.number,
+            network => overlay.network,
+            address => overlay.address().addr(),
+            range => config.range,
+            subnet => config.subnet,
+            interface => overlay.interface,
+            mtu => OVERLAY_MTU,
+            ca => files.ca(),
+            certificate => files.certificate(),
+            key => files.key(),
+            lighthouses,
+            revoked,
+            others,
+        },
+    )
+}
+
+/// Nebula's configuration on a lighthouse.
+pub fn lighthouse_configuration(
+    name: &HostName,
+    lighthouse: &Lighthouse,
+    revoked: &[Fingerprint],
+) -> Result<String> {
+    render(
+        LIGHTHOUSE,
+        context! {
+            version => env!("CARGO_PKG_VERSION"),
+            name,
+            port => lighthouse.at.port(),
+            revoked,
+        },
+    )
+}
+
+fn render(template: &str, values: minijinja::Value) -> Result<String> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
+    environment.set_keep_trailing_newline(true);
+    environment.render_str(template, values).map_err(|cause| {
+        Error::new(Kind::Internal, "a template of Nebula's configuration cannot be rendered").source(cause)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_is_found_in_what_nebula_prints() {
+        assert_eq!(version_in("Version: 1.11.0\n"), Some((1, 11)));
+        assert_eq!(version_in("Version: 1.9.3+dfsg-1"), Some((1, 9)));
+        assert_eq!(version_in("Version: unknown"), None);
+    }
+
+    #[test]
+    fn files_of_a_second_network_are_apart() {
+        let folder = |config: &str| HostFiles::beside(Path::new(config)).folder.display().to_string();
+        assert_eq!(folder("/etc/flatnet/flatnet.yaml"), "/etc/flatnet/overlay");
+        assert_eq!(folder("/etc/flatnet/lab.yaml"), "/etc/flatnet/overlay-lab");
+    }
+}

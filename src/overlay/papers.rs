@@ -1,0 +1,253 @@
+//! What travels between a new host and the certificate authority: the host's request, and the invitation that answers it. Neither holds a
+//! secret, and both come from elsewhere: every value in them has a type that is harmless wherever it is written.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Kind, Result, parser_says};
+use crate::model::config::OverlayKind;
+use crate::model::types::{HostName, shown};
+
+/// The size limit of a paper.
+const MAX_BYTES: usize = 64 << 10;
+
+/// What a new host sends to whoever signs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JoinRequest {
+    /// The version of this format.
+    pub flatnet_join_request: One,
+    /// The host's name.
+    pub host: HostName,
+    /// The public half of the host's key.
+    pub public_key: Pem,
+}
+
+/// What a new host gets back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Invitation {
+    /// The version of this format.
+    pub flatnet_invitation: One,
+    /// What carries packets between hosts.
+    pub kind: OverlayKind,
+    /// The host's name.
+    pub host: HostName,
+    /// The host's number.
+    pub number: u16,
+    /// The addresses of Flatnet on all hosts.
+    pub range: Ipv4Net,
+    /// The host's part of the range.
+    pub subnet: Ipv4Net,
+    /// The hosts' own addresses.
+    pub network: Ipv4Net,
+    /// Where hosts find one another.
+    pub lighthouses: Vec<Lighthouse>,
+    /// The fingerprints of certificates that no longer count.
+    pub revoked: Vec<Fingerprint>,
+    /// The authorities whose certificates count.
+    pub ca: Pem,
+    /// The host's certificate.
+    pub certificate: Pem,
+}
+
+/// A lighthouse.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lighthouse {
+    /// Its address in the overlay.
+    pub address: Ipv4Addr,
+    /// Where it listens.
+    pub at: UdpEndpoint,
+}
+
+/// The version of a format: 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct One;
+
+impl TryFrom<u32> for One {
+    type Error = String;
+
+    fn try_from(number: u32) -> Result<Self, String> {
+        if number == 1 {
+            Ok(Self)
+        } else {
+            Err(format!("version {number} is from a later Flatnet: update this one"))
+        }
+    }
+}
+
+impl From<One> for u32 {
+    fn from(_: One) -> Self {
+        1
+    }
+}
+
+/// Nebula's certificates or a public key: PEM without headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pem(String);
+
+impl Pem {
+    /// Checks `text`. A private key is not accepted: none may travel.
+    pub fn parse(text: &str) -> Result<Self> {
+        let is_body = |line: &str| {
+            !line.is_empty()
+                && line.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte))
+        };
+        let is_edge = |line: &str| {
+            let words =
+                line.strip_prefix("-----BEGIN NEBULA ").or_else(|| line.strip_prefix("-----END NEBULA "));
+            let words = words.and_then(|rest| rest.strip_suffix("-----")).unwrap_or_default();
+            !words.is_empty()
+                && !words.contains("PRIVATE")
+                && words
+                    .bytes()
+                    .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b' ')
+        };
+        let lines: Vec<&str> = text.trim().lines().map(str::trim_end).collect();
+        if lines.len() < 3 || !lines.iter().all(|line| is_edge(line) || is_body(line)) {
+            let what = format!("\"{}\" is not a public key or certificate of Nebula", shown(text));
+            return Err(Error::new(Kind::BadValue, what));
+        }
+        Ok(Self(lines.join("\n") + "\n"))
+    }
+}
+
+/// The SHA-256 of a certificate: 64 hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fingerprint(String);
+
+impl Fingerprint {
+    /// Checks `text`.
+    pub fn parse(text: &str) -> Result<Self> {
+        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if text.len() == 64 && text.bytes().all(is_digit) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(Error::new(
+            Kind::BadValue,
+            format!("\"{}\" is not a fingerprint: use 64 hexadecimal digits", shown(text)),
+        ))
+    }
+}
+
+/// A host and a port of UDP.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UdpEndpoint(String);
+
+impl UdpEndpoint {
+    /// Checks `ADDRESS:PORT` or `NAME:PORT`.
+    pub fn parse(text: &str) -> Result<Self> {
+        let is_host = |host: &str| host.parse::<Ipv4Addr>().is_ok() || HostName::parse(host).is_ok();
+        let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+        match text.rsplit_once(':') {
+            Some((host, port)) if is_host(host) && is_port(port) => Ok(Self(text.to_ascii_lowercase())),
+            _ => Err(Error::new(
+                Kind::BadValue,
+                format!("\"{}\" is not an address and port such as 203.0.113.7:4242", shown(text)),
+            )),
+        }
+    }
+
+    /// The port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.0.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or_default()
+    }
+}
+
+macro_rules! text {
+    ($name:ident) => {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+        impl std::str::FromStr for $name {
+            type Err = Error;
+            fn from_str(text: &str) -> Result<Self> {
+                Self::parse(text)
+            }
+        }
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+text!(Pem);
+text!(UdpEndpoint);
+text!(Fingerprint);
+
+/// Reads a paper; errors name `what` it should be.
+pub fn read<T: DeserializeOwned>(text: &str, what: &str) -> Result<T> {
+    if text.len() > MAX_BYTES {
+        return Err(Error::new(
+            Kind::BadValue,
+            format!("this is no {what}: it is longer than {} KiB", MAX_BYTES >> 10),
+        ));
+    }
+    serde_yaml::from_str(text)
+        .map_err(|cause| Error::new(Kind::BadValue, format!("this is no {what}: {}", parser_says(&cause))))
+}
+
+/// A paper as text, which begins with a comment for people.
+pub fn write<T: Serialize>(paper: &T, comment: &str) -> Result<String> {
+    let failed = |cause| Error::new(Kind::Internal, "a paper cannot be written as YAML").source(cause);
+    Ok(format!("# {comment}\n{}", serde_yaml::to_string(paper).map_err(failed)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str =
+        "-----BEGIN NEBULA X25519 PUBLIC KEY-----\nAAAA+/==\n-----END NEBULA X25519 PUBLIC KEY-----\n";
+
+    #[test]
+    fn papers_are_read_as_they_were_written() {
+        let request = JoinRequest {
+            flatnet_join_request: One,
+            host: "bob".parse().unwrap(),
+            public_key: KEY.parse().unwrap(),
+        };
+        let text = write(&request, "for whoever signs").unwrap();
+        assert!(text.starts_with("# for whoever signs\nflatnet_join_request: 1\nhost: bob\n"), "{text}");
+        assert_eq!(read::<JoinRequest>(&text, "request").unwrap(), request);
+        let later = text.replace(": 1\n", ": 2\n");
+        assert!(read::<JoinRequest>(&later, "request").unwrap_err().to_line().contains("later Flatnet"));
+    }
+
+    #[test]
+    fn only_what_is_harmless_in_other_files_is_accepted() {
+        for bad in [
+            "",
+            KEY.lines().next().unwrap(),
+            &KEY.replace("AAAA", "AA\"A"),
+            &KEY.replace("PUBLIC", "PRIVATE"),
+            &format!("{KEY}x: y\n"),
+            &KEY.replace("AAAA", "\u{1b}[31m"),
+        ] {
+            Pem::parse(bad).unwrap_err();
+        }
+        for bad in ["1.2.3.4", "1.2.3.4:0", "1.2.3.4:99999", "a b:1", "a\":1", "[::1]:4242", ":4242", "host:"]
+        {
+            UdpEndpoint::parse(bad).unwrap_err();
+        }
+        assert_eq!(
+            UdpEndpoint::parse("Lights.example.org:4242").unwrap().to_string(),
+            "lights.example.org:4242"
+        );
+        assert_eq!(UdpEndpoint::parse("203.0.113.7:4243").unwrap().port(), 4243);
+    }
+}

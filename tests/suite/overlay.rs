@@ -1,0 +1,313 @@
+//! Several hosts over real Nebula: joining, traffic, attacks between hosts, leaving.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use crate::sandbox::{Output, Sandbox};
+
+const YAML: &str = "names: {enabled: false}";
+
+/// The folder with Nebula's programs.
+fn nebula() -> &'static PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/ops/lib/nebula.sh");
+        #[expect(clippy::disallowed_methods, reason = "duct has no say in how a test starts its world")]
+        let printed = std::process::Command::new(script).output().unwrap();
+        assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
+        String::from_utf8(printed.stdout).unwrap().trim().into()
+    })
+}
+
+/// Hosts h1, h2 and h3 beside the machines l1 and stranger.
+struct Lan(Sandbox);
+
+impl Lan {
+    fn new() -> Self {
+        let programs = nebula().join("usr/bin");
+        let sandbox = Sandbox::podman4()
+            .copy(&programs.join("nebula"), "/usr/bin/nebula")
+            .copy(&programs.join("nebula-cert"), "/usr/bin/nebula-cert")
+            .start();
+        sandbox.write("/root/hosts.sh", include_str!("overlay/hosts.sh"));
+        let lan = Self(sandbox);
+        lan.sh("make_lan").succeeds();
+        for (number, host) in ["h1", "h2", "h3"].iter().enumerate() {
+            lan.sh(&format!("host {host} 192.0.2.{} '{YAML}'", number + 11)).succeeds();
+        }
+        lan
+    }
+
+    fn sh(&self, script: &str) -> Output {
+        self.0.sh(&format!("source /root/hosts.sh\n{script}"))
+    }
+
+    /// An authority and a lighthouse; these hosts have joined, and each has a container, c1 on h1.
+    fn joined(hosts: &[&str]) -> Self {
+        let lan = Self::new();
+        lan.sh("flatnet overlay ca --ca /ca --no-passphrase 2>/dev/null
+             flatnet overlay lighthouse --ca /ca l1 --at 192.0.2.20:4242 /lights
+             lighthouse /lights l1")
+            .succeeds();
+        for host in hosts {
+            lan.sh(&format!("join {host}; nebula_on {host}; cni {host} ADD c{}", &host[1..])).succeeds();
+        }
+        lan
+    }
+
+    fn eventually(&self, script: &str) {
+        self.0.eventually(&format!("source /root/hosts.sh\n{script}"));
+    }
+
+    /// The first packet of this kind, which `send` sends, that arrives where `tcpdump` with `filter` listens, in the namespace `at`; empty if there is none.
+    fn arrives(&self, send: &str, at: &str, filter: &str) -> String {
+        let heard = self.sh(&format!(
+            "ip netns exec {at} timeout 3 tcpdump -nn -l -i any -c 1 '{filter}' >/tmp/heard 2>/tmp/listens &
+             until grep -q listening /tmp/listens; do sleep 0.02; done
+             {{ {send}; }} >/dev/null 2>&1 || true
+             wait $! || true; cat /tmp/heard"
+        ));
+        heard.succeeds().stdout.trim().to_owned()
+    }
+}
+
+#[test]
+fn containers_of_two_hosts_reach_each_other() {
+    let lan = Lan::joined(&["h1", "h2"]);
+    lan.sh("ip -n c1 -4 -o addr show eth0").prints("10.87.1.2/24");
+    lan.sh("ip -n c2 -4 -o addr show eth0").prints("10.87.2.2/24");
+    // The first packet too, in both directions, from and to the host itself.
+    for (from, to) in [
+        ("ip netns exec c1", "10.87.2.2"),
+        ("ip netns exec c2", "10.87.1.2"),
+        ("on h1", "10.87.2.2"),
+        ("ip netns exec c2", "10.87.1.1"),
+    ] {
+        lan.eventually(&format!("{from} ping -q -c 1 -W 2 {to}"));
+    }
+    // Both addresses are seen as they are, and that of the host is its bridge's.
+    let page = |from: &str| format!("{from} timeout 5 bash -c 'exec 3<>/dev/tcp/10.87.2.2/80; cat <&3'");
+    lan.sh("ip netns exec c2 setsid ncat -lk -p 80 -c 'echo $NCAT_REMOTE_ADDR' >/dev/null 2>&1 &
+         until ip netns exec c2 ss -Hltn | grep :80; do sleep 0.02; done")
+        .succeeds();
+    lan.sh(&page("ip netns exec c1")).prints_exactly("10.87.1.2");
+    lan.sh(&page("on h1")).prints_exactly("10.87.1.1");
+    // The overlay's packets are small enough, and the sender is told.
+    lan.sh("ip netns exec c1 ping -q -c 1 -W 2 -M do -s 1272 10.87.2.2").succeeds();
+    lan.sh("ip netns exec c1 ping -c 1 -W 2 -M do -s 1273 10.87.2.2 || true")
+        .prints("Frag needed and DF set (mtu = 1300)");
+    // Nothing is readable between the hosts.
+    assert_eq!(
+        lan.arrives(
+            "ip netns exec c1 ping -c 2 -p 466c61746e6574 10.87.2.2",
+            "h1",
+            "icmp[icmptype] = icmp-echo and host 192.0.2.12"
+        ),
+        ""
+    );
+    lan.sh("ip netns exec h1 timeout 3 tcpdump -nn -A -i eth0 -c 4 udp >/tmp/wire 2>/dev/null &
+         sleep 0.5; ip netns exec c1 ping -q -c 5 -i 0.2 -p 466c61746e6574 10.87.2.2 >/dev/null; wait; ! grep -a Flatnet /tmp/wire && grep -a -c 'UDP' /tmp/wire").succeeds();
+}
+
+#[test]
+fn other_hosts_get_what_is_theirs_and_no_more() {
+    let lan = Lan::joined(&["h1", "h2"]);
+    lan.eventually("ip netns exec c1 ping -q -c 1 -W 2 10.87.2.2");
+    lan.sh("for port in 22 8080; do on h2 setsid ncat -lk -p $port -c 'echo host' >/dev/null 2>&1 & done
+         cni h2 ADD d2 '[{\"hostPort\":9090,\"containerPort\":80,\"protocol\":\"tcp\"}]'
+         ip netns exec d2 setsid ncat -lk -p 80 -c 'echo d2' >/dev/null 2>&1 & sleep 0.3")
+        .succeeds();
+    let open = |from: &str, to: &str, port: u16| {
+        lan.sh(&format!(
+            "{from} timeout 1 bash -c 'exec 3<>/dev/tcp/{to}/{port}; head -c 4 <&3' 2>/dev/null || true"
+        ))
+        .succeeds()
+        .stdout
+        .trim()
+        .to_owned()
+    };
+    assert_eq!(open("ip netns exec c1", "10.87.2.3", 80), "d2");
+    for from in ["ip netns exec c1", "on h1"] {
+        // Another host's own services, and its published ports, at any of its addresses.
+        for (to, port) in [
+            ("10.87.2.1", 22),
+            ("10.87.2.1", 8080),
+            ("10.87.2.1", 9090),
+            ("10.86.0.2", 22),
+            ("10.86.0.2", 9090),
+        ] {
+            assert_eq!(open(from, to, port), "", "{from} to {to}:{port}");
+        }
+    }
+    assert_eq!(open("ip netns exec stranger", "192.0.2.12", 9090), "d2", "published for its own network");
+
+    // The control: the same packet from the right place arrives.
+    let ping = |from: &str, source: &str, to: &str| format!("{from} ping -q -c 2 -i 0.2 -W 1 {source} {to}");
+    assert_ne!(
+        lan.arrives(&ping("ip netns exec c1", "", "10.87.2.2"), "c2", "icmp[icmptype] = icmp-echo"),
+        ""
+    );
+    // From the LAN, with an address of another host's container, of that host, or of the LAN.
+    lan.sh("ip -n stranger addr add 10.87.2.9/32 dev lo; ip -n stranger addr add 10.86.0.2/32 dev lo
+         ip -n stranger route add 10.87.1.0/24 via 192.0.2.11; ip -n stranger route add 10.87.2.0/24 via 192.0.2.11").succeeds();
+    for source in ["-I 10.87.2.9", "-I 10.86.0.2", ""] {
+        assert_eq!(
+            lan.arrives(&ping("ip netns exec stranger", source, "10.87.1.2"), "c1", "icmp"),
+            "",
+            "{source}"
+        );
+        assert_eq!(
+            "",
+            lan.arrives(&ping("ip netns exec stranger", source, "10.87.2.2"), "c2", "icmp"),
+            "{source}: h1 is no router for the LAN"
+        );
+    }
+    // A container with another container's address, one of another host's, and to a host's own address.
+    lan.sh("ip -n c1 addr add 10.87.1.77/32 dev lo; ip -n c1 addr add 10.87.3.2/32 dev lo").succeeds();
+    for (source, to, at) in
+        [("-I 10.87.1.77", "10.87.2.2", "c2"), ("-I 10.87.3.2", "10.87.2.2", "c2"), ("", "10.86.0.2", "h2")]
+    {
+        assert_eq!(
+            "",
+            lan.arrives(
+                &ping("ip netns exec c1", source, to),
+                at,
+                "icmp[icmptype] = icmp-echo and not src 10.87.1.1"
+            ),
+            "{source} to {to}"
+        );
+    }
+    // A host that sends from a third one's address: its own Nebula drops it, and so would the other's.
+    lan.sh("ip -n h2 addr add 10.87.3.2/32 dev lo").succeeds();
+    assert_eq!(lan.arrives(&ping("on h2", "-I 10.87.3.2", "10.87.1.2"), "c1", "icmp"), "");
+    // Out of the overlay leads no way to the LAN.
+    lan.sh("ip -n h2 route add 198.51.100.0/24 dev flatnet-ov0").succeeds();
+    assert_eq!(lan.arrives(&ping("on h2", "-I 10.87.2.1", "198.51.100.1"), "stranger", "icmp"), "");
+}
+
+#[test]
+fn packets_to_other_hosts_never_take_another_way() {
+    let lan = Lan::joined(&["h1", "h2"]);
+    lan.eventually("ip netns exec c1 ping -q -c 1 -W 2 10.87.2.2");
+    lan.sh("kill $(cat /hosts/h1/nebula.pid)").succeeds();
+    lan.eventually("! on h1 ip link show flatnet-ov0");
+    for from in ["ip netns exec c1", "on h1"] {
+        lan.sh(&format!(
+            "{{ {from} ping -c 1 -W 2 10.87.2.2 2>&1 || true; }} | grep -E 'nreachable|No route'"
+        ))
+        .succeeds();
+        assert_eq!(
+            "",
+            lan.arrives(&format!("{from} ping -c 2 -W 1 10.87.2.2"), "stranger", "net 10.87.0.0/16"),
+            "{from}"
+        );
+    }
+    // Not even without the route that rejects them.
+    lan.sh("on h1 ip route del unreachable 10.87.0.0/16 proto 87").succeeds();
+    for from in ["ip netns exec c1", "on h1"] {
+        assert_eq!(
+            "",
+            lan.arrives(&format!("{from} ping -c 2 -W 1 10.87.2.2"), "stranger", "net 10.87.0.0/16"),
+            "{from}"
+        );
+    }
+    // It comes back, and `up` makes the routes again.
+    lan.sh("nebula_on h1").succeeds();
+    lan.sh("on h1 ip route show 10.87.0.0/16").prints("unreachable 10.87.0.0/16 proto 87");
+    lan.eventually("ip netns exec c1 ping -q -c 1 -W 2 10.87.2.2");
+    lan.sh("on h1 flatnet up").prints("Nothing to do");
+}
+
+#[test]
+fn number_is_given_once() {
+    let lan = Lan::new();
+    lan.sh("flatnet overlay ca --ca /ca --no-passphrase").succeeds();
+    lan.sh("flatnet overlay ca --ca /ca --no-passphrase").complains("cannot make /ca");
+    lan.sh(
+        "for host in h1 h2 h3; do on $host flatnet overlay request --name $host >/tmp/$host.request; done",
+    )
+    .succeeds();
+    // Two sign at the same time.
+    lan.sh("for host in h1 h2 h3; do flatnet overlay sign --ca /ca /tmp/$host.request >/tmp/$host.invitation 2>/tmp/$host.said & done; wait
+         grep -h '^number:' /tmp/*.invitation | sort | tr '\\n' ' '").prints("number: 1 number: 2 number: 3");
+    let numbers = lan.sh("sed -n 's/^number: //p' /tmp/h1.invitation").succeeds().stdout;
+    let number = numbers.trim();
+    lan.sh(&format!("flatnet overlay sign --ca /ca --number {number} /tmp/h2.request"))
+        .complains("is that of host h1, for ever");
+    lan.sh("flatnet overlay sign --ca /ca --number 255 /tmp/h2.request")
+        .complains("255 is not between 1 and 254");
+    // Its own host renews with the same request.
+    lan.sh(&format!("flatnet overlay sign --ca /ca --number {number} /tmp/h1.request 2>/dev/null"))
+        .prints(&format!("number: {number}\n"));
+    // The certificate is bounded by the authority and by the number.
+    lan.sh("nebula-cert print -json -path /ca/ca.crt | jq -c '.[0].details | [.networks, .unsafeNetworks]'")
+        .prints("[[\"10.86.0.0/16\"],[\"10.87.0.0/16\"]]");
+    lan.sh(&format!("cat /ca/issued/{number}/*.crt | nebula-cert print -json -path - | jq -c '.[0].details | [.networks, .unsafeNetworks]'"))
+        .prints(&format!("[[\"10.86.0.{number}/16\"],[\"10.87.{number}.0/24\"]]"));
+}
+
+#[test]
+fn authority_with_passphrase_signs_only_with_it() {
+    let lan = Lan::new();
+    lan.sh("flatnet overlay ca --ca /ca").complains("nothing says how the authority's key is kept");
+    lan.sh("echo 'correct horse' >/tmp/right; echo wrong >/tmp/wrong; flatnet overlay ca --ca /ca --passphrase-file /tmp/right").succeeds();
+    lan.sh("grep -c ENCRYPTED /ca/ca.key").prints("2");
+    lan.sh("on h1 flatnet overlay request --name h1 >/tmp/request").succeeds();
+    lan.sh("flatnet overlay sign --ca /ca /tmp/request").complains("the authority's key is encrypted");
+    let wrong = lan.sh("flatnet overlay sign --ca /ca --passphrase-file /tmp/wrong /tmp/request").fails();
+    assert!(
+        wrong.stderr.contains("invalid passphrase") && !wrong.stderr.contains("wrong\n"),
+        "{}",
+        wrong.stderr
+    );
+    lan.sh("flatnet overlay sign --ca /ca --number 1 --passphrase-file /tmp/right /tmp/request")
+        .prints("number: 1");
+}
+
+#[test]
+fn join_is_taken_back_when_it_fails_and_leave_takes_all_back() {
+    let lan = Lan::joined(&["h1"]);
+    let files = "find /hosts/h2 -type f ! -name pid ! -path '*/log/*' ! -name host.json ! -name '*.lock' | sort | xargs sha256sum";
+    lan.sh("on h2 flatnet up >/dev/null; on h2 flatnet overlay request --name h2 >/tmp/h2.request
+         flatnet overlay sign --ca /ca /tmp/h2.request >/tmp/h2.invitation 2>/dev/null")
+        .succeeds();
+    let before = lan.sh(files).succeeds().stdout;
+    let routes = lan.sh("on h2 ip route; on h2 nft -s list ruleset").succeeds().stdout;
+    // A dry run changes nothing, and prints commands that can be pasted.
+    lan.sh("on h2 flatnet overlay join --dry-run /tmp/h2.invitation")
+        .prints("install -D -m 644 /dev/stdin /etc/flatnet/overlay/ca.crt");
+    lan.sh(files).prints_exactly(before.trim_end());
+    // Another host's invitation: the certificate is not that of this key.
+    lan.sh(
+        "on h3 flatnet overlay request --name h3 >/dev/null; on h3 flatnet overlay join /tmp/h2.invitation",
+    )
+    .complains("everything was rolled back");
+    lan.sh("on h3 ls /etc/flatnet/overlay").prints_exactly("host.key\nhost.pub");
+    // A container has an address of another subnet.
+    lan.sh("cni h2 ADD c2").succeeds();
+    lan.sh("on h2 flatnet overlay join /tmp/h2.invitation")
+        .complains("containers are attached with addresses of 10.87.1.0/24: c2");
+    lan.sh("cni h2 DEL c2; ip netns del c2").succeeds();
+    lan.sh("on h2 flatnet overlay join /tmp/h2.invitation").succeeds();
+    lan.sh("on h2 ip addr show flatnet-br0").prints("10.87.2.1/");
+    lan.sh("nebula_on h2; cni h2 ADD c2").succeeds();
+    lan.eventually("ip netns exec c1 ping -q -c 1 -W 2 10.87.2.2");
+    // Leaving: the container stays, the rest is as before, but for the subnet.
+    lan.sh("kill $(cat /hosts/h2/nebula.pid)").succeeds();
+    lan.sh("on h2 flatnet overlay leave").succeeds();
+    lan.sh("on h2 ping -q -c 1 -W 2 10.87.2.2").succeeds();
+    lan.sh("on h2 ls -A /etc/flatnet/overlay").prints_exactly("");
+    lan.sh("cni h2 DEL c2; on h2 flatnet down; sed -i 's/^subnet:.*//' /hosts/h2/etc/flatnet/flatnet.yaml; on h2 flatnet up >/dev/null").succeeds();
+    lan.sh("on h2 ip route; on h2 nft -s list ruleset").prints_exactly(routes.trim_end());
+    lan.sh("on h2 flatnet overlay leave").complains("this host has joined no overlay");
+}
+
+#[test]
+fn revoked_host_is_cut_off() {
+    let lan = Lan::joined(&["h1", "h2"]);
+    lan.eventually("ip netns exec c1 ping -q -c 1 -W 2 10.87.2.2");
+    lan.sh("flatnet overlay revoke --ca /ca 2 | sed -n 's/^  flatnet overlay block //p' >/tmp/print; on h1 flatnet overlay block $(cat /tmp/print); kill -HUP $(cat /hosts/h1/nebula.pid)").succeeds();
+    lan.eventually("! ip netns exec c1 ping -q -c 1 -W 1 10.87.2.2");
+    lan.sh("sleep 2; ! ip netns exec c2 ping -q -c 2 -W 1 10.87.1.2").succeeds();
+    lan.sh("on h3 flatnet overlay request --name h3 >/tmp/h3.request; flatnet overlay sign --ca /ca /tmp/h3.request 2>/dev/null | grep -c \"$(cat /tmp/print)\"").prints("1");
+}

@@ -1,0 +1,70 @@
+# Several hosts in one sandbox, to be sourced. Each has its own network, and its own files of Flatnet; containers are namespaces, whose
+# names are unique among all hosts. A bridge connects the hosts, and the machines l1 and stranger.
+set -euo pipefail
+
+folders=(/etc/flatnet /var/lib/flatnet /var/log/flatnet /run/flatnet /run/flatnet-dns)
+
+machine() { # NAME ADDRESS
+    ip netns add "$1"
+    ip link add "up-$1" type veth peer name eth0 netns "$1"
+    ip link set "up-$1" master lan up
+    ip -n "$1" link set lo up
+    ip -n "$1" addr add "$2/24" dev eth0
+    ip -n "$1" link set eth0 up
+}
+
+make_lan() {
+    ip link add lan type bridge
+    ip link set lan up
+    machine l1 192.0.2.20
+    machine stranger 192.0.2.66
+    # Where packets go that leave a host by its default route.
+    ip -n stranger addr add 192.0.2.1/24 dev eth0
+}
+
+# A host with a mount namespace that stays, in which `on` runs commands.
+host() { # NAME ADDRESS YAML
+    local folder
+    machine "$1" "$2"
+    ip -n "$1" route add default via 192.0.2.1
+    for folder in "${folders[@]}"; do mkdir -p "$folder" "/hosts/$1$folder" && chmod 700 "/hosts/$1$folder"; done
+    ip netns exec "$1" unshare --mount --propagation slave bash -c '
+        for folder in "${@:2}"; do mount --bind "/hosts/$1$folder" "$folder"; done
+        echo $$ >"/hosts/$1/pid"; exec sleep infinity' bash "$1" "${folders[@]}" >/dev/null 2>&1 &
+    until [[ -s /hosts/$1/pid ]]; do sleep 0.01; done
+    printf '%s\n' "$3" >"/hosts/$1/etc/flatnet/flatnet.yaml"
+}
+
+on() { # HOST COMMAND..
+    nsenter --target "$(cat "/hosts/$1/pid")" --mount --net -- "${@:2}"
+}
+
+# ADD or DEL of the container NAME on HOST.
+cni() { # HOST COMMAND NAME [PORT_MAPPINGS]
+    local conf='{"cniVersion":"1.0.0","name":"flatnet","type":"flatnet","runtimeConfig":{"portMappings":'${4:-[]}'}}'
+    [[ $2 != ADD ]] || { ip netns add "$3" && ip -n "$3" link set lo up; }
+    on "$1" env CNI_COMMAND="$2" CNI_CONTAINERID="$3-id" CNI_NETNS="/run/netns/$3" CNI_IFNAME=eth0 CNI_PATH=/opt/cni/bin \
+        CNI_ARGS="IgnoreUnknown=1;K8S_POD_NAME=$3" flatnet <<<"$conf"
+}
+
+lighthouse() { # FOLDER MACHINE: starts it without any right
+    local folder=$1
+    chown -R 65534 "$folder"
+    (cd "$folder" && ip netns exec "$2" setsid setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set=-all --no-new-privs \
+        nebula -config nebula.yml >"/tmp/nebula-$2.log" 2>&1 </dev/null &)
+}
+
+# Nebula on HOST with the rights of its unit, and then what the unit's ExecStartPost does.
+nebula_on() { # HOST
+    on "$1" setsid setpriv --bounding-set=-all,+net_admin --inh-caps=-all,+net_admin --ambient-caps=-all,+net_admin --no-new-privs \
+        nebula -config /etc/flatnet/overlay/nebula.yml >"/tmp/nebula-$1.log" 2>&1 </dev/null &
+    until on "$1" ip link show flatnet-ov0 >/dev/null 2>&1; do sleep 0.02; done
+    on "$1" pgrep -f 'nebula -config /etc/flatnet' -n >"/hosts/$1/nebula.pid"
+    on "$1" flatnet up >/dev/null
+}
+
+join() { # HOST
+    on "$1" flatnet overlay request --name "$1" >"/tmp/$1.request"
+    flatnet overlay sign --ca /ca "/tmp/$1.request" >"/tmp/$1.invitation" 2>/dev/null
+    on "$1" flatnet overlay join "/tmp/$1.invitation"
+}
