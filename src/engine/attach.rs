@@ -110,6 +110,8 @@ impl Engine {
         netns: &Netns,
         links: &LinksGuard<'_>,
     ) -> Result<Attached> {
+        // A killed DEL's elements, which another one may be deleting.
+        self.await_other_del(&request.id);
         let network = self.network_guard()?;
         let mut question = self.config.names.enabled.then(|| self.ask_resolver());
         self.refuse_another()?;
@@ -138,8 +140,7 @@ impl Engine {
         network: &NetworkGuard,
         links: &LinksGuard<'_>,
     ) -> Result<()> {
-        // A killed DEL's, which another one may still be deleting.
-        let _ = self.elements_are_gone(&request.id);
+        self.refuse_while_deleted(&request.id, network)?;
         if let Some((stale, _)) = self.store.receipt(&request.id)? {
             self.undo_receipt(&stale, links, network)?;
         }

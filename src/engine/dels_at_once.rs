@@ -1,9 +1,15 @@
 //! DELs at once: one transaction of `nft` deletes the set elements of all that wait.
 //!
-//! A DEL that has to wait for the network's guard leaves a file `CONTAINER_ID@IFNAME.leaving`. The one that gets the guard locks these
-//! files, and its `nft` holds the locks: it deletes the elements of all of them, and then the files. Each DEL deletes its own links. As for
-//! conntrack entries (`flows.rs`): if nobody holds the lock of an existing file, the other's `nft` failed or was killed, and the DEL
-//! deletes its elements itself.
+//! | file | there while | its lock is held by |
+//! | --- | --- | --- |
+//! | `CONTAINER_ID@IFNAME.asks` | a DEL waits for the network's guard, and nobody has taken its elements over | that DEL |
+//! | `CONTAINER_ID@IFNAME.leaving` | another DEL deletes the elements | that DEL and its `nft` |
+//!
+//! Who holds the network's guard may take over: it makes the second file, removes the first, and removes the second when the
+//! elements are deleted. So a DEL that gets the guard and finds its first file gone knows that its elements are deleted once the
+//! second is gone, too. If nobody holds the second one's lock, the other's `nft` failed or was killed, and the DEL deletes its elements itself. Each DEL deletes its own
+//! links. What was taken over from a DEL that is killed then is finished by whoever undoes the attachment next; until `nft` has ended, nobody
+//! releases its address or attaches its interface again.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -12,11 +18,13 @@ use super::{Engine, NetworkGuard};
 use crate::error::Result;
 use crate::model::plan::Op;
 use crate::model::types::AttachmentId;
-use crate::state::lease::Leases;
-use crate::state::lock::{self, Lock};
+use crate::state::lock::{self, Existing, Lock};
+use crate::state::receipt::Receipt;
 
-/// The suffix of the files.
+const ASKS: &str = ".asks";
 const LEAVING: &str = ".leaving";
+/// How many DELs one transaction serves: each needs a descriptor.
+const MOST: usize = 200;
 /// How long to sleep between two looks at a file.
 const LOOK_AGAIN: Duration = Duration::from_micros(300);
 
@@ -45,109 +53,110 @@ impl Others {
 }
 
 impl Engine {
-    /// The network's guard for the DEL of `id`, whose links' guard the caller holds, and who deletes the elements.
-    pub(super) fn network_guard_of_del(&mut self, id: &AttachmentId) -> Result<(NetworkGuard, Elements)> {
-        let mut waited = false;
+    /// The network's guard for the DEL of `id`, whose links' guard the caller holds, and who deletes the elements. Asks others to do it only
+    /// if the attachment `is_to_go`, which cannot change while the links' guard is held.
+    pub(super) fn network_guard_of_del(
+        &mut self,
+        id: &AttachmentId,
+        is_to_go: &impl Fn(&Self, Option<&Receipt>) -> bool,
+    ) -> Result<(NetworkGuard, Elements)> {
+        let mut asks = None;
         let network = self.network_guard_or(|engine| {
-            // On a full disk it waits without.
-            waited = engine.lock_dirs().is_ok_and(|dirs| dirs.attachments().touch(&file_name(id)).is_ok());
+            // Without a receipt nobody else knows the elements.
+            let receipt = engine.store.receipt(id).ok().flatten();
+            if receipt.is_some_and(|(receipt, _)| is_to_go(engine, Some(&receipt))) {
+                // On a full disk it waits without.
+                let made = engine.del_file(id, ASKS).and_then(|path| Lock::try_acquire(&path));
+                asks = made.ok().flatten();
+            }
         });
-        let own = waited.then(|| self.leaving_path(id)).transpose()?;
-        let network = network.inspect_err(|_| {
-            if let Some(path) = &own {
-                let _ = std::fs::remove_file(path);
-            }
-        })?;
-        if let Some(path) = own {
-            match path.exists().then(|| Lock::try_acquire(&path)).transpose()? {
-                // Another one holds it, or has removed it.
-                Some(None) | None => return Ok((network, Elements::Anothers)),
-                Some(Some(own)) => own.remove(),
-            }
+        let is_taken_over = asks.is_some_and(|asks| {
+            let is_gone = !asks.is_in_place();
+            asks.remove();
+            is_gone
+        });
+        let network = network?;
+        if is_taken_over {
+            return Ok((network, Elements::Anothers));
         }
-        let others = self.others_that_leave(id, &network)?;
+        let others = self.take_over(id, &network);
         Ok((network, Elements::Own(others)))
     }
 
-    /// The DELs besides that of `own` that wait for the network's guard, and what they delete.
-    fn others_that_leave(&mut self, own: &AttachmentId, network: &NetworkGuard) -> Result<Others> {
+    /// Takes over the elements of the DELs besides that of `own` that wait for the network's guard. What cannot be read is left to its own DEL.
+    fn take_over(&mut self, own: &AttachmentId, network: &NetworkGuard) -> Others {
         let mut others = Others::default();
-        let dir = self.lock_dirs()?.attachments();
-        let names = dir.names(LEAVING)?;
-        if names.is_empty() {
-            return Ok(others);
-        }
-        let leases = self.store.leases()?;
-        for name in names {
-            let Some((id, file)) = self.waiting(&name)?.filter(|(id, _)| id != own) else { continue };
-            // Without a receipt its own DEL looks for what is there.
-            if let Some(ops) = self.elements_to_delete(&id, &leases, network)? {
-                others.ops.extend(ops);
-                others.files.push(file);
+        let names = self.lock_dirs().and_then(|dirs| dirs.attachments().names(ASKS)).unwrap_or_default();
+        for name in names.into_iter().take(MOST) {
+            let id = name.strip_suffix(ASKS).and_then(AttachmentId::of_file_stem);
+            if let Some(id) = id.filter(|id| id != own) {
+                if let Some((ops, file)) = self.take_over_one(&id, network) {
+                    others.ops.extend(ops);
+                    others.files.push(file);
+                }
             }
         }
-        Ok(others)
+        others
     }
 
-    /// The DEL that left the file `name` and waits, with the file's lock. Removes the file if its DEL was killed: the container may be
-    /// attached again by now.
-    fn waiting(&self, name: &str) -> Result<Option<(AttachmentId, Lock)>> {
-        let path = self.lock_dirs()?.attachments().path().join(name);
-        let Some(file) = Lock::try_acquire(&path)? else { return Ok(None) };
-        let id = name.strip_suffix(LEAVING).and_then(AttachmentId::of_file_stem);
-        let waits = id.filter(|id| self.links_lock(id).is_ok_and(|links| lock::is_held(&links)));
-        let Some(id) = waits else {
+    fn take_over_one(&mut self, id: &AttachmentId, _: &NetworkGuard) -> Option<(Vec<Op>, Lock)> {
+        let asks = self.del_file(id, ASKS).ok()?;
+        match Lock::of_existing(&asks) {
+            Existing::Held => {}
+            // Its DEL was killed, and its container may be attached again.
+            Existing::Free(stale) => {
+                stale.remove();
+                return None;
+            }
+            Existing::Missing => return None,
+        }
+        let leaving = self.del_file(id, LEAVING).ok()?;
+        let (receipt, _) = self.store.receipt(id).ok()??;
+        let leases = self.store.leases().ok()?;
+        // An earlier one may still be deleted.
+        let file = if leaving.exists() { None } else { Lock::try_acquire(&leaving).ok().flatten() }?;
+        if std::fs::remove_file(&asks).is_err() {
             file.remove();
-            return Ok(None);
-        };
-        Ok(Some((id, file)))
+            return None;
+        }
+        self.store.note_leaving(id);
+        let mut ops = self.undo_of(&receipt, &leases);
+        ops.retain(|op| matches!(op, Op::ElementDel(_)));
+        Some((ops, file))
     }
 
-    /// Removes the files of killed DELs.
-    pub(super) fn sweep_leaving(&self) -> Result<()> {
-        for name in self.lock_dirs()?.attachments().names(LEAVING)? {
-            self.waiting(&name)?;
+    /// Waits until no other DEL deletes the elements of `id` any more; returns whether it has deleted them. If not, the caller does.
+    pub(super) fn await_other_del(&self, id: &AttachmentId) -> bool {
+        let Ok(path) = self.del_file(id, LEAVING) else { return false };
+        let deadline = Instant::now() + self.patience();
+        loop {
+            match Lock::of_existing(&path) {
+                Existing::Missing => return true,
+                Existing::Free(file) => {
+                    file.remove();
+                    return false;
+                }
+                Existing::Held if Instant::now() < deadline => std::thread::sleep(LOOK_AGAIN),
+                Existing::Held => return false,
+            }
+        }
+    }
+
+    /// An error if another DEL's `nft` may still delete elements of `id`. Removes what a killed DEL left.
+    pub(super) fn refuse_while_deleted(&self, id: &AttachmentId, _: &NetworkGuard) -> Result<()> {
+        for kind in [ASKS, LEAVING] {
+            let path = self.del_file(id, kind)?;
+            match Lock::of_existing(&path) {
+                Existing::Free(stale) => stale.remove(),
+                // Its set elements are still being deleted.
+                Existing::Held => return Err(lock::busy(&path, self.patience())),
+                Existing::Missing => {}
+            }
         }
         Ok(())
     }
 
-    /// The deletions of the elements of an attachment that is leaving.
-    fn elements_to_delete(
-        &mut self,
-        id: &AttachmentId,
-        leases: &Leases,
-        _: &NetworkGuard,
-    ) -> Result<Option<Vec<Op>>> {
-        let Some((receipt, _)) = self.store.receipt(id)? else { return Ok(None) };
-        self.store.note_leaving(id);
-        let mut ops = self.undo_of(&receipt, leases);
-        ops.retain(|op| matches!(op, Op::ElementDel(_)));
-        Ok(Some(ops))
+    fn del_file(&self, id: &AttachmentId, kind: &str) -> Result<PathBuf> {
+        self.lock_path(self.lock_dirs()?.attachments(), &(id.file_stem() + kind))
     }
-
-    /// Waits until the elements of `id`, which another DEL deletes, are gone; returns whether they are. If not, this is the only run that
-    /// deletes them.
-    pub(super) fn elements_are_gone(&self, id: &AttachmentId) -> bool {
-        let Ok(path) = self.leaving_path(id) else { return false };
-        let deadline = Instant::now() + self.patience();
-        while path.exists() {
-            match Lock::try_acquire(&path) {
-                Ok(Some(file)) => {
-                    file.remove();
-                    return false;
-                }
-                Ok(None) if Instant::now() < deadline => std::thread::sleep(LOOK_AGAIN),
-                Ok(None) | Err(_) => return false,
-            }
-        }
-        true
-    }
-
-    fn leaving_path(&self, id: &AttachmentId) -> Result<PathBuf> {
-        self.lock_path(self.lock_dirs()?.attachments(), &file_name(id))
-    }
-}
-
-fn file_name(id: &AttachmentId) -> String {
-    id.file_stem() + LEAVING
 }

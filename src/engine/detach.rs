@@ -68,7 +68,7 @@ impl Engine {
         links: &LinksGuard<'_>,
         is_to_go: impl Fn(&Self, Option<&Receipt>) -> bool,
     ) -> Result<bool> {
-        let (network, elements) = self.network_guard_of_del(links.id())?;
+        let (network, elements) = self.network_guard_of_del(links.id(), &is_to_go)?;
         let ruleset = match self.ruleset_share(&network) {
             Err(error) if guard::no_file_can_be_made(&error) => {
                 return self.detach_under(&network, links, is_to_go);
@@ -105,13 +105,16 @@ impl Engine {
         links: &LinksGuard<'_>,
         ruleset: RulesetShare<'_>,
     ) -> Undone {
+        // Translated packets reach a bridge's port until its elements are gone, so its conntrack entries are deleted after that.
+        let is_bridged = |op: &Op| matches!(op, Op::ElementDel(one) if matches!(one.element, Element::FrameBinding { .. }));
+        let are_gone = ops.iter().any(is_bridged).then(|| self.await_other_del(links.id()));
+        if are_gone == Some(false) {
+            return Undo::new(ops, links, ruleset).leaving_flows(flows).run(&mut self.host);
+        }
         let (elements, ops): (Vec<Op>, Vec<Op>) =
             ops.into_iter().partition(|op| matches!(op, Op::ElementDel(_)));
-        // Unlike another link, a bridge's port must not be reached by translated packets when its conntrack entries are deleted.
-        let is_bridged = |op: &Op| matches!(op, Op::ElementDel(one) if matches!(one.element, Element::FrameBinding { .. }));
-        let are_gone = elements.iter().any(is_bridged).then(|| self.elements_are_gone(links.id()));
         let mut undone = undo::links(&ops, links, &mut self.host, flows);
-        if !are_gone.unwrap_or_else(|| self.elements_are_gone(links.id())) {
+        if !are_gone.unwrap_or_else(|| self.await_other_del(links.id())) {
             undone.stuck.extend(Undo::new(elements, links, ruleset).run(&mut self.host).stuck);
         }
         undone
@@ -244,8 +247,10 @@ impl Engine {
         network: &NetworkGuard,
     ) -> Result<()> {
         let id = links.id();
-        // A killed DEL's, which another one may still be deleting.
-        let _ = self.elements_are_gone(id);
+        if let Err(later) = self.refuse_while_deleted(id, network) {
+            self.store.mark_pending(id)?;
+            return Err(later);
+        }
         let mut leases = self.store.leases()?;
         self.remove_names(id, &leases, network);
         if !stuck.is_empty() {

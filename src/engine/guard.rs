@@ -207,10 +207,10 @@ impl Engine {
                 lock.remove();
             }
         }
-        self.sweep_leaving()
+        Ok(())
     }
 
-    pub(super) fn links_lock(&self, id: &AttachmentId) -> Result<PathBuf> {
+    fn links_lock(&self, id: &AttachmentId) -> Result<PathBuf> {
         self.attachment_file(id, "lock")
     }
 

@@ -122,9 +122,12 @@ impl Leaving<'_> {
             Some(Ok((output, _))) if output.success() => others.are_deleted(),
             // A hanging nft is not run again for each element: the runtime waits.
             Some(Ok((output, command))) if matches!(output.exit, Exit::TimedOut(_)) => {
+                drop(others);
                 stuck.extend(judge(command, Ok(output), || false));
             }
             Some(_) => {
+                // Each of them deletes its own.
+                drop(others);
                 stuck.extend(
                     elements
                         .iter()

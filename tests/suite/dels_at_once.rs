@@ -4,11 +4,11 @@ use crate::cni::{Call, host};
 use crate::sandbox::Sandbox;
 
 const CONTAINERS: [&str; 4] = ["c1", "c2", "c3", "c4"];
-const FILES: &str = "find /run/flatnet/flatnet -name '*.leaving' | sort";
+const FILES: &str = "find /run/flatnet/flatnet -name '*.asks' -o -name '*.leaving' | sort";
 
 /// A host with four containers, whose `nft` writes a line to /tmp/ran for each transaction, and then runs the script `then`.
 fn with_nft(then: &str) -> Sandbox {
-    let sandbox = host("");
+    let sandbox = host("limits: {lock_seconds: 5}\n");
     sandbox.sh("flatnet up").succeeds();
     for name in CONTAINERS {
         sandbox.add_netns(name);
@@ -51,7 +51,7 @@ fn transactions(sandbox: &Sandbox) -> usize {
 fn assert_all_gone(sandbox: &Sandbox) {
     sandbox.sh("nft.real list table inet flatnet | grep -c 'comment \"c[1-4]\"' || true").prints_exactly("0");
     sandbox.sh("ip -br link | grep -c ^fn || true").prints_exactly("0");
-    sandbox.sh("ls -A /run/flatnet/flatnet /var/lib/flatnet/flatnet/receipts | grep -c '[.]leaving\\|[.]json\\|fn' || true").prints_exactly("0");
+    sandbox.sh("ls -A /run/flatnet/flatnet /var/lib/flatnet/flatnet/receipts | grep -c '[.]asks\\|[.]leaving\\|[.]json\\|fn' || true").prints_exactly("0");
     sandbox.sh("flatnet ps --json | jq length").prints_exactly("0");
 }
 
@@ -118,4 +118,50 @@ fn detach_at_once_and_kill(sandbox: &Sandbox) {
     sandbox.eventually(&format!("[[ -n $({FILES}) ]]"));
     sandbox.sh("pkill -9 -x flatnet; pkill -x sleep").succeeds();
     drop(held);
+}
+
+#[test]
+fn address_and_interface_wait_for_nft_of_a_killed_del() {
+    let sandbox =
+        with_nft("[[ $(wc -l </tmp/ran) != 1 ]] || until [[ -e /tmp/nft.go ]]; do sleep 0.01; done");
+    detach_at_once(&sandbox, &CONTAINERS);
+    sandbox.eventually("[[ -s /tmp/ran ]]");
+    // All of them; `nft` goes on, and holds what it deletes.
+    sandbox.sh("pkill -9 -x flatnet").succeeds();
+    let taken_over = sandbox
+        .sh("basename -a -s @eth0.leaving $(find /run/flatnet/flatnet -name '*.leaving')")
+        .succeeds()
+        .stdout;
+    let taken_over: Vec<&str> = taken_over.split_whitespace().collect();
+    assert_eq!(taken_over.len(), 3, "{taken_over:?}");
+    let said = Call::add(taken_over[0]).run(&sandbox).fails_with(11);
+    assert!(said.contains("@eth0.leaving for 5 s"), "{said}");
+    let deferred = Call::del(taken_over[1]).run(&sandbox);
+    assert!(deferred.stderr.contains("could not be undone"), "{}", deferred.stderr);
+    sandbox.sh("touch /tmp/nft.go").succeeds();
+    sandbox.eventually("! pgrep -f '^/bin/bash /usr/sbin/nft' && ! pgrep -x nft.real");
+    let result = Call::add(taken_over[0]).run(&sandbox).succeeds();
+    let address = crate::cni::address(&result);
+    sandbox.sh("nft.real list set inet flatnet bindings").prints(&format!(" . {address} "));
+    for name in CONTAINERS {
+        Call::del(name).run(&sandbox).succeeds_silently();
+    }
+    assert_all_gone(&sandbox);
+}
+
+#[test]
+fn file_of_a_killed_del_takes_nothing_while_others_use_its_container() {
+    let sandbox = with_nft("");
+    let link = crate::cni::host_link("c1", "eth0");
+    sandbox
+        .sh(&format!(
+            "touch /run/flatnet/flatnet/c1@eth0.asks; mkdir /run/flatnet/flatnet/c9@eth0.asks
+         setsid flock /run/flatnet/flatnet/{link}.lock sh -c 'touch /tmp/busy; sleep 1000' >/dev/null 2>&1 &
+         until [[ -e /tmp/busy ]]; do sleep 0.01; done"
+        ))
+        .succeeds();
+    Call::del("c2").run(&sandbox).succeeds_silently();
+    sandbox.sh("nft.real list set inet flatnet bindings").prints(" . 10.87.1.2 ");
+    sandbox.sh("ls /run/flatnet/flatnet").prints("c9@eth0.asks");
+    sandbox.sh("! ls /run/flatnet/flatnet/c1@eth0.asks").succeeds();
 }

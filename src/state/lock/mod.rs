@@ -29,6 +29,17 @@ pub struct Lock {
     is_left: Rc<Cell<bool>>,
 }
 
+/// The lock of a file that may be missing.
+#[derive(Debug)]
+pub enum Existing {
+    /// There is no file.
+    Missing,
+    /// It was free, and is held now.
+    Free(Lock),
+    /// Another process holds it.
+    Held,
+}
+
 /// Exclusive or shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Mode {
@@ -75,10 +86,34 @@ impl Lock {
         }
     }
 
+    /// Takes the lock of the file at `path` if it is free. Never makes the file. What cannot be opened counts as held.
+    #[must_use]
+    pub fn of_existing(path: &Path) -> Existing {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match rustix::fs::open(path, flags, FileMode::empty()) {
+            Ok(file) => File::from(file),
+            Err(Errno::NOENT) => return Existing::Missing,
+            Err(_) => return Existing::Held,
+        };
+        match Mode::Alone.lock(&file, false) {
+            Ok(()) if is_still_at(&file, path) => {
+                Existing::Free(Self { file, path: path.to_owned(), is_left: Rc::default() })
+            }
+            Ok(()) => Existing::Missing,
+            Err(_) => Existing::Held,
+        }
+    }
+
+    /// Whether its file is still at its path, and has not been removed or replaced.
+    #[must_use]
+    pub fn is_in_place(&self) -> bool {
+        is_still_at(&self.file, &self.path)
+    }
+
     /// Releases the lock and removes its file; waiters notice and take a new one. If a program that inherited
     /// the lock may still be running, the file stays locked.
     pub fn remove(self) {
-        if !self.is_left.get() {
+        if !self.is_left.get() && self.is_in_place() {
             // If it cannot be removed (read-only disk), the next run uses it as it is.
             let _ = std::fs::remove_file(&self.path);
         }
@@ -126,7 +161,12 @@ impl Mode {
 #[must_use]
 pub fn is_held(path: &Path) -> bool {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let Ok(file) = rustix::fs::open(path, flags, FileMode::empty()) else { return false };
+    let file = match rustix::fs::open(path, flags, FileMode::empty()) {
+        Ok(file) => file,
+        Err(Errno::NOENT) => return false,
+        // Out of descriptors, say: it may be held.
+        Err(_) => return true,
+    };
     flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
 }
 
@@ -158,7 +198,9 @@ fn is_still_at(file: &File, path: &Path) -> bool {
     }
 }
 
-fn busy(path: &Path, patience: Duration) -> Error {
+/// The error of a lock that was held for so long.
+#[must_use]
+pub fn busy(path: &Path, patience: Duration) -> Error {
     Error::new(
         Kind::TryLater,
         format!(
