@@ -3,7 +3,7 @@
 //! ```text
 //! authority.yaml    ranges and lighthouses
 //! ca.crt, ca.key    the authority's certificate and key
-//! issued/N/         a host's number, claimed by making the folder: its name, public key and certificates
+//! issued/N/         a host's number, claimed by making the folder: its request, public key and certificates
 //! lighthouses/NAME/ a lighthouse's certificate
 //! revoked           fingerprints, a line each
 //! ```
@@ -16,6 +16,7 @@ use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
@@ -27,9 +28,13 @@ use crate::file;
 use crate::kernel::execute::Executor;
 use crate::model::config::{Config, Overlay, OverlayKind};
 use crate::model::types::HostName;
+use crate::state::lock::Lock;
 
 /// Memory in KiB, passes and threads by which a passphrase is turned into a key: Nebula's own defaults need 2 GiB.
 const ARGON: [&str; 6] = ["-argon-memory", "65536", "-argon-iterations", "3", "-argon-parallelism", "2"];
+
+/// In the folder of a number whose host is revoked.
+const REVOKED: &str = "revoked";
 
 /// An authority.
 #[derive(Debug)]
@@ -105,7 +110,14 @@ impl Authority {
         record.config(1)?;
         make_folder(folder)?;
         let authority = Self { folder: folder.to_owned(), record };
-        let path = |name: &str| authority.folder.join(name).display().to_string();
+        // What is half made would be in the way of the next attempt.
+        authority.fill(scope, passphrase, executor).inspect_err(|_| drop(fs::remove_dir_all(folder)))?;
+        Ok(authority)
+    }
+
+    /// Makes key and certificate.
+    fn fill(&self, scope: &Scope, passphrase: Option<&str>, executor: &mut impl Executor) -> Result<()> {
+        let path = |name: &str| self.folder.join(name).display().to_string();
         let (certificate, key) = (path("ca.crt"), path("ca.key"));
         let hours = format!("{}h", scope.hours);
         let (network, range) = (scope.network.to_string(), scope.range.to_string());
@@ -120,8 +132,7 @@ impl Authority {
             }
             None => drop(nebula::cert(&arguments, None, executor)?),
         }
-        authority.save()?;
-        Ok(authority)
+        self.save()
     }
 
     /// Opens the authority in `folder`.
@@ -146,11 +157,19 @@ impl Authority {
         &self.record.lighthouses
     }
 
-    /// The fingerprints of revoked certificates.
-    #[must_use]
-    pub fn revoked(&self) -> Vec<Fingerprint> {
-        let text = fs::read_to_string(self.folder.join("revoked")).unwrap_or_default();
-        text.lines().filter_map(|line| line.parse().ok()).collect()
+    /// The fingerprints of revoked certificates. A line that is none is an error: a list that is cut short would let hosts in.
+    pub fn revoked(&self) -> Result<Vec<Fingerprint>> {
+        let path = self.folder.join("revoked");
+        match fs::read_to_string(&path) {
+            Ok(text) => text.lines().map(str::parse).collect(),
+            Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            Err(cause) => Err(io("read", &path)(cause)),
+        }
+    }
+
+    /// Only one run at a time changes the folder.
+    fn alone(&self) -> Result<Lock> {
+        Lock::acquire(&self.folder.join("lock"), Duration::from_secs(60))
     }
 
     /// Signs a host's request. A number is given once; only the host that has it gets it again, with the same key, to renew its
@@ -163,6 +182,12 @@ impl Authority {
         passphrase: Option<&str>,
         executor: &mut impl Executor,
     ) -> Result<Invitation> {
+        if !request.public_key.is_public_key() {
+            return Err(Error::new(Kind::BadValue, "the request has no public key of X25519")
+                .remedy("Make it with `flatnet overlay request`"));
+        }
+        let _alone = self.alone()?;
+        self.refuse_revoked(request)?;
         let number = self.claim(request, wanted)?;
         let config = self.record.config(number)?;
         let overlay = overlay_of(&config)?;
@@ -184,7 +209,7 @@ impl Authority {
             subnet: config.subnet,
             network: overlay.network,
             lighthouses: self.record.lighthouses.clone(),
-            revoked: self.revoked(),
+            revoked: self.revoked()?,
             ca: self.certificates()?,
             certificate,
         })
@@ -199,17 +224,23 @@ impl Authority {
         passphrase: Option<&str>,
         executor: &mut impl Executor,
     ) -> Result<(Lighthouse, Pem)> {
+        let _alone = self.alone()?;
+        // Another run may have added one.
+        self.record = Self::open(&self.folder)?.record;
         let folder = self.folder.join("lighthouses").join(name.as_str());
         if self.record.lighthouses.iter().any(|known| known.at == *at) {
             let what = format!("there is a lighthouse at {at} already");
             return Err(Error::new(Kind::BadValue, what));
         }
-        make_folder(&folder)?;
+        if folder.exists() {
+            return Err(Error::new(Kind::BadValue, format!("there is a lighthouse {name} already")));
+        }
         let lighthouse = Lighthouse { address: self.lighthouse_address(), at: at.clone() };
         let networks = format!("{}/{}", lighthouse.address, self.record.network.prefix_len());
         let key = key.display().to_string();
         let arguments = ["-in-pub", &key, "-name", name.as_str(), "-networks", &networks];
         let certificate = self.certify(&arguments, None, passphrase, executor)?;
+        make_folder(&folder)?;
         put(&folder.join("host.crt"), &certificate.to_string())?;
         self.record.lighthouses.push(lighthouse.clone());
         self.save()?;
@@ -218,19 +249,38 @@ impl Authority {
 
     /// Revokes all certificates of the host with this number, and returns their fingerprints.
     pub fn revoke(&self, number: u16) -> Result<Vec<Fingerprint>> {
+        let _alone = self.alone()?;
         let folder = self.folder.join("issued").join(number.to_string());
         let entries = fs::read_dir(&folder)
             .map_err(|_| Error::new(Kind::BadValue, format!("no host has the number {number}")))?;
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let issued: Vec<Fingerprint> =
             names.filter_map(|name| name.strip_suffix(".crt")?.parse().ok()).collect();
-        let mut revoked = self.revoked();
-        revoked.extend(issued.iter().filter(|print| !revoked.contains(print)).cloned().collect::<Vec<_>>());
-        put(
-            &self.folder.join("revoked"),
-            &revoked.iter().map(|print| format!("{print}\n")).collect::<String>(),
-        )?;
+        let mut revoked = self.revoked()?;
+        revoked.extend(issued.iter().cloned());
+        revoked.sort();
+        revoked.dedup();
+        let text: String = revoked.iter().map(|print| format!("{print}\n")).collect();
+        put(&self.folder.join("revoked"), &text)?;
+        put(&folder.join(REVOKED), "")?;
         Ok(issued)
+    }
+
+    /// An error if the request's key is that of a revoked host: whoever has it would come back.
+    fn refuse_revoked(&self, request: &JoinRequest) -> Result<()> {
+        let hosts = self.record.config(1)?.hosts();
+        let is_same = |number: &u16| {
+            self.folder.join("issued").join(number.to_string()).join(REVOKED).exists()
+                && self.holder(*number).is_some_and(|holder| holder.public_key == request.public_key)
+        };
+        match (1..=hosts).find(is_same) {
+            None => Ok(()),
+            Some(number) => Err(Error::new(
+                Kind::BadValue,
+                format!("the key of this request is that of host {number}, which is revoked"),
+            )
+            .remedy("Make a new key on the host: remove its overlay/host.key and host.pub, then `flatnet overlay request`")),
+        }
     }
 
     /// The authority's certificates.
@@ -267,6 +317,12 @@ impl Authority {
         let hosts = self.record.config(1)?.hosts();
         match wanted {
             NumberRequest::Auto => {
+                // Signed again, because the first attempt failed or the certificate ends.
+                let held =
+                    (1..=hosts).find(|&number| self.holder(number).is_some_and(|holder| holder == *request));
+                if let Some(number) = held {
+                    return Ok(number);
+                }
                 for number in 1..=hosts {
                     if self.claim_one(request, number)? == Claim::Made {
                         return Ok(number);
@@ -303,16 +359,19 @@ impl Authority {
                 put(&folder.join("host.pub"), &request.public_key.to_string())?;
                 Ok(Claim::Made)
             }
-            Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {
-                let held = fs::read_to_string(folder.join("request.yaml")).unwrap_or_default();
-                Ok(match read::<JoinRequest>(&held, "request") {
-                    Ok(holder) if holder == *request => Claim::Same,
-                    Ok(holder) => Claim::Anothers(holder.host.to_string()),
-                    Err(_) => Claim::Anothers("(unknown: its signing was interrupted)".to_owned()),
-                })
-            }
+            Err(cause) if cause.kind() == ErrorKind::AlreadyExists => Ok(match self.holder(number) {
+                Some(holder) if holder == *request => Claim::Same,
+                Some(holder) => Claim::Anothers(holder.host.to_string()),
+                None => Claim::Anothers("(unknown: its signing was interrupted)".to_owned()),
+            }),
             Err(cause) => Err(io("make", &folder)(cause)),
         }
+    }
+
+    /// Who has a number.
+    fn holder(&self, number: u16) -> Option<JoinRequest> {
+        let path = self.folder.join("issued").join(number.to_string()).join("request.yaml");
+        read(&fs::read_to_string(path).ok()?, "request").ok()
     }
 
     /// Counted down from the end of the network, where no host's number leads.

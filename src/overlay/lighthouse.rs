@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::kernel::execute::Executor;
 use crate::model::types::HostName;
 
-const UNIT: &str = include_str!("../../templates/nebula-lighthouse.service");
+const UNIT: &str = include_str!("../../templates/nebula-lighthouse.service.in");
 
 /// What writes a lighthouse's files into `folder`, which has its key already.
 pub fn files(
@@ -22,7 +22,7 @@ pub fn files(
 ) -> Result<Vec<Task>> {
     let key = folder.join("host.pub");
     let (lighthouse, certificate) = authority.add_lighthouse(name, at, &key, passphrase, executor)?;
-    let configuration = nebula::lighthouse_configuration(name, &lighthouse, &authority.revoked())?;
+    let configuration = nebula::lighthouse_configuration(name, &lighthouse, &authority.revoked()?)?;
     let put = |file: &str, text: &str, why| Task::put(&folder.join(file), "644", text, why);
     Ok(vec![
         put("ca.crt", &authority.certificates()?.to_string(), "whose certificates count"),

@@ -1,5 +1,7 @@
 //! The commands by which a host joins the overlay, takes a list of revoked certificates, and leaves.
 
+use std::net::Ipv4Addr;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::nebula::{self, HostFiles};
@@ -7,14 +9,16 @@ use super::papers::{Fingerprint, Invitation, Pem};
 use super::task::Task;
 use crate::error::{Error, Kind, Result, io};
 use crate::kernel::execute::Executor;
+use crate::kernel::{observe, tools};
 use crate::model::command::Command;
 use crate::model::config::{self, Config, Overlay};
+use crate::setup::units;
 
-const UNIT: &str = include_str!("../../templates/flatnet-overlay.service");
-const UNIT_NAME: &str = "flatnet-overlay.service";
+const UNIT: &str = include_str!("../../templates/flatnet-overlay.service.in");
 const UNITS: &str = "/etc/systemd/system";
 /// The paths in the template of the unit.
-const IN_UNIT: (&str, &str) = ("/etc/flatnet/overlay/nebula.yml", "/usr/local/bin/flatnet");
+const IN_UNIT: (&str, &str, &str) =
+    ("/etc/flatnet/overlay/nebula.yml", "/usr/local/bin/flatnet", "/usr/bin/nebula");
 
 /// This host, as far as joining and leaving change it.
 #[derive(Debug)]
@@ -31,11 +35,24 @@ pub struct ThisHost<'a> {
     pub attached: Vec<String>,
     /// Whether systemd runs.
     pub has_systemd: bool,
+    /// Its addresses, except the bridge's.
+    pub addresses: Vec<Ipv4Addr>,
+    /// Other networks of Flatnet.
+    pub other_networks: Vec<String>,
 }
 
 impl ThisHost<'_> {
     fn files(&self) -> HostFiles {
         HostFiles::beside(self.path)
+    }
+
+    /// The unit of Nebula.
+    fn unit(&self) -> String {
+        format!("{}.service", units::name("flatnet-overlay", &self.config.network))
+    }
+
+    fn unit_path(&self) -> PathBuf {
+        Path::new(UNITS).join(self.unit())
     }
 
     fn flatnet(&self, verb: &str) -> Command {
@@ -47,16 +64,18 @@ impl ThisHost<'_> {
         std::fs::read_to_string(self.path).map_err(io("read the configuration", self.path))
     }
 
-    /// The commands by which it joins.
+    /// The commands by which it joins, or by which its certificate is renewed.
     pub fn join(&self, invitation: &Invitation, executor: &mut impl Executor) -> Result<Vec<Task>> {
         let files = self.files();
         self.refuse_other_range(invitation)?;
+        self.refuse_taken_addresses(invitation)?;
+        self.refuse_other_networks()?;
         self.refuse_containers_of_another_subnet(invitation)?;
-        refuse_foreign_certificate(invitation, &files, executor)?;
-        let text = with_overlay(&self.text()?, invitation);
+        let text = self.with_overlay(&self.text()?, invitation);
         let after = config::parse(&text, self.path)?;
         let overlay =
             after.overlay.as_ref().ok_or_else(|| Error::new(Kind::Internal, "the overlay is missing"))?;
+        refuse_foreign_certificate(invitation, overlay, &files, executor)?;
         let nebula = nebula::host_configuration(
             &after,
             overlay,
@@ -65,8 +84,15 @@ impl ThisHost<'_> {
             &files,
         )?;
         let configuration = files.nebula().display().to_string();
+        let had_unit = self.unit_path().exists();
+        let is_moved = self.is_up && after.subnet != self.config.subnet;
+        let mut ca = Task::put(&files.ca(), "644", &invitation.ca.to_string(), "whose certificates count");
+        if self.has_systemd && had_unit {
+            // With the files as they were.
+            ca = ca.undone_by([systemctl(&["restart", &self.unit()])]);
+        }
         let mut tasks = vec![
-            Task::put(&files.ca(), "644", &invitation.ca.to_string(), "whose certificates count"),
+            ca,
             Task::put(
                 &files.certificate(),
                 "644",
@@ -79,67 +105,79 @@ impl ThisHost<'_> {
                 "Nebula accepts it, and the certificate is that of this host's key",
             ),
         ];
-        if self.is_up && after.subnet != self.config.subnet {
+        if is_moved {
             let why = "the bridge gets an address of the new subnet";
-            tasks.push(Task::new(self.flatnet("down"), why).undone_by(self.flatnet("up")));
+            tasks.push(Task::new(self.flatnet("down"), why).undone_by([self.flatnet("up")]));
         }
-        tasks.push(Task::put(
-            self.path,
-            "644",
-            &text,
-            "this host's number, and the subnet that follows from it",
-        ));
-        if self.has_systemd {
-            let text_of_unit =
-                UNIT.replace(IN_UNIT.0, &configuration).replace(IN_UNIT.1, &self.flatnet.join(" "));
-            tasks.push(Task::put(&unit(), "644", &text_of_unit, "starts Nebula, now and at each boot"));
-            tasks.push(Task::new(Command::new(["systemctl", "daemon-reload"]), "systemd reads the unit"));
+        let mut yaml =
+            self.put_configuration(&text, "this host's number, and the subnet that follows from it");
+        if self.is_up && !is_moved {
+            yaml = yaml.undone_by([self.flatnet("up")]);
         }
-        tasks.push(Task::new(self.flatnet("up"), "the ruleset and the routes for other hosts"));
+        tasks.push(yaml);
+        let mut up = Task::new(self.flatnet("up"), "the ruleset and the routes for other hosts");
+        if !self.is_up || is_moved {
+            up = up.undone_by([self.flatnet("down")]);
+        }
+        tasks.push(up);
         if self.has_systemd {
-            let stop = Command::new(["systemctl", "disable", "--now", UNIT_NAME]);
-            tasks.push(
-                Task::new(Command::new(["systemctl", "enable", UNIT_NAME]), "at each boot").undone_by(stop),
-            );
-            tasks.push(Task::new(
-                Command::new(["systemctl", "restart", UNIT_NAME]),
-                "starts Nebula with these files",
-            ));
+            let program = tools::find("nebula")?.display().to_string();
+            let unit = UNIT
+                .replace(IN_UNIT.0, &configuration)
+                .replace(IN_UNIT.1, &self.flatnet.join(" "))
+                .replace(IN_UNIT.2, &program);
+            let reload = systemctl(&["daemon-reload"]);
+            let put = Task::put(&self.unit_path(), "644", &unit, "starts Nebula, now and at each boot");
+            tasks.push(put.undone_by([reload.clone()]));
+            tasks.push(Task::new(reload, "systemd reads the unit"));
+            let enable = Task::new(systemctl(&["enable", &self.unit()]), "at each boot");
+            let disable = (!had_unit).then(|| systemctl(&["disable", "--now", &self.unit()]));
+            tasks.push(enable.undone_by(disable));
+            tasks.push(Task::new(systemctl(&["restart", &self.unit()]), "starts Nebula with these files"));
         }
         Ok(tasks)
     }
 
     /// The commands by which it leaves. Its containers keep their addresses, which are this host's own again.
     pub fn leave(&self) -> Result<Vec<Task>> {
-        if self.config.overlay.is_none() {
+        let Some(overlay) = &self.config.overlay else {
             return Err(Error::new(Kind::BadValue, "this host has joined no overlay"));
+        };
+        let has_unit = self.has_systemd && self.unit_path().exists();
+        if !has_unit && !observe::link_is_gone(overlay.interface.as_str()) {
+            // Without the rules of the overlay other hosts would reach everything here.
+            let what = format!("Nebula still runs: its interface {} exists", overlay.interface);
+            return Err(Error::new(Kind::BadValue, what).remedy("End it first"));
         }
         let files = self.files();
         let mut tasks = Vec::new();
-        if self.has_systemd && unit().exists() {
-            let start = Command::new(["systemctl", "enable", "--now", UNIT_NAME]);
-            tasks.push(
-                Task::new(Command::new(["systemctl", "disable", "--now", UNIT_NAME]), "ends Nebula")
-                    .undone_by(start),
-            );
-            tasks.extend(Task::delete(&unit(), "644", "its unit"));
-            tasks.push(Task::new(Command::new(["systemctl", "daemon-reload"]), "systemd forgets the unit"));
+        if has_unit {
+            let start = systemctl(&["enable", "--now", &self.unit()]);
+            let end = Task::new(systemctl(&["disable", "--now", &self.unit()]), "ends Nebula");
+            tasks.push(end.undone_by([start]));
+            let reload = systemctl(&["daemon-reload"]);
+            let delete = Task::delete(&self.unit_path(), "644", "its unit");
+            tasks.extend(delete.map(|delete| delete.undone_by([reload.clone()])));
+            tasks.push(Task::new(reload, "systemd forgets the unit"));
         }
         let text = without_overlay(&self.text()?);
         config::parse(&text, self.path)?;
-        tasks.push(Task::put(self.path, "644", &text, "no other hosts"));
-        tasks.push(Task::new(self.flatnet("up"), "the ruleset and the routes without other hosts"));
-        let kept = [
-            (files.nebula(), "644"),
-            (files.certificate(), "644"),
-            (files.ca(), "644"),
-            (files.public_key(), "644"),
-            (files.key(), "600"),
-        ];
-        tasks
-            .extend(kept.iter().filter_map(|(path, mode)| {
-                Task::delete(path, mode, "what this host needed for the overlay")
-            }));
+        tasks.push(self.put_configuration(&text, "no other hosts").undone_by([self.flatnet("up")]));
+        let range = self.config.range.to_string();
+        tasks.push(Task::new(
+            Command::new(["ip", "route", "flush", "exact", &range, "type", "unreachable", "proto", "87"]),
+            "other hosts' containers are no longer rejected",
+        ));
+        tasks.push(Task::new(self.flatnet("up"), "the ruleset without other hosts"));
+        for path in [files.nebula(), files.certificate(), files.ca(), files.public_key()] {
+            tasks.extend(Task::delete(&path, "644", "what this host needed for the overlay"));
+        }
+        // Last, because nothing may print it to restore it.
+        let key = files.key().display().to_string();
+        tasks.push(Task::new(
+            Command::new(["rm", "-f", &key]),
+            "the host's private key; its number stays its own",
+        ));
         Ok(tasks)
     }
 
@@ -153,9 +191,63 @@ impl ThisHost<'_> {
         })?;
         let mut tasks = vec![Task::put(&path, "644", &text, "Nebula closes tunnels of these certificates")];
         if self.has_systemd {
-            tasks.push(Task::new(Command::new(["systemctl", "reload", UNIT_NAME]), "Nebula reads it"));
+            tasks.push(Task::new(systemctl(&["reload", &self.unit()]), "Nebula reads it"));
         }
         Ok(tasks)
+    }
+
+    /// Packets with these source addresses are accepted from the overlay only.
+    fn refuse_taken_addresses(&self, invitation: &Invitation) -> Result<()> {
+        let is_taken = |address: &&Ipv4Addr| {
+            invitation.network.contains(*address) && self.config.overlay.is_none()
+                || invitation.range.contains(*address) && !self.config.subnet.contains(*address)
+        };
+        let Some(address) = self.addresses.iter().find(is_taken) else { return Ok(()) };
+        let what = format!(
+            "this host has the address {address} outside of Flatnet, which the overlay's networks {} and {} contain",
+            invitation.network, invitation.range
+        );
+        Err(Error::new(Kind::BadValue, what).remedy(
+            "Make the certificate authority again, with --range and --network that no LAN of a host overlaps",
+        ))
+    }
+
+    /// The ruleset of a network with an overlay lets other addresses of the range come by the overlay only.
+    fn refuse_other_networks(&self) -> Result<()> {
+        if self.other_networks.is_empty() {
+            return Ok(());
+        }
+        let others = self.other_networks.join(", ");
+        Err(Error::new(Kind::BadValue, format!("this host has other networks of Flatnet, which would be cut off: {others}"))
+            .remedy("Take them down first (`flatnet down --config FILE`) and remove their state, or join with another host"))
+    }
+
+    /// Writes the configuration, with the mode that it has, and where a link leads.
+    fn put_configuration(&self, text: &str, why: &'static str) -> Task {
+        let path = std::fs::canonicalize(self.path).unwrap_or_else(|_| self.path.to_owned());
+        let mode = std::fs::metadata(&path).map_or(0o644, |found| found.mode() & 0o777);
+        Task::put(&path, &format!("{mode:o}"), text, why)
+    }
+
+    /// The configuration with the section of the overlay and its subnet.
+    fn with_overlay(&self, text: &str, invitation: &Invitation) -> String {
+        let Invitation { kind, number, subnet, network, .. } = invitation;
+        let mut lines: Vec<String> = without_overlay(text).lines().map(str::to_owned).collect();
+        let subnet = format!("subnet: {subnet}");
+        match lines.iter_mut().find(|line| line.starts_with("subnet:")) {
+            Some(line) => *line = subnet,
+            None => lines.push(subnet),
+        }
+        let kind = match kind {
+            config::OverlayKind::Nebula => "nebula",
+        };
+        let default = Overlay::new(invitation.kind, *number);
+        let network =
+            if *network == default.network { String::new() } else { format!("  network: {network}\n") };
+        let interface = self.config.overlay.as_ref().map(|overlay| &overlay.interface);
+        let interface = interface.filter(|name| **name != default.interface);
+        let interface = interface.map(|name| format!("  interface: {name}\n")).unwrap_or_default();
+        format!("{}\noverlay:\n  kind: {kind}\n  number: {number}\n{network}{interface}", lines.join("\n"))
     }
 
     fn refuse_other_range(&self, invitation: &Invitation) -> Result<()> {
@@ -190,54 +282,48 @@ impl ThisHost<'_> {
     }
 }
 
-/// The path of the unit.
-fn unit() -> PathBuf {
-    Path::new(UNITS).join(UNIT_NAME)
-}
-
-/// An error unless the certificate is the host's and its authority's.
+/// An error unless the certificate is the host's and its authority's, and for the addresses that the invitation names.
 fn refuse_foreign_certificate(
     invitation: &Invitation,
+    overlay: &Overlay,
     files: &HostFiles,
     executor: &mut impl Executor,
 ) -> Result<()> {
-    let found = nebula::certificate(&invitation.certificate, executor)?;
-    let subnets = found.details.unsafe_networks.unwrap_or_default();
-    if subnets != [invitation.subnet] {
-        return Err(Error::new(Kind::BadValue, format!("the certificate is not for {}", invitation.subnet)));
-    }
     if !files.key().exists() {
-        return Err(Error::new(
-            Kind::BadValue,
-            format!("{} is missing: this host has made no request", files.key().display()),
-        )
-        .remedy("Run `flatnet overlay request`, and have it signed"));
+        let what = format!("{} is missing: this host has made no request", files.key().display());
+        return Err(
+            Error::new(Kind::BadValue, what).remedy("Run `flatnet overlay request`, and have it signed")
+        );
+    }
+    let found = nebula::certificate(&invitation.certificate, executor)?;
+    let networks = found.details.networks.unwrap_or_default();
+    let subnets = found.details.unsafe_networks.unwrap_or_default();
+    if networks != [overlay.address()] || subnets != [invitation.subnet] {
+        let what = format!(
+            "the certificate in the invitation is not for {} and {}",
+            overlay.address(),
+            invitation.subnet
+        );
+        return Err(Error::new(Kind::BadValue, what).remedy("Have the request signed again"));
+    }
+    if let Some(other) = invitation.lighthouses.iter().find(|one| !invitation.network.contains(&one.address))
+    {
+        let what = format!("the lighthouse {} is not in {}", other.address, invitation.network);
+        return Err(Error::new(Kind::BadValue, what).remedy("Have the request signed again"));
     }
     Ok(())
 }
 
-/// The configuration with the section of the overlay and its subnet.
-fn with_overlay(text: &str, invitation: &Invitation) -> String {
-    let Invitation { kind, number, subnet, network, .. } = invitation;
-    let mut lines: Vec<String> = without_overlay(text).lines().map(str::to_owned).collect();
-    let subnet = format!("subnet: {subnet}");
-    match lines.iter_mut().find(|line| line.starts_with("subnet:")) {
-        Some(line) => *line = subnet,
-        None => lines.push(subnet),
-    }
-    let kind = match kind {
-        config::OverlayKind::Nebula => "nebula",
-    };
-    let default = Overlay::new(invitation.kind, *number).network;
-    let network = if *network == default { String::new() } else { format!("  network: {network}\n") };
-    format!("{}\noverlay:\n  kind: {kind}\n  number: {number}\n{network}", lines.join("\n"))
+fn systemctl(arguments: &[&str]) -> Command {
+    Command::new(["systemctl"].into_iter().chain(arguments.iter().copied()))
 }
 
 /// The configuration without the section of the overlay.
 fn without_overlay(text: &str) -> String {
     let mut is_inside = false;
     let kept = text.lines().filter(|line| {
-        is_inside = line.starts_with("overlay:") || is_inside && line.starts_with([' ', '\t']);
+        let goes_on = line.trim().is_empty() || line.starts_with([' ', '\t']);
+        is_inside = line.starts_with("overlay:") || is_inside && goes_on;
         !is_inside
     });
     kept.map(|line| format!("{line}\n")).collect()
@@ -280,7 +366,18 @@ mod tests {
             "invitation",
         )
         .unwrap();
-        let joined = with_overlay(text, &invitation);
+        let (config, path) = (Config::default(), Path::new("f.yaml"));
+        let host = ThisHost {
+            config: &config,
+            path,
+            flatnet: Vec::new(),
+            is_up: false,
+            attached: Vec::new(),
+            has_systemd: false,
+            addresses: Vec::new(),
+            other_networks: Vec::new(),
+        };
+        let joined = host.with_overlay(text, &invitation);
         assert_eq!(
             joined,
             "# mine\nnetwork: flatnet\nsubnet: 10.87.2.0/24\nmtu: auto\noverlay:\n  kind: nebula\n  number: 2\n"

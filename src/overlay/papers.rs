@@ -117,6 +117,16 @@ impl Pem {
     }
 }
 
+impl Pem {
+    /// Whether it is one public key of the kind that hosts have.
+    #[must_use]
+    pub fn is_public_key(&self) -> bool {
+        let text = self.0.as_str();
+        text.starts_with("-----BEGIN NEBULA X25519 PUBLIC KEY-----\n")
+            && text.matches("-----BEGIN ").count() == 1
+    }
+}
+
 /// The SHA-256 of a certificate: 64 hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fingerprint(String);
@@ -240,6 +250,8 @@ mod tests {
         ] {
             Pem::parse(bad).unwrap_err();
         }
+        assert!(Pem::parse(KEY).unwrap().is_public_key());
+        assert!(!Pem::parse(&KEY.replace("X25519", "P256")).unwrap().is_public_key());
         for bad in ["1.2.3.4", "1.2.3.4:0", "1.2.3.4:99999", "a b:1", "a\":1", "[::1]:4242", ":4242", "host:"]
         {
             UdpEndpoint::parse(bad).unwrap_err();

@@ -14,8 +14,8 @@ use crate::model::command::Command;
 pub struct Task {
     /// What is run.
     pub command: Command,
-    /// What takes it back; `None`: there is nothing to take back.
-    pub undo: Option<Command>,
+    /// What takes it back, in this order.
+    pub undo: Vec<Command>,
     /// The reason, for people.
     pub why: &'static str,
 }
@@ -24,30 +24,31 @@ impl Task {
     /// A command without undo.
     #[must_use]
     pub fn new(command: Command, why: &'static str) -> Self {
-        Self { command, undo: None, why }
+        Self { command, undo: Vec::new(), why }
     }
 
-    /// The same with an undo.
+    /// The same, undone by this after what undoes it so far.
     #[must_use]
-    pub fn undone_by(self, undo: Command) -> Self {
-        Self { undo: Some(undo), ..self }
+    pub fn undone_by(mut self, undo: impl IntoIterator<Item = Command>) -> Self {
+        self.undo.extend(undo);
+        self
     }
 
     /// Writes a file with this mode (octal digits). Its undo restores what was there.
     #[must_use]
-    pub fn put(path: &Path, mode: &'static str, text: &str, why: &'static str) -> Self {
+    pub fn put(path: &Path, mode: &str, text: &str, why: &'static str) -> Self {
         let undo = match std::fs::read_to_string(path) {
             Ok(before) => write(path, mode, &before),
             Err(_) => remove(path),
         };
-        Self::new(write(path, mode, text), why).undone_by(undo)
+        Self::new(write(path, mode, text), why).undone_by([undo])
     }
 
     /// Removes a file. Its undo restores it.
     #[must_use]
-    pub fn delete(path: &Path, mode: &'static str, why: &'static str) -> Option<Self> {
+    pub fn delete(path: &Path, mode: &str, why: &'static str) -> Option<Self> {
         let before = std::fs::read_to_string(path).ok()?;
-        Some(Self::new(remove(path), why).undone_by(write(path, mode, &before)))
+        Some(Self::new(remove(path), why).undone_by([write(path, mode, &before)]))
     }
 }
 
@@ -76,7 +77,7 @@ pub fn run(tasks: &[Task], executor: &mut impl Executor) -> Result<()> {
 
 /// Takes `tasks` back, last first, and returns what failed.
 fn undo(tasks: &[Task], executor: &mut impl Executor) -> Vec<String> {
-    let undos = tasks.iter().rev().filter_map(|task| task.undo.as_ref());
+    let undos = tasks.iter().rev().flat_map(|task| &task.undo);
     undos
         .filter_map(|command| {
             let error: Error = executor.run(command, &[]).and_then(|output| output.checked(command)).err()?;
@@ -90,7 +91,8 @@ fn undo(tasks: &[Task], executor: &mut impl Executor) -> Vec<String> {
 pub fn text(tasks: &[Task]) -> String {
     let mut text = String::new();
     for (index, task) in tasks.iter().enumerate() {
-        let undo = task.undo.as_ref().map_or_else(|| "nothing to undo".to_owned(), Command::line);
+        let lines: Vec<String> = task.undo.iter().map(Command::line).collect();
+        let undo = if lines.is_empty() { "nothing to undo".to_owned() } else { lines.join("; ") };
         let _ = writeln!(
             text,
             "{:>3}. {}\n     why:  {}\n     undo: {undo}",

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use crate::sandbox::{Output, Sandbox};
 
-const YAML: &str = "names: {enabled: false}";
+const YAML: &str = "names: {enabled: false}\ningress_gateways: [192.0.2.30]";
 
 /// The folder with Nebula's programs.
 fn nebula() -> &'static PathBuf {
@@ -19,7 +19,7 @@ fn nebula() -> &'static PathBuf {
     })
 }
 
-/// Hosts h1, h2 and h3 beside the machines l1 and stranger.
+/// Hosts h1, h2 and h3 beside the machines l1, stranger and gateway, which is an ingress gateway of each.
 struct Lan(Sandbox);
 
 impl Lan {
@@ -92,6 +92,9 @@ fn containers_of_two_hosts_reach_each_other() {
         .succeeds();
     lan.sh(&page("ip netns exec c1")).prints_exactly("10.87.1.2");
     lan.sh(&page("on h1")).prints_exactly("10.87.1.1");
+    // A gateway outside of Flatnet comes through its own host, and the other end sees that host.
+    lan.sh("ip -n gateway route add 10.87.0.0/16 via 192.0.2.11").succeeds();
+    lan.sh(&page("ip netns exec gateway")).prints_exactly("10.87.1.1");
     // The overlay's packets are small enough, and the sender is told.
     lan.sh("ip netns exec c1 ping -q -c 1 -W 2 -M do -s 1272 10.87.2.2").succeeds();
     lan.sh("ip netns exec c1 ping -c 1 -W 2 -M do -s 1273 10.87.2.2 || true")
@@ -223,6 +226,11 @@ fn number_is_given_once() {
     let lan = Lan::new();
     lan.sh("flatnet overlay ca --ca /ca --no-passphrase").succeeds();
     lan.sh("flatnet overlay ca --ca /ca --no-passphrase").complains("cannot make /ca");
+    // An attempt that fails leaves nothing.
+    lan.sh("flatnet overlay ca --ca /other --no-passphrase --range 10.86.0.0/16").complains("overlaps range");
+    lan.sh("mv /usr/bin/nebula-cert /tmp/; printf '#!/bin/sh\nexit 1\n' >/usr/bin/nebula-cert; chmod 755 /usr/bin/nebula-cert").succeeds();
+    lan.sh("flatnet overlay ca --ca /other --no-passphrase").complains("exited with 1");
+    lan.sh("[[ ! -e /other ]]; mv /tmp/nebula-cert /usr/bin/").succeeds();
     lan.sh(
         "for host in h1 h2 h3; do on $host flatnet overlay request --name $host >/tmp/$host.request; done",
     )
@@ -254,14 +262,19 @@ fn authority_with_passphrase_signs_only_with_it() {
     lan.sh("grep -c ENCRYPTED /ca/ca.key").prints("2");
     lan.sh("on h1 flatnet overlay request --name h1 >/tmp/request").succeeds();
     lan.sh("flatnet overlay sign --ca /ca /tmp/request").complains("the authority's key is encrypted");
+    lan.sh("! flatnet --verbose overlay sign --ca /ca --number 1 --passphrase-file /tmp/right /tmp/request 2>&1 | grep 'correct horse'").succeeds();
     let wrong = lan.sh("flatnet overlay sign --ca /ca --passphrase-file /tmp/wrong /tmp/request").fails();
     assert!(
         wrong.stderr.contains("invalid passphrase") && !wrong.stderr.contains("wrong\n"),
         "{}",
         wrong.stderr
     );
-    lan.sh("flatnet overlay sign --ca /ca --number 1 --passphrase-file /tmp/right /tmp/request")
-        .prints("number: 1");
+    // The failed attempt took no number from others.
+    for _ in 0..2 {
+        lan.sh("flatnet overlay sign --ca /ca --passphrase-file /tmp/right /tmp/request")
+            .prints("number: 1\n");
+    }
+    lan.sh("ls /ca/issued").prints_exactly("1");
 }
 
 #[test]
@@ -283,6 +296,13 @@ fn join_is_taken_back_when_it_fails_and_leave_takes_all_back() {
     )
     .complains("everything was rolled back");
     lan.sh("on h3 ls /etc/flatnet/overlay").prints_exactly("host.key\nhost.pub");
+    // Addresses that the ruleset would take for another host's.
+    lan.sh("ip -n h2 addr add 10.86.7.7/24 dev lo").succeeds();
+    lan.sh("on h2 flatnet overlay join /tmp/h2.invitation")
+        .complains("this host has the address 10.86.7.7 outside of Flatnet");
+    lan.sh("ip -n h2 addr del 10.86.7.7/24 dev lo; mkdir /hosts/h2/var/lib/flatnet/lab; echo x >/hosts/h2/var/lib/flatnet/lab/owner").succeeds();
+    lan.sh("on h2 flatnet overlay join /tmp/h2.invitation").complains("which would be cut off: lab");
+    lan.sh("rm -r /hosts/h2/var/lib/flatnet/lab").succeeds();
     // A container has an address of another subnet.
     lan.sh("cni h2 ADD c2").succeeds();
     lan.sh("on h2 flatnet overlay join /tmp/h2.invitation")
@@ -292,8 +312,15 @@ fn join_is_taken_back_when_it_fails_and_leave_takes_all_back() {
     lan.sh("on h2 ip addr show flatnet-br0").prints("10.87.2.1/");
     lan.sh("nebula_on h2; cni h2 ADD c2").succeeds();
     lan.eventually("ip netns exec c1 ping -q -c 1 -W 2 10.87.2.2");
+    // Taken down and up again, while Nebula runs.
+    lan.sh("cni h2 DEL c2; on h2 flatnet down; ! on h2 ip link show flatnet-br0; on h2 flatnet up >/dev/null; ip netns del c2; cni h2 ADD c2").succeeds();
+    lan.eventually("ip netns exec c1 ping -q -c 1 -W 2 10.87.2.2");
     // Leaving: the container stays, the rest is as before, but for the subnet.
+    lan.sh("on h2 flatnet overlay leave").complains("Nebula still runs");
     lan.sh("kill $(cat /hosts/h2/nebula.pid)").succeeds();
+    lan.eventually("! on h2 ip link show flatnet-ov0");
+    let dry_run = lan.sh("on h2 flatnet --json overlay leave --dry-run").succeeds().stdout;
+    assert!(!dry_run.contains("PRIVATE KEY"), "{dry_run}");
     lan.sh("on h2 flatnet overlay leave").succeeds();
     lan.sh("on h2 ping -q -c 1 -W 2 10.87.2.2").succeeds();
     lan.sh("on h2 ls -A /etc/flatnet/overlay").prints_exactly("");
@@ -309,5 +336,33 @@ fn revoked_host_is_cut_off() {
     lan.sh("flatnet overlay revoke --ca /ca 2 | sed -n 's/^  flatnet overlay block //p' >/tmp/print; on h1 flatnet overlay block $(cat /tmp/print); kill -HUP $(cat /hosts/h1/nebula.pid)").succeeds();
     lan.eventually("! ip netns exec c1 ping -q -c 1 -W 1 10.87.2.2");
     lan.sh("sleep 2; ! ip netns exec c2 ping -q -c 2 -W 1 10.87.1.2").succeeds();
+    lan.sh("flatnet overlay sign --ca /ca /tmp/h2.request").complains("is that of host 2, which is revoked");
     lan.sh("on h3 flatnet overlay request --name h3 >/tmp/h3.request; flatnet overlay sign --ca /ca /tmp/h3.request 2>/dev/null | grep -c \"$(cat /tmp/print)\"").prints("1");
+}
+
+#[test]
+fn hostile_papers_are_rejected() {
+    let lan = Lan::joined(&["h1"]);
+    lan.sh("on h2 flatnet overlay request --name h2 >/tmp/request; flatnet overlay sign --ca /ca /tmp/request >/tmp/invitation 2>/dev/null").succeeds();
+    let after = "ls -A /ca/issued /hosts/h2/etc/flatnet/overlay /tmp/owned 2>&1 | sort";
+    let before = lan.sh(after).stdout;
+    for (paper, change) in [
+        ("request", "s/X25519/P256/"),
+        ("request", "s/PUBLIC/PRIVATE/"),
+        ("request", "s|^host: .*|host: ../../x|"),
+        ("request", "s|^host: .*|host: \"a\\nb: c\"|"),
+        ("request", "s|^  -----BEGIN.*|&\\n  $(touch /tmp/owned)|"),
+        ("request", "s/request: 1/request: 2/"),
+        ("invitation", "s|^network: .*|network: 8.0.0.0/7|"),
+        ("invitation", "s|^number: .*|number: 9|; s|^subnet: .*|subnet: 10.87.9.0/24|"),
+        ("invitation", "s|^- address: .*|- address: 192.0.2.1|"),
+        ("invitation", "s|^  at: .*|  at: 1.2.3.4:1\"]\\n  x: [\"|"),
+        ("invitation", "s|^revoked: .*|revoked: [\"]\\nx\"]|"),
+        ("invitation", "5,$d"),
+    ] {
+        let run =
+            if paper == "request" { "flatnet overlay sign --ca /ca" } else { "on h2 flatnet overlay join" };
+        lan.sh(&format!("sed '{change}' /tmp/{paper} >/tmp/hostile; ! cmp -s /tmp/{paper} /tmp/hostile; {run} /tmp/hostile")).fails();
+        assert_eq!(lan.sh(after).stdout, before, "{change}");
+    }
 }

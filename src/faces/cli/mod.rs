@@ -237,6 +237,11 @@ impl Options {
         self.shown(Podman::executor(limit))
     }
 
+    /// The same, which prints no command: its input may be a secret.
+    fn silent_executor(&self) -> HostExecutor {
+        Podman::executor(self.config().map_or(0, |config| config.limits.command_seconds))
+    }
+
     fn shown(&self, executor: HostExecutor) -> HostExecutor {
         if !self.verbose {
             return executor;

@@ -301,13 +301,13 @@ fn refused(host: &mut Host) -> Result<Vec<IpNet>> {
 }
 
 fn overlay(desired: &HostState, refused: &[IpNet], host: &mut Host) -> Result<ObservedOverlay> {
+    let Some(overlay) = &desired.overlay else { return Ok(ObservedOverlay::default()) };
+    let interface = overlay.interface.as_str();
     let range = IpNet::V4(desired.range);
-    // A range without room for other hosts is the subnet.
-    let unreachable = desired.range != desired.subnet && refused.contains(&range);
-    let interface = desired.overlay.as_ref().map(|overlay| overlay.interface.as_str());
-    let Some(interface) = interface.filter(|name| !super::link_is_gone(name)) else {
+    let unreachable = refused.contains(&range);
+    if super::link_is_gone(interface) {
         return Ok(ObservedOverlay { unreachable, ..ObservedOverlay::default() });
-    };
+    }
     let show = ["route", "show", "dev", interface, "proto", "87"];
     let routes = super::attachment::routes(&Place::Host, &show, host)?;
     Ok(ObservedOverlay { interface: true, route: routes.iter().any(|route| route.to == range), unreachable })

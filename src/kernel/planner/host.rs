@@ -137,14 +137,8 @@ fn bridge_and_settings(plan: &mut Plan, desired: &HostState, observed: &Observed
 
 /// The routes to other hosts' containers: by the overlay's interface, which its program makes, and nowhere without it.
 fn overlay(plan: &mut Plan, desired: &HostState, observed: &ObservedHost) {
+    let Some(overlay) = &desired.overlay else { return };
     let to = IpNet::V4(desired.range);
-    let Some(overlay) = &desired.overlay else {
-        if observed.overlay.unreachable {
-            let why = "this host has left the overlay";
-            plan.push(Op::UnreachableDel { to }, Op::UnreachableAdd { to }, why);
-        }
-        return;
-    };
     if !observed.overlay.unreachable {
         let why = "without the overlay's interface other hosts' containers are unreachable, and their packets leave by no other route";
         plan.push(Op::UnreachableAdd { to }, Op::UnreachableDel { to }, why);
@@ -159,8 +153,9 @@ fn overlay(plan: &mut Plan, desired: &HostState, observed: &ObservedHost) {
 
 /// Takes [`overlay`]'s routes back.
 fn overlay_down(plan: &mut Plan, desired: &HostState, observed: &ObservedHost) {
+    let Some(overlay) = &desired.overlay else { return };
     let to = IpNet::V4(desired.range);
-    if let Some(overlay) = desired.overlay.as_ref().filter(|_| observed.overlay.route) {
+    if observed.overlay.route {
         let (place, dev) = (Place::Host, overlay.interface.clone());
         let del = Op::RouteDel { place, to, via: None, dev, table: None };
         plan.push_final(del, "other hosts' containers are no longer reached from here");
@@ -205,6 +200,8 @@ pub fn down(
     let mut plan = Plan::default();
     refuse_another_table(desired, observed)?;
     resolver_stop(&mut plan, desired, observed);
+    // Before the bridge: with its address the kernel removes the route that has it as source.
+    overlay_down(&mut plan, desired, observed);
     if let Some(bridge) = &observed.bridge {
         refuse_foreign(desired, bridge)?;
         plan.push_final(
@@ -226,7 +223,6 @@ pub fn down(
             plan.push_final(op, "restores the value from before `flatnet up`");
         }
     }
-    overlay_down(&mut plan, desired, observed);
     if observed.unreachable {
         plan.push_final(Op::UnreachableDel { to: desired.subnet.into() }, "the subnet is no longer rejected");
     }

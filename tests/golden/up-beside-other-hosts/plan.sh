@@ -134,6 +134,7 @@ table inet flatnet {
 		iifname "lo" counter return comment "errors from this host to itself"
 		ct original ip saddr 10.87.2.0/24 ct reply ip saddr 10.87.2.0/24 counter drop comment "errors from outside about a flow between containers"
 		iifname != "flatnet-ov0" ct original ip saddr 10.87.0.0/16 ct reply ip saddr 10.87.0.0/16 counter drop comment "errors from outside about a flow with another host's container"
+		iifname "flatnet-ov0" ct original ip saddr 10.87.2.0/24 ct original ip daddr != 10.87.0.0/16 counter drop comment "errors from other hosts about a flow of a container that is not theirs"
 		ct original ip saddr 10.87.2.0/24 ct reply ip saddr != 10.87.0.0/16 ct reply ip daddr 10.87.2.0/24 counter drop comment "errors from outside about a container's flow within this host"
 	}
 
@@ -189,15 +190,12 @@ table inet flatnet {
 		ct state established ct direction reply counter accept comment "replies to this host"
 		ct state related icmp type @icmp_errors counter accept comment "errors about flows of this host"
 		icmp type echo-request counter accept comment "ping"
-		ip daddr 10.87.2.1 udp dport 53 counter accept comment "names of this host's containers"
-		ip daddr 10.87.2.1 tcp dport 53 counter accept comment "the same over TCP"
 		counter drop comment "anything else: published ports too, which are for this host's own networks"
 	}
 
 	chain who_may_ask_for_names {
 		comment "who, besides containers and this host, may ask the resolver at the bridge's address?"
 		iifname . ip saddr @gateways counter return comment "the gateways may"
-		iifname "flatnet-ov0" ip saddr 10.87.0.0/16 counter return comment "other hosts and their containers may"
 		udp dport 53 counter drop comment "nobody else: a resolver that answers everybody serves attackers"
 		tcp dport 53 counter drop comment "the same over TCP"
 	}

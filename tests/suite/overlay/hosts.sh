@@ -1,5 +1,5 @@
 # Several hosts in one sandbox, to be sourced. Each has its own network, and its own files of Flatnet; containers are namespaces, whose
-# names are unique among all hosts. A bridge connects the hosts, and the machines l1 and stranger.
+# names are unique among all hosts. A bridge connects the hosts, and the machines l1, stranger and gateway.
 set -euo pipefail
 
 folders=(/etc/flatnet /var/lib/flatnet /var/log/flatnet /run/flatnet /run/flatnet-dns)
@@ -18,6 +18,7 @@ make_lan() {
     ip link set lan up
     machine l1 192.0.2.20
     machine stranger 192.0.2.66
+    machine gateway 192.0.2.30
     # Where packets go that leave a host by its default route.
     ip -n stranger addr add 192.0.2.1/24 dev eth0
 }

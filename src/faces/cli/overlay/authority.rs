@@ -1,6 +1,7 @@
 //! `flatnet overlay ca`, `sign`, `lighthouse` and `revoke`: on the machine with the certificate authority.
 
 use std::io::Read as _;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -56,7 +57,7 @@ pub(super) struct Ca {
     #[arg(long, value_name = "NET", default_value = "10.86.0.0/16")]
     network: Ipv4Net,
     /// How long its certificate is valid.
-    #[arg(long, value_name = "HOURS", default_value_t = 87_600)]
+    #[arg(long, value_name = "HOURS", default_value_t = 87_600, value_parser = clap::value_parser!(u32).range(1..))]
     hours: u32,
 }
 
@@ -68,7 +69,7 @@ impl Ca {
                 .remedy("Name a passphrase with --passphrase-file FILE, or leave the key readable to root with --no-passphrase")
                 .into());
         }
-        let mut executor = options.patient_executor();
+        let mut executor = options.silent_executor();
         nebula::refuse_old(&mut executor)?;
         let Self { name, range, subnet_prefix, network, hours, .. } = self;
         let scope = Scope {
@@ -112,7 +113,7 @@ pub(super) struct Sign {
     #[arg(long, value_name = "N", default_value = "auto")]
     number: NumberRequest,
     /// How long the certificate is valid. Default: as long as the authority's.
-    #[arg(long, value_name = "HOURS")]
+    #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..))]
     hours: Option<u32>,
     #[command(flatten)]
     passphrase: Passphrase,
@@ -124,7 +125,7 @@ impl Sign {
         let request: JoinRequest =
             read(&text_of(self.request.as_ref())?, "request of `flatnet overlay request`")?;
         let passphrase = self.passphrase.of_key(authority.needs_passphrase()?)?;
-        let mut executor = options.patient_executor();
+        let mut executor = options.silent_executor();
         let invitation =
             authority.sign(&request, self.number, self.hours, passphrase.as_deref(), &mut executor)?;
         if invitation.lighthouses.is_empty() {
@@ -171,7 +172,9 @@ impl LighthouseCommand {
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
         let mut authority = Authority::open(&self.folder.ca)?;
         let passphrase = self.passphrase.of_key(authority.needs_passphrase()?)?;
-        let mut executor = options.patient_executor();
+        let mut executor = options.silent_executor();
+        // It will hold a key, and nobody else may have prepared it.
+        std::fs::DirBuilder::new().mode(0o700).create(&self.to).map_err(io("make", &self.to))?;
         make_key(&self.to, &mut executor)?;
         let files = lighthouse::files(
             &mut authority,

@@ -10,6 +10,7 @@ use crate::error::{Result, io};
 use crate::faces::cli::{Options, output};
 use crate::kernel::observe;
 use crate::model::config::Config;
+use crate::model::desired::OWNER_FILE;
 use crate::model::types::HostName;
 use crate::overlay::membership::{ThisHost, public_key};
 use crate::overlay::nebula::{self, HostFiles};
@@ -145,7 +146,17 @@ pub(super) fn this_host<'a>(options: &Options, config: &'a Config, path: &'a Pat
         is_up: !observe::link_is_gone(config.bridge.as_str()),
         attached,
         has_systemd: units::is_booted(),
+        addresses: observe::host::host_addresses(config.bridge_address()),
+        other_networks: other_networks(config),
     })
+}
+
+/// The networks of Flatnet besides this one that have state on this host.
+fn other_networks(config: &Config) -> Vec<String> {
+    let entries = std::fs::read_dir(&config.paths.state).into_iter().flatten();
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let has_state = |name: &String| config.paths.state.join(name).join(OWNER_FILE).exists();
+    names.filter(|name| name != config.network.as_str()).filter(has_state).collect()
 }
 
 pub(super) fn absolute(path: &Path) -> Result<PathBuf> {
