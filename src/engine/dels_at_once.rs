@@ -18,6 +18,7 @@ use super::{Engine, NetworkGuard};
 use crate::error::Result;
 use crate::model::plan::Op;
 use crate::model::types::AttachmentId;
+use crate::state::lease::Leases;
 use crate::state::lock::{self, Existing, Lock};
 use crate::state::receipt::Receipt;
 
@@ -87,19 +88,27 @@ impl Engine {
     fn take_over(&mut self, own: &AttachmentId, network: &NetworkGuard) -> Others {
         let mut others = Others::default();
         let names = self.lock_dirs().and_then(|dirs| dirs.attachments().names(ASKS)).unwrap_or_default();
-        for name in names.into_iter().take(MOST) {
-            let id = name.strip_suffix(ASKS).and_then(AttachmentId::of_file_stem);
-            if let Some(id) = id.filter(|id| id != own) {
-                if let Some((ops, file)) = self.take_over_one(&id, network) {
-                    others.ops.extend(ops);
-                    others.files.push(file);
-                }
+        let ids = names.iter().filter_map(|name| AttachmentId::of_file_stem(name.strip_suffix(ASKS)?));
+        let ids: Vec<AttachmentId> = ids.filter(|id| id != own).take(MOST).collect();
+        if ids.is_empty() {
+            return others;
+        }
+        let Ok(leases) = self.store.leases() else { return others };
+        for id in ids {
+            if let Some((ops, file)) = self.take_over_one(&id, &leases, network) {
+                others.ops.extend(ops);
+                others.files.push(file);
             }
         }
         others
     }
 
-    fn take_over_one(&mut self, id: &AttachmentId, _: &NetworkGuard) -> Option<(Vec<Op>, Lock)> {
+    fn take_over_one(
+        &mut self,
+        id: &AttachmentId,
+        leases: &Leases,
+        _: &NetworkGuard,
+    ) -> Option<(Vec<Op>, Lock)> {
         let asks = self.del_file(id, ASKS).ok()?;
         match Lock::of_existing(&asks) {
             Existing::Held => {}
@@ -112,7 +121,6 @@ impl Engine {
         }
         let leaving = self.del_file(id, LEAVING).ok()?;
         let (receipt, _) = self.store.receipt(id).ok()??;
-        let leases = self.store.leases().ok()?;
         // An earlier one may still be deleted.
         let file = if leaving.exists() { None } else { Lock::try_acquire(&leaving).ok().flatten() }?;
         if std::fs::remove_file(&asks).is_err() {
@@ -120,7 +128,7 @@ impl Engine {
             return None;
         }
         self.store.note_leaving(id);
-        let mut ops = self.undo_of(&receipt, &leases);
+        let mut ops = self.undo_of(&receipt, leases);
         ops.retain(|op| matches!(op, Op::ElementDel(_)));
         Some((ops, file))
     }

@@ -219,7 +219,7 @@ impl Revoke {
         }
         let list = revoked.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         output::print(&format!(
-            "Run this on every host:\n  flatnet overlay block {list}\nOn lighthouses, add the line to `blocklist` in nebula.yml, then: systemctl reload flatnet-lighthouse\n"
+            "Run this on every host:\n  flatnet overlay block {list}\nOn each lighthouse, write them into the list `blocklist: [\"..\", \"..\"]` of nebula.yml, then: systemctl reload flatnet-lighthouse\n"
         ));
         Ok(0)
     }
