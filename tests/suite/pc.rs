@@ -79,8 +79,7 @@ impl Pc {
     fn run(&self, who: &str, text: &str) -> String {
         self.sandbox.write("/pc/run.ps1", &format!("{PRELUDE}{text}\n"));
         let elevated = if who == "elevated" { "FLATNET_ELEVATED=1 " } else { "" };
-        // Compiling again what runs often takes a quarter of the processor time, and gains nothing in so short a time.
-        let pwsh = "NO_COLOR=1 DOTNET_TieredPGO=0 DOTNET_TC_CallCounting=0 POWERSHELL_TELEMETRY_OPTOUT=1 ip netns exec windows /opt/pwsh/pwsh -NoProfile -NonInteractive";
+        let pwsh = "NO_COLOR=1 DOTNET_TieredPGO=0 POWERSHELL_TELEMETRY_OPTOUT=1 ip netns exec windows /opt/pwsh/pwsh -NoProfile -NonInteractive";
         self.sh(&format!(
             "if [ -e /pc/state/process ]; then
                 {elevated}{pwsh} -Command 'Import-Module -DisableNameChecking /pc/Windows.psm1; . /pc/run.ps1' 2>&1
