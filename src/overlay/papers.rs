@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result, parser_says};
 use crate::model::config::OverlayKind;
-use crate::model::types::{HostName, shown};
+use crate::model::types::{HostName, shown, string_newtype};
 
 /// The size limit of a paper.
 const MAX_BYTES: usize = 64 << 10;
@@ -170,34 +170,9 @@ impl UdpEndpoint {
     }
 }
 
-macro_rules! text {
-    ($name:ident) => {
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-        impl std::str::FromStr for $name {
-            type Err = Error;
-            fn from_str(text: &str) -> Result<Self> {
-                Self::parse(text)
-            }
-        }
-        impl Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.0)
-            }
-        }
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Self::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
-            }
-        }
-    };
-}
-text!(Pem);
-text!(UdpEndpoint);
-text!(Fingerprint);
+string_newtype!(Pem);
+string_newtype!(UdpEndpoint);
+string_newtype!(Fingerprint);
 
 /// Reads a paper; errors name `what` it should be.
 pub fn read<T: DeserializeOwned>(text: &str, what: &str) -> Result<T> {

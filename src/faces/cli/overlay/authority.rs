@@ -11,8 +11,6 @@ use serde_json::json;
 use super::passphrase::Passphrase;
 use crate::error::{Error, Kind, Result, io};
 use crate::faces::cli::{Options, output};
-use crate::kernel::execute::Executor as _;
-use crate::model::command::Command;
 use crate::model::types::HostName;
 use crate::overlay::authority::{Authority, NumberRequest, Scope};
 use crate::overlay::papers::{JoinRequest, UdpEndpoint, read, write};
@@ -240,8 +238,7 @@ pub(super) fn make_key(
     }
     std::fs::create_dir_all(folder).map_err(io("make", folder))?;
     let (key, public) = (key.display().to_string(), public.display().to_string());
-    let command = Command::new(["nebula-cert", "keygen", "-out-key", &key, "-out-pub", &public]);
-    executor.run(&command, &[])?.checked(&command)?;
+    nebula::cert(&["keygen", "-out-key", &key, "-out-pub", &public], None, executor)?;
     Ok(())
 }
 
