@@ -13,10 +13,12 @@ pub(crate) fn unknown(texts: &[String]) -> Vec<String> {
     assert!(!commands.is_empty(), "the texts name commands");
     let mut wrong = Vec::new();
     for command in commands {
-        let (options, words): (Vec<&str>, Vec<&str>) =
-            command.split_whitespace().skip(1).partition(|word| word.starts_with("--"));
+        let words = || command.split_whitespace().skip(1);
+        let options: Vec<&str> = words().filter(|word| word.starts_with("--")).collect();
         // What follows an option may be its value.
-        let names = words.iter().take_while(|word| word.chars().all(|c| c.is_ascii_lowercase()));
+        let names = words()
+            .skip_while(|word| word.starts_with("--"))
+            .take_while(|word| word.chars().all(|c| c.is_ascii_lowercase()));
         let help = std::process::Command::new(env!("CARGO_BIN_EXE_flatnet"))
             .args(names)
             .arg("--help")
@@ -50,6 +52,7 @@ fn unknown_command_is_detected() {
         ("`flatnet ps --all && true`", true),
         ("`flatnet explain FLAT-E045`", true),
         ("`flatnet gateway install DIR --platform windows`", true),
+        ("`flatnet overlay ca --passphrase-file passphrase`", true),
         ("`flatnet mend`", false),
         ("`flatnet ps --everything`", false),
         ("`flatnet gateway mend`", false),
