@@ -6,8 +6,8 @@ use ipnet::Ipv4Net;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Config;
 use super::problem::{Problem, problem};
+use super::{Config, next};
 use crate::model::types::IfName;
 
 /// The bytes that an overlay adds to a packet fit into a frame beside so many, also over a VPN or a modem.
@@ -83,6 +83,20 @@ impl Config {
         let network = self.range.network().to_bits().saturating_add(u32::from(number) << size);
         Ipv4Net::new_assert(Ipv4Addr::from_bits(network), self.subnet.prefix_len())
     }
+
+    /// The bridge's address on the host with this number: the first of its subnet. A host that has joined has no other.
+    #[must_use]
+    pub fn bridge_address_of(&self, number: u16) -> Ipv4Addr {
+        next(self.subnet_of(number).network())
+    }
+
+    /// The number of the host whose subnet contains `address`; `None` for an address that is no host's.
+    #[must_use]
+    pub fn number_of(&self, address: Ipv4Addr) -> Option<u16> {
+        let size = 32 - u32::from(self.subnet.prefix_len());
+        let part = address.to_bits().checked_sub(self.range.network().to_bits())? >> size;
+        u16::try_from(part).ok().filter(|number| (1..=self.hosts()).contains(number))
+    }
 }
 
 /// The first invalid value.
@@ -107,6 +121,16 @@ pub(super) fn validate(config: &Config) -> Result<(), Problem> {
             config.subnet,
             why,
             format!("Write {expected}, or the number of this subnet"),
+        ));
+    }
+    let bridge = config.bridge_address_of(*number);
+    if config.bridge_address() != bridge {
+        let why = "is not the first address of the subnet, where other hosts look for this host";
+        return Err(problem(
+            "bridge_address",
+            config.bridge_address(),
+            why,
+            format!("Write {bridge}, or delete the field"),
         ));
     }
     if network.addr() != network.network() {
@@ -152,6 +176,17 @@ mod tests {
         assert_eq!(overlay.address().to_string(), "10.86.0.7/16");
         assert_eq!(config.subnet_of(254).to_string(), "10.87.254.0/24");
         assert_eq!(config.hosts(), 254);
+        assert_eq!(config.bridge_address_of(2).to_string(), "10.87.2.1");
+        for (address, number) in [
+            ("10.87.2.1", Some(2)),
+            ("10.87.254.255", Some(254)),
+            ("10.87.255.1", None),
+            ("10.87.0.1", None),
+            ("10.86.0.2", None),
+            ("11.0.0.1", None),
+        ] {
+            assert_eq!(config.number_of(address.parse().unwrap()), number, "{address}");
+        }
         let large = parsed("range: 10.0.0.0/8\nsubnet: 10.18.52.0/24\noverlay: {kind: nebula, number: 4660, network: 172.16.0.0/12}\n").unwrap();
         assert_eq!(large.hosts(), 65_534);
         assert_eq!(large.overlay.unwrap().address().to_string(), "172.16.18.52/12");
@@ -172,6 +207,10 @@ mod tests {
             ),
             ("overlay: {kind: nebula, number: 1, network: 10.86.0.1/16}", "has host bits set"),
             ("overlay: {kind: nebula, number: 1, interface: flatnet-br0}", "is the bridge's name"),
+            (
+                "bridge_address: 10.87.1.9\noverlay: {kind: nebula, number: 1}",
+                "is not the first address of the subnet",
+            ),
         ] {
             let error = parsed(yaml).unwrap_err();
             assert!(error.contains(said), "{yaml}: {error}");
