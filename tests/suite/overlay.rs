@@ -23,7 +23,7 @@ fn nebula() -> &'static PathBuf {
 struct Lan(Sandbox);
 
 impl Lan {
-    fn new() -> Self {
+    fn new(yaml: &str) -> Self {
         let programs = nebula().join("usr/bin");
         let sandbox = Sandbox::podman4()
             .copy(&programs.join("nebula"), "/usr/bin/nebula")
@@ -33,7 +33,7 @@ impl Lan {
         let lan = Self(sandbox);
         lan.sh("make_lan").succeeds();
         for (number, host) in ["h1", "h2", "h3"].iter().enumerate() {
-            lan.sh(&format!("host {host} 192.0.2.{} '{YAML}'", number + 11)).succeeds();
+            lan.sh(&format!("host {host} 192.0.2.{} '{yaml}'", number + 11)).succeeds();
         }
         lan
     }
@@ -44,15 +44,18 @@ impl Lan {
 
     /// An authority and a lighthouse; these hosts have joined, and each has a container, c1 on h1.
     fn joined(hosts: &[&str]) -> Self {
-        let lan = Self::new();
-        lan.sh("flatnet overlay ca --ca /ca --no-passphrase 2>/dev/null
+        Self::new(YAML).join_all(hosts)
+    }
+
+    fn join_all(self, hosts: &[&str]) -> Self {
+        self.sh("flatnet overlay ca --ca /ca --no-passphrase 2>/dev/null
              flatnet overlay lighthouse --ca /ca l1 --at 192.0.2.20:4242 /lights
              lighthouse /lights l1")
             .succeeds();
         for host in hosts {
-            lan.sh(&format!("join {host}; nebula_on {host}; cni {host} ADD c{}", &host[1..])).succeeds();
+            self.sh(&format!("join {host}; nebula_on {host}; cni {host} ADD c{}", &host[1..])).succeeds();
         }
-        lan
+        self
     }
 
     fn eventually(&self, script: &str) {
@@ -223,7 +226,7 @@ fn packets_to_other_hosts_never_take_another_way() {
 
 #[test]
 fn number_is_given_once() {
-    let lan = Lan::new();
+    let lan = Lan::new(YAML);
     lan.sh("flatnet overlay ca --ca /ca --no-passphrase").succeeds();
     lan.sh("flatnet overlay ca --ca /ca --no-passphrase").complains("cannot make /ca");
     // An attempt that fails leaves nothing.
@@ -256,7 +259,7 @@ fn number_is_given_once() {
 
 #[test]
 fn authority_with_passphrase_signs_only_with_it() {
-    let lan = Lan::new();
+    let lan = Lan::new(YAML);
     lan.sh("flatnet overlay ca --ca /ca").complains("nothing says how the authority's key is kept");
     lan.sh("echo 'correct horse' >/tmp/right; echo wrong >/tmp/wrong; flatnet overlay ca --ca /ca --passphrase-file /tmp/right").succeeds();
     lan.sh("grep -c ENCRYPTED /ca/ca.key").prints("2");
@@ -365,4 +368,74 @@ fn hostile_papers_are_rejected() {
         lan.sh(&format!("sed '{change}' /tmp/{paper} >/tmp/hostile; ! cmp -s /tmp/{paper} /tmp/hostile; {run} /tmp/hostile")).fails();
         assert_eq!(lan.sh(after).stdout, before, "{change}");
     }
+}
+
+const WITH_NAMES: &str = "ingress_gateways: [192.0.2.30]";
+
+#[test]
+fn names_of_other_hosts_resolve() {
+    let lan = Lan::new(WITH_NAMES).join_all(&["h1", "h2"]);
+    lan.eventually("ip netns exec c1 ping -q -c 1 -W 2 10.87.2.2");
+    let dig = |from: &str, words: &str| {
+        let dig = format!("{from} dig +tries=1 +timeout=4 +noall +comments +answer {words}");
+        lan.sh(&format!("{{ {dig} || true; }} | sed -n 's/.*status: \\([A-Z]*\\).*/\\1/p; s/.*IN[[:space:]]*\\(A\\|PTR\\)[[:space:]]*/\\1 /p' | paste -sd' '"))
+            .succeeds()
+            .stdout
+            .trim()
+            .to_owned()
+    };
+    let c1 = "ip netns exec c1";
+    for (words, found) in [
+        ("@10.87.1.1 c2.h2", "NOERROR A 10.87.2.2"),
+        ("@10.87.1.1 C2.host2.direct.flatnet.internal", "NOERROR A 10.87.2.2"),
+        ("@10.87.1.1 +tcp c2.h2", "NOERROR A 10.87.2.2"),
+        ("@10.87.1.1 h2.direct.flatnet.internal", "NOERROR A 10.87.2.1"),
+        ("@10.87.1.1 c1.h1", "NOERROR A 10.87.1.2"),
+        ("@10.87.1.1 -x 10.87.2.2", "NOERROR PTR c2.h2.direct.flatnet.internal."),
+        ("@10.87.1.1 nobody.h2.direct.flatnet.internal", "NXDOMAIN"),
+        ("@10.87.1.1 c2.h2 AAAA", "NOERROR"),
+        // Its resolver is for hosts: it does not even answer.
+        ("@10.87.2.1 c2.h2", ""),
+    ] {
+        assert_eq!(dig(c1, words), found, "{words}");
+    }
+    // The gateway outside, as Windows is one, asks its own host.
+    lan.sh("ip -n gateway route add 10.87.0.0/16 via 192.0.2.11").succeeds();
+    let asked = "@10.87.1.1 c2.h2.direct.flatnet.internal";
+    assert_eq!(dig("ip netns exec gateway", asked), "NOERROR A 10.87.2.2");
+    // To other hosts the resolver says what this host has, nothing else, and never asks for them.
+    for (words, found) in [
+        ("@10.87.2.1 c2.h2", "NOERROR A 10.87.2.2"),
+        ("@10.87.2.1 c2", "REFUSED"),
+        ("@10.87.2.1 c1.h1", "REFUSED"),
+        ("@10.87.2.1 example.org", "REFUSED"),
+        ("@10.87.2.1 direct.flatnet.internal AXFR", "NOTIMP"),
+    ] {
+        assert_eq!(dig("on h1", words), found, "{words} of a host");
+    }
+    // Right at once, and gone at once.
+    lan.sh("cni h2 ADD d2").succeeds();
+    assert_eq!(dig(c1, "@10.87.1.1 d2.h2"), "NOERROR A 10.87.2.3");
+    lan.sh("on h1 flatnet names d2.h2").prints("d2.h2: 10.87.2.3");
+    lan.sh("on h1 flatnet names --all-hosts").prints("d2.h2  10.87.2.3  other host  -");
+    lan.sh("cni h2 DEL d2; ip netns del d2").succeeds();
+    assert_eq!(dig(c1, "@10.87.1.1 d2.h2"), "NXDOMAIN");
+    lan.sh("on h1 flatnet names d2.h2 || echo $?").prints("1");
+    lan.sh("on h1 flatnet names --all-hosts --json | jq -c '[.names[] | select(.host == 2) | [.name, .address]]'")
+        .prints("[[\"c2.h2\",\"10.87.2.2\"]]");
+    // Thousands of names, in more than one message.
+    let entry = |n: usize| {
+        let names: Vec<String> = (0..20).map(|alias| format!("a-rather-long-name-{n}-{alias}")).collect();
+        format!("name 10.87.2.{n} x{n} eth0 {}\n", names.join(" "))
+    };
+    lan.0.write("/tmp/lines", &(10..210).map(entry).collect::<String>());
+    lan.sh("cat /tmp/lines >>/hosts/h2/run/flatnet-dns/flatnet; on h1 flatnet names --all-hosts | grep -c a-rather")
+        .prints_exactly("4000");
+    // A host that is away.
+    lan.sh("kill $(cat /hosts/h2/nebula.pid)").succeeds();
+    assert_eq!(dig(c1, "@10.87.1.1 c2.h2"), "SERVFAIL");
+    assert_eq!(dig(c1, "@10.87.1.1 c1"), "NOERROR A 10.87.1.2");
+    lan.sh("on h1 flatnet names c2.h2").complains("does not answer at 10.87.2.1");
+    lan.sh("on h3 flatnet up >/dev/null; on h3 flatnet names --all-hosts")
+        .complains("connected with no others");
 }

@@ -190,12 +190,15 @@ table inet flatnet {
 		ct state established ct direction reply counter accept comment "replies to this host"
 		ct state related icmp type @icmp_errors counter accept comment "errors about flows of this host"
 		icmp type echo-request counter accept comment "ping"
+		ip saddr & 0.0.0.255 == 0.0.0.1 ip daddr 10.87.2.1 udp dport 53 counter accept comment "other hosts' resolvers ask this one for its containers"
+		ip saddr & 0.0.0.255 == 0.0.0.1 ip daddr 10.87.2.1 tcp dport 53 counter accept comment "the same over TCP"
 		counter drop comment "anything else: published ports too, which are for this host's own networks"
 	}
 
 	chain who_may_ask_for_names {
 		comment "who, besides containers and this host, may ask the resolver at the bridge's address?"
 		iifname . ip saddr @gateways counter return comment "the gateways may"
+		iifname "flatnet-ov0" counter return comment "other hosts: what_may_other_hosts_reach decides"
 		udp dport 53 counter drop comment "nobody else: a resolver that answers everybody serves attackers"
 		tcp dport 53 counter drop comment "the same over TCP"
 	}

@@ -29,6 +29,8 @@ host() { # NAME ADDRESS YAML
     machine "$1" "$2"
     ip -n "$1" route add default via 192.0.2.1
     for folder in "${folders[@]}"; do mkdir -p "$folder" "/hosts/$1$folder" && chmod 700 "/hosts/$1$folder"; done
+    # The resolver reads it without root.
+    chmod 755 "/hosts/$1/run/flatnet-dns"
     ip netns exec "$1" unshare --mount --propagation slave bash -c '
         for folder in "${@:2}"; do mount --bind "/hosts/$1$folder" "$folder"; done
         echo $$ >"/hosts/$1/pid"; exec sleep infinity' bash "$1" "${folders[@]}" >/dev/null 2>&1 &
