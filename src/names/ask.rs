@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use domain::base::iana::Rcode;
 use domain::base::{Message, MessageBuilder, Name, Rtype};
-use domain::rdata::A;
+use domain::rdata::{A, Txt};
 
 use super::network::wire_name;
 use super::question::QuestionName;
@@ -24,6 +24,18 @@ const AGAIN: Duration = Duration::from_millis(700);
 const MOST: u16 = 1024;
 /// The largest list of names.
 const MOST_BYTES: usize = 16 << 20;
+
+/// What a host says of itself (TXT).
+pub(super) const VERSION: &str = concat!("flatnet ", env!("CARGO_PKG_VERSION"));
+
+/// A host whose resolver answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PresentHost {
+    /// How long it took, not counting the time to find the host if a second question was answered.
+    pub round_trip: Duration,
+    /// The version of Flatnet there.
+    pub version: Option<String>,
+}
 
 /// The resolvers of other hosts, seen from this one.
 #[derive(Clone, Debug)]
@@ -50,8 +62,8 @@ impl OtherHosts {
         (1..=self.numbers.count().min(MOST)).filter(|number| *number != self.own).collect()
     }
 
-    /// Which of the hosts with these numbers answer, and how long each took, not counting the time to find it.
-    pub fn present(&self, numbers: &[u16]) -> Result<BTreeMap<u16, Duration>> {
+    /// Which of the hosts with these numbers answer.
+    pub fn present(&self, numbers: &[u16]) -> Result<BTreeMap<u16, PresentHost>> {
         let socket = UdpSocket::bind((self.numbers.bridge_address_of(self.own), 0))?;
         let mut probes: BTreeMap<Ipv4Addr, Probe> = numbers
             .iter()
@@ -73,10 +85,11 @@ impl OtherHosts {
                 }
             }
         }
-        Ok(probes
-            .into_values()
-            .filter_map(|probe| Some((probe.number, probe.took.or(probe.found)?)))
-            .collect())
+        let present = |probe: Probe| {
+            let round_trip = probe.took.or(probe.found)?;
+            Some((probe.number, PresentHost { round_trip, version: probe.version }))
+        };
+        Ok(probes.into_values().filter_map(present).collect())
     }
 
     /// The addresses that the resolver at `host` has for `name`; none for a name that it does not know.
@@ -146,11 +159,12 @@ struct Probe {
     found: Option<Duration>,
     /// How long the second one took.
     took: Option<Duration>,
+    version: Option<String>,
 }
 
 impl Probe {
     fn new(number: u16) -> Self {
-        Self { number, sent: None, found: None, took: None }
+        Self { number, sent: None, found: None, took: None, version: None }
     }
 
     /// Whether an answer may come: the question could be sent.
@@ -159,14 +173,15 @@ impl Probe {
     }
 
     fn send(&mut self, socket: &UdpSocket, address: Ipv4Addr, zone: &HostName) {
-        let message = question(self.number, &format!("h{}.{zone}", self.number), Rtype::A);
+        let message = question(self.number, &format!("h{}.{zone}", self.number), Rtype::TXT);
         let sent = message.and_then(|message| socket.send_to(&message, (address, PORT)));
         self.sent = sent.is_ok().then(Instant::now);
     }
 
     /// Takes an answer. Returns whether one more is wanted.
     fn receive(&mut self, answer: &[u8]) -> bool {
-        let Some(sent) = self.sent.filter(|_| records(answer, self.number).is_ok()) else { return false };
+        let (Some(sent), Ok(version)) = (self.sent, version(answer, self.number)) else { return false };
+        self.version = version;
         let is_first = self.found.is_none();
         *(if is_first { &mut self.found } else { &mut self.took }) = Some(sent.elapsed());
         is_first
@@ -183,9 +198,8 @@ fn question(id: u16, name: &str, rtype: Rtype) -> Result<Vec<u8>> {
     Ok(message)
 }
 
-/// The records of an answer to `id`: names and their addresses, and 0.0.0.0 for an SOA record. None for a name that does not exist;
-/// an error for another error of the server, or another message.
-fn records(message: &[u8], id: u16) -> Result<Vec<(QuestionName, Ipv4Addr)>> {
+/// The answer to `id`, unless it is an error other than that the name does not exist.
+fn answer_to(message: &[u8], id: u16) -> Result<&Message<[u8]>> {
     let invalid = |what: &str| Error::new(ErrorKind::InvalidData, what);
     let message = Message::from_slice(message).map_err(|_| invalid("not a DNS message"))?;
     let header = message.header();
@@ -193,13 +207,34 @@ fn records(message: &[u8], id: u16) -> Result<Vec<(QuestionName, Ipv4Addr)>> {
         return Err(invalid("not the answer to the question"));
     }
     match header.rcode() {
-        Rcode::NOERROR => {}
-        Rcode::NXDOMAIN => return Ok(Vec::new()),
-        rcode => return Err(invalid(&format!("the resolver there answers {rcode}"))),
+        Rcode::NOERROR | Rcode::NXDOMAIN => Ok(message),
+        rcode => Err(invalid(&format!("the resolver there answers {rcode}"))),
     }
+}
+
+/// What a host says of itself in an answer to `id`.
+fn version(message: &[u8], id: u16) -> Result<Option<String>> {
+    let message = answer_to(message, id)?;
+    let is_harmless = |byte: &u8| byte.is_ascii_alphanumeric() || b".+-".contains(byte);
+    let records = message.answer().ok().into_iter().flatten().flatten();
+    let versions = records.filter_map(|record| {
+        let text = record.to_record::<Txt<_>>().ok()??;
+        let text = text.data().as_flat_slice()?.strip_prefix(b"flatnet ")?.to_vec();
+        String::from_utf8(text)
+            .ok()
+            .filter(|text| text.len() <= 32 && text.as_bytes().iter().all(is_harmless))
+    });
+    Ok(versions.last())
+}
+
+/// The records of an answer to `id`: names and their addresses, and 0.0.0.0 for an SOA record. None for a name that does not exist;
+/// an error for another error of the server, or another message.
+fn records(message: &[u8], id: u16) -> Result<Vec<(QuestionName, Ipv4Addr)>> {
+    let malformed = |_| Error::new(ErrorKind::InvalidData, "not a DNS message");
+    let message = answer_to(message, id)?;
     let mut found = Vec::new();
-    for record in message.answer().map_err(|_| invalid("not a DNS message"))? {
-        let record = record.map_err(|_| invalid("not a DNS message"))?;
+    for record in message.answer().map_err(malformed)? {
+        let record = record.map_err(malformed)?;
         let name = QuestionName::of(&record.owner());
         if record.rtype() == Rtype::SOA {
             found.push((name, Ipv4Addr::UNSPECIFIED));

@@ -14,6 +14,8 @@ pub(super) enum Verdict<'a> {
     Addresses(&'a [Ipv4Addr]),
     /// The name of an address.
     Pointer(WireName),
+    /// The version of Flatnet on this host, as text.
+    Version,
     /// For type ANY: that it is not answered in full (RFC 8482).
     Minimal,
     /// The SOA record of a zone.
@@ -75,7 +77,9 @@ pub(super) fn decide_for_host<'a>(
     let in_zone = name.within(network.file.zone.as_str().as_bytes());
     let zone = || if in_zone.is_some() { Zone::Of(&network.zone) } else { Zone::Root };
     let inner = in_zone.unwrap_or(name.as_bytes());
-    network.on_this_host(inner)?;
+    if network.on_this_host(inner)?.is_empty() && rtype == Rtype::TXT {
+        return Some(Verdict::Version);
+    }
     // Other names, such as that of Windows, lead to addresses that are of use on this host only.
     let is_of_use = |addresses: &&[Ipv4Addr]| addresses.iter().all(|one| network.file.subnet.contains(one));
     Some(match network.addresses(inner).filter(is_of_use) {
@@ -236,6 +240,7 @@ name 10.87.2.3 fedcba9876543210 eth0
             ("db.h2", Rtype::AAAA, "nothing in .", "nothing in ."),
             ("fedcba987654.host2.z.internal", a, "[10.87.2.3]", "[10.87.2.3]"),
             ("h2", a, "[10.87.2.1]", "[10.87.2.1]"),
+            ("h2.z.internal", Rtype::TXT, "nothing in z.internal", "Version"),
             ("host2.z.internal", a, "[10.87.2.1]", "[10.87.2.1]"),
             ("nobody.h2", a, "nothing in .", "nothing in ."),
             ("nobody.h2.z.internal", a, "nothing in z.internal", "nothing in z.internal"),

@@ -50,7 +50,7 @@ impl QueryOutcome {
         match verdict {
             Verdict::Addresses(addresses) => Self::Addresses(addresses.to_vec()),
             Verdict::Pointer(name) => Self::Name(name.to_string()),
-            Verdict::NoData(_) | Verdict::Authority(_) => Self::NoData,
+            Verdict::NoData(_) | Verdict::Authority(_) | Verdict::Version => Self::NoData,
             Verdict::NoName(_) => Self::NoName,
             Verdict::Minimal => Self::Minimal,
             Verdict::Forward | Verdict::OtherHost(_) => Self::Failed,

@@ -9,8 +9,9 @@ use domain::base::message_builder::{AdditionalBuilder, MessageBuilder, PushError
 use domain::base::wire::Composer;
 use domain::base::{CharStr, Message, Serial, Ttl};
 use domain::dep::octseq::builder::{OctetsBuilder, Truncate};
-use domain::rdata::{A, Hinfo, Ptr, Soa};
+use domain::rdata::{A, Hinfo, Ptr, Soa, Txt};
 
+use super::ask::VERSION;
 use super::decide::Verdict;
 use super::network::WireName;
 use super::question::{Edns, HEADER, Question};
@@ -120,6 +121,11 @@ fn build(
             let text =
                 |text: &'static str| CharStr::from_octets(text.as_bytes()).map_err(|_| PushError::ShortBuf);
             answer.push((owner, Ttl::ZERO, Hinfo::new(text("RFC8482")?, text("")?)))?;
+        }
+        Verdict::Version => {
+            let length = u8::try_from(VERSION.len()).unwrap_or_default();
+            let text = [&[length], VERSION.as_bytes()].concat();
+            answer.push((owner, Ttl::ZERO, Txt::from_octets(text).map_err(|_| PushError::ShortBuf)?))?;
         }
         Verdict::Authority(zone) => answer.push((*zone, Ttl::ZERO, soa(zone)))?,
         Verdict::NoData(_) | Verdict::NoName(_) | Verdict::Forward | Verdict::OtherHost(_) => {}

@@ -197,6 +197,9 @@ fn packets_to_other_hosts_never_take_another_way() {
     lan.eventually("ip netns exec c1 ping -q -c 1 -W 2 10.87.2.2");
     lan.sh("kill $(cat /hosts/h1/nebula.pid)").succeeds();
     lan.eventually("! on h1 ip link show flatnet-ov0");
+    let doctor = "{ on h1 flatnet doctor --json || true; } | jq -r '.findings[] | select(.group == \"overlay\") | .id + \" \" + .level + \": \" + .what'";
+    lan.sh(doctor)
+        .prints("overlay-interface failure: the interface flatnet-ov0 is missing: Nebula does not run");
     for from in ["ip netns exec c1", "on h1"] {
         lan.sh(&format!(
             "{{ {from} ping -c 1 -W 2 10.87.2.2 2>&1 || true; }} | grep -E 'nreachable|No route'"
@@ -222,6 +225,16 @@ fn packets_to_other_hosts_never_take_another_way() {
     lan.sh("on h1 ip route show 10.87.0.0/16").prints("unreachable 10.87.0.0/16 proto 87");
     lan.eventually("ip netns exec c1 ping -q -c 1 -W 2 10.87.2.2");
     lan.sh("on h1 flatnet up").prints("Nothing to do");
+    lan.sh(doctor).prints("overlay-program good: Nebula 1.11.0\noverlay-interface good: flatnet-ov0 leads to other hosts, MTU 1300\noverlay-certificate good: the certificate is valid until ");
+    lan.sh("on h1 ip route del 10.87.0.0/16 dev flatnet-ov0; on h1 ip link set flatnet-ov0 mtu 1400")
+        .succeeds();
+    lan.sh(doctor).prints("overlay-interface failure: a route to the range 10.87.0.0/16 is missing\noverlay-interface warning: flatnet-ov0 has MTU 1400 instead of 1300\n");
+    lan.sh("on h1 ip link set flatnet-ov0 mtu 1300; on h1 flatnet doctor --fix --yes >/dev/null || true")
+        .succeeds();
+    lan.sh("on h1 ip route show 10.87.0.0/16").prints("dev flatnet-ov0");
+    // Without lighthouses tunnels go on, but hosts would not be found again.
+    lan.sh("pkill -f 'nebula -config nebula.yml'").succeeds();
+    lan.eventually(&format!("{doctor} | grep 'overlay-hosts failure: no lighthouse answers'"));
 }
 
 #[test]
@@ -298,7 +311,9 @@ fn join_is_taken_back_when_it_fails_and_leave_takes_all_back() {
         "on h3 flatnet overlay request --name h3 >/dev/null; on h3 flatnet overlay join /tmp/h2.invitation",
     )
     .complains("everything was rolled back");
-    lan.sh("on h3 ls /etc/flatnet/overlay").prints_exactly("host.key\nhost.pub");
+    lan.sh("on h3 ls /etc/flatnet/overlay").prints_exactly(
+        "console-host.key\nconsole-host.key.pub\nconsole.key\nconsole.key.pub\nconsole.known_hosts\nhost.key\nhost.pub",
+    );
     // Addresses that the ruleset would take for another host's.
     lan.sh("ip -n h2 addr add 10.86.7.7/24 dev lo").succeeds();
     lan.sh("on h2 flatnet overlay join /tmp/h2.invitation")
@@ -423,6 +438,11 @@ fn names_of_other_hosts_resolve() {
     lan.sh("on h1 flatnet names d2.h2 || echo $?").prints("1");
     lan.sh("on h1 flatnet names --all-hosts --json | jq -c '[.names[] | select(.host == 2) | [.name, .address]]'")
         .prints("[[\"c2.h2\",\"10.87.2.2\"]]");
+    // Who is there, how packets get there, and which certificates they have.
+    lan.sh("on h1 flatnet overlay status | sed -E 's/[0-9.]+ ms/N ms/; s/[0-9]{4}-[0-9-]+/DATE/; s/:[0-9]+/:PORT/; s/  +/  /g; s/[0-9.]+$/VERSION/'")
+        .prints("HOST  NAME  ADDRESS  WAY  ROUND TRIP  CERTIFICATE ENDS  FLATNET\n1  h1  10.87.1.1  this host  -  DATE  VERSION\n2  h2  10.87.2.1  direct, 192.0.2.12:PORT  N ms  DATE  VERSION\nlighthouse  l1  10.86.255.254  direct, 192.0.2.20:PORT  -  DATE  -\n");
+    lan.sh("on h1 flatnet overlay status --json | jq -c '[.number, .hosts[0].number, .hosts[0].path.kind, .lighthouses[0].certificate.name, .no_tunnels]'")
+        .prints("[1,2,\"direct\",\"l1\",null]");
     // Thousands of names, in more than one message.
     let entry = |n: usize| {
         let names: Vec<String> = (0..20).map(|alias| format!("a-rather-long-name-{n}-{alias}")).collect();
@@ -436,6 +456,8 @@ fn names_of_other_hosts_resolve() {
     assert_eq!(dig(c1, "@10.87.1.1 c2.h2"), "SERVFAIL");
     assert_eq!(dig(c1, "@10.87.1.1 c1"), "NOERROR A 10.87.1.2");
     lan.sh("on h1 flatnet names c2.h2").complains("does not answer at 10.87.2.1");
+    lan.eventually("[[ $(on h1 flatnet overlay status --json | jq '.hosts | length') = 0 ]]");
+    lan.sh("on h3 flatnet overlay status").complains("this host has joined no overlay");
     lan.sh("on h3 flatnet up >/dev/null; on h3 flatnet names --all-hosts")
         .complains("connected with no others");
 }

@@ -12,6 +12,7 @@ use crate::kernel::observe;
 use crate::model::config::Config;
 use crate::model::desired::OWNER_FILE;
 use crate::model::types::HostName;
+use crate::overlay::console;
 use crate::overlay::membership::{ThisHost, public_key};
 use crate::overlay::nebula::{self, HostFiles};
 use crate::overlay::papers::{Invitation, JoinRequest, One, read, write};
@@ -38,6 +39,7 @@ impl RequestCommand {
         let mut executor = options.patient_executor();
         nebula::refuse_old(&mut executor)?;
         make_key(&files.folder, &mut executor)?;
+        console::make_keys(&files, &mut executor)?;
         let host = match &self.name {
             Some(name) => name.clone(),
             None => host_name(&config),

@@ -4,6 +4,7 @@ mod authority;
 mod block;
 mod host;
 mod passphrase;
+mod status;
 
 use clap::{Args, Subcommand};
 
@@ -33,6 +34,7 @@ enum Command {
     Sign(authority::Sign),
     Join(host::Join),
     Leave(host::Leave),
+    Status(status::Status),
     Revoke(authority::Revoke),
     Block(block::Block),
 }
@@ -46,6 +48,7 @@ impl Overlay {
             Command::Sign(command) => command.run(options),
             Command::Join(command) => command.run(options),
             Command::Leave(command) => command.run(options),
+            Command::Status(command) => command.run(options),
             Command::Revoke(command) => command.run(options),
             Command::Block(command) => command.run(options),
         }
