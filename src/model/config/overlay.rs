@@ -74,6 +74,12 @@ impl Config {
         HostNumbers::new(self.range, self.subnet)
     }
 
+    /// What Windows and ingress gateways route to this host: its subnet or, where hosts are connected, the range.
+    #[must_use]
+    pub fn routed(&self) -> Ipv4Net {
+        if self.overlay.is_some() { self.range } else { self.subnet }
+    }
+
     /// How many hosts `range` has room for.
     #[must_use]
     pub fn hosts(&self) -> u16 {
@@ -175,6 +181,7 @@ mod tests {
         let overlay = config.overlay.as_ref().unwrap();
         assert_eq!(overlay.address().to_string(), "10.86.0.7/16");
         assert_eq!(config.bridge_address(), config.bridge_address_of(7));
+        assert_eq!((config.routed(), Config::default().routed()), (config.range, Config::default().subnet));
         let large = parsed("range: 10.0.0.0/8\nsubnet: 10.18.52.0/24\noverlay: {kind: nebula, number: 4660, network: 172.16.0.0/12}\n").unwrap();
         assert_eq!(large.hosts(), 65_534);
         assert_eq!(large.overlay.unwrap().address().to_string(), "172.16.18.52/12");
