@@ -168,6 +168,9 @@ fn other_hosts_get_what_is_theirs_and_no_more() {
             "{source}: h1 is no router for the LAN"
         );
     }
+    // To a host's own address, which only hosts use. The control: its address in the LAN answers.
+    lan.sh("ip -n stranger route add 10.86.0.1 via 192.0.2.11; ip netns exec stranger ping -q -c 1 -W 1 192.0.2.11
+         ! ip netns exec stranger ping -q -c 1 -W 1 -I 192.0.2.66 10.86.0.1").succeeds();
     // A container with another container's address, one of another host's, and to a host's own address.
     lan.sh("ip -n c1 addr add 10.87.1.77/32 dev lo; ip -n c1 addr add 10.87.3.2/32 dev lo").succeeds();
     for (source, to, at) in
@@ -210,6 +213,8 @@ fn packets_to_other_hosts_never_take_another_way() {
             lan.arrives(&format!("{from} ping -c 2 -W 1 10.87.2.2"), "stranger", "net 10.87.0.0/16"),
             "{from}"
         );
+        let to_host = lan.arrives(&format!("{from} ping -c 2 -W 1 10.86.0.2"), "stranger", "net 10.86.0.0/16");
+        assert_eq!(to_host, "", "{from}");
     }
     // Not even without the route that rejects them.
     lan.sh("on h1 ip route del unreachable 10.87.0.0/16 proto 87").succeeds();
@@ -233,7 +238,7 @@ fn packets_to_other_hosts_never_take_another_way() {
         .succeeds();
     lan.sh("on h1 ip route show 10.87.0.0/16").prints("dev flatnet-ov0");
     // Without lighthouses tunnels go on, but hosts would not be found again.
-    lan.sh("pkill -f 'nebula -config nebula.yml'").succeeds();
+    lan.sh("pkill -f 'nebul[a] -config nebula.yml'").succeeds();
     lan.eventually(&format!("{doctor} | grep 'overlay-hosts failure: no lighthouse answers'"));
 }
 

@@ -62,7 +62,7 @@ nebula_on() { # HOST
     on "$1" setsid setpriv --bounding-set=-all,+net_admin --inh-caps=-all,+net_admin --ambient-caps=-all,+net_admin --no-new-privs \
         nebula -config /etc/flatnet/overlay/nebula.yml >"/tmp/nebula-$1.log" 2>&1 </dev/null &
     until on "$1" ip link show flatnet-ov0 >/dev/null 2>&1; do sleep 0.02; done
-    on "$1" pgrep -f 'nebula -config /etc/flatnet' -n >"/hosts/$1/nebula.pid"
+    on "$1" pgrep -f 'nebul[a] -config /etc/flatnet' -n >"/hosts/$1/nebula.pid"
     on "$1" flatnet up >/dev/null
 }
 
