@@ -37,6 +37,7 @@ enum Command {
     Status(status::Status),
     Revoke(authority::Revoke),
     Block(block::Block),
+    Trust(block::Trust),
 }
 
 impl Overlay {
@@ -51,6 +52,7 @@ impl Overlay {
             Command::Status(command) => command.run(options),
             Command::Revoke(command) => command.run(options),
             Command::Block(command) => command.run(options),
+            Command::Trust(command) => command.run(options),
         }
     }
 }
