@@ -269,6 +269,11 @@ fn number_is_given_once() {
     // Its own host renews with the same request.
     lan.sh(&format!("flatnet overlay sign --ca /ca --number {number} /tmp/h1.request 2>/dev/null"))
         .prints(&format!("number: {number}\n"));
+    // A lighthouse of a known name keeps its own address, and hosts learn where it is now.
+    lan.sh("for at in 20 21; do flatnet overlay lighthouse --ca /ca l1 --at 192.0.2.$at:4242 /lights-$at; done; flatnet overlay lighthouse --ca /ca l2 --at 192.0.2.22:4242 /lights-22
+         nebula-cert print -json -path /lights-21/host.crt | jq -c '.[0].details.networks'; flatnet overlay sign --ca /ca --number 1 $(grep -l 'number: 1$' /tmp/*.invitation | sed s/invitation/request/) 2>/dev/null | grep '  at:'").prints("[\"10.86.255.254/16\"]\n  at: 192.0.2.21:4242\n  at: 192.0.2.22:4242");
+    lan.sh("flatnet overlay lighthouse --ca /ca l3 --at 192.0.2.22:4242 /lights-23")
+        .complains("there is another lighthouse at 192.0.2.22:4242");
     // The certificate is bounded by the authority and by the number.
     lan.sh("nebula-cert print -json -path /ca/ca.crt | jq -c '.[0].details | [.networks, .unsafeNetworks]'")
         .prints("[[\"10.86.0.0/16\"],[\"10.87.0.0/16\"]]");
