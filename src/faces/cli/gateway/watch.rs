@@ -33,8 +33,8 @@ impl Watch {
 
 fn say(said: &WatchEvent<'_>, is_json: bool) {
     match said {
-        WatchEvent::News(SyncOutcome { table, before, written: _, conflicts }) => {
-            let changes = summary::changes(before.as_ref(), table);
+        WatchEvent::News(SyncOutcome { table, before, written, conflicts }) => {
+            let changes = if *written { summary::changes(before.as_ref(), table) } else { Vec::new() };
             if is_json {
                 let line =
                     json!({"generation": table.generation, "changes": changes, "conflicts": conflicts});
