@@ -4,7 +4,7 @@
 use ipnet::Ipv4Net;
 
 use crate::model::config::Config;
-use crate::routes::table::{Health, Route, Table, Unrouted};
+use crate::routes::table::{Endpoint, Health, Route, Table, Unrouted};
 
 /// The longest text.
 const LONGEST_TEXT: usize = 1000;
@@ -27,12 +27,14 @@ pub fn check(table: Table, number: u16, config: &Config) -> Result<Table, String
 }
 
 fn route(route: &Route) -> Result<(), String> {
-    let Route { name, host, health, endpoints, .. } = route;
+    // All fields: a new one must be checked here, if its type and `validate` do not.
+    let Route { name, host, hosts: _, path: _, strip: _, scheme: _, stream: _, hold: _, health, endpoints } =
+        route;
     if host.is_some() || endpoints.first().map(|first| &first.container) != Some(name) {
         return Err(format!("route {name} is not named after its first container"));
     }
-    for one in endpoints {
-        state(&one.id, &one.since).map_err(|what| format!("container {}: {what}", one.container))?;
+    for Endpoint { container, id, address: _, port: _, state: _, since } in endpoints {
+        state(id, since).map_err(|what| format!("container {container}: {what}"))?;
     }
     let is_valid = |health: &Health| {
         let Health { path: _, interval, healthy, unhealthy } = health;
@@ -45,7 +47,7 @@ fn route(route: &Route) -> Result<(), String> {
 }
 
 fn unrouted(one: &Unrouted, subnet: Ipv4Net) -> Result<(), String> {
-    let Unrouted { container, host, id, address, since, why, facts, .. } = one;
+    let Unrouted { container, host, id, address, state: _, since, why, warning: _, reason: _, facts } = one;
     let said = |what: &str| format!("container {container}: {what}");
     if host.is_some() || address.is_some_and(|address| !subnet.contains(&address)) {
         return Err(said(&format!("it is outside {subnet}")));

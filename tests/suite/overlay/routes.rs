@@ -104,6 +104,7 @@ fn host_that_is_away_keeps_its_routes(lan: &Lan) {
     // Its watch ends: the containers are still there.
     lan.sh("kill $(cat /hosts/h2/watch.pid)").succeeds();
     state(false);
+    lan.sh("cat /tmp/watch-h1").prints("host 2 (sandbox): has not answered since 20");
     lan.shows("git", "git of h2");
     // It is cut off.
     lan.sh("ip -n h2 link set eth0 down").succeeds();

@@ -1,6 +1,7 @@
 //! Asks other hosts for their routes: those that are known each second, the other numbers in turn.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -14,11 +15,12 @@ use crate::routes::sync::now as time_now;
 use crate::routes::table::Table;
 use crate::routes::watch::wake::Wake;
 
-/// The interval at which a host is asked.
-const INTERVAL: Duration = Duration::from_secs(1);
-/// How many unknown numbers are asked in an interval, until all have been asked once, and after that. Of 254 each is then asked
-/// about once a minute. A host that starts asks all others, so that those know of it at once.
-const UNKNOWN: (usize, usize) = (32, 4);
+/// The interval at which a known host is asked, and one that is away: Nebula logs each attempt to find it.
+const INTERVAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+/// How many unknown numbers are asked at what interval: until all have been asked once, twice, and after that. A host that starts
+/// asks all others, so that those know of it at once; the rest is for hosts that could not reach one another then.
+const UNKNOWN: [(usize, Duration); 3] =
+    [(32, Duration::from_secs(1)), (4, Duration::from_secs(1)), (1, Duration::from_secs(10))];
 /// How many hosts are asked at the same time: each that is away takes a second.
 const AT_ONCE: usize = 256;
 /// How many questions in a row a host leaves unanswered before it counts as away.
@@ -36,9 +38,9 @@ pub(super) struct Asker {
     known: BTreeMap<u16, Known>,
     /// How many questions are on their way.
     running: usize,
-    /// The unknown number that was asked last, whether all were asked once, and when the next are.
+    /// The unknown number that was asked last, how often all were asked, and when the next are.
     last_unknown: u16,
-    is_first_lap: bool,
+    laps: usize,
     next_unknown: Instant,
     /// The other hosts' routes.
     pub(super) others: Others,
@@ -60,8 +62,8 @@ struct Known {
     heard: Option<String>,
 }
 
-/// What became of a question; the error says why there is no answer.
-type Answer = (u16, Result<News, String>);
+/// What became of a question.
+type Answer = (u16, std::io::Result<News>);
 
 #[derive(Debug)]
 enum News {
@@ -87,16 +89,19 @@ impl Asker {
             known,
             running: 0,
             last_unknown: 0,
-            is_first_lap: true,
+            laps: 0,
             next_unknown: now,
             others,
         }
     }
 
-    /// These hosts have asked, so they are there.
+    /// These hosts have asked, so they are there, perhaps again.
     pub(super) fn meet(&mut self, numbers: impl IntoIterator<Item = u16>, now: Instant) {
         for number in numbers {
-            self.known.entry(number).or_insert_with(|| Known::new(now));
+            let host = self.known.entry(number).or_insert_with(|| Known::new(now));
+            if host.unanswered > 0 {
+                host.next = host.next.min(now);
+            }
         }
     }
 
@@ -112,27 +117,31 @@ impl Asker {
             let etag = self.known.get(&number).and_then(|host| host.etag.clone());
             let is_running = self.ask(number, etag);
             if let Some(host) = self.known.get_mut(&number) {
-                (host.is_running, host.next) = (is_running, now + INTERVAL);
+                let is_away = host.unanswered >= UNANSWERED;
+                let interval = if is_away { INTERVAL.1 } else { INTERVAL.0 };
+                (host.is_running, host.next) = (is_running, now + interval);
             }
         }
         if self.next_unknown <= now {
-            self.next_unknown = now + INTERVAL;
-            for number in self.take_unknown() {
+            let (most, interval) = UNKNOWN[self.laps.min(UNKNOWN.len() - 1)];
+            self.next_unknown = now + interval;
+            for number in self.take_unknown(most) {
                 self.ask(number, None);
             }
         }
     }
 
     /// The unknown numbers whose turn it is.
-    fn take_unknown(&mut self) -> Vec<u16> {
+    fn take_unknown(&mut self, most: usize) -> Vec<u16> {
         let (hosts, mut taken) = (self.config.hosts(), Vec::new());
-        let most = if self.is_first_lap { UNKNOWN.0 } else { UNKNOWN.1 };
         for _ in 0..hosts {
             if taken.len() == most {
                 break;
             }
-            self.is_first_lap &= self.last_unknown < hosts;
-            self.last_unknown = if self.last_unknown < hosts { self.last_unknown + 1 } else { 1 };
+            if self.last_unknown >= hosts {
+                (self.last_unknown, self.laps) = (0, self.laps + 1);
+            }
+            self.last_unknown += 1;
             if self.last_unknown != self.own && !self.known.contains_key(&self.last_unknown) {
                 taken.push(self.last_unknown);
             }
@@ -161,7 +170,13 @@ impl Asker {
             self.running = self.running.saturating_sub(1);
             has_changed |= match news {
                 Ok(news) => self.answered(number, news, now, &time_now()),
-                Err(_) => self.unanswered(number, &time_now()),
+                Err(cause) => {
+                    if is_without_overlay(&cause) {
+                        // Nobody was asked: begin anew.
+                        (self.last_unknown, self.laps) = (0, 0);
+                    }
+                    self.unanswered(number, &time_now())
+                }
             };
         }
         has_changed
@@ -171,7 +186,7 @@ impl Asker {
         let size_of_others: usize =
             self.known.iter().filter(|(other, _)| **other != number).map(|(_, host)| host.size).sum();
         let host =
-            self.known.entry(number).or_insert_with(|| Known { next: now + INTERVAL, ..Known::new(now) });
+            self.known.entry(number).or_insert_with(|| Known { next: now + INTERVAL.0, ..Known::new(now) });
         (host.is_running, host.unanswered, host.heard) = (false, 0, Some(time.to_owned()));
         let is_back = self.others.get_mut(&number).is_some_and(|other| {
             let is_back = !other.answers;
@@ -237,6 +252,11 @@ impl Asker {
         };
         self.known.iter().filter_map(problem).collect()
     }
+}
+
+/// Whether the overlay's interface is missing: then the range is unreachable, and the kernel says so at once.
+fn is_without_overlay(cause: &std::io::Error) -> bool {
+    matches!(cause.kind(), ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable)
 }
 
 impl News {

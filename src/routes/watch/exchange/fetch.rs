@@ -1,5 +1,6 @@
 //! Asks one host for its routes, if they have changed.
 
+use std::io::{Error, ErrorKind, Result};
 use std::net::{SocketAddrV4, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -27,26 +28,24 @@ pub(super) enum Reply {
 }
 
 /// Asks the host at `at`. `etag` is that of the table it sent last.
-pub(super) fn fetch(at: SocketAddrV4, etag: Option<&str>) -> Result<Reply, String> {
+pub(super) fn fetch(at: SocketAddrV4, etag: Option<&str>) -> Result<Reply> {
     let until = Instant::now() + PATIENCE.1;
     let condition = etag.map(|etag| format!("If-None-Match: {etag}\r\n")).unwrap_or_default();
     let request = format!(
         "GET {} HTTP/1.1\r\nHost: {at}\r\nUser-Agent: flatnet\r\n{condition}Connection: close\r\n\r\n",
         super::PATH
     );
-    let ask = || {
-        let mut stream = TcpStream::connect_timeout(&at.into(), PATIENCE.0)?;
-        stream::write(&mut stream, until, request.as_bytes())?;
-        stream::read(&mut stream, until, LARGEST.0 + LARGEST.1, |_| false)
-    };
-    parse(&ask().map_err(|cause| cause.to_string())?)
+    let mut stream = TcpStream::connect_timeout(&at.into(), PATIENCE.0)?;
+    stream::write(&mut stream, until, request.as_bytes())?;
+    parse(&stream::read(&mut stream, until, LARGEST.0 + LARGEST.1, |_| false)?)
 }
 
-fn parse(bytes: &[u8]) -> Result<Reply, String> {
+fn parse(bytes: &[u8]) -> Result<Reply> {
+    let invalid = |what: &str| Error::new(ErrorKind::InvalidData, what);
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];
     let mut response = httparse::Response::new(&mut headers);
     let Ok(httparse::Status::Complete(start)) = response.parse(bytes) else {
-        return Err("it does not answer HTTP".to_owned());
+        return Err(invalid("it does not answer HTTP"));
     };
     let header = |name: &str| {
         let found = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
@@ -57,14 +56,15 @@ fn parse(bytes: &[u8]) -> Result<Reply, String> {
         Some(200) => {
             let body = bytes.get(start..).unwrap_or_default().to_vec();
             if header("content-length") != Some(body.len().to_string().as_str()) {
-                return Err("the answer is incomplete".to_owned());
+                return Err(invalid("the answer is incomplete"));
             }
             // It is sent back in a header.
             let is_tag = |tag: &&str| tag.len() <= 128 && tag.bytes().all(|byte| byte.is_ascii_graphic());
-            let etag = header("etag").filter(is_tag).ok_or("the answer has no valid ETag")?.to_owned();
-            Ok(Reply::Table { etag, body })
+            let etag =
+                header("etag").filter(is_tag).ok_or_else(|| invalid("the answer has no valid ETag"))?;
+            Ok(Reply::Table { etag: etag.to_owned(), body })
         }
-        code => Err(format!("it answers with status {}", code.unwrap_or(0))),
+        code => Err(invalid(&format!("it answers with status {}", code.unwrap_or(0)))),
     }
 }
 
@@ -92,7 +92,8 @@ mod tests {
             ("HTTP/1.1 200 OK\r\n", Err("it does not answer HTTP")),
             ("-ERR\r\n\r\n", Err("it does not answer HTTP")),
         ] {
-            assert_eq!(parse(answer.as_bytes()), reply.map_err(str::to_owned), "{answer}");
+            let parsed = parse(answer.as_bytes()).map_err(|cause| cause.to_string());
+            assert_eq!(parsed, reply.map_err(str::to_owned), "{answer}");
         }
     }
 }

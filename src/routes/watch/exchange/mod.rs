@@ -95,7 +95,7 @@ impl Exchange {
     /// Takes what has happened. Returns whether it is to be published.
     pub(super) fn take(&mut self, now: Instant) -> bool {
         if let Ok(server) = &self.server {
-            self.asker.meet(server.met(), now);
+            self.asker.meet(server.take_met(), now);
         }
         self.asker.take(now)
     }

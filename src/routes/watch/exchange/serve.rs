@@ -36,7 +36,7 @@ struct Shared {
     wake: Wake,
     /// What is served, once it is known.
     table: Mutex<Option<Arc<Served>>>,
-    /// The hosts that have asked.
+    /// The hosts that have asked and were not taken yet.
     met: Mutex<BTreeSet<u16>>,
     /// The number of connections of each host; 0 is whoever is none.
     open: Mutex<BTreeMap<u16, usize>>,
@@ -67,9 +67,9 @@ impl Server {
         *locked(&self.shared.table) = Some(Arc::new(Served { etag, json }));
     }
 
-    /// The hosts that have asked so far.
-    pub(super) fn met(&self) -> BTreeSet<u16> {
-        locked(&self.shared.met).clone()
+    /// The hosts that have asked since the last call.
+    pub(super) fn take_met(&self) -> BTreeSet<u16> {
+        std::mem::take(&mut locked(&self.shared.met))
     }
 }
 

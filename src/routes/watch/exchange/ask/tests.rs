@@ -25,15 +25,17 @@ fn every_number_has_its_turn_and_few_at_once() {
     let mut asker = asker(now);
     asker.meet([7], now);
     let mut numbers = Vec::new();
-    while asker.is_first_lap {
-        let some = asker.take_unknown();
-        assert!(some.len() <= UNKNOWN.0);
+    while asker.laps == 0 {
+        let some = asker.take_unknown(32);
+        assert_eq!(some.len(), 32);
         numbers.extend(some);
     }
     numbers.truncate(252);
     let wanted: Vec<u16> = (1..=254).filter(|number| ![2, 7].contains(number)).collect();
     assert_eq!(numbers, wanted);
-    assert_eq!(asker.take_unknown().len(), UNKNOWN.1);
+    // Nobody is there to be asked.
+    asker.meet(1..=254, now);
+    assert!(asker.take_unknown(32).is_empty());
 }
 
 #[test]
@@ -78,8 +80,28 @@ fn bad_table_is_a_warning_and_the_last_good_one_stays() {
 fn whoever_has_asked_is_asked_at_once() {
     let now = Instant::now();
     let mut asker = asker(now);
-    asker.next_unknown = now + INTERVAL * 60;
+    asker.next_unknown = now + INTERVAL.1 * 60;
     assert_eq!(asker.next(), asker.next_unknown);
     asker.meet([9], now);
     assert_eq!(asker.next(), now);
+    // It is away, and back.
+    asker.known.get_mut(&9).unwrap().next = asker.next_unknown;
+    for _ in 0..UNANSWERED {
+        asker.unanswered(9, "1");
+    }
+    assert_eq!(asker.next(), asker.next_unknown);
+    asker.meet([9], now);
+    assert_eq!(asker.next(), now);
+}
+
+#[test]
+fn all_are_asked_anew_when_the_overlay_was_missing() {
+    let now = Instant::now();
+    let mut asker = asker(now);
+    (asker.laps, asker.last_unknown) = (2, 100);
+    let send = asker.results.0.clone();
+    send.send((9, Err(ErrorKind::TimedOut.into()))).unwrap();
+    assert!(!asker.take(now) && (asker.laps, asker.last_unknown) == (2, 100));
+    send.send((9, Err(ErrorKind::HostUnreachable.into()))).unwrap();
+    assert!(!asker.take(now) && (asker.laps, asker.last_unknown) == (0, 0));
 }
