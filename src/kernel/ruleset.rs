@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::error::{Error, Kind, Result};
 use crate::kernel::sets::{Entry, SETS, Set};
-use crate::model::config::Config;
+use crate::model::config::{Config, ROUTES_PORT};
 use crate::model::desired::{Attached, HostFacts};
 use crate::model::plan::TableElement;
 use crate::model::types::{LinkGroup, Owner};
@@ -44,6 +44,7 @@ pub fn render(
                     "interface": overlay.interface, "network": overlay.network,
                     // An address of a host's bridge ends in the same way in each subnet.
                     "host_mask": config.subnet.hostmask(), "bridge_part": config.bridge_address() & config.subnet.hostmask(),
+                    "routes_port": ROUTES_PORT,
                 })),
                 names => config.names.enabled,
                 name_clients => config.names.clients.iter().map(ToString::to_string).collect::<Vec<_>>(),

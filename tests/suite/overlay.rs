@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use crate::sandbox::{Output, Sandbox};
+use crate::sandbox::{Builder, Output, Sandbox};
+
+mod routes;
 
 const YAML: &str = "names: {enabled: false}\ningress_gateways: [192.0.2.30]";
 
@@ -24,8 +26,12 @@ struct Lan(Sandbox);
 
 impl Lan {
     fn new(yaml: &str) -> Self {
+        Self::in_sandbox(Sandbox::podman4(), yaml)
+    }
+
+    fn in_sandbox(builder: Builder, yaml: &str) -> Self {
         let programs = nebula().join("usr/bin");
-        let sandbox = Sandbox::podman4()
+        let sandbox = builder
             .copy(&programs.join("nebula"), "/usr/bin/nebula")
             .copy(&programs.join("nebula-cert"), "/usr/bin/nebula-cert")
             .start();

@@ -26,7 +26,7 @@ pub use drive::drive;
 pub use gateway::{Expose, Gateway, LONGEST_HOLD, Tls};
 pub use load::{DEFAULT_PATH, load, parse};
 pub use names::Names;
-pub use overlay::{OVERLAY_MTU, Overlay, OverlayKind};
+pub use overlay::{OVERLAY_MTU, Overlay, OverlayKind, ROUTES_PORT};
 
 use crate::error::{Error, Kind, Result};
 use crate::model::types::{Addresses, IfName, NetworkName, PortMode, Protocol};
