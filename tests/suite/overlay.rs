@@ -9,6 +9,10 @@ mod routes;
 
 const YAML: &str = "names: {enabled: false}\ningress_gateways: [192.0.2.30]";
 
+/// The doctor's checks that are broken here.
+pub(crate) const BROKEN: &[&str] =
+    &["overlay-program", "overlay-interface", "overlay-certificate", "overlay-hosts"];
+
 /// The folder with Nebula's programs.
 fn nebula() -> &'static PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
@@ -35,7 +39,6 @@ impl Lan {
             .copy(&programs.join("nebula"), "/usr/bin/nebula")
             .copy(&programs.join("nebula-cert"), "/usr/bin/nebula-cert")
             .start();
-        sandbox.write("/root/hosts.sh", include_str!("overlay/hosts.sh"));
         let lan = Self(sandbox);
         lan.sh("make_lan").succeeds();
         for (number, host) in ["h1", "h2", "h3"].iter().enumerate() {
@@ -45,7 +48,7 @@ impl Lan {
     }
 
     fn sh(&self, script: &str) -> Output {
-        self.0.sh(&format!("source /root/hosts.sh\n{script}"))
+        self.0.sh(&format!("source /usr/local/lib/flatnet-test/hosts.sh\n{script}"))
     }
 
     /// An authority and a lighthouse; these hosts have joined, and each has a container, c1 on h1.
@@ -65,7 +68,7 @@ impl Lan {
     }
 
     fn eventually(&self, script: &str) {
-        self.0.eventually(&format!("source /root/hosts.sh\n{script}"));
+        self.0.eventually(&format!("source /usr/local/lib/flatnet-test/hosts.sh\n{script}"));
     }
 
     /// The first packet of this kind, which `send` sends, that arrives where `tcpdump` with `filter` listens, in the namespace `at`; empty if there is none.
@@ -244,6 +247,14 @@ fn packets_to_other_hosts_never_take_another_way() {
     lan.sh("on h1 ip link set flatnet-ov0 mtu 1300; on h1 flatnet doctor --fix --yes >/dev/null || true")
         .succeeds();
     lan.sh("on h1 ip route show 10.87.0.0/16").prints("dev flatnet-ov0");
+    // Another host's certificate, and an old Nebula.
+    lan.sh("cp /hosts/h1/etc/flatnet/overlay/host.crt /tmp/own.crt; cp /hosts/h2/etc/flatnet/overlay/host.crt /hosts/h1/etc/flatnet/overlay/host.crt
+         printf '#!/bin/sh\necho Version: 1.9.3\n' >/tmp/old; chmod 755 /tmp/old; cp /usr/bin/nebula /tmp/nebula; mv /tmp/old /usr/bin/nebula").succeeds();
+    lan.sh(doctor)
+        .prints("overlay-program failure: Nebula 1.9 is too old")
+        .prints("overlay-certificate failure: the certificate is not for 10.86.0.1/16 and 10.87.1.0/24");
+    lan.sh("mv /tmp/nebula /usr/bin/nebula; cp /tmp/own.crt /hosts/h1/etc/flatnet/overlay/host.crt")
+        .succeeds();
     // Without lighthouses tunnels go on, but hosts would not be found again.
     lan.sh("pkill -f 'nebul[a] -config nebula.yml'").succeeds();
     lan.eventually(&format!("{doctor} | grep 'overlay-hosts failure: no lighthouse answers'"));

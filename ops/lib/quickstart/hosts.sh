@@ -67,8 +67,9 @@ run_containers() {
 reach() {
     step "They reach one another by address and by name, and see one another as they are" \
         "\`flatnet doctor\` on each host; /tmp/nebula-h1.log has what Nebula says"
-    printf '    client$ ping -c 1 %s\n' "$web"
-    eventually on h1 podman exec client ping -c 1 -W 2 "$web"
+    printf '    client$ wget -qO- http://%s/who\n' "$web"
+    eventually on h1 podman exec client wget -qO- -T 5 "http://$web/who"
+    indented <<<"$output"
     printf '    client$ wget -qO- http://web.h2/who\n'
     eventually on h1 podman exec client wget -qO- -T 5 http://web.h2/who
     indented <<<"$output"

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Several hosts in one sandbox, to be sourced. Each has its own network, and its own files of Flatnet; containers are namespaces, whose
 # names are unique among all hosts. A bridge connects the hosts, and the machines l1, stranger and gateway.
 set -euo pipefail
