@@ -151,6 +151,12 @@ impl HostFiles {
         self.folder.join("ca.crt")
     }
 
+    /// The hosts of an overlay of kind `vxlan`.
+    #[must_use]
+    pub fn peers(&self) -> PathBuf {
+        self.folder.join("peers.yaml")
+    }
+
     /// Nebula's configuration.
     #[must_use]
     pub fn nebula(&self) -> PathBuf {
