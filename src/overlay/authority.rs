@@ -319,10 +319,8 @@ impl Authority {
                 other.number
             )));
         }
-        for hosts in [vec![asked], others] {
-            Peers { force, hosts }.check(&config)?;
-        }
-        Ok(())
+        asked.check_address(&config, force)?;
+        Peers { force, hosts: others }.check(&config)
     }
 
     /// Makes a lighthouse's certificate for `key`, and tells later hosts where it is.

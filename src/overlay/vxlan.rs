@@ -1,7 +1,5 @@
 //! The file with the hosts of an overlay of kind `vxlan`, which has no certificates and no lighthouses.
 
-use std::net::Ipv4Addr;
-
 use super::membership::ThisHost;
 use super::papers::{Carrier, Invitation, read, write};
 use super::task::Task;
@@ -67,11 +65,4 @@ pub fn hosts_in(text: &str) -> Result<Peers> {
 /// The list of hosts as text.
 pub fn list(peers: &Peers) -> Result<String> {
     write(peers, COMMENT)
-}
-
-/// An error if packets to a host at `address` would leave private networks, unless `force`.
-pub fn refuse_public(peer: Peer, config: &Config, force: bool) -> Result<Ipv4Addr> {
-    let address = peer.address;
-    Peers { force, hosts: vec![peer] }.check(config)?;
-    Ok(address)
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::Config;
-use super::load::{read, value_error, yaml_error};
+use super::load::{read, value_error, without_line, yaml_error};
 use super::problem::{Problem, problem};
 use crate::error::{Error, Kind, Result};
 use crate::model::types::HostName;
@@ -60,7 +60,7 @@ impl Peers {
 
     /// An error unless the values are valid for the range and network of `config`.
     pub fn check(&self, config: &Config) -> Result<()> {
-        self.validate(config).map_err(|problem| super::load::without_line(&problem))
+        self.validate(config).map_err(|problem| without_line(&problem))
     }
 
     /// The host with this number.
@@ -110,24 +110,32 @@ impl Peers {
                     "Write its address in the LAN",
                 ));
             }
-            let is_flatnet = config.range.contains(address)
-                || config.overlay.as_ref().is_some_and(|overlay| overlay.network.contains(address));
-            if is_flatnet || !is_host(*address) {
-                return Err(problem(
-                    field("address"),
-                    address,
-                    "is no host's in a LAN",
-                    "Write its address in the LAN",
-                ));
-            }
-            if !address.is_private() && !self.force {
-                let why = "is not a private address (RFC 1918), and VXLAN neither encrypts packets nor checks who sent them";
-                let remedy = "Use Nebula for hosts that are not in one trusted LAN, or force it: `--force`, in the file `force: true`";
-                return Err(problem(field("address"), address, why, remedy));
-            }
+            address_problem(field("address"), *address, config, self.force)?;
         }
         Ok(())
     }
+}
+
+impl Peer {
+    /// An error unless it can be a host in a LAN, and in a private one unless `force`.
+    pub fn check_address(&self, config: &Config, force: bool) -> Result<()> {
+        address_problem("address".to_owned(), self.address, config, force)
+            .map_err(|problem| without_line(&problem))
+    }
+}
+
+fn address_problem(field: String, address: Ipv4Addr, config: &Config, force: bool) -> Result<(), Problem> {
+    let is_flatnet = config.range.contains(&address)
+        || config.overlay.as_ref().is_some_and(|overlay| overlay.network.contains(&address));
+    if is_flatnet || !is_host(address) {
+        return Err(problem(field, address, "is no host's in a LAN", "Write its address in the LAN"));
+    }
+    if !address.is_private() && !force {
+        let why = "is not a private address (RFC 1918), and VXLAN neither encrypts packets nor checks who sent them";
+        let remedy = "Use Nebula for hosts that are not in one trusted LAN, or force it: `--force`, in the file `force: true`";
+        return Err(problem(field, address, why, remedy));
+    }
+    Ok(())
 }
 
 fn is_host(address: Ipv4Addr) -> bool {

@@ -277,7 +277,7 @@ table inet flatnet {
 	chain at_forwarding {
 		comment "filter: after DNAT, so destinations are containers' addresses"
 		type filter hook forward priority filter; policy accept;
-		udp dport 4789 @th,96,24 677376 counter drop comment "packets of VXLAN of this overlay: only hosts make them, never their containers or who sends through them"
+		udp dport 4789 @th,96,24 677376 ip saddr . @th,336,32 != @tunnel_sources counter drop comment "packets of VXLAN of this overlay that no host made: masqueraded, they would look like this host's"
 		iifgroup 1683116946 oifgroup 1683116946 counter accept comment "between containers"
 		oifgroup 1683116946 counter jump who_may_come_in comment "from outside to containers"
 		ip daddr 10.87.2.0/24 counter drop comment "unused address of the subnet: never forwarded, even if its unreachable route is missing"

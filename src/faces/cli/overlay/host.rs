@@ -54,8 +54,9 @@ impl RequestCommand {
         let identity = match self.kind {
             OverlayKind::Nebula => Self::with_key(options)?,
             OverlayKind::Vxlan => {
-                let peer = Peer { number: 1, host: host.clone(), address: self.address()? };
-                Identity::Vxlan { address: vxlan::refuse_public(peer, &config, self.force)? }
+                let address = self.address()?;
+                Peer { number: 1, host: host.clone(), address }.check_address(&config, self.force)?;
+                Identity::Vxlan { address }
             }
         };
         let request = JoinRequest { flatnet_join_request: One, host, identity };
