@@ -18,12 +18,9 @@ impl ThisHost<'_> {
             return Err(Error::new(Kind::BadValue, "this host has joined no overlay of kind vxlan")
                 .remedy("Join one with `flatnet overlay join`"));
         }
-        let mut put = self.put_own_peers(self.config, peers, force)?;
-        if !self.is_up {
-            return Ok(vec![put]);
-        }
-        put = put.undone_by([self.flatnet("up")]);
-        Ok(vec![put, Task::new(self.flatnet("up"), "neighbours, routes and rules for these hosts")])
+        let up = Task::new(self.flatnet("up"), "neighbours, routes and rules for these hosts");
+        let put = self.put_own_peers(self.config, peers, force)?;
+        Ok([put].into_iter().chain(self.is_up.then_some(up)).collect())
     }
 
     /// Writes the file for the host of `config`, which is among the hosts and has the address in the list.
@@ -34,7 +31,9 @@ impl ThisHost<'_> {
         let own = overlay.and_then(|overlay| peers.of(overlay.number));
         self.refuse_foreign_address(own)?;
         let path = overlay.map_or_else(|| self.files().peers(), |overlay| overlay.peers_file().to_owned());
-        Ok(Task::put(&path, "644", &write(&peers, COMMENT)?, "the hosts, and where in the LAN they are"))
+        let put =
+            Task::put(&path, "644", &write(&peers, COMMENT)?, "the hosts, and where in the LAN they are");
+        Ok(put.undone_by(self.is_up.then(|| self.flatnet("up"))))
     }
 
     fn refuse_foreign_address(&self, own: Option<&Peer>) -> Result<()> {
