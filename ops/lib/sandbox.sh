@@ -16,7 +16,8 @@
 #
 # Inside, the file system is an overlay over the machine's (or the Debian 13 tree), and changes stay in memory.
 # The machine's Flatnet, CNI and container files are hidden, /run and /dev/shm are empty, the network has only
-# `lo`, and Podman's configuration is in /etc/containers. The environment is empty except for PATH, HOME, TERM, FLATNET_*, CARGO_* and RUST*.
+# `lo`, and Podman's configuration is in /etc/containers. The environment is empty except for PATH, HOME, TERM, FLATNET_*, CARGO_* and RUST*, without
+# RUST_BACKTRACE.
 set -euo pipefail
 
 ops_lib=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -349,6 +350,8 @@ clean_environment() {
     [[ -n $trixie_tree ]] || environment+=("PATH=$system_path:$PATH")
     for name in $(compgen -e); do
         case $name in
+            # With it each failed command of an unoptimized flatnet reads its symbols: half a second of a processor.
+            RUST_BACKTRACE) ;;
             FLATNET_* | CARGO_* | RUST*) environment+=("$name=${!name}") ;;
         esac
     done

@@ -3,7 +3,7 @@
 @{
     # The name in `wsl --list`.
     Distribution = 'Debian'
-    # `subnet` of /etc/flatnet/flatnet.yaml in WSL2.
+    # `subnet` of /etc/flatnet/flatnet.yaml in WSL2; its `range` once WSL2 has joined other hosts.
     Subnet = '10.87.1.0/24'
     # HTTP first, then HTTPS if the gateway has a certificate.
     Ports = @(80)

@@ -219,6 +219,11 @@ impl Context {
             .any(|one| one.state == AttachmentStatus::Running && one.receipt.netns_id == receipt.netns_id))
     }
 
+    /// Calls `look` with the executor of programs that may take longer than those of the engine.
+    pub(super) fn with_executor<T>(&mut self, look: impl FnOnce(&mut dyn Executor) -> T) -> T {
+        look(&mut *self.executor)
+    }
+
     /// Calls `look` with the engine and the executor for Podman.
     pub(super) fn with_podman<T>(
         &mut self,

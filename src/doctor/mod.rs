@@ -12,6 +12,7 @@ mod gateway;
 mod host;
 mod kernel;
 mod network;
+mod overlay;
 mod podman;
 mod tools;
 mod wsl;
@@ -63,6 +64,8 @@ pub enum Group {
     Containers,
     /// The HTTP gateway.
     Gateway,
+    /// The way to other hosts.
+    Overlay,
     /// Only inside WSL2.
     Wsl2,
 }
@@ -79,6 +82,7 @@ impl Group {
             Self::Network => "Network",
             Self::Containers => "Containers",
             Self::Gateway => "Gateway",
+            Self::Overlay => "Overlay",
             Self::Wsl2 => "WSL2",
         }
     }
@@ -145,6 +149,10 @@ pub const CHECKS: &[Check] = &[
     gateway::certificate::CHECK,
     gateway::in_force::CHECK,
     gateway::endpoints::CHECK,
+    overlay::program::CHECK,
+    overlay::interface::CHECK,
+    overlay::certificate::CHECK,
+    overlay::hosts::CHECK,
     wsl::mode::CHECK,
     wsl::systemd::CHECK,
     wsl::windows_address::CHECK,

@@ -88,6 +88,7 @@ impl Engine {
             .iter()
             .flat_map(|&address| config.gateway.domains.iter().map(move |domain| (domain.clone(), address)));
         Some(NamesFile {
+            range: config.overlay.as_ref().map(|_| config.range),
             clients: facts
                 .ingress_gateways
                 .iter()

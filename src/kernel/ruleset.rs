@@ -44,6 +44,8 @@ pub fn render(
                 overlay => config.overlay.as_ref().map(|overlay| json!({
                     "interface": overlay.interface, "network": overlay.network,
                     "tunnel": Tunnel::new(config, facts).as_ref().map(guard),
+                    // An address of a host's bridge ends in the same way in each subnet.
+                    "host_mask": config.subnet.hostmask(), "bridge_part": config.bridge_address() & config.subnet.hostmask(),
                 })),
                 names => config.names.enabled,
                 name_clients => config.names.clients.iter().map(ToString::to_string).collect::<Vec<_>>(),

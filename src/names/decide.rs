@@ -14,6 +14,8 @@ pub(super) enum Verdict<'a> {
     Addresses(&'a [Ipv4Addr]),
     /// The name of an address.
     Pointer(WireName),
+    /// The version of Flatnet on this host, as text.
+    Version,
     /// For type ANY: that it is not answered in full (RFC 8482).
     Minimal,
     /// The SOA record of a zone.
@@ -24,6 +26,8 @@ pub(super) enum Verdict<'a> {
     NoName(Zone<'a>),
     /// Others are asked.
     Forward,
+    /// The resolver of another host is asked, which is at this address.
+    OtherHost(Ipv4Addr),
 }
 
 /// The zone that a negative answer is about.
@@ -45,7 +49,8 @@ impl Zone<'_> {
 /// Answers a question for `name`. The first of `networks` is the client's own.
 ///
 /// The zone comes before the gateway's domains, and these before names without a zone: no container can take a name of
-/// those. A name of several labels without the zone is never a container's, so it hides no name of the internet.
+/// those. A name of several labels without the zone is never a container's, so it hides no name of the internet; but for those of other
+/// hosts' containers, `db.h2`, whose last label is no domain of the internet.
 pub(super) fn decide<'a>(
     networks: impl Iterator<Item = &'a Network> + Clone,
     name: &QuestionName,
@@ -54,8 +59,33 @@ pub(super) fn decide<'a>(
     in_zone(networks.clone(), name, rtype)
         .or_else(|| networks.clone().find_map(|network| in_domain(network, name, rtype)))
         .or_else(|| networks.clone().find_map(|network| in_reverse(network, name, rtype)))
+        .or_else(|| networks.clone().find_map(|network| on_host(network, name, rtype)))
         .or_else(|| single_label(networks, name, rtype))
         .unwrap_or(Verdict::Forward)
+}
+
+/// Answers a question of another host's resolver: what this host knows of its own containers, and nothing else. `None` if it has to ask
+/// another host, or others.
+pub(super) fn decide_for_host<'a>(
+    network: &'a Network,
+    name: &QuestionName,
+    rtype: Rtype,
+) -> Option<Verdict<'a>> {
+    if let Some(address) = address_in(name) {
+        return in_subnet(network, address, rtype, true);
+    }
+    let in_zone = name.within(network.file.zone.as_str().as_bytes());
+    let zone = || if in_zone.is_some() { Zone::Of(&network.zone) } else { Zone::Root };
+    let inner = in_zone.unwrap_or(name.as_bytes());
+    if network.on_this_host(inner)?.is_empty() && rtype == Rtype::TXT {
+        return Some(Verdict::Version);
+    }
+    // Other names, such as that of Windows, lead to addresses that are of use on this host only.
+    let is_of_use = |addresses: &&[Ipv4Addr]| addresses.iter().all(|one| network.file.subnet.contains(one));
+    Some(match network.addresses(inner).filter(is_of_use) {
+        Some(addresses) => known(addresses, rtype, zone()),
+        None => Verdict::NoName(zone()),
+    })
 }
 
 fn in_zone<'a>(
@@ -70,6 +100,9 @@ fn in_zone<'a>(
             Some([]) if rtype == Rtype::SOA => return Some(Verdict::Authority(&network.zone)),
             Some([]) => return Some(Verdict::NoData(Zone::Of(&network.zone))),
             Some(inner) => {
+                if let Some(address) = network.other_host(inner) {
+                    return Some(Verdict::OtherHost(address));
+                }
                 if let Some(addresses) = network.addresses(inner) {
                     return Some(known(addresses, rtype, Zone::Of(&network.zone)));
                 }
@@ -89,9 +122,22 @@ fn in_domain<'a>(network: &'a Network, name: &QuestionName, rtype: Rtype) -> Opt
 }
 
 fn in_reverse<'a>(network: &'a Network, name: &QuestionName, rtype: Rtype) -> Option<Verdict<'a>> {
-    let address = address_in(name).filter(|address| network.file.subnet.contains(address))?;
+    let address = address_in(name)?;
+    in_subnet(network, address, rtype, false)
+        .or_else(|| network.other_host_at(address).map(Verdict::OtherHost))
+}
+
+fn in_subnet(
+    network: &Network,
+    address: Ipv4Addr,
+    rtype: Rtype,
+    is_for_other_host: bool,
+) -> Option<Verdict<'_>> {
+    if !network.file.subnet.contains(&address) {
+        return None;
+    }
     let zone = Zone::Of(&network.reverse_zone);
-    Some(match network.name_of(address) {
+    Some(match network.name_of(address, is_for_other_host) {
         None => Verdict::NoName(zone),
         Some(name) if rtype == Rtype::PTR => Verdict::Pointer(name),
         Some(_) => known(&[], rtype, zone),
@@ -103,6 +149,16 @@ fn address_in(name: &QuestionName) -> Option<Ipv4Addr> {
     let text = std::str::from_utf8(name.within(b"in-addr.arpa")?).ok()?;
     let reversed: Ipv4Addr = text.parse().ok()?;
     Some(Ipv4Addr::from_bits(reversed.to_bits().swap_bytes()))
+}
+
+/// `db.h2` without the zone.
+fn on_host<'a>(network: &'a Network, name: &QuestionName, rtype: Rtype) -> Option<Verdict<'a>> {
+    let name = name.as_bytes();
+    if let Some(address) = network.other_host(name) {
+        return Some(Verdict::OtherHost(address));
+    }
+    network.on_this_host(name)?;
+    Some(named(network.addresses(name).unwrap_or_default(), rtype))
 }
 
 fn single_label<'a>(
@@ -131,5 +187,109 @@ fn known<'a>(addresses: &'a [Ipv4Addr], rtype: Rtype, zone: Zone<'a>) -> Verdict
         Rtype::A if !addresses.is_empty() => Verdict::Addresses(addresses),
         Rtype::ANY => Verdict::Minimal,
         _ => Verdict::NoData(zone),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::network::wire_name;
+    use super::*;
+    use crate::state::names::NamesFile;
+
+    const HOST_2: &str = "\
+version 1
+network flatnet
+listen 10.87.2.1
+subnet 10.87.2.0/24
+range 10.87.0.0/16
+zone z.internal
+domain flatnet.internal 10.87.2.1
+host host 10.87.2.1
+host windows 172.20.0.1
+name 10.87.2.2 0123456789abcdef eth0 db h9 cache.h3
+name 10.87.2.3 fedcba9876543210 eth0
+";
+
+    fn shown(verdict: &Verdict<'_>) -> String {
+        match verdict {
+            Verdict::Addresses(addresses) => format!("{addresses:?}"),
+            Verdict::Pointer(name) => name.to_string(),
+            Verdict::OtherHost(address) => format!("ask {address}"),
+            Verdict::NoName(zone) | Verdict::NoData(zone) => format!("nothing in {}", zone.name()),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn host_of_a_name_is_found_by_its_number() {
+        let network = Network::new(NamesFile::parse(HOST_2).unwrap());
+        let own = |name: &str, rtype| {
+            let name = QuestionName::of(&wire_name(name).unwrap());
+            shown(&decide(std::iter::once(&network), &name, rtype))
+        };
+        let others = |name: &str, rtype| {
+            let name = QuestionName::of(&wire_name(name).unwrap());
+            decide_for_host(&network, &name, rtype).map_or("REFUSED".to_owned(), |verdict| shown(&verdict))
+        };
+        let a = Rtype::A;
+        for (name, rtype, to_own, to_others) in [
+            ("db", a, "[10.87.2.2]", "REFUSED"),
+            ("db.h2", a, "[10.87.2.2]", "[10.87.2.2]"),
+            ("DB.Host2", a, "[10.87.2.2]", "[10.87.2.2]"),
+            ("db.h2.z.internal", a, "[10.87.2.2]", "[10.87.2.2]"),
+            ("db.h2", Rtype::AAAA, "nothing in .", "nothing in ."),
+            ("fedcba987654.host2.z.internal", a, "[10.87.2.3]", "[10.87.2.3]"),
+            ("h2", a, "[10.87.2.1]", "[10.87.2.1]"),
+            ("h2.z.internal", Rtype::TXT, "nothing in z.internal", "Version"),
+            ("host2.z.internal", a, "[10.87.2.1]", "[10.87.2.1]"),
+            ("nobody.h2", a, "nothing in .", "nothing in ."),
+            ("nobody.h2.z.internal", a, "nothing in z.internal", "nothing in z.internal"),
+            // What leads elsewhere is of no use on another host.
+            ("windows.h2", a, "nothing in .", "nothing in ."),
+            ("windows.z.internal", a, "[172.20.0.1]", "REFUSED"),
+            ("shop.flatnet.internal", a, "[10.87.2.1]", "REFUSED"),
+            ("example.org", a, "Forward", "REFUSED"),
+            ("com", Rtype::NS, "Forward", "REFUSED"),
+            // Other hosts: asked for by this one, never for them.
+            ("db.h3", a, "ask 10.87.3.1", "REFUSED"),
+            ("db.host254.z.internal", a, "ask 10.87.254.1", "REFUSED"),
+            ("h3", a, "ask 10.87.3.1", "REFUSED"),
+            // No container takes a name on another host, but one may be called like a host.
+            ("cache.h3", a, "ask 10.87.3.1", "REFUSED"),
+            ("h9", a, "[10.87.2.2]", "REFUSED"),
+            ("db.h9", a, "ask 10.87.9.1", "REFUSED"),
+            ("db.h255", a, "Forward", "REFUSED"),
+            ("db.h255.z.internal", a, "nothing in z.internal", "REFUSED"),
+            ("2.2.87.10.in-addr.arpa", Rtype::PTR, "db.z.internal", "db.h2.z.internal"),
+            ("1.2.87.10.in-addr.arpa", Rtype::PTR, "host.z.internal", "host.h2.z.internal"),
+            ("9.3.87.10.in-addr.arpa", Rtype::PTR, "ask 10.87.3.1", "REFUSED"),
+            ("9.0.87.10.in-addr.arpa", Rtype::PTR, "Forward", "REFUSED"),
+            ("1.2.0.192.in-addr.arpa", Rtype::PTR, "Forward", "REFUSED"),
+        ] {
+            assert_eq!(own(name, rtype), to_own, "{name} {rtype}");
+            assert_eq!(others(name, rtype), to_others, "{name} {rtype}, of another host");
+        }
+    }
+
+    #[test]
+    fn other_hosts_resolvers_are_told_from_their_containers() {
+        let network = Network::new(NamesFile::parse(HOST_2).unwrap());
+        for (address, is_host) in [
+            ([10, 87, 1, 1], true),
+            ([10, 87, 254, 1], true),
+            ([10, 87, 1, 2], false),
+            ([10, 87, 2, 1], false),
+            ([10, 87, 0, 1], false),
+            ([10, 87, 255, 1], false),
+            ([10, 86, 0, 1], false),
+        ] {
+            assert_eq!(network.is_other_host(address.into()), is_host, "{address:?}");
+        }
+        let alone = HOST_2.replace("range 10.87.0.0/16\n", "");
+        let alone = Network::new(NamesFile::parse(&alone).unwrap());
+        assert!(!alone.is_other_host([10, 87, 1, 1].into()));
+        let name = QuestionName::of(&wire_name("db.h3").unwrap());
+        assert_eq!(shown(&decide(std::iter::once(&alone), &name, Rtype::A)), "Forward");
+        assert_eq!(decide_for_host(&alone, &name, Rtype::A), None);
     }
 }

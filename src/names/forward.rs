@@ -264,7 +264,9 @@ impl Forwarder {
                 }
                 Judgement::Answer => {
                     let server = pending.servers.get(usize::from(which)).copied();
-                    self.preferred = server.map(|server| (server, now + PREFERENCE));
+                    if pending.servers.len() > 1 {
+                        self.preferred = server.map(|server| (server, now + PREFERENCE));
+                    }
                     return self.done(number, Some(answer), server);
                 }
             }

@@ -18,6 +18,8 @@ pub enum LookupResult {
     Nothing,
     /// Other servers are asked.
     Forwarded,
+    /// The resolver of another host is asked, which is at this address.
+    OtherHost(Ipv4Addr),
 }
 
 /// What the resolver answers a question for `name`, with or without a dot at its end, by the files of all networks, of
@@ -29,6 +31,7 @@ pub fn look_up(files: Vec<NamesFile>, name: &str) -> Option<LookupResult> {
     Some(match decide(networks.iter(), &name, Rtype::A) {
         Verdict::Addresses(addresses) => LookupResult::Addresses(addresses.to_vec()),
         Verdict::Forward => LookupResult::Forwarded,
+        Verdict::OtherHost(address) => LookupResult::OtherHost(address),
         _ => LookupResult::Nothing,
     })
 }

@@ -3,6 +3,7 @@
 //! One thread answers from the files of names that `up`, ADD and DEL write, and forwards everything else to this host's own
 //! servers. What is answered is decided by `decide`, which is pure.
 
+pub mod ask;
 mod cache;
 mod channel;
 mod client;
@@ -11,6 +12,7 @@ pub mod counters;
 mod decide;
 mod files;
 mod forward;
+mod host_label;
 mod listener;
 pub mod lookup;
 mod network;
@@ -24,6 +26,8 @@ mod reply;
 mod resolver;
 mod servers;
 mod systemd;
+
+use domain::base::iana::Rcode;
 
 use crate::state::names::NamesFile;
 use network::Network;
@@ -54,9 +58,12 @@ pub fn answers(files: Vec<NamesFile>, is_tcp: bool) -> impl FnMut(&[u8]) -> Resp
         match Question::parse(message) {
             Err(Refusal::Silence) => return Response::Silence,
             Err(Refusal::Error(rcode)) => reply::error(&mut answer, message, rcode),
+            Ok(question) if question.is_transfer() => {
+                reply::error(&mut answer, message, Rcode::NOTIMP.into());
+            }
             Ok(question) => {
                 let verdict = decide::decide(networks.iter(), &question.name, question.rtype);
-                if verdict == decide::Verdict::Forward {
+                if matches!(verdict, decide::Verdict::Forward | decide::Verdict::OtherHost(_)) {
                     return Response::Forward;
                 }
                 reply::answer(&mut answer, &question, transport, &verdict, turn);

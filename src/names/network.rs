@@ -6,7 +6,8 @@ use std::net::Ipv4Addr;
 
 use domain::base::Name;
 
-use crate::model::types::ContainerName;
+use super::host_label::split_host;
+use crate::model::types::{ContainerName, HostNumbers};
 use crate::state::names::{Change, NameEntry, NamesFile};
 
 /// A name as it is sent.
@@ -26,11 +27,17 @@ pub(super) struct Network {
     pub(super) reverse_zone: WireName,
     /// The names of `file.domains`, in their order.
     pub(super) domains: Vec<WireName>,
+    /// The numbers of the hosts that this one is connected with, and its own.
+    numbers: Option<(HostNumbers, u16)>,
 }
 
 impl Network {
     pub(super) fn new(mut file: NamesFile) -> Self {
-        let hosts = file.hosts.iter().map(|(host, address)| (key(host.as_str()), vec![*address])).collect();
+        let numbers = file.host_numbers();
+        let own = numbers.iter().flat_map(|(_, own)| [format!("h{own}"), format!("host{own}")]);
+        let own = own.map(|name| (key(&name), vec![file.listen]));
+        let given = file.hosts.iter().map(|(host, address)| (key(host.as_str()), vec![*address]));
+        let hosts = own.chain(given).collect();
         let octets = file.subnet.network().octets();
         let whole = usize::from(file.subnet.prefix_len() / 8).min(3);
         let reverse: String = octets
@@ -45,7 +52,7 @@ impl Network {
         let (zone, reverse_zone) = (wire(file.zone.as_str()), wire(&reverse));
         let entries = std::mem::take(&mut file.entries);
         let names = HashMap::with_capacity(3 * entries.len());
-        let mut network = Self { file, names, hosts, zone, reverse_zone, domains };
+        let mut network = Self { file, names, hosts, zone, reverse_zone, domains, numbers };
         for entry in entries {
             network.add(entry);
         }
@@ -99,7 +106,42 @@ impl Network {
 
     /// The addresses of `name`, which is in lower case and without the zone.
     pub(super) fn addresses(&self, name: &[u8]) -> Option<&[Ipv4Addr]> {
-        self.names.get(name).or_else(|| self.hosts.get(name)).map(Vec::as_slice)
+        let here = || self.names.get(self.on_this_host(name)?);
+        self.names.get(name).or_else(here).or_else(|| self.hosts.get(name)).map(Vec::as_slice)
+    }
+
+    /// The resolver of the host that `name` is on, if that is another one: for `db.h2` and `db.host2`, and for `h2` unless a
+    /// container here is called so.
+    pub(super) fn other_host(&self, name: &[u8]) -> Option<Ipv4Addr> {
+        let (numbers, own) = self.numbers?;
+        let (inner, number) = split_host(name)?;
+        let is_other = number != own && numbers.contains(number);
+        let is_hidden = inner.is_empty() && self.names.contains_key(name);
+        (is_other && !is_hidden).then(|| numbers.bridge_address_of(number))
+    }
+
+    /// What stands before this host's own label: `db` of `db.h1`; empty for `h1`.
+    pub(super) fn on_this_host<'n>(&self, name: &'n [u8]) -> Option<&'n [u8]> {
+        let (_, own) = self.numbers?;
+        split_host(name).filter(|(_, number)| *number == own).map(|(inner, _)| inner)
+    }
+
+    /// The resolver of the other host in whose subnet `address` is.
+    pub(super) fn other_host_at(&self, address: Ipv4Addr) -> Option<Ipv4Addr> {
+        let (numbers, own) = self.numbers?;
+        let number = numbers.number_of(address).filter(|number| *number != own)?;
+        Some(numbers.bridge_address_of(number))
+    }
+
+    /// Whether `address` is that of another host's resolver.
+    pub(super) fn is_other_host(&self, address: Ipv4Addr) -> bool {
+        self.other_host_at(address) == Some(address)
+    }
+
+    /// The domain in which other hosts find this host's containers: `h1.direct.flatnet.internal`.
+    pub(super) fn host_zone(&self) -> Option<WireName> {
+        let (_, own) = self.numbers?;
+        wire_name(&format!("h{own}.{}", self.file.zone))
     }
 
     /// Who holds `address`.
@@ -107,14 +149,27 @@ impl Network {
         self.file.entries.get(self.place(address).ok()?)
     }
 
-    /// The full name of `address`.
-    pub(super) fn name_of(&self, address: Ipv4Addr) -> Option<WireName> {
-        let full = |name: &str| wire_name(&format!("{name}.{}", self.file.zone));
+    /// The full name of `address`, for a client on another host with this host's label.
+    pub(super) fn name_of(&self, address: Ipv4Addr, is_for_other_host: bool) -> Option<WireName> {
+        let own = self.numbers.filter(|_| is_for_other_host).map(|(_, own)| format!("h{own}."));
+        let own = own.unwrap_or_default();
+        let full = |name: &str| wire_name(&format!("{name}.{own}{}", self.file.zone));
         if let Some(holder) = self.holder(address) {
             let given = holder.names.iter().map(ContainerName::as_str);
             return given.chain([holder.id.container_id.short()]).find_map(full);
         }
         self.file.hosts.iter().filter(|(_, own)| *own == address).find_map(|(host, _)| full(host.as_str()))
+    }
+
+    /// The name and address of each container, as other hosts find it.
+    pub(super) fn records_for_other_hosts(&self) -> impl Iterator<Item = (WireName, Ipv4Addr)> + '_ {
+        let own = self.numbers.map(|(_, own)| own).unwrap_or_default();
+        self.file.entries.iter().flat_map(move |entry| {
+            let given = entry.names.iter().map(ContainerName::as_str);
+            let id = entry.names.is_empty().then(|| entry.id.container_id.short());
+            let full = move |name: &str| wire_name(&format!("{name}.h{own}.{}", self.file.zone));
+            given.chain(id).filter_map(full).map(|name| (name, entry.address))
+        })
     }
 
     /// Whether `address` may ask at this network's address.

@@ -37,6 +37,8 @@ pub(super) enum QueryOutcome {
     NoData,
     NoName,
     Minimal,
+    /// All names of this host.
+    Transfer,
     /// From an earlier answer of another server.
     Cached,
     Forwarded(SocketAddr),
@@ -48,10 +50,10 @@ impl QueryOutcome {
         match verdict {
             Verdict::Addresses(addresses) => Self::Addresses(addresses.to_vec()),
             Verdict::Pointer(name) => Self::Name(name.to_string()),
-            Verdict::NoData(_) | Verdict::Authority(_) => Self::NoData,
+            Verdict::NoData(_) | Verdict::Authority(_) | Verdict::Version => Self::NoData,
             Verdict::NoName(_) => Self::NoName,
             Verdict::Minimal => Self::Minimal,
-            Verdict::Forward => Self::Failed,
+            Verdict::Forward | Verdict::OtherHost(_) => Self::Failed,
         }
     }
 }
@@ -67,6 +69,7 @@ impl fmt::Display for QueryOutcome {
             Self::NoData => f.write_str("no data"),
             Self::NoName => f.write_str("no such name"),
             Self::Minimal => f.write_str("not answered in full"),
+            Self::Transfer => f.write_str("all names of this host"),
             Self::Cached => f.write_str("from the cache"),
             Self::Forwarded(server) => write!(f, "forwarded to {}", server.ip()),
             Self::Failed => f.write_str("no server answered"),

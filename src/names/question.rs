@@ -87,6 +87,12 @@ impl QuestionName {
     }
 }
 
+impl PartialEq for QuestionName {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
 impl std::fmt::Display for QuestionName {
     /// As in a zone's file: other characters than those of a host name are escaped.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -146,12 +152,18 @@ impl<'a> Question<'a> {
         if rtype == Rtype::OPT {
             return Err(malformed);
         }
-        // Types 249 to 254 are no data, but services that are not offered here: transfers of zones and keys.
-        if question.qclass() != Class::IN || (249..=254).contains(&rtype.to_int()) {
+        // Types 249 to 254 are no data, but services, of which only AXFR is offered.
+        let is_service = (249..=254).contains(&rtype.to_int()) && rtype != Rtype::AXFR;
+        if question.qclass() != Class::IN || is_service {
             return Err(Refusal::Error(Rcode::NOTIMP.into()));
         }
         let name = QuestionName::of(question.qname());
         Ok(Self { message, name, rtype, end, edns })
+    }
+
+    /// Whether it asks for all records of a zone (AXFR, RFC 5936).
+    pub(super) fn is_transfer(&self) -> bool {
+        self.rtype == Rtype::AXFR
     }
 
     /// Whether an answer to it is one to everybody who asks the same: it has no options such as a cookie.

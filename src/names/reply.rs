@@ -1,6 +1,7 @@
 //! Answers as they are sent.
 
 use std::convert::Infallible;
+use std::iter::Peekable;
 use std::net::Ipv4Addr;
 
 use domain::base::iana::{OptRcode, Rcode};
@@ -8,8 +9,9 @@ use domain::base::message_builder::{AdditionalBuilder, MessageBuilder, PushError
 use domain::base::wire::Composer;
 use domain::base::{CharStr, Message, Serial, Ttl};
 use domain::dep::octseq::builder::{OctetsBuilder, Truncate};
-use domain::rdata::{A, Hinfo, Ptr, Soa};
+use domain::rdata::{A, Hinfo, Ptr, Soa, Txt};
 
+use super::ask::VERSION;
 use super::decide::Verdict;
 use super::network::WireName;
 use super::question::{Edns, HEADER, Question};
@@ -38,7 +40,7 @@ pub(super) fn limit(transport: Transport, edns: Option<Edns>) -> usize {
 
 /// A message being built, in a buffer that is used again.
 #[derive(Debug)]
-struct Buffer<'a>(&'a mut Vec<u8>);
+pub(super) struct Buffer<'a>(pub(super) &'a mut Vec<u8>);
 
 impl AsRef<[u8]> for Buffer<'_> {
     fn as_ref(&self) -> &[u8] {
@@ -120,8 +122,13 @@ fn build(
                 |text: &'static str| CharStr::from_octets(text.as_bytes()).map_err(|_| PushError::ShortBuf);
             answer.push((owner, Ttl::ZERO, Hinfo::new(text("RFC8482")?, text("")?)))?;
         }
+        Verdict::Version => {
+            let length = u8::try_from(VERSION.len()).unwrap_or_default();
+            let text = [&[length], VERSION.as_bytes()].concat();
+            answer.push((owner, Ttl::ZERO, Txt::from_octets(text).map_err(|_| PushError::ShortBuf)?))?;
+        }
         Verdict::Authority(zone) => answer.push((*zone, Ttl::ZERO, soa(zone)))?,
-        Verdict::NoData(_) | Verdict::NoName(_) | Verdict::Forward => {}
+        Verdict::NoData(_) | Verdict::NoName(_) | Verdict::Forward | Verdict::OtherHost(_) => {}
     }
     answer.header_mut().set_tc(is_cut);
     let mut authority = answer.authority();
@@ -135,6 +142,55 @@ fn build(
         push_opt(&mut additional, edns.wants_dnssec, rcode.into())?;
     }
     Ok(())
+}
+
+/// The answer to a question for all records of `zone` (AXFR, RFC 5936), in as many messages as they need.
+pub(super) fn transfer(
+    question: &Question<'_>,
+    zone: &WireName,
+    records: impl Iterator<Item = (WireName, Ipv4Addr)>,
+) -> Vec<Vec<u8>> {
+    let mut records = records.peekable();
+    let (mut messages, mut is_first) = (Vec::new(), true);
+    loop {
+        let mut out = Vec::new();
+        let built = transfer_part(&mut out, question, zone, is_first, &mut records);
+        if built.is_err() {
+            error(&mut out, question.message.as_slice(), Rcode::SERVFAIL.into());
+        }
+        messages.push(out);
+        is_first = false;
+        if !matches!(built, Ok(false)) {
+            return messages;
+        }
+    }
+}
+
+/// Writes one message of a transfer. Returns whether it is the last.
+fn transfer_part(
+    out: &mut Vec<u8>,
+    question: &Question<'_>,
+    zone: &WireName,
+    is_first: bool,
+    records: &mut Peekable<impl Iterator<Item = (WireName, Ipv4Addr)>>,
+) -> Result<bool, PushError> {
+    let mut builder =
+        MessageBuilder::from_target(StaticCompressor::new(Buffer(out))).map_err(|_| PushError::ShortBuf)?;
+    builder.set_push_limit(usize::from(u16::MAX));
+    let mut answer = builder.start_answer(question.message, Rcode::NOERROR)?;
+    answer.header_mut().set_aa(true);
+    if is_first {
+        answer.push((zone, Ttl::ZERO, soa(zone)))?;
+    }
+    while let Some((name, address)) = records.peek() {
+        let [a, b, c, d] = address.octets();
+        if answer.push((name, Ttl::ZERO, A::from_octets(a, b, c, d))).is_err() {
+            return Ok(false);
+        }
+        records.next();
+    }
+    // If it does not fit, it is the next message.
+    Ok(answer.push((zone, Ttl::ZERO, soa(zone))).is_ok())
 }
 
 /// All of them, beginning with number `turn`.

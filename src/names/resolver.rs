@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use domain::base::iana::Rcode;
+use domain::base::iana::{OptRcode, Rcode};
 use rustix::event::{Timespec, epoll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -17,17 +17,18 @@ use super::channel::is_later;
 use super::client::{Client, Source};
 use super::connection::{self, Connection};
 use super::counters::{Counters, Histogram};
-use super::decide::{Verdict, Zone, decide, named};
+use super::decide::{Verdict, Zone, decide, decide_for_host, named};
 use super::files::Files;
 use super::forward::{FinishedQuestion, Forwarder, Waiter};
 use super::listener::Listener;
+use super::network::Network;
 use super::own_addresses::{OwnAddresses, crowding};
 use super::podman::PodmanNames;
 use super::query::{Query, QueryOutcome};
-use super::question::{Question, Refusal};
+use super::question::{Question, QuestionName, Refusal};
 use super::rate::Rate;
 use super::reply::{self, ForwardedQuestion};
-use super::servers::{ResolvConf, choose};
+use super::servers::{PORT, ResolvConf, choose};
 use super::systemd;
 use crate::error::{Error, Kind, Result};
 use crate::model::types::NetworkName;
@@ -340,8 +341,8 @@ impl Resolver {
 
     /// Whether `address` may ask at the address of `network`.
     fn may_ask(&mut self, network: &NetworkName, address: Ipv4Addr) -> bool {
-        self.files.network(network).is_some_and(|network| network.serves(address))
-            || self.own.contains(address)
+        let serves = |network: &Network| network.serves(address) || network.is_other_host(address);
+        self.files.network(network).is_some_and(serves) || self.own.contains(address)
     }
 
     /// Answers a message, forwards it or drops it.
@@ -372,19 +373,26 @@ impl Resolver {
             }
             Err(Refusal::Error(rcode)) => {
                 self.counters.queries += 1;
-                self.counters.refused += 1;
-                let mut answer = std::mem::take(&mut self.answer);
-                reply::error(&mut answer, message, rcode);
-                self.send(client, &answer);
-                self.answer = answer;
+                self.refuse(client, message, rcode);
                 return;
             }
         };
         self.counters.queries += 1;
+        if question.is_transfer() {
+            self.transfer(client, &network, &question, since, report);
+            return;
+        }
         let turn = self.number();
-        let mut verdict = decide(self.files.networks_for(&network), &question.name, question.rtype);
+        let other_host = self.files.network(&network).filter(|one| one.is_other_host(address));
+        let verdict = match other_host {
+            None => Some(decide(self.files.networks_for(&network), &question.name, question.rtype)),
+            Some(network) => decide_for_host(network, &question.name, question.rtype),
+        };
+        let Some(mut verdict) = verdict else {
+            return self.refuse(client, message, Rcode::REFUSED.into());
+        };
         let elsewhere = match verdict {
-            Verdict::NoName(Zone::Root) | Verdict::Forward => {
+            Verdict::NoName(Zone::Root) | Verdict::Forward if other_host.is_none() => {
                 elsewhere(&self.files, &mut self.podman, &network, address, &question)
             }
             _ => None,
@@ -392,9 +400,13 @@ impl Resolver {
         if let Some(addresses) = &elsewhere {
             verdict = named(addresses, question.rtype);
         }
-        if verdict == Verdict::Forward {
-            self.forward(client, &network, &question, since, report);
-            return;
+        match verdict {
+            Verdict::Forward => return self.forward(client, &network, &question, since, report),
+            Verdict::OtherHost(host) => {
+                let servers = vec![(host, PORT).into()];
+                return self.ask_others(client, &question, since, servers, None, report);
+            }
+            _ => {}
         }
         let mut answer = std::mem::take(&mut self.answer);
         let turn = usize::try_from(turn).unwrap_or_default();
@@ -407,6 +419,41 @@ impl Resolver {
         self.local_time.add(took);
         if let Some(outcome) = outcome {
             self.report_query(client, &question, outcome, took, report);
+        }
+    }
+
+    fn refuse(&mut self, client: Client, message: &[u8], rcode: OptRcode) {
+        self.counters.refused += 1;
+        let mut answer = std::mem::take(&mut self.answer);
+        reply::error(&mut answer, message, rcode);
+        self.send(client, &answer);
+        self.answer = answer;
+    }
+
+    /// Answers a question for all names of this host, which other hosts and this host itself may ask.
+    fn transfer(
+        &mut self,
+        client: Client,
+        network: &NetworkName,
+        question: &Question<'_>,
+        since: Instant,
+        report: Report<'_>,
+    ) {
+        let address = *client.address.ip();
+        let is_host = self.own.contains(address);
+        let network = self.files.network(network).filter(|one| is_host || one.is_other_host(address));
+        let zone = network.and_then(|network| Some((network, network.host_zone()?)));
+        let asked = zone.filter(|(_, zone)| question.name == QuestionName::of(zone));
+        let Some((network, zone)) = asked.filter(|_| client.connection.is_some()) else {
+            self.refuse(client, question.message.as_slice(), Rcode::NOTIMP.into());
+            return;
+        };
+        for message in reply::transfer(question, &zone, network.records_for_other_hosts()) {
+            self.send(client, &message);
+        }
+        self.counters.local += 1;
+        if self.settings.has_log {
+            self.report_query(client, question, QueryOutcome::Transfer, since.elapsed(), report);
         }
     }
 
@@ -448,6 +495,19 @@ impl Resolver {
             }
             return;
         }
+        self.ask_others(client, question, since, servers, key, report);
+    }
+
+    /// Asks `servers`. Their answer is kept under `key`.
+    fn ask_others(
+        &mut self,
+        client: Client,
+        question: &Question<'_>,
+        since: Instant,
+        servers: Vec<SocketAddr>,
+        key: Option<Key>,
+        report: Report<'_>,
+    ) {
         let id = question.message.header().id().to_be_bytes();
         if let Some(connection) = client.connection.and_then(|number| self.connections.get_mut(&number)) {
             connection.waiting += 1;

@@ -7,7 +7,8 @@ use super::files::Stamp;
 use crate::error::{self, Result};
 use crate::kernel::observe::resolv_conf::{NameServer, name_servers};
 
-const PORT: u16 = 53;
+/// The port of a name server.
+pub(super) const PORT: u16 = 53;
 /// How many servers are asked at most.
 const MOST: usize = 4;
 

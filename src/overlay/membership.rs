@@ -122,7 +122,7 @@ impl ThisHost<'_> {
         let mut ca = Task::put(&files.ca(), "644", &ca.to_string(), "whose certificates count");
         if self.has_systemd && self.unit_path().exists() {
             // With the files as they were.
-            ca = ca.undone_by([systemctl(&["restart", &self.unit()])]);
+            ca = ca.undone_by([systemctl(&["reload-or-restart", &self.unit()])]);
         }
         Ok(vec![
             ca,
@@ -149,6 +149,9 @@ impl ThisHost<'_> {
             .replace(IN_UNIT.0, &configuration)
             .replace(IN_UNIT.1, &self.flatnet.join(" "))
             .replace(IN_UNIT.2, &program);
+        // Nebula takes new certificates and lighthouses without losing a packet.
+        let is_same = std::fs::read_to_string(self.unit_path()).is_ok_and(|before| before == unit);
+        let start = if is_same && self.config.overlay.is_some() { "reload-or-restart" } else { "restart" };
         let reload = systemctl(&["daemon-reload"]);
         let put = Task::put(&self.unit_path(), "644", &unit, "starts Nebula, now and at each boot");
         let enable = Task::new(systemctl(&["enable", &self.unit()]), "at each boot");
@@ -157,7 +160,7 @@ impl ThisHost<'_> {
             put.undone_by([reload.clone()]),
             Task::new(reload, "systemd reads the unit"),
             enable.undone_by(disable),
-            Task::new(systemctl(&["restart", &self.unit()]), "starts Nebula with these files"),
+            Task::new(systemctl(&[start, &self.unit()]), "Nebula uses these files"),
         ])
     }
 
@@ -206,12 +209,13 @@ impl ThisHost<'_> {
         if is_vxlan {
             return Ok(tasks);
         }
-        // Last, because nothing may print it to restore it.
-        let key = files.key().display().to_string();
-        tasks.push(Task::new(
-            Command::new(["rm", "-f", &key]),
-            "the host's private key; its number stays its own",
-        ));
+        // Last, because nothing may print them to restore them.
+        let private = [files.console_key(), files.console_host_key(), files.key()];
+        let public = [files.console_key(), files.console_host_key()].map(|key| key.with_extension("key.pub"));
+        let all = private.into_iter().chain(public).chain([files.console_known_hosts()]);
+        let all: Vec<String> = all.map(|path| path.display().to_string()).collect();
+        let remove = Command::new(["rm", "-f"].into_iter().chain(all.iter().map(String::as_str)));
+        tasks.push(Task::new(remove, "the host's private keys; its number stays its own"));
         Ok(tasks)
     }
 

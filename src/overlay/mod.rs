@@ -10,13 +10,17 @@
 //! | [`membership`] | the commands by which a host joins and leaves |
 //! | [`lighthouse`] | the files of a lighthouse |
 //! | [`nebula`] | Nebula's programs and its configuration |
+//! | [`console`] | Nebula's console, which knows the tunnels |
+//! | [`status`] | the overlay as a host sees it |
 //! | [`vxlan`] | the file with the hosts for VXLAN |
 //! | [`task`] | commands that run in order, and are undone in reverse order if one fails |
 
 pub mod authority;
+pub mod console;
 pub mod lighthouse;
 pub mod membership;
 pub mod nebula;
 pub mod papers;
+pub mod status;
 pub mod task;
 pub mod vxlan;

@@ -9,6 +9,7 @@ use ipnet::Ipv4Net;
 use minijinja::{Environment, context};
 use serde::Deserialize;
 
+use super::console;
 use super::papers::{Fingerprint, Lighthouse, Pem};
 use crate::error::{Error, Kind, Result};
 use crate::kernel::execute::Executor;
@@ -42,12 +43,14 @@ pub struct Details {
     pub networks: Option<Vec<Ipv4Net>>,
     /// Its containers' addresses.
     pub unsafe_networks: Option<Vec<Ipv4Net>>,
-    /// Its end, in the form of RFC 3339.
+    /// Its beginning, in the form of RFC 3339.
+    pub not_before: String,
+    /// Its end, in the same form.
     pub not_after: String,
 }
 
-/// An error unless Nebula is installed and recent enough.
-pub fn refuse_old(executor: &mut impl Executor) -> Result<()> {
+/// An error unless Nebula is installed and recent enough; its version.
+pub fn refuse_old(executor: &mut (impl Executor + ?Sized)) -> Result<String> {
     let missing = |error: Error| {
         error.remedy(format!(
         "Install Nebula {}.{} or later: `nebula` and `nebula-cert` in /usr/bin or /usr/sbin (docs/setup/second-host.md)", OLDEST.0, OLDEST.1
@@ -59,7 +62,7 @@ pub fn refuse_old(executor: &mut impl Executor) -> Result<()> {
     let command = Command::new(["nebula", "-version"]);
     let said = executor.run(&command, &[])?.checked(&command)?.stdout;
     match version_in(&said) {
-        Some(found) if found >= OLDEST => Ok(()),
+        Some(found) if found >= OLDEST => Ok(said.trim().trim_start_matches("Version: ").to_owned()),
         found => {
             let found =
                 found.map_or_else(|| said.trim().to_owned(), |(major, minor)| format!("{major}.{minor}"));
@@ -76,7 +79,11 @@ fn version_in(said: &str) -> Option<(u32, u32)> {
 }
 
 /// Runs `nebula-cert` with `arguments` and `stdin`.
-pub fn cert(arguments: &[&str], stdin: Option<&str>, executor: &mut impl Executor) -> Result<String> {
+pub fn cert(
+    arguments: &[&str],
+    stdin: Option<&str>,
+    executor: &mut (impl Executor + ?Sized),
+) -> Result<String> {
     let command = Command::new(["nebula-cert"].into_iter().chain(arguments.iter().copied()));
     let command = match stdin {
         Some(text) => command.stdin(text),
@@ -100,7 +107,7 @@ pub fn cert_with_passphrase(
 }
 
 /// What the first certificate in `pem` says.
-pub fn certificate(pem: &Pem, executor: &mut impl Executor) -> Result<Certificate> {
+pub fn certificate(pem: &Pem, executor: &mut (impl Executor + ?Sized)) -> Result<Certificate> {
     let said = cert(&["print", "-json", "-path", "-"], Some(&pem.to_string()), executor)?;
     let unreadable = |cause| {
         Error::new(Kind::Internal, "nebula-cert printed something else than certificates").source(cause)
@@ -157,6 +164,24 @@ impl HostFiles {
         self.folder.join("peers.yaml")
     }
 
+    /// The private key of whoever asks Nebula's console.
+    #[must_use]
+    pub fn console_key(&self) -> PathBuf {
+        self.folder.join("console.key")
+    }
+
+    /// The private key of the console itself.
+    #[must_use]
+    pub fn console_host_key(&self) -> PathBuf {
+        self.folder.join("console-host.key")
+    }
+
+    /// The console's public key, for `ssh`.
+    #[must_use]
+    pub fn console_known_hosts(&self) -> PathBuf {
+        self.folder.join("console.known_hosts")
+    }
+
     /// Nebula's configuration.
     #[must_use]
     pub fn nebula(&self) -> PathBuf {
@@ -190,6 +215,9 @@ pub fn host_configuration(
             ca => files.ca(),
             certificate => files.certificate(),
             key => files.key(),
+            console => console::listen(),
+            console_host_key => files.console_host_key(),
+            console_user_key => console::user_key(files)?,
             lighthouses,
             revoked,
             others,

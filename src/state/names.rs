@@ -12,7 +12,7 @@ use std::str::FromStr;
 use ipnet::Ipv4Net;
 
 use crate::error::{Error, Kind, Result};
-use crate::model::types::{AttachmentId, ContainerName, HostName, NetworkName, shown};
+use crate::model::types::{AttachmentId, ContainerName, HostName, HostNumbers, NetworkName, shown};
 
 /// Where the files are: one for each network, called like it. Not below `/run/flatnet`, which only root may enter.
 pub const DIRECTORY: &str = "/run/flatnet-dns";
@@ -32,6 +32,9 @@ pub struct NamesFile {
     pub listen: Ipv4Addr,
     /// The network's addresses, which may ask.
     pub subnet: Ipv4Net,
+    /// The range of all hosts' networks, if this host is connected with others. Their resolvers answer for their containers, and may
+    /// ask this one for its.
+    pub range: Option<Ipv4Net>,
     /// Further addresses that may ask.
     pub clients: Vec<Ipv4Net>,
     /// The domain of the names in `entries` and `hosts`.
@@ -89,6 +92,7 @@ impl NamesFile {
             network,
             listen,
             subnet,
+            range: None,
             clients: Vec::new(),
             zone,
             domains: Vec::new(),
@@ -97,6 +101,13 @@ impl NamesFile {
             entries: Vec::new(),
             unknown: Vec::new(),
         }
+    }
+
+    /// The numbers of the hosts that this one is connected with, and its own.
+    #[must_use]
+    pub fn host_numbers(&self) -> Option<(HostNumbers, u16)> {
+        let numbers = HostNumbers::new(self.range?, self.subnet);
+        Some((numbers, numbers.number_of(self.listen)?))
     }
 
     /// Parses the text of a file.
@@ -130,9 +141,21 @@ fn is_content(line: &str) -> bool {
 
 impl Display for NamesFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { network, listen, subnet, clients, zone, domains, hosts, upstreams, entries, unknown } =
-            self;
+        let Self {
+            network,
+            listen,
+            subnet,
+            range,
+            clients,
+            zone,
+            domains,
+            hosts,
+            upstreams,
+            entries,
+            unknown,
+        } = self;
         write!(f, "{HEADER}version {VERSION}\nnetwork {network}\nlisten {listen}\nsubnet {subnet}\n")?;
+        range.iter().try_for_each(|range| writeln!(f, "range {range}"))?;
         clients.iter().try_for_each(|client| writeln!(f, "client {client}"))?;
         writeln!(f, "zone {zone}")?;
         domains.iter().try_for_each(|(domain, address)| writeln!(f, "domain {domain} {address}"))?;
@@ -170,6 +193,7 @@ struct Draft {
     network: Option<NetworkName>,
     listen: Option<Ipv4Addr>,
     subnet: Option<Ipv4Net>,
+    range: Option<Ipv4Net>,
     zone: Option<HostName>,
     clients: Vec<Ipv4Net>,
     domains: Vec<(HostName, Ipv4Addr)>,
@@ -187,6 +211,7 @@ impl Draft {
             "network" => self.network = Some(words.next("network name")?),
             "listen" => self.listen = Some(words.next("address")?),
             "subnet" => self.subnet = Some(words.next("subnet")?),
+            "range" => self.range = Some(words.next("range")?),
             "client" => self.clients.push(words.network()?),
             "zone" => self.zone = Some(words.next("zone")?),
             "domain" => self.domains.push((words.next("domain")?, words.next("address")?)),
@@ -215,6 +240,7 @@ impl Draft {
             network: self.network.ok_or_else(|| missing("network"))?,
             listen: self.listen.ok_or_else(|| missing("listen"))?,
             subnet: self.subnet.ok_or_else(|| missing("subnet"))?,
+            range: self.range,
             clients: self.clients,
             zone: self.zone.ok_or_else(|| missing("zone"))?,
             domains: self.domains,
@@ -301,6 +327,7 @@ version 1
 network flatnet
 listen 10.87.1.1
 subnet 10.87.1.0/24
+range 10.87.0.0/16
 client 172.20.0.1/32
 client 10.9.0.0/16
 zone direct.flatnet.internal
@@ -323,6 +350,7 @@ name 10.87.1.3 fedcba9876543210 eth0
         let file = NamesFile::parse(TEXT).unwrap();
         assert_eq!(file.to_string(), TEXT);
         assert_eq!(file.entries[0], entry("10.87.1.2 0123456789abcdef eth0 Web web-alias"));
+        assert_eq!(file.host_numbers().map(|(_, own)| own), Some(1));
         assert_eq!(file.unknown, ["later words of a newer version"]);
         let text = "zone z.internal\nversion 1\n\nsubnet 10.0.0.0/8\nclient 172.20.0.1\nlisten 10.0.0.1\nnetwork a\n";
         let file = NamesFile::parse(text).unwrap();
@@ -387,14 +415,14 @@ name 10.87.1.3 fedcba9876543210 eth0
             (
                 "client 10.9.0.0/16",
                 "client 10.9.0.0/33",
-                "line 7: \"10.9.0.0/33\" is not a valid address or prefix",
+                "line 8: \"10.9.0.0/33\" is not a valid address or prefix",
             ),
-            ("zone direct", "zone -direct", "line 8: \"-direct.flatnet.internal\" is not a valid zone"),
-            ("eth0 Web", "eth0 -x", "line 15: \"-x\" is not a valid container name"),
-            ("eth0 Web", "eth0  Web", "line 15: \"\" is not a valid container name"),
-            ("eth0 Web", "eth0 W\u{1b}b", "line 15: \"W\\u{1b}b\" is not a valid container name"),
-            ("name 10.87.1.3", "gone a", "line 16: \"fedcba9876543210\" is not a valid interface name"),
-            ("later words", "later\u{1b}", "line 14: it has control characters"),
+            ("zone direct", "zone -direct", "line 9: \"-direct.flatnet.internal\" is not a valid zone"),
+            ("eth0 Web", "eth0 -x", "line 16: \"-x\" is not a valid container name"),
+            ("eth0 Web", "eth0  Web", "line 16: \"\" is not a valid container name"),
+            ("eth0 Web", "eth0 W\u{1b}b", "line 16: \"W\\u{1b}b\" is not a valid container name"),
+            ("name 10.87.1.3", "gone a", "line 17: \"fedcba9876543210\" is not a valid interface name"),
+            ("later words", "later\u{1b}", "line 15: it has control characters"),
         ] {
             assert!(TEXT.contains(old), "{old}");
             let error = NamesFile::parse(&TEXT.replacen(old, new, 1)).unwrap_err().to_line();

@@ -22,7 +22,7 @@ pub struct Facts {
     pub mode: Option<String>,
     /// eth0's first address.
     pub eth0: Option<Ipv4Addr>,
-    /// This host's share of the range.
+    /// What Windows routes to WSL2: this host's subnet or, where hosts are connected, the range.
     pub subnet: Ipv4Net,
     /// The gateway's ports in the configuration: HTTP, then HTTPS if it has a certificate.
     pub ports: Vec<u16>,
@@ -64,7 +64,7 @@ pub fn gather(config: &Config, attachments: &[Attachment], executor: &mut dyn Ex
         mode: stdout(&["wslinfo", "--networking-mode"]),
         eth0: stdout(&[&ip, "-4", "-o", "addr", "show", "dev", "eth0", "scope", "global"])
             .and_then(|text| first_address(&text)),
-        subnet: config.subnet,
+        subnet: config.routed(),
         ports: std::iter::once(config.gateway.listen)
             .chain(config.gateway.tls.as_ref().map(|tls| tls.listen))
             .collect(),

@@ -139,7 +139,7 @@ fn settings(text: &str, config: &Config, distribution: Option<&str>) -> String {
         .collect();
     let known = [
         ("Distribution", distribution.and_then(quoted)),
-        ("Subnet", quoted(&config.subnet.to_string())),
+        ("Subnet", quoted(&config.routed().to_string())),
         ("Ports", Some(format!("@({})", ports.join(", ")))),
         ("Name", gateway.domains.first().and_then(|name| quoted(name.as_str()))),
         ("Zone", quoted(if config.names.enabled { config.names.zone.as_str() } else { "" })),
@@ -214,6 +214,9 @@ mod tests {
             assert!(known.contains(&format!("\n    {line}\n")), "{line}: {known}");
         }
         assert_eq!(known.lines().count(), template.lines().count());
+        let joined =
+            crate::model::config::parse("overlay: {kind: nebula, number: 1}", Path::new("f")).unwrap();
+        assert!(settings(template, &joined, None).contains("\n    Subnet = '10.87.0.0/16'\n"));
         let unknown = settings(template, &Config::default(), Some("a'; calc"));
         assert_eq!(unknown, template, "unknown and unsafe values keep their defaults");
     }

@@ -50,7 +50,9 @@ pub(super) fn settings(view: &View) -> Finding {
     let file = &view.observed.settings.file;
     if here != there {
         return Finding::failure(format!("{file} has the subnet {here}, but WSL2 has {there}"))
-            .help(format!("Write the same subnet to {file} and to /etc/flatnet/flatnet.yaml in WSL2"));
+            .help(format!(
+                "Write the same subnet to {file} and to /etc/flatnet/flatnet.yaml in WSL2; once WSL2 has joined other hosts, {file} has the range"
+            ));
     }
     let (ours, theirs) = (&view.observed.settings.ports, &view.facts.ports);
     if ours != theirs {

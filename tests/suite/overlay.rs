@@ -25,7 +25,7 @@ fn nebula() -> &'static PathBuf {
 struct Lan(Sandbox);
 
 impl Lan {
-    fn new() -> Self {
+    fn new(yaml: &str) -> Self {
         let programs = nebula().join("usr/bin");
         let sandbox = Sandbox::podman4()
             .copy(&programs.join("nebula"), "/usr/bin/nebula")
@@ -35,7 +35,7 @@ impl Lan {
         let lan = Self(sandbox);
         lan.sh("make_lan").succeeds();
         for (number, host) in ["h1", "h2", "h3"].iter().enumerate() {
-            lan.sh(&format!("host {host} 192.0.2.{} '{YAML}'", number + 11)).succeeds();
+            lan.sh(&format!("host {host} 192.0.2.{} '{yaml}'", number + 11)).succeeds();
         }
         lan
     }
@@ -46,15 +46,18 @@ impl Lan {
 
     /// An authority and a lighthouse; these hosts have joined, and each has a container, c1 on h1.
     fn joined(hosts: &[&str]) -> Self {
-        let lan = Self::new();
-        lan.sh("flatnet overlay ca --ca /ca --no-passphrase 2>/dev/null
+        Self::new(YAML).join_all(hosts)
+    }
+
+    fn join_all(self, hosts: &[&str]) -> Self {
+        self.sh("flatnet overlay ca --ca /ca --no-passphrase 2>/dev/null
              flatnet overlay lighthouse --ca /ca l1 --at 192.0.2.20:4242 /lights
              lighthouse /lights l1")
             .succeeds();
         for host in hosts {
-            lan.sh(&format!("join {host}; nebula_on {host}; cni {host} ADD c{}", &host[1..])).succeeds();
+            self.sh(&format!("join {host}; nebula_on {host}; cni {host} ADD c{}", &host[1..])).succeeds();
         }
-        lan
+        self
     }
 
     fn eventually(&self, script: &str) {
@@ -167,6 +170,9 @@ fn other_hosts_get_what_is_theirs_and_no_more() {
             "{source}: h1 is no router for the LAN"
         );
     }
+    // To a host's own address, which only hosts use. The control: its address in the LAN answers.
+    lan.sh("ip -n stranger route add 10.86.0.1 via 192.0.2.11; ip netns exec stranger ping -q -c 1 -W 1 192.0.2.11
+         ! ip netns exec stranger ping -q -c 1 -W 1 -I 192.0.2.66 10.86.0.1").succeeds();
     // A container with another container's address, one of another host's, and to a host's own address.
     lan.sh("ip -n c1 addr add 10.87.1.77/32 dev lo; ip -n c1 addr add 10.87.3.2/32 dev lo").succeeds();
     for (source, to, at) in
@@ -196,6 +202,9 @@ fn packets_to_other_hosts_never_take_another_way() {
     lan.eventually("ip netns exec c1 ping -q -c 1 -W 2 10.87.2.2");
     lan.sh("kill $(cat /hosts/h1/nebula.pid)").succeeds();
     lan.eventually("! on h1 ip link show flatnet-ov0");
+    let doctor = "{ on h1 flatnet doctor --json || true; } | jq -r '.findings[] | select(.group == \"overlay\") | .id + \" \" + .level + \": \" + .what'";
+    lan.sh(doctor)
+        .prints("overlay-interface failure: the interface flatnet-ov0 is missing: Nebula does not run");
     for from in ["ip netns exec c1", "on h1"] {
         lan.sh(&format!(
             "{{ {from} ping -c 1 -W 2 10.87.2.2 2>&1 || true; }} | grep -E 'nreachable|No route'"
@@ -206,6 +215,9 @@ fn packets_to_other_hosts_never_take_another_way() {
             lan.arrives(&format!("{from} ping -c 2 -W 1 10.87.2.2"), "stranger", "net 10.87.0.0/16"),
             "{from}"
         );
+        let to_host =
+            lan.arrives(&format!("{from} ping -c 2 -W 1 10.86.0.2"), "stranger", "net 10.86.0.0/16");
+        assert_eq!(to_host, "", "{from}");
     }
     // Not even without the route that rejects them.
     lan.sh("on h1 ip route del unreachable 10.87.0.0/16 proto 87").succeeds();
@@ -221,11 +233,21 @@ fn packets_to_other_hosts_never_take_another_way() {
     lan.sh("on h1 ip route show 10.87.0.0/16").prints("unreachable 10.87.0.0/16 proto 87");
     lan.eventually("ip netns exec c1 ping -q -c 1 -W 2 10.87.2.2");
     lan.sh("on h1 flatnet up").prints("Nothing to do");
+    lan.sh(doctor).prints("overlay-program good: Nebula 1.11.0\noverlay-interface good: flatnet-ov0 leads to other hosts, MTU 1300\noverlay-certificate good: the certificate is valid until ");
+    lan.sh("on h1 ip route del 10.87.0.0/16 dev flatnet-ov0; on h1 ip link set flatnet-ov0 mtu 1400")
+        .succeeds();
+    lan.sh(doctor).prints("overlay-interface failure: a route to the range 10.87.0.0/16 is missing\noverlay-interface warning: flatnet-ov0 has MTU 1400 instead of 1300\n");
+    lan.sh("on h1 ip link set flatnet-ov0 mtu 1300; on h1 flatnet doctor --fix --yes >/dev/null || true")
+        .succeeds();
+    lan.sh("on h1 ip route show 10.87.0.0/16").prints("dev flatnet-ov0");
+    // Without lighthouses tunnels go on, but hosts would not be found again.
+    lan.sh("pkill -f 'nebul[a] -config nebula.yml'").succeeds();
+    lan.eventually(&format!("{doctor} | grep 'overlay-hosts failure: no lighthouse answers'"));
 }
 
 #[test]
 fn number_is_given_once() {
-    let lan = Lan::new();
+    let lan = Lan::new(YAML);
     lan.sh("flatnet overlay ca --ca /ca --no-passphrase").succeeds();
     lan.sh("flatnet overlay ca --ca /ca --no-passphrase").complains("cannot make /ca");
     // An attempt that fails leaves nothing.
@@ -258,7 +280,7 @@ fn number_is_given_once() {
 
 #[test]
 fn authority_with_passphrase_signs_only_with_it() {
-    let lan = Lan::new();
+    let lan = Lan::new(YAML);
     lan.sh("flatnet overlay ca --ca /ca").complains("nothing says how the authority's key is kept");
     lan.sh("echo 'correct horse' >/tmp/right; echo wrong >/tmp/wrong; flatnet overlay ca --ca /ca --passphrase-file /tmp/right").succeeds();
     lan.sh("grep -c ENCRYPTED /ca/ca.key").prints("2");
@@ -297,7 +319,9 @@ fn join_is_taken_back_when_it_fails_and_leave_takes_all_back() {
         "on h3 flatnet overlay request --name h3 >/dev/null; on h3 flatnet overlay join /tmp/h2.invitation",
     )
     .complains("everything was rolled back");
-    lan.sh("on h3 ls /etc/flatnet/overlay").prints_exactly("host.key\nhost.pub");
+    lan.sh("on h3 ls /etc/flatnet/overlay").prints_exactly(
+        "console-host.key\nconsole-host.key.pub\nconsole.key\nconsole.key.pub\nconsole.known_hosts\nhost.key\nhost.pub",
+    );
     // Addresses that the ruleset would take for another host's.
     lan.sh("ip -n h2 addr add 10.86.7.7/24 dev lo").succeeds();
     lan.sh("on h2 flatnet overlay join /tmp/h2.invitation")
@@ -367,4 +391,81 @@ fn hostile_papers_are_rejected() {
         lan.sh(&format!("sed '{change}' /tmp/{paper} >/tmp/hostile; ! cmp -s /tmp/{paper} /tmp/hostile; {run} /tmp/hostile")).fails();
         assert_eq!(lan.sh(after).stdout, before, "{change}");
     }
+}
+
+const WITH_NAMES: &str = "ingress_gateways: [192.0.2.30]";
+
+#[test]
+fn names_of_other_hosts_resolve() {
+    let lan = Lan::new(WITH_NAMES).join_all(&["h1", "h2"]);
+    lan.eventually("ip netns exec c1 ping -q -c 1 -W 2 10.87.2.2");
+    let dig = |from: &str, words: &str| {
+        let dig = format!("{from} dig +tries=1 +timeout=4 +noall +comments +answer {words}");
+        lan.sh(&format!("{{ {dig} || true; }} | sed -n 's/.*status: \\([A-Z]*\\).*/\\1/p; s/.*IN[[:space:]]*\\(A\\|PTR\\)[[:space:]]*/\\1 /p' | paste -sd' '"))
+            .succeeds()
+            .stdout
+            .trim()
+            .to_owned()
+    };
+    let c1 = "ip netns exec c1";
+    for (words, found) in [
+        ("@10.87.1.1 c2.h2", "NOERROR A 10.87.2.2"),
+        ("@10.87.1.1 C2.host2.direct.flatnet.internal", "NOERROR A 10.87.2.2"),
+        ("@10.87.1.1 +tcp c2.h2", "NOERROR A 10.87.2.2"),
+        ("@10.87.1.1 h2.direct.flatnet.internal", "NOERROR A 10.87.2.1"),
+        ("@10.87.1.1 c1.h1", "NOERROR A 10.87.1.2"),
+        ("@10.87.1.1 -x 10.87.2.2", "NOERROR PTR c2.h2.direct.flatnet.internal."),
+        ("@10.87.1.1 nobody.h2.direct.flatnet.internal", "NXDOMAIN"),
+        ("@10.87.1.1 c2.h2 AAAA", "NOERROR"),
+        // Its resolver is for hosts: it does not even answer.
+        ("@10.87.2.1 c2.h2", ""),
+    ] {
+        assert_eq!(dig(c1, words), found, "{words}");
+    }
+    // The gateway outside, as Windows is one, asks its own host.
+    lan.sh("ip -n gateway route add 10.87.0.0/16 via 192.0.2.11").succeeds();
+    let asked = "@10.87.1.1 c2.h2.direct.flatnet.internal";
+    assert_eq!(dig("ip netns exec gateway", asked), "NOERROR A 10.87.2.2");
+    // To other hosts the resolver says what this host has, nothing else, and never asks for them.
+    for (words, found) in [
+        ("@10.87.2.1 c2.h2", "NOERROR A 10.87.2.2"),
+        ("@10.87.2.1 c2", "REFUSED"),
+        ("@10.87.2.1 c1.h1", "REFUSED"),
+        ("@10.87.2.1 example.org", "REFUSED"),
+        ("@10.87.2.1 direct.flatnet.internal AXFR", "NOTIMP"),
+    ] {
+        assert_eq!(dig("on h1", words), found, "{words} of a host");
+    }
+    // Right at once, and gone at once.
+    lan.sh("cni h2 ADD d2").succeeds();
+    assert_eq!(dig(c1, "@10.87.1.1 d2.h2"), "NOERROR A 10.87.2.3");
+    lan.sh("on h1 flatnet names d2.h2").prints("d2.h2: 10.87.2.3");
+    lan.sh("on h1 flatnet names --all-hosts").prints("d2.h2  10.87.2.3  other host  -");
+    lan.sh("cni h2 DEL d2; ip netns del d2").succeeds();
+    assert_eq!(dig(c1, "@10.87.1.1 d2.h2"), "NXDOMAIN");
+    lan.sh("on h1 flatnet names d2.h2 || echo $?").prints("1");
+    lan.sh("on h1 flatnet names --all-hosts --json | jq -c '[.names[] | select(.host == 2) | [.name, .address]]'")
+        .prints("[[\"c2.h2\",\"10.87.2.2\"]]");
+    // Who is there, how packets get there, and which certificates they have.
+    lan.sh("on h1 flatnet overlay status | sed -E 's/[0-9.]+ ms/N ms/; s/[0-9]{4}-[0-9-]+/DATE/; s/:[0-9]+/:PORT/; s/  +/  /g; s/[0-9.]+$/VERSION/'")
+        .prints("HOST  NAME  ADDRESS  WAY  ROUND TRIP  CERTIFICATE ENDS  FLATNET\n1  h1  10.87.1.1  this host  -  DATE  VERSION\n2  h2  10.87.2.1  direct, 192.0.2.12:PORT  N ms  DATE  VERSION\nlighthouse  l1  10.86.255.254  direct, 192.0.2.20:PORT  -  DATE  -\n");
+    lan.sh("on h1 flatnet overlay status --json | jq -c '[.number, .hosts[0].number, .hosts[0].path.kind, .lighthouses[0].certificate.name, .no_tunnels]'")
+        .prints("[1,2,\"direct\",\"l1\",null]");
+    // Thousands of names, in more than one message.
+    let entry = |n: usize| {
+        let names: Vec<String> = (0..20).map(|alias| format!("a-rather-long-name-{n}-{alias}")).collect();
+        format!("name 10.87.2.{n} x{n} eth0 {}\n", names.join(" "))
+    };
+    lan.0.write("/tmp/lines", &(10..210).map(entry).collect::<String>());
+    lan.sh("cat /tmp/lines >>/hosts/h2/run/flatnet-dns/flatnet; on h1 flatnet names --all-hosts | grep -c a-rather")
+        .prints_exactly("4000");
+    // A host that is away.
+    lan.sh("kill $(cat /hosts/h2/nebula.pid)").succeeds();
+    assert_eq!(dig(c1, "@10.87.1.1 c2.h2"), "SERVFAIL");
+    assert_eq!(dig(c1, "@10.87.1.1 c1"), "NOERROR A 10.87.1.2");
+    lan.sh("on h1 flatnet names c2.h2").complains("does not answer at 10.87.2.1");
+    lan.eventually("[[ $(on h1 flatnet overlay status --json | jq '.hosts | length') = 0 ]]");
+    lan.sh("on h3 flatnet overlay status").complains("this host has joined no overlay");
+    lan.sh("on h3 flatnet up >/dev/null; on h3 flatnet names --all-hosts")
+        .complains("connected with no others");
 }

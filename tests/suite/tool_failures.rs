@@ -202,7 +202,7 @@ impl Lab {
             Verb::Gc => Call::gc(&[]),
             Verb::Up | Verb::Repair => {
                 let verb = if verb == Verb::Up { "up" } else { "repair" };
-                let output = self.sandbox.sh(&format!("env -u RUST_BACKTRACE flatnet {verb}"));
+                let output = self.sandbox.sh(&format!("flatnet {verb}"));
                 return Outcome { ok: output.status == Some(0), said: output.stderr };
             }
         };

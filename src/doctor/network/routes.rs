@@ -34,8 +34,14 @@ fn judge(route: &Route, config: &Config) -> Option<Finding> {
     };
     // Routes of containers, which `container-links` checks, and the unreachable route for unassigned addresses.
     let is_ours = route.protocol == "87" && (route.kind == "unreachable" || route.dev.starts_with("fn"));
+    let is_overlay = config.overlay.as_ref().is_some_and(|overlay| route.dev == overlay.interface.as_str());
     // VPNs split the default route into two halves.
-    if is_ours || route.dev == config.bridge.as_str() || to.prefix_len() <= 1 || route.kind == "broadcast" {
+    if is_ours
+        || is_overlay
+        || route.dev == config.bridge.as_str()
+        || to.prefix_len() <= 1
+        || route.kind == "broadcast"
+    {
         return None;
     }
     let (subnet, way) = (config.subnet, words(route));

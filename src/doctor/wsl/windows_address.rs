@@ -69,7 +69,7 @@ fn judge(record: &HostRecord, now: &Now<'_>, config: &Config, command: &str, con
     }
     match (record.uplink_address, own) {
         (Some(before), Some(own)) if before != *own => {
-            let (to, mask) = (config.subnet.network(), config.subnet.netmask());
+            let (to, mask) = (config.routed().network(), config.routed().netmask());
             Finding::warning(format!("this host was {before} at `flatnet up`, but is {own} now"))
                 .commands([command])
                 .help(format!(

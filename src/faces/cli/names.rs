@@ -10,6 +10,7 @@ use super::{Options, output};
 use crate::engine::{Engine, Names};
 use crate::error::{Error, Kind, Result};
 use crate::model::types::HostName;
+use crate::names::ask::OtherHosts;
 use crate::names::lookup::{LookupResult, look_up};
 use crate::routes::publish::published;
 use crate::routes::table::Route;
@@ -19,14 +20,17 @@ use crate::state::receipt::Receipt;
 /// List the names of containers, or show what a question for NAME is answered.
 ///
 /// Each name is also found in the zone: web.direct.flatnet.internal. With NAME, the exit status is 1 if there is no
-/// such name; a name that is forwarded is not looked up.
+/// such name; a name that is forwarded is not looked up. A container on another host is found by its host's number: web.h2 or web.host2.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  flatnet names\n  flatnet names web\n  flatnet names web.direct.flatnet.internal\n  flatnet names --json"
+    after_help = "Examples:\n  flatnet names\n  flatnet names web\n  flatnet names web.direct.flatnet.internal\n  flatnet names web.h2\n  flatnet names --all-hosts\n  flatnet names --json"
 )]
 pub(super) struct NamesCommand {
     /// The name, with or without the zone.
     name: Option<String>,
+    /// List the names of other hosts' containers as well, which their resolvers are asked for.
+    #[arg(long, conflicts_with = "name")]
+    all_hosts: bool,
 }
 
 /// One name.
@@ -37,6 +41,9 @@ struct Row {
     why: &'static str,
     container: Option<String>,
     container_id: Option<String>,
+    /// The number of the host, for a container of another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<u16>,
 }
 
 impl NamesCommand {
@@ -47,9 +54,13 @@ impl NamesCommand {
             return Err(no_names(&engine).into());
         };
         output::note_unread(&engine);
-        let answer = self.name.as_deref().map(|name| answer(&names, name)).transpose()?;
-        let rows: Vec<Row> =
+        let others = OtherHosts::of(&engine.config);
+        let answer = self.name.as_deref().map(|name| answer(&names, others.as_ref(), name)).transpose()?;
+        let mut rows: Vec<Row> =
             rows(&engine, file)?.into_iter().filter(|row| self.concerns(&row.name, file)).collect();
+        if self.all_hosts {
+            rows.extend(rows_of_others(others.as_ref())?);
+        }
         if options.json {
             output::print_json(&json!({
                 "network": file.network,
@@ -97,7 +108,7 @@ impl NamesCommand {
                     LookupResult::Addresses(addresses) => {
                         addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
                     }
-                    LookupResult::Nothing => "no such name".to_owned(),
+                    LookupResult::Nothing | LookupResult::OtherHost(_) => "no such name".to_owned(),
                     // A name with a dot may be a public one.
                     LookupResult::Forwarded if rows.iter().any(|row| row.container.is_some()) => {
                         format!("forwarded: {asked}; the container is found as {name}.{}", file.zone)
@@ -126,8 +137,8 @@ fn no_names(engine: &Engine) -> Error {
     .remedy("Write `names: {enabled: true}`, then run `flatnet up`")
 }
 
-/// Checks the name, then looks it up.
-fn answer(names: &Names, name: &str) -> Result<LookupResult> {
+/// Checks the name, then looks it up, on another host if it is there.
+fn answer(names: &Names, others: Option<&OtherHosts>, name: &str) -> Result<LookupResult> {
     let bad = |why: &str, remedy: String| {
         let what = format!("\"{}\" is not a name: {why}", crate::model::types::shown(name));
         Err(Error::new(Kind::BadValue, what).remedy(remedy))
@@ -136,6 +147,12 @@ fn answer(names: &Names, name: &str) -> Result<LookupResult> {
         return bad("it is an address", format!("`flatnet inspect {address}` shows who holds it"));
     }
     match look_up(names.files.clone(), name) {
+        Some(LookupResult::OtherHost(host)) => {
+            let others = others.ok_or_else(|| Error::new(Kind::Internal, "this host has no others"))?;
+            let found = others.addresses(host, name.trim_end_matches('.'));
+            let addresses = found.map_err(|cause| no_answer(host, cause))?;
+            Ok(if addresses.is_empty() { LookupResult::Nothing } else { LookupResult::Addresses(addresses) })
+        }
         Some(found) if !name.is_empty() => Ok(found),
         _ => bad(
             "a part between dots is empty, or has more than 63 characters",
@@ -144,10 +161,43 @@ fn answer(names: &Names, name: &str) -> Result<LookupResult> {
     }
 }
 
+fn no_answer(host: Ipv4Addr, cause: std::io::Error) -> Error {
+    Error::new(Kind::Unavailable, format!("the resolver of another host does not answer at {host}"))
+        .source(cause)
+        .remedy("Run `flatnet overlay status`, which shows the hosts that can be reached")
+}
+
+/// The names of containers on other hosts.
+fn rows_of_others(others: Option<&OtherHosts>) -> Result<Vec<Row>> {
+    let others = others.ok_or_else(|| {
+        Error::new(Kind::BadValue, "this host is connected with no others")
+            .remedy("docs/setup/second-host.md says how hosts are connected")
+    })?;
+    let failed = |cause| Error::new(Kind::Io, "other hosts cannot be asked for names").source(cause);
+    let mut rows = Vec::new();
+    for number in others.present(&others.all()).map_err(failed)?.into_keys() {
+        match others.names(number) {
+            Ok(names) => rows.extend(names.into_iter().map(|(name, address)| Row {
+                name: format!("{name}.h{number}"),
+                address,
+                why: "other host",
+                container: None,
+                container_id: None,
+                host: Some(number),
+            })),
+            Err(cause) => output::note(&format!(
+                "Warning: {}",
+                no_answer(others.numbers.bridge_address_of(number), cause).to_line()
+            )),
+        }
+    }
+    Ok(rows)
+}
+
 fn as_json(found: &LookupResult, names: &Names) -> serde_json::Value {
     match found {
         LookupResult::Addresses(addresses) => json!({"addresses": addresses, "by": "flatnet"}),
-        LookupResult::Nothing => json!({"addresses": [], "by": "flatnet"}),
+        LookupResult::Nothing | LookupResult::OtherHost(_) => json!({"addresses": [], "by": "flatnet"}),
         LookupResult::Forwarded => json!({"addresses": null, "by": names.servers}),
     }
 }
@@ -160,7 +210,14 @@ fn rows(engine: &Engine, file: &NamesFile) -> Result<Vec<Row>> {
         let receipt = receipts.iter().find(|receipt| receipt.id == entry.id);
         rows.extend(of_container(entry, receipt));
     }
-    let other = |name: String, address, why| Row { name, address, why, container: None, container_id: None };
+    let other = |name: String, address, why| Row {
+        name,
+        address,
+        why,
+        container: None,
+        container_id: None,
+        host: None,
+    };
     // A container of such a name comes first.
     let is_hidden =
         |host: &HostName| rows.iter().any(|row: &Row| row.name.eq_ignore_ascii_case(host.as_str()));
@@ -196,6 +253,7 @@ fn of_route(route: &Route, file: &NamesFile, receipts: &[Receipt]) -> Vec<Row> {
                 why: "route",
                 container: Some(endpoint.container.to_string()),
                 container_id: receipt.map(|receipt| receipt.id.container_id.to_string()),
+                host: None,
             });
         }
     }
@@ -212,6 +270,7 @@ fn of_container(entry: &NameEntry, receipt: Option<&Receipt>) -> Vec<Row> {
         why,
         container: Some(container.to_owned()),
         container_id: Some(id.to_string()),
+        host: None,
     };
     let given = entry
         .names

@@ -9,9 +9,9 @@ use ipnet::Ipv4Net;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Config;
 use super::problem::{Problem, problem};
-use super::{Config, next};
-use crate::model::types::IfName;
+use crate::model::types::{HostNumbers, IfName};
 
 /// The bytes that an overlay adds to a packet fit into a frame beside so many, also over a VPN or a modem.
 pub const OVERLAY_MTU: u32 = 1300;
@@ -113,34 +113,40 @@ impl Overlay {
 }
 
 impl Config {
-    /// How many hosts `range` has room for: the numbers from 1 to this one. The first and the last part of the range are no host's, so that
-    /// no container's address looks like that of a network or a broadcast.
+    /// The numbers that hosts of `range` may have, and what follows from each.
+    #[must_use]
+    pub fn host_numbers(&self) -> HostNumbers {
+        HostNumbers::new(self.range, self.subnet)
+    }
+
+    /// What Windows and ingress gateways route to this host: its subnet or, where hosts are connected, the range.
+    #[must_use]
+    pub fn routed(&self) -> Ipv4Net {
+        if self.overlay.is_some() { self.range } else { self.subnet }
+    }
+
+    /// How many hosts `range` has room for.
     #[must_use]
     pub fn hosts(&self) -> u16 {
-        let bits = self.subnet.prefix_len().saturating_sub(self.range.prefix_len()).min(16);
-        u16::try_from((1_u32 << bits).saturating_sub(2)).unwrap_or(u16::MAX - 1)
+        self.host_numbers().count()
     }
 
     /// The subnet of the host with this number.
     #[must_use]
     pub fn subnet_of(&self, number: u16) -> Ipv4Net {
-        let size = 32 - u32::from(self.subnet.prefix_len());
-        let network = self.range.network().to_bits().saturating_add(u32::from(number) << size);
-        Ipv4Net::new_assert(Ipv4Addr::from_bits(network), self.subnet.prefix_len())
+        self.host_numbers().subnet_of(number)
     }
 
-    /// The bridge's address on the host with this number: the first of its subnet. A host that has joined has no other.
+    /// The bridge's address on the host with this number.
     #[must_use]
     pub fn bridge_address_of(&self, number: u16) -> Ipv4Addr {
-        next(self.subnet_of(number).network())
+        self.host_numbers().bridge_address_of(number)
     }
 
-    /// The number of the host whose subnet contains `address`; `None` for an address that is no host's.
+    /// The number of the host whose subnet contains `address`.
     #[must_use]
     pub fn number_of(&self, address: Ipv4Addr) -> Option<u16> {
-        let size = 32 - u32::from(self.subnet.prefix_len());
-        let part = address.to_bits().checked_sub(self.range.network().to_bits())? >> size;
-        u16::try_from(part).ok().filter(|number| (1..=self.hosts()).contains(number))
+        self.host_numbers().number_of(address)
     }
 }
 
@@ -222,19 +228,8 @@ mod tests {
         let config = parsed("subnet: 10.87.7.0/24\noverlay: {kind: nebula, number: 7}\n").unwrap();
         let overlay = config.overlay.as_ref().unwrap();
         assert_eq!(overlay.address().to_string(), "10.86.0.7/16");
-        assert_eq!(config.subnet_of(254).to_string(), "10.87.254.0/24");
-        assert_eq!(config.hosts(), 254);
-        assert_eq!(config.bridge_address_of(2).to_string(), "10.87.2.1");
-        for (address, number) in [
-            ("10.87.2.1", Some(2)),
-            ("10.87.254.255", Some(254)),
-            ("10.87.255.1", None),
-            ("10.87.0.1", None),
-            ("10.86.0.2", None),
-            ("11.0.0.1", None),
-        ] {
-            assert_eq!(config.number_of(address.parse().unwrap()), number, "{address}");
-        }
+        assert_eq!(config.bridge_address(), config.bridge_address_of(7));
+        assert_eq!((config.routed(), Config::default().routed()), (config.range, Config::default().subnet));
         let large = parsed("range: 10.0.0.0/8\nsubnet: 10.18.52.0/24\noverlay: {kind: nebula, number: 4660, network: 172.16.0.0/12}\n").unwrap();
         assert_eq!(large.hosts(), 65_534);
         assert_eq!(large.overlay.unwrap().address().to_string(), "172.16.18.52/12");

@@ -134,6 +134,7 @@ table inet flatnet {
 		iifname "flatnet-ov0" counter goto may_the_overlay_bear_this comment "packets from other hosts"
 		ip saddr 10.87.0.0/16 counter drop comment "an address of another host's container, but not from the overlay"
 		ip saddr 10.86.0.0/16 counter drop comment "another host's own address, but not from the overlay"
+		ip daddr 10.86.0.0/16 counter drop comment "to a host's own address, but not from the overlay"
 		ip saddr @gateway_addresses counter drop comment "a gateway's address, but not through its interface"
 	}
 
@@ -213,12 +214,15 @@ table inet flatnet {
 		ct state established ct direction reply counter accept comment "replies to this host"
 		ct state related icmp type @icmp_errors counter accept comment "errors about flows of this host"
 		icmp type echo-request counter accept comment "ping"
+		ip saddr & 0.0.0.255 == 0.0.0.1 ip daddr 10.87.2.1 udp dport 53 counter accept comment "other hosts' resolvers ask this one for its containers"
+		ip saddr & 0.0.0.255 == 0.0.0.1 ip daddr 10.87.2.1 tcp dport 53 counter accept comment "the same over TCP"
 		counter drop comment "anything else: published ports too, which are for this host's own networks"
 	}
 
 	chain who_may_ask_for_names {
 		comment "who, besides containers and this host, may ask the resolver at the bridge's address?"
 		iifname . ip saddr @gateways counter return comment "the gateways may"
+		iifname "flatnet-ov0" counter return comment "other hosts: what_may_other_hosts_reach decides"
 		udp dport 53 counter drop comment "nobody else: a resolver that answers everybody serves attackers"
 		tcp dport 53 counter drop comment "the same over TCP"
 	}
@@ -282,6 +286,7 @@ table inet flatnet {
 		oifgroup 1683116946 counter jump who_may_come_in comment "from outside to containers"
 		ip daddr 10.87.2.0/24 counter drop comment "unused address of the subnet: never forwarded, even if its unreachable route is missing"
 		oifname != "flatnet-ov0" ip daddr 10.87.0.0/16 counter drop comment "another host's container: by the overlay or not at all"
+		oifname != "flatnet-ov0" ip daddr 10.86.0.0/16 counter drop comment "hosts' own addresses: the same"
 		iifname "flatnet-ov0" oifname . ip daddr @gateways ct state established,related counter accept comment "replies to a gateway of this host"
 		iifname "flatnet-ov0" counter drop comment "other hosts reach containers only"
 		oifname "flatnet-ov0" iifgroup != 1683116946 iifname . ip saddr != @gateways counter drop comment "only containers, this host and its gateways use the overlay"
@@ -294,6 +299,7 @@ table inet flatnet {
 		oifgroup 1683116946 icmp type redirect counter drop comment "this host must not redirect containers: it is their only next hop"
 		oifgroup != 1683116946 oifname != "lo" ip daddr 10.87.2.0/24 counter drop comment "unused address of the subnet: the same for packets from this host"
 		oifname != "flatnet-ov0" oifgroup != 1683116946 oifname != "lo" ip daddr 10.87.0.0/16 counter drop comment "another host's container: the same for packets from this host"
+		oifname != "flatnet-ov0" oifname != "lo" ip daddr 10.86.0.0/16 counter drop comment "hosts' own addresses: the same for packets from this host"
 	}
 
 	chain at_departure {

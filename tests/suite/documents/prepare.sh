@@ -2,9 +2,8 @@
 # Functions that prepare a document's sandbox: `<!-- session: ..; begin: lan installed containers -->`. To be sourced.
 set -euo pipefail
 
-# curl prints what it prints on a terminal. A backtrace would take a second for each error of a debug build.
+# curl prints what it prints on a terminal.
 echo no-progress-meter >/root/.curlrc
-unset RUST_BACKTRACE
 
 # nft prints protocols by this file, which a minimal Debian 13 lacks. On a newcomer's system a package installs it.
 [[ ! -x /usr/bin/podman || -e /etc/protocols ]] || printf 'tcp 6 TCP\nudp 17 UDP\n' >/etc/protocols

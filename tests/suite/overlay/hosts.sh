@@ -29,6 +29,8 @@ host() { # NAME ADDRESS YAML
     machine "$1" "$2"
     ip -n "$1" route add default via "${2%.*}.1"
     for folder in "${folders[@]}"; do mkdir -p "$folder" "/hosts/$1$folder" && chmod 700 "/hosts/$1$folder"; done
+    # The resolver reads it without root.
+    chmod 755 "/hosts/$1/run/flatnet-dns"
     ip netns exec "$1" unshare --mount --propagation slave bash -c '
         for folder in "${@:2}"; do mount --bind "/hosts/$1$folder" "$folder"; done
         echo $$ >"/hosts/$1/pid"; exec sleep infinity' bash "$1" "${folders[@]}" >/dev/null 2>&1 &
@@ -60,7 +62,7 @@ nebula_on() { # HOST
     on "$1" setsid setpriv --bounding-set=-all,+net_admin --inh-caps=-all,+net_admin --ambient-caps=-all,+net_admin --no-new-privs \
         nebula -config /etc/flatnet/overlay/nebula.yml >"/tmp/nebula-$1.log" 2>&1 </dev/null &
     until on "$1" ip link show flatnet-ov0 >/dev/null 2>&1; do sleep 0.02; done
-    on "$1" pgrep -f 'nebula -config /etc/flatnet' -n >"/hosts/$1/nebula.pid"
+    on "$1" pgrep -f 'nebul[a] -config /etc/flatnet' -n >"/hosts/$1/nebula.pid"
     on "$1" flatnet up >/dev/null
 }
 

@@ -13,6 +13,7 @@ use crate::kernel::observe;
 use crate::model::config::{Config, OverlayKind, Peer};
 use crate::model::desired::OWNER_FILE;
 use crate::model::types::HostName;
+use crate::overlay::console;
 use crate::overlay::membership::{ThisHost, public_key};
 use crate::overlay::nebula::{self, HostFiles};
 use crate::overlay::papers::{Identity, Invitation, JoinRequest, One, read, write};
@@ -74,6 +75,7 @@ impl RequestCommand {
         let mut executor = options.patient_executor();
         nebula::refuse_old(&mut executor)?;
         make_key(&files.folder, &mut executor)?;
+        console::make_keys(&files, &mut executor)?;
         Ok(Identity::Nebula { public_key: public_key(&files)? })
     }
 

@@ -5,6 +5,7 @@ mod block;
 mod host;
 mod passphrase;
 mod peers;
+mod status;
 
 use clap::{Args, Subcommand};
 
@@ -36,6 +37,7 @@ enum Command {
     Join(host::Join),
     Leave(host::Leave),
     Peers(peers::Peers),
+    Status(status::Status),
     Revoke(authority::Revoke),
     Block(block::Block),
 }
@@ -50,6 +52,7 @@ impl Overlay {
             Command::Join(command) => command.run(options),
             Command::Leave(command) => command.run(options),
             Command::Peers(command) => command.run(options),
+            Command::Status(command) => command.run(options),
             Command::Revoke(command) => command.run(options),
             Command::Block(command) => command.run(options),
         }
