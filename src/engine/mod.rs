@@ -190,7 +190,7 @@ fn host_executor(config: &Config) -> Box<dyn Executor> {
 
 /// Whoever changes rules, sets or links of `up` changes this text too: then the first ADD after an upgrade sets this host up
 /// again. 0.1.0 had none.
-const GENERATION: &str = "routed links, a table for each address";
+const GENERATION: &str = "routed links, a table for each address, routes for other hosts";
 
 /// A hash of the network's configuration, independent of comments and layout. Without `limits`: at boot `--command-seconds` overrides one, which is no
 /// reason to set this host up again.

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::error::{Error, Kind, Result};
 use crate::kernel::sets::{Entry, SETS, Set};
-use crate::model::config::{Config, VXLAN_PORT};
+use crate::model::config::{Config, ROUTES_PORT, VXLAN_PORT};
 use crate::model::desired::{Attached, HostFacts, Tunnel, TunnelPeer};
 use crate::model::plan::TableElement;
 use crate::model::types::{LinkGroup, Owner};
@@ -46,6 +46,7 @@ pub fn render(
                     "tunnel": Tunnel::new(config, facts).as_ref().map(guard),
                     // An address of a host's bridge ends in the same way in each subnet.
                     "host_mask": config.subnet.hostmask(), "bridge_part": config.bridge_address() & config.subnet.hostmask(),
+                    "routes_port": ROUTES_PORT,
                 })),
                 names => config.names.enabled,
                 name_clients => config.names.clients.iter().map(ToString::to_string).collect::<Vec<_>>(),

@@ -323,7 +323,7 @@ impl Authority {
         Peers { force, hosts: others }.check(&config)
     }
 
-    /// Makes a lighthouse's certificate for `key`, and tells later hosts where it is.
+    /// Makes a lighthouse's certificate for `key`, and tells later hosts where it is. One of this name that is known keeps its own address.
     pub fn add_lighthouse(
         &mut self,
         name: &HostName,
@@ -340,20 +340,24 @@ impl Authority {
         // Another run may have added one.
         self.record = Self::open(&self.folder)?.record;
         let folder = self.folder.join("lighthouses").join(name.as_str());
-        if self.record.lighthouses.iter().any(|known| known.at == *at) {
-            let what = format!("there is a lighthouse at {at} already");
+        // One that is known gets another certificate, for the address that it has.
+        let known =
+            if folder.exists() { Some(own_address(&folder.join("host.crt"), executor)?) } else { None };
+        let address = known.unwrap_or_else(|| self.lighthouse_address());
+        if self.record.lighthouses.iter().any(|other| other.at == *at && other.address != address) {
+            let what = format!("there is another lighthouse at {at} already");
             return Err(Error::new(Kind::BadValue, what));
         }
-        if folder.exists() {
-            return Err(Error::new(Kind::BadValue, format!("there is a lighthouse {name} already")));
-        }
-        let lighthouse = Lighthouse { address: self.lighthouse_address(), at: at.clone() };
+        let lighthouse = Lighthouse { address, at: at.clone() };
         let networks = format!("{}/{}", lighthouse.address, self.record.network.prefix_len());
         let key = key.display().to_string();
         let arguments = ["-in-pub", &key, "-name", name.as_str(), "-networks", &networks];
         let certificate = self.certify(&arguments, None, passphrase, executor)?;
-        make_folder(&folder)?;
+        if known.is_none() {
+            make_folder(&folder)?;
+        }
         put(&folder.join("host.crt"), &certificate.to_string())?;
+        self.record.lighthouses.retain(|other| other.address != address);
         self.record.lighthouses.push(lighthouse.clone());
         self.save()?;
         Ok((lighthouse, certificate))
@@ -535,6 +539,16 @@ impl Record {
 
 fn overlay_of(config: &Config) -> Result<&Overlay> {
     config.overlay.as_ref().ok_or_else(|| Error::new(Kind::Internal, "this configuration has no overlay"))
+}
+
+/// The own address in the certificate of a lighthouse.
+fn own_address(certificate: &Path, executor: &mut impl Executor) -> Result<Ipv4Addr> {
+    let text = fs::read_to_string(certificate).map_err(io("read", certificate))?;
+    let networks = nebula::certificate(&Pem::parse(&text)?, executor)?.details.networks.unwrap_or_default();
+    networks
+        .first()
+        .map(Ipv4Net::addr)
+        .ok_or_else(|| Error::new(Kind::ForeignFile, format!("{} names no address", certificate.display())))
 }
 
 /// Makes a folder that only root enters. It must not exist.

@@ -119,7 +119,9 @@ impl ThisHost<'_> {
         let Credentials { lighthouses, revoked, ca, certificate } = credentials;
         let nebula = nebula::host_configuration(after, overlay, lighthouses, revoked, &files)?;
         let configuration = files.nebula().display().to_string();
-        let mut ca = Task::put(&files.ca(), "644", &ca.to_string(), "whose certificates count");
+        // Other authorities that this host trusts: while one replaces another, hosts have certificates of both.
+        let trusted = self.trusted()?.map_or_else(|| ca.clone(), |others| ca.and(&others));
+        let mut ca = Task::put(&files.ca(), "644", &trusted.to_string(), "whose certificates count");
         if self.has_systemd && self.unit_path().exists() {
             // With the files as they were.
             ca = ca.undone_by([systemctl(&["reload-or-restart", &self.unit()])]);
@@ -219,6 +221,33 @@ impl ThisHost<'_> {
         Ok(tasks)
     }
 
+    /// The authorities whose certificates count here; none before it joined.
+    fn trusted(&self) -> Result<Option<Pem>> {
+        let path = self.files().ca();
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Pem::parse(&text).map(Some),
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(io("read", &path)(cause)),
+        }
+    }
+
+    /// The commands by which certificates of these authorities count here, too, or they alone.
+    pub fn trust(&self, authorities: &Pem, is_only: bool) -> Result<Vec<Task>> {
+        let trusted =
+            self.trusted()?.ok_or_else(|| Error::new(Kind::BadValue, "this host has joined no overlay"))?;
+        let all = if is_only { authorities.clone() } else { trusted.and(authorities) };
+        Ok(self.reloaded(Task::put(&self.files().ca(), "644", &all.to_string(), "whose certificates count")))
+    }
+
+    /// `change`, and Nebula reads its files again.
+    fn reloaded(&self, change: Task) -> Vec<Task> {
+        let mut tasks = vec![change];
+        if self.has_systemd {
+            tasks.push(Task::new(systemctl(&["reload", &self.unit()]), "Nebula reads it"));
+        }
+        tasks
+    }
+
     /// The commands by which it no longer talks to hosts with these certificates.
     pub fn block(&self, revoked: &[Fingerprint]) -> Result<Vec<Task>> {
         if self.config.overlay.as_ref().is_some_and(|overlay| overlay.kind == OverlayKind::Vxlan) {
@@ -232,11 +261,7 @@ impl ThisHost<'_> {
             Error::new(Kind::BadValue, format!("{} has no line `  blocklist: [..]`", path.display()))
                 .remedy("Run `flatnet overlay join` again with a new invitation")
         })?;
-        let mut tasks = vec![Task::put(&path, "644", &text, "Nebula closes tunnels of these certificates")];
-        if self.has_systemd {
-            tasks.push(Task::new(systemctl(&["reload", &self.unit()]), "Nebula reads it"));
-        }
-        Ok(tasks)
+        Ok(self.reloaded(Task::put(&path, "644", &text, "Nebula closes tunnels of these certificates")))
     }
 
     /// Packets with these source addresses are accepted from the overlay only.

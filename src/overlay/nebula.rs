@@ -39,6 +39,8 @@ pub struct Certificate {
 pub struct Details {
     /// The host's name.
     pub name: String,
+    /// Whether it is an authority's.
+    pub is_ca: bool,
     /// Its own addresses, with the network's prefix length.
     pub networks: Option<Vec<Ipv4Net>>,
     /// Its containers' addresses.
@@ -106,14 +108,30 @@ pub fn cert_with_passphrase(
     Ok(ended.checked(&Command::new(["nebula-cert"].into_iter().chain(arguments.iter().copied())))?.stdout)
 }
 
+/// An error unless all certificates in `pem` are an authority's.
+pub fn refuse_hosts(pem: &Pem, executor: &mut (impl Executor + ?Sized)) -> Result<()> {
+    match certificates(pem, executor)?.into_iter().find(|one| !one.details.is_ca) {
+        None => Ok(()),
+        Some(other) => {
+            let name = crate::model::types::shown(&other.details.name);
+            Err(Error::new(Kind::BadValue, format!("the certificate of {name} is not an authority's"))
+                .remedy("Give the authority's ca.crt"))
+        }
+    }
+}
+
 /// What the first certificate in `pem` says.
 pub fn certificate(pem: &Pem, executor: &mut (impl Executor + ?Sized)) -> Result<Certificate> {
+    let first = certificates(pem, executor)?.into_iter().next();
+    first.ok_or_else(|| Error::new(Kind::BadValue, "there is no certificate"))
+}
+
+fn certificates(pem: &Pem, executor: &mut (impl Executor + ?Sized)) -> Result<Vec<Certificate>> {
     let said = cert(&["print", "-json", "-path", "-"], Some(&pem.to_string()), executor)?;
     let unreadable = |cause| {
         Error::new(Kind::Internal, "nebula-cert printed something else than certificates").source(cause)
     };
-    let certificates: Vec<Certificate> = serde_json::from_str(&said).map_err(unreadable)?;
-    certificates.into_iter().next().ok_or_else(|| Error::new(Kind::BadValue, "there is no certificate"))
+    serde_json::from_str(&said).map_err(unreadable)
 }
 
 /// Where a host keeps what it needs for the overlay.

@@ -172,6 +172,24 @@ impl Pem {
 }
 
 impl Pem {
+    /// These certificates, then those of `others` that are not among them.
+    #[must_use]
+    pub fn and(&self, others: &Self) -> Self {
+        let new = others.blocks().filter(|block| !self.0.contains(block.as_str()));
+        Self(std::iter::once(self.0.clone()).chain(new).collect())
+    }
+
+    /// Each certificate or key, with its edges.
+    fn blocks(&self) -> impl Iterator<Item = String> + '_ {
+        self.0
+            .split_inclusive("-----\n")
+            .collect::<Vec<_>>()
+            .chunks(2)
+            .map(<[&str]>::concat)
+            .collect::<Vec<_>>()
+            .into_iter()
+    }
+
     /// Whether it is one public key of the kind that hosts have.
     #[must_use]
     pub fn is_public_key(&self) -> bool {

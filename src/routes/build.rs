@@ -82,10 +82,11 @@ pub fn build(sources: &Sources<'_>, answers: &Answers) -> Draft {
     unrouted.extend(doubtful);
     let (routes, conflicts) = merge::merged(sources, sure);
     let Config { network, subnet, .. } = sources.config;
-    let host = Host { name: sources.host.clone(), network: network.clone(), subnet: *subnet };
+    let number = sources.config.overlay.as_ref().map(|overlay| overlay.number);
+    let host = Host { name: sources.host.clone(), network: network.clone(), subnet: *subnet, number };
     let unrouted = unrouted.into_iter().map(|(container, why)| shown(sources, container, why)).collect();
-    let table =
-        Table { version: VERSION, generation: 0, written: String::new(), host, routes, unrouted, end: 0 };
+    let (generation, written, hosts) = (0, String::new(), Vec::new());
+    let table = Table { version: VERSION, generation, written, host, hosts, routes, unrouted, end: 0 };
     Draft { table, conflicts }
 }
 
@@ -137,7 +138,7 @@ fn route<'a>(
 /// The container's address; its last known one if it is not running.
 fn address(sources: &Sources<'_>, container: &Container) -> Option<Ipv4Addr> {
     let before = || {
-        let mut endpoints = sources.before?.routes.iter().flat_map(|route| &route.endpoints);
+        let mut endpoints = sources.before?.own_routes().flat_map(|route| &route.endpoints);
         endpoints.find(|one| one.id == container.id.short()).map(|one| one.address)
     };
     let whose = container.shares.as_ref().unwrap_or(&container.id);
@@ -158,6 +159,7 @@ fn single(sources: &Sources<'_>, routed: RoutedContainer<'_>) -> (Route, Endpoin
     };
     let route = Route {
         name: name.clone(),
+        host: None,
         hosts,
         path: labels.path.unwrap_or_else(UrlPath::root),
         strip: labels.strip,
@@ -174,6 +176,7 @@ fn shown(sources: &Sources<'_>, container: &Container, why: Explanation) -> Unro
     let Container { id, name, state, since, .. } = container;
     Unrouted {
         container: name.clone(),
+        host: None,
         id: id.short().to_owned(),
         address: address(sources, container),
         state: *state,

@@ -100,7 +100,7 @@ pub fn refuse_lost(
     if !containers.is_empty() {
         return Ok(());
     }
-    let routed = before.into_iter().flat_map(|table| &table.routes).flat_map(|route| &route.endpoints);
+    let routed = before.into_iter().flat_map(Table::own_routes).flat_map(|route| &route.endpoints);
     let lives = |id: &str| {
         attachments
             .iter()

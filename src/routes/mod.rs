@@ -4,13 +4,16 @@
 //! podman inspect -> Container -> (labels, probes, previous table) -> Table -> state/routes.json
 //! ```
 //!
-//! [`podman`], [`labels`], [`port_choice`], [`unrouted_reason`], [`table`], [`summary`] and [`build`] are pure;
+//! With an overlay, other hosts' routes are merged into it ([`others`]), which `watch` gets from those hosts.
+//!
+//! [`podman`], [`labels`], [`port_choice`], [`unrouted_reason`], [`table`], [`summary`], [`build`] and [`others`] are pure;
 //! [`containers`], [`probe`], [`publish`], [`sync`], [`follow`] and [`watch`] do I/O.
 
 pub mod build;
 pub mod containers;
 pub mod follow;
 pub mod labels;
+pub mod others;
 pub mod podman;
 pub mod port_choice;
 pub mod probe;

@@ -37,11 +37,11 @@ pub struct KnownPorts {
 }
 
 impl KnownPorts {
-    /// Learns the ports of `table`, and forgets the IDs that are not in it. Names are kept, because a container may be missing
+    /// Learns the ports of this host's containers in `table`, and forgets the IDs that are not in it. Names are kept, because a container may be missing
     /// from several tables before it is created again.
     pub fn learn(&mut self, table: &Table, answers: &Answers) {
         let known = std::mem::take(&mut self.by_id);
-        let endpoints = || table.routes.iter().flat_map(|route| &route.endpoints);
+        let endpoints = || table.own_routes().flat_map(|route| &route.endpoints);
         if self.by_name.len() > endpoints().count() + GONE {
             self.by_name.clear();
         }

@@ -24,6 +24,12 @@ pub fn path(directory: &Path) -> PathBuf {
     directory.join("state/routes.json")
 }
 
+/// Whether there is a gateway to publish routes to.
+#[must_use]
+pub fn has_gateway(directory: &Path) -> bool {
+    directory.join("state").is_dir()
+}
+
 /// The published table, if it is readable.
 #[must_use]
 pub fn published(directory: &Path) -> Option<Table> {
@@ -65,8 +71,7 @@ pub fn may_be_read(directory: &Path) -> bool {
 /// Replaces the published table by `table`.
 pub fn publish(directory: &Path, table: &Table) -> Result<()> {
     let path = path(directory);
-    let state = directory.join("state");
-    if !state.is_dir() {
+    if !has_gateway(directory) {
         let what = format!("there is no gateway in {}", directory.display());
         return Err(Error::new(Kind::GatewayMissing, what).remedy(Remedy::run([format!(
             "flatnet gateway install {}",
@@ -133,10 +138,11 @@ mod tests {
             name: HostName::parse("dev-pc").unwrap(),
             network: NetworkName::parse("flatnet").unwrap(),
             subnet: "10.87.1.0/24".parse().unwrap(),
+            number: None,
         };
         let written = "2026-11-23T12:00:00Z".to_owned();
-        let (routes, unrouted) = (Vec::new(), Vec::new());
-        Table { version: VERSION, generation, written, host, routes, unrouted, end: generation }
+        let (hosts, routes, unrouted) = (Vec::new(), Vec::new(), Vec::new());
+        Table { version: VERSION, generation, written, host, hosts, routes, unrouted, end: generation }
     }
 
     #[test]

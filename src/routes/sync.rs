@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use super::build::{self, Draft, Sources};
 use super::containers::Inspection;
 use super::follow::Changes;
+use super::others::{self, Others};
 use super::podman::Container;
 use super::port_choice::{Answers, KnownPorts};
 use super::table::Table;
@@ -114,24 +115,43 @@ impl Snapshot {
         Sources { config, host, containers, last_addresses, before: before.as_ref(), remembered }
     }
 
-    /// Builds a table and publishes it, unless the published one is equal.
-    pub fn publish(&mut self, config: &Config, answers: &Answers) -> Result<SyncOutcome> {
-        let directory = &config.gateway.directory;
+    /// Other hosts' routes as they were published.
+    #[must_use]
+    pub fn others(&self, config: &Config) -> Others {
+        self.before.as_ref().map(|table| others::read_back(table, config)).unwrap_or_default()
+    }
+
+    /// Builds the table of this host's containers, with warnings.
+    pub fn draft(&mut self, config: &Config, answers: &Answers) -> Draft {
         if let Some(table) = &self.published {
             self.remembered.learn(table, answers);
         }
-        let Draft { table, mut conflicts } = build::build(&self.sources(config), answers);
-        conflicts.extend(self.left_out.values().cloned());
+        let mut draft = build::build(&self.sources(config), answers);
+        draft.conflicts.extend(self.left_out.values().cloned());
+        draft
+    }
+
+    /// Remembers what was built instead of publishing it, on a host without a gateway.
+    pub fn keep(&mut self, draft: Draft, answers: &Answers) -> SyncOutcome {
+        let Draft { table, conflicts } = draft;
+        self.remembered.learn(&table, answers);
+        self.before = Some(table.clone());
+        SyncOutcome { table, before: None, written: false, conflicts }
+    }
+
+    /// Publishes the table together with other hosts' routes, unless the published one is equal.
+    pub fn publish(&mut self, config: &Config, draft: Draft, others: &Others) -> Result<SyncOutcome> {
+        let directory = &config.gateway.directory;
+        let Draft { table, conflicts } = others::merged(draft, others, config);
         let is_current =
             |published: &&Table| table.says_the_same_as(published) && publish::may_be_read(directory);
         if let Some(table) = self.published.as_ref().filter(is_current).cloned() {
             return Ok(SyncOutcome { table, before: None, written: false, conflicts });
         }
-        let written = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second()).unwrap_or_default();
         let last = self.published.as_ref().map(|table| table.generation);
         let last = last.or_else(|| publish::last_good(directory).map(|table| table.generation));
         let generation = next_generation(last.unwrap_or(0));
-        let table = table.numbered(generation, written.to_string());
+        let table = table.numbered(generation, now());
         table
             .validate(&config.range)
             .map_err(|why| Error::new(Kind::Internal, format!("built an invalid routes table: {why}")))?;
@@ -167,7 +187,14 @@ pub fn sync(engine: &Engine, executor: &mut dyn Executor) -> Result<SyncOutcome>
     let _lock = lock(config)?;
     let mut snapshot = Snapshot::take(engine, executor, None)?;
     let answers = probe::ask_all(build::to_probe(&snapshot.sources(config)).into_keys());
-    snapshot.publish(config, &answers)
+    let draft = snapshot.draft(config, &answers);
+    let others = snapshot.others(config);
+    snapshot.publish(config, draft, &others)
+}
+
+/// The current time to the second, as in the table.
+pub(super) fn now() -> String {
+    jiff::Timestamp::from_second(jiff::Timestamp::now().as_second()).unwrap_or_default().to_string()
 }
 
 /// Builds the current table without publishing it; an error if a container cannot be inspected.
@@ -181,7 +208,8 @@ pub fn draft_table(engine: &Engine, executor: &mut dyn Executor) -> Result<Table
     }
     let sources = snapshot.sources(&engine.config);
     let answers = probe::ask_all(build::to_probe(&sources).into_keys());
-    Ok(build::build(&sources, &answers).table)
+    let draft = build::build(&sources, &answers);
+    Ok(others::merged(draft, &snapshot.others(&engine.config), &engine.config).table)
 }
 
 /// Lua's numbers are exact up to this value, after which generations restart at 1. The gateway loads any generation that

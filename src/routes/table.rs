@@ -27,7 +27,10 @@ pub struct Table {
     pub written: String,
     /// The host of the containers.
     pub host: Host,
-    /// The routes.
+    /// Other hosts whose routes are in the table, by number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<OtherHost>,
+    /// The routes. Of two that claim the same, the first has it.
     pub routes: Vec<Route>,
     /// Containers without a route, and why.
     pub unrouted: Vec<Unrouted>,
@@ -44,13 +47,34 @@ pub struct Host {
     pub network: NetworkName,
     /// Its subnet.
     pub subnet: Ipv4Net,
+    /// Its number in the overlay, if it has joined one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u16>,
+}
+
+/// Another host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherHost {
+    /// Its number in the overlay.
+    pub number: u16,
+    /// Its name.
+    pub name: HostName,
+    /// Its subnet.
+    pub subnet: Ipv4Net,
+    /// Whether it answers when it is asked for its table. If not, its routes are those of its last answer.
+    pub answers: bool,
+    /// The time of its last answer if it does not answer, otherwise the time since when it does.
+    pub since: String,
 }
 
 /// Sends requests for any of `hosts` below `path` to one of `endpoints`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
-    /// The name of its first container; unique.
+    /// The name of its first container, for another host's with `.h` and its number; unique.
     pub name: ContainerName,
+    /// The number of the other host whose containers these are; none for this host's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<u16>,
     /// The host names. Empty only if `path` is not `/`: the route is then at the gateway's own names.
     pub hosts: Vec<HostPattern>,
     /// The URL prefix.
@@ -118,6 +142,9 @@ pub struct Endpoint {
 pub struct Unrouted {
     /// Its name.
     pub container: ContainerName,
+    /// The number of the other host whose container this is; none for this host's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<u16>,
     /// The first 12 characters of its ID.
     pub id: String,
     /// Its flat address, if it has one; `-` in the file otherwise.
@@ -176,23 +203,38 @@ impl Route {
         let host = self.hosts.iter().find(|host| other.hosts.contains(host))?;
         Some(if self.path.is_root() { host.to_string() } else { format!("{host}{}", self.path) })
     }
+
+    /// Each host and path that it claims; an empty host for the gateway's own names.
+    pub fn claims(&self) -> impl Iterator<Item = (&str, &str)> {
+        let own = self.hosts.is_empty().then_some("");
+        self.hosts.iter().map(HostPattern::as_str).chain(own).map(|host| (host, self.path.as_str()))
+    }
 }
 
 impl Table {
     /// The number of routes that claim a host and path of an earlier one, which keeps it.
     #[must_use]
     pub fn conflicts(&self) -> usize {
-        let is_taken = |(number, route): &(usize, &Route)| {
-            self.routes.iter().take(*number).any(|earlier| earlier.shared_with(route).is_some())
-        };
-        self.routes.iter().enumerate().filter(is_taken).count()
+        let mut taken = BTreeSet::new();
+        let mut conflicts = 0;
+        for route in &self.routes {
+            conflicts += usize::from(route.claims().any(|claim| taken.contains(&claim)));
+            taken.extend(route.claims());
+        }
+        conflicts
+    }
+
+    /// The routes to this host's containers.
+    pub fn own_routes(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter().filter(|route| route.host.is_none())
     }
 
     /// Whether `other` is equal except for its generation and time.
     #[must_use]
     pub fn says_the_same_as(&self, other: &Self) -> bool {
-        let Self { version, generation: _, written: _, host, routes, unrouted, end: _ } = self;
-        (*version, host, routes, unrouted) == (other.version, &other.host, &other.routes, &other.unrouted)
+        let Self { version, generation: _, written: _, host, hosts, routes, unrouted, end: _ } = self;
+        (*version, host, hosts) == (other.version, &other.host, &other.hosts)
+            && (routes, unrouted) == (&other.routes, &other.unrouted)
     }
 
     /// The same table with another generation and time.

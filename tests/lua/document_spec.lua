@@ -63,6 +63,25 @@ describe("the routes table", function()
         refused(fixture.document({ fixture.route(), fixture.route() }), "route 2 web: the name occurs twice")
     end)
 
+    it("may have routes of other hosts, which it lists", function()
+        assert.equal(2, read(fixture.two_hosts(true)).routes[2].host)
+        for _, case in ipairs({
+            { "number", 0, "host 1: number is 0" }, { "number", 1.5, "host 1: number is 1.5" },
+            { "answers", "yes", "host 1: answers must be true or false" }, { "since", 5, "host 1: since is 5" },
+            { "name", "", 'host 1: name is ""' }, { "subnet", false, "host 1: subnet is false" },
+            { "number", 3, "route 2 web.h2: host 2 is not in the list of hosts" },
+        }) do
+            local other = fixture.two_hosts(true)
+            other.hosts[1][case[1]] = case[2]
+            refused(other, case[3])
+        end
+        local other = fixture.two_hosts(true)
+        other.unrouted[1].host = "2"
+        refused(other, "unrouted 1: host 2 is not in the list of hosts")
+        other.hosts = 5
+        refused(other, "hosts is not a list")
+    end)
+
     it("lets others run meanwhile", function()
         local routes, pauses = {}, 0
         for number = 1, 100 do routes[number] = fixture.route({ name = "web" .. number }) end

@@ -19,9 +19,23 @@ function M.document(routes)
     return { version = 1, generation = 7, routes = routes or { M.route() }, unrouted = {}, ["end"] = 7 }
 end
 
+-- What host 1 has in its table when host 2, with a container of the same name, is there or away.
+function M.two_hosts(answers)
+    local document = M.document({ M.route(), M.route({ name = "web.h2", host = 2,
+        endpoints = { M.endpoint({ address = "10.87.2.2", id = "0123456789ac" }) } }) })
+    document.host = { name = "dev-pc", network = "flatnet", subnet = "10.87.1.0/24", number = 1 }
+    document.hosts = { { number = 2, name = "lab", subnet = "10.87.2.0/24", answers = answers, since = "2026-11-30T10:00:00Z" } }
+    document.unrouted = { { container = "db", host = 2, address = "10.87.2.3", state = "running", why = "no" } }
+    return document
+end
+
 -- A routes table in force, as flatnet.watch makes it.
 function M.table(routes, before, now)
-    return require("flatnet.routes").build(M.document(routes), before, require("flatnet.own_names").is_own, now or ngx.now(),
+    return M.built(M.document(routes), before, now)
+end
+
+function M.built(document, before, now)
+    return require("flatnet.routes").build(document, before, require("flatnet.own_names").is_own, now or ngx.now(),
         function() end)
 end
 

@@ -47,9 +47,10 @@ describe("error pages", function()
             ngx.var.http_accept_language = language
             for _, reason in ipairs({ "no_routes", "unknown_host", "unknown_path", "forbidden", "stopped", "paused",
                 "restarting", "down", "unhealthy", "unchecked", "no_endpoint",
-                "broke_off", "timed_out", "headers_too_large" }) do
+                "broke_off", "timed_out", "headers_too_large", "host_away" }) do
                 ngx.sent = {}
                 local of = route("running", { health = { path = "/healthz" } })
+                of.other_host = { number = 2, name = "lab", since = "2026-11-30T10:00:00Z", answers = true }
                 pages.refuse(500, reason, { route = of, endpoint = of.endpoints[1], host = "x", path = "/x" })
                 assert.is_nil(string.find(ngx.sent[1], "{[%w_]+}"), ngx.sent[1])
             end
@@ -70,6 +71,29 @@ describe("error pages", function()
         pages.unavailable(of)
         local said = cjson.decode(ngx.sent[1])
         assert.same({ "down", "b" }, { said.reason, said.container })
+    end)
+
+    it("tell of a host that is away instead of its containers", function()
+        for _, answers in ipairs({ false, true }) do
+            local routes = fixture.built(fixture.two_hosts(answers)).routes
+            for number, route_of in ipairs(routes) do
+                ngx.sent = {}
+                health.failed(route_of.endpoints[1])
+                pages.unavailable(route_of)
+                local said = cjson.decode(ngx.sent[1])
+                local is_away = number == 2 and not answers
+                assert.same({ is_away and "host_away" or "down", number == 2 and 2 or nil }, { said.reason, said.host })
+                if is_away then
+                    assert.equal("Host 2 has not answered since 2026-11-30T10:00:00Z", said.title)
+                    assert.equal("2", ngx.header["Retry-After"])
+                end
+            end
+        end
+        -- The request may have been processed.
+        local away = fixture.built(fixture.two_hosts(false)).routes[2]
+        ngx.sent = {}
+        pages.refuse(502, "broke_off", { route = away, endpoint = away.endpoints[1] })
+        assert.equal("broke_off", cjson.decode(ngx.sent[1]).reason)
     end)
 
     it("link to the start page by address and port", function()

@@ -70,6 +70,20 @@ describe("the gateway's own pages", function()
         assert.matches('<small lang="en">it is stopped, and ..</small>', portal.render(status.model(), via), 1, true)
     end)
 
+    it("show hosts, and which host has what", function()
+        assert.is_nil(string.find(portal.render(status.model(), via), "<h2>Hosts", 1, true))
+        state.table = fixture.built(fixture.two_hosts(false))
+        local page = portal.render(status.model(), via)
+        for _, text in ipairs({ '<h2>Hosts</h2><ul class="list"><li>host 1 dev-pc <small>the gateway is here</small></li>',
+            '<li class="warning">host 2 lab <code>10.87.2.0/24</code> <span class="badge away">does not answer</span>',
+            "<h2>web.h2 <small>host 2</small> ", "db <small>host 2</small> <code>10.87.2.3</code>",
+            "web.local/ is taken by web (host 1), so web.h2 (host 2) does not get it." }) do
+            assert.matches(text, page, 1, true)
+        end
+        local conflict = status.model().conflicts[1]
+        assert.same({ 1, 2 }, { conflict.winner_host, conflict.route_host })
+    end)
+
     it("link with the port that the browser came by", function()
         assert.equal("http://web.local:8080/x", services.url("web.local", "/x", "http", "192.168.7.1:8080"))
         assert.equal("https://web.local/", services.url("web.local", "/", "https", "[fd00::1]"))

@@ -5,7 +5,9 @@ mod vxlan;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use crate::sandbox::{Output, Sandbox};
+use crate::sandbox::{Builder, Output, Sandbox};
+
+mod routes;
 
 const YAML: &str = "names: {enabled: false}\ningress_gateways: [192.0.2.30]";
 
@@ -26,8 +28,12 @@ struct Lan(Sandbox);
 
 impl Lan {
     fn new(yaml: &str) -> Self {
+        Self::in_sandbox(Sandbox::podman4(), yaml)
+    }
+
+    fn in_sandbox(builder: Builder, yaml: &str) -> Self {
         let programs = nebula().join("usr/bin");
-        let sandbox = Sandbox::podman4()
+        let sandbox = builder
             .copy(&programs.join("nebula"), "/usr/bin/nebula")
             .copy(&programs.join("nebula-cert"), "/usr/bin/nebula-cert")
             .start();
@@ -271,6 +277,11 @@ fn number_is_given_once() {
     // Its own host renews with the same request.
     lan.sh(&format!("flatnet overlay sign --ca /ca --number {number} /tmp/h1.request 2>/dev/null"))
         .prints(&format!("number: {number}\n"));
+    // A lighthouse of a known name keeps its own address, and hosts learn where it is now.
+    lan.sh("for at in 20 21; do flatnet overlay lighthouse --ca /ca l1 --at 192.0.2.$at:4242 /lights-$at; done; flatnet overlay lighthouse --ca /ca l2 --at 192.0.2.22:4242 /lights-22
+         nebula-cert print -json -path /lights-21/host.crt | jq -c '.[0].details.networks'; flatnet overlay sign --ca /ca --number 1 $(grep -l 'number: 1$' /tmp/*.invitation | sed s/invitation/request/) 2>/dev/null | grep '  at:'").prints("[\"10.86.255.254/16\"]\n  at: 192.0.2.21:4242\n  at: 192.0.2.22:4242");
+    lan.sh("flatnet overlay lighthouse --ca /ca l3 --at 192.0.2.22:4242 /lights-23")
+        .complains("there is another lighthouse at 192.0.2.22:4242");
     // The certificate is bounded by the authority and by the number.
     lan.sh("nebula-cert print -json -path /ca/ca.crt | jq -c '.[0].details | [.networks, .unsafeNetworks]'")
         .prints("[[\"10.86.0.0/16\"],[\"10.87.0.0/16\"]]");
@@ -364,6 +375,34 @@ fn revoked_host_is_cut_off() {
     lan.sh("sleep 2; ! ip netns exec c2 ping -q -c 2 -W 1 10.87.1.2").succeeds();
     lan.sh("flatnet overlay sign --ca /ca /tmp/h2.request").complains("is that of host 2, which is revoked");
     lan.sh("on h3 flatnet overlay request --name h3 >/tmp/h3.request; flatnet overlay sign --ca /ca /tmp/h3.request 2>/dev/null | grep -c \"$(cat /tmp/print)\"").prints("1");
+}
+
+#[test]
+fn authority_is_replaced_without_losing_a_packet() {
+    let lan = Lan::joined(&["h1", "h2"]);
+    lan.eventually("ip netns exec c1 ping -q -c 1 -W 2 10.87.2.2");
+    lan.sh("ip netns exec c1 ping -i 0.1 10.87.2.2 >/tmp/pings 2>&1 & echo $! >/tmp/ping.pid").succeeds();
+    let hup = "for host in h1 h2; do kill -HUP $(cat /hosts/$host/nebula.pid); done; pkill -HUP -f 'nebul[a] -config nebula.yml'; sleep 1.5";
+    // A new authority with the same numbers; all accept both.
+    lan.sh("flatnet overlay ca --ca /new --name new --no-passphrase; flatnet overlay lighthouse --ca /new l1 --at 192.0.2.20:4242 /new-lights
+         cat /new/ca.crt >>/lights/ca.crt; for host in h1 h2; do on $host flatnet overlay trust /new/ca.crt; done").succeeds();
+    lan.sh(hup).succeeds();
+    lan.sh("on h1 flatnet overlay trust /tmp/h1.request").fails();
+    // A host's certificate is no authority's.
+    lan.sh("on h1 flatnet overlay trust /etc/flatnet/overlay/host.crt").complains("is not an authority's");
+    // The lighthouse and the hosts get certificates of the new one.
+    lan.sh("cp /new-lights/{host.crt,host.key} /lights/; chown 65534 /lights/*
+         for host in h1 h2; do flatnet overlay sign --ca /new --number ${host#h} /tmp/$host.request >/tmp/$host.new 2>/dev/null; on $host flatnet overlay join /tmp/$host.new; done").succeeds();
+    lan.sh(hup).succeeds();
+    lan.eventually("[[ $(on h1 flatnet overlay status --json | jq -r '.lighthouses | length') = 1 ]]");
+    // They accept it alone; a certificate of the old one counts no longer.
+    lan.sh("cp /new/ca.crt /lights/ca.crt; for host in h1 h2; do on $host flatnet overlay trust --only /new/ca.crt; done").succeeds();
+    lan.sh(hup).succeeds();
+    lan.sh("kill -INT $(cat /tmp/ping.pid); sleep 0.2; tail -n 2 /tmp/pings").prints(" 0% packet loss");
+    lan.sh("flatnet overlay sign --ca /ca --number 2 /tmp/h2.request 2>/dev/null >/tmp/h2.old; on h2 flatnet overlay join /tmp/h2.old").succeeds();
+    lan.sh("kill $(cat /hosts/h2/nebula.pid)").succeeds();
+    lan.eventually("! on h2 ip link show flatnet-ov0");
+    lan.sh("nebula_on h2; sleep 2; ! ip netns exec c1 ping -q -c 2 -W 1 10.87.2.2; ! ip netns exec c2 ping -q -c 2 -W 1 10.87.1.2").succeeds();
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn route<'a>(table: &'a Table, receipt: &Receipt) -> Option<&'a Route> {
         route.endpoints.iter().any(|one| one.id == id && one.state == ContainerState::Running)
             && matches!(route.scheme, Scheme::Http | Scheme::Https)
     };
-    table.routes.iter().find(leads)
+    table.own_routes().find(leads)
 }
 
 fn question(route: &Route, base: &str) -> Command {

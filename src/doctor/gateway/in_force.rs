@@ -93,10 +93,14 @@ fn version(context: &Context, platform: Platform, status: &Status) -> Option<Fin
     })
 }
 
-fn conflict(Conflict { route, host, path, winner }: &Conflict) -> Finding {
+fn conflict(Conflict { route, host, path, winner, route_host, winner_host }: &Conflict) -> Finding {
     let host = if host.is_empty() { "the gateway's own name" } else { host };
-    Finding::warning(format!("route {route} does not get {host}{path}: it is taken by {winner}"))
-        .help("Set another flatnet.host or flatnet.path label on one of the containers")
+    let of = |number: &Option<u16>| number.map(|number| format!(" of host {number}")).unwrap_or_default();
+    let (loser_of, winner_of) = (of(route_host), of(winner_host));
+    Finding::warning(format!(
+        "route {route}{loser_of} does not get {host}{path}: it is taken by {winner}{winner_of}"
+    ))
+    .help("Set another flatnet.host or flatnet.path label on one of the containers")
 }
 
 #[cfg(test)]

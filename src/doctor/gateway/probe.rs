@@ -67,6 +67,8 @@ pub(in crate::doctor) struct Problem {
 
 #[derive(Clone, Debug, Deserialize)]
 pub(in crate::doctor) struct Route {
+    /// The number of another host that has the containers.
+    pub(super) host: Option<u16>,
     pub(super) endpoints: Vec<Endpoint>,
 }
 
@@ -86,6 +88,9 @@ pub(in crate::doctor) struct Conflict {
     pub(super) host: String,
     pub(super) path: String,
     pub(super) winner: String,
+    /// With an overlay, the numbers of both routes' hosts.
+    pub(super) route_host: Option<u16>,
+    pub(super) winner_host: Option<u16>,
 }
 
 /// Probes each address at which the gateway may listen, until one answers.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::where_installed;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::routes::table::Table;
+use crate::routes::table::{OtherHost, Table};
 use crate::routes::{publish, summary, sync};
 
 pub(in crate::doctor) const CHECK: Check = Check {
@@ -33,16 +33,29 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
         if let Err(why) = table.validate(&context.engine.config.range) {
             return Ok(vec![bad(context, &format!("the gateway would reject it: {why}"))?]);
         }
+        let silent: Vec<Finding> = table.hosts.iter().filter(|host| !host.answers).map(silent).collect();
         let outdated = differences(context, table)?;
-        Ok(vec![match outdated {
+        let found = match outdated {
+            Ok(_) if !silent.is_empty() => None,
             Ok(table) => {
                 let Table { generation, written, .. } = &table;
-                Finding::good(format!("{}; generation {generation} of {written}", summary::count(&table)))
+                let what = format!("{}; generation {generation} of {written}", summary::count(&table));
+                Some(Finding::good(what))
             }
-            Err(what) => Finding::warning(format!("the routes table is out of date: {what}"))
-                .fixed_by_flatnet(context, &["gateway", "sync"])?,
-        }])
+            Err(what) => Some(
+                Finding::warning(format!("the routes table is out of date: {what}"))
+                    .fixed_by_flatnet(context, &["gateway", "sync"])?,
+            ),
+        };
+        Ok(found.into_iter().chain(silent).collect())
     })
+}
+
+fn silent(OtherHost { number, name, since, .. }: &OtherHost) -> Finding {
+    let what =
+        format!("host {number} ({name}) has not answered since {since}: its routes are as they were then");
+    Finding::warning(what)
+        .help(format!("`flatnet doctor` on host {number} shows whether `flatnet gateway watch` runs there"))
 }
 
 fn bad(context: &Context, why: &str) -> Result<Finding> {

@@ -20,7 +20,9 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
         let Some(table) = publish::published(&context.engine.config.gateway.directory) else {
             return Ok(vec![Finding::not_looked("the routes table is missing: see gateway-routes")]);
         };
-        let warned = table.unrouted.iter().filter(|one| one.warning);
+        // The doctor of another host tells of its containers.
+        let unrouted: Vec<_> = table.unrouted.iter().filter(|one| one.host.is_none()).collect();
+        let warned = unrouted.iter().filter(|one| one.warning);
         let mut found: Vec<Finding> = warned
             .map(|one| {
                 Finding::warning(format!("container {} has no route: {}", one.container, one.why))
@@ -28,7 +30,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
             })
             .collect();
         if found.is_empty() {
-            found.push(Finding::good(match table.unrouted.len() {
+            found.push(Finding::good(match unrouted.len() {
                 0 => "every container has a route".to_owned(),
                 1 => "1 container has no route, as intended".to_owned(),
                 count => format!("{count} containers have no route, as intended"),

@@ -66,6 +66,7 @@ mod tests {
     fn certificate_is_judged_by_the_clock() {
         let details = Details {
             name: "bob".to_owned(),
+            is_ca: false,
             networks: None,
             unsafe_networks: None,
             not_before: "2026-11-30T14:34:50Z".to_owned(),

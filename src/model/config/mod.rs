@@ -27,7 +27,7 @@ pub use drive::drive;
 pub use gateway::{Expose, Gateway, LONGEST_HOLD, Tls};
 pub use load::{DEFAULT_PATH, load, parse};
 pub use names::Names;
-pub use overlay::{OVERLAY_MTU, Overlay, OverlayKind, VXLAN_PORT};
+pub use overlay::{OVERLAY_MTU, Overlay, OverlayKind, ROUTES_PORT, VXLAN_PORT};
 pub use peers::{Peer, Peers};
 
 use crate::error::{Error, Kind, Result};

@@ -20,6 +20,9 @@ pub const VXLAN_PORT: u16 = 4789;
 /// Where the hosts of an overlay of kind `vxlan` are by default.
 const PEERS: &str = "/etc/flatnet/overlay/peers.yaml";
 
+/// The TCP port, at a host's bridge address, at which other hosts ask for its routes.
+pub const ROUTES_PORT: u16 = 8787;
+
 /// The way to containers of other hosts. `flatnet overlay join` writes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -143,6 +146,14 @@ impl Config {
         self.host_numbers().bridge_address_of(number)
     }
 
+    /// The number of the other host whose own address, that of its bridge, this is.
+    #[must_use]
+    pub fn other_host_at(&self, address: Ipv4Addr) -> Option<u16> {
+        let own = self.overlay.as_ref()?.number;
+        let number = self.number_of(address)?;
+        (number != own && self.bridge_address_of(number) == address).then_some(number)
+    }
+
     /// The number of the host whose subnet contains `address`.
     #[must_use]
     pub fn number_of(&self, address: Ipv4Addr) -> Option<u16> {
@@ -230,6 +241,9 @@ mod tests {
         assert_eq!(overlay.address().to_string(), "10.86.0.7/16");
         assert_eq!(config.bridge_address(), config.bridge_address_of(7));
         assert_eq!((config.routed(), Config::default().routed()), (config.range, Config::default().subnet));
+        for (address, number) in [("10.87.2.1", Some(2)), ("10.87.2.2", None), ("10.87.7.1", None)] {
+            assert_eq!(config.other_host_at(address.parse().unwrap()), number, "{address}");
+        }
         let large = parsed("range: 10.0.0.0/8\nsubnet: 10.18.52.0/24\noverlay: {kind: nebula, number: 4660, network: 172.16.0.0/12}\n").unwrap();
         assert_eq!(large.hosts(), 65_534);
         assert_eq!(large.overlay.unwrap().address().to_string(), "172.16.18.52/12");

@@ -1,15 +1,21 @@
-//! `flatnet gateway watch`: keeps the routes table up to date.
+//! `flatnet gateway watch`: keeps the routes table up to date, and exchanges routes with other hosts.
 
+mod exchange;
 mod prober;
+mod wake;
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use self::exchange::Exchange;
 use self::prober::Prober;
+use self::wake::Wake;
 use super::build;
 use super::follow::{Changes, Event, Follower, follow};
+use super::others::Others;
+use super::publish;
 use super::sync::{Snapshot, SyncOutcome, lock};
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
@@ -36,10 +42,13 @@ pub fn watch(
 ) -> Result<()> {
     let failed = |cause: std::io::Error| Error::new(Kind::Internal, "cannot wait for events").source(cause);
     let engine = open()?;
+    let wake = Wake::new().map_err(failed)?;
     let routes = Routes {
         running: share(&engine.config)?,
         running_at: lock_path(&engine.config),
-        prober: Prober::new().map_err(failed)?,
+        prober: Prober::new(wake.clone()),
+        exchange: Exchange::start(&engine.config, &wake, Instant::now()),
+        wake,
         snapshot: None,
         has_answers: false,
         conflicts: Vec::new(),
@@ -57,10 +66,13 @@ fn share(config: &Config) -> Result<Lock> {
 struct Routes {
     running: Lock,
     running_at: PathBuf,
+    wake: Wake,
     prober: Prober,
+    /// The exchange with other hosts, if there is an overlay.
+    exchange: Option<Exchange>,
     /// The last snapshot.
     snapshot: Option<Snapshot>,
-    /// Whether a probe has a new answer.
+    /// Whether a probe or another host has a new answer.
     has_answers: bool,
     conflicts: Vec<String>,
 }
@@ -73,6 +85,11 @@ impl Follower for Routes {
         if path != self.running_at {
             self.running = share(&engine.config)?;
             self.running_at = path;
+        }
+        if !self.exchange.as_mut().is_some_and(|exchange| exchange.continues(&engine.config)) {
+            // The old one gives up its port first.
+            self.exchange = None;
+            self.exchange = Exchange::start(&engine.config, &self.wake, Instant::now());
         }
         Ok(())
     }
@@ -111,28 +128,48 @@ impl Follower for Routes {
 
     fn tick(&mut self, now: Instant) {
         self.prober.probe_due(now);
+        if let Some(exchange) = &mut self.exchange {
+            exchange.tick(now);
+        }
     }
 
     fn due(&self) -> Option<Instant> {
-        self.prober.next()
+        let exchange = self.exchange.as_ref().map(Exchange::next);
+        self.prober.next().into_iter().chain(exchange).min()
     }
 
     fn wake(&self) -> BorrowedFd<'_> {
-        self.prober.as_fd()
+        self.wake.as_fd()
     }
 
     fn woken(&mut self, now: Instant) {
+        self.wake.drain();
         self.has_answers |= self.prober.take(now);
+        self.has_answers |= self.exchange.as_mut().is_some_and(|exchange| exchange.take(now));
     }
 }
 
 impl Routes {
-    /// Publishes the table of the last snapshot and the probes' answers. Returns it if it, or a warning, is new.
+    /// Publishes the table of the last snapshot, the probes' answers and other hosts' routes. Returns it if it, or a warning, is
+    /// new. A host without a gateway has an overlay to serve its table to.
     fn publish(&mut self, config: &Config) -> Result<Option<SyncOutcome>> {
         self.has_answers = false;
         let Some(snapshot) = &mut self.snapshot else { return Ok(None) };
         self.prober.set_ports(build::to_probe(&snapshot.sources(config)), Instant::now());
-        let synced = snapshot.publish(config, &self.prober.answers())?;
+        let answers = self.prober.answers();
+        let mut draft = snapshot.draft(config, &answers);
+        let synced = match &mut self.exchange {
+            None => snapshot.publish(config, draft, &Others::new())?,
+            Some(exchange) => {
+                exchange.set_table(&draft.table)?;
+                draft.conflicts.extend(exchange.problems());
+                if publish::has_gateway(&config.gateway.directory) {
+                    snapshot.publish(config, draft, exchange.others())?
+                } else {
+                    snapshot.keep(draft, &answers)
+                }
+            }
+        };
         let is_news = synced.written || synced.conflicts != self.conflicts;
         if is_news {
             self.conflicts.clone_from(&synced.conflicts);

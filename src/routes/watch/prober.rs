@@ -1,13 +1,11 @@
 //! Probes ports repeatedly until they answer, each on its own schedule and in the background.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
 use std::net::SocketAddrV4;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
+use super::wake::Wake;
 use crate::routes::port_choice::{Answer, Answers};
 use crate::routes::probe;
 
@@ -21,8 +19,8 @@ const SILENT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_sec
 pub(super) struct Prober {
     ports: BTreeMap<SocketAddrV4, PortState>,
     results: (Sender<ProbeResult>, Receiver<ProbeResult>),
-    /// Receives a byte with each answer, for `poll`.
-    wake: (UnixStream, UnixStream),
+    /// Rung with each answer.
+    wake: Wake,
 }
 
 type ProbeResult = (SocketAddrV4, String, Answer);
@@ -37,19 +35,9 @@ struct PortState {
     answer: Option<Answer>,
 }
 
-impl AsFd for Prober {
-    /// Readable when there is an answer.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.wake.0.as_fd()
-    }
-}
-
 impl Prober {
-    pub(super) fn new() -> std::io::Result<Self> {
-        let wake = UnixStream::pair()?;
-        wake.0.set_nonblocking(true)?;
-        wake.1.set_nonblocking(true)?;
-        Ok(Self { ports: BTreeMap::new(), results: channel(), wake })
+    pub(super) fn new(wake: Wake) -> Self {
+        Self { ports: BTreeMap::new(), results: channel(), wake }
     }
 
     /// Sets the ports to probe. Answers from the same run of a container are kept.
@@ -66,11 +54,10 @@ impl Prober {
         let running = self.ports.values().filter(|state| state.is_running).count();
         let due = self.ports.iter_mut().filter(|(_, state)| state.is_waiting() && state.next <= now);
         for (&port, state) in due.take(probe::AT_ONCE.saturating_sub(running)) {
-            let (send, life, wake) = (self.results.0.clone(), state.life.clone(), self.wake.1.try_clone());
+            let (send, life, wake) = (self.results.0.clone(), state.life.clone(), self.wake.clone());
             let ask = move || {
                 let _ = send.send((port, life, probe::ask(port)));
-                // If the buffer is full, `poll` wakes anyway.
-                let _ = wake.map(|mut wake| wake.write(&[0]));
+                wake.ring();
             };
             // If no thread can be started, the probe is retried.
             state.is_running = std::thread::Builder::new().name("probe".to_owned()).spawn(ask).is_ok();
@@ -80,8 +67,6 @@ impl Prober {
 
     /// Collects answers. Returns whether one of them is new.
     pub(super) fn take(&mut self, now: Instant) -> bool {
-        let mut bytes = [0; 256];
-        while matches!((&self.wake.0).read(&mut bytes), Ok(1..)) {}
         let mut is_news = false;
         while let Ok((port, life, answer)) = self.results.1.try_recv() {
             let Some(state) = self.ports.get_mut(&port).filter(|state| state.life == life) else { continue };
@@ -119,6 +104,7 @@ fn pause(answer: Answer, asked_for: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
     use super::*;
@@ -138,7 +124,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let SocketAddr::V4(at) = listener.local_addr().unwrap() else { unreachable!("bound to IPv4") };
         drop(listener);
-        let mut prober = Prober::new().unwrap();
+        let mut prober = Prober::new(Wake::new().unwrap());
         prober.set_ports(BTreeMap::from([(at, "one".to_owned())]), Instant::now());
         until(&mut prober, |answers| answers.get(&at) == Some(&Answer::Nothing));
         let listener = TcpListener::bind(at).unwrap();
@@ -162,7 +148,7 @@ mod tests {
     #[test]
     fn stale_probe_answer_is_discarded() {
         let at = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1);
-        let mut prober = Prober::new().unwrap();
+        let mut prober = Prober::new(Wake::new().unwrap());
         prober.set_ports(BTreeMap::from([(at, "two".to_owned())]), Instant::now());
         prober.results.0.send((at, "one".to_owned(), Answer::Http)).unwrap();
         assert!(!prober.take(Instant::now()) && prober.answers().is_empty());

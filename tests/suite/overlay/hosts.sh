@@ -96,3 +96,27 @@ forge() { # NETNS LOCAL AT SOURCE TO TO_MAC [VNI]
     ip -n "$1" neigh replace "$5" lladdr "$6" dev forged nud permanent
     ip -n "$1" route replace "$5" dev forged src "$4"
 }
+
+# A Podman of HOST's own, with the sandbox's images.
+podman_on() { # HOST
+    on "$1" bash -c 'set -e
+        mkdir -p /run/libpod /run/containers /hosts/images
+        mount --bind /var/lib/containers /hosts/images
+        mount -t tmpfs tmpfs /var/lib/containers
+        cp -a /hosts/images/storage /var/lib/containers/
+        mount -t cgroup2 -o ro cgroup2 /sys/fs/cgroup
+        for folder in /run/libpod /run/containers /dev/shm; do mount -t tmpfs tmpfs "$folder"; done'
+}
+
+# The gateway of HOST, which nginx runs.
+gateway_on() { # HOST
+    mkdir -p "/hosts/$1/gateway" /var/lib/flatnet-gateway
+    on "$1" mount --bind "/hosts/$1/gateway" /var/lib/flatnet-gateway
+    on "$1" flatnet gateway install >/dev/null
+    on "$1" nginx -p /var/lib/flatnet-gateway -c conf/nginx.conf
+    on "$1" flatnet up >/dev/null
+}
+
+watch_on() { # HOST
+    on "$1" setsid bash -c 'echo $$ >"/hosts/$1/watch.pid"; exec flatnet gateway watch' bash "$1" >"/tmp/watch-$1" 2>&1 </dev/null &
+}

@@ -9,12 +9,13 @@ use serde_json::json;
 
 use crate::error::{Error, Kind, io};
 use crate::faces::cli::{Options, output};
-use crate::routes::table::{Route, Table, Unrouted};
+use crate::routes::table::{OtherHost, Route, Table, Unrouted};
 use crate::routes::{publish, summary};
 
 /// List the gateway's routes (URL, container, state, address), and containers without a route with the reason.
 ///
-/// It only reads the file that `sync` and `watch` write.
+/// With an overlay, also the other hosts, and which of them has a container. It only reads the file that `sync` and `watch`
+/// write.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  flatnet gateway routes\n  flatnet gateway routes --json | jq '.unrouted[] | select(.warning)'"
@@ -45,34 +46,62 @@ fn none(path: &Path) -> Error {
 }
 
 fn listing(table: &Table, listen: u16) -> String {
-    let head = ["URL", "CONTAINER", "STATE", "ADDRESS", "SINCE"].map(str::to_owned).to_vec();
-    let mut rows = vec![head];
-    rows.extend(table.routes.iter().flat_map(|route| lines(route, listen)));
-    let mut text = if table.routes.is_empty() { "No routes.\n".to_owned() } else { output::columns(&rows) };
+    let has_hosts = !table.hosts.is_empty();
+    // Without other hosts all containers are here.
+    let columns = |mut rows: Vec<Vec<String>>| {
+        for row in rows.iter_mut().filter(|_| !has_hosts) {
+            row.remove(HOST);
+        }
+        output::columns(&rows)
+    };
+    let heads = |heads: &[&str]| vec![heads.iter().map(|head| (*head).to_owned()).collect()];
+    let mut rows = heads(&["URL", "HOST", "CONTAINER", "STATE", "ADDRESS", "SINCE"]);
+    rows.extend(table.routes.iter().flat_map(|route| lines(table, route, listen)));
+    let mut text = if table.routes.is_empty() { "No routes.\n".to_owned() } else { columns(rows) };
     if !table.unrouted.is_empty() {
-        let mut rows = vec![["NO ROUTE", "STATE", "ADDRESS", "WHY"].map(str::to_owned).to_vec()];
-        rows.extend(table.unrouted.iter().map(unrouted));
+        let mut rows = heads(&["NO ROUTE", "HOST", "STATE", "ADDRESS", "WHY"]);
+        rows.extend(table.unrouted.iter().map(|one| unrouted(table, one)));
+        text = format!("{text}\n{}", columns(rows));
+    }
+    if has_hosts {
+        let mut rows = heads(&["HOST", "NAME", "SUBNET", "STATE", "SINCE"]);
+        rows.extend(table.hosts.iter().map(other_host));
         text = format!("{text}\n{}", output::columns(&rows));
     }
     format!("{text}\nGeneration {}, written {}: {}\n", table.generation, table.written, summary::count(table))
 }
 
+/// The column of the host's number.
+const HOST: usize = 1;
+
+/// The number of the host that has a container.
+fn host(table: &Table, other: Option<u16>) -> String {
+    other.or(table.host.number).map_or_else(String::new, |number| number.to_string())
+}
+
+fn other_host(OtherHost { number, name, subnet, answers, since }: &OtherHost) -> Vec<String> {
+    let state = if *answers { "answers" } else { "does not answer" };
+    vec![number.to_string(), name.to_string(), subnet.to_string(), state.to_owned(), since.clone()]
+}
+
 /// The URLs and the containers of a route side by side.
-fn lines(route: &Route, listen: u16) -> Vec<Vec<String>> {
+fn lines(table: &Table, route: &Route, listen: u16) -> Vec<Vec<String>> {
     let urls = summary::urls(route, listen);
     let line = |index: usize| {
         let url = urls.get(index).cloned().unwrap_or_default();
         let cells = route.endpoints.get(index).map(|one| {
             let address = format!("{}:{}", one.address, one.port);
-            [one.container.to_string(), one.state.word().to_owned(), address, one.since.clone()]
+            let host = host(table, route.host);
+            [host, one.container.to_string(), one.state.word().to_owned(), address, one.since.clone()]
         });
-        std::iter::once(url).chain(cells.unwrap_or_default()).collect()
+        let cells = cells.map_or_else(|| vec![String::new()], Vec::from);
+        std::iter::once(url).chain(cells).collect()
     };
     (0..urls.len().max(route.endpoints.len())).map(line).collect()
 }
 
-fn unrouted(one: &Unrouted) -> Vec<String> {
+fn unrouted(table: &Table, one: &Unrouted) -> Vec<String> {
     let address = one.address.map_or_else(|| "-".to_owned(), |address| address.to_string());
     let why = if one.warning { format!("warning: {}", one.why) } else { one.why.clone() };
-    vec![one.container.to_string(), one.state.word().to_owned(), address, why]
+    vec![one.container.to_string(), host(table, one.host), one.state.word().to_owned(), address, why]
 }

@@ -13,6 +13,9 @@ use crate::routes::watch::{WatchEvent, watch};
 /// It follows Podman's events and Flatnet's receipts, probes new containers until they answer HTTP, and checks everything
 /// once a minute with the current configuration. It prints each change. While Podman fails, the routes stay as they are,
 /// and it tries again. `flatnet init` writes a systemd unit that runs it.
+///
+/// With an overlay it serves the routes of this host's containers to other hosts, at the bridge's address, TCP port 8787, and
+/// adds theirs. Then it must run on each host, also where no gateway is installed.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  flatnet gateway watch\n  systemctl enable --now flatnet-gateway-watch.service\n  journalctl -fu flatnet-gateway-watch"
@@ -33,8 +36,8 @@ impl Watch {
 
 fn say(said: &WatchEvent<'_>, is_json: bool) {
     match said {
-        WatchEvent::News(SyncOutcome { table, before, written: _, conflicts }) => {
-            let changes = summary::changes(before.as_ref(), table);
+        WatchEvent::News(SyncOutcome { table, before, written, conflicts }) => {
+            let changes = if *written { summary::changes(before.as_ref(), table) } else { Vec::new() };
             if is_json {
                 let line =
                     json!({"generation": table.generation, "changes": changes, "conflicts": conflicts});

@@ -179,7 +179,7 @@ impl Sign {
 ///
 /// A lighthouse is Nebula on a small machine with a stable address, which all hosts reach by UDP. It needs no privilege and no
 /// Flatnet, and relays packets of hosts that do not reach one another directly. Make two. Hosts that joined before learn of it
-/// from a new invitation.
+/// from a new invitation. With the name of a known one it renews its certificate, or moves it to another address.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  flatnet overlay lighthouse lights1 --at 203.0.113.7:4242 lights1/")]
 pub(super) struct LighthouseCommand {

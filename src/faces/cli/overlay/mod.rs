@@ -40,6 +40,7 @@ enum Command {
     Status(status::Status),
     Revoke(authority::Revoke),
     Block(block::Block),
+    Trust(block::Trust),
 }
 
 impl Overlay {
@@ -55,6 +56,7 @@ impl Overlay {
             Command::Status(command) => command.run(options),
             Command::Revoke(command) => command.run(options),
             Command::Block(command) => command.run(options),
+            Command::Trust(command) => command.run(options),
         }
     }
 }

@@ -91,7 +91,34 @@ local function check_upstream(route, where)
     end
 end
 
-local function check_route(route, where, names, range)
+-- Other hosts, which are there only with an overlay. Returns the set of their numbers.
+local function check_other_hosts(document)
+    local numbers = {}
+    for index, host in ipairs(document.hosts ~= nil and list(document, "hosts", "the document") or {}) do
+        local where = "host " .. index
+        if type(host) ~= "table" then
+            wrong(where, "is not an object")
+        elseif not is_integer(host.number, 1, 65535) then
+            wrong(where, "number is %s", tostring(host.number))
+        elseif type(host.answers) ~= "boolean" then
+            wrong(where, "answers must be true or false")
+        end
+        for _, key in ipairs({ "name", "subnet", "since" }) do
+            text(host, key, where)
+        end
+        numbers[host.number] = true
+    end
+    return numbers
+end
+
+-- The number of the other host that has these containers.
+local function check_host(item, where, hosts)
+    if item.host ~= nil and not hosts[item.host] then
+        wrong(where, "host %s is not in the list of hosts", tostring(item.host))
+    end
+end
+
+local function check_route(route, where, names, hosts, range)
     if type(route) ~= "table" then
         wrong(where, "is not an object")
     end
@@ -103,6 +130,7 @@ local function check_route(route, where, names, range)
         wrong(where, "the name occurs twice")
     end
     names[name] = true
+    check_host(route, where, hosts)
     check_hosts(route, where)
     if text(route, "path", where, "^/[!-~]*$") == "/" and #route.hosts == 0 then
         wrong(where, "has neither a host nor a path")
@@ -114,10 +142,11 @@ local function check_route(route, where, names, range)
     end
 end
 
-local function check_unrouted(item, where)
+local function check_unrouted(item, where, hosts)
     if type(item) ~= "table" then
         wrong(where, "is not an object")
     end
+    check_host(item, where, hosts)
     for _, key in ipairs({ "container", "address", "state", "why" }) do
         text(item, key, where)
     end
@@ -138,15 +167,15 @@ local function check(document, range, pause)
         wrong("end", "is %s but generation is %s: the file is incomplete", tostring(document["end"]),
             tostring(document.generation))
     end
-    local names = {}
+    local names, hosts = {}, check_other_hosts(document)
     for index, route in ipairs(list(document, "routes", "the document")) do
-        check_route(route, "route " .. index, names, range)
+        check_route(route, "route " .. index, names, hosts, range)
         if index % BATCH == 0 then
             pause()
         end
     end
     for index, item in ipairs(list(document, "unrouted", "the document")) do
-        check_unrouted(item, "unrouted " .. index)
+        check_unrouted(item, "unrouted " .. index, hosts)
     end
     return document
 end

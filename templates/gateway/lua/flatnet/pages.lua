@@ -11,9 +11,12 @@ local page
 
 -- Temporary reasons: the page retries, and programs get Retry-After.
 local PASSING = { no_routes = true, stopped = true, paused = true, restarting = true, down = true, unhealthy = true,
-    unchecked = true, no_endpoint = true }
+    unchecked = true, no_endpoint = true, host_away = true }
 -- The page also retries for these: a container that is created again is missing for a moment.
 local AGAIN = { unknown_host = "back_unknown" }
+
+-- Reasons of which a host that does not answer is the likely cause: what is known of its containers is what it said last.
+local OF_HOST = { stopped = true, paused = true, restarting = true, down = true, unhealthy = true, unchecked = true }
 
 function M.start(settings)
     page = html.load(settings.prefix, "error")
@@ -34,7 +37,7 @@ local function send_json(status, reason, values, words)
     ngx.header["Content-Type"] = "application/json; charset=utf-8"
     ngx.say(json.encode({
         status = status, reason = reason, title = words.title, what = words.what, todo = words.todo,
-        route = route and route.name or nil, container = values.container, state = values.state,
+        route = route and route.name or nil, host = values.other_number, container = values.container, state = values.state,
         request_id = ngx.var.flatnet_request_id,
     }))
 end
@@ -87,6 +90,10 @@ local function values_of(facts)
         values.route_object, values.route = route, route.name
         values.container = endpoint and endpoint.container or route.name
         values.health_path = route.health and route.health.path
+        local other = route.other_host
+        if other then
+            values.other_number, values.other_name, values.other_since = other.number, other.name, other.since
+        end
     end
     if endpoint then
         values.port, values.state = endpoint.port, endpoint.state
@@ -104,6 +111,10 @@ end
 
 -- facts: those of {route, endpoint, host, path} that apply to `reason`, which selects the texts. Ends the request.
 function M.refuse(status, reason, facts)
+    local other = facts.route and facts.route.other_host
+    if other and not other.answers and OF_HOST[reason] then
+        reason = "host_away"
+    end
     local language = negotiation.language(ngx.var.http_accept_language)
     local values = values_of(facts)
     local text = texts[language]

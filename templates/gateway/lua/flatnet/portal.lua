@@ -25,8 +25,37 @@ end
 
 local function unrouted_of(item, text, sentences)
     local class = item.warning and "warning" or "quiet"
-    return string.format('<li class="%s">%s <code>%s</code> %s %s</li>', class, html.escape(item.container),
+    local host = item.host and " <small>" .. html.escape(texts.fill(text.host, { number = item.host })) .. "</small>" or ""
+    return string.format('<li class="%s">%s%s <code>%s</code> %s %s</li>', class, html.escape(item.container), host,
         html.escape(item.address), services.badge(item.state, text), why_of(item, text, sentences))
+end
+
+-- The gateway's own host and the others, by number.
+local function hosts_of(model)
+    local hosts = {}
+    for index, host in ipairs(model.other_hosts or {}) do
+        hosts[index] = host
+    end
+    if #hosts > 0 then
+        hosts[#hosts + 1] = { number = model.host_number or 0, name = model.name, is_own = true }
+    end
+    table.sort(hosts, function(one, other) return one.number < other.number end)
+    return hosts
+end
+
+local function host_of(host, text)
+    local number = html.escape(texts.fill(text.host, { number = host.number }))
+    if host.is_own then
+        return string.format("<li>%s %s <small>%s</small></li>", number, html.escape(host.name), html.escape(text.own_host))
+    end
+    return string.format('<li class="%s">%s %s <code>%s</code> %s <small>%s</small></li>', host.answers and "quiet" or "warning",
+        number, html.escape(host.name), html.escape(host.subnet), services.badge(host.answers and "answers" or "away", text),
+        services.time(text.since, "since", { since = host.since }))
+end
+
+-- A route's name, with its host if there are several.
+local function titled(name, number, text)
+    return number and texts.fill(text.of_host, { route = name, number = number }) or name
 end
 
 local function warnings_first(items)
@@ -79,10 +108,13 @@ function M.render(model, via)
         problem = problem_of(model, text),
         summary = services.summary(model.routes, text),
         services = cards ~= "" and cards or '<p id="none">' .. html.mark(text.none) .. "</p>",
+        hosts = section(text.hosts, hosts_of(model), function(host) return host_of(host, text) end),
         conflicts = section(text.conflicts, model.conflicts, function(conflict)
-            local url = conflict.host .. conflict.path
-            return "<li>" .. html.escape(texts.fill(text.conflict,
-                { url = url, winner = conflict.winner, route = conflict.route })) .. "</li>"
+            return "<li>" .. html.escape(texts.fill(text.conflict, {
+                url = conflict.host .. conflict.path,
+                winner = titled(conflict.winner, conflict.winner_host, text),
+                route = titled(conflict.route, conflict.route_host, text),
+            })) .. "</li>"
         end),
         unrouted = section(text.unrouted, warnings_first(model.unrouted), function(item)
             return unrouted_of(item, text, texts.why[via.language])

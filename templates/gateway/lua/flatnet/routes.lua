@@ -103,27 +103,34 @@ local function is_own_page(path)
     return path == "/" or path == "/_flatnet" or string.sub(path, 1, 10) == "/_flatnet/"
 end
 
+local ITSELF = { name = "the gateway itself" }
+
 local function add_route(built, route, is_own)
+    -- winner: a route, or the gateway itself. With an overlay, both come with the numbers of their hosts.
     local function conflict(host, winner)
-        built.conflicts[#built.conflicts + 1] = { route = route.name, host = host, path = route.path, winner = winner }
+        local own = built.host and built.host.number
+        built.conflicts[#built.conflicts + 1] = {
+            route = route.name, host = host, path = route.path, winner = winner.name,
+            route_host = route.host or own, winner_host = winner.host or own,
+        }
     end
     for _, host in ipairs(route.hosts) do
         local suffix = string.match(host, "^%*%.(.*)$")
         if suffix then
             local winner = add_path(built.wildcard, suffix, route)
-            if winner then conflict(host, winner.name) end
+            if winner then conflict(host, winner) end
         elseif is_own(host) and is_own_page(route.path) then
-            conflict(host, "the gateway itself")
+            conflict(host, ITSELF)
         else
             local winner = add_path(built.exact, host, route)
-            if winner then conflict(host, winner.name) end
+            if winner then conflict(host, winner) end
         end
     end
     if #route.hosts == 0 and is_own_page(route.path) then
-        conflict("", "the gateway itself")
+        conflict("", ITSELF)
     elseif #route.hosts == 0 then
         local winner = add_path(built.own, "", route)
-        if winner then conflict("", winner.name) end
+        if winner then conflict("", winner) end
     end
 end
 
@@ -131,9 +138,13 @@ end
 function M.build(document, before, is_own, now, pause)
     local built = setmetatable({
         generation = document.generation, written = document.written, host = document.host,
-        routes = document.routes, unrouted = document.unrouted,
+        hosts = document.hosts or {}, routes = document.routes, unrouted = document.unrouted,
         by_name = {}, exact = {}, wildcard = {}, own = {}, conflicts = {}, endpoints = {}, by_peer = {},
     }, Table)
+    local other_hosts = {}
+    for _, host in ipairs(built.hosts) do
+        other_hosts[host.number] = host
+    end
     for index, route in ipairs(document.routes) do
         if route.health == cjson.null then
             route.health = nil
@@ -144,6 +155,7 @@ function M.build(document, before, is_own, now, pause)
         if route.path == "" then
             route.path = "/"
         end
+        route.other_host = other_hosts[route.host]
         route.place = place(route)
         route.is_plain = route.place == "@http" and route.scheme == "http" and not (route.strip and route.path ~= "/")
         built.by_name[route.name] = route

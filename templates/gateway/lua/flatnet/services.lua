@@ -63,7 +63,8 @@ local function card(route, text, via, lost)
         endpoints[index] = endpoint_of(endpoint, route, text)
     end
     local name = html.escape(route.name)
-    return string.format('<article id="route-%s"><h2>%s %s</h2><p class="links">%s</p><ul>%s</ul></article>', name, name,
+    local host = route.host and " <small>" .. html.escape(texts.fill(text.host, { number = route.host })) .. "</small>" or ""
+    return string.format('<article id="route-%s"><h2>%s%s %s</h2><p class="links">%s</p><ul>%s</ul></article>', name, name, host,
         M.badge(route.health, text), links(route, via, lost), table.concat(endpoints))
 end
 

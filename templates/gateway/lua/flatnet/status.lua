@@ -32,8 +32,8 @@ local function route_of(route)
         }
     end
     return {
-        name = route.name, hosts = json.list(route.hosts), path = route.path, strip = route.strip, scheme = route.scheme,
-        stream = route.stream, hold = route.hold, health = word(route), endpoints = endpoints,
+        name = route.name, host = route.host, hosts = json.list(route.hosts), path = route.path, strip = route.strip,
+        scheme = route.scheme, stream = route.stream, hold = route.hold, health = word(route), endpoints = endpoints,
     }
 end
 
@@ -57,6 +57,8 @@ function M.model()
         source = state.source,
         loaded = time(state.loaded),
         problem = problem and { message = problem.message, since = time(problem.since) } or nil,
+        host_number = current.host and current.host.number,
+        other_hosts = current.hosts and #current.hosts > 0 and list(current.hosts) or nil,
         routes = list(current.routes, route_of),
         unrouted = list(current.unrouted),
         conflicts = list(current.conflicts),

@@ -33,6 +33,10 @@ M.en = {
     unchecked = "{container} is starting",
     unchecked_what = "The container {container} is running, but has not passed its health check yet.",
     unchecked_todo = "Wait a moment. If this continues, run on the container host: `podman logs {container}`",
+    host_away = "Host {other_number} has not answered since {other_since}",
+    host_away_what = "The container {container} is on host {other_number} ({other_name}) and cannot be reached. The state of its "
+        .. "containers is the last that is known.",
+    host_away_todo = "On host {other_number} run: `flatnet doctor`",
     no_endpoint = "{route} has no container",
     no_endpoint_what = "The route {route} exists, but has no container.",
     no_endpoint_todo = "On the container host run: `flatnet gateway routes`",
@@ -60,6 +64,10 @@ M.en = {
     unrouted = "Containers without a route",
     conflicts = "Conflicts",
     conflict = "{url} is taken by {winner}, so {route} does not get it.",
+    hosts = "Hosts",
+    host = "host {number}",
+    of_host = "{route} (host {number})",
+    own_host = "the gateway is here",
     since = "since {since}",
     problem = "The list of services cannot be updated (since {since}): {message}",
     generation = "Generation {generation}, loaded at {loaded}",
@@ -72,6 +80,8 @@ M.en = {
     word_unchecked = "starting",
     word_no_endpoint = "no container",
     word_running = "running",
+    word_answers = "answers",
+    word_away = "does not answer",
 }
 
 M.ja = {
@@ -105,6 +115,9 @@ M.ja = {
     unchecked = "{container} は起動中です",
     unchecked_what = "コンテナ {container} は稼働していますが、まだヘルスチェックに合格していません。",
     unchecked_todo = "しばらくお待ちください。状態が変わらない場合は、コンテナホストで確認してください: `podman logs {container}`",
+    host_away = "ホスト {other_number} が {other_since} から応答しません",
+    host_away_what = "コンテナ {container} はホスト {other_number}（{other_name}）にあり、接続できません。コンテナの状態は、最後に確認できたときのものです。",
+    host_away_todo = "ホスト {other_number} で実行してください: `flatnet doctor`",
     no_endpoint = "{route} のコンテナがありません",
     no_endpoint_what = "ルート {route} は登録されていますが、対応するコンテナがありません。",
     no_endpoint_todo = "コンテナホストで確認してください: `flatnet gateway routes`",
@@ -128,6 +141,10 @@ M.ja = {
     unrouted = "公開されていないコンテナ",
     conflicts = "競合",
     conflict = "{url} は {winner} が使用しているため、{route} には割り当てられません。",
+    hosts = "ホスト",
+    host = "ホスト {number}",
+    of_host = "{route}（ホスト {number}）",
+    own_host = "ゲートウェイのあるホスト",
     since = "{since} から",
     problem = "サービスの一覧を更新できません（{since} から）: {message}",
     generation = "一覧の世代 {generation}（{loaded} に読み込み）",
@@ -140,6 +157,8 @@ M.ja = {
     word_unchecked = "起動中",
     word_no_endpoint = "コンテナなし",
     word_running = "稼働中",
+    word_answers = "応答あり",
+    word_away = "応答なし",
 }
 
 -- Why a container has no route, by its reason in the routes table, which also has the English sentence.

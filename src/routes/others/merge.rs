@@ -1,0 +1,77 @@
+//! Merges the tables of all hosts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Others;
+use crate::model::config::Config;
+use crate::model::types::ContainerName;
+use crate::routes::build::Draft;
+use crate::routes::table::{LONGEST_NAME, OtherHost, Route, Unrouted};
+
+/// The table of all hosts, and the conflicts between them: of two hosts that claim one name, the one with the lower number has it,
+/// because its routes come first. Without an overlay the table is this host's.
+#[must_use]
+pub fn merged(own: Draft, others: &Others, config: &Config) -> Draft {
+    let Some(overlay) = &config.overlay else { return own };
+    let Draft { mut table, mut conflicts } = own;
+    let mut names: BTreeSet<ContainerName> = table.routes.iter().map(|route| route.name.clone()).collect();
+    let mut by_host = BTreeMap::from([(overlay.number, std::mem::take(&mut table.routes))]);
+    for (&number, other) in others.iter().filter(|(number, _)| **number != overlay.number) {
+        let routes = other.routes.iter().filter_map(|route| {
+            let name = unique(&route.name, number, &mut names)?;
+            Some(Route { name, host: Some(number), ..route.clone() })
+        });
+        by_host.insert(number, routes.collect());
+        let unrouted = other.unrouted.iter().map(|one| Unrouted { host: Some(number), ..one.clone() });
+        table.unrouted.extend(unrouted);
+        table.hosts.push(OtherHost {
+            number,
+            name: other.name.clone(),
+            subnet: config.subnet_of(number),
+            answers: other.answers,
+            since: other.since.clone(),
+        });
+    }
+    conflicts.extend(between_hosts(&by_host));
+    table.routes = by_host.into_values().flatten().collect();
+    Draft { table, conflicts }
+}
+
+/// The name of another host's route: that host's name for it, `.h` and the number. A container of this host may be called so too.
+fn unique(name: &ContainerName, number: u16, names: &mut BTreeSet<ContainerName>) -> Option<ContainerName> {
+    let numbered = |again: usize| {
+        let end = if again == 0 { format!(".h{number}") } else { format!(".h{number}.{again}") };
+        let begin = name.as_str().get(..LONGEST_NAME - end.len()).unwrap_or(name.as_str());
+        ContainerName::parse(&format!("{begin}{end}")).ok()
+    };
+    let unique = (0..=names.len()).filter_map(numbered).find(|name| !names.contains(name))?;
+    names.insert(unique.clone());
+    Some(unique)
+}
+
+/// A line about each route that claims what a route of a host with a lower number has.
+fn between_hosts(by_host: &BTreeMap<u16, Vec<Route>>) -> Vec<String> {
+    let mut taken: BTreeMap<(&str, &str), (u16, &Route)> = BTreeMap::new();
+    let mut conflicts = Vec::new();
+    for (&number, route) in
+        by_host.iter().flat_map(|(number, routes)| routes.iter().map(move |one| (number, one)))
+    {
+        for (host, path) in route.claims() {
+            let &mut (winner, first) = taken.entry((host, path)).or_insert((number, route));
+            if winner != number {
+                let (loser, what) =
+                    (title(route), if path == "/" { host.to_owned() } else { format!("{host}{path}") });
+                conflicts.push(format!(
+                    "{loser} of host {number} claims {what}, which is taken by {} of host {winner}",
+                    title(first)
+                ));
+            }
+        }
+    }
+    conflicts
+}
+
+/// The name that its own host gives a route.
+fn title(route: &Route) -> &ContainerName {
+    route.endpoints.first().map_or(&route.name, |first| &first.container)
+}
