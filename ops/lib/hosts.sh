@@ -28,7 +28,7 @@ make_lan() {
 host() { # NAME ADDRESS YAML
     local folder
     machine "$1" "$2"
-    ip -n "$1" route add default via 192.0.2.1
+    ip -n "$1" route add default via "${2%.*}.1"
     for folder in "${folders[@]}"; do mkdir -p "$folder" "/hosts/$1$folder" && chmod 700 "/hosts/$1$folder"; done
     # The resolver reads it without root.
     chmod 755 "/hosts/$1/run/flatnet-dns"
@@ -71,6 +71,31 @@ join() { # HOST
     on "$1" flatnet overlay request --name "$1" >"/tmp/$1.request"
     flatnet overlay sign --ca /ca "/tmp/$1.request" >"/tmp/$1.invitation" 2>/dev/null
     on "$1" flatnet overlay join "/tmp/$1.invitation"
+}
+
+# The same with private addresses, for VXLAN.
+make_private_lan() {
+    ip link add lan type bridge
+    ip link set lan up
+    machine stranger 192.168.77.66
+    ip -n stranger addr add 192.168.77.1/24 dev eth0
+}
+
+join_by_vxlan() { # HOST
+    on "$1" flatnet overlay request --kind vxlan --name "$1" >"/tmp/$1.request"
+    flatnet overlay sign --ca /ca "/tmp/$1.request" >"/tmp/$1.invitation" 2>/dev/null
+    on "$1" flatnet overlay join "/tmp/$1.invitation" 2>/dev/null
+}
+
+# An interface of VXLAN in the namespace NETNS that sends from LOCAL to the host at AT, from SOURCE to TO inside.
+forge() { # NETNS LOCAL AT SOURCE TO TO_MAC [VNI]
+    ip -n "$1" link del forged 2>/dev/null || true
+    ip -n "$1" link add forged type vxlan id "${7:-677376}" local "$2" dstport 4789 nolearning
+    ip -n "$1" addr add "$4/32" dev forged
+    ip -n "$1" link set forged up
+    bridge -n "$1" fdb add "$6" dev forged dst "$3"
+    ip -n "$1" neigh replace "$5" lladdr "$6" dev forged nud permanent
+    ip -n "$1" route replace "$5" dev forged src "$4"
 }
 
 # A Podman of HOST's own, with the sandbox's images.

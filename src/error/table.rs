@@ -272,9 +272,13 @@ kinds! {
     }
     ForeignBridge = "FLAT-E051", cni 104 {
         title: "The bridge's name is in use",
-        seen: ["the link .. does not belong to Flatnet (..; expected alias ..)"],
-        means: "A link has the name that `bridge` in the configuration sets, but not Flatnet's alias. It may belong to \
-                another program or person, so Flatnet does not touch it.",
+        seen: [
+            "the link .. does not belong to Flatnet (..; expected alias ..)",
+            "the link .. does not belong to Flatnet (..; expected vxlan)",
+        ],
+        means: "A link has the name that `bridge` in the configuration sets, but not Flatnet's alias; or with \
+                `overlay.kind: vxlan`, a link that is no VXLAN has the name of `overlay.interface`. It may belong to another program or person, so \
+                Flatnet does not touch it.",
         remedy: "Set another `bridge` in the configuration, or delete the link if it is not needed",
         more: "`ip -d addr show dev flatnet-br0` shows what it is, `bridge link` its ports.",
     }

@@ -1,14 +1,15 @@
 //! Renders the nft tables from `templates/ruleset.nft.j2`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use minijinja::{Environment, context};
 use serde_json::json;
 
 use crate::error::{Error, Kind, Result};
 use crate::kernel::sets::{Entry, SETS, Set};
-use crate::model::config::{Config, ROUTES_PORT};
-use crate::model::desired::{Attached, HostFacts};
+use crate::model::config::{Config, ROUTES_PORT, VXLAN_PORT};
+use crate::model::desired::{Attached, HostFacts, Tunnel, TunnelPeer};
 use crate::model::plan::TableElement;
 use crate::model::types::{LinkGroup, Owner};
 
@@ -42,6 +43,7 @@ pub fn render(
                 egress => config.egress,
                 overlay => config.overlay.as_ref().map(|overlay| json!({
                     "interface": overlay.interface, "network": overlay.network,
+                    "tunnel": Tunnel::new(config, facts).as_ref().map(guard),
                     // An address of a host's bridge ends in the same way in each subnet.
                     "host_mask": config.subnet.hostmask(), "bridge_part": config.bridge_address() & config.subnet.hostmask(),
                     "routes_port": ROUTES_PORT,
@@ -61,6 +63,21 @@ pub fn render(
         .map_err(|cause| {
             Error::new(Kind::Internal, "the ruleset's template cannot be rendered").source(cause)
         })
+}
+
+/// What packets of VXLAN must be like. Inside of one, addresses are numbers.
+fn guard(tunnel: &Tunnel) -> serde_json::Value {
+    let inner = |address: Ipv4Addr| format!("{:#010x}", address.to_bits());
+    let of_peer = |peer: &TunnelPeer| {
+        let (first, last) = (inner(peer.subnet.network()), inner(peer.subnet.broadcast()));
+        [format!("{} . {first}-{last}", peer.at), format!("{} . {}", peer.at, inner(peer.address))]
+    };
+    json!({
+        "port": VXLAN_PORT,
+        "vni": tunnel.link.vni,
+        "mac": format!("{:#014x}", tunnel.link.mac.to_bits()),
+        "sources": tunnel.peers.iter().flat_map(of_peer).collect::<Vec<_>>(),
+    })
 }
 
 /// The elements of each set and map for the template, by family and name, such as `arp_bindings`.

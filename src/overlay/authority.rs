@@ -1,9 +1,9 @@
-//! The folder of the certificate authority.
+//! The folder of the certificate authority. For VXLAN there are no certificates, and it only keeps the hosts' numbers.
 //!
 //! ```text
 //! authority.yaml    ranges and lighthouses
 //! ca.crt, ca.key    the authority's certificate and key
-//! issued/N/         a host's number, claimed by making the folder: its request, public key and certificates
+//! issued/N/         a host's number, claimed by making the folder: its request, and its public key and certificates
 //! lighthouses/NAME/ a lighthouse's certificate
 //! revoked           fingerprints, a line each
 //! ```
@@ -22,11 +22,14 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use super::nebula;
-use super::papers::{Fingerprint, Invitation, JoinRequest, Lighthouse, One, Pem, UdpEndpoint, read, write};
+use super::papers::{
+    Carrier, Credentials, Fingerprint, Identity, Invitation, JoinRequest, Lighthouse, One, Pem, UdpEndpoint,
+    read, write,
+};
 use crate::error::{Error, Kind, Result, io};
 use crate::file;
 use crate::kernel::execute::Executor;
-use crate::model::config::{Config, Overlay, OverlayKind};
+use crate::model::config::{Config, Overlay, OverlayKind, Peer, Peers};
 use crate::model::types::HostName;
 use crate::state::lock::Lock;
 
@@ -58,6 +61,8 @@ struct Record {
 /// What a new authority certifies.
 #[derive(Clone, Debug)]
 pub struct Scope {
+    /// What carries packets between hosts.
+    pub kind: OverlayKind,
     /// Its name.
     pub name: HostName,
     /// The addresses of Flatnet on all hosts.
@@ -68,6 +73,17 @@ pub struct Scope {
     pub network: Ipv4Net,
     /// How long its certificate is valid, in hours.
     pub hours: u32,
+}
+
+/// How a request is signed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms<'a> {
+    /// How long a certificate is valid. Default: as long as the authority's.
+    pub hours: Option<u32>,
+    /// The passphrase of the authority's key.
+    pub passphrase: Option<&'a str>,
+    /// Whether hosts of an overlay of kind `vxlan` may have others than private addresses.
+    pub force: bool,
 }
 
 /// Which number a host gets.
@@ -100,7 +116,7 @@ impl Authority {
     ) -> Result<Self> {
         let record = Record {
             flatnet_authority: One,
-            kind: OverlayKind::Nebula,
+            kind: scope.kind,
             range: scope.range,
             subnet_prefix: scope.subnet_prefix,
             network: scope.network,
@@ -115,8 +131,11 @@ impl Authority {
         Ok(authority)
     }
 
-    /// Makes key and certificate.
+    /// Makes key and certificate, if there are any.
     fn fill(&self, scope: &Scope, passphrase: Option<&str>, executor: &mut impl Executor) -> Result<()> {
+        if scope.kind == OverlayKind::Vxlan {
+            return self.save();
+        }
         let path = |name: &str| self.folder.join(name).display().to_string();
         let (certificate, key) = (path("ca.crt"), path("ca.key"));
         let hours = format!("{}h", scope.hours);
@@ -145,8 +164,17 @@ impl Authority {
         Ok(Self { folder: folder.to_owned(), record })
     }
 
+    /// What carries packets between its hosts.
+    #[must_use]
+    pub fn kind(&self) -> OverlayKind {
+        self.record.kind
+    }
+
     /// Whether its key is encrypted.
     pub fn needs_passphrase(&self) -> Result<bool> {
+        if self.record.kind == OverlayKind::Vxlan {
+            return Ok(false);
+        }
         let path = self.folder.join("ca.key");
         Ok(fs::read_to_string(&path).map_err(io("read", &path))?.contains("ENCRYPTED"))
     }
@@ -173,46 +201,126 @@ impl Authority {
     }
 
     /// Signs a host's request. A number is given once; only the host that has it gets it again, with the same key, to renew its
-    /// certificate.
+    /// certificate, or to tell its new address in the LAN.
     pub fn sign(
         &self,
         request: &JoinRequest,
         wanted: NumberRequest,
-        hours: Option<u32>,
-        passphrase: Option<&str>,
+        terms: &Terms<'_>,
         executor: &mut impl Executor,
     ) -> Result<Invitation> {
-        if !request.public_key.is_public_key() {
-            return Err(Error::new(Kind::BadValue, "the request has no public key of X25519")
-                .remedy("Make it with `flatnet overlay request`"));
-        }
         let _alone = self.alone()?;
-        self.refuse_revoked(request)?;
+        match &request.identity {
+            other if other.kind() != self.record.kind => {
+                let what = format!(
+                    "the request is for kind {}, but the authority is for {}",
+                    other.kind(),
+                    self.record.kind
+                );
+                return Err(Error::new(Kind::BadValue, what)
+                    .remedy(format!("Make it with `flatnet overlay request --kind {}`", self.record.kind)));
+            }
+            Identity::Nebula { public_key } if !public_key.is_public_key() => {
+                return Err(Error::new(Kind::BadValue, "the request has no public key of X25519")
+                    .remedy("Make it with `flatnet overlay request`"));
+            }
+            Identity::Nebula { .. } => self.refuse_revoked(request)?,
+            Identity::Vxlan { address } => self.refuse_address(request, *address, wanted, terms.force)?,
+        }
         let number = self.claim(request, wanted)?;
         let config = self.record.config(number)?;
         let overlay = overlay_of(&config)?;
-        let networks = overlay.address().to_string();
-        let containers = config.subnet.to_string();
-        let folder = self.folder.join("issued").join(number.to_string());
-        let key = folder.join("host.pub").display().to_string();
-        let mut arguments = vec!["-in-pub", &key, "-name", request.host.as_str(), "-networks", &networks];
-        arguments.extend(["-unsafe-networks", &containers]);
-        let certificate = self.certify(&arguments, hours, passphrase, executor)?;
-        let issued = nebula::certificate(&certificate, executor)?;
-        put(&folder.join(format!("{}.crt", issued.fingerprint)), &certificate.to_string())?;
+        let carrier = match &request.identity {
+            Identity::Nebula { public_key } => {
+                Carrier::Nebula(self.credentials(request, public_key, &config, terms, executor)?)
+            }
+            Identity::Vxlan { .. } => Carrier::Vxlan(self.peers()?),
+        };
         Ok(Invitation {
             flatnet_invitation: One,
-            kind: self.record.kind,
             host: request.host.clone(),
             number,
             range: config.range,
             subnet: config.subnet,
             network: overlay.network,
+            carrier,
+        })
+    }
+
+    /// Certifies `public_key` as that of the host of `config`.
+    fn credentials(
+        &self,
+        request: &JoinRequest,
+        public_key: &Pem,
+        config: &Config,
+        terms: &Terms<'_>,
+        executor: &mut impl Executor,
+    ) -> Result<Credentials> {
+        let overlay = overlay_of(config)?;
+        let networks = overlay.address().to_string();
+        let containers = config.subnet.to_string();
+        let folder = self.folder.join("issued").join(overlay.number.to_string());
+        let key = folder.join("host.pub");
+        put(&key, &public_key.to_string())?;
+        let key = key.display().to_string();
+        let mut arguments = vec!["-in-pub", &key, "-name", request.host.as_str(), "-networks", &networks];
+        arguments.extend(["-unsafe-networks", &containers]);
+        let certificate = self.certify(&arguments, terms.hours, terms.passphrase, executor)?;
+        let issued = nebula::certificate(&certificate, executor)?;
+        put(&folder.join(format!("{}.crt", issued.fingerprint)), &certificate.to_string())?;
+        Ok(Credentials {
             lighthouses: self.record.lighthouses.clone(),
             revoked: self.revoked()?,
             ca: self.certificates()?,
             certificate,
         })
+    }
+
+    /// The hosts of an overlay of kind `vxlan` that are not revoked.
+    pub fn peers(&self) -> Result<Peers> {
+        let room = self.record.config(1)?.hosts();
+        let peer = |number: u16| {
+            let holder = self.holder(number).filter(|_| !self.is_revoked(number))?;
+            match holder.identity {
+                Identity::Vxlan { address } => Some(Peer { number, host: holder.host, address }),
+                Identity::Nebula { .. } => None,
+            }
+        };
+        Ok(Peers { force: false, hosts: (1..=room).filter_map(peer).collect() })
+    }
+
+    fn is_revoked(&self, number: u16) -> bool {
+        self.folder.join("issued").join(number.to_string()).join(REVOKED).exists()
+    }
+
+    /// VXLAN has no keys: a host is known by its name and address. An error if another one has them, or if packets would leave private networks.
+    fn refuse_address(
+        &self,
+        request: &JoinRequest,
+        address: Ipv4Addr,
+        wanted: NumberRequest,
+        force: bool,
+    ) -> Result<()> {
+        let config = self.record.config(1)?;
+        let asked = Peer { number: 1, host: request.host.clone(), address };
+        let Peers { hosts, .. } = self.peers()?;
+        let is_it = |peer: &Peer| {
+            peer.host == asked.host
+                && (peer.address == address || wanted == NumberRequest::Number(peer.number))
+        };
+        let others: Vec<Peer> = hosts.into_iter().filter(|peer| !is_it(peer)).collect();
+        if let Some(other) = others.iter().find(|peer| peer.host == asked.host || peer.address == address) {
+            let what = format!(
+                "number {} is that of host {} at {}, which has this name or address",
+                other.number, other.host, other.address
+            );
+            return Err(Error::new(Kind::BadValue, what).remedy(format!(
+                "If that host has moved, sign with --number {}. If this is another, make its request with another --name, or revoke that one",
+                other.number
+            )));
+        }
+        asked.check_address(&config, force)?;
+        Peers { force, hosts: others }.check(&config)
     }
 
     /// Makes a lighthouse's certificate for `key`, and tells later hosts where it is. One of this name that is known keeps its own address.
@@ -224,6 +332,10 @@ impl Authority {
         passphrase: Option<&str>,
         executor: &mut impl Executor,
     ) -> Result<(Lighthouse, Pem)> {
+        if self.record.kind == OverlayKind::Vxlan {
+            let what = "hosts of an overlay of kind vxlan need no lighthouse: a file names them";
+            return Err(Error::new(Kind::BadValue, what));
+        }
         let _alone = self.alone()?;
         // Another run may have added one.
         self.record = Self::open(&self.folder)?.record;
@@ -274,8 +386,8 @@ impl Authority {
     fn refuse_revoked(&self, request: &JoinRequest) -> Result<()> {
         let hosts = self.record.config(1)?.hosts();
         let is_same = |number: &u16| {
-            self.folder.join("issued").join(number.to_string()).join(REVOKED).exists()
-                && self.holder(*number).is_some_and(|holder| holder.public_key == request.public_key)
+            self.is_revoked(*number)
+                && self.holder(*number).is_some_and(|holder| holder.identity == request.identity)
         };
         match (1..=hosts).find(is_same) {
             None => Ok(()),
@@ -322,8 +434,10 @@ impl Authority {
         match wanted {
             NumberRequest::Auto => {
                 // Signed again, because the first attempt failed or the certificate ends.
-                let held =
-                    (1..=hosts).find(|&number| self.holder(number).is_some_and(|holder| holder == *request));
+                let is_held = |number: &u16| {
+                    !self.is_revoked(*number) && self.holder(*number).is_some_and(|holder| holder == *request)
+                };
+                let held = (1..=hosts).find(is_held);
                 if let Some(number) = held {
                     return Ok(number);
                 }
@@ -357,14 +471,23 @@ impl Authority {
         let issued = self.folder.join("issued");
         fs::create_dir_all(&issued).map_err(io("make", &issued))?;
         let text = write(request, "who has this number")?;
+        let moved = |holder: &JoinRequest| {
+            holder.host == request.host && matches!(holder.identity, Identity::Vxlan { .. })
+        };
         match fs::create_dir(&folder) {
             Ok(()) => {
                 put(&folder.join("request.yaml"), &text)?;
-                put(&folder.join("host.pub"), &request.public_key.to_string())?;
                 Ok(Claim::Made)
             }
             Err(cause) if cause.kind() == ErrorKind::AlreadyExists => Ok(match self.holder(number) {
+                Some(holder) if self.is_revoked(number) => {
+                    Claim::Anothers(format!("{}, which is revoked", holder.host))
+                }
                 Some(holder) if holder == *request => Claim::Same,
+                Some(holder) if moved(&holder) => {
+                    put(&folder.join("request.yaml"), &text)?;
+                    Claim::Same
+                }
                 Some(holder) => Claim::Anothers(holder.host.to_string()),
                 None => Claim::Anothers("(unknown: its signing was interrupted)".to_owned()),
             }),

@@ -5,13 +5,13 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::nebula::{self, HostFiles};
-use super::papers::{Fingerprint, Invitation, Pem};
+use super::papers::{Carrier, Credentials, Fingerprint, Invitation, Pem};
 use super::task::Task;
 use crate::error::{Error, Kind, Result, io};
 use crate::kernel::execute::Executor;
 use crate::kernel::{observe, tools};
 use crate::model::command::Command;
-use crate::model::config::{self, Config, Overlay};
+use crate::model::config::{self, Config, Overlay, OverlayKind};
 use crate::setup::units;
 
 const UNIT: &str = include_str!("../../templates/flatnet-overlay.service.in");
@@ -42,7 +42,7 @@ pub struct ThisHost<'a> {
 }
 
 impl ThisHost<'_> {
-    fn files(&self) -> HostFiles {
+    pub(super) fn files(&self) -> HostFiles {
         HostFiles::beside(self.path)
     }
 
@@ -55,7 +55,7 @@ impl ThisHost<'_> {
         Path::new(UNITS).join(self.unit())
     }
 
-    fn flatnet(&self, verb: &str) -> Command {
+    pub(super) fn flatnet(&self, verb: &str) -> Command {
         Command::new(self.flatnet.iter().map(String::as_str).chain([verb]))
     }
 
@@ -64,50 +64,25 @@ impl ThisHost<'_> {
         std::fs::read_to_string(self.path).map_err(io("read the configuration", self.path))
     }
 
-    /// The commands by which it joins, or by which its certificate is renewed.
-    pub fn join(&self, invitation: &Invitation, executor: &mut impl Executor) -> Result<Vec<Task>> {
-        let files = self.files();
+    /// The commands by which it joins, or by which what it needs for that is renewed. `force` lets VXLAN leave private networks.
+    pub fn join(
+        &self,
+        invitation: &Invitation,
+        force: bool,
+        executor: &mut impl Executor,
+    ) -> Result<Vec<Task>> {
         self.refuse_other_range(invitation)?;
+        self.refuse_other_kind(invitation)?;
         self.refuse_taken_addresses(invitation)?;
         self.refuse_other_networks()?;
         self.refuse_containers_of_another_subnet(invitation)?;
         let text = self.with_overlay(&self.text()?, invitation);
         let after = config::parse(&text, self.path)?;
-        let overlay =
-            after.overlay.as_ref().ok_or_else(|| Error::new(Kind::Internal, "the overlay is missing"))?;
-        refuse_foreign_certificate(invitation, overlay, &files, executor)?;
-        let nebula = nebula::host_configuration(
-            &after,
-            overlay,
-            &invitation.lighthouses,
-            &invitation.revoked,
-            &files,
-        )?;
-        let configuration = files.nebula().display().to_string();
-        let had_unit = self.unit_path().exists();
         let is_moved = self.is_up && after.subnet != self.config.subnet;
-        // Other authorities that this host trusts: while one replaces another, hosts have certificates of both.
-        let trusted =
-            self.trusted()?.map_or_else(|| invitation.ca.clone(), |others| invitation.ca.and(&others));
-        let mut ca = Task::put(&files.ca(), "644", &trusted.to_string(), "whose certificates count");
-        if self.has_systemd && had_unit {
-            // With the files as they were.
-            ca = ca.undone_by([systemctl(&["reload-or-restart", &self.unit()])]);
-        }
-        let mut tasks = vec![
-            ca,
-            Task::put(
-                &files.certificate(),
-                "644",
-                &invitation.certificate.to_string(),
-                "which addresses this host may use",
-            ),
-            Task::put(&files.nebula(), "644", &nebula, "Nebula's configuration"),
-            Task::new(
-                Command::new(["nebula", "-test", "-config", &configuration]),
-                "Nebula accepts it, and the certificate is that of this host's key",
-            ),
-        ];
+        let mut tasks = match &invitation.carrier {
+            Carrier::Nebula(credentials) => self.nebula_files(invitation, credentials, &after, executor)?,
+            Carrier::Vxlan(peers) => vec![self.put_own_peers(&after, peers, force)?],
+        };
         if is_moved {
             let why = "the bridge gets an address of the new subnet";
             tasks.push(Task::new(self.flatnet("down"), why).undone_by([self.flatnet("up")]));
@@ -123,26 +98,72 @@ impl ThisHost<'_> {
             up = up.undone_by([self.flatnet("down")]);
         }
         tasks.push(up);
-        if self.has_systemd {
-            let program = tools::find("nebula")?.display().to_string();
-            let unit = UNIT
-                .replace(IN_UNIT.0, &configuration)
-                .replace(IN_UNIT.1, &self.flatnet.join(" "))
-                .replace(IN_UNIT.2, &program);
-            // Nebula takes new certificates and lighthouses without losing a packet.
-            let is_same = std::fs::read_to_string(self.unit_path()).is_ok_and(|before| before == unit);
-            let start =
-                if is_same && self.config.overlay.is_some() { "reload-or-restart" } else { "restart" };
-            let reload = systemctl(&["daemon-reload"]);
-            let put = Task::put(&self.unit_path(), "644", &unit, "starts Nebula, now and at each boot");
-            tasks.push(put.undone_by([reload.clone()]));
-            tasks.push(Task::new(reload, "systemd reads the unit"));
-            let enable = Task::new(systemctl(&["enable", &self.unit()]), "at each boot");
-            let disable = (!had_unit).then(|| systemctl(&["disable", "--now", &self.unit()]));
-            tasks.push(enable.undone_by(disable));
-            tasks.push(Task::new(systemctl(&[start, &self.unit()]), "Nebula uses these files"));
+        if self.has_systemd && invitation.carrier.kind() == OverlayKind::Nebula {
+            tasks.extend(self.nebula_unit()?);
         }
         Ok(tasks)
+    }
+
+    /// Writes what Nebula needs, and checks it.
+    fn nebula_files(
+        &self,
+        invitation: &Invitation,
+        credentials: &Credentials,
+        after: &Config,
+        executor: &mut impl Executor,
+    ) -> Result<Vec<Task>> {
+        let files = self.files();
+        let overlay =
+            after.overlay.as_ref().ok_or_else(|| Error::new(Kind::Internal, "the overlay is missing"))?;
+        refuse_foreign_certificate(invitation, credentials, overlay, &files, executor)?;
+        let Credentials { lighthouses, revoked, ca, certificate } = credentials;
+        let nebula = nebula::host_configuration(after, overlay, lighthouses, revoked, &files)?;
+        let configuration = files.nebula().display().to_string();
+        // Other authorities that this host trusts: while one replaces another, hosts have certificates of both.
+        let trusted = self.trusted()?.map_or_else(|| ca.clone(), |others| ca.and(&others));
+        let mut ca = Task::put(&files.ca(), "644", &trusted.to_string(), "whose certificates count");
+        if self.has_systemd && self.unit_path().exists() {
+            // With the files as they were.
+            ca = ca.undone_by([systemctl(&["reload-or-restart", &self.unit()])]);
+        }
+        Ok(vec![
+            ca,
+            Task::put(
+                &files.certificate(),
+                "644",
+                &certificate.to_string(),
+                "which addresses this host may use",
+            ),
+            Task::put(&files.nebula(), "644", &nebula, "Nebula's configuration"),
+            Task::new(
+                Command::new(["nebula", "-test", "-config", &configuration]),
+                "Nebula accepts it, and the certificate is that of this host's key",
+            ),
+        ])
+    }
+
+    /// Starts Nebula, now and at each boot.
+    fn nebula_unit(&self) -> Result<Vec<Task>> {
+        let configuration = self.files().nebula().display().to_string();
+        let had_unit = self.unit_path().exists();
+        let program = tools::find("nebula")?.display().to_string();
+        let unit = UNIT
+            .replace(IN_UNIT.0, &configuration)
+            .replace(IN_UNIT.1, &self.flatnet.join(" "))
+            .replace(IN_UNIT.2, &program);
+        // Nebula takes new certificates and lighthouses without losing a packet.
+        let is_same = std::fs::read_to_string(self.unit_path()).is_ok_and(|before| before == unit);
+        let start = if is_same && self.config.overlay.is_some() { "reload-or-restart" } else { "restart" };
+        let reload = systemctl(&["daemon-reload"]);
+        let put = Task::put(&self.unit_path(), "644", &unit, "starts Nebula, now and at each boot");
+        let enable = Task::new(systemctl(&["enable", &self.unit()]), "at each boot");
+        let disable = (!had_unit).then(|| systemctl(&["disable", "--now", &self.unit()]));
+        Ok(vec![
+            put.undone_by([reload.clone()]),
+            Task::new(reload, "systemd reads the unit"),
+            enable.undone_by(disable),
+            Task::new(systemctl(&[start, &self.unit()]), "Nebula uses these files"),
+        ])
     }
 
     /// The commands by which it leaves. Its containers keep their addresses, which are this host's own again.
@@ -150,8 +171,10 @@ impl ThisHost<'_> {
         let Some(overlay) = &self.config.overlay else {
             return Err(Error::new(Kind::BadValue, "this host has joined no overlay"));
         };
+        let is_vxlan = overlay.kind == OverlayKind::Vxlan;
+        let has_interface = !observe::link_is_gone(overlay.interface.as_str());
         let has_unit = self.has_systemd && self.unit_path().exists();
-        if !has_unit && !observe::link_is_gone(overlay.interface.as_str()) {
+        if !is_vxlan && !has_unit && has_interface {
             // Without the rules of the overlay other hosts would reach everything here.
             let what = format!("Nebula still runs: its interface {} exists", overlay.interface);
             return Err(Error::new(Kind::BadValue, what).remedy("End it first"));
@@ -170,14 +193,23 @@ impl ThisHost<'_> {
         let text = without_overlay(&self.text()?);
         config::parse(&text, self.path)?;
         tasks.push(self.put_configuration(&text, "no other hosts").undone_by([self.flatnet("up")]));
+        if is_vxlan && has_interface {
+            // Before the rules of the overlay go.
+            let del = Command::new(["ip", "link", "del", "dev", overlay.interface.as_str()]);
+            tasks.push(Task::new(del, "no packets of other hosts"));
+        }
         let range = self.config.range.to_string();
         tasks.push(Task::new(
             Command::new(["ip", "route", "flush", "exact", &range, "type", "unreachable", "proto", "87"]),
             "other hosts' containers are no longer rejected",
         ));
         tasks.push(Task::new(self.flatnet("up"), "the ruleset without other hosts"));
-        for path in [files.nebula(), files.certificate(), files.ca(), files.public_key()] {
+        let peers = overlay.peers_file().to_owned();
+        for path in [peers, files.nebula(), files.certificate(), files.ca(), files.public_key()] {
             tasks.extend(Task::delete(&path, "644", "what this host needed for the overlay"));
+        }
+        if is_vxlan {
+            return Ok(tasks);
         }
         // Last, because nothing may print them to restore them.
         let private = [files.console_key(), files.console_host_key(), files.key()];
@@ -218,6 +250,11 @@ impl ThisHost<'_> {
 
     /// The commands by which it no longer talks to hosts with these certificates.
     pub fn block(&self, revoked: &[Fingerprint]) -> Result<Vec<Task>> {
+        if self.config.overlay.as_ref().is_some_and(|overlay| overlay.kind == OverlayKind::Vxlan) {
+            let what = "hosts of an overlay of kind vxlan have no certificates";
+            return Err(Error::new(Kind::BadValue, what)
+                .remedy("Take the host out of the file with the hosts: `flatnet overlay peers FILE`"));
+        }
         let path = self.files().nebula();
         let text = std::fs::read_to_string(&path).map_err(io("read", &path))?;
         let text = with_blocked(&text, revoked).ok_or_else(|| {
@@ -262,23 +299,27 @@ impl ThisHost<'_> {
 
     /// The configuration with the section of the overlay and its subnet.
     fn with_overlay(&self, text: &str, invitation: &Invitation) -> String {
-        let Invitation { kind, number, subnet, network, .. } = invitation;
+        let Invitation { number, subnet, network, carrier, .. } = invitation;
+        let kind = carrier.kind();
         let mut lines: Vec<String> = without_overlay(text).lines().map(str::to_owned).collect();
         let subnet = format!("subnet: {subnet}");
         match lines.iter_mut().find(|line| line.starts_with("subnet:")) {
             Some(line) => *line = subnet,
             None => lines.push(subnet),
         }
-        let kind = match kind {
-            config::OverlayKind::Nebula => "nebula",
-        };
-        let default = Overlay::new(invitation.kind, *number);
+        let default = Overlay::new(kind, *number);
         let network =
             if *network == default.network { String::new() } else { format!("  network: {network}\n") };
         let interface = self.config.overlay.as_ref().map(|overlay| &overlay.interface);
         let interface = interface.filter(|name| **name != default.interface);
         let interface = interface.map(|name| format!("  interface: {name}\n")).unwrap_or_default();
-        format!("{}\noverlay:\n  kind: {kind}\n  number: {number}\n{network}{interface}", lines.join("\n"))
+        let peers = self.files().peers();
+        let has_peers = kind == OverlayKind::Vxlan && peers != default.peers_file();
+        let peers = if has_peers { format!("  peers: {}\n", peers.display()) } else { String::new() };
+        format!(
+            "{}\noverlay:\n  kind: {kind}\n  number: {number}\n{network}{interface}{peers}",
+            lines.join("\n")
+        )
     }
 
     fn refuse_other_range(&self, invitation: &Invitation) -> Result<()> {
@@ -294,6 +335,21 @@ impl ThisHost<'_> {
             invitation.range,
             self.path.display()
         )))
+    }
+
+    /// A host is in one overlay.
+    fn refuse_other_kind(&self, invitation: &Invitation) -> Result<()> {
+        let kind = invitation.carrier.kind();
+        match &self.config.overlay {
+            Some(overlay) if overlay.kind != kind => {
+                let what = format!(
+                    "this host has joined an overlay of kind {}, and the invitation is for {kind}",
+                    overlay.kind
+                );
+                Err(Error::new(Kind::BadValue, what).remedy("Leave it first: `flatnet overlay leave`"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A container keeps its address for as long as it runs.
@@ -316,6 +372,7 @@ impl ThisHost<'_> {
 /// An error unless the certificate is the host's and its authority's, and for the addresses that the invitation names.
 fn refuse_foreign_certificate(
     invitation: &Invitation,
+    credentials: &Credentials,
     overlay: &Overlay,
     files: &HostFiles,
     executor: &mut impl Executor,
@@ -326,7 +383,7 @@ fn refuse_foreign_certificate(
             Error::new(Kind::BadValue, what).remedy("Run `flatnet overlay request`, and have it signed")
         );
     }
-    let found = nebula::certificate(&invitation.certificate, executor)?;
+    let found = nebula::certificate(&credentials.certificate, executor)?;
     let networks = found.details.networks.unwrap_or_default();
     let subnets = found.details.unsafe_networks.unwrap_or_default();
     if networks != [overlay.address()] || subnets != [invitation.subnet] {
@@ -337,7 +394,7 @@ fn refuse_foreign_certificate(
         );
         return Err(Error::new(Kind::BadValue, what).remedy("Have the request signed again"));
     }
-    if let Some(other) = invitation.lighthouses.iter().find(|one| !invitation.network.contains(&one.address))
+    if let Some(other) = credentials.lighthouses.iter().find(|one| !invitation.network.contains(&one.address))
     {
         let what = format!("the lighthouse {} is not in {}", other.address, invitation.network);
         return Err(Error::new(Kind::BadValue, what).remedy("Have the request signed again"));

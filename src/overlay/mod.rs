@@ -1,7 +1,7 @@
 //! Several hosts: who belongs to the overlay, and what each host needs for it.
 //!
-//! Nebula carries packets between hosts, and its certificates say which host has which addresses. Nothing of Flatnet runs between
-//! hosts, and nothing but a number is allocated: all addresses of a host follow from it.
+//! Nebula carries packets between hosts, and its certificates say which host has which addresses. In a trusted LAN the kernel's VXLAN
+//! can do it instead, without encryption. Nothing of Flatnet runs between hosts, and nothing but a number is allocated: all addresses of a host follow from it.
 //!
 //! | file | what it does |
 //! | --- | --- |
@@ -12,6 +12,7 @@
 //! | [`nebula`] | Nebula's programs and its configuration |
 //! | [`console`] | Nebula's console, which knows the tunnels |
 //! | [`status`] | the overlay as a host sees it |
+//! | [`vxlan`] | the file with the hosts for VXLAN |
 //! | [`task`] | commands that run in order, and are undone in reverse order if one fails |
 
 pub mod authority;
@@ -22,3 +23,4 @@ pub mod nebula;
 pub mod papers;
 pub mod status;
 pub mod task;
+pub mod vxlan;

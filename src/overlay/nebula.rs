@@ -176,6 +176,12 @@ impl HostFiles {
         self.folder.join("ca.crt")
     }
 
+    /// The hosts of an overlay of kind `vxlan`.
+    #[must_use]
+    pub fn peers(&self) -> PathBuf {
+        self.folder.join("peers.yaml")
+    }
+
     /// The private key of whoever asks Nebula's console.
     #[must_use]
     pub fn console_key(&self) -> PathBuf {

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result, parser_says};
-use crate::model::config::OverlayKind;
+use crate::model::config::{OverlayKind, Peers};
 use crate::model::types::{HostName, shown, string_newtype};
 
 /// The size limit of a paper.
@@ -16,24 +16,48 @@ const MAX_BYTES: usize = 64 << 10;
 
 /// What a new host sends to whoever signs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct JoinRequest {
     /// The version of this format.
     pub flatnet_join_request: One,
     /// The host's name.
     pub host: HostName,
-    /// The public half of the host's key.
-    pub public_key: Pem,
+    /// By what other hosts know it. It refuses unknown fields.
+    #[serde(flatten)]
+    pub identity: Identity,
+}
+
+/// By what other hosts know a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Identity {
+    /// With Nebula.
+    Nebula {
+        /// The public half of the host's key.
+        public_key: Pem,
+    },
+    /// With VXLAN.
+    Vxlan {
+        /// The host's address in the LAN.
+        address: Ipv4Addr,
+    },
+}
+
+impl Identity {
+    /// What carries packets between such hosts.
+    #[must_use]
+    pub fn kind(&self) -> OverlayKind {
+        match self {
+            Self::Nebula { .. } => OverlayKind::Nebula,
+            Self::Vxlan { .. } => OverlayKind::Vxlan,
+        }
+    }
 }
 
 /// What a new host gets back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Invitation {
     /// The version of this format.
     pub flatnet_invitation: One,
-    /// What carries packets between hosts.
-    pub kind: OverlayKind,
     /// The host's name.
     pub host: HostName,
     /// The host's number.
@@ -44,6 +68,36 @@ pub struct Invitation {
     pub subnet: Ipv4Net,
     /// The hosts' own addresses.
     pub network: Ipv4Net,
+    /// What the host needs to find others. It refuses unknown fields.
+    #[serde(flatten)]
+    pub carrier: Carrier,
+}
+
+/// What carries packets between hosts, and what a host needs for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Carrier {
+    /// Nebula.
+    Nebula(Credentials),
+    /// VXLAN: all hosts at the time.
+    Vxlan(Peers),
+}
+
+impl Carrier {
+    /// The value of `kind` in the configuration.
+    #[must_use]
+    pub fn kind(&self) -> OverlayKind {
+        match self {
+            Self::Nebula(_) => OverlayKind::Nebula,
+            Self::Vxlan(_) => OverlayKind::Vxlan,
+        }
+    }
+}
+
+/// What a host needs for Nebula.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credentials {
     /// Where hosts find one another.
     pub lighthouses: Vec<Lighthouse>,
     /// The fingerprints of certificates that no longer count.
@@ -213,6 +267,7 @@ pub fn write<T: Serialize>(paper: &T, comment: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::config::Peer;
 
     const KEY: &str =
         "-----BEGIN NEBULA X25519 PUBLIC KEY-----\nAAAA+/==\n-----END NEBULA X25519 PUBLIC KEY-----\n";
@@ -222,13 +277,51 @@ mod tests {
         let request = JoinRequest {
             flatnet_join_request: One,
             host: "bob".parse().unwrap(),
-            public_key: KEY.parse().unwrap(),
+            identity: Identity::Nebula { public_key: KEY.parse().unwrap() },
         };
         let text = write(&request, "for whoever signs").unwrap();
-        assert!(text.starts_with("# for whoever signs\nflatnet_join_request: 1\nhost: bob\n"), "{text}");
+        let expected =
+            "# for whoever signs\nflatnet_join_request: 1\nhost: bob\nkind: nebula\npublic_key: |\n";
+        assert!(text.starts_with(expected), "{text}");
         assert_eq!(read::<JoinRequest>(&text, "request").unwrap(), request);
         let later = text.replace(": 1\n", ": 2\n");
         assert!(read::<JoinRequest>(&later, "request").unwrap_err().to_line().contains("later Flatnet"));
+    }
+
+    #[test]
+    fn papers_of_vxlan_are_read_as_they_were_written() {
+        let address = Ipv4Addr::new(192, 168, 77, 12);
+        let peer = Peer { number: 2, host: "bob".parse().unwrap(), address };
+        let (request, invitation) = (
+            JoinRequest {
+                flatnet_join_request: One,
+                host: peer.host.clone(),
+                identity: Identity::Vxlan { address },
+            },
+            Invitation {
+                flatnet_invitation: One,
+                host: peer.host.clone(),
+                number: 2,
+                range: "10.87.0.0/16".parse().unwrap(),
+                subnet: "10.87.2.0/24".parse().unwrap(),
+                network: "10.86.0.0/16".parse().unwrap(),
+                carrier: Carrier::Vxlan(Peers { force: false, hosts: vec![peer] }),
+            },
+        );
+        let text = write(&request, "x").unwrap();
+        assert_eq!(text, "# x\nflatnet_join_request: 1\nhost: bob\nkind: vxlan\naddress: 192.168.77.12\n");
+        assert_eq!(read::<JoinRequest>(&text, "request").unwrap(), request);
+        for extra in ["public_key: x\n", "x: y\n"] {
+            read::<JoinRequest>(&(text.clone() + extra), "request").unwrap_err();
+        }
+        let text = write(&invitation, "x").unwrap();
+        assert!(text.contains("\nkind: vxlan\nhosts:\n- number: 2\n  host: bob\n"), "{text}");
+        assert_eq!(read::<Invitation>(&text, "invitation").unwrap(), invitation);
+        for (from, to) in
+            [("kind: vxlan", "kind: nebula"), ("hosts:", "x: y\nhosts:"), ("- number", "- x: y\n  number")]
+        {
+            read::<Invitation>(&text.replace(from, to), "invitation").unwrap_err();
+        }
     }
 
     #[test]

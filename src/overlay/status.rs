@@ -10,7 +10,7 @@ use super::nebula::{self, Certificate, HostFiles};
 use super::papers::Pem;
 use crate::error::{Error, Kind, Result, io};
 use crate::kernel::execute::Executor;
-use crate::model::config::{Config, Overlay};
+use crate::model::config::{Config, Overlay, OverlayKind};
 use crate::names::ask::{OtherHosts, PresentHost};
 
 /// The overlay as this host sees it.
@@ -98,6 +98,13 @@ impl OverlayStatus {
             Error::new(Kind::BadValue, "this host has joined no overlay")
                 .remedy("docs/setup/second-host.md says how hosts are connected")
         })?;
+        if overlay.kind == OverlayKind::Vxlan {
+            let what = "VXLAN carries packets between hosts, and has no tunnels to show";
+            return Err(Error::new(Kind::BadValue, what).remedy(format!(
+                "{} names the hosts; `flatnet plan` says whether the kernel knows them",
+                overlay.peers_file().display()
+            )));
+        }
         let nebula = nebula::refuse_old(executor)?;
         let certificate = own_certificate(files, executor)?;
         let present = match OtherHosts::of(config) {

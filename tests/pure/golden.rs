@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
 use flatnet::kernel::observe::attachment::ObservedAttachment;
-use flatnet::kernel::observe::host::{ObservedHost, ObservedOverlay, ObservedRuleset, RunningResolver};
+use flatnet::kernel::observe::host::{ObservedHost, ObservedRuleset, RunningResolver};
 use flatnet::kernel::observe::link::{self, Link};
+use flatnet::kernel::observe::overlay::ObservedOverlay;
 use flatnet::kernel::observe::route::{self, Route};
 use flatnet::kernel::observe::rule::{self, Rule};
 use flatnet::kernel::planner;
@@ -156,7 +157,7 @@ impl Observed {
             sysctls: self.sysctls.clone(),
             has_ipv6: true,
             unreachable: self.unreachable,
-            overlay: self.overlay,
+            overlay: self.overlay.clone(),
             ruleset: match self.ruleset {
                 Rules::Absent => ObservedRuleset::Absent,
                 Rules::Same => ObservedRuleset::Same { elements: elements.collect() },

@@ -4,16 +4,17 @@
 //! link that is down, to an unreachable next hop, or from an address that this host does not have.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use flatnet::kernel::observe::attachment::ObservedAttachment;
-use flatnet::kernel::observe::host::{ObservedHost, ObservedOverlay, ObservedRuleset};
+use flatnet::kernel::observe::host::{ObservedHost, ObservedRuleset};
 use flatnet::kernel::observe::link::{Link, PortFlags};
+use flatnet::kernel::observe::overlay::{ObservedOverlay, ObservedTunnel};
 use flatnet::kernel::observe::route::Route;
 use flatnet::kernel::observe::rule::Rule;
-use flatnet::model::desired::{AttachmentState, HostState};
+use flatnet::model::desired::{AttachmentState, HostState, VxlanLink};
 use flatnet::model::plan::{Element, LinkAttribute, Op, Place, TableElement};
-use flatnet::model::types::{IfName, LinkGroup, PortMapping, RouteTable, SysctlKey};
+use flatnet::model::types::{IfName, LinkGroup, Mac, PortMapping, RouteTable, SysctlKey};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -25,9 +26,18 @@ pub(crate) struct Model {
     pub(crate) container: Namespace,
     pub(crate) unreachable: BTreeSet<IpNet>,
     pub(crate) fdb: BTreeSet<(String, String)>,
+    pub(crate) tunnel: Option<TunnelModel>,
     pub(crate) sysctls: BTreeMap<SysctlKey, u32>,
     pub(crate) ruleset: Option<Ruleset>,
     pub(crate) arp_table: bool,
+}
+
+/// What only an interface of VXLAN has.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TunnelModel {
+    pub(crate) link: VxlanLink,
+    pub(crate) fdb: BTreeSet<(Mac, Ipv4Addr)>,
+    pub(crate) neighbours: BTreeMap<Ipv4Addr, Mac>,
 }
 
 /// A network namespace.
@@ -336,6 +346,11 @@ impl Model {
                 self.at(place).add_route(route)
             }
             Op::PrefixRouteDel { place, to, dev } => self.at(place).del_route(*to, None, dev.as_str(), None),
+            Op::VxlanAdd { .. }
+            | Op::TunnelAdd { .. }
+            | Op::TunnelDel { .. }
+            | Op::NeighbourAdd { .. }
+            | Op::NeighbourDel { .. } => self.apply_to_tunnel(op),
             Op::FdbAdd { dev, mac } => {
                 port(self.host.link(dev.as_str())?)?;
                 or(self.fdb.insert((dev.to_string(), mac.to_string())), "File exists")
@@ -373,6 +388,40 @@ impl Model {
             // The model has neither flows nor processes.
             Op::FlowsDel(_) | Op::ResolverStart(_) | Op::ResolverStop { .. } => Ok(()),
         }
+    }
+
+    fn apply_to_tunnel(&mut self, op: &Op) -> Applied {
+        match op {
+            Op::VxlanAdd { dev, link } => {
+                let made = new_link(dev, "vxlan", &link.mac.to_string(), link.mtu);
+                self.host.add_link(Link { arp: false, ..made })?;
+                self.sysctls.insert(SysctlKey::ipv6_conf(dev, "disable_ipv6"), 0);
+                let (link, fdb, neighbours) = (link.clone(), BTreeSet::new(), BTreeMap::new());
+                self.tunnel = Some(TunnelModel { link, fdb, neighbours });
+                Ok(())
+            }
+            Op::TunnelAdd { dev: _, mac, at } => {
+                let fdb = &mut self.tunnel()?.fdb;
+                or(fdb.iter().all(|(known, _)| known != mac), "File exists")?;
+                fdb.insert((*mac, *at));
+                Ok(())
+            }
+            Op::TunnelDel { dev: _, mac, at } => {
+                or(self.tunnel()?.fdb.remove(&(*mac, *at)), "No such file or directory")
+            }
+            Op::NeighbourAdd { dev: _, address, mac } => {
+                self.tunnel()?.neighbours.insert(*address, *mac);
+                Ok(())
+            }
+            Op::NeighbourDel { dev: _, address } => {
+                or(self.tunnel()?.neighbours.remove(address).is_some(), "No such file or directory")
+            }
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    fn tunnel(&mut self) -> Result<&mut TunnelModel, String> {
+        self.tunnel.as_mut().ok_or_else(|| "Cannot find device".to_owned())
     }
 
     fn set(&mut self, place: &Place, dev: &IfName, attribute: &LinkAttribute) -> Applied {
@@ -418,6 +467,9 @@ impl Model {
             for (key, _) in bridge_settings(dev) {
                 self.sysctls.remove(&key);
             }
+        } else if gone.kind == "vxlan" {
+            self.tunnel = None;
+            self.sysctls.remove(&SysctlKey::ipv6_conf(dev, "disable_ipv6"));
         } else {
             self.container = Namespace::default();
             self.fdb.retain(|(port, _)| port != dev.as_str());
@@ -461,7 +513,22 @@ impl Model {
     fn observe_overlay(&self, wanted: &HostState) -> ObservedOverlay {
         let range = IpNet::V4(wanted.range);
         let dev = wanted.overlay.as_ref().map_or("", |overlay| overlay.interface.as_str());
+        let of_dev = self.host.routes.iter().filter(|route| route.dev == dev);
+        let by_hop = of_dev.filter_map(|route| match (route.to, route.via) {
+            (IpNet::V4(to), Some(IpAddr::V4(via))) => Some((to, via)),
+            _ => None,
+        });
+        let tunnel = self.host.links.get(dev).zip(self.tunnel.as_ref());
         ObservedOverlay {
+            tunnel: tunnel.map(|(link, tunnel)| ObservedTunnel {
+                kind: link.kind.clone(),
+                link: Some(VxlanLink { mtu: link.mtu, ..tunnel.link.clone() }),
+                up: link.up,
+                addresses: link.addresses.iter().copied().collect(),
+                fdb: tunnel.fdb.clone(),
+                neighbours: tunnel.neighbours.iter().map(|(&address, &mac)| (address, mac)).collect(),
+                routes: by_hop.collect(),
+            }),
             interface: self.host.links.contains_key(dev),
             route: self.host.routes.iter().any(|route| route.to == range && route.dev == dev),
             unreachable: wanted.range != wanted.subnet && self.unreachable.contains(&range),

@@ -10,7 +10,7 @@ use flatnet::kernel::observe::attachment::ObservedAttachment;
 use flatnet::kernel::observe::host::ObservedRuleset;
 use flatnet::kernel::observe::link::Link;
 use flatnet::kernel::planner;
-use flatnet::model::config::{Bridging, Config};
+use flatnet::model::config::{Bridging, Config, Overlay, OverlayKind, Peer};
 use flatnet::model::desired::{AttachmentState, GatewayLink, HostFacts, HostState, Routes};
 use flatnet::model::plan::{Element, FlowFilter, LinkAttribute, Op, Place, Plan};
 use flatnet::model::types::NetnsId;
@@ -153,6 +153,65 @@ fn assert_undo_is_identity(model: &Model, plan: &Plan) {
         let when = format!("after undoing the first {done} steps");
         assert_same(&without(world, arp_table), &without(model.clone(), arp_table), &when);
     }
+}
+
+/// The desired state of host 2 of a LAN with these other hosts: number and last octet of the address.
+fn host_of_lan(others: &[(u16, u8)]) -> HostState {
+    let peer = |number: u16, last: u8| Peer {
+        number,
+        host: format!("h{number}").parse().unwrap(),
+        address: Ipv4Addr::new(192, 168, 77, last),
+    };
+    let own = peer(2, 12);
+    let peers = others.iter().map(|&(number, last)| peer(number, last)).chain([own]).collect();
+    let overlay = Some(Overlay::new(OverlayKind::Vxlan, 2));
+    let config = Config { subnet: "10.87.2.0/24".parse().unwrap(), overlay, ..Config::default() };
+    planner::desired_host(&config, &HostFacts { peers, ..facts() }, None, &[]).unwrap()
+}
+
+/// From any hosts to any others, also after somebody took pieces away: undone as far as it ran, empty when it is repeated, and gone after `down`.
+#[test]
+fn tunnel_follows_the_hosts() {
+    let lans: [&[(u16, u8)]; 4] = [&[], &[(1, 11), (3, 13)], &[(1, 14), (4, 13)], &[(1, 13), (3, 11)]];
+    for (before, after) in lans.iter().flat_map(|before| lans.iter().map(move |after| (before, after))) {
+        let (wanted_before, wanted) = (host_of_lan(before), host_of_lan(after));
+        let mut model = Model::booted();
+        bring_up(&mut model, &wanted_before);
+        let found = model.tunnel.as_mut().unwrap();
+        let lost = found.neighbours.keys().next().copied();
+        lost.map(|address| found.neighbours.remove(&address));
+        let plan = planner::up(&wanted, &model.observe_host(&wanted), &[]).unwrap();
+        assert_undo_is_identity(&model, &plan);
+        run(&mut model, &plan.ops());
+        assert_eq!(model.tunnel.as_ref().unwrap().fdb.len(), after.len());
+        assert!(
+            planner::up(&wanted, &model.observe_host(&wanted), &[]).unwrap().is_empty(),
+            "{before:?} {after:?}"
+        );
+        let found = BTreeMap::from([(SysctlKey::ip_forward(), 0)]);
+        let down = planner::down(&wanted, &model.observe_host(&wanted), &[], &found, false).unwrap();
+        run(&mut model, &down.ops());
+        assert_same(&model, &Model::booted(), "after down");
+    }
+}
+
+#[test]
+fn tunnel_that_was_made_otherwise_is_replaced_and_foreign_link_is_refused() {
+    let wanted = host_of_lan(&[(1, 11)]);
+    let mut model = Model::booted();
+    bring_up(&mut model, &wanted);
+    model.tunnel.as_mut().unwrap().link.local = Ipv4Addr::new(192, 168, 77, 99);
+    bring_up(&mut model, &wanted);
+    assert_eq!(model.tunnel.as_ref().unwrap().link.local, Ipv4Addr::new(192, 168, 77, 12));
+    assert!(planner::up(&wanted, &model.observe_host(&wanted), &[]).unwrap().is_empty());
+    model.host.links.get_mut("flatnet-ov0").unwrap().kind = "tun".to_owned();
+    let observed = model.observe_host(&wanted);
+    let error = planner::up(&wanted, &observed, &[]).unwrap_err().to_line();
+    assert!(
+        error.contains("the link flatnet-ov0 does not belong to Flatnet (tun; expected vxlan)"),
+        "{error}"
+    );
+    planner::down(&wanted, &observed, &[], &BTreeMap::new(), false).unwrap_err();
 }
 
 fn any_mode() -> impl Strategy<Value = PortMode> {

@@ -1,5 +1,7 @@
 //! Several hosts over real Nebula: joining, traffic, attacks between hosts, leaving.
 
+mod vxlan;
+
 use std::path::PathBuf;
 use std::sync::OnceLock;
 

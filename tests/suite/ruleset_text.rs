@@ -84,6 +84,15 @@ fn ruleset_loads_on_debian_13() {
         sandbox.sh("flatnet plan --dry-run --exit-code").succeeds();
         sandbox.sh("flatnet down >/dev/null && nft list ruleset").prints_exactly("");
     }
+    let hosts = [1, 2].map(|n| format!("- {{number: {n}, host: h{n}, address: 192.168.77.1{n}}}\n")).concat();
+    sandbox.write("/etc/flatnet/overlay/peers.yaml", &format!("hosts:\n{hosts}"));
+    sandbox.write("/etc/flatnet/flatnet.yaml", "overlay: {kind: vxlan, number: 1}\n");
+    sandbox.sh("flatnet up").prints("neigh replace 10.86.0.2 lladdr 02:f1:0a:56:00:02");
+    sandbox.sh("nft list table inet flatnet").prints("192.168.77.12 . 0xa570200-0xa5702ff");
+    sandbox.sh("flatnet plan --dry-run --exit-code").succeeds();
+    sandbox
+        .sh("flatnet down >/dev/null && nft list ruleset; ip link show flatnet-ov0 || true")
+        .prints_exactly("");
 }
 
 /// Puts Debian 13's nft at /usr/local/sbin/nft-13, beside Debian 12's.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{SIGN_AGAIN, files, joined};
+use super::{SIGN_AGAIN, files, with_nebula};
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
 use crate::overlay::nebula::Details;
@@ -22,7 +22,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
 const DAYS: i64 = 30;
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
-    joined(context, |context, overlay| {
+    with_nebula(context, |context, overlay| {
         let (files, subnet) = (files(context), context.engine.config.subnet);
         let details = context.with_executor(|executor| own_certificate(&files, executor))?.details;
         let networks = details.networks.as_deref().unwrap_or_default();

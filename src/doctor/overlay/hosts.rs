@@ -1,6 +1,6 @@
 //! Lighthouses and other hosts are reached, directly.
 
-use super::{files, joined};
+use super::{files, with_nebula};
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
 use crate::kernel::observe;
@@ -17,7 +17,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
 };
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
-    joined(context, |context, overlay| {
+    with_nebula(context, |context, overlay| {
         if observe::link_is_gone(overlay.interface.as_str()) {
             return Ok(vec![Finding::not_looked("Nebula does not run: see overlay-interface")]);
         }

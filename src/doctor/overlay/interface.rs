@@ -4,7 +4,7 @@ use super::joined;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
 use crate::kernel::observe;
-use crate::model::config::{OVERLAY_MTU, Overlay};
+use crate::model::config::{OVERLAY_MTU, Overlay, OverlayKind};
 use crate::model::plan::Op;
 use crate::setup::units;
 
@@ -24,7 +24,7 @@ const ADDED: u32 = 20 + 8 + 16 + 16;
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     joined(context, |context, overlay| {
         if observe::link_is_gone(overlay.interface.as_str()) {
-            return Ok(vec![missing(context, overlay)]);
+            return Ok(vec![missing(context, overlay)?]);
         }
         let is_route = |op: &Op| matches!(op, Op::RouteAdd { dev, .. } if *dev == overlay.interface);
         let is_unreachable = |op: &Op| matches!(op, Op::UnreachableAdd { to } if to.addr() == context.engine.config.range.addr());
@@ -47,20 +47,24 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     })
 }
 
-fn missing(context: &Context, overlay: &Overlay) -> Finding {
+fn missing(context: &Context, overlay: &Overlay) -> Result<Finding> {
+    if overlay.kind == OverlayKind::Vxlan {
+        return Finding::failure(format!("the interface {} is missing", overlay.interface))
+            .fixed_by_flatnet(context, &["up"]);
+    }
     let unit = format!("{}.service", units::name("flatnet-overlay", &context.engine.config.network));
     let finding =
         Finding::failure(format!("the interface {} is missing: Nebula does not run", overlay.interface));
     if units::is_booted() {
-        return finding
+        return Ok(finding
             .commands([format!("systemctl restart {unit}")])
-            .help(format!("If it does not stay, its log says why: `journalctl -u {unit}`"));
+            .help(format!("If it does not stay, its log says why: `journalctl -u {unit}`")));
     }
-    finding.help(format!(
+    Ok(finding.help(format!(
         "Run `nebula -config {}`, then `{}`",
         super::files(context).nebula().display(),
         context.flatnet("up")
-    ))
+    )))
 }
 
 fn wrong_mtu(context: &Context, overlay: &Overlay) -> Vec<Finding> {

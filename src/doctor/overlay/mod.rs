@@ -7,7 +7,7 @@ pub(super) mod program;
 
 use crate::doctor::{Context, Finding};
 use crate::error::Result;
-use crate::model::config::Overlay;
+use crate::model::config::{Overlay, OverlayKind};
 use crate::overlay::nebula::HostFiles;
 
 /// The remedy where certificates, lighthouses or the authority are wrong.
@@ -22,6 +22,19 @@ fn joined(
         Some(overlay) => look(context, &overlay),
         None => Ok(vec![Finding::not_applicable("this host has joined no overlay")]),
     }
+}
+
+/// The same where Nebula carries packets between hosts.
+fn with_nebula(
+    context: &mut Context,
+    look: impl FnOnce(&mut Context, &Overlay) -> Result<Vec<Finding>>,
+) -> Result<Vec<Finding>> {
+    joined(context, |context, overlay| match overlay.kind {
+        OverlayKind::Nebula => look(context, overlay),
+        OverlayKind::Vxlan => {
+            Ok(vec![Finding::not_applicable("VXLAN has no program, certificates and lighthouses")])
+        }
+    })
 }
 
 fn files(context: &Context) -> HostFiles {

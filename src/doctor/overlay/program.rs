@@ -1,6 +1,6 @@
 //! Nebula is installed, and recent enough.
 
-use super::joined;
+use super::with_nebula;
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
 use crate::overlay::nebula;
@@ -16,7 +16,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
 };
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
-    joined(context, |context, _| {
+    with_nebula(context, |context, _| {
         let flatnet = context.program();
         Ok(vec![context.with_executor(|executor| match nebula::refuse_old(executor) {
             Ok(version) => Finding::good(format!("Nebula {version}")),

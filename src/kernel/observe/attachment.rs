@@ -172,7 +172,7 @@ pub(super) const NO_FAMILY: &str = "Operation not supported";
 const MAY_NOT: &str = "Operation not permitted";
 
 /// The output of `ip -j`; `None` if the link or the namespace does not exist, or this user may not see it.
-fn ip_show(place: &Place, words: &[&str], host: &mut Host) -> Result<Option<String>> {
+pub(super) fn ip_show(place: &Place, words: &[&str], host: &mut Host) -> Result<Option<String>> {
     let mut command = render::ip(place, &host.tools);
     command.argv.push("-j".to_owned());
     command.argv.extend(words.iter().map(|&word| word.to_owned()));

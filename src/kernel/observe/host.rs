@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use ipnet::IpNet;
-use serde::Deserialize;
 
 use super::attachment::{ABSENT, NO_FAMILY, bad_json, link, table};
 use super::gateway;
 use super::link::Link;
+use super::overlay::ObservedOverlay;
 use super::proc_route::{self, DefaultRoute};
 use super::resolv_conf::own_resolvers;
 use super::ruleset;
@@ -17,8 +17,8 @@ use crate::error::{Error, Kind, Result};
 use crate::kernel::execute::Executor;
 use crate::kernel::host::Host;
 use crate::model::command::Command;
-use crate::model::config::{Config, IngressGateways, Mtu, Uplink};
-use crate::model::desired::{GatewayLink, HostFacts, HostState};
+use crate::model::config::{Config, IngressGateways, Mtu, OverlayKind, Peer, Peers, Uplink};
+use crate::model::desired::{GatewayLink, HostFacts, HostState, OverlayRoute};
 use crate::model::plan::{Element, FlowFilter, Place};
 use crate::model::types::{Owner, SysctlKey};
 use crate::state::names_dir::NamesDir;
@@ -44,18 +44,6 @@ pub struct ObservedHost {
     pub arp_table: bool,
     /// The resolver, if it runs.
     pub resolver: Option<RunningResolver>,
-}
-
-/// What exists of the way to containers of other hosts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct ObservedOverlay {
-    /// Whether the interface exists.
-    pub interface: bool,
-    /// Whether the range is routed to it.
-    pub route: bool,
-    /// Whether packets to the range are rejected without it.
-    pub unreachable: bool,
 }
 
 /// The process of the resolver, which is one for all networks of this host.
@@ -136,6 +124,7 @@ pub fn facts(config: &Config, config_hash: &str, host: &mut Host) -> Result<Host
             windows.or(ingress_gateways.first().copied()),
         ),
         windows,
+        peers: peers(config)?,
         resolver: super::resolver::how_to_start(config),
         ingress_gateways,
         ipv6: has_ipv6(),
@@ -146,6 +135,16 @@ pub fn facts(config: &Config, config_hash: &str, host: &mut Host) -> Result<Host
         host_addresses: if fib { Vec::new() } else { host_addresses(config.bridge_address()) },
         fib,
     })
+}
+
+/// The hosts of an overlay that Flatnet makes itself.
+fn peers(config: &Config) -> Result<Vec<Peer>> {
+    match &config.overlay {
+        Some(overlay) if overlay.kind == OverlayKind::Vxlan => {
+            Ok(Peers::load(overlay.peers_file(), config)?.hosts)
+        }
+        _ => Ok(Vec::new()),
+    }
 }
 
 /// The links to `gateways`. A gateway without a route has none, and may not come in; nor has this host itself,
@@ -207,7 +206,9 @@ pub fn observe(desired: &HostState, host: &mut Host) -> Result<ObservedHost> {
     let sysctls = desired
         .settings
         .iter()
-        .filter_map(|setting| super::sysctl(&setting.key).map(|value| (setting.key.clone(), value)))
+        .map(|setting| setting.key.clone())
+        .chain(desired.overlay.as_ref().map(OverlayRoute::no_ipv6))
+        .filter_map(|key| super::sysctl(&key).map(|value| (key, value)))
         .collect();
     let bridge = link(&Place::Host, desired.bridge.as_str(), host)?;
     let (mut ruleset, arp_table) = observe_ruleset(desired, host)?;
@@ -226,7 +227,7 @@ pub fn observe(desired: &HostState, host: &mut Host) -> Result<ObservedHost> {
         sysctls,
         has_ipv6: has_ipv6(),
         unreachable: refused.contains(&desired.subnet.into()),
-        overlay: overlay(desired, &refused, host)?,
+        overlay: super::overlay::observe(desired, &refused, host)?,
         ruleset,
         arp_table,
         resolver: resolver(desired, host),
@@ -298,19 +299,6 @@ fn refused(host: &mut Host) -> Result<Vec<IpNet>> {
     let show = ["route", "show", "type", "unreachable", "proto", "87"];
     let routes = super::attachment::routes(&Place::Host, &show, host)?;
     Ok(routes.into_iter().map(|route| route.to).collect())
-}
-
-fn overlay(desired: &HostState, refused: &[IpNet], host: &mut Host) -> Result<ObservedOverlay> {
-    let Some(overlay) = &desired.overlay else { return Ok(ObservedOverlay::default()) };
-    let interface = overlay.interface.as_str();
-    let range = IpNet::V4(desired.range);
-    let unreachable = refused.contains(&range);
-    if super::link_is_gone(interface) {
-        return Ok(ObservedOverlay { unreachable, ..ObservedOverlay::default() });
-    }
-    let show = ["route", "show", "dev", interface, "proto", "87"];
-    let routes = super::attachment::routes(&Place::Host, &show, host)?;
-    Ok(ObservedOverlay { interface: true, route: routes.iter().any(|route| route.to == range), unreachable })
 }
 
 /// The desired tables as nft prints them: loaded in a temporary network namespace.

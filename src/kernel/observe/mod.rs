@@ -16,6 +16,7 @@ pub mod inside;
 pub mod link;
 pub mod marked_links;
 pub mod netns;
+pub mod overlay;
 pub mod own_ports;
 pub mod proc_route;
 mod proc_tcp;

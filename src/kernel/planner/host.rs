@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
+use super::overlay;
 use crate::error::{Error, Kind, Result};
 use crate::kernel::observe::host::{ObservedHost, ObservedRuleset};
 use crate::kernel::observe::link::Link;
@@ -31,7 +32,7 @@ pub fn up(desired: &HostState, observed: &ObservedHost, strays: &[Link]) -> Resu
         bridge = rename(&mut plan, desired, stray);
     }
     bridge_and_settings(&mut plan, desired, observed, bridge.as_ref());
-    overlay(&mut plan, desired, observed);
+    overlay::up(&mut plan, desired, observed)?;
     resolver(&mut plan, desired, observed);
     Ok(plan)
 }
@@ -58,7 +59,7 @@ pub fn repair(desired: &HostState, observed: &ObservedHost, strays: &[Link]) -> 
         }
     }
     bridge_and_settings(&mut plan, desired, observed, bridge.as_ref());
-    overlay(&mut plan, desired, observed);
+    overlay::up(&mut plan, desired, observed)?;
     resolver(&mut plan, desired, observed);
     Ok(plan)
 }
@@ -135,36 +136,6 @@ fn bridge_and_settings(plan: &mut Plan, desired: &HostState, observed: &Observed
     }
 }
 
-/// The routes to other hosts' containers: by the overlay's interface, which its program makes, and nowhere without it.
-fn overlay(plan: &mut Plan, desired: &HostState, observed: &ObservedHost) {
-    let Some(overlay) = &desired.overlay else { return };
-    let to = IpNet::V4(desired.range);
-    if !observed.overlay.unreachable {
-        let why = "without the overlay's interface other hosts' containers are unreachable, and their packets leave by no other route";
-        plan.push(Op::UnreachableAdd { to }, Op::UnreachableDel { to }, why);
-    }
-    if observed.overlay.interface && !observed.overlay.route {
-        let (place, dev) = (Place::Host, overlay.interface.clone());
-        let (src, via, table) = (Some(overlay.source.into()), None, None);
-        let add = Op::RouteAdd { place: place.clone(), to, via, dev: dev.clone(), src, table };
-        plan.push(add, Op::RouteDel { place, to, via, dev, table }, "other hosts' containers");
-    }
-}
-
-/// Takes [`overlay`]'s routes back.
-fn overlay_down(plan: &mut Plan, desired: &HostState, observed: &ObservedHost) {
-    let Some(overlay) = &desired.overlay else { return };
-    let to = IpNet::V4(desired.range);
-    if observed.overlay.route {
-        let (place, dev) = (Place::Host, overlay.interface.clone());
-        let del = Op::RouteDel { place, to, via: None, dev, table: None };
-        plan.push_final(del, "other hosts' containers are no longer reached from here");
-    }
-    if observed.overlay.unreachable {
-        plan.push_final(Op::UnreachableDel { to }, "other hosts' containers are no longer rejected");
-    }
-}
-
 /// Starts the resolver, last: it waits for the bridge's address anyway, and a failed step before it leaves none behind.
 fn resolver(plan: &mut Plan, desired: &HostState, observed: &ObservedHost) {
     match (&desired.resolver, observed.resolver) {
@@ -201,7 +172,7 @@ pub fn down(
     refuse_another_table(desired, observed)?;
     resolver_stop(&mut plan, desired, observed);
     // Before the bridge: with its address the kernel removes the route that has it as source.
-    overlay_down(&mut plan, desired, observed);
+    overlay::down(&mut plan, desired, observed)?;
     if let Some(bridge) = &observed.bridge {
         refuse_foreign(desired, bridge)?;
         plan.push_final(
@@ -329,11 +300,11 @@ fn bridge_link(plan: &mut Plan, desired: &HostState, found: Option<&Link>) -> Op
     made
 }
 
-fn addr_add(dev: &IfName, address: IpNet) -> Op {
+pub(super) fn addr_add(dev: &IfName, address: IpNet) -> Op {
     Op::AddrAdd { place: Place::Host, dev: dev.clone(), address, noprefixroute: false }
 }
 
-fn addr_del(dev: &IfName, address: IpNet) -> Op {
+pub(super) fn addr_del(dev: &IfName, address: IpNet) -> Op {
     Op::AddrDel { place: Place::Host, dev: dev.clone(), address }
 }
 

@@ -115,6 +115,7 @@
 mod attachment;
 mod desired;
 mod host;
+mod overlay;
 
 pub use attachment::{attach, detach};
 pub use desired::desired_host;

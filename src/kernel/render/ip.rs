@@ -6,6 +6,8 @@ use ipnet::IpNet;
 
 use crate::kernel::tools::Tools;
 use crate::model::command::{Command, NETNS_DESCRIPTOR_PATH};
+use crate::model::config::VXLAN_PORT;
+use crate::model::desired::VxlanLink;
 use crate::model::plan::{LinkAttribute, Op, Place};
 use crate::model::types::{IfName, NetnsPath, RouteTable};
 
@@ -120,6 +122,15 @@ pub(super) fn arguments(op: &Op) -> Vec<String> {
         },
         Op::FdbDel { dev, mac } => format!("fdb del {mac} dev {dev} master"),
         Op::FdbAdd { dev, mac } => format!("fdb add {mac} dev {dev} master static"),
+        Op::VxlanAdd { dev, link: VxlanLink { mac, mtu, vni, local } } => format!(
+            "link add dev {dev} address {mac} mtu {mtu} arp off type vxlan id {vni} local {local} dstport {VXLAN_PORT} nolearning"
+        ),
+        Op::TunnelAdd { dev, mac, at } => format!("fdb add {mac} dev {dev} dst {at}"),
+        Op::TunnelDel { dev, mac, at } => format!("fdb del {mac} dev {dev} dst {at}"),
+        Op::NeighbourAdd { dev, address, mac } => {
+            format!("neigh replace {address} lladdr {mac} dev {dev} nud permanent")
+        }
+        Op::NeighbourDel { dev, address } => format!("neigh del {address} dev {dev}"),
         Op::LinkDel { dev } => format!("link del dev {dev}"),
         Op::AddrAdd { place: _, dev, address, noprefixroute } => {
             let has_broadcast = address.addr().is_ipv4() && address.prefix_len() < 31;

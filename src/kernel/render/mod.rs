@@ -36,10 +36,13 @@ fn group(op: &Op) -> Group<'_> {
     match op {
         Op::BridgeAdd { .. }
         | Op::VethAdd { .. }
+        | Op::VxlanAdd { .. }
+        | Op::NeighbourAdd { .. }
+        | Op::NeighbourDel { .. }
         | Op::LinkDel { .. }
         | Op::UnreachableAdd { .. }
         | Op::UnreachableDel { .. } => Group::Ip(&Place::Host),
-        Op::FdbAdd { .. } | Op::FdbDel { .. } => Group::Bridge,
+        Op::FdbAdd { .. } | Op::FdbDel { .. } | Op::TunnelAdd { .. } | Op::TunnelDel { .. } => Group::Bridge,
         Op::LinkSet { place, .. }
         | Op::AddrAdd { place, .. }
         | Op::AddrDel { place, .. }

@@ -22,6 +22,11 @@ const MAX_BYTES: u64 = 1 << 20;
 
 /// Reads, parses and checks the configuration at `path`.
 pub fn load(path: &Path) -> Result<Config> {
+    parse(&read(path)?, path)
+}
+
+/// Reads a file of the configuration, which only root may write.
+pub(super) fn read(path: &Path) -> Result<String> {
     // The path may name a pipe, which would block an open.
     #[expect(clippy::cast_possible_wrap, reason = "the flag is far below the sign bit")]
     let not_waiting = OFlags::NONBLOCK.bits() as i32;
@@ -40,10 +45,9 @@ pub fn load(path: &Path) -> Result<Config> {
         return Err(Error::new(Kind::ConfigSyntax, what)
             .remedy("Check the path; `flatnet init` writes a configuration"));
     }
-    let text = String::from_utf8(bytes).map_err(|cause| {
+    String::from_utf8(bytes).map_err(|cause| {
         Error::new(Kind::ConfigSyntax, format!("{} is not valid UTF-8", path.display())).source(cause)
-    })?;
-    parse(&text, path)
+    })
 }
 
 /// Parses and checks `text`; errors name `path`.
@@ -60,12 +64,15 @@ pub fn parse(text: &str, path: &Path) -> Result<Config> {
 
 /// Checks a configuration that was not read from a file.
 pub(super) fn check(config: &Config) -> Result<()> {
-    validate(config).map_err(|Problem { field, value, why, remedy }| {
-        Error::new(Kind::ConfigValue, format!("{field}: {} {why}", shown(&value))).remedy(remedy)
-    })
+    validate(config).map_err(|problem| without_line(&problem))
 }
 
-fn yaml_error(cause: &serde_yaml::Error, text: &str, path: &Path) -> Error {
+/// The error for a value that was not read from a file.
+pub(super) fn without_line(Problem { field, value, why, remedy }: &Problem) -> Error {
+    Error::new(Kind::ConfigValue, format!("{field}: {} {why}", shown(value))).remedy(remedy)
+}
+
+pub(super) fn yaml_error(cause: &serde_yaml::Error, text: &str, path: &Path) -> Error {
     let whole = error::parser_says(cause);
     let what = whole.split(" at line ").next().unwrap_or(&whole);
     let place = cause.location().map_or(String::new(), |at| {
@@ -78,7 +85,7 @@ fn yaml_error(cause: &serde_yaml::Error, text: &str, path: &Path) -> Error {
     Error::new(Kind::ConfigSyntax, format!("{}{place}: {what}", path.display()))
 }
 
-fn value_error(problem: &Problem, text: &str, path: &Path) -> Error {
+pub(super) fn value_error(problem: &Problem, text: &str, path: &Path) -> Error {
     let Problem { field, value, why, remedy } = problem;
     let place = locate::line_of(text, field).map_or(String::new(), |line| format!(":{line}"));
     Error::new(Kind::ConfigValue, format!("{}{place}: {field}: {} {why}", path.display(), shown(value)))

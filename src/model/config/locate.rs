@@ -19,6 +19,7 @@ pub(super) fn line_of(text: &str, field: &str) -> Option<usize> {
         if let Some(item) = index.and_then(|index| find_item(&lines, start, index)) {
             found = Some(item + 1);
             start = item;
+            indent = indent_of_key(lines[item]);
         }
     }
     found
@@ -26,6 +27,12 @@ pub(super) fn line_of(text: &str, field: &str) -> Option<usize> {
 
 fn indentation(line: &str) -> usize {
     line.len() - line.trim_start().len()
+}
+
+/// The indentation of the key in `line`, which may be an item's first.
+fn indent_of_key(line: &str) -> usize {
+    let item = if line.trim_start().starts_with("- ") { "- ".len() } else { 0 };
+    indentation(line) + item
 }
 
 fn has_content(line: &str) -> bool {
@@ -40,7 +47,7 @@ fn indent_of_block(lines: &[&str], start: usize) -> usize {
 fn find_key(lines: &[&str], start: usize, indent: usize, key: &str) -> Option<usize> {
     lines.iter().enumerate().skip(start).filter(|(_, line)| has_content(line)).find_map(|(at, line)| {
         let name = line.trim_start().trim_start_matches("- ").split(':').next()?.trim_matches(['"', '\'']);
-        (indentation(line) == indent && name.trim_end() == key).then_some(at)
+        (indent_of_key(line) == indent && name.trim_end() == key).then_some(at)
     })
 }
 
@@ -95,6 +102,9 @@ dns: {servers: [1.1.1.1]}
             ("allocate.to", Some(6)),
             ("reserved[1]", Some(10)),
             ("host_ports[1]", Some(14)),
+            ("host_ports[1].protocol", Some(14)),
+            ("host_ports[0].port", Some(13)),
+            ("host_ports[1].port", Some(15)),
             ("dns.servers[0]", Some(16)),
             ("subnet", None),
         ] {

@@ -10,6 +10,7 @@ mod load;
 mod locate;
 mod names;
 mod overlay;
+mod peers;
 mod problem;
 mod validate;
 
@@ -26,7 +27,8 @@ pub use drive::drive;
 pub use gateway::{Expose, Gateway, LONGEST_HOLD, Tls};
 pub use load::{DEFAULT_PATH, load, parse};
 pub use names::Names;
-pub use overlay::{OVERLAY_MTU, Overlay, OverlayKind, ROUTES_PORT};
+pub use overlay::{OVERLAY_MTU, Overlay, OverlayKind, ROUTES_PORT, VXLAN_PORT};
+pub use peers::{Peer, Peers};
 
 use crate::error::{Error, Kind, Result};
 use crate::model::types::{Addresses, IfName, NetworkName, PortMode, Protocol};

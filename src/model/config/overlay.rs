@@ -1,6 +1,9 @@
 //! The section `overlay`: the way to containers of other hosts.
 
+use std::fmt;
 use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use ipnet::Ipv4Net;
 use schemars::JsonSchema;
@@ -12,6 +15,10 @@ use crate::model::types::{HostNumbers, IfName};
 
 /// The bytes that an overlay adds to a packet fit into a frame beside so many, also over a VPN or a modem.
 pub const OVERLAY_MTU: u32 = 1300;
+/// The UDP port of VXLAN.
+pub const VXLAN_PORT: u16 = 4789;
+/// Where the hosts of an overlay of kind `vxlan` are by default.
+const PEERS: &str = "/etc/flatnet/overlay/peers.yaml";
 
 /// The TCP port, at a host's bridge address, at which other hosts ask for its routes.
 pub const ROUTES_PORT: u16 = 8787;
@@ -32,6 +39,9 @@ pub struct Overlay {
     #[schemars(with = "String")]
     #[serde(default = "interface")]
     pub interface: IfName,
+    /// With `kind: vxlan`: the file with the hosts. Default: /etc/flatnet/overlay/peers.yaml.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peers: Option<PathBuf>,
 }
 
 /// What carries packets between hosts.
@@ -40,6 +50,29 @@ pub struct Overlay {
 pub enum OverlayKind {
     /// Nebula: encrypted; certificates say which host has which addresses.
     Nebula,
+    /// The kernel's VXLAN, for a trusted LAN: not encrypted, and nothing proves who sent a packet.
+    Vxlan,
+}
+
+impl fmt::Display for OverlayKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nebula => "nebula",
+            Self::Vxlan => "vxlan",
+        })
+    }
+}
+
+impl FromStr for OverlayKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let kinds = [Self::Nebula, Self::Vxlan];
+        kinds
+            .into_iter()
+            .find(|kind| kind.to_string() == text)
+            .ok_or_else(|| "use nebula or vxlan".to_owned())
+    }
 }
 
 fn network() -> Ipv4Net {
@@ -54,7 +87,19 @@ impl Overlay {
     /// The overlay of the host with this number, otherwise by default.
     #[must_use]
     pub fn new(kind: OverlayKind, number: u16) -> Self {
-        Self { kind, number, network: network(), interface: interface() }
+        Self { kind, number, network: network(), interface: interface(), peers: None }
+    }
+
+    /// The file with the hosts of an overlay of kind `vxlan`.
+    #[must_use]
+    pub fn peers_file(&self) -> &Path {
+        self.peers.as_deref().unwrap_or(Path::new(PEERS))
+    }
+
+    /// The number by which VXLAN tells overlays apart: the first 24 bits of the network.
+    #[must_use]
+    pub fn vni(&self) -> u32 {
+        self.network.network().to_bits() >> 8
     }
 
     /// This host's own address in the overlay.
@@ -119,7 +164,7 @@ impl Config {
 /// The first invalid value.
 pub(super) fn validate(config: &Config) -> Result<(), Problem> {
     let Some(overlay) = &config.overlay else { return Ok(()) };
-    let Overlay { kind: _, number, network, interface } = overlay;
+    let Overlay { kind, number, network, interface, peers } = overlay;
     let hosts = config.hosts();
     if !(1..=hosts).contains(number) {
         let why = format!("is not between 1 and {hosts}, the hosts that range {} has room for", config.range);
@@ -174,6 +219,9 @@ pub(super) fn validate(config: &Config) -> Result<(), Problem> {
     if *interface == config.bridge {
         return Err(problem("overlay.interface", interface, "is the bridge's name", "Write flatnet-ov0"));
     }
+    if let (OverlayKind::Nebula, Some(file)) = (kind, peers) {
+        return Err(problem("overlay.peers", file.display(), "is for `kind: vxlan`", "Remove it"));
+    }
     Ok(())
 }
 
@@ -183,7 +231,7 @@ mod tests {
     use crate::model::config::parse;
 
     fn parsed(yaml: &str) -> Result<Config, String> {
-        parse(yaml, std::path::Path::new("f.yaml")).map_err(|error| error.to_line())
+        parse(yaml, Path::new("f.yaml")).map_err(|error| error.to_line())
     }
 
     #[test]
@@ -199,6 +247,9 @@ mod tests {
         let large = parsed("range: 10.0.0.0/8\nsubnet: 10.18.52.0/24\noverlay: {kind: nebula, number: 4660, network: 172.16.0.0/12}\n").unwrap();
         assert_eq!(large.hosts(), 65_534);
         assert_eq!(large.overlay.unwrap().address().to_string(), "172.16.18.52/12");
+        let vxlan = parsed("overlay: {kind: vxlan, number: 1}\n").unwrap().overlay.unwrap();
+        assert_eq!(vxlan.vni(), 0x0a_56_00);
+        assert_eq!(vxlan.peers_file(), Path::new("/etc/flatnet/overlay/peers.yaml"));
     }
 
     #[test]
@@ -215,6 +266,8 @@ mod tests {
                 "has no address for each of the 254 hosts",
             ),
             ("overlay: {kind: nebula, number: 1, network: 10.86.0.1/16}", "has host bits set"),
+            ("overlay: {kind: nebula, number: 1, peers: /a}", "overlay.peers: /a is for `kind: vxlan`"),
+            ("overlay: {kind: vxlan, number: 1, peers: a}", "overlay.peers: a is not an absolute path"),
             ("overlay: {kind: nebula, number: 1, interface: flatnet-br0}", "is the bridge's name"),
             (
                 "bridge_address: 10.87.1.9\noverlay: {kind: nebula, number: 1}",

@@ -223,6 +223,7 @@ fn limits(config: &Config) -> Result<(), Problem> {
 fn absolute_paths(config: &Config) -> Result<(), Problem> {
     // All of them: a program that is added here is checked too.
     let ToolPaths { ip, bridge, conntrack, nft, sysctl, nsenter, unshare } = &config.tools;
+    let peers = config.overlay.as_ref().and_then(|overlay| overlay.peers.as_ref());
     let paths = [
         ("tools.ip", ip.as_ref()),
         ("tools.bridge", bridge.as_ref()),
@@ -235,6 +236,7 @@ fn absolute_paths(config: &Config) -> Result<(), Problem> {
         ("paths.run", Some(&config.paths.run)),
         ("paths.log", Some(&config.paths.log)),
         ("gateway.directory", Some(&config.gateway.directory)),
+        ("overlay.peers", peers),
     ];
     for (field, path) in paths.into_iter().filter_map(|(field, path)| path.map(|path| (field, path))) {
         let text = path.to_string_lossy();

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use crate::model::config::Config;
+use super::OverlayRoute;
+use crate::model::config::{Config, Peer};
 use crate::model::plan::TableElement;
 use crate::model::types::{
     IfName, LinkAlias, LinkGroup, Mac, NetworkName, Owner, PortMode, SysctlKey, TableName,
@@ -42,6 +43,9 @@ pub struct HostFacts {
     /// The ports of the HTTP gateway, if it runs on this host.
     #[serde(default)]
     pub gateway_ports: Vec<u16>,
+    /// The hosts of an overlay of kind `vxlan`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<Peer>,
     /// Where containers reach the HTTP gateway: at the bridge's address, or on Windows.
     #[serde(default)]
     pub gateway_address: Option<Ipv4Addr>,
@@ -136,16 +140,6 @@ pub struct HostState {
     pub overlay: Option<OverlayRoute>,
 }
 
-/// The route to containers of other hosts, that is, to the range. Its interface exists while the overlay's program runs. Without it they are
-/// unreachable, and their packets never leave by another route.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OverlayRoute {
-    /// The interface.
-    pub interface: IfName,
-    /// This host's own address among them.
-    pub source: Ipv4Addr,
-}
-
 /// How the resolver, which is one for all networks of this host, is started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -216,10 +210,7 @@ impl HostState {
             elements: attached.elements,
             resolver: facts.resolver.clone().filter(|_| config.names.enabled),
             names: config.paths.names(),
-            overlay: config
-                .overlay
-                .as_ref()
-                .map(|overlay| OverlayRoute { interface: overlay.interface.clone(), source: bridge_address }),
+            overlay: config.overlay.as_ref().map(|overlay| OverlayRoute::new(config, overlay, facts)),
         }
     }
 }

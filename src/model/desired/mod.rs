@@ -7,8 +7,8 @@
 
 mod attachment;
 mod host;
+mod overlay;
 
 pub use attachment::{AttachmentState, Routes, elements};
-pub use host::{
-    Attached, GatewayLink, HostFacts, HostState, OWNER_FILE, OverlayRoute, RESOLVER_UNIT, Resolver, Setting,
-};
+pub use host::{Attached, GatewayLink, HostFacts, HostState, OWNER_FILE, RESOLVER_UNIT, Resolver, Setting};
+pub use overlay::{OverlayRoute, Tunnel, TunnelPeer, VxlanLink};

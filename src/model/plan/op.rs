@@ -1,12 +1,12 @@
 //! Operations: a closed set on typed values.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::{FlowFilter, TableElement};
-use crate::model::desired::Resolver;
+use crate::model::desired::{Resolver, VxlanLink};
 use crate::model::types::{IfName, LinkAlias, LinkGroup, Mac, NetnsPath, RouteTable, SysctlKey, TableName};
 
 /// The network namespace of an operation.
@@ -54,6 +54,13 @@ pub enum Op {
         #[serde(default = "yes")]
         peer_arp: bool,
     },
+    /// `ip link add dev NAME type vxlan`: the interface to other hosts. It learns nothing from packets.
+    VxlanAdd {
+        /// The interface.
+        dev: IfName,
+        /// What it is made of.
+        link: VxlanLink,
+    },
     /// `bridge fdb add MAC dev NAME master static`: frames to this MAC leave by this port only.
     FdbAdd {
         /// The port.
@@ -67,6 +74,40 @@ pub enum Op {
         dev: IfName,
         /// The container's MAC.
         mac: Mac,
+    },
+    /// `bridge fdb add MAC dev NAME dst ADDRESS`: frames to this MAC are sent to this host.
+    TunnelAdd {
+        /// The interface of VXLAN.
+        dev: IfName,
+        /// The host's MAC in the overlay.
+        mac: Mac,
+        /// Its address in the LAN.
+        at: Ipv4Addr,
+    },
+    /// `bridge fdb del MAC dev NAME dst ADDRESS`.
+    TunnelDel {
+        /// The interface of VXLAN.
+        dev: IfName,
+        /// The host's MAC in the overlay.
+        mac: Mac,
+        /// Its address in the LAN.
+        at: Ipv4Addr,
+    },
+    /// `ip neigh replace ADDRESS lladdr MAC dev NAME nud permanent`.
+    NeighbourAdd {
+        /// The link on the host.
+        dev: IfName,
+        /// The neighbour.
+        address: Ipv4Addr,
+        /// Its MAC.
+        mac: Mac,
+    },
+    /// `ip neigh del ADDRESS dev NAME`.
+    NeighbourDel {
+        /// The link on the host.
+        dev: IfName,
+        /// The neighbour.
+        address: Ipv4Addr,
     },
     /// `ip link set dev NAME ATTRIBUTE`: one attribute per step, since a line with two can half succeed.
     LinkSet {

@@ -21,10 +21,22 @@ impl Mac {
         Self::derived([0x02, 0xf1], address)
     }
 
+    /// The MAC of a host's interface in an overlay of kind `vxlan`: `02:f1` and its own address there.
+    #[must_use]
+    pub fn of_host(address: Ipv4Addr) -> Self {
+        Self::of_container(address)
+    }
+
     /// The MAC of the host's end of the veth pair: `06:f1` and the container's address.
     #[must_use]
     pub fn of_host_link(address: Ipv4Addr) -> Self {
         Self::derived([0x06, 0xf1], address)
+    }
+
+    /// The address as one number.
+    #[must_use]
+    pub fn to_bits(self) -> u64 {
+        self.0.iter().fold(0, |bits, &octet| bits << 8 | u64::from(octet))
     }
 
     fn derived(prefix: [u8; 2], address: Ipv4Addr) -> Self {
@@ -81,6 +93,7 @@ mod tests {
     fn mac_is_derived_from_address() {
         assert_eq!(Mac::of_container(Ipv4Addr::new(10, 87, 1, 2)).to_string(), "02:f1:0a:57:01:02");
         assert_eq!(Mac::of_host_link(Ipv4Addr::new(10, 87, 1, 2)).to_string(), "06:f1:0a:57:01:02");
+        assert_eq!(Mac::of_host(Ipv4Addr::new(10, 86, 0, 2)).to_bits(), 0x02f1_0a56_0002);
     }
 
     #[test]

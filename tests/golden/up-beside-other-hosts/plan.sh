@@ -122,7 +122,7 @@ table inet flatnet {
 	}
 
 	chain may_the_overlay_bear_this {
-		comment "does a packet from the overlay have a source address of another host? Nebula checks which host's"
+		comment "does a packet from the overlay have a source address of another host? Nebula or is_it_from_that_host checks which host's"
 		meta nfproto ipv6 counter drop comment "the overlay has no IPv6"
 		ip saddr 10.87.0.0/16 counter return comment "another host's container, or its bridge's address"
 		ip saddr 10.86.0.0/16 counter return comment "another host's own address"

@@ -11,10 +11,11 @@ use serde_json::json;
 use super::passphrase::Passphrase;
 use crate::error::{Error, Kind, Result, io};
 use crate::faces::cli::{Options, output};
+use crate::model::config::OverlayKind;
 use crate::model::types::HostName;
-use crate::overlay::authority::{Authority, NumberRequest, Scope};
-use crate::overlay::papers::{JoinRequest, UdpEndpoint, read, write};
-use crate::overlay::{lighthouse, nebula, task};
+use crate::overlay::authority::{Authority, NumberRequest, Scope, Terms};
+use crate::overlay::papers::{Carrier, JoinRequest, UdpEndpoint, read, write};
+use crate::overlay::{lighthouse, nebula, task, vxlan};
 
 const FOLDER: &str = "/etc/flatnet/ca";
 
@@ -29,14 +30,18 @@ struct Folder {
 /// Make a certificate authority, once for all hosts.
 ///
 /// Whoever has its key decides which host has which addresses. Keep the folder on a machine that few people use, and a copy of
-/// it somewhere else: without it no host can be added.
+/// it somewhere else: without it no host can be added. With `--kind vxlan` there are no certificates and no key: the folder only keeps
+/// the hosts' numbers, and nothing between hosts is encrypted.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  flatnet overlay ca --passphrase-file /dev/stdin\n  flatnet overlay ca --no-passphrase      # whoever reads the folder can add hosts"
+    after_help = "Examples:\n  flatnet overlay ca --passphrase-file /dev/stdin\n  flatnet overlay ca --no-passphrase      # whoever reads the folder can add hosts\n  flatnet overlay ca --kind vxlan         # for one trusted LAN: not encrypted"
 )]
 pub(super) struct Ca {
     #[command(flatten)]
     folder: Folder,
+    /// What carries packets between hosts: `nebula`, encrypted, or `vxlan`, not encrypted.
+    #[arg(long, value_name = "KIND", default_value_t = OverlayKind::Nebula)]
+    kind: OverlayKind,
     /// The authority's name.
     #[arg(long, value_name = "NAME", default_value = "flatnet")]
     name: HostName,
@@ -62,15 +67,27 @@ pub(super) struct Ca {
 impl Ca {
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
         let passphrase = self.passphrase.read()?;
-        if passphrase.is_none() && !self.no_passphrase {
+        let has_key = self.kind == OverlayKind::Nebula;
+        if !has_key && (passphrase.is_some() || self.no_passphrase) {
+            return Err(Error::new(
+                Kind::BadValue,
+                "with --kind vxlan there is no key, and so no passphrase",
+            )
+            .remedy("Leave --passphrase-file and --no-passphrase out")
+            .into());
+        }
+        if has_key && passphrase.is_none() && !self.no_passphrase {
             return Err(Error::new(Kind::BadValue, "nothing says how the authority's key is kept")
                 .remedy("Name a passphrase with --passphrase-file FILE, or leave the key readable to root with --no-passphrase")
                 .into());
         }
         let mut executor = options.silent_executor();
-        nebula::refuse_old(&mut executor)?;
-        let Self { name, range, subnet_prefix, network, hours, .. } = self;
+        if has_key {
+            nebula::refuse_old(&mut executor)?;
+        }
+        let Self { kind, name, range, subnet_prefix, network, hours, .. } = self;
         let scope = Scope {
+            kind: *kind,
             name: name.clone(),
             range: *range,
             subnet_prefix: *subnet_prefix,
@@ -81,6 +98,13 @@ impl Ca {
         let folder = self.folder.ca.display();
         if options.json {
             output::print_json(&json!({"folder": self.folder.ca}));
+            return Ok(0);
+        }
+        if !has_key {
+            output::print(&format!(
+                "Wrote {folder}. Keep a copy of it: it knows which numbers are given.\n\nNext:\n  flatnet overlay sign REQUEST                              # for each host\n"
+            ));
+            output::note(&format!("Warning: {}", vxlan::WARNING));
             return Ok(0);
         }
         output::print(&format!(
@@ -96,7 +120,7 @@ impl Ca {
 /// Sign the request of a new host, and print its invitation.
 ///
 /// The host gets a number, which is its own for ever: a number is never given to another host. With the same request and number
-/// it renews the certificate.
+/// it renews the certificate. With VXLAN it tells the host all hosts; the others must be told of it: `flatnet overlay peers`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  flatnet overlay sign bob.request > bob.invitation\n  flatnet overlay sign --number 7 bob.request > bob.invitation    # also renews the certificate of host 7"
@@ -115,6 +139,9 @@ pub(super) struct Sign {
     hours: Option<u32>,
     #[command(flatten)]
     passphrase: Passphrase,
+    /// With VXLAN: also for hosts outside of private networks, where anybody on the way can read and forge packets.
+    #[arg(long)]
+    force: bool,
 }
 
 impl Sign {
@@ -124,12 +151,16 @@ impl Sign {
             read(&text_of(self.request.as_ref())?, "request of `flatnet overlay request`")?;
         let passphrase = self.passphrase.of_key(authority.needs_passphrase()?)?;
         let mut executor = options.silent_executor();
-        let invitation =
-            authority.sign(&request, self.number, self.hours, passphrase.as_deref(), &mut executor)?;
-        if invitation.lighthouses.is_empty() {
-            output::note(
+        let terms = Terms { hours: self.hours, passphrase: passphrase.as_deref(), force: self.force };
+        let invitation = authority.sign(&request, self.number, &terms, &mut executor)?;
+        match &invitation.carrier {
+            Carrier::Nebula(credentials) if credentials.lighthouses.is_empty() => output::note(
                 "Note: there is no lighthouse yet, and without one hosts do not find one another: `flatnet overlay lighthouse --help`",
-            );
+            ),
+            Carrier::Vxlan(peers) if peers.hosts.len() > 1 => output::note(
+                "Note: the other hosts must be told of it. On each of them, with this invitation: flatnet overlay peers FILE",
+            ),
+            _ => {}
         }
         output::note(&format!(
             "Host {} has number {}: containers on it have addresses in {}",
@@ -196,7 +227,8 @@ impl LighthouseCommand {
 
 /// Revoke the certificates of a host, so that no host talks to it.
 ///
-/// Prints the command to run on each host and each lighthouse; later invitations contain the list. The number stays that host's.
+/// Prints the command to run on each host and each lighthouse; later invitations contain the list. The number stays that host's. With
+/// VXLAN it prints the list of the other hosts, for `flatnet overlay peers` on each of them.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  flatnet overlay revoke 7")]
 pub(super) struct Revoke {
@@ -211,6 +243,12 @@ impl Revoke {
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
         let authority = Authority::open(&self.folder.ca)?;
         let revoked = authority.revoke(self.number)?;
+        if authority.kind() == OverlayKind::Vxlan {
+            let peers = authority.peers()?;
+            output::print(&vxlan::list(&peers)?);
+            output::note("On each of these hosts, with this list: flatnet overlay peers FILE");
+            return Ok(0);
+        }
         if options.json {
             output::print_json(&json!({"revoked": revoked}));
             return Ok(0);

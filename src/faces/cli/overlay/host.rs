@@ -1,50 +1,66 @@
 //! `flatnet overlay request`, `join` and `leave`: on a host.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
 
 use super::authority::{make_key, text_of};
-use crate::error::{Result, io};
+use crate::error::{Error, Kind, Result, io};
 use crate::faces::cli::{Options, output};
 use crate::kernel::observe;
-use crate::model::config::Config;
+use crate::model::config::{Config, OverlayKind, Peer};
 use crate::model::desired::OWNER_FILE;
 use crate::model::types::HostName;
 use crate::overlay::console;
 use crate::overlay::membership::{ThisHost, public_key};
 use crate::overlay::nebula::{self, HostFiles};
-use crate::overlay::papers::{Invitation, JoinRequest, One, read, write};
+use crate::overlay::papers::{Identity, Invitation, JoinRequest, One, read, write};
 use crate::overlay::task::{self, Task};
+use crate::overlay::vxlan;
 use crate::routes::containers::host_name;
 use crate::setup::{executable, units};
 
 /// Make this host's key, and print its request to join.
 ///
-/// The key stays here; the request holds its public half and no secret. Run it again to print the same request.
+/// The key stays here; the request holds its public half and no secret. Run it again to print the same request. With `--kind vxlan`
+/// there is no key: the request holds this host's address in the LAN.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  flatnet overlay request > bob.request")]
+#[command(
+    after_help = "Examples:\n  flatnet overlay request > bob.request\n  flatnet overlay request --kind vxlan --at 192.168.1.12 > bob.request"
+)]
 pub(super) struct RequestCommand {
     /// The host's name. Default: this host's.
     #[arg(long, value_name = "NAME")]
     name: Option<HostName>,
+    /// What carries packets between hosts: `nebula`, encrypted, or `vxlan`, not encrypted.
+    #[arg(long, value_name = "KIND", default_value_t = OverlayKind::Nebula)]
+    kind: OverlayKind,
+    /// With VXLAN: this host's address in the LAN. Default: that towards the default route.
+    #[arg(long, value_name = "ADDRESS")]
+    at: Option<Ipv4Addr>,
+    /// With VXLAN: also an address outside of private networks, where anybody on the way can read and forge packets.
+    #[arg(long)]
+    force: bool,
 }
 
 impl RequestCommand {
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
         let config = options.config()?;
-        let path = absolute(&options.config)?;
-        let files = HostFiles::beside(&path);
-        let mut executor = options.patient_executor();
-        nebula::refuse_old(&mut executor)?;
-        make_key(&files.folder, &mut executor)?;
-        console::make_keys(&files, &mut executor)?;
         let host = match &self.name {
             Some(name) => name.clone(),
             None => host_name(&config),
         };
-        let request = JoinRequest { flatnet_join_request: One, host, public_key: public_key(&files)? };
+        let identity = match self.kind {
+            OverlayKind::Nebula => Self::with_key(options)?,
+            OverlayKind::Vxlan => {
+                let address = self.address()?;
+                Peer { number: 1, host: host.clone(), address }.check_address(&config, self.force)?;
+                Identity::Vxlan { address }
+            }
+        };
+        let request = JoinRequest { flatnet_join_request: One, host, identity };
         let comment = format!(
             "Flatnet: the request of host {} to join. It holds no secret. To be signed by: flatnet overlay sign FILE",
             request.host
@@ -52,13 +68,37 @@ impl RequestCommand {
         output::print(&write(&request, &comment)?);
         Ok(0)
     }
+
+    /// Makes the key, unless there is one.
+    fn with_key(options: &Options) -> Result<Identity> {
+        let files = HostFiles::beside(&absolute(&options.config)?);
+        let mut executor = options.patient_executor();
+        nebula::refuse_old(&mut executor)?;
+        make_key(&files.folder, &mut executor)?;
+        console::make_keys(&files, &mut executor)?;
+        Ok(Identity::Nebula { public_key: public_key(&files)? })
+    }
+
+    /// This host's address in the LAN.
+    fn address(&self) -> Result<Ipv4Addr> {
+        let next_hop = || observe::host::default_route()?.via;
+        let found = self.at.or_else(|| observe::source_address::address_towards(next_hop()?));
+        found.ok_or_else(|| {
+            Error::new(
+                Kind::BadValue,
+                "this host has no default route, by which its address in the LAN is found",
+            )
+            .remedy("Name the address with --at ADDRESS")
+        })
+    }
 }
 
 /// Join the overlay with an invitation.
 ///
 /// Writes the certificate, Nebula's configuration and its unit, this host's number and subnet into the configuration, and starts
 /// Nebula. Run it again with a new invitation to renew the certificate. If a step fails, all before it are taken back. Containers that
-/// are attached with addresses of another subnet must be stopped first.
+/// are attached with addresses of another subnet must be stopped first. With VXLAN it writes the file with the hosts; nothing between
+/// hosts is encrypted then.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  flatnet overlay join bob.invitation\n  flatnet overlay join --dry-run bob.invitation"
@@ -70,6 +110,9 @@ pub(super) struct Join {
     /// Print the commands without running them.
     #[arg(long)]
     dry_run: bool,
+    /// With VXLAN: also with hosts outside of private networks, where anybody on the way can read and forge packets.
+    #[arg(long)]
+    force: bool,
 }
 
 impl Join {
@@ -79,9 +122,12 @@ impl Join {
         let config = options.config()?;
         let path = absolute(&options.config)?;
         let mut executor = options.patient_executor();
-        nebula::refuse_old(&mut executor)?;
+        let kind = invitation.carrier.kind();
+        if kind == OverlayKind::Nebula {
+            nebula::refuse_old(&mut executor)?;
+        }
         let host = this_host(options, &config, &path)?;
-        let tasks = host.join(&invitation, &mut executor)?;
+        let tasks = host.join(&invitation, self.force, &mut executor)?;
         if !carry_out(&tasks, self.dry_run, options)? {
             return Ok(0);
         }
@@ -89,7 +135,9 @@ impl Join {
             "This host has number {} in the overlay: containers on it have addresses in {}.\n",
             invitation.number, invitation.subnet
         ));
-        if !host.has_systemd {
+        if kind == OverlayKind::Vxlan {
+            output::note(&format!("Warning: {}", vxlan::WARNING));
+        } else if !host.has_systemd {
             let nebula = HostFiles::beside(&path).nebula();
             output::print(&format!(
                 "\nThere is no systemd here. Keep this running, and run `flatnet up` after each start of it:\n  nebula -config {}\n",
@@ -102,7 +150,7 @@ impl Join {
 
 /// Leave the overlay.
 ///
-/// Ends Nebula, and removes what `join` wrote, this host's key included. Containers keep their addresses. Revoke the certificate too
+/// Ends Nebula, or removes the interface of VXLAN, and removes what `join` wrote, this host's key included. Containers keep their addresses. Revoke the certificate too
 /// (`flatnet overlay revoke`) if the key may have been copied.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  flatnet overlay leave\n  flatnet overlay leave --dry-run")]
