@@ -68,10 +68,10 @@ reach() {
     step "They reach one another by address and by name, and see one another as they are" \
         "\`flatnet doctor\` on each host; /tmp/nebula-h1.log has what Nebula says"
     printf '    client$ wget -qO- http://%s/who\n' "$web"
-    eventually on h1 podman exec client wget -qO- -T 5 "http://$web/who"
+    eventually on h1 podman exec client timeout 5 wget -qO- "http://$web/who"
     indented <<<"$output"
     printf '    client$ wget -qO- http://web.h2/who\n'
-    eventually on h1 podman exec client wget -qO- -T 5 http://web.h2/who
+    eventually on h1 podman exec client timeout 5 wget -qO- http://web.h2/who
     indented <<<"$output"
     expect "${output##* }" "$(address_of h1 client)" "the address that the web server saw"
     good "web.h2 is the container web on host 2, and it sees the client's own address"
@@ -81,7 +81,7 @@ reach() {
 
 open_by_name() {
     step "One gateway serves the containers of both hosts" "\`flatnet gateway routes\` on h1 says what each host has"
-    gateway_on h1
+    gateway_on h1 2>/dev/null
     watch_on h1
     watch_on h2
     printf '    h1$ curl http://web.flatnet.internal/who\n'
@@ -102,7 +102,7 @@ refuse_others() {
     ip netns exec h1 timeout 3 tcpdump -nn -A -i eth0 -c 10 udp >/tmp/wire 2>/dev/null &
     local wire=$!
     sleep 0.5
-    try on h1 podman exec client wget -qO- -T 5 http://web.h2/who
+    try on h1 podman exec client timeout 5 wget -qO- http://web.h2/who
     wait "$wire" || true
     expect "$(grep -c -a 'GET /who' /tmp/wire || true)" 0 "requests that can be read between the hosts"
     good "between the hosts there is UDP that nobody can read: $(grep -c -a UDP /tmp/wire) packets"

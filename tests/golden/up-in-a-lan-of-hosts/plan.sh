@@ -214,8 +214,8 @@ table inet flatnet {
 		ct state established ct direction reply counter accept comment "replies to this host"
 		ct state related icmp type @icmp_errors counter accept comment "errors about flows of this host"
 		icmp type echo-request counter accept comment "ping"
-		ip saddr & 0.0.0.255 == 0.0.0.1 ip daddr 10.87.2.1 udp dport 53 counter accept comment "other hosts' resolvers ask this one for its containers"
-		ip saddr & 0.0.0.255 == 0.0.0.1 ip daddr 10.87.2.1 tcp dport 53 counter accept comment "the same over TCP"
+		ip saddr 10.87.0.0/16 ip saddr & 0.0.0.255 == 0.0.0.1 ip daddr 10.87.2.1 udp dport 53 counter accept comment "other hosts' resolvers ask this one for its containers"
+		ip saddr 10.87.0.0/16 ip saddr & 0.0.0.255 == 0.0.0.1 ip daddr 10.87.2.1 tcp dport 53 counter accept comment "the same over TCP"
 		ip saddr 10.87.0.0/16 ip saddr & 0.0.0.255 == 0.0.0.1 ip daddr 10.87.2.1 tcp dport 8787 counter accept comment "this host's routes: for other hosts' bridge addresses, the first of each subnet"
 		counter drop comment "anything else: published ports too, which are for this host's own networks"
 	}

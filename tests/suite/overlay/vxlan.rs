@@ -10,7 +10,6 @@ const MAC_OF_H1: &str = "02:f1:0a:56:00:01";
 /// Hosts h1, h2 and h3 with addresses 192.168.77.11 to 13, of which these have joined and have a container, c1 on h1.
 fn lan_of(hosts: &[&str]) -> Lan {
     let sandbox = Sandbox::podman4().start();
-    sandbox.write("/root/hosts.sh", include_str!("hosts.sh"));
     let lan = Lan(sandbox);
     lan.sh("make_private_lan; flatnet overlay ca --ca /ca --kind vxlan").prints("Wrote /ca");
     for number in 1..=3 {
