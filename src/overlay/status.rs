@@ -1,4 +1,4 @@
-//! The overlay as this host sees it: its certificate, the lighthouses, the other hosts.
+//! The overlay as this host sees it: which other hosts there are, how packets get to them, until when.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -10,25 +10,36 @@ use super::nebula::{self, Certificate, HostFiles};
 use super::papers::Pem;
 use crate::error::{Error, Kind, Result, io};
 use crate::kernel::execute::Executor;
-use crate::model::config::{Config, Overlay, OverlayKind};
+use crate::model::config::{Config, Overlay, OverlayKind, Peers};
+use crate::model::types::shown;
 use crate::names::ask::{OtherHosts, PresentHost};
+use crate::routes::publish::published;
 
 /// The overlay as this host sees it.
 #[derive(Debug, Serialize)]
 pub struct OverlayStatus {
+    /// What carries packets.
+    pub kind: OverlayKind,
     /// This host's number.
     pub number: u16,
-    /// The version of Nebula's program.
-    pub nebula: String,
+    /// Nebula, if it carries packets.
+    pub nebula: Option<NebulaStatus>,
+    /// The other hosts that are there or are known, by number.
+    pub hosts: Vec<HostStatus>,
+}
+
+/// Nebula on this host.
+#[derive(Debug, Serialize)]
+pub struct NebulaStatus {
+    /// The version of its program.
+    pub version: String,
     /// This host's certificate.
     pub certificate: CertificateStatus,
-    /// Why Nebula's tunnels are not known.
+    /// Why its tunnels are not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_tunnels: Option<String>,
     /// The lighthouses with a tunnel.
     pub lighthouses: Vec<HostStatus>,
-    /// The other hosts with a tunnel, or whose resolver answers, by number.
-    pub hosts: Vec<HostStatus>,
 }
 
 /// What a certificate says.
@@ -50,22 +61,26 @@ pub struct HostStatus {
     /// Its number; none for a lighthouse.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub number: Option<u16>,
+    /// Its name, if it is known.
+    pub name: Option<String>,
     /// The address of its bridge, or a lighthouse's own.
     pub address: IpAddr,
-    /// How its packets travel, if there is a tunnel.
-    pub path: Option<TunnelPath>,
+    /// How packets get there, if that is known.
+    pub path: Option<HostPath>,
     /// Its certificate, if there is a tunnel.
     pub certificate: Option<CertificateStatus>,
     /// How long its resolver took to answer, in milliseconds; none if it did not.
     pub round_trip: Option<f64>,
     /// The version of Flatnet there, if it answers.
     pub version: Option<String>,
+    /// When `flatnet gateway watch` had its last answer, if the host is away: RFC 3339.
+    pub away_since: Option<String>,
 }
 
-/// How packets to a host travel.
+/// How packets get to a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase", tag = "kind")]
-pub enum TunnelPath {
+pub enum HostPath {
     /// To this address and UDP port.
     Direct {
         /// `ADDRESS:PORT`.
@@ -81,7 +96,6 @@ pub enum TunnelPath {
 impl From<Certificate> for CertificateStatus {
     fn from(certificate: Certificate) -> Self {
         let Certificate { details, fingerprint } = certificate;
-        let shown = |text: &str| crate::model::types::shown(text);
         Self {
             name: shown(&details.name),
             begins: shown(&details.not_before),
@@ -98,33 +112,28 @@ impl OverlayStatus {
             Error::new(Kind::BadValue, "this host has joined no overlay")
                 .remedy("docs/setup/second-host.md says how hosts are connected")
         })?;
-        if overlay.kind == OverlayKind::Vxlan {
-            let what = "VXLAN carries packets between hosts, and has no tunnels to show";
-            return Err(Error::new(Kind::BadValue, what).remedy(format!(
-                "{} names the hosts; `flatnet plan` says whether the kernel knows them",
-                overlay.peers_file().display()
-            )));
-        }
-        let nebula = nebula::refuse_old(executor)?;
-        let certificate = own_certificate(files, executor)?;
-        let present = match OtherHosts::of(config) {
-            // Without its bridge this host has no address to ask from.
-            Some(others) => others.present(&others.all()).unwrap_or_default(),
-            None => BTreeMap::new(),
+        let mut hosts = Hosts { config, by_number: BTreeMap::new() };
+        hosts.add_published();
+        let nebula = match overlay.kind {
+            OverlayKind::Vxlan => {
+                hosts.add_peers(&Peers::load(overlay.peers_file(), config)?, overlay.number);
+                hosts.ask();
+                None
+            }
+            OverlayKind::Nebula => {
+                let version = nebula::refuse_old(executor)?;
+                let certificate = own_certificate(files, executor)?.into();
+                hosts.ask();
+                let (tunnels, no_tunnels) = match console::tunnels(files, executor) {
+                    Ok(tunnels) => (tunnels, None),
+                    Err(error) => (Vec::new(), Some(error.to_line())),
+                };
+                let lighthouses = hosts.add_tunnels(tunnels, overlay);
+                Some(NebulaStatus { version, certificate, no_tunnels, lighthouses })
+            }
         };
-        let (tunnels, no_tunnels) = match console::tunnels(files, executor) {
-            Ok(tunnels) => (tunnels, None),
-            Err(error) => (Vec::new(), Some(error.to_line())),
-        };
-        let (hosts, lighthouses) = sort(config, overlay, tunnels, present);
-        Ok(Self {
-            number: overlay.number,
-            nebula,
-            certificate: certificate.into(),
-            no_tunnels,
-            lighthouses,
-            hosts,
-        })
+        let hosts = hosts.by_number.into_values().collect();
+        Ok(Self { kind: overlay.kind, number: overlay.number, nebula, hosts })
     }
 }
 
@@ -135,51 +144,82 @@ pub fn own_certificate(files: &HostFiles, executor: &mut (impl Executor + ?Sized
     nebula::certificate(&Pem::parse(&text)?, executor)
 }
 
-/// Hosts by number, and lighthouses.
-fn sort(
-    config: &Config,
-    overlay: &Overlay,
-    tunnels: Vec<Tunnel>,
-    present: BTreeMap<u16, PresentHost>,
-) -> (Vec<HostStatus>, Vec<HostStatus>) {
-    let number_of = |tunnel: &Tunnel| {
-        let is_at = |number: &u16| tunnel.vpn_addrs.contains(&overlay.address_of(*number).into());
-        (1..=config.hosts()).find(is_at)
-    };
-    let (mut hosts, mut lighthouses) = (BTreeMap::new(), Vec::new());
-    for number in present.keys() {
-        hosts.insert(*number, HostStatus::without_tunnel(config, *number));
+/// The other hosts that are found.
+struct Hosts<'a> {
+    config: &'a Config,
+    by_number: BTreeMap<u16, HostStatus>,
+}
+
+impl Hosts<'_> {
+    fn host(&mut self, number: u16) -> &mut HostStatus {
+        let address = self.config.bridge_address_of(number).into();
+        self.by_number
+            .entry(number)
+            .or_insert_with(|| HostStatus { number: Some(number), ..HostStatus::at(address) })
     }
-    for tunnel in tunnels {
-        if let Some(number) = number_of(&tunnel) {
-            let host = hosts.entry(number).or_insert_with(|| HostStatus::without_tunnel(config, number));
-            host.take(tunnel);
-        } else if let Some(&address) = tunnel.vpn_addrs.first() {
-            let mut lighthouse =
-                HostStatus { number: None, address, ..HostStatus::without_tunnel(config, 0) };
-            lighthouse.take(tunnel);
-            lighthouses.push(lighthouse);
+
+    /// Hosts whose routes `flatnet gateway watch` keeps.
+    fn add_published(&mut self) {
+        let table = published(&self.config.gateway.directory);
+        for other in table.into_iter().flat_map(|table| table.hosts) {
+            let host = self.host(other.number);
+            host.name = Some(other.name.to_string());
+            host.away_since = (!other.answers).then(|| shown(&other.since));
         }
     }
-    for (number, PresentHost { round_trip, version }) in present {
-        if let Some(host) = hosts.get_mut(&number) {
+
+    /// The hosts that the kernel is told of.
+    fn add_peers(&mut self, peers: &Peers, own: u16) {
+        for peer in peers.hosts.iter().filter(|peer| peer.number != own) {
+            let host = self.host(peer.number);
+            host.name = Some(peer.host.to_string());
+            host.path = Some(HostPath::Direct { to: peer.address.to_string() });
+        }
+    }
+
+    /// Asks all that there may be.
+    fn ask(&mut self) {
+        // Without its bridge this host has no address to ask from.
+        let present =
+            OtherHosts::of(self.config).map(|others| others.present(&others.all()).unwrap_or_default());
+        for (number, PresentHost { round_trip, version }) in present.into_iter().flatten() {
+            let host = self.host(number);
             host.round_trip = Some(round_trip.as_secs_f64() * 1000.0);
             host.version = version;
+            host.away_since = None;
         }
     }
-    lighthouses.sort_by_key(|lighthouse| lighthouse.address);
-    (hosts.into_values().collect(), lighthouses)
+
+    /// Hosts with a tunnel. Returns the lighthouses among them.
+    fn add_tunnels(&mut self, tunnels: Vec<Tunnel>, overlay: &Overlay) -> Vec<HostStatus> {
+        let numbers = 1..=self.config.hosts();
+        let mut lighthouses = Vec::new();
+        for tunnel in tunnels {
+            let is_at = |number: &u16| tunnel.vpn_addrs.contains(&overlay.address_of(*number).into());
+            if let Some(number) = numbers.clone().find(is_at) {
+                self.host(number).take(tunnel);
+            } else if let Some(&address) = tunnel.vpn_addrs.first() {
+                let mut lighthouse = HostStatus::at(address);
+                lighthouse.take(tunnel);
+                lighthouses.push(lighthouse);
+            }
+        }
+        lighthouses.sort_by_key(|lighthouse| lighthouse.address);
+        lighthouses
+    }
 }
 
 impl HostStatus {
-    fn without_tunnel(config: &Config, number: u16) -> Self {
+    fn at(address: IpAddr) -> Self {
         Self {
-            number: Some(number),
-            address: config.bridge_address_of(number).into(),
+            number: None,
+            name: None,
+            address,
             path: None,
             certificate: None,
             round_trip: None,
             version: None,
+            away_since: None,
         }
     }
 
@@ -187,10 +227,12 @@ impl HostStatus {
         let Tunnel { vpn_addrs: _, current_remote, current_relays_to_me, cert } = tunnel;
         // After a relayed tunnel became direct, the relays stay listed.
         self.path = Some(if current_remote.is_empty() {
-            TunnelPath::Relayed { by: current_relays_to_me }
+            HostPath::Relayed { by: current_relays_to_me }
         } else {
-            TunnelPath::Direct { to: crate::model::types::shown(&current_remote) }
+            HostPath::Direct { to: shown(&current_remote) }
         });
         self.certificate = cert.map(CertificateStatus::from);
+        self.name =
+            self.certificate.as_ref().map(|certificate| certificate.name.clone()).or(self.name.take());
     }
 }

@@ -405,7 +405,7 @@ fn authority_is_replaced_without_losing_a_packet() {
     lan.sh("cp /new-lights/{host.crt,host.key} /lights/; chown 65534 /lights/*
          for host in h1 h2; do flatnet overlay sign --ca /new --number ${host#h} /tmp/$host.request >/tmp/$host.new 2>/dev/null; on $host flatnet overlay join /tmp/$host.new; done").succeeds();
     lan.sh(hup).succeeds();
-    lan.eventually("[[ $(on h1 flatnet overlay status --json | jq -r '.lighthouses | length') = 1 ]]");
+    lan.eventually("[[ $(on h1 flatnet overlay status --json | jq -r '.nebula.lighthouses | length') = 1 ]]");
     // They accept it alone; a certificate of the old one counts no longer.
     lan.sh("cp /new/ca.crt /lights/ca.crt; for host in h1 h2; do on $host flatnet overlay trust --only /new/ca.crt; done").succeeds();
     lan.sh(hup).succeeds();
@@ -499,7 +499,7 @@ fn names_of_other_hosts_resolve() {
     // Who is there, how packets get there, and which certificates they have.
     lan.sh("on h1 flatnet overlay status | sed -E 's/[0-9.]+ ms/N ms/; s/[0-9]{4}-[0-9-]+/DATE/; s/:[0-9]+/:PORT/; s/  +/  /g; s/[0-9.]+$/VERSION/'")
         .prints("HOST  NAME  ADDRESS  WAY  ROUND TRIP  CERTIFICATE ENDS  FLATNET\n1  h1  10.87.1.1  this host  -  DATE  VERSION\n2  h2  10.87.2.1  direct, 192.0.2.12:PORT  N ms  DATE  VERSION\nlighthouse  l1  10.86.255.254  direct, 192.0.2.20:PORT  -  DATE  -\n");
-    lan.sh("on h1 flatnet overlay status --json | jq -c '[.number, .hosts[0].number, .hosts[0].path.kind, .lighthouses[0].certificate.name, .no_tunnels]'")
+    lan.sh("on h1 flatnet overlay status --json | jq -c '[.number, .hosts[0].number, .hosts[0].path.kind, .nebula.lighthouses[0].name, .nebula.no_tunnels]'")
         .prints("[1,2,\"direct\",\"l1\",null]");
     // Thousands of names, in more than one message.
     let entry = |n: usize| {

@@ -1,10 +1,10 @@
-//! Lighthouses and other hosts are reached, directly.
+//! Lighthouses and other hosts are reached, and without a detour.
 
-use super::{files, with_nebula};
+use super::{files, joined};
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
 use crate::kernel::observe;
-use crate::overlay::status::{HostStatus, OverlayStatus, TunnelPath};
+use crate::overlay::status::{HostPath, HostStatus, OverlayStatus};
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "overlay-hosts",
@@ -17,9 +17,12 @@ pub(in crate::doctor) const CHECK: Check = Check {
 };
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
-    with_nebula(context, |context, overlay| {
+    joined(context, |context, overlay| {
         if observe::link_is_gone(overlay.interface.as_str()) {
-            return Ok(vec![Finding::not_looked("Nebula does not run: see overlay-interface")]);
+            return Ok(vec![Finding::not_looked(format!(
+                "{} is missing: see overlay-interface",
+                overlay.interface
+            ))]);
         }
         let (files, config) = (files(context), context.engine.config.clone());
         let status = context.with_executor(|executor| OverlayStatus::find(&config, &files, executor))?;
@@ -28,86 +31,91 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
 }
 
 fn judge(status: &OverlayStatus) -> Vec<Finding> {
-    if let Some(why) = &status.no_tunnels {
+    let answering = status.hosts.iter().filter(|host| host.round_trip.is_some()).count();
+    let Some(nebula) = &status.nebula else {
+        // One that is switched off is no problem, and cannot be told from one that is not reached.
+        let known = status.hosts.len();
+        return vec![Finding::good(format!(
+            "{answering} of {known} other host(s) answer, over VXLAN: not encrypted"
+        ))];
+    };
+    if let Some(why) = &nebula.no_tunnels {
         return vec![Finding::warning(why.clone()).help(
             "If Nebula runs: run `flatnet overlay request`, then `flatnet overlay join` with a new invitation, which writes the console's keys",
         )];
     }
-    if status.lighthouses.is_empty() {
+    if nebula.lighthouses.is_empty() {
         return vec![Finding::failure("no lighthouse answers: this host finds no other, and is not found").help(
             "Does a lighthouse run, at the address in `static_host_map` of Nebula's configuration? Do firewalls on the way let UDP to its port pass, and answers from there? Does this host's clock agree with theirs?",
         )];
     }
-    let is_relayed = |host: &&HostStatus| matches!(host.path, Some(TunnelPath::Relayed { .. }));
-    let relayed: Vec<String> = status
-        .hosts
-        .iter()
-        .filter(is_relayed)
-        .filter_map(|host| host.number)
-        .map(|number| number.to_string())
-        .collect();
+    let relayed = numbers(status, |host| matches!(host.path, Some(HostPath::Relayed { .. })));
+    let silent = numbers(status, |host| host.path.is_some() && host.round_trip.is_none());
     let mut found = Vec::new();
     if !relayed.is_empty() {
-        found.push(
-            Finding::warning(format!("packets to these hosts go by a lighthouse, not directly: {}", relayed.join(", "))).help(
-                "Nebula keeps such a tunnel even when a direct way is possible: restart it on one of the two hosts (`systemctl restart flatnet-overlay`). Where both are behind a NAT that gives each connection another port, or a firewall lets no UDP between them pass, there is no direct way",
-            ),
-        );
+        found.push(Finding::warning(format!("packets to these hosts go by a lighthouse, not directly: {relayed}")).help(
+            "Nebula keeps such a tunnel even when a direct way is possible: restart it on one of the two hosts (`systemctl restart flatnet-overlay`). Where both are behind a NAT that gives each connection another port, or a firewall lets no UDP between them pass, there is no direct way",
+        ));
     }
-    // A host of another version than this one's may lack names.
-    let silent: Vec<String> = status
-        .hosts
-        .iter()
-        .filter(|host| host.path.is_some() && host.round_trip.is_none())
-        .filter_map(|host| host.number)
-        .map(|number| number.to_string())
-        .collect();
     if !silent.is_empty() {
         found.push(
             Finding::warning(format!(
-                "the resolvers of these hosts do not answer, so their containers have no names here: {}",
-                silent.join(", ")
+                "the resolvers of these hosts do not answer, so their containers have no names here: {silent}"
             ))
             .help("Run `flatnet doctor` there; do all hosts have the same `names.zone`?"),
         );
     }
     if found.is_empty() {
-        let count = status.hosts.len();
+        let lights = nebula.lighthouses.len();
         found.push(Finding::good(format!(
-            "{} lighthouse(s) and {count} other host(s) are reached directly",
-            status.lighthouses.len()
+            "{lights} lighthouse(s) and {answering} other host(s) are reached directly"
         )));
     }
     found
+}
+
+/// The numbers of hosts with `property`, in words.
+fn numbers(status: &OverlayStatus, property: impl Fn(&HostStatus) -> bool) -> String {
+    let hosts = status.hosts.iter().filter(|host| property(host));
+    hosts.filter_map(|host| host.number).map(|number| number.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::doctor::Level;
-    use crate::overlay::status::CertificateStatus;
+    use crate::model::config::OverlayKind;
+    use crate::overlay::status::{CertificateStatus, NebulaStatus};
 
-    #[test]
-    fn tunnels_are_judged() {
-        let host = |number: Option<u16>, path, round_trip| HostStatus {
+    fn host(number: Option<u16>, path: HostPath, round_trip: Option<f64>) -> HostStatus {
+        HostStatus {
             number,
+            name: None,
             address: [10, 87, 2, 1].into(),
-            path,
+            path: Some(path),
             certificate: None,
             round_trip,
             version: None,
-        };
+            away_since: None,
+        }
+    }
+
+    #[test]
+    fn tunnels_are_judged() {
         let text = String::new;
         let certificate =
             CertificateStatus { name: text(), begins: text(), ends: text(), fingerprint: text() };
-        let direct = || Some(TunnelPath::Direct { to: "192.0.2.12:4242".to_owned() });
-        let relayed = || Some(TunnelPath::Relayed { by: vec![[10, 86, 255, 254].into()] });
+        let direct = || HostPath::Direct { to: "192.0.2.12:4242".to_owned() };
+        let relayed = || HostPath::Relayed { by: vec![[10, 86, 255, 254].into()] };
         let status = |no_tunnels: Option<&str>, lighthouses, hosts| OverlayStatus {
+            kind: OverlayKind::Nebula,
             number: 1,
-            nebula: "1.11.0".to_owned(),
-            certificate: certificate.clone(),
-            no_tunnels: no_tunnels.map(str::to_owned),
-            lighthouses,
+            nebula: Some(NebulaStatus {
+                version: "1.11.0".to_owned(),
+                certificate: certificate.clone(),
+                no_tunnels: no_tunnels.map(str::to_owned),
+                lighthouses,
+            }),
             hosts,
         };
         let lights = || vec![host(None, direct(), None)];
@@ -122,6 +130,16 @@ mod tests {
             ),
             (status(None, lights(), vec![host(Some(7), direct(), None)]), Level::Warning, "no names here: 7"),
             (status(Some("refused"), vec![], vec![]), Level::Warning, "refused"),
+            (
+                OverlayStatus {
+                    kind: OverlayKind::Vxlan,
+                    number: 1,
+                    nebula: None,
+                    hosts: vec![host(Some(2), direct(), Some(1.0)), host(Some(3), direct(), None)],
+                },
+                Level::Good,
+                "1 of 2 other host(s) answer",
+            ),
         ] {
             let found = judge(&status);
             assert_eq!((found.len(), found[0].level), (1, level), "{found:?}");

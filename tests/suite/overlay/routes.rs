@@ -122,6 +122,8 @@ fn host_that_is_away_keeps_its_routes(lan: &Lan) {
     lan.sh("on h1 flatnet doctor || true")
         .prints(&format!("host 2 (sandbox) has not answered since {}", since.trim()))
         .prints("route web.h2 of host 2 does not get web.flatnet.internal/: it is taken by web of host 1");
+    lan.sh("{ on h1 flatnet overlay status || true; } | tr -s ' '")
+        .prints(&format!(" 10.87.2.1 away since {} ", since.trim()));
     // `sync`, and another `watch`, keep what is known.
     let before = lan.sh(&format!("jq '.routes' {TABLE}")).succeeds().stdout;
     lan.sh("kill $(cat /hosts/h1/watch.pid); on h1 flatnet gateway sync; watch_on h1").succeeds();

@@ -92,6 +92,10 @@ fn containers_of_three_hosts_reach_each_other() {
     assert!(leaves(&lan).contains("> 203.0.113.9:"));
     lan.sh("on h1 flatnet up").prints("ip link add dev flatnet-ov0");
     lan.sh("ip netns exec c1 ping -q -c 1 -W 1 10.87.2.2").succeeds();
+    lan.sh("on h1 flatnet overlay status | tr -s ' '")
+        .prints("\n1 - 10.87.1.1 this host - - ")
+        .prints("\n3 h3 10.87.3.1 direct, 192.168.77.13 - - -\n")
+        .prints("VXLAN: packets between hosts are not encrypted.");
 }
 
 #[test]

@@ -8,7 +8,6 @@ import subprocess
 import web
 from flows import flush
 from measure import Failed
-from traffic.ways import PATHS
 from web.network import cores
 
 WRK = os.path.join(os.path.dirname(web.__file__), "wrk.lua")
@@ -19,7 +18,7 @@ LONGEST = 30
 
 def run(way, path, argv):
     """Runs a client with an empty conntrack table, on another core than the server's, with a time limit."""
-    argv = [*PATHS[path], "taskset", "--cpu-list", cores()[1], *argv]
+    argv = [*way.enter(path), "taskset", "--cpu-list", cores()[1], *argv]
     with way.host:
         flush()
         try:

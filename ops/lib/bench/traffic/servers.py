@@ -1,12 +1,10 @@
 """The servers in the server's container: iperf3, and nginx with a response from memory."""
 
-import socket
 import subprocess
 import time
 
 from candidates import INPUTS, write
 from measure import Failed
-from traffic.ways import SERVER
 from web.network import cores
 
 HTTP, IPERF = 80, 5201
@@ -34,27 +32,19 @@ class Servers:
                 self.wait(port)
 
     def start(self, argv):
-        argv = ["ip", "netns", "exec", SERVER, "taskset", "--cpu-list", cores()[0], *argv]
+        argv = ["ip", "netns", "exec", self.way.server, "taskset", "--cpu-list", cores()[0], *argv]
         with open(self.log, "a", encoding="utf-8") as log:
             self.processes.append(subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
 
     def wait(self, port):
         end = time.monotonic() + 5
-        while not is_open(self.way.address, port):
+        while not self.way.reaches(port):
             if time.monotonic() > end or any(process.poll() is not None for process in self.processes):
                 with open(self.log, encoding="utf-8") as log:
-                    raise Failed(f"{self.way.name}: nothing answers its host at {self.way.address}:{port}\n{log.read()[-2000:]}")
+                    raise Failed(f"{self.way.name}: nothing answers at {self.way.address}:{port}\n{log.read()[-2000:]}")
             time.sleep(0.02)
 
     def stop(self):
         for process in self.processes:
             process.terminate()
             process.wait()
-
-
-def is_open(address, port):
-    try:
-        socket.create_connection((address, port), timeout=0.5).close()
-    except OSError:
-        return False
-    return True

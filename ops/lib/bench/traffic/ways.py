@@ -3,6 +3,8 @@
     windows 172.27.0.1 ---- 172.27.0.2 the host ---- bench0, the client; bench1, the server
 """
 
+import socket
+
 from candidates import Netavark, configure, flatnet, make_namespaces, netns
 from designs import OLD
 from hosts import FLATNET, Host
@@ -47,6 +49,8 @@ ip -n {SERVER} link set pair up
 class Way:
     """A host with one kind of network. `address` is the server's address, `beside` the one that the other container uses."""
 
+    server = SERVER
+
     def __init__(self, name, program=FLATNET):
         self.name, self.host = name, Host(program)
         with self.host:
@@ -65,6 +69,17 @@ class Way:
         with self.host:
             printed = sh(f"ip -n {SERVER} -4 -o addr show dev eth0")
         self.address = self.beside = printed.split()[3].split("/")[0]
+
+    def enter(self, path):
+        return PATHS[path]
+
+    def reaches(self, port):
+        """Whether the server answers, seen from its host."""
+        try:
+            socket.create_connection((self.address, port), timeout=0.5).close()
+        except OSError:
+            return False
+        return True
 
     def target(self, path):
         return self.beside if path == "containers" else self.address

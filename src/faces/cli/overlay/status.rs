@@ -1,17 +1,20 @@
 //! `flatnet overlay status`.
 
+use std::net::IpAddr;
+
 use clap::Args;
 use serde_json::json;
 
 use super::host::absolute;
 use crate::faces::cli::{Options, output};
 use crate::overlay::nebula::HostFiles;
-use crate::overlay::status::{CertificateStatus, HostStatus, OverlayStatus, TunnelPath};
+use crate::overlay::status::{HostPath, HostStatus, NebulaStatus, OverlayStatus};
 
 /// Show the other hosts: which are there, how packets get to them, how long that takes, and when certificates end.
 ///
 /// It asks all hosts, which makes tunnels to those that are there, and then Nebula's console, by ssh at a loopback address. That takes two
-/// seconds. The exit status is 1 if there is no tunnel to any lighthouse.
+/// seconds. Hosts that are away are listed if `flatnet gateway watch` knows them or, with VXLAN, the file of hosts. The exit status is 1
+/// if there is no tunnel to any lighthouse.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  flatnet overlay status\n  flatnet overlay status --json")]
 pub(super) struct Status {}
@@ -27,58 +30,70 @@ impl Status {
         } else {
             output::print(&text(&status, config.bridge_address_of(status.number).into()));
         }
-        if let Some(why) = &status.no_tunnels {
+        let Some(nebula) = &status.nebula else { return Ok(0) };
+        if let Some(why) = &nebula.no_tunnels {
             output::note(&format!("Warning: {why}"));
         }
-        Ok(u8::from(status.lighthouses.is_empty()))
+        Ok(u8::from(nebula.lighthouses.is_empty()))
     }
 }
 
-fn text(status: &OverlayStatus, own: std::net::IpAddr) -> String {
-    let head =
-        ["HOST", "NAME", "ADDRESS", "WAY", "ROUND TRIP", "CERTIFICATE ENDS", "FLATNET"].map(str::to_owned);
-    let this = HostStatus {
-        number: Some(status.number),
-        address: own,
-        path: None,
-        certificate: Some(status.certificate.clone()),
-        round_trip: None,
-        version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-    };
-    let mut rows: Vec<(Option<u16>, Vec<String>)> = vec![(this.number, row(&this, "this host"))];
-    rows.extend(status.hosts.iter().map(|host| (host.number, row(host, "no tunnel"))));
+fn text(status: &OverlayStatus, own: IpAddr) -> String {
+    let head = ["HOST", "NAME", "ADDRESS", "WAY", "ROUND TRIP", "CERTIFICATE ENDS", "FLATNET"];
+    let (nebula, dash) = (status.nebula.as_ref(), || "-".to_owned());
+    let mut own_row = vec![dash(); head.len()];
+    own_row[0] = status.number.to_string();
+    own_row[2] = own.to_string();
+    "this host".clone_into(&mut own_row[3]);
+    env!("CARGO_PKG_VERSION").clone_into(&mut own_row[6]);
+    if let Some(NebulaStatus { certificate, .. }) = nebula {
+        own_row[1].clone_from(&certificate.name);
+        own_row[5] = date(&certificate.ends);
+    }
+    let mut rows: Vec<(Option<u16>, Vec<String>)> = vec![(Some(status.number), own_row)];
+    rows.extend(status.hosts.iter().map(|host| (host.number, row(host))));
     rows.sort_by_key(|(number, _)| *number);
-    rows.extend(status.lighthouses.iter().map(|host| (None, row(host, "no tunnel"))));
-    let lines: Vec<Vec<String>> =
-        std::iter::once(head.to_vec()).chain(rows.into_iter().map(|(_, row)| row)).collect();
-    let lights = if status.lighthouses.is_empty() { "No lighthouse answers.\n" } else { "" };
+    rows.extend(nebula.iter().flat_map(|nebula| &nebula.lighthouses).map(|host| (None, row(host))));
+    let lines: Vec<Vec<String>> = std::iter::once(head.map(str::to_owned).to_vec())
+        .chain(rows.into_iter().map(|(_, row)| row))
+        .collect();
+    let words = match nebula {
+        None => "VXLAN: packets between hosts are not encrypted.".to_owned(),
+        Some(NebulaStatus { version, lighthouses, .. }) => {
+            let lights = if lighthouses.is_empty() { " No lighthouse answers." } else { "" };
+            format!("Nebula {version}.{lights}")
+        }
+    };
     format!(
-        "{}\n{lights}Nebula {}. Hosts without a tunnel and without an answer are not listed.\n",
-        output::columns(&lines),
-        status.nebula
+        "{}\n{words} Hosts that do not answer and are not known are not listed.\n",
+        output::columns(&lines)
     )
 }
 
-fn row(host: &HostStatus, without_tunnel: &str) -> Vec<String> {
-    let HostStatus { number, address, path, certificate, round_trip, version } = host;
+fn row(host: &HostStatus) -> Vec<String> {
+    let HostStatus { number, name, address, path, certificate, round_trip, version, away_since } = host;
     let dash = || "-".to_owned();
-    let way = match path {
-        None => without_tunnel.to_owned(),
-        Some(TunnelPath::Direct { to }) => format!("direct, {to}"),
-        Some(TunnelPath::Relayed { by }) => {
+    let way = match (away_since, path) {
+        (Some(since), _) => format!("away since {since}"),
+        (None, None) => "no tunnel".to_owned(),
+        (None, Some(HostPath::Direct { to })) => format!("direct, {to}"),
+        (None, Some(HostPath::Relayed { by })) => {
             let by: Vec<String> = by.iter().map(ToString::to_string).collect();
             format!("relayed by {}", by.join(" or "))
         }
     };
-    let certificate = certificate.as_ref();
     vec![
         number.map_or_else(|| "lighthouse".to_owned(), |number| number.to_string()),
-        certificate.map_or_else(dash, |CertificateStatus { name, .. }| name.clone()),
+        name.clone().unwrap_or_else(dash),
         address.to_string(),
         way,
         round_trip.map_or_else(dash, |milliseconds| format!("{milliseconds:.1} ms")),
-        // The date is enough for people.
-        certificate.map_or_else(dash, |one| one.ends.split('T').next().unwrap_or_default().to_owned()),
+        certificate.as_ref().map_or_else(dash, |one| date(&one.ends)),
         version.clone().unwrap_or_else(dash),
     ]
+}
+
+/// The date, which is enough for people.
+fn date(time: &str) -> String {
+    time.split('T').next().unwrap_or_default().to_owned()
 }
