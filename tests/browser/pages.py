@@ -122,6 +122,7 @@ def stay_in_place(browser):
     browser.resize(*SIZES["desk"])
     publish(many())
     browser.open(PORTAL)
+    browser.shows("27 running")
     links = browser.run("return [...document.links].map((link) => link.href)")
     assert len(links) == 60, links
     for link in links[:7]:
