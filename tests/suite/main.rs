@@ -119,6 +119,7 @@ mod soak_fuzz;
 mod soak_gateway;
 mod soak_hostile;
 mod soak_names;
+mod soak_overlay;
 mod soak_reuse;
 mod soak_state;
 mod storm;

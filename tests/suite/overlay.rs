@@ -28,7 +28,7 @@ fn nebula() -> &'static PathBuf {
 }
 
 /// Hosts h1, h2 and h3 beside the machines l1, stranger and gateway, which is an ingress gateway of each.
-struct Lan(Sandbox);
+pub(crate) struct Lan(Sandbox);
 
 impl Lan {
     fn new(yaml: &str) -> Self {
@@ -49,12 +49,12 @@ impl Lan {
         lan
     }
 
-    fn sh(&self, script: &str) -> Output {
+    pub(crate) fn sh(&self, script: &str) -> Output {
         self.0.sh(&format!("source /usr/local/lib/flatnet-test/hosts.sh\n{script}"))
     }
 
     /// An authority and a lighthouse; these hosts have joined, and each has a container, c1 on h1.
-    fn joined(hosts: &[&str]) -> Self {
+    pub(crate) fn joined(hosts: &[&str]) -> Self {
         Self::new(YAML).join_all(hosts)
     }
 
@@ -69,17 +69,19 @@ impl Lan {
         self
     }
 
-    fn eventually(&self, script: &str) {
+    pub(crate) fn eventually(&self, script: &str) {
         self.0.eventually(&format!("source /usr/local/lib/flatnet-test/hosts.sh\n{script}"));
     }
 
     /// The first packet of this kind, which `send` sends, that arrives where `tcpdump` with `filter` listens, in the namespace `at`; empty if there is none.
     fn arrives(&self, send: &str, at: &str, filter: &str) -> String {
         let heard = self.sh(&format!(
-            "ip netns exec {at} timeout 3 tcpdump -nn -l -i any -c 1 '{filter}' >/tmp/heard 2>/tmp/listens &
+            "ip netns exec {at} timeout 20 tcpdump -nn -l -i any -c 1 '{filter}' >/tmp/heard 2>/tmp/listens &
+             listener=$!
              until grep -q listening /tmp/listens; do sleep 0.02; done
              {{ {send}; }} >/dev/null 2>&1 || true
-             wait $! || true; cat /tmp/heard"
+             sleep 0.3; kill $listener 2>/dev/null || true
+             wait $listener || true; cat /tmp/heard"
         ));
         heard.succeeds().stdout.trim().to_owned()
     }
