@@ -69,7 +69,7 @@ def main():
     except Failed as failed:
         failure = failed
     versions = {name: report.first_line("dpkg-query", "-W", "-f", "${Version}", name) for name in PROGRAMS}
-    about = report.machine("not measured") | versions | {"nebula": report.first_line("nebula", "-version")}
+    about = report.machine("unused") | versions | {"nebula": report.first_line("nebula", "-version")}
     report.save(options.save, raw, sizes, about, "figures")
     if raw:
         print("; ".join(f"{key} {value}" for key, value in about.items()) + "\n")
