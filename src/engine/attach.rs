@@ -18,7 +18,7 @@ use crate::kernel::observe::netns::Netns;
 use crate::kernel::observe::ready::await_link;
 use crate::kernel::planner;
 use crate::kernel::render::{self, Rendered};
-use crate::model::config::{Dns, Egress};
+use crate::model::config::{Dns, Egress, OverlayKind, VXLAN_PORT};
 use crate::model::desired::{AttachmentState, HostFacts, Routes};
 use crate::model::plan::{FlowFilter, Op, Place, Plan};
 use crate::model::request::{Attached, Request};
@@ -258,6 +258,15 @@ impl Engine {
                 format!(
                     "port {port} is in masquerade_ports {range}, which is reserved for outgoing connections"
                 ),
+            )),
+        }?;
+        let is_vxlan = self.config.overlay.as_ref().is_some_and(|overlay| overlay.kind == OverlayKind::Vxlan);
+        let takes_it = |port: &&PortMapping| port.protocol == Protocol::Udp && port.host_port == VXLAN_PORT;
+        match ports.iter().find(takes_it).filter(|_| is_vxlan) {
+            None => Ok(()),
+            Some(port) => Err(Error::new(
+                Kind::PortReserved,
+                format!("port {port} is reserved for VXLAN, which carries packets between hosts here"),
             )),
         }
     }

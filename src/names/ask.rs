@@ -6,8 +6,9 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use domain::base::iana::Rcode;
-use domain::base::{Message, MessageBuilder, Name, Rtype};
+use domain::base::{Message, MessageBuilder, Name, ParsedRecord, Rtype};
 use domain::rdata::{A, Txt};
+use ipnet::Ipv4Net;
 
 use super::network::wire_name;
 use super::question::QuestionName;
@@ -18,6 +19,8 @@ use crate::model::types::{ContainerName, HostName, HostNumbers};
 
 /// How long an answer is waited for: the first packet to a host waits for Nebula to find it.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a list of names may take.
+const LONGEST: Duration = Duration::from_secs(5);
 /// When the question is repeated, since datagrams get lost.
 const AGAIN: Duration = Duration::from_millis(700);
 /// How many hosts are asked at once.
@@ -107,7 +110,9 @@ impl OtherHosts {
             let mut answer = [0; 1500];
             match socket.recv(&mut answer) {
                 Ok(length) => {
-                    return Ok(records(&answer[..length], id)?.into_iter().map(|(_, at)| at).collect());
+                    let subnet = self.numbers.number_of(host).map(|number| self.numbers.subnet_of(number));
+                    let addresses = records(&answer[..length], id)?.into_iter().map(|(_, at)| at);
+                    return Ok(addresses.filter(|at| subnet.is_some_and(|net| net.contains(at))).collect());
                 }
                 Err(cause) if [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&cause.kind()) => {}
                 Err(cause) => return Err(cause),
@@ -119,8 +124,9 @@ impl OtherHosts {
     /// All names of containers of the host with this number, and their addresses.
     pub fn names(&self, number: u16) -> Result<Vec<(ContainerName, Ipv4Addr)>> {
         let address = self.numbers.bridge_address_of(number);
+        let until = Instant::now() + LONGEST;
         let mut stream = TcpStream::connect_timeout(&(address, PORT).into(), PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
         let domain = format!("h{number}.{}", self.zone);
         let message = question(number, &domain, Rtype::AXFR)?;
         stream.write_all(&u16::try_from(message.len()).unwrap_or_default().to_be_bytes())?;
@@ -129,9 +135,9 @@ impl OtherHosts {
         // The list begins and ends with the zone's SOA record.
         while ends < 2 {
             let mut length = [0; 2];
-            stream.read_exact(&mut length)?;
+            read_exactly(&mut stream, &mut length, until)?;
             let mut part = vec![0; usize::from(u16::from_be_bytes(length))];
-            stream.read_exact(&mut part)?;
+            read_exactly(&mut stream, &mut part, until)?;
             bytes += part.len();
             let found = records(&part, number)?;
             let is_end = |record: &&(QuestionName, Ipv4Addr)| record.1.is_unspecified();
@@ -143,11 +149,43 @@ impl OtherHosts {
                 let inner = name.within(domain.as_bytes())?;
                 ContainerName::parse(std::str::from_utf8(inner).ok()?).ok()
             };
-            let records = found.iter().filter(|record| !is_end(record));
+            let subnet = self.numbers.subnet_of(number);
+            let records = found.iter().filter(|record| subnet.contains(&record.1));
             names.extend(records.filter_map(|(name, at)| Some((container(name)?, *at))));
         }
         Ok(names)
     }
+}
+
+/// Fills `buffer` before `until`, so that a host that sends a byte now and then does not hold the caller up.
+fn read_exactly(stream: &mut TcpStream, buffer: &mut [u8], until: Instant) -> Result<()> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        match stream.read(rest)? {
+            0 => return Err(ErrorKind::UnexpectedEof.into()),
+            count => filled += count,
+        }
+    }
+    Ok(())
+}
+
+/// Whether an answer leads to addresses of `subnet` only: a host could lead others' programs to what listens on their own machines.
+pub(super) fn leads_only_to(answer: &[u8], subnet: Ipv4Net) -> bool {
+    let is_in = |record: &ParsedRecord<'_, [u8]>| match record.rtype() {
+        Rtype::PTR | Rtype::TXT | Rtype::SOA | Rtype::HINFO => true,
+        Rtype::A => {
+            let record = record.to_record::<A>().ok().flatten();
+            record.is_some_and(|record| subnet.contains(&Ipv4Addr::from(record.data().addr().octets())))
+        }
+        _ => false,
+    };
+    let records = Message::from_slice(answer).ok().and_then(|message| message.answer().ok());
+    records.is_some_and(|mut records| records.all(|record| record.as_ref().is_ok_and(is_in)))
 }
 
 /// A host that may be there.
@@ -272,6 +310,11 @@ mod tests {
         }
         assert_eq!(asked("h2.z.internal"), [Ipv4Addr::from([10, 87, 2, 1])]);
         assert_eq!(asked("nobody.h2"), Vec::<Ipv4Addr>::new());
+        // What a host says of other addresses than its own is not passed on.
+        let Response::Answer(answer) = resolver(&question(7, "db.h2", Rtype::A).unwrap()) else { panic!() };
+        assert!(leads_only_to(&answer, "10.87.2.0/24".parse().unwrap()));
+        assert!(!leads_only_to(&answer, "10.87.3.0/24".parse().unwrap()));
+        assert!(!leads_only_to(&answer[..answer.len() - 1], "10.87.2.0/24".parse().unwrap()), "cut short");
         for message in [&b""[..], &[0; 12], &[0, 7, 0x81, 2, 0, 0, 0, 0, 0, 0, 0, 0]] {
             assert!(records(message, 7).is_err(), "{message:?}");
         }

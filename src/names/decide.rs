@@ -208,6 +208,7 @@ host host 10.87.2.1
 host windows 172.20.0.1
 name 10.87.2.2 0123456789abcdef eth0 db h9 cache.h3
 name 10.87.2.3 fedcba9876543210 eth0
+name 10.87.2.4 aaaaaaaaaaaaaaaa eth0 db.h2
 ";
 
     fn shown(verdict: &Verdict<'_>) -> String {

@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use ipnet::Ipv4Net;
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::cache;
@@ -41,6 +42,15 @@ pub(super) struct Waiter {
     pub(super) since: Instant,
 }
 
+/// What is done with an answer, besides sending it.
+#[derive(Clone, Debug)]
+pub(super) enum Purpose {
+    /// It is kept under this key, if it may be kept.
+    Cache(Option<cache::Key>),
+    /// It comes from another host, and may lead to addresses of this subnet only.
+    OtherHost(Ipv4Net),
+}
+
 /// A question that waits for an answer.
 #[derive(Debug)]
 pub(super) struct Pending {
@@ -50,8 +60,7 @@ pub(super) struct Pending {
     pub(super) end: usize,
     pub(super) edns: Option<Edns>,
     pub(super) waiters: Vec<Waiter>,
-    /// Where its answer is kept, if it may be.
-    pub(super) key: Option<cache::Key>,
+    pub(super) purpose: Purpose,
     transport: Transport,
     servers: Vec<SocketAddr>,
     tries: Vec<Try>,
@@ -113,7 +122,7 @@ impl Forwarder {
         question: &Question<'_>,
         waiter: Waiter,
         servers: Vec<SocketAddr>,
-        key: Option<cache::Key>,
+        purpose: Purpose,
     ) -> Option<FinishedQuestion> {
         let now = waiter.since;
         let message = question.message.as_slice();
@@ -133,7 +142,7 @@ impl Forwarder {
             end: question.end,
             edns: question.edns,
             waiters: vec![waiter],
-            key,
+            purpose,
             transport,
             servers: self.in_order(servers, now),
             tries: Vec::new(),
@@ -410,7 +419,7 @@ mod tests {
                 end: 0,
                 edns: None,
                 waiters: vec![waiter(who)],
-                key: None,
+                purpose: Purpose::Cache(None),
                 transport: Transport::Udp,
                 servers: Vec::new(),
                 tries: Vec::new(),

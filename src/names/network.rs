@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 use std::net::Ipv4Addr;
 
 use domain::base::Name;
+use ipnet::Ipv4Net;
 
 use super::host_label::split_host;
 use crate::model::types::{ContainerName, HostNumbers};
@@ -106,8 +107,12 @@ impl Network {
 
     /// The addresses of `name`, which is in lower case and without the zone.
     pub(super) fn addresses(&self, name: &[u8]) -> Option<&[Ipv4Addr]> {
-        let here = || self.names.get(self.on_this_host(name)?);
-        self.names.get(name).or_else(here).or_else(|| self.hosts.get(name)).map(Vec::as_slice)
+        let found = match self.on_this_host(name).filter(|inner| !inner.is_empty()) {
+            // A container called `db.h1` does not take that name from `db`.
+            Some(inner) => self.names.get(inner),
+            None => self.names.get(name).or_else(|| self.hosts.get(name)),
+        };
+        found.map(Vec::as_slice)
     }
 
     /// The resolver of the host that `name` is on, if that is another one: for `db.h2` and `db.host2`, and for `h2` unless a
@@ -131,6 +136,12 @@ impl Network {
         let (numbers, own) = self.numbers?;
         let number = numbers.number_of(address).filter(|number| *number != own)?;
         Some(numbers.bridge_address_of(number))
+    }
+
+    /// The subnet of the host whose resolver is at `address`.
+    pub(super) fn subnet_of_host(&self, address: Ipv4Addr) -> Option<Ipv4Net> {
+        let (numbers, _) = self.numbers?;
+        numbers.number_of(address).map(|number| numbers.subnet_of(number))
     }
 
     /// Whether `address` is that of another host's resolver.

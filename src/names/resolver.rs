@@ -12,6 +12,7 @@ use domain::base::iana::{OptRcode, Rcode};
 use rustix::event::{Timespec, epoll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::ask::leads_only_to;
 use super::cache::{Cache, Key};
 use super::channel::is_later;
 use super::client::{Client, Source};
@@ -19,7 +20,7 @@ use super::connection::{self, Connection};
 use super::counters::{Counters, Histogram};
 use super::decide::{Verdict, Zone, decide, decide_for_host, named};
 use super::files::Files;
-use super::forward::{FinishedQuestion, Forwarder, Waiter};
+use super::forward::{FinishedQuestion, Forwarder, Purpose, Waiter};
 use super::listener::Listener;
 use super::network::Network;
 use super::own_addresses::{OwnAddresses, crowding};
@@ -403,8 +404,13 @@ impl Resolver {
         match verdict {
             Verdict::Forward => return self.forward(client, &network, &question, since, report),
             Verdict::OtherHost(host) => {
+                let Some(subnet) = self.files.network(&network).and_then(|one| one.subnet_of_host(host))
+                else {
+                    return self.refuse(client, message, Rcode::SERVFAIL.into());
+                };
                 let servers = vec![(host, PORT).into()];
-                return self.ask_others(client, &question, since, servers, None, report);
+                let purpose = Purpose::OtherHost(subnet);
+                return self.ask_others(client, &question, since, (servers, purpose), report);
             }
             _ => {}
         }
@@ -495,17 +501,16 @@ impl Resolver {
             }
             return;
         }
-        self.ask_others(client, question, since, servers, key, report);
+        self.ask_others(client, question, since, (servers, Purpose::Cache(key)), report);
     }
 
-    /// Asks `servers`. Their answer is kept under `key`.
+    /// Asks servers.
     fn ask_others(
         &mut self,
         client: Client,
         question: &Question<'_>,
         since: Instant,
-        servers: Vec<SocketAddr>,
-        key: Option<Key>,
+        (servers, purpose): (Vec<SocketAddr>, Purpose),
         report: Report<'_>,
     ) {
         let id = question.message.header().id().to_be_bytes();
@@ -514,7 +519,7 @@ impl Resolver {
         }
         let share = self.own.share_of(*client.address.ip());
         let waiter = Waiter { client, share, id, since };
-        let done = self.forwarder.ask(&self.epoll, question, waiter, servers, key);
+        let done = self.forwarder.ask(&self.epoll, question, waiter, servers, purpose);
         if let Some(done) = done {
             self.finish(done, report);
         }
@@ -525,7 +530,11 @@ impl Resolver {
         let FinishedQuestion { pending, answer, server } = done;
         let now = Instant::now();
         let mut out = std::mem::take(&mut self.answer);
-        if let (Some(answer), Some(key)) = (&answer, pending.key) {
+        let answer = answer.filter(|answer| match &pending.purpose {
+            Purpose::OtherHost(subnet) => leads_only_to(answer, *subnet),
+            Purpose::Cache(_) => true,
+        });
+        if let (Some(answer), Purpose::Cache(Some(key))) = (&answer, pending.purpose) {
             self.cache.put(key, answer, now);
         }
         for waiter in &pending.waiters {

@@ -224,7 +224,7 @@ impl Authority {
                 return Err(Error::new(Kind::BadValue, "the request has no public key of X25519")
                     .remedy("Make it with `flatnet overlay request`"));
             }
-            Identity::Nebula { .. } => self.refuse_revoked(request)?,
+            Identity::Nebula { .. } => self.refuse_known_key(request, wanted)?,
             Identity::Vxlan { address } => self.refuse_address(request, *address, wanted, terms.force)?,
         }
         let number = self.claim(request, wanted)?;
@@ -382,21 +382,29 @@ impl Authority {
         Ok(issued)
     }
 
-    /// An error if the request's key is that of a revoked host: whoever has it would come back.
-    fn refuse_revoked(&self, request: &JoinRequest) -> Result<()> {
+    /// An error if the request's key is that of a revoked host, or of one with another name or number: revoking one number would leave
+    /// the other.
+    fn refuse_known_key(&self, request: &JoinRequest, wanted: NumberRequest) -> Result<()> {
         let hosts = self.record.config(1)?.hosts();
-        let is_same = |number: &u16| {
-            self.is_revoked(*number)
-                && self.holder(*number).is_some_and(|holder| holder.identity == request.identity)
+        let holder = |number: u16| {
+            let holder = self.holder(number).filter(|holder| holder.identity == request.identity)?;
+            Some((number, holder))
         };
-        match (1..=hosts).find(is_same) {
-            None => Ok(()),
-            Some(number) => Err(Error::new(
-                Kind::BadValue,
-                format!("the key of this request is that of host {number}, which is revoked"),
-            )
-            .remedy("Make a new key on the host: remove its overlay/host.key and host.pub, then `flatnet overlay request`")),
-        }
+        let Some((number, holder)) = (1..=hosts).find_map(holder) else { return Ok(()) };
+        let what = if self.is_revoked(number) {
+            format!("the key of this request is that of host {number}, which is revoked")
+        } else if holder.host != request.host {
+            format!("the key of this request is that of host {number}, which is called {}", holder.host)
+        } else if !matches!(wanted, NumberRequest::Number(other) if other != number) {
+            return Ok(());
+        } else {
+            let what = format!("the key of this request is that of host {number}");
+            return Err(Error::new(Kind::BadValue, what)
+                .remedy(format!("To renew its certificate use --number {number}; for another number the host needs another key")));
+        };
+        Err(Error::new(Kind::BadValue, what).remedy(
+            "Make a new key on the host: `flatnet overlay leave`, or remove host.key and host.pub from /etc/flatnet/overlay; then `flatnet overlay request`",
+        ))
     }
 
     /// The authority's certificates.

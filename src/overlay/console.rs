@@ -38,9 +38,7 @@ pub fn listen() -> String {
 
 /// Makes the keys of the console and of its user, unless they exist.
 pub fn make_keys(files: &HostFiles, executor: &mut impl Executor) -> Result<()> {
-    tools::find("ssh").and_then(|_| tools::find("ssh-keygen")).map_err(|error| {
-        error.remedy("Run `apt-get install openssh-client`; Nebula is asked for its tunnels by ssh")
-    })?;
+    find_ssh()?;
     for key in [files.console_key(), files.console_host_key()] {
         if !key.exists() {
             let path = key.display().to_string();
@@ -51,6 +49,13 @@ pub fn make_keys(files: &HostFiles, executor: &mut impl Executor) -> Result<()> 
     let known = format!("[{}]:{} {}\n", LISTEN.0, LISTEN.1, public_key(&files.console_host_key())?);
     let path = files.console_known_hosts();
     crate::file::replace(&path, known.as_bytes()).map_err(io("write", &path))
+}
+
+/// An error with its remedy unless `ssh` is installed.
+fn find_ssh() -> Result<()> {
+    tools::find("ssh").map(drop).map_err(|error| {
+        error.remedy("Run `apt-get install openssh-client`; Nebula is asked for its tunnels by ssh")
+    })
 }
 
 /// The public key that the console accepts.
@@ -77,6 +82,7 @@ fn public_key(key: &std::path::Path) -> Result<String> {
 
 /// The tunnels that Nebula has now.
 pub fn tunnels(files: &HostFiles, executor: &mut (impl Executor + ?Sized)) -> Result<Vec<Tunnel>> {
+    find_ssh()?;
     let known = format!("UserKnownHostsFile={}", files.console_known_hosts().display());
     let (key, at) = (files.console_key().display().to_string(), format!("{USER}@{}", LISTEN.0));
     let ask = Command::new(

@@ -1,5 +1,6 @@
 //! The commands by which a host joins the overlay, takes a list of revoked certificates, and leaves.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -117,10 +118,22 @@ impl ThisHost<'_> {
             after.overlay.as_ref().ok_or_else(|| Error::new(Kind::Internal, "the overlay is missing"))?;
         refuse_foreign_certificate(invitation, credentials, overlay, &files, executor)?;
         let Credentials { lighthouses, revoked, ca, certificate } = credentials;
-        let nebula = nebula::host_configuration(after, overlay, lighthouses, revoked, &files)?;
+        // What `flatnet overlay block` added stays, also if the invitation is older.
+        let blocked =
+            std::fs::read_to_string(files.nebula()).map(|text| blocked_in(&text)).unwrap_or_default();
+        let blocked: BTreeSet<Fingerprint> = revoked.iter().cloned().chain(blocked).collect();
+        let blocked: Vec<Fingerprint> = blocked.into_iter().collect();
+        let nebula = nebula::host_configuration(after, overlay, lighthouses, &blocked, &files)?;
         let configuration = files.nebula().display().to_string();
-        // Other authorities that this host trusts: while one replaces another, hosts have certificates of both.
-        let trusted = self.trusted()?.map_or_else(|| ca.clone(), |others| ca.and(&others));
+        // While one authority replaces another, a host trusts both.
+        let trusted = match self.trusted()? {
+            Some(own) if !own.contains(ca) => {
+                return Err(Error::new(Kind::BadValue, "the invitation is of another authority than those that this host trusts")
+                    .remedy("If it replaces this host's, run `flatnet overlay trust FILE` with its ca.crt first; otherwise `flatnet overlay leave`"));
+            }
+            Some(own) => own,
+            None => ca.clone(),
+        };
         let mut ca = Task::put(&files.ca(), "644", &trusted.to_string(), "whose certificates count");
         if self.has_systemd && self.unit_path().exists() {
             // With the files as they were.
@@ -138,7 +151,8 @@ impl ThisHost<'_> {
             Task::new(
                 Command::new(["nebula", "-test", "-config", &configuration]),
                 "Nebula accepts it, and the certificate is that of this host's key",
-            ),
+            )
+            .or_advise("Is this the invitation for this host's own request, and is overlay/host.key the key of that request? `flatnet overlay request` prints the request"),
         ])
     }
 
@@ -232,11 +246,28 @@ impl ThisHost<'_> {
     }
 
     /// The commands by which certificates of these authorities count here, too, or they alone.
-    pub fn trust(&self, authorities: &Pem, is_only: bool) -> Result<Vec<Task>> {
+    pub fn trust(&self, authorities: &Pem, is_only: bool, executor: &mut impl Executor) -> Result<Vec<Task>> {
         let trusted =
             self.trusted()?.ok_or_else(|| Error::new(Kind::BadValue, "this host has joined no overlay"))?;
+        if is_only {
+            self.refuse_own_exclusion(authorities, executor)?;
+        }
         let all = if is_only { authorities.clone() } else { trusted.and(authorities) };
         Ok(self.reloaded(Task::put(&self.files().ca(), "644", &all.to_string(), "whose certificates count")))
+    }
+
+    /// An error if this host's own certificate would count no longer.
+    fn refuse_own_exclusion(&self, authorities: &Pem, executor: &mut impl Executor) -> Result<()> {
+        let own = self.files().certificate().display().to_string();
+        let verify = ["verify", "-ca", "/dev/stdin", "-crt", &own];
+        nebula::cert(&verify, Some(&authorities.to_string()), executor).map(drop).map_err(|cause| {
+            Error::new(
+                Kind::BadValue,
+                "this host's own certificate is not of that authority, so other hosts would be cut off",
+            )
+            .source(cause)
+            .remedy("Join with an invitation of that authority first")
+        })
     }
 
     /// `change`, and Nebula reads its files again.
@@ -420,15 +451,22 @@ fn without_overlay(text: &str) -> String {
 /// Nebula's configuration with these certificates in its list, besides those that are there.
 fn with_blocked(text: &str, revoked: &[Fingerprint]) -> Option<String> {
     const LIST: &str = "  blocklist: [";
-    let line = text.lines().find(|line| line.starts_with(LIST))?;
-    let listed = line.strip_prefix(LIST)?.strip_suffix(']')?;
-    let mut all: Vec<Fingerprint> =
-        listed.split(", ").filter_map(|one| one.trim_matches('"').parse().ok()).collect();
+    let line = text.lines().find(|line| line.starts_with(LIST) && line.ends_with(']'))?;
+    let mut all = blocked_in(text);
     all.extend(revoked.iter().cloned());
     all.sort();
     all.dedup();
     let all: Vec<String> = all.iter().map(|one| format!("\"{one}\"")).collect();
     Some(text.replace(line, &format!("{LIST}{}]", all.join(", "))))
+}
+
+/// The list in a configuration of Nebula.
+fn blocked_in(text: &str) -> Vec<Fingerprint> {
+    let list = text.lines().find_map(|line| line.strip_prefix("  blocklist: [")?.strip_suffix(']'));
+    list.into_iter()
+        .flat_map(|list| list.split(", "))
+        .filter_map(|one| one.trim_matches('"').parse().ok())
+        .collect()
 }
 
 /// What a host asks with: its public key.

@@ -164,7 +164,12 @@ impl Pem {
         };
         let lines: Vec<&str> = text.trim().lines().map(str::trim_end).collect();
         if lines.len() < 3 || !lines.iter().all(|line| is_edge(line) || is_body(line)) {
-            let what = format!("\"{}\" is not a public key or certificate of Nebula", shown(text));
+            // What is secret is not repeated.
+            let what = if text.contains("PRIVATE") {
+                "a private key is given where a public key or a certificate is needed".to_owned()
+            } else {
+                format!("\"{}\" is not a public key or certificate of Nebula", shown(text))
+            };
             return Err(Error::new(Kind::BadValue, what));
         }
         Ok(Self(lines.join("\n") + "\n"))
@@ -172,6 +177,12 @@ impl Pem {
 }
 
 impl Pem {
+    /// Whether all of `others` are among these.
+    #[must_use]
+    pub fn contains(&self, others: &Self) -> bool {
+        others.blocks().all(|block| self.0.contains(&block))
+    }
+
     /// These certificates, then those of `others` that are not among them.
     #[must_use]
     pub fn and(&self, others: &Self) -> Self {
@@ -253,6 +264,20 @@ pub fn read<T: DeserializeOwned>(text: &str, what: &str) -> Result<T> {
             Kind::BadValue,
             format!("this is no {what}: it is longer than {} KiB", MAX_BYTES >> 10),
         ));
+    }
+    // A file with a passphrase may be given by mistake: what the parser says would repeat it.
+    if !text.lines().any(|line| line.starts_with("flatnet_") || line.starts_with("hosts:")) {
+        return Err(Error::new(Kind::BadValue, format!("this is no {what}"))
+            .remedy("Give the file that the command printed"));
+    }
+    let papers = [("flatnet_join_request:", "request"), ("flatnet_invitation:", "invitation")];
+    let is_other = |(key, other): &&(&str, &str)| {
+        let is_paper = what.starts_with("request") || what.starts_with("invitation");
+        is_paper && !what.starts_with(other) && text.lines().any(|line| line.starts_with(key))
+    };
+    if let Some((_, other)) = papers.iter().find(is_other) {
+        return Err(Error::new(Kind::BadValue, format!("this is no {what}, but a paper of the other kind: {other}"))
+            .remedy("A request is signed by `flatnet overlay sign`, which prints the invitation; an invitation is for `flatnet overlay join`"));
     }
     serde_yaml::from_str(text)
         .map_err(|cause| Error::new(Kind::BadValue, format!("this is no {what}: {}", parser_says(&cause))))

@@ -18,13 +18,22 @@ pub struct Task {
     pub undo: Vec<Command>,
     /// The reason, for people.
     pub why: &'static str,
+    /// What to do if it fails, where that is known.
+    #[serde(skip)]
+    advice: Option<&'static str>,
 }
 
 impl Task {
     /// A command without undo.
     #[must_use]
     pub fn new(command: Command, why: &'static str) -> Self {
-        Self { command, undo: Vec::new(), why }
+        Self { command, undo: Vec::new(), why, advice: None }
+    }
+
+    /// The same, with advice for the case that it fails.
+    #[must_use]
+    pub fn or_advise(self, advice: &'static str) -> Self {
+        Self { advice: Some(advice), ..self }
     }
 
     /// The same, undone by this after what undoes it so far.
@@ -65,6 +74,10 @@ pub fn run(tasks: &[Task], executor: &mut impl Executor) -> Result<()> {
     for (index, task) in tasks.iter().enumerate() {
         let ended = executor.run(&task.command, &[]).and_then(|output| output.checked(&task.command));
         let Err(error) = ended else { continue };
+        let error = match task.advice {
+            Some(advice) => error.remedy(advice),
+            None => error,
+        };
         let stuck = undo(&tasks[..index], executor);
         return Err(if stuck.is_empty() {
             error.outcome("everything was rolled back")

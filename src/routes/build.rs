@@ -3,7 +3,7 @@
 mod hosts;
 mod merge;
 mod namespace;
-mod reserved;
+pub(super) mod reserved;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -129,7 +129,9 @@ fn route<'a>(
     };
     let hosts = hosts::hosts(sources, container, &labels)?;
     let root = UrlPath::root();
-    if let Some(url) = reserved::claimed(sources, &hosts, labels.path.as_ref().unwrap_or(&root)) {
+    if let Some(url) =
+        reserved::claimed(sources.config, sources.host, &hosts, labels.path.as_ref().unwrap_or(&root))
+    {
         return Err(Explanation::new(Reason::OwnName, &[("url", &url)]));
     }
     Ok(RoutedContainer { container, labels, address, port, hosts })

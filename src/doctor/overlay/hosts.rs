@@ -34,10 +34,16 @@ fn judge(status: &OverlayStatus) -> Vec<Finding> {
     let answering = status.hosts.iter().filter(|host| host.round_trip.is_some()).count();
     let Some(nebula) = &status.nebula else {
         // One that is switched off is no problem, and cannot be told from one that is not reached.
+        let silent = numbers(status, |host| host.round_trip.is_none());
         let known = status.hosts.len();
-        return vec![Finding::good(format!(
-            "{answering} of {known} other host(s) answer, over VXLAN: not encrypted"
-        ))];
+        let what = format!("{answering} of {known} other host(s) answer, over VXLAN: not encrypted");
+        return vec![match (answering, known) {
+            (0, 1..) => Finding::warning(format!("none of the other hosts answers: {silent}")).help(
+                "Does `overlay.peers` have this host's address in the LAN, and theirs? Do firewalls on the way let UDP port 4789 pass?",
+            ),
+            _ if silent.is_empty() => Finding::good(what),
+            _ => Finding::good(format!("{what}; no answer from {silent}")),
+        }];
     };
     if let Some(why) = &nebula.no_tunnels {
         return vec![Finding::warning(why.clone()).help(
@@ -138,7 +144,17 @@ mod tests {
                     hosts: vec![host(Some(2), direct(), Some(1.0)), host(Some(3), direct(), None)],
                 },
                 Level::Good,
-                "1 of 2 other host(s) answer",
+                "1 of 2 other host(s) answer, over VXLAN: not encrypted; no answer from 3",
+            ),
+            (
+                OverlayStatus {
+                    kind: OverlayKind::Vxlan,
+                    number: 1,
+                    nebula: None,
+                    hosts: vec![host(Some(2), direct(), None)],
+                },
+                Level::Warning,
+                "none of the other hosts answers: 2",
             ),
         ] {
             let found = judge(&status);

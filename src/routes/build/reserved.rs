@@ -1,16 +1,21 @@
 //! Names and paths reserved for the gateway: the portal's names, and the pages below `/_flatnet`.
 
-use super::Sources;
-use crate::model::types::{HostPattern, UrlPath};
+use crate::model::config::Config;
+use crate::model::types::{HostName, HostPattern, UrlPath};
 
 /// The first reserved combination of `hosts` and `path`; no host means the gateway's own names. `flatnet.own_names` (Lua) has the
 /// same list for requests. A wildcard may cover reserved names, since the gateway's own names take precedence.
-pub(super) fn claimed(sources: &Sources<'_>, hosts: &[HostPattern], path: &UrlPath) -> Option<String> {
+pub(in crate::routes) fn claimed(
+    config: &Config,
+    own: &HostName,
+    hosts: &[HostPattern],
+    path: &UrlPath,
+) -> Option<String> {
     let path = path.as_str();
     if !(path == "/" || path == "/_flatnet" || path.starts_with("/_flatnet/")) {
         return None;
     }
-    let is_own = |host: &&HostPattern| is_name(sources, host.as_str());
+    let is_own = |host: &&HostPattern| is_name(config, own.as_str(), host.as_str());
     match hosts.iter().find(is_own) {
         Some(host) if path == "/" => Some(host.to_string()),
         Some(host) => Some(format!("{host}{path}")),
@@ -18,12 +23,11 @@ pub(super) fn claimed(sources: &Sources<'_>, hosts: &[HostPattern], path: &UrlPa
     }
 }
 
-fn is_name(sources: &Sources<'_>, host: &str) -> bool {
-    let name = sources.host.as_str();
-    let in_domain = |label: &str| ["portal", name].contains(&label);
+fn is_name(config: &Config, own: &str, host: &str) -> bool {
+    let in_domain = |label: &str| ["portal", own].contains(&label);
     host == "localhost"
-        || host == name
-        || sources.config.gateway.domains.iter().any(|domain| {
+        || host == own
+        || config.gateway.domains.iter().any(|domain| {
             host.strip_suffix(domain.as_str())
                 .is_some_and(|rest| rest.is_empty() || rest.strip_suffix('.').is_some_and(in_domain))
         })

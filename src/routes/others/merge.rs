@@ -6,6 +6,7 @@ use super::Others;
 use crate::model::config::Config;
 use crate::model::types::ContainerName;
 use crate::routes::build::Draft;
+use crate::routes::build::reserved;
 use crate::routes::table::{LONGEST_NAME, OtherHost, Route, Unrouted};
 
 /// The table of all hosts, and the conflicts between them: of two hosts that claim one name, the one with the lower number has it,
@@ -14,11 +15,16 @@ use crate::routes::table::{LONGEST_NAME, OtherHost, Route, Unrouted};
 pub fn merged(own: Draft, others: &Others, config: &Config) -> Draft {
     let Some(overlay) = &config.overlay else { return own };
     let Draft { mut table, mut conflicts } = own;
-    let mut names: BTreeSet<ContainerName> = table.routes.iter().map(|route| route.name.clone()).collect();
+    let mut names = Names::new(&table.routes);
     let mut by_host = BTreeMap::from([(overlay.number, std::mem::take(&mut table.routes))]);
     for (&number, other) in others.iter().filter(|(number, _)| **number != overlay.number) {
         let routes = other.routes.iter().filter_map(|route| {
-            let name = unique(&route.name, number, &mut names)?;
+            if let Some(url) = reserved::claimed(config, &table.host.name, &route.hosts, &route.path) {
+                let title = title(route);
+                conflicts.push(format!("{title} of host {number} claims {url}, which is the gateway's own"));
+                return None;
+            }
+            let name = names.unique(&route.name, number)?;
             Some(Route { name, host: Some(number), ..route.clone() })
         });
         by_host.insert(number, routes.collect());
@@ -37,16 +43,33 @@ pub fn merged(own: Draft, others: &Others, config: &Config) -> Draft {
     Draft { table, conflicts }
 }
 
-/// The name of another host's route: that host's name for it, `.h` and the number. A container of this host may be called so too.
-fn unique(name: &ContainerName, number: u16, names: &mut BTreeSet<ContainerName>) -> Option<ContainerName> {
-    let numbered = |again: usize| {
-        let end = if again == 0 { format!(".h{number}") } else { format!(".h{number}.{again}") };
-        let begin = name.as_str().get(..LONGEST_NAME - end.len()).unwrap_or(name.as_str());
-        ContainerName::parse(&format!("{begin}{end}")).ok()
-    };
-    let unique = (0..=names.len()).filter_map(numbered).find(|name| !names.contains(name))?;
-    names.insert(unique.clone());
-    Some(unique)
+/// The names of routes so far.
+struct Names {
+    taken: BTreeSet<ContainerName>,
+    /// How often a name was sought that was taken. One is counted by its beginning, since long names are cut.
+    again: BTreeMap<(u16, String), usize>,
+}
+
+impl Names {
+    fn new(routes: &[Route]) -> Self {
+        Self { taken: routes.iter().map(|route| route.name.clone()).collect(), again: BTreeMap::new() }
+    }
+
+    /// The name of another host's route: that host's name for it, `.h` and the number. A container of this host may be called so too.
+    fn unique(&mut self, name: &ContainerName, number: u16) -> Option<ContainerName> {
+        const COUNTED: usize = 100;
+        let begin = name.as_str().get(..COUNTED).unwrap_or(name.as_str()).to_owned();
+        let again = self.again.entry((number, begin)).or_default();
+        loop {
+            let end = if *again == 0 { format!(".h{number}") } else { format!(".h{number}.{again}") };
+            *again += 1;
+            let begin = name.as_str().get(..LONGEST_NAME - end.len()).unwrap_or(name.as_str());
+            let unique = ContainerName::parse(&format!("{begin}{end}")).ok()?;
+            if self.taken.insert(unique.clone()) {
+                return Some(unique);
+            }
+        }
+    }
 }
 
 /// A line about each route that claims what a route of a host with a lower number has.

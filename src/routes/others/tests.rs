@@ -2,6 +2,7 @@ use super::*;
 use crate::model::config::parse;
 use crate::model::types::ContainerName;
 use crate::routes::build::Draft;
+use crate::routes::table::LONGEST_NAME;
 
 /// The configuration of the host with this number.
 fn config(number: u16) -> Config {
@@ -143,4 +144,22 @@ fn table_that_another_host_may_not_send_is_refused() {
     let mut table = own(2, &[]).table;
     table.hosts = others;
     assert!(check(table, 2, &config(1)).unwrap_err().contains("other hosts"));
+}
+
+#[test]
+fn names_that_are_cut_alike_are_counted_on() {
+    let long: Vec<String> =
+        (0..8000).map(|number| format!("{}{number:04}", "a".repeat(LONGEST_NAME - 4))).collect();
+    let long: Vec<&str> = long.iter().map(String::as_str).collect();
+    let Draft { table, .. } = merged(own(1, &[]), &others(&[(2, &long)]), &config(1));
+    let unique: std::collections::BTreeSet<&str> = names(&table).into_iter().collect();
+    assert_eq!(unique.len(), long.len());
+    assert!(unique.iter().all(|name| name.len() <= LONGEST_NAME && name.contains(".h2")));
+}
+
+#[test]
+fn other_hosts_do_not_get_names_of_the_gateway() {
+    let Draft { table, conflicts } = merged(own(1, &[]), &others(&[(2, &["portal", "web"])]), &config(1));
+    assert_eq!(names(&table), ["web.h2"]);
+    assert_eq!(conflicts, ["portal of host 2 claims portal.flatnet.internal, which is the gateway's own"]);
 }

@@ -135,7 +135,8 @@ table inet flatnet {
 		iifname "lo" counter return comment "errors from this host to itself"
 		ct original ip saddr 10.87.2.0/24 ct reply ip saddr 10.87.2.0/24 counter drop comment "errors from outside about a flow between containers"
 		iifname != "flatnet-ov0" ct original ip saddr 10.87.0.0/16 ct reply ip saddr 10.87.0.0/16 counter drop comment "errors from outside about a flow with another host's container"
-		iifname "flatnet-ov0" ct original ip saddr 10.87.2.0/24 ct original ip daddr != 10.87.0.0/16 counter drop comment "errors from other hosts about a flow of a container that is not theirs"
+		iifname "flatnet-ov0" icmp type destination-unreachable icmp code frag-needed counter drop comment "packets fit into the overlay by its interface's MTU: any host could lower that of others"
+		iifname "flatnet-ov0" ct original ip saddr 10.87.2.0/24 ct original ip daddr != 10.87.0.0/16 counter drop comment "errors from other hosts about a flow of a container to somewhere else"
 		ct original ip saddr 10.87.2.0/24 ct reply ip saddr != 10.87.0.0/16 ct reply ip daddr 10.87.2.0/24 counter drop comment "errors from outside about a container's flow within this host"
 	}
 
@@ -265,6 +266,8 @@ table inet flatnet {
 		oifname != "flatnet-ov0" ip daddr 10.86.0.0/16 counter drop comment "hosts' own addresses: the same"
 		iifname "flatnet-ov0" oifname . ip daddr @gateways ct state established,related counter accept comment "replies to a gateway of this host"
 		iifname "flatnet-ov0" counter drop comment "other hosts reach containers only"
+		oifname "flatnet-ov0" iifgroup != 1683116946 ip daddr != 10.87.0.0/16 counter drop comment "hosts' own addresses are for hosts"
+		oifname "flatnet-ov0" iifgroup != 1683116946 ip daddr & 0.0.0.255 == 0.0.0.1 counter drop comment "other hosts' bridge addresses: a gateway would pass for this host there"
 		oifname "flatnet-ov0" iifgroup != 1683116946 iifname . ip saddr != @gateways counter drop comment "only containers, this host and its gateways use the overlay"
 		iifgroup 1683116946 counter jump where_may_containers_go comment "from containers to outside"
 	}

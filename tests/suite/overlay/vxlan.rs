@@ -101,6 +101,9 @@ fn containers_of_three_hosts_reach_each_other() {
 #[test]
 fn hosts_send_from_their_own_addresses_only() {
     let lan = lan_of(&["h1", "h2", "h3"]);
+    // No container takes the packets between hosts.
+    lan.sh("cni h1 ADD thief '[{\"hostPort\":4789,\"containerPort\":4789,\"protocol\":\"udp\"}]' || true")
+        .prints("port 4789->4789/udp is reserved for VXLAN");
     let to_c1 = format!("192.168.77.11 SOURCE 10.87.1.2 {MAC_OF_H1}");
     let forged = |netns: &str, local: &str, source: &str, what: &str| {
         let to = what.replace("SOURCE", source);

@@ -23,7 +23,7 @@ const FOLDER: &str = "/etc/flatnet/ca";
 #[derive(Debug, Args)]
 struct Folder {
     /// The folder of the certificate authority.
-    #[arg(long, value_name = "DIR", default_value = FOLDER, value_parser = crate::faces::cli::path)]
+    #[arg(long, value_name = "DIR", default_value = FOLDER, value_parser = absolute_path)]
     ca: PathBuf,
 }
 
@@ -188,7 +188,7 @@ pub(super) struct LighthouseCommand {
     /// The lighthouse's name.
     name: HostName,
     /// The folder to write.
-    #[arg(value_name = "FOLDER", value_parser = crate::faces::cli::path)]
+    #[arg(value_name = "FOLDER", value_parser = absolute_path)]
     to: PathBuf,
     /// The address or DNS name and the port of UDP by which hosts reach it.
     #[arg(long, value_name = "ADDRESS:PORT")]
@@ -203,25 +203,36 @@ impl LighthouseCommand {
         let passphrase = self.passphrase.of_key(authority.needs_passphrase()?)?;
         let mut executor = options.silent_executor();
         // It will hold a key, and nobody else may have prepared it.
-        std::fs::DirBuilder::new().mode(0o700).create(&self.to).map_err(io("make", &self.to))?;
-        make_key(&self.to, &mut executor)?;
-        let files = lighthouse::files(
-            &mut authority,
-            (&self.name, &self.at),
-            &self.to,
-            passphrase.as_deref(),
-            &mut executor,
-        )?;
-        task::run(&files, &mut executor)?;
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&self.to)
+            .map_err(|cause| io("make", &self.to)(cause).remedy("Name a folder that does not exist yet"))?;
+        let made = self.make(&mut authority, passphrase.as_deref(), &mut executor);
+        if made.is_err() {
+            // It was made above.
+            let _ = std::fs::remove_dir_all(&self.to);
+        }
+        made?;
         if options.json {
             output::print_json(&json!({"folder": self.to, "lighthouses": authority.lighthouses()}));
             return Ok(0);
         }
         let folder = self.to.display();
         output::print(&format!(
-            "Wrote {folder}, with the lighthouse's private key. Copy it to that machine, then run there, in this folder:\n  nebula -config nebula.yml        # or by flatnet-lighthouse.service, which is in the folder\n"
+            "Wrote {folder}, with the lighthouse's private key. Copy it to that machine, then run there, in this folder:\n  nebula -config nebula.yml        # or by flatnet-lighthouse.service, which is in the folder\nHosts that joined before learn of it when their requests are signed again, and they join with that.\n"
         ));
         Ok(0)
+    }
+
+    fn make(
+        &self,
+        authority: &mut Authority,
+        passphrase: Option<&str>,
+        executor: &mut crate::kernel::execute::HostExecutor,
+    ) -> Result<()> {
+        make_key(&self.to, executor)?;
+        let files = lighthouse::files(authority, (&self.name, &self.at), &self.to, passphrase, executor)?;
+        task::run(&files, executor)
     }
 }
 
@@ -278,6 +289,12 @@ pub(super) fn make_key(
     let (key, public) = (key.display().to_string(), public.display().to_string());
     nebula::cert(&["keygen", "-out-key", &key, "-out-pub", &public], None, executor)?;
     Ok(())
+}
+
+/// A path that programs with another working directory find, too.
+fn absolute_path(text: &str) -> std::result::Result<PathBuf, String> {
+    let path = crate::faces::cli::path(text)?;
+    std::path::absolute(&path).map_err(|cause| cause.to_string())
 }
 
 /// The text of a file, or of standard input.

@@ -64,7 +64,12 @@ impl Trust {
         let authorities = Pem::parse(&text_of(Some(&self.authority))?)?;
         nebula::refuse_hosts(&authorities, &mut options.patient_executor())?;
         let host = this_host(options, &config, &path)?;
-        reload(&host, &host.trust(&authorities, self.only)?, self.dry_run, options)
+        reload(
+            &host,
+            &host.trust(&authorities, self.only, &mut options.patient_executor())?,
+            self.dry_run,
+            options,
+        )
     }
 }
 

@@ -59,8 +59,9 @@ fn text(status: &OverlayStatus, own: IpAddr) -> String {
         .collect();
     let words = match nebula {
         None => "VXLAN: packets between hosts are not encrypted.".to_owned(),
-        Some(NebulaStatus { version, lighthouses, .. }) => {
-            let lights = if lighthouses.is_empty() { " No lighthouse answers." } else { "" };
+        Some(NebulaStatus { version, lighthouses, no_tunnels, .. }) => {
+            let is_known = no_tunnels.is_none();
+            let lights = if lighthouses.is_empty() && is_known { " No lighthouse answers." } else { "" };
             format!("Nebula {version}.{lights}")
         }
     };
@@ -75,7 +76,7 @@ fn row(host: &HostStatus) -> Vec<String> {
     let dash = || "-".to_owned();
     let way = match (away_since, path) {
         (Some(since), _) => format!("away since {since}"),
-        (None, None) => "no tunnel".to_owned(),
+        (None, None) => "unknown".to_owned(),
         (None, Some(HostPath::Direct { to })) => format!("direct, {to}"),
         (None, Some(HostPath::Relayed { by })) => {
             let by: Vec<String> = by.iter().map(ToString::to_string).collect();
