@@ -525,6 +525,12 @@ fn names_of_other_hosts_resolve() {
     lan.0.write("/tmp/lines", &(10..210).map(entry).collect::<String>());
     lan.sh("cat /tmp/lines >>/hosts/h2/run/flatnet-dns/flatnet; on h1 flatnet names --all-hosts | grep -c a-rather")
         .prints_exactly("4000");
+    // A host that leads others to their own addresses; with its control.
+    lan.sh("for pid in $(ip netns pids h2); do ! tr '\\0' ' ' </proc/$pid/cmdline | grep 'flatnet dns' || kill $pid; done
+         on h2 dnsmasq --no-resolv --no-hosts --user=root --listen-address=10.87.2.1 --bind-interfaces --address=/h2/127.0.0.1 --pid-file=/tmp/dnsmasq.pid")
+        .succeeds();
+    assert_eq!(dig("on h1", "@10.87.2.1 bank.h2"), "NOERROR A 127.0.0.1");
+    assert_eq!(dig(c1, "@10.87.1.1 bank.h2"), "SERVFAIL");
     // A host that is away.
     lan.sh("kill $(cat /hosts/h2/nebula.pid)").succeeds();
     assert_eq!(dig(c1, "@10.87.1.1 c2.h2"), "SERVFAIL");
