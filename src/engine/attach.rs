@@ -267,7 +267,8 @@ impl Engine {
             Some(port) => Err(Error::new(
                 Kind::PortReserved,
                 format!("port {port} is reserved for VXLAN, which carries packets between hosts here"),
-            )),
+            )
+            .remedy("Publish another port (`-p`)")),
         }
     }
 

@@ -262,10 +262,10 @@ kinds! {
     }
     PortReserved = "FLAT-E046", cni 101 {
         title: "The host port is reserved for outgoing connections",
-        seen: ["port .. is in masquerade_ports .., which is reserved for outgoing connections"],
+        seen: ["port .. is in masquerade_ports .., which is reserved for outgoing connections", "port .. is reserved for VXLAN, which carries packets between hosts here"],
         means: "Connections that containers open to the outside get source ports of `masquerade_ports`. A port published \
                 there could be used by another container's connection, which would receive packets meant for the \
-                publishing container.",
+                publishing container. UDP port 4789 belongs to VXLAN on a host that has joined others by it.",
         remedy: "Publish a port outside of it (`-p`), or change `masquerade_ports` in the configuration and run `flatnet up`",
         more: "`flatnet config check` prints the range. It should not overlap the local ports of this host's own \
                programs (`sysctl net.ipv4.ip_local_port_range`).",

@@ -527,6 +527,7 @@ fn names_of_other_hosts_resolve() {
         .prints_exactly("4000");
     // A host that leads others to their own addresses; with its control.
     lan.sh("for pid in $(ip netns pids h2); do ! tr '\\0' ' ' </proc/$pid/cmdline | grep 'flatnet dns' || kill $pid; done
+         until ! on h2 ss -Hltun | grep 10.87.2.1:53; do sleep 0.02; done
          on h2 dnsmasq --no-resolv --no-hosts --user=root --listen-address=10.87.2.1 --bind-interfaces --address=/h2/127.0.0.1 --pid-file=/tmp/dnsmasq.pid")
         .succeeds();
     assert_eq!(dig("on h1", "@10.87.2.1 bank.h2"), "NOERROR A 127.0.0.1");
