@@ -146,7 +146,8 @@ impl Network {
 
     /// Whether `address` is that of another host's resolver.
     pub(super) fn is_other_host(&self, address: Ipv4Addr) -> bool {
-        self.other_host_at(address) == Some(address)
+        self.numbers
+            .is_some_and(|(numbers, own)| numbers.host_at(address).is_some_and(|number| number != own))
     }
 
     /// The domain in which other hosts find this host's containers: `h1.direct.flatnet.internal`.

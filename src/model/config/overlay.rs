@@ -150,14 +150,7 @@ impl Config {
     #[must_use]
     pub fn other_host_at(&self, address: Ipv4Addr) -> Option<u16> {
         let own = self.overlay.as_ref()?.number;
-        let number = self.number_of(address)?;
-        (number != own && self.bridge_address_of(number) == address).then_some(number)
-    }
-
-    /// The number of the host whose subnet contains `address`.
-    #[must_use]
-    pub fn number_of(&self, address: Ipv4Addr) -> Option<u16> {
-        self.host_numbers().number_of(address)
+        self.host_numbers().host_at(address).filter(|number| *number != own)
     }
 }
 

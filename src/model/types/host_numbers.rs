@@ -46,6 +46,12 @@ impl HostNumbers {
         u16::try_from(part).ok().filter(|number| self.contains(*number))
     }
 
+    /// The number of the host whose own address, that of its bridge, this is.
+    #[must_use]
+    pub fn host_at(self, address: Ipv4Addr) -> Option<u16> {
+        self.number_of(address).filter(|number| self.bridge_address_of(*number) == address)
+    }
+
     /// Whether a host may have this number.
     #[must_use]
     pub fn contains(self, number: u16) -> bool {
