@@ -151,9 +151,14 @@ impl Network {
     }
 
     /// The domain in which other hosts find this host's containers: `h1.direct.flatnet.internal`.
-    pub(super) fn host_zone(&self) -> Option<WireName> {
+    fn host_domain(&self) -> Option<String> {
         let (_, own) = self.numbers?;
-        wire_name(&format!("h{own}.{}", self.file.zone))
+        Some(format!("h{own}.{}", self.file.zone))
+    }
+
+    /// The same as it is sent.
+    pub(super) fn host_zone(&self) -> Option<WireName> {
+        wire_name(&self.host_domain()?)
     }
 
     /// Who holds `address`.
@@ -163,9 +168,9 @@ impl Network {
 
     /// The full name of `address`, for a client on another host with this host's label.
     pub(super) fn name_of(&self, address: Ipv4Addr, is_for_other_host: bool) -> Option<WireName> {
-        let own = self.numbers.filter(|_| is_for_other_host).map(|(_, own)| format!("h{own}."));
-        let own = own.unwrap_or_default();
-        let full = |name: &str| wire_name(&format!("{name}.{own}{}", self.file.zone));
+        let domain = if is_for_other_host { self.host_domain() } else { None };
+        let domain = domain.unwrap_or_else(|| self.file.zone.to_string());
+        let full = |name: &str| wire_name(&format!("{name}.{domain}"));
         if let Some(holder) = self.holder(address) {
             let given = holder.names.iter().map(ContainerName::as_str);
             return given.chain([holder.id.container_id.short()]).find_map(full);
@@ -175,12 +180,12 @@ impl Network {
 
     /// The name and address of each container, as other hosts find it.
     pub(super) fn records_for_other_hosts(&self) -> impl Iterator<Item = (WireName, Ipv4Addr)> + '_ {
-        let own = self.numbers.map(|(_, own)| own).unwrap_or_default();
+        let domain = self.host_domain().unwrap_or_default();
         self.file.entries.iter().flat_map(move |entry| {
             let given = entry.names.iter().map(ContainerName::as_str);
             let id = entry.names.is_empty().then(|| entry.id.container_id.short());
-            let full = move |name: &str| wire_name(&format!("{name}.h{own}.{}", self.file.zone));
-            given.chain(id).filter_map(full).map(|name| (name, entry.address))
+            let full = |name: &str| Some((wire_name(&format!("{name}.{domain}"))?, entry.address));
+            given.chain(id).filter_map(full).collect::<Vec<_>>()
         })
     }
 

@@ -62,14 +62,10 @@ impl Trust {
         let config = options.config()?;
         let path = absolute(&options.config)?;
         let authorities = Pem::parse(&text_of(Some(&self.authority))?)?;
-        nebula::refuse_hosts(&authorities, &mut options.patient_executor())?;
+        let mut executor = options.patient_executor();
+        nebula::refuse_hosts(&authorities, &mut executor)?;
         let host = this_host(options, &config, &path)?;
-        reload(
-            &host,
-            &host.trust(&authorities, self.only, &mut options.patient_executor())?,
-            self.dry_run,
-            options,
-        )
+        reload(&host, &host.trust(&authorities, self.only, &mut executor)?, self.dry_run, options)
     }
 }
 

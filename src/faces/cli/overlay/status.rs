@@ -28,7 +28,7 @@ impl Status {
         if options.json {
             output::print_json(&json!(status));
         } else {
-            output::print(&text(&status, config.bridge_address_of(status.number).into()));
+            output::print(&text(&status, config.bridge_address().into()));
         }
         let Some(nebula) = &status.nebula else { return Ok(0) };
         if let Some(why) = &nebula.no_tunnels {
