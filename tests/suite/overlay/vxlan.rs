@@ -48,7 +48,8 @@ fn containers_of_three_hosts_reach_each_other() {
     }
     lan.sh("on h1 flatnet up").prints("Nothing to do");
     // Both addresses are seen as they are, and that of the host is its bridge's.
-    lan.sh("ip netns exec c2 setsid ncat -lk -p 80 -c 'echo $NCAT_REMOTE_ADDR; head -c 3000000 /dev/zero' >/dev/null 2>&1 &
+    // ncat drops what it has not sent yet when its command ends.
+    lan.sh("ip netns exec c2 setsid ncat -lk -p 80 -c 'echo $NCAT_REMOTE_ADDR; head -c 3000000 /dev/zero; sleep 0.5' >/dev/null 2>&1 &
          until ip netns exec c2 ss -Hltn | grep :80; do sleep 0.02; done")
         .succeeds();
     let page = |from: &str| {
