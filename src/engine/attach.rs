@@ -95,7 +95,13 @@ impl Engine {
             let is_wanted = if request.ips.is_empty() { has_name } else { request.ips.contains(&address) };
             let is_requested = is_wanted && lease.id != request.id;
             // The link's name is a hash: it is computed for the one lease in question, not for every held one.
-            let is_dead = || observe::link_is_gone(lease.id.host_link(&self.config.network).as_str());
+            let is_dead = || {
+                observe::link_is_gone(lease.id.host_link(&self.config.network).as_str())
+                    || self
+                        .store
+                        .receipt(&lease.id)
+                        .is_ok_and(|found| found.is_some_and(|(receipt, _)| self.is_dead_soon(&receipt)))
+            };
             if is_requested && is_dead() {
                 if let Ok(links) = self.links_guard(&lease.id) {
                     links.remove();
@@ -276,7 +282,7 @@ impl Engine {
         let taken = if mac == Mac::of_container(self.config.bridge_address()) {
             Some("the bridge".to_owned())
         } else {
-            let holds = |receipt: &Receipt| receipt.mac == mac && !self.is_dead(receipt);
+            let holds = |receipt: &Receipt| receipt.mac == mac && !self.is_dead_soon(receipt);
             self.store.receipts()?.into_iter().find(holds).map(|receipt| receipt.label())
         };
         let Some(holder) = taken else { return Ok(()) };

@@ -1,5 +1,7 @@
 //! DEL: undoes what a receipt says.
 
+use std::time::{Duration, Instant};
+
 use super::dels_at_once::Elements;
 use super::flows::{Flows, FlowsFile};
 use super::guard::{self, LinksGuard, RulesetShare};
@@ -13,11 +15,16 @@ use crate::model::types::AttachmentId;
 use crate::state::lease::{Lease, Leases};
 use crate::state::receipt::Receipt;
 
+/// How long the kernel may take to remove the links of a namespace that nobody uses any more.
+const LINKS_GO: Duration = Duration::from_secs(2);
+/// How long to sleep between two looks.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
 impl Engine {
     /// Detaches a container, any number of times, with or without its namespace. The runtime does not ask
     /// again, so what cannot be undone now is recorded for the next run, and is not an error.
     pub fn detach(&mut self, id: &AttachmentId) -> Result<()> {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let result = self.detach_if(id, |_, _| true).map(drop);
         self.log_operation("del", Some(id), started, result.as_ref(), serde_json::Map::new());
         if let Err(error) = result {
@@ -281,14 +288,29 @@ impl Engine {
     /// Whether an attachment is dead: its link and its namespace are gone, or it is pending.
     #[must_use]
     pub fn is_dead(&self, receipt: &Receipt) -> bool {
-        if self.store.is_pending(&receipt.id) {
-            return true;
-        }
-        // After a reboot the namespace is gone, even if another one has its number.
-        let is_of_this_boot = receipt.boot_id == observe::boot_id();
         // The kernel removes the veth pair with the namespace, so an existing link proves that the namespace exists.
-        let is_another = |found| found != Some(receipt.netns_id);
-        observe::link_is_gone(receipt.host_link.as_str())
-            && (!is_of_this_boot || observe::netns::id_at(&receipt.netns).is_ok_and(is_another))
+        self.store.is_pending(&receipt.id)
+            || observe::link_is_gone(receipt.host_link.as_str()) && has_left_its_netns(receipt)
     }
+
+    /// The same. Waits for the kernel if the namespace's path is gone, but not yet the link: it removes links some time
+    /// later.
+    pub(super) fn is_dead_soon(&self, receipt: &Receipt) -> bool {
+        let started = Instant::now();
+        while !self.is_dead(receipt) {
+            if !has_left_its_netns(receipt) || started.elapsed() > LINKS_GO {
+                return false;
+            }
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        true
+    }
+}
+
+/// Whether the namespace of an attachment is no longer at its path. It may still exist.
+fn has_left_its_netns(receipt: &Receipt) -> bool {
+    // After a reboot it is gone, even if another one has its number.
+    let is_of_this_boot = receipt.boot_id == observe::boot_id();
+    let is_another = |found| found != Some(receipt.netns_id);
+    !is_of_this_boot || observe::netns::id_at(&receipt.netns).is_ok_and(is_another)
 }

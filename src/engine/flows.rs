@@ -80,10 +80,19 @@ impl Engine {
 
     /// Records in the leases which conntrack entries killed or failed programs left.
     pub(super) fn settle_flows(&self, network: &NetworkGuard) -> Result<()> {
+        self.record_flows(|lease| self.take_flows_file(&lease.id), network)
+    }
+
+    /// The same, after the programs that are still running have ended.
+    pub(super) fn await_flows(&self, network: &NetworkGuard) -> Result<()> {
+        self.record_flows(|lease| lease.forgotten && !self.flows_are_gone(lease), network)
+    }
+
+    fn record_flows(&self, are_left: impl Fn(&Lease) -> bool, network: &NetworkGuard) -> Result<()> {
         let mut leases = self.store.leases()?;
-        let released: Vec<AttachmentId> =
-            leases.all().filter(|(_, lease)| lease.released).map(|(_, lease)| lease.id.clone()).collect();
-        let owed: Vec<AttachmentId> = released.into_iter().filter(|id| self.take_flows_file(id)).collect();
+        let released = leases.all().map(|(_, lease)| lease).filter(|lease| lease.released);
+        let owed: Vec<AttachmentId> =
+            released.filter(|lease| are_left(lease)).map(|lease| lease.id.clone()).collect();
         if owed.iter().filter(|id| leases.remember_flows(id)).count() > 0 {
             self.store.write_leases(&leases, network)?;
         }

@@ -159,7 +159,7 @@ impl Engine {
         let ports: Vec<u16> = request.ports.iter().map(|port| port.host_port).collect();
         for holder in self.store.receipts_naming(&ports)?.iter().filter(|holder| holder.id != request.id) {
             let Some(port) = holder.port_in_the_way_of(&request.ports) else { continue };
-            if self.is_dead(holder) {
+            if self.is_dead_soon(holder) {
                 self.free_if_dead(&holder.id, network)?;
             } else if !observe::link_is_gone(holder.host_link.as_str()) {
                 return Err(port_taken(port, holder));

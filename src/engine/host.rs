@@ -291,7 +291,7 @@ impl Engine {
     }
 
     fn living<'r>(&self, attached: &'r [Receipt]) -> Vec<&'r Receipt> {
-        attached.iter().filter(|receipt| !self.is_dead(receipt)).collect()
+        attached.iter().filter(|receipt| !self.is_dead_soon(receipt)).collect()
     }
 
     fn down_locked(&mut self, network: &NetworkGuard) -> Result<Change> {
@@ -306,6 +306,8 @@ impl Engine {
             Lock::acquire(&lock, self.patience())?.remove();
         }
         self.store.remove_host(network)?;
+        self.await_flows(network)?;
+        self.sweep_locks()?;
         Ok(change)
     }
 

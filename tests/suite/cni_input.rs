@@ -242,3 +242,25 @@ fn every_way_to_name_a_namespace_works() {
     let _ = (holder.wait(), sleeper.wait());
     before.assert_is_back(&sandbox);
 }
+
+/// The kernel removes a link some time after its namespace's path, only when no process is in the namespace any more.
+#[test]
+fn what_a_dying_container_holds_is_assigned_once_the_kernel_has_removed_its_link() {
+    let (sandbox, _) = ready();
+    for arguments in ["IP=10.87.1.9", "MAC=02:aa:00:00:00:01"] {
+        sandbox.add_netns("c2");
+        Call::add("c2").var("CNI_ARGS", arguments).run(&sandbox).succeeds();
+        let process = sandbox.spawn("ip netns exec c2 sleep 0.5");
+        sandbox.eventually("[ -n \"$(ip netns pids c2)\" ]");
+        sandbox.sh("ip netns del c2; ip -o link | grep -q ': fn'").succeeds();
+        Call::add("c1").var("CNI_ARGS", arguments).run(&sandbox).succeeds();
+        Call::del("c1").run(&sandbox).succeeds_silently();
+        drop(process);
+    }
+    sandbox.add_netns("c2");
+    Call::add("c2").run(&sandbox).succeeds();
+    let process = sandbox.spawn("ip netns exec c2 sleep 0.5");
+    sandbox.eventually("[ -n \"$(ip netns pids c2)\" ]");
+    sandbox.sh("ip netns del c2; flatnet down").succeeds();
+    drop(process);
+}

@@ -100,3 +100,29 @@ fn program_that_hangs_holds_up_no_add_for_long() {
     sandbox.sh("touch /tmp/go").succeeds();
     sandbox.eventually(&format!("[[ -z $({FILES}) ]]"));
 }
+
+#[test]
+fn down_waits_until_entries_are_deleted() {
+    let sandbox = with_conntrack("exec conntrack.real \"$@\"");
+    detach(&sandbox);
+    let down = sandbox.spawn("flatnet down; echo $? >/tmp/status");
+    sandbox.eventually("! ip link show dev flatnet-br0");
+    sandbox.sh("sleep 0.2; ! [[ -e /tmp/status ]]; touch /tmp/go").succeeds();
+    sandbox.eventually("[[ -e /tmp/status ]]");
+    drop(down);
+    sandbox.sh("cat /tmp/status").prints_exactly("0");
+    assert_nothing_left(&sandbox);
+}
+
+/// What a failed program left is deleted by the next ADD, also if there was a `down` in between.
+#[test]
+fn down_records_what_a_failed_program_left() {
+    let sandbox = with_conntrack("[[ -e /tmp/fails ]] && exit 1\nexec conntrack.real \"$@\"");
+    detach(&sandbox);
+    sandbox.sh("touch /tmp/fails /tmp/go; flatnet down").succeeds();
+    sandbox.sh(FILES).prints_exactly("");
+    sandbox.sh("rm /tmp/fails; conntrack.real -L -d 198.51.100.1 2>/dev/null").prints("10.87.1.2");
+    sandbox.sh("flatnet up").succeeds();
+    Call::add("c2").run(&sandbox).succeeds();
+    assert_nothing_left(&sandbox);
+}

@@ -86,9 +86,12 @@ fn port_clash_leaves_first_container_alone() {
 fn port_of_dead_container_is_free() {
     let world = World::new(Sandbox::podman4(), "");
     world.attach("c2", &json!([port("tcp", 8080, 80)]));
-    world.sh("ip netns del c2");
-    world.sandbox.eventually("[ -z \"$(ip -o link show master flatnet-br0)\" ]");
+    // The kernel removes the link only when no process is in the namespace any more.
+    let process = world.sandbox.spawn("ip netns exec c2 sleep 0.5");
+    world.sandbox.eventually("[ -n \"$(ip netns pids c2)\" ]");
+    world.sh("ip netns del c2; ip -o link | grep -q ': fn'");
     world.attach("c3", &json!([port("tcp", 8080, 80)]));
+    drop(process);
     world.serve(&[("c3", "c3", "0.0.0.0", &[80])]);
     world.ask("its successor", &[from_lan("192.168.50.2", "c3 192.168.50.66")]);
 }
