@@ -261,5 +261,5 @@ pub(super) fn describe(receipt: &Receipt) -> String {
 
 /// If the path cannot be determined, the stored one is used: opening it then reports the error.
 fn path_to(receipt: &Receipt) -> Option<NetnsPath> {
-    netns::path_of(receipt.netns_id, &receipt.netns).unwrap_or_else(|_| Some(receipt.netns.clone()))
+    netns::path_of(receipt.netns_id, receipt.netns_here()).unwrap_or_else(|_| Some(receipt.netns.clone()))
 }

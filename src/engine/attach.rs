@@ -40,9 +40,19 @@ impl Engine {
     /// replaced. On any failure everything is rolled back, also if the answer cannot be sent: then the runtime
     /// does not know what was made.
     pub fn attach(&mut self, request: &Request, answer: impl FnOnce(&Attached) -> Result<()>) -> Result<()> {
+        self.attach_in(|| Netns::open(&request.netns), request, answer)
+    }
+
+    /// The same in the network namespace `netns`, which commands call `request.netns`. Below /run/netns only root makes names.
+    pub fn attach_in(
+        &mut self,
+        netns: impl FnOnce() -> Result<Netns>,
+        request: &Request,
+        answer: impl FnOnce(&Attached) -> Result<()>,
+    ) -> Result<()> {
         requested(&request.ips)?;
         let started = std::time::Instant::now();
-        let result = self.attach_with_lock(request, answer);
+        let result = netns().and_then(|netns| self.attach_with_lock(&netns, request, answer));
         let mut fields = serde_json::Map::new();
         if let Some(name) = &request.name {
             fields.insert("name".to_owned(), name.as_str().into());
@@ -60,10 +70,11 @@ impl Engine {
     /// the container belongs to the later call.
     fn attach_with_lock(
         &mut self,
+        netns: &Netns,
         request: &Request,
         answer: impl FnOnce(&Attached) -> Result<()>,
     ) -> Result<Attached> {
-        let netns = Netns::open(&request.netns)?;
+        refuse_id_of_another(request)?;
         self.host.hold(&request.netns, netns.descriptor());
         self.await_last_holder(request);
         self.with_links(&request.id, |engine, links| {
@@ -73,7 +84,7 @@ impl Engine {
                     "the runtime no longer reads the answer; nothing was done",
                 ));
             }
-            let attached = engine.attach_locked(request, &netns, links)?;
+            let attached = engine.attach_locked(request, netns, links)?;
             match answer(&attached) {
                 Ok(()) => Ok(attached),
                 Err(lost) => Err(match engine.detach_locked(links, |_, _| true) {
@@ -122,6 +133,7 @@ impl Engine {
         let mut question = self.config.names.enabled.then(|| self.ask_resolver());
         self.refuse_another()?;
         self.refuse_ports(&request.ports)?;
+        self.refuse_one_too_many(request)?;
         self.clear_the_way(request, &network, links)?;
         let (has_link, has_way_out) = netns.link_and_way_out(&request.id.if_name)?;
         if has_link {
@@ -276,6 +288,20 @@ impl Engine {
             )
             .remedy("Publish another port (`-p`)")),
         }
+    }
+
+    /// Counts the receipts of the caller's living containers. The dead ones are freed before an address is assigned.
+    fn refuse_one_too_many(&mut self, request: &Request) -> Result<()> {
+        let Some(most) = request.most else { return Ok(()) };
+        let is_own = |receipt: &Receipt| receipt.caller == request.caller && receipt.id != request.id;
+        let own: Vec<Receipt> = self.store.receipts()?.into_iter().filter(is_own).collect();
+        let most_held = usize::from(most);
+        // Most calls need not look whether each of them lives.
+        if own.len() < most_held || own.iter().filter(|receipt| !self.is_dead(receipt)).count() < most_held {
+            return Ok(());
+        }
+        let what = format!("{} has {most} containers attached, which is as many as allowed", request.caller);
+        Err(Error::new(Kind::Quota, what))
     }
 
     fn refuse_taken_mac(&self, mac: Mac) -> Result<()> {
@@ -447,6 +473,16 @@ impl Engine {
         *share = Some(self.ruleset_share(&network)?);
         Ok(())
     }
+}
+
+/// Containers of users have IDs of a form of their own, which says whose they are.
+fn refuse_id_of_another(request: &Request) -> Result<()> {
+    let id = &request.id.container_id;
+    if Caller::of(id) == request.caller {
+        return Ok(());
+    }
+    let what = format!("CNI_CONTAINERID: \"{id}\" is of the form of the IDs of users' containers");
+    Err(Error::new(Kind::Environment, what).remedy("Choose another ID"))
 }
 
 /// A started command, or the failure to start it.

@@ -85,7 +85,7 @@ impl Engine {
     /// there is no such path but the container has its link.
     pub(super) fn reached(&self, receipt: &Receipt, facts: &HostFacts) -> Result<AttachmentState> {
         let recorded = self.recorded(receipt, facts);
-        if let Some(netns) = observe::netns::path_of(receipt.netns_id, &receipt.netns)? {
+        if let Some(netns) = observe::netns::path_of(receipt.netns_id, receipt.netns_here())? {
             return Ok(AttachmentState { netns, ..recorded });
         }
         if observe::link_is_gone(receipt.host_link.as_str()) {

@@ -10,7 +10,7 @@ use super::{Engine, NetworkGuard, now, undo};
 use crate::error::{Error, Kind, Result};
 use crate::kernel::observe;
 use crate::kernel::render;
-use crate::model::plan::{Element, Op, TableElement};
+use crate::model::plan::{Element, Op, Place, TableElement};
 use crate::model::types::AttachmentId;
 use crate::state::lease::{Lease, Leases};
 use crate::state::receipt::Receipt;
@@ -233,6 +233,9 @@ impl Engine {
             ops.extend(receipt.elements(&table).into_iter().map(Op::ElementDel));
         }
         ops.extend(receipt.flows().map(Op::FlowsDel));
+        if receipt.netns_here().is_none() {
+            ops = self.ops_of_user(ops, receipt);
+        }
         let is_held = |lease: &Lease| !lease.released && lease.id != receipt.id;
         let mut addresses = receipt.addresses.iter();
         let has_other_holder = addresses.any(|address| leases.get(address).is_some_and(is_held));
@@ -242,6 +245,18 @@ impl Engine {
             ops.retain(|op| !matches!(op, Op::ElementDel(_) | Op::FlowsDel(_)));
         }
         ops
+    }
+
+    /// `ops` of a user's container, in its namespace by the path of a process of it.
+    fn ops_of_user(&self, ops: Vec<Op>, receipt: &Receipt) -> Vec<Op> {
+        let path = observe::netns::path_of(receipt.netns_id, None).ok().flatten();
+        let from_here = |op| match op {
+            Op::RuleDel { place: Place::Netns(_), from, table } => {
+                Some(Op::RuleDel { place: Place::Netns(path.clone()?), from, table })
+            }
+            op => Some(op),
+        };
+        ops.into_iter().filter_map(from_here).collect()
     }
 
     /// Removes the receipt and releases the address, unless something is stuck: then both stay for `flatnet
@@ -290,7 +305,10 @@ impl Engine {
     pub fn is_dead(&self, receipt: &Receipt) -> bool {
         // The kernel removes the veth pair with the namespace, so an existing link proves that the namespace exists.
         self.store.is_pending(&receipt.id)
-            || observe::link_is_gone(receipt.host_link.as_str()) && has_left_its_netns(receipt)
+            || observe::link_is_gone(receipt.host_link.as_str())
+                && (is_of_another_boot(receipt)
+                    || observe::netns::path_of(receipt.netns_id, receipt.netns_here())
+                        .is_ok_and(|path| path.is_none()))
     }
 
     /// The same. Waits for the kernel if the namespace's path is gone, but not yet the link: it removes links some time
@@ -298,7 +316,7 @@ impl Engine {
     pub(super) fn is_dead_soon(&self, receipt: &Receipt) -> bool {
         let started = Instant::now();
         while !self.is_dead(receipt) {
-            if !has_left_its_netns(receipt) || started.elapsed() > LINKS_GO {
+            if !has_left_its_path(receipt) || started.elapsed() > LINKS_GO {
                 return false;
             }
             std::thread::sleep(LOOK_AGAIN);
@@ -307,10 +325,13 @@ impl Engine {
     }
 }
 
-/// Whether the namespace of an attachment is no longer at its path. It may still exist.
-fn has_left_its_netns(receipt: &Receipt) -> bool {
-    // After a reboot it is gone, even if another one has its number.
-    let is_of_this_boot = receipt.boot_id == observe::boot_id();
+/// Whether the namespace of an attachment has a path on this host and is no longer there. It may still exist.
+fn has_left_its_path(receipt: &Receipt) -> bool {
     let is_another = |found| found != Some(receipt.netns_id);
-    !is_of_this_boot || observe::netns::id_at(&receipt.netns).is_ok_and(is_another)
+    receipt.netns_here().is_some_and(|path| observe::netns::id_at(path).is_ok_and(is_another))
+}
+
+/// Whether it was attached before a reboot. Then its namespace is gone, even if another one has its number.
+fn is_of_another_boot(receipt: &Receipt) -> bool {
+    receipt.boot_id != observe::boot_id()
 }

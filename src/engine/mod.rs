@@ -56,7 +56,7 @@ use crate::kernel::execute::{CommandLog, Executor, HostExecutor, LoggingExecutor
 use crate::kernel::host::Host;
 use crate::kernel::tools::Tools;
 use crate::log::Log;
-use crate::model::config::{Config, Gateway, Limits};
+use crate::model::config::{Config, Gateway, Limits, Rootless};
 use crate::model::types::AttachmentId;
 
 /// One network of this host.
@@ -195,7 +195,12 @@ const GENERATION: &str = "routed links, a table for each address, routes for oth
 /// A hash of the network's configuration, independent of comments and layout. Without `limits`: at boot `--command-seconds` overrides one, which is no
 /// reason to set this host up again.
 fn config_hash(config: &Config) -> String {
-    let config = Config { gateway: Gateway::default(), limits: Limits::default(), ..config.clone() };
+    let config = Config {
+        gateway: Gateway::default(),
+        limits: Limits::default(),
+        rootless: Rootless::default(),
+        ..config.clone()
+    };
     let text = GENERATION.to_owned() + &serde_json::to_string(&config).unwrap_or_default();
     hex::digits(&Sha256::digest(text.as_bytes())[..8])
 }

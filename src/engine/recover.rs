@@ -129,8 +129,8 @@ impl Engine {
         let desired = state(if leads_here { Routes::Default } else { Routes::RangeOnly });
         let plan = planner::attach(&desired, &ObservedAttachment::default());
         let name = self.store.leases()?.get(address).map(|lease| lease.name.clone()).unwrap_or_default();
-        // Nothing in the kernel says who asked.
-        Ok(Some(self.receipt(&desired, &plan, netns_id, (&name, &[], Caller::Root))))
+        let caller = Caller::of(&id.container_id);
+        Ok(Some(self.receipt(&desired, &plan, netns_id, (&name, &[], caller))))
     }
 
     /// Writes the receipts that [`Engine::unrecorded`] found.

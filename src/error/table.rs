@@ -180,6 +180,42 @@ kinds! {
         more: "`grep Cap /proc/self/status`, `capsh --decode=..` and `cat /proc/self/uid_map` show what this process may \
                do.",
     }
+    UserRefused = "FLAT-E023", cni 102 {
+        title: "The user may not do that",
+        seen: [
+            "user .. may not attach containers to ..",
+            "address .. is not among those that user .. may request",
+            "the network namespace .. does not belong to user ..",
+            "a user cannot attach a container by the path ..",
+        ],
+        means: "A user's rootless Podman asked for something that root has not allowed: the user is not in the section \
+                `rootless` of the configuration, the address given by --ip is not in the user's list, or the network \
+                namespace is not one of the user's containers.",
+        remedy: "As root, run `flatnet init --rootless USER`, or extend `rootless.users` in the configuration",
+        more: "`flatnet config show` prints what each user may have.",
+    }
+    Quota = "FLAT-E024", cni 100 {
+        title: "The user has as many containers as allowed",
+        seen: [".. has .. containers attached, which is as many as allowed"],
+        means: "Root allows each user a number of containers on the network at once: `rootless.users.NAME.addresses` in the \
+                configuration, 16 by default.",
+        remedy: "Remove a container, or ask root to raise `rootless.users.NAME.addresses` in the configuration",
+        more: "`flatnet ps --user NAME` lists the user's containers. `flatnet gc` frees what ended without a word.",
+    }
+    NoService = "FLAT-E025", cni 102 {
+        title: "The service for rootless Podman does not answer",
+        seen: [
+            "the service for rootless Podman at .. cannot be reached",
+            "the service for rootless Podman ended without an answer",
+            "the service for rootless Podman sent ..",
+        ],
+        means: "Rootless Podman cannot change this host's network, and asks a service of root's for it through a socket. The \
+                socket is missing, this user may not open it (a new member of the group `flatnet` has to log in again), or \
+                the service failed.",
+        remedy: "Log out and in again if `id` does not list the group flatnet; else, as root, run `systemctl status \
+                 flatnet-serve.socket` and `flatnet doctor`",
+        more: "`journalctl -u 'flatnet-serve@*'` shows what the service said.",
+    }
     Netns = "FLAT-E031", cni 8 {
         title: "The container's network namespace is gone",
         seen: [
@@ -488,7 +524,10 @@ kinds! {
     }
     TryLater = "FLAT-E086", cni 11 {
         title: "Another flatnet holds the lock",
-        seen: ["another flatnet, or a program it started, has held .. for .. s"],
+        seen: [
+            "another flatnet, or a program it started, has held .. for .. s",
+            "the service for rootless Podman is busy with other requests of this user",
+        ],
         means: "Only one process at a time changes leases and rules. Another one has held the lock for longer than \
                 `limits.lock_seconds`, or was killed while an `ip` or `nft` that it started is still running.",
         remedy: "Try again; `fuser -v /run/flatnet/*.lock` shows who holds it",

@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
 use crate::model::config::Dns;
@@ -31,10 +32,12 @@ pub struct Request {
     pub ports: Vec<PortMapping>,
     /// Who asks.
     pub caller: Caller,
+    /// How many containers of the caller may be attached; `None` for as many as there are addresses.
+    pub most: Option<u16>,
 }
 
 /// An attached container.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attached {
     /// The bridge.
     pub bridge: IfName,
@@ -87,11 +90,16 @@ const MOST_ALIASES: usize = 256;
 
 /// Parses a container's further names.
 pub(crate) fn aliases(texts: &[String]) -> Result<Vec<ContainerName>> {
-    if texts.len() > MOST_ALIASES {
-        let what =
-            format!("--network-alias: there are {}, and at most {MOST_ALIASES} are possible", texts.len());
-        return Err(Error::new(Kind::BadValue, what));
-    }
+    refuse_many_aliases(texts.len())?;
     let failed = |error: Error| Error::new(Kind::BadValue, format!("--network-alias: {}", error.message()));
     texts.iter().map(|text| text.parse().map_err(failed)).collect()
+}
+
+/// An error if there are too many aliases.
+pub(crate) fn refuse_many_aliases(count: usize) -> Result<()> {
+    if count <= MOST_ALIASES {
+        return Ok(());
+    }
+    let what = format!("--network-alias: there are {count}, and at most {MOST_ALIASES} are possible");
+    Err(Error::new(Kind::BadValue, what))
 }

@@ -121,6 +121,13 @@ pub fn is_leaving(events: &[Event]) -> bool {
 }
 
 impl Receipt {
+    /// The path of its network namespace on this host. A user's has none: only the user's own processes see it, and what root
+    /// would find at a path of theirs is up to them.
+    #[must_use]
+    pub fn netns_here(&self) -> Option<&NetnsPath> {
+        self.caller.is_root().then_some(&self.netns)
+    }
+
     /// The attachment's elements in the tables, whichever version wrote the receipt.
     #[must_use]
     pub fn elements(&self, table: &TableName) -> Vec<TableElement> {

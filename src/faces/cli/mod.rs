@@ -20,6 +20,7 @@ mod ps;
 mod repair;
 mod report;
 mod rules;
+mod serve;
 mod status;
 mod stop;
 mod up;
@@ -91,6 +92,7 @@ enum Command {
     Metrics(metrics::Metrics),
     Doctor(doctor::Doctor),
     Dns(dns::Dns),
+    Serve(serve::Serve),
     Inspect(inspect::Inspect),
     Names(names::NamesCommand),
     Gateway(gateway::Gateway),
@@ -122,6 +124,7 @@ pub fn run() -> eyre::Result<u8> {
         Command::Metrics(command) => command.run(&options)?,
         Command::Doctor(command) => command.run(&options)?,
         Command::Dns(command) => command.run(&options)?,
+        Command::Serve(command) => command.run()?,
         Command::Inspect(command) => command.run(&options)?,
         Command::Names(command) => command.run(&options)?,
         Command::Gateway(command) => command.run(&options)?,

@@ -73,6 +73,7 @@ fn add(conf: &Conf, environment: &Environment) -> Result<Verb> {
         name: arguments.name,
         ports: conf.port_mappings()?,
         caller: Caller::Root,
+        most: None,
     };
     Ok(Verb::Add { request, previous: conf.previous()? })
 }

@@ -25,8 +25,11 @@ use call::Verb;
 use crate::error::line::{one_line, shortened};
 use crate::error::{Error, Kind, Result};
 use crate::faces::plugin;
+use crate::faces::rootless::client;
+use crate::faces::rootless::message::Check;
 use crate::kernel::execute::CommandFailure;
 use crate::kernel::observe::netns::Netns;
+use crate::model::types::NetworkName;
 
 /// The length limit of each part of an error's `details`, in characters.
 const MAX_DETAIL: usize = 4096;
@@ -62,6 +65,9 @@ pub fn answer(
 
 /// Runs the call. ADD prints its own answer; the other verbs have none.
 fn carry_out(call: Call) -> Result<()> {
+    if client::is_needed() {
+        return ask_service(call);
+    }
     let Call { version, config, network, verb } = call;
     match verb {
         Verb::Add { request, previous } => {
@@ -89,6 +95,21 @@ fn carry_out(call: Call) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Lets root's service do it for a user.
+fn ask_service(call: Call) -> Result<()> {
+    let network: NetworkName = call.network.parse()?;
+    match call.verb {
+        Verb::Add { request, previous } => client::attach(network, &request, |attached| {
+            plugin::answer(&result::render(call.version, attached, previous))
+        }),
+        Verb::Del(id) => client::detach(network, id),
+        Verb::Check { id, addresses, .. } => client::check(network, Check { id, addresses }),
+        Verb::Gc { .. } => Err(Error::new(Kind::Unsupported, "GC by a user is not supported")
+            .remedy("Flatnet frees what ended without DEL by itself, each hour")),
+        Verb::Status => client::status(network),
+    }
 }
 
 /// An error in the specification's format. Podman prints only `msg`, so it contains everything; `details` has more.

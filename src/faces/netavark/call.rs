@@ -157,6 +157,7 @@ impl Setup {
             mac,
             ports: ports(self.port_mappings.as_deref().unwrap_or_default())?,
             caller: Caller::Root,
+            most: None,
         })
     }
 }

@@ -15,6 +15,7 @@ use call::Verb;
 
 use crate::error::Result;
 use crate::faces::plugin;
+use crate::faces::rootless::client;
 use crate::model::request::Attached;
 
 /// The version of the plugin API.
@@ -51,6 +52,13 @@ fn carry_out(Call(verb): Call) -> Result<Option<Value>> {
     match verb {
         Verb::Info => Ok(Some(json!({"version": env!("CARGO_PKG_VERSION"), "api_version": API_VERSION}))),
         Verb::Create { network, name, config } => create::create(network, &name, &config).map(Some),
+        Verb::Setup { request, name, .. } if client::is_needed() => {
+            let report = |attached: &Attached| plugin::answer(&status_block(attached));
+            client::attach(name.parse()?, &request, report).map(|()| None)
+        }
+        Verb::Teardown { id, name, .. } if client::is_needed() => {
+            client::detach(name.parse()?, id).map(|()| None)
+        }
         Verb::Setup { request, name, config } => {
             let report = |attached: &Attached| plugin::answer(&status_block(attached));
             plugin::engine(&config, &name)?.attach(&request, report).map(|()| None)

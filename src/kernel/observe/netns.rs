@@ -34,6 +34,11 @@ impl Netns {
         let file = open_path(path.as_str()).map_err(|cause| {
             Error::new(Kind::Netns, format!("cannot open the network namespace {path}")).source(cause)
         })?;
+        Self::of(file, path)
+    }
+
+    /// Checks a descriptor in the same way. Messages and commands call the namespace `path`, which need not lead to it.
+    pub fn of(file: File, path: &NetnsPath) -> Result<Self> {
         let file_system = rustix::fs::fstatfs(&file).map_err(|errno| {
             Error::new(Kind::Netns, format!("cannot stat {path}")).source(std::io::Error::from(errno))
         })?;
@@ -139,9 +144,11 @@ pub fn id_at(path: &NetnsPath) -> Result<Option<NetnsId>> {
 
 /// A path to the namespace `id`: `recorded`, or that of a process in it, if this mount namespace lacks the
 /// runtime's mount. `None` if neither leads to it.
-pub fn path_of(id: NetnsId, recorded: &NetnsPath) -> Result<Option<NetnsPath>> {
-    if id_at(recorded)? == Some(id) {
-        return Ok(Some(recorded.clone()));
+pub fn path_of(id: NetnsId, recorded: Option<&NetnsPath>) -> Result<Option<NetnsPath>> {
+    if let Some(recorded) = recorded {
+        if id_at(recorded)? == Some(id) {
+            return Ok(Some(recorded.clone()));
+        }
     }
     let of_process = processes::first_in(id).map(|pid| format!("/proc/{pid}/ns/net").parse());
     of_process.transpose()
@@ -169,12 +176,13 @@ mod tests {
     fn namespace_without_path_is_found_by_process() {
         let own = own().unwrap();
         let elsewhere = "/run/netns/none-of-this-name".parse().unwrap();
-        let found = path_of(own, &elsewhere).unwrap().unwrap();
+        let found = path_of(own, Some(&elsewhere)).unwrap().unwrap();
+        assert_eq!(path_of(own, None).unwrap(), Some(found.clone()));
         assert_eq!(id_at(&found).unwrap(), Some(own), "{found}");
         let by_name = "/proc/self/ns/net".parse().unwrap();
-        assert_eq!(path_of(own, &by_name).unwrap(), Some(by_name));
+        assert_eq!(path_of(own, Some(&by_name)).unwrap(), Some(by_name));
         // A path may lead to another namespace by now, since process IDs are reused.
-        assert_eq!(path_of(NetnsId { ino: 1, ..own }, &elsewhere).unwrap(), None);
+        assert_eq!(path_of(NetnsId { ino: 1, ..own }, Some(&elsewhere)).unwrap(), None);
     }
 
     #[test]

@@ -12,8 +12,10 @@ mod names;
 mod overlay;
 mod peers;
 mod problem;
+mod rootless;
 mod validate;
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,6 +31,7 @@ pub use load::{DEFAULT_PATH, load, parse};
 pub use names::Names;
 pub use overlay::{OVERLAY_MTU, Overlay, OverlayKind, ROUTES_PORT, VXLAN_PORT};
 pub use peers::{Peer, Peers};
+pub use rootless::{Allowance, Rootless};
 
 use crate::error::{Error, Kind, Result};
 use crate::model::types::{Addresses, IfName, NetworkName, PortMode, Protocol};
@@ -88,6 +91,13 @@ pub struct Config {
     /// The way to containers of other hosts. Default: there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overlay: Option<Overlay>,
+    /// The users whose rootless Podman may attach containers. Default: nobody but root.
+    #[serde(skip_serializing_if = "is_default")]
+    pub rootless: Rootless,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// The first and the last address assigned to containers.
@@ -315,10 +325,12 @@ impl Config {
             || self.reserved.contains(&address)
     }
 
-    /// Every assignable address, in order.
+    /// Every address that is assigned unrequested, in order.
     pub fn pool(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
         let AllocateRange { from, to } = self.allocate();
-        (from.to_bits()..=to.to_bits()).map(Ipv4Addr::from_bits).filter(|&address| !self.is_reserved(address))
+        let of_users: BTreeSet<Ipv4Addr> = self.rootless.ips().collect();
+        let addresses = (from.to_bits()..=to.to_bits()).map(Ipv4Addr::from_bits);
+        addresses.filter(move |address| !self.is_reserved(*address) && !of_users.contains(address))
     }
 }
 
@@ -351,6 +363,7 @@ impl Default for Config {
             paths: Paths::default(),
             gateway: Gateway::default(),
             overlay: None,
+            rootless: Rootless::default(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::problem::{Problem, problem};
-use super::{Config, IngressGateways, Mtu, ToolPaths, gateway, names, overlay};
+use super::{Config, IngressGateways, Mtu, ToolPaths, gateway, names, overlay, rootless};
 
 /// The first invalid value, in the order of the fields.
 pub(super) fn validate(config: &Config) -> Result<(), Problem> {
@@ -20,6 +20,7 @@ pub(super) fn validate(config: &Config) -> Result<(), Problem> {
     limits(config)?;
     gateway::validate(&config.gateway)?;
     overlay::validate(config)?;
+    rootless::validate(config)?;
     absolute_paths(config)
 }
 
@@ -63,7 +64,7 @@ fn networks(config: &Config) -> Result<(), Problem> {
     Ok(())
 }
 
-fn usable(config: &Config, address: Ipv4Addr) -> Result<(), String> {
+pub(super) fn usable(config: &Config, address: Ipv4Addr) -> Result<(), String> {
     if !config.subnet.contains(&address) {
         Err(format!("is not inside subnet {}", config.subnet))
     } else if address == config.subnet.network() || address == config.subnet.broadcast() {

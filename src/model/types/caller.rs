@@ -5,6 +5,8 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
+use super::{ContainerId, User};
+
 /// Who calls Flatnet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -17,6 +19,12 @@ pub enum Caller {
 }
 
 impl Caller {
+    /// Who attached the container that Flatnet calls `id`.
+    #[must_use]
+    pub fn of(id: &ContainerId) -> Self {
+        User::of(id).map_or(Self::Root, |user| user.caller())
+    }
+
     /// Whether it is root.
     #[must_use]
     pub fn is_root(&self) -> bool {

@@ -23,6 +23,7 @@ mod route_table;
 mod sysctl_key;
 mod table_name;
 mod url_path;
+mod user_name;
 
 pub use addresses::{Addresses, are_of_one_family};
 pub use alias::LinkAlias;
@@ -47,6 +48,7 @@ pub use route_table::RouteTable;
 pub use sysctl_key::SysctlKey;
 pub use table_name::TableName;
 pub use url_path::UrlPath;
+pub use user_name::{User, UserName};
 
 /// Implements `Display`, `FromStr`-based (de)serialisation and `AsRef<str>` for a newtype over `String`
 /// that has `fn parse(&str) -> Result<Self>`.

@@ -1,0 +1,80 @@
+//! Who asks, by what the kernel says.
+
+use std::fs::File;
+use std::num::NonZeroU32;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+
+use rustix::net::sockopt::socket_peercred;
+
+use crate::error::{Error, Kind, Result};
+use crate::kernel::execute::Executor;
+use crate::kernel::observe::netns::Netns;
+use crate::model::command::Command;
+use crate::model::types::{NetnsPath, UserName};
+
+/// The process at the other end of a connection, when it connected.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    /// Its user.
+    pub uid: NonZeroU32,
+    gid: u32,
+    pid: u32,
+}
+
+impl Peer {
+    /// Asks the kernel.
+    pub fn of(connection: impl AsFd) -> Result<Self> {
+        let failed = |cause: std::io::Error| Error::new(Kind::Io, "cannot tell who asks").source(cause);
+        let found = socket_peercred(connection).map_err(|errno| failed(errno.into()))?;
+        let root = || Error::new(Kind::UserRefused, "root needs no service").remedy("Run Podman as root");
+        let uid = NonZeroU32::new(found.uid.as_raw()).ok_or_else(root)?;
+        let pid = u32::try_from(found.pid.as_raw_nonzero().get());
+        Ok(Self {
+            uid,
+            gid: found.gid.as_raw(),
+            pid: pid.map_err(|_| failed(std::io::ErrorKind::InvalidData.into()))?,
+        })
+    }
+
+    /// The network namespace behind `descriptor`, which Flatnet calls `path`. An error if it is none, if it is this host's, or if the
+    /// peer could not enter it without help: then it belongs to somebody else.
+    pub fn netns(
+        &self,
+        descriptor: OwnedFd,
+        path: &NetnsPath,
+        name: &UserName,
+        executor: &mut dyn Executor,
+    ) -> Result<Netns> {
+        let netns = Netns::of(File::from(descriptor), path)?;
+        executor.hold(path, Rc::clone(&netns.descriptor()));
+        let output = executor.run(&self.entering(path), &[])?;
+        if output.success() {
+            return Ok(netns);
+        }
+        let what = format!("the network namespace {path} does not belong to user {name}");
+        Err(Error::new(Kind::UserRefused, what))
+    }
+
+    /// A command that succeeds if the peer's user, without any capability of this host's, may enter the namespace from the
+    /// peer's user namespace. The kernel allows that for namespaces that belong to it, or to one below it.
+    fn entering(&self, path: &NetnsPath) -> Command {
+        let (uid, gid) = (self.uid.to_string(), self.gid.to_string());
+        let user_namespace = format!("--user=/proc/{}/ns/user", self.pid);
+        let words = [
+            "setpriv",
+            "--reuid",
+            &uid,
+            "--regid",
+            &gid,
+            "--clear-groups",
+            "--no-new-privs",
+            "nsenter",
+            "--preserve-credentials",
+            &user_namespace,
+            "--net=/proc/self/fd/9",
+            "true",
+        ];
+        Command { netns: Some(path.clone()), ..Command::new(words) }
+    }
+}

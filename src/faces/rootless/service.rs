@@ -1,0 +1,203 @@
+//! Root's half: reads one request, does it for the user who sent it, and answers.
+//!
+//! | what | from |
+//! | --- | --- |
+//! | the user | the kernel ([`super::peer`]) |
+//! | the network's configuration | /etc/flatnet, which only root writes |
+//! | the network namespace | a descriptor, which the user must be able to enter |
+//! | container ID, names | the request, with the user's number and name added ([`User`]) |
+//! | MAC, published ports | nobody: Flatnet makes the MAC, and Podman publishes ports of rootless containers itself |
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::message::{Answer, Attach, Call, Check, Message, Refusal};
+use super::peer::Peer;
+use super::{account, slots, wire};
+use crate::engine::Engine;
+use crate::error::{self, Error, Kind, Result};
+use crate::faces::plugin;
+use crate::kernel::execute::HostExecutor;
+use crate::log::Log;
+use crate::model::config::{self, Allowance, Config, DEFAULT_PATH};
+use crate::model::request::{Request, refuse_many_aliases};
+use crate::model::types::{AttachmentId, ContainerName, NetworkName, User};
+
+/// How long the other end may take to send its request, or to take the answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Handles the request that arrives over `connection`.
+pub fn serve(connection: impl AsFd) -> Result<()> {
+    let result = Peer::of(&connection).and_then(|peer| {
+        let _slot = slots::take(peer.uid)?;
+        let (bytes, descriptor) = wire::receive(&connection, PATIENCE).map_err(not_received)?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        handle(peer, &bytes, descriptor, |answer| send(&connection, answer))
+    });
+    match result {
+        Ok(None) => Ok(()),
+        Ok(Some(answer)) => send(&connection, &answer),
+        Err(error) => {
+            let told = send(&connection, &Answer::Refused(Refusal::of(&error)));
+            told.and(Err(error))
+        }
+    }
+}
+
+/// Does what the user asks for; returns the answer, unless `attached` has sent it.
+fn handle(
+    peer: Peer,
+    bytes: &[u8],
+    descriptor: Option<OwnedFd>,
+    attached: impl Fn(&Answer) -> Result<()>,
+) -> Result<Option<Answer>> {
+    let Message { network, call, .. } = Message::parse(bytes)?;
+    let (path, config) = config_of(&network)?;
+    let mut executor = HostExecutor::new(Duration::from_secs(config.limits.command_seconds));
+    let user = account::user(peer.uid, &mut executor)?;
+    let own = |id: AttachmentId| -> Result<AttachmentId> {
+        Ok(AttachmentId { container_id: user.container_id(&id.container_id)?, ..id })
+    };
+    match call {
+        // Whoever may no longer attach containers may still remove them.
+        Call::Detach(id) => plugin::engine_to_detach(&path, network.as_str())?.detach(&own(id)?)?,
+        Call::Attach(attach) => {
+            let allowance = account::allowance(&config, &user)?;
+            let request = request(&attach, &user, allowance)?;
+            let missing = || Error::new(Kind::Decode, "the network namespace did not come along");
+            let netns =
+                peer.netns(descriptor.ok_or_else(missing)?, &request.netns, &user.name, &mut executor)?;
+            let engine = &mut open(config)?;
+            engine.attach_in(
+                || Ok(netns),
+                &request,
+                |result| attached(&Answer::Attached(Box::new(result.clone()))),
+            )?;
+            return Ok(None);
+        }
+        Call::Check(Check { id, addresses }) => open(config)?.check(&own(id)?, &addresses)?,
+        Call::Status => {
+            account::allowance(&config, &user)?;
+            open(config)?.status()?;
+        }
+    }
+    Ok(Some(Answer::Done))
+}
+
+/// What the engine is asked for.
+fn request(attach: &Attach, user: &User, allowance: &Allowance) -> Result<Request> {
+    // A name below /run/netns is root's, and commands would use it instead of the descriptor.
+    if attach.netns.iproute2_name().is_some() {
+        let what = format!("a user cannot attach a container by the path {}", attach.netns);
+        return Err(Error::new(Kind::UserRefused, what).remedy("Let Podman make the network namespace"));
+    }
+    for ip in &attach.ips {
+        if !allowance.ips.iter().any(|own| own == ip) {
+            let what = format!("address {ip} is not among those that user {} may request", user.name);
+            let remedy =
+                format!("As root, add it to `rootless.users.{}.ips` in the configuration", user.name);
+            return Err(Error::new(Kind::UserRefused, what).remedy(remedy));
+        }
+    }
+    refuse_many_aliases(attach.aliases.len())?;
+    let own = |name: &ContainerName| user.container_name(name);
+    Ok(Request {
+        id: AttachmentId {
+            container_id: user.container_id(&attach.id.container_id)?,
+            if_name: attach.id.if_name.clone(),
+        },
+        netns: attach.netns.clone(),
+        name: attach.name.as_ref().map(own).transpose()?,
+        aliases: attach.aliases.iter().map(own).collect::<Result<_>>()?,
+        ips: attach.ips.clone(),
+        mac: None,
+        ports: Vec::new(),
+        caller: user.caller(),
+        most: Some(allowance.addresses),
+    })
+}
+
+/// The configuration of `network`: the default one, or another in its directory.
+fn config_of(network: &NetworkName) -> Result<(PathBuf, Config)> {
+    let default = PathBuf::from(DEFAULT_PATH);
+    let first = config::load(&default);
+    if let Ok(config) = &first
+        && config.network == *network
+    {
+        return first.map(|config| (default, config));
+    }
+    let directory = default.parent().map(PathBuf::from).unwrap_or_default();
+    let entries = std::fs::read_dir(&directory).map_err(error::io("list", &directory))?;
+    let files = entries.flatten().map(|entry| entry.path());
+    let others = files.filter(|path| *path != default && path.extension().is_some_and(|end| end == "yaml"));
+    for path in others {
+        if let Ok(config) = config::load(&path)
+            && config.network == *network
+        {
+            return Ok((path, config));
+        }
+    }
+    let what = format!("{} configures no network {network}", directory.display());
+    Err(first.err().unwrap_or_else(|| Error::new(Kind::NetworkName, what)))
+}
+
+fn open(config: Config) -> Result<Engine> {
+    let log = Log::new(&config.paths.log);
+    Engine::open(config, log)
+}
+
+fn not_received(errno: rustix::io::Errno) -> Error {
+    let what = "no request of at most 65536 bytes with at most one descriptor arrived";
+    Error::new(Kind::Decode, what).source(std::io::Error::from(errno))
+}
+
+fn send(connection: impl AsFd, answer: &Answer) -> Result<()> {
+    let unheard =
+        |cause: std::io::Error| Error::new(Kind::Unheard, "the answer cannot be sent").source(cause);
+    let text = serde_json::to_vec(answer).map_err(|cause| unheard(cause.into()))?;
+    wire::send(connection, &text, None, PATIENCE).map_err(|errno| unheard(errno.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    fn attach(netns: &str, ips: &[&str]) -> Attach {
+        Attach {
+            id: AttachmentId { container_id: "c1".parse().unwrap(), if_name: "eth0".parse().unwrap() },
+            netns: netns.parse().unwrap(),
+            name: Some("web".parse().unwrap()),
+            aliases: vec!["www".parse().unwrap()],
+            ips: ips.iter().map(|ip| ip.parse().unwrap()).collect(),
+        }
+    }
+
+    #[test]
+    fn request_has_nothing_but_the_users_own() {
+        let alice = User { name: "alice".parse().unwrap(), uid: NonZeroU32::new(1001).unwrap() };
+        let allowance = Allowance { addresses: 2, ips: vec![Ipv4Addr::new(10, 87, 1, 200)] };
+        let of = |netns: &str, ips: &[&str]| request(&attach(netns, ips), &alice, &allowance);
+        let path = "/run/user/1001/netns/n1";
+        let request = of(path, &["10.87.1.200"]).unwrap();
+        assert_eq!(request.id.container_id.as_str(), "u1001.alice.c1");
+        assert_eq!(request.name.unwrap().as_str(), "web.alice");
+        assert_eq!(request.aliases[0].as_str(), "www.alice");
+        assert_eq!((request.caller, request.most), (alice.caller(), Some(2)));
+        assert!(request.mac.is_none() && request.ports.is_empty());
+        for (netns, ips) in [
+            (path, &["10.87.1.201"][..]),
+            (path, &["10.87.1.200", "10.87.1.1"]),
+            (path, &["fd00::1"]),
+            ("/run/netns/web", &[]),
+            ("/var/run/netns/web", &[]),
+        ] {
+            assert_eq!(of(netns, ips).unwrap_err().kind(), Kind::UserRefused, "{netns} {ips:?}");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The section `rootless`: the users whose containers Flatnet attaches.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Config;
+use super::problem::{Problem, problem};
+use crate::model::types::UserName;
+
+/// How many containers of a user may be attached at once, unless the configuration says otherwise.
+const ADDRESSES: u16 = 16;
+
+/// The users whose rootless Podman may attach containers. `flatnet init --rootless USER` adds one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rootless {
+    /// What each user may have.
+    #[schemars(with = "BTreeMap<String, Allowance>")]
+    pub users: BTreeMap<UserName, Allowance>,
+}
+
+/// What a user may have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Allowance {
+    /// How many containers of the user may be attached at once.
+    pub addresses: u16,
+    /// Addresses that the user, and no other one, may request by `--ip`. Others get them only if root requests them.
+    pub ips: Vec<Ipv4Addr>,
+}
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Self { addresses: ADDRESSES, ips: Vec::new() }
+    }
+}
+
+impl Rootless {
+    /// The addresses that are kept for users.
+    pub(super) fn ips(&self) -> impl Iterator<Item = Ipv4Addr> {
+        self.users.values().flat_map(|user| user.ips.iter().copied())
+    }
+}
+
+pub(super) fn validate(config: &Config) -> Result<(), Problem> {
+    let mut seen = BTreeSet::new();
+    for (name, user) in &config.rootless.users {
+        for (index, &address) in user.ips.iter().enumerate() {
+            let field = format!("rootless.users.{name}.ips[{index}]");
+            if let Err(why) = super::validate::usable(config, address) {
+                return Err(problem(field, address, why, "Use a free address of the subnet"));
+            }
+            let remedy = "Use another address of the subnet";
+            if address == config.bridge_address() || config.reserved.contains(&address) {
+                return Err(problem(field, address, "is the bridge's or reserved", remedy));
+            }
+            if !seen.insert(address) {
+                return Err(problem(field, address, "is listed twice", remedy));
+            }
+        }
+    }
+    Ok(())
+}
