@@ -53,7 +53,7 @@ pub mod names;
 pub mod nginx;
 pub mod overlay;
 pub mod routes;
-mod setup;
+pub mod setup;
 mod shell;
 pub mod state;
 pub mod windows;

@@ -22,6 +22,8 @@ tree=${FLATNET_TRIXIE:-/var/cache/flatnet-test/$suite}
 
 packages=(
     podman netavark aardvark-dns crun conmon buildah
+    # For rootless Podman.
+    passt uidmap
     nftables iproute2 procps conntrack iputils-ping curl ca-certificates busybox-static
     jq ncat podman-compose
     nginx-light libnginx-mod-http-lua lua-cjson
@@ -35,7 +37,7 @@ packages=(
 # A tree without one of these programs is outdated and is made again.
 tree_is_made() {
     local program
-    for program in bin/podman sbin/nginx bin/chromedriver sbin/conntrack sbin/firewalld sbin/ufw bin/podman-compose; do
+    for program in bin/podman bin/pasta sbin/nginx bin/chromedriver sbin/conntrack sbin/firewalld sbin/ufw bin/podman-compose; do
         [[ -x $tree/usr/$program ]] || return 1
     done
 }

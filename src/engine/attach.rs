@@ -24,7 +24,7 @@ use crate::model::plan::{FlowFilter, Op, Place, Plan};
 use crate::model::request::{Attached, Request};
 use crate::model::types::NetnsId;
 use crate::model::types::{
-    AttachmentId, Caller, ContainerName, IfName, LinkAlias, Mac, PortMapping, Protocol,
+    AttachmentId, Caller, ContainerName, IfName, LinkAlias, Mac, PortMapping, Protocol, User,
 };
 use crate::state::lease::{Claim, ClaimResult, Lease};
 use crate::state::lock::Lock;
@@ -300,7 +300,8 @@ impl Engine {
         if own.len() < most_held || own.iter().filter(|receipt| !self.is_dead(receipt)).count() < most_held {
             return Ok(());
         }
-        let what = format!("{} has {most} containers attached, which is as many as allowed", request.caller);
+        let user = User::of(&request.id.container_id).map(|user| user.name.to_string()).unwrap_or_default();
+        let what = format!("user {user} has {most} containers attached, which is as many as allowed");
         Err(Error::new(Kind::Quota, what))
     }
 

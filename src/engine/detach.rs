@@ -234,7 +234,7 @@ impl Engine {
         }
         ops.extend(receipt.flows().map(Op::FlowsDel));
         if receipt.netns_here().is_none() {
-            ops = self.ops_of_user(ops, receipt);
+            ops = ops_of_user(ops, receipt);
         }
         let is_held = |lease: &Lease| !lease.released && lease.id != receipt.id;
         let mut addresses = receipt.addresses.iter();
@@ -245,18 +245,6 @@ impl Engine {
             ops.retain(|op| !matches!(op, Op::ElementDel(_) | Op::FlowsDel(_)));
         }
         ops
-    }
-
-    /// `ops` of a user's container, in its namespace by the path of a process of it.
-    fn ops_of_user(&self, ops: Vec<Op>, receipt: &Receipt) -> Vec<Op> {
-        let path = observe::netns::path_of(receipt.netns_id, None).ok().flatten();
-        let from_here = |op| match op {
-            Op::RuleDel { place: Place::Netns(_), from, table } => {
-                Some(Op::RuleDel { place: Place::Netns(path.clone()?), from, table })
-            }
-            op => Some(op),
-        };
-        ops.into_iter().filter_map(from_here).collect()
     }
 
     /// Removes the receipt and releases the address, unless something is stuck: then both stay for `flatnet
@@ -334,4 +322,16 @@ fn has_left_its_path(receipt: &Receipt) -> bool {
 /// Whether it was attached before a reboot. Then its namespace is gone, even if another one has its number.
 fn is_of_another_boot(receipt: &Receipt) -> bool {
     receipt.boot_id != observe::boot_id()
+}
+
+/// `ops` of a user's container, in its namespace by the path of a process of it.
+fn ops_of_user(ops: Vec<Op>, receipt: &Receipt) -> Vec<Op> {
+    let path = observe::netns::path_of(receipt.netns_id, None).ok().flatten();
+    let from_here = |op| match op {
+        Op::RuleDel { place: Place::Netns(_), from, table } => {
+            Some(Op::RuleDel { place: Place::Netns(path.clone()?), from, table })
+        }
+        op => Some(op),
+    };
+    ops.into_iter().filter_map(from_here).collect()
 }

@@ -358,8 +358,9 @@ impl Engine {
         for rendered in render::commands(plan.steps.iter().map(|step| &step.op), &self.host.tools) {
             let command = &rendered.command;
             let op = &plan.steps[rendered.ops.start].op;
-            // The resolver outlives this run.
-            let held = if matches!(op, Op::ResolverStart(_)) { &[][..] } else { &locks[..] };
+            // They outlive this run.
+            let is_left = matches!(op, Op::ResolverStart(_) | Op::ServiceStart { .. });
+            let held = if is_left { &[][..] } else { &locks[..] };
             let ended = self.host.run(command, held);
             let Err(error) = ended.and_then(|output| output.checked(command)) else { continue };
             match op {

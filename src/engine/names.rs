@@ -237,9 +237,9 @@ fn is_held(entry: &NameEntry, leases: &Leases) -> bool {
 
 /// The entry of an attachment: its name and its aliases, each once.
 fn entry(receipt: &Receipt) -> NameEntry {
-    let short = receipt.id.container_id.short();
+    let by_id = receipt.id.container_id.name();
     let mut names: Vec<ContainerName> = Vec::new();
-    let mut known = HashSet::from([short.to_ascii_lowercase()]);
+    let mut known = HashSet::from([by_id.to_ascii_lowercase()]);
     for name in std::iter::once(&receipt.name).chain(&receipt.aliases) {
         // A receipt of another version may hold anything.
         let Ok(name) = ContainerName::parse(name) else { continue };

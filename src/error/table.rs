@@ -196,7 +196,7 @@ kinds! {
     }
     Quota = "FLAT-E024", cni 100 {
         title: "The user has as many containers as allowed",
-        seen: [".. has .. containers attached, which is as many as allowed"],
+        seen: ["user .. has .. containers attached, which is as many as allowed"],
         means: "Root allows each user a number of containers on the network at once: `rootless.users.NAME.addresses` in the \
                 configuration, 16 by default.",
         remedy: "Remove a container, or ask root to raise `rootless.users.NAME.addresses` in the configuration",

@@ -6,6 +6,7 @@ use domain::base::Rtype;
 
 use super::network::{Network, WireName, root};
 use super::question::QuestionName;
+use crate::model::types::UserName;
 
 /// The answer to a question.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,21 +47,22 @@ impl Zone<'_> {
     }
 }
 
-/// Answers a question for `name`. The first of `networks` is the client's own.
+/// Answers a question for `name` of a client, which is a container of `user` or of nobody. The first of `networks` is the client's own.
 ///
 /// The zone comes before the gateway's domains, and these before names without a zone: no container can take a name of
 /// those. A name of several labels without the zone is never a container's, so it hides no name of the internet; but for those of other
 /// hosts' containers, `db.h2`, whose last label is no domain of the internet.
 pub(super) fn decide<'a>(
     networks: impl Iterator<Item = &'a Network> + Clone,
+    user: Option<&UserName>,
     name: &QuestionName,
     rtype: Rtype,
 ) -> Verdict<'a> {
-    in_zone(networks.clone(), name, rtype)
+    in_zone(networks.clone(), user, name, rtype)
         .or_else(|| networks.clone().find_map(|network| in_domain(network, name, rtype)))
         .or_else(|| networks.clone().find_map(|network| in_reverse(network, name, rtype)))
         .or_else(|| networks.clone().find_map(|network| on_host(network, name, rtype)))
-        .or_else(|| single_label(networks, name, rtype))
+        .or_else(|| single_label(networks, user, name, rtype))
         .unwrap_or(Verdict::Forward)
 }
 
@@ -90,6 +92,7 @@ pub(super) fn decide_for_host<'a>(
 
 fn in_zone<'a>(
     networks: impl Iterator<Item = &'a Network>,
+    user: Option<&UserName>,
     name: &QuestionName,
     rtype: Rtype,
 ) -> Option<Verdict<'a>> {
@@ -103,7 +106,7 @@ fn in_zone<'a>(
                 if let Some(address) = network.other_host(inner) {
                     return Some(Verdict::OtherHost(address));
                 }
-                if let Some(addresses) = network.addresses(inner) {
+                if let Some(addresses) = network.addresses_for(user, inner) {
                     return Some(known(addresses, rtype, Zone::Of(&network.zone)));
                 }
             }
@@ -163,13 +166,14 @@ fn on_host<'a>(network: &'a Network, name: &QuestionName, rtype: Rtype) -> Optio
 
 fn single_label<'a>(
     mut networks: impl Iterator<Item = &'a Network>,
+    user: Option<&UserName>,
     name: &QuestionName,
     rtype: Rtype,
 ) -> Option<Verdict<'a>> {
     if name.labels != 1 {
         return None;
     }
-    if let Some(addresses) = networks.find_map(|network| network.addresses(name.as_bytes())) {
+    if let Some(addresses) = networks.find_map(|network| network.addresses_for(user, name.as_bytes())) {
         return Some(known(addresses, rtype, Zone::Root));
     }
     // Others can be asked for `com NS`; no address is at a top-level domain.
@@ -226,7 +230,7 @@ name 10.87.2.4 aaaaaaaaaaaaaaaa eth0 db.h2
         let network = Network::new(NamesFile::parse(HOST_2).unwrap());
         let own = |name: &str, rtype| {
             let name = QuestionName::of(&wire_name(name).unwrap());
-            shown(&decide(std::iter::once(&network), &name, rtype))
+            shown(&decide(std::iter::once(&network), None, &name, rtype))
         };
         let others = |name: &str, rtype| {
             let name = QuestionName::of(&wire_name(name).unwrap());
@@ -273,6 +277,38 @@ name 10.87.2.4 aaaaaaaaaaaaaaaa eth0 db.h2
     }
 
     #[test]
+    fn names_of_a_users_containers_are_short_for_these_only() {
+        let text = "version 1\nnetwork flatnet\nlisten 10.87.1.1\nsubnet 10.87.1.0/24\nzone z.internal\nhost gateway 10.87.1.1\n\
+                    name 10.87.1.2 0123456789abcdef eth0 web\n\
+                    name 10.87.1.3 u1001.alice.0123456789abcdef eth0 web.alice gateway.alice\n\
+                    name 10.87.1.4 u1002.bob.0123456789abcdef eth0 web.bob db.bob x.alice.bob\n";
+        let network = Network::new(NamesFile::parse(text).unwrap());
+        for (client, name, answer) in [
+            (2, "web", "[10.87.1.2]"),
+            (3, "web", "[10.87.1.3]"),
+            (3, "WEB.z.internal", "[10.87.1.3]"),
+            (4, "web", "[10.87.1.4]"),
+            (2, "gateway", "[10.87.1.1]"),
+            (3, "gateway", "[10.87.1.3]"),
+            (4, "gateway.z.internal", "[10.87.1.1]"),
+            (3, "db", "nothing in ."),
+            (3, "db.bob.z.internal", "[10.87.1.4]"),
+            (2, "web.alice.z.internal", "[10.87.1.3]"),
+            (2, "x.alice.z.internal", "nothing in z.internal"),
+            (3, "0123456789ab", "[10.87.1.3]"),
+            (2, "0123456789ab", "[10.87.1.2]"),
+            (2, "0123456789ab.bob.z.internal", "[10.87.1.4]"),
+            // Without the zone, names of several labels are not containers'.
+            (3, "db.bob", "Forward"),
+        ] {
+            let user = network.user_at([10, 87, 1, client].into());
+            let question = QuestionName::of(&wire_name(name).unwrap());
+            let verdict = decide(std::iter::once(&network), user.as_ref(), &question, Rtype::A);
+            assert_eq!(shown(&verdict), answer, "{client} {name}");
+        }
+    }
+
+    #[test]
     fn other_hosts_resolvers_are_told_from_their_containers() {
         let network = Network::new(NamesFile::parse(HOST_2).unwrap());
         for (address, is_host) in [
@@ -290,7 +326,7 @@ name 10.87.2.4 aaaaaaaaaaaaaaaa eth0 db.h2
         let alone = Network::new(NamesFile::parse(&alone).unwrap());
         assert!(!alone.is_other_host([10, 87, 1, 1].into()));
         let name = QuestionName::of(&wire_name("db.h3").unwrap());
-        assert_eq!(shown(&decide(std::iter::once(&alone), &name, Rtype::A)), "Forward");
+        assert_eq!(shown(&decide(std::iter::once(&alone), None, &name, Rtype::A)), "Forward");
         assert_eq!(decide_for_host(&alone, &name, Rtype::A), None);
     }
 }

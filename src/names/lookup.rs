@@ -28,7 +28,7 @@ pub enum LookupResult {
 pub fn look_up(files: Vec<NamesFile>, name: &str) -> Option<LookupResult> {
     let networks: Vec<Network> = files.into_iter().map(Network::new).collect();
     let name = QuestionName::of(&wire_name(name.strip_suffix('.').unwrap_or(name))?);
-    Some(match decide(networks.iter(), &name, Rtype::A) {
+    Some(match decide(networks.iter(), None, &name, Rtype::A) {
         Verdict::Addresses(addresses) => LookupResult::Addresses(addresses.to_vec()),
         Verdict::Forward => LookupResult::Forwarded,
         Verdict::OtherHost(address) => LookupResult::OtherHost(address),

@@ -62,7 +62,7 @@ pub fn answers(files: Vec<NamesFile>, is_tcp: bool) -> impl FnMut(&[u8]) -> Resp
                 reply::error(&mut answer, message, Rcode::NOTIMP.into());
             }
             Ok(question) => {
-                let verdict = decide::decide(networks.iter(), &question.name, question.rtype);
+                let verdict = decide::decide(networks.iter(), None, &question.name, question.rtype);
                 if matches!(verdict, decide::Verdict::Forward | decide::Verdict::OtherHost(_)) {
                     return Response::Forward;
                 }

@@ -8,7 +8,7 @@ use domain::base::Name;
 use ipnet::Ipv4Net;
 
 use super::host_label::split_host;
-use crate::model::types::{ContainerName, HostNumbers};
+use crate::model::types::{ContainerName, HostNumbers, User, UserName};
 use crate::state::names::{Change, NameEntry, NamesFile};
 
 /// A name as it is sent.
@@ -115,6 +115,18 @@ impl Network {
         found.map(Vec::as_slice)
     }
 
+    /// The addresses of `name` for a client: if that is a container of `user`, first of the user's own containers.
+    pub(super) fn addresses_for(&self, user: Option<&UserName>, name: &[u8]) -> Option<&[Ipv4Addr]> {
+        let own = user
+            .and_then(|user| self.names.get([name, b".", key(user.as_str()).as_ref()].concat().as_slice()));
+        own.map(Vec::as_slice).or_else(|| self.addresses(name))
+    }
+
+    /// The user whose container is at `address`, if it is one's.
+    pub(super) fn user_at(&self, address: Ipv4Addr) -> Option<UserName> {
+        Some(User::of(&self.holder(address)?.id.container_id)?.name)
+    }
+
     /// The resolver of the host that `name` is on, if that is another one: for `db.h2` and `db.host2`, and for `h2` unless a
     /// container here is called so.
     pub(super) fn other_host(&self, name: &[u8]) -> Option<Ipv4Addr> {
@@ -173,7 +185,8 @@ impl Network {
         let full = |name: &str| wire_name(&format!("{name}.{domain}"));
         if let Some(holder) = self.holder(address) {
             let given = holder.names.iter().map(ContainerName::as_str);
-            return given.chain([holder.id.container_id.short()]).find_map(full);
+            let by_id = holder.id.container_id.name();
+            return given.chain([by_id.as_str()]).find_map(full);
         }
         self.file.hosts.iter().filter(|(_, own)| *own == address).find_map(|(host, _)| full(host.as_str()))
     }
@@ -183,9 +196,9 @@ impl Network {
         let domain = self.host_domain().unwrap_or_default();
         self.file.entries.iter().flat_map(move |entry| {
             let given = entry.names.iter().map(ContainerName::as_str);
-            let id = entry.names.is_empty().then(|| entry.id.container_id.short());
+            let id = entry.names.is_empty().then(|| entry.id.container_id.name());
             let full = |name: &str| Some((wire_name(&format!("{name}.{domain}"))?, entry.address));
-            given.chain(id).filter_map(full).collect::<Vec<_>>()
+            given.chain(id.as_deref()).filter_map(full).collect::<Vec<_>>()
         })
     }
 
@@ -200,7 +213,8 @@ impl Network {
 
 /// All names of a container.
 fn keys(entry: &NameEntry) -> impl Iterator<Item = Box<[u8]>> {
-    entry.names.iter().map(ContainerName::as_str).chain([entry.id.container_id.short()]).map(key)
+    let by_id = key(&entry.id.container_id.name());
+    entry.names.iter().map(|name| key(name.as_str())).chain([by_id])
 }
 
 fn key(name: &str) -> Box<[u8]> {

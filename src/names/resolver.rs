@@ -385,8 +385,12 @@ impl Resolver {
         }
         let turn = self.number();
         let other_host = self.files.network(&network).filter(|one| one.is_other_host(address));
+        let user = self.files.network(&network).and_then(|one| one.user_at(address));
         let verdict = match other_host {
-            None => Some(decide(self.files.networks_for(&network), &question.name, question.rtype)),
+            None => {
+                let networks = self.files.networks_for(&network);
+                Some(decide(networks, user.as_ref(), &question.name, question.rtype))
+            }
             Some(network) => decide_for_host(network, &question.name, question.rtype),
         };
         let Some(mut verdict) = verdict else {

@@ -5,10 +5,10 @@ use std::path::Path;
 use super::authority::Authority;
 use super::nebula;
 use super::papers::UdpEndpoint;
-use super::task::Task;
 use crate::error::Result;
 use crate::kernel::execute::Executor;
 use crate::model::types::HostName;
+use crate::setup::task::Task;
 
 const UNIT: &str = include_str!("../../templates/nebula-lighthouse.service.in");
 

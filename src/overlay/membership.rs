@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use super::nebula::{self, HostFiles};
 use super::papers::{Carrier, Credentials, Fingerprint, Invitation, Pem};
-use super::task::Task;
 use crate::error::{Error, Kind, Result, io};
 use crate::kernel::execute::Executor;
 use crate::kernel::{observe, tools};
 use crate::model::command::Command;
 use crate::model::config::{self, Config, Overlay, OverlayKind};
+use crate::setup::task::Task;
 use crate::setup::units;
 
 const UNIT: &str = include_str!("../../templates/flatnet-overlay.service.in");

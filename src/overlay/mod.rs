@@ -22,5 +22,4 @@ pub mod membership;
 pub mod nebula;
 pub mod papers;
 pub mod status;
-pub mod task;
 pub mod vxlan;

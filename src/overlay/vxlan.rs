@@ -2,9 +2,9 @@
 
 use super::membership::ThisHost;
 use super::papers::{Carrier, Invitation, read, write};
-use super::task::Task;
 use crate::error::{Error, Kind, Result};
 use crate::model::config::{Config, OverlayKind, Peer, Peers};
+use crate::setup::task::Task;
 
 /// What everybody must know who uses it.
 pub const WARNING: &str = "VXLAN does not encrypt packets, and nothing proves who sent them: whoever is in this LAN can read and forge them";

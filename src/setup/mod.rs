@@ -2,6 +2,8 @@
 
 pub(crate) mod install;
 pub(crate) mod podman;
+pub(crate) mod rootless;
+pub mod task;
 pub(crate) mod templates;
 pub(crate) mod units;
 pub(crate) mod unmanaged;

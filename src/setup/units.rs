@@ -17,6 +17,12 @@ const PROGRAM: &str = "/usr/local/bin/flatnet";
 const GATEWAY_DIRECTORY: &str = "/var/lib/flatnet-gateway";
 const GATEWAY: &str = include_str!("../../templates/flatnet-gateway.service");
 const RESOLVER: &str = include_str!("../../templates/flatnet-dns.service");
+/// The socket of the service for rootless Podman.
+pub(crate) const SERVE_SOCKET: &str = "flatnet-serve.socket";
+const SERVE: [(&str, &str); 2] = [
+    (SERVE_SOCKET, include_str!("../../templates/flatnet-serve.socket")),
+    ("flatnet-serve@.service", include_str!("../../templates/flatnet-serve@.service")),
+];
 const WATCH: (&str, &str, &str) =
     ("flatnet-gateway-watch", "service", include_str!("../../templates/flatnet-gateway-watch.service"));
 const TEMPLATES: [(&str, &str, &str); 7] = [
@@ -35,6 +41,15 @@ pub(crate) fn units(network: &NetworkName, program: &Path, config: &Path) -> imp
         .into_iter()
         .map(move |template| unit(template, network, program, config))
         .chain([resolver(program)])
+        .chain(serve(program))
+}
+
+/// The units of the service for rootless Podman, which is one for all networks of this host.
+pub(crate) fn serve(program: &Path) -> [Item; 2] {
+    SERVE.map(|(name, template)| {
+        let text = template.replace(&format!("{PROGRAM} serve"), &format!("{} serve", word(program)));
+        Item { path: Path::new(DIRECTORY).join(name), content: Content::File(text) }
+    })
 }
 
 /// The unit of the resolver, which is one for all networks of this host.
@@ -123,14 +138,16 @@ mod tests {
                 "flatnet-metrics.service",
                 "flatnet-metrics.timer",
                 "flatnet-gateway-watch.service",
-                "flatnet-dns.service"
+                "flatnet-dns.service",
+                "flatnet-serve.socket",
+                "flatnet-serve@.service"
             ]
         );
         let templates = TEMPLATES.map(|(_, _, template)| template);
         assert!(
             units
                 .iter()
-                .zip(templates.into_iter().chain([RESOLVER]))
+                .zip(templates.into_iter().chain([RESOLVER]).chain(SERVE.map(|(_, template)| template)))
                 .all(|((_, text), template)| *text == template)
         );
     }
@@ -148,7 +165,9 @@ mod tests {
             "{}",
             units[0].1
         );
-        let (dns, others) = units[1..].split_last().unwrap();
+        let (others, of_host) = units[1..].split_at(units.len() - 4);
+        let dns = &of_host[0];
+        assert!(of_host[2].1.contains("ExecStart=/usr/bin/flatnet serve\n"), "{}", of_host[2].1);
         assert!(
             dns.0 == "flatnet-dns.service" && dns.1.contains("ExecStart=/usr/bin/flatnet dns\n"),
             "{}",

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
 use flatnet::kernel::observe::attachment::ObservedAttachment;
-use flatnet::kernel::observe::host::{ObservedHost, ObservedRuleset, RunningResolver};
+use flatnet::kernel::observe::host::{ObservedHost, ObservedRuleset, RunningProgram};
 use flatnet::kernel::observe::link::{self, Link};
 use flatnet::kernel::observe::overlay::ObservedOverlay;
 use flatnet::kernel::observe::route::{self, Route};
@@ -67,6 +67,9 @@ struct Observed {
     /// The resolver's process.
     #[serde(default)]
     resolver: Option<u32>,
+    /// The process of the service for rootless Podman.
+    #[serde(default)]
+    service: Option<u32>,
     /// Flows that the previous rules accepted and the new ones do not.
     #[serde(default)]
     closed: Vec<FlowFilter>,
@@ -167,7 +170,8 @@ impl Observed {
                 }
             },
             arp_table: self.arp_table,
-            resolver: self.resolver.map(|pid| RunningResolver { pid, has_other_networks: false }),
+            resolver: self.resolver.map(|pid| RunningProgram { pid, has_other_networks: false }),
+            service: self.service.map(|pid| RunningProgram { pid, has_other_networks: false }),
         }
     }
 

@@ -386,7 +386,11 @@ impl Model {
                 Ok(())
             }
             // The model has neither flows nor processes.
-            Op::FlowsDel(_) | Op::ResolverStart(_) | Op::ResolverStop { .. } => Ok(()),
+            Op::FlowsDel(_)
+            | Op::ResolverStart(_)
+            | Op::ResolverStop { .. }
+            | Op::ServiceStart { .. }
+            | Op::ServiceStop { .. } => Ok(()),
         }
     }
 
@@ -507,6 +511,7 @@ impl Model {
             },
             arp_table: self.arp_table,
             resolver: None,
+            service: None,
         }
     }
 

@@ -7,8 +7,9 @@ use crate::sandbox::Sandbox;
 /// The drivers' folder inside the sandbox.
 const FOLDER: &str = "/usr/local/lib/drive";
 
-const FILES: [(&str, &str); 11] = [
+const FILES: [(&str, &str); 12] = [
     ("plugin.py", include_str!("drive/plugin.py")),
+    ("asker.py", include_str!("drive/asker.py")),
     ("cycle.py", include_str!("drive/cycle.py")),
     ("dns_server.py", include_str!("drive/dns_server.py")),
     ("first_query.py", include_str!("drive/first_query.py")),

@@ -97,6 +97,7 @@ mod powershell;
 mod quickstart_host;
 mod reliability;
 mod repair;
+mod rootless;
 mod routes;
 mod routes_static;
 mod routes_sync;

@@ -263,7 +263,8 @@ fn of_route(route: &Route, file: &NamesFile, receipts: &[Receipt]) -> Vec<Row> {
 fn of_container(entry: &NameEntry, receipt: Option<&Receipt>) -> Vec<Row> {
     let id = &entry.id.container_id;
     let own = receipt.map_or("", |receipt| receipt.name.as_str());
-    let container = if own.is_empty() { id.short() } else { own };
+    let by_id = id.name();
+    let container = if own.is_empty() { &by_id } else { own };
     let row = |name: &str, why| Row {
         name: name.to_owned(),
         address: entry.address,
@@ -276,5 +277,5 @@ fn of_container(entry: &NameEntry, receipt: Option<&Receipt>) -> Vec<Row> {
         .names
         .iter()
         .map(|name| row(name.as_str(), if name.as_str() == own { "container" } else { "alias" }));
-    given.chain([row(id.short(), "ID")]).collect()
+    given.chain([row(&by_id, "ID")]).collect()
 }

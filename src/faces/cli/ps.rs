@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Options, output};
 use crate::engine::{Attachment, AttachmentStatus, Engine};
 use crate::error::Result;
-use crate::model::types::{Mac, PortMapping};
+use crate::model::types::{Mac, PortMapping, User, UserName};
 use crate::state::lease::Lease;
 
 /// List attached containers by address.
@@ -19,18 +19,23 @@ use crate::state::lease::Lease;
 /// its last holder).
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  flatnet ps\n  flatnet ps --all    # include released addresses\n  flatnet ps --json"
+    after_help = "Examples:\n  flatnet ps\n  flatnet ps --all    # include released addresses\n  flatnet ps --user alice\n  flatnet ps --json"
 )]
 pub(super) struct Ps {
     /// Include released addresses, which are remembered for their last holder.
     #[arg(long, short)]
     all: bool,
+    /// Only containers of USER's rootless Podman.
+    #[arg(long, value_name = "USER")]
+    user: Option<UserName>,
 }
 
 /// One line of the listing.
 #[derive(Debug, Serialize)]
 struct Row {
     name: String,
+    /// Whose rootless Podman attached it; `None` for root's.
+    user: Option<UserName>,
     container_id: String,
     if_name: String,
     /// The first of `addresses`.
@@ -42,6 +47,8 @@ struct Row {
     state: String,
     aliases: Vec<String>,
     ports: Vec<PortMapping>,
+    #[serde(skip)]
+    short_id: String,
     #[serde(skip)]
     milliseconds: i64,
 }
@@ -69,6 +76,9 @@ impl Ps {
             let released = leases.all().filter(|(_, lease)| lease.released);
             rows.extend(released.map(|(address, lease)| Row::of_lease(address, lease)));
         }
+        if self.user.is_some() {
+            rows.retain(|row| row.user == self.user);
+        }
         rows.sort_by_key(|row| row.address);
         Ok(rows)
     }
@@ -82,6 +92,8 @@ impl Row {
         );
         Self {
             name: receipt.name.clone(),
+            user: User::of(&receipt.id.container_id).map(|user| user.name),
+            short_id: receipt.id.container_id.short().to_owned(),
             container_id: receipt.id.container_id.to_string(),
             if_name: receipt.id.if_name.to_string(),
             address: receipt.address().into(),
@@ -99,6 +111,8 @@ impl Row {
     fn of_lease(address: IpAddr, lease: &Lease) -> Self {
         Self {
             name: lease.name.clone(),
+            user: User::of(&lease.id.container_id).map(|user| user.name),
+            short_id: lease.id.container_id.short().to_owned(),
             container_id: lease.id.container_id.to_string(),
             if_name: lease.id.if_name.to_string(),
             address,
@@ -120,7 +134,7 @@ impl Row {
         let or_dash = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
         vec![
             or_dash(&self.name),
-            self.container_id.get(..12).unwrap_or(&self.container_id).to_owned(),
+            self.short_id.clone(),
             self.address.to_string(),
             or_dash(&self.mac),
             or_dash(self.host_link.as_deref().unwrap_or_default()),

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::error::{self, Error, Kind, Remedy, Result};
+use crate::faces::rootless::client;
 use crate::model::config::{self, Config, Egress, IngressGateways};
 use crate::model::types::shown;
 
@@ -57,7 +58,7 @@ struct Range {
 
 /// The network as Podman stores it: with Flatnet's leases, and with the subnet, so that no other network gets it.
 pub(super) fn create(mut network: Map<String, Value>, name: &str, path: &Path) -> Result<Value> {
-    let config = config::load(path)?;
+    let config = if client::is_needed() { config::load_for_user(path) } else { config::load(path) }?;
     if config.network.as_str() != name {
         let what =
             format!("{} configures network {}, not \"{}\"", path.display(), config.network, shown(name));

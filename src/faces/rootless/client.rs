@@ -10,8 +10,9 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use super::message::{Answer, Attach, Call, Check, Message};
-use super::{SOCKET, wire};
+use super::wire;
 use crate::error::{Error, Kind, Result, parser_says};
+use crate::model::config::SERVE_SOCKET as SOCKET;
 use crate::model::request::{Attached, Request};
 use crate::model::types::{AttachmentId, NetworkName};
 

@@ -10,6 +10,8 @@ use crate::model::types::{AttachmentId, ContainerName, NetnsPath, NetworkName, s
 
 /// The version of the protocol.
 const VERSION: u32 = 1;
+/// What to do about a request that cannot be read.
+pub(super) const SAME: &str = "Let the user's Podman call the same version of Flatnet as root's";
 /// The longest document, in bytes.
 pub const LONGEST: usize = 64 << 10;
 
@@ -94,15 +96,16 @@ impl Message {
     /// Parses a message, whoever sent it.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let failed = |cause| {
-            Error::new(Kind::Decode, "the request is not one of Flatnet's").source(parser_says(&cause))
+            Error::new(Kind::Decode, "the request is not one of Flatnet's")
+                .source(parser_says(&cause))
+                .remedy(SAME)
         };
         let message: Self = serde_json::from_slice(bytes).map_err(failed)?;
         if message.version == VERSION {
             return Ok(message);
         }
         let what = format!("the request has version {}, and this service knows {VERSION}", message.version);
-        Err(Error::new(Kind::Decode, what)
-            .remedy("Let the user's Podman call the same Flatnet as root's: see `flatnet doctor`"))
+        Err(Error::new(Kind::Decode, what).remedy(SAME))
     }
 }
 

@@ -17,8 +17,3 @@ pub mod runner;
 pub mod service;
 mod slots;
 mod wire;
-
-/// The socket of the service. Rootless Podman replaces /run for its plugins, but not /var/lib.
-pub const SOCKET: &str = "/var/lib/flatnet-serve/socket";
-/// The group whose members may open it.
-pub const GROUP: &str = "flatnet";

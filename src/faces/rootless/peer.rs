@@ -46,7 +46,7 @@ impl Peer {
         name: &UserName,
         executor: &mut dyn Executor,
     ) -> Result<Netns> {
-        let netns = Netns::of(File::from(descriptor), path)?;
+        let netns = Netns::of(&File::from(descriptor), path)?;
         executor.hold(path, Rc::clone(&netns.descriptor()));
         let output = executor.run(&self.entering(path), &[])?;
         if output.success() {

@@ -14,8 +14,9 @@ use rustix::net::{
     socket_with,
 };
 
-use super::{GROUP, SOCKET};
+use super::slots;
 use crate::error::{self, Error, Kind, Remedy, Result};
+use crate::model::config::{SERVE_GROUP as GROUP, SERVE_LOCK as LOCK, SERVE_SOCKET as SOCKET};
 use crate::setup::executable;
 use crate::state::lock::Lock;
 
@@ -38,7 +39,8 @@ pub fn listen(stop: impl AsFd) -> Result<()> {
         _ => {}
     }
     // Held for as long as this process lives.
-    let _alone = Lock::acquire(&directory.join("lock"), Duration::ZERO)?;
+    let _locks = slots::locks()?;
+    let _alone = Lock::acquire(Path::new(LOCK), Duration::ZERO)?;
     let listener = bound(socket)?;
     let result = accept_until(&stop, &listener);
     let _ = std::fs::remove_file(socket);

@@ -9,14 +9,14 @@
 //! | MAC, published ports | nobody: Flatnet makes the MAC, and Podman publishes ports of rootless containers itself |
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::message::{Answer, Attach, Call, Check, Message, Refusal};
+use super::message::{Answer, Attach, Call, Check, Message, Refusal, SAME};
 use super::peer::Peer;
 use super::{account, slots, wire};
 use crate::engine::Engine;
-use crate::error::{self, Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::faces::plugin;
 use crate::kernel::execute::HostExecutor;
 use crate::log::Log;
@@ -67,7 +67,8 @@ fn handle(
         Call::Attach(attach) => {
             let allowance = account::allowance(&config, &user)?;
             let request = request(&attach, &user, allowance)?;
-            let missing = || Error::new(Kind::Decode, "the network namespace did not come along");
+            let missing =
+                || Error::new(Kind::Decode, "the network namespace did not come along").remedy(SAME);
             let netns =
                 peer.netns(descriptor.ok_or_else(missing)?, &request.netns, &user.name, &mut executor)?;
             let engine = &mut open(config)?;
@@ -120,28 +121,17 @@ fn request(attach: &Attach, user: &User, allowance: &Allowance) -> Result<Reques
     })
 }
 
-/// The configuration of `network`: the default one, or another in its directory.
+/// The configuration of `network`, with its path.
 fn config_of(network: &NetworkName) -> Result<(PathBuf, Config)> {
-    let default = PathBuf::from(DEFAULT_PATH);
-    let first = config::load(&default);
-    if let Ok(config) = &first
-        && config.network == *network
-    {
-        return first.map(|config| (default, config));
-    }
-    let directory = default.parent().map(PathBuf::from).unwrap_or_default();
-    let entries = std::fs::read_dir(&directory).map_err(error::io("list", &directory))?;
-    let files = entries.flatten().map(|entry| entry.path());
-    let others = files.filter(|path| *path != default && path.extension().is_some_and(|end| end == "yaml"));
-    for path in others {
-        if let Ok(config) = config::load(&path)
-            && config.network == *network
-        {
-            return Ok((path, config));
-        }
-    }
-    let what = format!("{} configures no network {network}", directory.display());
-    Err(first.err().unwrap_or_else(|| Error::new(Kind::NetworkName, what)))
+    let mut all = config::installed().into_iter();
+    all.find(|(_, config)| config.network == *network).ok_or_else(|| {
+        // If it is the default one that is invalid, that is the reason.
+        config::load(Path::new(DEFAULT_PATH)).err().unwrap_or_else(|| {
+            let what = format!("no configuration in /etc/flatnet has the network {network}");
+            Error::new(Kind::NetworkName, what)
+                .remedy("Use a network that `podman network ls` of root lists, or ask root for it")
+        })
+    })
 }
 
 fn open(config: Config) -> Result<Engine> {
@@ -151,7 +141,7 @@ fn open(config: Config) -> Result<Engine> {
 
 fn not_received(errno: rustix::io::Errno) -> Error {
     let what = "no request of at most 65536 bytes with at most one descriptor arrived";
-    Error::new(Kind::Decode, what).source(std::io::Error::from(errno))
+    Error::new(Kind::Decode, what).source(std::io::Error::from(errno)).remedy(SAME)
 }
 
 fn send(connection: impl AsFd, answer: &Answer) -> Result<()> {

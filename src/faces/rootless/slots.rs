@@ -4,11 +4,10 @@ use std::num::NonZeroU32;
 use std::path::Path;
 
 use crate::error::{Error, Kind, Result};
+use crate::model::config::SERVE_LOCK;
 use crate::state::dir::StateDir;
 use crate::state::lock::Lock;
 
-/// Where the locks are.
-const DIRECTORY: &str = "/run/flatnet-serve";
 /// How many requests of one user are worked on at once. The others are told to come again.
 const MOST: u32 = 8;
 
@@ -20,7 +19,7 @@ pub(super) struct Slot {
 
 /// A free slot of the user's.
 pub(super) fn take(uid: NonZeroU32) -> Result<Slot> {
-    let directory = StateDir::create(Path::new(DIRECTORY))?;
+    let directory = locks()?;
     for number in 0..MOST {
         if let Some(lock) = Lock::try_acquire(&directory.path().join(format!("{uid}.{number}")))? {
             return Ok(Slot { _lock: lock });
@@ -30,4 +29,10 @@ pub(super) fn take(uid: NonZeroU32) -> Result<Slot> {
         Kind::TryLater,
         "the service for rootless Podman is busy with other requests of this user",
     ))
+}
+
+/// The directory of the locks of the service.
+pub(super) fn locks() -> Result<StateDir> {
+    let directory = Path::new(SERVE_LOCK).parent().unwrap_or(Path::new("/"));
+    StateDir::create(directory)
 }

@@ -98,7 +98,8 @@ mod tests {
         let file = std::fs::File::open("/dev/null").unwrap();
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(9))];
         let mut control = SendAncillaryBuffer::new(&mut space);
-        assert!(control.push(SendAncillaryMessage::ScmRights(&[file.as_fd(); 9])));
+        let many = [file.as_fd(); 9];
+        assert!(control.push(SendAncillaryMessage::ScmRights(&many)));
         sendmsg(&one, &[IoSlice::new(b"many")], &mut control, SendFlags::NOSIGNAL).unwrap();
         assert_eq!(receive(&other, SHORT).unwrap_err(), Errno::MSGSIZE);
     }

@@ -43,15 +43,17 @@ pub struct ObservedHost {
     /// Whether the table `arp` exists, which only bridge ports need.
     pub arp_table: bool,
     /// The resolver, if it runs.
-    pub resolver: Option<RunningResolver>,
+    pub resolver: Option<RunningProgram>,
+    /// The service for rootless Podman, if Flatnet has started it.
+    pub service: Option<RunningProgram>,
 }
 
-/// The process of the resolver, which is one for all networks of this host.
+/// A process that is one for all networks of this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RunningResolver {
+pub struct RunningProgram {
     /// Its process.
     pub pid: u32,
-    /// Whether other networks have names, too.
+    /// Whether other networks need it, too.
     pub has_other_networks: bool,
 }
 
@@ -90,6 +92,7 @@ impl ObservedHost {
             ruleset: ObservedRuleset::Absent,
             arp_table: false,
             resolver: None,
+            service: None,
         }
     }
 }
@@ -126,6 +129,7 @@ pub fn facts(config: &Config, config_hash: &str, host: &mut Host) -> Result<Host
         windows,
         peers: peers(config)?,
         resolver: super::resolver::how_to_start(config),
+        service: super::serve::program(config),
         ingress_gateways,
         ipv6: has_ipv6(),
         uplink,
@@ -231,13 +235,17 @@ pub fn observe(desired: &HostState, host: &mut Host) -> Result<ObservedHost> {
         ruleset,
         arp_table,
         resolver: resolver(desired, host),
+        service: super::serve::process().map(|pid| RunningProgram {
+            pid,
+            has_other_networks: super::serve::has_other_networks(&desired.network),
+        }),
     })
 }
 
-fn resolver(desired: &HostState, host: &mut Host) -> Option<RunningResolver> {
+fn resolver(desired: &HostState, host: &mut Host) -> Option<RunningProgram> {
     let pid = super::resolver::running(desired, host)?;
     let networks = NamesDir::new(desired.names.clone()).networks();
-    Some(RunningResolver {
+    Some(RunningProgram {
         pid,
         has_other_networks: networks.iter().any(|network| *network != desired.network),
     })

@@ -28,6 +28,7 @@ mod rooted;
 pub mod route;
 pub mod rule;
 pub mod ruleset;
+pub mod serve;
 pub mod source_address;
 
 use std::os::fd::OwnedFd;

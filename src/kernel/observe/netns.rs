@@ -34,19 +34,19 @@ impl Netns {
         let file = open_path(path.as_str()).map_err(|cause| {
             Error::new(Kind::Netns, format!("cannot open the network namespace {path}")).source(cause)
         })?;
-        Self::of(file, path)
+        Self::of(&file, path)
     }
 
     /// Checks a descriptor in the same way. Messages and commands call the namespace `path`, which need not lead to it.
-    pub fn of(file: File, path: &NetnsPath) -> Result<Self> {
-        let file_system = rustix::fs::fstatfs(&file).map_err(|errno| {
+    pub fn of(file: &File, path: &NetnsPath) -> Result<Self> {
+        let file_system = rustix::fs::fstatfs(file).map_err(|errno| {
             Error::new(Kind::Netns, format!("cannot stat {path}")).source(std::io::Error::from(errno))
         })?;
         #[allow(clippy::useless_conversion, reason = "f_type has another width on other platforms")]
         if i64::from(file_system.f_type) != NSFS_MAGIC {
             return Err(Error::new(Kind::NotANetns, format!("{path} is not a network namespace")));
         }
-        let id = id_of(&file).ok_or_else(|| Error::new(Kind::Netns, format!("cannot stat {path}")))?;
+        let id = id_of(file).ok_or_else(|| Error::new(Kind::Netns, format!("cannot stat {path}")))?;
         if own().is_some_and(|own| own == id) {
             return Err(Error::new(Kind::OwnNetns, format!("{path} is this host's own network namespace")));
         }

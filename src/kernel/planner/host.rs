@@ -34,6 +34,7 @@ pub fn up(desired: &HostState, observed: &ObservedHost, strays: &[Link]) -> Resu
     bridge_and_settings(&mut plan, desired, observed, bridge.as_ref());
     overlay::up(&mut plan, desired, observed)?;
     resolver(&mut plan, desired, observed);
+    service(&mut plan, desired, observed);
     Ok(plan)
 }
 
@@ -61,6 +62,7 @@ pub fn repair(desired: &HostState, observed: &ObservedHost, strays: &[Link]) -> 
     bridge_and_settings(&mut plan, desired, observed, bridge.as_ref());
     overlay::up(&mut plan, desired, observed)?;
     resolver(&mut plan, desired, observed);
+    service(&mut plan, desired, observed);
     Ok(plan)
 }
 
@@ -151,6 +153,27 @@ fn resolver(plan: &mut Plan, desired: &HostState, observed: &ObservedHost) {
     }
 }
 
+/// Starts the service for rootless Podman where systemd does not, and ends it when no user may have containers any more.
+fn service(plan: &mut Plan, desired: &HostState, observed: &ObservedHost) {
+    match (&desired.service, observed.service) {
+        (Some(program), None) => {
+            let start = Op::ServiceStart { program: program.clone() };
+            plan.push_final(start, "attaches containers of users' rootless Podman; `flatnet down` ends it");
+        }
+        (None, _) => service_stop(plan, observed),
+        _ => {}
+    }
+}
+
+fn service_stop(plan: &mut Plan, observed: &ObservedHost) {
+    if let Some(service) = observed.service.filter(|service| !service.has_other_networks) {
+        plan.push_final(
+            Op::ServiceStop { pid: service.pid },
+            "no rootless Podman of a user is served any more",
+        );
+    }
+}
+
 /// Ends the resolver that Flatnet started, unless other networks need it.
 fn resolver_stop(plan: &mut Plan, desired: &HostState, observed: &ObservedHost) {
     let is_ours = desired.resolver != Some(Resolver::Unit);
@@ -170,6 +193,7 @@ pub fn down(
 ) -> Result<Plan> {
     let mut plan = Plan::default();
     refuse_another_table(desired, observed)?;
+    service_stop(&mut plan, observed);
     resolver_stop(&mut plan, desired, observed);
     // Before the bridge: with its address the kernel removes the route that has it as source.
     overlay::down(&mut plan, desired, observed)?;

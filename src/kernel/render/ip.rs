@@ -177,7 +177,9 @@ pub(super) fn arguments(op: &Op) -> Vec<String> {
         | Op::ElementDel(_)
         | Op::FlowsDel(_)
         | Op::ResolverStart(_)
-        | Op::ResolverStop { .. } => unreachable!("not an operation of ip"),
+        | Op::ResolverStop { .. }
+        | Op::ServiceStart { .. }
+        | Op::ServiceStop { .. } => unreachable!("not an operation of ip"),
     };
     words.split_whitespace().map(str::to_owned).collect()
 }

@@ -1,10 +1,10 @@
 //! Renders the steps of a [`crate::kernel::planner`] as commands. Consecutive steps of one program in one
 //! namespace become one command. The rendered command is both printed and run by [`crate::kernel::execute`].
 
+mod background;
 mod conntrack;
 mod ip;
 mod nft;
-mod resolver;
 
 use crate::kernel::tools::Tools;
 use crate::model::command::Command;
@@ -28,8 +28,7 @@ enum Group<'a> {
     Nft,
     Sysctl,
     Conntrack,
-    ResolverStart,
-    ResolverStop,
+    Background(std::mem::Discriminant<Op>),
 }
 
 fn group(op: &Op) -> Group<'_> {
@@ -66,8 +65,9 @@ fn group(op: &Op) -> Group<'_> {
         | Op::ElementAdd(_)
         | Op::ElementDel(_) => Group::Nft,
         Op::FlowsDel(_) => Group::Conntrack,
-        Op::ResolverStart(_) => Group::ResolverStart,
-        Op::ResolverStop { .. } => Group::ResolverStop,
+        Op::ResolverStart(_) | Op::ResolverStop { .. } | Op::ServiceStart { .. } | Op::ServiceStop { .. } => {
+            Group::Background(std::mem::discriminant(op))
+        }
     }
 }
 
@@ -103,7 +103,7 @@ fn one(chunk: &[&Op], tools: &Tools) -> Command {
         Some(Group::Conntrack) => Command::new([tools.conntrack.as_str(), "-R", "-"])
             .stdin(chunk.iter().map(|op| conntrack::arguments(op).join(" ") + "\n").collect::<String>()),
         // Each group has one operation at most in a plan.
-        Some(Group::ResolverStart | Group::ResolverStop) => Command::new(resolver::arguments(chunk[0])),
+        Some(Group::Background(_)) => Command::new(background::arguments(chunk[0])),
         None => unreachable!("chunk_by yields no empty chunk"),
     }
 }
@@ -168,7 +168,9 @@ pub fn line(op: &Op) -> String {
         Op::RulesetReplace { table, .. } => {
             format!("nft: replace table {table} in one transaction")
         }
-        Op::ResolverStart(_) | Op::ResolverStop { .. } => Command::new(resolver::arguments(op)).line(),
+        Op::ResolverStart(_) | Op::ResolverStop { .. } | Op::ServiceStart { .. } | Op::ServiceStop { .. } => {
+            Command::new(background::arguments(op)).line()
+        }
         Op::FlowsDel(_) => format!("conntrack {}", conntrack::arguments(op).join(" ")),
         Op::RulesetDel { .. } | Op::ArpTableDel { .. } | Op::ElementAdd(_) | Op::ElementDel(_) => {
             nft::lines(op).lines().map(|line| format!("nft {line}")).collect::<Vec<_>>().join("; ")

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
@@ -25,19 +25,32 @@ pub fn load(path: &Path) -> Result<Config> {
     parse(&read(path)?, path)
 }
 
+/// The same for a user's plugin, which changes nothing of this host: in its user namespace root's files belong to nobody.
+pub fn load_for_user(path: &Path) -> Result<Config> {
+    parse(&text(open(path)?, path)?, path)
+}
+
 /// Reads a file of the configuration, which only root may write.
 pub(super) fn read(path: &Path) -> Result<String> {
+    let file = open(path)?;
+    refuse_writable_by_others(&file, path)?;
+    text(file, path)
+}
+
+fn open(path: &Path) -> Result<File> {
     // The path may name a pipe, which would block an open.
     #[expect(clippy::cast_possible_wrap, reason = "the flag is far below the sign bit")]
     let not_waiting = OFlags::NONBLOCK.bits() as i32;
-    let file = OpenOptions::new().read(true).custom_flags(not_waiting).open(path).map_err(|cause| {
+    OpenOptions::new().read(true).custom_flags(not_waiting).open(path).map_err(|cause| {
         if cause.kind() == std::io::ErrorKind::NotFound {
             let what = format!("there is no configuration at {}", path.display());
             return Error::new(Kind::ConfigMissing, what).source(cause);
         }
         error::io("read the configuration", path)(cause)
-    })?;
-    refuse_writable_by_others(&file, path)?;
+    })
+}
+
+fn text(file: File, path: &Path) -> Result<String> {
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(error::io("read the configuration", path))?;
     if bytes.len() as u64 > MAX_BYTES {
@@ -60,6 +73,18 @@ pub fn parse(text: &str, path: &Path) -> Result<Config> {
         };
     validate(&config).map_err(|problem| value_error(&problem, text, path))?;
     Ok(config)
+}
+
+/// The valid configurations beside the default one, and it itself, which comes first.
+#[must_use]
+pub fn installed() -> Vec<(PathBuf, Config)> {
+    let default = Path::new(DEFAULT_PATH);
+    let entries = default.parent().and_then(|directory| std::fs::read_dir(directory).ok());
+    let files = entries.into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut files: Vec<PathBuf> =
+        files.filter(|path| path.extension().is_some_and(|end| end == "yaml")).collect();
+    files.sort_by_key(|path| (path != default, path.clone()));
+    files.into_iter().filter_map(|path| Some((path.clone(), load(&path).ok()?))).collect()
 }
 
 /// Checks a configuration that was not read from a file.

@@ -27,11 +27,11 @@ use serde::{Deserialize, Serialize};
 pub use auto::{IngressGateways, Mtu, Uplink};
 pub use drive::drive;
 pub use gateway::{Expose, Gateway, LONGEST_HOLD, Tls};
-pub use load::{DEFAULT_PATH, load, parse};
+pub use load::{DEFAULT_PATH, installed, load, load_for_user, parse};
 pub use names::Names;
 pub use overlay::{OVERLAY_MTU, Overlay, OverlayKind, ROUTES_PORT, VXLAN_PORT};
 pub use peers::{Peer, Peers};
-pub use rootless::{Allowance, Rootless};
+pub use rootless::{Allowance, Rootless, SERVE_GROUP, SERVE_LOCK, SERVE_SOCKET};
 
 use crate::error::{Error, Kind, Result};
 use crate::model::types::{Addresses, IfName, NetworkName, PortMode, Protocol};

@@ -10,6 +10,12 @@ use super::Config;
 use super::problem::{Problem, problem};
 use crate::model::types::UserName;
 
+/// The socket of the service for rootless Podman. Podman replaces /run for the plugins of users, but not /var/lib.
+pub const SERVE_SOCKET: &str = "/var/lib/flatnet-serve/socket";
+/// The lock of the process that listens, where systemd does not.
+pub const SERVE_LOCK: &str = "/run/flatnet-serve/lock";
+/// The group whose members may open the socket.
+pub const SERVE_GROUP: &str = "flatnet";
 /// How many containers of a user may be attached at once, unless the configuration says otherwise.
 const ADDRESSES: u16 = 16;
 

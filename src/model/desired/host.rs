@@ -55,6 +55,9 @@ pub struct HostFacts {
     /// How the resolver is started; `None` if containers have no names.
     #[serde(default)]
     pub resolver: Option<Resolver>,
+    /// The program of the service for rootless Podman, if Flatnet has to start it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<PathBuf>,
     /// Whether the kernel supports policy routing (`ip rule`).
     #[serde(default)]
     pub policy_routing: bool,
@@ -134,6 +137,8 @@ pub struct HostState {
     pub elements: BTreeSet<TableElement>,
     /// How the resolver is started; `None` if containers have no names.
     pub resolver: Option<Resolver>,
+    /// The program of the service for rootless Podman, if Flatnet has to start it.
+    pub service: Option<PathBuf>,
     /// The directory of the files of names, of all networks of this host.
     pub names: PathBuf,
     /// The way to containers of other hosts.
@@ -209,6 +214,7 @@ impl HostState {
             ports: ports.map(|(host_link, _)| host_link).collect(),
             elements: attached.elements,
             resolver: facts.resolver.clone().filter(|_| config.names.enabled),
+            service: facts.service.clone(),
             names: config.paths.names(),
             overlay: config.overlay.as_ref().map(|overlay| OverlayRoute::new(config, overlay, facts)),
         }

@@ -1,6 +1,7 @@
 //! Operations: a closed set on typed values.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -270,6 +271,16 @@ pub enum Op {
     ResolverStart(Resolver),
     /// `kill PID`: ends the resolver.
     ResolverStop {
+        /// Its process.
+        pid: u32,
+    },
+    /// `setsid --fork flatnet serve --listen`: starts the service for rootless Podman apart from its caller.
+    ServiceStart {
+        /// The program, Flatnet's own.
+        program: PathBuf,
+    },
+    /// `kill PID`: ends the service. What it works on is finished.
+    ServiceStop {
         /// Its process.
         pid: u32,
     },

@@ -1,5 +1,6 @@
 //! Container IDs.
 
+use super::User;
 use super::pattern::{is_name, pattern};
 use crate::error::Result;
 
@@ -21,10 +22,18 @@ impl ContainerId {
         Ok(Self(text.to_owned()))
     }
 
-    /// The first 12 characters, as Podman shows them.
+    /// The first 12 characters, as Podman shows them, that of a user's container to the user.
     #[must_use]
     pub fn short(&self) -> &str {
-        self.0.get(..12).unwrap_or(&self.0)
+        let id = User::of(self).and_then(|_| self.0.splitn(3, '.').nth(2)).unwrap_or(&self.0);
+        id.get(..12).unwrap_or(id)
+    }
+
+    /// The name that a container has by its ID: the first 12 characters, with the user's name if it is a user's.
+    #[must_use]
+    pub fn name(&self) -> String {
+        User::of(self)
+            .map_or_else(|| self.short().to_owned(), |user| format!("{}.{}", self.short(), user.name))
     }
 
     /// The first 64 characters: the comment on each nft element of this container.
@@ -39,6 +48,14 @@ super::string_newtype!(ContainerId);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn users_id_is_short_without_its_prefix() {
+        let id = ContainerId::parse("u1001.alice.0123456789abcdef").unwrap();
+        assert_eq!((id.short(), id.name().as_str()), ("0123456789ab", "0123456789ab.alice"));
+        let id = ContainerId::parse("0123456789abcdef").unwrap();
+        assert_eq!((id.short(), id.name().as_str()), ("0123456789ab", "0123456789ab"));
+    }
 
     #[test]
     fn container_id_follows_cni_specification() {

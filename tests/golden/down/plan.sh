@@ -1,4 +1,5 @@
 set -e
+kill 4243
 kill 4711
 ip link del dev flatnet-br0
 sysctl -qw net/ipv4/ip_forward=0

@@ -1,6 +1,7 @@
 //! `flatnet init`: writes the configuration, the conflist and the plugin links.
 
 mod advice;
+mod rootless;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -29,7 +30,7 @@ use crate::setup::{self, executable, templates, units};
 /// It does not need Podman, does not change Podman's own files, and overwrites nothing unless --force is given.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  flatnet init\n  flatnet init --host 7            # this host's subnet is 10.87.7.0/24\n  flatnet init --force             # overwrite files that differ\n  flatnet init --network lab --bridge lab-br0 --host 8 --config /etc/flatnet/lab.yaml   # a second network"
+    after_help = "Examples:\n  flatnet init\n  flatnet init --host 7            # this host's subnet is 10.87.7.0/24\n  flatnet init --force             # overwrite files that differ\n  flatnet init --rootless alice    # containers of alice's rootless Podman, too; --remove takes it back\n  flatnet init --network lab --bridge lab-br0 --host 8 --config /etc/flatnet/lab.yaml   # a second network"
 )]
 pub(super) struct Init {
     /// Set this host's subnet to 10.87.N.0/24.
@@ -47,6 +48,8 @@ pub(super) struct Init {
     /// Write below DIR instead of /, for packages and images. Podman is not queried then.
     #[arg(long, value_name = "DIR", value_parser = super::path)]
     root: Option<PathBuf>,
+    #[command(flatten)]
+    rootless: rootless::Rootless,
 }
 
 impl Init {
@@ -54,6 +57,9 @@ impl Init {
         let path = std::path::absolute(&options.config).map_err(io("find", &options.config))?;
         // The plugin reads this path from the conflist. And nothing may be written outside of --root.
         let path = plugin::config_path(Some(&path.to_string_lossy()))?;
+        if let Some(status) = self.rootless.run(&path, options)? {
+            return Ok(status);
+        }
         let yaml = templates::yaml(self.host, &self.network, &self.bridge);
         let config = self.effective(&path, &yaml)?;
         let items = self.items(&path, yaml, &config)?;

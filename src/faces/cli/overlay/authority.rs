@@ -15,7 +15,8 @@ use crate::model::config::OverlayKind;
 use crate::model::types::HostName;
 use crate::overlay::authority::{Authority, NumberRequest, Scope, Terms};
 use crate::overlay::papers::{Carrier, JoinRequest, UdpEndpoint, read, write};
-use crate::overlay::{lighthouse, nebula, task, vxlan};
+use crate::overlay::{lighthouse, nebula, vxlan};
+use crate::setup::task;
 
 const FOLDER: &str = "/etc/flatnet/ca";
 

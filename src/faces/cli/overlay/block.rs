@@ -10,7 +10,7 @@ use crate::faces::cli::{Options, output};
 use crate::overlay::membership::ThisHost;
 use crate::overlay::nebula;
 use crate::overlay::papers::{Fingerprint, Pem};
-use crate::overlay::task::Task;
+use crate::setup::task::Task;
 
 /// Refuse hosts with these certificates: `flatnet overlay revoke` prints the command.
 ///

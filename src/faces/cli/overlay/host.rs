@@ -17,9 +17,9 @@ use crate::overlay::console;
 use crate::overlay::membership::{ThisHost, public_key};
 use crate::overlay::nebula::{self, HostFiles};
 use crate::overlay::papers::{Identity, Invitation, JoinRequest, One, read, write};
-use crate::overlay::task::{self, Task};
 use crate::overlay::vxlan;
 use crate::routes::containers::host_name;
+use crate::setup::task::{self, Task};
 use crate::setup::{executable, units};
 
 /// Make this host's key, and print its request to join.

@@ -1,10 +1,10 @@
-//! The commands that start and end the resolver.
+//! The commands that start and end what runs in the background: the resolver, and the service for rootless Podman.
 
 use crate::model::config::Paths;
 use crate::model::desired::{RESOLVER_UNIT, Resolver};
 use crate::model::plan::Op;
 
-/// The words of an operation on the resolver; none for any other. The resolver gets a session of its own, so that it
+/// The words of an operation on a program in the background; none for any other. It gets a session of its own, so that it
 /// outlives its caller and no signal of a terminal reaches it.
 pub(super) fn arguments(op: &Op) -> Vec<String> {
     match op {
@@ -20,7 +20,12 @@ pub(super) fn arguments(op: &Op) -> Vec<String> {
             }
             words
         }
-        Op::ResolverStop { pid } => vec!["kill".to_owned(), pid.to_string()],
+        Op::ServiceStart { program } => {
+            ["setsid", "--fork", &program.display().to_string(), "serve", "--listen"]
+                .map(str::to_owned)
+                .into()
+        }
+        Op::ResolverStop { pid } | Op::ServiceStop { pid } => vec!["kill".to_owned(), pid.to_string()],
         _ => Vec::new(),
     }
 }
