@@ -128,8 +128,9 @@ impl<'a> RootlessUser<'a> {
         Ok((tasks, by_user))
     }
 
-    /// Takes back what the user got. Containers that are attached stay until they end.
-    pub(crate) fn remove(&self) -> Result<(Vec<Task>, ByUser)> {
+    /// Takes back what the user got, who has containers if `has_containers`: they stay until they end, and to end them the user
+    /// still needs the socket and the network.
+    pub(crate) fn remove(&self, has_containers: bool) -> Result<(Vec<Task>, ByUser)> {
         let text = std::fs::read_to_string(self.path).map_err(error::io("read", self.path))?;
         let groups = std::fs::read_to_string(GROUPS).unwrap_or_default();
         let mut tasks = Vec::new();
@@ -139,12 +140,12 @@ impl<'a> RootlessUser<'a> {
                 "may have no more containers",
             ));
         }
-        if is_member(&groups, self.name) {
+        if is_member(&groups, self.name) && !has_containers {
             let leave = Command::new(["gpasswd", "--delete", self.name.as_str(), GROUP]);
             tasks.push(Task::new(leave, "may no longer open the socket"));
         }
         let (conflist, found) = &self.conflist;
-        if found.is_some() {
+        if found.is_some() && !has_containers {
             let shown = conflist.display().to_string();
             tasks.push(Task::new(
                 as_user(self.name, ["rm", "-f", &shown]),

@@ -46,7 +46,7 @@ impl Users {
         let sandbox = builder.image("busybox").start();
         crate::drive::install(&sandbox);
         let users = Self { sandbox };
-        users.sh("/usr/local/lib/flatnet-test/rootless_users.sh alice,bob busybox; useradd carol; flatnet init").succeeds();
+        users.sh("/usr/local/lib/flatnet-test/rootless_users.sh alice,bob busybox; useradd -m carol; flatnet init").succeeds();
         users.sh(&format!("cat >>/etc/flatnet/flatnet.yaml <<'EOF'\n{ROOTLESS}EOF\n")).succeeds();
         for user in ["alice", "bob"] {
             users.sh(&format!("flatnet init --rootless {user}")).prints("after a new login").succeeds();
@@ -294,9 +294,12 @@ fn ended_session_frees_what_was_the_users(users: &Users) {
         .succeeds();
     let ps = users.sh("flatnet ps").succeeds().stdout;
     assert!(!ps.contains("web.alice") && ps.contains("web.bob"), "{ps}");
-    users.sh("flatnet init --rootless bob --remove").succeeds();
+    users.sh("flatnet init --rootless bob --remove").prints("for that bob stays in the group");
     users.sh(&format!("as bob podman run -d --name two --network flatnet {IMAGE}")).fails();
-    users.sh("as bob podman rm -f -t 0 web two; grep -c bob /etc/flatnet/flatnet.yaml || true").prints("0");
+    users
+        .sh("as bob podman rm -f -t 0 web two >&2; grep -c bob /etc/flatnet/flatnet.yaml || true")
+        .prints_exactly("0");
+    users.sh("flatnet init --rootless bob --remove").prints("gpasswd --delete bob flatnet");
 }
 
 fn without_counters(text: &str) -> String {

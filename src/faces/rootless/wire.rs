@@ -31,8 +31,7 @@ pub(super) fn send(
     sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL).map(drop)
 }
 
-/// The next message, of at most [`LONGEST`] bytes, with its descriptor. Empty if the other end has closed the connection. More
-/// descriptors than one are closed by the kernel.
+/// The next message, of at most [`LONGEST`] bytes, with at most one descriptor. Empty if the other end has closed the connection.
 pub(super) fn receive(socket: impl AsFd, within: Duration) -> Result<(Vec<u8>, Option<OwnedFd>)> {
     set_socket_timeout(&socket, Timeout::Recv, Some(within))?;
     let mut bytes = vec![0; LONGEST];
@@ -40,17 +39,18 @@ pub(super) fn receive(socket: impl AsFd, within: Duration) -> Result<(Vec<u8>, O
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let received =
         recvmsg(&socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
-    let mut descriptor = None;
+    // Alignment leaves space for a second one.
+    let mut descriptors: Vec<OwnedFd> = Vec::new();
     for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(descriptors) = message {
-            descriptor = descriptors.last();
+        if let RecvAncillaryMessage::ScmRights(some) = message {
+            descriptors.extend(some);
         }
     }
-    if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
+    if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) || descriptors.len() > 1 {
         return Err(Errno::MSGSIZE);
     }
     bytes.truncate(received.bytes);
-    Ok((bytes, descriptor))
+    Ok((bytes, descriptors.pop()))
 }
 
 #[cfg(test)]
@@ -96,11 +96,13 @@ mod tests {
     fn more_descriptors_than_one_are_refused() {
         let (one, other) = pair();
         let file = std::fs::File::open("/dev/null").unwrap();
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(9))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
         let many = [file.as_fd(); 9];
-        assert!(control.push(SendAncillaryMessage::ScmRights(&many)));
-        sendmsg(&one, &[IoSlice::new(b"many")], &mut control, SendFlags::NOSIGNAL).unwrap();
-        assert_eq!(receive(&other, SHORT).unwrap_err(), Errno::MSGSIZE);
+        for count in [2, 3, 9] {
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(9))];
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            assert!(control.push(SendAncillaryMessage::ScmRights(&many[..count])));
+            sendmsg(&one, &[IoSlice::new(b"many")], &mut control, SendFlags::NOSIGNAL).unwrap();
+            assert_eq!(receive(&other, SHORT).unwrap_err(), Errno::MSGSIZE, "{count}");
+        }
     }
 }

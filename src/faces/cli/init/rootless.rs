@@ -6,14 +6,16 @@ use std::path::Path;
 use clap::Args;
 use serde_json::json;
 
+use crate::engine::Engine;
 use crate::error::Result;
 use crate::faces::cli::{Options, output};
-use crate::model::config;
-use crate::model::types::UserName;
+use crate::model::config::{self, Config};
+use crate::model::types::{User, UserName};
 use crate::setup::executable;
 use crate::setup::podman::Podman;
 use crate::setup::rootless::{ByUser, RootlessUser};
 use crate::setup::task::{self, Task};
+use crate::state::receipt::Receipt;
 
 /// The options about a user's rootless Podman.
 #[derive(Debug, Args)]
@@ -37,8 +39,10 @@ impl Rootless {
         let config = config::load(path)?;
         let mut executor = Podman::executor(config.limits.command_seconds);
         let user = RootlessUser::find(name, path, &config, &mut executor)?;
+        let mut has_containers = false;
         let (tasks, by_user) = if self.remove {
-            user.remove()?
+            has_containers = has_any(&config, name)?;
+            user.remove(has_containers)?
         } else {
             let podman = Podman::ask(&mut executor, &config.network);
             user.add(self.addresses, &executable()?, &podman)?
@@ -48,13 +52,26 @@ impl Rootless {
             let ByUser(commands) = &by_user;
             output::print(&format!("{:#}\n", json!({"done": tasks, "by_user": commands})));
         } else {
-            output::print(&told(name, &tasks, &by_user, self.remove));
+            output::print(&told(name, &tasks, &by_user, self.remove, has_containers));
         }
         Ok(Some(0))
     }
 }
 
-fn told(name: &UserName, tasks: &[Task], ByUser(commands): &ByUser, is_removed: bool) -> String {
+/// Whether containers of the user are attached.
+fn has_any(config: &Config, name: &UserName) -> Result<bool> {
+    let is_own =
+        |receipt: &Receipt| User::of(&receipt.id.container_id).is_some_and(|user| user.name == *name);
+    Ok(Engine::open_to_look(config.clone())?.store.receipts()?.iter().any(is_own))
+}
+
+fn told(
+    name: &UserName,
+    tasks: &[Task],
+    ByUser(commands): &ByUser,
+    is_removed: bool,
+    has_containers: bool,
+) -> String {
     let mut text = String::new();
     for task in tasks {
         let _ = writeln!(text, "{}    # {}", task.command.line(), task.why);
@@ -62,8 +79,13 @@ fn told(name: &UserName, tasks: &[Task], ByUser(commands): &ByUser, is_removed: 
     if tasks.is_empty() {
         text.push_str("Nothing was to be done.\n");
     }
-    let next = if is_removed {
-        format!("\nContainers of {name} that are attached stay until they end. As {name}:\n")
+    let next = if has_containers {
+        format!(
+            "\nContainers of {name} are attached and stay until they end; for that {name} stays in the group and keeps the \
+             network. Afterwards run this again. As {name}:\n"
+        )
+    } else if is_removed {
+        format!("\nAs {name}:\n")
     } else {
         format!("\nNext, as {name}, after a new login (so that `id` lists the group flatnet):\n")
     };
