@@ -125,7 +125,7 @@ install_test() {
         jq:jq ncat:ncat shellcheck:shellcheck python3:python3 unshare:util-linux tar:tar \
         buildah:buildah iperf3:iperf3 dig:bind9-dnsutils openssl:openssl logrotate:logrotate \
         /usr/lib/python3/dist-packages/grpc:python3-grpcio lintian:lintian \
-        podman-compose:podman-compose musl-gcc:musl-tools dnsmasq:dnsmasq-base tcpdump:tcpdump
+        newuidmap:uidmap slirp4netns:slirp4netns podman-compose:podman-compose musl-gcc:musl-tools dnsmasq:dnsmasq-base tcpdump:tcpdump
     install_without_service unbound "the tests" unbound:unbound
     install_gateway
     install_missing "checking the gateway's Lua" busted:lua-busted luacheck:lua-check

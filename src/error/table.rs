@@ -165,9 +165,9 @@ kinds! {
         title: "Flatnet does not run as root",
         seen: ["cannot .. ..: Permission denied..", "cannot .. ..: Operation not permitted..", "this process is root in a user namespace only.."],
         means: "Flatnet changes the host's network and keeps its state in directories that only root may enter. Rootless \
-                Podman calls it as an ordinary user. Root itself is refused if a file is immutable (`lsattr`) or guarded \
+                Podman calls it as an ordinary user, and then it asks a service of root's, if root has allowed it. Root itself is refused if a file is immutable (`lsattr`) or guarded \
                 by a security module (`journalctl -k | grep -i denied`).",
-        remedy: "Flatnet works as root only: use sudo; rootless Podman is not supported",
+        remedy: "Use sudo; for rootless Podman, run `flatnet init --rootless USER` as root once",
         more: "`sudo podman run --network flatnet ..`",
     }
     NoCapability = "FLAT-E022", cni 102 {
@@ -175,8 +175,8 @@ kinds! {
         seen: ["..Operation not permitted..", "this process may not enter .."],
         means: "The kernel refused a change although root requested it. Either a capability is missing, as in a container \
                 or a restricted systemd unit, or root is root in a user namespace only, as under rootless Podman.",
-        remedy: "Flatnet needs root with CAP_NET_ADMIN and CAP_SYS_ADMIN in the initial user namespace; rootless Podman is \
-                 not supported",
+        remedy: "Run it as root with CAP_NET_ADMIN and CAP_SYS_ADMIN in the initial user namespace; for rootless Podman, run \
+                 `flatnet init --rootless USER` as root once",
         more: "`grep Cap /proc/self/status`, `capsh --decode=..` and `cat /proc/self/uid_map` show what this process may \
                do.",
     }
@@ -192,7 +192,7 @@ kinds! {
                 `rootless` of the configuration, the address given by --ip is not in the user's list, or the network \
                 namespace is not one of the user's containers.",
         remedy: "As root, run `flatnet init --rootless USER`, or extend `rootless.users` in the configuration",
-        more: "`flatnet config show` prints what each user may have.",
+        more: "`grep -A9 ^rootless /etc/flatnet/flatnet.yaml` shows what each user may have.",
     }
     Quota = "FLAT-E024", cni 100 {
         title: "The user has as many containers as allowed",

@@ -115,9 +115,11 @@ fn init_warns_about_program_writable_by_others() {
         .succeeds();
     assert!(output.stderr.starts_with("Note: /srv/flatnet is writable by users other than root"), "{output}");
     sandbox.sh("readlink /opt/cni/bin/flatnet").prints_exactly("/srv/flatnet");
-    sandbox.sh("setpriv --reuid 65534 --clear-groups flatnet init --config /etc/other/flatnet.yaml").complains(
-        "error[FLAT-E021]: cannot create /etc/other\n  Permission denied (os error 13)\nhelp: Flatnet works as root only",
-    );
+    sandbox
+        .sh("setpriv --reuid 65534 --clear-groups flatnet init --config /etc/other/flatnet.yaml")
+        .complains(
+            "error[FLAT-E021]: cannot create /etc/other\n  Permission denied (os error 13)\nhelp: Use sudo",
+        );
 }
 
 #[test]

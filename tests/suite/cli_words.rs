@@ -27,7 +27,7 @@ fn errors_have_three_parts_without_colour() {
     sandbox.sh("flatnet nonsense").exits_with(2);
     sandbox.write(CONFIG, "");
     let output = sandbox.sh(&format!("{NOBODY} flatnet up")).exits_with(2);
-    assert!(output.stderr.contains("\nhelp: Flatnet works as root only"), "{output}");
+    assert!(output.stderr.contains("\nhelp: Use sudo"), "{output}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
     id: "privileges",
     group: Group::Host,
     looks_at: "root, capabilities, user namespace",
-    shows: "containers do not start: \"Operation not permitted\"; rootless Podman cannot use Flatnet",
+    shows: "containers do not start: \"Operation not permitted\"",
     needs: Needs::Nothing,
     quick: false,
     look,
@@ -64,7 +64,7 @@ fn judge(Caller { uid, lacks, is_in_user_namespace }: &Caller, again: &str) -> F
     }
     if *is_in_user_namespace {
         return Finding::failure("the doctor runs as root of a user namespace, not of the host")
-            .help("Run Flatnet and Podman as the host's root: rootless Podman is not supported");
+            .help("Run Flatnet as the host's root");
     }
     Finding::good("root with all required capabilities")
 }
