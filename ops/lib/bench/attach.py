@@ -7,6 +7,7 @@ import designs
 import many
 import report
 import rivals
+import rootless
 from candidates import Netavark
 from measure import Failed, load, say
 
@@ -14,7 +15,7 @@ FULL = {"rounds": 40, "rounds_at_once": 5, "rounds_few": 20, "few": 8, "rounds_p
 QUICK = {"rounds": 2, "rounds_at_once": 1, "rounds_few": 1, "few": 8, "rounds_podman": 2, "at_once": 10, "present": 20, "flows": 2_000}
 
 # The parts of the benchmark; --only selects one.
-PARTS = {"rivals": rivals, "old": designs, "many": many}
+PARTS = {"rivals": rivals, "old": designs, "many": many, "rootless": rootless}
 
 
 def parse():
@@ -24,13 +25,14 @@ def parse():
     parser.add_argument("--cpu", action="store_true", help="print the processor time of each call as well")
     parser.add_argument("--old", action="store_true", help="another flatnet as well (ops/bench takes its path)")
     parser.add_argument("--many", type=int, default=0, metavar="N", help="N containers on one host: all answer")
+    parser.add_argument("--rootless", action="store_true", help="`podman run` of a user without root as well")
     parser.add_argument("--only", choices=PARTS, help="this part alone; rivals is what is measured without an option")
     parser.add_argument("--save", required=True, help=argparse.SUPPRESS)
     options = parser.parse_args()
     sizes = (QUICK if options.quick else FULL) | {"many": options.many}
     if options.rounds:
         sizes["rounds"] = options.rounds
-    parts = [options.only] if options.only else ["rivals"] + ["old"] * bool(options.old) + ["many"] * bool(options.many)
+    parts = [options.only] if options.only else ["rivals"] + ["old"] * bool(options.old) + ["many"] * bool(options.many) + ["rootless"] * options.rootless
     return options, sizes, parts
 
 
