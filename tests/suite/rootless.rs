@@ -38,6 +38,7 @@ on_both!(
     user_cannot_touch_what_is_anothers,
     pods_ports_and_networks_of_a_user_work,
     ended_session_frees_what_was_the_users,
+    service_is_started_for_each_connection,
 );
 
 impl Users {
@@ -300,6 +301,30 @@ fn ended_session_frees_what_was_the_users(users: &Users) {
         .sh("as bob podman rm -f -t 0 web two >&2; grep -c bob /etc/flatnet/flatnet.yaml || true")
         .prints_exactly("0");
     users.sh("flatnet init --rootless bob --remove").prints("gpasswd --delete bob flatnet");
+}
+
+/// As systemd does for a socket unit with `Accept=yes`: nothing runs between two requests.
+fn service_is_started_for_each_connection(users: &Users) {
+    users
+        .sh("kill $(pgrep -f '[f]latnet serve --listen'); while pgrep -f '[f]latnet serve'; do sleep 0.05; done")
+        .succeeds();
+    users.sh("! [[ -e /var/lib/flatnet-serve/socket ]]").succeeds();
+    let listening = "systemd-socket-activate --accept --inetd --seqpacket --listen /var/lib/flatnet-serve/socket flatnet serve";
+    let _systemd = users.sandbox.spawn(&format!("exec {listening}"));
+    users
+        .sandbox
+        .eventually("chgrp flatnet /var/lib/flatnet-serve/socket; chmod 660 /var/lib/flatnet-serve/socket");
+    let web = users.run("alice", "web", "");
+    users.sh(&format!("curl -sS -m 3 http://{web}/cgi-bin/who")).prints("10.87.1.1");
+    users
+        .sh("! pgrep -f '^[f]latnet serve'; as alice podman rm -f -t 0 web >&2; flatnet ps --json | jq length")
+        .prints_exactly("0");
+    // Without the service nobody gets anything, and the message says where to look.
+    users.sh("rm /var/lib/flatnet-serve/socket").succeeds();
+    users
+        .sh(&format!("as alice podman run --rm --network flatnet {IMAGE} true"))
+        .fails()
+        .complains("flatnet init --rootless");
 }
 
 fn without_counters(text: &str) -> String {
