@@ -310,7 +310,7 @@ fn service_is_started_for_each_connection(users: &Users) {
         .succeeds();
     users.sh("! [[ -e /var/lib/flatnet-serve/socket ]]").succeeds();
     let listening = "systemd-socket-activate --accept --inetd --seqpacket --listen /var/lib/flatnet-serve/socket flatnet serve";
-    let _systemd = users.sandbox.spawn(&format!("exec {listening}"));
+    let systemd = users.sandbox.spawn(&format!("exec {listening}"));
     users
         .sandbox
         .eventually("chgrp flatnet /var/lib/flatnet-serve/socket; chmod 660 /var/lib/flatnet-serve/socket");
@@ -325,6 +325,7 @@ fn service_is_started_for_each_connection(users: &Users) {
         .sh(&format!("as alice podman run --rm --network flatnet {IMAGE} true"))
         .fails()
         .complains("flatnet init --rootless");
+    drop(systemd);
 }
 
 fn without_counters(text: &str) -> String {
