@@ -1,11 +1,13 @@
 //! Commands that run in order, and are undone in reverse order if one fails.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde::Serialize;
 
-use crate::error::{Error, Result};
+use super::nebula;
+use crate::error::{Error, Kind, Result, io};
 use crate::kernel::execute::Executor;
 use crate::model::command::Command;
 
@@ -21,13 +23,40 @@ pub struct Task {
     /// What to do if it fails, where that is known.
     #[serde(skip)]
     advice: Option<&'static str>,
+    /// What the command reads from its environment. It is never shown.
+    #[serde(skip)]
+    passphrase: Option<Secret>,
+}
+
+/// A passphrase.
+#[derive(Clone, PartialEq, Eq)]
+struct Secret(String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("..")
+    }
 }
 
 impl Task {
     /// A command without undo.
     #[must_use]
     pub fn new(command: Command, why: &'static str) -> Self {
-        Self { command, undo: Vec::new(), why, advice: None }
+        Self { command, undo: Vec::new(), why, advice: None, passphrase: None }
+    }
+
+    /// The same of `nebula-cert`, with the passphrase of the authority's key if it has one.
+    #[must_use]
+    pub fn with_passphrase(self, passphrase: Option<&str>) -> Self {
+        Self { passphrase: passphrase.map(|text| Secret(text.to_owned())), ..self }
+    }
+
+    fn run(&self, executor: &mut impl Executor) -> Result<()> {
+        let Self { command, passphrase, .. } = self;
+        match passphrase {
+            Some(Secret(text)) => nebula::run_with_passphrase(command, text, executor).map(drop),
+            None => executor.run(command, &[])?.checked(command).map(drop).map_err(nebula::explained),
+        }
     }
 
     /// The same, with advice for the case that it fails.
@@ -46,11 +75,54 @@ impl Task {
     /// Writes a file with this mode (octal digits). Its undo restores what was there.
     #[must_use]
     pub fn put(path: &Path, mode: &str, text: &str, why: &'static str) -> Self {
-        let undo = match std::fs::read_to_string(path) {
-            Ok(before) => write(path, mode, &before),
-            Err(_) => remove(path),
+        Self::new(write(path, mode, text), why).undone_by([restore(path, mode)])
+    }
+
+    /// The same for a file without which nobody knows what was given: it is whole, the old one or the new one, whenever the power fails.
+    #[must_use]
+    pub fn replace(path: &Path, mode: &str, text: &str, why: &'static str) -> [Self; 3] {
+        let mut new = path.as_os_str().to_owned();
+        new.push(".new");
+        let (new, to) = (Path::new(&new), path.display().to_string());
+        let from = new.display().to_string();
+        [
+            Self::new(write(new, mode, text), why).undone_by([remove(new)]),
+            Self::new(Command::new(["sync", &from]), "it is on the disk before it replaces the old one"),
+            Self::new(Command::new(["mv", "-T", &from, &to]), why).undone_by([restore(path, mode)]),
+        ]
+    }
+
+    /// Copies a file that exists by then. Its undo restores what was there.
+    #[must_use]
+    pub fn copy(from: &Path, to: &Path, mode: &str, why: &'static str) -> Self {
+        let (from, path) = (from.display().to_string(), to.display().to_string());
+        Self::new(Command::new(["install", "-m", mode, &from, &path]), why).undone_by([restore(to, mode)])
+    }
+
+    /// Makes a folder with this mode, and the folders above it. An error if it exists. Its undo removes it with all that is in it.
+    pub fn folder(path: &Path, mode: &str, why: &'static str) -> Result<Vec<Self>> {
+        match std::fs::symlink_metadata(path) {
+            Err(cause) if cause.kind() == ErrorKind::NotFound => {}
+            Err(cause) => return Err(io("make", path)(cause)),
+            Ok(_) => {
+                let what = format!("cannot make {}: it exists already", path.display());
+                return Err(Error::new(Kind::Io, what)
+                    .remedy("Name a folder that does not exist yet, or move this one away"));
+            }
+        }
+        let above = path.ancestors().skip(1).take_while(|folder| !folder.exists());
+        let mut above: Vec<&Path> = above.filter(|folder| !folder.as_os_str().is_empty()).collect();
+        above.reverse();
+        let make = |folder: &Path, mode| {
+            Self::new(Command::new(["mkdir", "-m", mode, &folder.display().to_string()]), why)
         };
-        Self::new(write(path, mode, text), why).undone_by([undo])
+        let mut tasks: Vec<Self> = Vec::new();
+        for folder in above {
+            let undo = Command::new(["rmdir", &folder.display().to_string()]);
+            tasks.push(make(folder, "755").undone_by([undo]));
+        }
+        tasks.push(make(path, mode).undone_by([Command::new(["rm", "-rf", &path.display().to_string()])]));
+        Ok(tasks)
     }
 
     /// Removes a file. Its undo restores it.
@@ -58,6 +130,14 @@ impl Task {
     pub fn delete(path: &Path, mode: &str, why: &'static str) -> Option<Self> {
         let before = std::fs::read_to_string(path).ok()?;
         Some(Self::new(remove(path), why).undone_by([write(path, mode, &before)]))
+    }
+}
+
+/// Makes the file at `path` what it is now.
+fn restore(path: &Path, mode: &str) -> Command {
+    match std::fs::read_to_string(path) {
+        Ok(before) => write(path, mode, &before),
+        Err(_) => remove(path),
     }
 }
 
@@ -72,8 +152,7 @@ fn remove(path: &Path) -> Command {
 /// Runs `tasks`. If one fails, those before it are undone, last first.
 pub fn run(tasks: &[Task], executor: &mut impl Executor) -> Result<()> {
     for (index, task) in tasks.iter().enumerate() {
-        let ended = executor.run(&task.command, &[]).and_then(|output| output.checked(&task.command));
-        let Err(error) = ended else { continue };
+        let Err(error) = task.run(executor) else { continue };
         let error = match task.advice {
             Some(advice) => error.remedy(advice),
             None => error,
@@ -102,6 +181,9 @@ fn undo(tasks: &[Task], executor: &mut impl Executor) -> Vec<String> {
 /// The tasks as text for people, with the commands to paste.
 #[must_use]
 pub fn text(tasks: &[Task]) -> String {
+    if tasks.is_empty() {
+        return "Nothing would be changed.\n".to_owned();
+    }
     let mut text = String::new();
     for (index, task) in tasks.iter().enumerate() {
         let lines: Vec<String> = task.undo.iter().map(Command::line).collect();

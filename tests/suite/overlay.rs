@@ -7,7 +7,9 @@ use std::sync::OnceLock;
 
 use crate::sandbox::{Builder, Output, Sandbox};
 
+mod dry_run;
 mod routes;
+mod wrong_input;
 
 const YAML: &str = "names: {enabled: false}\ningress_gateways: [192.0.2.30]";
 
@@ -318,11 +320,12 @@ fn authority_with_passphrase_signs_only_with_it() {
     lan.sh("flatnet overlay sign --ca /ca /tmp/request").complains("the authority's key is encrypted");
     lan.sh("! flatnet --verbose overlay sign --ca /ca --number 1 --passphrase-file /tmp/right /tmp/request 2>&1 | grep 'correct horse'").succeeds();
     let wrong = lan.sh("flatnet overlay sign --ca /ca --passphrase-file /tmp/wrong /tmp/request").fails();
-    assert!(
-        wrong.stderr.contains("invalid passphrase") && !wrong.stderr.contains("wrong\n"),
-        "{}",
-        wrong.stderr
-    );
+    let said = "error[FLAT-E122]: the passphrase is not that of the authority's key\n  everything was rolled back\nhelp: Give the file with the passphrase that `flatnet overlay ca` got";
+    assert!(wrong.stderr.contains(said) && !wrong.stderr.contains("nebula-cert"), "{}", wrong.stderr);
+    lan.sh("ls -A /ca").prints_exactly("authority.yaml\nca.crt\nca.key\nissued\nlock");
+    lan.sh("! flatnet --json overlay sign --dry-run --ca /ca --passphrase-file /tmp/right /tmp/request 2>&1 | grep 'correct horse'").succeeds();
+    lan.sh("flatnet overlay sign --dry-run --ca /ca --passphrase-file /tmp/right /tmp/request")
+        .prints("nebula-cert sign -ca-crt /ca/ca.crt -ca-key /ca/ca.key -out-crt /ca/issued/1/2.crt");
     // The failed attempt took no number from others.
     for _ in 0..2 {
         lan.sh("flatnet overlay sign --ca /ca --passphrase-file /tmp/right /tmp/request")
@@ -351,7 +354,8 @@ fn join_is_taken_back_when_it_fails_and_leave_takes_all_back() {
     .complains("everything was rolled back");
     lan.sh("on h3 flatnet overlay join /tmp/h2.invitation")
         .complains("Is this the invitation for this host's own request");
-    lan.sh("on h3 flatnet overlay join /tmp/h2.request").complains("a paper of the other kind: request");
+    lan.sh("on h3 flatnet overlay join /tmp/h2.request")
+        .complains("/tmp/h2.request is a request, and an invitation is needed");
     lan.sh("on h3 ls /etc/flatnet/overlay").prints_exactly(
         "console-host.key\nconsole-host.key.pub\nconsole.key\nconsole.key.pub\nconsole.known_hosts\nhost.key\nhost.pub",
     );
