@@ -9,6 +9,8 @@ use super::nebula::{self, HostFiles};
 use super::papers::{Carrier, Credentials, Fingerprint, Invitation, Pem};
 use super::task::Task;
 use super::vxlan::PeerTerms;
+use ipnet::Ipv4Net;
+
 use crate::error::{Error, Kind, Result, io};
 use crate::kernel::execute::Executor;
 use crate::kernel::{observe, tools};
@@ -400,6 +402,14 @@ impl ThisHost<'_> {
         Err(Error::new(Kind::ContainersAttached, what)
             .remedy("Stop them first (`podman stop NAME`); they get addresses of the new subnet when they start again"))
     }
+}
+
+/// What a network is told whose subnet is in the range of another network of this host, as of one that has joined an overlay.
+#[must_use]
+pub fn cut_off(subnet: Ipv4Net, range: Ipv4Net) -> String {
+    format!(
+        "the containers of this network are cut off: {subnet} is in {range}, which belongs to another network of this host and, with its overlay, to other hosts. Give this network a `range` and `subnet` outside of {range}"
+    )
 }
 
 /// The error on a host without an overlay.

@@ -407,6 +407,40 @@ fn revoked_host_is_cut_off() {
     lan.sh("on h3 flatnet overlay request --name h3 >/tmp/h3.request; flatnet overlay sign --ca /ca /tmp/h3.request 2>/dev/null | grep -c \"$(cat /tmp/print)\"").prints("1");
 }
 
+/// Its addresses are inside the overlay's range, or outside.
+#[test]
+fn second_network_is_told_that_it_is_cut_off() {
+    let lan = Lan::joined(&["h1", "h2"]);
+    lan.eventually("ip netns exec c1 ping -q -c 1 -W 2 10.87.2.2");
+    let lab = "on h1 flatnet --config /etc/flatnet/lab.yaml";
+    let write = |addresses: &str| {
+        lan.0.write(
+            "/hosts/h1/etc/flatnet/lab.yaml",
+            &format!("network: lab\nbridge: lab-br0\n{YAML}\n{addresses}\n"),
+        );
+    };
+    let attach = r#"lab() { on h1 env CNI_COMMAND=$1 CNI_CONTAINERID=$2-id CNI_NETNS=/run/netns/$2 CNI_IFNAME=eth0 CNI_PATH=/opt/cni/bin flatnet \
+            <<<'{"cniVersion":"1.0.0","name":"lab","type":"flatnet","config":"/etc/flatnet/lab.yaml"}'; }
+        for name in x y; do ip netns add $name; ip -n $name link set lo up; lab ADD $name; done"#;
+    let detach = "for name in x y; do lab DEL $name; ip netns del $name; done";
+    let says = "the containers of this network are cut off: 10.87.50.0/24 is in 10.87.0.0/16, which belongs to another network";
+    write("subnet: 10.87.50.0/24");
+    let up = lan.sh(&format!("{lab} up")).succeeds();
+    assert!(up.stderr.contains(says), "{}", up.stderr);
+    lan.sh(&format!("{{ {lab} doctor --json || true; }} | jq -r '.findings[] | select(.id == \"overlay-interface\") | .level + \": \" + .what'"))
+        .prints(&format!("failure: {says}"));
+    // It is true.
+    let pings = "ip netns exec x ping -q -c 1 -W 1 10.87.50.3";
+    lan.sh(&format!("{attach}\n! {pings}\n{detach}\n{lab} down")).succeeds();
+    // Outside of the range it works, and so does the first network.
+    write("range: 10.99.0.0/16\nsubnet: 10.99.1.0/24");
+    let up = lan.sh(&format!("{lab} up")).succeeds();
+    assert!(!up.stderr.contains("Warning"), "{}", up.stderr);
+    lan.sh(&format!("{attach}\nip netns exec x ping -q -c 1 -W 1 10.99.1.1; ip netns exec x ping -q -c 1 -W 1 10.99.1.3; ip netns exec x ping -q -c 1 -W 1 192.0.2.1
+        ip netns exec c1 ping -q -c 1 -W 2 10.87.2.2; ! ip netns exec x ping -q -c 1 -W 1 10.87.2.2\n{detach}"))
+        .succeeds();
+}
+
 #[test]
 fn authority_is_replaced_without_losing_a_packet() {
     let lan = Lan::joined(&["h1", "h2"]);
