@@ -4,6 +4,7 @@ use super::{files, joined};
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
 use crate::kernel::observe;
+use crate::model::config::{Config, Overlay, OverlayKind, Peers};
 use crate::overlay::status::{HostPath, HostStatus, OverlayStatus};
 
 pub(in crate::doctor) const CHECK: Check = Check {
@@ -27,9 +28,31 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
             ))]);
         }
         let (files, config) = (files(context), context.engine.config.clone());
+        if let Some(finding) = another_address(&config, overlay)? {
+            return Ok(vec![finding]);
+        }
         let status = context.with_executor(|executor| OverlayStatus::find(&config, &files, executor))?;
         Ok(judge(&status))
     })
+}
+
+/// With VXLAN: this host does not have the address that the others send to.
+fn another_address(config: &Config, overlay: &Overlay) -> Result<Option<Finding>> {
+    if overlay.kind != OverlayKind::Vxlan {
+        return Ok(None);
+    }
+    let peers = Peers::load(overlay.peers_file(), config)?;
+    let own = observe::host::host_addresses(config.bridge_address());
+    let Some(peer) = peers.of(overlay.number).filter(|peer| !own.contains(&peer.address)) else {
+        return Ok(None);
+    };
+    let (number, address) = (peer.number, peer.address);
+    let what = format!(
+        "host {number} is at {address}, which is not an address of this host: it has got another, or it is a copy of host {number}"
+    );
+    Ok(Some(Finding::failure(what).help(format!(
+        "With a new address: `flatnet overlay request --kind vxlan`, sign that with --number {number}, join here, and tell the others (`flatnet overlay peers`). A copy leaves (`flatnet overlay leave`), and joins with a request of its own, with another --name"
+    ))))
 }
 
 /// A host with its name and its address in the LAN.
@@ -108,7 +131,6 @@ fn numbers(status: &OverlayStatus, property: impl Fn(&HostStatus) -> bool) -> St
 mod tests {
     use super::*;
     use crate::doctor::Level;
-    use crate::model::config::OverlayKind;
     use crate::overlay::status::{CertificateStatus, NebulaStatus};
 
     fn host(number: Option<u16>, path: HostPath, round_trip: Option<f64>) -> HostStatus {

@@ -181,6 +181,15 @@ fn hosts_are_told_of_one_another_and_leave() {
     lan.sh("on h1 flatnet overlay peers /tmp/h2.invitation; ip netns exec c1 ping -q -c 1 -W 1 10.87.2.2")
         .prints("Added: host 2 (h2, 192.168.77.12)\n");
     hosts_are_not_lost_unsaid(&lan);
+    // A copy of host 2 does not have its address.
+    let doctor = |host: &str| {
+        lan.sh(&format!("{{ on {host} flatnet doctor --json || true; }} | jq -r '.findings[] | select(.id == \"overlay-hosts\") | .level + \": \" + .what'"))
+    };
+    lan.sh("cp -a /hosts/h2/etc/flatnet/. /hosts/h3/etc/flatnet/; on h3 flatnet up >/dev/null").succeeds();
+    doctor("h3").prints("failure: host 2 is at 192.168.77.12, which is not an address of this host: it has got another, or it is a copy of host 2");
+    lan.sh("on h3 flatnet overlay leave; on h3 flatnet down; rm -r /hosts/h3/etc/flatnet/overlay").succeeds();
+    // Each host that does not answer is named; here no resolver runs.
+    doctor("h1").prints("warning: 1 of 1 other host(s) do not answer: host 2 (h2, 192.168.77.12)");
     // The file alone and `up` do the same, on a host whose address changed.
     lan.sh("ip -n h2 addr add 192.168.77.42/24 dev eth0; sed -i s/77.12/77.42/ /hosts/h[12]/etc/flatnet/overlay/peers.yaml
          on h1 flatnet up; on h2 flatnet up; ip -n h2 addr del 192.168.77.12/24 dev eth0; ip -n h2 addr add 192.168.77.42/24 dev eth0 || true
