@@ -632,7 +632,8 @@ kinds! {
         title: "The file is not what this command needs",
         seen: [
             "there is no file ..", ".. is a directory, not a file", ".. is empty", ".. is not text", "standard input is empty",
-            ".. is no ..", ".. is a .., and a .. is needed", "nebula-cert cannot read the certificate..",
+            ".. is not a ..", ".. is a .., and a .. is needed", "nebula-cert cannot read the certificate..",
+            "the invitation is for the key of host ..",
         ],
         means: "Between a host and the certificate authority travel a request and an invitation, and each command reads one of \
                 them: `sign` a request, `join` an invitation, `peers` an invitation or a list of hosts, `trust` the certificate \

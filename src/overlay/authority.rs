@@ -590,7 +590,10 @@ impl Record {
         let overlay = Overlay { number, network: self.network, ..Overlay::new(self.kind, number) };
         let config = Config { range: self.range, overlay: Some(overlay), ..Config::default() };
         let prefix = |net: Ipv4Net| Ipv4Net::new(net.addr(), self.subnet_prefix);
-        let bad = |_| Error::new(Kind::BadValue, format!("/{} is not a prefix length", self.subnet_prefix));
+        let bad = |_| {
+            Error::new(Kind::BadValue, format!("/{} is not a prefix length", self.subnet_prefix))
+                .remedy("Use a --subnet-prefix such as 24, which leaves each host 253 containers")
+        };
         let config = Config { subnet: prefix(config.range).map_err(bad)?, ..config };
         let config = Config { subnet: config.subnet_of(number), ..config };
         config.check()?;

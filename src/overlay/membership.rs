@@ -194,7 +194,9 @@ impl ThisHost<'_> {
         if !is_vxlan && !has_unit && has_interface {
             // Without the rules of the overlay other hosts would reach everything here.
             let what = format!("Nebula still runs: its interface {} exists", overlay.interface);
-            return Err(Error::new(Kind::BadValue, what).remedy("End it first"));
+            return Err(Error::new(Kind::BadValue, what).remedy(
+                "Nebula was started by hand: end it, as with `pkill -x nebula`, then run this again",
+            ));
         }
         let files = self.files();
         let mut tasks = Vec::new();
@@ -434,6 +436,14 @@ fn refuse_foreign_certificate(
         );
     }
     let found = nebula::certificate(&credentials.certificate, executor)?;
+    if public_key(files)?.key_digits().is_some_and(|own| own != found.public_key) {
+        let Invitation { host, number, .. } = invitation;
+        let what =
+            format!("the invitation is for the key of host {number} ({host}), and this host has another key");
+        return Err(Error::new(Kind::Paper, what).remedy(
+            "Take the invitation for this host's own request, which `flatnet overlay request` prints; without one have that signed",
+        ));
+    }
     let networks = found.details.networks.unwrap_or_default();
     let subnets = found.details.unsafe_networks.unwrap_or_default();
     if networks != [overlay.address()] || subnets != [invitation.subnet] {

@@ -32,6 +32,9 @@ pub struct Certificate {
     pub details: Details,
     /// The SHA-256 by which it is revoked.
     pub fingerprint: Fingerprint,
+    /// The key that it certifies, in hexadecimal digits. Nebula's console does not print it.
+    #[serde(default, rename = "publicKey")]
+    pub public_key: String,
 }
 
 /// What a certificate certifies.

@@ -5,11 +5,14 @@ use std::io::{ErrorKind, Read as _};
 use std::net::Ipv4Addr;
 use std::path::Path;
 
+use domain::dep::octseq::Array;
+use domain::utils::base64;
 use ipnet::Ipv4Net;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result, io, parser_says};
+use crate::hex;
 use crate::model::config::{OverlayKind, Peers};
 use crate::model::types::{HostName, shown, string_newtype};
 
@@ -201,6 +204,14 @@ impl Pem {
             .map(<[&str]>::concat)
             .collect::<Vec<_>>()
             .into_iter()
+    }
+
+    /// The key in hexadecimal digits, if it is one.
+    #[must_use]
+    pub fn key_digits(&self) -> Option<String> {
+        let body: String = self.0.lines().filter(|line| !line.starts_with('-')).collect();
+        let key: Array<32> = base64::decode(&body).ok()?;
+        Some(hex::digits(key.as_ref()))
     }
 
     /// Whether it is one public key of the kind that hosts have.

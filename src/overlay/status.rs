@@ -96,7 +96,7 @@ pub enum HostPath {
 
 impl From<Certificate> for CertificateStatus {
     fn from(certificate: Certificate) -> Self {
-        let Certificate { details, fingerprint } = certificate;
+        let Certificate { details, fingerprint, public_key: _ } = certificate;
         Self {
             name: shown(&details.name),
             begins: shown(&details.not_before),

@@ -113,15 +113,20 @@ impl Task {
         let above = path.ancestors().skip(1).take_while(|folder| !folder.exists());
         let mut above: Vec<&Path> = above.filter(|folder| !folder.as_os_str().is_empty()).collect();
         above.reverse();
-        let make = |folder: &Path, mode| {
-            Self::new(Command::new(["mkdir", "-m", mode, &folder.display().to_string()]), why)
+        let make = |folder: &Path, mode, why| {
+            let make = Command::new(["mkdir", "-m", mode, &folder.display().to_string()]);
+            Self::new(make, why).or_advise("Name a folder in one in which root can make it")
         };
         let mut tasks: Vec<Self> = Vec::new();
         for folder in above {
             let undo = Command::new(["rmdir", &folder.display().to_string()]);
-            tasks.push(make(folder, "755").undone_by([undo]));
+            tasks.push(make(folder, "755", "the folder for the next one").undone_by([undo]));
         }
-        tasks.push(make(path, mode).undone_by([Command::new(["rm", "-rf", &path.display().to_string()])]));
+        tasks.push(make(path, mode, why).undone_by([Command::new([
+            "rm",
+            "-rf",
+            &path.display().to_string(),
+        ])]));
         Ok(tasks)
     }
 

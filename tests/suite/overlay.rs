@@ -347,13 +347,18 @@ fn join_is_taken_back_when_it_fails_and_leave_takes_all_back() {
     lan.sh("on h2 flatnet overlay join --dry-run /tmp/h2.invitation")
         .prints("install -D -m 644 /dev/stdin /etc/flatnet/overlay/ca.crt");
     lan.sh(files).prints_exactly(before.trim_end());
-    // Another host's invitation: the certificate is not that of this key.
+    // The certificate is not that of this key, which is another one than its public half says.
+    lan.sh("cp /hosts/h2/etc/flatnet/overlay/host.key /tmp/own.key; nebula-cert keygen -out-key /tmp/other.key -out-pub /tmp/other.pub; cat /tmp/other.key >/hosts/h2/etc/flatnet/overlay/host.key
+         on h2 flatnet overlay join /tmp/h2.invitation").complains("everything was rolled back");
+    lan.sh("on h2 flatnet overlay join /tmp/h2.invitation")
+        .complains("Is this the invitation for this host's own request");
+    lan.sh(&format!("cat /tmp/own.key >/hosts/h2/etc/flatnet/overlay/host.key; {files}"))
+        .prints_exactly(before.trim_end());
+    // Another host's invitation.
     lan.sh(
         "on h3 flatnet overlay request --name h3 >/dev/null; on h3 flatnet overlay join /tmp/h2.invitation",
     )
-    .complains("everything was rolled back");
-    lan.sh("on h3 flatnet overlay join /tmp/h2.invitation")
-        .complains("Is this the invitation for this host's own request");
+    .complains("the invitation is for the key of host 2 (h2), and this host has another key");
     lan.sh("on h3 flatnet overlay join /tmp/h2.request")
         .complains("/tmp/h2.request is a request, and an invitation is needed");
     lan.sh("on h3 ls /etc/flatnet/overlay").prints_exactly(
@@ -379,7 +384,7 @@ fn join_is_taken_back_when_it_fails_and_leave_takes_all_back() {
     lan.sh("cni h2 DEL c2; on h2 flatnet down; ! on h2 ip link show flatnet-br0; on h2 flatnet up >/dev/null; ip netns del c2; cni h2 ADD c2").succeeds();
     lan.eventually("ip netns exec c1 ping -q -c 1 -W 2 10.87.2.2");
     // Leaving: the container stays, the rest is as before, but for the subnet.
-    lan.sh("on h2 flatnet overlay leave").complains("Nebula still runs");
+    lan.sh("on h2 flatnet overlay leave").complains("Nebula was started by hand: end it");
     lan.sh("kill $(cat /hosts/h2/nebula.pid)").succeeds();
     lan.eventually("! on h2 ip link show flatnet-ov0");
     let dry_run = lan.sh("on h2 flatnet --json overlay leave --dry-run").succeeds().stdout;
