@@ -37,6 +37,7 @@ mod views;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use ipnet::Ipv4Net;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -54,6 +55,7 @@ use crate::error::{Error, Kind, Result};
 use crate::hex;
 use crate::kernel::execute::{CommandLog, Executor, HostExecutor, LoggingExecutor};
 use crate::kernel::host::Host;
+use crate::kernel::observe;
 use crate::kernel::tools::Tools;
 use crate::log::Log;
 use crate::model::config::{Config, Gateway, Limits, Rootless};
@@ -114,6 +116,11 @@ impl Engine {
         let executor = Box::new(LoggingExecutor::new(executor, command_log.clone()));
         let host = Host::new(Tools::new(&config.tools), executor);
         Self { config, store, host, command_log, locks, log }
+    }
+
+    /// The range of another network of this host, such as one with an overlay, by which this one is cut off, if there is one.
+    pub fn cut_off_by(&mut self) -> Result<Option<Ipv4Net>> {
+        observe::host::range_of_another_network(&self.config, &mut self.host)
     }
 
     /// A read-only engine for looking and planning: it creates no directory and takes no lock. Missing or

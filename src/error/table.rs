@@ -667,4 +667,40 @@ kinds! {
         commands: ["ss -lunp"],
         more: "dnsmasq: `bind-interfaces` and `except-interface`; named: `listen-on`; unbound: `interface`.",
     }
+    Paper = "FLAT-E121", cni 109 {
+        title: "The file is not what this command needs",
+        seen: [
+            "there is no file ..", ".. is a directory, not a file", ".. is empty", ".. is not text", "standard input is empty",
+            ".. is not a ..", ".. is a .., and a .. is needed", "nebula-cert cannot read the certificate..",
+            "the invitation is for the key of host ..",
+        ],
+        means: "Between a host and the certificate authority travel a request and an invitation, and each command reads one of \
+                them: `sign` a request, `join` an invitation, `peers` an invitation or a list of hosts, `trust` the certificate \
+                of an authority. The file is missing, empty, damaged, or another one.",
+        remedy: "Give the file that the message names; `flatnet overlay COMMAND --help` has an example",
+        more: "`head -n 3 FILE` shows what a file is: the first line of each says it. Files must arrive unchanged: compare them with \
+               `sha256sum`.",
+    }
+    Authority = "FLAT-E122", cni 109 {
+        title: "The certificate authority cannot sign",
+        seen: [
+            "the passphrase is not ..", "the authority's key ..", "the authority's certificate ..", "there is no certificate authority in ..",
+            "the certificate would be valid ..", "the first line of .. is empty", "nothing says how the authority's key is kept",
+        ],
+        means: "The folder of the authority, the passphrase of its key or the lifetime that was asked for does not fit. Nothing was \
+                signed, and no number was taken.",
+        remedy: "Name the authority's folder with --ca and its passphrase with --passphrase-file, and use no longer --hours than the \
+                 authority's",
+        more: "Whether a key has a passphrase: `grep ENCRYPTED /etc/flatnet/ca/ca.key`. Until when the authority's certificate is valid: \
+               `nebula-cert print -path /etc/flatnet/ca/ca.crt`.",
+    }
+    HostsLost = "FLAT-E123", cni 109 {
+        title: "The list lacks hosts that this host knows",
+        seen: ["the list of hosts lacks .."],
+        means: "With VXLAN each host knows the others from a list. This one names fewer than the host knows, as an older list or an older \
+                invitation does. Hosts that are not in the list would be cut off, so nothing was changed.",
+        remedy: "Take the newest list: the invitation of the newest host, or another host's peers.yaml. If the hosts have left for \
+                 ever, add --drop",
+        more: "`flatnet overlay peers --dry-run --drop FILE` shows which hosts would be added, changed and dropped.",
+    }
 }

@@ -3,34 +3,36 @@
 //! ```text
 //! authority.yaml    ranges and lighthouses
 //! ca.crt, ca.key    the authority's certificate and key
-//! issued/N/         a host's number, claimed by making the folder: its request, and its public key and certificates
+//! issued/N/         a host's number, claimed by making the folder: its request, and its public key and certificates, 1.crt and so on
 //! lighthouses/NAME/ a lighthouse's certificate
 //! revoked           fingerprints, a line each
 //! ```
 //!
 //! nebula-cert signs one number twice without a word, and then both hosts lose packets. Making a folder can succeed only once, also if two
-//! people sign at the same time, and it is never removed: a number that was lost is not given again.
+//! people sign at the same time, and once something was signed it is never removed: a number that was lost is not given again.
 
 use std::fs;
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::Ipv4Net;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::nebula;
 use super::papers::{
-    Carrier, Credentials, Fingerprint, Identity, Invitation, JoinRequest, Lighthouse, One, Pem, UdpEndpoint,
-    read, write,
+    Carrier, Credentials, Fingerprint, Identity, Invitation, JoinRequest, Lighthouse, One, Paper, Pem,
+    UdpEndpoint, certificates_in, write,
 };
+
 use crate::error::{Error, Kind, Result, io};
-use crate::file;
 use crate::kernel::execute::Executor;
+use crate::model::command::Command;
 use crate::model::config::{Config, Overlay, OverlayKind, Peer, Peers};
 use crate::model::types::HostName;
+use crate::setup::task::{self, Task};
 use crate::state::lock::Lock;
 
 /// Memory in KiB, passes and threads by which a passphrase is turned into a key: Nebula's own defaults need 2 GiB.
@@ -86,6 +88,19 @@ pub struct Terms<'a> {
     pub force: bool,
 }
 
+/// How a request would be signed.
+#[derive(Debug)]
+pub struct Signing {
+    /// The host's number.
+    pub number: u16,
+    /// Its containers' addresses.
+    pub subnet: Ipv4Net,
+    /// What is run.
+    pub tasks: Vec<Task>,
+    /// Where the certificate is then.
+    certificate: Option<PathBuf>,
+}
+
 /// Which number a host gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NumberRequest {
@@ -107,13 +122,8 @@ impl std::str::FromStr for NumberRequest {
 }
 
 impl Authority {
-    /// Makes an authority in `folder`, which must not hold one. Its key is encrypted if there is a passphrase.
-    pub fn create(
-        folder: &Path,
-        scope: &Scope,
-        passphrase: Option<&str>,
-        executor: &mut impl Executor,
-    ) -> Result<Self> {
+    /// The commands that make an authority in `folder`, which must not exist. Its key is encrypted if there is a passphrase.
+    pub fn plan_to_create(folder: &Path, scope: &Scope, passphrase: Option<&str>) -> Result<Vec<Task>> {
         let record = Record {
             flatnet_authority: One,
             kind: scope.kind,
@@ -124,43 +134,45 @@ impl Authority {
         };
         // The ranges must suit each other.
         record.config(1)?;
-        make_folder(folder)?;
+        let mut tasks = Task::folder(folder, "700", "only root enters it")?;
         let authority = Self { folder: folder.to_owned(), record };
-        // What is half made would be in the way of the next attempt.
-        authority.fill(scope, passphrase, executor).inspect_err(|_| drop(fs::remove_dir_all(folder)))?;
-        Ok(authority)
+        if scope.kind == OverlayKind::Nebula {
+            tasks.push(authority.key_and_certificate(scope, passphrase));
+        }
+        tasks.extend(authority.save()?);
+        Ok(tasks)
     }
 
-    /// Makes key and certificate, if there are any.
-    fn fill(&self, scope: &Scope, passphrase: Option<&str>, executor: &mut impl Executor) -> Result<()> {
-        if scope.kind == OverlayKind::Vxlan {
-            return self.save();
-        }
+    fn key_and_certificate(&self, scope: &Scope, passphrase: Option<&str>) -> Task {
         let path = |name: &str| self.folder.join(name).display().to_string();
         let (certificate, key) = (path("ca.crt"), path("ca.key"));
         let hours = format!("{}h", scope.hours);
         let (network, range) = (scope.network.to_string(), scope.range.to_string());
-        let mut arguments =
-            vec!["ca", "-name", scope.name.as_str(), "-networks", &network, "-unsafe-networks", &range];
-        arguments.extend(["-duration", &hours, "-out-crt", &certificate, "-out-key", &key]);
-        match passphrase {
-            Some(passphrase) => {
-                arguments.push("-encrypt");
-                arguments.extend(ARGON);
-                nebula::cert_with_passphrase(&arguments, passphrase, executor)?;
-            }
-            None => drop(nebula::cert(&arguments, None, executor)?),
+        let mut words = vec!["nebula-cert", "ca", "-name", scope.name.as_str(), "-networks", &network];
+        words.extend(["-unsafe-networks", &range]);
+        words.extend(["-duration", &hours, "-out-crt", &certificate, "-out-key", &key]);
+        if passphrase.is_some() {
+            words.push("-encrypt");
+            words.extend(ARGON);
         }
-        self.save()
+        Task::new(Command::new(words), "the authority's key and certificate")
+            .with_secret(nebula::PASSPHRASE, passphrase)
+            .explained_by(nebula::explained)
     }
 
     /// Opens the authority in `folder`.
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join("authority.yaml");
-        let text = fs::read_to_string(&path).map_err(io("read", &path)).map_err(|error| {
-            error.remedy("Make an authority with `flatnet overlay ca`, or name its folder with --ca")
-        })?;
-        let record = read(&text, &format!("authority ({})", path.display()))?;
+        let text = match fs::read_to_string(&path) {
+            Err(cause) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&cause.kind()) => {
+                let what = format!("there is no certificate authority in {}", folder.display());
+                return Err(Error::new(Kind::Authority, what).remedy(
+                    "Run this where the authority is, and name its folder with --ca if it is another; `flatnet overlay ca` makes one, once for all hosts",
+                ));
+            }
+            text => text.map_err(io("read", &path))?,
+        };
+        let record = Paper::Authority.parse(&text, &path.display().to_string())?;
         Ok(Self { folder: folder.to_owned(), record })
     }
 
@@ -176,7 +188,14 @@ impl Authority {
             return Ok(false);
         }
         let path = self.folder.join("ca.key");
-        Ok(fs::read_to_string(&path).map_err(io("read", &path))?.contains("ENCRYPTED"))
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(text.contains("ENCRYPTED")),
+            Err(cause) if cause.kind() == ErrorKind::NotFound => {
+                Err(Error::new(Kind::Authority, format!("the authority's key is missing: {}", path.display()))
+                    .remedy("Restore it from your copy of the folder; if there is none, make a new authority (ops/runbooks/other-hosts.md)"))
+            }
+            Err(cause) => Err(io("read", &path)(cause)),
+        }
     }
 
     /// The lighthouses so far.
@@ -195,8 +214,8 @@ impl Authority {
         }
     }
 
-    /// Only one run at a time changes the folder.
-    fn alone(&self) -> Result<Lock> {
+    /// Only one run at a time changes the folder, from before it makes its plan.
+    pub fn alone(&self) -> Result<Lock> {
         Lock::acquire(&self.folder.join("lock"), Duration::from_secs(60))
     }
 
@@ -210,6 +229,37 @@ impl Authority {
         executor: &mut impl Executor,
     ) -> Result<Invitation> {
         let _alone = self.alone()?;
+        let signing = self.plan_to_sign(request, wanted, terms, executor)?;
+        task::run(&signing.tasks, executor)?;
+        let carrier = match &signing.certificate {
+            Some(path) => Carrier::Nebula(Credentials {
+                lighthouses: self.record.lighthouses.clone(),
+                revoked: self.revoked()?,
+                ca: self.certificates()?,
+                certificate: Pem::parse(&fs::read_to_string(path).map_err(io("read", path))?)?,
+            }),
+            None => Carrier::Vxlan(self.peers()?),
+        };
+        let config = self.record.config(signing.number)?;
+        Ok(Invitation {
+            flatnet_invitation: One,
+            host: request.host.clone(),
+            number: signing.number,
+            range: config.range,
+            subnet: config.subnet,
+            network: overlay_of(&config)?.network,
+            carrier,
+        })
+    }
+
+    /// The commands by which that is done.
+    pub fn plan_to_sign(
+        &self,
+        request: &JoinRequest,
+        wanted: NumberRequest,
+        terms: &Terms<'_>,
+        executor: &mut impl Executor,
+    ) -> Result<Signing> {
         match &request.identity {
             other if other.kind() != self.record.kind => {
                 let what = format!(
@@ -224,56 +274,77 @@ impl Authority {
                 return Err(Error::new(Kind::BadValue, "the request has no public key of X25519")
                     .remedy("Make it with `flatnet overlay request`"));
             }
-            Identity::Nebula { .. } => self.refuse_known_key(request, wanted)?,
+            Identity::Nebula { .. } => {
+                self.refuse_known_key(request, wanted)?;
+                self.refuse_longer(terms.hours, executor)?;
+            }
+            Identity::Vxlan { .. } if terms.hours.is_some() => {
+                let what = "with kind vxlan there are no certificates, so nothing is valid for some hours";
+                return Err(Error::new(Kind::BadValue, what)
+                    .remedy("Leave --hours out; a host's way out is `flatnet overlay revoke`"));
+            }
             Identity::Vxlan { address } => self.refuse_address(request, *address, wanted, terms.force)?,
         }
-        let number = self.claim(request, wanted)?;
-        let config = self.record.config(number)?;
-        let overlay = overlay_of(&config)?;
-        let carrier = match &request.identity {
-            Identity::Nebula { public_key } => {
-                Carrier::Nebula(self.credentials(request, public_key, &config, terms, executor)?)
-            }
-            Identity::Vxlan { .. } => Carrier::Vxlan(self.peers()?),
-        };
-        Ok(Invitation {
-            flatnet_invitation: One,
-            host: request.host.clone(),
-            number,
-            range: config.range,
-            subnet: config.subnet,
-            network: overlay.network,
-            carrier,
-        })
+        let (number, mut tasks) = self.claim(request, wanted)?;
+        let mut certificate = None;
+        if let Identity::Nebula { public_key } = &request.identity {
+            let (path, more) = self.certificate(request, public_key, number, terms)?;
+            tasks.extend(more);
+            certificate = Some(path);
+        }
+        Ok(Signing { number, subnet: self.record.config(number)?.subnet, tasks, certificate })
     }
 
-    /// Certifies `public_key` as that of the host of `config`.
-    fn credentials(
+    /// An error if a certificate that is valid for `hours` from now on would outlast the authority's, or if that has ended.
+    fn refuse_longer(&self, hours: Option<u32>, executor: &mut impl Executor) -> Result<()> {
+        let end = nebula::certificate(&self.certificates()?, executor)?.details.not_after;
+        // Nebula judges what cannot be read.
+        let Ok(ends) = end.parse::<Timestamp>() else { return Ok(()) };
+        // Nebula compares with a later time than this.
+        let left = (ends.as_second() - Timestamp::now().as_second() - 1).div_euclid(3600);
+        if left < 0 {
+            return Err(Error::new(Kind::Authority, format!("the authority's certificate ended at {end}")).remedy(
+                "Make a new authority, which takes over without losing a packet: docs/setup/second-host.md, \"How long certificates are valid\"",
+            ));
+        }
+        match hours {
+            Some(hours) if i64::from(hours) > left => {
+                let what = format!(
+                    "the certificate would be valid for {hours} hours, but the authority's ends in {left}, at {end}"
+                );
+                Err(Error::new(Kind::Authority, what).remedy(format!(
+                    "Use --hours {left} or less; without it the certificate ends when the authority's does"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The commands that certify `public_key` as that of the host with this number, and where the certificate will be.
+    fn certificate(
         &self,
         request: &JoinRequest,
         public_key: &Pem,
-        config: &Config,
+        number: u16,
         terms: &Terms<'_>,
-        executor: &mut impl Executor,
-    ) -> Result<Credentials> {
-        let overlay = overlay_of(config)?;
-        let networks = overlay.address().to_string();
-        let containers = config.subnet.to_string();
-        let folder = self.folder.join("issued").join(overlay.number.to_string());
+    ) -> Result<(PathBuf, [Task; 2])> {
+        let config = self.record.config(number)?;
+        let (networks, containers) = (overlay_of(&config)?.address().to_string(), config.subnet.to_string());
+        let folder = self.number(number);
+        let last = last_certificate(&folder);
+        let path = folder.join(format!("{}.crt", last + 1));
         let key = folder.join("host.pub");
-        put(&key, &public_key.to_string())?;
+        let put = Task::put(&key, "644", &public_key.to_string(), "the host's public key");
         let key = key.display().to_string();
         let mut arguments = vec!["-in-pub", &key, "-name", request.host.as_str(), "-networks", &networks];
         arguments.extend(["-unsafe-networks", &containers]);
-        let certificate = self.certify(&arguments, terms.hours, terms.passphrase, executor)?;
-        let issued = nebula::certificate(&certificate, executor)?;
-        put(&folder.join(format!("{}.crt", issued.fingerprint)), &certificate.to_string())?;
-        Ok(Credentials {
-            lighthouses: self.record.lighthouses.clone(),
-            revoked: self.revoked()?,
-            ca: self.certificates()?,
-            certificate,
-        })
+        let certify = self.certify(&arguments, terms.hours, &path, terms.passphrase);
+        Ok((path, [put, certify]))
+    }
+
+    /// The folder of a number.
+    fn number(&self, number: u16) -> PathBuf {
+        self.folder.join("issued").join(number.to_string())
     }
 
     /// The hosts of an overlay of kind `vxlan` that are not revoked.
@@ -290,7 +361,7 @@ impl Authority {
     }
 
     fn is_revoked(&self, number: u16) -> bool {
-        self.folder.join("issued").join(number.to_string()).join(REVOKED).exists()
+        self.number(number).join(REVOKED).exists()
     }
 
     /// VXLAN has no keys: a host is known by its name and address. An error if another one has them, or if packets would leave private networks.
@@ -323,63 +394,73 @@ impl Authority {
         Peers { force, hosts: others }.check(&config)
     }
 
-    /// Makes a lighthouse's certificate for `key`, and tells later hosts where it is. One of this name that is known keeps its own address.
-    pub fn add_lighthouse(
-        &mut self,
+    /// The commands that make a lighthouse's certificate at `to` for the key beside it, and by which later hosts know where it is. One
+    /// of this name that is known keeps its own address. Returns what hosts will know, too.
+    pub fn plan_to_add_lighthouse(
+        &self,
         name: &HostName,
         at: &UdpEndpoint,
-        key: &Path,
+        to: &Path,
         passphrase: Option<&str>,
         executor: &mut impl Executor,
-    ) -> Result<(Lighthouse, Pem)> {
+    ) -> Result<(Lighthouse, Vec<Task>)> {
         if self.record.kind == OverlayKind::Vxlan {
             let what = "hosts of an overlay of kind vxlan need no lighthouse: a file names them";
             return Err(Error::new(Kind::BadValue, what));
         }
-        let _alone = self.alone()?;
-        // Another run may have added one.
-        self.record = Self::open(&self.folder)?.record;
+        self.refuse_longer(None, executor)?;
         let folder = self.folder.join("lighthouses").join(name.as_str());
+        let own = folder.join("host.crt");
         // One that is known gets another certificate, for the address that it has.
-        let known =
-            if folder.exists() { Some(own_address(&folder.join("host.crt"), executor)?) } else { None };
+        let known = if folder.exists() { Some(own_address(&own, executor)?) } else { None };
         let address = known.unwrap_or_else(|| self.lighthouse_address());
         if self.record.lighthouses.iter().any(|other| other.at == *at && other.address != address) {
             let what = format!("there is another lighthouse at {at} already");
-            return Err(Error::new(Kind::BadValue, what));
+            return Err(Error::new(Kind::BadValue, what)
+                .remedy("Name the address and port of this one with --at, or renew the other by its name"));
         }
         let lighthouse = Lighthouse { address, at: at.clone() };
         let networks = format!("{}/{}", lighthouse.address, self.record.network.prefix_len());
-        let key = key.display().to_string();
+        let key = to.with_file_name("host.pub").display().to_string();
         let arguments = ["-in-pub", &key, "-name", name.as_str(), "-networks", &networks];
-        let certificate = self.certify(&arguments, None, passphrase, executor)?;
+        let mut tasks = vec![self.certify(&arguments, None, to, passphrase)];
         if known.is_none() {
-            make_folder(&folder)?;
+            tasks.extend(Task::folder(&folder, "700", "what the authority knows of the lighthouse")?);
         }
-        put(&folder.join("host.crt"), &certificate.to_string())?;
-        self.record.lighthouses.retain(|other| other.address != address);
-        self.record.lighthouses.push(lighthouse.clone());
-        self.save()?;
-        Ok((lighthouse, certificate))
+        tasks.push(Task::copy(to, &own, "644", "its own address stays known"));
+        let mut record = self.record.clone();
+        record.lighthouses.retain(|other| other.address != address);
+        record.lighthouses.push(lighthouse.clone());
+        tasks.extend(Self { record, folder: self.folder.clone() }.save()?);
+        Ok((lighthouse, tasks))
     }
 
-    /// Revokes all certificates of the host with this number, and returns their fingerprints.
-    pub fn revoke(&self, number: u16) -> Result<Vec<Fingerprint>> {
-        let _alone = self.alone()?;
-        let folder = self.folder.join("issued").join(number.to_string());
-        let entries = fs::read_dir(&folder)
-            .map_err(|_| Error::new(Kind::BadValue, format!("no host has the number {number}")))?;
-        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let issued: Vec<Fingerprint> =
-            names.filter_map(|name| name.strip_suffix(".crt")?.parse().ok()).collect();
+    /// The fingerprints of all certificates of the host with this number, and the commands that revoke them.
+    pub fn plan_to_revoke(
+        &self,
+        number: u16,
+        executor: &mut impl Executor,
+    ) -> Result<(Vec<Fingerprint>, Vec<Task>)> {
+        let folder = self.number(number);
+        let entries = fs::read_dir(&folder).map_err(|_| {
+            Error::new(Kind::BadValue, format!("no host has the number {number}"))
+                .remedy(format!("`ls {}` lists the numbers", self.folder.join("issued").display()))
+        })?;
+        let mut issued: Vec<Fingerprint> = Vec::new();
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            if path.extension().is_some_and(|extension| extension == "crt") {
+                issued.push(nebula::certificate(&certificates_in(&path)?, executor)?.fingerprint);
+            }
+        }
+        issued.sort();
         let mut revoked = self.revoked()?;
         revoked.extend(issued.iter().cloned());
         revoked.sort();
         revoked.dedup();
         let text: String = revoked.iter().map(|print| format!("{print}\n")).collect();
-        put(&self.folder.join("revoked"), &text)?;
-        put(&folder.join(REVOKED), "")?;
-        Ok(issued)
+        let list = Task::replace(&self.folder.join("revoked"), "644", &text, "later invitations contain it");
+        let mark = Task::put(&folder.join(REVOKED), "644", "", "nobody gets this number");
+        Ok((issued, list.into_iter().chain([mark]).collect()))
     }
 
     /// An error if the request's key is that of a revoked host, or of one with another name or number: revoking one number would leave
@@ -413,31 +494,25 @@ impl Authority {
         Pem::parse(&fs::read_to_string(&path).map_err(io("read", &path))?)
     }
 
-    /// Runs `nebula-cert sign`.
-    fn certify(
-        &self,
-        arguments: &[&str],
-        hours: Option<u32>,
-        passphrase: Option<&str>,
-        executor: &mut impl Executor,
-    ) -> Result<Pem> {
+    /// The command that makes a certificate at `to`.
+    fn certify(&self, arguments: &[&str], hours: Option<u32>, to: &Path, passphrase: Option<&str>) -> Task {
         let path = |name: &str| self.folder.join(name).display().to_string();
         let (certificate, key, hours) =
             (path("ca.crt"), path("ca.key"), hours.map(|hours| format!("{hours}h")));
-        let mut all = vec!["sign", "-ca-crt", &certificate, "-ca-key", &key, "-out-crt", "-"];
+        let to = to.display().to_string();
+        let mut all = vec!["nebula-cert", "sign", "-ca-crt", &certificate, "-ca-key", &key, "-out-crt", &to];
         all.extend(arguments);
         if let Some(hours) = &hours {
             all.extend(["-duration", hours]);
         }
-        let said = match passphrase {
-            Some(passphrase) => nebula::cert_with_passphrase(&all, passphrase, executor)?,
-            None => nebula::cert(&all, None, executor)?,
-        };
-        Pem::parse(&said)
+        Task::new(Command::new(all), "the certificate")
+            .undone_by([Command::new(["rm", "-f", &to])])
+            .with_secret(nebula::PASSPHRASE, passphrase)
+            .explained_by(nebula::explained)
     }
 
-    /// Claims a number for the host of `request`.
-    fn claim(&self, request: &JoinRequest, wanted: NumberRequest) -> Result<u16> {
+    /// The number for the host of `request`, and the commands that claim it.
+    fn claim(&self, request: &JoinRequest, wanted: NumberRequest) -> Result<(u16, Vec<Task>)> {
         let hosts = self.record.config(1)?.hosts();
         match wanted {
             NumberRequest::Auto => {
@@ -445,16 +520,15 @@ impl Authority {
                 let is_held = |number: &u16| {
                     !self.is_revoked(*number) && self.holder(*number).is_some_and(|holder| holder == *request)
                 };
-                let held = (1..=hosts).find(is_held);
-                if let Some(number) = held {
-                    return Ok(number);
+                if let Some(number) = (1..=hosts).find(is_held) {
+                    return Ok((number, Vec::new()));
                 }
-                for number in 1..=hosts {
-                    if self.claim_one(request, number)? == Claim::Made {
-                        return Ok(number);
-                    }
-                }
-                Err(Error::new(Kind::BadValue, format!("all {hosts} numbers are taken")))
+                let number = (1..=hosts).find(|number| !self.number(*number).exists());
+                let number = number.ok_or_else(|| {
+                    Error::new(Kind::BadValue, format!("all {hosts} numbers are taken"))
+                        .remedy("Numbers are given once. Make an authority with a larger --range or a larger --subnet-prefix")
+                })?;
+                Ok((number, self.claim_free(request, number)?))
             }
             NumberRequest::Number(number) if !(1..=hosts).contains(&number) => {
                 let what = format!(
@@ -463,50 +537,42 @@ impl Authority {
                 );
                 Err(Error::new(Kind::BadValue, what))
             }
-            NumberRequest::Number(number) => match self.claim_one(request, number)? {
-                Claim::Made | Claim::Same => Ok(number),
-                Claim::Anothers(host) => Err(Error::new(
-                    Kind::BadValue,
-                    format!("number {number} is that of host {host}, for ever"),
-                )
-                .remedy("Use --number auto")),
-            },
+            NumberRequest::Number(number) => Ok((number, self.claim_one(request, number)?)),
         }
     }
 
-    fn claim_one(&self, request: &JoinRequest, number: u16) -> Result<Claim> {
-        let folder = self.folder.join("issued").join(number.to_string());
-        let issued = self.folder.join("issued");
-        fs::create_dir_all(&issued).map_err(io("make", &issued))?;
+    /// The commands that claim a free number: making a folder succeeds only once.
+    fn claim_free(&self, request: &JoinRequest, number: u16) -> Result<Vec<Task>> {
+        let folder = self.number(number);
+        let mut tasks = Task::folder(&folder, "755", "claims the number: only one can make it")?;
         let text = write(request, "who has this number")?;
-        let moved = |holder: &JoinRequest| {
-            holder.host == request.host && matches!(holder.identity, Identity::Vxlan { .. })
-        };
-        match fs::create_dir(&folder) {
-            Ok(()) => {
-                put(&folder.join("request.yaml"), &text)?;
-                Ok(Claim::Made)
-            }
-            Err(cause) if cause.kind() == ErrorKind::AlreadyExists => Ok(match self.holder(number) {
-                Some(holder) if self.is_revoked(number) => {
-                    Claim::Anothers(format!("{}, which is revoked", holder.host))
-                }
-                Some(holder) if holder == *request => Claim::Same,
-                Some(holder) if moved(&holder) => {
-                    put(&folder.join("request.yaml"), &text)?;
-                    Claim::Same
-                }
-                Some(holder) => Claim::Anothers(holder.host.to_string()),
-                None => Claim::Anothers("(unknown: its signing was interrupted)".to_owned()),
-            }),
-            Err(cause) => Err(io("make", &folder)(cause)),
+        tasks.push(Task::put(&folder.join("request.yaml"), "644", &text, "who has it"));
+        Ok(tasks)
+    }
+
+    fn claim_one(&self, request: &JoinRequest, number: u16) -> Result<Vec<Task>> {
+        if !self.number(number).exists() {
+            return self.claim_free(request, number);
         }
+        let holder = match self.holder(number) {
+            Some(holder) if self.is_revoked(number) => format!("{}, which is revoked", holder.host),
+            Some(holder) if holder == *request => return Ok(Vec::new()),
+            Some(JoinRequest { host, identity: Identity::Vxlan { .. }, .. }) if host == request.host => {
+                let path = self.number(number).join("request.yaml");
+                let text = write(request, "who has this number")?;
+                return Ok(vec![Task::put(&path, "644", &text, "its new address")]);
+            }
+            Some(holder) => holder.host.to_string(),
+            None => "(unknown: its signing was interrupted)".to_owned(),
+        };
+        Err(Error::new(Kind::BadValue, format!("number {number} is that of host {holder}, for ever"))
+            .remedy("Use --number auto"))
     }
 
     /// Who has a number.
     fn holder(&self, number: u16) -> Option<JoinRequest> {
-        let path = self.folder.join("issued").join(number.to_string()).join("request.yaml");
-        read(&fs::read_to_string(path).ok()?, "request").ok()
+        let path = self.number(number).join("request.yaml");
+        Paper::Request.parse(&fs::read_to_string(path).ok()?, "its request").ok()
     }
 
     /// Counted down from the end of the network, where no host's number leads.
@@ -516,19 +582,10 @@ impl Authority {
         Ipv4Addr::from_bits(last.saturating_sub(count))
     }
 
-    fn save(&self) -> Result<()> {
-        put(
-            &self.folder.join("authority.yaml"),
-            &write(&self.record, "Flatnet's certificate authority; `flatnet overlay` writes it")?,
-        )
+    fn save(&self) -> Result<[Task; 3]> {
+        let text = write(&self.record, "Flatnet's certificate authority; `flatnet overlay` writes it")?;
+        Ok(Task::replace(&self.folder.join("authority.yaml"), "644", &text, "ranges and lighthouses"))
     }
-}
-
-#[derive(PartialEq, Eq)]
-enum Claim {
-    Made,
-    Same,
-    Anothers(String),
 }
 
 impl Record {
@@ -537,7 +594,10 @@ impl Record {
         let overlay = Overlay { number, network: self.network, ..Overlay::new(self.kind, number) };
         let config = Config { range: self.range, overlay: Some(overlay), ..Config::default() };
         let prefix = |net: Ipv4Net| Ipv4Net::new(net.addr(), self.subnet_prefix);
-        let bad = |_| Error::new(Kind::BadValue, format!("/{} is not a prefix length", self.subnet_prefix));
+        let bad = |_| {
+            Error::new(Kind::BadValue, format!("/{} is not a prefix length", self.subnet_prefix))
+                .remedy("Use a --subnet-prefix such as 24, which leaves each host 253 containers")
+        };
         let config = Config { subnet: prefix(config.range).map_err(bad)?, ..config };
         let config = Config { subnet: config.subnet_of(number), ..config };
         config.check()?;
@@ -549,6 +609,13 @@ fn overlay_of(config: &Config) -> Result<&Overlay> {
     config.overlay.as_ref().ok_or_else(|| Error::new(Kind::Internal, "this configuration has no overlay"))
 }
 
+/// The number of the last certificate in the folder of a host; 0 if there is none.
+fn last_certificate(folder: &Path) -> u32 {
+    let names = fs::read_dir(folder).into_iter().flatten();
+    let names = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter_map(|name| name.strip_suffix(".crt")?.parse().ok()).max().unwrap_or(0)
+}
+
 /// The own address in the certificate of a lighthouse.
 fn own_address(certificate: &Path, executor: &mut impl Executor) -> Result<Ipv4Addr> {
     let text = fs::read_to_string(certificate).map_err(io("read", certificate))?;
@@ -557,16 +624,4 @@ fn own_address(certificate: &Path, executor: &mut impl Executor) -> Result<Ipv4A
         .first()
         .map(Ipv4Net::addr)
         .ok_or_else(|| Error::new(Kind::ForeignFile, format!("{} names no address", certificate.display())))
-}
-
-/// Makes a folder that only root enters. It must not exist.
-fn make_folder(folder: &Path) -> Result<()> {
-    if let Some(parent) = folder.parent() {
-        fs::create_dir_all(parent).map_err(io("make", parent))?;
-    }
-    fs::DirBuilder::new().mode(0o700).create(folder).map_err(io("make", folder))
-}
-
-fn put(path: &Path, text: &str) -> Result<()> {
-    file::replace(path, text.as_bytes()).map_err(io("write", path))
 }

@@ -5,10 +5,12 @@ use std::net::IpAddr;
 use serde::Deserialize;
 
 use super::nebula::{Certificate, HostFiles};
+
 use crate::error::{Error, Kind, Result, io};
 use crate::kernel::execute::Executor;
 use crate::kernel::tools;
 use crate::model::command::Command;
+use crate::setup::task::Task;
 
 /// The user's name in the console; it is no user of the system.
 const USER: &str = "flatnet";
@@ -36,19 +38,39 @@ pub fn listen() -> String {
     format!("{}:{}", LISTEN.0, LISTEN.1)
 }
 
-/// Makes the keys of the console and of its user, unless they exist.
-pub fn make_keys(files: &HostFiles, executor: &mut impl Executor) -> Result<()> {
+/// The commands that make the keys of the console and of its user, unless they exist.
+pub fn plan_keys(files: &HostFiles) -> Result<Vec<Task>> {
     find_ssh()?;
-    for key in [files.console_key(), files.console_host_key()] {
-        if !key.exists() {
-            let path = key.display().to_string();
-            let make = Command::new(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", USER, "-f", &path]);
-            executor.run(&make, &[])?.checked(&make)?;
-        }
+    let mut tasks = Vec::new();
+    for key in [files.console_key(), files.console_host_key()].into_iter().filter(|key| !key.exists()) {
+        let path = key.display().to_string();
+        let make = Command::new(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", USER, "-f", &path]);
+        let undo = Command::new(["rm", "-f", &path, &key.with_extension("key.pub").display().to_string()]);
+        tasks.push(
+            Task::new(make, "for `flatnet overlay status`, which asks Nebula on this host").undone_by([undo]),
+        );
     }
-    let known = format!("[{}]:{} {}\n", LISTEN.0, LISTEN.1, public_key(&files.console_host_key())?);
-    let path = files.console_known_hosts();
-    crate::file::replace(&path, known.as_bytes()).map_err(io("write", &path))
+    let host_key = files.console_host_key();
+    let line = |key: &str| format!("[{}]:{} {key}", LISTEN.0, LISTEN.1);
+    let known = files.console_known_hosts();
+    let is_known = || {
+        let text = std::fs::read_to_string(&known).ok()?;
+        Some(text.trim_end() == line(&public_key(&host_key).ok()?))
+    };
+    if host_key.exists() {
+        public_key(&host_key)?;
+    }
+    if !host_key.exists() || is_known() != Some(true) {
+        let (public, path) =
+            (host_key.with_extension("key.pub").display().to_string(), known.display().to_string());
+        let write = format!("read -r kind key rest <\"$0\" && echo \"{}\" >\"$1\"", line("$kind $key"));
+        let write = Command::new(["sh", "-c", &write, &public, &path]);
+        tasks.push(
+            Task::new(write, "whom `flatnet overlay status` asks")
+                .undone_by([Command::new(["rm", "-f", &path])]),
+        );
+    }
+    Ok(tasks)
 }
 
 /// An error with its remedy unless `ssh` is installed.

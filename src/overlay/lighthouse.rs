@@ -12,22 +12,27 @@ use crate::setup::task::Task;
 
 const UNIT: &str = include_str!("../../templates/nebula-lighthouse.service.in");
 
-/// What writes a lighthouse's files into `folder`, which has its key already.
-pub fn files(
-    authority: &mut Authority,
+/// The commands that make a lighthouse's key, certificate and files in `folder`, which must not exist.
+pub fn plan(
+    authority: &Authority,
     (name, at): (&HostName, &UdpEndpoint),
     folder: &Path,
     passphrase: Option<&str>,
     executor: &mut impl Executor,
 ) -> Result<Vec<Task>> {
-    let key = folder.join("host.pub");
-    let (lighthouse, certificate) = authority.add_lighthouse(name, at, &key, passphrase, executor)?;
+    // It will hold a key, and nobody else may have prepared it.
+    let mut tasks = Task::folder(folder, "700", "it goes to the lighthouse")?;
+    tasks.push(nebula::key_pair(folder));
+    let certificate = folder.join("host.crt");
+    let (lighthouse, certify) =
+        authority.plan_to_add_lighthouse(name, at, &certificate, passphrase, executor)?;
+    tasks.extend(certify);
     let configuration = nebula::lighthouse_configuration(name, &lighthouse, &authority.revoked()?)?;
     let put = |file: &str, text: &str, why| Task::put(&folder.join(file), "644", text, why);
-    Ok(vec![
+    tasks.extend([
         put("ca.crt", &authority.certificates()?.to_string(), "whose certificates count"),
-        put("host.crt", &certificate.to_string(), "the lighthouse's certificate"),
         put("nebula.yml", &configuration, "Nebula's configuration"),
         put("flatnet-lighthouse.service", UNIT, "its unit of systemd"),
-    ])
+    ]);
+    Ok(tasks)
 }

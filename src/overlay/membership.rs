@@ -7,6 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::nebula::{self, HostFiles};
 use super::papers::{Carrier, Credentials, Fingerprint, Invitation, Pem};
+
+use super::vxlan::PeerTerms;
+use ipnet::Ipv4Net;
+
 use crate::error::{Error, Kind, Result, io};
 use crate::kernel::execute::Executor;
 use crate::kernel::{observe, tools};
@@ -65,11 +69,11 @@ impl ThisHost<'_> {
         std::fs::read_to_string(self.path).map_err(io("read the configuration", self.path))
     }
 
-    /// The commands by which it joins, or by which what it needs for that is renewed. `force` lets VXLAN leave private networks.
+    /// The commands by which it joins, or by which what it needs for that is renewed. `terms` are for VXLAN.
     pub fn join(
         &self,
         invitation: &Invitation,
-        force: bool,
+        terms: PeerTerms,
         executor: &mut impl Executor,
     ) -> Result<Vec<Task>> {
         self.refuse_other_range(invitation)?;
@@ -82,7 +86,7 @@ impl ThisHost<'_> {
         let is_moved = self.is_up && after.subnet != self.config.subnet;
         let mut tasks = match &invitation.carrier {
             Carrier::Nebula(credentials) => self.nebula_files(invitation, credentials, &after, executor)?,
-            Carrier::Vxlan(peers) => vec![self.put_own_peers(&after, peers, force)?],
+            Carrier::Vxlan(peers) => vec![self.put_own_peers(&after, peers, terms)?],
         };
         if is_moved {
             let why = "the bridge gets an address of the new subnet";
@@ -183,7 +187,7 @@ impl ThisHost<'_> {
     /// The commands by which it leaves. Its containers keep their addresses, which are this host's own again.
     pub fn leave(&self) -> Result<Vec<Task>> {
         let Some(overlay) = &self.config.overlay else {
-            return Err(Error::new(Kind::BadValue, "this host has joined no overlay"));
+            return Err(not_joined().remedy("Nothing is to be done: it has left, or never joined"));
         };
         let is_vxlan = overlay.kind == OverlayKind::Vxlan;
         let has_interface = !observe::link_is_gone(overlay.interface.as_str());
@@ -191,7 +195,9 @@ impl ThisHost<'_> {
         if !is_vxlan && !has_unit && has_interface {
             // Without the rules of the overlay other hosts would reach everything here.
             let what = format!("Nebula still runs: its interface {} exists", overlay.interface);
-            return Err(Error::new(Kind::BadValue, what).remedy("End it first"));
+            return Err(Error::new(Kind::BadValue, what).remedy(
+                "Nebula was started by hand: end it, as with `pkill -x nebula`, then run this again",
+            ));
         }
         let files = self.files();
         let mut tasks = Vec::new();
@@ -247,8 +253,7 @@ impl ThisHost<'_> {
 
     /// The commands by which certificates of these authorities count here, too, or they alone.
     pub fn trust(&self, authorities: &Pem, is_only: bool, executor: &mut impl Executor) -> Result<Vec<Task>> {
-        let trusted =
-            self.trusted()?.ok_or_else(|| Error::new(Kind::BadValue, "this host has joined no overlay"))?;
+        let trusted = self.trusted()?.ok_or_else(not_joined)?;
         if is_only {
             self.refuse_own_exclusion(authorities, executor)?;
         }
@@ -281,10 +286,12 @@ impl ThisHost<'_> {
 
     /// The commands by which it no longer talks to hosts with these certificates.
     pub fn block(&self, revoked: &[Fingerprint]) -> Result<Vec<Task>> {
-        if self.config.overlay.as_ref().is_some_and(|overlay| overlay.kind == OverlayKind::Vxlan) {
+        let overlay = self.config.overlay.as_ref().ok_or_else(not_joined)?;
+        if overlay.kind == OverlayKind::Vxlan {
             let what = "hosts of an overlay of kind vxlan have no certificates";
-            return Err(Error::new(Kind::BadValue, what)
-                .remedy("Take the host out of the file with the hosts: `flatnet overlay peers FILE`"));
+            return Err(Error::new(Kind::BadValue, what).remedy(
+                "Take the host out of the file with the hosts: `flatnet overlay peers --drop FILE`",
+            ));
         }
         let path = self.files().nebula();
         let text = std::fs::read_to_string(&path).map_err(io("read", &path))?;
@@ -400,6 +407,21 @@ impl ThisHost<'_> {
     }
 }
 
+/// What a network is told whose subnet is in the range of another network of this host, as of one that has joined an overlay.
+#[must_use]
+pub fn cut_off(subnet: Ipv4Net, range: Ipv4Net) -> String {
+    format!(
+        "the containers of this network are cut off: {subnet} is in {range}, which belongs to another network of this host and, with its overlay, to other hosts. Give this network a `range` and `subnet` outside of {range}"
+    )
+}
+
+/// The error on a host without an overlay.
+pub(super) fn not_joined() -> Error {
+    Error::new(Kind::BadValue, "this host has joined no overlay").remedy(
+        "Join one with `flatnet overlay join`: docs/setup/second-host.md says how hosts are connected",
+    )
+}
+
 /// An error unless the certificate is the host's and its authority's, and for the addresses that the invitation names.
 fn refuse_foreign_certificate(
     invitation: &Invitation,
@@ -415,6 +437,14 @@ fn refuse_foreign_certificate(
         );
     }
     let found = nebula::certificate(&credentials.certificate, executor)?;
+    if public_key(files)?.key_digits().is_some_and(|own| own != found.public_key) {
+        let Invitation { host, number, .. } = invitation;
+        let what =
+            format!("the invitation is for the key of host {number} ({host}), and this host has another key");
+        return Err(Error::new(Kind::Paper, what).remedy(
+            "Take the invitation for this host's own request, which `flatnet overlay request` prints; without one have that signed",
+        ));
+    }
     let networks = found.details.networks.unwrap_or_default();
     let subnets = found.details.unsafe_networks.unwrap_or_default();
     if networks != [overlay.address()] || subnets != [invitation.subnet] {
@@ -486,7 +516,7 @@ mod tests {
             without_overlay(text),
             "# mine\nnetwork: flatnet\nsubnet: 10.87.1.0/24  # old\nmtu: auto\n"
         );
-        let invitation: Invitation = super::super::papers::read(
+        let invitation: Invitation = super::super::papers::Paper::Invitation.parse(
             "flatnet_invitation: 1\nkind: nebula\nhost: bob\nnumber: 2\nrange: 10.87.0.0/16\nsubnet: 10.87.2.0/24\nnetwork: 10.86.0.0/16\nlighthouses: []\nrevoked: []\n\
              ca: &c |\n  -----BEGIN NEBULA CERTIFICATE V2-----\n  AAAA\n  -----END NEBULA CERTIFICATE V2-----\ncertificate: *c\n",
             "invitation",

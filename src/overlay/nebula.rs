@@ -11,12 +11,14 @@ use serde::Deserialize;
 
 use super::console;
 use super::papers::{Fingerprint, Lighthouse, Pem};
+
 use crate::error::{Error, Kind, Result};
-use crate::kernel::execute::Executor;
+use crate::kernel::execute::{CommandFailure, Executor};
 use crate::kernel::tools;
 use crate::model::command::Command;
 use crate::model::config::{Config, OVERLAY_MTU, Overlay};
 use crate::model::types::HostName;
+use crate::setup::task::Task;
 
 /// The oldest Nebula that keeps what Flatnet promises: older ones accept packets injected into another host's flow, and
 /// do not close tunnels of a revoked certificate.
@@ -31,6 +33,9 @@ pub struct Certificate {
     pub details: Details,
     /// The SHA-256 by which it is revoked.
     pub fingerprint: Fingerprint,
+    /// The key that it certifies, in hexadecimal digits. Nebula's console does not print it.
+    #[serde(default, rename = "publicKey")]
+    pub public_key: String,
 }
 
 /// What a certificate certifies.
@@ -91,21 +96,74 @@ pub fn cert(
         Some(text) => command.stdin(text),
         None => command,
     };
-    Ok(executor.run(&command, &[])?.checked(&command)?.stdout)
+    Ok(executor.run(&command, &[])?.checked(&command).map_err(explained)?.stdout)
 }
 
-/// The same with the passphrase of the authority's key, which only the program's environment may hold.
-pub fn cert_with_passphrase(
-    arguments: &[&str],
-    passphrase: &str,
-    executor: &mut impl Executor,
-) -> Result<String> {
-    let shell =
-        ["sh", "-c", r#"IFS= read -r NEBULA_CA_PASSPHRASE && export NEBULA_CA_PASSPHRASE && exec "$0" "$@""#];
-    let command = Command::new(shell.into_iter().chain(["nebula-cert"]).chain(arguments.iter().copied()));
-    let ended = executor.run(&command.clone().stdin(format!("{passphrase}\n")), &[])?;
-    // Without its input: an error prints the command.
-    Ok(ended.checked(&Command::new(["nebula-cert"].into_iter().chain(arguments.iter().copied())))?.stdout)
+/// The variable with the passphrase of the authority's key.
+pub(super) const PASSPHRASE: &str = "NEBULA_CA_PASSPHRASE";
+
+/// What `nebula-cert` complains about, and what to do.
+const COMPLAINTS: [(&str, &str, &str); 4] = [
+    (
+        "invalid passphrase or corrupt private key",
+        "the passphrase is not that of the authority's key",
+        "Give the file with the passphrase that `flatnet overlay ca` got (--passphrase-file FILE); its first line counts. If it is right, the authority's ca.key is damaged: take it from your copy of the folder",
+    ),
+    (
+        "certificate expires after signing certificate",
+        "the certificate would be valid for longer than the authority's",
+        "Use a smaller --hours, or none",
+    ),
+    (
+        "ca-key",
+        "the authority's key cannot be read",
+        "Restore ca.key, in the authority's folder, from your copy of it",
+    ),
+    (
+        "ca-crt",
+        "the authority's certificate cannot be read",
+        "Restore ca.crt, in the authority's folder, from your copy of it",
+    ),
+];
+
+/// `error` in words of Flatnet, if it is a known one of `nebula-cert`.
+pub(super) fn explained(error: Error) -> Error {
+    let said = CommandFailure::of(&error).filter(|failure| failure.command.program() == "nebula-cert");
+    let known = said.and_then(|failure| COMPLAINTS.iter().find(|(said, ..)| failure.stderr.contains(said)));
+    match known {
+        Some((_, what, remedy)) => Error::new(Kind::Authority, *what).remedy(*remedy),
+        None => error,
+    }
+}
+
+/// The commands that make a host's key pair, unless there is one.
+pub fn plan_key(files: &HostFiles) -> Result<Vec<Task>> {
+    let (key, public) = (files.key(), files.public_key());
+    match (key.exists(), public.exists()) {
+        (true, true) => Ok(Vec::new()),
+        (true, false) => {
+            let what = format!("{} exists, but not its public half {}", key.display(), public.display());
+            Err(Error::new(Kind::BadValue, what).remedy("Move it away, to make a new pair"))
+        }
+        (false, _) => {
+            let mut tasks = Vec::new();
+            if !files.folder.exists() {
+                tasks = Task::folder(&files.folder, "755", "what this host needs for the overlay")?;
+            }
+            tasks.push(key_pair(&files.folder));
+            Ok(tasks)
+        }
+    }
+}
+
+/// The command that makes a host's key pair in `folder`. It overwrites one without asking.
+pub(super) fn key_pair(folder: &Path) -> Task {
+    let files = HostFiles { folder: folder.to_owned() };
+    let (key, public) = (files.key().display().to_string(), files.public_key().display().to_string());
+    let make = Command::new(["nebula-cert", "keygen", "-out-key", &key, "-out-pub", &public]);
+    Task::new(make, "the key, of which only the public half leaves this folder")
+        .explained_by(explained)
+        .undone_by([Command::new(["rm", "-f", &key, &public])])
 }
 
 /// An error unless all certificates in `pem` are an authority's.
@@ -127,7 +185,17 @@ pub fn certificate(pem: &Pem, executor: &mut (impl Executor + ?Sized)) -> Result
 }
 
 fn certificates(pem: &Pem, executor: &mut (impl Executor + ?Sized)) -> Result<Vec<Certificate>> {
-    let said = cert(&["print", "-json", "-path", "-"], Some(&pem.to_string()), executor)?;
+    let said =
+        cert(&["print", "-json", "-path", "-"], Some(&pem.to_string()), executor).map_err(|error| {
+            match CommandFailure::of(&error) {
+                Some(_) => Error::new(
+                    Kind::Paper,
+                    "nebula-cert cannot read the certificate: it is damaged, or another thing",
+                )
+                .remedy("Take it, or the invitation that it came with, unchanged from where it was made"),
+                None => error,
+            }
+        })?;
     let unreadable = |cause| {
         Error::new(Kind::Internal, "nebula-cert printed something else than certificates").source(cause)
     };

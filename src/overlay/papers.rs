@@ -1,13 +1,18 @@
 //! What travels between a new host and the certificate authority: the host's request, and the invitation that answers it. Neither holds a
 //! secret, and both come from elsewhere: every value in them has a type that is harmless wherever it is written.
 
+use std::io::{ErrorKind, Read as _};
 use std::net::Ipv4Addr;
+use std::path::Path;
 
+use domain::dep::octseq::Array;
+use domain::utils::base64;
 use ipnet::Ipv4Net;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Kind, Result, parser_says};
+use crate::error::{Error, Kind, Result, io, parser_says};
+use crate::hex;
 use crate::model::config::{OverlayKind, Peers};
 use crate::model::types::{HostName, shown, string_newtype};
 
@@ -201,6 +206,14 @@ impl Pem {
             .into_iter()
     }
 
+    /// The key in hexadecimal digits, if it is one.
+    #[must_use]
+    pub fn key_digits(&self) -> Option<String> {
+        let body: String = self.0.lines().filter(|line| !line.starts_with('-')).collect();
+        let key: Array<32> = base64::decode(&body).ok()?;
+        Some(hex::digits(key.as_ref()))
+    }
+
     /// Whether it is one public key of the kind that hosts have.
     #[must_use]
     pub fn is_public_key(&self) -> bool {
@@ -257,30 +270,150 @@ string_newtype!(Pem);
 string_newtype!(UdpEndpoint);
 string_newtype!(Fingerprint);
 
-/// Reads a paper; errors name `what` it should be.
-pub fn read<T: DeserializeOwned>(text: &str, what: &str) -> Result<T> {
-    if text.len() > MAX_BYTES {
-        return Err(Error::new(
-            Kind::BadValue,
-            format!("this is no {what}: it is longer than {} KiB", MAX_BYTES >> 10),
-        ));
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paper {
+    /// A [`JoinRequest`].
+    Request,
+    /// An [`Invitation`].
+    Invitation,
+    /// The hosts of an overlay of kind `vxlan`.
+    Hosts,
+    /// Certificates of Nebula.
+    Certificate,
+    /// The record of an authority.
+    Authority,
+    /// A passphrase.
+    Passphrase,
+}
+
+impl Paper {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Request => "a request",
+            Self::Invitation => "an invitation",
+            Self::Hosts => "a list of hosts",
+            Self::Certificate => "a certificate of Nebula",
+            Self::Authority => "the record of an authority",
+            Self::Passphrase => "a passphrase",
+        }
     }
-    // A file with a passphrase may be given by mistake: what the parser says would repeat it.
-    if !text.lines().any(|line| line.starts_with("flatnet_") || line.starts_with("hosts:")) {
-        return Err(Error::new(Kind::BadValue, format!("this is no {what}"))
-            .remedy("Give the file that the command printed"));
+
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Request => "Give the file with what `flatnet overlay request` printed on the new host",
+            Self::Invitation => {
+                "Give the file with what `flatnet overlay sign` printed where the authority is"
+            }
+            Self::Hosts => {
+                "Give the newest host's invitation, or another host's /etc/flatnet/overlay/peers.yaml"
+            }
+            Self::Certificate => "Give the file ca.crt of the authority's folder",
+            Self::Authority => {
+                "Make an authority with `flatnet overlay ca`, or name the folder of yours with --ca"
+            }
+            Self::Passphrase => "Give a file whose first line is the passphrase of the authority's key",
+        }
     }
-    let papers = [("flatnet_join_request:", "request"), ("flatnet_invitation:", "invitation")];
-    let is_other = |(key, other): &&(&str, &str)| {
-        let is_paper = what.starts_with("request") || what.starts_with("invitation");
-        is_paper && !what.starts_with(other) && text.lines().any(|line| line.starts_with(key))
-    };
-    if let Some((_, other)) = papers.iter().find(is_other) {
-        return Err(Error::new(Kind::BadValue, format!("this is no {what}, but a paper of the other kind: {other}"))
-            .remedy("A request is signed by `flatnet overlay sign`, which prints the invitation; an invitation is for `flatnet overlay join`"));
+
+    /// What `text` seems to be, if it is one of these.
+    fn of(text: &str) -> Option<&'static str> {
+        let has = |start: &str| text.lines().any(|line| line.starts_with(start));
+        match () {
+            () if has("flatnet_join_request:") => Some(Self::Request.name()),
+            () if has("flatnet_invitation:") => Some(Self::Invitation.name()),
+            () if has("flatnet_authority:") => Some(Self::Authority.name()),
+            () if has("hosts:") => Some(Self::Hosts.name()),
+            () if text.contains("PRIVATE KEY-----") => Some("a private key"),
+            () if has("-----BEGIN NEBULA CERTIFICATE") => Some(Self::Certificate.name()),
+            () => None,
+        }
     }
-    serde_yaml::from_str(text)
-        .map_err(|cause| Error::new(Kind::BadValue, format!("this is no {what}: {}", parser_says(&cause))))
+
+    /// An error that says what is wrong with the file that should be this.
+    fn error(self, what: String) -> Error {
+        Error::new(Kind::Paper, what).remedy(self.remedy())
+    }
+
+    /// The text of the file at `path`, or of standard input, which should be this.
+    pub fn text(self, path: Option<&Path>) -> Result<String> {
+        let mut text = String::new();
+        let longest = MAX_BYTES as u64 + 1;
+        let (name, read) = match path {
+            None => ("standard input".to_owned(), std::io::stdin().take(longest).read_to_string(&mut text)),
+            Some(path) => {
+                let open = std::fs::File::open(path);
+                (
+                    path.display().to_string(),
+                    open.and_then(|file| file.take(longest).read_to_string(&mut text)),
+                )
+            }
+        };
+        match read {
+            Ok(_) if text.trim().is_empty() => Err(self.error(format!("{name} is empty"))),
+            Ok(_) => Ok(text),
+            Err(cause) => match cause.kind() {
+                ErrorKind::NotFound => Err(self.error(format!("there is no file {name}"))),
+                ErrorKind::IsADirectory => Err(self.error(format!("{name} is a directory, not a file"))),
+                ErrorKind::InvalidData => Err(self.error(format!("{name} is not text"))),
+                _ => Err(io("read", path.unwrap_or("/dev/stdin".as_ref()))(cause)),
+            },
+        }
+    }
+
+    /// Reads `text`, which should be this, from what is called `name`.
+    pub fn parse<T: DeserializeOwned>(self, text: &str, name: &str) -> Result<T> {
+        if text.len() > MAX_BYTES {
+            return Err(self.error(format!(
+                "{name} is not {}: it is longer than {} KiB",
+                self.name(),
+                MAX_BYTES >> 10
+            )));
+        }
+        // A file with a passphrase may be given by mistake: what the parser says would repeat it.
+        match Self::of(text) {
+            Some(other) if other != self.name() => {
+                Err(self.error(format!("{name} is {other}, and {} is needed", self.name())))
+            }
+            None => Err(self.error(format!("{name} is not {}", self.name()))),
+            Some(_) => serde_yaml::from_str(text).map_err(|cause| {
+                let what = format!("{name} is not a valid {}: {}", self.bare(), parser_says(&cause));
+                self.error(what)
+            }),
+        }
+    }
+
+    /// The name without its article.
+    fn bare(self) -> &'static str {
+        self.name().split_once(' ').map_or("", |(_, bare)| bare)
+    }
+
+    /// Reads the file at `path`, or standard input, which should be this.
+    pub fn read<T: DeserializeOwned>(self, path: Option<&Path>) -> Result<T> {
+        self.parse(&self.text(path)?, &called(path))
+    }
+}
+
+/// What errors call the file at `path`.
+#[must_use]
+pub fn called(path: Option<&Path>) -> String {
+    path.map_or_else(|| "standard input".to_owned(), |path| path.display().to_string())
+}
+
+/// The certificates in the file at `path`.
+pub fn certificates_in(path: &Path) -> Result<Pem> {
+    let text = Paper::Certificate.text(Some(path))?;
+    match Paper::of(&text) {
+        Some(other) if other != Paper::Certificate.name() => Err(Paper::Certificate.error(format!(
+            "{} is {other}, and {} is needed",
+            path.display(),
+            Paper::Certificate.name()
+        ))),
+        Some(_) => Pem::parse(&text),
+        None => {
+            Err(Paper::Certificate.error(format!("{} is not {}", path.display(), Paper::Certificate.name())))
+        }
+    }
 }
 
 /// A paper as text, which begins with a comment for people.
@@ -297,6 +430,50 @@ mod tests {
     const KEY: &str =
         "-----BEGIN NEBULA X25519 PUBLIC KEY-----\nAAAA+/==\n-----END NEBULA X25519 PUBLIC KEY-----\n";
 
+    fn request_in(text: &str) -> Result<JoinRequest> {
+        Paper::Request.parse(text, "bob.request")
+    }
+
+    fn invitation_in(text: &str) -> Result<Invitation> {
+        Paper::Invitation.parse(text, "bob.invitation")
+    }
+
+    #[test]
+    fn what_a_file_is_instead_is_said() {
+        let says = |paper: Paper, text: &str| {
+            paper.parse::<serde_yaml::Value>(text, "FILE").unwrap_err().message().to_owned()
+        };
+        let request = "flatnet_join_request: 1\n";
+        assert_eq!(says(Paper::Invitation, request), "FILE is a request, and an invitation is needed");
+        assert_eq!(
+            says(Paper::Request, "flatnet_invitation: 1\nhosts: []\n"),
+            "FILE is an invitation, and a request is needed"
+        );
+        assert_eq!(says(Paper::Hosts, request), "FILE is a request, and a list of hosts is needed");
+        assert_eq!(
+            says(Paper::Request, "-----BEGIN NEBULA X25519 PRIVATE KEY-----\nx\n"),
+            "FILE is a private key, and a request is needed"
+        );
+        assert_eq!(says(Paper::Request, "correct horse\n"), "FILE is not a request");
+        let long = format!("{request}{}", "x".repeat(MAX_BYTES));
+        assert_eq!(says(Paper::Request, &long), "FILE is not a request: it is longer than 64 KiB");
+        let folder = tempfile::tempdir().unwrap();
+        let text = |name: &str| {
+            let path = folder.path().join(name);
+            Paper::Request
+                .text(Some(&path))
+                .unwrap_err()
+                .message()
+                .replace(&path.display().to_string(), "FILE")
+        };
+        std::fs::write(folder.path().join("empty"), "\n").unwrap();
+        std::fs::write(folder.path().join("binary"), [0xff, 0xfe]).unwrap();
+        assert_eq!(text("none"), "there is no file FILE");
+        assert_eq!(text("."), "FILE is a directory, not a file");
+        assert_eq!(text("empty"), "FILE is empty");
+        assert_eq!(text("binary"), "FILE is not text");
+    }
+
     #[test]
     fn papers_are_read_as_they_were_written() {
         let request = JoinRequest {
@@ -308,9 +485,9 @@ mod tests {
         let expected =
             "# for whoever signs\nflatnet_join_request: 1\nhost: bob\nkind: nebula\npublic_key: |\n";
         assert!(text.starts_with(expected), "{text}");
-        assert_eq!(read::<JoinRequest>(&text, "request").unwrap(), request);
+        assert_eq!(request_in(&text).unwrap(), request);
         let later = text.replace(": 1\n", ": 2\n");
-        assert!(read::<JoinRequest>(&later, "request").unwrap_err().to_line().contains("later Flatnet"));
+        assert!(request_in(&later).unwrap_err().to_line().contains("later Flatnet"));
     }
 
     #[test]
@@ -335,17 +512,17 @@ mod tests {
         );
         let text = write(&request, "x").unwrap();
         assert_eq!(text, "# x\nflatnet_join_request: 1\nhost: bob\nkind: vxlan\naddress: 192.168.77.12\n");
-        assert_eq!(read::<JoinRequest>(&text, "request").unwrap(), request);
+        assert_eq!(request_in(&text).unwrap(), request);
         for extra in ["public_key: x\n", "x: y\n"] {
-            read::<JoinRequest>(&(text.clone() + extra), "request").unwrap_err();
+            request_in(&(text.clone() + extra)).unwrap_err();
         }
         let text = write(&invitation, "x").unwrap();
         assert!(text.contains("\nkind: vxlan\nhosts:\n- number: 2\n  host: bob\n"), "{text}");
-        assert_eq!(read::<Invitation>(&text, "invitation").unwrap(), invitation);
+        assert_eq!(invitation_in(&text).unwrap(), invitation);
         for (from, to) in
             [("kind: vxlan", "kind: nebula"), ("hosts:", "x: y\nhosts:"), ("- number", "- x: y\n  number")]
         {
-            read::<Invitation>(&text.replace(from, to), "invitation").unwrap_err();
+            invitation_in(&text.replace(from, to)).unwrap_err();
         }
     }
 

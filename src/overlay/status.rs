@@ -6,9 +6,10 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::console::{self, Tunnel};
+use super::membership::not_joined;
 use super::nebula::{self, Certificate, HostFiles};
 use super::papers::Pem;
-use crate::error::{Error, Kind, Result, io};
+use crate::error::{Result, io};
 use crate::kernel::execute::Executor;
 use crate::model::config::{Config, Overlay, OverlayKind, Peers};
 use crate::model::types::shown;
@@ -95,7 +96,7 @@ pub enum HostPath {
 
 impl From<Certificate> for CertificateStatus {
     fn from(certificate: Certificate) -> Self {
-        let Certificate { details, fingerprint } = certificate;
+        let Certificate { details, fingerprint, public_key: _ } = certificate;
         Self {
             name: shown(&details.name),
             begins: shown(&details.not_before),
@@ -108,10 +109,7 @@ impl From<Certificate> for CertificateStatus {
 impl OverlayStatus {
     /// Asks the other hosts, then Nebula: asking makes tunnels.
     pub fn find(config: &Config, files: &HostFiles, executor: &mut (impl Executor + ?Sized)) -> Result<Self> {
-        let overlay = config.overlay.as_ref().ok_or_else(|| {
-            Error::new(Kind::BadValue, "this host has joined no overlay")
-                .remedy("docs/setup/second-host.md says how hosts are connected")
-        })?;
+        let overlay = config.overlay.as_ref().ok_or_else(not_joined)?;
         let mut hosts = Hosts { config, by_number: BTreeMap::new() };
         hosts.add_published();
         let nebula = match overlay.kind {

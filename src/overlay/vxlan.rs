@@ -1,7 +1,12 @@
 //! The file with the hosts of an overlay of kind `vxlan`, which has no certificates and no lighthouses.
 
+use std::path::Path;
+
+use serde::Serialize;
+
 use super::membership::ThisHost;
-use super::papers::{Carrier, Invitation, read, write};
+use super::papers::{Carrier, Invitation, Paper, called, write};
+
 use crate::error::{Error, Kind, Result};
 use crate::model::config::{Config, OverlayKind, Peer, Peers};
 use crate::setup::task::Task;
@@ -11,25 +16,105 @@ pub const WARNING: &str = "VXLAN does not encrypt packets, and nothing proves wh
 
 const COMMENT: &str = "Flatnet: the hosts of the overlay, the same on every host. After a change: flatnet up";
 
+/// What is allowed when a host takes a list of hosts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PeerTerms {
+    /// Addresses outside of private networks.
+    pub force: bool,
+    /// To know no longer the hosts that the list lacks.
+    pub drop: bool,
+}
+
+/// How a list of hosts differs from the one that a host has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PeerChanges {
+    /// Hosts that were not known.
+    pub added: Vec<Peer>,
+    /// Hosts that have another name or address: before and after.
+    pub changed: Vec<(Peer, Peer)>,
+    /// Hosts that are not in the list.
+    pub dropped: Vec<Peer>,
+}
+
+impl PeerChanges {
+    fn between(before: &Peers, after: &Peers) -> Self {
+        let lacks = |peers: &Peers, peer: &&Peer| peers.of(peer.number).is_none();
+        let changed = before.hosts.iter().filter_map(|peer| {
+            let now = after.of(peer.number)?;
+            (now != peer).then(|| (peer.clone(), now.clone()))
+        });
+        Self {
+            added: after.hosts.iter().filter(|peer| lacks(before, peer)).cloned().collect(),
+            changed: changed.collect(),
+            dropped: before.hosts.iter().filter(|peer| lacks(after, peer)).cloned().collect(),
+        }
+    }
+
+    /// One change per line, for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let Self { added, changed, dropped } = self;
+        let lines: Vec<String> = added
+            .iter()
+            .map(|peer| format!("Added: {}\n", named(peer)))
+            .chain(changed.iter().map(|(from, to)| format!("Changed: {}, was {}\n", named(to), named(from))))
+            .chain(dropped.iter().map(|peer| format!("Dropped: {}\n", named(peer))))
+            .collect();
+        if lines.is_empty() {
+            "The list names the hosts that this host knows.\n".to_owned()
+        } else {
+            lines.concat()
+        }
+    }
+}
+
+fn named(Peer { number, host, address }: &Peer) -> String {
+    format!("host {number} ({host}, {address})")
+}
+
 impl ThisHost<'_> {
     /// The commands by which this host knows these hosts, and no others.
-    pub fn peers(&self, peers: &Peers, force: bool) -> Result<Vec<Task>> {
+    pub fn peers(&self, peers: &Peers, terms: PeerTerms) -> Result<Vec<Task>> {
         if self.config.overlay.as_ref().is_none_or(|overlay| overlay.kind != OverlayKind::Vxlan) {
             return Err(Error::new(Kind::BadValue, "this host has joined no overlay of kind vxlan")
                 .remedy("Join one with `flatnet overlay join`"));
         }
         let up = Task::new(self.flatnet("up"), "neighbours, routes and rules for these hosts");
-        let put = self.put_own_peers(self.config, peers, force)?;
+        let put = self.put_own_peers(self.config, peers, terms)?;
         Ok([put].into_iter().chain(self.is_up.then_some(up)).collect())
     }
 
+    /// How `peers` differs from the list that this host has. An error if it lacks hosts, unless they may be dropped.
+    pub fn peer_changes(&self, peers: &Peers, may_drop: bool) -> Result<PeerChanges> {
+        let overlay = self.config.overlay.as_ref().filter(|overlay| overlay.kind == OverlayKind::Vxlan);
+        let known = match overlay.map(|overlay| Peers::load(overlay.peers_file(), self.config)) {
+            None => Peers::default(),
+            Some(Err(error)) if may_drop || error.kind() == Kind::ConfigMissing => Peers::default(),
+            Some(Err(error)) => {
+                return Err(error
+                    .context("the hosts that this host knows cannot be compared with the list")
+                    .remedy("Mend the file, or replace it whatever it names: add --drop"));
+            }
+            Some(Ok(known)) => known,
+        };
+        let changes = PeerChanges::between(&known, peers);
+        if changes.dropped.is_empty() || may_drop {
+            return Ok(changes);
+        }
+        let lost: Vec<String> = changes.dropped.iter().map(named).collect();
+        let what =
+            format!("the list of hosts lacks {}, which this host knows: it may be older", lost.join(", "));
+        Err(Error::new(Kind::HostsLost, what))
+    }
+
     /// Writes the file for the host of `config`, which is among the hosts and has the address in the list.
-    pub(super) fn put_own_peers(&self, config: &Config, peers: &Peers, force: bool) -> Result<Task> {
-        let peers = Peers { force, hosts: peers.hosts.clone() };
+    pub(super) fn put_own_peers(&self, config: &Config, peers: &Peers, terms: PeerTerms) -> Result<Task> {
+        let peers = Peers { force: terms.force, hosts: peers.hosts.clone() };
         peers.check(config)?;
         let overlay = config.overlay.as_ref();
         let own = overlay.and_then(|overlay| peers.of(overlay.number));
         self.refuse_foreign_address(own)?;
+        self.peer_changes(&peers, terms.drop)?;
         let path = overlay.map_or_else(|| self.files().peers(), |overlay| overlay.peers_file().to_owned());
         let put =
             Task::put(&path, "644", &write(&peers, COMMENT)?, "the hosts, and where in the LAN they are");
@@ -47,16 +132,20 @@ impl ThisHost<'_> {
     }
 }
 
-/// The hosts in `text`: an invitation, or the file of another host.
-pub fn hosts_in(text: &str) -> Result<Peers> {
+/// The hosts in the file at `path`, or in standard input: an invitation, or the file of another host.
+pub fn hosts_in(path: Option<&Path>) -> Result<Peers> {
+    let text = Paper::Hosts.text(path)?;
+    let name = called(path);
     if !text.lines().any(|line| line.starts_with("flatnet_invitation:")) {
-        return read(text, "list of hosts");
+        return Paper::Hosts.parse(&text, &name);
     }
-    let invitation: Invitation = read(text, "invitation of `flatnet overlay sign`")?;
+    let invitation: Invitation = Paper::Invitation.parse(&text, &name)?;
     match invitation.carrier {
         Carrier::Vxlan(peers) => Ok(peers),
         Carrier::Nebula(_) => {
-            Err(Error::new(Kind::BadValue, "the invitation is for kind nebula, which needs no list of hosts"))
+            let what = format!("{name} is an invitation for kind nebula, and a list of hosts is needed");
+            Err(Error::new(Kind::Paper, what)
+                .remedy("Nothing is needed with Nebula: hosts find one another by lighthouses"))
         }
     }
 }
@@ -77,6 +166,7 @@ mod tests {
     use crate::model::config;
     use crate::overlay::authority::{Authority, NumberRequest, Scope, Terms};
     use crate::overlay::papers::{Identity, JoinRequest, One};
+    use crate::setup::task;
 
     const KEY: &str =
         "-----BEGIN NEBULA X25519 PUBLIC KEY-----\nAAAA\n-----END NEBULA X25519 PUBLIC KEY-----\n";
@@ -94,7 +184,9 @@ mod tests {
             network: "10.86.0.0/16".parse().unwrap(),
             hours: 1,
         };
-        Authority::create(&folder.join("ca"), &scope, None, &mut executor()).unwrap()
+        let ca = folder.join("ca");
+        task::run(&Authority::plan_to_create(&ca, &scope, None).unwrap(), &mut executor()).unwrap();
+        Authority::open(&ca).unwrap()
     }
 
     fn request(host: &str, address: &str) -> JoinRequest {
@@ -148,7 +240,7 @@ mod tests {
         let error = sign(&all, &request("carol", "192.168.77.14"), "1", false).unwrap_err();
         assert!(error.contains("number 1 is that of host anna, for ever"), "{error}");
         // A revoked host is not in the list, and its number stays its own; its name and address are free.
-        all.revoke(2).unwrap();
+        task::run(&all.plan_to_revoke(2, &mut executor()).unwrap().1, &mut executor()).unwrap();
         let error = sign(&all, &bob, "2", false).unwrap_err();
         assert!(error.contains("number 2 is that of host bob, which is revoked, for ever"), "{error}");
         let rest = "1 anna 192.168.77.13, 3 bob 192.168.77.12".to_owned();
@@ -176,7 +268,7 @@ mod tests {
     #[test]
     fn what_belongs_to_nebula_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let mut all = authority(dir.path());
+        let all = authority(dir.path());
         assert!(!all.needs_passphrase().unwrap());
         let key = Identity::Nebula { public_key: KEY.parse().unwrap() };
         let error =
@@ -184,7 +276,8 @@ mod tests {
         let error = error.unwrap_err();
         assert!(error.contains("the request is for kind nebula, but the authority is for vxlan"), "{error}");
         let (name, at) = ("l1".parse().unwrap(), "192.168.77.20:4242".parse().unwrap());
-        let error = all.add_lighthouse(&name, &at, Path::new("none"), None, &mut executor()).unwrap_err();
+        let error =
+            all.plan_to_add_lighthouse(&name, &at, Path::new("none"), None, &mut executor()).unwrap_err();
         assert!(error.to_line().contains("need no lighthouse"), "{error}");
     }
 
@@ -207,7 +300,7 @@ mod tests {
                 addresses: vec![Ipv4Addr::new(192, 168, 77, 11)],
                 other_networks: Vec::new(),
             };
-            host.peers(peers, false).map(|tasks| tasks.len()).map_err(|error| error.to_line())
+            host.peers(peers, PeerTerms::default()).map(|tasks| tasks.len()).map_err(|error| error.to_line())
         };
         assert_eq!(tell(&joined, &peers(11, 1), true), Ok(2), "the file and `up`");
         assert_eq!(tell(&joined, &peers(11, 1), false), Ok(1), "the file");

@@ -1,12 +1,12 @@
 //! One synchronization: inspect containers, build the table, publish it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use super::build::{self, Draft, Sources};
 use super::containers::Inspection;
 use super::follow::Changes;
-use super::others::{self, Others};
+use super::others::{self, Other, Others};
 use super::podman::Container;
 use super::port_choice::{Answers, KnownPorts};
 use super::table::Table;
@@ -121,6 +121,12 @@ impl Snapshot {
         self.before.as_ref().map(|table| others::read_back(table, config)).unwrap_or_default()
     }
 
+    /// The hosts of the published table, if that is readable.
+    #[must_use]
+    pub fn published_hosts(&self) -> Option<BTreeSet<u16>> {
+        Some(self.published.as_ref()?.hosts.iter().map(|host| host.number).collect())
+    }
+
     /// Builds the table of this host's containers, with warnings.
     pub fn draft(&mut self, config: &Config, answers: &Answers) -> Draft {
         if let Some(table) = &self.published {
@@ -183,13 +189,47 @@ fn kept(
 
 /// Takes a snapshot, probes ports and publishes the table.
 pub fn sync(engine: &Engine, executor: &mut dyn Executor) -> Result<SyncOutcome> {
+    sync_with(engine, executor, |_| Ok(()))
+}
+
+/// The same without the host with this number. A running watch forgets it, too.
+pub fn forget(engine: &Engine, executor: &mut dyn Executor, number: u16) -> Result<SyncOutcome> {
+    sync_with(engine, executor, |others| {
+        forgettable(others, number)?;
+        others.remove(&number);
+        Ok(())
+    })
+}
+
+fn sync_with(
+    engine: &Engine,
+    executor: &mut dyn Executor,
+    change: impl FnOnce(&mut Others) -> Result<()>,
+) -> Result<SyncOutcome> {
     let config = &engine.config;
     let _lock = lock(config)?;
     let mut snapshot = Snapshot::take(engine, executor, None)?;
+    let mut others = snapshot.others(config);
+    change(&mut others)?;
     let answers = probe::ask_all(build::to_probe(&snapshot.sources(config)).into_keys());
     let draft = snapshot.draft(config, &answers);
-    let others = snapshot.others(config);
     snapshot.publish(config, draft, &others)
+}
+
+/// The host with this number, of which routes are known and which does not answer.
+pub fn forgettable(others: &Others, number: u16) -> Result<&Other> {
+    let error = |what: String, remedy: &str| Err(Error::new(Kind::BadValue, what).remedy(remedy));
+    match others.get(&number) {
+        None => error(
+            format!("this host keeps no routes of host {number}"),
+            "`flatnet gateway routes` lists the hosts whose routes it keeps",
+        ),
+        Some(Other { name, answers: true, .. }) => error(
+            format!("host {number} ({name}) answers, so it would be known again at once"),
+            "End it first: `flatnet overlay leave` there, or `flatnet overlay revoke` where the authority is",
+        ),
+        Some(other) => Ok(other),
+    }
 }
 
 /// The current time to the second, as in the table.

@@ -7,7 +7,9 @@ use std::sync::OnceLock;
 
 use crate::sandbox::{Builder, Output, Sandbox};
 
+mod dry_run;
 mod routes;
+mod wrong_input;
 
 const YAML: &str = "names: {enabled: false}\ningress_gateways: [192.0.2.30]";
 
@@ -318,11 +320,12 @@ fn authority_with_passphrase_signs_only_with_it() {
     lan.sh("flatnet overlay sign --ca /ca /tmp/request").complains("the authority's key is encrypted");
     lan.sh("! flatnet --verbose overlay sign --ca /ca --number 1 --passphrase-file /tmp/right /tmp/request 2>&1 | grep 'correct horse'").succeeds();
     let wrong = lan.sh("flatnet overlay sign --ca /ca --passphrase-file /tmp/wrong /tmp/request").fails();
-    assert!(
-        wrong.stderr.contains("invalid passphrase") && !wrong.stderr.contains("wrong\n"),
-        "{}",
-        wrong.stderr
-    );
+    let said = "error[FLAT-E122]: the passphrase is not that of the authority's key\n  everything was rolled back\nhelp: Give the file with the passphrase that `flatnet overlay ca` got";
+    assert!(wrong.stderr.contains(said) && !wrong.stderr.contains("nebula-cert"), "{}", wrong.stderr);
+    lan.sh("ls -A /ca").prints_exactly("authority.yaml\nca.crt\nca.key\nissued\nlock");
+    lan.sh("! flatnet --json overlay sign --dry-run --ca /ca --passphrase-file /tmp/right /tmp/request 2>&1 | grep 'correct horse'").succeeds();
+    lan.sh("flatnet overlay sign --dry-run --ca /ca --passphrase-file /tmp/right /tmp/request")
+        .prints("nebula-cert sign -ca-crt /ca/ca.crt -ca-key /ca/ca.key -out-crt /ca/issued/1/2.crt");
     // The failed attempt took no number from others.
     for _ in 0..2 {
         lan.sh("flatnet overlay sign --ca /ca --passphrase-file /tmp/right /tmp/request")
@@ -344,14 +347,20 @@ fn join_is_taken_back_when_it_fails_and_leave_takes_all_back() {
     lan.sh("on h2 flatnet overlay join --dry-run /tmp/h2.invitation")
         .prints("install -D -m 644 /dev/stdin /etc/flatnet/overlay/ca.crt");
     lan.sh(files).prints_exactly(before.trim_end());
-    // Another host's invitation: the certificate is not that of this key.
+    // The certificate is not that of this key, which is another one than its public half says.
+    lan.sh("cp /hosts/h2/etc/flatnet/overlay/host.key /tmp/own.key; nebula-cert keygen -out-key /tmp/other.key -out-pub /tmp/other.pub; cat /tmp/other.key >/hosts/h2/etc/flatnet/overlay/host.key
+         on h2 flatnet overlay join /tmp/h2.invitation").complains("everything was rolled back");
+    lan.sh("on h2 flatnet overlay join /tmp/h2.invitation")
+        .complains("Is this the invitation for this host's own request");
+    lan.sh(&format!("cat /tmp/own.key >/hosts/h2/etc/flatnet/overlay/host.key; {files}"))
+        .prints_exactly(before.trim_end());
+    // Another host's invitation.
     lan.sh(
         "on h3 flatnet overlay request --name h3 >/dev/null; on h3 flatnet overlay join /tmp/h2.invitation",
     )
-    .complains("everything was rolled back");
-    lan.sh("on h3 flatnet overlay join /tmp/h2.invitation")
-        .complains("Is this the invitation for this host's own request");
-    lan.sh("on h3 flatnet overlay join /tmp/h2.request").complains("a paper of the other kind: request");
+    .complains("the invitation is for the key of host 2 (h2), and this host has another key");
+    lan.sh("on h3 flatnet overlay join /tmp/h2.request")
+        .complains("/tmp/h2.request is a request, and an invitation is needed");
     lan.sh("on h3 ls /etc/flatnet/overlay").prints_exactly(
         "console-host.key\nconsole-host.key.pub\nconsole.key\nconsole.key.pub\nconsole.known_hosts\nhost.key\nhost.pub",
     );
@@ -375,7 +384,7 @@ fn join_is_taken_back_when_it_fails_and_leave_takes_all_back() {
     lan.sh("cni h2 DEL c2; on h2 flatnet down; ! on h2 ip link show flatnet-br0; on h2 flatnet up >/dev/null; ip netns del c2; cni h2 ADD c2").succeeds();
     lan.eventually("ip netns exec c1 ping -q -c 1 -W 2 10.87.2.2");
     // Leaving: the container stays, the rest is as before, but for the subnet.
-    lan.sh("on h2 flatnet overlay leave").complains("Nebula still runs");
+    lan.sh("on h2 flatnet overlay leave").complains("Nebula was started by hand: end it");
     lan.sh("kill $(cat /hosts/h2/nebula.pid)").succeeds();
     lan.eventually("! on h2 ip link show flatnet-ov0");
     let dry_run = lan.sh("on h2 flatnet --json overlay leave --dry-run").succeeds().stdout;
@@ -401,6 +410,40 @@ fn revoked_host_is_cut_off() {
     lan.sh("flatnet overlay sign --ca /ca --number 9 /tmp/h1.request")
         .complains("the key of this request is that of host 1");
     lan.sh("on h3 flatnet overlay request --name h3 >/tmp/h3.request; flatnet overlay sign --ca /ca /tmp/h3.request 2>/dev/null | grep -c \"$(cat /tmp/print)\"").prints("1");
+}
+
+/// Its addresses are inside the overlay's range, or outside.
+#[test]
+fn second_network_is_told_that_it_is_cut_off() {
+    let lan = Lan::joined(&["h1", "h2"]);
+    lan.eventually("ip netns exec c1 ping -q -c 1 -W 2 10.87.2.2");
+    let lab = "on h1 flatnet --config /etc/flatnet/lab.yaml";
+    let write = |addresses: &str| {
+        lan.0.write(
+            "/hosts/h1/etc/flatnet/lab.yaml",
+            &format!("network: lab\nbridge: lab-br0\n{YAML}\n{addresses}\n"),
+        );
+    };
+    let attach = r#"lab() { on h1 env CNI_COMMAND=$1 CNI_CONTAINERID=$2-id CNI_NETNS=/run/netns/$2 CNI_IFNAME=eth0 CNI_PATH=/opt/cni/bin flatnet \
+            <<<'{"cniVersion":"1.0.0","name":"lab","type":"flatnet","config":"/etc/flatnet/lab.yaml"}'; }
+        for name in x y; do ip netns add $name; ip -n $name link set lo up; lab ADD $name; done"#;
+    let detach = "for name in x y; do lab DEL $name; ip netns del $name; done";
+    let says = "the containers of this network are cut off: 10.87.50.0/24 is in 10.87.0.0/16, which belongs to another network";
+    write("subnet: 10.87.50.0/24");
+    let up = lan.sh(&format!("{lab} up")).succeeds();
+    assert!(up.stderr.contains(says), "{}", up.stderr);
+    lan.sh(&format!("{{ {lab} doctor --json || true; }} | jq -r '.findings[] | select(.id == \"overlay-interface\") | .level + \": \" + .what'"))
+        .prints(&format!("failure: {says}"));
+    // It is true.
+    let pings = "ip netns exec x ping -q -c 1 -W 1 10.87.50.3";
+    lan.sh(&format!("{attach}\n! {pings}\n{detach}\n{lab} down")).succeeds();
+    // Outside of the range it works, and so does the first network.
+    write("range: 10.99.0.0/16\nsubnet: 10.99.1.0/24");
+    let up = lan.sh(&format!("{lab} up")).succeeds();
+    assert!(!up.stderr.contains("Warning"), "{}", up.stderr);
+    lan.sh(&format!("{attach}\nip netns exec x ping -q -c 1 -W 1 10.99.1.1; ip netns exec x ping -q -c 1 -W 1 10.99.1.3; ip netns exec x ping -q -c 1 -W 1 192.0.2.1
+        ip netns exec c1 ping -q -c 1 -W 2 10.87.2.2; ! ip netns exec x ping -q -c 1 -W 1 10.87.2.2\n{detach}"))
+        .succeeds();
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::{files, joined};
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
 use crate::kernel::observe;
+use crate::model::config::{Config, Overlay, OverlayKind, Peers};
 use crate::overlay::status::{HostPath, HostStatus, OverlayStatus};
 
 pub(in crate::doctor) const CHECK: Check = Check {
@@ -16,6 +17,8 @@ pub(in crate::doctor) const CHECK: Check = Check {
     look,
 };
 
+const SILENT: &str = "Is it switched on, and has it left for ever? Then drop it: `flatnet overlay peers --drop FILE`. Otherwise: do both hosts' `overlay.peers` have both addresses in the LAN as they are now? Do firewalls on the way let UDP port 4789 pass? Does `flatnet dns` run there?";
+
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     joined(context, |context, overlay| {
         if observe::link_is_gone(overlay.interface.as_str()) {
@@ -25,25 +28,63 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
             ))]);
         }
         let (files, config) = (files(context), context.engine.config.clone());
+        if let Some(finding) = another_address(&config, overlay)? {
+            return Ok(vec![finding]);
+        }
         let status = context.with_executor(|executor| OverlayStatus::find(&config, &files, executor))?;
         Ok(judge(&status))
     })
 }
 
+/// With VXLAN: this host does not have the address that the others send to.
+fn another_address(config: &Config, overlay: &Overlay) -> Result<Option<Finding>> {
+    if overlay.kind != OverlayKind::Vxlan {
+        return Ok(None);
+    }
+    let peers = Peers::load(overlay.peers_file(), config)?;
+    let own = observe::host::host_addresses(config.bridge_address());
+    let Some(peer) = peers.of(overlay.number).filter(|peer| !own.contains(&peer.address)) else {
+        return Ok(None);
+    };
+    let (number, address) = (peer.number, peer.address);
+    let what = format!(
+        "host {number} is at {address}, which is not an address of this host: it has got another, or it is a copy of host {number}"
+    );
+    Ok(Some(Finding::failure(what).help(format!(
+        "With a new address: `flatnet overlay request --kind vxlan`, sign that with --number {number}, join here, and tell the others (`flatnet overlay peers`). A copy leaves (`flatnet overlay leave`), and joins with a request of its own, with another --name"
+    ))))
+}
+
+/// A host with its name and its address in the LAN.
+fn named(host: &HostStatus) -> String {
+    let number = host.number.unwrap_or_default();
+    let name = host.name.iter().cloned();
+    let at = host.path.iter().filter_map(|path| match path {
+        HostPath::Direct { to } => Some(to.clone()),
+        HostPath::Relayed { .. } => None,
+    });
+    let about: Vec<String> = name.chain(at).collect();
+    format!("host {number} ({})", about.join(", "))
+}
+
 fn judge(status: &OverlayStatus) -> Vec<Finding> {
     let answering = status.hosts.iter().filter(|host| host.round_trip.is_some()).count();
     let Some(nebula) = &status.nebula else {
-        // One that is switched off is no problem, and cannot be told from one that is not reached.
-        let silent = numbers(status, |host| host.round_trip.is_none());
+        let silent: Vec<String> =
+            status.hosts.iter().filter(|host| host.round_trip.is_none()).map(named).collect();
         let known = status.hosts.len();
-        let what = format!("{answering} of {known} other host(s) answer, over VXLAN: not encrypted");
-        return vec![match (answering, known) {
-            (0, 1..) => Finding::warning(format!("none of the other hosts answers: {silent}")).help(
-                "Does `overlay.peers` have this host's address in the LAN, and theirs? Do firewalls on the way let UDP port 4789 pass?",
-            ),
-            _ if silent.is_empty() => Finding::good(what),
-            _ => Finding::good(format!("{what}; no answer from {silent}")),
-        }];
+        return if silent.is_empty() {
+            vec![Finding::good(format!("{answering} other host(s) answer, over VXLAN: not encrypted"))]
+        } else {
+            vec![
+                Finding::warning(format!(
+                    "{} of {known} other host(s) do not answer: {}",
+                    silent.len(),
+                    silent.join(", ")
+                ))
+                .help(SILENT),
+            ]
+        };
     };
     if let Some(why) = &nebula.no_tunnels {
         return vec![Finding::warning(why.clone()).help(
@@ -90,7 +131,6 @@ fn numbers(status: &OverlayStatus, property: impl Fn(&HostStatus) -> bool) -> St
 mod tests {
     use super::*;
     use crate::doctor::Level;
-    use crate::model::config::OverlayKind;
     use crate::overlay::status::{CertificateStatus, NebulaStatus};
 
     fn host(number: Option<u16>, path: HostPath, round_trip: Option<f64>) -> HostStatus {
@@ -143,8 +183,8 @@ mod tests {
                     nebula: None,
                     hosts: vec![host(Some(2), direct(), Some(1.0)), host(Some(3), direct(), None)],
                 },
-                Level::Good,
-                "1 of 2 other host(s) answer, over VXLAN: not encrypted; no answer from 3",
+                Level::Warning,
+                "1 of 2 other host(s) do not answer: host 3 (192.0.2.12:4242)",
             ),
             (
                 OverlayStatus {
@@ -154,7 +194,7 @@ mod tests {
                     hosts: vec![host(Some(2), direct(), None)],
                 },
                 Level::Warning,
-                "none of the other hosts answers: 2",
+                "1 of 1 other host(s) do not answer: host 2 (192.0.2.12:4242)",
             ),
         ] {
             let found = judge(&status);

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::kernel::observe;
 use crate::model::config::{OVERLAY_MTU, Overlay, OverlayKind};
 use crate::model::plan::Op;
+use crate::overlay::membership;
 use crate::setup::units;
 
 pub(in crate::doctor) const CHECK: Check = Check {
@@ -22,6 +23,10 @@ pub(in crate::doctor) const CHECK: Check = Check {
 const ADDED: u32 = 20 + 8 + 16 + 16;
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
+    if let Some(range) = context.engine.cut_off_by()? {
+        let subnet = context.engine.config.subnet;
+        return Ok(vec![Finding::failure(membership::cut_off(subnet, range))]);
+    }
     joined(context, |context, overlay| {
         if observe::link_is_gone(overlay.interface.as_str()) {
             return Ok(vec![missing(context, overlay)?]);

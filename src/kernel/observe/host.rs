@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::attachment::{ABSENT, NO_FAMILY, bad_json, link, table};
 use super::gateway;
@@ -300,6 +300,19 @@ fn owner_in(listing: &str) -> Option<Owner> {
     let comment = listing.lines().find_map(|line| line.trim().strip_prefix("comment \"Flatnet "))?;
     let (_, rest) = comment.split_once(" of ")?;
     rest.split_once(':')?.0.parse().ok()
+}
+
+/// The addresses of another network of this host, if they contain the subnet of `config`. With an overlay the rules of that network take
+/// this one's addresses for other hosts'.
+pub fn range_of_another_network(config: &Config, host: &mut Host) -> Result<Option<Ipv4Net>> {
+    if config.overlay.is_some() {
+        return Ok(None);
+    }
+    let contains = |to: IpNet| match to {
+        IpNet::V4(range) if range != config.subnet && range.contains(&config.subnet) => Some(range),
+        _ => None,
+    };
+    Ok(refused(host)?.into_iter().find_map(contains))
 }
 
 /// The destinations of our unreachable routes.

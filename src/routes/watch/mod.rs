@@ -164,6 +164,9 @@ impl Routes {
                 exchange.set_table(&draft.table)?;
                 draft.conflicts.extend(exchange.problems());
                 if publish::has_gateway(&config.gateway.directory) {
+                    if let Some(published) = snapshot.published_hosts() {
+                        exchange.forget_all_but(&published);
+                    }
                     snapshot.publish(config, draft, exchange.others())?
                 } else {
                     snapshot.keep(draft, &answers)

@@ -134,6 +134,30 @@ fn host_that_is_away_keeps_its_routes(lan: &Lan) {
     lan.sh("ip -n h2 link set eth0 up; watch_on h2").succeeds();
     state(true);
     lan.shows("web", "web of h2");
+    host_that_left_is_forgotten(lan);
+}
+
+fn host_that_left_is_forgotten(lan: &Lan) {
+    lan.sh("on h2 flatnet gateway routes").complains("Run this on a host with a gateway");
+    lan.sh("on h2 flatnet overlay forget 1").complains("only hosts with a gateway keep other hosts' routes");
+    lan.sh("on h1 flatnet overlay forget 2").complains("host 2 (sandbox) answers");
+    lan.sh("on h1 flatnet overlay forget 3").complains("this host keeps no routes of host 3");
+    lan.sh("kill $(cat /hosts/h2/watch.pid)").succeeds();
+    lan.eventually(&format!("jq -e '.hosts[0].answers == false' {TABLE}"));
+    let known = format!("jq -c '[(.hosts // [])[].number, (.routes | length)]' {TABLE}");
+    let before = lan.sh(&known).succeeds().stdout;
+    lan.sh("on h1 flatnet overlay forget --dry-run 2")
+        .prints("would be forgotten: git, web\nundo: if it answers");
+    lan.sh(&known).prints_exactly(before.trim_end());
+    lan.sh("on h1 flatnet overlay forget 2").prints("Host 2 is forgotten.\n");
+    lan.sh(&known).prints_exactly("[0]");
+    lan.sh("on h1 flatnet overlay status --json | jq -c '[.hosts[].away_since]'").prints("null");
+    // The watch that runs here does not bring it back when it writes the next table; the host itself does.
+    lan.run("h1", "new");
+    lan.eventually(&format!("jq -e '.routes | map(.name) == [\"new\"]' {TABLE}"));
+    lan.sh(&format!("jq -c '.hosts // []' {TABLE}")).prints_exactly("[]");
+    lan.sh("watch_on h2").succeeds();
+    lan.eventually(&format!("jq -e '.hosts[0].answers and (.routes | length == 3)' {TABLE}"));
 }
 
 /// Nebula is not the matter here: its interface is a pair of veth.

@@ -179,7 +179,17 @@ fn hosts_are_told_of_one_another_and_leave() {
     lan.sh("ip netns exec c1 ping -c 1 -W 1 10.87.2.2 || true").prints("nreachable");
     lan.sh("on h1 flatnet overlay peers --dry-run /tmp/h2.invitation").prints("address: 192.168.77.12");
     lan.sh("on h1 flatnet overlay peers /tmp/h2.invitation; ip netns exec c1 ping -q -c 1 -W 1 10.87.2.2")
-        .succeeds();
+        .prints("Added: host 2 (h2, 192.168.77.12)\n");
+    hosts_are_not_lost_unsaid(&lan);
+    // A copy of host 2 does not have its address.
+    let doctor = |host: &str| {
+        lan.sh(&format!("{{ on {host} flatnet doctor --json || true; }} | jq -r '.findings[] | select(.id == \"overlay-hosts\") | .level + \": \" + .what'"))
+    };
+    lan.sh("cp -a /hosts/h2/etc/flatnet/. /hosts/h3/etc/flatnet/; on h3 flatnet up >/dev/null").succeeds();
+    doctor("h3").prints("failure: host 2 is at 192.168.77.12, which is not an address of this host: it has got another, or it is a copy of host 2");
+    lan.sh("on h3 flatnet overlay leave; on h3 flatnet down; rm -r /hosts/h3/etc/flatnet/overlay").succeeds();
+    // Each host that does not answer is named; here no resolver runs.
+    doctor("h1").prints("warning: 1 of 1 other host(s) do not answer: host 2 (h2, 192.168.77.12)");
     // The file alone and `up` do the same, on a host whose address changed.
     lan.sh("ip -n h2 addr add 192.168.77.42/24 dev eth0; sed -i s/77.12/77.42/ /hosts/h[12]/etc/flatnet/overlay/peers.yaml
          on h1 flatnet up; on h2 flatnet up; ip -n h2 addr del 192.168.77.12/24 dev eth0; ip -n h2 addr add 192.168.77.42/24 dev eth0 || true
@@ -189,11 +199,35 @@ fn hosts_are_told_of_one_another_and_leave() {
         .complains("/etc/flatnet/overlay/peers.yaml:8: hosts[1].address: 203.0.113.9 is not a private address (RFC 1918), and VXLAN neither encrypts");
     lan.sh("mv /hosts/h1/etc/flatnet/overlay/peers.yaml.ok /hosts/h1/etc/flatnet/overlay/peers.yaml; ip netns exec c1 ping -q -c 1 -W 1 10.87.2.2").succeeds();
     // Revoked: the list without it cuts it off.
-    lan.sh("flatnet overlay revoke --ca /ca 2 >/tmp/rest; on h1 flatnet overlay peers /tmp/rest; ! ip netns exec c2 ping -q -c 1 -W 0.3 10.87.1.2; ip netns exec c1 ping -c 1 10.87.2.2 || true").prints("nreachable");
+    lan.sh("flatnet overlay revoke --ca /ca 2 >/tmp/rest; on h1 flatnet overlay peers --drop /tmp/rest; ! ip netns exec c2 ping -q -c 1 -W 0.3 10.87.1.2; ip netns exec c1 ping -c 1 10.87.2.2 || true").prints("nreachable");
     // Down and up again, and leaving.
     lan.sh("cni h1 DEL c1; on h1 flatnet down; ! on h1 ip link show flatnet-ov0; on h1 flatnet up >/dev/null; on h1 ip link show flatnet-ov0; ip netns del c1; cni h1 ADD c1").succeeds();
     lan.sh("on h1 flatnet overlay leave").prints("This host has left the overlay");
+    lan.sh("on h1 flatnet overlay leave").complains("it has left, or never joined");
     lan.sh(&same).prints_exactly("");
+}
+
+/// An older list, or invitation, lacks host 2, and says that it is somewhere else.
+fn hosts_are_not_lost_unsaid(lan: &Lan) {
+    let reached = "ip netns exec c1 ping -q -c 1 -W 1 10.87.2.2 >/dev/null; sha256sum /hosts/h1/etc/flatnet/overlay/peers.yaml";
+    let before = lan.sh(reached).succeeds().stdout;
+    for command in ["peers", "join", "peers --dry-run"] {
+        lan.sh(&format!("on h1 flatnet overlay {command} /tmp/h1.invitation")).complains(
+            "the list of hosts lacks host 2 (h2, 192.168.77.12), which this host knows: it may be older",
+        );
+        lan.sh(reached).prints_exactly(before.trim_end());
+    }
+    lan.sh("on h1 flatnet overlay peers --dry-run --drop /tmp/h1.invitation")
+        .prints("Dropped: host 2 (h2, 192.168.77.12)\n\n  1. install");
+    lan.sh("on h1 flatnet overlay peers /tmp/h2.invitation")
+        .prints("The list names the hosts that this host knows.");
+    lan.sh("sed 's/77.12/77.99/' /tmp/h2.invitation >/tmp/moved; on h1 flatnet overlay peers --dry-run --json /tmp/moved | jq -c .hosts")
+        .prints_exactly("{\"added\":[],\"changed\":[[{\"address\":\"192.168.77.12\",\"host\":\"h2\",\"number\":2},{\"address\":\"192.168.77.99\",\"host\":\"h2\",\"number\":2}]],\"dropped\":[]}");
+    // What cannot be compared is not replaced, either, unless that is asked for.
+    lan.sh("mv /hosts/h1/etc/flatnet/overlay/peers.yaml /tmp/peers.yaml; echo x: >/hosts/h1/etc/flatnet/overlay/peers.yaml; on h1 flatnet overlay peers /tmp/h2.invitation")
+        .complains("the hosts that this host knows cannot be compared with the list: ");
+    lan.sh("on h1 flatnet overlay peers --drop /tmp/h2.invitation; diff /tmp/peers.yaml /hosts/h1/etc/flatnet/overlay/peers.yaml").succeeds();
+    lan.sh(reached).prints_exactly(before.trim_end());
 }
 
 #[test]

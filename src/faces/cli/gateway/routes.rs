@@ -27,7 +27,7 @@ impl Routes {
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
         let config = options.config()?;
         let directory = &config.gateway.directory;
-        let table = publish::published(directory).ok_or_else(|| none(&publish::path(directory)))?;
+        let table = publish::published(directory).ok_or_else(|| none(directory, config.overlay.is_some()))?;
         if options.json {
             output::print_json(&json!(table));
         } else {
@@ -38,9 +38,16 @@ impl Routes {
 }
 
 /// The error for a missing table.
-fn none(path: &Path) -> Error {
+fn none(directory: &Path, has_overlay: bool) -> Error {
+    let path = &publish::path(directory);
     match File::open(path) {
         Err(cause) if cause.kind() == ErrorKind::PermissionDenied => io("read", path)(cause),
+        _ if has_overlay && !publish::has_gateway(directory) => {
+            let what = format!("there is no gateway in {}", directory.display());
+            Error::new(Kind::GatewayMissing, what).remedy(
+                "Run this on a host with a gateway, which lists this host's containers, too; for a gateway here run `flatnet gateway install`",
+            )
+        }
         _ => Error::new(Kind::NoRoutes, format!("there is no table of routes at {}", path.display())),
     }
 }

@@ -1,24 +1,26 @@
 //! `flatnet overlay ca`, `sign`, `lighthouse` and `revoke`: on the machine with the certificate authority.
 
-use std::io::Read as _;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 
 use clap::Args;
 use ipnet::Ipv4Net;
 use serde_json::json;
 
+use super::host::show;
 use super::passphrase::Passphrase;
-use crate::error::{Error, Kind, Result, io};
+use crate::error::{Error, Kind};
 use crate::faces::cli::{Options, output};
 use crate::model::config::OverlayKind;
 use crate::model::types::HostName;
 use crate::overlay::authority::{Authority, NumberRequest, Scope, Terms};
-use crate::overlay::papers::{Carrier, JoinRequest, UdpEndpoint, read, write};
+use crate::overlay::papers::{Carrier, JoinRequest, Paper, UdpEndpoint, write};
 use crate::overlay::{lighthouse, nebula, vxlan};
 use crate::setup::task;
 
 const FOLDER: &str = "/etc/flatnet/ca";
+/// How long an authority's certificate is valid by default, and at most: ten years and a hundred.
+const HOURS: u32 = 87_600;
+const MOST_HOURS: i64 = 876_000;
 
 /// The folder of the authority.
 #[derive(Debug, Args)]
@@ -60,25 +62,27 @@ pub(super) struct Ca {
     /// The hosts' own addresses in the overlay.
     #[arg(long, value_name = "NET", default_value = "10.86.0.0/16")]
     network: Ipv4Net,
-    /// How long its certificate is valid.
-    #[arg(long, value_name = "HOURS", default_value_t = 87_600, value_parser = clap::value_parser!(u32).range(1..))]
-    hours: u32,
+    /// How long its certificate is valid. Default: 87600 hours, ten years. No certificate of a host outlasts it.
+    #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..=MOST_HOURS))]
+    hours: Option<u32>,
+    /// Print the commands without running them.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 impl Ca {
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
         let passphrase = self.passphrase.read()?;
         let has_key = self.kind == OverlayKind::Nebula;
-        if !has_key && (passphrase.is_some() || self.no_passphrase) {
-            return Err(Error::new(
-                Kind::BadValue,
-                "with --kind vxlan there is no key, and so no passphrase",
-            )
-            .remedy("Leave --passphrase-file and --no-passphrase out")
-            .into());
+        if !has_key && (passphrase.is_some() || self.no_passphrase || self.hours.is_some()) {
+            let what =
+                "with --kind vxlan there is no key and no certificate, and so no passphrase and no end";
+            return Err(Error::new(Kind::BadValue, what)
+                .remedy("Leave --passphrase-file, --no-passphrase and --hours out")
+                .into());
         }
         if has_key && passphrase.is_none() && !self.no_passphrase {
-            return Err(Error::new(Kind::BadValue, "nothing says how the authority's key is kept")
+            return Err(Error::new(Kind::Authority, "nothing says how the authority's key is kept")
                 .remedy("Name a passphrase with --passphrase-file FILE, or leave the key readable to root with --no-passphrase")
                 .into());
         }
@@ -93,9 +97,13 @@ impl Ca {
             range: *range,
             subnet_prefix: *subnet_prefix,
             network: *network,
-            hours: *hours,
+            hours: hours.unwrap_or(HOURS),
         };
-        Authority::create(&self.folder.ca, &scope, passphrase.as_deref(), &mut executor)?;
+        let tasks = Authority::plan_to_create(&self.folder.ca, &scope, passphrase.as_deref())?;
+        if self.dry_run {
+            return Ok(show(&tasks, options));
+        }
+        task::run(&tasks, &mut executor)?;
         let folder = self.folder.ca.display();
         if options.json {
             output::print_json(&json!({"folder": self.folder.ca}));
@@ -124,7 +132,7 @@ impl Ca {
 /// it renews the certificate. With VXLAN it tells the host all hosts; the others must be told of it: `flatnet overlay peers`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  flatnet overlay sign bob.request > bob.invitation\n  flatnet overlay sign --number 7 bob.request > bob.invitation    # also renews the certificate of host 7"
+    after_help = "Examples:\n  flatnet overlay sign bob.request > bob.invitation\n  flatnet overlay sign --number 7 bob.request > bob.invitation    # also renews the certificate of host 7\n  flatnet overlay sign --hours 8760 bob.request > bob.invitation  # valid for a year\n  flatnet overlay sign --dry-run bob.request                      # which number it would get"
 )]
 pub(super) struct Sign {
     #[command(flatten)]
@@ -135,24 +143,37 @@ pub(super) struct Sign {
     /// The host's number: `auto` for the first that is free.
     #[arg(long, value_name = "N", default_value = "auto")]
     number: NumberRequest,
-    /// How long the certificate is valid. Default: as long as the authority's.
-    #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..))]
+    /// How long the certificate is valid, at most as long as the authority's, which is the default. Not with VXLAN.
+    #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..=MOST_HOURS))]
     hours: Option<u32>,
     #[command(flatten)]
     passphrase: Passphrase,
     /// With VXLAN: also for hosts outside of private networks, where anybody on the way can read and forge packets.
     #[arg(long)]
     force: bool,
+    /// Print the commands without running them.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 impl Sign {
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
         let authority = Authority::open(&self.folder.ca)?;
-        let request: JoinRequest =
-            read(&text_of(self.request.as_ref())?, "request of `flatnet overlay request`")?;
+        let request: JoinRequest = Paper::Request.read(self.request.as_deref())?;
         let passphrase = self.passphrase.of_key(authority.needs_passphrase()?)?;
         let mut executor = options.silent_executor();
+        if authority.kind() == OverlayKind::Nebula {
+            nebula::refuse_old(&mut executor)?;
+        }
         let terms = Terms { hours: self.hours, passphrase: passphrase.as_deref(), force: self.force };
+        if self.dry_run {
+            let signing = authority.plan_to_sign(&request, self.number, &terms, &mut executor)?;
+            output::note(&format!(
+                "Host {} would get number {}, and its containers addresses in {}",
+                request.host, signing.number, signing.subnet
+            ));
+            return Ok(show(&signing.tasks, options));
+        }
         let invitation = authority.sign(&request, self.number, &terms, &mut executor)?;
         match &invitation.carrier {
             Carrier::Nebula(credentials) if credentials.lighthouses.is_empty() => output::note(
@@ -182,7 +203,9 @@ impl Sign {
 /// Flatnet, and relays packets of hosts that do not reach one another directly. Make two. Hosts that joined before learn of it
 /// from a new invitation. With the name of a known one it renews its certificate, or moves it to another address.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  flatnet overlay lighthouse lights1 --at 203.0.113.7:4242 lights1/")]
+#[command(
+    after_help = "Examples:\n  flatnet overlay lighthouse lights1 --at 203.0.113.7:4242 lights1/\n  flatnet overlay lighthouse lights1 --at 203.0.113.7:4242 lights1/ --dry-run"
+)]
 pub(super) struct LighthouseCommand {
     #[command(flatten)]
     folder: Folder,
@@ -196,24 +219,29 @@ pub(super) struct LighthouseCommand {
     at: UdpEndpoint,
     #[command(flatten)]
     passphrase: Passphrase,
+    /// Print the commands without running them.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 impl LighthouseCommand {
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
-        let mut authority = Authority::open(&self.folder.ca)?;
+        let authority = Authority::open(&self.folder.ca)?;
         let passphrase = self.passphrase.of_key(authority.needs_passphrase()?)?;
         let mut executor = options.silent_executor();
-        // It will hold a key, and nobody else may have prepared it.
-        std::fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&self.to)
-            .map_err(|cause| io("make", &self.to)(cause).remedy("Name a folder that does not exist yet"))?;
-        let made = self.make(&mut authority, passphrase.as_deref(), &mut executor);
-        if made.is_err() {
-            // It was made above.
-            let _ = std::fs::remove_dir_all(&self.to);
+        if authority.kind() == OverlayKind::Nebula {
+            nebula::refuse_old(&mut executor)?;
         }
-        made?;
+        let _alone = (!self.dry_run).then(|| authority.alone()).transpose()?;
+        // Another run may have added one.
+        let authority = Authority::open(&self.folder.ca)?;
+        let of = (&self.name, &self.at);
+        let tasks = lighthouse::plan(&authority, of, &self.to, passphrase.as_deref(), &mut executor)?;
+        if self.dry_run {
+            return Ok(show(&tasks, options));
+        }
+        task::run(&tasks, &mut executor)?;
+        let authority = Authority::open(&self.folder.ca)?;
         if options.json {
             output::print_json(&json!({"folder": self.to, "lighthouses": authority.lighthouses()}));
             return Ok(0);
@@ -224,17 +252,6 @@ impl LighthouseCommand {
         ));
         Ok(0)
     }
-
-    fn make(
-        &self,
-        authority: &mut Authority,
-        passphrase: Option<&str>,
-        executor: &mut crate::kernel::execute::HostExecutor,
-    ) -> Result<()> {
-        make_key(&self.to, executor)?;
-        let files = lighthouse::files(authority, (&self.name, &self.at), &self.to, passphrase, executor)?;
-        task::run(&files, executor)
-    }
 }
 
 /// Revoke the certificates of a host, so that no host talks to it.
@@ -242,23 +259,35 @@ impl LighthouseCommand {
 /// Prints the command to run on each host and each lighthouse; later invitations contain the list. The number stays that host's. With
 /// VXLAN it prints the list of the other hosts, for `flatnet overlay peers` on each of them.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  flatnet overlay revoke 7")]
+#[command(after_help = "Examples:\n  flatnet overlay revoke 7\n  flatnet overlay revoke --dry-run 7")]
 pub(super) struct Revoke {
     #[command(flatten)]
     folder: Folder,
     /// The host's number.
     #[arg(value_name = "N")]
     number: u16,
+    /// Print the commands without running them.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 impl Revoke {
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
         let authority = Authority::open(&self.folder.ca)?;
-        let revoked = authority.revoke(self.number)?;
+        let mut executor = options.silent_executor();
+        if authority.kind() == OverlayKind::Nebula {
+            nebula::refuse_old(&mut executor)?;
+        }
+        let _alone = (!self.dry_run).then(|| authority.alone()).transpose()?;
+        let (revoked, tasks) = authority.plan_to_revoke(self.number, &mut executor)?;
+        if self.dry_run {
+            return Ok(show(&tasks, options));
+        }
+        task::run(&tasks, &mut executor)?;
         if authority.kind() == OverlayKind::Vxlan {
             let peers = authority.peers()?;
             output::print(&vxlan::list(&peers)?);
-            output::note("On each of these hosts, with this list: flatnet overlay peers FILE");
+            output::note("On each of these hosts, with this list: flatnet overlay peers --drop FILE");
             return Ok(0);
         }
         if options.json {
@@ -273,37 +302,8 @@ impl Revoke {
     }
 }
 
-/// Makes a key pair in `folder`, unless there is one: `nebula-cert keygen` overwrites without asking.
-pub(super) fn make_key(
-    folder: &std::path::Path,
-    executor: &mut crate::kernel::execute::HostExecutor,
-) -> Result<()> {
-    let (key, public) = (folder.join("host.key"), folder.join("host.pub"));
-    if key.exists() && public.exists() {
-        return Ok(());
-    }
-    if key.exists() {
-        let what = format!("{} exists, but not its public half {}", key.display(), public.display());
-        return Err(Error::new(Kind::BadValue, what).remedy("Move it away, to make a new pair"));
-    }
-    std::fs::create_dir_all(folder).map_err(io("make", folder))?;
-    let (key, public) = (key.display().to_string(), public.display().to_string());
-    nebula::cert(&["keygen", "-out-key", &key, "-out-pub", &public], None, executor)?;
-    Ok(())
-}
-
 /// A path that programs with another working directory find, too.
-fn absolute_path(text: &str) -> std::result::Result<PathBuf, String> {
+fn absolute_path(text: &str) -> Result<PathBuf, String> {
     let path = crate::faces::cli::path(text)?;
     std::path::absolute(&path).map_err(|cause| cause.to_string())
-}
-
-/// The text of a file, or of standard input.
-pub(super) fn text_of(path: Option<&PathBuf>) -> Result<String> {
-    if let Some(path) = path {
-        return std::fs::read_to_string(path).map_err(io("read", path));
-    }
-    let mut text = String::new();
-    std::io::stdin().take(1 << 20).read_to_string(&mut text).map_err(io("read", "/dev/stdin".as_ref()))?;
-    Ok(text)
 }

@@ -4,12 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::authority::text_of;
 use super::host::{absolute, carry_out, this_host};
 use crate::faces::cli::{Options, output};
 use crate::overlay::membership::ThisHost;
 use crate::overlay::nebula;
-use crate::overlay::papers::{Fingerprint, Pem};
+use crate::overlay::papers::{Fingerprint, certificates_in};
 use crate::setup::task::Task;
 
 /// Refuse hosts with these certificates: `flatnet overlay revoke` prints the command.
@@ -61,7 +60,7 @@ impl Trust {
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
         let config = options.config()?;
         let path = absolute(&options.config)?;
-        let authorities = Pem::parse(&text_of(Some(&self.authority))?)?;
+        let authorities = certificates_in(&self.authority)?;
         let mut executor = options.patient_executor();
         nebula::refuse_hosts(&authorities, &mut executor)?;
         let host = this_host(options, &config, &path)?;

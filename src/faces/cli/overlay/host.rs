@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use super::authority::{make_key, text_of};
 use crate::error::{Error, Kind, Result, io};
 use crate::faces::cli::{Options, output};
 use crate::kernel::observe;
@@ -16,8 +15,8 @@ use crate::model::types::HostName;
 use crate::overlay::console;
 use crate::overlay::membership::{ThisHost, public_key};
 use crate::overlay::nebula::{self, HostFiles};
-use crate::overlay::papers::{Identity, Invitation, JoinRequest, One, read, write};
-use crate::overlay::vxlan;
+use crate::overlay::papers::{Carrier, Identity, Invitation, JoinRequest, One, Paper, write};
+use crate::overlay::vxlan::{self, PeerTerms};
 use crate::routes::containers::host_name;
 use crate::setup::task::{self, Task};
 use crate::setup::{executable, units};
@@ -28,7 +27,7 @@ use crate::setup::{executable, units};
 /// there is no key: the request holds this host's address in the LAN.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  flatnet overlay request > bob.request\n  flatnet overlay request --kind vxlan --at 192.168.1.12 > bob.request"
+    after_help = "Examples:\n  flatnet overlay request > bob.request\n  flatnet overlay request --kind vxlan --at 192.168.1.12 > bob.request\n  flatnet overlay request --dry-run"
 )]
 pub(super) struct RequestCommand {
     /// The host's name. Default: this host's.
@@ -43,6 +42,9 @@ pub(super) struct RequestCommand {
     /// With VXLAN: also an address outside of private networks, where anybody on the way can read and forge packets.
     #[arg(long)]
     force: bool,
+    /// Print the commands without running them.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 impl RequestCommand {
@@ -53,13 +55,27 @@ impl RequestCommand {
             None => host_name(&config),
         };
         let identity = match self.kind {
-            OverlayKind::Nebula => Self::with_key(options)?,
+            OverlayKind::Nebula => {
+                let files = HostFiles::beside(&absolute(&options.config)?);
+                let mut executor = options.patient_executor();
+                nebula::refuse_old(&mut executor)?;
+                let mut tasks = nebula::plan_key(&files)?;
+                tasks.extend(console::plan_keys(&files)?);
+                if self.dry_run {
+                    return Ok(show(&tasks, options));
+                }
+                task::run(&tasks, &mut executor)?;
+                Identity::Nebula { public_key: public_key(&files)? }
+            }
             OverlayKind::Vxlan => {
                 let address = self.address()?;
                 Peer { number: 1, host: host.clone(), address }.check_address(&config, self.force)?;
                 Identity::Vxlan { address }
             }
         };
+        if self.dry_run {
+            return Ok(show(&[], options));
+        }
         let request = JoinRequest { flatnet_join_request: One, host, identity };
         let comment = format!(
             "Flatnet: the request of host {} to join. It holds no secret. To be signed by: flatnet overlay sign FILE",
@@ -67,16 +83,6 @@ impl RequestCommand {
         );
         output::print(&write(&request, &comment)?);
         Ok(0)
-    }
-
-    /// Makes the key, unless there is one.
-    fn with_key(options: &Options) -> Result<Identity> {
-        let files = HostFiles::beside(&absolute(&options.config)?);
-        let mut executor = options.patient_executor();
-        nebula::refuse_old(&mut executor)?;
-        make_key(&files.folder, &mut executor)?;
-        console::make_keys(&files, &mut executor)?;
-        Ok(Identity::Nebula { public_key: public_key(&files)? })
     }
 
     /// This host's address in the LAN.
@@ -113,12 +119,14 @@ pub(super) struct Join {
     /// With VXLAN: also with hosts outside of private networks, where anybody on the way can read and forge packets.
     #[arg(long)]
     force: bool,
+    /// With VXLAN: drop hosts that this host knows and the invitation does not have.
+    #[arg(long)]
+    drop: bool,
 }
 
 impl Join {
     pub(super) fn run(&self, options: &Options) -> eyre::Result<u8> {
-        let invitation: Invitation =
-            read(&text_of(self.invitation.as_ref())?, "invitation of `flatnet overlay sign`")?;
+        let invitation: Invitation = Paper::Invitation.read(self.invitation.as_deref())?;
         let config = options.config()?;
         let path = absolute(&options.config)?;
         let mut executor = options.patient_executor();
@@ -127,9 +135,17 @@ impl Join {
             nebula::refuse_old(&mut executor)?;
         }
         let host = this_host(options, &config, &path)?;
-        let tasks = host.join(&invitation, self.force, &mut executor)?;
+        let terms = PeerTerms { force: self.force, drop: self.drop };
+        let tasks = host.join(&invitation, terms, &mut executor)?;
+        let changes = match &invitation.carrier {
+            Carrier::Vxlan(peers) => Some(host.peer_changes(peers, self.drop)?),
+            Carrier::Nebula(_) => None,
+        };
         if !carry_out(&tasks, self.dry_run, options)? {
             return Ok(0);
+        }
+        if let Some(changes) = changes {
+            output::print(&changes.text());
         }
         output::print(&format!(
             "This host has number {} in the overlay: containers on it have addresses in {}.\n",
@@ -174,14 +190,22 @@ impl Leave {
 
 /// Runs or prints `tasks`; returns whether they were run.
 pub(super) fn carry_out(tasks: &[Task], dry_run: bool, options: &Options) -> Result<bool> {
-    if dry_run && options.json {
-        output::print_json(&json!({"tasks": tasks}));
-    } else if dry_run {
-        output::print(&task::text(tasks));
+    if dry_run {
+        show(tasks, options);
     } else {
         task::run(tasks, &mut options.patient_executor())?;
     }
     Ok(!dry_run)
+}
+
+/// Prints `tasks`, and returns the exit status of a dry run.
+pub(super) fn show(tasks: &[Task], options: &Options) -> u8 {
+    if options.json {
+        output::print_json(&json!({"tasks": tasks}));
+    } else {
+        output::print(&task::text(tasks));
+    }
+    0
 }
 
 pub(super) fn this_host<'a>(options: &Options, config: &'a Config, path: &'a Path) -> Result<ThisHost<'a>> {

@@ -2,6 +2,7 @@
 
 mod authority;
 mod block;
+mod forget;
 mod host;
 mod passphrase;
 mod peers;
@@ -41,6 +42,7 @@ enum Command {
     Revoke(authority::Revoke),
     Block(block::Block),
     Trust(block::Trust),
+    Forget(forget::Forget),
 }
 
 impl Overlay {
@@ -57,6 +59,7 @@ impl Overlay {
             Command::Revoke(command) => command.run(options),
             Command::Block(command) => command.run(options),
             Command::Trust(command) => command.run(options),
+            Command::Forget(command) => command.run(options),
         }
     }
 }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::error::{Error, Kind, Result, io};
+use crate::error::{Error, Kind, Result};
+use crate::overlay::papers::Paper;
 
 /// Where the passphrase is.
 #[derive(Debug, Args)]
@@ -18,10 +19,11 @@ impl Passphrase {
     /// The passphrase, if a file was named.
     pub(super) fn read(&self) -> Result<Option<String>> {
         let Some(path) = &self.passphrase_file else { return Ok(None) };
-        let text = std::fs::read_to_string(path).map_err(io("read", path))?;
+        let text = Paper::Passphrase.text(Some(path))?;
         match text.lines().next() {
             Some(line) if !line.is_empty() => Ok(Some(line.to_owned())),
-            _ => Err(Error::new(Kind::BadValue, format!("the first line of {} is empty", path.display()))),
+            _ => Err(Error::new(Kind::Authority, format!("the first line of {} is empty", path.display()))
+                .remedy("Write the passphrase into its first line")),
         }
     }
 
@@ -31,7 +33,7 @@ impl Passphrase {
             return Ok(None);
         }
         self.read()?.map(Some).ok_or_else(|| {
-            Error::new(Kind::BadValue, "the authority's key is encrypted")
+            Error::new(Kind::Authority, "the authority's key is encrypted")
                 .remedy("Name its passphrase with --passphrase-file FILE")
         })
     }

@@ -1,6 +1,6 @@
 //! Asks other hosts for their routes: those that are known each second, the other numbers in turn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
@@ -233,6 +233,17 @@ impl Asker {
             }
             _ => false,
         }
+    }
+
+    /// Forgets hosts that are away and not among `published`, until they answer again.
+    pub(super) fn forget_all_but(&mut self, published: &BTreeSet<u16>) {
+        self.others.retain(|number, other| {
+            let stays = other.answers || published.contains(number);
+            if !stays {
+                self.known.remove(number);
+            }
+            stays
+        });
     }
 
     /// When someone is due, unless an answer comes first.

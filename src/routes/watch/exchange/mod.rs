@@ -5,6 +5,7 @@ mod fetch;
 mod serve;
 mod stream;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::Instant;
@@ -78,6 +79,11 @@ impl Exchange {
     /// Other hosts' routes.
     pub(super) fn others(&self) -> &Others {
         &self.asker.others
+    }
+
+    /// Forgets hosts that are away and not among `published`: `flatnet overlay forget` took them out.
+    pub(super) fn forget_all_but(&mut self, published: &BTreeSet<u16>) {
+        self.asker.forget_all_but(published);
     }
 
     /// Warnings.
