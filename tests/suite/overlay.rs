@@ -10,6 +10,7 @@ use crate::sandbox::{Builder, Output, Sandbox};
 pub(crate) mod clock;
 mod lighthouses;
 mod routes;
+mod units;
 
 pub(crate) const YAML: &str = "names: {enabled: false}\ningress_gateways: [192.0.2.30]";
 

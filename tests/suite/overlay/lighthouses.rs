@@ -161,3 +161,28 @@ fn others_lose_nothing_when_hosts_come_and_go() {
     lan.eventually(&format!("! {}", reaches("c3")));
     assert_eq!((lan.lost("c1"), lan.lost("c2")), (0, 0));
 }
+
+#[test]
+fn lighthouse_runs_in_a_container_of_a_host() {
+    let lan = Lan::in_sandbox(Sandbox::podman4().image("web"), YAML);
+    lan.sh("flatnet overlay ca --ca /ca --no-passphrase 2>/dev/null
+         flatnet overlay lighthouse --ca /ca trial --at 192.0.2.11:4242 /lights; podman_on h1")
+        .succeeds();
+    // As docs/setup/second-host.md says, with another image.
+    lan.sh("on h1 podman run -d --name lighthouse --network host --cap-drop all --security-opt no-new-privileges --read-only \
+             --volume /usr/bin/nebula:/usr/bin/nebula:ro --volume /lights:/lights:ro --workdir /lights \
+             flatnet-test/web nebula -config nebula.yml
+         grep CapEff /proc/$(on h1 podman inspect -f '{{.State.Pid}}' lighthouse)/status")
+        .prints("CapEff:\t0000000000000000");
+    for host in ["h1", "h2"] {
+        lan.sh(&format!("join {host}; nebula_on {host}; cni {host} ADD c{}", &host[1..])).succeeds();
+    }
+    lan.eventually("ip netns exec c1 ping -q -c 1 -W 2 10.87.2.2");
+    lan.sh("on h2 flatnet overlay status | tr -s ' '")
+        .prints("1 h1 10.87.1.1 direct, 192.0.2.11:")
+        .prints("lighthouse trial 10.86.255.254 direct, 192.0.2.11:4242");
+    // It restarts, and hosts come back.
+    lan.sh("on h1 podman restart -t 2 lighthouse; stop_nebula h2; nebula_on h2").succeeds();
+    lan.sh("until ip netns exec c1 ping -q -c 1 -W 1 10.87.2.2; do ((SECONDS < 30)) || exit 1; done")
+        .succeeds();
+}
