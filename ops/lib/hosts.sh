@@ -5,10 +5,16 @@ set -euo pipefail
 
 folders=(/etc/flatnet /var/lib/flatnet /var/log/flatnet /run/flatnet /run/flatnet-dns)
 
-machine() { # NAME ADDRESS
+machine() { # NAME ADDRESS [ROUTER]: in the LAN, or behind ROUTER alone
     ip netns add "$1"
-    ip link add "up-$1" type veth peer name eth0 netns "$1"
-    ip link set "up-$1" master lan up
+    if [[ -z ${3-} ]]; then
+        ip link add "up-$1" type veth peer name eth0 netns "$1"
+        ip link set "up-$1" master lan up
+    else
+        ip -n "$3" link add "up-$1" type veth peer name eth0 netns "$1"
+        ip -n "$3" addr add "${2%.*}.1/24" dev "up-$1"
+        ip -n "$3" link set "up-$1" up
+    fi
     ip -n "$1" link set lo up
     ip -n "$1" addr add "$2/24" dev eth0
     ip -n "$1" link set eth0 up
@@ -24,10 +30,34 @@ make_lan() {
     ip -n stranger addr add 192.0.2.1/24 dev eth0
 }
 
+# A router with NAT, such as Windows is for WSL2: what is behind it opens connections, and nothing else comes in. Each connection keeps its
+# port if that is free; with `fully-random` each gets another, so that nobody but the called one can answer.
+router() { # NAME ADDRESS [ROUTER [fully-random]]
+    machine "$1" "$2" "${3-}"
+    ip -n "$1" route add default via "${2%.*}.1"
+    ip netns exec "$1" sysctl -qw net.ipv4.ip_forward=1
+    ip netns exec "$1" nft -f - <<NFT
+table ip nat {
+    chain at_departure {
+        type nat hook postrouting priority srcnat;
+        oifname "eth0" counter masquerade ${4-}
+    }
+    chain at_arrival {
+        type filter hook input priority filter;
+        iifname "eth0" ct state new drop
+    }
+    chain at_forwarding {
+        type filter hook forward priority filter;
+        iifname "eth0" ct state new drop
+    }
+}
+NFT
+}
+
 # A host with a mount namespace that stays, in which `on` runs commands.
-host() { # NAME ADDRESS YAML
+host() { # NAME ADDRESS YAML [ROUTER]
     local folder
-    machine "$1" "$2"
+    machine "$1" "$2" "${4-}"
     ip -n "$1" route add default via "${2%.*}.1"
     for folder in "${folders[@]}"; do mkdir -p "$folder" "/hosts/$1$folder" && chmod 700 "/hosts/$1$folder"; done
     # The resolver reads it without root.
@@ -58,13 +88,57 @@ lighthouse() { # FOLDER MACHINE: starts it without any right
         nebula -config nebula.yml >"/tmp/nebula-$2.log" 2>&1 </dev/null &)
 }
 
-# Nebula on HOST with the rights of its unit, and then what the unit's ExecStartPost does.
-nebula_on() { # HOST
-    on "$1" setsid setpriv --bounding-set=-all,+net_admin --inh-caps=-all,+net_admin --ambient-caps=-all,+net_admin --no-new-privs \
+# A second lighthouse, an authority for both, and both running.
+two_lighthouses() {
+    local number
+    machine l2 192.0.2.21
+    flatnet overlay ca --ca /ca --no-passphrase 2>/dev/null
+    for number in 1 2; do
+        flatnet overlay lighthouse --ca /ca "l$number" --at "192.0.2.$((19 + number)):4242" "/lights$number" >/dev/null
+    done
+    for number in 1 2; do lighthouse "/lights$number" "l$number"; done
+}
+
+stop_lighthouse() { # MACHINE
+    local id
+    for id in $(ip netns pids "$1"); do kill "$id"; done
+    until [[ -z $(ip netns pids "$1") ]]; do sleep 0.02; done
+}
+
+# Nebula on HOST with the rights of its unit, and then what the unit's ExecStartPost does; COMMAND runs it.
+nebula_on() { # HOST [COMMAND..]
+    on "$1" "${@:2}" setsid setpriv --bounding-set=-all,+net_admin --inh-caps=-all,+net_admin --ambient-caps=-all,+net_admin --no-new-privs \
         nebula -config /etc/flatnet/overlay/nebula.yml >"/tmp/nebula-$1.log" 2>&1 </dev/null &
     until on "$1" ip link show flatnet-ov0 >/dev/null 2>&1; do sleep 0.02; done
     on "$1" pgrep -f 'nebul[a] -config /etc/flatnet' -n >"/hosts/$1/nebula.pid"
     on "$1" flatnet up >/dev/null
+}
+
+# Another address for MACHINE: ADDRESS if it has OTHER, otherwise OTHER.
+readdress() { # MACHINE ADDRESS OTHER
+    local old=$2 new=$3
+    ip -n "$1" -4 -o addr show dev eth0 | grep -qF " $old/" || { old=$3 new=$2; }
+    ip -n "$1" addr del "$old/24" dev eth0
+    ip -n "$1" addr add "$new/24" dev eth0
+    ip -n "$1" route replace default via "${2%.*}.1"
+}
+
+stop_nebula() { # HOST [SIGNAL]
+    kill -"${2:-TERM}" "$(cat "/hosts/$1/nebula.pid")"
+    until ! on "$1" ip link show flatnet-ov0 >/dev/null 2>&1; do sleep 0.02; done
+}
+
+# Hosts by how they reach others: h1 directly, h2 behind a NAT as WSL2 is, h3 behind two, and h4 behind one that gives each connection another
+# port.
+hosts_behind_nat() { # YAML
+    router n2 192.0.2.52
+    router n3 192.0.2.53
+    router n3b 172.20.3.2 n3
+    router n4 192.0.2.54 '' fully-random
+    host h1 192.0.2.11 "$1"
+    host h2 172.20.2.2 "$1" n2
+    host h3 172.21.3.2 "$1" n3b
+    host h4 172.20.4.2 "$1" n4
 }
 
 join() { # HOST

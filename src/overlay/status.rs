@@ -41,6 +41,8 @@ pub struct NebulaStatus {
     pub no_tunnels: Option<String>,
     /// The lighthouses with a tunnel.
     pub lighthouses: Vec<HostStatus>,
+    /// The own addresses of those that Nebula's configuration names and that have none.
+    pub silent_lighthouses: Vec<IpAddr>,
 }
 
 /// What a certificate says.
@@ -127,7 +129,14 @@ impl OverlayStatus {
                     Err(error) => (Vec::new(), Some(error.to_line())),
                 };
                 let lighthouses = hosts.add_tunnels(tunnels, overlay);
-                Some(NebulaStatus { version, certificate, no_tunnels, lighthouses })
+                let has_tunnel =
+                    |address: &IpAddr| lighthouses.iter().any(|lighthouse| lighthouse.address == *address);
+                let text = std::fs::read_to_string(files.nebula()).unwrap_or_default();
+                let silent_lighthouses = match no_tunnels {
+                    None => lighthouses_in(&text).into_iter().filter(|one| !has_tunnel(one)).collect(),
+                    Some(_) => Vec::new(),
+                };
+                Some(NebulaStatus { version, certificate, no_tunnels, lighthouses, silent_lighthouses })
             }
         };
         let hosts = hosts.by_number.into_values().collect();
@@ -140,6 +149,15 @@ pub fn own_certificate(files: &HostFiles, executor: &mut (impl Executor + ?Sized
     let path = files.certificate();
     let text = std::fs::read_to_string(&path).map_err(io("read the certificate", &path))?;
     nebula::certificate(&Pem::parse(&text)?, executor)
+}
+
+/// The lighthouses' own addresses in a configuration of Nebula.
+fn lighthouses_in(text: &str) -> Vec<IpAddr> {
+    let list = text.lines().find_map(|line| line.strip_prefix("  hosts: [")?.strip_suffix(']'));
+    list.into_iter()
+        .flat_map(|list| list.split(", "))
+        .filter_map(|one| one.trim_matches('"').parse().ok())
+        .collect()
 }
 
 /// The other hosts that are found.

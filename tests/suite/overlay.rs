@@ -7,11 +7,14 @@ use std::sync::OnceLock;
 
 use crate::sandbox::{Builder, Output, Sandbox};
 
+pub(crate) mod clock;
 mod dry_run;
+mod lighthouses;
 mod routes;
+mod units;
 mod wrong_input;
 
-const YAML: &str = "names: {enabled: false}\ningress_gateways: [192.0.2.30]";
+pub(crate) const YAML: &str = "names: {enabled: false}\ningress_gateways: [192.0.2.30]";
 
 /// The doctor's checks that are broken here.
 pub(crate) const BROKEN: &[&str] =
@@ -38,6 +41,15 @@ impl Lan {
     }
 
     fn in_sandbox(builder: Builder, yaml: &str) -> Self {
+        let lan = Self::empty(builder);
+        for (number, host) in ["h1", "h2", "h3"].iter().enumerate() {
+            lan.sh(&format!("host {host} 192.0.2.{} '{yaml}'", number + 11)).succeeds();
+        }
+        lan
+    }
+
+    /// Without hosts.
+    pub(crate) fn empty(builder: Builder) -> Self {
         let programs = nebula().join("usr/bin");
         let sandbox = builder
             .copy(&programs.join("nebula"), "/usr/bin/nebula")
@@ -45,9 +57,6 @@ impl Lan {
             .start();
         let lan = Self(sandbox);
         lan.sh("make_lan").succeeds();
-        for (number, host) in ["h1", "h2", "h3"].iter().enumerate() {
-            lan.sh(&format!("host {host} 192.0.2.{} '{yaml}'", number + 11)).succeeds();
-        }
         lan
     }
 

@@ -41,6 +41,8 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
 
 fn judge(details: &Details, now: Timestamp) -> Finding {
     let Details { not_before, not_after, .. } = details;
+    // Certificates have no parts of seconds either.
+    let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
     let (Ok(begin), Ok(end)) = (not_before.parse::<Timestamp>(), not_after.parse::<Timestamp>()) else {
         return Finding::not_looked("the times in the certificate cannot be read");
     };

@@ -96,12 +96,18 @@ fn judge(status: &OverlayStatus) -> Vec<Finding> {
             "Does a lighthouse run, at the address in `static_host_map` of Nebula's configuration? Do firewalls on the way let UDP to its port pass, and answers from there? Does this host's clock agree with theirs?",
         )];
     }
+    let mut found = Vec::new();
+    if !nebula.silent_lighthouses.is_empty() {
+        let silent: Vec<String> = nebula.silent_lighthouses.iter().map(ToString::to_string).collect();
+        found.push(Finding::warning(format!("these lighthouses do not answer: {}", silent.join(", "))).help(
+            "When the others end too, hosts do not find one another. Do these run, and do firewalls let UDP to their port pass?",
+        ));
+    }
     let relayed = numbers(status, |host| matches!(host.path, Some(HostPath::Relayed { .. })));
     let silent = numbers(status, |host| host.path.is_some() && host.round_trip.is_none());
-    let mut found = Vec::new();
     if !relayed.is_empty() {
         found.push(Finding::warning(format!("packets to these hosts go by a lighthouse, not directly: {relayed}")).help(
-            "Nebula keeps such a tunnel even when a direct way is possible: restart it on one of the two hosts (`systemctl restart flatnet-overlay`). Where both are behind a NAT that gives each connection another port, or a firewall lets no UDP between them pass, there is no direct way",
+            "Nebula tries a direct way every 50 packets: see whether it is found while there is traffic. There is none where a NAT gives each connection another port and the other host is behind a NAT too, or a firewall lets no UDP between them pass",
         ));
     }
     if !silent.is_empty() {
@@ -161,9 +167,14 @@ mod tests {
                 certificate: certificate.clone(),
                 no_tunnels: no_tunnels.map(str::to_owned),
                 lighthouses,
+                silent_lighthouses: vec![],
             }),
             hosts,
         };
+        let mut one_away = status(None, vec![host(None, direct(), None)], vec![]);
+        if let Some(nebula) = &mut one_away.nebula {
+            nebula.silent_lighthouses.push([10, 86, 255, 253].into());
+        }
         let lights = || vec![host(None, direct(), None)];
         for (status, level, says) in [
             (status(None, lights(), vec![host(Some(2), direct(), Some(1.0))]), Level::Good, "1 other host"),
@@ -175,6 +186,7 @@ mod tests {
                 "not directly: 2",
             ),
             (status(None, lights(), vec![host(Some(7), direct(), None)]), Level::Warning, "no names here: 7"),
+            (one_away, Level::Warning, "do not answer: 10.86.255.253"),
             (status(Some("refused"), vec![], vec![]), Level::Warning, "refused"),
             (
                 OverlayStatus {

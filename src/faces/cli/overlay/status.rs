@@ -54,6 +54,13 @@ fn text(status: &OverlayStatus, own: IpAddr) -> String {
     rows.extend(status.hosts.iter().map(|host| (host.number, row(host))));
     rows.sort_by_key(|(number, _)| *number);
     rows.extend(nebula.iter().flat_map(|nebula| &nebula.lighthouses).map(|host| (None, row(host))));
+    rows.extend(nebula.iter().flat_map(|nebula| &nebula.silent_lighthouses).map(|address| {
+        let mut silent = vec![dash(); head.len()];
+        "lighthouse".clone_into(&mut silent[0]);
+        silent[2] = address.to_string();
+        "does not answer".clone_into(&mut silent[3]);
+        (None, silent)
+    }));
     let lines: Vec<Vec<String>> = std::iter::once(head.map(str::to_owned).to_vec())
         .chain(rows.into_iter().map(|(_, row)| row))
         .collect();

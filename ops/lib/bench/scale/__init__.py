@@ -1,0 +1,1 @@
+"""Parts of `python3 -m scale`: what grows with the number of hosts."""
