@@ -122,6 +122,7 @@ pub const CHECKS: &[Check] = &[
     podman::conflist::CHECK,
     podman::files::CHECK,
     podman::plugin::CHECK,
+    podman::rootless::CHECK,
     network::bridge::CHECK,
     network::owner::CHECK,
     network::ruleset::CHECK,

@@ -60,7 +60,7 @@ impl Engine {
                         "container {id} uses {}, but its receipt is lost and no name in /run/netns leads to its namespace",
                         bound.address
                     ),
-                    commands: vec![format!("podman restart {}", id.container_id.short())],
+                    commands: vec![id.container_id.by_podman("restart")],
                     help: "Restart the container to get a new receipt".to_owned(),
                     concern: Concern::Unowned,
                 });

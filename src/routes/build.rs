@@ -1,8 +1,10 @@
 //! Builds the routes table from containers. Pure: the same input gives the same table.
 
+pub(super) mod holders;
 mod hosts;
 mod merge;
 mod namespace;
+mod owners;
 pub(super) mod reserved;
 
 use std::collections::BTreeMap;
@@ -15,7 +17,7 @@ use super::table::{Endpoint, Host, Route, Scheme, Table, Unrouted, VERSION};
 use super::unrouted_reason::{Explanation, Reason};
 use crate::error::Result;
 use crate::model::config::{Config, Expose};
-use crate::model::types::{HostName, HostPattern, UrlPath};
+use crate::model::types::{Caller, HostName, HostPattern, UrlPath, User};
 
 /// The input of [`build`].
 #[derive(Debug)]
@@ -24,14 +26,36 @@ pub struct Sources<'a> {
     pub config: &'a Config,
     /// This host's name.
     pub host: &'a HostName,
-    /// All containers of this host.
+    /// All containers of root's Podman.
     pub containers: &'a [Container],
+    /// The containers of users' rootless Podmans, as Flatnet calls them.
+    pub of_users: &'a [Container],
     /// The last address of each container, by ID.
     pub last_addresses: &'a BTreeMap<String, Ipv4Addr>,
     /// The previous table.
     pub before: Option<&'a Table>,
     /// The ports of previous tables.
     pub remembered: &'a KnownPorts,
+}
+
+impl<'a> Sources<'a> {
+    /// Root's containers by age, then users': those that had a route keep their order, whatever their Podmans say.
+    fn in_order(&self) -> Vec<&'a Container> {
+        let mut containers: Vec<&Container> = self.containers.iter().collect();
+        containers.sort_by_key(|one| (&one.created, &one.name));
+        let before =
+            || self.before.into_iter().flat_map(Table::own_routes).flat_map(|route| &route.endpoints);
+        let places: BTreeMap<&str, usize> = before().map(|one| one.id.as_str()).zip(0..).collect();
+        let place = |one: &Container| places.get(one.id.in_routes().as_str()).copied().unwrap_or(usize::MAX);
+        let mut of_users: Vec<&Container> = self.of_users.iter().collect();
+        of_users.sort_by_cached_key(|one| (place(one), one.created, one.name.clone()));
+        containers.extend(of_users);
+        containers
+    }
+
+    fn all(&self) -> impl Iterator<Item = &'a Container> {
+        self.containers.iter().chain(self.of_users)
+    }
 }
 
 /// An unpublished table and its warnings.
@@ -52,14 +76,24 @@ struct RoutedContainer<'a> {
     hosts: Vec<HostPattern>,
 }
 
+/// How many ports of one user's containers are probed.
+const MOST_PROBED: usize = 64;
+
 /// The ports to be probed before [`build`], each with the current run of its container: after a restart the port may belong
 /// to another program.
 #[must_use]
 pub fn to_probe(sources: &Sources<'_>) -> BTreeMap<SocketAddrV4, String> {
-    let asked = sources.containers.iter().filter_map(|container| {
+    let mut of_users: BTreeMap<Caller, usize> = BTreeMap::new();
+    let asked = sources.all().filter_map(|container| {
         let wanted = wanted(sources, container)?.ok()?;
         let life = format!("{} {}", container.id, container.since);
-        let ports = port_choice::to_probe(container, &sources.config.network, sources.remembered);
+        let mut ports = port_choice::to_probe(container, &sources.config.network, sources.remembered);
+        let caller = Caller::of(&container.id);
+        if !caller.is_root() {
+            let probed = of_users.entry(caller).or_default();
+            ports.truncate(MOST_PROBED.saturating_sub(*probed));
+            *probed += ports.len();
+        }
         wanted.port.is_none().then(|| ports.into_iter().map(move |port| (port, life.clone())))
     });
     asked.flatten().collect()
@@ -68,10 +102,8 @@ pub fn to_probe(sources: &Sources<'_>) -> BTreeMap<SocketAddrV4, String> {
 /// Builds the table of all containers.
 #[must_use]
 pub fn build(sources: &Sources<'_>, answers: &Answers) -> Draft {
-    let mut containers: Vec<&Container> = sources.containers.iter().collect();
-    containers.sort_by_key(|one| (&one.created, &one.name));
     let (mut found, mut unrouted) = (Vec::new(), Vec::new());
-    for container in containers {
+    for container in sources.in_order() {
         let Some(wanted) = wanted(sources, container) else { continue };
         match wanted.and_then(|labels| route(sources, container, labels, answers)) {
             Ok(one) => found.push(one),
@@ -80,6 +112,8 @@ pub fn build(sources: &Sources<'_>, answers: &Answers) -> Draft {
     }
     let (sure, doubtful) = namespace::one_per_port(found);
     unrouted.extend(doubtful);
+    let (sure, refused) = owners::within_own_names(sources, sure);
+    unrouted.extend(refused);
     let (routes, conflicts) = merge::merged(sources, sure);
     let Config { network, subnet, .. } = sources.config;
     let number = sources.config.overlay.as_ref().map(|overlay| overlay.number);
@@ -141,7 +175,7 @@ fn route<'a>(
 fn address(sources: &Sources<'_>, container: &Container) -> Option<Ipv4Addr> {
     let before = || {
         let mut endpoints = sources.before?.own_routes().flat_map(|route| &route.endpoints);
-        endpoints.find(|one| one.id == container.id.short()).map(|one| one.address)
+        endpoints.find(|one| one.id == container.id.in_routes()).map(|one| one.address)
     };
     let whose = container.shares.as_ref().unwrap_or(&container.id);
     let last = || sources.last_addresses.get(whose.as_str()).copied().or_else(before);
@@ -153,7 +187,7 @@ fn single(sources: &Sources<'_>, routed: RoutedContainer<'_>) -> (Route, Endpoin
     let Container { id, name, state, since, .. } = container;
     let endpoint = Endpoint {
         container: name.clone(),
-        id: id.short().to_owned(),
+        id: id.in_routes(),
         address,
         port,
         state: *state,
@@ -162,6 +196,7 @@ fn single(sources: &Sources<'_>, routed: RoutedContainer<'_>) -> (Route, Endpoin
     let route = Route {
         name: name.clone(),
         host: None,
+        user: User::of(id).map(|user| user.name),
         hosts,
         path: labels.path.unwrap_or_else(UrlPath::root),
         strip: labels.strip,
@@ -179,7 +214,8 @@ fn shown(sources: &Sources<'_>, container: &Container, why: Explanation) -> Unro
     Unrouted {
         container: name.clone(),
         host: None,
-        id: id.short().to_owned(),
+        user: User::of(id).map(|user| user.name),
+        id: id.in_routes(),
         address: address(sources, container),
         state: *state,
         since: since.clone(),

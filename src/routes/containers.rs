@@ -100,11 +100,12 @@ pub fn refuse_lost(
     if !containers.is_empty() {
         return Ok(());
     }
-    let routed = before.into_iter().flat_map(Table::own_routes).flat_map(|route| &route.endpoints);
+    let of_root = before.into_iter().flat_map(Table::own_routes).filter(|route| route.user.is_none());
+    let routed = of_root.flat_map(|route| &route.endpoints);
     let lives = |id: &str| {
-        attachments
-            .iter()
-            .any(|one| one.state == AttachmentStatus::Running && one.receipt.id.container_id.short() == id)
+        attachments.iter().any(|one| {
+            one.state == AttachmentStatus::Running && one.receipt.id.container_id.in_routes() == id
+        })
     };
     match routed.into_iter().find(|one| lives(&one.id)) {
         Some(one) => Err(Error::new(

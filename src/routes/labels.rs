@@ -10,6 +10,8 @@ use crate::model::types::{ContainerName, HostPattern, UrlPath, shown};
 
 /// The prefix of Flatnet's labels.
 const PREFIX: &str = "flatnet.";
+/// How many names one container may have.
+const MOST_HOSTS: usize = 100;
 /// All labels, without the prefix.
 pub(super) const KNOWN: [&str; 12] = [
     "enable",
@@ -97,6 +99,9 @@ fn hosts<'a>(own: &Own<'a>) -> Result<Vec<HostPattern>, Wrong<'a>> {
         .map_err(|error| ("host", message(&error)))?;
     hosts.sort_by_cached_key(|host| (host.parts().1, host.to_string()));
     hosts.dedup();
+    if hosts.len() > MOST_HOSTS {
+        return Err(("host", format!("lists {} names, but at most {MOST_HOSTS} are supported", hosts.len())));
+    }
     if hosts.is_empty() {
         return Err(("host", "must not be empty; omit it to use the container's name".to_owned()));
     }

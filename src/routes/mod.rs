@@ -7,7 +7,7 @@
 //! With an overlay, other hosts' routes are merged into it ([`others`]), which `watch` gets from those hosts.
 //!
 //! [`podman`], [`labels`], [`port_choice`], [`unrouted_reason`], [`table`], [`summary`], [`build`] and [`others`] are pure;
-//! [`containers`], [`probe`], [`publish`], [`sync`], [`follow`] and [`watch`] do I/O.
+//! [`containers`], [`users`], [`probe`], [`publish`], [`sync`], [`follow`] and [`watch`] do I/O.
 
 pub mod build;
 pub mod containers;
@@ -22,4 +22,5 @@ pub mod summary;
 pub mod sync;
 pub mod table;
 pub mod unrouted_reason;
+pub mod users;
 pub mod watch;

@@ -58,7 +58,7 @@ impl KnownPorts {
 
     /// The port of this container, if it still exposes it.
     fn own(&self, container: &Container) -> Option<u16> {
-        self.by_id.get(container.id.short()).copied().filter(|port| container.exposed.contains(port))
+        self.by_id.get(&container.id.in_routes()).copied().filter(|port| container.exposed.contains(port))
     }
 
     /// The port of the last container of the same name, if it is exposed.

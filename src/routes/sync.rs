@@ -10,12 +10,13 @@ use super::others::{self, Other, Others};
 use super::podman::Container;
 use super::port_choice::{Answers, KnownPorts};
 use super::table::Table;
+use super::users::{self, Answer, Records, UsersContainers};
 use super::{containers, probe, publish};
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
 use crate::kernel::execute::{CommandFailure, Executor};
 use crate::model::config::Config;
-use crate::model::types::{ContainerId, HostName};
+use crate::model::types::{ContainerId, HostName, UserName};
 use crate::state::dir::StateDir;
 use crate::state::lock::Lock;
 
@@ -23,7 +24,12 @@ use crate::state::lock::Lock;
 #[derive(Debug)]
 pub struct Snapshot {
     host: HostName,
+    /// Root's.
     containers: Vec<Container>,
+    users: UsersContainers,
+    records: Records,
+    /// Users', according to `users` and `records`.
+    of_users: Vec<Container>,
     /// Warnings about containers that Podman fails to inspect. `containers` has them as of the last successful inspection, if
     /// there was one.
     left_out: BTreeMap<ContainerId, String>,
@@ -52,6 +58,7 @@ impl Snapshot {
     /// Reads Podman's containers, Flatnet's records of them and the previous table.
     pub fn take(engine: &Engine, executor: &mut dyn Executor, earlier: Option<&Self>) -> Result<Self> {
         let config = &engine.config;
+        let records = Records::read(engine)?;
         let Inspection { mut containers, left_out } = containers::all_containers(executor)?;
         let (kept, left_out) = kept(left_out, earlier);
         containers.extend(kept);
@@ -72,6 +79,9 @@ impl Snapshot {
         Ok(Self {
             host: containers::host_name(config),
             containers,
+            users: earlier.map(|snapshot| snapshot.users.clone()).unwrap_or_default(),
+            records,
+            of_users: Vec::new(),
             left_out,
             last_addresses,
             published,
@@ -104,15 +114,55 @@ impl Snapshot {
         self.containers.retain(|one| !ids.contains(&one.id) && !changed.gone.contains(&one.id));
         self.containers.extend(again);
         self.left_out.retain(|id, _| !ids.contains(id) && !changed.gone.contains(id));
-        self.last_addresses = containers::last_addresses(&engine.store.leases()?);
+        self.read_records(engine)?;
         Ok(true)
+    }
+
+    /// Reads again what Flatnet knows of containers.
+    pub fn read_records(&mut self, engine: &Engine) -> Result<()> {
+        self.last_addresses = containers::last_addresses(&engine.store.leases()?);
+        self.records = Records::read(engine)?;
+        Ok(())
+    }
+
+    /// The users whose Podmans are to be asked. Until they have answered, their routes are those that were published.
+    pub fn users_to_ask(&mut self, config: &Config) -> Vec<UserName> {
+        self.users.to_ask(config, &self.records, self.before.as_ref())
+    }
+
+    /// Takes the answer of a user's Podman.
+    pub fn take_answer(&mut self, user: UserName, answer: Result<Answer>, config: &Config) {
+        if config.rootless.users.contains_key(&user) {
+            self.users.take(user, answer, &config.network);
+        }
+    }
+
+    /// Asks users' Podmans and waits for their answers.
+    fn ask_users(&mut self, engine: &Engine) -> Result<()> {
+        let config = &engine.config;
+        let users = self.users_to_ask(config);
+        if users.is_empty() {
+            return Ok(());
+        }
+        for (user, answer) in users::ask_all(&users) {
+            self.take_answer(user, answer, config);
+        }
+        // Addresses may have changed hands meanwhile.
+        self.read_records(engine)?;
+        self.look_at_users(config);
+        Ok(())
+    }
+
+    /// Brings users' containers up to date with what is known by now.
+    pub fn look_at_users(&mut self, config: &Config) {
+        self.of_users = self.users.containers(&config.network, &self.records);
     }
 
     /// The input for building a table.
     #[must_use]
     pub fn sources<'a>(&'a self, config: &'a Config) -> Sources<'a> {
-        let Self { host, containers, last_addresses, before, remembered, .. } = self;
-        Sources { config, host, containers, last_addresses, before: before.as_ref(), remembered }
+        let Self { host, containers, of_users, last_addresses, before, remembered, .. } = self;
+        Sources { config, host, containers, of_users, last_addresses, before: before.as_ref(), remembered }
     }
 
     /// Other hosts' routes as they were published.
@@ -133,7 +183,7 @@ impl Snapshot {
             self.remembered.learn(table, answers);
         }
         let mut draft = build::build(&self.sources(config), answers);
-        draft.conflicts.extend(self.left_out.values().cloned());
+        draft.conflicts.extend(self.left_out.values().chain(self.users.problems()).cloned());
         draft
     }
 
@@ -209,6 +259,7 @@ fn sync_with(
     let config = &engine.config;
     let _lock = lock(config)?;
     let mut snapshot = Snapshot::take(engine, executor, None)?;
+    snapshot.ask_users(engine)?;
     let mut others = snapshot.others(config);
     change(&mut others)?;
     let answers = probe::ask_all(build::to_probe(&snapshot.sources(config)).into_keys());
@@ -239,7 +290,8 @@ pub(super) fn now() -> String {
 
 /// Builds the current table without publishing it; an error if a container cannot be inspected.
 pub fn draft_table(engine: &Engine, executor: &mut dyn Executor) -> Result<Table> {
-    let snapshot = Snapshot::take(engine, executor, None)?;
+    let mut snapshot = Snapshot::take(engine, executor, None)?;
+    snapshot.ask_users(engine)?;
     if let Some(why) = snapshot.left_out.values().next() {
         return Err(Error::new(
             Kind::Command,
@@ -281,6 +333,9 @@ mod tests {
         let snapshot = |containers, left_out| Snapshot {
             host: HostName::parse("dev-pc").unwrap(),
             containers,
+            users: UsersContainers::default(),
+            records: Records::default(),
+            of_users: Vec::new(),
             left_out,
             last_addresses: BTreeMap::new(),
             published: None,

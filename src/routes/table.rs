@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::podman::ContainerState;
 use super::unrouted_reason::Reason;
 use crate::model::config::LONGEST_HOLD;
-use crate::model::types::{ContainerName, HostName, HostPattern, NetworkName, UrlPath};
+use crate::model::types::{ContainerName, HostName, HostPattern, NetworkName, UrlPath, UserName};
 
 /// The version of the format.
 pub const VERSION: u32 = 1;
@@ -75,6 +75,9 @@ pub struct Route {
     /// The number of the other host whose containers these are; none for this host's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<u16>,
+    /// The user whose rootless Podman runs these containers; none for root's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserName>,
     /// The host names. Empty only if `path` is not `/`: the route is then at the gateway's own names.
     pub hosts: Vec<HostPattern>,
     /// The URL prefix.
@@ -125,7 +128,7 @@ pub struct Health {
 pub struct Endpoint {
     /// Its name.
     pub container: ContainerName,
-    /// The first 12 characters of its ID.
+    /// The first 12 characters of its ID, for a user's followed by the UID as eight hexadecimal digits.
     pub id: String,
     /// Its flat address; its last one if it is not running.
     pub address: Ipv4Addr,
@@ -145,7 +148,10 @@ pub struct Unrouted {
     /// The number of the other host whose container this is; none for this host's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<u16>,
-    /// The first 12 characters of its ID.
+    /// The user whose rootless Podman runs it; none for root's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserName>,
+    /// The first 12 characters of its ID, for a user's followed by the UID as eight hexadecimal digits.
     pub id: String,
     /// Its flat address, if it has one; `-` in the file otherwise.
     #[serde(with = "or_dash")]

@@ -42,6 +42,10 @@ pub enum Reason {
     BadHost,
     /// It claims a name or a path of the gateway itself.
     OwnName,
+    /// It claims a name that a container of root's or of another user has.
+    NameOfAnother,
+    /// A container of root's has the same name.
+    SameName,
     /// Unknown: the file was written by another version.
     #[default]
     #[serde(other)]
@@ -70,6 +74,8 @@ impl Reason {
             }
             Self::LongName => "its name exceeds {characters} characters",
             Self::OwnName => "{url} is reserved for the gateway: set another flatnet.host or flatnet.path",
+            Self::NameOfAnother => "{url} belongs to {other}: set another flatnet.host",
+            Self::SameName => "a container of root's is called {name}, too: give it another name",
             Self::BadHost => "{problem}: set the label flatnet.host",
         }
     }
@@ -84,7 +90,9 @@ impl Reason {
             | Self::PortOfSome
             | Self::LongName
             | Self::BadHost
-            | Self::OwnName => true,
+            | Self::OwnName
+            | Self::NameOfAnother
+            | Self::SameName => true,
             Self::NotEnabled
             | Self::ExposeNone
             | Self::ExposeLabelled
@@ -144,7 +152,7 @@ fn plain(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const ALL: [Reason; 17] = [
+    const ALL: [Reason; 19] = [
         Reason::BadLabel,
         Reason::NotOnNetwork,
         Reason::NotEnabled,
@@ -162,6 +170,8 @@ mod tests {
         Reason::LongName,
         Reason::BadHost,
         Reason::OwnName,
+        Reason::NameOfAnother,
+        Reason::SameName,
     ];
 
     /// `tests/lua/texts_spec.lua` compares the translations with the same file.

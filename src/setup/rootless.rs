@@ -18,7 +18,7 @@ use crate::setup::templates;
 
 /// Podman mounts a directory of its own over this one for a user's plugins or, if it is missing, over /var/lib, which hides the
 /// socket.
-const CNI_STATE: &str = "/var/lib/cni";
+pub(crate) const CNI_STATE: &str = "/var/lib/cni";
 const GROUPS: &str = "/etc/group";
 
 /// A user who gets containers on the network, or loses them.
@@ -74,7 +74,7 @@ impl<'a> RootlessUser<'a> {
         let text = std::fs::read_to_string(self.path).map_err(error::io("read", self.path))?;
         let groups = std::fs::read_to_string(GROUPS).unwrap_or_default();
         let mut tasks = Vec::new();
-        if !has_group(&groups) {
+        if group_of(&groups).is_none() {
             tasks.push(
                 Task::new(
                     Command::new(["groupadd", "--system", GROUP]),
@@ -200,11 +200,17 @@ fn put(Item { path, content }: &Item) -> Result<Option<Task>> {
     Ok((!is_there).then(|| Task::put(path, "644", text, "the service for users")))
 }
 
-fn has_group(groups: &str) -> bool {
-    groups.lines().any(|line| line.split(':').next() == Some(GROUP))
+/// The number of the service's group in lines of group(5).
+pub(crate) fn group_of(groups: &str) -> Option<u32> {
+    let number = |line: &str| {
+        let mut fields = line.split(':');
+        (fields.next()? == GROUP).then(|| fields.nth(1)?.parse().ok())
+    };
+    groups.lines().find_map(number).flatten()
 }
 
-fn is_member(groups: &str, user: &UserName) -> bool {
+/// Whether the user is listed as a member of the service's group in lines of group(5).
+pub(crate) fn is_member(groups: &str, user: &UserName) -> bool {
     let members = |line: &str| {
         let mut fields = line.split(':');
         (fields.next() == Some(GROUP)).then(|| fields.nth(2).unwrap_or_default().to_owned())
@@ -257,4 +263,15 @@ fn by_hand(path: &Path, what: &str) -> Error {
         format!("{shown}: the section `rootless` is not in the form in which `flatnet init` writes it"),
     )
     .remedy(format!("In that section, {what} by hand; then run this again"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn group_is_found_by_name() {
+        assert_eq!(group_of("root:x:0:\nflatnets:x:7:\nflatnet:x:998:alice,bob\n"), Some(998));
+        assert_eq!((group_of("root:x:0:\n"), group_of("flatnet:x:y:\n")), (None, None));
+    }
 }

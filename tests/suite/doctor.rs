@@ -12,7 +12,7 @@ use crate::cni::host;
 use crate::sandbox::Sandbox;
 use crate::{
     doctor_containers, doctor_firewall, doctor_gateway, doctor_host, doctor_kernel, doctor_network,
-    doctor_podman, doctor_wsl,
+    doctor_podman, doctor_wsl, rootless_doctor,
 };
 
 /// A problem to cause on a healthy host.
@@ -222,6 +222,7 @@ fn every_check_has_a_broken_case() {
         doctor_podman::CNI,
         doctor_podman::NETAVARK,
         doctor_wsl::BREAKS,
+        rootless_doctor::BREAKS,
     ];
     let is_tried = |id: &str| {
         tried.iter().any(|breaks| breaks.iter().any(|one| one.id == id))

@@ -16,20 +16,21 @@ rootless:
 ";
 
 /// A host whose users alice and bob may attach containers, and carol may not.
-struct Users {
-    sandbox: Sandbox,
+pub(crate) struct Users {
+    pub(crate) sandbox: Sandbox,
 }
 
 macro_rules! on_both {
     ($($scenario:ident),+ $(,)?) => {
         mod podman4 {
-            $(#[test] fn $scenario() { super::$scenario(&super::Users::of(crate::podman::Flavour::Cni)); })+
+            $(#[test] fn $scenario() { super::$scenario(&crate::rootless::Users::of(crate::podman::Flavour::Cni)); })+
         }
         mod podman5 {
-            $(#[test] fn $scenario() { super::$scenario(&super::Users::of(crate::podman::Flavour::Netavark)); })+
+            $(#[test] fn $scenario() { super::$scenario(&crate::rootless::Users::of(crate::podman::Flavour::Netavark)); })+
         }
     };
 }
+pub(crate) use on_both;
 
 on_both!(
     container_of_a_user_is_reached_like_any_other,
@@ -42,7 +43,7 @@ on_both!(
 );
 
 impl Users {
-    fn of(flavour: Flavour) -> Self {
+    pub(crate) fn of(flavour: Flavour) -> Self {
         let builder = if flavour == Flavour::Cni { Sandbox::podman4() } else { Sandbox::trixie() };
         let sandbox = builder.image("busybox").start();
         crate::drive::install(&sandbox);
@@ -62,13 +63,13 @@ impl Users {
         users
     }
 
-    fn sh(&self, script: &str) -> Output {
+    pub(crate) fn sh(&self, script: &str) -> Output {
         self.sandbox.sh(script)
     }
 
     /// Starts a container of `user`; returns its address.
     #[track_caller]
-    fn run(&self, user: &str, name: &str, options: &str) -> String {
+    pub(crate) fn run(&self, user: &str, name: &str, options: &str) -> String {
         self.sh(&format!("as {user} podman run -d --name {name} --network flatnet {options} {IMAGE}"))
             .succeeds();
         self.address(user, name)

@@ -83,7 +83,7 @@ fn asks_others(inside: &Inside, resolver: Option<IpAddr>) -> bool {
 }
 
 fn without_names(receipts: &[&Receipt]) -> Option<Finding> {
-    let restart = |receipt: &&Receipt| format!("podman restart {}", receipt.id.container_id.short());
+    let restart = |receipt: &&Receipt| receipt.id.container_id.by_podman("restart");
     (!receipts.is_empty()).then(|| {
         let what = format!("{}: asks other name servers, and finds no container by name", named(receipts));
         Finding::warning(what).commands(receipts.iter().map(restart)).help(
@@ -112,7 +112,7 @@ fn missing(receipt: &Receipt, inside: &Inside) -> Option<String> {
 fn repair_commands(context: &mut Context, receipt: &Receipt, inside: &Inside) -> Result<Vec<String>> {
     // Flatnet 0.1.0 attached it beside another network, which had the default route. A restart gives it its own.
     if inside.has_route && !receipt.default_route {
-        return Ok(vec![format!("podman restart {}", receipt.id.container_id.short())]);
+        return Ok(vec![receipt.id.container_id.by_podman("restart")]);
     }
     super::repair_commands(context, receipt)
 }

@@ -134,7 +134,7 @@ fn unanswered(context: &mut Context, receipt: &Receipt) -> Finding {
     let inside = format!("look inside: `nsenter --net={} ip -d addr`", receipt.netns);
     if receipt.mode().is_bridged() && !answers_arp(context, receipt) {
         return stopped(receipt, "at the neighbour", "the container does not answer ARP")
-            .commands([format!("podman restart {}", receipt.id.container_id.short())])
+            .commands([receipt.id.container_id.by_podman("restart")])
             .help(format!("Before restarting, {inside}"));
     }
     stopped(receipt, "at ping", "its link, address and routes are unchanged, but it does not answer ping").help(
@@ -189,8 +189,8 @@ fn tcp(receipt: &Receipt, flatnet: &str, found: &mut Vec<Finding>) -> usize {
         found.push(
             Finding::warning(format!("{}: it publishes {port}, but nothing in the container listens there", describe(receipt)))
                 .help(format!(
-                    "The program may have exited, may not have started yet, or may listen on 127.0.0.1 only: see `podman logs {}`",
-                    receipt.id.container_id.short()
+                    "The program may have exited, may not have started yet, or may listen on 127.0.0.1 only: see `{}`",
+                    receipt.id.container_id.by_podman("logs")
                 )),
         );
     }

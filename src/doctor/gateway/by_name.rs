@@ -56,7 +56,7 @@ pub(in crate::doctor) fn through(
 
 /// The route to this container, unless curl does not support its protocol.
 fn route<'a>(table: &'a Table, receipt: &Receipt) -> Option<&'a Route> {
-    let id = receipt.id.container_id.short();
+    let id = receipt.id.container_id.in_routes();
     let leads = |route: &&Route| {
         route.endpoints.iter().any(|one| one.id == id && one.state == ContainerState::Running)
             && matches!(route.scheme, Scheme::Http | Scheme::Https)

@@ -5,3 +5,4 @@ pub(super) mod conflist;
 pub(super) mod files;
 pub(super) mod network;
 pub(super) mod plugin;
+pub(super) mod rootless;

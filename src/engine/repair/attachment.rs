@@ -53,7 +53,7 @@ impl Engine {
     pub(super) fn plan_restore(&mut self, receipt: &Receipt, host: Option<&HostPart>) -> Result<Plan> {
         let (desired, mut observed) = self.look_at_change_over(receipt)?;
         let conflict = |what: String| {
-            let restart = format!("podman restart {}", receipt.id.container_id.short());
+            let restart = receipt.id.container_id.by_podman("restart");
             Err(Error::new(Kind::ContainerDiffers, what)
                 .remedy(Remedy::by("Restart the container", [restart])))
         };

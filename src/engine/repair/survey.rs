@@ -83,7 +83,7 @@ impl Engine {
                         receipt.label(),
                         other.id
                     ),
-                    commands: vec![format!("podman restart {}", receipt.id.container_id.short())],
+                    commands: vec![receipt.id.container_id.by_podman("restart")],
                     help: "Restart one of them: it gets another address while the other one holds this one"
                         .to_owned(),
                     concern: Concern::Unowned,

@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::kernel::render;
 use crate::model::command::Command;
 use crate::model::plan::{Op, Step, Undo};
-use crate::model::types::{PortMode, shown};
+use crate::model::types::{PortMode, User, shown};
 use crate::state::receipt::{self, Event, Receipt};
 
 /// Show the receipt of a container: each command that ran for it, when, how long it took, and how it is undone.
@@ -32,7 +32,9 @@ impl Inspect {
         let Attachment { receipt, events, state } = self.find(&engine)?;
         let undo = engine.undo_commands(&receipt);
         if options.json {
-            let value = json!({"state": state, "receipt": receipt, "events": events, "undo": undo});
+            let user = User::of(&receipt.id.container_id).map(|user| user.name);
+            let value =
+                json!({"state": state, "user": user, "receipt": receipt, "events": events, "undo": undo});
             output::print_json(&value);
         } else {
             output::print(&(summary(&receipt, state.word()) + &history(&receipt, &events) + &by_hand(&undo)));
@@ -45,7 +47,10 @@ impl Inspect {
         let attachments = engine.attachments()?;
         let exactly: Vec<&Attachment> =
             attachments.iter().filter(|one| self.is_exactly(&one.receipt)).collect();
-        let by_prefix = |one: &&Attachment| one.receipt.id.container_id.as_str().starts_with(&self.container);
+        let by_prefix = |one: &&Attachment| {
+            let id = &one.receipt.id.container_id;
+            [id.as_str(), id.in_podman()].iter().any(|id| id.starts_with(&self.container))
+        };
         let found = if exactly.is_empty() { attachments.iter().filter(by_prefix).collect() } else { exactly };
         match found.as_slice() {
             [one] => Ok((*one).clone()),
@@ -111,7 +116,8 @@ fn summary(receipt: &Receipt, state: &str) -> String {
         ("namespace", receipt.netns.to_string()),
     ];
     if !receipt.caller.is_root() {
-        rows.push(("caller", receipt.caller.to_string()));
+        let name = User::of(&receipt.id.container_id).map(|user| format!(" ({})", user.name));
+        rows.push(("caller", receipt.caller.to_string() + &name.unwrap_or_default()));
     }
     if !receipt.aliases.is_empty() {
         rows.push(("aliases", receipt.aliases.join(", ")));
@@ -210,15 +216,18 @@ fn by_hand(undo: &[Command]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::types::Caller;
+    use crate::model::types::{AttachmentId, Caller};
 
     #[test]
     fn caller_is_shown_unless_it_is_root() {
         let bytes = include_bytes!("../../../tests/captured/flatnet-first/receipt.json");
         let root = receipt::parse(bytes).unwrap().0;
         assert!(!summary(&root, "running").contains("caller"));
-        let user = Receipt { caller: Caller::User(1000.try_into().unwrap()), ..root };
+        let container_id = format!("u1000.alice.{}", root.id.container_id).parse().unwrap();
+        let id = AttachmentId { container_id, ..root.id.clone() };
+        let user = Receipt { caller: Caller::User(1000.try_into().unwrap()), id, ..root };
         let text = summary(&user, "running");
-        assert!(text.lines().any(|line| line.split_whitespace().eq(["caller", "user", "1000"])), "{text}");
+        let words = ["caller", "user", "1000", "(alice)"];
+        assert!(text.lines().any(|line| line.split_whitespace().eq(words)), "{text}");
     }
 }

@@ -246,7 +246,7 @@ fn of_route(route: &Route, file: &NamesFile, receipts: &[Receipt]) -> Vec<Row> {
         let domains = file.domains.iter().filter(|(domain, _)| name.is_in(domain));
         let Some((_, address)) = domains.max_by_key(|(domain, _)| domain.as_str().len()) else { continue };
         for endpoint in &route.endpoints {
-            let receipt = receipts.iter().find(|receipt| receipt.id.container_id.short() == endpoint.id);
+            let receipt = receipts.iter().find(|receipt| receipt.id.container_id.in_routes() == endpoint.id);
             rows.push(Row {
                 name: host.to_string(),
                 address: *address,

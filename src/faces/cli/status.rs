@@ -14,6 +14,7 @@ use crate::doctor::{Context, Entry, Level, examine};
 use crate::engine::{Attachment, Engine};
 use crate::error::Result;
 use crate::model::config::{Bridging, Egress};
+use crate::model::types::User;
 use crate::nginx::install;
 use crate::routes::{publish, summary};
 
@@ -42,6 +43,8 @@ struct Report {
     addresses: Option<Addresses>,
     /// Counts by state.
     containers: Option<BTreeMap<&'static str, usize>>,
+    /// Those of users' rootless Podman among them, by user.
+    containers_of_users: Option<BTreeMap<String, usize>>,
     published_ports: Option<usize>,
     /// The HTTP gateway's routes, if there is a gateway.
     routes: Option<String>,
@@ -109,6 +112,7 @@ fn look(context: &mut Context) -> Result<Report> {
         ingress_gateways: facts.as_ref().map(|facts| facts.ingress_gateways.clone()),
         addresses: if is_known { Some(addresses(engine)?) } else { None },
         containers: is_known.then(|| containers(attachments)),
+        containers_of_users: is_known.then(|| of_users(attachments)),
         published_ports: is_known.then(|| published_ports(attachments)),
         routes: routes(&config.gateway.directory),
         problems,
@@ -132,6 +136,14 @@ pub(super) fn containers(attachments: &[Attachment]) -> BTreeMap<&'static str, u
         *containers.entry(state.word()).or_default() += 1;
     }
     containers
+}
+
+fn of_users(attachments: &[Attachment]) -> BTreeMap<String, usize> {
+    let mut users = BTreeMap::new();
+    for user in attachments.iter().filter_map(|one| User::of(&one.receipt.id.container_id)) {
+        *users.entry(user.name.to_string()).or_default() += 1;
+    }
+    users
 }
 
 pub(super) fn published_ports(attachments: &[Attachment]) -> usize {
@@ -182,7 +194,10 @@ fn rows(report: &Report) -> [(&'static str, String); 12] {
         ("egress", egress_in_words(report.egress).to_owned()),
         ("ingress", or_not_known(report.ingress_gateways.as_ref(), |list| or(&listed(list), "none"))),
         ("addresses", or_not_known(report.addresses.as_ref(), Addresses::in_words)),
-        ("containers", or_not_known(report.containers.as_ref(), |states| or(&counted(states), "none"))),
+        (
+            "containers",
+            or_not_known(report.containers.as_ref(), |states| or(&counted(states), "none") + &whose(report)),
+        ),
         ("ports", or_not_known(report.published_ports.as_ref(), |count| format!("{count} published"))),
         ("routes", report.routes.clone().unwrap_or_else(|| "no gateway here".to_owned())),
         ("problems", problems),
@@ -228,6 +243,13 @@ fn listed(addresses: &[Ipv4Addr]) -> String {
 
 fn counted(states: &BTreeMap<&'static str, usize>) -> String {
     states.iter().map(|(state, count)| format!("{count} {state}")).collect::<Vec<_>>().join(", ")
+}
+
+/// `; 2 of alice, 1 of bob`.
+fn whose(report: &Report) -> String {
+    let users = report.containers_of_users.iter().flatten();
+    let counts: Vec<String> = users.map(|(user, count)| format!("{count} of {user}")).collect();
+    if counts.is_empty() { String::new() } else { format!("; {}", counts.join(", ")) }
 }
 
 impl Addresses {

@@ -18,6 +18,7 @@ use super::slots;
 use crate::error::{self, Error, Kind, Remedy, Result};
 use crate::model::config::{SERVE_GROUP as GROUP, SERVE_LOCK as LOCK, SERVE_SOCKET as SOCKET};
 use crate::setup::executable;
+use crate::setup::rootless::group_of;
 use crate::state::lock::Lock;
 
 const GROUPS: &str = "/etc/group";
@@ -53,7 +54,7 @@ fn bound(socket: &Path) -> Result<OwnedFd> {
         Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(failed(cause)),
         _ => {}
     }
-    let gid = group(&std::fs::read_to_string(GROUPS).unwrap_or_default()).ok_or_else(|| {
+    let gid = group_of(&std::fs::read_to_string(GROUPS).unwrap_or_default()).ok_or_else(|| {
         let missing = Error::new(Kind::NoService, format!("{GROUPS} has no group {GROUP}"));
         missing.remedy(Remedy::run([format!("groupadd --system {GROUP}")]))
     })?;
@@ -99,24 +100,4 @@ fn start(connection: OwnedFd) -> Result<Option<Child>> {
     let mut command = Command::new(program);
     command.arg("serve").env_clear().stdin(Stdio::from(connection)).stdout(Stdio::from(answer));
     Ok(command.spawn().ok())
-}
-
-/// The number of the group in lines of group(5).
-fn group(text: &str) -> Option<u32> {
-    let number = |line: &str| {
-        let mut fields = line.split(':');
-        (fields.next()? == GROUP).then(|| fields.nth(1)?.parse().ok())
-    };
-    text.lines().find_map(number).flatten()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn group_is_found_by_name() {
-        assert_eq!(group("root:x:0:\nflatnets:x:7:\nflatnet:x:998:alice,bob\n"), Some(998));
-        assert_eq!((group("root:x:0:\n"), group("flatnet:x:y:\n")), (None, None));
-    }
 }

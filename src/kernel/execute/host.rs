@@ -160,9 +160,10 @@ fn filled(text: &str) -> io::Result<File> {
     Ok(file)
 }
 
-/// All that a program wrote so far. It may still be writing at the file's position, which is therefore left alone.
-pub(super) fn content(file: &File) -> io::Result<String> {
-    let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or_default()];
+/// All that a program wrote so far, at most `most` bytes. It may still be writing at the file's position, which is therefore left
+/// alone.
+pub(super) fn content(file: &File, most: usize) -> io::Result<String> {
+    let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or_default().min(most)];
     file.read_exact_at(&mut bytes, 0)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
@@ -232,13 +233,13 @@ impl Running for Child {
             });
         };
         let exit = exit_of(status);
-        let stdout = content(&self.stdout).map_err(unwaited)?;
-        Ok(Output { exit, stdout, stderr: content(&self.stderr).map_err(unwaited)?, took })
+        let stdout = content(&self.stdout, usize::MAX).map_err(unwaited)?;
+        Ok(Output { exit, stdout, stderr: content(&self.stderr, usize::MAX).map_err(unwaited)?, took })
     }
 
     fn wait_for_line(self: Box<Self>, line: &str) -> Result<Output> {
         while !self.has_ended() && self.started.elapsed() < self.limit {
-            let stdout = content(&self.stdout).map_err(unwaited)?;
+            let stdout = content(&self.stdout, usize::MAX).map_err(unwaited)?;
             if stdout.lines().any(|printed| printed.starts_with(line)) {
                 let took = self.started.elapsed();
                 return Ok(Output { exit: Exit::Code(0), stdout, stderr: String::new(), took });

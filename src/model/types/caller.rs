@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{ContainerId, User};
 
 /// Who calls Flatnet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Caller {
     /// Root.

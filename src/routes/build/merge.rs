@@ -3,8 +3,8 @@
 use super::{RoutedContainer, Sources, single};
 use crate::routes::table::Route;
 
-/// One route per set of hosts and path, with all of its containers, and the conflicts between routes. Only containers with a
-/// host label are merged, not those whose names happen to give the same host.
+/// One route per set of hosts and path, with all of its containers, and the conflicts between routes. Only containers of one
+/// owner with a host label are merged, not those whose names happen to give the same host.
 pub(super) fn merged(sources: &Sources<'_>, all: Vec<RoutedContainer<'_>>) -> (Vec<Route>, Vec<String>) {
     let mut routes: Vec<(Route, bool)> = Vec::new();
     let mut conflicts = Vec::new();
@@ -12,7 +12,9 @@ pub(super) fn merged(sources: &Sources<'_>, all: Vec<RoutedContainer<'_>>) -> (V
         let by_label = !one.labels.hosts.is_empty() || one.hosts.is_empty();
         let (route, endpoint) = single(sources, one);
         let same = routes.iter_mut().find(|(other, other_by_label)| {
-            by_label && *other_by_label && (&other.hosts, &other.path) == (&route.hosts, &route.path)
+            let is_same =
+                (&other.hosts, &other.path, &other.user) == (&route.hosts, &route.path, &route.user);
+            by_label && *other_by_label && is_same
         });
         if let Some((other, _)) = same {
             if settings(other) != settings(&route) {

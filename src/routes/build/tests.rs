@@ -12,6 +12,7 @@ use crate::routes::labels::KNOWN;
 struct World {
     config: Config,
     containers: Vec<Container>,
+    of_users: Vec<Container>,
     answers: Answers,
     last_addresses: BTreeMap<String, Ipv4Addr>,
     before: Option<Table>,
@@ -24,6 +25,7 @@ impl World {
         let mut world = Self {
             config: Config::default(),
             containers,
+            of_users: Vec::new(),
             answers: Answers::new(),
             last_addresses: BTreeMap::new(),
             before: None,
@@ -36,7 +38,7 @@ impl World {
     /// These ports of all containers answer HTTP, no other does.
     fn http(&mut self, ports: &[u16]) {
         let network = &self.config.network;
-        let all = self.containers.iter().filter_map(|one| one.address(network));
+        let all = self.containers.iter().chain(&self.of_users).filter_map(|one| one.address(network));
         let answers = all.flat_map(|address| ports.iter().map(move |&port| SocketAddrV4::new(address, port)));
         self.answers = answers.map(|at| (at, Answer::Http)).collect();
     }
@@ -48,6 +50,7 @@ impl World {
             config: &self.config,
             host: &HOST,
             containers: &self.containers,
+            of_users: &self.of_users,
             last_addresses: &self.last_addresses,
             before: self.before.as_ref(),
             remembered: &self.remembered,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use crate::model::types::ContainerId;
+use crate::model::types::{ContainerId, User};
 
 /// The effect of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +89,17 @@ impl Changes {
         self.containers.extend(containers);
         self.gone.extend(gone);
         self.everything |= everything;
+    }
+
+    /// The users whose containers changed, and the changes of root's.
+    #[must_use]
+    pub fn split(self) -> (Vec<User>, Self) {
+        let Self { containers, gone, everything } = self;
+        let (of_users, containers): (BTreeSet<_>, BTreeSet<_>) =
+            containers.into_iter().partition(|id| User::of(id).is_some());
+        let mut users: Vec<User> = of_users.iter().filter_map(User::of).collect();
+        users.dedup();
+        (users, Self { containers, gone, everything })
     }
 
     /// The containers to inspect.

@@ -28,8 +28,19 @@ pub fn check(table: Table, number: u16, config: &Config) -> Result<Table, String
 
 fn route(route: &Route) -> Result<(), String> {
     // All fields: a new one must be checked here, if its type and `validate` do not.
-    let Route { name, host, hosts: _, path: _, strip: _, scheme: _, stream: _, hold: _, health, endpoints } =
-        route;
+    let Route {
+        name,
+        host,
+        user: _,
+        hosts: _,
+        path: _,
+        strip: _,
+        scheme: _,
+        stream: _,
+        hold: _,
+        health,
+        endpoints,
+    } = route;
     if host.is_some() || endpoints.first().map(|first| &first.container) != Some(name) {
         return Err(format!("route {name} is not named after its first container"));
     }
@@ -47,7 +58,19 @@ fn route(route: &Route) -> Result<(), String> {
 }
 
 fn unrouted(one: &Unrouted, subnet: Ipv4Net) -> Result<(), String> {
-    let Unrouted { container, host, id, address, state: _, since, why, warning: _, reason: _, facts } = one;
+    let Unrouted {
+        container,
+        host,
+        user: _,
+        id,
+        address,
+        state: _,
+        since,
+        why,
+        warning: _,
+        reason: _,
+        facts,
+    } = one;
     let said = |what: &str| format!("container {container}: {what}");
     if host.is_some() || address.is_some_and(|address| !subnet.contains(&address)) {
         return Err(said(&format!("it is outside {subnet}")));

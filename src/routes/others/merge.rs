@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Others;
 use crate::model::config::Config;
-use crate::model::types::ContainerName;
+use crate::model::types::{ContainerName, HostName};
 use crate::routes::build::Draft;
+use crate::routes::build::holders::{Holder, Holders};
 use crate::routes::build::reserved;
 use crate::routes::table::{LONGEST_NAME, OtherHost, Route, Unrouted};
 
@@ -38,6 +39,7 @@ pub fn merged(own: Draft, others: &Others, config: &Config) -> Draft {
             since: other.since.clone(),
         });
     }
+    conflicts.extend(keep_to_own_names(&mut by_host, (config, &table.host.name)));
     conflicts.extend(between_hosts(&by_host));
     table.routes = by_host.into_values().flatten().collect();
     Draft { table, conflicts }
@@ -70,6 +72,36 @@ impl Names {
             }
         }
     }
+}
+
+/// Removes the routes of users' containers that claim what a container of root's has on any host, or another user's on one with a lower
+/// number. Returns a line about each.
+fn keep_to_own_names(by_host: &mut BTreeMap<u16, Vec<Route>>, gateway: (&Config, &HostName)) -> Vec<String> {
+    let holder = |number: u16, route: &Route| Holder {
+        host: Some(number),
+        user: route.user.clone(),
+        container: title(route).clone(),
+    };
+    let mut holders = Holders::default();
+    for (&number, routes) in by_host.iter() {
+        let of_root = routes.iter().filter(|route| route.user.is_none());
+        of_root.for_each(|route| holders.add(&route.hosts, &holder(number, route)));
+    }
+    let mut conflicts = Vec::new();
+    for (&number, routes) in by_host.iter_mut() {
+        routes.retain(|route| {
+            let Some(user) = &route.user else { return true };
+            let own = holder(number, route);
+            let refused = holders.refusal(gateway, (&own, user), (&route.hosts, route.path.as_str()));
+            if let Some(why) = &refused {
+                conflicts.push(format!("{own} has no route: {}", why.text()));
+            } else {
+                holders.add(&route.hosts, &own);
+            }
+            refused.is_none()
+        });
+    }
+    conflicts
 }
 
 /// A line about each route that claims what a route of a host with a lower number has.

@@ -163,3 +163,28 @@ fn other_hosts_do_not_get_names_of_the_gateway() {
     assert_eq!(names(&table), ["web.h2"]);
     assert_eq!(conflicts, ["portal of host 2 claims portal.flatnet.internal, which is the gateway's own"]);
 }
+
+#[test]
+fn users_route_gives_way_to_roots_on_any_host() {
+    let of_user = |mut draft: Draft, index: usize, user: &str| {
+        let route = &mut draft.table.routes[index];
+        route.user = Some(user.parse().unwrap());
+        route.endpoints[0].id = "0123456789ab000003e9".to_owned();
+        draft
+    };
+    let first = of_user(of_user(own(1, &["git", "shop", "x"]), 0, "alice"), 1, "alice");
+    let third = of_user(own(3, &["shop"]), 0, "alice");
+    let all = [(1, first), (3, third)].map(|(number, draft)| {
+        let table = check(draft.table, number, &config(2)).unwrap();
+        (number, Other::new(table, "2026-11-30T10:00:00Z".to_owned()))
+    });
+    let merged = merged(own(2, &["git"]), &all.into(), &config(2));
+    assert_eq!(names(&merged.table), ["shop.h1", "x.h1", "git"]);
+    assert_eq!(
+        merged.conflicts,
+        [
+            "git of host 1 has no route: git.flatnet.internal belongs to root's container git of host 2: set another flatnet.host",
+            "shop of host 3 has no route: shop.flatnet.internal belongs to shop of host 1: set another flatnet.host",
+        ]
+    );
+}

@@ -11,16 +11,18 @@ use std::time::Instant;
 
 use self::exchange::Exchange;
 use self::prober::Prober;
-use self::wake::Wake;
+pub(super) use self::wake::Wake;
 use super::build;
 use super::follow::{Changes, Event, Follower, follow};
 use super::others::Others;
 use super::publish;
 use super::sync::{Snapshot, SyncOutcome, lock};
+use super::users::{Answer, Background};
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
 use crate::kernel::execute::HostExecutor;
 use crate::model::config::Config;
+use crate::model::types::UserName;
 use crate::state::dir::StateDir;
 use crate::state::lock::Lock;
 
@@ -47,10 +49,12 @@ pub fn watch(
         running: share(&engine.config)?,
         running_at: lock_path(&engine.config),
         prober: Prober::new(wake.clone()),
+        users: Background::new(wake.clone()),
         exchange: Exchange::start(&engine.config, &wake, Instant::now()),
         wake,
         snapshot: None,
         has_answers: false,
+        answers: Vec::new(),
         conflicts: Vec::new(),
     };
     follow(routes, open, engine, executor, stop, report)
@@ -68,12 +72,15 @@ struct Routes {
     running_at: PathBuf,
     wake: Wake,
     prober: Prober,
+    users: Background,
     /// The exchange with other hosts, if there is an overlay.
     exchange: Option<Exchange>,
     /// The last snapshot.
     snapshot: Option<Snapshot>,
-    /// Whether a probe or another host has a new answer.
+    /// Whether a probe, another host or a user's Podman has a new answer.
     has_answers: bool,
+    /// What users' Podmans have answered since.
+    answers: Vec<(UserName, Result<Answer>)>,
     conflicts: Vec<String>,
 }
 
@@ -101,16 +108,22 @@ impl Follower for Routes {
         changes: &Changes,
     ) -> Result<(bool, Option<SyncOutcome>)> {
         let _lock = lock(&engine.config)?;
+        let (users, changes) = changes.clone().split();
         let is_done = match &mut self.snapshot {
             Some(snapshot) if !changes.everything => {
                 snapshot.read_published(&engine.config);
-                snapshot.update(engine, executor, changes)?
+                snapshot.update(engine, executor, &changes)?
             }
             _ => false,
         };
+        let now = Instant::now();
         if !is_done {
-            self.snapshot = Some(Snapshot::take(engine, executor, self.snapshot.as_ref())?);
+            let mut snapshot = Snapshot::take(engine, executor, self.snapshot.as_ref())?;
+            self.users.want(snapshot.users_to_ask(&engine.config), false, now);
+            self.snapshot = Some(snapshot);
         }
+        let users = users.into_iter().map(|user| user.name);
+        self.users.want(users.filter(|name| engine.config.rootless.users.contains_key(name)), true, now);
         Ok((!is_done, self.publish(&engine.config)?))
     }
 
@@ -122,12 +135,17 @@ impl Follower for Routes {
         let _lock = lock(&engine.config)?;
         if let Some(snapshot) = &mut self.snapshot {
             snapshot.read_published(&engine.config);
+            snapshot.read_records(engine)?;
+            for (user, answer) in std::mem::take(&mut self.answers) {
+                snapshot.take_answer(user, answer, &engine.config);
+            }
         }
         self.publish(&engine.config)
     }
 
     fn tick(&mut self, now: Instant) {
         self.prober.probe_due(now);
+        self.users.ask_due(now);
         if let Some(exchange) = &mut self.exchange {
             exchange.tick(now);
         }
@@ -135,7 +153,7 @@ impl Follower for Routes {
 
     fn due(&self) -> Option<Instant> {
         let exchange = self.exchange.as_ref().map(Exchange::next);
-        self.prober.next().into_iter().chain(exchange).min()
+        self.prober.next().into_iter().chain(self.users.next()).chain(exchange).min()
     }
 
     fn wake(&self) -> BorrowedFd<'_> {
@@ -145,6 +163,8 @@ impl Follower for Routes {
     fn woken(&mut self, now: Instant) {
         self.wake.drain();
         self.has_answers |= self.prober.take(now);
+        self.answers.extend(self.users.take(now));
+        self.has_answers |= !self.answers.is_empty();
         self.has_answers |= self.exchange.as_mut().is_some_and(|exchange| exchange.take(now));
     }
 }
@@ -155,6 +175,7 @@ impl Routes {
     fn publish(&mut self, config: &Config) -> Result<Option<SyncOutcome>> {
         self.has_answers = false;
         let Some(snapshot) = &mut self.snapshot else { return Ok(None) };
+        snapshot.look_at_users(config);
         self.prober.set_ports(build::to_probe(&snapshot.sources(config)), Instant::now());
         let answers = self.prober.answers();
         let mut draft = snapshot.draft(config, &answers);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// Readable after [`Wake::ring`], for `poll`.
 #[derive(Clone, Debug)]
-pub(super) struct Wake(Arc<(UnixStream, UnixStream)>);
+pub(in crate::routes) struct Wake(Arc<(UnixStream, UnixStream)>);
 
 impl AsFd for Wake {
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -16,20 +16,20 @@ impl AsFd for Wake {
 }
 
 impl Wake {
-    pub(super) fn new() -> std::io::Result<Self> {
+    pub(in crate::routes) fn new() -> std::io::Result<Self> {
         let (receiver, sender) = UnixStream::pair()?;
         receiver.set_nonblocking(true)?;
         sender.set_nonblocking(true)?;
         Ok(Self(Arc::new((receiver, sender))))
     }
 
-    pub(super) fn ring(&self) {
+    pub(in crate::routes) fn ring(&self) {
         // If the buffer is full, `poll` wakes anyway.
         let _ = (&self.0.1).write(&[0]);
     }
 
     /// Takes what was rung so far.
-    pub(super) fn drain(&self) {
+    pub(in crate::routes) fn drain(&self) {
         let mut bytes = [0; 256];
         while matches!((&self.0.0).read(&mut bytes), Ok(1..)) {}
     }

@@ -11,7 +11,8 @@ use crate::routes::sync::{SyncOutcome, sync};
 ///
 /// A container is routed as its labels say (`flatnet.host`, `flatnet.port`, `flatnet.path` ..). Without labels it is routed
 /// at `http://NAME.DOMAIN/` if exactly one of its exposed TCP ports answers HTTP. The file is replaced atomically, only
-/// if something changed, and never if Podman fails.
+/// if something changed, and never if Podman fails. Of users in `rootless.users`, each one's own Podman is asked, as that user;
+/// if it does not answer, that user's routes stay.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  flatnet gateway sync\n  flatnet gateway sync --json | jq .routes\n  podman run -d --name git --network flatnet --label flatnet.port=3000 IMAGE && flatnet gateway sync"

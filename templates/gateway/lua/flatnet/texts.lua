@@ -180,6 +180,8 @@ M.why = { en = {}, ja = {
         .. "どちらかにラベル flatnet.port を付けてください。",
     long_name = "名前が {characters} 文字を超えています。",
     own_name = "{url} はゲートウェイ自身のものです。ラベル flatnet.host または flatnet.path で別の名前を指定してください。",
+    name_of_another = "{url} は {other} のものです。ラベル flatnet.host で別の名前を指定してください。",
+    same_name = "root のコンテナにも {name} という名前のものがあります。別の名前を付けてください。",
     bad_host = "名前をホスト名として使えません（{problem}）。ラベル flatnet.host で指定してください。",
 } }
 
