@@ -2,8 +2,6 @@
 //!
 //! `as USER COMMAND` runs a command in a session of the user (`ops/lib/rootless_users.sh`).
 
-use std::path::Path;
-
 use crate::podman::{Flavour, IMAGE};
 use crate::sandbox::{Output, Sandbox};
 
@@ -355,10 +353,11 @@ fn initialisation_is_repeatable_and_taken_back() {
     sandbox
         .sh("tail -3 /etc/flatnet/flatnet.yaml")
         .prints_exactly("rootless:\n  users:\n    alice: {addresses: 4}");
-    assert!(Path::new("/etc/passwd").exists());
     sandbox.sh("stat -c '%U %a' /home/alice/.config/cni/net.d/flatnet.conflist").prints_exactly("alice 644");
     sandbox.sh("flatnet init --rootless alice").prints("Nothing was to be done");
-    sandbox.sh("flatnet init --rootless bob; grep -c 'alice\\|bob' /etc/flatnet/flatnet.yaml").prints("2");
+    sandbox
+        .sh("flatnet init --rootless bob; grep -c '^    alice:\\|^    bob:' /etc/flatnet/flatnet.yaml")
+        .prints("2");
     sandbox.sh("flatnet init --rootless nobody-of-this-name").fails().complains("this host has no user");
     sandbox.sh("flatnet init --rootless root").fails().complains("is root");
     sandbox.sh("flatnet init --rootless alice --remove; flatnet init --rootless bob --remove").succeeds();

@@ -77,7 +77,7 @@ fn wrong_files_are_named_with_what_is_needed() {
         &lan,
         "setpriv --reuid 65534 --clear-groups flatnet overlay sign --ca /ca /tmp/h2.request",
         "cannot read /ca/authority.yaml",
-        "use sudo",
+        "Use sudo",
     );
 }
 
