@@ -98,6 +98,8 @@ mod quickstart_host;
 mod reliability;
 mod repair;
 mod rootless;
+mod rootless_hostile;
+mod rootless_life;
 mod routes;
 mod routes_static;
 mod routes_sync;

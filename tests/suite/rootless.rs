@@ -16,22 +16,23 @@ rootless:
 ";
 
 /// A host whose users alice and bob may attach containers, and carol may not.
-struct Users {
-    sandbox: Sandbox,
+pub(crate) struct Users {
+    pub(crate) sandbox: Sandbox,
 }
 
-macro_rules! on_both {
+macro_rules! on_both_podmans {
     ($($scenario:ident),+ $(,)?) => {
         mod podman4 {
-            $(#[test] fn $scenario() { super::$scenario(&super::Users::of(crate::podman::Flavour::Cni)); })+
+            $(#[test] fn $scenario() { super::$scenario(&$crate::rootless::Users::of($crate::podman::Flavour::Cni)); })+
         }
         mod podman5 {
-            $(#[test] fn $scenario() { super::$scenario(&super::Users::of(crate::podman::Flavour::Netavark)); })+
+            $(#[test] fn $scenario() { super::$scenario(&$crate::rootless::Users::of($crate::podman::Flavour::Netavark)); })+
         }
     };
 }
+pub(crate) use on_both_podmans;
 
-on_both!(
+on_both_podmans!(
     container_of_a_user_is_reached_like_any_other,
     address_stays_over_stop_start_and_removal,
     user_gets_no_more_than_allowed,
@@ -41,7 +42,7 @@ on_both!(
 );
 
 impl Users {
-    fn of(flavour: Flavour) -> Self {
+    pub(crate) fn of(flavour: Flavour) -> Self {
         let builder = if flavour == Flavour::Cni { Sandbox::podman4() } else { Sandbox::trixie() };
         let sandbox = builder.image("busybox").start();
         crate::drive::install(&sandbox);
@@ -61,20 +62,20 @@ impl Users {
         users
     }
 
-    fn sh(&self, script: &str) -> Output {
+    pub(crate) fn sh(&self, script: &str) -> Output {
         self.sandbox.sh(script)
     }
 
     /// Starts a container of `user`; returns its address.
     #[track_caller]
-    fn run(&self, user: &str, name: &str, options: &str) -> String {
+    pub(crate) fn run(&self, user: &str, name: &str, options: &str) -> String {
         self.sh(&format!("as {user} podman run -d --name {name} --network flatnet {options} {IMAGE}"))
             .succeeds();
         self.address(user, name)
     }
 
     #[track_caller]
-    fn address(&self, user: &str, name: &str) -> String {
+    pub(crate) fn address(&self, user: &str, name: &str) -> String {
         let format = "{{.NetworkSettings.Networks.flatnet.IPAddress}}";
         self.sh(&format!("as {user} podman inspect {name} --format '{format}'"))
             .succeeds()
@@ -84,14 +85,14 @@ impl Users {
     }
 
     /// Sends a message as `user`, from inside the user's own namespaces.
-    fn ask(&self, user: &str, message: &str, paths: &str) -> Output {
+    pub(crate) fn ask(&self, user: &str, message: &str, paths: &str) -> Output {
         self.sh(&format!(
             "as {user} podman unshare python3 -B /usr/local/lib/drive/asker.py '{message}' {paths}"
         ))
     }
 }
 
-fn attach(id: &str, ips: &str) -> String {
+pub(crate) fn attach(id: &str, ips: &str) -> String {
     format!(
         r#"{{"version":1,"network":"flatnet","call":{{"attach":{{"id":{{"container_id":"{id}","if_name":"eth0"}},"netns":"/run/user/1/netns/x","name":"web","aliases":[],"ips":[{ips}]}}}}}}"#
     )
