@@ -203,8 +203,14 @@ impl Engine {
         let name = request.name.as_ref().map_or("", |name| name.as_str());
         let podman = PodmanStorage::default();
         let of_podman = podman.has(&request.id.container_id) == Some(true);
-        let claim =
-            Claim { id: &request.id, name, requested: requested(&request.ips)?, of_podman, now: now() };
+        let claim = Claim {
+            id: &request.id,
+            name,
+            requested: requested(&request.ips)?,
+            of_podman,
+            most: request.most,
+            now: now(),
+        };
         let knows_all = self.store.has_leases();
         let mut leases = self.free_the_dead(network)?;
         let is_gone = |lease: &Lease| is_gone(&podman, lease);
@@ -293,14 +299,17 @@ impl Engine {
     /// Counts the receipts of the caller's living containers. The dead ones are freed before an address is assigned.
     fn refuse_one_too_many(&mut self, request: &Request) -> Result<()> {
         let Some(most) = request.most else { return Ok(()) };
-        let is_own = |receipt: &Receipt| receipt.caller == request.caller && receipt.id != request.id;
+        // Not by number: a removed user's containers may outlive the user, whose number another one gets.
+        let user = User::of(&request.id.container_id);
+        let is_own =
+            |receipt: &Receipt| User::of(&receipt.id.container_id) == user && receipt.id != request.id;
         let own: Vec<Receipt> = self.store.receipts()?.into_iter().filter(is_own).collect();
         let most_held = usize::from(most);
         // Most calls need not look whether each of them lives.
         if own.len() < most_held || own.iter().filter(|receipt| !self.is_dead(receipt)).count() < most_held {
             return Ok(());
         }
-        let user = User::of(&request.id.container_id).map(|user| user.name.to_string()).unwrap_or_default();
+        let user = user.map(|user| user.name.to_string()).unwrap_or_default();
         let what = format!("user {user} has {most} containers attached, which is as many as allowed");
         Err(Error::new(Kind::Quota, what))
     }

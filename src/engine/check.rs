@@ -6,10 +6,12 @@ use super::Engine;
 use super::attach::is_gone;
 use super::requested::requested;
 use crate::error::{Error, Kind, Remedy, Result};
+use crate::kernel::execute::Executor as _;
 use crate::kernel::observe;
 use crate::kernel::observe::attachment::ObservedAttachment;
 use crate::kernel::observe::containers_conf::PodmanStorage;
 use crate::kernel::observe::foreign::Hook;
+use crate::kernel::observe::netns::Netns;
 use crate::kernel::planner;
 use crate::kernel::render;
 use crate::kernel::tools;
@@ -81,14 +83,19 @@ impl Engine {
         Ok((desired, observed))
     }
 
-    /// The desired state by a receipt, with a path that leads to its network namespace from here. An error if
-    /// there is no such path but the container has its link.
-    pub(super) fn reached(&self, receipt: &Receipt, facts: &HostFacts) -> Result<AttachmentState> {
+    /// The desired state by a receipt, with a path that leads to its network namespace from here, which commands use from now on.
+    /// An error if there is no such path but the container has its link, or if it is a user's.
+    pub(super) fn reached(&mut self, receipt: &Receipt, facts: &HostFacts) -> Result<AttachmentState> {
         let recorded = self.recorded(receipt, facts);
         if let Some(netns) = observe::netns::path_of(receipt.netns_id, receipt.netns_here())? {
-            return Ok(AttachmentState { netns, ..recorded });
+            // A process that it leads to may end, and another one get its number.
+            if let Some(found) = Netns::open(&netns).ok().filter(|found| found.id() == receipt.netns_id) {
+                self.host.hold(&netns, found.descriptor());
+                return Ok(AttachmentState { netns, ..recorded });
+            }
         }
-        if observe::link_is_gone(receipt.host_link.as_str()) {
+        // What root would find at a path of a user's is up to the user.
+        if receipt.netns_here().is_some() && observe::link_is_gone(receipt.host_link.as_str()) {
             return Ok(recorded);
         }
         let (called, path) = (receipt.label(), &receipt.netns);
@@ -131,7 +138,7 @@ impl Engine {
             return Ok(self.recorded(&receipt, &facts));
         }
         let name = name.map_or("", |name| name.as_str());
-        let claim = Claim { id, name, requested, of_podman: false, now: super::now() };
+        let claim = Claim { id, name, requested, of_podman: false, most: None, now: super::now() };
         let leases = self.store.leases()?;
         self.host.tools.many_mounts = leases.are_many();
         let podman = PodmanStorage::default();
@@ -159,7 +166,7 @@ impl Engine {
             tools::find(program).map_err(unavailable)?;
         }
         let id = unattached_id();
-        let claim = Claim { id: &id, name: "", requested: None, of_podman: false, now: 0 };
+        let claim = Claim { id: &id, name: "", requested: None, of_podman: false, most: None, now: 0 };
         let leases = self.store.leases()?;
         let ClaimResult::HeldBy(holders) = leases.find(&self.config, &claim, |_| false)? else {
             return Ok(());

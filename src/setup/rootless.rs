@@ -27,6 +27,8 @@ pub(crate) struct RootlessUser<'a> {
     name: &'a UserName,
     /// Where Podman with CNI looks for the network, and what is there, as the user sees it.
     conflist: (PathBuf, Option<String>),
+    /// Where Podman looks for what this host is called in containers, and what is there.
+    this_host: (PathBuf, Option<String>),
     path: &'a Path,
     config: &'a Config,
 }
@@ -56,12 +58,15 @@ impl<'a> RootlessUser<'a> {
             return Err(Error::new(Kind::BadValue, format!("user {name} is root"))
                 .remedy("Root uses the network without this"));
         }
-        let conflist =
-            PathBuf::from(home).join(".config/cni/net.d").join(format!("{}.conflist", config.network));
-        let read = as_user(name, ["cat", &conflist.display().to_string()]);
-        let found = executor.run(&read, &[])?;
-        let found = found.success().then_some(found.stdout);
-        Ok(Self { name, conflist: (conflist, found), path, config })
+        let folder = PathBuf::from(home).join(".config");
+        let network = &config.network;
+        let mut find = |path: PathBuf| -> Result<_> {
+            let found = executor.run(&as_user(name, ["cat", &path.display().to_string()]), &[])?;
+            Ok((path, found.success().then_some(found.stdout)))
+        };
+        let conflist = find(folder.join("cni/net.d").join(format!("{network}.conflist")))?;
+        let this_host = find(folder.join("containers/containers.conf.d").join(format!("{network}.conf")))?;
+        Ok(Self { name, conflist, this_host, path, config })
     }
 
     /// Gives the user containers on the network, `addresses` at once.
@@ -144,13 +149,13 @@ impl<'a> RootlessUser<'a> {
             let leave = Command::new(["gpasswd", "--delete", self.name.as_str(), GROUP]);
             tasks.push(Task::new(leave, "may no longer open the socket"));
         }
-        let (conflist, found) = &self.conflist;
-        if found.is_some() && !has_containers {
-            let shown = conflist.display().to_string();
-            tasks.push(Task::new(
-                as_user(self.name, ["rm", "-f", &shown]),
-                "removes the network from the user's Podman",
-            ));
+        for ((file, found), why) in [
+            (&self.conflist, "removes the network from the user's Podman"),
+            (&self.this_host, "is no longer needed by the user's Podman"),
+        ] {
+            if found.is_some() && !has_containers {
+                tasks.push(Task::new(as_user(self.name, ["rm", "-f", &file.display().to_string()]), why));
+            }
         }
         let network = self.config.network.as_str();
         Ok((tasks, ByUser(vec![format!("podman network rm {network}    # with Podman 5")])))
@@ -166,18 +171,31 @@ impl<'a> RootlessUser<'a> {
                 if is_default { String::new() } else { format!(" -o config={}", self.path.display()) };
             // Podman remembers the directories of its first call: it is called in the user's own session only.
             let create = format!("podman network create -d flatnet{option} {network}");
-            return (Vec::new(), ByUser(vec![create, run]));
+            // Otherwise it is an address of pasta's, which does not lead here from this network.
+            let text =
+                format!("[containers]\nhost_containers_internal_ip = \"{}\"\n", self.config.bridge_address());
+            let task = self.install(&self.this_host, text, "host.containers.internal is this host");
+            return (task.into_iter().collect(), ByUser(vec![create, run]));
         }
-        let (path, found) = &self.conflist;
         let text = templates::conflist(&self.config.network, self.path);
-        let by_user = ByUser(vec![run]);
+        let task = self.install(&self.conflist, text, "the network of the user's Podman");
+        (task.into_iter().collect(), ByUser(vec![run]))
+    }
+
+    /// Writes a file of the user's that is missing or another.
+    fn install(
+        &self,
+        (path, found): &(PathBuf, Option<String>),
+        text: String,
+        why: &'static str,
+    ) -> Option<Task> {
         if found.as_ref() == Some(&text) {
-            return (Vec::new(), by_user);
+            return None;
         }
         let shown = path.display().to_string();
         let install = as_user(self.name, ["install", "-D", "-m", "644", "/dev/stdin", &shown]).stdin(text);
         let undo = as_user(self.name, ["rm", "-f", &shown]);
-        (vec![Task::new(install, "the network of the user's Podman").undone_by([undo])], by_user)
+        Some(Task::new(install, why).undone_by([undo]))
     }
 
     fn put_configuration(&self, text: &str, why: &'static str) -> Task {

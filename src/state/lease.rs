@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
 use crate::model::config::Config;
-use crate::model::types::{AttachmentId, ContainerId, IfName};
+use crate::model::types::{AttachmentId, ContainerId, IfName, User};
 
 /// The file's name in the network's state directory.
 pub const FILE: &str = "leases.json";
@@ -91,6 +91,8 @@ pub struct Claim<'a> {
     pub requested: Option<Ipv4Addr>,
     /// Whether it is one of Podman's containers.
     pub of_podman: bool,
+    /// How many addresses are held by containers of the user who asks, or remembered for them; `None` for any number.
+    pub most: Option<u16>,
     /// Milliseconds since 1970.
     pub now: i64,
 }
@@ -128,10 +130,10 @@ impl Leases {
         self.leases.iter().map(|(&address, lease)| (address, lease))
     }
 
-    /// The address that `claim` gets: the requested one; else the one it had before, by ID, then by name; else
-    /// a never used one; else one whose last holder no longer exists; else another free one, requested ones
-    /// last. Among equals the one that has been free the longest. Whether a container exists is checked only if
-    /// it matters.
+    /// The address that `claim` gets: the requested one; else the one it had before, by ID, then by name; else,
+    /// for a user with as many as are allowed, one of the user's own; else a never used one; else one whose last
+    /// holder no longer exists; else another free one, requested ones last. Among equals the one that has been free
+    /// the longest. Whether a container exists is checked only if it matters.
     pub fn find(
         &self,
         config: &Config,
@@ -149,6 +151,7 @@ impl Leases {
         }
         let free = self
             .sticky(config, claim)
+            .or_else(|| self.own_of_user(config, claim))
             .or_else(|| self.never_used(config))
             .or_else(|| self.longest_free(config, is_gone));
         Ok(free.map_or_else(
@@ -158,7 +161,11 @@ impl Leases {
     }
 
     fn sticky(&self, config: &Config, claim: &Claim<'_>) -> Option<Ipv4Addr> {
-        let usable = |address: Ipv4Addr| config.subnet.contains(&address) && !config.is_reserved(address);
+        let usable = |address: Ipv4Addr| {
+            config.subnet.contains(&address)
+                && !config.is_reserved(address)
+                && !config.rootless.ips().any(|kept| kept == address)
+        };
         let by_id = |lease: &Lease| lease.id == *claim.id;
         let by_name = |lease: &Lease| {
             lease.released
@@ -174,6 +181,17 @@ impl Leases {
                 .map(|(address, _)| address)
         };
         latest(&by_id).or_else(|| latest(&by_name))
+    }
+
+    /// Root's Podman cannot tell which containers of a user still exist. One who starts and removes many must not use up what
+    /// others' stopped containers come back for.
+    fn own_of_user(&self, config: &Config, claim: &Claim<'_>) -> Option<Ipv4Addr> {
+        let (most, user) = (claim.most?, User::of(&claim.id.container_id)?);
+        let is_own = |lease: &&Lease| User::of(&lease.id.container_id).as_ref() == Some(&user);
+        let own: Vec<(Ipv4Addr, &Lease)> =
+            config.pool().filter_map(|address| Some((address, self.get(address).filter(is_own)?))).collect();
+        let released = own.iter().filter(|(_, lease)| lease.released).min_by_key(|(_, lease)| lease.since);
+        released.filter(|_| own.len() >= usize::from(most)).map(|(address, _)| *address)
     }
 
     /// The leases of IPv4 addresses, held or remembered. The pool and the gateway have no others.
@@ -318,6 +336,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::model::config::Allowance;
     use crate::model::types::{ContainerId, IfName};
 
     fn id(text: &str) -> AttachmentId {
@@ -347,7 +366,7 @@ mod tests {
             self.now += 1;
             let id = id(who);
             let requested = requested.map(|text| text.parse().unwrap());
-            let claim = Claim { id: &id, name, requested, of_podman: true, now: self.now };
+            let claim = Claim { id: &id, name, requested, of_podman: true, most: None, now: self.now };
             let is_gone = |lease: &Lease| self.gone.contains(lease.id.container_id.as_str());
             let found = self.leases.find(&self.config, &claim, is_gone)?;
             if let ClaimResult::Free(address) = found {
@@ -385,6 +404,38 @@ mod tests {
     }
 
     #[test]
+    fn user_with_as_many_addresses_as_allowed_gets_own_ones() {
+        let mut world = World::new();
+        world.config.subnet = "10.87.1.0/28".parse().unwrap();
+        let ask = |world: &mut World, who: &str| {
+            world.now += 1;
+            let id = id(who);
+            let claim =
+                Claim { id: &id, name: "", requested: None, of_podman: false, most: Some(2), now: world.now };
+            let ClaimResult::Free(address) = world.leases.find(&world.config, &claim, |_| false).unwrap()
+            else {
+                panic!("{who}")
+            };
+            world.leases.hold([address.into()], &claim);
+            world.release(who);
+            address.to_string()
+        };
+        assert_eq!(world.get("stopped", ""), "10.87.1.2");
+        world.release("stopped");
+        assert_eq!(ask(&mut world, "u1002.bob.stopped"), "10.87.1.3");
+        for (number, last) in [4, 5, 4, 5, 4].into_iter().enumerate() {
+            assert_eq!(ask(&mut world, &format!("u1001.alice.{number}")), format!("10.87.1.{last}"));
+        }
+        // Another user with that number has nothing yet, and is not asked for alice's.
+        assert_eq!(ask(&mut world, "u1001.dave.a"), "10.87.1.6");
+        world.config.rootless.users.insert(
+            "alice".parse().unwrap(),
+            Allowance { addresses: 2, ips: vec!["10.87.1.3".parse().unwrap()] },
+        );
+        assert_eq!(ask(&mut world, "u1002.bob.stopped"), "10.87.1.7", "10.87.1.3 is kept for alice by now");
+    }
+
+    #[test]
     fn addresses_of_removed_containers_are_reused_first() {
         let mut world = World::new();
         assert_eq!(
@@ -399,7 +450,7 @@ mod tests {
         }
         world.gone.insert("removed");
         let id = id("x");
-        let claim = Claim { id: &id, name: "", requested: None, of_podman: true, now: 0 };
+        let claim = Claim { id: &id, name: "", requested: None, of_podman: true, most: None, now: 0 };
         let promised = |world: &World, address: &str| {
             let gone = |lease: &Lease| world.gone.contains(lease.id.container_id.as_str());
             world.leases.promised(address.parse().unwrap(), &claim, gone).is_some()
@@ -445,7 +496,14 @@ mod tests {
         }
         assert!(matches!(world.ask("b", "", Some("10.87.1.5")).unwrap(), ClaimResult::HeldBy(_)));
         let b = id("b");
-        let claim = Claim { id: &b, name: "", requested: "10.87.1.5".parse().ok(), of_podman: false, now: 0 };
+        let claim = Claim {
+            id: &b,
+            name: "",
+            requested: "10.87.1.5".parse().ok(),
+            of_podman: false,
+            most: None,
+            now: 0,
+        };
         let refusal = world.leases.refusal(&world.config, &claim).to_string();
         assert!(refusal.contains("held by web a (eth0)"), "{refusal}");
     }
@@ -455,7 +513,7 @@ mod tests {
         let mut world = World::new();
         let both: [IpAddr; 2] = ["10.87.1.2".parse().unwrap(), "fd00::2".parse().unwrap()];
         let (a, b) = (id("a"), id("b"));
-        let claim = |id| Claim { id, name: "", requested: None, of_podman: true, now: 0 };
+        let claim = |id| Claim { id, name: "", requested: None, of_podman: true, most: None, now: 0 };
         world.leases.hold(both, &claim(&a));
         let text = serde_json::to_string(&world.leases).unwrap();
         assert_eq!(serde_json::from_str::<Leases>(&text).unwrap(), world.leases);
@@ -478,7 +536,7 @@ mod tests {
             world.get(who, "");
         }
         let z = id("z");
-        let claim = Claim { id: &z, name: "", requested: None, of_podman: false, now: 9 };
+        let claim = Claim { id: &z, name: "", requested: None, of_podman: false, most: None, now: 9 };
         let text = world.leases.refusal(&world.config, &claim).to_line();
         assert!(
             text.starts_with("all 5 addresses from 10.87.1.1 to 10.87.1.6 are held: 10.87.1.2 a (eth0), "),

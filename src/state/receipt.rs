@@ -171,7 +171,14 @@ impl Receipt {
     #[must_use]
     pub fn claim(&self) -> Claim<'_> {
         // Only a lease knows whether the address was requested, and whether the container is Podman's.
-        Claim { id: &self.id, name: &self.name, requested: None, of_podman: false, now: self.created }
+        Claim {
+            id: &self.id,
+            name: &self.name,
+            requested: None,
+            of_podman: false,
+            most: None,
+            now: self.created,
+        }
     }
 
     /// The first of `ports` that the attachment already publishes.

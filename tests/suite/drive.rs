@@ -7,7 +7,7 @@ use crate::sandbox::Sandbox;
 /// The drivers' folder inside the sandbox.
 const FOLDER: &str = "/usr/local/lib/drive";
 
-const FILES: [(&str, &str); 12] = [
+const FILES: [(&str, &str); 13] = [
     ("plugin.py", include_str!("drive/plugin.py")),
     ("asker.py", include_str!("drive/asker.py")),
     ("cycle.py", include_str!("drive/cycle.py")),
@@ -17,6 +17,7 @@ const FILES: [(&str, &str); 12] = [
     ("hostile_calls.py", include_str!("drive/hostile_calls.py")),
     ("hostile_texts.py", include_str!("drive/hostile_texts.py")),
     ("kill.py", include_str!("drive/kill.py")),
+    ("kill_service.py", include_str!("drive/kill_service.py")),
     ("mixed.py", include_str!("drive/mixed.py")),
     ("parallel.py", include_str!("drive/parallel.py")),
     ("reuse.py", include_str!("drive/reuse.py")),

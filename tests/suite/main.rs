@@ -99,6 +99,8 @@ mod reliability;
 mod repair;
 mod rootless;
 mod rootless_doctor;
+mod rootless_hostile;
+mod rootless_life;
 mod rootless_routes;
 mod routes;
 mod routes_static;

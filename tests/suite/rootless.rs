@@ -18,19 +18,19 @@ pub(crate) struct Users {
     pub(crate) sandbox: Sandbox,
 }
 
-macro_rules! on_both {
+macro_rules! on_both_podmans {
     ($($scenario:ident),+ $(,)?) => {
         mod podman4 {
-            $(#[test] fn $scenario() { super::$scenario(&crate::rootless::Users::of(crate::podman::Flavour::Cni)); })+
+            $(#[test] fn $scenario() { super::$scenario(&$crate::rootless::Users::of($crate::podman::Flavour::Cni)); })+
         }
         mod podman5 {
-            $(#[test] fn $scenario() { super::$scenario(&crate::rootless::Users::of(crate::podman::Flavour::Netavark)); })+
+            $(#[test] fn $scenario() { super::$scenario(&$crate::rootless::Users::of($crate::podman::Flavour::Netavark)); })+
         }
     };
 }
-pub(crate) use on_both;
+pub(crate) use on_both_podmans;
 
-on_both!(
+on_both_podmans!(
     container_of_a_user_is_reached_like_any_other,
     address_stays_over_stop_start_and_removal,
     user_gets_no_more_than_allowed,
@@ -74,7 +74,7 @@ impl Users {
     }
 
     #[track_caller]
-    fn address(&self, user: &str, name: &str) -> String {
+    pub(crate) fn address(&self, user: &str, name: &str) -> String {
         let format = "{{.NetworkSettings.Networks.flatnet.IPAddress}}";
         self.sh(&format!("as {user} podman inspect {name} --format '{format}'"))
             .succeeds()
@@ -84,14 +84,14 @@ impl Users {
     }
 
     /// Sends a message as `user`, from inside the user's own namespaces.
-    fn ask(&self, user: &str, message: &str, paths: &str) -> Output {
+    pub(crate) fn ask(&self, user: &str, message: &str, paths: &str) -> Output {
         self.sh(&format!(
             "as {user} podman unshare python3 -B /usr/local/lib/drive/asker.py '{message}' {paths}"
         ))
     }
 }
 
-fn attach(id: &str, ips: &str) -> String {
+pub(crate) fn attach(id: &str, ips: &str) -> String {
     format!(
         r#"{{"version":1,"network":"flatnet","call":{{"attach":{{"id":{{"container_id":"{id}","if_name":"eth0"}},"netns":"/run/user/1/netns/x","name":"web","aliases":[],"ips":[{ips}]}}}}}}"#
     )

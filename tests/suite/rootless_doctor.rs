@@ -1,9 +1,9 @@
 //! The doctor's check of the service for users' rootless Podman, and remedies for users' containers.
 
 use crate::doctor::{Break, Mend, each_is_found_and_mended};
-use crate::rootless::{Users, on_both};
+use crate::rootless::{Users, on_both_podmans};
 
-on_both!(rootless_problems_are_found_and_fixed, remedies_for_a_users_container_work);
+on_both_podmans!(rootless_problems_are_found_and_fixed, remedies_for_a_users_container_work);
 
 /// Problems of the service and of its users.
 pub(crate) const BREAKS: &[Break] = &[

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::podman::IMAGE;
-use crate::rootless::{Users, on_both};
+use crate::rootless::{Users, on_both_podmans};
 use crate::routes::TABLE;
 
-on_both!(
+on_both_podmans!(
     users_containers_are_routed_beside_roots,
     watch_follows_users_containers,
     podman_that_hangs_or_floods_costs_only_its_user,

@@ -4,11 +4,15 @@
 //! start a program nor change a file. `cni_hostile.rs` tests execution.
 
 use std::ffi::OsString;
+use std::num::NonZeroU32;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 
+use flatnet::error::Kind;
+use flatnet::faces::rootless::message::{Call, Message};
 use flatnet::faces::{cni, netavark};
 use flatnet::model::config;
+use flatnet::model::types::User;
 use serde_json::{Value, json};
 
 use crate::cni::VERSIONS;
@@ -270,6 +274,48 @@ fn one_call_of_netavark(seeds: &Seeds, base: &Value, dice: &mut Dice) {
     assert_tame(answer["error"].as_str().unwrap_or_default(), &input);
 }
 
+fn a_message_of_a_user() -> Value {
+    json!({"version": 1, "network": "flatnet", "call": {"attach": {
+        "id": {"container_id": "c1", "if_name": "eth0"}, "netns": "/run/user/1001/netns/n1",
+        "name": "web", "aliases": ["www"], "ips": ["10.87.1.7"],
+    }}})
+}
+
+fn other_messages_of_a_user() -> [Value; 3] {
+    let id = json!({"container_id": "c1", "if_name": "eth0"});
+    let calls =
+        [json!("status"), json!({"detach": id}), json!({"check": {"id": id, "addresses": ["10.87.1.7"]}})];
+    calls.map(|call| json!({"version": 1, "network": "flatnet", "call": call}))
+}
+
+/// A message that is understood means what it says: written again, and parsed, it is the same. What else it holds can be part of
+/// no path, command or name of another user's.
+fn one_message(seeds: &Seeds, bases: &[Value], dice: &mut Dice) {
+    let bytes = mutated(dice.pick(bases), seeds, dice);
+    let input = || String::from_utf8_lossy(&bytes).into_owned();
+    let message = match Message::parse(&bytes) {
+        Ok(message) => message,
+        Err(error) => {
+            assert_eq!(error.kind(), Kind::Decode, "{}", input());
+            return assert_tame(&error.to_line(), &input);
+        }
+    };
+    let again = serde_json::to_vec(&message).unwrap_or_else(|error| panic!("{error}: {}", input()));
+    assert_eq!(Message::parse(&again).ok().as_ref(), Some(&message), "{}", input());
+    let Call::Attach(attach) = message.call else { return };
+    let alice = User { name: "alice".parse().unwrap(), uid: NonZeroU32::new(1001).unwrap() };
+    if let Ok(id) = alice.container_id(&attach.id.container_id) {
+        assert_eq!(User::of(&id).as_ref(), Some(&alice), "{}", input());
+        assert!(id.comment().starts_with("u1001.alice."), "{}", input());
+    }
+    for name in attach.name.iter().chain(&attach.aliases) {
+        // The longest ones are refused.
+        if let Ok(owned) = alice.container_name(name) {
+            assert_eq!(owned.as_str().strip_suffix(".alice"), Some(name.as_str()), "{}", input());
+        }
+    }
+}
+
 fn one_configuration(seeds: &Seeds, base: &[u8], dice: &mut Dice) {
     let mut bytes = base.to_vec();
     for _ in 0..dice.below(4) {
@@ -321,6 +367,14 @@ fn fuzzed_cni_call_never_panics() {
 fn fuzzed_netavark_call_never_panics() {
     let (seeds, base) = (Seeds::new(), a_call_of_netavark());
     each_case(|dice| one_call_of_netavark(&seeds, &base, dice));
+}
+
+#[test]
+fn fuzzed_message_of_a_user_never_panics() {
+    let seeds = Seeds::new();
+    let mut bases = other_messages_of_a_user().to_vec();
+    bases.extend([a_message_of_a_user(), a_message_of_a_user(), a_message_of_a_user()]);
+    each_case(|dice| one_message(&seeds, &bases, dice));
 }
 
 #[test]

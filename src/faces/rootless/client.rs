@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use super::message::{Answer, Attach, Call, Check, Message};
@@ -18,8 +19,12 @@ use crate::model::types::{AttachmentId, NetworkName};
 
 /// How long the service may take: the limits of its engine, and then some.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// For how long a busy service is asked again, and the pause.
-const BUSY: (Duration, Duration) = (Duration::from_secs(60), Duration::from_millis(50));
+/// For how long a busy service is asked again.
+const BUSY: Duration = Duration::from_secs(60);
+/// For how long one is asked again that closes connections: it does that with too many, before it knows whose they are.
+const CLOSED: Duration = Duration::from_secs(10);
+/// How long to wait before asking again.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Whether this process has to ask the service: it is not root, or root of a user namespace in which the service's socket belongs
 /// to somebody else. Never where there is no service.
@@ -73,35 +78,44 @@ fn do_it(network: NetworkName, call: Call) -> Result<()> {
 
 fn ask(message: &Message, netns: Option<&File>) -> Result<Answer> {
     let started = Instant::now();
-    let (longest, pause) = BUSY;
     loop {
-        match ask_once(message, netns) {
-            Err(error) if error.kind() == Kind::TryLater && started.elapsed() < longest => {
-                std::thread::sleep(pause);
-            }
-            answer => return answer,
+        let answer = ask_once(message, netns);
+        let longest = match &answer {
+            Ok(None) => CLOSED,
+            Err(error) if error.kind() == Kind::TryLater => BUSY,
+            _ => Duration::ZERO,
+        };
+        if started.elapsed() >= longest {
+            return answer?.ok_or_else(silent);
         }
+        std::thread::sleep(PAUSE);
     }
 }
 
-fn ask_once(message: &Message, netns: Option<&File>) -> Result<Answer> {
+fn silent() -> Error {
+    Error::new(Kind::NoService, "the service for rootless Podman ended without an answer")
+}
+
+/// The answer; `None` if the service closes the connection without one. What it may have done is done again, or undone, by the
+/// same request.
+fn ask_once(message: &Message, netns: Option<&File>) -> Result<Option<Answer>> {
     let unreachable = |errno: Errno| {
         let what = format!("the service for rootless Podman at {SOCKET} cannot be reached");
         Error::new(Kind::NoService, what).source(std::io::Error::from(errno))
     };
-    let silent = || Error::new(Kind::NoService, "the service for rootless Podman ended without an answer");
     let service = connected().map_err(unreachable)?;
     let text = serde_json::to_vec(message).map_err(|cause| silent().source(parser_says(&cause)))?;
     let sent = wire::send(&service, &text, netns.map(AsFd::as_fd), PATIENCE);
     // A service that is busy may answer before it reads.
     let (bytes, _) = match (wire::receive(&service, PATIENCE), sent) {
         (Ok(answer), _) => answer,
+        (Err(Errno::CONNRESET), _) => return Ok(None),
         (Err(errno), Ok(())) | (Err(_), Err(errno)) => {
             return Err(silent().source(std::io::Error::from(errno)));
         }
     };
     if bytes.is_empty() {
-        return Err(silent());
+        return Ok(None);
     }
     let answer = serde_json::from_slice(&bytes).map_err(|cause| {
         Error::new(Kind::NoService, "the service for rootless Podman sent an answer that is none")
@@ -109,12 +123,14 @@ fn ask_once(message: &Message, netns: Option<&File>) -> Result<Answer> {
     })?;
     match answer {
         Answer::Refused(refusal) => Err(refusal.into()),
-        answer => Ok(answer),
+        answer => Ok(Some(answer)),
     }
 }
 
 fn connected() -> Result<OwnedFd, Errno> {
     let service = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    // `connect` waits while others' connections wait.
+    set_socket_timeout(&service, Timeout::Send, Some(PATIENCE))?;
     connect(&service, &SocketAddrUnix::new(Path::new(SOCKET))?)?;
     Ok(service)
 }

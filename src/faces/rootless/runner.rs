@@ -2,6 +2,7 @@
 
 use std::fs::{DirBuilder, Permissions};
 use std::io::ErrorKind;
+use std::num::NonZeroU32;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::path::Path;
@@ -14,6 +15,7 @@ use rustix::net::{
     socket_with,
 };
 
+use super::peer::Peer;
 use super::slots;
 use crate::error::{self, Error, Kind, Remedy, Result};
 use crate::model::config::{SERVE_GROUP as GROUP, SERVE_LOCK as LOCK, SERVE_SOCKET as SOCKET};
@@ -24,6 +26,8 @@ use crate::state::lock::Lock;
 const GROUPS: &str = "/etc/group";
 /// How many requests of all users are worked on at once.
 const MOST: usize = 64;
+/// How many of one user. Most of them are only told to come again.
+const MOST_OF_ONE: usize = 16;
 /// How many connections wait.
 const BACKLOG: i32 = 128;
 /// How often to look whether processes have ended.
@@ -43,7 +47,9 @@ pub fn listen(stop: impl AsFd) -> Result<()> {
     let _locks = slots::locks()?;
     let _alone = Lock::acquire(Path::new(LOCK), Duration::ZERO)?;
     let listener = bound(socket)?;
-    let result = accept_until(&stop, &listener);
+    // Its path, since an upgrade replaces the file.
+    let program = executable()?;
+    let result = accept_until(&stop, &listener, &program);
     let _ = std::fs::remove_file(socket);
     result
 }
@@ -72,10 +78,10 @@ fn bound(socket: &Path) -> Result<OwnedFd> {
 }
 
 /// Connects to nobody between `bind` and `listen`, so the socket's mode is right before the first connection.
-fn accept_until(stop: impl AsFd, listener: &OwnedFd) -> Result<()> {
-    let mut running: Vec<Child> = Vec::new();
+fn accept_until(stop: impl AsFd, listener: &OwnedFd, program: &Path) -> Result<()> {
+    let mut running: Vec<(NonZeroU32, Child)> = Vec::new();
     loop {
-        running.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        running.retain_mut(|(_, child)| matches!(child.try_wait(), Ok(None)));
         let mut asked = [PollFd::new(&stop, PollFlags::IN), PollFd::new(listener, PollFlags::IN)];
         let watched = if running.len() < MOST { &mut asked[..] } else { &mut asked[..1] };
         // To reap what has ended.
@@ -86,18 +92,19 @@ fn accept_until(stop: impl AsFd, listener: &OwnedFd) -> Result<()> {
         if asked[0].revents().contains(PollFlags::IN) {
             return Ok(());
         }
-        if let Ok(connection) = accept_with(listener, SocketFlags::CLOEXEC) {
-            running.extend(start(connection)?);
+        let Ok(connection) = accept_with(listener, SocketFlags::CLOEXEC) else { continue };
+        let Ok(Peer { uid, .. }) = Peer::of(&connection) else { continue };
+        if running.iter().filter(|(of, _)| *of == uid).count() < MOST_OF_ONE {
+            running.extend(start(program, connection).map(|child| (uid, child)));
         }
     }
 }
 
 /// A process for `connection`; without it, the other end notices that the connection is closed.
-fn start(connection: OwnedFd) -> Result<Option<Child>> {
-    let program = executable()?;
-    let Ok(answer) = connection.try_clone() else { return Ok(None) };
+fn start(program: &Path, connection: OwnedFd) -> Option<Child> {
+    let answer = connection.try_clone().ok()?;
     #[expect(clippy::disallowed_methods, reason = "this program, with a connection as its standard input")]
     let mut command = Command::new(program);
     command.arg("serve").env_clear().stdin(Stdio::from(connection)).stdout(Stdio::from(answer));
-    Ok(command.spawn().ok())
+    command.spawn().ok()
 }

@@ -8,6 +8,7 @@
 //! | container ID, names | the request, with the user's number and name added ([`User`]) |
 //! | MAC, published ports | nobody: Flatnet makes the MAC, and Podman publishes ports of rootless containers itself |
 
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,9 +20,10 @@ use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
 use crate::faces::plugin;
 use crate::kernel::execute::HostExecutor;
+use crate::kernel::observe::resolv_conf;
 use crate::log::Log;
 use crate::model::config::{self, Allowance, Config, DEFAULT_PATH};
-use crate::model::request::{Request, refuse_many_aliases};
+use crate::model::request::{Attached, Request, refuse_many_aliases};
 use crate::model::types::{AttachmentId, ContainerName, NetworkName, User};
 
 /// How long the other end may take to send its request, or to take the answer.
@@ -30,12 +32,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Handles the request that arrives over `connection`.
 pub fn serve(connection: impl AsFd) -> Result<()> {
     let result = Peer::of(&connection).and_then(|peer| {
+        // Each user has 65,536 numbers more, for containers: they get no slots.
+        let user = account::user(peer.uid, &mut HostExecutor::new(PATIENCE))?;
         let _slot = slots::take(peer.uid)?;
         let (bytes, descriptor) = wire::receive(&connection, PATIENCE).map_err(not_received)?;
         if bytes.is_empty() {
             return Ok(None);
         }
-        handle(peer, &bytes, descriptor, |answer| send(&connection, answer))
+        handle((peer, user), &bytes, descriptor, |answer| send(&connection, answer))
     });
     match result {
         Ok(None) => Ok(()),
@@ -49,7 +53,7 @@ pub fn serve(connection: impl AsFd) -> Result<()> {
 
 /// Does what the user asks for; returns the answer, unless `attached` has sent it.
 fn handle(
-    peer: Peer,
+    (peer, user): (Peer, User),
     bytes: &[u8],
     descriptor: Option<OwnedFd>,
     attached: impl Fn(&Answer) -> Result<()>,
@@ -57,7 +61,6 @@ fn handle(
     let Message { network, call, .. } = Message::parse(bytes)?;
     let (path, config) = config_of(&network)?;
     let mut executor = HostExecutor::new(Duration::from_secs(config.limits.command_seconds));
-    let user = account::user(peer.uid, &mut executor)?;
     let own = |id: AttachmentId| -> Result<AttachmentId> {
         Ok(AttachmentId { container_id: user.container_id(&id.container_id)?, ..id })
     };
@@ -71,11 +74,12 @@ fn handle(
                 || Error::new(Kind::Decode, "the network namespace did not come along").remedy(SAME);
             let netns =
                 peer.netns(descriptor.ok_or_else(missing)?, &request.netns, &user.name, &mut executor)?;
+            let bridge = config.bridge_address();
             let engine = &mut open(config)?;
             engine.attach_in(
                 || Ok(netns),
                 &request,
-                |result| attached(&Answer::Attached(Box::new(result.clone()))),
+                |result| attached(&Answer::Attached(Box::new(with_servers(result.clone(), bridge)))),
             )?;
             return Ok(None);
         }
@@ -86,6 +90,16 @@ fn handle(
         }
     }
     Ok(Some(Answer::Done))
+}
+
+/// Without name servers of Flatnet's, Podman 5 writes one of its own into a user's resolv.conf that does not answer on this network:
+/// the container gets this host's.
+fn with_servers(mut attached: Attached, bridge: Ipv4Addr) -> Attached {
+    if attached.dns.servers.is_empty() {
+        let servers = resolv_conf::of_this_host(bridge).into_iter().filter_map(|server| server.parse().ok());
+        attached.dns.servers = servers.filter(|server: &Ipv4Addr| !server.is_loopback()).collect();
+    }
+    attached
 }
 
 /// What the engine is asked for.
@@ -153,7 +167,6 @@ fn send(connection: impl AsFd, answer: &Answer) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
     use std::num::NonZeroU32;
 
     use super::*;

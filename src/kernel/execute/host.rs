@@ -18,6 +18,7 @@ use rustix::fs::MemfdFlags;
 
 use super::{Executor, Exit, Output, Running, Stream};
 use crate::error::{self, Error, Kind, Result};
+use crate::kernel::observe::netns::Netns;
 use crate::kernel::tools;
 use crate::model::command::{Command, NETNS_DESCRIPTOR};
 use crate::model::types::NetnsPath;
@@ -101,11 +102,13 @@ impl HostExecutor {
         Ok((expression, failed))
     }
 
-    /// The namespace at `path`, or the one that is held for it.
+    /// The namespace that is held for `path`, or the one at `path`, if that is the network namespace of a container: by now it
+    /// may lead to anything, such as this host's own.
     fn open_netns(&self, path: &NetnsPath) -> Result<File> {
         let held =
-            self.held.as_ref().filter(|(of, _)| of == path).map(|(_, descriptor)| descriptor.try_clone());
-        held.unwrap_or_else(|| File::open(path.as_str())).map_err(error::io("open", Path::new(path.as_str())))
+            self.held.as_ref().filter(|(of, _)| of == path).map(|(_, descriptor)| Rc::clone(descriptor));
+        let descriptor = held.map_or_else(|| Netns::open(path).map(|netns| netns.descriptor()), Ok)?;
+        descriptor.try_clone().map_err(error::io("open", Path::new(path.as_str())))
     }
 
     fn find(&mut self, program: &str) -> Result<PathBuf> {
@@ -256,6 +259,8 @@ impl Running for Child {
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::{FileType, Mode};
+
     use super::*;
 
     #[test]
@@ -287,11 +292,26 @@ mod tests {
         };
         let mut executor = HostExecutor::new(Duration::from_secs(5));
         std::fs::write(&path, "first").unwrap();
-        assert_eq!(text(&mut executor), "first");
         executor.hold(&path.display().to_string().parse().unwrap(), Rc::new(File::open(&path).unwrap()));
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, "second").unwrap();
         assert_eq!(text(&mut executor), "first");
-        assert_eq!(text(&mut HostExecutor::new(Duration::from_secs(5))), "second");
+    }
+
+    #[test]
+    fn path_that_leads_to_no_container_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        for (path, kind) in [
+            (pipe.to_str().unwrap(), Kind::NotANetns),
+            ("/etc/passwd", Kind::NotANetns),
+            ("/proc/self/ns/net", Kind::OwnNetns),
+            ("/run/netns/none/of/this/name", Kind::Netns),
+        ] {
+            let command = Command { netns: path.parse().ok(), ..Command::new(["true"]) };
+            let refused = HostExecutor::new(Duration::from_secs(5)).run(&command, &[]).unwrap_err();
+            assert_eq!(refused.kind(), kind, "{path}");
+        }
     }
 }

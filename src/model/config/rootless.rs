@@ -46,7 +46,7 @@ impl Default for Allowance {
 
 impl Rootless {
     /// The addresses that are kept for users.
-    pub(super) fn ips(&self) -> impl Iterator<Item = Ipv4Addr> {
+    pub fn ips(&self) -> impl Iterator<Item = Ipv4Addr> {
         self.users.values().flat_map(|user| user.ips.iter().copied())
     }
 }

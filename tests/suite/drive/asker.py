@@ -1,7 +1,9 @@
 """Asks the service for rootless Podman as a hostile user might: any bytes, any descriptors, any number of times.
 
     asker.py MESSAGE [PATH..]     sends the message with the descriptors of these files, and prints the answer
-    asker.py --idle COUNT         opens connections, sends nothing, and prints how many were closed within a second
+    asker.py --leave MESSAGE [PATH..]   does not wait for the answer
+    asker.py --idle COUNT [UID]   opens connections, sends nothing, and prints how many were closed within a second; or within
+                                  four, each eight of them as another user, from UID on
     asker.py --flood COUNT        sends COUNT requests at once, and prints how many were answered with each code
 """
 
@@ -39,10 +41,19 @@ def code(answer):
 
 def main(arguments):
     if arguments[0] == "--idle":
-        idle = [connected() for _ in range(int(arguments[1]))]
-        time.sleep(1)
-        readable, _, _ = select.select(idle, [], [], 0)
-        print(len(readable))
+        idle = []
+        for number in range(int(arguments[1])):
+            if len(arguments) > 2:
+                os.setresuid(-1, int(arguments[2]) + number // 8, -1)
+            idle.append(connected())
+            os.setresuid(-1, os.getuid(), -1)
+        # The service waits for five seconds.
+        end = time.monotonic() + (1 if len(arguments) < 3 else 4)
+        closed = []
+        while time.monotonic() < end and len(closed) < len(idle):
+            time.sleep(0.1)
+            closed, _, _ = select.select(idle, [], [], 0)
+        print(len(closed))
     elif arguments[0] == "--flood":
         message = json.dumps({"version": 1, "network": "flatnet", "call": "status"}).encode()
         services = []
@@ -60,6 +71,8 @@ def main(arguments):
             except OSError:
                 refused += 1
         print(json.dumps({**codes, "refused": refused}))
+    elif arguments[0] == "--leave":
+        send(connected(), arguments[1].encode(), arguments[2:])
     else:
         service = connected()
         message = arguments[0].encode()

@@ -1,0 +1,110 @@
+//! What users try against the service for rootless Podman, and against one another, beside what `rootless::` has.
+
+use serde_json::{Value, json};
+
+use crate::drive::{drive, texts};
+use crate::podman::{Flavour, IMAGE};
+use crate::rootless::{Users, attach, on_both_podmans};
+use crate::soak;
+use crate::world::World;
+
+const ASKER: &str = "python3 -B /usr/local/lib/drive/asker.py";
+
+on_both_podmans!(
+    killed_service_leaves_nothing,
+    numbers_for_containers_get_no_slots,
+    number_of_a_removed_user_leads_to_nothing_of_theirs,
+    starts_and_removals_take_only_own_addresses,
+);
+
+/// A process in network and user namespaces of alice's.
+fn namespace_of_alice(users: &Users) -> u64 {
+    let pid = users.sh(
+        "as alice unshare -Urn sleep 1000 >/dev/null 2>&1 & sleep 0.5; pgrep -u alice -x sleep | tail -1",
+    );
+    pid.succeeds().stdout.trim().parse().unwrap()
+}
+
+/// The next call leaves nothing: DEL, ADD and DEL, or `repair` and DEL. Nor does one whose user left before the answer.
+fn killed_service_leaves_nothing(users: &Users) {
+    // The first one starts the resolver.
+    users.run("alice", "first", "");
+    users.sh("as alice podman rm -f -t 0 first; flatnet up").succeeds();
+    let pid = namespace_of_alice(users);
+    let before = World::of(&users.sandbox);
+    let runs = soak::count(40);
+    let answer =
+        drive(&users.sandbox, "kill_service", &json!({"seed": soak::seed(), "runs": runs, "pid": pid}));
+    let wrong = texts(&answer, "wrong");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    before.assert_is_back(&users.sandbox);
+    let killed = |what: &str| answer["killed"][what].as_u64().unwrap_or_default();
+    assert!(killed("attach") * 4 > runs as u64 / 2 && killed("detach") > 0 && killed("left") > 0, "{answer}");
+}
+
+/// A user is root over 65,536 numbers. If each had slots of its own, one user could keep all connections busy.
+fn numbers_for_containers_get_no_slots(users: &Users) {
+    let idle = users.sh(&format!("as alice podman unshare {ASKER} --idle 40 1")).succeeds().stdout;
+    assert_eq!(idle.trim(), "40", "all were closed at once");
+    users.sh("ls /run/flatnet-serve | grep -vc '^lock$\\|^[0-9]\\{4\\}\\.' || true").prints_exactly("0");
+}
+
+/// dave gets alice's number while her containers still run.
+fn number_of_a_removed_user_leads_to_nothing_of_theirs(users: &Users) {
+    let web = users.run("alice", "web", "");
+    users.run("alice", "two", "");
+    users.run("alice", "three", "");
+    users.sh("id=$(as alice podman ps -q --no-trunc --filter name=web); echo $id >/tmp/id; uid=$(id -u alice); groupadd keeps; userdel -f alice 2>/dev/null; useradd -m -u $uid -g keeps -G flatnet dave").succeeds();
+    users
+        .sh("printf '    dave: {addresses: 1}\\n' >>/etc/flatnet/flatnet.yaml; flatnet config check")
+        .succeeds();
+    let dave =
+        |message: &str, paths: &str| users.sh(&format!("as dave unshare -Urn {ASKER} '{message}' {paths}"));
+    // Neither the containers of the same number count as dave's, nor can dave detach them, nor ask about them.
+    let attached = dave(&attach("c1", ""), "/proc/self/ns/net").prints("attached").stdout.clone();
+    let attached: Value = serde_json::from_str(&attached).unwrap();
+    assert!(!attached.to_string().contains(&format!("\"{web}/")), "{attached}");
+    let id = users.sh("cat /tmp/id").stdout.trim().to_owned();
+    let call = |call: &Value| json!({"version": 1, "network": "flatnet", "call": call}).to_string();
+    let identity = json!({"container_id": id, "if_name": "eth0"});
+    dave(&call(&json!({"detach": identity})), "").prints("done");
+    dave(&call(&json!({"check": {"id": identity, "addresses": [web]}})), "").prints("is not attached");
+    let ps = users.sh("flatnet ps").succeeds().stdout;
+    assert_eq!(ps.matches(".alice").count(), 3, "{ps}");
+    users.sh(&format!("curl -sS -m 3 http://{web}/cgi-bin/who")).prints("10.87.1.1");
+}
+
+/// One who starts and removes containers all day takes no address that others' stopped containers come back for.
+fn starts_and_removals_take_only_own_addresses(users: &Users) {
+    let kept = users.run("bob", "kept", "");
+    users.sh("as bob podman stop -t 0 kept").succeeds();
+    for _ in 0..5 {
+        users.sh(&format!("as alice podman run --rm --network flatnet {IMAGE} true")).succeeds();
+    }
+    let all =
+        users.sh(r#"flatnet ps --all --json | jq -r '.[] | select(.name | endswith(".alice")) | .address'"#);
+    let all = all.succeeds().stdout;
+    assert_eq!(all.lines().count(), 3, "{all}");
+    users.sh("as bob podman start kept").succeeds();
+    assert_eq!(users.address("bob", "kept"), kept);
+}
+
+/// Root opens nothing at the path by which a user calls a namespace: a pipe there would hold root up for ever.
+#[test]
+fn root_does_not_open_what_a_user_calls_a_namespace() {
+    let users = Users::of(Flavour::Cni);
+    let pid = namespace_of_alice(&users);
+    let enter = format!("as alice nsenter --preserve-credentials -U -n -t {pid}");
+    let message = attach("c1", "").replace("/run/user/1/netns/x", "/home/alice/pipe");
+    users
+        .sh(&format!("as alice mkfifo /home/alice/pipe; {enter} {ASKER} '{message}' /proc/self/ns/net"))
+        .prints("attached");
+    // The namespace is held by a descriptor only, and has lost its link.
+    users.sh(&format!("{enter} ip link del eth0; as alice sh -c 'exec 9</proc/{pid}/ns/net; exec sleep 1000' >/dev/null 2>&1 & sleep 0.5; kill {pid}; while kill -0 {pid} 2>/dev/null; do sleep 0.01; done")).succeeds();
+    let check = json!({"version": 1, "network": "flatnet", "call": {"check": {"id": {"container_id": "c1", "if_name": "eth0"}, "addresses": []}}});
+    users.sh(&format!("timeout 5 as alice {ASKER} '{check}'")).prints("FLAT-E");
+    for command in ["flatnet doctor", "flatnet inspect web.alice", "flatnet plan", "flatnet repair"] {
+        users.sh(&format!("timeout 20 {command}; [ $? -ne 124 ]")).succeeds();
+    }
+    users.sh("flatnet ps --json | jq length").prints_exactly("0");
+}
