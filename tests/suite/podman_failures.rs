@@ -193,10 +193,14 @@ fn rootless_call_is_rejected(lab: &Lab) {
         "setpriv --reuid 65534 --regid 65534 --clear-groups unshare --user --map-root-user --net",
     ] {
         let refused = lab.sandbox.sh_with_stdin(&format!("{user} env {call}"), request).fails();
-        assert!(refused.stdout.contains("rootless Podman is not supported"), "{refused}");
+        assert!(
+            refused.stdout.contains("for rootless Podman, run `flatnet init --rootless USER` as root once"),
+            "{refused}"
+        );
     }
     if lab.flavour == Flavour::Netavark {
-        lab.sh(ROOTLESS_PODMAN).complains("rootless Podman is not supported");
+        lab.sh(ROOTLESS_PODMAN)
+            .complains("for rootless Podman, run `flatnet init --rootless USER` as root once");
     }
     lab.nothing_left();
 }

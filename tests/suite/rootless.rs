@@ -253,9 +253,9 @@ fn user_cannot_touch_what_is_anothers(users: &Users) {
     let mut idle = users.sandbox.spawn("as bob python3 -B /usr/local/lib/drive/asker.py --idle 40");
     let web = users.run("alice", "web2", "");
     assert!(web.starts_with("10.87.1."), "{web}");
+    let _ = idle.wait();
     let flood = users.sh("as bob python3 -B /usr/local/lib/drive/asker.py --flood 300").succeeds().stdout;
     assert!(flood.contains("done"), "{flood}");
-    let _ = idle.wait();
     users.sh("flatnet doctor").prints("nothing is wrong");
 }
 

@@ -200,7 +200,7 @@ fn podman_that_hangs_or_floods_costs_only_its_user(users: &Users) {
     users.sandbox.eventually("grep 'Podman of user bob does not answer' /tmp/watch.out");
     users.sandbox.eventually("! pgrep -u bob -f '[p]odman ps'");
     // Its receipt tells that bob's container has ended, though Podman tells nothing.
-    users.sh("pkill -KILL -u bob; while pgrep -u bob; do sleep 0.05; done; flatnet gc").succeeds();
+    users.sh("pkill -KILL -u bob; while pgrep -u bob; do sleep 0.05; done; find /run/user/$(id -u bob) -mindepth 1 -delete; flatnet gc").succeeds();
     users.sandbox.eventually(&format!(
         "jq -e '.routes[] | select(.user == \"bob\") | .endpoints[0].state == \"stopped\"' {TABLE}"
     ));
