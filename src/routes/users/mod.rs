@@ -176,8 +176,14 @@ fn recorded(container: &Container, network: &NetworkName, records: &Records) -> 
     let attached = records.attached.get(container.shares.as_ref().unwrap_or(&container.id));
     let address = attached.map(|(address, _)| *address);
     let is_on = address.is_some() || container.is_on(network);
+    let state = match (attached, &container.shares, container.state) {
+        (None, ..) => ContainerState::Stopped,
+        // It was started again since its Podman was asked.
+        (Some(_), None, ContainerState::Stopped) => ContainerState::Running,
+        (Some(_), _, state) => state,
+    };
     Container {
-        state: if attached.is_some() { container.state } else { ContainerState::Stopped },
+        state,
         // Of two new ones, the one that was attached first has a name.
         created: attached.map_or(jiff::Timestamp::MAX, |(_, since)| *since),
         networks: is_on.then(|| (network.to_string(), address)).into_iter().collect(),
