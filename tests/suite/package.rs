@@ -92,6 +92,8 @@ fn package_contains_expected_files() {
         "-rw-r--r-- ./usr/lib/systemd/system/flatnet-metrics.service",
         "-rw-r--r-- ./usr/lib/systemd/system/flatnet-metrics.timer",
         "-rw-r--r-- ./usr/lib/systemd/system/flatnet-dns.service",
+        "-rw-r--r-- ./usr/lib/systemd/system/flatnet-serve.socket",
+        "-rw-r--r-- ./usr/lib/systemd/system/flatnet-serve@.service",
         "-rw-r--r-- ./usr/lib/systemd/system/flatnet-gateway.service",
         "-rw-r--r-- ./usr/lib/systemd/system/flatnet-gateway-watch.service",
         "-rw-r--r-- ./usr/lib/systemd/network/05-flatnet.network",

@@ -35,7 +35,7 @@ stage_debian() { # FLATNET ROOT
     done
     stage_share "$1" "$root/usr/share" vendor-completions
     # The files that `flatnet init` would write for a program in /usr/bin.
-    for unit in templates/*.service templates/*.timer; do
+    for unit in templates/*.service templates/*.socket templates/*.timer; do
         mkdir -p "$root/usr/lib/systemd/system"
         sed 's,/usr/local/bin/flatnet,/usr/bin/flatnet,' "$unit" >"$root/usr/lib/systemd/system/${unit##*/}"
     done
