@@ -43,7 +43,7 @@ fn container_finds_name_servers_and_this_host(users: &Users) {
     let this_host = hosts.lines().find(|line| line.contains("host.containers.internal")).unwrap_or_default();
     assert!(this_host.starts_with("10.87.1.1\t") || this_host.starts_with("10.87.1.1 "), "{hosts}");
     // Without names: this host's servers. Podman's own for users, 169.254.1.1, does not answer on this network.
-    users.sh("sed -i '/^names:/,/^[^ #]/{s/enabled: true/enabled: false/}' /etc/flatnet/flatnet.yaml; flatnet up; flatnet config show | grep -A1 ^names:").prints("enabled: false");
+    users.sh("sed -i '/^names:/,/^[^ #]/{s/enabled: true/enabled: false/}' /etc/flatnet/flatnet.yaml; flatnet up; grep -A3 ^names: /etc/flatnet/flatnet.yaml").prints("enabled: false");
     assert_eq!(servers(&look("/etc/resolv.conf"))[0], "192.0.2.53");
 }
 
@@ -61,9 +61,9 @@ fn options_restarts_and_networks_of_a_user_work(users: &Users) {
     // It stops all containers and the process that holds the user's namespaces.
     users.sh("as alice podman system migrate; as alice podman start web").succeeds();
     assert_eq!(users.address("alice", "web"), web);
-    // A logout: all of the user's processes are killed.
+    // A logout: all of the user's processes are killed, and the directory of the session is emptied.
     users
-        .sh("pkill -KILL -u alice; while pgrep -u alice; do sleep 0.05; done; as alice podman start web")
+        .sh("pkill -KILL -u alice; while pgrep -u alice; do sleep 0.05; done; find /run/user/$(id -u alice) -mindepth 1 -delete; as alice podman start web")
         .succeeds();
     assert_eq!(users.address("alice", "web"), web);
     users.sh("as alice podman rename web other; as alice podman restart -t 0 other").succeeds();
