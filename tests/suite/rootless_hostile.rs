@@ -36,10 +36,13 @@ fn killed_service_leaves_nothing(users: &Users) {
     let answer =
         drive(&users.sandbox, "kill_service", &json!({"seed": soak::seed(), "runs": runs, "pid": pid}));
     let wrong = texts(&answer, "wrong");
+    soak::report(runs, wrong.len(), &answer["killed"]);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     before.assert_is_back(&users.sandbox);
     let killed = |what: &str| answer["killed"][what].as_u64().unwrap_or_default();
-    assert!(killed("attach") * 4 > runs as u64 / 2 && killed("detach") > 0 && killed("left") > 0, "{answer}");
+    // Half of the calls are ADDs, and nearly all are killed before they end.
+    let is_enough = |what: &str, part: u64| killed(what) * part >= runs as u64;
+    assert!(is_enough("attach", 8) && is_enough("detach", 16) && is_enough("left", 16), "{answer}");
 }
 
 /// A user is root over 65,536 numbers. If each had slots of its own, one user could keep all connections busy.
@@ -61,7 +64,7 @@ fn number_of_a_removed_user_leads_to_nothing_of_theirs(users: &Users) {
     let dave =
         |message: &str, paths: &str| users.sh(&format!("as dave unshare -Urn {ASKER} '{message}' {paths}"));
     // Neither the containers of the same number count as dave's, nor can dave detach them, nor ask about them.
-    let attached = dave(&attach("c1", ""), "/proc/self/ns/net").prints("attached").stdout.clone();
+    let attached = dave(&attach("c1", ""), "/proc/self/ns/net").prints("{\"attached\":").stdout.clone();
     let attached: Value = serde_json::from_str(&attached).unwrap();
     assert!(!attached.to_string().contains(&format!("\"{web}/")), "{attached}");
     let id = users.sh("cat /tmp/id").stdout.trim().to_owned();
