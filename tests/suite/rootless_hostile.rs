@@ -36,6 +36,7 @@ fn killed_service_leaves_nothing(users: &Users) {
     let answer =
         drive(&users.sandbox, "kill_service", &json!({"seed": soak::seed(), "runs": runs, "pid": pid}));
     let wrong = texts(&answer, "wrong");
+    soak::report(runs, wrong.len(), &answer["killed"]);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     before.assert_is_back(&users.sandbox);
     let killed = |what: &str| answer["killed"][what].as_u64().unwrap_or_default();
@@ -61,7 +62,7 @@ fn number_of_a_removed_user_leads_to_nothing_of_theirs(users: &Users) {
     let dave =
         |message: &str, paths: &str| users.sh(&format!("as dave unshare -Urn {ASKER} '{message}' {paths}"));
     // Neither the containers of the same number count as dave's, nor can dave detach them, nor ask about them.
-    let attached = dave(&attach("c1", ""), "/proc/self/ns/net").prints("attached").stdout.clone();
+    let attached = dave(&attach("c1", ""), "/proc/self/ns/net").prints("{\"attached\":").stdout.clone();
     let attached: Value = serde_json::from_str(&attached).unwrap();
     assert!(!attached.to_string().contains(&format!("\"{web}/")), "{attached}");
     let id = users.sh("cat /tmp/id").stdout.trim().to_owned();

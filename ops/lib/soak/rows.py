@@ -25,6 +25,8 @@ ROWS = [
     Row("disk", "disk full, no inodes, read-only, at every write", "soak_disk", 20, "rounds", 1, 15),
     Row("state", "state cut short, garbled, foreign, deleted", "soak_state", 1_000, "files", 200, 15),
     Row("fuzz", "stdin, YAML and environment, fuzzed", "soak_fuzz", 10_000_000, "cases", 200_000, 30),
+    Row("users", "messages of users to root's service, fuzzed", "soak_fuzz::fuzzed_message", 10_000_000, "messages", 1_000_000, 30),
+    Row("users-kill", "SIGKILL of root's service at a random moment of a user's request", "rootless_hostile::podman4::killed", 2_000, "requests", 200, 15),
     Row("dns", "messages to the resolver, fuzzed", "soak_dns", 10_000_000, "messages", 2_000_000, 30),
     Row("names", "the first question for a name after ADD and after DEL", "soak_names::", 10_000, "containers", 1_000, 15),
     Row("hostile", "names, IDs, paths, labels that attack shell, nft and files", "soak_hostile::", 100_000, "calls", 10_000, 15),

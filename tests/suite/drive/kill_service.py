@@ -58,19 +58,27 @@ def ask(plan, name, call, wrong):
         wrong.append(f"{name} {call}: {out}{err}")
 
 
-def kill_within(seconds, asked, dice):
-    """Whether a serving process was killed."""
-    moment = None
+# How long a call is served, as far as it is known: the last one that was not killed.
+usual = {"attach": 0.03, "detach": 0.03}
+
+
+def kill_it(what, asked, dice):
+    """Whether the serving process was killed: at a random moment within the usual time."""
+    began = after = None
     while asked.poll() is None:
         pids = serving()
-        if pids and moment is None:
-            moment = time.monotonic() + dice.uniform(0, seconds)
-        if pids and time.monotonic() >= moment:
+        if pids and began is None:
+            began, after = time.monotonic(), dice.uniform(0, usual[what])
+        if began is not None and not pids:
+            usual[what] = time.monotonic() - began
+            break
+        if pids and time.monotonic() >= began + after:
             for pid in pids:
                 os.kill(pid, signal.SIGKILL)
             asked.communicate(timeout=60)
             return True
         time.sleep(0.0005)
+    asked.communicate(timeout=60)
     return False
 
 
@@ -96,7 +104,7 @@ def main():
         else:
             if what == "detach":
                 ask(plan, name, "attach", wrong)
-            killed[what] += kill_within(0.15, start(plan, name, what), dice)
+            killed[what] += kill_it(what, start(plan, name, what), dice)
         after = dice.choice(["detach", "attach", "repair"])
         if after == "repair":
             subprocess.run(["flatnet", "repair"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
