@@ -13,7 +13,7 @@
 //! | [`console`] | Nebula's console, which knows the tunnels |
 //! | [`status`] | the overlay as a host sees it |
 //! | [`vxlan`] | the file with the hosts for VXLAN |
-//! | [`task`] | commands that run in order, and are undone in reverse order if one fails |
+//! | [`crate::setup::task`] | commands that run in order, and are undone in reverse order if one fails |
 
 pub mod authority;
 pub mod console;
