@@ -188,12 +188,12 @@ mod tests {
         let error = output("yes").unwrap_err();
         assert!(error.message().ends_with("prints more than 1000 bytes"), "{error}");
         let began = Instant::now();
-        for hangs in ["echo some; exec sleep 60", "exec >&-; exec sleep 60", "sleep 5 & echo some"] {
+        for hangs in ["echo some; exec sleep 60", "exec >&-; exec sleep 60", "sleep 30 & echo some"] {
             assert!(matches!(output(hangs).unwrap().exit, Exit::TimedOut(_)), "{hangs}");
         }
         // A sparse file costs nothing to make.
         let sparse = output("truncate -s 1T /dev/stderr; exit 1").unwrap();
         assert_eq!((sparse.exit, sparse.stderr.len()), (Exit::Code(1), LONGEST_STDERR));
-        assert!(began.elapsed() < Duration::from_secs(8));
+        assert!(began.elapsed() < Duration::from_secs(30));
     }
 }
