@@ -118,7 +118,7 @@ fn runtime_input_errors_are_explained() {
         ),
         case(Kind::NotANetns, add().netns("/dev/null"), "/dev/null is not a network..`ip netns add NAME`"),
         case(Kind::OwnNetns, add().netns("/proc/1/ns/net"), "this host's own..without `--network host`"),
-        case(Kind::NotAllowed, add().through(nobody), "cannot open..: Permission denied..use sudo"),
+        case(Kind::NotAllowed, add().through(nobody), "cannot open..: Permission denied..Use sudo"),
     ] {
         one.run(&sandbox);
     }
@@ -345,7 +345,7 @@ const FAILURES: [(Kind, &str, &str, &str, &str); 9] = [
         "ip",
         IN_CONTAINER,
         "echo 'RTNETLINK answers: Operation not permitted' >&2; exit 2",
-        "Operation not permitted; everything was rolled back. Flatnet needs root with CAP_NET_ADMIN",
+        "Operation not permitted; everything was rolled back. Run it as root with CAP_NET_ADMIN",
     ),
     (
         Kind::ToolTooOld,
