@@ -277,7 +277,7 @@ mod debian12 {
         // installation.
         assert_eq!(
             asked("remove flatnet"),
-            "stop flatnet-dns.service flatnet-gc*.timer flatnet-metrics*.timer flatnet-gateway*.service flatnet-repair*.service flatnet.service flatnet@*.service\nreset-failed flatnet*\n"
+            "stop flatnet-dns.service flatnet-serve.socket flatnet-gc*.timer flatnet-metrics*.timer flatnet-gateway*.service flatnet-repair*.service flatnet.service flatnet@*.service\nreset-failed flatnet*\n"
         );
     }
 
@@ -286,7 +286,7 @@ mod debian12 {
         let host = super::Host::start(Cni);
         host.apt(&format!("install {}", super::DEB)).succeeds();
         host.sandbox
-            .sh("cd /usr/lib/systemd/system; systemd-analyze verify --man=yes flatnet*.service flatnet*.timer 2>&1 | grep -v /usr/sbin/nginx || true")
+            .sh("cd /usr/lib/systemd/system; systemd-analyze verify --man=yes flatnet*.service flatnet*.socket flatnet*.timer 2>&1 | grep -v /usr/sbin/nginx || true")
             .prints_exactly("");
         host.sandbox.sh("logrotate --debug /etc/logrotate.d/flatnet 2>&1").prints("Handling 1 logs");
     }

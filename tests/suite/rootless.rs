@@ -18,7 +18,17 @@ pub(crate) struct Users {
     pub(crate) sandbox: Sandbox,
 }
 
+/// Makes a test of each scenario for Podman 4 and 5; for Podman 5 alone of those after `alone`, which do not depend on how Podman calls Flatnet.
 macro_rules! on_both_podmans {
+    ($($scenario:ident),+; alone: $($alone:ident),+ $(,)?) => {
+        mod podman4 {
+            $(#[test] fn $scenario() { super::$scenario(&$crate::rootless::Users::of($crate::podman::Flavour::Cni)); })+
+        }
+        mod podman5 {
+            $(#[test] fn $scenario() { super::$scenario(&$crate::rootless::Users::of($crate::podman::Flavour::Netavark)); })+
+            $(#[test] fn $alone() { super::$alone(&$crate::rootless::Users::of($crate::podman::Flavour::Netavark)); })+
+        }
+    };
     ($($scenario:ident),+ $(,)?) => {
         mod podman4 {
             $(#[test] fn $scenario() { super::$scenario(&$crate::rootless::Users::of($crate::podman::Flavour::Cni)); })+

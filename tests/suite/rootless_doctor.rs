@@ -3,7 +3,7 @@
 use crate::doctor::{Break, Mend, each_is_found_and_mended};
 use crate::rootless::{Users, on_both_podmans};
 
-on_both_podmans!(rootless_problems_are_found_and_fixed, remedies_for_a_users_container_work);
+on_both_podmans!(remedies_for_a_users_container_work; alone: rootless_problems_are_found_and_fixed);
 
 /// Problems of the service and of its users.
 pub(crate) const BREAKS: &[Break] = &[

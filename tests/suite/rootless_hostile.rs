@@ -11,8 +11,8 @@ use crate::world::World;
 const ASKER: &str = "python3 -B /usr/local/lib/drive/asker.py";
 
 on_both_podmans!(
-    killed_service_leaves_nothing,
-    numbers_for_containers_get_no_slots,
+    killed_service_leaves_nothing;
+    alone: numbers_for_containers_get_no_slots,
     number_of_a_removed_user_leads_to_nothing_of_theirs,
     starts_and_removals_take_only_own_addresses,
 );

@@ -9,8 +9,8 @@ use crate::rootless::{Users, on_both_podmans};
 use crate::routes::TABLE;
 
 on_both_podmans!(
-    users_containers_are_routed_beside_roots,
-    watch_follows_users_containers,
+    users_containers_are_routed_beside_roots;
+    alone: watch_follows_users_containers,
     podman_that_hangs_or_floods_costs_only_its_user,
     podman_that_lies_gets_nothing_of_others,
 );
