@@ -24,6 +24,8 @@ packages=(
     podman netavark aardvark-dns crun conmon buildah
     nftables iproute2 procps conntrack iputils-ping curl ca-certificates busybox-static
     jq ncat podman-compose
+    # Another runtime, and the plugin `loopback` that its CRI calls.
+    containerd runc containernetworking-plugins
     nginx-light libnginx-mod-http-lua lua-cjson
     # Managers of links and rules, which only tests start.
     systemd udev network-manager firewalld ufw
@@ -35,7 +37,8 @@ packages=(
 # A tree without one of these programs is outdated and is made again.
 tree_is_made() {
     local program
-    for program in bin/podman sbin/nginx bin/chromedriver sbin/conntrack sbin/firewalld sbin/ufw bin/podman-compose; do
+    for program in bin/podman sbin/nginx bin/chromedriver sbin/conntrack sbin/firewalld sbin/ufw bin/podman-compose \
+        bin/containerd; do
         [[ -x $tree/usr/$program ]] || return 1
     done
 }
