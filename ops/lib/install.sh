@@ -127,6 +127,7 @@ install_test() {
         /usr/lib/python3/dist-packages/grpc:python3-grpcio lintian:lintian \
         newuidmap:uidmap slirp4netns:slirp4netns podman-compose:podman-compose musl-gcc:musl-tools dnsmasq:dnsmasq-base tcpdump:tcpdump
     install_without_service unbound "the tests" unbound:unbound
+    install_without_service containerd "the tests" containerd:containerd runc:runc
     install_gateway
     install_missing "checking the gateway's Lua" busted:lua-busted luacheck:lua-check
     install_without_service prometheus "checking metrics and alerts" promtool:prometheus

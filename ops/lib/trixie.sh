@@ -26,6 +26,8 @@ packages=(
     passt uidmap
     nftables iproute2 procps conntrack iputils-ping curl ca-certificates busybox-static
     jq ncat podman-compose
+    # Another runtime, and the plugin `loopback` that its CRI calls.
+    containerd runc containernetworking-plugins
     nginx-light libnginx-mod-http-lua lua-cjson
     # Managers of links and rules, which only tests start.
     systemd udev network-manager firewalld ufw
@@ -37,7 +39,8 @@ packages=(
 # A tree without one of these programs is outdated and is made again.
 tree_is_made() {
     local program
-    for program in bin/podman bin/pasta sbin/nginx bin/chromedriver sbin/conntrack sbin/firewalld sbin/ufw bin/podman-compose; do
+    for program in bin/podman bin/pasta sbin/nginx bin/chromedriver sbin/conntrack sbin/firewalld sbin/ufw bin/podman-compose \
+        bin/containerd; do
         [[ -x $tree/usr/$program ]] || return 1
     done
 }

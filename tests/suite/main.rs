@@ -114,6 +114,7 @@ mod ruleset_published;
 mod ruleset_replaced;
 mod ruleset_resolvers;
 mod ruleset_text;
+mod runtimes;
 mod sandbox;
 mod soak;
 mod soak_cycle;

@@ -142,3 +142,20 @@ begin_gateway() {
 begin_colleague() {
     /usr/local/lib/flatnet-test/lan.sh flatnet.internal web.flatnet.internal nobody.flatnet.internal
 }
+
+# containerd of Debian's package, with the busybox image. Overlay storage does not work on an overlay, and containers run without
+# cgroups. The image of a pod is the web server instead of one from a registry, whose only process sleeps.
+begin_containerd() {
+    local cri='[plugins."io.containerd.grpc.v1.cri"]' namespace
+    mkdir -p /var/lib/containerd
+    mount -t tmpfs tmpfs /var/lib/containerd
+    printf '#!/bin/sh\nexec /usr/local/lib/flatnet-runtime/crun "$@"\n' >/usr/local/sbin/runc
+    chmod 755 /usr/local/sbin/runc
+    sed -i "/^ *${cri//[][]/.}$/a sandbox_image = \"docker.io/library/busybox:latest\"\ndisable_cgroup = true\ndisable_apparmor = true\nrestrict_oom_score_adj = true" \
+        /etc/containerd/config.toml
+    setsid containerd </dev/null >/root/containerd.log 2>&1 &
+    tag busybox
+    podman save --quiet --output /root/busybox.tar docker.io/library/busybox
+    eventually ctr version >/dev/null 2>&1
+    for namespace in default k8s.io; do ctr --namespace "$namespace" image import /root/busybox.tar >/dev/null; done
+}
