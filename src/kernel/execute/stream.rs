@@ -93,7 +93,9 @@ impl Stream {
                 return Err(Error::new(Kind::PodmanOutput, what));
             }
         }
-        Ok(self.ended(started + limit, &[], started))
+        // What it printed is not all, even if it has ended itself: a program that it left has its output.
+        let ended = self.ended(started + limit, &[], started);
+        Ok(Output { exit: Exit::TimedOut(limit), ..ended })
     }
 
     /// The result of a command whose output has ended, if it ends itself before `until`.
