@@ -31,7 +31,7 @@ ROWS = [
     Row("names", "the first question for a name after ADD and after DEL", "soak_names::", 10_000, "containers", 1_000, 15),
     Row("hostile", "names, IDs, paths, labels that attack shell, nft and files", "soak_hostile::", 100_000, "calls", 10_000, 15),
     Row("reuse", "an address reused at once: its first pings", "soak_reuse::", 1_000, "reuses", 50, 10),
-    Row("overlay", "three hosts, two behind NATs: killed, moved, cut off, expired, copied; lighthouses away: they find one another again", "soak_overlay::", 180, "events", 30, 20),
+    Row("overlay", "three hosts, two behind NATs: killed, moved, cut off, expired, copied; lighthouses away: they find one another again", "soak_overlay::", 360, "events", 30, 20),
     Row("gateway", "restarts under all kinds of requests through the gateway", "soak_gateway::", 1_800, "seconds", 300, 15),
     Row("cycle", "ADD and DEL, one after the other", "soak_cycle::", 50_000, "cycles", 5_000, 30),
 ]
