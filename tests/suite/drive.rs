@@ -7,12 +7,13 @@ use crate::sandbox::Sandbox;
 /// The drivers' folder inside the sandbox.
 const FOLDER: &str = "/usr/local/lib/drive";
 
-const FILES: [(&str, &str); 13] = [
+const FILES: [(&str, &str); 14] = [
     ("plugin.py", include_str!("drive/plugin.py")),
     ("asker.py", include_str!("drive/asker.py")),
     ("cycle.py", include_str!("drive/cycle.py")),
     ("dns_server.py", include_str!("drive/dns_server.py")),
     ("first_query.py", include_str!("drive/first_query.py")),
+    ("fuse.py", include_str!("drive/fuse.py")),
     ("hostile.py", include_str!("drive/hostile.py")),
     ("hostile_calls.py", include_str!("drive/hostile_calls.py")),
     ("hostile_texts.py", include_str!("drive/hostile_texts.py")),

@@ -103,7 +103,7 @@ impl Users {
 
 pub(crate) fn attach(id: &str, ips: &str) -> String {
     format!(
-        r#"{{"version":1,"network":"flatnet","call":{{"attach":{{"id":{{"container_id":"{id}","if_name":"eth0"}},"netns":"/run/user/1/netns/x","name":"web","aliases":[],"ips":[{ips}]}}}}}}"#
+        r#"{{"version":1,"network":"flatnet","call":{{"attach":{{"id":{{"container_id":"{id}","if_name":"eth0"}},"netns":"/run/user/1/netns/x","descriptor":DESCRIPTOR,"name":"web","aliases":[],"ips":[{ips}]}}}}}}"#
     )
 }
 
@@ -216,13 +216,14 @@ fn user_cannot_touch_what_is_anothers(users: &Users) {
         .to_owned();
     for (message, paths, code) in [
         // Namespaces that are none, this host's, root's, or not network namespaces.
-        (&attach_it, "", "FLAT-E006"),
+        (&attach_it, "", "FLAT-E031"),
         (&attach_it, "/etc/passwd", "FLAT-E032"),
         (&attach_it, "/dev/null", "FLAT-E032"),
         (&attach_it, "/proc/self/ns/mnt", "FLAT-E023"),
         (&attach_it, "/run/netns/roots", "FLAT-E023"),
         (&attach_it, rootful.as_str(), "FLAT-E023"),
-        (&attach_it, "/proc/self/ns/net /proc/self/ns/net", "FLAT-E006"),
+        (&attach_it.replace("DESCRIPTOR", "-1"), "", "FLAT-E006"),
+        (&attach_it.replace("DESCRIPTOR", "\"1/../../ns/net\""), "", "FLAT-E006"),
         // An address of another's, and a path by which commands would find root's namespace.
         (&attach("c1", "\"10.87.1.2\""), "/proc/self/ns/net", "FLAT-E023"),
         (&attach_it.replace("/run/user/1/netns/x", "/run/netns/roots"), "/proc/self/ns/net", "FLAT-E023"),

@@ -15,6 +15,8 @@ on_both_podmans!(
     alone: numbers_for_containers_get_no_slots,
     number_of_a_removed_user_leads_to_nothing_of_theirs,
     starts_and_removals_take_only_own_addresses,
+    file_that_cannot_be_closed_holds_nobody_up,
+    requests_that_come_too_fast_are_told_so,
 );
 
 /// A process in network and user namespaces of alice's.
@@ -88,6 +90,31 @@ fn starts_and_removals_take_only_own_addresses(users: &Users) {
     assert_eq!(all.lines().count(), 3, "{all}");
     users.sh("as bob podman start kept").succeeds();
     assert_eq!(users.address("bob", "kept"), kept);
+}
+
+/// Whoever closes a file of a user's file system waits for the user's answer, even when killed.
+fn file_that_cannot_be_closed_holds_nobody_up(users: &Users) {
+    let message = attach("c1", "");
+    let endless = "as alice podman unshare python3 -B /usr/local/lib/drive/fuse.py timeout 10";
+    for option in ["", "--send"] {
+        users
+            .sh(&format!("{endless} {ASKER} {option} '{message}' /tmp/endless/file"))
+            .prints("FLAT-E03")
+            .succeeds();
+    }
+    users.sandbox.eventually("! pgrep -f 'flatnet serve$'");
+}
+
+/// The answer to a request that was not read arrives all the same, so that Podman's plugin asks again.
+fn requests_that_come_too_fast_are_told_so(users: &Users) {
+    let mut idle = users.sandbox.spawn(&format!("as alice {ASKER} --hold 8"));
+    users.sandbox.eventually("(( $(ls /run/flatnet-serve | grep -c '\\.') == 8 ))");
+    for _ in 0..5 {
+        let status = json!({"version": 1, "network": "flatnet", "call": "status"});
+        users.sh(&format!("as alice {ASKER} '{status}'")).prints("FLAT-E");
+    }
+    assert!(users.run("alice", "web", "").starts_with("10.87.1."));
+    let _ = idle.wait();
 }
 
 /// Root opens nothing at the path by which a user calls a namespace: a pipe there would hold root up for ever.

@@ -276,7 +276,7 @@ fn one_call_of_netavark(seeds: &Seeds, base: &Value, dice: &mut Dice) {
 
 fn a_message_of_a_user() -> Value {
     json!({"version": 1, "network": "flatnet", "call": {"attach": {
-        "id": {"container_id": "c1", "if_name": "eth0"}, "netns": "/run/user/1001/netns/n1",
+        "id": {"container_id": "c1", "if_name": "eth0"}, "netns": "/run/user/1001/netns/n1", "descriptor": 9,
         "name": "web", "aliases": ["www"], "ips": ["10.87.1.7"],
     }}})
 }

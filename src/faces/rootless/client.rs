@@ -1,7 +1,7 @@
 //! The user's half: hands the plugin's call to root's service.
 
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -45,9 +45,10 @@ pub fn attach(
         Error::new(Kind::Netns, format!("cannot open the network namespace {path}")).source(cause)
     })?;
     let Request { id, name, aliases, ips, .. } = request.clone();
-    let attach = Attach { id, netns: path.clone(), name, aliases, ips };
+    let descriptor = netns.as_raw_fd().unsigned_abs();
+    let attach = Attach { id, netns: path.clone(), descriptor, name, aliases, ips };
     let message = Message::new(network.clone(), Call::Attach(attach));
-    let Answer::Attached(attached) = ask(&message, Some(&netns))? else { return Err(unexpected()) };
+    let Answer::Attached(attached) = ask(&message)? else { return Err(unexpected()) };
     answer(&attached).map_err(|lost| match detach(network, request.id.clone()) {
         Ok(()) => lost.outcome("everything was rolled back"),
         Err(error) => lost.outcome(error.to_line()),
@@ -70,16 +71,16 @@ pub fn status(network: NetworkName) -> Result<()> {
 }
 
 fn do_it(network: NetworkName, call: Call) -> Result<()> {
-    match ask(&Message::new(network, call), None)? {
+    match ask(&Message::new(network, call))? {
         Answer::Done => Ok(()),
         _ => Err(unexpected()),
     }
 }
 
-fn ask(message: &Message, netns: Option<&File>) -> Result<Answer> {
+fn ask(message: &Message) -> Result<Answer> {
     let started = Instant::now();
     loop {
-        let answer = ask_once(message, netns);
+        let answer = ask_once(message);
         let longest = match &answer {
             Ok(None) => CLOSED,
             Err(error) if error.kind() == Kind::TryLater => BUSY,
@@ -98,16 +99,16 @@ fn silent() -> Error {
 
 /// The answer; `None` if the service closes the connection without one. What it may have done is done again, or undone, by the
 /// same request.
-fn ask_once(message: &Message, netns: Option<&File>) -> Result<Option<Answer>> {
+fn ask_once(message: &Message) -> Result<Option<Answer>> {
     let unreachable = |errno: Errno| {
         let what = format!("the service for rootless Podman at {SOCKET} cannot be reached");
         Error::new(Kind::NoService, what).source(std::io::Error::from(errno))
     };
     let service = connected().map_err(unreachable)?;
     let text = serde_json::to_vec(message).map_err(|cause| silent().source(parser_says(&cause)))?;
-    let sent = wire::send(&service, &text, netns.map(AsFd::as_fd), PATIENCE);
+    let sent = wire::send(&service, &text, PATIENCE);
     // A service that is busy may answer before it reads.
-    let (bytes, _) = match (wire::receive(&service, PATIENCE), sent) {
+    let bytes = match (wire::receive(&service, PATIENCE), sent) {
         (Ok(answer), _) => answer,
         (Err(Errno::CONNRESET), _) => return Ok(None),
         (Err(errno), Ok(())) | (Err(_), Err(errno)) => {

@@ -30,7 +30,7 @@ pub struct Message {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Call {
-    /// Attach a container. Its network namespace comes along as a descriptor.
+    /// Attach a container.
     Attach(Attach),
     /// Detach a container.
     Detach(AttachmentId),
@@ -48,6 +48,8 @@ pub struct Attach {
     pub id: AttachmentId,
     /// What the user's runtime calls the network namespace.
     pub netns: NetnsPath,
+    /// By which number the process that asks has it open.
+    pub descriptor: u32,
     /// The container's name.
     pub name: Option<ContainerName>,
     /// Other names of the container on this network.
@@ -143,6 +145,7 @@ mod tests {
         let attach = Attach {
             id,
             netns: "/run/user/1001/netns/netns-1".parse().unwrap(),
+            descriptor: 3,
             name: Some("web".parse().unwrap()),
             aliases: vec!["www".parse().unwrap()],
             ips: vec!["10.87.1.9".parse().unwrap()],
@@ -155,7 +158,7 @@ mod tests {
         let text = serde_json::to_string(&attach()).unwrap();
         assert_eq!(
             text,
-            r#"{"version":1,"network":"flatnet","call":{"attach":{"id":{"container_id":"0123456789ab","if_name":"eth0"},"netns":"/run/user/1001/netns/netns-1","name":"web","aliases":["www"],"ips":["10.87.1.9"]}}}"#
+            r#"{"version":1,"network":"flatnet","call":{"attach":{"id":{"container_id":"0123456789ab","if_name":"eth0"},"netns":"/run/user/1001/netns/netns-1","descriptor":3,"name":"web","aliases":["www"],"ips":["10.87.1.9"]}}}"#
         );
         assert_eq!(Message::parse(text.as_bytes()).unwrap(), attach());
     }

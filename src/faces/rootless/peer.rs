@@ -1,8 +1,7 @@
 //! Who asks, by what the kernel says.
 
-use std::fs::File;
 use std::num::NonZeroU32;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use rustix::net::sockopt::socket_peercred;
@@ -37,16 +36,19 @@ impl Peer {
         })
     }
 
-    /// The network namespace behind `descriptor`, which Flatnet calls `path`. An error if it is none, if it is this host's, or if the
-    /// peer could not enter it without help: then it belongs to somebody else.
+    /// The network namespace that the peer has open as `descriptor`, and that Flatnet calls `path`. An error if it is none, if it is
+    /// this host's, or if the peer's user could not enter it without help: then it belongs to somebody else.
+    ///
+    /// It is looked up, and only a namespace is opened. If the peer has ended, and another process has its number, the user must be able to
+    /// enter what is found all the same.
     pub fn netns(
         &self,
-        descriptor: OwnedFd,
+        descriptor: u32,
         path: &NetnsPath,
         name: &UserName,
         executor: &mut dyn Executor,
     ) -> Result<Netns> {
-        let netns = Netns::of(&File::from(descriptor), path)?;
+        let netns = Netns::found_at(&format!("/proc/{}/fd/{descriptor}", self.pid), path)?;
         executor.hold(path, Rc::clone(&netns.descriptor()));
         let output = executor.run(&self.entering(path), &[])?;
         if output.success() {

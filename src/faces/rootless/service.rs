@@ -4,12 +4,12 @@
 //! | --- | --- |
 //! | the user | the kernel ([`super::peer`]) |
 //! | the network's configuration | /etc/flatnet, which only root writes |
-//! | the network namespace | a descriptor, which the user must be able to enter |
+//! | the network namespace | what the process that asks has open by a number, and the user must be able to enter |
 //! | container ID, names | the request, with the user's number and name added ([`User`]) |
 //! | MAC, published ports | nobody: Flatnet makes the MAC, and Podman publishes ports of rootless containers itself |
 
 use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -35,16 +35,17 @@ pub fn serve(connection: impl AsFd) -> Result<()> {
         // Each user has 65,536 numbers more, for containers: they get no slots.
         let user = account::user(peer.uid, &mut HostExecutor::new(PATIENCE))?;
         let _slot = slots::take(peer.uid)?;
-        let (bytes, descriptor) = wire::receive(&connection, PATIENCE).map_err(not_received)?;
+        let bytes = wire::receive(&connection, PATIENCE).map_err(not_received)?;
         if bytes.is_empty() {
             return Ok(None);
         }
-        handle((peer, user), &bytes, descriptor, |answer| send(&connection, answer))
+        handle((peer, user), &bytes, |answer| send(&connection, answer))
     });
     match result {
         Ok(None) => Ok(()),
         Ok(Some(answer)) => send(&connection, &answer),
         Err(error) => {
+            wire::discard(&connection);
             let told = send(&connection, &Answer::Refused(Refusal::of(&error)));
             told.and(Err(error))
         }
@@ -55,7 +56,6 @@ pub fn serve(connection: impl AsFd) -> Result<()> {
 fn handle(
     (peer, user): (Peer, User),
     bytes: &[u8],
-    descriptor: Option<OwnedFd>,
     attached: impl Fn(&Answer) -> Result<()>,
 ) -> Result<Option<Answer>> {
     let Message { network, call, .. } = Message::parse(bytes)?;
@@ -70,10 +70,7 @@ fn handle(
         Call::Attach(attach) => {
             let allowance = account::allowance(&config, &user)?;
             let request = request(&attach, &user, allowance)?;
-            let missing =
-                || Error::new(Kind::Decode, "the network namespace did not come along").remedy(SAME);
-            let netns =
-                peer.netns(descriptor.ok_or_else(missing)?, &request.netns, &user.name, &mut executor)?;
+            let netns = peer.netns(attach.descriptor, &request.netns, &user.name, &mut executor)?;
             let bridge = config.bridge_address();
             let engine = &mut open(config)?;
             engine.attach_in(
@@ -154,7 +151,7 @@ fn open(config: Config) -> Result<Engine> {
 }
 
 fn not_received(errno: rustix::io::Errno) -> Error {
-    let what = "no request of at most 65536 bytes with at most one descriptor arrived";
+    let what = "no request of at most 65536 bytes arrived";
     Error::new(Kind::Decode, what).source(std::io::Error::from(errno)).remedy(SAME)
 }
 
@@ -162,7 +159,7 @@ fn send(connection: impl AsFd, answer: &Answer) -> Result<()> {
     let unheard =
         |cause: std::io::Error| Error::new(Kind::Unheard, "the answer cannot be sent").source(cause);
     let text = serde_json::to_vec(answer).map_err(|cause| unheard(cause.into()))?;
-    wire::send(connection, &text, None, PATIENCE).map_err(|errno| unheard(errno.into()))
+    wire::send(connection, &text, PATIENCE).map_err(|errno| unheard(errno.into()))
 }
 
 #[cfg(test)]
@@ -175,6 +172,7 @@ mod tests {
         Attach {
             id: AttachmentId { container_id: "c1".parse().unwrap(), if_name: "eth0".parse().unwrap() },
             netns: netns.parse().unwrap(),
+            descriptor: 3,
             name: Some("web".parse().unwrap()),
             aliases: vec!["www".parse().unwrap()],
             ips: ips.iter().map(|ip| ip.parse().unwrap()).collect(),

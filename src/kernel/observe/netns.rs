@@ -31,14 +31,14 @@ pub struct Netns {
 impl Netns {
     /// Opens the namespace at `path`; an error if it is missing, not a network namespace, or the host's own.
     pub fn open(path: &NetnsPath) -> Result<Self> {
-        let file = open_path(path.as_str()).map_err(|cause| {
-            Error::new(Kind::Netns, format!("cannot open the network namespace {path}")).source(cause)
-        })?;
-        Self::of(&file, path)
+        Self::found_at(path.as_str(), path)
     }
 
-    /// Checks a descriptor in the same way. Messages and commands call the namespace `path`, which need not lead to it.
-    pub fn of(file: &File, path: &NetnsPath) -> Result<Self> {
+    /// The same for a namespace at `place` that messages and commands call `path`, which need not lead to it.
+    pub fn found_at(place: &str, path: &NetnsPath) -> Result<Self> {
+        let file = &open_path(place).map_err(|cause| {
+            Error::new(Kind::Netns, format!("cannot open the network namespace {path}")).source(cause)
+        })?;
         let file_system = rustix::fs::fstatfs(file).map_err(|errno| {
             Error::new(Kind::Netns, format!("cannot stat {path}")).source(std::io::Error::from(errno))
         })?;

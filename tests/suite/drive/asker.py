@@ -1,9 +1,12 @@
 """Asks the service for rootless Podman as a hostile user might: any bytes, any descriptors, any number of times.
 
-    asker.py MESSAGE [PATH..]     sends the message with the descriptors of these files, and prints the answer
-    asker.py --leave MESSAGE [PATH..]   does not wait for the answer
+    asker.py MESSAGE [PATH]       sends the message, and prints the answer; its word DESCRIPTOR is replaced by the number by which the
+                                  file is open (without: 99, which is not)
+    asker.py --leave MESSAGE [PATH]   does not wait for the answer
+    asker.py --send MESSAGE PATH      sends the descriptor, too, and keeps nothing open
     asker.py --idle COUNT [UID]   opens connections, sends nothing, and prints how many were closed within a second; or within
                                   four, each eight of them as another user, from UID on
+    asker.py --hold COUNT         opens connections, and sends nothing for four seconds
     asker.py --flood COUNT        sends COUNT requests at once, and prints how many were answered with each code
 """
 
@@ -26,10 +29,13 @@ def connected():
     return service
 
 
-def send(service, message, paths=()):
-    descriptors = array.array("i", [os.open(path, os.O_RDONLY | os.O_NONBLOCK) for path in paths])
-    ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)] if descriptors else []
+def send(service, message, path=None, is_sent=False):
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK) if path else 99
+    message = message.replace(b"DESCRIPTOR", str(number).encode())
+    ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [number]))] if is_sent else []
     service.sendmsg([message], ancillary)
+    if is_sent:
+        os.close(number)
 
 
 def code(answer):
@@ -54,6 +60,10 @@ def main(arguments):
             time.sleep(0.1)
             closed, _, _ = select.select(idle, [], [], 0)
         print(len(closed))
+    elif arguments[0] == "--hold":
+        held = [connected() for _ in range(int(arguments[1]))]
+        time.sleep(4)
+        del held
     elif arguments[0] == "--flood":
         message = json.dumps({"version": 1, "network": "flatnet", "call": "status"}).encode()
         services = []
@@ -72,13 +82,15 @@ def main(arguments):
                 refused += 1
         print(json.dumps({**codes, "refused": refused}))
     elif arguments[0] == "--leave":
-        send(connected(), arguments[1].encode(), arguments[2:])
+        send(connected(), arguments[1].encode(), *arguments[2:])
     else:
         service = connected()
+        is_sent = arguments[0] == "--send"
+        arguments = arguments[is_sent:]
         message = arguments[0].encode()
         if arguments[0].startswith("@"):
             message = b" " * int(arguments[0][1:])
-        send(service, message, arguments[1:])
+        send(service, message, *arguments[1:], is_sent=is_sent)
         service.settimeout(20)
         print(service.recv(1 << 17).decode())
 

@@ -44,8 +44,9 @@ def message(call):
 
 def start(plan, name, call, *options):
     identity = {"container_id": name, "if_name": "eth0"}
-    attach = {"id": identity, "netns": "/run/user/1/netns/x", "name": name, "aliases": ["www"], "ips": []}
+    attach = {"id": identity, "netns": "/run/user/1/netns/x", "descriptor": 0, "name": name, "aliases": ["www"], "ips": []}
     text = message({"attach": attach} if call == "attach" else {"detach": identity})
+    text = text.replace('"descriptor": 0', '"descriptor": DESCRIPTOR')
     paths = ["/proc/self/ns/net"] if call == "attach" else []
     enter = ["nsenter", "--preserve-credentials", "-U", "-n", "-t", str(plan["pid"])]
     return subprocess.Popen(["as", "alice", *enter, *ASKER, *options, text, *paths],
