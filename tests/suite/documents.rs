@@ -42,6 +42,7 @@ sessions! {
     cni_operations: "docs/operations/cni-operations.md" on podman4, podman5;
     metrics: "docs/operations/metrics.md" on podman4, podman5;
     nft_ruleset: "docs/operations/nft-ruleset.md" on podman4, podman5;
+    other_runtimes: "docs/operations/other-runtimes.md" on podman4, podman5;
     address_exhausted: "ops/runbooks/address-exhausted.md" on podman4;
     container_unreachable: "ops/runbooks/container-unreachable.md" on podman4, podman5;
     crash: "ops/runbooks/crash.md" on podman4, podman5;

@@ -64,8 +64,9 @@ fn ctr_run_detached_is_freed_by_gc(lab: &Lab) {
     lab.answers(&address, "10.87.1.1");
     lab.sh("flatnet gc").prints("Nothing to free");
     lab.answers(&address, "10.87.1.1");
-    lab.sh("ctr task kill --signal KILL web").succeeds();
-    lab.sandbox.eventually("ctr task delete web || ctr task list | grep -c web | grep -x 0");
+    // `ctr task kill` of containerd 1.7 calls DEL, that of 1.6 does not; a container that ends by itself calls it in neither.
+    lab.sh("kill -KILL \"$(ctr task list | awk '$1 == \"web\" {print $2}')\"").succeeds();
+    lab.sandbox.eventually("ctr task list | grep -q '^web .*STOPPED'");
     lab.sh("ctr container delete web").succeeds();
     assert_eq!(attachments(lab, 1)[0]["state"], "dead", "containerd called DEL");
     lab.sh("flatnet gc").prints(&format!("freed default-web (eth0), {address}"));
