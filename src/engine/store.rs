@@ -136,10 +136,9 @@ impl Store {
     /// The leases, held and remembered. If the file is missing, the receipts say who holds an address.
     pub fn leases(&self) -> Result<Leases> {
         let parse = |bytes: &[u8]| {
-            if let Some((read, leases)) = &*self.known_leases.borrow()
-                && read == bytes
-            {
-                return Ok(leases.clone());
+            match &*self.known_leases.borrow() {
+                Some((read, leases)) if read == bytes => return Ok(leases.clone()),
+                _ => {}
             }
             let leases: Leases = checksum::from_line(bytes)?;
             self.known_leases.replace(Some((bytes.to_vec(), leases.clone())));

@@ -63,7 +63,7 @@ impl Builder {
     ///
     /// If it cannot be started; the message contains the output of `sandbox.sh`.
     pub(crate) fn start(self) -> Sandbox {
-        Sandbox::start(&self.copy(Path::new(env!("CARGO_BIN_EXE_flatnet")), FLATNET).options)
+        Sandbox::start(&self.copy(&program(), FLATNET).options)
     }
 
     /// Starts the sandbox without the flatnet binary.
@@ -79,6 +79,12 @@ impl Builder {
         self.options.extend([name.to_owned(), value.to_owned()]);
         self
     }
+}
+
+/// The program that is tested: this build's, or `FLATNET_TEST_PROGRAM`, as for the build for aarch64 under qemu.
+fn program() -> PathBuf {
+    std::env::var_os("FLATNET_TEST_PROGRAM")
+        .map_or_else(|| env!("CARGO_BIN_EXE_flatnet").into(), PathBuf::from)
 }
 
 /// A running sandbox. It ends, with every process in it, when this value is dropped or the test process dies.

@@ -3,7 +3,8 @@
 # program in a folder that holds nothing else. Started by `ops/test anywhere`.
 #
 #   ops/lib/package/anywhere.sh [SYSTEM..]    bullseye, bookworm, trixie, noble (a minute each the first time), arm64: the tarball
-#                                             for aarch64 on this machine, emulated by qemu (default: all)
+#                                             for aarch64 on this machine, emulated by qemu, and the suite's tests of the CNI plugin
+#                                             with it (default: all)
 #
 # Environment: FLATNET_ANYWHERE       the folder of the systems (/var/cache/flatnet-test/anywhere)
 #              FLATNET_DEBIAN_MIRROR, FLATNET_UBUNTU_MIRROR (debian.sh, boot/systems.sh)
@@ -86,6 +87,28 @@ try_arm64() {
     say "arm64: ok"
 }
 
+# What qemu runs instead of the program. The kernel cannot run the program itself: setsid, by which it starts its resolver, calls
+# qemu as well.
+emulated() { # PROGRAM
+    cat <<END
+#!/bin/sh
+if ! [ -e /usr/sbin/setsid ]; then
+    printf '#!/bin/sh\nexec /usr/bin/setsid "\$1" qemu-aarch64 "\$2" "\$3"\n' >/usr/sbin/setsid.\$\$
+    chmod 755 /usr/sbin/setsid.\$\$
+    mv /usr/sbin/setsid.\$\$ /usr/sbin/setsid
+fi
+exec qemu-aarch64 -0 "\$0" '$1' "\$@"
+END
+}
+
+# The suite's tests of the CNI plugin, with the build that they run here, compiled for aarch64: ten minutes on two cores.
+suite_arm64() {
+    local wrapper=$systems/flatnet-arm64
+    emulated "$(ops/lib/package/arm64.sh --tests)" >"$wrapper"
+    chmod 755 "$wrapper"
+    FLATNET_TEST_PROGRAM=$wrapper cargo test --locked --features faults --test suite -- cni_input:: cni_lifecycle:: cni_versions::
+}
+
 tarball_for() { echo "$target"/package/flatnet-*-"$1"-linux.tar.gz; } # ARCH
 
 require_root "anywhere.sh"
@@ -100,6 +123,7 @@ passed=1
 for suite in "$@"; do
     if [[ $suite == arm64 ]]; then
         try_arm64
+        suite_arm64
     else
         use_mirror_of "$suite"
         make_debian_once "$suite" "$systems/$suite"
