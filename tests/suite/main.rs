@@ -91,6 +91,7 @@ mod pc;
 mod podman;
 mod podman_failures;
 mod podman_life;
+mod podman_machine;
 mod podman_options;
 mod podman_run;
 mod powershell;
