@@ -7,7 +7,7 @@ mod editions;
 mod equal;
 mod links;
 mod newcomer;
-mod page;
+pub(crate) mod page;
 mod parts;
 mod ruleset;
 mod run;

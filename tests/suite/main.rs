@@ -100,6 +100,7 @@ mod reliability;
 mod repair;
 mod rootless;
 mod rootless_doctor;
+mod rootless_five_minutes;
 mod rootless_hostile;
 mod rootless_life;
 mod rootless_routes;
