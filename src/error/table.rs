@@ -246,14 +246,17 @@ kinds! {
         more: "A container uses either `--network host` or `--network flatnet`.",
     }
     NetnsHidden = "FLAT-E034", cni 107 {
-        title: "The container's network namespace is not visible from here",
-        seen: ["the network namespace of container .. is not visible from here: .."],
+        title: "Containers' network namespaces are not visible from here",
+        seen: [
+            "the network namespace of container .. is not visible from here: ..",
+            "systemd and Podman's containers run in namespaces of their own..",
+        ],
         means: "The container is running, since its link has a peer. But no file in this mount namespace names its \
                 network namespace, and no process of it is visible: the runtime has its own mount namespace, as in `podman \
-                machine` or a unit with `PrivateMounts=`.",
+                machine` or a unit with `PrivateMounts=`. `flatnet init` refuses outside of the namespaces of such a systemd.",
         remedy: "Run this command in the runtime's mount namespace: `nsenter --mount --target PID flatnet ..`, with the \
                  PID of one of its processes",
-        more: "The container keeps its address. `ip -d link show type veth` shows its link; `link-netnsid` refers to the \
+        more: "From Windows, `podman machine ssh` leads there. The container keeps its address. `ip -d link show type veth` shows its link; `link-netnsid` refers to the \
                peer.",
     }
     Exhausted = "FLAT-E041", cni 100 {

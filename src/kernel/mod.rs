@@ -3,6 +3,7 @@
 pub mod execute;
 pub mod host;
 pub mod observe;
+pub mod packages;
 pub mod planner;
 pub mod render;
 pub mod ruleset;

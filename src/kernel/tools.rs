@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Remedy, Result};
 use crate::file::is_writable_by_others;
+use crate::kernel::packages;
 use crate::model::config::ToolPaths;
 use crate::shell::quote;
 
@@ -106,7 +107,7 @@ fn missing(program: &str) -> Error {
     };
     let place = if program.contains('/') { String::new() } else { format!(" in {PATH}") };
     Error::new(Kind::ToolMissing, format!("the program {program} is missing{place}"))
-        .remedy(Remedy::run([format!("apt-get install {package}")]))
+        .remedy(Remedy::run([packages::install(package)]))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::nebula::{Certificate, HostFiles};
 
 use crate::error::{Error, Kind, Result, io};
 use crate::kernel::execute::Executor;
-use crate::kernel::tools;
+use crate::kernel::{packages, tools};
 use crate::model::command::Command;
 use crate::setup::task::Task;
 
@@ -76,7 +76,8 @@ pub fn plan_keys(files: &HostFiles) -> Result<Vec<Task>> {
 /// An error with its remedy unless `ssh` is installed.
 fn find_ssh() -> Result<()> {
     tools::find("ssh").map(drop).map_err(|error| {
-        error.remedy("Run `apt-get install openssh-client`; Nebula is asked for its tunnels by ssh")
+        let install = packages::install("openssh-client");
+        error.remedy(format!("Run `{install}`; Nebula is asked for its tunnels by ssh"))
     })
 }
 

@@ -1,6 +1,7 @@
 //! The files that register Flatnet with Podman: `flatnet init` writes them, the doctor checks them.
 
 pub(crate) mod install;
+pub(crate) mod machine;
 pub(crate) mod podman;
 pub(crate) mod rootless;
 pub mod task;

@@ -7,7 +7,7 @@ mod editions;
 mod equal;
 mod links;
 mod newcomer;
-mod page;
+pub(crate) mod page;
 mod parts;
 mod ruleset;
 mod run;
@@ -59,6 +59,7 @@ const EDITIONS: &[&str] = &[
     "docs/operations/names-in-the-lan.md",
     "docs/operations/troubleshooting.md",
     "docs/setup/phase-2-setup.md",
+    "docs/setup/podman-machine.md",
     "docs/setup/rootless.md",
     "docs/setup/second-host.md",
     "docs/windows.md",

@@ -48,6 +48,12 @@ pub(crate) fn deb() -> PathBuf {
     made().join(format!("flatnet_{VERSION}-1_{}.deb", architecture.trim()))
 }
 
+/// The tarball for this machine's architecture.
+pub(crate) fn tarball() -> PathBuf {
+    let architecture = run("dpkg --print-architecture");
+    made().join(format!("flatnet-{VERSION}-{}-linux.tar.gz", architecture.trim()))
+}
+
 /// The package with an older version number.
 pub(crate) fn older_deb() -> PathBuf {
     static MADE: OnceLock<PathBuf> = OnceLock::new();

@@ -13,6 +13,8 @@ const ASKER: &str = "python3 -B /usr/local/lib/drive/asker.py";
 on_both_podmans!(
     killed_service_leaves_nothing;
     alone: numbers_for_containers_get_no_slots,
+    swapped_descriptor_leads_to_no_other_namespace,
+    container_with_the_socket_gets_no_more_than_its_user,
     number_of_a_removed_user_leads_to_nothing_of_theirs,
     starts_and_removals_take_only_own_addresses,
     file_that_cannot_be_closed_holds_nobody_up,
@@ -50,6 +52,47 @@ fn numbers_for_containers_get_no_slots(users: &Users) {
     let idle = users.sh(&format!("as alice podman unshare {ASKER} --idle 40 1")).succeeds().stdout;
     assert_eq!(idle.trim(), "40", "all were closed at once");
     users.sh("ls /run/flatnet-serve | grep -vc '^lock$\\|^[0-9]\\{4\\}\\.' || true").prints_exactly("0");
+}
+
+/// What is behind the number changes between any two looks at it.
+fn swapped_descriptor_leads_to_no_other_namespace(users: &Users) {
+    users.sh("flatnet up; ip netns add roots; touch /tmp/file").succeeds();
+    let mut answered = serde_json::Map::new();
+    for other in ["/run/netns/roots", "/tmp/file"] {
+        let swap = format!("as bob unshare -Urn {ASKER} --swap 10 '{}' {other}", attach("c1", ""));
+        let answer: Value = serde_json::from_str(&users.sh(&swap).succeeds().stdout).unwrap();
+        answered.extend(answer.as_object().unwrap().clone());
+        users.sh("ip -n roots -br link | cut -d ' ' -f 1").prints_exactly("lo");
+    }
+    // Both were seen, or nothing was tried.
+    assert!(answered.contains_key("done") && answered.contains_key("FLAT-E023"), "{answered:?}");
+    users.sh("flatnet ps --json | jq length").prints_exactly("0");
+    users.sh("ip -br link | grep -c '^fn' || true").prints_exactly("0");
+}
+
+/// In a container a user is in no group of this host's, unless the user gives the groups to the container.
+fn container_with_the_socket_gets_no_more_than_its_user(users: &Users) {
+    let alices = users.run("alice", "web", "--ip 10.87.1.200");
+    let contained = |options: &str, message: &str, path: &str| {
+        users.sh(&format!(
+            "as bob podman run --rm --network none -v /var/lib/flatnet-serve:/var/lib/flatnet-serve -v /usr:/usr:ro -v /usr/lib:/lib:ro \
+             -v /usr/lib64:/lib64:ro {options} {IMAGE} {ASKER} '{message}' {path}"
+        ))
+    };
+    contained("", &attach("c1", ""), "/proc/self/ns/net").fails().complains("PermissionError");
+    let keep = "--group-add keep-groups";
+    let anothers = attach("c1", &format!("\"{alices}\""));
+    contained(keep, &anothers, "/proc/self/ns/net").prints("FLAT-E023");
+    contained(keep, &attach("c1", ""), "/proc/self/ns/net").prints("attached");
+    let id = users.sh("as alice podman ps -q --no-trunc").succeeds().stdout.trim().to_owned();
+    let identity = json!({"container_id": id, "if_name": "eth0"});
+    contained(
+        keep,
+        &json!({"version": 1, "network": "flatnet", "call": {"detach": identity}}).to_string(),
+        "",
+    )
+    .prints("done");
+    users.sh(&format!("curl -sS -m 3 http://{alices}/cgi-bin/who")).prints("10.87.1.1");
 }
 
 /// dave gets alice's number while her containers still run.
@@ -115,6 +158,12 @@ fn requests_that_come_too_fast_are_told_so(users: &Users) {
     }
     assert!(users.run("alice", "web", "").starts_with("10.87.1."));
     let _ = idle.wait();
+    // A thousand at once keep nobody else out.
+    let mut flood = users.sandbox.spawn(&format!("as alice {ASKER} --flood 1000 >/tmp/flood"));
+    assert!(users.run("bob", "web", "").starts_with("10.87.1."));
+    assert!(flood.wait().unwrap().success());
+    users.sh("cat /tmp/flood").prints("\"done\"");
+    users.sh("flatnet doctor").prints("nothing is wrong");
 }
 
 /// Root opens nothing at the path by which a user calls a namespace: a pipe there would hold root up for ever.

@@ -34,10 +34,17 @@ install_all() {
         install -D -m "$mode" "$file" "$(target "$file").new"
         mv "$(target "$file").new" "$(target "$file")"
     done
-    for program in ip nft sysctl nsenter conntrack; do
-        PATH=$PATH:/usr/sbin:/sbin command -v "$program" >/dev/null || printf 'missing: %s, which Flatnet runs\n' "$program" >&2
+    for program in ip:iproute2:iproute nft:nftables:nftables sysctl:procps:procps-ng nsenter:util-linux:util-linux \
+        conntrack:conntrack:conntrack-tools podman:podman:podman; do
+        PATH=$PATH:/usr/sbin:/sbin command -v "${program%%:*}" >/dev/null || tell_missing "$program"
     done
     printf '%s is installed in /usr/local.\nNext: flatnet init && flatnet up\n' "$version"
+}
+
+tell_missing() { # PROGRAM:DEBIAN'S PACKAGE:FEDORA'S
+    install="apt-get install $(echo "$1" | cut -d : -f 2)"
+    if grep -q '^ID.*\<fedora\>' /etc/os-release; then install="dnf install ${1##*:}"; fi
+    printf 'missing: %s, which Flatnet needs: %s\n' "${1%%:*}" "$install" >&2
 }
 
 remove_all() {

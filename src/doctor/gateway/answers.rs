@@ -3,6 +3,7 @@
 use super::{GatewayProbe, nginx, reload, where_installed};
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::{Kind, Result};
+use crate::kernel::packages;
 use crate::nginx::install::Platform;
 use crate::setup::units;
 
@@ -20,7 +21,8 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     where_installed(context, |context, platform| {
         let probe = match context.probe_gateway(platform) {
             Err(error) if error.kind() == Kind::ToolMissing => {
-                return Ok(vec![Finding::not_looked("curl is not installed: run `apt-get install curl`")]);
+                let install = packages::install("curl");
+                return Ok(vec![Finding::not_looked(format!("curl is not installed: run `{install}`"))]);
             }
             other => other?,
         };

@@ -3,7 +3,7 @@
 use super::{Version, shown, version};
 use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::Result;
-use crate::kernel::tools;
+use crate::kernel::{packages, tools};
 use crate::model::command::Command;
 
 pub(in crate::doctor) const CHECK: Check = Check {
@@ -35,9 +35,9 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let (ip_version, nft_version) = (version(context, ip, "-V")?, version(context, nft, "--version")?);
     let mut found: Vec<Finding> = [
         judge("ip", ip_version, IPROUTE2, "iproute2")
-            .map(|what| Finding::warning(what).commands(["apt-get install iproute2"])),
+            .map(|what| Finding::warning(what).commands([packages::install("iproute2")])),
         judge("nft", nft_version, NFT, "nftables")
-            .map(|what| Finding::failure(what).commands(["apt-get install nftables"])),
+            .map(|what| Finding::failure(what).commands([packages::install("nftables")])),
     ]
     .into_iter()
     .flatten()
@@ -73,7 +73,7 @@ fn json(context: &mut Context, nft: &str) -> Result<Option<Finding>> {
     let is_json = serde_json::from_str::<serde_json::Value>(&output.stdout).is_ok();
     Ok((output.success() && !is_json).then(|| {
         Finding::failure(format!("`{command}` does not print JSON"))
-            .commands(["apt-get install nftables"])
+            .commands([packages::install("nftables")])
             .help("This nft was built without JSON support. Set `tools.nft` in the configuration to use another")
     }))
 }

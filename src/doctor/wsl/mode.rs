@@ -23,6 +23,8 @@ fn judge(mode: &WslMode) -> Finding {
     match mode {
         WslMode::NotWsl => Finding::not_applicable("this is not WSL2"),
         WslMode::Nat => Finding::good("nat: Windows is the next hop of this host's default route"),
+        WslMode::UserMode => Finding::warning("podman machine's user-mode networking is on: the next hop is its relay and not Windows, which therefore has no route to containers")
+            .help("In Windows, run `podman machine stop`, `podman machine set --user-mode-networking=false` and `podman machine start` for each machine that uses it, then `flatnet up` here. With it, Windows reaches published ports only (docs/setup/podman-machine.md)"),
         WslMode::Other(mode) => Finding::warning(format!("the networking mode is {mode}; Windows has a route to containers in nat mode only"))
             .help("In Windows, set `networkingMode=nat` under [wsl2] in %UserProfile%\\.wslconfig, then run `wsl --shutdown`. Published ports, and a gateway inside WSL2 (ops/wsl/README.md), also work in mirrored mode"),
         WslMode::Unknown(why) => Finding::warning(format!("the networking mode is unknown, assuming nat: {why}"))
@@ -40,6 +42,7 @@ mod tests {
         let other = |mode: &str| WslMode::Other(mode.to_owned());
         for (mode, level) in [
             (WslMode::Nat, Level::Good),
+            (WslMode::UserMode, Level::Warning),
             (other("mirrored"), Level::Warning),
             (other("virtioproxy"), Level::Warning),
             (WslMode::Unknown("wslinfo exited with 1".to_owned()), Level::Warning),

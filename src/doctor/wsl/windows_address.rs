@@ -30,7 +30,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
             WslMode::Unknown(_) => {
                 return Finding::not_looked("the networking mode is unknown: see wsl-networking-mode");
             }
-            WslMode::NotWsl | WslMode::Other(_) => {
+            WslMode::NotWsl | WslMode::UserMode | WslMode::Other(_) => {
                 return Finding::not_applicable(
                     "Windows is not the next hop of this host: see wsl-networking-mode",
                 );

@@ -110,7 +110,7 @@ pub fn facts(config: &Config, config_hash: &str, host: &mut Host) -> Result<Host
         // If unknown, assume WSL2's default mode. Otherwise a wslinfo that fails once while WSL2 starts would shut
         // Windows out. The doctor reports it.
         WslMode::Nat | WslMode::Unknown(_) => default_route.and_then(|route| route.via),
-        WslMode::NotWsl | WslMode::Other(_) => None,
+        WslMode::NotWsl | WslMode::UserMode | WslMode::Other(_) => None,
     };
     let ingress_gateways: Vec<Ipv4Addr> = match &config.ingress_gateways {
         IngressGateways::List(list) => list.clone(),
@@ -400,6 +400,8 @@ pub enum WslMode {
     NotWsl,
     /// NAT: Windows is a router, and the next hop of this host's default route.
     Nat,
+    /// NAT, but the default route leads to the relay of podman machine's user-mode networking, in all distributions.
+    UserMode,
     /// Another mode: mirrored, virtioproxy, none.
     Other(String),
     /// `wslinfo` exists but failed, with the reason.
@@ -415,14 +417,22 @@ pub fn wsl_mode(executor: &mut dyn Executor) -> WslMode {
     let command = Command::new(["wslinfo", "--networking-mode"]);
     match executor.run(&command, &[]).and_then(|output| output.checked(&command)) {
         Ok(output) => match output.stdout.trim() {
-            "nat" => WslMode::Nat,
+            "nat" => nat(default_route().as_ref()),
             "" => WslMode::Unknown("`wslinfo --networking-mode` prints nothing".to_owned()),
             other => WslMode::Other(other.to_owned()),
         },
         // Before WSL 2.0.4 there was no wslinfo, and only NAT.
-        Err(error) if error.kind() == Kind::ToolMissing => WslMode::Nat,
+        Err(error) if error.kind() == Kind::ToolMissing => nat(default_route().as_ref()),
         Err(error) => WslMode::Unknown(error.message().to_owned()),
     }
+}
+
+/// The link and the next hop of podman machine's user-mode networking (`pkg/machine/wsl/usermodenet.go` of Podman).
+const USER_MODE: (&str, Ipv4Addr) = ("podman-usermode", Ipv4Addr::new(192, 168, 127, 1));
+
+fn nat(route: Option<&DefaultRoute>) -> WslMode {
+    let leads_to_relay = |route: &DefaultRoute| route.dev == USER_MODE.0 || route.via == Some(USER_MODE.1);
+    if route.is_some_and(leads_to_relay) { WslMode::UserMode } else { WslMode::Nat }
 }
 
 /// Whether this kernel and nft support `fib`. Only nft's own error proves that they do not.

@@ -15,6 +15,7 @@ pub mod ini;
 pub mod inside;
 pub mod link;
 pub mod marked_links;
+pub mod nested;
 pub mod netns;
 pub mod overlay;
 pub mod own_ports;

@@ -79,7 +79,7 @@ fn is_mounted_for(id: &ContainerId, mountinfo: &str) -> bool {
     mountinfo.lines().any(source)
 }
 
-fn pids() -> Vec<u32> {
+pub(super) fn pids() -> Vec<u32> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let mut pids: Vec<u32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     pids.sort_unstable();

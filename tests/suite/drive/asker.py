@@ -7,6 +7,8 @@
     asker.py --idle COUNT [UID]   opens connections, sends nothing, and prints how many were closed within a second; or within
                                   four, each eight of them as another user, from UID on
     asker.py --hold COUNT         opens connections, and sends nothing for four seconds
+    asker.py --swap COUNT MESSAGE OTHER   asks COUNT times to attach its own network namespace and then to detach it, while the number
+                                  leads to OTHER every other moment; prints how many were answered with each code
     asker.py --flood COUNT        sends COUNT requests at once, and prints how many were answered with each code
 """
 
@@ -17,6 +19,7 @@ import os
 import select
 import socket
 import sys
+import threading
 import time
 
 SOCKET = "/var/lib/flatnet-serve/socket"
@@ -43,6 +46,20 @@ def code(answer):
         return "nothing"
     answer = json.loads(answer)
     return answer["refused"]["code"] if isinstance(answer, dict) and "refused" in answer else "done"
+
+
+def swap(number, paths):
+    files = [os.open(path, os.O_RDONLY) for path in paths]
+    while True:
+        for file in files:
+            os.dup2(file, number)
+
+
+def ask(message):
+    service = connected()
+    service.send(message)
+    service.settimeout(20)
+    return code(service.recv(1 << 17))
 
 
 def main(arguments):
@@ -81,6 +98,17 @@ def main(arguments):
             except OSError:
                 refused += 1
         print(json.dumps({**codes, "refused": refused}))
+    elif arguments[0] == "--swap":
+        number = 50
+        os.dup2(0, number)
+        threading.Thread(target=swap, args=(number, ["/proc/self/ns/net", arguments[3]]), daemon=True).start()
+        codes = collections.Counter()
+        for round in range(int(arguments[1])):
+            name = f"c{round}"
+            codes[ask(arguments[2].replace("DESCRIPTOR", str(number)).replace("c1", name).encode())] += 1
+            detach = {"detach": {"container_id": name, "if_name": "eth0"}}
+            ask(json.dumps({"version": 1, "network": "flatnet", "call": detach}).encode())
+        print(json.dumps(codes))
     elif arguments[0] == "--leave":
         send(connected(), arguments[1].encode(), *arguments[2:])
     else:

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::kernel::observe::host::WslMode;
+use crate::kernel::packages;
 use crate::model::config::DEFAULT_PATH;
 use crate::model::types::NetworkName;
 use crate::setup::podman::Podman;
@@ -17,8 +19,9 @@ pub(super) fn advice(podman: &Podman, network: &NetworkName, config: &Path) -> S
     match podman {
         Podman::NotAsked => String::new(),
         Podman::Missing => format!(
-            "\nPodman is not installed. Install it (`apt-get install podman`) and run `flatnet init` again to see how it \
-             uses Flatnet.\nUntil then:\n{up}\n"
+            "\nPodman is not installed. Install it (`{}`) and run `flatnet init` again to see how it \
+             uses Flatnet.\nUntil then:\n{up}\n",
+            packages::install("podman")
         ),
         Podman::Unknown { why } => format!(
             "\nPodman's network backend is unknown: {why}\nFix that, then run `flatnet init` again to see how it uses \
@@ -60,6 +63,22 @@ pub(super) fn at_boot(has_systemd: bool, network: &NetworkName) -> String {
          otherwise the first container does it.\n"
             .to_owned()
     }
+}
+
+/// What is different in a podman machine, whose user is `user`, and with its user-mode networking, which all distributions share.
+pub(super) fn in_machine(user: Option<String>, mode: &WslMode) -> String {
+    let user = user.map_or_else(String::new, |user| {
+        format!(
+            "This is a podman machine. Unless it is rootful, its Podman is that of {user}:\n  flatnet init --rootless {user}\n"
+        )
+    });
+    let mode = if *mode == WslMode::UserMode {
+        "Podman machine's user-mode networking is on: Windows has no route to containers. It reaches published ports only, until you \
+         run in Windows:\n  podman machine stop\n  podman machine set --user-mode-networking=false\n  podman machine start\n"
+    } else {
+        ""
+    };
+    user + mode
 }
 
 fn is_default(config: &Path) -> bool {

@@ -13,13 +13,14 @@ use super::{Options, output};
 use crate::engine::Engine;
 use crate::error::{Result, io};
 use crate::faces::plugin;
+use crate::kernel::observe::host::wsl_mode;
 use crate::log::Log;
 use crate::model::config::{self, Config};
 use crate::model::types::{IfName, NetworkName};
 use crate::setup::install::{Content, FileOutcome, Item, install};
 use crate::setup::podman::Podman;
 use crate::setup::unmanaged::Program;
-use crate::setup::{self, executable, templates, units};
+use crate::setup::{self, executable, machine, templates, units};
 
 /// Write the configuration, register the network with Podman, and print the next steps.
 ///
@@ -57,6 +58,9 @@ impl Init {
         let path = std::path::absolute(&options.config).map_err(io("find", &options.config))?;
         // The plugin reads this path from the conflist. And nothing may be written outside of --root.
         let path = plugin::config_path(Some(&path.to_string_lossy()))?;
+        if self.root.is_none() {
+            machine::refuse_outside()?;
+        }
         if let Some(status) = self.rootless.run(&path, options)? {
             return Ok(status);
         }
@@ -87,6 +91,8 @@ impl Init {
             if self.root.is_none() {
                 output::print(&advice::reload(&to_reload(&items, &outcomes, &config)));
                 output::print(&advice::at_boot(units::is_booted(), &config.network));
+                let mut executor = Podman::executor(config.limits.command_seconds);
+                output::print(&advice::in_machine(machine::user(), &wsl_mode(&mut executor)));
             }
         }
         Ok(0)
