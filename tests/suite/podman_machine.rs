@@ -179,7 +179,7 @@ fn outside_takes_no_container_for_dead(sandbox: &Sandbox) {
     assert!(again.starts_with("nsenter --mount --pid") && again.ends_with("flatnet doctor"), "{again}");
     let before =
         sandbox.sh("inside flatnet ps --json | jq -c '[.[] | {name, address, state}]'").succeeds().stdout;
-    sandbox.sh("flatnet gc; flatnet repair").succeeds();
+    sandbox.sh("flatnet up; flatnet gc; flatnet repair; flatnet inspect web.user").succeeds();
     sandbox.sh("inside flatnet ps --json | jq -c '[.[] | {name, address, state}]'").prints_exactly(&before);
     assert!(before.contains("web.user") && before.contains("rootful"), "{before}");
     sandbox.sh("curl -sS -m 3 http://10.87.1.3/cgi-bin/who").prints("10.87.1.1");
