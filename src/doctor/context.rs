@@ -261,5 +261,6 @@ pub(super) fn describe(receipt: &Receipt) -> String {
 
 /// If the path cannot be determined, the stored one is used: opening it then reports the error.
 fn path_to(receipt: &Receipt) -> Option<NetnsPath> {
-    netns::path_of(receipt.netns_id, receipt.netns_here()).unwrap_or_else(|_| Some(receipt.netns.clone()))
+    let here = receipt.netns_here();
+    netns::path_of(receipt.netns_id, here, receipt.caller).unwrap_or_else(|_| here.cloned())
 }

@@ -87,7 +87,8 @@ impl Engine {
     /// An error if there is no such path but the container has its link, or if it is a user's.
     pub(super) fn reached(&mut self, receipt: &Receipt, facts: &HostFacts) -> Result<AttachmentState> {
         let recorded = self.recorded(receipt, facts);
-        if let Some(netns) = observe::netns::path_of(receipt.netns_id, receipt.netns_here())? {
+        if let Some(netns) = observe::netns::path_of(receipt.netns_id, receipt.netns_here(), receipt.caller)?
+        {
             // A process that it leads to may end, and another one get its number.
             if let Some(found) = Netns::open(&netns).ok().filter(|found| found.id() == receipt.netns_id) {
                 self.host.hold(&netns, found.descriptor());

@@ -295,7 +295,7 @@ impl Engine {
         self.store.is_pending(&receipt.id)
             || observe::link_is_gone(receipt.host_link.as_str())
                 && (is_of_another_boot(receipt)
-                    || observe::netns::path_of(receipt.netns_id, receipt.netns_here())
+                    || observe::netns::path_of(receipt.netns_id, receipt.netns_here(), receipt.caller)
                         .is_ok_and(|path| path.is_none()))
     }
 
@@ -326,7 +326,7 @@ fn is_of_another_boot(receipt: &Receipt) -> bool {
 
 /// `ops` of a user's container, in its namespace by the path of a process of it.
 fn ops_of_user(ops: Vec<Op>, receipt: &Receipt) -> Vec<Op> {
-    let path = observe::netns::path_of(receipt.netns_id, None).ok().flatten();
+    let path = observe::netns::path_of(receipt.netns_id, None, receipt.caller).ok().flatten();
     let from_here = |op| match op {
         Op::RuleDel { place: Place::Netns(_), from, table } => {
             Some(Op::RuleDel { place: Place::Netns(path.clone()?), from, table })

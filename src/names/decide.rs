@@ -281,7 +281,9 @@ name 10.87.2.4 aaaaaaaaaaaaaaaa eth0 db.h2
         let text = "version 1\nnetwork flatnet\nlisten 10.87.1.1\nsubnet 10.87.1.0/24\nzone z.internal\nhost gateway 10.87.1.1\n\
                     name 10.87.1.2 0123456789abcdef eth0 web\n\
                     name 10.87.1.3 u1001.alice.0123456789abcdef eth0 web.alice gateway.alice\n\
-                    name 10.87.1.4 u1002.bob.0123456789abcdef eth0 web.bob db.bob x.alice.bob\n";
+                    name 10.87.1.4 u1002.bob.0123456789abcdef eth0 web.bob db.bob x.alice.bob\n\
+                    name 10.87.1.5 fedcba9876543210 eth0 db.alice\n\
+                    name 10.87.1.6 u1001.alice.fedcba9876543210 eth0 db.alice\n";
         let network = Network::new(NamesFile::parse(text).unwrap());
         for (client, name, answer) in [
             (2, "web", "[10.87.1.2]"),
@@ -291,13 +293,17 @@ name 10.87.2.4 aaaaaaaaaaaaaaaa eth0 db.h2
             (2, "gateway", "[10.87.1.1]"),
             (3, "gateway", "[10.87.1.3]"),
             (4, "gateway.z.internal", "[10.87.1.1]"),
-            (3, "db", "nothing in ."),
+            (3, "db2", "nothing in ."),
             (3, "db.bob.z.internal", "[10.87.1.4]"),
             (2, "web.alice.z.internal", "[10.87.1.3]"),
             (2, "x.alice.z.internal", "nothing in z.internal"),
             (3, "0123456789ab", "[10.87.1.3]"),
             (2, "0123456789ab", "[10.87.1.2]"),
             (2, "0123456789ab.bob.z.internal", "[10.87.1.4]"),
+            // Nobody's container takes a name of root's.
+            (2, "db.alice.z.internal", "[10.87.1.5]"),
+            (4, "db.alice.z.internal", "[10.87.1.5]"),
+            (3, "db", "[10.87.1.6]"),
             // Without the zone, names of several labels are not containers'.
             (3, "db.bob", "Forward"),
         ] {

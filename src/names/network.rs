@@ -18,8 +18,10 @@ pub(super) type WireName = Name<Vec<u8>>;
 #[derive(Debug)]
 pub(super) struct Network {
     pub(super) file: NamesFile,
-    /// The addresses of each name of a container, sorted. Names are in lower case and without the zone.
+    /// The addresses of each name of a container of root's, sorted. Names are in lower case and without the zone.
     names: HashMap<Box<[u8]>, Vec<Ipv4Addr>>,
+    /// The same for users' containers: `web.alice`. All others of such a name come first, even a container of root's.
+    of_users: HashMap<Box<[u8]>, Vec<Ipv4Addr>>,
     /// The same for names that are no container's. A container of such a name comes first.
     hosts: HashMap<Box<[u8]>, Vec<Ipv4Addr>>,
     /// The zone.
@@ -53,7 +55,8 @@ impl Network {
         let (zone, reverse_zone) = (wire(file.zone.as_str()), wire(&reverse));
         let entries = std::mem::take(&mut file.entries);
         let names = HashMap::with_capacity(3 * entries.len());
-        let mut network = Self { file, names, hosts, zone, reverse_zone, domains, numbers };
+        let of_users = HashMap::new();
+        let mut network = Self { file, names, of_users, hosts, zone, reverse_zone, domains, numbers };
         for entry in entries {
             network.add(entry);
         }
@@ -81,7 +84,7 @@ impl Network {
             Err(at) => at,
         };
         for key in keys(&entry) {
-            let addresses = self.names.entry(key).or_default();
+            let addresses = self.names_like(&entry).entry(key).or_default();
             if let Err(at) = addresses.binary_search(&entry.address) {
                 addresses.insert(at, entry.address);
             }
@@ -92,12 +95,17 @@ impl Network {
     fn remove(&mut self, at: usize) {
         let entry = self.file.entries.remove(at);
         for key in keys(&entry) {
-            let Entry::Occupied(mut addresses) = self.names.entry(key) else { continue };
+            let Entry::Occupied(mut addresses) = self.names_like(&entry).entry(key) else { continue };
             addresses.get_mut().retain(|address| *address != entry.address);
             if addresses.get().is_empty() {
                 addresses.remove();
             }
         }
+    }
+
+    /// The names of the containers of the same owner, or of all users.
+    fn names_like(&mut self, entry: &NameEntry) -> &mut HashMap<Box<[u8]>, Vec<Ipv4Addr>> {
+        if User::of(&entry.id.container_id).is_some() { &mut self.of_users } else { &mut self.names }
     }
 
     /// Where the entry of `address` is, or has to be.
@@ -109,16 +117,17 @@ impl Network {
     pub(super) fn addresses(&self, name: &[u8]) -> Option<&[Ipv4Addr]> {
         let found = match self.on_this_host(name).filter(|inner| !inner.is_empty()) {
             // A container called `db.h1` does not take that name from `db`.
-            Some(inner) => self.names.get(inner),
-            None => self.names.get(name).or_else(|| self.hosts.get(name)),
+            Some(inner) => self.names.get(inner).or_else(|| self.of_users.get(inner)),
+            None => [&self.names, &self.hosts, &self.of_users].iter().find_map(|names| names.get(name)),
         };
         found.map(Vec::as_slice)
     }
 
     /// The addresses of `name` for a client: if that is a container of `user`, first of the user's own containers.
     pub(super) fn addresses_for(&self, user: Option<&UserName>, name: &[u8]) -> Option<&[Ipv4Addr]> {
-        let own = user
-            .and_then(|user| self.names.get([name, b".", key(user.as_str()).as_ref()].concat().as_slice()));
+        let own = user.and_then(|user| {
+            self.of_users.get([name, b".", key(user.as_str()).as_ref()].concat().as_slice())
+        });
         own.map(Vec::as_slice).or_else(|| self.addresses(name))
     }
 
@@ -191,11 +200,13 @@ impl Network {
         self.file.hosts.iter().filter(|(_, own)| *own == address).find_map(|(host, _)| full(host.as_str()))
     }
 
-    /// The name and address of each container, as other hosts find it.
+    /// The name and address of each container, as other hosts find it. A user's has no name of a container of root's.
     pub(super) fn records_for_other_hosts(&self) -> impl Iterator<Item = (WireName, Ipv4Addr)> + '_ {
         let domain = self.host_domain().unwrap_or_default();
         self.file.entries.iter().flat_map(move |entry| {
-            let given = entry.names.iter().map(ContainerName::as_str);
+            let is_users = User::of(&entry.id.container_id).is_some();
+            let is_own = move |name: &&str| !is_users || !self.names.contains_key(&key(name));
+            let given = entry.names.iter().map(ContainerName::as_str).filter(is_own);
             let id = entry.names.is_empty().then(|| entry.id.container_id.name());
             let full = |name: &str| Some((wire_name(&format!("{name}.{domain}"))?, entry.address));
             given.chain(id.as_deref()).filter_map(full).collect::<Vec<_>>()

@@ -205,9 +205,10 @@ impl<'a> RootlessUser<'a> {
     }
 }
 
-/// A command that the user runs: root opens no path of the user's.
+/// A command that the user runs: root opens no path of the user's. In a session of its own, since the user can take over its process,
+/// and would type at root's terminal (`TIOCSTI`).
 fn as_user<const N: usize>(name: &UserName, words: [&str; N]) -> Command {
-    Command::new(["runuser", "-u", name.as_str(), "--"].into_iter().chain(words))
+    Command::new(["setsid", "--wait", "runuser", "-u", name.as_str(), "--"].into_iter().chain(words))
 }
 
 /// Writes a unit that is missing or another.

@@ -168,10 +168,7 @@ impl Leases {
         };
         let by_id = |lease: &Lease| lease.id == *claim.id;
         let by_name = |lease: &Lease| {
-            lease.released
-                && !claim.name.is_empty()
-                && lease.name == claim.name
-                && lease.id.if_name == claim.id.if_name
+            lease.released && has_name_of(lease, claim) && lease.id.if_name == claim.id.if_name
         };
         // The latest of several under one name: an older one may have been requested by `--ip`.
         let latest = |wanted: &dyn Fn(&Lease) -> bool| {
@@ -227,8 +224,7 @@ impl Leases {
         claim: &Claim<'_>,
         is_gone: impl Fn(&Lease) -> bool,
     ) -> Option<&Lease> {
-        let is_own =
-            |lease: &Lease| lease.id == *claim.id || !lease.name.is_empty() && lease.name == claim.name;
+        let is_own = |lease: &Lease| lease.id == *claim.id || has_name_of(lease, claim);
         self.leases.get(&address).filter(|lease| lease.released && !is_own(lease) && !is_gone(lease))
     }
 
@@ -307,6 +303,12 @@ impl Leases {
             ),
         )
     }
+}
+
+/// Whether it was a container of the same name and owner. One of root's may be called `web.alice`, too.
+fn has_name_of(lease: &Lease, claim: &Claim<'_>) -> bool {
+    let owner = |id: &AttachmentId| User::of(&id.container_id);
+    !lease.name.is_empty() && lease.name == claim.name && owner(&lease.id) == owner(claim.id)
 }
 
 fn describe(lease: &Lease) -> String {
@@ -473,6 +475,10 @@ mod tests {
         assert_eq!(world.get("b", "db"), "10.87.1.3", "the same container");
         assert_eq!(world.get("x", "web"), "10.87.1.2", "made again under the same name");
         assert_eq!(world.get("a", "web"), "10.87.1.4", "its address is held by its successor");
+        assert_eq!(world.get("c", "web.alice"), "10.87.1.5");
+        world.release("c");
+        assert_eq!(world.get("u1001.alice.d", "web.alice"), "10.87.1.6", "another owner's");
+        assert_eq!(world.get("e", "web.alice"), "10.87.1.5");
     }
 
     #[test]

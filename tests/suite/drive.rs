@@ -7,7 +7,7 @@ use crate::sandbox::Sandbox;
 /// The drivers' folder inside the sandbox.
 const FOLDER: &str = "/usr/local/lib/drive";
 
-const FILES: [(&str, &str); 14] = [
+const FILES: [(&str, &str); 15] = [
     ("plugin.py", include_str!("drive/plugin.py")),
     ("asker.py", include_str!("drive/asker.py")),
     ("cycle.py", include_str!("drive/cycle.py")),
@@ -22,6 +22,7 @@ const FILES: [(&str, &str); 14] = [
     ("mixed.py", include_str!("drive/mixed.py")),
     ("parallel.py", include_str!("drive/parallel.py")),
     ("reuse.py", include_str!("drive/reuse.py")),
+    ("takeover.py", include_str!("drive/takeover.py")),
 ];
 
 /// Copies the drivers into a sandbox.

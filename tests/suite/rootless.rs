@@ -387,4 +387,10 @@ fn initialisation_is_repeatable_and_taken_back() {
         .sh("diff /tmp/before /etc/flatnet/flatnet.yaml; id alice | grep -c flatnet || true")
         .prints_exactly("0");
     sandbox.sh("ls /home/alice/.config/cni/net.d").prints_exactly("");
+    // What runs as the user meanwhile, and may be taken over by the user, is not at root's terminal.
+    let conflist = "/home/alice/.config/cni/net.d/flatnet.conflist";
+    let at_a_terminal = "script -qec 'flatnet init --rootless alice' /dev/null </dev/null";
+    sandbox
+        .sh(&format!("runuser -u alice -- mkfifo {conflist}; {at_a_terminal} >/dev/null & until pgrep -u alice -x cat >/dev/null; do sleep 0.01; done; ps -o tty= $(pgrep -u alice -x cat); pkill -u alice; wait || true"))
+        .prints_exactly("?");
 }

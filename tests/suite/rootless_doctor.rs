@@ -76,7 +76,7 @@ fn remedies_for_a_users_container_work(users: &Users) {
     users.sh("ip netns attach inside $(pgrep -u alice -f '[h]ttpd' | head -1); ip netns add elsewhere; ip -n inside link set eth0 netns elsewhere").succeeds();
     let find = "{ flatnet doctor --json || true; } | jq -r '.findings[] | .commands // [] | .[]' | grep podman | sort -u";
     let command = users.sh(find).succeeds().stdout;
-    assert!(command.starts_with("runuser -u alice -- sh -c"), "{command}");
+    assert!(command.starts_with("setsid --wait runuser -u alice -- sh -c"), "{command}");
     users.sh(&format!("ip netns del inside; {command}")).succeeds();
     users.sandbox.eventually("flatnet doctor");
 }

@@ -9,6 +9,7 @@ use crate::soak;
 use crate::world::World;
 
 const ASKER: &str = "python3 -B /usr/local/lib/drive/asker.py";
+const TAKEOVER: &str = "python3 -B /usr/local/lib/drive/takeover.py";
 
 on_both_podmans!(
     killed_service_leaves_nothing;
@@ -19,6 +20,9 @@ on_both_podmans!(
     starts_and_removals_take_only_own_addresses,
     file_that_cannot_be_closed_holds_nobody_up,
     requests_that_come_too_fast_are_told_so,
+    process_that_tells_whose_a_namespace_is_cannot_be_taken_over,
+    number_of_a_namespace_that_is_gone_leads_to_no_other,
+    routes_of_a_container_hold_nobody_up,
 );
 
 /// A process in network and user namespaces of alice's.
@@ -164,6 +168,56 @@ fn requests_that_come_too_fast_are_told_so(users: &Users) {
     assert!(flood.wait().unwrap().success());
     users.sh("cat /tmp/flood").prints("\"done\"");
     users.sh("flatnet doctor").prints("nothing is wrong");
+}
+
+/// Whether a namespace is the user's is told by a process with the user's rights. The user must not be able to make it say so.
+fn process_that_tells_whose_a_namespace_is_cannot_be_taken_over(users: &Users) {
+    let message = attach("c1", "");
+    let tried = users
+        .sh(&format!(
+            "ip netns add roots; as alice {TAKEOVER} 15 >/tmp/taken & sleep 0.5
+            for _ in {{1..12}}; do as alice unshare -Urn {ASKER} '{message}' /run/netns/roots; done; wait; cat /tmp/taken"
+        ))
+        .prints("FLAT-E023")
+        .succeeds()
+        .stdout;
+    let last = tried.lines().last().unwrap_or_default();
+    assert!(!tried.contains("\"attached\"") && last.starts_with("0 taken over, "), "{tried}");
+    assert!(!last.ends_with(" 0 refused"), "{tried}");
+    users.sh("ip -n roots -br link | grep -c eth0 || true").prints_exactly("0");
+}
+
+/// The kernel gives the number of a namespace that is gone to a new one, which any user may make, as often as it takes.
+fn number_of_a_namespace_that_is_gone_leads_to_no_other(users: &Users) {
+    users.run("bob", "web", "");
+    users.sh(&format!("podman run -d --name rootful --network flatnet {IMAGE}")).succeeds();
+    let pid = namespace_of_alice(users);
+    users
+        .sh(&format!(
+            r#"number=$(stat -Lc %i /proc/{pid}/ns/net)
+            for link in $(flatnet ps --json | jq -r '.[].host_link'); do ip link del $link; done
+            sed -i 's/"netns_id":{{"dev":\([0-9]*\),"ino":[0-9]*}}/"netns_id":{{"dev":\1,"ino":'$number'}}/; s/,"sha256":"[^"]*"}}$/}}/' /var/lib/flatnet/flatnet/receipts/*.json
+            grep -c '"ino":'$number /var/lib/flatnet/flatnet/receipts/*.json"#
+        ))
+        .succeeds();
+    users
+        .sh("flatnet ps --all --json | jq '[.[] | select(.state == \"running\")] | length'")
+        .prints_exactly("0");
+    users.sh("flatnet repair; flatnet ps --json | jq length").prints("0").succeeds();
+    users.sh(&format!("nsenter -t {pid} -n ip -br link | grep -c eth0 || true")).prints_exactly("0");
+}
+
+/// Root looks for a default route in the namespace while others wait, and a user may have put any number of routes there.
+fn routes_of_a_container_hold_nobody_up(users: &Users) {
+    let pid = namespace_of_alice(users);
+    users
+        .sh(&format!("as alice nsenter --preserve-credentials -U -n -t {pid} bash -c 'ip link set lo up; for ((i = 0; i < 400000; i++)); do echo route add 20.$((i >> 14)).$((i >> 6 & 255)).$(((i & 63) * 4))/30 dev lo; done | ip -batch -'"))
+        .succeeds();
+    let message = attach("c1", "");
+    users
+        .sh(&format!("start=$(date +%s%N); as alice nsenter --preserve-credentials -U -n -t {pid} {ASKER} '{message}' /proc/self/ns/net; echo; echo $((($(date +%s%N) - start) / 1000000000 < 4))"))
+        .prints("attached")
+        .prints("\n1\n");
 }
 
 /// Root opens nothing at the path by which a user calls a namespace: a pipe there would hold root up for ever.

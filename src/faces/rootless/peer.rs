@@ -7,10 +7,16 @@ use std::rc::Rc;
 use rustix::net::sockopt::socket_peercred;
 
 use crate::error::{Error, Kind, Result};
-use crate::kernel::execute::Executor;
+use crate::kernel::execute::{Executor, Exit, Output};
 use crate::kernel::observe::netns::Netns;
 use crate::model::command::Command;
 use crate::model::types::{NetnsPath, UserName};
+
+/// A number that no user has, and no namespace maps.
+const NOBODYS: &str = "4294967294";
+/// What cannot be started, and the exit status that reports it.
+const NO_PROGRAM: &str = "/";
+const NOT_EXECUTABLE: i32 = 126;
 
 /// The process at the other end of a connection, when it connected.
 #[derive(Debug, Clone, Copy)]
@@ -51,21 +57,26 @@ impl Peer {
         let netns = Netns::found_at(&format!("/proc/{}/fd/{descriptor}", self.pid), path)?;
         executor.hold(path, Rc::clone(&netns.descriptor()));
         let output = executor.run(&self.entering(path), &[])?;
-        if output.success() {
+        if has_entered(&output) {
             return Ok(netns);
         }
         let what = format!("the network namespace {path} does not belong to user {name}");
         Err(Error::new(Kind::UserRefused, what))
     }
 
-    /// A command that succeeds if the peer's user, without any capability of this host's, may enter the namespace from the
+    /// A command that gets as far as starting a program if the peer's user, without any capability of this host's, may enter the namespace from the
     /// peer's user namespace. The kernel allows that for namespaces that belong to it, or to one below it.
+    ///
+    /// The user could take over a process of theirs and have it report success. This one is the user's by its effective number only, so
+    /// the kernel lets nobody trace it, as long as it starts no program from inside: therefore that program is none.
     fn entering(&self, path: &NetnsPath) -> Command {
         let (uid, gid) = (self.uid.to_string(), self.gid.to_string());
         let user_namespace = format!("--user=/proc/{}/ns/user", self.pid);
         let words = [
             "setpriv",
-            "--reuid",
+            "--ruid",
+            NOBODYS,
+            "--euid",
             &uid,
             "--regid",
             &gid,
@@ -75,8 +86,13 @@ impl Peer {
             "--preserve-credentials",
             &user_namespace,
             "--net=/proc/self/fd/9",
-            "true",
+            NO_PROGRAM,
         ];
         Command { netns: Some(path.clone()), ..Command::new(words) }
     }
+}
+
+/// Whether `nsenter` has entered the namespaces: it could not start the program then.
+fn has_entered(output: &Output) -> bool {
+    output.exit == Exit::Code(NOT_EXECUTABLE) && output.stderr.starts_with("nsenter: ")
 }

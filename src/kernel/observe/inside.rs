@@ -72,7 +72,7 @@ fn look(receipt: &Receipt, pids: &[u32], within: Option<Ipv4Net>) -> Result<Insi
     let servers = name_servers(receipt, pids);
     let (address, if_name) = (receipt.address(), receipt.id.if_name.as_str());
     let (mut inside, queries) = netns.inside(|| {
-        let routes = std::fs::read_to_string("/proc/thread-self/net/route")?;
+        let routes = proc_route::read()?;
         let default_route = proc_route::default_route(&routes);
         let leaves_by_it = default_route.as_ref().is_none_or(|route| route.dev == if_name);
         let servers = servers.and_then(|servers| reachable(servers, within.filter(|_| leaves_by_it)));

@@ -14,8 +14,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::{proc_route, proc_tcp, processes};
 use crate::error::{self, Error, Kind, Result};
-use crate::model::types::NetnsId;
-use crate::model::types::{IfName, NetnsPath};
+use crate::model::types::{Caller, IfName, NetnsId, NetnsPath};
 
 /// `f_type` of the file system of namespaces (`NSFS_MAGIC` of linux/magic.h).
 const NSFS_MAGIC: i64 = 0x6e73_6673;
@@ -72,7 +71,7 @@ impl Netns {
     /// Whether the interface `if_name` exists, and whether another network has added a default route.
     pub fn link_and_way_out(&self, if_name: &IfName) -> Result<(bool, bool)> {
         self.inside(|| {
-            let routes = std::fs::read_to_string("/proc/thread-self/net/route")?;
+            let routes = proc_route::read()?;
             Ok((!super::link_is_gone(if_name.as_str()), proc_route::default_route(&routes).is_some()))
         })
     }
@@ -142,15 +141,15 @@ pub fn id_at(path: &NetnsPath) -> Result<Option<NetnsId>> {
     Ok(Some(NetnsId::of(&found)))
 }
 
-/// A path to the namespace `id`: `recorded`, or that of a process in it, if this mount namespace lacks the
-/// runtime's mount. `None` if neither leads to it.
-pub fn path_of(id: NetnsId, recorded: Option<&NetnsPath>) -> Result<Option<NetnsPath>> {
+/// A path to the namespace `id` of a container of `owner`: `recorded`, or that of a process of `owner` in it, if this mount namespace lacks
+/// the runtime's mount. `None` if neither leads to it.
+pub fn path_of(id: NetnsId, recorded: Option<&NetnsPath>, owner: Caller) -> Result<Option<NetnsPath>> {
     if let Some(recorded) = recorded {
         if id_at(recorded)? == Some(id) {
             return Ok(Some(recorded.clone()));
         }
     }
-    let of_process = processes::first_in(id).map(|pid| format!("/proc/{pid}/ns/net").parse());
+    let of_process = processes::first_in(id, owner)?.map(|pid| format!("/proc/{pid}/ns/net").parse());
     of_process.transpose()
 }
 
@@ -176,13 +175,13 @@ mod tests {
     fn namespace_without_path_is_found_by_process() {
         let own = own().unwrap();
         let elsewhere = "/run/netns/none-of-this-name".parse().unwrap();
-        let found = path_of(own, Some(&elsewhere)).unwrap().unwrap();
-        assert_eq!(path_of(own, None).unwrap(), Some(found.clone()));
+        let found = path_of(own, Some(&elsewhere), Caller::Root).unwrap().unwrap();
+        assert_eq!(path_of(own, None, Caller::Root).unwrap(), Some(found.clone()));
         assert_eq!(id_at(&found).unwrap(), Some(own), "{found}");
         let by_name = "/proc/self/ns/net".parse().unwrap();
-        assert_eq!(path_of(own, Some(&by_name)).unwrap(), Some(by_name));
+        assert_eq!(path_of(own, Some(&by_name), Caller::Root).unwrap(), Some(by_name));
         // A path may lead to another namespace by now, since process IDs are reused.
-        assert_eq!(path_of(NetnsId { ino: 1, ..own }, Some(&elsewhere)).unwrap(), None);
+        assert_eq!(path_of(NetnsId { ino: 1, ..own }, Some(&elsewhere), Caller::Root).unwrap(), None);
     }
 
     #[test]

@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 
+use rustix::io::Errno;
+use rustix::process::Uid;
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_thread_res_uid};
+
 use super::rooted;
-use crate::model::types::ContainerId;
-use crate::model::types::NetnsId;
+use crate::error::{Error, Kind, Result};
+use crate::model::types::{Caller, ContainerId, NetnsId};
 
 /// The processes of each network namespace, lowest number first. Processes that end meanwhile are omitted.
 #[must_use]
@@ -20,9 +24,41 @@ pub fn by_netns() -> BTreeMap<NetnsId, Vec<u32>> {
     all
 }
 
-/// The first process of a network namespace.
-pub(super) fn first_in(id: NetnsId) -> Option<u32> {
-    pids().into_iter().find(|&pid| netns_of(pid) == Some(id))
+/// The first process of a network namespace that is `owner`'s. The number of a namespace that is gone is soon that of a new one, which any
+/// user may have made: a process of root's is in this process's user namespace or in one that root made, one of a user's in one that
+/// the user made, and the kernel says so.
+pub(super) fn first_in(id: NetnsId, owner: Caller) -> Result<Option<u32>> {
+    let found: Vec<u32> = pids().into_iter().filter(|&pid| netns_of(pid) == Some(id)).collect();
+    let is_beside = |pid: &u32| {
+        owner.is_root()
+            && user_namespace_of(*pid).is_some_and(|one| user_namespace_of(std::process::id()) == Some(one))
+    };
+    if let Some(&pid) = found.iter().find(|pid| is_beside(pid)) {
+        return Ok(Some(pid));
+    }
+    if found.is_empty() {
+        return Ok(None);
+    }
+    // What another process has under /proc/PID/ns is shown to those who might trace it.
+    let look = || act_for(owner).map(|()| found.iter().copied().find(|&pid| netns_of(pid) == Some(id)));
+    let looked = std::thread::scope(|scope| scope.spawn(look).join());
+    let failed = |errno: Errno| {
+        Error::new(Kind::NotAllowed, format!("cannot tell whether a process is of {owner}"))
+            .source(std::io::Error::from(errno))
+    };
+    looked.unwrap_or(Err(Errno::INVAL)).map_err(failed)
+}
+
+/// This thread has only what `owner` has without any capability. The kernel still knows who made a user namespace.
+fn act_for(owner: Caller) -> rustix::io::Result<()> {
+    match owner {
+        Caller::Root => {
+            let sets = CapabilitySets { effective: CapabilitySet::empty(), ..capabilities(None)? };
+            set_capabilities(None, sets)
+        }
+        // The others stay root's, so that the user can do nothing to this thread.
+        Caller::User(uid) => set_thread_res_uid(Uid::ROOT, Uid::from_raw(uid.get()), Uid::ROOT),
+    }
 }
 
 /// The containers with a `conmon`, which Podman runs beside each as long as it lives.
@@ -88,6 +124,11 @@ pub(super) fn pids() -> Vec<u32> {
 
 fn netns_of(pid: u32) -> Option<NetnsId> {
     Some(NetnsId::of(&std::fs::metadata(format!("/proc/{pid}/ns/net")).ok()?))
+}
+
+fn user_namespace_of(pid: u32) -> Option<(u64, u64)> {
+    let found = std::fs::metadata(format!("/proc/{pid}/ns/user")).ok()?;
+    Some((found.dev(), found.ino()))
 }
 
 #[cfg(test)]

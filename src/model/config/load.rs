@@ -255,6 +255,10 @@ mod tests {
             ("tools: {ip: ip}\n", "f.yaml:1: tools.ip: ip is not an absolute path"),
             ("tools: {conntrack: c}\n", "f.yaml:1: tools.conntrack: c is not an absolute path"),
             ("limits: {lock_seconds: 0}\n", "f.yaml:1: limits.lock_seconds: 0 is not between"),
+            (
+                "rootless: {users: {Alice: {}, alice: {}}}\n",
+                "f.yaml:1: rootless.users: alice differs from Alice in case only",
+            ),
             ("bridge: \"a;b\"\n", "\\\"a;b\\\" is not a valid interface name"),
             (
                 "mtu: 'big'\n",

@@ -53,7 +53,14 @@ impl Rootless {
 
 pub(super) fn validate(config: &Config) -> Result<(), Problem> {
     let mut seen = BTreeSet::new();
+    let mut names = BTreeMap::new();
     for (name, user) in &config.rootless.users {
+        if let Some(other) = names.insert(name.as_str().to_ascii_lowercase(), name) {
+            let why = format!(
+                "differs from {other} in case only, and names of containers are found in either case"
+            );
+            return Err(problem("rootless.users", name, why, "Let one of the two have containers"));
+        }
         for (index, &address) in user.ips.iter().enumerate() {
             let field = format!("rootless.users.{name}.ips[{index}]");
             if let Err(why) = super::validate::usable(config, address) {

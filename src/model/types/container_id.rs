@@ -42,12 +42,13 @@ impl ContainerId {
             .map_or_else(|| self.short().to_owned(), |user| format!("{}.{}", self.short(), user.name))
     }
 
-    /// A shell command in root's shell that has the Podman of this container do `what` to it.
+    /// A shell command in root's shell that has the Podman of this container do `what` to it. A user's Podman runs in a session of its own: it
+    /// may be configured to run anything, which could type at root's terminal.
     #[must_use]
     pub fn by_podman(&self, what: &str) -> String {
         let command = format!("podman {what} {}", self.short());
         User::of(self).map_or_else(|| command.clone(), |User { name, uid }| {
-            format!("runuser -u {name} -- sh -c 'cd ~{name}; HOME=$PWD XDG_RUNTIME_DIR=/run/user/{uid} {command}'")
+            format!("setsid --wait runuser -u {name} -- sh -c 'cd ~{name}; HOME=$PWD XDG_RUNTIME_DIR=/run/user/{uid} {command}'")
         })
     }
 
@@ -79,7 +80,7 @@ mod tests {
         assert_eq!((id.in_podman(), id.in_routes().as_str()), ("0123456789abcdef", "0123456789ab000003e9"));
         assert_eq!(
             id.by_podman("restart"),
-            "runuser -u alice -- sh -c 'cd ~alice; HOME=$PWD XDG_RUNTIME_DIR=/run/user/1001 podman restart 0123456789ab'"
+            "setsid --wait runuser -u alice -- sh -c 'cd ~alice; HOME=$PWD XDG_RUNTIME_DIR=/run/user/1001 podman restart 0123456789ab'"
         );
         let id = ContainerId::parse("0123456789abcdef").unwrap();
         assert_eq!((id.short(), id.name().as_str()), ("0123456789ab", "0123456789ab"));

@@ -118,7 +118,11 @@ def main(arguments):
         message = arguments[0].encode()
         if arguments[0].startswith("@"):
             message = b" " * int(arguments[0][1:])
-        send(service, message, *arguments[1:], is_sent=is_sent)
+        try:
+            send(service, message, *arguments[1:], is_sent=is_sent)
+        except BrokenPipeError:
+            # It was answered before it was asked.
+            pass
         service.settimeout(20)
         print(service.recv(1 << 17).decode())
 
