@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::kernel::execute::{CommandFailure, Executor as _, Exit, Running};
 use crate::kernel::observe;
 use crate::kernel::observe::containers_conf::PodmanStorage;
-use crate::kernel::observe::netns::Netns;
+use crate::kernel::observe::netns::{Before, Netns};
 use crate::kernel::observe::ready::await_link;
 use crate::kernel::planner;
 use crate::kernel::render::{self, Rendered};
@@ -50,7 +50,9 @@ impl Engine {
         request: &Request,
         answer: impl FnOnce(&Attached) -> Result<()>,
     ) -> Result<()> {
-        requested(&request.ips)?;
+        requested(&request.ips, &self.config)?;
+        let ports = ports_of(&request.ports, self.config.ipv6_mapping().is_some())?;
+        let request = &Request { ports, ..request.clone() };
         let started = std::time::Instant::now();
         let result = netns().and_then(|netns| self.attach_with_lock(&netns, request, answer));
         let mut fields = serde_json::Map::new();
@@ -135,8 +137,8 @@ impl Engine {
         self.refuse_ports(&request.ports)?;
         self.refuse_one_too_many(request)?;
         self.clear_the_way(request, &network, links)?;
-        let (has_link, has_way_out) = netns.link_and_way_out(&request.id.if_name)?;
-        if has_link {
+        let before = netns.before(&request.id.if_name)?;
+        if before.has_link {
             let if_name = &request.id.if_name;
             return Err(Error::new(
                 Kind::InterfaceExists,
@@ -146,7 +148,7 @@ impl Engine {
         let facts = self.ensure_host(&network, question.as_mut())?;
         self.free_ports(request, &network)?;
         let ruleset = self.ruleset_share(&network)?;
-        let (desired, plan, receipt) = self.record(request, (netns, has_way_out), &facts, &network)?;
+        let (desired, plan, receipt) = self.record(request, (netns, before), &facts, &network)?;
         self.make(&desired, &plan, &receipt, network, ruleset, links)?;
         Ok(attached(&desired, self.config.bridge_address(), self.dns(question)))
     }
@@ -196,7 +198,7 @@ impl Engine {
     fn record(
         &mut self,
         request: &Request,
-        (netns, has_way_out): (&Netns, bool),
+        (netns, before): (&Netns, Before),
         facts: &HostFacts,
         network: &NetworkGuard,
     ) -> Result<(AttachmentState, Plan, Receipt)> {
@@ -206,7 +208,7 @@ impl Engine {
         let claim = Claim {
             id: &request.id,
             name,
-            requested: requested(&request.ips)?,
+            requested: requested(&request.ips, &self.config)?,
             of_podman,
             most: request.most,
             now: now(),
@@ -218,36 +220,35 @@ impl Engine {
             ClaimResult::Free(address) => address,
             ClaimResult::HeldBy(_) => return Err(leases.refusal(&self.config, &claim)),
         };
-        let addresses = self.config.addresses(address);
-        for address in addresses.iter() {
-            let Some(lease) = leases.promised(address, &claim, is_gone) else { continue };
+        let addresses = facts.addresses(&self.config, address, before.has_ipv6);
+        if let Some(lease) = leases.promised(address.into(), &claim, is_gone) {
             let (before, now) = (lease.id.label(&lease.name), request.id.label(name));
             self.log.warn(&format!(
                 "{address} is assigned to {now}; {before} held it before and may be started again"
             ));
         }
-        let (id, ports) = (&request.id, &request.ports);
+        let id = &request.id;
+        let ports = &ports_of(&request.ports, addresses.ipv6().is_some())?;
         let mac = request.mac;
         if let Some(mac) = mac {
             self.refuse_taken_mac(mac)?;
         }
-        let was_used = |&address: &IpAddr| {
-            !knows_all || leases.get(address).is_some_and(|lease| !self.flows_are_gone(lease))
-        };
-        let used: Vec<IpAddr> = addresses.iter().filter(was_used).collect();
+        // The lease is that of the IPv4 address, to which the others belong.
+        let was_used = !knows_all || leases.get(address).is_some_and(|lease| !self.flows_are_gone(lease));
+        let used: Vec<IpAddr> = addresses.iter().filter(|_| was_used).collect();
         let path = &request.netns;
         self.host.tools.many_mounts = leases.are_many();
         let state =
             AttachmentState::new(&self.config, facts, id, path, &addresses, mac, ports, Routes::Default);
         let desired = AttachmentState {
-            flows_to_end: self.flows_to_end(&used, ports),
-            own_table: state.own_table || facts.policy_routing && has_way_out,
+            flows_to_end: self.flows_to_end(&used, ports, facts),
+            own_table: state.own_table || facts.policy_routing && before.has_way_out,
             ..state
         };
         let plan = planner::attach(&desired, &observe::attachment::nothing());
         let about = (name, request.aliases.as_slice(), request.caller);
         let receipt = self.receipt(&desired, &plan, netns.id(), about);
-        leases.hold(desired.addresses.iter(), &claim);
+        leases.hold([address.into()], &claim);
         self.store.write_receipt(&receipt, network)?;
         let named = self.add_names(&receipt, &leases, facts, network);
         named.and_then(|()| self.store.write_leases(&leases, network)).inspect_err(|_| {
@@ -259,12 +260,21 @@ impl Engine {
     }
 
     /// The conntrack entries to delete: those of the previous holders of `addresses`, and those of clients of `ports`.
-    fn flows_to_end(&self, addresses: &[IpAddr], ports: &[PortMapping]) -> Vec<FlowFilter> {
+    fn flows_to_end(
+        &self,
+        addresses: &[IpAddr],
+        ports: &[PortMapping],
+        facts: &HostFacts,
+    ) -> Vec<FlowFilter> {
         let bridge = self.config.bridge_address();
         let mut own = Vec::new();
         if ports.iter().any(|port| port.protocol == Protocol::Udp) {
             let others = observe::host::host_addresses(bridge);
             own.extend([Ipv4Addr::LOCALHOST, bridge].into_iter().chain(others).map(IpAddr::from));
+            if let Some(bridge) = facts.ipv6_mapping(&self.config).map(|mapping| mapping.address_of(bridge)) {
+                let others = observe::ipv6::host_addresses(bridge);
+                own.extend(std::iter::once(bridge).chain(others).map(IpAddr::from));
+            }
         }
         let of_addresses = addresses.iter().copied().flat_map(FlowFilter::of_address);
         of_addresses.chain(FlowFilter::before_publishing(ports, &own)).collect()
@@ -483,6 +493,19 @@ impl Engine {
         *share = Some(self.ruleset_share(&network)?);
         Ok(())
     }
+}
+
+/// The published ports as far as this host has them. Without IPv6 every address is an IPv4 address.
+fn ports_of(ports: &[PortMapping], has_ipv6: bool) -> Result<Vec<PortMapping>> {
+    let port = |port: &PortMapping| match port.host_ip {
+        Some(address) if address.is_ipv6() && !has_ipv6 => {
+            let what = format!("a port cannot be published at \"{address}\": containers have no IPv6 here");
+            Err(Error::new(Kind::Unsupported, what).remedy("Use an IPv4 address of this host, or no address"))
+        }
+        Some(address) if address.is_unspecified() && !has_ipv6 => Ok(PortMapping { host_ip: None, ..*port }),
+        _ => Ok(*port),
+    };
+    ports.iter().map(port).collect()
 }
 
 /// Containers of users have IDs of a form of their own, which says whose they are.

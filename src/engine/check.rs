@@ -37,7 +37,7 @@ impl Engine {
         for address in receipt.addresses.iter() {
             let what = if !addresses.is_empty() && !addresses.contains(&address) {
                 format!("container {called} has {address}, which is not in the runtime's result")
-            } else if !leases.get(address).is_some_and(is_held) {
+            } else if address.is_ipv4() && !leases.get(address).is_some_and(is_held) {
                 format!("container {called} uses {address} without a lease")
             } else {
                 continue;
@@ -92,7 +92,10 @@ impl Engine {
             // A process that it leads to may end, and another one get its number.
             if let Some(found) = Netns::open(&netns).ok().filter(|found| found.id() == receipt.netns_id) {
                 self.host.hold(&netns, found.descriptor());
-                return Ok(AttachmentState { netns, ..recorded });
+                // A container may have switched it off since.
+                let has_ipv6 = recorded.addresses.ipv6().is_some() && found.has_ipv6()?;
+                let addresses = recorded.addresses.clone().with_ipv6_if(|_| has_ipv6);
+                return Ok(AttachmentState { netns, addresses, ..recorded });
             }
         }
         // What root would find at a path of a user's is up to the user.
@@ -110,7 +113,11 @@ impl Engine {
     pub(super) fn recorded(&self, receipt: &Receipt, facts: &HostFacts) -> AttachmentState {
         let routes = if receipt.default_route { Routes::Default } else { Routes::RangeOnly };
         let ipv4 = self.config.with_prefix(receipt.address());
-        let (addresses, mac) = (receipt.addresses.with_ipv4(ipv4), Some(receipt.mac));
+        // One of a former prefix is not restored: the container gets another one when it is started again.
+        let mapping = facts.ipv6_mapping(&self.config);
+        let desired = mapping.map(|mapping| mapping.address_of(receipt.address()));
+        let addresses = receipt.addresses.with_ipv4(ipv4).with_ipv6_if(|address| Some(address) == desired);
+        let mac = Some(receipt.mac);
         let mode = receipt.mode();
         let (id, netns, ports) = (&receipt.id, &receipt.netns, &receipt.ports);
         let state = AttachmentState::new(&self.config, facts, id, netns, &addresses, mac, ports, routes);
@@ -133,7 +140,7 @@ impl Engine {
         name: Option<&ContainerName>,
         ips: &[IpAddr],
     ) -> Result<AttachmentState> {
-        let requested = requested(ips)?;
+        let requested = requested(ips, &self.config)?;
         let facts = self.facts()?;
         if let Some((receipt, _)) = self.store.receipt(id)? {
             return Ok(self.recorded(&receipt, &facts));
@@ -147,7 +154,8 @@ impl Engine {
         let ClaimResult::Free(address) = found else {
             return Err(leases.refusal(&self.config, &claim));
         };
-        let addresses = self.config.addresses(address);
+        let has_ipv6 = Netns::open(netns).and_then(|netns| netns.has_ipv6()).unwrap_or(true);
+        let addresses = facts.addresses(&self.config, address, has_ipv6);
         Ok(AttachmentState::new(&self.config, &facts, id, netns, &addresses, None, &[], Routes::Default))
     }
 

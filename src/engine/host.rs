@@ -132,13 +132,18 @@ impl Engine {
         question: Option<&mut Question>,
     ) -> Result<HostFacts> {
         if let Some(record) = self.store.host()? {
-            let forwards = observe::sysctl(&SysctlKey::ip_forward()) == Some(1);
+            let has_ipv6 = record.facts.ipv6_mapping(&self.config).is_some();
+            let forwards = observe::sysctl(&SysctlKey::ip_forward()) == Some(1)
+                && (!has_ipv6 || observe::sysctl(&SysctlKey::ipv6_forwarding()) == Some(1));
             let same = record.facts.config_hash == config_hash(&self.config)
                 && self.knows_all_addresses(&record.facts)
                 && record.facts.resolvers == self.own_resolvers()
                 && record.facts.gateway_ports == observe::gateway::own_ports(&self.config)
                 && observe::host::ways_are(&record.facts.ingress_gateways, &record.facts.gateway_links);
-            let is_up = forwards && self.has_its_addresses() && self.resolver_runs(&record.facts, question);
+            let is_up = forwards
+                && self.has_its_addresses()
+                && self.has_its_ipv6_address(&record.facts)
+                && self.resolver_runs(&record.facts, question);
             if record.complete && same && is_up {
                 return Ok(record.facts);
             }
@@ -149,7 +154,20 @@ impl Engine {
 
     /// Without `fib` the ruleset lists this host's addresses, which DHCP or a person may have changed.
     fn knows_all_addresses(&self, facts: &HostFacts) -> bool {
-        facts.fib || facts.host_addresses == observe::host::host_addresses(self.config.bridge_address())
+        let bridge = self.config.bridge_address();
+        let knows_ipv6 = facts.ipv6_mapping(&self.config).is_none_or(|mapping| {
+            let found = observe::ipv6::host_addresses(mapping.address_of(bridge));
+            facts.containers_ipv6.as_ref().is_some_and(|known| known.host_addresses == found)
+        });
+        facts.fib || facts.host_addresses == observe::host::host_addresses(bridge) && knows_ipv6
+    }
+
+    /// The same as [`Engine::has_its_addresses`] for IPv6, if containers have it.
+    fn has_its_ipv6_address(&self, facts: &HostFacts) -> bool {
+        let Some(mapping) = facts.ipv6_mapping(&self.config) else { return true };
+        let own = mapping.address_of(self.config.bridge_address());
+        let unassigned = observe::ipv6::address_towards(mapping.address_of(self.config.subnet.network()));
+        observe::ipv6::address_towards(own) == Some(own) && (unassigned.is_none() || unassigned == Some(own))
     }
 
     /// WSL2 and DHCP write resolv.conf at any time.
@@ -232,6 +250,12 @@ impl Engine {
         Ok((desired, observed))
     }
 
+    /// Whether a setting is one that this host has without Flatnet's links.
+    fn is_of_host(&self, key: &SysctlKey) -> bool {
+        let advertised = key.as_str().starts_with("net/ipv6/conf/") && key.as_str().ends_with("/accept_ra");
+        key.is_forwarding() || advertised && *key != SysctlKey::ipv6_conf(&self.config.bridge, "accept_ra")
+    }
+
     /// Remembers the settings before the first `up` since boot, so that `down` can restore them.
     fn record_host(
         &self,
@@ -246,9 +270,8 @@ impl Engine {
             Some(record) if record.boot_id == boot_id => record.found.clone(),
             _ => BTreeMap::new(),
         };
-        let key = SysctlKey::ip_forward();
-        if let Some(&value) = observed.sysctls.get(&key) {
-            found.entry(key).or_insert(value);
+        for (key, &value) in observed.sysctls.iter().filter(|(key, _)| self.is_of_host(key)) {
+            found.entry(key.clone()).or_insert(value);
         }
         let next_hop = observe::host::default_route().and_then(|route| route.via);
         let record = HostRecord {
@@ -319,16 +342,18 @@ impl Engine {
             None => self.find_facts()?,
         };
         let found = record.map(|record| record.found).unwrap_or_default();
-        let (desired, observed) = self.look(&facts)?;
+        let (desired, mut observed) = self.look(&facts)?;
+        let value = |key: &SysctlKey| Some((key.clone(), observe::sysctl(key)?));
+        observed.sysctls.extend(found.keys().filter_map(value));
         let strays = self.stray_bridges()?;
         let users = self.other_users_of_forwarding(&strays)?;
         let plan = planner::down(&desired, &observed, &strays, &found, !users.is_empty())?;
-        let restorable = found.get(&SysctlKey::ip_forward()).is_some_and(|&before| before == 0);
-        let notes = if restorable && !users.is_empty() {
-            vec![format!("net.ipv4.ip_forward stays 1: {} may need it", users.join(", "))]
-        } else {
-            Vec::new()
+        let is_restorable = |key: &SysctlKey| found.get(key) == Some(&0) && !users.is_empty();
+        let kept = [SysctlKey::ip_forward(), SysctlKey::ipv6_forwarding()].into_iter().filter(is_restorable);
+        let note = |key: SysctlKey| {
+            format!("{} stays 1: {} may need it", key.as_str().replace('/', "."), users.join(", "))
         };
+        let notes = kept.map(note).collect();
         Ok(Change { plan, notes, files: Vec::new() })
     }
 

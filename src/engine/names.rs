@@ -88,6 +88,7 @@ impl Engine {
             .iter()
             .flat_map(|&address| config.gateway.domains.iter().map(move |domain| (domain.clone(), address)));
         Some(NamesFile {
+            subnet6: facts.ipv6_mapping(config).map(|mapping| mapping.net_of(config.subnet)),
             range: config.overlay.as_ref().map(|_| config.range),
             clients: facts
                 .ingress_gateways
@@ -247,5 +248,5 @@ fn entry(receipt: &Receipt) -> NameEntry {
             names.push(name);
         }
     }
-    NameEntry { address: receipt.address(), id: receipt.id.clone(), names }
+    NameEntry { address: receipt.address(), ipv6: receipt.addresses.ipv6(), id: receipt.id.clone(), names }
 }

@@ -3,7 +3,7 @@
 //! A link's alias names its attachment. The sets hold, by container ID, its MAC, address and ports.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 
@@ -110,8 +110,10 @@ impl Engine {
     ) -> Result<Option<Receipt>> {
         let facts = self.facts()?;
         let Bound { mode, mac, address } = *bound;
-        let addresses = self.config.addresses(address);
-        let ports = published(address, elements);
+        let mapping = facts.ipv6_mapping(&self.config).map(|mapping| mapping.address_of(address));
+        let ipv6 = mapping.filter(|ipv6| elements.keys().any(|one| is_binding(one, *ipv6)));
+        let addresses = facts.addresses(&self.config, address, ipv6.is_some());
+        let ports = published(address, ipv6, elements);
         let state = |routes| AttachmentState {
             mode,
             ..AttachmentState::new(&self.config, &facts, id, path, &addresses, Some(mac), &ports, routes)
@@ -162,7 +164,7 @@ impl Engine {
         for receipt in self.store.receipts_not_in(&leases)? {
             // An address without a link is from a DEL that was killed between its last two writes.
             if !observe::link_is_gone(receipt.host_link.as_str()) {
-                leases.hold_again(receipt.addresses.iter(), &receipt.claim());
+                leases.hold_again([receipt.address().into()], &receipt.claim());
             }
         }
         Ok(leases)
@@ -171,7 +173,8 @@ impl Engine {
 
 /// Whether the container has all of `addresses`.
 pub(super) fn has_addresses(observed: &ObservedAttachment, addresses: &Addresses) -> bool {
-    let has = |link: &Link, address| link.addresses.iter().any(|found| found.addr() == address);
+    let has =
+        |link: &Link, address| link.addresses.iter().chain(&link.ipv6).any(|found| found.addr() == address);
     observed.container_link.as_ref().is_some_and(|link| addresses.iter().all(|address| has(link, address)))
 }
 
@@ -201,11 +204,32 @@ fn binding(id: &AttachmentId, link: &Link, elements: &BTreeMap<Element, String>)
     })
 }
 
-/// The ports that lead to `address`.
-fn published(address: Ipv4Addr, elements: &BTreeMap<Element, String>) -> Vec<PortMapping> {
-    let port = |element: &Element| match element {
-        Element::Published { port, address: to } if *to == address => Some(*port),
-        _ => None,
+fn is_binding(element: &Element, ipv6: Ipv6Addr) -> bool {
+    matches!(element, Element::Binding { address, .. } if *address == ipv6)
+}
+
+/// The ports that lead to `ipv4` or `ipv6`. One that does not lead to both was published at the addresses of one family.
+fn published(
+    ipv4: Ipv4Addr,
+    ipv6: Option<Ipv6Addr>,
+    elements: &BTreeMap<Element, String>,
+) -> Vec<PortMapping> {
+    let all = |at: IpAddr| {
+        let port = move |element: &Element| match element {
+            Element::Published { port, address } if *address == at => Some(*port),
+            _ => None,
+        };
+        elements.keys().filter_map(port).collect::<Vec<_>>()
     };
-    elements.keys().filter_map(port).collect()
+    let at_every =
+        |port: PortMapping, every: IpAddr| PortMapping { host_ip: port.host_ip.or(Some(every)), ..port };
+    let of_ipv4 = all(ipv4.into());
+    let Some(ipv6) = ipv6 else { return of_ipv4 };
+    let of_ipv6 = all(ipv6.into());
+    let (both, only4): (Vec<_>, Vec<_>) = of_ipv4.into_iter().partition(|port| of_ipv6.contains(port));
+    let only6 = of_ipv6.into_iter().filter(|port| !both.contains(port));
+    let only6 = only6.map(|port| at_every(port, Ipv6Addr::UNSPECIFIED.into())).collect::<Vec<_>>();
+    let only4 = only4.into_iter().map(|port| at_every(port, Ipv4Addr::UNSPECIFIED.into()));
+    let only4 = only4.collect::<Vec<_>>();
+    both.into_iter().chain(only4).chain(only6).collect()
 }

@@ -153,7 +153,7 @@ impl Store {
     fn leases_from_receipts(&self) -> Result<Leases> {
         let mut leases = Leases::default();
         for receipt in self.receipts()? {
-            leases.hold(receipt.addresses.iter(), &receipt.claim());
+            leases.hold([receipt.address().into()], &receipt.claim());
         }
         Ok(leases)
     }

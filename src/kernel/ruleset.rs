@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::error::{Error, Kind, Result};
 use crate::kernel::sets::{Entry, SETS, Set};
-use crate::model::config::{Config, ROUTES_PORT, VXLAN_PORT};
+use crate::model::config::{Config, Ipv6, ROUTES_PORT, VXLAN_PORT};
 use crate::model::desired::{Attached, HostFacts, Tunnel, TunnelPeer};
 use crate::model::plan::TableElement;
 use crate::model::types::{LinkGroup, Owner};
@@ -53,6 +53,7 @@ pub fn render(
                 fib => facts.fib,
                 host_addresses => facts.host_addresses,
                 resolvers => facts.resolvers,
+                ipv6 => ipv6(config, facts),
                 gateway_ports => facts.gateway_ports,
                 gateways => facts.gateway_links,
                 host_ports => config.host_ports.iter()
@@ -63,6 +64,19 @@ pub fn render(
         .map_err(|cause| {
             Error::new(Kind::Internal, "the ruleset's template cannot be rendered").source(cause)
         })
+}
+
+/// What the rules about IPv6 need; nothing if containers have none.
+fn ipv6(config: &Config, facts: &HostFacts) -> Option<serde_json::Value> {
+    let (mapping, facts) = (facts.ipv6_mapping(config)?, facts.containers_ipv6.as_ref()?);
+    Some(json!({
+        "bridge_address": mapping.address_of(config.bridge_address()),
+        "subnet": mapping.net_of(config.subnet),
+        "range": mapping.prefix(),
+        "translated": config.ipv6 == Ipv6::Auto,
+        "reject": facts.reject,
+        "host_addresses": facts.host_addresses,
+    }))
 }
 
 /// What packets of VXLAN must be like. Inside of one, addresses are numbers.

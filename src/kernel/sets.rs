@@ -32,6 +32,15 @@ static BINDINGS: Set = Set {
     },
 };
 
+static BINDINGS6: Set = Set {
+    family: "inet",
+    name: "bindings6",
+    read: |key, _| {
+        let [dev, address] = key else { return None };
+        Some(Element::Binding { dev: dev.parse().ok()?, address: address.parse().ok()? })
+    },
+};
+
 static FRAME_BINDINGS: Set = Set {
     family: "inet",
     name: "frame_bindings",
@@ -68,9 +77,23 @@ static PUBLISHED_AT_ADDRESS: Set = Set {
     },
 };
 
+static PUBLISHED6_ANYWHERE: Set =
+    Set { family: "inet", name: "published6_anywhere", read: PUBLISHED_ANYWHERE.read };
+
+static PUBLISHED6_AT_ADDRESS: Set =
+    Set { family: "inet", name: "published6_at_address", read: PUBLISHED_AT_ADDRESS.read };
+
 /// All of them.
-pub static SETS: [&Set; 5] =
-    [&BINDINGS, &FRAME_BINDINGS, &ARP_BINDINGS, &PUBLISHED_ANYWHERE, &PUBLISHED_AT_ADDRESS];
+pub static SETS: [&Set; 8] = [
+    &BINDINGS,
+    &BINDINGS6,
+    &FRAME_BINDINGS,
+    &ARP_BINDINGS,
+    &PUBLISHED_ANYWHERE,
+    &PUBLISHED_AT_ADDRESS,
+    &PUBLISHED6_ANYWHERE,
+    &PUBLISHED6_AT_ADDRESS,
+];
 
 /// An element as nft writes it.
 #[derive(Debug)]
@@ -88,18 +111,23 @@ impl Entry {
     #[must_use]
     pub fn of(element: &Element) -> Self {
         match element {
-            Element::Binding { dev, address } => Self::key(&BINDINGS, format!("\"{dev}\" . {address}")),
+            Element::Binding { dev, address } => {
+                let set = if address.is_ipv6() { &BINDINGS6 } else { &BINDINGS };
+                Self::key(set, format!("\"{dev}\" . {address}"))
+            }
             Element::FrameBinding { mac, address } => {
                 Self::key(&FRAME_BINDINGS, format!("{mac} . {address}"))
             }
             Element::ArpBinding { mac, address } => Self::key(&ARP_BINDINGS, format!("{mac} . {address}")),
             Element::Published { port, address } => {
                 let PortMapping { protocol, host_ip, host_port, container_port } = port;
+                let (anywhere, at_address) = match address {
+                    IpAddr::V4(_) => (&PUBLISHED_ANYWHERE, &PUBLISHED_AT_ADDRESS),
+                    IpAddr::V6(_) => (&PUBLISHED6_ANYWHERE, &PUBLISHED6_AT_ADDRESS),
+                };
                 let entry = match host_ip {
-                    None => Self::key(&PUBLISHED_ANYWHERE, format!("{protocol} . {host_port}")),
-                    Some(host_ip) => {
-                        Self::key(&PUBLISHED_AT_ADDRESS, format!("{protocol} . {host_ip} . {host_port}"))
-                    }
+                    None => Self::key(anywhere, format!("{protocol} . {host_port}")),
+                    Some(host_ip) => Self::key(at_address, format!("{protocol} . {host_ip} . {host_port}")),
                 };
                 Self { value: Some(format!("{address} . {container_port}")), ..entry }
             }
@@ -165,16 +193,22 @@ mod tests {
         let ipv4 = Ipv4Addr::new(10, 87, 1, 2);
         let address = ipv4.into();
         let mac = "02:f1:0a:57:01:02".parse().unwrap();
-        let published = |host_ip| {
+        let ipv6: IpAddr = "fd00::2".parse().unwrap();
+        let published_to = |host_ip, address| {
             let port = PortMapping { protocol: Protocol::Udp, host_ip, host_port: 5353, container_port: 53 };
             Element::Published { port, address }
         };
+        let published = |host_ip| published_to(host_ip, address);
+        let published6 = |host_ip| published_to(host_ip, ipv6);
         for element in [
             Element::Binding { dev: "fn0123456789ab".parse().unwrap(), address },
             Element::FrameBinding { mac, address },
             Element::ArpBinding { mac, address: ipv4 },
             published(None),
             published(Some(Ipv4Addr::LOCALHOST.into())),
+            Element::Binding { dev: "fn0123456789ab".parse().unwrap(), address: ipv6 },
+            published6(None),
+            published6("2001:db8::1".parse().ok()),
         ] {
             let Entry { set, key, value } = Entry::of(&element);
             let value = value.unwrap_or_default();

@@ -1,6 +1,6 @@
 //! What a question is answered, by the files of all networks. Pure.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use domain::base::Rtype;
 
@@ -13,6 +13,8 @@ use crate::model::types::UserName;
 pub(super) enum Verdict<'a> {
     /// These addresses.
     Addresses(&'a [Ipv4Addr]),
+    /// These IPv6 addresses.
+    Addresses6(Vec<Ipv6Addr>),
     /// The name of an address.
     Pointer(WireName),
     /// The version of Flatnet on this host, as text.
@@ -107,7 +109,7 @@ fn in_zone<'a>(
                     return Some(Verdict::OtherHost(address));
                 }
                 if let Some(addresses) = network.addresses_for(user, inner) {
-                    return Some(known(addresses, rtype, Zone::Of(&network.zone)));
+                    return Some(of_container(network, addresses, rtype, Zone::Of(&network.zone)));
                 }
             }
         }
@@ -125,6 +127,9 @@ fn in_domain<'a>(network: &'a Network, name: &QuestionName, rtype: Rtype) -> Opt
 }
 
 fn in_reverse<'a>(network: &'a Network, name: &QuestionName, rtype: Rtype) -> Option<Verdict<'a>> {
+    if let Some(address) = address6_in(name) {
+        return in_subnet6(network, address, rtype);
+    }
     let address = address_in(name)?;
     in_subnet(network, address, rtype, false)
         .or_else(|| network.other_host_at(address).map(Verdict::OtherHost))
@@ -147,6 +152,29 @@ fn in_subnet(
     })
 }
 
+fn in_subnet6(network: &Network, address: Ipv6Addr, rtype: Rtype) -> Option<Verdict<'_>> {
+    let (subnet, zone) = (network.file.subnet6?, Zone::Of(network.reverse_zone6.as_ref()?));
+    if !subnet.contains(&address) {
+        return None;
+    }
+    let holder = network.file.entries.iter().find(|entry| entry.ipv6 == Some(address));
+    Some(match holder.and_then(|holder| network.name_of(holder.address, false)) {
+        None => Verdict::NoName(zone),
+        Some(name) if rtype == Rtype::PTR => Verdict::Pointer(name),
+        Some(_) => known(&[], rtype, zone),
+    })
+}
+
+/// `b.a.9.8. .. 1.0.ip6.arpa`: 32 digits.
+fn address6_in(name: &QuestionName) -> Option<Ipv6Addr> {
+    let text = std::str::from_utf8(name.within(b"ip6.arpa")?).ok()?;
+    let mut digits: Vec<&str> = text.split('.').collect();
+    digits.reverse();
+    let are_digits = digits.len() == 32 && digits.iter().all(|digit| digit.len() == 1);
+    let bits = are_digits.then(|| u128::from_str_radix(&digits.concat(), 16).ok())??;
+    Some(Ipv6Addr::from_bits(bits))
+}
+
 /// `4.3.2.1.in-addr.arpa`.
 fn address_in(name: &QuestionName) -> Option<Ipv4Addr> {
     let text = std::str::from_utf8(name.within(b"in-addr.arpa")?).ok()?;
@@ -161,7 +189,11 @@ fn on_host<'a>(network: &'a Network, name: &QuestionName, rtype: Rtype) -> Optio
         return Some(Verdict::OtherHost(address));
     }
     network.on_this_host(name)?;
-    Some(named(network.addresses(name).unwrap_or_default(), rtype))
+    let addresses = network.addresses(name).unwrap_or_default();
+    if addresses.is_empty() {
+        return Some(Verdict::NoName(Zone::Root));
+    }
+    Some(of_container(network, addresses, rtype, Zone::Root))
 }
 
 fn single_label<'a>(
@@ -173,8 +205,9 @@ fn single_label<'a>(
     if name.labels != 1 {
         return None;
     }
-    if let Some(addresses) = networks.find_map(|network| network.addresses_for(user, name.as_bytes())) {
-        return Some(known(addresses, rtype, Zone::Root));
+    let of_network = |network: &'a Network| Some((network, network.addresses_for(user, name.as_bytes())?));
+    if let Some((network, addresses)) = networks.find_map(of_network) {
+        return Some(of_container(network, addresses, rtype, Zone::Root));
     }
     // Others can be asked for `com NS`; no address is at a top-level domain.
     [Rtype::A, Rtype::AAAA].contains(&rtype).then_some(Verdict::NoName(Zone::Root))
@@ -183,6 +216,23 @@ fn single_label<'a>(
 /// The answer for a name without a zone that has these addresses, or is not there.
 pub(super) fn named(addresses: &[Ipv4Addr], rtype: Rtype) -> Verdict<'_> {
     if addresses.is_empty() { Verdict::NoName(Zone::Root) } else { known(addresses, rtype, Zone::Root) }
+}
+
+/// The answer for a name on this host, whose containers may have IPv6 addresses, too.
+fn of_container<'a>(
+    network: &Network,
+    addresses: &'a [Ipv4Addr],
+    rtype: Rtype,
+    zone: Zone<'a>,
+) -> Verdict<'a> {
+    if rtype == Rtype::AAAA {
+        let ipv6 = addresses.iter().filter_map(|address| network.holder(*address)?.ipv6);
+        let ipv6: Vec<Ipv6Addr> = ipv6.collect();
+        if !ipv6.is_empty() {
+            return Verdict::Addresses6(ipv6);
+        }
+    }
+    known(addresses, rtype, zone)
 }
 
 /// The answer for a name that has only addresses.
@@ -218,6 +268,7 @@ name 10.87.2.4 aaaaaaaaaaaaaaaa eth0 db.h2
     fn shown(verdict: &Verdict<'_>) -> String {
         match verdict {
             Verdict::Addresses(addresses) => format!("{addresses:?}"),
+            Verdict::Addresses6(addresses) => format!("{addresses:?}"),
             Verdict::Pointer(name) => name.to_string(),
             Verdict::OtherHost(address) => format!("ask {address}"),
             Verdict::NoName(zone) | Verdict::NoData(zone) => format!("nothing in {}", zone.name()),
@@ -273,6 +324,35 @@ name 10.87.2.4 aaaaaaaaaaaaaaaa eth0 db.h2
         ] {
             assert_eq!(own(name, rtype), to_own, "{name} {rtype}");
             assert_eq!(others(name, rtype), to_others, "{name} {rtype}, of another host");
+        }
+    }
+
+    #[test]
+    fn containers_with_ipv6_have_addresses_and_names_of_both_families() {
+        let text = "version 1\nnetwork flatnet\nlisten 10.87.1.1\nsubnet 10.87.1.0/24\nsubnet6 fd0a:57f1:a7e0:1::/64\n\
+                    zone z.internal\nhost host 10.87.1.1\nname6 10.87.1.2 fd0a:57f1:a7e0:1::2 0123456789abcdef eth0 web all\n\
+                    name 10.87.1.3 fedcba9876543210 eth0 old all\n";
+        let network = Network::new(NamesFile::parse(text).unwrap());
+        let nibbles =
+            |last: &str| format!("{last}.{}1.0.0.0.0.e.7.a.1.f.7.5.a.0.d.f.ip6.arpa", "0.".repeat(15));
+        for (name, rtype, answer) in [
+            ("web", Rtype::AAAA, "[fd0a:57f1:a7e0:1::2]"),
+            ("web.z.internal", Rtype::AAAA, "[fd0a:57f1:a7e0:1::2]"),
+            ("web", Rtype::A, "[10.87.1.2]"),
+            ("all", Rtype::AAAA, "[fd0a:57f1:a7e0:1::2]"),
+            ("old", Rtype::AAAA, "nothing in ."),
+            ("host.z.internal", Rtype::AAAA, "nothing in z.internal"),
+            (&nibbles("2"), Rtype::PTR, "web.z.internal"),
+            (&nibbles("2"), Rtype::A, "nothing in 1.0.0.0.0.e.7.a.1.f.7.5.a.0.d.f.ip6.arpa"),
+            (&nibbles("3"), Rtype::PTR, "nothing in 1.0.0.0.0.e.7.a.1.f.7.5.a.0.d.f.ip6.arpa"),
+            ("1.0.0.2.ip6.arpa", Rtype::PTR, "Forward"),
+        ] {
+            let question = QuestionName::of(&wire_name(name).unwrap());
+            assert_eq!(
+                shown(&decide(std::iter::once(&network), None, &question, rtype)),
+                answer,
+                "{name} {rtype}"
+            );
         }
     }
 

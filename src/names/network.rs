@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::net::Ipv4Addr;
 
 use domain::base::Name;
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::host_label::split_host;
 use crate::model::types::{ContainerName, HostNumbers, User, UserName};
@@ -28,6 +28,8 @@ pub(super) struct Network {
     pub(super) zone: WireName,
     /// The domain of the subnet's addresses: `1.87.10.in-addr.arpa`.
     pub(super) reverse_zone: WireName,
+    /// The same for IPv6: sixteen digits for a /64.
+    pub(super) reverse_zone6: Option<WireName>,
     /// The names of `file.domains`, in their order.
     pub(super) domains: Vec<WireName>,
     /// The numbers of the hosts that this one is connected with, and its own.
@@ -53,10 +55,12 @@ impl Network {
         let wire = |text: &str| wire_name(text).unwrap_or_else(root);
         let domains = file.domains.iter().map(|(domain, _)| wire(domain.as_str())).collect();
         let (zone, reverse_zone) = (wire(file.zone.as_str()), wire(&reverse));
+        let reverse_zone6 = file.subnet6.and_then(reverse_zone6);
         let entries = std::mem::take(&mut file.entries);
         let names = HashMap::with_capacity(3 * entries.len());
         let of_users = HashMap::new();
-        let mut network = Self { file, names, of_users, hosts, zone, reverse_zone, domains, numbers };
+        let mut network =
+            Self { file, names, of_users, hosts, zone, reverse_zone, reverse_zone6, domains, numbers };
         for entry in entries {
             network.add(entry);
         }
@@ -220,6 +224,14 @@ impl Network {
             || subnet.contains(&address)
             || clients.iter().any(|client| client.contains(&address))
     }
+}
+
+/// The domain of the addresses of `subnet`: a label for each whole digit of its prefix.
+fn reverse_zone6(subnet: Ipv6Net) -> Option<WireName> {
+    let digits = format!("{:032x}", subnet.network().to_bits());
+    let whole = digits.chars().take(usize::from(subnet.prefix_len() / 4)).collect::<Vec<_>>();
+    let labels: String = whole.iter().rev().map(|digit| format!("{digit}.")).collect();
+    wire_name(&format!("{labels}ip6.arpa"))
 }
 
 /// All names of a container.

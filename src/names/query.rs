@@ -1,7 +1,7 @@
 //! What is told of a question: who asked what, and what the answer was.
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -32,6 +32,7 @@ pub struct Query<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum QueryOutcome {
     Addresses(Vec<Ipv4Addr>),
+    Addresses6(Vec<Ipv6Addr>),
     Name(String),
     /// The name exists, but has nothing of this type.
     NoData,
@@ -49,6 +50,7 @@ impl QueryOutcome {
     pub(super) fn of(verdict: &Verdict<'_>) -> Self {
         match verdict {
             Verdict::Addresses(addresses) => Self::Addresses(addresses.to_vec()),
+            Verdict::Addresses6(addresses) => Self::Addresses6(addresses.clone()),
             Verdict::Pointer(name) => Self::Name(name.to_string()),
             Verdict::NoData(_) | Verdict::Authority(_) | Verdict::Version => Self::NoData,
             Verdict::NoName(_) => Self::NoName,
@@ -58,13 +60,16 @@ impl QueryOutcome {
     }
 }
 
+fn joined(addresses: &[impl ToString], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    f.write_str(&texts.join(" "))
+}
+
 impl fmt::Display for QueryOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Addresses(addresses) => {
-                let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-                f.write_str(&texts.join(" "))
-            }
+            Self::Addresses(addresses) => joined(addresses, f),
+            Self::Addresses6(addresses) => joined(addresses, f),
             Self::Name(name) => f.write_str(name),
             Self::NoData => f.write_str("no data"),
             Self::NoName => f.write_str("no such name"),

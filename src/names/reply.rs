@@ -9,7 +9,7 @@ use domain::base::message_builder::{AdditionalBuilder, MessageBuilder, PushError
 use domain::base::wire::Composer;
 use domain::base::{CharStr, Message, Serial, Ttl};
 use domain::dep::octseq::builder::{OctetsBuilder, Truncate};
-use domain::rdata::{A, Hinfo, Ptr, Soa, Txt};
+use domain::rdata::{A, Aaaa, Hinfo, Ptr, Soa, Txt};
 
 use super::ask::VERSION;
 use super::decide::Verdict;
@@ -116,6 +116,11 @@ fn build(
                 is_cut |= answer.push((owner, Ttl::ZERO, A::from_octets(a, b, c, d))).is_err();
             }
         }
+        Verdict::Addresses6(addresses) => {
+            for &address in in_turn(addresses, turn) {
+                is_cut |= answer.push((owner, Ttl::ZERO, Aaaa::new(address.octets().into()))).is_err();
+            }
+        }
         Verdict::Pointer(name) => answer.push((owner, Ttl::ZERO, Ptr::new(name)))?,
         Verdict::Minimal => {
             let text =
@@ -194,9 +199,9 @@ fn transfer_part(
 }
 
 /// All of them, beginning with number `turn`.
-fn in_turn(addresses: &[Ipv4Addr], turn: usize) -> impl Iterator<Item = Ipv4Addr> {
+fn in_turn<T>(addresses: &[T], turn: usize) -> impl Iterator<Item = &T> {
     let (end, start) = addresses.split_at(turn.checked_rem(addresses.len()).unwrap_or_default());
-    start.iter().chain(end).copied()
+    start.iter().chain(end)
 }
 
 /// Nothing is to be remembered: a container may start at any time.

@@ -6,10 +6,10 @@
 
 use std::collections::HashSet;
 use std::fmt::{self, Display, Write as _};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::error::{Error, Kind, Result};
 use crate::model::types::{AttachmentId, ContainerName, HostName, HostNumbers, NetworkName, shown};
@@ -32,6 +32,8 @@ pub struct NamesFile {
     pub listen: Ipv4Addr,
     /// The network's addresses, which may ask.
     pub subnet: Ipv4Net,
+    /// The IPv6 addresses that belong to `subnet`, if containers have any.
+    pub subnet6: Option<Ipv6Net>,
     /// The range of all hosts' networks, if this host is connected with others. Their resolvers answer for their containers, and may
     /// ask this one for its.
     pub range: Option<Ipv4Net>,
@@ -78,6 +80,8 @@ impl Change {
 pub struct NameEntry {
     /// The address.
     pub address: Ipv4Addr,
+    /// The container's IPv6 address, if it has one.
+    pub ipv6: Option<Ipv6Addr>,
     /// Who holds it. The first 12 characters of the container's ID are a name, too.
     pub id: AttachmentId,
     /// The container's name, if it has one, then its aliases.
@@ -92,6 +96,7 @@ impl NamesFile {
             network,
             listen,
             subnet,
+            subnet6: None,
             range: None,
             clients: Vec::new(),
             zone,
@@ -145,6 +150,7 @@ impl Display for NamesFile {
             network,
             listen,
             subnet,
+            subnet6,
             range,
             clients,
             zone,
@@ -155,6 +161,7 @@ impl Display for NamesFile {
             unknown,
         } = self;
         write!(f, "{HEADER}version {VERSION}\nnetwork {network}\nlisten {listen}\nsubnet {subnet}\n")?;
+        subnet6.iter().try_for_each(|subnet| writeln!(f, "subnet6 {subnet}"))?;
         range.iter().try_for_each(|range| writeln!(f, "range {range}"))?;
         clients.iter().try_for_each(|client| writeln!(f, "client {client}"))?;
         writeln!(f, "zone {zone}")?;
@@ -162,14 +169,14 @@ impl Display for NamesFile {
         hosts.iter().try_for_each(|(host, address)| writeln!(f, "host {host} {address}"))?;
         upstreams.iter().try_for_each(|upstream| writeln!(f, "upstream {upstream}"))?;
         unknown.iter().try_for_each(|line| writeln!(f, "{line}"))?;
-        entries.iter().try_for_each(|entry| writeln!(f, "name {entry}"))
+        entries.iter().try_for_each(|entry| writeln!(f, "{entry}"))
     }
 }
 
 impl Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Name(entry) => write!(f, "name {entry}"),
+            Self::Name(entry) => entry.fmt(f),
             Self::Gone(AttachmentId { container_id, if_name }) => write!(f, "gone {container_id} {if_name}"),
         }
     }
@@ -177,8 +184,12 @@ impl Display for Change {
 
 impl Display for NameEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, id: AttachmentId { container_id, if_name }, names } = self;
-        write!(f, "{address} {container_id} {if_name}")?;
+        let Self { address, ipv6, id: AttachmentId { container_id, if_name }, names } = self;
+        match ipv6 {
+            None => write!(f, "name {address}")?,
+            Some(ipv6) => write!(f, "name6 {address} {ipv6}")?,
+        }
+        write!(f, " {container_id} {if_name}")?;
         names.iter().try_for_each(|name| {
             f.write_char(' ')?;
             f.write_str(name.as_str())
@@ -193,6 +204,7 @@ struct Draft {
     network: Option<NetworkName>,
     listen: Option<Ipv4Addr>,
     subnet: Option<Ipv4Net>,
+    subnet6: Option<Ipv6Net>,
     range: Option<Ipv4Net>,
     zone: Option<HostName>,
     clients: Vec<Ipv4Net>,
@@ -211,13 +223,14 @@ impl Draft {
             "network" => self.network = Some(words.next("network name")?),
             "listen" => self.listen = Some(words.next("address")?),
             "subnet" => self.subnet = Some(words.next("subnet")?),
+            "subnet6" => self.subnet6 = Some(words.next("subnet")?),
             "range" => self.range = Some(words.next("range")?),
             "client" => self.clients.push(words.network()?),
             "zone" => self.zone = Some(words.next("zone")?),
             "domain" => self.domains.push((words.next("domain")?, words.next("address")?)),
             "host" => self.hosts.push((words.next("host name")?, words.next("address")?)),
             "upstream" => self.upstreams.push(words.next("address")?),
-            word @ ("name" | "gone") => self.changes.push(words.change(word)?),
+            word @ ("name" | "name6" | "gone") => self.changes.push(words.change(word)?),
             _ if line.contains(char::is_control) => {
                 return Err(bad("it has control characters".to_owned()));
             }
@@ -240,6 +253,7 @@ impl Draft {
             network: self.network.ok_or_else(|| missing("network"))?,
             listen: self.listen.ok_or_else(|| missing("listen"))?,
             subnet: self.subnet.ok_or_else(|| missing("subnet"))?,
+            subnet6: self.subnet6,
             range: self.range,
             clients: self.clients,
             zone: self.zone.ok_or_else(|| missing("zone"))?,
@@ -296,7 +310,8 @@ impl Words<'_> {
     /// The change of a line that begins with `keyword`.
     fn change(&mut self, keyword: &str) -> Result<Change> {
         match keyword {
-            "name" => self.entry().map(Change::Name),
+            "name" => self.entry(false).map(Change::Name),
+            "name6" => self.entry(true).map(Change::Name),
             "gone" => self.id().map(Change::Gone),
             _ => Err(bad(format!("\"{}\" is no change", shown(keyword)))),
         }
@@ -306,10 +321,12 @@ impl Words<'_> {
         Ok(AttachmentId { container_id: self.next("container ID")?, if_name: self.next("interface name")? })
     }
 
-    fn entry(&mut self) -> Result<NameEntry> {
-        let (address, id) = (self.next("address")?, self.id()?);
+    fn entry(&mut self, has_ipv6: bool) -> Result<NameEntry> {
+        let address = self.next("address")?;
+        let ipv6 = if has_ipv6 { Some(self.next("IPv6 address")?) } else { None };
+        let id = self.id()?;
         let names = self.0.by_ref().map(ContainerName::parse).collect::<Result<_>>()?;
-        Ok(NameEntry { address, id, names })
+        Ok(NameEntry { address, ipv6, id, names })
     }
 }
 
@@ -342,7 +359,7 @@ name 10.87.1.3 fedcba9876543210 eth0
 ";
 
     fn entry(line: &str) -> NameEntry {
-        Words(line.split(' ')).entry().unwrap()
+        Words(line.split(' ')).entry(false).unwrap()
     }
 
     #[test]
@@ -360,11 +377,23 @@ name 10.87.1.3 fedcba9876543210 eth0
     }
 
     #[test]
+    fn ipv6_addresses_round_trip() {
+        let text = TEXT
+            .replace("subnet 10.87.1.0/24\n", "subnet 10.87.1.0/24\nsubnet6 fd0a:57f1:a7e0:1::/64\n")
+            .replace("name 10.87.1.2 ", "name6 10.87.1.2 fd0a:57f1:a7e0:1::2 ");
+        let file = NamesFile::parse(&text).unwrap();
+        assert_eq!(file.to_string(), text);
+        let found: Vec<_> = file.entries.iter().map(|entry| entry.ipv6).collect();
+        assert_eq!(found, ["fd0a:57f1:a7e0:1::2".parse().ok(), None]);
+    }
+
+    #[test]
     fn appended_lines_change_what_was_said_before() {
         let held = |text: &str| {
             let file = NamesFile::parse(text).unwrap();
             assert_eq!(NamesFile::parse(&file.to_string()).unwrap(), file);
-            file.entries.iter().map(ToString::to_string).collect::<Vec<_>>()
+            let shown = |entry: &NameEntry| entry.to_string().trim_start_matches("name ").to_owned();
+            file.entries.iter().map(shown).collect::<Vec<_>>()
         };
         let [old, kept] =
             ["10.87.1.2 0123456789abcdef eth0 Web web-alias", "10.87.1.3 fedcba9876543210 eth0"];

@@ -231,6 +231,7 @@ mod tests {
         let lab: NetworkName = "lab".parse().unwrap();
         let entry = NameEntry {
             address: [10, 87, 1, 2].into(),
+            ipv6: None,
             id: AttachmentId {
                 container_id: "0123456789abcdef".parse().unwrap(),
                 if_name: "eth0".parse().unwrap(),

@@ -20,6 +20,7 @@ use flatnet::model::desired::{AttachmentState, HostFacts, HostState, Routes};
 use flatnet::model::plan::{FlowFilter, Op, Plan};
 use flatnet::model::types::{AttachmentId, NetnsPath, Owner, PortMapping, PortMode, SysctlKey};
 use flatnet::state::receipt::Receipt;
+use ipnet::Ipv6Net;
 use serde::Deserialize;
 
 use crate::golden_file::compare;
@@ -57,6 +58,8 @@ struct Observed {
     #[serde(default)]
     unreachable: bool,
     /// Whether the tables exist, and match the desired state.
+    #[serde(default)]
+    unreachable6: Vec<Ipv6Net>,
     #[serde(default)]
     ruleset: Rules,
     /// What exists of the way to other hosts.
@@ -136,9 +139,10 @@ impl Add {
         let Self { id, netns, address, ports, .. } = self;
         let before = self.was_used.then(|| FlowFilter::of_address(*address)).into_iter().flatten();
         let own = [Ipv4Addr::LOCALHOST, config.bridge_address()].map(IpAddr::from);
+        let addresses = facts.addresses(config, *address, true);
         AttachmentState {
             flows_to_end: before.chain(FlowFilter::before_publishing(ports, &own)).collect(),
-            ..AttachmentState::new(config, facts, id, netns, &config.addresses(*address), None, ports, routes)
+            ..AttachmentState::new(config, facts, id, netns, &addresses, None, ports, routes)
         }
     }
 }
@@ -160,6 +164,7 @@ impl Observed {
             sysctls: self.sysctls.clone(),
             has_ipv6: true,
             unreachable: self.unreachable,
+            unreachable6: self.unreachable6.clone(),
             overlay: self.overlay.clone(),
             ruleset: match self.ruleset {
                 Rules::Absent => ObservedRuleset::Absent,

@@ -15,7 +15,7 @@ use flatnet::kernel::observe::rule::Rule;
 use flatnet::model::desired::{AttachmentState, HostState, VxlanLink};
 use flatnet::model::plan::{Element, LinkAttribute, Op, Place, TableElement};
 use flatnet::model::types::{IfName, LinkGroup, Mac, PortMapping, RouteTable, SysctlKey};
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -130,7 +130,7 @@ fn element(family: &str, set: &str, key: &str, value: Option<&str>) -> Element {
         address: value[0].parse().unwrap(),
     };
     match (family, set, key.as_slice()) {
-        ("inet", "bindings", [dev, address]) => {
+        ("inet", "bindings" | "bindings6", [dev, address]) => {
             Element::Binding { dev: dev.parse().unwrap(), address: address.parse().unwrap() }
         }
         ("inet", "frame_bindings", [mac, address]) => {
@@ -139,8 +139,12 @@ fn element(family: &str, set: &str, key: &str, value: Option<&str>) -> Element {
         ("arp", "bindings", [mac, address]) => {
             Element::ArpBinding { mac: mac.parse().unwrap(), address: address.parse().unwrap() }
         }
-        ("inet", "published_anywhere", [protocol, port]) => published(protocol, None, port),
-        ("inet", "published_at_address", [protocol, host, port]) => published(protocol, Some(host), port),
+        ("inet", "published_anywhere" | "published6_anywhere", [protocol, port]) => {
+            published(protocol, None, port)
+        }
+        ("inet", "published_at_address" | "published6_at_address", [protocol, host, port]) => {
+            published(protocol, Some(host), port)
+        }
         other => unreachable!("{other:?}"),
     }
 }
@@ -431,6 +435,7 @@ impl Model {
     fn set(&mut self, place: &Place, dev: &IfName, attribute: &LinkAttribute) -> Applied {
         match attribute {
             LinkAttribute::Name(name) => self.at(place).rename(dev.as_str(), name),
+            LinkAttribute::Ipv6Address(_) if matches!(place, Place::Netns(_)) => Ok(()),
             LinkAttribute::Ipv6Address(on) => {
                 let key = addr_gen_mode(dev);
                 self.sysctls
@@ -488,11 +493,12 @@ impl Model {
     pub(crate) fn observe_host(&self, wanted: &HostState) -> ObservedHost {
         let ports = wanted.ports.iter().filter_map(|port| self.host.links.get(port.as_str()));
         ObservedHost {
-            bridge: self.host.links.get(wanted.bridge.as_str()).cloned(),
+            bridge: self.host.links.get(wanted.bridge.as_str()).map(by_family),
             ports: ports.cloned().collect(),
             sysctls: self.sysctls.clone(),
             has_ipv6: true,
             unreachable: self.unreachable.contains(&IpNet::V4(wanted.subnet)),
+            unreachable6: self.unreachable6(),
             overlay: self.observe_overlay(wanted),
             ruleset: match &self.ruleset {
                 None => ObservedRuleset::Absent,
@@ -513,6 +519,11 @@ impl Model {
             resolver: None,
             service: None,
         }
+    }
+
+    fn unreachable6(&self) -> Vec<Ipv6Net> {
+        let ipv6 = |to: &IpNet| if let IpNet::V6(to) = to { Some(*to) } else { None };
+        self.unreachable.iter().filter_map(ipv6).collect()
     }
 
     fn observe_overlay(&self, wanted: &HostState) -> ObservedOverlay {
@@ -589,6 +600,12 @@ fn addr_gen_mode(dev: &IfName) -> SysctlKey {
     SysctlKey::ipv6_conf(dev, "addr_gen_mode")
 }
 
+/// A link as it is observed. The model keeps the addresses of both families together.
+fn by_family(link: &Link) -> Link {
+    let (addresses, ipv6) = link.addresses.iter().partition(|address| address.addr().is_ipv4());
+    Link { addresses, ipv6, ..link.clone() }
+}
+
 fn new_port() -> PortFlags {
     PortFlags { learning: true, locked: Some(false), ..PortFlags::default() }
 }
@@ -606,6 +623,7 @@ fn new_link(name: &IfName, kind: &str, mac: &str, mtu: u32) -> Link {
         master: String::new(),
         port: PortFlags::default(),
         addresses: Vec::new(),
+        ipv6: Vec::new(),
         noprefixroute: Vec::new(),
         peer_netns: None,
     }

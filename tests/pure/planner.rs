@@ -83,6 +83,7 @@ fn of_both_families(state: AttachmentState, model: &mut Model) -> AttachmentStat
         next_hops: state.next_hops.iter().copied().chain([nets("fd00::1/128").addr()]).collect(),
         routes_to: state.routes_to.iter().copied().chain([nets("::/0")]).collect(),
         answers_to: state.answers_to.iter().copied().chain([nets("fd01::1/128").addr()]).collect(),
+        own_table6: true,
         ..state
     }
 }

@@ -270,7 +270,7 @@ fn protocol(frame: &[u8]) -> Option<u8> {
     (frame.get(12..14)? == [8, 0]).then(|| frame.get(23).copied())?
 }
 
-fn ethernet(to: Mac, source: Mac, kind: u16, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn ethernet(to: Mac, source: Mac, kind: u16, payload: &[u8]) -> Vec<u8> {
     [&to[..], &source, &kind.to_be_bytes(), payload].concat()
 }
 
@@ -298,7 +298,7 @@ fn ipv4_fragment(
 }
 
 /// The internet checksum (RFC 1071).
-fn checksum(bytes: &[u8]) -> [u8; 2] {
+pub(crate) fn checksum(bytes: &[u8]) -> [u8; 2] {
     let word = |pair: &[u8]| u32::from(pair[0]) << 8 | u32::from(pair.get(1).copied().unwrap_or_default());
     let mut sum: u32 = bytes.chunks(2).map(word).sum();
     while sum > 0xffff {

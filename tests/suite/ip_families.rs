@@ -36,6 +36,7 @@ fn state() -> AttachmentState {
         routes_to: ["0.0.0.0/0", "10.87.0.0/16", "::/0"].map(|to| to.parse().unwrap()).to_vec(),
         answers_to: ["192.0.2.9", "fd01::9"].map(|to| to.parse().unwrap()).to_vec(),
         own_table: true,
+        own_table6: true,
         ..state
     }
 }

@@ -75,6 +75,10 @@ mod hosts;
 #[cfg(feature = "faults")]
 mod interleaved;
 mod ip_families;
+mod ipv6;
+mod ipv6_frames;
+mod ipv6_guard;
+mod ipv6_host;
 mod kill_random;
 #[cfg(feature = "faults")]
 mod kill_steps;

@@ -7,7 +7,7 @@ use crate::podman::{Flavour, IMAGE, Lab};
 /// An option that differs from the configuration, the name in the message, and the remedy in it.
 const REFUSED: [(&str, &str, &str); 12] = [
     ("--internal", "--internal", "egress: none` and `ingress_gateways: []"),
-    ("--ipv6", "--ipv6", "IPv4 only"),
+    ("--ipv6", "--ipv6", "`ipv6: auto`"),
     ("--subnet 10.99.0.0/24", "--subnet", "subnet: 10.99.0.0/24"),
     ("--subnet 10.87.1.0/24 --gateway 10.87.1.9", "--gateway", "bridge_address: 10.87.1.9"),
     ("--subnet 10.87.1.0/24 --ip-range 10.87.1.128/25", "--ip-range", "allocate:"),

@@ -42,10 +42,15 @@ def within(netns, function):
     return wait
 
 
+def family(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
 def listeners(bind, port):
-    tcp, udp = socket.socket(), socket.socket(type=socket.SOCK_DGRAM)
+    tcp, udp = socket.socket(family(bind)), socket.socket(family(bind), socket.SOCK_DGRAM)
     tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    udp.setsockopt(socket.SOL_IP, IP_PKTINFO, 1)
+    if family(bind) == socket.AF_INET:
+        udp.setsockopt(socket.SOL_IP, IP_PKTINFO, 1)
     tcp.bind((bind, port))
     udp.bind((bind, port))
     tcp.listen(64)
@@ -92,7 +97,7 @@ def serve(servers):
 
 
 def ask_one(proto, to, port, seconds, source):
-    asking = socket.socket(type=socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM)
+    asking = socket.socket(family(to), socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM)
     asking.settimeout(seconds)
     try:
         if source:
@@ -156,8 +161,8 @@ def wire(plan):
     print(json.dumps([drain(ear) for ear in ears]))
 
 
-def raw_ear(protocol):
-    opened = socket.socket(socket.AF_INET, socket.SOCK_RAW, protocol)
+def raw_ear(protocol, family=socket.AF_INET):
+    opened = socket.socket(family, socket.SOCK_RAW, protocol)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
     opened.setblocking(False)
     return opened
@@ -171,6 +176,7 @@ def sender(link):
 
 def strike(plan):
     ears = [within(netns, lambda: raw_ear(protocol))() for netns, protocol in plan["ears"]]
+    ears += [within(netns, lambda: raw_ear(protocol, socket.AF_INET6))() for netns, protocol in plan.get("ears6", [])]
     senders = {}
     for netns, link, frame in plan["frames"]:
         if (netns, link) not in senders:

@@ -107,6 +107,11 @@ pub(crate) fn probe(what: &str, from: &str, proto: &'static str, to: &str, port:
 }
 
 impl Probe {
+    /// Whether the request goes to this address.
+    pub(crate) fn is_to(&self, address: &str) -> bool {
+        self.to == address
+    }
+
     /// Sends the request from this address.
     pub(crate) fn source(mut self, address: &'static str) -> Self {
         self.source = Some(address);

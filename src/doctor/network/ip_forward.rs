@@ -17,6 +17,11 @@ pub(in crate::doctor) const CHECK: Check = Check {
 
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let steps = missing_steps(context, |op| is_setting(op, |key| *key == SysctlKey::ip_forward()));
+    let steps6 = missing_steps(context, |op| is_setting(op, |key| *key == SysctlKey::ipv6_forwarding()));
+    if steps.as_ref().is_ok_and(Vec::is_empty) && steps6.is_ok_and(|steps| !steps.is_empty()) {
+        let what = "net.ipv6.conf.all.forwarding is 0: this host does not forward IPv6 packets";
+        return Ok(vec![Finding::failure(what).commands([context.up_or_repair()])]);
+    }
     Ok(vec![match steps {
         Err(why) => Finding::not_applicable(why),
         Ok(steps) if steps.is_empty() => Finding::good("net.ipv4.ip_forward is 1"),

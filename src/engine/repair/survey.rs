@@ -52,11 +52,11 @@ impl Engine {
         if receipt::is_attached(events) {
             return Ok(None);
         }
-        let (_, observed) = match self.look_at_links(receipt) {
+        let (desired, observed) = match self.look_at_links(receipt) {
             Err(_) if self.is_dying(receipt) => return Ok(Some("is gone")),
             found => found?,
         };
-        Ok((!has_addresses(&observed, &receipt.addresses)).then_some(UNFINISHED))
+        Ok((!has_addresses(&observed, &desired.addresses)).then_some(UNFINISHED))
     }
 
     /// Reports what is recorded but not so, and what only a person can decide.

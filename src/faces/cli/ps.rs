@@ -130,22 +130,35 @@ impl Row {
         }
     }
 
-    fn cells(&self) -> Vec<String> {
+    /// Its IPv6 address.
+    fn ipv6(&self) -> Option<IpAddr> {
+        self.addresses.iter().copied().find(|address| address.is_ipv6() && *address != self.address)
+    }
+
+    fn cells(&self, with_ipv6: bool) -> Vec<String> {
         let or_dash = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
-        vec![
-            or_dash(&self.name),
-            self.short_id.clone(),
-            self.address.to_string(),
+        let mut cells = vec![or_dash(&self.name), self.short_id.clone(), self.address.to_string()];
+        if with_ipv6 {
+            cells.push(self.ipv6().map_or_else(|| "-".to_owned(), |address| address.to_string()));
+        }
+        cells.extend([
             or_dash(&self.mac),
             or_dash(self.host_link.as_deref().unwrap_or_default()),
             output::ago(self.milliseconds),
             self.state.clone(),
-        ]
+        ]);
+        cells
     }
 }
 
 fn table(rows: &[Row]) -> String {
-    let head = ["NAME", "ID", "ADDRESS", "MAC", "HOST LINK", "SINCE", "STATE"].map(str::to_owned).to_vec();
-    let lines: Vec<Vec<String>> = std::iter::once(head).chain(rows.iter().map(Row::cells)).collect();
+    let with_ipv6 = rows.iter().any(|row| row.ipv6().is_some());
+    let mut head = vec!["NAME", "ID", "ADDRESS", "MAC", "HOST LINK", "SINCE", "STATE"];
+    if with_ipv6 {
+        head.insert(3, "IPV6");
+    }
+    let head = head.into_iter().map(str::to_owned).collect();
+    let lines: Vec<Vec<String>> =
+        std::iter::once(head).chain(rows.iter().map(|row| row.cells(with_ipv6))).collect();
     output::columns(&lines)
 }

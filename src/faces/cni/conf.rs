@@ -1,7 +1,7 @@
 //! The network configuration on standard input.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -164,16 +164,23 @@ fn port_mapping(raw: &RawPort) -> Result<PortMapping> {
     })
 }
 
-/// The host address of a published port; empty and 0.0.0.0 mean every address.
+/// The host address of a published port; empty means every address.
 pub(crate) fn host_ip(text: &str) -> Result<Option<IpAddr>> {
     if text.is_empty() {
         return Ok(None);
     }
-    let address: Ipv4Addr = text.parse().map_err(|_| {
+    let address: IpAddr = text.parse().map_err(|_| {
         Error::new(Kind::Unsupported, format!("a port cannot be published at \"{}\"", shown(text)))
-            .remedy("Use an IPv4 address of this host, or no address; IPv6 is not supported")
+            .remedy("Use an address of this host, or no address")
     })?;
-    Ok((!address.is_unspecified()).then_some(address.into()))
+    if address == Ipv6Addr::LOCALHOST {
+        return Err(Error::new(
+            Kind::Unsupported,
+            "a port cannot be published at ::1, which is valid on no link",
+        )
+        .remedy("Use 127.0.0.1, or no address"));
+    }
+    Ok(Some(address))
 }
 
 fn missing(key: &str) -> Error {

@@ -71,10 +71,13 @@ pub(super) fn create(mut network: Map<String, Value>, name: &str, path: &Path) -
     })?;
     refuse(&asked, &config, path)?;
     network.insert("ipam_options".to_owned(), json!({"driver": IPAM_DRIVER}));
-    network
-        .insert("subnets".to_owned(), json!([{"subnet": config.subnet, "gateway": config.bridge_address()}]));
+    let mut subnets = vec![json!({"subnet": config.subnet, "gateway": config.bridge_address()})];
+    subnets.extend(config.ipv6_mapping().map(|mapping| {
+        json!({"subnet": mapping.net_of(config.subnet), "gateway": mapping.address_of(config.bridge_address())})
+    }));
+    network.insert("subnets".to_owned(), json!(subnets));
     network.insert("network_interface".to_owned(), json!(config.bridge));
-    network.insert("ipv6_enabled".to_owned(), json!(false));
+    network.insert("ipv6_enabled".to_owned(), json!(config.ipv6_mapping().is_some()));
     network.insert("dns_enabled".to_owned(), json!(false));
     Ok(Value::Object(network))
 }
@@ -89,10 +92,14 @@ fn refuse(asked: &NetworkOptions, config: &Config, path: &Path) -> Result<()> {
     let is_internal =
         config.egress == Egress::None && config.ingress_gateways == IngressGateways::List(Vec::new());
     unless(!asked.internal || is_internal, "--internal", field("egress: none` and `ingress_gateways: []"))?;
-    unless(!asked.ipv6_enabled, "--ipv6", "Remove it: Flatnet is IPv4 only".to_owned())?;
+    let mapping = config.ipv6_mapping();
+    unless(!asked.ipv6_enabled || mapping.is_some(), "--ipv6", field("ipv6: auto"))?;
     let own =
         |text: &Option<String>, own: Ipv4Addr| text.as_deref().is_none_or(|text| text.parse() == Ok(own));
     for Subnet { addresses: subnet, gateway, lease_range } in asked.subnets.iter().flatten() {
+        if mapping.is_some_and(|mapping| subnet.parse() == Ok(mapping.net_of(config.subnet))) {
+            continue;
+        }
         unless(
             subnet.parse() == Ok(config.subnet),
             "--subnet",

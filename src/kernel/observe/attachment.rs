@@ -53,22 +53,33 @@ pub fn observe(
     host: &mut Host,
 ) -> Result<ObservedAttachment> {
     let container = Place::Netns(desired.netns.clone());
-    let routes = routes(&container, &["-4", "route", "show", "table", "all"], host)?;
-    let rules = if desired.own_table { rules(&container, host)? } else { Vec::new() };
+    let mut routes = routes(&container, &["-4", "route", "show", "table", "all"], host)?;
+    let mut own_rules =
+        if desired.own_table { rules(&container, &["rule", "show"], host)? } else { Vec::new() };
+    let has_ipv6 = desired.addresses.ipv6().is_some();
+    if has_ipv6 {
+        routes.extend(self::routes(&container, &["-6", "route", "show", "table", "all"], host)?);
+        if desired.own_table && desired.own_table6 {
+            own_rules.extend(rules(&container, &["-6", "rule", "show"], host)?);
+        }
+    }
     let dev = desired.host_link.as_str();
     let host_link = link(&Place::Host, dev, host)?;
     let is_there = host_link.is_some();
-    let show = ["route", "show", "dev", dev];
+    let mut host_routes = Vec::new();
+    for family in ["-4", "-6"].into_iter().take(if has_ipv6 { 2 } else { 1 }).filter(|_| is_there) {
+        host_routes.extend(self::routes(&Place::Host, &[family, "route", "show", "dev", dev], host)?);
+    }
     Ok(ObservedAttachment {
         fdb: if is_there && desired.mode.is_bridged() { fdb(dev, host)? } else { Vec::new() },
-        host_routes: if is_there { self::routes(&Place::Host, &show, host)? } else { Vec::new() },
+        host_routes,
         ipv6_address: gets_ipv6_address(&desired.host_link),
         route_localnet: desired.route_localnet().and_then(|key| super::sysctl(&key)),
         forwarding: forwards(&if is_there { desired.forwarding() } else { SysctlKey::default_forwarding() }),
         host_link,
         container_link: link(&container, desired.id.if_name.as_str(), host)?,
         routes,
-        rules,
+        rules: own_rules,
         elements,
     })
 }
@@ -90,12 +101,13 @@ fn gets_ipv6_address(dev: &IfName) -> bool {
 /// The routes that `ip route show` prints with these arguments.
 pub(super) fn routes(place: &Place, words: &[&str], host: &mut Host) -> Result<Vec<Route>> {
     let json = ip_show(place, words, host)?;
-    json.as_deref().map_or(Ok(Vec::new()), route::parse).map_err(|cause| bad_json("ip route", &cause))
+    let parse = if words.first() == Some(&"-6") { route::parse6 } else { route::parse };
+    json.as_deref().map_or(Ok(Vec::new()), parse).map_err(|cause| bad_json("ip route", &cause))
 }
 
 /// The rules that `ip rule show` prints.
-fn rules(place: &Place, host: &mut Host) -> Result<Vec<Rule>> {
-    let json = ip_show(place, &["rule", "show"], host)?;
+fn rules(place: &Place, words: &[&str], host: &mut Host) -> Result<Vec<Rule>> {
+    let json = ip_show(place, words, host)?;
     json.as_deref().map_or(Ok(Vec::new()), rule::parse).map_err(|cause| bad_json("ip rule", &cause))
 }
 

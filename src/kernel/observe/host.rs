@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::attachment::{ABSENT, NO_FAMILY, bad_json, link, table};
 use super::gateway;
+use super::ipv6;
 use super::link::Link;
 use super::overlay::ObservedOverlay;
 use super::proc_route::{self, DefaultRoute};
@@ -18,7 +19,7 @@ use crate::kernel::execute::Executor;
 use crate::kernel::host::Host;
 use crate::model::command::Command;
 use crate::model::config::{Config, IngressGateways, Mtu, OverlayKind, Peer, Peers, Uplink};
-use crate::model::desired::{GatewayLink, HostFacts, HostState, OverlayRoute};
+use crate::model::desired::{GatewayLink, HostFacts, HostState, Ipv6Facts, OverlayRoute};
 use crate::model::plan::{Element, FlowFilter, Place};
 use crate::model::types::{Owner, SysctlKey};
 use crate::state::names_dir::NamesDir;
@@ -36,6 +37,8 @@ pub struct ObservedHost {
     pub has_ipv6: bool,
     /// Whether packets to unassigned addresses are rejected.
     pub unreachable: bool,
+    /// IPv6 destinations of Flatnet's unreachable routes: this network's, and those that a former address of the bridge is in.
+    pub unreachable6: Vec<Ipv6Net>,
     /// The way to containers of other hosts.
     pub overlay: ObservedOverlay,
     /// The state of the tables.
@@ -88,6 +91,7 @@ impl ObservedHost {
             sysctls: BTreeMap::new(),
             has_ipv6: true,
             unreachable: false,
+            unreachable6: Vec::new(),
             overlay: ObservedOverlay::default(),
             ruleset: ObservedRuleset::Absent,
             arp_table: false,
@@ -131,7 +135,8 @@ pub fn facts(config: &Config, config_hash: &str, host: &mut Host) -> Result<Host
         resolver: super::resolver::how_to_start(config),
         service: super::serve::program(config),
         ingress_gateways,
-        ipv6: has_ipv6(),
+        containers_ipv6: ipv6(config, fib, host)?,
+        ipv6: ipv6::is_supported(),
         uplink,
         gateway_ports,
         resolvers: own_resolvers(config.bridge_address(), &config.dns.servers),
@@ -194,9 +199,11 @@ pub fn ways_are(gateways: &[Ipv4Addr], links: &[GatewayLink]) -> bool {
     })
 }
 
-/// Whether the kernel supports IPv6, that is, links have IPv6 settings.
-fn has_ipv6() -> bool {
-    std::path::Path::new("/proc/sys/net/ipv6/conf").exists()
+/// What containers' IPv6 depends on, if they have any.
+fn ipv6(config: &Config, fib: bool, host: &mut Host) -> Result<Option<Ipv6Facts>> {
+    let Some(mapping) = config.ipv6_mapping().filter(|_| ipv6::is_supported()) else { return Ok(None) };
+    let facts = ipv6::facts(mapping.address_of(config.bridge_address()), host)?;
+    Ok(Some(if fib { Ipv6Facts { host_addresses: Vec::new(), ..facts } } else { facts }))
 }
 
 /// This host's uplink.
@@ -227,10 +234,11 @@ pub fn observe(desired: &HostState, host: &mut Host) -> Result<ObservedHost> {
     let refused = refused(host)?;
     Ok(ObservedHost {
         ports: if desired.ports.is_empty() { Vec::new() } else { ports(desired, host)? },
-        bridge,
         sysctls,
-        has_ipv6: has_ipv6(),
+        has_ipv6: ipv6::is_supported(),
         unreachable: refused.contains(&desired.subnet.into()),
+        unreachable6: refused6(desired, bridge.as_ref(), host)?,
+        bridge,
         overlay: super::overlay::observe(desired, &refused, host)?,
         ruleset,
         arp_table,
@@ -320,6 +328,22 @@ fn refused(host: &mut Host) -> Result<Vec<IpNet>> {
     let show = ["route", "show", "type", "unreachable", "proto", "87"];
     let routes = super::attachment::routes(&Place::Host, &show, host)?;
     Ok(routes.into_iter().map(|route| route.to).collect())
+}
+
+/// The IPv6 destinations of our unreachable routes that are, or were, of this network: another network of this host has others.
+fn refused6(desired: &HostState, bridge: Option<&Link>, host: &mut Host) -> Result<Vec<Ipv6Net>> {
+    let of_bridge = bridge.map_or(&[][..], |bridge| &bridge.ipv6);
+    if desired.ipv6.is_none() && of_bridge.is_empty() {
+        return Ok(Vec::new());
+    }
+    let show = ["-6", "route", "show", "type", "unreachable", "proto", "87"];
+    let routes = super::attachment::routes(&Place::Host, &show, host)?;
+    let is_own = |to: &Ipv6Net| {
+        desired.ipv6.is_some_and(|ipv6| ipv6.subnet == *to)
+            || of_bridge.iter().any(|address| IpNet::from(*to).contains(&address.addr()))
+    };
+    let to = |route: super::route::Route| if let IpNet::V6(to) = route.to { Some(to) } else { None };
+    Ok(routes.into_iter().filter_map(to).filter(is_own).collect())
 }
 
 /// The desired tables as nft prints them: loaded in a temporary network namespace.

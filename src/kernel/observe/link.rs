@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::Deserialize;
 
 use crate::model::types::LinkGroup;
@@ -32,6 +32,8 @@ pub struct Link {
     pub port: PortFlags,
     /// Its IPv4 addresses.
     pub addresses: Vec<IpNet>,
+    /// Its IPv6 addresses, without link-local ones.
+    pub ipv6: Vec<IpNet>,
     /// Addresses without an on-link route (`noprefixroute`).
     pub noprefixroute: Vec<IpNet>,
     /// The ID of the namespace of a veth's peer (`ip netns list-id`).
@@ -50,6 +52,14 @@ pub struct PortFlags {
     pub locked: Option<bool>,
     /// A frame may leave by the port it arrived at.
     pub hairpin: bool,
+}
+
+impl Link {
+    /// Whether it has this address, of either family.
+    #[must_use]
+    pub fn has(&self, address: &IpNet) -> bool {
+        self.addresses.contains(address) || self.ipv6.contains(address)
+    }
 }
 
 #[derive(Deserialize)]
@@ -82,6 +92,7 @@ struct RawInfo {
 struct RawAddress {
     family: String,
     local: String,
+    scope: String,
     prefixlen: u8,
     noprefixroute: bool,
 }
@@ -97,7 +108,13 @@ fn link(raw: Raw) -> Link {
         let address = (raw.family == "inet").then(|| raw.local.parse().ok()).flatten();
         Some(IpNet::from(Ipv4Net::new(address?, raw.prefixlen).ok()?))
     };
+    let ipv6 = |raw: &RawAddress| {
+        let address =
+            (raw.family == "inet6" && raw.scope != "link").then(|| raw.local.parse().ok()).flatten();
+        Some(IpNet::from(Ipv6Net::new(address?, raw.prefixlen).ok()?))
+    };
     Link {
+        ipv6: raw.addr_info.iter().filter_map(ipv6).collect(),
         up: raw.flags.iter().any(|flag| flag == "UP"),
         arp: !raw.flags.iter().any(|flag| flag == "NOARP"),
         group: LinkGroup(raw.group.parse().unwrap_or_default()),

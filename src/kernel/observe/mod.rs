@@ -13,6 +13,7 @@ pub mod gateway;
 pub mod host;
 pub mod ini;
 pub mod inside;
+pub mod ipv6;
 pub mod link;
 pub mod marked_links;
 pub mod nested;

@@ -12,7 +12,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use super::{proc_route, proc_tcp, processes};
+use super::{ipv6, proc_route, proc_tcp, processes};
 use crate::error::{self, Error, Kind, Result};
 use crate::model::types::{Caller, IfName, NetnsId, NetnsPath};
 
@@ -25,6 +25,17 @@ pub struct Netns {
     file: Rc<File>,
     path: NetnsPath,
     id: NetnsId,
+}
+
+/// A container's network namespace before its link is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Before {
+    /// Whether the interface exists.
+    pub has_link: bool,
+    /// Whether another network has added a default route.
+    pub has_way_out: bool,
+    /// Whether links can have IPv6 addresses.
+    pub has_ipv6: bool,
 }
 
 impl Netns {
@@ -68,12 +79,21 @@ impl Netns {
         self.id
     }
 
-    /// Whether the interface `if_name` exists, and whether another network has added a default route.
-    pub fn link_and_way_out(&self, if_name: &IfName) -> Result<(bool, bool)> {
+    /// What an attachment depends on, before `if_name` is made.
+    pub fn before(&self, if_name: &IfName) -> Result<Before> {
         self.inside(|| {
             let routes = proc_route::read()?;
-            Ok((!super::link_is_gone(if_name.as_str()), proc_route::default_route(&routes).is_some()))
+            Ok(Before {
+                has_link: !super::link_is_gone(if_name.as_str()),
+                has_way_out: proc_route::default_route(&routes).is_some(),
+                has_ipv6: ipv6::is_enabled(),
+            })
         })
+    }
+
+    /// Whether its links can have IPv6 addresses.
+    pub fn has_ipv6(&self) -> Result<bool> {
+        self.inside(|| Ok(ipv6::is_enabled()))
     }
 
     /// The TCP ports that listen at `address` or at every address; `false` if that may be IPv6 only.

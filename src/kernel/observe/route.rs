@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::Deserialize;
 
 use crate::model::types::RouteTable;
@@ -31,15 +31,23 @@ struct Raw {
 
 /// Parses the output of `ip -j route show`; of `table all` without the kernel's table `local`.
 pub fn parse(json: &str) -> Result<Vec<Route>, serde_json::Error> {
-    let raw: Vec<Raw> = serde_json::from_str(json)?;
-    let of_the_kernel = |raw: &Raw| raw.table == "local";
-    Ok(raw.into_iter().filter(|raw| !of_the_kernel(raw)).filter_map(route).collect())
+    parse_with(json, Ipv4Net::default().into())
 }
 
-fn route(raw: Raw) -> Option<Route> {
+/// The same for `ip -j -6 route show`.
+pub fn parse6(json: &str) -> Result<Vec<Route>, serde_json::Error> {
+    parse_with(json, Ipv6Net::default().into())
+}
+
+fn parse_with(json: &str, everywhere: IpNet) -> Result<Vec<Route>, serde_json::Error> {
+    let raw: Vec<Raw> = serde_json::from_str(json)?;
+    let of_the_kernel = |raw: &Raw| raw.table == "local";
+    Ok(raw.into_iter().filter(|raw| !of_the_kernel(raw)).filter_map(|raw| route(raw, everywhere)).collect())
+}
+
+fn route(raw: Raw, everywhere: IpNet) -> Option<Route> {
     let to = match raw.dst.as_str() {
-        // IPv6 routes are not observed.
-        "default" => Ipv4Net::default().into(),
+        "default" => everywhere,
         text if text.contains('/') => text.parse().ok()?,
         text => text.parse::<IpAddr>().ok()?.into(),
     };
@@ -60,6 +68,19 @@ mod tests {
         assert_eq!(routes[0], Route { to: Ipv4Net::default().into(), via, dev: "eth0".into(), table: None });
         assert_eq!(routes[1].via, None);
         assert_eq!(routes[2].to.to_string(), "10.9.9.9/32");
+    }
+
+    /// Output of iproute2 6.1.
+    #[test]
+    fn parses_default_route_of_ipv6() {
+        let json = r#"[{"dst":"fd0a:57f1:a7e0:1::1","dev":"eth0","protocol":"87","metric":1024,"flags":[],"pref":"medium"},
+            {"dst":"default","gateway":"fd0a:57f1:a7e0:1::1","dev":"eth0","protocol":"87","metric":4096,"flags":[],"pref":"medium"}]"#;
+        let routes = parse6(json).unwrap();
+        assert_eq!(routes[0].to.to_string(), "fd0a:57f1:a7e0:1::1/128");
+        assert_eq!(
+            (routes[1].to, routes[1].via),
+            (Ipv6Net::default().into(), "fd0a:57f1:a7e0:1::1".parse().ok())
+        );
     }
 
     /// Output of iproute2 6.1 for `route show table all`.

@@ -305,24 +305,45 @@ fn container_end(
         }
         without_arp(plan, (&place, dev), found.arp && !mode.is_bridged(), link);
     }
-    for address in addresses.nets() {
-        if found.is_none_or(|found| !found.addresses.contains(&address)) {
-            let (place, dev, noprefixroute) = (place.clone(), dev.clone(), !mode.is_bridged());
-            let undo = Op::AddrDel { place: place.clone(), dev: dev.clone(), address };
-            let op = Op::AddrAdd { place, dev, address, noprefixroute };
-            plan.push_with(op, link, Undo::Op(Box::new(undo)), "the container's flat address");
-        }
+    // What needs IPv6 comes last: a command that fails ends its batch.
+    let (ipv4, ipv6): (Vec<IpNet>, Vec<IpNet>) =
+        addresses.nets().partition(|address| address.addr().is_ipv4());
+    for &address in &ipv4 {
+        container_address(plan, desired, address, found, link);
+    }
+    if !ipv6.is_empty() && found.is_none() {
+        let none = (LinkAttribute::Ipv6Address(false), Some(LinkAttribute::Ipv6Address(true)));
+        let why = "no link-local address: neighbours and routers are not looked for";
+        plan.push_link_set((&place, dev), none, link, why);
     }
     if found.is_none_or(|found| !found.up) {
         let up = (LinkAttribute::Up, Some(LinkAttribute::Down));
         plan.push_link_set((&place, dev), up, link, "brings the container's end up");
     }
-    for address in addresses.nets() {
+    for address in ipv4.into_iter().chain(ipv6) {
         let Some(next_hop) = desired.next_hop(address.addr()) else { continue };
+        if address.addr().is_ipv6() {
+            container_address(plan, desired, address, found, link);
+        }
         container_routes(plan, desired, (address, next_hop), observed, link);
         if desired.has_answer_routes() {
             answer_routes(plan, desired, (address, next_hop), observed, link);
         }
+    }
+}
+
+fn container_address(
+    plan: &mut Plan,
+    desired: &AttachmentState,
+    address: IpNet,
+    found: Option<&Link>,
+    link: Option<usize>,
+) {
+    if found.is_none_or(|found| !found.has(&address)) {
+        let (place, dev) = (Place::Netns(desired.netns.clone()), desired.id.if_name.clone());
+        let undo = Op::AddrDel { place: place.clone(), dev: dev.clone(), address };
+        let op = Op::AddrAdd { place, dev, address, noprefixroute: !desired.mode.is_bridged() };
+        plan.push_with(op, link, Undo::Op(Box::new(undo)), "the container's flat address");
     }
 }
 
@@ -361,7 +382,7 @@ fn container_routes(
     // The kernel adds the on-link route of the subnet with the address, and again whenever the link is set up.
     // Only a change of the bridging mode leaves it missing, or to be removed. The route to the next hop exists
     // throughout.
-    let found = observed.container_link.as_ref().filter(|link| link.addresses.contains(&address));
+    let found = observed.container_link.as_ref().filter(|link| link.has(&address));
     let comes_with_up = found.is_some_and(|link| !link.up && !link.noprefixroute.contains(&address));
     let bridged = mode.is_bridged();
     let lacks = found.is_some() && !comes_with_up && !has(subnet, None);
@@ -412,7 +433,7 @@ fn answer_routes(
         let why = "answers to ingress gateways go through this host, whatever the default route";
         push(needed, to.into(), Some(next_hop), None, true, why);
     }
-    if !desired.own_table {
+    if !desired.own_table || next_hop.is_ipv6() && !desired.own_table6 {
         return;
     }
     let (from, table) = (address.addr(), RouteTable::of_address(addresses.ipv4()));

@@ -1,5 +1,7 @@
 //! The desired state of this host.
 
+use std::net::IpAddr;
+
 use crate::error::Result;
 use crate::kernel::ruleset;
 use crate::model::config::Config;
@@ -14,7 +16,13 @@ pub fn desired_host(
     owner: Option<&Owner>,
     receipts: &[Receipt],
 ) -> Result<HostState> {
-    let attached = receipt::attached(receipts, &config.network.table());
+    let mut attached = receipt::attached(receipts, &config.network.table());
+    // A container keeps an address of a former prefix until it is stopped, but nothing passes any more.
+    let mapping = facts.ipv6_mapping(config);
+    attached.elements.retain(|one| match one.element.address() {
+        IpAddr::V4(_) => true,
+        IpAddr::V6(address) => mapping.is_some_and(|mapping| mapping.prefix().contains(&address)),
+    });
     let ruleset = ruleset::render(config, facts, owner, &attached)?;
     Ok(HostState::new(config, facts, owner, attached, ruleset))
 }

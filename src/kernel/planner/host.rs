@@ -127,6 +127,7 @@ fn bridge_and_settings(plan: &mut Plan, desired: &HostState, observed: &Observed
     ports(plan, desired, observed);
     let made = bridge_link(plan, desired, bridge);
     settings(plan, desired, observed, made);
+    addresses6(plan, desired, bridge, made);
     if bridge.is_none_or(|bridge| !bridge.up) {
         let up = (LinkAttribute::Up, Some(LinkAttribute::Down));
         plan.push_link_set((&Place::Host, &desired.bridge), up, made, "brings the bridge up");
@@ -135,6 +136,34 @@ fn bridge_and_settings(plan: &mut Plan, desired: &HostState, observed: &Observed
         let to = desired.subnet.into();
         let why = "an unassigned address is rejected at once, and not routed elsewhere";
         plan.push(Op::UnreachableAdd { to }, Op::UnreachableDel { to }, why);
+    }
+    unreachable6(plan, desired, observed);
+}
+
+/// The bridge's IPv6 address, after the settings, which may have to switch IPv6 on; and not one of another prefix.
+fn addresses6(plan: &mut Plan, desired: &HostState, found: Option<&Link>, made: Option<usize>) {
+    let bridge = &desired.bridge;
+    let address = desired.ipv6.map(|ipv6| IpNet::from(ipv6.address));
+    if let Some(address) = address.filter(|address| found.is_none_or(|found| !found.ipv6.contains(address))) {
+        let undo = Undo::Op(Box::new(addr_del(bridge, address)));
+        plan.push_with(addr_add(bridge, address), made, undo, "the containers' next hop");
+    }
+    // Without IPv6 the bridge loses all of them with its settings.
+    let others = found.filter(|_| address.is_some()).into_iter().flat_map(|found| &found.ipv6);
+    for &other in others.filter(|other| Some(**other) != address) {
+        plan.push(addr_del(bridge, other), addr_add(bridge, other), "the configuration has another prefix");
+    }
+}
+
+fn unreachable6(plan: &mut Plan, desired: &HostState, observed: &ObservedHost) {
+    let subnet = desired.ipv6.map(|ipv6| ipv6.subnet);
+    if let Some(to) = subnet.filter(|subnet| !observed.unreachable6.contains(subnet)).map(IpNet::from) {
+        let why = "an unassigned address is rejected at once, and not routed elsewhere";
+        plan.push(Op::UnreachableAdd { to }, Op::UnreachableDel { to }, why);
+    }
+    for to in observed.unreachable6.iter().filter(|&&to| Some(to) != subnet).map(|&to| IpNet::from(to)) {
+        let why = "the configuration has another prefix, or no IPv6";
+        plan.push(Op::UnreachableDel { to }, Op::UnreachableAdd { to }, why);
     }
 }
 
@@ -210,16 +239,20 @@ pub fn down(
             "it has the bridge's alias, from when `bridge` had another name",
         );
     }
-    for setting in desired.settings.iter().filter(|setting| !setting.of_bridge) {
-        let Some(&before) = found.get(&setting.key) else { continue };
-        let kept = keep_forwarding && setting.key == SysctlKey::ip_forward();
-        if !kept && observed.sysctls.get(&setting.key).is_some_and(|&now| now != before) {
-            let op = Op::Sysctl { key: setting.key.clone(), value: before };
+    // First those by which this host forwards: until then others must be as forwarding needs them.
+    let mut found: Vec<(&SysctlKey, u32)> = found.iter().map(|(key, &before)| (key, before)).collect();
+    found.sort_by_key(|(key, _)| !key.is_forwarding());
+    for (key, before) in found.into_iter().filter(|_| !keep_forwarding) {
+        if observed.sysctls.get(key).is_some_and(|&now| now != before) {
+            let op = Op::Sysctl { key: key.clone(), value: before };
             plan.push_final(op, "restores the value from before `flatnet up`");
         }
     }
     if observed.unreachable {
         plan.push_final(Op::UnreachableDel { to: desired.subnet.into() }, "the subnet is no longer rejected");
+    }
+    for &to in &observed.unreachable6 {
+        plan.push_final(Op::UnreachableDel { to: to.into() }, "the subnet is no longer rejected");
     }
     if !matches!(observed.ruleset, ObservedRuleset::Absent) {
         let del = Op::RulesetDel { table: desired.table.clone(), arp: observed.arp_table };

@@ -136,7 +136,9 @@ pub(super) fn arguments(op: &Op) -> Vec<String> {
             let has_broadcast = address.addr().is_ipv4() && address.prefix_len() < 31;
             let broadcast = if has_broadcast { "brd +" } else { "" };
             let noprefixroute = if *noprefixroute { "noprefixroute" } else { "" };
-            format!("addr add {address} {broadcast} dev {dev} {noprefixroute}")
+            // Nobody else can have it: the kernel need not ask for a second.
+            let nodad = if address.addr().is_ipv6() { "nodad" } else { "" };
+            format!("addr add {address} {broadcast} dev {dev} {nodad} {noprefixroute}")
         }
         Op::AddrDel { place: _, dev, address } => format!("addr del {address} dev {dev}"),
         Op::RouteAdd { place: _, to, via, dev, src, table } => {
@@ -237,7 +239,7 @@ mod tests {
             render::commands(&ops, &Tools::default()).iter().map(|one| one.command.to_string()).collect();
         let expected = [
             "ip -n c1 -batch - <<'EOF'
-addr add fd00::2/64 dev eth0
+addr add fd00::2/64 dev eth0 nodad
 route append ::/0 via fd00::1 dev eth0 proto 87 metric 4096
 route append ::/0 dev eth0 proto 87 table 77
 route append default dev eth0 proto 87 table 77

@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::str::FromStr;
 
+use ipnet::Ipv6Net;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::model::types::IfName;
+use crate::model::types::{IfName, shown};
 
 /// `auto` or a number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,64 @@ pub enum IngressGateways {
     Auto,
     /// These addresses.
     List(Vec<Ipv4Addr>),
+}
+
+/// `off`, `auto` or a prefix.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ipv6 {
+    /// Containers have no IPv6.
+    #[default]
+    Off,
+    /// Unique local addresses that follow from the range; connections to the outside are translated.
+    Auto,
+    /// Addresses of this prefix, which is routed to this host; nothing is translated.
+    Prefix(Ipv6Net),
+}
+
+impl fmt::Display for Ipv6 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("off"),
+            Self::Auto => f.write_str("auto"),
+            Self::Prefix(prefix) => prefix.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Ipv6 {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            "auto" => Ok(Self::Auto),
+            prefix => prefix.parse().map(Self::Prefix).map_err(|_| {
+                format!("\"{}\" is not `off`, `auto` or a prefix such as 2001:db8:1::/48", shown(prefix))
+            }),
+        }
+    }
+}
+
+impl Serialize for Ipv6 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Ipv6 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+impl JsonSchema for Ipv6 {
+    fn schema_name() -> Cow<'static, str> {
+        "Ipv6".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"oneOf": [{"enum": ["off", "auto"]}, {"type": "string", "pattern": "^[0-9a-f:]+/(48|64)$"}]})
+    }
 }
 
 impl Serialize for Mtu {

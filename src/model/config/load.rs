@@ -290,4 +290,33 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn ipv6_needs_a_prefix_that_suits_the_range() {
+        for (text, wanted) in [
+            ("ipv6: on\n", "f.yaml:1:1: \"on\" is not `off`, `auto` or a prefix such as"),
+            (
+                "ipv6: 2001:db8::1/48\n",
+                "f.yaml:1: ipv6: 2001:db8::1/48 has host bits set. Write 2001:db8::/48",
+            ),
+            ("ipv6: fe80::/64\n", "f.yaml:1: ipv6: fe80::/64 is not a unicast prefix"),
+            ("ipv6: 2001:db8::/56\n", "f.yaml:1: ipv6: 2001:db8::/56 is neither a /48 nor a /64"),
+            (
+                "subnet: 10.87.0.0/20\nipv6: 2001:db8::/64\n",
+                "f.yaml:2: ipv6: 2001:db8::/64 has no address for each of subnet 10.87.0.0/20",
+            ),
+            ("bridging: plain\nipv6: auto\n", "f.yaml:2: ipv6: auto needs `bridging: routed`"),
+            ("ipv6: auto\nmtu: 1200\n", "f.yaml:1: ipv6: auto needs an MTU of 1280 or more, not 1200"),
+        ] {
+            let message = message(text);
+            assert!(
+                message.replace("\\\"", "\"").contains(wanted),
+                "{text}\n  got: {message}\n  not: {wanted}"
+            );
+        }
+        for text in ["ipv6: auto\n", "ipv6: 2001:db8:1::/48\n", "ipv6: fd12:3456:789a:1::/64\n"] {
+            assert!(parse(text, Path::new("f")).unwrap().ipv6_mapping().is_some(), "{text}");
+        }
+        assert_eq!(parse("ipv6: off\n", Path::new("f")).unwrap(), Config::default());
+    }
 }

@@ -24,7 +24,7 @@ use ipnet::Ipv4Net;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use auto::{IngressGateways, Mtu, Uplink};
+pub use auto::{IngressGateways, Ipv6, Mtu, Uplink};
 pub use drive::drive;
 pub use gateway::{Expose, Gateway, LONGEST_HOLD, Tls};
 pub use load::{DEFAULT_PATH, installed, load, load_for_user, parse};
@@ -34,7 +34,7 @@ pub use peers::{Peer, Peers};
 pub use rootless::{Allowance, Rootless, SERVE_GROUP, SERVE_LOCK, SERVE_SOCKET};
 
 use crate::error::{Error, Kind, Result};
-use crate::model::types::{Addresses, IfName, NetworkName, PortMode, Protocol};
+use crate::model::types::{Addresses, IfName, Ipv6Mapping, NetworkName, PortMode, Protocol};
 
 /// Flatnet's configuration. Every field has a default, so an empty file is valid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -59,6 +59,11 @@ pub struct Config {
     pub allocate: Option<AllocateRange>,
     /// Addresses of the subnet that are never assigned.
     pub reserved: Vec<Ipv4Addr>,
+    /// The containers' IPv6 addresses: `off`, `auto` (unique local addresses that follow from the range), or a prefix that is
+    /// routed to this host: a /48 for the range, or a /64 for this host's subnet.
+    #[serde(skip_serializing_if = "is_default")]
+    #[schemars(skip)]
+    pub ipv6: Ipv6,
     /// The MTU: `auto` (that of the uplink) or a number of bytes from 576 to 65535.
     pub mtu: Mtu,
     /// The interface towards the outside: `auto` (that of the default route), `none`, or a name.
@@ -301,7 +306,17 @@ impl Config {
         Ipv4Net::new_assert(address, self.subnet.prefix_len())
     }
 
-    /// The addresses of a container that is assigned `address`.
+    /// The IPv6 address of each address of the range; `None` if containers have no IPv6.
+    #[must_use]
+    pub fn ipv6_mapping(&self) -> Option<Ipv6Mapping> {
+        match self.ipv6 {
+            Ipv6::Off => None,
+            Ipv6::Auto => Some(Ipv6Mapping::of_range(self.range)),
+            Ipv6::Prefix(prefix) => Ipv6Mapping::of_prefix(prefix, self.range, self.subnet),
+        }
+    }
+
+    /// The addresses of a container that is assigned `address`, without IPv6.
     #[must_use]
     pub fn addresses(&self, address: Ipv4Addr) -> Addresses {
         self.with_prefix(address).into()
@@ -349,6 +364,7 @@ impl Default for Config {
             bridge_address: None,
             allocate: None,
             reserved: Vec::new(),
+            ipv6: Ipv6::Off,
             mtu: Mtu::Auto,
             uplink: Uplink::Auto,
             ingress_gateways: IngressGateways::Auto,

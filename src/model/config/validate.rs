@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::problem::{Problem, problem};
-use super::{Config, IngressGateways, Mtu, ToolPaths, gateway, names, overlay, rootless};
+use super::{Bridging, Config, IngressGateways, Ipv6, Mtu, ToolPaths, gateway, names, overlay, rootless};
 
 /// The first invalid value, in the order of the fields.
 pub(super) fn validate(config: &Config) -> Result<(), Problem> {
@@ -11,6 +11,7 @@ pub(super) fn validate(config: &Config) -> Result<(), Problem> {
     bridge_address(config)?;
     allocate(config)?;
     reserved(config)?;
+    ipv6(config)?;
     mtu(config)?;
     ingress(config)?;
     masquerade_ports(config)?;
@@ -124,6 +125,56 @@ fn reserved(config: &Config) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+/// What IPv6 needs: each address of the range has one of its own, and no bridge has to find neighbours.
+fn ipv6(config: &Config) -> Result<(), Problem> {
+    const SMALLEST_MTU: u32 = 1280;
+    if config.ipv6 == Ipv6::Off {
+        return Ok(());
+    }
+    let problem = |why: String, remedy: &str| Err(problem("ipv6", config.ipv6, why, remedy));
+    if let Ipv6::Prefix(prefix) = config.ipv6 {
+        let is_unicast = matches!(prefix.network().segments()[0], 0x2000..=0x3fff | 0xfc00..=0xfdff);
+        if prefix.addr() != prefix.network() {
+            return problem("has host bits set".to_owned(), &format!("Write {}", prefix.trunc()));
+        }
+        if !is_unicast {
+            return problem(
+                "is not a unicast prefix".to_owned(),
+                "Write a prefix that is routed to this host, or `auto`",
+            );
+        }
+        if ![48, 64].contains(&prefix.prefix_len()) {
+            return problem(
+                "is neither a /48 nor a /64".to_owned(),
+                "Write a /48 for the range, or a /64 for this host's subnet",
+            );
+        }
+        if prefix.prefix_len() == 64 && config.overlay.is_some() {
+            return problem(
+                "is of one host, and this one is connected with others".to_owned(),
+                "Write a /48 for the range",
+            );
+        }
+        if config.ipv6_mapping().is_none() {
+            let why = format!("has no address for each of subnet {}: it is larger than a /24", config.subnet);
+            return problem(why, "Write a /48 for the range");
+        }
+    }
+    if config.range.prefix_len() < 8 {
+        return problem(format!("needs a range of at most a /8, not {}", config.range), "Write `ipv6: off`");
+    }
+    if config.bridging == Bridging::Plain {
+        return problem("needs `bridging: routed`".to_owned(), "Remove `bridging`, or write `ipv6: off`");
+    }
+    match config.mtu {
+        Mtu::Bytes(bytes) if bytes < SMALLEST_MTU => problem(
+            format!("needs an MTU of {SMALLEST_MTU} or more, not {bytes}"),
+            "Raise `mtu`, or write `ipv6: off`",
+        ),
+        _ => Ok(()),
+    }
 }
 
 fn mtu(config: &Config) -> Result<(), Problem> {

@@ -1,8 +1,8 @@
 //! The desired state of one attachment.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::HostFacts;
 use crate::model::config::{Config, Egress};
@@ -57,6 +57,8 @@ pub struct AttachmentState {
     /// Whether packets from its flat address use a routing table of their own, so that connections that came in
     /// by Flatnet are answered through Flatnet.
     pub own_table: bool,
+    /// Whether its IPv6 address uses that table, too: the kernel may lack policy routing for it.
+    pub own_table6: bool,
     /// Its published ports.
     pub ports: Vec<PortMapping>,
     /// Conntrack entries of the previous users of its address and ports, to be deleted.
@@ -79,6 +81,15 @@ impl AttachmentState {
     ) -> Self {
         let leaves = config.egress == Egress::Masquerade;
         let ingress_gateways = facts.ingress_gateways.iter().copied();
+        let mapping = facts.ipv6_mapping(config).filter(|_| addresses.ipv6().is_some());
+        let next_hop6 = mapping.map(|mapping| mapping.address_of(config.bridge_address()).into());
+        let range6: Option<IpNet> = mapping.map(|mapping| mapping.prefix().into());
+        let mut routes_to = vec![config.range.into()];
+        routes_to.extend(range6);
+        if routes == Routes::Default {
+            routes_to.insert(0, Ipv4Net::default().into());
+            routes_to.extend(mapping.map(|_| IpNet::from(Ipv6Net::default())));
+        }
         Self {
             table: config.network.table(),
             bridge: config.bridge.clone(),
@@ -91,14 +102,12 @@ impl AttachmentState {
             netns: netns.clone(),
             mac: mac.unwrap_or_else(|| Mac::of_container(addresses.ipv4())),
             addresses: addresses.clone(),
-            routes_to: match routes {
-                Routes::Default => vec![Ipv4Net::default().into(), config.range.into()],
-                Routes::RangeOnly => vec![config.range.into()],
-            },
-            next_hops: vec![config.bridge_address().into()],
+            routes_to,
+            next_hops: std::iter::once(config.bridge_address().into()).chain(next_hop6).collect(),
             // If only answers leave by Flatnet, another network may lead to the ingress gateways for everything else.
             answers_to: ingress_gateways.filter(|_| leaves).map(IpAddr::from).collect(),
             own_table: facts.policy_routing && (!leaves || !ports.is_empty()),
+            own_table6: facts.containers_ipv6.as_ref().is_some_and(|facts| facts.policy_routing),
             ports: ports.to_vec(),
             flows_to_end: Vec::new(),
             id: id.clone(),
@@ -131,7 +140,9 @@ impl AttachmentState {
     /// there.
     #[must_use]
     pub fn route_localnet(&self) -> Option<SysctlKey> {
-        let at_loopback = |port: &PortMapping| port.host_ip.is_none_or(|address| address.is_loopback());
+        let at_loopback = |port: &PortMapping| {
+            port.host_ip.is_none_or(|address| address.is_loopback() || address == Ipv4Addr::UNSPECIFIED)
+        };
         let desired = self.mode == PortMode::Routed && self.ports.iter().any(at_loopback);
         desired.then(|| SysctlKey::ipv4_conf(&self.host_link, "route_localnet"))
     }
@@ -165,7 +176,10 @@ pub fn elements<'a>(
     });
     let arp = mode.is_bridged().then(|| Element::ArpBinding { mac, address: addresses.ipv4() });
     let published = ports.iter().flat_map(|&port| {
-        let at_family = move |address: &IpAddr| port.host_ip.is_none_or(|at| are_of_one_family(at, *address));
+        let at = port.host_ip;
+        let at_family = move |address: &IpAddr| at.is_none_or(|at| are_of_one_family(at, *address));
+        let host_ip = port.host_ip.filter(|at| !at.is_unspecified());
+        let port = PortMapping { host_ip, ..port };
         addresses.iter().filter(at_family).map(move |address| Element::Published { port, address })
     });
     bindings.chain(arp).chain(published)

@@ -1,17 +1,18 @@
 //! The desired state of this host.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 use super::OverlayRoute;
 use crate::model::config::{Config, Peer};
 use crate::model::plan::TableElement;
 use crate::model::types::{
-    IfName, LinkAlias, LinkGroup, Mac, NetworkName, Owner, PortMode, SysctlKey, TableName,
+    Addresses, IfName, Ipv6Mapping, LinkAlias, LinkGroup, Mac, NetworkName, Owner, PortMode, SysctlKey,
+    TableName,
 };
 
 /// The file in the network's state directory with the owner mark.
@@ -37,6 +38,9 @@ pub struct HostFacts {
     /// Whether the kernel supports IPv6.
     #[serde(default)]
     pub ipv6: bool,
+    /// What containers' IPv6 depends on; `None` if the configuration has `ipv6: off`, or the kernel no IPv6.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub containers_ipv6: Option<Ipv6Facts>,
     /// This host's own addresses, except the bridge's, that containers use as name servers.
     #[serde(default)]
     pub resolvers: Vec<Ipv4Addr>,
@@ -66,6 +70,47 @@ pub struct HostFacts {
     /// This host's addresses, except loopback and the bridge's; only kept without `fib`.
     #[serde(default)]
     pub host_addresses: Vec<Ipv4Addr>,
+}
+
+impl HostFacts {
+    /// The IPv6 addresses of containers; `None` if they have none here.
+    #[must_use]
+    pub fn ipv6_mapping(&self, config: &Config) -> Option<Ipv6Mapping> {
+        // Below this MTU the kernel has no IPv6 on a link.
+        const SMALLEST_MTU: u32 = 1280;
+        let enabled = self.containers_ipv6.as_ref().is_some_and(|facts| facts.enabled);
+        config.ipv6_mapping().filter(|_| enabled && self.mtu >= SMALLEST_MTU)
+    }
+
+    /// The addresses of a container that is assigned `address`; `with_ipv6` unless its namespace has no IPv6.
+    #[must_use]
+    pub fn addresses(&self, config: &Config, address: Ipv4Addr, with_ipv6: bool) -> Addresses {
+        let addresses = config.addresses(address);
+        match self.ipv6_mapping(config).filter(|_| with_ipv6) {
+            Some(mapping) => addresses.with_ipv6(mapping.address_of(address)),
+            None => addresses,
+        }
+    }
+}
+
+/// What containers' IPv6 depends on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ipv6Facts {
+    /// Whether links of this host can have IPv6 addresses.
+    pub enabled: bool,
+    /// The settings `accept_ra` of links, and of later ones, that take addresses and routes from router advertisements only as
+    /// long as this host does not forward.
+    #[serde(default)]
+    pub advertised: Vec<SysctlKey>,
+    /// Whether the kernel supports policy routing (`ip -6 rule`).
+    #[serde(default)]
+    pub policy_routing: bool,
+    /// Whether nft supports `reject`.
+    #[serde(default)]
+    pub reject: bool,
+    /// This host's addresses, except loopback, link-local ones and the bridge's; only kept without `fib`.
+    #[serde(default)]
+    pub host_addresses: Vec<Ipv6Addr>,
 }
 
 /// The route to one ingress gateway.
@@ -129,6 +174,8 @@ pub struct HostState {
     pub subnet: Ipv4Net,
     /// The addresses of Flatnet on all hosts.
     pub range: Ipv4Net,
+    /// What containers' IPv6 needs of this host; `None` if they have none.
+    pub ipv6: Option<Ipv6State>,
     /// Kernel settings, in the order in which they are made.
     pub settings: Vec<Setting>,
     /// The nft transaction that makes the tables.
@@ -143,6 +190,15 @@ pub struct HostState {
     pub names: PathBuf,
     /// The way to containers of other hosts.
     pub overlay: Option<OverlayRoute>,
+}
+
+/// What containers' IPv6 needs of this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ipv6State {
+    /// The bridge's address, a /128.
+    pub address: Ipv6Net,
+    /// Packets to unassigned addresses of this subnet are rejected.
+    pub subnet: Ipv6Net,
 }
 
 /// How the resolver, which is one for all networks of this host, is started.
@@ -194,6 +250,7 @@ impl HostState {
         let isolated = attached.modes.values().any(|&mode| mode == PortMode::Isolated);
         let ports = attached.modes.into_iter().filter(|(_, mode)| mode.is_bridged());
         let bridge_address = config.bridge_address();
+        let mapping = facts.ipv6_mapping(config);
         Self {
             network: config.network.clone(),
             owner: owner.cloned(),
@@ -208,7 +265,16 @@ impl HostState {
             address: if bridged { config.bridge_net() } else { Ipv4Net::from(bridge_address) },
             subnet: config.subnet,
             range: config.range,
-            settings: settings(&config.bridge, bridged, isolated),
+            ipv6: mapping.map(|mapping| Ipv6State {
+                address: mapping.address_of(bridge_address).into(),
+                subnet: mapping.net_of(config.subnet),
+            }),
+            settings: settings(
+                &config.bridge,
+                bridged,
+                isolated,
+                mapping.and(facts.containers_ipv6.as_ref()),
+            ),
             ruleset,
             bridged,
             ports: ports.map(|(host_link, _)| host_link).collect(),
@@ -222,7 +288,7 @@ impl HostState {
 }
 
 /// This host answers ARP between isolated bridge ports, and between bridge ports and containers with their own link.
-fn settings(bridge: &IfName, bridged: bool, isolated: bool) -> Vec<Setting> {
+fn settings(bridge: &IfName, bridged: bool, isolated: bool, ipv6: Option<&Ipv6Facts>) -> Vec<Setting> {
     let of_bridge = |key, value, why| Setting { key, value, of_bridge: true, why };
     let ipv4 = |setting| SysctlKey::ipv4_conf(bridge, setting);
     let mut settings = Vec::new();
@@ -250,18 +316,46 @@ fn settings(bridge: &IfName, bridged: bool, isolated: bool) -> Vec<Setting> {
             ),
         ]);
     }
-    settings.extend([
-        of_bridge(
+    match ipv6 {
+        Some(facts) => settings.extend(ipv6_settings(bridge, facts)),
+        None => settings.push(of_bridge(
             SysctlKey::ipv6_conf(bridge, "disable_ipv6"),
             1,
             "no IPv6 between this host and containers",
+        )),
+    }
+    settings.push(Setting {
+        key: SysctlKey::ip_forward(),
+        value: 1,
+        of_bridge: false,
+        why: "this host forwards packets of containers",
+    });
+    settings
+}
+
+/// The settings for IPv6. Forwarding is the last one: the kernel then deletes the routes of router advertisements, except on
+/// links that take them although this host forwards.
+fn ipv6_settings(bridge: &IfName, facts: &Ipv6Facts) -> Vec<Setting> {
+    let ipv6 = |dev, setting| SysctlKey::ipv6_conf(dev, setting);
+    let of_bridge = |setting, value, why| Setting { key: ipv6(bridge, setting), value, of_bridge: true, why };
+    let of_host = |key, value, why| Setting { key, value, of_bridge: false, why };
+    let mut settings = vec![
+        of_bridge(
+            "addr_gen_mode",
+            1,
+            "no link-local address, so that no container finds neighbours or routers",
         ),
-        Setting {
-            key: SysctlKey::ip_forward(),
-            value: 1,
-            of_bridge: false,
-            why: "this host forwards packets of containers",
-        },
-    ]);
+        of_bridge("disable_ipv6", 0, "the containers' next hop has an IPv6 address"),
+        of_bridge("accept_ra", 0, "this host takes no routes from containers"),
+        of_bridge("autoconf", 0, "this host takes no addresses from containers"),
+        of_bridge("accept_redirects", 0, "this host takes no routes from containers"),
+        of_bridge("keep_addr_on_down", 1, "the next hop's address stays when the bridge is down"),
+    ];
+    let own = ipv6(bridge, "accept_ra");
+    settings.extend(facts.advertised.iter().filter(|&key| *key != own).map(|key| {
+        let why = "this host keeps its own routes from router advertisements when it forwards";
+        of_host(key.clone(), 2, why)
+    }));
+    settings.push(of_host(SysctlKey::ipv6_forwarding(), 1, "this host forwards IPv6 packets of containers"));
     settings
 }

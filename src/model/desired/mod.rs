@@ -10,5 +10,8 @@ mod host;
 mod overlay;
 
 pub use attachment::{AttachmentState, Routes, elements};
-pub use host::{Attached, GatewayLink, HostFacts, HostState, OWNER_FILE, RESOLVER_UNIT, Resolver, Setting};
+pub use host::{
+    Attached, GatewayLink, HostFacts, HostState, Ipv6Facts, Ipv6State, OWNER_FILE, RESOLVER_UNIT, Resolver,
+    Setting,
+};
 pub use overlay::{OverlayRoute, Tunnel, TunnelPeer, VxlanLink};

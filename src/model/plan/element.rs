@@ -53,3 +53,16 @@ pub enum Element {
         address: IpAddr,
     },
 }
+
+impl Element {
+    /// The container's address.
+    #[must_use]
+    pub fn address(&self) -> IpAddr {
+        match self {
+            Self::Binding { address, .. }
+            | Self::FrameBinding { address, .. }
+            | Self::Published { address, .. } => *address,
+            Self::ArpBinding { address, .. } => (*address).into(),
+        }
+    }
+}

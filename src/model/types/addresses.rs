@@ -1,7 +1,7 @@
 //! The addresses of one attachment.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,32 @@ impl Addresses {
     #[must_use]
     pub fn with_ipv4(&self, ipv4: Ipv4Net) -> Self {
         Self { ipv4, others: self.others.clone() }
+    }
+
+    /// The same addresses and this IPv6 address.
+    #[must_use]
+    pub fn with_ipv6(mut self, ipv6: Ipv6Addr) -> Self {
+        self.others.push(IpAddr::from(ipv6).into());
+        self
+    }
+
+    /// The IPv6 address, the first one if there are several.
+    #[must_use]
+    pub fn ipv6(&self) -> Option<Ipv6Addr> {
+        self.iter().find_map(|address| match address {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(address) => Some(address),
+        })
+    }
+
+    /// The same addresses without the IPv6 addresses for which `is_kept` does not hold.
+    #[must_use]
+    pub fn with_ipv6_if(mut self, is_kept: impl Fn(Ipv6Addr) -> bool) -> Self {
+        self.others.retain(|net| match net {
+            IpNet::V4(_) => true,
+            IpNet::V6(net) => is_kept(net.addr()),
+        });
+        self
     }
 }
 

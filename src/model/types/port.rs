@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::are_of_one_family;
 use super::pattern::bad;
 use crate::error::{Error, Result};
 
@@ -51,7 +52,7 @@ impl FromStr for Protocol {
 pub struct PortMapping {
     /// tcp, udp or sctp.
     pub protocol: Protocol,
-    /// The host address; `None`: every address of the host.
+    /// The host address; `None`: every address of the host. Unspecified: every address of its family.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_ip: Option<IpAddr>,
     /// The port on the host, not 0.
@@ -64,16 +65,23 @@ impl PortMapping {
     /// Whether some packet matches both: a port at every address conflicts with the port at each.
     #[must_use]
     pub fn clashes_with(&self, other: &Self) -> bool {
-        let at_one_address =
-            self.host_ip.is_none() || other.host_ip.is_none() || self.host_ip == other.host_ip;
+        let at_one_address = match (self.host_ip, other.host_ip) {
+            (Some(one), Some(other)) => {
+                let is_every = one.is_unspecified() || other.is_unspecified();
+                one == other || is_every && are_of_one_family(one, other)
+            }
+            _ => true,
+        };
         self.protocol == other.protocol && self.host_port == other.host_port && at_one_address
     }
 }
 
 impl fmt::Display for PortMapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(address) = self.host_ip {
-            write!(f, "{address}:")?;
+        match self.host_ip {
+            None => {}
+            Some(address @ IpAddr::V4(_)) => write!(f, "{address}:")?,
+            Some(address @ IpAddr::V6(_)) => write!(f, "[{address}]:")?,
         }
         write!(f, "{}->{}/{}", self.host_port, self.container_port, self.protocol)
     }

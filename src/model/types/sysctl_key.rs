@@ -38,6 +38,18 @@ impl SysctlKey {
         Self(format!("net/ipv6/conf/{dev}/{setting}"))
     }
 
+    /// Whether this host forwards IPv6: `net/ipv6/conf/all/forwarding`. The kernel changes every link's setting with it.
+    #[must_use]
+    pub fn ipv6_forwarding() -> Self {
+        Self("net/ipv6/conf/all/forwarding".to_owned())
+    }
+
+    /// Whether this is a setting by which this host forwards packets.
+    #[must_use]
+    pub fn is_forwarding(&self) -> bool {
+        [Self::ip_forward(), Self::ipv6_forwarding()].contains(self)
+    }
+
     /// Its path in /proc/sys.
     #[must_use]
     pub fn proc_path(&self) -> std::path::PathBuf {
