@@ -188,6 +188,14 @@ fn setup_enters_the_namespaces(sandbox: &Sandbox) {
     sandbox.sh("/src/ops/wsl/setup").prints("flatnet.service is enabled and started");
     let inside = sandbox.sh("inside /src/ops/wsl/setup --check").prints_exactly("nothing is missing");
     assert_eq!(inside.stderr, "");
+    // Any user can make what looks the same, but for its user namespace: root does not enter it.
+    let decoy = "inside as user unshare -Ur --mount --pid --fork /lib/systemd/systemd -c 'sleep 1000; true'";
+    let mut decoy = sandbox.spawn(decoy);
+    sandbox.eventually("inside grep -l 'NSpid:.*[[:space:]]1$' $(inside pgrep -x systemd | sed 's,.*,/proc/&/status,') | grep -v '/1/'");
+    sandbox.sh("inside /src/ops/wsl/setup --check").prints_exactly("nothing is missing");
+    sandbox.sh("inside flatnet init").succeeds();
+    decoy.kill().unwrap();
+    decoy.wait().unwrap();
 }
 
 /// Podman's relay becomes the next hop, for all distributions.

@@ -24,7 +24,7 @@ fn has_init_below(status: &str) -> bool {
     field("Name:") == Some("systemd") && numbers.next() == Some("1") && numbers.next().is_some()
 }
 
-/// A container's systemd has another root, network or user namespace.
+/// A container's systemd has another root or network, and that of any user's, who could call any program so, another user namespace.
 fn is_of_this_host(pid: u32) -> bool {
     let place = |path: &str| std::fs::metadata(path).map(|found| (found.dev(), found.ino())).ok();
     ["root", "ns/net", "ns/user"].iter().all(|name| {
