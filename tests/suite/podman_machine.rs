@@ -19,7 +19,7 @@ echo 6.6.114.1-microsoft-standard-WSL2 >/root/osrelease
 printf '#!/bin/sh\necho nat\n' >/usr/bin/wslinfo
 cat >/usr/local/bin/inside <<'ENTER'
 #!/bin/sh
-exec nsenter --mount --pid --wd=/root --target "$(pgrep -o -x -u root systemd)" "$@"
+exec nsenter --mount --pid --wd=/root --target "$(pgrep -o -x systemd)" "$@"
 ENTER
 mv /usr/bin/systemctl /usr/bin/systemctl.real
 cat >/usr/bin/systemctl <<'SYSTEMCTL'
@@ -49,11 +49,6 @@ ip link set eth0 up
 ip -n windows link set ethernet up
 ip route add default via 172.27.0.1
 ip -n windows route add 10.87.1.0/24 via 172.27.0.2
-
-# A user's process that looks like one. Root must not enter its namespaces.
-cp /bin/sleep /tmp/systemd
-setsid --fork setpriv --reuid user --regid user --clear-groups unshare --user --map-root-user --pid --mount --fork --kill-child /tmp/systemd 1000 >/dev/null 2>&1 </dev/null
-until pgrep -x -u user systemd; do sleep 0.05; done
 
 cp /bin/bash /usr/lib/systemd/systemd
 setsid --fork unshare --kill-child --fork --pid --mount --mount-proc --propagation shared bash -c '
@@ -193,6 +188,14 @@ fn setup_enters_the_namespaces(sandbox: &Sandbox) {
     sandbox.sh("/src/ops/wsl/setup").prints("flatnet.service is enabled and started");
     let inside = sandbox.sh("inside /src/ops/wsl/setup --check").prints_exactly("nothing is missing");
     assert_eq!(inside.stderr, "");
+    // Any user can make what looks the same, but for its user namespace: root does not enter it.
+    let decoy = "inside as user unshare -Ur --mount --pid --fork /lib/systemd/systemd -c 'sleep 1000; true'";
+    let mut decoy = sandbox.spawn(decoy);
+    sandbox.eventually("inside grep -l 'NSpid:.*[[:space:]]1$' $(inside pgrep -x systemd | sed 's,.*,/proc/&/status,') | grep -v '/1/'");
+    sandbox.sh("inside /src/ops/wsl/setup --check").prints_exactly("nothing is missing");
+    sandbox.sh("inside flatnet init").succeeds();
+    decoy.kill().unwrap();
+    decoy.wait().unwrap();
 }
 
 /// Podman's relay becomes the next hop, for all distributions.
