@@ -20,6 +20,8 @@ use crate::setup::templates;
 /// socket.
 pub(crate) const CNI_STATE: &str = "/var/lib/cni";
 const GROUPS: &str = "/etc/group";
+/// How many bytes of a user's file are read: more than Flatnet writes. The user may have made it as large as can be.
+const LONGEST: &str = "65536";
 
 /// A user who gets containers on the network, or loses them.
 #[derive(Debug)]
@@ -61,7 +63,8 @@ impl<'a> RootlessUser<'a> {
         let folder = PathBuf::from(home).join(".config");
         let network = &config.network;
         let mut find = |path: PathBuf| -> Result<_> {
-            let found = executor.run(&as_user(name, ["cat", &path.display().to_string()]), &[])?;
+            let found =
+                executor.run(&as_user(name, ["head", "-c", LONGEST, &path.display().to_string()]), &[])?;
             Ok((path, found.success().then_some(found.stdout)))
         };
         let conflist = find(folder.join("cni/net.d").join(format!("{network}.conflist")))?;

@@ -391,6 +391,9 @@ fn initialisation_is_repeatable_and_taken_back() {
     let conflist = "/home/alice/.config/cni/net.d/flatnet.conflist";
     let at_a_terminal = "script -qec 'flatnet init --rootless alice' /dev/null </dev/null";
     sandbox
-        .sh(&format!("runuser -u alice -- mkfifo {conflist}; {at_a_terminal} >/dev/null & until pgrep -u alice -x cat >/dev/null; do sleep 0.01; done; ps -o tty= $(pgrep -u alice -x cat); pkill -u alice; wait || true"))
+        .sh(&format!("runuser -u alice -- mkfifo {conflist}; {at_a_terminal} >/dev/null & until pgrep -u alice -x head >/dev/null; do sleep 0.01; done; ps -o tty= $(pgrep -u alice -x head); pkill -u alice; wait || true"))
         .prints_exactly("?");
+    // Nor does root read all of a user's file, whatever its size.
+    sandbox.sh(&format!("rm {conflist}; runuser -u alice -- truncate -s 1G {conflist}")).succeeds();
+    sandbox.sh("ulimit -v 800000; flatnet init --rootless alice").prints("-- install").succeeds();
 }
