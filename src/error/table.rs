@@ -27,11 +27,11 @@ kinds! {
             "\"..\" is not an IPv4 address",
             ".. is not supported",
         ],
-        means: "A container has one IPv4 address on a network. IPv6 addresses, and ports published at IPv6 addresses, are \
-                not supported. A network is configured in the configuration file, not by options of `podman network \
-                create`.",
-        remedy: "Request one IPv4 address, and publish ports at an IPv4 address of this host or at none; write other \
-                 settings into the configuration",
+        means: "A container has one IPv4 address on a network and, with `ipv6` in the configuration, the IPv6 address that \
+                belongs to it. Without, IPv6 addresses, and ports published at IPv6 addresses, are not supported; a port at ::1 \
+                never is. A network is configured in the configuration file, not by options of `podman network create`.",
+        remedy: "Request one address; without `ipv6` an IPv4 address, and publish ports at an IPv4 address of this host or at \
+                 none; write other settings into the configuration",
         more: "`podman run --ip 10.87.1.20 -p 8080:80 ..` is supported.",
     }
     UnknownContainer = "FLAT-E003", cni 3 {

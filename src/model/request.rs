@@ -82,7 +82,7 @@ pub(crate) fn address(text: &str) -> Result<IpAddr> {
 /// The error for an address that is not IPv4.
 pub(crate) fn not_ipv4(address: &str) -> Error {
     Error::new(Kind::Unsupported, format!("\"{address}\" is not an IPv4 address"))
-        .remedy("IPv6 is not supported: remove --ip6")
+        .remedy("Remove --ip6, or write `ipv6: auto` into the configuration")
 }
 
 /// How many further names a container may have on a network.

@@ -114,7 +114,7 @@ fn unavailable_address_is_rejected_with_reason() {
         (json!(["10.87.1.20", "10.87.1.21"]), "10.87.1.20, 10.87.1.21"),
         (
             json!(["10.87.1.20", "2001:db8::1/64"]),
-            "\"2001:db8::1\" is not an IPv4 address. IPv6 is not supported: remove --ip6",
+            "\"2001:db8::1\" is not an IPv4 address. Remove --ip6, or write `ipv6: auto` into the configuration",
         ),
     ] {
         let said = Call::add("c1").conf("runtimeConfig", json!({"ips": ips})).run(&sandbox).fails_with(2);

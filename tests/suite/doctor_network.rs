@@ -87,6 +87,20 @@ pub(crate) const BREAKS: &[Break] = &[
         Mend::Fix,
     ),
     Break::new(
+        "ip-forward",
+        "failure",
+        "echo 'ipv6: auto' >/etc/flatnet/flatnet.yaml; flatnet up; sysctl -qw net.ipv6.conf.all.forwarding=0",
+        "net.ipv6.conf.all.forwarding is 0",
+        Mend::Fix,
+    ),
+    Break::new(
+        "ip-forward",
+        "warning",
+        "sysctl -qw net.ipv6.conf.default.disable_ipv6=1; flatnet up",
+        "the configuration has `ipv6: auto`, but this host has no IPv6: containers have IPv4 only",
+        Mend::ByHand("sysctl -qw net.ipv6.conf.default.disable_ipv6=0; echo >/etc/flatnet/flatnet.yaml; flatnet up"),
+    ),
+    Break::new(
         "mtu",
         "warning",
         "ip link set lan0 mtu 1400; echo 'mtu: 1500' >/etc/flatnet/flatnet.yaml",

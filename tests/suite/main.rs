@@ -79,6 +79,7 @@ mod ipv6;
 mod ipv6_frames;
 mod ipv6_guard;
 mod ipv6_host;
+mod ipv6_podman;
 mod kill_random;
 #[cfg(feature = "faults")]
 mod kill_steps;

@@ -23,6 +23,7 @@ on_both_podmans!(
     process_that_tells_whose_a_namespace_is_cannot_be_taken_over,
     number_of_a_namespace_that_is_gone_leads_to_no_other,
     routes_of_a_container_hold_nobody_up,
+    name_of_roots_container_is_not_taken,
 );
 
 /// A process in network and user namespaces of alice's.
@@ -137,6 +138,18 @@ fn starts_and_removals_take_only_own_addresses(users: &Users) {
     assert_eq!(all.lines().count(), 3, "{all}");
     users.sh("as bob podman start kept").succeeds();
     assert_eq!(users.address("bob", "kept"), kept);
+}
+
+/// Root may call a container as Flatnet calls alice's container `web`: root's keeps its address and its name.
+fn name_of_roots_container_is_not_taken(users: &Users) {
+    let run = format!("podman run -d --name web.alice --network flatnet {IMAGE}");
+    users.sh(&run).succeeds();
+    let kept = users.sh("flatnet ps --json | jq -r .[].address").succeeds().stdout.trim().to_owned();
+    users.sh("podman rm -f -t 0 web.alice").succeeds();
+    assert_ne!(users.run("alice", "web", ""), kept, "remembered for root's container");
+    users.sh(&run).succeeds();
+    let asked = "podman exec web.alice nslookup web.alice.direct.flatnet.internal | tail -n 3";
+    users.sh(asked).prints(&format!("Address: {kept}\n"));
 }
 
 /// Whoever closes a file of a user's file system waits for the user's answer, even when killed.

@@ -5,7 +5,6 @@ use crate::doctor::{Check, Context, Finding, Group, Needs};
 use crate::error::{Kind, Result};
 use crate::kernel::render;
 use crate::model::plan::Op;
-use crate::model::types::SysctlKey;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "bridge",
@@ -32,7 +31,7 @@ fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let config = &context.engine.config;
     let concerns = |op: &Op| match op {
         Op::LinkSet { .. } | Op::AddrAdd { .. } | Op::AddrDel { .. } | Op::UnreachableAdd { .. } => true,
-        other => is_setting(other, |key| *key != SysctlKey::ip_forward()),
+        other => is_setting(other, |key| !key.is_forwarding()),
     };
     let steps: Vec<String> = plan
         .steps

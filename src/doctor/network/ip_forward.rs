@@ -15,8 +15,28 @@ pub(in crate::doctor) const CHECK: Check = Check {
     look,
 };
 
+/// What is wrong if the configuration gives containers IPv6, and this host has none.
+fn without_ipv6(context: &Context) -> Option<Finding> {
+    let config = &context.engine.config;
+    let facts = context.facts.as_ref()?;
+    if config.ipv6_mapping().is_none() || facts.ipv6_mapping(config).is_some() {
+        return None;
+    }
+    let what = format!(
+        "the configuration has `ipv6: {}`, but this host has no IPv6: containers have IPv4 only",
+        config.ipv6
+    );
+    Some(Finding::warning(what).help(
+        "Turn it on (`sysctl net.ipv6.conf.all.disable_ipv6 net.ipv6.conf.default.disable_ipv6` shows 0 and 0, and the MTU is 1280 \
+         or more), or write `ipv6: off`",
+    ))
+}
+
 fn look(context: &mut Context) -> Result<Vec<Finding>> {
     let steps = missing_steps(context, |op| is_setting(op, |key| *key == SysctlKey::ip_forward()));
+    if let Some(finding) = without_ipv6(context) {
+        return Ok(vec![finding]);
+    }
     let steps6 = missing_steps(context, |op| is_setting(op, |key| *key == SysctlKey::ipv6_forwarding()));
     if steps.as_ref().is_ok_and(Vec::is_empty) && steps6.is_ok_and(|steps| !steps.is_empty()) {
         let what = "net.ipv6.conf.all.forwarding is 0: this host does not forward IPv6 packets";

@@ -62,7 +62,6 @@ pub struct Config {
     /// The containers' IPv6 addresses: `off`, `auto` (unique local addresses that follow from the range), or a prefix that is
     /// routed to this host: a /48 for the range, or a /64 for this host's subnet.
     #[serde(skip_serializing_if = "is_default")]
-    #[schemars(skip)]
     pub ipv6: Ipv6,
     /// The MTU: `auto` (that of the uplink) or a number of bytes from 576 to 65535.
     pub mtu: Mtu,
