@@ -28,7 +28,7 @@ fn switched_on(lab: &Lab) -> World {
 
 fn containers_have_both_families(lab: &Lab) {
     let empty = switched_on(lab);
-    let web = lab.run("web", "-p 8080:80 -p [::]:8081:80");
+    let web = lab.run("web", "-p 8080:80 -p 8082:81 -p [::]:8081:81");
     let client = lab.run("client", "--cap-add NET_RAW");
     assert_eq!((web.as_str(), client.as_str()), ("10.87.1.3", "10.87.1.4"));
     let networks = "{{range .NetworkSettings.Networks}}{{.GlobalIPv6Address}}/{{.GlobalIPv6PrefixLen}} {{.IPv6Gateway}}{{end}}";
@@ -38,12 +38,16 @@ fn containers_have_both_families(lab: &Lab) {
     lab.sh(&format!("podman exec client ping -c 1 -W 3 {WEB6}")).prints("1 packets received");
     lab.sh("podman exec client nslookup -type=aaaa web.direct.flatnet.internal").prints(WEB6);
     lab.sh(&format!("podman exec client nslookup {WEB6}")).prints("web.direct.flatnet.internal");
+    // The image's own server listens at IPv4 addresses only.
+    lab.sh("podman exec web httpd -p [::]:81 -h /www").succeeds();
     // By IPv6 alone, by name, and where a client has the choice; without a delay.
-    for url in [format!("http://[{WEB6}]/"), "http://web/".to_owned()] {
+    for url in [format!("http://[{WEB6}]:81/"), "http://web:81/".to_owned()] {
         lab.sh(&format!("timeout 2 podman exec client wget -qO- {url}cgi-bin/who")).succeeds();
     }
-    lab.sh(&format!("curl -sS -m 2 -g http://[{WEB6}]/")).succeeds();
-    for port in [8080, 8081] {
+    lab.sh(&format!("curl -sS -m 2 -g http://[{WEB6}]:81/")).succeeds();
+    // A client that goes on to the next address reaches a server that listens at IPv4 addresses only.
+    lab.sh(&format!("curl -sS -m 2 --resolve web:80:[{WEB6}],{web} http://web/")).succeeds();
+    for port in [8082, 8081] {
         lab.sh(&format!("curl -sS -m 2 -g http://[fd0a:57f1:a7e0:1::1]:{port}/")).succeeds();
     }
     // At `localhost` the resolver names ::1 first.
