@@ -389,11 +389,13 @@ name 10.87.1.3 fedcba9876543210 eth0
 
     #[test]
     fn appended_lines_change_what_was_said_before() {
+        let shown = |entries: &[NameEntry]| -> Vec<String> {
+            entries.iter().map(|entry| entry.to_string().trim_start_matches("name ").to_owned()).collect()
+        };
         let held = |text: &str| {
             let file = NamesFile::parse(text).unwrap();
             assert_eq!(NamesFile::parse(&file.to_string()).unwrap(), file);
-            let shown = |entry: &NameEntry| entry.to_string().trim_start_matches("name ").to_owned();
-            file.entries.iter().map(shown).collect::<Vec<_>>()
+            shown(&file.entries)
         };
         let [old, kept] =
             ["10.87.1.2 0123456789abcdef eth0 Web web-alias", "10.87.1.3 fedcba9876543210 eth0"];
@@ -415,7 +417,7 @@ name 10.87.1.3 fedcba9876543210 eth0
             let appended: String = changes.iter().map(|change| format!("{change}\n")).collect();
             assert_eq!(appended, format!("{whole}\n"));
             let after = changes.into_iter().fold(NamesFile::parse(TEXT).unwrap(), NamesFile::with);
-            assert_eq!(after.entries.iter().map(ToString::to_string).collect::<Vec<_>>(), left, "{lines}");
+            assert_eq!(shown(&after.entries), left, "{lines}");
         }
     }
 
