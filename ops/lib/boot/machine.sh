@@ -7,6 +7,7 @@
 #   power_cut            cut the power
 #   power_off, reboot    with `systemctl`
 #   inside SCRIPT        run SCRIPT in the machine with bash, as root; exits with its status
+#   inside_as USER SCRIPT
 # shellcheck disable=SC2154 # $tree, $work, $brought and $accelerator are set by steps.sh
 
 # Without KVM a boot takes minutes under load. Only a hang reaches these limits.
@@ -85,8 +86,10 @@ reboot() {
 }
 
 # Host keys are not checked: they change with each new disk.
-inside() { # SCRIPT
+inside() { inside_as root "$1"; } # SCRIPT
+
+inside_as() { # USER SCRIPT
     ssh -i "$tree.key" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR \
         -o ConnectTimeout=30 -o ServerAliveInterval=10 -o ServerAliveCountMax=30 -o BatchMode=yes \
-        "root@$(machine_address)" "bash -e" <<<"$1"
+        "$1@$(machine_address)" "bash -e" <<<"$2"
 }

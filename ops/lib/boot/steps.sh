@@ -185,6 +185,41 @@ another_address() {
     lead_to_containers
 }
 
+# A user's containers without sudo: one of Podman's, one of the user's systemd. By lingering they start with the machine.
+rootless() {
+    inside '
+        useradd --create-home --shell /bin/bash alice
+        install -d -o alice -m 700 /home/alice/.ssh
+        install -o alice -m 600 /root/.ssh/authorized_keys /home/alice/.ssh/
+        flatnet init --rootless alice
+        loginctl enable-linger alice
+    '
+    inside_as alice '
+        FLATNET_IMAGES=/mnt bash /mnt/images.sh load busybox
+        podman network create -d flatnet flatnet
+        podman run -d --restart=always --network flatnet --name web flatnet-test/busybox
+        mkdir -p .config/containers/systemd
+        printf "%s\n" "[Container]" "Image=localhost/flatnet-test/busybox" "ContainerName=unit" "Network=flatnet" "Pull=never" \
+            "[Service]" "Restart=on-failure" "TimeoutStartSec=10min" "[Install]" "WantedBy=default.target" >.config/containers/systemd/unit.container
+        systemctl --user enable podman-restart
+        systemctl --user daemon-reload
+        systemctl --user start unit
+    '
+    inside 'bash /mnt/check.sh note; grep "^unit.alice" /root/addresses; grep "^web.alice" /root/addresses'
+    looks_well
+    reboot
+    looks_well
+    inside_as alice 'systemctl --user stop unit; podman rm -f -t 0 -a'
+    inside '
+        loginctl disable-linger alice
+        flatnet init --rootless alice --remove
+        while pgrep -u alice; do loginctl terminate-user alice; sleep 1; done
+        userdel --remove alice
+        bash /mnt/check.sh note
+        if grep alice /root/addresses; then exit 1; fi
+    '
+}
+
 # Containers keep running without Flatnet, and it takes them over again.
 remove_and_install_again() {
     inside 'apt-get remove -y flatnet
@@ -273,6 +308,8 @@ main() {
     step 'ufw, a reboot with it' ufw looks_well_quickly
     step 'Docker, a reboot with it, its restart' docker looks_well_quickly
     step 'another address of the uplink' another_address
+    # Elsewhere the packages for users are not part of the system.
+    if [[ $suite == trixie ]]; then step "alice's containers, a reboot with them" rootless looks_well_quickly; fi
     step 'remove, install again' remove_and_install_again
     step 'purge' purge true
     power_off

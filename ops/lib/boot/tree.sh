@@ -35,7 +35,7 @@ packages=(
 )
 case $suite in
     bookworm) packages+=(linux-image-amd64 ifupdown isc-dhcp-client containernetworking-plugins) ;;
-    trixie) packages+=(linux-image-amd64 ifupdown dhcpcd-base netavark aardvark-dns) ;;
+    trixie) packages+=(linux-image-amd64 ifupdown dhcpcd-base netavark aardvark-dns uidmap passt dbus-user-session) ;;
     noble) packages+=(linux-image-virtual netplan.io systemd-resolved containernetworking-plugins) ;;
 esac
 
