@@ -20,7 +20,7 @@ use crate::kernel::observe::resolver::Question;
 use crate::kernel::planner;
 use crate::kernel::render;
 use crate::model::config::{Bridging, Uplink};
-use crate::model::desired::{HostFacts, HostState};
+use crate::model::desired::{HostFacts, HostState, Resolver};
 use crate::model::plan::{Op, Plan};
 use crate::model::types::SysctlKey;
 use crate::state::lock::Lock;
@@ -387,7 +387,12 @@ impl Engine {
             let is_left = matches!(op, Op::ResolverStart(_) | Op::ServiceStart { .. });
             let held = if is_left { &[][..] } else { &locks[..] };
             let ended = self.host.run(command, held);
-            let Err(error) = ended.and_then(|output| output.checked(command)) else { continue };
+            let Err(error) = ended.and_then(|output| output.checked(command)) else {
+                if let Op::ResolverStart(Resolver::Process { names, .. }) = op {
+                    observe::resolver::await_process(&NamesDir::lock_of(names));
+                }
+                continue;
+            };
             match op {
                 Op::FlowsDel(_) => {
                     self.log.warn(&undo::flows_stay(&error));

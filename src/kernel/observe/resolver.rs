@@ -23,6 +23,8 @@ const QUERY: &[u8] = b"\x01\x00\0\x01\0\0\0\0\0\0";
 const TYPE_A: &[u8] = b"\0\x01\0\x01";
 /// The pause before a resolver that is starting is asked again.
 const PAUSE: Duration = Duration::from_millis(2);
+/// How long one may take to start on a busy machine.
+const STARTING: Duration = Duration::from_secs(2);
 /// When one that does not answer is asked again: it may have been restarted meanwhile.
 const AGAIN: Duration = Duration::from_millis(300);
 
@@ -56,6 +58,15 @@ pub fn process(lock: &Path) -> Option<u32> {
     let found = lock.symlink_metadata().ok()?;
     let locks = std::fs::read_to_string("/proc/locks").ok()?;
     holder(&locks, found.dev(), found.ino())
+}
+
+/// Waits until a resolver that was just started holds `lock`, by which others find it, to end it or because it must not be started
+/// twice. For a while only: it may have failed.
+pub fn await_process(lock: &Path) {
+    let start = Instant::now();
+    while process(lock).is_none() && start.elapsed() < STARTING {
+        std::thread::sleep(PAUSE);
+    }
 }
 
 /// The process with the `flock` on a file, by the text of /proc/locks.
