@@ -140,7 +140,7 @@ pub fn facts(config: &Config, config_hash: &str, host: &mut Host) -> Result<Host
         uplink,
         gateway_ports,
         resolvers: own_resolvers(config.bridge_address(), &config.dns.servers),
-        policy_routing: has_policy_routing(host)?,
+        policy_routing: has_policy_routing(None, host)?,
         host_addresses: if fib { Vec::new() } else { host_addresses(config.bridge_address()) },
         fib,
     })
@@ -478,9 +478,11 @@ fn has_fib(host: &mut Host) -> Result<bool> {
     Ok(host.run(&command, &[]).is_ok_and(|output| output.success()))
 }
 
-/// Whether this kernel supports policy routing (`CONFIG_IP_MULTIPLE_TABLES`).
-fn has_policy_routing(host: &mut Host) -> Result<bool> {
-    let command = Command::new([host.tools.ip.as_str(), "rule", "show"]);
+/// Whether this kernel supports policy routing (`CONFIG_IP_MULTIPLE_TABLES`), or with the `family` `-6` that of IPv6
+/// (`CONFIG_IPV6_MULTIPLE_TABLES`).
+pub(super) fn has_policy_routing(family: Option<&str>, host: &mut Host) -> Result<bool> {
+    let words = [host.tools.ip.as_str()].into_iter().chain(family).chain(["rule", "show"]);
+    let command = Command::new(words);
     let output = host.run(&command, &[])?;
     if output.complains("not supported") { Ok(false) } else { output.checked(&command).map(|_| true) }
 }

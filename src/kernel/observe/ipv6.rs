@@ -2,6 +2,7 @@
 
 use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 
+use super::host::has_policy_routing;
 use crate::error::Result;
 use crate::kernel::execute::Executor as _;
 use crate::kernel::host::Host;
@@ -29,7 +30,7 @@ pub fn facts(bridge: Ipv6Addr, host: &mut Host) -> Result<Ipv6Facts> {
     Ok(Ipv6Facts {
         enabled: is_enabled(),
         advertised: advertised(),
-        policy_routing: has_policy_routing(host)?,
+        policy_routing: has_policy_routing(Some("-6"), host)?,
         reject: has_reject(host)?,
         host_addresses: host_addresses(bridge),
     })
@@ -62,13 +63,6 @@ fn advertised() -> Vec<SysctlKey> {
 
 fn read(link: &str, setting: &str) -> Option<u32> {
     std::fs::read_to_string(format!("{LINKS}/{link}/{setting}")).ok()?.trim().parse().ok()
-}
-
-/// Whether this kernel supports policy routing for IPv6 (`CONFIG_IPV6_MULTIPLE_TABLES`).
-fn has_policy_routing(host: &mut Host) -> Result<bool> {
-    let command = Command::new([host.tools.ip.as_str(), "-6", "rule", "show"]);
-    let output = host.run(&command, &[])?;
-    if output.complains("not supported") { Ok(false) } else { output.checked(&command).map(|_| true) }
 }
 
 /// Whether this kernel and nft support `reject`.

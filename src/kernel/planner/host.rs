@@ -123,6 +123,9 @@ fn ports(plan: &mut Plan, desired: &HostState, observed: &ObservedHost) {
     }
 }
 
+/// Why the subnets have unreachable routes.
+const UNASSIGNED: &str = "an unassigned address is rejected at once, and not routed elsewhere";
+
 fn bridge_and_settings(plan: &mut Plan, desired: &HostState, observed: &ObservedHost, bridge: Option<&Link>) {
     ports(plan, desired, observed);
     let made = bridge_link(plan, desired, bridge);
@@ -134,8 +137,7 @@ fn bridge_and_settings(plan: &mut Plan, desired: &HostState, observed: &Observed
     }
     if !observed.unreachable {
         let to = desired.subnet.into();
-        let why = "an unassigned address is rejected at once, and not routed elsewhere";
-        plan.push(Op::UnreachableAdd { to }, Op::UnreachableDel { to }, why);
+        plan.push(Op::UnreachableAdd { to }, Op::UnreachableDel { to }, UNASSIGNED);
     }
     unreachable6(plan, desired, observed);
 }
@@ -158,8 +160,7 @@ fn addresses6(plan: &mut Plan, desired: &HostState, found: Option<&Link>, made: 
 fn unreachable6(plan: &mut Plan, desired: &HostState, observed: &ObservedHost) {
     let subnet = desired.ipv6.map(|ipv6| ipv6.subnet);
     if let Some(to) = subnet.filter(|subnet| !observed.unreachable6.contains(subnet)).map(IpNet::from) {
-        let why = "an unassigned address is rejected at once, and not routed elsewhere";
-        plan.push(Op::UnreachableAdd { to }, Op::UnreachableDel { to }, why);
+        plan.push(Op::UnreachableAdd { to }, Op::UnreachableDel { to }, UNASSIGNED);
     }
     for to in observed.unreachable6.iter().filter(|&&to| Some(to) != subnet).map(|&to| IpNet::from(to)) {
         let why = "the configuration has another prefix, or no IPv6";
